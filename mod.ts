@@ -1,0 +1,58 @@
+/**
+ * Keeps background work going in any JavaScript runtime: run it, retry it, share it, reconfigure it.
+ *
+ * @module
+ */
+
+export { type BackoffOptions, type Jitter } from "./src/backoff.ts";
+export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group-task.ts";
+export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group.ts";
+export {
+	CannotBeConfiguredError,
+	CannotBeStartedError,
+	CannotBeStoppedError,
+	type Configurable,
+	configurable,
+	configure,
+	start,
+	type Startable,
+	startable,
+	stop,
+	type Stoppable,
+	stoppable,
+} from "./src/guards.ts";
+export { IntermittentMap } from "./src/intermittent-map.ts";
+export {
+	Intermittent,
+	type IntermittentOptions,
+	type IntermittentSnapshot,
+	type IntermittentState,
+	type Operation,
+	type Started,
+	type StartOperation,
+	type StopOperation,
+} from "./src/intermittent.ts";
+export {
+	type ApplyConfig,
+	type ConfigContext,
+	Lifecycle,
+	type LifecycleOptions,
+	type LifecycleSnapshot,
+	type LifecycleState,
+	type ReadConfig,
+} from "./src/lifecycle.ts";
+export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
+export { type OnError } from "./src/platform/observe.ts";
+export { type Observable } from "./src/platform/snapshot.ts";
+export {
+	type SchemaIssue,
+	type SchemaResult,
+	type StandardSchema,
+	ValidationError,
+} from "./src/platform/standard-schema.ts";
+export { Timer } from "./src/platform/timer-queue.ts";
+export { type WaitOptions } from "./src/platform/waiters.ts";
+export { poll, type PollOptions, type PollState } from "./src/poll.ts";
+export { type FailedAttempt, type RunnerOptions } from "./src/runner-options.ts";
+export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/runner.ts";
+export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/task.ts";

@@ -1,0 +1,83 @@
+/**
+ * How long to wait after a failure: the delays between the attempts of a run, or the calls of a poll.
+ *
+ * @module
+ */
+
+import { checkNumber, checkType, checkWord } from "./platform/check.ts";
+import { observe } from "./platform/observe.ts";
+
+/**
+ * The random part of a delay, so that clients that failed together do not come back together:
+ *
+ * - `"none"`: the delay as it is;
+ * - `"full"`: anything between 0 and the delay;
+ * - `"equal"`: anything between half of the delay and the delay;
+ * - `"decorrelated"`: anything between `start` and three times the delay before, whatever the `factor`.
+ *
+ * The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+ */
+export type Jitter = "none" | "full" | "equal" | "decorrelated";
+
+/** How the delays grow. */
+export interface BackoffOptions {
+	/** The first delay, in milliseconds. */
+	start: number;
+	/** No delay is longer than this, in milliseconds. @default Infinity */
+	max?: number | undefined;
+	/** Each delay is this much longer than the one before, 1 or more. @default 1.5 */
+	factor?: number | undefined;
+	/** The random part. @default "none" */
+	jitter?: Jitter | undefined;
+	/** Where the randomness comes from: numbers from 0 to 1; anything else counts as 1. @default Math.random */
+	random?: (() => number) | undefined;
+}
+
+/** Checked backoff options. */
+export type BackoffSettings = { readonly [K in keyof BackoffOptions]-?: NonNullable<BackoffOptions[K]> };
+
+/** Checks a `backoff` option. A number is a fixed delay. */
+export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings {
+	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : checkType("backoff", backoff, "object");
+	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
+	checkNumber("backoff.start", start, "0 or more, and finite", start >= 0 && start < Infinity);
+	checkNumber("backoff.max", max, `"backoff.start" (${start}) or more`, max >= start);
+	checkNumber("backoff.factor", factor, "1 or more, and finite", factor >= 1 && factor < Infinity);
+	checkType("backoff.random", random, "function");
+	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
+	return { start, max, factor, jitter, random };
+}
+
+/** The delays of one run or poll, one after the other. */
+export class Backoff {
+	readonly #settings: BackoffSettings;
+	/** The last delay, without its jitter unless that is decorrelated; -1 before the first. */
+	#last = -1;
+
+	constructor(settings: BackoffSettings) {
+		this.#settings = settings;
+	}
+
+	/** The next delay is the first again. */
+	reset(): void {
+		this.#last = -1;
+	}
+
+	/** The next delay, in milliseconds. */
+	next(): number {
+		const { start, max, factor, jitter } = this.#settings;
+		const last = this.#last;
+		if (jitter === "decorrelated") {
+			const most = Math.max(last, start) * 3;
+			return this.#last = Math.min(max, start + this.#random() * (most - start));
+		}
+		const delay = this.#last = last < 0 ? start : Math.min(max, last * factor);
+		if (jitter === "full") return this.#random() * delay;
+		return jitter === "equal" ? delay / 2 + this.#random() * delay / 2 : delay;
+	}
+
+	#random(): number {
+		const random = observe(undefined, this.#settings.random) as number;
+		return random >= 0 && random <= 1 ? random : 1;
+	}
+}

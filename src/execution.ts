@@ -1,0 +1,235 @@
+/**
+ * All attempts of one task: the counting, the decision after a failure, the delay, the abort. `run` and `Runner` are
+ * its faces; Group and everything else that tries a task more than once uses it too.
+ *
+ * States: idle → attempting → (deciding →) idle, and so on; in a loop idle is the delay between two attempts. `finished`
+ * after a success, a final failure or an abort.
+ *
+ * @module
+ */
+
+import type { RunnerSettings } from "./runner-options.ts";
+import { steering, type Task, unwrap } from "./task.ts";
+import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
+import { Backoff } from "./backoff.ts";
+import { observe } from "./platform/observe.ts";
+import { type Abortable, link, unlink } from "./platform/signals.ts";
+import { Timer } from "./platform/timer-queue.ts";
+
+/** What one attempt came to. */
+export type Step<T> =
+	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
+	| { readonly ok: false; readonly error: unknown; readonly again: boolean; readonly delay: number };
+
+/** Who looks after a loop of attempts. Its methods must not throw. */
+export interface LoopOwner<T> {
+	/** An attempt is about to begin. */
+	onAttempt?(): void;
+	/** An attempt has failed, the next one comes after the delay. */
+	onDelay?(error: unknown, delay: number): void;
+	/** It is over. */
+	onSuccess(value: T): void;
+	/** It is over. */
+	onFailure(error: unknown): void;
+}
+
+export class Execution<T> extends Timer implements AttemptOwner, Abortable {
+	readonly settings: RunnerSettings;
+	/** The number of the last attempt that was begun. */
+	attempt: number = 0;
+	deadlineAt: number = Infinity;
+	#task: Task<T> | undefined;
+	#signal: AbortSignal | undefined;
+	#isLinked = false;
+	#isCancelled = false;
+	#reason: unknown;
+	#current: Attempt | undefined;
+	#previousError: unknown;
+	#backoff: Backoff | undefined;
+	#owner: LoopOwner<T> | undefined;
+	#isDelayed = false;
+
+	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
+		super(settings.unref);
+		this.settings = settings;
+		this.#task = task;
+		this.#signal = signal;
+	}
+
+	/** Whether the signal has aborted, or {@link abort} was called. */
+	get isAborted(): boolean {
+		return this.#isCancelled || (this.#signal !== undefined && this.#signal.aborted);
+	}
+
+	get reason(): unknown {
+		return this.#isCancelled ? this.#reason : this.#signal?.reason;
+	}
+
+	/**
+	 * All attempts, for somebody who awaits the value. The first one is called from here and not from the loop, which
+	 * makes the run that succeeds at once, the most frequent one, twice as fast.
+	 */
+	run(): Promise<T> {
+		if (this.isAborted) return Promise.reject(this.reason);
+		const attempt = this.#begin();
+		return attempt.perform(this.#task!).then(
+			(value) => {
+				this.#end();
+				this.#finish();
+				return value;
+			},
+			(thrown) =>
+				new Promise((onSuccess, onFailure) => {
+					this.#owner = { onSuccess, onFailure };
+					this.#follow(this.#fail(attempt, thrown));
+				}),
+		);
+	}
+
+	/** All attempts, for somebody who wants to know of each. */
+	loop(owner: LoopOwner<T>): void {
+		this.#owner = owner;
+		this.fire();
+	}
+
+	/** One attempt and the decision what follows it, under a signal for this step. Rejects only if `shouldRetry` did. */
+	step(signal: AbortSignal | undefined = this.#signal): Promise<Step<T>> {
+		this.#signal = signal;
+		if (this.isAborted) return Promise.resolve(failure(this.reason));
+		if (this.deadlineAt <= this.settings.clock.monotonic()) {
+			return Promise.resolve(failure(this.#deadlineError(this.#previousError)));
+		}
+		const attempt = this.#begin();
+		return attempt.perform(this.#task!).then(
+			(value) => {
+				this.#end();
+				return { ok: true, value, again: false, delay: 0 };
+			},
+			(thrown) => this.#fail(attempt, thrown),
+		);
+	}
+
+	/** Ends the run: by its signal, or by an owner that has none. */
+	abort(reason: unknown): void {
+		if (this.#isCancelled) return;
+		this.#isCancelled = true;
+		this.#reason = reason;
+		this.#current?.abort(reason);
+		if (this.#isDelayed) this.#finish()?.onFailure(reason);
+	}
+
+	/** The delay is over. */
+	fire(): void {
+		this.#isDelayed = false;
+		this.#follow(this.step());
+	}
+
+	watch(): void {
+		if (this.#isLinked || this.#signal === undefined) return;
+		this.#isLinked = true;
+		link(this.#signal, this);
+	}
+
+	/** Takes the signal's listener away. */
+	unwatch(): void {
+		if (this.#isLinked) unlink(this.#signal!, this);
+		this.#isLinked = false;
+	}
+
+	#begin(): Attempt {
+		const { isTimed, clock, timeout, deadline } = this.settings;
+		let endsAt = Infinity;
+		if (isTimed) {
+			const now = clock.monotonic();
+			if (this.attempt === 0) this.deadlineAt = now + deadline;
+			endsAt = Math.min(now + timeout, this.deadlineAt);
+		}
+		this.attempt++;
+		this.#current = new Attempt(this, this.attempt, this.#previousError, endsAt);
+		this.#owner?.onAttempt?.();
+		return this.#current;
+	}
+
+	async #fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
+		const { shouldRetry, onAttemptFailed } = this.settings;
+		const error = this.#previousError = this.#errorOf(attempt, unwrap(thrown));
+		let step: Step<T> = failure(error);
+		try {
+			if (this.#mayRetry(thrown) && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
+				step = this.#plan(thrown, error);
+			}
+		} catch (refusal) {
+			if (!this.isAborted) throw refusal;
+		} finally {
+			if (this.isAborted) step = failure(this.reason);
+			this.#end();
+			observe(undefined, onAttemptFailed, { error, attempt: this.attempt, again: step.again, delay: step.delay });
+		}
+		return step;
+	}
+
+	/** An interruption outweighs what the task threw because of it. */
+	#errorOf({ interruption }: Attempt, thrown: unknown): unknown {
+		if (this.isAborted) return this.reason;
+		if (interruption === undefined || interruption.reason === thrown) return thrown;
+		// A new error: what was thrown may have the signal's reason as its cause, and causes must not go in a circle.
+		return timeoutError((interruption.reason as Error).message, thrown);
+	}
+
+	#mayRetry(thrown: unknown): boolean {
+		const { attempts, clock } = this.settings;
+		return !this.isAborted && !steering(thrown).stop && this.attempt < attempts && clock.monotonic() < this.deadlineAt;
+	}
+
+	#plan(thrown: unknown, error: unknown): Step<T> {
+		const { backoff, clock } = this.settings;
+		const hint = steering(thrown);
+		if (hint.reset) this.#backoff?.reset();
+		let delay = hint.delay ?? 0;
+		if (hint.delay === undefined && backoff !== undefined) delay = (this.#backoff ??= new Backoff(backoff)).next();
+		if (clock.monotonic() + delay >= this.deadlineAt) return failure(this.#deadlineError(error));
+		return { ok: false, error, again: true, delay };
+	}
+
+	#deadlineError(cause: unknown): DOMException {
+		return timeoutError(deadlineText(this.settings), cause);
+	}
+
+	#follow(step: Promise<Step<T>>): void {
+		step.then((step) => this.#next(step), (error) => this.#finish()?.onFailure(error));
+	}
+
+	#next(step: Step<T>): void {
+		if (step.ok) this.#finish()?.onSuccess(step.value);
+		else if (this.isAborted) this.#finish()?.onFailure(this.reason);
+		else if (!step.again) this.#finish()?.onFailure(step.error);
+		else this.#delay(step.error, step.delay);
+	}
+
+	#delay(error: unknown, delay: number): void {
+		this.#isDelayed = true;
+		this.watch();
+		this.settings.clock.set(this, delay);
+		this.#owner?.onDelay?.(error, delay);
+	}
+
+	/** The attempt is over. */
+	#end(): void {
+		this.#current?.end();
+		this.#current = undefined;
+	}
+
+	/** The run is over: nothing stays behind. */
+	#finish(): LoopOwner<T> | undefined {
+		const owner = this.#owner;
+		if (this.#isDelayed) this.settings.clock.clear(this);
+		this.#isDelayed = false;
+		this.unwatch();
+		this.#task = this.#owner = this.#previousError = undefined;
+		return owner;
+	}
+}
+
+function failure<T>(error: unknown): Step<T> {
+	return { ok: false, error, again: false, delay: 0 };
+}

@@ -1,0 +1,209 @@
+/**
+ * A task of a group: what its holder sees, and the class behind it.
+ *
+ * @module
+ */
+
+import type { RunnerSettings } from "./runner-options.ts";
+import type { Task } from "./task.ts";
+import { Execution, type LoopOwner } from "./execution.ts";
+import { abortError } from "./platform/abort-error.ts";
+import type { OnError } from "./platform/observe.ts";
+import { type Abortable, link, unlink } from "./platform/signals.ts";
+import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Waiters, type WaitOptions } from "./platform/waiters.ts";
+
+/**
+ * - `"pending"`: its first attempt has not begun;
+ * - `"running"`: an attempt is under way;
+ * - `"delay"`: it waits for the next attempt;
+ * - `"stopped"`: it has succeeded, failed for good, or was cancelled.
+ */
+export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
+
+/** A {@link GroupTask} at one moment. */
+export interface GroupTaskSnapshot<T = unknown> {
+	/** Its name in the group. */
+	readonly tag: string;
+	/** What it is doing. */
+	readonly state: GroupTaskState;
+	/** The number of the attempt that runs, or ran last; 0 before the first. */
+	readonly attempt: number;
+	/** What the last attempt failed with; `undefined` before a failure and after a success. */
+	readonly error: unknown;
+	/** What the task returned; `undefined` before. */
+	readonly value: T | undefined;
+	/** When its delay ends: milliseconds since 1970, on the wall clock. `undefined` in any other state. */
+	readonly nextAttemptAt: number | undefined;
+}
+
+/**
+ * A task in a `Group`, made by `group.spawn`.
+ *
+ * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each of
+ * them; from `running` once the task has settled.
+ */
+export interface GroupTask<T = unknown> extends GroupTaskSnapshot<T>, Observable<GroupTaskSnapshot<T>> {
+	/**
+	 * Ends the task: its signal aborts with `reason` (an `AbortError` by default), and a delay ends at once. Harmless if
+	 * it has stopped.
+	 */
+	cancel(reason?: unknown): void;
+	/** Resolves to `true` once it has stopped, or to `false` if the signal aborts first. */
+	wait(options?: WaitOptions): Promise<boolean>;
+	/**
+	 * Resolves with what it returned, or rejects with what it failed with, once it has stopped. Nobody has to handle
+	 * that rejection.
+	 */
+	result(): Promise<T>;
+}
+
+/** What a task needs of its group. */
+export interface TaskOwner {
+	readonly onError: OnError | undefined;
+	/** Something that shows has changed. */
+	onChange(): void;
+	/** The task has stopped; called once. */
+	onStopped(task: SpawnedTask<unknown>): void;
+}
+
+/** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
+export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
+	readonly tag: string;
+	/** Whom this one replaces, as long as that has not stopped. */
+	predecessor: SpawnedTask<unknown> | undefined;
+	readonly #owner: TaskOwner;
+	#execution: Execution<T> | undefined;
+	#signal: AbortSignal | undefined;
+	#state: GroupTaskState = "pending";
+	#attempt = 0;
+	#error: unknown;
+	#value: T | undefined;
+	#hasFailed = false;
+	#nextAttemptAt: number | undefined;
+	#now: GroupTaskSnapshot<T> | undefined;
+	#snapshot: Snapshot<GroupTaskSnapshot<T>> | undefined;
+	#waiters: Waiters | undefined;
+
+	constructor(
+		tag: string,
+		owner: TaskOwner,
+		predecessor: SpawnedTask<unknown> | undefined,
+		task: Task<T>,
+		settings: RunnerSettings,
+	) {
+		this.tag = tag;
+		this.#owner = owner;
+		this.predecessor = predecessor;
+		this.#execution = new Execution(task, settings);
+	}
+
+	get state(): GroupTaskState {
+		return this.#state;
+	}
+
+	get attempt(): number {
+		return this.#execution?.attempt ?? this.#attempt;
+	}
+
+	get error(): unknown {
+		return this.#error;
+	}
+
+	get value(): T | undefined {
+		return this.#value;
+	}
+
+	get nextAttemptAt(): number | undefined {
+		return this.#nextAttemptAt;
+	}
+
+	get subscribe(): (listener: () => void) => () => void {
+		return this.#observable().subscribe;
+	}
+
+	get getSnapshot(): () => GroupTaskSnapshot<T> {
+		return this.#observable().getSnapshot;
+	}
+
+	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
+	get now(): GroupTaskSnapshot<T> {
+		const { tag, state, attempt, error, value, nextAttemptAt } = this;
+		return this.#now ??= { tag, state, attempt, error, value, nextAttemptAt };
+	}
+
+	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
+	start(signal: AbortSignal | undefined): void {
+		if (this.#state !== "pending") return;
+		if (signal?.aborted) return this.cancel(signal.reason);
+		this.#signal = signal;
+		if (signal !== undefined) link(signal, this);
+		(this.predecessor?.wait() ?? Promise.resolve()).then(() => {
+			this.predecessor = undefined;
+			if (this.#state === "pending") this.#execution!.loop(this);
+		});
+	}
+
+	cancel(reason: unknown = abortError(`The task ${JSON.stringify(this.tag)} was cancelled`)): void {
+		if (this.#state === "pending") this.onFailure(reason);
+		else this.#execution?.abort(reason);
+	}
+
+	abort(reason: unknown): void {
+		this.cancel(reason);
+	}
+
+	wait(options: WaitOptions = {}): Promise<boolean> {
+		if (this.#state === "stopped") return Promise.resolve(true);
+		return (this.#waiters ??= new Waiters()).wait(options.signal);
+	}
+
+	result(): Promise<T> {
+		const result = this.wait().then(() => {
+			if (this.#hasFailed) throw this.#error;
+			return this.#value as T;
+		});
+		result.catch(() => {});
+		return result;
+	}
+
+	onAttempt(): void {
+		this.#change("running", this.#error, undefined);
+	}
+
+	onDelay(error: unknown, delay: number): void {
+		this.#change("delay", error, this.#execution!.settings.clock.now() + delay);
+	}
+
+	onSuccess(value: T): void {
+		this.#value = value;
+		this.#stop(undefined);
+	}
+
+	onFailure(error: unknown): void {
+		this.#hasFailed = true;
+		this.#stop(error);
+	}
+
+	#stop(error: unknown): void {
+		if (this.#signal !== undefined) unlink(this.#signal, this);
+		this.#attempt = this.attempt;
+		this.#execution = this.#signal = undefined;
+		this.#change("stopped", error, undefined);
+		this.#owner.onStopped(this);
+		this.#waiters?.release();
+	}
+
+	#change(state: GroupTaskState, error: unknown, nextAttemptAt: number | undefined): void {
+		this.#state = state;
+		this.#error = error;
+		this.#nextAttemptAt = nextAttemptAt;
+		this.#now = undefined;
+		this.#snapshot?.changed();
+		this.#owner.onChange();
+	}
+
+	#observable(): Snapshot<GroupTaskSnapshot<T>> {
+		return this.#snapshot ??= new Snapshot(() => this.now, this.#owner.onError);
+	}
+}

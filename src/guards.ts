@@ -1,0 +1,147 @@
+/**
+ * Starting, configuring and stopping anything that can be: a `Lifecycle`, or any object with such methods.
+ *
+ * @module
+ */
+
+/** Something that can be started. */
+export interface Startable<R = unknown> {
+	/** Starts it. */
+	start(): R;
+}
+
+/** Something that can be stopped. */
+export interface Stoppable<R = unknown> {
+	/** Stops it. */
+	stop(): R;
+}
+
+/** Something that can be configured. */
+export interface Configurable<D = never, R = unknown> {
+	/** Configures it. */
+	configure(data: D): R;
+}
+
+/** It has no method `start`. */
+export class CannotBeStartedError extends TypeError {
+	override readonly name = "CannotBeStartedError";
+}
+
+/** It has no method `stop`. */
+export class CannotBeStoppedError extends TypeError {
+	override readonly name = "CannotBeStoppedError";
+}
+
+/** It has no method `configure`. */
+export class CannotBeConfiguredError extends TypeError {
+	override readonly name = "CannotBeConfiguredError";
+}
+
+/**
+ * Whether it has a method `start`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { startable } from "upkeep";
+ *
+ * assert.equal(startable({ start() {} }), true);
+ * assert.equal(startable(null), false);
+ * ```
+ */
+export function startable(x: unknown): x is Startable {
+	return typeof Object(x).start === "function";
+}
+
+/**
+ * Whether it has a method `stop`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Group, stoppable } from "upkeep";
+ *
+ * assert.equal(stoppable(new Group()), true);
+ * ```
+ */
+export function stoppable(x: unknown): x is Stoppable {
+	return typeof Object(x).stop === "function";
+}
+
+/**
+ * Whether it has a method `configure`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { configurable } from "upkeep";
+ *
+ * assert.equal(configurable({ configure: "a word" }), false);
+ * ```
+ */
+export function configurable(x: unknown): x is Configurable<unknown> {
+	return typeof Object(x).configure === "function";
+}
+
+/**
+ * Starts it.
+ *
+ * @returns what its `start` returns or resolves to
+ * @throws {CannotBeStartedError} (as a rejection) if it has no method `start`
+ * @throws {unknown} (as a rejection) what its `start` threw
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { CannotBeStartedError, start } from "upkeep";
+ *
+ * assert.equal(await start({ start: () => "started" }), "started");
+ * await assert.rejects(start("a string" as never), CannotBeStartedError);
+ * ```
+ */
+export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
+	if (!startable(x)) throw new CannotBeStartedError("It has no method start()");
+	return await x.start();
+}
+
+/**
+ * Stops it.
+ *
+ * @returns what its `stop` returns or resolves to
+ * @throws {CannotBeStoppedError} (as a rejection) if it has no method `stop`
+ * @throws {unknown} (as a rejection) what its `stop` threw
+ *
+ * @example
+ * ```ts
+ * import { Group, stop } from "upkeep";
+ *
+ * await stop(new Group());
+ * ```
+ */
+export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
+	if (!stoppable(x)) throw new CannotBeStoppedError("It has no method stop()");
+	return await x.stop();
+}
+
+/**
+ * Configures it.
+ *
+ * @returns what its `configure` returns or resolves to
+ * @throws {CannotBeConfiguredError} (as a rejection) if it has no method `configure`
+ * @throws {unknown} (as a rejection) what its `configure` threw
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { configure, Lifecycle } from "upkeep";
+ *
+ * const lifecycle = new Lifecycle((config: { size: number }) => assert.equal(config.size, 3));
+ * await lifecycle.start();
+ * assert.equal(await configure(lifecycle, `{ "size": 3 }`), "active");
+ * await lifecycle.stop();
+ * ```
+ */
+export async function configure<D, R>(x: Configurable<D, R>, data: D): Promise<Awaited<R>> {
+	if (!configurable(x)) throw new CannotBeConfiguredError("It has no method configure()");
+	return await (x as Configurable<D, R>).configure(data);
+}

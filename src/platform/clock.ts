@@ -1,0 +1,218 @@
+/**
+ * Time, as everything in this library sees it: the {@link Clock} hook, the clock of the machine, and {@link sleep}.
+ *
+ * All waits of the machine's clock sit in one queue behind a single timer of the platform, which is armed lazily: only
+ * for a wait that is due before the one it is armed for.
+ *
+ * @module
+ */
+
+import { checkDelay, checkSignal, checkType } from "./check.ts";
+import { type Abortable, link, unlink } from "./signals.ts";
+import { macrotask } from "./macrotask.ts";
+import { Timer, TimerQueue } from "./timer-queue.ts";
+
+/**
+ * The hook through which the library asks for time. Every options bag takes one as `clock`; the default is
+ * {@link systemClock}, and tests pass a `VirtualClock` from `upkeep/testing`.
+ */
+export interface Clock {
+	/** The wall clock: milliseconds since 1970. It may jump. */
+	now(): number;
+	/** Milliseconds since some moment in the past. It never goes back. */
+	monotonic(): number;
+	/** Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later. Set again, a timer is moved. */
+	set(timer: Timer, delay: number): void;
+	/** Takes a timer back; harmless if it is not set. */
+	clear(timer: Timer): void;
+}
+
+/** What {@link sleep} can be told. */
+export interface SleepOptions {
+	/** Ends the sleep: it rejects with the signal's reason. */
+	signal?: AbortSignal | undefined;
+	/** Whether a server process may end before the sleep does. Not for a sleep that is awaited. @default false */
+	unref?: boolean | undefined;
+	/** Whose time it is. @default systemClock */
+	clock?: Clock | undefined;
+}
+
+/** setTimeout takes a longer delay for none at all, in every runtime. */
+const longestDelay = 2 ** 31 - 1;
+
+/** Servers have the methods, browsers have not. */
+type PlatformTimer = { ref?(): void; unref?(): void } | undefined;
+
+/** A queue of timers, and the platform's timer behind it. */
+class TimerLoop {
+	readonly #queue = new TimerQueue();
+	readonly #unref: boolean;
+	/** When the platform's timer wakes this loop; NaN if it does not. */
+	#armedFor = NaN;
+	#armed: PlatformTimer;
+
+	constructor(unref: boolean) {
+		this.#unref = unref;
+	}
+
+	set(timer: Timer, delay: number): void {
+		this.#queue.set(timer, performance.now() + delay);
+		this.#arm();
+	}
+
+	clear(timer: Timer): void {
+		this.#queue.clear(timer);
+		this.#keepAlive();
+	}
+
+	/** Makes sure that the platform wakes this loop in time for the first timer. Too early does no harm. */
+	#arm(): void {
+		const { head } = this.#queue;
+		if (head !== undefined && !(head.at >= this.#armedFor)) {
+			this.#armedFor = head.at;
+			if (isPage()) macrotask(this.#armNow);
+			else this.#armNow();
+		}
+		this.#keepAlive();
+	}
+
+	readonly #armNow = (): void => {
+		clearTimeout(this.#armed as number | undefined);
+		const delay = Math.ceil(this.#armedFor - performance.now());
+		this.#armed = setTimeout(this.#fire, Math.min(delay, longestDelay)) as PlatformTimer;
+	};
+
+	/** A platform timer that is not needed any more stays, for the next one that is set; it only lets the process end. */
+	#keepAlive(): void {
+		if (this.#unref || this.#queue.size === 0) this.#armed?.unref?.();
+		else this.#armed?.ref?.();
+	}
+
+	readonly #fire = (): void => {
+		this.#armedFor = NaN;
+		const now = performance.now();
+		// Those set from here on have to wait for the next macrotask, or a delay of 0 could keep this loop busy for ever.
+		const { order } = this.#queue;
+		let timer: Timer | undefined;
+		while ((timer = this.#queue.take(now, order)) !== undefined) timer.fire();
+		this.#arm();
+	};
+}
+
+class SystemClock implements Clock {
+	readonly #loop = new TimerLoop(false);
+	readonly #unrefLoop = new TimerLoop(true);
+
+	now(): number {
+		return Date.now();
+	}
+
+	monotonic(): number {
+		return performance.now();
+	}
+
+	set(timer: Timer, delay: number): void {
+		this.#home(timer).set(timer, delay);
+	}
+
+	clear(timer: Timer): void {
+		this.#home(timer).clear(timer);
+	}
+
+	#home(timer: Timer): TimerLoop {
+		// In Cloudflare's workerd a platform timer lives and dies with the request that made it: none can be shared.
+		if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
+			return (timer.own ??= new TimerLoop(true)) as TimerLoop;
+		}
+		return timer.unref ? this.#unrefLoop : this.#loop;
+	}
+}
+
+/**
+ * The clock of the machine: `Date.now()`, `performance.now()` and one shared `setTimeout`.
+ *
+ * In Cloudflare's workerd each wait has a `setTimeout` of its own, since one there ends with the request that made it.
+ */
+export const systemClock: Clock = /* @__PURE__ */ new SystemClock();
+
+/** Checks a `clock` option; absent, it is the machine's. */
+export function checkClock(clock: Clock | undefined): Clock {
+	if (clock === undefined) return systemClock;
+	for (const method of ["now", "monotonic", "set", "clear"] as const) {
+		checkType("clock." + method, checkType("clock", clock, "object")[method], "function");
+	}
+	return clock;
+}
+
+/**
+ * Resolves after `delay`.
+ *
+ * Unlike a bare `setTimeout` it can be aborted, takes delays of any length (`Infinity`: until the abort), and is never
+ * early. A delay of 0 lets the runtime turn to its timers and input first.
+ *
+ * @param delay in milliseconds, 0 or more
+ * @returns a promise that rejects with the signal's reason if that aborts first
+ * @throws {TypeError} (as a rejection) if `delay` is not a number or an option is of the wrong type
+ * @throws {RangeError} (as a rejection) if `delay` is negative or NaN
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { sleep } from "upkeep";
+ *
+ * await sleep(20);
+ *
+ * const controller = new AbortController();
+ * const slept = sleep(60_000, { signal: controller.signal });
+ * controller.abort(new Error("time to get up"));
+ * await assert.rejects(slept, { message: "time to get up" });
+ * ```
+ */
+export async function sleep(delay: number, options: SleepOptions = {}): Promise<void> {
+	checkDelay("delay", delay);
+	const { signal, unref } = options;
+	const clock = checkClock(options.clock);
+	if (unref !== undefined) checkType("unref", unref, "boolean");
+	if (signal !== undefined) checkSignal(signal).throwIfAborted();
+	await new Promise<void>((resolve, reject) => {
+		const sleeper = new Sleeper(resolve, reject, signal, clock, unref);
+		clock.set(sleeper, delay);
+		if (signal !== undefined) link(signal, sleeper);
+	});
+}
+
+class Sleeper extends Timer implements Abortable {
+	readonly #resolve: () => void;
+	readonly #reject: (reason: unknown) => void;
+	readonly #signal: AbortSignal | undefined;
+	readonly #clock: Clock;
+
+	constructor(
+		resolve: () => void,
+		reject: (reason: unknown) => void,
+		signal: AbortSignal | undefined,
+		clock: Clock,
+		unref?: boolean,
+	) {
+		super(unref);
+		this.#resolve = resolve;
+		this.#reject = reject;
+		this.#signal = signal;
+		this.#clock = clock;
+	}
+
+	fire(): void {
+		if (this.#signal !== undefined) unlink(this.#signal, this);
+		this.#resolve();
+	}
+
+	abort(reason: unknown): void {
+		this.#clock.clear(this);
+		this.#reject(reason);
+	}
+}
+
+/** Whether this is a page of a browser, and not a server on which a test imitates one. */
+function isPage(): boolean {
+	return typeof document === "object" && typeof MessagePort === "function" && !("unref" in MessagePort.prototype);
+}

@@ -1,0 +1,67 @@
+/**
+ * Validators of any library that follows the Standard Schema specification, version 1 (standardschema.dev): Zod,
+ * Valibot, ArkType and others. Only the part of the interface that is used here; nothing is imported.
+ *
+ * @module
+ */
+
+/** A validator that follows the Standard Schema specification. */
+export interface StandardSchema<Output = unknown> {
+	/** The specification's one property. */
+	readonly "~standard": {
+		/** The version of the specification. */
+		readonly version: 1;
+		/** The library that made the validator. */
+		readonly vendor: string;
+		/** Gives the value that was read, or what is wrong with it. */
+		readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+	};
+}
+
+/** What a validation came to. */
+export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | {
+	readonly issues: readonly SchemaIssue[];
+};
+
+/** One thing that is wrong. */
+export interface SchemaIssue {
+	/** What. */
+	readonly message: string;
+	/** Where. */
+	readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** Data did not pass a Standard Schema validator. */
+export class ValidationError extends Error {
+	override readonly name = "ValidationError";
+	/** All that is wrong. */
+	readonly issues: readonly SchemaIssue[];
+
+	/** @param issues what the validator found, at least one */
+	constructor(issues: readonly SchemaIssue[]) {
+		super(issues.map(describe).join("; "));
+		this.issues = issues;
+	}
+}
+
+/** Whether something is such a validator; those of ArkType are functions. */
+export function isStandardSchema(value: unknown): value is StandardSchema {
+	const { "~standard": standard } = Object(value);
+	return typeof standard?.validate === "function";
+}
+
+/** Validates; in a promise only if the validator does. */
+export function validate<Output>(schema: StandardSchema<Output>, value: unknown): Output | Promise<Output> {
+	const result = schema["~standard"].validate(value);
+	return "then" in result ? result.then(accept) : accept(result);
+}
+
+function accept<Output>(result: SchemaResult<Output>): Output {
+	if (result.issues !== undefined) throw new ValidationError(result.issues);
+	return result.value;
+}
+
+function describe({ message, path = [] }: SchemaIssue): string {
+	const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
+	return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
+}

@@ -1,0 +1,113 @@
+/**
+ * A binary heap of timers, earliest first and, at the same time, in the order in which they were set.
+ *
+ * @module
+ */
+
+/**
+ * Something that a clock wakes later. A clock keeps the timer itself and no wrapper around it, so that 100,000 sleeping
+ * tasks cost little; the fields are the clock's own, only {@link Timer.fire} is for whoever extends it.
+ */
+export abstract class Timer {
+	/** When it is due, on the clock's monotonic scale. Written by the clock. */
+	at: number = 0;
+	/** The how-manieth timer it is, to tell apart those due at the same time. Written by the clock. */
+	order: number = 0;
+	/** Where it stands in the clock's queue; -1 when it is not set. Written by the clock. */
+	position: number = -1;
+	/** Whatever else the clock wants to keep with it. */
+	own: unknown;
+	/** Whether a server process may end before it is due. */
+	readonly unref: boolean;
+
+	/** @param unref whether a server process may end before it is due */
+	constructor(unref = false) {
+		this.unref = unref;
+	}
+
+	/** Called by the clock, once for each time that it was set, never inside `set`. Must not throw. */
+	abstract fire(): void;
+}
+
+/** A timer for those that do not extend it. */
+export class CallbackTimer extends Timer {
+	readonly #callback: () => void;
+
+	constructor(callback: () => void, unref?: boolean) {
+		super(unref);
+		this.#callback = callback;
+	}
+
+	fire(): void {
+		this.#callback();
+	}
+}
+
+/** The queue behind a clock. Setting and clearing cost O(log n). */
+export class TimerQueue {
+	readonly #heap: Timer[] = [];
+	/** The `order` of the timer that was set last. */
+	order: number = 0;
+
+	/** How many timers are set. */
+	get size(): number {
+		return this.#heap.length;
+	}
+
+	/** The next timer, if there is one. */
+	get head(): Timer | undefined {
+		return this.#heap[0];
+	}
+
+	/** Adds a timer, or moves it if it is set already. */
+	set(timer: Timer, at: number): void {
+		this.clear(timer);
+		timer.at = at;
+		timer.order = ++this.order;
+		this.#place(timer, this.#heap.length);
+	}
+
+	/** Removes a timer; harmless if it is not set. */
+	clear(timer: Timer): void {
+		const { position } = timer;
+		if (position < 0) return;
+		timer.position = -1;
+		const last = this.#heap.pop()!;
+		if (last !== timer) this.#place(last, position);
+	}
+
+	/** Removes and returns the head if it is due, and was set no later than the timer with this `order`. */
+	take(now: number, order: number): Timer | undefined {
+		const { head } = this;
+		if (head === undefined || head.at > now || head.order > order) return undefined;
+		this.clear(head);
+		return head;
+	}
+
+	/** Puts a timer into a free place, or the place that becomes free when others move up or down to there. */
+	#place(timer: Timer, free: number): void {
+		const heap = this.#heap;
+		let other: Timer | undefined;
+		while (free > 0 && isBefore(timer, other = heap[(free - 1) >> 1]!)) free = this.#move(other, free);
+		while ((other = this.#firstBelow(free)) && isBefore(other, timer)) free = this.#move(other, free);
+		this.#move(timer, free);
+	}
+
+	#firstBelow(position: number): Timer | undefined {
+		const left = this.#heap[2 * position + 1];
+		const right = this.#heap[2 * position + 2];
+		return right !== undefined && isBefore(right, left!) ? right : left;
+	}
+
+	/** Returns the place that has become free. */
+	#move(timer: Timer, to: number): number {
+		const from = timer.position;
+		this.#heap[to] = timer;
+		timer.position = to;
+		return from;
+	}
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+	return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
