@@ -228,7 +228,8 @@ export class Intermittent<V = void> implements Observable<IntermittentSnapshot> 
 		this.#controller!.abort(this.#reason);
 		const stopped = stop && observe(this.#onError, stop);
 		if (typeof stopped !== "object" || stopped === null) return this.#rest();
-		Promise.resolve(stopped).catch((error) => report(this.#onError, error)).then(() => this.#rest());
+		const rest = () => this.#rest();
+		Promise.resolve(stopped).then(rest, rest);
 		this.#snapshot.changed();
 	}
 

@@ -42,5 +42,7 @@ export function checkSignal(signal: AbortSignal): AbortSignal {
 
 /** The text of such an error. */
 export function message(name: string, rule: string, value: unknown): string {
-	return `"${name}" must be ${rule}: current value is ${Object(value) === value ? "an " + typeof value : String(value)}`;
+	return `"${name}" must be ${rule}: current value is ${
+		Object(value) === value ? "an " + typeof value : String(value)
+	}`;
 }

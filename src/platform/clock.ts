@@ -9,7 +9,7 @@
 
 import { checkDelay, checkSignal, checkType } from "./check.ts";
 import { type Abortable, link, unlink } from "./signals.ts";
-import { macrotask } from "./macrotask.ts";
+import { hop, isPage } from "./page.ts";
 import { Timer, TimerQueue } from "./timer-queue.ts";
 
 /**
@@ -38,7 +38,7 @@ export interface SleepOptions {
 }
 
 /** setTimeout takes a longer delay for none at all, in every runtime. */
-const longestDelay = 2 ** 31 - 1;
+const longestDelay = 2_147_483_647;
 
 /** Servers have the methods, browsers have not. */
 type PlatformTimer = { ref?(): void; unref?(): void } | undefined;
@@ -70,7 +70,7 @@ class TimerLoop {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
 			this.#armedFor = head.at;
-			if (isPage()) macrotask(this.#armNow);
+			if (isPage()) hop(this.#armNow);
 			else this.#armNow();
 		}
 		this.#keepAlive();
@@ -210,9 +210,4 @@ class Sleeper extends Timer implements Abortable {
 		this.#clock.clear(this);
 		this.#reject(reason);
 	}
-}
-
-/** Whether this is a page of a browser, and not a server on which a test imitates one. */
-function isPage(): boolean {
-	return typeof document === "object" && typeof MessagePort === "function" && !("unref" in MessagePort.prototype);
 }

@@ -17,7 +17,7 @@ export function observe<A extends unknown[], R>(
 	try {
 		const result = observer?.(...args);
 		// An async observer must not become an unhandled rejection.
-		if (result instanceof Promise) result.then(undefined, (error) => report(onError, error));
+		if (typeof result === "object") Promise.resolve(result).catch((error) => report(onError, error));
 		return result;
 	} catch (error) {
 		report(onError, error);

@@ -5,8 +5,8 @@
  */
 
 import { checkDelay, checkNumber, checkType } from "../platform/check.ts";
-import { macrotask } from "../platform/macrotask.ts";
 import type { Clock } from "../platform/clock.ts";
+import { hop, isPage } from "../platform/page.ts";
 import { type Timer, TimerQueue } from "../platform/timer-queue.ts";
 
 /** What a {@link VirtualClock} can be told. */
@@ -144,7 +144,8 @@ export class VirtualClock implements Clock {
 	}
 }
 
-/** All promises that can settle without the real world have settled by then. */
+/** A new macrotask: all promises that can settle without the real world have settled by then. */
 function settled(): Promise<void> {
-	return new Promise(macrotask);
+	const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+	return new Promise((resolve) => (setImmediate ?? (isPage() ? hop : setTimeout))(resolve));
 }

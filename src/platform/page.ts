@@ -1,0 +1,23 @@
+/**
+ * What is special about the pages of a browser: their timers are held back.
+ *
+ * @module
+ */
+
+/** Whether this is a page of a browser, and not a server on which a test imitates one. */
+export function isPage(): boolean {
+	return typeof document === "object" && typeof MessagePort === "function" && !("unref" in MessagePort.prototype);
+}
+
+/**
+ * Calls back in a new macrotask of a page. A timer would take 4 ms, and one that is armed by a timer is held back to
+ * once a minute when the page is hidden for long; one that is armed from here is not.
+ */
+export function hop(callback: () => void): void {
+	const { port1, port2 } = new MessageChannel();
+	port1.onmessage = () => {
+		port1.close();
+		callback();
+	};
+	port2.postMessage(0);
+}

@@ -1,0 +1,179 @@
+// Lets `deno test` run the suite natively: deno.json maps "vitest" to this file. Tests are registered with Deno itself, one
+// for each leaf under its full title ("suite > test"), so that its filter, its report and its skips speak of tests and not
+// of suites; `expect`, `vi` and `expectTypeOf` are Vitest's own. It has what Vitest, Bun and Deno have in common.
+// Rejected: Deno's node:test, which reports a suite as one more test and a skipped suite as a single one.
+import * as vitest from "npm:vitest@5.1.0";
+
+type Vitest = typeof vitest;
+type Body = (...values: never[]) => unknown;
+type Hook = () => unknown;
+type Register = (title: string, mode: Mode, body: Body | undefined, timeout: number | undefined) => void;
+type Argument = Body | number | { timeout?: number } | undefined;
+
+interface Mode {
+	skip?: boolean;
+	only?: boolean;
+}
+
+interface Suite {
+	title: string;
+	mode: Mode;
+	parent: Suite | undefined;
+	beforeAll: Hook[];
+	beforeEach: Hook[];
+	afterEach: Hook[];
+	afterAll: Hook[];
+	/** Its beforeAll hooks, once they were started. */
+	opening: Promise<void> | undefined;
+	/** How many tests have still to run before its afterAll hooks. */
+	remaining: number;
+}
+
+// Tests may replace the global ones.
+const { setTimeout, clearTimeout } = globalThis;
+/** In milliseconds, as in scripts/test/engines.ts. */
+const defaultTimeout = 15_000;
+const whole: Suite = createSuite("", {}, undefined);
+/** The suite whose body is running: what is registered belongs to it. */
+let current: Suite = whole;
+/** The suites whose beforeAll hooks have run and whose afterAll hooks have not, outer ones before inner ones. */
+const opened: Set<Suite> = new Set();
+/** What the running test wants done when it is over. */
+let finishers: Hook[] = [];
+
+export const test: Vitest["test"] = createRegistrar(registerTest, {}) as unknown as Vitest["test"];
+export const it: Vitest["it"] = test;
+export const describe: Vitest["describe"] = createRegistrar(registerSuite, {}) as unknown as Vitest["describe"];
+export const beforeAll: Vitest["beforeAll"] = (hook) => void current.beforeAll.push(hook as Hook);
+export const beforeEach: Vitest["beforeEach"] = (hook) => void current.beforeEach.push(hook as Hook);
+export const afterEach: Vitest["afterEach"] = (hook) => void current.afterEach.unshift(hook as Hook);
+export const afterAll: Vitest["afterAll"] = (hook) => void current.afterAll.unshift(hook as Hook);
+export const onTestFinished: Vitest["onTestFinished"] = (hook) => void finishers.unshift(hook as Hook);
+export const expect: Vitest["expect"] = vitest.expect;
+export const expectTypeOf: Vitest["expectTypeOf"] = vitest.expectTypeOf;
+export const vi: Vitest["vi"] = vitest.vi;
+
+// With a filter or `only`, a suite's last test may never come.
+Deno.test.afterAll(async () => {
+	for (const suite of [...opened].reverse()) await close(suite);
+});
+
+/** `test` or `describe` with everything that hangs on it; `test.skip.each` is the registrar of skipped tests, and so on. */
+function createRegistrar(register: Register, mode: Mode): unknown {
+	const change = (more: Mode): unknown => createRegistrar(register, { ...mode, ...more });
+	const registrar = (title: string, first?: Argument, second?: Argument): void => {
+		const [body, options] = typeof first === "function" ? [first, second] : [second as Body | undefined, first];
+		register(title, mode, body, typeof options === "object" ? options.timeout : options as number | undefined);
+	};
+	const lazily = (more: Mode): PropertyDescriptor => ({ get: () => change(more) });
+	Object.defineProperties(registrar, {
+		skip: lazily({ skip: true }),
+		todo: lazily({ skip: true }),
+		only: lazily({ only: true }),
+	});
+	return Object.assign(registrar, {
+		skipIf: (condition: unknown) => condition ? change({ skip: true }) : registrar,
+		runIf: (condition: unknown) => condition ? registrar : change({ skip: true }),
+		each: (rows: readonly unknown[]) => (title: string, body: Body, timeout?: number) =>
+			rows.forEach((row, index) => {
+				const values = (Array.isArray(row) ? row : [row]) as never[];
+				register(formatTitle(title, values, index), mode, () => body(...values), timeout);
+			}),
+	});
+}
+
+function registerSuite(title: string, mode: Mode, body: Body | undefined): void {
+	const outer = current;
+	current = createSuite(title, { ...outer.mode, ...mode }, outer);
+	try {
+		body?.();
+	} finally {
+		current = outer;
+	}
+}
+
+function registerTest(title: string, mode: Mode, body: Body | undefined, timeout: number = defaultTimeout): void {
+	const suites = lineage(current);
+	const { skip = false, only = false } = { ...current.mode, ...mode };
+	const ignore = skip || body === undefined;
+	if (!ignore) suites.forEach((suite) => suite.remaining++);
+	Deno.test({
+		name: [...suites.slice(1).map((suite) => suite.title), title].join(" > "),
+		ignore,
+		only,
+		sanitizeOps: false, // the other engines have no such thing, and the suite checks for leaks itself
+		sanitizeResources: false,
+		fn: () => runTest(suites, body!, timeout),
+	});
+}
+
+async function runTest(suites: Suite[], body: Body, timeout: number): Promise<void> {
+	finishers = [];
+	const inwards = suites.flatMap((suite) => suite.beforeEach);
+	const outwards = suites.toReversed();
+	try {
+		for (const suite of suites) await open(suite);
+		await runHooks(inwards);
+		await within(timeout, (body as Hook)());
+	} finally {
+		await runHooks(outwards.flatMap((suite) => suite.afterEach));
+		await runHooks(finishers);
+		for (const suite of outwards) if (--suite.remaining === 0) await close(suite);
+	}
+}
+
+/** Runs its beforeAll hooks once; if they fail, every test of the suite does. */
+function open(suite: Suite): Promise<void> {
+	opened.add(suite);
+	return suite.opening ??= runHooks(suite.beforeAll);
+}
+
+async function close(suite: Suite): Promise<void> {
+	if (opened.delete(suite)) await runHooks(suite.afterAll);
+}
+
+async function runHooks(hooks: Iterable<Hook>): Promise<void> {
+	for (const hook of hooks) await hook();
+}
+
+function within(timeout: number, work: unknown): Promise<void> {
+	return new Promise((resolve, reject) => {
+		const timer = setTimeout(() => reject(new Error(`Test timed out in ${timeout} ms`)), timeout);
+		Promise.resolve(work).then(() => resolve(), reject).finally(() => clearTimeout(timer));
+	});
+}
+
+/** A suite and those around it, the outermost first. */
+function lineage(suite: Suite): Suite[] {
+	return suite.parent === undefined ? [suite] : [...lineage(suite.parent), suite];
+}
+
+function createSuite(title: string, mode: Mode, parent: Suite | undefined): Suite {
+	const hooks = { beforeAll: [], beforeEach: [], afterEach: [], afterAll: [] };
+	return { title, mode, parent, ...hooks, opening: undefined, remaining: 0 };
+}
+
+/** Fills in `%s` and its kin from the values in turn, `%#` with the row's index, `$name` from a row that is an object. */
+function formatTitle(title: string, values: readonly unknown[], index: number): string {
+	const rest = [...values];
+	return title
+		.replace(
+			/%([sdifjoO#%])/g,
+			(_match, kind: string) => formatters[kind]?.(rest.shift()) ?? (kind === "#" ? `${index}` : "%"),
+		)
+		.replace(/\$(\w+)/g, (match, name: string) => {
+			const row = values[0];
+			return row instanceof Object && name in row ? String(row[name as keyof typeof row]) : match;
+		});
+}
+
+const inspect = (value: unknown): string => Deno.inspect(value);
+const formatters: Record<string, (value: unknown) => string> = {
+	s: String,
+	d: (value) => String(Number(value)),
+	i: (value) => String(Math.trunc(Number(value))),
+	f: (value) => String(Number(value)),
+	j: (value) => JSON.stringify(value),
+	o: inspect,
+	O: inspect,
+};
