@@ -80,15 +80,15 @@ export class Attempt implements TaskContext {
 		if (this.#interruption !== undefined) return;
 		this.#interruption = { reason };
 		this.#controller?.abort(reason);
-		if (this.#giveUp === undefined) return;
 		const { abandonAfter } = this.#owner!.settings;
-		if (abandonAfter > 0) this.#sleep(abandonAfter);
-		else this.#giveUp(reason);
+		if (abandonAfter === 0) this.#giveUp?.(reason);
+		else if (this.#giveUp !== undefined) this.#sleep(abandonAfter);
+		else this.#clear();
 	}
 
 	/** Leaves nothing behind. */
 	end(): void {
-		if (this.#timer !== undefined) this.#owner?.settings.clock.clear(this.#timer);
+		this.#clear();
 		this.#owner = this.#timer = this.#giveUp = undefined;
 	}
 
@@ -110,6 +110,10 @@ export class Attempt implements TaskContext {
 	#sleep(delay: number): void {
 		const { clock, unref } = this.#owner!.settings;
 		clock.set(this.#timer ??= new CallbackTimer(() => this.#wake(), unref), delay);
+	}
+
+	#clear(): void {
+		if (this.#timer !== undefined) this.#owner?.settings.clock.clear(this.#timer);
 	}
 
 	#wake(): void {

@@ -79,7 +79,7 @@ class TimerLoop {
 	readonly #armNow = (): void => {
 		clearTimeout(this.#armed as number | undefined);
 		const delay = Math.ceil(this.#armedFor - performance.now());
-		this.#armed = setTimeout(this.#fire, Math.min(delay, longestDelay)) as PlatformTimer;
+		this.#armed = setTimeout(this.#fire, Math.max(0, Math.min(delay, longestDelay))) as PlatformTimer;
 	};
 
 	/** A platform timer that is not needed any more stays, for the next one that is set; it only lets the process end. */
@@ -94,8 +94,11 @@ class TimerLoop {
 		// Those set from here on have to wait for the next macrotask, or a delay of 0 could keep this loop busy for ever.
 		const { order } = this.#queue;
 		let timer: Timer | undefined;
-		while ((timer = this.#queue.take(now, order)) !== undefined) timer.fire();
-		this.#arm();
+		try {
+			while ((timer = this.#queue.take(now, order)) !== undefined) timer.fire();
+		} finally {
+			this.#arm();
+		}
 	};
 }
 

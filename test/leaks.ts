@@ -1,0 +1,30 @@
+// The uses of one long-lived signal that must leave nothing behind: listeners are counted in every engine, the heap is
+// measured where a test can ask for a garbage collection.
+import { Group, Intermittent, Lifecycle, run, Runner } from "../mod.ts";
+
+const reading = (context: { signal: AbortSignal }) => void context.signal.aborted;
+
+/** Each uses the signal once; called again when the promise has settled. */
+export function useCases(): Record<string, (signal: AbortSignal) => Promise<unknown>> {
+	const shared = new Intermittent(() => {});
+	const group = new Group({ forget: true });
+	const lifecycle = new Lifecycle(() => {});
+	return {
+		"run() with a timeout, signal read": (signal) => run(reading, { signal, timeout: 60_000 }),
+		"Runner.step()": (signal) => new Runner(reading).step({ signal }),
+		"Group.spawn()": (signal) => group.spawn("a", reading, { signal }).wait({ signal }),
+		"Lifecycle.waitForStateChange()": (signal) => {
+			const changed = lifecycle.waitForStateChange(lifecycle.state, { signal });
+			if (lifecycle.state === "active") lifecycle.stop();
+			else lifecycle.start();
+			return changed;
+		},
+		"Intermittent.attach() and wait()": async (signal) => {
+			const controller = new AbortController();
+			await shared.attach(controller.signal);
+			const idle = shared.wait({ signal });
+			controller.abort("a reason that is shared");
+			await idle;
+		},
+	};
+}

@@ -1,0 +1,147 @@
+import { describe, expect, test } from "vitest";
+import { type Clock, sleep, systemClock, Timer } from "../../mod.ts";
+import { VirtualClock } from "../../src/testing.ts";
+import { errorOf, SpiedController, watch } from "../support.ts";
+
+class Alarm extends Timer {
+	fired = 0;
+	readonly #onFire: (() => void) | undefined;
+
+	constructor(onFire?: () => void) {
+		super();
+		this.#onFire = onFire;
+	}
+
+	fire(): void {
+		this.fired++;
+		this.#onFire?.();
+	}
+}
+
+// Here the platform's own timers are the subject: these tests wait for real, a few milliseconds each.
+describe("systemClock", () => {
+	test("tells the time of the machine", () => {
+		expect(Math.abs(systemClock.now() - Date.now())).toBeLessThan(1000);
+		const before = systemClock.monotonic();
+		expect(systemClock.monotonic()).toBeGreaterThanOrEqual(before);
+	});
+
+	test("fires in the order of the times, and of the calls, and never early", async () => {
+		const order: string[] = [];
+		const startedAt = performance.now();
+		await new Promise<void>((resolve) => {
+			systemClock.set(new Alarm(resolve), 30);
+			systemClock.set(
+				new Alarm(() => {
+					expect(performance.now() - startedAt).toBeGreaterThanOrEqual(20);
+					order.push("20");
+				}),
+				20,
+			);
+			systemClock.set(new Alarm(() => order.push("10")), 10);
+			const [first, second] = [new Alarm(() => order.push("first")), new Alarm(() => order.push("second"))];
+			systemClock.set(first, 0);
+			systemClock.set(second, 0);
+		});
+		expect(order).toEqual(["first", "second", "10", "20"]);
+	});
+
+	test("never fires inside set(), nor in the macrotask of the timer that has set it", async () => {
+		const order: string[] = [];
+		await new Promise<void>((resolve) => {
+			const again = new Alarm(() => {
+				order.push("again");
+				resolve();
+			});
+			const first = new Alarm(() => {
+				systemClock.set(again, 0);
+				order.push("first");
+				queueMicrotask(() => order.push("microtask"));
+			});
+			systemClock.set(first, 0);
+			systemClock.set(new Alarm(() => order.push("second")), 0);
+			order.push("set");
+		});
+		expect(order.filter((entry) => entry !== "microtask")).toEqual(["set", "first", "second", "again"]);
+		expect(order.indexOf("microtask")).toBeLessThan(order.indexOf("again"));
+	});
+
+	test("moves a timer that is set again, and forgets one that is cleared", async () => {
+		const [moved, cleared] = [new Alarm(), new Alarm()];
+		systemClock.set(moved, 0);
+		systemClock.set(moved, 60_000);
+		systemClock.set(cleared, 5);
+		systemClock.clear(cleared);
+		systemClock.clear(cleared);
+		await sleep(15);
+		expect([moved.fired, cleared.fired]).toEqual([0, 0]);
+		systemClock.set(moved, 1);
+		await sleep(10);
+		systemClock.clear(moved);
+		expect(moved.fired).toBe(1);
+	});
+
+	test("does not take a delay beyond 2^31 - 1 ms for none", async () => {
+		const alarms = [2 ** 31 - 1, 2 ** 31, 2 ** 40, Infinity].map((delay) => {
+			const alarm = new Alarm();
+			systemClock.set(alarm, delay);
+			return alarm;
+		});
+		await sleep(10);
+		for (const alarm of alarms) {
+			systemClock.clear(alarm);
+			expect(alarm.fired).toBe(0);
+		}
+		await sleep(1);
+	});
+});
+
+describe("sleep()", () => {
+	test("resolves after the delay, and leaves no listener", async () => {
+		const clock = new VirtualClock();
+		const controller = new SpiedController();
+		const slept = watch(sleep(50, { clock, signal: controller.signal }));
+		expect(controller.listeners).toBe(1);
+		await clock.advance(49);
+		expect(slept.state).toBe("pending");
+		await clock.advance(1);
+		expect(slept.state).toBe("resolved");
+		expect(controller.listeners).toBe(0);
+	});
+
+	test("rejects with the signal's reason and leaves no timer", async () => {
+		const clock = new VirtualClock();
+		const controller = new AbortController();
+		const slept = sleep(Infinity, { clock, signal: controller.signal });
+		expect(clock.pending).toBe(1);
+		controller.abort("enough");
+		expect(await errorOf(slept)).toBe("enough");
+		expect(clock.pending).toBe(0);
+		expect(await errorOf(sleep(50, { clock, signal: controller.signal }))).toBe("enough");
+		expect(clock.pending).toBe(0);
+	});
+
+	test("accepts the clock of a third party", async () => {
+		const timers = new Map<Timer, number>();
+		const clock: Clock = {
+			now: () => 0,
+			monotonic: () => 0,
+			set: (timer, delay) => void timers.set(timer, delay),
+			clear: (timer) => void timers.delete(timer),
+		};
+		const slept = sleep(123, { clock });
+		for (const [timer, delay] of timers) {
+			expect(delay).toBe(123);
+			timer.fire();
+		}
+		await slept;
+	});
+
+	test("checks its arguments", async () => {
+		for (const delay of [-1, NaN]) expect(await errorOf(sleep(delay))).toBeInstanceOf(RangeError);
+		for (const options of [{ signal: 5 }, { clock: 5 }, { clock: {} }, { unref: 5 }, null]) {
+			expect(await errorOf(sleep(1, options as never))).toBeInstanceOf(TypeError);
+		}
+		expect(await errorOf(sleep("1s" as never))).toBeInstanceOf(TypeError);
+	});
+});

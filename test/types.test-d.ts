@@ -1,0 +1,112 @@
+import * as v from "valibot";
+import { describe, expectTypeOf, test } from "vitest";
+import {
+	configure,
+	Group,
+	type GroupTask,
+	Intermittent,
+	IntermittentMap,
+	Lifecycle,
+	type LifecycleState,
+	poll,
+	run,
+	Runner,
+	type RunnerOptions,
+	start,
+	type Step,
+	stop,
+	type Task,
+	type TaskContext,
+} from "../mod.ts";
+
+describe("run() and Runner", () => {
+	test("infer the value of the task", () => {
+		expectTypeOf(run(() => 1)).toEqualTypeOf<Promise<number>>();
+		expectTypeOf(run(async () => "a")).toEqualTypeOf<Promise<string>>();
+		expectTypeOf(run(() => {})).toEqualTypeOf<Promise<void>>();
+		expectTypeOf(new Runner(() => 1).step()).toEqualTypeOf<Promise<Step<number>>>();
+	});
+
+	test("give the task its context", () => {
+		run((context) => expectTypeOf(context).toEqualTypeOf<TaskContext>());
+		// @ts-expect-error the context is not the task's to change
+		run((context) => context.attempt = 2);
+		expectTypeOf<Task>().toEqualTypeOf<(context: TaskContext) => void | PromiseLike<void>>();
+	});
+
+	test("narrow a step by ok and by again", () => {
+		const step = {} as Step<number>;
+		if (step.ok) expectTypeOf(step.value).toEqualTypeOf<number>();
+		else expectTypeOf(step.error).toBeUnknown();
+		if (step.again) expectTypeOf(step.ok).toEqualTypeOf<false>();
+	});
+
+	test("take undefined for an option that is not given, under exactOptionalPropertyTypes too", () => {
+		const options: RunnerOptions = { attempts: undefined, backoff: undefined, timeout: undefined, clock: undefined };
+		run(() => 1, { ...options, signal: undefined });
+		// @ts-expect-error no such option
+		run(() => 1, { retries: 3 });
+		// @ts-expect-error no such jitter
+		run(() => 1, { backoff: { start: 1, jitter: "some" } });
+		// @ts-expect-error the signal belongs to a step
+		new Runner(() => 1, { signal: new AbortController().signal });
+	});
+});
+
+describe("Group", () => {
+	test("types the tasks by their values", () => {
+		const group = new Group();
+		expectTypeOf(group.spawn("a", () => 1)).toEqualTypeOf<GroupTask<number>>();
+		expectTypeOf(group.spawn("a", async () => "a").result()).toEqualTypeOf<Promise<string>>();
+		expectTypeOf(group.get("a")).toEqualTypeOf<GroupTask | undefined>();
+		expectTypeOf(group.tasks()).toEqualTypeOf<Map<string, GroupTask>>();
+		expectTypeOf(group).toExtend<AsyncDisposable>();
+		// @ts-expect-error a task is stopped by cancel()
+		group.get("a")!.state = "stopped";
+	});
+});
+
+describe("Intermittent", () => {
+	const { signal } = new AbortController();
+
+	test("infers its value from the start", () => {
+		expectTypeOf(new Intermittent(() => ({ value: 1, stop() {} })).attach(signal)).toEqualTypeOf<Promise<number>>();
+		expectTypeOf(new Intermittent(async () => ({ value: "a" })).attach(signal)).toEqualTypeOf<Promise<string>>();
+		expectTypeOf(new Intermittent(() => () => {}).attach(signal)).toEqualTypeOf<Promise<void>>();
+		expectTypeOf(new Intermittent(() => {}).attach(signal)).toEqualTypeOf<Promise<void>>();
+		expectTypeOf(poll(() => 1)).toEqualTypeOf<Intermittent>();
+		// @ts-expect-error a start does not give a bare value
+		new Intermittent(() => 1);
+	});
+
+	test("knows the keys of a map", () => {
+		const map = new IntermittentMap((key: number, _signal) => ({ value: String(key) }));
+		expectTypeOf(map.attach(1, signal)).toEqualTypeOf<Promise<string>>();
+		// @ts-expect-error the keys are numbers
+		map.attach("1", signal);
+	});
+});
+
+describe("Lifecycle", () => {
+	test("takes the configuration's type from applyConfig, readConfig or a schema", () => {
+		new Lifecycle((config: { port: number }) => expectTypeOf(config.port).toBeNumber());
+		new Lifecycle((config) => expectTypeOf(config).toEqualTypeOf<Date>(), { readConfig: () => new Date() });
+		new Lifecycle((config) => expectTypeOf(config).toEqualTypeOf<{ port: number }>(), {
+			readConfig: v.object({ port: v.number() }),
+		});
+		// @ts-expect-error the schema's output is not what applyConfig takes
+		new Lifecycle((_config: { host: string }) => {}, { readConfig: v.object({ port: v.number() }) });
+	});
+
+	test("works with the guards", () => {
+		const lifecycle = new Lifecycle(() => {});
+		expectTypeOf(start(lifecycle)).toEqualTypeOf<Promise<LifecycleState>>();
+		expectTypeOf(stop(lifecycle)).toEqualTypeOf<Promise<LifecycleState>>();
+		expectTypeOf(configure(lifecycle, {})).toEqualTypeOf<Promise<LifecycleState>>();
+		expectTypeOf(stop({ stop: () => 1 })).toEqualTypeOf<Promise<number>>();
+		// @ts-expect-error it has no such method
+		stop({ end() {} });
+		// @ts-expect-error its data is a number
+		configure({ configure(_data: number) {} }, "1");
+	});
+});
