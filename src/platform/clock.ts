@@ -46,13 +46,13 @@ type PlatformTimer = { ref?(): void; unref?(): void } | undefined;
 /** A queue of timers, and the platform's timer behind it. */
 class TimerLoop {
 	readonly #queue = new TimerQueue();
-	readonly #unref: boolean;
+	readonly #kind: "shared" | "unref" | "own";
 	/** When the platform's timer wakes this loop; NaN if it does not. */
 	#armedFor = NaN;
 	#armed: PlatformTimer;
 
-	constructor(unref: boolean) {
-		this.#unref = unref;
+	constructor(kind: "shared" | "unref" | "own") {
+		this.#kind = kind;
 	}
 
 	set(timer: Timer, delay: number): void {
@@ -82,10 +82,17 @@ class TimerLoop {
 		this.#armed = setTimeout(this.#fire, Math.max(0, Math.min(delay, longestDelay))) as PlatformTimer;
 	};
 
-	/** A platform timer that is not needed any more stays, for the next one that is set; it only lets the process end. */
+	/**
+	 * A platform timer that is not needed any more lets the process end, and stays for the next timer that is set: to make
+	 * a new one each time costs more. Only one that is not shared has to go.
+	 */
 	#keepAlive(): void {
-		if (this.#unref || this.#queue.size === 0) this.#armed?.unref?.();
-		else this.#armed?.ref?.();
+		if (this.#kind === "shared" && this.#queue.size > 0) this.#armed?.ref?.();
+		else this.#armed?.unref?.();
+		if (this.#kind === "own" && this.#queue.size === 0) {
+			clearTimeout(this.#armed as number | undefined);
+			this.#armedFor = NaN;
+		}
 	}
 
 	readonly #fire = (): void => {
@@ -103,8 +110,8 @@ class TimerLoop {
 }
 
 class SystemClock implements Clock {
-	readonly #loop = new TimerLoop(false);
-	readonly #unrefLoop = new TimerLoop(true);
+	readonly #loop = new TimerLoop("shared");
+	readonly #unrefLoop = new TimerLoop("unref");
 
 	now(): number {
 		return Date.now();
@@ -125,7 +132,7 @@ class SystemClock implements Clock {
 	#home(timer: Timer): TimerLoop {
 		// In Cloudflare's workerd a platform timer lives and dies with the request that made it: none can be shared.
 		if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
-			return (timer.own ??= new TimerLoop(true)) as TimerLoop;
+			return (timer.own ??= new TimerLoop("own")) as TimerLoop;
 		}
 		return timer.unref ? this.#unrefLoop : this.#loop;
 	}

@@ -19,6 +19,7 @@ class Hub implements EventListenerObject {
 	handleEvent(event: Event): void {
 		const signal = event.target as AbortSignal;
 		signal.removeEventListener("abort", this);
+		hubs.delete(signal);
 		// What an abort unlinks on its way is not told any more: a Set's iteration skips what was deleted.
 		for (const item of this.work) {
 			this.work.delete(item);

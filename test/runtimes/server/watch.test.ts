@@ -1,0 +1,259 @@
+// The main example as its users run it: a process of its own, in the runtime that runs this test.
+import { afterEach, describe, expect, test } from "vitest";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const file = fileURLToPath(new URL("../../../examples/watch.ts", import.meta.url));
+const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-check", file] : [file];
+/** No test waits for a time to pass, but a busy machine may take its time. */
+const timeout = 30_000;
+const summary = /^Stopped after .+: \d+ checks?, \d+ ok, \d+ failed\.$/;
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A process that runs the example. */
+class Watch {
+	readonly child: ChildProcess;
+	/** What it has printed. */
+	text = "";
+	errors = "";
+	/** How much of the text was looked at by {@link line}. */
+	#seen = 0;
+	#onText = () => {};
+	/** Its exit code, or the signal that ended it, once all that it printed is there. */
+	readonly ended: Promise<unknown>;
+
+	constructor(args: readonly string[], input = "") {
+		this.child = spawn(process.execPath, [...prefix, ...args], { env: environment() });
+		cleanups.push(() => this.child.kill("SIGKILL"));
+		this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+			this.text += text;
+			this.#onText();
+		});
+		this.child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
+		this.child.stdin!.on("error", () => {}).end(input); // it may be gone before it has read anything
+		this.ended = once(this.child, "close").then(([code, signal]) => {
+			this.#onText();
+			return signal ?? code;
+		});
+	}
+
+	/** Resolves with the next line that matches; rejects if the process ends without one. */
+	async line(pattern: RegExp): Promise<string> {
+		for (let isOver = false;;) {
+			let end: number;
+			while ((end = this.text.indexOf("\n", this.#seen)) >= 0) {
+				const line = this.text.slice(this.#seen, end);
+				this.#seen = end + 1;
+				if (pattern.test(line)) return line;
+			}
+			if (isOver) throw new Error(`No line matches ${pattern}:\n${this.text}\n${this.errors}`);
+			const text = new Promise<boolean>((resolve) => this.#onText = () => resolve(false));
+			isOver = await Promise.race([text, this.ended.then(() => true)]);
+		}
+	}
+
+	get lines(): string[] {
+		return this.text.trimEnd().split("\n");
+	}
+}
+
+/** Nothing that would change what it prints or how it connects. */
+function environment(): Record<string, string | undefined> {
+	const { HTTP_PROXY: _1, http_proxy: _2, NODE_OPTIONS: _3, ...rest } = process.env;
+	return rest;
+}
+
+/** Starts a server on a free port and resolves with its origin. */
+async function serve(listener: RequestListener): Promise<string> {
+	const server: Server = createServer(listener).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	cleanups.push(() => {
+		server.close();
+		server.closeAllConnections();
+	});
+	return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A file that is never there in part. */
+async function createFile(): Promise<{ path: string; write: (text: string) => Promise<void> }> {
+	const folder = await mkdtemp(join(tmpdir(), "watch-test-"));
+	cleanups.push(() => rm(folder, { recursive: true, force: true }));
+	const path = join(folder, "watch.json");
+	const write = async (text: string) => {
+		await writeFile(`${path}.new`, text);
+		await rename(`${path}.new`, path);
+	};
+	return { path, write };
+}
+
+describe("examples/watch.ts", () => {
+	test("without URLs watches a server of its own, in plain lines, and removes its folder", async () => {
+		const watch = new Watch(["--rounds", "1"]);
+		expect(await watch.ended).toBe(0);
+		expect(watch.errors).toBe("");
+		expect(watch.text).not.toContain("\x1b");
+		const outcomes = watch.lines.map((line) => / (?:ok|failed) http:\/\/127\.0\.0\.1:\d+(\/\w+) /.exec(line)?.[1]);
+		expect(outcomes.filter((path) => path !== undefined).sort())
+			.toEqual(["/busy", "/fast", "/flaky", "/hangs", "/moody", "/slow"]);
+		expect(watch.lines.at(-1)).toMatch(summary);
+		const configFile = / file (.+\.json) /.exec(watch.text)![1]!;
+		await expect(stat(dirname(configFile))).rejects.toThrow("ENOENT");
+	}, timeout);
+
+	test("reads a list from standard input and checks each URL as often as it was told", async () => {
+		const requests: Record<string, number> = {};
+		const origin = await serve(({ method, url }, response) => {
+			if (method === "GET") requests[url!] = (requests[url!] ?? 0) + 1;
+			response.end();
+		});
+		const list = `# two URLs\n${origin}/a  # the first\n\n${origin}/b\n${origin}/a\n`;
+		const watch = new Watch(["-", "--rounds", "3", "--interval", "20"], list);
+		expect(await watch.ended).toBe(0);
+		expect(requests).toEqual({ "/a": 3, "/b": 3 });
+		expect(watch.lines.filter((line) => / ok .+\/[ab] 200 in \d+ ms \(attempt 1\)$/.test(line))).toHaveLength(6);
+		expect(watch.lines.at(-1)).toMatch(/: 6 checks, 6 ok, 0 failed\.$/);
+	}, timeout);
+
+	test(
+		"tries again when a server asks for it, and not when that is of no use; gives up on one that hangs",
+		async () => {
+			let isBusy = true;
+			const origin = await serve(({ method, url }, response) => {
+				if (method === "HEAD" || url === "/missing") response.writeHead(404).end();
+				else if (url === "/busy") {
+					if (isBusy) response.setHeader("retry-after", "1");
+					response.writeHead(isBusy ? 503 : 200).end();
+					isBusy = false;
+				}
+			});
+			const urls = ["busy", "missing", "hangs"].map((path) => `${origin}/${path}`);
+			const watch = new Watch([...urls, "--rounds", "1", "--attempts", "2", "--timeout", "250"]);
+			expect(await watch.ended).toBe(0);
+			const events = watch.lines.slice(0, -1).map((line) => line.replace(/^\S+ /, "").replace(`${origin}/`, ""));
+			expect(events).toContain("retry busy 503 Service Unavailable (attempt 1), again in 1 s");
+			expect(events.filter((event) => /^ok busy 200 in \d+ ms \(attempt 2\)$/.test(event))).toHaveLength(1);
+			expect(events).toContain("failed missing 404 Not Found (attempt 1)");
+			expect(events).toContain("failed hangs Timed out after 250 ms (attempt 2)");
+			expect(watch.lines.at(-1)).toMatch(/: 3 checks, 1 ok, 2 failed\.$/);
+		},
+		timeout,
+	);
+
+	test("applies each edit of its configuration file, and keeps the last good one", async () => {
+		const origin = await serve((_request, response) => response.end());
+		const { path, write } = await createFile();
+		await write(JSON.stringify({ urls: [`${origin}/a`], interval: 3_600_000 }));
+		const watch = new Watch(["--config", path]);
+		await watch.line(/ config 1 URL, every 60 min$/);
+		await watch.line(/ ok .+\/a /);
+		await write(JSON.stringify({ urls: [`${origin}/b`, `${origin}/c`], interval: 50 }));
+		await watch.line(/ config 2 URLs, every 0.1 s$/);
+		for (let round = 0; round < 3; round++) await watch.line(/ ok .+\/b /);
+		await write("{");
+		await watch.line(/ rejected .*JSON/);
+		for (let round = 0; round < 3; round++) await watch.line(/ ok .+\/c /);
+		await write(JSON.stringify({ urls: [`${origin}/a`, "ftp://b"] }));
+		await watch.line(/ rejected "ftp:\/\/b" is not an http or https URL$/);
+		await rm(path);
+		await watch.line(/ rejected cannot read .+: ENOENT/);
+		await watch.line(/ ok .+\/b /);
+		watch.child.kill("SIGTERM");
+		expect(await watch.ended).toBe(0);
+		expect(watch.lines.filter((line) => / ok .+\/a /.test(line))).toHaveLength(1);
+	}, timeout);
+
+	test("checks at once what failed when the network is back, instead of waiting for the next round", async () => {
+		let isOnline = false;
+		const origin = await serve((request, response) => isOnline ? response.end() : request.socket.destroy());
+		const watch = new Watch([`${origin}/`, "--interval", "3600000", "--attempts", "1"]);
+		await watch.line(/ failed /);
+		await watch.line(/ network offline$/);
+		isOnline = true;
+		await watch.line(/ network online$/);
+		await watch.line(/ ok /);
+	}, timeout);
+
+	test.skipIf(process.platform === "win32")(
+		"ends at an interrupt with a summary and nothing left that runs",
+		async () => {
+			const watch = new Watch([]);
+			const configFile = / file (.+\.json) /.exec(await watch.line(/ file /))![1]!;
+			await watch.line(/ ok /);
+			watch.child.kill("SIGINT");
+			expect(await watch.ended).toBe(0);
+			expect(watch.errors).toBe("");
+			expect(watch.lines.at(-1)).toMatch(summary);
+			await expect(stat(dirname(configFile))).rejects.toThrow("ENOENT");
+		},
+		timeout,
+	);
+
+	test("ends quietly when nobody reads its output any more", async () => {
+		const origin = await serve((_request, response) => response.end());
+		const watch = new Watch([`${origin}/`, "--interval", "20"]);
+		await watch.line(/ ok /);
+		watch.child.stdout!.destroy();
+		expect(await watch.ended).toBe(0);
+		expect(watch.errors).toBe("");
+	}, timeout);
+
+	test("ends when its time is up", async () => {
+		const origin = await serve((_request, response) => response.end());
+		const watch = new Watch([`${origin}/`, "--for", "0.5"]);
+		expect(await watch.ended).toBe(0);
+		expect(watch.lines.at(-1)).toMatch(summary);
+	}, timeout);
+
+	test("explains itself", async () => {
+		const watch = new Watch(["--help"]);
+		expect(await watch.ended).toBe(0);
+		expect(watch.text).toMatch(/--config <file>[^]*Exit codes/);
+	}, timeout);
+
+	test.each([
+		[["ftp://example.com"], `"ftp://example.com" is not an http or https URL`],
+		[["example"], `"example" is not an http or https URL`],
+		[["http://user:secret@example.com"], "the URL of example.com has a user name or a password"],
+		[["-"], `"no URL" is not an http or https URL`],
+		[["--file", "no/such/list.txt"], `cannot read "no/such/list.txt": ENOENT: no such file or directory`],
+		[["--config", "no/such/watch.json"], `cannot read "no/such/watch.json": ENOENT: no such file or directory`],
+		[["--interval", "soon", "http://example.com"], `--interval takes a number above 0, not "soon"`],
+		[["--attempts", "1.5", "http://example.com"], `--attempts takes a whole number above 0, not "1.5"`],
+		[["--for", "0"], `--for takes a number above 0, not "0"`],
+		[["--often"], "Unknown option '--often'; --help lists the options"],
+		[["--timeout"], "Option '--timeout <value>' argument missing; --help lists the options"],
+	])("%j: one line and exit code 2", async (args, message) => {
+		const watch = new Watch(args, "no URL\n");
+		expect(await watch.ended).toBe(2);
+		expect(watch.text).toBe("");
+		expect(watch.errors).toBe(`watch: ${message}\n`);
+	}, timeout);
+
+	test.each([
+		["{", /^watch: \S+watch\.json: .*JSON.*\n$/],
+		[`[]`, /^watch: \S+watch\.json: the configuration must be a JSON object\n$/],
+		[`{ "urls": "http://example.com" }`, /^watch: \S+watch\.json: "urls" must be a list\n$/],
+		[`{ "urls": [] }`, /^watch: \S+watch\.json: there is no URL to watch\n$/],
+		[`{ "urls": ["file:///"] }`, /^watch: \S+watch\.json: "file:\/\/\/" is not an http or https URL\n$/],
+		[`{ "urls": ["http://example.com"], "attempts": 0 }`, /^watch: \S+watch\.json: "attempts" must be .+ is 0\n$/],
+		[`{ "retries": 3 }`, /^watch: \S+watch\.json: "retries" is no setting, only .+\n$/],
+	])("a configuration file with %j: one line and exit code 2", async (text, message) => {
+		const { path, write } = await createFile();
+		await write(text);
+		const watch = new Watch(["--config", path]);
+		expect(await watch.ended).toBe(2);
+		expect(watch.text).toBe("");
+		expect(watch.errors).toMatch(message);
+	}, timeout);
+});
