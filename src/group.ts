@@ -41,13 +41,30 @@ export interface SpawnOptions extends RunnerOptions {
 	ifPresent?: "throw" | "keep" | "replace" | undefined;
 }
 
-/** A live task of the group has this tag already. */
+/**
+ * A live task of the group has this tag already.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Group, TagInUseError } from "upkeep";
+ *
+ * const group = new Group();
+ * group.spawn("sync", () => {});
+ * assert.throws(() => group.spawn("sync", () => {}), (error) => error instanceof TagInUseError && error.tag === "sync");
+ * ```
+ */
 export class TagInUseError extends Error {
+	/** What this error is called. */
 	override readonly name = "TagInUseError";
 	/** The tag. */
 	readonly tag: string;
 
-	/** @param tag the tag that is in use */
+	/**
+	 * Made by {@link Group.spawn}.
+	 *
+	 * @param tag the tag that is in use
+	 */
 	constructor(tag: string) {
 		super(`A live task has the tag ${JSON.stringify(tag)}; "ifPresent" can keep or replace it`);
 		this.tag = tag;
@@ -102,6 +119,8 @@ export class Group implements Observable<readonly GroupTaskSnapshot[]>, AsyncDis
 	readonly getSnapshot: () => readonly GroupTaskSnapshot[];
 
 	/**
+	 * Makes a group without tasks.
+	 *
 	 * @param options defaults for the tasks, and what concerns them all
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */

@@ -22,18 +22,51 @@ export interface Configurable<D = never, R = unknown> {
 	configure(data: D): R;
 }
 
-/** It has no method `start`. */
+/**
+ * It has no method `start`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { CannotBeStartedError, start } from "upkeep";
+ *
+ * await assert.rejects(start({} as never), CannotBeStartedError);
+ * ```
+ */
 export class CannotBeStartedError extends TypeError {
+	/** What this error is called. */
 	override readonly name = "CannotBeStartedError";
 }
 
-/** It has no method `stop`. */
+/**
+ * It has no method `stop`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { CannotBeStoppedError, stop } from "upkeep";
+ *
+ * await assert.rejects(stop({} as never), CannotBeStoppedError);
+ * ```
+ */
 export class CannotBeStoppedError extends TypeError {
+	/** What this error is called. */
 	override readonly name = "CannotBeStoppedError";
 }
 
-/** It has no method `configure`. */
+/**
+ * It has no method `configure`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { CannotBeConfiguredError, configure } from "upkeep";
+ *
+ * await assert.rejects(configure({} as never, {} as never), CannotBeConfiguredError);
+ * ```
+ */
 export class CannotBeConfiguredError extends TypeError {
+	/** What this error is called. */
 	override readonly name = "CannotBeConfiguredError";
 }
 

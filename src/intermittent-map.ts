@@ -42,6 +42,8 @@ export class IntermittentMap<K, V = void> implements Observable<ReadonlyMap<K, I
 	readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
 
 	/**
+	 * Makes a map in which every operation is idle.
+	 *
 	 * @param start starts the operation of a key
 	 * @param options as for each {@link Intermittent}
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range

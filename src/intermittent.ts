@@ -112,6 +112,8 @@ export class Intermittent<V = void> implements Observable<IntermittentSnapshot> 
 	readonly getSnapshot: () => IntermittentSnapshot;
 
 	/**
+	 * Makes an operation that is idle.
+	 *
 	 * @param start starts the operation
 	 * @param options how long it lingers, and where errors go
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range

@@ -122,6 +122,8 @@ export class Lifecycle<C = unknown> implements Observable<LifecycleSnapshot>, As
 	readonly getSnapshot: () => LifecycleSnapshot;
 
 	/**
+	 * Makes a lifecycle that is inactive.
+	 *
 	 * @param applyConfig puts a configuration into effect
 	 * @param options how to read a configuration, and when to try again
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range

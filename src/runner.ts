@@ -123,6 +123,8 @@ export class Runner<T = void> implements Observable<RunnerSnapshot> {
 	readonly getSnapshot: () => RunnerSnapshot = this.#snapshot.getSnapshot;
 
 	/**
+	 * Makes a runner that has not begun.
+	 *
 	 * @param task what to do
 	 * @param options how often and how long; the delays are told by {@link step}, not waited for
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range

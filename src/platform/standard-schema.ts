@@ -31,13 +31,34 @@ export interface SchemaIssue {
 	readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** Data did not pass a Standard Schema validator. */
+/**
+ * Data did not pass a Standard Schema validator.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Lifecycle, ValidationError } from "upkeep";
+ * import { number, object } from "valibot";
+ *
+ * const lifecycle = new Lifecycle(({ port }) => console.log(port), { readConfig: object({ port: number() }) });
+ * await lifecycle.start();
+ * await assert.rejects(
+ * 	lifecycle.configure(`{ "port": "80" }`),
+ * 	(error) => error instanceof ValidationError && error.issues.length === 1,
+ * );
+ * ```
+ */
 export class ValidationError extends Error {
+	/** What this error is called. */
 	override readonly name = "ValidationError";
 	/** All that is wrong. */
 	readonly issues: readonly SchemaIssue[];
 
-	/** @param issues what the validator found, at least one */
+	/**
+	 * Made where a validator is used.
+	 *
+	 * @param issues what the validator found, at least one
+	 */
 	constructor(issues: readonly SchemaIssue[]) {
 		super(issues.map(describe).join("; "));
 		this.issues = issues;

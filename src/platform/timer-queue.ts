@@ -7,6 +7,20 @@
 /**
  * Something that a clock wakes later. A clock keeps the timer itself and no wrapper around it, so that 100,000 sleeping
  * tasks cost little; the fields are the clock's own, only {@link Timer.fire} is for whoever extends it.
+ *
+ * To wait, use `sleep`; this is for those who write a `Clock`, or wait in bulk.
+ *
+ * @example
+ * ```ts
+ * import { systemClock, Timer } from "upkeep";
+ *
+ * class Reminder extends Timer {
+ * 	fire() {
+ * 		console.log("time for tea");
+ * 	}
+ * }
+ * systemClock.set(new Reminder(), 10);
+ * ```
  */
 export abstract class Timer {
 	/** When it is due, on the clock's monotonic scale. Written by the clock. */
@@ -20,7 +34,11 @@ export abstract class Timer {
 	/** Whether a server process may end before it is due. */
 	readonly unref: boolean;
 
-	/** @param unref whether a server process may end before it is due */
+	/**
+	 * Makes a timer that is not set.
+	 *
+	 * @param unref whether a server process may end before it is due
+	 */
 	constructor(unref = false) {
 		this.unref = unref;
 	}

@@ -45,6 +45,8 @@ export class VirtualClock implements Clock {
 	#isMoving = false;
 
 	/**
+	 * Makes a clock that stands still.
+	 *
 	 * @param options where to begin
 	 * @throws {TypeError | RangeError} if `now` is no finite number
 	 */
@@ -64,18 +66,22 @@ export class VirtualClock implements Clock {
 		return head && Math.max(head.at - this.#monotonic, 0);
 	}
 
+	/** The wall clock: milliseconds since 1970. */
 	now(): number {
 		return this.#monotonic + this.#offset;
 	}
 
+	/** How much time has passed, in milliseconds. */
 	monotonic(): number {
 		return this.#monotonic;
 	}
 
+	/** Makes `timer` fire once `delay` milliseconds have passed. */
 	set(timer: Timer, delay: number): void {
 		this.#queue.set(timer, this.#monotonic + checkDelay("delay", delay));
 	}
 
+	/** Takes a timer back; harmless if it is not set. */
 	clear(timer: Timer): void {
 		this.#queue.clear(timer);
 	}
