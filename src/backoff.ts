@@ -58,26 +58,19 @@ export class Backoff {
 		this.#settings = settings;
 	}
 
-	/** The next delay is the first again. */
-	reset(): void {
-		this.#last = -1;
-	}
-
 	/** The next delay, in milliseconds. */
 	next(): number {
 		const { start, max, factor, jitter } = this.#settings;
 		const last = this.#last;
 		if (jitter === "decorrelated") {
-			const most = Math.max(last, start) * 3;
-			return this.#last = Math.min(max, start + this.#random() * (most - start));
+			return this.#last = Math.min(max, this.#between(start, 3 * Math.max(last, start)));
 		}
 		const delay = this.#last = last < 0 ? start : Math.min(max, last * factor);
-		if (jitter === "full") return this.#random() * delay;
-		return jitter === "equal" ? delay / 2 + this.#random() * delay / 2 : delay;
+		return jitter === "none" ? delay : this.#between(jitter === "full" ? 0 : delay / 2, delay);
 	}
 
-	#random(): number {
+	#between(least: number, most: number): number {
 		const random = observe(undefined, this.#settings.random) as number;
-		return random >= 0 && random <= 1 ? random : 1;
+		return random >= 0 && random <= 1 ? least + random * (most - least) : most;
 	}
 }

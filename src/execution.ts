@@ -184,7 +184,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#plan(thrown: unknown, error: unknown): Step<T> {
 		const { backoff, clock } = this.settings;
 		const hint = steering(thrown);
-		if (hint.reset) this.#backoff?.reset();
+		if (hint.reset) this.#backoff = undefined;
 		let delay = hint.delay ?? 0;
 		if (hint.delay === undefined && backoff !== undefined) delay = (this.#backoff ??= new Backoff(backoff)).next();
 		if (clock.monotonic() + delay >= this.deadlineAt) return failure(this.#deadlineError(error));

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { Backoff, type BackoffOptions, checkBackoff } from "./backoff.ts";
+import { Backoff, type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
 import { Intermittent, type IntermittentOptions } from "./intermittent.ts";
 import { steering, unwrap } from "./task.ts";
 import { checkNumber, checkType } from "./platform/check.ts";
@@ -42,7 +42,7 @@ export interface PollOptions extends IntermittentOptions {
 interface PollSettings {
 	readonly action: (signal: AbortSignal) => unknown;
 	readonly interval: number;
-	readonly backoff: Backoff;
+	readonly delays: BackoffSettings;
 	readonly onAttempt: PollOptions["onAttempt"];
 	readonly onError: OnError | undefined;
 	readonly clock: Clock;
@@ -85,7 +85,7 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 	const clock = checkClock(options.clock);
 	const delays = checkBackoff(backoff === undefined ? interval : backoff);
 	return new Intermittent((signal) => {
-		const poller = new Poller({ action, interval, backoff: new Backoff(delays), onAttempt, onError, clock }, signal);
+		const poller = new Poller({ action, interval, delays, onAttempt, onError, clock }, signal);
 		poller.fire();
 		return () => poller.stop();
 	}, options);
@@ -95,6 +95,7 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 class Poller extends Timer {
 	readonly #settings: PollSettings;
 	readonly #signal: AbortSignal;
+	#backoff: Backoff;
 	/** When the last call was due. */
 	#dueAt: number;
 	#call: Promise<void> | undefined;
@@ -105,6 +106,7 @@ class Poller extends Timer {
 		super();
 		this.#settings = settings;
 		this.#signal = signal;
+		this.#backoff = new Backoff(settings.delays);
 		this.#dueAt = settings.clock.monotonic();
 	}
 
@@ -123,7 +125,7 @@ class Poller extends Timer {
 
 	#succeed(): void {
 		const { attempts, successes, consecutiveSuccesses } = this.#state;
-		this.#settings.backoff.reset();
+		this.#backoff = new Backoff(this.#settings.delays);
 		this.#next(
 			{
 				...this.#state,
@@ -140,7 +142,7 @@ class Poller extends Timer {
 	#fail(thrown: unknown): void {
 		const { attempts, failures, consecutiveFailures } = this.#state;
 		const { stop, reset, delay } = steering(thrown);
-		if (reset) this.#settings.backoff.reset();
+		if (reset) this.#backoff = new Backoff(this.#settings.delays);
 		const state = {
 			...this.#state,
 			attempts: attempts + 1,
@@ -148,7 +150,7 @@ class Poller extends Timer {
 			consecutiveFailures: consecutiveFailures + 1,
 			consecutiveSuccesses: 0,
 		};
-		this.#next(state, unwrap(thrown), delay ?? this.#settings.backoff.next());
+		this.#next(state, unwrap(thrown), delay ?? this.#backoff.next());
 		if (stop) this.stop();
 	}
 

@@ -43,16 +43,18 @@ const longestDelay = 2_147_483_647;
 /** Servers have the methods, browsers have not. */
 type PlatformTimer = { ref?(): void; unref?(): void } | undefined;
 
-/** A queue of timers, and the platform's timer behind it. */
-class TimerLoop {
+class SystemClock implements Clock {
 	readonly #queue = new TimerQueue();
-	readonly #kind: "shared" | "unref" | "own";
-	/** When the platform's timer wakes this loop; NaN if it does not. */
+	/** When the platform's timer wakes this clock; NaN if it does not. */
 	#armedFor = NaN;
 	#armed: PlatformTimer;
 
-	constructor(kind: "shared" | "unref" | "own") {
-		this.#kind = kind;
+	now(): number {
+		return Date.now();
+	}
+
+	monotonic(): number {
+		return performance.now();
 	}
 
 	set(timer: Timer, delay: number): void {
@@ -65,7 +67,7 @@ class TimerLoop {
 		this.#keepAlive();
 	}
 
-	/** Makes sure that the platform wakes this loop in time for the first timer. Too early does no harm. */
+	/** Makes sure that the platform wakes this clock in time for the first timer. Too early does no harm. */
 	#arm(): void {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
@@ -83,16 +85,12 @@ class TimerLoop {
 	};
 
 	/**
-	 * A platform timer that is not needed any more lets the process end, and stays for the next timer that is set: to make
-	 * a new one each time costs more. Only one that is not shared has to go.
+	 * The platform's timer stays when it is not needed any more, for the next one that is set: to make a new one each time
+	 * costs more. It only must not keep the process alive.
 	 */
 	#keepAlive(): void {
-		if (this.#kind === "shared" && this.#queue.size > 0) this.#armed?.ref?.();
+		if (this.#queue.refs > 0) this.#armed?.ref?.();
 		else this.#armed?.unref?.();
-		if (this.#kind === "own" && this.#queue.size === 0) {
-			clearTimeout(this.#armed as number | undefined);
-			this.#armedFor = NaN;
-		}
 	}
 
 	readonly #fire = (): void => {
@@ -109,32 +107,16 @@ class TimerLoop {
 	};
 }
 
-class SystemClock implements Clock {
-	readonly #loop = new TimerLoop("shared");
-	readonly #unrefLoop = new TimerLoop("unref");
-
-	now(): number {
-		return Date.now();
+/** For Cloudflare's workerd, where a platform timer lives and dies with the request that made it: none can be shared. */
+class RequestClock extends SystemClock {
+	override set(timer: Timer, delay: number): void {
+		const slice = Math.min(delay, longestDelay);
+		this.clear(timer);
+		timer.own = setTimeout(() => slice < delay ? this.set(timer, delay - slice) : timer.fire(), slice);
 	}
 
-	monotonic(): number {
-		return performance.now();
-	}
-
-	set(timer: Timer, delay: number): void {
-		this.#home(timer).set(timer, delay);
-	}
-
-	clear(timer: Timer): void {
-		this.#home(timer).clear(timer);
-	}
-
-	#home(timer: Timer): TimerLoop {
-		// In Cloudflare's workerd a platform timer lives and dies with the request that made it: none can be shared.
-		if (globalThis.navigator?.userAgent === "Cloudflare-Workers") {
-			return (timer.own ??= new TimerLoop("own")) as TimerLoop;
-		}
-		return timer.unref ? this.#unrefLoop : this.#loop;
+	override clear(timer: Timer): void {
+		clearTimeout(timer.own as number | undefined);
 	}
 }
 
@@ -143,7 +125,11 @@ class SystemClock implements Clock {
  *
  * In Cloudflare's workerd each wait has a `setTimeout` of its own, since one there ends with the request that made it.
  */
-export const systemClock: Clock = /* @__PURE__ */ new SystemClock();
+export const systemClock: Clock = /* @__PURE__ */ makeClock();
+
+function makeClock(): Clock {
+	return globalThis.navigator?.userAgent === "Cloudflare-Workers" ? new RequestClock() : new SystemClock();
+}
 
 /** Checks a `clock` option; absent, it is the machine's. */
 export function checkClock(clock: Clock | undefined): Clock {

@@ -4,9 +4,9 @@
  * @module
  */
 
-/** Whether this is a page of a browser, and not a server on which a test imitates one. */
+/** Whether this is a page of a browser, or looks like one. */
 export function isPage(): boolean {
-	return typeof document === "object" && typeof MessagePort === "function" && !("unref" in MessagePort.prototype);
+	return typeof document === "object";
 }
 
 /**

@@ -66,6 +66,8 @@ export class TimerQueue {
 	readonly #heap: Timer[] = [];
 	/** The `order` of the timer that was set last. */
 	order: number = 0;
+	/** How many timers keep a server process alive. */
+	refs: number = 0;
 
 	/** How many timers are set. */
 	get size(): number {
@@ -82,6 +84,7 @@ export class TimerQueue {
 		this.clear(timer);
 		timer.at = at;
 		timer.order = ++this.order;
+		if (!timer.unref) this.refs++;
 		this.#place(timer, this.#heap.length);
 	}
 
@@ -90,6 +93,7 @@ export class TimerQueue {
 		const { position } = timer;
 		if (position < 0) return;
 		timer.position = -1;
+		if (!timer.unref) this.refs--;
 		const last = this.#heap.pop()!;
 		if (last !== timer) this.#place(last, position);
 	}
