@@ -1,0 +1,32 @@
+// The README keeps its length, and each size it quotes, between marks such as
+// `<!-- size:run -->1,234 B<!-- /size -->`, is the measured one. `--fix` writes the measured ones.
+import { readFileSync, writeFileSync } from "node:fs";
+import { measureSizes } from "./check-sizes.ts";
+
+const file = "README.md";
+const lineLimit = 200;
+const mark: RegExp = /(<!-- size:([\w-]+) -->)(.*?)(<!-- \/size -->)/g;
+
+export async function checkReadme(fix: boolean): Promise<string> {
+	const text: string = readFileSync(file, "utf8");
+	const lines: number = text.trimEnd().split("\n").length;
+	if (lines >= lineLimit) throw new Error(`${file} has ${lines} lines; it must stay under ${lineLimit}`);
+	const sizes: Map<string, string> = await measureSizes();
+	const stale: string[] = Array.from(text.matchAll(mark), (match) => staleness(match, sizes)).flat();
+	if (fix) writeFileSync(file, text.replace(mark, (_, open, name, __, close) => open + measured(sizes, name) + close));
+	else if (stale.length > 0) {
+		throw new Error(`${stale.join("\n")}\nnpm run check -- readme --fix writes the measured ones`);
+	}
+	return `${lines} lines`;
+}
+
+function staleness([, , name, quoted]: RegExpMatchArray, sizes: Map<string, string>): string[] {
+	const size: string = measured(sizes, name!);
+	return size === quoted ? [] : [`${file} says ${quoted} for ${name}; measured: ${size}`];
+}
+
+function measured(sizes: Map<string, string>, name: string): string {
+	const size: string | undefined = sizes.get(name);
+	if (size === undefined) throw new Error(`${file} quotes the size "${name}", which .size-limit.json does not measure`);
+	return size;
+}

@@ -1,0 +1,12 @@
+// Type-checks everything that is TypeScript: the library, its tests, and the tools around them.
+import { existsSync } from "node:fs";
+import { execute } from "./command.ts";
+
+const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.tools.json"];
+
+export async function checkTypes(): Promise<void> {
+	const runs: Promise<string>[] = projects.filter(existsSync).map((project: string) => execute("tsc", ["-p", project]));
+	const outcomes: PromiseSettledResult<string>[] = await Promise.allSettled(runs);
+	const failures = outcomes.filter((outcome) => outcome.status === "rejected");
+	if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason.message).join("\n"));
+}

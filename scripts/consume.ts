@@ -1,0 +1,122 @@
+// Installs the packed package into an empty project and uses it there, in each runtime and under each TypeScript
+// module resolution: what users get, not what this folder has.
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { build, type BuildOptions } from "esbuild";
+import { hasBrowser, runInPage } from "./page.ts";
+import { pack } from "./check-package.ts";
+import { execute } from "./command.ts";
+import { minified, type PackageManifest, readJson } from "./project.ts";
+
+/** Uses the package in the project at `folder`; rejects if it does not work there. */
+type Consumer = (folder: string) => unknown;
+
+const timeLimit = 20_000;
+
+const consumers: Record<string, Consumer> = {
+	"no dependency": hasNoDependency,
+	"Node 20": async (folder: string) => runBoth(folder, await findNode20(folder)),
+	"Node 24": (folder: string) => runBoth(folder, "node"),
+	Deno: (folder: string) => runBoth(folder, "deno", "run", "--allow-all"),
+	Bun: (folder: string) => runBoth(folder, "bun", "run"),
+	workerd: useInWorkerd,
+	browser: useInBrowser,
+	minified: useMinified,
+	TypeScript: compileTypes,
+};
+
+/** Tries all consumers; rejects with what failed. */
+export async function checkConsumers(): Promise<string> {
+	const folder: string = mkdtempSync(join(tmpdir(), "upkeep-consumer-"));
+	try {
+		await install(folder);
+		const failures: string[] = [];
+		for (const name of Object.keys(consumers)) failures.push(...await failureOf(name, folder));
+		if (failures.length > 0) throw new Error(failures.join("\n\n"));
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+	return Object.keys(consumers).join(", ") + (hasBrowser() ? "" : " (there is no browser: that part was skipped)");
+}
+
+async function failureOf(name: string, folder: string): Promise<string[]> {
+	try {
+		await consumers[name]!(folder);
+		return [];
+	} catch (error) {
+		return [`${name}: ${error instanceof Error ? error.message : error}`];
+	}
+}
+
+async function install(folder: string): Promise<void> {
+	const tarball: string = await pack(folder);
+	writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+	await execute("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], { cwd: folder });
+	cpSync("scripts/consumer", folder, { recursive: true });
+	cpSync(`dist/${minified}.js`, join(folder, `${minified}.js`));
+}
+
+function hasNoDependency(folder: string): void {
+	const { dependencies } = readJson<PackageManifest>(join(folder, "node_modules/upkeep/package.json"));
+	if (dependencies !== undefined) throw new Error(`the package depends on ${Object.keys(dependencies)}`);
+}
+
+async function runBoth(folder: string, program: string, ...args: string[]): Promise<void> {
+	for (const file of ["esm.mjs", "commonjs.cjs"]) {
+		await execute(program, [...args, file], { cwd: folder, timeout: timeLimit });
+	}
+}
+
+/** The machine's own Node if it is a 20, else one from npm: the package that `node@20` would install by a script. */
+async function findNode20(folder: string): Promise<string> {
+	const folders: string[] = (process.env["PATH"] ?? "").split(delimiter);
+	const node: string | undefined = folders.filter((path: string) => !path.includes("node_modules"))
+		.map((path: string) => join(path, "node")).find(existsSync);
+	if (node && (await execute(node, ["--version"])).startsWith("v20.")) return node;
+	const platform = `${process.platform}-${process.arch}`;
+	const name: string = platform === "darwin-arm64" ? `node-bin-${platform}` : `node-${platform}`;
+	await execute("npm", ["install", "--no-save", "--no-audit", "--no-fund", `${name}@20`], { cwd: folder });
+	return join(folder, "node_modules", name, "bin/node");
+}
+
+async function useInWorkerd(folder: string): Promise<void> {
+	await bundle(folder, "worker.mjs", { outfile: "worker.js", conditions: ["workerd", "worker"], platform: "neutral" });
+	await execute("workerd", ["test", "worker.capnp"], { cwd: folder, timeout: timeLimit });
+}
+
+async function useInBrowser(folder: string): Promise<void> {
+	if (!hasBrowser()) return;
+	await bundle(folder, "esm.mjs", { outfile: "page.js", platform: "browser" });
+	await runInPage({ "/main.js": readFileSync(join(folder, "page.js"), "utf8") }, timeLimit);
+}
+
+async function bundle(folder: string, entry: string, options: BuildOptions): Promise<void> {
+	await build({ ...options, entryPoints: [entry], absWorkingDir: folder, bundle: true, format: "esm" });
+}
+
+async function useMinified(folder: string): Promise<void> {
+	await execute("node", ["minified.mjs"], { cwd: folder, timeout: timeLimit });
+	if (!hasBrowser()) return;
+	const [main, core]: string[] = ["minified.mjs", `${minified}.js`].map((name) =>
+		readFileSync(join(folder, name), "utf8")
+	);
+	await runInPage({ "/main.js": main!, [`/${minified}.js`]: core! }, timeLimit);
+}
+
+async function compileTypes(folder: string): Promise<void> {
+	for (const extension of ["mts", "cts"]) cpSync(join(folder, "types.ts"), join(folder, `types.${extension}`));
+	await compile(folder, { module: "node16" }, ["types.mts", "types.cts"]);
+	await compile(folder, { module: "nodenext" }, ["types.mts", "types.cts"]);
+	await compile(folder, { module: "esnext", moduleResolution: "bundler" }, ["types.ts"]);
+}
+
+// No Node types, and the declaration files are checked too: they must need nothing but these libraries.
+async function compile(folder: string, options: object, files: string[]): Promise<void> {
+	const strict: object = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+	const rest: object = { target: "es2022", lib: ["es2022", "dom"], types: [], skipLibCheck: false, noEmit: true };
+	const config: object = { compilerOptions: { ...strict, ...rest, ...options }, files };
+	writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+	await execute("tsc", ["-p", folder]);
+}

@@ -1,0 +1,69 @@
+// What the build and the checks know about the project: its folder, its manifests and its entry points.
+// The entry points are written down once, in the `exports` of deno.json; everything else is derived from there.
+import { readFileSync } from "node:fs";
+import process from "node:process";
+
+/** One line of deno.json's `exports`. */
+export interface EntryPoint {
+	/** The key: `.` or `./stores/sqlite`. */
+	subpath: string;
+	/** The module it names: `./src/stores/sqlite.ts`. */
+	source: string;
+	/** Its name under dist/, without an extension: `index` or `stores/sqlite`. */
+	output: string;
+	/** What users of the npm package import: `upkeep` or `upkeep/stores/sqlite`. */
+	specifier: string;
+}
+
+/** The part of package.json that the scripts read. */
+export interface PackageManifest {
+	name: string;
+	version: string;
+	description: string;
+	license: string;
+	engines: Record<string, string>;
+	sideEffects: boolean;
+	files: string[];
+	exports: Record<string, unknown>;
+	main: string;
+	module: string;
+	types: string;
+	dependencies?: Record<string, string>;
+}
+
+/** The part of deno.json that the scripts read. */
+export interface DenoManifest {
+	name: string;
+	version: string;
+	exports: Record<string, string>;
+	imports: Record<string, string>;
+	publish: { include: string[] };
+}
+
+/** The project's folder. npm and deno tasks start every script there. */
+export const root: string = process.cwd();
+
+/** The minified core for `<script type="module">`, beside the entry points in dist/. */
+export const minified = "upkeep.min";
+
+export function readJson<T>(file: string): T {
+	return JSON.parse(readFileSync(file, "utf8")) as T;
+}
+
+export function readPackage(): PackageManifest {
+	return readJson<PackageManifest>("package.json");
+}
+
+export function readDeno(): DenoManifest {
+	return readJson<DenoManifest>("deno.json");
+}
+
+export function entryPoints(): EntryPoint[] {
+	const { name } = readPackage();
+	return Object.entries(readDeno().exports).map(([subpath, source]: [string, string]): EntryPoint => ({
+		subpath,
+		source,
+		output: subpath === "." ? "index" : subpath.slice(2),
+		specifier: name + subpath.slice(1),
+	}));
+}
