@@ -1,0 +1,96 @@
+// Runs before every npm script (the "pre…" entries of package.json): installs the dependencies when they are missing or
+// no longer what package-lock.json says, and makes sure that the scripts will run on the Node, Deno and Bun among them.
+// Plain JavaScript, because it must start on the Node that the machine happens to have.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const binaries = join(root, "node_modules", ".bin");
+const lockFile = join(root, "package-lock.json");
+const installedFile = join(root, "node_modules", ".package-lock.json");
+const stampFile = join(root, "node_modules", ".setup-stamp");
+const windows = process.platform === "win32";
+
+/** The oldest major version that each tool may have. Node runs the scripts and tests, which are TypeScript. */
+const tools = { node: 24, deno: 2, bun: 1 };
+
+if (Number.parseInt(process.versions.node) < 20) {
+	fail(
+		`Node ${process.versions.node} is too old: install Node 20 or later (the project brings its own 24 for the rest)`,
+	);
+}
+if (!isStamped()) {
+	if (!isInstalled()) install();
+	Object.entries(tools).forEach(([tool, oldest]) => checkTool(tool, oldest));
+	writeFileSync(stampFile, fingerprint());
+}
+
+/** Whether an earlier call found everything in order and nothing was installed, removed or pulled since. */
+function isStamped() {
+	const present = Object.keys(tools).every((tool) => existsSync(binary(tool)));
+	return present && read(stampFile) === fingerprint();
+}
+
+function fingerprint() {
+	return createHash("sha256").update(`${read(lockFile)}\0${read(installedFile)}`).digest("hex");
+}
+
+/**
+ * Compares package by package, so that dependencies installed by hand (`npm ci`, `npm install`) are left alone.
+ * npm leaves out optional packages that are for other platforms.
+ */
+function isInstalled() {
+	const installed = parse(read(installedFile)).packages ?? {};
+	const wanted = Object.entries(parse(read(lockFile)).packages ?? {}).filter(([path]) => path !== "");
+	return wanted.length > 0 && wanted.every(([path, { version, optional }]) => {
+		const found = installed[path];
+		return found === undefined ? optional === true : found.version === version;
+	});
+}
+
+function install() {
+	console.error("setup: installing the dependencies once, about half a minute …");
+	// npm must not run on the very Node that it is about to replace; that some tools want a newer one is no news here.
+	const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== binaries).join(delimiter);
+	const options = { cwd: root, stdio: "inherit", shell: windows, env: { ...process.env, PATH: path } };
+	const { error, status } = spawnSync("npm", ["ci", "--loglevel=error"], options);
+	if (error) fail(`npm could not be started (${error.message}): install npm, which comes with Node`);
+	if (status !== 0) fail("`npm ci` failed, see above; run it by hand, then try again");
+}
+
+function checkTool(tool, oldest) {
+	const { stdout } = spawnSync(binary(tool), ["--version"], { encoding: "utf8", shell: windows });
+	const version = /\d+\.\d+\.\d+/.exec(stdout ?? "")?.[0];
+	const cure = "run `npm ci --ignore-scripts=false`, then try again";
+	if (version === undefined) fail(`node_modules/.bin/${tool} does not answer, its install script did not run: ${cure}`);
+	if (Number.parseInt(version) < oldest) fail(`node_modules/.bin/${tool} is ${version}, ${oldest} is needed: ${cure}`);
+}
+
+function binary(tool) {
+	return join(binaries, windows ? `${tool}.cmd` : tool);
+}
+
+function read(file) {
+	try {
+		return readFileSync(file, "utf8");
+	} catch {
+		return "";
+	}
+}
+
+/** An install that was interrupted can leave half a file, which counts as nothing installed. */
+function parse(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return {};
+	}
+}
+
+function fail(message) {
+	console.error(`setup: ${message}`);
+	process.exit(1);
+}

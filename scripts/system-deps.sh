@@ -1,0 +1,21 @@
+#!/bin/sh
+# What npm cannot bring: the browsers that the tests run in, on Debian. MiniBrowser is in libwebkit2gtk and needs Xvfb.
+set -eu
+packages="chromium firefox-esr libwebkit2gtk-4.1-0 xvfb"
+
+missing=""
+for package in $packages; do
+	dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+	echo "all there: $packages"
+	exit 0
+fi
+
+apt-get update || {
+	sleep 5 # a mirror in the middle of its own update
+	apt-get update
+}
+# --no-upgrade leaves what is installed as it is. The list is split on purpose.
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-upgrade --no-install-recommends $missing

@@ -1,0 +1,124 @@
+// Every engine that the suite runs in, as data: a new one is a new entry here, and a project in vitest.config.ts if Vitest
+// runs it. The test files of an engine are all of test/, with those in test/runtimes/ only where its folders say so.
+import { existsSync, globSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type BrowserName, browsers, findBrowser } from "./browsers.ts";
+import { readJunit, type ReadReport, readTypes, readVitest } from "./reports.ts";
+
+export const root: string = dirname(dirname(import.meta.dirname));
+
+/** How long a test may take, in milliseconds: generous, because a slow machine must not fail a test that works. */
+export const testTimeout = 15_000;
+
+/** One run of one engine. */
+export interface Run {
+	/** Its test files, relative to the root of the project. */
+	files: readonly string[];
+	/** Where it has to write its report. */
+	report: string;
+	/** Only tests whose title contains this. */
+	filter: string | undefined;
+}
+
+export interface Engine {
+	/** The folders of test/runtimes/ whose tests it runs besides the common ones. */
+	folders: readonly string[];
+	/** Says why this machine cannot run it, or undefined if it can. */
+	missing: () => string | undefined;
+	/** The program and its arguments. */
+	command: (run: Run) => string[];
+	/** How its report is read. */
+	read: ReadReport;
+	/** Which of the files of test/ it takes. @default "*.test.ts" */
+	pattern?: string | undefined;
+}
+
+/** In the order of the table of results. */
+export const engines: Record<string, Engine> = {
+	types: {
+		folders: ["node", "bun", "server", "workerd", "happy-dom", "browser"], // Deno's own tests: `deno check`
+		missing: () => missingBinary("tsc"),
+		command: () => [binary("node"), binary("tsc"), "--project", "tsconfig.test.json", "--pretty", "false"],
+		read: readTypes,
+		pattern: "*.{test,test-d}.ts",
+	},
+	node: vitest("node", ["node", "server"]),
+	deno: {
+		folders: ["deno", "server"],
+		missing: () => missingBinary("deno"),
+		command: ({ files, report, filter }) => [
+			binary("deno"),
+			...["test", "--allow-all", "--no-lock", "--no-check", `--junit-path=${report}`],
+			...(filter === undefined ? [] : [`--filter=${filter}`]),
+			...files,
+		],
+		read: readJunit,
+	},
+	bun: {
+		folders: ["bun", "server"],
+		missing: () => missingBinary("bun"),
+		command: ({ files, report, filter }) => [
+			binary("bun"),
+			...["test", `--timeout=${testTimeout}`, "--reporter=junit", `--reporter-outfile=${report}`],
+			...(filter === undefined ? [] : [`--test-name-pattern=${literally(filter)}`]),
+			...files.map((file) => `./${file}`), // without the dot Bun takes it for a part of a name
+		],
+		read: readJunit,
+	},
+	workerd: vitest("workerd", ["workerd"]),
+	"happy-dom": vitest("happy-dom", ["happy-dom"]),
+	chromium: browser("chromium"),
+	firefox: browser("firefox"),
+	webkit: browser("webkit"),
+};
+
+/** The test files of an engine, relative to the root; with `only`, those whose path contains one of these texts. */
+export function testFiles(name: string, only: readonly string[] = []): string[] {
+	const { folders, pattern = "*.test.ts" } = engines[name]!;
+	const files = globSync(`test/**/${pattern}`, { cwd: root }).map((file) => file.replaceAll("\\", "/")).sort();
+	return files.filter((file) =>
+		belongs(file, folders) && (only.length === 0 || only.some((part) => file.includes(part)))
+	);
+}
+
+function belongs(file: string, folders: readonly string[]): boolean {
+	const folder = /^test\/runtimes\/([^/]+)\//.exec(file)?.[1];
+	return folder === undefined || folders.includes(folder);
+}
+
+/** An engine that Vitest drives: vitest.config.ts reads its name from the environment, see there. */
+function vitest(name: string, folders: readonly string[], missing: Engine["missing"] = () => undefined): Engine {
+	return {
+		folders,
+		missing: () => missingBinary("vitest") ?? missing(),
+		command: ({ files, report, filter }) => [
+			binary("node"),
+			...[binary("vitest"), "run", `--project=${name}`],
+			...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+			...(filter === undefined ? [] : [`--testNamePattern=${literally(filter)}`]),
+			...files,
+		],
+		read: readVitest,
+	};
+}
+
+function browser(name: BrowserName): Engine {
+	return vitest(name, ["browser"], () => {
+		return findBrowser(name) === undefined
+			? `${name} not found, install it or set ${browsers[name].variable}`
+			: undefined;
+	});
+}
+
+/** A regular expression for exactly this text. */
+function literally(text: string): string {
+	return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+}
+
+function binary(name: string): string {
+	return join(root, "node_modules", ".bin", name);
+}
+
+function missingBinary(name: string): string | undefined {
+	return existsSync(binary(name)) ? undefined : `${name} not found, run \`npm ci\``;
+}

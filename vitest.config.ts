@@ -1,0 +1,74 @@
+// One Vitest project for each engine of scripts/test/engines.ts that Vitest runs. Deno and Bun run the same tests natively.
+import type { Plugin } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { join } from "node:path";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import type { BrowserName } from "./scripts/test/browsers.ts";
+import { root, testFiles, testTimeout } from "./scripts/test/engines.ts";
+
+type Project = TestProjectInlineConfiguration;
+
+const projects: Record<string, () => Project | Promise<Project>> = {
+	node: () => ({ extends: true, test: tests("node") }),
+	// A window for every file would cost half a second each; workerd and Bun share their globals, too.
+	"happy-dom": () => ({ extends: true, test: { ...tests("happy-dom"), environment: "happy-dom", isolate: false } }),
+	workerd,
+	chromium: () => browser("chromium"),
+	firefox: () => browser("firefox"),
+	webkit: () => browser("webkit"),
+};
+
+// The test script names the one engine that it wants: loading the others' plugins would double the time of a short run.
+const engine = process.env["TEST_ENGINE"];
+const wanted = engine === undefined ? Object.keys(projects) : [engine];
+
+export default defineConfig(async () => ({
+	resolve: {
+		alias: [
+			{ find: /^upkeep$/, replacement: join(root, "mod.ts") },
+			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing.ts") },
+		],
+	},
+	// Two runs at the same time must not rewrite each other's prepared dependencies, which Vite warns of outside node_modules.
+	...(engine === undefined ? {} : { cacheDir: join(tmpdir(), "node_modules/.vite") }),
+	test: {
+		api: { host: "127.0.0.1" }, // the port is the next free one
+		testTimeout,
+		hookTimeout: testTimeout,
+		projects: await Promise.all(wanted.map((name) => projects[name]!())),
+	},
+}));
+
+function tests(name: string): { name: string; include: string[] } {
+	return { name, include: testFiles(name) };
+}
+
+async function workerd(): Promise<Project> {
+	const { cloudflareTest } = await import("@cloudflare/vitest-plugin");
+	const miniflare = { compatibilityDate: "2026-10-01", compatibilityFlags: ["nodejs_compat"] };
+	return {
+		extends: true,
+		plugins: [cloudflareTest({ miniflare }) as Plugin],
+		test: { ...tests("workerd"), isolate: false },
+	};
+}
+
+async function browser(name: BrowserName): Promise<Project> {
+	const { systemBrowser } = await import("./scripts/system-browser.ts");
+	const instances = [{ browser: name }];
+	return {
+		extends: true,
+		test: {
+			...tests(name),
+			browser: {
+				enabled: true,
+				headless: true,
+				ui: false,
+				screenshotFailures: false,
+				provider: systemBrowser(),
+				instances,
+			},
+		},
+	};
+}
