@@ -48,29 +48,24 @@ export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings 
 	return { start, max, factor, jitter, random };
 }
 
-/** The delays of one run or poll, one after the other. */
-export class Backoff {
-	readonly #settings: BackoffSettings;
-	/** The last delay, without its jitter unless that is decorrelated; -1 before the first. */
-	#last = -1;
+/**
+ * The next delay without its jitter, unless that is decorrelated: then the jitter is in how the delays grow.
+ *
+ * @param last what this gave last; `undefined` at the beginning, and when the backoff begins anew
+ */
+export function grow(backoff: BackoffSettings, last: number | undefined): number {
+	const { start, max, factor, jitter } = backoff;
+	if (jitter === "decorrelated") return Math.min(max, between(backoff, start, 3 * (last ?? start)));
+	return last === undefined ? start : Math.min(max, last * factor);
+}
 
-	constructor(settings: BackoffSettings) {
-		this.#settings = settings;
-	}
+/** A delay with its jitter, in milliseconds. */
+export function withJitter(backoff: BackoffSettings, delay: number): number {
+	if (backoff.jitter === "full") return between(backoff, 0, delay);
+	return backoff.jitter === "equal" ? between(backoff, delay / 2, delay) : delay;
+}
 
-	/** The next delay, in milliseconds. */
-	next(): number {
-		const { start, max, factor, jitter } = this.#settings;
-		const last = this.#last;
-		if (jitter === "decorrelated") {
-			return this.#last = Math.min(max, this.#between(start, 3 * Math.max(last, start)));
-		}
-		const delay = this.#last = last < 0 ? start : Math.min(max, last * factor);
-		return jitter === "none" ? delay : this.#between(jitter === "full" ? 0 : delay / 2, delay);
-	}
-
-	#between(least: number, most: number): number {
-		const random = observe(undefined, this.#settings.random) as number;
-		return random >= 0 && random <= 1 ? least + random * (most - least) : most;
-	}
+function between({ random }: BackoffSettings, least: number, most: number): number {
+	const part = observe(undefined, random) as number;
+	return part >= 0 && part <= 1 ? least + part * (most - least) : most;
 }

@@ -11,7 +11,7 @@
 import type { RunnerSettings } from "./runner-options.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
-import { Backoff } from "./backoff.ts";
+import { grow, withJitter } from "./backoff.ts";
 import { observe } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Timer } from "./platform/timer-queue.ts";
@@ -37,15 +37,16 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
 	attempt: number = 0;
-	deadlineAt: number = Infinity;
 	#task: Task<T> | undefined;
 	#signal: AbortSignal | undefined;
 	#isLinked = false;
-	#isCancelled = false;
-	#reason: unknown;
+	#cancelled: { readonly reason: unknown } | undefined;
+	/** Not a number from the beginning: each object would pay for a field of that kind. */
+	#deadlineAt: number | undefined;
 	#current: Attempt | undefined;
 	#previousError: unknown;
-	#backoff: Backoff | undefined;
+	/** What the backoff gave last. */
+	#delay: number | undefined;
 	#owner: LoopOwner<T> | undefined;
 	#isDelayed = false;
 
@@ -58,11 +59,15 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	/** Whether the signal has aborted, or {@link abort} was called. */
 	get isAborted(): boolean {
-		return this.#isCancelled || (this.#signal !== undefined && this.#signal.aborted);
+		return this.#cancelled !== undefined || (this.#signal !== undefined && this.#signal.aborted);
 	}
 
 	get reason(): unknown {
-		return this.#isCancelled ? this.#reason : this.#signal?.reason;
+		return (this.#cancelled ?? this.#signal)?.reason;
+	}
+
+	get deadlineAt(): number {
+		return this.#deadlineAt ?? Infinity;
 	}
 
 	/**
@@ -92,9 +97,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		this.fire();
 	}
 
-	/** One attempt and the decision what follows it, under a signal for this step. Rejects only if `shouldRetry` did. */
-	step(signal: AbortSignal | undefined = this.#signal): Promise<Step<T>> {
+	/** One attempt and the decision what follows it, under a signal of its own. */
+	async stepWith(signal: AbortSignal | undefined): Promise<Step<T>> {
 		this.#signal = signal;
+		return await this.step().finally(() => this.#unwatch());
+	}
+
+	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
+	step(): Promise<Step<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
 		if (this.deadlineAt <= this.settings.clock.monotonic()) {
 			return Promise.resolve(failure(this.#deadlineError(this.#previousError)));
@@ -111,9 +121,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	/** Ends the run: by its signal, or by an owner that has none. */
 	abort(reason: unknown): void {
-		if (this.#isCancelled) return;
-		this.#isCancelled = true;
-		this.#reason = reason;
+		if (this.#cancelled !== undefined) return;
+		this.#cancelled = { reason };
 		this.#current?.abort(reason);
 		if (this.#isDelayed) this.#finish()?.onFailure(reason);
 	}
@@ -130,8 +139,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		link(this.#signal, this);
 	}
 
-	/** Takes the signal's listener away. */
-	unwatch(): void {
+	#unwatch(): void {
 		if (this.#isLinked) unlink(this.#signal!, this);
 		this.#isLinked = false;
 	}
@@ -141,7 +149,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		let endsAt = Infinity;
 		if (isTimed) {
 			const now = clock.monotonic();
-			if (this.attempt === 0) this.deadlineAt = now + deadline;
+			if (this.attempt === 0) this.#deadlineAt = now + deadline;
 			endsAt = Math.min(now + timeout, this.deadlineAt);
 		}
 		this.attempt++;
@@ -184,9 +192,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#plan(thrown: unknown, error: unknown): Step<T> {
 		const { backoff, clock } = this.settings;
 		const hint = steering(thrown);
-		if (hint.reset) this.#backoff = undefined;
+		if (hint.reset) this.#delay = undefined;
 		let delay = hint.delay ?? 0;
-		if (hint.delay === undefined && backoff !== undefined) delay = (this.#backoff ??= new Backoff(backoff)).next();
+		if (hint.delay === undefined && backoff !== undefined) {
+			delay = withJitter(backoff, this.#delay = grow(backoff, this.#delay));
+		}
 		if (clock.monotonic() + delay >= this.deadlineAt) return failure(this.#deadlineError(error));
 		return { ok: false, error, again: true, delay };
 	}
@@ -203,10 +213,10 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (step.ok) this.#finish()?.onSuccess(step.value);
 		else if (this.isAborted) this.#finish()?.onFailure(this.reason);
 		else if (!step.again) this.#finish()?.onFailure(step.error);
-		else this.#delay(step.error, step.delay);
+		else this.#wait(step.error, step.delay);
 	}
 
-	#delay(error: unknown, delay: number): void {
+	#wait(error: unknown, delay: number): void {
 		this.#isDelayed = true;
 		this.watch();
 		this.settings.clock.set(this, delay);
@@ -224,7 +234,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		const owner = this.#owner;
 		if (this.#isDelayed) this.settings.clock.clear(this);
 		this.#isDelayed = false;
-		this.unwatch();
+		this.#unwatch();
 		this.#task = this.#owner = this.#previousError = undefined;
 		return owner;
 	}

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { Backoff, type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
+import { type BackoffOptions, type BackoffSettings, checkBackoff, grow, withJitter } from "./backoff.ts";
 import { Intermittent, type IntermittentOptions } from "./intermittent.ts";
 import { steering, unwrap } from "./task.ts";
 import { checkNumber, checkType } from "./platform/check.ts";
@@ -95,76 +95,66 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 class Poller extends Timer {
 	readonly #settings: PollSettings;
 	readonly #signal: AbortSignal;
-	#backoff: Backoff;
+	/** What the backoff gave last. */
+	#delay: number | undefined;
 	/** When the last call was due. */
 	#dueAt: number;
 	#call: Promise<void> | undefined;
-	#hasEnded = false;
+	#isStopped = false;
 	#state: PollState = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
 
 	constructor(settings: PollSettings, signal: AbortSignal) {
 		super();
 		this.#settings = settings;
 		this.#signal = signal;
-		this.#backoff = new Backoff(settings.delays);
 		this.#dueAt = settings.clock.monotonic();
 	}
 
 	fire(): void {
 		this.#call = new Promise((resolve) => resolve(this.#settings.action(this.#signal))).then(
-			() => this.#succeed(),
+			() => this.#next(true, undefined, undefined),
 			(thrown) => this.#fail(thrown),
 		);
 	}
 
 	stop(): Promise<void> | undefined {
-		this.#hasEnded = true;
+		this.#isStopped = true;
 		this.#settings.clock.clear(this);
 		return this.#call;
 	}
 
-	#succeed(): void {
-		const { attempts, successes, consecutiveSuccesses } = this.#state;
-		this.#backoff = new Backoff(this.#settings.delays);
-		this.#next(
-			{
-				...this.#state,
-				attempts: attempts + 1,
-				successes: successes + 1,
-				consecutiveSuccesses: consecutiveSuccesses + 1,
-				consecutiveFailures: 0,
-			},
-			undefined,
-			undefined,
-		);
-	}
-
 	#fail(thrown: unknown): void {
-		const { attempts, failures, consecutiveFailures } = this.#state;
+		const { delays } = this.#settings;
 		const { stop, reset, delay } = steering(thrown);
-		if (reset) this.#backoff = new Backoff(this.#settings.delays);
-		const state = {
-			...this.#state,
-			attempts: attempts + 1,
-			failures: failures + 1,
-			consecutiveFailures: consecutiveFailures + 1,
-			consecutiveSuccesses: 0,
-		};
-		this.#next(state, unwrap(thrown), delay ?? this.#backoff.next());
-		if (stop) this.stop();
+		if (reset) this.#delay = undefined;
+		const planned = delay ?? withJitter(delays, this.#delay = grow(delays, this.#delay));
+		this.#next(false, unwrap(thrown), stop ? Infinity : planned);
 	}
 
-	#next(state: PollState, error: unknown, delay: number | undefined): void {
+	/** @param delay the rhythm goes on if there is none */
+	#next(isSuccess: boolean, error: unknown, delay: number | undefined): void {
 		this.#call = undefined;
-		if (this.#hasEnded) return;
-		this.#state = state;
+		if (this.#isStopped) return;
+		if (isSuccess) this.#delay = undefined;
+		this.#state = count(this.#state, isSuccess);
 		const { interval, clock, onAttempt, onError } = this.#settings;
-		if (observe(onError, onAttempt, state, error) === true) this.#hasEnded = true;
-		if (this.#hasEnded) return;
+		const isEnough = observe(onError, onAttempt, this.#state, error) === true;
+		// The observer may have stopped this.
+		if (isEnough || delay === Infinity || this.#isStopped) return;
 		const now = clock.monotonic();
 		if (delay !== undefined) this.#dueAt = now + delay;
 		// Counted from when the last call was due, and not from when it came, so that the rhythm does not drift.
 		else this.#dueAt += (Math.floor((now - this.#dueAt) / interval) + 1) * interval;
 		clock.set(this, this.#dueAt - now);
 	}
+}
+
+function count(before: PollState, isSuccess: boolean): PollState {
+	return {
+		attempts: before.attempts + 1,
+		successes: before.successes + Number(isSuccess),
+		failures: before.failures + Number(!isSuccess),
+		consecutiveSuccesses: isSuccess ? before.consecutiveSuccesses + 1 : 0,
+		consecutiveFailures: isSuccess ? 0 : before.consecutiveFailures + 1,
+	};
 }

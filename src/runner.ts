@@ -150,9 +150,8 @@ export class Runner<T = void> implements Observable<RunnerSnapshot> {
 		this.#change("running", undefined);
 		let step: Step<T> | undefined;
 		try {
-			return step = await this.#execution.step(signal);
+			return step = await this.#execution.stepWith(signal);
 		} finally {
-			this.#execution.unwatch();
 			this.#change(step?.again ? "idle" : "finished", step === undefined || step.ok ? undefined : step.error);
 		}
 	}

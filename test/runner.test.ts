@@ -812,6 +812,14 @@ describe("Runner", () => {
 		expect(second.listeners).toBe(0);
 	});
 
+	test("step() without a signal knows nothing of the signal of the step before", async () => {
+		const first = new AbortController();
+		const runner = new Runner(failing(1), { attempts: 3 });
+		expect(await runner.step({ signal: first.signal })).toMatchObject({ again: true });
+		first.abort();
+		expect(await runner.step()).toEqual({ ok: true, value: 2, again: false, delay: 0 });
+	});
+
 	test("step() after the deadline calls nothing", async () => {
 		const clock = new VirtualClock();
 		const task = vi.fn(fail);
