@@ -29,7 +29,7 @@ export interface AttemptOwner {
 export class Attempt implements TaskContext {
 	readonly attempt: number;
 	readonly previousError: unknown;
-	/** Forgotten when the attempt is over. */
+	/** Forgotten when the attempt is over; none if nothing can interrupt it. */
 	#owner: AttemptOwner | undefined;
 	readonly #endsAt: number;
 	#controller: AbortController | undefined;
@@ -38,7 +38,7 @@ export class Attempt implements TaskContext {
 	#giveUp: ((reason: unknown) => void) | undefined;
 	#timer: Timer | undefined;
 
-	constructor(owner: AttemptOwner, attempt: number, previousError: unknown, endsAt: number) {
+	constructor(owner: AttemptOwner | undefined, attempt: number, previousError: unknown, endsAt: number) {
 		this.attempt = attempt;
 		this.previousError = previousError;
 		this.#owner = owner;
@@ -72,7 +72,8 @@ export class Attempt implements TaskContext {
 		} catch (error) {
 			result = Promise.reject(error);
 		}
-		return this.#owner!.settings.abandonAfter < Infinity ? this.#orGiveUp(result) : result;
+		const isPatient = (this.#owner?.settings.abandonAfter ?? Infinity) === Infinity;
+		return isPatient ? result : this.#orGiveUp(result);
 	}
 
 	/** Ends the attempt, with this as its signal's reason. */

@@ -7,9 +7,10 @@
  */
 
 import type { Step } from "./execution.ts";
-import type { Task } from "./task.ts";
+import { Attempt } from "./attempt.ts";
 import { Execution } from "./execution.ts";
-import { checkRunnerOptions, defaultSettings, type RunnerOptions } from "./runner-options.ts";
+import { checkRunnerOptions, type RunnerOptions } from "./runner-options.ts";
+import { type Task, unwrap } from "./task.ts";
 import { checkSignal, checkType } from "./platform/check.ts";
 import { type Observable, Snapshot } from "./platform/snapshot.ts";
 
@@ -71,17 +72,19 @@ export interface RunnerSnapshot {
  */
 export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 	try {
-		return execute(task, options).run();
+		checkType("task", task, "function");
+		// One attempt that nothing can interrupt: an Execution would only make it slower.
+		if (options === undefined) return new Attempt(undefined, 1, undefined, Infinity).perform(task).catch(rethrow);
+		const { signal } = checkType("options", options, "object");
+		if (signal !== undefined) checkSignal(signal);
+		return new Execution(task, checkRunnerOptions(options), signal).run();
 	} catch (error) {
 		return Promise.reject(error);
 	}
 }
 
-function execute<T>(task: Task<T>, options: RunOptions | undefined): Execution<T> {
-	checkType("task", task, "function");
-	if (options === undefined) return new Execution(task, defaultSettings);
-	const { signal } = checkType("options", options, "object");
-	return new Execution(task, checkRunnerOptions(options), signal === undefined ? signal : checkSignal(signal));
+function rethrow(thrown: unknown): never {
+	throw unwrap(thrown);
 }
 
 /**

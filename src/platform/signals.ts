@@ -13,34 +13,32 @@ export interface Abortable {
 	abort(reason: unknown): void;
 }
 
-class Hub implements EventListenerObject {
-	readonly work: Set<Abortable> = new Set();
-
-	handleEvent(event: Event): void {
-		const signal = event.target as AbortSignal;
-		signal.removeEventListener("abort", this);
-		hubs.delete(signal);
-		// What an abort unlinks on its way is not told any more: a Set's iteration skips what was deleted.
-		for (const item of this.work) {
-			this.work.delete(item);
-			item.abort(signal.reason);
-		}
-	}
-}
-
-// The hub of a signal outlives its work, empty: making it anew for each run costs more than keeping it.
-const hubs: WeakMap<AbortSignal, Hub> = /* @__PURE__ */ new WeakMap();
+// The Set of a signal outlives its work, empty: to make it anew for each run costs more than to keep it.
+const works: WeakMap<AbortSignal, Set<Abortable>> = /* @__PURE__ */ new WeakMap();
 
 /** Tells `item` when `signal`, which has not aborted yet, does. Linking twice is linking once. */
 export function link(signal: AbortSignal, item: Abortable): void {
-	let hub = hubs.get(signal);
-	if (hub === undefined) hubs.set(signal, hub = new Hub());
-	if (hub.work.size === 0) signal.addEventListener("abort", hub);
-	hub.work.add(item);
+	let work = works.get(signal);
+	if (work === undefined) works.set(signal, work = new Set());
+	if (work.size === 0) signal.addEventListener("abort", abortAll);
+	work.add(item);
 }
 
 /** Undoes {@link link}; harmless if there was none. */
 export function unlink(signal: AbortSignal, item: Abortable): void {
-	const hub = hubs.get(signal);
-	if (hub?.work.delete(item) && hub.work.size === 0) signal.removeEventListener("abort", hub);
+	const work = works.get(signal);
+	if (work?.delete(item) && work.size === 0) signal.removeEventListener("abort", abortAll);
+}
+
+/** The one listener on every signal. An object with a `handleEvent` in its place would cost twice as much in Node. */
+function abortAll({ target }: Event): void {
+	const signal = target as AbortSignal;
+	const work = works.get(signal)!;
+	works.delete(signal);
+	signal.removeEventListener("abort", abortAll);
+	// What an abort unlinks on its way is not told any more: a Set's iteration skips what was deleted.
+	for (const item of work) {
+		work.delete(item);
+		item.abort(signal.reason);
+	}
 }

@@ -1,0 +1,62 @@
+// What a waiting task keeps on the heap, after a forced garbage collection. Each task of a Group has a tag of its own
+// (`t0`, `t1`, …), which is counted; the function and the error that it throws are shared, so that they are not. Bun
+// keeps a part of each setTimeout outside of the heap, which is not seen here.
+import process from "node:process";
+import { Group } from "upkeep";
+import { expect, parameters, report } from "../measure.ts";
+
+declare const gc: (() => void) | undefined;
+declare const Bun: { gc(force: boolean): void } | undefined;
+
+const count = 100_000;
+const hour = 3_600_000;
+const error = new Error("down");
+
+const fills: Record<string, (count: number) => unknown> = {
+	"bare setTimeout": (count: number) => repeated(count, () => setTimeout(doNothing, hour)),
+	"awaited setTimeout": (count: number) => repeated(count, () => sleepAnHour()),
+	"Group task": spawnTasks,
+};
+
+const fill = fills[parameters().get("case")!]!;
+const warmUp: unknown = await fill(1_000);
+const before: number = await usedHeap();
+const kept: unknown = await fill(count);
+await report((await usedHeap() - before) / count);
+expect(warmUp === kept, false); // both have been alive until here
+process.exit();
+
+function doNothing(): void {}
+
+function repeated(count: number, make: () => unknown): unknown {
+	return Array.from({ length: count }, make);
+}
+
+/** The least that a hand-written retry would keep while it waits. */
+async function sleepAnHour(): Promise<void> {
+	await new Promise((resolve) => setTimeout(resolve, hour));
+}
+
+async function spawnTasks(count: number): Promise<Group> {
+	const group = new Group({ attempts: 2, backoff: hour });
+	const task = (): never => {
+		throw error;
+	};
+	for (let i = 0; i < count; i++) group.spawn("t" + i, task);
+	while (group.get("t" + (count - 1))!.state !== "delay") await macrotask();
+	return group;
+}
+
+/** Collects more than once: what a finaliser or a weak reference lets go is only gone with the next collection. */
+async function usedHeap(): Promise<number> {
+	for (let i = 0; i < 4; i++) {
+		if (typeof Bun === "object") Bun.gc(true);
+		else gc!();
+		await macrotask();
+	}
+	return process.memoryUsage().heapUsed;
+}
+
+function macrotask(): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, 1));
+}

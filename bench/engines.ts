@@ -1,0 +1,40 @@
+// How a bundled topic is run in each engine: one case, in a process of its own, which reports one number.
+import { join } from "node:path";
+import process from "node:process";
+import { execute } from "../scripts/command.ts";
+import { root } from "../scripts/project.ts";
+import { findBrowser } from "../scripts/test/browsers.ts";
+import { runInPage } from "./page.ts";
+import { type EngineName, engineNames } from "./topics.ts";
+
+/** In milliseconds: much longer than any case takes. */
+const timeout = 120_000;
+
+const commands: Record<Exclude<EngineName, "chromium">, string[]> = {
+	node: [process.execPath, "--no-warnings", "--expose-gc"],
+	deno: [tool("deno"), "run", "--quiet", "--allow-all", "--no-config", "--no-lock", "--v8-flags=--expose-gc"],
+	bun: [tool("bun"), "run"],
+};
+
+/** The engines that are there. The runtimes are dependencies of the project, the browser is not. */
+export function presentEngines(): EngineName[] {
+	return engineNames.filter((name: EngineName) => name !== "chromium" || findBrowser(name) !== undefined);
+}
+
+/** Runs a bundle and resolves with what it reports. */
+export async function runIn(engine: EngineName, bundle: string, parameters: URLSearchParams): Promise<number> {
+	const output: string = engine === "chromium"
+		? await runInPage(bundle, parameters, timeout)
+		: await runInRuntime(commands[engine], bundle, parameters);
+	const result = Number.parseFloat(output);
+	if (!Number.isFinite(result)) throw new Error(`${parameters.get("case")} in ${engine}: ${output}`);
+	return result;
+}
+
+function runInRuntime([program, ...args]: string[], bundle: string, parameters: URLSearchParams): Promise<string> {
+	return execute(program!, [...args, bundle, String(parameters)], { timeout });
+}
+
+function tool(name: string): string {
+	return join(root, "node_modules", ".bin", process.platform === "win32" ? name + ".cmd" : name);
+}

@@ -1,0 +1,27 @@
+// What the cases use of the peers, so that they can be type-checked where the peers are not installed.
+
+declare module "cockatiel" {
+	export const handleAll: unique symbol;
+	export function retry(policy: typeof handleAll, options: object): { execute<T>(task: () => Promise<T>): Promise<T> };
+}
+
+declare module "nanostores" {
+	export interface Atom<T> {
+		listen(listener: (value: T) => void): () => void;
+	}
+	export function atom<T>(value: T): Atom<T>;
+	export function onMount<T>(store: Atom<T>, initialize: () => void): () => void;
+}
+
+declare module "p-retry" {
+	export default function pRetry<T>(task: () => Promise<T>): Promise<T>;
+}
+
+declare module "rxjs" {
+	export class Observable<T> {
+		constructor(subscribe: () => void);
+		pipe(operator: (source: Observable<T>) => Observable<T>): Observable<T>;
+		subscribe(next: (value: T) => void): { unsubscribe(): void };
+	}
+	export function share<T>(): (source: Observable<T>) => Observable<T>;
+}

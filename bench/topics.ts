@@ -1,0 +1,95 @@
+// What is measured, in which engines, and how good it has to be. The cases themselves are in `cases/`, one file for
+// each topic, under the names that stand here.
+
+export type EngineName = "node" | "deno" | "bun" | "chromium";
+
+export type TopicName = "run" | "flat" | "attach" | "memory";
+
+/** A ratio that must not be exceeded. */
+export interface Target {
+	/** The case that has to be good. */
+	case: string;
+	/** How often the cost of the other case it may have at most. */
+	most: number;
+	/** The other case. */
+	of: string;
+}
+
+export interface Topic {
+	title: string;
+	unit: "ns" | "bytes";
+	engines: readonly EngineName[];
+	/** In the order of the table; the first one is what the others are compared with. */
+	cases: readonly string[];
+	targets: readonly Target[];
+}
+
+export const engineNames: readonly EngineName[] = ["node", "deno", "bun", "chromium"];
+
+// Names that stand in more than one place.
+const bare = "bare await";
+const loop = "hand-written loop, signal read";
+const attachOne = "Intermittent, 1,000 attaches to a signal";
+
+export const topics: Record<TopicName, Topic> = {
+	run: {
+		title: "One successful attempt of an async no-op",
+		unit: "ns",
+		engines: engineNames,
+		cases: [
+			bare,
+			"run",
+			"cockatiel retry",
+			"p-retry",
+			"run, signal and timeout, unread",
+			"run, signal and timeout, read",
+			loop,
+		],
+		targets: [
+			{ case: "run", most: 2, of: bare },
+			{ case: "run", most: 0.4, of: "p-retry" },
+			{ case: "run, signal and timeout, unread", most: 5, of: bare },
+			{ case: "run, signal and timeout, read", most: 1, of: loop },
+		],
+	},
+	flat: {
+		title: "Start and finish of one of many attempts in flight on one signal, which each task reads",
+		unit: "ns",
+		engines: engineNames,
+		cases: [
+			"run, 10",
+			"run, 100",
+			"run, 1,000",
+			"run, 10,000",
+			"run, 40,000",
+			"a listener each, 10",
+			"a listener each, 100",
+			"a listener each, 1,000",
+			"a listener each, 10,000",
+		],
+		targets: [{ case: "run, 10,000", most: 2, of: "run, 10" }],
+	},
+	attach: {
+		title: "Attach and detach of a shared operation that another listener holds",
+		unit: "ns",
+		engines: engineNames,
+		cases: [
+			"rxjs share",
+			"nanostores onMount",
+			attachOne,
+			"Intermittent, a controller each",
+			"bare controller, listener and abort",
+		],
+		targets: [
+			{ case: attachOne, most: 1, of: "rxjs share" },
+			{ case: "Intermittent, a controller each", most: 1, of: "rxjs share" },
+		],
+	},
+	memory: {
+		title: "Heap of one of 100,000 tasks of a Group that wait in a backoff, tag included",
+		unit: "bytes",
+		engines: ["node", "deno", "bun"], // no page can force a garbage collection
+		cases: ["bare setTimeout", "awaited setTimeout", "Group task"],
+		targets: [{ case: "Group task", most: 2, of: "bare setTimeout" }],
+	},
+};
