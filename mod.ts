@@ -43,7 +43,7 @@ export {
 } from "./src/lifecycle.ts";
 export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
 export { type OnError } from "./src/platform/observe.ts";
-export { type Observable } from "./src/platform/snapshot.ts";
+export { type Subscribable } from "./src/platform/snapshot.ts";
 export {
 	type SchemaIssue,
 	type SchemaResult,

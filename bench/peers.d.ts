@@ -18,10 +18,10 @@ declare module "p-retry" {
 }
 
 declare module "rxjs" {
-	export class Observable<T> {
+	export class Subscribable<T> {
 		constructor(subscribe: () => void);
-		pipe(operator: (source: Observable<T>) => Observable<T>): Observable<T>;
+		pipe(operator: (source: Subscribable<T>) => Subscribable<T>): Subscribable<T>;
 		subscribe(next: (value: T) => void): { unsubscribe(): void };
 	}
-	export function share<T>(): (source: Observable<T>) => Observable<T>;
+	export function share<T>(): (source: Subscribable<T>) => Subscribable<T>;
 }

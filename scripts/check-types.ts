@@ -6,6 +6,7 @@ const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.too
 
 export async function checkTypes(): Promise<void> {
 	const runs: Promise<string>[] = projects.filter(existsSync).map((project: string) => execute("tsc", ["-p", project]));
+	runs.push(execute("deno", ["check", "test/shim/vitest.deno.ts"])); // Deno's own types, which tsc does not know
 	const outcomes: PromiseSettledResult<string>[] = await Promise.allSettled(runs);
 	const failures = outcomes.filter((outcome) => outcome.status === "rejected");
 	if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason.message).join("\n"));

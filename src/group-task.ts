@@ -10,7 +10,7 @@ import { Execution, type LoopOwner } from "./execution.ts";
 import { abortError } from "./platform/abort-error.ts";
 import type { OnError } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
 /**
@@ -43,7 +43,7 @@ export interface GroupTaskSnapshot<T = unknown> {
  * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each of
  * them; from `running` once the task has settled.
  */
-export interface GroupTask<T = unknown> extends GroupTaskSnapshot<T>, Observable<GroupTaskSnapshot<T>> {
+export interface GroupTask<T = unknown> extends GroupTaskSnapshot<T>, Subscribable<GroupTaskSnapshot<T>> {
 	/**
 	 * Ends the task: its signal aborts with `reason` (an `AbortError` by default), and a delay ends at once. Harmless if
 	 * it has stopped.
@@ -119,11 +119,11 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	}
 
 	get subscribe(): (listener: () => void) => () => void {
-		return this.#observable().subscribe;
+		return this.#subscribable().subscribe;
 	}
 
 	get getSnapshot(): () => GroupTaskSnapshot<T> {
-		return this.#observable().getSnapshot;
+		return this.#subscribable().getSnapshot;
 	}
 
 	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
@@ -203,7 +203,7 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		this.#owner.onChange();
 	}
 
-	#observable(): Snapshot<GroupTaskSnapshot<T>> {
+	#subscribable(): Snapshot<GroupTaskSnapshot<T>> {
 		return this.#snapshot ??= new Snapshot(() => this.now, this.#owner.onError);
 	}
 }

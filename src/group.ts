@@ -14,7 +14,7 @@ import { abortError } from "./platform/abort-error.ts";
 import { checkSignal, checkType, checkWord } from "./platform/check.ts";
 import type { OnError } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
 /** What a {@link Group} can be told: what concerns it, and defaults for its tasks. */
@@ -100,7 +100,7 @@ export class TagInUseError extends Error {
  * ]);
  * ```
  */
-export class Group implements Observable<readonly GroupTaskSnapshot[]>, AsyncDisposable {
+export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncDisposable {
 	readonly #tasks = new Map<string, SpawnedTask<unknown>>();
 	readonly #settings: RunnerSettings;
 	readonly #signal: AbortSignal | undefined;
@@ -113,9 +113,9 @@ export class Group implements Observable<readonly GroupTaskSnapshot[]>, AsyncDis
 	/** While {@link stop} waits: why. */
 	#stopping: { readonly reason: unknown } | undefined;
 
-	/** See {@link Observable.subscribe}. */
+	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** See {@link Observable.getSnapshot}: the tasks as {@link GroupTaskSnapshot}s, oldest first. */
+	/** See {@link Subscribable.getSnapshot}: the tasks as {@link GroupTaskSnapshot}s, in the order of {@link tasks}. */
 	readonly getSnapshot: () => readonly GroupTaskSnapshot[];
 
 	/**
@@ -167,7 +167,7 @@ export class Group implements Observable<readonly GroupTaskSnapshot[]>, AsyncDis
 		return this.#add(new SpawnedTask(tag, this.#host, predecessor, task, settings), signal, present);
 	}
 
-	/** The tasks now, by tag, oldest first. A copy. */
+	/** The tasks now, by tag, in the order in which they were spawned: a tag that is used again moves to the end. A copy. */
 	tasks(): Map<string, GroupTask> {
 		return new Map(this.#tasks);
 	}

@@ -6,7 +6,7 @@
 
 import { Intermittent, type IntermittentOptions, type IntermittentSnapshot, type Started } from "./intermittent.ts";
 import { checkSignal, checkType } from "./platform/check.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 
 /**
  * An {@link Intermittent} for each key: the operations of different keys are independent, and the map remembers a key
@@ -30,15 +30,15 @@ import { type Observable, Snapshot } from "./platform/snapshot.ts";
  * assert.deepEqual(log, ["join lobby", "leave lobby"]);
  * ```
  */
-export class IntermittentMap<K, V = void> implements Observable<ReadonlyMap<K, IntermittentSnapshot>> {
+export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K, IntermittentSnapshot>> {
 	readonly #start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>;
 	readonly #options: IntermittentOptions;
 	readonly #entries = new Map<K, Intermittent<V>>();
 	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
 
-	/** See {@link Observable.subscribe}. */
+	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** See {@link Observable.getSnapshot}: the keys whose operations are not idle. */
+	/** See {@link Subscribable.getSnapshot}: the keys whose operations are not idle. */
 	readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
 
 	/**

@@ -11,7 +11,7 @@ import { checkDelay, checkSignal, checkType } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError, report } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { CallbackTimer, type Timer } from "./platform/timer-queue.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
@@ -38,7 +38,10 @@ export type Started<V> = StopOperation | Operation<V> | void;
 
 /** What an {@link Intermittent} can be told. */
 export interface IntermittentOptions {
-	/** How long the operation goes on without a listener, in milliseconds. @default 0 */
+	/**
+	 * How long the operation goes on without a listener, in milliseconds. A server process stays alive for as long, and
+	 * {@link Intermittent.wait} waits it out. @default 0
+	 */
 	linger?: number | undefined;
 	/** Told what `stop` or a subscriber threw, and what a start that nobody waits for any more failed with. */
 	onError?: OnError | undefined;
@@ -90,7 +93,7 @@ export interface IntermittentSnapshot {
  * assert.deepEqual(log, ["start", "stop"]);
  * ```
  */
-export class Intermittent<V = void> implements Observable<IntermittentSnapshot> {
+export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot> {
 	readonly #start: StartOperation<V>;
 	readonly #linger: number;
 	readonly #clock: Clock;
@@ -106,9 +109,9 @@ export class Intermittent<V = void> implements Observable<IntermittentSnapshot> 
 	#reason: unknown;
 	#operation: Operation<V> | undefined;
 
-	/** See {@link Observable.subscribe}. */
+	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** See {@link Observable.getSnapshot}. */
+	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => IntermittentSnapshot;
 
 	/**

@@ -16,7 +16,7 @@ import { checkSignal, checkType, checkWord } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import type { OnError } from "./platform/observe.ts";
 import { link, unlink } from "./platform/signals.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { isStandardSchema, type StandardSchema, validate } from "./platform/standard-schema.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
@@ -95,7 +95,7 @@ export interface LifecycleOptions<C> {
  * assert.equal(await lifecycle.stop(), "inactive");
  * ```
  */
-export class Lifecycle<C = unknown> implements Observable<LifecycleSnapshot>, AsyncDisposable {
+export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, AsyncDisposable {
 	readonly #applyConfig: ApplyConfig<C>;
 	readonly #read: (data: unknown) => C | PromiseLike<C>;
 	readonly #settings: RunnerSettings;
@@ -116,9 +116,9 @@ export class Lifecycle<C = unknown> implements Observable<LifecycleSnapshot>, As
 	/** The configuration that holds. */
 	#applied: Application<C> | undefined;
 
-	/** See {@link Observable.subscribe}. */
+	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** See {@link Observable.getSnapshot}. */
+	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => LifecycleSnapshot;
 
 	/**

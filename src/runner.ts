@@ -12,7 +12,7 @@ import { Execution } from "./execution.ts";
 import { checkRunnerOptions, type RunnerOptions } from "./runner-options.ts";
 import { type Task, unwrap } from "./task.ts";
 import { checkSignal, checkType } from "./platform/check.ts";
-import { type Observable, Snapshot } from "./platform/snapshot.ts";
+import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 
 export type { Step } from "./execution.ts";
 
@@ -110,7 +110,7 @@ function rethrow(thrown: unknown): never {
  * }
  * ```
  */
-export class Runner<T = void> implements Observable<RunnerSnapshot> {
+export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	readonly #execution: Execution<T>;
 	#state: RunnerSnapshot["state"] = "idle";
 	#error: unknown;
@@ -120,9 +120,9 @@ export class Runner<T = void> implements Observable<RunnerSnapshot> {
 		error: this.#error,
 	}));
 
-	/** See {@link Observable.subscribe}. */
+	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void = this.#snapshot.subscribe;
-	/** See {@link Observable.getSnapshot}. */
+	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => RunnerSnapshot = this.#snapshot.getSnapshot;
 
 	/**

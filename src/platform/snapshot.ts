@@ -10,7 +10,7 @@ import { observe, type OnError } from "./observe.ts";
  * Lets others watch a state: `useSyncExternalStore(x.subscribe, x.getSnapshot)` in React, and the same in the other
  * frameworks.
  */
-export interface Observable<S> {
+export interface Subscribable<S> {
 	/**
 	 * Calls `listener` after each change, until the returned function is called. Bound: it can be passed on as it is.
 	 * A listener that throws changes nothing and keeps no other listener from being called.
@@ -21,7 +21,7 @@ export interface Observable<S> {
 }
 
 /** A state that is read when somebody asks, and not at each change. */
-export class Snapshot<S> implements Observable<S> {
+export class Snapshot<S> implements Subscribable<S> {
 	readonly #read: () => S;
 	readonly #onError: OnError | undefined;
 	readonly #listeners = new Set<{ readonly listener: () => void }>();
@@ -51,6 +51,7 @@ export class Snapshot<S> implements Observable<S> {
 	/** To be called after each change, when the state is consistent: a listener may call anything. */
 	changed(): void {
 		this.#isFresh = false;
+		if (this.#listeners.size === 0) return;
 		for (const entry of [...this.#listeners]) {
 			if (this.#listeners.has(entry)) observe(this.#onError, entry.listener);
 		}
