@@ -81,10 +81,8 @@ export class Attempt implements TaskContext {
 		if (this.#interruption !== undefined) return;
 		this.#interruption = { reason };
 		this.#controller?.abort(reason);
-		const { abandonAfter } = this.#owner!.settings;
-		if (abandonAfter === 0) this.#giveUp?.(reason);
-		else if (this.#giveUp !== undefined) this.#sleep(abandonAfter);
-		else this.#clear();
+		if (this.#giveUp === undefined) this.#clear();
+		else this.#wait();
 	}
 
 	/** Leaves nothing behind. */
@@ -96,9 +94,20 @@ export class Attempt implements TaskContext {
 	#orGiveUp<T>(result: Promise<T>): Promise<T> {
 		return new Promise((resolve, reject) => {
 			result.then(resolve, reject);
+			const { interruption } = this;
 			this.#giveUp = reject;
-			if (this.interruption === undefined) this.#watch();
+			if (interruption === undefined) this.#watch();
+			// Interrupted by the task itself, before it gave this promise. One that is settled already is let through.
+			else queueMicrotask(() => this.#wait());
 		});
+	}
+
+	/** Interrupted: how long to go on waiting for the task. */
+	#wait(): void {
+		if (this.#owner === undefined) return;
+		const { abandonAfter } = this.#owner.settings;
+		if (abandonAfter === 0) this.#wake();
+		else this.#sleep(abandonAfter);
 	}
 
 	#watch(): void {

@@ -132,6 +132,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#snapshot = new Snapshot(() => ({ state: this.#state, listeners: this.#listeners }), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
+
 	/** What the operation is doing. */
 	get state(): IntermittentState {
 		return this.#state;

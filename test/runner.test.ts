@@ -422,6 +422,22 @@ describe("run() abandonAfter", () => {
 		expect(done).toMatchObject({ state: "rejected", error: "enough" });
 	});
 
+	test("gives up on a deaf task that was aborted by its own doing, but not on one that has returned", async () => {
+		for (const abandonAfter of [0, 20]) {
+			const clock = new VirtualClock();
+			const results = [deaf(), Promise.resolve("sent"), "sent"].map((result) => {
+				const controller = new AbortController();
+				const task = () => {
+					controller.abort("enough");
+					return result;
+				};
+				return watch(run(task, { signal: controller.signal, abandonAfter, clock }));
+			});
+			await clock.advance(abandonAfter);
+			expect(results.map(({ value, error }) => value ?? error)).toEqual(["enough", "sent", "sent"]);
+		}
+	});
+
 	test("counts from the first of timeout and abort", async () => {
 		const clock = new VirtualClock();
 		const controller = new AbortController();
