@@ -8,12 +8,15 @@
  * @module
  */
 
+import type { Timer } from "./platform/timer-queue.ts";
 import type { RunnerSettings } from "./runner-options.ts";
 import type { Task, TaskContext } from "./task.ts";
-import { CallbackTimer, type Timer } from "./platform/timer-queue.ts";
 
-/** What an attempt needs to know of the run that it belongs to. */
-export interface AttemptOwner {
+/**
+ * What an attempt needs to know of the run that it belongs to. The run is a timer, which an attempt may use: as long as
+ * there is one, the run has no use for it.
+ */
+export interface AttemptOwner extends Timer {
 	readonly settings: RunnerSettings;
 	/** Whether the caller has aborted. */
 	readonly isAborted: boolean;
@@ -36,7 +39,8 @@ export class Attempt implements TaskContext {
 	/** The signal's reason, once the attempt was aborted or timed out. */
 	#interruption: { readonly reason: unknown } | undefined;
 	#giveUp: ((reason: unknown) => void) | undefined;
-	#timer: Timer | undefined;
+	/** Whether the timer is set. */
+	#isTimed = false;
 
 	constructor(owner: AttemptOwner | undefined, attempt: number, previousError: unknown, endsAt: number) {
 		this.attempt = attempt;
@@ -48,19 +52,15 @@ export class Attempt implements TaskContext {
 	get signal(): AbortSignal {
 		if (this.#controller === undefined) {
 			this.#controller = new AbortController();
-			if (this.interruption === undefined) this.#watch();
-			else this.#controller.abort(this.interruption.reason);
+			this.#watch();
+			if (this.#interruption !== undefined) this.#controller.abort(this.#interruption.reason);
 		}
 		return this.#controller.signal;
 	}
 
 	/** What has ended this attempt from outside, or should have by now. */
 	get interruption(): { readonly reason: unknown } | undefined {
-		const owner = this.#owner;
-		if (owner !== undefined && this.#interruption === undefined) {
-			if (owner.isAborted) this.abort(owner.reason);
-			else if (this.#endsAt <= owner.settings.clock.monotonic()) this.#expire(owner);
-		}
+		if (this.#owner !== undefined && this.#interruption === undefined) this.#remaining(this.#owner);
 		return this.#interruption;
 	}
 
@@ -72,8 +72,7 @@ export class Attempt implements TaskContext {
 		} catch (error) {
 			result = Promise.reject(error);
 		}
-		const isPatient = (this.#owner?.settings.abandonAfter ?? Infinity) === Infinity;
-		return isPatient ? result : this.#orGiveUp(result);
+		return this.#owner !== undefined && this.#owner.settings.abandonAfter < Infinity ? this.#orGiveUp(result) : result;
 	}
 
 	/** Ends the attempt, with this as its signal's reason. */
@@ -85,10 +84,16 @@ export class Attempt implements TaskContext {
 		else this.#wait();
 	}
 
+	/** The timer has fired. */
+	wake(): void {
+		if (this.#interruption === undefined) this.#expire(this.#owner!);
+		else this.#giveUp!(this.#interruption.reason);
+	}
+
 	/** Leaves nothing behind. */
 	end(): void {
 		this.#clear();
-		this.#owner = this.#timer = this.#giveUp = undefined;
+		this.#owner = this.#giveUp = undefined;
 	}
 
 	#orGiveUp<T>(result: Promise<T>): Promise<T> {
@@ -102,33 +107,41 @@ export class Attempt implements TaskContext {
 		});
 	}
 
+	/** From now on the interruption comes when it happens, and is not found out afterwards. */
+	#watch(): void {
+		const owner = this.#owner;
+		if (owner === undefined || this.#interruption !== undefined) return;
+		const remaining = this.#remaining(owner);
+		if (remaining <= 0) return;
+		owner.watch();
+		if (remaining < Infinity) this.#set(owner, remaining);
+	}
+
+	/** How long this attempt may go on; if it may not, it is interrupted by this call. */
+	#remaining(owner: AttemptOwner): number {
+		if (owner.isAborted) this.abort(owner.reason);
+		if (this.#interruption !== undefined) return 0;
+		const remaining = this.#endsAt === Infinity ? Infinity : this.#endsAt - owner.settings.clock.monotonic();
+		if (remaining <= 0) this.#expire(owner);
+		return remaining;
+	}
+
 	/** Interrupted: how long to go on waiting for the task. */
 	#wait(): void {
 		if (this.#owner === undefined) return;
 		const { abandonAfter } = this.#owner.settings;
-		if (abandonAfter === 0) this.#wake();
-		else this.#sleep(abandonAfter);
+		if (abandonAfter === 0) this.wake();
+		else this.#set(this.#owner, abandonAfter);
 	}
 
-	#watch(): void {
-		const owner = this.#owner;
-		if (owner === undefined) return;
-		owner.watch();
-		if (this.#endsAt < Infinity) this.#sleep(this.#endsAt - owner.settings.clock.monotonic());
-	}
-
-	#sleep(delay: number): void {
-		const { clock, unref } = this.#owner!.settings;
-		clock.set(this.#timer ??= new CallbackTimer(() => this.#wake(), unref), delay);
+	#set(owner: AttemptOwner, delay: number): void {
+		this.#isTimed = true;
+		owner.settings.clock.set(owner, delay);
 	}
 
 	#clear(): void {
-		if (this.#timer !== undefined) this.#owner?.settings.clock.clear(this.#timer);
-	}
-
-	#wake(): void {
-		if (this.#interruption === undefined) this.#expire(this.#owner!);
-		else this.#giveUp!(this.#interruption.reason);
+		if (this.#isTimed) this.#owner?.settings.clock.clear(this.#owner);
+		this.#isTimed = false;
 	}
 
 	#expire({ settings, deadlineAt }: AttemptOwner): void {

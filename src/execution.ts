@@ -39,12 +39,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	attempt: number = 0;
 	#task: Task<T> | undefined;
 	#signal: AbortSignal | undefined;
-	#isLinked = false;
+	/** All work on the signal, as long as this is part of it. */
+	#work: Set<Abortable> | undefined;
 	#cancelled: { readonly reason: unknown } | undefined;
 	/** Not a number from the beginning: each object would pay for a field of that kind. */
 	#deadlineAt: number | undefined;
 	#current: Attempt | undefined;
-	#previousError: unknown;
+	/** What the last attempt failed with. */
+	previousError: unknown;
 	/** What the backoff gave last. */
 	#delay: number | undefined;
 	#owner: LoopOwner<T> | undefined;
@@ -107,7 +109,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	step(): Promise<Step<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
 		if (this.deadlineAt <= this.settings.clock.monotonic()) {
-			return Promise.resolve(failure(this.#deadlineError(this.#previousError)));
+			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
 		}
 		const attempt = this.#begin();
 		return attempt.perform(this.#task!).then(
@@ -127,21 +129,20 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (this.#isDelayed) this.#finish()?.onFailure(reason);
 	}
 
-	/** The delay is over. */
+	/** The delay is over, or the time of an attempt. */
 	fire(): void {
+		if (this.#current !== undefined) return this.#current.wake();
 		this.#isDelayed = false;
 		this.#follow(this.step());
 	}
 
 	watch(): void {
-		if (this.#isLinked || this.#signal === undefined) return;
-		this.#isLinked = true;
-		link(this.#signal, this);
+		if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
 	}
 
 	#unwatch(): void {
-		if (this.#isLinked) unlink(this.#signal!, this);
-		this.#isLinked = false;
+		if (this.#work !== undefined) unlink(this.#signal!, this, this.#work);
+		this.#work = undefined;
 	}
 
 	#begin(): Attempt {
@@ -153,14 +154,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 			endsAt = Math.min(now + timeout, this.deadlineAt);
 		}
 		this.attempt++;
-		this.#current = new Attempt(this, this.attempt, this.#previousError, endsAt);
+		this.#current = new Attempt(this, this.attempt, this.previousError, endsAt);
 		this.#owner?.onAttempt?.();
 		return this.#current;
 	}
 
 	async #fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
 		const { shouldRetry, onAttemptFailed } = this.settings;
-		const error = this.#previousError = this.#errorOf(attempt, unwrap(thrown));
+		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
 		let step: Step<T> = failure(error);
 		try {
 			if (this.#mayRetry(thrown) && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
@@ -235,7 +236,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (this.#isDelayed) this.settings.clock.clear(this);
 		this.#isDelayed = false;
 		this.#unwatch();
-		this.#task = this.#owner = this.#previousError = undefined;
+		this.#task = this.#owner = this.previousError = undefined;
 		return owner;
 	}
 }

@@ -67,6 +67,22 @@ export interface TaskOwner {
 	onStopped(task: SpawnedTask<unknown>): void;
 }
 
+/** What a task has come to. */
+interface Outcome<T> {
+	readonly attempt: number;
+	/** Named as in an execution. */
+	readonly previousError: unknown;
+	readonly value: T | undefined;
+	readonly hasFailed: boolean;
+}
+
+/** What is made when somebody looks at a task. */
+interface Seen<T> {
+	now?: GroupTaskSnapshot<T> | undefined;
+	snapshot?: Snapshot<GroupTaskSnapshot<T>>;
+	waiters?: Waiters;
+}
+
 /** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	readonly tag: string;
@@ -76,14 +92,10 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	#execution: Execution<T> | undefined;
 	#signal: AbortSignal | undefined;
 	#state: GroupTaskState = "pending";
-	#attempt = 0;
-	#error: unknown;
-	#value: T | undefined;
-	#hasFailed = false;
-	#nextAttemptAt: number | undefined;
-	#now: GroupTaskSnapshot<T> | undefined;
-	#snapshot: Snapshot<GroupTaskSnapshot<T>> | undefined;
-	#waiters: Waiters | undefined;
+	/** Once it has stopped. */
+	#outcome: Outcome<T> | undefined;
+	/** What only observers need. */
+	#seen: Seen<T> | undefined;
 
 	constructor(
 		tag: string,
@@ -103,19 +115,19 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	}
 
 	get attempt(): number {
-		return this.#execution?.attempt ?? this.#attempt;
+		return (this.#outcome ?? this.#execution!).attempt;
 	}
 
 	get error(): unknown {
-		return this.#error;
+		return (this.#outcome ?? this.#execution!).previousError;
 	}
 
 	get value(): T | undefined {
-		return this.#value;
+		return this.#outcome?.value;
 	}
 
 	get nextAttemptAt(): number | undefined {
-		return this.#nextAttemptAt;
+		return this.now.nextAttemptAt;
 	}
 
 	get subscribe(): (listener: () => void) => () => void {
@@ -128,8 +140,8 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 
 	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
 	get now(): GroupTaskSnapshot<T> {
-		const { tag, state, attempt, error, value, nextAttemptAt } = this;
-		return this.#now ??= { tag, state, attempt, error, value, nextAttemptAt };
+		const { tag, state, attempt, error, value } = this;
+		return (this.#seen ??= {}).now ??= { tag, state, attempt, error, value, nextAttemptAt: this.#nextAttemptAt() };
 	}
 
 	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
@@ -155,55 +167,61 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 
 	wait(options: WaitOptions = {}): Promise<boolean> {
 		if (this.#state === "stopped") return Promise.resolve(true);
-		return (this.#waiters ??= new Waiters()).wait(options.signal);
+		return ((this.#seen ??= {}).waiters ??= new Waiters()).wait(options.signal);
 	}
 
 	result(): Promise<T> {
 		const result = this.wait().then(() => {
-			if (this.#hasFailed) throw this.#error;
-			return this.#value as T;
+			const { hasFailed, previousError, value } = this.#outcome!;
+			if (hasFailed) throw previousError;
+			return value as T;
 		});
 		result.catch(() => {});
 		return result;
 	}
 
 	onAttempt(): void {
-		this.#change("running", this.#error, undefined);
+		this.#change("running");
 	}
 
-	onDelay(error: unknown, delay: number): void {
-		this.#change("delay", error, this.#execution!.settings.clock.now() + delay);
+	onDelay(): void {
+		this.#change("delay");
 	}
 
 	onSuccess(value: T): void {
-		this.#value = value;
-		this.#stop(undefined);
+		this.#stop({ attempt: this.attempt, previousError: undefined, value, hasFailed: false });
 	}
 
 	onFailure(error: unknown): void {
-		this.#hasFailed = true;
-		this.#stop(error);
+		this.#stop({ attempt: this.attempt, previousError: error, value: undefined, hasFailed: true });
 	}
 
-	#stop(error: unknown): void {
+	#stop(outcome: Outcome<T>): void {
 		if (this.#signal !== undefined) unlink(this.#signal, this);
-		this.#attempt = this.attempt;
+		this.#outcome = outcome;
 		this.#execution = this.#signal = undefined;
-		this.#change("stopped", error, undefined);
+		this.#change("stopped");
 		this.#owner.onStopped(this);
-		this.#waiters?.release();
+		this.#seen?.waiters?.release();
 	}
 
-	#change(state: GroupTaskState, error: unknown, nextAttemptAt: number | undefined): void {
+	#change(state: GroupTaskState): void {
 		this.#state = state;
-		this.#error = error;
-		this.#nextAttemptAt = nextAttemptAt;
-		this.#now = undefined;
-		this.#snapshot?.changed();
+		if (this.#seen !== undefined) {
+			this.#seen.now = undefined;
+			this.#seen.snapshot?.changed();
+		}
 		this.#owner.onChange();
 	}
 
+	/** The clock knows when; it is not kept a second time. */
+	#nextAttemptAt(): number | undefined {
+		if (this.#state !== "delay") return undefined;
+		const { at, settings: { clock } } = this.#execution!;
+		return Math.round(clock.now() + at - clock.monotonic());
+	}
+
 	#subscribable(): Snapshot<GroupTaskSnapshot<T>> {
-		return this.#snapshot ??= new Snapshot(() => this.now, this.#owner.onError);
+		return (this.#seen ??= {}).snapshot ??= new Snapshot(() => this.now, this.#owner.onError);
 	}
 }

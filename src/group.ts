@@ -149,10 +149,10 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	 * @throws {TagInUseError} if a live task has the tag, unless `ifPresent` says otherwise
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
-	spawn<T>(tag: string, task: Task<T>, options: SpawnOptions = {}): GroupTask<T> {
+	spawn<T>(tag: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
 		checkType("tag", tag, "string");
 		checkType("task", task, "function");
-		const { signal, ifPresent = "throw" } = checkType("options", options, "object");
+		const { signal, ifPresent = "throw" } = options === undefined ? {} : checkType("options", options, "object");
 		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
 		if (signal !== undefined) checkSignal(signal);
 		const settings = checkRunnerOptions(options, this.#settings);

@@ -74,7 +74,9 @@ export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 	try {
 		checkType("task", task, "function");
 		// One attempt that nothing can interrupt: an Execution would only make it slower.
-		if (options === undefined) return new Attempt(undefined, 1, undefined, Infinity).perform(task).catch(rethrow);
+		if (options === undefined) {
+			return new Attempt(undefined, 1, undefined, Infinity).perform(task).then(undefined, rethrow);
+		}
 		const { signal } = checkType("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
 		return new Execution(task, checkRunnerOptions(options), signal).run();

@@ -21,7 +21,10 @@ export interface Clock {
 	now(): number;
 	/** Milliseconds since some moment in the past. It never goes back. */
 	monotonic(): number;
-	/** Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later. Set again, a timer is moved. */
+	/**
+	 * Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later. Set again, a timer is moved. Writes into
+	 * `timer.at` when that is, on the scale of {@link monotonic}.
+	 */
 	set(timer: Timer, delay: number): void;
 	/** Takes a timer back; harmless if it is not set. */
 	clear(timer: Timer): void;

@@ -16,17 +16,24 @@ export interface Abortable {
 // The Set of a signal outlives its work, empty: to make it anew for each run costs more than to keep it.
 const works: WeakMap<AbortSignal, Set<Abortable>> = /* @__PURE__ */ new WeakMap();
 
-/** Tells `item` when `signal`, which has not aborted yet, does. Linking twice is linking once. */
-export function link(signal: AbortSignal, item: Abortable): void {
+/**
+ * Tells `item` when `signal`, which has not aborted yet, does. Linking twice is linking once.
+ *
+ * @returns all work on the signal, for {@link unlink}
+ */
+export function link(signal: AbortSignal, item: Abortable): Set<Abortable> {
 	let work = works.get(signal);
 	if (work === undefined) works.set(signal, work = new Set());
 	if (work.size === 0) signal.addEventListener("abort", abortAll);
-	work.add(item);
+	return work.add(item);
 }
 
-/** Undoes {@link link}; harmless if there was none. */
-export function unlink(signal: AbortSignal, item: Abortable): void {
-	const work = works.get(signal);
+/** Undoes {@link link}; harmless if there was none. Whoever kept what that returned saves a look-up. */
+export function unlink(
+	signal: AbortSignal,
+	item: Abortable,
+	work: Set<Abortable> | undefined = works.get(signal),
+): void {
 	if (work?.delete(item) && work.size === 0) signal.removeEventListener("abort", abortAll);
 }
 

@@ -29,8 +29,8 @@ export abstract class Timer {
 	order: number = 0;
 	/** Where it stands in the clock's queue; -1 when it is not set. Written by the clock. */
 	position: number = -1;
-	/** Whatever else the clock wants to keep with it. */
-	own: unknown;
+	/** Whatever else the clock wants to keep with it. Not there until then. */
+	declare own: unknown;
 	/** Whether a server process may end before it is due. */
 	readonly unref: boolean;
 
