@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkNumber, checkType, checkWord } from "./platform/check.ts";
+import { check, checkWord } from "./platform/check.ts";
 import { observe } from "./platform/observe.ts";
 
 /**
@@ -38,12 +38,12 @@ export type BackoffSettings = { readonly [K in keyof BackoffOptions]-?: NonNulla
 
 /** Checks a `backoff` option. A number is a fixed delay. */
 export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings {
-	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : checkType("backoff", backoff, "object");
+	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : check("backoff", backoff, "object");
 	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
-	checkNumber("backoff.start", start, "0 or more, and finite", start >= 0 && start < Infinity);
-	checkNumber("backoff.max", max, `"backoff.start" (${start}) or more`, max >= start);
-	checkNumber("backoff.factor", factor, "1 or more, and finite", factor >= 1 && factor < Infinity);
-	checkType("backoff.random", random, "function");
+	check("backoff.start", start, "number", start >= 0 && start < Infinity, "0 or more, and finite");
+	check("backoff.max", max, "number", max >= start, `"backoff.start" (${start}) or more`);
+	check("backoff.factor", factor, "number", factor >= 1 && factor < Infinity, "1 or more, and finite");
+	check("backoff.random", random, "function");
 	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
 	return { start, max, factor, jitter, random };
 }

@@ -49,8 +49,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	previousError: unknown;
 	/** What the backoff gave last. */
 	#delay: number | undefined;
+	/** Only in a loop, until it is over. */
 	#owner: LoopOwner<T> | undefined;
-	#isDelayed = false;
 
 	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
 		super(settings.unref);
@@ -126,13 +126,13 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (this.#cancelled !== undefined) return;
 		this.#cancelled = { reason };
 		this.#current?.abort(reason);
-		if (this.#isDelayed) this.#finish()?.onFailure(reason);
+		// Without an attempt a loop is in a delay, or about to look at what the last attempt came to.
+		if (this.#current === undefined) this.#finish()?.onFailure(reason);
 	}
 
 	/** The delay is over, or the time of an attempt. */
 	fire(): void {
 		if (this.#current !== undefined) return this.#current.wake();
-		this.#isDelayed = false;
 		this.#follow(this.step());
 	}
 
@@ -213,12 +213,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#next(step: Step<T>): void {
 		if (step.ok) this.#finish()?.onSuccess(step.value);
 		else if (this.isAborted) this.#finish()?.onFailure(this.reason);
-		else if (!step.again) this.#finish()?.onFailure(step.error);
-		else this.#wait(step.error, step.delay);
+		else if (step.again) this.#wait(step.error, step.delay);
+		else this.#finish()?.onFailure(step.error);
 	}
 
 	#wait(error: unknown, delay: number): void {
-		this.#isDelayed = true;
 		this.watch();
 		this.settings.clock.set(this, delay);
 		this.#owner?.onDelay?.(error, delay);
@@ -233,8 +232,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** The run is over: nothing stays behind. */
 	#finish(): LoopOwner<T> | undefined {
 		const owner = this.#owner;
-		if (this.#isDelayed) this.settings.clock.clear(this);
-		this.#isDelayed = false;
+		if (owner !== undefined) this.settings.clock.clear(this);
 		this.#unwatch();
 		this.#task = this.#owner = this.previousError = undefined;
 		return owner;

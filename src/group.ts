@@ -11,7 +11,7 @@ import type { Task } from "./task.ts";
 import { type GroupTask, type GroupTaskSnapshot, SpawnedTask, type TaskOwner } from "./group-task.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "./runner-options.ts";
 import { abortError } from "./platform/abort-error.ts";
-import { checkSignal, checkType, checkWord } from "./platform/check.ts";
+import { check, checkFunction, checkSignal, checkWord } from "./platform/check.ts";
 import type { OnError } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
@@ -125,11 +125,11 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(options: GroupOptions = {}) {
-		const { signal, forget = false, onError } = checkType("options", options, "object");
+		const { signal, forget = false, onError } = check("options", options, "object");
 		this.#settings = checkRunnerOptions(options);
 		this.#signal = signal === undefined ? signal : checkSignal(signal);
-		this.#forget = checkType("forget", forget, "boolean");
-		if (onError !== undefined) checkType("onError", onError, "function");
+		this.#forget = check("forget", forget, "boolean");
+		checkFunction("onError", onError);
 		this.#snapshot = new Snapshot(() => [...this.#tasks.values()].map((task) => task.now), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 		this.#host = {
@@ -150,9 +150,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	spawn<T>(tag: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
-		checkType("tag", tag, "string");
-		checkType("task", task, "function");
-		const { signal, ifPresent = "throw" } = options === undefined ? {} : checkType("options", options, "object");
+		check("tag", tag, "string");
+		check("task", task, "function");
+		const { signal, ifPresent = "throw" } = options === undefined ? {} : check("options", options, "object");
 		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
 		if (signal !== undefined) checkSignal(signal);
 		const settings = checkRunnerOptions(options, this.#settings);

@@ -5,7 +5,7 @@
  */
 
 import { Intermittent, type IntermittentOptions, type IntermittentSnapshot, type Started } from "./intermittent.ts";
-import { checkSignal, checkType } from "./platform/check.ts";
+import { check, checkSignal } from "./platform/check.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 
 /**
@@ -52,8 +52,8 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>,
 		options: IntermittentOptions = {},
 	) {
-		this.#start = checkType("start", start, "function");
-		this.#options = { ...checkType("options", options, "object") };
+		this.#start = check("start", start, "function");
+		this.#options = { ...check("options", options, "object") };
 		this.#make(undefined as K); // checks the options at the door
 		this.#snapshot = new Snapshot(() => this.#read(), options.onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);

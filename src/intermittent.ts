@@ -7,7 +7,7 @@
  * @module
  */
 
-import { checkDelay, checkSignal, checkType } from "./platform/check.ts";
+import { check, checkDelay, checkFunction, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError, report } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
@@ -108,6 +108,8 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	/** Why the last listener left. */
 	#reason: unknown;
 	#operation: Operation<V> | undefined;
+	/** One promise for all that attach while it runs. */
+	#value: Promise<V> | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
@@ -122,11 +124,11 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(start: StartOperation<V>, options: IntermittentOptions = {}) {
-		const { linger = 0, onError, clock } = checkType("options", options, "object");
-		this.#start = checkType("start", start, "function");
+		const { linger = 0, onError, clock } = check("options", options, "object");
+		this.#start = check("start", start, "function");
 		this.#linger = checkDelay("linger", linger);
 		this.#clock = checkClock(clock);
-		if (onError !== undefined) checkType("onError", onError, "function");
+		checkFunction("onError", onError);
 		this.#onError = onError;
 		this.#lingering = new CallbackTimer(() => this.#stop());
 		this.#snapshot = new Snapshot(() => ({ state: this.#state, listeners: this.#listeners }), onError);
@@ -155,17 +157,18 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	 */
 	attach(signal: AbortSignal): Promise<V> {
 		try {
-			checkSignal(signal).throwIfAborted();
+			checkSignal(signal);
 		} catch (error) {
 			return Promise.reject(error);
 		}
+		if (signal.aborted) return Promise.reject(signal.reason);
 		const attachment = new Attachment<V>(signal, this.#detach);
 		link(signal, attachment);
 		this.#listeners++;
 		if (this.#state === "running") {
 			if (this.#listeners === 1) this.#clock.clear(this.#lingering);
 			this.#snapshot.changed();
-			return Promise.resolve(this.#operation!.value as V);
+			return this.#value!;
 		}
 		this.#waiting.add(attachment);
 		const started = attachment.started();
@@ -213,7 +216,8 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#operation = operation;
 		if (aborted) return this.#stop();
 		this.#state = "running";
-		for (const attachment of this.#waiting) attachment.resolve(operation.value as V);
+		this.#value = Promise.resolve(operation.value as V);
+		for (const attachment of this.#waiting) attachment.resolve(this.#value);
 		this.#waiting.clear();
 		this.#snapshot.changed();
 	}
@@ -229,7 +233,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	#stop(): void {
 		const { stop } = this.#operation!;
-		this.#operation = undefined;
+		this.#operation = this.#value = undefined;
 		this.#state = "stopping";
 		this.#controller!.abort(this.#reason);
 		const stopped = stop && observe(this.#onError, stop);
@@ -254,7 +258,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 class Attachment<V> implements Abortable {
 	readonly signal: AbortSignal;
 	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
-	resolve!: (value: V) => void;
+	resolve!: (value: Promise<V>) => void;
 	reject!: (reason: unknown) => void;
 
 	constructor(signal: AbortSignal, detach: (attachment: Attachment<V>, reason: unknown) => void) {

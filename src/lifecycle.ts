@@ -12,7 +12,7 @@ import { Execution, type LoopOwner } from "./execution.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "./runner-options.ts";
 import { unwrap } from "./task.ts";
 import { abortError } from "./platform/abort-error.ts";
-import { checkSignal, checkType, checkWord } from "./platform/check.ts";
+import { check, checkFunction, checkSignal, checkWord } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import type { OnError } from "./platform/observe.ts";
 import { link, unlink } from "./platform/signals.ts";
@@ -129,14 +129,14 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(applyConfig: ApplyConfig<C>, options: LifecycleOptions<C> = {}) {
-		const { readConfig, retry, onError, clock } = checkType("options", options, "object");
-		this.#applyConfig = checkType("applyConfig", applyConfig, "function");
+		const { readConfig, retry, onError, clock } = check("options", options, "object");
+		this.#applyConfig = check("applyConfig", applyConfig, "function");
 		this.#read = toReader(readConfig);
 		const defaults = { ...defaultSettings, clock: checkClock(clock) };
 		this.#settings = retry === undefined
 			? defaults
-			: checkRunnerOptions(checkType("retry", retry, "object"), { ...defaults, attempts: Infinity });
-		if (onError !== undefined) checkType("onError", onError, "function");
+			: checkRunnerOptions(check("retry", retry, "object"), { ...defaults, attempts: Infinity });
+		checkFunction("onError", onError);
 		this.#snapshot = new Snapshot(() => ({ state: this.#state, error: this.#error }), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
@@ -209,7 +209,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	 * Resolves with the state as soon as that is not `from`.
 	 *
 	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first
-	 * @throws {TypeError} (as a rejection) if `from` is no state
+	 * @throws {RangeError} (as a rejection) if `from` is no state
 	 */
 	async waitForStateChange(from: LifecycleState, options: WaitOptions = {}): Promise<LifecycleState> {
 		const { signal } = options;
@@ -338,7 +338,7 @@ function end(applications: (Application<unknown> | undefined)[], state: Lifecycl
 function toReader<C>(readConfig: ReadConfig<C> | undefined): (data: unknown) => C | PromiseLike<C> {
 	if (readConfig === undefined) return (data) => readJson(data) as C;
 	if (isStandardSchema(readConfig)) return (data) => validate(readConfig, readJson(data)) as C | Promise<C>;
-	return checkType("readConfig", readConfig, "function");
+	return check("readConfig", readConfig, "function");
 }
 
 function readJson(data: unknown): unknown {

@@ -9,7 +9,7 @@
 import { type BackoffOptions, type BackoffSettings, checkBackoff, grow, withJitter } from "./backoff.ts";
 import { Intermittent, type IntermittentOptions } from "./intermittent.ts";
 import { steering, unwrap } from "./task.ts";
-import { checkNumber, checkType } from "./platform/check.ts";
+import { check, checkFunction } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError } from "./platform/observe.ts";
 import { Timer } from "./platform/timer-queue.ts";
@@ -78,10 +78,10 @@ interface PollSettings {
  * ```
  */
 export function poll(action: (signal: AbortSignal) => unknown, options: PollOptions = {}): Intermittent {
-	const { interval = 1000, backoff, onAttempt, onError } = checkType("options", options, "object");
-	checkType("action", action, "function");
-	checkNumber("interval", interval, "more than 0, and finite", interval > 0 && interval < Infinity);
-	if (onAttempt !== undefined) checkType("onAttempt", onAttempt, "function");
+	const { interval = 1000, backoff, onAttempt, onError } = check("options", options, "object");
+	check("action", action, "function");
+	check("interval", interval, "number", interval > 0 && interval < Infinity, "more than 0, and finite");
+	checkFunction("onAttempt", onAttempt);
 	const clock = checkClock(options.clock);
 	const delays = checkBackoff(backoff === undefined ? interval : backoff);
 	return new Intermittent((signal) => {

@@ -6,7 +6,7 @@
 
 import type { TaskContext } from "./task.ts";
 import { type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
-import { checkDelay, checkLimit, checkNumber, checkType } from "./platform/check.ts";
+import { check, checkDelay, checkFunction, checkLimit } from "./platform/check.ts";
 import { checkClock, type Clock, systemClock } from "./platform/clock.ts";
 
 /** What {@link RunnerOptions.onAttemptFailed} is told. */
@@ -90,26 +90,33 @@ export function checkRunnerOptions(
 	defaults: RunnerSettings = defaultSettings,
 ): RunnerSettings {
 	if (options === undefined) return defaults;
-	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock } = options;
-	const settings = {
-		attempts: attempts === undefined ? defaults.attempts : checkAttempts(attempts),
-		backoff: backoff === undefined ? defaults.backoff : checkBackoff(backoff),
-		timeout: timeout === undefined ? defaults.timeout : checkLimit("timeout", timeout),
-		deadline: deadline === undefined ? defaults.deadline : checkLimit("deadline", deadline),
-		isTimed: false,
-		abandonAfter: abandonAfter === undefined ? defaults.abandonAfter : checkDelay("abandonAfter", abandonAfter),
-		shouldRetry: shouldRetry === undefined ? defaults.shouldRetry : checkType("shouldRetry", shouldRetry, "function"),
-		onAttemptFailed: onAttemptFailed === undefined
-			? defaults.onAttemptFailed
-			: checkType("onAttemptFailed", onAttemptFailed, "function"),
-		unref: unref === undefined ? defaults.unref : checkType("unref", unref, "boolean"),
-		clock: clock === undefined ? defaults.clock : checkClock(clock),
-	};
-	settings.isTimed = settings.timeout < Infinity || settings.deadline < Infinity;
-	return settings;
-}
-
-function checkAttempts(attempts: number): number {
+	const {
+		attempts = defaults.attempts,
+		timeout = defaults.timeout,
+		deadline = defaults.deadline,
+		abandonAfter = defaults.abandonAfter,
+		shouldRetry = defaults.shouldRetry,
+		onAttemptFailed = defaults.onAttemptFailed,
+		unref = defaults.unref,
+	} = options;
 	const isCount = attempts >= 1 && (Number.isInteger(attempts) || attempts === Infinity);
-	return checkNumber("attempts", attempts, "a whole number from 1, or Infinity", isCount);
+	check("attempts", attempts, "number", isCount, "a whole number from 1, or Infinity");
+	checkLimit("timeout", timeout);
+	checkLimit("deadline", deadline);
+	checkDelay("abandonAfter", abandonAfter);
+	checkFunction("shouldRetry", shouldRetry);
+	checkFunction("onAttemptFailed", onAttemptFailed);
+	check("unref", unref, "boolean");
+	return {
+		attempts,
+		backoff: options.backoff === undefined ? defaults.backoff : checkBackoff(options.backoff),
+		timeout,
+		deadline,
+		isTimed: timeout < Infinity || deadline < Infinity,
+		abandonAfter,
+		shouldRetry,
+		onAttemptFailed,
+		unref,
+		clock: options.clock === undefined ? defaults.clock : checkClock(options.clock),
+	};
 }

@@ -11,7 +11,7 @@ import { Attempt } from "./attempt.ts";
 import { Execution } from "./execution.ts";
 import { checkRunnerOptions, type RunnerOptions } from "./runner-options.ts";
 import { type Task, unwrap } from "./task.ts";
-import { checkSignal, checkType } from "./platform/check.ts";
+import { check, checkSignal } from "./platform/check.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 
 export type { Step } from "./execution.ts";
@@ -72,12 +72,12 @@ export interface RunnerSnapshot {
  */
 export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 	try {
-		checkType("task", task, "function");
+		check("task", task, "function");
 		// One attempt that nothing can interrupt: an Execution would only make it slower.
 		if (options === undefined) {
 			return new Attempt(undefined, 1, undefined, Infinity).perform(task).then(undefined, rethrow);
 		}
-		const { signal } = checkType("options", options, "object");
+		const { signal } = check("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
 		return new Execution(task, checkRunnerOptions(options), signal).run();
 	} catch (error) {
@@ -135,8 +135,8 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(task: Task<T>, options: RunnerOptions = {}) {
-		checkType("task", task, "function");
-		this.#execution = new Execution(task, checkRunnerOptions(checkType("options", options, "object")));
+		check("task", task, "function");
+		this.#execution = new Execution(task, checkRunnerOptions(check("options", options, "object")));
 	}
 
 	/**
@@ -149,7 +149,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	 * @throws {unknown} (as a rejection) what `shouldRetry` threw
 	 */
 	async step(options: StepOptions = {}): Promise<Step<T>> {
-		const { signal } = checkType("options", options, "object");
+		const { signal } = check("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
 		if (this.#state !== "idle") throw new DOMException(`This runner is ${this.#state}`, "InvalidStateError");
 		this.#change("running", undefined);

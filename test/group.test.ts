@@ -150,7 +150,7 @@ describe("Group.spawn()", () => {
 		expect(() => group.spawn(5 as never, fail)).toThrow('"tag" must be a string: current value is 5');
 		expect(() => group.spawn("a", "task" as never)).toThrow(TypeError);
 		expect(() => group.spawn("a", fail, { attempts: 0 })).toThrow(RangeError);
-		expect(() => group.spawn("a", fail, { ifPresent: "maybe" as never })).toThrow(TypeError);
+		expect(() => group.spawn("a", fail, { ifPresent: "maybe" as never })).toThrow(RangeError);
 		expect(() => group.spawn("a", fail, { signal: {} as never })).toThrow(TypeError);
 		expect(() => group.spawn("a", fail, null as never)).toThrow(TypeError);
 		expect(group.tasks().size).toBe(0);

@@ -411,7 +411,7 @@ describe("Lifecycle.waitForStateChange()", () => {
 
 	test("checks its arguments", async () => {
 		const lifecycle = new Lifecycle(() => {});
-		await expect(lifecycle.waitForStateChange("idle" as never)).rejects.toBeInstanceOf(TypeError);
+		await expect(lifecycle.waitForStateChange("idle" as never)).rejects.toBeInstanceOf(RangeError);
 		await expect(lifecycle.waitForStateChange("active", { signal: 5 as never })).rejects.toBeInstanceOf(TypeError);
 		expect(() => new Lifecycle("apply" as never)).toThrow(TypeError);
 		expect(() => new Lifecycle(() => {}, { readConfig: 5 as never })).toThrow(TypeError);

@@ -729,7 +729,8 @@ describe("run() checks its arguments", () => {
 		[{ backoff: { start: 10, max: NaN } }, "RangeError", "backoff.max"],
 		[{ backoff: { start: 10, factor: 0.5 } }, "RangeError", "backoff.factor"],
 		[{ backoff: { start: 10, factor: Infinity } }, "RangeError", "backoff.factor"],
-		[{ backoff: { start: 10, jitter: "some" as never } }, "TypeError", "backoff.jitter"],
+		[{ backoff: { start: 10, jitter: "some" as never } }, "RangeError", "backoff.jitter"],
+		[{ backoff: { start: 10, jitter: 5 as never } }, "TypeError", "backoff.jitter"],
 		[{ backoff: { start: 10, random: 0.5 as never } }, "TypeError", "backoff.random"],
 		[{ timeout: 0 }, "RangeError", "timeout"],
 		[{ timeout: -5 }, "RangeError", "timeout"],
@@ -741,7 +742,7 @@ describe("run() checks its arguments", () => {
 		[{ shouldRetry: true as never }, "TypeError", "shouldRetry"],
 		[{ onAttemptFailed: {} as never }, "TypeError", "onAttemptFailed"],
 		[{ unref: 1 as never }, "TypeError", "unref"],
-		[{ clock: {} as never }, "TypeError", "clock.now"],
+		[{ clock: {} as never }, "TypeError", "clock.set"],
 		[{ clock: 5 as never }, "TypeError", "clock"],
 	];
 

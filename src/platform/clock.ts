@@ -7,7 +7,7 @@
  * @module
  */
 
-import { checkDelay, checkSignal, checkType } from "./check.ts";
+import { check, checkDelay, checkSignal } from "./check.ts";
 import { type Abortable, link, unlink } from "./signals.ts";
 import { hop, isPage } from "./page.ts";
 import { Timer, TimerQueue } from "./timer-queue.ts";
@@ -137,9 +137,7 @@ function makeClock(): Clock {
 /** Checks a `clock` option; absent, it is the machine's. */
 export function checkClock(clock: Clock | undefined): Clock {
 	if (clock === undefined) return systemClock;
-	for (const method of ["now", "monotonic", "set", "clear"] as const) {
-		checkType("clock." + method, checkType("clock", clock, "object")[method], "function");
-	}
+	check("clock.set", check("clock", clock, "object").set, "function");
 	return clock;
 }
 
@@ -171,7 +169,7 @@ export async function sleep(delay: number, options: SleepOptions = {}): Promise<
 	checkDelay("delay", delay);
 	const { signal, unref } = options;
 	const clock = checkClock(options.clock);
-	if (unref !== undefined) checkType("unref", unref, "boolean");
+	if (unref !== undefined) check("unref", unref, "boolean");
 	if (signal !== undefined) checkSignal(signal).throwIfAborted();
 	await new Promise<void>((resolve, reject) => {
 		const sleeper = new Sleeper(resolve, reject, signal, clock, unref);

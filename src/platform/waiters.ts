@@ -5,7 +5,7 @@
  */
 
 import { checkSignal } from "./check.ts";
-import { type Abortable, link, unlink } from "./signals.ts";
+import { link, unlink } from "./signals.ts";
 
 /** What a method that waits can be told. */
 export interface WaitOptions {
@@ -13,45 +13,34 @@ export interface WaitOptions {
 	signal?: AbortSignal | undefined;
 }
 
-class Waiter implements Abortable {
-	readonly #waiters: Set<Waiter>;
-	readonly #resolve: (isOver: boolean) => void;
-	readonly #signal: AbortSignal | undefined;
-
-	constructor(waiters: Set<Waiter>, resolve: (isOver: boolean) => void, signal: AbortSignal | undefined) {
-		this.#waiters = waiters;
-		this.#resolve = resolve;
-		this.#signal = signal;
-		waiters.add(this);
-		if (signal !== undefined) link(signal, this);
-	}
-
-	abort(): void {
-		this.#waiters.delete(this);
-		this.#resolve(false);
-	}
-
-	release(): void {
-		if (this.#signal !== undefined) unlink(this.#signal, this);
-		this.#resolve(true);
-	}
-}
-
 /** The waiters of one object. */
 export class Waiters {
-	readonly #waiting = new Set<Waiter>();
+	readonly #waiting = new Set<() => void>();
 
 	/** Resolves to `true` with the next {@link release}, or to `false` if the signal aborts first. */
 	async wait(signal: AbortSignal | undefined): Promise<boolean> {
 		if (signal !== undefined && checkSignal(signal).aborted) return false;
-		return await new Promise((resolve) => new Waiter(this.#waiting, resolve, signal));
+		return await new Promise((resolve) => {
+			const release = () => {
+				if (signal !== undefined) unlink(signal, waiter);
+				resolve(true);
+			};
+			const waiter = {
+				abort: () => {
+					this.#waiting.delete(release);
+					resolve(false);
+				},
+			};
+			this.#waiting.add(release);
+			if (signal !== undefined) link(signal, waiter);
+		});
 	}
 
 	/** Lets all go that wait now. */
 	release(): void {
-		for (const waiter of this.#waiting) {
-			this.#waiting.delete(waiter);
-			waiter.release();
+		for (const release of this.#waiting) {
+			this.#waiting.delete(release);
+			release();
 		}
 	}
 }

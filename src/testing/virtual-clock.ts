@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkDelay, checkNumber, checkType } from "../platform/check.ts";
+import { check, checkDelay } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
 import { hop, isPage } from "../platform/page.ts";
 import { type Timer, TimerQueue } from "../platform/timer-queue.ts";
@@ -51,8 +51,8 @@ export class VirtualClock implements Clock {
 	 * @throws {TypeError | RangeError} if `now` is no finite number
 	 */
 	constructor(options: VirtualClockOptions = {}) {
-		const { now = 0 } = checkType("options", options, "object");
-		this.#offset = checkNumber("now", now, "a finite number", Number.isFinite(now));
+		const { now = 0 } = check("options", options, "object");
+		this.#offset = check("now", now, "number", Number.isFinite(now), "a finite number");
 	}
 
 	/** How many timers are set. */
@@ -105,7 +105,7 @@ export class VirtualClock implements Clock {
 	 * @throws {TypeError | RangeError} (as a rejection) if `now` is no number, or in the past
 	 */
 	async advanceTo(now: number): Promise<void> {
-		checkNumber("now", now, `at least ${this.now()}`, now >= this.now());
+		check("now", now, "number", now >= this.now(), `at least ${this.now()}`);
 		await this.advance(now - this.now());
 	}
 
@@ -130,7 +130,7 @@ export class VirtualClock implements Clock {
 	 * @param now milliseconds since 1970
 	 */
 	setNow(now: number): void {
-		this.#offset = checkNumber("now", now, "a finite number", Number.isFinite(now)) - this.#monotonic;
+		this.#offset = check("now", now, "number", Number.isFinite(now), "a finite number") - this.#monotonic;
 	}
 
 	async #move(hasNext: () => boolean): Promise<void> {
