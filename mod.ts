@@ -53,6 +53,19 @@ export {
 export { Timer } from "./src/platform/timer-queue.ts";
 export { type WaitOptions } from "./src/platform/waiters.ts";
 export { poll, type PollOptions, type PollState } from "./src/poll.ts";
+export {
+	FatalError,
+	type PerformResult,
+	type Plan,
+	type PlanContext,
+	type PlanFailure,
+	type PlanPhase,
+	type PlanTask,
+	reconcile,
+	type ReconcileEvent,
+	type ReconcileOptions,
+	type ReconcileReport,
+} from "./src/reconcile.ts";
 export { type FailedAttempt, type RunnerOptions } from "./src/runner-options.ts";
 export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/runner.ts";
 export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/task.ts";
