@@ -53,6 +53,16 @@ export {
 export { Timer } from "./src/platform/timer-queue.ts";
 export { type WaitOptions } from "./src/platform/waiters.ts";
 export { poll, type PollOptions, type PollState } from "./src/poll.ts";
+export { type PoolContext, type PoolFunction, type PoolTaskOptions } from "./src/pool-job.ts";
+export {
+	type CreateWorkerContext,
+	type PoolOptions,
+	type PoolSnapshot,
+	type PoolTask,
+	type PoolTaskStatus,
+	type PoolWorkerStatus,
+} from "./src/pool-options.ts";
+export { Pool, TaskExistsError } from "./src/pool.ts";
 export {
 	FatalError,
 	type PerformResult,
