@@ -63,6 +63,8 @@ class Bench {
 	readonly all: Configured[] = [];
 	readonly lifecycle: Lifecycle<Configured>;
 	readonly #signals: { readonly configured: Configured; readonly signal: AbortSignal }[] = [];
+	/** Broken laws: thrown inside an application they would only make that fail. */
+	readonly #violations: string[] = [];
 	#isApplying = false;
 	/** Each start begins a new one; 0 while stopped. */
 	period = 0;
@@ -131,11 +133,10 @@ class Bench {
 	}
 
 	async #apply(configured: Configured, { signal }: ConfigContext): Promise<void> {
-		expect(this.#isApplying).toBe(false);
+		this.#expect(!this.#isApplying, "one application at a time");
 		this.#isApplying = true;
-		expect([signal.aborted, configured.period]).toEqual([false, this.period]);
-		// What was applied before this has ended.
-		for (const other of this.#signals) expect(other.signal.aborted).toBe(true);
+		this.#expect(!signal.aborted && configured.period === this.period, "nothing is applied that is over");
+		this.#expect(this.#signals.every(({ signal }) => signal.aborted), "what was applied before has ended");
 		this.#signals.push({ configured, signal });
 		try {
 			this.#inner(configured);
@@ -147,6 +148,10 @@ class Bench {
 		} finally {
 			this.#isApplying = false;
 		}
+	}
+
+	#expect(isKept: boolean, law: string): void {
+		if (!isKept) this.#violations.push(law);
 	}
 
 	#inner({ config }: Configured): void {
@@ -162,7 +167,7 @@ class Bench {
 		const isFailed = newest !== undefined && newest.config.failures > 0 && !this.hasRetry;
 		const expected = this.period === 0 ? "inactive" : isFailed ? "error" : "active";
 		expect(this.lifecycle.state).toBe(expected);
-		expect(this.#isApplying).toBe(false);
+		expect([this.#isApplying, this.#violations]).toEqual([false, []]);
 		for (const { result } of this.all) expect(result).toBeDefined();
 		const holding = this.#signals.filter(({ signal }) => !signal.aborted).map(({ configured }) => configured.number);
 		expect(holding).toEqual(expected === "active" && newest !== undefined ? [newest.number] : []);
