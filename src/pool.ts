@@ -20,7 +20,20 @@ import { link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
-/** A task of the pool has this name already. */
+/**
+ * A task of the pool has this name already.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Pool, TaskExistsError } from "upkeep";
+ *
+ * const pool = new Pool({ max: 1 });
+ * const task = pool.go("report", () => "done");
+ * assert.throws(() => pool.go("report", () => "again"), TaskExistsError);
+ * assert.equal(await task.result, "done");
+ * ```
+ */
 export class TaskExistsError extends Error {
 	/** What this error is called. */
 	override readonly name = "TaskExistsError";
