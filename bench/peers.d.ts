@@ -18,10 +18,21 @@ declare module "p-retry" {
 }
 
 declare module "rxjs" {
-	export class Subscribable<T> {
+	export class Observable<T> {
 		constructor(subscribe: () => void);
-		pipe(operator: (source: Subscribable<T>) => Subscribable<T>): Subscribable<T>;
+		pipe(operator: (source: Observable<T>) => Observable<T>): Observable<T>;
 		subscribe(next: (value: T) => void): { unsubscribe(): void };
 	}
-	export function share<T>(): (source: Subscribable<T>) => Subscribable<T>;
+	export function share<T>(): (source: Observable<T>) => Observable<T>;
+}
+
+declare module "p-limit" {
+	export default function pLimit(concurrency: number): <T>(task: () => Promise<T>) => Promise<T>;
+}
+
+declare module "p-queue" {
+	export default class PQueue {
+		constructor(options: { concurrency: number });
+		add<T>(task: () => Promise<T>): Promise<T>;
+	}
 }

@@ -3,7 +3,7 @@
 
 export type EngineName = "node" | "deno" | "bun" | "chromium";
 
-export type TopicName = "run" | "flat" | "attach" | "memory";
+export type TopicName = "run" | "flat" | "attach" | "memory" | "pool";
 
 /** A ratio that must not be exceeded. */
 export interface Target {
@@ -91,5 +91,24 @@ export const topics: Record<TopicName, Topic> = {
 		engines: ["node", "deno", "bun"], // no page can force a garbage collection
 		cases: ["bare setTimeout", "awaited setTimeout", "Group task"],
 		targets: [{ case: "Group task", most: 2, of: "bare setTimeout" }],
+	},
+	pool: {
+		title: "One of many no-op tasks given at once to 100 workers, 100,000 unless it says otherwise",
+		unit: "ns",
+		engines: engineNames,
+		cases: [
+			"hand-written limiter",
+			"Pool",
+			"p-limit",
+			"p-queue",
+			"Pool, 7 priorities, 10,000",
+			"Pool, 7 priorities, 100,000",
+			"Pool, 7 priorities, 1,000,000",
+		],
+		targets: [
+			{ case: "Pool", most: 2.2, of: "hand-written limiter" },
+			{ case: "Pool", most: 0.75, of: "p-limit" },
+			{ case: "Pool", most: 0.4, of: "p-queue" },
+		],
 	},
 };

@@ -1,7 +1,7 @@
 // Attach and detach while another listener keeps the operation running. Nothing is awaited; every abort has the same
 // reason, since one without a reason makes an error first, which costs more than all the rest.
 import { atom, onMount } from "nanostores";
-import { share, Subscribable } from "rxjs";
+import { Observable, share } from "rxjs";
 import { Intermittent } from "upkeep";
 import { expect, time, type Work } from "../measure.ts";
 
@@ -19,7 +19,7 @@ await time({
 });
 
 function rxjsShare(): Work {
-	const shared = new Subscribable<number>(() => {}).pipe(share());
+	const shared = new Observable<number>(() => {}).pipe(share());
 	shared.subscribe(listener);
 	return repeated(() => shared.subscribe(listener).unsubscribe());
 }
