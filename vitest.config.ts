@@ -28,6 +28,7 @@ export default defineConfig(async () => ({
 		alias: [
 			{ find: /^upkeep$/, replacement: join(root, "mod.ts") },
 			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing.ts") },
+			{ find: /^upkeep\/threads$/, replacement: join(root, "src/threads.ts") },
 		],
 	},
 	// Two runs at the same time must not rewrite each other's prepared dependencies, which Vite warns of outside node_modules.
