@@ -7,6 +7,9 @@
  * that is imported later, and a worker made from a blob or a `data:` URL is not allowed under many content security
  * policies, nor does it resolve imports alike everywhere.
  *
+ * Deno 2.9 does not interrupt a function when its thread is terminated: the function runs to its end, and keeps a
+ * processor busy and the process alive until then, although nobody waits for it any more.
+ *
  * A thread that is idle does not keep a process of Node or Bun alive, one with a call does. In Deno a thread does until
  * it is destroyed: stop the pool.
  *
@@ -110,8 +113,8 @@ export interface ThreadWorker<M> {
  * 	wait(this: ThreadContext) {
  * 		return new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
  * 	},
- * 	loop() {
- * 		for (;;);
+ * 	work() {
+ * 		for (const end = Date.now() + 2_000; Date.now() < end;);
  * 	},
  * };
  *
@@ -119,14 +122,14 @@ export interface ThreadWorker<M> {
  * 	const { createWorker } = threadWorker<typeof functions>(import.meta.url, { abandonAfter: 100 });
  * 	const died: unknown[] = [];
  * 	const thread = await createWorker({ died: (reason) => died.push(reason) });
- * 	const call = async (name: "wait" | "loop") => {
+ * 	const call = async (name: "wait" | "work") => {
  * 		const controller = new AbortController();
  * 		setTimeout(() => controller.abort("enough"), 50);
  * 		await assert.rejects(thread.call(name, [], controller), (reason) => reason === "enough");
  * 	};
  * 	await call("wait");
  * 	assert.equal(died.length, 0); // it has heard the signal
- * 	await call("loop");
+ * 	await call("work");
  * 	assert.equal(died.length, 1); // it could not, so its thread had to go
  * }
  * ```

@@ -139,7 +139,11 @@ function aborts(source: Source): void {
 	): Promise<unknown> => {
 		const controller = new SpiedController();
 		const running = deferred();
-		const call = thread.call(name, [], { signal: controller.signal, onProgress: () => running.resolve(), abandonAfter });
+		const call = thread.call(name, [], {
+			signal: controller.signal,
+			onProgress: () => running.resolve(),
+			abandonAfter,
+		});
 		await running.promise;
 		controller.abort(reason);
 		return await call.finally(() => expect(controller.listeners).toBe(0));
@@ -264,7 +268,8 @@ function starts(source: Source, elsewhere: (code: string) => string | URL): void
 			startTimeout: 1_000,
 		});
 		// Only Node and Bun tell of a thread that exits before it serves.
-		expect(await errorOf(createWorker())).toMatchObject({ name: expect.stringMatching("ThreadDiedError|TimeoutError") });
+		const { name } = await errorOf(createWorker()) as Error;
+		expect(["ThreadDiedError", "TimeoutError"]).toContain(name);
 	});
 
 	test("createWorker() rejects if there is no such module", async () => {
