@@ -12,10 +12,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { build, type Plugin, type PluginBuild } from "esbuild";
 import { readJson, root } from "../scripts/project.ts";
 import { presentEngines, runIn } from "./engines.ts";
 import { format, judge, type Results } from "./table.ts";
@@ -30,6 +30,16 @@ interface Request {
 }
 
 const folder: string = join(root, "bench");
+/** These load files of their own. */
+const unbundled: Plugin = {
+	name: "unbundled",
+	setup({ onResolve }: PluginBuild): void {
+		onResolve({ filter: /^(piscina|tinypool)$/ }, ({ path }: { path: string }) => ({
+			path: import.meta.resolve(path),
+			external: true,
+		}));
+	},
+};
 const request: Request = readRequest();
 installPeers();
 const bundles: string = mkdtempSync(join(tmpdir(), "upkeep-bench-"));
@@ -93,7 +103,8 @@ function installed(name: string): string | undefined {
 /** The same JavaScript for all engines. */
 async function bundle(): Promise<void> {
 	await build({
-		entryPoints: request.topics.map((name: TopicName) => join(folder, "cases", `${name}.ts`)),
+		entryPoints: request.topics.flatMap((name: TopicName) => [name, ...topics[name].modules ?? []])
+			.map((name: string) => join(folder, "cases", `${name}.ts`)),
 		outdir: bundles,
 		outExtension: { ".js": ".mjs" },
 		bundle: true,
@@ -101,7 +112,8 @@ async function bundle(): Promise<void> {
 		target: "es2022",
 		platform: "browser",
 		external: ["node:*"],
-		alias: { upkeep: request.library },
+		alias: { upkeep: request.library, "upkeep/threads": join(dirname(request.library), "src/threads.ts") },
+		plugins: [unbundled],
 	});
 }
 

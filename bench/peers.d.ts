@@ -17,6 +17,13 @@ declare module "p-retry" {
 	export default function pRetry<T>(task: () => Promise<T>): Promise<T>;
 }
 
+declare module "piscina" {
+	export class Piscina {
+		constructor(options: object);
+		run(task: number, options: { name: string }): Promise<number>;
+	}
+}
+
 declare module "rxjs" {
 	export class Observable<T> {
 		constructor(subscribe: () => void);
@@ -34,5 +41,12 @@ declare module "p-queue" {
 	export default class PQueue {
 		constructor(options: { concurrency: number });
 		add<T>(task: () => Promise<T>): Promise<T>;
+	}
+}
+
+declare module "tinypool" {
+	export class Tinypool {
+		constructor(options: object);
+		run(task: number, options: { name: string }): Promise<number>;
 	}
 }

@@ -3,7 +3,7 @@
 
 export type EngineName = "node" | "deno" | "bun" | "chromium";
 
-export type TopicName = "run" | "flat" | "attach" | "memory" | "pool";
+export type TopicName = "run" | "flat" | "attach" | "memory" | "pool" | "threads";
 
 /** A ratio that must not be exceeded. */
 export interface Target {
@@ -22,6 +22,8 @@ export interface Topic {
 	/** In the order of the table; the first one is what the others are compared with. */
 	cases: readonly string[];
 	targets: readonly Target[];
+	/** More modules of `cases/` that it loads by their URL. */
+	modules?: readonly string[];
 }
 
 export const engineNames: readonly EngineName[] = ["node", "deno", "bun", "chromium"];
@@ -29,6 +31,8 @@ export const engineNames: readonly EngineName[] = ["node", "deno", "bun", "chrom
 // Names that stand in more than one place.
 const bare = "bare await";
 const loop = "hand-written loop, signal read";
+const thread = "Thread.call";
+const threads = "Thread.call, 100";
 const attachOne = "Intermittent, 1,000 attaches to a signal";
 
 export const topics: Record<TopicName, Topic> = {
@@ -110,5 +114,18 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: "Pool", most: 0.75, of: "p-limit" },
 			{ case: "Pool", most: 0.4, of: "p-queue" },
 		],
+	},
+	threads: {
+		title: "Round trip of a call into a thread that adds 1 to a number, one after the other or 100 at once",
+		unit: "ns",
+		engines: ["node"], // the only one that the peers support
+		cases: [thread, "piscina", "tinypool", threads, "piscina, 100", "tinypool, 100"],
+		targets: [
+			{ case: thread, most: 1, of: "piscina" },
+			{ case: thread, most: 1, of: "tinypool" },
+			{ case: threads, most: 1, of: "piscina, 100" },
+			{ case: threads, most: 1, of: "tinypool, 100" },
+		],
+		modules: ["threads-plain", "threads-served"],
 	},
 };

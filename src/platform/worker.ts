@@ -139,7 +139,7 @@ function nodePort(port: NonNullable<NodeThreads["parentPort"]>): ThreadPort {
 	};
 }
 
-/** Not where the context is insecure or the origin opaque. */
+/** Not where the context is insecure or the origin opaque. A page may not go to the back/forward cache with a lock. */
 function holdLock(): Promise<string | undefined> {
 	return new Promise((resolve) => {
 		if (globalThis.navigator?.locks === undefined) return resolve(undefined);
