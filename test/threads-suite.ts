@@ -233,6 +233,20 @@ function deaths(source: Source): void {
 		});
 	}
 
+	test("a thread that is destroyed as soon as it is lost, as by a pool, rejects its calls with how it was lost", async () => {
+		const { createWorker, destroyWorker } = threadWorker<Functions>(source);
+		const order: unknown[] = [];
+		const thread = await createWorker({
+			died: (reason) => {
+				order.push(reason);
+				destroyWorker(thread);
+			},
+		});
+		const error = await errorOf(thread.call("say", ["hello"]));
+		expect(order).toEqual([error]);
+		expect((error as Error).message).toBe("The thread posted a message of its own");
+	});
+
 	test("a thread that is destroyed rejects its calls, and is not reported", async () => {
 		const thread = await start(source);
 		const call = watch(thread.call("busy", []));

@@ -177,7 +177,7 @@ export class RunningThread<M> implements Thread<M> {
 	#finish(error: ThreadDiedError): Promise<void> {
 		this.#death ??= error;
 		this.#end ??= end(this.#worker);
-		for (const call of [...this.#calls.values()]) call.reject(error);
+		for (const call of [...this.#calls.values()]) call.reject(this.#death);
 		return this.#end;
 	}
 
