@@ -78,4 +78,21 @@ export {
 } from "./src/reconcile.ts";
 export { type FailedAttempt, type RunnerOptions } from "./src/runner-options.ts";
 export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/runner.ts";
+export { type MakeService, type Service, type ServiceRecord } from "./src/services/entry.ts";
+export {
+	InvalidConfigError,
+	ServiceExistsError,
+	ServiceFailedError,
+	ServiceNotFoundError,
+	UnknownKindError,
+} from "./src/services/errors.ts";
+export { type ServiceChange, type WatchOptions } from "./src/services/watch.ts";
+export {
+	kindAsId,
+	type ListOptions,
+	randomId,
+	type ServiceRequest,
+	Services,
+	type ServicesOptions,
+} from "./src/services.ts";
 export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/task.ts";

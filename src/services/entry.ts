@@ -1,0 +1,166 @@
+/**
+ * One service in its registry: what it is, and the calls that go to it.
+ *
+ * @module
+ */
+
+import type { LifecycleSnapshot, LifecycleState } from "../lifecycle.ts";
+import { InvalidConfigError, ServiceFailedError } from "./errors.ts";
+import { abortError } from "../platform/abort-error.ts";
+import { observe, type OnError } from "../platform/observe.ts";
+import type { Subscribable } from "../platform/snapshot.ts";
+import { Waiters } from "../platform/waiters.ts";
+
+/**
+ * What a service is made of: a `Lifecycle`, or anything else with these members. Each method may be called at any time,
+ * also while another one is under way; what was called last holds.
+ */
+export interface Service extends Subscribable<LifecycleSnapshot> {
+	/** Makes it active. Harmless if it is. */
+	start(): unknown;
+	/**
+	 * Applies a configuration instead of the one before. Rejects if the data does not read, and has changed nothing then;
+	 * an application that fails shows in the state.
+	 */
+	configure(data: unknown): unknown;
+	/** Makes it inactive, and resolves when nothing of it is left that runs. Harmless if it is inactive. */
+	stop(): unknown;
+}
+
+/** Makes a service of one kind, in the state `"inactive"`. */
+export type MakeService = (id: string) => Service | PromiseLike<Service>;
+
+/** A service at one moment. The same object as long as nothing changes. */
+export interface ServiceRecord {
+	/** Its name in the registry. */
+	readonly id: string;
+	/** What it is. */
+	readonly kind: string;
+	/** What it is doing. */
+	readonly state: LifecycleState;
+	/** In the state `"error"`: what the application of its configuration failed with. */
+	readonly error: unknown;
+}
+
+export class Entry {
+	readonly id: string;
+	readonly kind: string;
+	/** Released when it has been created or has not, and when it was deleted or was not. */
+	readonly settled: Waiters = new Waiters();
+	/** Its creation is over, and it is there for all to see. */
+	isListed = false;
+	/** It is being deleted: nobody can reach it any more. */
+	isLeaving = false;
+	/** The number that its adding has among the changes of the registry. */
+	addedAt = 0;
+	/** The number of its last change. */
+	changedAt = 0;
+	#service: Service | undefined;
+	#unsubscribe: (() => void) | undefined;
+	#record: ServiceRecord | undefined;
+	/** What is applied at each start. */
+	#config: { readonly data: unknown; readonly number: number } | undefined;
+	/** Counts the calls that a start must not undo when it goes on after them. */
+	#calls = 0;
+
+	constructor(id: string, kind: string, config: unknown) {
+		this.id = id;
+		this.kind = kind;
+		if (config !== undefined) this.#config = { data: config, number: 0 };
+	}
+
+	/** It as it is now. */
+	get record(): ServiceRecord {
+		const { state, error } = this.#service!.getSnapshot();
+		if (this.#record?.state === state && this.#record.error === error) return this.#record;
+		return this.#record = { id: this.id, kind: this.kind, state, error };
+	}
+
+	/** Makes the service, and starts it if it has to be active. */
+	async create(make: MakeService, isActive: boolean): Promise<void> {
+		this.#service = await orFail(this.id, () => make(this.id));
+		this.checkStay();
+		if (isActive) await this.start();
+	}
+
+	/** Throws if it was deleted or has failed meanwhile. */
+	checkStay(): void {
+		if (this.isLeaving) throw abortError(`The service ${JSON.stringify(this.id)} was deleted while it was created`);
+		const { state, error } = this.record;
+		if (state === "error") throw new ServiceFailedError(this.id, error);
+	}
+
+	/** Calls back at each change from now on. */
+	watch(onChange: () => void): void {
+		let seen = this.record;
+		this.#unsubscribe = this.#service!.subscribe(() => {
+			// A change inside a listener of a change comes first: then the outer one brings nothing new.
+			if (!this.isListed || this.record === seen) return;
+			seen = this.record;
+			onChange();
+		});
+	}
+
+	/** Starts it with the configuration that it has, if it has one and is not started. */
+	async start(): Promise<void> {
+		const service = this.#service!;
+		const calls = this.#calls;
+		const isStarted = service.getSnapshot().state !== "inactive";
+		await orFail(this.id, () => service.start());
+		if (isStarted || this.#config === undefined || calls !== this.#calls) return;
+		try {
+			await this.#apply(this.#config.data);
+		} catch (error) {
+			if (calls === this.#calls) await service.stop();
+			throw error;
+		}
+	}
+
+	/** Gives it another configuration, which it keeps unless it does not read. */
+	async configure(data: unknown): Promise<void> {
+		if (this.record.state === "inactive") throw inactive(this.id);
+		const number = ++this.#calls;
+		await this.#apply(data);
+		if (number > (this.#config?.number ?? 0)) this.#config = { data, number };
+	}
+
+	/** Resolves when nothing of it runs any more. */
+	async stop(): Promise<void> {
+		this.#calls++;
+		await this.#service?.stop();
+	}
+
+	/** Makes an end to what it waits for while it is being created. */
+	interrupt(onError: OnError | undefined): void {
+		this.isLeaving = true;
+		observe(onError, () => this.stop());
+	}
+
+	/** To be called when it is not listed any more. */
+	forget(): void {
+		this.isListed = false;
+		this.#unsubscribe?.();
+	}
+
+	async #apply(data: unknown): Promise<void> {
+		try {
+			await this.#service!.configure(data);
+		} catch (error) {
+			// It was stopped by somebody else than its registry.
+			if (Object(error).name === "InvalidStateError") throw error;
+			throw new InvalidConfigError(this.id, error);
+		}
+	}
+}
+
+async function orFail<T>(id: string, action: () => T | PromiseLike<T>): Promise<T> {
+	try {
+		return await action();
+	} catch (error) {
+		throw new ServiceFailedError(id, error);
+	}
+}
+
+function inactive(id: string): DOMException {
+	return new DOMException(`The service ${JSON.stringify(id)} is not started`, "InvalidStateError");
+}

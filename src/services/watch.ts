@@ -1,0 +1,212 @@
+/**
+ * The changes of a registry: numbered, and told to those who watch, each at its own pace.
+ *
+ * @module
+ */
+
+import type { Entry, ServiceRecord } from "./entry.ts";
+import { check, checkSignal } from "../platform/check.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
+
+/** One change of a service. */
+export interface ServiceChange extends ServiceRecord {
+	/**
+	 * - `"added"`: it is there; also said of those that were there from the beginning;
+	 * - `"updated"`: it has another state;
+	 * - `"removed"`: it is gone.
+	 */
+	readonly type: "added" | "updated" | "removed";
+	/**
+	 * Who has been told this change, and those before it, knows all that had happened up to this revision; for
+	 * {@link WatchOptions.since}. It never goes back.
+	 */
+	readonly revision: number;
+}
+
+/** What a watch can be told. */
+export interface WatchOptions {
+	/** Ends it. */
+	signal?: AbortSignal | undefined;
+	/**
+	 * Leaves out what had happened up to this revision: the one of the last change that was seen by somebody who comes
+	 * back. It then may begin with services that were removed, known to that somebody or not. @default 0, all
+	 */
+	since?: number | undefined;
+}
+
+/** How many removed services are remembered, for those who come back. */
+const memory = 1_000;
+
+/** Numbers the changes of a registry, and knows who watches. */
+export class Changes {
+	/** The number of the last change. */
+	revision = 0;
+	readonly watches: Set<Watch> = new Set();
+	/** Services that were removed, in the order of their removal, with its revision. */
+	readonly removed: Map<string, { readonly record: ServiceRecord; readonly revision: number }> = new Map();
+	/** What was removed up to here is forgotten. */
+	#forgotten = 0;
+
+	/** Whether all is known that has happened since. That is always so for 0: then only what is present counts. */
+	knows(revision: number): boolean {
+		return revision === 0 || (revision >= this.#forgotten && revision <= this.revision);
+	}
+
+	add(entry: Entry): void {
+		this.#tell(entry, "added");
+	}
+
+	update(entry: Entry): void {
+		this.#tell(entry, "updated");
+	}
+
+	remove(entry: Entry): void {
+		this.#tell(entry, "removed");
+		this.removed.delete(entry.id); // so that it comes last
+		this.removed.set(entry.id, { record: entry.record, revision: this.revision });
+		if (this.removed.size <= memory) return;
+		const [id, { revision }] = this.removed.entries().next().value!;
+		this.removed.delete(id);
+		this.#forgotten = revision;
+	}
+
+	#tell(entry: Entry, type: ServiceChange["type"]): void {
+		entry.changedAt = ++this.revision;
+		if (type === "added") entry.addedAt = this.revision;
+		for (const watch of this.watches) watch.note(entry, type);
+	}
+}
+
+/** What somebody who watches has still to be told of one id. */
+interface Pending {
+	/** The revision of the first change that it has not been told. */
+	readonly first: number;
+	/** The service that it knows by this id, if it is told to forget that. */
+	gone: ServiceRecord | undefined;
+	/** Whether the service of {@link entry} is one that it knows. */
+	isKnown: boolean;
+	/** What there is now by this id. */
+	entry: Entry | undefined;
+}
+
+type Result = IteratorResult<ServiceChange, undefined>;
+
+/**
+ * One who watches. There is at most one {@link Pending} for each id, in the order of their first changes, so that nobody
+ * waits for ever behind a service that changes all the time.
+ *
+ * It is written out because an async generator does not take a `return` while its `next` is pending.
+ */
+export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, Abortable {
+	readonly #changes: Changes;
+	readonly #entries: () => Entry[];
+	readonly #signal: AbortSignal | undefined;
+	readonly #since: number;
+	readonly #pending = new Map<string, Pending>();
+	/** Calls of `next` that have no change yet. */
+	readonly #waiting: ((result: Result) => void)[] = [];
+	#state: "new" | "open" | "over" = "new";
+
+	constructor(changes: Changes, entries: () => Entry[], { signal, since = 0 }: WatchOptions) {
+		this.#changes = changes;
+		this.#entries = entries;
+		this.#signal = signal === undefined ? signal : checkSignal(signal);
+		this.#since = check("since", since, "number");
+	}
+
+	[Symbol.asyncIterator](): this {
+		return this;
+	}
+
+	async next(): Promise<Result> {
+		if (this.#state === "new") this.#open();
+		if (this.#state === "over") return { value: undefined, done: true };
+		const change = this.#take();
+		if (change !== undefined) return { value: change, done: false };
+		return await new Promise((resolve) => void this.#waiting.push(resolve));
+	}
+
+	async return(): Promise<Result> {
+		this.abort();
+		return { value: undefined, done: true };
+	}
+
+	abort(): void {
+		this.#state = "over";
+		this.#changes.watches.delete(this);
+		if (this.#signal !== undefined) unlink(this.#signal, this);
+		this.#pending.clear();
+		for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
+	}
+
+	/** Notes a change, and tells it if somebody waits for one. */
+	note(entry: Entry, type: ServiceChange["type"]): void {
+		const { id, changedAt: first } = entry;
+		const pending: Pending = this.#pending.get(id) ?? { first, gone: undefined, isKnown: true, entry };
+		this.#pending.set(id, pending);
+		if (type === "added") {
+			pending.entry = entry;
+			pending.isKnown = false;
+		}
+		if (type === "removed") {
+			if (pending.isKnown) pending.gone = entry.record;
+			else if (pending.gone === undefined) this.#pending.delete(id); // it has come and gone unseen
+			pending.entry = undefined;
+		}
+		if (this.#waiting.length > 0) this.#tell();
+	}
+
+	#tell(): void {
+		const change = this.#take();
+		if (change !== undefined) this.#waiting.shift()!({ value: change, done: false });
+	}
+
+	/** Only now, so that one that is never asked leaves nothing behind. */
+	#open(): void {
+		const since = this.#since;
+		if (!this.#changes.knows(since)) throw new RangeError(`"since" must be a revision that is remembered: ${since}`);
+		this.#state = "open";
+		if (this.#signal?.aborted) return this.abort();
+		if (this.#signal !== undefined) link(this.#signal, this);
+		this.#changes.watches.add(this);
+		for (const pending of this.#happenedSince(since)) {
+			const id = (pending.gone ?? pending.entry!).id;
+			const before = this.#pending.get(id);
+			if (before === undefined) this.#pending.set(id, pending);
+			else Object.assign(before, { isKnown: false, entry: pending.entry }); // another one of the same id
+		}
+	}
+
+	/** In the order in which it has happened. Nobody has to forget what was removed before all began. */
+	#happenedSince(since: number): Pending[] {
+		const removed = since === 0 ? [] : [...this.#changes.removed.values()];
+		const gone = removed.map(({ record, revision }) => ({
+			first: revision,
+			gone: record,
+			isKnown: true,
+			entry: undefined,
+		}));
+		const present = this.#entries().map((entry) => {
+			return { first: entry.changedAt, gone: undefined, isKnown: entry.addedAt <= since, entry };
+		});
+		return [...gone, ...present].filter(({ first }) => first > since).sort((a, b) => a.first - b.first);
+	}
+
+	#take(): ServiceChange | undefined {
+		for (const [id, pending] of this.#pending) {
+			const { gone, isKnown, entry } = pending;
+			if (gone !== undefined && entry !== undefined) {
+				// Two changes, the second of which stays pending.
+				pending.gone = undefined;
+				return this.#toChange("removed", gone);
+			}
+			this.#pending.delete(id);
+			return this.#toChange(entry === undefined ? "removed" : isKnown ? "updated" : "added", gone ?? entry!.record);
+		}
+	}
+
+	#toChange(type: ServiceChange["type"], record: ServiceRecord): ServiceChange {
+		const [next] = this.#pending.values();
+		return { type, ...record, revision: next === undefined ? this.#changes.revision : next.first - 1 };
+	}
+}
