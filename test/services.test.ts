@@ -29,7 +29,7 @@ function bench(options: Partial<ServicesOptions<"a">> = {}) {
 	const a = (id: string) => {
 		const lifecycle = new Lifecycle(async (config: Config, { signal }) => {
 			log.push(`${id} applies ${JSON.stringify(config)}`);
-			signal.addEventListener("abort", () => log.push(`${id} ends`));
+			signal.addEventListener("abort", () => void log.push(`${id} ends`));
 			if (config.hangs) await untilAborted(signal);
 			if (config.fails) throw new Error("failure");
 		});
