@@ -79,6 +79,7 @@ export class Changes {
 
 /** What somebody who watches has still to be told of one id. */
 interface Pending {
+	readonly id: string;
 	/** The revision of the first change that it has not been told. */
 	readonly first: number;
 	/** The service that it knows by this id, if it is told to forget that. */
@@ -103,6 +104,9 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	readonly #signal: AbortSignal | undefined;
 	readonly #since: number;
 	readonly #pending = new Map<string, Pending>();
+	/** The pending one that has waited longest, and an iterator that stands behind it. */
+	#head: Pending | undefined;
+	#rest: Iterator<Pending, undefined> | undefined;
 	/** Calls of `next` that have no change yet. */
 	readonly #waiting: ((result: Result) => void)[] = [];
 	#state: "new" | "open" | "over" = "new";
@@ -142,7 +146,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	/** Notes a change, and tells it if somebody waits for one. */
 	note(entry: Entry, type: ServiceChange["type"]): void {
 		const { id, changedAt: first } = entry;
-		const pending: Pending = this.#pending.get(id) ?? { first, gone: undefined, isKnown: true, entry };
+		const pending: Pending = this.#pending.get(id) ?? { id, first, gone: undefined, isKnown: true, entry };
 		this.#pending.set(id, pending);
 		if (type === "added") {
 			pending.entry = entry;
@@ -170,9 +174,8 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		if (this.#signal !== undefined) link(this.#signal, this);
 		this.#changes.watches.add(this);
 		for (const pending of this.#happenedSince(since)) {
-			const id = (pending.gone ?? pending.entry!).id;
-			const before = this.#pending.get(id);
-			if (before === undefined) this.#pending.set(id, pending);
+			const before = this.#pending.get(pending.id);
+			if (before === undefined) this.#pending.set(pending.id, pending);
 			else Object.assign(before, { isKnown: false, entry: pending.entry }); // another one of the same id
 		}
 	}
@@ -180,33 +183,41 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	/** In the order in which it has happened. Nobody has to forget what was removed before all began. */
 	#happenedSince(since: number): Pending[] {
 		const removed = since === 0 ? [] : [...this.#changes.removed.values()];
-		const gone = removed.map(({ record, revision }) => ({
-			first: revision,
-			gone: record,
-			isKnown: true,
-			entry: undefined,
-		}));
+		const gone = removed.map(({ record, revision: first }) => {
+			return { id: record.id, first, gone: record, isKnown: true, entry: undefined };
+		});
 		const present = this.#entries().map((entry) => {
-			return { first: entry.changedAt, gone: undefined, isKnown: entry.addedAt <= since, entry };
+			return { id: entry.id, first: entry.changedAt, gone: undefined, isKnown: entry.addedAt <= since, entry };
 		});
 		return [...gone, ...present].filter(({ first }) => first > since).sort((a, b) => a.first - b.first);
 	}
 
 	#take(): ServiceChange | undefined {
-		for (const [id, pending] of this.#pending) {
-			const { gone, isKnown, entry } = pending;
-			if (gone !== undefined && entry !== undefined) {
-				// Two changes, the second of which stays pending.
-				pending.gone = undefined;
-				return this.#toChange("removed", gone);
-			}
-			this.#pending.delete(id);
-			return this.#toChange(entry === undefined ? "removed" : isKnown ? "updated" : "added", gone ?? entry!.record);
+		const pending = this.#first();
+		if (pending === undefined) return;
+		const { id, gone, isKnown, entry } = pending;
+		if (gone !== undefined && entry !== undefined) {
+			// Two changes, the second of which stays pending.
+			pending.gone = undefined;
+			return this.#toChange("removed", gone);
 		}
+		this.#pending.delete(id);
+		return this.#toChange(entry === undefined ? "removed" : isKnown ? "updated" : "added", gone ?? entry!.record);
 	}
 
 	#toChange(type: ServiceChange["type"], record: ServiceRecord): ServiceChange {
-		const [next] = this.#pending.values();
+		const next = this.#first();
 		return { type, ...record, revision: next === undefined ? this.#changes.revision : next.first - 1 };
+	}
+
+	/** A new iterator each time would take the longer the more was deleted before the first one. */
+	#first(): Pending | undefined {
+		if (this.#pending.size === 0) return this.#head = this.#rest = undefined;
+		while (this.#head === undefined || this.#pending.get(this.#head.id) !== this.#head) {
+			this.#rest ??= this.#pending.values();
+			this.#head = this.#rest.next().value;
+			if (this.#head === undefined) this.#rest = undefined; // it came to its end before the newest ones were added
+		}
+		return this.#head;
 	}
 }
