@@ -1,0 +1,119 @@
+/**
+ * Two services that are operated over HTTP: `uptime` asks a URL again and again, `backup` copies a file. Run it with
+ * `node examples/services.ts`, `deno run -A examples/services.ts` or `bun examples/services.ts`; `--port` and `--token`
+ * are 8080 and "secret" unless given. Ctrl-C ends it.
+ *
+ *     alias call='curl -H "Authorization: Bearer secret" -H "Content-Type: application/json"'
+ *     url=http://127.0.0.1:8080/services
+ *
+ *     call $url                                                           # both services, and what they are doing
+ *     call -N -H "Accept: text/event-stream" $url                         # each change, as it happens
+ *     call -X PUT -d '{ "url": "http://127.0.0.1:1", "interval": 1 }' $url/uptime/config
+ *     call -X POST $url/backup/stop
+ *     call -X POST $url/backup/start                                      # with the configuration that it had
+ *     call -X PUT -d '{ "from": "no/such/file", "to": "/tmp" }' $url/backup/config    # the state is "error"
+ *     call -X PUT -d '{ "interval": "often" }' $url/uptime/config                     # 400, and nothing changes
+ *     call -d '{ "id": "self", "kind": "uptime", "config": { "url": "http://127.0.0.1:8080" } }' $url
+ *     call -X DELETE $url/self
+ *
+ * What the library does here: each service is a `Lifecycle`, so that a configuration replaces the one before; `Services`
+ * knows them all; `servicesHandler` is the HTTP side. Node has no server for such a handler: services/serve.ts is the adapter.
+ */
+
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { servicesHandler } from "../src/http.ts"; // elsewhere: from "upkeep/http"
+import { serve } from "./services/serve.ts";
+
+interface Uptime {
+	url: string;
+	/** In seconds. */
+	interval: number;
+}
+
+interface Backup {
+	from: string;
+	/** A folder. */
+	to: string;
+	/** In seconds. */
+	interval: number;
+}
+
+/** Asks a URL and says when the answer is another one than before. */
+function uptime(id: string): Lifecycle<Uptime> {
+	return new Lifecycle(async ({ url, interval }, { signal }) => {
+		let last = "";
+		const ask = poll(async (signal) => {
+			const outcome = await fetch(url, { signal }).then(({ status }) => `${status}`, () => "no answer");
+			if (outcome !== last && !signal.aborted) console.log(`${id}: ${url}: ${outcome}`);
+			last = outcome;
+		}, { interval: interval * 1_000 });
+		await ask.attach(signal); // it ends with this configuration
+	}, { readConfig: (data) => ({ url: text(data, "url"), interval: seconds(data, 10) }) });
+}
+
+/** Copies a file. The first copy is part of the configuration's application: if it fails, the state is "error". */
+function backup(id: string): Lifecycle<Backup> {
+	return new Lifecycle(async ({ from, to, interval }, { signal }) => {
+		let count = 0;
+		const copy = async () => {
+			const name = join(to, `${basename(from)}.${count++ % 3}`); // three copies, the oldest is replaced
+			await copyFile(from, name);
+			console.log(`${id}: ${name}`);
+		};
+		await copy();
+		run(async () => {
+			for (;; await copy()) await sleep(interval * 1_000, { signal });
+		}, {
+			signal,
+			attempts: Infinity,
+			backoff: interval * 1_000,
+			onAttemptFailed: ({ error }) => console.log(`${id}: ${error}`),
+		})
+			.catch(() => {}); // it has ended with this configuration
+	}, {
+		readConfig: (data) => ({ from: text(data, "from"), to: text(data, "to"), interval: seconds(data, 60) }),
+	});
+}
+
+function text(data: unknown, name: string): string {
+	const value = Object(data)[name];
+	if (typeof value !== "string" || value === "") throw new TypeError(`"${name}" must be a text`);
+	return value;
+}
+
+function seconds(data: unknown, usual: number): number {
+	const { interval = usual } = Object(data);
+	if (!(typeof interval === "number" && interval > 0)) throw new TypeError(`"interval" must be a number above 0`);
+	return interval;
+}
+
+const { values } = parseArgs({ options: { port: { type: "string" }, token: { type: "string" } } });
+const { port = "8080", token = "secret" } = values;
+
+const services = new Services({ kinds: { uptime, backup }, id: kindAsId });
+const server = await serve(
+	servicesHandler(services, {
+		authorize: ({ headers }) => headers.get("authorization") === `Bearer ${token}`,
+		onError: console.error,
+	}),
+	Number(port),
+);
+const url = `http://127.0.0.1:${server.port}/services`;
+const folder = await mkdtemp(join(tmpdir(), "services-"));
+await services.create({ kind: "uptime", config: { url, interval: 5 } });
+await services.create({ kind: "backup", config: { from: fileURLToPath(import.meta.url), to: folder, interval: 60 } });
+console.log(`Listening on ${url}`);
+
+const interrupted = Promise.withResolvers<void>();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.resolve());
+await interrupted.promise;
+await services.stop();
+await server.close();
+await rm(folder, { recursive: true, force: true });
+console.log("Stopped");
