@@ -26,7 +26,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { type FailedAttempt, kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 import { servicesHandler } from "../src/http.ts"; // elsewhere: from "upkeep/http"
 import { serve } from "./services/serve.ts";
 
@@ -67,15 +67,13 @@ function backup(id: string): Lifecycle<Backup> {
 			console.log(`${id}: ${name}`);
 		};
 		await copy();
+		const onAttemptFailed = ({ error }: FailedAttempt) => {
+			if (!signal.aborted) console.log(`${id}: ${error}`);
+		};
+		// In the background, until this configuration ends.
 		run(async () => {
 			for (;; await copy()) await sleep(interval * 1_000, { signal });
-		}, {
-			signal,
-			attempts: Infinity,
-			backoff: interval * 1_000,
-			onAttemptFailed: ({ error }) => console.log(`${id}: ${error}`),
-		})
-			.catch(() => {}); // it has ended with this configuration
+		}, { signal, attempts: Infinity, backoff: interval * 1_000, onAttemptFailed }).catch(() => {});
 	}, {
 		readConfig: (data) => ({ from: text(data, "from"), to: text(data, "to"), interval: seconds(data, 60) }),
 	});

@@ -28,7 +28,7 @@
  */
 
 import type { ServiceRecord } from "./services/entry.ts";
-import type { ListOptions, ServiceRequest, Services } from "./services.ts";
+import type { ServiceRequest, Services } from "./services.ts";
 import { readJson } from "./http/body.ts";
 import { EventSource, toJson } from "./http/events.ts";
 import { json, Problem, toProblem } from "./http/problem.ts";

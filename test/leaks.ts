@@ -1,6 +1,6 @@
 // The uses of one long-lived signal that must leave nothing behind: listeners are counted in every engine, the heap is
 // measured where a test can ask for a garbage collection.
-import { Group, Intermittent, Lifecycle, run, Runner } from "../mod.ts";
+import { Group, Intermittent, Lifecycle, run, Runner, Services } from "../mod.ts";
 
 const reading = (context: { signal: AbortSignal }) => void context.signal.aborted;
 
@@ -9,6 +9,7 @@ export function useCases(): Record<string, (signal: AbortSignal) => Promise<unkn
 	const shared = new Intermittent(() => {});
 	const group = new Group({ forget: true });
 	const lifecycle = new Lifecycle(() => {});
+	const services = new Services({ kinds: { a: () => new Lifecycle(() => {}) } });
 	return {
 		"run() with a timeout, signal read": (signal) => run(reading, { signal, timeout: 60_000 }),
 		"Runner.step()": (signal) => new Runner(reading).step({ signal }),
@@ -18,6 +19,14 @@ export function useCases(): Record<string, (signal: AbortSignal) => Promise<unkn
 			if (lifecycle.state === "active") lifecycle.stop();
 			else lifecycle.start();
 			return changed;
+		},
+		"Services.watch()": async (signal) => {
+			const changes = services.watch({ signal });
+			const change = changes.next();
+			const { id } = await services.create({ id: "a", kind: "a", config: 1 });
+			await change;
+			await services.delete(id);
+			await changes.return!();
 		},
 		"Intermittent.attach() and wait()": async (signal) => {
 			const controller = new AbortController();

@@ -12,12 +12,16 @@ import {
 	run,
 	Runner,
 	type RunnerOptions,
+	type ServiceChange,
+	type ServiceRecord,
+	Services,
 	start,
 	type Step,
 	stop,
 	type Task,
 	type TaskContext,
 } from "../mod.ts";
+import { servicesHandler } from "../src/http.ts";
 
 describe("run() and Runner", () => {
 	test("infer the value of the task", () => {
@@ -108,5 +112,32 @@ describe("Lifecycle", () => {
 		stop({ end() {} });
 		// @ts-expect-error its data is a number
 		configure({ configure(_data: number) {} }, "1");
+	});
+});
+
+describe("Services", () => {
+	const services = new Services({
+		kinds: { a: () => new Lifecycle((_config: { port: number }) => {}), b: async () => a },
+	});
+	const a = new Lifecycle(() => {});
+
+	test("know their kinds, and are operated as any others", () => {
+		expectTypeOf(services.create({ kind: "a" })).toEqualTypeOf<Promise<ServiceRecord>>();
+		// @ts-expect-error no such kind
+		services.create({ kind: "c" });
+		// @ts-expect-error a kind makes something that can be started, stopped, configured and watched
+		new Services({ kinds: { a: () => ({ start() {} }) } });
+		expectTypeOf(services).toExtend<Services>();
+		expectTypeOf(servicesHandler).toBeCallableWith(services);
+	});
+
+	test("stop one or all, and tell their changes", async () => {
+		expectTypeOf(services.stop("a")).toEqualTypeOf<Promise<ServiceRecord>>();
+		expectTypeOf(services.stop()).toEqualTypeOf<Promise<void>>();
+		// @ts-expect-error all must not be stopped by mistake
+		services.stop({} as string | undefined);
+		for await (const change of services.watch({ signal: undefined })) {
+			expectTypeOf(change).toEqualTypeOf<ServiceChange>();
+		}
 	});
 });
