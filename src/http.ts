@@ -30,7 +30,7 @@
 import type { ServiceRecord } from "./services/entry.ts";
 import type { ServiceRequest, Services } from "./services.ts";
 import { readJson } from "./http/body.ts";
-import { EventSource, toJson } from "./http/events.ts";
+import { ChangeStream, toJson } from "./http/events.ts";
 import { json, Problem, toProblem } from "./http/problem.ts";
 import { check, checkFunction, checkLimit } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
@@ -235,7 +235,7 @@ function readPage(parameters: URLSearchParams, pageSize: number): { after: strin
 
 function watch({ services, request, settings, epoch }: Call): Response {
 	const { signal, headers } = request;
-	const source = new EventSource(services, { ...settings, epoch, lastEventId: headers.get("last-event-id"), signal });
+	const source = new ChangeStream(services, { ...settings, epoch, lastEventId: headers.get("last-event-id"), signal });
 	return new Response(new ReadableStream(source), {
 		headers: {
 			"content-type": "text/event-stream",

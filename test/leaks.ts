@@ -10,6 +10,7 @@ export function useCases(): Record<string, (signal: AbortSignal) => Promise<unkn
 	const group = new Group({ forget: true });
 	const lifecycle = new Lifecycle(() => {});
 	const services = new Services({ kinds: { a: () => new Lifecycle(() => {}) } });
+	const created = services.create({ kind: "a" });
 	return {
 		"run() with a timeout, signal read": (signal) => run(reading, { signal, timeout: 60_000 }),
 		"Runner.step()": (signal) => new Runner(reading).step({ signal }),
@@ -21,12 +22,12 @@ export function useCases(): Record<string, (signal: AbortSignal) => Promise<unkn
 			return changed;
 		},
 		"Services.watch()": async (signal) => {
+			await created;
 			const changes = services.watch({ signal });
-			const change = changes.next();
-			const { id } = await services.create({ id: "a", kind: "a", config: 1 });
-			await change;
-			await services.delete(id);
+			await changes.next();
+			const second = changes.next();
 			await changes.return!();
+			await second;
 		},
 		"Intermittent.attach() and wait()": async (signal) => {
 			const controller = new AbortController();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Group, Intermittent, Lifecycle, poll, run, Runner } from "../mod.ts";
+import { Group, Intermittent, Lifecycle, poll, run, Runner, Services } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
 import { errorOf, settle, SpiedController, untilAborted } from "./support.ts";
 
@@ -166,4 +166,44 @@ describe("a task that never settles", () => {
 		await settle();
 		expect(runner.getSnapshot().state).toBe("running");
 	});
+});
+
+describe("services.delete() and services.stop()", () => {
+	/** Runs `action` once, in the named place. */
+	const prepare = (place: string, action: () => void): Services => {
+		let isDone = false;
+		const once = (here: string) => {
+			if (here !== place || isDone) return;
+			isDone = true;
+			action();
+		};
+		const a = () => {
+			once("the function that makes it");
+			return new Lifecycle((_config, { signal }) => {
+				once("its application");
+				signal.addEventListener("abort", () => once("an abort listener"));
+			});
+		};
+		const services = new Services({ kinds: { a } });
+		services.subscribe(() => once("a subscriber"));
+		return services;
+	};
+
+	for (const place of ["the function that makes it", "its application", "an abort listener", "a subscriber"]) {
+		test(`inside ${place} leave nothing that runs`, async () => {
+			for (const method of ["delete", "stop"] as const) {
+				const calls: Promise<unknown>[] = [];
+				const services = prepare(
+					place,
+					() => void calls.push(method === "delete" ? services.delete("x") : services.stop()),
+				);
+				await services.create({ id: "x", kind: "a", config: {} }).catch(() => {});
+				await services.stop();
+				await Promise.all(calls);
+				expect(calls.length).toBe(1);
+				expect([...services.states().values()].filter((state) => state !== "inactive")).toEqual([]);
+				if (method === "delete") expect(services.list()).toEqual([]);
+			}
+		});
+	}
 });

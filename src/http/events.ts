@@ -32,7 +32,7 @@ export function toJson({ id, kind, state, error }: ServiceRecord): object {
  * What a stream of events is made of. A change is asked for when the client has taken the one before: behind a slow
  * client changes are conflated by the watch, and not collected here.
  */
-export class EventSource extends Timer implements UnderlyingDefaultSource<Uint8Array>, Abortable {
+export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8Array>, Abortable {
 	readonly #services: Services;
 	readonly #options: EventStreamOptions;
 	readonly #since: number;
