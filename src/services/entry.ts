@@ -72,7 +72,7 @@ export class Entry {
 	/** It as it is now. */
 	get record(): ServiceRecord {
 		const { state, error } = this.#service!.getSnapshot();
-		if (this.#record?.state === state && this.#record.error === error) return this.#record;
+		if (this.#record?.state === state && Object.is(this.#record.error, error)) return this.#record;
 		return this.#record = { id: this.id, kind: this.kind, state, error };
 	}
 
