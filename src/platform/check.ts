@@ -16,7 +16,7 @@ export function check<T>(
 	value: T,
 	type: "function" | "object" | "boolean" | "string" | "number",
 	isAllowed = true,
-	rule: string = "a " + type,
+	rule: string = (type === "object" ? "an " : "a ") + type,
 ): T {
 	const isOfType = typeof value === type && value !== null;
 	if (isOfType && isAllowed) return value;
