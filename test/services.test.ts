@@ -480,6 +480,17 @@ describe("Services.watch()", () => {
 		expect(() => services.watch({ signal: {} as never })).toThrow(TypeError);
 	});
 
+	test("resumes with the addition of a service that changed before anybody was told of it", async () => {
+		const { services } = bench();
+		for (const id of ["x", "y"]) await services.create({ id, kind: "a" });
+		await services.stop("x");
+		const changes = services.watch();
+		const first = (await changes.next()).value!;
+		const rest = await drain(services.watch({ since: first.revision }), 1);
+		await changes.return!();
+		expect([brief(first), ...rest].map((text) => text.slice(0, 7)).sort()).toEqual(["added x", "added y"]);
+	});
+
 	test("resumes after a revision, with what was removed since", async () => {
 		const { services } = bench();
 		for (const id of ["v", "w", "x", "y"]) await services.create({ id, kind: "a" });

@@ -1,6 +1,7 @@
 // What a thread has to do wherever there are threads: run by the tests of the servers and of the browsers.
 import { afterEach, describe, expect, test } from "vitest";
 import { type PlatformWorker, type Thread, ThreadDiedError, type ThreadOptions, threadWorker } from "../src/threads.ts";
+import { Pool } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
 import { deferred, errorOf, settle, SpiedController, watch } from "./support.ts";
 
@@ -15,6 +16,50 @@ export function testThreads(name: string, source: Source, elsewhere: (code: stri
 		aborts(source);
 		deaths(source);
 		starts(source, elsewhere);
+		inPool(source);
+	});
+}
+
+function inPool(source: Source): void {
+	test("In a Pool threads are shared, replaced when they are lost or deaf, and destroyed once each", async () => {
+		const { createWorker, destroyWorker } = threadWorker<Functions>(source, { abandonAfter: 10 });
+		const made: Thread<Functions>[] = [];
+		const destroyed: Thread<Functions>[] = [];
+		const pool = new Pool<Thread<Functions>>({
+			max: 2,
+			createWorker: async (context) => {
+				const thread = await createWorker(context);
+				made.push(thread);
+				return thread;
+			},
+			destroyWorker: async (thread) => {
+				destroyed.push(thread);
+				await destroyWorker(thread);
+			},
+		});
+		cleanups.push(() => pool.stop());
+		const sums = [1, 2, 3, 4, 5].map((n) => pool.run(({ worker, signal }) => worker.call("add", [n, n], { signal })));
+		expect(await Promise.all(sums)).toEqual([2, 4, 6, 8, 10]);
+		const lost = pool.go("lost", ({ worker, attempt }) => {
+			return attempt === 1 ? worker.call("throwLater", []) : worker.call("add", [attempt]);
+		}, { restart: (error) => error instanceof ThreadDiedError });
+		expect(await lost.result).toBe(3);
+		const running = deferred();
+		const deaf = pool.go("deaf", ({ worker, signal, report }) => {
+			const onProgress = (progress: number) => {
+				report(progress);
+				running.resolve();
+			};
+			return worker.call("never", [], { signal, onProgress });
+		});
+		await running.promise;
+		expect(pool.tasks().get("deaf")).toMatchObject({ status: "running", progress: 0 });
+		deaf.cancel("enough");
+		expect(await errorOf(deaf.result)).toBe("enough");
+		expect(await pool.run(({ worker }) => worker.call("add", [2, 2]))).toBe(4);
+		await pool.stop();
+		expect(destroyed.length).toBe(made.length);
+		expect(new Set(destroyed)).toEqual(new Set(made));
 	});
 }
 

@@ -187,7 +187,10 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 			return { id: record.id, first, gone: record, isKnown: true, entry: undefined };
 		});
 		const present = this.#entries().map((entry) => {
-			return { id: entry.id, first: entry.changedAt, gone: undefined, isKnown: entry.addedAt <= since, entry };
+			const { id, addedAt, changedAt } = entry;
+			// One that is not known has missed its addition, however long ago it changed last.
+			const isKnown = addedAt <= since;
+			return { id, first: isKnown ? changedAt : addedAt, gone: undefined, isKnown, entry };
 		});
 		return [...gone, ...present].filter(({ first }) => first > since).sort((a, b) => a.first - b.first);
 	}
