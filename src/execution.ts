@@ -33,6 +33,7 @@ export interface LoopOwner<T> {
 	onFailure(error: unknown): void;
 }
 
+/** One run of a task, attempt by attempt. As a timer it is the delay between attempts, and the timeout of the attempt. */
 export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
@@ -73,8 +74,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	}
 
 	/**
-	 * All attempts, for somebody who awaits the value. The first one is called from here and not from the loop, which
-	 * makes the run that succeeds at once, the most frequent one, twice as fast.
+	 * All attempts, for somebody who awaits the value. The first one is called from here and not from the loop: a run that
+	 * succeeds at once, the most frequent one, needs no loop.
 	 */
 	run(): Promise<T> {
 		if (this.isAborted) return Promise.reject(this.reason);

@@ -40,7 +40,7 @@ export class Crew<W> {
 	readonly #destroyWorker: PoolOptions<W>["destroyWorker"];
 	readonly #onError: OnError | undefined;
 	readonly #clock: Clock;
-	/** The one that has become idle last is lent first. Some may be gone already. */
+	/** The one that has become idle last is lent first. */
 	readonly #idle: PoolWorker<W>[] = [];
 	/** Aborts what is being made when the crew ends. */
 	readonly #controller = new AbortController();
@@ -85,7 +85,6 @@ export class Crew<W> {
 	/** Lends a worker, if one is idle or needs no making. */
 	take(): PoolWorker<W> | undefined {
 		let worker = this.#idle.pop();
-		while (worker?.isGone) worker = this.#idle.pop();
 		if (worker !== undefined) this.#clock.clear(worker);
 		else if (this.#createWorker === undefined && this.workers.size < this.#max) worker = this.#add(this.#newWorker());
 		return worker;
@@ -208,6 +207,9 @@ export class Crew<W> {
 	/** For good, and once for each worker. */
 	async #remove(worker: PoolWorker<W>): Promise<void> {
 		worker.isGone = true;
+		// Or a worker that dies idle, and what it worked with, would be kept as long as nobody asks for one.
+		const index = this.#idle.indexOf(worker);
+		if (index >= 0) this.#idle.splice(index, 1);
 		this.#clock.clear(worker);
 		this.workers.delete(worker.id);
 		this.#owner.onChange();

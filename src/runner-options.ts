@@ -44,7 +44,7 @@ export interface RunnerOptions {
 	abandonAfter?: number | undefined;
 	/**
 	 * Asked after a failure, while attempts are left, whether to try again. If it throws or rejects, so does the run.
-	 * Its context is that of the failed attempt, with a signal that aborts with the run.
+	 * Its context is that of the failed attempt: the signal goes on to tell of an abort, the timeout and the deadline.
 	 */
 	shouldRetry?: ((error: unknown, context: TaskContext) => boolean | PromiseLike<boolean>) | undefined;
 	/** Told about each failed attempt once it is decided what follows. What it throws is dropped. */

@@ -38,6 +38,7 @@ function start(args: string[]) {
 }
 
 describe("examples/services.ts", () => {
+	// Windows has no signal that a process could send to another and that this one could react to.
 	test.skipIf(process.platform === "win32")(
 		"does what its header says, and ends at an interrupt with nothing left",
 		async () => {

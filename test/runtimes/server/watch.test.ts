@@ -189,6 +189,7 @@ describe("examples/watch.ts", () => {
 		await watch.line(/ ok /);
 	}, timeout);
 
+	// Windows has no signal that a process could send to another and that this one could react to.
 	test.skipIf(process.platform === "win32")(
 		"ends at an interrupt with nothing left that runs",
 		async () => {
