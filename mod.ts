@@ -5,6 +5,29 @@
  */
 
 export { type BackoffOptions, type Jitter } from "./src/backoff.ts";
+export { memoryStore, type MemoryStoreOptions } from "./src/basket/memory.ts";
+export {
+	type Added,
+	type Change,
+	type Claim,
+	type ClaimRequest,
+	type Counts,
+	type Data,
+	type Done,
+	type ListQuery,
+	type Message,
+	type NewTask,
+	type Outcome,
+	type Ref,
+	type Save,
+	type Settlement,
+	type Store,
+	type StoreCapabilities,
+	type StoredTask,
+	type TaskState,
+	type Turn,
+	type TurnResult,
+} from "./src/basket/store.ts";
 export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group-task.ts";
 export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group.ts";
 export {
@@ -50,6 +73,7 @@ export {
 	type StandardSchema,
 	ValidationError,
 } from "./src/platform/standard-schema.ts";
+export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 export { Timer } from "./src/platform/timer-queue.ts";
 export { type WaitOptions } from "./src/platform/waiters.ts";
 export { poll, type PollOptions, type PollState } from "./src/poll.ts";

@@ -1,8 +1,10 @@
 /**
- * A binary heap of timers, earliest first and, at the same time, in the order in which they were set.
+ * A queue of timers, earliest first and, at the same time, in the order in which they were set.
  *
  * @module
  */
+
+import { Heap } from "./heap.ts";
 
 /**
  * Something that a clock wakes later. A clock keeps the timer itself and no wrapper around it, so that 100,000 sleeping
@@ -62,22 +64,11 @@ export class CallbackTimer extends Timer {
 }
 
 /** The queue behind a clock. Setting and clearing cost O(log n). */
-export class TimerQueue {
-	readonly #heap: Timer[] = [];
+export class TimerQueue extends Heap<Timer> {
 	/** The `order` of the timer that was set last. */
 	order: number = 0;
 	/** How many timers keep a server process alive. */
 	refs: number = 0;
-
-	/** How many timers are set. */
-	get size(): number {
-		return this.#heap.length;
-	}
-
-	/** The next timer, if there is one. */
-	get head(): Timer | undefined {
-		return this.#heap[0];
-	}
 
 	/** Adds a timer, or moves it if it is set already. */
 	set(timer: Timer, at: number): void {
@@ -85,17 +76,14 @@ export class TimerQueue {
 		timer.at = at;
 		timer.order = ++this.order;
 		if (!timer.unref) this.refs++;
-		this.#place(timer, this.#heap.length);
+		this.add(timer);
 	}
 
 	/** Removes a timer; harmless if it is not set. */
 	clear(timer: Timer): void {
-		const { position } = timer;
-		if (position < 0) return;
-		timer.position = -1;
+		if (timer.position < 0) return;
 		if (!timer.unref) this.refs--;
-		const last = this.#heap.pop()!;
-		if (last !== timer) this.#place(last, position);
+		this.remove(timer);
 	}
 
 	/** Removes and returns the head if it is due, and was set no later than the timer with this `order`. */
@@ -105,31 +93,4 @@ export class TimerQueue {
 		this.clear(head);
 		return head;
 	}
-
-	/** Puts a timer into a free place, or the place that becomes free when others move up or down to there. */
-	#place(timer: Timer, free: number): void {
-		const heap = this.#heap;
-		let other: Timer | undefined;
-		while (free > 0 && isBefore(timer, other = heap[(free - 1) >> 1]!)) free = this.#move(other, free);
-		while ((other = this.#firstBelow(free)) && isBefore(other, timer)) free = this.#move(other, free);
-		this.#move(timer, free);
-	}
-
-	#firstBelow(position: number): Timer | undefined {
-		const left = this.#heap[2 * position + 1];
-		const right = this.#heap[2 * position + 2];
-		return right !== undefined && isBefore(right, left!) ? right : left;
-	}
-
-	/** Returns the place that has become free. */
-	#move(timer: Timer, to: number): number {
-		const from = timer.position;
-		this.#heap[to] = timer;
-		timer.position = to;
-		return from;
-	}
-}
-
-function isBefore(a: Timer, b: Timer): boolean {
-	return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
