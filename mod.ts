@@ -5,6 +5,27 @@
  */
 
 export { type BackoffOptions, type Jitter } from "./src/backoff.ts";
+export {
+	type AddArguments,
+	type AddOptions,
+	Basket,
+	type BasketSnapshot,
+	type NewEntry,
+	type TaskQuery,
+	type TaskRecord,
+	type WorkOptions,
+} from "./src/basket/basket.ts";
+export { type Codec, jsonCodec, type TaskFailure } from "./src/basket/codec.ts";
+export { type BasketContext, ClaimLostError, type TaskProgress } from "./src/basket/context.ts";
+export {
+	type BasketOptions,
+	type PayloadOf,
+	type Settled,
+	type TaskDefinition,
+	type TaskFunction,
+	type TaskMap,
+	type WakeHint,
+} from "./src/basket/options.ts";
 export { memoryStore, type MemoryStoreOptions } from "./src/basket/memory.ts";
 export {
 	type Added,

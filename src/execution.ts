@@ -48,8 +48,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#current: Attempt | undefined;
 	/** What the last attempt failed with. */
 	previousError: unknown;
-	/** What the backoff gave last. */
-	#delay: number | undefined;
+	/** What the backoff gave last, before its jitter. */
+	lastDelay: number | undefined;
 	/** Only in a loop, until it is over. */
 	#owner: LoopOwner<T> | undefined;
 
@@ -58,6 +58,15 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		this.settings = settings;
 		this.#task = task;
 		this.#signal = signal;
+	}
+
+	/** Goes on where another one has stopped, perhaps in another process and some time ago. */
+	resume(attempts: number, previousError: unknown, lastDelay: number | undefined, age: number): void {
+		const { clock, deadline } = this.settings;
+		this.attempt = attempts;
+		this.previousError = previousError;
+		this.lastDelay = lastDelay;
+		if (deadline < Infinity) this.#deadlineAt = clock.monotonic() + deadline - age;
 	}
 
 	/** Whether the signal has aborted, or {@link abort} was called. */
@@ -151,7 +160,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		let endsAt = Infinity;
 		if (isTimed) {
 			const now = clock.monotonic();
-			if (this.attempt === 0) this.#deadlineAt = now + deadline;
+			if (this.#deadlineAt === undefined) this.#deadlineAt = now + deadline;
 			endsAt = Math.min(now + timeout, this.deadlineAt);
 		}
 		this.attempt++;
@@ -194,10 +203,10 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#plan(thrown: unknown, error: unknown): Step<T> {
 		const { backoff, clock } = this.settings;
 		const hint = steering(thrown);
-		if (hint.reset) this.#delay = undefined;
+		if (hint.reset) this.lastDelay = undefined;
 		let delay = hint.delay ?? 0;
 		if (hint.delay === undefined && backoff !== undefined) {
-			delay = withJitter(backoff, this.#delay = grow(backoff, this.#delay));
+			delay = withJitter(backoff, this.lastDelay = grow(backoff, this.lastDelay));
 		}
 		if (clock.monotonic() + delay >= this.deadlineAt) return failure(this.#deadlineError(error));
 		return { ok: false, error, again: true, delay };

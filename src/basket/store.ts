@@ -144,7 +144,8 @@ export interface Done {
  * - `later`: no failure; due again after `delay`, or only when something is posted to it (`null`), or at once if its inbox
  *   has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and `crashes` become 0;
  * - `dead`: kept aside. `attempts` and `error` are stored;
- * - `release`: as if it had not been claimed; due at once.
+ * - `release`: no attempt and no crash; due at once. What the claim itself counted, because the one before it had crashed,
+ *   stays.
  */
 export type Outcome =
 	| Done
@@ -168,7 +169,7 @@ export type Outcome =
 		readonly error: string;
 		readonly payload?: Data | undefined;
 	}
-	| { readonly type: "release" };
+	| { readonly type: "release"; readonly payload?: Data | undefined };
 
 /** The end of one claim. */
 export interface Settlement {

@@ -6,7 +6,7 @@
 
 import { check, checkDelay } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
-import { hop, isPage } from "../platform/page.ts";
+import { soon } from "../platform/soon.ts";
 import { type Timer, TimerQueue } from "../platform/timer-queue.ts";
 
 /** What a {@link VirtualClock} can be told. */
@@ -152,6 +152,5 @@ export class VirtualClock implements Clock {
 
 /** A new macrotask: all promises that can settle without the real world have settled by then. */
 function settled(): Promise<void> {
-	const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
-	return new Promise((resolve) => (setImmediate ?? (isPage() ? hop : setTimeout))(resolve));
+	return new Promise(soon);
 }

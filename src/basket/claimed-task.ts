@@ -1,0 +1,308 @@
+/**
+ * One task while this process has a claim on it: reading its payload, one attempt, and what comes of it.
+ *
+ * @module
+ */
+
+import type { BasketContext } from "./context.ts";
+import type { BasketSettings, Kind } from "./options.ts";
+import type { Claim, Data, Outcome } from "./store.ts";
+import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
+import { ClaimLostError } from "./context.ts";
+import { Execution, type Step } from "../execution.ts";
+import { steering, type TaskContext, unwrap } from "../task.ts";
+import { check } from "../platform/check.ts";
+import { report } from "../platform/observe.ts";
+import { validate } from "../platform/standard-schema.ts";
+
+/** What a claimed task needs of its basket. */
+export interface ClaimOwner<Tx> {
+	readonly settings: BasketSettings<Tx>;
+	/** Something was reported that should be saved soon. */
+	onProgress(): void;
+}
+
+/** How a run has ended: what is stored, and what is told. */
+export interface Ending {
+	readonly outcome: Outcome;
+	readonly error: unknown;
+	readonly delay: number;
+}
+
+/** The class behind {@link BasketContext}. */
+export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
+	readonly claim: Claim;
+	/** Until when the claim holds for certain, on the monotonic clock. */
+	leaseEndsAt: number;
+	/** What was reported and not saved yet. */
+	progress: string | undefined;
+	/** Whether the task has asked to be completed in a transaction: who commits that, ends the claim. */
+	isCompleting = false;
+	/** Whether nothing is written about this claim any more. */
+	isOver = false;
+	/** Whether a run was begun. */
+	hasBegun = false;
+	/** Whether that has come to an end, which is to be settled. */
+	hasEnded = false;
+	readonly #owner: ClaimOwner<Tx>;
+	readonly #kind: Kind;
+	#execution: Execution<unknown> | undefined;
+	#attempt: TaskContext | undefined;
+	#payload: unknown;
+	/** The payload as the store has it. */
+	#stored: Data;
+	#isAborted = false;
+	/** Whether the last failure came with a delay of its own. */
+	#isFirm = false;
+
+	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
+		this.#owner = owner;
+		this.claim = claim;
+		this.leaseEndsAt = leaseEndsAt;
+		this.#stored = claim.payload;
+		this.#kind = owner.settings.kinds.get(claim.kind)!;
+	}
+
+	get id(): string {
+		return this.claim.id;
+	}
+
+	get kind(): string {
+		return this.claim.kind;
+	}
+
+	get addedAt(): number {
+		return this.claim.addedAt;
+	}
+
+	get lane(): string | undefined {
+		return this.claim.lane;
+	}
+
+	get crashes(): number {
+		return this.claim.crashes;
+	}
+
+	get attempt(): number {
+		return this.claim.attempts + 1;
+	}
+
+	get signal(): AbortSignal {
+		return this.#attempt!.signal;
+	}
+
+	get previousError(): unknown {
+		return this.#attempt!.previousError;
+	}
+
+	get save(): BasketContext<unknown, Tx>["save"] {
+		return (payload, options = {}) => this.#save(payload, options.tx);
+	}
+
+	get complete(): BasketContext<unknown, Tx>["complete"] {
+		return (tx) => this.#complete(tx);
+	}
+
+	get report(): BasketContext<unknown, Tx>["report"] {
+		return (value, description) => {
+			check("progress", value, "number");
+			if (this.isOver) return;
+			this.progress = JSON.stringify({ value, description });
+			this.#owner.onProgress();
+		};
+	}
+
+	/** Whether it has crashed so often that nothing else should run beside it. */
+	get isSuspect(): boolean {
+		return this.claim.crashes >= 2;
+	}
+
+	/** One attempt. Never rejects. */
+	async run(): Promise<Ending> {
+		this.hasBegun = true;
+		const ending = await this.#run();
+		this.hasEnded = true;
+		return ending;
+	}
+
+	async #run(): Promise<Ending> {
+		const { attempts, crashes, error, age, payload } = this.claim;
+		const { settings } = this.#kind;
+		if (crashes >= this.#kind.crashes || attempts >= settings.attempts) return this.#dead(attempts, this.#crash());
+		try {
+			this.#payload = await this.#read(payload);
+		} catch (refusal) {
+			return this.#dead(attempts, refusal);
+		}
+		if (this.#isAborted) return this.#release();
+		const before = decodeFailure(error);
+		const execution = this.#execution = new Execution(this.#call, settings);
+		execution.resume(attempts, before && Object.assign(new Error(before.message), before), before?.delay, age);
+		try {
+			return await this.#end(await execution.step());
+		} catch (refusal) {
+			return this.#dead(attempts + 1, refusal);
+		}
+	}
+
+	/** The basket stops: a failure from here on does not count. */
+	abort(reason: unknown): void {
+		this.#isAborted = true;
+		this.#execution?.abort(reason);
+	}
+
+	/** The claim is somebody else's. */
+	lose(): void {
+		if (this.isOver) return;
+		this.isOver = true;
+		this.#execution?.abort(new ClaimLostError(this.id));
+	}
+
+	/** Decodes and checks a payload; in a promise only if codec or schema are asynchronous. */
+	#read(data: Data): unknown {
+		const { codec, schema } = this.#kind;
+		const payload = codec.decode(data);
+		if (schema === undefined) return payload;
+		return isThenable(payload) ? payload.then((payload) => validate(schema, payload)) : validate(schema, payload);
+	}
+
+	readonly #call = (attempt: TaskContext): unknown => {
+		this.#attempt = attempt;
+		let result: unknown;
+		try {
+			result = this.#kind.run(this.#payload, this);
+		} catch (error) {
+			result = Promise.reject(error);
+		}
+		return Promise.resolve(result).then(
+			() =>
+				this.isCompleting
+					? this.#verify(new Error("The transaction given to complete() was not committed"))
+					: undefined,
+			(error) => {
+				this.#isFirm = steering(error).delay !== undefined;
+				if (this.isCompleting) return this.#verify(error);
+				throw error;
+			},
+		);
+	};
+
+	/** A claim that is still there after its transaction was not completed by it. */
+	async #verify(error: unknown): Promise<void> {
+		const { store, name, lease } = this.#owner.settings;
+		const [state] = await store.extend(name, [this.claim], lease);
+		if (state === "lost") return;
+		this.isCompleting = false;
+		throw error;
+	}
+
+	async #end(step: Step<unknown>): Promise<Ending> {
+		const { retain } = this.#kind;
+		if (step.ok) return { outcome: { type: "done", keep: retain }, error: undefined, delay: 0 };
+		const { error, delay } = step;
+		if (this.#isAborted) return this.#release();
+		if (!step.again) return this.#dead(this.attempt, error);
+		const stored = encodeFailure(error, this.#execution!.lastDelay);
+		const payload = await this.#changed();
+		const outcome: Outcome = {
+			type: "retry",
+			delay,
+			attempts: this.attempt,
+			error: stored,
+			payload,
+			firm: this.#isFirm,
+		};
+		return { outcome, error, delay };
+	}
+
+	async #dead(attempts: number, thrown: unknown): Promise<Ending> {
+		const error = unwrap(thrown);
+		const payload = await this.#changed();
+		return { outcome: { type: "dead", attempts, error: encodeFailure(error), payload }, error, delay: 0 };
+	}
+
+	async #release(): Promise<Ending> {
+		return { outcome: { type: "release", payload: await this.#changed() }, error: undefined, delay: 0 };
+	}
+
+	/** The payload as the task left it, if that is another one. One that cannot be stored is reported, and stays as it was. */
+	async #changed(): Promise<Data | undefined> {
+		if (this.#attempt === undefined) return undefined;
+		try {
+			const data = await this.#encode(this.#payload);
+			return data === this.#stored ? undefined : data;
+		} catch (error) {
+			report(this.#owner.settings.onError, error);
+		}
+	}
+
+	#encode(payload: unknown): Data | PromiseLike<Data> {
+		return encodePayload(this.#kind, payload, this.#owner.settings.store.capabilities.maxPayload);
+	}
+
+	#crash(): Error {
+		const { attempts, crashes } = this.claim;
+		return new Error(
+			`The process that ran it ended without a word: ${crashes} times in a row, in ${attempts} attempts`,
+		);
+	}
+
+	async #save(payload: unknown, tx: Tx | undefined): Promise<void> {
+		let data = this.#encode(payload);
+		if (isThenable(data)) data = await synchronous(data, tx);
+		this.#throwIfOver();
+		const { store, name } = this.#owner.settings;
+		const [saved] = await store.save(name, [{ ref: this.claim, payload: data }], tx);
+		if (!saved) this.#throwLost();
+		if (tx !== undefined) return; // it may be rolled back
+		this.#payload = payload;
+		this.#stored = data;
+	}
+
+	async #complete(tx: Tx): Promise<void> {
+		this.#throwIfOver();
+		const { store, name } = this.#owner.settings;
+		this.isCompleting = true;
+		try {
+			const isCompleted = await store.complete(name, this.claim, { type: "done", keep: this.#kind.retain }, tx);
+			if (!isCompleted) this.#throwLost();
+		} catch (error) {
+			this.isCompleting = false;
+			throw error;
+		}
+	}
+
+	#throwIfOver(): void {
+		if (this.isOver) this.#throwLost();
+	}
+
+	#throwLost(): never {
+		this.lose();
+		throw new ClaimLostError(this.id);
+	}
+}
+
+/** Makes data of a payload, and checks that the store can keep it. */
+export function encodePayload(kind: Kind, payload: unknown, limit: number | undefined): Data | PromiseLike<Data> {
+	const data = kind.codec.encode(payload);
+	return isThenable(data) ? data.then((data) => checkSize(data, limit)) : checkSize(data, limit);
+}
+
+/** Waits for a codec; not inside a transaction, which may be over by then. */
+export function synchronous<T>(promise: PromiseLike<T>, tx: unknown): PromiseLike<T> {
+	if (tx === undefined) return promise;
+	promise.then(undefined, () => {});
+	throw new TypeError("With a transaction the codec and the schema must be synchronous");
+}
+
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+	return typeof (value as PromiseLike<T> | undefined)?.then === "function";
+}
+
+function checkSize(data: Data, limit = Infinity): Data {
+	const isData = typeof data === "string" || data instanceof Uint8Array;
+	if (!isData) throw new TypeError(`The codec must give a string or a Uint8Array: it gave ${typeof data}`);
+	// A character takes at most 3 bytes.
+	if (data.length * 3 <= limit || sizeOf(data) <= limit) return data;
+	throw new RangeError(`The payload must have at most ${limit} bytes in this store: it has ${sizeOf(data)}`);
+}

@@ -1,0 +1,84 @@
+/**
+ * What a task of a basket is told, and can tell.
+ *
+ * @module
+ */
+
+import type { TaskContext } from "../task.ts";
+
+/**
+ * What a task of a basket is told. Its methods may be taken out of the context.
+ *
+ * The signal aborts at the timeout, when the basket's run is aborted, and with a `ClaimLostError` when the task was taken
+ * over by somebody else: then nothing that this run does is stored any more.
+ */
+// deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
+export interface BasketContext<P = any, Tx = any> extends TaskContext {
+	/** The task's id. */
+	readonly id: string;
+	/** The task's kind. */
+	readonly kind: string;
+	/** When it was added: milliseconds since 1970, on the store's clock. */
+	readonly addedAt: number;
+	/** The lane that it stands in. */
+	readonly lane: string | undefined;
+	/** How many runs in a row have crashed, right before this one. */
+	readonly crashes: number;
+	/**
+	 * Stores a new payload now, for the next attempt, wherever that is. Without this the payload is stored as the task left it,
+	 * but only when an attempt fails.
+	 *
+	 * Rejects with a `ClaimLostError` if the task was taken over, with what the codec throws, and with a `StoreError`. Inside
+	 * `tx` the payload is stored if that commits.
+	 */
+	readonly save: (payload: P, options?: { tx?: Tx | undefined }) => Promise<void>;
+	/**
+	 * Marks the task as done inside your own transaction, so that what it did and that it is done are committed together:
+	 * exactly once, whatever dies. To be called before the commit. Does the transaction not commit, the run counts as failed;
+	 * does it commit, nothing that the task throws afterwards changes anything.
+	 *
+	 * Rejects with a `ClaimLostError` if the task was taken over: then let the transaction roll back.
+	 */
+	readonly complete: (tx: Tx) => Promise<void>;
+	/** Shows in `list` how far the task is; stored within a second or so. */
+	readonly report: (progress: number, description?: string) => void;
+}
+
+/** How far a task is. */
+export interface TaskProgress {
+	/** What it reported, in a unit of its own. */
+	readonly value: number;
+	/** In words. */
+	readonly description: string | undefined;
+}
+
+/**
+ * A task was taken over by another worker, was deleted, or its lease has ended while the store could not be reached.
+ *
+ * The reason of the signal of a task that this has happened to.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { ClaimLostError } from "upkeep";
+ *
+ * const error = new ClaimLostError("order-1");
+ * assert.equal(error.id, "order-1");
+ * ```
+ */
+export class ClaimLostError extends Error {
+	/** What this error is called. */
+	override readonly name = "ClaimLostError";
+	/** The task. */
+	readonly id: string;
+
+	/**
+	 * Made by a basket.
+	 *
+	 * @param id the task
+	 */
+	constructor(id: string) {
+		super(`The claim on the task ${JSON.stringify(id)} is lost: what this run does about it is not stored any more`);
+		this.id = id;
+	}
+}

@@ -1,0 +1,218 @@
+/**
+ * What a basket can be told, and the checks at its door.
+ *
+ * @module
+ */
+
+import type { Codec } from "./codec.ts";
+import type { BasketContext } from "./context.ts";
+import type { Store } from "./store.ts";
+import { jsonCodec } from "./codec.ts";
+import { checkBackoff } from "../backoff.ts";
+import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../runner-options.ts";
+import { check, checkDelay, checkFunction } from "../platform/check.ts";
+import { checkClock, type Clock } from "../platform/clock.ts";
+import type { OnError } from "../platform/observe.ts";
+import type { Subscribable } from "../platform/snapshot.ts";
+import { isStandardSchema, type StandardSchema } from "../platform/standard-schema.ts";
+
+/**
+ * Does the work of one kind of task. Returning is success; throwing is failure, and the task is tried again. It may be run
+ * more than once for one task, since a process can die after the work and before that is stored.
+ */
+// deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
+export type TaskFunction<P = any, Tx = any> = (payload: P, context: BasketContext<P, Tx>) => unknown;
+
+/** A kind of task that needs more than a function. What is not given is as the basket has it. */
+// deno-lint-ignore no-explicit-any -- see above
+export interface TaskDefinition<P = any, Tx = any> extends RunnerOptions {
+	/** Does the work. */
+	run: TaskFunction<P, Tx>;
+	/**
+	 * Any Standard Schema validator. It reads each payload when it is added, which rejects if it does not pass, and again
+	 * before each run, so that it must accept what it gives; a stored task that does not pass becomes dead.
+	 */
+	schema?: StandardSchema<P> | undefined;
+	/** See {@link BasketOptions.codec}. */
+	codec?: Codec | undefined;
+	/** See {@link BasketOptions.crashes}. */
+	crashes?: number | undefined;
+	/** See {@link BasketOptions.retain}. */
+	retain?: number | undefined;
+}
+
+/** The kinds of task that a basket knows, by name. */
+// deno-lint-ignore no-explicit-any -- see above
+export type TaskMap<Tx = any> = { readonly [kind: string]: TaskFunction<any, Tx> | TaskDefinition<any, Tx> };
+
+/** What a kind of task takes. */
+// deno-lint-ignore no-explicit-any -- the arguments behind the payload do not matter
+export type PayloadOf<T> = T extends (...args: any) => unknown ? Parameters<T>[0]
+	// deno-lint-ignore no-explicit-any -- the same
+	: T extends { run: (...args: any) => unknown } ? Parameters<T["run"]>[0]
+	: never;
+
+/** Something that says when it is worth trying again: `online()` and `visible()` of `upkeep/browser`, or your own. */
+export interface WakeHint {
+	/** Calls `listener` at each such moment, until the returned function is called. */
+	readonly subscribe: (listener: () => void) => () => void;
+}
+
+/** What a `Basket` can be told. The {@link RunnerOptions} hold for each kind that does not say otherwise. */
+export interface BasketOptions<Tasks extends TaskMap<Tx>, Tx = never> extends RunnerOptions {
+	/** Where the tasks are kept. */
+	store: Store<Tx>;
+	/** Tells this basket's tasks from those of others in the same store. @default "default" */
+	name?: string | undefined;
+	/** What to do, for each kind of task. A kind that is stored but not named here stays untouched. */
+	tasks: Tasks;
+	/**
+	 * How often a task may be called in all; one that is out of attempts becomes dead. With a finite number a run that
+	 * crashed counts, too. @default Infinity
+	 */
+	attempts?: number | undefined;
+	/** @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
+	backoff?: RunnerOptions["backoff"];
+	/** Bounds all attempts and delays together, in milliseconds from the `add`. @default Infinity */
+	deadline?: number | undefined;
+	/** How many tasks this basket runs at the same time: a whole number from 1. @default 10 */
+	concurrency?: number | undefined;
+	/**
+	 * How long a claim holds after its process has died, in milliseconds. It is renewed every third of it while the task is
+	 * run. Shorter, and a process that hangs for so long loses its tasks; longer, and the tasks of a dead one wait for
+	 * longer. @default 30_000
+	 */
+	lease?: number | undefined;
+	/** How long tasks may go on after an abort, in milliseconds, before they are left to the next run. @default 5_000 */
+	grace?: number | undefined;
+	/** After so many crashes in a row a task becomes dead: a whole number from 1, or `Infinity`. @default 10 */
+	crashes?: number | undefined;
+	/** How long a task that has succeeded is kept, with its id, in milliseconds. @default 0 */
+	retain?: number | undefined;
+	/** How payloads are stored. @default JSON */
+	codec?: Codec | undefined;
+	/** Nothing is claimed while this is `false`: `leader()` of `upkeep/browser`, or your own. What runs goes on. */
+	gate?: Subscribable<boolean> | undefined;
+	/**
+	 * Each of these makes the retries that wait out a backoff due at once, spread over a second so that they do not come all
+	 * together. A delay from `retryAfter` stays.
+	 */
+	wake?: WakeHint | readonly WakeHint[] | undefined;
+	/** Told once it is stored how a run of a task has ended. What it throws goes to `onError`. */
+	onSettled?: ((settled: Settled) => void) | undefined;
+	/**
+	 * Told what nobody waits for: a store that fails and is tried again, a claim that was lost, an observer that throws.
+	 */
+	onError?: OnError | undefined;
+	/** Whose time it is. The store has its own. @default systemClock */
+	clock?: Clock | undefined;
+}
+
+/** How a run of a task has ended. */
+export interface Settled {
+	/** The task. */
+	readonly id: string;
+	/** Its kind. */
+	readonly kind: string;
+	/** Done, to be tried again, given up, or left to the next run because this one was aborted. */
+	readonly outcome: "done" | "retry" | "dead" | "released";
+	/** The number of the attempt, from 1. */
+	readonly attempt: number;
+	/** What it failed with, if it did. */
+	readonly error: unknown;
+	/** When it is tried again, in milliseconds from now; 0 if it is not. */
+	readonly delay: number;
+}
+
+/** A kind of task, checked. */
+export interface Kind {
+	readonly run: TaskFunction;
+	readonly schema: StandardSchema | undefined;
+	readonly codec: Codec;
+	readonly crashes: number;
+	readonly retain: number;
+	readonly settings: RunnerSettings;
+}
+
+/** Options that were checked, every one of them present. */
+export interface BasketSettings<Tx> {
+	readonly store: Store<Tx>;
+	readonly name: string;
+	readonly kinds: ReadonlyMap<string, Kind>;
+	readonly concurrency: number;
+	readonly lease: number;
+	readonly grace: number;
+	readonly gate: Subscribable<boolean> | undefined;
+	readonly wake: readonly WakeHint[];
+	readonly onSettled: ((settled: Settled) => void) | undefined;
+	readonly onError: OnError | undefined;
+	readonly clock: Clock;
+}
+
+export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>): BasketSettings<Tx> {
+	const { store, name = "default", tasks, concurrency = 10, lease = 30_000, grace = 5_000 } = check(
+		"options",
+		options,
+		"object",
+	);
+	const { gate, wake = [], onSettled, onError } = options;
+	check("store.turn", check("store", store, "object").turn, "function");
+	checkName("name", name);
+	checkCount("concurrency", concurrency);
+	check("lease", lease, "number", lease > 0 && lease < Infinity, "more than 0, and finite");
+	checkDelay("grace", grace);
+	if (gate !== undefined) check("gate.getSnapshot", check("gate", gate, "object").getSnapshot, "function");
+	const hints = [wake].flat();
+	for (const hint of hints) check("wake.subscribe", check("wake", hint, "object").subscribe, "function");
+	checkFunction("onSettled", onSettled);
+	checkFunction("onError", onError);
+	const clock = checkClock(options.clock);
+	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
+	return { store, name, kinds, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
+}
+
+/** A name that every store can take: 1 to 255 characters, none of them NUL. */
+export function checkName(what: string, name: string): string {
+	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
+	return check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
+}
+
+/** What a kind has in common with the basket as a whole. */
+type KindOptions = Omit<TaskDefinition, "run" | "schema">;
+
+function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<string, Kind> {
+	const backoff = checkBackoff({ start: 1_000, factor: 2, max: 3_600_000, jitter: "full" });
+	const least = { codec: jsonCodec, crashes: 10, retain: 0 };
+	const settings = { ...defaultSettings, attempts: Infinity, backoff, clock };
+	const defaults = checkKind({ ...options, run: () => {}, schema: undefined }, { ...least, settings });
+	return new Map(
+		Object.entries(tasks).map(([name, task]) => {
+			checkName("kind", name);
+			const definition = typeof task === "function" ? { run: task } : check(`tasks.${name}`, task, "object");
+			return [name, checkKind(definition, defaults)];
+		}),
+	);
+}
+
+function checkKind(
+	definition: TaskDefinition,
+	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "settings">,
+): Kind {
+	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
+	check("run", run, "function");
+	if (schema !== undefined && !isStandardSchema(schema)) {
+		throw new TypeError(`"schema" must be a Standard Schema validator`);
+	}
+	check("codec.encode", check("codec", codec, "object").encode, "function");
+	check("codec.decode", codec.decode, "function");
+	checkCount("crashes", crashes);
+	check("retain", retain, "number", retain >= 0 && retain < Infinity, "0 or more, and finite");
+	// One clock for everything that a basket does.
+	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
+	return { run, schema, codec, crashes, retain, settings };
+}
+
+function checkCount(what: string, value: number): void {
+	const isCount = value >= 1 && (Number.isInteger(value) || value === Infinity);
+	check(what, value, "number", isCount, "a whole number from 1, or Infinity");
+}
