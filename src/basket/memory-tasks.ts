@@ -247,10 +247,9 @@ export class MemoryTasks {
 
 	/** Puts a task where claims find it from `at` on, if they may ever. */
 	#place(task: Task, at: number): void {
-		task.heap.remove(task);
 		task.at = at;
-		if (task.isHeld || task.previous !== undefined) return;
-		task.heap.add(task);
+		if (task.isHeld || task.previous !== undefined) return task.heap.remove(task);
+		task.heap.put(task);
 		if (task.state === "waiting") this.#stir();
 	}
 
@@ -275,9 +274,10 @@ export class MemoryTasks {
 		task.state = "running";
 		task.token = String(this.#number());
 		this.#place(task, now + lease);
-		const { id, token, lane, kind, payload, attempts, crashes, priority, error, addedAt } = task;
-		const given = { id, token, lane, kind, payload: copy(payload), attempts, crashes, priority, error, addedAt };
-		return Object.assign(given, { age: now - addedAt, inbox: copyInbox(task) });
+		const { id, token, lane, kind, attempts, crashes, priority, error, addedAt } = task;
+		const payload = copy(task.payload);
+		const age = now - addedAt;
+		return { id, token, lane, kind, payload, attempts, crashes, priority, error, addedAt, age, inbox: copyInbox(task) };
 	}
 
 	#running(ref: Ref): Task | undefined {
@@ -290,7 +290,7 @@ export class MemoryTasks {
 		if (!(keep > 0)) return this.#remove(task);
 		task.at = now + keep;
 		task.heap = this.#kept;
-		task.heap.add(task);
+		task.heap.put(task);
 	}
 
 	#bury(task: Task, { attempts, error }: { attempts: number; error: string }): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a {@link Heap} can keep. Only the heap writes `position`; the other two must not change meanwhile. */
+/** What a {@link Heap} can keep. Only the heap writes `position`; after a change of the other two it has to be put again. */
 export interface Placed {
 	/** The instant that decides. */
 	at: number;
@@ -28,9 +28,9 @@ export class Heap<T extends Placed> {
 		return this.#items[0];
 	}
 
-	/** Adds an item that is in no heap. */
-	add(item: T): void {
-		this.#place(item, this.#items.length);
+	/** Adds an item that is in no other heap, or moves it to where it belongs now. */
+	put(item: T): void {
+		this.#place(item, item.position < 0 ? this.#items.length : item.position);
 	}
 
 	/** Removes an item; harmless if it is in no heap. */

@@ -76,7 +76,7 @@ export class TimerQueue extends Heap<Timer> {
 		timer.at = at;
 		timer.order = ++this.order;
 		if (!timer.unref) this.refs++;
-		this.add(timer);
+		this.put(timer);
 	}
 
 	/** Removes a timer; harmless if it is not set. */
