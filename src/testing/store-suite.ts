@@ -1,0 +1,118 @@
+/**
+ * The tests that every store has to pass.
+ *
+ * @module
+ */
+
+import { check } from "../platform/check.ts";
+import { adding } from "./store-suite/adding.ts";
+import { equal, rejects } from "./store-suite/assert.ts";
+import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
+import { claiming } from "./store-suite/claiming.ts";
+import { settling } from "./store-suite/settling.ts";
+
+export type { StoreFixture, StoreLack } from "./store-suite/bench.ts";
+
+/** What {@link testStore} can be told. */
+export interface StoreSuiteOptions {
+	/** Registers a test. @default the `test` or `it` that is global, or `Deno.test` */
+	test?: ((title: string, body: () => Promise<void>) => unknown) | undefined;
+	/**
+	 * What the store cannot do, so that the tests of it are left out: `"tx"` and `"shared"` as in its capabilities, `"watch"`
+	 * if it has no such member. A test of its own checks that this is so, and names what was left out. @default nothing
+	 */
+	without?: readonly StoreLack[] | undefined;
+}
+
+/**
+ * Registers the tests that every `Store` has to pass, one for each thing that its documentation promises.
+ *
+ * Each test opens a fixture of its own and closes it. A store whose clock is moved by `advance` is tested in no time and to
+ * the millisecond; with any other the suite really waits, some 50 ms at a time.
+ *
+ * @param name how to call the store in the titles
+ * @param open makes a store without tasks, on a database of its own
+ * @param options how to register tests, and what to leave out
+ * @throws {TypeError} if no test function is given and there is none, or an argument is of the wrong type
+ *
+ * @example
+ * ```ts
+ * import { memoryStore } from "upkeep";
+ * import { testStore, VirtualClock } from "upkeep/testing";
+ *
+ * const tests: Promise<void>[] = [];
+ * testStore("memoryStore()", async () => {
+ * 	const clock = new VirtualClock();
+ * 	return { store: memoryStore({ clock }), advance: (duration: number) => clock.advance(duration), close() {} };
+ * }, { test: (_title, body) => tests.push(body()), without: ["tx", "shared"] });
+ * await Promise.all(tests);
+ * ```
+ */
+export function testStore<Tx>(
+	name: string,
+	open: () => Promise<StoreFixture<Tx>>,
+	options: StoreSuiteOptions = {},
+): void {
+	check("name", name, "string");
+	check("open", open, "function");
+	const { without = [], ...given } = check("options", options, "object");
+	const test = check("test", given.test ?? globalTest()!, "function");
+	const register = ({ title, run }: StoreTest) =>
+		test(`${name}.${title}`, () => use(open as () => Promise<StoreFixture>, run));
+	const isLeftOut = ({ needs = [] }: StoreTest) => needs.some((need) => without.includes(need));
+	tests.filter((test) => !isLeftOut(test)).forEach(register);
+	register(capabilitiesTest(without, tests.filter(isLeftOut)));
+	if (without.includes("tx")) register(refusal);
+}
+
+const tests: readonly StoreTest[] = [
+	...adding,
+	...claiming,
+	...settling,
+];
+
+/** A store without transactions must not pretend. */
+const refusal: StoreTest = {
+	title: "add(), save() and complete() refuse a transaction, as there are none",
+	async run(bench) {
+		const { store, basket } = bench;
+		const [ref] = await bench.running("a");
+		const before = await bench.list();
+		const task = { id: "b", kind: "work", payload: "", delay: 0, priority: 0 };
+		await rejects(store.add(basket, [task], {}), "add() in a transaction");
+		await rejects(store.save(basket, [{ ref: ref!, payload: "x" }], {}), "save() in a transaction");
+		await rejects(store.complete(basket, ref!, { type: "done" }, {}), "complete()");
+		equal(await bench.list(), before, "tasks after this");
+	},
+};
+
+function capabilitiesTest(without: readonly StoreLack[], leftOut: readonly StoreTest[]): StoreTest {
+	const names = leftOut.map(({ title }) => title).join("; ");
+	return {
+		title: `capabilities say what it can do${names && `; left out: ${names}`}`,
+		async run({ store }) {
+			const { durable, shared, tx, clock, maxPayload = 1, maxAdd = 1 } = store.capabilities;
+			const types = [typeof durable, typeof shared, typeof tx, typeof maxPayload, typeof maxAdd];
+			equal(types, ["boolean", "boolean", "boolean", "number", "number"], "types of the capabilities");
+			equal(["machine", "server"].includes(clock), true, `"clock" is one of the two words (it is "${clock}")`);
+			equal(!tx, without.includes("tx"), `whether tests of "tx" are left out`);
+			equal(!shared, without.includes("shared"), `whether tests of "shared" are left out`);
+			equal(store.watch === undefined, without.includes("watch"), `whether tests of "watch" are left out`);
+		},
+	};
+}
+
+async function use(open: () => Promise<StoreFixture>, run: (bench: Bench) => Promise<void>): Promise<void> {
+	const fixture = await open();
+	try {
+		await fixture.store.open();
+		await run(new Bench(fixture));
+	} finally {
+		await fixture.close();
+	}
+}
+
+function globalTest(): StoreSuiteOptions["test"] {
+	const { test, it, Deno } = globalThis as { test?: never; it?: never; Deno?: { test?: never } };
+	return test ?? it ?? Deno?.test;
+}

@@ -1,0 +1,50 @@
+/**
+ * What the store suite asserts with, so that it needs no library and works under any test runner.
+ *
+ * @module
+ */
+
+/** Longer ones tell nobody anything. */
+const longest = 600;
+
+/** Fails unless both look the same: bytes by their content, keys in any order, absent the same as `undefined`. */
+export function equal(actual: unknown, expected: unknown, what: string): void {
+	const [given, wanted] = [show(actual), show(expected)];
+	if (given !== wanted) fail(`${what}: expected ${shorten(wanted)}, got ${shorten(given)}`);
+}
+
+/** Fails unless `actual` is from `least` to `most`. */
+export function between(actual: number | undefined, least: number, most: number, what: string): void {
+	if (!(actual! >= least && actual! <= most)) fail(`${what}: expected ${least} to ${most}, got ${actual}`);
+}
+
+/** Fails unless a promise rejects; resolves with its error. */
+export async function rejects(promise: Promise<unknown>, what: string): Promise<unknown> {
+	let value: unknown;
+	try {
+		value = await promise;
+	} catch (error) {
+		return error;
+	}
+	return fail(`${what}: expected a rejection, got ${shorten(show(value))}`);
+}
+
+/** Fails. */
+export function fail(message: string): never {
+	throw new Error(message);
+}
+
+/** As text that is the same for equal values, and only for them. */
+export function show(value: unknown): string {
+	if (value instanceof Uint8Array) return `bytes(${value.join(" ")})`;
+	if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+	if (typeof value !== "object" || value === null) {
+		return typeof value === "string" ? JSON.stringify(value) : `${value}`;
+	}
+	const entries = Object.entries(value).filter(([, part]) => part !== undefined).sort(([a], [b]) => a < b ? -1 : 1);
+	return `{ ${entries.map(([key, part]) => `${key}: ${show(part)}`).join(", ")} }`;
+}
+
+function shorten(text: string): string {
+	return text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text;
+}
