@@ -31,7 +31,8 @@ export interface Ending {
 
 /** The class behind {@link BasketContext}. */
 export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
-	readonly claim: Claim;
+	/** The current one: it may be renewed by a new one. */
+	claim: Claim;
 	/** Until when the claim holds for certain, on the monotonic clock. */
 	leaseEndsAt: number;
 	/** What was reported and not saved yet. */

@@ -5,7 +5,8 @@
  */
 
 import type { BasketSettings } from "./options.ts";
-import type { ClaimedTask, ClaimOwner } from "./claimed-task.ts";
+import type { Claim } from "./store.ts";
+import { ClaimedTask, type ClaimOwner } from "./claimed-task.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
@@ -15,7 +16,7 @@ const savingInterval = 1_000;
 /** One timer renews all claims at once, three times in a lease; another one runs only while there is progress to save. */
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
-	readonly #tasks = new Set<ClaimedTask<Tx>>();
+	readonly #tasks = new Map<string, ClaimedTask<Tx>>();
 	readonly #renewal: CallbackTimer = new CallbackTimer(() => void this.#renew());
 	readonly #saving: CallbackTimer = new CallbackTimer(() => void this.#saveProgress());
 	#isSaving = false;
@@ -24,28 +25,40 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.settings = settings;
 	}
 
-	add(task: ClaimedTask<Tx>): void {
-		this.#tasks.add(task);
+	/**
+	 * Adds a claim.
+	 *
+	 * @returns the task that is to be run; `undefined` if it is running: a lease that ended while the machine slept, or by a
+	 * clock that was set, was taken up again here, and the run goes on under the new claim
+	 */
+	add(claim: Claim, leaseEndsAt: number): ClaimedTask<Tx> | undefined {
+		const before = this.#tasks.get(claim.id);
+		if (before !== undefined && !before.isOver) {
+			before.claim = claim;
+			before.leaseEndsAt = leaseEndsAt;
+			return undefined;
+		}
+		const task = new ClaimedTask(this, claim, leaseEndsAt);
+		this.#tasks.set(claim.id, task);
 		if (this.#tasks.size === 1) this.#renewIn(this.settings.lease / 3);
+		return task;
 	}
 
 	delete(task: ClaimedTask<Tx>): void {
-		this.#tasks.delete(task);
+		if (this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
 		if (this.#tasks.size === 0) this.#rest();
 	}
 
 	/** Forgets all of them: the leases run out by themselves. */
 	abandon(): void {
-		for (const task of this.#tasks) task.isOver = true;
+		for (const task of this.#tasks.values()) task.isOver = true;
 		this.#tasks.clear();
 		this.#rest();
 	}
 
 	/** The tasks were deleted, by this process. */
 	lose(ids: readonly string[]): void {
-		for (const task of this.#tasks) {
-			if (ids.includes(task.id)) task.lose();
-		}
+		for (const id of ids) this.#tasks.get(id)?.lose();
 	}
 
 	onProgress(): void {
@@ -67,7 +80,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	async #renew(): Promise<void> {
 		const { store, name, lease, clock, onError } = this.settings;
 		// Whoever commits its transaction ends the claim of a completing task: to extend it now would wait for that.
-		const tasks = [...this.#tasks].filter((task) => !task.isCompleting);
+		const tasks = [...this.#tasks.values()].filter((task) => !task.isCompleting);
 		const endsAt = clock.monotonic() + lease;
 		let next = lease / 3;
 		try {
@@ -92,7 +105,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const { store, name, onError } = this.settings;
 		this.#isSaving = false;
 		const saves = [];
-		for (const task of this.#tasks) {
+		for (const task of this.#tasks.values()) {
 			const { progress, claim } = task;
 			if (progress !== undefined && !task.isCompleting) saves.push({ ref: claim, progress });
 			task.progress = undefined;

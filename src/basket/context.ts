@@ -31,7 +31,7 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 * Rejects with a `ClaimLostError` if the task was taken over, with what the codec throws, and with a `StoreError`. Inside
 	 * `tx` the payload is stored if that commits.
 	 */
-	readonly save: (payload: P, options?: { tx?: Tx | undefined }) => Promise<void>;
+	save(payload: P, options?: { tx?: Tx | undefined }): Promise<void>;
 	/**
 	 * Marks the task as done inside your own transaction, so that what it did and that it is done are committed together:
 	 * exactly once, whatever dies. To be called before the commit. Does the transaction not commit, the run counts as failed;
@@ -39,9 +39,9 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 *
 	 * Rejects with a `ClaimLostError` if the task was taken over: then let the transaction roll back.
 	 */
-	readonly complete: (tx: Tx) => Promise<void>;
+	complete(tx: Tx): Promise<void>;
 	/** Shows in `list` how far the task is; stored within a second or so. */
-	readonly report: (progress: number, description?: string) => void;
+	report(progress: number, description?: string): void;
 }
 
 /** How far a task is. */

@@ -114,7 +114,7 @@ export class MemoryTasks {
 		const task = this.#running(ref);
 		if (task === undefined) return false;
 		task.token = undefined;
-		if (outcome.type !== "release" && outcome.payload !== undefined) task.payload = copy(outcome.payload);
+		if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
 		if (outcome.type === "done") this.#finish(task, outcome.keep, now);
 		else if (outcome.type === "dead") this.#bury(task, outcome);
 		else this.#wait(task, outcome, now);

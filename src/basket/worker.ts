@@ -13,7 +13,7 @@
 
 import type { BasketSettings, Settled } from "./options.ts";
 import type { Claim, ClaimRequest, TurnResult } from "./store.ts";
-import { ClaimedTask, type Ending } from "./claimed-task.ts";
+import type { ClaimedTask, Ending } from "./claimed-task.ts";
 import { Claims } from "./claims.ts";
 import { ClaimLostError } from "./context.ts";
 import { type BackoffSettings, checkBackoff } from "../backoff.ts";
@@ -312,7 +312,7 @@ export class Worker<Tx> {
 		ended.forEach((one, index) => this.#settled(one, result.settled[index]!));
 		if (claim.length === 0) return;
 		this.#pace = { ended: 0, since: now };
-		this.#take(result.claims.map((claim: Claim) => new ClaimedTask(this.claims, claim, now + lease)));
+		this.#take(result.claims, now + lease);
 		if (result.dueIn <= 0) this.#isDue = true;
 		else if (this.#state === "running") clock.set(this.#timer, Math.min(result.dueIn, longestSleep));
 	}
@@ -335,8 +335,12 @@ export class Worker<Tx> {
 		return Math.min(mostAhead, Math.floor(ended * timeAhead / elapsed));
 	}
 
-	#take(tasks: ClaimedTask<Tx>[]): void {
-		for (const task of tasks) this.claims.add(task);
+	#take(claims: readonly Claim[], leaseEndsAt: number): void {
+		const tasks: ClaimedTask<Tx>[] = [];
+		for (const claim of claims) {
+			const task = this.claims.add(claim, leaseEndsAt);
+			if (task !== undefined) tasks.push(task);
+		}
 		this.#suspect = tasks.find(({ isSuspect }) => isSuspect);
 		// When a suspect takes the process with it, nobody else is to be blamed.
 		if (this.#suspect !== undefined) this.#release(tasks.filter((task) => task !== this.#suspect));

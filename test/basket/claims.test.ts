@@ -1,0 +1,530 @@
+// What happens when processes die, claims are lost and stores fail.
+import { describe, expect, test } from "vitest";
+import { Basket, type BasketContext, type Claim, type Done, sleep, type Store, StoreError } from "../../mod.ts";
+import { deferred, errorOf, untilAborted, watch } from "../support.ts";
+import { Machine, running, SpiedStore } from "./support.ts";
+
+const noop = () => {};
+
+describe("Basket: crashes", () => {
+	test("a claim that ends unsettled counts as an attempt and a crash, and the task runs again within the lease", async () => {
+		const machine = new Machine();
+		const seen: unknown[] = [];
+		const basket = machine.basket({
+			a: (_: unknown, { attempt, crashes }) => void seen.push([attempt, crashes, machine.clock.now() - 1_000_000]),
+		});
+		await basket.add("a", 1);
+		await machine.crash("a");
+		const run = running(basket);
+		await machine.clock.advance(30_000);
+		expect(seen).toEqual([[2, 1, 30_000]]);
+		await run.stop();
+	});
+
+	test("with one attempt a task that may have begun is never run again", async () => {
+		const machine = new Machine();
+		const seen: number[] = [];
+		const basket = machine.basket({ a: { attempts: 1, run: (n: number) => void seen.push(n) } });
+		await basket.add("a", 1, { id: "x" });
+		await machine.crash("a", 10);
+		await machine.clock.advance(10);
+		await machine.drain(basket);
+		expect(seen).toEqual([]);
+		expect(await basket.get("x")).toMatchObject({ state: "dead", attempts: 1 });
+		expect((await basket.get("x"))!.error!.message).toContain("ended without a word");
+	});
+
+	test("a failure that is settled begins the count of crashes anew", async () => {
+		const machine = new Machine();
+		const seen: number[] = [];
+		const basket = machine.basket({
+			a: (_: unknown, { crashes }) => {
+				seen.push(crashes);
+				if (seen.length === 1) throw new Error("failure");
+			},
+		});
+		await basket.add("a", 1);
+		await machine.crash("a", 10);
+		await machine.clock.advance(10);
+		const run = running(basket);
+		await machine.clock.advance(60_000);
+		expect(seen).toEqual([1, 0]);
+		await run.stop();
+	});
+
+	test("at the limit of crashes a task is dead, without another run", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: () => expect.unreachable() }, { crashes: 3 });
+		await basket.add("a", undefined, { id: "x" });
+		for (let crash = 0; crash < 3; crash++) {
+			expect(await machine.crash("a", 10)).toBe("x");
+			await machine.clock.advance(10);
+		}
+		await machine.drain(basket);
+		expect(await basket.get("x")).toMatchObject({ state: "dead", crashes: 3, attempts: 3 });
+	});
+
+	test("a task with two crashes runs when nothing else runs, and takes nobody with it", async () => {
+		const machine = new Machine();
+		const log: string[] = [];
+		const slow = deferred();
+		let running = 0;
+		const basket = machine.basket({
+			slow: async () => {
+				running++;
+				await slow.promise;
+				running--;
+			},
+			suspect: async () => {
+				log.push(`suspect beside ${running}`);
+				running++;
+				await null;
+				running--;
+			},
+			other: () => void log.push(`other beside ${running}`),
+		});
+		await basket.add("suspect", undefined, { id: "x" });
+		for (let crash = 0; crash < 2; crash++) {
+			await machine.crash("suspect", 10);
+			await machine.clock.advance(10);
+		}
+		await machine.crash("suspect", 100);
+		await basket.add("slow");
+		const drained = watch(basket.drain());
+		await machine.clock.advance(100);
+		await basket.add("other");
+		// The suspect is claimed now, and waits; while it does, the others are there for other processes.
+		expect([log, (await basket.get("x"))!.state]).toEqual([[], "running"]);
+		expect(await machine.crash("other", 10)).toBeDefined();
+		await machine.clock.advance(1_000);
+		expect(log).toEqual([]);
+		slow.resolve();
+		await machine.clock.advance(0);
+		expect(log).toEqual(["suspect beside 0", "other beside 0"]);
+		expect(drained.state).toBe("resolved");
+	});
+});
+
+describe("Basket: leases", () => {
+	test("are renewed three times in their length while a task runs", async () => {
+		const machine = new Machine();
+		const end = deferred();
+		const basket = machine.basket({ a: () => end.promise }, { lease: 9_000 });
+		await basket.add("a", undefined, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(100_000);
+		expect(machine.spied.count("extend")).toBe(33);
+		expect(await machine.crash("a")).toBe(undefined);
+		end.resolve();
+		await machine.clock.advance(0);
+		expect(await basket.get("x")).toBe(undefined);
+		await machine.clock.advance(100_000);
+		expect(machine.spied.count("extend")).toBe(33);
+		await run.stop();
+	});
+
+	test("a claim that was lost aborts the task's signal, and what the task comes to is not stored", async () => {
+		const machine = new Machine();
+		const reasons: unknown[] = [];
+		const basket = machine.basket({
+			a: (_: unknown, { signal }) => untilAborted(signal).catch((reason) => void reasons.push(reason)),
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		await machine.memory.delete("default", ["x"]);
+		await machine.memory.add("default", [{ id: "x", kind: "other", payload: "2", delay: 0, priority: 0 }]);
+		await machine.clock.advance(10_000);
+		expect(reasons).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
+		expect(await basket.get("x")).toMatchObject({ kind: "other", state: "waiting" });
+		expect(machine.settled).toEqual([]);
+		await run.stop();
+	});
+
+	test("delete() aborts the signal of a task that runs here at once", async () => {
+		const machine = new Machine();
+		let reason: unknown;
+		const basket = machine.basket({
+			a: (_: unknown, { signal }) => untilAborted(signal).catch((error) => void (reason = error)),
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		await basket.delete("x");
+		await machine.clock.advance(0);
+		expect(reason).toMatchObject({ name: "ClaimLostError" });
+		expect(basket.getSnapshot().running).toBe(0);
+		await run.stop();
+	});
+
+	test("a settlement that comes too late is reported, and changes nothing", async () => {
+		const machine = new Machine();
+		const end = deferred();
+		const basket = machine.basket({ a: () => end.promise });
+		await basket.add("a", undefined, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		await machine.memory.delete("default", ["x"]);
+		end.resolve();
+		await machine.clock.advance(0);
+		expect(machine.errors).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
+		expect(machine.settled).toEqual([]);
+		await run.stop();
+	});
+
+	test("a claim is given up when its lease has ended while the store could not be reached", async () => {
+		const machine = new Machine();
+		const aborted: number[] = [];
+		const basket = machine.basket({
+			a: (_: unknown, { signal }) =>
+				untilAborted(signal).catch(() => void aborted.push(machine.clock.now() - 1_000_000)),
+		}, { concurrency: 1 });
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		machine.spied.before = () => {
+			throw new StoreError("unavailable", "gone");
+		};
+		await machine.clock.advance(60_000);
+		expect(aborted.length).toBe(1);
+		expect(aborted[0]! >= 30_000 && aborted[0]! <= 33_000).toBe(true);
+		expect(machine.errors.length).toBeGreaterThan(3);
+		machine.spied.before = undefined;
+		await run.stop();
+	});
+
+	test("a wall clock that jumps takes a task away from nobody", async () => {
+		const machine = new Machine();
+		const log: number[] = [];
+		const end = deferred();
+		const basket = machine.basket({
+			a: async (n: number) => {
+				log.push(n);
+				await end.promise;
+			},
+		});
+		await basket.add("a", 1);
+		const run = running(basket);
+		await machine.clock.advance(100);
+		for (const jump of [3_600_000, -7_200_000, 3_600_000]) {
+			machine.clock.setNow(machine.clock.now() + jump);
+			await machine.clock.advance(120_000);
+		}
+		end.resolve();
+		await machine.clock.advance(0);
+		expect([log, basket.getSnapshot().succeeded]).toEqual([[1], 1]);
+		await run.stop();
+	});
+
+	test("a claim that this basket takes up again itself goes on, and does not run twice", async () => {
+		const machine = new Machine();
+		const log: number[] = [];
+		const end = deferred();
+		const basket = machine.basket({
+			a: async (n: number, { signal }) => {
+				log.push(n);
+				await end.promise;
+				if (n === 1) log.push(signal.aborted ? -1 : 10);
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(100);
+		machine.clock.setNow(machine.clock.now() + 3_600_000);
+		await basket.add("a", 2);
+		await machine.clock.advance(0);
+		expect([log, await basket.get("x")]).toMatchObject([[1, 2], { state: "running", attempts: 1, crashes: 1 }]);
+		await machine.clock.advance(60_000);
+		end.resolve();
+		await machine.clock.advance(0);
+		expect([log, basket.getSnapshot().succeeded, machine.errors]).toEqual([[1, 2, 10], 2, []]);
+		await run.stop();
+	});
+
+	test("after a jump ahead, tasks that are due now are found within a minute", async () => {
+		const machine = new Machine();
+		const log: number[] = [];
+		const basket = machine.basket({ a: (n: number) => void log.push(n) });
+		await basket.add("a", 1, { delay: 3_600_000 });
+		const run = running(basket);
+		await machine.clock.advance(1_000);
+		machine.clock.setNow(machine.clock.now() + 3_600_000);
+		await machine.clock.advance(60_000);
+		expect(log).toEqual([1]);
+		await run.stop();
+	});
+});
+
+describe("Basket: claiming ahead", () => {
+	/** The most tasks that were claimed and not settled. */
+	const spyClaims = (machine: Machine, kind?: string) => {
+		const seen = { now: 0, most: 0 };
+		machine.spied.before = (member, [, turn]) => {
+			if (member === "turn") seen.now -= (turn as { settle: unknown[] }).settle.length;
+		};
+		machine.spied.after = (member, result) => {
+			if (member !== "turn") return;
+			seen.now +=
+				(result as { claims: Claim[] }).claims.filter((claim) => kind === undefined || claim.kind === kind).length;
+			seen.most = Math.max(seen.most, seen.now);
+		};
+		return seen;
+	};
+
+	test("happens for quick tasks that may be tried again, and is given back on stop", async () => {
+		const machine = new Machine();
+		const seen = spyClaims(machine);
+		let left = 100;
+		const basket = machine.basket({
+			a: (_: unknown, { signal }) => left-- > 0 ? undefined : untilAborted(signal),
+		}, { concurrency: 2 });
+		await basket.addMany(Array.from({ length: 500 }, () => ({ kind: "a", payload: 1 }) as const));
+		const run = running(basket);
+		await machine.clock.advance(0);
+		expect(seen.most > 2).toBe(true);
+		await run.stop();
+		const { waiting, running: claimed } = await basket.counts();
+		expect([waiting, claimed, seen.now]).toEqual([400, 0, 0]);
+		for await (const { attempts, crashes } of basket.list()) expect([attempts, crashes]).toEqual([0, 0]);
+	});
+
+	test("does not happen for slow tasks", async () => {
+		const machine = new Machine();
+		const seen = spyClaims(machine);
+		const basket = machine.basket({
+			a: () => new Promise((resolve) => setTimer(machine, 1_000, () => resolve(undefined))),
+		});
+		await basket.addMany(Array.from({ length: 100 }, () => ({ kind: "a" }) as const));
+		const drained = basket.drain();
+		await machine.clock.advance(60_000);
+		await drained;
+		expect(seen.most).toBe(10);
+	});
+
+	test("never happens for kinds with a finite number of attempts", async () => {
+		const machine = new Machine();
+		const seen = spyClaims(machine, "once");
+		const basket = machine.basket({ once: { attempts: 3, run: noop }, often: noop }, { concurrency: 2 });
+		const kinds = Array.from({ length: 400 }, (_, n) => n % 2 === 0 ? "once" as const : "often" as const);
+		await basket.addMany(kinds.map((kind) => ({ kind })));
+		let most = 0;
+		const inner = machine.spied.after!;
+		machine.spied.after = (member, result) => {
+			inner(member, result);
+			if (member !== "turn") return;
+			const claims = (result as { claims: Claim[] }).claims;
+			most = Math.max(most, claims.filter(({ kind }) => kind === "once").length);
+		};
+		await machine.drain(basket);
+		expect([most, basket.getSnapshot().succeeded]).toEqual([2, 400]);
+	});
+});
+
+function setTimer({ clock }: Machine, delay: number, callback: () => void): void {
+	sleep(delay, { clock }).then(callback);
+}
+
+describe("Basket: a store that fails", () => {
+	test("is tried again with a backoff and reported; what has ended is settled when it is back", async () => {
+		const machine = new Machine();
+		let isDown = false;
+		machine.spied.before = () => {
+			if (isDown) throw new StoreError("full", "no space left");
+		};
+		const basket = machine.basket({
+			a: () => void (isDown = true),
+		});
+		await basket.add("a", undefined, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(20_000);
+		expect(machine.errors.length).toBeGreaterThan(3);
+		expect(machine.errors.length).toBeLessThan(15);
+		expect(machine.settled).toEqual([]);
+		isDown = false;
+		await machine.clock.advance(30_000);
+		expect(machine.settled).toMatchObject([{ id: "x", outcome: "done", attempt: 1 }]);
+		await run.stop();
+	});
+
+	test("cannot be opened for a while: run() waits for it", async () => {
+		const machine = new Machine();
+		machine.spied.before = (member) => {
+			if (member === "open" && machine.errors.length < 3) throw new StoreError("blocked", "another tab");
+		};
+		const basket = machine.basket({ a: noop });
+		const drained = watch(basket.drain());
+		await machine.clock.advance(10_000);
+		expect([drained.state, machine.errors.length]).toEqual(["resolved", 3]);
+	});
+
+	test("for good makes run() and drain() reject, and leaves nothing running", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: (_: unknown, { signal }) => untilAborted(signal) });
+		await basket.add("a", 1);
+		const [run, drain] = [watch(basket.run()), watch(basket.drain())];
+		await machine.clock.advance(0);
+		const error = new StoreError("closed", "the database was closed");
+		machine.spied.before = () => {
+			throw error;
+		};
+		basket.pause();
+		basket.resume();
+		await machine.clock.advance(0);
+		await machine.clock.advance(10_000);
+		expect([run.error, drain.error]).toEqual([error, error]);
+		expect([machine.clock.pending, basket.getSnapshot().state]).toEqual([0, "stopped"]);
+		machine.spied.before = undefined;
+	});
+
+	test("of a newer schema refuses everything", async () => {
+		const machine = new Machine();
+		const error = new StoreError("newer-schema", "version 9");
+		machine.spied.before = (member) => {
+			if (member === "open") throw error;
+		};
+		const basket = machine.basket({ a: noop });
+		for (
+			const call of [basket.add("a"), basket.run(), basket.drain(), basket.counts(), basket.open(), basket.retry("x")]
+		) {
+			expect(await errorOf(call)).toBe(error);
+		}
+	});
+
+	test("does not keep stop() waiting for longer than the grace", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: (_: unknown, { signal }) => untilAborted(signal) }, { grace: 3_000 });
+		await basket.add("a", 1);
+		const run = running(basket);
+		await machine.clock.advance(0);
+		machine.spied.before = () => {
+			throw new StoreError("unavailable", "gone");
+		};
+		const stopped = watch(run.stop());
+		await machine.clock.advance(3_000);
+		expect([stopped.state, machine.clock.pending]).toEqual(["resolved", 0]);
+	});
+});
+
+/** Transactions for the memory store: what is completed in one happens when it is committed. */
+class Transactions {
+	readonly machine: Machine = new Machine();
+	readonly store: Store<Tx>;
+
+	constructor() {
+		const { memory } = this.machine;
+		const complete = async (basket: string, ref: Claim, outcome: Done, tx: Tx) => {
+			const [state] = await memory.extend(basket, [ref], 30_000);
+			tx.changes.push(() => memory.turn(basket, { settle: [{ ref, outcome }], claim: [], lease: 1 }));
+			return state !== "lost";
+		};
+		this.store = Object.assign(new SpiedStore(memory, { tx: true }).store, { complete }) as unknown as Store<Tx>;
+	}
+
+	basket<Tasks extends { a: (payload: number, context: BasketContext<number, Tx>) => unknown }>(
+		tasks: Tasks,
+	): Basket<Tasks, Tx> {
+		const { clock, errors, settled } = this.machine;
+		return new Basket<Tasks, Tx>({
+			store: this.store,
+			clock,
+			tasks,
+			backoff: 1_000,
+			onError: (error) => errors.push(error),
+			onSettled: (one) => settled.push(one),
+		});
+	}
+}
+
+class Tx {
+	readonly changes: (() => Promise<unknown>)[] = [];
+	async commit(): Promise<void> {
+		for (const change of this.changes) await change();
+	}
+}
+
+describe("context.complete()", () => {
+	test("settles the task with the caller's transaction; what the task throws afterwards changes nothing", async () => {
+		const all = new Transactions();
+		const basket = all.basket({
+			a: async (_: number, { complete }) => {
+				const tx = new Tx();
+				await complete(tx);
+				await tx.commit();
+				throw new Error("after the commit");
+			},
+		});
+		await basket.add("a", 1);
+		await all.machine.drain(basket);
+		expect(all.machine.settled).toMatchObject([{ outcome: "done" }]);
+		expect([await basket.counts(), all.machine.errors]).toMatchObject([{ waiting: 0, running: 0 }, []]);
+	});
+
+	test("does not count if the transaction does not commit: the run has failed", async () => {
+		const all = new Transactions();
+		const basket = all.basket({
+			a: async (n: number, { complete, attempt }) => {
+				const tx = new Tx();
+				await complete(tx);
+				if (attempt === 3) await tx.commit();
+				else if (attempt === 2) throw new Error("rolled back");
+				void n;
+			},
+		});
+		await basket.add("a", 1);
+		const run = running(basket);
+		await all.machine.clock.advance(10_000);
+		expect(all.machine.settled.map(({ outcome, error }) => [outcome, (error as Error | undefined)?.message])).toEqual([
+			["retry", "The transaction given to complete() was not committed"],
+			["retry", "rolled back"],
+			["done", undefined],
+		]);
+		await run.stop();
+	});
+
+	test("rejects with a ClaimLostError when the task was taken over", async () => {
+		const all = new Transactions();
+		let error: unknown;
+		const basket = all.basket({
+			a: async (_: number, { complete }) => {
+				await all.machine.memory.delete("default", ["x"]);
+				error = await errorOf(complete(new Tx()));
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		await all.machine.drain(basket);
+		expect(error).toMatchObject({ name: "ClaimLostError", id: "x" });
+	});
+
+	test("lets the next one of the lane begin", async () => {
+		const all = new Transactions();
+		const log: number[] = [];
+		const basket = all.basket({
+			a: async (n: number, { complete }) => {
+				log.push(n);
+				const tx = new Tx();
+				await complete(tx);
+				await tx.commit();
+			},
+		});
+		await basket.addMany([1, 2, 3].map((payload) => ({ kind: "a", payload, lane: "x" }) as const));
+		await all.machine.drain(basket);
+		expect(log).toEqual([1, 2, 3]);
+	});
+
+	test("keeps renewing nothing that waits for its transaction", async () => {
+		const all = new Transactions();
+		const basket = all.basket({
+			a: async (_: number, { complete, signal }) => {
+				const tx = new Tx();
+				await complete(tx);
+				await new Promise<void>((resolve) => setTimer(all.machine, 20_000, resolve));
+				expect(signal.aborted).toBe(false);
+				await tx.commit();
+			},
+		});
+		await basket.add("a", 1);
+		const drained = watch(basket.drain());
+		await all.machine.clock.advance(20_000);
+		expect([drained.state, all.machine.settled.length]).toEqual(["resolved", 1]);
+	});
+});

@@ -1,0 +1,93 @@
+// What the tests of the engine need: a basket on the memory store in virtual time, a store that can be watched and broken.
+import { Basket, type BasketOptions, memoryStore, type Settled, type Store, type TaskMap } from "../../mod.ts";
+import { VirtualClock } from "../../src/testing.ts";
+
+type Member = Exclude<keyof Store<unknown>, "capabilities">;
+type Call = (...args: never[]) => unknown;
+
+/** Passes every call on to another store; counts them, and lets a test answer instead. */
+export class SpiedStore {
+	readonly calls: string[] = [];
+	readonly store: Store<never>;
+	/** Called before a member; what it throws, or a promise it returns, delays or fails the call. */
+	before: ((member: Member, args: readonly unknown[]) => unknown) | undefined;
+	/** Called with what a member came to. */
+	after: ((member: Member, result: unknown) => unknown) | undefined;
+
+	constructor(inner: Store<never>, capabilities: Partial<Store["capabilities"]> = {}) {
+		const members: Partial<Record<Member, Call>> = {};
+		for (const member of ["open", "add", "turn", "complete", "extend", "save"] as const) {
+			members[member] = async (...args: unknown[]) => {
+				this.calls.push(member);
+				await this.before?.(member, args);
+				const result = await (inner[member] as Call)(...args as never[]);
+				await this.after?.(member, result);
+				return result;
+			};
+		}
+		const rest = ["get", "list", "counts", "delete", "change", "hasten", "post", "watch"] as const;
+		for (const member of rest) members[member] = (inner[member] as Call).bind(inner);
+		this.store = { capabilities: { ...inner.capabilities, ...capabilities }, ...members } as unknown as Store<never>;
+	}
+
+	/** How often a member was called. */
+	count(member: Member): number {
+		return this.calls.filter((call) => call === member).length;
+	}
+}
+
+/** One machine: a clock, a store, and any number of baskets on it. */
+export class Machine {
+	readonly clock: VirtualClock = new VirtualClock({ now: 1_000_000 });
+	readonly memory: Store<never> = memoryStore({ clock: this.clock, random: () => 0.5 });
+	readonly spied: SpiedStore = new SpiedStore(this.memory);
+	readonly errors: unknown[] = [];
+	readonly settled: Settled[] = [];
+
+	basket<Tasks extends TaskMap<never>>(
+		tasks: Tasks,
+		options: Partial<BasketOptions<Tasks, never>> = {},
+	): Basket<Tasks, never> {
+		return new Basket<Tasks, never>({
+			store: this.spied.store,
+			clock: this.clock,
+			backoff: { start: 1_000, factor: 2, max: 3_600_000 },
+			onError: (error) => this.errors.push(error),
+			onSettled: (settled) => this.settled.push(settled),
+			...options,
+			tasks,
+		});
+	}
+
+	/** Drains a basket, without any time passing. */
+	async drain(basket: { drain(options?: object): Promise<void> }, options?: { signal?: AbortSignal }): Promise<void> {
+		const drained = basket.drain(options);
+		drained.catch(() => {});
+		await this.clock.advance(0);
+		await drained;
+	}
+
+	/** A process that claims a task and dies at once. */
+	async crash(kind: string, lease = 30_000): Promise<string | undefined> {
+		const { claims } = await this.memory.turn("default", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease });
+		return claims[0]?.id;
+	}
+}
+
+/** A run that the test ends. */
+export function running(basket: { run(options: { signal: AbortSignal }): Promise<void> }): {
+	stop: (reason?: unknown) => Promise<void>;
+	done: Promise<void>;
+	controller: AbortController;
+} {
+	const controller = new AbortController();
+	const done = basket.run({ signal: controller.signal });
+	return {
+		controller,
+		done,
+		stop: (reason) => {
+			controller.abort(reason);
+			return done;
+		},
+	};
+}
