@@ -50,6 +50,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	previousError: unknown;
 	/** What the backoff gave last, before its jitter. */
 	lastDelay: number | undefined;
+	/** Whether the task itself has asked for the delay that the last step told. */
+	isFirm = false;
 	/** Only in a loop, until it is over. */
 	#owner: LoopOwner<T> | undefined;
 
@@ -205,6 +207,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		const hint = steering(thrown);
 		if (hint.reset) this.lastDelay = undefined;
 		let delay = hint.delay ?? 0;
+		this.isFirm = hint.delay !== undefined;
 		if (hint.delay === undefined && backoff !== undefined) {
 			delay = withJitter(backoff, this.lastDelay = grow(backoff, this.lastDelay));
 		}

@@ -10,7 +10,7 @@ import type { Claim, Data, Outcome } from "./store.ts";
 import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
 import { ClaimLostError } from "./context.ts";
 import { Execution, type Step } from "../execution.ts";
-import { steering, type TaskContext, unwrap } from "../task.ts";
+import { type Task, type TaskContext, unwrap } from "../task.ts";
 import { check } from "../platform/check.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -53,8 +53,6 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** The payload as the store has it. */
 	#stored: Data;
 	#isAborted = false;
-	/** Whether the last failure came with a delay of its own. */
-	#isFirm = false;
 
 	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
 		this.#owner = owner;
@@ -121,29 +119,16 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** One attempt. Never rejects. */
 	async run(): Promise<Ending> {
 		this.hasBegun = true;
-		const ending = await this.#run();
+		let ending: Ending;
+		try {
+			ending = this.#refusal() ?? this.#release() ?? await this.#perform();
+		} catch (refusal) {
+			// Of the codec, of the schema, or of shouldRetry.
+			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
+		}
+		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
 		this.hasEnded = true;
-		return ending;
-	}
-
-	async #run(): Promise<Ending> {
-		const { attempts, crashes, error, age, payload } = this.claim;
-		const { settings } = this.#kind;
-		if (crashes >= this.#kind.crashes || attempts >= settings.attempts) return this.#dead(attempts, this.#crash());
-		try {
-			this.#payload = await this.#read(payload);
-		} catch (refusal) {
-			return this.#dead(attempts, refusal);
-		}
-		if (this.#isAborted) return this.#release();
-		const before = decodeFailure(error);
-		const execution = this.#execution = new Execution(this.#call, settings);
-		execution.resume(attempts, before && Object.assign(new Error(before.message), before), before?.delay, age);
-		try {
-			return await this.#end(await execution.step());
-		} catch (refusal) {
-			return this.#dead(attempts + 1, refusal);
-		}
+		return payload === undefined ? ending : { ...ending, outcome: { ...ending.outcome, payload } };
 	}
 
 	/** The basket stops: a failure from here on does not count. */
@@ -167,68 +152,67 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return isThenable(payload) ? payload.then((payload) => validate(schema, payload)) : validate(schema, payload);
 	}
 
+	async #perform(): Promise<Ending> {
+		const payload = this.#read(this.claim.payload);
+		this.#payload = isThenable(payload) ? await payload : payload;
+		return this.#release() ?? this.#end(await this.#execute(this.#call));
+	}
+
+	#execute(task: Task<unknown>): Promise<Step<unknown>> {
+		const { attempts, error, age } = this.claim;
+		const before = decodeFailure(error);
+		const execution = this.#execution = new Execution(task, this.#kind.settings);
+		execution.resume(attempts, before && Object.assign(new Error(before.message), before), before?.delay, age);
+		return execution.step();
+	}
+
 	readonly #call = (attempt: TaskContext): unknown => {
 		this.#attempt = attempt;
-		let result: unknown;
-		try {
-			result = this.#kind.run(this.#payload, this);
-		} catch (error) {
-			result = Promise.reject(error);
-		}
-		return Promise.resolve(result).then(
-			() =>
-				this.isCompleting
-					? this.#verify(new Error("The transaction given to complete() was not committed"))
-					: undefined,
-			(error) => {
-				this.#isFirm = steering(error).delay !== undefined;
-				if (this.isCompleting) return this.#verify(error);
-				throw error;
-			},
-		);
+		return this.#kind.run(this.#payload, this);
 	};
 
+	#end(step: Step<unknown>): Ending | Promise<Ending> {
+		if (this.isCompleting) return this.#verify(step);
+		if (step.ok) return { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+		const { error, delay, again } = step;
+		if (this.#isAborted) return this.#release()!;
+		if (!again) return this.#dead(this.attempt, error);
+		const { lastDelay, isFirm } = this.#execution!;
+		const stored = encodeFailure(error, lastDelay);
+		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, firm: isFirm }, error, delay };
+	}
+
 	/** A claim that is still there after its transaction was not completed by it. */
-	async #verify(error: unknown): Promise<void> {
+	async #verify(step: Step<unknown>): Promise<Ending> {
 		const { store, name, lease } = this.#owner.settings;
 		const [state] = await store.extend(name, [this.claim], lease);
-		if (state === "lost") return;
+		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		this.isCompleting = false;
-		throw error;
+		if (!step.ok) return this.#end(step);
+		const error = new Error("The transaction given to complete() was not committed");
+		return this.#end(await this.#execute(() => Promise.reject(error)));
 	}
 
-	async #end(step: Step<unknown>): Promise<Ending> {
-		const { retain } = this.#kind;
-		if (step.ok) return { outcome: { type: "done", keep: retain }, error: undefined, delay: 0 };
-		const { error, delay } = step;
-		if (this.#isAborted) return this.#release();
-		if (!step.again) return this.#dead(this.attempt, error);
-		const stored = encodeFailure(error, this.#execution!.lastDelay);
-		const payload = await this.#changed();
-		const outcome: Outcome = {
-			type: "retry",
-			delay,
-			attempts: this.attempt,
-			error: stored,
-			payload,
-			firm: this.#isFirm,
-		};
-		return { outcome, error, delay };
+	/** Why it must not be run at all. */
+	#refusal(): Ending | undefined {
+		const { attempts, crashes } = this.claim;
+		if (crashes < this.#kind.crashes && attempts < this.#kind.settings.attempts) return undefined;
+		const text = `The process that ran it ended without a word: ${crashes} times in a row, in ${attempts} attempts`;
+		return this.#dead(attempts, new Error(text));
 	}
 
-	async #dead(attempts: number, thrown: unknown): Promise<Ending> {
+	/** Aborted before it began, or failed because of that. */
+	#release(): Ending | undefined {
+		return this.#isAborted ? { outcome: { type: "release" }, error: undefined, delay: 0 } : undefined;
+	}
+
+	#dead(attempts: number, thrown: unknown): Ending {
 		const error = unwrap(thrown);
-		const payload = await this.#changed();
-		return { outcome: { type: "dead", attempts, error: encodeFailure(error), payload }, error, delay: 0 };
-	}
-
-	async #release(): Promise<Ending> {
-		return { outcome: { type: "release", payload: await this.#changed() }, error: undefined, delay: 0 };
+		return { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
 	}
 
 	/** The payload as the task left it, if that is another one. One that cannot be stored is reported, and stays as it was. */
 	async #changed(): Promise<Data | undefined> {
-		if (this.#attempt === undefined) return undefined;
 		try {
 			const data = await this.#encode(this.#payload);
 			return data === this.#stored ? undefined : data;
@@ -239,13 +223,6 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 
 	#encode(payload: unknown): Data | PromiseLike<Data> {
 		return encodePayload(this.#kind, payload, this.#owner.settings.store.capabilities.maxPayload);
-	}
-
-	#crash(): Error {
-		const { attempts, crashes } = this.claim;
-		return new Error(
-			`The process that ran it ended without a word: ${crashes} times in a row, in ${attempts} attempts`,
-		);
 	}
 
 	async #save(payload: unknown, tx: Tx | undefined): Promise<void> {

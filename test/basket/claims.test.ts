@@ -303,7 +303,7 @@ describe("Basket: claiming ahead", () => {
 
 	test("never happens for kinds with a finite number of attempts", async () => {
 		const machine = new Machine();
-		const seen = spyClaims(machine, "once");
+		spyClaims(machine, "once");
 		const basket = machine.basket({ once: { attempts: 3, run: noop }, often: noop }, { concurrency: 2 });
 		const kinds = Array.from({ length: 400 }, (_, n) => n % 2 === 0 ? "once" as const : "often" as const);
 		await basket.addMany(kinds.map((kind) => ({ kind })));
