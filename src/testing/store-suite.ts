@@ -8,8 +8,14 @@ import { check } from "../platform/check.ts";
 import { adding } from "./store-suite/adding.ts";
 import { equal, rejects } from "./store-suite/assert.ts";
 import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
+import { changing } from "./store-suite/changing.ts";
 import { claiming } from "./store-suite/claiming.ts";
+import { inbox } from "./store-suite/inbox.ts";
+import { lanes } from "./store-suite/lanes.ts";
+import { looking } from "./store-suite/looking.ts";
 import { settling } from "./store-suite/settling.ts";
+import { transactions } from "./store-suite/transactions.ts";
+import { watching } from "./store-suite/watching.ts";
 
 export type { StoreFixture, StoreLack } from "./store-suite/bench.ts";
 
@@ -69,6 +75,12 @@ const tests: readonly StoreTest[] = [
 	...adding,
 	...claiming,
 	...settling,
+	...lanes,
+	...changing,
+	...inbox,
+	...looking,
+	...transactions,
+	...watching,
 ];
 
 /** A store without transactions must not pretend. */

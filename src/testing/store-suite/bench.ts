@@ -193,13 +193,13 @@ export class Bench {
 		}
 	}
 
-	/** Waits until something is so, at most a few seconds. */
-	async until(isSo: () => boolean, what: string): Promise<void> {
-		for (let round = 0; round < 500 && !isSo(); round++) {
+	/** Waits until something is so, this many times 5 ms; resolves with whether it is. */
+	async until(isSo: () => boolean, rounds: number): Promise<boolean> {
+		for (let round = 0; round < rounds && !isSo(); round++) {
 			await wait(5);
 			if (this.isExact) await this.fixture.advance!(10);
 		}
-		if (!isSo()) fail(`${what}: it did not happen within some seconds`);
+		return isSo();
 	}
 }
 

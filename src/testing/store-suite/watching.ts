@@ -1,0 +1,126 @@
+/**
+ * Tests of `watch`. Since it is only a hint, a test does several times what has to wake, and nothing fails for being woken
+ * too often.
+ *
+ * @module
+ */
+
+import type { Store } from "../../basket/store.ts";
+import { equal, fail } from "./assert.ts";
+import { type Bench, newTask, type StoreTest, wait } from "./bench.ts";
+
+export const watching: readonly StoreTest[] = [
+	{
+		title: "watch() wakes for what others add",
+		needs: ["watch"],
+		async run(bench) {
+			await expectWoken(bench, bench.store, (index) => bench.add(`task ${index}`));
+		},
+	},
+	{
+		title: "watch() wakes for what another process adds",
+		needs: ["watch", "shared"],
+		async run(bench) {
+			const other = await bench.fixture.another!();
+			await bench.persistently(() => other.open());
+			await expectWoken(
+				bench,
+				bench.store,
+				(index) => bench.persistently(() => other.add(bench.basket, [newTask(`task ${index}`)])),
+			);
+		},
+	},
+	{
+		title: "watch() wakes for what a transaction of the caller adds",
+		needs: ["watch", "tx"],
+		async run(bench) {
+			await expectWoken(bench, bench.store, (index) =>
+				bench.patiently(
+					bench.fixture.transaction!((tx) => bench.store.add(bench.basket, [newTask(`task ${index}`)], tx)),
+				));
+		},
+	},
+	{
+		title: "watch() wakes for a message, a release, a retry and a deleted head of a lane",
+		needs: ["watch"],
+		async run(bench) {
+			const { store, basket } = bench;
+			await bench.add({ id: "put off", delay: bench.long }, "held", { id: "delayed", delay: bench.long });
+			await expectWoken(bench, store, () => store.post(basket, "put off", "hello"));
+			await expectWoken(bench, store, async () => {
+				await bench.change("held", "hold");
+				await bench.change("held", "release");
+			});
+			await expectWoken(bench, store, async (index) => {
+				await bench.add({ id: `delayed ${index}`, delay: bench.long });
+				await bench.change(`delayed ${index}`, "retry");
+			});
+			await expectWoken(bench, store, async (index) => {
+				await bench.add(...["head", "next"].map((id) => ({ id: `${id} ${index}`, lane: `${index}` })));
+				await store.delete(basket, [`head ${index}`]);
+			});
+		},
+	},
+	{
+		title: "watch() does not wake inside the call that was the cause",
+		needs: ["watch"],
+		async run(bench) {
+			let isInside = false;
+			let wokenInside = 0;
+			const stop = bench.store.watch!(bench.basket, () => wokenInside += isInside ? 1 : 0, () => {});
+			isInside = true;
+			const adding = bench.store.add(bench.basket, [newTask("a")]);
+			isInside = false;
+			await adding;
+			await wait(20);
+			stop();
+			equal(wokenInside, 0, "how often it was woken inside the call");
+		},
+	},
+	{
+		title: "watch() wakes all who watch, each until it is told to stop",
+		needs: ["watch"],
+		async run(bench) {
+			const woken = [0, 0, 0];
+			const watch = (index: number) => bench.store.watch!(bench.basket, () => void woken[index]!++, () => {});
+			const stops = [watch(0), watch(1), watch(2)];
+			const stopFirst = stops.shift()!;
+			stopFirst();
+			stopFirst();
+			await untilWoken(bench, () => woken[1]! > 0 && woken[2]! > 0, (index) => bench.add(`task ${index}`));
+			for (const stop of stops) stop();
+			await wait(20);
+			const before = [...woken];
+			await bench.add("one more");
+			if (bench.isExact) await bench.fixture.advance!(10 * bench.unit);
+			await wait(50);
+			equal(woken, before, "how often they were woken after they had stopped");
+			equal(woken[0], 0, "how often the one was woken that had stopped at once");
+		},
+	},
+];
+
+async function expectWoken(bench: Bench, store: Store, cause: (index: number) => Promise<unknown>): Promise<void> {
+	let woken = 0;
+	const errors: unknown[] = [];
+	const stop = store.watch!(bench.basket, () => woken++, (error) => errors.push(error));
+	try {
+		await untilWoken(bench, () => woken > 0, cause);
+		equal(errors, [], "errors of the watching");
+	} finally {
+		stop();
+	}
+}
+
+/** A hint may be lost now and then, so that there are several. */
+async function untilWoken(
+	bench: Bench,
+	isWoken: () => boolean,
+	cause: (index: number) => Promise<unknown>,
+): Promise<void> {
+	for (let index = 0; index < 5; index++) {
+		await cause(index);
+		if (await bench.until(isWoken, 200)) return;
+	}
+	fail("watch() has not woken, though there were five reasons");
+}
