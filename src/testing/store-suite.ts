@@ -13,6 +13,7 @@ import { claiming } from "./store-suite/claiming.ts";
 import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { looking } from "./store-suite/looking.ts";
+import { modelTest } from "./store-suite/model.ts";
 import { settling } from "./store-suite/settling.ts";
 import { transactions } from "./store-suite/transactions.ts";
 import { watching } from "./store-suite/watching.ts";
@@ -28,6 +29,8 @@ export interface StoreSuiteOptions {
 	 * if it has no such member. A test of its own checks that this is so, and names what was left out. @default nothing
 	 */
 	without?: readonly StoreLack[] | undefined;
+	/** Where the one test begins that does random things; a failure prints it. A whole number. @default another one each time */
+	seed?: number | undefined;
 }
 
 /**
@@ -61,12 +64,14 @@ export function testStore<Tx>(
 ): void {
 	check("name", name, "string");
 	check("open", open, "function");
-	const { without = [], ...given } = check("options", options, "object");
+	const { without = [], seed = Math.floor(Math.random() * 2 ** 31), ...given } = check("options", options, "object");
+	check("seed", seed, "number", Number.isInteger(seed), "a whole number");
 	const test = check("test", given.test ?? globalTest()!, "function");
 	const register = ({ title, run }: StoreTest) =>
 		test(`${name}.${title}`, () => use(open as () => Promise<StoreFixture>, run));
 	const isLeftOut = ({ needs = [] }: StoreTest) => needs.some((need) => without.includes(need));
 	tests.filter((test) => !isLeftOut(test)).forEach(register);
+	register(modelTest(seed));
 	register(capabilitiesTest(without, tests.filter(isLeftOut)));
 	if (without.includes("tx")) register(refusal);
 }

@@ -45,20 +45,17 @@ export const watching: readonly StoreTest[] = [
 		needs: ["watch"],
 		async run(bench) {
 			const { store, basket } = bench;
-			await bench.add({ id: "put off", delay: bench.long }, "held", { id: "delayed", delay: bench.long });
-			await expectWoken(bench, store, () => store.post(basket, "put off", "hello"));
-			await expectWoken(bench, store, async () => {
-				await bench.change("held", "hold");
-				await bench.change("held", "release");
-			});
-			await expectWoken(bench, store, async (index) => {
-				await bench.add({ id: `delayed ${index}`, delay: bench.long });
-				await bench.change(`delayed ${index}`, "retry");
-			});
-			await expectWoken(bench, store, async (index) => {
-				await bench.add(...["head", "next"].map((id) => ({ id: `${id} ${index}`, lane: `${index}` })));
-				await store.delete(basket, [`head ${index}`]);
-			});
+			for (const id of ["posted", "released", "retried", "head", "next"]) {
+				const delay = id === "posted" || id === "retried" ? bench.long : 0;
+				const lane = (index: number) => delay > 0 || id === "released" ? undefined : `lane ${index}`;
+				await bench.add(...[0, 1, 2, 3, 4].map((index) => ({ id: `${id} ${index}`, delay, lane: lane(index) })));
+			}
+			await store.change(basket, [0, 1, 2, 3, 4].map((index) => `released ${index}`), "hold");
+			await bench.until(() => false, 10);
+			await expectWoken(bench, store, (index) => store.post(basket, `posted ${index}`, "hello"));
+			await expectWoken(bench, store, (index) => bench.change(`released ${index}`, "release"));
+			await expectWoken(bench, store, (index) => bench.change(`retried ${index}`, "retry"));
+			await expectWoken(bench, store, (index) => store.delete(basket, [`head ${index}`]));
 		},
 	},
 	{
