@@ -7,6 +7,7 @@
  * @module
  */
 
+import { onAwake } from "./awake.ts";
 import { check, checkDelay, checkSignal } from "./check.ts";
 import { type Abortable, link, unlink } from "./signals.ts";
 import { hop, isPage } from "./page.ts";
@@ -51,6 +52,8 @@ class SystemClock implements Clock {
 	/** When the platform's timer wakes this clock; NaN if it does not. */
 	#armedFor = NaN;
 	#armed: PlatformTimer;
+	/** Ends the listening for the end of a sleep, which goes on for as long as the platform's timer does. */
+	#stopListening: (() => void) | undefined;
 
 	now(): number {
 		return Date.now();
@@ -75,6 +78,7 @@ class SystemClock implements Clock {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
 			this.#armedFor = head.at;
+			this.#stopListening ??= onAwake(() => hop(this.#fire));
 			if (isPage()) hop(this.#armNow);
 			else this.#armNow();
 		}
@@ -106,6 +110,7 @@ class SystemClock implements Clock {
 			while ((timer = this.#queue.take(now, order)) !== undefined) timer.fire();
 		} finally {
 			this.#arm();
+			if (this.#queue.size === 0) this.#stopListening = this.#stopListening?.() as undefined;
 		}
 	};
 }

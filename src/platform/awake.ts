@@ -1,0 +1,31 @@
+/**
+ * The moments at which a page or a worker of a browser may have slept: frozen, throttled, or with the whole machine.
+ *
+ * @module
+ */
+
+/**
+ * Listens to events of a browser's global scope and, in a page, of the document below it. Elsewhere it does nothing, and
+ * costs nothing.
+ *
+ * @returns what ends that
+ */
+export function listen(types: readonly string[], listener: (event: Event) => void): () => void {
+	// Of all runtimes only browsers have an opinion about that. Elsewhere events may be refused, as in workerd.
+	if (globalThis.navigator?.onLine === undefined) types = [];
+	// Seen on its way down, an event of the document need not bubble.
+	for (const type of types) addEventListener(type, listener, true);
+	return () => {
+		for (const type of types) removeEventListener(type, listener, true);
+	};
+}
+
+/**
+ * Calls `listener` when the page is shown, hidden or resumed, or the network is back: at the end of a sleep, and at the
+ * last moment before a page's timers are held back.
+ *
+ * @returns what ends that
+ */
+export function onAwake(listener: () => void): () => void {
+	return listen(["visibilitychange", "resume", "pageshow", "online"], listener);
+}
