@@ -14,7 +14,7 @@ const ground: string[] = ["platform/"];
 const floors: string[][] = [
 	["group.ts", "intermittent.ts", "lifecycle.ts", "reconcile.ts", "pool.ts", "basket/"],
 	["intermittent-map.ts", "poll.ts", "services.ts", "services/", "job/"],
-	["stores/", "http.ts", "http/", "testing.ts", "testing/", "threads.ts", "threads/"],
+	["stores/", "browser.ts", "browser/", "http.ts", "http/", "testing.ts", "testing/", "threads.ts", "threads/"],
 ];
 const runner = 1;
 const top: number = runner + floors.length;

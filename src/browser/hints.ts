@@ -1,0 +1,63 @@
+/**
+ * Hints that retries may be worth trying now, for the `wake` option of a basket.
+ *
+ * None of them is a gate: behind a VPN or a captive portal browsers report offline and online wrongly, and a queue that
+ * waits for them may wait for ever.
+ *
+ * @module
+ */
+
+import { listen } from "../platform/awake.ts";
+import { Snapshot } from "../platform/snapshot.ts";
+import { whileSubscribed } from "./while-subscribed.ts";
+
+/** Says when retries may be worth trying. */
+export interface WakeHint {
+	/** Calls `listener` each time, until the returned function is called. Bound: it can be passed on as it is. */
+	readonly subscribe: (listener: () => void) => () => void;
+}
+
+/**
+ * A hint that comes when the browser has got a network again, in pages and in workers.
+ *
+ * It listens only while somebody is subscribed. Outside of browsers it never comes.
+ *
+ * @example
+ * ```ts
+ * import { online } from "upkeep/browser";
+ *
+ * const stop = online().subscribe(() => console.log("worth a try"));
+ * stop();
+ * ```
+ */
+export function online(): WakeHint {
+	return hint(["online"], () => true);
+}
+
+/**
+ * A hint that comes when the page is seen again: it becomes visible, it comes out of the back/forward cache, or it was
+ * frozen and goes on.
+ *
+ * It listens only while somebody is subscribed. In workers and outside of browsers it never comes.
+ *
+ * @example
+ * ```ts
+ * import { visible } from "upkeep/browser";
+ *
+ * const stop = visible().subscribe(() => console.log("worth a try"));
+ * stop();
+ * ```
+ */
+export function visible(): WakeHint {
+	return hint(["visibilitychange", "pageshow", "resume"], ({ type, persisted }) => {
+		if (type === "visibilitychange") return document.visibilityState === "visible";
+		// A page that is loaded is shown, too.
+		return type === "resume" || persisted;
+	});
+}
+
+function hint(types: readonly string[], isWorthIt: (event: PageTransitionEvent) => boolean): WakeHint {
+	const occasions = new Snapshot(() => undefined);
+	const begin = () => listen(types, (event) => isWorthIt(event as PageTransitionEvent) && occasions.changed());
+	return { subscribe: whileSubscribed(occasions.subscribe, begin) };
+}
