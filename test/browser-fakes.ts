@@ -15,21 +15,26 @@ export function replace(object: object, name: string, value: unknown): void {
 
 /** Takes the place of the global scope as a target of events, and counts the listeners. */
 export class FakeScope extends EventTarget {
-	/** The types that are listened to, one entry for each listener. */
-	readonly listened: string[] = [];
+	readonly #listeners: { type: string; listener: EventListener }[] = [];
 
 	constructor() {
 		super();
 		// By this the library knows a browser.
 		replace(globalThis.navigator, "onLine", true);
 		replace(globalThis, "addEventListener", (type: string, listener: EventListener) => {
-			this.listened.push(type);
+			this.#listeners.push({ type, listener });
 			this.addEventListener(type, listener);
 		});
 		replace(globalThis, "removeEventListener", (type: string, listener: EventListener) => {
-			this.listened.splice(this.listened.indexOf(type), 1);
+			const index = this.#listeners.findIndex((entry) => entry.type === type && entry.listener === listener);
+			if (index >= 0) this.#listeners.splice(index, 1);
 			this.removeEventListener(type, listener);
 		});
+	}
+
+	/** The types that are listened to, in order, one entry for each listener. */
+	get listened(): string[] {
+		return this.#listeners.map(({ type }) => type).sort();
 	}
 
 	dispatch(type: string, fields: object = {}): void {

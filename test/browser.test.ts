@@ -53,7 +53,7 @@ describe("visible()", () => {
 		const scope = new FakeScope();
 		const listener = vi.fn();
 		const stop = visible().subscribe(listener);
-		expect(scope.listened.sort()).toEqual(["pageshow", "resume", "visibilitychange"]);
+		expect(scope.listened).toEqual(["pageshow", "resume", "visibilitychange"]);
 		setVisibility("hidden");
 		scope.dispatch("visibilitychange");
 		scope.dispatch("pageshow", { persisted: false });

@@ -75,10 +75,12 @@ interface LeaderSettings {
  * import { leader } from "upkeep/browser";
  *
  * const gate = leader("outbox");
- * const leads = Promise.withResolvers<void>();
- * const stop = gate.subscribe(() => gate.getSnapshot() && leads.resolve());
- * if (gate.getSnapshot()) leads.resolve();
- * await leads.promise;
+ * let stop = () => {};
+ * await new Promise<void>((resolve) => {
+ * 	stop = gate.subscribe(() => gate.getSnapshot() && resolve());
+ * 	if (gate.getSnapshot()) resolve(); // where there are no locks
+ * });
+ * console.log("This is the one tab that sends.");
  * stop();
  * ```
  */

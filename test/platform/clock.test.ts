@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, Timer } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing.ts";
+import { FakeScope, replace } from "../browser-fakes.ts";
 import { errorOf, SpiedController, watch } from "../support.ts";
 
 class Alarm extends Timer {
@@ -93,6 +94,44 @@ describe("systemClock", () => {
 			expect(alarm.fired).toBe(0);
 		}
 		await sleep(1);
+	});
+});
+
+// In workerd each wait has a timer of the platform's own, and no page ever sleeps.
+describe.skipIf(navigator.userAgent === "Cloudflare-Workers")("systemClock in a browser", () => {
+	/** A browser's scope, to which the clock is new. */
+	async function browserScope(): Promise<FakeScope> {
+		await sleep(1); // what other tests have left is over then
+		return new FakeScope();
+	}
+
+	test.each(["visibilitychange", "resume", "pageshow", "online"])("catches up on %s", async (type) => {
+		const scope = await browserScope();
+		const { setTimeout } = globalThis;
+		let isHeldBack = true;
+		replace(globalThis, "setTimeout", (...args: [() => void, number]) => isHeldBack ? 0 : setTimeout(...args));
+		const order: string[] = [];
+		const [second, first, later] = [2, 1, 200].map((delay) => sleep(delay).then(() => order.push(`${delay}`)));
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		expect(order).toEqual([]);
+		isHeldBack = false;
+		scope.dispatch(type);
+		order.push("dispatched");
+		await Promise.all([first, second]);
+		expect(order).toEqual(["dispatched", "1", "2"]);
+		await later; // for which the platform's timer was set anew
+	});
+
+	test("listens once, however much waits, and no longer than the platform's timer is set", async () => {
+		const scope = await browserScope();
+		const alarms = Array.from({ length: 1000 }, () => new Alarm());
+		for (const alarm of alarms) systemClock.set(alarm, 60_000);
+		systemClock.set(alarms[0]!, 1);
+		expect(scope.listened).toEqual(["online", "pageshow", "resume", "visibilitychange"]);
+		for (const alarm of alarms.slice(1)) systemClock.clear(alarm);
+		await sleep(5);
+		expect(alarms[0]!.fired).toBe(1);
+		expect(scope.listened).toEqual([]);
 	});
 });
 
