@@ -478,6 +478,8 @@ describe("persistStorage()", () => {
 		expect(await persistStorage()).toEqual({ state: "persistent", usage: 1, quota: 2 });
 		replace(globalThis.navigator, "storage", { ...storage, persist: undefined });
 		expect(await persistStorage()).toMatchObject({ state: "best-effort" });
+		replace(globalThis.navigator, "storage", { ...storage, persist: () => Promise.reject(new TypeError("opaque")) });
+		expect(await persistStorage()).toMatchObject({ state: "best-effort" });
 		replace(globalThis.navigator, "storage", { persist: () => errorOf(Promise.resolve()), estimate: undefined });
 		expect(await persistStorage()).toEqual({ state: "unknown", usage: undefined, quota: undefined });
 		replace(globalThis.navigator, "storage", undefined);

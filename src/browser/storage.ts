@@ -19,8 +19,9 @@ export interface StorageReport {
 }
 
 /**
- * Asks the browser not to clear what this origin stores, and tells how much room there is. Some browsers ask the user, so
- * that it is best called when somebody has just done something worth keeping. In workers it only looks.
+ * Asks the browser not to clear what this origin stores, and tells how much room there is. Firefox asks the
+ * user, and it takes as long as the answer does: it is best called when somebody has just done something worth keeping,
+ * and not awaited before anything else. In workers it only looks.
  *
  * @returns what is known; never rejects
  *
@@ -34,7 +35,7 @@ export interface StorageReport {
  */
 export async function persistStorage(): Promise<StorageReport> {
 	const storage = globalThis.navigator?.storage as Partial<StorageManager> | undefined;
-	const isPersistent = await attempt(() => storage?.persist ? storage.persist() : storage?.persisted?.());
+	const isPersistent = await attempt(() => storage?.persist?.()) ?? await attempt(() => storage?.persisted?.());
 	const { usage, quota } = await attempt(() => storage?.estimate?.()) ?? {};
 	const state = isPersistent === undefined ? "unknown" : isPersistent ? "persistent" : "best-effort";
 	return { state, usage, quota };
