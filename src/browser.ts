@@ -10,7 +10,7 @@
 export { backgroundSync } from "./browser/background-sync.ts";
 export type { BackgroundSyncOptions, SyncableBasket, SyncRegistration } from "./browser/background-sync.ts";
 export { online, visible } from "./browser/hints.ts";
-export type { WakeHint } from "./browser/hints.ts";
+export type { WakeHint } from "./basket/options.ts";
 export { leader } from "./browser/leader.ts";
 export type { LeaderOptions, Locks } from "./browser/leader.ts";
 export { persistStorage } from "./browser/storage.ts";

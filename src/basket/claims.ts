@@ -17,7 +17,7 @@ const savingInterval = 1_000;
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	readonly #tasks = new Map<string, ClaimedTask<Tx>>();
-	readonly #renewal: CallbackTimer = new CallbackTimer(() => void this.#renew());
+	readonly #renewal: CallbackTimer = new CallbackTimer(() => void this.renew());
 	readonly #saving: CallbackTimer = new CallbackTimer(() => void this.#saveProgress());
 	#isSaving = false;
 
@@ -77,7 +77,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.settings.clock.clear(this.#saving);
 	}
 
-	async #renew(): Promise<void> {
+	/** Makes all leases as long as they can be. Never rejects. */
+	async renew(): Promise<void> {
+		if (this.#tasks.size === 0) return;
 		const { store, name, lease, clock, onError } = this.settings;
 		// Whoever commits its transaction ends the claim of a completing task: to extend it now would wait for that.
 		const tasks = [...this.#tasks.values()].filter((task) => !task.isCompleting);

@@ -20,6 +20,7 @@ import { type BackoffSettings, checkBackoff } from "../backoff.ts";
 import { Execution } from "../execution.ts";
 import { defaultSettings, type RunnerSettings } from "../runner-options.ts";
 import { abortError } from "../platform/abort-error.ts";
+import { onAwake } from "../platform/awake.ts";
 import { systemClock } from "../platform/clock.ts";
 import { observe, report } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
@@ -195,6 +196,8 @@ export class Worker<Tx> {
 			this.#onChange();
 		};
 		this.#undo = wake.map((hint) => hint.subscribe(() => void this.#hasten()));
+		// After a sleep, leases come first: what has become due meanwhile may be a task that runs here.
+		this.#undo.push(onAwake(() => void this.claims.renew().then(() => this.wake())));
 		if (gate !== undefined) this.#undo.push(gate.subscribe(() => this.#openOrClosed()));
 		if (store.watch !== undefined) this.#undo.push(store.watch(name, onWake, (error) => report(onError, error)));
 		this.wake();

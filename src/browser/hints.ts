@@ -7,15 +7,10 @@
  * @module
  */
 
+import type { WakeHint } from "../basket/options.ts";
 import { listen } from "../platform/awake.ts";
 import { Snapshot } from "../platform/snapshot.ts";
 import { whileSubscribed } from "./while-subscribed.ts";
-
-/** Says when retries may be worth trying. */
-export interface WakeHint {
-	/** Calls `listener` each time, until the returned function is called. Bound: it can be passed on as it is. */
-	readonly subscribe: (listener: () => void) => () => void;
-}
 
 /**
  * A hint that comes when the browser has got a network again, in pages and in workers.

@@ -97,7 +97,11 @@ class StoreAndModel {
 	#newTask(): NewTask {
 		const random = this.#random;
 		return newTask({
-			id: random.of([this.#tasks.length < 15 ? undefined : "task 0", `task ${random.below(30)}`, `task ${random.below(30)}`]),
+			id: random.of([
+				this.#tasks.length < 15 ? undefined : "task 0",
+				`task ${random.below(30)}`,
+				`task ${random.below(30)}`,
+			]),
 			kind: random.of(kinds),
 			payload: random.of([this.#text(), Uint8Array.of(++this.#count % 256)]),
 			delay: this.#duration(),
