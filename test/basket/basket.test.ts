@@ -287,9 +287,9 @@ describe("Basket: retries", () => {
 		});
 		await basket.add("a");
 		const run = running(basket);
-		await machine.clock.advance(100 * 3_600_000);
+		await machine.clock.advance(15 * 3_600_000);
 		await run.stop();
-		expect(delays.length).toBeGreaterThan(100);
+		expect(delays.length).toBeGreaterThan(20);
 		delays.forEach((delay, index) => expect(delay <= Math.min(1_000 * 2 ** index, 3_600_000)).toBe(true));
 		expect(delays.some((delay) => delay > 1_000_000)).toBe(true);
 		expect((await basket.counts()).waiting).toBe(1);

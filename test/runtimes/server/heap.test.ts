@@ -3,7 +3,7 @@ import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { sleep } from "../../../mod.ts";
+import { Basket, memoryStore, sleep } from "../../../mod.ts";
 import { useCases } from "../../leaks.ts";
 
 const uses = 100_000;
@@ -15,6 +15,19 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 		});
 	}
 
+	// Fewer, because each is some turns of the event loop.
+	test("Basket.add() and drain(), 10,000 times", async () => {
+		const basket = new Basket({
+			store: memoryStore(),
+			tasks: { a: (_: number, { signal }) => void signal.aborted },
+		});
+		const use = async (signal: AbortSignal) => {
+			await basket.add("a", 1, { lane: "x" });
+			await basket.drain({ signal });
+		};
+		expect(await growthOf(use, 10_000)).toBeLessThan(160);
+	});
+
 	test("and the measurement would notice if not", async () => {
 		const kept: unknown[] = [];
 		expect(await growthOf(async (signal) => void kept.push({ signal }))).toBeGreaterThan(16);
@@ -22,12 +35,12 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 });
 
 /** Bytes per use, once as many uses have warmed up compiled code, inline caches and the tables behind weak maps. */
-async function growthOf(use: (signal: AbortSignal) => Promise<unknown>): Promise<number> {
+async function growthOf(use: (signal: AbortSignal) => Promise<unknown>, times = uses): Promise<number> {
 	const { signal } = new AbortController();
-	for (let i = 0; i < uses; i++) await use(signal);
+	for (let i = 0; i < times; i++) await use(signal);
 	const before = await usedHeap();
-	for (let i = 0; i < uses; i++) await use(signal);
-	return (await usedHeap() - before) / uses;
+	for (let i = 0; i < times; i++) await use(signal);
+	return (await usedHeap() - before) / times;
 }
 
 async function usedHeap(): Promise<number> {
