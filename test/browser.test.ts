@@ -199,6 +199,22 @@ describe("leader()", () => {
 		expect([election.open, election.locks.steals]).toEqual([[true, false], 0]);
 	});
 
+	test("can be left by a subscriber as soon as it hears that it is open, or closed again", async () => {
+		const election = new Election();
+		const clock = new FreezableClock();
+		for (const leaveAt of [true, false]) {
+			const gate = leader("a", { locks: election.locks, clock, timeout: 3000 });
+			const stop = gate.subscribe(() => gate.getSnapshot() === leaveAt && stop());
+			await settle();
+			clock.jump(3001);
+			await clock.advance(1000);
+			expect(gate.getSnapshot()).toBe(false);
+			await settle();
+			election.expectNothingLeft();
+			expect(clock.pending).toBe(0);
+		}
+	});
+
 	test("closes when it hears that a lock was taken away that it did not know it had", async () => {
 		const refusals = deferred<unknown>();
 		let requests = 0;

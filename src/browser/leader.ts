@@ -138,13 +138,14 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 		const undo = listen(["pageshow", "resume"], () => this.#join());
 		const undoMore = listen(["pagehide", "freeze"], () => this.#leave());
 		if (signal) link(signal, this);
-		this.#join();
-		return this.#end = () => {
+		this.#end = () => {
 			undo();
 			undoMore();
 			if (signal) unlink(signal, this);
 			this.#leave();
 		};
+		this.#join();
+		return this.#end;
 	}
 
 	abort(): void {
@@ -187,18 +188,19 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 	#ask(steal: boolean): void {
 		this.#yield?.();
 		this.#silence = 0;
-		this.#change("waiting");
 		this.#yield = request(this.#settings.locks!, this.#name, steal, () => {
 			this.#tick(true);
 			this.#beat();
 			this.#change("leading");
 		}, (error) => isAbort(error) ? this.#ask(false) : this.#refused(error));
+		// Last, because a subscriber may leave when it hears that.
+		this.#change("waiting");
 	}
 
 	#refused(error: unknown): void {
-		report(this.#settings.onError, error);
 		this.#leave();
 		this.#change("alone");
+		report(this.#settings.onError, error);
 	}
 
 	#isLate(): boolean {
@@ -250,8 +252,9 @@ function request(
 	// Whoever steals does not wait, so that there is nothing to abort.
 	locks.request(name, steal ? { steal } : { signal }, () => {
 		if (signal.aborted) return;
-		onGranted();
-		return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+		const released = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+		onGranted(); // which may give it back already
+		return released;
 	}).catch((error) => signal.aborted || onLoss(error));
 	return () => controller.abort();
 }
