@@ -24,8 +24,19 @@ export function listen(types: readonly string[], listener: (event: Event) => voi
  * Calls `listener` when the page is shown, hidden or resumed, or the network is back: at the end of a sleep, and at the
  * last moment before a page's timers are held back.
  *
+ * @param listener told how long the machine has slept, in milliseconds, while `performance.now()` stood still, as it does in
+ * many browsers; sleeps of less than a minute are not told from a wall clock that was corrected
  * @returns what ends that
  */
-export function onAwake(listener: () => void): () => void {
-	return listen(["visibilitychange", "resume", "pageshow", "online"], listener);
+export function onAwake(listener: (slept: number) => void): () => void {
+	let lead = wallLead();
+	return listen(["visibilitychange", "resume", "pageshow", "online"], () => {
+		const slept = wallLead() - lead;
+		lead += slept;
+		listener(slept > 60_000 ? slept : 0);
+	});
+}
+
+function wallLead(): number {
+	return Date.now() - performance.now();
 }

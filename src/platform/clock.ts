@@ -54,17 +54,19 @@ class SystemClock implements Clock {
 	#armed: PlatformTimer;
 	/** Ends the listening for the end of a sleep, which goes on for as long as the platform's timer does. */
 	#stopListening: (() => void) | undefined;
+	/** How long the machine has slept, as far as `performance.now()` did not notice. */
+	#slept = 0;
 
 	now(): number {
 		return Date.now();
 	}
 
 	monotonic(): number {
-		return performance.now();
+		return performance.now() + this.#slept;
 	}
 
 	set(timer: Timer, delay: number): void {
-		this.#queue.set(timer, performance.now() + delay);
+		this.#queue.set(timer, this.monotonic() + delay);
 		this.#arm();
 	}
 
@@ -78,7 +80,7 @@ class SystemClock implements Clock {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
 			this.#armedFor = head.at;
-			this.#stopListening ??= onAwake(() => hop(this.#fire));
+			this.#stopListening ??= onAwake(this.#catchUp);
 			if (isPage()) hop(this.#armNow);
 			else this.#armNow();
 		}
@@ -87,7 +89,7 @@ class SystemClock implements Clock {
 
 	readonly #armNow = (): void => {
 		clearTimeout(this.#armed as number | undefined);
-		const delay = Math.ceil(this.#armedFor - performance.now());
+		const delay = Math.ceil(this.#armedFor - this.monotonic());
 		this.#armed = setTimeout(this.#fire, Math.max(0, Math.min(delay, longestDelay))) as PlatformTimer;
 	};
 
@@ -100,9 +102,14 @@ class SystemClock implements Clock {
 		else this.#armed?.unref?.();
 	}
 
+	readonly #catchUp = (slept: number): void => {
+		this.#slept += slept;
+		hop(this.#fire);
+	};
+
 	readonly #fire = (): void => {
 		this.#armedFor = NaN;
-		const now = performance.now();
+		const now = this.monotonic();
 		// Those set from here on have to wait for the next macrotask, or a delay of 0 could keep this loop busy for ever.
 		const { order } = this.#queue;
 		let timer: Timer | undefined;

@@ -122,6 +122,30 @@ describe.skipIf(navigator.userAgent === "Cloudflare-Workers")("systemClock in a 
 		await later; // for which the platform's timer was set anew
 	});
 
+	test("catches up on a sleep of the machine that only the wall clock has seen, and not on a correction of that", async () => {
+		const scope = await browserScope();
+		const now = Date.now.bind(Date);
+		let ahead = 0;
+		replace(Date, "now", () => now() + ahead);
+		const controller = new AbortController();
+		const [hour, day] = [3_600_000, 86_400_000].map((delay) => watch(sleep(delay, { signal: controller.signal })));
+		const before = systemClock.monotonic();
+		ahead = 59_000;
+		scope.dispatch("online");
+		await sleep(1);
+		expect(systemClock.monotonic() - before).toBeLessThan(10_000);
+		ahead += 3_600_000;
+		scope.dispatch("online");
+		await sleep(1);
+		expect([hour!.state, day!.state]).toEqual(["resolved", "pending"]);
+		expect(systemClock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
+		ahead = 0;
+		scope.dispatch("online");
+		expect(systemClock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
+		controller.abort("enough");
+		await sleep(1);
+	});
+
 	test("listens once, however much waits, and no longer than the platform's timer is set", async () => {
 		const scope = await browserScope();
 		const alarms = Array.from({ length: 1000 }, () => new Alarm());
