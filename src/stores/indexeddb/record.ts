@@ -1,0 +1,177 @@
+/**
+ * A task as it is stored.
+ *
+ * @module
+ */
+
+import type { Claim, Data, Message, NewTask, StoredTask, TaskState } from "../../basket/store.ts";
+
+/** What is kept of a task. A property that is absent keeps the record out of the indexes that have it. */
+export interface TaskRecord {
+	basket: string;
+	/** Numbers the tasks of a basket in the order in which they were added. Never used again. */
+	seq: number;
+	/** Absent if the store has made it and it follows from the number. */
+	id?: string;
+	kind: string;
+	payload: Data;
+	state: TaskState;
+	/** Another task of its lane is before it. */
+	blocked?: boolean;
+	/** It runs, and is not to be claimed again. */
+	hold?: boolean;
+	/** It waits out a backoff that may be ended early. */
+	backoff?: boolean;
+	/** The current claim. */
+	token?: string;
+	attempts: number;
+	crashes: number;
+	error?: string;
+	progress?: string;
+	dueAt?: number;
+	addedAt: number;
+	priority: number;
+	lane?: string;
+	/** The number of the last message. */
+	posted?: number;
+	inbox?: Message[];
+
+	// What follows from the rest, for the indexes: see `toIndexed`.
+	rank?: number;
+	queue?: string;
+	aside?: string;
+	backoffUntil?: number;
+	keptUntil?: number;
+}
+
+/** A new task. */
+export function toRecord(basket: string, seq: number, task: NewTask, now: number): TaskRecord {
+	const { id, kind, payload, delay, priority, lane } = task;
+	const record: TaskRecord = {
+		basket,
+		seq,
+		kind,
+		payload: own(payload),
+		state: "waiting",
+		attempts: 0,
+		crashes: 0,
+		dueAt: now + delay,
+		addedAt: now,
+		priority,
+	};
+	if (id !== undefined) record.id = id;
+	if (lane !== undefined) record.lane = lane;
+	return record;
+}
+
+/** A clone of a part of a buffer would take the whole buffer with it. */
+export function own(data: Data): Data {
+	const isPart = typeof data !== "string" &&
+		(data.byteLength !== data.buffer.byteLength || !(data.buffer instanceof ArrayBuffer));
+	return isPart ? new Uint8Array(data) : data;
+}
+
+/** Makes the properties that the indexes want follow from the rest. */
+export function toIndexed(record: TaskRecord): TaskRecord {
+	const { state, blocked, hold, lane, dueAt } = record;
+	const waits = state === "waiting" && !blocked;
+	const isOver = state === "dead" || state === "done";
+	assign(record, "rank", waits || state === "running" && !hold ? 0 - record.priority : undefined);
+	assign(record, "queue", isOver ? undefined : lane);
+	assign(record, "aside", state === "waiting" ? undefined : state);
+	assign(record, "backoffUntil", waits && record.backoff ? dueAt : undefined);
+	assign(record, "keptUntil", state === "done" ? dueAt : undefined);
+	return record;
+}
+
+/** Sets a property, or takes it away. */
+export function assign<K extends keyof TaskRecord>(record: TaskRecord, key: K, value: TaskRecord[K] | undefined): void {
+	if (value === undefined) delete record[key];
+	else record[key] = value;
+}
+
+/** The id of a record. */
+export function idOf({ id, seq }: TaskRecord): string {
+	return id ?? `_${seq}`;
+}
+
+/** Whether a worker can be given it. It was not, if somebody else has written it, or the disk has. */
+export function isReadable(record: TaskRecord): boolean {
+	const { id, lane, payload, attempts, crashes, addedAt, priority, inbox = [], posted = 0 } = record;
+	return isData(payload) && [id, lane].every((text) => text === undefined || typeof text === "string") &&
+		[attempts, crashes, addedAt, priority, posted].every(Number.isFinite) &&
+		Array.isArray(inbox) && inbox.every((message) => Number.isFinite(message?.n) && isData(message.data));
+}
+
+function isData(value: unknown): boolean {
+	return typeof value === "string" || value instanceof Uint8Array;
+}
+
+/** What can be saved of a record that cannot be read: it is dead, and stays where it was. */
+export function toDead(record: Partial<TaskRecord> & Pick<TaskRecord, "basket" | "seq">, now: number): TaskRecord {
+	const { basket, seq, id, kind, payload, attempts, crashes, addedAt, priority, lane } = record;
+	const dead: TaskRecord = {
+		basket,
+		seq,
+		kind: text(kind) ?? "",
+		payload: isData(payload) ? payload! : "",
+		state: "dead",
+		attempts: number(attempts, 0),
+		crashes: number(crashes, 0),
+		addedAt: number(addedAt, now),
+		priority: number(priority, 0),
+		error: "The record of the task is damaged",
+	};
+	assign(dead, "id", text(id));
+	assign(dead, "lane", text(lane));
+	return dead;
+}
+
+function text(value: unknown): string | undefined {
+	return typeof value === "string" ? value : undefined;
+}
+
+function number(value: unknown, otherwise: number): number {
+	return Number.isFinite(value) ? value as number : otherwise;
+}
+
+/** A record for a worker. */
+export function toClaim(record: TaskRecord, now: number): Claim {
+	const { token, kind, payload, attempts, crashes, priority, error, addedAt, lane, inbox = [] } = record;
+	const age = Math.max(0, now - addedAt);
+	return {
+		id: idOf(record),
+		token: token!,
+		kind,
+		payload,
+		attempts,
+		crashes,
+		priority,
+		error,
+		addedAt,
+		age,
+		lane,
+		inbox,
+	};
+}
+
+/** A record for people. */
+export function toStored(record: TaskRecord): StoredTask {
+	if (!isReadable(record)) record = toDead(record, 0);
+	const { seq, kind, payload, state, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = record;
+	return {
+		key: String(seq).padStart(16, "0"),
+		id: idOf(record),
+		kind,
+		payload,
+		state,
+		attempts,
+		crashes,
+		error,
+		progress,
+		dueAt,
+		addedAt,
+		priority,
+		lane,
+	};
+}

@@ -1,0 +1,114 @@
+/**
+ * The object stores: what they are called, how they are made, and which version they have.
+ *
+ * @module
+ */
+
+import { check } from "../../platform/check.ts";
+import { StoreError } from "../../platform/store-error.ts";
+import { result } from "./request.ts";
+
+/** The object store of the tasks: by basket and number. */
+export const tasksName = "upkeep.tasks";
+/** The object store of what is kept besides: the version of the schema, and the last number given in each basket. */
+export const metaName = "upkeep.meta";
+
+/** Where the version of the schema is kept in the object store {@link metaName}. */
+const versionKey = "version";
+
+/** The version of the schema that this version of the library makes. A database of its own has the same. */
+export const schemaVersion = 1;
+
+/**
+ * The names of the store's own object stores, for a transaction of yours that is to be given as `tx`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { indexedDBStoreNames } from "upkeep/stores/indexeddb";
+ *
+ * // database.transaction([...indexedDBStoreNames, "mails"], "readwrite")
+ * assert.deepEqual([...indexedDBStoreNames, "mails"], ["upkeep.tasks", "upkeep.meta", "mails"]);
+ * ```
+ */
+export const indexedDBStoreNames: readonly string[] = [tasksName, metaName];
+
+/**
+ * An index has only records that have all of its properties: each of these is small.
+ *
+ * - `due`: what may be claimed, in the order in which it is to be; the number makes each key unique;
+ * - `ids`: the ids that callers gave;
+ * - `lanes`: those who stand in a lane, the head first;
+ * - `aside`: all that do not wait, by state;
+ * - `backoffs`: those that wait out a backoff;
+ * - `kept`: the done ones, by the end of their time.
+ */
+const indexes: Readonly<Record<string, readonly string[]>> = {
+	due: ["basket", "kind", "rank", "dueAt", "seq"],
+	ids: ["basket", "id"],
+	lanes: ["basket", "queue"],
+	aside: ["basket", "aside", "seq"],
+	backoffs: ["basket", "backoffUntil"],
+	kept: ["basket", "keptUntil"],
+};
+
+/**
+ * Makes the store's object stores in a database of yours, or brings them up to date. Call it in `upgradeneeded`, each
+ * time: it does only what is missing. When a new version of the library has another schema (its CHANGELOG says so),
+ * open the database with a higher version of your own.
+ *
+ * With a database of its own (`indexedDBStore("name")`) the store does this itself.
+ *
+ * @param database the database that is being upgraded
+ * @param _transaction the transaction of the upgrade: `request.transaction` of the request that opens the database
+ * @throws {TypeError} if something else is given
+ *
+ * @example
+ * ```ts browser
+ * import { indexedDBStore, upgradeIndexedDB } from "upkeep/stores/indexeddb";
+ *
+ * const request = indexedDB.open("mail", 1);
+ * request.onupgradeneeded = () => {
+ * 	request.result.createObjectStore("mails", { autoIncrement: true });
+ * 	upgradeIndexedDB(request.result, request.transaction!);
+ * };
+ * await new Promise((resolve, reject) => {
+ * 	request.onsuccess = resolve;
+ * 	request.onerror = () => reject(request.error);
+ * });
+ * const store = indexedDBStore(request.result);
+ * await store.open();
+ * ```
+ */
+export function upgradeIndexedDB(database: IDBDatabase, _transaction: IDBTransaction): void {
+	check("database.createObjectStore", check("database", database, "object").createObjectStore, "function");
+	check("transaction.objectStore", check("transaction", _transaction, "object").objectStore, "function");
+	if (hasSchema(database)) return;
+	const tasks = database.createObjectStore(tasksName, { keyPath: ["basket", "seq"] });
+	for (const [name, keyPath] of Object.entries(indexes)) tasks.createIndex(name, keyPath as string[]);
+	database.createObjectStore(metaName).put(schemaVersion, versionKey);
+}
+
+function hasSchema(database: IDBDatabase): boolean {
+	return indexedDBStoreNames.every((name) => database.objectStoreNames.contains(name));
+}
+
+/** Rejects if the database is not one that this version of the library can use. */
+export async function checkSchema(database: IDBDatabase): Promise<void> {
+	if (!hasSchema(database)) {
+		throw new StoreError(
+			"not-open",
+			`The database "${database.name}" lacks the object stores ${indexedDBStoreNames.join(" and ")}: ` +
+				"call upgradeIndexedDB when it is upgraded",
+		);
+	}
+	const meta = database.transaction(metaName).objectStore(metaName);
+	const version = await result(meta.get(versionKey)) as number;
+	if (version > schemaVersion) throw newerSchema(database.name, `its schema has the version ${version}`);
+}
+
+/** The error for a database of a later version. */
+export function newerSchema(name: string, why: string, cause?: unknown): StoreError {
+	const message = `The database "${name}" was written by a later version of this library, or by something else: ${why}`;
+	return new StoreError("newer-schema", message, { cause });
+}

@@ -1,0 +1,137 @@
+/**
+ * One transaction, and what the members of the store do in it.
+ *
+ * @module
+ */
+
+import { metaName, tasksName } from "./schema.ts";
+import { idOf, type TaskRecord, toDead, toIndexed } from "./record.ts";
+import { result, tolerant } from "./request.ts";
+
+/** Comes after all numbers and texts in a key, and is below nothing. */
+export const last: readonly never[] = [];
+
+/** The keys that begin with these parts. */
+export function keysOf(...parts: (string | number)[]): IDBKeyRange {
+	return IDBKeyRange.bound(parts, [...parts, last]);
+}
+
+/** Reads and writes records inside one transaction. Writes are not waited for: the transaction fails with them. */
+export class Session {
+	readonly tasks: IDBObjectStore;
+	readonly meta: IDBObjectStore;
+	/** Whose tasks. */
+	readonly basket: string;
+	/** The instant of the whole transaction. */
+	readonly now: number;
+	/** Whether others may have something to do once this is committed. */
+	wakes = false;
+	/** The last write. */
+	write: IDBRequest | undefined;
+	/** Lanes whose head may be gone. */
+	readonly #freed: Set<string> = new Set();
+
+	constructor(transaction: IDBTransaction, basket: string, now: number) {
+		this.tasks = transaction.objectStore(tasksName);
+		this.meta = transaction.objectStore(metaName);
+		this.basket = basket;
+		this.now = now;
+	}
+
+	index(name: string): IDBIndex {
+		return this.tasks.index(name);
+	}
+
+	/** The record with a number, if it is there and can be read. */
+	async read(seq: number): Promise<TaskRecord | undefined> {
+		return Number.isFinite(seq) ? await tolerant(this.tasks.get([this.basket, seq])) : undefined;
+	}
+
+	/** The record with an id. */
+	async find(id: string): Promise<TaskRecord | undefined> {
+		const made = /^_\d+$/.test(id) ? await this.read(Number(id.slice(1))) : undefined;
+		if (made !== undefined && idOf(made) === id) return made;
+		return await tolerant(this.index("ids").get([this.basket, id]));
+	}
+
+	/** The records with these ids, each of them once. */
+	async findAll(ids: readonly string[]): Promise<Map<string, TaskRecord | undefined>> {
+		const names = [...new Set(ids)];
+		const records = await Promise.all(names.map((id) => this.find(id)));
+		return new Map(names.map((id, index) => [id, records[index]]));
+	}
+
+	/** Up to `limit` records in the order of their keys. One that cannot be read is dead. */
+	async readAll(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit: number): Promise<TaskRecord[]> {
+		const records = await tolerant(source.getAll(keys, limit)) as TaskRecord[] | undefined;
+		return records?.every(Boolean) ? records : await this.#readEach(source, keys, limit);
+	}
+
+	put(record: TaskRecord): void {
+		this.write = this.tasks.put(toIndexed(record));
+	}
+
+	remove({ seq, lane }: TaskRecord): void {
+		this.write = this.tasks.delete([this.basket, seq]);
+		this.free(lane);
+	}
+
+	/** Keeps it aside as one that cannot be read. */
+	bury(record: TaskRecord): void {
+		const dead = toDead(record, this.now);
+		this.put(dead);
+		this.free(dead.lane);
+	}
+
+	/** Somebody may have left this lane. */
+	free(lane: string | undefined): void {
+		if (lane !== undefined) this.#freed.add(lane);
+	}
+
+	/** Lets the next ones move up in the lanes that were left. */
+	async promote(): Promise<void> {
+		const lanes = [...this.#freed];
+		this.#freed.clear();
+		if (lanes.length > 0) await Promise.all(lanes.map((lane) => this.#promote(lane)));
+	}
+
+	/** The next number of the basket, and the way to store what the last one given out was. */
+	async counter(): Promise<{ next(): number; save(): void }> {
+		const key = ["seq", this.basket];
+		let seq: number = await result(this.meta.get(key)) ?? 0;
+		return { next: () => ++seq, save: () => void (this.write = this.meta.put(seq, key)) };
+	}
+
+	async #promote(lane: string): Promise<void> {
+		const keys = IDBKeyRange.only([this.basket, lane]);
+		let [head] = await this.readAll(this.index("lanes"), keys, 1);
+		for (; head?.state === "dead"; [head] = await this.readAll(this.index("lanes"), keys, 1)) this.put(head);
+		if (!head?.blocked) return;
+		delete head.blocked;
+		this.put(head);
+		this.wakes = true;
+	}
+
+	/** The browser has lost what some of the records hold (large values are files of their own), but has their keys. */
+	async #readEach(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit: number): Promise<TaskRecord[]> {
+		const numbers = (await result(source.getAllKeys(keys, limit))).map((key) => (key as [string, number])[1]);
+		return await Promise.all(numbers.map(async (seq) => await this.read(seq) ?? await this.#salvage(seq)));
+	}
+
+	/** What the indexes still know of a record that cannot be read. */
+	async #salvage(seq: number): Promise<TaskRecord> {
+		const [due, id, lane] = await Promise.all(["due", "ids", "lanes"].map((name) => this.#keyIn(name, seq)));
+		const known = { kind: due?.[1], priority: due && 0 - (due[2] as number), id: id?.[1], lane: lane?.[1] };
+		return toDead({ basket: this.basket, seq, ...known } as TaskRecord, this.now);
+	}
+
+	/** Walks through the whole index: this is rare, and there is no other way. */
+	async #keyIn(name: string, seq: number): Promise<IDBValidKey[] | undefined> {
+		const request = this.index(name).openKeyCursor(keysOf(this.basket));
+		for (let cursor = await result(request); cursor !== null; cursor = await result(request)) {
+			if ((cursor.primaryKey as [string, number])[1] === seq) return cursor.key as IDBValidKey[];
+			cursor.continue();
+		}
+		return undefined;
+	}
+}

@@ -1,0 +1,211 @@
+/**
+ * What is done with tasks from outside: they are added, looked at, changed and deleted.
+ *
+ * @module
+ */
+
+import type {
+	Added,
+	Change,
+	Counts,
+	Data,
+	ListQuery,
+	Message,
+	NewTask,
+	StoredTask,
+	TaskState,
+} from "../../basket/store.ts";
+import { idOf, own, type TaskRecord, toRecord, toStored } from "./record.ts";
+import { result } from "./request.ts";
+import { keysOf, last, type Session } from "./session.ts";
+
+/** One read takes no more than this. */
+const pageLength = 100;
+
+/** Adds tasks. What must be known is asked for before anything is written, so that no request fails. */
+export async function add(session: Session, tasks: readonly NewTask[]): Promise<readonly Added[]> {
+	const [counter, ids, lanes] = await Promise.all([
+		session.counter(),
+		present(session, "ids", tasks.map(({ id }) => id)),
+		present(session, "lanes", tasks.map(({ lane }) => lane)),
+	]);
+	const added = tasks.map((task) => {
+		if (task.id !== undefined && ids.has(task.id)) return { id: task.id, added: false };
+		if (task.id !== undefined) ids.add(task.id);
+		const record = toRecord(session.basket, counter.next(), task, session.now);
+		queueUp(record, lanes);
+		session.put(record);
+		return { id: idOf(record), added: true };
+	});
+	session.wakes = added.some(({ added }) => added);
+	if (session.wakes) counter.save();
+	return added;
+}
+
+/** Which of these are in an index. */
+async function present(session: Session, name: string, values: readonly (string | undefined)[]): Promise<Set<string>> {
+	const names = [...new Set(values)].filter((value) => value !== undefined);
+	const index = session.index(name);
+	const keys = await Promise.all(names.map((value) => result(index.getKey([session.basket, value]))));
+	return new Set(names.filter((_, at) => keys[at] !== undefined));
+}
+
+/** Puts a record at the end of its lane. */
+function queueUp(record: TaskRecord, lanes: Set<string>): void {
+	const { lane } = record;
+	if (lane === undefined) return;
+	if (lanes.has(lane)) record.blocked = true;
+	lanes.add(lane);
+}
+
+/** One task and its inbox. */
+export async function get(
+	session: Session,
+	id: string,
+): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
+	const record = await session.find(id);
+	return record && { ...toStored(record), inbox: record.inbox ?? [] };
+}
+
+/** Tasks in the order of their numbers. */
+export async function list(session: Session, query: ListQuery): Promise<readonly StoredTask[]> {
+	const { state, kind, after, limit } = query;
+	const isAside = state !== undefined && state !== "waiting";
+	const parts = isAside ? [session.basket, state] : [session.basket];
+	const source = isAside ? session.index("aside") : session.tasks;
+	const found: TaskRecord[] = [];
+	let seen = Number(after ?? 0);
+	while (found.length < limit) {
+		const count = kind === undefined ? Math.min(limit - found.length, pageLength) : pageLength;
+		const page = await session.readAll(source, IDBKeyRange.bound([...parts, seen], [...parts, last], true), count);
+		found.push(
+			...page.filter((record) =>
+				(kind === undefined || record.kind === kind) && (state === undefined || record.state === state)
+			),
+		);
+		if (page.length < count) break;
+		seen = page.at(-1)!.seq;
+	}
+	return found.slice(0, limit).map(toStored);
+}
+
+/** How many there are: of all, and of those that do not wait. */
+export async function counts(session: Session): Promise<Counts> {
+	const { basket, tasks } = session;
+	const count = (state: TaskState): Promise<number> => result(session.index("aside").count(keysOf(basket, state)));
+	const [all, running, held, dead, done] = await Promise.all([
+		result(tasks.count(keysOf(basket))),
+		count("running"),
+		count("held"),
+		count("dead"),
+		count("done"),
+	]);
+	return { waiting: all - running - held - dead - done, running, held, dead, done };
+}
+
+/** Removes tasks. */
+export async function remove(session: Session, ids: readonly string[]): Promise<readonly boolean[]> {
+	const records = await session.findAll(ids);
+	const removed = ids.map((id) => {
+		const record = records.get(id);
+		if (record !== undefined) session.remove(record);
+		records.delete(id);
+		return record !== undefined;
+	});
+	await session.promote();
+	return removed;
+}
+
+/** Changes what tasks wait for. */
+export async function change(session: Session, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
+	const records = await session.findAll(ids);
+	if (change === "retry") await revive(session, [...records.values()]);
+	const changed = ids.map((id) => {
+		const record = records.get(id);
+		if (record === undefined || !changes[change](record, session.now)) return false;
+		session.put(record);
+		return true;
+	});
+	session.wakes = change !== "hold" && changed.includes(true);
+	return changed;
+}
+
+/** Gives the dead ones new numbers, and places at the end of their lanes. */
+async function revive(session: Session, records: readonly (TaskRecord | undefined)[]): Promise<void> {
+	const dead = records.filter((record) => record?.state === "dead") as TaskRecord[];
+	if (dead.length === 0) return;
+	const [counter, lanes] = await Promise.all([
+		session.counter(),
+		present(session, "lanes", dead.map(({ lane }) => lane)),
+	]);
+	for (const record of dead) {
+		session.tasks.delete([session.basket, record.seq]);
+		record.id = idOf(record);
+		record.seq = counter.next();
+		record.addedAt = session.now;
+		queueUp(record, lanes);
+	}
+	counter.save();
+}
+
+/** What a change does to a record that may be changed; whether it may. */
+const changes: Readonly<Record<Change, (record: TaskRecord, now: number) => boolean>> = {
+	retry(record, now) {
+		if (record.state === "dead") {
+			record.state = "waiting";
+			record.attempts = record.crashes = 0;
+			delete record.error;
+			delete record.progress;
+		} else if (record.state !== "waiting") return false;
+		makeDue(record, now);
+		delete record.backoff;
+		return true;
+	},
+	hold(record) {
+		if (record.hold || record.state !== "waiting" && record.state !== "running") return false;
+		if (record.state === "running") record.hold = true;
+		else record.state = "held";
+		return true;
+	},
+	release(record) {
+		if (!record.hold && record.state !== "held") return false;
+		if (record.state === "held") record.state = "waiting";
+		delete record.hold;
+		return true;
+	},
+};
+
+/** Ends backoffs early. Those that were changed are found no more: they are due before `within` is over. */
+export async function hasten(session: Session, within: number): Promise<number> {
+	const { basket, now } = session;
+	const index = session.index("backoffs");
+	const keys = IDBKeyRange.bound([basket, now + within], [basket, last], true);
+	let changed = 0;
+	for (let page = await session.readAll(index, keys, pageLength); page.length > 0;) {
+		for (const record of page) {
+			record.dueAt = now + Math.random() * within;
+			session.put(record);
+		}
+		changed += page.length;
+		page = await session.readAll(index, keys, pageLength);
+	}
+	session.wakes = changed > 0;
+	return changed;
+}
+
+/** Puts a message into an inbox. */
+export async function post(session: Session, id: string, data: Data): Promise<boolean> {
+	const record = await session.find(id);
+	if (record === undefined || record.state === "dead" || record.state === "done") return false;
+	record.posted = (record.posted ?? 0) + 1;
+	record.inbox = [...record.inbox ?? [], { n: record.posted, data: own(data) }];
+	if (record.state !== "running") makeDue(record, session.now);
+	session.put(record);
+	session.wakes = true;
+	return true;
+}
+
+/** At once, but not behind those that became due later than it did. */
+function makeDue(record: TaskRecord, now: number): void {
+	record.dueAt = Math.min(record.dueAt ?? now, now);
+}

@@ -1,0 +1,177 @@
+/**
+ * What a worker does with claims: takes them, keeps them, saves to them and ends them.
+ *
+ * @module
+ */
+
+import type {
+	Claim,
+	ClaimRequest,
+	Data,
+	Done,
+	Message,
+	Outcome,
+	Ref,
+	Save,
+	Turn,
+	TurnResult,
+} from "../../basket/store.ts";
+import { DueTasks } from "./due.ts";
+import { assign, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
+import { result } from "./request.ts";
+import type { Session } from "./session.ts";
+
+/** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
+export async function turn(session: Session, turn: Turn, makeToken: (seq: number) => string): Promise<TurnResult> {
+	const { settle, claim, lease } = turn;
+	const [records] = await Promise.all([
+		readClaims(session, settle.map(({ ref }) => ref)),
+		removeKept(session, settle.length + 10),
+	]);
+	const settled = records.map((record, index) => end(session, record, settle[index]!.outcome));
+	await session.promote();
+	const claims: Claim[] = [];
+	let nextAt = Infinity;
+	for (const request of claim) {
+		nextAt = Math.min(nextAt, await take(session, request, lease, makeToken, claims));
+	}
+	await session.promote(); // behind those that could not be read
+	return { settled, claims, dueIn: Math.max(0, nextAt - session.now) };
+}
+
+/** Ends a claim inside the caller's transaction. */
+export async function complete(session: Session, ref: Ref, done: Done): Promise<boolean> {
+	const [record] = await readClaims(session, [ref]);
+	const ended = end(session, record, done);
+	await session.promote();
+	return ended;
+}
+
+/** Makes leases end later. */
+export async function extend(
+	session: Session,
+	refs: readonly Ref[],
+	lease: number,
+): Promise<readonly ("ok" | "lost" | "posted")[]> {
+	const records = await readClaims(session, refs);
+	return records.map((record) => {
+		if (record === undefined) return "lost";
+		record.dueAt = session.now + lease;
+		session.put(record);
+		return record.inbox ? "posted" : "ok";
+	});
+}
+
+/** Changes payloads, progress and inboxes of claims. */
+export async function save(session: Session, saves: readonly Save[]): Promise<readonly boolean[]> {
+	const records = await readClaims(session, saves.map(({ ref }) => ref));
+	return records.map((record, index) => {
+		if (record === undefined) return false;
+		const { payload, progress = record.progress, seen } = saves[index]!;
+		setPayload(record, payload);
+		assign(record, "progress", progress);
+		if (seen !== undefined) removeMessages(record, seen);
+		session.put(record);
+		return true;
+	});
+}
+
+/** Only what is still claimed by this token; the same record for the same claim. */
+async function readClaims(session: Session, refs: readonly Ref[]): Promise<(TaskRecord | undefined)[]> {
+	const tokens = [...new Set(refs.map(({ token }) => token))];
+	const read = await Promise.all(tokens.map((token) => session.read(Number.parseInt(token))));
+	const records = new Map(tokens.map((token, index) => [token, read[index]]));
+	return refs.map(({ token }) => {
+		const record = records.get(token);
+		return record?.token === token && record.state === "running" ? record : undefined;
+	});
+}
+
+async function removeKept(session: Session, limit: number): Promise<void> {
+	const { basket, now, tasks } = session;
+	const keys = await result(session.index("kept").getAllKeys(IDBKeyRange.bound([basket], [basket, now]), limit));
+	for (const key of keys) tasks.delete(key);
+}
+
+/** @returns whether the claim was not lost */
+function end(session: Session, record: TaskRecord | undefined, outcome: Outcome): boolean {
+	if (record === undefined) return false;
+	if (outcome.type === "done" && !(outcome.keep! > 0)) session.remove(record);
+	else {
+		settle(record, outcome, session.now);
+		if (outcome.type === "done" || outcome.type === "dead") session.free(record.lane);
+		else session.wakes ||= outcome.type === "release";
+		session.put(record);
+	}
+	return true;
+}
+
+function settle(record: TaskRecord, outcome: Outcome, now: number): void {
+	const { type } = outcome;
+	delete record.token;
+	delete record.backoff;
+	if (type === "release") record.dueAt = now;
+	else setPayload(record, outcome.payload);
+	if (type === "retry" || type === "dead") {
+		record.attempts = outcome.attempts;
+		record.error = outcome.error;
+	}
+	if (type === "done") record.dueAt = now + outcome.keep!;
+	else if (type === "dead") delete record.dueAt;
+	else if (type === "retry") {
+		record.crashes = 0;
+		record.dueAt = now + outcome.delay;
+		if (!outcome.firm) record.backoff = true;
+	} else if (type === "later") sendAway(record, outcome.delay, outcome.seen, now);
+	record.state = type === "done" || type === "dead" ? type : record.hold ? "held" : "waiting";
+	delete record.hold;
+}
+
+function sendAway(record: TaskRecord, delay: number | null, seen: number, now: number): void {
+	record.attempts = record.crashes = 0;
+	removeMessages(record, seen);
+	if (record.inbox) delay = 0;
+	assign(record, "dueAt", delay === null ? undefined : now + delay);
+}
+
+function setPayload(record: TaskRecord, payload: Data | undefined): void {
+	if (payload !== undefined) record.payload = own(payload);
+}
+
+function removeMessages(record: TaskRecord, seen: number): void {
+	const rest: Message[] | undefined = record.inbox?.filter(({ n }) => n > seen);
+	assign(record, "inbox", rest?.length ? rest : undefined);
+}
+
+/** @returns when the next one is due */
+async function take(
+	session: Session,
+	{ kinds, limit }: ClaimRequest,
+	lease: number,
+	makeToken: (seq: number) => string,
+	claims: Claim[],
+): Promise<number> {
+	const due = new DueTasks(session, kinds);
+	// One more than wanted: whether there is one decides when to ask again.
+	for (let wanted = limit + 1; wanted > 0; wanted--) {
+		const record = await due.next(wanted);
+		if (record === undefined) return wanted > limit ? due.nextAt : Math.min(due.nextAt, session.now + lease);
+		if (wanted === 1) break;
+		if (record.state !== "dead" && isReadable(record)) claims.push(claimOne(session, record, lease, makeToken));
+		else session.bury(record);
+	}
+	return session.now;
+}
+
+function claimOne(session: Session, record: TaskRecord, lease: number, makeToken: (seq: number) => string): Claim {
+	if (record.state === "running") {
+		record.attempts++;
+		record.crashes++;
+	}
+	record.state = "running";
+	record.token = makeToken(record.seq);
+	record.dueAt = session.now + lease;
+	delete record.backoff;
+	session.put(record);
+	return toClaim(record, session.now);
+}

@@ -1,0 +1,501 @@
+// What only a real IndexedDB shows; the conformance suite runs over it, too.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
+import { StoreError } from "../../../../src/platform/store-error.ts";
+import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
+import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
+import { deferred, errorOf } from "../../../support.ts";
+
+type IndexedDBStore = Store<IDBTransaction>;
+
+const opened: { close?(): unknown }[] = [];
+const names: string[] = [];
+let count = 0;
+
+afterEach(async () => {
+	vi.restoreAllMocks();
+	vi.unstubAllGlobals();
+	for (const store of opened.splice(0)) await store.close?.();
+	await Promise.all(names.splice(0).map((name) => settled(indexedDB.deleteDatabase(name))));
+});
+
+function newName(): string {
+	const name = `upkeep-test-${Date.now()}-${++count}`;
+	names.push(name);
+	return name;
+}
+
+async function open(
+	database: string | IDBDatabase = newName(),
+	options: Parameters<typeof indexedDBStore>[1] = {},
+): Promise<IndexedDBStore> {
+	const store = indexedDBStore(database, options);
+	opened.push(store);
+	await store.open();
+	return store;
+}
+
+/** A database as an application opens it, with one object store of its own besides. */
+async function openOwn(name: string = newName()): Promise<IDBDatabase> {
+	const request = indexedDB.open(name, 7);
+	request.onupgradeneeded = () => {
+		request.result.createObjectStore("mine");
+		upgradeIndexedDB(request.result, request.transaction!);
+	};
+	const database = await settled(request);
+	opened.push(database);
+	return database;
+}
+
+/** A connection without any logic. */
+async function openPlain(
+	name: string,
+	version?: number,
+	upgrade?: (database: IDBDatabase) => void,
+): Promise<IDBDatabase> {
+	const request = indexedDB.open(name, version);
+	request.onupgradeneeded = () => upgrade?.(request.result);
+	const database = await settled(request);
+	opened.push(database);
+	return database;
+}
+
+function settled<T>(request: IDBRequest<T>): Promise<T> {
+	return new Promise((resolve, reject) => {
+		request.onsuccess = () => resolve(request.result);
+		request.onerror = () => reject(request.error);
+	});
+}
+
+function committed(transaction: IDBTransaction): Promise<void> {
+	return new Promise((resolve, reject) => {
+		transaction.oncomplete = () => resolve();
+		transaction.onabort = () => reject(transaction.error);
+	});
+}
+
+function task(more: Partial<NewTask> = {}): NewTask {
+	return { kind: "k", payload: "p", delay: 0, priority: 0, ...more };
+}
+
+function claim(limit = 10, more: Partial<Turn> = {}): Turn {
+	return { settle: [], claim: [{ kinds: ["k"], limit }], lease: 30_000, ...more };
+}
+
+/** The transaction that an application would make. */
+function begin(database: IDBDatabase, mode: IDBTransactionMode = "readwrite"): IDBTransaction {
+	return database.transaction([...indexedDBStoreNames, "mine"], mode);
+}
+
+async function total(store: IndexedDBStore): Promise<number> {
+	return Object.values(await store.counts("b")).reduce((sum, one) => sum + one, 0);
+}
+
+describe("indexedDBStore(name)", () => {
+	test("keeps tasks for the next store of that name", async () => {
+		const name = newName();
+		const bytes = new Uint8Array([9, 0, 255, 9]).subarray(1, 3);
+		await (await open(name)).add("b", [task({ payload: "text" }), task({ payload: bytes })]);
+		const { claims } = await (await open(name)).turn("b", claim());
+		expect(claims.map(({ payload }) => payload)).toEqual(["text", new Uint8Array([0, 255])]);
+	});
+
+	test("stores no more of a buffer than the part that it was given", async () => {
+		const name = newName();
+		const store = await open(name);
+		const [added] = await store.add("b", [task({ payload: new Uint8Array(new ArrayBuffer(10_000), 5, 2) })]);
+		const payload = (await store.get("b", added!.id))!.payload as Uint8Array;
+		expect([payload.length, payload.buffer.byteLength]).toEqual([2, 2]);
+	});
+
+	test("opens its connection again when it was closed", async () => {
+		const connections = vi.spyOn(IDBFactory.prototype, "open");
+		const store = await open();
+		const [request] = connections.mock.results.map(({ value }) => value as IDBOpenDBRequest);
+		request!.result.close();
+		await store.add("b", [task()]);
+		expect(await total(store)).toBe(1);
+		expect(connections).toHaveBeenCalledTimes(2);
+	});
+
+	test("lets another tab delete the database, and makes a new one", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", [task()]);
+		const { claims } = await store.turn("b", claim());
+		await settled(indexedDB.deleteDatabase(name));
+		expect(await total(store)).toBe(0);
+		await store.add("b", [task()]);
+		await store.turn("b", claim());
+		const outcome = { type: "done" } as const;
+		// The new task has the number of the old one, but the old claim is not one of it.
+		expect((await store.turn("b", claim(1, { settle: [{ ref: claims[0]!, outcome }] }))).settled).toEqual([false]);
+	});
+
+	test("lets another tab upgrade the database, and refuses what it does not know then", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", [task()]);
+		const database = await openPlain(name, 2);
+		expect(await errorOf(store.counts("b"))).toMatchObject({ name: "StoreError", code: "newer-schema" });
+		expect(database.version).toBe(2);
+		database.close();
+		const again = await openPlain(name);
+		expect(await settled(again.transaction("upkeep.tasks").objectStore("upkeep.tasks").count())).toBe(1);
+	});
+
+	test("refuses a later schema inside a database of the same version", async () => {
+		const name = newName();
+		await (await open(name)).close!();
+		const database = await openPlain(name);
+		const transaction = database.transaction("upkeep.meta", "readwrite");
+		transaction.objectStore("upkeep.meta").put(99, "version");
+		await committed(transaction);
+		const store = indexedDBStore(name);
+		expect(await errorOf(store.open())).toMatchObject({ code: "newer-schema" });
+		expect(await errorOf(store.add("b", [task()]))).toMatchObject({ code: "newer-schema" });
+		expect(await settled(database.transaction("upkeep.tasks").objectStore("upkeep.tasks").count())).toBe(0);
+	});
+
+	test("says that it is blocked after a while, and goes on once it is not", async () => {
+		const name = newName();
+		const other = await openPlain(name, 1); // which closes for nobody
+		const gone = settled(indexedDB.deleteDatabase(name));
+		const requests = vi.spyOn(IDBFactory.prototype, "open");
+		const clock = new VirtualClock();
+		const store = indexedDBStore(name, { clock });
+		opened.push(store);
+		const blocked = [errorOf(store.open()), errorOf(store.counts("b"))];
+		await clock.advance(4999);
+		const late = store.open();
+		await clock.advance(1);
+		expect(await Promise.all(blocked)).toMatchObject(Array(2).fill({ code: "blocked", isTransient: true }));
+		other.close();
+		await gone;
+		await late;
+		expect(await total(store)).toBe(0);
+		expect(clock.pending).toBe(0);
+		expect(requests).toHaveBeenCalledTimes(1);
+	});
+
+	test.each([["QuotaExceededError", "full"], ["UnknownError", "unavailable"]])(
+		"reports %s as %s, and has changed nothing",
+		async (name, code) => {
+			const store = await open();
+			const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementationOnce(
+				function (this: IDBObjectStore, ...args) {
+					return IDBObjectStore.prototype.add.apply(this, args);
+				},
+			).mockImplementation(() => {
+				throw new DOMException("no", name);
+			});
+			const error = await errorOf(store.add("b", [task(), task()])) as StoreError;
+			put.mockRestore();
+			expect(error).toBeInstanceOf(StoreError);
+			expect(error).toMatchObject({ code, cause: { name } });
+			expect(await total(store)).toBe(0);
+		},
+	);
+
+	test("makes a record dead that cannot be read, and lets its lane go on", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", [task({ id: "bad", lane: "l" }), task({ id: "good", lane: "l" })]);
+		const database = await openPlain(name);
+		const transaction = database.transaction("upkeep.tasks", "readwrite");
+		const tasks = transaction.objectStore("upkeep.tasks");
+		const record = await settled(tasks.get(["b", 1]));
+		tasks.put({ ...record, payload: 42 });
+		await committed(transaction);
+		expect((await store.turn("b", claim())).claims).toEqual([]);
+		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /damaged/ });
+		expect((await store.turn("b", claim())).claims).toMatchObject([{ id: "good" }]);
+	});
+
+	test("makes a record dead that the browser cannot give back, and claims the others", async () => {
+		const store = await open();
+		await store.add("b", [
+			task({ id: "bad", lane: "l", priority: 3 }),
+			task({ id: "good" }),
+			task({ id: "next", lane: "l" }),
+		]);
+		const { get } = IDBObjectStore.prototype;
+		const fail = (tasks: IDBObjectStore) => tasks.add({ basket: "b", seq: 2 }); // which is there already
+		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementationOnce(function (this: IDBIndex) {
+			return fail(this.objectStore) as IDBRequest;
+		});
+		vi.spyOn(IDBObjectStore.prototype, "get").mockImplementation(function (this: IDBObjectStore, key) {
+			return String(key) === "b,1" ? fail(this) as IDBRequest : get.call(this, key);
+		});
+		const first = (await store.turn("b", claim())).claims;
+		vi.restoreAllMocks();
+		const second = (await store.turn("b", claim())).claims;
+		expect([...first, ...second].map(({ id }) => id).sort()).toEqual(["good", "next"]);
+		expect(await store.get("b", "bad")).toMatchObject({
+			state: "dead",
+			kind: "k",
+			priority: 3,
+			lane: "l",
+			payload: "",
+		});
+	});
+
+	test("never claims a task twice, however many stores claim at once", async () => {
+		const name = newName();
+		const stores = await Promise.all([open(name), open(name), open(name)]);
+		await stores[0]!.add("b", Array.from({ length: 300 }, () => task()));
+		const turns = await Promise.all(
+			stores.flatMap((store) => Array.from({ length: 8 }, () => store.turn("b", claim(20)))),
+		);
+		const ids = turns.flatMap(({ claims }) => claims.map(({ id }) => id));
+		expect([ids.length, new Set(ids).size]).toEqual([300, 300]);
+	});
+
+	test("rejects after close()", async () => {
+		const store = await open();
+		await store.close!();
+		expect(await errorOf(store.counts("b"))).toMatchObject({ code: "closed" });
+	});
+});
+
+describe("indexedDBStore().watch()", () => {
+	test("wakes those who watch in other stores of the same name", async () => {
+		const name = newName();
+		const [one, other, stranger] = [await open(name), await open(name), await open()];
+		const woken = deferred();
+		const wake = vi.fn();
+		other.watch!("b", woken.resolve, wake);
+		other.watch!("c", wake, wake);
+		stranger.watch!("b", wake, wake);
+		await one.add("b", [task()]);
+		await woken.promise;
+		expect(wake).not.toHaveBeenCalled();
+	});
+
+	test("wakes those of the same store, until they end it", async () => {
+		const store = await open();
+		const wake = vi.fn();
+		const stop = store.watch!("b", wake, wake);
+		await store.add("b", [task()]);
+		expect(wake).toHaveBeenCalledTimes(1);
+		stop();
+		stop();
+		await store.add("b", [task()]);
+		expect(wake).toHaveBeenCalledTimes(1);
+	});
+
+	test("has a channel only as long as somebody watches and the page is not kept for its back button", async () => {
+		const channels: Channel[] = [];
+		class Channel extends BroadcastChannel {
+			isOpen = true;
+			constructor(name: string) {
+				super(name);
+				channels.push(this);
+			}
+			override close() {
+				this.isOpen = false;
+				super.close();
+			}
+		}
+		vi.stubGlobal("BroadcastChannel", Channel);
+		const isOpen = () => channels.filter((channel) => channel.isOpen).length;
+		const store = await open();
+		await store.add("b", [task()]);
+		expect(isOpen()).toBe(0);
+		const wake = vi.fn();
+		const stop = store.watch!("b", wake, wake);
+		expect(isOpen()).toBe(1);
+		dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+		expect(isOpen()).toBe(0);
+		dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+		expect(isOpen()).toBe(1);
+		expect(wake).toHaveBeenCalledTimes(1); // it may have missed something
+		stop();
+		expect(isOpen()).toBe(0);
+		await store.add("b", [task()]);
+		expect(await total(store)).toBe(2);
+	});
+});
+
+describe("indexedDBStore(name) without storage", () => {
+	const memory = () => ({ ...fake, open: vi.fn(async () => {}), counts: vi.fn(async () => none) });
+	const none = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+	const fake = {
+		capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+	} as unknown as Store<never>;
+
+	test("says so", async () => {
+		vi.stubGlobal("indexedDB", undefined);
+		expect(await errorOf(indexedDBStore("x").open())).toMatchObject({
+			code: "unavailable",
+			message: "There is no IndexedDB here",
+		});
+	});
+
+	test("says so where it is forbidden", async () => {
+		vi.stubGlobal("indexedDB", {
+			open() {
+				throw new DOMException("no", "SecurityError");
+			},
+		});
+		const error = await errorOf(indexedDBStore("x").open());
+		expect(error).toMatchObject({ code: "unavailable", cause: { name: "SecurityError" } });
+	});
+
+	test("uses the fallback if there is one, and says that it is not durable then", async () => {
+		vi.stubGlobal("indexedDB", undefined);
+		const fallback = memory();
+		const onFallback = vi.fn();
+		const store = indexedDBStore("x", { fallback, onFallback });
+		const { capabilities } = store;
+		expect(capabilities.durable).toBe(true);
+		await Promise.all([store.open(), store.open()]);
+		expect(capabilities.durable).toBe(false);
+		expect(store.capabilities).toBe(capabilities);
+		expect(onFallback.mock.calls).toMatchObject([[{ code: "unavailable" }]]);
+		await store.counts("b");
+		expect(fallback.counts).toHaveBeenCalledWith("b");
+	});
+
+	test("does not use the fallback where there is storage, or where it is not for want of it", async () => {
+		const name = newName();
+		const fallback = memory();
+		await (await open(name, { fallback })).add("b", [task()]);
+		expect(await total(await open(name))).toBe(1);
+		const newer = newName();
+		(await openPlain(newer, 5)).close();
+		const store = indexedDBStore(newer, { fallback });
+		expect(await errorOf(store.open())).toMatchObject({ code: "newer-schema" });
+		expect(fallback.open).not.toHaveBeenCalled();
+	});
+});
+
+describe("indexedDBStore(database)", () => {
+	test("adds and completes together with the caller's own data", async () => {
+		const database = await openOwn();
+		const store = await open(database);
+		const adding = begin(database);
+		adding.objectStore("mine").put("draft", 1);
+		await store.add("b", [task({ id: "a", lane: "l" }), task({ lane: "l" })], adding);
+		adding.objectStore("mine").put("sent", 2); // it is active still
+		await committed(adding);
+		const { claims: [ref] } = await store.turn("b", claim());
+		const completing = begin(database);
+		completing.objectStore("mine").delete(1);
+		expect(await store.complete("b", ref!, { type: "done" }, completing)).toBe(true);
+		await committed(completing);
+		expect(await total(store)).toBe(1);
+		expect((await store.turn("b", claim())).claims.length).toBe(1);
+	});
+
+	test("has changed nothing if the caller's transaction is aborted", async () => {
+		const database = await openOwn();
+		const store = await open(database);
+		await store.add("b", [task({ id: "a" })]);
+		const { claims: [ref] } = await store.turn("b", claim());
+		const transaction = begin(database);
+		await store.add("b", [task()], transaction);
+		await store.save("b", [{ ref: ref!, payload: "changed" }], transaction);
+		await store.complete("b", ref!, { type: "done" }, transaction);
+		transaction.abort();
+		await errorOf(committed(transaction));
+		expect(await total(store)).toBe(1);
+		expect(await store.get("b", "a")).toMatchObject({ state: "running", payload: "p" });
+	});
+
+	test("does not abort the caller's transaction over an id that is in use or a claim that is lost", async () => {
+		const database = await openOwn();
+		const store = await open(database);
+		await store.add("b", [task({ id: "a" })]);
+		const transaction = begin(database);
+		const lost = { id: "a", token: "1.1.1" };
+		const outcomes = await Promise.all([
+			store.add("b", [task({ id: "a" }), task({ id: "c" }), task({ id: "c" })], transaction),
+			store.complete("b", lost, { type: "done" }, transaction),
+			store.save("b", [{ ref: lost, payload: "x" }], transaction),
+		]);
+		transaction.objectStore("mine").put(1, 1);
+		await committed(transaction);
+		expect(outcomes).toEqual([
+			[{ id: "a", added: false }, { id: "c", added: true }, { id: "c", added: false }],
+			false,
+			[false],
+		]);
+	});
+
+	test("wakes nobody before the caller's transaction is committed", async () => {
+		const database = await openOwn();
+		const store = await open(database);
+		const wake = vi.fn();
+		store.watch!("b", wake, wake);
+		const transaction = begin(database);
+		await store.add("b", [task()], transaction);
+		expect(wake).not.toHaveBeenCalled();
+		await committed(transaction);
+		await vi.waitFor(() => expect(wake).toHaveBeenCalledTimes(1));
+	});
+
+	test("refuses a transaction that it cannot use", async () => {
+		const name = newName();
+		const database = await openOwn(name);
+		const store = await open(database);
+		const refused = (tx: unknown) => errorOf(store.add("b", [task()], tx as IDBTransaction));
+		expect(await refused({})).toBeInstanceOf(TypeError);
+		expect(await refused(database.transaction("mine", "readwrite"))).toMatchObject({
+			name: "TypeError",
+			message: /upkeep.tasks/,
+		});
+		expect(await refused(begin(database, "readonly"))).toMatchObject({ name: "TypeError", message: /readwrite/ });
+		expect(await refused(begin(await openOwn()))).toMatchObject({ name: "TypeError", message: /of the database/ });
+		const ended = begin(database);
+		await committed(ended);
+		expect(await refused(ended)).toMatchObject({ name: "TypeError", message: /not active/ });
+		expect(await errorOf(indexedDBStore(database).add("b", [task()], begin(database)))).toMatchObject({
+			code: "not-open",
+		});
+	});
+
+	test("rejects once the caller has closed the connection, and leaves it open itself", async () => {
+		const database = await openOwn();
+		const store = await open(database);
+		await store.close!();
+		expect(await total(await open(database))).toBe(0);
+		database.close();
+		expect(await errorOf(store.counts("b"))).toMatchObject({ code: "closed", isTransient: false });
+		expect(await errorOf(indexedDBStore(database).open())).toMatchObject({ code: "closed" });
+	});
+
+	test("refuses a database that lacks its object stores", async () => {
+		const database = await openPlain(newName(), 3, (database) => void database.createObjectStore("mine"));
+		expect(await errorOf(indexedDBStore(database).open())).toMatchObject({
+			code: "not-open",
+			message: /upgradeIndexedDB/,
+		});
+	});
+
+	test("survives an upgrade of the caller's", async () => {
+		const name = newName();
+		const database = await openOwn(name);
+		await (await open(database)).add("b", [task()]);
+		database.close();
+		const request = indexedDB.open(name, 8);
+		request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
+		const upgraded = await settled(request);
+		opened.push(upgraded);
+		expect(await total(await open(upgraded))).toBe(1);
+	});
+});
+
+describe("indexedDBStore() checks", () => {
+	test.each([
+		[() => indexedDBStore(undefined as never), /database/],
+		[() => indexedDBStore({} as never), /database.transaction/],
+		[() => indexedDBStore("x", { durability: "lax" as never }), /durability/],
+		[() => indexedDBStore("x", { clock: {} as never }), /clock.set/],
+		[() => indexedDBStore("x", { onFallback: 1 as never }), /onFallback/],
+		[() => indexedDBStore("x", { fallback: {} as never }), /fallback.open/],
+		[() => upgradeIndexedDB(undefined as never, undefined as never), /database/],
+	])("%s", (call, message) => {
+		expect(call).toThrow(message);
+	});
+});
