@@ -11,6 +11,9 @@ import { result, tolerant } from "./request.ts";
 /** Comes after all numbers and texts in a key, and is below nothing. */
 export const last: readonly never[] = [];
 
+/** How far apart the numbers of two tasks may be that are read in one go. */
+const longestGap = 4;
+
 /** The keys that begin with these parts. */
 export function keysOf(...parts: (string | number)[]): IDBKeyRange {
 	return IDBKeyRange.bound(parts, [...parts, last]);
@@ -61,14 +64,41 @@ export class Session {
 		return new Map(names.map((id, index) => [id, records[index]]));
 	}
 
+	/**
+	 * The records with these numbers, and others that are among them: in runs, each of which has all that lies between its
+	 * first and its last. Tasks that are claimed together mostly stand together, and one large read is several times as fast.
+	 */
+	async readRuns(numbers: readonly number[]): Promise<TaskRecord[][]> {
+		const runs: [first: number, last: number][] = [];
+		for (const seq of numbers.filter(Number.isFinite).sort((a, b) => a - b)) {
+			const run = runs.at(-1);
+			if (run !== undefined && seq <= run[1] + longestGap) run[1] = seq;
+			else runs.push([seq, seq]);
+		}
+		return await Promise.all(runs.map((run) => this.readAll(this.tasks, this.#range(...run))));
+	}
+
 	/** Up to `limit` records in the order of their keys. One that cannot be read is dead. */
-	async readAll(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit: number): Promise<TaskRecord[]> {
+	async readAll(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit?: number): Promise<TaskRecord[]> {
 		const records = await tolerant(source.getAll(keys, limit)) as TaskRecord[] | undefined;
 		return records?.every(Boolean) ? records : await this.#readEach(source, keys, limit);
 	}
 
 	put(record: TaskRecord): void {
 		this.write = this.tasks.put(toIndexed(record));
+	}
+
+	/** Removes some of the records that {@link readRuns} has read. To delete one costs more than to write one; many, too. */
+	removeFrom(runs: readonly TaskRecord[][], gone: ReadonlySet<TaskRecord>): void {
+		for (const run of runs) {
+			for (let end = run.length; end > 0; end--) {
+				let begin = end;
+				while (begin > 0 && gone.has(run[begin - 1]!)) begin--;
+				if (begin === end) continue;
+				this.write = this.tasks.delete(this.#range(run[begin]!.seq, run[end - 1]!.seq));
+				end = begin;
+			}
+		}
 	}
 
 	remove({ seq, lane }: TaskRecord): void {
@@ -102,6 +132,10 @@ export class Session {
 		return { next: () => ++seq, save: () => void (this.write = this.meta.put(seq, key)) };
 	}
 
+	#range(first: number, last: number): IDBKeyRange {
+		return IDBKeyRange.bound([this.basket, first], [this.basket, last]);
+	}
+
 	async #promote(lane: string): Promise<void> {
 		const keys = IDBKeyRange.only([this.basket, lane]);
 		let [head] = await this.readAll(this.index("lanes"), keys, 1);
@@ -113,7 +147,7 @@ export class Session {
 	}
 
 	/** The browser has lost what some of the records hold (large values are files of their own), but has their keys. */
-	async #readEach(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit: number): Promise<TaskRecord[]> {
+	async #readEach(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit?: number): Promise<TaskRecord[]> {
 		const numbers = (await result(source.getAllKeys(keys, limit))).map((key) => (key as [string, number])[1]);
 		return await Promise.all(numbers.map(async (seq) => await this.read(seq) ?? await this.#salvage(seq)));
 	}

@@ -13,6 +13,7 @@ import type {
 	Outcome,
 	Ref,
 	Save,
+	Settlement,
 	Turn,
 	TurnResult,
 } from "../../basket/store.ts";
@@ -24,11 +25,7 @@ import type { Session } from "./session.ts";
 /** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
 export async function turn(session: Session, turn: Turn, makeToken: (seq: number) => string): Promise<TurnResult> {
 	const { settle, claim, lease } = turn;
-	const [records] = await Promise.all([
-		readClaims(session, settle.map(({ ref }) => ref)),
-		removeKept(session, settle.length + 10),
-	]);
-	const settled = records.map((record, index) => end(session, record, settle[index]!.outcome));
+	const [settled] = await Promise.all([end(session, settle), removeKept(session, settle.length + 10)]);
 	await session.promote();
 	const claims: Claim[] = [];
 	let nextAt = Infinity;
@@ -41,10 +38,9 @@ export async function turn(session: Session, turn: Turn, makeToken: (seq: number
 
 /** Ends a claim inside the caller's transaction. */
 export async function complete(session: Session, ref: Ref, done: Done): Promise<boolean> {
-	const [record] = await readClaims(session, [ref]);
-	const ended = end(session, record, done);
+	const [ended] = await end(session, [{ ref, outcome: done }]);
 	await session.promote();
-	return ended;
+	return ended!;
 }
 
 /** Makes leases end later. */
@@ -76,15 +72,20 @@ export async function save(session: Session, saves: readonly Save[]): Promise<re
 	});
 }
 
-/** Only what is still claimed by this token; the same record for the same claim. */
+/** For each claim its record, if it is not lost; the same one for the same claim. */
 async function readClaims(session: Session, refs: readonly Ref[]): Promise<(TaskRecord | undefined)[]> {
-	const tokens = [...new Set(refs.map(({ token }) => token))];
-	const read = await Promise.all(tokens.map((token) => session.read(Number.parseInt(token))));
-	const records = new Map(tokens.map((token, index) => [token, read[index]]));
-	return refs.map(({ token }) => {
-		const record = records.get(token);
-		return record?.token === token && record.state === "running" ? record : undefined;
-	});
+	return pick(await session.readRuns(refs.map(numberOf)), refs);
+}
+
+/** What belongs to each claim that is not lost. */
+function pick(runs: readonly TaskRecord[][], refs: readonly Ref[]): (TaskRecord | undefined)[] {
+	const running = new Map(runs.flat().map((record) => [record.state === "running" ? record.token : undefined, record]));
+	return refs.map(({ token }) => running.get(token));
+}
+
+/** A token begins with it. */
+function numberOf({ token }: Ref): number {
+	return Number.parseInt(token);
 }
 
 async function removeKept(session: Session, limit: number): Promise<void> {
@@ -93,20 +94,25 @@ async function removeKept(session: Session, limit: number): Promise<void> {
 	for (const key of keys) tasks.delete(key);
 }
 
-/** @returns whether the claim was not lost */
-function end(session: Session, record: TaskRecord | undefined, outcome: Outcome): boolean {
-	if (record === undefined) return false;
-	if (outcome.type === "done" && !(outcome.keep! > 0)) session.remove(record);
-	else {
-		settle(record, outcome, session.now);
+/** @returns for each whether the claim was not lost */
+async function end(session: Session, settlements: readonly Settlement[]): Promise<boolean[]> {
+	const refs = settlements.map(({ ref }) => ref);
+	const runs = await session.readRuns(refs.map(numberOf));
+	const gone = new Set<TaskRecord>();
+	const ended = pick(runs, refs).map((record, index) => {
+		if (record === undefined) return false;
+		const { outcome } = settlements[index]!;
 		if (outcome.type === "done" || outcome.type === "dead") session.free(record.lane);
-		else session.wakes ||= outcome.type === "release";
-		session.put(record);
-	}
-	return true;
+		if (outcome.type === "done" && !(outcome.keep! > 0)) gone.add(record);
+		else session.put(settle(record, outcome, session.now));
+		session.wakes ||= outcome.type === "release";
+		return true;
+	});
+	session.removeFrom(runs, gone);
+	return ended;
 }
 
-function settle(record: TaskRecord, outcome: Outcome, now: number): void {
+function settle(record: TaskRecord, outcome: Outcome, now: number): TaskRecord {
 	const { type } = outcome;
 	delete record.token;
 	delete record.backoff;
@@ -125,6 +131,7 @@ function settle(record: TaskRecord, outcome: Outcome, now: number): void {
 	} else if (type === "later") sendAway(record, outcome.delay, outcome.seen, now);
 	record.state = type === "done" || type === "dead" ? type : record.hold ? "held" : "waiting";
 	delete record.hold;
+	return record;
 }
 
 function sendAway(record: TaskRecord, delay: number | null, seen: number, now: number): void {
