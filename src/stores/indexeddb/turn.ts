@@ -18,7 +18,7 @@ import type {
 	TurnResult,
 } from "../../basket/store.ts";
 import { DueTasks } from "./due.ts";
-import { assign, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
+import { assign, idOf, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
 import { result } from "./request.ts";
 import type { Session } from "./session.ts";
 
@@ -29,9 +29,9 @@ export async function turn(session: Session, turn: Turn, makeToken: (seq: number
 	await session.promote();
 	const claims: Claim[] = [];
 	let nextAt = Infinity;
-	for (const request of claim) {
-		nextAt = Math.min(nextAt, await take(session, request, lease, makeToken, claims));
-	}
+	for (const request of claim) nextAt = await take(session, request, lease, makeToken, claims);
+	// What was over the limit of one request may have been taken by another.
+	if (claim.length > 1) nextAt = await firstAt(session, claim.flatMap(({ kinds }) => kinds));
 	await session.promote(); // behind those that could not be read
 	return { settled, claims, dueIn: Math.max(0, nextAt - session.now) };
 }
@@ -80,7 +80,10 @@ async function readClaims(session: Session, refs: readonly Ref[]): Promise<(Task
 /** What belongs to each claim that is not lost. */
 function pick(runs: readonly TaskRecord[][], refs: readonly Ref[]): (TaskRecord | undefined)[] {
 	const running = new Map(runs.flat().map((record) => [record.state === "running" ? record.token : undefined, record]));
-	return refs.map(({ token }) => running.get(token));
+	return refs.map(({ id, token }) => {
+		const record = running.get(token);
+		return record && idOf(record) === id ? record : undefined;
+	});
 }
 
 /** A token begins with it. */
@@ -168,6 +171,12 @@ async function take(
 		else session.bury(record);
 	}
 	return session.now;
+}
+
+/** When the first task of these kinds is due. */
+async function firstAt(session: Session, kinds: readonly string[]): Promise<number> {
+	const due = new DueTasks(session, kinds);
+	return await due.next(1) === undefined ? due.nextAt : session.now;
 }
 
 function claimOne(session: Session, record: TaskRecord, lease: number, makeToken: (seq: number) => string): Claim {

@@ -5,6 +5,8 @@ import { StoreError } from "../../../../src/platform/store-error.ts";
 import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { deferred, errorOf } from "../../../support.ts";
+import * as support from "./indexeddb-support.ts";
+import { committed, settled } from "./indexeddb-support.ts";
 
 type IndexedDBStore = Store<IDBTransaction>;
 
@@ -35,43 +37,18 @@ async function open(
 	return store;
 }
 
-/** A database as an application opens it, with one object store of its own besides. */
+/** A database of an application, which closes it in the end. */
 async function openOwn(name: string = newName()): Promise<IDBDatabase> {
-	const request = indexedDB.open(name, 7);
-	request.onupgradeneeded = () => {
-		request.result.createObjectStore("mine");
-		upgradeIndexedDB(request.result, request.transaction!);
-	};
-	const database = await settled(request);
+	const database = await support.openOwn(name);
 	opened.push(database);
 	return database;
 }
 
 /** A connection without any logic. */
-async function openPlain(
-	name: string,
-	version?: number,
-	upgrade?: (database: IDBDatabase) => void,
-): Promise<IDBDatabase> {
-	const request = indexedDB.open(name, version);
-	request.onupgradeneeded = () => upgrade?.(request.result);
-	const database = await settled(request);
+async function openPlain(...args: Parameters<typeof support.openPlain>): Promise<IDBDatabase> {
+	const database = await support.openPlain(...args);
 	opened.push(database);
 	return database;
-}
-
-function settled<T>(request: IDBRequest<T>): Promise<T> {
-	return new Promise((resolve, reject) => {
-		request.onsuccess = () => resolve(request.result);
-		request.onerror = () => reject(request.error);
-	});
-}
-
-function committed(transaction: IDBTransaction): Promise<void> {
-	return new Promise((resolve, reject) => {
-		transaction.oncomplete = () => resolve();
-		transaction.onabort = () => reject(transaction.error);
-	});
 }
 
 function task(more: Partial<NewTask> = {}): NewTask {

@@ -1,0 +1,44 @@
+// The tests that every store has to pass, over a database of the store's own and over one of the caller.
+import { test } from "vitest";
+import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
+import { testStore, VirtualClock } from "../../../../src/testing.ts";
+import { openOwn, openPlain, transactIn } from "./indexeddb-support.ts";
+
+let count = 0;
+
+const register = (title: string, body: () => Promise<void>) => test(title, body, 60_000); // some store 10,000 tasks
+testStore("indexedDBStore(name)", () => fixture((name) => Promise.resolve(name), openPlain), { test: register });
+testStore("indexedDBStore(database)", () => fixture(openOwn, openOwn), { test: register });
+
+/** Stores on what `open` gives for a new name; the transactions are of another connection. */
+async function fixture(
+	open: (name: string) => Promise<string | IDBDatabase>,
+	connect: (name: string) => Promise<IDBDatabase>,
+) {
+	const name = `upkeep-suite-${Date.now()}-${++count}`;
+	const clock = new VirtualClock({ now: Date.now() });
+	const databases: IDBDatabase[] = [];
+	const make = async () => {
+		const database = await open(name);
+		if (typeof database !== "string") databases.push(database);
+		return indexedDBStore(database, { clock });
+	};
+	const stores = [await make()];
+	return {
+		store: stores[0]!,
+		advance: (duration: number) => clock.advance(duration),
+		async another() {
+			stores.push(await make());
+			return stores.at(-1)!;
+		},
+		async transaction(work: (tx: IDBTransaction) => Promise<unknown>) {
+			const database = await connect(name);
+			await transactIn(database, work).finally(() => database.close());
+		},
+		async close() {
+			for (const store of stores) await store.close!();
+			for (const database of databases) database.close();
+			indexedDB.deleteDatabase(name);
+		},
+	};
+}
