@@ -19,6 +19,11 @@ export function keysOf(...parts: (string | number)[]): IDBKeyRange {
 	return IDBKeyRange.bound(parts, [...parts, last]);
 }
 
+/** The number of the task that has this primary key. */
+export function numberIn(key: IDBValidKey): number {
+	return (key as [string, number])[1];
+}
+
 /** Reads and writes records inside one transaction. Writes are not waited for: the transaction fails with them. */
 export class Session {
 	readonly tasks: IDBObjectStore;
@@ -65,17 +70,12 @@ export class Session {
 	}
 
 	/**
-	 * The records with these numbers, and others that are among them: in runs, each of which has all that lies between its
-	 * first and its last. Tasks that are claimed together mostly stand together, and one large read is several times as fast.
+	 * The records with these numbers, and perhaps others that are among them. Tasks that are claimed together mostly stand
+	 * together, and one large read is several times as fast.
 	 */
-	async readRuns(numbers: readonly number[]): Promise<TaskRecord[][]> {
-		const runs: [first: number, last: number][] = [];
-		for (const seq of numbers.filter(Number.isFinite).sort((a, b) => a - b)) {
-			const run = runs.at(-1);
-			if (run !== undefined && seq <= run[1] + longestGap) run[1] = seq;
-			else runs.push([seq, seq]);
-		}
-		return await Promise.all(runs.map((run) => this.readAll(this.tasks, this.#range(...run))));
+	async readNear(numbers: readonly number[]): Promise<TaskRecord[]> {
+		const runs = toRuns(numbers, longestGap);
+		return (await Promise.all(runs.map((run) => this.readAll(this.tasks, this.#range(...run))))).flat();
 	}
 
 	/** Up to `limit` records in the order of their keys. One that cannot be read is dead. */
@@ -88,22 +88,9 @@ export class Session {
 		this.write = this.tasks.put(toIndexed(record));
 	}
 
-	/** Removes some of the records that {@link readRuns} has read. To delete one costs more than to write one; many, too. */
-	removeFrom(runs: readonly TaskRecord[][], gone: ReadonlySet<TaskRecord>): void {
-		for (const run of runs) {
-			for (let end = run.length; end > 0; end--) {
-				let begin = end;
-				while (begin > 0 && gone.has(run[begin - 1]!)) begin--;
-				if (begin === end) continue;
-				this.write = this.tasks.delete(this.#range(run[begin]!.seq, run[end - 1]!.seq));
-				end = begin;
-			}
-		}
-	}
-
-	remove({ seq, lane }: TaskRecord): void {
-		this.write = this.tasks.delete([this.basket, seq]);
-		this.free(lane);
+	/** Removes the records with these numbers. To delete one costs more than to write one; to delete many does, too. */
+	remove(numbers: readonly number[]): void {
+		for (const run of toRuns(numbers, 1)) this.write = this.tasks.delete(this.#range(...run));
 	}
 
 	/** Keeps it aside as one that cannot be read. */
@@ -137,7 +124,7 @@ export class Session {
 	}
 
 	async #promote(lane: string): Promise<void> {
-		const keys = IDBKeyRange.only([this.basket, lane]);
+		const keys = keysOf(this.basket, lane);
 		let [head] = await this.readAll(this.index("lanes"), keys, 1);
 		for (; head?.state === "dead"; [head] = await this.readAll(this.index("lanes"), keys, 1)) this.put(head);
 		if (!head?.blocked) return;
@@ -148,7 +135,7 @@ export class Session {
 
 	/** The browser has lost what some of the records hold (large values are files of their own), but has their keys. */
 	async #readEach(source: IDBObjectStore | IDBIndex, keys: IDBKeyRange, limit?: number): Promise<TaskRecord[]> {
-		const numbers = (await result(source.getAllKeys(keys, limit))).map((key) => (key as [string, number])[1]);
+		const numbers = (await result(source.getAllKeys(keys, limit))).map(numberIn);
 		return await Promise.all(numbers.map(async (seq) => await this.read(seq) ?? await this.#salvage(seq)));
 	}
 
@@ -163,9 +150,20 @@ export class Session {
 	async #keyIn(name: string, seq: number): Promise<IDBValidKey[] | undefined> {
 		const request = this.index(name).openKeyCursor(keysOf(this.basket));
 		for (let cursor = await result(request); cursor !== null; cursor = await result(request)) {
-			if ((cursor.primaryKey as [string, number])[1] === seq) return cursor.key as IDBValidKey[];
+			if (numberIn(cursor.primaryKey) === seq) return cursor.key as IDBValidKey[];
 			cursor.continue();
 		}
 		return undefined;
 	}
+}
+
+/** From the first to the last of numbers that are no further apart than `gap`. */
+function toRuns(numbers: readonly number[], gap: number): [first: number, last: number][] {
+	const runs: [first: number, last: number][] = [];
+	for (const number of numbers.filter(Number.isFinite).sort((a, b) => a - b)) {
+		const run = runs.at(-1);
+		if (run !== undefined && number <= run[1] + gap) run[1] = number;
+		else runs.push([number, number]);
+	}
+	return runs;
 }

@@ -106,14 +106,15 @@ export async function counts(session: Session): Promise<Counts> {
 /** Removes tasks. */
 export async function remove(session: Session, ids: readonly string[]): Promise<readonly boolean[]> {
 	const records = await session.findAll(ids);
-	const removed = ids.map((id) => {
+	const found = [...records.values()].filter((record) => record !== undefined);
+	for (const { lane } of found) session.free(lane);
+	session.remove(found.map(({ seq }) => seq));
+	await session.promote();
+	return ids.map((id) => {
 		const record = records.get(id);
-		if (record !== undefined) session.remove(record);
-		records.delete(id);
+		records.delete(id); // named twice, it is not there the second time
 		return record !== undefined;
 	});
-	await session.promote();
-	return removed;
 }
 
 /** Changes what tasks wait for. */

@@ -20,7 +20,7 @@ import type {
 import { DueTasks } from "./due.ts";
 import { assign, idOf, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
 import { result } from "./request.ts";
-import type { Session } from "./session.ts";
+import { numberIn, type Session } from "./session.ts";
 
 /** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
 export async function turn(session: Session, turn: Turn, makeToken: (seq: number) => string): Promise<TurnResult> {
@@ -74,44 +74,34 @@ export async function save(session: Session, saves: readonly Save[]): Promise<re
 
 /** For each claim its record, if it is not lost; the same one for the same claim. */
 async function readClaims(session: Session, refs: readonly Ref[]): Promise<(TaskRecord | undefined)[]> {
-	return pick(await session.readRuns(refs.map(numberOf)), refs);
-}
-
-/** What belongs to each claim that is not lost. */
-function pick(runs: readonly TaskRecord[][], refs: readonly Ref[]): (TaskRecord | undefined)[] {
-	const running = new Map(runs.flat().map((record) => [record.state === "running" ? record.token : undefined, record]));
+	const near = await session.readNear(refs.map(({ token }) => Number.parseInt(token)));
+	const running = new Map(near.map((record) => [record.state === "running" ? record.token : undefined, record]));
 	return refs.map(({ id, token }) => {
 		const record = running.get(token);
 		return record && idOf(record) === id ? record : undefined;
 	});
 }
 
-/** A token begins with it. */
-function numberOf({ token }: Ref): number {
-	return Number.parseInt(token);
-}
-
 async function removeKept(session: Session, limit: number): Promise<void> {
-	const { basket, now, tasks } = session;
+	const { basket, now } = session;
 	const keys = await result(session.index("kept").getAllKeys(IDBKeyRange.bound([basket], [basket, now]), limit));
-	for (const key of keys) tasks.delete(key);
+	session.remove(keys.map(numberIn));
 }
 
 /** @returns for each whether the claim was not lost */
 async function end(session: Session, settlements: readonly Settlement[]): Promise<boolean[]> {
-	const refs = settlements.map(({ ref }) => ref);
-	const runs = await session.readRuns(refs.map(numberOf));
-	const gone = new Set<TaskRecord>();
-	const ended = pick(runs, refs).map((record, index) => {
+	const records = await readClaims(session, settlements.map(({ ref }) => ref));
+	const gone: number[] = [];
+	const ended = records.map((record, index) => {
 		if (record === undefined) return false;
 		const { outcome } = settlements[index]!;
 		if (outcome.type === "done" || outcome.type === "dead") session.free(record.lane);
-		if (outcome.type === "done" && !(outcome.keep! > 0)) gone.add(record);
+		if (outcome.type === "done" && !(outcome.keep! > 0)) gone.push(record.seq);
 		else session.put(settle(record, outcome, session.now));
 		session.wakes ||= outcome.type === "release";
 		return true;
 	});
-	session.removeFrom(runs, gone);
+	session.remove(gone);
 	return ended;
 }
 
