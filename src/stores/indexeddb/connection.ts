@@ -112,9 +112,9 @@ export class NamedConnection implements Connection {
 			const timer = new CallbackTimer(() => this.#giveUp(waiter));
 			const waiter: Waiter = { resolve, reject, timer };
 			this.#clock.set(timer, patience);
-			if (this.#waiters?.add(waiter)) return;
-			this.#waiters = new Set([waiter]);
-			void this.#open();
+			const isOpening = this.#waiters !== undefined;
+			(this.#waiters ??= new Set()).add(waiter);
+			if (!isOpening) void this.#open();
 		});
 	}
 
@@ -123,7 +123,7 @@ export class NamedConnection implements Connection {
 		try {
 			const database = await this.#request();
 			this.#keep(database);
-			await checkSchema(database);
+			await this.#check(database);
 			settle = ({ resolve }) => resolve(database);
 		} catch (error) {
 			this.#drop();
@@ -134,6 +134,15 @@ export class NamedConnection implements Connection {
 		for (const waiter of waiters) {
 			this.#clock.clear(waiter.timer);
 			settle(waiter);
+		}
+	}
+
+	/** A connection that is gone already is for the first transaction to find out, which asks for another one. */
+	async #check(database: IDBDatabase): Promise<void> {
+		try {
+			await checkSchema(database);
+		} catch (error) {
+			if (this.#database === database) throw error;
 		}
 	}
 

@@ -95,6 +95,48 @@ describe("indexedDBStore(name)", () => {
 		expect(connections).toHaveBeenCalledTimes(2);
 	});
 
+	test("opens its connection again when the browser has lost it", async () => {
+		const store = await open();
+		const lost = "Connection to Indexed Database server lost. Refresh the page to try again";
+		vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementationOnce(() => {
+			throw new DOMException(lost, "UnknownError");
+		});
+		await store.add("b", [task()]);
+		expect(await total(store)).toBe(1);
+	});
+
+	test("does nothing a second time that may have been committed", async () => {
+		const store = await open();
+		vi.spyOn(IDBTransaction.prototype, "commit").mockImplementationOnce(function (this: IDBTransaction) {
+			this.abort();
+		});
+		expect(await errorOf(store.add("b", [task()]))).toMatchObject({ code: "unavailable", isTransient: true });
+		expect(await total(store)).toBe(0);
+	});
+
+	test("has no connection while the page is kept for its back button", async () => {
+		const store = await open();
+		const close = vi.spyOn(IDBDatabase.prototype, "close");
+		dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+		dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+		expect(close).toHaveBeenCalledTimes(1);
+		expect(await total(store)).toBe(0);
+	});
+
+	test("keeps a connection that goes while it opens from being taken for the want of storage", async () => {
+		const name = newName();
+		await (await open(name)).close!();
+		const store = indexedDBStore(name);
+		opened.push(store);
+		const { transaction } = IDBDatabase.prototype;
+		vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementationOnce(function (this: IDBDatabase, ...args) {
+			this.dispatchEvent(new Event("close"));
+			return transaction.apply(this, args);
+		});
+		await store.open();
+		expect(await total(store)).toBe(0);
+	});
+
 	test("lets another tab delete the database, and makes a new one", async () => {
 		const name = newName();
 		const store = await open(name);
