@@ -9,6 +9,8 @@ const longest = 600;
 
 /** Fails unless both look the same: bytes by their content, keys in any order, absent the same as `undefined`. */
 export function equal(actual: unknown, expected: unknown, what: string): void {
+	// Much faster for what is large.
+	if (actual instanceof Uint8Array && expected instanceof Uint8Array && areSame(actual, expected)) return;
 	const [given, wanted] = [show(actual), show(expected)];
 	if (given !== wanted) fail(`${what}: expected ${shorten(wanted)}, got ${shorten(given)}`);
 }
@@ -43,6 +45,10 @@ export function show(value: unknown): string {
 	}
 	const entries = Object.entries(value).filter(([, part]) => part !== undefined).sort(([a], [b]) => a < b ? -1 : 1);
 	return `{ ${entries.map(([key, part]) => `${key}: ${show(part)}`).join(", ")} }`;
+}
+
+function areSame(a: Uint8Array, b: Uint8Array): boolean {
+	return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 function shorten(text: string): string {

@@ -79,7 +79,7 @@ export const looking: readonly StoreTest[] = [
 			await bench.add(...ids);
 			const seen: string[] = [];
 			let after: string | undefined;
-			for (let round = 0;; round++) {
+			for (let round = 0; round <= ids.length; round++) {
 				const listed = await bench.store.list(bench.basket, { after, limit: 4 });
 				if (listed.length === 0) break;
 				seen.push(...idsOf(listed));
@@ -160,6 +160,7 @@ async function page(bench: Bench, query: { kind?: string; state?: TaskState }, l
 	while (true) {
 		const listed = await bench.store.list(bench.basket, { ...query, after, limit });
 		if (listed.length === 0) return ids;
+		equal(new Set([...ids, ...idsOf(listed)]).size, ids.length + listed.length, "each page shows others");
 		equal(listed.length <= limit, true, `at most ${limit}, got ${listed.length}`);
 		ids.push(...idsOf(listed));
 		after = listed.at(-1)!.key;

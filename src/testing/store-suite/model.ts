@@ -329,7 +329,10 @@ class StoreAndModel {
 			task.isBackingOff && task.state === "waiting" && !task.isHeld && isLate(task)
 		);
 		equal(await this.#bench.store.hasten(basket, within), late.length, "hasten()");
-		for (const task of late) Object.assign(task, { dueFrom: this.#now, dueTo: this.#now + within });
+		for (const task of late) {
+			Object.assign(task, { dueFrom: this.#now, dueTo: this.#now + within });
+			if (within === 0) task.dueAt = this.#now;
+		}
 	}
 
 	async #pass(): Promise<void> {

@@ -117,7 +117,7 @@ async function untilWoken(
 ): Promise<void> {
 	for (let index = 0; index < 5; index++) {
 		await cause(index);
-		if (await bench.until(isWoken, 200)) return;
+		if (await bench.until(isWoken, 100)) return;
 	}
 	fail("watch() has not woken, though there were five reasons");
 }
