@@ -130,6 +130,8 @@ async function use(open: () => Promise<StoreFixture>, run: (bench: Bench) => Pro
 }
 
 function globalTest(): StoreSuiteOptions["test"] {
-	const { test, it, Deno } = globalThis as { test?: never; it?: never; Deno?: { test?: never } };
+	const { test, it, Deno } = globalThis as unknown as Record<"test" | "it", StoreSuiteOptions["test"]> & {
+		Deno?: { test?: StoreSuiteOptions["test"] };
+	};
 	return test ?? it ?? Deno?.test;
 }
