@@ -23,10 +23,9 @@ import type {
 import { Heap, type Placed } from "../platform/heap.ts";
 
 /** One stored task. Its order never changes: one that begins anew becomes another. */
-class Task implements Placed {
+interface Task extends Placed {
 	/** When it is due, its lease ends, or it is removed; `Infinity` if only a message makes it due. */
 	at: number;
-	position = -1;
 	readonly order: number;
 	readonly id: string;
 	readonly kind: string;
@@ -34,43 +33,25 @@ class Task implements Placed {
 	readonly lane: string | undefined;
 	readonly addedAt: number;
 	payload: Data;
-	state: Exclude<TaskState, "held"> = "waiting";
-	isHeld = false;
+	state: Exclude<TaskState, "held">;
+	isHeld: boolean;
 	/** It waits because it has failed, and nothing but that. */
-	isBackingOff = false;
-	/** Of its claim, while it is running. */
-	token: string | undefined;
-	attempts = 0;
-	crashes = 0;
+	isBackingOff: boolean;
+	/** Of its last claim. */
+	token: string;
+	attempts: number;
+	crashes: number;
 	error: string | undefined;
 	progress: string | undefined;
-	inbox: Message[] = [];
+	inbox: Message[];
 	/** How many messages there were. */
-	posted = 0;
+	posted: number;
 	/** The heap that it is in when it is in one. */
 	heap: Heap<Task>;
 	/** The one before it in its lane: as long as there is one, it is blocked. */
 	previous: Task | undefined;
 	/** The one behind it in its lane. */
 	next: Task | undefined;
-
-	constructor(
-		{ kind, payload, delay, priority, lane }: NewTask,
-		id: string,
-		order: number,
-		now: number,
-		heap: Heap<Task>,
-	) {
-		this.at = now + delay;
-		this.order = order;
-		this.id = id;
-		this.kind = kind;
-		this.priority = priority;
-		this.lane = lane;
-		this.addedAt = now;
-		this.payload = copy(payload);
-		this.heap = heap;
-	}
 }
 
 /**
@@ -91,6 +72,8 @@ export class MemoryTasks {
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
 	#isStirred = false;
+	/** The store's clock, when the call that is under way began. */
+	now = 0;
 
 	/** `number` gives a number that is higher than all before it, also than those of other baskets of this name. */
 	constructor(number: () => number) {
@@ -102,55 +85,68 @@ export class MemoryTasks {
 		return this.#byId.size + this.watchers.size === 0;
 	}
 
-	add(task: NewTask, now: number): Added {
+	add(task: NewTask): Added {
 		const order = this.#number();
 		const { id = "_" + order } = task;
-		if (this.#byId.has(id)) return { id, added: false };
-		this.#insert(new Task(task, id, order, now, this.#heapOf(task)));
-		return { id, added: true };
+		const added = !this.#byId.has(id);
+		if (added) this.#insert(task, id, order);
+		return { id, added };
 	}
 
-	settle(ref: Ref, outcome: Outcome, now: number): boolean {
+	settle(ref: Ref, outcome: Outcome): boolean {
 		const task = this.#running(ref);
 		if (task === undefined) return false;
-		task.token = undefined;
+		const { type } = outcome;
+		let at = this.now;
 		if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
-		if (outcome.type === "done") this.#finish(task, outcome.keep, now);
-		else if (outcome.type === "dead") this.#bury(task, outcome);
-		else this.#wait(task, outcome, now);
-		return true;
+		if (type === "retry" || type === "dead") {
+			task.attempts = outcome.attempts;
+			task.error = outcome.error;
+		}
+		if (type === "done" || type === "dead") return this.#end(task, type, type === "done" ? outcome.keep : Infinity);
+		task.state = "waiting";
+		task.isBackingOff = type === "retry" && !outcome.firm;
+		if (type !== "release") task.crashes = 0;
+		if (type === "retry") at += outcome.delay;
+		if (type === "later") {
+			task.attempts = 0;
+			forget(task, outcome.seen);
+			if (task.inbox.length === 0) at += outcome.delay ?? Infinity;
+		}
+		return this.#place(task, at);
 	}
 
 	/** Removes tasks that were kept long enough, at most `limit`. */
-	expire(limit: number, now: number): void {
-		for (let { head } = this.#kept; head !== undefined && head.at <= now && limit-- > 0; { head } = this.#kept) {
+	expire(limit: number): void {
+		for (let head: Task | undefined; limit-- > 0 && (head = this.#kept.head) !== undefined && head.at <= this.now;) {
 			this.#remove(head);
 		}
 	}
 
-	claim({ kinds, limit }: ClaimRequest, lease: number, now: number): Claim[] {
+	claim({ kinds, limit }: ClaimRequest, lease: number): Claim[] {
 		const claims: Claim[] = [];
 		const heaps = this.#heapsOf(kinds);
 		while (claims.length < limit) {
 			let first: Task | undefined;
 			for (const { head } of heaps) {
-				if (head !== undefined && head.at <= now && (first === undefined || isBefore(head, first))) first = head;
+				if (head !== undefined && head.at <= this.now && (first === undefined || isBefore(head, first))) first = head;
 			}
 			if (first === undefined) break;
-			claims.push(this.#begin(first, lease, now));
+			claims.push(this.#begin(first, lease));
 		}
 		return claims;
 	}
 
-	/** When the first task of these kinds can be claimed. */
-	dueAt(kinds: readonly string[]): number {
-		return this.#heapsOf(kinds).reduce((least, { head }) => Math.min(least, head?.at ?? Infinity), Infinity);
+	/** How long until the first task of these kinds can be claimed. */
+	dueIn(kinds: readonly string[]): number {
+		const instants = this.#heapsOf(kinds).map(({ head }) => head?.at ?? Infinity);
+		return Math.max(0, Math.min(...instants) - this.now);
 	}
 
-	extend(ref: Ref, lease: number, now: number): "ok" | "lost" | "posted" {
+	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
 		const task = this.#running(ref);
 		if (task === undefined) return "lost";
-		this.#place(task, now + lease);
+		this.#place(task, this.now + lease);
 		return task.inbox.length > 0 ? "posted" : "ok";
 	}
 
@@ -165,7 +161,7 @@ export class MemoryTasks {
 
 	get(id: string): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
 		const task = this.#byId.get(id);
-		return task && { ...show(task), inbox: copyInbox(task) };
+		return task && showAll(task);
 	}
 
 	list({ state, kind, after = "0", limit }: ListQuery): StoredTask[] {
@@ -186,56 +182,123 @@ export class MemoryTasks {
 
 	delete(id: string): boolean {
 		const task = this.#byId.get(id);
-		if (task === undefined) return false;
-		this.#remove(task);
-		return true;
+		return task !== undefined && this.#remove(task);
 	}
 
-	change(id: string, change: Change, now: number): boolean {
+	change(id: string, change: Change): boolean {
 		const task = this.#byId.get(id);
 		if (task === undefined) return false;
-		if (change === "retry") return this.#retry(task, now);
-		// Done and dead tasks are never held.
-		if (isOver(task) || task.isHeld === (change === "hold")) return false;
-		task.isHeld = !task.isHeld;
-		this.#place(task, task.at);
+		const isRetry = change === "retry";
+		if (isRetry && task.state === "dead") {
+			const anew = { ...task, delay: 0 };
+			this.#remove(task);
+			return this.#insert(anew, id, this.#number(), anew);
+		}
+		if (isOver(task) || (isRetry ? stateOf(task) !== "waiting" : task.isHeld === (change === "hold"))) return false;
+		if (!isRetry) task.isHeld = !task.isHeld;
 		this.#stir();
-		return true;
+		return this.#place(task, isRetry ? Math.min(task.at, this.now) : task.at);
 	}
 
-	hasten(within: number, now: number, random: () => number): number {
+	hasten(within: number, random: () => number): number {
 		let count = 0;
 		for (const task of this.#byId.values()) {
-			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.at <= now + within) continue;
-			this.#place(task, now + within * random());
+			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.at <= this.now + within) continue;
+			this.#place(task, this.now + within * random());
 			count++;
 		}
 		return count;
 	}
 
-	post(id: string, data: Data, now: number): boolean {
+	post(id: string, data: Data): boolean {
 		const task = this.#byId.get(id);
 		if (task === undefined || isOver(task)) return false;
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held one, too: who releases it does not know that it has to be woken.
-		if (task.state === "waiting") this.#place(task, Math.min(task.at, now));
+		return task.state === "running" || this.#place(task, Math.min(task.at, this.now));
+	}
+
+	/** A task that begins anew has messages already. */
+	#insert(
+		{ kind, payload, delay, priority, lane }: NewTask,
+		id: string,
+		order: number,
+		{ inbox, posted }: Pick<Task, "inbox" | "posted"> = { inbox: [], posted: 0 },
+	): true {
+		const task: Task = {
+			at: this.now + delay,
+			order,
+			position: -1,
+			id,
+			kind,
+			priority,
+			lane,
+			addedAt: this.now,
+			payload: copy(payload),
+			state: "waiting",
+			isHeld: false,
+			isBackingOff: false,
+			token: "",
+			attempts: 0,
+			crashes: 0,
+			error: undefined,
+			progress: undefined,
+			inbox,
+			posted,
+			heap: this.#heapOf(kind, priority),
+			previous: undefined,
+			next: undefined,
+		};
+		this.#byId.set(id, task);
+		this.#log.push(task);
+		if (lane !== undefined) {
+			task.previous = this.#lanes.get(lane);
+			if (task.previous !== undefined) task.previous.next = task;
+			this.#lanes.set(lane, task);
+		}
+		return this.#place(task, task.at);
+	}
+
+	/** Puts a task where claims find it from `at` on, if they may ever. */
+	#place(task: Task, at: number): true {
+		task.at = at;
+		if (task.isHeld || task.previous !== undefined) task.heap.remove(task);
+		else {
+			task.heap.put(task);
+			if (task.state === "waiting") this.#stir();
+		}
 		return true;
 	}
 
-	#insert(task: Task): void {
-		this.#byId.set(task.id, task);
-		this.#log.push(task);
-		if (task.lane !== undefined) {
-			task.previous = this.#lanes.get(task.lane);
-			if (task.previous !== undefined) task.previous.next = task;
-			this.#lanes.set(task.lane, task);
+	#begin(task: Task, lease: number): Claim {
+		if (task.state === "running") {
+			task.attempts++;
+			task.crashes++;
 		}
-		this.#place(task, task.at);
+		task.state = "running";
+		const token = task.token = String(this.#number());
+		this.#place(task, this.now + lease);
+		return { ...showAll(task), token, age: this.now - task.addedAt };
 	}
 
-	#remove(task: Task): void {
-		task.heap.remove(task);
-		this.#leaveLane(task);
+	#running({ id, token }: Ref): Task | undefined {
+		const task = this.#byId.get(id);
+		return task?.state === "running" && task.token === token ? task : undefined;
+	}
+
+	/** Ends a task; it is kept for a while, or not at all. */
+	#end(task: Task, state: "done" | "dead", keep = 0): true {
+		if (!(keep > 0)) return this.#remove(task);
+		this.#leave(task);
+		task.at = this.now + keep;
+		task.state = state;
+		task.isHeld = false;
+		if (state === "done") (task.heap = this.#kept).put(task);
+		return true;
+	}
+
+	#remove(task: Task): true {
+		this.#leave(task);
 		this.#byId.delete(task.id);
 		// The log may keep the task for a while.
 		task.payload = "";
@@ -243,97 +306,22 @@ export class MemoryTasks {
 		if (this.#log.length > 2 * this.#byId.size + 100) {
 			this.#log = this.#log.filter((task) => this.#byId.get(task.id) === task);
 		}
+		return true;
 	}
 
-	/** Puts a task where claims find it from `at` on, if they may ever. */
-	#place(task: Task, at: number): void {
-		task.at = at;
-		if (task.isHeld || task.previous !== undefined) return task.heap.remove(task);
-		task.heap.put(task);
-		if (task.state === "waiting") this.#stir();
-	}
-
-	/** The next one in the lane moves up. Harmless for a task that has left its lane already. */
-	#leaveLane(task: Task): void {
+	/** Takes a task from its heap and its lane, where the next one moves up. */
+	#leave(task: Task): void {
 		const { lane, previous, next } = task;
+		task.heap.remove(task);
+		// It has left its lane already.
 		if (lane === undefined || isOver(task)) return;
-		task.previous = task.next = undefined;
 		if (previous !== undefined) previous.next = next;
 		if (next !== undefined) {
 			next.previous = previous;
 			this.#place(next, next.at);
 		} else if (previous !== undefined) this.#lanes.set(lane, previous);
 		else this.#lanes.delete(lane);
-	}
-
-	#begin(task: Task, lease: number, now: number): Claim {
-		if (task.state === "running") {
-			task.attempts++;
-			task.crashes++;
-		}
-		task.state = "running";
-		task.token = String(this.#number());
-		this.#place(task, now + lease);
-		const { id, token, lane, kind, attempts, crashes, priority, error, addedAt } = task;
-		const payload = copy(task.payload);
-		const age = now - addedAt;
-		return { id, token, lane, kind, payload, attempts, crashes, priority, error, addedAt, age, inbox: copyInbox(task) };
-	}
-
-	#running(ref: Ref): Task | undefined {
-		const task = this.#byId.get(ref.id);
-		return task?.state === "running" && task.token === ref.token ? task : undefined;
-	}
-
-	#finish(task: Task, keep = 0, now: number): void {
-		this.#end(task, "done");
-		if (!(keep > 0)) return this.#remove(task);
-		task.at = now + keep;
-		task.heap = this.#kept;
-		task.heap.put(task);
-	}
-
-	#bury(task: Task, { attempts, error }: { attempts: number; error: string }): void {
-		this.#end(task, "dead");
-		task.attempts = attempts;
-		task.error = error;
-	}
-
-	#end(task: Task, state: "done" | "dead"): void {
-		task.heap.remove(task);
-		this.#leaveLane(task);
-		task.state = state;
-		task.isHeld = false;
-	}
-
-	#wait(task: Task, outcome: Exclude<Outcome, { type: "done" | "dead" }>, now: number): void {
-		let at = now;
-		task.state = "waiting";
-		task.isBackingOff = outcome.type === "retry" && !outcome.firm;
-		if (outcome.type === "retry") {
-			task.attempts = outcome.attempts;
-			task.error = outcome.error;
-			task.crashes = 0;
-			at += outcome.delay;
-		} else if (outcome.type === "later") {
-			task.attempts = task.crashes = 0;
-			forget(task, outcome.seen);
-			if (task.inbox.length === 0) at += outcome.delay ?? Infinity;
-		}
-		this.#place(task, at);
-	}
-
-	#retry(task: Task, now: number): boolean {
-		if (task.state === "dead") {
-			const { id, inbox, posted, heap } = task;
-			const anew = Object.assign(new Task({ ...task, delay: 0 }, id, this.#number(), now, heap), { inbox, posted });
-			this.#remove(task);
-			this.#insert(anew);
-			return true;
-		}
-		if (stateOf(task) !== "waiting") return false;
-		this.#place(task, Math.min(task.at, now));
-		return true;
+		task.previous = task.next = undefined;
 	}
 
 	/** Where in the log the first task is that was added after this one. */
@@ -347,7 +335,7 @@ export class MemoryTasks {
 		return least;
 	}
 
-	#heapOf({ kind, priority }: NewTask): Heap<Task> {
+	#heapOf(kind: string, priority: number): Heap<Task> {
 		let heaps = this.#heaps.get(kind);
 		if (heaps === undefined) this.#heaps.set(kind, heaps = new Map());
 		let heap = heaps.get(priority);
@@ -388,10 +376,6 @@ function copy(data: Data): Data {
 	return typeof data === "string" ? data : new Uint8Array(data);
 }
 
-function copyInbox({ inbox }: Task): Message[] {
-	return inbox.map(({ n, data }) => ({ n, data: copy(data) }));
-}
-
 function forget(task: Task, seen: number): void {
 	if (task.inbox.length > 0) task.inbox = task.inbox.filter(({ n }) => n > seen);
 }
@@ -408,9 +392,13 @@ function show(task: Task): StoredTask {
 		crashes,
 		error,
 		progress,
-		dueAt: at === Infinity || task.state === "dead" ? undefined : at,
+		dueAt: at < Infinity ? at : undefined,
 		addedAt,
 		priority,
 		lane,
 	};
+}
+
+function showAll(task: Task): StoredTask & { readonly inbox: readonly Message[] } {
+	return { ...show(task), inbox: task.inbox.map(({ n, data }) => ({ n, data: copy(data) })) };
 }

@@ -6,24 +6,7 @@
  * @module
  */
 
-import type {
-	Added,
-	Change,
-	Claim,
-	Counts,
-	Data,
-	Done,
-	ListQuery,
-	Message,
-	NewTask,
-	Ref,
-	Save,
-	Store,
-	StoreCapabilities,
-	StoredTask,
-	Turn,
-	TurnResult,
-} from "./store.ts";
+import type { Change, Data, ListQuery, NewTask, Ref, Save, Store, Turn } from "./store.ts";
 import { check } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe } from "../platform/observe.ts";
@@ -58,106 +41,64 @@ export interface MemoryStoreOptions {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
-	const { clock, random = Math.random } = check("options", options, "object");
-	return new MemoryStore(checkClock(clock), check("random", random, "function"));
-}
-
-/** Each member does all its work before it returns: that alone makes it atomic. */
-class MemoryStore implements Store<never> {
-	readonly capabilities: StoreCapabilities = { durable: false, shared: false, tx: false, clock: "machine" };
-	readonly #baskets = new Map<string, MemoryTasks>();
-	readonly #clock: Clock;
-	readonly #random: () => number;
+	const { random = Math.random, ...given } = check("options", options, "object");
+	const clock = checkClock(given.clock);
+	check("random", random, "function");
+	const baskets = new Map<string, MemoryTasks>();
 	/** One row of numbers for orders, ids and tokens, so that none comes twice even if a basket is forgotten meanwhile. */
-	#last = 0;
-	readonly #number = (): number => ++this.#last;
-
-	constructor(clock: Clock, random: () => number) {
-		this.#clock = clock;
-		this.#random = random;
-	}
-
-	async open(): Promise<void> {}
-
-	async add(basket: string, tasks: readonly NewTask[], tx?: never): Promise<readonly Added[]> {
-		if (tx !== undefined) throw noTransactions();
-		return this.#each(basket, tasks, (all, task, now) => all.add(task, now));
-	}
-
-	async turn(basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
-		return this.#in(basket, (all, now) => {
-			const settled = settle.map(({ ref, outcome }) => all.settle(ref, outcome, now));
-			// Not all of them, or one turn might take long when the time of many is over.
-			all.expire(settle.length + 100, now);
-			const claims: Claim[] = claim.flatMap((request) => all.claim(request, lease, now));
-			const dueAt = all.dueAt(claim.flatMap(({ kinds }) => kinds));
-			return { settled, claims, dueIn: Math.max(0, dueAt - now) };
-		});
-	}
-
-	async complete(_basket: string, _ref: Ref, _done: Done, _tx: never): Promise<boolean> {
-		throw noTransactions();
-	}
-
-	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
-		return this.#each(basket, refs, (all, ref, now) => all.extend(ref, lease, now));
-	}
-
-	async save(basket: string, saves: readonly Save[], tx?: never): Promise<readonly boolean[]> {
-		if (tx !== undefined) throw noTransactions();
-		return this.#each(basket, saves, (all, save) => all.save(save));
-	}
-
-	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
-		return this.#in(basket, (all) => all.get(id));
-	}
-
-	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
-		return this.#in(basket, (all) => all.list(query));
-	}
-
-	async counts(basket: string): Promise<Counts> {
-		return this.#in(basket, (all) => all.counts());
-	}
-
-	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.#each(basket, ids, (all, id) => all.delete(id));
-	}
-
-	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
-		return this.#each(basket, ids, (all, id, now) => all.change(id, change, now));
-	}
-
-	async hasten(basket: string, within: number): Promise<number> {
-		return this.#in(basket, (all, now) => all.hasten(within, now, this.#random));
-	}
-
-	async post(basket: string, id: string, data: Data): Promise<boolean> {
-		return this.#in(basket, (all, now) => all.post(id, data, now));
-	}
-
-	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
-		const watcher = () => observe(onError, wake);
-		this.#in(basket, ({ watchers }) => watchers.add(watcher));
-		return () => this.#in(basket, ({ watchers }) => void watchers.delete(watcher));
-	}
-
-	#each<T, R>(basket: string, items: readonly T[], one: (all: MemoryTasks, item: T, now: number) => R): R[] {
-		return this.#in(basket, (all, now) => items.map((item) => one(all, item, now)));
-	}
+	let last = 0;
 
 	/** Does something with the tasks of a basket, and remembers the basket as long as there is something in it. */
-	#in<R>(basket: string, work: (all: MemoryTasks, now: number) => R): R {
-		let all = this.#baskets.get(basket);
-		if (all === undefined) this.#baskets.set(basket, all = new MemoryTasks(this.#number));
-		try {
-			return work(all, this.#clock.now());
-		} finally {
-			if (all.isUnused) this.#baskets.delete(basket);
-		}
+	function use<R>(basket: string, work: (all: MemoryTasks) => R): R {
+		const all = baskets.get(basket) ?? new MemoryTasks(() => ++last);
+		all.now = clock.now();
+		const result = work(all);
+		if (all.isUnused) baskets.delete(basket);
+		else baskets.set(basket, all);
+		return result;
 	}
+
+	/** A member. It does all its work before it returns: that alone makes it atomic. */
+	function member<A extends unknown[], R>(work: (all: MemoryTasks, ...values: A) => R) {
+		return async (basket: string, ...values: A): Promise<R> => use(basket, (all) => work(all, ...values));
+	}
+
+	return {
+		capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+		open: async () => {},
+		add: member((all, tasks: readonly NewTask[], tx?: never) => {
+			refuse(tx);
+			return tasks.map((task) => all.add(task));
+		}),
+		turn: member((all, { settle, claim, lease }: Turn) => {
+			const settled = settle.map(({ ref, outcome }) => all.settle(ref, outcome));
+			// Not all of them, or one turn might take long when the time of many is over.
+			all.expire(settle.length + 100);
+			const claims = claim.flatMap((request) => all.claim(request, lease));
+			return { settled, claims, dueIn: all.dueIn(claim.flatMap(({ kinds }) => kinds)) };
+		}),
+		complete: async () => refuse(true),
+		extend: member((all, refs: readonly Ref[], lease: number) => refs.map((ref) => all.extend(ref, lease))),
+		save: member((all, saves: readonly Save[], tx?: never) => {
+			refuse(tx);
+			return saves.map((save) => all.save(save));
+		}),
+		get: member((all, id: string) => all.get(id)),
+		list: member((all, query: ListQuery) => all.list(query)),
+		counts: member((all) => all.counts()),
+		delete: member((all, ids: readonly string[]) => ids.map((id) => all.delete(id))),
+		change: member((all, ids: readonly string[], change: Change) => ids.map((id) => all.change(id, change))),
+		hasten: member((all, within: number) => all.hasten(within, random)),
+		post: member((all, id: string, data: Data) => all.post(id, data)),
+		watch(basket, wake, onError) {
+			const watcher = () => observe(onError, wake);
+			use(basket, ({ watchers }) => watchers.add(watcher));
+			return () => use(basket, ({ watchers }) => void watchers.delete(watcher));
+		},
+	};
 }
 
-function noTransactions(): TypeError {
-	return new TypeError("memoryStore() has no transactions");
+function refuse(tx: unknown): boolean {
+	if (tx !== undefined) throw new TypeError("memoryStore() has no transactions");
+	return false;
 }

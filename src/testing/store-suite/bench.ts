@@ -214,6 +214,11 @@ export function idsOf(tasks: readonly { readonly id: string }[]): string[] {
 	return tasks.map(({ id }) => id);
 }
 
+/** What a claim says of its task whenever it is claimed. A store may give more. */
+export function claimed({ id, kind, payload, attempts, crashes, priority, lane, error, inbox }: Claim): Partial<Claim> {
+	return { id, kind, payload, attempts, crashes, priority, lane, error, inbox };
+}
+
 /** Numbered ids. */
 export function numbered(count: number, prefix: string): string[] {
 	return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);

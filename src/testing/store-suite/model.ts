@@ -7,7 +7,7 @@
 
 import type { Change, Message, NewTask, Outcome, Ref, TaskState } from "../../basket/store.ts";
 import { between, equal, show } from "./assert.ts";
-import { type Bench, idsOf, newTask, type StoreTest } from "./bench.ts";
+import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 
 /** How many things are done. */
 const steps = 400;
@@ -137,8 +137,8 @@ class StoreAndModel {
 		for (const given of turn.claims) {
 			const task = this.#find(given.id)!;
 			const { id, kind, payload, attempts, crashes, priority, lane, error, inbox } = task;
-			const { token, addedAt: _addedAt, age: _age, ...shown } = given;
-			equal(shown, { id, kind, payload, attempts, crashes, priority, lane, error, inbox }, `claim of "${id}"`);
+			const { token } = given;
+			equal(claimed(given), { id, kind, payload, attempts, crashes, priority, lane, error, inbox }, `claim of "${id}"`);
 			equal(this.#refs.some((ref) => ref.id === id && ref.token === token), false, "a token is used again");
 			task.token = token;
 			this.#refs.push(given);
