@@ -30,6 +30,7 @@ export default defineConfig(async () => ({
 			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser.ts") },
 			{ find: /^upkeep\/http$/, replacement: join(root, "src/http.ts") },
 			{ find: /^upkeep\/stores\/indexeddb$/, replacement: join(root, "src/stores/indexeddb.ts") },
+			{ find: /^upkeep\/stores\/deno-kv$/, replacement: join(root, "src/stores/deno-kv.ts") },
 			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing.ts") },
 			{ find: /^upkeep\/threads$/, replacement: join(root, "src/threads.ts") },
 		],

@@ -31,7 +31,7 @@ const engines: Record<Place, string[]> = {
 
 const commands: Record<string, string[]> = {
 	node: ["node"],
-	deno: ["deno", "run", "--allow-all", "--no-check", "--quiet"],
+	deno: ["deno", "run", "--allow-all", "--unstable-kv", "--no-check", "--quiet"],
 	bun: ["bun", "run"],
 };
 
@@ -74,7 +74,7 @@ async function checkTypes(blocks: Block[]): Promise<string[]> {
 	writeFileSync(`${folder}/bun.d.ts`, bunTypes);
 	writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(compilerConfig(others)));
 	const checks: Promise<unknown>[] = [execute("tsc", ["-p", folder])];
-	if (forDeno.length > 0) checks.push(execute("deno", ["check", "--quiet", ...forDeno]));
+	if (forDeno.length > 0) checks.push(execute("deno", ["check", "--quiet", "--unstable-kv", ...forDeno]));
 	return (await Promise.allSettled(checks)).flatMap(failureOf).map(withSources);
 }
 

@@ -48,7 +48,7 @@ export const engines: Record<string, Engine> = {
 		missing: () => missingBinary("deno"),
 		command: ({ files, report, filter }) => [
 			binary("deno"),
-			...["test", "--allow-all", "--no-lock", "--no-check", `--junit-path=${report}`],
+			...["test", "--allow-all", "--unstable-kv", "--no-lock", "--no-check", `--junit-path=${report}`],
 			...(filter === undefined ? [] : [`--filter=${filter}`]),
 			...files,
 		],

@@ -1,0 +1,59 @@
+/**
+ * Changes that are made again when somebody else was faster.
+ *
+ * @module
+ */
+
+import { StoreError } from "../../platform/store-error.ts";
+import { mostTries, pause } from "./database.ts";
+import { Draft } from "./draft.ts";
+import type { Space, Tail } from "./space.ts";
+
+/** Makes one change; `work` is called anew until what it has read is still so when it is written. */
+export async function inOneCommit<R>(space: Space, work: (draft: Draft) => Promise<R>): Promise<R> {
+	const [result] = await inCommits(space, [undefined], () => [], work);
+	return result!;
+}
+
+/**
+ * Makes a change for each item, as many in one commit as it takes; none is ever made by halves. Those that meet others, or
+ * are too large together, are made in smaller commits.
+ *
+ * @param tailsOf what the change of an item begins with reading
+ */
+export async function inCommits<T, R>(
+	space: Space,
+	items: readonly T[],
+	tailsOf: (item: T) => Tail[],
+	work: (draft: Draft, item: T) => Promise<R>,
+): Promise<R[]> {
+	const results: R[] = [];
+	let most = 100;
+	for (let tries = 1; results.length < items.length;) {
+		const draft = new Draft(space);
+		const batch = items.slice(results.length, results.length + most);
+		await draft.load(batch.flatMap(tailsOf));
+		const made: R[] = [];
+		for (const item of batch) if (draft.hasRoom) made.push(await work(draft, item));
+		if (await isCommitted(draft, made.length)) {
+			results.push(...made);
+			tries = 1;
+			most = 100;
+			continue;
+		}
+		most = Math.max(1, made.length >> 1);
+		if (tries > mostTries) throw new StoreError("busy", "Others change the same tasks all the time");
+		if (made.length === 1) await pause(tries++);
+	}
+	return results;
+}
+
+/** Says whether it was made; not either if it is too large, but could be smaller. */
+export async function isCommitted(draft: Draft, size: number): Promise<boolean> {
+	try {
+		return await draft.commit();
+	} catch (error) {
+		if (error instanceof TypeError && size > 1) return false;
+		throw error;
+	}
+}

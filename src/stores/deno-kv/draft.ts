@@ -1,0 +1,141 @@
+/**
+ * One commit in the making: what it has read, and what it will write.
+ *
+ * @module
+ */
+
+import { ask, type DenoKvOperation } from "./database.ts";
+import type { Entry, Space, Tail } from "./space.ts";
+
+interface Known {
+	readonly tail: Tail;
+	/** As it will be after this commit. */
+	value: unknown;
+	/** As it was read; `undefined` if it was only written. */
+	readonly versionstamp: string | null | undefined;
+	isChecked: boolean;
+	isWritten: boolean;
+}
+
+/**
+ * Reads see what the same commit has written before, so that several calls can share the transaction of a caller. What a
+ * write is founded on has to be checked: then the commit fails if that was changed meanwhile.
+ */
+export class Draft {
+	readonly space: Space;
+	readonly #operation: DenoKvOperation;
+	readonly #known = new Map<string, Known>();
+	#checks = 0;
+	#mutations = 0;
+
+	constructor(space: Space, operation: DenoKvOperation = space.kv.atomic()) {
+		this.space = space;
+		this.#operation = operation;
+	}
+
+	/** Whether one more task can be changed: a commit takes 100 checks and 1,000 changes. */
+	get hasRoom(): boolean {
+		return this.#checks <= 96 && this.#mutations <= 950;
+	}
+
+	/** Reads many keys ahead, which is much faster than one after the other. */
+	async load(tails: readonly Tail[]): Promise<void> {
+		const unknown = tails.filter((tail) => !this.#known.has(nameOf(tail)));
+		for (const { tail, value, versionstamp } of await this.space.read(unknown)) {
+			const name = nameOf(tail);
+			// Another call in the same transaction may have been faster.
+			if (!this.#known.has(name)) this.#learn(name, { tail, value, versionstamp });
+		}
+	}
+
+	/** What is there; `undefined` if nothing is. */
+	async read(tail: Tail): Promise<unknown> {
+		const name = nameOf(tail);
+		if (!this.#known.has(name)) await this.load([tail]);
+		return this.#known.get(name)!.value;
+	}
+
+	/** As {@link read}, and lets the commit fail if it is changed before. */
+	async readFirmly(tail: Tail): Promise<unknown> {
+		const value = await this.read(tail);
+		this.check(tail);
+		return value;
+	}
+
+	/** Lets the commit fail if a key that was read is changed before. */
+	check(tail: Tail): void {
+		const known = this.#known.get(nameOf(tail))!;
+		if (known.isChecked || known.versionstamp === undefined) return;
+		known.isChecked = true;
+		this.#checks++;
+		this.#operation.check({ key: this.space.key(tail), versionstamp: known.versionstamp });
+	}
+
+	/** Takes a key for free, and lets the commit fail if it is not. Says whether this commit itself has taken it before. */
+	take(tail: Tail): boolean {
+		const name = nameOf(tail);
+		if (!this.#known.has(name)) this.#learn(name, { tail, value: undefined, versionstamp: null });
+		this.check(tail);
+		return this.#known.get(name)!.value === undefined;
+	}
+
+	/** Lets the commit fail in any case: no key is of a version from the end of time. */
+	fail(): void {
+		this.#operation.check({ key: this.space.key(["bell"]), versionstamp: "f".repeat(20) });
+	}
+
+	set(tail: Tail, value: unknown): void {
+		this.#write(tail, value);
+		this.#operation.set(this.space.key(tail), value);
+	}
+
+	delete(tail: Tail): void {
+		this.#write(tail, undefined);
+		this.#operation.delete(this.space.key(tail));
+	}
+
+	/** Tells those who watch, once. */
+	ring(): void {
+		const tail = ["bell"];
+		if (!this.#known.has(nameOf(tail))) this.set(tail, crypto.randomUUID());
+	}
+
+	/** The first key with this beginning, stored or written here, and not removed here. */
+	async first(prefix: Tail): Promise<Tail | undefined> {
+		const written = [...this.#known.values()].filter(({ tail, isWritten }) => isWritten && startsWith(tail, prefix));
+		const stored = await this.space.all(prefix, { limit: written.length + 1 });
+		return [...stored, ...written].map(({ tail }) => tail)
+			.filter((tail) => !this.#isRemoved(tail))
+			.sort((a, b) => a.at(-1)! < b.at(-1)! ? -1 : 1)[0];
+	}
+
+	/** Says whether it was made: not if something that was checked has changed. */
+	async commit(): Promise<boolean> {
+		if (this.#mutations === 0) return true;
+		return (await ask(() => this.#operation.commit())).ok;
+	}
+
+	#learn(name: string, { tail, value, versionstamp }: Entry): void {
+		this.#known.set(name, { tail, value, versionstamp, isChecked: false, isWritten: false });
+	}
+
+	#write(tail: Tail, value: unknown): void {
+		this.#mutations++;
+		const name = nameOf(tail);
+		const { versionstamp, isChecked = false } = this.#known.get(name) ?? {};
+		this.#known.set(name, { tail, value, versionstamp, isChecked, isWritten: true });
+	}
+
+	#isRemoved(tail: Tail): boolean {
+		const known = this.#known.get(nameOf(tail));
+		return known !== undefined && known.isWritten && known.value === undefined;
+	}
+}
+
+function nameOf(tail: Tail): string {
+	return JSON.stringify(tail);
+}
+
+function startsWith(tail: Tail, prefix: Tail): boolean {
+	return prefix.every((part, index) => tail[index] === part);
+}
