@@ -41,7 +41,8 @@ import {
 	extendClaim,
 	findTask,
 	hastenTask,
-	keysTo,
+	keysToClaim,
+	keysToTask,
 	postTo,
 	saveClaim,
 	settleClaim,
@@ -185,7 +186,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
 		const dueAt = this.#clock.now() + lease;
-		return await inCommits(this.#space(basket), refs, keysTo, (draft, ref) => extendClaim(draft, ref, dueAt));
+		return await inCommits(this.#space(basket), refs, keysToClaim, (draft, ref) => extendClaim(draft, ref, dueAt));
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]> {
@@ -202,7 +203,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 		const draft = new Draft(this.#space(basket));
-		const record = await findTask(draft, { id });
+		const record = await findTask(draft, id);
 		return record && { ...await reveal(draft.space, record), inbox: await readInbox(draft.space, record) };
 	}
 
@@ -229,12 +230,12 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return await inCommits(this.#space(basket), ids, keysToId, deleteTask);
+		return await inCommits(this.#space(basket), ids, keysToTask, deleteTask);
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
 		const terms = { places: this.#places, now: this.#clock.now() };
-		return await inCommits(this.#space(basket), ids, keysToId, (draft, id) => changeTask(draft, id, change, terms));
+		return await inCommits(this.#space(basket), ids, keysToTask, (draft, id) => changeTask(draft, id, change, terms));
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {
@@ -282,11 +283,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 }
 
 function keysToRef({ ref }: { readonly ref: Ref }): Tail[] {
-	return keysTo(ref);
-}
-
-function keysToId(id: string): Tail[] {
-	return keysTo({ id });
+	return keysToClaim(ref);
 }
 
 function keysToEntry({ tail }: Entry): Tail[] {

@@ -32,9 +32,14 @@ export async function inCommits<T, R>(
 	for (let tries = 1; results.length < items.length;) {
 		const draft = new Draft(space);
 		const batch = items.slice(results.length, results.length + most);
-		await draft.load(batch.flatMap(tailsOf));
+		await draft.readAhead(batch.flatMap(tailsOf));
 		const made: R[] = [];
-		for (const item of batch) if (draft.hasRoom) made.push(await work(draft, item));
+		// A commit that turns out to be too full is made in two.
+		for (let [next, largest] = [0, 0]; next < batch.length && draft.load + largest <= 1; next++) {
+			const { load } = draft;
+			made.push(await work(draft, batch[next]!));
+			largest = Math.max(largest, draft.load - load);
+		}
 		if (await isCommitted(draft, made.length)) {
 			results.push(...made);
 			tries = 1;

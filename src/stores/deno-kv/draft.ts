@@ -33,13 +33,13 @@ export class Draft {
 		this.#operation = operation;
 	}
 
-	/** Whether one more task can be changed: a commit takes 100 checks and 1,000 changes. */
-	get hasRoom(): boolean {
-		return this.#checks <= 96 && this.#mutations <= 950;
+	/** The part of what a commit takes that is used up: 1 is all of its 100 checks, or all of its 1,000 changes. */
+	get load(): number {
+		return Math.max(this.#checks / 100, this.#mutations / 1000);
 	}
 
 	/** Reads many keys ahead, which is much faster than one after the other. */
-	async load(tails: readonly Tail[]): Promise<void> {
+	async readAhead(tails: readonly Tail[]): Promise<void> {
 		const unknown = tails.filter((tail) => !this.#known.has(nameOf(tail)));
 		for (const { tail, value, versionstamp } of await this.space.read(unknown)) {
 			const name = nameOf(tail);
@@ -51,7 +51,7 @@ export class Draft {
 	/** What is there; `undefined` if nothing is. */
 	async read(tail: Tail): Promise<unknown> {
 		const name = nameOf(tail);
-		if (!this.#known.has(name)) await this.load([tail]);
+		if (!this.#known.has(name)) await this.readAhead([tail]);
 		return this.#known.get(name)!.value;
 	}
 

@@ -8,22 +8,21 @@ import type { Added, Change, Data, NewTask, Ref, Save, Settlement } from "../../
 import { StoreError } from "../../platform/store-error.ts";
 import { forget, joinLane, leaveLane, settle, withPayload, write } from "./change.ts";
 import type { Draft } from "./draft.ts";
-import type { Places } from "./places.ts";
+import { placeOf, type Places } from "./places.ts";
 import { isDueUnder, isOver, isRecord, pack, readRecord, stateOf, taskKey, type TaskRecord } from "./record.ts";
 import type { Entry, Tail } from "./space.ts";
 
 /** Messages of one task that nobody has seen: one commit must be able to remove them. */
 const mostMessages = 500;
 
-/** The keys that {@link findTask} reads; a claim knows the place. */
-export function keysTo({ id, place }: { readonly id: string; readonly place?: string | undefined }): Tail[] {
-	if (place !== undefined) return [taskKey(place)];
+/** The keys that {@link findTask} reads. */
+export function keysToTask(id: string): Tail[] {
 	return id.startsWith("_") ? [["id", id], taskKey(id.slice(1))] : [["id", id]];
 }
 
 /** A task by its id; what is then written is founded on this. */
-export async function findTask(draft: Draft, ref: { id: string; place?: string }): Promise<TaskRecord | undefined> {
-	const { id, place = await findPlace(draft, id) } = ref;
+export async function findTask(draft: Draft, id: string): Promise<TaskRecord | undefined> {
+	const place = await findPlace(draft, id);
 	if (place === undefined) return undefined;
 	const value = await draft.readFirmly(taskKey(place));
 	if (value === undefined) return undefined;
@@ -37,10 +36,18 @@ async function findPlace(draft: Draft, id: string): Promise<string | undefined> 
 	return id.startsWith("_") ? id.slice(1) : undefined;
 }
 
+/** The keys that {@link findClaim} reads. */
+export function keysToClaim({ token }: Ref): Tail[] {
+	return [taskKey(placeOf(token))];
+}
+
 /** The task of a claim, unless that is lost. */
-export async function findClaim(draft: Draft, ref: Ref): Promise<TaskRecord | undefined> {
-	const record = await findTask(draft, ref);
-	return record?.state === "running" && record.token === ref.token ? record : undefined;
+export async function findClaim(draft: Draft, { id, token }: Ref): Promise<TaskRecord | undefined> {
+	const place = placeOf(token);
+	const record = await draft.read(taskKey(place));
+	if (!isRecord(place, record) || record.state !== "running" || record.id !== id || record.token !== token) return;
+	draft.check(taskKey(place));
+	return record;
 }
 
 /**
@@ -55,7 +62,7 @@ export async function addTasks(
 ): Promise<Added[]> {
 	let floor = "";
 	if (!isBlind) {
-		await draft.load(tasks.flatMap(keysOfNew));
+		await draft.readAhead(tasks.flatMap(keysOfNew));
 		// Behind all that are there, whatever the clock of those who added them.
 		const [last] = await draft.space.all(["task"], { reverse: true, limit: 1 });
 		floor = String(last?.tail[1] ?? "");
@@ -102,7 +109,7 @@ export async function extendClaim(draft: Draft, ref: Ref, dueAt: number): Promis
 }
 
 export async function deleteTask(draft: Draft, id: string): Promise<boolean> {
-	const record = await findTask(draft, { id });
+	const record = await findTask(draft, id);
 	if (record === undefined) return false;
 	await leaveLane(draft, record);
 	write(draft, record, undefined);
@@ -115,7 +122,7 @@ export async function changeTask(
 	change: Change,
 	{ places, now }: { readonly places: Places; readonly now: number },
 ): Promise<boolean> {
-	const record = await findTask(draft, { id });
+	const record = await findTask(draft, id);
 	if (record === undefined) return false;
 	if (change === "retry") return await retryTask(draft, record, places, now);
 	const isHeld = change === "hold" ? true : undefined;
@@ -141,7 +148,7 @@ async function retryTask(draft: Draft, record: TaskRecord, places: Places, now: 
 }
 
 export async function postTo(draft: Draft, id: string, data: Data, now: number): Promise<boolean> {
-	const record = await findTask(draft, { id });
+	const record = await findTask(draft, id);
 	if (record === undefined || isOver(record)) return false;
 	const posted = record.posted + 1;
 	if (posted - record.seen > mostMessages) {

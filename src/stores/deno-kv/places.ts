@@ -4,8 +4,8 @@
  * @module
  */
 
-/** How many digits the number has, to the base 36; and what comes behind it to tell stores apart. */
-const digits = 11;
+/** How many digits the number has, to the base 36, and what comes behind it to tell stores apart. */
+const [digits, markLength] = [11, 12];
 
 /**
  * Makes texts that sort in the order in which they were made, and never come twice: microseconds by the wall clock, but
@@ -13,7 +13,7 @@ const digits = 11;
  */
 export class Places {
 	readonly #now: () => number;
-	readonly #mark: string = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+	readonly #mark: string = crypto.randomUUID().replaceAll("-", "").slice(0, markLength);
 	#last = 0;
 
 	constructor(now: () => number) {
@@ -28,4 +28,9 @@ export class Places {
 		this.#last = Math.max(this.#last + 1, floor + 1, now);
 		return this.#last.toString(36).padStart(digits, "0") + this.#mark;
 	};
+}
+
+/** The place that a text begins with. */
+export function placeOf(text: string): string {
+	return text.slice(0, digits + markLength);
 }
