@@ -9,6 +9,9 @@ import { mostTries, pause } from "./database.ts";
 import { Draft } from "./draft.ts";
 import type { Space, Tail } from "./space.ts";
 
+/** See {@link Draft.load}. */
+const mostLoad = 1000;
+
 /** Makes one change; `work` is called anew until what it has read is still so when it is written. */
 export async function inOneCommit<R>(space: Space, work: (draft: Draft) => Promise<R>): Promise<R> {
 	const [result] = await inCommits(space, [undefined], () => [], work);
@@ -35,7 +38,7 @@ export async function inCommits<T, R>(
 		await draft.readAhead(batch.flatMap(tailsOf));
 		const made: R[] = [];
 		// A commit that turns out to be too full is made in two.
-		for (let [next, largest] = [0, 0]; next < batch.length && draft.load + largest <= 1; next++) {
+		for (let [next, largest] = [0, 0]; next < batch.length && draft.load + largest <= mostLoad; next++) {
 			const { load } = draft;
 			made.push(await work(draft, batch[next]!));
 			largest = Math.max(largest, draft.load - load);

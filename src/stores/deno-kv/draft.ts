@@ -33,9 +33,9 @@ export class Draft {
 		this.#operation = operation;
 	}
 
-	/** The part of what a commit takes that is used up: 1 is all of its 100 checks, or all of its 1,000 changes. */
+	/** How much of a commit is used up: 1,000 is all of its 1,000 changes, or all of its 100 checks. */
 	get load(): number {
-		return Math.max(this.#checks / 100, this.#mutations / 1000);
+		return Math.max(this.#checks * 10, this.#mutations);
 	}
 
 	/** Reads many keys ahead, which is much faster than one after the other. */
