@@ -230,7 +230,9 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return await inCommits(this.#space(basket), ids, keysToTask, deleteTask);
+		// From the end: of a lane that is named in order, one head is deleted, and not each task as it becomes the head.
+		const backwards = [...ids].reverse();
+		return (await inCommits(this.#space(basket), backwards, keysToTask, deleteTask)).reverse();
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {

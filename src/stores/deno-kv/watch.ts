@@ -8,10 +8,13 @@ import type { Clock } from "../../platform/clock.ts";
 import { observe, report } from "../../platform/observe.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
-import { toStoreError } from "./database.ts";
+import { type DenoKvEntry, toStoreError } from "./database.ts";
 import type { Space, Tail } from "./space.ts";
 
 const bell: Tail = ["bell"];
+
+/** How long after a failure it listens again, in milliseconds. */
+const retryDelay = 1000;
 
 /** See {@link Store.watch}. */
 export function watchBell(
@@ -23,46 +26,66 @@ export function watchBell(
 	let heard = "";
 	let isOver = false;
 	let isBroken = false;
-	const reader = space.kv.watch([space.key(bell)]).getReader();
-	const timer = new CallbackTimer(() => void look(), true);
+	let isListening = false;
+	let reader: ReadableStreamDefaultReader<DenoKvEntry[]> | undefined;
+	const timer = new CallbackTimer(() => void tick(), true);
 
 	/** Also of what was there before: it may have come while this began. */
 	function hear(versionstamp: string | null): void {
+		isBroken = false;
 		if (isOver || versionstamp === null || versionstamp <= heard) return;
 		heard = versionstamp;
 		observe(onError, wake);
 	}
 
-	/** Once for each time that the database is out of reach. */
+	/** Says so once for each time that the database is out of reach. */
 	function fail(error: unknown): void {
 		const failure = toStoreError(error);
-		if (isOver || isBroken) return;
+		if (isOver) return;
+		if (!isBroken) report(onError, failure);
 		isBroken = true;
-		report(onError, failure);
 		if (failure instanceof StoreError && failure.code === "closed") stop();
 	}
 
 	async function listen(): Promise<void> {
-		for (let next = await reader.read(); !next.done; next = await reader.read()) hear(next.value[0]!.versionstamp);
-	}
-
-	async function look(): Promise<void> {
+		isListening = true;
+		await undefined; // whoever watches is not told of an error before the watching has begun
 		try {
-			hear((await space.read([bell]))[0]!.versionstamp);
-			isBroken = false;
+			if (!isOver) await hearAll();
 		} catch (error) {
 			fail(error);
 		}
-		if (!isOver) clock.set(timer, poll);
+		isListening = false;
+		arm();
+	}
+
+	async function hearAll(): Promise<void> {
+		reader = space.kv.watch([space.key(bell)]).getReader();
+		for (let next = await reader.read(); !next.done; next = await reader.read()) hear(next.value[0]!.versionstamp);
+	}
+
+	async function tick(): Promise<void> {
+		if (!isListening) void listen();
+		// Another process that writes to the same file tells nobody.
+		try {
+			if (poll < Infinity) hear((await space.read([bell]))[0]!.versionstamp);
+		} catch (error) {
+			fail(error);
+		}
+		arm();
+	}
+
+	function arm(): void {
+		if (!isOver && (poll < Infinity || !isListening)) clock.set(timer, poll < Infinity ? poll : retryDelay);
 	}
 
 	function stop(): void {
 		isOver = true;
 		clock.clear(timer);
-		reader.cancel().catch(() => {});
+		reader?.cancel().catch(() => {});
 	}
 
-	listen().catch(fail);
-	if (poll < Infinity) clock.set(timer, poll);
+	void listen();
+	arm();
 	return stop;
 }

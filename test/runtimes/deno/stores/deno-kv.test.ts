@@ -1,6 +1,11 @@
-import { describe, expect, test } from "vitest";
-import { denoKvStore } from "upkeep/stores/deno-kv";
+import { StoreError } from "upkeep";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testStore, VirtualClock } from "upkeep/testing";
+import type { NewTask, Ref, Store } from "../../../../src/basket/store.ts";
+import { errorOf, settle } from "../../../support.ts";
+
+const basket = "basket";
 
 for (const [name, makePath] of [["in memory", () => ":memory:"], ["in a file", makeFile]] as const) {
 	testStore(`denoKvStore() ${name}`, async () => {
@@ -25,12 +30,562 @@ for (const [name, makePath] of [["in memory", () => ":memory:"], ["in a file", m
 			another: path === ":memory:" ? async () => denoKvStore(opened[0]!, { clock }) : open,
 			async close() {
 				for (const kv of opened) kv.close();
-				if (path !== ":memory:") await Deno.remove(path.slice(0, path.lastIndexOf("/")), { recursive: true });
 			},
 		};
 	}, { test: (title, body) => test(title, body) });
 }
 
+describe("denoKvStore() in a transaction", () => {
+	test("add() of an id in use lets commit() fail, with all that is in it", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const tx = kv.atomic().set(["mine"], 1);
+		expect(await store.add(basket, [task("b"), task("a")], tx)).toEqual([
+			{ id: "b", added: true },
+			{ id: "a", added: true },
+		]);
+		expect(await tx.commit()).toEqual({ ok: false });
+		expect((await kv.get(["mine"])).value).toBe(null);
+		expect(await store.get(basket, "b")).toBe(undefined);
+	});
+
+	test("add() without lanes has appended everything when it returns", async () => {
+		const { kv, store } = await open();
+		const tx = kv.atomic();
+		const adding = store.add(basket, [task("a"), task("b")], tx);
+		expect((await tx.commit()).ok).toBe(true);
+		await adding;
+		expect((await store.counts(basket)).waiting).toBe(2);
+	});
+
+	test("complete() and save() of a lost claim let commit() fail, with all that is in it", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		await store.delete(basket, ["a"]);
+		for (
+			const call of [
+				(tx: Deno.AtomicOperation) => store.complete(basket, ref!, { type: "done" }, tx),
+				async (tx: Deno.AtomicOperation) => (await store.save(basket, [{ ref: ref!, payload: "x" }], tx))[0],
+			]
+		) {
+			const tx = kv.atomic().set(["mine"], 1);
+			expect(await call(tx)).toBe(false);
+			expect(await tx.commit()).toEqual({ ok: false });
+			expect((await kv.get(["mine"])).value).toBe(null);
+		}
+	});
+
+	test("complete() lets commit() fail if the claim is lost between the two", async () => {
+		const { kv, store, clock } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const tx = kv.atomic().set(["mine"], 1);
+		expect(await store.complete(basket, ref!, { type: "done" }, tx)).toBe(true);
+		await clock.advance(60_000);
+		const [other] = await claim(store);
+		expect(other!.id).toBe("a");
+		expect(await tx.commit()).toEqual({ ok: false });
+		expect((await store.get(basket, "a"))!.state).toBe("running");
+	});
+
+	test("calls with the same transaction see what the others have done in it", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { lane: "l" })]);
+		const [ref] = await claim(store);
+		const tx = kv.atomic();
+		await store.add(basket, [task("b", { lane: "l" })], tx);
+		await store.save(basket, [{ ref: ref!, payload: "saved" }], tx);
+		await store.complete(basket, ref!, { type: "done", keep: 1000 }, tx);
+		await store.add(basket, [task("c", { lane: "l" })], tx);
+		expect((await tx.commit()).ok).toBe(true);
+		expect((await store.get(basket, "a"))!.payload).toBe("saved");
+		for (const id of ["b", "c"]) {
+			const claims = await claim(store);
+			expect(claims.map((claim) => claim.id)).toEqual([id]);
+			await end(store, claims);
+		}
+	});
+
+	test("an add() to a lane conflicts with another that came first, and keeps the lane whole", async () => {
+		const { kv, store } = await open();
+		const tx = kv.atomic();
+		await store.add(basket, [task("late", { lane: "l" })], tx);
+		await store.add(basket, [task("early", { lane: "l" })]);
+		expect(await tx.commit()).toEqual({ ok: false });
+		expect((await claim(store)).map(({ id }) => id)).toEqual(["early"]);
+	});
+});
+
+describe("denoKvStore() and the limits of Deno KV", () => {
+	test("what is too large is refused at the door, and changes nothing", async () => {
+		const { kv, store } = await open();
+		const { maxPayload = 0, maxAdd = 0 } = store.capabilities;
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const before = await contents(kv);
+		const refused = [
+			store.add(basket, [task("b", { payload: new Uint8Array(maxPayload + 1) })]),
+			store.add(basket, [task("b", { payload: "語".repeat(maxPayload / 3 + 1) })]),
+			store.add(basket, Array.from({ length: maxAdd + 1 }, (_, index) => task(`b${index}`))),
+			store.add(basket, Array.from({ length: 20 }, (_, index) => task(`b${index}`, { payload: "x".repeat(60_000) }))),
+			store.add(basket, [task("b".repeat(1001))]),
+			store.add(basket, [task("b", { kind: "é".repeat(501) })]),
+			store.add(basket, [task("b", { lane: "l".repeat(1001) })]),
+			store.save(basket, [{ ref: ref!, payload: "x".repeat(maxPayload + 1) }]),
+			store.save(basket, [{ ref: ref!, progress: "x".repeat(16_001) }]),
+			store.post(basket, "a", "x".repeat(maxPayload + 1)),
+		];
+		for (const promise of refused) expect(await errorOf(promise)).toBeInstanceOf(RangeError);
+		expect(await contents(kv)).toEqual(before);
+	});
+
+	test("the largest of everything fits", async () => {
+		const { kv, store } = await open();
+		const { maxPayload = 0, maxAdd = 0 } = store.capabilities;
+		const name = "é".repeat(500);
+		const payload = "語".repeat(Math.floor(maxPayload / 3));
+		await store.add(basket, [task(name, { kind: name, lane: name, payload })]);
+		const ids = Array.from({ length: maxAdd }, (_, index) => `task ${index}`);
+		await store.add(basket, ids.map((id) => task(id, { lane: `lane of ${id}`, payload: "x".repeat(15_000) })));
+		const [ref] = await claim(store, 10, name);
+		expect(ref!.payload).toBe(payload);
+		await store.save(basket, [{ ref: ref!, payload: "é".repeat(2000), progress: "語".repeat(16_000) }]);
+		const error = "語".repeat(10_000);
+		const turn = {
+			settle: [{ ref: ref!, outcome: { type: "dead", attempts: 1, error } as const }],
+			claim: [],
+			lease: 1,
+		};
+		expect((await store.turn(basket, turn)).settled).toEqual([true]);
+		expect((await store.get(basket, name))!.error).toBe(error.slice(0, 8000) + "…");
+		await end(store, await claim(store, 100));
+		await store.delete(basket, [name]);
+		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test("turn() and delete() split what does not fit into one commit", async () => {
+		const { kv, store } = await open();
+		const ids = Array.from({ length: 130 }, (_, index) => `task ${index}`);
+		for (let start = 0; start < ids.length; start += 13) {
+			await store.add(basket, ids.slice(start, start + 13).map((id) => task(id, { payload: "x".repeat(50_000) })));
+		}
+		const claims = await claim(store, 200);
+		expect(claims.map(({ id }) => id)).toEqual(ids);
+		const outcome = {
+			type: "retry",
+			delay: 0,
+			attempts: 1,
+			error: "e".repeat(8000),
+			payload: "y".repeat(50_000),
+		} as const;
+		const { settled } = await store.turn(basket, {
+			settle: claims.map((ref) => ({ ref, outcome })),
+			claim: [],
+			lease: 1,
+		});
+		expect(settled.every(Boolean)).toBe(true);
+		expect((await claim(store, 200)).map(({ payload }) => payload.length)).toEqual(ids.map(() => 50_000));
+		expect((await store.delete(basket, ids)).every(Boolean)).toBe(true);
+		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test("post() refuses more messages than one commit can remove", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		for (let n = 0; n < 500; n++) await store.post(basket, "a", "x");
+		expect(await errorOf(store.post(basket, "a", "x"))).toMatchObject({ name: "StoreError", code: "full" });
+		await end(store, await claim(store));
+		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test("turn() reads as much however many tasks are of other kinds, blocked, delayed or kept", async () => {
+		const { kv, store } = await open();
+		const reads = async () => {
+			const counted = countReads(kv);
+			const { claims } = await denoKvStore(counted.kv).turn(basket, {
+				settle: [],
+				claim: [{ kinds: ["work", "play"], limit: 3 }],
+				lease: 60_000,
+			});
+			await end(store, claims);
+			return counted.count();
+		};
+		const few = Array.from({ length: 3 }, (_, index) => task(`work ${index}`));
+		await store.add(basket, [task("head", { lane: "l", kind: "other" }), task("later", { delay: 1e12 })]);
+		await store.add(basket, few);
+		const before = await reads();
+		for (let round = 0; round < 10; round++) {
+			const name = (index: number) => `${round} ${index}`;
+			await store.add(basket, Array.from({ length: 20 }, (_, index) => task(`a ${name(index)}`, { kind: "other" })));
+			await store.add(basket, Array.from({ length: 20 }, (_, index) => task(`b ${name(index)}`, { lane: "l" })));
+			await store.add(basket, Array.from({ length: 20 }, (_, index) => task(`c ${name(index)}`, { delay: 1e12 })));
+		}
+		await store.add(basket, few);
+		expect(await reads()).toBe(before);
+	});
+});
+
+describe("denoKvStore() and others", () => {
+	test("processes on one file hear of tasks, and share them out", async () => {
+		const path = makeFile();
+		const { store } = await open({}, path);
+		const ids = Array.from({ length: 150 }, (_, index) => `task ${index}`);
+		const workers = [startProcess(path), startProcess(path)];
+		for (const worker of workers) await worker.ready;
+		for (let start = 0; start < ids.length; start += 50) {
+			await store.add(basket, ids.slice(start, start + 50).map((id) => task(id)));
+		}
+		const ended = (await Promise.all(workers.map(({ lines }) => lines))).flat();
+		expect(ended.sort()).toEqual(ids.sort());
+	});
+
+	test("watch() looks now and then where Deno KV tells nothing", async () => {
+		const { kv, store, clock } = await open();
+		const silent = replace(kv, { watch: () => new ReadableStream() });
+		let woken = 0;
+		const stop = denoKvStore(silent, { clock, poll: 500 }).watch!(basket, () => woken++, () => {});
+		await clock.advance(500);
+		await until(() => clock.pending === 1);
+		expect(woken).toBe(0);
+		await store.add(basket, [task("a")]);
+		await clock.advance(499);
+		expect(woken).toBe(0);
+		await clock.advance(1);
+		await until(() => woken === 1);
+		await until(() => clock.pending === 1);
+		stop();
+		expect(clock.pending).toBe(0);
+	});
+
+	test("watch() with poll: Infinity sets no timer, and is told by Deno KV", async () => {
+		const { store, clock } = await open({ poll: Infinity });
+		let woken = 0;
+		const stop = store.watch!(basket, () => woken++, () => {});
+		await settle();
+		expect(clock.pending).toBe(0);
+		await store.add(basket, [task("a")]);
+		await until(() => woken > 0);
+		stop();
+	});
+
+	test("watch() tells of a failure once, and listens again", async () => {
+		const { kv, store, clock } = await open();
+		let failures = 0;
+		const flaky = replace(kv, {
+			watch: (keys: Deno.KvKey[]) => {
+				if (failures++ < 3) throw new Error("connection reset");
+				return kv.watch(keys);
+			},
+		});
+		const errors: unknown[] = [];
+		let woken = 0;
+		const watching = denoKvStore(flaky, { clock, poll: Infinity });
+		const stop = watching.watch!(basket, () => woken++, (error) => errors.push(error));
+		await until(() => errors.length === 1);
+		for (let round = 0; round < 3; round++) {
+			await until(() => clock.pending === 1);
+			await clock.advance(1000);
+		}
+		await store.add(basket, [task("a")]);
+		await until(() => woken > 0);
+		expect(errors).toMatchObject([{ name: "StoreError", code: "unavailable" }]);
+		stop();
+	});
+
+	test("places are in the order of calls, even behind a store whose clock is ahead", async () => {
+		const { kv, store, clock } = await open();
+		const ahead = denoKvStore(kv, { clock: new VirtualClock({ now: clock.now() + 1e9 }) });
+		const stores = [store, ahead, store, ahead, store];
+		for (const [index, store] of stores.entries()) await store.add(basket, [task(`${index}`)]);
+		clock.setNow(0);
+		await store.add(basket, [task("5")]);
+		expect((await store.list(basket, { limit: 10 })).map(({ id }) => id)).toEqual(["0", "1", "2", "3", "4", "5"]);
+	});
+});
+
+describe("denoKvStore() and failures", () => {
+	test("every member says that the database was closed", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const errors: unknown[] = [];
+		const stop = store.watch!(basket, () => {}, (error) => errors.push(error));
+		await settle();
+		kv.close();
+		const calls = [
+			() => store.open(),
+			() => store.add(basket, [task("b")]),
+			() => claim(store),
+			() => store.extend(basket, [ref!], 1000),
+			() => store.save(basket, [{ ref: ref! }]),
+			() => store.get(basket, "a"),
+			() => store.list(basket, { limit: 1 }),
+			() => store.counts(basket),
+			() => store.delete(basket, ["a"]),
+			() => store.change(basket, ["a"], "hold"),
+			() => store.hasten(basket, 1),
+			() => store.post(basket, "a", "x"),
+		];
+		for (const call of calls) {
+			const error = await errorOf(call());
+			expect(error).toBeInstanceOf(StoreError);
+			expect(error).toMatchObject({ code: "closed" });
+		}
+		store.watch!(basket, () => {}, (error) => errors.push(error));
+		await until(() => errors.length > 0);
+		expect(errors[0]).toMatchObject({ name: "StoreError", code: "closed" });
+		stop();
+	});
+
+	test.each([
+		["database disk image is malformed", "corrupt"],
+		["database or disk is full", "full"],
+		["error sending request", "unavailable"],
+	])("%s: %s", async (message, code) => {
+		const { kv } = await open();
+		const cause = new Error(message);
+		const store = denoKvStore(replace(kv, { getMany: () => Promise.reject(cause) }));
+		expect(await errorOf(store.get(basket, "a"))).toMatchObject({ name: "StoreError", code, cause });
+	});
+
+	test("a locked database is waited for, but not for ever", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		let locked = 3;
+		const busy = replace(kv, {
+			getMany: (keys: Deno.KvKey[]) =>
+				locked-- > 0 ? Promise.reject(new Error("database is locked")) : kv.getMany(keys),
+		});
+		expect((await denoKvStore(busy).get(basket, "a"))!.id).toBe("a");
+		locked = Infinity;
+		expect(await errorOf(denoKvStore(busy).get(basket, "a"))).toMatchObject({ name: "StoreError", code: "busy" });
+	});
+
+	test("open() refuses a newer schema, and changes nothing", async () => {
+		const { kv, store } = await open();
+		await kv.set(["upkeep", "schema"], 2);
+		const before = await contents(kv);
+		expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code: "newer-schema", isTransient: false });
+		expect(await contents(kv)).toEqual(before);
+	});
+
+	test.each([
+		["another value", (kv: Deno.Kv, key: Deno.KvKey) => kv.set(key, "damaged")],
+		["half a record", (kv: Deno.Kv, key: Deno.KvKey) => kv.set(key, { id: 7, kind: null, state: "waiting" })],
+		[
+			"a record of somewhere else",
+			(kv: Deno.Kv, key: Deno.KvKey, value: object) => kv.set(key, { ...value, place: "x" }),
+		],
+	])("a task with %s for its record is made dead, and holds up nobody", async (_, damage) => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" }), task("c", { lane: "l" }), task("d")]);
+		for (const id of ["a", "b"]) {
+			const { key, value } = await recordOf(kv, id);
+			await damage(kv, key, value);
+		}
+		const { claims, dueIn } = await store.turn(basket, {
+			settle: [],
+			claim: [{ kinds: ["work"], limit: 9 }],
+			lease: 60_000,
+		});
+		expect(claims.map(({ id }) => id)).toEqual(["d", "c"]);
+		expect(dueIn).toBe(60_000);
+		expect(await store.get(basket, "a")).toMatchObject({
+			id: "a",
+			kind: "work",
+			state: "dead",
+			lane: "l",
+			error: unreadable,
+		});
+		expect((await store.list(basket, { state: "dead", limit: 9 })).length).toBe(2);
+		await end(store, claims);
+		expect(await store.delete(basket, ["a"])).toEqual([true]);
+	});
+
+	test("a task whose large payload is gone is made dead", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { payload: "x".repeat(50_000), lane: "l" }), task("b", { lane: "l" })]);
+		await kv.delete(["upkeep", "basket", basket, "data", "a"]);
+		expect(await store.get(basket, "a")).toMatchObject({ state: "dead", error: unreadable });
+		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
+		expect(await store.list(basket, { state: "dead", limit: 9 })).toMatchObject([{ id: "a", error: unreadable }]);
+	});
+
+	test("a task whose record is gone leaves its lane, and keys that lead nowhere are removed", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" })]);
+		await kv.delete((await recordOf(kv, "a")).key);
+		await kv.set(["upkeep", "basket", basket, "due", "work", 100, 0, "nowhere"], true);
+		await kv.set(["upkeep", "basket", basket, "done", 0, "nowhere"], true);
+		await kv.set(["upkeep", "basket", basket, "backoff", 1e15, "nowhere"], true);
+		expect(await store.hasten(basket, 0)).toBe(0);
+		const claims = await claim(store);
+		expect(claims.map(({ id }) => id)).toEqual(["b"]);
+		await end(store, claims);
+		await kv.delete(["upkeep", "basket", basket, "id", "a"]);
+		expect(await leftovers(kv)).toEqual([]);
+	});
+});
+
+describe("denoKvStore()", () => {
+	test("leaves nothing behind of tasks that are gone", async () => {
+		const { kv, store, clock } = await open();
+		const large = "x".repeat(5000);
+		await store.add(basket, [task("a", { lane: "l", payload: large }), task("b", { lane: "l" }), task("c"), {
+			...task("d"),
+		}]);
+		await store.add(basket, [{ kind: "work", payload: "", delay: 0, priority: 1 }]);
+		await store.post(basket, "b", "message");
+		const claims = await claim(store);
+		const outcomes = [
+			{ type: "done", keep: 1000 },
+			{ type: "retry", delay: 1000, attempts: 1, error: "e", payload: large },
+			{ type: "dead", attempts: 1, error: "e", payload: large },
+			{ type: "later", delay: null, seen: 0, payload: large },
+		] as const;
+		const settle = claims.map((ref, index) => ({ ref, outcome: outcomes[index]! }));
+		await store.turn(basket, { settle, claim: [], lease: 1 });
+		await store.change(basket, claims.map(({ id }) => id), "retry");
+		await clock.advance(5000);
+		await end(store, await claim(store));
+		await end(store, await claim(store));
+		expect(await store.list(basket, { limit: 10 })).toEqual([]);
+		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test("keeps to its prefix", async () => {
+		const { kv, store } = await open({ prefix: ["app", 7] });
+		await store.add(basket, [task("a")]);
+		const keys = (await contents(kv)).map(({ key }) => key.slice(0, 2));
+		expect(keys.length > 3).toBe(true);
+		expect(keys.every(([first, second]) => first === "app" && second === 7)).toBe(true);
+	});
+
+	test("checks its arguments", async () => {
+		const { kv } = await open();
+		expect(() => denoKvStore(undefined as never)).toThrow(TypeError);
+		expect(() => denoKvStore({} as never)).toThrow(TypeError);
+		expect(() => denoKvStore(kv, null as never)).toThrow(TypeError);
+		expect(() => denoKvStore(kv, { prefix: "upkeep" as never })).toThrow(TypeError);
+		expect(() => denoKvStore(kv, { poll: 0 })).toThrow(RangeError);
+		expect(() => denoKvStore(kv, { clock: 3 as never })).toThrow(TypeError);
+	});
+});
+
+const unreadable = "The stored task could not be read";
+
+interface Opened {
+	kv: Deno.Kv;
+	store: Store<Deno.AtomicOperation>;
+	clock: VirtualClock;
+}
+
+async function open(options: DenoKvStoreOptions = {}, path = ":memory:"): Promise<Opened> {
+	const kv = await Deno.openKv(path);
+	onTestFinished(() => {
+		try {
+			kv.close();
+		} catch {
+			// the test has closed it
+		}
+	});
+	const clock = new VirtualClock({ now: 1_000_000 });
+	const store = denoKvStore(kv, { clock, ...options });
+	await store.open();
+	return { kv, store, clock };
+}
+
 function makeFile(): string {
-	return Deno.makeTempDirSync() + "/kv.sqlite3";
+	const folder = Deno.makeTempDirSync();
+	onTestFinished(() => Deno.removeSync(folder, { recursive: true }));
+	return folder + "/kv.sqlite3";
+}
+
+function task(id: string, fields: Partial<NewTask> = {}): NewTask {
+	return { id, kind: "work", payload: id, delay: 0, priority: 0, ...fields };
+}
+
+async function claim(store: Store<Deno.AtomicOperation>, limit = 10, kind = "work") {
+	return (await store.turn(basket, { settle: [], claim: [{ kinds: [kind], limit }], lease: 60_000 })).claims;
+}
+
+async function end(store: Store<Deno.AtomicOperation>, refs: readonly Ref[]): Promise<void> {
+	const settle = refs.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+	const { settled } = await store.turn(basket, { settle, claim: [], lease: 1 });
+	expect(settled).toEqual(refs.map(() => true));
+}
+
+async function contents(kv: Deno.Kv): Promise<Deno.KvEntry<unknown>[]> {
+	return await Array.fromAsync(kv.list({ prefix: [] }));
+}
+
+/** What is stored besides what every basket has. */
+async function leftovers(kv: Deno.Kv): Promise<Deno.KvKey[]> {
+	return (await contents(kv)).map(({ key }) => key).filter((key) => !["schema", "bell"].includes(String(key.at(-1))));
+}
+
+async function recordOf(kv: Deno.Kv, id: string): Promise<Deno.KvEntry<object>> {
+	const found = (await contents(kv)).find(({ key, value }) =>
+		key[3] === "task" && (value as { id?: string }).id === id
+	);
+	return found as Deno.KvEntry<object>;
+}
+
+function replace(kv: Deno.Kv, members: object): DenoKv<Deno.AtomicOperation> {
+	const bound = {
+		get: kv.get.bind(kv),
+		getMany: kv.getMany.bind(kv),
+		list: kv.list.bind(kv),
+		atomic: kv.atomic.bind(kv),
+		watch: kv.watch.bind(kv),
+	};
+	return { ...bound, ...members } as never;
+}
+
+/** Counts keys that were read, and answers for ranges. */
+function countReads(kv: Deno.Kv): { kv: DenoKv<Deno.AtomicOperation>; count: () => number } {
+	let count = 0;
+	const list = (selector: Deno.KvListSelector, options?: Deno.KvListOptions) => {
+		const iterator = kv.list(selector, options);
+		const next = iterator.next.bind(iterator);
+		return Object.assign(iterator, {
+			next: () => {
+				count++;
+				return next();
+			},
+		});
+	};
+	const getMany = (keys: Deno.KvKey[]) => {
+		count += keys.length;
+		return kv.getMany(keys);
+	};
+	return { kv: replace(kv, { list, getMany }), count: () => count };
+}
+
+function startProcess(path: string): { ready: Promise<void>; lines: Promise<string[]> } {
+	const script = new URL("deno-kv-process.ts", import.meta.url).pathname;
+	const config = new URL("../../../../deno.json", import.meta.url).pathname;
+	const args = ["run", "--allow-all", "--unstable-kv", "--no-check", "--no-lock", `--config=${config}`, script, path];
+	const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+	const ready = Promise.withResolvers<void>();
+	const read = async () => {
+		let text = "";
+		for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+			text += part;
+			if (text.startsWith("ready\n")) ready.resolve();
+		}
+		await child.status;
+		return text.trim().split("\n").slice(1);
+	};
+	const lines = read();
+	lines.catch(ready.reject);
+	return { ready: ready.promise, lines };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+	for (let round = 0; !isSo(); round++) {
+		if (round === 1000) throw new Error("It did not happen");
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
 }

@@ -1,0 +1,20 @@
+// Claims and ends tasks until it hears of none any more, and writes their ids: run several times at once by deno-kv.test.ts.
+import { denoKvStore } from "upkeep/stores/deno-kv";
+
+const kv = await Deno.openKv(Deno.args[0]);
+const store = denoKvStore(kv, { poll: 20 });
+await store.open();
+const woken = Promise.withResolvers<void>();
+const stop = store.watch!("basket", woken.resolve, (error) => console.error(error));
+console.log("ready");
+await woken.promise;
+stop();
+let dueIn = 0;
+while (dueIn < Infinity) {
+	const turn = await store.turn("basket", { settle: [], claim: [{ kinds: ["work"], limit: 7 }], lease: 60_000 });
+	dueIn = turn.dueIn;
+	const settle = turn.claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+	const { settled } = await store.turn("basket", { settle, claim: [], lease: 60_000 });
+	turn.claims.forEach(({ id }, index) => console.log(settled[index] ? id : "lost"));
+}
+// The database stays open: nothing that is left may keep the process alive.
