@@ -41,15 +41,16 @@ import {
 	extendClaim,
 	findTask,
 	hastenTask,
-	keysToClaim,
-	keysToTask,
 	postTo,
+	readClaims,
+	readEntries,
+	readTasks,
 	saveClaim,
 	settleClaim,
 } from "./deno-kv/members.ts";
 import { Places } from "./deno-kv/places.ts";
 import { isRecord, readRecord, show, stateOf, taskKey, type TaskRecord, unpack } from "./deno-kv/record.ts";
-import { type Entry, Space, type Tail } from "./deno-kv/space.ts";
+import { Space } from "./deno-kv/space.ts";
 import { watchBell } from "./deno-kv/watch.ts";
 
 export type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation };
@@ -169,7 +170,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	async turn(basket: string, { settle, claim: requests, lease }: Turn): Promise<TurnResult> {
 		const space = this.#space(basket);
 		const now = this.#clock.now();
-		const settled = await inCommits(space, settle, keysToRef, (draft, item) => settleClaim(draft, item, now));
+		const settled = await inCommits(space, settle, readRefs, (draft, item) => settleClaim(draft, item, now));
 		await this.#expire(space, settle.length + 10, now);
 		const claims: Claim[] = [];
 		const terms = { now, lease, nextToken: () => this.#places.next() };
@@ -186,7 +187,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
 		const dueAt = this.#clock.now() + lease;
-		return await inCommits(this.#space(basket), refs, keysToClaim, (draft, ref) => extendClaim(draft, ref, dueAt));
+		return await inCommits(this.#space(basket), refs, readClaims, (draft, ref) => extendClaim(draft, ref, dueAt));
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]> {
@@ -194,7 +195,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 			checkData("payload", payload);
 			check("progress", progress, "string", progress.length <= maxProgress, `of ${maxProgress} characters or less`);
 		}
-		if (tx === undefined) return await inCommits(this.#space(basket), saves, keysToRef, saveClaim);
+		if (tx === undefined) return await inCommits(this.#space(basket), saves, readRefs, saveClaim);
 		const draft = this.#draftOf(basket, tx);
 		const saved: boolean[] = [];
 		for (const save of saves) saved.push(orFail(draft, await saveClaim(draft, save)));
@@ -232,12 +233,12 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
 		// From the end: of a lane that is named in order, one head is deleted, and not each task as it becomes the head.
 		const backwards = [...ids].reverse();
-		return (await inCommits(this.#space(basket), backwards, keysToTask, deleteTask)).reverse();
+		return (await inCommits(this.#space(basket), backwards, readTasks, deleteTask)).reverse();
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
 		const terms = { places: this.#places, now: this.#clock.now() };
-		return await inCommits(this.#space(basket), ids, keysToTask, (draft, id) => changeTask(draft, id, change, terms));
+		return await inCommits(this.#space(basket), ids, readTasks, (draft, id) => changeTask(draft, id, change, terms));
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {
@@ -247,7 +248,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		const range = { from: ["backoff", now + within, "~"], limit: 100 };
 		let count = 0;
 		for (let found; (found = await space.all(["backoff"], range)).length > 0;) {
-			const hastened = await inCommits(space, found, keysToEntry, (draft, entry) => {
+			const hastened = await inCommits(space, found, readEntries, (draft, entry) => {
 				return hastenTask(draft, entry, now + within * Math.random());
 			});
 			count += hastened.filter(Boolean).length;
@@ -280,16 +281,13 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async #expire(space: Space, limit: number, now: number): Promise<void> {
 		const over = await space.all(["done"], { from: ["done"], to: ["done", now, "~"], limit });
-		await inCommits(space, over, keysToEntry, expireTask);
+		await inCommits(space, over, readEntries, expireTask);
 	}
 }
 
-function keysToRef({ ref }: { readonly ref: Ref }): Tail[] {
-	return keysToClaim(ref);
-}
-
-function keysToEntry({ tail }: Entry): Tail[] {
-	return [taskKey(String(tail.at(-1)))];
+/** Reads ahead for settlements and saves. */
+function readRefs(draft: Draft, items: readonly { readonly ref: Ref }[]): Promise<void> {
+	return readClaims(draft, items.map(({ ref }) => ref));
 }
 
 /** A claim that is known to be lost must not let the rest of the transaction come about. */

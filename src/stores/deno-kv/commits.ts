@@ -7,14 +7,14 @@
 import { StoreError } from "../../platform/store-error.ts";
 import { mostTries, pause } from "./database.ts";
 import { Draft } from "./draft.ts";
-import type { Space, Tail } from "./space.ts";
+import type { Space } from "./space.ts";
 
 /** See {@link Draft.load}. */
 const mostLoad = 1000;
 
 /** Makes one change; `work` is called anew until what it has read is still so when it is written. */
 export async function inOneCommit<R>(space: Space, work: (draft: Draft) => Promise<R>): Promise<R> {
-	const [result] = await inCommits(space, [undefined], () => [], work);
+	const [result] = await inCommits(space, [undefined], () => Promise.resolve(), work);
 	return result!;
 }
 
@@ -22,12 +22,12 @@ export async function inOneCommit<R>(space: Space, work: (draft: Draft) => Promi
  * Makes a change for each item, as many in one commit as it takes; none is ever made by halves. Those that meet others, or
  * are too large together, are made in smaller commits.
  *
- * @param tailsOf what the change of an item begins with reading
+ * @param readAhead reads for all items together what their changes need
  */
 export async function inCommits<T, R>(
 	space: Space,
 	items: readonly T[],
-	tailsOf: (item: T) => Tail[],
+	readAhead: (draft: Draft, items: readonly T[]) => Promise<unknown>,
 	work: (draft: Draft, item: T) => Promise<R>,
 ): Promise<R[]> {
 	const results: R[] = [];
@@ -35,7 +35,7 @@ export async function inCommits<T, R>(
 	for (let tries = 1; results.length < items.length;) {
 		const draft = new Draft(space);
 		const batch = items.slice(results.length, results.length + most);
-		await draft.readAhead(batch.flatMap(tailsOf));
+		await readAhead(draft, batch);
 		const made: R[] = [];
 		// A commit that turns out to be too full is made in two.
 		for (let [next, largest] = [0, 0]; next < batch.length && draft.load + largest <= mostLoad; next++) {

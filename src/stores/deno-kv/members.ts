@@ -15,9 +15,11 @@ import type { Entry, Tail } from "./space.ts";
 /** Messages of one task that nobody has seen: one commit must be able to remove them. */
 const mostMessages = 500;
 
-/** The keys that {@link findTask} reads. */
-export function keysToTask(id: string): Tail[] {
-	return id.startsWith("_") ? [["id", id], taskKey(id.slice(1))] : [["id", id]];
+/** Reads ahead what {@link findTask} needs. */
+export async function readTasks(draft: Draft, ids: readonly string[]): Promise<void> {
+	await draft.readAhead(ids.map((id) => ["id", id]));
+	const places = await Promise.all(ids.map((id) => findPlace(draft, id)));
+	await draft.readAhead(places.flatMap((place) => place === undefined ? [] : [taskKey(place)]));
 }
 
 /** A task by its id; what is then written is founded on this. */
@@ -36,9 +38,9 @@ async function findPlace(draft: Draft, id: string): Promise<string | undefined> 
 	return id.startsWith("_") ? id.slice(1) : undefined;
 }
 
-/** The keys that {@link findClaim} reads. */
-export function keysToClaim({ token }: Ref): Tail[] {
-	return [taskKey(placeOf(token))];
+/** Reads ahead what {@link findClaim} needs. */
+export async function readClaims(draft: Draft, refs: readonly Ref[]): Promise<void> {
+	await draft.readAhead(refs.map(({ token }) => taskKey(placeOf(token))));
 }
 
 /** The task of a claim, unless that is lost. */
@@ -158,6 +160,11 @@ export async function postTo(draft: Draft, id: string, data: Data, now: number):
 	const dueAt = record.state === "waiting" ? Math.min(record.dueAt ?? now, now) : record.dueAt;
 	write(draft, record, { ...record, posted, dueAt });
 	return true;
+}
+
+/** Reads ahead what {@link expireTask} and {@link hastenTask} need. */
+export async function readEntries(draft: Draft, entries: readonly Entry[]): Promise<void> {
+	await draft.readAhead(entries.map(({ tail }) => taskKey(String(tail.at(-1)))));
 }
 
 /** Removes a task that was kept long enough, or the key that only seemed to be one's. */
