@@ -1,12 +1,13 @@
 // Type-checks everything that is TypeScript: the library, its tests, and the tools around them.
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { execute } from "./command.ts";
 
 const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.tools.json"];
 
 export async function checkTypes(): Promise<void> {
 	const runs: Promise<string>[] = projects.filter(existsSync).map((project: string) => execute("tsc", ["-p", project]));
-	runs.push(execute("deno", ["check", "test/shim/vitest.deno.ts"])); // Deno's own types, which tsc does not know
+	// Deno's own types, which tsc does not know.
+	runs.push(execute("deno", ["check", "test/shim/vitest.deno.ts", ...globSync("test/runtimes/deno/**/*.ts")]));
 	const outcomes: PromiseSettledResult<string>[] = await Promise.allSettled(runs);
 	const failures = outcomes.filter((outcome) => outcome.status === "rejected");
 	if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason.message).join("\n"));

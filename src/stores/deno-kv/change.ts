@@ -116,9 +116,13 @@ export async function joinLane(draft: Draft, lane: string | undefined, nextPlace
 	{ readonly place: string; readonly isBlocked?: true }
 > {
 	if (lane === undefined) return { place: nextPlace("") };
-	const last = await draft.readFirmly(["tail", lane]);
+	const tail = ["tail", lane];
+	await draft.readAhead([tail]);
+	// At once, since another call with the same transaction may stand at the same point.
+	const last = draft.get(tail);
+	draft.check(tail);
 	const place = nextPlace(typeof last === "string" ? last : "");
-	draft.set(["tail", lane], place);
+	draft.set(tail, place);
 	return last === undefined ? { place } : { place, isBlocked: true };
 }
 

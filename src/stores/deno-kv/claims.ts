@@ -151,8 +151,9 @@ function isBefore({ tail: [, , priority, instant, place] }: Entry, { tail: other
 	return instant! < other[3]! || (instant === other[3] && place! < other[4]!);
 }
 
-function instantOf({ tail }: Entry): number {
-	return Number(tail[3]);
+/** A key that is none of these is due at once, so that it is cleared away. */
+function instantOf({ tail: [, , , instant] }: Entry): number {
+	return typeof instant === "number" ? instant : -Infinity;
 }
 
 function placeOf({ tail }: Entry): string {

@@ -73,7 +73,7 @@ export async function ask<T>(request: () => Promise<T>): Promise<T> {
 /** A TypeError is about what was given, not about the database: that a key or value is too large. */
 export function toStoreError(error: unknown): unknown {
 	if (error instanceof StoreError) return error;
-	const { name, message } = error as Error;
+	const { name, message } = Object(error) as Error;
 	const [, code, text] = failures.find(([pattern]) => pattern.test(`${name} ${message}`)) ?? [];
 	if (code !== undefined) return new StoreError(code, text!, { cause: error });
 	if (error instanceof TypeError) return error;

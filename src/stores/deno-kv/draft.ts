@@ -41,6 +41,7 @@ export class Draft {
 	/** Reads many keys ahead, which is much faster than one after the other. */
 	async readAhead(tails: readonly Tail[]): Promise<void> {
 		const unknown = tails.filter((tail) => !this.#known.has(nameOf(tail)));
+		if (unknown.length === 0) return;
 		for (const { tail, value, versionstamp } of await this.space.read(unknown)) {
 			const name = nameOf(tail);
 			// Another call in the same transaction may have been faster.
@@ -50,9 +51,13 @@ export class Draft {
 
 	/** What is there; `undefined` if nothing is. */
 	async read(tail: Tail): Promise<unknown> {
-		const name = nameOf(tail);
-		if (!this.#known.has(name)) await this.readAhead([tail]);
-		return this.#known.get(name)!.value;
+		await this.readAhead([tail]);
+		return this.get(tail);
+	}
+
+	/** As {@link read}, of what was read or written already. */
+	get(tail: Tail): unknown {
+		return this.#known.get(nameOf(tail))!.value;
 	}
 
 	/** As {@link read}, and lets the commit fail if it is changed before. */
@@ -76,7 +81,7 @@ export class Draft {
 		const name = nameOf(tail);
 		if (!this.#known.has(name)) this.#learn(name, { tail, value: undefined, versionstamp: null });
 		this.check(tail);
-		return this.#known.get(name)!.value === undefined;
+		return this.get(tail) === undefined;
 	}
 
 	/** Lets the commit fail in any case: no key is of a version from the end of time. */

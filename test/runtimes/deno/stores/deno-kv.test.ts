@@ -107,6 +107,19 @@ describe("denoKvStore() in a transaction", () => {
 		}
 	});
 
+	test("calls with the same transaction at the same time keep a lane whole", async () => {
+		const { kv, store } = await open();
+		const tx = kv.atomic();
+		const ids = ["a", "b", "c"];
+		await Promise.all(ids.map((id) => store.add(basket, [task(id, { lane: "l" })], tx)));
+		expect((await tx.commit()).ok).toBe(true);
+		for (const id of ids) {
+			const claims = await claim(store);
+			expect(claims.map((claim) => claim.id)).toEqual([id]);
+			await end(store, claims);
+		}
+	});
+
 	test("an add() to a lane conflicts with another that came first, and keeps the lane whole", async () => {
 		const { kv, store } = await open();
 		const tx = kv.atomic();
@@ -417,6 +430,7 @@ describe("denoKvStore() and failures", () => {
 		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" })]);
 		await kv.delete((await recordOf(kv, "a")).key);
 		await kv.set(["upkeep", "basket", basket, "due", "work", 100, 0, "nowhere"], true);
+		await kv.set(["upkeep", "basket", basket, "due", "work", 1], "nothing like it");
 		await kv.set(["upkeep", "basket", basket, "done", 0, "nowhere"], true);
 		await kv.set(["upkeep", "basket", basket, "backoff", 1e15, "nowhere"], true);
 		expect(await store.hasten(basket, 0)).toBe(0);
