@@ -163,7 +163,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	async add(basket: string, tasks: readonly NewTask[], tx?: Tx): Promise<readonly Added[]> {
 		checkTasks(tasks);
 		const terms = { places: this.#places, now: this.#clock.now(), isBlind: tx !== undefined };
-		if (tx !== undefined) return await addTasks(this.#draftOf(basket, tx), tasks, terms);
+		if (tx !== undefined) return await this.#inTransaction(basket, tx, (draft) => addTasks(draft, tasks, terms));
 		return await inOneCommit(this.#space(basket), (draft) => addTasks(draft, tasks, terms));
 	}
 
@@ -180,9 +180,10 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: Tx): Promise<boolean> {
-		const draft = this.#draftOf(basket, tx);
-		const settlement = { ref, outcome: done };
-		return orFail(draft, await settleClaim(draft, settlement, this.#clock.now()));
+		const now = this.#clock.now();
+		return await this.#inTransaction(basket, tx, async (draft) => {
+			return orFail(draft, await settleClaim(draft, { ref, outcome: done }, now));
+		});
 	}
 
 	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
@@ -196,10 +197,11 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 			check("progress", progress, "string", progress.length <= maxProgress, `of ${maxProgress} characters or less`);
 		}
 		if (tx === undefined) return await inCommits(this.#space(basket), saves, readRefs, saveClaim);
-		const draft = this.#draftOf(basket, tx);
-		const saved: boolean[] = [];
-		for (const save of saves) saved.push(orFail(draft, await saveClaim(draft, save)));
-		return saved;
+		return await this.#inTransaction(basket, tx, async (draft) => {
+			const saved: boolean[] = [];
+			for (const save of saves) saved.push(orFail(draft, await saveClaim(draft, save)));
+			return saved;
+		});
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
@@ -270,13 +272,13 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		return new Space(this.#kv, [...this.#prefix, "basket", basket]);
 	}
 
-	/** One for all calls with the same transaction: its changes can be read nowhere else before it commits. */
-	#draftOf(basket: string, tx: Tx): Draft {
+	/** All calls with the same transaction share a draft: nowhere else can be read what it has not committed yet. */
+	#inTransaction<R>(basket: string, tx: Tx, work: (draft: Draft) => Promise<R>): Promise<R> {
 		const drafts = this.#drafts.get(tx) ?? new Map<string, Draft>();
 		this.#drafts.set(tx, drafts);
 		const draft = drafts.get(basket) ?? new Draft(this.#space(basket), tx);
 		drafts.set(basket, draft);
-		return draft;
+		return draft.inTurn(() => work(draft));
 	}
 
 	async #expire(space: Space, limit: number, now: number): Promise<void> {

@@ -117,10 +117,7 @@ export async function joinLane(draft: Draft, lane: string | undefined, nextPlace
 > {
 	if (lane === undefined) return { place: nextPlace("") };
 	const tail = ["tail", lane];
-	await draft.readAhead([tail]);
-	// At once, since another call with the same transaction may stand at the same point.
-	const last = draft.get(tail);
-	draft.check(tail);
+	const last = await draft.readFirmly(tail);
 	const place = nextPlace(typeof last === "string" ? last : "");
 	draft.set(tail, place);
 	return last === undefined ? { place } : { place, isBlocked: true };

@@ -27,6 +27,7 @@ export class Draft {
 	readonly #known = new Map<string, Known>();
 	#checks = 0;
 	#mutations = 0;
+	#turn: Promise<unknown> | undefined;
 
 	constructor(space: Space, operation: DenoKvOperation = space.kv.atomic()) {
 		this.space = space;
@@ -43,20 +44,13 @@ export class Draft {
 		const unknown = tails.filter((tail) => !this.#known.has(nameOf(tail)));
 		if (unknown.length === 0) return;
 		for (const { tail, value, versionstamp } of await this.space.read(unknown)) {
-			const name = nameOf(tail);
-			// Another call in the same transaction may have been faster.
-			if (!this.#known.has(name)) this.#learn(name, { tail, value, versionstamp });
+			this.#learn(nameOf(tail), { tail, value, versionstamp });
 		}
 	}
 
 	/** What is there; `undefined` if nothing is. */
 	async read(tail: Tail): Promise<unknown> {
 		await this.readAhead([tail]);
-		return this.get(tail);
-	}
-
-	/** As {@link read}, of what was read or written already. */
-	get(tail: Tail): unknown {
 		return this.#known.get(nameOf(tail))!.value;
 	}
 
@@ -81,7 +75,7 @@ export class Draft {
 		const name = nameOf(tail);
 		if (!this.#known.has(name)) this.#learn(name, { tail, value: undefined, versionstamp: null });
 		this.check(tail);
-		return this.get(tail) === undefined;
+		return this.#known.get(name)!.value === undefined;
 	}
 
 	/** Lets the commit fail in any case: no key is of a version from the end of time. */
@@ -112,6 +106,15 @@ export class Draft {
 		return [...stored, ...written].map(({ tail }) => tail)
 			.filter((tail) => !this.#isRemoved(tail))
 			.sort((a, b) => a.at(-1)! < b.at(-1)! ? -1 : 1)[0];
+	}
+
+	/** Does one thing after the other, as each has to see what those before it have written; the first one at once. */
+	inTurn<R>(work: () => Promise<R>): Promise<R> {
+		const done = this.#turn === undefined ? work() : this.#turn.then(work);
+		const turn = this.#turn = done.then(() => {}, () => {}).then(() => {
+			if (this.#turn === turn) this.#turn = undefined;
+		});
+		return done;
 	}
 
 	/** Says whether it was made: not if something that was checked has changed. */

@@ -109,9 +109,14 @@ describe("denoKvStore() in a transaction", () => {
 
 	test("calls with the same transaction at the same time keep a lane whole", async () => {
 		const { kv, store } = await open();
+		await store.add(basket, [task("head", { lane: "l" })]);
+		const [ref] = await claim(store);
 		const tx = kv.atomic();
 		const ids = ["a", "b", "c"];
-		await Promise.all(ids.map((id) => store.add(basket, [task(id, { lane: "l" })], tx)));
+		await Promise.all([
+			store.complete(basket, ref!, { type: "done" }, tx),
+			...ids.map((id) => store.add(basket, [task(id, { lane: "l" })], tx)),
+		]);
 		expect((await tx.commit()).ok).toBe(true);
 		for (const id of ids) {
 			const claims = await claim(store);
