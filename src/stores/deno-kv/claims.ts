@@ -113,6 +113,8 @@ async function claimOne(draft: Draft, entry: Entry, terms: ClaimTerms): Promise<
 
 /** The key leads to nothing that can be claimed: it goes, and with it what cannot be read. */
 async function clear(draft: Draft, entry: Entry, hint: Hint, value: unknown): Promise<undefined> {
+	// Unless it is gone by now: the task may have been claimed and ended since it was listed.
+	draft.expect(entry);
 	draft.delete(entry.tail);
 	const place = placeOf(entry);
 	if (value === undefined && hint.lane !== undefined) await moveUp(draft, hint.lane);

@@ -70,6 +70,12 @@ export class Draft {
 		this.#operation.check({ key: this.space.key(tail), versionstamp: known.versionstamp });
 	}
 
+	/** Lets the commit fail if what was listed is changed before. */
+	expect(entry: Entry): void {
+		this.#learn(nameOf(entry.tail), entry);
+		this.check(entry.tail);
+	}
+
 	/** Takes a key for free, and lets the commit fail if it is not. Says whether this commit itself has taken it before. */
 	take(tail: Tail): boolean {
 		const name = nameOf(tail);

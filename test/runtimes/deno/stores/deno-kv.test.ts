@@ -258,6 +258,25 @@ describe("denoKvStore() and others", () => {
 		expect(ended.sort()).toEqual(ids.sort());
 	});
 
+	test("turn() leaves a lane alone whose head was ended between two of its reads", async () => {
+		const { kv, store, clock } = await open();
+		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" })]);
+		let isFirst = true;
+		const slow = replace(kv, {
+			async getMany(keys: Deno.KvKey[]) {
+				if (isFirst) {
+					isFirst = false;
+					await end(store, await claim(store));
+					expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
+				}
+				return await kv.getMany(keys);
+			},
+		});
+		expect(await claim(denoKvStore(slow, { clock }))).toEqual([]);
+		await store.add(basket, [task("c", { lane: "l" })]);
+		expect(await claim(store)).toEqual([]);
+	});
+
 	test("watch() looks now and then where Deno KV tells nothing", async () => {
 		const { kv, store, clock } = await open();
 		const silent = replace(kv, { watch: () => new ReadableStream() });
