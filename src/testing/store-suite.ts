@@ -133,6 +133,5 @@ function globalTest(): StoreSuiteOptions["test"] {
 	const { test, it, Deno } = globalThis as unknown as Record<"test" | "it", StoreSuiteOptions["test"]> & {
 		Deno?: { test?: StoreSuiteOptions["test"] };
 	};
-	const { test, it, Deno } = globalThis as unknown as { test?: never; it?: never; Deno?: { test?: never } };
 	return test ?? it ?? Deno?.test;
 }

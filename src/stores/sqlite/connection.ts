@@ -1,0 +1,251 @@
+/**
+ * One connection, which the store shares with its owner: whoever finds it free takes it, and nobody works inside
+ * somebody else's transaction.
+ *
+ * All of the store's own work is synchronous, from its BEGIN to its COMMIT, so that nothing comes between. What it cannot
+ * do at once, because the owner has a transaction open or another process writes, it tries again later: SQLite's own
+ * busy handler would stop the whole event loop meanwhile.
+ *
+ * @module
+ */
+
+import { sleep } from "../../platform/clock.ts";
+import { toStoreError } from "./errors.ts";
+
+/** A prepared statement, as far as a store needs it. */
+export interface SqliteStatement {
+	/** Runs it, and gives all rows. */
+	all(...parameters: unknown[]): unknown[];
+	/** Runs it, and gives how many rows it has changed. */
+	run(...parameters: unknown[]): unknown;
+}
+
+/** An open connection, as far as a store needs it: a `DatabaseSync` of node:sqlite, or a `Database` of bun:sqlite. */
+export interface SqliteConnection {
+	/** Compiles a statement. */
+	prepare(sql: string): SqliteStatement;
+	/** Whether a transaction is open, in the words of node:sqlite. */
+	readonly isTransaction?: boolean;
+	/** Whether a transaction is open, in the words of bun:sqlite. */
+	readonly inTransaction?: boolean;
+}
+
+/** What makes rows look the same whatever the connection was told: two of node:sqlite, one of bun:sqlite. */
+interface Switches {
+	safeIntegers?(isOn: boolean): void;
+	setReadBigInts?(isOn: boolean): void;
+	setReturnArrays?(isOn: boolean): void;
+}
+
+type Value = string | number | null | Uint8Array;
+
+/** An `AsyncLocalStorage` of `node:async_hooks`, as far as it is needed here. */
+interface Context {
+	run<R>(store: object, work: () => R): R;
+	getStore(): object | undefined;
+}
+
+/** The longest pause between two tries, in milliseconds. */
+const longestPause = 20;
+
+export class Connection {
+	readonly #db: SqliteConnection;
+	readonly #patience: number;
+	readonly #statements = new Map<string, SqliteStatement>();
+	/** The last of those that write, one after the other. */
+	#last: Promise<unknown> | undefined;
+	/** Tells who calls from inside a transaction. */
+	#context: Context | undefined;
+	/** The transaction that is open through {@link transaction}. */
+	#current: object | undefined;
+	/** How many commits the store itself has made. */
+	commits: number = 0;
+
+	/** @param patience how long to try while somebody else writes, in milliseconds */
+	constructor(db: SqliteConnection, patience: number) {
+		this.#db = db;
+		this.#patience = patience;
+	}
+
+	/** Whether a transaction is open. Throws if the connection is closed. */
+	get isInTransaction(): boolean {
+		return (this.#db.isTransaction ?? this.#db.inTransaction) === true;
+	}
+
+	/** Whether anybody else can open the database, and it outlives this connection. */
+	get isFile(): boolean {
+		try {
+			return this.all<{ name: string; file: string }>("PRAGMA database_list").some(({ name, file }) =>
+				name === "main" && Boolean(file)
+			);
+		} catch {
+			return true; // of a closed one nobody knows
+		}
+	}
+
+	all<Row>(sql: string, ...parameters: Value[]): Row[] {
+		return this.#prepare(sql).all(...parameters) as Row[];
+	}
+
+	/** How many rows it has changed. */
+	run(sql: string, ...parameters: Value[]): number {
+		return Number((this.#prepare(sql).run(...parameters) as { changes: number | bigint }).changes);
+	}
+
+	#prepare(sql: string): SqliteStatement {
+		let statement = this.#statements.get(sql) as (SqliteStatement & Switches) | undefined;
+		if (statement === undefined) {
+			statement = this.#db.prepare(sql) as SqliteStatement & Switches;
+			statement.setReadBigInts?.(false);
+			statement.setReturnArrays?.(false);
+			statement.safeIntegers?.(false);
+			this.#statements.set(sql, statement);
+		}
+		return statement;
+	}
+
+	/** Sees the database at one moment. */
+	read<T>(work: () => T): Promise<T> {
+		return this.#persist(() => this.#inTransaction("BEGIN", work));
+	}
+
+	/** One commit. Those that write do it in the order in which they asked. */
+	write<T>(work: () => T): Promise<T> {
+		const since = performance.now();
+		return this.#inTurn(async () => {
+			const result = await this.#persist(() => this.#inTransaction("BEGIN IMMEDIATE", work), since);
+			this.commits++;
+			return result;
+		});
+	}
+
+	/** Part of the caller's own transaction, all or none: done before this returns. */
+	inside<T>(tx: unknown, work: () => T): T {
+		if (tx !== this.#db) throw new TypeError(`"tx" must be the connection that the store was made with`);
+		try {
+			if (!this.isInTransaction) throw invalidState("No transaction is open on this connection");
+			return this.#inSavepoint(work);
+		} catch (error) {
+			throw error instanceof DOMException ? error : toStoreError(error);
+		}
+	}
+
+	/** See `SqliteStore.transaction`. */
+	transaction<T>(work: () => T | PromiseLike<T>, onCommit: () => void): Promise<T> {
+		this.#context ??= makeContext();
+		const outer = this.#context?.getStore();
+		if (outer !== undefined && outer === this.#current) {
+			return Promise.reject(invalidState("A transaction is open here already, and SQLite has none inside another"));
+		}
+		const since = performance.now();
+		return this.#inTurn(async () => {
+			await this.#persist(() => this.run("BEGIN IMMEDIATE"), since);
+			const result = await this.#whileCurrent(work);
+			onCommit();
+			return result;
+		});
+	}
+
+	async #whileCurrent<T>(work: () => T | PromiseLike<T>): Promise<T> {
+		const current = this.#current = {};
+		try {
+			const result = await (this.#context === undefined ? work() : this.#context.run(current, work));
+			await this.#persist(() => this.#commit(), performance.now(), true);
+			return result;
+		} catch (error) {
+			this.#rollback("ROLLBACK");
+			throw error;
+		} finally {
+			this.#current = undefined;
+		}
+	}
+
+	/** After an error such as a full disk SQLite has rolled back on its own, and the function may not have noticed. */
+	#commit(): void {
+		if (!this.isInTransaction) throw invalidState("The transaction has ended before its function has");
+		this.run("COMMIT");
+	}
+
+	#inTransaction<T>(begin: string, work: () => T): T {
+		this.run(begin);
+		try {
+			const result = work();
+			this.run("COMMIT");
+			return result;
+		} catch (error) {
+			this.#rollback("ROLLBACK");
+			throw error;
+		}
+	}
+
+	#inSavepoint<T>(work: () => T): T {
+		this.run("SAVEPOINT upkeep");
+		try {
+			return work();
+		} catch (error) {
+			this.#rollback("ROLLBACK TO upkeep");
+			throw error;
+		} finally {
+			if (this.isInTransaction) this.run("RELEASE upkeep");
+		}
+	}
+
+	#rollback(how: string): void {
+		try {
+			if (this.isInTransaction) this.run(how);
+		} catch {
+			// What made it necessary is what the caller has to know.
+		}
+	}
+
+	/** At once if nobody is before it. */
+	#inTurn<T>(work: () => Promise<T>): Promise<T> {
+		const result = this.#last === undefined ? work() : this.#last.then(work);
+		const leave = () => {
+			if (this.#last === last) this.#last = undefined;
+		};
+		const last = result.then(leave, leave);
+		this.#last = last;
+		return result;
+	}
+
+	/** Tries until nobody is in the way: other writers up to a limit, the owner's own transaction however long it takes. */
+	async #persist<T>(work: () => T, since: number = performance.now(), isInside = false): Promise<T> {
+		for (let pause = 1;; pause = Math.min(2 * pause, longestPause)) {
+			try {
+				if (isInside || !this.isInTransaction) return this.#withoutWaiting(work);
+				since = Infinity;
+			} catch (error) {
+				if (error instanceof DOMException) throw error;
+				const failure = toStoreError(error);
+				since = Math.min(since, performance.now());
+				if (failure.code !== "busy" || performance.now() - since >= this.#patience) throw failure;
+			}
+			await sleep(pause);
+		}
+	}
+
+	/** The owner may have set a busy timeout, for which SQLite would wait in this very thread. */
+	#withoutWaiting<T>(work: () => T): T {
+		const { timeout } = this.all<{ timeout: number }>("PRAGMA busy_timeout")[0]!;
+		if (Number(timeout) === 0) return work();
+		this.all("PRAGMA busy_timeout = 0");
+		try {
+			return work();
+		} finally {
+			this.all(`PRAGMA busy_timeout = ${timeout}`);
+		}
+	}
+}
+
+function invalidState(message: string): DOMException {
+	return new DOMException(message, "InvalidStateError");
+}
+
+/** All platforms of this store have it; where one has not, a nested transaction waits for itself. */
+function makeContext(): Context | undefined {
+	type Modules = { getBuiltinModule?(name: string): { AsyncLocalStorage: new () => Context } | undefined };
+	const { process } = globalThis as { process?: Modules };
+	const hooks = process?.getBuiltinModule?.("node:async_hooks");
+	return hooks && new hooks.AsyncLocalStorage();
+}

@@ -1,0 +1,7 @@
+import { type Open, testSqlite } from "../../../sqlite-suite.ts";
+
+// Bun's own modules have no types here.
+const name = "bun:sqlite";
+const { Database }: { Database: new (path: string) => ReturnType<Open> } = await import(name);
+
+testSqlite("sqliteStore() of bun:sqlite", (path) => new Database(path));
