@@ -67,8 +67,7 @@ export async function settle(draft: Draft, record: TaskRecord, outcome: Outcome,
 
 function settled(draft: Draft, record: TaskRecord, outcome: Outcome, now: number): TaskRecord | undefined {
 	if (outcome.type === "done" && !(outcome.keep! > 0)) return undefined;
-	const payload = outcome.type === "release" ? undefined : outcome.payload;
-	const common = { ...record, ...withPayload(draft, record.id, payload, record), token: undefined };
+	const common = { ...record, ...withPayload(draft, record.id, outcome.payload, record), token: undefined };
 	const waiting: TaskRecord = { ...common, state: "waiting", dueAt: now, isBackingOff: undefined };
 	if (outcome.type === "release") return waiting;
 	if (outcome.type === "later") return { ...waiting, ...later(draft, record, outcome, now) };

@@ -110,7 +110,7 @@ function settle(record: TaskRecord, outcome: Outcome, now: number): TaskRecord {
 	delete record.token;
 	delete record.backoff;
 	if (type === "release") record.dueAt = now;
-	else setPayload(record, outcome.payload);
+	setPayload(record, outcome.payload);
 	if (type === "retry" || type === "dead") {
 		record.attempts = outcome.attempts;
 		record.error = outcome.error;

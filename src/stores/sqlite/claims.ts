@@ -197,16 +197,16 @@ export class SqliteClaims extends SqliteTasks {
 	/** A statement for each: payloads may be bytes, which no JSON holds. */
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Gone | undefined {
 		const { state, due, attempts, crashes, error, backoff, seen } = endingOf(outcome, now);
-		const payload = outcome.type === "release" ? undefined : outcome.payload;
+		const { payload } = outcome;
 		const [ended] = this.connection.all<Gone>(
 			`UPDATE ${this.tables.tasks} SET
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
-				due = iif(posted > ?9, min(?4, ?10), ?4),
+				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
 				crashes = coalesce(?6, crashes),
 				error = coalesce(?7, error),
 				backoff = ?8,
-				seen = max(seen, coalesce(?9, 0)),
+				seen = max(seen, min(posted, coalesce(?9, 0))),
 				payload = coalesce(?11, payload)
 			WHERE ${isRef()} RETURNING ${shownGone()}`,
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
@@ -252,7 +252,7 @@ export class SqliteClaims extends SqliteTasks {
 	save(basket: string, saves: readonly Save[]): boolean[] {
 		return saves.map(({ ref, payload, progress, seen = 0 }) => {
 			const [saved] = this.connection.all<Gone>(
-				`UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress), seen = max(seen, ?5)
+				`UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress), seen = max(seen, min(posted, ?5))
 				WHERE ${isRef()} RETURNING ${shownGone()}`,
 				...[proofOf(ref), basket, payload === undefined ? null : encode(payload), progress ?? null, seen],
 			);

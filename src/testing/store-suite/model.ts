@@ -160,14 +160,14 @@ class StoreAndModel {
 			{ type: "retry", delay: this.#duration(1), ...failed, firm: true },
 			{ type: "later", delay: random.of([null, this.#duration()]), seen, payload },
 			{ type: "dead", ...failed },
-			{ type: "release" },
+			{ type: "release", payload },
 		]);
 	}
 
 	#settle(ref: Ref, outcome: Outcome): boolean {
 		const task = this.#current(ref);
 		if (task === undefined) return false;
-		if (outcome.type !== "release" && outcome.payload !== undefined) task.payload = outcome.payload;
+		if (outcome.payload !== undefined) task.payload = outcome.payload;
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			task.attempts = outcome.attempts;
 			task.error = outcome.error;

@@ -130,9 +130,10 @@ export const settling: readonly StoreTest[] = [
 			await bench.claim(20, bench.unit);
 			await bench.pass(1);
 			const claims = await bench.claim();
-			await bench.settleAll(claims, { type: "release" });
+			await bench.settleAll(claims, { type: "release", payload: "left" });
 			equal(await bench.states("a", "b"), ["waiting", "waiting"], "states");
 			const again = [...await bench.claim()].sort((x, y) => x.id < y.id ? -1 : 1);
+			equal(again.map(({ payload }) => payload), ["left", "left"], "payloads as the runs left them");
 			equal(again.map(({ attempts }) => attempts), [6, 1], "attempts are those of the claims before");
 			equal(again.map(({ crashes }) => crashes), [1, 1], "crashes are those of the claims before");
 			equal(again.map(({ error }) => error), ["x", undefined], "errors");
