@@ -1,7 +1,9 @@
+// A suite that found no fault would say nothing: each of these stores has one. In three engines only, since it is the
+// suite that is tested here, and not an engine.
 import { describe, expect, test } from "vitest";
-import { type Claim, memoryStore, type NewTask, type Store, type Turn, type TurnResult } from "../../mod.ts";
-import { type StoreFixture, testStore, VirtualClock } from "../../src/testing.ts";
-import { errorOf } from "../support.ts";
+import { type Claim, memoryStore, type NewTask, type Store, type Turn, type TurnResult } from "../../../../mod.ts";
+import { type StoreFixture, testStore, VirtualClock } from "../../../../src/testing.ts";
+import { errorOf } from "../../../support.ts";
 
 interface Registered {
 	readonly title: string;
