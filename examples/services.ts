@@ -17,7 +17,7 @@
  *     call -X DELETE $url/self
  *
  * What the library does here: each service is a `Lifecycle`, so that a configuration replaces the one before; `Services`
- * knows them all; `servicesHandler` is the HTTP side. Node has no server for such a handler: services/serve.ts is the adapter.
+ * knows them all; `servicesHandler` is the HTTP side. Node has no server for such a handler: shared/serve.ts is the adapter.
  */
 
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
@@ -28,7 +28,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type FailedAttempt, kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 import { servicesHandler } from "../src/http.ts"; // elsewhere: from "upkeep/http"
-import { serve } from "./services/serve.ts";
+import { serve } from "./shared/serve.ts";
 
 interface Uptime {
 	url: string;

@@ -1,6 +1,6 @@
 /**
- * Watches URLs: a live table in a terminal, plain lines in a pipe or in CI. `npm start` runs it, and so do
- * `node examples/watch.ts`, `deno run -A examples/watch.ts` and `bun examples/watch.ts`; `--help` has the options.
+ * Watches URLs: a live table in a terminal, plain lines in a pipe or in CI. `npm run example:watch` runs it,
+ * and so do `node examples/watch.ts`, `deno run -A examples/watch.ts` and `bun examples/watch.ts`; `--help` has the options.
  *
  * What the library does here:
  *
@@ -8,7 +8,8 @@
  *   that answers with `Retry-After` is asked again when it wants to be (watch/check.ts);
  * - the list and the intervals are the configuration of a `Lifecycle`, which can be replaced while all of it runs;
  * - whether the network is there is an `Intermittent` that all URLs share (watch/network.ts);
- * - the table shows the group's own tasks, and is drawn when the group tells its subscribers of a change (watch/screen.ts).
+ * - the table shows the group's own tasks, and is drawn when the group tells its subscribers of a change (watch/screen.ts,
+ *   shared/live-screen.ts).
  *
  * Decisions: Ctrl-C is the normal way to end this program, so that it exits with 0; bad arguments make it exit with 2. It
  * is over when nothing is left that runs, and never by force, except at a second Ctrl-C. A new configuration begins a new
@@ -27,16 +28,17 @@ import {
 	type RunnerOptions,
 	sleep,
 } from "../mod.ts"; // elsewhere: from "upkeep"
-import { type Options, readArguments, readText, usage, UsageError } from "./watch/arguments.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { isLive, output, whenInterrupted } from "./shared/process.ts";
+import { count, describe, inSeconds } from "./shared/words.ts";
+import { type Options, readArguments, readText, usage } from "./watch/arguments.ts";
 import { type Answer, check } from "./watch/check.ts";
 import { type Config, toConfig } from "./watch/config.ts";
 import { startDemo } from "./watch/demo.ts";
 import { Log } from "./watch/log.ts";
 import { Network } from "./watch/network.ts";
-import { isLive, output, whenInterrupted } from "./watch/process.ts";
 import { Screen } from "./watch/screen.ts";
 import type { History, View, Watched } from "./watch/view.ts";
-import { count, describe, inSeconds } from "./watch/words.ts";
 
 /** All that goes on in the background. */
 class Watcher implements Watched {

@@ -3,9 +3,9 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { text } from "node:stream/consumers";
-import { parseArgs } from "node:util";
+import { parseOptions, UsageError } from "../shared/arguments.ts";
+import { line } from "../shared/words.ts";
 import type { ConfigFile } from "./config.ts";
-import { line } from "./words.ts";
 
 export const usage = `Watches URLs: checks each of them again and again, with retries, and shows how they are doing.
 
@@ -39,9 +39,6 @@ export interface Options {
 	/** There is nothing to watch but the demo. */
 	readonly isDemo: boolean;
 }
-
-/** Something that the user has to put right; the message is one line. */
-export class UsageError extends Error {}
 
 export async function readArguments(args: string[]): Promise<Options> {
 	const { values, positionals } = parse(args);
@@ -82,11 +79,7 @@ function parse(args: string[]) {
 	const value = { type: "string" } as const;
 	const numbers = { interval: value, timeout: value, attempts: value, rounds: value, for: value };
 	const options = { help: { type: "boolean", short: "h" }, file: value, config: value, ...numbers } as const;
-	try {
-		return parseArgs({ args, options, allowPositionals: true });
-	} catch (error) {
-		throw new UsageError(`${(error as Error).message.split(/[.\n]/)[0]!}; --help lists the options`);
-	}
+	return parseOptions({ args, options, allowPositionals: true });
 }
 
 function toNumber(option: string, text: string): number {

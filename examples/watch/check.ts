@@ -1,6 +1,7 @@
 /** One attempt to reach a URL: the task that the group tries again. */
 
-import { retryAfter, stopNow, type TaskContext } from "../../mod.ts";
+import type { TaskContext } from "../../mod.ts";
+import { refusal } from "../shared/refusal.ts";
 
 /** What a URL that is up has answered. */
 export interface Answer {
@@ -16,19 +17,4 @@ export async function check(url: string, { signal }: TaskContext): Promise<Answe
 	await response.body?.cancel(); // a body that nobody reads would hold its connection
 	if (response.ok) return { status: response.status, duration };
 	throw refusal(response);
-}
-
-/** What to throw: the run takes from it whether and when to try again. */
-function refusal({ status, statusText, headers }: Response): Error {
-	const error = new Error(`${status} ${statusText}`.trim());
-	const delay = retryDelay(headers.get("retry-after") ?? "");
-	if ((status === 429 || status === 503) && delay > 0) return retryAfter(delay, error);
-	const mayPass = status >= 500 || status === 408 || status === 425 || status === 429;
-	return mayPass ? error : stopNow(error);
-}
-
-/** The header has seconds or a date. One that has neither, or no future, leaves the delay to the backoff. */
-function retryDelay(header: string): number {
-	if (/^\d+$/.test(header)) return Number(header) * 1000;
-	return header.endsWith("GMT") ? Date.parse(header) - Date.now() : NaN;
 }

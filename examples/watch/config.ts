@@ -1,7 +1,8 @@
 /** The configuration: what it is, and how it is read from a file, whose place the command line may take in part. */
 
 import { type BackoffOptions, Runner, type RunnerOptions } from "../../mod.ts";
-import { checkUrl, UsageError } from "./arguments.ts";
+import { UsageError } from "../shared/arguments.ts";
+import { checkUrl } from "./arguments.ts";
 
 export interface Config {
 	readonly urls: readonly string[];

@@ -1,6 +1,6 @@
 /** The view in a pipe or in CI: a line for each event. */
 
-import { output } from "./process.ts";
+import { output } from "../shared/process.ts";
 import type { Kind, View } from "./view.ts";
 
 export class Log implements View {

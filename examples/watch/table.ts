@@ -1,10 +1,10 @@
 /** The table as lines of text. */
 
-import process from "node:process";
 import type { GroupTask } from "../../mod.ts";
+import { type Colour, cut, paint, shorten } from "../shared/terminal.ts";
+import { count, inSeconds } from "../shared/words.ts";
 import type { Config } from "./config.ts";
 import type { History, Watched } from "./view.ts";
-import { count, inSeconds } from "./words.ts";
 
 /** What stands below the table. */
 export interface Footer {
@@ -15,8 +15,7 @@ export interface Footer {
 const headings = ["URL", "state", "try", "next", "last result", "ok", "fail"];
 /** Of the columns between the first and the last result, which share what is left. */
 const fixedWidths = { state: 7, next: 6, ok: 4, fail: 4 };
-const colours: Record<string, number> = { up: 32, down: 31, rejected: 31, delay: 33, running: 36 };
-const hasColours = !process.env["NO_COLOR"];
+const colours: Record<string, Colour> = { up: "green", down: "red", rejected: "red", delay: "yellow", running: "cyan" };
 
 /** Lines of at most `width` columns, and at most `height` of them. */
 export function renderTable(watched: Watched, footer: Footer | undefined, width: number, height: number): string[] {
@@ -41,7 +40,7 @@ function toTitle({ history, network, startedAt }: Watched, { urls, interval }: C
 
 function toFooter({ file, rejected }: Footer, width: number): string[] {
 	const lines = [file, rejected === "" ? "" : `rejected: ${rejected}`, "Ctrl-C ends it"].filter((line) => line !== "");
-	return lines.map((line) => paint(line.split(":")[0]!, cut(line, width)));
+	return lines.map((line) => paint(colours[line.split(":")[0]!], cut(line, width)));
 }
 
 function toCells(url: string, { group, history }: Watched, { retry }: Config): string[] {
@@ -80,27 +79,11 @@ function toLine(cells: string[], widths: number[]): string {
 	const fitted = cells.map((cell, index) => {
 		const width = Math.max(0, widths[index]!);
 		const text = index === 0 ? shorten(cell, width) : cut(cell, width);
-		return index > 4 ? text.padStart(width) : paint(text, text.padEnd(width));
+		return index > 4 ? text.padStart(width) : paint(colours[text], text.padEnd(width));
 	});
 	return fitted.filter((_, index) => widths[index]! > 0).join("  ").trimEnd();
 }
 
 function nameOf(url: string): string {
 	return url.replace(/^https?:\/\//, "");
-}
-
-/** Without its middle: the end of a URL tells more than its beginning. */
-function shorten(text: string, width: number): string {
-	if (text.length <= width) return text;
-	const tail = Math.ceil((width - 1) * 0.6);
-	return `${text.slice(0, Math.max(0, width - 1 - tail))}…${text.slice(text.length - tail)}`;
-}
-
-function cut(text: string, width: number): string {
-	return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
-}
-
-function paint(word: string, text: string): string {
-	const colour = hasColours ? colours[word] : undefined;
-	return colour === undefined ? text : `\x1b[${colour}m${text}\x1b[0m`;
 }

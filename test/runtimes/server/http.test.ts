@@ -1,7 +1,7 @@
 // The handler behind a real server of the runtime: node:http with the adapter of the example, Deno.serve, Bun.serve.
 import { afterEach, describe, expect, test } from "vitest";
 import { request } from "node:http";
-import { type RunningServer, serve } from "../../../examples/services/serve.ts";
+import { type RunningServer, serve } from "../../../examples/shared/serve.ts";
 import { Lifecycle, Services } from "../../../mod.ts";
 import { servicesHandler } from "../../../src/http.ts";
 import { type Deferred, deferred } from "../../support.ts";

@@ -15,7 +15,7 @@ export const isLive: boolean = stdout.isTTY === true && env["TERM"] !== "dumb" &
 stdout.on("error", (error: Error & { code?: string }) => {
 	// A reader that has seen enough (`| head`) is no fault; a full disk is.
 	if (error.code !== "EPIPE" && !isClosed) {
-		console.error(`watch: ${line(error.message)}`);
+		console.error(`output: ${line(error.message)}`);
 		process.exitCode = 1;
 	}
 	isClosed = true;
