@@ -1,0 +1,113 @@
+/** The outbox over HTTP. */
+
+import { StoreError } from "../../mod.ts";
+import { describe } from "../shared/words.ts";
+import type { Outbox, Status } from "./service.ts";
+import type { Receiver } from "./receiver.ts";
+
+/** The largest message, in bytes. */
+export const mostBytes: number = 64 * 1024;
+
+/** What `GET /messages` answers with. */
+export interface ServerStatus extends Status {
+	/** Only if the endpoint is its own. */
+	readonly received?: Receiver["totals"] | undefined;
+}
+
+/** Says what to answer a request that cannot be served. */
+class Refusal extends Error {
+	readonly status: number;
+
+	constructor(status: number, message: string) {
+		super(message);
+		this.status = status;
+	}
+}
+
+export function createApi(outbox: Outbox, receiver: Receiver | undefined): (request: Request) => Promise<Response> {
+	return async (request) => {
+		try {
+			return await answer(request, outbox, receiver);
+		} catch (error) {
+			const { status, message } = toRefusal(error);
+			return Response.json({ error: message }, { status, headers: status === 503 ? { "retry-after": "1" } : {} });
+		}
+	};
+}
+
+/** Whether this page or another one of the browser asks, or a name server was made to say that this machine is another one. */
+export function checkOrigin({ headers }: Request): void {
+	const host = headers.get("host") ?? "";
+	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) throw new Refusal(403, `This is not ${host}`);
+	const origin = headers.get("origin");
+	if (origin !== null && origin !== `http://${host}`) throw new Refusal(403, `Nothing is accepted from ${origin}`);
+}
+
+async function answer(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
+	checkOrigin(request);
+	const { method, url } = request;
+	const [, messages, id, verb, ...rest] = new URL(url).pathname.split("/").map(decode);
+	if (messages !== "messages" || rest.length > 0) throw new Refusal(404, "There is only /messages");
+	if (id === undefined) return await answerAll(request, outbox, receiver);
+	const isThere = new Refusal(404, `There is no message ${JSON.stringify(id)} that this would apply to`);
+	if (verb === "retry" && method === "POST") return await outbox.retry(id) ? done() : fail(isThere);
+	if (verb === undefined && method === "DELETE") return await outbox.delete(id) ? done() : fail(isThere);
+	if (verb === undefined && method === "GET") return Response.json(await outbox.get(id) ?? fail(isThere));
+	throw new Refusal(405, "GET and DELETE /messages/<id>, and POST /messages/<id>/retry are there");
+}
+
+async function answerAll(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
+	if (request.method === "GET") {
+		const status: ServerStatus = { ...await outbox.status(), received: receiver?.totals };
+		return Response.json(status, { headers: { "cache-control": "no-store" } });
+	}
+	if (request.method !== "POST") throw new Refusal(405, "GET and POST /messages are there");
+	const message = readMessage(await readBody(request));
+	const accepted = await outbox.accept(message, request.headers.get("idempotency-key") ?? undefined);
+	return Response.json(accepted, { status: 202 });
+}
+
+/** The message of a text, which came over HTTP or on a line. */
+export function readMessage(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch (error) {
+		throw new Refusal(400, `This is not JSON: ${describe(error)}`);
+	}
+}
+
+/** Reads a body that is too long to its end, too: who sends it would miss the answer otherwise. */
+async function readBody({ body }: Request): Promise<string> {
+	const decoder = new TextDecoder();
+	let text = "";
+	let size = 0;
+	for await (const chunk of body ?? []) {
+		size += chunk.length;
+		if (size <= mostBytes) text += decoder.decode(chunk, { stream: true });
+	}
+	if (size > mostBytes) throw new Refusal(413, `A message has at most ${mostBytes} bytes, this has ${size}`);
+	return text + decoder.decode();
+}
+
+function toRefusal(error: unknown): { status: number; message: string } {
+	if (error instanceof Refusal) return error;
+	const message = describe(error);
+	if (error instanceof StoreError) return { status: error.code === "full" ? 507 : 503, message };
+	return { status: error instanceof TypeError || error instanceof RangeError ? 400 : 500, message };
+}
+
+function decode(part: string): string {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		throw new Refusal(400, `${part} is not well encoded`);
+	}
+}
+
+function done(): Response {
+	return new Response(null, { status: 204 });
+}
+
+function fail(error: Error): never {
+	throw error;
+}

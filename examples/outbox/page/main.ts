@@ -1,0 +1,86 @@
+/** The page: takes messages, with or without the server, and shows where they are. */
+
+import { backgroundSync, leader, online, visible } from "../../../src/browser.ts"; // elsewhere: from "upkeep/browser"
+import { poll, type TaskRecord } from "../../../mod.ts"; // elsewhere: from "upkeep"
+import type { MessageStatus } from "../service.ts";
+import { openBasket } from "./basket.ts";
+import { List } from "./list.ts";
+import { Server } from "./server.ts";
+
+const server = new Server(show);
+// One tab at a time works at it; each of them can add, and shows what there is.
+const basket = openBasket({ gate: leader("outbox"), wake: [online(), visible(), server.back] });
+const device = new List("device", {
+	"Try now": (id) => basket.retry(id),
+	"Discard": (id) => basket.delete(id),
+});
+const serverActions = {
+	"Try now": (id: string) => server.retry(id),
+	"Delete": (id: string) => server.delete(id),
+};
+const [queue, dead, delivered] = [
+	new List("queue", serverActions),
+	new List("dead", serverActions),
+	new List("delivered"),
+];
+const form = document.querySelector("form")!;
+const outcome = document.getElementById("outcome")!;
+const place = document.getElementById("server")!;
+
+form.addEventListener("submit", async (event) => {
+	event.preventDefault();
+	const text = String(new FormData(form).get("text")).trim();
+	if (text === "") return;
+	try {
+		await basket.add("deliver", { text }, { id: crypto.randomUUID() });
+		form.reset(); // not before it is stored
+		outcome.textContent = server.isThere ? "Sent." : "Kept on this device until the server is there.";
+	} catch (error) {
+		outcome.textContent = `Not stored: ${(error as Error).message}`;
+	}
+});
+
+const { signal } = new AbortController(); // as long as the page
+basket.run({ signal }).catch((error) => outcome.textContent = `This device cannot store messages: ${error.message}`);
+basket.subscribe(showDevice);
+// The countdowns; and another tab may have changed something.
+poll(showDevice, { interval: 1_000 }).attach(signal);
+server.watch(signal);
+if ("serviceWorker" in navigator) {
+	await navigator.serviceWorker.register("/service-worker.js", { type: "module" });
+	backgroundSync(basket, await navigator.serviceWorker.ready);
+}
+
+async function showDevice(): Promise<void> {
+	const messages: MessageStatus[] = [];
+	for await (const task of basket.list({ limit: 50 })) messages.push(toStatus(task));
+	device.show(messages);
+}
+
+function show(): void {
+	const { isThere, status } = server;
+	place.dataset["state"] = isThere ? "there" : "away";
+	place.textContent = isThere ? "The server is there" : "The server is away: messages are kept on this device";
+	if (status === undefined) return;
+	const { waiting, running } = status.counts;
+	queue.show([...status.running, ...status.waiting].map(readable), waiting + running, !isThere);
+	dead.show(status.dead.map(readable), status.counts.dead, !isThere);
+	delivered.show(status.delivered.map(readable), status.totals.delivered, !isThere);
+}
+
+function toStatus({ id, state, payload, attempts, addedAt, dueAt, error }: TaskRecord): MessageStatus {
+	const dueIn = state === "waiting" && dueAt !== undefined ? Math.max(0, dueAt - Date.now()) : undefined;
+	const { text } = payload as { text: string };
+	return { id, state, text, attempts, age: Date.now() - addedAt, dueIn, error: error?.message };
+}
+
+/** The text alone, of a message that has one. */
+function readable(message: MessageStatus): MessageStatus {
+	try {
+		const { to, text } = JSON.parse(message.text);
+		if (typeof text === "string") return { ...message, text: to === undefined ? text : `${to}: ${text}` };
+	} catch {
+		// It was too long to be shown as a whole.
+	}
+	return message;
+}

@@ -1,0 +1,55 @@
+/** Keeps the page for when the server is away, and delivers what is left when the last tab is closed. */
+
+import { backgroundSync, type SyncRegistration } from "../../../src/browser.ts";
+import { openBasket } from "./basket.ts";
+
+/** The parts of a service worker that TypeScript's types of a page do not have. */
+interface ServiceWorkerScope {
+	readonly registration: SyncRegistration;
+	readonly clients: { claim(): Promise<void> };
+	skipWaiting(): Promise<void>;
+	addEventListener(type: "install" | "activate" | "fetch", listener: (event: WorkerEvent) => void): void;
+}
+
+interface WorkerEvent {
+	readonly request: Request;
+	respondWith(response: Promise<Response>): void;
+	waitUntil(promise: Promise<unknown>): void;
+}
+
+const scope = globalThis as unknown as ServiceWorkerScope;
+const cacheName = "outbox";
+const files = ["/", "/main.js", "/icon.svg"];
+/** How long the server may take before the copy is used, in milliseconds. */
+const patience = 3_000;
+
+scope.addEventListener("install", (event) => event.waitUntil(install()));
+scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.claim()));
+scope.addEventListener("fetch", (event) => {
+	const { request } = event;
+	const { origin, pathname } = new URL(request.url);
+	if (request.method === "GET" && origin === location.origin && files.includes(pathname)) {
+		event.respondWith(fetchOrRecall(pathname));
+	}
+});
+backgroundSync(openBasket(), scope.registration);
+
+async function install(): Promise<void> {
+	const cache = await caches.open(cacheName);
+	await cache.addAll(files);
+	await scope.skipWaiting();
+}
+
+/** The server's, so that it is never older than that; else the copy. */
+async function fetchOrRecall(file: string): Promise<Response> {
+	const cache = await caches.open(cacheName);
+	try {
+		const response = await fetch(file, { signal: AbortSignal.timeout(patience) });
+		if (response.ok) await cache.put(file, response.clone());
+		return response;
+	} catch (error) {
+		const copy = await cache.match(file);
+		if (copy === undefined) throw error;
+		return copy;
+	}
+}

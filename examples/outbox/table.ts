@@ -1,0 +1,84 @@
+/** The live screen as lines of text. */
+
+import { type Colour, cut, paint, shorten } from "../shared/terminal.ts";
+import { count, inSeconds } from "../shared/words.ts";
+import type { ServerStatus } from "./api.ts";
+import type { MessageStatus } from "./service.ts";
+import type { Facts } from "./view.ts";
+
+export interface Shown extends Facts {
+	readonly status: ServerStatus;
+	/** The latest last. */
+	readonly events: readonly string[];
+	readonly pid: number;
+}
+
+const colours: Record<string, Colour> = {
+	...{ waiting: "yellow", running: "cyan", dead: "red", done: "green", delivered: "green", retry: "yellow" },
+	...{ refused: "red", error: "red" },
+};
+/** Of the columns of the table; the last one has what is left. */
+const widths = { state: 7, id: 14, age: 6, attempt: 3, next: 6 };
+
+/** Lines of at most `width` columns, and at most `height` of them. */
+export function renderStatus(shown: Shown, width: number, height: number): string[] {
+	const { status, events } = shown;
+	const head = toHead(shown).map((line) => cut(line, width));
+	const foot = [`kill -9 ${shown.pid} and start it again: it goes on.  Ctrl-C ends it`];
+	const room = Math.max(0, height - head.length - foot.length - 3);
+	const shownEvents = room < 6 ? [] : events.slice(-Math.min(events.length, Math.max(3, Math.floor((room - 2) / 2.5))));
+	const rows = toRows(status, width, room - (shownEvents.length && shownEvents.length + 1));
+	const below = shownEvents.map((event) => paint(colours[event.split(" ")[1]!], cut(event, width)));
+	return [...head, "", ...rows, "", ...below, ...below.length > 0 ? [""] : [], cut(foot[0]!, width)].slice(0, height);
+}
+
+function toHead({ url, file, hasOwnWebhook, status }: Shown): string[] {
+	const { counts: { waiting, running, dead }, totals, rates, webhook, received } = status;
+	const [oldest] = status.waiting;
+	const lines = [
+		`Outbox at ${url}, stored in ${shorten(file, 40)}`,
+		`Delivers to ${webhook}${hasOwnWebhook ? ", a flaky endpoint of its own" : ""}`,
+		"",
+		`${waiting} waiting  ${running} running  ${dead} dead   ` +
+		`accepted ${totals.accepted} (${rates.accepted.toFixed(1)}/s)  ` +
+		`delivered ${totals.delivered} (${rates.delivered.toFixed(1)}/s)`,
+		oldest === undefined
+			? "Nothing waits"
+			: `The oldest waits for ${inSeconds(oldest.age)}: ${oldest.id}, ${
+				oldest.attempts === 0
+					? "not tried yet"
+					: `${count(oldest.attempts, "attempt")}, the last: ${oldest.error ?? "crashed"}`
+			}`,
+	];
+	if (received === undefined) return lines;
+	const { messages, duplicates } = received;
+	return [...lines, `The endpoint has got ${count(messages, "message")}, and dropped ${duplicates} that came again`];
+}
+
+function toRows({ running, waiting, dead, delivered }: ServerStatus, width: number, room: number): string[] {
+	const heading = toLine(["state", "id", "age", "try", "next", "message, or what the last attempt came to"], width);
+	// Dead ones want to be seen; the rest is for what is under way.
+	const shownDead = dead.slice(0, Math.max(1, Math.floor((room - 1) / 4)));
+	const others = [...running, ...waiting].slice(0, Math.max(0, room - 1 - shownDead.length));
+	const done = delivered.slice(0, Math.max(0, room - 1 - shownDead.length - others.length));
+	return [
+		paint("dim", heading),
+		...[...shownDead, ...others, ...done].map((message) => toLine(toCells(message), width)),
+	];
+}
+
+function toCells({ id, state, age, attempts, dueIn, text, error }: MessageStatus): string[] {
+	const next = dueIn === undefined ? "" : inSeconds(Math.ceil(dueIn / 1000) * 1000);
+	const what = error === undefined || state === "done" ? text : `${error}: ${text}`;
+	return [state, id, inSeconds(Math.round(age / 1000) * 1000), String(attempts), next, what];
+}
+
+function toLine(cells: readonly string[], width: number): string {
+	const places = Object.values(widths);
+	const rest = Math.max(0, width - places.reduce((sum, place) => sum + place + 2, 0));
+	return [...places, rest].map((place, index) => {
+		const text = cells[index]!;
+		if (index === 5) return cut(text, place);
+		return paint(index === 0 ? colours[text] : undefined, (index === 1 ? shorten : cut)(text, place).padEnd(place));
+	}).join("  ").trimEnd();
+}
