@@ -50,7 +50,8 @@ async function main(): Promise<void> {
 	try {
 		server = await listen(handler, options.port, new RememberedPort(database));
 		const url = `http://127.0.0.1:${server.port}/`;
-		await view.open({ url, file: options.file, hasOwnWebhook: receiver !== undefined }, {
+		const { file, isDemo } = options;
+		await view.open({ url, file, isDemo, hasOwnWebhook: receiver !== undefined }, {
 			status: async () => ({ ...await outbox.status(), received: receiver?.totals }),
 			subscribe: (listener) => outbox.subscribe(listener),
 		});

@@ -17,5 +17,5 @@ export async function sendDemo(outbox: Outbox, signal: AbortSignal): Promise<voi
 	// Always the same id: as long as the message is there, it is not added again.
 	await outbox.accept({ to: "nobody", text: "this one ends up dead" }, "demo-dead");
 	for (let index = 0; index < 5; index++) await send();
-	await poll(send, { interval: 3_000 }).attach(signal);
+	await poll(send, { interval: 1_500 }).attach(signal);
 }

@@ -10,7 +10,8 @@ export interface Shown extends Facts {
 	readonly status: ServerStatus;
 	/** The latest last. */
 	readonly events: readonly string[];
-	readonly pid: number;
+	/** Of the process, as long as it runs. */
+	readonly pid: number | undefined;
 }
 
 const colours: Record<string, Colour> = {
@@ -18,45 +19,50 @@ const colours: Record<string, Colour> = {
 	...{ refused: "red", error: "red" },
 };
 /** Of the columns of the table; the last one has what is left. */
-const widths = { state: 7, id: 14, age: 6, attempt: 3, next: 6 };
+const widths = { state: 7, id: 14, age: 6, failures: 4, next: 6 };
 
 /** Lines of at most `width` columns, and at most `height` of them. */
 export function renderStatus(shown: Shown, width: number, height: number): string[] {
-	const { status, events } = shown;
 	const head = toHead(shown).map((line) => cut(line, width));
-	const foot = [`kill -9 ${shown.pid} and start it again: it goes on.  Ctrl-C ends it`];
-	const room = Math.max(0, height - head.length - foot.length - 3);
-	const shownEvents = room < 6 ? [] : events.slice(-Math.min(events.length, Math.max(3, Math.floor((room - 2) / 2.5))));
-	const rows = toRows(status, width, room - (shownEvents.length && shownEvents.length + 1));
-	const below = shownEvents.map((event) => paint(colours[event.split(" ")[1]!], cut(event, width)));
-	return [...head, "", ...rows, "", ...below, ...below.length > 0 ? [""] : [], cut(foot[0]!, width)].slice(0, height);
+	const foot = shown.pid === undefined
+		? []
+		: ["", cut(`kill -9 ${shown.pid} and start it again: it goes on. Ctrl-C ends it`, width)];
+	const room = Math.max(0, height - head.length - foot.length - 1);
+	const events = toEvents(shown.events, width, Math.floor(room / 3));
+	return [...head, "", ...toRows(shown.status, width, room - events.length), ...events, ...foot].slice(0, height);
 }
 
-function toHead({ url, file, hasOwnWebhook, status }: Shown): string[] {
+function toHead({ url, file, hasOwnWebhook, isDemo, status }: Shown): string[] {
 	const { counts: { waiting, running, dead }, totals, rates, webhook, received } = status;
 	const [oldest] = status.waiting;
+	const traits = `${hasOwnWebhook ? " (its own, flaky)" : ""}${isDemo ? ", gets made-up messages" : ""}`;
 	const lines = [
-		`Outbox at ${url}, stored in ${shorten(file, 40)}`,
-		`Delivers to ${webhook}${hasOwnWebhook ? ", a flaky endpoint of its own" : ""}`,
+		`Page     ${url}   POST to ${url}messages`,
+		`Webhook  ${webhook}${traits}`,
+		`File     ${file}`,
 		"",
 		`${waiting} waiting  ${running} running  ${dead} dead   ` +
 		`accepted ${totals.accepted} (${rates.accepted.toFixed(1)}/s)  ` +
 		`delivered ${totals.delivered} (${rates.delivered.toFixed(1)}/s)`,
-		oldest === undefined
-			? "Nothing waits"
-			: `The oldest waits for ${inSeconds(oldest.age)}: ${oldest.id}, ${
-				oldest.attempts === 0
-					? "not tried yet"
-					: `${count(oldest.attempts, "attempt")}, the last: ${oldest.error ?? "crashed"}`
-			}`,
+		oldest === undefined ? "Nothing waits" : `The oldest waits for ${inSeconds(oldest.age)}: ${toProgress(oldest)}`,
 	];
 	if (received === undefined) return lines;
 	const { messages, duplicates } = received;
-	return [...lines, `The endpoint has got ${count(messages, "message")}, and dropped ${duplicates} that came again`];
+	return [...lines, `The webhook has got ${count(messages, "message")}, and dropped ${duplicates} that came again`];
+}
+
+function toProgress({ id, attempts, error = "the process died" }: MessageStatus): string {
+	return attempts === 0 ? `${id}, not tried yet` : `${id}, ${count(attempts, "failure")}, the last: ${error}`;
+}
+
+/** The latest ones, below a blank line; none if there is hardly room. */
+function toEvents(events: readonly string[], width: number, room: number): string[] {
+	if (room < 3 || events.length === 0) return [];
+	return ["", ...events.slice(-room + 1).map((event) => paint(colours[event.split(" ")[1]!], cut(event, width)))];
 }
 
 function toRows({ running, waiting, dead, delivered }: ServerStatus, width: number, room: number): string[] {
-	const heading = toLine(["state", "id", "age", "try", "next", "message, or what the last attempt came to"], width);
+	const heading = toLine(["state", "id", "age", "fail", "next", "message, or what the last attempt came to"], width);
 	// Dead ones want to be seen; the rest is for what is under way.
 	const shownDead = dead.slice(0, Math.max(1, Math.floor((room - 1) / 4)));
 	const others = [...running, ...waiting].slice(0, Math.max(0, room - 1 - shownDead.length));

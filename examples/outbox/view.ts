@@ -14,6 +14,7 @@ export interface Facts {
 	readonly url: string;
 	readonly file: string;
 	readonly hasOwnWebhook: boolean;
+	readonly isDemo: boolean;
 }
 
 export interface View {
@@ -31,11 +32,12 @@ export interface Source {
 
 /** Plain lines. */
 export class Log implements View {
-	async open({ url, file }: Facts, source: Source): Promise<void> {
+	async open({ url, file, isDemo }: Facts, source: Source): Promise<void> {
 		const { webhook, counts } = await source.status();
 		output(`Listening on ${url}\n`);
 		output(`Delivering to ${webhook}\n`);
 		output(`Stored in ${file}: ${counts.waiting + counts.running} to be delivered, ${counts.dead} dead\n`);
+		if (isDemo) output("Sending messages that are made up, to try it on (not with --no-demo)\n");
 	}
 
 	readonly note = (kind: string, text: string): void => {
@@ -56,7 +58,11 @@ export class Screen implements View {
 	async open(facts: Facts, source: Source): Promise<void> {
 		let status = await source.status();
 		const screen = this.#screen = new LiveScreen((columns, rows, isLast) =>
-			renderStatus({ ...facts, status, events: isLast ? [] : this.#events, pid: process.pid }, columns, rows)
+			renderStatus(
+				{ ...facts, status, events: isLast ? [] : this.#events, pid: isLast ? undefined : process.pid },
+				columns,
+				rows,
+			)
 		);
 		let isStale = true;
 		this.#refresh = async () => {

@@ -34,7 +34,7 @@ form.addEventListener("submit", async (event) => {
 	try {
 		await basket.add("deliver", { text }, { id: crypto.randomUUID() });
 		form.reset(); // not before it is stored
-		outcome.textContent = server.isThere ? "Sent." : "Kept on this device until the server is there.";
+		outcome.textContent = server.isThere ? "Stored, and on its way." : "Kept on this device until the server is there.";
 	} catch (error) {
 		outcome.textContent = `Not stored: ${(error as Error).message}`;
 	}
@@ -64,6 +64,7 @@ function show(): void {
 	if (status === undefined) return;
 	const { waiting, running } = status.counts;
 	queue.show([...status.running, ...status.waiting].map(readable), waiting + running, !isThere);
+	document.getElementById("dead")!.hidden = status.counts.dead === 0;
 	dead.show(status.dead.map(readable), status.counts.dead, !isThere);
 	delivered.show(status.delivered.map(readable), status.totals.delivered, !isThere);
 }

@@ -1,0 +1,207 @@
+// The main example as its users run it. Its page is tested in test/runtimes/node/outbox-page.test.ts.
+import { afterEach, describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { sleep } from "upkeep";
+import { OutboxProcess } from "../../outbox-process.ts";
+
+/** No test waits for a time to pass, except for the lease of a process that was killed, but a busy machine is slow. */
+const timeout = 60_000;
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function start(...args: string[]): OutboxProcess {
+	const outbox = new OutboxProcess(args);
+	cleanups.push(() => outbox.kill());
+	return outbox;
+}
+
+async function createFile(): Promise<string> {
+	const folder = await mkdtemp(join(tmpdir(), "outbox-test-"));
+	cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+	return join(folder, "outbox.db");
+}
+
+/** Where messages go. */
+class Webhook {
+	/** How often each id has come. */
+	readonly received = new Map<string, number>();
+	/** Gives the status to answer with, or nothing to leave the request without an answer. */
+	answer: (id: string) => number | undefined = () => 204;
+	/** Called after each request. */
+	onRequest: () => void = () => {};
+	readonly #server = createServer((request, response) => {
+		request.resume().on("end", () => {
+			const id = String(request.headers["idempotency-key"]);
+			this.received.set(id, (this.received.get(id) ?? 0) + 1);
+			const status = this.answer(id);
+			if (status !== undefined) response.writeHead(status).end();
+			this.onRequest();
+		});
+	});
+
+	async start(): Promise<string> {
+		this.#server.listen(0, "127.0.0.1");
+		await once(this.#server, "listening");
+		cleanups.push(() => {
+			this.#server.close();
+			this.#server.closeAllConnections();
+		});
+		return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+	}
+}
+
+/** Resolves with whether the message was accepted. */
+async function post(url: string, id: string): Promise<boolean> {
+	const headers = { "idempotency-key": id };
+	const body = JSON.stringify({ text: `message ${id}` });
+	return await fetch(`${url}messages`, { method: "POST", headers, body }).then(({ ok }) => ok, () => false);
+}
+
+async function until<T>(read: () => Promise<T>, isReached: (value: T) => boolean): Promise<T> {
+	for (;; await sleep(50)) {
+		const value = await read();
+		if (isReached(value)) return value;
+	}
+}
+
+// Windows has no signal that a process could send to another and that this one could react to.
+describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
+	test("delivers each message that it has accepted, though it is killed twice", async () => {
+		const webhook = new Webhook();
+		const args = ["--plain", "--db", await createFile(), "--webhook", await webhook.start()];
+		const unaccepted = { posts: idsOf("post"), lines: idsOf("line") };
+		const urls = new Set<string>();
+		/** Sends what was not accepted so far, until all is accepted or the process is gone. */
+		const send = async (outbox: OutboxProcess) => {
+			const url = await outbox.url();
+			urls.add(url);
+			outbox.write(unaccepted.lines.map((id) => `{ "id": "${id}" }\n`).join(""));
+			const accepted = await Promise.all(unaccepted.posts.map((id) => post(url, id)));
+			unaccepted.posts = unaccepted.posts.filter((_, index) => !accepted[index]);
+		};
+		for (const mark of [40, 120]) {
+			const outbox = start(...args);
+			// From the mark on nothing is answered, so that it dies with its hands full.
+			webhook.answer = (id) => webhook.received.size > mark ? undefined : id.endsWith("3") ? flaky(id, webhook) : 204;
+			const isReached = new Promise<void>((resolve) => {
+				webhook.onRequest = () => webhook.received.size > mark && resolve();
+			});
+			const sent = send(outbox);
+			await isReached;
+			await outbox.kill();
+			await sent;
+			unaccepted.lines = unaccepted.lines.filter((id) => !outbox.text.includes(` accepted ${id}\n`));
+			expect(outbox.errors).toBe("");
+		}
+		expect(webhook.received.size).toBeLessThan(200);
+		webhook.answer = () => 204;
+		const outbox = start(...args);
+		await send(outbox);
+		expect(unaccepted.posts).toEqual([]);
+		await until(async () => webhook.received.size, (size) => size === 200);
+		const { counts } = await until(() => outbox.status(), ({ counts }) => counts.waiting + counts.running === 0);
+		expect(counts.dead).toBe(0);
+		expect([...webhook.received.keys()].sort()).toEqual([...idsOf("post"), ...idsOf("line")].sort());
+		// What it had in its hands when it was killed.
+		expect([...webhook.received].filter(([id, count]) => !id.endsWith("3") && count > 1).length).toBeGreaterThan(0);
+		expect(urls.size).toBe(1); // the page finds it again
+		outbox.interrupt();
+		expect(await outbox.ended).toBe(0);
+	}, timeout);
+
+	test("says over HTTP and on standard input what it does not accept", async () => {
+		const webhook = new Webhook();
+		webhook.answer = (id) => id === "bad" ? 422 : 204;
+		const outbox = start("--plain", "--db", await createFile(), "--webhook", await webhook.start());
+		const url = `${await outbox.url()}messages`;
+		const send = async (init: RequestInit, path = "") => {
+			const response = await fetch(url + path, { method: "POST", ...init });
+			return [response.status, response.status === 204 ? undefined : await response.json()];
+		};
+		const id = (id: string) => ({ "idempotency-key": id });
+		expect(await send({ body: "{ no JSON" })).toMatchObject([400, {
+			error: expect.stringMatching(/^This is not JSON/),
+		}]);
+		expect(await send({ body: `"${"x".repeat(65_536)}"` })).toMatchObject([413, {
+			error: expect.stringMatching(/65538/),
+		}]);
+		expect(await send({ body: "1", headers: id("_") })).toMatchObject([400, { error: expect.stringMatching(/"id"/) }]);
+		expect(await send({ body: "1", headers: { origin: "http://example.com" } })).toMatchObject([403, {}]);
+		expect(await statusFor(url, "example.com")).toBe(403);
+		expect(await send({ method: "PUT", body: "1" })).toMatchObject([405, {}]);
+		expect(await send({ body: "1" }, "/nobody/retry")).toMatchObject([404, {}]);
+
+		expect(await send({ body: "1", headers: id("good") })).toEqual([202, { id: "good", added: true }]);
+		await outbox.printed(/ done good \(attempt 1\)\n/);
+		expect(await send({ body: "1", headers: id("good") })).toEqual([202, { id: "good", added: false }]);
+		expect(await send({ body: `{ "id": "bad" }` })).toEqual([202, { id: "bad", added: true }]);
+		await outbox.printed(/ dead bad 422 .*\(attempt 1\)\n/);
+		expect((await outbox.status()).dead).toMatchObject([{ id: "bad", text: `{"id":"bad"}`, attempts: 1 }]);
+		expect(await send({}, "/bad/retry")).toEqual([204, undefined]);
+		await outbox.printed(/ dead bad [^]* dead bad 422 .*\(attempt 1\)\n/);
+		expect(await send({ method: "DELETE" }, "/bad")).toEqual([204, undefined]);
+		expect(await send({ method: "DELETE" }, "/bad")).toMatchObject([404, {}]);
+
+		outbox.write(`{ no JSON\n\n"${"x".repeat(70_000)}"\n{ "id": "line" }\n`);
+		await outbox.printed(/ refused line 1: This is not JSON: .*\n/);
+		await outbox.printed(/ refused line 3: a message has at most 65536 bytes\n/);
+		await outbox.printed(/ done line \(attempt 1\)\n/);
+		expect([...webhook.received]).toEqual([["good", 1], ["bad", 2], ["line", 1]]);
+		outbox.interrupt();
+		expect(await outbox.ended).toBe(0);
+		expect(outbox.text).toMatch(/\nStopped after .+: 2 messages delivered, 2 attempts failed\.\n$/);
+		expect(outbox.errors).toBe("");
+	}, timeout);
+
+	test("without a webhook shows itself on messages that are made up", async () => {
+		const outbox = start("--db", await createFile());
+		await outbox.printed(/^Sending messages that are made up/m);
+		await outbox.printed(/ dead demo-dead 404 Not Found \(attempt 1\)\n/);
+		await outbox.printed(/ retry demo-\S+ \d+ .+ \(attempt 1\), again in .+\n/);
+		await outbox.printed(/ done demo-\S+ \(attempt 2\)\n/);
+		expect((await outbox.status()).received!.messages).toBeGreaterThan(0);
+		outbox.interrupt();
+		expect(await outbox.ended).toBe(0);
+		expect(outbox.text).not.toContain("\x1b");
+		expect(outbox.errors).toBe("");
+	}, timeout);
+
+	test.each([
+		[["--port", "70000"], 2, `--port takes a number from 0 to 65535, not "70000"`],
+		[["--webhook", "ftp://127.0.0.1"], 2, "--webhook takes an http or https URL"],
+		[["--for", "soon"], 2, `--for takes a number of seconds above 0, not "soon"`],
+		[["--quick"], 2, "--help lists the options"],
+		[["--db", "."], 1, "cannot open ."],
+	])("with %j exits with %j", async (args, code, message) => {
+		const outbox = start(...args);
+		expect(await outbox.ended).toBe(code);
+		expect(outbox.errors).toMatch(/^outbox: .+\n$/);
+		expect(outbox.errors).toContain(message);
+	}, timeout);
+});
+
+function idsOf(kind: string): string[] {
+	return Array.from({ length: 100 }, (_, index) => `${kind}-${index}`);
+}
+
+/** Fails the first time. */
+function flaky(id: string, { received }: Webhook): number {
+	return received.get(id) === 1 ? 503 : 204;
+}
+
+/** `fetch` does not let one name another host. */
+async function statusFor(url: string, host: string): Promise<number | undefined> {
+	const asked = request(url, { headers: { host } }).end();
+	const [response] = await once(asked, "response");
+	response.resume();
+	return response.statusCode;
+}
