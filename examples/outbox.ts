@@ -72,20 +72,22 @@ async function work(outbox: Outbox, view: View, { duration, isDemo }: Options, e
 	const { signal } = end;
 	const delivering = outbox.run(signal).finally(() => end.abort()); // it ends by itself if the file is gone for good
 	const reading = process.stdin.isTTY ? undefined : readInput(outbox, view.note, signal);
-	const sending = isDemo ? sendDemo(outbox, signal) : undefined;
+	const sending = isDemo
+		? sendDemo(outbox, signal).catch((error) => signal.aborted || view.note("error", describe(error)))
+		: undefined;
 	await sleep(duration, { signal }).catch(() => {});
 	end.abort();
 	await delivering;
 	await reading;
-	await sending?.catch(() => {});
+	await sending;
 }
 
-/** On the port that was asked for; else on that of the last time, which may be in use, or on any. */
+/** On the port that was asked for; else on that of the last time, or on any, if another process has that. */
 async function listen(handler: Handler, port: number | undefined, remembered: RememberedPort): Promise<RunningServer> {
 	const tryPort = async (port: number) => await serve(handler, port); // some runtimes throw at once
-	const server = port === undefined
-		? await tryPort(remembered.get() ?? 0).catch(() => tryPort(0))
-		: await orFail(`cannot listen on port ${port}`, () => tryPort(port));
+	const last = remembered.get();
+	if (port === undefined && last !== undefined) return await tryPort(last).catch(() => tryPort(0));
+	const server = await orFail(`cannot listen on port ${port}`, () => tryPort(port ?? 0));
 	remembered.set(server.port);
 	return server;
 }

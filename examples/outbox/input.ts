@@ -1,6 +1,7 @@
 /** JSON lines on standard input. */
 
 import process from "node:process";
+import { Readable } from "node:stream";
 import { describe } from "../shared/words.ts";
 import { mostBytes, readMessage } from "./api.ts";
 import type { OnEvent, Outbox } from "./service.ts";
@@ -10,25 +11,26 @@ const batch = 100;
 
 /** Accepts a message for each line until the input ends or the signal aborts. */
 export async function readInput(outbox: Outbox, onEvent: OnEvent, signal: AbortSignal): Promise<void> {
-	const { stdin } = process;
-	const stop = () => void stdin.destroy();
-	signal.addEventListener("abort", stop);
+	const accepting: Promise<unknown>[] = [];
+	let number = 0;
 	try {
-		let number = 0;
-		const accepting: Promise<unknown>[] = [];
-		for await (const line of readLines(stdin)) {
+		for await (const line of readLines(open().getReader(), signal)) {
 			number++;
 			if (line.trim() === "") continue;
 			const place = `line ${number}`;
 			accepting.push(accept(line, outbox).catch((error) => onEvent("refused", `${place}: ${describe(error)}`)));
 			if (accepting.length === batch) await Promise.all(accepting.splice(0));
 		}
-		await Promise.all(accepting);
 	} catch (error) {
-		if (!signal.aborted) onEvent("refused", `standard input: ${describe(error)}`);
-	} finally {
-		signal.removeEventListener("abort", stop);
+		onEvent("error", `standard input: ${describe(error)}`);
 	}
+	await Promise.all(accepting);
+}
+
+/** Of `process.stdin` Deno cannot end a read that is under way, and would not exit. */
+function open(): ReadableStream<Uint8Array> {
+	const { Deno } = globalThis as { Deno?: { stdin: { readable: ReadableStream<Uint8Array> } } };
+	return Deno?.stdin.readable ?? Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>;
 }
 
 async function accept(line: string, outbox: Outbox): Promise<void> {
@@ -36,18 +38,24 @@ async function accept(line: string, outbox: Outbox): Promise<void> {
 	await outbox.accept(readMessage(line));
 }
 
-/** The last one may lack its line break. Of one that is too long for a message no more is kept than shows that. */
-async function* readLines(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
+/** The last line may lack its end. Of one that is too long for a message no more is kept than shows that. */
+async function* readLines(
+	reader: ReadableStreamDefaultReader<Uint8Array>,
+	signal: AbortSignal,
+): AsyncGenerator<string> {
+	const stop = () => void reader.cancel().catch(() => {});
+	signal.addEventListener("abort", stop);
 	const decoder = new TextDecoder();
 	let line = "";
-	for await (const chunk of stream) {
-		const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
-		const [first, ...more] = text.split("\n");
+	for (let chunk = await reader.read(); !chunk.done && !signal.aborted; chunk = await reader.read()) {
+		const [first, ...more] = decoder.decode(chunk.value, { stream: true }).split("\n");
 		line = (line + first).slice(0, mostBytes + 1);
 		for (const next of more) {
 			yield line;
 			line = next.slice(0, mostBytes + 1);
 		}
 	}
-	yield line + decoder.decode();
+	signal.removeEventListener("abort", stop);
+	// What an abort has cut is no line.
+	if (!signal.aborted) yield line + decoder.decode();
 }

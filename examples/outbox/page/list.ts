@@ -52,14 +52,14 @@ export class List {
 			button.addEventListener("click", () => action(id).catch(() => {})); // that it failed is seen in the list
 			buttons.append(button);
 		}
-		item.append(...["b", "span"].map((name) => document.createElement(name)), buttons, document.createElement("small"));
+		item.append(...["b", "span", "small"].map((name) => document.createElement(name)), buttons);
 		this.#items.set(id, item);
 		return item;
 	}
 }
 
 function update(item: HTMLElement, { state, text, attempts, dueIn, error }: MessageStatus): void {
-	const [badge, what, , details] = item.children as unknown as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+	const [badge, what, details] = item.children as unknown as [HTMLElement, HTMLElement, HTMLElement];
 	badge.dataset["state"] = state;
 	setText(badge, words[state]);
 	setText(what, text);

@@ -169,6 +169,11 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		await outbox.printed(/ retry demo-\S+ \d+ .+ \(attempt 1\), again in .+\n/);
 		await outbox.printed(/ done demo-\S+ \(attempt 2\)\n/);
 		expect((await outbox.status()).received!.messages).toBeGreaterThan(0);
+		const files = { "": "html", "main.js": "javascript", "service-worker.js": "javascript", "icon.svg": "svg" };
+		for (const [name, type] of Object.entries(files)) {
+			const { status, headers } = await fetch(await outbox.url() + name);
+			expect([status, headers.get("content-type")]).toEqual([200, expect.stringContaining(type)]);
+		}
 		outbox.interrupt();
 		expect(await outbox.ended).toBe(0);
 		expect(outbox.text).not.toContain("\x1b");

@@ -1,0 +1,114 @@
+// The page of the main example, in a real browser that is driven from outside, because the server must be killed meanwhile.
+// Leaves screenshots in test-results/.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { findBrowser } from "../../../scripts/test/browsers.ts";
+import { root } from "../../../scripts/test/engines.ts";
+import { OutboxProcess } from "../../outbox-process.ts";
+
+const executable = findBrowser("chromium");
+/** On a desk a browser that is missing is a reason to skip; in CI it is a failure. */
+const isSkipped = executable === undefined && ["", "0", "false"].includes(process.env["CI"] ?? "");
+const timeout = 60_000;
+const results = join(root, "test-results");
+
+describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromium)", () => {
+	let folder: string;
+	let outbox: OutboxProcess;
+	let browser: Browser;
+
+	beforeAll(async () => {
+		if (executable === undefined) throw new Error("chromium not found, install it or set CHROMIUM");
+		folder = await mkdtemp(join(tmpdir(), "outbox-page-"));
+		browser = await chromium.launch({ executablePath: executable, args: ["--no-sandbox"] });
+		await mkdir(results, { recursive: true });
+	}, timeout);
+
+	afterAll(async () => {
+		await browser?.close();
+		await outbox?.kill();
+		await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+	}, timeout);
+
+	function start(): OutboxProcess {
+		return outbox = new OutboxProcess(["--plain", "--no-demo", "--db", join(folder, "outbox.db")]);
+	}
+
+	test("takes messages while the server is away, over a reload, and delivers them when it is back", async () => {
+		const url = await start().url();
+		const page = await browser.newPage({ viewport: { width: 1000, height: 700 } });
+		page.setDefaultTimeout(timeout);
+		const failures: string[] = [];
+		page.on("pageerror", (error) => failures.push(String(error)));
+		page.on("console", (message) => {
+			// The browser itself remarks on each request that nobody has answered.
+			if (message.type() === "error" && !message.text().includes("net::ERR_")) failures.push(message.text());
+		});
+		await page.goto(url);
+		await state(page, "there");
+		await send(page, "while the server is there");
+		await listed(page, "delivered", "while the server is there");
+		await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+
+		await outbox.kill();
+		await state(page, "away");
+		await send(page, "the first without the server");
+		await send(page, "the second without the server");
+		await listed(page, "device", "the second without the server");
+		await page.reload();
+		await state(page, "away");
+		await listed(page, "device", "the first without the server");
+		expect(await page.locator("#device li").count()).toBe(2);
+		await picture(page, "outbox-server-away");
+
+		expect(await start().url()).toBe(url);
+		await state(page, "there");
+		await listed(page, "delivered", "the first without the server");
+		await listed(page, "delivered", "the second without the server");
+		await page.waitForFunction(() => document.querySelectorAll("#device li, #queue li").length === 0);
+		await picture(page, "outbox-delivered");
+		const { counts, totals } = await outbox.status();
+		expect(counts).toMatchObject({ waiting: 0, running: 0, dead: 0 });
+		expect(totals).toMatchObject({ accepted: 2, delivered: 2 });
+		expect(failures).toEqual([]);
+	}, timeout);
+
+	test("lets dead messages be tried again and deleted", async () => {
+		const url = await outbox.url();
+		const body = JSON.stringify({ to: "nobody", text: "refused" });
+		await fetch(`${url}messages`, { method: "POST", headers: { "idempotency-key": "refused" }, body });
+		const page = await browser.newPage();
+		await page.goto(url);
+		await listed(page, "dead", "nobody: refused");
+		await page.locator("#dead li", { hasText: "refused" }).getByText("Try now").click();
+		await outbox.printed(/ dead refused [^]* dead refused /);
+		await listed(page, "dead", "attempt 1: 404 Not Found");
+		await page.locator("#dead li", { hasText: "refused" }).getByText("Delete").click();
+		await page.locator("#dead").waitFor({ state: "hidden" });
+		expect((await outbox.status()).counts.dead).toBe(0);
+	}, timeout);
+});
+
+async function state(page: Page, state: "there" | "away"): Promise<void> {
+	await page.locator(`#server[data-state="${state}"]`).waitFor();
+}
+
+async function send(page: Page, text: string): Promise<void> {
+	await page.getByLabel("Message").fill(text);
+	await page.getByRole("button", { name: "Send" }).click();
+	await page.waitForFunction(() => document.querySelector("input")!.value === ""); // it is stored
+}
+
+async function listed(page: Page, list: "device" | "delivered" | "dead", text: string): Promise<void> {
+	await page.locator(`#${list} li`, { hasText: text }).first().waitFor();
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+	const path = join(results, `${name}.png`);
+	await page.screenshot({ path });
+	console.log(path);
+}
