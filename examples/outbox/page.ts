@@ -2,25 +2,24 @@
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import type { Handler } from "../shared/serve.ts";
+import { describe } from "../shared/words.ts";
 
 /** Answers if it is about the page. The modules are bundled when they are first asked for. */
 export function createPage(): (request: Request) => Promise<Response | undefined> {
-	const scripts = new Map<string, Promise<string>>();
-	const script = (name: string) => {
-		if (!scripts.has(name)) scripts.set(name, bundle(name));
-		return scripts.get(name)!;
+	const scripts = new Map<string, string>();
+	const script = async (name: string) => {
+		if (!scripts.has(name)) scripts.set(name, await bundle(name));
+		return answer(scripts.get(name)!, "text/javascript");
 	};
-	const files: Record<string, Handler> = {
+	const files: Record<string, () => Promise<Response>> = {
 		"/": async () => answer(await readFile(path("index.html")), "text/html"),
 		"/icon.svg": async () => answer(await readFile(path("icon.svg")), "image/svg+xml"),
-		"/main.js": async () => answer(await script("main.ts"), "text/javascript"),
-		"/service-worker.js": async () => answer(await script("service-worker.ts"), "text/javascript"),
+		"/main.js": () => script("main.ts"),
+		"/service-worker.js": () => script("service-worker.ts"),
 	};
-	return async (request) => {
-		const file = request.method === "GET" ? files[new URL(request.url).pathname] : undefined;
-		return await file?.(request);
+	return async ({ method, url }) => {
+		const file = method === "GET" ? files[new URL(url).pathname] : undefined;
+		return await file?.().catch((error) => new Response(`${describe(error)}\n`, { status: 500 }));
 	};
 }
 
@@ -32,6 +31,7 @@ function answer(body: string | Uint8Array<ArrayBuffer>, type: string): Response 
 
 /** One file of a module and all that it imports. */
 async function bundle(name: string): Promise<string> {
+	const { build } = await import("esbuild"); // the messages do without it
 	const { outputFiles: [file] } = await build({
 		entryPoints: [path(name)],
 		bundle: true,
