@@ -22,7 +22,9 @@ interface Documentation {
 export async function checkSymbols(): Promise<string> {
 	const sources: string[] = entryPoints().map(({ source }: EntryPoint) => source);
 	const { nodes }: Documentation = JSON.parse(await execute("deno", ["doc", "--json", ...sources]));
-	const symbols: DocumentedSymbol[] = Object.values(nodes).flatMap((node) => node.symbols);
+	// What two entry points export is documented once, and a reference in the other.
+	const symbols: DocumentedSymbol[] = Object.values(nodes).flatMap((node) => node.symbols)
+		.filter(({ declarations }) => declarations.some(({ kind }: Declaration) => kind !== "reference"));
 	const faults: string[] = symbols.flatMap(faultsOf);
 	if (faults.length > 0) throw new Error(faults.join("\n"));
 	return `${symbols.length} symbols`;

@@ -14,7 +14,7 @@ import { encodePayload, isThenable, synchronous } from "./claimed-task.ts";
 import { decodeFailure, type TaskFailure } from "./codec.ts";
 import type { TaskProgress } from "./context.ts";
 import { checkBasketOptions, checkName } from "./options.ts";
-import { Worker, type WorkerTotals } from "./worker.ts";
+import { Worker } from "./worker.ts";
 import { check, checkSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -80,7 +80,7 @@ export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "prog
 }
 
 /** What a {@link Basket} shows of what it does in this process. */
-export interface BasketSnapshot extends Readonly<WorkerTotals> {
+export interface BasketSnapshot {
 	/**
 	 * `paused` by `pause()` or a closed gate; `stopping` while running tasks are given time to end; `stopped` while neither
 	 * `run` nor `drain` is under way.
@@ -88,6 +88,12 @@ export interface BasketSnapshot extends Readonly<WorkerTotals> {
 	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
 	/** How many tasks run now. */
 	readonly running: number;
+	/** How many tasks were done by this object. */
+	readonly succeeded: number;
+	/** How many attempts have failed that are tried again. */
+	readonly failed: number;
+	/** How many tasks were given up. */
+	readonly dead: number;
 }
 
 /** How many tasks are read from the store at once. */

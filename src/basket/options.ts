@@ -71,7 +71,7 @@ export interface BasketOptions<Tasks extends TaskMap<Tx>, Tx = never> extends Ru
 	 * crashed counts, too. @default Infinity
 	 */
 	attempts?: number | undefined;
-	/** @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
+	/** The delays between attempts. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
 	backoff?: RunnerOptions["backoff"];
 	/** Bounds all attempts and delays together, in milliseconds from the `add`. @default Infinity */
 	deadline?: number | undefined;
