@@ -1,0 +1,68 @@
+// `npm run kills`: processes that share one basket are killed at random moments, as often as you like, and what must hold is
+// checked when all of its tasks are done. The suite does the same with fewer kills.
+//
+//     npm run kills                                               300 on SQLite in Node
+//     npm run kills -- --store deno-kv --runtime deno --kills 1000
+//     npm run kills -- --seed 7 --lease 2000 --interval 50 --workers 5
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { type DatabaseName, databaseNames } from "../test/kills/database.ts";
+import { killRepeatedly } from "../test/kills/recovery.ts";
+import { killAtRandom, type StormReport } from "../test/kills/storm.ts";
+import { root } from "./project.ts";
+
+const { values } = parseArgs({
+	options: {
+		kills: { type: "string", default: "300" },
+		store: { type: "string", default: "sqlite" },
+		runtime: { type: "string", default: "node" },
+		seed: { type: "string", default: `${Date.now() % 1_000_000}` },
+		lease: { type: "string", default: "1000" },
+		interval: { type: "string", default: "150" },
+		workers: { type: "string", default: "3" },
+	},
+});
+const here: string = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+const flags: Record<string, string[]> = {
+	node: ["--disable-warning=ExperimentalWarning"],
+	deno: ["run", "--allow-all", "--unstable-kv", "--no-check", "--no-lock", "--quiet"],
+	bun: ["run"],
+};
+const database = values.store as DatabaseName;
+if (!databaseNames.includes(database)) throw new RangeError(`--store must be one of ${databaseNames.join(", ")}`);
+if (!(values.runtime in flags)) throw new RangeError(`--runtime must be one of ${Object.keys(flags).join(", ")}`);
+
+if (values.runtime === here) await kill();
+else {
+	const args = [...flags[values.runtime]!, import.meta.filename, ...process.argv.slice(2)];
+	const program = join(root, "node_modules", ".bin", values.runtime);
+	process.exitCode = spawnSync(program, args, { stdio: "inherit" }).status ?? 1;
+}
+
+async function kill(): Promise<void> {
+	const { kills, seed, interval, workers, lease } = values;
+	console.log(`${here} ${process.versions[here]}, ${database}, lease ${lease} ms, seed ${seed}`);
+	const options = { kills: Number(kills), seed: Number(seed), interval: Number(interval), workers: Number(workers) };
+	const report = await killAtRandom({ database, ...options, lease: Number(lease), limit: 600_000 });
+	tell(report);
+	const recoveries = await killRepeatedly(database, 20, Number(lease));
+	console.log(`with nothing else to do, ${timesOf(recoveries.map(({ begunAt, goneAt }) => begunAt - goneAt))}`);
+	console.log(`after the end of the lease, ${timesOf(recoveries.map((times) => times.begunAt - times.leaseEndedAt))}`);
+	process.exitCode = report.violations.length > 0 ? 1 : 0;
+}
+
+function tell({ kills, tasks, runs, recoveries, violations, complaints, duration }: StormReport): void {
+	console.log(`${kills} kills, ${tasks} tasks, ${runs} runs in ${(duration / 1000).toFixed(1)} s`);
+	console.log(`runs that were killed, until the next one: ${timesOf(recoveries)}`);
+	if (complaints.length > 0) console.log(`${complaints.length} complaints, such as: ${complaints[0]}`);
+	for (const violation of violations.slice(0, 50)) console.log(`✗ ${violation}`);
+	console.log(`${violations.length} violations`);
+}
+
+function timesOf(times: readonly number[]): string {
+	const sorted = times.toSorted((a, b) => a - b);
+	const at = (part: number) => `${Math.round(sorted[Math.floor((sorted.length - 1) * part)] ?? NaN)} ms`;
+	return `n = ${sorted.length}, median ${at(0.5)}, 95 % ${at(0.95)}, longest ${at(1)}`;
+}

@@ -1,0 +1,113 @@
+// Processes that can be killed.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { type KillBasket, makeBasket } from "./basket.ts";
+import { type Database, type DatabaseName, openDatabase } from "./database.ts";
+
+const program = fileURLToPath(new URL("../fixtures/kill-worker.ts", import.meta.url));
+
+/** What the processes share, as the one sees it that kills them. */
+export interface Shared {
+	readonly fleet: Fleet;
+	readonly database: Database;
+	/** Works at nothing here. */
+	readonly basket: KillBasket;
+	/** The path of the log. */
+	readonly log: string;
+}
+
+/** Calls a function with a new database; afterwards nothing is left of that, nor of any process. */
+export async function withShared<T>(
+	name: DatabaseName,
+	lease: number,
+	work: (shared: Shared) => Promise<T>,
+): Promise<T> {
+	const folder = mkdtempSync(join(tmpdir(), "upkeep-kills-"));
+	const path = join(folder, "tasks.db");
+	const log = join(folder, "log");
+	const fleet = new Fleet([name, path, log, `${lease}`]);
+	let database: Database | undefined;
+	try {
+		database = await openDatabase(name, path);
+		return await work({ fleet, database, basket: makeBasket(database, log, lease), log });
+	} finally {
+		await fleet.close();
+		database?.close();
+		rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+	}
+}
+
+/** A process that was killed. */
+export interface Kill {
+	readonly pid: number;
+	/** Milliseconds since 1970: a moment before. */
+	readonly at: number;
+}
+
+/** Working processes of this same runtime, on one file. */
+export class Fleet {
+	readonly kills: Kill[] = [];
+	/** Who could not be started, or has ended on its own. */
+	readonly faults: string[] = [];
+	/** What they have complained of. */
+	readonly complaints: string[] = [];
+	readonly #command: string[];
+	/** And what resolves when they work, or have ended. */
+	readonly #children = new Map<ChildProcess, Promise<unknown>>();
+
+	/** @param args what each process is told */
+	constructor(args: readonly string[]) {
+		this.#command = [...flags(), program, ...args];
+	}
+
+	/** The pids of those that work now. */
+	get pids(): number[] {
+		return [...this.#children.keys()].map(({ pid }) => pid!);
+	}
+
+	start(): void {
+		const child = spawn(process.execPath, this.#command, { stdio: ["pipe", "pipe", "pipe"] });
+		const ready = new Promise((resolve) => {
+			child.stdout.once("data", resolve);
+			child.once("exit", resolve).once("error", resolve);
+		});
+		this.#children.set(child, ready);
+		child.stdin.on("error", () => {}); // it may be gone
+		child.stderr.setEncoding("utf8").on("data", (text: string) => this.complaints.push(text));
+		child.once("error", (error) => this.faults.push(String(error)));
+		child.once("exit", (code) => {
+			if (this.#children.delete(child)) this.faults.push(`${child.pid} has ended with ${code}`);
+		});
+	}
+
+	/** Resolves when at least one of them works. Rejects if one has ended on its own. */
+	async oneReady(): Promise<void> {
+		await Promise.race(this.#children.values());
+		if (this.faults.length > 0) throw new Error([...this.faults, ...this.complaints].join("\n"));
+	}
+
+	/** Kills one, ready or not, and resolves when it is gone. */
+	async kill(pid: number): Promise<Kill> {
+		const [child] = [...this.#children.keys()].filter((child) => child.pid === pid);
+		this.#children.delete(child!);
+		const gone = new Promise((resolve) => child!.once("exit", resolve));
+		const kill = { pid, at: Date.now() };
+		this.kills.push(kill);
+		child!.kill("SIGKILL");
+		await gone;
+		return kill;
+	}
+
+	async close(): Promise<void> {
+		await Promise.all(this.pids.map((pid) => this.kill(pid)));
+	}
+}
+
+function flags(): string[] {
+	if ("Deno" in globalThis) return ["run", "--allow-all", "--unstable-kv", "--no-check", "--no-lock", "--quiet"];
+	return "Bun" in globalThis ? ["run"] : ["--disable-warning=ExperimentalWarning"];
+}

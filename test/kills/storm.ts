@@ -1,0 +1,191 @@
+// Processes that work off one basket and are killed at random moments: what must hold when all of it is done.
+import { sleep } from "../../mod.ts";
+import { type Line, readLog, type Work } from "./basket.ts";
+import type { DatabaseName, Effect } from "./database.ts";
+import { type Kill, type Shared, withShared } from "./fleet.ts";
+
+export interface StormOptions {
+	readonly database: DatabaseName;
+	/** How many processes are killed, one after the other. */
+	readonly kills: number;
+	/** How long to wait between two kills, on average, in milliseconds. @default 150 */
+	readonly interval?: number;
+	/** How many processes work at a time. @default 3 */
+	readonly workers?: number;
+	/** In milliseconds. @default 1_000 */
+	readonly lease?: number;
+	/** Makes the same choices again; the moments remain the machine's. */
+	readonly seed: number;
+	/** How long everything may take from the last kill on, in milliseconds. @default 60_000 */
+	readonly limit?: number;
+}
+
+export interface StormReport {
+	readonly kills: number;
+	/** How many tasks were added, those that tasks added included. */
+	readonly tasks: number;
+	/** How many runs were begun. */
+	readonly runs: number;
+	/** How many runs a kill has ended. */
+	readonly interrupted: number;
+	/** How long it took from each of these kills to the next run of the task, in milliseconds; the shortest first. */
+	readonly recoveries: readonly number[];
+	/** What is not as it must be. */
+	readonly violations: readonly string[];
+	/** What the processes have complained of: claims that were lost, because the machine was too slow for the lease. */
+	readonly complaints: readonly string[];
+	/** How long all of it took, in milliseconds. */
+	readonly duration: number;
+}
+
+/** How many tasks are added with each kill, and in how many lanes some of them stand. */
+const perKill = 16;
+const lanes = 3;
+
+/** Resolves when every task is done and every process is gone. */
+export function killAtRandom(options: StormOptions): Promise<StormReport> {
+	const { database, lease = 1_000 } = options;
+	return withShared(database, lease, (shared) => new Storm(options, shared).run());
+}
+
+class Storm {
+	readonly #options: StormOptions;
+	readonly #shared: Shared;
+	readonly #random: () => number;
+	/** The ids of all tasks that write their effects in transactions, and of the others. */
+	readonly #exact: string[] = [];
+	readonly #loose: string[] = [];
+	readonly #since: number = performance.now();
+
+	constructor(options: StormOptions, shared: Shared) {
+		this.#options = options;
+		this.#shared = shared;
+		this.#random = randomFrom(options.seed);
+	}
+
+	async run(): Promise<StormReport> {
+		const { kills, interval = 150, workers = 3 } = this.#options;
+		const { fleet, log, database } = this.#shared;
+		await this.#add(3 * perKill);
+		for (let index = 0; index < workers; index++) fleet.start();
+		for (let index = 0; index < kills; index++) {
+			await fleet.oneReady();
+			await sleep(2 * interval * this.#random());
+			const { pids } = fleet;
+			await fleet.kill(pids[Math.floor(pids.length * this.#random())]!);
+			fleet.start();
+			await this.#add(perKill);
+		}
+		const left = await this.#finish();
+		return this.#report(left, readLog(log), await database.effects());
+	}
+
+	/** A third of the tasks of each kind stands in no lane. */
+	async #add(count: number): Promise<void> {
+		const entries = Array.from({ length: count }, () => {
+			const isExact = this.#random() < 0.75;
+			const all = isExact ? this.#exact : this.#loose;
+			const id = `${isExact ? "exact" : "loose"}-${all.length}`;
+			const lane = `lane-${Math.floor(this.#random() * lanes * 1.5)}`;
+			const work: Work = {
+				place: all.push(id),
+				duration: 60 * this.#random() ** 2,
+				failure: this.#random() < 0.2 ? 0.5 : 0,
+			};
+			const options = lane < `lane-${lanes}` ? { lane } : {};
+			return { kind: isExact ? "exact" as const : "loose" as const, payload: work, id, ...options };
+		});
+		await this.#shared.basket.addMany(entries);
+	}
+
+	/** Waits until nothing is left to be done; tells what is left if that takes too long. */
+	async #finish(): Promise<string[]> {
+		const { basket, fleet } = this.#shared;
+		const until = performance.now() + (this.#options.limit ?? 60_000);
+		for (;;) {
+			const { waiting, running, held, dead } = await basket.counts();
+			if (waiting + running + held + dead === 0) return [];
+			if (dead > 0 || performance.now() > until) {
+				const left = [];
+				for await (const { id, state, attempts, crashes, error } of basket.list({ limit: 20 })) {
+					left.push(`${id} is ${state} after ${attempts} attempts and ${crashes} crashes: ${error?.message}`);
+				}
+				return left;
+			}
+			await fleet.oneReady();
+			await sleep(20);
+		}
+	}
+
+	#report(left: string[], lines: Line[], effects: Effect[]): StormReport {
+		const { kills, complaints } = this.#shared.fleet;
+		const exact = this.#exact.flatMap((id) => [id, `${id}/2`]);
+		const { interrupted, recoveries } = recoveriesOf(kills, lines);
+		return {
+			kills: kills.length,
+			tasks: exact.length + this.#loose.length,
+			runs: lines.filter(({ event }) => event === "begin").length,
+			interrupted,
+			recoveries,
+			violations: [
+				...left,
+				...differences(exact, effects),
+				...disorder(effects),
+				...missing(this.#loose, lines),
+			],
+			complaints,
+			duration: performance.now() - this.#since,
+		};
+	}
+}
+
+function differences(ids: readonly string[], effects: readonly Effect[]): string[] {
+	const times = new Map(ids.map((id) => [id, 0]));
+	for (const { id } of effects) times.set(id, (times.get(id) ?? NaN) + 1);
+	return [...times].filter(([, count]) => count !== 1).map(([id, count]) =>
+		`the effect of ${id} is there ${count} times`
+	);
+}
+
+/** In a lane effects are in the order in which their tasks were added. */
+function disorder(effects: readonly Effect[]): string[] {
+	const last = new Map<string, Effect>();
+	return effects.filter(({ lane }) => lane !== "").flatMap((effect) => {
+		const before = last.get(effect.lane);
+		last.set(effect.lane, effect);
+		return before !== undefined && before.place > effect.place ? [`${effect.id} is behind ${before.id}`] : [];
+	});
+}
+
+function missing(ids: readonly string[], lines: readonly Line[]): string[] {
+	const ended = new Set(lines.filter(({ event }) => event === "end").map(({ id }) => id));
+	return ids.filter((id) => !ended.has(id)).map((id) => `${id} was never run to its end`);
+}
+
+/** Runs that had begun in a process when that was killed, and how long it took until they were begun again. */
+function recoveriesOf(
+	kills: readonly Kill[],
+	lines: readonly Line[],
+): { interrupted: number; recoveries: number[] } {
+	const killedAt = new Map(kills.map(({ pid, at }) => [pid, at]));
+	const last = new Map<string, Line>();
+	const recoveries: number[] = [];
+	for (const line of lines) {
+		const before = last.get(line.id);
+		last.set(line.id, line);
+		const at = before?.event === "begin" && before.pid !== line.pid ? killedAt.get(before.pid) : undefined;
+		if (at !== undefined && line.at >= at) recoveries.push(line.at - at);
+	}
+	return { interrupted: recoveries.length, recoveries: recoveries.sort((a, b) => a - b) };
+}
+
+/** Numbers from 0 to 1, the same for the same seed. */
+function randomFrom(seed: number): () => number {
+	let state = seed;
+	return () => {
+		state = state + 0x6d2b79f5 | 0;
+		let mixed = Math.imul(state ^ state >>> 15, 1 | state);
+		mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
+		return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
+	};
+}

@@ -1,0 +1,26 @@
+// The tests with killed processes, for each database. The platform's own time is the subject here.
+import { describe, expect, test } from "vitest";
+import type { DatabaseName } from "./database.ts";
+import { killRepeatedly } from "./recovery.ts";
+import { killAtRandom } from "./storm.ts";
+
+/** @param kills how many; `npm run kills` makes hundreds */
+export function testKills(database: DatabaseName, kills: number): void {
+	describe(`Basket on ${database} with processes that are killed`, () => {
+		test("every task is done, what complete() commits is there once, and lanes are in order", async () => {
+			const report = await killAtRandom({ database, kills, seed: kills });
+			expect(report.violations).toEqual([]);
+			expect(report.kills).toBe(kills);
+			expect(report.interrupted).toBeGreaterThan(0);
+		}, 120_000);
+
+		test("a task is run again by another process when the lease is over", async () => {
+			const lease = 500;
+			const recoveries = await killRepeatedly(database, 3, lease);
+			for (const { goneAt, leaseEndedAt, begunAt } of recoveries) {
+				expect(begunAt).toBeGreaterThanOrEqual(leaseEndedAt);
+				expect(leaseEndedAt).toBeLessThanOrEqual(goneAt + lease);
+			}
+		}, 60_000);
+	});
+}

@@ -1,0 +1,3 @@
+import { testKills } from "../../kills/suite.ts";
+
+testKills("bun:sqlite", 10);

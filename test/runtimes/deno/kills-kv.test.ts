@@ -1,0 +1,3 @@
+import { testKills } from "../../kills/suite.ts";
+
+testKills("deno-kv", 25);
