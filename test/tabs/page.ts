@@ -1,0 +1,31 @@
+// A tab, which the test drives through `tab`.
+import { backgroundSync } from "../../src/browser.ts";
+import { type Delivery, makeBasket } from "./basket.ts";
+
+const parameters = new URLSearchParams(location.search);
+const errors: string[] = [];
+const onError = (error: unknown) => void errors.push(`${(error as Error).name}: ${(error as Error).message}`);
+const basket = makeBasket(parameters.get("by")!, onError, Number(parameters.get("lease")));
+
+const tab = {
+	errors,
+	/** Works until the tab is gone. */
+	run(): void {
+		basket.run().catch(onError);
+	},
+	stop: () => basket.stop(),
+	add: (ids: string[], delivery: Delivery) =>
+		basket.addMany(ids.map((id) => ({ kind: "deliver", payload: delivery, id }))),
+	counts: () => basket.counts(),
+	get: (id: string) => basket.get(id),
+	/** Resolves when the service worker works beside this tab. */
+	async register(): Promise<void> {
+		await navigator.serviceWorker.register("/service-worker.js");
+		const registration = await navigator.serviceWorker.ready;
+		backgroundSync(basket, registration as never, { onError });
+		registration.active!.postMessage("drain");
+	},
+};
+export type Tab = typeof tab;
+
+Object.assign(globalThis, { tab });

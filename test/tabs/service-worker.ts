@@ -1,0 +1,12 @@
+// The service worker: it drains the basket when a tab asks for it, and when the browser sends a sync event.
+import { backgroundSync } from "../../src/browser.ts";
+import { makeBasket } from "./basket.ts";
+
+interface Waiting extends Event {
+	waitUntil(promise: Promise<unknown>): void;
+}
+
+const basket = makeBasket("service worker", (error) => console.error(error));
+const { registration } = globalThis as unknown as { registration: { scope: string } };
+backgroundSync(basket, registration);
+addEventListener("message", (event) => (event as unknown as Waiting).waitUntil(basket.drain()));
