@@ -32,11 +32,15 @@ import { type Connection, GivenConnection, NamedConnection } from "./indexeddb/c
 import { withFallback } from "./indexeddb/fallback.ts";
 import { isLost, toStoreError } from "./indexeddb/request.ts";
 import { indexedDBStoreNames } from "./indexeddb/schema.ts";
+import { Owners } from "./indexeddb/owners.ts";
 import { Session } from "./indexeddb/session.ts";
 import { add, change, counts, get, hasten, list, post, remove } from "./indexeddb/tasks.ts";
 import { checkTransaction, join, transact } from "./indexeddb/transact.ts";
-import { complete, extend, save, turn } from "./indexeddb/turn.ts";
+import { complete, expire, extend, findOwners, save, turn } from "./indexeddb/turn.ts";
 import { Wakes } from "./indexeddb/wakes.ts";
+
+/** How often to look for claims of others while there is something else to do, in milliseconds. */
+const lookInterval = 1_000;
 
 export { indexedDBStoreNames, upgradeIndexedDB } from "./indexeddb/schema.ts";
 
@@ -73,8 +77,9 @@ export interface IndexedDBStoreOptions {
  * `await`. Await nothing else in it: IndexedDB commits when nothing is asked of it. Once you close the connection, the
  * store rejects with a `StoreError` whose code is `"closed"`.
  *
- * Others are woken through a `BroadcastChannel`. `capabilities` are those of the store that is in use: with a `fallback`,
- * `durable` is to be read after `open()`.
+ * Others are woken through a `BroadcastChannel`, and take over the tasks of a tab that was closed or has crashed as soon as
+ * its Web Lock tells them, before its leases are over. `capabilities` are those of the store that is in use: with a
+ * `fallback`, `durable` is to be read after `open()`.
  *
  * A browser may delete what a page has stored when space is short, and Safari does after seven days without a visit: ask
  * for `navigator.storage.persist()`.
@@ -127,7 +132,11 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	readonly #durability: IDBTransactionDurability;
 	readonly #clock: Clock;
 	readonly #wakes: Wakes;
-	readonly #makeToken: (seq: number) => string;
+	readonly #owners: Owners;
+	/** How many tokens: with a mark that is nobody else's it makes each of them unique. */
+	#made = 0;
+	/** When somebody else's claims were looked for last. */
+	#lookedAt = -Infinity;
 	#isOpen = false;
 
 	constructor(connection: Connection, durability: IDBTransactionDurability, clock: Clock) {
@@ -135,7 +144,7 @@ class IndexedDBStore implements Store<IDBTransaction> {
 		this.#durability = durability;
 		this.#clock = clock;
 		this.#wakes = new Wakes(connection.name);
-		this.#makeToken = tokens();
+		this.#owners = new Owners(connection.name);
 	}
 
 	async open(): Promise<void> {
@@ -152,7 +161,15 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	}
 
 	async turn(basket: string, request: Turn): Promise<TurnResult> {
-		return await this.#run(basket, (session) => turn(session, request, this.#makeToken));
+		if (request.claim.length === 0) return await this.#run(basket, (session) => turn(session, request, String));
+		const mark = await this.#owners.mark();
+		const makeToken = (seq: number) => `${seq}.${mark}.${++this.#made}`;
+		const { others, ...result } = await this.#run(basket, async (session) => {
+			const result = await turn(session, request, makeToken);
+			return { ...result, others: await this.#othersOf(session, result, mark) };
+		});
+		if (this.#wakes.has(basket)) this.#owners.await(basket, others, (owner) => void this.#bereave(basket, owner));
+		return result;
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: IDBTransaction): Promise<boolean> {
@@ -197,12 +214,34 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	}
 
 	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
-		return this.#wakes.watch(basket, wake, onError);
+		const stop = this.#wakes.watch(basket, wake, onError);
+		return () => {
+			stop();
+			if (!this.#wakes.has(basket)) this.#owners.forget(basket);
+		};
 	}
 
 	async close(): Promise<void> {
 		this.#wakes.end();
+		this.#owners.leave();
 		this.#connection.close();
+	}
+
+	/** Who else holds claims; looked for when there is nothing else to do, and now and then. */
+	async #othersOf(session: Session, { claims, dueIn }: TurnResult, mark: string): Promise<readonly string[]> {
+		const isIdle = claims.length === 0 || session.now - this.#lookedAt >= lookInterval;
+		if (!isIdle || dueIn === 0 || dueIn === Infinity || !this.#wakes.has(session.basket)) return [];
+		this.#lookedAt = session.now;
+		return (await findOwners(session)).filter((owner) => owner !== mark);
+	}
+
+	/** The claims of one who has gone are free. */
+	async #bereave(basket: string, owner: string): Promise<void> {
+		try {
+			await this.#run(basket, (session) => expire(session, owner), { durability: "relaxed" });
+		} catch {
+			// They will be, when their leases are over.
+		}
 	}
 
 	async #run<T>(basket: string, body: (session: Session) => Promise<T>, options: RunOptions = {}): Promise<T> {
@@ -250,11 +289,4 @@ interface RunOptions {
 	tx?: IDBTransaction | undefined;
 	mode?: "readonly" | "readwrite";
 	durability?: IDBTransactionDurability;
-}
-
-/** Tokens that nobody else makes, in a database that was deleted and made anew either; each begins with a task's number. */
-function tokens(): (seq: number) => string {
-	const own = crypto.getRandomValues(new Uint32Array(3)).join("");
-	let made = 0;
-	return (seq) => `${seq}.${own}.${++made}`;
 }

@@ -18,9 +18,10 @@ import type {
 	TurnResult,
 } from "../../basket/store.ts";
 import { DueTasks } from "./due.ts";
+import { ownerOf } from "./owners.ts";
 import { assign, idOf, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
 import { result } from "./request.ts";
-import { numberIn, type Session } from "./session.ts";
+import { keysOf, numberIn, type Session } from "./session.ts";
 
 /** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
 export async function turn(session: Session, turn: Turn, makeToken: (seq: number) => string): Promise<TurnResult> {
@@ -70,6 +71,27 @@ export async function save(session: Session, saves: readonly Save[]): Promise<re
 		session.put(record);
 		return true;
 	});
+}
+
+/** The owners of all claims, as far as they have locks. */
+export async function findOwners(session: Session): Promise<string[]> {
+	const owners = (await readRunning(session)).map(({ token }) => ownerOf(token));
+	return [...new Set(owners.filter((owner) => owner !== undefined))];
+}
+
+/** Ends the leases of an owner. */
+export async function expire(session: Session, owner: string): Promise<void> {
+	for (const record of await readRunning(session)) {
+		if (ownerOf(record.token) !== owner) continue;
+		record.dueAt = session.now;
+		session.put(record);
+		session.wakes = true;
+	}
+}
+
+async function readRunning(session: Session): Promise<TaskRecord[]> {
+	const records = await session.readAll(session.index("aside"), keysOf(session.basket, "running"));
+	return records.filter(({ state }) => state === "running");
 }
 
 /** For each claim its record, if it is not lost; the same one for the same claim. */

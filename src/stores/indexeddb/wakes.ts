@@ -39,6 +39,11 @@ export class Wakes {
 		};
 	}
 
+	/** Whether anybody watches a basket. */
+	has(basket: string): boolean {
+		return [...this.#watchers].some((watcher) => watcher.basket === basket);
+	}
+
 	/** There may be something to do in a basket. */
 	send(basket: string): void {
 		this.#wake(basket);
