@@ -2,12 +2,13 @@
 //
 // Each block runs in a process of its own, so that it shares no state with another and must end by itself.
 // Blocks are written to .docs/ at the line they have in their own file: an error names the right line.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { bundleForPage, hasBrowser, runInPage } from "./page.ts";
 import { execute } from "./command.ts";
 import { type Block, findBlocks, type Place } from "./docs-blocks.ts";
-import { readDeno, readPackage } from "./project.ts";
+import { readDeno, readPackage, root } from "./project.ts";
 
 interface Run {
 	block: Block;
@@ -97,7 +98,9 @@ function runsOf(block: Block): Run[] {
 
 async function startIn(engine: string, block: Block): Promise<void> {
 	const [program, ...args] = commands[engine]!;
-	await execute(program!, [...args, pathOf(block)], { timeout: timeLimit });
+	// Each in a folder of its own, for the files that an example makes.
+	const cwd: string = mkdtempSync(join(folder, "run-"));
+	await execute(program!, [...args, join(root, pathOf(block))], { cwd, timeout: timeLimit });
 }
 
 async function startInBrowser(block: Block): Promise<void> {
