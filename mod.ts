@@ -1,5 +1,5 @@
 /**
- * Keeps background work going in any JavaScript runtime: run it, retry it, share it, reconfigure it.
+ * Keeps background work going in any JavaScript runtime: run it, retry it, share it, reconfigure it, persist it.
  *
  * @module
  */
