@@ -50,7 +50,10 @@ export class Site {
 		return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
 	}
 
-	/** Requests of one task that were under way at the same time. */
+	/**
+	 * Requests of one task that were under way at the same time. Of a tab that is gone the end may come late: its lock is free
+	 * before its connections are closed.
+	 */
 	get overlaps(): string[] {
 		return this.requests.filter((one, index) =>
 			this.requests.slice(0, index).some((other) => other.id === one.id && !(other.endedAt! <= one.begunAt))
