@@ -41,6 +41,8 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	isCompleting = false;
 	/** Whether nothing is written about this claim any more. */
 	isOver = false;
+	/** The number of this run, whatever the claims say that it goes on under. */
+	attempt = 0;
 	/** Whether a run was begun. */
 	hasBegun = false;
 	/** Whether that has come to an end, which is to be settled. */
@@ -82,10 +84,6 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return this.claim.crashes;
 	}
 
-	get attempt(): number {
-		return this.claim.attempts + 1;
-	}
-
 	get signal(): AbortSignal {
 		return this.#attempt!.signal;
 	}
@@ -119,6 +117,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** One attempt. Never rejects. */
 	async run(): Promise<Ending> {
 		this.hasBegun = true;
+		this.attempt = this.claim.attempts + 1;
 		let ending: Ending;
 		try {
 			ending = this.#refusal() ?? this.#release() ?? await this.#perform();
@@ -135,6 +134,12 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	abort(reason: unknown): void {
 		this.#isAborted = true;
 		this.#execution?.abort(reason);
+	}
+
+	/** Whether a new claim is of what this one was of, and nobody has done anything about it in between. */
+	isContinuedBy({ addedAt, attempts, crashes }: Claim): boolean {
+		const { claim } = this;
+		return addedAt === claim.addedAt && attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
 	}
 
 	/** The claim is somebody else's. */
@@ -159,10 +164,10 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	}
 
 	#execute(task: Task<unknown>): Promise<Step<unknown>> {
-		const { attempts, error, age } = this.claim;
+		const { error, age } = this.claim;
 		const before = decodeFailure(error);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
-		execution.resume(attempts, before && Object.assign(new Error(before.message), before), before?.delay, age);
+		execution.resume(this.attempt - 1, before && Object.assign(new Error(before.message), before), before?.delay, age);
 		return execution.step();
 	}
 

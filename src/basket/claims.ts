@@ -34,9 +34,12 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	add(claim: Claim, leaseEndsAt: number): ClaimedTask<Tx> | undefined {
 		const before = this.#tasks.get(claim.id);
 		if (before !== undefined && !before.isOver) {
-			before.claim = claim;
-			before.leaseEndsAt = leaseEndsAt;
-			return undefined;
+			if (before.isContinuedBy(claim)) {
+				before.claim = claim;
+				before.leaseEndsAt = leaseEndsAt;
+				return undefined;
+			}
+			before.lose();
 		}
 		const task = new ClaimedTask(this, claim, leaseEndsAt);
 		this.#tasks.set(claim.id, task);

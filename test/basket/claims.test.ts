@@ -241,6 +241,53 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
+	test("a run that goes on under a new claim is one attempt", async () => {
+		const machine = new Machine();
+		const end = deferred();
+		const basket = machine.basket({
+			a: {
+				attempts: 3,
+				backoff: 1_000,
+				run: async (_: number) => {
+					await end.promise;
+					throw new Error("failure");
+				},
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(100);
+		machine.clock.setNow(machine.clock.now() + 3_600_000);
+		await basket.retry("nobody"); // has a look at the store
+		await machine.clock.advance(0);
+		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 1, crashes: 1 });
+		end.resolve();
+		await machine.clock.advance(0);
+		expect(await basket.get("x")).toMatchObject({ state: "waiting", attempts: 1, crashes: 0 });
+		expect(machine.settled).toMatchObject([{ outcome: "retry", attempt: 1 }]);
+		await run.stop();
+	});
+
+	test("a task that was deleted and added again meanwhile is run anew", async () => {
+		const machine = new Machine();
+		const log: unknown[] = [];
+		const basket = machine.basket({
+			a: async (n: number, { signal }) => {
+				log.push(n);
+				if (n === 1) await untilAborted(signal).catch((error) => log.push(error.name));
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(100);
+		const other = machine.basket({ a: (_: number) => {} });
+		await other.delete("x");
+		await other.add("a", 2, { id: "x" });
+		await machine.clock.advance(0);
+		expect([log, machine.settled]).toMatchObject([[1, "ClaimLostError", 2], [{ id: "x", outcome: "done" }]]);
+		await run.stop();
+	});
+
 	test("after a jump ahead, tasks that are due now are found within a minute", async () => {
 		const machine = new Machine();
 		const log: number[] = [];
