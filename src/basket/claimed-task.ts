@@ -234,8 +234,10 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		let data = this.#encode(payload);
 		if (isThenable(data)) data = await synchronous(data, tx);
 		this.#throwIfOver();
+		const { claim } = this;
 		const { store, name } = this.#owner.settings;
-		const [saved] = await store.save(name, [{ ref: this.claim, payload: data }], tx);
+		const [saved] = await store.save(name, [{ ref: claim, payload: data }], tx);
+		if (!saved && claim !== this.claim) return await this.#save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
 		if (tx !== undefined) return; // it may be rolled back
 		this.#payload = payload;

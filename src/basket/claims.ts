@@ -86,11 +86,15 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const { store, name, lease, clock, onError } = this.settings;
 		// Whoever commits its transaction ends the claim of a completing task: to extend it now would wait for that.
 		const tasks = [...this.#tasks.values()].filter((task) => !task.isCompleting);
+		const claims = tasks.map(({ claim }) => claim);
 		const endsAt = clock.monotonic() + lease;
 		let next = lease / 3;
 		try {
-			const states = await store.extend(name, tasks.map(({ claim }) => claim), lease);
-			states.forEach((state, index) => this.#renewed(tasks[index]!, state === "lost", endsAt));
+			const states = await store.extend(name, claims, lease);
+			tasks.forEach((task, index) => {
+				// What was claimed anew meanwhile is not lost.
+				if (task.claim === claims[index]) this.#renewed(task, states[index] === "lost", endsAt);
+			});
 		} catch (error) {
 			report(onError, error);
 			next = lease / 10;

@@ -288,6 +288,33 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
+	test("what the store says of the claim before is not held against a new one", async () => {
+		const machine = new Machine();
+		const log: unknown[] = [];
+		const way = deferred();
+		const basket = machine.basket({
+			a: async (n: number, { signal, save }) => {
+				await sleep(15_000, { clock: machine.clock });
+				await save(n + 1);
+				log.push(signal.aborted);
+				throw new Error("failure");
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		machine.spied.before = (member) => member === "extend" || member === "save" ? way.promise : undefined;
+		await machine.clock.advance(16_000); // renewing and saving are on their way
+		machine.clock.setNow(machine.clock.now() + 3_600_000);
+		await basket.retry("nobody"); // has a look at the store
+		await machine.clock.advance(0);
+		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 1, crashes: 1 });
+		way.resolve();
+		await machine.clock.advance(0);
+		expect([log, machine.errors]).toEqual([[false], []]);
+		expect(await basket.get("x")).toMatchObject({ state: "waiting", attempts: 1, payload: 2 });
+		await run.stop();
+	});
+
 	test("after a jump ahead, tasks that are due now are found within a minute", async () => {
 		const machine = new Machine();
 		const log: number[] = [];
