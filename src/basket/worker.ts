@@ -255,6 +255,7 @@ export class Worker<Tx> {
 
 	#startTask(task: ClaimedTask<Tx>): void {
 		if (task.isOver) return this.#forget(task);
+		if (task.leaseEndsAt <= this.#settings.clock.monotonic()) return this.#giveBack(task);
 		this.#running.add(task);
 		task.run().then((ending) => this.#end(task, ending));
 	}
@@ -274,6 +275,12 @@ export class Worker<Tx> {
 		this.#forget(task);
 		this.#tell(task, ending);
 		this.wake(); // for the next one in its lane
+	}
+
+	/** The store took so long that somebody else may run it by now. */
+	#giveBack(task: ClaimedTask<Tx>): void {
+		if (task === this.#suspect) this.#suspect = undefined;
+		this.#release([task]);
 	}
 
 	#forget(task: ClaimedTask<Tx>): void {

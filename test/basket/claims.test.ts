@@ -315,6 +315,25 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
+	test("a claim whose lease is over before the store has told of it is given back, not run", async () => {
+		const machine = new Machine();
+		const log: unknown[] = [];
+		let delay = 40_000;
+		machine.spied.after = (member) => member === "turn" && sleep(delay, { clock: machine.clock });
+		const basket = machine.basket({ a: (n: number) => void log.push(n) });
+		await basket.add("a", 1, { id: "x" });
+		await basket.add("a", 2, { id: "y" });
+		const run = running(basket);
+		await machine.clock.advance(39_999);
+		delay = 0;
+		expect(await machine.crash("a", 60_000)).toBe("x"); // somebody else runs it
+		await machine.clock.advance(1);
+		expect(log).toEqual([2]);
+		expect(machine.errors).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
+		expect(machine.settled).toMatchObject([{ id: "y", outcome: "done", attempt: 1 }]); // given back: no crash
+		await run.stop();
+	});
+
 	test("after a jump ahead, tasks that are due now are found within a minute", async () => {
 		const machine = new Machine();
 		const log: number[] = [];
