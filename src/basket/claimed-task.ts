@@ -20,6 +20,8 @@ export interface ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	/** Something was reported that should be saved soon. */
 	onProgress(): void;
+	/** Has a call of the store waited for when the basket stops. */
+	track<T>(call: Promise<T>): Promise<T>;
 }
 
 /** How a run has ended: what is stored, and what is told. */
@@ -190,7 +192,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** A claim that is still there after its transaction was not completed by it. */
 	async #verify(step: Step<unknown>): Promise<Ending> {
 		const { store, name, lease } = this.#owner.settings;
-		const [state] = await store.extend(name, [this.claim], lease);
+		const [state] = await this.#owner.track(store.extend(name, [this.claim], lease));
 		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		this.isCompleting = false;
 		if (!step.ok) return this.#end(step);
@@ -236,7 +238,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		this.#throwIfOver();
 		const { claim } = this;
 		const { store, name } = this.#owner.settings;
-		const [saved] = await store.save(name, [{ ref: claim, payload: data }], tx);
+		const [saved] = await this.#owner.track(store.save(name, [{ ref: claim, payload: data }], tx));
 		if (!saved && claim !== this.claim) return await this.#save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
 		if (tx !== undefined) return; // it may be rolled back

@@ -20,6 +20,8 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly #renewal: CallbackTimer = new CallbackTimer(() => void this.renew());
 	readonly #saving: CallbackTimer = new CallbackTimer(() => void this.#saveProgress());
 	#isSaving = false;
+	/** Calls of the store that nobody else waits for. */
+	readonly #calls = new Set<Promise<unknown>>();
 
 	constructor(settings: BasketSettings<Tx>) {
 		this.settings = settings;
@@ -52,11 +54,19 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		if (this.#tasks.size === 0) this.#rest();
 	}
 
-	/** Forgets all of them: the leases run out by themselves. */
-	abandon(): void {
+	/** Has a call of the store waited for when the worker stops. */
+	track<T>(call: Promise<T>): Promise<T> {
+		const ended = call.then(noop, noop).then(() => void this.#calls.delete(ended));
+		this.#calls.add(ended);
+		return call;
+	}
+
+	/** Forgets all of them: the leases run out by themselves. Resolves when the store is left in peace. */
+	async abandon(): Promise<void> {
 		for (const task of this.#tasks.values()) task.isOver = true;
 		this.#tasks.clear();
 		this.#rest();
+		await Promise.all(this.#calls);
 	}
 
 	/** The tasks were deleted, by this process. */
@@ -90,7 +100,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const endsAt = clock.monotonic() + lease;
 		let next = lease / 3;
 		try {
-			const states = await store.extend(name, claims, lease);
+			const states = await this.track(store.extend(name, claims, lease));
 			tasks.forEach((task, index) => {
 				// What was claimed anew meanwhile is not lost.
 				if (task.claim === claims[index]) this.#renewed(task, states[index] === "lost", endsAt);
@@ -120,9 +130,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 			task.progress = undefined;
 		}
 		try {
-			if (saves.length > 0) await store.save(name, saves);
+			if (saves.length > 0) await this.track(store.save(name, saves));
 		} catch (error) {
 			report(onError, error);
 		}
 	}
 }
+
+function noop(): void {}

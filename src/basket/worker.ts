@@ -182,9 +182,13 @@ export class Worker<Tx> {
 
 	#start(): void {
 		this.#state = "starting";
-		this.#patience = new AbortController();
+		// What becomes of it after a stop must not touch the next start.
+		const { signal } = this.#patience = new AbortController();
 		this.#onChange();
-		this.#trying(this.#open).then(() => this.#begin(), (error) => this.#fail(error));
+		this.#trying(() => this.claims.track(this.#open())).then(
+			() => signal.aborted || this.#begin(),
+			(error) => signal.aborted || this.#fail(error),
+		);
 	}
 
 	#begin(): void {
@@ -217,7 +221,7 @@ export class Worker<Tx> {
 	async #hasten(): Promise<void> {
 		const { store, name, onError } = this.#settings;
 		try {
-			if (await store.hasten(name, spread) > 0) this.wake();
+			if (await this.claims.track(store.hasten(name, spread)) > 0) this.wake();
 		} catch (error) {
 			report(onError, error);
 		}
@@ -424,7 +428,7 @@ export class Worker<Tx> {
 		}
 		this.#abandon();
 		await this.#flush();
-		this.claims.abandon();
+		await this.claims.abandon();
 		for (const each of [timer, this.#timer, this.#nextTurn]) clock.clear(each);
 		this.#isScheduled = false;
 	}

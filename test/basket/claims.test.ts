@@ -450,6 +450,60 @@ describe("Basket: a store that fails", () => {
 		expect([drained.state, machine.errors.length]).toEqual(["resolved", 3]);
 	});
 
+	test("that fails to open after a stop does not end the next run()", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: noop });
+		const way = deferred();
+		machine.spied.before = (member) => member === "open" ? way.promise : undefined;
+		const first = watch(running(basket).stop());
+		const second = running(basket);
+		const state = watch(second.done);
+		way.reject(new StoreError("unavailable", "gone"));
+		machine.spied.before = undefined;
+		await machine.clock.advance(1_000);
+		expect([first.state, state.state, basket.getSnapshot().state]).toEqual(["resolved", "pending", "running"]);
+		await second.stop();
+	});
+
+	test("has nothing under way any more when run() has resolved", async () => {
+		const machine = new Machine();
+		const hint = new Set<() => void>();
+		const basket = machine.basket({
+			a: async (_: unknown, { report, signal }) => {
+				report(1);
+				await untilAborted(signal);
+			},
+			b: async (n: number, { save }) => {
+				await sleep(10_000, { clock: machine.clock });
+				await save(n + 1);
+				await new Promise(() => {});
+			},
+		}, { wake: { subscribe: (listener) => (hint.add(listener), () => hint.delete(listener)) }, grace: 0 });
+		await basket.add("a", 1);
+		await basket.add("b", 1);
+		for (const member of ["open", "turn", "extend", "save", "hasten"]) {
+			const way = deferred();
+			let isUnderWay = false;
+			machine.spied.before = (called) => {
+				if (called !== member) return;
+				isUnderWay = true;
+				return way.promise;
+			};
+			const fresh = member === "open" ? machine.basket({ a: noop }) : basket;
+			const run = running(fresh);
+			await machine.clock.advance(member === "open" ? 0 : 500);
+			for (const listener of hint) listener();
+			await machine.clock.advance(10_500);
+			expect([member, isUnderWay]).toEqual([member, true]);
+			const stopped = watch(run.stop());
+			await machine.clock.advance(0);
+			expect([member, stopped.state]).toEqual([member, "pending"]);
+			way.resolve();
+			await machine.clock.advance(0);
+			expect([member, stopped.state]).toEqual([member, "resolved"]);
+		}
+	});
+
 	test("for good makes run() and drain() reject, and leaves nothing running", async () => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: (_: unknown, { signal }) => untilAborted(signal) });

@@ -16,7 +16,7 @@ export class SpiedStore {
 
 	constructor(inner: Store<never>, capabilities: Partial<Store["capabilities"]> = {}) {
 		const members: Partial<Record<Member, Call>> = {};
-		for (const member of ["open", "add", "turn", "complete", "extend", "save"] as const) {
+		for (const member of ["open", "add", "turn", "complete", "extend", "save", "hasten"] as const) {
 			members[member] = async (...args: unknown[]) => {
 				this.calls.push(member);
 				await this.before?.(member, args);
@@ -25,7 +25,7 @@ export class SpiedStore {
 				return result;
 			};
 		}
-		const rest = ["get", "list", "counts", "delete", "change", "hasten", "post", "watch"] as const;
+		const rest = ["get", "list", "counts", "delete", "change", "post", "watch"] as const;
 		for (const member of rest) members[member] = (inner[member] as Call).bind(inner);
 		this.store = { capabilities: { ...inner.capabilities, ...capabilities }, ...members } as unknown as Store<never>;
 	}
