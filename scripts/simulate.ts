@@ -1,0 +1,67 @@
+// `npm run simulate`: runs the simulation of test/simulation/ for any number of seeds.
+//
+//     npm run simulate -- --seeds 100000               the seeds 1 to 100000 on memoryStore()
+//     npm run simulate -- --from 5000 --seeds 100      the seeds 5000 to 5099
+//     npm run simulate -- --store sqlite               on sqliteStore()
+//     npm run simulate -- --seed 123 --trace           one seed, and everything that happens in it
+//     npm run simulate -- --keep-going                 beyond the first seed that fails
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { replay, simulate, type SimulationOptions, type SimulationReport } from "../test/simulation/simulate.ts";
+import { openMemory } from "../test/simulation/memory.ts";
+import { openSqlite } from "../test/simulation/sqlite.ts";
+
+const stores: Record<string, SimulationOptions["open"]> = { memory: openMemory, sqlite: openSqlite };
+
+const { values } = parseArgs({
+	options: {
+		seeds: { type: "string", default: "2000" },
+		from: { type: "string", default: "1" },
+		seed: { type: "string" },
+		store: { type: "string", default: "memory" },
+		trace: { type: "boolean", default: false },
+		"keep-going": { type: "boolean", default: false },
+	},
+});
+
+const open = stores[values.store];
+if (open === undefined) leave(`There is no store "${values.store}", only ${Object.keys(stores).join(" and ")}`);
+const from: number = count("from", values.seed ?? values.from);
+const end: number = values.seed === undefined ? from + count("seeds", values.seeds) : from + 1;
+const since: number = performance.now();
+const totals = { operations: 0, runs: 0, added: 0, failed: 0 };
+let shownAt: number = since;
+for (let seed = from; seed < end; seed++) {
+	const report: SimulationReport = await simulate({ seed, open, onTrace: values.trace ? console.log : undefined });
+	totals.operations += report.operations;
+	totals.runs += report.runs;
+	totals.added += report.added;
+	if (report.failure !== undefined) {
+		totals.failed++;
+		console.error(`Seed ${seed}: ${report.failure}\n    ${replay(seed, values.store)}`);
+		process.exitCode = 1;
+		if (!values["keep-going"]) break;
+	}
+	if (performance.now() - shownAt > 5_000) show(seed);
+}
+show(end - 1);
+
+function show(seed: number): void {
+	shownAt = performance.now();
+	const seconds: string = ((shownAt - since) / 1000).toFixed(1);
+	const { operations, runs, added, failed } = totals;
+	console.log(
+		`${values.store}: seed ${seed}, ${failed} failed, ${added} tasks, ${runs} runs, ${operations} store operations, ${seconds} s`,
+	);
+}
+
+function count(name: string, text: string): number {
+	const value = Number(text);
+	if (!Number.isInteger(value) || value < 0) leave(`--${name} must be a whole number, not "${text}"`);
+	return value;
+}
+
+function leave(text: string): never {
+	console.error(text);
+	process.exit(2);
+}

@@ -1,0 +1,9 @@
+// The same as test/simulation.test.ts, on a database.
+import process from "node:process";
+import { openSqlite } from "../../../simulation/sqlite.ts";
+import { testSimulation } from "../../../simulation/suite.ts";
+
+// All seeds that are promised where it counts; a desk need not wait half a minute for each change. In Deno and Bun it is
+// about the driver alone, which has tests of its own.
+const isNode = !("Deno" in globalThis) && !("Bun" in globalThis);
+testSimulation("sqlite", openSqlite, isNode ? (process.env["CI"] ? 2_000 : 250) : 100);

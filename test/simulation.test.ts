@@ -1,0 +1,9 @@
+// The engine in a simulation: several processes, faults of all kinds, and invariants that are checked with each step.
+import { openMemory } from "./simulation/memory.ts";
+import { testSimulation } from "./simulation/suite.ts";
+
+// The engine is the same everywhere. In Node all seeds that are promised; elsewhere enough to see that nothing depends on the
+// engine, and least where a macrotask is slow, of which each seed takes some hundred.
+const isPage = "document" in globalThis || globalThis.navigator?.userAgent === "Cloudflare-Workers";
+const isNode = !isPage && !("Deno" in globalThis) && !("Bun" in globalThis);
+testSimulation("memory", openMemory, isNode ? 2_000 : isPage ? 50 : 500);

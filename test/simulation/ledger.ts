@@ -1,0 +1,516 @@
+// Keeps its own books of what is in a store, by the words of `src/basket/store.ts` and with no thought of speed, and
+// compares each answer of the store with them.
+import type {
+	Added,
+	Change,
+	Claim,
+	ClaimRequest,
+	Counts,
+	ListQuery,
+	NewTask,
+	Outcome,
+	Ref,
+	Save,
+	Settlement,
+	Store,
+	StoredTask,
+	Turn,
+	TurnResult,
+} from "../../mod.ts";
+import type { VirtualClock } from "../../src/testing.ts";
+
+/** Who has a claim. */
+export interface Owner {
+	readonly name: string;
+	readonly isAlive: boolean;
+	/** Whether something is going wrong there, or was a moment ago. */
+	readonly isDisturbed: boolean;
+}
+
+/** A claim that a store has given, for ever. */
+export interface ClaimRecord {
+	readonly number: number;
+	readonly claim: Claim;
+	readonly owner: Owner;
+	/** What was claimed: not what was added later under the same id. */
+	readonly entry: Entry;
+	/** The claim that has ended by its lease right before this one. */
+	readonly before: ClaimRecord | undefined;
+	/** Until when its owner may rely on it, on the monotonic clock. */
+	safeUntil: number;
+	/** Whether something has gone wrong that its owner is not to be blamed for. */
+	isExcused: boolean;
+}
+
+/** A task in the books. */
+export interface Entry {
+	readonly id: string;
+	readonly kind: string;
+	readonly priority: number;
+	readonly lane: string | undefined;
+	readonly addedAt: number;
+	readonly addedBy: Owner;
+	readonly order: number;
+	payload: unknown;
+	state: "waiting" | "running" | "dead" | "done";
+	isHeld: boolean;
+	isBackingOff: boolean;
+	/** When it is due, its lease ends, or it may be removed: not before `due`, and not after `dueBy`. */
+	due: number;
+	dueBy: number;
+	attempts: number;
+	crashes: number;
+	error: string | undefined;
+	progress: string | undefined;
+	record: ClaimRecord | undefined;
+	/** Whether it was done and its time was over at some moment: a store may have removed it then. */
+	mayBeGone: boolean;
+	/** Nothing was done about it since it was added. */
+	isFresh: boolean;
+	/** The number of the operation that has changed it last. */
+	changedIn: number;
+}
+
+/** What the rest of the simulation wants to know. */
+export interface LedgerWatcher {
+	fail(text: string): void;
+	trace(text: string): void;
+	onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
+	/** The claim of a task that was still running has ended by its lease. */
+	onCrash(entry: Entry, record: ClaimRecord): void;
+}
+
+export class Ledger {
+	readonly entries: Map<string, Entry> = new Map();
+	readonly records: Map<string, ClaimRecord> = new Map();
+	/** How many operations there were. */
+	operations = 0;
+	/** How many tasks were ever added, and how many of them were done or deleted. */
+	readonly totals = { added: 0, done: 0, deleted: 0, expired: 0 };
+	readonly #store: Store<never>;
+	readonly #clock: VirtualClock;
+	readonly #watcher: LedgerWatcher;
+	#last: Promise<unknown> = Promise.resolve();
+	#order = 0;
+	/** All that were ever kept as done. */
+	readonly #kept: Entry[] = [];
+
+	constructor(store: Store<never>, clock: VirtualClock, watcher: LedgerWatcher) {
+		this.#store = store;
+		this.#clock = clock;
+		this.#watcher = watcher;
+	}
+
+	/** The store as one process sees it. One operation at a time, so that the books have them in their order. */
+	storeFor(owner: Owner): Store<never> {
+		const store = this.#store;
+		// deno-lint-ignore no-explicit-any -- of all members at once nothing more can be said
+		const record = (member: keyof Store, check?: (owner: Owner, args: any, result: any) => void) => (...args: any[]) =>
+			this.#inTurn(async () => {
+				// deno-lint-ignore no-explicit-any -- the same
+				const result = await (store[member] as any)(...args);
+				this.operations++;
+				check?.(owner, args.slice(1), result);
+				return result;
+			});
+		return {
+			capabilities: store.capabilities,
+			open: record("open"),
+			add: record("add", this.#add),
+			turn: record("turn", this.#turn),
+			complete: record("complete"),
+			extend: record("extend", this.#extend),
+			save: record("save", this.#save),
+			get: record("get", this.#get),
+			list: record("list", this.#list),
+			counts: record("counts", this.#counts),
+			delete: record("delete", this.#delete),
+			change: record("change", this.#change),
+			hasten: record("hasten", this.#hasten),
+			post: record("post"),
+			watch: store.watch!.bind(store),
+		} as Store<never>;
+	}
+
+	/** Of the tasks that can be claimed for certain, the first one that satisfies. */
+	findClaimable(isWanted: (entry: Entry) => boolean): Entry | undefined {
+		return [...this.entries.values()].find((entry) => this.#isCertain(entry) && isWanted(entry));
+	}
+
+	isCurrent(record: ClaimRecord): boolean {
+		const entry = this.entries.get(record.claim.id);
+		return entry?.state === "running" && entry.record === record;
+	}
+
+	/** Nobody is to be blamed for what becomes of these claims. */
+	excuse(isMeant: (record: ClaimRecord) => boolean): void {
+		for (const { record } of this.entries.values()) {
+			if (record !== undefined && isMeant(record)) record.isExcused = true;
+		}
+	}
+
+	#inTurn<T>(work: () => Promise<T>): Promise<T> {
+		const result = this.#last.then(work);
+		this.#last = result.catch(() => {});
+		return result;
+	}
+
+	get #now(): number {
+		return this.#clock.now();
+	}
+
+	#fail(text: string): void {
+		this.#watcher.fail(`Store: ${text}`);
+	}
+
+	#equal(what: string, actual: unknown, expected: unknown): void {
+		if (actual === expected || same(actual, expected)) return;
+		this.#fail(`${what} is ${JSON.stringify(actual)}, should be ${JSON.stringify(expected)}`);
+	}
+
+	#trace(owner: Owner, text: string): void {
+		this.#watcher.trace(`${owner.name} ${text}`);
+	}
+
+	readonly #add = (owner: Owner, [tasks]: [readonly NewTask[]], added: readonly Added[]): void => {
+		this.#equal("the number of added", added.length, tasks.length);
+		tasks.forEach((task, index) => {
+			const { id, added: isAdded } = added[index]!;
+			this.#trace(
+				owner,
+				`add ${id} ${task.kind} ${isAdded} lane ${task.lane} delay ${task.delay} priority ${task.priority}`,
+			);
+			if (task.id === undefined) this.#equal("the beginning of a made id", id[0], "_");
+			else this.#equal("id", id, task.id);
+			if (isAdded) this.#forgetExpired(id);
+			this.#equal(`added of ${id}`, isAdded, !this.entries.has(id));
+			if (isAdded) this.#insert(owner, id, task);
+		});
+	};
+
+	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane }: NewTask): void {
+		this.totals.added++;
+		const due = this.#now + delay;
+		this.entries.set(id, {
+			...{ id, kind, priority, lane, addedAt: this.#now, addedBy, order: ++this.#order, payload, state: "waiting" },
+			...{
+				isHeld: false,
+				isBackingOff: false,
+				isFresh: true,
+				mayBeGone: false,
+				due,
+				dueBy: due,
+				attempts: 0,
+				crashes: 0,
+			},
+			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
+		});
+	}
+
+	/** One that was kept long enough may have been removed. */
+	#forgetExpired(id: string): void {
+		const entry = this.entries.get(id);
+		if (!entry?.mayBeGone) return;
+		this.entries.delete(id);
+		this.totals.expired++;
+	}
+
+	readonly #turn = (owner: Owner, [turn]: [Turn], result: TurnResult): void => {
+		for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
+		this.#equal("the number of settled", result.settled.length, turn.settle.length);
+		turn.settle.forEach((settlement, index) => this.#settle(owner, settlement, result.settled[index]!));
+		const left = [...result.claims];
+		for (const request of turn.claim) this.#claim(owner, request, turn.lease, left.splice(0, request.limit));
+		this.#equal("the number of claims over the limit", left.length, 0);
+		if (turn.claim.length > 0) this.#checkDueIn(turn.claim.flatMap(({ kinds }) => kinds), result.dueIn);
+		this.#trace(
+			owner,
+			`turn settled ${result.settled} claimed ${result.claims.map(({ id }) => id)} due in ${result.dueIn}`,
+		);
+	};
+
+	#settle(owner: Owner, { ref, outcome }: Settlement, isSettled: boolean): void {
+		const entry = this.#claimed(ref);
+		this.#equal(`settled of ${ref.id} as ${outcome.type}`, isSettled, entry !== undefined);
+		this.#trace(owner, `settle ${ref.id} ${outcome.type} ${isSettled}`);
+		const record = this.records.get(ref.token);
+		if (record === undefined) return this.#fail(`${ref.id} is settled under a token that was never given`);
+		this.#watcher.onSettle(owner, { ref, outcome }, isSettled, record);
+		if (entry !== undefined && isSettled) this.#apply(entry, outcome);
+	}
+
+	#apply(entry: Entry, outcome: Outcome): void {
+		const now = this.#now;
+		entry.changedIn = this.operations;
+		entry.record = undefined;
+		entry.payload = outcome.payload ?? entry.payload;
+		if (outcome.type === "done" || outcome.type === "dead") this.#touchLane(entry);
+		if (outcome.type === "done") return this.#finish(entry, outcome.keep ?? 0);
+		entry.state = outcome.type === "dead" ? "dead" : "waiting";
+		entry.due = entry.dueBy = outcome.type === "retry" ? now + outcome.delay : now;
+		entry.isBackingOff = outcome.type === "retry" && outcome.firm !== true;
+		if (outcome.type === "dead") entry.isHeld = false;
+		if (outcome.type === "release" || outcome.type === "later") return;
+		entry.attempts = outcome.attempts;
+		entry.error = outcome.error;
+		if (outcome.type === "retry") entry.crashes = 0;
+	}
+
+	#finish(entry: Entry, keep: number): void {
+		this.totals.done++;
+		if (keep === 0) return void this.entries.delete(entry.id);
+		this.#kept.push(entry);
+		entry.state = "done";
+		entry.isHeld = false;
+		entry.due = entry.dueBy = this.#now + keep;
+	}
+
+	#claim(owner: Owner, { kinds, limit }: ClaimRequest, lease: number, claims: readonly Claim[]): void {
+		for (const claim of claims) {
+			const entry = this.entries.get(claim.id);
+			if (entry === undefined || !kinds.includes(entry.kind) || !this.#isPossible(entry)) {
+				this.#fail(`${claim.id} was claimed, which is ${entry === undefined ? "not there" : describe(entry)}`);
+				continue;
+			}
+			const earlier = this.findClaimable((other) => kinds.includes(other.kind) && isBefore(other, entry));
+			if (earlier !== undefined) this.#fail(`${describe(entry)} was claimed before ${describe(earlier)}`);
+			this.#begin(owner, entry, claim, lease);
+		}
+		const missed = claims.length < limit && this.findClaimable(({ kind }) => kinds.includes(kind));
+		if (missed) this.#fail(`${describe(missed)} was not claimed`);
+	}
+
+	#begin(owner: Owner, entry: Entry, claim: Claim, lease: number): void {
+		if (this.records.has(claim.token)) this.#fail(`the token ${claim.token} was given twice`);
+		if (entry.state === "running") {
+			this.#watcher.onCrash(entry, entry.record!);
+			entry.attempts++;
+			entry.crashes++;
+		}
+		const now = this.#now;
+		const { id, kind, lane, payload, attempts, crashes, priority, error, addedAt } = entry;
+		const expected = {
+			id,
+			kind,
+			lane,
+			payload,
+			attempts,
+			crashes,
+			priority,
+			error,
+			addedAt,
+			age: now - addedAt,
+			inbox: [],
+		};
+		// A store may give more.
+		const given = Object.fromEntries(Object.keys(expected).map((key) => [key, claim[key as keyof Claim]]));
+		this.#equal(`the claim of ${id}`, given, expected);
+		const number = this.records.size + 1;
+		const before = entry.state === "running" ? entry.record : undefined;
+		entry.isFresh = false;
+		entry.record = {
+			number,
+			before,
+			claim,
+			owner,
+			entry,
+			safeUntil: this.#clock.monotonic() + lease,
+			isExcused: owner.isDisturbed,
+		};
+		this.records.set(claim.token, entry.record);
+		entry.state = "running";
+		entry.changedIn = this.operations;
+		entry.due = entry.dueBy = now + lease;
+	}
+
+	#checkDueIn(kinds: readonly string[], dueIn: number): void {
+		let [least, most] = [Infinity, Infinity];
+		for (const entry of this.entries.values()) {
+			if (!kinds.includes(entry.kind) || !this.#isInPlace(entry)) continue;
+			least = Math.min(least, Math.max(0, entry.due - this.#now));
+			most = Math.min(most, Math.max(0, entry.dueBy - this.#now));
+		}
+		if (dueIn < least || dueIn > most) this.#fail(`dueIn is ${dueIn}, should be from ${least} to ${most}`);
+	}
+
+	readonly #extend = (owner: Owner, [refs, lease]: [readonly Ref[], number], states: readonly string[]): void => {
+		refs.forEach((ref, index) => {
+			const entry = this.#claimed(ref);
+			this.#trace(owner, `extend ${ref.id} ${states[index]}`);
+			this.#equal(`extend of ${ref.id}`, states[index], entry === undefined ? "lost" : "ok");
+			if (entry === undefined) return;
+			entry.due = entry.dueBy = this.#now + lease;
+			entry.record!.safeUntil = this.#clock.monotonic() + lease;
+		});
+	};
+
+	readonly #save = (owner: Owner, [saves]: [readonly Save[]], saved: readonly boolean[]): void => {
+		saves.forEach(({ ref, payload, progress }, index) => {
+			const entry = this.#claimed(ref);
+			this.#trace(owner, `save ${ref.id} ${saved[index]}`);
+			this.#equal(`save of ${ref.id}`, saved[index], entry !== undefined);
+			if (entry === undefined) return;
+			entry.payload = payload ?? entry.payload;
+			entry.progress = progress ?? entry.progress;
+		});
+	};
+
+	readonly #get = (owner: Owner, [id]: [string], task: StoredTask | undefined): void => {
+		this.#trace(owner, `get ${id} ${task?.state}`);
+		if (task === undefined) this.#forgetExpired(id);
+		const entry = this.entries.get(id);
+		this.#equal(`whether ${id} is there`, task !== undefined, entry !== undefined);
+		if (task !== undefined && entry !== undefined) this.#compare(task, entry);
+	};
+
+	readonly #list = (owner: Owner, [{ state, kind, limit, after }]: [ListQuery], tasks: readonly StoredTask[]): void => {
+		this.#trace(owner, `list ${state} ${tasks.map(({ id }) => id)}`);
+		const found = new Set(tasks.map(({ id }) => id));
+		let expected = [...this.entries.values()].sort((a, b) => a.order - b.order);
+		// Expired ones may be there or not.
+		const isGone = ({ mayBeGone, id }: Entry) => mayBeGone && !found.has(id);
+		expected = expected.filter((entry) =>
+			(state ?? stateOf(entry)) === stateOf(entry) && (kind ?? entry.kind) === entry.kind && !isGone(entry)
+		);
+		if (after === undefined) {
+			this.#equal("the list", tasks.map(({ id }) => id), expected.map(({ id }) => id).slice(0, limit));
+		}
+		for (const task of tasks) {
+			const entry = this.entries.get(task.id);
+			if (entry !== undefined) this.#compare(task, entry);
+		}
+	};
+
+	#compare({ key: _, dueAt, ...task }: StoredTask, entry: Entry): void {
+		const { id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane, due, dueBy } = entry;
+		const expected = { id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane };
+		const { inbox: __, ...shown } = task as StoredTask & { inbox?: unknown };
+		this.#equal(`the task ${id}`, shown, { ...expected, state: stateOf(entry) });
+		if (entry.state === "dead") this.#equal(`dueAt of ${id}`, dueAt, undefined);
+		else if (!(dueAt! >= due && dueAt! <= dueBy)) {
+			this.#fail(`dueAt of ${id} is ${dueAt}, should be ${due} to ${dueBy}`);
+		}
+	}
+
+	readonly #counts = (owner: Owner, _: [], counts: Counts): void => {
+		this.#trace(owner, `counts ${Object.values(counts)}`);
+		const expected = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+		let expired = 0;
+		for (const entry of this.entries.values()) {
+			expected[stateOf(entry)]++;
+			if (entry.mayBeGone) expired++;
+		}
+		const missing = expected.done - counts.done;
+		if (missing >= 0 && missing <= expired) expected.done = counts.done;
+		this.#equal("counts", counts, expected);
+	};
+
+	readonly #delete = (owner: Owner, [ids]: [readonly string[]], deleted: readonly boolean[]): void => {
+		ids.forEach((id, index) => {
+			this.#trace(owner, `delete ${id} ${deleted[index]}`);
+			if (!deleted[index]) this.#forgetExpired(id);
+			const entry = this.entries.get(id);
+			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
+			if (!this.entries.delete(id)) return;
+			if (entry!.record !== undefined) entry!.record.isExcused = true;
+			this.totals.deleted += entry!.state === "done" ? 0 : 1;
+			this.#touchLane(entry!);
+		});
+	};
+
+	readonly #change = (owner: Owner, [ids, change]: [readonly string[], Change], changed: readonly boolean[]): void => {
+		ids.forEach((id, index) => {
+			this.#trace(owner, `${change} ${id} ${changed[index]}`);
+			const entry = this.entries.get(id);
+			this.#equal(`${change} of ${id}`, changed[index], entry !== undefined && this.#changeOne(entry, change));
+		});
+	};
+
+	/** Says whether it applies. */
+	#changeOne(entry: Entry, change: Change): boolean {
+		const isOver = entry.state === "dead" || entry.state === "done";
+		if (change !== "retry") {
+			if (isOver || entry.isHeld === (change === "hold")) return false;
+			entry.isHeld = !entry.isHeld;
+		} else if (entry.state === "dead") {
+			this.entries.delete(entry.id);
+			this.totals.added--;
+			this.#insert(entry.addedBy, entry.id, { ...entry, payload: entry.payload as string, delay: 0 });
+		} else if (entry.state === "waiting" && !entry.isHeld) {
+			entry.due = Math.min(entry.due, this.#now);
+			entry.dueBy = Math.min(entry.dueBy, this.#now);
+		} else return false;
+		this.entries.get(entry.id)!.isFresh = false;
+		entry.changedIn = this.operations;
+		return true;
+	}
+
+	readonly #hasten = (owner: Owner, [within]: [number], count: number): void => {
+		this.#trace(owner, `hasten ${count}`);
+		const end = this.#now + within;
+		let [least, most] = [0, 0];
+		for (const entry of this.entries.values()) {
+			if (stateOf(entry) !== "waiting" || !entry.isBackingOff || entry.dueBy <= end) continue;
+			most++;
+			if (entry.due > end) least++;
+			entry.due = Math.min(entry.due, this.#now);
+			entry.dueBy = end;
+		}
+		if (count < least || count > most) this.#fail(`hasten gives ${count}, should give ${least} to ${most}`);
+	};
+
+	#claimed(ref: Ref): Entry | undefined {
+		const record = this.records.get(ref.token);
+		return record !== undefined && record.claim.id === ref.id && this.isCurrent(record)
+			? this.entries.get(ref.id)
+			: undefined;
+	}
+
+	/** Whether claims may find it, now or later: it is neither over nor held, and the head of its lane. */
+	#isInPlace(entry: Entry): boolean {
+		if (entry.isHeld || entry.state === "dead" || entry.state === "done") return false;
+		if (entry.lane === undefined) return true;
+		return ![...this.entries.values()].some((other) =>
+			other.lane === entry.lane && other.order < entry.order && other.state !== "dead" && other.state !== "done"
+		);
+	}
+
+	#isPossible(entry: Entry): boolean {
+		return entry.due <= this.#now && this.#isInPlace(entry);
+	}
+
+	#isCertain(entry: Entry): boolean {
+		return entry.dueBy <= this.#now && this.#isInPlace(entry);
+	}
+
+	/** Another one may have become the head. */
+	#touchLane({ lane }: Entry): void {
+		if (lane === undefined) return;
+		for (const entry of this.entries.values()) if (entry.lane === lane) entry.changedIn = this.operations;
+	}
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+	if (a === b) return false;
+	if (a.priority !== b.priority) return a.priority > b.priority;
+	if (a.due !== a.dueBy || b.due !== b.dueBy) return a.dueBy < b.due;
+	return a.due < b.due || (a.due === b.due && a.order < b.order);
+}
+
+function stateOf({ state, isHeld }: Entry): StoredTask["state"] {
+	return state === "waiting" && isHeld ? "held" : state;
+}
+
+export function describe({ id, kind, state, isHeld, lane, due, priority, order }: Entry): string {
+	return `${id} (${kind}, ${state}${
+		isHeld ? ", held" : ""
+	}, lane ${lane}, due ${due}, priority ${priority}, order ${order})`;
+}
+
+/** By value; what is undefined counts as absent. */
+function same(a: unknown, b: unknown): boolean {
+	if (a === b) return true;
+	if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+	const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+	return [...keys].every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}

@@ -1,0 +1,71 @@
+// How rough a simulated run is: each seed has its own, so that rare things meet each other in some of them.
+import type { Random } from "./random.ts";
+
+const behaviours = {
+	"return": 4,
+	"throw": 1,
+	"succeed": 2,
+	"fail": 1,
+	"succeed politely": 3,
+	"fail politely": 1,
+	"change and fail": 1,
+	"save": 1,
+	"report": 1,
+	"hang politely": 0.5,
+	"hang": 0.3,
+	"give up": 0.2,
+	"retry after": 0.3,
+	"retry now": 0.3,
+	"add": 0.3,
+	"stop": 0.1,
+	"die": 0,
+};
+
+const actions = {
+	"add": 12,
+	"add many": 3,
+	"advance": 25,
+	"run": 3,
+	"drain": 2,
+	"stop": 2,
+	"pause": 1,
+	"resume": 2,
+	"kill": 0,
+	"jump": 0,
+	"hint": 1,
+	"hold": 1.5,
+	"release": 2,
+	"retry": 1.5,
+	"delete": 1.5,
+	"look": 1,
+};
+
+export type Action = keyof typeof actions;
+
+export interface Profile {
+	readonly processes: number;
+	readonly steps: number;
+	/** How likely a call or an answer takes long, or fails. */
+	readonly slowness: number;
+	readonly errors: number;
+	readonly lostWakes: number;
+	readonly behaviours: typeof behaviours;
+	readonly actions: typeof actions;
+	/** How many tasks there may be. */
+	readonly tasks: number;
+}
+
+export function makeProfile(random: Random): Profile {
+	const sometimes = (value: number) => random.chance(0.5) ? value : 0;
+	const isMerciless = random.chance(0.5);
+	return {
+		processes: 1 + random.below(3),
+		steps: 40 + random.below(40),
+		slowness: sometimes(0.05),
+		errors: sometimes(0.06),
+		lostWakes: random.pick([0, 0, 0.2, 1]),
+		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
+		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1.5) },
+		tasks: 12 + random.below(18),
+	};
+}

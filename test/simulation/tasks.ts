@@ -1,0 +1,177 @@
+// What the simulated tasks do: everything that a function may do, well-behaved or not.
+import type { BasketContext, TaskMap } from "../../mod.ts";
+import type { ClaimRecord } from "./ledger.ts";
+import type { Process } from "./process.ts";
+import type { World } from "./world.ts";
+import { untilAborted } from "../support.ts";
+import { retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
+
+export interface Payload {
+	/** How often a run has changed it. */
+	changes: number;
+	/** Cannot be read by the kind `strange`. */
+	isBroken?: boolean;
+}
+
+/** What is particular about a kind. */
+export interface KindRules {
+	readonly attempts: number;
+	readonly crashes: number;
+	/** Whether a run may be given up while its function goes on. */
+	readonly isAbandoned: boolean;
+}
+
+const usual: KindRules = { attempts: Infinity, crashes: 10, isAbandoned: false };
+
+export const rules: Readonly<Record<string, KindRules>> = {
+	endless: usual,
+	thrice: { ...usual, attempts: 3 },
+	once: { ...usual, attempts: 1 },
+	timed: { ...usual, attempts: 4, isAbandoned: true },
+	kept: usual,
+	fragile: { ...usual, crashes: 3 },
+	strange: usual,
+};
+
+export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
+
+/** One call of a function. */
+export interface Run {
+	readonly process: Process;
+	readonly session: number;
+	/** The claim under which it was begun. */
+	readonly record: ClaimRecord;
+	/** The number of the attempt. */
+	readonly attempt: number;
+	readonly context: BasketContext;
+	readonly payload: Payload;
+	/** The payload as the store must have it at least. */
+	saved: string;
+	isActive: boolean;
+	outcome: "succeeded" | "failed" | undefined;
+	/** It has said that there must be no other attempt. */
+	isFinal: boolean;
+	/** When it ended, on the monotonic clock. */
+	endedAt: number;
+	/** Whether its process had been told to stop when it ended. */
+	endedInStop: boolean;
+}
+
+// deno-lint-ignore explicit-function-return-type -- the map of kinds is its type
+export function makeTasks(world: World, process: Process) {
+	const run = (payload: Payload, context: BasketContext<Payload>) => perform(world, process, payload, context);
+	return {
+		endless: run,
+		thrice: { run, attempts: 3, backoff: 500 },
+		once: { run, attempts: 1 },
+		timed: { run, attempts: 4, timeout: 3_000, abandonAfter: 1_000 },
+		kept: { run, retain: 20_000 },
+		fragile: { run, crashes: 3 },
+		strange: { run, codec: slowCodec },
+	} satisfies TaskMap;
+}
+
+const slowCodec = {
+	encode: async (payload: unknown) => JSON.stringify(payload),
+	async decode(data: string | Uint8Array) {
+		const payload = JSON.parse(data as string) as Payload;
+		if (payload.isBroken) throw new Error("broken");
+		return payload;
+	},
+};
+
+type Behaviour = keyof World["profile"]["behaviours"];
+
+function perform(world: World, process: Process, payload: Payload, context: BasketContext<Payload>): unknown {
+	if (!process.isAlive) return new Promise(() => {});
+	const run = world.begin(process, payload, context);
+	const behaviour: Behaviour = world.isCalm ? "return" : world.random.weighted(world.profile.behaviours);
+	world.trace(
+		`${process.name} begins ${context.id} attempt ${context.attempt} crashes ${context.crashes}: ${behaviour}`,
+	);
+	if (behaviour === "return" || behaviour === "throw") {
+		end(world, run, behaviour === "return");
+		if (behaviour === "throw") throw failure();
+		return;
+	}
+	return behave(world, process, run, behaviour).then(
+		() => end(world, run, true),
+		(error) => {
+			end(world, run, false);
+			throw error;
+		},
+	);
+}
+
+function end(world: World, run: Run, isSuccess: boolean): void {
+	if (!run.process.isAlive) return;
+	run.isActive = false;
+	run.outcome = isSuccess ? "succeeded" : "failed";
+	run.endedAt = world.clock.monotonic();
+	run.endedInStop = run.context.signal.aborted;
+	world.trace(`${run.process.name} ends ${run.context.id}: ${run.outcome}`);
+}
+
+async function behave(world: World, process: Process, run: Run, behaviour: Behaviour): Promise<void> {
+	const { random } = world;
+	const { context, payload } = run;
+	const clock = process.taskClock;
+	const wait = (delay: number) => sleep(delay, { clock });
+	const politely = (delay: number) => sleep(delay, { clock, signal: context.signal });
+	const delay = random.pick([0, 10, 500, 2_000, 8_000, 20_000]);
+	switch (behaviour) {
+		case "succeed":
+			return await wait(delay);
+		case "fail":
+			await wait(delay);
+			throw failure();
+		case "succeed politely":
+			return await politely(delay);
+		case "fail politely":
+			await politely(delay);
+			throw failure();
+		case "change and fail":
+			payload.changes++;
+			await politely(delay);
+			payload.changes++;
+			throw failure();
+		case "save": {
+			payload.changes++;
+			await context.save(payload);
+			run.saved = JSON.stringify(payload);
+			await politely(delay);
+			if (random.chance(0.5)) throw failure();
+			return;
+		}
+		case "report":
+			context.report(random.below(100));
+			await politely(delay);
+			context.report(random.below(100), "some");
+			return await politely(delay);
+		case "hang politely":
+			return await Promise.race([untilAborted(context.signal), world.hang(process)]);
+		case "hang":
+			return await world.hang(process);
+		case "give up":
+			run.isFinal = true;
+			throw stopNow(failure());
+		case "retry after":
+			throw retryAfter(delay, failure());
+		case "retry now":
+			throw retryNow(failure());
+		case "add": {
+			await process.basket.add("endless", { changes: 0 });
+			return;
+		}
+		case "stop":
+			process.stop(true);
+			return await politely(delay);
+		case "die":
+			process.kill();
+			return await new Promise(() => {});
+	}
+}
+
+function failure(): Error {
+	return new Error("failed");
+}
