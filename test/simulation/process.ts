@@ -217,7 +217,7 @@ export class Process implements Owner {
 	#plan(call: StoreCall): Fault | undefined {
 		const { member, phase } = call;
 		if (!this.isAlive) return { hang: true };
-		if (member === "watch") return this.#disturb(this.#world.faults.wake(), call);
+		if (member === "watch") return this.#world.faults.wake();
 		const isEngines = engineMembers.includes(member);
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);

@@ -36,7 +36,7 @@ const actions = {
 	"hold": 1.5,
 	"release": 2,
 	"retry": 1.5,
-	"delete": 1.5,
+	"delete": 2,
 	"look": 1,
 };
 

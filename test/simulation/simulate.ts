@@ -138,7 +138,7 @@ class Simulation {
 			return {
 				kind,
 				payload: { changes: 0, ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
-				id: random.chance(0.5) ? `t${random.below(profile.tasks / 2)}` : undefined,
+				id: random.chance(0.7) ? `t${random.below(profile.tasks / 2)}` : undefined,
 				delay: random.chance(0.3) ? random.pick([1, 100, 5_000, 60_000]) : 0,
 				priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
 				lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined,
@@ -157,7 +157,7 @@ class Simulation {
 		const id = ids.length > 0 && random.chance(0.9) ? random.pick(ids) : "nobody";
 		this.#handle(process, change, process.basket[change](id));
 		// Under the same id there may soon be something else, while somebody still works on what was there.
-		if (change === "delete" && random.chance(0.5)) {
+		if (change === "delete" && !id.startsWith("_") && random.chance(0.7)) {
 			this.#handle(process, "add", process.basket.add("endless", { changes: 0 }, { id }));
 		}
 	}

@@ -70,6 +70,7 @@ export class World implements LedgerWatcher {
 		wake: (): Fault | undefined => {
 			if (this.isCalm || !this.random.chance(this.profile.lostWakes)) return undefined;
 			this.wakeLostAt = this.clock.monotonic();
+			this.trace("a wake-up is lost or late");
 			return this.random.chance(0.5) ? { hang: true } : { delay: this.random.below(2_000) };
 		},
 	};
