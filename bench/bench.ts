@@ -18,7 +18,7 @@ import { parseArgs } from "node:util";
 import { build, type Plugin, type PluginBuild } from "esbuild";
 import { readJson, root } from "../scripts/project.ts";
 import { presentEngines, runIn } from "./engines.ts";
-import { format, judge, type Results } from "./table.ts";
+import { casesIn, columnsOf, format, judge, type Results } from "./table.ts";
 import { type EngineName, type Topic, type TopicName, topics } from "./topics.ts";
 
 interface Request {
@@ -34,7 +34,7 @@ const folder: string = join(root, "bench");
 const unbundled: Plugin = {
 	name: "unbundled",
 	setup({ onResolve }: PluginBuild): void {
-		onResolve({ filter: /^(piscina|tinypool)$/ }, ({ path }: { path: string }) => ({
+		onResolve({ filter: /^(better-sqlite3|liteque|piscina|plainjob|tinypool)$/ }, ({ path }: { path: string }) => ({
 			path: import.meta.resolve(path),
 			external: true,
 		}));
@@ -112,26 +112,35 @@ async function bundle(): Promise<void> {
 		target: "es2022",
 		platform: "browser",
 		external: ["node:*"],
-		alias: { upkeep: request.library, "upkeep/threads": join(dirname(request.library), "src/threads.ts") },
+		define: { "process.env.NODE_ENV": '"production"' },
+		alias: {
+			upkeep: request.library,
+			...Object.fromEntries(["threads", "stores/indexeddb", "stores/sqlite"].map(aliasOf)),
+		},
 		plugins: [unbundled],
 	});
+}
+
+function aliasOf(name: string): [string, string] {
+	return [`upkeep/${name}`, join(dirname(request.library), `src/${name}.ts`)];
 }
 
 async function measure(name: TopicName): Promise<void> {
 	const topic: Topic = topics[name];
 	const engines: EngineName[] = topic.engines.filter((engine: EngineName) => request.engines.includes(engine));
 	const results: Results = Object.fromEntries(topic.cases.map((label: string) => [label, {}]));
-	for (let left = request.quick ? 2 : 5; left > 0; left--) {
+	for (let left = request.quick ? 2 : topic.processes ?? 5; left > 0; left--) {
 		for (const engine of engines) {
-			for (const label of topic.cases) await improve(results, name, label, engine);
+			for (const label of casesIn(topic, engine)) await improve(results, name, label, engine);
 		}
 	}
 	if (engines.length > 0) console.log(format(name, topic, results, engines));
-	all[name] = { unit: topic.unit, results, verdicts: judge(topic, results, engines) };
+	all[name] = { columns: columnsOf(topic), results, verdicts: judge(topic, results, engines) };
 }
 
 async function improve(results: Results, name: TopicName, label: string, engine: EngineName): Promise<void> {
 	const parameters = new URLSearchParams({ case: label, plan: request.quick ? "quick" : "full" });
-	const result: number = await runIn(engine, join(bundles, `${name}.mjs`), parameters);
-	results[label]![engine] = Math.min(result, results[label]![engine] ?? Infinity);
+	const result: number[] = await runIn(engine, join(bundles, `${name}.mjs`), parameters);
+	const before: number[] | undefined = results[label]![engine];
+	results[label]![engine] = result.map((value: number, i: number) => Math.min(value, before?.[i] ?? Infinity));
 }

@@ -1,4 +1,4 @@
-// How a bundled topic is run in each engine: one case, in a process of its own, which reports one number.
+// How a bundled topic is run in each engine: one case, in a process of its own, which reports a few numbers.
 import { join } from "node:path";
 import process from "node:process";
 import { execute } from "../scripts/command.ts";
@@ -22,17 +22,21 @@ export function presentEngines(): EngineName[] {
 }
 
 /** Runs a bundle and resolves with what it reports. */
-export async function runIn(engine: EngineName, bundle: string, parameters: URLSearchParams): Promise<number> {
+export async function runIn(engine: EngineName, bundle: string, parameters: URLSearchParams): Promise<number[]> {
 	const output: string = engine === "chromium"
 		? await runInPage(bundle, parameters, timeout)
 		: await runInRuntime(commands[engine], bundle, parameters);
-	const result = Number.parseFloat(output);
-	if (!Number.isFinite(result)) throw new Error(`${parameters.get("case")} in ${engine}: ${output}`);
+	const result: number[] = output.trim().split(" ").map(Number);
+	if (output === "" || !result.every(Number.isFinite)) {
+		throw new Error(`${parameters.get("case")} in ${engine}: ${output}`);
+	}
 	return result;
 }
 
 function runInRuntime([program, ...args]: string[], bundle: string, parameters: URLSearchParams): Promise<string> {
-	return execute(program!, [...args, bundle, String(parameters)], { timeout });
+	// So that a case can start another process of its kind.
+	const command: [string, string] = ["command", JSON.stringify([program, ...args, bundle])];
+	return execute(program!, [...args, bundle, String(new URLSearchParams([...parameters, command]))], { timeout });
 }
 
 function tool(name: string): string {

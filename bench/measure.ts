@@ -1,5 +1,5 @@
 // What runs inside a measured process, the same in each engine: it picks the case that it was told to, and reports a
-// number.
+// number or a few.
 
 /** Performs its operation so many times, one after the other unless the case says otherwise. */
 export type Work = (count: number) => unknown;
@@ -45,6 +45,39 @@ async function fastest(work: Work, batch: number, { warmUp, round, rounds }: Pla
 	return best * 1e6 / count;
 }
 
+/** Something that is done as a whole, each time from scratch. */
+export interface Round {
+	work: () => Promise<void>;
+	/** Throws if the work was not done; is not timed. */
+	verify: () => void | Promise<void>;
+}
+
+/**
+ * Performs rounds of `count` operations for a while, and reports the best in nanoseconds per operation: of time and, where
+ * that can be known, of the CPU time of the whole process, on which what the machine does besides has less influence.
+ */
+export async function timeRounds(count: number, setUp: () => Round | Promise<Round>): Promise<void> {
+	const { warmUp, round, rounds } = plans[parameters().get("plan")!]!;
+	const best: number[] = [];
+	const start = performance.now();
+	do {
+		const { work, verify } = await setUp();
+		const costs: number[] = await costsOf(work, count);
+		await verify();
+		costs.forEach((cost: number, i: number) => best[i] = Math.min(best[i] ?? Infinity, cost));
+	} while (performance.now() - start < warmUp + 5 * round * rounds);
+	await report(...best);
+}
+
+async function costsOf(work: () => Promise<void>, count: number): Promise<number[]> {
+	const { process } = globalThis;
+	const before = process?.cpuUsage();
+	const time: number = await elapsed(work, count) * 1e6 / count;
+	if (process === undefined) return [time];
+	const { user, system } = process.cpuUsage(before);
+	return [time, (user + system) * 1e3 / count];
+}
+
 async function elapsed(work: Work, count: number): Promise<number> {
 	const start: number = performance.now();
 	await work(count);
@@ -52,9 +85,9 @@ async function elapsed(work: Work, count: number): Promise<number> {
 }
 
 /** Hands the result to the process that started this one. */
-export async function report(result: number): Promise<void> {
-	if ("document" in globalThis) await fetch("/result", { method: "POST", body: String(result) });
-	else console.log(String(result));
+export async function report(...results: number[]): Promise<void> {
+	if ("document" in globalThis) await fetch("/result", { method: "POST", body: results.join(" ") });
+	else console.log(results.join(" "));
 }
 
 /** Keeps a result from being optimised away, and the measurement from being one of something else. */

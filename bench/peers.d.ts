@@ -50,3 +50,110 @@ declare module "tinypool" {
 		run(task: number, options: { name: string }): Promise<number>;
 	}
 }
+
+declare module "better-sqlite3" {
+	export default class Database {
+		constructor(file: string);
+		transaction(work: (...args: unknown[]) => unknown): { deferred(...args: unknown[]): unknown };
+	}
+}
+
+declare module "plainjob" {
+	import type Database from "better-sqlite3";
+
+	interface Logger {
+		error(message: string): void;
+		warn(message: string): void;
+		info(message: string): void;
+		debug(message: string): void;
+	}
+	interface Queue {
+		add(type: string, data: unknown): { id: number };
+		addMany(type: string, data: unknown[]): { ids: number[] };
+		countJobs(query?: { status: number }): number;
+	}
+	interface WorkerOptions {
+		queue: Queue;
+		logger: Logger;
+		onCompleted?: () => void;
+	}
+	export const JobStatus: { readonly Done: number };
+	export function better(database: Database): object;
+	export function defineQueue(
+		options: { connection: object; logger: Logger },
+	): Queue;
+	export function defineWorker(
+		type: string,
+		run: (job: { data: string }) => Promise<void>,
+		options: WorkerOptions,
+	): { start(): Promise<void>; stop(): Promise<void> };
+}
+
+declare module "liteque" {
+	export function buildDBClient(
+		path: string,
+		options: { runMigrations: boolean },
+	): object;
+	export class SqliteQueue<T> {
+		constructor(
+			name: string,
+			db: object,
+			options: {
+				defaultJobArgs: { numRetries: number };
+				keepFailedJobs: boolean;
+			},
+		);
+		enqueue(payload: T): Promise<unknown>;
+		stats(): Promise<Record<string, number>>;
+	}
+	export class Runner<T> {
+		constructor(
+			queue: SqliteQueue<T>,
+			functions: { run: (job: { data: T }) => Promise<void> },
+			options: {
+				pollIntervalMs: number;
+				timeoutSecs: number;
+				concurrency: number;
+			},
+		);
+		run(): Promise<void>;
+		runUntilEmpty(): Promise<void>;
+		stop(): void;
+	}
+}
+
+declare module "idb" {
+	interface IDBPCursor {
+		readonly value: number;
+		delete(): Promise<void>;
+	}
+	interface IDBPTransaction {
+		readonly store: { add(value: number): Promise<unknown>; openCursor(): Promise<IDBPCursor | null> };
+		readonly done: Promise<void>;
+	}
+	export interface IDBPDatabase {
+		createObjectStore(name: string, options: object): unknown;
+		transaction(name: string, mode: "readwrite", options: { durability: "strict" | "relaxed" }): IDBPTransaction;
+		count(name: string): Promise<number>;
+		close(): void;
+	}
+	export function openDB(
+		name: string,
+		version: number,
+		options: { upgrade: (db: IDBPDatabase) => void },
+	): Promise<IDBPDatabase>;
+	export function deleteDB(name: string): Promise<void>;
+}
+
+declare module "workbox-background-sync/QueueStore.mjs" {
+	interface Entry {
+		requestData: { url: string };
+		metadata: number;
+	}
+	export class QueueStore {
+		constructor(name: string);
+		pushEntry(entry: Entry): Promise<void>;
+		shiftEntry(): Promise<Entry | undefined>;
+		size(): Promise<number>;
+	}
+}

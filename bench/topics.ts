@@ -3,22 +3,41 @@
 
 export type EngineName = "node" | "deno" | "bun" | "chromium";
 
-export type TopicName = "run" | "flat" | "attach" | "memory" | "pool" | "threads";
+export type TopicName =
+	| "run"
+	| "flat"
+	| "attach"
+	| "memory"
+	| "pool"
+	| "threads"
+	| "queue"
+	| "browser-queue"
+	| "wake"
+	| "backlog";
 
-/** A ratio that must not be exceeded. */
+/** A ratio, or a number, that must not be exceeded. */
 export interface Target {
 	/** The case that has to be good. */
 	case: string;
-	/** How often the cost of the other case it may have at most. */
+	/** How often the cost of the other case it may have at most; without one, its cost itself. */
 	most: number;
 	/** The other case. */
-	of: string;
+	of?: string;
+	/** Which of its numbers, if it is not the first. */
+	column?: string;
 }
 
 export interface Topic {
 	title: string;
-	unit: "ns" | "bytes";
+	/** What the first number of each case is. */
+	unit: "ns" | "µs" | "ms" | "bytes";
+	/** More numbers that each case reports, as far as the engine can tell them. */
+	more?: readonly string[];
 	engines: readonly EngineName[];
+	/** Cases that not all of these engines can run. */
+	only?: Readonly<Record<string, readonly EngineName[]>>;
+	/** How many processes of each case there are, if they take long. */
+	processes?: number;
 	/** In the order of the table; the first one is what the others are compared with. */
 	cases: readonly string[];
 	targets: readonly Target[];
@@ -33,6 +52,16 @@ const bare = "bare await";
 const loop = "hand-written loop, signal read";
 const thread = "Thread.call";
 const threads = "Thread.call, 100";
+const memoryAlone = "memoryStore by hand";
+const memory = "Basket, memoryStore";
+const raw = "node:sqlite by hand";
+const sqlite = "Basket, sqliteStore";
+const across = "Basket, sqliteStore, 2 processes";
+const smallest = "1,000 tasks";
+const largest = "1,000,000 tasks";
+const resident = "resident MiB";
+const idb = "idb by hand";
+const indexedDB = "Basket, indexedDBStore";
 const attachOne = "Intermittent, 1,000 attaches to a signal";
 
 export const topics: Record<TopicName, Topic> = {
@@ -127,5 +156,70 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: threads, most: 1, of: "tinypool, 100" },
 		],
 		modules: ["threads-plain", "threads-served"],
+	},
+	queue: {
+		title: "One of 10,000 no-op tasks, added in bulk and run until all are done and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node", "deno", "bun"],
+		cases: [
+			memoryAlone,
+			memory,
+			`${raw}, FULL`,
+			`${sqlite}, FULL`,
+			`${raw}, NORMAL`,
+			`${sqlite}, NORMAL`,
+			"plainjob, NORMAL",
+			"liteque, NORMAL",
+		],
+		only: { "plainjob, NORMAL": ["node"], "liteque, NORMAL": ["node"] }, // they need better-sqlite3
+		targets: [
+			{ case: memory, most: 6_667 },
+			{ case: `${sqlite}, FULL`, most: 1.82, of: `${raw}, FULL` },
+			{ case: `${sqlite}, NORMAL`, most: 2.5, of: `${raw}, NORMAL` },
+			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "plainjob, NORMAL" },
+			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "liteque, NORMAL" },
+		],
+		processes: 3,
+	},
+	"browser-queue": {
+		title: "The same in a page, 5,000 tasks in IndexedDB",
+		unit: "ns",
+		engines: ["chromium"],
+		cases: [
+			`${idb}, strict`,
+			`${indexedDB}, strict`,
+			`${idb}, relaxed`,
+			`${indexedDB}, relaxed`,
+			"workbox QueueStore, relaxed",
+		],
+		targets: [
+			{ case: `${indexedDB}, strict`, most: 0.2, of: `${idb}, strict` },
+			{ case: `${indexedDB}, relaxed`, most: 0.2, of: `${idb}, relaxed` },
+			{ case: `${indexedDB}, relaxed`, most: 0.2, of: "workbox QueueStore, relaxed" },
+		],
+		processes: 3,
+	},
+	wake: {
+		title: "From the add of a task to its start, by a worker that waits: the median",
+		unit: "ms",
+		more: ["95 %", "idle CPU, ms/min"],
+		engines: ["node", "deno", "bun"],
+		cases: [memory, sqlite, across, "plainjob", "liteque"],
+		only: { plainjob: ["node"], liteque: ["node"] },
+		targets: [{ case: sqlite, most: 2 }, { case: across, most: 50 }],
+		processes: 2,
+	},
+	backlog: {
+		title: "A claim of 100 tasks while so many wait in SQLite",
+		unit: "µs",
+		more: [resident],
+		engines: ["node"],
+		cases: [smallest, "10,000 tasks", "100,000 tasks", largest],
+		targets: [
+			{ case: largest, most: 1.5, of: smallest },
+			{ case: largest, most: 1.2, of: smallest, column: resident },
+		],
+		processes: 2,
 	},
 };
