@@ -26,11 +26,18 @@ const leastExpired = 100;
 
 /** What {@link proofOf} makes of the claim of a task. What is claimed again, or begins anew, has another one. */
 const madeProof = "seq || '.' || claims || ' ' || coalesce(id, '_' || seq)";
-/** Of a task that is to be claimed. Each column costs time. */
-const claimColumns =
-	"seq, kind, id, lane, priority, state, due, added, attempts, crashes, claims, posted, seen, error, payload";
+/** What is read of every task that is to be claimed. Each column costs time. */
+const claimColumns = `seq, kind, id, lane, priority, due, added, claims, payload,
+	state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh`;
 
-type DueRow = Omit<TaskRow, "progress">;
+type DueRow =
+	& Pick<TaskRow, "seq" | "kind" | "id" | "lane" | "priority" | "due" | "added" | "claims" | "payload">
+	& { readonly isFresh: number };
+
+/** What has happened to a task: read of few, because most are {@link fresh}. */
+type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
+
+const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 /** What a settlement writes; `undefined` leaves as it is. */
 interface Ending {
@@ -78,12 +85,14 @@ export class SqliteClaims extends SqliteTasks {
 		const claims: Claim[] = [];
 		for (let broken = -1; broken !== 0 && claims.length < limit;) {
 			const rows = this.#due(basket, kinds, limit - claims.length, now);
+			const seqs = rows.map(({ seq }) => seq);
+			const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
 			this.connection.run(
-				`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?1, claims = claims + 1,
-				attempts = attempts + state, crashes = crashes + state WHERE seq IN (SELECT value FROM json_each(?2))`,
-				...[after(now, lease), JSON.stringify(rows.map(({ seq }) => seq))],
+				`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
+				attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
+				...[...bounds(seqs), after(now, lease)],
 			);
-			const read = rows.map((row) => this.#read(row, now));
+			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
 			claims.push(...read.filter((claim) => claim !== undefined));
 			const unread = rows.filter((_, index) => read[index] === undefined);
 			for (const row of unread) this.#bury(row);
@@ -117,11 +126,21 @@ export class SqliteClaims extends SqliteTasks {
 		);
 	}
 
+	#histories(seqs: readonly number[]): Map<number, History> {
+		if (seqs.length === 0) return new Map();
+		const rows = this.connection.all<History>(
+			`SELECT seq, state, attempts, crashes, error, posted, seen FROM ${this.tables.tasks} WHERE ${isAmong(seqs)}`,
+			...bounds(seqs),
+		);
+		return new Map(rows.map((row) => [row.seq, row]));
+	}
+
 	/** As it is after the claim. `undefined`: it cannot be read. */
-	#read(row: DueRow, now: number): Claim | undefined {
-		const { seq, kind, lane, priority, state, added, attempts, crashes, claims, error } = row;
+	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | undefined {
+		const { seq, kind, lane, priority, added, claims } = row;
+		const { state, attempts, crashes, error, posted, seen } = history;
 		const payload = decode(row.payload);
-		const inbox = this.inbox(row).map(({ n, data }) => ({ n, data: decode(data) }));
+		const inbox = this.inbox({ seq, posted, seen }).map(({ n, data }) => ({ n, data: decode(data) }));
 		if (state < 0 || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
 		return {
 			id: idOf(row),
@@ -147,7 +166,7 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	settle(basket: string, settlements: readonly Settlement[], now: number): { settled: boolean[]; isStirred: boolean } {
-		const removed = this.#remove(basket, settlements.filter(isRemoval).map(({ ref }) => proofOf(ref)));
+		const removed = this.#remove(basket, settlements.filter(isRemoval).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
 			const { ref, outcome } = settlement;
@@ -164,25 +183,34 @@ export class SqliteClaims extends SqliteTasks {
 		return this.settle(basket, [{ ref, outcome: done }], now).settled[0]!;
 	}
 
-	/**
-	 * Removes tasks by the proofs of their claims, and gives those that were good, with the lanes. Where all are, and no
-	 * task has a lane or messages, it is done without any rows from the database, in half of the time.
-	 */
-	#remove(basket: string, proofs: readonly string[]): Map<string, string | null> {
-		if (proofs.length === 0) return new Map();
+	/** Removes tasks, and gives the proofs of the claims that were good, with the lanes. */
+	#remove(basket: string, refs: readonly Ref[]): Map<string, string | null> {
+		const plain = refs.filter(isPlain);
+		if (!this.#removePlain(basket, plain.map(seqOf))) return this.#removeAny(basket, refs);
+		const others = refs.length === plain.length ? undefined : refs.filter((ref) => !isPlain(ref));
+		const removed = others === undefined ? new Map() : this.#removeAny(basket, others);
+		for (const ref of plain) removed.set(proofOf(ref), null);
+		return removed;
+	}
+
+	/** All or none. Most tasks are like this, and to remove them without any rows from the database takes half of the time. */
+	#removePlain(basket: string, seqs: readonly number[]): boolean {
+		if (seqs.length === 0) return true;
 		const { tasks } = this.tables;
-		const given = JSON.stringify(proofs);
-		const [plain] = this.connection.all<{ count: number }>(
-			`SELECT count(*) AS count FROM ${this.#claimed} AND lane IS NULL AND posted = 0`,
-			...[basket, given],
+		const [good] = this.connection.all<{ count: number }>(
+			`SELECT count(*) AS count FROM ${tasks} WHERE ${isAmong(seqs)} AND basket = ?3 AND claims = 1
+			AND ${State.isClaimed} AND id IS NULL AND lane IS NULL AND posted = 0`,
+			...[...bounds(seqs), basket],
 		);
-		if (plain!.count === proofs.length) {
-			this.connection.run(`DELETE FROM ${tasks} WHERE seq IN (SELECT CAST(value AS INTEGER) FROM json_each(?))`, given);
-			return new Map(proofs.map((proof) => [proof, null]));
-		}
+		const areGood = good!.count === seqs.length;
+		if (areGood) this.connection.run(`DELETE FROM ${tasks} WHERE ${isAmong(seqs)}`, ...bounds(seqs));
+		return areGood;
+	}
+
+	#removeAny(basket: string, refs: readonly Ref[]): Map<string, string | null> {
 		const gone = this.connection.all<Gone>(
-			`DELETE FROM ${tasks} WHERE seq IN (SELECT seq FROM ${this.#claimed}) RETURNING ${shownGone()}`,
-			...[basket, given],
+			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq FROM ${this.#claimed}) RETURNING ${shownGone()}`,
+			...[basket, JSON.stringify(refs.map(proofOf))],
 		);
 		this.forget(gone);
 		return new Map(gone.map(({ proof, lane }) => [proof, lane]));
@@ -297,6 +325,30 @@ function shownGone(): string {
 /** Begins with the number of the task, by which it is found. */
 function proofOf({ id, token }: Ref): string {
 	return `${token} ${id}`;
+}
+
+/** Whether its id was made by the store, it stands in no lane, and it was claimed once, as far as the claim says. */
+function isPlain(ref: Ref): boolean {
+	const seq = seqOf(ref);
+	return ref.lane === undefined && ref.id === `_${seq}` && ref.token === `${seq}.1`;
+}
+
+function seqOf({ token }: Ref): number {
+	return Number.parseInt(token);
+}
+
+/** SQL for the rows with these numbers, to be used with their {@link bounds}. */
+function isAmong(seqs: readonly number[]): string {
+	return isRange(seqs) ? "seq BETWEEN ?1 AND ?2" : "seq IN (SELECT value FROM json_each(?1)) AND ?2";
+}
+
+function bounds(seqs: readonly number[]): [string | number, number] {
+	return isRange(seqs) ? [seqs[0]!, seqs.at(-1)!] : [JSON.stringify(seqs), 1];
+}
+
+/** Tasks that were added together are mostly claimed and settled together, and a range of rows is found sooner than a list. */
+function isRange(seqs: readonly number[]): boolean {
+	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
 }
 
 function byTurn(a: DueRow, b: DueRow): number {
