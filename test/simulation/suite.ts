@@ -21,7 +21,7 @@ export function testSimulation(store: string, open: (clock: VirtualClock) => Sim
 		);
 
 		test("is the same for the same seed, and another one for another", async () => {
-			for (const seed of [1, 2, 3, 4, 5]) {
+			for (const seed of [1, 2]) {
 				const first = await simulate({ seed, open });
 				expect(await simulate({ seed, open })).toEqual(first);
 				expect((await simulate({ seed: seed + 100_000, open })).hash).not.toBe(first.hash);
