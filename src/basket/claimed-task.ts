@@ -49,6 +49,10 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	hasBegun = false;
 	/** Whether that has come to an end, which is to be settled. */
 	hasEnded = false;
+	/** How the claim ends, if the task returns: a job does not always end with its claim. */
+	outcome: Outcome | undefined;
+	/** Something was posted to it: told with each renewal of the lease, for as long as it is there. */
+	onPosted: (() => void) | undefined;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
 	#execution: Execution<unknown> | undefined;
@@ -180,7 +184,9 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 
 	#end(step: Step<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
-		if (step.ok) return { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+		if (step.ok) {
+			return { outcome: this.outcome ?? { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+		}
 		const { error, delay, again } = step;
 		if (this.#isAborted) return this.#release()!;
 		if (!again) return this.#dead(this.attempt, error);
@@ -270,8 +276,12 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 }
 
 /** Makes data of a payload, and checks that the store can keep it. */
-export function encodePayload(kind: Kind, payload: unknown, limit: number | undefined): Data | PromiseLike<Data> {
-	const data = kind.codec.encode(payload);
+export function encodePayload(
+	{ codec }: Pick<Kind, "codec">,
+	payload: unknown,
+	limit: number | undefined,
+): Data | PromiseLike<Data> {
+	const data = codec.encode(payload);
 	return isThenable(data) ? data.then((data) => checkSize(data, limit)) : checkSize(data, limit);
 }
 

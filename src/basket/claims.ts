@@ -103,7 +103,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 			const states = await this.track(store.extend(name, claims, lease));
 			tasks.forEach((task, index) => {
 				// What was claimed anew meanwhile is not lost.
-				if (task.claim === claims[index]) this.#renewed(task, states[index] === "lost", endsAt);
+				if (task.claim === claims[index]) this.#renewed(task, states[index]!, endsAt);
 			});
 		} catch (error) {
 			report(onError, error);
@@ -114,9 +114,10 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		if (this.#tasks.size > 0) this.#renewIn(next);
 	}
 
-	#renewed(task: ClaimedTask<Tx>, isLost: boolean, endsAt: number): void {
+	#renewed(task: ClaimedTask<Tx>, state: "ok" | "lost" | "posted", endsAt: number): void {
+		if (state === "posted") task.onPosted?.();
 		// One that is being settled, or completed, may have gone for that reason.
-		if (!isLost) task.leaseEndsAt = endsAt;
+		if (state !== "lost") task.leaseEndsAt = endsAt;
 		else if (!task.hasEnded && !task.isCompleting) task.lose();
 	}
 
