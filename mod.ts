@@ -85,6 +85,21 @@ export {
 	type LifecycleState,
 	type ReadConfig,
 } from "./src/lifecycle.ts";
+export { type RevertContext, type StepContext } from "./src/job/context.ts";
+export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
+export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
+export {
+	type JobId,
+	JobNotFoundError,
+	type JobOutcome,
+	type JobQuery,
+	type JobState,
+	type LiveJob,
+	Processor,
+	type ProcessorOptions,
+	type ProcessorSnapshot,
+} from "./src/job/processor.ts";
+export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
 export { type OnError } from "./src/platform/observe.ts";
 export { type Subscribable } from "./src/platform/snapshot.ts";

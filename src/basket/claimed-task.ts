@@ -50,7 +50,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** Whether that has come to an end, which is to be settled. */
 	hasEnded = false;
 	/** How the claim ends, if the task returns: a job does not always end with its claim. */
-	outcome: Outcome | undefined;
+	ending: Ending | undefined;
 	/** Something was posted to it: told with each renewal of the lease, for as long as it is there. */
 	onPosted: (() => void) | undefined;
 	readonly #owner: ClaimOwner<Tx>;
@@ -185,7 +185,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	#end(step: Step<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) {
-			return { outcome: this.outcome ?? { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+			return this.ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
 		}
 		const { error, delay, again } = step;
 		if (this.#isAborted) return this.#release()!;

@@ -1,0 +1,52 @@
+/**
+ * What a step of a job is told, and can tell.
+ *
+ * @module
+ */
+
+import type { TaskFailure } from "../basket/codec.ts";
+import type { TaskContext } from "../task.ts";
+
+/**
+ * What the `run` of a step is told. Take out of it what you need: a copy such as `{ ...context }` lacks the signal.
+ *
+ * The signal aborts at the step's timeout, when the processor's run is aborted or the job is cancelled, and with a
+ * `ClaimLostError` when the job was taken over by another processor: then nothing that this attempt does is stored.
+ */
+export interface StepContext<I = unknown, R = unknown, T = unknown> extends TaskContext {
+	/** The job's id. */
+	readonly id: string;
+	/** The name of the step. */
+	readonly step: string;
+	/** What the job was added with. */
+	readonly input: I;
+	/** The results of the steps before this one, by name. */
+	readonly results: R;
+	/**
+	 * The same for every attempt of this step of this job, and for nothing else; a revert has another one. For services that can
+	 * tell by it that they were asked for the same thing before.
+	 */
+	readonly idempotencyKey: string;
+	/** The version of the definition that the job was added with. */
+	readonly version: number | string | undefined;
+	/**
+	 * Stores the result of the step inside your own transaction, so that its effect and that it is done are committed together:
+	 * exactly once, whatever dies. To be called before the commit. Does the transaction commit, the step is done, whatever
+	 * it throws or returns afterwards; does it not, the attempt has failed.
+	 *
+	 * Rejects with a `ClaimLostError` if the job was taken over: then let the transaction roll back.
+	 */
+	// deno-lint-ignore no-explicit-any -- the transactions of any store
+	commit(tx: any, result: Awaited<T>): Promise<void>;
+}
+
+/** What the `revert` of a step is told. */
+export interface RevertContext<I = unknown, R = unknown, T = unknown> extends StepContext<I, R, void> {
+	/** What the step returned when it was run. */
+	readonly result: T;
+	/** Why the job is reverted. */
+	readonly error: TaskFailure;
+	/** As in {@link StepContext.commit}, for the revert, which has no result. */
+	// deno-lint-ignore no-explicit-any -- see there
+	commit(tx: any): Promise<void>;
+}

@@ -1,0 +1,166 @@
+/**
+ * What is stored of a job: its checkpoint, which is the payload of its task, and at the end its outcome.
+ *
+ * ```text
+ *   forward ──(each step: run)──────────────────────────────► completed
+ *      └─(a step fails, cancel, too many crashes)─► backward ──(each revert)──► reverted
+ *                                                      └─(a revert fails)─────► failed
+ * ```
+ *
+ * `at` is the cursor in the plan, the names of the steps at the time of the `add`. Forward it is the step to be run next,
+ * backward the number of steps that are still to be looked at: the one before it is reverted next.
+ *
+ * @module
+ */
+
+import type { Codec, TaskFailure } from "../basket/codec.ts";
+import type { Data } from "../basket/store.ts";
+import type { Job, JobStep } from "./job.ts";
+import { check } from "../platform/check.ts";
+import type { RunnerSettings } from "../runner-options.ts";
+import { validate } from "../platform/standard-schema.ts";
+
+/** How a job has ended. */
+export type JobStatus = "completed" | "reverted" | "failed";
+
+/** One attempt of a step that has ended. */
+export interface JobAttempt {
+	/** The step. */
+	readonly step: string;
+	/** Whether it was its revert. */
+	readonly isRevert: boolean;
+	/** The number of the attempt, from 1. */
+	readonly attempt: number;
+	/** When it began: milliseconds since 1970, on the store's clock. */
+	readonly startedAt: number;
+	/** How long it took, in milliseconds. */
+	readonly duration: number;
+	/** What it failed with, if it did: the first 200 characters. */
+	readonly error?: string | undefined;
+}
+
+/** What a processor needs to know of a step. */
+export interface PreparedStep {
+	readonly definition: JobStep;
+	/** How it is tried, forward and backward. */
+	readonly settings: RunnerSettings;
+	readonly revertSettings: RunnerSettings;
+}
+
+/** A job that a processor knows. */
+export interface PreparedJob {
+	// deno-lint-ignore no-explicit-any -- any job
+	readonly job: Job<any, any, any>;
+	readonly steps: ReadonlyMap<string, PreparedStep>;
+}
+
+/** The checkpoint. */
+export interface JobCheckpoint {
+	/** Which form of this it is. */
+	readonly form: 1;
+	/** Tells this job from every other one, also from one of the same id. */
+	readonly uid: string;
+	readonly version?: number | string | undefined;
+	readonly input?: unknown;
+	readonly plan: readonly string[];
+	readonly at: number;
+	readonly isBackward: boolean;
+	readonly results: Readonly<Record<string, unknown>>;
+	/** Signals that have come and were not waited for yet. */
+	readonly signals: Readonly<Record<string, { readonly value?: unknown }>>;
+	/** How many claims in a row had crashed at this checkpoint. */
+	readonly crashed: number;
+	readonly history: readonly JobAttempt[];
+	/** Why it goes backward. */
+	readonly error?: TaskFailure | undefined;
+	/** Why it could not go on backward. */
+	readonly revertError?: TaskFailure | undefined;
+	/** What was left then, in the order in which it would have been reverted. */
+	readonly unreverted?: readonly string[] | undefined;
+	/** How it has ended. */
+	readonly status?: JobStatus | undefined;
+
+	// Of the current step. Ages are milliseconds since the job was added, on the store's clock.
+
+	/** How many attempts have failed. */
+	readonly attempts: number;
+	/** The age before which nothing is to be done. */
+	readonly until?: number | undefined;
+	/** The age at which the first attempt began. */
+	readonly since?: number | undefined;
+	/** What its backoff gave last. */
+	readonly lastDelay?: number | undefined;
+	/** What its last attempt failed with. */
+	readonly previous?: TaskFailure | undefined;
+}
+
+/** How many attempts are remembered. */
+const longestHistory = 50;
+
+/** Forgets the oldest ones. */
+export function remember(history: readonly JobAttempt[], attempt: JobAttempt): readonly JobAttempt[] {
+	return [...history, attempt].slice(-longestHistory);
+}
+
+/** The checkpoint of a job that is to be added. */
+// deno-lint-ignore no-explicit-any -- any job
+export function firstCheckpoint({ version, steps }: Job<any, any, any>, input: unknown): JobCheckpoint {
+	// Not randomUUID(), which pages have only over HTTPS.
+	const uid = crypto.getRandomValues(new Uint32Array(4)).reduce((text, part) => text + part.toString(36), "");
+	const plan = steps.map(({ name }) => name);
+	const start = { at: 0, isBackward: false, results: {}, signals: {}, crashed: 0, attempts: 0, history: [] };
+	return { form: 1, uid, version, input, plan, ...start };
+}
+
+/** Reads a checkpoint. What does not look like one is refused. */
+export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobCheckpoint> {
+	const state = check("state", await codec.decode(data) as JobCheckpoint, "object");
+	const { form, plan, at, isBackward, results, signals, history, crashed, attempts } = state;
+	check("form", form, "number", form === 1, "1");
+	check("uid", state.uid, "string");
+	check("plan", plan, "object", Array.isArray(plan) && plan.every(isString), "an array of names");
+	check("at", at, "number", at >= 0 && at <= plan.length && Number.isInteger(at), `0 to ${plan.length}`);
+	check("isBackward", isBackward, "boolean");
+	for (const [name, value] of Object.entries({ results, signals, history })) check(name, value, "object");
+	for (const [name, value] of Object.entries({ crashed, attempts })) check(name, value, "number");
+	for (const name of Object.keys(results)) {
+		check("results", name, "string", plan.includes(name), "those of steps in its plan");
+	}
+	return state;
+}
+
+/** A checkpoint that its definition can go on with, its input and results as their schemas give them. */
+export async function fitCheckpoint({ job, steps }: PreparedJob, state: JobCheckpoint): Promise<JobCheckpoint> {
+	if (state.status !== undefined) return state;
+	const problem = checkPlan(job, state);
+	if (problem !== undefined) throw problem;
+	const input = job.schema === undefined ? state.input : await validate(job.schema, state.input);
+	const results = { ...state.results };
+	for (const name of state.plan.slice(0, state.at)) {
+		const schema = steps.get(name)?.definition.options.schema;
+		if (schema !== undefined) results[name] = await validate(schema, results[name]);
+	}
+	return { ...state, input, results };
+}
+
+/** What is wrong if the definition lacks a step that is to be run, or reverted. */
+// deno-lint-ignore no-explicit-any -- any job
+export function checkPlan({ name, version, steps }: Job<any, any, any>, state: JobCheckpoint): Error | undefined {
+	const names = steps.map(({ name }) => name);
+	const { plan, at, isBackward } = state;
+	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !names.includes(name));
+	if (missing.length === 0) return undefined;
+	return new Error(
+		`The job ${JSON.stringify(name)} was added with steps that its definition lacks: ${list(missing)} of version ${
+			state.version ?? "none"
+		}; version ${version ?? "none"} has ${list(names)}`,
+	);
+}
+
+function list(names: readonly string[]): string {
+	return names.map((name) => JSON.stringify(name)).join(", ");
+}
+
+function isString(value: unknown): boolean {
+	return typeof value === "string";
+}
