@@ -13,7 +13,7 @@ import type { TaskContext } from "../task.ts";
  * The signal aborts at the step's timeout, when the processor's run is aborted or the job is cancelled, and with a
  * `ClaimLostError` when the job was taken over by another processor: then nothing that this attempt does is stored.
  */
-export interface StepContext<I = unknown, R = unknown, T = unknown> extends TaskContext {
+export interface StepContext<I = unknown, R = unknown> extends TaskContext {
 	/** The job's id. */
 	readonly id: string;
 	/** The name of the step. */
@@ -34,19 +34,18 @@ export interface StepContext<I = unknown, R = unknown, T = unknown> extends Task
 	 * exactly once, whatever dies. To be called before the commit. Does the transaction commit, the step is done, whatever
 	 * it throws or returns afterwards; does it not, the attempt has failed.
 	 *
+	 * The result is that of the step, and what `run` returns then does not matter; a revert has none.
+	 *
 	 * Rejects with a `ClaimLostError` if the job was taken over: then let the transaction roll back.
 	 */
 	// deno-lint-ignore no-explicit-any -- the transactions of any store
-	commit(tx: any, result: Awaited<T>): Promise<void>;
+	commit(tx: any, result?: unknown): Promise<void>;
 }
 
 /** What the `revert` of a step is told. */
-export interface RevertContext<I = unknown, R = unknown, T = unknown> extends StepContext<I, R, void> {
+export interface RevertContext<I = unknown, R = unknown, T = unknown> extends StepContext<I, R> {
 	/** What the step returned when it was run. */
 	readonly result: T;
 	/** Why the job is reverted. */
 	readonly error: TaskFailure;
-	/** As in {@link StepContext.commit}, for the revert, which has no result. */
-	// deno-lint-ignore no-explicit-any -- see there
-	commit(tx: any): Promise<void>;
 }

@@ -188,7 +188,7 @@ export class JobRun<Tx> {
 		const { until, isBackward, signals } = this.#state;
 		const age = this.#age;
 		const isDue = until !== undefined && until <= age;
-		if (type === "step" || isBackward) return until === undefined || isDue ? undefined : until - age;
+		if (type === "step" || isBackward) return until === undefined || isDue ? undefined : Math.ceil(until - age);
 		if (type === "waitFor" && Object.hasOwn(signals, name)) {
 			const { [name]: signal, ...rest } = signals;
 			const read = async () => schema === undefined ? signal!.value : await validate(schema, signal!.value);
@@ -200,9 +200,9 @@ export class JobRun<Tx> {
 			else await this.#fail(timeoutError(`No signal ${JSON.stringify(name)} came within ${duration} ms`, undefined));
 			return undefined;
 		}
-		if (until !== undefined) return until - age;
+		if (until !== undefined) return Math.ceil(until - age);
 		if (duration === Infinity) return null;
-		this.#state = { ...this.#state, until: age + duration };
+		this.#state = { ...this.#state, until: Math.floor(age + duration) };
 		return duration;
 	}
 
@@ -232,7 +232,8 @@ export class JobRun<Tx> {
 		const history = remember(this.#state.history, { ...entry, error: textOf(error) });
 		if (!again) return await this.#fail(error, history);
 		const stored = decodeFailure(encodeFailure(error));
-		const until = this.#age + delay;
+		// Not later than the store's: sums of fractions differ.
+		const until = Math.floor(this.#age + delay);
 		const { lastDelay: grown } = execution;
 		this.#state = { ...this.#state, attempts: attempt, lastDelay: grown, previous: stored, since, until, history };
 		return delay;

@@ -39,7 +39,7 @@ export interface JobStepOptions<I, R, N extends string, T> extends Omit<RunnerOp
 	 * Does the step. What it returns is stored before the next step begins. It is called again if its process dies before that,
 	 * with the same `idempotencyKey`.
 	 */
-	run: (context: StepContext<I, R, T>) => T;
+	run: (context: StepContext<I, R>) => T;
 	/** Undoes the step, if a later one fails or the job is cancelled. Without it there is nothing to undo. */
 	revert?: ((context: RevertContext<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>>) => unknown) | undefined;
 	/** How often `run` may fail before the job is reverted; a crash of the process does not count. @default 1 */
