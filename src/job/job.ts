@@ -37,7 +37,7 @@ export interface JobOptions<I> {
 export interface JobStepOptions<I, R, N extends string, T> extends Omit<RunnerOptions, "clock" | "unref"> {
 	/**
 	 * Does the step. What it returns is stored before the next step begins. It is called again if its process dies before that,
-	 * with the same `idempotencyKey`.
+	 * with the same `idempotencyKey`. Return what the codec can carry: after a restart, later steps get what it gives back.
 	 */
 	run: (context: StepContext<I, R>) => T;
 	/** Undoes the step, if a later one fails or the job is cancelled. Without it there is nothing to undo. */

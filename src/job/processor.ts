@@ -291,7 +291,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 */
 	async add<I, R, V>(
 		job: Job<I, R, V>,
-		...args: undefined extends I ? [input?: I, options?: AddOptions<Tx>] : [input: I, options?: AddOptions<Tx>]
+		...args: undefined extends I ? [input?: NoInfer<I>, options?: AddOptions<Tx>]
+			: [input: NoInfer<I>, options?: AddOptions<Tx>]
 	): Promise<JobId<R, V>> {
 		const [input, options] = args;
 		const known = this.#jobs.get(check("job", job, "object").name)?.job;

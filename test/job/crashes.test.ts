@@ -194,10 +194,11 @@ async function storm(seed: number, processors: number, jobs: number): Promise<vo
 			if (chance(failing)) throw new Error(text);
 			const list = effects.get(id) ?? [];
 			if (list.at(-1) !== text) effects.set(id, [...list, text]);
+			return text;
 		};
 		definition = definition.step(name, {
 			attempts: 2,
-			revertAttempts: 6,
+			revertAttempts: 3,
 			backoff: 500,
 			run: ({ id }) => attempt(name, id, 0.3),
 			revert: ({ id }) => attempt(`-${name}`, id, 0.5),
