@@ -192,8 +192,8 @@ async function storm(seed: number, processors: number, jobs: number): Promise<vo
 	for (const name of names) {
 		const attempt = (text: string, id: string, failing: number) => {
 			// Three of the jobs go each its own way for certain.
-			const certain = { one: [], two: ["d"], three: ["d", "-b"] }[id]?.includes(text);
-			if (certain ?? chance(failing)) throw new Error(text);
+			const ways = { one: [], two: ["d"], three: ["d", "-b"] }[id] as string[] | undefined;
+			if (ways?.includes(text) ?? chance(failing)) throw new Error(text);
 			const list = effects.get(id) ?? [];
 			if (list.at(-1) !== text) effects.set(id, [...list, text]);
 			return text;
