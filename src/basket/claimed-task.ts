@@ -148,6 +148,11 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return addedAt === claim.addedAt && attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
 	}
 
+	/** Has a call of the store waited for when the basket stops. */
+	track<T>(call: Promise<T>): Promise<T> {
+		return this.#owner.track(call);
+	}
+
 	/** The claim is somebody else's. */
 	lose(): void {
 		if (this.isOver) return;

@@ -56,7 +56,8 @@ export class JobRun<Tx> {
 	readonly #owner: JobOwner<Tx>;
 	readonly #job: PreparedJob;
 	readonly #task: ClaimedTask<Tx>;
-	readonly #startedAt: number;
+	/** When the job was added, on the monotonic clock. */
+	readonly #addedAt: number;
 	#state!: JobCheckpoint;
 	/** The state as it is to be stored. */
 	#data: Data | undefined;
@@ -79,7 +80,7 @@ export class JobRun<Tx> {
 		this.#owner = owner;
 		this.#job = job;
 		this.#task = task;
-		this.#startedAt = owner.clock.monotonic();
+		this.#addedAt = owner.clock.monotonic() - task.claim.age;
 	}
 
 	/** The checkpoint; `undefined` before it was read. */
@@ -105,7 +106,7 @@ export class JobRun<Tx> {
 	async look(): Promise<void> {
 		const { store, name, onError } = this.#owner;
 		try {
-			const task = await store.get(name, this.#task.id);
+			const task = await this.#task.track(store.get(name, this.#task.id));
 			for (const { n, data } of task?.inbox ?? []) if (n > this.#seen) this.#heed(await this.#decode(data));
 		} catch (error) {
 			report(onError, error);
@@ -123,7 +124,7 @@ export class JobRun<Tx> {
 
 	/** How old the job is now. */
 	get #age(): number {
-		return this.#task.claim.age + this.#owner.clock.monotonic() - this.#startedAt;
+		return this.#owner.clock.monotonic() - this.#addedAt;
 	}
 
 	async #decode(data: Data): Promise<JobMessage | undefined> {
@@ -220,6 +221,7 @@ export class JobRun<Tx> {
 		let result = await execution.stepWith(signal).catch(failed);
 		this.#execution = this.#current = undefined;
 		const { attempt } = execution;
+		if (this.#task.isOver) throw signal.reason;
 		if (this.#commitment !== undefined) {
 			if (await this.#isCommitted(this.#commitment)) return undefined;
 			if (result.ok) result = await this.#uncommitted(execution, attempts);
@@ -280,7 +282,7 @@ export class JobRun<Tx> {
 		this.#commitment = { state, data };
 		try {
 			const save = { ref: this.#task.claim, payload: data, seen: this.#seen };
-			const [isSaved] = await store.save(name, [save], tx);
+			const [isSaved] = await this.#task.track(store.save(name, [save], tx));
 			this.#throwIfLost(isSaved!);
 		} catch (error) {
 			this.#task.isCompleting = false;
@@ -294,7 +296,7 @@ export class JobRun<Tx> {
 		const { store, name } = this.#owner;
 		this.#commitment = undefined;
 		this.#task.isCompleting = false;
-		const task = await store.get(name, this.#task.id);
+		const task = await this.#task.track(store.get(name, this.#task.id));
 		if (String(task?.payload) !== String(data)) return false;
 		this.#state = state;
 		this.#data = data;
@@ -386,14 +388,16 @@ export class JobRun<Tx> {
 
 	/** Whether it could be saved now. */
 	async #save(): Promise<boolean> {
-		const save = { ref: this.#task.claim, payload: this.#data, seen: this.#seen };
+		const { claim } = this.#task;
+		this.#throwIfLost(!this.#task.isOver);
 		let isSaved;
 		try {
-			isSaved = await this.#owner.save(save);
+			isSaved = await this.#task.track(this.#owner.save({ ref: claim, payload: this.#data, seen: this.#seen }));
 		} catch (error) {
 			report(this.#owner.onError, error);
 			return false;
 		}
+		if (!isSaved && claim !== this.#task.claim) return await this.#save(); // claimed anew meanwhile
 		this.#throwIfLost(isSaved);
 		return this.#isStored = true;
 	}
@@ -419,7 +423,7 @@ export class JobRun<Tx> {
 	/** Keeps it from all processors, with the reason: it is never run on a guess. */
 	async #hold(reason: unknown): Promise<Outcome> {
 		const { store, name } = this.#owner;
-		await store.change(name, [this.#task.id], "hold");
+		await this.#task.track(store.change(name, [this.#task.id], "hold"));
 		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
 		return { type: "retry", delay: 0, attempts: 0, error, payload: this.#data };
 	}
