@@ -1,0 +1,131 @@
+/**
+ * Deletes a user from three flaky services, in four flavours: each step tried once (`plain`), each step retried
+ * (`retried`), what was done is undone (`reverted`), and both. Run it with `node examples/delete-user.ts`,
+ * `deno run -A examples/delete-user.ts` or `bun examples/delete-user.ts`.
+ *
+ *     --db delete-user.db      # where the jobs are kept; kill the program, start it again: each job goes on where it was
+ *     --flaky 0.4              # which part of all calls fails
+ *     --pace 400               # how long a call takes, in milliseconds
+ *     --diagram                # prints the flavour with everything as a Mermaid diagram
+ *
+ * What the library does here: each flavour is a `job`, a `Processor` runs them on an SQLite database and stores each
+ * result before the next step begins. The ids are fixed: to add a job that is there already changes nothing.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { describe, type Job, job, type JobAttempt, type JobOutcome, Processor, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { sqliteStore } from "../src/stores/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
+
+const { values } = parseArgs({
+	options: {
+		db: { type: "string", default: "delete-user.db" },
+		flaky: { type: "string", default: "0.4" },
+		pace: { type: "string", default: "400" },
+		diagram: { type: "boolean", default: false },
+	},
+});
+
+/** One of the services: it takes its time, and fails now and then. */
+async function call(what: string, userId: string, signal: AbortSignal, flaky: number): Promise<string> {
+	await sleep(Number(values.pace), { signal });
+	if (Math.random() < flaky) throw new Error(`${what} ${userId}: 503 Service Unavailable`);
+	return `${what} ${userId}`;
+}
+
+type Deletion = Job<{ userId: string }, { auth: string; orders: string; mails: string }, string>;
+
+function deletion(name: string, isRetried: boolean, isReverted: boolean): Deletion {
+	const options = { attempts: isRetried ? 5 : 1, backoff: { start: 200, factor: 2, jitter: "equal" } } as const;
+	const flaky = Number(values.flaky);
+	const service = (title: string) => ({
+		...options,
+		run: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>
+			call(`${title}.remove`, input.userId, signal, flaky),
+		// Reverts are tried for ever, so they must come through in the end.
+		revert: !isReverted
+			? undefined
+			: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>
+				call(`${title}.restore`, input.userId, signal, flaky / 2),
+	});
+	return job<{ userId: string }>(name)
+		.step("auth", service("auth"))
+		.step("orders", service("orders"))
+		.step("mails", service("mails"));
+}
+
+const jobs = [
+	deletion("plain", false, false),
+	deletion("retried", true, false),
+	deletion("reverted", false, true),
+	deletion("both", true, true),
+];
+
+function show(flavour: string, text: string): void {
+	console.log(`${flavour.padEnd(9)} ${text}`);
+}
+
+function showAttempt(flavour: string, { step, isRevert, attempt, error }: JobAttempt): void {
+	const what = `${isRevert ? "restore" : "remove "} ${step.padEnd(6)}`;
+	show(
+		flavour,
+		`${error === undefined ? "✓" : "✗"} ${what} attempt ${attempt}${error === undefined ? "" : `: ${error}`}`,
+	);
+}
+
+function showOutcome(flavour: string, { status, error, results }: JobOutcome): void {
+	const done = Object.keys(results).join(", ") || "nothing";
+	if (status === "completed") show(flavour, "is completed: the user is gone everywhere");
+	else if (status === "reverted") show(flavour, `is reverted: the user is there as before (${error.message})`);
+	else show(flavour, `has failed, and left behind that this was done: ${done} (${error.message})`);
+}
+
+async function main(): Promise<void> {
+	if (values.diagram) return console.log(describe(jobs[3]!).mermaid);
+	const db = new DatabaseSync(values.db);
+	// A short lease, so that after a kill nobody has to wait for long.
+	const processor = new Processor({ store: sqliteStore(db), jobs, lease: 2_000 });
+	const controller = new AbortController();
+	process.once("SIGINT", () => controller.abort(new Error("interrupted")));
+
+	// A job that was under way when the program was killed is there already, with all that was done.
+	const shown = new Map<string, number>();
+	for (const flavour of jobs) {
+		const before = await processor.state(flavour.name);
+		if (before !== undefined) show(flavour.name, `goes on ${before.direction} at ${before.step}`);
+		shown.set(flavour.name, before?.history.length ?? 0);
+		await processor.add(flavour, { userId: "u1" }, { id: flavour.name });
+	}
+
+	const showNews = (flavour: string, history: readonly JobAttempt[]) => {
+		for (const attempt of history.slice(shown.get(flavour))) showAttempt(flavour, attempt);
+		shown.set(flavour, history.length);
+	};
+	const running = processor.run({ signal: controller.signal });
+	const outcomes = jobs.map(async ({ name }) => {
+		const outcome = await processor.wait(name, { signal: controller.signal });
+		showNews(name, outcome.history);
+		showOutcome(name, outcome);
+		shown.delete(name);
+		await processor.delete(name); // the next start begins anew
+	});
+	const { signal } = controller;
+	const watching = (async () => {
+		for (;;) {
+			await sleep(50, { signal });
+			for await (const { id, history } of processor.list()) if (shown.has(id)) showNews(id, history);
+		}
+	})();
+	try {
+		await Promise.all(outcomes);
+	} catch (error) {
+		if (!signal.aborted) throw error;
+		console.log("Interrupted: start it again, and it goes on from here");
+	}
+	controller.abort();
+	await Promise.all([running, watching.catch(() => {})]);
+	db.close();
+}
+
+await main();

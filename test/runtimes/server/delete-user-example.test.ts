@@ -1,0 +1,62 @@
+// The example of jobs as its users run it: killed in the middle of its work, and started again.
+import { afterEach, expect, test } from "vitest";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const file = fileURLToPath(new URL("../../../examples/delete-user.ts", import.meta.url));
+const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-check", file] : [file];
+const timeout = 60_000;
+let child: ChildProcess | undefined;
+
+afterEach(() => void child?.kill("SIGKILL"));
+
+/** Runs the example, until it ends or has printed something that it is to be killed at. */
+async function play(args: string[], killAt?: RegExp): Promise<string> {
+	const running = child = spawn(process.execPath, [...prefix, ...args]);
+	let output = "";
+	running.stdout!.setEncoding("utf8").on("data", (text: string) => {
+		output += text;
+		if (killAt?.test(output)) running.kill("SIGKILL");
+	});
+	running.stderr!.setEncoding("utf8").on("data", (text: string) => output += text);
+	await once(running, "close");
+	return output;
+}
+
+test("examples/delete-user.ts goes on after a kill where it was, and does no step twice", async () => {
+	const folder = await mkdtemp(join(tmpdir(), "upkeep-"));
+	try {
+		const db = join(folder, "jobs.db");
+		const first = await play(["--db", db, "--flaky", "0", "--pace", "700"], /✓ remove\s+auth/);
+		expect(first).not.toContain("is completed");
+		const second = await play(["--db", db, "--flaky", "0", "--pace", "10"]);
+		for (const flavour of ["plain", "retried", "reverted", "both"]) {
+			expect(second).toMatch(new RegExp(`^${flavour} +goes on forward at `, "m"));
+			expect(second).toMatch(new RegExp(`^${flavour} +is completed`, "m"));
+		}
+		const [, flavour] = /^(\w+) +✓ remove +auth/m.exec(first)!;
+		expect(second).toMatch(new RegExp(`^${flavour} +goes on forward at orders`, "m"));
+		expect(second).not.toMatch(new RegExp(`^${flavour} +✓ remove +auth`, "m"));
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
+}, timeout);
+
+test("examples/delete-user.ts undoes what was done, where it may", async () => {
+	const folder = await mkdtemp(join(tmpdir(), "upkeep-"));
+	try {
+		const output = await play(["--db", join(folder, "jobs.db"), "--flaky", "1", "--pace", "1"]);
+		expect(output).toMatch(/^plain +has failed/m);
+		expect(output).toMatch(/^retried +has failed/m);
+		expect(output).toMatch(/^reverted +is reverted/m);
+		expect(output).toMatch(/^both +is reverted/m);
+		expect(output).toMatch(/^retried +✗ remove +auth +attempt 5/m);
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
+}, timeout);
