@@ -352,10 +352,10 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 				signal?.throwIfAborted();
 				const record = await this.#basket.get(id);
 				// Told meanwhile, and perhaps removed.
-				if (waiting.ended !== undefined) return outcomeOf(waiting.ended);
+				if (waiting.ended !== undefined) return outcomeOf(await this.#asStored(waiting.ended));
 				const outcome = await this.#outcome(id, record);
 				if (outcome !== undefined) return outcome;
-				if (waiting.ended !== undefined) return outcomeOf(waiting.ended);
+				if (waiting.ended !== undefined) return outcomeOf(await this.#asStored(waiting.ended));
 				clock.set(waiting.timer, waiting.delay = grow(this.#looking, waiting.delay));
 				if (!await waiting.waiters.wait(signal)) throw signal!.reason;
 			}
@@ -498,6 +498,12 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		}
 		waiting.count++;
 		return waiting;
+	}
+
+	/** What a reader of the store gets to see, who need not be in this process. */
+	async #asStored(state: JobCheckpoint): Promise<JobCheckpoint> {
+		const { codec } = this.#owner;
+		return await codec.decode(await codec.encode(state)) as JobCheckpoint;
 	}
 
 	/** What a run tells as its error is its checkpoint. */

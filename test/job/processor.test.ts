@@ -438,6 +438,20 @@ group("Processor.wait(), result(), state(), list()", () => {
 		expect(machine.clock.pending).toBe(0);
 	});
 
+	test("wait() gives what is stored, whoever has run the job", async () => {
+		const machine = new Machine();
+		const definition = job("a").step("a", { run: () => ({ at: new Date(0), none: undefined }) });
+		const processor = machine.processor([definition]);
+		const id = await processor.add(definition);
+		const running = machine.start(processor);
+		const waiting = watch(processor.wait(id));
+		await machine.clock.advance(0);
+		const expected = { at: "1970-01-01T00:00:00.000Z" };
+		expect(waiting.value!.value as unknown).toEqual(expected);
+		expect((await processor.result(id))!.value as unknown).toEqual(expected);
+		await running.stop();
+	});
+
 	test("wait() sees within five seconds that another process has finished the job", async () => {
 		const machine = new Machine();
 		const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
