@@ -1,5 +1,5 @@
 /**
- * Keeps background work going in any JavaScript runtime: run it, retry it, share it, reconfigure it, persist it.
+ * Keeps background work going in any JavaScript runtime: run it, retry it, share it, reconfigure it, persist it, revert it.
  *
  * @module
  */

@@ -183,7 +183,7 @@ export const topics: Record<TopicName, Topic> = {
 		processes: 3,
 	},
 	"browser-queue": {
-		title: "The same in a page, 5,000 tasks in IndexedDB",
+		title: "The same in a page, 2,000 tasks in IndexedDB",
 		unit: "ns",
 		engines: ["chromium"],
 		cases: [

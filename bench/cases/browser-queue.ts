@@ -24,7 +24,7 @@ const cases: Record<string, (task: Task) => Promise<Queue>> = {
 	"workbox QueueStore, relaxed": workbox,
 };
 
-const count = parameters().get("plan") === "quick" ? 500 : 5_000;
+const count = parameters().get("plan") === "quick" ? 500 : 2_000;
 await timeRounds(count, setUp);
 
 async function setUp(): Promise<Round> {

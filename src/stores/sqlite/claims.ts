@@ -185,17 +185,21 @@ export class SqliteClaims extends SqliteTasks {
 
 	/** Removes tasks, and gives the proofs of the claims that were good, with the lanes. */
 	#remove(basket: string, refs: readonly Ref[]): Map<string, string | null> {
-		const plain = refs.filter(isPlain);
-		if (!this.#removePlain(basket, plain.map(seqOf))) return this.#removeAny(basket, refs);
-		const others = refs.length === plain.length ? undefined : refs.filter((ref) => !isPlain(ref));
-		const removed = others === undefined ? new Map() : this.#removeAny(basket, others);
-		for (const ref of plain) removed.set(proofOf(ref), null);
-		return removed;
+		if (refs.length === 0) return new Map();
+		const proofs = refs.map(proofOf);
+		if (refs.every(isPlain) && this.#removePlain(basket, refs.map(seqOf))) {
+			return new Map(proofs.map((proof) => [proof, null]));
+		}
+		const gone = this.connection.all<Gone>(
+			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq FROM ${this.#claimed}) RETURNING ${shownGone()}`,
+			...[basket, JSON.stringify(proofs)],
+		);
+		this.forget(gone);
+		return new Map(gone.map(({ proof, lane }) => [proof, lane]));
 	}
 
 	/** All or none. Most tasks are like this, and to remove them without any rows from the database takes half of the time. */
 	#removePlain(basket: string, seqs: readonly number[]): boolean {
-		if (seqs.length === 0) return true;
 		const { tasks } = this.tables;
 		const [good] = this.connection.all<{ count: number }>(
 			`SELECT count(*) AS count FROM ${tasks} WHERE ${isAmong(seqs)} AND basket = ?3 AND claims = 1
@@ -205,15 +209,6 @@ export class SqliteClaims extends SqliteTasks {
 		const areGood = good!.count === seqs.length;
 		if (areGood) this.connection.run(`DELETE FROM ${tasks} WHERE ${isAmong(seqs)}`, ...bounds(seqs));
 		return areGood;
-	}
-
-	#removeAny(basket: string, refs: readonly Ref[]): Map<string, string | null> {
-		const gone = this.connection.all<Gone>(
-			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq FROM ${this.#claimed}) RETURNING ${shownGone()}`,
-			...[basket, JSON.stringify(refs.map(proofOf))],
-		);
-		this.forget(gone);
-		return new Map(gone.map(({ proof, lane }) => [proof, lane]));
 	}
 
 	/** The tasks of the basket ?1 whose claims have one of the proofs ?2. */
