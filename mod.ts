@@ -89,6 +89,7 @@ export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
 export {
+	type AnyJob,
 	type JobId,
 	JobNotFoundError,
 	type JobOutcome,

@@ -26,8 +26,9 @@ import { checkRunnerOptions, defaultSettings } from "../runner-options.ts";
 import { type JobMessage, type JobOwner, JobRun } from "./job-run.ts";
 import { decodeCheckpoint, firstCheckpoint } from "./state.ts";
 
-// deno-lint-ignore no-explicit-any -- any job
-type AnyJob = Job<any, any, any>;
+/** The definition of any job, whatever it takes and gives. */
+// deno-lint-ignore no-explicit-any -- whatever it takes and gives
+export type AnyJob = Job<any, any, any>;
 
 /** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
 export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
@@ -132,9 +133,11 @@ export interface ProcessorSnapshot {
 	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
 	/** The jobs that run now, by id. */
 	readonly jobs: ReadonlyMap<string, LiveJob>;
-	/** How many have ended here, since the processor was made. */
+	/** How many were completed here, since the processor was made. */
 	readonly completed: number;
+	/** How many were reverted. */
 	readonly reverted: number;
+	/** How many failed, and were not or not wholly reverted. */
 	readonly failed: number;
 }
 
@@ -341,6 +344,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
 	 */
 	wait<R, V>(id: JobId<R, V>, options?: WaitOptions): Promise<JobOutcome<R, V>>;
+	/** The same for an id without its types. */
 	wait(id: string, options?: WaitOptions): Promise<JobOutcome>;
 	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
 		const { signal } = check("options", options, "object");
@@ -373,6 +377,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {JobNotFoundError} (as a rejection) if there is no such job
 	 */
 	result<R, V>(id: JobId<R, V>): Promise<JobOutcome<R, V> | undefined>;
+	/** The same for an id without its types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
 		return await this.#outcome(id, await this.#basket.get(id));
