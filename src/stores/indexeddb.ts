@@ -166,9 +166,9 @@ class IndexedDBStore implements Store<IDBTransaction> {
 		const makeToken = (seq: number) => `${seq}.${mark}.${++this.#made}`;
 		const { others, ...result } = await this.#run(basket, async (session) => {
 			const result = await turn(session, request, makeToken);
-			return { ...result, others: await this.#othersOf(session, result, mark) };
+			return { ...result, others: await this.#othersOf(session, result) };
 		});
-		if (this.#wakes.has(basket)) this.#owners.await(basket, others, (owner) => void this.#bereave(basket, owner));
+		if (this.#wakes.has(basket)) this.#owners.await(basket, others, (owner) => this.#bereave(basket, owner));
 		return result;
 	}
 
@@ -227,12 +227,12 @@ class IndexedDBStore implements Store<IDBTransaction> {
 		this.#connection.close();
 	}
 
-	/** Who else holds claims; looked for when there is nothing else to do, and now and then. */
-	async #othersOf(session: Session, { claims, dueIn }: TurnResult, mark: string): Promise<readonly string[]> {
+	/** Who holds claims; looked for when there is nothing else to do, and now and then. */
+	async #othersOf(session: Session, { claims, dueIn }: TurnResult): Promise<readonly string[]> {
 		const isIdle = claims.length === 0 || session.now - this.#lookedAt >= lookInterval;
 		if (!isIdle || dueIn === 0 || dueIn === Infinity || !this.#wakes.has(session.basket)) return [];
 		this.#lookedAt = session.now;
-		return (await findOwners(session)).filter((owner) => owner !== mark);
+		return await findOwners(session);
 	}
 
 	/** The claims of one who has gone are free. */

@@ -19,11 +19,16 @@ export function ownerOf(token: string | undefined): string | undefined {
 	return mark?.startsWith(locked) ? mark : undefined;
 }
 
+/**
+ * One among the owners. State: out → (mark, when it claims first) → holding its lock ⇄ (pagehide, pageshow) away → (leave)
+ * → out. It keeps its name while it is away: what it has claimed is its own again if nobody has taken that meanwhile.
+ */
 export class Owners {
 	readonly #prefix: string;
+	readonly #own: string = crypto.getRandomValues(new Uint32Array(3)).join("");
 	#mark: Promise<string> | undefined;
-	/** Gives the own lock back. */
-	#release: (() => void) | undefined;
+	/** Ends when the own lock is to be given back. */
+	#life: AbortController = new AbortController();
 	/** Ends the waiting for the locks of others, by basket and mark. */
 	readonly #awaited: Map<string, Map<string, AbortController>> = new Map();
 
@@ -31,22 +36,25 @@ export class Owners {
 		this.#prefix = `upkeep:${database}:`;
 	}
 
-	/** Names this store in the tokens of its claims: nobody else ever has this name, in this page's next life either. */
+	/** Names this store in the tokens of its claims. Nobody else ever has this name. */
 	mark(): Promise<string> {
-		return this.#mark ??= this.#take(crypto.getRandomValues(new Uint32Array(3)).join(""));
+		return this.#mark ??= this.#take();
 	}
 
 	/** Calls `onGone` when one of these owners has gone, if that is not awaited already. */
-	await(basket: string, marks: Iterable<string>, onGone: (mark: string) => void): void {
+	await(basket: string, marks: Iterable<string>, onGone: (mark: string) => Promise<void>): void {
 		const awaited = this.#awaited.get(basket) ?? new Map<string, AbortController>();
 		this.#awaited.set(basket, awaited);
 		for (const mark of marks) {
-			if (awaited.has(mark)) continue;
+			if (mark === locked + this.#own || awaited.has(mark)) continue;
 			const controller = new AbortController();
 			awaited.set(mark, controller);
-			globalThis.navigator?.locks?.request(this.#prefix + mark, { signal: controller.signal }, () => {
+			// Shared, so that one who is frozen when it is granted keeps nobody else from it. It is kept until the claims are
+			// free: an owner who comes back gets it after that, and what it claims then is its own.
+			const options = { signal: controller.signal, mode: "shared" } as const;
+			globalThis.navigator?.locks?.request(this.#prefix + mark, options, () => {
 				awaited.delete(mark);
-				onGone(mark);
+				return onGone(mark);
 			}).catch(() => {}); // nobody waits any more, or locks are refused: there are leases
 		}
 	}
@@ -57,29 +65,44 @@ export class Owners {
 		this.#awaited.delete(basket);
 	}
 
-	/** Is as good as gone itself: a page that is kept for its back button stands still, and locks would cost it that place. */
-	readonly leave = (): void => {
-		if (isPage()) removeEventListener("pagehide", this.leave);
+	leave(): void {
+		this.#hide();
+		if (!isPage()) return;
+		removeEventListener("pagehide", this.#hide);
+		removeEventListener("pageshow", this.#show);
+	}
+
+	/** Is as good as gone: a page that is kept for its back button stands still, and locks would cost it that place. */
+	readonly #hide = (): void => {
 		for (const basket of this.#awaited.keys()) this.forget(basket);
-		this.#release?.();
-		this.#release = this.#mark = undefined;
+		this.#life.abort();
+		this.#mark = undefined;
 	};
 
-	async #take(own: string): Promise<string> {
-		const mark = locked + own;
+	readonly #show = (): void => void this.mark();
+
+	async #take(): Promise<string> {
+		const { signal } = this.#life = new AbortController();
+		if (isPage()) {
+			addEventListener("pagehide", this.#hide);
+			addEventListener("pageshow", this.#show);
+		}
 		try {
-			await new Promise<void>((resolve, reject) => {
-				const hold = () => {
-					resolve();
-					// Undefined if this was left meanwhile.
-					return this.#mark && new Promise<void>((release) => this.#release = release);
+			return await new Promise<string>((resolve, reject) => {
+				const hold = (lock: Lock | null) => {
+					if (signal.aborted) return resolve(this.#own);
+					// Somebody frees the claims of this one now, or has frozen in it.
+					if (lock === null) {
+						this.#mark = undefined;
+						return resolve(this.#own);
+					}
+					resolve(locked + this.#own);
+					return new Promise<void>((release) => signal.addEventListener("abort", () => release()));
 				};
-				navigator.locks.request(this.#prefix + mark, hold).catch(reject);
+				navigator.locks.request(this.#prefix + locked + this.#own, { ifAvailable: true }, hold).catch(reject);
 			});
 		} catch {
-			return own;
+			return this.#own;
 		}
-		if (isPage()) addEventListener("pagehide", this.leave);
-		return mark;
 	}
 }
