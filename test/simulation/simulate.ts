@@ -186,6 +186,7 @@ class Simulation {
 	async #calmDown(): Promise<void> {
 		const { clock, ledger, hanging, processes } = this.#world;
 		this.#world.calm();
+		await clock.advance(30_000); // what is slow comes through
 		if (processes.length === 0) this.#start();
 		for (let round = 0; round < 360 && this.#isRight(); round++) {
 			for (const end of hanging) end();

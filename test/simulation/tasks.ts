@@ -51,6 +51,8 @@ export interface Run {
 	outcome: "succeeded" | "failed" | undefined;
 	/** It has said that there must be no other attempt. */
 	isFinal: boolean;
+	/** Whether it was not told to end before its claim had ended. */
+	wasWell: boolean;
 	/** When it ended, on the monotonic clock. */
 	endedAt: number;
 	/** Whether its process had been told to stop when it ended. */

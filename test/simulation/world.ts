@@ -99,8 +99,10 @@ export class World implements LedgerWatcher {
 		if (process.isPaused) this.fail(`${what}, but it is paused`);
 		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
 		this.#checkClaim(what, record, payload, context);
-		const continued = record.before && this.#runOf(record.before);
-		if (continued?.isActive && continued.process === process && continued.session === process.session) {
+		// If it was told in time.
+		const continued = record.isExcused ? undefined : record.before && this.#runOf(record.before);
+		const isHere = continued?.process === process && continued.session === process.session;
+		if (isHere && continued.isActive && continued.wasWell) {
 			this.fail(`${what}, which it runs already under the claim before`);
 		}
 		const isCurrent = this.ledger.isCurrent(record);
@@ -108,7 +110,15 @@ export class World implements LedgerWatcher {
 		this.#checkOthers(what, process, record, isCurrent);
 		const { session } = process;
 		const saved = record.claim.payload as string;
-		const state = { saved, isActive: true, outcome: undefined, isFinal: false, endedAt: Infinity, endedInStop: false };
+		const state = {
+			saved,
+			isActive: true,
+			outcome: undefined,
+			isFinal: false,
+			wasWell: true,
+			endedAt: Infinity,
+			endedInStop: false,
+		};
 		const run: Run = { process, session, record, attempt: context.attempt, context, payload, ...state };
 		this.runs.set(record, run);
 		return run;
@@ -188,7 +198,7 @@ export class World implements LedgerWatcher {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
 		const isInTime = run?.outcome === "succeeded" && run.endedAt < (owner as Process).graceEndsAt;
-		if (outcome.type === "release" && isInTime && !isOld) this.fail(`${what}, which has succeeded`);
+		if (outcome.type === "release" && isInTime && !isOld && !isAbandoned) this.fail(`${what}, which has succeeded`);
 		if (run !== undefined && !run.isActive && !isOld) this.#checkPayload(what, run, outcome);
 		if (isStored) {
 			(owner as Process).onStored(claim.id, outcome.type === "release" ? "released" : outcome.type);
@@ -204,6 +214,8 @@ export class World implements LedgerWatcher {
 
 	onCrash({ id }: Entry, record: ClaimRecord): void {
 		this.trace(`${record.owner.name} has lost ${id}`);
+		const run = this.#runOf(record);
+		if (run !== undefined) run.wasWell = !run.context.signal.aborted;
 		if (!record.owner.isAlive || record.isExcused) return;
 		this.fail(`${id} was claimed again, while ${record.owner.name} is well`);
 	}
