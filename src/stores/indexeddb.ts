@@ -78,8 +78,10 @@ export interface IndexedDBStoreOptions {
  * store rejects with a `StoreError` whose code is `"closed"`.
  *
  * Others are woken through a `BroadcastChannel`, and take over the tasks of a tab that was closed or has crashed as soon as
- * its Web Lock tells them, before its leases are over. `capabilities` are those of the store that is in use: with a
- * `fallback`, `durable` is to be read after `open()`.
+ * its Web Lock tells them, before its leases are over; also those of a page that is kept for its back button. A frozen tab
+ * keeps its lock, and pages without a secure origin have none: there the leases decide.
+ *
+ * `capabilities` are those of the store that is in use: with a `fallback`, `durable` is to be read after `open()`.
  *
  * A browser may delete what a page has stored when space is short, and Safari does after seven days without a visit: ask
  * for `navigator.storage.persist()`.
