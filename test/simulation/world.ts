@@ -134,9 +134,10 @@ export class World implements LedgerWatcher {
 	#runOf(record: ClaimRecord): Run | undefined {
 		const run = this.runs.get(record);
 		if (run !== undefined) return run;
-		return [...this.runs.values()].find((run) =>
-			this.#recordOf(run.context) === record && run.record.entry === record.entry
-		);
+		const { entry } = record;
+		// A task that was added again in the same millisecond cannot be told from the one before by its claims.
+		const isSame = (other: Entry) => other.id === entry.id && other.addedAt === entry.addedAt;
+		return [...this.runs.values()].find((run) => this.#recordOf(run.context) === record && isSame(run.record.entry));
 	}
 
 	#checkClaim(what: string, { claim }: ClaimRecord, payload: Payload, { attempt, crashes, kind }: BasketContext): void {
