@@ -197,7 +197,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		if (!again) return this.#dead(this.attempt, error);
 		const { lastDelay, isFirm } = this.#execution!;
 		const stored = encodeFailure(error, lastDelay);
-		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, firm: isFirm }, error, delay };
+		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, backoff: !isFirm }, error, delay };
 	}
 
 	/** A claim that is still there after its transaction was not completed by it. */

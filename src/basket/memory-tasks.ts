@@ -105,9 +105,12 @@ export class MemoryTasks {
 		}
 		if (type === "done" || type === "dead") return this.#end(task, type, type === "done" ? outcome.keep : Infinity);
 		task.state = "waiting";
-		task.isBackingOff = type === "retry" && !outcome.firm;
+		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
 		if (type !== "release") task.crashes = 0;
-		if (type === "retry") at += outcome.delay;
+		if (type === "retry") {
+			at += outcome.delay;
+			task.isHeld ||= outcome.hold === true;
+		}
 		if (type === "later") {
 			task.attempts = 0;
 			forget(task, outcome.seen);

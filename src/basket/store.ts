@@ -140,9 +140,10 @@ export interface Done {
  *
  * - `done`: see {@link Done};
  * - `retry`: a failed attempt, due again after `delay`. `attempts` and `error` are stored, `crashes` becomes 0. With
- *   `firm` the delay is not a backoff: `hasten` leaves it alone;
+ *   `backoff` the delay is one, which `hasten` may end; with `hold` the task is held from then on;
  * - `later`: no failure; due again after `delay`, or only when something is posted to it (`null`), or at once if its inbox
- *   has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and `crashes` become 0;
+ *   has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and `crashes` become 0.
+ *   `backoff` as with `retry`;
  * - `dead`: kept aside. `attempts` and `error` are stored;
  * - `release`: no attempt and no crash; due at once. What the claim itself counted, because the one before it had crashed,
  *   stays.
@@ -155,13 +156,15 @@ export type Outcome =
 		readonly attempts: number;
 		readonly error: string;
 		readonly payload?: Data | undefined;
-		readonly firm?: boolean | undefined;
+		readonly backoff?: boolean | undefined;
+		readonly hold?: boolean | undefined;
 	}
 	| {
 		readonly type: "later";
 		readonly delay: number | null;
 		readonly seen: number;
 		readonly payload?: Data | undefined;
+		readonly backoff?: boolean | undefined;
 	}
 	| {
 		readonly type: "dead";
@@ -355,9 +358,8 @@ export interface Store<Tx = unknown> {
 	change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]>;
 
 	/**
-	 * Ends backoffs early: each waiting task whose last settlement was a `retry` that was not firm, and which is due later
-	 * than `within` milliseconds from now, becomes due at a random moment before that. Others, blocked ones too, are left
-	 * alone.
+	 * Ends backoffs early: each waiting task whose last settlement had a `backoff`, and which is due later than
+	 * `within` milliseconds from now, becomes due at a random moment before that. Others, blocked ones too, are left alone.
 	 *
 	 * @returns how many. O(how many), or O(N) where they cannot be told apart.
 	 */

@@ -93,7 +93,7 @@ export class JobRun<Tx> {
 		try {
 			this.#state = await fitCheckpoint(this.#job, await decodeCheckpoint(this.#owner.codec, data));
 		} catch (error) {
-			return await this.#hold(error);
+			return this.#hold(error);
 		}
 		this.#task.onPosted = () => void this.look();
 		this.#owner.onChange();
@@ -163,7 +163,7 @@ export class JobRun<Tx> {
 		const { signal } = this.#task;
 		for (;;) {
 			const { plan, at, isBackward, status } = this.#state;
-			if (this.#problem !== undefined) return await this.#hold(this.#problem);
+			if (this.#problem !== undefined) return this.#hold(this.#problem);
 			if (status !== undefined) return this.#finish();
 			const step = this.#job.steps.get(plan[isBackward ? at - 1 : at]!)!;
 			let delay = await this.#wait(step);
@@ -421,11 +421,9 @@ export class JobRun<Tx> {
 	}
 
 	/** Keeps it from all processors, with the reason: it is never run on a guess. */
-	async #hold(reason: unknown): Promise<Outcome> {
-		const { store, name } = this.#owner;
-		await this.#task.track(store.change(name, [this.#task.id], "hold"));
+	#hold(reason: unknown): Outcome {
 		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
-		return { type: "retry", delay: 0, attempts: 0, error, payload: this.#data };
+		return { type: "retry", delay: 0, attempts: 0, error, payload: this.#data, hold: true };
 	}
 }
 

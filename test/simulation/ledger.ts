@@ -248,12 +248,14 @@ export class Ledger {
 		if (outcome.type === "done") return this.#finish(entry, outcome.keep ?? 0);
 		entry.state = outcome.type === "dead" ? "dead" : "waiting";
 		entry.due = entry.dueBy = outcome.type === "retry" ? now + outcome.delay : now;
-		entry.isBackingOff = outcome.type === "retry" && outcome.firm !== true;
+		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
 		if (outcome.type === "dead") entry.isHeld = false;
 		if (outcome.type === "release" || outcome.type === "later") return;
 		entry.attempts = outcome.attempts;
 		entry.error = outcome.error;
-		if (outcome.type === "retry") entry.crashes = 0;
+		if (outcome.type !== "retry") return;
+		entry.crashes = 0;
+		entry.isHeld ||= outcome.hold === true;
 	}
 
 	#finish(entry: Entry, keep: number): void {

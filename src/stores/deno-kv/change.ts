@@ -68,7 +68,8 @@ export async function settle(draft: Draft, record: TaskRecord, outcome: Outcome,
 function settled(draft: Draft, record: TaskRecord, outcome: Outcome, now: number): TaskRecord | undefined {
 	if (outcome.type === "done" && !(outcome.keep! > 0)) return undefined;
 	const common = { ...record, ...withPayload(draft, record.id, outcome.payload, record), token: undefined };
-	const waiting: TaskRecord = { ...common, state: "waiting", dueAt: now, isBackingOff: undefined };
+	const isBackingOff = (outcome as Later).backoff || undefined;
+	const waiting: TaskRecord = { ...common, state: "waiting", dueAt: now, isBackingOff };
 	if (outcome.type === "release") return waiting;
 	if (outcome.type === "later") return { ...waiting, ...later(draft, record, outcome, now) };
 	if (outcome.type === "done") {
@@ -77,8 +78,8 @@ function settled(draft: Draft, record: TaskRecord, outcome: Outcome, now: number
 	}
 	const failed = { attempts: outcome.attempts, error: cut(outcome.error) };
 	if (outcome.type === "dead") return { ...common, ...failed, state: "dead", isHeld: undefined, dueAt: undefined };
-	const isBackingOff = outcome.firm ? undefined : true;
-	return { ...waiting, ...failed, crashes: 0, dueAt: now + outcome.delay, isBackingOff };
+	const isHeld = outcome.hold || record.isHeld;
+	return { ...waiting, ...failed, crashes: 0, dueAt: now + outcome.delay, isHeld };
 }
 
 function later(draft: Draft, record: TaskRecord, { delay, seen: until }: Later, now: number): Partial<TaskRecord> {

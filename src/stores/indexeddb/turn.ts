@@ -130,7 +130,7 @@ async function end(session: Session, settlements: readonly Settlement[]): Promis
 function settle(record: TaskRecord, outcome: Outcome, now: number): TaskRecord {
 	const { type } = outcome;
 	delete record.token;
-	delete record.backoff;
+	assign(record, "backoff", (outcome as Extract<Outcome, { type: "later" }>).backoff || undefined);
 	if (type === "release") record.dueAt = now;
 	setPayload(record, outcome.payload);
 	if (type === "retry" || type === "dead") {
@@ -142,7 +142,7 @@ function settle(record: TaskRecord, outcome: Outcome, now: number): TaskRecord {
 	else if (type === "retry") {
 		record.crashes = 0;
 		record.dueAt = now + outcome.delay;
-		if (!outcome.firm) record.backoff = true;
+		if (outcome.hold) record.hold = true;
 	} else if (type === "later") sendAway(record, outcome.delay, outcome.seen, now);
 	record.state = type === "done" || type === "dead" ? type : record.hold ? "held" : "waiting";
 	delete record.hold;

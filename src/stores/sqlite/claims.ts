@@ -290,12 +290,15 @@ function endingOf(outcome: Outcome, now: number): Ending {
 	if (outcome.type === "done") return { state: State.done, due: after(now, outcome.keep ?? 0) };
 	if (outcome.type === "release") return { state: State.waiting, due: now };
 	if (outcome.type === "later") {
+		const { backoff } = outcome;
 		const due = outcome.delay === null ? never : after(now, outcome.delay);
-		return { state: State.waiting, due, attempts: 0, crashes: 0, seen: outcome.seen };
+		return { state: State.waiting, due, attempts: 0, crashes: 0, seen: outcome.seen, backoff };
 	}
 	const { attempts, error } = outcome;
 	if (outcome.type === "dead") return { state: State.dead, due: never, attempts, error };
-	return { state: State.waiting, due: after(now, outcome.delay), attempts, error, crashes: 0, backoff: !outcome.firm };
+	const { backoff } = outcome;
+	const state = outcome.hold ? State.held : State.waiting;
+	return { state, due: after(now, outcome.delay), attempts, error, crashes: 0, backoff };
 }
 
 /** What is done and not kept is by far the most. */

@@ -58,6 +58,20 @@ export const changing: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "turn() holds a failed task that asks for it, with its error",
+		async run(bench) {
+			await bench.add({ id: "a", lane: "l" }, { id: "b", lane: "l" });
+			const claim = await bench.claimOnly("a");
+			await bench.settle(claim, { type: "retry", delay: 0, attempts: 1, error: "why", hold: true });
+			const [a] = await bench.list();
+			equal([a!.state, a!.error], ["held", "why"], "state and error");
+			await bench.expectClaims([], "of a held task, or of those behind it");
+			equal(await bench.change("a", "release"), true, "released");
+			await bench.settleAll([await bench.claimOnly("a")], { type: "retry", delay: 0, attempts: 1, error: "no" });
+			equal(await bench.states("a"), ["waiting"], "state after another failure");
+		},
+	},
+	{
 		title: "change() undoes the hold of a running task",
 		async run(bench) {
 			const [a] = await bench.running("a");
@@ -141,8 +155,8 @@ export const changing: readonly StoreTest[] = [
 		async run(bench) {
 			const [retry, firm, later] = await bench.running("retry", "firm", "later");
 			const delay = bench.long;
-			await bench.settle(retry!, { type: "retry", delay, attempts: 2, error: "x" });
-			await bench.settle(firm!, { type: "retry", delay, attempts: 2, error: "x", firm: true });
+			await bench.settle(retry!, { type: "retry", delay, attempts: 2, error: "x", backoff: true });
+			await bench.settle(firm!, { type: "retry", delay, attempts: 2, error: "x" });
 			await bench.settle(later!, { type: "later", delay: null, seen: 0 });
 			await bench.add({ id: "delayed", delay }, "due");
 			const ids = ["retry", "firm", "later", "delayed", "due"];
@@ -171,24 +185,28 @@ export const changing: readonly StoreTest[] = [
 		async run(bench) {
 			await waitInEveryWay(bench);
 			const before = await bench.list();
-			equal(await bench.store.hasten(bench.basket, bench.unit), 2, "how many");
+			equal(await bench.store.hasten(bench.basket, bench.unit), 3, "how many");
 			const after = await bench.list();
 			for (const [index, task] of after.entries()) {
-				if (task.id.startsWith("retry")) {
+				if (task.id.startsWith("backoff")) {
 					const most = before[index]!.dueAt! - 1.5 * bench.long;
 					between(task.dueAt, task.addedAt, most, `dueAt of ${task.id}`);
 				} else equal(task, before[index], `${task.id}, which is no backoff`);
 			}
 			equal(await bench.store.hasten(bench.basket, bench.unit), 0, "how many in a second call");
 			await bench.pass(1);
-			equal(idsOf(await bench.claim()).sort(), ["retry 1", "retry 2"], "claimed when that time is over");
+			equal(
+				idsOf(await bench.claim()).sort(),
+				["backoff 1", "backoff 2", "backoff 3"],
+				"claimed when that time is over",
+			);
 		},
 	},
 	{
 		title: "hasten() leaves alone what is due before that anyway",
 		async run(bench) {
 			const [a] = await bench.running("a");
-			await bench.settle(a!, { type: "retry", delay: bench.long, attempts: 1, error: "x" });
+			await bench.settle(a!, { type: "retry", delay: bench.long, attempts: 1, error: "x", backoff: true });
 			const before = await bench.list();
 			equal(await bench.store.hasten(bench.basket, 2 * bench.long), 0, "how many");
 			equal(await bench.store.hasten("other", 0), 0, "how many in another basket");
@@ -200,23 +218,24 @@ export const changing: readonly StoreTest[] = [
 		async run(bench) {
 			await bench.add("a", "b");
 			for (const claim of await bench.claim()) {
-				await bench.settle(claim, { type: "retry", delay: 0, attempts: 1, error: "x" });
+				await bench.settle(claim, { type: "retry", delay: 0, attempts: 1, error: "x", backoff: true });
 			}
 			const [a, b] = await bench.claim();
 			await bench.settle(a!, { type: "later", delay: bench.long, seen: 0 });
-			await bench.settle(b!, { type: "retry", delay: bench.long, attempts: 2, error: "x", firm: true });
+			await bench.settle(b!, { type: "retry", delay: bench.long, attempts: 2, error: "x" });
 			equal(await bench.store.hasten(bench.basket, 0), 0, "how many");
 			await bench.expectClaims([], "of those that do not back off");
 		},
 	},
 ];
 
-/** Two tasks that back off, and one of everything else that waits for a time. */
+/** Three tasks that back off, and one of everything else that waits for a time. */
 async function waitInEveryWay(bench: Bench): Promise<void> {
 	const delay = 2 * bench.long;
 	const claims = await bench.running(
-		"retry 1",
-		"retry 2",
+		"backoff 1",
+		"backoff 2",
+		"backoff 3",
 		"firm",
 		"held",
 		"later",
@@ -225,11 +244,12 @@ async function waitInEveryWay(bench: Bench): Promise<void> {
 		"done",
 		"running",
 	);
-	const retry: Outcome = { type: "retry", delay, attempts: 1, error: "x" };
+	const retry: Outcome = { type: "retry", delay, attempts: 1, error: "x", backoff: true };
 	const outcomes: Outcome[] = [
 		retry,
 		retry,
-		{ ...retry, firm: true },
+		{ type: "later", delay, seen: 0, backoff: true },
+		{ ...retry, backoff: false },
 		retry,
 		{ type: "later", delay, seen: 0 },
 		{ type: "later", delay: null, seen: 0 },

@@ -26,7 +26,7 @@ export const inbox: readonly StoreTest[] = [
 			const delay = bench.long;
 			const outcomes: Outcome[] = [
 				{ type: "retry", delay, attempts: 1, error: "x" },
-				{ type: "retry", delay, attempts: 1, error: "x", firm: true },
+				{ type: "retry", delay, attempts: 1, error: "x", backoff: true },
 				{ type: "later", delay, seen: 0 },
 				{ type: "later", delay: null, seen: 0 },
 			];

@@ -156,9 +156,10 @@ class StoreAndModel {
 			{ type: "done" },
 			{ type: "done", keep: this.#duration(1), payload },
 			{ type: "retry", delay: this.#duration(), ...failed },
-			{ type: "retry", delay: this.#duration(1), ...failed },
-			{ type: "retry", delay: this.#duration(1), ...failed, firm: true },
+			{ type: "retry", delay: this.#duration(1), ...failed, backoff: true },
+			{ type: "retry", delay: this.#duration(1), ...failed, hold: true },
 			{ type: "later", delay: random.of([null, this.#duration()]), seen, payload },
+			{ type: "later", delay: this.#duration(1), seen, payload, backoff: true },
 			{ type: "dead", ...failed },
 			{ type: "release", payload },
 		]);
@@ -172,7 +173,7 @@ class StoreAndModel {
 			task.attempts = outcome.attempts;
 			task.error = outcome.error;
 		}
-		task.isBackingOff = outcome.type === "retry" && !outcome.firm;
+		task.isBackingOff = "backoff" in outcome && outcome.backoff === true;
 		task.state = outcome.type === "done" || outcome.type === "dead" ? outcome.type : "waiting";
 		if (task.state !== "waiting") task.isHeld = false;
 		if (outcome.type === "done") {
@@ -182,6 +183,7 @@ class StoreAndModel {
 		else if (outcome.type === "retry") {
 			task.crashes = 0;
 			task.dueAt = this.#now + outcome.delay;
+			task.isHeld ||= outcome.hold === true;
 		} else if (outcome.type === "later") {
 			task.attempts = task.crashes = 0;
 			task.inbox = task.inbox.filter(({ n }) => n > outcome.seen);

@@ -192,10 +192,16 @@ const mutations: Record<string, Mutation> = {
 		outcome.type === "retry" ? { ...outcome, payload: undefined } : outcome
 	),
 	"takes a firm delay for a backoff": changeOutcomes((outcome) =>
-		outcome.type === "retry" ? { ...outcome, firm: false } : outcome
+		outcome.type === "retry" ? { ...outcome, backoff: true } : outcome
 	),
 	"takes a backoff for a firm delay": changeOutcomes((outcome) =>
-		outcome.type === "retry" ? { ...outcome, firm: true } : outcome
+		outcome.type === "retry" ? { ...outcome, backoff: false } : outcome
+	),
+	"knows backoffs of failures only": changeOutcomes((outcome) =>
+		outcome.type === "later" ? { ...outcome, backoff: false } : outcome
+	),
+	"holds nothing that asks for it": changeOutcomes((outcome) =>
+		outcome.type === "retry" ? { ...outcome, hold: false } : outcome
 	),
 	"overlooks a message that came meanwhile": changeOutcomes((outcome) =>
 		outcome.type === "later" ? { ...outcome, seen: 1000 } : outcome
