@@ -88,19 +88,11 @@ export {
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
-export {
-	type AnyJob,
-	type JobId,
-	JobNotFoundError,
-	type JobOutcome,
-	type JobQuery,
-	type JobState,
-	type LiveJob,
-	Processor,
-	type ProcessorOptions,
-	type ProcessorSnapshot,
-} from "./src/job/processor.ts";
+export { type AnyJob, type ProcessorOptions } from "./src/job/options.ts";
+export { type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
+export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
+export { type JobQuery, type JobState, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
 export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
 export { type OnError } from "./src/platform/observe.ts";
 export { type Subscribable } from "./src/platform/snapshot.ts";

@@ -7,195 +7,25 @@
  * @module
  */
 
-import type { BasketOptions, Settled, TaskDefinition } from "../basket/options.ts";
+import type { Settled, TaskDefinition } from "../basket/options.ts";
 import type { Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
-import type { JobAttempt, JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
-import { type BackoffSettings, checkBackoff, grow } from "../backoff.ts";
+import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
 import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
 import { Batch } from "../basket/batch.ts";
 import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
-import { type Codec, jsonCodec, type TaskFailure } from "../basket/codec.ts";
+import { type Codec, jsonCodec } from "../basket/codec.ts";
 import { check } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
-import { CallbackTimer } from "../platform/timer-queue.ts";
-import { Waiters, type WaitOptions } from "../platform/waiters.ts";
-import { checkRunnerOptions, defaultSettings } from "../runner-options.ts";
+import type { WaitOptions } from "../platform/waiters.ts";
 import { type JobMessage, type JobOwner, JobRun } from "./job-run.ts";
+import { prepare, type ProcessorOptions } from "./options.ts";
+import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
 import { decodeCheckpoint, firstCheckpoint } from "./state.ts";
-
-/** The definition of any job, whatever it takes and gives. */
-// deno-lint-ignore no-explicit-any -- whatever it takes and gives
-export type AnyJob = Job<any, any, any>;
-
-/** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
-export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
-
-/** How a job has ended, as {@link Processor.wait} and {@link Processor.result} tell it. */
-export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =
-	| {
-		/** All steps were done. */
-		readonly status: "completed";
-		/** The result of the last step. */
-		readonly value: V;
-		readonly error: undefined;
-		readonly revertError: undefined;
-		/** The results of all steps. */
-		readonly results: R;
-		readonly unreverted: readonly string[];
-		readonly history: readonly JobAttempt[];
-	}
-	| {
-		/** A step failed, or it was cancelled. All that was done and has a revert is reverted; or not, if `failed`. */
-		readonly status: "reverted" | "failed";
-		readonly value: undefined;
-		/** Why it was reverted, or would have been. */
-		readonly error: TaskFailure;
-		/** What the revert failed with, at which it was given up. */
-		readonly revertError: TaskFailure | undefined;
-		/** The results of the steps that were done, reverted ones included. */
-		readonly results: Partial<R>;
-		/** The steps that were done and could be reverted, but were not. */
-		readonly unreverted: readonly string[];
-		/** The last attempts, the oldest one first. */
-		readonly history: readonly JobAttempt[];
-	};
-
-/** What a job is doing. */
-export interface JobState {
-	/** Its id. */
-	readonly id: string;
-	/** The name of its definition. */
-	readonly job: string;
-	/** `waiting` for its time, a signal or a processor; `held` by {@link Processor.hold} or because of its `problem`. */
-	readonly status: "waiting" | "running" | "held" | "dead" | JobStatus;
-	/** Why it is held, if nobody asked for it: its state cannot be read, or does not fit its definition. */
-	readonly problem: TaskFailure | undefined;
-	/** Whether its steps are run or reverted. */
-	readonly direction: "forward" | "backward";
-	/** The step that is run, waited for or reverted next; none when it is over. */
-	readonly step: string | undefined;
-	/** How many attempts of that have failed. */
-	readonly attempts: number;
-	/** What the last one of these failed with. */
-	readonly previousError: TaskFailure | undefined;
-	/** What it was added with. */
-	readonly input: unknown;
-	/** The results so far. */
-	readonly results: Readonly<Record<string, unknown>>;
-	/** The version of the definition that it was added with. */
-	readonly version: number | string | undefined;
-	/** Why it is reverted. */
-	readonly error: TaskFailure | undefined;
-	/** Why it could not be reverted. */
-	readonly revertError: TaskFailure | undefined;
-	/** The last attempts, the oldest one first. */
-	readonly history: readonly JobAttempt[];
-	/** When it was added: milliseconds since 1970, on the store's clock. */
-	readonly addedAt: number;
-	/** When it goes on, or is removed if it is over; absent if only a signal makes it go on. */
-	readonly dueAt: number | undefined;
-	/** Where it stands among all: for {@link JobQuery.after}. */
-	readonly key: string;
-}
-
-/** Which jobs {@link Processor.list} gives. */
-export interface JobQuery {
-	/** Only those in this state of the store; `done` for all that are over. */
-	state?: "waiting" | "running" | "held" | "dead" | "done" | undefined;
-	/** Only those of this definition, by its name. */
-	job?: string | undefined;
-	/** Only those behind the one with this {@link JobState.key}. */
-	after?: string | undefined;
-	/** At most this many: a whole number from 1. @default Infinity */
-	limit?: number | undefined;
-}
-
-/** A job that runs in this process. */
-export interface LiveJob {
-	/** Its id. */
-	readonly id: string;
-	/** The name of its definition. */
-	readonly job: string;
-	/** Whether its steps are run or reverted. */
-	readonly direction: "forward" | "backward";
-	/** The current step. */
-	readonly step: string | undefined;
-	/** The number of its attempt, from 1. */
-	readonly attempt: number;
-}
-
-/** What a {@link Processor} shows of what it does in this process. */
-export interface ProcessorSnapshot {
-	/** As in `BasketSnapshot`. */
-	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
-	/** The jobs that run now, by id. */
-	readonly jobs: ReadonlyMap<string, LiveJob>;
-	/** How many were completed here, since the processor was made. */
-	readonly completed: number;
-	/** How many were reverted. */
-	readonly reverted: number;
-	/** How many failed, and were not or not wholly reverted. */
-	readonly failed: number;
-}
-
-/** What a {@link Processor} can be told. */
-export interface ProcessorOptions<Tx = never> extends
-	Pick<
-		BasketOptions<Record<string, TaskDefinition>, Tx>,
-		"store" | "concurrency" | "lease" | "grace" | "crashes" | "codec" | "gate" | "onError" | "clock"
-	> {
-	/** The definitions of the jobs. One that is stored but not named here stays untouched. */
-	jobs: readonly AnyJob[];
-	/** Tells its jobs from the tasks of baskets in the same store. @default "jobs" */
-	name?: string | undefined;
-	/** How long a job that is over is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
-	retain?: number | undefined;
-	/** Between the attempts of steps that have none of their own. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
-	backoff?: BasketOptions<Record<string, TaskDefinition>, Tx>["backoff"];
-}
-
-/**
- * There is no job with this id: it was never added, or its time is over.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { JobNotFoundError, memoryStore, Processor } from "upkeep";
- *
- * const processor = new Processor({ store: memoryStore(), jobs: [] });
- * await assert.rejects(processor.result("nothing"), (error) => error instanceof JobNotFoundError && error.id === "nothing");
- * ```
- */
-export class JobNotFoundError extends Error {
-	/** What this error is called. */
-	override readonly name = "JobNotFoundError";
-	/** What was asked for. */
-	readonly id: string;
-
-	/**
-	 * Made by a processor.
-	 *
-	 * @param id what was asked for
-	 */
-	constructor(id: string) {
-		super(`There is no job ${JSON.stringify(id)}: it was never added, or its time is over`);
-		this.id = id;
-	}
-}
-
-/** Those who wait for one job. */
-interface Waiting {
-	readonly waiters: Waiters;
-	readonly timer: CallbackTimer;
-	count: number;
-	/** What the backoff of the looking has given last. */
-	delay: number | undefined;
-	/** How it has ended, once that is stored. */
-	ended: JobCheckpoint | undefined;
-}
+import { type JobQuery, type JobState, type LiveJob, position, type ProcessorSnapshot, showJob } from "./view.ts";
+import { Endings } from "./waiting.ts";
 
 /** A claim ends with what its job says, and its payload is read by the job itself, which knows what to do with a broken one. */
 const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
@@ -237,8 +67,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	readonly #jobs: ReadonlyMap<string, PreparedJob>;
 	readonly #basket: Basket<Record<string, TaskDefinition>, Tx>;
 	readonly #live = new Map<string, { readonly job: string; readonly run: JobRun<Tx> }>();
-	readonly #waiting = new Map<string, Waiting>();
-	readonly #looking: BackoffSettings;
+	readonly #endings: Endings;
 	readonly #totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
@@ -274,7 +103,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			save: async (save) => (await saves.submit([save]))[0]!,
 			onChange: () => this.#snapshot.changed(),
 		};
-		this.#looking = checkBackoff({ start: 100, max: 5_000 });
+		this.#endings = new Endings(clock);
 		this.#snapshot = new Snapshot(() => this.#read(), onError);
 		this.#basket.subscribe(() => this.#snapshot.changed());
 		this.subscribe = this.#snapshot.subscribe;
@@ -349,26 +178,11 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
 		const { signal } = check("options", options, "object");
 		check("id", id, "string");
-		const waiting = this.#waitFor(id);
-		const { clock } = this.#owner;
-		try {
-			for (;;) {
-				signal?.throwIfAborted();
-				const record = await this.#basket.get(id);
-				// Told meanwhile, and perhaps removed.
-				if (waiting.ended !== undefined) return outcomeOf(await this.#asStored(waiting.ended));
-				const outcome = await this.#outcome(id, record);
-				if (outcome !== undefined) return outcome;
-				if (waiting.ended !== undefined) return outcomeOf(await this.#asStored(waiting.ended));
-				clock.set(waiting.timer, waiting.delay = grow(this.#looking, waiting.delay));
-				if (!await waiting.waiters.wait(signal)) throw signal!.reason;
-			}
-		} finally {
-			if (--waiting.count === 0) {
-				clock.clear(waiting.timer);
-				this.#waiting.delete(id);
-			}
-		}
+		return await this.#endings.wait(id, signal, async (told) => {
+			const record = await this.#basket.get(id);
+			const ended = told(); // meanwhile; and it may be removed already
+			return ended === undefined ? await this.#outcome(id, record) : outcomeOf(await this.#asStored(ended));
+		});
 	}
 
 	/**
@@ -386,7 +200,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	/** What a job is doing, as it is stored; `undefined` if there is none with this id. */
 	async state(id: string): Promise<JobState | undefined> {
 		const record = await this.#basket.get(id);
-		return record && await this.#show(record);
+		return record && await showJob(this.#owner.codec, record);
 	}
 
 	/**
@@ -396,7 +210,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobState, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
-		for await (const record of this.#basket.list({ ...rest, kind: job })) yield await this.#show(record);
+		for await (const record of this.#basket.list({ ...rest, kind: job })) {
+			yield await showJob(this.#owner.codec, record);
+		}
 	}
 
 	/**
@@ -493,18 +309,6 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		return true;
 	}
 
-	#waitFor(id: string): Waiting {
-		let waiting = this.#waiting.get(id);
-		if (waiting === undefined) {
-			const waiters = new Waiters();
-			const timer = new CallbackTimer(() => waiters.release());
-			waiting = { waiters, timer, count: 0, delay: undefined, ended: undefined };
-			this.#waiting.set(id, waiting);
-		}
-		waiting.count++;
-		return waiting;
-	}
-
 	/** What a reader of the store gets to see, who need not be in this process. */
 	async #asStored(state: JobCheckpoint): Promise<JobCheckpoint> {
 		const { codec } = this.#owner;
@@ -516,10 +320,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		if (outcome !== "done") return;
 		const ended = error as JobCheckpoint;
 		this.#totals[ended.status!]++;
-		const waiting = this.#waiting.get(id);
-		if (waiting === undefined) return;
-		waiting.ended = ended;
-		waiting.waiters.release();
+		this.#endings.tell(id, ended);
 	}
 
 	async #outcome(id: string, record: TaskRecord | undefined): Promise<JobOutcome | undefined> {
@@ -537,53 +338,4 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		}
 		return { state: this.#basket.getSnapshot().state, jobs, ...this.#totals };
 	}
-
-	async #show(record: TaskRecord): Promise<JobState> {
-		const { id, kind, state, error: problem, addedAt, dueAt, key } = record;
-		const read = decodeCheckpoint(this.#owner.codec, record.payload as Data);
-		const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
-		const { attempts = 0, previous, input, results = {}, version, error, revertError, history = [] } = checkpoint;
-		const status = state === "done" ? checkpoint.status ?? "failed" : state;
-		const step = { ...position(checkpoint), attempts, previousError: previous };
-		const stored = { input, results, version, error, revertError, history, addedAt, dueAt, key };
-		return { id, job: kind, status, problem, ...step, ...stored };
-	}
-}
-
-function prepare(
-	jobs: readonly AnyJob[],
-	backoff: ProcessorOptions["backoff"],
-	clock: ReturnType<typeof checkClock>,
-): Map<string, PreparedJob> {
-	const least = { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } as const;
-	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock };
-	const prepared = new Map<string, PreparedJob>();
-	for (const job of jobs) {
-		const name = check("job.name", check("job", job, "object").name, "string");
-		if (prepared.has(name)) throw new TypeError(`There are two jobs of the name ${JSON.stringify(name)}`);
-		if (job.steps.length === 0) throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
-		const steps = job.steps.map((definition) => {
-			const { options } = definition;
-			const settings = checkRunnerOptions(options, defaults);
-			const { revertAttempts: attempts = Infinity } = options;
-			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
-			return [definition.name, { definition, settings, revertSettings }] as const;
-		});
-		prepared.set(name, { job, steps: new Map(steps) });
-	}
-	return prepared;
-}
-
-function outcomeOf(state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>): JobOutcome {
-	const { status, plan, results, error, revertError, unreverted = [], history } = state;
-	const value = status === "completed" ? results[plan.at(-1)!] : undefined;
-	return { status, value, error, revertError, results, unreverted, history } as JobOutcome;
-}
-
-/** Where a job is. */
-function position(
-	{ plan = [], at = 0, isBackward, status }: Partial<JobCheckpoint>,
-): Pick<LiveJob, "direction" | "step"> {
-	const step = status === undefined ? plan[isBackward ? at - 1 : at] : undefined;
-	return { direction: isBackward ? "backward" : "forward", step };
 }

@@ -86,20 +86,14 @@ export interface JobCheckpoint {
 	readonly attempts: number;
 	/** The age before which nothing is to be done. */
 	readonly until?: number | undefined;
+	/** Whether it was the step that has asked for just this delay. */
+	readonly isFirm?: boolean | undefined;
 	/** The age at which the first attempt began. */
 	readonly since?: number | undefined;
 	/** What its backoff gave last. */
 	readonly lastDelay?: number | undefined;
 	/** What its last attempt failed with. */
 	readonly previous?: TaskFailure | undefined;
-}
-
-/** How many attempts are remembered. */
-const longestHistory = 50;
-
-/** Forgets the oldest ones. */
-export function remember(history: readonly JobAttempt[], attempt: JobAttempt): readonly JobAttempt[] {
-	return [...history, attempt].slice(-longestHistory);
 }
 
 /** The checkpoint of a job that is to be added. */

@@ -115,6 +115,43 @@ group("a job", () => {
 		await running.stop();
 	});
 
+	test("a wake-up hint ends backoffs, forward and backward, but no sleep and no delay that a step has asked for", async () => {
+		const machine = new Machine();
+		const at: Record<string, number[]> = {};
+		const note = (name: string) => (at[name] ??= []).push(machine.clock.now() - 1_000_000);
+		const twice = (name: string, error: Error) => ({ attempt }: { attempt: number }) => {
+			note(name);
+			if (attempt === 1) throw error;
+		};
+		const hour = 3_600_000;
+		const asked = retryAfter(hour);
+		const jobs = [
+			job("forward").step("a", { attempts: 2, backoff: hour, run: twice("forward", new Error("no")) }),
+			job("asked").step("a", { attempts: 2, backoff: 1, run: twice("asked", asked) }),
+			job("sleep").sleep("nap", hour).step("a", { run: () => note("sleep") }),
+			job("backward")
+				.step("a", { run: () => {}, backoff: hour, revert: twice("backward", new Error("no")) })
+				.step("b", { run: fail }),
+		];
+		let hint = (): void => {};
+		const wake = { subscribe: (listener: () => void) => (hint = listener, noop) };
+		const processor = machine.processor(jobs as Job[], { wake });
+		for (const each of jobs) await processor.add(each as Job, undefined, { id: each.name });
+		const running = machine.start(processor);
+		await machine.clock.advance(10_000);
+		// Another message than the one that is waited for ends no backoff.
+		await processor.release("forward");
+		await machine.memory.post("jobs", "forward", "{}");
+		await machine.clock.advance(10_000);
+		expect(at).toEqual({ forward: [0], asked: [0], backward: [0] });
+		hint();
+		await machine.clock.advance(1_000);
+		expect(Object.keys(at).filter((name) => at[name]!.length === 2).sort()).toEqual(["backward", "forward"]);
+		await machine.clock.advance(hour);
+		expect([at["asked"], at["sleep"]]).toEqual([[0, hour], [hour]]);
+		await running.stop();
+	});
+
 	test("backs off as a basket does where nothing else is said", async () => {
 		const machine = new Machine();
 		const at: number[] = [];

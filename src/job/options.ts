@@ -1,0 +1,58 @@
+/**
+ * What a processor can be told, and what it makes of that.
+ *
+ * @module
+ */
+
+import type { BasketOptions, TaskDefinition } from "../basket/options.ts";
+import type { Job } from "./job.ts";
+import type { PreparedJob } from "./state.ts";
+import { checkBackoff } from "../backoff.ts";
+import { check } from "../platform/check.ts";
+import type { Clock } from "../platform/clock.ts";
+import { checkRunnerOptions, defaultSettings } from "../runner-options.ts";
+
+/** The definition of any job, whatever it takes and gives. */
+// deno-lint-ignore no-explicit-any -- whatever it takes and gives
+export type AnyJob = Job<any, any, any>;
+
+/** What a {@link Processor} can be told. */
+export interface ProcessorOptions<Tx = never> extends
+	Pick<
+		BasketOptions<Record<string, TaskDefinition>, Tx>,
+		"store" | "concurrency" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
+	> {
+	/** The definitions of the jobs. One that is stored but not named here stays untouched. */
+	jobs: readonly AnyJob[];
+	/** Tells its jobs from the tasks of baskets in the same store. @default "jobs" */
+	name?: string | undefined;
+	/** How long a job that is over is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
+	retain?: number | undefined;
+	/** Between the attempts of steps that have none of their own. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
+	backoff?: BasketOptions<Record<string, TaskDefinition>, Tx>["backoff"];
+}
+
+/** The jobs of a processor, by name, with the settings of their steps. */
+export function prepare(
+	jobs: readonly AnyJob[],
+	backoff: ProcessorOptions["backoff"],
+	clock: Clock,
+): Map<string, PreparedJob> {
+	const least = { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } as const;
+	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock };
+	const prepared = new Map<string, PreparedJob>();
+	for (const job of jobs) {
+		const name = check("job.name", check("job", job, "object").name, "string");
+		if (prepared.has(name)) throw new TypeError(`There are two jobs of the name ${JSON.stringify(name)}`);
+		if (job.steps.length === 0) throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
+		const steps = job.steps.map((definition) => {
+			const { options } = definition;
+			const settings = checkRunnerOptions(options, defaults);
+			const { revertAttempts: attempts = Infinity } = options;
+			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
+			return [definition.name, { definition, settings, revertSettings }] as const;
+		});
+		prepared.set(name, { job, steps: new Map(steps) });
+	}
+	return prepared;
+}

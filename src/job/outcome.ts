@@ -1,0 +1,79 @@
+/**
+ * How jobs end, for those who have added them.
+ *
+ * @module
+ */
+
+import type { TaskFailure } from "../basket/codec.ts";
+import type { JobAttempt, JobCheckpoint } from "./state.ts";
+
+/** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
+export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
+
+/** How a job has ended, as {@link Processor.wait} and {@link Processor.result} tell it. */
+export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =
+	| {
+		/** All steps were done. */
+		readonly status: "completed";
+		/** The result of the last step. */
+		readonly value: V;
+		readonly error: undefined;
+		readonly revertError: undefined;
+		/** The results of all steps. */
+		readonly results: R;
+		readonly unreverted: readonly string[];
+		readonly history: readonly JobAttempt[];
+	}
+	| {
+		/** A step failed, or it was cancelled. All that was done and has a revert is reverted; or not, if `failed`. */
+		readonly status: "reverted" | "failed";
+		readonly value: undefined;
+		/** Why it was reverted, or would have been. */
+		readonly error: TaskFailure;
+		/** What the revert failed with, at which it was given up. */
+		readonly revertError: TaskFailure | undefined;
+		/** The results of the steps that were done, reverted ones included. */
+		readonly results: Partial<R>;
+		/** The steps that were done and could be reverted, but were not. */
+		readonly unreverted: readonly string[];
+		/** The last attempts, the oldest one first. */
+		readonly history: readonly JobAttempt[];
+	};
+
+/**
+ * There is no job with this id: it was never added, or its time is over.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { JobNotFoundError, memoryStore, Processor } from "upkeep";
+ *
+ * const processor = new Processor({ store: memoryStore(), jobs: [] });
+ * await assert.rejects(processor.result("nothing"), (error) => error instanceof JobNotFoundError && error.id === "nothing");
+ * ```
+ */
+export class JobNotFoundError extends Error {
+	/** What this error is called. */
+	override readonly name = "JobNotFoundError";
+	/** What was asked for. */
+	readonly id: string;
+
+	/**
+	 * Made by a processor.
+	 *
+	 * @param id what was asked for
+	 */
+	constructor(id: string) {
+		super(`There is no job ${JSON.stringify(id)}: it was never added, or its time is over`);
+		this.id = id;
+	}
+}
+
+/** What a job that is over has come to. */
+export function outcomeOf(
+	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
+): JobOutcome {
+	const { status, plan, results, error, revertError, unreverted = [], history } = state;
+	const value = status === "completed" ? results[plan.at(-1)!] : undefined;
+	return { status, value, error, revertError, results, unreverted, history } as JobOutcome;
+}

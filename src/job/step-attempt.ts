@@ -1,0 +1,167 @@
+/**
+ * One attempt of a step, or of its revert: the function is called, and may store its result in a transaction of its own.
+ *
+ * @module
+ */
+
+import type { ClaimedTask } from "../basket/claimed-task.ts";
+import type { Data } from "../basket/store.ts";
+import type { RevertContext } from "./context.ts";
+import type { JobOwner } from "./job-run.ts";
+import type { JobAttempt, JobCheckpoint, PreparedJob, PreparedStep } from "./state.ts";
+import { isThenable, synchronous } from "../basket/claimed-task.ts";
+import { decodeFailure, encodeFailure } from "../basket/codec.ts";
+import { Execution, type Step } from "../execution.ts";
+import { validate } from "../platform/standard-schema.ts";
+import type { TaskContext } from "../task.ts";
+import { remember, succeed } from "./transitions.ts";
+
+/** Where a job is when a step is tried. */
+export interface JobPosition<Tx> {
+	readonly owner: JobOwner<Tx>;
+	readonly job: PreparedJob;
+	readonly task: ClaimedTask<Tx>;
+	readonly state: JobCheckpoint;
+	/** How old the job is now. */
+	readonly age: number;
+	/** The last message that the state knows of. */
+	readonly seen: number;
+	encode(state: JobCheckpoint): Data | PromiseLike<Data>;
+	/** Throws if the claim was lost. */
+	throwIfLost(isOurs: boolean): void;
+}
+
+/** A checkpoint, and as it is stored. */
+export interface Checkpoint {
+	readonly state: JobCheckpoint;
+	readonly data: Data;
+}
+
+export class StepAttempt<Tx> {
+	readonly #position: JobPosition<Tx>;
+	readonly #step: PreparedStep;
+	/** What it has started from. */
+	readonly #state: JobCheckpoint;
+	readonly #beganAt: number;
+	readonly #execution: Execution<unknown>;
+	/** While it is under way. */
+	#context: TaskContext | undefined;
+	/** What its transaction would bring into the store. */
+	#commitment: Checkpoint | undefined;
+
+	constructor(position: JobPosition<Tx>, step: PreparedStep) {
+		const { state, age } = position;
+		const { isBackward, attempts, previous, lastDelay, since = age } = state;
+		this.#position = position;
+		this.#step = step;
+		this.#state = state;
+		this.#beganAt = age;
+		const settings = isBackward ? step.revertSettings : step.settings;
+		this.#execution = new Execution<unknown>((context) => this.#call(context), settings);
+		const before = previous && Object.assign(new Error(previous.message), previous);
+		this.#execution.resume(attempts, before, lastDelay, age - since);
+	}
+
+	/** Calls the function. A {@link Checkpoint} was stored by the function itself, whatever it did afterwards. */
+	async run(signal: AbortSignal): Promise<Step<unknown> | Checkpoint> {
+		const step = await this.#execution.stepWith(signal).catch(failed);
+		this.#context = undefined;
+		const { task } = this.#position;
+		if (this.#commitment === undefined || task.isOver) return step;
+		task.isCompleting = false;
+		if (await this.#isCommitted(this.#commitment)) return this.#commitment;
+		return step.ok ? await this.#uncommitted() : step;
+	}
+
+	abort(reason: unknown): void {
+		this.#execution.abort(reason);
+	}
+
+	/** The history with this attempt, which ends now. */
+	history(error?: string): readonly JobAttempt[] {
+		const { state: { history, isBackward: isRevert }, task, age } = this.#position;
+		const { definition: { name: step } } = this.#step;
+		const startedAt = Math.floor(task.claim.addedAt + this.#beganAt);
+		const duration = Math.round(age - this.#beganAt);
+		return remember(history, { step, isRevert, attempt: this.#execution.attempt, startedAt, duration, error });
+	}
+
+	/** The state in which the next attempt is waited for. */
+	next(error: unknown, delay: number, history: readonly JobAttempt[]): JobCheckpoint {
+		const { attempt: attempts, lastDelay, isFirm } = this.#execution;
+		const previous = decodeFailure(encodeFailure(error));
+		const { since = this.#beganAt } = this.#state;
+		// Not later than the store's: sums of fractions differ.
+		const until = Math.floor(this.#position.age + delay);
+		return { ...this.#state, attempts, previous, lastDelay, isFirm: isFirm || undefined, since, until, history };
+	}
+
+	#call(attempt: TaskContext): unknown {
+		const { definition: { name, options } } = this.#step;
+		const { uid, input, results, version, error, isBackward } = this.#state;
+		this.#context = attempt;
+		const context = Object.assign(attempt, {
+			id: this.#position.task.id,
+			step: name,
+			input,
+			results: { ...results },
+			version,
+			idempotencyKey: `${uid}/${name}${isBackward ? "/revert" : ""}`,
+			result: results[name],
+			error,
+			commit: (tx: Tx, result?: unknown) => this.#commit(attempt, tx, result),
+		}) as RevertContext;
+		if (isBackward) return options.revert!(context);
+		const value = options.run!(context);
+		return isThenable(value) ? value.then((value) => this.#check(value)) : this.#check(value);
+	}
+
+	/** A result as the schema of the step gives it. */
+	#check(value: unknown): unknown {
+		const { schema } = this.#step.definition.options;
+		return schema === undefined || this.#state.isBackward ? value : validate(schema, value);
+	}
+
+	/** Stores the next checkpoint in the caller's transaction. Synchronous until the store is called. */
+	async #commit(attempt: TaskContext, tx: Tx, result: unknown): Promise<void> {
+		const { owner: { store, name }, job, task, seen, encode, throwIfLost } = this.#position;
+		throwIfLost(!task.isOver);
+		// One that was abandoned comes too late.
+		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
+		const checked = this.#check(result);
+		const valid = isThenable(checked) ? await synchronous(checked, tx) : checked;
+		const state = succeed(job, this.#state, valid, { crashed: task.claim.crashes, history: this.history() });
+		const encoded = encode(state);
+		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
+		// Its lease is not renewed meanwhile: that could wait for the transaction.
+		task.isCompleting = true;
+		this.#commitment = { state, data };
+		try {
+			const [isSaved] = await task.track(store.save(name, [{ ref: task.claim, payload: data, seen }], tx));
+			throwIfLost(isSaved!);
+		} catch (error) {
+			task.isCompleting = false;
+			this.#commitment = undefined;
+			throw error;
+		}
+	}
+
+	async #isCommitted({ data }: Checkpoint): Promise<boolean> {
+		const { owner: { store, name }, task } = this.#position;
+		const stored = await task.track(store.get(name, task.id));
+		return String(stored?.payload) === String(data);
+	}
+
+	/** It has returned, but its transaction is not there: it has failed. */
+	#uncommitted(): Promise<Step<unknown>> {
+		const { settings, previousError, lastDelay } = this.#execution;
+		const error = new Error("The transaction given to commit() was not committed");
+		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
+		execution.resume(this.#state.attempts, previousError, lastDelay, 0);
+		return execution.step().catch(failed);
+	}
+}
+
+function failed(error: unknown): Step<unknown> {
+	return { ok: false, error, again: false, delay: 0 };
+}
