@@ -13,17 +13,16 @@
  */
 
 import type { ClaimedTask } from "../basket/claimed-task.ts";
-import type { Codec } from "../basket/codec.ts";
-import type { Data, Outcome, Save, Store } from "../basket/store.ts";
+import type { Data, Outcome } from "../basket/store.ts";
 import type { JobAttempt, JobCheckpoint, PreparedJob, PreparedStep } from "./state.ts";
 import { timeoutError } from "../attempt.ts";
 import { encodePayload } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";
 import { ClaimLostError } from "../basket/context.ts";
 import { abortError } from "../platform/abort-error.ts";
-import type { Clock } from "../platform/clock.ts";
-import { type OnError, report } from "../platform/observe.ts";
+import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
+import type { JobOwner } from "./owner.ts";
 import { checkPlan, decodeCheckpoint, fitCheckpoint } from "./state.ts";
 import { type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { fail, succeed } from "./transitions.ts";
@@ -34,22 +33,6 @@ export type JobMessage =
 	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
 	/** Something has changed: the running step is to be the last one of this claim. */
 	| { readonly type: "yield" };
-
-/** What a run needs of its processor. */
-export interface JobOwner<Tx> {
-	readonly store: Store<Tx>;
-	/** Of the basket. */
-	readonly name: string;
-	readonly codec: Codec;
-	readonly clock: Clock;
-	readonly crashes: number;
-	readonly retain: number;
-	readonly onError: OnError | undefined;
-	/** Saves one checkpoint, perhaps together with those of others. */
-	save(save: Save): Promise<boolean>;
-	/** Another step, or another attempt. */
-	onChange(): void;
-}
 
 export class JobRun<Tx> implements JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;

@@ -7,7 +7,7 @@
 import type { ClaimedTask } from "../basket/claimed-task.ts";
 import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
-import type { JobOwner } from "./job-run.ts";
+import type { JobOwner } from "./owner.ts";
 import type { JobAttempt, JobCheckpoint, PreparedJob, PreparedStep } from "./state.ts";
 import { isThenable, synchronous } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";

@@ -1,0 +1,26 @@
+/**
+ * What the parts of a processor share.
+ *
+ * @module
+ */
+
+import type { Codec } from "../basket/codec.ts";
+import type { Save, Store } from "../basket/store.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { OnError } from "../platform/observe.ts";
+
+/** What a run needs of its processor. */
+export interface JobOwner<Tx> {
+	readonly store: Store<Tx>;
+	/** Of the basket. */
+	readonly name: string;
+	readonly codec: Codec;
+	readonly clock: Clock;
+	readonly crashes: number;
+	readonly retain: number;
+	readonly onError: OnError | undefined;
+	/** Saves one checkpoint, perhaps together with those of others. */
+	save(save: Save): Promise<boolean>;
+	/** Another step, or another attempt. */
+	onChange(): void;
+}
