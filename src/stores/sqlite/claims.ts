@@ -37,6 +37,9 @@ type DueRow =
 /** What has happened to a task: read of few, because most are {@link fresh}. */
 type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
 
+/** What is known of a task that has ended and stood in no lane. */
+const noLane: Pick<Gone, "lane"> = { lane: null };
+
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 /** What a settlement writes; `undefined` leaves as it is. */
@@ -218,11 +221,10 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	/** A statement for each: payloads may be bytes, which no JSON holds. */
-	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Gone | undefined {
+	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
 		const { state, due, attempts, crashes, error, backoff, seen } = endingOf(outcome, now);
 		const { payload } = outcome;
-		const [ended] = this.connection.all<Gone>(
-			`UPDATE ${this.tables.tasks} SET
+		const update = `UPDATE ${this.tables.tasks} SET
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
@@ -231,10 +233,15 @@ export class SqliteClaims extends SqliteTasks {
 				backoff = ?8,
 				seen = max(seen, min(posted, coalesce(?9, 0))),
 				payload = coalesce(?11, payload)
-			WHERE ${isRef()} RETURNING ${shownGone()}`,
+			WHERE ${isRef()}`;
+		const values = [
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
 			...[backoff ? 1 : 0, seen ?? null, now, payload === undefined ? null : encode(payload)],
-		);
+		];
+		if (ref.lane === undefined && seen === undefined) {
+			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
+		}
+		const [ended] = this.connection.all<Gone>(`${update} RETURNING ${shownGone()}`, ...values);
 		if (ended !== undefined && seen !== undefined) this.#take(ended, seen);
 		return ended;
 	}
@@ -274,12 +281,16 @@ export class SqliteClaims extends SqliteTasks {
 
 	save(basket: string, saves: readonly Save[]): boolean[] {
 		return saves.map(({ ref, payload, progress, seen = 0 }) => {
+			const data = payload === undefined ? null : encode(payload);
+			const set = `UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress)`;
+			const values = [proofOf(ref), basket, data, progress ?? null];
+			// Without a row to be given back it takes a third of the time.
+			if (seen === 0) return this.connection.run(`${set} WHERE ${isRef()}`, ...values) > 0;
 			const [saved] = this.connection.all<Gone>(
-				`UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress), seen = max(seen, min(posted, ?5))
-				WHERE ${isRef()} RETURNING ${shownGone()}`,
-				...[proofOf(ref), basket, payload === undefined ? null : encode(payload), progress ?? null, seen],
+				`${set}, seen = max(seen, min(posted, ?5)) WHERE ${isRef()} RETURNING ${shownGone()}`,
+				...[...values, seen],
 			);
-			if (saved !== undefined && seen > 0) this.#take(saved, seen);
+			if (saved !== undefined) this.#take(saved, seen);
 			return saved !== undefined;
 		});
 	}
