@@ -14,9 +14,9 @@
 
 import type { ClaimedTask } from "../basket/claimed-task.ts";
 import type { Data, Outcome } from "../basket/store.ts";
-import type { JobAttempt, JobCheckpoint, PreparedJob, PreparedStep } from "./state.ts";
+import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { timeoutError } from "../attempt.ts";
-import { encodePayload } from "../basket/claimed-task.ts";
+import { encodePayload, isThenable } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";
 import { ClaimLostError } from "../basket/context.ts";
 import { abortError } from "../platform/abort-error.ts";
@@ -213,7 +213,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	async #succeed(
 		value: unknown,
 		changes: Partial<JobCheckpoint>,
-		history: (error?: string) => readonly JobAttempt[] = () => this.state.history,
+		history: (error?: string) => readonly StoredAttempt[] = () => this.state.history,
 	): Promise<undefined> {
 		const { crashes: crashed } = this.task.claim;
 		try {
@@ -224,7 +224,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	}
 
 	/** Forward, from here on it goes backward; backward, it is over. */
-	async #fail(error: unknown, history: readonly JobAttempt[] = this.state.history): Promise<undefined> {
+	async #fail(error: unknown, history: readonly StoredAttempt[] = this.state.history): Promise<undefined> {
 		const { crashes: crashed } = this.task.claim;
 		const failure = decodeFailure(encodeFailure(error))!;
 		const state = fail(this.job, this.state, failure, { crashed, history });
@@ -237,7 +237,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	}
 
 	async #become(state: JobCheckpoint): Promise<void> {
-		this.#data = await this.encode(state);
+		const data = this.encode(state);
+		this.#data = isThenable(data) ? await data : data;
 		this.state = state;
 		this.#isStored = false;
 		this.owner.onChange();

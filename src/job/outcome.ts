@@ -5,7 +5,7 @@
  */
 
 import type { TaskFailure } from "../basket/codec.ts";
-import type { JobAttempt, JobCheckpoint } from "./state.ts";
+import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
 export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
@@ -73,7 +73,7 @@ export class JobNotFoundError extends Error {
 export function outcomeOf(
 	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
 ): JobOutcome {
-	const { status, plan, results, error, revertError, unreverted = [], history } = state;
+	const { status, plan, results, error, revertError, unreverted = [] } = state;
 	const value = status === "completed" ? results[plan.at(-1)!] : undefined;
-	return { status, value, error, revertError, results, unreverted, history } as JobOutcome;
+	return { status, value, error, revertError, results, unreverted, history: showHistory(state) } as JobOutcome;
 }

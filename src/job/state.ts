@@ -39,6 +39,17 @@ export interface JobAttempt {
 	readonly error?: string | undefined;
 }
 
+/** A {@link JobAttempt} as it is stored: short, since all of them are stored again with each result. */
+export type StoredAttempt = readonly [
+	/** Where its step is in the plan. */
+	at: number,
+	attempt: number,
+	startedAt: number,
+	duration: number,
+	isRevert?: 0 | 1,
+	error?: string,
+];
+
 /** What a processor needs to know of a step. */
 export interface PreparedStep {
 	readonly definition: JobStep;
@@ -70,7 +81,7 @@ export interface JobCheckpoint {
 	readonly signals: Readonly<Record<string, { readonly value?: unknown }>>;
 	/** How many claims in a row had crashed at this checkpoint. */
 	readonly crashed: number;
-	readonly history: readonly JobAttempt[];
+	readonly history: readonly StoredAttempt[];
 	/** Why it goes backward. */
 	readonly error?: TaskFailure | undefined;
 	/** Why it could not go on backward. */
@@ -115,12 +126,20 @@ export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobChe
 	check("plan", plan, "object", Array.isArray(plan) && plan.every(isString), "an array of names");
 	check("at", at, "number", at >= 0 && at <= plan.length && Number.isInteger(at), `0 to ${plan.length}`);
 	check("isBackward", isBackward, "boolean");
-	for (const [name, value] of Object.entries({ results, signals, history })) check(name, value, "object");
+	for (const [name, value] of Object.entries({ results, signals })) check(name, value, "object");
+	check("history", history, "object", Array.isArray(history) && history.every(Array.isArray), "an array of attempts");
 	for (const [name, value] of Object.entries({ crashed, attempts })) check(name, value, "number");
 	for (const name of Object.keys(results)) {
 		check("results", name, "string", plan.includes(name), "those of steps in its plan");
 	}
 	return state;
+}
+
+/** The attempts for people. */
+export function showHistory({ plan, history }: Pick<JobCheckpoint, "plan" | "history">): readonly JobAttempt[] {
+	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
+		{ step: plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
+	));
 }
 
 /** A checkpoint that its definition can go on with, its input and results as their schemas give them. */

@@ -8,7 +8,7 @@ import type { ClaimedTask } from "../basket/claimed-task.ts";
 import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
-import type { JobAttempt, JobCheckpoint, PreparedJob, PreparedStep } from "./state.ts";
+import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { isThenable, synchronous } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";
 import { Execution, type Step } from "../execution.ts";
@@ -78,16 +78,19 @@ export class StepAttempt<Tx> {
 	}
 
 	/** The history with this attempt, which ends now. */
-	history(error?: string): readonly JobAttempt[] {
-		const { state: { history, isBackward: isRevert }, task, age } = this.#position;
-		const { definition: { name: step } } = this.#step;
+	history(error?: string): readonly StoredAttempt[] {
+		const { task, age } = this.#position;
+		const { history, isBackward, at } = this.#state;
 		const startedAt = Math.floor(task.claim.addedAt + this.#beganAt);
 		const duration = Math.round(age - this.#beganAt);
-		return remember(history, { step, isRevert, attempt: this.#execution.attempt, startedAt, duration, error });
+		const entry = [isBackward ? at - 1 : at, this.#execution.attempt, startedAt, duration] as const;
+		const isRevert = isBackward ? 1 : 0;
+		if (error !== undefined) return remember(history, [...entry, isRevert, error]);
+		return remember(history, isBackward ? [...entry, isRevert] : entry);
 	}
 
 	/** The state in which the next attempt is waited for. */
-	next(error: unknown, delay: number, history: readonly JobAttempt[]): JobCheckpoint {
+	next(error: unknown, delay: number, history: readonly StoredAttempt[]): JobCheckpoint {
 		const { attempt: attempts, lastDelay, isFirm } = this.#execution;
 		const previous = decodeFailure(encodeFailure(error));
 		const { since = this.#beganAt } = this.#state;

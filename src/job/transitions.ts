@@ -5,7 +5,7 @@
  */
 
 import type { TaskFailure } from "../basket/codec.ts";
-import type { JobAttempt, JobCheckpoint, PreparedJob } from "./state.ts";
+import type { JobCheckpoint, PreparedJob, StoredAttempt } from "./state.ts";
 
 /** What a checkpoint takes along from the claim that has led to it. */
 export type Changes = Pick<JobCheckpoint, "crashed"> & Partial<Pick<JobCheckpoint, "history" | "signals">>;
@@ -14,7 +14,7 @@ export type Changes = Pick<JobCheckpoint, "crashed"> & Partial<Pick<JobCheckpoin
 const longestHistory = 50;
 
 /** Forgets the oldest ones. */
-export function remember(history: readonly JobAttempt[], attempt: JobAttempt): readonly JobAttempt[] {
+export function remember(history: readonly StoredAttempt[], attempt: StoredAttempt): readonly StoredAttempt[] {
 	return [...history, attempt].slice(-longestHistory);
 }
 

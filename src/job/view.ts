@@ -7,7 +7,7 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/codec.ts";
 import type { Data } from "../basket/store.ts";
-import { decodeCheckpoint, type JobAttempt, type JobCheckpoint, type JobStatus } from "./state.ts";
+import { decodeCheckpoint, type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
 
 /** What a job is doing. */
 export interface JobState {
@@ -92,7 +92,8 @@ export async function showJob(codec: Codec, record: TaskRecord): Promise<JobStat
 	const { id, kind, state, error: problem, addedAt, dueAt, key } = record;
 	const read = decodeCheckpoint(codec, record.payload as Data);
 	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
-	const { attempts = 0, previous, input, results = {}, version, error, revertError, history = [] } = checkpoint;
+	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
+	const history = showHistory({ plan, history: checkpoint.history ?? [] });
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
 	const step = { ...position(checkpoint), attempts, previousError: previous };
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, key };
