@@ -7,7 +7,7 @@
 //     npm test -- --jobs 2 --limit 60         two engines at a time; each is stopped after 60 seconds
 //
 // An engine that this machine lacks is "not run". With CI=true that is a failure, as an engine that ran no test always is.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -34,6 +34,7 @@ const request: Request = readArguments(process.argv.slice(2));
 const narrowed: boolean = request.paths.length > 0 || request.filter !== undefined;
 const strict: boolean = !["", "0", "false"].includes(process.env["CI"] ?? "");
 const temporary: string = mkdtempSync(join(tmpdir(), "upkeep-test-"));
+chmodSync(temporary, 0o711); // a Postgres that root starts is another user
 const running: Set<string> = new Set();
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => interruption.abort(signal));
