@@ -22,6 +22,8 @@ export interface ClaimOwner<Tx> {
 	onProgress(): void;
 	/** Has a call of the store waited for when the basket stops. */
 	track<T>(call: Promise<T>): Promise<T>;
+	/** Calls the store until it answers. Rejects when there is no hope, or the basket stops. */
+	trying<T>(call: () => Promise<T>): Promise<T>;
 }
 
 /** How a run has ended: what is stored, and what is told. */
@@ -202,13 +204,28 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 
 	/** A claim that is still there after its transaction was not completed by it. */
 	async #verify(step: Step<unknown>): Promise<Ending> {
-		const { store, name, lease } = this.#owner.settings;
-		const [state] = await this.#owner.track(store.extend(name, [this.claim], lease));
+		const state = await this.#ask();
+		if (state === undefined) return this.#giveUp();
 		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		this.isCompleting = false;
 		if (!step.ok) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
 		return this.#end(await this.#execute(() => Promise.reject(error)));
+	}
+
+	/** What has become of the claim; `undefined` if that cannot be learned. */
+	async #ask(): Promise<string | undefined> {
+		const { store, name, lease } = this.#owner.settings;
+		const ask = () => this.#owner.track(store.extend(name, [this.claim], lease));
+		const states = await ask().catch(() => this.#owner.trying(ask)).catch(() => []);
+		return states[0];
+	}
+
+	/** Nobody here knows whether it is done: if it is not, it is run again when its lease is over. */
+	#giveUp(): Ending {
+		this.lose();
+		report(this.#owner.settings.onError, new ClaimLostError(this.id));
+		return { outcome: { type: "release" }, error: undefined, delay: 0 };
 	}
 
 	/** Why it must not be run at all. */

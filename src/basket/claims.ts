@@ -23,8 +23,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	/** Calls of the store that nobody else waits for. */
 	readonly #calls = new Set<Promise<unknown>>();
 
-	constructor(settings: BasketSettings<Tx>) {
+	readonly trying: ClaimOwner<Tx>["trying"];
+
+	constructor(settings: BasketSettings<Tx>, trying: ClaimOwner<Tx>["trying"]) {
 		this.settings = settings;
+		this.trying = trying;
 	}
 
 	/**

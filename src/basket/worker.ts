@@ -101,7 +101,7 @@ export class Worker<Tx> {
 		this.#settings = settings;
 		this.#open = open;
 		this.#onChange = onChange;
-		this.claims = new Claims(settings);
+		this.claims = new Claims(settings, (call) => this.#trying(call));
 		this.#kinds = [...settings.kinds.keys()];
 		this.#patientKinds = this.#kinds.filter((kind) => settings.kinds.get(kind)!.settings.attempts === Infinity);
 		const backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max: 30_000, jitter: "equal" });

@@ -555,16 +555,18 @@ describe("Basket: a store that fails", () => {
 /** Transactions for the memory store: what is completed in one happens when it is committed. */
 class Transactions {
 	readonly machine: Machine = new Machine();
+	readonly spied: SpiedStore;
 	readonly store: Store<Tx>;
 
 	constructor() {
 		const { memory } = this.machine;
+		this.spied = new SpiedStore(memory, { tx: true });
 		const complete = async (basket: string, ref: Claim, outcome: Done, tx: Tx) => {
 			const [state] = await memory.extend(basket, [ref], 30_000);
 			tx.changes.push(() => memory.turn(basket, { settle: [{ ref, outcome }], claim: [], lease: 1 }));
 			return state !== "lost";
 		};
-		this.store = Object.assign(new SpiedStore(memory, { tx: true }).store, { complete }) as unknown as Store<Tx>;
+		this.store = Object.assign(this.spied.store, { complete }) as unknown as Store<Tx>;
 	}
 
 	basket<Tasks extends { a: (payload: number, context: BasketContext<number, Tx>) => unknown }>(
@@ -673,5 +675,52 @@ describe("context.complete()", () => {
 		const drained = watch(basket.drain());
 		await all.machine.clock.advance(20_000);
 		expect([drained.state, all.machine.settled.length]).toEqual(["resolved", 1]);
+	});
+
+	test.each([[true, "done"], [false, "retry"]])(
+		"asks until the store answers whether the transaction was committed: %s is %s",
+		async (isCommitted, expected) => {
+			const all = new Transactions();
+			const basket = all.basket({
+				a: async (_: number, { complete }) => {
+					const tx = new Tx();
+					await complete(tx);
+					if (isCommitted) await tx.commit();
+					all.spied.before = () => {
+						throw new StoreError("unavailable", "gone");
+					};
+					throw new Error("the answer is lost");
+				},
+			});
+			await basket.add("a", 1);
+			const run = running(basket);
+			await all.machine.clock.advance(5_000);
+			expect(all.machine.settled).toEqual([]);
+			expect(all.machine.errors.at(-1)).toMatchObject({ message: "gone" });
+			all.spied.before = undefined;
+			await all.machine.clock.advance(5_000);
+			expect(all.machine.settled).toMatchObject([{ outcome: expected, attempt: 1 }]);
+			await run.stop();
+		},
+	);
+
+	test("leaves a task to the end of its lease if the basket stops before the store answers", async () => {
+		const all = new Transactions();
+		const basket = all.basket({
+			a: async (_: number, { complete }) => {
+				await complete(new Tx());
+				all.spied.before = () => {
+					throw new StoreError("unavailable", "gone");
+				};
+			},
+		});
+		await basket.add("a", 1);
+		const run = running(basket);
+		await all.machine.clock.advance(1_000);
+		const stopped = watch(run.stop());
+		await all.machine.clock.advance(10_000);
+		expect([stopped.state, all.machine.clock.pending, all.machine.settled]).toEqual(["resolved", 0, []]);
+		expect(all.machine.errors.at(-1)).toMatchObject({ name: "ClaimLostError" });
+		expect(await basket.counts()).toMatchObject({ running: 1, dead: 0 });
 	});
 });
