@@ -119,7 +119,7 @@ function ready(child: ChildProcess): Promise<void> {
 		child.once("exit", (code) => reject(new Error(`Postgres has ended (${code}): ${log}`)));
 		child.stderr!.setEncoding("utf8").on("data", (text: string) => {
 			if (log.length < 100_000) log += text; // read on: what nobody reads would stop it in the end
-			if (/ready to accept connections/.test(log)) resolve();
+			if (/ready to accept (read-only )?connections/.test(log)) resolve();
 		});
 	});
 }
