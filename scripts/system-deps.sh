@@ -1,7 +1,8 @@
 #!/bin/sh
-# What npm cannot bring: the browsers that the tests run in, on Debian. MiniBrowser is in libwebkit2gtk and needs Xvfb.
+# What npm cannot bring, on Debian: the browsers that the tests run in (MiniBrowser is in libwebkit2gtk and needs Xvfb), and
+# PgBouncer. A Postgres server comes with npm, as embedded-postgres.
 set -eu
-packages="chromium firefox-esr libwebkit2gtk-4.1-0 xvfb"
+packages="chromium firefox-esr libwebkit2gtk-4.1-0 xvfb pgbouncer"
 
 missing=""
 for package in $packages; do
