@@ -17,6 +17,13 @@ apt-get update || {
 	sleep 5 # a mirror in the middle of its own update
 	apt-get update
 }
+# PgBouncer is a program for the tests here, not a service of the machine.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod +x "$policy"
+fi
 # --no-upgrade leaves what is installed as it is. The list is split on purpose.
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-upgrade --no-install-recommends $missing
