@@ -41,12 +41,12 @@ export function replay(seed: number, store: string): string {
 export async function simulate({ seed, open, onTrace }: SimulationOptions): Promise<SimulationReport> {
 	const random = new Random(seed);
 	const clock = new VirtualClock({ now: 1_700_000_000_000 });
-	const { store, close } = open(clock);
 	const { random: original } = Math;
 	const { stackTraceLimit } = Error;
-	// The engine has randomness of its own. Whole numbers of milliseconds are enough of it.
 	Error.stackTraceLimit = 0; // stacks would cost more than all the rest
+	// Engine and store have randomness of their own. Whole numbers of milliseconds are enough of it.
 	Math.random = () => random.below(50) / 50;
+	const { store, close } = open(clock);
 	try {
 		const world = new World(random, makeProfile(random), clock, store, onTrace);
 		await new Simulation(world).run();
