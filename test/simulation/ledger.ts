@@ -6,7 +6,9 @@ import type {
 	Claim,
 	ClaimRequest,
 	Counts,
+	Data,
 	ListQuery,
+	Message,
 	NewTask,
 	Outcome,
 	Ref,
@@ -63,6 +65,12 @@ export interface Entry {
 	error: string | undefined;
 	progress: string | undefined;
 	record: ClaimRecord | undefined;
+	/** What was posted, and not taken away since. */
+	inbox: readonly Message[];
+	/** How many messages there were ever. */
+	posted: number;
+	/** Who has made it due by a message, if nothing was done about it since. */
+	postedBy: Owner | undefined;
 	/** Whether it was done and its time was over at some moment: a store may have removed it then. */
 	mayBeGone: boolean;
 	/** Nothing was done about it since it was added. */
@@ -78,6 +86,14 @@ export interface LedgerWatcher {
 	onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
 	/** The claim of a task that was still running has ended by its lease. */
 	onCrash(entry: Entry, record: ClaimRecord): void;
+	/** What follows is told before it is in the books. */
+	onSave?(owner: Owner, save: Save, isStored: boolean, record: ClaimRecord): void;
+	onPost?(owner: Owner, entry: Entry, data: Data): void;
+	onDelete?(owner: Owner, entry: Entry): void;
+	/** What follows is in the books already. */
+	onAdd?(owner: Owner, entry: Entry): void;
+	onClaim?(owner: Owner, record: ClaimRecord): void;
+	onChange?(owner: Owner, entry: Entry, change: Change): void;
 }
 
 export class Ledger {
@@ -127,7 +143,7 @@ export class Ledger {
 			delete: record("delete", this.#delete),
 			change: record("change", this.#change),
 			hasten: record("hasten", this.#hasten),
-			post: record("post"),
+			post: record("post", this.#post),
 			watch: store.watch!.bind(store),
 		} as Store<never>;
 	}
@@ -204,7 +220,9 @@ export class Ledger {
 				crashes: 0,
 			},
 			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
+			...{ inbox: [], posted: 0, postedBy: undefined },
 		});
+		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
 
 	/** One that was kept long enough may have been removed. */
@@ -250,12 +268,24 @@ export class Ledger {
 		entry.due = entry.dueBy = outcome.type === "retry" ? now + outcome.delay : now;
 		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
 		if (outcome.type === "dead") entry.isHeld = false;
-		if (outcome.type === "release" || outcome.type === "later") return;
+		if (outcome.type === "release") return;
+		if (outcome.type === "later") return this.#putOff(entry, outcome.delay, outcome.seen);
 		entry.attempts = outcome.attempts;
 		entry.error = outcome.error;
 		if (outcome.type !== "retry") return;
 		entry.crashes = 0;
 		entry.isHeld ||= outcome.hold === true;
+	}
+
+	/** Until its time, or a message. */
+	#putOff(entry: Entry, delay: number | null, seen: number): void {
+		this.#forgetMessages(entry, seen);
+		entry.attempts = entry.crashes = 0;
+		if (entry.inbox.length === 0) entry.due = entry.dueBy = this.#now + (delay ?? Infinity);
+	}
+
+	#forgetMessages(entry: Entry, seen: number): void {
+		entry.inbox = entry.inbox.filter(({ n }) => n > seen);
 	}
 
 	#finish(entry: Entry, keep: number): void {
@@ -302,7 +332,7 @@ export class Ledger {
 			error,
 			addedAt,
 			age: now - addedAt,
-			inbox: [],
+			inbox: entry.inbox,
 		};
 		// A store may give more.
 		const given = Object.fromEntries(Object.keys(expected).map((key) => [key, claim[key as keyof Claim]]));
@@ -310,6 +340,7 @@ export class Ledger {
 		const number = this.records.size + 1;
 		const before = entry.state === "running" ? entry.record : undefined;
 		entry.isFresh = false;
+		entry.postedBy = undefined;
 		entry.record = {
 			number,
 			before,
@@ -323,6 +354,7 @@ export class Ledger {
 		entry.state = "running";
 		entry.changedIn = this.operations;
 		entry.due = entry.dueBy = now + lease;
+		this.#watcher.onClaim?.(owner, entry.record);
 	}
 
 	#checkDueIn(kinds: readonly string[], dueIn: number): void {
@@ -339,7 +371,8 @@ export class Ledger {
 		refs.forEach((ref, index) => {
 			const entry = this.#claimed(ref);
 			this.#trace(owner, `extend ${ref.id} ${states[index]}`);
-			this.#equal(`extend of ${ref.id}`, states[index], entry === undefined ? "lost" : "ok");
+			const state = entry === undefined ? "lost" : entry.inbox.length > 0 ? "posted" : "ok";
+			this.#equal(`extend of ${ref.id}`, states[index], state);
 			if (entry === undefined) return;
 			entry.due = entry.dueBy = this.#now + lease;
 			entry.record!.safeUntil = this.#clock.monotonic() + lease;
@@ -347,11 +380,15 @@ export class Ledger {
 	};
 
 	readonly #save = (owner: Owner, [saves]: [readonly Save[]], saved: readonly boolean[]): void => {
-		saves.forEach(({ ref, payload, progress }, index) => {
+		saves.forEach((save, index) => {
+			const { ref, payload, progress, seen } = save;
 			const entry = this.#claimed(ref);
 			this.#trace(owner, `save ${ref.id} ${saved[index]}`);
 			this.#equal(`save of ${ref.id}`, saved[index], entry !== undefined);
+			const record = this.records.get(ref.token);
+			if (record !== undefined) this.#watcher.onSave?.(owner, save, entry !== undefined, record);
 			if (entry === undefined) return;
+			if (seen !== undefined) this.#forgetMessages(entry, seen);
 			entry.payload = payload ?? entry.payload;
 			entry.progress = progress ?? entry.progress;
 		});
@@ -362,7 +399,24 @@ export class Ledger {
 		if (task === undefined) this.#forgetExpired(id);
 		const entry = this.entries.get(id);
 		this.#equal(`whether ${id} is there`, task !== undefined, entry !== undefined);
-		if (task !== undefined && entry !== undefined) this.#compare(task, entry);
+		if (task === undefined || entry === undefined) return;
+		this.#compare(task, entry);
+		this.#equal(`the inbox of ${id}`, (task as StoredTask & { inbox: unknown }).inbox, entry.inbox);
+	};
+
+	readonly #post = (owner: Owner, [id, data]: [string, Data], isPosted: boolean): void => {
+		this.#trace(owner, `post ${id} ${data} ${isPosted}`);
+		const entry = this.entries.get(id);
+		const isOver = entry === undefined || entry.state === "dead" || entry.state === "done";
+		this.#equal(`post to ${id}`, isPosted, !isOver);
+		if (isOver) return;
+		this.#watcher.onPost?.(owner, entry, data);
+		entry.inbox = [...entry.inbox, { n: ++entry.posted, data }];
+		if (entry.state !== "waiting") return;
+		if (entry.due > this.#now) entry.postedBy = owner;
+		entry.due = Math.min(entry.due, this.#now);
+		entry.dueBy = Math.min(entry.dueBy, this.#now);
+		entry.changedIn = this.operations;
 	};
 
 	readonly #list = (owner: Owner, [{ state, kind, limit, after }]: [ListQuery], tasks: readonly StoredTask[]): void => {
@@ -388,7 +442,7 @@ export class Ledger {
 		const expected = { id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane };
 		const { inbox: __, ...shown } = task as StoredTask & { inbox?: unknown };
 		this.#equal(`the task ${id}`, shown, { ...expected, state: stateOf(entry) });
-		if (entry.state === "dead") this.#equal(`dueAt of ${id}`, dueAt, undefined);
+		if (entry.state === "dead" || due === Infinity) this.#equal(`dueAt of ${id}`, dueAt, undefined);
 		else if (!(dueAt! >= due && dueAt! <= dueBy)) {
 			this.#fail(`dueAt of ${id} is ${dueAt}, should be ${due} to ${dueBy}`);
 		}
@@ -413,6 +467,7 @@ export class Ledger {
 			if (!deleted[index]) this.#forgetExpired(id);
 			const entry = this.entries.get(id);
 			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
+			if (entry !== undefined) this.#watcher.onDelete?.(owner, entry);
 			if (!this.entries.delete(id)) return;
 			if (entry!.record !== undefined) entry!.record.isExcused = true;
 			this.totals.deleted += entry!.state === "done" ? 0 : 1;
@@ -424,7 +479,9 @@ export class Ledger {
 		ids.forEach((id, index) => {
 			this.#trace(owner, `${change} ${id} ${changed[index]}`);
 			const entry = this.entries.get(id);
-			this.#equal(`${change} of ${id}`, changed[index], entry !== undefined && this.#changeOne(entry, change));
+			const applies = entry !== undefined && this.#changeOne(entry, change);
+			this.#equal(`${change} of ${id}`, changed[index], applies);
+			if (applies) this.#watcher.onChange?.(owner, entry, change);
 		});
 	};
 
