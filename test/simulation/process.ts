@@ -1,11 +1,10 @@
-// One simulated process: a basket with its own view of the store and the time, which may die at any moment.
-import type { Clock, Ref, Settled, Timer, Turn } from "../../mod.ts";
+// One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
+import type { Clock, Ref, Store, Timer, Turn } from "../../mod.ts";
 import type { Fault, StoreCall } from "../../src/testing.ts";
 import type { Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
-import { Basket, type StoreError } from "../../mod.ts";
+import { type StoreError } from "../../mod.ts";
 import { faultyStore } from "../../src/testing.ts";
-import { makeTasks } from "./tasks.ts";
 
 /** The time of one process, or of a part of it: ends with it. */
 export class ProcessClock implements Clock {
@@ -56,11 +55,18 @@ export class ProcessClock implements Clock {
 /** What only the engine calls, and only while it works. */
 const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
 
-export type SimulatedBasket = Basket<ReturnType<typeof makeTasks>>;
+/** What is simulated. */
+export interface SimulatedWorker {
+	run(options: { signal: AbortSignal }): Promise<void>;
+	drain(options: { signal: AbortSignal }): Promise<void>;
+	stop(): Promise<void>;
+}
 
-export class Process implements Owner {
+export abstract class Process implements Owner {
 	readonly name: string;
-	readonly basket: SimulatedBasket;
+	abstract readonly worker: SimulatedWorker;
+	/** The store as this process sees it. */
+	protected readonly store: Store<never>;
 	readonly concurrency: number;
 	readonly lease: number;
 	readonly grace: number;
@@ -86,9 +92,6 @@ export class Process implements Owner {
 	readonly #users = new Map<Promise<void>, AbortController>();
 	/** Those who were told to stop, if these were all. */
 	readonly #leaving = new Set<Promise<void>>();
-	readonly #hints = new Set<() => void>();
-	/** How many outcomes were stored, and not told yet. */
-	readonly #untold = new Map<string, number>();
 
 	constructor(world: World, name: string) {
 		this.#world = world;
@@ -100,19 +103,7 @@ export class Process implements Owner {
 		this.engineClock = new ProcessClock(clock);
 		this.taskClock = new ProcessClock(clock);
 		this.#wayClock = new ProcessClock(clock);
-		this.basket = new Basket({
-			store: faultyStore(ledger.storeFor(this), (call) => this.#plan(call), { clock: this.#wayClock }),
-			name: "simulated",
-			concurrency: this.concurrency,
-			lease: this.lease,
-			grace: this.grace,
-			backoff: { start: 1_000, factor: 2, max: 32_000 },
-			wake: { subscribe: (listener) => this.#subscribe(listener) },
-			onSettled: (settled) => this.#onSettled(settled),
-			onError: (error) => world.onError(this, error),
-			clock: this.engineClock,
-			tasks: makeTasks(world, this),
-		});
+		this.store = faultyStore(ledger.storeFor(this), (call) => this.#plan(call), { clock: this.#wayClock });
 	}
 
 	get isWorking(): boolean {
@@ -133,7 +124,7 @@ export class Process implements Owner {
 		const controller = new AbortController();
 		const { signal } = controller;
 		if (!this.isWorking) this.#begin();
-		const user = isDraining ? this.basket.drain({ signal }) : this.basket.run({ signal });
+		const user = isDraining ? this.worker.drain({ signal }) : this.worker.run({ signal });
 		this.#users.set(user, controller);
 		this.#world.trace(`${this.name} ${isDraining ? "drains" : "runs"}`);
 		user.then(() => this.#ended(user, isDraining), (error) => {
@@ -155,7 +146,7 @@ export class Process implements Owner {
 		this.#world.trace(`${this.name} stops ${isForAll}`);
 		if (isForAll || users.length === 1) { for (const [user] of users) this.#leaving.add(user); }
 		if (this.isStopping) this.graceEndsAt = this.#world.clock.monotonic() + this.grace;
-		if (isForAll) void this.basket.stop();
+		if (isForAll) void this.worker.stop();
 		else users[0]![1].abort(new Error("stop"));
 		if (this.isStopping) this.#world.checkAborted(this);
 	}
@@ -174,44 +165,12 @@ export class Process implements Owner {
 		}
 	}
 
-	pause(): void {
-		this.isPaused = true;
-		this.basket.pause();
-	}
-
-	resume(): void {
-		this.isPaused = false;
-		this.basket.resume();
-	}
-
-	/** Tells the basket that the world may be well again. */
-	hint(): void {
-		for (const listener of [...this.#hints]) listener();
-	}
-
 	/** As SIGKILL does it: nothing more happens here. */
 	kill(): void {
 		this.#world.trace(`${this.name} dies`);
 		this.isAlive = false;
 		for (const clock of [this.engineClock, this.taskClock, this.#wayClock]) clock.stop();
 		this.#world.forget(this);
-	}
-
-	onStored(id: string, outcome: string): void {
-		const key = `${id} ${outcome}`;
-		this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
-	}
-
-	#onSettled({ id, outcome }: Settled): void {
-		const key = `${id} ${outcome}`;
-		const count = this.#untold.get(key) ?? 0;
-		if (count === 0) this.#world.fail(`${this.name} tells that ${key}, which is not stored`);
-		this.#untold.set(key, count - 1);
-	}
-
-	#subscribe(listener: () => void): () => void {
-		this.#hints.add(listener);
-		return () => void this.#hints.delete(listener);
 	}
 
 	#plan(call: StoreCall): Fault | undefined {

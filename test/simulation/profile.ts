@@ -42,13 +42,19 @@ const actions = {
 
 export type Action = keyof typeof actions;
 
-export interface Profile {
+/** What goes wrong in any simulation. */
+export interface Roughness {
 	readonly processes: number;
 	readonly steps: number;
 	/** How likely a call or an answer takes long, or fails. */
 	readonly slowness: number;
 	readonly errors: number;
 	readonly lostWakes: number;
+	/** How likely a process dies right before or after a call. */
+	readonly deaths?: number | undefined;
+}
+
+export interface Profile extends Roughness {
 	readonly behaviours: typeof behaviours;
 	readonly actions: typeof actions;
 	/** How many tasks there may be. */

@@ -1,8 +1,8 @@
 // What the simulated tasks do: everything that a function may do, well-behaved or not.
 import type { BasketContext, TaskMap } from "../../mod.ts";
 import type { ClaimRecord } from "./ledger.ts";
-import type { Process } from "./process.ts";
-import type { World } from "./world.ts";
+import type { BasketProcess } from "./basket-process.ts";
+import type { BasketWorld } from "./basket-world.ts";
 import { untilAborted } from "../support.ts";
 import { retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
@@ -37,7 +37,7 @@ export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[
 
 /** One call of a function. */
 export interface Run {
-	readonly process: Process;
+	readonly process: BasketProcess;
 	readonly session: number;
 	/** The claim under which it was begun. */
 	readonly record: ClaimRecord;
@@ -60,7 +60,7 @@ export interface Run {
 }
 
 // deno-lint-ignore explicit-function-return-type -- the map of kinds is its type
-export function makeTasks(world: World, process: Process) {
+export function makeTasks(world: BasketWorld, process: BasketProcess) {
 	const run = (payload: Payload, context: BasketContext<Payload>) => perform(world, process, payload, context);
 	return {
 		endless: run,
@@ -82,9 +82,14 @@ const slowCodec = {
 	},
 };
 
-type Behaviour = keyof World["profile"]["behaviours"];
+type Behaviour = keyof BasketWorld["profile"]["behaviours"];
 
-function perform(world: World, process: Process, payload: Payload, context: BasketContext<Payload>): unknown {
+function perform(
+	world: BasketWorld,
+	process: BasketProcess,
+	payload: Payload,
+	context: BasketContext<Payload>,
+): unknown {
 	if (!process.isAlive) return new Promise(() => {});
 	const run = world.begin(process, payload, context);
 	const behaviour: Behaviour = world.isCalm ? "return" : world.random.weighted(world.profile.behaviours);
@@ -105,7 +110,7 @@ function perform(world: World, process: Process, payload: Payload, context: Bask
 	);
 }
 
-function end(world: World, run: Run, isSuccess: boolean): void {
+function end(world: BasketWorld, run: Run, isSuccess: boolean): void {
 	if (!run.process.isAlive) return;
 	run.isActive = false;
 	run.outcome = isSuccess ? "succeeded" : "failed";
@@ -114,7 +119,7 @@ function end(world: World, run: Run, isSuccess: boolean): void {
 	world.trace(`${run.process.name} ends ${run.context.id}: ${run.outcome}`);
 }
 
-async function behave(world: World, process: Process, run: Run, behaviour: Behaviour): Promise<void> {
+async function behave(world: BasketWorld, process: BasketProcess, run: Run, behaviour: Behaviour): Promise<void> {
 	const { random } = world;
 	const { context, payload } = run;
 	const clock = process.taskClock;

@@ -1,0 +1,70 @@
+// A simulated process with a basket.
+import type { Settled } from "../../mod.ts";
+import type { BasketWorld } from "./basket-world.ts";
+import { Basket } from "../../mod.ts";
+import { Process } from "./process.ts";
+import { makeTasks } from "./tasks.ts";
+
+export type SimulatedBasket = Basket<ReturnType<typeof makeTasks>>;
+
+export class BasketProcess extends Process {
+	readonly basket: SimulatedBasket;
+	readonly #world: BasketWorld;
+	readonly #hints = new Set<() => void>();
+	/** How many outcomes were stored, and not told yet. */
+	readonly #untold = new Map<string, number>();
+
+	constructor(world: BasketWorld, name: string) {
+		super(world, name);
+		this.#world = world;
+		this.basket = new Basket({
+			store: this.store,
+			name: "simulated",
+			concurrency: this.concurrency,
+			lease: this.lease,
+			grace: this.grace,
+			backoff: { start: 1_000, factor: 2, max: 32_000 },
+			wake: { subscribe: (listener) => this.#subscribe(listener) },
+			onSettled: (settled) => this.#onSettled(settled),
+			onError: (error) => world.onError(this, error),
+			clock: this.engineClock,
+			tasks: makeTasks(world, this),
+		});
+	}
+
+	get worker(): SimulatedBasket {
+		return this.basket;
+	}
+
+	pause(): void {
+		this.isPaused = true;
+		this.basket.pause();
+	}
+
+	resume(): void {
+		this.isPaused = false;
+		this.basket.resume();
+	}
+
+	/** Tells the basket that the world may be well again. */
+	hint(): void {
+		for (const listener of [...this.#hints]) listener();
+	}
+
+	onStored(id: string, outcome: string): void {
+		const key = `${id} ${outcome}`;
+		this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
+	}
+
+	#onSettled({ id, outcome }: Settled): void {
+		const key = `${id} ${outcome}`;
+		const count = this.#untold.get(key) ?? 0;
+		if (count === 0) this.#world.fail(`${this.name} tells that ${key}, which is not stored`);
+		this.#untold.set(key, count - 1);
+	}
+
+	#subscribe(listener: () => void): () => void {
+		this.#hints.add(listener);
+		return () => void this.#hints.delete(listener);
+	}
+}

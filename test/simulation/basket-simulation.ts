@@ -1,0 +1,121 @@
+// A simulation of a basket: tasks are added, changed and looked at, while everything goes wrong.
+import type { BasketWorld } from "./basket-world.ts";
+import type { Action } from "./profile.ts";
+import { BasketProcess } from "./basket-process.ts";
+import { describe } from "./ledger.ts";
+import { Simulation } from "./simulation.ts";
+import { kinds } from "./tasks.ts";
+
+export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Action> {
+	#tasks = 0;
+
+	protected get actions(): BasketWorld["profile"]["actions"] {
+		return this.world.profile.actions;
+	}
+
+	protected makeProcess(name: string): BasketProcess {
+		return new BasketProcess(this.world, name);
+	}
+
+	protected actSpecially(action: Action, process: BasketProcess): void {
+		switch (action) {
+			case "add":
+				return this.#add(process, 1);
+			case "add many":
+				return this.#add(process, 1 + this.world.random.below(8));
+			case "pause":
+				return process.pause();
+			case "resume":
+				return process.resume();
+			case "hint":
+				return process.hint();
+			case "hold":
+			case "release":
+			case "retry":
+			case "delete":
+				return this.#change(process, action);
+			case "look":
+				return this.#look(process);
+		}
+	}
+
+	#add(process: BasketProcess, count: number): void {
+		const { random, profile } = this.world;
+		if (this.#tasks + count > profile.tasks) return;
+		this.#tasks += count;
+		const entries = Array.from({ length: count }, () => {
+			const kind = random.pick(kinds);
+			return {
+				kind,
+				payload: { changes: 0, ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
+				id: random.chance(0.7) ? `t${random.below(profile.tasks / 2)}` : undefined,
+				delay: random.chance(0.3) ? random.pick([1, 100, 5_000, 60_000]) : 0,
+				priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
+				lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined,
+			};
+		});
+		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
+		const { basket } = process;
+		const added: Promise<unknown> = count === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
+		this.handle(process, "add", added);
+	}
+
+	/** Most often one that is there. */
+	#change(process: BasketProcess, change: "hold" | "release" | "retry" | "delete"): void {
+		const { random, ledger } = this.world;
+		const ids = [...ledger.entries.keys()];
+		const id = ids.length > 0 && random.chance(0.9) ? random.pick(ids) : "nobody";
+		this.handle(process, change, process.basket[change](id));
+		// Under the same id there may soon be something else, while somebody still works on what was there.
+		if (change === "delete" && !id.startsWith("_") && random.chance(0.7)) {
+			this.handle(process, "add", process.basket.add("endless", { changes: 0 }, { id }));
+		}
+	}
+
+	#look(process: BasketProcess): void {
+		const { random, ledger } = this.world;
+		const { basket } = process;
+		this.handle(process, "counts", basket.counts());
+		this.handle(process, "get", basket.get([...ledger.entries.keys()].at(random.below(5)) ?? "nobody"));
+		this.handle(process, "list", readAll(basket.list({ state: random.pick([undefined, "waiting", "dead"]) })));
+	}
+
+	protected async calmDown(): Promise<void> {
+		const { clock, ledger, hanging, processes } = this.world;
+		this.world.calm();
+		await clock.advance(30_000); // what is slow comes through
+		if (processes.length === 0) this.start();
+		for (let round = 0; round < 360 && this.isRight(); round++) {
+			for (const end of hanging) end();
+			hanging.clear();
+			for (const process of processes) {
+				if (process.isPaused) process.resume();
+				if (!process.isWorking) process.work(false);
+			}
+			const held = [...ledger.entries.values()].filter(({ isHeld }) => isHeld);
+			for (const { id } of held) this.handle(processes[0]!, "release", processes[0]!.basket.release(id));
+			await clock.advance(10_000);
+			this.world.check();
+			if ([...ledger.entries.values()].every(({ state }) => state === "dead" || state === "done")) return;
+		}
+		const left = [...ledger.entries.values()].find(({ state }) => state !== "dead" && state !== "done");
+		if (left !== undefined) this.world.fail(`${describe(left)} is not done after an hour of calm`);
+	}
+
+	/** Everything adds up, and nothing is left behind. */
+	protected override async finish(): Promise<void> {
+		const { ledger, processes } = this.world;
+		const { basket } = processes[0]!;
+		await Promise.all([basket.counts(), readAll(basket.list())]);
+		const { added, done, deleted } = ledger.totals;
+		const dead = [...ledger.entries.values()].filter(({ state }) => state === "dead").length;
+		if (added !== done + deleted + dead) {
+			this.world.fail(`${added} were added, ${done} done, ${deleted} deleted, and ${dead} are dead`);
+		}
+		await super.finish();
+	}
+}
+
+async function readAll(tasks: AsyncIterable<unknown>): Promise<void> {
+	for await (const _ of tasks);
+}

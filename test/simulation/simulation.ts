@@ -1,0 +1,96 @@
+// How any simulation goes: some hundred random steps, then nothing goes wrong any more and all must come to an end.
+import type { Process } from "./process.ts";
+import type { World } from "./world.ts";
+import { StoreError } from "../../mod.ts";
+
+export abstract class Simulation<W extends World<P>, P extends Process, A extends string> {
+	protected readonly world: W;
+	#names = 0;
+
+	constructor(world: W) {
+		this.world = world;
+	}
+
+	async run(): Promise<void> {
+		const { profile, clock, random } = this.world;
+		for (let i = 0; i < profile.processes; i++) this.start();
+		for (let step = 0; step < profile.steps && this.isRight(); step++) {
+			const action = random.weighted(this.actions);
+			this.#act(action);
+			await clock.advance(action === "advance" ? random.pick([1, 10, 200, 1_000, 5_000, 20_000]) : 0);
+			this.world.check();
+		}
+		if (this.isRight()) await this.calmDown();
+		if (this.isRight()) await this.finish();
+	}
+
+	protected abstract readonly actions: Readonly<Record<A, number>>;
+	protected abstract makeProcess(name: string): P;
+	/** What this kind of simulation alone can do. */
+	protected abstract actSpecially(action: A, process: P): void;
+	/** From here on nothing goes wrong, so that everything must come to an end. */
+	protected abstract calmDown(): Promise<void>;
+
+	protected isRight(): boolean {
+		return this.world.failure === undefined;
+	}
+
+	protected start(): void {
+		const process = this.makeProcess(`p${++this.#names}`);
+		this.world.processes.push(process);
+		process.work(false);
+		if (!this.world.random.chance(0.2)) return;
+		process.stop(true);
+		process.work(false);
+	}
+
+	#act(action: A): void {
+		const { random, profile, processes } = this.world;
+		if (processes.length < profile.processes) this.start();
+		const process = random.pick(processes);
+		switch (action as string) {
+			case "advance":
+				return;
+			case "run":
+				return process.work(false);
+			case "drain":
+				return process.work(true);
+			case "stop":
+				return process.stop(random.chance(0.5));
+			case "kill":
+				return process.kill();
+			case "jump":
+				return this.world.jump(random.pick([-600_000, -20_000, -1_000, 1_000, 20_000, 600_000]));
+			default:
+				return this.actSpecially(action, process);
+		}
+	}
+
+	/** What nobody waits for may fail because the store does. */
+	protected handle(process: Process, what: string, result: Promise<unknown>): void {
+		const { trace, fail } = this.world;
+		result.then(
+			() => trace(`${process.name} ${what} is done`),
+			(error) => {
+				trace(`${process.name} ${what} has failed: ${error.message}`);
+				if (!(error instanceof StoreError)) fail(`${process.name}: ${what} rejects with ${error}`);
+			},
+		);
+	}
+
+	/** All is stopped, and nothing is left behind. */
+	protected async finish(): Promise<void> {
+		const { clock, ledger, processes } = this.world;
+		// Who was told to run while it was stopping begins again when it has stopped.
+		for (let round = 0; round < 2; round++) {
+			for (const process of processes) process.stop(true);
+			await clock.advance(60_000);
+		}
+		const { operations } = ledger;
+		const working = processes.find(({ isWorking }) => isWorking);
+		if (working !== undefined) this.world.fail(`${working.name} does not stop`);
+		if (clock.pending > 0) this.world.fail(`${clock.pending} timers are left`);
+		await clock.advance(600_000);
+		if (ledger.operations !== operations) this.world.fail("The store is used after everything has stopped");
+	}
+}
