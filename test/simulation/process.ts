@@ -182,17 +182,29 @@ export abstract class Process implements Owner {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
 			if (isEngines) this.#approaching++;
+			if (isEngines && this.#world.faults.isFatal()) return this.#die(call);
 			const fault = this.#disturb(this.#world.faults.before(), call);
 			if (isEngines) this.#arrive(fault);
 			if (fault?.error !== undefined) this.#return(fault);
 			return fault;
 		}
 		if (member === "turn" && call.result !== undefined) this.#noteTurn(call.args[1] as Turn);
+		if (isEngines && this.#world.faults.isFatal()) return this.#die(call);
 		const fault = this.#disturb(this.#world.faults.after(), call);
 		if (member === "extend" && fault === undefined && call.result !== undefined) this.#noteLost(call);
+		if (fault === undefined && call.result !== undefined) this.onAnswered(call);
 		this.#return(fault);
 		return fault;
 	}
+
+	#die({ member, phase }: StoreCall): Fault {
+		this.#world.trace(`${this.name} is about to die ${phase} ${member}`);
+		this.kill();
+		return { hang: true };
+	}
+
+	/** The store has answered, and nothing went wrong. */
+	protected onAnswered(_call: StoreCall): void {}
 
 	#noteLost({ args, result }: StoreCall): void {
 		(args[1] as readonly Ref[]).forEach(({ token }, index) => {

@@ -91,6 +91,8 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		before: (): Fault | undefined => this.#fault(["unavailable", "busy", "full"]),
 		// What was done may be known to have been done or not, but "full" and "busy" say that it was not.
 		after: (): Fault | undefined => this.#fault(["unavailable"]),
+		/** A call at which the process dies. */
+		isFatal: (): boolean => !this.isCalm && !!this.profile.deaths && this.random.chance(this.profile.deaths),
 		wake: (): Fault | undefined => {
 			if (this.isCalm || !this.random.chance(this.profile.lostWakes)) return undefined;
 			this.wakeLostAt = this.clock.monotonic();
