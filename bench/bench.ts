@@ -34,7 +34,8 @@ const folder: string = join(root, "bench");
 const unbundled: Plugin = {
 	name: "unbundled",
 	setup({ onResolve }: PluginBuild): void {
-		onResolve({ filter: /^(better-sqlite3|liteque|piscina|plainjob|tinypool)$/ }, ({ path }: { path: string }) => ({
+		const filter = /^(better-sqlite3|liteque|openworkflow(\/sqlite)?|piscina|plainjob|tinypool)$/;
+		onResolve({ filter }, ({ path }: { path: string }) => ({
 			path: import.meta.resolve(path),
 			external: true,
 		}));

@@ -157,3 +157,26 @@ declare module "workbox-background-sync/QueueStore.mjs" {
 		size(): Promise<number>;
 	}
 }
+
+declare module "openworkflow" {
+	import type { BackendSqlite } from "openworkflow/sqlite";
+
+	interface Step {
+		run<T>(config: { name: string }, work: () => Promise<T>): Promise<T>;
+	}
+	export class OpenWorkflow {
+		constructor(options: { backend: BackendSqlite });
+		defineWorkflow(
+			spec: { name: string },
+			work: (context: { step: Step }) => Promise<void>,
+		): { run(): Promise<unknown> };
+		newWorker(options: { concurrency: number }): { start(): Promise<void>; stop(): Promise<void> };
+	}
+}
+
+declare module "openworkflow/sqlite" {
+	export class BackendSqlite {
+		static connect(path: string): BackendSqlite;
+		countWorkflowRuns(): Promise<{ completed: number }>;
+	}
+}

@@ -13,7 +13,8 @@ export type TopicName =
 	| "queue"
 	| "browser-queue"
 	| "wake"
-	| "backlog";
+	| "backlog"
+	| "jobs";
 
 /** A ratio, or a number, that must not be exceeded. */
 export interface Target {
@@ -62,6 +63,9 @@ const largest = "1,000,000 tasks";
 const resident = "resident MiB";
 const idb = "idb by hand";
 const indexedDB = "Basket, indexedDBStore";
+const jobs = "Processor";
+const atOnce = [1, 10, 100];
+const durabilities = ["FULL", "NORMAL"] as const;
 const attachOne = "Intermittent, 1,000 attaches to a signal";
 
 export const topics: Record<TopicName, Topic> = {
@@ -221,5 +225,24 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: largest, most: 1.2, of: smallest, column: resident },
 		],
 		processes: 2,
+	},
+	jobs: {
+		title: "A job of 5 no-op steps, until it is completed and that is stored; with how many at once",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: durabilities.flatMap((synchronous) => [
+			`${raw}, ${synchronous}`,
+			...atOnce.slice(1).map((count) => `${raw}, ${count}, ${synchronous}`),
+			...atOnce.map((count) => `${jobs}, ${count}, ${synchronous}`),
+			`openworkflow, ${synchronous}`,
+		]),
+		targets: durabilities.flatMap((synchronous) =>
+			atOnce.map((count) => `${jobs}, ${count}, ${synchronous}`).flatMap((label): Target[] => [
+				{ case: label, most: synchronous === "FULL" ? 1.67 : 2.5, of: `${raw}, ${synchronous}` },
+				{ case: label, most: 0.33, of: `openworkflow, ${synchronous}` },
+			])
+		),
+		processes: 3,
 	},
 };
