@@ -1,12 +1,16 @@
-// The npm build: each entry point of deno.json as ESM and CommonJS with types, and the minified core.
+// The npm build: each entry point of deno.json as ESM and CommonJS with types, the minified core, and the programs.
 import { defineConfig, type Options } from "tsup";
-import { type EntryPoint, entryPoints, minified } from "./scripts/project.ts";
+import { type EntryPoint, entryPoints, minified, programs } from "./scripts/project.ts";
 
 const common: Options = { target: "es2022", platform: "neutral", sourcemap: true };
 
-const entries: [string, string][] = entryPoints().map(({ output, source }: EntryPoint) => [output, source]);
+const entries: [string, string][] = entryPoints().map(toEntry);
 
-// The two builds run side by side, so that each clears only what it writes itself.
+function toEntry({ output, source }: EntryPoint): [string, string] {
+	return [output, source];
+}
+
+// The builds run side by side, so that each clears only what it writes itself.
 export default defineConfig([
 	{
 		...common,
@@ -16,7 +20,7 @@ export default defineConfig([
 		dts: { banner: '/// <reference lib="esnext.disposable" />' },
 		splitting: true,
 		treeshake: true,
-		clean: ["**/*", `!${minified}.*`],
+		clean: ["**/*", `!${minified}.*`, ...programs().map(({ output }: EntryPoint) => `!${output}.*`)],
 	},
 	{
 		...common,
@@ -25,5 +29,17 @@ export default defineConfig([
 		splitting: false,
 		minify: true,
 		clean: [`${minified}.*`],
+	},
+	{
+		...common,
+		entry: Object.fromEntries(programs().map(toEntry)),
+		format: ["esm"],
+		platform: "node",
+		removeNodeProtocol: false,
+		splitting: false,
+		treeshake: true,
+		minify: true,
+		sourcemap: false,
+		clean: programs().map(({ output }: EntryPoint) => `${output}.*`),
 	},
 ]);

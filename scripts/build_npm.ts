@@ -4,14 +4,17 @@
 // deno-lint-ignore no-import-prefix -- an import in deno.json would make every Deno command look for it
 import { build, emptyDir } from "jsr:@deno/dnt@^0.43.2";
 import { copyFileSync } from "node:fs";
-import { type EntryPoint, entryPoints, type PackageManifest, readPackage } from "./project.ts";
+import { type EntryPoint, entryPoints, type PackageManifest, programs, readPackage } from "./project.ts";
 
 const folder = "npm";
 const { name, version, description, license, engines, sideEffects }: PackageManifest = readPackage();
 
 await emptyDir(folder);
 await build({
-	entryPoints: entryPoints().map(({ subpath, source }: EntryPoint) => ({ name: subpath, path: source })),
+	entryPoints: [
+		...entryPoints().map(({ subpath, source }: EntryPoint) => ({ name: subpath, path: source })),
+		...programs().map(({ source }: EntryPoint) => ({ kind: "bin" as const, name, path: source })),
+	],
 	outDir: folder,
 	shims: {}, // the sources use what every runtime has
 	test: false, // `npm test` runs the suite, in more runtimes

@@ -1,7 +1,7 @@
 // The maps of entry points agree: deno.json's `exports` is the one that is written by hand; package.json's `exports`
 // (`--fix` writes it), deno.json's `imports` and the files of dist/ follow from it.
 import { existsSync, writeFileSync } from "node:fs";
-import { type DenoManifest, type EntryPoint, entryPoints, minified } from "./project.ts";
+import { type DenoManifest, type EntryPoint, entryPoints, minified, programs } from "./project.ts";
 import { type PackageManifest, readDeno, readPackage } from "./project.ts";
 
 interface Target {
@@ -51,9 +51,19 @@ function fileFaults(npm: PackageManifest, deno: DenoManifest): string[] {
 	const outputs: string[] = entryPoints().flatMap(({ output }: EntryPoint) =>
 		[".js", ".cjs", ".d.ts", ".d.cts", ".js.map", ".cjs.map"].map((extension: string) => `dist/${output}${extension}`)
 	);
-	const needed: string[] = [...outputs, `dist/${minified}.js`, `dist/${minified}.js.map`, ...shipped, ...published];
+	const commands: string[] = programs().map(({ output }: EntryPoint) => `dist/${output}.js`);
+	const needed: string[] = [
+		...outputs,
+		...commands,
+		`dist/${minified}.js`,
+		`dist/${minified}.js.map`,
+		...shipped,
+		...published,
+	];
 	return [
 		...[...new Set(needed)].filter((file: string) => !existsSync(file)).map((file: string) => `${file} is missing`),
+		...without(Object.values(npm.bin), commands).map((file: string) => `package.json: bin needs ${file}`),
+		...without(commands, Object.values(npm.bin)).map((file: string) => `deno.json: exports needs what makes ${file}`),
 		...without(npm.files, shipped).map((file: string) => `package.json: files needs "${file}"`),
 		...without(deno.publish.include, published).map((file: string) => `deno.json: publish.include needs "${file}"`),
 	];

@@ -28,6 +28,7 @@ export interface PackageManifest {
 	main: string;
 	module: string;
 	types: string;
+	bin: Record<string, string>;
 	dependencies?: Record<string, string>;
 }
 
@@ -58,7 +59,21 @@ export function readDeno(): DenoManifest {
 	return readJson<DenoManifest>("deno.json");
 }
 
+/** The modules to import. */
 export function entryPoints(): EntryPoint[] {
+	return exported().filter(({ output }: EntryPoint) => !isProgram(output));
+}
+
+/** The modules to run, which package.json names under `bin`: npm has them as commands, JSR like any other module. */
+export function programs(): EntryPoint[] {
+	return exported().filter(({ output }: EntryPoint) => isProgram(output));
+}
+
+function isProgram(output: string): boolean {
+	return Object.values(readPackage().bin).includes(`dist/${output}.js`);
+}
+
+function exported(): EntryPoint[] {
 	const { name } = readPackage();
 	return Object.entries(readDeno().exports).map(([subpath, source]: [string, string]): EntryPoint => ({
 		subpath,

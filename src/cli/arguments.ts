@@ -1,0 +1,133 @@
+/**
+ * The command line: what can be asked for, and what is wrong with it.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import type { TaskState } from "../basket/store.ts";
+import { type CommandName, Failure, quote, type Request } from "./terminal.ts";
+import { clean } from "./text.ts";
+import { type CommandHelp, commands, general } from "./usage.ts";
+
+/** A command line that was understood. */
+export type Arguments =
+	| { readonly type: "help"; readonly text: string }
+	| { readonly type: "request"; readonly request: Request; readonly isJson: boolean; readonly hasColours: boolean };
+
+const text = { type: "string" } as const;
+const flag = { type: "boolean", default: false } as const;
+const options = {
+	...{ db: text, basket: text, prefix: text, state: text, kind: text, after: text, limit: text, interval: text },
+	...{ all: flag, yes: { ...flag, short: "y" }, json: flag, "no-color": flag, help: { ...flag, short: "h" } },
+} as const;
+
+const states: readonly string[] = ["waiting", "running", "held", "dead", "done"] satisfies TaskState[];
+
+/** Those that a command has of its own. All others go with every command. */
+const special = ["state", "kind", "after", "limit", "interval", "all", "yes"] as const;
+
+type Values = ReturnType<typeof parse>["values"];
+
+/**
+ * Reads the command line.
+ *
+ * @throws {Failure} with the code 2 for what cannot be understood
+ */
+export function readArguments(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Arguments {
+	const { values, positionals: [name, ...rest] } = parse(args);
+	if (name === "help") return { type: "help", text: helpOf(rest[0]) };
+	if (values.help) return { type: "help", text: helpOf(name) };
+	const command = toCommand(name);
+	refuseOthers(command, values);
+	const ids = checkIds(command, rest, values);
+	const request: Request = {
+		command,
+		ids,
+		db: toDatabase(values.db ?? env["UPKEEP_DB"]),
+		prefix: values.prefix,
+		basket: values.basket ?? "default",
+		state: toState(values.state),
+		kind: values.kind,
+		after: values.after,
+		limit: toNumber(
+			"limit",
+			values.limit ?? "50",
+			(number) => Number.isSafeInteger(number) && number > 0,
+			"a whole number from 1",
+		),
+		isAll: values.all,
+		isSure: values.yes,
+		interval: 1_000 *
+			toNumber(
+				"interval",
+				values.interval ?? "1",
+				(number) => number >= 0.05 && number <= 86_400,
+				"seconds, at least 0.05",
+			),
+	};
+	return { type: "request", request, isJson: values.json, hasColours: !values["no-color"] && !env["NO_COLOR"] };
+}
+
+function parse(args: readonly string[]) {
+	try {
+		return parseArgs({ args: [...args], options, allowPositionals: true });
+	} catch (error) {
+		throw wrong(clean((error as Error).message.split(/\.\s|\n/)[0]!));
+	}
+}
+
+function helpOf(name: string | undefined): string {
+	return name === undefined ? general : commands[toCommand(name)].help;
+}
+
+function toCommand(name: string | undefined): CommandName {
+	if (name === undefined) throw wrong(`There is no command; there are ${Object.keys(commands).join(", ")}`);
+	if (Object.hasOwn(commands, name)) return name as CommandName;
+	throw wrong(`There is no command ${quote(name)}, only ${Object.keys(commands).join(", ")}`);
+}
+
+function refuseOthers(command: CommandName, values: Values): void {
+	const { options: allowed }: CommandHelp = commands[command];
+	for (const name of special) {
+		const isGiven = values[name] !== undefined && values[name] !== false;
+		if (isGiven && !allowed.includes(name)) throw wrong(`--${name} does not go with ${command}`);
+	}
+}
+
+/** What destroys or begins something says what it hits. */
+function checkIds(command: CommandName, ids: readonly string[], { all, state, kind, yes }: Values): readonly string[] {
+	const { takes, all: suitable = [] }: CommandHelp = commands[command];
+	if (takes === "none" && ids.length > 0) throw wrong(`${command} takes no ids: ${quote(ids[0]!)}`);
+	if (takes === "one" && ids.length !== 1) throw wrong(`${command} takes one id`);
+	if (takes !== "many") return ids;
+	if (!all && ids.length === 0) throw wrong(`${command} takes ids, or --all --state ${suitable.join("|")}`);
+	if (!all && (state ?? kind ?? (yes || undefined)) !== undefined) {
+		throw wrong(`--state, --kind and --yes of ${command} go with --all`);
+	}
+	if (all && ids.length > 0) throw wrong(`${command} takes ids or --all, not both`);
+	if (all && !suitable.includes(state as TaskState)) {
+		throw wrong(`${command} --all takes --state ${suitable.join("|")}`);
+	}
+	return ids;
+}
+
+function toDatabase(db: string | undefined): string {
+	if (db) return db;
+	throw wrong("Which database? Give --db FILE or --db postgres://…, or set UPKEEP_DB");
+}
+
+function toState(state: string | undefined): TaskState | undefined {
+	if (state === undefined || states.includes(state)) return state as TaskState | undefined;
+	throw wrong(`--state takes ${states.join(", ")}, not ${quote(state)}`);
+}
+
+function toNumber(name: string, value: string, isAllowed: (number: number) => boolean, rule: string): number {
+	const number = value.trim() === "" ? NaN : Number(value);
+	if (isAllowed(number)) return number;
+	throw wrong(`--${name} takes ${rule}, not ${quote(value)}`);
+}
+
+function wrong(message: string): Failure {
+	return new Failure(2, `${message} (--help tells more)`);
+}

@@ -1,0 +1,110 @@
+/**
+ * A job, as its checkpoint tells it.
+ *
+ * @module
+ */
+
+import type { StoredTask } from "../basket/store.ts";
+import type { JobAttempt, JobCheckpoint } from "../job/state.ts";
+import { duration, instant, type Paint, type Style } from "./text.ts";
+import { describeFailure, inline } from "./task.ts";
+import { clean } from "./text.ts";
+
+/** What has become of a step. */
+export type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
+
+/** A step of the plan of a job. */
+export interface StepView {
+	/** What it is called. */
+	readonly name: string;
+	/** What has become of it. A step without a revert stays `done` when the job goes backward. */
+	readonly state: StepState;
+	/** What it returned, if it is done. */
+	readonly result?: unknown;
+}
+
+/** The steps of a job, in the order of its plan. */
+export function stepsOf(checkpoint: JobCheckpoint): StepView[] {
+	const { plan, results } = checkpoint;
+	return plan.map((name, index) => ({
+		name,
+		state: stateOf(checkpoint, name, index),
+		...(Object.hasOwn(results, name) ? { result: results[name] } : {}),
+	}));
+}
+
+function stateOf({ at, isBackward, status, results, history }: JobCheckpoint, name: string, index: number): StepState {
+	if (!isBackward) {
+		if (index < at) return "done";
+		return index === at && status === undefined ? "current" : "pending";
+	}
+	const attempts = history.filter(({ step }) => step === name);
+	if (attempts.some(({ isRevert, error }) => isRevert && error === undefined)) return "reverted";
+	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
+	if (Object.hasOwn(results, name) || index < at) return "done";
+	return attempts.length > 0 ? "failed" : "pending";
+}
+
+/** The job as an object for JSON, in the words of `Processor.state`. */
+export function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
+	const { version, status, isBackward, plan, at, attempts, previous, input, results, signals } = checkpoint;
+	return {
+		version,
+		status: status ?? state,
+		direction: isBackward ? "backward" : "forward",
+		step: status === undefined ? plan[isBackward ? at - 1 : at] : undefined,
+		attempts,
+		previousError: previous,
+		input,
+		steps: stepsOf(checkpoint),
+		results,
+		signals,
+		error: checkpoint.error,
+		revertError: checkpoint.revertError,
+		unreverted: checkpoint.unreverted,
+		history: checkpoint.history,
+	};
+}
+
+const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | undefined]>> = {
+	done: ["✓", "green"],
+	current: ["▶", "cyan"],
+	pending: ["·", "dim"],
+	failed: ["✗", "red"],
+	reverting: ["◀", "yellow"],
+	reverted: ["↩", "yellow"],
+};
+
+/** The steps and the attempts of a job as lines. */
+export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
+	const { attempts, previous, error, revertError, unreverted = [], signals, history } = checkpoint;
+	const failures = { "reverted because of": error, "revert failed": revertError, "last failure": previous };
+	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
+	return [
+		paint("bold", "Steps"),
+		...stepsOf(checkpoint).map((step) => stepLine(step, attempts, paint)),
+		...known.map(([title, failure]) => `  ${title}: ${paint("red", describeFailure(failure!))}`),
+		...(unreverted.length > 0 ? [`  not reverted: ${unreverted.map(clean).join(", ")}`] : []),
+		...Object.entries(signals).map(([name, { value }]) => `  signal ${clean(name)} has come: ${inline(value)}`),
+		...(history.length > 0
+			? ["", paint("bold", "History"), ...history.map((attempt) => attemptLine(attempt, paint))]
+			: []),
+	];
+}
+
+function stepLine({ name, state, result }: StepView, attempts: number, paint: Paint): string {
+	const [mark, style] = marks[state];
+	const isTried = state === "current" || state === "reverting";
+	const detail = isTried && attempts > 0
+		? `  attempts that failed: ${attempts}`
+		: result === undefined
+		? ""
+		: ` → ${inline(result)}`;
+	return `  ${paint(style, mark)} ${clean(name)}${state === "pending" ? "" : paint("dim", ` (${state})`)}${detail}`;
+}
+
+function attemptLine({ step, isRevert, attempt, startedAt, duration: time, error }: JobAttempt, paint: Paint): string {
+	const what = `${isRevert ? "revert of " : ""}${clean(step)}, attempt ${attempt}`;
+	const outcome = error === undefined ? paint("green", "done") : paint("red", `failed: ${clean(error)}`);
+	return `  ${instant(startedAt)}  ${what}, ${duration(time)}: ${outcome}`;
+}

@@ -1,0 +1,116 @@
+/**
+ * `upkeep ls` and `upkeep counts`.
+ *
+ * @module
+ */
+
+import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts";
+import { type Column, type Squeeze, toTable } from "./table.ts";
+import { describeDue, summarize, toRecord } from "./task.ts";
+import { quote, type Request, type Terminal } from "./terminal.ts";
+import { clean, count, distance, type Style, toJson } from "./text.ts";
+
+/** How many tasks are asked of the store at once. */
+const pageSize = 250;
+
+/** The colours of the states. */
+export const stateStyles: Readonly<Record<TaskState, Style>> = {
+	waiting: "yellow",
+	running: "cyan",
+	held: "dim",
+	dead: "red",
+	done: "green",
+};
+
+const columns: readonly Column[] = [
+	{ title: "ID" },
+	{ title: "KIND" },
+	{ title: "STATE", styles: stateStyles },
+	{ title: "TRIES", isRight: true },
+	{ title: "NEXT" },
+	{ title: "ADDED" },
+	{ title: "LANE" },
+	{ title: "ERROR OR PAYLOAD" },
+];
+
+/** An id that is cut is of no use to anybody, so it goes last. */
+const squeeze: Squeeze = [[7, 24], [6, 12], [1, 16], [5, 0], [6, 0], [7, 12], [1, 10], [4, 0], [3, 0], [7, 0], [1, 0], [
+	0,
+	8,
+]];
+
+/** Tasks in the order in which they were added, a page at a time. */
+export async function* pages(
+	store: Store,
+	{ basket, state, kind, after }: Pick<Request, "basket" | "state" | "kind" | "after">,
+	limit = Infinity,
+): AsyncGenerator<readonly StoredTask[], void, undefined> {
+	let query: ListQuery = { state, kind, after, limit: 0 };
+	for (let left = limit; left > 0; left -= pageSize) {
+		query = { ...query, limit: Math.min(left, pageSize) };
+		const tasks = await store.list(basket, query);
+		if (tasks.length > 0) yield tasks;
+		if (tasks.length < query.limit) return;
+		query = { ...query, after: tasks.at(-1)!.key };
+	}
+}
+
+/** Lists tasks. */
+export async function list(store: Store, request: Request, terminal: Terminal): Promise<0> {
+	const { limit } = request;
+	let shown = 0;
+	let last: string | undefined;
+	for await (const tasks of pages(store, request, limit)) {
+		if (terminal.closed.aborted) return 0;
+		await terminal.print(await toText(tasks, terminal, shown > 0));
+		shown += tasks.length;
+		last = tasks.at(-1)!.key;
+	}
+	if (terminal.isTable && shown === 0) nothingFound(request, terminal);
+	if (terminal.isTable && shown === limit) terminal.note(`${count(shown, "task")} shown; --after ${last} goes on`);
+	return 0;
+}
+
+function nothingFound({ basket, state, kind, after }: Request, { note }: Terminal): void {
+	const isFiltered = state !== undefined || kind !== undefined || after !== undefined;
+	note(`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME looks into another`);
+}
+
+async function toText(tasks: readonly StoredTask[], terminal: Terminal, isMore: boolean): Promise<string> {
+	if (!terminal.isTable) return tasks.map((task) => toJson(toRecord(task))).join("\n");
+	const lines = await taskTable(tasks, terminal);
+	return lines.slice(isMore ? 1 : 0).join("\n");
+}
+
+/** Tasks as a table. */
+export async function taskTable(
+	tasks: readonly StoredTask[],
+	{ columns: width, paint, now }: Pick<Terminal, "columns" | "paint" | "now">,
+): Promise<string[]> {
+	const rows = await Promise.all(tasks.map(async (task) => [
+		clean(task.id),
+		clean(task.kind),
+		task.state,
+		String(task.attempts),
+		describeDue(task, now()),
+		distance(task.addedAt, now()),
+		clean(task.lane ?? ""),
+		await summarize(task),
+	]));
+	// A column in which there is nothing takes no room.
+	const empty = rows.every((row) => row[6] === "") ? [[6, 0] as const] : [];
+	return toTable(columns, rows, [...empty, ...squeeze], width, paint);
+}
+
+/** Shows how many tasks are in each state. */
+export async function counts(store: Store, { basket }: Request, terminal: Terminal): Promise<0> {
+	const found = await store.counts(basket);
+	await terminal.print(terminal.isTable ? countTable(found, terminal).join("\n") : toJson(found));
+	return 0;
+}
+
+function countTable(found: object, { paint }: Terminal): string[] {
+	const rows = Object.entries(found).map(([state, number]) => [state, Number(number).toLocaleString("en-US")]);
+	const titles = [{ title: "STATE", styles: stateStyles }, { title: "TASKS", isRight: true }];
+	return toTable(titles, rows, [], Infinity, paint);
+}

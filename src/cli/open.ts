@@ -1,0 +1,103 @@
+/**
+ * Opens the database that was named, and changes nothing in it.
+ *
+ * @module
+ */
+
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Store } from "../basket/store.ts";
+import { sqliteStore } from "../stores/sqlite.ts";
+import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
+import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
+import { Failure, quote, type Request } from "./terminal.ts";
+
+/** An open store, which is to be closed. */
+export interface OpenStore {
+	readonly store: Store;
+	close(): Promise<void>;
+}
+
+/** A connection that is to be closed. */
+interface Database extends SqliteConnection {
+	close(): void;
+}
+
+/** How long to try while others write, in milliseconds. */
+const patience = 10_000;
+
+const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"];
+
+/**
+ * Opens the store. What only reads opens the database for reading alone, where that can be had.
+ *
+ * @throws {Failure} if there is none, or none of this version
+ */
+export async function openStore({ db, prefix, command }: Request): Promise<OpenStore> {
+	const isReading = reading.includes(command);
+	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
+	if (scheme === undefined) return await openFile(db, prefix ?? "upkeep_", isReading);
+	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
+}
+
+async function openFile(file: string, prefix: string, isReading: boolean): Promise<OpenStore> {
+	const path = resolve(file);
+	const stats = statSync(path, { throwIfNoEntry: false });
+	if (stats === undefined) throw new Failure(1, `There is no file ${quote(file)}`);
+	if (!stats.isFile()) throw new Failure(1, `${quote(file)} is no file`);
+	const db = await connect(path, isReading);
+	try {
+		if (!/^[a-z_]\w*$/i.test(prefix)) {
+			throw new Failure(2, `--prefix takes letters, digits and _, not ${quote(prefix)}`);
+		}
+		await checkTables(db, prefix, file);
+		const store = sqliteStore(db, { prefix, busyTimeout: patience });
+		await store.open();
+		return { store, close: async () => db.close() };
+	} catch (error) {
+		db.close();
+		throw error;
+	}
+}
+
+/** To open the store makes the tables if they are not there, and migrates older ones: both are not for this program. */
+async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
+	const connection = new Connection(db, patience);
+	const tables = nameTables(prefix);
+	const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+	const hasTables = await connection.read(() => connection.all(sql, tables.schema).length > 0);
+	if (!hasTables) throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
+	if (await connection.read(() => isCurrent(connection, tables))) return;
+	throw new Failure(
+		1,
+		`${quote(file)} is of an older version of upkeep: a program with this version of it has to open it first`,
+	);
+}
+
+async function connect(path: string, isReading: boolean): Promise<Database> {
+	// Bundlers and registries must not look for modules that only some runtimes have.
+	const name: string = "Bun" in globalThis ? "bun:sqlite" : "node:sqlite";
+	const module = await importQuietly(name);
+	try {
+		if ("Bun" in globalThis) return new module.Database(path, isReading ? { readonly: true } : { readwrite: true });
+		return new module.DatabaseSync(path, { readOnly: isReading });
+	} catch (error) {
+		throw new Failure(1, `${quote(path)} cannot be opened: ${(error as Error).message}`, { cause: error });
+	}
+}
+
+// deno-lint-ignore no-explicit-any -- two modules, of which each runtime has one
+async function importQuietly(name: string): Promise<any> {
+	const { process } = globalThis as { process?: { emitWarning: unknown } };
+	const { emitWarning } = process ?? {};
+	try {
+		// Node 22 warns that its SQLite is experimental, which does not concern who looks at tasks.
+		if (process !== undefined) process.emitWarning = () => {};
+		return await import(name);
+	} catch (error) {
+		const { version } = (globalThis as { process?: { version?: string } }).process ?? {};
+		throw new Failure(1, `SQLite needs Node 22.13 or later, Deno or Bun; this is Node ${version}`, { cause: error });
+	} finally {
+		if (process !== undefined) process.emitWarning = emitWarning;
+	}
+}

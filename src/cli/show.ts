@@ -1,0 +1,88 @@
+/**
+ * `upkeep show`: everything that is known of one task.
+ *
+ * @module
+ */
+
+import type { Store, StoredTask } from "../basket/store.ts";
+import type { JobCheckpoint } from "../job/state.ts";
+import { decodeFailure } from "../basket/codec.ts";
+import { jobLines, toJobRecord } from "./job.ts";
+import { decodeData, describeDue, describeFailure, inline, jobOf, toMessages, toRecord } from "./task.ts";
+import { missing, type Request, type Terminal } from "./terminal.ts";
+import { clean, cleanLines, distance, instant, type Paint, toJson } from "./text.ts";
+
+type FoundTask = NonNullable<Awaited<ReturnType<Store["get"]>>>;
+
+/** Shows the task with the id. */
+export async function show(store: Store, { basket, ids }: Request, terminal: Terminal): Promise<0> {
+	const id = ids[0]!;
+	const task = await store.get(basket, id);
+	if (task === undefined) throw missing(id, basket);
+	const job = await jobOf(task.payload);
+	if (terminal.isTable) await terminal.print(lines(task, job, terminal).join("\n"));
+	else await terminal.print(toJson(record(task, job)));
+	return 0;
+}
+
+/** The payload of a job is its checkpoint, whose form is nobody else's business. */
+function record(task: FoundTask, job: JobCheckpoint | undefined): unknown {
+	const { inbox, ...rest } = task;
+	const { payload, ...known } = toRecord(rest);
+	return { ...known, ...(job === undefined ? { payload } : { job: toJobRecord(task, job) }), inbox: toMessages(inbox) };
+}
+
+function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, now }: Terminal): string[] {
+	const facts = factsOf(task, job, now());
+	const width = Math.max(...facts.map(([name]) => name.length));
+	return [
+		paint("bold", clean(task.id)),
+		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),
+		...failureLines(task, paint),
+		"",
+		...(job === undefined ? payloadLines("Payload", decodeData(task.payload), paint) : [
+			...payloadLines("Input", { payload: job.input }, paint),
+			"",
+			...jobLines(job, paint),
+		]),
+		...task.inbox.map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
+	];
+}
+
+function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
+	const { kind, state, attempts, crashes, priority, lane, key, addedAt, dueAt, progress } = task;
+	const due = describeDue(task, now);
+	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
+	const status = job?.status === undefined ? state : `${state}: ${job.status}`;
+	return [
+		[
+			job === undefined ? "kind" : "job",
+			clean(kind) + (job?.version === undefined ? "" : `, version ${clean(String(job.version))}`),
+		],
+		["state", status + (due === "" ? "" : `, ${dueAt === undefined ? `until ${due} comes` : at(dueAt, due)}`)],
+		["added", at(addedAt, distance(addedAt, now))],
+		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
+		["priority", String(priority)],
+		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies [string, string]]),
+		["key", clean(key)],
+		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),
+	];
+}
+
+function failureLines({ error }: StoredTask, paint: Paint): string[] {
+	const failure = decodeFailure(error);
+	if (failure === undefined) return [];
+	const { name, message, stack = "" } = failure;
+	const head = `${name}: ${message}`; // which only some engines write above the stack
+	const trace = stack.startsWith(head) ? stack.slice(head.length) : stack;
+	const places = cleanLines(trace).filter((line) => line.trim() !== "").map((line) =>
+		paint("dim", `    ${line.trim()}`)
+	);
+	return ["", paint("bold", "Last failure"), `  ${paint("red", describeFailure(failure))}`, ...places];
+}
+
+function payloadLines(title: string, { payload, encoding }: ReturnType<typeof decodeData>, paint: Paint): string[] {
+	const text = payload === undefined ? "nothing" : encoding === undefined ? toJson(payload, "  ") : String(payload);
+	const how = encoding === undefined ? "" : paint("dim", ` (${encoding === "text" ? "text, no JSON" : encoding})`);
+	return [paint("bold", title) + how, ...cleanLines(text).map((line) => `  ${line}`)];
+}

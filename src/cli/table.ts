@@ -1,0 +1,71 @@
+/**
+ * Rows under headings, as wide as the terminal and no wider.
+ *
+ * @module
+ */
+
+import { cut, type Paint, type Style, widthOf } from "./text.ts";
+
+/** A column of a table. */
+export interface Column {
+	/** Its heading. */
+	readonly title: string;
+	/** Whether its text stands at the right: numbers. */
+	readonly isRight?: boolean | undefined;
+	/** The styles of what is in it. */
+	readonly styles?: Readonly<Record<string, Style>> | undefined;
+}
+
+/** What to give up where there is no room, in this order: a column is made as narrow as this, 0 drops it. */
+export type Squeeze = readonly (readonly [column: number, width: number])[];
+
+const gap = 2;
+
+/** Lines of at most `width` columns, the first with the headings. The cells are clean. */
+export function toTable(
+	columns: readonly Column[],
+	rows: readonly (readonly string[])[],
+	squeeze: Squeeze,
+	width: number,
+	paint: Paint,
+): string[] {
+	const widths = fit(
+		columns.map(({ title }, index) => widest([title, ...rows.map((row) => row[index]!)])),
+		squeeze,
+		width,
+	);
+	const toLine = (cells: readonly string[], style: (index: number) => Style | undefined) =>
+		columns.flatMap(({ isRight }, index) => {
+			if (widths[index] === 0) return [];
+			const text = cut(cells[index]!, widths[index]!);
+			const space = " ".repeat(Math.max(0, widths[index]! - widthOf(text)));
+			const painted = paint(text === "" ? undefined : style(index), text);
+			return [isRight ? space + painted : painted + space];
+		}).join(" ".repeat(gap)).trimEnd();
+	return [
+		toLine(columns.map(({ title }) => title), () => "dim"),
+		...rows.map((row) => toLine(row, (index) => columns[index]!.styles?.[row[index]!])),
+	];
+}
+
+function widest(cells: readonly string[]): number {
+	return cells.reduce((most, cell) => Math.max(most, widthOf(cell)), 0);
+}
+
+function fit(natural: readonly number[], squeeze: Squeeze, width: number): number[] {
+	const widths = [...natural];
+	const excess = () => {
+		const shown = widths.filter((width) => width > 0);
+		return shown.reduce((sum, width) => sum + width + gap, -gap) - width;
+	};
+	for (const [column, least] of squeeze) {
+		const over = excess();
+		if (over <= 0) break;
+		const now = widths[column]!;
+		widths[column] = least === 0 ? 0 : Math.min(now, Math.max(least, now - over));
+	}
+	// In a terminal that is narrower still the first column alone is left.
+	for (let column = widths.length - 1; column > 0 && excess() > 0; column--) widths[column] = 0;
+	widths[0] = Math.min(widths[0]!, width);
+	return widths;
+}

@@ -1,0 +1,105 @@
+/**
+ * A stored task as the commands show it: as JSON for programs, and in a few words for people.
+ *
+ * @module
+ */
+
+import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/codec.ts";
+import type { Data, Message, StoredTask } from "../basket/store.ts";
+import { decodeCheckpoint, type JobCheckpoint } from "../job/state.ts";
+import { clean, distance, duration, toJson } from "./text.ts";
+
+/** How a payload was stored, if not as JSON. */
+export type Encoding = "text" | "base64";
+
+/** A payload that was read, as far as that is possible without the program's own codec. */
+export interface Decoded {
+	/** The value; text that is no JSON as it is, bytes as base64. Absent: `undefined` was stored. */
+	readonly payload?: unknown;
+	/** Absent for JSON. */
+	readonly encoding?: Encoding | undefined;
+}
+
+/** Reads a payload. Never throws. */
+export function decodeData(data: Data): Decoded {
+	if (typeof data !== "string") {
+		return { payload: btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join("")), encoding: "base64" };
+	}
+	if (data === "") return {};
+	try {
+		return { payload: JSON.parse(data) };
+	} catch {
+		return { payload: data, encoding: "text" };
+	}
+}
+
+/** The task as an object for JSON: instants are milliseconds since 1970, and what is absent is left out. */
+export function toRecord({ payload, error, progress, ...task }: StoredTask): Record<string, unknown> {
+	const { name, message, stack } = decodeFailure(error) ?? {};
+	return {
+		...task,
+		...(error === undefined ? {} : { error: { name, message, stack } }),
+		...(progress === undefined ? {} : { progress: decodeData(progress).payload }),
+		...decodeData(payload),
+	};
+}
+
+/** The inbox of a task as objects for JSON. */
+export function toMessages(inbox: readonly Message[]): readonly Record<string, unknown>[] {
+	return inbox.map(({ n, data }) => {
+		const { payload, encoding } = decodeData(data);
+		return { n, data: payload, encoding };
+	});
+}
+
+/** What a task failed with, on one line. */
+export function describeFailure({ name, message }: TaskFailure): string {
+	return clean(name === "Error" || name === undefined ? String(message) : `${name}: ${message}`);
+}
+
+/** When something will happen to a task by itself, in a few words. */
+export function describeDue({ state, dueAt }: StoredTask, now: number): string {
+	if (state === "dead") return "";
+	if (dueAt === undefined) return state === "done" ? "" : "a message";
+	const left = dueAt - now;
+	if (state === "running") return left > 0 ? `lease ${duration(left)}` : "lease over";
+	if (state === "done") return left > 0 ? `kept ${duration(left)}` : "to go";
+	return left > 0 ? distance(dueAt, now) : "now";
+}
+
+/** The most of a payload that is looked at for one line of a table. */
+const longest = 2_000;
+
+/** What a task is about, on one line: its last failure if it has one, the position of a job, or else its payload. */
+export async function summarize(task: StoredTask): Promise<string> {
+	const job = await jobOf(task.payload);
+	if (job !== undefined) return summarizeJob(job);
+	const failure = decodeFailure(task.error);
+	if (failure !== undefined && task.state !== "done") return describeFailure(failure);
+	if (typeof task.payload !== "string") return `${task.payload.length} bytes`;
+	return clean(task.payload.slice(0, longest));
+}
+
+/** The checkpoint, if the payload is that of a job. */
+export async function jobOf(data: Data): Promise<JobCheckpoint | undefined> {
+	if (typeof data !== "string" || !data.startsWith("{")) return undefined;
+	return await decodeCheckpoint(jsonCodec, data).catch(() => undefined);
+}
+
+function summarizeJob({ status, plan, at, isBackward, attempts, previous, error }: JobCheckpoint): string {
+	const reason = error === undefined ? "" : `: ${describeFailure(error)}`;
+	if (status !== undefined) return status + (status === "completed" ? "" : reason);
+	const step = plan[isBackward ? at - 1 : at];
+	const position = `${isBackward ? "reverts" : "at"} ${clean(step ?? "its end")} (${
+		isBackward ? at : at + 1
+	} of ${plan.length})`;
+	const failed = attempts > 0 && previous !== undefined
+		? `, attempt ${attempts} failed: ${describeFailure(previous)}`
+		: reason;
+	return position + failed;
+}
+
+/** A value on one line, cleaned. */
+export function inline(value: unknown): string {
+	return value === undefined ? "" : clean(toJson(value));
+}

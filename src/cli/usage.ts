@@ -1,0 +1,105 @@
+/**
+ * The texts of `--help`.
+ *
+ * @module
+ */
+
+import type { TaskState } from "../basket/store.ts";
+import type { CommandName } from "./terminal.ts";
+
+/** What is known of a command. */
+export interface CommandHelp {
+	/** Which ids it takes. */
+	readonly takes: "none" | "one" | "many";
+	/** The options of its own. */
+	readonly options: readonly string[];
+	/** The states that go with its `--all`. */
+	readonly all?: readonly TaskState[] | undefined;
+	/** What `--help` says. */
+	readonly help: string;
+}
+
+const common = `
+  --db FILE|URL      the SQLite file or the Postgres address (postgres://…) with the tasks; default: UPKEEP_DB
+  --basket NAME      default: "default"; the jobs of a Processor are in "jobs"
+  --prefix PREFIX    what the names of the tables begin with; default: "upkeep_"
+  --json             JSON also on a terminal
+  --no-color         no colours; NO_COLOR does the same
+  -h, --help
+`;
+
+/** What `upkeep --help` says. */
+export const general: string = `Looks at the tasks of a basket, or the jobs of a processor, and changes them.
+
+  upkeep ls                        the tasks, in the order in which they were added
+  upkeep show ID                   one task whole: payload, failure, messages; a job with its steps
+  upkeep counts                    how many there are in each state
+  upkeep watch                     the counts and what fails, live, until Ctrl-C
+  upkeep retry ID…                 dead tasks anew, waiting ones at once
+  upkeep hold ID…                  keeps tasks from being run
+  upkeep release ID…               undoes a hold
+  upkeep rm ID…                    removes tasks
+  upkeep help COMMAND              what else a command can be told
+${common}
+On a terminal it prints tables, elsewhere JSON: an object per task (ls) or per change (watch), otherwise one in all.
+Instants in JSON are milliseconds since 1970. It never creates or migrates a database.
+
+Exit codes: 0 done; 1 failed: the database cannot be reached, the change does not apply; 2 wrong usage; 3 there is no such task.
+`;
+
+const filters = `
+  --state STATE      only waiting, running, held, dead or done ones
+  --kind KIND        only tasks of this kind; of jobs: only this definition`;
+
+const every = (states: readonly string[]) => `
+  --all              all that are in the state, and of the kind if one is given, instead of ids
+  --state STATE      with --all: ${states.join(", ")}
+  --kind KIND        with --all
+  -y, --yes          with --all: does not ask; without a terminal it must be given
+`;
+
+/** By name. */
+export const commands: Readonly<Record<CommandName, CommandHelp>> = {
+	ls: {
+		takes: "none",
+		options: ["state", "kind", "limit", "after"],
+		help: `upkeep ls: the tasks, in the order in which they were added; as JSON one object per line.
+${filters}
+  --limit N          at most so many; default: 50
+  --after KEY        only those behind this one: the "key" of a task in JSON, shown below a table that was cut
+${common}`,
+	},
+	show: {
+		takes: "one",
+		options: [],
+		help: `upkeep show ID: everything that is stored of a task; of a job its steps, results and attempts.
+${common}`,
+	},
+	counts: { takes: "none", options: [], help: `upkeep counts: how many tasks there are in each state.\n${common}` },
+	watch: {
+		takes: "none",
+		options: ["kind", "interval"],
+		help: `upkeep watch: the counts and the latest failures, live, until Ctrl-C; as JSON one object for each change.
+
+It looks at the last dead tasks and at the first that wait, which are the ones that have failed.
+
+  --kind KIND        only failures of this kind
+  --interval N       looks at most every so many seconds; default: 1
+${common}`,
+	},
+	retry: changing("retry", "dead tasks begin anew, at the end of the queue; waiting ones are due at once", [
+		"dead",
+		"waiting",
+	]),
+	hold: changing("hold", "keeps waiting tasks from being run, and running ones from being run again", [
+		"waiting",
+		"running",
+	]),
+	release: changing("release", "undoes a hold", ["held"]),
+	rm: changing("rm", "removes tasks; a running one loses its claim", ["waiting", "running", "held", "dead", "done"]),
+};
+
+function changing(name: string, what: string, all: readonly TaskState[]): CommandHelp {
+	const help = `upkeep ${name} ID…: ${what}.\n${every(all)}${common}`;
+	return { takes: "many", options: ["all", "state", "kind", "yes"], all, help };
+}
