@@ -5,7 +5,7 @@
  */
 
 import type { StoredTask } from "../basket/store.ts";
-import type { JobAttempt, JobCheckpoint } from "../job/state.ts";
+import { type JobAttempt, type JobCheckpoint, showHistory } from "../job/state.ts";
 import { duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline } from "./task.ts";
 import { clean } from "./text.ts";
@@ -33,12 +33,13 @@ export function stepsOf(checkpoint: JobCheckpoint): StepView[] {
 	}));
 }
 
-function stateOf({ at, isBackward, status, results, history }: JobCheckpoint, name: string, index: number): StepState {
+function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepState {
+	const { at, isBackward, status, results } = checkpoint;
 	if (!isBackward) {
 		if (index < at) return "done";
 		return index === at && status === undefined ? "current" : "pending";
 	}
-	const attempts = history.filter(({ step }) => step === name);
+	const attempts = showHistory(checkpoint).filter(({ step }) => step === name);
 	if (attempts.some(({ isRevert, error }) => isRevert && error === undefined)) return "reverted";
 	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
 	if (Object.hasOwn(results, name) || index < at) return "done";
@@ -62,7 +63,7 @@ export function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): R
 		error: checkpoint.error,
 		revertError: checkpoint.revertError,
 		unreverted: checkpoint.unreverted,
-		history: checkpoint.history,
+		history: showHistory(checkpoint),
 	};
 }
 
@@ -77,7 +78,8 @@ const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | u
 
 /** The steps and the attempts of a job as lines. */
 export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
-	const { attempts, previous, error, revertError, unreverted = [], signals, history } = checkpoint;
+	const { attempts, previous, error, revertError, unreverted = [], signals } = checkpoint;
+	const history = showHistory(checkpoint);
 	const failures = { "reverted because of": error, "revert failed": revertError, "last failure": previous };
 	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
 	return [
