@@ -79,6 +79,8 @@ export class Worker<Tx> {
 	#ahead: ClaimedTask<Tx>[] = [];
 	/** Has crashed again and again: runs when nothing else does. */
 	#suspect: ClaimedTask<Tx> | undefined;
+	/** Where one was, more may follow: what is claimed together with one has to be given back. */
+	#isCautious = false;
 	/** To be settled. */
 	#ended: Ended<Tx>[] = [];
 	#state: "stopped" | "starting" | "running" | "stopping" = "stopped";
@@ -336,6 +338,7 @@ export class Worker<Tx> {
 		const free = Math.min(this.#settings.concurrency - this.#running.size, 1_000);
 		const isFull = free <= 0 || this.#ahead.length > 0 || this.#suspect !== undefined;
 		if (isFull || this.#state !== "running" || this.#kinds.length === 0 || !this.#isOpen()) return [];
+		if (this.#isCautious) return [{ kinds: this.#kinds, limit: 1 }];
 		const ahead = this.#howManyAhead();
 		if (ahead === 0 || this.#patientKinds.length === 0) return [{ kinds: this.#kinds, limit: free }];
 		if (this.#patientKinds.length === this.#kinds.length) return [{ kinds: this.#kinds, limit: free + ahead }];
@@ -356,6 +359,7 @@ export class Worker<Tx> {
 			if (task !== undefined) tasks.push(task);
 		}
 		this.#suspect = tasks.find(({ isSuspect }) => isSuspect);
+		this.#isCautious = this.#suspect !== undefined;
 		// When a suspect takes the process with it, nobody else is to be blamed.
 		if (this.#suspect !== undefined) this.#release(tasks.filter((task) => task !== this.#suspect));
 		else this.#ahead = tasks.reverse();

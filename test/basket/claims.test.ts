@@ -103,6 +103,23 @@ describe("Basket: crashes", () => {
 		expect(log).toEqual(["suspect beside 0", "other beside 0"]);
 		expect(drained.state).toBe("resolved");
 	});
+
+	test("where one task has two crashes, the next ones are claimed one by one: what comes with them has to be given back", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: noop });
+		await basket.addMany(Array.from({ length: 50 }, (_, payload) => ({ kind: "a" as const, payload })));
+		for (let crash = 0; crash < 2; crash++) {
+			await machine.memory.turn("default", { settle: [], claim: [{ kinds: ["a"], limit: 50 }], lease: 10 });
+			await machine.clock.advance(10);
+		}
+		let claimed = 0;
+		machine.spied.after = (member, result) => {
+			if (member === "turn") claimed += (result as { claims: readonly unknown[] }).claims.length;
+		};
+		await machine.drain(basket);
+		expect(machine.settled.length).toBe(50);
+		expect(claimed).toBe(10 + 49);
+	});
 });
 
 describe("Basket: leases", () => {
