@@ -1,0 +1,52 @@
+// The drivers that postgresStore() is tested with.
+import pg from "pg";
+import postgres from "postgres";
+import type { PostgresClient } from "../src/stores/postgres.ts";
+import type { Connections, Driver } from "./postgres-suite.ts";
+
+export const pool: Driver = {
+	name: "postgresStore() with a Pool of pg",
+	async open(url) {
+		const pool = new pg.Pool({ connectionString: url });
+		pool.on("error", () => {}); // whatever happens to one that is idle
+		return {
+			client: pool,
+			run: (sql) => pool.query(sql),
+			async transaction(work) {
+				const client = await pool.connect();
+				try {
+					await client.query("BEGIN");
+					await work(client);
+					await client.query("COMMIT");
+				} catch (error) {
+					await client.query("ROLLBACK");
+					throw error;
+				} finally {
+					client.release();
+				}
+			},
+			close: () => pool.end(),
+		};
+	},
+};
+
+export const sql: Driver = {
+	name: "postgresStore() with sql of postgres",
+	open: async (url) => connectionsOf(postgres(url, { onnotice: () => {} }) as unknown as Sql),
+};
+
+/** What `postgres` and Bun have in common. */
+export interface Sql {
+	unsafe(text: string, values?: unknown[]): PromiseLike<unknown>;
+	begin(work: (tx: PostgresClient) => Promise<unknown>): Promise<unknown>;
+	end(): Promise<unknown>;
+}
+
+export function connectionsOf(sql: Sql): Connections {
+	return {
+		client: sql,
+		run: async (text) => await sql.unsafe(text),
+		transaction: (work) => sql.begin(work),
+		close: () => sql.end(),
+	};
+}

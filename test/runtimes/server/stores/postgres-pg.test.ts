@@ -1,0 +1,4 @@
+import { pool } from "../../../postgres-drivers.ts";
+import { testPostgres } from "../../../postgres-suite.ts";
+
+testPostgres(pool);

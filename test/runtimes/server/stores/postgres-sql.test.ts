@@ -1,0 +1,4 @@
+import { sql } from "../../../postgres-drivers.ts";
+import { testPostgres } from "../../../postgres-suite.ts";
+
+testPostgres(sql);
