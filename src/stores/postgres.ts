@@ -385,10 +385,10 @@ function endingOf({ ref, outcome }: Settlement): Record<string, unknown> {
 	if (outcome.type === "done") return { ...base, t: isRemoval(outcome) ? -1 : 7, d: duration(outcome.keep ?? 0) };
 	if (outcome.type === "later") {
 		const d = outcome.delay === null ? null : duration(outcome.delay);
-		return { ...base, t: 0, d, a: 0, c: 0, m: outcome.seen };
+		return { ...base, t: 0, d, a: 0, c: 0, m: outcome.seen, k: outcome.backoff };
 	}
 	const { attempts: a, error } = outcome;
 	const failed = { ...base, a, e: encode(error) };
 	if (outcome.type === "dead") return { ...failed, t: 6, d: null };
-	return { ...failed, t: 0, d: duration(outcome.delay), c: 0, k: outcome.firm !== true };
+	return { ...failed, t: outcome.hold ? 4 : 0, d: duration(outcome.delay), c: 0, k: outcome.backoff };
 }
