@@ -1,0 +1,12 @@
+import { testCrashes } from "../../../job/crashes.ts";
+import { testJobs } from "../../../job/laws.ts";
+import { openSqlite } from "../../../job/sqlite.ts";
+
+// Bun's own modules have no types here.
+const name = "bun:sqlite";
+const { Database } = await import(name);
+
+const open = openSqlite((path) => new Database(path));
+
+testJobs("sqliteStore() of bun:sqlite", open);
+testCrashes("sqliteStore() of bun:sqlite", open);

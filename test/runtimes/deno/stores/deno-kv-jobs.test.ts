@@ -1,0 +1,29 @@
+import { denoKvStore } from "upkeep/stores/deno-kv";
+import type { OpenDatabase } from "../../../job/database.ts";
+import { testCrashes } from "../../../job/crashes.ts";
+import { testJobs } from "../../../job/laws.ts";
+
+/** A change is made whole by its commit or not at all, so that there is nothing to cut. */
+const openDenoKv: OpenDatabase = async () => {
+	const kv = await Deno.openKv(":memory:");
+	return {
+		connect: (clock, name) => ({
+			store: denoKvStore(kv, { clock, poll: Infinity }),
+			async write(line, work) {
+				const tx = kv.atomic().set(["lines", name, crypto.randomUUID()], line);
+				await work(tx);
+				if (!(await tx.commit()).ok) throw new Error("The commit failed");
+			},
+			async lines() {
+				const entries = await Array.fromAsync(kv.list<string>({ prefix: ["lines", name] }));
+				entries.sort((a, b) => a.versionstamp < b.versionstamp ? -1 : 1);
+				return entries.map(({ value }) => value);
+			},
+			cut() {},
+		}),
+		close: () => Promise.resolve(kv.close()),
+	};
+};
+
+testJobs("denoKvStore()", openDenoKv);
+testCrashes("denoKvStore()", openDenoKv, { isSlow: true });
