@@ -157,7 +157,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 
 	/** How long the next attempt has to wait, `undefined` if it has not. */
 	#backoff(isAwake: boolean): number | undefined {
-		const { until = 0 } = this.state;
+		// Not 0: where the clock was set back, a job may be younger than that.
+		const { until = -Infinity } = this.state;
 		const delay = Math.ceil(until - this.age);
 		return isAwake || delay <= 0 ? undefined : delay;
 	}

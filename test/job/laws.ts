@@ -167,6 +167,19 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				},
 			);
 
+			law("is not kept waiting by a clock that was set back, whatever is posted to it", async (make) => {
+				const machine = await make();
+				const definition = job("young").step("a", { run: () => 1 }).waitFor("w");
+				const processor = machine.processor([definition]);
+				const id = await processor.add(definition);
+				machine.clock.setNow(machine.clock.now() - 3_600_000);
+				await processor.signal(id, "w", 2);
+				const running = machine.start(processor);
+				await machine.advance(60_000);
+				await running.stop();
+				expect((await processor.result(id))!.status).toBe("completed");
+			});
+
 			law("backs off as a basket does where nothing else is said", async (make) => {
 				const machine = await make();
 				const at: number[] = [];
