@@ -18,7 +18,7 @@ export type Arguments =
 const text = { type: "string" } as const;
 const flag = { type: "boolean", default: false } as const;
 const options = {
-	...{ db: text, basket: text, prefix: text, state: text, kind: text, after: text, limit: text, interval: text },
+	...{ db: text, basket: text, tables: text, state: text, kind: text, after: text, limit: text, interval: text },
 	...{ all: flag, yes: { ...flag, short: "y" }, json: flag, "no-color": flag, help: { ...flag, short: "h" } },
 } as const;
 
@@ -45,7 +45,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		command,
 		ids,
 		db: toDatabase(values.db ?? env["UPKEEP_DB"]),
-		prefix: values.prefix,
+		tables: values.tables,
 		basket: values.basket ?? "default",
 		state: toState(values.state),
 		kind: values.kind,

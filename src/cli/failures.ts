@@ -26,20 +26,21 @@ export interface TaskFailed {
 }
 
 /** How many tasks of a state are looked at. */
-const most = 500;
-/** How many pages the looking goes on at once, to the end of the dead ones. */
+const most = 200;
+/** How many pages the looking goes on at once, to the last tasks of a state. */
 const mostPages = 20;
 
 /**
- * A store does not say when a task has failed, and lists the oldest first. So this looks at the last dead ones, which it finds
- * page by page, and at the first waiting ones: what does not fail does not wait for long.
+ * A store does not say when a task has failed, and lists the oldest first. So this looks at the last ones that are over,
+ * which it finds page by page, and at the first waiting ones: what does not fail does not wait for long.
  */
 export class Failures {
 	readonly #store: Store;
 	readonly #request: Pick<Request, "basket" | "kind">;
-	/** The dead ones before this are too many. */
-	#after: string | undefined;
-	#isFirst = true;
+	/** Behind these keys are the last ones. */
+	readonly #after: { dead?: string; done?: string } = {};
+	/** Whether those were reached. */
+	#isAtEnd = false;
 	/** The failures that were told, by task. */
 	#known = new Map<string, string>();
 
@@ -48,24 +49,22 @@ export class Failures {
 		this.#request = request;
 	}
 
-	/** What has failed since the last call, in the order of the tasks; the first time what has failed before. */
+	/** What has failed since the last call; the first time what has failed before. */
 	async next(now: number): Promise<TaskFailed[]> {
-		const [dead, isAtEnd] = await this.#lastDead();
-		const tasks = [...dead, ...await this.#list("waiting"), ...await this.#list("running")];
+		const isFirst = !this.#isAtEnd;
+		this.#isAtEnd = true;
+		const over = [...await this.#last("dead"), ...await this.#last("done")];
 		const known = new Map<string, string>();
 		const news: TaskFailed[] = [];
-		for (const task of tasks) {
+		for (const task of [...over, ...await this.#list("waiting"), ...await this.#list("running")]) {
 			const failed = await toFailed(task);
 			if (failed === undefined) continue;
-			const { id, attempts, error } = failed;
-			const mark = `${attempts} ${task.state === "dead"} ${error}`;
-			if (known.get(id) !== mark && this.#known.get(id) !== mark) {
-				news.push(this.#isFirst ? failed : { at: now, ...failed });
-			}
+			const { id, state, attempts, error } = failed;
+			const mark = `${attempts} ${state === "dead"} ${error}`;
+			if (known.get(id) !== mark && this.#known.get(id) !== mark) news.push(isFirst ? failed : { at: now, ...failed });
 			known.set(id, mark);
 		}
 		this.#known = known;
-		this.#isFirst &&= !isAtEnd;
 		return news;
 	}
 
@@ -74,21 +73,25 @@ export class Failures {
 		return await this.#store.list(basket, { state, kind, after, limit: most });
 	}
 
-	/** Goes on until less than a page is left; what is before the last ones is looked at no more. */
-	async #lastDead(): Promise<[tasks: readonly StoredTask[], isAtEnd: boolean]> {
+	/** What was before them is looked at no more. */
+	async #last(state: "dead" | "done"): Promise<readonly StoredTask[]> {
 		for (let page = 0;; page++) {
-			const tasks = await this.#list("dead", this.#after);
-			if (tasks.length < most || page >= mostPages) return [tasks, tasks.length < most];
-			this.#after = tasks[most / 2]!.key;
+			const tasks = await this.#list(state, this.#after[state]);
+			if (tasks.length < most) return tasks;
+			this.#after[state] = tasks[most / 2]!.key;
+			if (page < mostPages) continue;
+			this.#isAtEnd = false;
+			return tasks;
 		}
 	}
 }
 
-/** A job keeps its failures in its checkpoint. */
+/** A job keeps its failures in its checkpoint, and is done also when it was reverted or has failed. */
 async function toFailed(task: StoredTask): Promise<TaskFailed | undefined> {
 	const { id, kind, state, error } = task;
 	const job = state === "dead" ? undefined : await jobOf(task.payload);
-	const failure = job?.previous ?? decodeFailure(error);
+	if (state === "done" && (job?.status ?? "completed") === "completed") return undefined;
+	const failure = (state === "done" ? job?.revertError ?? job?.error : job?.previous) ?? decodeFailure(error);
 	const attempts = job?.previous === undefined ? task.attempts : job.attempts;
 	return failure && { id, kind, state, attempts, error: describeFailure(failure) };
 }

@@ -6,7 +6,7 @@
 
 import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
-import { describeDue, summarize, toRecord } from "./task.ts";
+import { describeDue, jobOf, summarize, toRecord } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
@@ -33,11 +33,11 @@ const columns: readonly Column[] = [
 	{ title: "ERROR OR PAYLOAD" },
 ];
 
-/** An id that is cut is of no use to anybody, so it goes last. */
-const squeeze: Squeeze = [[7, 24], [6, 12], [1, 16], [5, 0], [6, 0], [7, 12], [1, 10], [4, 0], [3, 0], [7, 0], [1, 0], [
-	0,
-	8,
-]];
+/** An id that is cut is of no use to anybody, so those of the usual length go last. */
+const squeeze: Squeeze = [
+	...[[7, 24], [6, 12], [1, 16], [5, 0], [6, 0], [7, 12], [1, 10], [0, 36]] as const,
+	...[[4, 0], [3, 0], [7, 0], [1, 0], [0, 8]] as const,
+];
 
 /** Tasks in the order in which they were added, a page at a time. */
 export async function* pages(
@@ -71,9 +71,11 @@ export async function list(store: Store, request: Request, terminal: Terminal): 
 	return 0;
 }
 
-function nothingFound({ basket, state, kind, after }: Request, { note }: Terminal): void {
+function nothingFound({ basket, state, kind, after }: Request, terminal: Terminal): void {
 	const isFiltered = state !== undefined || kind !== undefined || after !== undefined;
-	note(`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME looks into another`);
+	terminal.note(
+		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME looks into another`,
+	);
 }
 
 async function toText(tasks: readonly StoredTask[], terminal: Terminal, isMore: boolean): Promise<string> {
@@ -85,18 +87,22 @@ async function toText(tasks: readonly StoredTask[], terminal: Terminal, isMore: 
 /** Tasks as a table. */
 export async function taskTable(
 	tasks: readonly StoredTask[],
-	{ columns: width, paint, now }: Pick<Terminal, "columns" | "paint" | "now">,
+	{ columns: width, paint, clock }: Pick<Terminal, "columns" | "paint" | "clock">,
 ): Promise<string[]> {
-	const rows = await Promise.all(tasks.map(async (task) => [
-		clean(task.id),
-		clean(task.kind),
-		task.state,
-		String(task.attempts),
-		describeDue(task, now()),
-		distance(task.addedAt, now()),
-		clean(task.lane ?? ""),
-		await summarize(task),
-	]));
+	const now = clock.now();
+	const rows = await Promise.all(tasks.map(async (task) => {
+		const job = await jobOf(task.payload);
+		return [
+			clean(task.id),
+			clean(task.kind),
+			task.state,
+			String(job?.attempts ?? task.attempts),
+			describeDue(task, now),
+			distance(task.addedAt, now),
+			clean(task.lane ?? ""),
+			summarize(task, job),
+		];
+	}));
 	// A column in which there is nothing takes no room.
 	const empty = rows.every((row) => row[6] === "") ? [[6, 0] as const] : [];
 	return toTable(columns, rows, [...empty, ...squeeze], width, paint);

@@ -33,10 +33,10 @@ const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"]
  *
  * @throws {Failure} if there is none, or none of this version
  */
-export async function openStore({ db, prefix, command }: Request): Promise<OpenStore> {
+export async function openStore({ db, tables, command }: Request): Promise<OpenStore> {
 	const isReading = reading.includes(command);
 	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
-	if (scheme === undefined) return await openFile(db, prefix ?? "upkeep_", isReading);
+	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading);
 	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
 }
 
@@ -48,7 +48,7 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 	const db = await connect(path, isReading);
 	try {
 		if (!/^[a-z_]\w*$/i.test(prefix)) {
-			throw new Failure(2, `--prefix takes letters, digits and _, not ${quote(prefix)}`);
+			throw new Failure(2, `--tables takes letters, digits and _, not ${quote(prefix)}`);
 		}
 		await checkTables(db, prefix, file);
 		const store = sqliteStore(db, { prefix, busyTimeout: patience });
@@ -56,7 +56,9 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 		return { store, close: async () => db.close() };
 	} catch (error) {
 		db.close();
-		throw error;
+		throw error instanceof Failure
+			? error
+			: new Failure(1, `${quote(file)}: ${(error as Error).message}`, { cause: error });
 	}
 }
 

@@ -6,6 +6,7 @@
 
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
+import { systemClock } from "../platform/clock.ts";
 import { Screen } from "./screen.ts";
 import type { Terminal } from "./terminal.ts";
 import { clean, coloured, plain } from "./text.ts";
@@ -52,7 +53,7 @@ export function openTerminal({ isJson, hasColours, isGraceful, isLive }: Termina
 		},
 		paint: hasColours && isTable && env["TERM"] !== "dumb" ? coloured : plain,
 		closed: closed.signal,
-		now: Date.now,
+		clock: systemClock,
 		print: (text) =>
 			new Promise((resolve) => closed.signal.aborted ? resolve() : stdout.write(`${text}\n`, () => resolve())),
 		note: (text) => void stderr.write(`${clean(text)}\n`),
@@ -74,8 +75,15 @@ async function ask(question: string, signal: AbortSignal): Promise<string> {
 	const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
 	try {
 		return await new Promise((resolve) => {
-			lines.once("close", () => resolve(""));
-			lines.question(question, { signal }).then(resolve, () => resolve(""));
+			const giveUp = () => {
+				process.stderr.write("\n");
+				resolve("");
+			};
+			lines.once("close", giveUp);
+			lines.question(question, { signal }).then((answer) => {
+				lines.off("close", giveUp);
+				resolve(answer);
+			}, giveUp);
 		});
 	} finally {
 		lines.close();

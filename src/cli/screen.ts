@@ -16,6 +16,8 @@ const leave = "\x1b[?25h\x1b[?1049l";
 export class Screen {
 	#render: Render | undefined;
 	#drawn = "";
+	/** Between Ctrl-Z and `fg`. */
+	#isStopped = false;
 	#timer: ReturnType<typeof setInterval> | undefined;
 
 	/** Shows lines in the place of the last ones, again every second, and when the size has changed. */
@@ -46,11 +48,13 @@ export class Screen {
 		this.#timer = setInterval(this.#redraw, 1_000);
 		if (process.platform === "win32") return;
 		process.on("SIGTSTP", () => {
+			this.#isStopped = true;
 			this.#leave();
 			process.kill(process.pid, "SIGSTOP");
 		});
 		process.on("SIGCONT", () => {
 			if (this.#render === undefined) return;
+			this.#isStopped = false;
 			this.#enter();
 			this.#redraw();
 		});
@@ -66,7 +70,7 @@ export class Screen {
 	};
 
 	readonly #redraw = (): void => {
-		if (this.#render === undefined) return;
+		if (this.#render === undefined || this.#isStopped) return;
 		const { columns, rows } = size();
 		const frame = `\x1b[H${this.#render(columns, rows).map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`;
 		if (frame === this.#drawn) return;

@@ -32,8 +32,8 @@ function record(task: FoundTask, job: JobCheckpoint | undefined): unknown {
 	return { ...known, ...(job === undefined ? { payload } : { job: toJobRecord(task, job) }), inbox: toMessages(inbox) };
 }
 
-function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, now }: Terminal): string[] {
-	const facts = factsOf(task, job, now());
+function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }: Terminal): string[] {
+	const facts = factsOf(task, job, clock.now());
 	const width = Math.max(...facts.map(([name]) => name.length));
 	return [
 		paint("bold", clean(task.id)),

@@ -71,8 +71,7 @@ export function describeDue({ state, dueAt }: StoredTask, now: number): string {
 const longest = 2_000;
 
 /** What a task is about, on one line: its last failure if it has one, the position of a job, or else its payload. */
-export async function summarize(task: StoredTask): Promise<string> {
-	const job = await jobOf(task.payload);
+export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	if (job !== undefined) return summarizeJob(job);
 	const failure = decodeFailure(task.error);
 	if (failure !== undefined && task.state !== "done") return describeFailure(failure);

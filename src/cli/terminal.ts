@@ -5,6 +5,7 @@
  */
 
 import type { TaskState } from "../basket/store.ts";
+import type { Clock } from "../platform/clock.ts";
 import { clean, type Paint } from "./text.ts";
 
 /** What the program exits with. */
@@ -21,8 +22,8 @@ export interface Request {
 	readonly ids: readonly string[];
 	/** The file of the database, or its address. */
 	readonly db: string;
-	/** What the names of its tables begin with. */
-	readonly prefix: string | undefined;
+	/** Which tables in it, if not the usual ones. */
+	readonly tables: string | undefined;
 	/** The name of the basket. */
 	readonly basket: string;
 	/** Only tasks in this state. */
@@ -55,8 +56,8 @@ export interface Terminal {
 	readonly paint: Paint;
 	/** Aborts at Ctrl-C, and when nobody reads any more. */
 	readonly closed: AbortSignal;
-	/** The wall clock. */
-	readonly now: () => number;
+	/** Whose time it is. */
+	readonly clock: Clock;
 	/** Prints lines; resolves when there is room for more. */
 	print(text: string): Promise<void>;
 	/** Says something beside the output. */

@@ -22,7 +22,7 @@ export interface CommandHelp {
 const common = `
   --db FILE|URL      the SQLite file or the Postgres address (postgres://…) with the tasks; default: UPKEEP_DB
   --basket NAME      default: "default"; the jobs of a Processor are in "jobs"
-  --prefix PREFIX    what the names of the tables begin with; default: "upkeep_"
+  --tables NAME      what their names begin with in SQLite, or their schema in Postgres; default: "upkeep_", "upkeep"
   --json             JSON also on a terminal
   --no-color         no colours; NO_COLOR does the same
   -h, --help
@@ -81,7 +81,7 @@ ${common}`,
 		options: ["kind", "interval"],
 		help: `upkeep watch: the counts and the latest failures, live, until Ctrl-C; as JSON one object for each change.
 
-It looks at the last dead tasks and at the first that wait, which are the ones that have failed.
+It looks at the last tasks that are dead, at jobs that were reverted, and at the first that wait.
 
   --kind KIND        only failures of this kind
   --interval N       looks at most every so many seconds; default: 1

@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import type { Store } from "../../mod.ts";
+import { change } from "../../src/cli/change.ts";
+import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
+
+const everyDead = { isAll: true, state: "dead" } as const;
+
+async function withDead(terminal: FakeTerminal, number: number): Promise<Store<never>> {
+	const store = storeOf(terminal);
+	await add(store, ...Array.from({ length: number }, (_, index) => ({ id: `d${index}` })), {
+		id: "other",
+		kind: "sms",
+	});
+	await fail(store, "mail", "dead");
+	return store;
+}
+
+async function statesOf(store: Store<never>, ids: readonly string[]): Promise<unknown[]> {
+	return await Promise.all(ids.map(async (id) => (await store.get("default", id))?.state));
+}
+
+describe("change() of ids", () => {
+	test("says of each what has become of it, and fails with 3 for one that is not there", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 3);
+		const ids = ["d0", "none", "d1", "d0"];
+		expect(await change(store, request("retry", { ids }), terminal)).toBe(3);
+		expect(terminal.json).toEqual([
+			{ id: "d0", retried: true },
+			{ id: "none", retried: false, reason: `There is no task "none" in the basket "default"` },
+			{ id: "d1", retried: true },
+		]);
+		expect(await statesOf(store, ["d0", "d1", "d2"])).toEqual(["waiting", "waiting", "dead"]);
+	});
+
+	test("fails with 1 for one to which that does not apply", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = await withDead(terminal, 1);
+		expect(await change(store, request("hold", { ids: ["d0", "other"] }), terminal)).toBe(1);
+		expect(terminal.notes).toEqual([`The task "d0" is dead: only waiting and running ones can be held`]);
+		expect(terminal.printed).toEqual([`"other" is held`]);
+		expect(await change(store, request("release", { ids: ["other"] }), terminal)).toBe(0);
+		expect(await statesOf(store, ["d0", "other"])).toEqual(["dead", "waiting"]);
+	});
+
+	test("removes", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 2);
+		expect(await change(store, request("rm", { ids: ["d1", "other"] }), terminal)).toBe(0);
+		expect(await statesOf(store, ["d0", "d1", "other"])).toEqual(["dead", undefined, undefined]);
+	});
+});
+
+describe("change() of all", () => {
+	test("does nothing where nobody can be asked and nobody is sure", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 3);
+		await expect(change(store, request("rm", everyDead), terminal)).rejects.toMatchObject({ code: 2 });
+		expect((await store.counts("default")).dead).toBe(3);
+	});
+
+	test("shows how many and which before it asks, and takes anything but yes for no", async () => {
+		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
+		const store = await withDead(terminal, 1_234);
+		terminal.answer = "yes please";
+		await expect(change(store, request("rm", everyDead), terminal)).rejects.toMatchObject({
+			code: 1,
+			message: "Nothing was removed",
+		});
+		expect(terminal.questions).toEqual([`rm 1,234 tasks of the basket "default"? [y/N] `]);
+		expect(terminal.printed).toHaveLength(12);
+		expect(terminal.printed[10]).toMatch(/^d9 /);
+		expect(terminal.printed[11]).toBe("… and 1,224 more");
+		expect((await store.counts("default")).dead).toBe(1_234);
+		terminal.answer = " Y ";
+		expect(await change(store, request("rm", everyDead), terminal)).toBe(0);
+		expect(terminal.printed.at(-1)).toBe("1,234 tasks removed");
+		expect(await store.counts("default")).toMatchObject({ dead: 0, waiting: 1 });
+	});
+
+	test("hits only the kind", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 3);
+		await fail(store, "sms", "dead");
+		expect(await change(store, request("retry", { ...everyDead, kind: "sms", isSure: true }), terminal)).toBe(0);
+		expect(terminal.json).toEqual([{ found: 1, retried: 1 }]);
+		expect(await statesOf(store, ["d0", "d2", "other"])).toEqual(["dead", "dead", "waiting"]);
+	});
+
+	test("retries each task once, also if it is dead again before the last one was retried", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 700);
+		let calls = 0;
+		const killing = new Proxy(store, {
+			get: (target, name: keyof Store<never>) =>
+				name !== "change" ? target[name] : async (basket: string, ids: readonly string[]) => {
+					calls += ids.length;
+					const applied = await target.change(basket, ids, "retry");
+					await fail(store, "mail", "dead");
+					return applied;
+				},
+		});
+		expect(await change(killing, request("retry", { ...everyDead, isSure: true }), terminal)).toBe(0);
+		expect(calls).toBe(700);
+		expect(terminal.json).toEqual([{ found: 700, retried: 700 }]);
+	});
+
+	test("ends between two batches when it is interrupted, and says how far it came", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 300);
+		const closing = new Proxy(store, {
+			get: (target, name: keyof Store<never>) => {
+				if (name === "delete") terminal.close();
+				return target[name];
+			},
+		});
+		const removing = change(closing, request("rm", { ...everyDead, isSure: true }), terminal);
+		await expect(removing).rejects.toMatchObject({ code: 1, message: "Interrupted: 100 tasks of 300 removed" });
+		expect((await store.counts("default")).dead).toBe(200);
+	});
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { counts, list } from "../../src/cli/list.ts";
+import { widthOf } from "../../src/cli/text.ts";
+import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
+
+describe("list()", () => {
+	test("gives programs one object per task, with its payload read and whole", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		const long = "x".repeat(100_000);
+		await add(
+			store,
+			{ id: "a", payload: JSON.stringify({ long }), lane: "one" },
+			{ payload: new Uint8Array([1, 2, 255]) },
+			{ payload: "no JSON \x1b[2J" },
+			{ payload: "" },
+		);
+		expect(await list(store, request("ls"), terminal)).toBe(0);
+		expect(terminal.json[0]).toEqual({
+			...{
+				key: expect.any(String),
+				id: "a",
+				kind: "mail",
+				state: "waiting",
+				attempts: 0,
+				crashes: 0,
+				priority: 0,
+				lane: "one",
+			},
+			...{ addedAt: 1_000_000_000, dueAt: 1_000_000_000, payload: { long } },
+		});
+		expect(terminal.json.slice(1).map(({ payload, encoding }) => [payload, encoding])).toEqual([
+			["AQL/", "base64"],
+			["no JSON \x1b[2J", "text"],
+			[undefined, undefined],
+		]);
+		expect(terminal.printed.join("")).not.toMatch(/\p{Cc}/u);
+	});
+
+	test("stops at the limit, and goes on behind a key, over pages of the store", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		await add(store, ...Array.from({ length: 600 }, (_, index) => ({ id: `t${index}` })));
+		await list(store, request("ls", { limit: 510 }), terminal);
+		expect(terminal.printed).toHaveLength(511);
+		const [, after] = /^510 tasks shown; --after (\S+) goes on$/.exec(terminal.notes[0]!)!;
+		terminal.printed = [];
+		await list(store, request("ls", { limit: 510, after }), terminal);
+		expect(terminal.printed).toHaveLength(91);
+		expect(terminal.printed[1]).toMatch(/^t510 /);
+		expect(terminal.notes).toHaveLength(1);
+	});
+
+	test("filters by state and kind", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a" }, { id: "b", kind: "sms" }, { id: "c", kind: "fax" });
+		await fail(store, "sms", "dead");
+		await fail(store, "fax", "dead");
+		await list(store, request("ls", { state: "dead", kind: "sms" }), terminal);
+		expect(terminal.json).toMatchObject([{
+			id: "b",
+			state: "dead",
+			error: { name: "Error", message: "no such user" },
+		}]);
+	});
+
+	test("tells people what failed and what comes next, in lines that fit", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		await add(store, { id: "evil\x1b[2J\u202e" }, {
+			id: "世界".repeat(20),
+			payload: "y".repeat(5_000),
+			delay: 90_000,
+			kind: "other",
+		});
+		await fail(store, "mail", "retry", "the server\nis away");
+		await list(store, request("ls"), terminal);
+		expect(terminal.printed[1]).toMatch(/^evil\\u\{1b\}\[2J\\u\{202e\} .+ the/);
+		expect(terminal.printed[2]).toMatch(/^(世界){8}世… /);
+		for (let width = 1; width < 150; width++) {
+			terminal.printed = [];
+			terminal.columns = width;
+			await list(store, request("ls"), terminal);
+			for (const line of terminal.printed) expect(widthOf(line)).toBeLessThanOrEqual(width);
+		}
+		expect(terminal.printed[1]).toMatch(/ mail +waiting +1 +in 60 s +now +the server is away$/);
+		expect(terminal.printed[2]).toMatch(/ other +waiting +0 +in 90 s +now +y+…$/);
+	});
+
+	test("says where it has looked if there is nothing", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		await list(storeOf(terminal), request("ls"), terminal);
+		expect(terminal.printed).toEqual([]);
+		expect(terminal.notes).toEqual([`No tasks in the basket "default"; --basket NAME looks into another`]);
+	});
+});
+
+test("counts() is one object, or a table", async () => {
+	const [pipe, table] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
+	const store = storeOf(pipe);
+	await add(store, {}, {}, { kind: "sms" });
+	await fail(store, "sms", "dead");
+	await counts(store, request("counts"), pipe);
+	await counts(store, request("counts"), table);
+	expect(pipe.json).toEqual([{ waiting: 2, running: 0, held: 0, dead: 1, done: 0 }]);
+	expect(table.printed.slice(0, 2)).toEqual(["STATE    TASKS", "waiting      2"]);
+});

@@ -1,0 +1,138 @@
+import { describe, expect, test } from "vitest";
+import { job, Processor, stopNow, type Store } from "../../mod.ts";
+import { list } from "../../src/cli/list.ts";
+import { show } from "../../src/cli/show.ts";
+import { add, FakeTerminal, request, storeOf } from "./support.ts";
+
+/** Jobs that wait, were reverted, are tried again, and are through. */
+async function withJobs(terminal: FakeTerminal): Promise<Store<never>> {
+	const store = storeOf(terminal);
+	const trip = job<{ to: string }>("trip", { version: 3 })
+		.step("flight", { run: ({ input }) => ({ to: input.to }), revert: () => {} })
+		.step("hotel", {
+			run: ({ input }) => {
+				if (input.to === "hell") throw stopNow(new Error("no vacancy"));
+				if (input.to === "limbo") throw new Error("503 \x1b[2J");
+				return "room 5";
+			},
+			attempts: 5,
+		})
+		.waitFor("approval");
+	const { clock } = terminal;
+	const processor = new Processor({ store, clock, jobs: [trip], backoff: { start: 60_000 } });
+	for (const to of ["paris", "hell", "limbo"]) await processor.add(trip, { to }, { id: to });
+	const drained = processor.drain();
+	await clock.advance(0);
+	await drained;
+	return store;
+}
+
+const shown = async (store: Store<never>, terminal: FakeTerminal, id: string, basket = "jobs"): Promise<string> => {
+	terminal.printed = [];
+	expect(await show(store, request("show", { ids: [id], basket }), terminal)).toBe(0);
+	return terminal.printed.join("\n");
+};
+
+describe("show()", () => {
+	test("of what is not there fails with 3", async () => {
+		const terminal = new FakeTerminal();
+		const shown = show(storeOf(terminal), request("show", { ids: ["a\x1b"] }), terminal);
+		await expect(shown).rejects.toMatchObject({
+			code: 3,
+			message: `There is no task "a\\u001b" in the basket "default"`,
+		});
+	});
+
+	test("gives programs everything", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a", payload: `{"n":1}`, priority: 7, delay: 5_000 });
+		await store.post("default", "a", `"hello"`);
+		await shown(store, terminal, "a", "default");
+		expect(terminal.json).toEqual([{
+			...{ key: expect.any(String), id: "a", kind: "mail", state: "waiting", attempts: 0, crashes: 0, priority: 7 },
+			...{ addedAt: 1_000_000_000, dueAt: 1_000_000_000, payload: { n: 1 }, inbox: [{ n: 1, data: "hello" }] },
+		}]);
+	});
+
+	test("shows people the payload and the failure whole, and harmless", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		const long = "x".repeat(10_000);
+		await add(store, { id: "a", payload: JSON.stringify({ long, evil: "\x1b[2J\u202e\x9b" }) });
+		const { claims: [claim] } = await store.turn("default", {
+			settle: [],
+			claim: [{ kinds: ["mail"], limit: 1 }],
+			lease: 1,
+		});
+		const failure = {
+			name: "RangeError",
+			message: "too\nfar\x07",
+			stack: "RangeError: too\nfar\x07\n    at f (a.ts:1:2)\n    at g",
+		};
+		const outcome = { type: "dead", attempts: 2, error: JSON.stringify(failure) } as const;
+		await store.turn("default", { settle: [{ ref: claim!, outcome }], claim: [], lease: 1 });
+		const text = await shown(store, terminal, "a", "default");
+		expect(text).toContain(`    "long": "${long}"`);
+		expect(text).toContain(String.raw`    "evil": "\u001b[2J\u202e\u009b"`);
+		expect(text).toContain("Last failure\n  RangeError: too far\\u{7}\n    at f (a.ts:1:2)\n    at g\n");
+		expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+	});
+
+	test.each([
+		[
+			"paris",
+			/state +waiting, until a message comes[^]+✓ flight \(done\) → \{"to":"paris"\}\n {2}✓ hotel \(done\) → "room 5"\n {2}▶ approval \(current\)\n/,
+		],
+		[
+			"hell",
+			/state +done: reverted[^]+↩ flight \(reverted\)[^]+✗ hotel \(failed\)\n {2}· approval\n {2}reverted because of: no vacancy\n/,
+		],
+		[
+			"limbo",
+			/state +waiting, in 60 s[^]+▶ hotel \(current\) {2}attempts that failed: 1\n[^]+last failure: 503 \\u\{1b\}\[2J\n/,
+		],
+	])("reads the checkpoint of a job: %s", async (id, pattern) => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = await withJobs(terminal);
+		const text = await shown(store, terminal, id);
+		expect(text).toMatch(pattern);
+		expect(text).toMatch(/ job +trip, version 3\n/);
+		expect(text).toMatch(/History\n {2}1970-01-12 .+ {2}flight, attempt 1, 0 ms: done\n/);
+		expect(text).not.toContain("uid");
+	});
+
+	test("gives programs a job in the words of a processor", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withJobs(terminal);
+		await shown(store, terminal, "hell");
+		const [{ job, payload }] = terminal.json;
+		expect(payload).toBeUndefined();
+		expect(job).toMatchObject({
+			...{
+				version: 3,
+				status: "reverted",
+				direction: "backward",
+				input: { to: "hell" },
+				error: { message: "no vacancy" },
+			},
+			steps: [{ name: "flight", state: "reverted" }, { name: "hotel", state: "failed" }, {
+				name: "approval",
+				state: "pending",
+			}],
+			history: [{ step: "flight" }, { step: "hotel" }, { step: "flight", isRevert: true }],
+		});
+	});
+});
+
+test("list() shows where jobs are", async () => {
+	const terminal = new FakeTerminal({ isTable: true });
+	const store = await withJobs(terminal);
+	terminal.columns = 120;
+	await list(store, request("ls", { basket: "jobs" }), terminal);
+	expect(terminal.printed.slice(1)).toEqual([
+		expect.stringMatching(/ at approval \(3 of 3\)$/),
+		expect.stringMatching(/ reverted: no vacancy$/),
+		expect.stringMatching(/ 1 {2}in 60 s .+ at hotel \(2 of 3\), attempt 1 failed: 503 \\u\{1b\}\[2J$/),
+	]);
+});

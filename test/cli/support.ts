@@ -1,0 +1,92 @@
+// A terminal and a store for the tests of the commands, in virtual time.
+import { memoryStore, type NewTask, type Store } from "../../mod.ts";
+import type { Request, Terminal } from "../../src/cli/terminal.ts";
+import { plain } from "../../src/cli/text.ts";
+import { VirtualClock } from "../../src/testing.ts";
+
+/** Remembers what it was given. */
+export class FakeTerminal implements Terminal {
+	readonly isTable: boolean;
+	readonly canAsk: boolean;
+	columns = 80;
+	rows = 24;
+	readonly paint = plain;
+	readonly clock: VirtualClock = new VirtualClock({ now: 1_000_000_000 });
+	readonly #closing = new AbortController();
+	readonly closed: AbortSignal = this.#closing.signal;
+	printed: string[] = [];
+	notes: string[] = [];
+	questions: string[] = [];
+	drawn: readonly string[] = [];
+	answer = "";
+
+	constructor({ isTable = false, canAsk = false }: { isTable?: boolean; canAsk?: boolean } = {}) {
+		this.isTable = isTable;
+		this.canAsk = canAsk;
+	}
+
+	async print(text: string): Promise<void> {
+		this.printed.push(...text.split("\n"));
+	}
+
+	note(text: string): void {
+		this.notes.push(text);
+	}
+
+	async ask(question: string): Promise<string> {
+		this.questions.push(question);
+		return this.answer;
+	}
+
+	draw(render: (columns: number, rows: number) => readonly string[]): void {
+		this.drawn = render(this.columns, this.rows);
+	}
+
+	/** What Ctrl-C does. */
+	close(): void {
+		this.#closing.abort();
+	}
+
+	/** What was printed, read. */
+	// deno-lint-ignore no-explicit-any -- a test says what it expects
+	get json(): any[] {
+		return this.printed.map((line) => JSON.parse(line));
+	}
+}
+
+export function request(command: Request["command"], values: Partial<Request> = {}): Request {
+	return {
+		...{ command, ids: [], db: "", tables: undefined, basket: "default", state: undefined, kind: undefined },
+		...{ after: undefined, limit: 50, isAll: false, isSure: false, interval: 1_000 },
+		...values,
+	};
+}
+
+/** A store with the clock of the terminal. */
+export function storeOf({ clock }: FakeTerminal): Store<never> {
+	return memoryStore({ clock, random: () => 0.5 });
+}
+
+export async function add(store: Store<never>, ...tasks: Partial<NewTask>[]): Promise<void> {
+	await store.add("default", tasks.map((task) => ({ kind: "mail", payload: "{}", delay: 0, priority: 0, ...task })));
+}
+
+/** Claims what is due of a kind, and lets it fail. */
+export async function fail(
+	store: Store<never>,
+	kind: string,
+	type: "dead" | "retry",
+	message = "no such user",
+): Promise<void> {
+	const { claims } = await store.turn("default", {
+		settle: [],
+		claim: [{ kinds: [kind], limit: 10_000 }],
+		lease: 30_000,
+	});
+	const error = JSON.stringify({ name: "Error", message });
+	const settle = claims.map((ref) => ({
+		ref,
+		outcome: { type, attempts: ref.attempts + 1, error, delay: 60_000 } as const,
+	}));
+	await store.turn("default", { settle, claim: [], lease: 30_000 });
+}

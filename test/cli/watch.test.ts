@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { type Store, StoreError } from "../../mod.ts";
+import { watch } from "../../src/cli/watch.ts";
+import { widthOf } from "../../src/cli/text.ts";
+import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
+
+/** Lets time pass, and everything happen meanwhile that the store does. */
+async function pass({ clock }: FakeTerminal, time: number): Promise<void> {
+	const step = Math.max(100, time / 100);
+	do {
+		await clock.advance(Math.min(step, time));
+		await new Promise((resolve) => setTimeout(resolve, 0)); // what the memory does takes no time, only microtasks
+	} while ((time -= step) > 0);
+}
+
+/** Watches while something is done, and until it is stopped. */
+async function during(
+	terminal: FakeTerminal,
+	store: Store<never>,
+	work: () => unknown,
+	values: Parameters<typeof request>[1] = {},
+): Promise<void> {
+	const watching = watch(store, request("watch", values), terminal);
+	await pass(terminal, 0);
+	await work();
+	terminal.close();
+	await pass(terminal, 0);
+	expect(await watching).toBe(0);
+}
+
+describe("watch()", () => {
+	test("gives programs a line at first, and one for each change", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a" }, { id: "b", kind: "sms" });
+		await during(terminal, store, async () => {
+			await pass(terminal, 600_000);
+			await fail(store, "mail", "retry", "away\x1b");
+			await pass(terminal, 1_000);
+			await fail(store, "sms", "dead");
+			await pass(terminal, 1_000);
+		});
+		expect(terminal.json).toMatchObject([
+			{ at: 1_000_000_000, counts: { waiting: 2, dead: 0 }, failures: [] },
+			{
+				counts: { waiting: 2, dead: 0 },
+				failures: [{ id: "a", kind: "mail", state: "waiting", attempts: 1, error: "away\\u{1b}" }],
+			},
+			{ counts: { waiting: 1, dead: 1 }, failures: [{ id: "b", state: "dead", error: "no such user" }] },
+		]);
+		expect(terminal.json[1].failures[0].at).toBe(terminal.json[1].at);
+	});
+
+	test("tells a failure once, and again when the next attempt fails", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a" });
+		await during(terminal, store, async () => {
+			for (let attempt = 1; attempt < 4; attempt++) {
+				await fail(store, "mail", "retry");
+				await pass(terminal, 90_000);
+			}
+		});
+		const failures = terminal.json.flatMap(({ failures }) => failures);
+		expect(failures.map(({ attempts }) => attempts)).toEqual([1, 2, 3]);
+	});
+
+	test("marks what had failed before it began, and sees what dies behind a thousand dead ones", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, ...Array.from({ length: 1_000 }, (_, index) => ({ id: `d${index}` })), {
+			id: "later",
+			kind: "sms",
+		});
+		await fail(store, "mail", "dead");
+		await during(terminal, store, async () => {
+			await fail(store, "sms", "dead", "last");
+			await pass(terminal, 2_000);
+		});
+		const [first, second] = terminal.json;
+		expect(first.failures.length).toBeGreaterThan(0);
+		expect(first.failures.every(({ at }: { at?: number }) => at === undefined)).toBe(true);
+		expect(second.failures).toMatchObject([{ id: "later", error: "last", at: second.at }]);
+	});
+
+	test("looks at most once per interval, however often something changes", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		let looks = 0;
+		const counting = new Proxy(store, {
+			get: (target, name: keyof Store<never>) => {
+				if (name === "counts") looks++;
+				return target[name];
+			},
+		});
+		await during(terminal, counting, async () => {
+			for (let index = 0; index < 100; index++) {
+				await add(store, {});
+				await pass(terminal, 100);
+			}
+		}, { interval: 2_000 });
+		expect(looks).toBeGreaterThan(3);
+		expect(looks).toBeLessThanOrEqual(6);
+	});
+
+	test("outlives a store that cannot be reached for a while, and no other failure", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		let error: Error | undefined;
+		const failing = new Proxy(store, {
+			get: (target, name: keyof Store<never>) =>
+				name !== "counts"
+					? target[name]
+					: async () => error === undefined ? await target.counts("default") : Promise.reject(error),
+		});
+		await during(terminal, failing, async () => {
+			error = new StoreError("unavailable", "the server is restarted");
+			await pass(terminal, 300_000);
+			error = undefined;
+			await pass(terminal, 120_000);
+		});
+		expect(terminal.notes).toEqual(["the server is restarted"]);
+		expect(terminal.json).toHaveLength(2);
+		error = new StoreError("closed", "gone");
+		await expect(watch(failing, request("watch"), new FakeTerminal())).rejects.toBe(error);
+	});
+
+	test("draws pictures that fit, whatever the size", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		await add(store, ...Array.from({ length: 40 }, (_, index) => ({ id: `世界\x1b${index}`.repeat(5) })));
+		await fail(store, "mail", "dead", "x".repeat(500));
+		for (const [columns, rows] of [[100, 20], [40, 10], [12, 5], [3, 2], [200, 100]] as const) {
+			const { clock } = terminal;
+			const small = new FakeTerminal({ isTable: true });
+			Object.assign(small, { columns, rows, clock });
+			await during(small, store, () => {});
+			expect(small.drawn.length).toBeLessThanOrEqual(rows);
+			for (const line of small.drawn) expect(widthOf(line)).toBeLessThanOrEqual(columns);
+			expect(small.drawn.join("\n")).not.toContain("\x1b");
+			if (columns >= 40) expect(small.drawn.join("\n")).toMatch(/dead 40[^]+before .+ x+…/);
+			expect(small.printed).toEqual([]);
+		}
+	});
+});
