@@ -76,9 +76,9 @@ function render(
 	rows: number,
 ): string[] {
 	const { paint, clock } = terminal;
-	const time = instant(clock.now()).slice(11);
-	const title = cut(clean(basket), columns - time.length - 2);
-	const gap = " ".repeat(Math.max(1, columns - widthOf(title) - time.length));
+	const time = columns < 20 ? "" : instant(clock.now()).slice(11);
+	const title = cut(clean(basket), time === "" ? columns : columns - time.length - 2);
+	const gap = time === "" ? "" : " ".repeat(columns - widthOf(title) - time.length);
 	const head = [`${paint("bold", title)}${gap}${paint("dim", time)}`, ...countLines(counts, columns, paint)];
 	if (problem !== undefined) head.push(paint("red", cut(clean(problem), columns)));
 	const room = Math.max(0, rows - head.length - 2);
