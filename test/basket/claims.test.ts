@@ -106,7 +106,7 @@ describe("Basket: crashes", () => {
 
 	test("where one task has two crashes, the next ones are claimed one by one: what comes with them has to be given back", async () => {
 		const machine = new Machine();
-		const basket = machine.basket({ a: noop });
+		const basket = machine.basket({ a: (_: number) => {} });
 		await basket.addMany(Array.from({ length: 50 }, (_, payload) => ({ kind: "a" as const, payload })));
 		for (let crash = 0; crash < 2; crash++) {
 			await machine.memory.turn("default", { settle: [], claim: [{ kinds: ["a"], limit: 50 }], lease: 10 });

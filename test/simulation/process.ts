@@ -3,7 +3,7 @@ import type { Clock, Ref, Store, Timer, Turn } from "../../mod.ts";
 import type { Fault, StoreCall } from "../../src/testing.ts";
 import type { Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
-import { type StoreError } from "../../mod.ts";
+import type { StoreError } from "../../mod.ts";
 import { faultyStore } from "../../src/testing.ts";
 
 /** The time of one process, or of a part of it: ends with it. */
