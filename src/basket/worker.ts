@@ -30,7 +30,7 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 /** How long to sleep at most, in milliseconds: a hint can get lost, and a wall clock can be set. */
 const longestSleep = 60_000;
 /** How many tasks to claim ahead of the free slots at most, and how long running those may take, in milliseconds. */
-const mostAhead = 250;
+const mostAhead = 500;
 const timeAhead = 50;
 /** Over how long the retries are spread that a hint has woken, in milliseconds. */
 const spread = 1_000;
@@ -327,7 +327,8 @@ export class Worker<Tx> {
 		this.#ended.splice(0, ended.length);
 		ended.forEach((one, index) => this.#settled(one, result.settled[index]!));
 		if (claim.length === 0) return;
-		this.#pace = { ended: 0, since: now };
+		// The pace is that of the tasks: how long the store has taken does not matter.
+		this.#pace = { ended: 0, since: clock.monotonic() };
 		this.#take(result.claims, now + lease);
 		if (result.dueIn <= 0) this.#isDue = true;
 		else if (this.#state === "running") clock.set(this.#timer, Math.min(result.dueIn, longestSleep));
