@@ -30,7 +30,8 @@ import type {
 import { check, checkLimit } from "../platform/check.ts";
 import { StoreError } from "../platform/store-error.ts";
 import {
-	type ClaimRow,
+	arrayOf,
+	type ClaimColumns,
 	duration,
 	encode,
 	encodeText,
@@ -38,7 +39,7 @@ import {
 	type MessageRow,
 	nameOf,
 	refOf,
-	showClaim,
+	showClaims,
 	showCounts,
 	showMessage,
 	showTask,
@@ -53,7 +54,7 @@ import {
 	queryOf,
 } from "./postgres/driver.ts";
 import { toStoreError } from "./postgres/errors.ts";
-import { columns } from "./postgres/functions.ts";
+import { columns as taskColumns } from "./postgres/functions.ts";
 import { migration, quote, version } from "./postgres/schema.ts";
 import { Watch } from "./postgres/watch.ts";
 
@@ -195,22 +196,16 @@ class Postgres implements Store<PostgresClient> {
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: PostgresClient): Promise<readonly Added[]> {
 		if (tasks.length === 0) return [];
-		const rows = tasks.map(({ kind, id, lane, priority, delay, payload }) => ({
-			k: encode(kind),
-			i: encodeText(id),
-			l: encodeText(lane),
-			p: priority,
-			d: duration(delay),
-			v: encode(payload),
-		}));
-		const lanes = [...new Set(rows.flatMap(({ l }) => l ?? []))];
+		const hasIds = tasks.some(({ id }) => id !== undefined);
 		const isNews = tasks.some(({ delay }) => delay < 60_000);
 		const [blocks, seqs] = await this.#call<[number[], number[] | null]>(
-			tx,
-			"add",
-			basket,
-			rows,
-			lanes,
+			...[tx, "add", basket] as const,
+			arrayOf(tasks.map(({ kind }) => encode(kind))),
+			hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
+			arrayOf(tasks.map(({ lane }) => encodeText(lane))),
+			`{${tasks.map(({ priority }) => priority)}}`,
+			`{${tasks.map(({ delay }) => duration(delay))}}`,
+			arrayOf(tasks.map(({ payload }) => encode(payload))),
 			isNews ? "1" : "",
 		);
 		const there = seqs && new Set(seqs);
@@ -228,8 +223,8 @@ class Postgres implements Store<PostgresClient> {
 		const plain = settle.filter(isPlain).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((settlement) => !isPlain(settlement));
 		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, 1_000_000), kinds.map(encode)]);
-		const [gone, settledOthers, rows, dueIn] = await this.#call<
-			[number[] | null, boolean[], ClaimRow[], number | null]
+		const [gone, settledOthers, columns, dueIn] = await this.#call<
+			[number[] | null, boolean[], ClaimColumns[], number | null]
 		>(
 			...[tx, "turn", basket, `{${plain}}`, others.map(endingOf), wanted, `${duration(lease)}`, "1"] as const,
 		);
@@ -238,17 +233,19 @@ class Postgres implements Store<PostgresClient> {
 		const settled = settle.map((settlement) =>
 			isPlain(settlement) ? removed.has(seqOf(settlement.ref)) : settledOthers[next++]!
 		);
-		const claims = rows.map(showClaim);
-		if (claims.includes(undefined)) await this.#bury(basket, rows.filter((_, index) => claims[index] === undefined));
+		const claims = columns.flatMap(showClaims);
+		if (claims.includes(undefined)) await this.#bury(basket, columns, claims);
 		const given = claims.filter((claim) => claim !== undefined);
 		const pause = dueIn !== null && dueIn <= 0 && given.length === 0 ? 20 : 0;
 		return { settled, claims: given, dueIn: Math.max(pause, dueIn ?? Infinity) };
 	}
 
-	/** What cannot be read. */
-	async #bury(basket: string, rows: readonly ClaimRow[]): Promise<void> {
-		const error = "The stored task is damaged and cannot be read";
-		const endings = rows.map(([s, i, , , , , , , a, , n]) => ({ s, n, i, t: 6, d: null, a, e: error, v: "" }));
+	/** Those that cannot be read end as dead. */
+	async #bury(basket: string, columns: readonly ClaimColumns[], claims: readonly unknown[]): Promise<void> {
+		const rows = columns.flatMap(([s, i, , , , , , a, , n]) => s.map((s, at) => ({ s, i: i[at], n: n[at], a: a[at] })));
+		const unread = rows.filter((_, index) => claims[index] === undefined);
+		const e = "The stored task is damaged and cannot be read";
+		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));
 		await this.#call(undefined, "turn", basket, "{}", endings, [], "0", "1");
 	}
 
@@ -275,7 +272,7 @@ class Postgres implements Store<PostgresClient> {
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 		const { s, i } = nameOf(id);
 		const found = await this.#read<[...TaskRow, MessageRow[] | null][]>(
-			`SELECT json_agg(json_build_array(${columns}, (
+			`SELECT json_agg(json_build_array(${taskColumns}, (
 				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${this.#schema}.messages WHERE task = seq AND n > seen
 			)))::text FROM ${this.#schema}.tasks WHERE basket = $1 AND (id = $2 OR seq = $3::bigint AND id IS NULL)`,
 			...[encode(basket), i, `${s}`],
@@ -293,7 +290,7 @@ class Postgres implements Store<PostgresClient> {
 			...(kind === undefined ? [] : ["kind = $4"]),
 		];
 		const rows = await this.#read<TaskRow[]>(
-			`SELECT json_agg(json_build_array(${columns}) ORDER BY seq)::text FROM (
+			`SELECT json_agg(json_build_array(${taskColumns}) ORDER BY seq)::text FROM (
 				SELECT * FROM ${this.#schema}.tasks WHERE ${["basket = $1 AND seq > $2::bigint", ...wanted].join(" AND ")}
 				ORDER BY seq LIMIT $3::bigint
 			) t`,
@@ -363,10 +360,10 @@ class Postgres implements Store<PostgresClient> {
 	}
 }
 
-/** Whether it is only to be removed, its id was made by the store, it stands in no lane, and it was claimed once. */
+/** Whether it is only to be removed, its id was made by the store, and it was claimed once. */
 function isPlain({ ref, outcome }: Settlement): boolean {
 	const seq = seqOf(ref);
-	return isRemoval(outcome) && ref.lane === undefined && ref.id === `_${seq}` && ref.token === `${seq}.1`;
+	return isRemoval(outcome) && ref.id === `_${seq}` && ref.token === `${seq}.1`;
 }
 
 function isRemoval(outcome: Outcome): boolean {

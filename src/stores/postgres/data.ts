@@ -9,8 +9,22 @@ import type { Claim, Counts, Data, Message, Ref, StoredTask, TaskState } from ".
 /** A task as the database gives it. */
 export type TaskRow = readonly [...fields: Fields, progress: string | null];
 
-/** A claimed task; instead of when it is due, how old it is. */
-export type ClaimRow = readonly [...fields: Fields, inbox: readonly MessageRow[] | null];
+/** Claimed tasks, column by column, which the server makes several times as fast as rows. */
+export type ClaimColumns = readonly [
+	seqs: number[],
+	ids: (string | null)[],
+	kinds: string[],
+	lanes: (string | null)[],
+	priorities: number[],
+	addedAts: number[],
+	ages: number[],
+	attempts: number[],
+	crashes: number[],
+	claims: number[],
+	errors: (string | null)[],
+	payloads: string[],
+	inboxes: (readonly MessageRow[] | null)[],
+];
 
 type Fields = [
 	seq: number,
@@ -63,6 +77,11 @@ function decodeText(text: string | null): string | undefined {
 	return text === null ? undefined : decode(text) as string | undefined;
 }
 
+/** An array as Postgres writes it, which the drivers do not agree on. */
+export function arrayOf(texts: readonly (string | undefined)[]): string {
+	return `{${texts.map((text) => text === undefined ? "NULL" : `"${text.replace(/["\\]/g, "\\$&")}"`)}}`;
+}
+
 /** Whole milliseconds, and not so many that an instant that far away would be no safe number. */
 export function duration(value: number): number {
 	return Math.min(Math.ceil(value), 2 ** 52);
@@ -111,26 +130,29 @@ export function showTask(row: TaskRow): StoredTask {
 	};
 }
 
-/** `undefined` if it cannot be read. */
-export function showClaim(row: ClaimRow): Claim | undefined {
-	const [seq, id, kind, lane, priority, , age, added, attempts, crashes, claims, error, text, inbox] = row;
-	const payload = decode(text);
-	const messages = (inbox ?? []).map(([n, text]) => ({ n, data: decode(text) }));
-	if (payload === undefined || messages.some(({ data }) => data === undefined)) return undefined;
-	return {
-		id: idOf(seq, id),
-		token: `${seq}.${claims}`,
-		lane: decodeText(lane),
-		kind: decodeText(kind) ?? kind,
-		payload,
-		attempts,
-		crashes,
-		priority,
-		error: decodeText(error),
-		addedAt: added,
-		age,
-		inbox: messages as Message[],
-	};
+/** `undefined` for each that cannot be read. */
+export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
+	const [seqs, ids, kinds, lanes, priorities, addedAts, ages, attempts, crashes, claims, errors, payloads, inboxes] =
+		columns;
+	return seqs.map((seq, index) => {
+		const payload = decode(payloads[index]!);
+		const inbox = (inboxes[index] ?? []).map(([n, text]) => ({ n, data: decode(text) }));
+		if (payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
+		return {
+			id: idOf(seq, ids[index]!),
+			token: `${seq}.${claims[index]}`,
+			lane: decodeText(lanes[index]!),
+			kind: decodeText(kinds[index]!)!,
+			payload,
+			attempts: attempts[index]!,
+			crashes: crashes[index]!,
+			priority: priorities[index]!,
+			error: decodeText(errors[index]!),
+			addedAt: addedAts[index]!,
+			age: ages[index]!,
+			inbox: inbox as Message[],
+		};
+	});
 }
 
 /** How many there are in each state, of the numbers of each number of a state. */

@@ -29,10 +29,20 @@ const isNamed = "basket = b AND (id = r.i OR seq = r.s AND id IS NULL)";
 export const columns =
 	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress";
 
+/** The tasks in the arrays of `add`. */
+function insert(s: string, id: string, end: string): string {
+	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, priority, state, due, added, payload)
+	SELECT blocks[1 + (o - 1) / 1024] * 1024 + (o - 1) % 1024, b, k, ${id}, l, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
+	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], ps::int[], ds::bigint[], vs::text[]) WITH ORDINALITY
+		AS r (k, i, l, p, d, v, o)
+	${end}`;
+}
+
 /** @param s the schema, quoted */
 export function functionsOf(s: string): string[] {
 	const create = (head: string, declare: string, body: string) =>
-		`CREATE FUNCTION ${s}.${head} LANGUAGE plpgsql AS $f$
+		`CREATE FUNCTION ${s}.${head} LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $f$
 DECLARE ${declare}
 BEGIN
 ${body}
@@ -46,21 +56,19 @@ END $f$;`;
 SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
 $f$;`,
 
-		// Where the first in a lane is still blocked, it becomes the head.
+		// Where the first in a lane is still blocked, it becomes the head. Who has just ended the head knows that it stands above it.
 		create(
-			"promote(b text, ls text[]) RETURNS boolean",
-			"l text; moved boolean := false;",
-			`FOR l IN SELECT DISTINCT unnest(ls) LOOP
-	IF pg_try_advisory_xact_lock(${laneLock}) THEN
-		UPDATE ${s}.tasks SET state = CASE state WHEN 2 THEN 0 ELSE 4 END WHERE state IN (2, 5) AND seq = (
-			SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = l AND state < 6 ORDER BY seq LIMIT 1
-		);
-		moved := moved OR FOUND;
-	ELSE
-		INSERT INTO ${s}.lanes VALUES (b, l);
-	END IF;
-END LOOP;
-RETURN moved;`,
+			"promote(b text, ls text[], above bigint[]) RETURNS boolean",
+			"mine text[]; lows bigint[];",
+			`SELECT array_agg(l), array_agg(a) INTO mine, lows FROM unnest(ls, above) u (l, a) WHERE pg_try_advisory_xact_lock(${laneLock});
+IF mine IS DISTINCT FROM ls THEN
+	INSERT INTO ${s}.lanes SELECT b, l FROM unnest(ls) l WHERE l <> ALL (coalesce(mine, '{}'));
+END IF;
+UPDATE ${s}.tasks SET state = CASE state WHEN 2 THEN 0 ELSE 4 END WHERE state IN (2, 5) AND seq = ANY (ARRAY(
+	SELECT (SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = l AND state < 6 AND seq > coalesce(a, 0) ORDER BY seq LIMIT 1)
+	FROM unnest(mine, lows) u (l, a)
+));
+RETURN FOUND;`,
 		),
 
 		// In the order of the locks, so that two of these never wait for each other.
@@ -74,21 +82,21 @@ END LOOP;`,
 
 		// A call takes whole blocks of numbers, so that its tasks stand together. In a lane all begin blocked.
 		create(
-			"add(b text, q text, ls text, hint text) RETURNS text",
-			"t bigint; n int; done int; blocks bigint[]; seqs bigint[]; lanes text[] := ARRAY(SELECT json_array_elements_text(ls::json));",
-			`PERFORM ${s}.enter(b, lanes);
+			"add(b text, ks text, ids text, ls text, ps text, ds text, vs text, hint text) RETURNS text",
+			`t bigint; n int := cardinality(vs::text[]); done int; blocks bigint[]; seqs bigint[];
+	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
+			`IF lanes <> '{}' THEN PERFORM ${s}.enter(b, lanes); END IF;
 t := ${s}.clock();
-n := json_array_length(q::json);
 blocks := ARRAY(SELECT nextval('${s}.seq') FROM generate_series(0, (n - 1) / 1024));
-WITH i AS (
-	INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, priority, state, due, added, payload)
-	SELECT blocks[1 + (o - 1) / 1024] * 1024 + (o - 1) % 1024, b, k, i, l, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
-	FROM ROWS FROM (json_to_recordset(q::json) AS (k text, i text, l text, p int, d bigint, v text)) WITH ORDINALITY
-		AS r (k, i, l, p, d, v, o)
-	ORDER BY i, o
-	ON CONFLICT DO NOTHING RETURNING seq
-) SELECT array_agg(seq), count(*) INTO seqs, done FROM i;
-PERFORM ${s}.promote(b, lanes);
+IF ids = '' THEN
+	${insert(s, "NULL", "")};
+	done := n;
+ELSE
+	WITH i AS (
+		${insert(s, "i", "ORDER BY i, o ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING RETURNING seq")}
+	) SELECT array_agg(seq), count(*) INTO seqs, done FROM i;
+END IF;
+IF lanes <> '{}' THEN PERFORM ${s}.promote(b, lanes, '{}'); END IF;
 IF hint <> '' THEN ${notify} END IF;
 RETURN json_build_array(blocks, CASE WHEN done < n THEN coalesce(seqs, '{}') END);`,
 		),
@@ -106,13 +114,16 @@ $f$;`,
 
 		create(
 			"turn(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; gone bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; more json[];
-	lanes text[] := '{}'; l text; p int; posts boolean; stirred boolean := false; soon bigint; ks text[]; wanted int;`,
+			`t bigint := ${s}.clock(); r record; gone bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
+	lanes text[]; heads bigint[]; l text; p int; posts boolean;
+	stirred boolean := false; soon bigint; ks text[]; wanted int; lastDue bigint;`,
 			`IF plain <> '{}' THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
-		AND claims = 1 AND id IS NULL AND lane IS NULL RETURNING seq, posted
-	) SELECT array_agg(seq), bool_or(posted > 0) INTO gone, posts FROM d;
+		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted
+	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL),
+		array_agg(seq) FILTER (WHERE lane IS NOT NULL)
+	INTO gone, posts, lanes, heads FROM d;
 	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
 END IF;
 IF q <> '[]' THEN
@@ -139,10 +150,12 @@ IF q <> '[]' THEN
 			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
 		END IF;
 		IF r.t BETWEEN 0 AND 5 THEN stirred := true;
-		ELSIF l IS NOT NULL THEN lanes := lanes || l;
+		ELSIF l IS NOT NULL THEN lanes := lanes || l; heads := heads || r.s;
 		END IF;
 	END LOOP;
-	stirred := ${s}.promote(b, lanes) OR stirred;
+END IF;
+IF lanes <> '{}' THEN
+	stirred := ${s}.promote(b, lanes, heads) OR stirred;
 END IF;
 DELETE FROM ${s}.messages WHERE task = ANY (ARRAY(
 	SELECT seq FROM ${s}.tasks WHERE basket = b AND state = 7 AND due <= t AND posted > 0
@@ -154,7 +167,7 @@ DELETE FROM ${s}.tasks WHERE seq = ANY (ARRAY(
 FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 	IF pg_try_advisory_xact_lock(${laneLock}) THEN
 		DELETE FROM ${s}.lanes WHERE basket = b AND lane = l;
-		stirred := ${s}.promote(b, ARRAY[l]) OR stirred;
+		stirred := ${s}.promote(b, ARRAY[l], '{}') OR stirred;
 	ELSE
 		soon := t + 50;
 	END IF;
@@ -168,16 +181,24 @@ FOR wanted, ks IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->
 		), u AS (
 			UPDATE ${s}.tasks SET state = 1, due = t + lease::bigint, claims = claims + 1, attempts = attempts + state, crashes = crashes + state
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
-		) SELECT array_agg(json_build_array(
-			seq, id, kind, lane, priority, state, t - added, added, attempts + state, crashes + state, claims + 1, error, payload,
-			CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END
-		)) INTO more FROM c;
-		taken := taken || coalesce(more, '{}');
-		wanted := wanted - coalesce(cardinality(more), 0);
-		EXIT WHEN wanted = 0;
+		) SELECT count(*), max(due), json_build_array(
+			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
+			array_agg(attempts + state), array_agg(crashes + state), array_agg(claims + 1), array_agg(error), array_agg(payload),
+			array_agg(CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END)
+		) INTO p, lastDue, columns FROM c;
+		CONTINUE WHEN p = 0;
+		taken := taken || columns;
+		wanted := wanted - p;
+		IF wanted = 0 THEN
+			-- Mostly there is more, and then nobody need go past those that have just been claimed.
+			IF EXISTS (
+				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${due("= r.priority", "AND due > lastDue AND due <= t")} k LIMIT 1) > 0
+			) THEN soon := t; END IF;
+			EXIT;
+		END IF;
 	END LOOP;
 END LOOP;
-IF c <> '[]' THEN
+IF c <> '[]' AND soon IS DISTINCT FROM t THEN
 	ks := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${s}.levels(b, ks) v));
 END IF;
@@ -221,7 +242,7 @@ RETURN to_json(saved);`,
 	IF gone.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = gone.seq; END IF;
 	IF gone.lane IS NOT NULL AND gone.state < 6 THEN lanes := lanes || gone.lane; END IF;
 END LOOP;
-IF ${s}.promote(b, lanes) THEN ${notify} END IF;
+IF ${s}.promote(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') THEN ${notify} END IF;
 RETURN to_json(removed);`,
 		),
 
@@ -246,7 +267,7 @@ RETURN to_json(removed);`,
 			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
 		WHERE seq = x.seq;
 		UPDATE ${s}.messages SET task = last WHERE task = x.seq;
-		IF x.lane IS NOT NULL THEN PERFORM ${s}.promote(b, ARRAY[x.lane]); END IF;
+		IF x.lane IS NOT NULL THEN PERFORM ${s}.promote(b, ARRAY[x.lane], '{}'); END IF;
 	END IF;
 END LOOP;
 IF w <> 'hold' THEN ${notify} END IF;
