@@ -14,6 +14,7 @@
  * - `"full"`: no space left, or the quota is used up.
  * - `"busy"`: somebody else holds the database, for longer than this store waits.
  * - `"blocked"`: another connection of an older version keeps the schema from being updated.
+ * - `"refused"`: the database does not let this client do it, and will not: a missing right, a wrong password.
  * - `"unavailable"`: anything else that may pass: a lost connection, a restarted server.
  */
 export type StoreErrorCode =
@@ -24,10 +25,11 @@ export type StoreErrorCode =
 	| "full"
 	| "busy"
 	| "blocked"
+	| "refused"
 	| "unavailable";
 
 /** What no waiting will mend. */
-const lasting: readonly StoreErrorCode[] = ["newer-schema", "not-open", "closed", "corrupt"];
+const lasting: readonly StoreErrorCode[] = ["newer-schema", "not-open", "closed", "corrupt", "refused"];
 
 /**
  * A store failed. Its `cause` is the error of the platform or the driver.
