@@ -56,7 +56,7 @@ import {
 import { toStoreError } from "./postgres/errors.ts";
 import { columns as taskColumns } from "./postgres/functions.ts";
 import { migration, quote, version } from "./postgres/schema.ts";
-import { Watch } from "./postgres/watch.ts";
+import { mostTold, Watch } from "./postgres/watch.ts";
 
 export type { PostgresClient, PostgresQueryable, PostgresSql };
 
@@ -64,8 +64,16 @@ export type { PostgresClient, PostgresQueryable, PostgresSql };
 export interface PostgresStoreOptions {
 	/** The schema that has the tables and functions: letters, digits and `_`. @default "upkeep" */
 	schema?: string | undefined;
-	/** How often to look for what others have added where the driver cannot listen, in milliseconds. @default 1_000 */
+	/**
+	 * How often to look for what others have added, in milliseconds, while somebody watches and notifications do not come
+	 * through: the driver cannot listen, the connection was lost, a pooler is in between. @default 1_000
+	 */
 	pollInterval?: number | undefined;
+	/**
+	 * How long to wait for an answer of the server, in milliseconds; then the call rejects with a `StoreError` with the code
+	 * `unavailable`, and a pool of pg loses the connection. `Infinity`: as long as the driver does. @default 60_000
+	 */
+	timeout?: number | undefined;
 }
 
 /**
@@ -145,9 +153,10 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * ```
  */
 export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): Store<PostgresClient> {
-	const { schema, pollInterval = 1_000 } = check("options", options, "object");
+	const { schema, pollInterval = 1_000, timeout = 60_000 } = check("options", options, "object");
 	checkLimit("pollInterval", pollInterval);
-	return new Postgres(client, checkSchema(schema), pollInterval);
+	checkLimit("timeout", timeout);
+	return new Postgres(client, checkSchema(schema), pollInterval, timeout);
 }
 
 function checkSchema(schema = "upkeep"): string {
@@ -165,18 +174,22 @@ class Postgres implements Store<PostgresClient> {
 	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server" };
 	readonly #query: Query;
 	readonly #schema: string;
+	readonly #timeout: number;
 	readonly #watch: Watch;
 	#isOpen = false;
 
-	constructor(client: PostgresClient, schema: string, pollInterval: number) {
-		this.#query = queryOf("client", client);
+	constructor(client: PostgresClient, schema: string, pollInterval: number, timeout: number) {
+		this.#query = queryOf("client", client, timeout);
+		this.#timeout = timeout;
 		this.#schema = quote(schema);
-		this.#watch = new Watch(listenOf(client), schema, pollInterval);
+		const tell = (message: string) =>
+			this.#ask(`SELECT pg_notify($1, left($2, ${mostTold + 1}))::text`, [schema, message]);
+		this.#watch = new Watch(listenOf(client), tell, schema, pollInterval);
 	}
 
 	async open(): Promise<void> {
 		const found = await this.#version();
-		if (found < version) await this.#ask(migration(this.#schema));
+		if (found < version) await this.#ask(migration(this.#schema), []);
 		if (found > version) {
 			const message = `The tables are of version ${found}, and this library knows those up to ${version}: update it`;
 			throw new StoreError("newer-schema", message);
@@ -187,7 +200,7 @@ class Postgres implements Store<PostgresClient> {
 	/** 0: there are no tables. */
 	async #version(): Promise<number> {
 		try {
-			return Number(await this.#ask(`SELECT version::text FROM ${this.#schema}.version`));
+			return Number(await this.#ask(`SELECT version::text FROM ${this.#schema}.version`, []));
 		} catch (error) {
 			if ((error as StoreError).code === "not-open") return 0;
 			throw error;
@@ -206,7 +219,7 @@ class Postgres implements Store<PostgresClient> {
 			`{${tasks.map(({ priority }) => priority)}}`,
 			`{${tasks.map(({ delay }) => duration(delay))}}`,
 			arrayOf(tasks.map(({ payload }) => encode(payload))),
-			isNews ? "1" : "",
+			isNews && (tx !== undefined || this.#watch.mayTell(encode(basket))) ? "1" : "",
 		);
 		const there = seqs && new Set(seqs);
 		return tasks.map(({ id }, index) => {
@@ -223,11 +236,21 @@ class Postgres implements Store<PostgresClient> {
 		const plain = settle.filter(isPlain).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((settlement) => !isPlain(settlement));
 		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, 1_000_000), kinds.map(encode)]);
-		const [gone, settledOthers, columns, dueIn] = await this.#call<
-			[number[] | null, boolean[], ClaimColumns[], number | null]
+		const [gone, settledOthers, columns, dueIn, isStirred] = await this.#call<
+			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(
-			...[tx, "turn", basket, `{${plain}}`, others.map(endingOf), wanted, `${duration(lease)}`, "1"] as const,
+			...[
+				tx,
+				"turn",
+				basket,
+				`{${plain}}`,
+				others.map(endingOf),
+				wanted,
+				`${duration(lease)}`,
+				tx === undefined ? "" : "1",
+			] as const,
 		);
+		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));
 		const removed = new Set(gone);
 		let next = 0;
 		const settled = settle.map((settlement) =>
@@ -340,20 +363,20 @@ class Postgres implements Store<PostgresClient> {
 		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
 		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
 		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
-		const query = tx === undefined ? this.#query : queryOf("tx", tx);
+		const query = tx === undefined ? this.#query : queryOf("tx", tx, this.#timeout);
 		return JSON.parse(
-			(await this.#ask(`SELECT ${this.#schema}.${name}(${places})`, query, encode(basket), ...values))!,
+			(await this.#ask(`SELECT ${this.#schema}.${name}(${places})`, [encode(basket), ...values], query))!,
 		);
 	}
 
 	async #read<T extends unknown[]>(text: string, ...values: string[]): Promise<T> {
 		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
-		return JSON.parse(await this.#ask(text, this.#query, ...values) ?? "[]");
+		return JSON.parse(await this.#ask(text, values) ?? "[]");
 	}
 
-	async #ask(text: string, query: Query = this.#query, ...values: string[]): Promise<string | undefined> {
+	async #ask(text: string, values: string[], query: Query = this.#query): Promise<string | undefined> {
 		try {
-			return await query(text, ...values);
+			return await query(text, values);
 		} catch (error) {
 			throw toStoreError(error);
 		}

@@ -47,7 +47,7 @@ DECLARE ${declare}
 BEGIN
 ${body}
 END $f$;`;
-	const notify = `PERFORM pg_notify('${s.slice(1, -1)}', left(b, 1000));`;
+	const notify = `PERFORM pg_notify('${s.slice(1, -1)}', ':' || left(b, 1000));`;
 	const due = (priority: string, more = "") =>
 		`FROM ${s}.tasks WHERE basket = b AND state < 2 AND priority ${priority} ${more} AND kind =`;
 	return [
@@ -116,7 +116,7 @@ $f$;`,
 			"turn(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
 			`t bigint := ${s}.clock(); r record; gone bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; posts boolean;
-	stirred boolean := false; soon bigint; ks text[]; wanted int; lastDue bigint;`,
+	stirred boolean := false; soon bigint; ks text[]; wanted int; lastDue bigint; isMore boolean := false;`,
 			`IF plain <> '{}' THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
@@ -173,6 +173,7 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 	END IF;
 END LOOP;
 FOR wanted, ks IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->1)) FROM json_array_elements(c::json) x LOOP
+	isMore := false;
 	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds FROM ${s}.levels(b, ks) v WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC LOOP
 		WITH c AS MATERIALIZED (
 			SELECT x.* FROM unnest(r.kinds) k, LATERAL (
@@ -192,13 +193,16 @@ FOR wanted, ks IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->
 		IF wanted = 0 THEN
 			-- Mostly there is more, and then nobody need go past those that have just been claimed.
 			IF EXISTS (
-				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${due("= r.priority", "AND due > lastDue AND due <= t")} k LIMIT 1) > 0
-			) THEN soon := t; END IF;
+				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${
+				due("= r.priority", "AND due > lastDue AND due <= t")
+			} k LIMIT 1) > 0
+			) THEN isMore := true; END IF;
 			EXIT;
 		END IF;
 	END LOOP;
 END LOOP;
-IF c <> '[]' AND soon IS DISTINCT FROM t THEN
+IF isMore THEN soon := t;
+ELSIF c <> '[]' THEN
 	ks := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${s}.levels(b, ks) v));
 END IF;

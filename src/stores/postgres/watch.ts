@@ -1,5 +1,5 @@
 /**
- * Notices that somebody has changed the database.
+ * Notices that somebody has changed the database, and tells others.
  *
  * @module
  */
@@ -15,16 +15,55 @@ interface Watcher {
 	readonly onError: OnError;
 }
 
+/** Listening, from its beginning to its end. */
+interface Session {
+	/** Whether something was heard since the last look at it. */
+	isHeard: boolean;
+	stop?: (() => unknown) | undefined;
+}
+
+/** How long nothing has to be heard until an echo is asked for, and how long to wait for that, in milliseconds. */
+const quiet = 60_000;
+const echo = 10_000;
+/** The longest pause between two attempts to listen, in milliseconds. */
+const longestPause = 30_000;
+/** How often a basket is told of, at most, in milliseconds: commits that tell something are made one after the other. */
+const pace = 20;
+
+/** How many characters of its name a basket is told of by: notifications are short. */
+export const mostTold = 1000;
+
+/**
+ * Listens for all watchers, on one connection. That it works is known from what is heard: if that is nothing for a while, it
+ * sends a message to everybody, itself included. As long as it does not, it wakes the watchers from time to time, and tries
+ * again.
+ *
+ * A message is a colon and a basket; one without is only to be heard.
+ */
 export class Watch {
 	readonly #listen: Listen | undefined;
+	readonly #tell: (message: string) => Promise<unknown>;
 	readonly #channel: string;
 	readonly #interval: number;
 	readonly #watchers = new Map<string, Set<Watcher>>();
-	readonly #timer = new CallbackTimer(() => this.#poll(), true);
-	#stop: Promise<(() => unknown) | undefined> | undefined;
+	/** It must not keep a process alive. */
+	readonly #timer = new CallbackTimer(() => this.#look(), true);
+	/** Baskets that were told of a moment ago, and whether they have to be again. */
+	readonly #told = new Map<string, boolean>();
+	#session: Session | undefined;
+	#isWaiting = false;
+	#failures = 0;
+	#retryAt = 0;
 
-	constructor(listen: Listen | undefined, channel: string, interval: number) {
+	/** @param interval between two looks where nothing can be heard, in milliseconds */
+	constructor(
+		listen: Listen | undefined,
+		tell: (message: string) => Promise<unknown>,
+		channel: string,
+		interval: number,
+	) {
 		this.#listen = listen;
+		this.#tell = tell;
 		this.#channel = channel;
 		this.#interval = interval;
 	}
@@ -32,8 +71,9 @@ export class Watch {
 	add(basket: string, wake: () => void, onError: OnError): () => void {
 		const watcher = { wake, onError };
 		const watchers = this.#watchers.get(basket) ?? new Set();
-		if (this.#watchers.size === 0) this.#begin();
+		const isFirst = this.#watchers.size === 0;
 		this.#watchers.set(basket, watchers.add(watcher));
+		if (isFirst) this.#begin();
 		return () => this.#remove(basket, watcher);
 	}
 
@@ -42,34 +82,100 @@ export class Watch {
 		if (watchers?.delete(watcher) && watchers.size === 0) this.#watchers.delete(basket);
 		if (this.#watchers.size > 0) return;
 		systemClock.clear(this.#timer);
-		void this.#stop?.then((stop) => stop?.());
-		this.#stop = undefined;
+		this.#end();
+		this.#failures = this.#retryAt = 0;
+	}
+
+	/** Whether the caller should tell others of the basket; otherwise that is done for it, in a moment. */
+	mayTell(basket: string): boolean {
+		const isFree = !this.#told.has(basket);
+		this.#told.set(basket, !isFree);
+		if (isFree) systemClock.set(new CallbackTimer(() => this.#tellAgain(basket)), pace);
+		return isFree;
+	}
+
+	/** Tells others of the basket, who may find out for themselves if that fails. */
+	tell(basket: string): void {
+		if (this.mayTell(basket)) this.#tell(`:${basket}`).catch(() => {});
+	}
+
+	#tellAgain(basket: string): void {
+		const isWanted = this.#told.get(basket);
+		this.#told.delete(basket);
+		if (isWanted) this.tell(basket);
 	}
 
 	#begin(): void {
-		if (this.#listen === undefined) return this.#poll();
-		this.#stop = this.#listen(this.#channel, (payload) => this.#hear(payload), (error) => this.#fail(error)).catch(
-			(error) => {
-				this.#fail(error);
-				return undefined;
-			},
+		systemClock.set(this.#timer, this.#interval);
+		if (this.#listen === undefined || performance.now() < this.#retryAt) return;
+		const session: Session = this.#session = { isHeard: true };
+		this.#listen(this.#channel, (message) => this.#hear(session, message), (error) => this.#fail(session, error)).then(
+			(stop) => this.#begun(session, stop),
+			(error) => this.#fail(session, error),
 		);
 	}
 
-	#hear(payload: string): void {
+	#begun(session: Session, stop: () => unknown): void {
+		session.stop = stop;
+		if (session !== this.#session) return void stop();
+		this.#wakeAll();
+		this.#ask(session);
+	}
+
+	#end(): void {
+		this.#session?.stop?.();
+		this.#session = undefined;
+		this.#isWaiting = false;
+	}
+
+	#hear(session: Session, message: string): void {
+		if (session !== this.#session) return;
+		session.isHeard = true;
+		this.#failures = 0;
 		for (const [basket, watchers] of [...this.#watchers]) {
-			if (basket.startsWith(payload)) { for (const { wake, onError } of [...watchers]) observe(onError, wake); }
+			const isCut = message.length > mostTold && basket.startsWith(message.slice(1));
+			if (`:${basket}` === message || isCut) wake(watchers);
 		}
 	}
 
-	#poll(): void {
+	#wakeAll(): void {
+		for (const watchers of [...this.#watchers.values()]) wake(watchers);
+	}
+
+	#ask(session: Session): void {
+		session.isHeard = false;
+		this.#isWaiting = true;
+		systemClock.set(this.#timer, echo);
+		this.#tell("").catch(() => {});
+	}
+
+	#look(): void {
+		const session = this.#session;
+		if (session?.stop === undefined) {
+			this.#wakeAll();
+			if (session === undefined) this.#begin();
+			else systemClock.set(this.#timer, this.#interval);
+		} else if (session.isHeard) {
+			session.isHeard = this.#isWaiting = false;
+			systemClock.set(this.#timer, quiet);
+		} else if (this.#isWaiting) this.#fail(session, new Error("Nothing is heard over the connection that listens"));
+		else this.#ask(session);
+	}
+
+	/** Once, until something is heard again. */
+	#fail(session: Session, error: unknown): void {
+		if (session !== this.#session) return;
+		this.#end();
 		systemClock.set(this.#timer, this.#interval);
-		this.#hear("");
-	}
-
-	#fail(error: unknown): void {
+		this.#retryAt = performance.now() + Math.min(longestPause, this.#interval * 2 ** this.#failures);
+		if (this.#failures++ > 0) return;
+		const failure = toStoreError(error);
 		for (const { onError } of [...this.#watchers.values()].flatMap((watchers) => [...watchers])) {
-			report(onError, toStoreError(error));
+			report(onError, failure);
 		}
 	}
+}
+
+function wake(watchers: ReadonlySet<Watcher>): void {
+	for (const { wake, onError } of [...watchers]) observe(onError, wake);
 }
