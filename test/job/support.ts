@@ -204,6 +204,8 @@ export class Process {
 	/** The store as this process sees it; once it has died, it gets no answer any more. */
 	readonly store: Store<unknown>;
 	isDead = false;
+	/** Told that it has died. */
+	onDeath: () => void = () => {};
 	readonly #machine: Machine;
 	readonly #connection: Connection;
 	readonly #fault: Fault;
@@ -262,6 +264,7 @@ export class Process {
 		this.isDead = true;
 		this.#connection.cut();
 		for (const call of this.#calls) this.#machine.end(call);
+		this.onDeath();
 	}
 
 	#through(member: string): Call {
