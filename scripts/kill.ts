@@ -1,20 +1,23 @@
-// `npm run kills`: processes that share one basket are killed at random moments, as often as you like, and what must hold is
-// checked when all of its tasks are done. The suite does the same with fewer kills.
+// `npm run kills`: processes that share one basket, or with `--jobs` the jobs of one processor, are killed at random moments,
+// as often as you like, and what must hold is checked when all of them are done. The suite does the same with fewer kills.
 //
 //     npm run kills                                               300 on SQLite in Node
 //     npm run kills -- --store deno-kv --runtime deno --kills 1000
+//     npm run kills -- --jobs --runtime bun --store bun:sqlite
 //     npm run kills -- --seed 7 --lease 2000 --interval 50 --workers 5
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type DatabaseName, databaseNames } from "../test/kills/database.ts";
+import { type JobStormReport, killJobsAtRandom } from "../test/kills/job-storm.ts";
 import { killRepeatedly } from "../test/kills/recovery.ts";
 import { killAtRandom, type StormReport } from "../test/kills/storm.ts";
 import { root } from "./project.ts";
 
 const { values } = parseArgs({
 	options: {
+		jobs: { type: "boolean", default: false },
 		kills: { type: "string", default: "300" },
 		store: { type: "string", default: "sqlite" },
 		runtime: { type: "string", default: "node" },
@@ -45,20 +48,32 @@ async function kill(): Promise<void> {
 	const { kills, seed, interval, workers, lease } = values;
 	console.log(`${here} ${process.versions[here]}, ${database}, lease ${lease} ms, seed ${seed}`);
 	const options = { kills: Number(kills), seed: Number(seed), interval: Number(interval), workers: Number(workers) };
-	const report = await killAtRandom({ database, ...options, lease: Number(lease), limit: 600_000 });
+	const all = { database, ...options, lease: Number(lease), limit: 600_000 };
+	if (values.jobs) return tellJobs(await killJobsAtRandom(all));
+	const report = await killAtRandom(all);
 	tell(report);
 	const recoveries = await killRepeatedly(database, 20, Number(lease));
 	console.log(`with nothing else to do, ${timesOf(recoveries.map(({ begunAt, goneAt }) => begunAt - goneAt))}`);
 	console.log(`after the end of the lease, ${timesOf(recoveries.map((times) => times.begunAt - times.leaseEndedAt))}`);
-	process.exitCode = report.violations.length > 0 ? 1 : 0;
 }
 
-function tell({ kills, tasks, runs, recoveries, violations, complaints, duration }: StormReport): void {
+function tell({ kills, tasks, runs, recoveries, duration, ...problems }: StormReport): void {
 	console.log(`${kills} kills, ${tasks} tasks, ${runs} runs in ${(duration / 1000).toFixed(1)} s`);
 	console.log(`runs that were killed, until the next one: ${timesOf(recoveries)}`);
+	tellProblems(problems);
+}
+
+function tellJobs({ kills, jobs, attempts, interrupted, duration, ...problems }: JobStormReport): void {
+	console.log(`${kills} kills, ${jobs} jobs, ${attempts} attempts in ${(duration / 1000).toFixed(1)} s`);
+	console.log(`${interrupted} attempts were killed`);
+	tellProblems(problems);
+}
+
+function tellProblems({ complaints, violations }: Pick<StormReport, "complaints" | "violations">): void {
 	if (complaints.length > 0) console.log(`${complaints.length} complaints, such as: ${complaints[0]}`);
 	for (const violation of violations.slice(0, 50)) console.log(`✗ ${violation}`);
 	console.log(`${violations.length} violations`);
+	process.exitCode = violations.length > 0 ? 1 : 0;
 }
 
 function timesOf(times: readonly number[]): string {

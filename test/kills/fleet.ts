@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import { type KillBasket, makeBasket } from "./basket.ts";
 import { type Database, type DatabaseName, openDatabase } from "./database.ts";
 
-const program = fileURLToPath(new URL("../fixtures/kill-worker.ts", import.meta.url));
-
 /** What the processes share, as the one sees it that kills them. */
 export interface Shared {
 	readonly fleet: Fleet;
@@ -21,19 +19,31 @@ export interface Shared {
 }
 
 /** Calls a function with a new database; afterwards nothing is left of that, nor of any process. */
-export async function withShared<T>(
+export function withShared<T>(
 	name: DatabaseName,
 	lease: number,
 	work: (shared: Shared) => Promise<T>,
 ): Promise<T> {
+	return withFleet(name, lease, "kill-worker.ts", (fleet, database, log) => {
+		return work({ fleet, database, basket: makeBasket(database, log, lease), log });
+	});
+}
+
+/** @param program what its processes run, one of the fixtures: told the database, its path, that of the log, and the lease */
+export async function withFleet<T>(
+	name: DatabaseName,
+	lease: number,
+	program: string,
+	work: (fleet: Fleet, database: Database, log: string) => Promise<T>,
+): Promise<T> {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-kills-"));
 	const path = join(folder, "tasks.db");
 	const log = join(folder, "log");
-	const fleet = new Fleet([name, path, log, `${lease}`]);
+	const fleet = new Fleet(program, [name, path, log, `${lease}`]);
 	let database: Database | undefined;
 	try {
 		database = await openDatabase(name, path);
-		return await work({ fleet, database, basket: makeBasket(database, log, lease), log });
+		return await work(fleet, database, log);
 	} finally {
 		await fleet.close();
 		database?.close();
@@ -59,9 +69,12 @@ export class Fleet {
 	/** And what resolves when they work, or have ended. */
 	readonly #children = new Map<ChildProcess, Promise<unknown>>();
 
-	/** @param args what each process is told */
-	constructor(args: readonly string[]) {
-		this.#command = [...flags(), program, ...args];
+	/**
+	 * @param program what they run: one of the fixtures
+	 * @param args what each process is told
+	 */
+	constructor(program: string, args: readonly string[]) {
+		this.#command = [...flags(), fileURLToPath(new URL(`../fixtures/${program}`, import.meta.url)), ...args];
 	}
 
 	/** The pids of those that work now. */

@@ -1,0 +1,173 @@
+// Processes that work off jobs and are killed at random moments: what must hold when all of the jobs are over.
+import { existsSync, readFileSync } from "node:fs";
+import { type JobOutcome, type JobStatus, sleep } from "../../mod.ts";
+import { Random } from "../simulation/random.ts";
+import type { Effect } from "./database.ts";
+import { type Fleet, withFleet } from "./fleet.ts";
+import { type JobLine, type JobWork, type KillProcessor, makeProcessor } from "./jobs.ts";
+import type { StormOptions } from "./storm.ts";
+
+export interface JobStormReport {
+	readonly kills: number;
+	readonly jobs: number;
+	/** How many attempts were begun. */
+	readonly attempts: number;
+	/** How many of them were begun anew by another process. */
+	readonly interrupted: number;
+	/** What is not as it must be. */
+	readonly violations: readonly string[];
+	/** What the processes have complained of: claims that were lost, because the machine was too slow for the lease. */
+	readonly complaints: readonly string[];
+	/** How long all of it took, in milliseconds. */
+	readonly duration: number;
+}
+
+/** How many jobs are added with each kill. */
+const perKill = 6;
+const steps = ["a", "b", "c", "d"];
+
+/** Resolves when every job is over and every process is gone. */
+export function killJobsAtRandom(options: StormOptions): Promise<JobStormReport> {
+	const { database: name, kills, interval = 150, workers = 3, lease = 1_000, seed, limit = 60_000 } = options;
+	const since = performance.now();
+	return withFleet(name, lease, "kill-job-worker.ts", async (fleet, database, log) => {
+		const random = new Random(seed);
+		const shared = makeProcessor(database, log, lease);
+		const works = new Map<string, JobWork>();
+		await add(3 * perKill);
+		for (let index = 0; index < workers; index++) fleet.start();
+		for (let index = 0; index < kills; index++) {
+			await fleet.oneReady();
+			await sleep(2 * interval * random.next());
+			await fleet.kill(random.pick(fleet.pids));
+			fleet.start();
+			await add(perKill);
+		}
+		const outcomes = await outcomesOf(shared, fleet, [...works.keys()], limit);
+		const lines = readLines(log);
+		return {
+			kills: fleet.kills.length,
+			jobs: works.size,
+			attempts: lines.filter(({ event }) => event === "begin").length,
+			interrupted: countInterrupted(lines),
+			violations: violationsOf(works, outcomes, lines, await database.effects()),
+			complaints: fleet.complaints,
+			duration: performance.now() - since,
+		};
+
+		async function add(count: number): Promise<void> {
+			const { processor, definition } = shared;
+			for (let index = 0; index < count; index++) {
+				const work: JobWork = {
+					duration: 40 * random.next() ** 2,
+					failure: random.chance(0.2) ? 0.3 : 0,
+					end: random.weighted({ completed: 5, reverted: 4, failed: 1 }),
+				};
+				const id = await processor.add(definition, work, { id: `job-${works.size}` });
+				await processor.signal(id, "go", id);
+				works.set(id, work);
+			}
+		}
+	});
+}
+
+/** Waits until all are over, or for as long as that may take. */
+async function outcomesOf(
+	{ processor }: KillProcessor,
+	fleet: Fleet,
+	ids: readonly string[],
+	limit: number,
+): Promise<Map<string, JobOutcome | undefined>> {
+	const until = performance.now() + limit;
+	const outcomes = new Map<string, JobOutcome | undefined>();
+	for (const id of ids) {
+		let outcome = await processor.result(id);
+		while (outcome === undefined && performance.now() < until) {
+			await fleet.oneReady();
+			await sleep(20);
+			outcome = await processor.result(id);
+		}
+		outcomes.set(id, outcome);
+	}
+	return outcomes;
+}
+
+function readLines(log: string): JobLine[] {
+	if (!existsSync(log)) return [];
+	return readFileSync(log, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+function countInterrupted(lines: readonly JobLine[]): number {
+	const last = new Map<string, JobLine>();
+	let count = 0;
+	for (const line of lines) {
+		const before = last.get(line.id);
+		if (before?.event === "begin" && line.event === "begin" && pidOf(before) !== pidOf(line)) count++;
+		last.set(line.id, line);
+	}
+	return count;
+}
+
+function pidOf({ token }: JobLine): string {
+	return token.split("-")[0]!;
+}
+
+function violationsOf(
+	works: ReadonlyMap<string, JobWork>,
+	outcomes: ReadonlyMap<string, JobOutcome | undefined>,
+	lines: readonly JobLine[],
+	effects: readonly Effect[],
+): string[] {
+	const linesOf = new Map([...works.keys()].map((id) => [id, [] as JobLine[]]));
+	for (const line of lines) linesOf.get(line.id)?.push(line);
+	const count = new Map<string, number>();
+	for (const { id } of effects) count.set(id, (count.get(id) ?? 0) + 1);
+	return [...works].flatMap(([id, { end }]) => {
+		const problems = [
+			...endProblems(end, outcomes.get(id), linesOf.get(id)!),
+			...orderProblems(linesOf.get(id)!),
+			...committedProblems(end, count.get(`${id}/b`), count.get(`${id}/-b`)),
+		];
+		return problems.map((problem) => `${id}, to be ${end}: ${problem}`);
+	});
+}
+
+function committedProblems(end: JobStatus, forward: number | undefined, backward: number | undefined): string[] {
+	const problems = forward === 1 ? [] : [`the effect of b is there ${forward} times`];
+	if (backward === (end === "completed" ? undefined : 1)) return problems;
+	return [...problems, `the effect of the revert of b is there ${backward} times`];
+}
+
+/** It has ended as it had to, each step that was done has ended, and so has each revert. */
+function endProblems(end: JobStatus, outcome: JobOutcome | undefined, lines: readonly JobLine[]): string[] {
+	if (outcome === undefined) return ["it has not ended"];
+	const { status, results, unreverted, error } = outcome;
+	if (status !== end) return [`it is ${status}: ${JSON.stringify(error)}`];
+	const problems: string[] = [];
+	const done = end === "completed" ? steps : steps.slice(0, 3);
+	if (steps.filter((step) => step in results).join() !== done.join()) {
+		problems.push(`it has done ${Object.keys(results)}`);
+	}
+	if (unreverted.join() !== (end === "failed" ? "a" : "")) problems.push(`${unreverted} are left`);
+	for (const step of ["a", "c"]) {
+		const ended = lines.filter((line) => line.event === "end" && line.step === step && !line.isRevert && !line.isLate);
+		if (ended.length > 0 && ended.at(-1)!.token !== results[step]) {
+			problems.push(`${step} has run after its result was stored`);
+		}
+		if (!lines.some(({ token }) => token === results[step])) problems.push(`the result of ${step} is from nowhere`);
+	}
+	if (end === "reverted" && !lines.some((line) => line.event === "end" && line.step === "a" && line.isRevert)) {
+		problems.push("the revert of a was skipped");
+	}
+	return problems;
+}
+
+/** Whatever was begun is behind what was begun before it: forward a, b, c, d, and then backward b, a. */
+function orderProblems(lines: readonly JobLine[]): string[] {
+	const order = [...steps, "-b", "-a"];
+	const begun = lines.filter(({ event, isLate }) => event === "begin" && !isLate);
+	const names = begun.map(({ step, isRevert }) => `${isRevert ? "-" : ""}${step}`);
+	const places = names.map((name) => order.indexOf(name));
+	if (places.every((place, index) => place >= (places[index - 1] ?? 0))) return [];
+	return [`it ran ${names.join(", ")}`];
+}

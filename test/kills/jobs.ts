@@ -1,0 +1,103 @@
+// The jobs of the kill tests, the same in all processes, and what their steps leave behind.
+import { appendFileSync } from "node:fs";
+import process from "node:process";
+import {
+	type Job,
+	job,
+	type JobStatus,
+	Processor,
+	type RevertContext,
+	sleep,
+	type StepContext,
+	stopNow,
+} from "../../mod.ts";
+import type { Database } from "./database.ts";
+
+/** What a job is given. */
+export interface JobWork {
+	/** How long a step takes, in milliseconds. */
+	readonly duration: number;
+	/** How likely an attempt is to fail: 0 to 1. */
+	readonly failure: number;
+	/** How it has to end: `reverted` because of its last step, `failed` because of the revert of its first one. */
+	readonly end: JobStatus;
+}
+
+/** A line of the log: an attempt of a step, or of its revert, has begun, or has done its work. */
+export interface JobLine {
+	readonly event: "begin" | "end";
+	readonly id: string;
+	readonly step: string;
+	readonly isRevert: boolean;
+	/** Of the attempt, and its result. */
+	readonly token: string;
+	/** The process has just been kept waiting by its machine for so long that it may have lost its claims unawares. */
+	readonly isLate: boolean;
+}
+
+export interface KillProcessor {
+	readonly processor: Processor<unknown>;
+	readonly definition: Job<JobWork>;
+}
+
+/**
+ * A job of six steps: `a`, `c` and `d` write lines into the log, `c` cannot be reverted, `nap` sleeps, `go` waits for a
+ * signal; `b` and its revert write an effect and commit it together with what they come to, so that each must be there once.
+ *
+ * @param log the path of a file; lines are added whole, and outlive the process that wrote them
+ */
+export function makeProcessor(database: Database, log: string, lease: number): KillProcessor {
+	const isLate = watchLateness(lease);
+	let count = 0;
+	const attempt = async (context: StepContext<JobWork>, isRevert: boolean): Promise<string> => {
+		const { id, step, signal, input } = context;
+		const token = `${process.pid}-${++count}`;
+		const write = (event: JobLine["event"]) => {
+			const line: JobLine = { event, id, step, isRevert, token, isLate: isLate() };
+			appendFileSync(log, `${JSON.stringify(line)}\n`);
+		};
+		write("begin");
+		await sleep(input.duration, { signal });
+		if (!isRevert && step === "d" && input.end !== "completed") throw stopNow(new Error("as it was told"));
+		if (isRevert && step === "a" && input.end === "failed") throw stopNow(new Error("as it was told"));
+		if (Math.random() < input.failure) throw new Error("as it happens");
+		if (step === "b") {
+			const effect = { id: `${id}/${isRevert ? "-" : ""}b`, lane: "", place: count };
+			await database.apply(effect, (tx) => context.commit(tx as never, token));
+		}
+		write("end");
+		return token;
+	};
+	const options = (hasRevert: boolean) => ({
+		attempts: Infinity,
+		backoff: { start: 20, max: 200 },
+		run: (context: StepContext<JobWork>) => attempt(context, false),
+		...(hasRevert ? { revert: (context: RevertContext<JobWork>) => attempt(context, true) } : {}),
+	});
+	const definition = job<JobWork>("kills").step("a", options(true)).step("b", options(true)).sleep("nap", 20)
+		.waitFor("go").step("c", options(false)).step("d", options(true)) as unknown as Job<JobWork>;
+	const processor = new Processor<unknown>({
+		store: database.store,
+		name: "kill-jobs",
+		jobs: [definition],
+		concurrency: 4,
+		lease,
+		crashes: Infinity,
+		onError: (error) => console.error(error),
+	});
+	return { processor, definition };
+}
+
+/** Says whether this process was kept from working a while ago, or is coming from there. */
+function watchLateness(lease: number): () => boolean {
+	let beatAt = performance.now();
+	let lateAt = -Infinity;
+	const beat = () => {
+		const now = performance.now();
+		if (now - beatAt > lease / 3) lateAt = now;
+		beatAt = now;
+		return now - lateAt < lease;
+	};
+	setInterval(beat, lease / 20).unref();
+	return beat;
+}

@@ -1,0 +1,3 @@
+import { testJobKills } from "../../kills/job-suite.ts";
+
+testJobKills("bun:sqlite", 8);

@@ -1,0 +1,3 @@
+import { testJobKills } from "../../kills/job-suite.ts";
+
+testJobKills("sqlite", 12);
