@@ -3,6 +3,7 @@
 //     npm run simulate -- --seeds 100000               the seeds 1 to 100000 on memoryStore()
 //     npm run simulate -- --from 5000 --seeds 100      the seeds 5000 to 5099
 //     npm run simulate -- --store sqlite               on sqliteStore()
+//     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
 //     npm run simulate -- --seed 123 --trace           one seed, and everything that happens in it
 //     npm run simulate -- --keep-going                 beyond the first seed that fails
 import process from "node:process";
@@ -19,6 +20,7 @@ const { values } = parseArgs({
 		from: { type: "string", default: "1" },
 		seed: { type: "string" },
 		store: { type: "string", default: "memory" },
+		jobs: { type: "boolean", default: false },
 		trace: { type: "boolean", default: false },
 		"keep-going": { type: "boolean", default: false },
 	},
@@ -26,19 +28,21 @@ const { values } = parseArgs({
 
 const open = stores[values.store];
 if (open === undefined) leave(`There is no store "${values.store}", only ${Object.keys(stores).join(" and ")}`);
+const { jobs: hasJobs } = values;
+const onTrace = values.trace ? console.log : undefined;
 const from: number = count("from", values.seed ?? values.from);
 const end: number = values.seed === undefined ? from + count("seeds", values.seeds) : from + 1;
 const since: number = performance.now();
 const totals = { operations: 0, runs: 0, added: 0, failed: 0 };
 let shownAt: number = since;
 for (let seed = from; seed < end; seed++) {
-	const report: SimulationReport = await simulate({ seed, open, onTrace: values.trace ? console.log : undefined });
+	const report: SimulationReport = await simulate({ seed, open, hasJobs, onTrace });
 	totals.operations += report.operations;
 	totals.runs += report.runs;
 	totals.added += report.added;
 	if (report.failure !== undefined) {
 		totals.failed++;
-		console.error(`Seed ${seed}: ${report.failure}\n    ${replay(seed, values.store)}`);
+		console.error(`Seed ${seed}: ${report.failure}\n    ${replay(seed, values.store, hasJobs)}`);
 		process.exitCode = 1;
 		if (!values["keep-going"]) break;
 	}
@@ -51,7 +55,9 @@ function show(seed: number): void {
 	const seconds: string = ((shownAt - since) / 1000).toFixed(1);
 	const { operations, runs, added, failed } = totals;
 	console.log(
-		`${values.store}: seed ${seed}, ${failed} failed, ${added} tasks, ${runs} runs, ${operations} store operations, ${seconds} s`,
+		`${values.store}: seed ${seed}, ${failed} failed, ${added} ${
+			hasJobs ? "jobs" : "tasks"
+		}, ${runs} runs, ${operations} store operations, ${seconds} s`,
 	);
 }
 

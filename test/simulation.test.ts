@@ -6,4 +6,5 @@ import { testSimulation } from "./simulation/suite.ts";
 // engine, and least where a macrotask is slow, of which each seed takes some hundred.
 const isPage = "document" in globalThis || globalThis.navigator?.userAgent === "Cloudflare-Workers";
 const isNode = !isPage && !("Deno" in globalThis) && !("Bun" in globalThis);
-testSimulation("memory", openMemory, isNode ? 2_000 : isPage ? 20 : 500);
+testSimulation({ store: "memory", open: openMemory, seeds: isNode ? 2_000 : isPage ? 20 : 500 });
+testSimulation({ store: "memory", open: openMemory, seeds: isNode ? 500 : isPage ? 10 : 150, hasJobs: true });

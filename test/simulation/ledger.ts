@@ -92,6 +92,7 @@ export interface LedgerWatcher {
 	onDelete?(owner: Owner, entry: Entry): void;
 	/** What follows is in the books already. */
 	onAdd?(owner: Owner, entry: Entry): void;
+	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
 }
@@ -411,6 +412,7 @@ export class Ledger {
 		this.#equal(`post to ${id}`, isPosted, !isOver);
 		if (isOver) return;
 		this.#watcher.onPost?.(owner, entry, data);
+		entry.isFresh = false;
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data }];
 		if (entry.state !== "waiting") return;
 		if (entry.due > this.#now) entry.postedBy = owner;
@@ -514,6 +516,7 @@ export class Ledger {
 			if (entry.due > end) least++;
 			entry.due = Math.min(entry.due, this.#now);
 			entry.dueBy = end;
+			this.#watcher.onHasten?.(owner, entry);
 		}
 		if (count < least || count > most) this.#fail(`hasten gives ${count}, should give ${least} to ${most}`);
 	};

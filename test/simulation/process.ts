@@ -1,9 +1,8 @@
 // One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
-import type { Clock, Ref, Store, Timer, Turn } from "../../mod.ts";
+import type { Clock, Ref, Store, StoreError, Timer, Turn } from "../../mod.ts";
 import type { Fault, StoreCall } from "../../src/testing.ts";
 import type { Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
-import type { StoreError } from "../../mod.ts";
 import { faultyStore } from "../../src/testing.ts";
 
 /** The time of one process, or of a part of it: ends with it. */

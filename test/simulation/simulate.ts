@@ -4,6 +4,9 @@ import type { Store } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing.ts";
 import { BasketSimulation } from "./basket-simulation.ts";
 import { BasketWorld } from "./basket-world.ts";
+import { makeJobProfile } from "./jobs/profile.ts";
+import { JobSimulation } from "./jobs/simulation.ts";
+import { JobWorld } from "./jobs/world.ts";
 import { makeProfile } from "./profile.ts";
 import { Random } from "./random.ts";
 
@@ -16,6 +19,8 @@ export interface SimulatedStore {
 export interface SimulationOptions {
 	readonly seed: number;
 	readonly open: (clock: VirtualClock) => SimulatedStore;
+	/** Of jobs, in place of tasks of a basket. */
+	readonly hasJobs?: boolean | undefined;
 	readonly onTrace?: ((line: string) => void) | undefined;
 }
 
@@ -31,11 +36,11 @@ export interface SimulationReport {
 }
 
 /** The command that runs one seed and shows what happens. */
-export function replay(seed: number, store: string): string {
-	return `npm run simulate -- --store ${store} --seed ${seed} --trace`;
+export function replay(seed: number, store: string, hasJobs: boolean): string {
+	return `npm run simulate -- --store ${store}${hasJobs ? " --jobs" : ""} --seed ${seed} --trace`;
 }
 
-export async function simulate({ seed, open, onTrace }: SimulationOptions): Promise<SimulationReport> {
+export async function simulate({ seed, open, hasJobs = false, onTrace }: SimulationOptions): Promise<SimulationReport> {
 	const random = new Random(seed);
 	const clock = new VirtualClock({ now: 1_700_000_000_000 });
 	const { random: original } = Math;
@@ -45,8 +50,10 @@ export async function simulate({ seed, open, onTrace }: SimulationOptions): Prom
 	Math.random = () => random.below(50) / 50;
 	const { store, close } = open(clock);
 	try {
-		const world = new BasketWorld(random, makeProfile(random), clock, store, onTrace);
-		await new BasketSimulation(world).run();
+		const world = hasJobs
+			? new JobWorld(random, makeJobProfile(random), clock, store, onTrace)
+			: new BasketWorld(random, makeProfile(random), clock, store, onTrace);
+		await (world instanceof JobWorld ? new JobSimulation(world) : new BasketSimulation(world)).run();
 		const { failure, hash, ledger, calls } = world;
 		return { failure, hash, operations: ledger.operations, runs: calls, added: ledger.totals.added };
 	} finally {

@@ -6,15 +6,23 @@ import { replay, simulate, type SimulatedStore } from "./simulate.ts";
 /** One test for so many seeds, so that none takes too long. */
 const batch = 250;
 
-/** @param store what `npm run simulate` calls it */
-export function testSimulation(store: string, open: (clock: VirtualClock) => SimulatedStore, seeds: number): void {
-	describe(`A simulation on the store "${store}"`, () => {
+export interface SimulationTestOptions {
+	/** What `npm run simulate` calls the store. */
+	readonly store: string;
+	readonly open: (clock: VirtualClock) => SimulatedStore;
+	readonly seeds: number;
+	/** Of jobs, in place of tasks of a basket. */
+	readonly hasJobs?: boolean;
+}
+
+export function testSimulation({ store, open, seeds, hasJobs = false }: SimulationTestOptions): void {
+	describe(`A simulation of ${hasJobs ? "jobs" : "tasks"} on the store "${store}"`, () => {
 		test.each(Array.from({ length: Math.ceil(seeds / batch) }, (_, index) => index * batch + 1))(
 			"keeps all invariants from seed %d on",
 			async (from) => {
 				for (let seed = from; seed < from + batch && seed <= seeds; seed++) {
-					const { failure } = await simulate({ seed, open });
-					if (failure !== undefined) throw new Error(`${failure}\nTo see it again: ${replay(seed, store)}`);
+					const { failure } = await simulate({ seed, open, hasJobs });
+					if (failure !== undefined) throw new Error(`${failure}\nTo see it again: ${replay(seed, store, hasJobs)}`);
 				}
 			},
 			60_000,
@@ -22,9 +30,9 @@ export function testSimulation(store: string, open: (clock: VirtualClock) => Sim
 
 		test("is the same for the same seed, and another one for another", async () => {
 			for (const seed of [1, 2]) {
-				const first = await simulate({ seed, open });
-				expect(await simulate({ seed, open })).toEqual(first);
-				expect((await simulate({ seed: seed + 100_000, open })).hash).not.toBe(first.hash);
+				const first = await simulate({ seed, open, hasJobs });
+				expect(await simulate({ seed, open, hasJobs })).toEqual(first);
+				expect((await simulate({ seed: seed + 100_000, open, hasJobs })).hash).not.toBe(first.hash);
 			}
 		});
 	});

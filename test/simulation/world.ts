@@ -5,8 +5,7 @@ import type { ClaimRecord, Entry, LedgerWatcher, Owner } from "./ledger.ts";
 import type { Process, ProcessClock } from "./process.ts";
 import type { Roughness } from "./profile.ts";
 import type { Random } from "./random.ts";
-import { StoreError } from "../../mod.ts";
-import { sleep } from "../../mod.ts";
+import { sleep, StoreError } from "../../mod.ts";
 import { describe, Ledger } from "./ledger.ts";
 
 export abstract class World<P extends Process = Process> implements LedgerWatcher {
@@ -67,6 +66,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onPost?(owner: Owner, entry: Entry, data: Data): void;
 	onDelete?(owner: Owner, entry: Entry): void;
 	onAdd?(owner: Owner, entry: Entry): void;
+	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
 

@@ -1,0 +1,53 @@
+// What a processor tells of jobs, compared with what is stored.
+import type { JobAttempt, JobOutcome, JobState } from "../../../mod.ts";
+import type { CountedAttempt, JobBook } from "./books.ts";
+
+/** What is wrong with an outcome. */
+export function checkOutcome(book: JobBook, { history, ...outcome }: JobOutcome): string | undefined {
+	const { state, rules } = book;
+	const { status, results, error, revertError, unreverted = [] } = state;
+	const value = status === "completed" ? results[rules.steps.at(-1)!.name] : undefined;
+	const expected = { status, value, error, revertError, results, unreverted };
+	return differ(outcome, expected) ?? checkHistory(book, history);
+}
+
+/** What is wrong with a state. */
+export function checkState(book: JobBook, shown: JobState): string | undefined {
+	const { state, entry, rules } = book;
+	const { at, isBackward, attempts, previous: previousError, results, error, revertError, input, version } = state;
+	const step = rules.steps[isBackward ? at - 1 : at]?.name;
+	const direction = isBackward ? "backward" : "forward";
+	const status = state.status ?? (entry.state === "waiting" && entry.isHeld ? "held" : entry.state);
+	const position = { direction, step: state.status === undefined ? step : undefined, attempts, previousError };
+	const { history, key: _, problem: __, dueAt: ___, ...rest } = shown;
+	const expected = { id: entry.id, job: rules.name, addedAt: entry.addedAt, input, version };
+	return differ(rest, { ...expected, status, ...position, results, error, revertError }) ?? checkHistory(book, history);
+}
+
+/** The last attempts, each as it was. */
+function checkHistory({ history }: JobBook, shown: readonly JobAttempt[]): string | undefined {
+	const told = shown.map(({ error, startedAt: _, ...rest }) => ({ ...rest, hasFailed: error !== undefined }));
+	const expected = history.slice(-50).map((attempt, index) => ({ ...told[index], ...clean(attempt) }));
+	if (shown.some(({ startedAt }) => !Number.isInteger(startedAt))) {
+		return `with attempts at ${shown.map(({ startedAt }) => startedAt)}`;
+	}
+	return differ(told, expected);
+}
+
+/** Without what is not known. */
+function clean({ duration, ...rest }: CountedAttempt): object {
+	return duration === undefined ? rest : { ...rest, duration };
+}
+
+function differ(actual: object, expected: object): string | undefined {
+	const [text, right] = [toText(actual), toText(expected)];
+	return text === right ? undefined : `${text}, should be ${right}`;
+}
+
+/** In an order of its own, without what is undefined. */
+function toText(value: unknown): string {
+	return JSON.stringify(value, (_, part) => {
+		const isRecord = typeof part === "object" && part !== null && !Array.isArray(part);
+		return isRecord ? Object.fromEntries(Object.entries(part).sort()) : part;
+	});
+}

@@ -1,0 +1,76 @@
+// How rough a simulated run of jobs is.
+import type { Random } from "../random.ts";
+import type { Roughness } from "../profile.ts";
+import { type JobRules, makeRules } from "./definitions.ts";
+
+const behaviours = {
+	"return": 6,
+	"throw": 1,
+	"succeed": 3,
+	"fail": 1,
+	"succeed politely": 4,
+	"fail politely": 1,
+	"hang politely": 0.5,
+	"hang": 0.3,
+	"give up": 0.4,
+	"retry after": 0.4,
+	"retry now": 0.3,
+	"reset the backoff": 0.3,
+	"return nonsense": 0.2,
+	"add": 0.3,
+	"change itself": 1,
+	"stop": 0.1,
+	"die": 0,
+};
+
+const actions = {
+	"add": 14,
+	"advance": 25,
+	"run": 3,
+	"drain": 2,
+	"stop": 2,
+	"kill": 0,
+	"jump": 0,
+	"hint": 1,
+	"signal": 6,
+	"cancel": 3,
+	"hold": 2,
+	"release": 3,
+	"delete": 1.5,
+	"wait": 3,
+	"look": 2,
+};
+
+export type JobBehaviour = keyof typeof behaviours;
+export type JobAction = keyof typeof actions;
+
+export interface JobProfile extends Roughness {
+	readonly deaths: number;
+	readonly behaviours: typeof behaviours;
+	readonly actions: typeof actions;
+	/** How many jobs there may be. */
+	readonly jobs: number;
+	readonly rules: readonly JobRules[];
+	/** Settings of all processors. */
+	readonly crashes: number;
+	readonly retain: number;
+}
+
+export function makeJobProfile(random: Random): JobProfile {
+	const sometimes = (value: number) => random.chance(0.5) ? value : 0;
+	const isMerciless = random.chance(0.5);
+	return {
+		processes: 1 + random.below(3),
+		steps: 40 + random.below(40),
+		slowness: sometimes(0.05),
+		errors: sometimes(0.06),
+		lostWakes: random.pick([0, 0, 0.2, 1]),
+		deaths: isMerciless ? random.pick([0, 0.01, 0.05]) : 0,
+		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
+		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1) },
+		jobs: 6 + random.below(12),
+		rules: makeRules(random),
+		crashes: random.pick([2, 3, 10]),
+		retain: random.pick([20_000, 86_400_000]),
+	};
+}

@@ -1,0 +1,414 @@
+// The world of processes that work off jobs, and what must hold in it at any time.
+import type { Data, JobOutcome, RevertContext, Save, Settlement, Store } from "../../../mod.ts";
+import type { VirtualClock } from "../../../src/testing.ts";
+import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
+import type { Random } from "../random.ts";
+import type { Call } from "./calls.ts";
+import type { JobRules, StepRules } from "./definitions.ts";
+import type { JobProcess } from "./process.ts";
+import type { JobProfile } from "./profile.ts";
+import { World } from "../world.ts";
+import { hasCancel, type JobBook, type JobClaim, makeBook, read, readMessage } from "./books.ts";
+import { describeCall } from "./calls.ts";
+import { checkOutcome } from "./outcomes.ts";
+import { equal, hasFailed, isAbandoned, judge } from "./transitions.ts";
+
+export class JobWorld extends World<JobProcess> {
+	declare readonly profile: JobProfile;
+	calls = 0;
+	/** All that ever were, by the number that each was given. */
+	readonly books: Map<number, JobBook> = new Map();
+	readonly #byEntry = new Map<Entry, JobBook>();
+	readonly #keys = new Map<string, string>();
+
+	constructor(
+		random: Random,
+		profile: JobProfile,
+		clock: VirtualClock,
+		store: Store<never>,
+		onTrace: ((line: string) => void) | undefined,
+	) {
+		super(random, profile, clock, store, onTrace);
+	}
+
+	get #now(): number {
+		return this.clock.monotonic();
+	}
+
+	/** Those that are stored and not over. */
+	get open(): JobBook[] {
+		return [...this.books.values()].filter(({ endedAt, deletedAt }) => Math.min(endedAt, deletedAt) === Infinity);
+	}
+
+	override onAdd(_owner: Owner, entry: Entry): void {
+		const rules = this.profile.rules.find(({ name }) => name === entry.kind)!;
+		const book = makeBook(entry, rules, this.#now);
+		const { input, at, isBackward, attempts, status, plan } = book.state;
+		const start = { at: 0, isBackward: false, attempts: 0, plan: rules.steps.map(({ name }) => name) };
+		equal(this, "the first checkpoint", { at, isBackward, attempts, plan, status }, start);
+		this.books.set(input as number, book);
+		this.#byEntry.set(entry, book);
+	}
+
+	override onClaim(owner: Owner, record: ClaimRecord): void {
+		const book = this.#byEntry.get(record.entry)!;
+		const last = book.claims.get(owner);
+		// The same run may go on, by what it knew from the claim before.
+		const before = last !== undefined && isContinuedBy(last.record, record) ? last : undefined;
+		const { age } = record.claim;
+		const addedAt = Math.min(this.#now - age, before?.addedAt ?? Infinity);
+		const leastAge = Math.min(age, before?.leastAge ?? Infinity);
+		const { inbox = record.claim.inbox, calls = [] } = before ?? {};
+		const isContinued = before !== undefined;
+		book.claims.set(owner, {
+			...{ record, addedAt, leastAge, inbox, isContinued, calls },
+			state: book.state,
+			isLost: false,
+		});
+	}
+
+	override onCrash(entry: Entry, record: ClaimRecord): void {
+		this.trace(`${record.owner.name} has lost ${entry.id}`);
+		this.#byEntry.get(entry)!.crashes++;
+		if (!record.owner.isAlive || record.isExcused) return;
+		this.fail(`${entry.id} was claimed again, while ${record.owner.name} is well`);
+	}
+
+	override onPost(_owner: Owner, entry: Entry, data: Data): void {
+		const book = this.#byEntry.get(entry)!;
+		const message = readMessage(data);
+		book.postedAt.set(entry.posted + 1, this.#now);
+		if (message.type !== "signal" || book.signals.has(message.name)) return;
+		const { value } = message;
+		book.signals.set(message.name, value === undefined ? {} : { value });
+	}
+
+	override onDelete(_owner: Owner, entry: Entry): void {
+		this.#byEntry.get(entry)!.deletedAt = this.#now;
+	}
+
+	override onHasten(_owner: Owner, entry: Entry): void {
+		const book = this.#byEntry.get(entry)!;
+		if (book.state.isFirm || book.state.attempts === 0) this.fail(`${entry.id} is hastened, which is not backing off`);
+		book.isHastened = true;
+	}
+
+	override onSave(owner: Owner, { payload, seen }: Save, isStored: boolean, record: ClaimRecord): void {
+		const book = this.#byEntry.get(record.entry)!;
+		const what = `${owner.name} saves ${record.claim.id}`;
+		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
+		if (!isStored) return;
+		if (payload === undefined) this.fail(`${what} without its state`);
+		else this.#store(what, book, owner, payload, seen);
+		if (book.state.status !== undefined) this.fail(`${what} as ${book.state.status}, and it is not done`);
+	}
+
+	override onSettle(owner: Owner, { outcome }: Settlement, isStored: boolean, record: ClaimRecord): void {
+		const book = this.#byEntry.get(record.entry)!;
+		const { id } = record.claim;
+		const what = `${owner.name} settles ${id} as ${outcome.type}`;
+		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
+		if (outcome.type === "retry" || outcome.type === "dead") this.fail(what);
+		if (!isStored) return;
+		const seen = outcome.type === "later" ? outcome.seen : 0;
+		if (outcome.payload !== undefined) this.#store(what, book, owner, outcome.payload, seen);
+		const { status } = book.state;
+		if ((outcome.type === "done") !== (status !== undefined)) this.fail(`${what}, status ${status}`);
+		this.#checkCounted(what, book, owner as JobProcess, record);
+		book.claims.get(owner)!.calls = [];
+		if (outcome.type === "later") {
+			book.crashes = 0;
+			this.#checkDelay(what, book, book.claims.get(owner)!, outcome.delay, outcome.backoff === true);
+		}
+		if (outcome.type !== "done") return;
+		equal(this, `${id} is kept`, outcome.keep, this.profile.retain);
+		book.endedAt = this.#now;
+		(owner as JobProcess).ended[status!]++;
+		this.#checkEnd(what, book);
+	}
+
+	#store(what: string, book: JobBook, owner: Owner, payload: Data, seen = 0): void {
+		const claim = book.claims.get(owner)!;
+		const next = read(payload);
+		this.trace(`${what} at ${next.at}${next.isBackward ? " backward" : ""} attempts ${next.attempts} ${next.status}`);
+		const { crashes } = this.profile;
+		const { state } = book;
+		const fail = (text: string) => this.fail(`${what} ${text}`);
+		const inbox = book.entry.inbox.filter(({ n }) => n <= seen);
+		if (inbox.some(({ n }) => !claim.record.claim.inbox.some((known) => known.n === n))) {
+			fail("and forgets messages that it cannot know of");
+		}
+		judge({ book, claim, next, seen, now: this.#now, crashes, fail });
+		book.state = claim.state = next;
+		claim.calls = claim.calls.filter(({ isCounted }) => !isCounted);
+		book.isHastened = false;
+		if (next.at !== state.at || next.isBackward !== state.isBackward) book.crashes = 0;
+	}
+
+	/** Whatever has ended in time must be in the books when its claim ends. */
+	#checkCounted(what: string, book: JobBook, process: JobProcess, record: ClaimRecord): void {
+		for (const call of book.claims.get(process)!.calls) {
+			const { isActive, outcome, isCounted, endedAt } = call;
+			if (isCounted || call.record !== record || call.session !== process.session) continue;
+			const isInTime = endedAt < process.graceEndsAt;
+			if (isActive && !isAbandoned(call) && this.#now < process.graceEndsAt) {
+				this.fail(`${what} while ${describeCall(call)}`);
+			}
+			if (isActive || !isInTime) continue;
+			const isWaiting = process.isStopping && process.disturbedAt >= endedAt;
+			if (outcome === "succeeded" && !isAbandoned(call) && !isWaiting) this.fail(`${what}, and forgets what was done`);
+			const isInterrupted = process.isStopping || hasCancel(book.entry.inbox);
+			if (hasFailed(call) && !isInterrupted) this.fail(`${what}, and forgets a failed attempt`);
+		}
+	}
+
+	/** Who waits, waits for what is stored. */
+	#checkDelay(what: string, book: JobBook, { leastAge }: JobClaim, delay: number | null, isBackoff: boolean): void {
+		const { state, rules: { steps } } = book;
+		const { type, duration } = state.isBackward ? { type: "step", duration: 0 } : steps[state.at]!;
+		if (isBackoff && delay !== 0 && (type !== "step" || state.attempts === 0 || state.isFirm)) {
+			this.fail(`${what} to back off, which it does not`);
+		}
+		if (delay === null) {
+			const isWaiting = type === "waitFor" && duration === Infinity;
+			if (!isWaiting || Object.hasOwn(state.signals, steps[state.at]!.name)) this.fail(`${what} for ever`);
+		} else if (delay > 0 && !(delay <= Math.ceil((state.until ?? -Infinity) - leastAge))) {
+			this.fail(`${what} for ${delay}, until ${state.until}, at the age of ${leastAge}`);
+		}
+	}
+
+	/** What was done is undone, in reverse order, or named. */
+	#checkEnd(what: string, { rules, state: { status, results, unreverted = [] }, reverted }: JobBook): void {
+		const done = rules.steps.filter(({ name, hasRevert }) => hasRevert && Object.hasOwn(results, name));
+		const names = done.map(({ name }) => name).reverse();
+		equal(this, `${what}: what was reverted`, [...reverted, ...unreverted], status === "completed" ? [] : names);
+		if (status === "reverted") equal(this, `${what}: left`, unreverted, []);
+	}
+
+	/** A function is called. */
+	begin(
+		process: JobProcess,
+		rules: JobRules,
+		step: StepRules,
+		isRevert: boolean,
+		context: RevertContext,
+	): Call | undefined {
+		const { id, input } = context;
+		const what = `${process.name} ${isRevert ? "reverts" : "runs"} ${step.name} of ${id}`;
+		const book = this.books.get(input as number);
+		const claim = book?.claims.get(process);
+		if (book === undefined || claim === undefined || book.rules !== rules || book.entry.id !== id) {
+			this.fail(`${what}, which it has not claimed`);
+			return undefined;
+		}
+		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
+		this.#checkContext(what, book, claim, step, isRevert, context);
+		this.#checkClaim(what, process, book, claim);
+		this.#checkMessages(what, process, book, claim, isRevert);
+		this.#checkOthers(what, process, book, claim);
+		this.#checkKey(what, book, step, isRevert, context.idempotencyKey);
+		const { record } = claim;
+		const { session } = process;
+		const facts = { process, session, record, book, step, isRevert, context, beganAt: this.#now };
+		const open = {
+			abortedAt: Infinity,
+			endedAt: Infinity,
+			isActive: true,
+			outcome: undefined,
+			value: undefined,
+			message: undefined,
+		};
+		const call: Call = { ...facts, ...open, hint: undefined, delay: 0, isCounted: false };
+		context.signal.addEventListener("abort", () => call.abortedAt = this.#now);
+		this.calls++;
+		book.calls.push(call);
+		claim.calls.push(call);
+		return call;
+	}
+
+	/** It is its turn, by what is stored. */
+	#checkContext(
+		what: string,
+		book: JobBook,
+		claim: JobClaim,
+		step: StepRules,
+		isRevert: boolean,
+		context: RevertContext,
+	): void {
+		const { state } = claim;
+		const current = state.plan[state.isBackward ? state.at - 1 : state.at];
+		equal(this, `${what}: its turn`, [step.name, isRevert], [current, state.isBackward]);
+		if (state.status !== undefined) this.fail(`${what}, which is ${state.status}`);
+		const { attempt, results, error, result, previousError, input, version } = context;
+		equal(this, `${what}: attempt`, attempt, state.attempts + 1);
+		if (attempt > (isRevert ? step.revertAttempts : step.attempts)) this.fail(`${what} as attempt ${attempt}`);
+		equal(this, `${what}: previous error`, (previousError as Error)?.message, state.previous?.message);
+		equal(this, `${what}: results`, results, state.results);
+		equal(this, `${what}: input`, [input, version, context.step], [state.input, state.version, step.name]);
+		if (isRevert) equal(this, `${what}: result and error`, [result, error], [state.results[step.name], state.error]);
+		const isEarly = this.#now - claim.addedAt < (state.until ?? -Infinity);
+		if (isEarly && !book.isHastened && this.jumpedAt < book.addedAt) this.fail(`${what} before ${state.until}`);
+		if (claim.calls.some(({ isActive, record }) => !isActive && record === claim.record)) {
+			this.fail(`${what}, before what was done is stored`);
+		}
+	}
+
+	#checkClaim(what: string, process: JobProcess, book: JobBook, { record, isLost, isContinued }: JobClaim): void {
+		if (this.ledger.isCurrent(record)) {
+			if (!isContinued && book.crashes >= this.profile.crashes) this.fail(`${what} after ${book.crashes} crashes`);
+			return;
+		}
+		if (!record.isExcused) this.fail(`${what}, whose claim is lost`);
+		if (isLost) this.fail(`${what}, and knows that its claim is lost`);
+		if (this.#isDeaf(process, record, book.deletedAt)) this.fail(`${what}, which was deleted`);
+	}
+
+	/** Whether a process should know of something by now, as it renews its leases three times in each. */
+	#isDeaf(process: JobProcess, record: ClaimRecord, since: number): boolean {
+		if (Math.max(process.disturbedAt, this.jumpedAt) >= since || record.safeUntil < since) return false;
+		return this.#now > since + process.lease / 3;
+	}
+
+	#checkMessages(
+		what: string,
+		process: JobProcess,
+		book: JobBook,
+		{ record, inbox }: JobClaim,
+		isRevert: boolean,
+	): void {
+		if (!isRevert && hasCancel(inbox)) this.fail(`${what}, which was cancelled`);
+		if (!this.ledger.isCurrent(record)) return;
+		for (const { n, data } of book.entry.inbox) {
+			const { type } = readMessage(data);
+			if (record.claim.inbox.some((known) => known.n === n) || type === "signal") continue;
+			if (type === "cancel" && isRevert) continue;
+			if (this.#isDeaf(process, record, book.postedAt.get(n)!)) this.fail(`${what} in spite of ${type}`);
+		}
+	}
+
+	#checkOthers(what: string, process: JobProcess, book: JobBook, claim: JobClaim): void {
+		const isCurrent = this.ledger.isCurrent(claim.record);
+		for (const call of book.calls) {
+			if (!call.isActive || !isCurrent || isAbandoned(call) || this.#isLeft(call)) continue;
+			if (call.process !== process ? call.record.isExcused : this.#isIgnorant(call, claim)) continue;
+			this.fail(`${what}, while ${describeCall(call)}`);
+		}
+		let count = 1;
+		for (const call of this.#active(process)) {
+			if (!isAbandoned(call) && !this.#isLeft(call) && !this.#isIgnorant(call)) count++;
+		}
+		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
+	}
+
+	/** Whether its process has stopped meanwhile. */
+	#isLeft({ process, session }: Call): boolean {
+		return session !== process.session || process.graceEndsAt <= this.#now;
+	}
+
+	/** Whether it goes on although it was told that its claim is lost. */
+	#isIgnorant({ record, context: { signal } }: Call, claim?: JobClaim): boolean {
+		return signal.aborted && record !== claim?.record && !this.ledger.isCurrent(record);
+	}
+
+	*#active(process: JobProcess): Generator<Call> {
+		for (const { calls } of this.books.values()) {
+			for (const call of calls) if (call.isActive && call.process === process) yield call;
+		}
+	}
+
+	#checkKey(what: string, { keys }: JobBook, { name }: StepRules, isRevert: boolean, key: string): void {
+		const use = `${name} ${isRevert}`;
+		const known = keys.get(use);
+		if (known === undefined) {
+			keys.set(use, key);
+			if (this.#keys.has(key)) this.fail(`${what} with a key that is in use for ${this.#keys.get(key)}`);
+			this.#keys.set(key, what);
+		} else if (known !== key) this.fail(`${what} with another key than before`);
+	}
+
+	override checkAborted(process: JobProcess): void {
+		for (const call of this.#active(process)) {
+			if (call.context.signal.aborted) continue;
+			this.fail(`${process.name} stops, and the signal of ${describeCall(call)} has not aborted`);
+		}
+	}
+
+	override checkStopped(process: JobProcess): void {
+		super.checkStopped(process);
+		if (this.activeCalls(process) > 0) return;
+		const { jobs, state } = process.processor.getSnapshot();
+		if (jobs.size > 0 || state !== "stopped") this.fail(`${process.name} has stopped, and shows ${jobs.size} ${state}`);
+		if (process.engineClock.pending === 0 || process.waiting > 0) return;
+		this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
+	}
+
+	override onLost({ entry, owner, claim: { token } }: ClaimRecord): void {
+		const claim = this.#byEntry.get(entry)!.claims.get(owner);
+		if (claim?.record.claim.token === token) claim.isLost = true;
+	}
+
+	override check(): void {
+		for (const process of this.processes) {
+			if (process.isWorking && !process.isStopping && process.calls === 0) this.checkIdleness(process);
+			for (const call of this.#active(process)) this.#checkHeeded(process, call);
+		}
+	}
+
+	/** A cancel reaches a running step within a third of the lease, and so does a deletion. */
+	#checkHeeded(process: JobProcess, { book, record, isRevert, context: { signal }, ...call }: Call): void {
+		if (signal.aborted || call.session !== process.session) return;
+		const claim = book.claims.get(process)!;
+		if (claim.isLost && claim.record === record) this.fail(`${process.name} goes on with ${record.claim.id}, lost`);
+		if (this.#isDeaf(process, record, book.deletedAt)) {
+			this.fail(`${process.name} goes on with ${record.claim.id}, deleted`);
+		}
+		if (isRevert || !this.ledger.isCurrent(record)) return;
+		for (const { n, data } of book.entry.inbox) {
+			const isCancel = readMessage(data).type === "cancel";
+			if (isCancel && this.#isDeaf(process, record, book.postedAt.get(n)!)) {
+				this.fail(`${process.name} goes on with ${record.claim.id}, cancelled`);
+			}
+		}
+	}
+
+	/** A process itself has cancelled a job, and nothing went wrong. */
+	checkCancelled(process: JobProcess, id: string): void {
+		for (const { book, record, isRevert, context: { signal }, session } of this.#active(process)) {
+			if (book.entry.id !== id || isRevert || signal.aborted || session !== process.session) continue;
+			if (this.ledger.isCurrent(record) && hasCancel(book.entry.inbox)) this.fail(`${process.name} goes on with ${id}`);
+		}
+	}
+
+	protected override activeCalls(process: JobProcess): number {
+		return [...this.#active(process)].length;
+	}
+
+	override forget(process: JobProcess): void {
+		super.forget(process);
+		for (const call of this.#active(process)) call.isActive = false;
+	}
+
+	/** What somebody was told who asked for the end of a job, since some moment. */
+	checkTold(what: string, id: string, since: number, outcome: JobOutcome | undefined): void {
+		const books = [...this.books.values()].filter(({ entry, deletedAt }) => entry.id === id && deletedAt >= since);
+		if (outcome === undefined) {
+			if (!books.some(({ endedAt }) => endedAt >= since)) this.fail(`${what} that ${id} is not over`);
+			return;
+		}
+		const problems = books.map((book) => checkOutcome(book, outcome));
+		if (!problems.includes(undefined)) this.fail(`${what} of ${id} ${problems[0] ?? "what is not there"}`);
+	}
+
+	/** Somebody was told that there is no such job, who has asked at some moment. */
+	checkMissing(what: string, id: string, since: number): void {
+		const isHere = [...this.books.values()].some(({ entry, addedAt, deletedAt }) =>
+			entry.id === id && addedAt < since && deletedAt === Infinity && !entry.mayBeGone
+		);
+		if (isHere) this.fail(`${what} that ${id} is not there`);
+	}
+}
+
+/** Whether a run may go on under another claim, as nobody has settled its own. */
+function isContinuedBy({ claim }: ClaimRecord, { claim: { attempts, crashes } }: ClaimRecord): boolean {
+	return attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+}
