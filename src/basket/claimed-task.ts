@@ -144,10 +144,19 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		this.#execution?.abort(reason);
 	}
 
-	/** Whether a new claim is of what this one was of, and nobody has done anything about it in between. */
-	isContinuedBy({ addedAt, attempts, crashes }: Claim): boolean {
+	/**
+	 * Whether a new claim is of what this one was of, and nobody has done anything about it in between: who had it and gave it
+	 * back may have saved something.
+	 */
+	isContinuedBy({ addedAt, attempts, crashes, payload }: Claim): boolean {
 		const { claim } = this;
-		return addedAt === claim.addedAt && attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+		return isNext && addedAt === claim.addedAt && String(payload) === String(this.#stored);
+	}
+
+	/** Tells what the run itself has saved, of a kind whose payloads are as they are stored. */
+	saved(data: Data): void {
+		this.#payload = this.#stored = data;
 	}
 
 	/** Has a call of the store waited for when the basket stops. */

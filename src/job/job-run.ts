@@ -263,6 +263,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		}
 		if (!isSaved && claim !== this.task.claim) return await this.#save(); // claimed anew meanwhile
 		this.throwIfLost(isSaved);
+		this.task.saved(this.#data!);
 		return this.#isStored = true;
 	}
 

@@ -152,7 +152,9 @@ export class StepAttempt<Tx> {
 	async #isCommitted({ data }: Checkpoint): Promise<boolean> {
 		const { owner: { store, name }, task } = this.#position;
 		const stored = await task.track(store.get(name, task.id));
-		return String(stored?.payload) === String(data);
+		if (String(stored?.payload) !== String(data)) return false;
+		task.saved(data);
+		return true;
 	}
 
 	/** It has returned, but its transaction is not there: it has failed. */

@@ -258,6 +258,41 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
+	test("a claim that somebody else had in between, and has saved under, is lost, whatever the counts say", async () => {
+		const machine = new Machine();
+		const log: unknown[] = [];
+		const make = (name: string) =>
+			machine.basket({
+				a: async (payload: { by: string }, { signal, save }) => {
+					log.push([name, payload.by]);
+					if (payload.by === "nobody" && name === "second") await save({ by: name });
+					await untilAborted(signal).catch((error) => {
+						log.push([name, error.name]);
+						throw error;
+					});
+				},
+			});
+		const [first, second] = [make("first"), make("second")];
+		await first.add("a", { by: "nobody" });
+		const run = running(first);
+		await machine.clock.advance(100);
+		first.pause();
+		machine.clock.setNow(machine.clock.now() + 3_600_000);
+		const other = running(second);
+		await machine.clock.advance(0);
+		await other.stop();
+		first.resume();
+		await machine.clock.advance(0);
+		expect(log).toEqual([
+			["first", "nobody"],
+			["second", "nobody"],
+			["second", "AbortError"],
+			["first", "ClaimLostError"],
+			["first", "second"],
+		]);
+		await run.stop();
+	});
+
 	test("a run that goes on under a new claim is one attempt", async () => {
 		const machine = new Machine();
 		const end = deferred();
