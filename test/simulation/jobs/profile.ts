@@ -66,7 +66,7 @@ export function makeJobProfile(random: Random): JobProfile {
 		errors: sometimes(0.06),
 		lostWakes: random.pick([0, 0, 0.2, 1]),
 		deaths: isMerciless ? random.pick([0, 0.01, 0.05]) : 0,
-		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
+		behaviours: { ...behaviours, "die": isMerciless ? random.pick([1, 1, 8]) : 0 },
 		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1) },
 		jobs: 6 + random.below(12),
 		rules: makeRules(random),

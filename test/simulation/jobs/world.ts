@@ -19,6 +19,7 @@ export class JobWorld extends World<JobProcess> {
 	/** All that ever were, by the number that each was given. */
 	readonly books: Map<number, JobBook> = new Map();
 	readonly #byEntry = new Map<Entry, JobBook>();
+	readonly #activeCalls = new Set<Call>();
 	readonly #keys = new Map<string, string>();
 
 	constructor(
@@ -111,7 +112,9 @@ export class JobWorld extends World<JobProcess> {
 		if (outcome.type === "retry" || outcome.type === "dead") this.fail(what);
 		if (!isStored) return;
 		const seen = outcome.type === "later" ? outcome.seen : 0;
-		if (outcome.payload !== undefined) this.#store(what, book, owner, outcome.payload, seen);
+		if (outcome.payload !== undefined) {
+			this.#store(what, book, owner, outcome.payload, seen, outcome.type === "release");
+		}
 		const { status } = book.state;
 		if ((outcome.type === "done") !== (status !== undefined)) this.fail(`${what}, status ${status}`);
 		this.#checkCounted(what, book, owner as JobProcess, record);
@@ -127,7 +130,7 @@ export class JobWorld extends World<JobProcess> {
 		this.#checkEnd(what, book);
 	}
 
-	#store(what: string, book: JobBook, owner: Owner, payload: Data, seen = 0): void {
+	#store(what: string, book: JobBook, owner: Owner, payload: Data, seen = 0, isRelease = false): void {
 		const claim = book.claims.get(owner)!;
 		const next = read(payload);
 		this.trace(`${what} at ${next.at}${next.isBackward ? " backward" : ""} attempts ${next.attempts} ${next.status}`);
@@ -135,6 +138,10 @@ export class JobWorld extends World<JobProcess> {
 		const { state } = book;
 		const fail = (text: string) => this.fail(`${what} ${text}`);
 		const inbox = book.entry.inbox.filter(({ n }) => n <= seen);
+		const isLeft = claim.inbox.some(({ n }) => n > seen && book.entry.inbox.some((message) => message.n === n));
+		if (isLeft && next.status === undefined && !isRelease) {
+			fail("and leaves messages behind that it knows");
+		}
 		if (inbox.some(({ n }) => !claim.record.claim.inbox.some((known) => known.n === n))) {
 			fail("and forgets messages that it cannot know of");
 		}
@@ -221,6 +228,7 @@ export class JobWorld extends World<JobProcess> {
 		const call: Call = { ...facts, ...open, hint: undefined, delay: 0, isCounted: false };
 		context.signal.addEventListener("abort", () => call.abortedAt = this.#now);
 		this.calls++;
+		this.#activeCalls.add(call);
 		book.calls.push(call);
 		claim.calls.push(call);
 		return call;
@@ -277,12 +285,15 @@ export class JobWorld extends World<JobProcess> {
 		isRevert: boolean,
 	): void {
 		if (!isRevert && hasCancel(inbox)) this.fail(`${what}, which was cancelled`);
-		if (!this.ledger.isCurrent(record)) return;
+		// What was claimed ahead knows of nothing that was posted since, until it has begun.
+		const first = book.calls.find((call) => call.record === record);
+		if (!this.ledger.isCurrent(record) || first === undefined) return;
 		for (const { n, data } of book.entry.inbox) {
 			const { type } = readMessage(data);
 			if (record.claim.inbox.some((known) => known.n === n) || type === "signal") continue;
 			if (type === "cancel" && isRevert) continue;
-			if (this.#isDeaf(process, record, book.postedAt.get(n)!)) this.fail(`${what} in spite of ${type}`);
+			const since = Math.max(first.beganAt, book.postedAt.get(n)!);
+			if (this.#isDeaf(process, record, since)) this.fail(`${what} in spite of ${type}`);
 		}
 	}
 
@@ -311,8 +322,9 @@ export class JobWorld extends World<JobProcess> {
 	}
 
 	*#active(process: JobProcess): Generator<Call> {
-		for (const { calls } of this.books.values()) {
-			for (const call of calls) if (call.isActive && call.process === process) yield call;
+		for (const call of this.#activeCalls) {
+			if (!call.isActive) this.#activeCalls.delete(call);
+			else if (call.process === process) yield call;
 		}
 	}
 
