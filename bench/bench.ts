@@ -17,6 +17,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { build, type Plugin, type PluginBuild } from "esbuild";
 import { readJson, root } from "../scripts/project.ts";
+import { type PostgresServer, startPostgres } from "../test/servers/postgres.ts";
 import { presentEngines, runIn } from "./engines.ts";
 import { casesIn, columnsOf, format, judge, type Results } from "./table.ts";
 import { type EngineName, type Topic, type TopicName, topics } from "./topics.ts";
@@ -34,7 +35,8 @@ const folder: string = join(root, "bench");
 const unbundled: Plugin = {
 	name: "unbundled",
 	setup({ onResolve }: PluginBuild): void {
-		const filter = /^(better-sqlite3|liteque|openworkflow(\/sqlite)?|piscina|plainjob|tinypool)$/;
+		const filter =
+			/^(better-sqlite3|graphile-worker|liteque|openworkflow(\/sqlite)?|pg|pg-boss|piscina|plainjob|postgres|tinypool)$/;
 		onResolve({ filter }, ({ path }: { path: string }) => ({
 			path: import.meta.resolve(path),
 			external: true,
@@ -116,7 +118,7 @@ async function bundle(): Promise<void> {
 		define: { "process.env.NODE_ENV": '"production"' },
 		alias: {
 			upkeep: request.library,
-			...Object.fromEntries(["threads", "stores/indexeddb", "stores/sqlite"].map(aliasOf)),
+			...Object.fromEntries(["threads", "stores/indexeddb", "stores/postgres", "stores/sqlite"].map(aliasOf)),
 		},
 		plugins: [unbundled],
 	});
@@ -130,17 +132,29 @@ async function measure(name: TopicName): Promise<void> {
 	const topic: Topic = topics[name];
 	const engines: EngineName[] = topic.engines.filter((engine: EngineName) => request.engines.includes(engine));
 	const results: Results = Object.fromEntries(topic.cases.map((label: string) => [label, {}]));
-	for (let left = request.quick ? 2 : topic.processes ?? 5; left > 0; left--) {
+	// As durable as it is by default.
+	const server: PostgresServer | undefined = topic.needsPostgres
+		? await startPostgres({ isDurable: true, settings: { max_connections: 300 } })
+		: undefined;
+	const { processes = 5 } = topic;
+	for (let left = request.quick ? Math.min(2, processes) : processes; left > 0; left--) {
 		for (const engine of engines) {
-			for (const label of casesIn(topic, engine)) await improve(results, name, label, engine);
+			for (const label of casesIn(topic, engine)) await improve(results, name, label, engine, server?.url);
 		}
 	}
+	await server?.stop();
 	if (engines.length > 0) console.log(format(name, topic, results, engines));
 	all[name] = { columns: columnsOf(topic), results, verdicts: judge(topic, results, engines) };
 }
 
-async function improve(results: Results, name: TopicName, label: string, engine: EngineName): Promise<void> {
-	const parameters = new URLSearchParams({ case: label, plan: request.quick ? "quick" : "full" });
+async function improve(
+	results: Results,
+	name: TopicName,
+	label: string,
+	engine: EngineName,
+	server = "",
+): Promise<void> {
+	const parameters = new URLSearchParams({ case: label, plan: request.quick ? "quick" : "full", server });
 	const result: number[] = await runIn(engine, join(bundles, `${name}.mjs`), parameters);
 	const before: number[] | undefined = results[label]![engine];
 	results[label]![engine] = result.map((value: number, i: number) => Math.min(value, before?.[i] ?? Infinity));

@@ -8,7 +8,7 @@ import { runInPage } from "./page.ts";
 import { type EngineName, engineNames } from "./topics.ts";
 
 /** In milliseconds: much longer than any case takes. */
-const timeout = 120_000;
+const timeout = 300_000;
 
 const commands: Record<Exclude<EngineName, "chromium">, string[]> = {
 	node: [process.execPath, "--no-warnings", "--expose-gc"],

@@ -180,3 +180,44 @@ declare module "openworkflow/sqlite" {
 		countWorkflowRuns(): Promise<{ completed: number }>;
 	}
 }
+
+declare module "graphile-worker" {
+	import type { Pool } from "pg";
+
+	export class Logger {
+		constructor(factory: () => () => void);
+	}
+	interface SharedOptions {
+		pgPool: Pool;
+		logger: Logger;
+	}
+	interface WorkerUtils {
+		migrate(): Promise<void>;
+		addJob(identifier: string, payload: unknown): Promise<unknown>;
+		addJobs(jobs: readonly { identifier: string; payload: unknown }[]): Promise<unknown>;
+	}
+	interface RunnerOptions extends SharedOptions {
+		preset: { worker: object };
+		noHandleSignals: boolean;
+		taskList: Record<string, (payload: unknown) => Promise<void>>;
+	}
+	export function makeWorkerUtils(options: SharedOptions): Promise<WorkerUtils>;
+	export function run(options: RunnerOptions): Promise<{ stop(): Promise<void> }>;
+}
+
+declare module "pg-boss" {
+	interface Job<T> {
+		id: string;
+		data: T;
+	}
+	export class PgBoss {
+		constructor(options: { connectionString: string; useListenNotify: boolean });
+		start(): Promise<unknown>;
+		createQueue(name: string, options: { notify: boolean }): Promise<void>;
+		insert(name: string, jobs: readonly { data: object }[]): Promise<unknown>;
+		send(name: string, data: object): Promise<unknown>;
+		fetch<T>(name: string, options: { batchSize: number }): Promise<Job<T>[]>;
+		complete(name: string, ids: readonly string[]): Promise<unknown>;
+		work<T>(name: string, handler: (jobs: Job<T>[]) => Promise<void>): Promise<string>;
+	}
+}

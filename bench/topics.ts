@@ -14,7 +14,12 @@ export type TopicName =
 	| "browser-queue"
 	| "wake"
 	| "backlog"
-	| "jobs";
+	| "jobs"
+	| "postgres"
+	| "postgres-workers"
+	| "postgres-wake"
+	| "postgres-idle"
+	| "postgres-backlog";
 
 /** A ratio, or a number, that must not be exceeded. */
 export interface Target {
@@ -31,7 +36,7 @@ export interface Target {
 export interface Topic {
 	title: string;
 	/** What the first number of each case is. */
-	unit: "ns" | "µs" | "ms" | "bytes";
+	unit: "ns" | "µs" | "ms" | "bytes" | "statements";
 	/** More numbers that each case reports, as far as the engine can tell them. */
 	more?: readonly string[];
 	engines: readonly EngineName[];
@@ -42,6 +47,8 @@ export interface Topic {
 	/** In the order of the table; the first one is what the others are compared with. */
 	cases: readonly string[];
 	targets: readonly Target[];
+	/** Whether there has to be a server, which is begun for the topic. */
+	needsPostgres?: boolean;
 	/** More modules of `cases/` that it loads by their URL. */
 	modules?: readonly string[];
 }
@@ -66,6 +73,12 @@ const indexedDB = "Basket, indexedDBStore";
 const jobs = "Processor";
 const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
+const rawPg = "pg by hand";
+const pg = "Basket, pg";
+const postgres = "Basket, postgres";
+const graphile = "graphile-worker";
+const boss = "pg-boss";
+const amounts = ["10,000", "100,000"];
 const attachOne = "Intermittent, 1,000 attaches to a signal";
 
 export const topics: Record<TopicName, Topic> = {
@@ -244,5 +257,70 @@ export const topics: Record<TopicName, Topic> = {
 			])
 		),
 		processes: 3,
+	},
+	postgres: {
+		title:
+			"One of many no-op tasks in Postgres, added in bulk to a worker that waits, until all are done and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: amounts.flatMap((count) =>
+			[rawPg, pg, postgres, `${pg}, 100 lanes`, graphile, boss].map((name) => `${name}, ${count}`)
+		),
+		targets: amounts.flatMap((count) =>
+			[pg, postgres].map((name) => `${name}, ${count}`).flatMap((label): Target[] => [
+				{ case: label, most: 1, of: `${graphile}, ${count}` },
+				{ case: label, most: 1, of: `${boss}, ${count}` },
+				{ case: label, most: 1.67, of: `${rawPg}, ${count}` },
+			])
+		),
+		processes: 3,
+		needsPostgres: true,
+	},
+	"postgres-workers": {
+		title: "One of 100,000 no-op tasks that wait in Postgres, worked off by so many processes",
+		unit: "ns",
+		engines: ["node"],
+		cases: ["1 process", "2 processes", "4 processes", "8 processes"],
+		targets: [
+			{ case: "2 processes", most: 1, of: "1 process" },
+			{ case: "4 processes", most: 1, of: "1 process" },
+			{ case: "8 processes", most: 1, of: "1 process" },
+		],
+		processes: 2,
+		needsPostgres: true,
+	},
+	"postgres-wake": {
+		title: "From the add of a task to Postgres to its start, by a worker that waits: the median; and one add alone",
+		unit: "ms",
+		more: ["95 %", "add, µs"],
+		engines: ["node"],
+		cases: [rawPg, pg, postgres, graphile, `${boss}, pushed`],
+		targets: [pg, postgres].flatMap((label): Target[] => [
+			{ case: label, most: 1, of: graphile },
+			{ case: label, most: 1, of: graphile, column: "add, µs" },
+			{ case: label, most: 1, of: `${boss}, pushed`, column: "add, µs" },
+		]),
+		processes: 2,
+		needsPostgres: true,
+	},
+	"postgres-idle": {
+		title: "What a worker that waits asks Postgres in a minute",
+		unit: "statements",
+		engines: ["node"],
+		cases: [pg, postgres, graphile, `${boss}, pushed`],
+		targets: [{ case: pg, most: 2 }, { case: postgres, most: 2 }],
+		processes: 1,
+		needsPostgres: true,
+	},
+	"postgres-backlog": {
+		title: "A claim of 100 tasks while so many wait in Postgres: 95 %",
+		unit: "ms",
+		more: ["median"],
+		engines: ["node"],
+		cases: [smallest, "10,000 tasks", "100,000 tasks", largest],
+		targets: [{ case: largest, most: 2, of: smallest }],
+		processes: 2,
+		needsPostgres: true,
 	},
 };

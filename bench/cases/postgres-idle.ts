@@ -1,0 +1,51 @@
+// How many statements a worker sends while it has nothing to do. They are counted on their way, in the messages of the
+// protocol, so that nothing is missed and nothing need be installed in the server.
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import process from "node:process";
+import { parameters, report } from "../measure.ts";
+import { openQueue, pause, withDatabase } from "./postgres-queues.ts";
+
+/** In milliseconds: something may happen once a minute. */
+const idling = parameters().get("plan") === "quick" ? 15_000 : 125_000;
+let statements = 0;
+
+await withDatabase(async (url) => {
+	const target = new URL(url);
+	const relay = createServer((client) => relayTo(client, Number(target.port))).listen(0, "127.0.0.1");
+	await once(relay, "listening");
+	target.port = `${(relay.address() as AddressInfo).port}`;
+	const queue = await openQueue(parameters().get("case")!, target.href);
+	await queue.work(() => {});
+	await queue.addOne(1);
+	await pause(3_000);
+	const before = statements;
+	await pause(idling);
+	await report((statements - before) * 60_000 / idling);
+});
+process.exit();
+
+function relayTo(client: Socket, port: number): void {
+	const server = connect(port, "127.0.0.1");
+	server.pipe(client).on("error", () => server.destroy());
+	client.pipe(server).on("error", () => client.destroy());
+	const count = counter();
+	client.on("data", count);
+}
+
+/** Reads messages: a letter and a length that counts itself, but the first one has no letter. */
+function counter(): (chunk: Uint8Array) => void {
+	let unread: Buffer = Buffer.alloc(0);
+	let header = 0;
+	return (chunk) => {
+		unread = Buffer.concat([unread, chunk]);
+		while (unread.length >= header + 4) {
+			const end = header + unread.readUInt32BE(header);
+			if (unread.length < end) return;
+			// A query, or the execution of a prepared one.
+			if (header === 1 && (unread[0] === 0x51 || unread[0] === 0x45)) statements++;
+			unread = unread.subarray(end);
+			header = 1;
+		}
+	};
+}

@@ -1,0 +1,219 @@
+// What is compared on Postgres, behind one face. Each has a database of its own, on one server. All are as fast as their own
+// documentation makes them: graphile-worker with the settings of its page on performance, pg-boss with batches of 1,000,
+// fetched and completed by two loops at once, or pushed to a function where it matters how soon. By hand, there are two connections, a claim is a row with a later due time, in
+// batches of 100, and a batch is removed by one statement.
+import type { PgBoss } from "pg-boss";
+import pg from "pg";
+import postgres from "postgres";
+import { Basket, type Store } from "upkeep";
+import { postgresStore } from "upkeep/stores/postgres";
+import { parameters } from "../measure.ts";
+
+/** Something that keeps and runs tasks, whose payloads are numbers. */
+export interface Queue {
+	/** Adds tasks, all or none. */
+	add(payloads: number[]): Promise<unknown>;
+	/** Adds one. */
+	addOne(payload: number): Promise<unknown>;
+	/** Works from here on, and tells of each task that is begun. Resolves when it is ready. */
+	work(onTask: (payload: number) => void): Promise<void>;
+	/** Whether nothing is left to do; of no meaning before all tasks were begun. */
+	isEmpty(): boolean | Promise<boolean>;
+}
+
+interface Boxed {
+	readonly payload: number;
+}
+
+/** How many tasks are claimed at once by hand, and how many of these are worked on at once. */
+const batch = 100;
+const connections = 2;
+const bossBatch = 1_000;
+
+/** By the first part of a case's name. */
+const openers: Record<string, (url: string) => Promise<Queue>> = {
+	"pg by hand": byHand,
+	"Basket, pg": (url) => basket(postgresStore(new pg.Pool({ connectionString: url }))),
+	"Basket, pg, 100 lanes": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 100),
+	"Basket, postgres": (url) => basket(postgresStore(postgres(url, { onnotice: () => {} }))),
+	"graphile-worker": graphile,
+	"pg-boss": boss,
+	"pg-boss, pushed": (url) => boss(url, true),
+};
+
+/** Opens a queue in a database. */
+export async function openQueue(name: string, url: string): Promise<Queue> {
+	return await openers[name]!(url);
+}
+
+/** Makes a database for this process alone, and removes it at the end. */
+export async function withDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {
+	const server = parameters().get("server")!;
+	const name = `bench_${globalThis.process.pid}`;
+	const client = new pg.Client({ connectionString: server });
+	await client.connect();
+	await client.query(`CREATE DATABASE ${name}`);
+	try {
+		return await work(Object.assign(new URL(server), { pathname: `/${name}` }).href);
+	} finally {
+		// Those that are still connected are cut off, and say so.
+		globalThis.process.on("uncaughtException", () => {});
+		await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
+		await client.end();
+	}
+}
+
+async function basket<Tx>(store: Store<Tx>, lanes = 0): Promise<Queue> {
+	let onTask: (payload: number) => void;
+	let added = 0;
+	const laneOf = (payload: number): string | undefined => lanes === 0 ? undefined : `${payload % lanes}`;
+	const basket = new Basket({ store, tasks: { task: (payload: number) => onTask(payload) } });
+	await basket.open();
+	return {
+		add: (payloads) => {
+			added += payloads.length;
+			return basket.addMany(payloads.map((payload) => ({ kind: "task", payload, lane: laneOf(payload) })));
+		},
+		addOne: (payload) => {
+			added++;
+			return basket.add("task", payload);
+		},
+		work: async (listener) => {
+			onTask = listener;
+			void basket.run();
+			await pause(200);
+		},
+		isEmpty: () => basket.getSnapshot().succeeded === added,
+	};
+}
+
+async function byHand(url: string): Promise<Queue> {
+	const pool = new pg.Pool({ connectionString: url, max: connections });
+	const listener = new pg.Client({ connectionString: url });
+	await listener.connect();
+	await listener.query(`CREATE TABLE task (
+		id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload text NOT NULL, due timestamptz NOT NULL DEFAULT now()
+	)`);
+	await listener.query("CREATE INDEX ON task (due, id)");
+	const claim = {
+		name: "claim",
+		text: `WITH claimed AS MATERIALIZED (
+			SELECT id FROM task WHERE due <= now() ORDER BY due, id LIMIT ${batch} FOR UPDATE SKIP LOCKED
+		) UPDATE task SET due = now() + interval '30 s' WHERE id = ANY (ARRAY (SELECT id FROM claimed))
+		RETURNING id, payload`,
+	};
+	const remove = { name: "remove", text: "DELETE FROM task WHERE id = ANY ($1)" };
+	const insert = "WITH added AS (INSERT INTO task (payload) SELECT unnest($1::text[])) SELECT pg_notify('task', '')";
+	const hint = new Hint();
+	listener.on("notification", () => hint.give());
+	await listener.query("LISTEN task");
+	let left = 0;
+	const add = (payloads: number[]): Promise<unknown> => {
+		left += payloads.length;
+		return pool.query({ name: "add", text: insert, values: [payloads.map((payload) => JSON.stringify(payload))] });
+	};
+	const work = async (onTask: (payload: number) => Promise<void>): Promise<void> => {
+		const client = await new pg.Pool({ connectionString: url, max: 1 }).connect();
+		for (;;) {
+			const { count } = hint;
+			const { rows } = await client.query<{ id: string; payload: string }>(claim);
+			await Promise.all(rows.map(({ payload }) => onTask(JSON.parse(payload))));
+			if (rows.length === 0) await hint.after(count);
+			else await client.query({ ...remove, values: [rows.map(({ id }) => id)] });
+			left -= rows.length;
+		}
+	};
+	return {
+		add,
+		addOne: (payload) => add([payload]),
+		work: async (onTask) => {
+			// deno-lint-ignore require-await -- as a task is
+			for (let i = 0; i < connections; i++) void work(async (payload) => onTask(payload));
+			await pause(200);
+		},
+		isEmpty: () => left === 0,
+	};
+}
+
+async function graphile(url: string): Promise<Queue> {
+	const { Logger, makeWorkerUtils, run } = await import("graphile-worker");
+	const pgPool = new pg.Pool({ connectionString: url, max: 25 }).on("error", () => {})
+		.on("connect", (client) => client.on("error", () => {}));
+	const shared = { pgPool, logger: new Logger(() => () => {}) };
+	const utils = await makeWorkerUtils(shared);
+	await utils.migrate();
+	const worker = {
+		concurrentJobs: 24,
+		maxPoolSize: 25,
+		localQueue: { size: 500 },
+		completeJobBatchDelay: 0,
+		failJobBatchDelay: 0,
+	};
+	return {
+		add: (payloads) => utils.addJobs(payloads.map((payload) => ({ identifier: "task", payload }))),
+		addOne: (payload) => utils.addJob("task", payload),
+		work: async (onTask) => {
+			const taskList = { task: async (payload: unknown): Promise<void> => onTask(payload as number) };
+			await run({ ...shared, preset: { worker }, noHandleSignals: true, taskList });
+			await pause(200);
+		},
+		isEmpty: async () => {
+			const { rows } = await pgPool.query("SELECT FROM graphile_worker._private_jobs LIMIT 1");
+			return rows.length === 0;
+		},
+	};
+}
+
+async function boss(url: string, isPushed = false): Promise<Queue> {
+	const { PgBoss } = await import("pg-boss");
+	const boss: PgBoss = new PgBoss({ connectionString: url, useListenNotify: true });
+	await boss.start();
+	await boss.createQueue("task", { notify: true });
+	const hint = new Hint();
+	let left = 0;
+	const fetchAll = async (onTask: (payload: number) => void): Promise<void> => {
+		for (;;) {
+			const { count } = hint;
+			const jobs = await boss.fetch<Boxed>("task", { batchSize: bossBatch });
+			for (const { data: { payload } } of jobs) onTask(payload);
+			if (jobs.length === 0) await hint.after(count);
+			else await boss.complete("task", jobs.map(({ id }) => id));
+			left -= jobs.length;
+		}
+	};
+	return {
+		add: async (payloads) => {
+			left += payloads.length;
+			await boss.insert("task", payloads.map((payload) => ({ data: { payload } })));
+			hint.give();
+		},
+		addOne: (payload) => boss.send("task", { payload }),
+		work: async (onTask) => {
+			const push = async (jobs: { data: Boxed }[]): Promise<void> => jobs.forEach(({ data }) => onTask(data.payload));
+			if (isPushed) await boss.work<Boxed>("task", push);
+			else for (let i = 0; i < connections; i++) void fetchAll(onTask);
+			await pause(1_000);
+		},
+		isEmpty: () => left === 0,
+	};
+}
+
+/** That there is something to claim. */
+class Hint {
+	count = 0;
+	#waiting: (() => void)[] = [];
+
+	give(): void {
+		this.count++;
+		for (const wake of this.#waiting.splice(0)) wake();
+	}
+
+	/** Resolves with the first one that was not counted yet. */
+	async after(count: number): Promise<void> {
+		if (count === this.count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+	}
+}
+
+export function pause(delay: number): Promise<void> {
+	return new Promise((resolve) => setTimeout(resolve, delay));
+}

@@ -1,0 +1,47 @@
+// How soon a task is begun after its `add`, by a worker of the same process that waits; and what one `add` alone takes,
+// while nobody works.
+import process from "node:process";
+import { expect, parameters, report } from "../measure.ts";
+import { openQueue, pause, type Queue, withDatabase } from "./postgres-queues.ts";
+
+const name = parameters().get("case")!;
+const [adds, wakes] = parameters().get("plan") === "quick" ? [300, 100] : [3_000, 1_000];
+
+await withDatabase(async (url) => {
+	const queue = await openQueue(name, url);
+	const alone = await addAlone(queue);
+	const latencies = (await wake(queue)).sort((a, b) => a - b);
+	const quantile = (part: number): number => latencies[Math.floor(latencies.length * part)]!;
+	await report(quantile(0.5), quantile(0.95), alone);
+});
+process.exit();
+
+/** The mean, in microseconds. */
+async function addAlone(queue: Queue): Promise<number> {
+	for (let i = 0; i < adds / 10; i++) await queue.addOne(0);
+	const start = performance.now();
+	for (let i = 0; i < adds; i++) await queue.addOne(0);
+	return (performance.now() - start) * 1e3 / adds;
+}
+
+async function wake(queue: Queue): Promise<number[]> {
+	let onBegun = (): void => {};
+	let begun = 0;
+	await queue.work(() => {
+		begun++;
+		onBegun();
+	});
+	while (begun < adds * 1.1) await pause(10);
+	await pause(1_000);
+	const latencies: number[] = [];
+	for (let i = 0; i < wakes; i++) {
+		const start = performance.now();
+		const isBegun = new Promise<void>((resolve) => onBegun = resolve);
+		void queue.addOne(1);
+		await isBegun;
+		latencies.push(performance.now() - start);
+		await pause(5 * (1 + 2 * Math.random()));
+	}
+	expect(begun, adds * 1.1 + wakes);
+	return latencies;
+}
