@@ -94,8 +94,8 @@ export class Worker<Tx> {
 	#isDue = false;
 	#isScheduled = false;
 	#isTurning = false;
-	/** How many runs have ended since the last claim, and when that was. */
-	#pace = { ended: 0, since: 0 };
+	/** How many runs have ended since the last claim has come, when that was, and how long they took together. */
+	#pace = { ended: 0, since: 0, took: 0 };
 	/** What the end of the worker waits for. */
 	#onProgress: (() => void) | undefined;
 
@@ -263,12 +263,14 @@ export class Worker<Tx> {
 		if (task.isOver) return this.#forget(task);
 		if (task.leaseEndsAt <= this.#settings.clock.monotonic()) return this.#giveBack(task);
 		this.#running.add(task);
-		task.run().then((ending) => this.#end(task, ending));
+		const begunAt = this.#settings.clock.monotonic();
+		task.run().then((ending) => this.#end(task, ending, begunAt));
 	}
 
-	#end(task: ClaimedTask<Tx>, ending: Ending): void {
+	#end(task: ClaimedTask<Tx>, ending: Ending, begunAt: number): void {
 		if (!this.#running.delete(task)) return; // abandoned
 		this.#pace.ended++;
+		this.#pace.took += this.#settings.clock.monotonic() - begunAt;
 		if (task.isOver) this.#forget(task);
 		else if (task.isCompleting) this.#completed(task, ending);
 		else this.#ended.push({ task, ending });
@@ -328,7 +330,7 @@ export class Worker<Tx> {
 		ended.forEach((one, index) => this.#settled(one, result.settled[index]!));
 		if (claim.length === 0) return;
 		// The pace is that of the tasks: how long the store has taken does not matter.
-		this.#pace = { ended: 0, since: clock.monotonic() };
+		this.#pace = { ended: 0, since: clock.monotonic(), took: 0 };
 		this.#take(result.claims, now + lease);
 		if (result.dueIn <= 0) this.#isDue = true;
 		else if (this.#state === "running") clock.set(this.#timer, Math.min(result.dueIn, longestSleep));
@@ -346,11 +348,12 @@ export class Worker<Tx> {
 		return [{ kinds: this.#kinds, limit: free }, { kinds: this.#patientKinds, limit: ahead }];
 	}
 
-	/** As many as can be run in a moment: what takes longer is better left to others. */
+	/** As many as can be run in a moment: what takes longer is better left to others. Two that end together prove nothing. */
 	#howManyAhead(): number {
-		const { ended, since } = this.#pace;
-		const elapsed = Math.max(this.#settings.clock.monotonic() - since, 0.1);
-		return Math.min(mostAhead, Math.floor(ended * timeAhead / elapsed));
+		const { ended, since, took } = this.#pace;
+		const { clock, concurrency } = this.#settings;
+		const each = Math.max((clock.monotonic() - since) / ended, took / ended / concurrency, 0.001);
+		return ended === 0 ? 0 : Math.min(mostAhead, Math.floor(timeAhead / each));
 	}
 
 	#take(claims: readonly Claim[], leaseEndsAt: number): void {

@@ -446,6 +446,37 @@ describe("Basket: claiming ahead", () => {
 		expect(seen.most).toBe(10);
 	});
 
+	test("is as much where the store is slow", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: noop });
+		await basket.addMany(Array.from({ length: 1_000 }, () => ({ kind: "a" }) as const));
+		machine.spied.before = (member) => member === "turn" ? sleep(100, machine) : undefined;
+		const drained = basket.drain();
+		await machine.clock.advance(60_000);
+		await drained;
+		// 10, 510, 480, and none.
+		expect(machine.spied.count("turn")).toBe(4);
+	});
+
+	test("does not happen because slow tasks end soon after a claim", async () => {
+		const machine = new Machine();
+		const seen = spyClaims(machine);
+		const forget = machine.spied.before!;
+		machine.spied.before = (member, given) => {
+			forget(member, given);
+			return member === "turn" ? sleep(100, machine) : undefined;
+		};
+		const basket = machine.basket({ a: (delay: number) => sleep(delay, machine) }, { concurrency: 2 });
+		// The second one ends 1 ms after the claim that follows the end of the first.
+		await basket.addMany([1_000, 1_101, ...Array.from({ length: 10 }, () => 1_000)].map((payload) => (
+			{ kind: "a", payload } as const
+		)));
+		const drained = basket.drain();
+		await machine.clock.advance(60_000);
+		await drained;
+		expect(seen.most).toBe(2);
+	});
+
 	test("never happens for kinds with a finite number of attempts", async () => {
 		const machine = new Machine();
 		spyClaims(machine, "once");
