@@ -10,6 +10,7 @@ import type { Store } from "../basket/store.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
 import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
+import { openPostgres } from "./postgres.ts";
 import { Failure, quote, type Request } from "./terminal.ts";
 
 /** An open store, which is to be closed. */
@@ -32,11 +33,13 @@ const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"]
  * Opens the store. What only reads opens the database for reading alone, where that can be had.
  *
  * @throws {Failure} if there is none, or none of this version
+ * @throws {StoreError} if it cannot be read
  */
 export async function openStore({ db, tables, command }: Request): Promise<OpenStore> {
 	const isReading = reading.includes(command);
 	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
 	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading);
+	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep");
 	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
 }
 

@@ -1,0 +1,117 @@
+/**
+ * Opens a Postgres database, with a driver that the user has.
+ *
+ * @module
+ */
+
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { type PostgresClient, postgresStore } from "../stores/postgres.ts";
+import { queryOf } from "../stores/postgres/driver.ts";
+import { toStoreError } from "../stores/postgres/errors.ts";
+import { quote as quoteName, version } from "../stores/postgres/schema.ts";
+import type { OpenStore } from "./open.ts";
+import { Failure, quote } from "./terminal.ts";
+
+/** A client that is to be closed. */
+interface Connection {
+	readonly client: PostgresClient;
+	close(): Promise<unknown>;
+}
+
+/** How long a server may take to accept a connection, in seconds. */
+const patience = 10;
+
+/**
+ * Opens the store.
+ *
+ * @throws {Failure} if there is no driver, or no schema of this version
+ */
+export async function openPostgres(url: string, schema: string): Promise<OpenStore> {
+	// The drivers' own messages may quote it, with the password.
+	if (!URL.canParse(url)) {
+		throw new Failure(2, "--db is not a valid address; special characters in a password are written as %XX");
+	}
+	if (!/^(?!pg_)[a-z_]\w{0,62}$/i.test(schema)) {
+		throw new Failure(2, `--tables takes letters, digits and _, not ${quote(schema)}`);
+	}
+	const { client, close } = await connect(url);
+	try {
+		await checkTables(client, schema);
+		const store = postgresStore(client, { schema });
+		await store.open();
+		return { store, close: async () => void await close() };
+	} catch (error) {
+		await close().catch(() => {}); // what has failed is the news
+		throw error;
+	}
+}
+
+/** To open the store makes the tables if they are not there, and migrates older ones: both are not for this program. */
+async function checkTables(client: PostgresClient, schema: string): Promise<void> {
+	const found = await versionOf(client, schema);
+	if (found === 0) throw new Failure(1, `The database has no tables of upkeep in a schema ${quote(schema)}`);
+	if (found >= version) return; // the store itself refuses a newer one
+	throw new Failure(
+		1,
+		`The schema ${quote(schema)} is of an older version of upkeep: a program with this version has to open it first`,
+	);
+}
+
+async function versionOf(client: PostgresClient, schema: string): Promise<number> {
+	try {
+		return Number(await queryOf("client", client)(`SELECT version::text FROM ${quoteName(schema)}.version`));
+	} catch (error) {
+		const failure = toStoreError(error);
+		if (failure.code === "not-open") return 0;
+		throw failure;
+	}
+}
+
+async function connect(url: string): Promise<Connection> {
+	const application_name = "upkeep";
+	const postgres = await load("postgres", 3);
+	if (postgres !== undefined) {
+		const connection = { application_name };
+		const sql = postgres(url, { max: 1, connect_timeout: patience, connection, onnotice: () => {} });
+		return { client: sql, close: () => sql.end({ timeout: patience }) };
+	}
+	const pg = await load("pg", 8);
+	if (pg !== undefined) {
+		const connectionTimeoutMillis = patience * 1_000;
+		const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis, application_name });
+		pool.on("error", () => {}); // of one that is idle; the next statement makes another one
+		return { client: pool, close: () => pool.end() };
+	}
+	const { Bun } = globalThis as {
+		Bun?: { SQL: new (options: object) => PostgresClient & { close(): Promise<unknown> } };
+	};
+	if (Bun?.SQL !== undefined) {
+		const sql = new Bun.SQL({ url, max: 1, connectionTimeout: patience });
+		return { client: sql, close: () => sql.close() };
+	}
+	throw new Failure(1, "Postgres needs a driver: install the package postgres or pg in this folder, or beside upkeep");
+}
+
+/**
+ * A package of the project in whose folder this was started, or of the one that this program belongs to. Deno, which lets no
+ * module look into the project of another, has or fetches it by itself.
+ */
+// deno-lint-ignore no-explicit-any -- two drivers, whose types are not there either
+async function load(name: string, major: number): Promise<any> {
+	const places = "Deno" in globalThis ? [() => `npm:${name}@${major}`] : [() => fromProject(name), () => name];
+	for (const place of places) {
+		try {
+			return (await import(place())).default;
+		} catch {
+			// Or in the next place, or another driver.
+		}
+	}
+	return undefined;
+}
+
+function fromProject(name: string): string {
+	return pathToFileURL(createRequire(join(process.cwd(), "/")).resolve(name)).href;
+}
