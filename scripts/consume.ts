@@ -24,6 +24,7 @@ const consumers: Record<string, Consumer> = {
 	workerd: useInWorkerd,
 	browser: useInBrowser,
 	minified: useMinified,
+	"command line": useCommandLine,
 	TypeScript: compileTypes,
 };
 
@@ -103,6 +104,27 @@ async function useMinified(folder: string): Promise<void> {
 		readFileSync(join(folder, name), "utf8")
 	);
 	await runInPage({ "/main.js": main!, [`/${minified}.js`]: core! }, timeLimit);
+}
+
+/** As `npx upkeep` starts it, in each runtime; without a driver Postgres is refused with what to install. */
+async function useCommandLine(folder: string): Promise<void> {
+	await execute("node", ["command-line.mjs"], { cwd: folder, timeout: timeLimit });
+	const program: string = join("node_modules", "upkeep", "dist", "cli.js");
+	for (const [name, ...args] of [["node"], ["deno", "run", "--allow-all"], ["bun", "run"]]) {
+		const counts: string = await execute(name!, [...args, program, "counts", "--db", "tasks.db"], {
+			cwd: folder,
+			timeout: timeLimit,
+		});
+		if (JSON.parse(counts).waiting !== 1) throw new Error(`${name} counts ${counts}`);
+	}
+	const command: string = join("node_modules", ".bin", "upkeep");
+	await execute(command, ["rm", "first", "--db", "tasks.db"], { cwd: folder, timeout: timeLimit });
+	const refused: Promise<string> = execute(command, ["ls", "--db", "postgres://127.0.0.1/none"], {
+		cwd: folder,
+		timeout: timeLimit,
+	});
+	const failure: string = await refused.catch((error: Error) => error.message);
+	if (!/ended with 1\n.*install the package/.test(failure)) throw new Error(`without a driver: ${failure}`);
 }
 
 async function compileTypes(folder: string): Promise<void> {

@@ -5,12 +5,10 @@
  */
 
 import type { Change, Store, StoredTask } from "../basket/store.ts";
-import { pages, taskTable } from "./list.ts";
+import { pages, pageSize, taskTable } from "./list.ts";
 import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
-/** How many tasks are changed in one commit. */
-const batchSize = 100;
 /** How many of those that it would hit are shown before it is done. */
 const previewSize = 10;
 
@@ -33,8 +31,8 @@ async function apply(store: Store, { basket, command }: Request, ids: readonly s
 async function changeNamed(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const ids = [...new Set(request.ids)];
 	let code: ExitCode = 0;
-	for (let from = 0; from < ids.length; from += batchSize) {
-		const batch = ids.slice(from, from + batchSize);
+	for (let from = 0; from < ids.length; from += pageSize) {
+		const batch = ids.slice(from, from + pageSize);
 		const applied = await apply(store, request, batch);
 		for (const [index, id] of batch.entries()) {
 			const reason = applied[index] ? undefined : await whyNot(store, request, id);
@@ -80,12 +78,9 @@ async function changeAll(store: Store, request: Request, terminal: Terminal): Pr
 	let seen = 0;
 	let changed = 0;
 	for await (const tasks of pages(store, request)) {
-		const batch = tasks.slice(0, number - seen);
-		for (let from = 0; from < batch.length; from += batchSize) {
-			if (terminal.closed.aborted) throw new Failure(1, `Interrupted: ${count(changed, "task")} of ${number} ${done}`);
-			const applied = await apply(store, request, batch.slice(from, from + batchSize).map(({ id }) => id));
-			changed += applied.filter(Boolean).length;
-		}
+		if (terminal.closed.aborted) throw new Failure(1, `Interrupted: ${count(changed, "task")} of ${number} ${done}`);
+		const batch = tasks.slice(0, number - seen).map(({ id }) => id);
+		changed += (await apply(store, request, batch)).filter(Boolean).length;
 		seen += batch.length;
 		if (seen >= number) break;
 	}

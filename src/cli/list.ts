@@ -10,8 +10,8 @@ import { describeDue, jobOf, summarize, toRecord } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
-/** How many tasks are asked of the store at once. */
-const pageSize = 250;
+/** How many tasks are asked of the store at once, or changed in one commit. */
+export const pageSize = 250;
 
 /** The colours of the states. */
 export const stateStyles: Readonly<Record<TaskState, Style>> = {
