@@ -6,18 +6,11 @@
 
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Store } from "../basket/store.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
 import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
 import { openPostgres } from "./postgres.ts";
-import { Failure, quote, type Request } from "./terminal.ts";
-
-/** An open store, which is to be closed. */
-export interface OpenStore {
-	readonly store: Store;
-	close(): Promise<void>;
-}
+import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 
 /** A connection that is to be closed. */
 interface Database extends SqliteConnection {

@@ -12,8 +12,7 @@ import { type PostgresClient, postgresStore } from "../stores/postgres.ts";
 import { queryOf } from "../stores/postgres/driver.ts";
 import { toStoreError } from "../stores/postgres/errors.ts";
 import { quote as quoteName, version } from "../stores/postgres/schema.ts";
-import type { OpenStore } from "./open.ts";
-import { Failure, quote } from "./terminal.ts";
+import { Failure, type OpenStore, quote } from "./terminal.ts";
 
 /** A client that is to be closed. */
 interface Connection {

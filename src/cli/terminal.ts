@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TaskState } from "../basket/store.ts";
+import type { Store, TaskState } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
 import { clean, type Paint } from "./text.ts";
 
@@ -40,6 +40,12 @@ export interface Request {
 	readonly isSure: boolean;
 	/** How often to look, in milliseconds. */
 	readonly interval: number;
+}
+
+/** An open store, which is to be closed. */
+export interface OpenStore {
+	readonly store: Store;
+	close(): Promise<void>;
 }
 
 /** Where the commands print, and whom they ask. */
