@@ -20,9 +20,10 @@ export interface CommandHelp {
 }
 
 const common = `
-  --db FILE|URL      the SQLite file or the Postgres address (postgres://…) with the tasks; default: UPKEEP_DB
+  --db FILE|URL      an SQLite file, or postgres://…; default: UPKEEP_DB
   --basket NAME      default: "default"; the jobs of a Processor are in "jobs"
-  --tables NAME      what their names begin with in SQLite, or their schema in Postgres; default: "upkeep_", "upkeep"
+  --tables NAME      what the names of the tables begin with, "upkeep_" by
+                     default; in Postgres their schema, by default "upkeep"
   --json             JSON also on a terminal
   --no-color         no colours; NO_COLOR does the same
   -h, --help
@@ -31,20 +32,25 @@ const common = `
 /** What `upkeep --help` says. */
 export const general: string = `Looks at the tasks of a basket, or the jobs of a processor, and changes them.
 
-  upkeep ls                        the tasks, in the order in which they were added
-  upkeep show ID                   one task whole: payload, failure, messages; a job with its steps
-  upkeep counts                    how many there are in each state
-  upkeep watch                     the counts and what fails, live, until Ctrl-C
-  upkeep retry ID…                 dead tasks anew, waiting ones at once
-  upkeep hold ID…                  keeps tasks from being run
-  upkeep release ID…               undoes a hold
-  upkeep rm ID…                    removes tasks
-  upkeep help COMMAND              what else a command can be told
+  upkeep ls              the tasks, in the order in which they were added
+  upkeep show ID         one task whole; a job with its steps
+  upkeep counts          how many there are in each state
+  upkeep watch           the counts and what fails, live, until Ctrl-C
+  upkeep retry ID…       dead tasks anew, waiting ones at once
+  upkeep hold ID…        keeps tasks from being run
+  upkeep release ID…     undoes a hold
+  upkeep rm ID…          removes tasks
+  upkeep help COMMAND    what else a command can be told
 ${common}
-On a terminal it prints tables, elsewhere JSON: an object per task (ls) or per change (watch), otherwise one in all.
-Instants in JSON are milliseconds since 1970. It never creates or migrates a database.
+On a terminal it prints tables, elsewhere JSON: one object in all, or a line for
+each task (ls, and those that change something) or each change (watch). Instants
+in JSON are milliseconds since 1970. It never creates or migrates a database.
 
-Exit codes: 0 done; 1 failed: the database cannot be reached, the change does not apply; 2 wrong usage; 3 there is no such task.
+Exit codes
+  0  done
+  1  failed: the database cannot be reached, or the change does not apply
+  2  wrong usage
+  3  there is no such task
 `;
 
 const filters = `
@@ -52,10 +58,10 @@ const filters = `
   --kind KIND        only tasks of this kind; of jobs: only this definition`;
 
 const every = (states: readonly string[]) => `
-  --all              all that are in the state, and of the kind if one is given, instead of ids
+  --all              instead of ids: all in the state, and of the kind if given
   --state STATE      with --all: ${states.join(", ")}
   --kind KIND        with --all
-  -y, --yes          with --all: does not ask; without a terminal it must be given
+  -y, --yes          with --all: does not ask; needed where nobody can be asked
 `;
 
 /** By name. */
@@ -63,35 +69,38 @@ export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
 		takes: "none",
 		options: ["state", "kind", "limit", "after"],
-		help: `upkeep ls: the tasks, in the order in which they were added; as JSON one object per line.
+		help: `upkeep ls: the tasks, in the order in which they were added; as JSON lines.
 ${filters}
   --limit N          at most so many; default: 50
-  --after KEY        only those behind this one: the "key" of a task in JSON, shown below a table that was cut
+  --after KEY        only those behind this one: the "key" of a task in JSON,
+                     which is also shown below a table that was cut
 ${common}`,
 	},
 	show: {
 		takes: "one",
 		options: [],
-		help: `upkeep show ID: everything that is stored of a task; of a job its steps, results and attempts.
+		help: `upkeep show ID: everything that is stored of a task; of a job its steps.
 ${common}`,
 	},
 	counts: { takes: "none", options: [], help: `upkeep counts: how many tasks there are in each state.\n${common}` },
 	watch: {
 		takes: "none",
 		options: ["kind", "interval"],
-		help: `upkeep watch: the counts and the latest failures, live, until Ctrl-C; as JSON one object for each change.
+		help: `upkeep watch: the counts and the latest failures, live, until Ctrl-C; as JSON a
+line for each change.
 
-It looks at the last tasks that are dead, at jobs that were reverted, and at the first that wait.
+It looks at the last tasks that are dead, the last jobs that were reverted, and
+the first tasks that wait.
 
   --kind KIND        only failures of this kind
   --interval N       looks at most every so many seconds; default: 1
 ${common}`,
 	},
-	retry: changing("retry", "dead tasks begin anew, at the end of the queue; waiting ones are due at once", [
+	retry: changing("retry", "dead tasks begin anew, waiting ones are due at once", [
 		"dead",
 		"waiting",
 	]),
-	hold: changing("hold", "keeps waiting tasks from being run, and running ones from being run again", [
+	hold: changing("hold", "keeps tasks from being run; what runs goes on", [
 		"waiting",
 		"running",
 	]),
