@@ -61,7 +61,9 @@ async function checkTables(client: PostgresClient, schema: string): Promise<void
 
 async function versionOf(client: PostgresClient, schema: string): Promise<number> {
 	try {
-		return Number(await queryOf("client", client)(`SELECT version::text FROM ${quoteName(schema)}.version`));
+		return Number(
+			await queryOf("client", client, patience * 1_000)(`SELECT version::text FROM ${quoteName(schema)}.version`, []),
+		);
 	} catch (error) {
 		const failure = toStoreError(error);
 		if (failure.code === "not-open") return 0;
