@@ -121,6 +121,8 @@ export class JobWorld extends World<JobProcess> {
 		book.claims.get(owner)!.calls = [];
 		if (outcome.type === "later") {
 			book.crashes = 0;
+			// The store forgets them here, so that to remember them would hide as many of the next ones.
+			equal(this, `${what}: crashes`, book.state.crashed, 0);
 			this.#checkDelay(what, book, book.claims.get(owner)!, outcome.delay, outcome.backoff === true);
 		}
 		if (outcome.type !== "done") return;
