@@ -415,7 +415,7 @@ export class Ledger {
 		entry.isFresh = false;
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data }];
 		if (entry.state !== "waiting") return;
-		if (entry.due > this.#now) entry.postedBy = owner;
+		if (entry.due > this.#now && !entry.isHeld) entry.postedBy = owner;
 		entry.due = Math.min(entry.due, this.#now);
 		entry.dueBy = Math.min(entry.dueBy, this.#now);
 		entry.changedIn = this.operations;
@@ -502,6 +502,7 @@ export class Ledger {
 			entry.dueBy = Math.min(entry.dueBy, this.#now);
 		} else return false;
 		this.entries.get(entry.id)!.isFresh = false;
+		this.entries.get(entry.id)!.postedBy = undefined;
 		entry.changedIn = this.operations;
 		return true;
 	}

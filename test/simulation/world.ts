@@ -137,7 +137,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		if (this.jumpedAt >= this.calmSince || this.activeCalls(process) > 0) return;
 		const wasTold = this.wakeLostAt < this.calmSince;
 		const left = this.ledger.findClaimable(({ addedBy, isFresh, lane, postedBy }) =>
-			wasTold || postedBy === process || (addedBy === process && isFresh && lane === undefined)
+			wasTold || (lane === undefined && (postedBy === process || (addedBy === process && isFresh)))
 		);
 		if (left !== undefined) this.fail(`${process.name} has nothing to do, and ${describe(left)} is due`);
 	}
