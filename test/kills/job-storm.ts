@@ -128,8 +128,13 @@ function violationsOf(
 			...orderProblems(linesOf.get(id)!),
 			...committedProblems(end, count.get(`${id}/b`), count.get(`${id}/-b`)),
 		];
-		return problems.map((problem) => `${id}, to be ${end}: ${problem}`);
+		const text = linesOf.get(id)!.map(show).join(", ");
+		return problems.map((problem) => `${id}, to be ${end}: ${problem}; ${JSON.stringify(outcomes.get(id))}; ${text}`);
 	});
+}
+
+function show({ event, step, isRevert, token, at, isLate }: JobLine): string {
+	return `${event} ${isRevert ? "-" : ""}${step} ${token}${isLate ? " late" : ""} at ${at % 1_000_000}`;
 }
 
 function committedProblems(end: JobStatus, forward: number | undefined, backward: number | undefined): string[] {
@@ -150,8 +155,8 @@ function endProblems(end: JobStatus, outcome: JobOutcome | undefined, lines: rea
 	}
 	if (unreverted.join() !== (end === "failed" ? "a" : "")) problems.push(`${unreverted} are left`);
 	for (const step of ["a", "c"]) {
-		const ended = lines.filter((line) => line.event === "end" && line.step === step && !line.isRevert && !line.isLate);
-		if (ended.length > 0 && ended.at(-1)!.token !== results[step]) {
+		const last = lines.findLast((line) => line.event === "end" && line.step === step && !line.isRevert);
+		if (last?.isLate === false && last.token !== results[step]) {
 			problems.push(`${step} has run after its result was stored`);
 		}
 		if (!lines.some(({ token }) => token === results[step])) problems.push(`the result of ${step} is from nowhere`);

@@ -29,8 +29,10 @@ export interface JobLine {
 	readonly id: string;
 	readonly step: string;
 	readonly isRevert: boolean;
-	/** Of the attempt, and its result. */
+	/** Of the attempt, and its result: begins with the pid. */
 	readonly token: string;
+	/** Milliseconds since 1970. */
+	readonly at: number;
 	/** The process has just been kept waiting by its machine for so long that it may have lost its claims unawares. */
 	readonly isLate: boolean;
 }
@@ -53,7 +55,7 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 		const { id, step, signal, input } = context;
 		const token = `${process.pid}-${++count}`;
 		const write = (event: JobLine["event"]) => {
-			const line: JobLine = { event, id, step, isRevert, token, isLate: isLate() };
+			const line: JobLine = { event, id, step, isRevert, token, at: Date.now(), isLate: isLate() };
 			appendFileSync(log, `${JSON.stringify(line)}\n`);
 		};
 		write("begin");
