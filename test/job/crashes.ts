@@ -132,14 +132,15 @@ async function live(
 /** What the tests of a store are told. */
 export interface CrashSuiteOptions {
 	/**
-	 * For a slow store: the job that is reverted and the one that commits die at each call, which between them is every way
-	 * that a claim is made, saved, committed and settled; the others, which differ in what they wait for, at every third one.
+	 * For a slow store: the job that is reverted dies at each call, before and after, and makes every kind of call that there
+	 * is but a commit; the other jobs, which differ in what they wait for, die at each of so many calls only, at others before
+	 * than after. @default 1
 	 */
-	readonly isSlow?: boolean;
+	readonly stride?: number;
 }
 
 /** @param name how to call the store in the titles */
-export function testCrashes(name: string, open: OpenDatabase, { isSlow = false }: CrashSuiteOptions = {}): void {
+export function testCrashes(name: string, open: OpenDatabase, { stride = 1 }: CrashSuiteOptions = {}): void {
 	describe(`a job on ${name}`, () => {
 		const opening = once(open);
 		afterAll(() => opening.close());
@@ -147,9 +148,9 @@ export function testCrashes(name: string, open: OpenDatabase, { isSlow = false }
 			test(title, () => withMachines(opening.get, body), 60_000);
 
 		for (const [title, { make, status, order, signals }] of Object.entries(scenarios)) {
-			const isSpread = isSlow && title !== "is reverted";
+			const every = title === "is reverted" ? 1 : stride;
 			register(`${title}, wherever its process dies: no stored step runs again, no revert is skipped`, async (open) => {
-				await everywhere(isSpread ? 3 : 1, async (k, death) => {
+				await everywhere(every, async (k, death) => {
 					const machine = await open();
 					const log = new Log(machine);
 					const { hasDied, ...ended } = await live(machine, () => make(log), [[k, death]], signals);
@@ -164,7 +165,7 @@ export function testCrashes(name: string, open: OpenDatabase, { isSlow = false }
 			register(`${title}, wherever two processes die one after the other`, async (open) => {
 				for (let first = 1; first < 9; first++) {
 					for (let second = 1; second < 9; second++) {
-						if (isSlow && (first + 3 * second) % 8 !== 0) continue; // each of them once
+						if (stride > 1 && (first + 3 * second) % 8 !== 0) continue; // each of them once
 						const machine = await open();
 						const log = new Log(machine);
 						const ended = await live(machine, () => make(log), [[first, "die before"], [second, "die after"]]);
@@ -180,7 +181,7 @@ export function testCrashes(name: string, open: OpenDatabase, { isSlow = false }
 			register(
 				`has the effect of a step and a revert exactly once that commits its result with it${title}`,
 				async (open) => {
-					await everywhere(isSlow && rollbacks > 0 ? 5 : 1, async (k, death) => {
+					await everywhere(rollbacks > 0 ? 2 * stride - 1 : Math.ceil(stride / 3), async (k, death) => {
 						const machine = await open();
 						const { status, hasDied } = await live(machine, (process) => committing(process, rollbacks), [[k, death]]);
 						expect([k, death, await machine.lines(), status]).toEqual([k, death, ["a", "b", "-b", "-a"], "reverted"]);

@@ -53,4 +53,4 @@ const openIndexedDB: OpenDatabase = async () => {
 };
 
 testJobs("indexedDBStore()", openIndexedDB);
-testCrashes("indexedDBStore()", openIndexedDB, { isSlow: true });
+testCrashes("indexedDBStore()", openIndexedDB, { stride: 3 });

@@ -26,4 +26,4 @@ const openDenoKv: OpenDatabase = async () => {
 };
 
 testJobs("denoKvStore()", openDenoKv);
-testCrashes("denoKvStore()", openDenoKv, { isSlow: true });
+testCrashes("denoKvStore()", openDenoKv, { stride: 3 });

@@ -1,0 +1,54 @@
+// Postgres, for the tests of jobs: the processes share the connections of one pool, and the time of the server is the tests'.
+import { postgresStore } from "../../src/stores/postgres.ts";
+import type { Driver } from "../postgres-suite.ts";
+import { startPostgres } from "../servers/postgres.ts";
+import type { OpenDatabase } from "./database.ts";
+
+const schema = "jobs";
+
+export function openPostgres(driver: Driver): OpenDatabase {
+	return async () => {
+		const server = await startPostgres();
+		const { client, run, transaction, close } = await driver.open(server.url);
+		await postgresStore(client, { schema }).open();
+		await run(`CREATE TABLE ${schema}.lines (n bigint GENERATED ALWAYS AS IDENTITY, name text, line text);
+			CREATE TABLE ${schema}.test_clock AS SELECT 0::bigint AS at;
+			CREATE OR REPLACE FUNCTION ${schema}.clock() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM ${schema}.test_clock'`);
+		return {
+			connect(_clock, name) {
+				let cut = () => {};
+				const isCut = new Promise<never>((_, reject) => cut = () => reject(new Error("The process has died")));
+				isCut.catch(() => {});
+				return {
+					store: postgresStore(client, { schema }),
+					write: (line, work) =>
+						transaction(async (tx) => {
+							await query(tx, `INSERT INTO ${schema}.lines (name, line) VALUES ($1, $2)`, [name, line]);
+							await Promise.race([work(tx), isCut]);
+						}),
+					async lines() {
+						const sql = `SELECT line FROM ${schema}.lines WHERE name = $1 ORDER BY n`;
+						return (await query(client, sql, [name])).map((row) => (row as { line: string }).line);
+					},
+					cut: () => cut(),
+				};
+			},
+			setTime: async (now) => void await run(`UPDATE ${schema}.test_clock SET at = ${Math.floor(now)}`),
+			async close() {
+				await close();
+				await server.stop();
+			},
+		};
+	};
+}
+
+/** The drivers' own ways to ask. */
+interface Asked {
+	query?(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
+	unsafe?(sql: string, values: unknown[]): PromiseLike<unknown[]>;
+}
+
+async function query(client: unknown, sql: string, values: unknown[]): Promise<unknown[]> {
+	const asked = client as Asked;
+	return asked.query === undefined ? await asked.unsafe!(sql, values) : (await asked.query(sql, values)).rows;
+}

@@ -1,0 +1,9 @@
+import { testCrashes } from "../../../job/crashes.ts";
+import { testJobs } from "../../../job/laws.ts";
+import { openPostgres } from "../../../job/postgres.ts";
+import { pool } from "../../../postgres-drivers.ts";
+
+const open = openPostgres(pool);
+
+testJobs(pool.name, open);
+testCrashes(pool.name, open, { stride: 6 });
