@@ -207,6 +207,7 @@ export class Worker<Tx> {
 		if (gate !== undefined) this.#undo.push(gate.subscribe(() => this.#openOrClosed()));
 		if (store.watch !== undefined) this.#undo.push(store.watch(name, onWake, (error) => report(onError, error)));
 		this.wake();
+		this.#onChange(); // the first turn may take long
 	}
 
 	/** Nothing can be done any more. */

@@ -641,6 +641,20 @@ describe("Basket.run()", () => {
 		await run.stop();
 	});
 
+	test("shows that it runs as soon as it does, though the store fails", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: noop });
+		const states: string[] = [];
+		basket.subscribe(() => states.push(basket.getSnapshot().state));
+		machine.spied.before = (member) => {
+			if (member === "turn") throw new StoreError("full", "no space");
+		};
+		const run = running(basket);
+		await machine.clock.advance(0);
+		expect(states).toEqual(["starting", "running"]);
+		await run.stop();
+	});
+
 	test("has one timer while nothing is due, and asks the store once a minute at most", async () => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: noop });
