@@ -30,6 +30,18 @@ export const pool: Driver = {
 	},
 };
 
+/** A connection that the store shares with nobody, and another one for transactions. */
+export const single: Driver = {
+	name: "postgresStore() with a Client of pg",
+	async open(url) {
+		const client = new pg.Client({ connectionString: url });
+		client.on("error", () => {});
+		await client.connect();
+		const other = await pool.open(url);
+		return { ...other, client, close: () => Promise.all([client.end(), other.close()]) };
+	},
+};
+
 export const sql: Driver = {
 	name: "postgresStore() with sql of postgres",
 	open: async (url) => connectionsOf(postgres(url, { onnotice: () => {} }) as unknown as Sql),

@@ -52,6 +52,7 @@ import {
 	type PostgresSql,
 	type Query,
 	queryOf,
+	queueOf,
 } from "./postgres/driver.ts";
 import { toStoreError } from "./postgres/errors.ts";
 import { columns as taskColumns } from "./postgres/functions.ts";
@@ -179,7 +180,7 @@ class Postgres implements Store<PostgresClient> {
 	#isOpen = false;
 
 	constructor(client: PostgresClient, schema: string, pollInterval: number, timeout: number) {
-		this.#query = queryOf("client", client, timeout);
+		this.#query = queueOf(client, queryOf("client", client, timeout));
 		this.#timeout = timeout;
 		this.#schema = quote(schema);
 		const tell = (message: string) =>

@@ -5,7 +5,7 @@
  */
 
 import { check } from "../../platform/check.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { sleep, systemClock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 
@@ -36,6 +36,8 @@ export type Listen = (
 
 /** A client of pg, of which some things are only a pool's. */
 interface PgClient extends PostgresQueryable {
+	/** `T` or `E` inside a transaction. */
+	getTransactionStatus?(): string | null;
 	on?(event: string, listener: (event: never) => void): unknown;
 	off(event: string, listener: (event: never) => void): unknown;
 }
@@ -70,6 +72,22 @@ export function queryOf(name: string, client: PostgresClient, timeout: number): 
 	check(`${name}.query`, client.query, "function");
 	if (isPool(client)) return (text, values) => queryPool(client, text, values, timeout);
 	return async (text, values) => textOf((await limit(client.query(text, values), timeout)).rows);
+}
+
+/** One after the other, and none in a transaction that the caller has open: that is as good as a pool of one. */
+export function queueOf(client: PostgresClient, query: Query): Query {
+	if ("unsafe" in client || isPool(client)) return query;
+	const { getTransactionStatus } = client as PgClient;
+	let last: Promise<unknown> = Promise.resolve();
+	const ask: Query = async (text, values) => {
+		while (/[TE]/.test(getTransactionStatus?.call(client) ?? "")) await sleep(5);
+		return query(text, values);
+	};
+	return (text, values) => {
+		const answer = last.then(() => ask(text, values));
+		last = answer.catch(() => {});
+		return answer;
+	};
 }
 
 /** A connection that does not answer must not go back into the pool. */

@@ -23,8 +23,7 @@ interface Session {
 }
 
 /** How long nothing has to be heard until an echo is asked for, and how long to wait for that, in milliseconds. */
-const quiet = 60_000;
-const echo = 10_000;
+const patience = { quiet: 60_000, echo: 10_000 };
 /** The longest pause between two attempts to listen, in milliseconds. */
 const longestPause = 30_000;
 /** How often a basket is told of, at most, in milliseconds: commits that tell something are made one after the other. */
@@ -45,6 +44,7 @@ export class Watch {
 	readonly #tell: (message: string) => Promise<unknown>;
 	readonly #channel: string;
 	readonly #interval: number;
+	readonly #patience: typeof patience;
 	readonly #watchers = new Map<string, Set<Watcher>>();
 	/** It must not keep a process alive. */
 	readonly #timer = new CallbackTimer(() => this.#look(), true);
@@ -61,11 +61,13 @@ export class Watch {
 		tell: (message: string) => Promise<unknown>,
 		channel: string,
 		interval: number,
+		given: typeof patience = patience,
 	) {
 		this.#listen = listen;
 		this.#tell = tell;
 		this.#channel = channel;
 		this.#interval = interval;
+		this.#patience = given;
 	}
 
 	add(basket: string, wake: () => void, onError: OnError): () => void {
@@ -115,15 +117,15 @@ export class Watch {
 		);
 	}
 
-	#begun(session: Session, stop: () => unknown): void {
-		session.stop = stop;
-		if (session !== this.#session) return void stop();
+	#begun(session: Session, end: () => unknown): void {
+		session.stop = end;
+		if (session !== this.#session) return stop(end);
 		this.#wakeAll();
 		this.#ask(session);
 	}
 
 	#end(): void {
-		this.#session?.stop?.();
+		stop(this.#session?.stop);
 		this.#session = undefined;
 		this.#isWaiting = false;
 	}
@@ -145,7 +147,7 @@ export class Watch {
 	#ask(session: Session): void {
 		session.isHeard = false;
 		this.#isWaiting = true;
-		systemClock.set(this.#timer, echo);
+		systemClock.set(this.#timer, this.#patience.echo);
 		this.#tell("").catch(() => {});
 	}
 
@@ -157,7 +159,7 @@ export class Watch {
 			else systemClock.set(this.#timer, this.#interval);
 		} else if (session.isHeard) {
 			session.isHeard = this.#isWaiting = false;
-			systemClock.set(this.#timer, quiet);
+			systemClock.set(this.#timer, this.#patience.quiet);
 		} else if (this.#isWaiting) this.#fail(session, new Error("Nothing is heard over the connection that listens"));
 		else this.#ask(session);
 	}
@@ -174,6 +176,11 @@ export class Watch {
 			report(onError, failure);
 		}
 	}
+}
+
+/** What a connection says that is lost already is of no interest. */
+function stop(end: (() => unknown) | undefined): void {
+	Promise.resolve().then(end).catch(() => {});
 }
 
 function wake(watchers: ReadonlySet<Watcher>): void {

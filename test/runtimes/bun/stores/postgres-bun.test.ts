@@ -1,9 +1,13 @@
-// @ts-ignore: only Bun has it
-import { SQL } from "bun";
+import type { PostgresClient } from "../../../../src/stores/postgres.ts";
 import { connectionsOf, type Sql } from "../../../postgres-drivers.ts";
 import { testPostgres } from "../../../postgres-suite.ts";
 
+// Bun's own modules have no types here.
+const name = "bun";
+const { SQL }: { SQL: new (url: string, options: unknown) => Sql & PostgresClient } = await import(name);
+
 testPostgres({
 	name: "postgresStore() with SQL of Bun",
-	open: async (url) => connectionsOf(new SQL(url) as Sql),
+	open: async (url) => connectionsOf(new SQL(url, { max: 4 })),
+	isDeaf: true, // it neither listens again after a lost connection nor says that it was lost
 });
