@@ -121,7 +121,7 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * Schema, tables and functions are made when the store is opened, which the first use of a basket does, by whichever
  * process comes first; see {@link postgresSchema} for roles that may not. Each call of the store is one statement, and
  * nothing is prepared, so that a pooler such as pgbouncer may stand between in its transaction mode; then nobody hears
- * anything over it, though, and tasks that others have added are found once a minute.
+ * anything over it, though, and it is looked every `pollInterval` for what others have added.
  *
  * All times are those of the server. Its encoding has to be UTF-8, and transactions that add to a lane have to be READ
  * COMMITTED, as they are by default.

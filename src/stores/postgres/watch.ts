@@ -22,8 +22,8 @@ interface Session {
 	stop?: (() => unknown) | undefined;
 }
 
-/** How long nothing has to be heard until an echo is asked for, and how long to wait for that, in milliseconds. */
-const patience = { quiet: 60_000, echo: 10_000 };
+/** After how many intervals in which nothing was heard an echo is asked for, and how many to wait for that. */
+const patience = { quiet: 60, echo: 10 };
 /** The longest pause between two attempts to listen, in milliseconds. */
 const longestPause = 30_000;
 /** How often a basket is told of, at most, in milliseconds: commits that tell something are made one after the other. */
@@ -34,7 +34,7 @@ export const mostTold = 1000;
 
 /**
  * Listens for all watchers, on one connection. That it works is known from what is heard: if that is nothing for a while, it
- * sends a message to everybody, itself included. As long as it does not, it wakes the watchers from time to time, and tries
+ * sends a message to everybody, itself included. As long as it is not known to work, it wakes the watchers from time to time, and tries
  * again.
  *
  * A message is a colon and a basket; one without is only to be heard.
@@ -51,7 +51,8 @@ export class Watch {
 	/** Baskets that were told of a moment ago, and whether they have to be again. */
 	readonly #told = new Map<string, boolean>();
 	#session: Session | undefined;
-	#isWaiting = false;
+	/** How often it has looked since it has asked for an echo; 0: it has not. */
+	#looks = 0;
 	#failures = 0;
 	#retryAt = 0;
 
@@ -127,7 +128,7 @@ export class Watch {
 	#end(): void {
 		stop(this.#session?.stop);
 		this.#session = undefined;
-		this.#isWaiting = false;
+		this.#looks = 0;
 	}
 
 	#hear(session: Session, message: string): void {
@@ -146,22 +147,29 @@ export class Watch {
 
 	#ask(session: Session): void {
 		session.isHeard = false;
-		this.#isWaiting = true;
-		systemClock.set(this.#timer, this.#patience.echo);
+		this.#looks = 1;
+		systemClock.set(this.#timer, this.#interval);
 		this.#tell("").catch(() => {});
 	}
 
 	#look(): void {
 		const session = this.#session;
-		if (session?.stop === undefined) {
-			this.#wakeAll();
-			if (session === undefined) this.#begin();
-			else systemClock.set(this.#timer, this.#interval);
-		} else if (session.isHeard) {
-			session.isHeard = this.#isWaiting = false;
-			systemClock.set(this.#timer, this.#patience.quiet);
-		} else if (this.#isWaiting) this.#fail(session, new Error("Nothing is heard over the connection that listens"));
-		else this.#ask(session);
+		if (session?.stop !== undefined) return this.#check(session);
+		this.#wakeAll();
+		if (session === undefined) this.#begin();
+		else systemClock.set(this.#timer, this.#interval);
+	}
+
+	#check(session: Session): void {
+		if (!session.isHeard && this.#looks === 0) return this.#ask(session);
+		if (!session.isHeard && this.#looks === this.#patience.echo) {
+			return this.#fail(session, new Error("Nothing is heard over the connection that listens"));
+		}
+		// What comes in the meantime may not be heard.
+		if (!session.isHeard) this.#wakeAll();
+		this.#looks = session.isHeard ? 0 : this.#looks + 1;
+		systemClock.set(this.#timer, session.isHeard ? this.#interval * this.#patience.quiet : this.#interval);
+		session.isHeard = false;
 	}
 
 	/** Once, until something is heard again. */
@@ -178,11 +186,11 @@ export class Watch {
 	}
 }
 
+function wake(watchers: ReadonlySet<Watcher>): void {
+	for (const { wake, onError } of [...watchers]) observe(onError, wake);
+}
+
 /** What a connection says that is lost already is of no interest. */
 function stop(end: (() => unknown) | undefined): void {
 	Promise.resolve().then(end).catch(() => {});
-}
-
-function wake(watchers: ReadonlySet<Watcher>): void {
-	for (const { wake, onError } of [...watchers]) observe(onError, wake);
 }

@@ -2,9 +2,12 @@
 import { expect, test } from "vitest";
 import { Watch } from "../../../../src/stores/postgres/watch.ts";
 
-const patience = { quiet: 30, echo: 15 };
+const interval = 10;
+const patience = { quiet: 3, echo: 2 };
 
 class Line {
+	readonly watch: Watch;
+	readonly stop: () => void;
 	/** Whether messages come through. */
 	isGood = true;
 	listening = 0;
@@ -15,24 +18,21 @@ class Line {
 	errors: unknown[] = [];
 	woken = 0;
 
-	readonly watch: Watch = new Watch(
-		(_channel, onMessage, onEnd) => {
+	constructor(given = patience) {
+		const listen = (_channel: string, onMessage: Line["onMessage"], onEnd: Line["onEnd"]) => {
 			Object.assign(this, { onMessage, onEnd });
 			this.listening++;
 			this.begun++;
 			return Promise.resolve(() => void this.listening--);
-		},
-		(message) => {
+		};
+		const tell = (message: string) => {
 			this.asked++;
 			if (this.isGood) setTimeout(() => this.onMessage(message));
 			return Promise.resolve();
-		},
-		"channel",
-		10,
-		patience,
-	);
-
-	readonly stop: () => void = this.watch.add("basket", () => this.woken++, (error) => this.errors.push(error));
+		};
+		this.watch = new Watch(listen, tell, "channel", interval, given);
+		this.stop = this.watch.add("basket", () => this.woken++, (error) => this.errors.push(error));
+	}
 }
 
 function sleep(duration: number): Promise<void> {
@@ -82,7 +82,7 @@ test("Watch listens again when the connection ends, and wakes for what may have 
 });
 
 test("Watch tells each basket at a pace, the first and the last time of many", async () => {
-	const line = new Line();
+	const line = new Line({ quiet: 1_000_000, echo: 1_000_000 });
 	await until(() => line.asked === 1);
 	for (let count = 0; count < 100; count++) line.watch.tell("other");
 	expect(line.asked).toBe(2);
