@@ -2,12 +2,12 @@
 // another server.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** How many bytes of what a client has said first are remembered. */
-const remembered = 4_096;
+/** How many bytes of what a client has said last are remembered. */
+const remembered = 65_536;
 
 /** One connection through a {@link Proxy}. */
 export interface Line {
-	/** What the client has said so far, a few kilobytes of it at most, a character for each byte. */
+	/** What the client has said last, some kilobytes of it at most, a character for each byte. */
 	readonly said: string;
 	/** Whether nothing goes through any more, in either direction, while both ends are kept open. */
 	readonly isFrozen: boolean;
@@ -93,7 +93,7 @@ class ProxyLine implements Line {
 		this.#ends = [client, server];
 		this.#onClosed = onClosed;
 		client.on("data", (data) => {
-			if (this.said.length < remembered) this.said += data.toString("latin1");
+			this.said = (this.said + data.toString("latin1")).slice(-remembered);
 		});
 		this.#join(client, server);
 		this.#join(server, client);
