@@ -4,6 +4,7 @@
 //     npm run simulate -- --from 5000 --seeds 100      the seeds 5000 to 5099
 //     npm run simulate -- --store sqlite               on sqliteStore()
 //     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
+//     npm run simulate -- --store postgres             on postgresStore(), with a server of its own
 //     npm run simulate -- --seed 123 --trace           one seed, and everything that happens in it
 //     npm run simulate -- --keep-going                 beyond the first seed that fails
 import process from "node:process";
@@ -11,8 +12,18 @@ import { parseArgs } from "node:util";
 import { replay, simulate, type SimulationOptions, type SimulationReport } from "../test/simulation/simulate.ts";
 import { openMemory } from "../test/simulation/memory.ts";
 import { openSqlite } from "../test/simulation/sqlite.ts";
+import { PatientClock, SimulationServer } from "../test/simulation/postgres.ts";
 
-const stores: Record<string, SimulationOptions["open"]> = { memory: openMemory, sqlite: openSqlite };
+type Store = Pick<SimulationOptions, "open" | "makeClock"> & { close?(): Promise<void> };
+
+const stores: Record<string, () => Store | Promise<Store>> = {
+	memory: () => ({ open: openMemory }),
+	sqlite: () => ({ open: openSqlite }),
+	async postgres() {
+		const server = await SimulationServer.start();
+		return { open: server.open, makeClock: (options) => new PatientClock(options), close: () => server.close() };
+	},
+};
 
 const { values } = parseArgs({
 	options: {
@@ -26,17 +37,18 @@ const { values } = parseArgs({
 	},
 });
 
-const open = stores[values.store];
-if (open === undefined) leave(`There is no store "${values.store}", only ${Object.keys(stores).join(" and ")}`);
+const start = stores[values.store];
+if (start === undefined) leave(`There is no store "${values.store}", only ${Object.keys(stores).join(" and ")}`);
 const { jobs: hasJobs } = values;
 const onTrace = values.trace ? console.log : undefined;
 const from: number = count("from", values.seed ?? values.from);
 const end: number = values.seed === undefined ? from + count("seeds", values.seeds) : from + 1;
+const store: Store = await start();
 const since: number = performance.now();
 const totals = { operations: 0, runs: 0, added: 0, failed: 0 };
 let shownAt: number = since;
 for (let seed = from; seed < end; seed++) {
-	const report: SimulationReport = await simulate({ seed, open, hasJobs, onTrace });
+	const report: SimulationReport = await simulate({ seed, ...store, hasJobs, onTrace });
 	totals.operations += report.operations;
 	totals.runs += report.runs;
 	totals.added += report.added;
@@ -49,6 +61,7 @@ for (let seed = from; seed < end; seed++) {
 	if (performance.now() - shownAt > 5_000) show(seed);
 }
 show(end - 1);
+await store.close?.();
 
 function show(seed: number): void {
 	shownAt = performance.now();

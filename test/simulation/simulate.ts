@@ -18,7 +18,9 @@ export interface SimulatedStore {
 
 export interface SimulationOptions {
 	readonly seed: number;
-	readonly open: (clock: VirtualClock) => SimulatedStore;
+	readonly open: (clock: VirtualClock) => SimulatedStore | Promise<SimulatedStore>;
+	/** Whose time it is, if it needs more than a clock of its own. */
+	readonly makeClock?: ((options: { now: number }) => VirtualClock) | undefined;
 	/** Of jobs, in place of tasks of a basket. */
 	readonly hasJobs?: boolean | undefined;
 	readonly onTrace?: ((line: string) => void) | undefined;
@@ -40,15 +42,18 @@ export function replay(seed: number, store: string, hasJobs: boolean): string {
 	return `npm run simulate -- --store ${store}${hasJobs ? " --jobs" : ""} --seed ${seed} --trace`;
 }
 
-export async function simulate({ seed, open, hasJobs = false, onTrace }: SimulationOptions): Promise<SimulationReport> {
+export async function simulate(
+	{ seed, open, makeClock, hasJobs = false, onTrace }: SimulationOptions,
+): Promise<SimulationReport> {
 	const random = new Random(seed);
-	const clock = new VirtualClock({ now: 1_700_000_000_000 });
+	const start = { now: 1_700_000_000_000 };
+	const clock = makeClock?.(start) ?? new VirtualClock(start);
 	const { random: original } = Math;
 	const { stackTraceLimit } = Error;
 	Error.stackTraceLimit = 0; // stacks would cost more than all the rest
 	// Engine and store have randomness of their own. Whole numbers of milliseconds are enough of it.
 	Math.random = () => random.below(50) / 50;
-	const { store, close } = open(clock);
+	const { store, close } = await open(clock);
 	try {
 		const world = hasJobs
 			? new JobWorld(random, makeJobProfile(random), clock, store, onTrace)

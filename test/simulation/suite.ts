@@ -1,7 +1,6 @@
 // The tests of a simulation, for any store.
-import type { VirtualClock } from "../../src/testing.ts";
 import { describe, expect, test } from "vitest";
-import { replay, simulate, type SimulatedStore } from "./simulate.ts";
+import { replay, simulate, type SimulationOptions } from "./simulate.ts";
 
 /** One test for so many seeds, so that none takes too long. */
 const batch = 250;
@@ -9,19 +8,20 @@ const batch = 250;
 export interface SimulationTestOptions {
 	/** What `npm run simulate` calls the store. */
 	readonly store: string;
-	readonly open: (clock: VirtualClock) => SimulatedStore;
+	readonly open: SimulationOptions["open"];
+	readonly makeClock?: SimulationOptions["makeClock"];
 	readonly seeds: number;
 	/** Of jobs, in place of tasks of a basket. */
 	readonly hasJobs?: boolean;
 }
 
-export function testSimulation({ store, open, seeds, hasJobs = false }: SimulationTestOptions): void {
+export function testSimulation({ store, open, makeClock, seeds, hasJobs = false }: SimulationTestOptions): void {
 	describe(`A simulation of ${hasJobs ? "jobs" : "tasks"} on the store "${store}"`, () => {
 		test.each(Array.from({ length: Math.ceil(seeds / batch) }, (_, index) => index * batch + 1))(
 			"keeps all invariants from seed %d on",
 			async (from) => {
 				for (let seed = from; seed < from + batch && seed <= seeds; seed++) {
-					const { failure } = await simulate({ seed, open, hasJobs });
+					const { failure } = await simulate({ seed, open, makeClock, hasJobs });
 					if (failure !== undefined) throw new Error(`${failure}\nTo see it again: ${replay(seed, store, hasJobs)}`);
 				}
 			},
@@ -30,9 +30,9 @@ export function testSimulation({ store, open, seeds, hasJobs = false }: Simulati
 
 		test("is the same for the same seed, and another one for another", async () => {
 			for (const seed of [1, 2]) {
-				const first = await simulate({ seed, open, hasJobs });
-				expect(await simulate({ seed, open, hasJobs })).toEqual(first);
-				expect((await simulate({ seed: seed + 100_000, open, hasJobs })).hash).not.toBe(first.hash);
+				const first = await simulate({ seed, open, makeClock, hasJobs });
+				expect(await simulate({ seed, open, makeClock, hasJobs })).toEqual(first);
+				expect((await simulate({ seed: seed + 100_000, open, makeClock, hasJobs })).hash).not.toBe(first.hash);
 			}
 		});
 	});

@@ -1,0 +1,138 @@
+// The store on Postgres in virtual time: a server really runs, but is told what time it is. Whoever moves the time waits
+// until nothing is under way to the server and back.
+import pg from "pg";
+import type { Store } from "../../mod.ts";
+import { postgresStore } from "../../src/stores/postgres.ts";
+import { type Timer, TimerQueue } from "../../src/platform/timer-queue.ts";
+import { VirtualClock } from "../../src/testing.ts";
+import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
+import type { SimulatedStore } from "./simulate.ts";
+
+const schema = "simulated";
+
+/** Stands still while somebody waits for the real world, also between two timers of the same instant. */
+export class PatientClock extends VirtualClock {
+	/** How many calls are under way. */
+	calls = 0;
+	readonly #timers = new TimerQueue();
+	#elapsed = 0;
+
+	override get pending(): number {
+		return this.#timers.size;
+	}
+
+	override now(): number {
+		return super.now() + this.#elapsed;
+	}
+
+	override setNow(now: number): void {
+		super.setNow(now - this.#elapsed);
+	}
+
+	override monotonic(): number {
+		return this.#elapsed;
+	}
+
+	override set(timer: Timer, delay: number): void {
+		this.#timers.set(timer, this.#elapsed + delay);
+	}
+
+	override clear(timer: Timer): void {
+		this.#timers.clear(timer);
+	}
+
+	override async advance(duration: number): Promise<void> {
+		const end = this.#elapsed + duration;
+		await this.#untilIdle();
+		while (this.#timers.head !== undefined && this.#timers.head.at <= end) {
+			const timer = this.#timers.take(Infinity, Infinity)!;
+			this.#elapsed = timer.at;
+			timer.fire();
+			await this.#untilIdle();
+		}
+		this.#elapsed = end;
+	}
+
+	/** What an answer sets going may be the next question. */
+	async #untilIdle(): Promise<void> {
+		do await macrotask(); while (this.calls > 0);
+	}
+}
+
+function macrotask(): Promise<void> {
+	return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A server for simulations, one after the other. */
+export class SimulationServer {
+	readonly #server: PostgresServer;
+	readonly #pool: pg.Pool;
+
+	private constructor(server: PostgresServer, pool: pg.Pool) {
+		this.#server = server;
+		this.#pool = pool;
+	}
+
+	static async start(): Promise<SimulationServer> {
+		const server = await startPostgres();
+		const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+		pool.on("error", () => {}); // the server ends before the connections do
+		await postgresStore(pool, { schema }).open();
+		await pool.query(`CREATE TABLE ${schema}.time (at bigint); INSERT INTO ${schema}.time VALUES (0);
+			CREATE OR REPLACE FUNCTION ${schema}.clock() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM ${schema}.time'`);
+		return new SimulationServer(server, pool);
+	}
+
+	readonly open = async (clock: VirtualClock): Promise<SimulatedStore> => {
+		await this.#pool.query(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes;
+			ALTER SEQUENCE ${schema}.seq RESTART`);
+		const store = postgresStore(this.#pool, { schema }) as unknown as Store<never>;
+		return { store: new TimedStore(store, clock as PatientClock, this.#pool).store, close() {} };
+	};
+
+	async close(): Promise<void> {
+		await this.#pool.end();
+		await this.#server.stop();
+	}
+}
+
+/** Tells the server the time before each call, and those who watch that something may have changed after it. */
+class TimedStore {
+	readonly store: Store<never>;
+	readonly #clock: PatientClock;
+	readonly #pool: pg.Pool;
+	readonly #wakes = new Set<() => void>();
+	/** What the server was told last. */
+	#told = NaN;
+
+	constructor(inner: Store<never>, clock: PatientClock, pool: pg.Pool) {
+		this.#clock = clock;
+		this.#pool = pool;
+		const members = "open add turn extend save get list counts delete change hasten post".split(" ");
+		const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+		const call = (member: string) => (...args: unknown[]) => this.#call(() => all[member]!(...args), member, args);
+		this.store = {
+			capabilities: inner.capabilities,
+			...Object.fromEntries(members.map((member) => [member, call(member)])),
+			watch: (_: string, wake: () => void) => {
+				this.#wakes.add(wake);
+				return () => void this.#wakes.delete(wake);
+			},
+		} as unknown as Store<never>;
+	}
+
+	async #call<T>(call: () => Promise<T>, member: string, args: readonly unknown[]): Promise<T> {
+		this.#clock.calls++;
+		try {
+			const now = Math.floor(this.#clock.now());
+			if (now !== this.#told) await this.#pool.query(`UPDATE ${schema}.time SET at = $1`, [this.#told = now]);
+			const result = await call();
+			const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
+			const isChange = member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
+			if (isChange) { for (const wake of this.#wakes) wake(); }
+			return result;
+		} finally {
+			this.#clock.calls--;
+		}
+	}
+}
