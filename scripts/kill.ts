@@ -4,7 +4,9 @@
 //     npm run kills                                               300 on SQLite in Node
 //     npm run kills -- --store deno-kv --runtime deno --kills 1000
 //     npm run kills -- --jobs --runtime bun --store bun:sqlite
+//     npm run kills -- --kills 0 --lease 30000 --recoveries 5     how long the task of a dead process waits
 //     npm run kills -- --seed 7 --lease 2000 --interval 50 --workers 5
+//     npm run kills -- --store postgres --crashes 20              the server is killed as well, 20 times
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
@@ -19,12 +21,14 @@ const { values } = parseArgs({
 	options: {
 		jobs: { type: "boolean", default: false },
 		kills: { type: "string", default: "300" },
+		crashes: { type: "string", default: "0" },
 		store: { type: "string", default: "sqlite" },
 		runtime: { type: "string", default: "node" },
 		seed: { type: "string", default: `${Date.now() % 1_000_000}` },
 		lease: { type: "string", default: "1000" },
 		interval: { type: "string", default: "150" },
 		workers: { type: "string", default: "3" },
+		recoveries: { type: "string", default: "20" },
 	},
 });
 const here: string = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
@@ -45,20 +49,21 @@ else {
 }
 
 async function kill(): Promise<void> {
-	const { kills, seed, interval, workers, lease } = values;
+	const { kills, crashes, seed, interval, workers, lease } = values;
 	console.log(`${here} ${process.versions[here]}, ${database}, lease ${lease} ms, seed ${seed}`);
 	const options = { kills: Number(kills), seed: Number(seed), interval: Number(interval), workers: Number(workers) };
 	const all = { database, ...options, lease: Number(lease), limit: 600_000 };
 	if (values.jobs) return tellJobs(await killJobsAtRandom(all));
-	const report = await killAtRandom(all);
+	const report = await killAtRandom({ ...all, crashes: Number(crashes) });
 	tell(report);
-	const recoveries = await killRepeatedly(database, 20, Number(lease));
+	const recoveries = await killRepeatedly(database, Number(values.recoveries), Number(lease));
 	console.log(`with nothing else to do, ${timesOf(recoveries.map(({ begunAt, goneAt }) => begunAt - goneAt))}`);
 	console.log(`after the end of the lease, ${timesOf(recoveries.map((times) => times.begunAt - times.leaseEndedAt))}`);
 }
 
-function tell({ kills, tasks, runs, recoveries, duration, ...problems }: StormReport): void {
-	console.log(`${kills} kills, ${tasks} tasks, ${runs} runs in ${(duration / 1000).toFixed(1)} s`);
+function tell({ kills, crashes, tasks, runs, recoveries, duration, ...problems }: StormReport): void {
+	const times = `${kills} kills, ${crashes} crashes of the server`;
+	console.log(`${times}, ${tasks} tasks, ${runs} runs in ${(duration / 1000).toFixed(1)} s`);
 	console.log(`runs that were killed, until the next one: ${timesOf(recoveries)}`);
 	tellProblems(problems);
 }

@@ -6,7 +6,7 @@ import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite.ts";
 import { sleep, type Store } from "../../mod.ts";
 
 /** The databases that are tried. */
-export const databaseNames = ["sqlite", "bun:sqlite", "deno-kv"] as const;
+export const databaseNames = ["sqlite", "bun:sqlite", "deno-kv", "postgres", "postgres.js"] as const;
 export type DatabaseName = (typeof databaseNames)[number];
 
 /** What a task has done. */
@@ -26,12 +26,21 @@ export interface Database<Tx = any> {
 	apply(effect: Effect, rest: (tx: Tx) => Promise<unknown>): Promise<void>;
 	/** All effects, in the order of their commits. */
 	effects(): Promise<Effect[]>;
-	close(): void;
+	/** Makes what is beside the store, once, before anybody else opens the database. */
+	prepare?(): Promise<unknown>;
+	close(): unknown;
 }
 
-/** Opens a database in a file, as every process does that shares it. */
-export function openDatabase(name: DatabaseName, path: string): Promise<Database> {
-	return name === "deno-kv" ? openDenoKv(path) : openSqlite(name, path);
+/**
+ * Opens a database, as every process does that shares it.
+ *
+ * @param path of a file, or the URL of a server, which may be down at the moment
+ */
+export async function openDatabase(name: DatabaseName, path: string): Promise<Database> {
+	if (name === "deno-kv") return await openDenoKv(path);
+	if (name === "sqlite" || name === "bun:sqlite") return await openSqlite(name, path);
+	const { openPostgres } = await import("./postgres.ts");
+	return openPostgres(name === "postgres" ? "pg" : "postgres", path);
 }
 
 interface Sqlite extends SqliteConnection {

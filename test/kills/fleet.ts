@@ -7,11 +7,14 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type KillBasket, makeBasket } from "./basket.ts";
 import { type Database, type DatabaseName, openDatabase } from "./database.ts";
+import { PostgresMachine } from "../servers/postgres-machine.ts";
 
 /** What the processes share, as the one sees it that kills them. */
 export interface Shared {
 	readonly fleet: Fleet;
 	readonly database: Database;
+	/** The database's own processes, if it has any. */
+	readonly server: PostgresMachine | undefined;
 	/** Works at nothing here. */
 	readonly basket: KillBasket;
 	/** The path of the log. */
@@ -24,8 +27,8 @@ export function withShared<T>(
 	lease: number,
 	work: (shared: Shared) => Promise<T>,
 ): Promise<T> {
-	return withFleet(name, lease, "kill-worker.ts", (fleet, database, log) => {
-		return work({ fleet, database, basket: makeBasket(database, log, lease), log });
+	return withFleet(name, lease, "kill-worker.ts", (fleet, database, log, server) => {
+		return work({ fleet, database, server, basket: makeBasket(database, log, lease), log });
 	});
 }
 
@@ -34,19 +37,22 @@ export async function withFleet<T>(
 	name: DatabaseName,
 	lease: number,
 	program: string,
-	work: (fleet: Fleet, database: Database, log: string) => Promise<T>,
+	work: (fleet: Fleet, database: Database, log: string, server: PostgresMachine | undefined) => Promise<T>,
 ): Promise<T> {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-kills-"));
-	const path = join(folder, "tasks.db");
 	const log = join(folder, "log");
+	const server = name.startsWith("postgres") ? await PostgresMachine.start({ isDurable: true }) : undefined;
+	const path = server?.url ?? join(folder, "tasks.db");
 	const fleet = new Fleet(program, [name, path, log, `${lease}`]);
 	let database: Database | undefined;
 	try {
 		database = await openDatabase(name, path);
-		return await work(fleet, database, log);
+		await database.prepare?.();
+		return await work(fleet, database, log, server);
 	} finally {
 		await fleet.close();
-		database?.close();
+		await database?.close();
+		await server?.close();
 		rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 	}
 }
@@ -58,7 +64,7 @@ export interface Kill {
 	readonly at: number;
 }
 
-/** Working processes of this same runtime, on one file. */
+/** Working processes of this same runtime, on one database. */
 export class Fleet {
 	readonly kills: Kill[] = [];
 	/** Who could not be started, or has ended on its own. */

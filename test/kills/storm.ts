@@ -1,5 +1,5 @@
 // Processes that work off one basket and are killed at random moments: what must hold when all of it is done.
-import { sleep } from "../../mod.ts";
+import { sleep, StoreError } from "../../mod.ts";
 import { type Line, readLog, type Work } from "./basket.ts";
 import type { DatabaseName, Effect } from "./database.ts";
 import { type Kill, type Shared, withShared } from "./fleet.ts";
@@ -8,6 +8,8 @@ export interface StormOptions {
 	readonly database: DatabaseName;
 	/** How many processes are killed, one after the other. */
 	readonly kills: number;
+	/** How often the server is killed as well, with all of its processes, and started again. @default 0 */
+	readonly crashes?: number;
 	/** How long to wait between two kills, on average, in milliseconds. @default 150 */
 	readonly interval?: number;
 	/** How many processes work at a time. @default 3 */
@@ -22,6 +24,8 @@ export interface StormOptions {
 
 export interface StormReport {
 	readonly kills: number;
+	/** How often the server was killed. */
+	readonly crashes: number;
 	/** How many tasks were added, those that tasks added included. */
 	readonly tasks: number;
 	/** How many runs were begun. */
@@ -56,6 +60,7 @@ class Storm {
 	readonly #exact: string[] = [];
 	readonly #loose: string[] = [];
 	readonly #since: number = performance.now();
+	#crashes = 0;
 
 	constructor(options: StormOptions, shared: Shared) {
 		this.#options = options;
@@ -74,10 +79,23 @@ class Storm {
 			const { pids } = fleet;
 			await fleet.kill(pids[Math.floor(pids.length * this.#random())]!);
 			fleet.start();
+			const crash = this.#crashAfter(index);
 			await this.#add(perKill);
+			await crash;
 		}
 		const left = await this.#finish();
-		return this.#report(left, readLog(log), await database.effects());
+		return this.#report(left, readLog(log), await persist(() => database.effects()));
+	}
+
+	/** The crashes are spread evenly between the kills. */
+	async #crashAfter(kill: number): Promise<void> {
+		const { kills, crashes = 0 } = this.#options;
+		if (Math.floor((kill + 1) * crashes / kills) === this.#crashes) return;
+		this.#crashes++;
+		const { server } = this.#shared;
+		await server!.crash();
+		await sleep(200 * this.#random());
+		await server!.start();
 	}
 
 	/** A third of the tasks of each kind stands in no lane. */
@@ -95,7 +113,7 @@ class Storm {
 			const options = lane < `lane-${lanes}` ? { lane } : {};
 			return { kind: isExact ? "exact" as const : "loose" as const, payload: work, id, ...options };
 		});
-		await this.#shared.basket.addMany(entries);
+		await persist(() => this.#shared.basket.addMany(entries));
 	}
 
 	/** Waits until nothing is left to be done; tells what is left if that takes too long. */
@@ -103,7 +121,7 @@ class Storm {
 		const { basket, fleet } = this.#shared;
 		const until = performance.now() + (this.#options.limit ?? 60_000);
 		for (;;) {
-			const { waiting, running, held, dead } = await basket.counts();
+			const { waiting, running, held, dead } = await persist(() => basket.counts());
 			if (waiting + running + held + dead === 0) return [];
 			if (dead > 0 || performance.now() > until) {
 				const left = [];
@@ -123,6 +141,7 @@ class Storm {
 		const { interrupted, recoveries } = recoveriesOf(kills, lines);
 		return {
 			kills: kills.length,
+			crashes: this.#crashes,
 			tasks: exact.length + this.#loose.length,
 			runs: lines.filter(({ event }) => event === "begin").length,
 			interrupted,
@@ -137,6 +156,24 @@ class Storm {
 			duration: performance.now() - this.#since,
 		};
 	}
+}
+
+/** Tries again while the server is away. Tasks have ids of their own, so that they may be added twice. */
+async function persist<T>(call: () => Promise<T>): Promise<T> {
+	for (;;) {
+		try {
+			return await call();
+		} catch (error) {
+			if (!isAway(error)) throw error;
+			await sleep(20);
+		}
+	}
+}
+
+/** What the drivers say themselves, outside of the store, has a code of the server or of the system. */
+function isAway(error: unknown): boolean {
+	if (error instanceof StoreError) return error.isTransient;
+	return /^(57P|08|E|CONNECTION)/.test(String((error as { code?: unknown }).code)) || /terminated/.test(String(error));
 }
 
 function differences(ids: readonly string[], effects: readonly Effect[]): string[] {

@@ -4,13 +4,16 @@ import type { DatabaseName } from "./database.ts";
 import { killRepeatedly } from "./recovery.ts";
 import { killAtRandom } from "./storm.ts";
 
-/** @param kills how many; `npm run kills` makes hundreds */
-export function testKills(database: DatabaseName, kills: number): void {
+/**
+ * @param kills how many; `npm run kills` makes hundreds
+ * @param crashes how often the server is killed meanwhile, if it has one
+ */
+export function testKills(database: DatabaseName, kills: number, crashes = 0): void {
 	describe(`Basket on ${database} with processes that are killed`, () => {
 		test("every task is done, what complete() commits is there once, and lanes are in order", async () => {
-			const report = await killAtRandom({ database, kills, seed: kills });
+			const report = await killAtRandom({ database, kills, crashes, seed: kills });
 			expect(report.violations).toEqual([]);
-			expect(report.kills).toBe(kills);
+			expect([report.kills, report.crashes]).toEqual([kills, crashes]);
 			expect(report.interrupted).toBeGreaterThan(0);
 		}, 120_000);
 

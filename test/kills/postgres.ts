@@ -1,0 +1,26 @@
+// Postgres, through either driver, for the kill tests: see database.ts.
+import { sleep } from "../../mod.ts";
+import { query } from "../servers/postgres-machine.ts";
+import { connectPostgres, type DriverName } from "../servers/postgres-drivers.ts";
+import type { Database, Effect } from "./database.ts";
+
+const table = "CREATE TABLE effects (n bigserial PRIMARY KEY, id text, lane text, place int)";
+/** In a lane one task ends before the next one begins, so that its effects have their numbers in the order of the commits. */
+const all = "SELECT id, lane, place FROM effects ORDER BY n";
+
+export function openPostgres(driver: DriverName, url: string): Database {
+	const { store, transaction, ask, close } = connectPostgres(driver, url);
+	return {
+		store,
+		prepare: () => query(url, table),
+		apply: ({ id, lane, place }, rest) =>
+			transaction(async (tx) => {
+				await ask(tx, `INSERT INTO effects (id, lane, place) VALUES ('${id}', '${lane}', ${place})`);
+				if (place % 4 === 0) await sleep(2 * Math.random());
+				await rest(tx);
+				if (place % 4 === 1) await sleep(2 * Math.random());
+			}),
+		effects: async () => await query(url, all) as unknown as Effect[],
+		close,
+	};
+}
