@@ -1,0 +1,239 @@
+// What goes wrong between a basket and its Postgres: work goes on, or waits and says so, and nothing is lost. Time is the
+// server's here and cannot be moved, so that leases are short and states are waited for.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Clock, sleep, systemClock, type Timer } from "../../../mod.ts";
+import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
+import { createDatabase, effectsOf, endConnections, names, through, until, Work } from "../../servers/postgres-work.ts";
+import { noPgBouncer, openPgBouncer } from "../../servers/pgbouncer.ts";
+import { Proxy } from "../../servers/proxy.ts";
+
+let machine: PostgresMachine;
+const open: { close(): unknown }[] = [];
+
+beforeAll(async () => {
+	machine = await PostgresMachine.start();
+}, 30_000);
+
+afterAll(async () => {
+	for (const each of open.toReversed()) await each.close();
+	await machine.close();
+}, 30_000);
+
+/** Closes it after all tests, if nobody does before. */
+function closing<T extends { close(): unknown }>(each: T): T {
+	open.push(each);
+	return each;
+}
+
+function work(url: string, options?: ConstructorParameters<typeof Work>[2]): Work {
+	return closing(new Work("pg", url, options));
+}
+
+describe("Basket on Postgres, whose connections are lost", () => {
+	test("goes on when the server ends them, and listens again", async () => {
+		const url = await createDatabase(machine.url);
+		const [worker, adder] = [await work(url).start(), work(url)];
+		await adder.add("loose", names("before", 5));
+		await worker.untilRan(names("before", 5));
+		for (let round = 1; round <= 3; round++) {
+			expect(await endConnections(url)).toBeGreaterThan(0);
+			await adder.add("loose", names(`after${round}-`, 5));
+			await worker.untilRan(names(`after${round}-`, 5));
+		}
+		await worker.untilDone();
+		expect(worker.storeErrors.every(({ code }) => code === "unavailable")).toBe(true);
+	});
+
+	test("loses and doubles nothing when they end in the middle of the work", async () => {
+		const url = await createDatabase(machine.url);
+		const workers = [await work(url, { duration: 5 }).start(), await work(url, { duration: 5 }).start()];
+		const [exact, loose] = [names("exact", 60), names("loose", 60)];
+		await workers[0]!.add("exact", exact, "lane");
+		await workers[1]!.add("loose", loose);
+		for (let round = 0; round < 10; round++) {
+			await endConnections(url);
+			await sleep(50);
+		}
+		await workers[0]!.untilDone();
+		expect(await effectsOf(url)).toEqual(exact.toSorted());
+		expect(new Set(workers.flatMap(({ ran }) => ran))).toEqual(new Set([...exact, ...loose]));
+	});
+
+	test("waits with a backoff while there is no server, says so, and goes on", async () => {
+		const url = await createDatabase(machine.url);
+		const [worker, adder] = [await work(url).start(), work(url)];
+		await adder.add("exact", names("before", 5));
+		await worker.untilRan(names("before", 5));
+		await machine.stop();
+		await expect(adder.basket.add("loose", "never", { id: "never" })).rejects.toMatchObject({
+			name: "StoreError",
+			code: "unavailable",
+			isTransient: true,
+		});
+		worker.basket.resume(); // it looks for work
+		await until(() => worker.storeErrors.length > 1, "it says that the server is away", worker);
+		const errors = worker.storeErrors.length;
+		await sleep(500);
+		expect(worker.storeErrors.length - errors).toBeLessThan(15);
+		expect(worker.basket.getSnapshot().state).toBe("running");
+		const adding = adder.add("exact", names("after", 5));
+		await machine.start();
+		await adding;
+		await worker.untilRan(names("after", 5));
+		await worker.untilDone();
+		expect(await effectsOf(url)).toEqual([...names("before", 5), ...names("after", 5)].sort());
+	});
+
+	test("begins to work when the server comes up", async () => {
+		const url = await createDatabase(machine.url);
+		await machine.stop();
+		const worker = work(url);
+		const starting = worker.start();
+		await until(() => worker.storeErrors.length > 0, "it says that the server is away", worker);
+		await machine.start();
+		await starting;
+		await worker.add("loose", ["one"]);
+		await worker.untilRan(["one"]);
+	});
+});
+
+describe("Basket on Postgres, which fails over", () => {
+	test("goes on with the standby that was promoted; what was added before is there", async () => {
+		const primary = closing(await PostgresMachine.start());
+		const url = await createDatabase(primary.url);
+		const standby = closing(await primary.startStandby());
+		const proxy = closing(await Proxy.open(primary.port));
+		const worker = await work(through(url, proxy), { duration: 5 }).start();
+		const adder = work(through(url, proxy));
+		await adder.add("exact", names("before", 40), "lane");
+		await worker.untilRan(["before5"]);
+		await primary.crash();
+		proxy.target = standby.port;
+		await standby.promote();
+		await adder.add("exact", names("after", 5), "lane");
+		await worker.untilDone();
+		const all = [...names("before", 40), ...names("after", 5)];
+		expect(await effectsOf(through(url, standby))).toEqual(all.toSorted());
+		expect(worker.storeErrors.length).toBeGreaterThan(0);
+	}, 30_000);
+});
+
+describe.skipIf(noPgBouncer !== undefined)("Basket on Postgres behind PgBouncer in transaction mode", () => {
+	test("adds, runs, completes, and notices what others add", async () => {
+		const url = await createDatabase(machine.url);
+		const bouncer = closing(await openPgBouncer(machine.port));
+		const options = { store: { pollInterval: 100 } };
+		const worker = await work(through(url, bouncer), options).start();
+		const adder = work(through(url, bouncer), options);
+		await adder.add("exact", names("exact", 20), "lane");
+		await adder.add("loose", names("loose", 20));
+		await worker.untilDone();
+		for (const name of names("later", 3)) {
+			await adder.add("loose", [name]);
+			await worker.untilRan([name]);
+		}
+		expect(await effectsOf(url)).toEqual(names("exact", 20).sort());
+		expect(worker.errors).toEqual([]);
+	});
+});
+
+describe("Basket on Postgres through a line that is dead", () => {
+	test("notices that nobody is heard any more where it listens, and listens again", async () => {
+		const url = await createDatabase(machine.url);
+		const proxy = closing(await Proxy.open(machine.port));
+		const worker = await work(through(url, proxy), { max: 3, store: { pollInterval: 20 } }).start();
+		const adder = work(url);
+		await adder.add("loose", ["before"]);
+		await worker.untilRan(["before"]);
+		expect(proxy.freeze(({ said }) => /listen/i.test(said))).toBe(1);
+		await adder.add("loose", ["meanwhile"]);
+		await worker.untilRan(["meanwhile"]);
+		await until(
+			() => proxy.lines.some(({ said, isFrozen }) => /listen/i.test(said) && !isFrozen),
+			"it listens on another line",
+			worker,
+		);
+	}, 30_000);
+
+	test("does not wait for an answer for ever, and goes on on another one", async () => {
+		const url = await createDatabase(machine.url);
+		const proxy = closing(await Proxy.open(machine.port));
+		const worker = await work(through(url, proxy), { store: { pollInterval: 20, timeout: 500 } }).start();
+		const adder = work(url);
+		await adder.add("loose", ["before"]);
+		await worker.untilRan(["before"]);
+		proxy.freeze();
+		await adder.add("loose", ["after"]);
+		await worker.untilRan(["after"]);
+	}, 30_000);
+});
+
+describe("Basket on Postgres with a limit for statements", () => {
+	test("waits for whoever holds its tables, and says so", async () => {
+		const url = await createDatabase(machine.url);
+		const worker = await work(url).start();
+		await worker.add("loose", ["before"]);
+		await worker.untilRan(["before"]);
+		await query(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET statement_timeout = 100`);
+		await endConnections(url); // the limit is for new ones
+		const adder = work(url);
+		await adder.basket.open();
+		await adder.connected.transaction(async (tx) => {
+			await adder.connected.ask(tx, "SET LOCAL statement_timeout = 0");
+			await adder.connected.ask(tx, "LOCK TABLE upkeep.tasks IN ACCESS EXCLUSIVE MODE");
+			const rejection = { name: "StoreError", code: "busy", isTransient: true };
+			await expect(adder.basket.add("loose", "never")).rejects.toMatchObject(rejection);
+			worker.basket.resume(); // it looks for work
+			await until(() => worker.storeErrors.some(({ code }) => code === "busy"), "it says that it waits", worker);
+		});
+		await adder.add("loose", ["after"]);
+		await worker.untilRan(["after"]);
+		await worker.untilDone();
+	});
+});
+
+/** A machine whose clock was set wrong. */
+class WrongClock implements Clock {
+	readonly #by: number;
+
+	constructor(by: number) {
+		this.#by = by;
+	}
+
+	now(): number {
+		return systemClock.now() + this.#by;
+	}
+
+	monotonic(): number {
+		return systemClock.monotonic();
+	}
+
+	set(timer: Timer, delay: number): void {
+		systemClock.set(timer, delay);
+	}
+
+	clear(timer: Timer): void {
+		systemClock.clear(timer);
+	}
+}
+
+describe("Basket on Postgres, on a machine whose clock is wrong", () => {
+	test.each([[-1], [1]])("goes by the server's clock: %d h", async (hours) => {
+		const url = await createDatabase(machine.url);
+		const basket = { clock: new WrongClock(hours * 3_600_000) };
+		const other = await work(url, { duration: 1_500, basket: { concurrency: 1 } }).start();
+		await other.add("loose", ["long"]);
+		await other.untilRan(["long"]);
+		const worker = await work(url, { basket }).start();
+		const since = Date.now();
+		await worker.basket.add("loose", "late", { delay: 500 });
+		await worker.basket.add("loose", "now");
+		await worker.untilRan(["now", "late"]);
+		expect(Date.now() - since).toBeGreaterThanOrEqual(500);
+		expect(Date.now() - since).toBeLessThan(5_000);
+		const { addedAt } = (await worker.basket.get("long"))!;
+		expect(Math.abs(addedAt - since)).toBeLessThan(60_000);
+		await other.untilDone();
+		expect([worker.ran, other.ran]).toEqual([["now", "late"], ["long"]]);
+	});
+});
