@@ -218,6 +218,10 @@ declare module "pg-boss" {
 		send(name: string, data: object): Promise<unknown>;
 		fetch<T>(name: string, options: { batchSize: number }): Promise<Job<T>[]>;
 		complete(name: string, ids: readonly string[]): Promise<unknown>;
-		work<T>(name: string, handler: (jobs: Job<T>[]) => Promise<void>): Promise<string>;
+		work<T>(
+			name: string,
+			options: { batchSize: number; burstWhenBatchFull: boolean },
+			handler: (jobs: Job<T>[]) => Promise<void>,
+		): Promise<string>;
 	}
 }

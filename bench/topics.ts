@@ -308,7 +308,7 @@ export const topics: Record<TopicName, Topic> = {
 		title: "What a worker that waits asks Postgres in a minute",
 		unit: "statements",
 		engines: ["node"],
-		cases: [pg, postgres, graphile, `${boss}, pushed`],
+		cases: [graphile, `${boss}, pushed`, pg, postgres],
 		targets: [{ case: pg, most: 2 }, { case: postgres, most: 2 }],
 		processes: 1,
 		needsPostgres: true,
@@ -320,7 +320,7 @@ export const topics: Record<TopicName, Topic> = {
 		engines: ["node"],
 		cases: [smallest, "10,000 tasks", "100,000 tasks", largest],
 		targets: [{ case: largest, most: 2, of: smallest }],
-		processes: 2,
+		processes: 1,
 		needsPostgres: true,
 	},
 };

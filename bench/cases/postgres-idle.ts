@@ -12,7 +12,8 @@ let statements = 0;
 
 await withDatabase(async (url) => {
 	const target = new URL(url);
-	const relay = createServer((client) => relayTo(client, Number(target.port))).listen(0, "127.0.0.1");
+	const port = Number(target.port);
+	const relay = createServer((client) => relayTo(client, port)).listen(0, "127.0.0.1");
 	await once(relay, "listening");
 	target.port = `${(relay.address() as AddressInfo).port}`;
 	const queue = await openQueue(parameters().get("case")!, target.href);

@@ -190,7 +190,7 @@ async function boss(url: string, isPushed = false): Promise<Queue> {
 		addOne: (payload) => boss.send("task", { payload }),
 		work: async (onTask) => {
 			const push = async (jobs: { data: Boxed }[]): Promise<void> => jobs.forEach(({ data }) => onTask(data.payload));
-			if (isPushed) await boss.work<Boxed>("task", push);
+			if (isPushed) await boss.work<Boxed>("task", { batchSize: bossBatch, burstWhenBatchFull: true }, push);
 			else for (let i = 0; i < connections; i++) void fetchAll(onTask);
 			await pause(1_000);
 		},
