@@ -171,6 +171,19 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 		expect((await claimed(store)).map(({ id }) => id)).toEqual(["next"]);
 	});
 
+	test("add() to a lane refuses a transaction that would not see who else has joined it", async () => {
+		const { store, transaction } = await fresh("isolated");
+		const strictly = (tasks: NewTask[]) =>
+			transaction(async (tx) => {
+				const sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+				await ("unsafe" in tx ? tx.unsafe(sql) : tx.query(sql));
+				await store.add("basket", tasks, tx);
+			});
+		expect((await errorOf(strictly([task({ lane: "l" })]))).code).toBe("refused");
+		await strictly([task()]);
+		expect(await claimed(store)).toHaveLength(1);
+	});
+
 	test("extend() waits for no transaction that completes one of the claims", async () => {
 		const { store, transaction } = await fresh("open_claim");
 		await store.add("basket", [task({ id: "a" }), task({ id: "b" })]);

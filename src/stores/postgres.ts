@@ -119,12 +119,14 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * | a `PGlite` | what `transaction` gives |
  *
  * Schema, tables and functions are made when the store is opened, which the first use of a basket does, by whichever
- * process comes first; see {@link postgresSchema} for roles that may not. Each call of the store is one statement, and
- * nothing is prepared, so that a pooler such as pgbouncer may stand between in its transaction mode; then nobody hears
- * anything over it, though, and it is looked every `pollInterval` for what others have added.
+ * process comes first; see {@link postgresSchema} for roles that may not.
  *
- * All times are those of the server. Its encoding has to be UTF-8, and transactions that add to a lane have to be READ
- * COMMITTED, as they are by default.
+ * Each call of the store is one statement, and nothing is prepared, so that a pooler such as pgbouncer may stand between in
+ * its transaction mode. Who works hears of what others have added over one connection of the pool, with `LISTEN`; where that
+ * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead.
+ *
+ * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
+ * COMMITTED, as transactions are by default; others are refused.
  *
  * @param client an open client, or a pool of them; Postgres 13 or later
  * @throws {TypeError | RangeError} if an argument is not what it must be

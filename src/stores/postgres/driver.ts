@@ -5,7 +5,7 @@
  */
 
 import { check } from "../../platform/check.ts";
-import { sleep, systemClock } from "../../platform/clock.ts";
+import { systemClock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 
@@ -80,7 +80,9 @@ export function queueOf(client: PostgresClient, query: Query): Query {
 	const { getTransactionStatus } = client as PgClient;
 	let last: Promise<unknown> = Promise.resolve();
 	const ask: Query = async (text, values) => {
-		while (/[TE]/.test(getTransactionStatus?.call(client) ?? "")) await sleep(5);
+		while (/[TE]/.test(getTransactionStatus?.call(client) ?? "")) {
+			await new Promise<void>((resolve) => systemClock.set(new CallbackTimer(resolve), 5));
+		}
 		return query(text, values);
 	};
 	return (text, values) => {

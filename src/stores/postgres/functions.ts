@@ -57,10 +57,14 @@ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
 $f$;`,
 
 		// Where the first in a lane is still blocked, it becomes the head. Who has just ended the head knows that it stands above it.
+		// With one snapshot for a whole transaction nobody would see who has joined the lane before the lock was his.
 		create(
 			"promote(b text, ls text[], above bigint[]) RETURNS boolean",
 			"mine text[]; lows bigint[];",
-			`SELECT array_agg(l), array_agg(a) INTO mine, lows FROM unnest(ls, above) u (l, a) WHERE pg_try_advisory_xact_lock(${laneLock});
+			`IF current_setting('transaction_isolation') <> 'read committed' AND ls <> '{}' THEN
+	RAISE 'lanes need transactions that are READ COMMITTED' USING ERRCODE = '0A000';
+END IF;
+SELECT array_agg(l), array_agg(a) INTO mine, lows FROM unnest(ls, above) u (l, a) WHERE pg_try_advisory_xact_lock(${laneLock});
 IF mine IS DISTINCT FROM ls THEN
 	INSERT INTO ${s}.lanes SELECT b, l FROM unnest(ls) l WHERE l <> ALL (coalesce(mine, '{}'));
 END IF;
@@ -112,6 +116,7 @@ WITH RECURSIVE level (k, p) AS (
 ) SELECT k, p, (SELECT due ${due("= p", "")} k ORDER BY due LIMIT 1) FROM level WHERE p IS NOT NULL
 $f$;`,
 
+		// Mostly there is more than was claimed, and then nobody need go past what has just been claimed to find it.
 		create(
 			"turn(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
 			`t bigint := ${s}.clock(); r record; gone bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
@@ -191,7 +196,6 @@ FOR wanted, ks IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->
 		taken := taken || columns;
 		wanted := wanted - p;
 		IF wanted = 0 THEN
-			-- Mostly there is more, and then nobody need go past those that have just been claimed.
 			IF EXISTS (
 				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${
 				due("= r.priority", "AND due > lastDue AND due <= t")

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { Watch } from "../../../../src/stores/postgres/watch.ts";
 
 const interval = 10;
-const patience = { quiet: 3, echo: 2 };
+const short = { quiet: 2, echo: 10 };
+const long = { quiet: 1_000_000, echo: 1_000_000 };
 
 class Line {
 	readonly watch: Watch;
@@ -18,7 +19,7 @@ class Line {
 	errors: unknown[] = [];
 	woken = 0;
 
-	constructor(given = patience) {
+	constructor(given: typeof short) {
 		const listen = (_channel: string, onMessage: Line["onMessage"], onEnd: Line["onEnd"]) => {
 			Object.assign(this, { onMessage, onEnd });
 			this.listening++;
@@ -47,7 +48,7 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 test("Watch asks for an echo now and then, and is content with it", async () => {
-	const line = new Line();
+	const line = new Line(short);
 	await until(() => line.asked > 3);
 	expect([line.begun, line.errors]).toEqual([1, []]);
 	line.stop();
@@ -55,7 +56,7 @@ test("Watch asks for an echo now and then, and is content with it", async () => 
 });
 
 test("Watch that hears nothing says so once, looks for itself, and listens again until it hears something", async () => {
-	const line = new Line();
+	const line = new Line(short);
 	await until(() => line.asked > 0);
 	line.isGood = false;
 	await until(() => line.begun > 2);
@@ -71,7 +72,7 @@ test("Watch that hears nothing says so once, looks for itself, and listens again
 });
 
 test("Watch listens again when the connection ends, and wakes for what may have come meanwhile", async () => {
-	const line = new Line();
+	const line = new Line(long);
 	await until(() => line.woken > 0);
 	const before = line.woken;
 	line.onEnd(new Error("lost"));
@@ -82,7 +83,7 @@ test("Watch listens again when the connection ends, and wakes for what may have 
 });
 
 test("Watch tells each basket at a pace, the first and the last time of many", async () => {
-	const line = new Line({ quiet: 1_000_000, echo: 1_000_000 });
+	const line = new Line(long);
 	await until(() => line.asked === 1);
 	for (let count = 0; count < 100; count++) line.watch.tell("other");
 	expect(line.asked).toBe(2);
@@ -93,16 +94,16 @@ test("Watch tells each basket at a pace, the first and the last time of many", a
 });
 
 test("Watch wakes for its own basket only, however long the name", async () => {
-	const line = new Line();
-	const long = "x".repeat(2_000);
+	const line = new Line(long);
+	const name = "x".repeat(2_000);
 	let woken = 0;
-	const stop = line.watch.add(long, () => woken++, () => {});
+	const stop = line.watch.add(name, () => woken++, () => {});
 	await until(() => line.woken > 0);
 	const before = [line.woken, woken];
 	line.onMessage(":basket 2");
 	line.onMessage("");
 	expect([line.woken, woken]).toEqual(before);
-	line.onMessage(`:${long.slice(0, 1000)}`);
+	line.onMessage(`:${name.slice(0, 1000)}`);
 	expect([line.woken, woken]).toEqual([before[0], before[1]! + 1]);
 	stop();
 	line.stop();
