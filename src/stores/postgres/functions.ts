@@ -107,13 +107,13 @@ RETURN json_build_array(blocks, CASE WHEN done < n THEN coalesce(seqs, '{}') END
 
 		// For each kind and priority of which there is something: when the first is due.
 		`CREATE FUNCTION ${s}.levels(b text, ks text[]) RETURNS TABLE (kind text, priority int, due bigint) LANGUAGE sql STABLE AS $f$
-WITH RECURSIVE level (k, p) AS (
-	SELECT k, (SELECT priority ${
-			due("< 999", "")
-		} k ORDER BY priority DESC LIMIT 1) FROM (SELECT DISTINCT unnest(ks)) u (k)
+WITH RECURSIVE level (k, p, d) AS (
+	SELECT k, x.* FROM (SELECT DISTINCT unnest(ks)) u (k), LATERAL (
+		SELECT priority, due ${due("< 999")} k ORDER BY priority DESC, due LIMIT 1
+	) x
 	UNION ALL
-	SELECT k, (SELECT priority ${due("< p", "")} k ORDER BY priority DESC LIMIT 1) FROM level WHERE p IS NOT NULL
-) SELECT k, p, (SELECT due ${due("= p", "")} k ORDER BY due LIMIT 1) FROM level WHERE p IS NOT NULL
+	SELECT k, x.* FROM level, LATERAL (SELECT priority, due ${due("< p")} k ORDER BY priority DESC, due LIMIT 1) x
+) SELECT k, p, d FROM level
 $f$;`,
 
 		// Mostly there is more than was claimed, and then nobody need go past what has just been claimed to find it.
