@@ -45,8 +45,8 @@ export class Work {
 					this.ran.push(name);
 					await transaction(async (tx) => {
 						await ask(tx, `INSERT INTO effects VALUES ('${name}')`);
-						await sleep(duration);
 						await context.complete(tx as never);
+						await sleep(duration);
 					});
 				},
 			},

@@ -2,10 +2,14 @@
 // server's here and cannot be moved, so that leases are short and states are waited for.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, type Timer } from "../../../mod.ts";
+import { driverNames } from "../../servers/postgres-drivers.ts";
 import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
 import { createDatabase, effectsOf, endConnections, names, through, until, Work } from "../../servers/postgres-work.ts";
 import { noPgBouncer, openPgBouncer } from "../../servers/pgbouncer.ts";
 import { Proxy } from "../../servers/proxy.ts";
+
+/** How long each test may take, in milliseconds: each waits for what must come, and that for long enough by itself. */
+const limit = 40_000;
 
 let machine: PostgresMachine;
 const open: { close(): unknown }[] = [];
@@ -42,7 +46,7 @@ describe("Basket on Postgres, whose connections are lost", () => {
 		}
 		await worker.untilDone();
 		expect(worker.storeErrors.every(({ code }) => code === "unavailable")).toBe(true);
-	});
+	}, limit);
 
 	test("loses and doubles nothing when they end in the middle of the work", async () => {
 		const url = await createDatabase(machine.url);
@@ -57,7 +61,7 @@ describe("Basket on Postgres, whose connections are lost", () => {
 		await workers[0]!.untilDone();
 		expect(await effectsOf(url)).toEqual(exact.toSorted());
 		expect(new Set(workers.flatMap(({ ran }) => ran))).toEqual(new Set([...exact, ...loose]));
-	});
+	}, limit);
 
 	test("waits with a backoff while there is no server, says so, and goes on", async () => {
 		const url = await createDatabase(machine.url);
@@ -82,7 +86,7 @@ describe("Basket on Postgres, whose connections are lost", () => {
 		await worker.untilRan(names("after", 5));
 		await worker.untilDone();
 		expect(await effectsOf(url)).toEqual([...names("before", 5), ...names("after", 5)].sort());
-	});
+	}, limit);
 
 	test("begins to work when the server comes up", async () => {
 		const url = await createDatabase(machine.url);
@@ -94,7 +98,7 @@ describe("Basket on Postgres, whose connections are lost", () => {
 		await starting;
 		await worker.add("loose", ["one"]);
 		await worker.untilRan(["one"]);
-	});
+	}, limit);
 });
 
 describe("Basket on Postgres, which fails over", () => {
@@ -115,16 +119,16 @@ describe("Basket on Postgres, which fails over", () => {
 		const all = [...names("before", 40), ...names("after", 5)];
 		expect(await effectsOf(through(url, standby))).toEqual(all.toSorted());
 		expect(worker.storeErrors.length).toBeGreaterThan(0);
-	}, 30_000);
+	}, limit);
 });
 
 describe.skipIf(noPgBouncer !== undefined)("Basket on Postgres behind PgBouncer in transaction mode", () => {
-	test("adds, runs, completes, and notices what others add", async () => {
+	test.each(driverNames)("adds, runs, completes, and notices what others add, with %s", async (driver) => {
 		const url = await createDatabase(machine.url);
 		const bouncer = closing(await openPgBouncer(machine.port));
-		const options = { store: { pollInterval: 100 } };
-		const worker = await work(through(url, bouncer), options).start();
-		const adder = work(through(url, bouncer), options);
+		const options = { isPreparing: false, store: { pollInterval: 100 } };
+		const worker = await closing(new Work(driver, through(url, bouncer), options)).start();
+		const adder = closing(new Work(driver, through(url, bouncer), options));
 		await adder.add("exact", names("exact", 20), "lane");
 		await adder.add("loose", names("loose", 20));
 		await worker.untilDone();
@@ -134,7 +138,7 @@ describe.skipIf(noPgBouncer !== undefined)("Basket on Postgres behind PgBouncer 
 		}
 		expect(await effectsOf(url)).toEqual(names("exact", 20).sort());
 		expect(worker.errors).toEqual([]);
-	});
+	}, limit);
 });
 
 describe("Basket on Postgres through a line that is dead", () => {
@@ -153,7 +157,26 @@ describe("Basket on Postgres through a line that is dead", () => {
 			"it listens on another line",
 			worker,
 		);
-	}, 30_000);
+	}, limit);
+
+	test("is rid of a task that it holds in a transaction when the server ends that", async () => {
+		const url = await createDatabase(machine.url);
+		const limit = "idle_in_transaction_session_timeout = 1000";
+		await query(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET ${limit}`);
+		const proxy = closing(await Proxy.open(machine.port));
+		const lost = await work(through(url, proxy), { duration: 500, store: { timeout: 500 } }).start();
+		await lost.add("exact", ["one", "two"], "lane");
+		const text = "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%.turn(%'";
+		await until(async () => (await query(url, text)).length > 0, "it has completed and not committed", lost);
+		proxy.freeze();
+		proxy.isHole = true;
+		const worker = await work(url).start();
+		await worker.untilRan(["two"]);
+		await worker.untilDone();
+		proxy.isHole = false;
+		proxy.thaw();
+		expect(await effectsOf(url)).toEqual(["one", "two"]);
+	}, limit);
 
 	test("does not wait for an answer for ever, and goes on on another one", async () => {
 		const url = await createDatabase(machine.url);
@@ -165,7 +188,7 @@ describe("Basket on Postgres through a line that is dead", () => {
 		proxy.freeze();
 		await adder.add("loose", ["after"]);
 		await worker.untilRan(["after"]);
-	}, 30_000);
+	}, limit);
 });
 
 describe("Basket on Postgres with a limit for statements", () => {
@@ -189,7 +212,7 @@ describe("Basket on Postgres with a limit for statements", () => {
 		await adder.add("loose", ["after"]);
 		await worker.untilRan(["after"]);
 		await worker.untilDone();
-	});
+	}, limit);
 });
 
 /** A machine whose clock was set wrong. */
@@ -235,5 +258,5 @@ describe("Basket on Postgres, on a machine whose clock is wrong", () => {
 		expect(Math.abs(addedAt - since)).toBeLessThan(60_000);
 		await other.untilDone();
 		expect([worker.ran, other.ran]).toEqual([["now", "late"], ["long"]]);
-	});
+	}, limit);
 });
