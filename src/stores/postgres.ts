@@ -125,6 +125,11 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * its transaction mode. Who works hears of what others have added over one connection of the pool, with `LISTEN`; where that
  * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead.
  *
+ * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
+ * completed and the lanes that it has added to there until the server ends that transaction: set its
+ * `idle_in_transaction_session_timeout`. The package postgres, up to 3.4.9 at least, can end the whole process when a
+ * connection is lost (porsager/postgres#1154).
+ *
  * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
  * COMMITTED, as transactions are by default; others are refused.
  *
