@@ -74,3 +74,6 @@ export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 	}
 	throw new Error("It did not reject");
 }
+
+/** Whether this is a page, or workerd: a macrotask is slow there. */
+export const isPage: boolean = "document" in globalThis || globalThis.navigator?.userAgent === "Cloudflare-Workers";

@@ -781,7 +781,7 @@ describe("context.complete()", () => {
 			expect(all.machine.settled).toEqual([]);
 			expect(all.machine.errors.at(-1)).toMatchObject({ message: "gone" });
 			all.spied.before = undefined;
-			await all.machine.clock.advance(5_000);
+			await all.machine.clock.advance(15_000); // the pauses between its questions have grown
 			expect(all.machine.settled).toMatchObject([{ outcome: expected, attempt: 1 }]);
 			await run.stop();
 		},

@@ -3,9 +3,9 @@ import process from "node:process";
 import { openSqlite } from "../../../simulation/sqlite.ts";
 import { testSimulation } from "../../../simulation/suite.ts";
 
-// All seeds that are promised where it counts; a desk need not wait half a minute for each change. In Deno and Bun it is
+// More where it counts; a desk need not wait for each change. In Deno and Bun it is
 // about the driver alone, which has tests of its own.
 const isNode = !("Deno" in globalThis) && !("Bun" in globalThis);
-const seeds = isNode ? (process.env["CI"] ? 2_000 : 250) : 100;
+const seeds = isNode ? (process.env["CI"] ? 600 : 200) : 100;
 testSimulation({ store: "sqlite", open: openSqlite, seeds });
 testSimulation({ store: "sqlite", open: openSqlite, seeds: seeds / 4, hasJobs: true });
