@@ -6,6 +6,6 @@ import { testSimulation } from "../../../simulation/suite.ts";
 // More where it counts; a desk need not wait for each change. In Deno and Bun it is
 // about the driver alone, which has tests of its own.
 const isNode = !("Deno" in globalThis) && !("Bun" in globalThis);
-const seeds = isNode ? (process.env["CI"] ? 600 : 200) : 100;
+const seeds = isNode ? (process.env["CI"] ? 400 : 200) : 100;
 testSimulation({ store: "sqlite", open: openSqlite, seeds });
 testSimulation({ store: "sqlite", open: openSqlite, seeds: seeds / 4, hasJobs: true });
