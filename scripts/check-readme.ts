@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { measureSizes } from "./check-sizes.ts";
 
 const file = "README.md";
-const lineLimit = 240;
+const lineLimit = 200;
 const mark: RegExp = /(<!-- size:([\w-]+) -->)(.*?)(<!-- \/size -->)/g;
 
 export async function checkReadme(fix: boolean): Promise<string> {
