@@ -137,6 +137,7 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 		expect(during).toBe(before);
 	});
 
+	// Not with a driver that never tells that it has lost the connection: that is noticed by the echo, after a minute.
 	test.skipIf(driver.isDeaf)("watch() goes on when its connection was lost", async () => {
 		const { store, run, client } = await fresh("lost");
 		let woken = 0;
