@@ -27,6 +27,8 @@
  * - **Failures.** A member that rejects has changed nothing, except that a commit whose answer was lost may have been
  *   made: all members may safely be called again with the same arguments, `add` without an id excepted. Stores reject with
  *   a `StoreError`, whose code says whether waiting may help.
+ * - **Kept tasks.** A done task whose time is over is absent for every member from that moment, whether or not a turn has
+ *   removed it yet: its id can be added again.
  * - **Damage.** A record that cannot be read must neither fail a batch nor be claimed for ever: it is made dead, with an
  *   error that says so.
  *
@@ -59,6 +61,8 @@ export interface StoreCapabilities {
 	readonly maxPayload?: number | undefined;
 	/** The most tasks that one `add` takes; absent: no limit of its own. Larger batches elsewhere are split by the store. */
 	readonly maxAdd?: number | undefined;
+	/** The most bytes that the payloads of one `add` may have together; absent: no limit of its own. */
+	readonly maxAddBytes?: number | undefined;
 }
 
 /** A task to be stored. The caller has checked it. */
@@ -83,6 +87,11 @@ export interface Added {
 	readonly id: string;
 	/** `false` if there was a task with this id already, in whatever state; that is left as it is. */
 	readonly added: boolean;
+	/**
+	 * What the task with this id was doing when this one came. Absent if there was none, or where a transaction that is only a
+	 * list of changes cannot tell.
+	 */
+	readonly state?: TaskState | undefined;
 }
 
 /** Names a claim. A store may give more than this, and gets back the object that it gave. */
