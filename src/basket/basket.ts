@@ -22,8 +22,9 @@ import { validate } from "../platform/standard-schema.ts";
 /** What {@link Basket.add} can be told. */
 export interface AddOptions<Tx = never> {
 	/**
-	 * Names the task. As long as a task with this id is stored, in whatever state, adding it again does nothing. 1 to 255
-	 * characters, not beginning with `_`. Default: one that the store makes.
+	 * Names the task. As long as a task with this id is stored, in whatever state, adding it again does nothing, and
+	 * {@link Added.state} says which state that is: `"dead"` waits for {@link Basket.retry} or {@link Basket.delete}. A done
+	 * task is stored for the time of `retain`. 1 to 255 characters, not beginning with `_`. Default: one that the store makes.
 	 */
 	id?: string | undefined;
 	/** How long the task must wait, in milliseconds: 0 or more, finite. @default 0 */
@@ -132,6 +133,7 @@ const pageSize = 100;
  * assert.deepEqual(await basket.add("sendMail", { to: "ada@example.com" }, { id: "welcome-ada" }), {
  * 	id: "welcome-ada",
  * 	added: false,
+ * 	state: "waiting",
  * });
  *
  * const controller = new AbortController();
@@ -194,7 +196,7 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 *
 	 * @param kind one of the names in `tasks`
 	 * @param args the payload, and options
-	 * @returns the task's id, and whether it was added; `false` if there is a task with this id
+	 * @returns the task's id, whether it was added, and if not, the state of the task that has this id
 	 * @throws {TypeError | RangeError} (as a rejection) for an unknown kind, a payload that cannot be encoded or is too large
 	 * for the store, and options of the wrong type or out of range
 	 * @throws {ValidationError} (as a rejection) if the payload does not pass the kind's schema

@@ -88,9 +88,9 @@ export class MemoryTasks {
 	add(task: NewTask): Added {
 		const order = this.#number();
 		const { id = "_" + order } = task;
-		const added = !this.#byId.has(id);
-		if (added) this.#insert(task, id, order);
-		return { id, added };
+		const before = this.#find(id);
+		if (before !== undefined) return { id, added: false, state: stateOf(before) };
+		return { id, added: this.#insert(task, id, order) };
 	}
 
 	settle(ref: Ref, outcome: Outcome): boolean {
@@ -163,7 +163,7 @@ export class MemoryTasks {
 	}
 
 	get(id: string): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
-		const task = this.#byId.get(id);
+		const task = this.#find(id);
 		return task && showAll(task);
 	}
 
@@ -172,24 +172,24 @@ export class MemoryTasks {
 		for (let index = this.#behind(Number(after)); index < this.#log.length && found.length < limit; index++) {
 			const task = this.#log[index]!;
 			const isWanted = (state ?? stateOf(task)) === stateOf(task) && (kind ?? task.kind) === task.kind;
-			if (isWanted && this.#byId.get(task.id) === task) found.push(show(task));
+			if (isWanted && this.#byId.get(task.id) === task && !this.#isGone(task)) found.push(show(task));
 		}
 		return found;
 	}
 
 	counts(): Counts {
 		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		for (const task of this.#byId.values()) counts[stateOf(task)]++;
+		for (const task of this.#byId.values()) counts[stateOf(task)] += this.#isGone(task) ? 0 : 1;
 		return counts;
 	}
 
 	delete(id: string): boolean {
-		const task = this.#byId.get(id);
+		const task = this.#find(id);
 		return task !== undefined && this.#remove(task);
 	}
 
 	change(id: string, change: Change): boolean {
-		const task = this.#byId.get(id);
+		const task = this.#find(id);
 		if (task === undefined) return false;
 		const isRetry = change === "retry";
 		if (isRetry && task.state === "dead") {
@@ -219,6 +219,17 @@ export class MemoryTasks {
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held one, too: who releases it does not know that it has to be woken.
 		return task.state === "running" || this.#place(task, Math.min(task.at, this.now));
+	}
+
+	/** Whether its time as a kept one is over: nobody may see it, though no turn has removed it. */
+	#isGone({ state, at }: Task): boolean {
+		return state === "done" && at <= this.now;
+	}
+
+	#find(id: string): Task | undefined {
+		const task = this.#byId.get(id);
+		if (task !== undefined && this.#isGone(task)) this.#remove(task);
+		return this.#byId.get(id);
 	}
 
 	/** A task that begins anew has messages already. */

@@ -10,6 +10,7 @@ import { equal, rejects } from "./store-suite/assert.ts";
 import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
 import { changing } from "./store-suite/changing.ts";
 import { claiming } from "./store-suite/claiming.ts";
+import { expiring } from "./store-suite/expiring.ts";
 import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { looking } from "./store-suite/looking.ts";
@@ -79,7 +80,7 @@ export function testStore<Tx>(
 
 /** A function, because a list that is put together is a side effect to a bundler. */
 function allTests(): StoreTest[] {
-	return [adding, claiming, settling, lanes, changing, inbox, looking, transactions, watching].flat();
+	return [adding, claiming, settling, expiring, lanes, changing, inbox, looking, transactions, watching].flat();
 }
 
 /** A store without transactions must not pretend. */
@@ -102,9 +103,10 @@ function capabilitiesTest(without: readonly StoreLack[], leftOut: readonly Store
 	return {
 		title: `capabilities say what it can do${names && `; left out: ${names}`}`,
 		async run({ store }) {
-			const { durable, shared, tx, clock, maxPayload = 1, maxAdd = 1 } = store.capabilities;
-			const types = [typeof durable, typeof shared, typeof tx, typeof maxPayload, typeof maxAdd];
-			equal(types, ["boolean", "boolean", "boolean", "number", "number"], "types of the capabilities");
+			const { durable, shared, tx, clock, maxPayload = 1, maxAdd = 1, maxAddBytes = 1 } = store.capabilities;
+			const types = [durable, shared, tx, maxPayload, maxAdd, maxAddBytes].map((capability) => typeof capability);
+			const wanted = ["boolean", "boolean", "boolean", "number", "number", "number"];
+			equal(types, wanted, "types of the capabilities");
 			equal(["machine", "server"].includes(clock), true, `"clock" is one of the two words (it is "${clock}")`);
 			equal(!tx, without.includes("tx"), `whether tests of "tx" are left out`);
 			equal(!shared, without.includes("shared"), `whether tests of "shared" are left out`);

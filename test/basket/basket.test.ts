@@ -39,7 +39,7 @@ describe("Basket.add()", () => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: (_: number) => {} });
 		expect(await basket.add("a", 1, { id: "mine" })).toEqual({ id: "mine", added: true });
-		expect(await basket.add("a", 2, { id: "mine" })).toEqual({ id: "mine", added: false });
+		expect(await basket.add("a", 2, { id: "mine" })).toEqual({ id: "mine", added: false, state: "waiting" });
 		expect((await basket.get("mine"))!.payload).toBe(1);
 	});
 

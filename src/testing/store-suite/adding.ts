@@ -63,7 +63,7 @@ export const adding: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "add() leaves a task as it is whose id is in use, in whatever state",
+		title: "add() leaves a task as it is whose id is in use, and says in which state it is",
 		async run(bench) {
 			const [dead, done] = await bench.running("dead", "done", "running");
 			await bench.settle(dead!, { type: "dead", attempts: 1, error: "broken" });
@@ -73,7 +73,8 @@ export const adding: readonly StoreTest[] = [
 			const ids = ["waiting", "running", "held", "dead", "done"];
 			const before = await Promise.all(ids.map((id) => bench.get(id)));
 			const added = await bench.add(...ids.map((id) => ({ id, payload: "other", priority: 1 })), "new");
-			equal(added, [...ids.map((id) => ({ id, added: false })), { id: "new", added: true }], "what add() says");
+			const kept = ids.map((id) => ({ id, added: false, state: id }));
+			equal(added, [...kept, { id: "new", added: true }], "what add() says");
 			equal(await Promise.all(ids.map((id) => bench.get(id))), before, "the tasks that were there");
 			equal(await bench.states(...ids, "new"), [...ids, "waiting"], "states");
 		},
@@ -83,8 +84,18 @@ export const adding: readonly StoreTest[] = [
 		async run(bench) {
 			const added = await bench.add({ id: "a", payload: "first" }, "b", { id: "a", payload: "second" });
 			equal(added.map(({ added }) => added), [true, true, false], "added");
+			equal(added.map(({ state }) => state), [undefined, undefined, "waiting"], "states of what was there");
 			equal((await bench.get("a")).payload, "first", "payload");
 			equal(idsOf(await bench.list()), ["a", "b"], "all tasks");
+		},
+	},
+	{
+		title: "add() says of a task that waits in its lane or for its time that it is waiting",
+		async run(bench) {
+			const tasks = [{ id: "head", lane: "l" }, { id: "blocked", lane: "l" }, { id: "delayed", delay: bench.long }];
+			await bench.add(...tasks);
+			const ids = tasks.map(({ id }) => id);
+			equal(await bench.add(...ids), ids.map((id) => ({ id, added: false, state: "waiting" })), "what add() says");
 		},
 	},
 	{

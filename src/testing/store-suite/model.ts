@@ -89,7 +89,8 @@ class StoreAndModel {
 		const added = await this.#bench.store.add(basket, tasks);
 		for (const [index, task] of tasks.entries()) {
 			const id = task.id ?? added[index]!.id;
-			equal(added[index], { id, added: this.#find(id) === undefined }, `add() of "${id}"`);
+			const before = this.#find(id);
+			equal(added[index], { id, added: before === undefined, state: before && stateOf(before) }, `add() of "${id}"`);
 			if (added[index]!.added) this.#tasks.push(this.#modelTask({ ...task, id }));
 		}
 	}
@@ -127,10 +128,8 @@ class StoreAndModel {
 		}));
 		const lease = Math.max(1, this.#duration(1));
 		this.log.push(`turn ${show({ settle, claim, lease })}`);
-		const expired = this.#tasks.filter((task) => task.state === "done" && task.dueAt <= this.#now);
 		const turn = await this.#bench.store.turn(basket, { settle, claim, lease });
 		equal(turn.settled, settle.map(({ ref, outcome }) => this.#settle(ref, outcome)), "settled");
-		await this.#forget(expired, turn.settled.length);
 		const wanted = claim.map((request) => this.#claim(request.kinds, request.limit, lease));
 		const order = (ids: string[]) => this.#bench.isExact ? ids : ids.sort();
 		equal(order(idsOf(turn.claims)), order(idsOf(wanted.flat())), "claimed");
@@ -190,17 +189,6 @@ class StoreAndModel {
 			task.dueAt = this.#now + (task.inbox.length > 0 ? 0 : outcome.delay ?? Infinity);
 		} else task.dueAt = this.#now;
 		return true;
-	}
-
-	/** Which tasks that were kept as done it removes is the store's own business, as long as they are enough. */
-	async #forget(expired: ModelTask[], atLeast: number): Promise<void> {
-		let gone = 0;
-		for (const task of expired) {
-			if (await this.#bench.store.get(basket, task.id) !== undefined) continue;
-			this.#tasks.splice(this.#tasks.indexOf(task), 1);
-			gone++;
-		}
-		between(gone, Math.min(expired.length, atLeast), expired.length, "how many tasks are removed that were done");
 	}
 
 	#claim(kinds: readonly string[], limit: number, lease: number): ModelTask[] {
@@ -343,6 +331,7 @@ class StoreAndModel {
 		this.log.push(`pass ${units} units`);
 		await this.#bench.pass(units);
 		this.#now += units * this.#bench.unit;
+		this.#tasks = this.#tasks.filter((task) => task.state !== "done" || task.dueAt > this.#now);
 	}
 
 	/** All that can be seen of the store, and of the model. */
@@ -353,7 +342,7 @@ class StoreAndModel {
 		for (const [index, { key: _, addedAt, dueAt, ...given }] of listed.entries()) {
 			const task = this.#tasks[index]!;
 			const { id, kind, priority, lane, payload, attempts, crashes, error, progress } = task;
-			const state = task.isHeld && task.state === "waiting" ? "held" : task.state;
+			const state = stateOf(task);
 			// What nobody has said of tasks that are over is left to the store.
 			if (state === "done") Object.assign(given, { attempts, error });
 			if (state === "done" || state === "dead") Object.assign(given, { crashes });
@@ -401,6 +390,10 @@ class StoreAndModel {
 		if (!isExact) return least === 0 ? this.#random.of([0, 0, long]) : long;
 		return unit * Math.max(least, this.#random.of([0, 0, 1, 2, 3, 10]));
 	}
+}
+
+function stateOf({ state, isHeld }: ModelTask): TaskState {
+	return isHeld && state === "waiting" ? "held" : state;
 }
 
 /** Marsaglia's xorshift with 32 bits: the same numbers everywhere for the same seed. */

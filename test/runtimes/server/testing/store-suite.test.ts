@@ -173,6 +173,9 @@ const mutations: Record<string, Mutation> = {
 	"says that all were added": (store) => ({
 		add: async (basket, tasks) => (await store.add(basket, tasks)).map(({ id }) => ({ id, added: true })),
 	}),
+	"says no state of what was there": (store) => ({
+		add: async (basket, tasks) => (await store.add(basket, tasks)).map(({ id, added }) => ({ id, added })),
+	}),
 	"makes an id of a caller's": (store) => {
 		let count = 0;
 		return { add: (basket, tasks) => store.add(basket, tasks.map((task) => ({ id: `id ${++count}`, ...task }))) };
