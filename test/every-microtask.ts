@@ -1,0 +1,35 @@
+// Something that comes a microtask too early or too late is found by trying each one. A test that uses this looks so:
+//
+//     await atEachMicrotask(30, async (k) => {
+//     	const controller = new SpiedController();
+//     	const done = run(() => {
+//     		afterMicrotasks(k, () => controller.abort("enough"));
+//     		return "value";
+//     	}, { signal: controller.signal });
+//     	expect(await done).toBe("value");
+//     	expect(controller.listeners).toBe(0);
+//     });
+//
+// With "abort, then settle" as well as "settle, then abort" it looks at both sides of a settlement.
+
+/** Runs the trial for each k from 0 to below `count`, one after the other, and says for which k it failed. */
+export async function atEachMicrotask(count: number, trial: (k: number) => unknown): Promise<void> {
+	const failed: number[] = [];
+	let first: unknown;
+	for (let k = 0; k < count; k++) {
+		try {
+			await trial(k);
+		} catch (error) {
+			if (failed.push(k) === 1) first = error;
+		}
+	}
+	if (failed.length === 0) return;
+	const text = first instanceof Error ? first.message : String(first);
+	throw new Error(`With ${failed.join(", ")} microtasks between: ${text}`, { cause: first });
+}
+
+/** Calls `action` after k microtasks; after none, at once. */
+export function afterMicrotasks(k: number, action: () => void): void {
+	if (k === 0) action();
+	else queueMicrotask(() => afterMicrotasks(k - 1, action));
+}
