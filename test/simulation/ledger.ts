@@ -127,6 +127,7 @@ export class Ledger {
 				// deno-lint-ignore no-explicit-any -- the same
 				const result = await (store[member] as any)(...args);
 				this.operations++;
+				for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
 				check?.(owner, args.slice(1), result);
 				return result;
 			});
@@ -235,7 +236,6 @@ export class Ledger {
 	}
 
 	readonly #turn = (owner: Owner, [turn]: [Turn], result: TurnResult): void => {
-		for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
 		this.#equal("the number of settled", result.settled.length, turn.settle.length);
 		turn.settle.forEach((settlement, index) => this.#settle(owner, settlement, result.settled[index]!));
 		const left = [...result.claims];
