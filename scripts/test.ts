@@ -1,10 +1,5 @@
-// `npm test`: runs the one suite in every engine and says what passed, failed and was not run in each.
-//
-//     npm test                                all engines
-//     npm test -- node deno                   only these
-//     npm test -- test/group.test.ts          only files whose path contains this (anything with a "/" or a ".")
-//     npm test -- --filter "Group.spawn()"    only tests whose title contains this
-//     npm test -- --jobs 2 --limit 60         two engines at a time; each is stopped after 60 seconds
+// `npm test`: runs the one suite in every engine and says what passed, failed and was not run in each. `--help` shows
+// the options.
 //
 // An engine that this machine lacks is "not run". With CI=true that is a failure, as an engine that ran no test always is.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Outcome, runChild } from "./test/child.ts";
-import { type Engine, engines, root, testFiles } from "./test/engines.ts";
+import { type Engine, engines, longVariable, root, testFiles } from "./test/engines.ts";
 import type { Counts, Source } from "./test/reports.ts";
 import { formatCounts, formatTable, judge, notRun, type Result, total } from "./test/results.ts";
 
@@ -29,6 +24,15 @@ interface Request {
 	/** How long an engine may take, in milliseconds. */
 	limit: number;
 }
+
+const usage: string = `Runs the one suite in every engine: ${Object.keys(engines).join(", ")}
+
+  npm test                                all engines
+  npm test -- --long                      more seeds, more kills, every file in every engine
+  npm test -- node deno                   only these engines
+  npm test -- test/group.test.ts          only files whose path contains this (anything with a "/" or a ".")
+  npm test -- --filter "Group.spawn()"    only tests whose title contains this
+  npm test -- --jobs 1 --limit 60         one engine at a time (2 unless told), each stopped after 60 seconds (600)`;
 
 const request: Request = readArguments(process.argv.slice(2));
 const narrowed: boolean = request.paths.length > 0 || request.filter !== undefined;
@@ -50,13 +54,21 @@ console.log(`\n${formatTable(results)}\n\n${formatCounts(counts)}`);
 process.exitCode = counts.failed === 0 ? 0 : 1;
 
 function readArguments(args: string[]): Request {
-	const options = { filter: { type: "string" }, jobs: { type: "string" }, limit: { type: "string" } } as const;
+	const text = { type: "string" } as const;
+	const flag = { type: "boolean" } as const;
 	try {
-		const { values: { filter, jobs = "1", limit = "300" }, positionals } = parseArgs({
+		const { values, positionals } = parseArgs({
 			args,
 			allowPositionals: true,
-			options,
+			options: { filter: text, jobs: text, limit: text, long: flag, help: { ...flag, short: "h" } },
 		});
+		const { filter, jobs = "2", limit = "600", long, help } = values;
+		if (help) {
+			console.log(usage);
+			process.exit();
+		}
+		// What the engines start, and vitest.config.ts, see it too.
+		if (long) process.env[longVariable] = "1";
 		const paths = positionals.filter((text) => /[/.]/.test(text));
 		const named = positionals.filter((text) => !paths.includes(text));
 		return {
@@ -97,13 +109,14 @@ async function runAll(): Promise<Result[]> {
 
 async function run(name: string, engine: Engine): Promise<Result> {
 	const files = testFiles(name, request.paths);
+	const left = narrowed ? 0 : testFiles(name, [], true).length - files.length;
 	const missing = engine.missing();
 	if (interruption.signal.aborted) return notRun(name, "interrupted");
 	if (missing !== undefined) return tell(notRun(name, missing, strict ? 1 : 0));
 	if (files.length === 0) return tell(notRun(name, "it has no such test file", narrowed ? 0 : 1));
 	const start = performance.now();
 	const { outcome, source } = await startEngine(name, engine, files);
-	const result = judge(name, readCounts(engine, source), outcome, narrowed);
+	const result = judge(name, readCounts(engine, source), outcome, narrowed, left);
 	return interruption.signal.aborted ? result : tell(result, outcome, performance.now() - start);
 }
 

@@ -1,5 +1,9 @@
 // What several test files need.
 
+/** Whether to run at full length: more seeds, more kills. `npm test -- --long`; in pages and workerd the answer is no. */
+export const isLong: boolean = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process
+	?.env?.["UPKEEP_LONG"] === "1";
+
 /** A promise and the functions that settle it. */
 export interface Deferred<T = void> {
 	readonly promise: Promise<T>;

@@ -2,6 +2,7 @@
 // runs it. The test files of an engine are all of test/, with those in test/runtimes/ only where its folders say so.
 import { existsSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { type BrowserName, browsers, findBrowser } from "./browsers.ts";
 import { readJunit, type ReadReport, readTypes, readVitest } from "./reports.ts";
 
@@ -20,6 +21,16 @@ export interface Run {
 	filter: string | undefined;
 }
 
+/** Says in the environment that everything runs at full length: `npm test -- --long` sets it to "1", and the tests read it. */
+export const longVariable = "UPKEEP_LONG";
+
+/**
+ * Files that Deno and Bun run only with `--long`: they start many processes, and what they show of the library is the same
+ * in Node, which always runs them. What these runtimes do differently has tests that always run.
+ */
+const sameAsInNode: RegExp =
+	/^test\/runtimes\/server\/(?:cli|cli-postgres|[\w-]+-example|kills-\w+|postgres-(?:faults|full)|watch)\.test\.ts$/;
+
 export interface Engine {
 	/** The folders of test/runtimes/ whose tests it runs besides the common ones. */
 	folders: readonly string[];
@@ -31,6 +42,8 @@ export interface Engine {
 	read: ReadReport;
 	/** Which of the files of test/ it takes. @default "*.test.ts" */
 	pattern?: string | undefined;
+	/** Which of these it takes only with `--long`. */
+	long?: RegExp | undefined;
 }
 
 /** In the order of the table of results. */
@@ -53,6 +66,7 @@ export const engines: Record<string, Engine> = {
 			...files,
 		],
 		read: readJunit,
+		long: sameAsInNode,
 	},
 	bun: {
 		folders: ["bun", "server"],
@@ -64,6 +78,7 @@ export const engines: Record<string, Engine> = {
 			...files.map((file) => `./${file}`), // without the dot Bun takes it for a part of a name
 		],
 		read: readJunit,
+		long: sameAsInNode,
 	},
 	workerd: vitest("workerd", ["workerd"]),
 	"happy-dom": vitest("happy-dom", ["happy-dom"]),
@@ -72,13 +87,21 @@ export const engines: Record<string, Engine> = {
 	webkit: browser("webkit"),
 };
 
-/** The test files of an engine, relative to the root; with `only`, those whose path contains one of these texts. */
-export function testFiles(name: string, only: readonly string[] = []): string[] {
-	const { folders, pattern = "*.test.ts" } = engines[name]!;
+/**
+ * The test files of an engine, relative to the root; with `only`, those whose path contains one of these texts. Files that
+ * want `--long` are among them if that was given, `all` asks for them, or `only` names them.
+ */
+export function testFiles(
+	name: string,
+	only: readonly string[] = [],
+	all: boolean = process.env[longVariable] === "1",
+): string[] {
+	const { folders, pattern = "*.test.ts", long } = engines[name]!;
 	const files = globSync(`test/**/${pattern}`, { cwd: root }).map((file) => file.replaceAll("\\", "/")).sort();
-	return files.filter((file) =>
-		belongs(file, folders) && (only.length === 0 || only.some((part) => file.includes(part)))
-	);
+	return files.filter((file) => {
+		if (!belongs(file, folders)) return false;
+		return only.length > 0 ? only.some((part) => file.includes(part)) : all || !long?.test(file);
+	});
 }
 
 function belongs(file: string, folders: readonly string[]): boolean {

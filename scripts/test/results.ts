@@ -18,11 +18,18 @@ export function notRun(name: string, reason: string, failed: number = 0): Result
 /**
  * The result of an engine that was started. A run that went wrong counts as a failed test of its own, whatever its report
  * says, so that the totals never look better than the exit code. `counts` is undefined if it left no report; a run that is
- * `narrowed` to some files or titles may well have no test.
+ * `narrowed` to some files or titles may well have no test; `left` is how many files wait for `--long`.
  */
-export function judge(name: string, counts: Counts | undefined, { code, fault }: Outcome, narrowed: boolean): Result {
+export function judge(
+	name: string,
+	counts: Counts | undefined,
+	{ code, fault }: Outcome,
+	narrowed: boolean,
+	left: number = 0,
+): Result {
 	const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
-	const reason = skipped === 0 ? "" : narrowed ? "skipped, or not asked for" : "skipped by the tests";
+	const skips = skipped === 0 ? [] : [narrowed ? "skipped, or not asked for" : "skipped by the tests"];
+	const reason = [...skips, ...(left > 0 ? [`${left} files only with --long`] : [])].join("; ");
 	const result: Result = { name, passed, failed, skipped, reason, ran: true };
 	const failure = (reason: string): Result => ({ ...result, failed: failed + 1, reason });
 	if (fault !== undefined) return failure(fault);
