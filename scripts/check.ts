@@ -6,6 +6,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { checkConsumers } from "./consume.ts";
+import { checkDeno } from "./check-deno.ts";
 import { checkDocs } from "./docs.ts";
 import { checkExports } from "./check-exports.ts";
 import { checkLayers } from "./check-layers.ts";
@@ -30,6 +31,7 @@ const checks: Record<string, Check> = {
 	format: { run: (fix: boolean) => quietly("deno", fix ? ["fmt"] : ["fmt", "--check"]) },
 	lint: { run: (fix: boolean) => quietly("deno", fix ? ["lint", "--fix"] : ["lint"]) },
 	types: { run: checkTypes },
+	deno: { run: checkDeno },
 	jsr: { run: () => quietly("deno", ["publish", "--dry-run", "--allow-dirty"]) },
 	"doc-lint": { run: () => quietly("deno", ["doc", "--lint", ...sources()]) },
 	symbols: { run: checkSymbols },

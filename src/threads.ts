@@ -38,6 +38,7 @@ import { RunningThread, type Thread, type ThreadDiedError, type ThreadSettings }
 import { check, checkDelay, checkFunction, checkLimit, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError } from "./platform/observe.ts";
+import { scope } from "./platform/scope.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Timer } from "./platform/timer-queue.ts";
 import { openWorker, type PlatformWorker } from "./platform/worker.ts";
@@ -215,7 +216,7 @@ class Start<M> extends Timer implements Abortable {
 
 function checkUrl(source: string | URL): URL {
 	// The page's, so that a path works there; elsewhere only the caller knows what it is relative to.
-	const base = globalThis.document?.baseURI;
+	const base = scope.document?.baseURI;
 	const isUrl = source instanceof URL;
 	if (!isUrl) check("source", source, "string", URL.canParse(source, base), "an absolute URL or a function");
 	return new URL(source, base);

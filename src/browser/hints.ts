@@ -9,6 +9,7 @@
 
 import type { WakeHint } from "../basket/options.ts";
 import { listen } from "../platform/awake.ts";
+import { scope } from "../platform/scope.ts";
 import { Snapshot } from "../platform/snapshot.ts";
 import { whileSubscribed } from "./while-subscribed.ts";
 
@@ -45,14 +46,17 @@ export function online(): WakeHint {
  */
 export function visible(): WakeHint {
 	return hint(["visibilitychange", "pageshow", "resume"], ({ type, persisted }) => {
-		if (type === "visibilitychange") return document.visibilityState === "visible";
+		if (type === "visibilitychange") return scope.document?.visibilityState === "visible";
 		// A page that is loaded is shown, too.
-		return type === "resume" || persisted;
+		return type === "resume" || persisted === true;
 	});
 }
 
-function hint(types: readonly string[], isWorthIt: (event: PageTransitionEvent) => boolean): WakeHint {
+/** `persisted` is there in those of pages that are shown. */
+type PageEvent = Event & { readonly persisted?: boolean };
+
+function hint(types: readonly string[], isWorthIt: (event: PageEvent) => boolean): WakeHint {
 	const occasions = new Snapshot(() => undefined);
-	const begin = () => listen(types, (event) => isWorthIt(event as PageTransitionEvent) && occasions.changed());
+	const begin = () => listen(types, (event) => isWorthIt(event as PageEvent) && occasions.changed());
 	return { subscribe: whileSubscribed(occasions.subscribe, begin) };
 }

@@ -9,6 +9,7 @@ import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
+import { scope } from "../platform/scope.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { Timer } from "../platform/timer-queue.ts";
 import { whileSubscribed } from "./while-subscribed.ts";
@@ -91,7 +92,7 @@ export function leader(name: string, options: LeaderOptions = {}): Subscribable<
 	if (signal !== undefined) checkSignal(signal);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
-	const { locks = globalThis.navigator?.locks as Locks | undefined } = options;
+	const { locks = scope.navigator?.locks as Locks | undefined } = options;
 	if (locks) check("locks.request", locks.request, "function");
 	const candidate = new Candidate(`upkeep:leader:${name}`, { timeout, signal, locks, onError, clock });
 	return {

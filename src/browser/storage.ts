@@ -4,6 +4,8 @@
  * @module
  */
 
+import { scope } from "../platform/scope.ts";
+
 /** What {@link persistStorage} has found. */
 export interface StorageReport {
 	/**
@@ -34,7 +36,7 @@ export interface StorageReport {
  * ```
  */
 export async function persistStorage(): Promise<StorageReport> {
-	const storage = globalThis.navigator?.storage as Partial<StorageManager> | undefined;
+	const storage = scope.navigator?.storage;
 	const isPersistent = await attempt(() => storage?.persist?.()) ?? await attempt(() => storage?.persisted?.());
 	const { usage, quota } = await attempt(() => storage?.estimate?.()) ?? {};
 	const state = isPersistent === undefined ? "unknown" : isPersistent ? "persistent" : "best-effort";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { scope } from "./scope.ts";
+
 /**
  * Listens to events of a browser's global scope and, in a page, of the document below it. Elsewhere it does nothing, and
  * costs nothing.
@@ -12,7 +14,7 @@
  */
 export function listen(types: readonly string[], listener: (event: Event) => void): () => void {
 	// Of all runtimes only browsers have an opinion about that. Elsewhere events may be refused, as in workerd.
-	if (globalThis.navigator?.onLine === undefined) types = [];
+	if (scope.navigator?.onLine === undefined) types = [];
 	// Seen on its way down, an event of the document need not bubble.
 	for (const type of types) addEventListener(type, listener, true);
 	return () => {

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { scope } from "./scope.ts";
+
 /** Whether this is a page of a browser, or looks like one. */
 export function isPage(): boolean {
-	return typeof document === "object";
+	return typeof scope.document === "object";
 }
 
 /**

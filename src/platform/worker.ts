@@ -5,6 +5,8 @@
  * @module
  */
 
+import { scope } from "./scope.ts";
+
 /** The part that a `Worker` of the web and one of Node's `worker_threads` have in common. */
 export interface PlatformWorker {
 	/** Sends a message into the thread. */
@@ -90,7 +92,7 @@ export function observeWorker(worker: PlatformWorker, observer: WorkerObserver):
 
 /** Tells when the thread that holds this lock is gone: most runtimes have no event for one that closes itself. */
 export function watchLock(name: string, onRelease: () => void): void {
-	navigator.locks.request(name, onRelease).catch(() => {}); // of a page that is being closed
+	scope.navigator!.locks!.request(name, onRelease).catch(() => {}); // of a page that is being closed
 }
 
 /** Whether the thread keeps a server process alive. Deno and browsers have no say in that. */
@@ -113,7 +115,7 @@ function webPort(): ThreadPort {
 	return {
 		post: (message, transfer = []) => runtime.postMessage!(message, { transfer }),
 		listen(onMessage, onLoss) {
-			addEventListener("message", ({ data }) => onMessage(data));
+			addEventListener("message", (event) => onMessage((event as MessageEvent).data));
 			addEventListener("messageerror", () => onLoss(new Error("A message cannot be read")));
 			addEventListener("error", (event) => {
 				event.preventDefault();
@@ -142,9 +144,10 @@ function nodePort(port: NonNullable<NodeThreads["parentPort"]>): ThreadPort {
 /** Not where the context is insecure or the origin opaque. A page may not go to the back/forward cache with a lock. */
 function holdLock(): Promise<string | undefined> {
 	return new Promise((resolve) => {
-		if (globalThis.navigator?.locks === undefined) return resolve(undefined);
+		const locks = scope.navigator?.locks;
+		if (locks === undefined) return resolve(undefined);
 		const name = `upkeep-${crypto.randomUUID()}`;
-		navigator.locks.request(name, () => {
+		locks.request(name, () => {
 			resolve(name);
 			return new Promise(() => {});
 		}).catch(() => resolve(undefined));
