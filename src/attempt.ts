@@ -11,6 +11,7 @@
 import type { Timer } from "./platform/timer-queue.ts";
 import type { RunnerSettings } from "./runner-options.ts";
 import type { Task, TaskContext } from "./task.ts";
+import { inContext } from "./platform/async-context.ts";
 
 /**
  * What an attempt needs to know of the run that it belongs to. The run is a timer, which an attempt may use: as long as
@@ -38,6 +39,8 @@ export class Attempt implements TaskContext {
 	#controller: AbortController | undefined;
 	/** The signal's reason, once the attempt was aborted or timed out. */
 	#interruption: { readonly reason: unknown } | undefined;
+	/** Ends its time in the async context of the caller, whose listeners are on the signal. */
+	#expireInContext: (() => void) | undefined;
 	#giveUp: ((reason: unknown) => void) | undefined;
 	/** Whether the timer is set. */
 	#isTimed = false;
@@ -86,14 +89,14 @@ export class Attempt implements TaskContext {
 
 	/** The timer has fired. */
 	wake(): void {
-		if (this.#interruption === undefined) this.#expire(this.#owner!);
-		else this.#giveUp!(this.#interruption.reason);
+		if (this.#interruption === undefined) this.#expireInContext!();
+		else this.#abandon(this.#interruption.reason);
 	}
 
 	/** Leaves nothing behind. */
 	end(): void {
 		this.#clear();
-		this.#owner = this.#giveUp = undefined;
+		this.#owner = this.#giveUp = this.#expireInContext = undefined;
 	}
 
 	#orGiveUp<T>(result: Promise<T>): Promise<T> {
@@ -102,19 +105,22 @@ export class Attempt implements TaskContext {
 			const { interruption } = this;
 			this.#giveUp = reject;
 			if (interruption === undefined) this.#watch();
-			// Interrupted by the task itself, before it gave this promise. One that is settled already is let through.
-			else queueMicrotask(() => this.#wait());
+			// Interrupted by the task itself, before it gave this promise.
+			else this.#wait();
 		});
 	}
 
 	/** From now on the interruption comes when it happens, and is not found out afterwards. */
 	#watch(): void {
 		const owner = this.#owner;
-		if (owner === undefined || this.#interruption !== undefined) return;
+		if (owner === undefined || this.#interruption !== undefined || this.#isTimed) return;
 		const remaining = this.#remaining(owner);
 		if (remaining <= 0) return;
 		owner.watch();
-		if (remaining < Infinity) this.#set(owner, remaining);
+		if (remaining === Infinity) return;
+		// The attempt may have ended meanwhile.
+		this.#expireInContext = inContext(() => this.#owner && this.#expire(this.#owner));
+		this.#set(owner, remaining);
 	}
 
 	/** How long this attempt may go on; if it may not, it is interrupted by this call. */
@@ -130,8 +136,14 @@ export class Attempt implements TaskContext {
 	#wait(): void {
 		if (this.#owner === undefined) return;
 		const { abandonAfter } = this.#owner.settings;
-		if (abandonAfter === 0) this.wake();
+		if (abandonAfter === 0) this.#abandon(this.#interruption!.reason);
 		else this.#set(this.#owner, abandonAfter);
+	}
+
+	/** A task that has returned by now is let through: what hears of it is among the microtasks before this one. */
+	#abandon(reason: unknown): void {
+		const giveUp = this.#giveUp!;
+		queueMicrotask(() => giveUp(reason));
 	}
 
 	#set(owner: AttemptOwner, delay: number): void {

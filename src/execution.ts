@@ -2,8 +2,9 @@
  * All attempts of one task: the counting, the decision after a failure, the delay, the abort. `run` and `Runner` are
  * its faces; Group and everything else that tries a task more than once uses it too.
  *
- * States: idle → attempting → (deciding →) idle, and so on; in a loop idle is the delay between two attempts. `finished`
- * after a success, a final failure or an abort.
+ * States: idle → attempting → (deciding →) decided → idle, and so on; in a loop idle is the delay between two attempts.
+ * `finished` after a success, a final failure or an abort. Decided lasts some microtasks: an abort in them ends the run
+ * only if the decision was another attempt.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import type { RunnerSettings } from "./runner-options.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
 import { grow, withJitter } from "./backoff.ts";
+import { inContext } from "./platform/async-context.ts";
 import { observe } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Timer } from "./platform/timer-queue.ts";
@@ -54,6 +56,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	isFirm = false;
 	/** Only in a loop, until it is over. */
 	#owner: LoopOwner<T> | undefined;
+	/** Only in a delay: ends it, in the async context of the caller. */
+	#resume: (() => void) | undefined;
 
 	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
 		super(settings.unref);
@@ -108,7 +112,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** All attempts, for somebody who wants to know of each. */
 	loop(owner: LoopOwner<T>): void {
 		this.#owner = owner;
-		this.fire();
+		this.#follow(this.step());
 	}
 
 	/** One attempt and the decision what follows it, under a signal of its own. */
@@ -124,6 +128,12 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
 		}
 		const attempt = this.#begin();
+		// Whoever was told of the beginning may have aborted.
+		if (this.isAborted) {
+			this.attempt--;
+			this.#end();
+			return Promise.resolve(failure(this.reason));
+		}
 		return attempt.perform(this.#task!).then(
 			(value) => {
 				this.#end();
@@ -138,14 +148,13 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (this.#cancelled !== undefined) return;
 		this.#cancelled = { reason };
 		this.#current?.abort(reason);
-		// Without an attempt a loop is in a delay, or about to look at what the last attempt came to.
-		if (this.#current === undefined) this.#finish()?.onFailure(reason);
+		if (this.#resume !== undefined) this.#finish()?.onFailure(reason);
 	}
 
 	/** The delay is over, or the time of an attempt. */
 	fire(): void {
-		if (this.#current !== undefined) return this.#current.wake();
-		this.#follow(this.step());
+		if (this.#current !== undefined) this.#current.wake();
+		else this.#resume?.();
 	}
 
 	watch(): void {
@@ -225,15 +234,23 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	#next(step: Step<T>): void {
 		if (step.ok) this.#finish()?.onSuccess(step.value);
+		else if (!step.again) this.#finish()?.onFailure(step.error);
 		else if (this.isAborted) this.#finish()?.onFailure(this.reason);
-		else if (step.again) this.#wait(step.error, step.delay);
-		else this.#finish()?.onFailure(step.error);
+		else this.#wait(step.error, step.delay);
 	}
 
 	#wait(error: unknown, delay: number): void {
 		this.watch();
+		this.#resume = inContext(() => this.#again());
 		this.settings.clock.set(this, delay);
 		this.#owner?.onDelay?.(error, delay);
+	}
+
+	/** An abort may have ended the delay first. */
+	#again(): void {
+		if (this.#resume === undefined) return;
+		this.#resume = undefined;
+		this.#follow(this.step());
 	}
 
 	/** The attempt is over. */
@@ -247,7 +264,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		const owner = this.#owner;
 		if (owner !== undefined) this.settings.clock.clear(this);
 		this.#unwatch();
-		this.#task = this.#owner = this.previousError = undefined;
+		this.#task =
+			this.#owner =
+			this.#resume =
+			this.previousError =
+				undefined;
 		return owner;
 	}
 }

@@ -2,10 +2,11 @@
 // or worker. Another class is one more row.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
-import { type Clock, systemClock } from "../../../mod.ts";
+import { type Clock, Group, run, Runner, sleep, systemClock } from "../../../mod.ts";
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
 import { CallbackTimer } from "../../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../../src/testing.ts";
+import { untilAborted } from "../../support.ts";
 
 /** What one of several callers asks for; settles when its callbacks have been called. */
 type Ask = (see: () => void) => unknown;
@@ -15,6 +16,18 @@ type Ask = (see: () => void) => unknown;
  * of the callbacks. All time is the clock's.
  */
 type Share = (clock: Clock) => Ask;
+
+/** A task that looks, then fails. */
+const failing = (see: () => void) => (): never => {
+	see();
+	throw new Error("failure");
+};
+
+/** A task that looks when its signal aborts, then fails. */
+const patient = (see: () => void) => ({ signal }: { signal: AbortSignal }): Promise<never> => {
+	signal.addEventListener("abort", see);
+	return untilAborted(signal);
+};
 
 const rows: Record<string, Share> = {
 	"inContext()": (clock) => (see) =>
@@ -37,6 +50,63 @@ const rows: Record<string, Share> = {
 			}));
 			clock.set(timer, 5);
 		}),
+	"run()": (clock) => (see) => run(failing(see), { attempts: 3, backoff: 5, clock }).catch(see),
+	"run() without a backoff": (clock) => (see) => run(failing(see), { attempts: 3, clock }).catch(see),
+	"run(), its hooks": (clock) => (see) => {
+		const shouldRetry = () => {
+			see();
+			return true;
+		};
+		return run(failing(see), { attempts: 3, backoff: 5, shouldRetry, onAttemptFailed: see, clock }).catch(see);
+	},
+	"run(), an abort listener at a timeout": (clock) => (see) =>
+		run(patient(see), { attempts: 2, backoff: 5, timeout: 5, onAttemptFailed: see, clock }).catch(see),
+	"run(), an abort listener at the deadline": (clock) => (see) =>
+		run(patient(see), { attempts: 9, deadline: 5, onAttemptFailed: see, clock }).catch(see),
+	"run(), an attempt after one that was abandoned": (clock) => (see) => {
+		const deaf = ({ signal }: { signal: AbortSignal }) => {
+			see();
+			signal.addEventListener("abort", see);
+			return new Promise(() => {});
+		};
+		return run(deaf, { attempts: 2, timeout: 5, abandonAfter: 5, onAttemptFailed: see, clock }).catch(see);
+	},
+	"run(), when the one signal of all aborts": (clock) => {
+		const controller = new AbortController();
+		clock.set(new CallbackTimer(() => controller.abort("enough")), 5);
+		const { signal } = controller;
+		return (see) => run((context) => untilAborted(context.signal), { signal, onAttemptFailed: see, clock }).catch(see);
+	},
+	"Runner.step()": (clock) => async (see) => {
+		const runner = new Runner(patient(see), { attempts: 2, backoff: 5, timeout: 5, onAttemptFailed: see, clock });
+		runner.subscribe(see);
+		while ((await runner.step()).again) await sleep(5, { clock }).then(see);
+	},
+	"sleep()": (clock) => (see) => sleep(5, { clock }).then(see),
+	"Group.spawn()": (clock) => {
+		const group = new Group({ attempts: 3, backoff: 5, clock });
+		let tag = 0;
+		return (see) => group.spawn(`${++tag}`, failing(see), { onAttemptFailed: see }).result().catch(see);
+	},
+	"Group.spawn(), an abort listener at a timeout": (clock) => {
+		const group = new Group({ attempts: 2, timeout: 5, clock });
+		let tag = 0;
+		return (see) => group.spawn(`${++tag}`, patient(see)).wait().then(see);
+	},
+	"Group.spawn(), a replacement": (clock) => {
+		const group = new Group({ clock });
+		// Not even an abort ends one before its time, so that the next one starts in its context if in anybody's.
+		const task = (see: () => void) => () => {
+			see();
+			return sleep(5, { clock }).then(see);
+		};
+		group.spawn("a", task(() => {}));
+		return async (see) => {
+			await sleep(1, { clock });
+			await group.spawn("a", task(see), { ifPresent: "replace" }).wait();
+			see();
+		};
+	},
 };
 
 const tenants = ["alice", "bob", "carol"];

@@ -1,0 +1,166 @@
+// An abort at each microtask around each moment of a run: what was done stays done, whoever asks for it.
+import { describe, expect, test } from "vitest";
+import { Group, run, Runner, type RunnerOptions, sleep, type Task } from "../mod.ts";
+import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { SpiedController, watch } from "./support.ts";
+
+interface Begun {
+	readonly done: Promise<string>;
+	/** Absent, the controller does it. */
+	abort?(reason: unknown): void;
+}
+
+type Begin = (task: Task<string>, options: RunnerOptions, controller: SpiedController) => Begun;
+
+const ways: Record<string, Begin> = {
+	"run()": (task, options, { signal }) => ({ done: run(task, { ...options, signal }) }),
+	"Runner.step()": (task, options, { signal }) => {
+		const loop = async () => {
+			const runner = new Runner(task, options);
+			for (;;) {
+				const step = await runner.step({ signal });
+				if (step.ok) return step.value;
+				if (!step.again) throw step.error;
+				await sleep(step.delay, { signal, clock: options.clock });
+			}
+		};
+		return { done: loop() };
+	},
+	"Group.spawn() with a signal": (task, options, { signal }) => ({
+		done: new Group(options).spawn("a", task, { signal }).result(),
+	}),
+	"Group with a signal": (task, options, { signal }) => ({
+		done: new Group({ ...options, signal }).spawn("a", task).result(),
+	}),
+	"GroupTask.cancel()": (task, options) => {
+		const spawned = new Group(options).spawn("a", task);
+		return { done: spawned.result(), abort: (reason) => spawned.cancel(reason) };
+	},
+	"Group.stop()": (task, options) => {
+		const group = new Group(options);
+		return { done: group.spawn("a", task).result(), abort: (reason) => void group.stop(reason) };
+	},
+};
+
+/** What a task does in an attempt, with `value` if it succeeds. */
+const deeds: Record<string, (value: string | undefined) => string | PromiseLike<string>> = {
+	"returns or throws": (value) => {
+		if (value === undefined) throw new Error("failure");
+		return value;
+	},
+	"resolves or rejects": (value) => value === undefined ? Promise.reject(new Error("failure")) : Promise.resolve(value),
+	"resolves or rejects later": async (value) => {
+		for (let i = 0; i < 3; i++) await undefined;
+		if (value === undefined) throw new Error("failure");
+		return value;
+	},
+};
+
+/** When the abort comes, give or take some microtasks. */
+const moments = ["start", "call 1", "end 1", "shouldRetry", "onAttemptFailed", "call 2", "end 2"] as const;
+type Moment = typeof moments[number];
+
+const plans: Record<string, RunnerOptions> = {
+	"no options": {},
+	"a timeout": { timeout: 1000, deadline: 10_000 },
+	"abandonAfter: 0": { abandonAfter: 0 },
+	"abandonAfter: 5": { abandonAfter: 5, timeout: 1000 },
+};
+
+/** One run with an abort k microtasks after the moment, or, with a negative one, the moment that long after the abort. */
+async function trial(
+	begin: Begin,
+	deed: string,
+	plan: string,
+	moment: Moment,
+	k: number,
+	isRead: boolean,
+	last: 1 | 2,
+) {
+	const clock = new VirtualClock();
+	const controller = new SpiedController();
+	const reason = { why: "enough" };
+	/** What was told of the attempts that failed; `isFinal` if nobody had aborted and there is no other. */
+	const told: { error: unknown; isFinal: boolean }[] = [];
+	/** Calls that began after the abort. */
+	let late = 0;
+	let isAborted = false;
+	let returned: string | undefined;
+	let begun: Begun | undefined = undefined as Begun | undefined;
+	const abort = () => {
+		isAborted = true;
+		if (begun?.abort === undefined) controller.abort(reason);
+		else begun.abort(reason);
+	};
+	const at = (here: string) => {
+		if (here === moment && !isAborted) afterMicrotasks(k, abort);
+	};
+	const options: RunnerOptions = {
+		...plans[plan],
+		clock,
+		attempts: 3,
+		backoff: 10,
+		shouldRetry: async (_error, { attempt }) => {
+			at("shouldRetry");
+			return await Promise.resolve(attempt < 2);
+		},
+		onAttemptFailed: ({ error, again }) => {
+			at("onAttemptFailed");
+			told.push({ error, isFinal: !again && !isAborted });
+		},
+	};
+	begun = begin(
+		(context) => {
+			if (isAborted) late++;
+			if (isRead) context.signal.aborted;
+			at(`call ${context.attempt}`);
+			const value = context.attempt === last ? "value" : undefined;
+			const end = () => {
+				at(`end ${context.attempt}`);
+				// Nobody has given up on it: then it would have been told as failed.
+				if (value !== undefined && told.length < context.attempt) returned = value;
+			};
+			const result = deeds[deed]!;
+			if (deed !== "resolves or rejects later") {
+				end();
+				return result(value);
+			}
+			return Promise.resolve().then(end).then(() => result(value));
+		},
+		options,
+		controller,
+	);
+	const done = watch(begun.done);
+	at("start");
+	await clock.runUntilIdle();
+	expect({ state: done.state, late }).toEqual({ state: done.state === "pending" ? "settled" : done.state, late: 0 });
+	if (returned !== undefined && (plans[plan]!.abandonAfter === undefined || deed !== "resolves or rejects later")) {
+		expect(done).toEqual({ state: "resolved", value: "value" });
+	}
+	if (done.state === "rejected") {
+		const final = told.at(-1);
+		// Told as final is final; whatever else comes to an end has come to it by the abort.
+		expect(done.error).toBe(final?.isFinal ? final.error : reason);
+	}
+	expect([controller.listeners, clock.pending]).toEqual([0, 0]);
+}
+
+describe.each(Object.entries(ways))("%s", (_way, begin) => {
+	test.each(Object.keys(plans))("keeps its laws whenever an abort comes: %s", async (plan) => {
+		for (const moment of moments) {
+			for (const deed of Object.keys(deeds)) {
+				for (const isRead of [false, true]) {
+					for (const last of [1, 2] as const) {
+						try {
+							await atEachMicrotask(30, (k) => trial(begin, deed, plan, moment, k, isRead, last));
+						} catch (error) {
+							const text = `${moment}, ${deed}, ${isRead ? "read" : "unread"}, ${last} attempts`;
+							throw new Error(`${text}: ${(error as Error).message}`, { cause: error });
+						}
+					}
+				}
+			}
+		}
+	});
+});
