@@ -6,7 +6,8 @@
 
 import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/codec.ts";
 import type { Data, Message, StoredTask } from "../basket/store.ts";
-import { decodeCheckpoint, type JobCheckpoint } from "../job/state.ts";
+import { decodeCheckpoint } from "../job/decode.ts";
+import type { JobCheckpoint } from "../job/state.ts";
 import { clean, distance, duration, toJson } from "./text.ts";
 
 /** How a payload was stored, if not as JSON. */

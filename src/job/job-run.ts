@@ -23,7 +23,8 @@ import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { JobOwner } from "./owner.ts";
-import { checkPlan, decodeCheckpoint, fitCheckpoint } from "./state.ts";
+import { decodeCheckpoint } from "./decode.ts";
+import { checkPlan, fitCheckpoint } from "./state.ts";
 import { type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { fail, succeed } from "./transitions.ts";
 

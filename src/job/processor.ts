@@ -24,7 +24,8 @@ import { type JobMessage, JobRun } from "./job-run.ts";
 import { prepare, type ProcessorOptions } from "./options.ts";
 import type { JobOwner } from "./owner.ts";
 import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
-import { decodeCheckpoint, firstCheckpoint } from "./state.ts";
+import { decodeCheckpoint } from "./decode.ts";
+import { firstCheckpoint } from "./state.ts";
 import { type JobQuery, type JobState, type LiveJob, position, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
 

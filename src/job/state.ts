@@ -13,10 +13,8 @@
  * @module
  */
 
-import type { Codec, TaskFailure } from "../basket/codec.ts";
-import type { Data } from "../basket/store.ts";
+import type { TaskFailure } from "../basket/codec.ts";
 import type { Job, JobStep } from "./job.ts";
-import { check } from "../platform/check.ts";
 import type { RunnerSettings } from "../runner-options.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -117,24 +115,6 @@ export function firstCheckpoint({ version, steps }: Job<any, any, any>, input: u
 	return { form: 1, uid, version, input, plan, ...start };
 }
 
-/** Reads a checkpoint. What does not look like one is refused. */
-export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobCheckpoint> {
-	const state = check("state", await codec.decode(data) as JobCheckpoint, "object");
-	const { form, plan, at, isBackward, results, signals, history, crashed, attempts } = state;
-	check("form", form, "number", form === 1, "1");
-	check("uid", state.uid, "string");
-	check("plan", plan, "object", Array.isArray(plan) && plan.every(isString), "an array of names");
-	check("at", at, "number", at >= 0 && at <= plan.length && Number.isInteger(at), `0 to ${plan.length}`);
-	check("isBackward", isBackward, "boolean");
-	for (const [name, value] of Object.entries({ results, signals })) check(name, value, "object");
-	check("history", history, "object", Array.isArray(history) && history.every(Array.isArray), "an array of attempts");
-	for (const [name, value] of Object.entries({ crashed, attempts })) check(name, value, "number");
-	for (const name of Object.keys(results)) {
-		check("results", name, "string", plan.includes(name), "those of steps in its plan");
-	}
-	return state;
-}
-
 /** The attempts for people. */
 export function showHistory({ plan, history }: Pick<JobCheckpoint, "plan" | "history">): readonly JobAttempt[] {
 	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
@@ -172,8 +152,4 @@ export function checkPlan({ name, version, steps }: Job<any, any, any>, state: J
 
 function list(names: readonly string[]): string {
 	return names.map((name) => JSON.stringify(name)).join(", ");
-}
-
-function isString(value: unknown): boolean {
-	return typeof value === "string";
 }

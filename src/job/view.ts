@@ -7,7 +7,8 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/codec.ts";
 import type { Data } from "../basket/store.ts";
-import { decodeCheckpoint, type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
+import { decodeCheckpoint } from "./decode.ts";
+import { type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
 
 /** What a job is doing. */
 export interface JobState {

@@ -1,0 +1,98 @@
+/**
+ * Reading a checkpoint that somebody else may have written, or damaged.
+ *
+ * A job is never run, and never told to have ended, on the word of a checkpoint that no run of a job could have left:
+ * whatever is wrong is refused by name, and the job is held.
+ *
+ * @module
+ */
+
+import type { Codec, TaskFailure } from "../basket/codec.ts";
+import type { Data } from "../basket/store.ts";
+import type { JobCheckpoint } from "./state.ts";
+import { check } from "../platform/check.ts";
+
+/**
+ * Reads a checkpoint.
+ *
+ * @throws {TypeError | RangeError} (as a rejection) that names the field that is wrong; and what the codec throws
+ */
+export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobCheckpoint> {
+	const state = check("state", await codec.decode(data) as JobCheckpoint, "object");
+	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm } = state;
+	check("form", form, "number", form === 1, "1");
+	check("uid", uid, "string", uid !== "", "a string that is not empty");
+	if (typeof version !== "number" && version !== undefined) check("version", version, "string");
+	const isPlan = Array.isArray(plan) && plan.every(isString) && new Set(plan).size === plan.length && plan.length > 0;
+	check("plan", plan, "object", isPlan, "an array of different names");
+	checkWhole("at", at, plan.length);
+	check("isBackward", isBackward, "boolean");
+	for (const name of ["crashed", "attempts"] as const) checkWhole(name, state[name]);
+	for (const name of ["until", "since", "lastDelay"] as const) {
+		const value = state[name];
+		if (value !== undefined) check(name, value, "number", Number.isFinite(value), "finite");
+	}
+	if (isFirm !== undefined) check("isFirm", isFirm, "boolean");
+	for (const name of ["error", "revertError", "previous"] as const) checkFailure(name, state[name]);
+	const isHistory = Array.isArray(history) && history.every((entry) => isAttempt(entry, plan.length));
+	check("history", history, "object", isHistory, "an array of attempts");
+	if (unreverted !== undefined) {
+		const isList = Array.isArray(unreverted) && unreverted.every((name) => plan.includes(name));
+		check("unreverted", unreverted, "object", isList, "an array of names in its plan");
+	}
+	checkRecords(state);
+	checkStatus(state);
+	return state;
+}
+
+/** Only what is behind the cursor has a result; backward, the cursor has come back from an unknown place. */
+function checkRecords({ plan, at, isBackward, results, signals }: JobCheckpoint): void {
+	const done = isBackward ? plan : plan.slice(0, at);
+	const isOfSteps = isRecord(results) && Object.keys(results).every((name) => done.includes(name));
+	check("results", results, "object", isOfSteps, "of steps that its plan has before the current one");
+	const areSignals = isRecord(signals) && Object.values(signals).every(isRecord);
+	check("signals", signals, "object", areSignals, "an object of objects");
+}
+
+/** A job is over exactly where its cursor has come to an end. */
+function checkStatus({ plan, at, isBackward, error, revertError, status }: JobCheckpoint): void {
+	const isAtEnd = at === (isBackward ? 0 : plan.length);
+	const fits = isBackward
+		? error !== undefined && (isAtEnd ? status === "reverted" : status === undefined) ||
+			status === "failed" && error !== undefined && (isAtEnd || revertError !== undefined)
+		: status === (isAtEnd ? "completed" : undefined);
+	if (fits) return;
+	const place = `${isBackward ? "backward" : "forward"} at ${at} of ${plan.length}`;
+	throw new TypeError(
+		`"status" does not fit the place of the job (${place}): current value is ${JSON.stringify(status)}`,
+	);
+}
+
+function checkWhole(name: string, value: number, most: number = Number.MAX_SAFE_INTEGER): void {
+	const isWhole = Number.isInteger(value) && value >= 0 && value <= most;
+	check(name, value, "number", isWhole, `a whole number from 0 to ${most}`);
+}
+
+function checkFailure(name: string, failure: TaskFailure | undefined): void {
+	if (failure === undefined) return;
+	const { name: kind, message, stack } = check(name, failure, "object");
+	check(`${name}.name`, kind, "string");
+	check(`${name}.message`, message, "string");
+	if (stack !== undefined) check(`${name}.stack`, stack, "string");
+}
+
+function isAttempt(entry: unknown, length: number): boolean {
+	if (!Array.isArray(entry)) return false;
+	const [at, attempt, startedAt, duration, isRevert, error] = entry;
+	return Number.isInteger(at) && at >= 0 && at < length && Number.isInteger(attempt) && attempt > 0 &&
+		Number.isFinite(startedAt) && Number.isFinite(duration) && [undefined, 0, 1].includes(isRevert) &&
+		(error === undefined || isString(error));
+}
+
+function isRecord(value: unknown): value is object {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isString(value: unknown): boolean {
+	return typeof value === "string";
+}

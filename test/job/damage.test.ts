@@ -1,0 +1,170 @@
+// A checkpoint that was damaged by hand: each of its fields with each kind of wrong value.
+import { describe, expect, test } from "vitest";
+import { job } from "../../mod.ts";
+import { openMemory } from "./database.ts";
+import { type Machine, withMachines } from "./support.ts";
+
+type Checkpoint = Record<string, unknown>;
+
+const texts = ["", "x", "__proto__"];
+const numbers = [-1, 0.5, 7, 1e300];
+const objects = [[], [null], {}, { x: 1 }];
+
+/** What a field must never hold. What it may hold, and would not be told from what a run had left, is not here. */
+const wrong: Record<string, readonly unknown[]> = {
+	form: [null, true, ...texts, ...numbers, ...objects],
+	uid: [null, true, "", ...numbers, ...objects],
+	version: [null, true, ...objects],
+	plan: [null, true, ...texts, ...numbers, ...objects, ["a", "a"], [["a"]]],
+	at: [null, true, ...texts, ...numbers, ...objects],
+	isBackward: [null, ...texts, ...numbers, ...objects],
+	results: [null, true, ...texts, ...numbers, [null], { x: 1 }],
+	signals: [null, true, ...texts, ...numbers, [null], { x: 1 }, { w: null }],
+	crashed: [null, true, ...texts, -1, 0.5, 1e300, ...objects],
+	attempts: [null, true, ...texts, -1, 0.5, 1e300, ...objects],
+	history: [null, true, ...texts, ...numbers, [null], {}, [[]], [[9, 1, 0, 0]], [[0, 0, 0, 0]], [[0, 1, "", 0]], [[
+		0,
+		1,
+		0,
+		0,
+		2,
+	]], [[0, 1, 0, 0, 0, {}]]],
+	error: [null, true, ...texts, ...numbers, ...objects, { name: 1, message: "" }, { name: "", message: [] }],
+	revertError: [null, true, ...texts, ...numbers, ...objects],
+	previous: [null, true, ...texts, ...numbers, ...objects, { name: "", message: "", stack: 1 }],
+	unreverted: [null, true, ...texts, ...numbers, [null], {}, ["x"]],
+	status: [null, true, ...texts, ...numbers, ...objects, "completed", "reverted", "failed"],
+	until: [null, true, ...texts, ...objects],
+	since: [null, true, ...texts, ...objects],
+	lastDelay: [null, true, ...texts, ...objects],
+	isFirm: [null, ...texts, ...numbers, ...objects],
+};
+
+/** May hold anything that the codec can read: a schema is what tells. */
+const free = ["input"];
+
+/** The calls of the steps, as they come. */
+const calls: string[] = [];
+
+const away = (name: string) => () => {
+	calls.push(name);
+	throw new Error("away");
+};
+const done = (name: string) => () => void calls.push(name);
+
+const definition = job<string>("damaged", { version: 1 })
+	.step("a", { run: done("a"), revert: away("revert a") })
+	.step("b", { run: away("b"), attempts: 9 })
+	.waitFor("w")
+	.step("last", { run: done("last") });
+const failing = job<string>("failing")
+	.step("a", { run: done("a"), revert: away("revert a") })
+	.step("b", { run: away("b") })
+	.waitFor("w")
+	.step("last", { run: done("last") });
+const healthy = job("healthy").step("a", { run: () => "well" });
+const jobs = [definition, failing, healthy];
+
+/** Where a job can stand when its checkpoint is damaged. */
+const places: Record<string, (machine: Machine) => Promise<{ id: string; kind: string; state: Checkpoint }>> = {
+	"that waits for the next attempt of a step": (machine) => stand(machine, definition),
+	"that waits for the next attempt of a revert": (machine) => stand(machine, failing),
+};
+
+async function stand(machine: Machine, definition: (typeof jobs)[number]) {
+	const processor = machine.processor(jobs);
+	const id = await processor.add(definition as typeof failing, "input");
+	await machine.drain(processor);
+	return { id, kind: definition.name, state: await machine.checkpoint(id) };
+}
+
+/** A job with this damage, and a healthy one beside it, are given to a processor for half a day. */
+async function suffer(machine: Machine, id: string, kind: string, state: Checkpoint): Promise<void> {
+	const processor = machine.processor(jobs);
+	await machine.replace(id, kind, JSON.stringify(state));
+	const other = await processor.add(healthy);
+	calls.length = 0;
+	await machine.drain(processor);
+	await machine.advance(43_200_000);
+	await machine.drain(processor);
+	expect((await processor.wait(other)).status).toBe("completed");
+}
+
+for (const [place, standThere] of Object.entries(places)) {
+	describe(`The damaged checkpoint of a job ${place}`, () => {
+		test("has no field that this test does not know", () =>
+			withMachines(openMemory, async (make) => {
+				const { state } = await standThere(await make());
+				expect(Object.keys(state).filter((name) => !(name in wrong) && !free.includes(name))).toEqual([]);
+			}));
+
+		test.each(Object.keys(wrong))(
+			"holds the job, with the reason, and harms no other: %s",
+			(name) =>
+				withMachines(openMemory, async (make) => {
+					const machine = await make();
+					const { id, kind, state } = await standThere(machine);
+					for (const value of wrong[name]!) {
+						await suffer(machine, id, kind, { ...state, [name]: value });
+						const processor = machine.processor(jobs);
+						const { status, problem } = (await processor.state(id))!;
+						const what = `${name}: ${JSON.stringify(value)}`;
+						expect([what, status, problem?.name]).toEqual([what, "held", "InvalidStateError"]);
+						expect([what, calls.splice(0)]).toEqual([what, []]);
+						for await (const { id: listed } of processor.list()) expect(typeof listed).toBe("string");
+					}
+					expect(machine.errors).toEqual([]);
+				}),
+		);
+
+		test.each(["form", "uid", "plan", "at", "isBackward", "results", "signals", "crashed", "attempts", "history"])(
+			"holds the job if it is not there: %s",
+			(name) =>
+				withMachines(openMemory, async (make) => {
+					const machine = await make();
+					const { id, kind, state } = await standThere(machine);
+					const { [name]: _, ...rest } = state;
+					await suffer(machine, id, kind, rest);
+					const { status, problem } = (await machine.processor(jobs).state(id))!;
+					expect([status, problem?.message.includes(`"${name}"`), calls]).toEqual(["held", true, []]);
+				}),
+		);
+	});
+}
+
+describe("A checkpoint that goes forward", () => {
+	test("holds the job if a step that is still to come has a result", () =>
+		withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const { id, kind, state } = await stand(machine, definition);
+			await suffer(machine, id, kind, { ...state, results: { last: 1 } });
+			expect([(await machine.processor(jobs).state(id))!.status, calls]).toEqual(["held", []]);
+		}));
+});
+
+describe("The damaged outcome of a job", () => {
+	test("rejects result() and wait(), by name, and is still listed", () =>
+		withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const processor = machine.processor(jobs);
+			const id = await processor.add(healthy);
+			await machine.drain(processor);
+			const state = await machine.checkpoint(id);
+			await machine.replace(id, "healthy", JSON.stringify({ ...state, status: "reverted" }));
+			const { claims: [claim] } = await machine.store.turn(machine.name, {
+				settle: [],
+				claim: [{ kinds: ["healthy"], limit: 1 }],
+				lease: 1_000,
+			});
+			await machine.store.turn(machine.name, {
+				settle: [{ ref: claim!, outcome: { type: "done", keep: 1_000 } }],
+				claim: [],
+				lease: 1_000,
+			});
+			await expect(processor.result(id)).rejects.toMatchObject({ name: "TypeError" });
+			await expect(processor.wait(id)).rejects.toMatchObject({ name: "TypeError" });
+			const listed = [];
+			for await (const { status } of processor.list()) listed.push(status);
+			expect(listed).toEqual(["failed"]);
+		}));
+});
