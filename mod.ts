@@ -88,7 +88,13 @@ export {
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
-export { type AnyJob, type ProcessorOptions } from "./src/job/options.ts";
+export {
+	type AnyJob,
+	type FailedJobAttempt,
+	type JobSettled,
+	type NewJob,
+	type ProcessorOptions,
+} from "./src/job/options.ts";
 export { type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";

@@ -17,16 +17,20 @@ import type { Data, Outcome } from "../basket/store.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { timeoutError } from "../attempt.ts";
 import { encodePayload, isThenable } from "../basket/claimed-task.ts";
-import { decodeFailure, encodeFailure } from "../basket/codec.ts";
+import { decodeFailure, encodeFailure, type TaskFailure } from "../basket/codec.ts";
 import { ClaimLostError } from "../basket/context.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
+import type { FailedAttempt } from "../runner-options.ts";
 import type { JobOwner } from "./owner.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { checkPlan, fitCheckpoint } from "./state.ts";
 import { type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { fail, succeed } from "./transitions.ts";
+
+/** What the failure of an attempt has led to. */
+type FailedStep = Omit<FailedAttempt, "attempt">;
 
 /** What is posted to a job. */
 export type JobMessage =
@@ -51,6 +55,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** Whether the claim is to end after the running step, because of a message. */
 	#isYielding = false;
 	#isCancelled = false;
+	/** Why it is held, once it is. */
+	heldFor: TaskFailure | undefined;
 	/** Why it cannot be gone on with. */
 	#problem: unknown;
 
@@ -78,6 +84,11 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		await this.#readInbox();
 		await this.#checkCrashes();
 		return await this.#proceed();
+	}
+
+	/** Has the running step be the last one of this claim. */
+	yield(): void {
+		this.#isYielding = true;
 	}
 
 	/** Looks whether something was posted that concerns the running step. Never rejects. */
@@ -205,10 +216,17 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		if (signal.aborted) throw signal.reason;
 		if (this.#isCancelled) return 0;
 		const { error, again, delay } = result;
+		this.#tell(step, attempt.number, result);
 		const history = attempt.history(textOf(error));
 		if (!again) return await this.#fail(error, history);
 		this.state = attempt.next(error, delay, history);
 		return delay;
+	}
+
+	#tell({ definition: { name } }: PreparedStep, attempt: number, { error, again, delay }: FailedStep): void {
+		const { task: { id, kind }, state: { isBackward } } = this;
+		const where = { id, job: kind, step: name, isRevert: isBackward };
+		this.owner.onAttemptFailed({ ...where, error, attempt, again, delay });
 	}
 
 	/** A result that cannot be encoded fails its step. */
@@ -285,6 +303,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** Keeps it from all processors, with the reason: it is never run on a guess. */
 	#hold(reason: unknown): Outcome {
 		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
+		this.heldFor = decodeFailure(error);
 		return { type: "retry", delay: 0, attempts: 0, error, payload: this.#data, hold: true };
 	}
 }

@@ -8,6 +8,7 @@ import type { Codec } from "../basket/codec.ts";
 import type { Save, Store } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
+import type { FailedJobAttempt } from "./options.ts";
 
 /** What a run needs of its processor. */
 export interface JobOwner<Tx> {
@@ -21,6 +22,8 @@ export interface JobOwner<Tx> {
 	readonly onError: OnError | undefined;
 	/** Saves one checkpoint, perhaps together with those of others. */
 	save(save: Save): Promise<boolean>;
+	/** An attempt of a step has failed. Never throws. */
+	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** Another step, or another attempt. */
 	onChange(): void;
 }

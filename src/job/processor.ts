@@ -8,20 +8,21 @@
  */
 
 import type { Settled, TaskDefinition } from "../basket/options.ts";
-import type { Data, Save } from "../basket/store.ts";
+import type { Counts, Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
 import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
 import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
 import { Batch } from "../basket/batch.ts";
 import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
 import { type Codec, jsonCodec } from "../basket/codec.ts";
-import { check } from "../platform/check.ts";
+import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
+import { observe, type OnError } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
 import { type JobMessage, JobRun } from "./job-run.ts";
-import { prepare, type ProcessorOptions } from "./options.ts";
+import { type AnyJob, type JobSettled, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
 import type { JobOwner } from "./owner.ts";
 import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
 import { decodeCheckpoint } from "./decode.ts";
@@ -70,6 +71,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	readonly #basket: Basket<Record<string, TaskDefinition>, Tx>;
 	readonly #live = new Map<string, { readonly job: string; readonly run: JobRun<Tx> }>();
 	readonly #endings: Endings;
+	readonly #onSettled: ProcessorOptions["onSettled"];
+	readonly #onError: OnError | undefined;
+	#isPaused = false;
 	readonly #totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
@@ -87,12 +91,16 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	constructor(options: ProcessorOptions<Tx>) {
 		const { jobs, name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, store, onError, ...rest } =
 			check("options", options, "object");
+		this.#onSettled = checkFunction("onSettled", options.onSettled);
+		const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
+		this.#onError = onError;
 		const clock = checkClock(options.clock);
 		this.#jobs = prepare(check("jobs", jobs, "object"), options.backoff, clock);
 		const tasks = Object.fromEntries([...this.#jobs.values()].map((job) => [job.job.name, this.#task(job)]));
 		const onSettled = (settled: Settled) => this.#settled(settled);
 		// Checks all of these, too.
-		this.#basket = new Basket({ ...rest, store, name, retain, crashes, codec, onError, tasks, onSettled });
+		const own = { onSettled, onAttemptFailed: undefined };
+		this.#basket = new Basket({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
 		const saves = new Batch<Save, boolean>((saves) => store.save(name, saves));
 		this.#owner = {
 			store,
@@ -103,6 +111,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			retain,
 			onError,
 			save: async (save) => (await saves.submit([save]))[0]!,
+			onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 			onChange: () => this.#snapshot.changed(),
 		};
 		this.#endings = new Endings(clock);
@@ -128,16 +137,35 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		...args: undefined extends I ? [input?: NoInfer<I>, options?: AddOptions<Tx>]
 			: [input: NoInfer<I>, options?: AddOptions<Tx>]
 	): Promise<JobId<R, V>> {
-		const [input, options] = args;
-		const known = this.#jobs.get(check("job", job, "object").name)?.job;
-		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(job.name)}`);
-		const tx = options?.tx;
-		const valid = known.schema && validate(known.schema, input);
-		if (isThenable(valid)) await synchronous(valid, tx);
-		const encoded = this.#owner.codec.encode(firstCheckpoint(known, input));
-		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
-		const { id } = await this.#basket.add(known.name, data, options);
+		const [input, options = {}] = args;
+		const { tx } = check("options", options, "object");
+		const encoded = this.#encode(job, input, tx);
+		const data = isThenable(encoded) ? await encoded : encoded;
+		const { id } = await this.#basket.add(job.name, data, options);
 		return id;
+	}
+
+	/**
+	 * Adds jobs, all of them or none, in this order.
+	 *
+	 * @param entries what {@link Processor.add} takes, as objects
+	 * @param options a transaction
+	 * @returns the ids
+	 * @throws {unknown} (as a rejection) what {@link Processor.add} throws; a `RangeError` for more than the store takes at once
+	 */
+	async addMany<const Jobs extends readonly AnyJob[]>(
+		entries: { readonly [K in keyof Jobs]: NewJob<Jobs[K]> },
+		options: Pick<AddOptions<Tx>, "tx"> = {},
+	): Promise<string[]> {
+		const { tx } = check("options", options, "object");
+		check("entries", entries, "object", Array.isArray(entries), "an array");
+		const tasks = [];
+		for (const entry of entries as readonly (NewJob<AnyJob>)[]) {
+			const { job, input, ...rest } = check("entry", entry, "object");
+			const encoded = this.#encode(job, input, tx);
+			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
+		}
+		return (await this.#basket.addMany(tasks, options)).map(({ id }) => id);
 	}
 
 	/**
@@ -166,6 +194,24 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		await this.#basket.stop();
 	}
 
+	/** Begins no more jobs, and no more steps of those that run after their current one; the signals of these do not abort. */
+	pause(): void {
+		this.#isPaused = true;
+		this.#basket.pause();
+		for (const { run } of this.#live.values()) run.yield();
+	}
+
+	/** Undoes {@link Processor.pause}. */
+	resume(): void {
+		this.#isPaused = false;
+		this.#basket.resume();
+	}
+
+	/** How many jobs are in each state, in the store: over all processes. Those that are over count as `done`. */
+	async counts(): Promise<Counts> {
+		return await this.#basket.counts();
+	}
+
 	/**
 	 * Waits until a job is over, whichever process runs it: this one is told at once, that of another process is seen within
 	 * five seconds.
@@ -179,6 +225,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	wait(id: string, options?: WaitOptions): Promise<JobOutcome>;
 	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
 		const { signal } = check("options", options, "object");
+		if (signal !== undefined) checkSignal(signal);
 		check("id", id, "string");
 		return await this.#endings.wait(id, signal, async (told) => {
 			const record = await this.#basket.get(id);
@@ -290,7 +337,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			this.#live.set(id, live);
 			try {
 				const outcome = await live.run.run(data);
-				task.ending = { outcome, error: live.run.state, delay: 0 };
+				task.ending = { outcome, error: live.run, delay: 0 };
 			} finally {
 				if (this.#live.get(id) === live) this.#live.delete(id);
 				this.#snapshot.changed();
@@ -305,8 +352,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const data = await codec.encode(message);
 		await this.#basket.open();
 		if (!await store.post(name, id, data)) return false;
-		// Nothing pauses this basket: it only wakes.
-		this.#basket.resume();
+		// It only wakes the basket.
+		if (!this.#isPaused) this.#basket.resume();
 		await this.#live.get(id)?.run.look();
 		return true;
 	}
@@ -317,12 +364,37 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		return await codec.decode(await codec.encode(state)) as JobCheckpoint;
 	}
 
-	/** What a run tells as its error is its checkpoint. */
-	#settled({ id, outcome, error }: Settled): void {
-		if (outcome !== "done") return;
-		const ended = error as JobCheckpoint;
-		this.#totals[ended.status!]++;
-		this.#endings.tell(id, ended);
+	/** What a run tells as its error is itself. */
+	#settled({ id, kind, outcome, error }: Settled): void {
+		const { state, heldFor } = (error ?? {}) as Partial<JobRun<Tx>>;
+		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
+		if (outcome !== "done" || state === undefined) return;
+		this.#totals[state.status!]++;
+		this.#endings.tell(id, state);
+		this.#tell(id, kind, { ...state, status: state.status! });
+	}
+
+	#tell(
+		id: string,
+		job: string,
+		end: Pick<JobCheckpoint, "error" | "revertError" | "unreverted"> & Pick<JobSettled, "status">,
+	): void {
+		const { status, error, revertError, unreverted = [] } = end;
+		observe(this.#onError, this.#onSettled, { id, job, status, error, revertError, unreverted });
+	}
+
+	/** The first checkpoint of a job. In a promise only if the schema or the codec is asynchronous. */
+	#encode(job: AnyJob, input: unknown, tx: Tx | undefined): Data | PromiseLike<Data> {
+		const { name } = check("job", job, "object");
+		const known = this.#jobs.get(name)?.job;
+		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(name)}`);
+		if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
+		const encode = () => {
+			const encoded = this.#owner.codec.encode(firstCheckpoint(known, input));
+			return isThenable(encoded) ? synchronous(encoded, tx) : encoded;
+		};
+		const valid = known.schema && validate(known.schema, input);
+		return isThenable(valid) ? synchronous(valid, tx).then(encode) : encode();
 	}
 
 	async #outcome(id: string, record: TaskRecord | undefined): Promise<JobOutcome | undefined> {

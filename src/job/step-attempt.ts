@@ -73,6 +73,11 @@ export class StepAttempt<Tx> {
 		return step.ok ? await this.#uncommitted() : step;
 	}
 
+	/** The number of this attempt, from 1. */
+	get number(): number {
+		return this.#execution.attempt;
+	}
+
 	abort(reason: unknown): void {
 		this.#execution.abort(reason);
 	}

@@ -3,6 +3,7 @@ import { describe as group, expect, test } from "vitest";
 import { describe, job, memoryStore, Processor } from "../../mod.ts";
 import { openMemory } from "./database.ts";
 import { testJobs } from "./laws.ts";
+import { withMachines } from "./support.ts";
 
 const noop = () => {};
 
@@ -17,6 +18,11 @@ group("new Processor()", () => {
 				[{ jobs: [one, one] }, `two jobs of the name "one"`],
 				[{ jobs: [job("empty")] }, `"empty" has no steps`],
 				[{ jobs: undefined }, `"jobs"`],
+				[{ jobs: {} }, `"jobs" must be an array`],
+				[{ jobs: [null] }, `"job"`],
+				[{ jobs: [{ name: "x" }] }, `"job.steps"`],
+				[{ onSettled: 1 }, `"onSettled"`],
+				[{ onAttemptFailed: 1 }, `"onAttemptFailed"`],
 				[{ store: {} }, `"store.turn"`],
 				[{ retain: -1 }, `"retain"`],
 				[{ crashes: 0 }, `"crashes"`],
@@ -27,6 +33,139 @@ group("new Processor()", () => {
 			] as const
 		) expect(make(options)).toThrow(text);
 	});
+});
+
+group("Processor", () => {
+	const one = job<string>("one").step("a", { run: ({ input }) => input });
+	const other = job<number>("other").step("a", { run: ({ input }) => input });
+
+	test("add() refuses a job that the processor does not have, and another definition of the same name", async () => {
+		const processor = new Processor({ store: memoryStore(), jobs: [one] });
+		const twin = job<string>("one").step("a", { run: noop }).step("b", { run: noop });
+		await expect(processor.add(other, 1)).rejects.toMatchObject({ message: `The processor has no job "other"` });
+		await expect(processor.add(twin, "x")).rejects.toMatchObject({
+			name: "TypeError",
+			message: `The processor has another job of the name "one"`,
+		});
+		await expect(processor.addMany([{ job: one, input: "x" }, { job: twin, input: "y" }])).rejects.toMatchObject({
+			name: "TypeError",
+		});
+		await expect(processor.addMany({} as never)).rejects.toMatchObject({ name: "RangeError" });
+		expect((await processor.counts()).waiting).toBe(0);
+	});
+
+	test("addMany() adds jobs of several definitions, and an id once", async () => {
+		const processor = new Processor({ store: memoryStore(), jobs: [one, other] });
+		const ids = await processor.addMany([
+			{ job: one, input: "x", id: "x" },
+			{ job: other, input: 2, delay: 0 },
+			{ job: one, input: "y", id: "x" },
+		]);
+		expect([ids[0], ids[2]]).toEqual(["x", "x"]);
+		expect(await processor.counts()).toEqual({ waiting: 2, running: 0, held: 0, dead: 0, done: 0 });
+		await processor.drain();
+		expect([(await processor.wait(ids[0]!)).value, (await processor.wait(ids[1]!)).value]).toEqual(["x", 2]);
+		expect((await processor.counts()).done).toBe(2);
+	});
+
+	test("wait() refuses a signal that is none", async () => {
+		const processor = new Processor({ store: memoryStore(), jobs: [one] });
+		await expect(processor.wait("x", { signal: {} as never })).rejects.toMatchObject({ name: "TypeError" });
+	});
+
+	test("pause() lets the current step end, begins nothing more, and no message wakes it; resume() goes on", () =>
+		withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const log: string[] = [];
+			const two = job("two").step("a", {
+				run: () => {
+					log.push("a");
+					processor.pause();
+				},
+			}).step("b", { run: () => void log.push("b") });
+			const processor = machine.processor([two, one]);
+			const id = await processor.add(two);
+			const running = machine.start(processor);
+			await machine.advance(0);
+			expect([log, processor.getSnapshot().state, (await processor.state(id))!.status]).toEqual([
+				["a"],
+				"paused",
+				"waiting",
+			]);
+			await processor.add(one, "x");
+			await processor.signal(id, "a").catch(noop);
+			expect(await processor.cancel(await processor.add(one, "y", { id: "y" }))).toBe(true);
+			await machine.advance(120_000);
+			expect([log, (await processor.counts()).waiting]).toEqual([["a"], 3]);
+			processor.resume();
+			await machine.advance(0);
+			expect([log, (await processor.counts()).done]).toEqual([["a", "b"], 3]);
+			await running.stop();
+		}));
+
+	test("onSettled is called once the end of a job is stored, and for a job that is held because of a problem", () =>
+		withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const settled: unknown[] = [];
+			const failing = job("failing")
+				.step("a", { run: () => "a", revert: () => Promise.reject(new Error("stuck")), revertAttempts: 1 })
+				.step("b", { run: () => Promise.reject(new Error("away")) });
+			const onSettled = (end: { id: string; error: unknown; revertError: unknown }) => {
+				const text = (error: unknown) => (error as Error | undefined)?.message;
+				settled.push({ ...end, error: text(end.error), revertError: text(end.revertError) });
+				throw new Error("an observer that throws");
+			};
+			const processor = machine.processor([one, failing], { onSettled });
+			await processor.add(one, "x", { id: "good" });
+			await processor.add(failing, undefined, { id: "bad" });
+			await processor.add(one, "x", { id: "odd" });
+			await machine.replace("odd", "one", "{");
+			await machine.drain(processor);
+			const parsed = (settled as { id: string; error: string }[]).sort((a, b) => a.id < b.id ? -1 : 1);
+			expect(parsed[2]!.error).toContain("JSON");
+			const whole = { revertError: undefined, unreverted: [] };
+			expect(parsed).toEqual([
+				{ id: "bad", job: "failing", status: "failed", error: "away", revertError: "stuck", unreverted: ["a"] },
+				{ ...whole, id: "good", job: "one", status: "completed", error: undefined },
+				{ ...whole, id: "odd", job: "one", status: "held", error: parsed[2]!.error },
+			]);
+			expect(machine.errors.length).toBe(3);
+		}));
+
+	test("onAttemptFailed is called for each attempt that has failed, of a step and of a revert", () =>
+		withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const failures: unknown[] = [];
+			let isStuck = true;
+			const flaky = job("flaky")
+				.step("a", {
+					run: noop,
+					revert: () => {
+						if (isStuck) throw new Error("stuck");
+					},
+					backoff: 50,
+				})
+				.step("b", { run: () => Promise.reject(new Error("away")), attempts: 2, backoff: 100 });
+			const processor = machine.processor([flaky], {
+				onAttemptFailed: ({ error, ...failed }) => {
+					failures.push({ ...failed, error: (error as Error).message });
+					isStuck = failed.isRevert ? false : isStuck;
+				},
+			});
+			const id = await processor.add(flaky, undefined, { id: "x" });
+			await machine.drain(processor);
+			await machine.advance(100);
+			await machine.drain(processor);
+			await machine.advance(100);
+			await machine.drain(processor);
+			expect((await processor.wait(id)).status).toBe("reverted");
+			const base = { id: "x", job: "flaky" };
+			expect(failures).toEqual([
+				{ ...base, step: "b", isRevert: false, attempt: 1, again: true, delay: 100, error: "away" },
+				{ ...base, step: "b", isRevert: false, attempt: 2, again: false, delay: 0, error: "away" },
+				{ ...base, step: "a", isRevert: true, attempt: 1, again: true, delay: 50, error: "stuck" },
+			]);
+		}));
 });
 
 group("job()", () => {
