@@ -12,7 +12,8 @@ import { parseArgs } from "node:util";
 import { replay, simulate, type SimulationOptions, type SimulationReport } from "../test/simulation/simulate.ts";
 import { openMemory } from "../test/simulation/memory.ts";
 import { openSqlite } from "../test/simulation/sqlite.ts";
-import { PatientClock, SimulationServer } from "../test/simulation/postgres.ts";
+import { PatientClock } from "../test/simulation/patient-clock.ts";
+import { SimulationServer } from "../test/simulation/postgres.ts";
 
 type Store = Pick<SimulationOptions, "open" | "makeClock"> & { close?(): Promise<void> };
 

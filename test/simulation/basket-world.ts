@@ -2,15 +2,20 @@
 import type { BasketContext, Settlement, Store } from "../../mod.ts";
 import type { VirtualClock } from "../../src/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
-import type { ClaimRecord, Entry, Owner } from "./ledger.ts";
+import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import type { Random } from "./random.ts";
+import { excuseForSurprise, recovery } from "./excuses.ts";
+import { laws } from "./laws.ts";
 import { type Payload, rules, type Run } from "./tasks.ts";
 import { World } from "./world.ts";
 
 export class BasketWorld extends World<BasketProcess> {
 	declare readonly profile: Profile;
+	/** By the claim under which they were begun. */
 	readonly runs: Map<ClaimRecord, Run> = new Map();
+	/** By each claim under which they are, or were, run. */
+	readonly #runs = new Map<ClaimRecord, Run>();
 	/** Claims of which somebody was told that they are lost. */
 	readonly #lost = new Set<ClaimRecord>();
 
@@ -30,53 +35,56 @@ export class BasketWorld extends World<BasketProcess> {
 
 	/** A function is called. */
 	begin(process: BasketProcess, payload: Payload, context: BasketContext): Run {
-		const record = this.#recordOf(context);
 		const what = `${process.name} runs ${context.id}`;
+		const record = process.told.get(context.id)!;
+		const continued = this.#runs.get(record);
+		if (continued !== undefined) continued.current = continued.record;
 		if (record.owner !== process) this.fail(`${what}, which was claimed by ${record.owner.name}`);
 		if (this.runs.has(record)) this.fail(`${what} twice under one claim`);
 		if (record.safeUntil <= this.clock.monotonic()) this.fail(`${what}, whose lease is over`);
 		if (process.isPaused) this.fail(`${what}, but it is paused`);
 		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
 		this.#checkClaim(what, record, payload, context);
-		// If it was told in time.
-		const continued = record.isExcused ? undefined : record.before && this.#runOf(record.before);
-		const isHere = continued?.process === process && continued.session === process.session;
-		if (isHere && continued.isActive && continued.wasWell) {
-			this.fail(`${what}, which it runs already under the claim before`);
-		}
 		const isCurrent = this.ledger.isCurrent(record);
-		if (!isCurrent && !record.isExcused) this.fail(`${what}, whose claim is lost`);
+		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
+		if (!isCurrent && !isSurprise) this.fail(`${what}, whose claim is lost`);
 		this.#checkOthers(what, process, record, isCurrent);
 		const { session } = process;
 		const saved = record.claim.payload as string;
 		const state = {
 			saved,
 			isActive: true,
+			isSettled: false,
 			outcome: undefined,
 			isFinal: false,
-			wasWell: true,
 			endedAt: Infinity,
 			endedInStop: false,
 		};
-		const run: Run = { process, session, record, attempt: context.attempt, context, payload, ...state };
+		const run: Run = {
+			...{ process, session, record, current: record, attempt: context.attempt, context, payload },
+			...state,
+		};
 		this.runs.set(record, run);
+		this.#runs.set(record, run);
 		return run;
 	}
 
-	/** Only the engine's own object says under which claim it runs. */
-	#recordOf(context: BasketContext): ClaimRecord {
-		const { token } = (context as unknown as { claim: { token: string } }).claim;
-		return this.ledger.records.get(token)!;
+	/** A run goes on under a new claim of its process, if its own has ended unnoticed. */
+	override onTold(record: ClaimRecord, before: ClaimRecord | undefined): void {
+		const run = before && this.#runs.get(before);
+		if (run === undefined || run.isSettled || run.session !== (record.owner as BasketProcess).session) return;
+		// A task that was added again in the same millisecond cannot be told from the one before by its claims.
+		const isSame = run.record.entry.addedAt === record.entry.addedAt;
+		if (!isSame || run.context.signal.aborted) return;
+		run.current = record;
+		this.#runs.set(record, run);
 	}
 
-	/** A run may go on under a new claim, if its own has ended unnoticed. */
+	/** What is run under a claim, whether or not it has begun under that one. */
 	#runOf(record: ClaimRecord): Run | undefined {
-		const run = this.runs.get(record);
-		if (run !== undefined) return run;
-		const { entry } = record;
-		// A task that was added again in the same millisecond cannot be told from the one before by its claims.
-		const isSame = (other: Entry) => other.id === entry.id && other.addedAt === entry.addedAt;
-		return [...this.runs.values()].find((run) => this.#recordOf(run.context) === record && isSame(run.record.entry));
+		const run = this.#runs.get(record);
+		const isLost = run?.context.signal.aborted && run.context.signal.reason?.name === "ClaimLostError";
+		return run?.record !== record && isLost ? undefined : run;
 	}
 
 	#checkClaim(what: string, { claim }: ClaimRecord, payload: Payload, { attempt, crashes, kind }: BasketContext): void {
@@ -91,17 +99,37 @@ export class BasketWorld extends World<BasketProcess> {
 		const isAlone = record.claim.crashes >= 2;
 		for (const run of this.runs.values()) {
 			if (!run.isActive) continue;
-			const { claim } = run.record;
-			const isLive = isCurrent && run.process.isAlive && this.ledger.isCurrent(this.#recordOf(run.context));
+			const { claim } = run.current;
+			const isLive = isCurrent && run.process.isAlive && this.ledger.isCurrent(run.current);
 			if (isLive && claim.lane !== undefined && claim.lane === record.claim.lane) {
 				this.fail(`${what}, but ${claim.id} of the same lane is run`);
 			}
+			this.#checkOverlap(what, run, record);
 			if (run.process !== process || run.session !== process.session || this.#isAbandoned(run)) continue;
 			count++;
 			if (run.record.entry === record.entry && !run.context.signal.aborted) this.fail(`${what} twice at once`);
-			if (isAlone || claim.crashes >= 2) this.fail(`${what} beside ${claim.id}, and one of them has crashed too often`);
+			if (isAlone || run.record.claim.crashes >= 2) {
+				this.fail(`${what} beside ${claim.id}, and one of them has crashed too often`);
+			}
 		}
 		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
+	}
+
+	/** Two runs of one task, wherever they are. */
+	#checkOverlap(what: string, run: Run, { entry }: ClaimRecord): void {
+		if (run.record.entry !== entry || !laws.overlap || run.context.signal.aborted) return;
+		if (excuseForSurprise(this, run.current) !== undefined) return;
+		this.fail(`${what}, while ${run.process.name} runs it`);
+	}
+
+	override checkLease(record: ClaimRecord): void {
+		const run = this.#runs.get(record);
+		if (!run?.isActive || run.current !== record || record.knownUntil >= this.clock.monotonic()) return;
+		const { process, context } = run;
+		if (process.isFrozen || process.frozenAt === this.clock.monotonic() || context.signal.aborted || !laws.expiry) {
+			return;
+		}
+		this.fail(`${process.name} goes on with ${context.id}, whose lease is over`);
 	}
 
 	#isAbandoned({ record, context }: Run): boolean {
@@ -130,16 +158,22 @@ export class BasketWorld extends World<BasketProcess> {
 			if (!isExhausted && !run?.isFinal && !isBroken) this.fail(`${what} after ${outcome.attempts} attempts`);
 		}
 		const isOld = run?.session !== (owner as BasketProcess).session;
+		const isExpired = record.knownUntil <= this.clock.monotonic();
 		const isEarly = this.clock.monotonic() < (owner as BasketProcess).graceEndsAt;
-		if (outcome.type === "release" && run?.isActive && !isOld && !isAbandoned && isEarly) {
+		if (outcome.type === "release" && run?.isActive && !isOld && !isAbandoned && isEarly && !isExpired) {
 			this.fail(`${what}, whose grace is not over`);
 		}
-		if (outcome.type === "release" && run !== undefined && !isOld && !(owner as BasketProcess).isStopping) {
+		if (
+			outcome.type === "release" && run !== undefined && !isOld && !isExpired && !(owner as BasketProcess).isStopping
+		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
 		const isInTime = run?.outcome === "succeeded" && run.endedAt < (owner as BasketProcess).graceEndsAt;
-		if (outcome.type === "release" && isInTime && !isOld && !isAbandoned) this.fail(`${what}, which has succeeded`);
+		if (outcome.type === "release" && isInTime && !isOld && !isAbandoned && !isExpired) {
+			this.fail(`${what}, which has succeeded`);
+		}
 		if (run !== undefined && !run.isActive && !isOld) this.#checkPayload(what, run, outcome);
+		if (run !== undefined) run.isSettled = true;
 		if (isStored) {
 			(owner as BasketProcess).onStored(claim.id, outcome.type === "release" ? "released" : outcome.type);
 		}
@@ -150,14 +184,6 @@ export class BasketWorld extends World<BasketProcess> {
 		if (outcome.type !== "done" && stored !== JSON.stringify(run.payload)) {
 			this.fail(`${what} with ${stored}, should be ${JSON.stringify(run.payload)}`);
 		}
-	}
-
-	override onCrash({ id }: Entry, record: ClaimRecord): void {
-		this.trace(`${record.owner.name} has lost ${id}`);
-		const run = this.#runOf(record);
-		if (run !== undefined) run.wasWell = !run.context.signal.aborted;
-		if (!record.owner.isAlive || record.isExcused) return;
-		this.fail(`${id} was claimed again, while ${record.owner.name} is well`);
 	}
 
 	/** A process was told to stop. */
@@ -188,31 +214,30 @@ export class BasketWorld extends World<BasketProcess> {
 	override check(): void {
 		for (const record of this.#lost) {
 			const run = this.#runOf(record);
-			const isGoingOn = run?.isActive && this.#recordOf(run.context) === record && !run.context.signal.aborted;
+			const isGoingOn = run?.isActive && run.current === record && !run.context.signal.aborted;
 			if (isGoingOn) this.fail(`${record.owner.name} goes on with ${record.claim.id}, whose claim is lost`);
 		}
 		this.#lost.clear();
 		for (const process of this.processes) {
-			const isReady = process.isWorking && !process.isPaused && !process.isStopping && process.calls === 0;
+			const { isWorking, isPaused, isStopping, isFrozen, calls } = process;
+			const isReady = isWorking && !isPaused && !isStopping && !isFrozen && calls === 0;
 			if (isReady) this.#checkAhead(process);
 			if (isReady) this.checkIdleness(process);
 		}
 	}
 
-	/** An engine looks at its store once a minute, whatever it was told. */
-	get #calmSince(): number {
-		return this.clock.monotonic() - 61_000;
-	}
-
 	/** Nobody must have what may be tried only so often, and not run it. */
 	#checkAhead(process: BasketProcess): void {
+		const now = this.clock.monotonic();
+		if (Math.max(process.turnDisturbedAt, process.frozenAt) >= now - recovery(process)) return;
 		const claimed = [...this.ledger.entries.values()].flatMap(({ record }) =>
-			record?.owner === process && !record.isExcused && this.ledger.isCurrent(record) ? [record] : []
+			record?.owner === process && this.ledger.isCurrent(record) ? [record] : []
 		);
 		if (claimed.some(({ claim }) => claim.crashes >= 2)) return;
 		for (const record of claimed) {
 			const { id, kind } = record.claim;
-			if (rules[kind]!.attempts === Infinity || this.#runOf(record) !== undefined) continue;
+			if (rules[kind]!.attempts === Infinity || record.toldAt === Infinity || record.isLeftBehind) continue;
+			if (this.#runOf(record) !== undefined) continue;
 			this.fail(`${process.name} has claimed ${id} ahead`);
 		}
 	}

@@ -25,8 +25,6 @@ import type { VirtualClock } from "../../src/testing.ts";
 export interface Owner {
 	readonly name: string;
 	readonly isAlive: boolean;
-	/** Whether something is going wrong there, or was a moment ago. */
-	readonly isDisturbed: boolean;
 }
 
 /** A claim that a store has given, for ever. */
@@ -38,10 +36,18 @@ export interface ClaimRecord {
 	readonly entry: Entry;
 	/** The claim that has ended by its lease right before this one. */
 	readonly before: ClaimRecord | undefined;
-	/** Until when its owner may rely on it, on the monotonic clock. */
+	/** When the store has given it, and made its lease longer last, on the monotonic clock. */
+	readonly claimedAt: number;
+	extendedAt: number;
+	/** Until when nobody else gets it, if the wall clock is not set. */
 	safeUntil: number;
-	/** Whether something has gone wrong that its owner is not to be blamed for. */
-	isExcused: boolean;
+	/** When its owner was told of it, and until when that may rely on it by what it knows. */
+	toldAt: number;
+	knownUntil: number;
+	/** The task was deleted. */
+	isDeleted: boolean;
+	/** Its owner has stopped, and could not say so to the store. */
+	isLeftBehind: boolean;
 }
 
 /** A task in the books. */
@@ -84,8 +90,8 @@ export interface LedgerWatcher {
 	fail(text: string): void;
 	trace(text: string): void;
 	onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
-	/** The claim of a task that was still running has ended by its lease. */
-	onCrash(entry: Entry, record: ClaimRecord): void;
+	/** The claim of a task that was still running has ended by its lease, and somebody takes it up. */
+	onCrash(entry: Entry, record: ClaimRecord, next: Owner): void;
 	/** What follows is told before it is in the books. */
 	onSave?(owner: Owner, save: Save, isStored: boolean, record: ClaimRecord): void;
 	onPost?(owner: Owner, entry: Entry, data: Data): void;
@@ -158,13 +164,6 @@ export class Ledger {
 	isCurrent(record: ClaimRecord): boolean {
 		const entry = this.entries.get(record.claim.id);
 		return entry?.state === "running" && entry.record === record;
-	}
-
-	/** Nobody is to be blamed for what becomes of these claims. */
-	excuse(isMeant: (record: ClaimRecord) => boolean): void {
-		for (const { record } of this.entries.values()) {
-			if (record !== undefined && isMeant(record)) record.isExcused = true;
-		}
 	}
 
 	#inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -316,7 +315,7 @@ export class Ledger {
 	#begin(owner: Owner, entry: Entry, claim: Claim, lease: number): void {
 		if (this.records.has(claim.token)) this.#fail(`the token ${claim.token} was given twice`);
 		if (entry.state === "running") {
-			this.#watcher.onCrash(entry, entry.record!);
+			this.#watcher.onCrash(entry, entry.record!, owner);
 			entry.attempts++;
 			entry.crashes++;
 		}
@@ -348,8 +347,13 @@ export class Ledger {
 			claim,
 			owner,
 			entry,
+			claimedAt: this.#clock.monotonic(),
+			extendedAt: this.#clock.monotonic(),
 			safeUntil: this.#clock.monotonic() + lease,
-			isExcused: owner.isDisturbed,
+			toldAt: Infinity,
+			knownUntil: -Infinity,
+			isDeleted: false,
+			isLeftBehind: false,
 		};
 		this.records.set(claim.token, entry.record);
 		entry.state = "running";
@@ -376,6 +380,7 @@ export class Ledger {
 			this.#equal(`extend of ${ref.id}`, states[index], state);
 			if (entry === undefined) return;
 			entry.due = entry.dueBy = this.#now + lease;
+			entry.record!.extendedAt = this.#clock.monotonic();
 			entry.record!.safeUntil = this.#clock.monotonic() + lease;
 		});
 	};
@@ -471,7 +476,7 @@ export class Ledger {
 			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
 			if (entry !== undefined) this.#watcher.onDelete?.(owner, entry);
 			if (!this.entries.delete(id)) return;
-			if (entry!.record !== undefined) entry!.record.isExcused = true;
+			if (entry!.record !== undefined) entry!.record.isDeleted = true;
 			this.totals.deleted += entry!.state === "done" ? 0 : 1;
 			this.#touchLane(entry!);
 		});

@@ -3,65 +3,12 @@
 import pg from "pg";
 import type { Store } from "../../mod.ts";
 import { postgresStore } from "../../src/stores/postgres.ts";
-import { type Timer, TimerQueue } from "../../src/platform/timer-queue.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
+import type { PatientClock } from "./patient-clock.ts";
 import type { SimulatedStore } from "./simulate.ts";
 
 const schema = "simulated";
-
-/** Stands still while somebody waits for the real world, also between two timers of the same instant. */
-export class PatientClock extends VirtualClock {
-	/** How many calls are under way. */
-	calls = 0;
-	readonly #timers = new TimerQueue();
-	#elapsed = 0;
-
-	override get pending(): number {
-		return this.#timers.size;
-	}
-
-	override now(): number {
-		return super.now() + this.#elapsed;
-	}
-
-	override setNow(now: number): void {
-		super.setNow(now - this.#elapsed);
-	}
-
-	override monotonic(): number {
-		return this.#elapsed;
-	}
-
-	override set(timer: Timer, delay: number): void {
-		this.#timers.set(timer, this.#elapsed + delay);
-	}
-
-	override clear(timer: Timer): void {
-		this.#timers.clear(timer);
-	}
-
-	override async advance(duration: number): Promise<void> {
-		const end = this.#elapsed + duration;
-		await this.#untilIdle();
-		while (this.#timers.head !== undefined && this.#timers.head.at <= end) {
-			const timer = this.#timers.take(Infinity, Infinity)!;
-			this.#elapsed = timer.at;
-			timer.fire();
-			await this.#untilIdle();
-		}
-		this.#elapsed = end;
-	}
-
-	/** What an answer sets going may be the next question. */
-	async #untilIdle(): Promise<void> {
-		do await macrotask(); while (this.calls > 0);
-	}
-}
-
-function macrotask(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A server for simulations, one after the other. */
 export class SimulationServer {

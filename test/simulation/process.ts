@@ -1,55 +1,13 @@
 // One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
-import type { Clock, Ref, Store, StoreError, Timer, Turn } from "../../mod.ts";
+import type { Ref, Store, StoreError, Turn, TurnResult } from "../../mod.ts";
 import type { Fault, StoreCall } from "../../src/testing.ts";
-import type { Owner } from "./ledger.ts";
+import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
 import { faultyStore } from "../../src/testing.ts";
-
-/** The time of one process, or of a part of it: ends with it. */
-export class ProcessClock implements Clock {
-	readonly #clock: Clock;
-	readonly #timers = new Set<Timer>();
-	#isStopped = false;
-
-	constructor(clock: Clock) {
-		this.#clock = clock;
-	}
-
-	now(): number {
-		return this.#clock.now();
-	}
-
-	monotonic(): number {
-		return this.#clock.monotonic();
-	}
-
-	set(timer: Timer, delay: number): void {
-		if (this.#isStopped) return;
-		this.#timers.add(timer);
-		this.#clock.set(timer, delay);
-	}
-
-	clear(timer: Timer): void {
-		this.#timers.delete(timer);
-		this.#clock.clear(timer);
-	}
-
-	/** How many timers are set. */
-	get pending(): number {
-		let count = 0;
-		for (const timer of this.#timers) {
-			if (timer.position >= 0) count++;
-			else this.#timers.delete(timer);
-		}
-		return count;
-	}
-
-	stop(): void {
-		this.#isStopped = true;
-		for (const timer of this.#timers) this.#clock.clear(timer);
-		this.#timers.clear();
-	}
-}
+import { type Deferred, deferred } from "../support.ts";
+import { laws } from "./laws.ts";
+import { type Cut, Line } from "./line.ts";
+import { ProcessClock } from "./process-clock.ts";
 
 /** What only the engine calls, and only while it works. */
 const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
@@ -69,14 +27,25 @@ export abstract class Process implements Owner {
 	readonly concurrency: number;
 	readonly lease: number;
 	readonly grace: number;
+	/** The way to the store. */
+	readonly line: Line;
 	isAlive = true;
 	isPaused = false;
 	/** Counts the runs of the worker: tasks that were left behind by one are no concern of the next. */
 	session = 0;
-	/** Until when its tasks may go on after it was told to stop last, on the monotonic clock. */
+	/** Since when, and until when, its tasks may go on after it was told to stop last, on the monotonic clock. */
+	stoppedAt = -Infinity;
 	graceEndsAt = Infinity;
-	/** When something has gone wrong last, on the monotonic clock. */
+	/** Until when something goes wrong, or went wrong last, with any call, a renewal, or a turn, on the monotonic clock. */
 	disturbedAt = -Infinity;
+	renewalDisturbedAt = -Infinity;
+	turnDisturbedAt = -Infinity;
+	/** Until when a turn is on its way to the store. */
+	lateTurnUntil = -Infinity;
+	/** Until when it was frozen last. */
+	frozenAt = -Infinity;
+	/** The newest claim of each task that it was told of. */
+	readonly told: Map<string, ClaimRecord> = new Map();
 	/** The number of the last turn that asked for tasks, and when that was by the wall clock. */
 	lastTurn = { operation: 0, at: -Infinity };
 	/** Calls of the engine on their way to the store. */
@@ -84,13 +53,14 @@ export abstract class Process implements Owner {
 	/** Calls on their way, there or back. */
 	calls = 0;
 	readonly #world: World;
-	/** The time of the engine, of the functions, and of the way to the store. */
+	/** The time of the engine, and of the functions. */
 	readonly engineClock: ProcessClock;
 	readonly taskClock: ProcessClock;
-	readonly #wayClock: ProcessClock;
 	readonly #users = new Map<Promise<void>, AbortController>();
 	/** Those who were told to stop, if these were all. */
 	readonly #leaving = new Set<Promise<void>>();
+	/** While it is frozen: resolves when it is not any more. */
+	#thawed: Deferred | undefined;
 
 	constructor(world: World, name: string) {
 		this.#world = world;
@@ -101,16 +71,18 @@ export abstract class Process implements Owner {
 		this.grace = random.pick([0, 500, 5_000]);
 		this.engineClock = new ProcessClock(clock);
 		this.taskClock = new ProcessClock(clock);
-		this.#wayClock = new ProcessClock(clock);
-		this.store = faultyStore(ledger.storeFor(this), (call) => this.#plan(call), { clock: this.#wayClock });
+		this.line = new Line(world, this.lease);
+		// What was sent arrives, whatever becomes of the process.
+		const faulty = faultyStore(ledger.storeFor(this), (call) => this.#plan(call), { clock });
+		this.store = this.#attend(faulty);
 	}
 
 	get isWorking(): boolean {
 		return this.#users.size > 0;
 	}
 
-	get isDisturbed(): boolean {
-		return this.disturbedAt >= this.#world.clock.monotonic();
+	get isFrozen(): boolean {
+		return this.#thawed !== undefined;
 	}
 
 	/** Whether it was told to stop and has not stopped yet. */
@@ -134,6 +106,7 @@ export abstract class Process implements Owner {
 
 	#begin(): void {
 		this.session++;
+		this.stoppedAt = -Infinity;
 		this.graceEndsAt = Infinity;
 		this.lastTurn = { operation: 0, at: -Infinity };
 	}
@@ -144,10 +117,24 @@ export abstract class Process implements Owner {
 		if (users.length === 0 || this.isStopping) return;
 		this.#world.trace(`${this.name} stops ${isForAll}`);
 		if (isForAll || users.length === 1) { for (const [user] of users) this.#leaving.add(user); }
-		if (this.isStopping) this.graceEndsAt = this.#world.clock.monotonic() + this.grace;
+		if (this.isStopping) this.#beginGrace();
 		if (isForAll) void this.worker.stop();
 		else users[0]![1].abort(new Error("stop"));
 		if (this.isStopping) this.#world.checkAborted(this);
+	}
+
+	/** Whatever the store does, it has stopped when that is over. */
+	#beginGrace(): void {
+		const { clock } = this.#world;
+		this.stoppedAt = clock.monotonic();
+		this.graceEndsAt = this.stoppedAt + this.grace;
+		const leaving = [...this.#leaving];
+		const check = () => {
+			if (!this.isAlive || !leaving.some((user) => this.#leaving.has(user))) return;
+			if (this.isFrozen || this.frozenAt === clock.monotonic()) return this.#world.after(this.lease, check, clock);
+			if (laws.stop) this.#world.fail(`${this.name} has not stopped, and its grace of ${this.grace} is over`);
+		};
+		this.#world.after(this.grace + 1, check, clock);
 	}
 
 	#ended(user: Promise<void>, hasDrained: boolean): void {
@@ -159,7 +146,7 @@ export abstract class Process implements Owner {
 		if (!isLast) return;
 		if (this.isWorking) return this.#begin();
 		this.#world.checkStopped(this);
-		if (this.#approaching > 0) {
+		if (this.#approaching > 0 && this.#world.clock.monotonic() < this.graceEndsAt) {
 			this.#world.fail(`${this.name} has stopped, and a call of it is on its way to the store`);
 		}
 	}
@@ -168,31 +155,89 @@ export abstract class Process implements Owner {
 	kill(): void {
 		this.#world.trace(`${this.name} dies`);
 		this.isAlive = false;
-		for (const clock of [this.engineClock, this.taskClock, this.#wayClock]) clock.stop();
+		for (const clock of [this.engineClock, this.taskClock]) clock.stop();
 		this.#world.forget(this);
+	}
+
+	/** As SIGSTOP does it, or a machine that sleeps: neither a timer fires nor is an answer heard, until {@link thaw}. */
+	freeze(duration: number): void {
+		if (this.isFrozen) return;
+		const { trace, after, clock } = this.#world;
+		trace(`${this.name} freezes for ${duration}`);
+		for (const clock of [this.engineClock, this.taskClock]) clock.freeze();
+		this.#thawed = deferred();
+		after(duration, () => this.thaw(), clock);
+	}
+
+	thaw(): void {
+		if (!this.isAlive || this.#thawed === undefined) return;
+		const { resolve } = this.#thawed;
+		const { trace, after, clock } = this.#world;
+		trace(`${this.name} thaws`);
+		this.#thawed = undefined;
+		this.frozenAt = clock.monotonic();
+		this.disturbedAt = Math.max(this.disturbedAt, this.frozenAt);
+		for (const clock of [this.engineClock, this.taskClock]) clock.thaw();
+		after(0, resolve, clock); // timers come first, then answers
+		after(1, () => this.#world.checkLeases(this), clock);
+	}
+
+	/** Cuts its line to the store for a while. */
+	cut(cut: Cut, duration: number): void {
+		this.#world.trace(`${this.name} is cut: ${cut} for ${duration}`);
+		this.line.cut(cut, duration);
+	}
+
+	/** The store as this process hears it: not at all while it is frozen or dead. */
+	#attend(store: Store<never>): Store<never> {
+		const attended: Record<string, unknown> = { ...store };
+		for (const [member, original] of Object.entries(store)) {
+			if (member === "capabilities") continue;
+			attended[member] = member === "watch"
+				? (basket: string, wake: () => void, onError: (error: unknown) => void) =>
+					store.watch!(basket, () => void (this.isFrozen ? this.#attending().then(wake) : wake()), onError)
+				: (...args: unknown[]) => this.#call(member as StoreCall["member"], args, () => original(...args));
+		}
+		return attended as unknown as Store<never>;
+	}
+
+	async #call<T>(member: StoreCall["member"], args: readonly unknown[], call: () => Promise<T>): Promise<T> {
+		const sentAt = this.#world.clock.monotonic();
+		try {
+			const result = await call();
+			if (this.isFrozen) await this.#attending();
+			this.#hear(member, args, result, sentAt);
+			return result;
+		} catch (error) {
+			if (this.isFrozen) await this.#attending();
+			throw error;
+		}
+	}
+
+	async #attending(): Promise<void> {
+		while (this.isAlive && this.#thawed !== undefined) await this.#thawed.promise;
+		if (!this.isAlive) await new Promise(() => {});
 	}
 
 	#plan(call: StoreCall): Fault | undefined {
 		const { member, phase } = call;
 		if (!this.isAlive) return { hang: true };
-		if (member === "watch") return this.#world.faults.wake();
+		if (member === "watch") return this.#world.loseWake();
 		const isEngines = engineMembers.includes(member);
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
 			if (isEngines) this.#approaching++;
-			if (isEngines && this.#world.faults.isFatal()) return this.#die(call);
-			const fault = this.#disturb(this.#world.faults.before(), call);
-			if (isEngines) this.#arrive(fault);
-			if (fault?.error !== undefined) this.#return(fault);
+			if (isEngines && this.#world.isFatal()) return this.#die(call);
+			const fault = this.#disturb(this.line.before(member), call);
+			if (isEngines) this.#later(fault, () => this.#approaching--);
+			if (fault?.error !== undefined || fault?.hang) this.#later(fault, () => this.calls--);
 			return fault;
 		}
 		if (member === "turn" && call.result !== undefined) this.#noteTurn(call.args[1] as Turn);
-		if (isEngines && this.#world.faults.isFatal()) return this.#die(call);
-		const fault = this.#disturb(this.#world.faults.after(), call);
-		if (member === "extend" && fault === undefined && call.result !== undefined) this.#noteLost(call);
-		if (fault === undefined && call.result !== undefined) this.onAnswered(call);
-		this.#return(fault);
+		if (isEngines && this.#world.isFatal()) return this.#die(call);
+		const fault = this.#disturb(this.line.after(member), call);
+		this.#later(fault, () => this.calls--);
 		return fault;
 	}
 
@@ -202,40 +247,62 @@ export abstract class Process implements Owner {
 		return { hang: true };
 	}
 
-	/** The store has answered, and nothing went wrong. */
-	protected onAnswered(_call: StoreCall): void {}
-
-	#noteLost({ args, result }: StoreCall): void {
-		(args[1] as readonly Ref[]).forEach(({ token }, index) => {
-			if ((result as readonly string[])[index] === "lost") this.#world.onLost(this.#world.ledger.records.get(token)!);
-		});
+	/** The store has answered. */
+	#hear(member: StoreCall["member"], args: readonly unknown[], result: unknown, sentAt: number): void {
+		const { ledger, clock } = this.#world;
+		if (member === "turn") this.#learn((result as TurnResult).claims, sentAt + (args[1] as Turn).lease);
+		if (member === "extend") {
+			const refs = args[1] as readonly Ref[];
+			const held = refs.filter((_, index) => (result as readonly string[])[index] !== "lost");
+			this.#learn(held, sentAt + (args[2] as number));
+			// One that has waited for longer may be of no interest any more.
+			const isFresh = sentAt === clock.monotonic();
+			for (const ref of refs) {
+				if (isFresh && !held.includes(ref)) this.#world.onLost(ledger.records.get(ref.token)!);
+			}
+		}
+		if (sentAt === clock.monotonic()) this.onAnswered(member, args, result);
 	}
+
+	/** From now on it knows that it holds these claims, until some moment on the monotonic clock. */
+	#learn(refs: readonly Ref[], until: number): void {
+		const now = this.#world.clock.monotonic();
+		for (const { id, token } of refs) {
+			const record = this.#world.ledger.records.get(token)!;
+			const isNew = record.toldAt === Infinity;
+			record.toldAt = Math.min(record.toldAt, now);
+			record.knownUntil = Math.max(record.knownUntil, until);
+			const before = this.told.get(id);
+			if (before === undefined || before.number < record.number) this.told.set(id, record);
+			record.isLeftBehind ||= !this.isWorking;
+			if (isNew) this.#world.onTold?.(record, before);
+			this.#world.after(Math.max(0, until - now) + 1, () => this.#world.checkLease(record), this.#world.clock);
+		}
+	}
+
+	/** The store has answered at once. */
+	protected onAnswered(_member: StoreCall["member"], _args: readonly unknown[], _result: unknown): void {}
 
 	#noteTurn({ claim }: Turn): void {
 		if (claim.length > 0) this.lastTurn = { operation: this.#world.ledger.operations, at: this.#world.clock.now() };
 	}
 
-	/** It reaches the store now, later, or, if it fails, never. */
-	#arrive(fault: Fault | undefined): void {
-		this.#later(fault?.error === undefined ? fault?.delay : 0, () => this.#approaching--);
-	}
-
-	#return(fault: Fault | undefined): void {
-		this.#later(fault?.delay, () => this.calls--);
-	}
-
-	#later(delay: number | undefined, action: () => void): void {
+	/** When the fault is over; what hangs is given up at some time. */
+	#later(fault: Fault | undefined, action: () => void): void {
+		const delay = fault?.hang ? this.lease : fault?.delay;
 		if (!delay) action();
-		else this.#world.after(delay, action, this.#wayClock);
+		else this.#world.after(delay, action, this.#world.clock);
 	}
 
 	#disturb(fault: Fault | undefined, { member, phase }: StoreCall): Fault | undefined {
 		if (fault === undefined) return undefined;
-		const { clock, ledger } = this.#world;
 		const kind = fault.hang ? "hangs" : fault.error === undefined ? "" : (fault.error as StoreError).code;
 		this.#world.trace(`${this.name} fault ${phase} ${member} ${kind} delay ${fault.delay}`);
-		this.disturbedAt = Math.max(this.disturbedAt, clock.monotonic() + (fault.delay ?? 0));
-		ledger.excuse(({ owner }) => owner === this);
+		const until = this.#world.clock.monotonic() + (fault.hang ? this.lease : fault.delay ?? 0);
+		this.disturbedAt = Math.max(this.disturbedAt, until);
+		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
+		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
+		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);
 		return fault;
 	}
 }

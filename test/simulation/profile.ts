@@ -1,5 +1,6 @@
 // How rough a simulated run is: each seed has its own, so that rare things meet each other in some of them.
 import type { Random } from "./random.ts";
+import { hasLongFaults } from "./laws.ts";
 
 const behaviours = {
 	"return": 4,
@@ -32,6 +33,8 @@ const actions = {
 	"resume": 2,
 	"kill": 0,
 	"jump": 0,
+	"cut": 0,
+	"freeze": 0,
 	"hint": 1,
 	"hold": 1.5,
 	"release": 2,
@@ -49,6 +52,9 @@ export interface Roughness {
 	/** How likely a call or an answer takes long, or fails. */
 	readonly slowness: number;
 	readonly errors: number;
+	/** How likely a call takes longer than a lease, or is never answered. */
+	readonly lateness: number;
+	readonly hangs: number;
 	readonly lostWakes: number;
 	/** How likely a process dies right before or after a call. */
 	readonly deaths?: number | undefined;
@@ -64,14 +70,17 @@ export interface Profile extends Roughness {
 export function makeProfile(random: Random): Profile {
 	const sometimes = (value: number) => random.chance(0.5) ? value : 0;
 	const isMerciless = random.chance(0.5);
+	const long = { "cut": sometimes(1), "freeze": sometimes(0.7) };
 	return {
 		processes: 1 + random.below(3),
 		steps: 40 + random.below(40),
 		slowness: sometimes(0.05),
 		errors: sometimes(0.06),
+		lateness: hasLongFaults ? sometimes(0.01) : 0,
+		hangs: hasLongFaults ? sometimes(0.01) : 0,
 		lostWakes: random.pick([0, 0, 0.2, 1]),
 		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
-		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1.5) },
+		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1.5), ...(hasLongFaults ? long : {}) },
 		tasks: 12 + random.below(18),
 	};
 }

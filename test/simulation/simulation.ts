@@ -2,6 +2,7 @@
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 import { StoreError } from "../../mod.ts";
+import { cuts } from "./line.ts";
 
 export abstract class Simulation<W extends World<P>, P extends Process, A extends string> {
 	protected readonly world: W;
@@ -48,22 +49,29 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 		const { random, profile, processes } = this.world;
 		if (processes.length < profile.processes) this.start();
 		const process = random.pick(processes);
+		if (action === "kill") return process.kill();
+		if (action === "advance" || process.isFrozen) return;
 		switch (action as string) {
-			case "advance":
-				return;
+			case "cut":
+				return process.cut(random.pick(cuts), this.#pickTime(process));
+			case "freeze":
+				return process.freeze(this.#pickTime(process));
 			case "run":
 				return process.work(false);
 			case "drain":
 				return process.work(true);
 			case "stop":
 				return process.stop(random.chance(0.5));
-			case "kill":
-				return process.kill();
 			case "jump":
 				return this.world.jump(random.pick([-600_000, -20_000, -1_000, 1_000, 20_000, 600_000]));
 			default:
 				return this.actSpecially(action, process);
 		}
+	}
+
+	/** From a fraction of a lease up to several. */
+	#pickTime({ lease }: P): number {
+		return Math.ceil(lease * this.world.random.pick([0.2, 0.6, 1, 1.5, 2, 3, 5]));
 	}
 
 	/** What nobody waits for may fail because the store does. */

@@ -1,4 +1,12 @@
-// The tests of a simulation, for any store.
+// The tests of a simulation, for any store. A store brings:
+//
+// - `open(clock)`: an empty store of its own for each seed, whose time is `clock.now()`, and what closes it;
+// - `makeClock`, if an answer of the store takes real time, as from a server, a browser or a file: a `PatientClock` of
+//   `patient-clock.ts`, whose time stands still while `calls` is not 0. The store counts its calls there;
+// - wake-ups in virtual time, or none: what comes from a real timer makes a seed go another way each time;
+// - nothing that is random but by `Math.random`, which follows the seed.
+//
+// See `memory.ts`, `sqlite.ts` and `postgres.ts`.
 import { describe, expect, test } from "vitest";
 import { replay, simulate, type SimulationOptions } from "./simulate.ts";
 

@@ -41,6 +41,8 @@ export interface Run {
 	readonly session: number;
 	/** The claim under which it was begun. */
 	readonly record: ClaimRecord;
+	/** The claim under which it goes on. */
+	current: ClaimRecord;
 	/** The number of the attempt. */
 	readonly attempt: number;
 	readonly context: BasketContext;
@@ -48,11 +50,11 @@ export interface Run {
 	/** The payload as the store must have it at least. */
 	saved: string;
 	isActive: boolean;
+	/** What has come of it is stored. */
+	isSettled: boolean;
 	outcome: "succeeded" | "failed" | undefined;
 	/** It has said that there must be no other attempt. */
 	isFinal: boolean;
-	/** Whether it was not told to end before its claim had ended. */
-	wasWell: boolean;
 	/** When it ended, on the monotonic clock. */
 	endedAt: number;
 	/** Whether its process had been told to stop when it ended. */

@@ -1,11 +1,13 @@
 // What all simulated worlds have in common: processes on one store, the time, and what goes wrong.
-import type { Change, Data, Save, Settlement, Store } from "../../mod.ts";
+import type { Change, Clock, Data, Save, Settlement, Store } from "../../mod.ts";
 import type { Fault, VirtualClock } from "../../src/testing.ts";
 import type { ClaimRecord, Entry, LedgerWatcher, Owner } from "./ledger.ts";
-import type { Process, ProcessClock } from "./process.ts";
+import type { Process } from "./process.ts";
 import type { Roughness } from "./profile.ts";
 import type { Random } from "./random.ts";
-import { sleep, StoreError } from "../../mod.ts";
+import { sleep } from "../../mod.ts";
+import { excuseForCrash, excuseForKeeping } from "./excuses.ts";
+import { laws } from "./laws.ts";
 import { describe, Ledger } from "./ledger.ts";
 
 export abstract class World<P extends Process = Process> implements LedgerWatcher {
@@ -19,8 +21,10 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** Nothing goes wrong any more. */
 	isCalm = false;
 	/** When the clock has jumped last, and a wake-up was lost, on the monotonic clock. */
-	jumpedAt = 0;
-	wakeLostAt = 0;
+	jumpedAt = -Infinity;
+	wakeLostAt = -Infinity;
+	/** Since when nothing goes wrong any more. */
+	calmAt = Infinity;
 	/** The first thing that was wrong. */
 	failure: string | undefined;
 	/** Of all that was traced. */
@@ -44,16 +48,35 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** How many functions were called. */
 	abstract readonly calls: number;
 	abstract onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
-	abstract onCrash(entry: Entry, record: ClaimRecord): void;
 	/** A process was told to stop. */
 	abstract checkAborted(process: Process): void;
 	/** A process has stopped. */
 	checkStopped(process: Process): void {
 		for (const { id, record } of this.ledger.entries.values()) {
-			if (record?.owner === process && !record.isExcused && this.ledger.isCurrent(record)) {
+			if (record?.owner !== process || !this.ledger.isCurrent(record)) continue;
+			const excuse = excuseForKeeping(this, record);
+			record.isLeftBehind = true;
+			if (excuse === undefined && laws.givesBack) {
 				this.fail(`${process.name} has stopped, and has not given back ${id}`);
-			}
+			} else this.trace(`${process.name} has not given back ${id}: ${excuse}`);
 		}
+	}
+
+	/** A process was told that it has a claim, after another one on a task with that id. */
+	onTold?(record: ClaimRecord, before: ClaimRecord | undefined): void;
+	/** The lease of a claim is over by what its process knows: nothing goes on under it. */
+	abstract checkLease(record: ClaimRecord): void;
+	/** A process was frozen, and has had the time to see what has become of its claims. */
+	checkLeases(process: Process): void {
+		for (const record of process.told.values()) this.checkLease(record);
+	}
+
+	/** The claim of a task that was running has ended by its lease, and somebody takes it up. */
+	onCrash(entry: Entry, record: ClaimRecord, next: Owner): void {
+		const excuse = excuseForCrash(this, record, next);
+		this.trace(`${record.owner.name} has lost ${entry.id} to ${next.name}: ${excuse}`);
+		if (excuse !== undefined || !laws.crashes) return;
+		this.fail(`${next.name} claims ${entry.id} as crashed, while ${record.owner.name} is well`);
 	}
 
 	/** A process was told that it has lost a claim. */
@@ -82,31 +105,21 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	};
 
 	/** Calls back after a delay, unless the process dies before. */
-	after(delay: number, action: () => void, clock: ProcessClock): void {
+	after(delay: number, action: () => void, clock: Clock): void {
 		void sleep(delay, { clock }).then(action);
 	}
 
-	/** What goes wrong on the way to the store and back. */
-	readonly faults = {
-		before: (): Fault | undefined => this.#fault(["unavailable", "busy", "full"]),
-		// What was done may be known to have been done or not, but "full" and "busy" say that it was not.
-		after: (): Fault | undefined => this.#fault(["unavailable"]),
-		/** A call at which the process dies. */
-		isFatal: (): boolean => !this.isCalm && !!this.profile.deaths && this.random.chance(this.profile.deaths),
-		wake: (): Fault | undefined => {
-			if (this.isCalm || !this.random.chance(this.profile.lostWakes)) return undefined;
-			this.wakeLostAt = this.clock.monotonic();
-			this.trace("a wake-up is lost or late");
-			return this.random.chance(0.5) ? { hang: true } : { delay: this.random.below(2_000) };
-		},
-	};
+	/** A call at which the process dies. */
+	isFatal(): boolean {
+		return !this.isCalm && !!this.profile.deaths && this.random.chance(this.profile.deaths);
+	}
 
-	#fault(codes: readonly ("unavailable" | "busy" | "full")[]): Fault | undefined {
-		if (this.isCalm) return undefined;
-		const { random, profile } = this;
-		if (random.chance(profile.slowness)) return { delay: random.pick([1, 20, 300, 2_000, 12_000]) };
-		if (!random.chance(profile.errors)) return undefined;
-		return { delay: random.pick([0, 0, 50]), error: new StoreError(random.pick(codes), "simulated") };
+	/** Whether a wake-up gets lost, or is late. */
+	loseWake(): Fault | undefined {
+		if (this.isCalm || !this.random.chance(this.profile.lostWakes)) return undefined;
+		this.wakeLostAt = this.clock.monotonic();
+		this.trace("a wake-up is lost or late");
+		return this.random.chance(0.5) ? { hang: true } : { delay: this.random.below(2_000) };
 	}
 
 	onError(process: Process, error: unknown): void {
@@ -118,7 +131,10 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** A process has ended because nothing was due. */
 	checkDrained(process: Process): void {
 		for (const { id, record } of this.ledger.entries.values()) {
-			if (record?.owner === process && !record.isExcused && this.ledger.isCurrent(record)) {
+			if (record?.owner !== process || !this.ledger.isCurrent(record)) continue;
+			if (
+				laws.givesBack && record.toldAt < Infinity && !record.isLeftBehind && record.knownUntil > this.clock.monotonic()
+			) {
 				this.fail(`${process.name} has drained, and has not settled ${id}`);
 			}
 		}
@@ -133,8 +149,9 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	}
 
 	protected checkIdleness(process: Process): void {
-		if (process.disturbedAt >= this.calmSince) return;
-		if (this.jumpedAt >= this.calmSince || this.activeCalls(process) > 0) return;
+		const calmAt = this.isCalm ? this.calmAt : -Infinity;
+		if (Math.max(process.disturbedAt, this.jumpedAt, calmAt) >= this.calmSince || process.isFrozen) return;
+		if (this.activeCalls(process) > 0) return;
 		const wasTold = this.wakeLostAt < this.calmSince;
 		const left = this.ledger.findClaimable(({ addedBy, isFresh, lane, postedBy }) =>
 			wasTold || (lane === undefined && (postedBy === process || (addedBy === process && isFresh)))
@@ -152,10 +169,15 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		return new Promise((resolve) => this.hanging.add(() => process.isAlive && resolve()));
 	}
 
+	/** All processes live, and are connected. */
 	calm(): void {
-		this.isCalm = true;
-		this.jumpedAt = this.clock.monotonic();
 		this.trace("calm");
+		this.isCalm = true;
+		this.calmAt = this.clock.monotonic();
+		for (const process of this.processes) {
+			process.line.heal();
+			process.thaw();
+		}
 	}
 
 	/** The wall clock is set. */
@@ -163,6 +185,5 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.trace(`the clock jumps by ${by}`);
 		this.clock.setNow(this.clock.now() + by);
 		this.jumpedAt = this.clock.monotonic();
-		this.ledger.excuse(() => true);
 	}
 }

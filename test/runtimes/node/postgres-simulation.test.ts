@@ -1,6 +1,7 @@
 // The same as test/simulation.test.ts, on Postgres; `npm run simulate -- --store postgres` takes any number of seeds.
 import { afterAll, beforeAll } from "vitest";
-import { PatientClock, SimulationServer } from "../../simulation/postgres.ts";
+import { PatientClock } from "../../simulation/patient-clock.ts";
+import { SimulationServer } from "../../simulation/postgres.ts";
 import type { VirtualClock } from "../../../src/testing.ts";
 import { testSimulation } from "../../simulation/suite.ts";
 

@@ -131,7 +131,7 @@ export class JobProcess extends Process {
 		);
 	}
 
-	protected override onAnswered({ member, args, result }: StoreCall): void {
+	protected override onAnswered(member: StoreCall["member"], args: readonly unknown[], result: unknown): void {
 		if (member !== "save") return;
 		(args[1] as readonly Save[]).forEach(({ ref }, index) => {
 			if (!(result as readonly boolean[])[index]) this.#world.onLost(this.#world.ledger.records.get(ref.token)!);

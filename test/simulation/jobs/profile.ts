@@ -2,6 +2,7 @@
 import type { Random } from "../random.ts";
 import type { Roughness } from "../profile.ts";
 import { type JobRules, makeRules } from "./definitions.ts";
+import { hasLongFaults } from "../laws.ts";
 
 const behaviours = {
 	"return": 6,
@@ -31,6 +32,8 @@ const actions = {
 	"stop": 2,
 	"kill": 0,
 	"jump": 0,
+	"cut": 0,
+	"freeze": 0,
 	"hint": 1,
 	"signal": 6,
 	"cancel": 3,
@@ -59,15 +62,18 @@ export interface JobProfile extends Roughness {
 export function makeJobProfile(random: Random): JobProfile {
 	const sometimes = (value: number) => random.chance(0.5) ? value : 0;
 	const isMerciless = random.chance(0.5);
+	const long = { "cut": sometimes(1), "freeze": sometimes(0.7) };
 	return {
 		processes: 1 + random.below(3),
 		steps: 40 + random.below(40),
 		slowness: sometimes(0.05),
 		errors: sometimes(0.06),
+		lateness: hasLongFaults ? sometimes(0.01) : 0,
+		hangs: hasLongFaults ? sometimes(0.01) : 0,
 		lostWakes: random.pick([0, 0, 0.2, 1]),
 		deaths: isMerciless ? random.pick([0, 0.01, 0.05]) : 0,
 		behaviours: { ...behaviours, "die": isMerciless ? random.pick([1, 1, 8]) : 0 },
-		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1) },
+		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1), ...(hasLongFaults ? long : {}) },
 		jobs: 6 + random.below(12),
 		rules: makeRules(random),
 		crashes: random.pick([2, 3, 10]),

@@ -7,6 +7,8 @@ import type { Call } from "./calls.ts";
 import type { JobRules, StepRules } from "./definitions.ts";
 import type { JobProcess } from "./process.ts";
 import type { JobProfile } from "./profile.ts";
+import { excuseForSurprise } from "../excuses.ts";
+import { laws } from "../laws.ts";
 import { World } from "../world.ts";
 import { hasCancel, type JobBook, type JobClaim, makeBook, read, readMessage } from "./books.ts";
 import { describeCall } from "./calls.ts";
@@ -68,11 +70,21 @@ export class JobWorld extends World<JobProcess> {
 		});
 	}
 
-	override onCrash(entry: Entry, record: ClaimRecord): void {
-		this.trace(`${record.owner.name} has lost ${entry.id}`);
+	override onCrash(entry: Entry, record: ClaimRecord, next: Owner): void {
 		this.#byEntry.get(entry)!.crashes++;
-		if (!record.owner.isAlive || record.isExcused) return;
-		this.fail(`${entry.id} was claimed again, while ${record.owner.name} is well`);
+		super.onCrash(entry, record, next);
+	}
+
+	override checkLease(record: ClaimRecord): void {
+		const process = record.owner as JobProcess;
+		const now = this.#now;
+		if (!laws.expiry || record.knownUntil >= now || process.isFrozen || process.frozenAt === now) return;
+		if (process.told.get(record.claim.id) !== record) return;
+		for (const call of this.#active(process)) {
+			const isOther = call.book.entry !== record.entry || call.session !== process.session;
+			if (isOther || call.context.signal.aborted) continue;
+			this.fail(`${describeCall(call)}, and goes on, and its lease is over`);
+		}
 	}
 
 	override onPost(_owner: Owner, entry: Entry, data: Data): void {
@@ -268,7 +280,8 @@ export class JobWorld extends World<JobProcess> {
 			if (!isContinued && book.crashes >= this.profile.crashes) this.fail(`${what} after ${book.crashes} crashes`);
 			return;
 		}
-		if (!record.isExcused) this.fail(`${what}, whose claim is lost`);
+		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
+		if (!isSurprise) this.fail(`${what}, whose claim is lost`);
 		if (isLost) this.fail(`${what}, and knows that its claim is lost`);
 		if (this.#isDeaf(process, record, book.deletedAt)) this.fail(`${what}, which was deleted`);
 	}
@@ -303,7 +316,7 @@ export class JobWorld extends World<JobProcess> {
 		const isCurrent = this.ledger.isCurrent(claim.record);
 		for (const call of book.calls) {
 			if (!call.isActive || !isCurrent || isAbandoned(call) || this.#isLeft(call)) continue;
-			if (call.process !== process ? call.record.isExcused : this.#isIgnorant(call, claim)) continue;
+			if (call.process !== process ? this.#isElsewhere(call) : this.#isIgnorant(call, claim)) continue;
 			this.fail(`${what}, while ${describeCall(call)}`);
 		}
 		let count = 1;
@@ -311,6 +324,11 @@ export class JobWorld extends World<JobProcess> {
 			if (!isAbandoned(call) && !this.#isLeft(call) && !this.#isIgnorant(call)) count++;
 		}
 		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
+	}
+
+	/** Whether another process may go on with it. */
+	#isElsewhere({ record, context: { signal } }: Call): boolean {
+		return signal.aborted || !laws.overlap || excuseForSurprise(this, record) !== undefined;
 	}
 
 	/** Whether its process has stopped meanwhile. */

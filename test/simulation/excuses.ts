@@ -1,0 +1,48 @@
+// What a claim is excused for, each time by name: what has happened to it must be allowed by what has gone wrong.
+import type { ClaimRecord, Owner } from "./ledger.ts";
+import type { Process } from "./process.ts";
+import type { World } from "./world.ts";
+
+/** The longest delay of the engine before it tries a call of the store again. */
+export const longestRetry = 30_000;
+
+/** For so long after its line was well again a process may be busy with what went wrong. */
+export function recovery({ lease }: Process): number {
+	return longestRetry + lease;
+}
+
+/** Why nobody could keep the lease from being over earlier than its owner has known; `undefined`: somebody could. */
+export function excuseForSurprise(world: World, { owner, claimedAt, extendedAt }: ClaimRecord): string | undefined {
+	const process = owner as Process;
+	if (process.isFrozen || process.frozenAt >= claimedAt) return "its process was frozen";
+	return world.jumpedAt >= extendedAt ? "the clock was set" : undefined;
+}
+
+/** Why a task may be claimed as crashed although its process lives; `undefined`: it may not. */
+export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): string | undefined {
+	const process = record.owner as Process;
+	const { lease, renewalDisturbedAt, turnDisturbedAt, lateTurnUntil } = process;
+	const { claimedAt, toldAt, safeUntil, isLeftBehind } = record;
+	const now = world.clock.monotonic();
+	if (!process.isAlive) return "its process has died";
+	const surprise = excuseForSurprise(world, record);
+	if (surprise !== undefined) return surprise;
+	if (toldAt === Infinity) return "its process was never told of it";
+	if (isLeftBehind) return "its process has stopped, and could not say so";
+	// Whoever knows that a lease is over gives the claim back before it asks for more.
+	if (next === process) return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
+	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
+	if (renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
+	return toldAt > claimedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
+}
+
+/** Why a process that has stopped may hold a claim; `undefined`: it may not. */
+export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
+	const { stoppedAt, turnDisturbedAt, frozenAt } = record.owner as Process;
+	const now = world.clock.monotonic();
+	const since = stoppedAt === -Infinity ? now : stoppedAt;
+	if (record.toldAt === Infinity) return "it was never told of it";
+	if (record.knownUntil <= now) return "its lease is over by what it knows";
+	if (turnDisturbedAt >= since) return "the store could not be told";
+	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
+}
