@@ -83,13 +83,14 @@ class Storm {
 	async run(): Promise<StormReport> {
 		const { jobs, processors } = this.#options;
 		const observer = this.#machine.process();
-		const processor = observer.processor([this.#define(observer)]);
+		const definition = this.#define(observer);
+		const processor = observer.processor([definition]);
 		const ids: string[] = [];
 		for (let index = 0; index < jobs; index++) {
 			// Some kill whoever runs them, each time.
 			const id = index % 200 === 100 ? `poison-${index}` : `job-${index}`;
 			const delay = 1_000 * this.#random.below(30);
-			ids.push(await processor.add(this.#define(observer), undefined, { id, delay }));
+			ids.push(await processor.add(definition, undefined, { id, delay }));
 		}
 		for (let index = 0; index < processors; index++) this.#start();
 		for (let round = 0; round < 100; round++) {
