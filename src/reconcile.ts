@@ -215,7 +215,7 @@ class Reconciliation {
 		const left = [...tasks].reverse();
 		for (let task = left.pop(); task !== undefined; task = left.pop()) {
 			this.#tasks++;
-			left.push(...[...await this.#runOne(task)].reverse());
+			for (const child of [...await this.#runOne(task)].reverse()) left.push(child);
 		}
 	}
 

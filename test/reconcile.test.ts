@@ -34,6 +34,12 @@ describe("reconcile()", () => {
 		expect(await reconcile({ create: async () => [] })).toEqual({ rounds: 0, tasks: 0, failures: [] });
 	});
 
+	test("takes 200,000 children of one task", async () => {
+		const children = Array.from({ length: 200_000 }, () => ({ name: "child", perform: () => {} }));
+		const plan = rounds([{ name: "parent", perform: () => children }]);
+		expect(await reconcile(plan, quick)).toEqual({ rounds: 1, tasks: 200_001, failures: [] });
+	});
+
 	test("runs children after the parent's post, depth first, before the next task", async () => {
 		const log: string[] = [];
 		const grandchild = task("a1x", log);

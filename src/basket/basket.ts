@@ -11,11 +11,12 @@ import type { BasketOptions, BasketSettings, Kind, PayloadOf, TaskMap } from "./
 import type { Added, Counts, NewTask, StoredTask, TaskState } from "./store.ts";
 import { Batch } from "./batch.ts";
 import { encodePayload, isThenable, synchronous } from "./claimed-task.ts";
-import { decodeFailure, type TaskFailure } from "./codec.ts";
-import type { TaskProgress } from "./context.ts";
+import { decodeFailure, sizeOf, type TaskFailure } from "./codec.ts";
+import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkBasketOptions, checkName } from "./options.ts";
+import { taskStates } from "./store.ts";
 import { Worker } from "./worker.ts";
-import { check, checkSignal } from "../platform/check.ts";
+import { check, checkSignal, checkWord } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -167,7 +168,11 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 		this.#snapshot = new Snapshot(() => this.#read(), settings.onError);
 		this.#worker = new Worker(settings, () => this.open(), () => this.#snapshot.changed());
 		const { store, name } = settings;
-		this.#adding = new Batch((tasks) => store.add(name, tasks), store.capabilities.maxAdd);
+		const { maxAdd, maxAddBytes } = store.capabilities;
+		this.#adding = new Batch((tasks) => store.add(name, tasks), [
+			{ most: maxAdd, of: (tasks) => tasks.length },
+			{ most: maxAddBytes, of: bytesOf },
+		]);
 		this.subscribe = this.#snapshot.subscribe;
 		this.getSnapshot = this.#snapshot.getSnapshot;
 	}
@@ -183,10 +188,7 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened
 	 */
 	open(): Promise<void> {
-		return this.#opened ??= this.#settings.store.open().catch((error) => {
-			this.#opened = undefined;
-			throw error;
-		});
+		return this.#opened ??= this.#open();
 	}
 
 	/**
@@ -215,13 +217,17 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 * @param entries what {@link Basket.add} takes, as objects
 	 * @param options a transaction
 	 * @returns what {@link Basket.add} returns, for each
-	 * @throws {unknown} (as a rejection) what {@link Basket.add} throws; a `RangeError` for more than the store takes at once
+	 * @throws {unknown} (as a rejection) what {@link Basket.add} throws; a `RangeError` for more tasks or bytes than the store
+	 * takes at once
 	 */
 	async addMany(
 		entries: Iterable<NewEntry<Tasks>>,
 		options: Pick<AddOptions<Tx>, "tx"> = {},
 	): Promise<readonly Added[]> {
-		return await this.#add([...entries], check("options", options, "object").tx);
+		const { tx } = check("options", options, "object");
+		const isIterable = typeof Object(entries)[Symbol.iterator] === "function";
+		if (!isIterable) throw new TypeError(`"entries" must be iterable: current value is of type ${typeof entries}`);
+		return await this.#add([...entries], tx);
 	}
 
 	/**
@@ -277,7 +283,7 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 * @returns `undefined` if there is none with this id
 	 */
 	async get(id: string): Promise<TaskRecord | undefined> {
-		check("id", id, "string");
+		checkName("id", id);
 		await this.open();
 		const task = await this.#settings.store.get(this.name, id);
 		return task && await this.#show(task);
@@ -293,13 +299,17 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 		const { limit = Infinity, ...rest } = check("query", query, "object");
 		const isCount = limit === Infinity || (Number.isInteger(limit) && limit > 0);
 		check("limit", limit, "number", isCount, "a whole number from 1, or Infinity");
+		let { after } = rest;
+		const { state, kind } = rest;
+		if (state !== undefined) checkWord("state", state, taskStates);
+		if (kind !== undefined) checkName("kind", kind);
+		if (after !== undefined) check("after", after, "string");
 		await this.open();
 		const { store, name } = this.#settings;
-		let { after } = rest;
 		let left = limit;
 		while (left > 0) {
 			const count = Math.min(left, pageSize);
-			const tasks = await store.list(name, { ...rest, after, limit: count });
+			const tasks = await store.list(name, { state, kind, after, limit: count });
 			for (const task of tasks) yield await this.#show(task);
 			if (tasks.length < count) return;
 			after = tasks.at(-1)!.key;
@@ -341,7 +351,7 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 * @returns whether it was there
 	 */
 	async delete(id: string): Promise<boolean> {
-		check("id", id, "string");
+		checkName("id", id);
 		await this.open();
 		const [deleted] = await this.#settings.store.delete(this.name, [id]);
 		this.#worker.claims.lose([id]);
@@ -355,6 +365,15 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 		return this.stop();
 	}
 
+	async #open(): Promise<void> {
+		try {
+			await this.#settings.store.open();
+		} catch (error) {
+			this.#opened = undefined;
+			throw error;
+		}
+	}
+
 	async #work(isDraining: boolean, options: WorkOptions): Promise<void> {
 		const { signal } = check("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
@@ -362,7 +381,7 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	}
 
 	async #change(id: string, change: "retry" | "hold" | "release"): Promise<boolean> {
-		check("id", id, "string");
+		checkName("id", id);
 		await this.open();
 		const [applied] = await this.#settings.store.change(this.name, [id], change);
 		this.#worker.wake();
@@ -373,18 +392,26 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	/** Synchronous until the store is called, if there is a transaction. */
 	async #add(entries: readonly Entry[], tx: Tx | undefined): Promise<readonly Added[]> {
 		const { store, name } = this.#settings;
-		const { maxAdd = Infinity } = store.capabilities;
-		if (entries.length > maxAdd) throw new RangeError(`At most ${maxAdd} tasks can be added to this store at once`);
+		const { maxAdd = Infinity, maxAddBytes = Infinity } = store.capabilities;
+		if (entries.length > maxAdd) {
+			throw new RangeError(`At most ${maxAdd} tasks can be added to this store at once: these are ${entries.length}`);
+		}
 		if (entries.length === 0) return [];
 		const tasks: NewTask[] = [];
+		let delay = Infinity;
 		for (const entry of entries) {
 			const task = this.#newTask(entry, tx);
 			tasks.push(isThenable(task) ? await synchronous(task, tx) : task);
+			delay = Math.min(delay, tasks.at(-1)!.delay);
+		}
+		if (maxAddBytes < Infinity && bytesOf(tasks) > maxAddBytes) {
+			const rule = `At most ${maxAddBytes} bytes of payloads can be added to this store at once`;
+			throw new RangeError(`${rule}: these are ${bytesOf(tasks)}`);
 		}
 		if (tx !== undefined) return await store.add(name, tasks, tx);
 		await this.open();
 		const added = await this.#adding.submit(tasks);
-		this.#worker.wakeIn(Math.min(...tasks.map(({ delay }) => delay)));
+		this.#worker.wakeIn(delay);
 		this.#snapshot.changed();
 		return added;
 	}
@@ -419,12 +446,12 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 
 	async #show(task: StoredTask): Promise<TaskRecord> {
 		const { payload, error, progress, ...rest } = task;
-		const { name, message, stack } = decodeFailure(error) ?? {};
+		const { delay: _, ...failure } = decodeFailure(error) ?? {};
 		return {
 			...rest,
 			payload: await this.#decode(task).catch(() => payload),
-			error: message === undefined ? undefined : { name: name!, message, stack },
-			progress: progress === undefined ? undefined : JSON.parse(progress),
+			error: error === undefined ? undefined : failure as TaskFailure,
+			progress: decodeProgress(progress),
 		};
 	}
 
@@ -442,4 +469,8 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 interface Entry extends Omit<AddOptions, "tx"> {
 	readonly kind: string;
 	readonly payload?: unknown;
+}
+
+function bytesOf(tasks: readonly NewTask[]): number {
+	return tasks.reduce((sum, { payload }) => sum + sizeOf(payload), 0);
 }

@@ -1,5 +1,5 @@
 /**
- * Puts what many callers ask for at the same time into one call of the store.
+ * What several callers want at the same time, in one call.
  *
  * @module
  */
@@ -10,19 +10,33 @@ interface Group<T, R> {
 	readonly reject: (error: unknown) => void;
 }
 
+/** How much of something one call takes. */
+export interface BatchLimit<T> {
+	/** @default Infinity */
+	readonly most: number | undefined;
+	/** How much of it some items have. Asked only if there is a limit. */
+	readonly of: (items: readonly T[]) => number;
+}
+
+/** After so many calls in a row that found the store busy, each after its own wait, it is taken for busy with all of them. */
+const mostBusy = 3;
+
 /**
- * One call at a time; what comes meanwhile is in the next one. Should a call that several share not fit into the store, each
- * gets one of its own. After any other error it may have been made all the same, and making it again could do it twice.
+ * One call at a time; what comes meanwhile is in the next one, as far as the limits allow.
+ *
+ * What one caller wants must not cost another anything: if a call of several has failed in a way that says that nothing was
+ * done, each of them gets a call of its own. After any other error the call may have been made all the same, and making it
+ * again could do it twice: they share the error.
  */
 export class Batch<T, R> {
 	readonly #flush: (items: readonly T[]) => Promise<readonly R[]>;
-	readonly #limit: number;
+	readonly #limits: readonly BatchLimit<T>[];
 	#groups: Group<T, R>[] = [];
 	#isFlushing = false;
 
-	constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, limit: number = Infinity) {
+	constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, limits: readonly BatchLimit<T>[] = []) {
 		this.#flush = flush;
-		this.#limit = limit;
+		this.#limits = limits.filter(({ most = Infinity }) => most < Infinity);
 	}
 
 	/** Resolves with a result for each item. */
@@ -38,23 +52,23 @@ export class Batch<T, R> {
 	async #work(): Promise<void> {
 		while (this.#groups.length > 0) {
 			const groups = this.#take();
-			await this.#serve(groups).catch(async (error) => {
-				for (const group of groups) {
-					if (groups.length > 1 && error?.code === "full") await this.#serve([group]).catch(group.reject);
-					else group.reject(error);
-				}
-			});
+			try {
+				await this.#serve(groups);
+			} catch (error) {
+				if (groups.length > 1 && mayBeOf(error)) await this.#serveEach(groups);
+				else for (const group of groups) group.reject(error);
+			}
 		}
 		this.#isFlushing = false;
 	}
 
-	/** As many as go into one call. */
+	/** As many as go into one call; at least one. */
 	#take(): Group<T, R>[] {
-		let size = 0;
+		const sums = this.#limits.map(() => 0);
 		let count = 0;
 		for (const { items } of this.#groups) {
-			size += items.length;
-			if (count > 0 && size > this.#limit) break;
+			this.#limits.forEach(({ of }, index) => sums[index]! += of(items));
+			if (count > 0 && this.#limits.some(({ most }, index) => sums[index]! > most!)) break;
 			count++;
 		}
 		return this.#groups.splice(0, count);
@@ -65,4 +79,30 @@ export class Batch<T, R> {
 		let from = 0;
 		for (const { items, resolve } of groups) resolve(results.slice(from, from += items.length));
 	}
+
+	async #serveEach(groups: readonly Group<T, R>[]): Promise<void> {
+		let busy = 0;
+		for (const group of groups) {
+			try {
+				await this.#serve([group]);
+				busy = 0;
+			} catch (error) {
+				group.reject(error);
+				busy = codeOf(error) === "busy" ? busy + 1 : 0;
+				if (busy < mostBusy) continue;
+				for (const rest of groups) rest.reject(error); // which changes nothing for those that were served
+				return;
+			}
+		}
+	}
+}
+
+/** Whether it says that nothing was done, and one of several callers may be the reason. */
+function mayBeOf(error: unknown): boolean {
+	const codes: unknown[] = ["full", "busy", "refused", "not-open"];
+	return error instanceof RangeError || error instanceof TypeError || codes.includes(codeOf(error));
+}
+
+function codeOf(error: unknown): unknown {
+	return (error as { code?: unknown } | undefined)?.code;
 }

@@ -8,10 +8,9 @@ import type { BasketContext } from "./context.ts";
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Claim, Data, Outcome } from "./store.ts";
 import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
-import { ClaimLostError } from "./context.ts";
+import { ClaimLostError, encodeProgress } from "./context.ts";
 import { Execution, type Step } from "../execution.ts";
 import { type Task, type TaskContext, unwrap } from "../task.ts";
-import { check } from "../platform/check.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -110,9 +109,9 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 
 	get report(): BasketContext<unknown, Tx>["report"] {
 		return (value, description) => {
-			check("progress", value, "number");
+			const progress = encodeProgress(value, description);
 			if (this.isOver) return;
-			this.progress = JSON.stringify({ value, description });
+			this.progress = progress;
 			this.#owner.onProgress();
 		};
 	}

@@ -5,6 +5,8 @@
  */
 
 import type { TaskContext } from "../task.ts";
+import { check } from "../platform/check.ts";
+import { cut } from "./codec.ts";
 
 /**
  * What a task of a basket is told. Its methods may be taken out of the context.
@@ -40,7 +42,12 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 * Rejects with a `ClaimLostError` if the task was taken over: then let the transaction roll back.
 	 */
 	complete(tx: Tx): Promise<void>;
-	/** Shows in `list` how far the task is; stored within a second or so. */
+	/**
+	 * Shows in `list` how far the task is; stored within a second or so. `progress` must be finite. Of the description the first
+	 * 1,000 characters are kept.
+	 *
+	 * Throws a TypeError or RangeError for anything else.
+	 */
 	report(progress: number, description?: string): void;
 }
 
@@ -50,6 +57,25 @@ export interface TaskProgress {
 	readonly value: number;
 	/** In words. */
 	readonly description: string | undefined;
+}
+
+/** Makes text of what a task reports. */
+export function encodeProgress(value: number, description: string | undefined): string {
+	check("progress", value, "number", Number.isFinite(value), "a finite number");
+	if (description !== undefined) check("description", description, "string");
+	return JSON.stringify({ value, description: description && cut(description, 1_000) });
+}
+
+/** Reads what {@link encodeProgress} made; nothing of what somebody has edited so that it cannot be read. */
+export function decodeProgress(text: string | undefined): TaskProgress | undefined {
+	if (text === undefined) return undefined;
+	try {
+		const { value, description } = JSON.parse(text);
+		const isProgress = typeof value === "number" && typeof (description ?? "") === "string";
+		return isProgress ? { value, description } : undefined;
+	} catch {
+		return undefined;
+	}
 }
 
 /**

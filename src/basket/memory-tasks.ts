@@ -20,6 +20,7 @@ import type {
 	StoredTask,
 	TaskState,
 } from "./store.ts";
+import { check } from "../platform/check.ts";
 import { Heap, type Placed } from "../platform/heap.ts";
 
 /** One stored task. Its order never changes: one that begins anew becomes another. */
@@ -142,8 +143,8 @@ export class MemoryTasks {
 
 	/** How long until the first task of these kinds can be claimed. */
 	dueIn(kinds: readonly string[]): number {
-		const instants = this.#heapsOf(kinds).map(({ head }) => head?.at ?? Infinity);
-		return Math.max(0, Math.min(...instants) - this.now);
+		const first = this.#heapsOf(kinds).reduce((least, { head }) => Math.min(least, head?.at ?? Infinity), Infinity);
+		return Math.max(0, first - this.now);
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -167,9 +168,9 @@ export class MemoryTasks {
 		return task && showAll(task);
 	}
 
-	list({ state, kind, after = "0", limit }: ListQuery): StoredTask[] {
+	list({ state, kind, after, limit }: ListQuery): StoredTask[] {
 		const found: StoredTask[] = [];
-		for (let index = this.#behind(Number(after)); index < this.#log.length && found.length < limit; index++) {
+		for (let index = this.#behind(orderOf(after)); index < this.#log.length && found.length < limit; index++) {
 			const task = this.#log[index]!;
 			const isWanted = (state ?? stateOf(task)) === stateOf(task) && (kind ?? task.kind) === task.kind;
 			if (isWanted && this.#byId.get(task.id) === task && !this.#isGone(task)) found.push(show(task));
@@ -394,10 +395,20 @@ function forget(task: Task, seen: number): void {
 	if (task.inbox.length > 0) task.inbox = task.inbox.filter(({ n }) => n > seen);
 }
 
+const keyLength = 16;
+
+/** What comes behind a key comes behind this order. */
+function orderOf(key: string | undefined): number {
+	if (key === undefined) return 0;
+	const isKey = key.length === keyLength && /^\d+$/.test(key);
+	check("after", key, "string", isKey, "the key of a task in this store");
+	return Number(key);
+}
+
 function show(task: Task): StoredTask {
 	const { order, at, id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane } = task;
 	return {
-		key: String(order).padStart(16, "0"),
+		key: String(order).padStart(keyLength, "0"),
 		id,
 		kind,
 		payload: copy(payload),

@@ -157,11 +157,15 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	);
 	const { gate, wake = [], onSettled, onError } = options;
 	check("store.turn", check("store", store, "object").turn, "function");
+	check("store.capabilities", store.capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
 	check("lease", lease, "number", lease > 0 && lease < Infinity, "more than 0, and finite");
 	checkDelay("grace", grace);
-	if (gate !== undefined) check("gate.getSnapshot", check("gate", gate, "object").getSnapshot, "function");
+	if (gate !== undefined) {
+		check("gate.getSnapshot", check("gate", gate, "object").getSnapshot, "function");
+		check("gate.subscribe", gate.subscribe, "function");
+	}
 	const hints = [wake].flat();
 	for (const hint of hints) check("wake.subscribe", check("wake", hint, "object").subscribe, "function");
 	checkFunction("onSettled", onSettled);
@@ -171,10 +175,17 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	return { store, name, kinds, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
 }
 
-/** A name that every store can take: 1 to 255 characters, none of them NUL. */
+/**
+ * A name that every store can take: 1 to 255 characters, none of them NUL.
+ *
+ * Half a surrogate pair, as `text.slice(0, n)` may leave it, is no text in UTF-8: a store would keep another name.
+ */
 export function checkName(what: string, name: string): string {
 	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
-	return check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
+	check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
+	// As `isWellFormed`, which not every runtime has.
+	if (!/\p{Surrogate}/u.test(name)) return name;
+	throw new TypeError(`"${what}" must be well-formed text: ${JSON.stringify(name)} has half a surrogate pair`);
 }
 
 /** What a kind has in common with the basket as a whole. */

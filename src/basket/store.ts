@@ -47,6 +47,9 @@ export type Data = string | Uint8Array;
  */
 export type TaskState = "waiting" | "running" | "held" | "dead" | "done";
 
+/** Each {@link TaskState}. */
+export const taskStates: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
+
 /** What a store can do, as data. */
 export interface StoreCapabilities {
 	/** Whether tasks outlive the process. */
@@ -261,7 +264,10 @@ export interface ListQuery {
 	readonly state?: TaskState | undefined;
 	/** Only those of this kind. */
 	readonly kind?: string | undefined;
-	/** Only those behind this {@link StoredTask.key}, of a task that need not be there any more. */
+	/**
+	 * Only those behind this {@link StoredTask.key}, of a task that need not be there any more. A text that no key of this store
+	 * looks like is a RangeError.
+	 */
 	readonly after?: string | undefined;
 	/** At most this many, 1 or more. */
 	readonly limit: number;

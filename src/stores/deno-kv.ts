@@ -174,7 +174,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		await this.#expire(space, settle.length + 10, now);
 		const claims: Claim[] = [];
 		const terms = { now, lease, nextToken: () => this.#places.next() };
-		for (const request of requests) claims.push(...await claim(space, request, terms));
+		for (const request of requests) for (const one of await claim(space, request, terms)) claims.push(one);
 		const dueAt = await findNext(space, [...new Set(requests.flatMap(({ kinds }) => kinds))], now);
 		return { settled, claims, dueIn: Math.max(0, dueAt - now) };
 	}

@@ -142,7 +142,7 @@ class ServedCall implements ThreadContext {
 	};
 
 	readonly transfer = <T>(value: T, parts: readonly Transferable[]): T => {
-		this.parts.push(...parts);
+		for (const part of parts) this.parts.push(part);
 		return value;
 	};
 

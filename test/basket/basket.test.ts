@@ -8,7 +8,9 @@ import {
 	resetBackoff,
 	retryAfter,
 	retryNow,
+	sleep,
 	stopNow,
+	type StoredTask,
 	StoreError,
 	ValidationError,
 } from "../../mod.ts";
@@ -107,6 +109,8 @@ describe("Basket.add()", () => {
 			["a", 1, { id: "a\0b" }, "RangeError", `"id"`],
 			["a", 1, { id: "_1" }, "RangeError", `"id" must be without "_" at the beginning`],
 			["a", 1, { id: 7 }, "TypeError", `"id"`],
+			["a", 1, { id: "a\ud83d" }, "TypeError", `"id" must be well-formed text: "a\\ud83d" has half a surrogate pair`],
+			["a", 1, { lane: "\ude00a" }, "TypeError", `"lane" must be well-formed text`],
 			["a", 1, { delay: -1 }, "RangeError", `"delay" must be 0 or more`],
 			["a", 1, { delay: Infinity }, "RangeError", `"delay"`],
 			["a", 1, { delay: NaN }, "RangeError", `"delay"`],
@@ -115,7 +119,8 @@ describe("Basket.add()", () => {
 			["a", 1, { priority: 0.5 }, "RangeError", `"priority"`],
 			["a", 1, { lane: "" }, "RangeError", `"lane"`],
 			["a", () => {}, {}, "TypeError", "cannot be encoded as JSON"],
-			["a", 1n, {}, "TypeError", ""],
+			["a", 1n, {}, "TypeError", "payload is a bigint"],
+			["a", { photo: new Map() }, {}, "TypeError", "payload.photo is a Map"],
 		];
 		for (const [kind, payload, options, name, message] of wrong) {
 			const error = await errorOf(add(kind, payload, options)) as Error;
@@ -184,6 +189,12 @@ describe("Basket.add()", () => {
 	});
 });
 
+/** A task as the store shows it. */
+async function addedTask(machine: Machine): Promise<StoredTask> {
+	await machine.memory.add("default", [{ kind: "a", payload: "", delay: 0, priority: 0 }]);
+	return (await machine.memory.list("default", { limit: 1 }))[0]!;
+}
+
 function bound(store: object): Record<string, unknown> {
 	const members = ["open", "add", "turn", "extend", "save", "get", "list", "counts", "delete", "change", "hasten"];
 	return Object.fromEntries(members.map((name) => [name, (store as Record<string, () => unknown>)[name]!.bind(store)]));
@@ -209,6 +220,20 @@ describe("Basket.addMany()", () => {
 		expect(await basket.addMany([])).toEqual([]);
 	});
 
+	test("refuses what is not iterable, and what is no entry", async () => {
+		const basket = new Machine().basket({ a: noop });
+		const addMany = basket.addMany.bind(basket) as (entries: unknown, options?: unknown) => Promise<unknown>;
+		for (const entries of [5, null, undefined, {}, () => {}]) {
+			const error = await errorOf(addMany(entries)) as Error;
+			expect([error.name, error.message.startsWith(`"entries" must be iterable`)]).toEqual(["TypeError", true]);
+		}
+		for (const entries of [[null], "ab", [undefined]]) {
+			expect((await errorOf(addMany(entries)) as Error).message).toContain(`"entry" must be an object`);
+		}
+		expect((await errorOf(addMany([], null)) as Error).message).toContain(`"options" must be an object`);
+		expect((await basket.counts()).waiting).toBe(0);
+	});
+
 	test("refuses more than the store takes at once", async () => {
 		const machine = new Machine();
 		const capabilities = { ...machine.memory.capabilities, maxAdd: 2 };
@@ -216,6 +241,51 @@ describe("Basket.addMany()", () => {
 		const error = await errorOf(basket.addMany([{ kind: "a" }, { kind: "a" }, { kind: "a" }])) as Error;
 		expect(error.message).toContain("At most 2 tasks");
 		expect((await basket.counts()).waiting).toBe(0);
+	});
+});
+
+describe("Basket: queries and names", () => {
+	test("are refused if no task can have them, before the store is asked", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: noop });
+		const calls: [string, (value: never) => Promise<unknown>][] = [
+			["id", (id) => basket.get(id)],
+			["id", (id) => basket.delete(id)],
+			["id", (id) => basket.retry(id)],
+			["id", (id) => basket.hold(id)],
+			["id", (id) => basket.release(id)],
+			["kind", (kind) => basket.list({ kind }).next()],
+		];
+		const names: [unknown, string][] = [
+			[7, "TypeError"],
+			[null, "TypeError"],
+			["", "RangeError"],
+			["a\0b", "RangeError"],
+			["x".repeat(256), "RangeError"],
+			["a\ud83d", "TypeError"],
+		];
+		for (const [what, call] of calls) {
+			for (const [name, error] of names) {
+				const refused = await errorOf(call(name as never)) as Error;
+				expect(refused.name).toBe(error);
+				expect(refused.message).toContain(`"${what}"`);
+			}
+		}
+		const queries: [unknown, string, string][] = [
+			[null, "TypeError", `"query"`],
+			[{ state: "bogus" }, "RangeError", `"state" must be waiting or running or held or dead or done`],
+			[{ state: 1 }, "TypeError", `"state"`],
+			[{ after: 1 }, "TypeError", `"after"`],
+			[{ after: "garbage" }, "RangeError", `"after" must be the key of a task in this store`],
+			[{ limit: 0 }, "RangeError", `"limit"`],
+			[{ limit: 1.5 }, "RangeError", `"limit"`],
+			[{ limit: "1" }, "TypeError", `"limit"`],
+		];
+		for (const [query, error, message] of queries) {
+			const refused = await errorOf(basket.list(query as never).next()) as Error;
+			expect(refused.name).toBe(error);
+			expect(refused.message).toContain(message);
+		}
 	});
 });
 
@@ -227,12 +297,15 @@ describe("new Basket()", () => {
 			[undefined, `"options" must be an object`],
 			[{ tasks }, `"store" must be an object`],
 			[{ store: {}, tasks }, `"store.turn" must be a function`],
+			[{ store: { turn: noop }, tasks }, `"store.capabilities" must be an object`],
 			[{ store }, `"tasks" must be an object`],
 			[{ store, tasks: { a: 1 } }, `"tasks.a" must be an object`],
 			[{ store, tasks: { a: {} } }, `"run" must be a function`],
 			[{ store, tasks: { a: { run: noop, schema: {} } } }, `"schema" must be a Standard Schema validator`],
 			[{ store, tasks: { "": noop } }, `"kind" must be 1 to 255 characters`],
+			[{ store, tasks: { "\ud83d": noop } }, `"kind" must be well-formed text`],
 			[{ store, tasks, name: "" }, `"name" must be 1 to 255 characters`],
+			[{ store, tasks, name: "\ud83d" }, `"name" must be well-formed text`],
 			[{ store, tasks, concurrency: 0 }, `"concurrency" must be a whole number from 1`],
 			[{ store, tasks, lease: 0 }, `"lease" must be more than 0`],
 			[{ store, tasks, lease: Infinity }, `"lease" must be more than 0, and finite`],
@@ -242,6 +315,7 @@ describe("new Basket()", () => {
 			[{ store, tasks, attempts: 0 }, `"attempts" must be a whole number from 1`],
 			[{ store, tasks, codec: {} }, `"codec.encode" must be a function`],
 			[{ store, tasks, gate: {} }, `"gate.getSnapshot" must be a function`],
+			[{ store, tasks, gate: { getSnapshot: noop } }, `"gate.subscribe" must be a function`],
 			[{ store, tasks, wake: [{}] }, `"wake.subscribe" must be a function`],
 			[{ store, tasks, onError: 1 }, `"onError" must be a function`],
 			[{ store, tasks, clock: {} }, `"clock.set" must be a function`],
@@ -552,6 +626,45 @@ describe("context.save()", () => {
 });
 
 describe("context.report()", () => {
+	test("keeps the first 1,000 characters of a description, and refuses what is no progress", async () => {
+		const machine = new Machine();
+		const refused: unknown[] = [];
+		const basket = machine.basket({
+			a: async (_: unknown, { report }) => {
+				const wrongs: unknown[][] = [[NaN], [Infinity], ["1"], [1, 2], [1, null]];
+				for (const wrong of wrongs as [number, string?][]) {
+					try {
+						report(...wrong);
+					} catch (error) {
+						refused.push((error as Error).name);
+					}
+				}
+				report(0.5, "😀".repeat(100_000) + "x");
+				await sleep(2_000, { clock: machine.clock });
+			},
+		});
+		const { id } = await basket.add("a");
+		const run = running(basket);
+		await machine.clock.advance(1_500);
+		const { value, description } = (await basket.get(id))!.progress!;
+		expect([value, description]).toEqual([0.5, "😀".repeat(500)]);
+		expect(refused).toEqual(["RangeError", "RangeError", "TypeError", "TypeError", "TypeError"]);
+		await machine.clock.advance(2_000);
+		await run.stop();
+	});
+
+	test("a progress that somebody has edited harms neither get() nor list()", async () => {
+		const machine = new Machine();
+		const edited = ["", "{", "null", "7", `{"value":"x"}`, `{"value":1,"description":2}`];
+		const shown = { ...await addedTask(machine), progress: undefined as string | undefined };
+		const store = { ...machine.memory, get: async () => shown, list: async () => [shown] } as never;
+		const basket = machine.basket({ a: noop }, { store });
+		for (shown.progress of edited) {
+			expect((await basket.get("x"))!.progress).toBe(undefined);
+			expect((await all(basket.list()))[0]!.progress).toBe(undefined);
+		}
+	});
+
 	test("shows in list() within a second", async () => {
 		const machine = new Machine();
 		const basket = machine.basket({

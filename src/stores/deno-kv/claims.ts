@@ -35,7 +35,7 @@ export async function claim(space: Space, { kinds, limit }: ClaimRequest, terms:
 		const batch = due.slice(start, start + wanted);
 		const made = await claimAll(draft, batch, terms);
 		if (await isCommitted(draft, batch.length)) {
-			claims.push(...made);
+			for (const claim of made) claims.push(claim);
 			tries = 0;
 		} else {
 			most = Math.max(1, batch.length >> 1);
@@ -57,7 +57,7 @@ export async function findNext(space: Space, kinds: readonly string[], now: numb
 		}
 		return least;
 	}));
-	return Math.min(Infinity, ...instants);
+	return instants.reduce((least, instant) => Math.min(least, instant), Infinity);
 }
 
 async function findDue(space: Space, kinds: readonly string[], now: number, limit: number): Promise<Entry[]> {

@@ -44,7 +44,7 @@ export async function inCommits<T, R>(
 			largest = Math.max(largest, draft.load - load);
 		}
 		if (await isCommitted(draft, made.length)) {
-			results.push(...made);
+			for (const result of made) results.push(result);
 			tries = 1;
 			most = 100;
 			continue;

@@ -96,7 +96,7 @@ export class SqliteClaims extends SqliteTasks {
 				...[...bounds(seqs), after(now, lease)],
 			);
 			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
-			claims.push(...read.filter((claim) => claim !== undefined));
+			for (const claim of read) if (claim !== undefined) claims.push(claim);
 			const unread = rows.filter((_, index) => read[index] === undefined);
 			for (const row of unread) this.#bury(row);
 			this.promote(basket, unread.map(({ lane }) => lane));
@@ -111,7 +111,7 @@ export class SqliteClaims extends SqliteTasks {
 		const most = Math.min(limit, 1_000_000);
 		const rows: DueRow[] = [];
 		for (let first = 0; first < levels.length; first += mostMerged) {
-			rows.push(...this.#merge(basket, levels.slice(first, first + mostMerged), most, now));
+			for (const row of this.#merge(basket, levels.slice(first, first + mostMerged), most, now)) rows.push(row);
 		}
 		if (levels.length > mostMerged) rows.sort(byTurn);
 		return rows.slice(0, most);

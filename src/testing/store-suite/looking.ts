@@ -5,7 +5,7 @@
  */
 
 import type { TaskState } from "../../basket/store.ts";
-import { equal } from "./assert.ts";
+import { equal, rejects } from "./assert.ts";
 import { type Bench, idsOf, numbered, type StoreTest } from "./bench.ts";
 
 export const looking: readonly StoreTest[] = [
@@ -93,6 +93,21 @@ export const looking: readonly StoreTest[] = [
 			equal(await bench.list(), [], "left");
 			await bench.add("new");
 			equal(idsOf(await bench.store.list(bench.basket, { after, limit: 4 })), ["new"], "added behind all of them");
+		},
+	},
+	{
+		title: "list() refuses to go on behind what is no key",
+		async run(bench) {
+			await bench.add("a", "b");
+			const { key } = (await bench.list())[0]!;
+			for (
+				const after of ["", "garbage", "-1", "1e3", "null", "\0", ` ${key}`, `${key}x`, `${key} `, `${key}\0`, "a"]
+			) {
+				const what = `list() after ${JSON.stringify(after)}`;
+				const error = await rejects(bench.store.list(bench.basket, { after, limit: 9 }), what);
+				equal((error as Error).name, "RangeError", `name of the error of ${what}`);
+			}
+			equal(idsOf(await bench.store.list(bench.basket, { after: key, limit: 9 })), ["b"], "listed behind a key");
 		},
 	},
 	{
