@@ -7,6 +7,7 @@
 import type { CreateWorkerContext, PoolOptions } from "./pool-options.ts";
 import { type BackoffSettings, grow, withJitter } from "./backoff.ts";
 import { PoolWorker } from "./pool-worker.ts";
+import { inContextAlways } from "./platform/async-context.ts";
 import { check, checkDelay, checkFunction } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { type OnError, report } from "./platform/observe.ts";
@@ -47,9 +48,13 @@ export class Crew<W> {
 	readonly #retry = new CallbackTimer(() => this.#onRetry());
 	#max: number;
 	#nextId = 1;
-	/** How many are being made, and destroyed. */
+	/** Calls `createWorker` and `destroyWorker` as whoever made the pool would: what they make serves all callers. */
+	readonly #work: () => void;
+	/** How many are being made, and destroyed; those included whose turn has not come. */
 	#making = 0;
 	#ending = 0;
+	#toMake = 0;
+	readonly #toDestroy: W[] = [];
 	/** The last delay after one could not be made, as long as none has worked since. */
 	#delay: number | undefined;
 	#isDelayed = false;
@@ -65,6 +70,14 @@ export class Crew<W> {
 		this.#destroyWorker = checkFunction("destroyWorker", destroyWorker);
 		this.#onError = checkFunction("onError", onError);
 		this.#clock = checkClock(options.clock);
+		// Never inside the pool's constructor, `go`, or anything else that the user calls.
+		this.#work = inContextAlways(() => {
+			for (const resource of this.#toDestroy.splice(0)) this.#destroy(resource);
+			while (this.#toMake > 0) {
+				this.#toMake--;
+				this.#make();
+			}
+		});
 		this.grow(0);
 	}
 
@@ -77,6 +90,11 @@ export class Crew<W> {
 		for (const worker of [...this.#idle]) this.#shrink(worker, this.#max);
 	}
 
+	/** How many tasks can be given a worker without waiting for one. */
+	get free(): number {
+		return this.#idle.length + (this.#createWorker === undefined ? this.#max - this.workers.size : 0);
+	}
+
 	/** Whether it has ended and nobody is left. */
 	get isGone(): boolean {
 		return this.#hasEnded && this.workers.size + this.#making + this.#ending === 0;
@@ -86,12 +104,13 @@ export class Crew<W> {
 	take(): PoolWorker<W> | undefined {
 		let worker = this.#idle.pop();
 		if (worker !== undefined) this.#clock.clear(worker);
-		else if (this.#createWorker === undefined && this.workers.size < this.#max) worker = this.#add(this.#newWorker());
+		else if (this.#createWorker === undefined && this.workers.size < this.#max) worker = this.#newWorker();
 		return worker;
 	}
 
 	/** A worker has done its task. Whether it may take the next one at once. */
 	mayGoOn(worker: PoolWorker<W>): boolean {
+		if (worker.isGone) return false;
 		worker.hasWorked = true;
 		this.#delay = undefined;
 		if (!this.#hasEnded && this.workers.size <= this.#max) return true;
@@ -109,12 +128,14 @@ export class Crew<W> {
 	grow(wanted: number): void {
 		if (this.#hasEnded || this.#isDelayed) return;
 		if (this.#createWorker === undefined) {
-			while (this.workers.size < this.#min) this.giveBack(this.#add(this.#newWorker()));
+			while (this.workers.size < this.#min) this.giveBack(this.#newWorker());
 			return;
 		}
 		while (this.workers.size + this.#making < this.#min || this.#making < wanted) {
 			if (this.workers.size + this.#making >= this.#max) return;
-			this.#make(this.#createWorker);
+			this.#making++;
+			this.#toMake++;
+			this.#work();
 		}
 	}
 
@@ -122,20 +143,18 @@ export class Crew<W> {
 	end(reason: unknown): void {
 		this.#hasEnded = true;
 		this.#clock.clear(this.#retry);
+		this.#making -= this.#toMake;
+		this.#toMake = 0;
 		this.#controller.abort(reason);
 		for (const worker of [...this.workers.values()]) {
 			if (worker.job === undefined) this.#remove(worker);
 		}
 	}
 
+	/** Whoever asks for it tells of the change, when the worker has its place: a subscriber may call anything. */
 	#newWorker(): PoolWorker<W> {
 		const worker: PoolWorker<W> = new PoolWorker(this.#nextId++, this.#owner, () => this.#shrink(worker, this.#min));
-		return worker;
-	}
-
-	#add(worker: PoolWorker<W>): PoolWorker<W> {
-		this.workers.set(worker.id, worker);
-		this.#owner.onChange();
+		if (this.#createWorker === undefined) this.workers.set(worker.id, worker);
 		return worker;
 	}
 
@@ -144,14 +163,10 @@ export class Crew<W> {
 		if (!worker.isGone && worker.job === undefined && this.workers.size > limit) this.#remove(worker);
 	}
 
-	async #make(createWorker: NonNullable<PoolOptions<W>["createWorker"]>): Promise<void> {
-		this.#making++;
+	async #make(): Promise<void> {
 		const worker = this.#newWorker();
-		const context = this.#context(worker);
 		try {
-			// In a new microtask, so that the pool's constructor, and `go`, call nothing of the user's.
-			await undefined;
-			worker.resource = await createWorker(context);
+			worker.resource = await this.#createWorker!(this.#context(worker));
 			this.#making--;
 			this.#onMade(worker);
 		} catch (error) {
@@ -173,8 +188,11 @@ export class Crew<W> {
 	}
 
 	#onMade(worker: PoolWorker<W>): void {
-		this.#add(worker);
-		if (worker.death === undefined && !this.#hasEnded) return this.giveBack(worker);
+		this.workers.set(worker.id, worker);
+		if (worker.death === undefined && !this.#hasEnded) {
+			this.giveBack(worker);
+			return this.#owner.onChange();
+		}
 		this.#remove(worker);
 		if (worker.death !== undefined) this.#onMakeError(worker.death.reason);
 	}
@@ -205,23 +223,29 @@ export class Crew<W> {
 	}
 
 	/** For good, and once for each worker. */
-	async #remove(worker: PoolWorker<W>): Promise<void> {
+	#remove(worker: PoolWorker<W>): void {
 		worker.isGone = true;
 		// Or a worker that dies idle, and what it worked with, would be kept as long as nobody asks for one.
 		const index = this.#idle.indexOf(worker);
 		if (index >= 0) this.#idle.splice(index, 1);
 		this.#clock.clear(worker);
 		this.workers.delete(worker.id);
-		this.#owner.onChange();
 		if (this.#destroyWorker !== undefined && this.#createWorker !== undefined) {
 			this.#ending++;
-			try {
-				await this.#destroyWorker(worker.resource as W);
-			} catch (error) {
-				report(this.#onError, error);
-			}
-			this.#ending--;
+			this.#toDestroy.push(worker.resource as W);
+			this.#work();
 		}
+		this.#checkGone();
+		this.#owner.onChange();
+	}
+
+	async #destroy(resource: W): Promise<void> {
+		try {
+			await this.#destroyWorker!(resource);
+		} catch (error) {
+			report(this.#onError, error);
+		}
+		this.#ending--;
 		this.#checkGone();
 	}
 

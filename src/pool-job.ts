@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { PoolWorker } from "./pool-worker.ts";
 import type { TaskContext } from "./task.ts";
 import { Attempt } from "./attempt.ts";
 import { Waiting } from "./pool-queue.ts";
+import type { Timer } from "./platform/timer-queue.ts";
 
 /** What a task of a pool is told. */
 export interface PoolContext<W = undefined> extends TaskContext {
@@ -26,10 +28,12 @@ export interface PoolTaskOptions<W = undefined> {
 	/** Cancels the task. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * Asked after a failure whether to put the task back in the queue, at the end of those with its priority. Not asked
-	 * after a `cancel`, an abort, a `stop`, or a `stopNow` hint. If it throws, the task fails with that.
+	 * Asked after a failure whether to put the task back in the queue, at the end of those with its priority. Only exactly
+	 * `true`, or a promise of it, does. The task comes back in a new macrotask, or when the hint that it threw says so
+	 * (`retryAfter`). Not asked after a `cancel`, an abort, a `stop`, or a `stopNow` hint. If it throws or rejects, the task
+	 * fails with that.
 	 */
-	restart?: ((error: unknown, context: PoolContext<W>) => boolean) | undefined;
+	restart?: ((error: unknown, context: PoolContext<W>) => boolean | PromiseLike<boolean>) | undefined;
 }
 
 /** What only some tasks need; there may be a million without it. */
@@ -40,20 +44,35 @@ export interface JobDetails<W> extends PoolTaskOptions<W> {
 	readonly onUnassigned: ((error: unknown) => void) | undefined;
 	/** Cancels the task; what the signal is linked to. */
 	readonly abort: (reason: unknown) => void;
-	attempt: PoolAttempt<W> | undefined;
-	worker: number | undefined;
+	/** Asks `restart` in the async context of the caller, after a failure that somebody else has found out. */
+	readonly ask: (() => void) | undefined;
+	/** The delay before a restart. */
+	readonly delay: Timer | undefined;
+	/** What the task, or its worker, failed with, hints included. */
+	thrown: unknown;
 	restarts: number;
 	progress: number | undefined;
 	description: string | undefined;
 	previousError: unknown;
 }
 
-/** One task. */
+/**
+ * One task.
+ *
+ * State: waiting (it has a lane) → running (a worker) → over; or, if it may be restarted, → parked (it has failed, and is
+ * in the pool's set of those) → waiting → …
+ */
 export class Job<W> extends Waiting {
 	readonly task: PoolFunction<unknown, W>;
 	readonly resolve: (value: never) => void;
 	readonly reject: (error: unknown) => void;
 	readonly details: JobDetails<W> | undefined;
+	/** Begins it on its worker, in the async context of its caller; made anew for each run. */
+	begin: ((job: Job<W>) => void) | undefined;
+	/** As long as it runs. */
+	worker: PoolWorker<W> | undefined;
+	/** From when a worker took it until it waits again, or is over. */
+	attempt: PoolAttempt<W> | undefined;
 
 	constructor(
 		task: PoolFunction<unknown, W>,
@@ -72,22 +91,24 @@ export class Job<W> extends Waiting {
 /** The context of one run of a job. */
 export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	readonly worker: W;
-	readonly #details: JobDetails<W> | undefined;
+	readonly #job: Job<W>;
 	readonly #onReport: () => void;
 
-	constructor(details: JobDetails<W> | undefined, worker: W, onReport: () => void) {
+	constructor(job: Job<W>, worker: W, onReport: () => void) {
+		const { details } = job;
 		super(undefined, details === undefined ? 1 : details.restarts + 1, details?.previousError, Infinity);
 		this.worker = worker;
-		this.#details = details;
+		this.#job = job;
 		this.#onReport = onReport;
 	}
 
 	get report(): (progress: number, description?: string) => void {
 		return (progress, description) => {
+			const { attempt, details } = this.#job;
 			// A report that comes when this run is over says nothing about the next one.
-			if (this.#details?.attempt !== this) return;
-			this.#details.progress = progress;
-			this.#details.description = description;
+			if (attempt !== this || details === undefined) return;
+			details.progress = progress;
+			details.description = description;
 			this.#onReport();
 		};
 	}

@@ -25,7 +25,8 @@ export interface PoolOptions<W = undefined> {
 	idleTimeout?: number | undefined;
 	/**
 	 * Makes what a worker works with. If it fails, the task that is next in the queue fails with that error, or restarts;
-	 * then some time goes by before the next try: 100 ms, twice as long after each failure, up to 30 s.
+	 * then some time goes by before the next try: 100 ms, twice as long after each failure, up to 30 s. Since a worker serves
+	 * many callers, this and `destroyWorker` are called in the async context (`AsyncLocalStorage`) of `new Pool`.
 	 */
 	createWorker?: ((context: CreateWorkerContext) => W | PromiseLike<W>) | undefined;
 	/** Called once with each that was made, when it is not needed any more or has died. */
@@ -79,7 +80,7 @@ export interface PoolSnapshot {
 	readonly workers: ReadonlyMap<number, PoolWorkerStatus>;
 	/** The named tasks, as in {@link Pool.tasks}. */
 	readonly tasks: ReadonlyMap<string, PoolTaskStatus>;
-	/** How many tasks wait, with or without a name. */
+	/** How many tasks wait, with or without a name; those included that wait for their restart. */
 	readonly waiting: number;
 	/** How many tasks run. */
 	readonly running: number;

@@ -64,10 +64,13 @@ export class PoolQueue<T extends Waiting> {
 		else after.before = before;
 		item.lane = item.before = item.after = undefined;
 		this.size--;
-		if (lane.first === undefined) this.#close(lane);
+		// The last one stays: most pools have one priority, and are often empty.
+		if (lane.first === undefined && this.#lanes.size > 1) this.#close(lane);
 	}
 
 	#open(priority: number): Lane {
+		const head = this.#heap.head as Lane | undefined;
+		if (head !== undefined && head.first === undefined) this.#close(head);
 		const lane = new Lane(priority);
 		this.#lanes.set(priority, lane);
 		this.#heap.set(lane, -priority);

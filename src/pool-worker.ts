@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Job, PoolAttempt } from "./pool-job.ts";
+import type { Job } from "./pool-job.ts";
 import { Timer } from "./platform/timer-queue.ts";
 
 /** What a worker needs of its pool. */
@@ -23,7 +23,6 @@ export class PoolWorker<W> extends Timer {
 	/** What `createWorker` made. */
 	resource: W | undefined;
 	job: Job<W> | undefined;
-	attempt: PoolAttempt<W> | undefined;
 	/** Whether it has ever been of use: one that dies before is no better than one that could not be made. */
 	hasWorked = false;
 	/** Why it has died, if it has. */

@@ -14,10 +14,13 @@ import { PoolQueue } from "./pool-queue.ts";
 import type { PoolWorker } from "./pool-worker.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { abortError } from "./platform/abort-error.ts";
+import { inContextAlways } from "./platform/async-context.ts";
 import { check, checkFunction, checkSignal } from "./platform/check.ts";
+import { checkClock, type Clock } from "./platform/clock.ts";
 import { type OnError, report } from "./platform/observe.ts";
 import { link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
+import { CallbackTimer } from "./platform/timer-queue.ts";
 import { Waiters, type WaitOptions } from "./platform/waiters.ts";
 
 /**
@@ -51,6 +54,8 @@ export class TaskExistsError extends Error {
 	}
 }
 
+const ready: Promise<void> = /* @__PURE__ */ Promise.resolve();
+
 /**
  * Runs tasks on workers, at most `max` at the same time: those with the highest priority first, and first come, first
  * served among those with the same.
@@ -81,12 +86,15 @@ export class TaskExistsError extends Error {
 export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDisposable {
 	readonly #crew: Crew<W>;
 	readonly #queue = new PoolQueue<Job<W>>();
-	readonly #named = new Map<string, JobDetails<W>>();
+	/** Those that have failed and are not back in the queue: they wait for the answer of `restart`, or for a delay. */
+	readonly #parked = new Set<Job<W>>();
+	readonly #named = new Map<string, Job<W>>();
 	readonly #whenIdle = new Waiters();
 	readonly #whenGone = new Waiters();
 	readonly #snapshot: Snapshot<PoolSnapshot>;
 	readonly #onChange: () => void;
 	readonly #onError: OnError | undefined;
+	readonly #clock: Clock;
 	/** How many tasks run. */
 	#running = 0;
 	#isPaused = false;
@@ -107,6 +115,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	constructor(options: PoolOptions<W>) {
 		const { onError } = check("options", options, "object");
 		this.#onError = onError;
+		this.#clock = checkClock(options.clock);
 		this.#snapshot = new Snapshot(() => this.#read(), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 		this.#onChange = () => this.#snapshot.changed();
@@ -143,9 +152,10 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 */
 	run<T>(task: PoolFunction<T, W>, options?: PoolTaskOptions<W>): Promise<T> {
 		return new Promise((resolve, reject) => {
-			this.#check(task, options);
-			if (options === undefined) this.#add(new Job(task, resolve, reject, undefined));
-			else this.#addWithDetails(task, resolve, reject, options, {});
+			if (options === undefined) {
+				this.#checkTask(task);
+				this.#add(new Job(task, resolve, reject, undefined));
+			} else this.#addWithDetails(task, resolve, reject, this.#check(task, options), {});
 		});
 	}
 
@@ -161,7 +171,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 */
 	go<T>(name: string, task: PoolFunction<T, W>, options: PoolTaskOptions<W> = {}): PoolTask<T> {
 		check("name", name, "string");
-		this.#check(task, options);
+		const checked = this.#check(task, options);
 		if (this.#named.has(name)) throw new TaskExistsError(name);
 		let onAssigned!: () => void;
 		let onUnassigned!: (error: unknown) => void;
@@ -169,7 +179,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		const assigned = new Promise<void>((resolve, reject) => [onAssigned, onUnassigned] = [resolve, reject]);
 		const result = new Promise<T>((resolve, reject) => {
 			const details = { name, onAssigned, onUnassigned };
-			cancel = this.#addWithDetails(task, resolve, reject, options, details).abort;
+			cancel = this.#addWithDetails(task, resolve, reject, checked, details).abort;
 		});
 		assigned.catch(() => {});
 		result.catch(() => {});
@@ -191,9 +201,10 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 
 	/** The named tasks that wait or run, by their names. */
 	tasks(): Map<string, PoolTaskStatus> {
-		return new Map([...this.#named].map(([name, { worker, restarts, progress, description }]) => {
-			const status = worker !== undefined ? "running" : restarts > 0 ? "restarted" : "not-assigned";
-			return [name, { status, worker, restarts, progress, description }];
+		return new Map([...this.#named].map(([name, { worker, attempt, details }]) => {
+			const { restarts, progress, description } = details!;
+			const status = attempt !== undefined ? "running" : restarts > 0 ? "restarted" : "not-assigned";
+			return [name, { status, worker: worker?.id, restarts, progress, description }];
 		}));
 	}
 
@@ -235,16 +246,26 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	get #isIdle(): boolean {
-		return this.#running === 0 && this.#queue.size === 0;
+		return this.#running === 0 && this.#waitingCount === 0;
 	}
 
-	#check(task: unknown, options: PoolTaskOptions<W> = {}): void {
+	get #waitingCount(): number {
+		return this.#queue.size + this.#parked.size;
+	}
+
+	#checkTask(task: unknown): void {
 		check("task", task, "function");
+		if (this.#hasStopped) throw new DOMException("This pool was stopped", "InvalidStateError");
+	}
+
+	/** Reads each option once: a getter may give something else the next time. */
+	#check(task: unknown, options: PoolTaskOptions<W>): PoolTaskOptions<W> {
 		const { priority = 0, signal, restart } = check("options", options, "object");
 		check("priority", priority, "number", Number.isFinite(priority), "a finite number");
 		if (signal !== undefined) checkSignal(signal);
 		checkFunction("restart", restart);
-		if (this.#hasStopped) throw new DOMException("This pool was stopped", "InvalidStateError");
+		this.#checkTask(task);
+		return { priority, signal, restart };
 	}
 
 	#addWithDetails(
@@ -258,43 +279,69 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		const details: JobDetails<W> = {
 			...{ name, onAssigned, onUnassigned, priority, signal, restart },
 			abort: (reason) => this.#cancel(job, reason),
-			attempt: undefined,
-			worker: undefined,
+			ask: restart && inContextAlways(() => this.#ask(job)),
+			delay: restart && new CallbackTimer(() => this.#onDelayed(job)),
+			thrown: undefined,
 			restarts: 0,
 			progress: undefined,
 			description: undefined,
 			previousError: undefined,
 		};
 		const job = new Job<W>(task, resolve, reject, details);
-		if (name !== undefined) this.#named.set(name, details);
+		if (name !== undefined) this.#named.set(name, job);
+		if (signal?.aborted === false) link(signal, details);
 		this.#add(job);
 		if (signal?.aborted) details.abort(signal.reason);
-		else if (signal !== undefined) link(signal, details);
 		return details;
 	}
 
 	#add(job: Job<W>): void {
+		this.#enqueue(job);
+		// Where nothing waits, a turn of its own is cheaper than a way to call it later.
+		if (this.#crew.free < this.#queue.size) this.#prepare(job);
+		else ready.then(() => this.#turn(job));
+	}
+
+	/** In the async context of its caller: it begins at once if it can. */
+	#turn(job: Job<W>): void {
+		if (job.lane === undefined) return; // it was cancelled meanwhile
+		const worker = this.#queue.first === job && !this.#isPaused ? this.#crew.take() : undefined;
+		if (worker === undefined) this.#prepare(job);
+		else this.#assign(worker);
+		this.#dispatch();
+	}
+
+	/** What `inContext` does, without a function for each task. To be called in the async context of the task's caller. */
+	#prepare(job: Job<W>): void {
+		new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#begin);
+	}
+
+	#enqueue(job: Job<W>): void {
 		this.#queue.add(job, job.details?.priority ?? 0);
 		this.#schedule();
 		this.#onChange();
 	}
 
 	#cancel(job: Job<W>, reason: unknown): void {
-		if (job.lane !== undefined) {
-			this.#queue.remove(job);
-			this.#settle(job, false, reason);
-			this.#afterwards();
-		} else job.details?.attempt?.abort(reason);
+		const { attempt } = job;
+		if (job.lane !== undefined) this.#queue.remove(job);
+		else if (!this.#parked.has(job)) return attempt?.abort(reason);
+		this.#settle(job, false, reason);
+		attempt?.abort(reason);
+		this.#afterwards();
 	}
 
+	/** For good. */
 	#settle(job: Job<W>, isSuccess: boolean, outcome: unknown): void {
 		const { details } = job;
+		this.#parked.delete(job);
+		job.attempt = job.begin = undefined;
 		if (details !== undefined) {
 			if (details.name !== undefined) this.#named.delete(details.name);
 			if (details.signal !== undefined) unlink(details.signal, details);
+			if (details.delay !== undefined) this.#clock.clear(details.delay);
 			// Too late if it was assigned: a promise settles once.
 			details.onUnassigned?.(outcome);
-			details.attempt = undefined;
 		}
 		if (isSuccess) job.resolve(outcome as never);
 		else job.reject(outcome);
@@ -304,89 +351,126 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	#schedule(): void {
 		if (this.#isScheduled) return;
 		this.#isScheduled = true;
-		queueMicrotask(() => {
-			this.#isScheduled = false;
-			this.#dispatch();
-		});
+		queueMicrotask(this.#dispatch);
 	}
 
-	#dispatch(): void {
-		while (!this.#isPaused && this.#queue.size > 0) {
+	readonly #dispatch = (): void => {
+		this.#isScheduled = false;
+		// Looks again each time: a subscriber that hears of one task may cancel the next one, or stop the pool.
+		while (!this.#isPaused && this.#queue.first?.begin !== undefined) {
 			const worker = this.#crew.take();
 			if (worker === undefined) break;
-			this.#start(worker);
+			this.#assign(worker);
 		}
 		this.#crew.grow(this.#isPaused ? 0 : this.#queue.size);
-	}
+	};
 
-	#start(worker: PoolWorker<W>): void {
+	/** Gives a worker the task that is next, which begins by itself: in the async context of whoever asked for it. */
+	#assign(worker: PoolWorker<W>): void {
 		const job = this.#queue.first!;
-		const { details } = job;
 		this.#queue.remove(job);
 		this.#running++;
-		const attempt = new PoolAttempt(details, worker.resource as W, this.#onChange);
 		worker.job = job;
-		worker.attempt = attempt;
-		if (details !== undefined) {
-			details.attempt = attempt;
-			details.worker = worker.id;
-			details.progress = details.description = undefined;
-			details.onAssigned?.();
-		}
+		job.worker = worker;
+		job.attempt = new PoolAttempt(job, worker.resource as W, this.#onChange);
 		this.#onChange();
-		attempt.perform(job.task as Task<unknown>).then(worker.onSuccess, worker.onFailure);
+		const { begin = this.#begin } = job;
+		job.begin = undefined;
+		begin(job);
 	}
 
+	readonly #begin = (job: Job<W>): void => {
+		const { worker, attempt } = job;
+		// It was cancelled, or has lost its worker, in the microtask between.
+		if (worker === undefined || worker.isGone || attempt === undefined) return;
+		if (attempt.interruption !== undefined) return this.#onFailure(worker, attempt.interruption.reason);
+		job.details?.onAssigned?.();
+		attempt.perform(job.task as Task<unknown>).then(worker.onSuccess, worker.onFailure);
+	};
+
 	#onSuccess(worker: PoolWorker<W>, value: unknown): void {
-		if (worker.isGone) return;
-		const job = worker.job!;
-		this.#leave(worker);
+		const { job } = worker;
+		if (job === undefined) return; // the worker has died
+		this.#leave(worker, job);
 		this.#settle(job, true, value);
 		this.#release(worker);
 	}
 
 	#onFailure(worker: PoolWorker<W>, thrown: unknown): void {
-		if (worker.isGone) return;
-		const { job, attempt } = worker;
-		this.#leave(worker);
-		this.#fail(job!, attempt!, thrown);
+		const { job } = worker;
+		if (job === undefined) return; // the worker has died
+		this.#leave(worker, job);
+		if (this.#mayRestart(job)) {
+			this.#park(job, thrown);
+			this.#ask(job);
+		} else this.#fail(job, thrown);
 		this.#release(worker);
 	}
 
 	/** The worker's task is over. */
-	#leave(worker: PoolWorker<W>): void {
+	#leave(worker: PoolWorker<W>, job: Job<W>): void {
 		this.#running--;
-		if (worker.job!.details !== undefined) worker.job!.details.worker = undefined;
-		worker.attempt!.end();
-		worker.job = worker.attempt = undefined;
+		job.attempt!.end();
+		job.worker = worker.job = undefined;
 	}
 
-	/** Back into the queue, or the end of it. */
-	#fail(job: Job<W>, attempt: PoolAttempt<W>, thrown: unknown): void {
-		const { interruption } = attempt;
-		let error = interruption === undefined ? unwrap(thrown) : interruption.reason;
+	#mayRestart({ attempt, details }: Job<W>): boolean {
+		return attempt!.interruption === undefined && !this.#hasStopped && details?.restart !== undefined;
+	}
+
+	#fail(job: Job<W>, thrown: unknown): void {
+		const { interruption } = job.attempt!;
+		this.#settle(job, false, interruption === undefined ? unwrap(thrown) : interruption.reason);
+	}
+
+	#park(job: Job<W>, thrown: unknown): void {
+		job.details!.thrown = thrown;
+		this.#parked.add(job);
+	}
+
+	/** In the async context of the task's caller. A job is parked as long as it is not cancelled, at whatever moment. */
+	#ask(job: Job<W>): void {
+		if (!this.#parked.has(job)) return;
+		const { restart, thrown } = job.details!;
+		const refuse = (error: unknown) => {
+			if (!this.#parked.has(job)) return;
+			this.#settle(job, false, error);
+			this.#afterwards();
+		};
+		const decide = (answer: unknown) => answer === true ? this.#restart(job) : refuse(unwrap(thrown));
+		if (steering(thrown).stop) return refuse(unwrap(thrown));
 		try {
-			const mayRestart = interruption === undefined && !this.#hasStopped && !steering(thrown).stop;
-			if (mayRestart && job.details?.restart?.(error, attempt) === true) return this.#restart(job, job.details, error);
-		} catch (refusal) {
-			error = refusal;
+			const answer = restart!(unwrap(thrown), job.attempt!);
+			if (typeof answer !== "object") decide(answer);
+			else Promise.resolve(answer).then(decide, refuse);
+		} catch (error) {
+			refuse(error);
 		}
-		this.#settle(job, false, error);
 	}
 
-	#restart(job: Job<W>, details: JobDetails<W>, error: unknown): void {
+	/** After a delay, even if that is 0: a task that always fails must leave room for timers, aborts and input. */
+	#restart(job: Job<W>): void {
+		if (!this.#parked.has(job)) return;
+		const details = job.details!;
 		details.restarts++;
-		details.previousError = error;
-		details.attempt = undefined;
-		this.#add(job);
-		// The function that was asked may have aborted.
-		if (details.signal?.aborted) details.abort(details.signal.reason);
+		details.previousError = unwrap(details.thrown);
+		details.progress = details.description = undefined;
+		job.attempt = undefined;
+		this.#prepare(job);
+		this.#clock.set(details.delay!, steering(details.thrown).delay ?? 0);
+		this.#onChange();
+	}
+
+	#onDelayed(job: Job<W>): void {
+		this.#parked.delete(job);
+		this.#enqueue(job);
 	}
 
 	/** The worker is free. */
 	#release(worker: PoolWorker<W>): void {
 		if (this.#crew.mayGoOn(worker)) {
-			if (this.#queue.size > 0 && !this.#isPaused) this.#start(worker);
+			// One that cannot be called yet has a turn of its own, for which the worker is there.
+			if (this.#queue.first?.begin !== undefined && !this.#isPaused) this.#assign(worker);
 			else this.#crew.giveBack(worker);
 		}
 		this.#afterwards();
@@ -397,19 +481,32 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		const job = this.#queue.first;
 		if (job === undefined) return report(this.#onError, error);
 		this.#queue.remove(job);
-		this.#fail(job, new PoolAttempt<W>(job.details, undefined as W, this.#onChange), error);
-		this.#afterwards();
+		job.attempt = new PoolAttempt<W>(job, undefined as W, this.#onChange);
+		this.#failElsewhere(job, error);
 	}
 
 	/** Its task is not waited for: there is nothing left that could work on it. */
 	#onLost(worker: PoolWorker<W>, reason: unknown): void {
-		const { job, attempt } = worker;
-		if (job === undefined || attempt === undefined) return report(this.#onError, reason);
-		const wasCancelled = attempt.interruption !== undefined;
-		this.#leave(worker);
-		attempt.abort(reason);
-		const next = wasCancelled ? attempt : new PoolAttempt<W>(job.details, attempt.worker, this.#onChange);
-		this.#fail(job, next, reason);
+		if (worker.job === undefined) return report(this.#onError, reason);
+		// A microtask later: a task that has returned has succeeded, although nobody has heard of it yet.
+		queueMicrotask(() => {
+			const { job } = worker;
+			if (job === undefined) return;
+			const { attempt } = job;
+			const mayRestart = this.#mayRestart(job);
+			this.#leave(worker, job);
+			attempt!.abort(reason);
+			if (mayRestart) job.attempt = new PoolAttempt<W>(job, attempt!.worker, this.#onChange);
+			this.#failElsewhere(job, reason);
+		});
+	}
+
+	/** As after a failure of the task itself, but not in the async context of its caller. */
+	#failElsewhere(job: Job<W>, thrown: unknown): void {
+		if (this.#mayRestart(job)) {
+			this.#park(job, thrown);
+			job.details!.ask!();
+		} else this.#fail(job, thrown);
 		this.#afterwards();
 	}
 
@@ -424,8 +521,14 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 			this.#queue.remove(job);
 			this.#settle(job, false, reason);
 		}
+		const parked = [...this.#parked].map((job) => {
+			const { attempt } = job;
+			this.#settle(job, false, reason);
+			return attempt;
+		});
 		this.#crew.end(reason);
-		for (const { attempt } of [...this.#crew.workers.values()]) attempt?.abort(reason);
+		for (const attempt of parked) attempt?.abort(reason);
+		for (const { job } of [...this.#crew.workers.values()]) job?.attempt?.abort(reason);
 		this.#afterwards();
 	}
 
@@ -433,7 +536,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		return {
 			workers: this.workers(),
 			tasks: this.tasks(),
-			waiting: this.#queue.size,
+			waiting: this.#waitingCount,
 			running: this.#running,
 			isPaused: this.#isPaused,
 		};

@@ -1,6 +1,17 @@
 import { describe, expect, test, vi } from "vitest";
-import { Pool, type PoolContext, type PoolTask, retryAfter, sleep, stopNow, TaskExistsError } from "../mod.ts";
+import {
+	Pool,
+	type PoolContext,
+	type PoolTask,
+	resetBackoff,
+	retryAfter,
+	retryNow,
+	sleep,
+	stopNow,
+	TaskExistsError,
+} from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";
 
 const fail = (): never => {
@@ -249,8 +260,131 @@ describe("Pool.go()", () => {
 		expect(restart).not.toHaveBeenCalled();
 	});
 
-	test("report() shows in tasks(), also taken out of the context, but not after the run", async () => {
+	test("comes back in a new macrotask, so that a task that always fails leaves room for timers", async () => {
 		const pool = new Pool({ max: 1 });
+		const task = pool.go("a", fail, { restart: () => true });
+		await sleep(20);
+		task.cancel("enough");
+		expect(await errorOf(task.result)).toBe("enough");
+		await pool.stop();
+	});
+
+	test("heeds the hints that a task throws: after a delay or at once, and nobody sees the hint", async () => {
+		for (const [hint, delay] of [[retryAfter(200, "no"), 200], [retryNow("no"), 0], [resetBackoff("no"), 0]] as const) {
+			const clock = new VirtualClock();
+			const pool = new Pool({ max: 1, clock });
+			const seen: unknown[] = [];
+			const task = pool.go("a", ({ attempt, previousError }) => {
+				seen.push([clock.monotonic(), previousError]);
+				if (attempt < 4) throw hint;
+				return "done";
+			}, { restart: (error) => seen.push(error) > 0 });
+			await clock.advance(0);
+			expect(await pool.run(() => "other")).toBe("other");
+			await clock.runUntilIdle();
+			expect(await task.result).toBe("done");
+			const times = [0, 1, 2, 3].map((number) => number * delay);
+			expect(seen).toEqual(times.flatMap((time, index) => index === 0 ? [[0, undefined]] : ["no", [time, "no"]]));
+		}
+	});
+
+	test("a delay before a restart ends with a cancel, an abort or a stop, and leaves nothing behind", async () => {
+		const endings: ((task: PoolTask, controller: AbortController, pool: Pool) => unknown)[] = [
+			(task) => task.cancel("enough"),
+			(_task, controller) => controller.abort("enough"),
+			(_task, _controller, pool) => pool.stop(),
+		];
+		for (const end of endings) {
+			const clock = new VirtualClock();
+			const controller = new SpiedController();
+			const pool = new Pool({ max: 1, clock, idleTimeout: 5 });
+			const task = pool.go("a", () => Promise.reject(retryAfter(1000)), {
+				restart: () => true,
+				signal: controller.signal,
+			});
+			const idle = watch(pool.idle());
+			await clock.advance(10);
+			expect([pool.tasks().get("a"), idle.state]).toMatchObject([{ status: "restarted", restarts: 1 }, "pending"]);
+			expect(pool.getSnapshot()).toMatchObject({ waiting: 1, running: 0 });
+			end(task, controller, pool);
+			expect(pool.tasks().size).toBe(0);
+			expect(["enough", "AbortError"]).toContain(await task.result.catch((error) => error.name ?? error));
+			expect([await pool.idle(), clock.pending, controller.listeners]).toEqual([true, 0, 0]);
+			await pool.stop();
+		}
+	});
+
+	test("restart may be async: the task waits for the answer, and fails with what it rejects with", async () => {
+		const pool = new Pool({ max: 1 });
+		const answers = [Promise.resolve(true), Promise.resolve(false), Promise.reject(new Error("no idea"))];
+		answers[2]!.catch(() => {});
+		for (const [index, expected] of ["done", "failure", "no idea"].entries()) {
+			const task = pool.go("a", ({ attempt }) => attempt === 1 ? fail() : "done", { restart: () => answers[index]! });
+			expect(await task.result.catch((error) => error.message)).toBe(expected);
+		}
+		const answer = deferred<boolean>();
+		let signal: AbortSignal | undefined;
+		const task = pool.go("a", fail, {
+			restart: (_error, context) => {
+				({ signal } = context);
+				return answer.promise;
+			},
+		});
+		await task.assigned;
+		await settle();
+		expect([pool.tasks().get("a")?.worker, await pool.run(() => "other")]).toEqual([undefined, "other"]);
+		task.cancel("enough");
+		expect([await errorOf(task.result), signal!.reason]).toEqual(["enough", "enough"]);
+		answer.resolve(true);
+		await settle();
+		expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
+		await pool.stop();
+	});
+
+	test("restart may cancel its task, abort it, or stop the pool: then the task does not come back", async () => {
+		for (const method of ["cancel", "abort", "stop"]) {
+			const controller = new SpiedController();
+			const pool = new Pool({ max: 1 });
+			const run = vi.fn(fail);
+			const task: PoolTask = pool.go("a", run, {
+				signal: controller.signal,
+				restart: () => {
+					if (method === "cancel") task.cancel("enough");
+					else if (method === "abort") controller.abort("enough");
+					else pool.stop();
+					return true;
+				},
+			});
+			await errorOf(task.result);
+			await settle();
+			expect([run.mock.calls.length, pool.tasks().size, controller.listeners]).toEqual([1, 0, 0]);
+			await pool.stop();
+		}
+	});
+
+	test("a subscriber that cancels a task just before its call stops the call", async () => {
+		for (const method of ["cancel", "abort", "stop"]) {
+			const controller = new SpiedController();
+			const pool = new Pool({ max: 1 });
+			const run = vi.fn(() => 1);
+			const task = pool.go("a", run, { signal: controller.signal });
+			pool.subscribe(() => {
+				if (pool.tasks().get("a")?.status !== "running") return;
+				if (method === "cancel") task.cancel("enough");
+				else if (method === "abort") controller.abort("enough");
+				else pool.stop();
+			});
+			const name = method === "stop" ? "AbortError" : undefined;
+			const errors = [await errorOf(task.assigned), await errorOf(task.result)];
+			expect(errors.map((error) => (error as Error).name)).toEqual([name, name]);
+			expect([run.mock.calls.length, pool.getSnapshot().running, controller.listeners]).toEqual([0, 0, 0]);
+			await pool.stop();
+		}
+	});
+
+	test("report() shows in tasks(), also taken out of the context, but not after the run", async () => {
+		const clock = new VirtualClock();
+		const pool = new Pool({ max: 1, clock });
 		let report!: PoolContext["report"];
 		const [first, second] = [deferred(), deferred()];
 		const task = pool.go("a", async (context) => {
@@ -262,7 +396,7 @@ describe("Pool.go()", () => {
 		expect(pool.tasks().get("a")).toMatchObject({ progress: 0.5, description: "half" });
 		const late = report;
 		first.reject("again");
-		await settle();
+		await clock.advance(0);
 		expect(pool.tasks().get("a")).toMatchObject({ restarts: 1, progress: undefined, description: undefined });
 		late(0.9);
 		expect(pool.tasks().get("a")).toMatchObject({ progress: undefined });
@@ -544,6 +678,23 @@ describe("Pool", () => {
 		}
 	});
 
+	test("stop() makes no worker whose making has not begun", async () => {
+		await atEachMicrotask(5, async (k) => {
+			let hasStopped = false;
+			const calls: boolean[] = [];
+			const pool = new Pool({ min: 1, max: 2, createWorker: () => void calls.push(hasStopped) });
+			const results = [pool.run(() => {}), pool.run(() => {})].map((result) => result.catch(() => {}));
+			await new Promise<void>((resolve) =>
+				afterMicrotasks(k, () => {
+					hasStopped = true;
+					resolve(pool.stop());
+				})
+			);
+			await Promise.all(results);
+			expect([calls.includes(true), pool.workers().size]).toEqual([false, 0]);
+		});
+	});
+
 	test("Symbol.asyncDispose stops it, where the runtime has that symbol", async () => {
 		if (Symbol.asyncDispose === undefined) return;
 		const pool = new Pool({ max: 1 });
@@ -578,4 +729,164 @@ describe("Pool", () => {
 		await stopped;
 		expect(value).toBe("outer");
 	});
+});
+
+describe("Pool at each microtask", () => {
+	/** Ends a task around its settlement, in each way there is. */
+	const endings: Record<string, (made: { task: PoolTask; pool: Pool<number>; controller: AbortController }) => void> = {
+		"a cancel": ({ task }) => task.cancel("enough"),
+		"an abort": ({ controller }) => controller.abort("enough"),
+		"a stop": ({ pool }) => void pool.stop(),
+	};
+
+	for (const [title, end] of Object.entries(endings)) {
+		for (const outcome of ["returns", "fails"]) {
+			test(`${title} around the moment in which a task ${outcome} changes no success and loses nothing`, async () => {
+				await atEachMicrotask(30, async (k) => {
+					const controller = new SpiedController();
+					const workshop = new Workshop();
+					const pool = new Pool({ ...workshop, max: 1 });
+					await pool.run(() => {});
+					let runs = 0;
+					const task: PoolTask = pool.go("a", () => {
+						if (++runs > 1) return untilAborted(controller.signal);
+						afterMicrotasks(k, () => end({ task, pool, controller }));
+						if (outcome === "returns") return "value";
+						throw new Error("failure");
+					}, { signal: controller.signal, restart: () => true });
+					const result = await task.result.catch((error) => error);
+					if (outcome === "returns") expect(result).toBe("value");
+					else expect(["enough", "AbortError"]).toContain(result.name ?? result);
+					expect([runs, await task.assigned, pool.tasks().size]).toEqual([1, undefined, 0]);
+					await pool.stop();
+					expect([workshop.destroyed, controller.listeners]).toEqual([[0], 0]);
+				});
+			});
+		}
+
+		test(`${title} around the moment in which a task is given a worker leaves nothing behind`, async () => {
+			await atEachMicrotask(30, async (k) => {
+				const controller = new SpiedController();
+				const pool: Pool<number> = new Pool({ max: 1, createWorker: () => 1 });
+				const blocker = pool.run(() => {});
+				let runs = 0;
+				const task = pool.go("a", ({ signal }) => (runs++, untilAborted(signal)), controller);
+				afterMicrotasks(k, () => end({ task, pool, controller }));
+				const error = await errorOf(task.result) as Error;
+				expect(["enough", "AbortError"]).toContain(error.name ?? error);
+				const assigned = await task.assigned.then(() => 1, () => 0);
+				expect(assigned).toBe(runs);
+				await blocker.catch(() => {});
+				await pool.stop();
+				expect([pool.tasks().size, pool.workers().size, controller.listeners]).toEqual([0, 0, 0]);
+			});
+		});
+	}
+
+	test("a worker that dies around the moment in which its task returns does not undo that, nor run it again", async () => {
+		await atEachMicrotask(30, async (k) => {
+			const workshop = new Workshop();
+			const pool = new Pool({ ...workshop, max: 1, min: 1 });
+			let runs = 0;
+			const task = pool.go("a", async () => {
+				runs++;
+				afterMicrotasks(k, () => workshop.died[0]!("lost"));
+				return "value";
+			}, { restart: () => true });
+			expect(await task.result).toBe("value");
+			// At once means: before it has returned.
+			expect(runs).toBe(k === 0 ? 2 : 1);
+			await settle();
+			await pool.stop();
+			expect(workshop.destroyed.length).toBe(workshop.made);
+		});
+	});
+});
+
+describe("Pool re-entered", () => {
+	const actions: Record<string, (pool: Pool<number>, tasks: PoolTask[]) => unknown> = {
+		"stop()": (pool) => pool.stop(),
+		"pause()": (pool) => pool.pause(),
+		"resume()": (pool) => pool.resume(),
+		"max = 1": (pool) => pool.max = 1,
+		"max = 5": (pool) => pool.max = 5,
+		"idle()": (pool) => pool.idle(),
+		"getSnapshot()": (pool) => [pool.getSnapshot(), pool.tasks(), pool.workers()],
+		"cancel()": (_pool, tasks) => tasks.forEach((task) => task.cancel("enough")),
+		"run()": (pool) => void pool.run(() => 1).catch(() => {}),
+		"go()": (pool, tasks) => {
+			if (!pool.tasks().has("late")) tasks.push(pool.go("late", () => 1));
+		},
+	};
+
+	for (const [title, act] of Object.entries(actions)) {
+		test(`${title} from each callback, at each of its calls, breaks no law`, async () => {
+			for (let at = 0; at < 60; at++) {
+				const clock = new VirtualClock();
+				const tasks: PoolTask[] = [];
+				let calls = 0;
+				let [made, destroyed, running, depth] = [0, 0, 0, 0];
+				const enter = () => {
+					if (calls++ !== at || depth > 0) return;
+					depth++;
+					try {
+						act(pool, tasks);
+					} catch (error) {
+						expect(error).toBeInstanceOf(DOMException); // after a stop
+					}
+					depth--;
+				};
+				const pool: Pool<number> = new Pool({
+					min: 1,
+					max: 2,
+					idleTimeout: 10,
+					clock,
+					createWorker: ({ signal, died }) => {
+						signal.addEventListener("abort", enter);
+						enter();
+						if (++made === 2) queueMicrotask(() => queueMicrotask(() => died("lost")));
+						return made;
+					},
+					destroyWorker: () => {
+						destroyed++;
+						enter();
+					},
+				});
+				pool.subscribe(enter);
+				const options = {
+					restart: (_error: unknown, { attempt }: PoolContext<number>) => {
+						enter();
+						return attempt < 3;
+					},
+				};
+				const go = (name: string, task: (context: PoolContext<number>) => unknown) => {
+					try {
+						tasks.push(pool.go(name, task, options));
+					} catch (error) {
+						expect(error).toBeInstanceOf(DOMException); // after a stop
+					}
+				};
+				for (const name of ["a", "b", "c", "d"]) {
+					go(name, async ({ signal, attempt }) => {
+						expect(++running).toBeLessThanOrEqual(5);
+						signal.addEventListener("abort", enter);
+						enter();
+						await sleep(1, { clock });
+						running--;
+						if (attempt < 2 || name === "d") throw new Error("failure");
+					});
+				}
+				await clock.advance(200);
+				pool.resume();
+				await clock.advance(20_000);
+				for (const task of tasks) await task.result.catch(() => {});
+				const stopped = pool.stop();
+				await clock.runUntilIdle();
+				await stopped;
+				expect([made - destroyed, pool.workers().size, pool.tasks().size, clock.pending]).toEqual([0, 0, 0, 0]);
+				expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
+				if (calls <= at) break;
+			}
+		});
+	}
 });

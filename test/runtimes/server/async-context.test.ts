@@ -2,7 +2,7 @@
 // or worker. Another class is one more row.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
-import { type Clock, Group, run, Runner, sleep, systemClock } from "../../../mod.ts";
+import { type Clock, Group, Pool, run, Runner, sleep, systemClock } from "../../../mod.ts";
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
 import { CallbackTimer } from "../../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../../src/testing.ts";
@@ -106,6 +106,55 @@ const rows: Record<string, Share> = {
 			await group.spawn("a", task(see), { ifPresent: "replace" }).wait();
 			see();
 		};
+	},
+	"Pool.run(), on a worker that somebody else has freed": (clock) => {
+		const pool = new Pool({ max: 1, clock });
+		return (see) =>
+			pool.run(async () => {
+				see();
+				await sleep(5, { clock });
+				see();
+			}).then(see);
+	},
+	"Pool.run(), on a worker each": (clock) => {
+		const pool = new Pool({ max: 3, clock });
+		return (see) => pool.run(see).then(see);
+	},
+	"Pool.go(), its restarts": (clock) => {
+		const pool = new Pool({ max: 1, clock });
+		let name = 0;
+		return (see) => {
+			const restart = (_error: unknown, { attempt }: { attempt: number }) => {
+				see();
+				return attempt < 3;
+			};
+			return pool.go(`${++name}`, failing(see), { restart }).result.catch(see);
+		};
+	},
+	"Pool.go(), on workers that die or cannot be made": (clock) => {
+		let [name, made] = [0, 0];
+		const createWorker = ({ died }: { died: (reason: unknown) => void }) => {
+			if (++made === 2) throw new Error("not made");
+			return () => clock.set(new CallbackTimer(() => died("lost")), 5);
+		};
+		const pool = new Pool({ max: 1, createWorker, clock });
+		return (see) => {
+			const restart = (_error: unknown, { attempt }: { attempt: number }) => {
+				see();
+				return attempt < 2;
+			};
+			return pool.go(`${++name}`, ({ attempt, worker }) => {
+				see();
+				if (attempt === 2) return;
+				worker();
+				return new Promise(() => {});
+			}, { restart }).result.then(see);
+		};
+	},
+	"new Pool(), the making of workers for others": (clock) => (see) => {
+		const pool = new Pool({ max: 1, idleTimeout: 5, createWorker: see, destroyWorker: see, clock });
+		const others = new AsyncLocalStorage().exit(() => [pool.run(() => {}), pool.run(() => {})]);
+		return Promise.all(others).then(() => sleep(20, { clock }));
 	},
 };
 
