@@ -284,7 +284,9 @@ describe("Pool.go()", () => {
 			await clock.runUntilIdle();
 			expect(await task.result).toBe("done");
 			const times = [0, 1, 2, 3].map((number) => number * delay);
-			expect(seen).toEqual(times.flatMap((time, index) => index === 0 ? [[0, undefined]] : ["no", [time, "no"]]));
+			expect(seen).toEqual(
+				times.flatMap((time, index): unknown[] => index === 0 ? [[0, undefined]] : ["no", [time, "no"]]),
+			);
 		}
 	});
 
@@ -754,9 +756,9 @@ describe("Pool at each microtask", () => {
 						if (outcome === "returns") return "value";
 						throw new Error("failure");
 					}, { signal: controller.signal, restart: () => true });
-					const result = await task.result.catch((error) => error);
+					const result = await task.result.catch((error) => error) as string | Error;
 					if (outcome === "returns") expect(result).toBe("value");
-					else expect(["enough", "AbortError"]).toContain(result.name ?? result);
+					else expect(["enough", "AbortError"]).toContain((result as Error).name ?? result);
 					expect([runs, await task.assigned, pool.tasks().size]).toEqual([1, undefined, 0]);
 					await pool.stop();
 					expect([workshop.destroyed, controller.listeners]).toEqual([[0], 0]);
