@@ -40,7 +40,6 @@ const batch = 500;
 const settings = { autovacuum_naptime: values.naptime, shared_buffers: "256MB" };
 const server = await startPostgres({ isDurable: values.durable, settings });
 const pool = new pg.Pool({ connectionString: server.url });
-pool.on("error", () => {});
 try {
 	await churn();
 } finally {

@@ -8,7 +8,6 @@ export const pool: Driver = {
 	name: "postgresStore() with a Pool of pg",
 	async open(url) {
 		const pool = new pg.Pool({ connectionString: url });
-		pool.on("error", () => {}); // whatever happens to one that is idle
 		return {
 			client: pool,
 			run: (sql) => pool.query(sql),
@@ -35,7 +34,6 @@ export const single: Driver = {
 	name: "postgresStore() with a Client of pg",
 	async open(url) {
 		const client = new pg.Client({ connectionString: url });
-		client.on("error", () => {});
 		await client.connect();
 		const other = await pool.open(url);
 		return { ...other, client, close: () => Promise.all([client.end(), other.close()]) };
@@ -44,6 +42,7 @@ export const single: Driver = {
 
 export const sql: Driver = {
 	name: "postgresStore() with sql of postgres",
+	isFragile: true,
 	open: async (url) => connectionsOf(postgres(url, { onnotice: () => {} }) as unknown as Sql),
 };
 

@@ -4,6 +4,7 @@ import type { NewTask, Settlement, Store } from "../src/basket/store.ts";
 import { StoreError } from "../src/platform/store-error.ts";
 import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres.ts";
 import { testStore } from "../src/testing.ts";
+import { testEdges } from "./postgres-edges.ts";
 import { type PostgresServer, startPostgres } from "./servers/postgres.ts";
 import { deferred } from "./support.ts";
 
@@ -15,6 +16,8 @@ export interface Driver {
 	open(url: string): Promise<Connections>;
 	/** Whether it cannot tell that the connection that listens is lost, so that it takes a minute to find out. */
 	readonly isDeaf?: boolean;
+	/** Whether it ends the process when something is asked in a transaction whose connection is lost (porsager/postgres#1154). */
+	readonly isFragile?: boolean;
 }
 
 export interface Connections {
@@ -38,6 +41,7 @@ export function testPostgres(driver: Driver): void {
 	});
 	conformance(driver.name, () => connections, () => driver.open(server.url));
 	describe(driver.name, () => own(driver, () => ({ server, connections })));
+	describe(driver.name, () => testEdges(driver, () => ({ server, connections })));
 }
 
 /** What the suite does not ask of every store. */

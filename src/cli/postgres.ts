@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { type PostgresClient, postgresStore } from "../stores/postgres.ts";
-import { queryOf } from "../stores/postgres/driver.ts";
+import { driverOf } from "../stores/postgres/driver.ts";
 import { toStoreError } from "../stores/postgres/errors.ts";
 import { quote as quoteName, version } from "../stores/postgres/schema.ts";
 import { Failure, type OpenStore, quote } from "./terminal.ts";
@@ -62,7 +62,7 @@ async function checkTables(client: PostgresClient, schema: string): Promise<void
 async function versionOf(client: PostgresClient, schema: string): Promise<number> {
 	try {
 		return Number(
-			await queryOf("client", client, patience * 1_000)(`SELECT version::text FROM ${quoteName(schema)}.version`, []),
+			await driverOf(client).query(`SELECT version FROM ${quoteName(schema)}.version`, [], patience * 1_000),
 		);
 	} catch (error) {
 		const failure = toStoreError(error);
@@ -83,7 +83,6 @@ async function connect(url: string): Promise<Connection> {
 	if (pg !== undefined) {
 		const connectionTimeoutMillis = patience * 1_000;
 		const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis, application_name });
-		pool.on("error", () => {}); // of one that is idle; the next statement makes another one
 		return { client: pool, close: () => pool.end() };
 	}
 	const { Bun } = globalThis as {

@@ -46,13 +46,12 @@ import {
 	type TaskRow,
 } from "./postgres/data.ts";
 import {
-	listenOf,
+	driverOf,
 	type PostgresClient,
 	type PostgresQueryable,
 	type PostgresSql,
 	type Query,
-	queryOf,
-	queueOf,
+	queryIn,
 } from "./postgres/driver.ts";
 import { toStoreError } from "./postgres/errors.ts";
 import { columns as taskColumns } from "./postgres/functions.ts";
@@ -71,8 +70,10 @@ export interface PostgresStoreOptions {
 	 */
 	pollInterval?: number | undefined;
 	/**
-	 * How long to wait for an answer of the server, in milliseconds; then the call rejects with a `StoreError` with the code
-	 * `unavailable`, and a pool of pg loses the connection. `Infinity`: as long as the driver does. @default 60_000
+	 * How long a call may take, in milliseconds: the wait for a free connection and the answer of the server. Then it rejects
+	 * with a `StoreError` with the code `unavailable`, and a pool of pg gives up the connection. For each task that is added
+	 * there is a millisecond more, and `counts` may take six times as long. Less than half the lease of a basket, or a lease
+	 * may end before somebody notices that it was not extended. `Infinity`: as long as the driver does. @default 10_000
 	 */
 	timeout?: number | undefined;
 }
@@ -127,7 +128,8 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  *
  * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
  * completed and the lanes that it has added to there until the server ends that transaction: set its
- * `idle_in_transaction_session_timeout`. The package postgres, up to 3.4.9 at least, can end the whole process when a
+ * `idle_in_transaction_session_timeout`. The store listens for the errors of a pool and of its clients, and of a client given
+ * to it, so that a lost connection rejects what was asked on it, and never ends the process. The package postgres, up to 3.4.9 at least, can end the whole process when a
  * connection is lost (porsager/postgres#1154).
  *
  * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
@@ -161,7 +163,7 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * ```
  */
 export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): Store<PostgresClient> {
-	const { schema, pollInterval = 1_000, timeout = 60_000 } = check("options", options, "object");
+	const { schema, pollInterval = 1_000, timeout = 10_000 } = check("options", options, "object");
 	checkLimit("pollInterval", pollInterval);
 	checkLimit("timeout", timeout);
 	return new Postgres(client, checkSchema(schema), pollInterval, timeout);
@@ -187,12 +189,13 @@ class Postgres implements Store<PostgresClient> {
 	#isOpen = false;
 
 	constructor(client: PostgresClient, schema: string, pollInterval: number, timeout: number) {
-		this.#query = queueOf(client, queryOf("client", client, timeout));
+		const { query, listen } = driverOf(client);
+		this.#query = query;
 		this.#timeout = timeout;
 		this.#schema = quote(schema);
 		const tell = (message: string) =>
 			this.#ask(`SELECT pg_notify($1, left($2, ${mostTold + 1}))::text`, [schema, message]);
-		this.#watch = new Watch(listenOf(client), tell, schema, pollInterval);
+		this.#watch = new Watch(listen, tell, schema, pollInterval);
 	}
 
 	async open(): Promise<void> {
@@ -208,7 +211,7 @@ class Postgres implements Store<PostgresClient> {
 	/** 0: there are no tables. */
 	async #version(): Promise<number> {
 		try {
-			return Number(await this.#ask(`SELECT version::text FROM ${this.#schema}.version`, []));
+			return Number(await this.#ask(`SELECT version FROM ${this.#schema}.version`, []));
 		} catch (error) {
 			if ((error as StoreError).code === "not-open") return 0;
 			throw error;
@@ -371,7 +374,7 @@ class Postgres implements Store<PostgresClient> {
 		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
 		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
 		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
-		const query = tx === undefined ? this.#query : queryOf("tx", tx, this.#timeout);
+		const query = tx === undefined ? this.#query : queryIn(tx);
 		return JSON.parse(
 			(await this.#ask(`SELECT ${this.#schema}.${name}(${places})`, [encode(basket), ...values], query))!,
 		);
@@ -384,8 +387,9 @@ class Postgres implements Store<PostgresClient> {
 
 	async #ask(text: string, values: string[], query: Query = this.#query): Promise<string | undefined> {
 		try {
-			return await query(text, values);
+			return await query(text, values, this.#timeout);
 		} catch (error) {
+			if (error instanceof TypeError && query !== this.#query) throw error; // it is no transaction
 			throw toStoreError(error);
 		}
 	}

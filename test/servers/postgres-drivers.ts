@@ -38,9 +38,6 @@ export function connectPostgres(driver: DriverName, url: string, options: Connec
 function connectPg(url: string, { max = 5, timeout, store }: ConnectOptions): Connected<pg.PoolClient> {
 	const limits = timeout === undefined ? {} : { connectionTimeoutMillis: timeout, query_timeout: timeout };
 	const pool = new pg.Pool({ connectionString: url, max, ...limits });
-	// Whoever uses the connection is told, too; the next one gets another connection.
-	pool.on("error", () => {});
-	pool.on("connect", (client) => client.on("error", () => {}));
 	return {
 		store: postgresStore(pool, store),
 		async transaction(work) {

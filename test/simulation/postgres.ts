@@ -23,7 +23,6 @@ export class SimulationServer {
 	static async start(): Promise<SimulationServer> {
 		const server = await startPostgres();
 		const pool = new pg.Pool({ connectionString: server.url, max: 1 });
-		pool.on("error", () => {}); // the server ends before the connections do
 		await postgresStore(pool, { schema }).open();
 		await pool.query(`CREATE TABLE ${schema}.time (at bigint); INSERT INTO ${schema}.time VALUES (0);
 			CREATE OR REPLACE FUNCTION ${schema}.clock() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM ${schema}.time'`);

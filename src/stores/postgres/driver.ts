@@ -5,9 +5,8 @@
  */
 
 import { check } from "../../platform/check.ts";
-import { systemClock } from "../../platform/clock.ts";
-import { StoreError } from "../../platform/store-error.ts";
-import { CallbackTimer } from "../../platform/timer-queue.ts";
+import { textOf, tooLate, within } from "./limit.ts";
+import { guard, isPool, listenOn, type PgClient, PgPool, queueOf } from "./pg.ts";
 
 /** What a `Client` of pg and a `PGlite` have, and what both have within a transaction. */
 export interface PostgresQueryable {
@@ -24,8 +23,11 @@ export interface PostgresSql {
 /** What a store can be made of, and what can be given as `tx`. */
 export type PostgresClient = PostgresQueryable | PostgresSql;
 
-/** Runs a statement that gives at most one row with one text; so are all its values. Asks before it returns. */
-export type Query = (text: string, values: string[]) => Promise<string | undefined>;
+/**
+ * Runs a statement that gives at most one row with one text; so are all its values. Asks before it returns. Waiting for a
+ * connection is part of the limit, which is in milliseconds.
+ */
+export type Query = (text: string, values: string[], timeout: number) => Promise<string | undefined>;
 
 /** Listens, until it is told to stop or tells that it cannot any more. */
 export type Listen = (
@@ -34,22 +36,11 @@ export type Listen = (
 	onEnd: (error: unknown) => void,
 ) => Promise<() => unknown>;
 
-/** A client of pg, of which some things are only a pool's. */
-interface PgClient extends PostgresQueryable {
-	/** `T` or `E` inside a transaction. */
-	getTransactionStatus?(): string | null;
-	on?(event: string, listener: (event: never) => void): unknown;
-	off(event: string, listener: (event: never) => void): unknown;
-}
-
-interface PooledClient extends PgClient {
-	release(isBroken: boolean): void;
-}
-
-interface Pool extends PgClient {
-	connect(): Promise<PooledClient>;
-	readonly totalCount: number;
-	readonly options?: { readonly max?: number };
+/** A client, as the store uses it. */
+export interface Driver {
+	readonly query: Query;
+	/** Absent: this client cannot. */
+	readonly listen?: Listen | undefined;
 }
 
 /** Has the same name with pglite, `postgres` and Bun, but gives different things. */
@@ -60,78 +51,33 @@ interface Listening {
 	): Promise<(() => unknown) | { unlisten(): unknown }>;
 }
 
-/**
- * @param timeout how long to wait for an answer, in milliseconds
- * @throws {TypeError} if it is none of the clients that are known
- */
-export function queryOf(name: string, client: PostgresClient, timeout: number): Query {
+/** @throws {TypeError} if it is none of the clients that are known */
+export function driverOf(client: PostgresClient): Driver {
+	checkClient("client", client);
+	guard(client);
+	if ("unsafe" in client) return { query: querySql(client), listen: listenOf(client) };
+	if (isPool(client)) return new PgPool(client);
+	return { query: queueOf(client as PgClient), listen: listenOf(client) };
+}
+
+function checkClient(name: string, client: PostgresClient): void {
 	check(name, client, typeof client === "function" ? "function" : "object");
-	if ("unsafe" in client) {
-		return async (text, values) => textOf(await limit(client.unsafe(text, values), timeout) as unknown[]);
-	}
-	check(`${name}.query`, client.query, "function");
-	if (isPool(client)) return (text, values) => queryPool(client, text, values, timeout);
-	return async (text, values) => textOf((await limit(client.query(text, values), timeout)).rows);
+	if (!("unsafe" in client)) check(`${name}.query`, client.query, "function");
 }
 
-/** One after the other, and none in a transaction that the caller has open: that is as good as a pool of one. */
-export function queueOf(client: PostgresClient, query: Query): Query {
-	if ("unsafe" in client || isPool(client)) return query;
-	const { getTransactionStatus } = client as PgClient;
-	let last: Promise<unknown> = Promise.resolve();
-	const ask: Query = async (text, values) => {
-		while (/[TE]/.test(getTransactionStatus?.call(client) ?? "")) {
-			await new Promise<void>((resolve) => systemClock.set(new CallbackTimer(resolve), 5));
-		}
-		return query(text, values);
-	};
-	return (text, values) => {
-		const answer = last.then(() => ask(text, values));
-		last = answer.catch(() => {});
-		return answer;
-	};
-}
-
-/** A connection that does not answer must not go back into the pool. */
-async function queryPool(pool: Pool, text: string, values: string[], timeout: number): Promise<string | undefined> {
-	const client = await pool.connect();
-	let isBroken = false;
-	try {
-		return textOf((await limit(client.query(text, values), timeout)).rows);
-	} catch (error) {
-		isBroken = error instanceof StoreError;
-		throw error;
-	} finally {
-		client.release(isBroken);
-	}
-}
-
-function textOf([row]: readonly unknown[]): string | undefined {
-	return row === undefined ? undefined : Object.values(row as Record<string, string>)[0];
-}
-
-function limit<T>(answer: PromiseLike<T>, timeout: number): Promise<T> {
-	return new Promise((resolve, reject) => {
-		const timer = new CallbackTimer(() =>
-			reject(new StoreError("unavailable", `Postgres has not answered for ${timeout} ms`))
-		);
-		if (timeout < Infinity) systemClock.set(timer, timeout);
-		answer.then((value) => {
-			systemClock.clear(timer);
-			resolve(value);
-		}, (error) => {
-			systemClock.clear(timer);
-			reject(error);
+function querySql(client: PostgresSql): Query {
+	return async (text, values, timeout) => {
+		const asking = client.unsafe(text, values) as PromiseLike<unknown[]> & { cancel?(): unknown };
+		const rows = await within(asking, timeout, () => {
+			// What still waits for a connection must not be done later, when nobody expects it.
+			Promise.resolve(asking.cancel?.()).catch(() => {});
+			throw tooLate(timeout);
 		});
-	});
+		return textOf(rows);
+	};
 }
 
-function isPool(client: PostgresQueryable): client is Pool {
-	return "connect" in client && "totalCount" in client;
-}
-
-/** `undefined`: this client cannot. */
-export function listenOf(client: PostgresClient): Listen | undefined {
+function listenOf(client: PostgresClient): Listen | undefined {
 	const { listen } = client as Listening;
 	if (listen !== undefined) {
 		return async (channel, onMessage) => {
@@ -140,46 +86,47 @@ export function listenOf(client: PostgresClient): Listen | undefined {
 		};
 	}
 	if ("unsafe" in client || (client as PgClient).on === undefined) return undefined;
-	if (!isPool(client)) return (...given) => listenOn(client as PgClient, ...given);
-	// The only connection is not to be taken away.
-	return client.options?.max === 1 ? undefined : (...given) => listenByPool(client, ...given);
+	return (...given) => listenOn(client as PgClient, ...given);
 }
 
-async function listenByPool(pool: Pool, ...given: Parameters<Listen>): Promise<() => unknown> {
-	const client = await pool.connect();
-	try {
-		const stop = await listenOn(client, ...given);
-		return () => {
-			const release = (isBroken: boolean) => {
-				client.release(isBroken);
-				stop();
-			};
-			limit(client.query("UNLISTEN *"), 1_000).then(() => release(false), () => release(true));
-		};
-	} catch (error) {
-		client.release(true);
-		throw error;
-	}
+/** Set for as long as a transaction lasts, so that a statement can see whether it is inside one. */
+const mark = "SELECT pg_catalog.set_config('upkeep.tx', '1', true)";
+
+/**
+ * Asks inside the caller's transaction, and does nothing where there is none.
+ *
+ * @throws {TypeError} if it can be seen at once that it is none
+ */
+export function queryIn(tx: PostgresClient): Query {
+	checkClient("tx", tx);
+	if (isPool(tx) || "begin" in tx && !("savepoint" in tx)) throw noTransaction();
+	guard(tx);
+	const query = "unsafe" in tx ? querySql(tx) : queryOne(tx);
+	const { getTransactionStatus } = tx as PgClient;
+	if (/[TE]/.test(getTransactionStatus?.call(tx) ?? "")) return query;
+	return async (text, values, timeout) => {
+		const marked = query(mark, [], timeout);
+		// Those with `query` want one statement after the other.
+		if (!("unsafe" in tx)) await marked;
+		const asked = query(ifMarked(text), values, timeout);
+		const [, answer] = await Promise.all([marked, asked]);
+		if (answer === null) throw noTransaction();
+		return answer;
+	};
 }
 
-async function listenOn(client: PgClient, ...[channel, onMessage, onEnd]: Parameters<Listen>): Promise<() => unknown> {
-	const onNotification = (event: { channel: string; payload?: string }) => {
-		if (event.channel === channel) onMessage(event.payload ?? "");
-	};
-	const listeners = {
-		notification: onNotification,
-		error: onEnd,
-		end: () => onEnd(new Error("Connection terminated")),
-	};
-	for (const [event, listener] of Object.entries(listeners)) client.on!(event, listener);
-	const stop = () => {
-		for (const [event, listener] of Object.entries(listeners)) client.off(event, listener);
-	};
-	try {
-		await limit(client.query(`LISTEN "${channel}"`), 10_000);
-		return stop;
-	} catch (error) {
-		stop();
-		throw error;
-	}
+function ifMarked(text: string): string {
+	const call = text.replace(/^SELECT /, "");
+	return `SELECT CASE WHEN pg_catalog.current_setting('upkeep.tx', true) OPERATOR(pg_catalog.=) '1' THEN ${call} END`;
+}
+
+function queryOne(client: PostgresClient & { query: PgClient["query"] }): Query {
+	return async (text, values, timeout) => textOf((await within(client.query(text, values), timeout)).rows);
+}
+
+function noTransaction(): TypeError {
+	return new TypeError(
+		'"tx" must be a transaction that is open, and nothing was done: with pg, a client between its BEGIN and COMMIT, not the ' +
+			"pool; otherwise what begin() or transaction() gives to its function",
+	);
 }
