@@ -27,7 +27,6 @@ import type {
 } from "../basket/store.ts";
 import { check, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
-import { StoreError } from "../platform/store-error.ts";
 import { claim } from "./deno-kv/claims.ts";
 import { inCommits, inOneCommit } from "./deno-kv/commits.ts";
 import type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation } from "./deno-kv/database.ts";
@@ -48,9 +47,22 @@ import {
 	saveClaim,
 	settleClaim,
 } from "./deno-kv/members.ts";
-import { Places } from "./deno-kv/places.ts";
-import { isRecord, readRecord, show, stateOf, taskKey, type TaskRecord, unpack } from "./deno-kv/record.ts";
-import { Space } from "./deno-kv/space.ts";
+import { checkData, checkSave, checkTasks, maxAdd, maxAddBytes } from "./deno-kv/limits.ts";
+import { checkName, maxBasketName } from "./deno-kv/names.ts";
+import { isPlace, Places } from "./deno-kv/places.ts";
+import {
+	isExpired,
+	isRecord,
+	maxPayload,
+	readRecord,
+	show,
+	stateOf,
+	taskKey,
+	type TaskRecord,
+	unpack,
+} from "./deno-kv/record.ts";
+import { Schema } from "./deno-kv/schema.ts";
+import { type Range, Space } from "./deno-kv/space.ts";
 import { watchBell } from "./deno-kv/watch.ts";
 
 export type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation };
@@ -68,24 +80,6 @@ export interface DenoKvStoreOptions {
 	clock?: Clock | undefined;
 }
 
-/** Written by this version of the library. */
-const version = 1;
-
-/** A value takes 64 KiB, with what Deno KV puts around it. */
-const maxPayload = 65_000;
-
-/** A commit takes 100 checks: one for an id, one for a lane. */
-const maxAdd = 50;
-
-/** The bytes of a commit, and what the record of a task takes of them besides its payload. */
-const [maxCommit, perTask] = [800_000, 1_000];
-
-/** Bytes of a name, so that it fits into a key of 2 KiB with others. */
-const maxName = 1_000;
-
-/** In units of text, so that it fits into the record. */
-const maxProgress = 16_000;
-
 /**
  * Makes a {@link Store} of a `Deno.Kv`. That stays the caller's, and is not closed.
  *
@@ -93,8 +87,10 @@ const maxProgress = 16_000;
  * claim is lost, or somebody else changes the same task or lane meanwhile, the commit comes to `{ ok: false }`, as it does for
  * the caller's own checks. Extending a claim changes its task, too, so that a commit may have to be tried again.
  *
- * What limits it: 50 tasks and about 800 kB in one `add`, payloads and messages of 65,000 bytes, ids, kinds and lanes of 1,000
- * bytes each, 500 messages that a task has not seen, progress of 16,000 characters. Errors are cut at 8,000.
+ * What limits it: 49 tasks and 650,000 bytes of payloads in one `add`, payloads and messages of 65,000 bytes, names of 1,000
+ * bytes (of a basket: 500), 500 messages that a task has not seen, progress of 16,000 characters. What is over a limit is refused with a
+ * RangeError; of several `save`s in one call only those are. A settlement with a payload over the limit makes its task dead.
+ * Errors are cut at 8,000 characters.
  *
  * @param kv an open database: of `Deno.openKv` (`--unstable-kv`), or of `@deno/kv`
  * @param options where in the database, and whose time
@@ -132,12 +128,14 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		clock: "machine",
 		maxPayload,
 		maxAdd,
+		maxAddBytes,
 	};
 	readonly #kv: DenoKv;
 	readonly #prefix: readonly DenoKvKeyPart[];
 	readonly #poll: number;
 	readonly #clock: Clock;
 	readonly #places: Places;
+	readonly #schema: Schema;
 	/** What was read and written in the transactions of callers, as long as they have them. */
 	readonly #drafts = new WeakMap<Tx, Map<string, Draft>>();
 
@@ -147,24 +145,19 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		this.#poll = poll;
 		this.#clock = clock;
 		this.#places = new Places(() => clock.now());
+		this.#schema = new Schema(kv, prefix);
 	}
 
 	async open(): Promise<void> {
-		const space = new Space(this.#kv, this.#prefix);
-		await inOneCommit(space, async (draft) => {
-			const found = await draft.readFirmly(["schema"]);
-			if (found === undefined) draft.set(["schema"], version);
-			else if (!(Number(found) <= version)) {
-				throw new StoreError("newer-schema", `The schema is ${String(found)}, but this library knows only ${version}`);
-			}
-		});
+		await this.#schema.open();
 	}
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: Tx): Promise<readonly Added[]> {
-		checkTasks(tasks);
+		const space = this.#space(basket);
+		checkTasks(tasks, space.baseSize);
 		const terms = { places: this.#places, now: this.#clock.now(), isBlind: tx !== undefined };
 		if (tx !== undefined) return await this.#inTransaction(basket, tx, (draft) => addTasks(draft, tasks, terms));
-		return await inOneCommit(this.#space(basket), (draft) => addTasks(draft, tasks, terms));
+		return await inOneCommit(space, (draft) => addTasks(draft, tasks, terms));
 	}
 
 	async turn(basket: string, { settle, claim: requests, lease }: Turn): Promise<TurnResult> {
@@ -192,11 +185,16 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]> {
-		for (const { payload, progress = "" } of saves) {
-			checkData("payload", payload);
-			check("progress", progress, "string", progress.length <= maxProgress, `of ${maxProgress} characters or less`);
+		const refusals = saves.map(checkSave);
+		const refusal = refusals.find((refusal) => refusal !== undefined);
+		if (tx === undefined) {
+			// Too much of one claim must not lose what others have.
+			const fitting = saves.filter((_, index) => refusals[index] === undefined);
+			const saved = await inCommits(this.#space(basket), fitting, readRefs, saveClaim);
+			if (refusal !== undefined) throw refusal;
+			return saved;
 		}
-		if (tx === undefined) return await inCommits(this.#space(basket), saves, readRefs, saveClaim);
+		if (refusal !== undefined) throw refusal;
 		return await this.#inTransaction(basket, tx, async (draft) => {
 			const saved: boolean[] = [];
 			for (const save of saves) saved.push(orFail(draft, await saveClaim(draft, save)));
@@ -206,18 +204,19 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 		const draft = new Draft(this.#space(basket));
-		const record = await findTask(draft, id);
+		const record = await findTask(draft, id, this.#clock.now());
 		return record && { ...await reveal(draft.space, record), inbox: await readInbox(draft.space, record) };
 	}
 
 	async list(basket: string, { state, kind, after, limit }: ListQuery): Promise<readonly StoredTask[]> {
+		if (after !== undefined) check("after", after, "string", isPlace(after), "the key of a task");
 		const space = this.#space(basket);
+		const now = this.#clock.now();
 		const isFiltered = state !== undefined || kind !== undefined;
 		// Of the same length as all, and behind this one.
 		const range = { from: after === undefined ? undefined : taskKey(after + "~"), batch: isFiltered ? 200 : limit };
 		const found: TaskRecord[] = [];
-		for await (const { tail, value } of space.list(["task"], range)) {
-			const record = readRecord(String(tail[1]), value);
+		for await (const record of readAll(space, range, now)) {
 			if ((state ?? stateOf(record)) === stateOf(record) && (kind ?? record.kind) === record.kind) found.push(record);
 			if (found.length === limit) break;
 		}
@@ -226,16 +225,17 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	async counts(basket: string): Promise<Counts> {
 		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		for await (const { tail, value } of this.#space(basket).list(["task"], { batch: 500 })) {
-			counts[stateOf(readRecord(String(tail[1]), value))]++;
-		}
+		const all = readAll(this.#space(basket), { batch: 500 }, this.#clock.now());
+		for await (const record of all) counts[stateOf(record)]++;
 		return counts;
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
 		// From the end: of a lane that is named in order, one head is deleted, and not each task as it becomes the head.
 		const backwards = [...ids].reverse();
-		return (await inCommits(this.#space(basket), backwards, readTasks, deleteTask)).reverse();
+		const now = this.#clock.now();
+		const work = (draft: Draft, id: string) => deleteTask(draft, id, now);
+		return (await inCommits(this.#space(basket), backwards, readTasks, work)).reverse();
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
@@ -269,7 +269,8 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	}
 
 	#space(basket: string): Space {
-		return new Space(this.#kv, [...this.#prefix, "basket", basket]);
+		checkName("basket", basket, maxBasketName);
+		return new Space(this.#kv, this.#schema, this.#prefix, basket);
 	}
 
 	/** All calls with the same transaction share a draft: nowhere else can be read what it has not committed yet. */
@@ -284,6 +285,15 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 	async #expire(space: Space, limit: number, now: number): Promise<void> {
 		const over = await space.all(["done"], { from: ["done"], to: ["done", now, "~"], limit });
 		await inCommits(space, over, readEntries, expireTask);
+	}
+}
+
+/** All tasks that are there, in the order added. What has another key than a place was not written by a store. */
+async function* readAll(space: Space, range: Range, now: number): AsyncGenerator<TaskRecord> {
+	for await (const { tail, value } of space.list(["task"], range)) {
+		const place = String(tail[1]);
+		const record = readRecord(place, value);
+		if (isPlace(place) && !isExpired(record, now)) yield record;
 	}
 }
 
@@ -305,28 +315,4 @@ async function reveal(space: Space, record: TaskRecord): Promise<StoredTask> {
 	const same = isRecord(record.place, now!.value) ? now!.value : record;
 	const payload = same.payload ?? unpack(data!.value);
 	return payload === undefined ? show(readRecord(record.place, { ...record, place: "" }), "") : show(same, payload);
-}
-
-function checkTasks(tasks: readonly NewTask[]): void {
-	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
-	let size = 0;
-	for (const { id = "", kind, lane = "", payload } of tasks) {
-		for (const [name, text] of Object.entries({ id, kind, lane })) {
-			check(`the length of "${name}" in bytes`, sizeOf(text), "number", sizeOf(text) <= maxName, `${maxName} or less`);
-		}
-		size += checkData("payload", payload) + perTask;
-	}
-	check("the size of the tasks in bytes", size, "number", size <= maxCommit, `${maxCommit} or less`);
-}
-
-/** Returns the size, in bytes. */
-function checkData(name: string, data: Data | undefined): number {
-	const size = data === undefined ? 0 : sizeOf(data);
-	return check(`the size of "${name}" in bytes`, size, "number", size <= maxPayload, `${maxPayload} or less`);
-}
-
-function sizeOf(data: Data): number {
-	if (typeof data !== "string") return data.length;
-	// Most need not be encoded to know that they are small.
-	return data.length * 3 <= maxName ? data.length : new TextEncoder().encode(data).length;
 }

@@ -6,10 +6,18 @@
 
 import type { Data, Outcome } from "../../basket/store.ts";
 import type { Draft } from "./draft.ts";
-import { isOver, isRecord, keysOf, pack, readRecord, taskKey, type TaskRecord } from "./record.ts";
-
-/** Payloads above are stored apart, so that a claim need not write them again. In units of text or bytes. */
-const longestInline = 2_000;
+import {
+	isOver,
+	isRecord,
+	keysOf,
+	longestInline,
+	maxPayload,
+	pack,
+	readRecord,
+	sizeOf,
+	taskKey,
+	type TaskRecord,
+} from "./record.ts";
 
 /** Errors are cut there: 64 KiB must be enough for the record. */
 const longestError = 8_000;
@@ -26,7 +34,9 @@ export function write(draft: Draft, before: TaskRecord | undefined, after: TaskR
 		if (before.payload === undefined) draft.delete(["data", before.id]);
 	}
 	if (after) draft.set(taskKey(after.place), after);
-	if (after?.state === "waiting" && added.some(([[name]]) => name === "due")) draft.ring();
+	// Also of a running one that is held no more: nobody else knows when its lease ends.
+	const isNews = after?.state === "waiting" || (before?.isHeld && !after?.isHeld);
+	if (isNews && added.some(([[name]]) => name === "due")) draft.ring();
 }
 
 /** The fields that a new payload changes. `old` is the record of a task that is stored already. */
@@ -59,8 +69,35 @@ export async function bury(draft: Draft, record: TaskRecord): Promise<void> {
 	if (record.lane !== undefined) await moveUp(draft, record.lane);
 }
 
-/** Ends a claim. */
+/**
+ * Removes what belonged to a record that could not be read, and gives lanes a head that have lost it. Nobody knows where
+ * the record stood, so all keys are looked at: this is rare, and there is no other way.
+ */
+export async function cleanUp(draft: Draft, { id, place }: TaskRecord): Promise<void> {
+	draft.delete(["data", id]);
+	for (const name of ["due", "backoff", "blocked", "done"]) {
+		for await (const { tail } of draft.space.list([name])) {
+			if (tail.at(-1) === place) draft.delete(tail);
+		}
+	}
+	const headed = new Set<string | undefined>();
+	for await (const entry of draft.space.list(["task"])) {
+		const value = draft.latest(entry);
+		if (isRecord(String(entry.tail[1]), value) && !value.isBlocked && !isOver(value)) headed.add(value.lane);
+	}
+	for await (const { tail } of draft.space.list(["tail"])) {
+		const lane = String(tail[1]);
+		if (!headed.has(lane)) await moveUp(draft, lane);
+	}
+}
+
+/** Ends a claim. One whose payload cannot be stored is dead, so that it keeps no other from being settled. */
 export async function settle(draft: Draft, record: TaskRecord, outcome: Outcome, now: number): Promise<void> {
+	const { payload } = outcome;
+	if (payload !== undefined && sizeOf(payload) > maxPayload) {
+		const error = `A payload of ${sizeOf(payload)} bytes cannot be stored: ${maxPayload} is the most`;
+		outcome = { type: "dead", attempts: record.attempts, error };
+	}
 	if (outcome.type === "done" || outcome.type === "dead") await leaveLane(draft, record);
 	write(draft, record, settled(draft, record, outcome, now));
 }
@@ -111,13 +148,16 @@ export async function moveUp(draft: Draft, lane: string): Promise<void> {
 	draft.delete(tail);
 }
 
-/** Takes a new place in a lane; says whether there are others before it. */
-export async function joinLane(draft: Draft, lane: string | undefined, nextPlace: (after: string) => string): Promise<
-	{ readonly place: string; readonly isBlocked?: true }
-> {
+/** Takes a new place in a lane, whose tail was read ahead; says whether there are others before it. */
+export function joinLane(
+	draft: Draft,
+	lane: string | undefined,
+	nextPlace: (after: string) => string,
+): { readonly place: string; readonly isBlocked?: true } {
 	if (lane === undefined) return { place: nextPlace("") };
 	const tail = ["tail", lane];
-	const last = await draft.readFirmly(tail);
+	const last = draft.recall(tail);
+	draft.check(tail);
 	const place = nextPlace(typeof last === "string" ? last : "");
 	draft.set(tail, place);
 	return last === undefined ? { place } : { place, isBlocked: true };

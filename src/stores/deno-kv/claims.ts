@@ -6,9 +6,10 @@
 
 import type { Claim, ClaimRequest, Data, Message } from "../../basket/store.ts";
 import { bury, moveUp, write } from "./change.ts";
-import { isCommitted } from "./commits.ts";
+import { isCommitted, mostItems } from "./commits.ts";
 import { mostTries, pause } from "./database.ts";
 import { Draft } from "./draft.ts";
+import { isPlace } from "./places.ts";
 import { type Hint, isDueUnder, isRecord, readRecord, taskKey, type TaskRecord, unpack } from "./record.ts";
 import type { Entry, Space, Tail } from "./space.ts";
 
@@ -19,13 +20,10 @@ export interface ClaimTerms {
 	readonly nextToken: () => string;
 }
 
-/** One check for each task, and a commit takes 100. */
-const mostClaims = 100;
-
 /** Claims what is due. Only when others claim at the same time it begins somewhere behind the first one, out of their way. */
 export async function claim(space: Space, { kinds, limit }: ClaimRequest, terms: ClaimTerms): Promise<Claim[]> {
 	const claims: Claim[] = [];
-	let most = mostClaims;
+	let most = mostItems;
 	for (let tries = 0; claims.length < limit && tries < mostTries;) {
 		const wanted = Math.min(limit - claims.length, most);
 		const due = await findDue(space, kinds, terms.now, tries > 0 ? wanted * 4 : wanted);
@@ -117,8 +115,11 @@ async function clear(draft: Draft, entry: Entry, hint: Hint, value: unknown): Pr
 	draft.expect(entry);
 	draft.delete(entry.tail);
 	const place = placeOf(entry);
-	if (value === undefined && hint.lane !== undefined) await moveUp(draft, hint.lane);
-	if (value !== undefined && !isRecord(place, value)) await bury(draft, readRecord(place, value, hint));
+	if (!isPlace(place)) return;
+	if (value === undefined) {
+		if (hint.lane !== undefined) await moveUp(draft, hint.lane);
+	} else if (!isRecord(place, value)) await bury(draft, readRecord(place, value, hint));
+	else write(draft, undefined, value); // it is to be found under other keys
 }
 
 async function begin(

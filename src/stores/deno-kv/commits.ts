@@ -12,6 +12,9 @@ import type { Space } from "./space.ts";
 /** See {@link Draft.load}. */
 const mostLoad = 1000;
 
+/** One check for each item and one of the schema: a commit takes 100. */
+export const mostItems = 99;
+
 /** Makes one change; `work` is called anew until what it has read is still so when it is written. */
 export async function inOneCommit<R>(space: Space, work: (draft: Draft) => Promise<R>): Promise<R> {
 	const [result] = await inCommits(space, [undefined], () => Promise.resolve(), work);
@@ -31,7 +34,7 @@ export async function inCommits<T, R>(
 	work: (draft: Draft, item: T) => Promise<R>,
 ): Promise<R[]> {
 	const results: R[] = [];
-	let most = 100;
+	let most = mostItems;
 	for (let tries = 1; results.length < items.length;) {
 		const draft = new Draft(space);
 		const batch = items.slice(results.length, results.length + most);
@@ -46,7 +49,7 @@ export async function inCommits<T, R>(
 		if (await isCommitted(draft, made.length)) {
 			for (const result of made) results.push(result);
 			tries = 1;
-			most = 100;
+			most = mostItems;
 			continue;
 		}
 		most = Math.max(1, made.length >> 1);

@@ -48,11 +48,19 @@ export interface DenoKv<Tx extends DenoKvOperation = DenoKvOperation> {
 
 /** Of SQLite and of the runtime, in the order in which they are tried. */
 const failures: readonly [RegExp, StoreErrorCode, string][] = [
-	[/BadResource|Interrupted|is closed/i, "closed", "The database was closed"],
+	[/BadResource|Interrupted|is closed/i, "closed", "The database was closed: give the store one that is open"],
 	[/locked|busy/i, "busy", "Another process holds the database"],
-	[/\bfull\b|quota|no space/i, "full", "There is no space left for the database"],
-	[/malformed|not a database|corrupt/i, "corrupt", "The database cannot be read"],
+	[/\bfull\b|quota|no space/i, "full", "There is no space left for the database: free some, or delete tasks"],
+	[/malformed|not a database|corrupt|no such table/i, "corrupt", "The database cannot be read: replace it by a copy"],
+	[
+		/read-?only|permission|unauthorized|forbidden|\b40[13]\b/i,
+		"refused",
+		"The database does not let this process use it: look at the rights of its file, or at the access token",
+	],
 ];
+
+/** What Deno KV says of a key, a value or a commit that it does not take. Of SQLite it throws TypeErrors, too. */
+const misuse = /too (large|many)|must be|expected/i;
 
 /** How often something is tried again that is in the way of others. */
 export const mostTries = 30;
@@ -70,13 +78,13 @@ export async function ask<T>(request: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** A TypeError is about what was given, not about the database: that a key or value is too large. */
+/** The error of a store, except for what was given to the database: that a key or value is too large. */
 export function toStoreError(error: unknown): unknown {
 	if (error instanceof StoreError) return error;
 	const { name, message } = Object(error) as Error;
 	const [, code, text] = failures.find(([pattern]) => pattern.test(`${name} ${message}`)) ?? [];
 	if (code !== undefined) return new StoreError(code, text!, { cause: error });
-	if (error instanceof TypeError) return error;
+	if (error instanceof TypeError && misuse.test(message)) return error;
 	return new StoreError("unavailable", "The database failed", { cause: error });
 }
 

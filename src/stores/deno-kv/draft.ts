@@ -32,6 +32,10 @@ export class Draft {
 	constructor(space: Space, operation: DenoKvOperation = space.kv.atomic()) {
 		this.space = space;
 		this.#operation = operation;
+		const { guard } = space.schema;
+		if (guard === undefined) return;
+		this.#checks++;
+		operation.check(guard);
 	}
 
 	/** How much of a commit is used up: 1,000 is all of its 1,000 changes, or all of its 100 checks. */
@@ -51,6 +55,11 @@ export class Draft {
 	/** What is there; `undefined` if nothing is. */
 	async read(tail: Tail): Promise<unknown> {
 		await this.readAhead([tail]);
+		return this.recall(tail);
+	}
+
+	/** As {@link read}, of what was read or written here. */
+	recall(tail: Tail): unknown {
 		return this.#known.get(nameOf(tail))!.value;
 	}
 
@@ -76,12 +85,21 @@ export class Draft {
 		this.check(entry.tail);
 	}
 
-	/** Takes a key for free, and lets the commit fail if it is not. Says whether this commit itself has taken it before. */
-	take(tail: Tail): boolean {
-		const name = nameOf(tail);
-		if (!this.#known.has(name)) this.#learn(name, { tail, value: undefined, versionstamp: null });
-		this.check(tail);
-		return this.#known.get(name)!.value === undefined;
+	/** What was listed, as it is by now. */
+	latest({ tail, value }: Entry): unknown {
+		const known = this.#known.get(nameOf(tail));
+		return known?.isWritten ? known.value : value;
+	}
+
+	/** Whether this commit itself has written a key. */
+	hasWritten(tail: Tail): boolean {
+		return this.#known.get(nameOf(tail))?.isWritten ?? false;
+	}
+
+	/** Lets the commit fail unless there is nothing under a key by then. */
+	expectNone(tail: Tail): void {
+		this.#checks++;
+		this.#operation.check({ key: this.space.key(tail), versionstamp: null });
 	}
 
 	/** Lets the commit fail in any case: no key is of a version from the end of time. */
@@ -126,7 +144,9 @@ export class Draft {
 	/** Says whether it was made: not if something that was checked has changed. */
 	async commit(): Promise<boolean> {
 		if (this.#mutations === 0) return true;
-		return (await ask(() => this.#operation.commit())).ok;
+		const { ok } = await ask(() => this.#operation.commit());
+		if (!ok) await this.space.schema.verify();
+		return ok;
 	}
 
 	#learn(name: string, { tail, value, versionstamp }: Entry): void {

@@ -4,16 +4,24 @@
  * @module
  */
 
-import type { Added, Change, Data, NewTask, Ref, Save, Settlement } from "../../basket/store.ts";
+import type { Added, Change, Data, NewTask, Ref, Save, Settlement, TaskState } from "../../basket/store.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { forget, joinLane, leaveLane, settle, withPayload, write } from "./change.ts";
+import { cleanUp, forget, joinLane, leaveLane, settle, withPayload, write } from "./change.ts";
 import type { Draft } from "./draft.ts";
 import { placeOf, type Places } from "./places.ts";
-import { isDueUnder, isOver, isRecord, pack, readRecord, stateOf, taskKey, type TaskRecord } from "./record.ts";
+import {
+	isDueUnder,
+	isExpired,
+	isOver,
+	isRecord,
+	mostMessages,
+	pack,
+	readRecord,
+	stateOf,
+	taskKey,
+	type TaskRecord,
+} from "./record.ts";
 import type { Entry, Tail } from "./space.ts";
-
-/** Messages of one task that nobody has seen: one commit must be able to remove them. */
-const mostMessages = 500;
 
 /** Reads ahead what {@link findTask} needs. */
 export async function readTasks(draft: Draft, ids: readonly string[]): Promise<void> {
@@ -22,14 +30,24 @@ export async function readTasks(draft: Draft, ids: readonly string[]): Promise<v
 	await draft.readAhead(places.flatMap((place) => place === undefined ? [] : [taskKey(place)]));
 }
 
-/** A task by its id; what is then written is founded on this. */
-export async function findTask(draft: Draft, id: string): Promise<TaskRecord | undefined> {
+/** A task by its id, unless its time is over; what is then written is founded on this. */
+export async function findTask(draft: Draft, id: string, now: number): Promise<TaskRecord | undefined> {
+	const record = await findRecord(draft, id);
+	return record === undefined || isExpired(record, now) ? undefined : record;
+}
+
+async function findRecord(draft: Draft, id: string): Promise<TaskRecord | undefined> {
 	const place = await findPlace(draft, id);
 	if (place === undefined) return undefined;
 	const value = await draft.readFirmly(taskKey(place));
 	if (value === undefined) return undefined;
 	const record = readRecord(place, value, isRecord(place, value) ? {} : { id });
 	return record.id === id ? record : undefined;
+}
+
+/** Whether a task that was found is one that cannot be read, and that no turn has kept aside yet. */
+async function isDamaged(draft: Draft, { place }: TaskRecord): Promise<boolean> {
+	return !isRecord(place, await draft.read(taskKey(place)));
 }
 
 async function findPlace(draft: Draft, id: string): Promise<string | undefined> {
@@ -52,37 +70,74 @@ export async function findClaim(draft: Draft, { id, token }: Ref): Promise<TaskR
 	return record;
 }
 
-/**
- * Adds tasks in their order.
- *
- * @param isBlind whether ids are taken without being asked for: then nothing is asked for, but for the sake of lanes
- */
-export async function addTasks(
-	draft: Draft,
-	tasks: readonly NewTask[],
-	{ places, now, isBlind }: { readonly places: Places; readonly now: number; readonly isBlind: boolean },
-): Promise<Added[]> {
+/** What tasks are added with. */
+export interface AddTerms {
+	readonly places: Places;
+	readonly now: number;
+	/** Whether an id in use makes the commit fail, as nobody can be told of it. */
+	readonly isBlind: boolean;
+}
+
+/** Adds tasks in their order. Blind, and without ids and lanes, it has done so when it returns. */
+export async function addTasks(draft: Draft, tasks: readonly NewTask[], terms: AddTerms): Promise<Added[]> {
+	const { places, now, isBlind } = terms;
 	let floor = "";
+	const keys = tasks.flatMap(keysOfNew);
+	if (keys.length > 0) await draft.readAhead(keys);
 	if (!isBlind) {
-		await draft.readAhead(tasks.flatMap(keysOfNew));
 		// Behind all that are there, whatever the clock of those who added them.
 		const [last] = await draft.space.all(["task"], { reverse: true, limit: 1 });
 		floor = String(last?.tail[1] ?? "");
 	}
-	const added: Added[] = [];
-	for (const task of tasks) {
-		if (task.id !== undefined && !draft.take(["id", task.id])) {
-			added.push({ id: task.id, added: false });
-			continue;
-		}
-		const after = (last: string) => places.next(last > floor ? last : floor);
-		const spot = task.lane === undefined ? { place: after("") } : await joinLane(draft, task.lane, after);
+	const states = tasks.some(({ id }) => id !== undefined) ? await takeIds(draft, tasks, terms) : [];
+	// Nothing is waited for from here on, so that tasks of one call stand together.
+	return tasks.map((task, index) => {
+		if (states[index] !== undefined) return { id: task.id!, added: false, state: states[index] };
+		const spot = joinLane(draft, task.lane, (last) => places.next(last > floor ? last : floor));
 		const { kind, payload, delay, priority, lane, id = "_" + spot.place } = task;
 		const fields = { id, kind, ...withPayload(draft, id, payload), priority, lane, addedAt: now, dueAt: now + delay };
 		write(draft, undefined, { ...fields, ...spot, state: "waiting", attempts: 0, crashes: 0, posted: 0, seen: 0 });
-		added.push({ id, added: true });
+		return { id, added: true };
+	});
+}
+
+/** For each task the state of the one that has its id; of two in one call it is the first. */
+async function takeIds(
+	draft: Draft,
+	tasks: readonly NewTask[],
+	terms: AddTerms,
+): Promise<readonly (TaskState | undefined)[]> {
+	const ids = [...new Set(tasks.flatMap(({ id }) => id ?? []))];
+	await draft.readAhead(ids.flatMap((id) => placeIn(draft, id) ?? []).map((place) => taskKey(String(place))));
+	const states = new Map<string | undefined, TaskState | undefined>();
+	for (const id of ids) states.set(id, await takeId(draft, id, terms));
+	return tasks.map(({ id }) => {
+		const state = states.get(id);
+		if (id !== undefined && state === undefined) states.set(id, "waiting");
+		return state;
+	});
+}
+
+/** Where the task is that has an id, whose key was read ahead. */
+function placeIn(draft: Draft, id: string): string | undefined {
+	return draft.recall(["id", id]) as string | undefined;
+}
+
+/** Takes an id that is free, or whose task is gone. If it is in use, the state of that task. */
+async function takeId(draft: Draft, id: string, { now, isBlind }: AddTerms): Promise<TaskState | undefined> {
+	const tail = ["id", id];
+	const place = placeIn(draft, id);
+	const value = place === undefined ? undefined : await draft.read(taskKey(String(place)));
+	const before = value === undefined ? undefined : readRecord(String(place), value, { id });
+	if (before?.id === id && !isExpired(before, now)) {
+		if (!isBlind || draft.hasWritten(tail)) return stateOf(before);
+		draft.expectNone(tail);
+		return undefined;
 	}
-	return added;
+	// Whoever changes a done task changes the key of its id, too.
+	draft.check(tail);
+	if (before?.id === id) write(draft, before, undefined);
+	return undefined;
 }
 
 function keysOfNew({ id, lane }: NewTask): Tail[] {
@@ -110,11 +165,15 @@ export async function extendClaim(draft: Draft, ref: Ref, dueAt: number): Promis
 	return record.posted > record.seen ? "posted" : "ok";
 }
 
-export async function deleteTask(draft: Draft, id: string): Promise<boolean> {
-	const record = await findTask(draft, id);
+export async function deleteTask(draft: Draft, id: string, now: number): Promise<boolean> {
+	const record = await findTask(draft, id, now);
 	if (record === undefined) return false;
+	const wasDamaged = await isDamaged(draft, record);
 	await leaveLane(draft, record);
 	write(draft, record, undefined);
+	if (wasDamaged) await cleanUp(draft, record);
+	// Whoever runs it can be told to end.
+	if (record.state === "running") draft.ring();
 	return true;
 }
 
@@ -124,7 +183,7 @@ export async function changeTask(
 	change: Change,
 	{ places, now }: { readonly places: Places; readonly now: number },
 ): Promise<boolean> {
-	const record = await findTask(draft, id);
+	const record = await findTask(draft, id, now);
 	if (record === undefined) return false;
 	if (change === "retry") return await retryTask(draft, record, places, now);
 	const isHeld = change === "hold" ? true : undefined;
@@ -142,15 +201,18 @@ async function retryTask(draft: Draft, record: TaskRecord, places: Places, now: 
 	const [last] = await draft.space.all(["task"], { reverse: true, limit: 1 });
 	const floor = String(last?.tail[1] ?? "");
 	const after = (last: string) => places.next(last > floor ? last : floor);
-	const spot = await joinLane(draft, record.lane, after);
+	if (record.lane !== undefined) await draft.readAhead([["tail", record.lane]]);
+	const spot = joinLane(draft, record.lane, after);
 	const { id, kind, payload, priority, lane, posted, seen } = record;
 	const anew = { id, kind, payload, priority, lane, posted, seen, ...spot, addedAt: now, dueAt: now };
+	const wasDamaged = await isDamaged(draft, record);
 	write(draft, record, { ...anew, state: "waiting", attempts: 0, crashes: 0 });
+	if (wasDamaged) await cleanUp(draft, record);
 	return true;
 }
 
 export async function postTo(draft: Draft, id: string, data: Data, now: number): Promise<boolean> {
-	const record = await findTask(draft, id);
+	const record = await findTask(draft, id, now);
 	if (record === undefined || isOver(record)) return false;
 	const posted = record.posted + 1;
 	if (posted - record.seen > mostMessages) {

@@ -30,6 +30,13 @@ export class Places {
 	};
 }
 
+/** Whether a text is one of those, and not something that a person has written. */
+export function isPlace(text: string): boolean {
+	return placePattern.test(text);
+}
+
+const placePattern = new RegExp(`^[0-9a-z]{${digits}}[0-9a-f]{${markLength}}$`);
+
 /** The place that a text begins with. */
 export function placeOf(text: string): string {
 	return text.slice(0, digits + markLength);

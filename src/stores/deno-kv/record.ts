@@ -21,6 +21,7 @@
  */
 
 import type { Data, StoredTask, TaskState } from "../../basket/store.ts";
+import { isPlace } from "./places.ts";
 import type { Tail } from "./space.ts";
 
 /** A task as it is stored. */
@@ -60,6 +61,15 @@ export interface Hint {
 
 export const unreadable = "The stored task could not be read";
 
+/** A value takes 64 KiB, with what Deno KV puts around it. */
+export const maxPayload = 65_000;
+
+/** Payloads above are stored apart, so that a claim need not write them again. In units of text or bytes. */
+export const longestInline = 2_000;
+
+/** Messages of one task that nobody has seen: one commit must be able to remove them. */
+export const mostMessages = 500;
+
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
 
 export function taskKey(place: string): Tail {
@@ -70,6 +80,7 @@ export function taskKey(place: string): Tail {
 export function readRecord(place: string, value: unknown, hint: Hint = {}): TaskRecord {
 	if (isRecord(place, value)) return value;
 	const { id, kind, lane, payload, priority, posted, seen } = Object(value) as Partial<TaskRecord>;
+	const hasInbox = isInbox(seen, posted);
 	return {
 		place,
 		id: hint.id ?? (typeof id === "string" ? id : "_" + place),
@@ -82,18 +93,35 @@ export function readRecord(place: string, value: unknown, hint: Hint = {}): Task
 		crashes: 0,
 		addedAt: 0,
 		priority: Number.isInteger(priority) ? priority! : 0,
-		posted: Number.isInteger(posted) ? posted! : 0,
-		seen: Number.isInteger(seen) ? seen! : 0,
+		posted: hasInbox ? posted! : 0,
+		seen: hasInbox ? seen! : 0,
 	};
 }
 
 export function isRecord(place: string, value: unknown): value is TaskRecord {
 	const { place: own, id, kind, payload, state, lane, token, dueAt, addedAt, ...rest } = Object(value);
-	return own === place && typeof id === "string" && typeof kind === "string" && states.includes(state) &&
-		(payload === undefined || isData(payload)) && (lane === undefined || typeof lane === "string") &&
-		(dueAt === undefined || typeof dueAt === "number") && typeof addedAt === "number" &&
-		(state !== "running" || (typeof token === "string" && dueAt !== undefined)) &&
-		[rest.attempts, rest.crashes, rest.posted, rest.seen, rest.priority].every(Number.isInteger);
+	const { isHeld, isBlocked, isBackingOff, error, progress, attempts, crashes, priority, posted, seen } = rest;
+	return own === place && isPlace(place) && typeof id === "string" && typeof kind === "string" &&
+		states.includes(state) && (payload === undefined || isData(payload)) &&
+		isOptional("string", lane, error, progress) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff) && isOptional("number", dueAt) && !Number.isNaN(dueAt) &&
+		Number.isFinite(addedAt) && (state !== "running" || (typeof token === "string" && dueAt !== undefined)) &&
+		!(isBlocked && (lane === undefined || state !== "waiting")) &&
+		isCount(attempts) && isCount(crashes) && Number.isSafeInteger(priority) && isInbox(seen, posted);
+}
+
+function isOptional(type: string, ...values: readonly unknown[]): boolean {
+	return values.every((value) => value === undefined || typeof value === type);
+}
+
+function isCount(value: unknown): boolean {
+	return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** A number of messages that is out of reach would be counted up to when they are removed. */
+function isInbox(seen: unknown, posted: unknown): boolean {
+	return isCount(seen) && isCount(posted) && seen as number <= (posted as number) &&
+		posted as number - (seen as number) <= mostMessages;
 }
 
 /** Where a record can be found besides its own key, and what is stored there. */
@@ -116,6 +144,11 @@ function dueKey({ kind, priority, dueAt, place }: TaskRecord): Tail {
 /** Whether claims find the record under this key. */
 export function isDueUnder(record: TaskRecord, tail: Tail): boolean {
 	return keysOf(record).some(([key]) => JSON.stringify(key) === JSON.stringify(tail));
+}
+
+/** It was kept as done, and its time is over: nobody sees it any more, whether or not a turn has removed it. */
+export function isExpired({ state, dueAt }: TaskRecord, now: number): boolean {
+	return state === "done" && dueAt !== undefined && dueAt <= now;
 }
 
 export function isOver({ state }: TaskRecord): boolean {
@@ -143,10 +176,23 @@ export function isData(value: unknown): value is Data {
  */
 export function pack(data: Data): unknown {
 	if (typeof data !== "string") return new Uint8Array(data);
-	if (data.length < 30_000) return data;
+	if (isLatin(data)) return data;
 	const utf8 = new TextEncoder().encode(data);
 	// Not what has half a pair of surrogates, which UTF-8 cannot write.
 	return decode(utf8) === data ? { utf8 } : data;
+}
+
+/** How many bytes {@link pack} makes of it. */
+export function sizeOf(data: Data): number {
+	if (typeof data !== "string") return data.length;
+	// Most need not be encoded to know that they are small.
+	if (data.length < 1_000 || isLatin(data)) return data.length;
+	const utf8 = new TextEncoder().encode(data);
+	return decode(utf8) === data ? utf8.length : 2 * data.length;
+}
+
+function isLatin(text: string): boolean {
+	return !/[^\0-\xff]/.test(text);
 }
 
 /** Undoes {@link pack}; `undefined` if it was something else. */

@@ -5,6 +5,8 @@
  */
 
 import { ask, type DenoKv, type DenoKvEntry, type DenoKvKeyPart } from "./database.ts";
+import { fromPart, toPart } from "./names.ts";
+import type { Schema } from "./schema.ts";
 
 /** What stands in a key behind the prefix and the name of the basket. */
 export type Tail = readonly (string | number)[];
@@ -33,15 +35,22 @@ const mostKeys = 10;
 
 export class Space {
 	readonly kv: DenoKv;
+	readonly schema: Schema;
 	readonly #base: readonly DenoKvKeyPart[];
 
-	constructor(kv: DenoKv, base: readonly DenoKvKeyPart[]) {
+	constructor(kv: DenoKv, schema: Schema, prefix: readonly DenoKvKeyPart[], basket: string) {
 		this.kv = kv;
-		this.#base = base;
+		this.schema = schema;
+		this.#base = [...prefix, "basket", toPart(basket)];
+	}
+
+	/** About how many bytes all keys begin with. */
+	get baseSize(): number {
+		return this.#base.reduce<number>((size, part) => size + 2 + (Object(part).length as number ?? 9), 0);
 	}
 
 	key(tail: Tail): DenoKvKeyPart[] {
-		return [...this.#base, ...tail];
+		return [...this.#base, ...tail.map(toPart)];
 	}
 
 	/** Reads ten keys at a time, each ten as they are at one moment. */
@@ -73,6 +82,10 @@ export class Space {
 	}
 
 	#entry({ key, value, versionstamp }: DenoKvEntry): Entry {
-		return { tail: key.slice(this.#base.length) as Tail, value: value ?? undefined, versionstamp };
+		return {
+			tail: key.slice(this.#base.length).map(fromPart) as Tail,
+			value: versionstamp === null ? undefined : value,
+			versionstamp,
+		};
 	}
 }

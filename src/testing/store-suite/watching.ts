@@ -59,6 +59,24 @@ export const watching: readonly StoreTest[] = [
 		},
 	},
 	{
+		title:
+			"watch() wakes for the release of a held task that is running, so that others take it up when its lease is over",
+		needs: ["watch"],
+		async run(bench) {
+			const { store, basket } = bench;
+			const ids = [0, 1, 2, 3, 4].map((index) => `task ${index}`);
+			await bench.running(...ids);
+			await store.change(basket, ids, "hold");
+			const asking = { claim: [{ kinds: ["work"], limit: 9 }] };
+			equal((await bench.turn(asking)).dueIn, Infinity, "dueIn of another worker while all are held");
+			await bench.until(() => false, 10);
+			await expectWoken(bench, store, (index) => bench.change(ids[index]!, "release"));
+			for (const id of ids) await bench.change(id, "release");
+			const { claims, dueIn } = await bench.turn(asking);
+			equal([claims, dueIn > 0 && dueIn < Infinity], [[], true], "claims, and whether it will look again in time");
+		},
+	},
+	{
 		title: "watch() does not wake inside the call that was the cause",
 		needs: ["watch"],
 		async run(bench) {

@@ -1,8 +1,10 @@
+import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "upkeep";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testStore, VirtualClock } from "upkeep/testing";
-import type { NewTask, Ref, Store } from "../../../../src/basket/store.ts";
+import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
+import { isRecord } from "../../../../src/stores/deno-kv/record.ts";
 import { errorOf, settle } from "../../../support.ts";
 
 const basket = "basket";
@@ -49,10 +51,11 @@ describe("denoKvStore() in a transaction", () => {
 		expect(await store.get(basket, "b")).toBe(undefined);
 	});
 
-	test("add() without lanes has appended everything when it returns", async () => {
+	test("add() without ids and lanes has appended everything when it returns", async () => {
 		const { kv, store } = await open();
 		const tx = kv.atomic();
-		const adding = store.add(basket, [task("a"), task("b")], tx);
+		const nameless = { kind: "work", payload: "", delay: 0, priority: 0 };
+		const adding = store.add(basket, [nameless, nameless], tx);
 		expect((await tx.commit()).ok).toBe(true);
 		await adding;
 		expect((await store.counts(basket)).waiting).toBe(2);
@@ -158,6 +161,93 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		expect(await contents(kv)).toEqual(before);
 	});
 
+	test("an add() takes as many bytes as the capabilities say, whatever they are made of, and no more", async () => {
+		const { kv, store } = await open();
+		const { maxAdd = 0, maxAddBytes = 0 } = store.capabilities;
+		// Half in one large payload after the other, half in short ones, of characters that take two bytes or more.
+		const payloads = [
+			...Array.from({ length: 9 }, () => "x".repeat(64_999) + "é"),
+			"語".repeat(666),
+			"ab語".repeat(600),
+		];
+		const tasks = payloads.map((payload, index) => task(`t${index}`, { payload, lane: `l${index}` }));
+		const size = payloads.reduce((sum, payload) => sum + new TextEncoder().encode(payload).length, 0);
+		const short = Array.from(
+			{ length: maxAdd - tasks.length - 1 },
+			(_, index) => task(`s${index}`, { payload: "語".repeat(500) }),
+		);
+		const rest = maxAddBytes - size - short.length * 1_500;
+		await store.add(basket, [...tasks, ...short, task("rest", { payload: "x".repeat(rest) })]);
+		expect((await store.counts(basket)).waiting).toBe(maxAdd);
+		const before = await contents(kv);
+		const more = tasks.map(({ id, ...others }) => ({ ...others, id: id + "'" }));
+		const error = await errorOf(store.add(basket, [...more, task("more", { payload: "x".repeat(65_000) })]));
+		expect(error).toMatchObject({ name: "RangeError", message: /payloads/ });
+		expect(await contents(kv)).toEqual(before);
+	});
+
+	test("add() refuses at the door what would not fit into one commit for its names", async () => {
+		const { kv, store } = await open();
+		const before = await contents(kv);
+		const long = (index: number) => `${index}`.padEnd(1_000, "-");
+		const tasks = Array.from({ length: 49 }, (_, index) => task(long(index), { lane: long(index), kind: long(0) }));
+		expect(await errorOf(store.add(basket, tasks))).toMatchObject({ name: "RangeError", message: /names/ });
+		expect(await errorOf(store.add("b".repeat(501), [task("a")]))).toMatchObject({
+			name: "RangeError",
+			message: /basket/,
+		});
+		expect(await errorOf(store.add(basket, [task("\0".repeat(501))]))).toMatchObject({
+			name: "RangeError",
+			message: /id/,
+		});
+		expect(await contents(kv)).toEqual(before);
+		await store.add(basket, tasks.slice(0, 8));
+		await store.add("b".repeat(500), [task("é".repeat(500), { kind: "\0".repeat(500), lane: "\ud800".repeat(150) })]);
+	});
+
+	test("add() refuses text with half a surrogate pair that takes more than it seems to", async () => {
+		const { store } = await open();
+		const payload = "x".repeat(40_000) + "\ud83d";
+		expect(await errorOf(store.add(basket, [task("a", { payload })]))).toMatchObject({
+			name: "RangeError",
+			message: /payload/,
+		});
+		await store.add(basket, [task("a", { payload: payload.slice(10_000) })]);
+		expect((await store.get(basket, "a"))!.payload).toBe(payload.slice(10_000));
+	});
+
+	test("save() of one claim that is too large loses nothing of the others", async () => {
+		const { store } = await open();
+		await store.add(basket, ["a", "b", "c"].map((id) => task(id)));
+		const [a, b, c] = await claim(store);
+		const saving = store.save(basket, [
+			{ ref: a!, progress: "of a" },
+			{ ref: b!, progress: "x".repeat(16_001) },
+			{ ref: c!, payload: "of c", progress: "of c" },
+		]);
+		expect(await errorOf(saving)).toMatchObject({ name: "RangeError", message: /progress/ });
+		const tasks = await store.list(basket, { limit: 3 });
+		expect(tasks.map(({ progress }) => progress)).toEqual(["of a", undefined, "of c"]);
+		expect(tasks.map(({ payload }) => payload)).toEqual(["a", "b", "of c"]);
+	});
+
+	test("turn() makes a task dead whose payload has outgrown Deno KV, and settles the others", async () => {
+		const { store } = await open();
+		await store.add(basket, [task("a"), task("b", { lane: "l" }), task("c"), task("d", { lane: "l" })]);
+		const claims = await claim(store);
+		const settle = claims.map((ref) => {
+			const payload = ref.id === "b" ? "x".repeat(65_001) : "changed";
+			return { ref, outcome: { type: "retry", delay: 0, attempts: 1, error: "e", payload } as const };
+		});
+		const { settled } = await store.turn(basket, { settle, claim: [], lease: 1 });
+		expect(settled).toEqual([true, true, true]);
+		expect(await store.get(basket, "b")).toMatchObject({ state: "dead", payload: "b", error: /65001 bytes/ });
+		expect((await claim(store)).map(({ id, payload }) => [id, payload])).toEqual([["a", "changed"], ["c", "changed"], [
+			"d",
+			"d",
+		]]);
+	});
+
 	test("the largest of everything fits", async () => {
 		const { kv, store } = await open();
 		const { maxPayload = 0, maxAdd = 0 } = store.capabilities;
@@ -165,7 +255,7 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		const payload = "語".repeat(Math.floor(maxPayload / 3));
 		await store.add(basket, [task(name, { kind: name, lane: name, payload })]);
 		const ids = Array.from({ length: maxAdd }, (_, index) => `task ${index}`);
-		await store.add(basket, ids.map((id) => task(id, { lane: `lane of ${id}`, payload: "x".repeat(15_000) })));
+		await store.add(basket, ids.map((id) => task(id, { lane: `lane of ${id}`, payload: "x".repeat(13_000) })));
 		const [ref] = await claim(store, 10, name);
 		expect(ref!.payload).toBe(payload);
 		await store.save(basket, [{ ref: ref!, payload: "é".repeat(2000), progress: "語".repeat(16_000) }]);
@@ -251,8 +341,8 @@ describe("denoKvStore() and others", () => {
 		const ids = Array.from({ length: 150 }, (_, index) => `task ${index}`);
 		const workers = [startProcess(path), startProcess(path)];
 		for (const worker of workers) await worker.ready;
-		for (let start = 0; start < ids.length; start += 50) {
-			await store.add(basket, ids.slice(start, start + 50).map((id) => task(id)));
+		for (let start = 0; start < ids.length; start += 40) {
+			await store.add(basket, ids.slice(start, start + 40).map((id) => task(id)));
 		}
 		const ended = (await Promise.all(workers.map(({ lines }) => lines))).flat();
 		expect(ended.sort()).toEqual(ids.sort());
@@ -275,6 +365,19 @@ describe("denoKvStore() and others", () => {
 		expect(await claim(denoKvStore(slow, { clock }))).toEqual([]);
 		await store.add(basket, [task("c", { lane: "l" })]);
 		expect(await claim(store)).toEqual([]);
+	});
+
+	test("watch() wakes for a running task that is deleted, so that whoever runs it can look", async () => {
+		const { store } = await open({ poll: Infinity });
+		await store.add(basket, [task("a"), task("b", { delay: 1e9 })]);
+		await claim(store);
+		let woken = 0;
+		const stop = store.watch!(basket, () => woken++, () => {});
+		await until(() => woken === 1); // for what was there before
+		await store.delete(basket, ["a"]);
+		await until(() => woken === 2);
+		await store.delete(basket, ["b"]);
+		stop();
 	});
 
 	test("watch() looks now and then where Deno KV tells nothing", async () => {
@@ -407,37 +510,123 @@ describe("denoKvStore() and failures", () => {
 		expect(await contents(kv)).toEqual(before);
 	});
 
-	test.each([
-		["another value", (kv: Deno.Kv, key: Deno.KvKey) => kv.set(key, "damaged")],
-		["half a record", (kv: Deno.Kv, key: Deno.KvKey) => kv.set(key, { id: 7, kind: null, state: "waiting" })],
-		[
-			"a record of somewhere else",
-			(kv: Deno.Kv, key: Deno.KvKey, value: object) => kv.set(key, { ...value, place: "x" }),
-		],
-	])("a task with %s for its record is made dead, and holds up nobody", async (_, damage) => {
+	test("an old process notices a newer schema, and stops writing", async () => {
 		const { kv, store } = await open();
-		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" }), task("c", { lane: "l" }), task("d")]);
-		for (const id of ["a", "b"]) {
-			const { key, value } = await recordOf(kv, id);
-			await damage(kv, key, value);
+		await store.add(basket, [task("a"), task("b"), task("c", { delay: 1 })]);
+		const [a] = await claim(store, 1);
+		await kv.set(["upkeep", "schema"], 2);
+		const before = await contents(kv);
+		const newer = { name: "StoreError", code: "newer-schema", isTransient: false, message: /update the library/ };
+		for (
+			const call of [
+				() => store.add(basket, [task("d")]),
+				() => claim(store),
+				() => end(store, [a!]),
+				() => store.extend(basket, [a!], 1_000),
+				() => store.save(basket, [{ ref: a!, progress: "p" }]),
+				() => store.delete(basket, ["b"]),
+				() => store.change(basket, ["c"], "retry"),
+				() => store.post(basket, "b", "message"),
+			]
+		) expect(await errorOf(call())).toMatchObject(newer);
+		const tx = kv.atomic();
+		await store.add(basket, [task("e")], tx);
+		expect(await tx.commit()).toEqual({ ok: false });
+		expect(await contents(kv)).toEqual(before);
+	});
+
+	test("goes on with an empty database once somebody has removed everything", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		for (const { key } of await contents(kv)) await kv.delete(key);
+		expect(await store.extend(basket, [ref!], 1_000)).toEqual(["lost"]);
+		await store.add(basket, [task("b")]);
+		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
+		expect((await kv.get(["upkeep", "schema"])).value).toBe(1);
+	});
+
+	test("a database whose tables are gone is corrupt, which waiting does not mend", async () => {
+		const path = makeFile();
+		const { store } = await open({}, path);
+		const file = new DatabaseSync(path);
+		file.exec("DROP TABLE kv");
+		file.close();
+		const corrupt = {
+			name: "StoreError",
+			code: "corrupt",
+			isTransient: false,
+			cause: { message: "no such table: kv" },
+		};
+		for (const call of [() => store.add(basket, [task("a")]), () => claim(store), () => store.counts(basket)]) {
+			expect(await errorOf(call())).toMatchObject(corrupt);
 		}
-		const { claims, dueIn } = await store.turn(basket, {
-			settle: [],
-			claim: [{ kinds: ["work"], limit: 9 }],
-			lease: 60_000,
-		});
-		expect(claims.map(({ id }) => id)).toEqual(["d", "c"]);
-		expect(dueIn).toBe(60_000);
-		expect(await store.get(basket, "a")).toMatchObject({
-			id: "a",
-			kind: "work",
-			state: "dead",
-			lane: "l",
-			error: unreadable,
-		});
-		expect((await store.list(basket, { state: "dead", limit: 9 })).length).toBe(2);
-		await end(store, claims);
-		expect(await store.delete(basket, ["a"])).toEqual([true]);
+	});
+
+	test("names with half a surrogate pair are names of their own", async () => {
+		const { store } = await open();
+		const names = ["a\ud83d", "a\ud83e", "a\ufffd", '"a\\ud83d"'];
+		const ids = names.map((name) => ({ id: name, added: true }));
+		expect(await store.add(basket, names.map((name) => task(name, { lane: name })))).toEqual(ids);
+		expect((await claim(store)).map(({ id, lane }) => [id, lane])).toEqual(names.map((name) => [name, name]));
+		for (const name of names) {
+			await store.add(basket, [task(name + name, { kind: name })]);
+			expect((await claim(store, 9, name)).map(({ id, kind }) => [id, kind])).toEqual([[name + name, name]]);
+			await store.add(name, [task("one")]);
+		}
+		for (const name of names) expect((await store.counts(name)).waiting).toBe(1);
+		expect(await store.delete(basket, names)).toEqual(names.map(() => true));
+	});
+
+	test.each(["", "garbage", "-1", "9".repeat(23) + "g"])(
+		"list() refuses %j, which is no key of a task",
+		async (after) => {
+			const { store } = await open();
+			expect(await errorOf(store.list(basket, { after, limit: 1 }))).toMatchObject({
+				name: "RangeError",
+				message: /after/,
+			});
+		},
+	);
+
+	describe("and damage by hand", () => {
+		const wrong = [null, true, -1, 0.5, NaN, 1e300, 7n, "text", "", {}, [], new Uint8Array(2), new Date(0)];
+		const properties = [
+			"place",
+			"id",
+			"kind",
+			"payload",
+			"state",
+			"isHeld",
+			"isBlocked",
+			"isBackingOff",
+			"attempts",
+			"crashes",
+			"error",
+			"progress",
+			"dueAt",
+			"addedAt",
+			"priority",
+			"lane",
+			"token",
+			"posted",
+			"seen",
+		];
+		const whole = [["null", null], ["text", "damaged"], ["an empty object", {}], ["a list", [1]]] as const;
+		const rows = properties.flatMap((property) => wrong.map((value) => [property, value] as const));
+
+		test.each(["waiting", "running", "held", "blocked", "dead", "done"])(
+			"makes that %s task dead with the reason, and harms nothing else: each property, each wrong value",
+			async (state) => {
+				const { kv, store, clock } = await open();
+				for (const [index, row] of [...rows, ...whole].entries()) {
+					const name = `basket ${index}`;
+					await damageOne(kv, store, clock, name, state, index % 2 === 0, (record) => {
+						return index < rows.length ? { ...record, [row[0] as string]: row[1] } : row[1];
+					});
+				}
+			},
+		);
 	});
 
 	test("a task whose large payload is gone is made dead", async () => {
@@ -512,6 +701,72 @@ describe("denoKvStore()", () => {
 });
 
 const unreadable = "The stored task could not be read";
+
+/** Brings a task with one before it and one behind it into a state, damages its record, and looks what becomes of all. */
+async function damageOne(
+	kv: Deno.Kv,
+	store: Store<Deno.AtomicOperation>,
+	clock: VirtualClock,
+	name: string,
+	state: string,
+	isRetried: boolean,
+	damage: (record: object) => unknown,
+): Promise<void> {
+	const take = async (limit = 9) =>
+		(await store.turn(name, { settle: [], claim: [{ kinds: ["work"], limit }], lease: 1_000 })).claims;
+	const settle = (refs: readonly Ref[], outcome: Outcome) =>
+		store.turn(name, { settle: refs.map((ref) => ({ ref, outcome })), claim: [], lease: 1_000 });
+	const head = state === "blocked" ? [task("head", { lane: "l" })] : [];
+	await store.add(name, [...head, task("bad", { lane: "l", priority: 1 }), task("next", { lane: "l" }), task("other")]);
+	if (state === "held") await store.change(name, ["bad"], "hold");
+	if (["running", "dead", "done"].includes(state)) {
+		const claims = await take(1);
+		if (state === "dead") await settle(claims, { type: "dead", attempts: 1, error: "e" });
+		if (state === "done") await settle(claims, { type: "done", keep: 1e9 });
+	}
+	const found = (await contents(kv)).find(({ key, value }) =>
+		key[2] === name && key[3] === "task" && (value as { id?: string }).id === "bad"
+	)!;
+	const damaged = damage(found.value as object);
+	await kv.set(found.key, damaged);
+	// Some of these values are right, if not here.
+	if (isRecord(String(found.key[4]), damaged)) return;
+	const shown = `${name}, ${state}, ${Deno.inspect(damaged)}`;
+	const view = await store.list(name, { limit: 9 });
+	same(view.length, head.length + 3, shown);
+	const place = String(found.key[4]);
+	same(view.find(({ key }) => key === place)?.state, "dead", shown);
+	same((await store.get(name, "bad"))?.error, unreadable, shown);
+	await clock.advance(2_000);
+	const seen: string[] = [];
+	for (let round = 0; round < 3; round++) {
+		const claims = await take();
+		seen.push(...claims.map(({ id }) => id));
+		await settle(claims, { type: "done" });
+	}
+	// If nobody could know its id, it has another one by now.
+	const { id } = (await store.list(name, { limit: 9 })).find(({ key }) => key === place)!;
+	if (isRetried) {
+		same(await store.change(name, [id], "retry"), [true], shown);
+		expect((await store.get(name, id))?.state).toBe("waiting");
+	}
+	same(await store.delete(name, [id]), [true], shown);
+	for (let round = 0; round < 3; round++) {
+		const claims = await take();
+		// Never two of one lane at once.
+		expect(claims.filter(({ lane }) => lane === "l").length <= 1).toBe(true);
+		seen.push(...claims.map(({ id }) => id));
+		await settle(claims, { type: "done" });
+	}
+	same(seen.sort(), [...head.map(({ id }) => id), "next", "other"], shown);
+	const left = (await contents(kv)).filter(({ key }) => key[2] === name && key[3] !== "bell" && key[3] !== "id");
+	same(left.map(({ key }) => key.slice(3)), [], shown);
+}
+
+function same(actual: unknown, expected: unknown, what: string): void {
+	const [one, other] = [Deno.inspect(actual), Deno.inspect(expected)];
+	if (one !== other) throw new Error(`${what}: expected ${other}, got ${one}`);
+}
 
 interface Opened {
 	kv: Deno.Kv;

@@ -1,0 +1,65 @@
+/**
+ * The version of what is stored, and the proof in each commit that it is still the same.
+ *
+ * @module
+ */
+
+import { StoreError } from "../../platform/store-error.ts";
+import { ask, type DenoKv, type DenoKvKeyPart } from "./database.ts";
+
+/** Written by this version of the library. */
+const version = 1;
+
+/** What lets a commit fail once another version of the library has changed the schema. */
+export interface Guard {
+	readonly key: DenoKvKeyPart[];
+	readonly versionstamp: string;
+}
+
+/** States: unknown → (open) → known → (verify) → known, or it stays as it was and every commit fails. */
+export class Schema {
+	readonly #kv: DenoKv;
+	readonly #key: DenoKvKeyPart[];
+	#guard: Guard | undefined;
+
+	constructor(kv: DenoKv, prefix: readonly DenoKvKeyPart[]) {
+		this.#kv = kv;
+		this.#key = [...prefix, "schema"];
+	}
+
+	/** For a commit to check; absent before {@link open}. */
+	get guard(): Guard | undefined {
+		return this.#guard;
+	}
+
+	/** Looks which version is stored, and stores this one if there is none. */
+	async open(): Promise<void> {
+		const key = this.#key;
+		for (;;) {
+			const [found] = await ask(() => this.#kv.getMany([key]));
+			const { value, versionstamp } = found!;
+			if (versionstamp === null) await ask(() => this.#commitFirst());
+			else if (Number(value) <= version) return void (this.#guard = { key, versionstamp });
+			else throw newerSchema(value);
+		}
+	}
+
+	/** Finds out whether the schema was the reason why a commit has failed. */
+	async verify(): Promise<void> {
+		if (this.#guard !== undefined) await this.open();
+	}
+
+	#commitFirst(): Promise<unknown> {
+		const operation = this.#kv.atomic();
+		operation.check({ key: this.#key, versionstamp: null });
+		operation.set(this.#key, version);
+		return operation.commit();
+	}
+}
+
+function newerSchema(found: unknown): StoreError {
+	const message = `The database has the schema ${
+		String(found)
+	}, but this library knows only ${version}: update the library`;
+	return new StoreError("newer-schema", message);
+}
