@@ -9,6 +9,7 @@ import { checkConsumers } from "./consume.ts";
 import { checkDeno } from "./check-deno.ts";
 import { checkDocs } from "./docs.ts";
 import { checkExports } from "./check-exports.ts";
+import { checkGuarantees } from "./check-guarantees.ts";
 import { checkLayers } from "./check-layers.ts";
 import { checkPackage } from "./check-package.ts";
 import { checkReadme } from "./check-readme.ts";
@@ -37,6 +38,7 @@ const checks: Record<string, Check> = {
 	symbols: { run: checkSymbols },
 	layers: { run: checkLayers },
 	words: { run: checkWords },
+	guarantees: { run: checkGuarantees },
 	build: { run: () => quietly("tsup", []) },
 	exports: { built: true, run: checkExports },
 	package: { built: true, run: checkPackage },
