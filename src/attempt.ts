@@ -90,7 +90,8 @@ export class Attempt implements TaskContext {
 	/** The timer has fired. */
 	wake(): void {
 		if (this.#interruption === undefined) this.#expireInContext!();
-		else this.#abandon(this.#interruption.reason);
+		// A task that has returned by now is let through: what hears of it is among the microtasks before this one.
+		else queueMicrotask(() => this.#giveUp?.(this.#interruption!.reason));
 	}
 
 	/** Leaves nothing behind. */
@@ -136,14 +137,8 @@ export class Attempt implements TaskContext {
 	#wait(): void {
 		if (this.#owner === undefined) return;
 		const { abandonAfter } = this.#owner.settings;
-		if (abandonAfter === 0) this.#abandon(this.#interruption!.reason);
+		if (abandonAfter === 0) this.wake();
 		else this.#set(this.#owner, abandonAfter);
-	}
-
-	/** A task that has returned by now is let through: what hears of it is among the microtasks before this one. */
-	#abandon(reason: unknown): void {
-		const giveUp = this.#giveUp!;
-		queueMicrotask(() => giveUp(reason));
 	}
 
 	#set(owner: AttemptOwner, delay: number): void {

@@ -40,9 +40,9 @@ export type BackoffSettings = { readonly [K in keyof BackoffOptions]-?: NonNulla
 export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings {
 	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : check("backoff", backoff, "object");
 	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
-	check("backoff.start", start, "number", start >= 0 && start < Infinity, "0 or more, and finite");
-	check("backoff.max", max, "number", max >= start, `"backoff.start" (${start}) or more`);
-	check("backoff.factor", factor, "number", factor >= 1 && factor < Infinity, "1 or more, and finite");
+	check("backoff.start", start, "number", Number.isFinite(start) && start >= 0, "0 or more, and finite");
+	check("backoff.max", max, "number", typeof max === "number" && max >= start, `"backoff.start" (${start}) or more`);
+	check("backoff.factor", factor, "number", Number.isFinite(factor) && factor >= 1, "1 or more, and finite");
 	check("backoff.random", random, "function");
 	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
 	return { start, max, factor, jitter, random };

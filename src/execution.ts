@@ -241,16 +241,12 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	#wait(error: unknown, delay: number): void {
 		this.watch();
-		this.#resume = inContext(() => this.#again());
+		this.#resume = inContext(() => {
+			this.#resume = undefined;
+			this.#follow(this.step());
+		});
 		this.settings.clock.set(this, delay);
 		this.#owner?.onDelay?.(error, delay);
-	}
-
-	/** An abort may have ended the delay first. */
-	#again(): void {
-		if (this.#resume === undefined) return;
-		this.#resume = undefined;
-		this.#follow(this.step());
 	}
 
 	/** The attempt is over. */

@@ -8,6 +8,7 @@ import type { RunnerSettings } from "./runner-options.ts";
 import type { Task } from "./task.ts";
 import { Execution, type LoopOwner } from "./execution.ts";
 import { abortError } from "./platform/abort-error.ts";
+import { checkedSignal } from "./platform/check.ts";
 import type { OnError } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
@@ -165,9 +166,9 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		this.cancel(reason);
 	}
 
-	wait(options: WaitOptions = {}): Promise<boolean> {
-		if (this.#state === "stopped") return Promise.resolve(true);
-		return ((this.#seen ??= {}).waiters ??= new Waiters()).wait(options.signal);
+	async wait(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#state === "stopped" || await ((this.#seen ??= {}).waiters ??= new Waiters()).wait(signal);
 	}
 
 	result(): Promise<T> {

@@ -11,7 +11,7 @@ import type { Task } from "./task.ts";
 import { type GroupTask, type GroupTaskSnapshot, SpawnedTask, type TaskOwner } from "./group-task.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "./runner-options.ts";
 import { abortError } from "./platform/abort-error.ts";
-import { check, checkFunction, checkSignal, checkWord } from "./platform/check.ts";
+import { check, checkedSignal, checkFunction, checkWord } from "./platform/check.ts";
 import type { OnError } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
@@ -125,9 +125,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(options: GroupOptions = {}) {
-		const { signal, forget = false, onError } = check("options", options, "object");
+		this.#signal = checkedSignal(options);
+		const { forget = false, onError } = options;
 		this.#settings = checkRunnerOptions(options);
-		this.#signal = signal === undefined ? signal : checkSignal(signal);
 		this.#forget = check("forget", forget, "boolean");
 		checkFunction("onError", onError);
 		this.#snapshot = new Snapshot(() => [...this.#tasks.values()].map((task) => task.now), onError);
@@ -152,9 +152,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	spawn<T>(tag: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
 		check("tag", tag, "string");
 		check("task", task, "function");
-		const { signal, ifPresent = "throw" } = options === undefined ? {} : check("options", options, "object");
+		const signal = options === undefined ? options : checkedSignal(options);
+		const { ifPresent = "throw" }: SpawnOptions = options ?? {};
 		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
-		if (signal !== undefined) checkSignal(signal);
 		const settings = checkRunnerOptions(options, this.#settings);
 		const present = this.#tasks.get(tag);
 		if (present === undefined || present.state === "stopped") {
@@ -191,8 +191,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	/** Resolves to `true` once no task is live, or to `false` if the signal aborts first. */
-	wait(options: WaitOptions = {}): Promise<boolean> {
-		return this.#live === 0 ? Promise.resolve(true) : this.#waiters.wait(options.signal);
+	async wait(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#live === 0 || await this.#waiters.wait(signal);
 	}
 
 	/**
@@ -225,7 +226,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	#onStopped(task: SpawnedTask<unknown>): void {
-		if (this.#forget && this.#tasks.get(task.tag) === task) this.#tasks.delete(task.tag);
+		if (this.#forget && this.#tasks.get(task.tag) === task) this.delete(task.tag);
 		if (--this.#live > 0) return;
 		this.#stopping = undefined;
 		if (this.#signal !== undefined) unlink(this.#signal, this.#host);

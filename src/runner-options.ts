@@ -99,7 +99,7 @@ export function checkRunnerOptions(
 		onAttemptFailed = defaults.onAttemptFailed,
 		unref = defaults.unref,
 	} = options;
-	const isCount = attempts >= 1 && (Number.isInteger(attempts) || attempts === Infinity);
+	const isCount = (Number.isInteger(attempts) || attempts === Infinity) && attempts >= 1;
 	check("attempts", attempts, "number", isCount, "a whole number from 1, or Infinity");
 	checkLimit("timeout", timeout);
 	checkLimit("deadline", deadline);

@@ -11,7 +11,7 @@ import { Attempt } from "./attempt.ts";
 import { Execution } from "./execution.ts";
 import { checkRunnerOptions, type RunnerOptions } from "./runner-options.ts";
 import { type Task, unwrap } from "./task.ts";
-import { check, checkSignal } from "./platform/check.ts";
+import { check, checkedSignal } from "./platform/check.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 
 export type { Step } from "./execution.ts";
@@ -77,8 +77,7 @@ export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 		if (options === undefined) {
 			return new Attempt(undefined, 1, undefined, Infinity).perform(task).then(undefined, rethrow);
 		}
-		const { signal } = check("options", options, "object");
-		if (signal !== undefined) checkSignal(signal);
+		const signal = checkedSignal(options);
 		return new Execution(task, checkRunnerOptions(options), signal).run();
 	} catch (error) {
 		return Promise.reject(error);
@@ -149,8 +148,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	 * @throws {unknown} (as a rejection) what `shouldRetry` threw
 	 */
 	async step(options: StepOptions = {}): Promise<Step<T>> {
-		const { signal } = check("options", options, "object");
-		if (signal !== undefined) checkSignal(signal);
+		const signal = checkedSignal(options);
 		if (this.#state !== "idle") throw new DOMException(`This runner is ${this.#state}`, "InvalidStateError");
 		this.#change("running", undefined);
 		let step: Step<T> | undefined;

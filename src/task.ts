@@ -16,7 +16,7 @@
  * @module
  */
 
-import { checkDelay } from "./platform/check.ts";
+import { check } from "./platform/check.ts";
 
 /**
  * A piece of work. Returning (or resolving) is success, throwing (or rejecting) anything at all is failure.
@@ -152,10 +152,10 @@ export function resetBackoff(error?: unknown): Error {
  * Throw it to be tried again after exactly `delay`, this once, even if that is more than the backoff's `max`: what a
  * server asked for in a `Retry-After` header. The backoff goes on afterwards where it was.
  *
- * @param delay in milliseconds, 0 or more
+ * @param delay in milliseconds, 0 or more, and finite: for "never again" there is {@link stopNow}
  * @param error what the caller of the run gets to see if this was the last attempt
  * @throws {TypeError} if `delay` is not a number
- * @throws {RangeError} if `delay` is negative or NaN
+ * @throws {RangeError} if `delay` is negative, infinite or NaN
  *
  * @example
  * ```ts
@@ -172,7 +172,8 @@ export function resetBackoff(error?: unknown): Error {
  * ```
  */
 export function retryAfter(delay: number, error?: unknown): Error {
-	return new Hint(error, { delay: checkDelay("delay", delay) });
+	check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
+	return new Hint(error, { delay });
 }
 
 function isHint(thrown: unknown): thrown is Hint {

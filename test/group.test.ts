@@ -202,6 +202,21 @@ describe("GroupTask", () => {
 		expect(run).not.toHaveBeenCalled();
 	});
 
+	test.each([1, 2])("cancel() by a subscriber just before call %s stops that call", async (call) => {
+		const clock = new VirtualClock();
+		const group = new Group({ attempts: 3, backoff: 10, clock });
+		let calls = 0;
+		const task = group.spawn("a", () => {
+			calls++;
+			throw new Error("failure");
+		});
+		task.subscribe(() => {
+			if (task.state === "running" && task.attempt === call) task.cancel("enough");
+		});
+		await clock.runUntilIdle();
+		expect([task.state, task.error, task.attempt, calls]).toEqual(["stopped", "enough", call - 1, call - 1]);
+	});
+
 	test("cancel() of a stopped task, and a second cancel(), are harmless", async () => {
 		const task = new Group().spawn("a", forever);
 		await settle();
@@ -373,7 +388,15 @@ describe("Group", () => {
 		await settle();
 		expect(group.get("a")).toBe(second);
 		await group.stop();
-		expect(group.tasks().size).toBe(0);
+		expect([group.tasks().size, group.getSnapshot()]).toEqual([0, []]);
+	});
+
+	test("forget: true shows a subscriber a task that has stopped, and then the group without it", async () => {
+		const group = new Group({ forget: true });
+		const seen: string[][] = [];
+		group.subscribe(() => seen.push(group.getSnapshot().map(({ tag, state }) => `${tag} ${state}`)));
+		await group.spawn("a", () => 1).wait();
+		expect(seen.slice(-2)).toEqual([["a stopped"], []]);
 	});
 
 	test("getSnapshot() lists the tasks and is stable between changes", async () => {

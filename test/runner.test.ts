@@ -242,6 +242,7 @@ describe("hints", () => {
 	test("retryAfter() refuses a delay that is none", () => {
 		expect(() => retryAfter(-1)).toThrow(RangeError);
 		expect(() => retryAfter(NaN)).toThrow(RangeError);
+		expect(() => retryAfter(Infinity)).toThrow('"delay" must be 0 or more, and finite: current value is Infinity');
 		expect(() => retryAfter("soon" as never)).toThrow(TypeError);
 	});
 });

@@ -15,10 +15,10 @@ import { scope } from "./scope.ts";
 export function listen(types: readonly string[], listener: (event: Event) => void): () => void {
 	// Of all runtimes only browsers have an opinion about that. Elsewhere events may be refused, as in workerd.
 	if (scope.navigator?.onLine === undefined) types = [];
-	// Seen on its way down, an event of the document need not bubble.
-	for (const type of types) addEventListener(type, listener, true);
+	// Seen on its way down, an event of the document need not bubble. A navigator alone, of a test or a polyfill, has no events.
+	for (const type of types) globalThis.addEventListener?.(type, listener, true);
 	return () => {
-		for (const type of types) removeEventListener(type, listener, true);
+		for (const type of types) globalThis.removeEventListener?.(type, listener, true);
 	};
 }
 

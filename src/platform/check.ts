@@ -26,12 +26,13 @@ export function check<T>(
 
 /** A time to wait: 0 is allowed, and so is `Infinity`. */
 export function checkDelay(name: string, value: number): number {
-	return check(name, value, "number", value >= 0, "0 or more");
+	// To compare what is no number may throw an error of its own.
+	return check(name, value, "number", typeof value === "number" && value >= 0, "0 or more");
 }
 
 /** A limit of time: 0 would leave none, so it is refused; `Infinity` is no limit. */
 export function checkLimit(name: string, value: number): number {
-	return check(name, value, "number", value > 0, "more than 0");
+	return check(name, value, "number", typeof value === "number" && value > 0, "more than 0");
 }
 
 /** One of some words. */
@@ -47,5 +48,12 @@ export function checkFunction<T>(name: string, value: T | undefined): T | undefi
 /** An `AbortSignal`, of this realm or of another. */
 export function checkSignal(signal: AbortSignal): AbortSignal {
 	check("signal.aborted", check("signal", signal, "object").aborted, "boolean");
+	check("signal.addEventListener", signal.addEventListener, "function");
 	return signal;
+}
+
+/** The `signal` in options, if there is one; both checked. */
+export function checkedSignal(options: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
+	const { signal } = check("options", options, "object");
+	return signal === undefined ? signal : checkSignal(signal);
 }

@@ -8,7 +8,7 @@
  */
 
 import { onAwake } from "./awake.ts";
-import { check, checkDelay, checkSignal } from "./check.ts";
+import { check, checkDelay, checkedSignal } from "./check.ts";
 import { type Abortable, link, unlink } from "./signals.ts";
 import { hop, isPage } from "./page.ts";
 import { Timer, TimerQueue } from "./timer-queue.ts";
@@ -23,8 +23,9 @@ export interface Clock {
 	/** Milliseconds since some moment in the past. It never goes back. */
 	monotonic(): number;
 	/**
-	 * Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later. Set again, a timer is moved. Writes into
-	 * `timer.at` when that is, on the scale of {@link monotonic}.
+	 * Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later, in whichever async context. Set again, a
+	 * timer is moved. Writes into `timer.at` when that is, on the scale of {@link monotonic}, and into `timer.position` -1
+	 * once the timer has fired or was cleared, and until then something else.
 	 */
 	set(timer: Timer, delay: number): void;
 	/** Takes a timer back; harmless if it is not set. */
@@ -127,11 +128,18 @@ class RequestClock extends SystemClock {
 	override set(timer: Timer, delay: number): void {
 		const slice = Math.min(delay, longestDelay);
 		this.clear(timer);
-		timer.own = setTimeout(() => slice < delay ? this.set(timer, delay - slice) : timer.fire(), slice);
+		timer.at = this.monotonic() + delay;
+		timer.position = 0;
+		timer.own = setTimeout(() => {
+			this.clear(timer);
+			if (slice < delay) this.set(timer, delay - slice);
+			else timer.fire();
+		}, slice);
 	}
 
 	override clear(timer: Timer): void {
 		clearTimeout(timer.own as number | undefined);
+		timer.position = -1;
 	}
 }
 
@@ -149,7 +157,8 @@ function makeClock(): Clock {
 /** Checks a `clock` option; absent, it is the machine's. */
 export function checkClock(clock: Clock | undefined): Clock {
 	if (clock === undefined) return systemClock;
-	check("clock.set", check("clock", clock, "object").set, "function");
+	check("clock", clock, "object");
+	for (const name of ["set", "clear", "now", "monotonic"] as const) check("clock." + name, clock[name], "function");
 	return clock;
 }
 
@@ -179,10 +188,11 @@ export function checkClock(clock: Clock | undefined): Clock {
  */
 export async function sleep(delay: number, options: SleepOptions = {}): Promise<void> {
 	checkDelay("delay", delay);
-	const { signal, unref } = options;
+	const signal = checkedSignal(options);
+	const { unref } = options;
 	const clock = checkClock(options.clock);
 	if (unref !== undefined) check("unref", unref, "boolean");
-	if (signal !== undefined) checkSignal(signal).throwIfAborted();
+	if (signal?.aborted) throw signal.reason;
 	await new Promise<void>((resolve, reject) => {
 		const sleeper = new Sleeper(resolve, reject, signal, clock, unref);
 		clock.set(sleeper, delay);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { check } from "./check.ts";
 import { observe, type OnError } from "./observe.ts";
 
 /**
@@ -13,7 +14,10 @@ import { observe, type OnError } from "./observe.ts";
 export interface Subscribable<S> {
 	/**
 	 * Calls `listener` after each change, until the returned function is called. Bound: it can be passed on as it is.
-	 * A listener that throws changes nothing and keeps no other listener from being called.
+	 * A listener that throws changes nothing and keeps no other listener from being called. It is called synchronously, in
+	 * the async context of whoever changes the state, and may call anything.
+	 *
+	 * @throws {TypeError} if `listener` is no function
 	 */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** The state now. The same object as long as nothing changes. Bound. */
@@ -34,6 +38,7 @@ export class Snapshot<S> implements Subscribable<S> {
 	}
 
 	readonly subscribe = (listener: () => void): () => void => {
+		check("listener", listener, "function");
 		// An entry of its own, so that a function that subscribes twice can unsubscribe once.
 		const entry = { listener };
 		this.#listeners.add(entry);

@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { sleep } from "../../mod.ts";
 import { listen, onAwake } from "../../src/platform/awake.ts";
 import { FakeScope, replace } from "../browser-fakes.ts";
 
@@ -22,5 +23,22 @@ test("listen() leaves alone what is no browser: workerd refuses such listeners",
 	replace(globalThis.navigator, "onLine", undefined);
 	const stop = listen(["online"], () => {});
 	expect(scope.listened).toEqual([]);
+	stop();
+});
+
+test("listen() takes a navigator without events, of a test or a polyfill, for no browser, and clocks go on", async () => {
+	const scope = new FakeScope();
+	replace(globalThis, "addEventListener", undefined);
+	const stop = listen(["online"], () => {});
+	await sleep(1);
+	await sleep(1);
+	expect(scope.listened).toEqual([]);
+	stop();
+});
+
+test("listen() ends where what imitated a browser is gone already", () => {
+	new FakeScope();
+	const stop = listen(["online"], () => {});
+	replace(globalThis, "removeEventListener", undefined);
 	stop();
 });

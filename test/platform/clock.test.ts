@@ -82,6 +82,24 @@ describe("systemClock", () => {
 		expect(moved.fired).toBe(1);
 	});
 
+	test("writes into a timer when it is due, and whether it is set", async () => {
+		const [fires, cleared, far] = [new Alarm(), new Alarm(), new Alarm()];
+		const before = systemClock.monotonic();
+		systemClock.set(fires, 5);
+		systemClock.set(cleared, 60_000);
+		systemClock.set(far, 2 ** 40);
+		const after = systemClock.monotonic();
+		for (const [timer, delay] of [[fires, 5], [cleared, 60_000], [far, 2 ** 40]] as const) {
+			expect(timer.at).toBeGreaterThanOrEqual(before + delay);
+			expect(timer.at).toBeLessThanOrEqual(after + delay);
+			expect(timer.position).toBeGreaterThanOrEqual(0);
+		}
+		systemClock.clear(cleared);
+		systemClock.clear(far);
+		await sleep(10);
+		expect([fires.fired, fires.position, cleared.position, far.position]).toEqual([1, -1, -1, -1]);
+	});
+
 	test("does not take a delay beyond 2^31 - 1 ms for none", async () => {
 		const alarms = [2 ** 31 - 1, 2 ** 31, 2 ** 40, Infinity].map((delay) => {
 			const alarm = new Alarm();
