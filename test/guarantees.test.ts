@@ -21,7 +21,7 @@ import { VirtualClock } from "../src/testing.ts";
 import { Machine, running, SpiedStore } from "./basket/support.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { Random } from "./simulation/random.ts";
-import { errorOf, SpiedController, untilAborted, watch } from "./support.ts";
+import { deferred, errorOf, SpiedController, untilAborted, watch } from "./support.ts";
 
 const noop = () => {};
 const fail = (): never => {
@@ -111,7 +111,7 @@ describe("No overlap", () => {
 		for (const seed of seeds) {
 			const [clock, random, overlap] = [new VirtualClock(), new Random(seed), new Overlap()];
 			const start = () => {
-				const stopped = Promise.withResolvers<void>();
+				const stopped = deferred();
 				void overlap.during(() => stopped.promise);
 				return sleep(random.below(20), { clock }).then(() => async () => {
 					await sleep(random.below(50), { clock });
@@ -173,7 +173,7 @@ describe("Done is done", () => {
 			busy.run(noop, { signal }),
 			busy.idle({ signal }),
 			new Lifecycle(noop).waitForStateChange("inactive", { signal }),
-			new Intermittent(() => new Promise(noop)).attach(signal),
+			new Intermittent(() => new Promise<void>(noop)).attach(signal),
 			processor.wait(id, { signal }),
 			basket.run({ signal }),
 			reconcile({ create: () => [{ name: "a", perform: noop }] }, { sleepBetweenRuns: 1e6, signal, clock }),
@@ -201,7 +201,7 @@ describe("Done is done", () => {
 					sleep(1e6, { signal, clock }),
 					new Pool({ max: 1, clock }).run(({ signal }) => untilAborted(signal), { signal }),
 					new Lifecycle(noop).waitForStateChange("inactive", { signal }),
-					new Intermittent(() => new Promise(noop)).attach(signal),
+					new Intermittent(() => new Promise<void>(noop)).attach(signal),
 					reconcile({ create: ({ signal }) => untilAborted(signal) }, { signal, clock }),
 					basket.drain({ signal }),
 					processor.wait(id, { signal }),
@@ -445,7 +445,7 @@ describe("Manners", () => {
 			"a lease of 0": () => new Basket({ store, tasks: {}, lease: 0 }),
 			"an id of 1": () => basket.add("a", 1, { id: 1 as never }),
 			"a priority of 101": () => basket.add("a", 1, { priority: 101 }),
-			"a kind that is not there": () => basket.add("b" as never, 1),
+			"a kind that is not there": () => basket.add("b" as never, 1 as never),
 			"entries that are 5": () => basket.addMany(5 as never),
 			"a state of bogus": () => basket.list({ state: "bogus" as never }).next(),
 			"jobs that are {}": () => new Processor({ store, jobs: {} as never }),
