@@ -58,18 +58,11 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 	}
 }
 
-/** To open the store makes the tables if they are not there, and migrates older ones: both are not for this program. */
+/** To open the store makes the tables if they are not there, which is not for this program. */
 async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
 	const connection = new Connection(db, patience);
-	const tables = nameTables(prefix);
-	const sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-	const hasTables = await connection.read(() => connection.all(sql, tables.schema).length > 0);
-	if (!hasTables) throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
-	if (await connection.read(() => isCurrent(connection, tables))) return;
-	throw new Failure(
-		1,
-		`${quote(file)} is of an older version of upkeep: a program with this version of it has to open it first`,
-	);
+	if (await connection.read(() => isCurrent(connection, nameTables(prefix)))) return;
+	throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
 }
 
 async function connect(path: string, isReading: boolean): Promise<Database> {

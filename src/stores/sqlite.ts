@@ -29,6 +29,8 @@ import { checkClock, type Clock } from "../platform/clock.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { SqliteClaims } from "./sqlite/claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./sqlite/connection.ts";
+import { seqOf } from "./sqlite/data.ts";
+import { SqliteLists } from "./sqlite/lists.ts";
 import { isCurrent, migrate, nameTables, type Tables } from "./sqlite/schema.ts";
 import { Watch } from "./sqlite/watch.ts";
 
@@ -120,6 +122,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly #connection: Connection;
 	readonly #tables: Tables;
 	readonly #tasks: SqliteClaims;
+	readonly #lists: SqliteLists;
 	readonly #watch: Watch;
 	readonly #clock: Clock;
 	#isOpen = false;
@@ -131,6 +134,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#connection = connection;
 		this.#tables = tables;
 		this.#tasks = new SqliteClaims(connection, tables);
+		this.#lists = new SqliteLists(connection, tables);
 		this.#watch = new Watch(connection, pollInterval);
 		this.#clock = clock;
 	}
@@ -179,19 +183,20 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
-		return this.#read(() => this.#tasks.get(basket, id));
+		return this.#read(() => this.#tasks.get(basket, id, this.#now()));
 	}
 
 	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
-		return this.#read(() => this.#tasks.list(basket, query));
+		const after = query.after === undefined ? 0 : seqOf(query.after);
+		return this.#read(() => this.#lists.list(basket, query, after, this.#now()));
 	}
 
 	async counts(basket: string): Promise<Counts> {
-		return this.#read(() => this.#tasks.counts(basket));
+		return this.#read(() => this.#lists.counts(basket, this.#now()));
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.#change(basket, () => this.#tasks.delete(basket, ids));
+		return this.#change(basket, () => this.#tasks.delete(basket, ids, this.#now()));
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {

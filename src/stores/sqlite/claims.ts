@@ -5,14 +5,15 @@
  */
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
-import { after, decode, encode, idOf, type TaskRow } from "./data.ts";
+import { after, damaged, decode, encode, idOf, type TaskRow } from "./data.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
 
-/** Tasks of one kind and priority that can be claimed, now or later. */
+/** Tasks of one kind and priority that can be claimed, now or later: waiting ones, or running ones when their lease is over. */
 interface Level {
 	readonly kind: string;
+	readonly state: number;
 	readonly priority: number;
 	/** When the first of them is due. */
 	readonly due: number;
@@ -69,15 +70,19 @@ export class SqliteClaims extends SqliteTasks {
 	#levels(basket: string, kinds: readonly string[]): Level[] {
 		if (kinds.length === 0) return [];
 		const from = `FROM ${this.tables.tasks} AS task INDEXED BY ${this.tables.claimable}
-			WHERE task.basket = ?1 AND ${State.isClaimable} AND task.kind =`;
+			WHERE task.basket = ?1 AND ${State.isClaimable}`;
+		const same = "task.state = level.state AND task.kind = level.kind";
 		return this.connection.all<Level>(
-			`WITH RECURSIVE level (kind, priority) AS (
-				SELECT value, (SELECT max(task.priority) ${from} value) FROM json_each(?2)
+			`WITH RECURSIVE level (kind, state, priority) AS (
+				SELECT name.value, form.state, (
+					SELECT max(task.priority) ${from} AND task.state = form.state AND task.kind = name.value
+				)
+				FROM json_each(?2) AS name, (SELECT ${State.waiting} AS state UNION ALL SELECT ${State.running}) AS form
 				UNION ALL
-				SELECT kind, (SELECT max(task.priority) ${from} level.kind AND task.priority < level.priority)
+				SELECT kind, state, (SELECT max(task.priority) ${from} AND ${same} AND task.priority < level.priority)
 				FROM level WHERE priority IS NOT NULL
 			)
-			SELECT kind, priority, (SELECT min(task.due) ${from} level.kind AND task.priority = level.priority) AS due
+			SELECT kind, state, priority, (SELECT min(task.due) ${from} AND ${same} AND task.priority = level.priority) AS due
 			FROM level WHERE priority IS NOT NULL`,
 			basket,
 			JSON.stringify([...new Set(kinds)]),
@@ -88,21 +93,33 @@ export class SqliteClaims extends SqliteTasks {
 		const claims: Claim[] = [];
 		for (let broken = -1; broken !== 0 && claims.length < limit;) {
 			const rows = this.#due(basket, kinds, limit - claims.length, now);
-			const seqs = rows.map(({ seq }) => seq);
 			const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
-			this.connection.run(
-				`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
-				attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
-				...[...bounds(seqs), after(now, lease)],
-			);
 			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
-			for (const claim of read) if (claim !== undefined) claims.push(claim);
-			const unread = rows.filter((_, index) => read[index] === undefined);
-			for (const row of unread) this.#bury(row);
-			this.promote(basket, unread.map(({ lane }) => lane));
-			broken = unread.length;
+			const good = read.filter((claim) => typeof claim !== "string");
+			this.#take(rows.filter((_, index) => typeof read[index] !== "string").map(({ seq }) => seq), after(now, lease));
+			for (const claim of good) claims.push(claim);
+			broken = rows.length - good.length;
+			if (broken > 0) this.#bury(basket, rows, read);
 		}
 		return claims;
+	}
+
+	#take(seqs: readonly number[], until: number): void {
+		if (seqs.length === 0) return;
+		this.connection.run(
+			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
+			attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
+			...[...bounds(seqs), until],
+		);
+	}
+
+	#bury(basket: string, rows: readonly DueRow[], read: readonly (Claim | string)[]): void {
+		const broken = rows.filter((_, index) => typeof read[index] === "string");
+		for (const [index, { seq, payload }] of rows.entries()) {
+			const reason = read[index]!;
+			if (typeof reason === "string") this.bury(seq, reason, decode(payload) === undefined);
+		}
+		this.promote(basket, broken.map(({ lane }) => lane));
 	}
 
 	/** What is due, in the order of claims, and not more rows than there is need for. */
@@ -120,8 +137,10 @@ export class SqliteClaims extends SqliteTasks {
 	/** SQLite reads each level from the index, and of none more than is wanted. */
 	#merge(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
 		const one = `SELECT ${claimColumns} FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable}
-			WHERE basket = ?1 AND due <= ?2 AND ${State.isClaimable} AND kind = `;
-		const parts = levels.map((_, index) => `${one}?${2 * index + 4} AND priority = ?${2 * index + 5}`);
+			WHERE basket = ?1 AND due <= ?2 AND ${State.isClaimable}`;
+		const parts = levels.map(({ state }, index) =>
+			`${one} AND state = ${state} AND kind = ?${2 * index + 4} AND priority = ?${2 * index + 5}`
+		);
 		return this.connection.all<DueRow>(
 			`${parts.join(" UNION ALL ")} ORDER BY ${levels.length > 1 ? "priority DESC, " : ""}due, seq LIMIT ?3`,
 			...[basket, now, limit],
@@ -138,13 +157,20 @@ export class SqliteClaims extends SqliteTasks {
 		return new Map(rows.map((row) => [row.seq, row]));
 	}
 
-	/** As it is after the claim. `undefined`: it cannot be read. */
-	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | undefined {
+	/** As it is after the claim; or why it cannot be claimed. */
+	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | string {
 		const { seq, kind, lane, priority, added, claims } = row;
 		const { state, attempts, crashes, error, posted, seen } = history;
+		const areCounts = isCount(seq) && isCount(claims) && isCount(attempts) && isCount(crashes) && isCount(posted);
+		if (!areCounts || !isCount(seen) || !isCount(Math.abs(priority)) || !isCount(Math.abs(added))) {
+			return damaged("a number", Object.values({ ...row, payload: "…", ...history }).join());
+		}
 		const payload = decode(row.payload);
+		if (payload === undefined) return damaged("payload", row.payload);
 		const inbox = this.inbox({ seq, posted, seen }).map(({ n, data }) => ({ n, data: decode(data) }));
-		if (state < 0 || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
+		if (inbox.some(({ n, data }) => data === undefined || !Number.isSafeInteger(n))) {
+			return damaged("inbox", "no message");
+		}
 		return {
 			id: idOf(row),
 			token: `${seq}.${claims + 1}`,
@@ -159,13 +185,6 @@ export class SqliteClaims extends SqliteTasks {
 			age: now - added,
 			inbox: inbox as Message[],
 		};
-	}
-
-	#bury({ seq }: DueRow): void {
-		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET state = ${State.dead}, due = ${never}, error = ?, payload = ? WHERE seq = ?`,
-			...["The stored task is damaged and cannot be read", "", seq],
-		);
 	}
 
 	settle(basket: string, settlements: readonly Settlement[], now: number): { settled: boolean[]; isStirred: boolean } {
@@ -224,7 +243,10 @@ export class SqliteClaims extends SqliteTasks {
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
 		const { state, due, attempts, crashes, error, backoff, seen } = endingOf(outcome, now);
 		const { payload } = outcome;
-		const update = `UPDATE ${this.tables.tasks} SET
+		const isDone = state === State.done;
+		// Otherwise the indexes of these columns need not be written.
+		const leave = state > State.blocked ? `home = NULL, gone = ${isDone ? "?4" : "NULL"},` : "";
+		const update = `UPDATE ${this.tables.tasks} SET ${leave}
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
@@ -242,13 +264,13 @@ export class SqliteClaims extends SqliteTasks {
 			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
 		}
 		const [ended] = this.connection.all<Gone>(`${update} RETURNING ${shownGone()}`, ...values);
-		if (ended !== undefined && seen !== undefined) this.#take(ended, seen);
+		if (ended !== undefined && seen !== undefined) this.#forgetSeen(ended, seen);
 		return ended;
 	}
 
 	/** Removes messages up to a number. */
-	#take({ seq, posted }: Gone, seen: number): void {
-		if (posted > 0) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
+	#forgetSeen({ seq, isPosted }: Gone, seen: number): void {
+		if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
 	}
 
 	#hasExpired(basket: string, now: number): boolean {
@@ -256,14 +278,14 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	get #expired(): string {
-		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.aside} WHERE basket = ?1 AND state = ${State.done} AND ${State.isAside} AND due <= ?2`;
+		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.kept} WHERE basket = ?1 AND gone <= ?2`;
 	}
 
 	/** Removes tasks that were kept long enough, as many as were settled or some more. */
 	expire(basket: string, settled: number, now: number): void {
 		if (!this.#hasExpired(basket, now)) return;
 		this.forget(this.connection.all<Gone>(
-			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY due LIMIT ?3)
+			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY gone LIMIT ?3)
 			RETURNING ${shownGone()}`,
 			...[basket, now, settled + leastExpired],
 		));
@@ -290,7 +312,7 @@ export class SqliteClaims extends SqliteTasks {
 				`${set}, seen = max(seen, min(posted, ?5)) WHERE ${isRef()} RETURNING ${shownGone()}`,
 				...[...values, seen],
 			);
-			if (saved !== undefined) this.#take(saved, seen);
+			if (saved !== undefined) this.#forgetSeen(saved, seen);
 			return saved !== undefined;
 		});
 	}
@@ -328,7 +350,7 @@ function isRef(): string {
 
 /** For {@link Gone}. */
 function shownGone(): string {
-	return `seq, ${madeProof} AS proof, lane, posted`;
+	return `seq, ${madeProof} AS proof, lane, posted <> 0 AS isPosted`;
 }
 
 /** Begins with the number of the task, by which it is found. */
@@ -344,6 +366,11 @@ function isPlain(ref: Ref): boolean {
 
 function seqOf({ token }: Ref): number {
 	return Number.parseInt(token);
+}
+
+/** Whether a program can count on with it. */
+function isCount(number: number): boolean {
+	return number >= 0 && number < never;
 }
 
 /** SQL for the rows with these numbers, to be used with their {@link bounds}. */

@@ -45,6 +45,9 @@ interface Context {
 	getStore(): object | undefined;
 }
 
+/** How many statements are kept: lists have many forms. */
+const mostStatements = 200;
+
 /** The longest pause between two tries, in milliseconds. */
 const longestPause = 20;
 
@@ -95,6 +98,7 @@ export class Connection {
 	#prepare(sql: string): SqliteStatement {
 		let statement = this.#statements.get(sql) as (SqliteStatement & Switches) | undefined;
 		if (statement === undefined) {
+			if (this.#statements.size >= mostStatements) this.#statements.clear();
 			statement = this.#db.prepare(sql) as SqliteStatement & Switches;
 			statement.setReadBigInts?.(false);
 			statement.setReturnArrays?.(false);

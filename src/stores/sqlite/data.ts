@@ -5,6 +5,7 @@
  */
 
 import type { Data, Message, StoredTask, TaskState } from "../../basket/store.ts";
+import { check } from "../../platform/check.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
 
@@ -17,6 +18,7 @@ export interface TaskRow {
 	readonly priority: number;
 	readonly state: number;
 	readonly due: number;
+	readonly gone: number | null;
 	readonly added: number;
 	readonly attempts: number;
 	readonly crashes: number;
@@ -27,6 +29,13 @@ export interface TaskRow {
 	readonly progress: string | null;
 	readonly payload: unknown;
 }
+
+/** How long the key of a task is, so that keys have the order of their numbers. */
+const keyLength = 16;
+
+/** Those of a {@link TaskRow}. */
+export const columns =
+	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload";
 
 /** In the place of each number of a state what it is outside; what has another number cannot be understood. */
 const states: readonly TaskState[] = ["waiting", "running", "waiting", "running", "held", "held", "dead", "done"];
@@ -60,17 +69,53 @@ export function after(now: number, duration: number): number {
 	return Math.min(now + Math.ceil(duration), never - 1);
 }
 
+/** Whether a task was kept as done for long enough. It may still be in the table, and nobody sees it there. */
+export function isGone({ gone }: Pick<TaskRow, "gone">, now: number): boolean {
+	return gone !== null && gone <= now;
+}
+
+/** In how many parts the numbers of {@link homeOf} are divided for each basket, one for each kind. */
+const kinds = 2 ** 22;
+
+/** What is in the column `home`. It is stored, so it must never change. Two that are equal only make a list slower. */
+export function homeOf(basket: string, kind: string): number {
+	return firstHomeOf(basket) + (hash(kind) >>> 10);
+}
+
+/** Where the homes of a basket begin and end. */
+export function homesOf(basket: string): [first: number, last: number] {
+	const first = firstHomeOf(basket);
+	return [first, first + kinds - 1];
+}
+
+function firstHomeOf(basket: string): number {
+	return (hash(basket) >>> 1) * kinds;
+}
+
+/** FNV-1a of 32 bits. */
+function hash(text: string): number {
+	let result = 0x811c9dc5;
+	for (let index = 0; index < text.length; index++) result = Math.imul(result ^ text.charCodeAt(index), 0x01000193);
+	return result >>> 0;
+}
+
 export function idOf({ seq, id }: { readonly seq: number; readonly id: string | null }): string {
 	return id ?? `_${seq}`;
 }
 
-/** The numbers of a state: it may have several forms. */
-export function formsOf(state: TaskState): number[] {
-	return states.flatMap((name, number) => name === state ? [number] : []);
+/** The number in a {@link StoredTask.key}. */
+export function seqOf(key: string): number {
+	const isKey = /^\d+$/.test(check("after", key, "string")) && key.length === keyLength;
+	return Number(check("after", key, "string", isKey, `a key that list() has given, of ${keyLength} digits`));
 }
 
 export function stateOf(number: number): TaskState {
 	return states[number] ?? "dead";
+}
+
+/** Why a task is dead that somebody has changed by hand. */
+export function damaged(column: string, value: unknown): string {
+	return `The stored task is damaged and cannot be read: "${column}" is ${String(value).slice(0, 100)}`;
 }
 
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {
@@ -80,16 +125,16 @@ export function showMessage({ n, data }: { readonly n: number; readonly data: un
 export function showTask(row: TaskRow): StoredTask {
 	const { seq, kind, payload, state, attempts, crashes, error, progress, due, added, priority, lane } = row;
 	return {
-		key: String(seq).padStart(16, "0"),
+		key: String(seq).padStart(keyLength, "0"),
 		id: idOf(row),
 		kind,
 		payload: decode(payload) ?? "",
 		state: stateOf(state),
 		attempts,
 		crashes,
-		error: error ?? undefined,
+		error: error ?? (state in states ? undefined : damaged("state", state)),
 		progress: progress ?? undefined,
-		dueAt: due === never || state === State.dead ? undefined : due,
+		dueAt: due >= never || state === State.dead ? undefined : due,
 		addedAt: added,
 		priority,
 		lane: lane ?? undefined,

@@ -11,14 +11,19 @@ import * as State from "./state.ts";
 /** Due when something is posted to it, and not before. */
 export const never = 9_007_199_254_740_991; // the last number that is safe
 
+/** Version 1 was never published. */
+const version = 2;
+
 /** The names of the tables and indexes. */
 export interface Tables {
 	readonly schema: string;
 	readonly tasks: string;
 	readonly messages: string;
 	readonly claimable: string;
+	readonly homes: string;
 	readonly lanes: string;
 	readonly aside: string;
+	readonly kept: string;
 }
 
 /** @param prefix what they all begin with */
@@ -28,30 +33,35 @@ export function nameTables(prefix: string): Tables {
 		tasks: `${prefix}tasks`,
 		messages: `${prefix}messages`,
 		claimable: `${prefix}tasks_claimable`,
+		homes: `${prefix}tasks_home`,
 		lanes: `${prefix}tasks_lane`,
 		aside: `${prefix}tasks_aside`,
+		kept: `${prefix}tasks_kept`,
 	};
 }
 
 /**
- * What leads from each version to the next.
- *
  * `seq` is the order of all tasks; it is handed out by the row in the schema table, and never twice. Ids that the store
  * makes are `_` and the `seq`, and are not written down: to index every id would cost a fifth of the speed.
+ *
+ * `home` is a number made of basket and kind, and NULL while the task is aside: held, dead or done. Its index gives the tasks
+ * of a kind in the order of `seq`. `gone` is when a done one is to be removed. To know a claim from `state` or `due` each index
+ * that mentions one of them has to be looked at, so these have columns of their own, which a claim does not change.
  */
-function migrations({ schema, tasks, messages, claimable, lanes, aside }: Tables): readonly string[][] {
-	return [[
+function statements({ schema, tasks, messages, claimable, homes, lanes, aside, kept }: Tables): readonly string[] {
+	return [
 		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT`,
-		`INSERT INTO ${schema} VALUES (0, 0)`,
 		`CREATE TABLE ${tasks} (
 			seq INTEGER PRIMARY KEY,
+			home INTEGER,
 			basket TEXT NOT NULL,
 			kind TEXT NOT NULL,
 			id TEXT,
 			lane TEXT,
 			priority INTEGER NOT NULL,
-			state INTEGER NOT NULL,
+			state INTEGER NOT NULL CHECK (state BETWEEN ${State.waiting} AND ${State.done}),
 			due INTEGER NOT NULL,
+			gone INTEGER,
 			added INTEGER NOT NULL,
 			attempts INTEGER NOT NULL DEFAULT 0,
 			crashes INTEGER NOT NULL DEFAULT 0,
@@ -63,40 +73,49 @@ function migrations({ schema, tasks, messages, claimable, lanes, aside }: Tables
 			progress TEXT,
 			payload ANY NOT NULL
 		) STRICT`,
-		`CREATE INDEX ${claimable} ON ${tasks} (basket, kind, priority DESC, due) WHERE ${State.isClaimable}`,
+		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due) WHERE ${State.isClaimable}`,
+		`CREATE INDEX ${homes} ON ${tasks} (home) WHERE home IS NOT NULL`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
-		`CREATE INDEX ${aside} ON ${tasks} (basket, state, due) WHERE ${State.isAside}`,
+		`CREATE INDEX ${aside} ON ${tasks} (basket, state, kind, home) WHERE ${State.isAside}`,
+		`CREATE INDEX ${kept} ON ${tasks} (basket, gone) WHERE gone IS NOT NULL`,
 		`CREATE UNIQUE INDEX ${tasks}_id ON ${tasks} (basket, id) WHERE id IS NOT NULL`,
-		`CREATE INDEX ${tasks}_backoff ON ${tasks} (basket, due) WHERE backoff = 1 AND state = 0`,
+		`CREATE INDEX ${tasks}_backoff ON ${tasks} (basket) WHERE backoff = 1`,
 		`CREATE TABLE ${messages} (
 			task INTEGER NOT NULL,
 			n INTEGER NOT NULL,
 			data ANY NOT NULL,
 			PRIMARY KEY (task, n)
 		) STRICT, WITHOUT ROWID`,
-	]];
+		`INSERT INTO ${schema} VALUES (${version}, 0)`,
+	];
 }
 
-/** Whether the tables are there as they should be. Throws if a later version has made them. */
+/** Whether the tables are there as they should be. Throws if another version has made them. */
 export function isCurrent(connection: Connection, tables: Tables): boolean {
-	return versionOf(connection, tables) === migrations(tables).length;
-}
-
-/** Makes or changes the tables. The caller has begun a transaction that keeps all other writers out. */
-export function migrate(connection: Connection, tables: Tables): void {
-	const steps = migrations(tables);
-	const version = versionOf(connection, tables);
-	if (version === steps.length) return;
-	for (const sql of steps.slice(version).flat()) connection.run(sql);
-	connection.run(`UPDATE ${tables.schema} SET version = ${steps.length}`);
-}
-
-function versionOf(connection: Connection, tables: Tables): number {
 	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-	if (connection.all(find, tables.schema).length === 0) return 0;
-	const version = Number(connection.all<{ version: number }>(`SELECT version FROM ${tables.schema}`)[0]?.version);
-	const known = migrations(tables).length;
-	if (version <= known) return version;
-	const message = `The tables are of version ${version}, and this library knows those up to ${known}: update it`;
-	throw new StoreError("newer-schema", message);
+	if (connection.all(find, tables.schema).length === 0) return false;
+	checkVersion(connection, tables);
+	return true;
+}
+
+/** Makes the tables. The caller has begun a transaction that keeps all other writers out. */
+export function migrate(connection: Connection, tables: Tables): void {
+	if (isCurrent(connection, tables)) return;
+	for (const sql of statements(tables)) connection.run(sql);
+}
+
+/** Looks whether the tables are still of this version: a newer library may have changed them meanwhile. */
+export function checkVersion(connection: Connection, { schema }: Tables): void {
+	const found = connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
+	if (found === version) return;
+	if (found === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
+	throw found > version
+		? new StoreError(
+			"newer-schema",
+			`The tables are of version ${found}, and this library knows those up to ${version}: update it`,
+		)
+		: new StoreError(
+			"refused",
+			`The tables are of version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`,
+		);
 }

@@ -23,5 +23,5 @@ export const isClaimable = "state < 2";
 export const isClaimed = "state IN (1, 3)";
 /** What stands in a lane, the head first. */
 export const isInLane = "lane IS NOT NULL AND state < 6";
-/** What is not blocked and not worked on: mostly little, and looked for. */
-export const isAside = "state > 3";
+/** What is held, dead or done, or will be held when its run has ended. */
+export const isAside = "home IS NULL";

@@ -4,9 +4,22 @@
  * @module
  */
 
-import type { Added, Change, Counts, Data, ListQuery, Message, NewTask, StoredTask } from "../../basket/store.ts";
+import type { Added, Change, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
+import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
-import { after, encode, formsOf, idOf, showMessage, showTask, stateOf, type TaskRow } from "./data.ts";
+import {
+	after,
+	columns,
+	damaged,
+	encode,
+	homeOf,
+	idOf,
+	isGone,
+	showMessage,
+	showTask,
+	stateOf,
+	type TaskRow,
+} from "./data.ts";
 import { never, type Tables } from "./schema.ts";
 import * as State from "./state.ts";
 
@@ -15,11 +28,15 @@ export interface Gone {
 	readonly seq: number;
 	readonly proof: string;
 	readonly lane: string | null;
-	readonly posted: number;
+	/** Whether anything was ever posted to it. */
+	readonly isPosted: number;
 }
 
-const columns =
-	"seq, kind, id, lane, priority, state, due, added, attempts, crashes, claims, posted, seen, error, progress, payload";
+/** An {@link Added.id} that the store has made. */
+const madeId = /^_[1-9]\d{0,15}$/;
+
+/** The most characters of payloads that go into one statement: the limit of a text is far above. */
+const mostCharacters = 4_000_000;
 
 export class SqliteTasks {
 	protected readonly connection: Connection;
@@ -37,7 +54,7 @@ export class SqliteTasks {
 			const from = added.length;
 			const alike = countAlike(tasks, from);
 			if (alike > 1) this.#insertAlike(basket, tasks.slice(from, from + alike), first + from, now);
-			else added.push(this.#insert(basket, tasks[from]!, first + from, now));
+			else added.push(this.#insertUnlessThere(basket, tasks[from]!, first + from, now));
 			while (added.length < from + alike) added.push({ id: `_${first + added.length}`, added: true });
 		}
 		this.promote(basket, tasks.map(({ lane }) => lane));
@@ -48,29 +65,40 @@ export class SqliteTasks {
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
 		this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload)
-			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, value FROM json_each(?7)`,
-			...[seq, basket, kind, priority, after(now, delay), now],
+			`INSERT INTO ${this.tables.tasks} (seq, home, basket, kind, priority, state, due, added, payload)
+			SELECT ?1 + key, ?2, ?3, ?4, ?5, ${State.waiting}, ?6, ?7, value FROM json_each(?8)`,
+			...[seq, homeOf(basket, kind), basket, kind, priority, after(now, delay), now],
 			JSON.stringify(tasks.map(({ payload }) => encode(payload))),
 		);
 	}
 
-	/** In a lane all begin blocked; the head is found when all are there. */
-	#insert(basket: string, task: NewTask, seq: number, now: number): Added {
-		const { id = null, kind, payload, delay, priority, lane = null } = task;
-		const changes = this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			...[seq, basket, kind, id, lane, priority, lane === null ? State.waiting : State.blocked],
-			...[after(now, delay), now, encode(payload)],
-		);
-		return { id: idOf({ seq, id }), added: changes > 0 };
+	#insertUnlessThere(basket: string, task: NewTask, seq: number, now: number): Added {
+		const { id = null } = task;
+		if (this.#insert(basket, task, seq, now)) return { id: idOf({ seq, id }), added: true };
+		const present = this.#read(basket, id!)!;
+		if (!isGone(present, now)) return { id: id!, added: false, state: stateOf(present.state) };
+		this.#remove([{ seq: present.seq, isPosted: present.posted }]);
+		return this.#insertUnlessThere(basket, task, seq, now);
 	}
 
-	/** The first of `count` numbers that nobody else has or will have. */
+	/** In a lane all begin blocked; the head is found when all are there. */
+	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
+		const { id = null, kind, payload, delay, priority, lane = null } = task;
+		return this.connection.run(
+			`INSERT INTO ${this.tables.tasks} (seq, home, basket, kind, id, lane, priority, state, due, added, payload)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
+			...[seq, homeOf(basket, kind), basket, kind, id, lane, priority],
+			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
+		) > 0;
+	}
+
+	/** The first of `count` numbers that nobody else has or will have, even if somebody has set the last one back. */
 	#reserve(count: number): number {
-		const sql = `UPDATE ${this.tables.schema} SET seq = seq + ?1 RETURNING seq`;
-		return this.connection.all<{ seq: number }>(sql, count)[0]!.seq - count + 1;
+		const { schema, tasks } = this.tables;
+		const sql = `UPDATE ${schema} SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM ${tasks})) + ?1 RETURNING seq`;
+		const [row] = this.connection.all<{ seq: number }>(sql, count);
+		if (row === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
+		return row.seq - count + 1;
 	}
 
 	/** Where the first in a lane is still blocked, it becomes the head. Says whether one did. */
@@ -89,8 +117,8 @@ export class SqliteTasks {
 				) > 0;
 	}
 
-	get(basket: string, id: string): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
-		const row = this.#find(basket, id);
+	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
+		const row = this.#find(basket, id, now);
 		return row && { ...showTask(row), inbox: this.inbox(row).map(showMessage) };
 	}
 
@@ -100,70 +128,67 @@ export class SqliteTasks {
 		return this.connection.all(`SELECT n, data FROM ${this.tables.messages} WHERE task = ? ORDER BY n`, seq);
 	}
 
+	#find(basket: string, id: string, now: number): TaskRow | undefined {
+		const row = this.#read(basket, id);
+		return row === undefined || isGone(row, now) ? undefined : row;
+	}
+
 	/** Ids that the store has made are written down only where the number in them is not the task's own any more. */
-	#find(basket: string, id: string): TaskRow | undefined {
+	#read(basket: string, id: string): TaskRow | undefined {
 		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
-		const seq = /^_[1-9]\d{0,15}$/.test(id) ? Number(id.slice(1)) : 0;
+		const seq = madeId.test(id) ? Number(id.slice(1)) : 0;
 		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
 
-	list(basket: string, { state, kind, after = "0", limit }: ListQuery): StoredTask[] {
-		const isFew = state !== undefined && state !== "waiting" && state !== "running";
-		const wanted = [
-			...(state === undefined ? [] : [`state IN (${formsOf(state).join()})`]),
-			...(isFew ? [State.isAside] : []),
-			...(state === "dead" ? [`due = ${never}`] : []), // so that the index has them in order
-			...(kind === undefined ? [] : ["kind = ?4"]),
+	/** In a few statements, however many there are. */
+	delete(basket: string, ids: readonly string[], now: number): boolean[] {
+		const { tasks } = this.tables;
+		const select = `SELECT name, seq, lane, gone, posted <> 0 AS isPosted
+			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
+		type Row = Gone & Pick<TaskRow, "gone"> & { readonly name: string };
+		const made = ids.filter((id) => madeId.test(id));
+		const rows = [
+			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, JSON.stringify(ids)),
+			...made.length === 0 ? [] : this.connection.all<Row>(
+				`${select} ON seq = CAST(substr(name, 2) AS INTEGER) AND id IS NULL AND basket = ?1`,
+				...[basket, JSON.stringify(made)],
+			),
 		];
-		return this.connection.all<TaskRow>(
-			`SELECT ${columns} FROM ${this.tables.tasks}
-			WHERE ${["basket = ?1 AND seq > ?2", ...wanted].join(" AND ")} ORDER BY seq LIMIT ?3`,
-			...[basket, Number(after), Math.min(limit, 1_000_000)],
-			...(kind === undefined ? [] : [kind]),
-		).map(showTask);
-	}
-
-	counts(basket: string): Counts {
-		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		const sql = `SELECT state, count(*) AS count FROM ${this.tables.tasks} WHERE basket = ? GROUP BY state`;
-		for (const { state, count } of this.connection.all<{ state: number; count: number }>(sql, basket)) {
-			counts[stateOf(state)] += count;
-		}
-		return counts;
-	}
-
-	delete(basket: string, ids: readonly string[]): boolean[] {
-		const rows = ids.map((id) => {
-			const row = this.#find(basket, id);
-			if (row !== undefined) this.connection.run(`DELETE FROM ${this.tables.tasks} WHERE seq = ?`, row.seq);
-			return row;
-		});
-		const gone = rows.filter((row) => row !== undefined);
-		this.forget(gone);
+		const found = new Map(rows.filter((row) => !isGone(row, now)).map((row) => [row.name, row]));
+		const gone = [...found.values()];
+		if (gone.length > 0) this.#remove(gone);
 		this.promote(basket, gone.map(({ lane }) => lane));
-		return rows.map((row) => row !== undefined);
+		return ids.map((id) => found.delete(id));
+	}
+
+	#remove(rows: readonly Pick<Gone, "seq" | "isPosted">[]): void {
+		const sql = `DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT value FROM json_each(?))`;
+		this.connection.run(sql, JSON.stringify(rows.map(({ seq }) => seq)));
+		this.forget(rows);
 	}
 
 	/** Removes the messages of tasks that are not there any more. */
-	protected forget(gone: readonly Pick<Gone, "seq" | "posted">[]): void {
-		for (const { seq, posted } of gone) {
-			if (posted > 0) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ?`, seq);
+	protected forget(gone: readonly Pick<Gone, "seq" | "isPosted">[]): void {
+		for (const { seq, isPosted } of gone) {
+			if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ?`, seq);
 		}
 	}
 
 	change(basket: string, ids: readonly string[], change: Change, now: number): boolean[] {
 		return ids.map((id) => {
-			const row = this.#find(basket, id);
+			const row = this.#find(basket, id, now);
 			if (row === undefined) return false;
-			return change === "retry" ? this.#retry(basket, row, now) : this.#hold(row, change);
+			return change === "retry" ? this.#retry(basket, row, now) : this.#hold(basket, row, change);
 		});
 	}
 
-	#hold({ seq, state }: TaskRow, change: "hold" | "release"): boolean {
+	#hold(basket: string, { seq, state, kind }: TaskRow, change: "hold" | "release"): boolean {
 		const to = changed(state, change);
-		if (to !== undefined) this.connection.run(`UPDATE ${this.tables.tasks} SET state = ? WHERE seq = ?`, to, seq);
-		return to !== undefined;
+		if (to === undefined) return false;
+		const home = change === "hold" ? null : homeOf(basket, kind);
+		this.connection.run(`UPDATE ${this.tables.tasks} SET state = ?, home = ? WHERE seq = ?`, to, home, seq);
+		return true;
 	}
 
 	#retry(basket: string, row: TaskRow, now: number): boolean {
@@ -180,15 +205,28 @@ export class SqliteTasks {
 
 	/** Its number says where it stands, so it gets a new one and moves to the end; the old one has gone into its id. */
 	#begin(basket: string, row: TaskRow, now: number): void {
-		const { seq, lane } = row;
+		const { seq, lane, kind } = row;
 		const last = this.#reserve(1);
 		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, due = ?4, added = ?4,
-				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
-			...[last, idOf(row), lane === null ? State.waiting : State.blocked, now, seq],
+			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, home = ?4, gone = NULL, due = ?5, added = ?5,
+				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?6`,
+			...[last, idOf(row), lane === null ? State.waiting : State.blocked, homeOf(basket, kind), now, seq],
 		);
 		this.connection.run(`UPDATE ${this.tables.messages} SET task = ? WHERE task = ?`, last, seq);
 		this.promote(basket, [lane]);
+	}
+
+	/** Makes a task dead that cannot be read, so that nobody tries again. What counts it is set back: it may be what is wrong. */
+	protected bury(seq: number, reason: string, isPayloadLost: boolean): void {
+		const { tasks, messages } = this.tables;
+		const isNumber = seq > 0 && seq <= never; // another one cannot be said exactly
+		this.connection.run(
+			`UPDATE ${tasks} SET state = ${State.dead}, home = NULL, gone = NULL, due = ${never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
+				priority = 0, posted = 0, seen = 0, backoff = 0, payload = iif(?2, '', payload)
+			WHERE ${isNumber ? "seq = ?3" : `(seq < 1 OR seq > ${never}) AND ?3`}`,
+			...[reason, isPayloadLost ? 1 : 0, seq],
+		);
+		this.connection.run(`DELETE FROM ${messages} WHERE task = ?`, seq);
 	}
 
 	hasten(basket: string, within: number, now: number): number {
@@ -200,12 +238,21 @@ export class SqliteTasks {
 	}
 
 	post(basket: string, id: string, data: Data, now: number): boolean {
-		const row = this.#find(basket, id);
+		const row = this.#find(basket, id, now);
 		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return false;
 		const { seq, state, posted } = row;
 		const { tasks, messages } = this.tables;
-		this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, posted + 1, encode(data));
-		this.connection.run(`UPDATE ${tasks} SET posted = posted + 1 WHERE seq = ?`, seq);
+		const [{ last }] = this.connection.all<{ last: number }>(
+			`SELECT coalesce(max(n), 0) AS last FROM ${messages} WHERE task = ?`,
+			seq,
+		) as [{ last: number }];
+		const n = Math.max(posted, last) + 1;
+		if (!Number.isSafeInteger(n)) {
+			this.bury(seq, damaged("posted", posted), false);
+			return false;
+		}
+		this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, n, encode(data));
+		this.connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, n, seq);
 		// A held one, too: who releases it does not know that it has to be woken. The due time of a running one is its lease.
 		if (stateOf(state) !== "running") this.#hurry(seq, now);
 		return true;
@@ -223,9 +270,12 @@ function changed(state: number, change: "hold" | "release"): number | undefined 
 function countAlike(tasks: readonly NewTask[], from: number): number {
 	const { kind, priority, delay } = tasks[from]!;
 	let to = from;
+	let length = 0;
 	for (let task; (task = tasks[to]) !== undefined; to++) {
 		const isPlain = task.id === undefined && task.lane === undefined && typeof task.payload === "string";
 		if (!isPlain || task.kind !== kind || task.priority !== priority || task.delay !== delay) break;
+		length += task.payload.length;
+		if (length > mostCharacters) break;
 	}
 	return to - from;
 }

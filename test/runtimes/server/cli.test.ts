@@ -134,7 +134,7 @@ describe("upkeep never makes a database", () => {
 			(path: string) =>
 				make(path, "CREATE TABLE upkeep_schema (version, seq); INSERT INTO upkeep_schema VALUES (0, 0)"),
 			1,
-			/older version/,
+			/before the first release/,
 		],
 		[
 			"it is newer",

@@ -1,0 +1,127 @@
+/**
+ * What people look at: lists and counts. They read nothing of other baskets, and a list no more than it shows.
+ *
+ * No single index has all tasks of a basket in the order of their numbers: to keep one would make each claim slower. But
+ * several together have, each for one kind or for one state of a kind, and SQLite merges what they give.
+ *
+ * @module
+ */
+
+import type { Counts, ListQuery, StoredTask } from "../../basket/store.ts";
+import type { Connection } from "./connection.ts";
+import { columns, homeOf, homesOf, showTask, stateOf, type TaskRow } from "./data.ts";
+import type { Tables } from "./schema.ts";
+import * as State from "./state.ts";
+
+/** Tasks that an index has in the order of their numbers: a condition, and the one value in it, if there is one. */
+interface Stream {
+	readonly index: string;
+	readonly where: string;
+	readonly value: string | number | undefined;
+}
+
+/** How many streams one statement merges. */
+const mostMerged = 50;
+
+export class SqliteLists {
+	readonly #connection: Connection;
+	readonly #tables: Tables;
+
+	constructor(connection: Connection, tables: Tables) {
+		this.#connection = connection;
+		this.#tables = tables;
+	}
+
+	/**
+	 * At most a million.
+	 *
+	 * @param after the number behind which they are
+	 */
+	list(basket: string, query: ListQuery, after: number, now: number): StoredTask[] {
+		const limit = Math.min(query.limit, 1_000_000);
+		const streams = [...this.#atHome(basket, query), ...this.#aside(basket, query)];
+		const rows: TaskRow[] = [];
+		for (let first = 0; first < streams.length; first += mostMerged) {
+			const merged = streams.slice(first, first + mostMerged);
+			for (const row of this.#merge(merged, query.kind, [basket, after, limit, now])) rows.push(row);
+		}
+		if (streams.length > mostMerged) rows.sort((a, b) => a.seq - b.seq);
+		return rows.slice(0, limit).map(showTask);
+	}
+
+	#merge(streams: readonly Stream[], kind: string | undefined, values: (string | number)[]): TaskRow[] {
+		const bind = (value: string | number) => `?${values.push(value)}`;
+		const same = `basket = ?1 AND seq > ?2${kind === undefined ? "" : ` AND kind = ${bind(kind)}`}`;
+		const isThere = "(gone IS NULL OR gone > ?4)";
+		const parts = streams.map(({ index, where, value }) =>
+			`SELECT ${columns} FROM ${this.#tables.tasks} INDEXED BY ${index} WHERE ${same} AND ${isThere}
+			AND ${value === undefined ? where : where.replace("$", bind(value))}`
+		);
+		return this.#connection.all<TaskRow>(`${parts.join(" UNION ALL ")} ORDER BY seq LIMIT ?3`, ...values);
+	}
+
+	/** What is not aside: one stream for each kind. */
+	#atHome(basket: string, { state, kind }: ListQuery): Stream[] {
+		const { homes, claimable } = this.#tables;
+		const running = `state = ${State.running} AND ${State.isClaimable}`;
+		// Not in the order of their numbers; but of these there are no more than workers have in hand.
+		if (state === "running") return [{ index: claimable, where: running, value: undefined }];
+		if (state !== undefined && state !== "waiting") return [];
+		const where = `home = $${state === undefined ? "" : ` AND state IN (${State.waiting}, ${State.blocked})`}`;
+		const found = kind === undefined ? this.#homes(basket) : [homeOf(basket, kind)];
+		return found.map((value) => ({ index: homes, where, value }));
+	}
+
+	#homes(basket: string): number[] {
+		const { tasks, homes } = this.#tables;
+		const sql = `SELECT min(home) AS home FROM ${tasks} INDEXED BY ${homes} WHERE home > ? AND home <= ?`;
+		const [first, last] = homesOf(basket);
+		const found: number[] = [];
+		for (let after: number | null = first - 1; after !== null;) {
+			after = this.#connection.all<{ home: number | null }>(sql, after, last)[0]!.home;
+			if (after !== null) found.push(after);
+		}
+		return found;
+	}
+
+	/** What is aside: one stream for each state of each kind. */
+	#aside(basket: string, query: ListQuery): Stream[] {
+		return this.#forms(query).flatMap((state) => {
+			const kinds = query.kind === undefined ? this.#kinds(basket, state) : [query.kind];
+			const where = `state = ${state} AND ${State.isAside} AND kind = $`;
+			return kinds.map((value) => ({ index: this.#tables.aside, where, value }));
+		});
+	}
+
+	#forms({ state }: ListQuery): number[] {
+		const forms = [State.stopping, State.held, State.stayed, State.dead, State.done];
+		return forms.filter((form) => state === undefined || stateOf(form) === state);
+	}
+
+	#kinds(basket: string, state: number): string[] {
+		const { tasks, aside } = this.#tables;
+		const sql = `SELECT min(kind) AS kind FROM ${tasks} INDEXED BY ${aside}
+			WHERE basket = ? AND state = ? AND ${State.isAside} AND kind`;
+		const next = (is: string, kind: string) =>
+			this.#connection.all<{ kind: string | null }>(`${sql} ${is} ?`, basket, state, kind)[0]!.kind;
+		const kinds: string[] = [];
+		for (let kind = next(">=", ""); kind !== null; kind = next(">", kind)) kinds.push(kind);
+		return kinds;
+	}
+
+	counts(basket: string, now: number): Counts {
+		const { tasks, claimable, aside, lanes, kept } = this.#tables;
+		const from = (index: string, where: string) => `FROM ${tasks} INDEXED BY ${index} WHERE basket = ?1 AND ${where}`;
+		const found = this.#connection.all<{ state: number; count: number }>(
+			`SELECT state, count(*) AS count ${from(claimable, State.isClaimable)} GROUP BY state
+			UNION ALL SELECT state, count(*) ${from(aside, State.isAside)} GROUP BY state
+			UNION ALL SELECT ${State.blocked}, count(*) ${from(lanes, `${State.isInLane} AND state = ${State.blocked}`)}
+			UNION ALL SELECT ${State.done}, -count(*) ${from(kept, "gone <= ?2")}`,
+			basket,
+			now,
+		);
+		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+		for (const { state, count } of found) counts[stateOf(state)] += count;
+		return counts;
+	}
+}
