@@ -1,14 +1,20 @@
 /**
  * One task while this process has a claim on it: reading its payload, one attempt, and what comes of it.
  *
+ * A claim goes through: claimed → running ({@link ClaimedTask.run}) → ended (the outcome is to be settled) → over (settled).
+ * It can be over at any moment: given back before it has begun, lost to somebody else ({@link ClaimedTask.lose}), or because
+ * its lease may be over ({@link ClaimedTask.expire}); then it is given back, and a run goes on only until it heeds its signal.
+ * Only a task that is being completed in a transaction is not over with its lease: that may be committed all the same, so
+ * that the store is asked when the run has ended.
+ *
  * @module
  */
 
-import type { BasketContext } from "./context.ts";
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Claim, Data, Outcome } from "./store.ts";
 import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
+import { UserContext } from "./user-context.ts";
 import { Execution, type Step } from "../execution.ts";
 import { type Task, type TaskContext, unwrap } from "../task.ts";
 import { report } from "../platform/observe.ts";
@@ -17,10 +23,12 @@ import { validate } from "../platform/standard-schema.ts";
 /** What a claimed task needs of its basket. */
 export interface ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
+	/** Ends the claims whose leases may be over. */
+	expire(): void;
 	/** Something was reported that should be saved soon. */
 	onProgress(): void;
-	/** Has a call of the store waited for when the basket stops. */
-	track<T>(call: Promise<T>): Promise<T>;
+	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
+	track<T>(call: Promise<T>, limit?: number): Promise<T>;
 	/** Calls the store until it answers. Rejects when there is no hope, or the basket stops. */
 	trying<T>(call: () => Promise<T>): Promise<T>;
 }
@@ -32,8 +40,7 @@ export interface Ending {
 	readonly delay: number;
 }
 
-/** The class behind {@link BasketContext}. */
-export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
+export class ClaimedTask<Tx> {
 	/** The current one: it may be renewed by a new one. */
 	claim: Claim;
 	/** Until when the claim holds for certain, on the monotonic clock. */
@@ -42,8 +49,10 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	progress: string | undefined;
 	/** Whether the task has asked to be completed in a transaction: who commits that, ends the claim. */
 	isCompleting = false;
-	/** Whether nothing is written about this claim any more. */
+	/** Whether nothing is written about this claim any more, but that it is given back. */
 	isOver = false;
+	/** Whether the lease may have been over before the run has ended. */
+	isExpired = false;
 	/** The number of this run, whatever the claims say that it goes on under. */
 	attempt = 0;
 	/** Whether a run was begun. */
@@ -62,6 +71,8 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 	/** The payload as the store has it. */
 	#stored: Data;
 	#isAborted = false;
+	/** The transaction that the task was completed in last. */
+	#completedIn: unknown;
 
 	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
 		this.#owner = owner;
@@ -79,41 +90,9 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return this.claim.kind;
 	}
 
-	get addedAt(): number {
-		return this.claim.addedAt;
-	}
-
-	get lane(): string | undefined {
-		return this.claim.lane;
-	}
-
-	get crashes(): number {
-		return this.claim.crashes;
-	}
-
+	/** Of the attempt that is under way. */
 	get signal(): AbortSignal {
 		return this.#attempt!.signal;
-	}
-
-	get previousError(): unknown {
-		return this.#attempt!.previousError;
-	}
-
-	get save(): BasketContext<unknown, Tx>["save"] {
-		return (payload, options = {}) => this.#save(payload, options.tx);
-	}
-
-	get complete(): BasketContext<unknown, Tx>["complete"] {
-		return (tx) => this.#complete(tx);
-	}
-
-	get report(): BasketContext<unknown, Tx>["report"] {
-		return (value, description) => {
-			const progress = encodeProgress(value, description);
-			if (this.isOver) return;
-			this.progress = progress;
-			this.#owner.onProgress();
-		};
 	}
 
 	/** Whether it has crashed so often that nothing else should run beside it. */
@@ -158,15 +137,23 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		this.#payload = this.#stored = data;
 	}
 
-	/** Has a call of the store waited for when the basket stops. */
-	track<T>(call: Promise<T>): Promise<T> {
-		return this.#owner.track(call);
+	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
+	track<T>(call: Promise<T>, limit?: number): Promise<T> {
+		return this.#owner.track(call, limit);
 	}
 
 	/** The claim is somebody else's. */
 	lose(): void {
 		if (this.isOver) return;
 		this.isOver = true;
+		this.#execution?.abort(new ClaimLostError(this.id));
+	}
+
+	/** The lease may be over. */
+	expire(): void {
+		if (this.isExpired || this.isOver) return;
+		this.isExpired = true;
+		this.isOver = !this.isCompleting;
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
@@ -194,7 +181,7 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 
 	readonly #call = (attempt: TaskContext): unknown => {
 		this.#attempt = attempt;
-		return this.#kind.run(this.#payload, this);
+		return this.#kind.run(this.#payload, new UserContext(this, attempt));
 	};
 
 	#end(step: Step<unknown>): Ending | Promise<Ending> {
@@ -203,37 +190,45 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 			return this.ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
 		}
 		const { error, delay, again } = step;
-		if (this.#isAborted) return this.#release()!;
+		if (this.#isAborted || this.isExpired) return released;
 		if (!again) return this.#dead(this.attempt, error);
 		const { lastDelay, isFirm } = this.#execution!;
 		const stored = encodeFailure(error, lastDelay);
 		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, backoff: !isFirm }, error, delay };
 	}
 
-	/** A claim that is still there after its transaction was not completed by it. */
+	/**
+	 * What a transaction has come to is known by what has become of the claim. Before the lease could be over nobody but this
+	 * transaction can have ended it; afterwards nobody here knows who has.
+	 */
 	async #verify(step: Step<unknown>): Promise<Ending> {
-		const state = await this.#ask();
-		if (state === undefined) return this.#giveUp();
+		const state = this.isOver ? undefined : await this.#ask();
+		const isCertain = this.leaseEndsAt > this.#owner.settings.clock.monotonic();
+		if (state === undefined || (state === "lost" && !isCertain)) return this.#giveUp();
 		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		this.isCompleting = false;
-		if (!step.ok) return this.#end(step);
+		if (!step.ok || this.isExpired) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
 		return this.#end(await this.#execute(() => Promise.reject(error)));
 	}
 
 	/** What has become of the claim; `undefined` if that cannot be learned. */
 	async #ask(): Promise<string | undefined> {
-		const { store, name, lease } = this.#owner.settings;
-		const ask = () => this.#owner.track(store.extend(name, [this.claim], lease));
-		const states = await ask().catch(() => this.#owner.trying(ask)).catch(() => []);
-		return states[0];
+		const { store, name, lease, clock } = this.#owner.settings;
+		const ask = async () => {
+			const endsAt = clock.monotonic() + lease;
+			const [state] = await this.#owner.track(store.extend(name, [this.claim], lease));
+			if (state !== "lost") this.leaseEndsAt = endsAt;
+			return state;
+		};
+		return await ask().catch(() => this.#owner.trying(ask)).catch(() => undefined);
 	}
 
 	/** Nobody here knows whether it is done: if it is not, it is run again when its lease is over. */
 	#giveUp(): Ending {
 		this.lose();
-		report(this.#owner.settings.onError, new ClaimLostError(this.id));
-		return { outcome: { type: "release" }, error: undefined, delay: 0 };
+		report(this.#owner.settings.onError, new ClaimLostError(this.id, { isUnknown: true }));
+		return released;
 	}
 
 	/** Why it must not be run at all. */
@@ -244,9 +239,9 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return this.#dead(attempts, new Error(text));
 	}
 
-	/** Aborted before it began, or failed because of that. */
+	/** Aborted before it began. */
 	#release(): Ending | undefined {
-		return this.#isAborted ? { outcome: { type: "release" }, error: undefined, delay: 0 } : undefined;
+		return this.#isAborted || this.isOver ? released : undefined;
 	}
 
 	#dead(attempts: number, thrown: unknown): Ending {
@@ -268,42 +263,70 @@ export class ClaimedTask<Tx> implements BasketContext<unknown, Tx> {
 		return encodePayload(this.#kind, payload, this.#owner.settings.store.capabilities.maxPayload);
 	}
 
-	async #save(payload: unknown, tx: Tx | undefined): Promise<void> {
+	/** See `BasketContext.report`. */
+	report(value: number, description: string | undefined): void {
+		const progress = encodeProgress(value, description);
+		if (this.isOver) return;
+		this.progress = progress;
+		this.#owner.onProgress();
+	}
+
+	/** See `BasketContext.save`. */
+	async save(payload: unknown, tx: Tx | undefined): Promise<void> {
 		let data = this.#encode(payload);
 		if (isThenable(data)) data = await synchronous(data, tx);
 		this.#throwIfOver();
 		const { claim } = this;
 		const { store, name } = this.#owner.settings;
-		const [saved] = await this.#owner.track(store.save(name, [{ ref: claim, payload: data }], tx));
-		if (!saved && claim !== this.claim) return await this.#save(payload, tx); // claimed anew meanwhile
+		// How long a transaction of the caller may take is not for this engine to say.
+		const limit = tx === undefined ? undefined : Infinity;
+		const [saved] = await this.#owner.track(store.save(name, [{ ref: claim, payload: data }], tx), limit);
+		if (!saved && claim !== this.claim) return await this.save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
 		if (tx !== undefined) return; // it may be rolled back
 		this.#payload = payload;
 		this.#stored = data;
 	}
 
-	async #complete(tx: Tx): Promise<void> {
+	/** See `BasketContext.complete`. */
+	async complete(tx: Tx): Promise<void> {
 		this.#throwIfOver();
 		const { store, name } = this.#owner.settings;
+		const { isCompleting } = this;
+		const before = this.#completedIn;
 		this.isCompleting = true;
+		this.#completedIn = tx;
 		try {
 			const isCompleted = await store.complete(name, this.claim, { type: "done", keep: this.#kind.retain }, tx);
-			if (!isCompleted) this.#throwLost();
+			// Nobody else can have ended it before its lease is over: this transaction has, when it was asked before.
+			const isRepeated = isCompleting && before === tx && !this.#isLeaseOver();
+			if (!isCompleted && !isRepeated) this.#throwLost();
 		} catch (error) {
-			this.isCompleting = false;
+			// What was completed before may still be committed.
+			this.isCompleting = isCompleting;
+			this.#completedIn = before;
 			throw error;
 		}
 	}
 
+	#isLeaseOver(): boolean {
+		return this.leaseEndsAt <= this.#owner.settings.clock.monotonic();
+	}
+
+	/** A machine that has slept may come here before anything has told that the lease is over. */
 	#throwIfOver(): void {
-		if (this.isOver) this.#throwLost();
+		if (this.isOver || this.isExpired || this.#isLeaseOver()) this.#throwLost();
 	}
 
 	#throwLost(): never {
-		this.lose();
+		if (this.#isLeaseOver()) this.#owner.expire();
+		else this.lose();
 		throw new ClaimLostError(this.id);
 	}
 }
+
+/** How a claim ends that is given back. */
+export const released: Ending = { outcome: { type: "release" }, error: undefined, delay: 0 };
 
 /** Makes data of a payload, and checks that the store can keep it. */
 export function encodePayload(

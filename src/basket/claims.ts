@@ -1,40 +1,66 @@
 /**
- * The claims that this process holds: their leases are renewed, and what their tasks report is saved.
+ * The claims that this process holds, and their leases.
+ *
+ * Three times in a lease all of them are renewed. Each renewal is on its own: one that hangs keeps neither the next one nor
+ * the end of a lease from coming. At the moment when the lease of a claim may be over, counted from before the call that got
+ * or renewed it, the claim ends here, whatever the store has answered or will answer.
+ *
+ * One timer does all that: it fires for the next renewal, or for the lease that ends first.
  *
  * @module
  */
 
+import type { Calls } from "./calls.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
 import { ClaimedTask, type ClaimOwner } from "./claimed-task.ts";
+import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** How often what was reported is saved, in milliseconds. */
-const savingInterval = 1_000;
-
-/** One timer renews all claims at once, three times in a lease; another one runs only while there is progress to save. */
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
+	readonly calls: Calls;
+	readonly #onExpired: (task: ClaimedTask<Tx>) => void;
+	readonly #onRecovered: () => void;
 	readonly #tasks = new Map<string, ClaimedTask<Tx>>();
-	readonly #renewal: CallbackTimer = new CallbackTimer(() => void this.renew());
-	readonly #saving: CallbackTimer = new CallbackTimer(() => void this.#saveProgress());
-	#isSaving = false;
-	/** Calls of the store that nobody else waits for. */
-	readonly #calls = new Set<Promise<unknown>>();
+	readonly #progress: Progress<Tx>;
+	readonly #timer: CallbackTimer = new CallbackTimer(() => this.#tick());
+	/** When the timer fires, and when the next renewal is due. */
+	#tickAt = Infinity;
+	#renewAt = Infinity;
+	/** When the last renewal was begun that has succeeded, and the last one that has failed. */
+	#renewedAt = -Infinity;
+	#failedAt = -Infinity;
+	#isAskingCompleting = false;
 
-	readonly trying: ClaimOwner<Tx>["trying"];
-
-	constructor(settings: BasketSettings<Tx>, trying: ClaimOwner<Tx>["trying"]) {
+	/**
+	 * @param onExpired called when the lease of a task may be over that has not ended
+	 * @param onRecovered called when it {@link isFailing} no longer
+	 */
+	constructor(
+		settings: BasketSettings<Tx>,
+		calls: Calls,
+		onExpired: (task: ClaimedTask<Tx>) => void,
+		onRecovered: () => void,
+	) {
 		this.settings = settings;
-		this.trying = trying;
+		this.calls = calls;
+		this.#onExpired = onExpired;
+		this.#onRecovered = onRecovered;
+		this.#progress = new Progress(settings, calls, () => this.#tasks.values());
+	}
+
+	/** Whether the last renewal has failed. */
+	get isFailing(): boolean {
+		return this.#failedAt > this.#renewedAt;
 	}
 
 	/**
 	 * Adds a claim.
 	 *
-	 * @returns the task that is to be run; `undefined` if it is running: a lease that ended while the machine slept, or by a
-	 * clock that was set, was taken up again here, and the run goes on under the new claim
+	 * @returns the task that is to be run; `undefined` if it is running: a lease that ended by a clock that was set was taken
+	 * up again here, and the run goes on under the new claim
 	 */
 	add(claim: Claim, leaseEndsAt: number): ClaimedTask<Tx> | undefined {
 		const before = this.#tasks.get(claim.id);
@@ -48,8 +74,15 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		}
 		const task = new ClaimedTask(this, claim, leaseEndsAt);
 		this.#tasks.set(claim.id, task);
-		if (this.#tasks.size === 1) this.#renewIn(this.settings.lease / 3);
+		// A third of the lease counts from before the call, as the lease does: a slow store leaves less time for the renewal.
+		this.#renewAt = Math.min(this.#renewAt, leaseEndsAt - this.settings.lease * 2 / 3);
+		this.#wakeAt(this.#renewAt);
 		return task;
+	}
+
+	/** A claim that is only to be given back. */
+	stray(claim: Claim): ClaimedTask<Tx> {
+		return new ClaimedTask(this, claim, -Infinity);
 	}
 
 	delete(task: ClaimedTask<Tx>): void {
@@ -57,19 +90,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		if (this.#tasks.size === 0) this.#rest();
 	}
 
-	/** Has a call of the store waited for when the worker stops. */
-	track<T>(call: Promise<T>): Promise<T> {
-		const ended = call.then(noop, noop).then(() => void this.#calls.delete(ended));
-		this.#calls.add(ended);
-		return call;
-	}
-
-	/** Forgets all of them: the leases run out by themselves. Resolves when the store is left in peace. */
-	async abandon(): Promise<void> {
+	/** Forgets all of them: the leases run out by themselves. */
+	abandon(): void {
 		for (const task of this.#tasks.values()) task.isOver = true;
 		this.#tasks.clear();
 		this.#rest();
-		await Promise.all(this.#calls);
 	}
 
 	/** The tasks were deleted, by this process. */
@@ -77,68 +102,129 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		for (const id of ids) this.#tasks.get(id)?.lose();
 	}
 
-	onProgress(): void {
-		if (this.#isSaving) return;
-		this.#isSaving = true;
-		this.settings.clock.set(this.#saving, savingInterval);
+	/** The machine may have slept: what ended meanwhile comes first. */
+	async awake(): Promise<void> {
+		this.expire();
+		await this.renew();
 	}
 
-	#renewIn(delay: number): void {
-		this.settings.clock.set(this.#renewal, delay);
-	}
-
-	#rest(): void {
-		this.#isSaving = false;
-		this.settings.clock.clear(this.#renewal);
-		this.settings.clock.clear(this.#saving);
+	/** Ends the claims whose leases may be over. */
+	expire(): void {
+		const now = this.settings.clock.monotonic();
+		for (const task of this.#tasks.values()) {
+			if (task.leaseEndsAt <= now && !task.isOver && !task.hasEnded && !task.isExpired) this.#onExpired(task);
+		}
 	}
 
 	/** Makes all leases as long as they can be. Never rejects. */
 	async renew(): Promise<void> {
 		if (this.#tasks.size === 0) return;
+		const { clock, lease } = this.settings;
+		this.#renewAt = clock.monotonic() + lease / 3;
+		this.#renewCompleting();
+		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && !isCompleting);
+		if (tasks.length > 0) await this.#extend(tasks);
+		else this.#recover(Infinity);
+		this.#arm();
+	}
+
+	/** See {@link Calls.track}. */
+	track<T>(call: Promise<T>, limit?: number): Promise<T> {
+		return this.calls.track(call, limit);
+	}
+
+	/** See {@link Calls.trying}. */
+	trying<T>(call: () => Promise<T>): Promise<T> {
+		return this.calls.trying(call);
+	}
+
+	onProgress(): void {
+		this.#progress.saveSoon();
+	}
+
+	#tick(): void {
+		this.#tickAt = Infinity;
+		this.expire();
+		if (this.settings.clock.monotonic() >= this.#renewAt) void this.renew();
+		this.#arm();
+	}
+
+	/** Sets the timer for what comes next. */
+	#arm(): void {
+		if (this.#tasks.size === 0) return;
+		let next = this.#renewAt;
+		for (const task of this.#tasks.values()) {
+			if (!task.isOver && !task.hasEnded && !task.isExpired) next = Math.min(next, task.leaseEndsAt);
+		}
+		this.#wakeAt(next);
+	}
+
+	#wakeAt(instant: number): void {
+		if (instant >= this.#tickAt) return;
+		const { clock } = this.settings;
+		this.#tickAt = instant;
+		clock.set(this.#timer, Math.max(0, instant - clock.monotonic()));
+	}
+
+	#rest(): void {
+		this.#tickAt = this.#renewAt = Infinity;
+		this.#failedAt = -Infinity;
+		this.settings.clock.clear(this.#timer);
+		this.#progress.rest();
+	}
+
+	async #extend(tasks: readonly ClaimedTask<Tx>[]): Promise<void> {
 		const { store, name, lease, clock, onError } = this.settings;
-		// Whoever commits its transaction ends the claim of a completing task: to extend it now would wait for that.
-		const tasks = [...this.#tasks.values()].filter((task) => !task.isCompleting);
 		const claims = tasks.map(({ claim }) => claim);
-		const endsAt = clock.monotonic() + lease;
-		let next = lease / 3;
-		try {
-			const states = await this.track(store.extend(name, claims, lease));
+		const begunAt = clock.monotonic();
+		// What the store says of a claim holds however late it comes.
+		const heed = (states: readonly ("ok" | "lost" | "posted")[]) => {
+			this.#recover(begunAt);
 			tasks.forEach((task, index) => {
 				// What was claimed anew meanwhile is not lost.
-				if (task.claim === claims[index]) this.#renewed(task, states[index]!, endsAt);
+				if (task.claim === claims[index]) this.#renewed(task, states[index]!, begunAt + lease);
 			});
+		};
+		try {
+			heed(await this.calls.track(store.extend(name, claims, lease), this.calls.limit, heed));
 		} catch (error) {
 			report(onError, error);
-			next = lease / 10;
-			const now = clock.monotonic();
-			for (const task of tasks) if (task.leaseEndsAt <= now) task.lose();
+			if (begunAt < this.#renewedAt || this.#tasks.size === 0) return;
+			this.#failedAt = begunAt;
+			this.#renewAt = Math.min(this.#renewAt, clock.monotonic() + lease / 10);
 		}
-		if (this.#tasks.size > 0) this.#renewIn(next);
+	}
+
+	/** Renewals that were begun until then do not matter any more. */
+	#recover(until: number): void {
+		const { isFailing } = this;
+		this.#renewedAt = Math.max(this.#renewedAt, Math.min(until, this.settings.clock.monotonic()));
+		if (isFailing && !this.isFailing) this.#onRecovered();
+	}
+
+	/**
+	 * A transaction of the caller that has completed a task may keep everybody else waiting until it ends, so that only one
+	 * such call is made at a time, and nobody waits for it. It keeps the claim if the transaction is rolled back.
+	 */
+	#renewCompleting(): void {
+		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && isCompleting);
+		if (tasks.length === 0 || this.#isAskingCompleting) return;
+		const { store, name, lease, clock, onError } = this.settings;
+		const claims = tasks.map(({ claim }) => claim);
+		const endsAt = clock.monotonic() + lease;
+		this.#isAskingCompleting = true;
+		const ask = async () => await store.extend(name, claims, lease);
+		this.calls.track(ask(), Infinity).then((states) => {
+			tasks.forEach((task, index) => {
+				if (states[index] !== "lost" && task.claim === claims[index]) this.#renewed(task, states[index]!, endsAt);
+			});
+		}, (error) => report(onError, error)).finally(() => this.#isAskingCompleting = false);
 	}
 
 	#renewed(task: ClaimedTask<Tx>, state: "ok" | "lost" | "posted", endsAt: number): void {
-		if (state === "posted") task.onPosted?.();
+		if (state === "posted" && !task.isOver) task.onPosted?.();
 		// One that is being settled, or completed, may have gone for that reason.
-		if (state !== "lost") task.leaseEndsAt = endsAt;
+		if (state !== "lost") task.leaseEndsAt = Math.max(task.leaseEndsAt, endsAt);
 		else if (!task.hasEnded && !task.isCompleting) task.lose();
 	}
-
-	async #saveProgress(): Promise<void> {
-		const { store, name, onError } = this.settings;
-		this.#isSaving = false;
-		const saves = [];
-		for (const task of this.#tasks.values()) {
-			const { progress, claim } = task;
-			if (progress !== undefined && !task.isCompleting) saves.push({ ref: claim, progress });
-			task.progress = undefined;
-		}
-		try {
-			if (saves.length > 0) await this.track(store.save(name, saves));
-		} catch (error) {
-			report(onError, error);
-		}
-	}
 }
-
-function noop(): void {}

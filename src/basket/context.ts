@@ -98,13 +98,22 @@ export class ClaimLostError extends Error {
 	/** The task. */
 	readonly id: string;
 
+	/** Whether what this run has done may have been stored nevertheless: then nobody here knows. */
+	readonly isUnknown: boolean;
+
 	/**
 	 * Made by a basket.
 	 *
 	 * @param id the task
+	 * @param options whether it is unknown what was stored, and why
 	 */
-	constructor(id: string) {
-		super(`The claim on the task ${JSON.stringify(id)} is lost: what this run does about it is not stored any more`);
+	constructor(id: string, options: { isUnknown?: boolean | undefined; cause?: unknown } = {}) {
+		const { isUnknown = false, cause } = options;
+		const text = isUnknown
+			? "it is not known whether what this run did about it was stored"
+			: "what this run does about it is not stored any more";
+		super(`The claim on the task ${JSON.stringify(id)} is lost: ${text}`, cause === undefined ? undefined : { cause });
 		this.id = id;
+		this.isUnknown = isUnknown;
 	}
 }

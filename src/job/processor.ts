@@ -14,6 +14,7 @@ import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
 import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
 import { Batch } from "../basket/batch.ts";
 import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
+import { UserContext } from "../basket/user-context.ts";
 import { type Codec, jsonCodec } from "../basket/codec.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
@@ -331,7 +332,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 
 	#task(job: PreparedJob): TaskDefinition {
 		const run = async (data: Data, context: unknown) => {
-			const task = context as ClaimedTask<Tx>;
+			const task = UserContext.taskOf(context) as ClaimedTask<Tx>;
 			const { id } = task;
 			const live = { job: job.job.name, run: new JobRun(this.#owner, job, task) };
 			this.#live.set(id, live);

@@ -145,7 +145,7 @@ export class StepAttempt<Tx> {
 		task.isCompleting = true;
 		this.#commitment = { state, data };
 		try {
-			const [isSaved] = await task.track(store.save(name, [{ ref: task.claim, payload: data, seen }], tx));
+			const [isSaved] = await task.track(store.save(name, [{ ref: task.claim, payload: data, seen }], tx), Infinity);
 			throwIfLost(isSaved!);
 		} catch (error) {
 			task.isCompleting = false;

@@ -64,44 +64,115 @@ describe("Basket: crashes", () => {
 		expect(await basket.get("x")).toMatchObject({ state: "dead", crashes: 3, attempts: 3 });
 	});
 
+	/** A task that has crashed twice, and whose third claim is over in 100 ms. */
+	async function suspect(machine: Machine, basket: { add(kind: "suspect"): Promise<unknown> }): Promise<void> {
+		await basket.add("suspect");
+		for (const lease of [10, 10, 100]) {
+			await machine.crash("suspect", lease);
+			if (lease === 10) await machine.clock.advance(10);
+		}
+	}
+
+	/** Kinds that say beside how many others they run. */
+	function neighbours(machine: Machine) {
+		const log: string[] = [];
+		let running = 0;
+		const run = (kind: string) => async (delay = 0) => {
+			log.push(`${kind} beside ${running++}`);
+			if (delay > 0) await sleep(delay, machine);
+			else await null;
+			running--;
+		};
+		return { log, tasks: { slow: run("slow"), suspect: run("suspect"), other: run("other") } };
+	}
+
 	test("a task with two crashes runs when nothing else runs, and takes nobody with it", async () => {
 		const machine = new Machine();
-		const log: string[] = [];
-		const slow = deferred();
-		let running = 0;
-		const basket = machine.basket({
-			slow: async () => {
-				running++;
-				await slow.promise;
-				running--;
-			},
-			suspect: async () => {
-				log.push(`suspect beside ${running}`);
-				running++;
-				await null;
-				running--;
-			},
-			other: () => void log.push(`other beside ${running}`),
-		});
-		await basket.add("suspect", undefined, { id: "x" });
-		for (let crash = 0; crash < 2; crash++) {
-			await machine.crash("suspect", 10);
-			await machine.clock.advance(10);
-		}
-		await machine.crash("suspect", 100);
-		await basket.add("slow");
+		const { log, tasks } = neighbours(machine);
+		const basket = machine.basket(tasks);
+		await suspect(machine, basket);
+		await basket.add("slow", 600);
 		const drained = watch(basket.drain());
 		await machine.clock.advance(100);
 		await basket.add("other");
-		// The suspect is claimed now, and waits; while it does, the others are there for other processes.
-		expect([log, (await basket.get("x"))!.state]).toEqual([[], "running"]);
-		expect(await machine.crash("other", 10)).toBeDefined();
-		await machine.clock.advance(1_000);
-		expect(log).toEqual([]);
-		slow.resolve();
-		await machine.clock.advance(0);
-		expect(log).toEqual(["suspect beside 0", "other beside 0"]);
+		await machine.clock.advance(400);
+		// Nothing is claimed for a moment, so that it can run.
+		expect([log, await basket.counts()]).toMatchObject([["slow beside 0"], { running: 2, waiting: 1 }]);
+		await machine.clock.advance(100);
+		expect(log).toEqual(["slow beside 0", "suspect beside 0", "other beside 0"]);
 		expect(drained.state).toBe("resolved");
+	});
+
+	test("a task with two crashes keeps nobody waiting for more than about a second while a long one runs", async () => {
+		const machine = new Machine();
+		const { log, tasks } = neighbours(machine);
+		const basket = machine.basket(tasks);
+		await suspect(machine, basket);
+		await basket.add("slow", 3_600_000);
+		const run = running(basket);
+		await machine.clock.advance(100);
+		for (let n = 0; n < 100; n++) {
+			await basket.add("other");
+			await machine.clock.advance(1_200);
+			expect(log.length).toBe(n + 2);
+		}
+		expect(log.slice(1)).toEqual(Array.from({ length: 100 }, () => "other beside 1"));
+		await machine.clock.advance(3_600_000);
+		expect(log.at(-1)).toBe("suspect beside 0");
+		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 0 });
+		await run.stop();
+	});
+
+	test("a task with two crashes that cannot run here is left to other processes", async () => {
+		const machine = new Machine();
+		const { log, tasks } = neighbours(machine);
+		const basket = machine.basket(tasks);
+		await suspect(machine, basket);
+		await basket.add("slow", 3_600_000);
+		const run = running(basket);
+		await machine.clock.advance(500);
+		const other = running(machine.basket(tasks));
+		await machine.clock.advance(1_000);
+		expect(log).toEqual(["slow beside 0", "suspect beside 1"]); // in the other process
+		await other.stop();
+		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 1 });
+		const stopped = run.stop();
+		await machine.clock.advance(5_000);
+		await stopped;
+	});
+
+	test("a poisoned task takes no task of one attempt with it that was not begun", async () => {
+		const machine = new Machine();
+		const begun = new Set<number>();
+		const process = { isAlive: true };
+		// A process that dies as soon as a poisoned task begins: whatever else it has claimed is not begun.
+		const basket = () =>
+			machine.basket({
+				poison: () => {
+					process.isAlive = false;
+				},
+				once: { attempts: 1, run: (n: number) => process.isAlive && void begun.add(n) },
+			}, { lease: 1_000 });
+		await basket().addMany(Array.from({ length: 32 }, (_, n) => (
+			n % 16 === 0 ? { kind: "poison" as const } : { kind: "once" as const, payload: n }
+		)));
+		for (let life = 0; life < 40; life++) {
+			process.isAlive = true;
+			machine.spied.before = () => process.isAlive ? undefined : new Promise(() => {});
+			const { done, controller } = running(basket());
+			await machine.clock.advance(process.isAlive ? 10 : 0);
+			controller.abort();
+			process.isAlive = false;
+			await machine.clock.advance(6_500);
+			await done;
+		}
+		machine.spied.before = undefined;
+		const dead = [];
+		for await (const { kind, payload } of basket().list({ state: "dead" })) {
+			if (kind === "once" && !begun.has(payload as number)) dead.push(payload);
+		}
+		expect(dead).toEqual([]);
+		expect(begun.size).toBe(30);
 	});
 
 	test("where one task has two crashes, the next ones are claimed one by one: what comes with them has to be given back", async () => {
@@ -367,22 +438,24 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
-	test("a claim whose lease is over before the store has told of it is given back, not run", async () => {
+	test("a claim whose lease is over when its turn to begin comes is given back, not run", async () => {
 		const machine = new Machine();
 		const log: unknown[] = [];
-		let delay = 40_000;
-		machine.spied.after = (member) => member === "turn" && sleep(delay, { clock: machine.clock });
 		const basket = machine.basket({ a: (n: number) => void log.push(n) });
 		await basket.add("a", 1, { id: "x" });
 		await basket.add("a", 2, { id: "y" });
+		const { monotonic } = machine.clock;
+		machine.spied.after = (member) => {
+			if (member !== "turn" || log.length > 0) return;
+			log.push("asleep"); // the process, with all of its timers
+			machine.clock.monotonic = () => 40_000;
+		};
 		const run = running(basket);
-		await machine.clock.advance(39_999);
-		delay = 0;
-		expect(await machine.crash("a", 60_000)).toBe("x"); // somebody else runs it
-		await machine.clock.advance(1);
-		expect(log).toEqual([2]);
-		expect(machine.errors).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
-		expect(machine.settled).toMatchObject([{ id: "y", outcome: "done", attempt: 1 }]); // given back: no crash
+		await machine.clock.advance(0);
+		machine.clock.monotonic = monotonic;
+		await machine.clock.advance(0);
+		expect(log).toEqual(["asleep", 1, 2]);
+		expect(machine.settled).toMatchObject([{ id: "x", attempt: 1 }, { id: "y", attempt: 1 }]); // given back: no crash
 		await run.stop();
 	});
 
@@ -548,44 +621,34 @@ describe("Basket: a store that fails", () => {
 		await second.stop();
 	});
 
-	test("has nothing under way any more when run() has resolved", async () => {
-		const machine = new Machine();
-		const hint = new Set<() => void>();
-		const basket = machine.basket({
-			a: async (_: unknown, { report, signal }) => {
-				report(1);
-				await untilAborted(signal);
-			},
-			b: async (n: number, { save }) => {
-				await sleep(10_000, { clock: machine.clock });
-				await save(n + 1);
-				await new Promise(() => {});
-			},
-		}, { wake: { subscribe: (listener) => (hint.add(listener), () => hint.delete(listener)) }, grace: 0 });
-		await basket.add("a", 1);
-		await basket.add("b", 1);
-		for (const member of ["open", "turn", "extend", "save", "hasten"]) {
+	test.each(["open", "turn", "extend", "save", "hasten"] as const)(
+		"has no %s under way any more when run() has resolved, if it answers at all",
+		async (member) => {
+			const machine = new Machine();
+			const hints = new Set<() => void>();
+			const basket = machine.basket({
+				a: async (_: unknown, { report, signal }) => {
+					report(1);
+					await untilAborted(signal);
+				},
+			}, { wake: { subscribe: (listener) => (hints.add(listener), () => hints.delete(listener)) } });
+			await machine.memory.add("default", [{ kind: "a", payload: "1", delay: 0, priority: 0 }]);
 			const way = deferred();
-			let isUnderWay = false;
-			machine.spied.before = (called) => {
-				if (called !== member) return;
-				isUnderWay = true;
-				return way.promise;
-			};
-			const fresh = member === "open" ? machine.basket({ a: noop }) : basket;
-			const run = running(fresh);
-			await machine.clock.advance(member === "open" ? 0 : 500);
-			for (const listener of hint) listener();
-			await machine.clock.advance(10_500);
-			expect([member, isUnderWay]).toEqual([member, true]);
+			machine.spied.before = (called) => called === member ? way.promise : undefined;
+			const run = running(basket);
+			await machine.clock.advance(500);
+			for (const listener of hints) listener();
+			if (member === "extend") await machine.clock.advance(9_500);
+			else await machine.clock.advance(500);
+			expect(machine.spied.count(member)).toBe(1);
 			const stopped = watch(run.stop());
-			await machine.clock.advance(0);
-			expect([member, stopped.state]).toEqual([member, "pending"]);
+			await machine.clock.advance(4_999);
+			expect(stopped.state).toBe("pending");
 			way.resolve();
 			await machine.clock.advance(0);
-			expect([member, stopped.state]).toEqual([member, "resolved"]);
-		}
-	});
+			expect([stopped.state, machine.clock.pending]).toEqual(["resolved", 0]);
+		},
+	);
 
 	test("for good makes run() and drain() reject, and leaves nothing running", async () => {
 		const machine = new Machine();

@@ -172,7 +172,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (outcome.type === "release" && isInTime && !isOld && !isAbandoned && !isExpired) {
 			this.fail(`${what}, which has succeeded`);
 		}
-		if (run !== undefined && !run.isActive && !isOld) this.#checkPayload(what, run, outcome);
+		if (run !== undefined && !run.isActive && !isOld && !isExpired) this.#checkPayload(what, run, outcome);
 		if (run !== undefined) run.isSettled = true;
 		if (isStored) {
 			(owner as BasketProcess).onStored(claim.id, outcome.type === "release" ? "released" : outcome.type);

@@ -12,6 +12,9 @@ import { ProcessClock } from "./process-clock.ts";
 /** What only the engine calls, and only while it works. */
 const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
 
+/** For how long a worker that stops waits for calls that are under way when its grace is over. */
+const lastMoment = 1_000;
+
 /** What is simulated. */
 export interface SimulatedWorker {
 	run(options: { signal: AbortSignal }): Promise<void>;
@@ -48,8 +51,8 @@ export abstract class Process implements Owner {
 	readonly told: Map<string, ClaimRecord> = new Map();
 	/** The number of the last turn that asked for tasks, and when that was by the wall clock. */
 	lastTurn = { operation: 0, at: -Infinity };
-	/** Calls of the engine on their way to the store. */
-	#approaching = 0;
+	/** When the calls of the engine were begun that are on their way to the store. */
+	readonly #approaching = new Set<{ readonly since: number }>();
 	/** Calls on their way, there or back. */
 	calls = 0;
 	readonly #world: World;
@@ -134,7 +137,7 @@ export abstract class Process implements Owner {
 			if (this.isFrozen || this.frozenAt === clock.monotonic()) return this.#world.after(this.lease, check, clock);
 			if (laws.stop) this.#world.fail(`${this.name} has not stopped, and its grace of ${this.grace} is over`);
 		};
-		this.#world.after(this.grace + 1, check, clock);
+		this.#world.after(this.grace + lastMoment + 1, check, clock);
 	}
 
 	#ended(user: Promise<void>, hasDrained: boolean): void {
@@ -146,7 +149,10 @@ export abstract class Process implements Owner {
 		if (!isLast) return;
 		if (this.isWorking) return this.#begin();
 		this.#world.checkStopped(this);
-		if (this.#approaching > 0 && this.#world.clock.monotonic() < this.graceEndsAt) {
+		const now = this.#world.clock.monotonic();
+		// Nothing is waited for without end.
+		const isOnItsWay = [...this.#approaching].some(({ since }) => since > now - this.lease / 3);
+		if (isOnItsWay && now < this.graceEndsAt) {
 			this.#world.fail(`${this.name} has stopped, and a call of it is on its way to the store`);
 		}
 	}
@@ -227,10 +233,11 @@ export abstract class Process implements Owner {
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
-			if (isEngines) this.#approaching++;
+			const approach = { since: this.#world.clock.monotonic() };
+			if (isEngines) this.#approaching.add(approach);
 			if (isEngines && this.#world.isFatal()) return this.#die(call);
 			const fault = this.#disturb(this.line.before(member), call);
-			if (isEngines) this.#later(fault, () => this.#approaching--);
+			if (isEngines) this.#later(fault, () => this.#approaching.delete(approach));
 			if (fault?.error !== undefined || fault?.hang) this.#later(fault, () => this.calls--);
 			return fault;
 		}
@@ -273,9 +280,11 @@ export abstract class Process implements Owner {
 			record.toldAt = Math.min(record.toldAt, now);
 			record.knownUntil = Math.max(record.knownUntil, until);
 			const before = this.told.get(id);
-			if (before === undefined || before.number < record.number) this.told.set(id, record);
 			record.isLeftBehind ||= !this.isWorking;
-			if (isNew) this.#world.onTold?.(record, before);
+			if (isNew && (before === undefined || before.number < record.number)) {
+				this.told.set(id, record);
+				this.#world.onTold?.(record, before);
+			}
 			this.#world.after(Math.max(0, until - now) + 1, () => this.#world.checkLease(record), this.#world.clock);
 		}
 	}

@@ -123,9 +123,10 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	}
 
 	onError(process: Process, error: unknown): void {
-		const name = (error as Error)?.name;
-		this.trace(`${process.name} reports ${name} ${(error as Error)?.message}`);
-		if (name !== "StoreError" && name !== "ClaimLostError") this.fail(`${process.name} reports ${error}`);
+		const { name, message, errors = [error] } = error as AggregateError;
+		this.trace(`${process.name} reports ${name} ${message}`);
+		const isExpected = errors.every(({ name }) => name === "StoreError" || name === "ClaimLostError");
+		if (!isExpected) this.fail(`${process.name} reports ${error}`);
 	}
 
 	/** A process has ended because nothing was due. */

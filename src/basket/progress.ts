@@ -1,0 +1,57 @@
+/**
+ * Saves what tasks report, for all of them together, now and then.
+ *
+ * @module
+ */
+
+import type { Calls } from "./calls.ts";
+import type { ClaimedTask } from "./claimed-task.ts";
+import type { BasketSettings } from "./options.ts";
+import type { Save } from "./store.ts";
+import { report } from "../platform/observe.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
+
+/** How often what was reported is saved, in milliseconds. */
+const interval = 1_000;
+
+/** Its timer is set only while there is something to save. */
+export class Progress<Tx> {
+	readonly #settings: BasketSettings<Tx>;
+	readonly #calls: Calls;
+	readonly #tasks: () => Iterable<ClaimedTask<Tx>>;
+	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#save());
+	#isDue = false;
+
+	constructor(settings: BasketSettings<Tx>, calls: Calls, tasks: () => Iterable<ClaimedTask<Tx>>) {
+		this.#settings = settings;
+		this.#calls = calls;
+		this.#tasks = tasks;
+	}
+
+	saveSoon(): void {
+		if (this.#isDue) return;
+		this.#isDue = true;
+		this.#settings.clock.set(this.#timer, interval);
+	}
+
+	rest(): void {
+		this.#isDue = false;
+		this.#settings.clock.clear(this.#timer);
+	}
+
+	async #save(): Promise<void> {
+		const { store, name, onError } = this.#settings;
+		this.#isDue = false;
+		const saves: Save[] = [];
+		for (const task of this.#tasks()) {
+			const { progress, claim } = task;
+			if (progress !== undefined && !task.isCompleting && !task.isOver) saves.push({ ref: claim, progress });
+			task.progress = undefined;
+		}
+		try {
+			if (saves.length > 0) await this.#calls.track(store.save(name, saves));
+		} catch (error) {
+			report(onError, error);
+		}
+	}
+}

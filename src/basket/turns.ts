@@ -1,0 +1,421 @@
+/**
+ * What passes between a worker and its store: tasks that come, run, and are settled.
+ *
+ * One call settles what has ended and claims what comes next; there is never more than one of these waited for, so that under
+ * load they are large. A slot is free for the next task as soon as the function before has returned: what is told to others,
+ * and the end of a `drain`, wait until its settlement is stored.
+ *
+ * A task here is one of: ahead (claimed, and begins when a slot is free), parked (claimed, and must not begin yet), running,
+ * ended (its settlement is to be stored). When it is given back it goes from anywhere to ended.
+ *
+ * @module
+ */
+
+import type { Calls } from "./calls.ts";
+import type { ClaimedTask, Ending } from "./claimed-task.ts";
+import type { BasketSettings, Settled } from "./options.ts";
+import type { Claim, ClaimRequest, TurnResult } from "./store.ts";
+import { isStrange, isTransient } from "./calls.ts";
+import { released } from "./claimed-task.ts";
+import { Claims } from "./claims.ts";
+import { encodeFailure } from "./codec.ts";
+import { ClaimLostError } from "./context.ts";
+import { Pace } from "./pace.ts";
+import { Parking } from "./parking.ts";
+import { observe, report } from "../platform/observe.ts";
+
+/** What the turns of a worker need of it. */
+export interface TurnsOwner {
+	/** Whether tasks may be begun, and whether they may be claimed. */
+	readonly isWorking: boolean;
+	readonly isOpen: boolean;
+	/** Calls {@link Turns.pump} soon, in the right async context. */
+	poke(): void;
+	/** Calls {@link Turns.turn} in a new macrotask, in the right async context. */
+	turnSoon(): void;
+	/** Pokes after so many milliseconds. */
+	sleep(duration: number): void;
+	/** Nothing can be done any more. */
+	onFailure(error: unknown): void;
+	/** Nothing is due, nothing runs, and everything is stored. */
+	onQuiet(): void;
+	/** Something has ended while the worker stops. */
+	onProgress(): void;
+	onChange(): void;
+}
+
+/** A claim that ends, and how. */
+interface Ended<Tx> {
+	readonly task: ClaimedTask<Tx>;
+	ending: Ending;
+	/** Why it is unknown whether it was stored. */
+	doubt?: unknown;
+	/** Told by an answer that came late. */
+	isStored?: boolean;
+	/** It was told that nobody knows. */
+	isToldUnknown?: boolean;
+}
+
+/** What a worker has done since it was made. */
+export interface WorkerTotals {
+	/** Tasks that were done. */
+	succeeded: number;
+	/** Attempts that failed and are tried again. */
+	failed: number;
+	/** Tasks that were given up. */
+	dead: number;
+}
+
+export class Turns<Tx> {
+	readonly claims: Claims<Tx>;
+	readonly totals: WorkerTotals = { succeeded: 0, failed: 0, dead: 0 };
+	readonly #settings: BasketSettings<Tx>;
+	readonly #owner: TurnsOwner;
+	readonly #calls: Calls;
+	/** All kinds; those that a neighbour cannot kill unrun; and those of which more may be claimed than run at once. */
+	readonly #kinds: readonly string[];
+	readonly #sturdyKinds: readonly string[];
+	readonly #patientKinds: readonly string[];
+	readonly #running = new Set<ClaimedTask<Tx>>();
+	/** The next one last. */
+	#ahead: ClaimedTask<Tx>[] = [];
+	readonly #parking: Parking<Tx>;
+	#ended: Ended<Tx>[] = [];
+	readonly #pace: Pace;
+	/** A task that runs alone. */
+	#alone: ClaimedTask<Tx> | undefined;
+	/** One has come that must run alone, and more may follow; or the last turn has failed, and who knows what it has claimed. */
+	#isCautious = false;
+	/** Whether there may be something to claim. */
+	isDue = false;
+	#isScheduled = false;
+	#isTurning = false;
+	#onTurned: (() => void) | undefined;
+	/** How long a turn may take, in milliseconds. */
+	#limit: number;
+
+	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: TurnsOwner) {
+		this.#settings = settings;
+		this.#calls = calls;
+		this.#owner = owner;
+		this.#limit = calls.limit;
+		this.claims = new Claims(settings, calls, (task) => this.#expired(task), () => owner.poke());
+		this.#pace = new Pace(settings);
+		this.#parking = new Parking(settings.clock, () => owner.poke());
+		const attempts = (kind: string) => settings.kinds.get(kind)!.settings.attempts;
+		this.#kinds = [...settings.kinds.keys()];
+		this.#sturdyKinds = this.#kinds.filter((kind) => attempts(kind) > 2);
+		this.#patientKinds = this.#kinds.filter((kind) => attempts(kind) === Infinity);
+	}
+
+	/** How many tasks run. */
+	get running(): number {
+		return this.#running.size;
+	}
+
+	/** Starts what can be started, and has a turn if there is need of one. */
+	pump(): void {
+		if (!this.#owner.isWorking) return this.#owner.onProgress();
+		this.#release(this.#parking.offered());
+		this.#startTasks();
+		if (this.#isTurning || this.#isScheduled) return;
+		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
+		this.#isScheduled = true;
+		// What ends in the same breath is settled together.
+		this.#owner.turnSoon();
+	}
+
+	async turn(): Promise<void> {
+		this.#isScheduled = false;
+		if (!this.#owner.isWorking || this.#isTurning) return;
+		this.#isTurning = true;
+		try {
+			await this.#calls.trying(() => this.#exchange());
+		} catch (error) {
+			this.#owner.onFailure(error);
+		}
+		this.#isTurning = false;
+		this.#onTurned?.();
+		this.pump();
+		this.#owner.onChange();
+	}
+
+	/** Gives back what was not begun. */
+	releaseClaimed(): void {
+		this.#release(this.#ahead.splice(0));
+		this.#release(this.#parking.clear());
+	}
+
+	/** Tells the running tasks to end. */
+	abort(reason: unknown): void {
+		for (const task of this.#running) task.abort(reason);
+	}
+
+	/** Those that have not ended are left to whoever claims them next. */
+	abandon(): void {
+		for (const task of this.#running) {
+			// Whoever commits its transaction has the last word.
+			if (!task.isCompleting && !task.isOver) this.#release([task]);
+			task.isOver = true;
+		}
+		this.#running.clear();
+	}
+
+	/** Stores what has ended, as far as the store answers. Never rejects. */
+	async flush(): Promise<void> {
+		while (this.#isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
+		try {
+			if (this.#ended.length > 0 && !this.#calls.isClosed) await this.#exchange();
+		} catch (error) {
+			report(this.#settings.onError, error);
+		}
+	}
+
+	/** Forgets everything: what was not settled runs again when its lease is over. */
+	rest(): void {
+		this.claims.abandon();
+		this.#parking.rest();
+		this.#ended = [];
+		this.#alone = undefined;
+		this.#isScheduled = this.#isCautious = false;
+	}
+
+	#startTasks(): void {
+		while (this.#alone === undefined && this.#running.size < this.#settings.concurrency) {
+			const task = this.#next();
+			if (task === undefined) return;
+			this.#startTask(task);
+		}
+	}
+
+	#next(): ClaimedTask<Tx> | undefined {
+		if (this.#parking.size === 0) return this.#ahead.pop();
+		const over = this.#runningInVain();
+		const task = this.#parking.take(({ id, isSuspect }) => !isSuspect && !over.has(id));
+		return task ?? this.#ahead.pop() ?? this.#nextSuspect();
+	}
+
+	/** When it takes the process with it, nobody else is to be blamed: all others were settled or given back before. */
+	#nextSuspect(): ClaimedTask<Tx> | undefined {
+		if (this.#running.size > 0 || this.#isTurning || this.#ended.length > 0) return undefined;
+		const suspect = this.#parking.take(({ isSuspect }) => isSuspect);
+		if (this.#parking.size === 0) return suspect;
+		this.#release(this.#parking.clear());
+		if (suspect !== undefined) this.#parking.add(suspect);
+	}
+
+	#startTask(task: ClaimedTask<Tx>): void {
+		const begunAt = this.#settings.clock.monotonic();
+		if (!task.isOver && task.leaseEndsAt <= begunAt) this.#expired(task);
+		if (task.isOver) return;
+		this.#running.add(task);
+		if (task.isSuspect) this.#alone = task;
+		task.run().then((ending) => this.#end(task, ending, begunAt));
+	}
+
+	#end(task: ClaimedTask<Tx>, ending: Ending, begunAt: number): void {
+		if (!this.#running.delete(task)) return; // abandoned
+		if (task === this.#alone) this.#alone = undefined;
+		this.#pace.count(begunAt);
+		if (task.isOver) this.#forget(task);
+		else if (task.isCompleting) this.#completed(task, ending);
+		else this.#ended.push({ task, ending });
+		this.pump();
+		if (task.isOver) this.#owner.onChange();
+	}
+
+	/** Its own transaction has settled it. */
+	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
+		this.#forget(task);
+		task.isOver = true;
+		this.#tell(task, ending);
+		this.isDue = true; // the next one in its lane
+	}
+
+	/** Its lease may be over: given back, it has not crashed when it is claimed again. */
+	#expired(task: ClaimedTask<Tx>): void {
+		task.expire();
+		if (!task.isOver) return;
+		this.#parking.delete(task);
+		this.#release([task]);
+		this.#owner.poke();
+	}
+
+	#forget(task: ClaimedTask<Tx>): void {
+		this.claims.delete(task);
+	}
+
+	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
+		for (const task of tasks) this.#ended.push({ task, ending: released });
+	}
+
+	/** Those of which a run goes on that has lost its claim. */
+	#runningInVain(): Set<string> {
+		const ids = new Set<string>();
+		for (const { id, isOver } of this.#running) if (isOver) ids.add(id);
+		return ids;
+	}
+
+	/** One call to the store: what has ended, and what to do next. */
+	async #exchange(): Promise<void> {
+		const { store, name, lease, clock } = this.#settings;
+		const claim = this.#request();
+		const ended = this.#ended.slice();
+		const settle = ended.map(({ task, ending }) => ({ ref: task.claim, outcome: ending.outcome }));
+		const begunAt = clock.monotonic();
+		// A hint that comes from here on is not for this call.
+		this.isDue = claim.length === 0;
+		let result: TurnResult;
+		try {
+			const answer = (async () => await store.turn(name, { settle, claim, lease }))();
+			result = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate(ended, late));
+		} catch (error) {
+			this.isDue = true;
+			this.#isCautious ||= claim.length > 0;
+			await this.#failed(ended, error, begunAt);
+			throw error;
+		}
+		this.#measure(begunAt, 2);
+		this.#ended.splice(0, ended.length);
+		this.#settledAll(ended, result.settled);
+		if (claim.length === 0) return;
+		this.#pace.restart();
+		this.#take(result.claims, begunAt + lease);
+		if (result.dueIn <= 0) this.isDue = true;
+		else this.#owner.sleep(result.dueIn);
+	}
+
+	/** A store that is slow but answers is given the time that it needs, up to a whole lease. */
+	#measure(begunAt: number, factor: number): void {
+		const { clock, lease } = this.#settings;
+		const limit = factor * (clock.monotonic() - begunAt);
+		this.#limit = Math.min(lease, Math.max(this.#calls.limit, limit));
+	}
+
+	/** What to ask the store for. */
+	#request(): ClaimRequest[] {
+		const free = Math.min(this.#settings.concurrency - this.#running.size, 1_000);
+		const isFull = free <= 0 || this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
+		const isNextAlone = this.#running.size === 0 && this.#parking.size > 0;
+		// Who cannot keep what it has must not take more.
+		if (isFull || isNextAlone || this.claims.isFailing || this.#kinds.length === 0) return [];
+		if (!this.#owner.isWorking || !this.#owner.isOpen) return [];
+		if (this.#isCautious) return [{ kinds: this.#kinds, limit: 1 }];
+		const isSturdy = this.#sturdyKinds.length === this.#kinds.length;
+		const ahead = this.#patientKinds.length === 0 ? 0 : this.#pace.ahead;
+		const requests: ClaimRequest[] = [];
+		// A task that may be tried once or twice must not be lost to a neighbour before it has begun: one at a time, begun first.
+		if (!isSturdy) requests.push({ kinds: this.#kinds, limit: 1 });
+		const kinds = isSturdy ? this.#kinds : this.#sturdyKinds;
+		const limit = isSturdy ? free : free - 1;
+		if (this.#patientKinds.length === kinds.length) requests.push({ kinds, limit: limit + ahead });
+		else requests.push({ kinds, limit }, { kinds: this.#patientKinds, limit: ahead });
+		return requests.filter(({ kinds, limit }) => kinds.length > 0 && limit > 0);
+	}
+
+	#take(claims: readonly Claim[], leaseEndsAt: number): void {
+		const tasks: ClaimedTask<Tx>[] = [];
+		for (const claim of claims) {
+			const task = this.claims.add(claim, leaseEndsAt);
+			if (task !== undefined) tasks.push(task);
+		}
+		const over = this.#runningInVain();
+		const mustWait = ({ id, isSuspect }: ClaimedTask<Tx>) => isSuspect || over.has(id);
+		for (const task of tasks) if (mustWait(task)) this.#parking.add(task);
+		this.#isCautious = tasks.some(({ isSuspect }) => isSuspect);
+		this.#ahead = tasks.filter((task) => !mustWait(task)).reverse();
+		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
+	}
+
+	/** Makes the best of a turn that failed. */
+	async #failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): Promise<void> {
+		const { code } = error as { code?: unknown };
+		const isCertain = code === "full" || code === "busy";
+		if (!isCertain) { for (const one of ended) one.doubt = error; }
+		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt, 2);
+		if (isStrange(error)) await this.#settleEach(ended);
+	}
+
+	/** What a store cannot take of one must not keep it from settling the others. */
+	async #settleEach(ended: readonly Ended<Tx>[]): Promise<void> {
+		for (const one of ended) {
+			try {
+				await this.#settleOne(one);
+			} catch (error) {
+				if (!isStrange(error)) throw error;
+				report(this.#settings.onError, error);
+				await this.#bury(one, error);
+			}
+			this.#ended = this.#ended.filter((other) => other !== one);
+		}
+	}
+
+	async #settleOne(one: Ended<Tx>): Promise<void> {
+		const { store, name, lease } = this.#settings;
+		const { task, ending } = one;
+		const settle = [{ ref: task.claim, outcome: ending.outcome }];
+		const answer = (async () => await store.turn(name, { settle, claim: [], lease }))();
+		const { settled } = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate([one], late));
+		this.#settledAll([one], settled);
+	}
+
+	/** How it ended cannot be stored: it is dead for that reason; if not even that can be, its lease ends. */
+	async #bury(one: Ended<Tx>, reason: unknown): Promise<void> {
+		const { task } = one;
+		const error = new Error(`How it has ended cannot be stored: ${reason}`, { cause: reason });
+		const attempts = Math.max(task.attempt, task.claim.attempts);
+		one.ending = { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
+		try {
+			await this.#settleOne(one);
+		} catch (error) {
+			if (isTransient(error)) throw error;
+			this.#forget(task);
+			task.isOver = true;
+		}
+	}
+
+	/** A turn was given up, and has been made all the same. */
+	#heedLate(ended: readonly Ended<Tx>[], { settled, claims }: TurnResult): void {
+		ended.forEach((one, index) => {
+			if (!settled[index]) return;
+			one.isStored = true;
+			if (one.isToldUnknown) this.#tell(one.task, one.ending);
+		});
+		if (!this.#owner.isWorking) return;
+		// Others may have been claimed in their place, and much of their lease is over.
+		this.#release(claims.map((claim) => this.claims.stray(claim)));
+		this.#owner.poke();
+	}
+
+	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
+		const errors: ClaimLostError[] = [];
+		ended.forEach((one, index) => {
+			const { task, ending, doubt, isStored } = one;
+			this.#forget(task);
+			task.isOver = true;
+			if (settled[index] || isStored) return this.#tell(task, ending);
+			const isUnknown = one.isToldUnknown = doubt !== undefined;
+			if (!isUnknown || ending !== released) errors.push(new ClaimLostError(task.id, { isUnknown, cause: doubt }));
+		});
+		// If the database is gone, so are all of them.
+		const text = `${errors.length} claims are lost: what their runs do about these tasks is not stored any more`;
+		const error = errors.length > 1 ? new AggregateError(errors, text) : errors[0];
+		if (error !== undefined) report(this.#settings.onError, error);
+	}
+
+	#tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay }: Ending): void {
+		if (!task.hasBegun) return;
+		const outcome = type === "release" ? "released" : type as Settled["outcome"];
+		if (outcome === "done") this.totals.succeeded++;
+		else if (outcome === "retry") this.totals.failed++;
+		else if (outcome === "dead") this.totals.dead++;
+		const { onSettled, onError } = this.#settings;
+		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
+	}
+
+	#restIfQuiet(): void {
+		const isBusy = this.#running.size + this.#parking.size > 0 || this.#ended.length > 0;
+		if (isBusy || this.#parking.isOffering || (this.isDue && this.#kinds.length > 0)) return;
+		this.#owner.onQuiet();
+	}
+}

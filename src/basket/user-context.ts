@@ -1,0 +1,81 @@
+/**
+ * What a task's function is given: an object for users, behind which the engine's own cannot be reached.
+ *
+ * @module
+ */
+
+import type { BasketContext } from "./context.ts";
+import type { Claim } from "./store.ts";
+import { check } from "../platform/check.ts";
+import type { TaskContext } from "../task.ts";
+
+/** What it shows of a claimed task. */
+export interface ContextOwner<Tx> {
+	readonly id: string;
+	readonly kind: string;
+	readonly attempt: number;
+	readonly claim: Claim;
+	save(payload: unknown, tx: Tx | undefined): Promise<void>;
+	complete(tx: Tx): Promise<void>;
+	report(progress: number, description: string | undefined): void;
+}
+
+/** The class behind {@link BasketContext}. What it shows is on its prototype, so that `{ ...context }` has nothing of it. */
+export class UserContext<Tx> implements BasketContext<unknown, Tx> {
+	readonly #task: ContextOwner<Tx>;
+	readonly #attempt: TaskContext;
+
+	constructor(task: ContextOwner<Tx>, attempt: TaskContext) {
+		this.#task = task;
+		this.#attempt = attempt;
+	}
+
+	/** The engine's own object. Not for users: this class is not exported. */
+	static taskOf<Tx>(context: unknown): ContextOwner<Tx> {
+		return (context as UserContext<Tx>).#task;
+	}
+
+	get id(): string {
+		return this.#task.id;
+	}
+
+	get kind(): string {
+		return this.#task.kind;
+	}
+
+	get addedAt(): number {
+		return this.#task.claim.addedAt;
+	}
+
+	get lane(): string | undefined {
+		return this.#task.claim.lane;
+	}
+
+	get crashes(): number {
+		return this.#task.claim.crashes;
+	}
+
+	get attempt(): number {
+		return this.#task.attempt;
+	}
+
+	get signal(): AbortSignal {
+		return this.#attempt.signal;
+	}
+
+	get previousError(): unknown {
+		return this.#attempt.previousError;
+	}
+
+	get save(): BasketContext<unknown, Tx>["save"] {
+		return async (payload, options = {}) => await this.#task.save(payload, check("options", options, "object").tx);
+	}
+
+	get complete(): BasketContext<unknown, Tx>["complete"] {
+		return (tx) => this.#task.complete(tx);
+	}
+
+	get report(): BasketContext<unknown, Tx>["report"] {
+		return (progress, description) => this.#task.report(progress, description);
+	}
+}
