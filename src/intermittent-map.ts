@@ -55,7 +55,7 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		this.#start = check("start", start, "function");
 		this.#options = { ...check("options", options, "object") };
 		this.#make(undefined as K); // checks the options at the door
-		this.#snapshot = new Snapshot(() => this.#read(), options.onError);
+		this.#snapshot = new Snapshot(() => this.#read(), this.#options.onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
 
@@ -79,7 +79,8 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		const entry = this.#make(key);
 		this.#entries.set(key, entry);
 		entry.subscribe(() => {
-			if (entry.state === "idle") this.#entries.delete(key);
+			// Its own: whoever heard that it is idle may have attached, and begun the next one.
+			if (entry.state === "idle" && this.#entries.get(key) === entry) this.#entries.delete(key);
 			this.#snapshot.changed();
 		});
 		return entry;

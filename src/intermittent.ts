@@ -7,9 +7,10 @@
  * @module
  */
 
+import { inContext, inContextAlways } from "./platform/async-context.ts";
 import { check, checkDelay, checkFunction, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
-import { observe, type OnError, report } from "./platform/observe.ts";
+import { type OnError, report } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
 import { Snapshot, type Subscribable } from "./platform/snapshot.ts";
 import { CallbackTimer, type Timer } from "./platform/timer-queue.ts";
@@ -72,6 +73,9 @@ export interface IntermittentSnapshot {
  * loses all its listeners is `stopping` at once. Whoever attaches during `stopping` waits for the next start: the
  * operation never runs twice at the same time. An operation that awaits an attach of its own waits for itself.
  *
+ * `start` is called in the async context (`AsyncLocalStorage`) of the attach that causes it, and so is a `stop` that comes
+ * after a linger. Without a linger `stop` is called inside of the abort.
+ *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -99,6 +103,10 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	readonly #clock: Clock;
 	readonly #onError: OnError | undefined;
 	readonly #lingering: Timer;
+	/** Whether the linger is over; what follows comes a microtask later, in which somebody may attach. */
+	#isOverdue = false;
+	/** Ends the linger in the async context of the start. */
+	#endLinger: (() => void) | undefined;
 	readonly #waiting = new Set<Attachment<V>>();
 	readonly #idle = new Waiters();
 	readonly #snapshot: Snapshot<IntermittentSnapshot>;
@@ -130,7 +138,10 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#clock = checkClock(clock);
 		checkFunction("onError", onError);
 		this.#onError = onError;
-		this.#lingering = new CallbackTimer(() => this.#stop());
+		this.#lingering = new CallbackTimer(() => {
+			this.#isOverdue = true;
+			this.#endLinger!();
+		});
 		this.#snapshot = new Snapshot(() => ({ state: this.#state, listeners: this.#listeners }), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
@@ -166,14 +177,20 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		link(signal, attachment);
 		this.#listeners++;
 		if (this.#state === "running") {
-			if (this.#listeners === 1) this.#clock.clear(this.#lingering);
+			if (this.#listeners === 1) {
+				this.#clock.clear(this.#lingering);
+				this.#isOverdue = false;
+			}
 			this.#snapshot.changed();
 			return this.#value!;
 		}
 		this.#waiting.add(attachment);
 		const started = attachment.started();
 		if (this.#state === "idle") this.#begin(attachment);
-		else this.#snapshot.changed();
+		else {
+			attachment.begin = inContext(() => this.#waiting.has(attachment) ? this.#begin(attachment) : this.#rest());
+			this.#snapshot.changed();
+		}
 		return started;
 	}
 
@@ -217,6 +234,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		if (aborted) return this.#stop();
 		this.#state = "running";
 		this.#value = Promise.resolve(operation.value as V);
+		if (this.#linger > 0) this.#endLinger = inContextAlways(() => this.#isOverdue && this.#stop());
 		for (const attachment of this.#waiting) attachment.resolve(this.#value);
 		this.#waiting.clear();
 		this.#snapshot.changed();
@@ -233,20 +251,26 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	#stop(): void {
 		const { stop } = this.#operation!;
-		this.#operation = this.#value = undefined;
+		this.#operation = this.#value = this.#endLinger = undefined;
+		this.#isOverdue = false;
 		this.#state = "stopping";
 		this.#controller!.abort(this.#reason);
-		const stopped = stop && observe(this.#onError, stop);
+		let stopped: unknown;
+		try {
+			stopped = stop?.();
+		} catch (error) {
+			report(this.#onError, error);
+		}
 		if (typeof stopped !== "object" || stopped === null) return this.#rest();
-		const rest = () => this.#rest();
-		Promise.resolve(stopped).then(rest, rest);
+		Promise.resolve(stopped).catch((error) => report(this.#onError, error)).then(() => this.#rest());
 		this.#snapshot.changed();
 	}
 
 	/** Nothing runs any more: the moment for those that have attached meanwhile. */
 	#rest(): void {
 		const [next] = this.#waiting;
-		if (next !== undefined) return this.#begin(next);
+		// Each that waits has a `begin`, but the one that has caused a start: that waits for nothing else.
+		if (next !== undefined) return next.begin!();
 		this.#state = "idle";
 		this.#controller = this.#reason = undefined;
 		this.#snapshot.changed();
@@ -258,6 +282,8 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 class Attachment<V> implements Abortable {
 	readonly signal: AbortSignal;
 	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
+	/** Starts the operation in the async context of this listener, or lets the next one do it if this one has left. */
+	begin: (() => void) | undefined;
 	resolve!: (value: Promise<V>) => void;
 	reject!: (reason: unknown) => void;
 

@@ -12,6 +12,7 @@ import { Execution, type LoopOwner } from "./execution.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "./runner-options.ts";
 import { unwrap } from "./task.ts";
 import { abortError } from "./platform/abort-error.ts";
+import { inContext } from "./platform/async-context.ts";
 import { check, checkFunction, checkSignal, checkWord } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import type { OnError } from "./platform/observe.ts";
@@ -237,8 +238,11 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		return new Promise((settle) => {
 			const superseded = this.#takeAll();
 			this.#next = new Application(config, settle, this.#applyConfig, this.#settings);
+			const next = this.#next;
 			end(superseded, this.#state, "A newer configuration has arrived");
-			this.#advance();
+			if (this.#current === undefined) this.#advance();
+			// Not if it was itself superseded, by an abort listener.
+			else if (next === this.#next) next.advance = inContext(() => this.#next === next && this.#advance());
 		});
 	}
 
@@ -267,7 +271,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		if (!application.isOver) this.#applied = application;
 		this.#show(application, state, error);
 		this.#waiters.release();
-		this.#advance();
+		this.#next?.advance?.();
 	}
 
 	/** What an application has come to, unless that is of no importance any more. */
@@ -288,6 +292,8 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 class Application<C> {
 	/** Tells the caller of `configure`. */
 	readonly settle: (state: LifecycleState) => void;
+	/** Begins with it, in the async context of the caller of `configure`; if it has to wait. */
+	advance: (() => void) | undefined;
 	/** It was superseded or stopped. */
 	isOver = false;
 	readonly #execution: Execution<void>;

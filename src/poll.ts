@@ -9,6 +9,7 @@
 import { type BackoffOptions, type BackoffSettings, checkBackoff, grow, withJitter } from "./backoff.ts";
 import { Intermittent, type IntermittentOptions } from "./intermittent.ts";
 import { steering, unwrap } from "./task.ts";
+import { inContext } from "./platform/async-context.ts";
 import { check, checkFunction } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError } from "./platform/observe.ts";
@@ -86,7 +87,7 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 	const delays = checkBackoff(backoff === undefined ? interval : backoff);
 	return new Intermittent((signal) => {
 		const poller = new Poller({ action, interval, delays, onAttempt, onError, clock }, signal);
-		poller.fire();
+		poller.call();
 		return () => poller.stop();
 	}, options);
 }
@@ -100,6 +101,8 @@ class Poller extends Timer {
 	/** When the last call was due. */
 	#dueAt: number;
 	#call: Promise<void> | undefined;
+	/** Makes the next call, in the async context of this one. */
+	#callNext: (() => void) | undefined;
 	#isStopped = false;
 	#state: PollState = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
 
@@ -111,10 +114,18 @@ class Poller extends Timer {
 	}
 
 	fire(): void {
-		this.#call = new Promise((resolve) => resolve(this.#settings.action(this.#signal))).then(
+		this.#callNext!();
+	}
+
+	call(): void {
+		if (this.#isStopped) return;
+		let onOver!: () => void;
+		// Before the action is called: that may detach the last listener, and whoever comes next waits for this call.
+		this.#call = new Promise((resolve) => onOver = resolve);
+		new Promise((resolve) => resolve(this.#settings.action(this.#signal))).then(
 			() => this.#next(true, undefined, undefined),
 			(thrown) => this.#fail(thrown),
-		);
+		).then(onOver);
 	}
 
 	stop(): Promise<void> | undefined {
@@ -145,6 +156,7 @@ class Poller extends Timer {
 		if (delay !== undefined) this.#dueAt = now + delay;
 		// Counted from when the last call was due, and not from when it came, so that the rhythm does not drift.
 		else this.#dueAt += (Math.floor((now - this.#dueAt) / interval) + 1) * interval;
+		this.#callNext = inContext(() => this.call());
 		clock.set(this, this.#dueAt - now);
 	}
 }

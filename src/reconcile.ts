@@ -238,6 +238,8 @@ class Reconciliation {
 		if (perform === undefined) return true;
 		this.#context.signal.throwIfAborted();
 		this.#tell({ type: "started", round: this.#round, name, phase });
+		// Whoever was told may have aborted.
+		this.#context.signal.throwIfAborted();
 		try {
 			await perform();
 		} catch (thrown) {

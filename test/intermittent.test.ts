@@ -1,6 +1,16 @@
 import { describe, expect, test, vi } from "vitest";
-import { Intermittent, IntermittentMap, sleep } from "../mod.ts";
+import {
+	type Clock,
+	Intermittent,
+	IntermittentMap,
+	sleep,
+	type StopOperation,
+	systemClock,
+	type Timer,
+} from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { atEachCall } from "./reentry.ts";
 import { deferred, errorOf, settle, SpiedController, watch } from "./support.ts";
 
 /** An operation whose starts and stops can be held up, and that notices when it runs twice at once. */
@@ -291,6 +301,22 @@ describe("Intermittent stop", () => {
 		expect(shared.state).toBe("idle");
 	});
 
+	test("that returns a thenable is waited for, and asked for once", async () => {
+		let thens = 0;
+		const lazy = {
+			then(resolve: () => void) {
+				thens++;
+				queueMicrotask(resolve);
+			},
+		};
+		const shared = new Intermittent(() => () => lazy);
+		const controller = new AbortController();
+		await shared.attach(controller.signal);
+		controller.abort();
+		expect(shared.state).toBe("stopping");
+		expect([await shared.wait(), thens]).toEqual([true, 1]);
+	});
+
 	test("that fails is nobody's unhandled rejection, and an onError that throws changes nothing", async () => {
 		const onError = () => {
 			throw new Error("observer");
@@ -389,6 +415,28 @@ describe("IntermittentMap", () => {
 		expect(map.size).toBe(0);
 	});
 
+	test("a subscriber that attaches again when it hears of idle never makes a key's operation run twice", async () => {
+		const running = new Map<string, number>();
+		const map = new IntermittentMap((key: string) => {
+			expect(running.get(key) ?? 0).toBe(0);
+			running.set(key, 1);
+			return () => void running.set(key, 0);
+		});
+		const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+		await map.attach("a", first.signal);
+		let attached: Promise<void> | undefined;
+		map.subscribe(() => {
+			if (map.get("a").state === "idle") attached ??= map.attach("a", second.signal);
+		});
+		first.abort();
+		await attached;
+		await map.attach("a", third.signal);
+		expect([map.get("a"), map.size, running.get("a")]).toEqual([{ state: "running", listeners: 2 }, 1, 1]);
+		third.abort();
+		second.abort();
+		expect(running.get("a")).toBe(0);
+	});
+
 	test("forgets a key whose start fails, and one whose signal had aborted", async () => {
 		const map = new IntermittentMap(() => Promise.reject(new Error("no")));
 		await expect(map.attach(1, new AbortController().signal)).rejects.toThrow("no");
@@ -416,4 +464,238 @@ describe("IntermittentMap", () => {
 		expect(() => new IntermittentMap(() => {}, { linger: NaN })).toThrow(RangeError);
 		expect(() => new IntermittentMap(() => {}, null as never)).toThrow(TypeError);
 	});
+});
+
+/** Starts and stops, and when they are over; each counts the operations that run. */
+const starts: Record<string, (stop: () => unknown) => unknown> = {
+	"gives nothing but its stop": (stop) => stop,
+	"is async": (stop) => Promise.resolve(stop),
+	"takes some microtasks": async (stop) => {
+		for (let i = 0; i < 8; i++) await undefined;
+		return { value: undefined, stop };
+	},
+	"fails": () => {
+		throw new Error("no start");
+	},
+	"fails after some microtasks": async () => {
+		for (let i = 0; i < 4; i++) await undefined;
+		throw new Error("no start");
+	},
+};
+const stops: Record<string, () => unknown> = {
+	"returns": () => {},
+	"takes some microtasks": async () => {
+		for (let i = 0; i < 6; i++) await undefined;
+	},
+	"fails": () => Promise.reject(new Error("no stop")),
+};
+
+/** An operation that notices when it runs twice. */
+function makeCounted(start: (stop: () => unknown) => unknown, stop: () => unknown, enter = (): void => {}) {
+	const counted = { running: 0, most: 0 };
+	const isOver = () => void counted.running--;
+	return {
+		counted,
+		start: (signal: AbortSignal): PromiseLike<StopOperation> => {
+			counted.most = Math.max(counted.most, ++counted.running);
+			signal.addEventListener("abort", enter);
+			enter();
+			const started = () =>
+				start(() => {
+					enter();
+					const stopped = stop();
+					if (stopped === undefined) return isOver();
+					return (stopped as Promise<void>).finally(isOver);
+				});
+			return new Promise<StopOperation>((resolve) => resolve(started() as StopOperation)).catch((error) => {
+				isOver();
+				throw error;
+			});
+		},
+	};
+}
+
+describe("Intermittent at each microtask", () => {
+	for (const [startTitle, start] of Object.entries(starts)) {
+		for (const [stopTitle, stop] of Object.entries(stops)) {
+			test(`a start that ${startTitle} and a stop that ${stopTitle} never overlap, whenever listeners come and go`, async () => {
+				for (const again of [0, 1, 2, 3, 5, 8]) {
+					await atEachMicrotask(30, async (k) => {
+						const { counted, start: startCounted } = makeCounted(start, stop);
+						const shared = new Intermittent(startCounted);
+						const controllers = [new SpiedController(), new SpiedController(), new SpiedController()] as const;
+						const attach = (index: 0 | 1 | 2) => shared.attach(controllers[index].signal).catch((error) => error);
+						const all = [attach(0), attach(1)];
+						const both = new Promise<void>((resolve) =>
+							afterMicrotasks(k, () => {
+								controllers[0].abort("enough");
+								afterMicrotasks(again, () => {
+									all.push(attach(2));
+									controllers[1].abort("enough");
+									resolve();
+								});
+							})
+						);
+						await both;
+						await Promise.all(all);
+						const isFailing = startTitle.startsWith("fails");
+						expect(counted.most).toBe(1);
+						expect([shared.state, shared.listeners, counted.running]).toEqual(
+							isFailing ? ["idle", 0, 0] : ["running", 1, 1],
+						);
+						controllers[2].abort();
+						expect(await shared.wait()).toBe(true);
+						expect([shared.state, counted.running, ...controllers.map(({ listeners }) => listeners)]).toEqual([
+							"idle",
+							0,
+							0,
+							0,
+							0,
+						]);
+					});
+				}
+			});
+		}
+	}
+
+	test("a listener that leaves while it waits for a stop, or for another's start, causes no start that goes on", async () => {
+		for (const start of Object.values(starts)) {
+			await atEachMicrotask(30, async (k) => {
+				const { counted, start: startCounted } = makeCounted(start, stops["takes some microtasks"]!);
+				const shared = new Intermittent(startCounted);
+				const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+				await shared.attach(first.signal).catch(() => {});
+				first.abort();
+				const all = [second, third].map(({ signal }) => shared.attach(signal).catch((error) => error));
+				await new Promise<void>((resolve) =>
+					afterMicrotasks(k, () => {
+						second.abort();
+						third.abort();
+						resolve();
+					})
+				);
+				await Promise.all(all);
+				await settle();
+				expect([shared.state, shared.listeners, counted.most, counted.running]).toEqual(["idle", 0, 1, 0]);
+			});
+		}
+	});
+
+	test("an attach around the end of a linger cancels the stop, or waits for it", async () => {
+		for (const detaches of [false, true]) {
+			await atEachMicrotask(30, async (k) => {
+				const timers: Timer[] = [];
+				const clock: Clock = { ...systemClock, set: (timer) => void timers.push(timer), clear() {} };
+				const { counted, start } = makeCounted(starts["is async"]!, stops["takes some microtasks"]!);
+				const shared = new Intermittent(start, { linger: 5, clock });
+				const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+				await shared.attach(first.signal);
+				first.abort();
+				timers.pop()!.fire();
+				const attached: Promise<unknown>[] = [];
+				let isLingering = false;
+				await new Promise<void>((resolve) =>
+					afterMicrotasks(k, () => {
+						attached.push(shared.attach(second.signal).catch((error) => error));
+						if (detaches) second.abort();
+						isLingering = detaches && shared.state === "running";
+						resolve();
+					})
+				);
+				await settle();
+				await Promise.all(attached);
+				// Whoever has left begins a linger of its own.
+				if (isLingering) expect([shared.state, counted.running]).toEqual(["running", 1]);
+				await shared.attach(third.signal);
+				expect([shared.state, counted.most, counted.running]).toEqual(["running", 1, 1]);
+				second.abort();
+				third.abort();
+				timers.pop()!.fire();
+				expect([await shared.wait(), counted.running]).toEqual([true, 0]);
+			});
+		}
+	});
+});
+
+describe("Intermittent and IntermittentMap re-entered", () => {
+	const makers: Record<
+		string,
+		(
+			start: (signal: AbortSignal) => PromiseLike<StopOperation>,
+			options: { linger: number; clock: VirtualClock; onError: () => void },
+		) => {
+			attach: (signal: AbortSignal) => Promise<void>;
+			subscribe: (listener: () => void) => () => void;
+			isIdle: () => boolean;
+		}
+	> = {
+		Intermittent: (start, options) => {
+			const shared = new Intermittent(start, options);
+			return {
+				attach: (signal) => shared.attach(signal),
+				subscribe: shared.subscribe,
+				isIdle: () => shared.state === "idle" && shared.listeners === 0,
+			};
+		},
+		IntermittentMap: (start, options) => {
+			const map = new IntermittentMap((_key: string, signal) => start(signal), options);
+			return {
+				attach: (signal) => map.attach("a", signal),
+				subscribe: map.subscribe,
+				isIdle: () => map.size === 0 && map.getSnapshot().size === 0,
+			};
+		},
+	};
+
+	for (const [name, make] of Object.entries(makers)) {
+		for (const action of ["attach", "abort all", "abort all and attach", "attach and abort it"]) {
+			test(`${name}: ${action} from each callback, at each of its calls, breaks no law`, async () => {
+				for (const start of Object.values(starts)) {
+					for (const stop of Object.values(stops)) {
+						for (const linger of [0, 3]) {
+							await atEachCall(async (reentry) => {
+								const clock = new VirtualClock();
+								const { counted, start: startCounted } = makeCounted(start, stop, reentry.enter);
+								const shared = make(startCounted, { linger, clock, onError: reentry.enter });
+								let controllers: SpiedController[] = [];
+								const used: SpiedController[] = [];
+								const all: Promise<unknown>[] = [];
+								const attach = () => {
+									const controller = new SpiedController();
+									controllers.push(controller);
+									used.push(controller);
+									all.push(shared.attach(controller.signal).catch(() => {}));
+								};
+								const abortAll = () => {
+									const aborting = controllers;
+									controllers = [];
+									for (const controller of aborting) controller.abort("enough");
+								};
+								reentry.act = () => {
+									if (action.startsWith("abort all")) abortAll();
+									if (action.includes("attach")) attach();
+									if (action.endsWith("abort it")) controllers.pop()!.abort("enough");
+								};
+								shared.subscribe(reentry.enter);
+								attach();
+								attach();
+								await clock.advance(1);
+								abortAll();
+								await clock.advance(1);
+								attach();
+								await clock.advance(10);
+								abortAll();
+								await clock.runUntilIdle();
+								abortAll();
+								await clock.runUntilIdle();
+								await Promise.all(all);
+								expect([counted.most, counted.running, clock.pending]).toEqual([1, 0, 0]);
+								expect([shared.isIdle(), used.filter(({ listeners }) => listeners > 0).length]).toEqual([true, 0]);
+							});
+						}
+					}
+				}
+			});
+		}
+	}
 });

@@ -3,6 +3,8 @@ import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
 import { type ConfigContext, Lifecycle, type LifecycleState, sleep, stopNow, ValidationError } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { atEachCall } from "./reentry.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";
 
 /** A lifecycle whose applications are held up until the test lets them go. */
@@ -437,4 +439,130 @@ describe("Lifecycle.getSnapshot()", () => {
 		expect(await lifecycle.configure(1)).toBe("active");
 		expect(errors.length).toBe(3);
 	});
+});
+
+describe("Lifecycle at each microtask", () => {
+	const events: Record<string, (lifecycle: Lifecycle) => Promise<unknown>> = {
+		"a stop": (lifecycle) => lifecycle.stop(),
+		"a newer configuration": (lifecycle) => lifecycle.configure("newer"),
+		"two newer configurations": (lifecycle) =>
+			Promise.all([lifecycle.configure("between"), lifecycle.configure("newer")]),
+		"a stop, a start and a configuration": (lifecycle) => {
+			const stopped = lifecycle.stop();
+			lifecycle.start();
+			return Promise.all([stopped, lifecycle.configure("newer")]);
+		},
+	};
+
+	for (const [title, act] of Object.entries(events)) {
+		for (const outcome of ["succeeds", "fails", "fails and is tried again"]) {
+			test(`${title} around the moment in which an application ${outcome} leaves the newest configuration, and no overlap`, async () => {
+				await atEachMicrotask(30, async (k) => {
+					const clock = new VirtualClock();
+					let [running, most] = [0, 0];
+					const applied: unknown[] = [];
+					const signals: AbortSignal[] = [];
+					const acted: Promise<unknown>[] = [];
+					const retry = outcome === "fails and is tried again" ? { backoff: 5 } : undefined;
+					const lifecycle: Lifecycle = new Lifecycle(async (config: unknown, { signal }: ConfigContext) => {
+						most = Math.max(most, ++running);
+						applied.push(config);
+						signals.push(signal);
+						if (applied.length === 1) afterMicrotasks(k, () => acted.push(act(lifecycle)));
+						await undefined;
+						running--;
+						if (outcome !== "succeeds" && config === "first") throw new Error("failure");
+					}, { readConfig: (data) => data, retry, clock });
+					await lifecycle.start();
+					const configured = lifecycle.configure("first");
+					await clock.advance(1);
+					expect(["active", "error", "inactive", "loading"]).toContain(await configured);
+					await clock.advance(100);
+					await Promise.all(acted);
+					expect([most, running]).toEqual([1, 0]);
+					const isStop = title === "a stop";
+					expect(lifecycle.state).toBe(isStop ? "inactive" : "active");
+					if (!isStop) expect(applied.at(-1)).toBe("newer");
+					expect(signals.map(({ aborted }) => aborted)).toEqual(
+						signals.map((_, i) => isStop || i < signals.length - 1),
+					);
+					await lifecycle.stop();
+					expect([signals.every(({ aborted }) => aborted), clock.pending]).toEqual([true, 0]);
+				});
+			});
+		}
+	}
+});
+
+describe("Lifecycle re-entered", () => {
+	const actions: Record<string, (lifecycle: Lifecycle) => unknown> = {
+		"start()": (lifecycle) => lifecycle.start(),
+		"stop()": (lifecycle) => lifecycle.stop(),
+		"stop() and start()": (lifecycle) => [lifecycle.stop(), lifecycle.start()],
+		"configure()": (lifecycle) => lifecycle.configure("inner"),
+		"configure() with what does not read": (lifecycle) => lifecycle.configure("bad"),
+		"waitForStateChange()": (lifecycle) => lifecycle.waitForStateChange(lifecycle.state),
+		"getSnapshot()": (lifecycle) => lifecycle.getSnapshot(),
+	};
+
+	for (const [title, act] of Object.entries(actions)) {
+		test(`${title} from each callback, at each of its calls, breaks no law`, async () => {
+			await atEachCall(async (reentry) => {
+				const clock = new VirtualClock();
+				let [running, most, failures] = [0, 0, 0];
+				const signals: AbortSignal[] = [];
+				const calls: Promise<unknown>[] = [];
+				const call = (value: unknown) => {
+					for (const one of [value].flat()) calls.push(Promise.resolve(one).catch((error) => error));
+				};
+				const lifecycle: Lifecycle = new Lifecycle(async (config: unknown, { signal }: ConfigContext) => {
+					most = Math.max(most, ++running);
+					signals.push(signal);
+					signal.addEventListener("abort", reentry.enter);
+					reentry.enter();
+					await undefined;
+					running--;
+					if (config === "failing" && ++failures < 3) throw new Error("failure");
+				}, {
+					readConfig: (data) => {
+						reentry.enter();
+						if (data === "bad") throw new SyntaxError("bad");
+						return data;
+					},
+					retry: {
+						backoff: 5,
+						shouldRetry: () => {
+							reentry.enter();
+							return true;
+						},
+						onAttemptFailed: reentry.enter,
+					},
+					onError: reentry.enter,
+					clock,
+				});
+				reentry.act = () => call(act(lifecycle));
+				lifecycle.subscribe(reentry.enter);
+				call(lifecycle.start());
+				call(lifecycle.configure("first"));
+				await clock.advance(1);
+				call(lifecycle.configure("failing"));
+				call(lifecycle.configure("bad"));
+				await clock.advance(50);
+				call(lifecycle.configure("second"));
+				call(lifecycle.configure("third"));
+				await clock.advance(50);
+				call(lifecycle.stop());
+				await clock.advance(50);
+				call(lifecycle.stop());
+				await clock.runUntilIdle();
+				reentry.act = () => {};
+				// One more change of state, for those that wait for one.
+				await lifecycle.start();
+				await lifecycle.stop();
+				await Promise.all(calls);
+				expect([lifecycle.state, most <= 1, running, clock.pending]).toEqual(["inactive", true, 0, 0]);
+				expect(signals.filter(({ aborted }) => !aborted)).toEqual([]);
+			});
+		});
+	}
 });

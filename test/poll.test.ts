@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { poll, type PollOptions, resetBackoff, retryAfter, retryNow, sleep, stopNow, type Timer } from "../mod.ts";
+import {
+	type Clock,
+	poll,
+	type PollOptions,
+	resetBackoff,
+	retryAfter,
+	retryNow,
+	sleep,
+	stopNow,
+	type Timer,
+} from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { atEachCall } from "./reentry.ts";
 
 /** Polls for a while and tells when the calls were. */
 async function callsOf(
@@ -213,3 +225,116 @@ describe("poll()", () => {
 function range(from: number, to: number, step: number): number[] {
 	return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => from + index * step);
 }
+
+describe("poll() at each microtask", () => {
+	for (const outcome of ["returns", "fails"]) {
+		test(`a detach around a call that ${outcome} lets no call follow it, nor run beside the next start's`, async () => {
+			for (const attachesAgain of [false, true]) {
+				await atEachMicrotask(30, async (k) => {
+					const clock = new VirtualClock();
+					let [running, most, calls, isDetached, late] = [0, 0, 0, false, 0];
+					const [first, second] = [new AbortController(), new AbortController()];
+					const again: Promise<unknown>[] = [];
+					const polled = poll(async () => {
+						most = Math.max(most, ++running);
+						if (isDetached && !attachesAgain) late++;
+						if (++calls === 2) {
+							afterMicrotasks(k, () => {
+								isDetached = true;
+								first.abort();
+								if (attachesAgain) again.push(polled.attach(second.signal));
+							});
+						}
+						await undefined;
+						running--;
+						if (outcome === "fails") fail();
+					}, { interval: 10, clock });
+					await polled.attach(first.signal);
+					await clock.advance(100);
+					await Promise.all(again);
+					expect([most, late, running]).toEqual([1, 0, 0]);
+					expect(polled.state).toBe(attachesAgain ? "running" : "idle");
+					if (attachesAgain) expect(calls).toBeGreaterThan(5);
+					second.abort();
+					await clock.runUntilIdle();
+					expect([await polled.wait(), clock.pending]).toEqual([true, 0]);
+				});
+			}
+		});
+	}
+
+	test("a detach around the moment of a call stops that call", async () => {
+		await atEachMicrotask(10, async (k) => {
+			const timers: Timer[] = [];
+			const clock: Clock = {
+				...new VirtualClock(),
+				now: () => 0,
+				monotonic: () => 0,
+				clear() {},
+				set: (t) => void timers.push(t),
+			};
+			let isDetached = false;
+			const late: boolean[] = [];
+			const polled = poll(() => void late.push(isDetached), { clock });
+			const controller = new AbortController();
+			await polled.attach(controller.signal);
+			await sleep(0);
+			timers.pop()!.fire();
+			await new Promise<void>((resolve) =>
+				afterMicrotasks(k, () => {
+					isDetached = true;
+					controller.abort();
+					resolve();
+				})
+			);
+			expect([await polled.wait(), late.includes(true)]).toEqual([true, false]);
+		});
+	});
+});
+
+describe("poll() re-entered", () => {
+	for (const action of ["attach", "abort all", "abort all and attach"]) {
+		test(`${action} from each callback, at each of its calls, breaks no law`, async () => {
+			await atEachCall(async (reentry) => {
+				const clock = new VirtualClock();
+				let [running, most, calls] = [0, 0, 0];
+				let controllers: AbortController[] = [];
+				const attach = () => {
+					const controller = new AbortController();
+					controllers.push(controller);
+					polled.attach(controller.signal).catch(() => {});
+				};
+				const abortAll = () => {
+					const aborting = controllers;
+					controllers = [];
+					for (const controller of aborting) controller.abort();
+				};
+				reentry.act = () => {
+					if (action.startsWith("abort all")) abortAll();
+					if (action.includes("attach")) attach();
+				};
+				const polled = poll(async (signal) => {
+					most = Math.max(most, ++running);
+					signal.addEventListener("abort", reentry.enter);
+					reentry.enter();
+					await undefined;
+					running--;
+					if (++calls % 2 === 0) fail();
+				}, { interval: 10, clock, onAttempt: reentry.enter, onError: reentry.enter });
+				polled.subscribe(reentry.enter);
+				attach();
+				await clock.advance(35);
+				abortAll();
+				await clock.advance(5);
+				attach();
+				await clock.advance(15);
+				for (let i = 0; i < 3; i++) {
+					abortAll();
+					await clock.advance(50);
+				}
+				await clock.runUntilIdle();
+				expect([polled.state, polled.listeners, most, running, clock.pending]).toEqual(["idle", 0, 1, 0, 0]);
+			});
+		});
+	}
+});

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { FatalError, type Plan, type PlanTask, reconcile, type ReconcileEvent, sleep, stopNow } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { atEachCall } from "./reentry.ts";
 import { errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";
 
 /** A plan whose rounds are given. */
@@ -276,4 +278,78 @@ describe("reconcile()", () => {
 			failures: [{ phase: "perform", error: expect.any(TypeError) }],
 		});
 	});
+});
+
+describe("reconcile() at each microtask", () => {
+	for (const outcome of ["succeeds", "fails"]) {
+		test(`an abort around the end of a phase that ${outcome} lets nothing further start`, async () => {
+			await atEachMicrotask(30, async (k) => {
+				const controller = new SpiedController();
+				const clock = new VirtualClock();
+				const late: string[] = [];
+				let calls = 0;
+				const phase = (name: string) => () => {
+					if (controller.signal.aborted) late.push(name);
+					if (++calls === 2) afterMicrotasks(k, () => controller.abort("enough"));
+					if (outcome === "fails" && name === "perform") throw new Error("failure");
+				};
+				const create = () => {
+					phase("create")();
+					if (calls > 20) controller.abort("enough");
+					return ["a", "b", "c"].map((name) => ({
+						...{ name, pre: phase("pre"), post: phase("post") },
+						perform: phase("perform"),
+					}));
+				};
+				const done = reconcile({ create }, { signal: controller.signal, clock, errorsToTolerate: Infinity });
+				const error = errorOf(done);
+				await clock.runUntilIdle();
+				expect([await error, late, controller.listeners, clock.pending]).toEqual(["enough", [], 0, 0]);
+			});
+		});
+	}
+});
+
+describe("reconcile() re-entered", () => {
+	for (const action of ["abort", "reconcile", "abort and reconcile"]) {
+		test(`${action} from each callback, at each of its calls, breaks no law`, async () => {
+			await atEachCall(async (reentry) => {
+				const controller = new SpiedController();
+				const clock = new VirtualClock();
+				const late: string[] = [];
+				const inner: Promise<unknown>[] = [];
+				const log: string[] = [];
+				reentry.act = () => {
+					if (action.includes("reconcile")) inner.push(reconcile(rounds([task("inner", log)]), { clock }));
+					if (action.startsWith("abort")) controller.abort("enough");
+				};
+				const enter = (name: string) => (): void => {
+					if (controller.signal.aborted) late.push(name);
+					reentry.enter();
+				};
+				const plans = [["a", "b"], ["c"], []];
+				const create = () => {
+					enter("create")();
+					return plans.shift()!.map((name) => ({
+						name,
+						pre: enter("pre"),
+						post: enter("post"),
+						perform: ({ signal }: { signal: AbortSignal }) => {
+							signal.addEventListener("abort", reentry.enter);
+							enter("perform")();
+							if (name === "b") throw new Error("failure");
+						},
+					}));
+				};
+				const options = { signal: controller.signal, clock, onEvent: reentry.enter, onError: reentry.enter };
+				const done = watch(reconcile({ create }, options));
+				await clock.runUntilIdle();
+				await Promise.all(inner);
+				expect(done.state).toBe(controller.signal.aborted ? "rejected" : "resolved");
+				if (controller.signal.aborted) expect(done.error).toBe("enough");
+				else expect(done.value).toMatchObject({ rounds: 2, tasks: 3 });
+				expect([late, log.length, controller.listeners, clock.pending]).toEqual([[], inner.length * 3, 0, 0]);
+			});
+		});
+	}
 });

@@ -2,7 +2,19 @@
 // or worker. Another class is one more row.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
-import { type Clock, Group, Pool, run, Runner, sleep, systemClock } from "../../../mod.ts";
+import {
+	type Clock,
+	Group,
+	Intermittent,
+	Lifecycle,
+	poll,
+	Pool,
+	reconcile,
+	run,
+	Runner,
+	sleep,
+	systemClock,
+} from "../../../mod.ts";
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
 import { CallbackTimer } from "../../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../../src/testing.ts";
@@ -28,6 +40,9 @@ const patient = (see: () => void) => ({ signal }: { signal: AbortSignal }): Prom
 	signal.addEventListener("abort", see);
 	return untilAborted(signal);
 };
+
+/** Calls in the async context of nobody. */
+const outside: <T>(callback: () => T) => T = AsyncLocalStorage.snapshot();
 
 const rows: Record<string, Share> = {
 	"inContext()": (clock) => (see) =>
@@ -153,9 +168,87 @@ const rows: Record<string, Share> = {
 	},
 	"new Pool(), the making of workers for others": (clock) => (see) => {
 		const pool = new Pool({ max: 1, idleTimeout: 5, createWorker: see, destroyWorker: see, clock });
-		const others = new AsyncLocalStorage().exit(() => [pool.run(() => {}), pool.run(() => {})]);
+		const others = outside(() => [pool.run(() => {}), pool.run(() => {})]);
 		return Promise.all(others).then(() => sleep(20, { clock }));
 	},
+	"Intermittent.attach(), starts that wait for each other": (clock) => {
+		const waiting: (() => void)[] = [];
+		const shared = new Intermittent(async () => {
+			waiting.shift()!();
+			await sleep(5, { clock });
+			throw new Error("failure");
+		});
+		return (see) => {
+			waiting.push(see);
+			return shared.attach(new AbortController().signal).catch(see);
+		};
+	},
+	"Intermittent.attach(), a start that waits for a stop": (clock) => async (see) => {
+		let isMine = false;
+		const shared = new Intermittent(() => {
+			if (isMine) see();
+			return () => sleep(5, { clock });
+		});
+		const [first, second] = [new AbortController(), new AbortController()];
+		await outside(() => shared.attach(first.signal));
+		outside(() => first.abort());
+		isMine = true;
+		await shared.attach(second.signal);
+		second.abort();
+		await shared.wait();
+	},
+	"Intermittent.attach(), the stop after a linger": (clock) => async (see) => {
+		const shared = new Intermittent(() => see, { linger: 5, clock });
+		const controller = new AbortController();
+		await shared.attach(controller.signal);
+		outside(() => controller.abort());
+		await shared.wait();
+	},
+	"poll()": (clock) => async (see) => {
+		const controller = new AbortController();
+		const onAttempt = ({ attempts }: { attempts: number }) => {
+			see();
+			if (attempts === 4) controller.abort();
+		};
+		const action = () => {
+			see();
+			throw new Error("failure");
+		};
+		const polled = poll(action, { interval: 5, onAttempt, clock });
+		await polled.attach(controller.signal);
+		await polled.wait();
+	},
+	"Lifecycle.configure(), its retries": (clock) => async (see) => {
+		let failures = 0;
+		const lifecycle = new Lifecycle(() => {
+			see();
+			if (++failures < 3) throw new Error("failure");
+		}, { retry: { backoff: 5, onAttemptFailed: see }, clock });
+		await lifecycle.start();
+		await lifecycle.configure({});
+		while (lifecycle.state !== "active") await lifecycle.waitForStateChange(lifecycle.state);
+	},
+	"Lifecycle.configure(), of a configuration that waits": (clock) => async (see) => {
+		const lifecycle = new Lifecycle(async (isTold: boolean) => {
+			if (isTold) see();
+			await sleep(5, { clock });
+			if (isTold) see();
+		}, { clock });
+		await lifecycle.start();
+		outside(() => lifecycle.configure(false));
+		await lifecycle.configure(true);
+	},
+	"reconcile()": (clock) => (see) => {
+		let rounds = 0;
+		const work = { name: "work", pre: see, perform: see, post: see };
+		const create = () => {
+			see();
+			return ++rounds < 4 ? [work] : [];
+		};
+		return reconcile({ create }, { sleepBetweenRuns: 5, onEvent: see, clock }).then(see);
+	},
+	"reconcile(), an abort listener at its timeout": (clock) => (see) =>
+		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { executionTimeout: 5, clock }).catch(see),
 };
 
 const tenants = ["alice", "bob", "carol"];
