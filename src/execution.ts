@@ -25,7 +25,7 @@ export type Step<T> =
 
 /** Who looks after a loop of attempts. Its methods must not throw. */
 export interface LoopOwner<T> {
-	/** An attempt is about to begin. */
+	/** An attempt begins. If this aborts, it ends without a call of the task. */
 	onAttempt?(): void;
 	/** An attempt has failed, the next one comes after the delay. */
 	onDelay?(error: unknown, delay: number): void;
@@ -54,7 +54,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	lastDelay: number | undefined;
 	/** Whether the task itself has asked for the delay that the last step told. */
 	isFirm = false;
-	/** Only in a loop, until it is over. */
+	/** Only in a loop, until it is over, and in a step that somebody looks after. */
 	#owner: LoopOwner<T> | undefined;
 	/** Only in a delay: ends it, in the async context of the caller. */
 	#resume: (() => void) | undefined;
@@ -116,8 +116,9 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	}
 
 	/** One attempt and the decision what follows it, under a signal of its own. */
-	async stepWith(signal: AbortSignal | undefined): Promise<Step<T>> {
+	async stepWith(signal: AbortSignal | undefined, owner?: LoopOwner<T>): Promise<Step<T>> {
 		this.#signal = signal;
+		this.#owner = owner;
 		return await this.step().finally(() => this.#unwatch());
 	}
 
@@ -128,13 +129,9 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
 		}
 		const attempt = this.#begin();
-		// Whoever was told of the beginning may have aborted.
-		if (this.isAborted) {
-			this.attempt--;
-			this.#end();
-			return Promise.resolve(failure(this.reason));
-		}
-		return attempt.perform(this.#task!).then(
+		// Whoever was told of the beginning may have aborted: then it has failed without a call.
+		const result: Promise<T> = this.isAborted ? Promise.reject(this.reason) : attempt.perform(this.#task!);
+		return result.then(
 			(value) => {
 				this.#end();
 				return { ok: true, value, again: false, delay: 0 };

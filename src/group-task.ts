@@ -208,11 +208,11 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 
 	#change(state: GroupTaskState): void {
 		this.#state = state;
-		if (this.#seen !== undefined) {
-			this.#seen.now = undefined;
-			this.#seen.snapshot?.changed();
-		}
+		if (this.#seen !== undefined) this.#seen.now = undefined;
+		// Whoever is told first may look at the other snapshot.
+		this.#seen?.snapshot?.stale();
 		this.#owner.onChange();
+		this.#seen?.snapshot?.changed();
 	}
 
 	/** The clock knows when; it is not kept a second time. */

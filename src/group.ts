@@ -216,6 +216,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		// Deleted first, so that the new one is the last in the order.
 		this.#tasks.delete(task.tag);
 		this.#tasks.set(task.tag, task);
+		this.#snapshot.stale();
 		if (this.#live++ === 0 && this.#signal?.aborted === false) link(this.#signal, this.#host);
 		present?.cancel(abortError(`The task ${JSON.stringify(task.tag)} was replaced`));
 		task.start(signal);

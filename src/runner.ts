@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Step } from "./execution.ts";
+import type { LoopOwner, Step } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
 import { Execution } from "./execution.ts";
 import { checkRunnerOptions, type RunnerOptions } from "./runner-options.ts";
@@ -115,6 +115,12 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	readonly #execution: Execution<T>;
 	#state: RunnerSnapshot["state"] = "idle";
 	#error: unknown;
+	/** It is the step that tells what has come of an attempt. */
+	readonly #host: LoopOwner<T> = {
+		onAttempt: () => this.#change("running", undefined),
+		onSuccess() {},
+		onFailure() {},
+	};
 	readonly #snapshot = new Snapshot<RunnerSnapshot>(() => ({
 		state: this.#state,
 		attempt: this.#execution.attempt,
@@ -150,10 +156,10 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	async step(options: StepOptions = {}): Promise<Step<T>> {
 		const signal = checkedSignal(options);
 		if (this.#state !== "idle") throw new DOMException(`This runner is ${this.#state}`, "InvalidStateError");
-		this.#change("running", undefined);
+		this.#state = "running";
 		let step: Step<T> | undefined;
 		try {
-			return step = await this.#execution.stepWith(signal);
+			return step = await this.#execution.stepWith(signal, this.#host);
 		} finally {
 			this.#change(step?.again ? "idle" : "finished", step === undefined || step.ok ? undefined : step.error);
 		}

@@ -202,20 +202,25 @@ describe("GroupTask", () => {
 		expect(run).not.toHaveBeenCalled();
 	});
 
-	test.each([1, 2])("cancel() by a subscriber just before call %s stops that call", async (call) => {
-		const clock = new VirtualClock();
-		const group = new Group({ attempts: 3, backoff: 10, clock });
-		let calls = 0;
-		const task = group.spawn("a", () => {
-			calls++;
-			throw new Error("failure");
-		});
-		task.subscribe(() => {
-			if (task.state === "running" && task.attempt === call) task.cancel("enough");
-		});
-		await clock.runUntilIdle();
-		expect([task.state, task.error, task.attempt, calls]).toEqual(["stopped", "enough", call - 1, call - 1]);
-	});
+	test.each([1, 2])(
+		"cancel() by a subscriber just before call %s stops that call: the attempt has failed",
+		async (call) => {
+			const clock = new VirtualClock();
+			const failed: unknown[] = [];
+			const group = new Group({ attempts: 3, backoff: 10, clock, onAttemptFailed: ({ error }) => failed.push(error) });
+			let calls = 0;
+			const task = group.spawn("a", () => {
+				calls++;
+				throw new Error("failure");
+			});
+			task.subscribe(() => {
+				if (task.state === "running" && task.attempt === call) task.cancel("enough");
+			});
+			await clock.runUntilIdle();
+			expect([task.state, task.error, task.attempt, calls]).toEqual(["stopped", "enough", call, call - 1]);
+			expect([failed.length, failed.at(-1)]).toEqual([call, "enough"]);
+		},
+	);
 
 	test("cancel() of a stopped task, and a second cancel(), are harmless", async () => {
 		const task = new Group().spawn("a", forever);

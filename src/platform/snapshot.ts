@@ -53,9 +53,14 @@ export class Snapshot<S> implements Subscribable<S> {
 		return this.#value as S;
 	};
 
+	/** To be called after a change that is told later, if others may look before. */
+	stale(): void {
+		this.#isFresh = false;
+	}
+
 	/** To be called after each change, when the state is consistent: a listener may call anything. */
 	changed(): void {
-		this.#isFresh = false;
+		this.stale();
 		if (this.#listeners.size === 0) return;
 		for (const entry of [...this.#listeners]) {
 			if (this.#listeners.has(entry)) observe(this.#onError, entry.listener);
