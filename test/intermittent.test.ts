@@ -1,13 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import {
-	type Clock,
-	Intermittent,
-	IntermittentMap,
-	sleep,
-	type StopOperation,
-	systemClock,
-	type Timer,
-} from "../mod.ts";
+import { type Clock, Intermittent, IntermittentMap, sleep, type StopOperation, type Timer } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";
@@ -585,7 +577,12 @@ describe("Intermittent at each microtask", () => {
 		for (const detaches of [false, true]) {
 			await atEachMicrotask(30, async (k) => {
 				const timers: Timer[] = [];
-				const clock: Clock = { ...systemClock, set: (timer) => void timers.push(timer), clear() {} };
+				const clock: Clock = {
+					now: () => 0,
+					monotonic: () => 0,
+					set: (timer) => void timers.push(timer),
+					clear() {},
+				};
 				const { counted, start } = makeCounted(starts["is async"]!, stops["takes some microtasks"]!);
 				const shared = new Intermittent(start, { linger: 5, clock });
 				const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];

@@ -267,7 +267,6 @@ describe("poll() at each microtask", () => {
 		await atEachMicrotask(10, async (k) => {
 			const timers: Timer[] = [];
 			const clock: Clock = {
-				...new VirtualClock(),
 				now: () => 0,
 				monotonic: () => 0,
 				clear() {},
