@@ -74,10 +74,8 @@ export interface FailedJobAttempt extends FailedAttempt {
 export type NewJob<J extends AnyJob> =
 	& { readonly job: J }
 	& Omit<AddOptions, "tx">
-	& (undefined extends InputOf<J> ? { readonly input?: InputOf<J> } : { readonly input: InputOf<J> });
-
-/** What a job takes. */
-type InputOf<J extends AnyJob> = NonNullable<J["types"]>["input"];
+	& (undefined extends NonNullable<J["types"]>["input"] ? { readonly input?: NonNullable<J["types"]>["input"] }
+		: { readonly input: NonNullable<J["types"]>["input"] });
 
 /** The jobs of a processor, by name, with the settings of their steps. */
 export function prepare(

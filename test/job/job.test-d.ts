@@ -36,6 +36,16 @@ const optional = job<string | undefined>("optional").step("a", { run: ({ input }
 const processor = new Processor({ store: memoryStore(), jobs: [deleteUser, plain, optional] });
 
 describe("Processor", () => {
+	test("addMany() is typed by the jobs", () => {
+		expectTypeOf(
+			processor.addMany([{ job: plain }, { job: deleteUser, input: { userId: "u" }, id: "x" }, { job: optional }]),
+		).toEqualTypeOf<Promise<string[]>>();
+		// @ts-expect-error the input is missing
+		processor.addMany([{ job: deleteUser }]);
+		// @ts-expect-error another input
+		processor.addMany([{ job: plain }, { job: deleteUser, input: { userId: 1 } }]);
+	});
+
 	test("add() is typed by the job", () => {
 		expectTypeOf(processor.add(plain)).toEqualTypeOf<Promise<JobId<{ readonly a: string }, string>>>();
 		processor.add(deleteUser, { userId: "u" }, { id: "x", delay: 1, priority: 1, lane: "l" });
