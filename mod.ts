@@ -22,6 +22,8 @@ export {
 	type PayloadOf,
 	type Settled,
 	type TaskDefinition,
+	type TaskEntries,
+	type TaskEntry,
 	type TaskFunction,
 	type TaskMap,
 	type WakeHint,

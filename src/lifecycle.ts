@@ -50,7 +50,7 @@ export interface ConfigContext {
 export type ApplyConfig<C> = (config: C, context: ConfigContext) => unknown;
 
 /** Makes a configuration of the data that it is given: a function, or any Standard Schema validator. */
-export type ReadConfig<C> = ((data: unknown) => C | PromiseLike<C>) | StandardSchema<C>;
+export type ReadConfig<C> = ((data: unknown) => C | PromiseLike<C>) | StandardSchema<C, unknown>;
 
 /** What a {@link Lifecycle} can be told. */
 export interface LifecycleOptions<C> {

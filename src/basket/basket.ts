@@ -113,6 +113,7 @@ const pageSize = 100;
  *
  * @typeParam Tasks the kinds of task, by name
  * @typeParam Tx the transactions of the store
+ * @typeParam Outputs what the schemas give, by kind: found out by the compiler
  *
  * @example
  * ```ts
@@ -144,8 +145,7 @@ const pageSize = 100;
  * assert.equal((await basket.counts()).waiting, 0);
  * ```
  */
-// deno-lint-ignore no-explicit-any -- any map of tasks
-export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscribable<BasketSnapshot>, AsyncDisposable {
+export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribable<BasketSnapshot>, AsyncDisposable {
 	readonly #settings: BasketSettings<Tx>;
 	readonly #worker: Worker<Tx>;
 	readonly #adding: Batch<NewTask, Added>;
@@ -163,8 +163,8 @@ export class Basket<Tasks extends TaskMap<any>, Tx = never> implements Subscriba
 	 * @param options the store, the tasks, and how they are run
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
-	constructor(options: BasketOptions<Tasks, Tx>) {
-		const settings = this.#settings = checkBasketOptions<Tx>(options);
+	constructor(options: BasketOptions<Tasks, Tx, Outputs>) {
+		const settings = this.#settings = checkBasketOptions<Tx>(options as BasketOptions<TaskMap<Tx>, Tx>);
 		this.#snapshot = new Snapshot(() => this.#read(), settings.onError);
 		this.#worker = new Worker(settings, () => this.open(), () => this.#snapshot.changed());
 		const { store, name } = settings;

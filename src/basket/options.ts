@@ -32,7 +32,7 @@ export interface TaskDefinition<P = any, Tx = any> extends RunnerOptions {
 	 * Any Standard Schema validator. It reads each payload when it is added, which rejects if it does not pass, and again
 	 * before each run, so that it must accept what it gives; a stored task that does not pass becomes dead.
 	 */
-	schema?: StandardSchema<P> | undefined;
+	schema?: StandardSchema<P, unknown> | undefined;
 	/** See {@link BasketOptions.codec}. */
 	codec?: Codec | undefined;
 	/** See {@link BasketOptions.crashes}. */
@@ -45,9 +45,38 @@ export interface TaskDefinition<P = any, Tx = any> extends RunnerOptions {
 // deno-lint-ignore no-explicit-any -- see above
 export type TaskMap<Tx = any> = { readonly [kind: string]: TaskFunction<any, Tx> | TaskDefinition<any, Tx> };
 
-/** What a kind of task takes. */
-// deno-lint-ignore no-explicit-any -- the arguments behind the payload do not matter
-export type PayloadOf<T> = T extends (...args: any) => unknown ? Parameters<T>[0]
+/**
+ * The same while a basket is made, one by one: a `schema` types the payload of `run`, and both must agree. Where neither a
+ * schema nor `run` itself says what the payload is, it is `never`, so that it can be neither used nor added.
+ *
+ * @typeParam Outputs what the schemas give, by kind; `unknown` for a kind without one
+ */
+export type TaskEntries<Outputs, Tx> = {
+	readonly [K in keyof Outputs]:
+		// deno-lint-ignore no-explicit-any -- its payload is what the function says
+		| ((payload: never, context: BasketContext<any, Tx>) => unknown)
+		| TaskEntry<Outputs[K], Tx>;
+};
+
+/** A {@link TaskDefinition} that is typed by its schema. */
+export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition, "run" | "schema"> {
+	/** See {@link TaskDefinition.run}. */
+	// deno-lint-ignore no-explicit-any -- a function may say more than its schema
+	run: (payload: unknown extends Output ? never : Output, context: BasketContext<any, Tx>) => unknown;
+	/** See {@link TaskDefinition.schema}. */
+	schema?: StandardSchema<Output, unknown> | undefined;
+}
+
+/**
+ * What `add` takes for a kind of task: what its schema takes (what it gives, if its types do not say), or else the payload of
+ * its function.
+ */
+export type PayloadOf<T> = T extends { schema: { "~standard": infer S extends StandardSchema["~standard"] } }
+	? "types" extends keyof S ? NonNullable<S["types"]>["input"]
+	: T extends { schema: StandardSchema<infer Output, unknown> } ? Output
+	: never
+	// deno-lint-ignore no-explicit-any -- the arguments behind the payload do not matter
+	: T extends (...args: any) => unknown ? Parameters<T>[0]
 	// deno-lint-ignore no-explicit-any -- the same
 	: T extends { run: (...args: any) => unknown } ? Parameters<T["run"]>[0]
 	: never;
@@ -59,13 +88,16 @@ export interface WakeHint {
 }
 
 /** What a `Basket` can be told. The {@link RunnerOptions} hold for each kind that does not say otherwise. */
-export interface BasketOptions<Tasks extends TaskMap<Tx>, Tx = never> extends RunnerOptions {
+export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends RunnerOptions {
 	/** Where the tasks are kept. */
 	store: Store<Tx>;
 	/** Tells this basket's tasks from those of others in the same store. @default "default" */
 	name?: string | undefined;
-	/** What to do, for each kind of task. A kind that is stored but not named here stays untouched. */
-	tasks: Tasks;
+	/**
+	 * What to do, for each kind of task. A kind that is stored but not named here stays untouched. A function must say what type
+	 * its payload has, unless a schema does.
+	 */
+	tasks: Tasks & TaskEntries<Outputs, Tx>;
 	/**
 	 * How often a task may be called in all; one that is out of attempts becomes dead. With a finite number a run that
 	 * crashed counts, too. @default Infinity

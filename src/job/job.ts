@@ -27,7 +27,7 @@ export interface JobOptions<I> {
 	 * Any Standard Schema validator for the input. It reads the input when a job is added, which rejects if it does not pass,
 	 * and whenever a stored one is gone on with, so that it must accept what it gives.
 	 */
-	schema?: StandardSchema<I> | undefined;
+	schema?: StandardSchema<I, unknown> | undefined;
 }
 
 /**
@@ -47,7 +47,7 @@ export interface JobStepOptions<I, R, N extends string, T> extends Omit<RunnerOp
 	/** How often `revert` may fail before the job is given up as failed. @default Infinity */
 	revertAttempts?: number | undefined;
 	/** Any Standard Schema validator for the result, when it is returned and when it is read from the store. */
-	schema?: StandardSchema<Awaited<T>> | undefined;
+	schema?: StandardSchema<Awaited<T>, unknown> | undefined;
 }
 
 /** What {@link Job.waitFor} can be told. */
@@ -55,7 +55,7 @@ export interface WaitForOptions<T> {
 	/** After how long the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
 	timeout?: number | undefined;
 	/** Any Standard Schema validator for the value of the signal. */
-	schema?: StandardSchema<T> | undefined;
+	schema?: StandardSchema<T, unknown> | undefined;
 }
 
 /** A step as it was defined. */
@@ -97,7 +97,7 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	/** See {@link JobOptions.version}. */
 	readonly version: number | string | undefined;
 	/** See {@link JobOptions.schema}. */
-	readonly schema: StandardSchema<I> | undefined;
+	readonly schema: StandardSchema<I, unknown> | undefined;
 	/** Its steps, in their order. */
 	readonly steps: readonly JobStep[];
 	/** Only for the compiler; never set. */

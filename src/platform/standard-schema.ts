@@ -5,8 +5,13 @@
  * @module
  */
 
-/** A validator that follows the Standard Schema specification. */
-export interface StandardSchema<Output = unknown> {
+/**
+ * A validator that follows the Standard Schema specification.
+ *
+ * @typeParam Output what it gives
+ * @typeParam Input what it takes, as far as its types say so
+ */
+export interface StandardSchema<Output = unknown, Input = Output> {
 	/** The specification's one property. */
 	readonly "~standard": {
 		/** The version of the specification. */
@@ -15,6 +20,8 @@ export interface StandardSchema<Output = unknown> {
 		readonly vendor: string;
 		/** Gives the value that was read, or what is wrong with it. */
 		readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+		/** Only for types: what it takes and gives. */
+		readonly types?: { readonly input: Input; readonly output: Output } | undefined;
 	};
 }
 

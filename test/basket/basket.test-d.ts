@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { number, object } from "valibot";
+import { number, object, pipe, string, transform } from "valibot";
 import {
 	type Added,
 	Basket,
@@ -8,6 +8,7 @@ import {
 	type Counts,
 	memoryStore,
 	type PayloadOf,
+	type StandardSchema,
 	type Store,
 	type TaskRecord,
 } from "../../mod.ts";
@@ -51,6 +52,90 @@ describe("Basket", () => {
 		basket.add("tick", undefined, { lanes: "x" });
 		// @ts-expect-error the memory store has no transactions
 		basket.add("tick", undefined, { tx: {} });
+	});
+
+	test("a schema types the payload of run(), and add() takes what the schema takes", () => {
+		const at = pipe(string(), transform((text) => new Date(text)));
+		const own: StandardSchema<number> = { "~standard": { version: 1, vendor: "own", validate: () => ({ value: 1 }) } };
+		const basket = new Basket({
+			store,
+			tasks: {
+				at: { schema: at, run: (when) => expectTypeOf(when).toEqualTypeOf<Date>() },
+				// The order of the two makes no difference, nor does a context without a type.
+				behind: { run: (when, { signal }) => signal.aborted || when.getTime(), schema: at },
+				annotated: { schema: at, run: (when: Date, { save }) => save(when) },
+				wider: { schema: at, run: (when: Date | string) => when },
+				none: { schema: at, run: () => {} },
+				own: { schema: own, run: (n) => expectTypeOf(n).toEqualTypeOf<number>() },
+			},
+		});
+		for (const kind of ["at", "behind", "annotated", "wider", "none"] as const) {
+			basket.add(kind, "2026-01-01");
+			basket.addMany([{ kind, payload: "2026-01-01" }]);
+			// @ts-expect-error what it gives, and not what it takes
+			basket.add(kind, new Date());
+			// @ts-expect-error the payload is missing
+			basket.add(kind);
+		}
+		basket.add("own", 1);
+		// @ts-expect-error no number
+		basket.add("own", "1");
+		expectTypeOf<PayloadOf<{ schema: typeof at; run: (when: Date) => void }>>().toEqualTypeOf<string>();
+		// @ts-expect-error the function does not take what the schema gives
+		new Basket({ store, tasks: { at: { schema: at, run: (when: number) => when } } });
+		// @ts-expect-error a Date has no such method
+		new Basket({ store, tasks: { at: { schema: at, run: (when) => when.toUpperCase() } } });
+		// @ts-expect-error no task
+		new Basket({ store, tasks: { at: 1 } });
+		// @ts-expect-error nothing to run
+		new Basket({ store, tasks: { at: { schema: at } } });
+	});
+
+	test("a payload without a type can be neither used nor added", () => {
+		const basket = new Basket({
+			store,
+			tasks: {
+				mail: (payload, { attempt }) => attempt || expectTypeOf(payload).toEqualTypeOf<never>(),
+				defined: { run: (payload) => payload, attempts: 3 },
+				method: { run: (payload) => payload },
+				anything: (payload: unknown) => payload,
+				nothing: (_: void, { attempt }) => attempt,
+			},
+		});
+		for (const kind of ["mail", "defined", "method"] as const) {
+			// @ts-expect-error nobody has said what it takes
+			basket.add(kind, 42);
+			// @ts-expect-error the same
+			basket.add(kind);
+			// @ts-expect-error the same
+			basket.addMany([{ kind, payload: 42 }]);
+		}
+		basket.add("anything", 42);
+		basket.add("anything");
+		basket.add("nothing");
+		// @ts-expect-error a payload that is used as if it had a type
+		new Basket({ store, tasks: { mail: (payload) => payload.to } });
+	});
+
+	test("complete() and save() of a context without a type take the transactions of the store", () => {
+		new Basket({
+			store: {} as Store<Tx>,
+			tasks: {
+				// @ts-expect-error no transaction
+				wrong: (_: Mail, { complete }) => complete(42),
+				right: (mail: Mail, { complete, save }) => [complete({ commit() {} }), save(mail, { tx: { commit() {} } })],
+			},
+		});
+		// @ts-expect-error the memory store has no transactions
+		new Basket({ store, tasks: { wrong: (_: Mail, { complete }) => complete(42) } });
+	});
+
+	test("a basket may be named by its tasks", () => {
+		const tasks = { sendMail: (mail: Mail) => mail };
+		const named: Basket<typeof tasks> = new Basket({ store, tasks });
+		named.add("sendMail", { to: "a" });
+		// @ts-expect-error another payload
+		named.add("sendMail", 1);
 	});
 
 	test("addMany() is typed kind by kind", () => {
