@@ -151,6 +151,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	readonly #adding: Batch<NewTask, Added>;
 	#opened: Promise<void> | undefined;
 	readonly #snapshot: Snapshot<BasketSnapshot>;
+	#shown: BasketSnapshot | undefined;
 
 	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `counts` and `list` may differ. */
 	readonly subscribe: (listener: () => void) => () => void;
@@ -232,12 +233,15 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 
 	/**
 	 * Works until the signal aborts: claims tasks that are due, runs them, and waits for more. Then the signals of the running
-	 * ones abort, too, and it resolves when they have ended, `grace` ms later at most; from then on the basket touches the
-	 * store no more.
+	 * ones abort, too, and it resolves when they have ended, `grace` ms later at most; from then on the basket begins no call of
+	 * the store any more. If the store still answers at the end of the grace, it is given one more second to note which tasks
+	 * are given back.
 	 *
-	 * While the store fails it is tried again with a backoff. Several calls share one worker.
+	 * While the store fails, it is tried again with a backoff. A call that it has not answered within a third of the lease counts
+	 * as failed. Several calls of `run` and `drain` share one worker; tasks run in the async context of the first.
 	 *
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass: a newer schema, a closed database
+	 * @throws {StoreError} (as a rejection) for a failure that will not pass: a newer schema, a closed database; another error
+	 * of the store after five tries
 	 * @throws {TypeError} (as a rejection) if `signal` is none
 	 */
 	async run(options: WorkOptions = {}): Promise<void> {
@@ -248,8 +252,12 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * Works until nothing is due and everything that was begun is stored. Tasks with a delay, or that wait for another attempt,
 	 * are left for later; while the basket is paused, or its gate closed, it waits.
 	 *
+	 * Not for a task of the same basket, which would wait for itself: a call from its function is refused; one that comes later,
+	 * after an `await`, cannot be told from others, and waits until its `signal` aborts.
+	 *
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass
+	 * @throws {StoreError} (as a rejection) for a failure that will not pass; another error of the store after five tries
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the function of one of its own tasks calls it
 	 * @throws {TypeError} (as a rejection) if `signal` is none
 	 */
 	async drain(options: WorkOptions = {}): Promise<void> {
@@ -460,9 +468,13 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		return codec === undefined ? payload : await codec.decode(payload);
 	}
 
+	/** The same object as long as nothing in it has changed: listeners are also called for the sake of `counts` and `list`. */
 	#read(): BasketSnapshot {
 		const { state, running, totals } = this.#worker;
-		return { state, running, ...totals };
+		const shown: BasketSnapshot = { state, running, ...totals };
+		const keys = Object.keys(shown) as (keyof BasketSnapshot)[];
+		if (keys.some((key) => shown[key] !== this.#shown?.[key])) this.#shown = shown;
+		return this.#shown!;
 	}
 }
 

@@ -40,6 +40,8 @@ export class Calls {
 	/** Ends the waiting between two tries. */
 	#patience = new AbortController();
 	#isClosed = false;
+	/** When the last answer came. */
+	#answeredAt = -Infinity;
 	#onIdle: (() => void) | undefined;
 
 	constructor(settings: Pick<BasketSettings<never>, "clock" | "onError" | "lease">) {
@@ -68,13 +70,20 @@ export class Calls {
 
 	close(): void {
 		this.#isClosed = true;
-		for (const call of this.#underWay) call.giveUp("before the basket stopped");
+		this.forsake(0);
 	}
 
-	/** Whether a call is under way for so long. */
-	hasWaited(duration: number): boolean {
-		const since = this.#settings.clock.monotonic() - duration;
-		return [...this.#underWay].some(({ begunAt }) => begunAt <= since);
+	/** Gives up what is under way for so long. */
+	forsake(duration: number): void {
+		const begunBy = this.#settings.clock.monotonic() - duration;
+		for (const call of this.#underWay) if (call.begunAt <= begunBy) call.giveUp("before the basket stopped");
+	}
+
+	/** Whether a call is under way for so long, and no answer to any has come since an instant. */
+	isInVain(duration: number, since: number): boolean {
+		const { clock } = this.#settings;
+		const begunBy = clock.monotonic() - duration;
+		return this.#answeredAt < since && [...this.#underWay].some(({ begunAt }) => begunAt <= begunBy);
 	}
 
 	/** Resolves when no call is waited for any more. */
@@ -96,7 +105,10 @@ export class Calls {
 			this.#underWay.add(call);
 			if (limit < Infinity) clock.set(call, limit);
 			answer.then(
-				(result) => this.#end(call) ? resolve(result) : onLate?.(result),
+				(result) => {
+					this.#answeredAt = clock.monotonic();
+					return this.#end(call) ? resolve(result) : onLate?.(result);
+				},
 				(error) => this.#end(call) && reject(error),
 			);
 		});

@@ -23,6 +23,8 @@ import { validate } from "../platform/standard-schema.ts";
 /** What a claimed task needs of its basket. */
 export interface ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
+	/** Whether the function of a task is being called right now. */
+	isCalling: boolean;
 	/** Ends the claims whose leases may be over. */
 	expire(): void;
 	/** Something was reported that should be saved soon. */
@@ -129,7 +131,7 @@ export class ClaimedTask<Tx> {
 	isContinuedBy({ addedAt, attempts, crashes, payload }: Claim): boolean {
 		const { claim } = this;
 		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
-		return isNext && addedAt === claim.addedAt && String(payload) === String(this.#stored);
+		return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);
 	}
 
 	/** Tells what the run itself has saved, of a kind whose payloads are as they are stored. */
@@ -181,7 +183,12 @@ export class ClaimedTask<Tx> {
 
 	readonly #call = (attempt: TaskContext): unknown => {
 		this.#attempt = attempt;
-		return this.#kind.run(this.#payload, new UserContext(this, attempt));
+		this.#owner.isCalling = true;
+		try {
+			return this.#kind.run(this.#payload, new UserContext(this, attempt));
+		} finally {
+			this.#owner.isCalling = false;
+		}
 	};
 
 	#end(step: Step<unknown>): Ending | Promise<Ending> {
@@ -207,7 +214,8 @@ export class ClaimedTask<Tx> {
 		if (state === undefined || (state === "lost" && !isCertain)) return this.#giveUp();
 		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		this.isCompleting = false;
-		if (!step.ok || this.isExpired) return this.#end(step);
+		if (this.isExpired) return released;
+		if (!step.ok) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
 		return this.#end(await this.#execute(() => Promise.reject(error)));
 	}

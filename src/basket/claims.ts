@@ -21,6 +21,8 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	readonly calls: Calls;
+	/** Whether the function of a task is being called right now. */
+	isCalling = false;
 	readonly #onExpired: (task: ClaimedTask<Tx>) => void;
 	readonly #onRecovered: () => void;
 	readonly #tasks = new Map<string, ClaimedTask<Tx>>();

@@ -9,10 +9,12 @@ import { check } from "../platform/check.ts";
 import { cut } from "./codec.ts";
 
 /**
- * What a task of a basket is told. Its methods may be taken out of the context.
+ * What a task of a basket is told. Its methods may be taken out of the context (`{ save, signal }`), but a copy of it
+ * (`{ ...context }`) is empty, since its properties are read only when they are asked for.
  *
  * The signal aborts at the timeout, when the basket's run is aborted, and with a `ClaimLostError` when the task was taken
- * over by somebody else: then nothing that this run does is stored any more.
+ * over by somebody else, was deleted, or its lease may be over because the store could not be reached: then nothing that this
+ * run does is stored any more.
  */
 // deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
 export interface BasketContext<P = any, Tx = any> extends TaskContext {
@@ -36,10 +38,13 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	save(payload: P, options?: { tx?: Tx | undefined }): Promise<void>;
 	/**
 	 * Marks the task as done inside your own transaction, so that what it did and that it is done are committed together:
-	 * exactly once, whatever dies. To be called before the commit. Does the transaction not commit, the run counts as failed;
-	 * does it commit, nothing that the task throws afterwards changes anything.
+	 * exactly once, whatever dies. To be called before the commit. If the transaction does not commit, the run counts as failed;
+	 * if it commits, nothing that the task throws afterwards changes anything. A second call in one transaction does nothing.
 	 *
-	 * Rejects with a `ClaimLostError` if the task was taken over: then let the transaction roll back.
+	 * If the store cannot be asked before the lease may be over whether the transaction was committed, nothing is told to
+	 * `onSettled`, and a `ClaimLostError` that `isUnknown` goes to `onError`.
+	 *
+	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back.
 	 */
 	complete(tx: Tx): Promise<void>;
 	/**

@@ -100,7 +100,8 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	tasks: Tasks & TaskEntries<Outputs, Tx>;
 	/**
 	 * How often a task may be called in all; one that is out of attempts becomes dead. With a finite number a run that
-	 * crashed counts, too. @default Infinity
+	 * crashed counts, too, and so does a claim of which nobody knows whether its run had begun when the process died. Tasks
+	 * with 1 or 2 attempts are therefore claimed one at a time, each when it can begin at once. @default Infinity
 	 */
 	attempts?: number | undefined;
 	/** The delays between attempts. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
@@ -111,19 +112,32 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	concurrency?: number | undefined;
 	/**
 	 * How long a claim holds after its process has died, in milliseconds. It is renewed every third of it while the task is
-	 * run. Shorter, and a process that hangs for so long loses its tasks; longer, and the tasks of a dead one wait for
-	 * longer. @default 30_000
+	 * run. If it cannot be renewed, because the store fails, hangs or answers late, the task's signal aborts with a
+	 * `ClaimLostError` at the moment when the lease may be over, and the task is given back.
+	 *
+	 * If it is shorter, a process that hangs for so long loses its tasks; if it is longer, the tasks of a dead process wait for
+	 * longer. A store should answer within a third of it. @default 30_000
 	 */
 	lease?: number | undefined;
-	/** How long tasks may go on after an abort, in milliseconds, before they are left to the next run. @default 5_000 */
+	/**
+	 * How long tasks may go on after an abort, in milliseconds, before they are left to the next run. A store that still answers
+	 * then is given one more second. @default 5_000
+	 */
 	grace?: number | undefined;
-	/** After so many crashes in a row a task becomes dead: a whole number from 1, or `Infinity`. @default 10 */
+	/**
+	 * After so many crashes in a row a task becomes dead: a whole number from 1, or `Infinity`. After two of them it runs alone
+	 * in its process. If other tasks run for long there, nothing is claimed for one second in ten, so that it can begin, and it
+	 * is left to other processes meanwhile. @default 10
+	 */
 	crashes?: number | undefined;
 	/** How long a task that has succeeded is kept, with its id, in milliseconds. @default 0 */
 	retain?: number | undefined;
 	/** How payloads are stored. @default JSON */
 	codec?: Codec | undefined;
-	/** Nothing is claimed while this is `false`: `leader()` of `upkeep/browser`, or your own. What runs goes on. */
+	/**
+	 * Nothing is claimed while this is `false`: `leader()` of `upkeep/browser`, or your own. What runs goes on. If it cannot be
+	 * subscribed to, that is reported, and it is looked at once a minute.
+	 */
 	gate?: Subscribable<boolean> | undefined;
 	/**
 	 * Each of these makes the retries that wait out a backoff due at once, spread over a second so that they do not come all

@@ -4,8 +4,8 @@
  * State: `stopped` → (somebody joins) → `starting` → (the store is open) → `running` → (the last one leaves) → `stopping` →
  * `stopped`. Who joins while it is stopping makes it run again afterwards.
  *
- * Nothing here waits for a store without end: `stopping` is over when the grace is, and calls of the store that have not
- * been answered then get one more second, unless they have been waited for that long already.
+ * Nothing here waits for a store without end: `stopping` is over when the grace is. A store that has answered since, or was
+ * asked less than a second ago, gets one more second for its last answers.
  *
  * @module
  */
@@ -105,6 +105,10 @@ export class Worker<Tx> implements TurnsOwner {
 			const turn = inContextAlways(() => void this.#turns.turn());
 			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn };
 			if (signal?.aborted) return isDraining ? onFailed(signal.reason) : onLeft();
+			if (isDraining && this.claims.isCalling) {
+				const text = "A task cannot wait until its own basket is drained: that would be for itself";
+				return onFailed(new DOMException(text, "InvalidStateError"));
+			}
 			this.#users.add(user);
 			if (signal !== undefined) link(signal, user);
 			if (this.#state === "stopped") this.#start();
@@ -184,7 +188,8 @@ export class Worker<Tx> implements TurnsOwner {
 		if (!this.#users.delete(user)) return;
 		if (user.signal !== undefined) unlink(user.signal, user);
 		if (this.#users.size === 0) this.#stop(reason).then(settle);
-		else settle();
+		// The others may be leaving, too: then all of them wait for the same end.
+		else queueMicrotask(() => this.#stopping === undefined ? settle() : this.#stopping.then(settle));
 	}
 
 	#openOrClosed(): void {
@@ -282,12 +287,15 @@ export class Worker<Tx> implements TurnsOwner {
 
 	async #endInTime(grace: number): Promise<void> {
 		const { clock } = this.#settings;
+		const begunAt = clock.monotonic();
 		let isOver = false;
 		const timer = new CallbackTimer(() => {
-			if (isOver || this.#calls.hasWaited(lastMoment)) this.#calls.close();
-			else clock.set(timer, lastMoment);
+			const isInVain = isOver || this.#calls.isInVain(lastMoment, begunAt);
 			isOver = true;
 			this.#onEnded?.();
+			if (isInVain) return this.#calls.close();
+			this.#calls.forsake(lastMoment);
+			clock.set(timer, lastMoment);
 		});
 		clock.set(timer, grace);
 		while (this.running > 0 && !isOver) {

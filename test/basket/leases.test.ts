@@ -390,4 +390,16 @@ describe("Basket.run() resolves", () => {
 		await machine.clock.advance(1);
 		expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", attempts: 0 }]);
 	});
+
+	test("after the others were given back, though a call hangs that was made before", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: hang });
+		await basket.add("a", undefined, { id: "x" });
+		const run = running(basket);
+		machine.spied.before = (member) => member === "extend" && machine.spied.count("extend") === 1 ? hang() : undefined;
+		await machine.clock.advance(12_000);
+		const stopped = watch(run.stop());
+		await machine.clock.advance(6_000);
+		expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", attempts: 0 }]);
+	});
 });
