@@ -329,9 +329,9 @@ export class Turns<Tx> {
 
 	/** Makes the best of a turn that failed. */
 	async #failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): Promise<void> {
-		const { code } = error as { code?: unknown };
+		const code = (error as { code?: unknown } | undefined)?.code;
 		const isCertain = code === "full" || code === "busy";
-		if (!isCertain) { for (const one of ended) one.doubt = error; }
+		if (!isCertain) { for (const one of ended) one.doubt = error ?? "unknown"; }
 		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt, 2);
 		if (isStrange(error)) await this.#settleEach(ended);
 	}
