@@ -3,13 +3,14 @@ import { expect, test } from "vitest";
 import type { NewTask, Store } from "../src/basket/store.ts";
 import type { StoreError } from "../src/platform/store-error.ts";
 import { type PostgresClient, postgresStore } from "../src/stores/postgres.ts";
+import { testDamage } from "./postgres-damage.ts";
 import type { Connections, Driver } from "./postgres-suite.ts";
 import type { PostgresServer } from "./servers/postgres.ts";
 
-type Main = () => { server: PostgresServer; connections: Connections };
+export type Main = () => { server: PostgresServer; connections: Connections };
 
 /** A store with a schema of its own, made as the documentation says. */
-async function fresh(main: Main, schema: string) {
+export async function fresh(main: Main, schema: string) {
 	const { client, run, transaction } = main().connections;
 	const store = postgresStore(client, { schema });
 	await store.open();
@@ -19,6 +20,7 @@ async function fresh(main: Main, schema: string) {
 export function testEdges(driver: Driver, main: Main): void {
 	testConnections(driver, main);
 	testTransactions(main);
+	testDamage(driver, main);
 }
 
 /** Clients are as the documentation sets them up: what nobody listens for would end the process of the tests. */

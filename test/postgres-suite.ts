@@ -326,7 +326,7 @@ export function conformance(name: string, main: () => Connections, open: () => P
 			},
 			async close() {
 				for (const other of others) await other.close();
-				await run(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes`);
+				await run(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels`);
 			},
 		};
 	}, { test });

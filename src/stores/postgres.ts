@@ -17,10 +17,8 @@ import type {
 	ListQuery,
 	Message,
 	NewTask,
-	Outcome,
 	Ref,
 	Save,
-	Settlement,
 	Store,
 	StoreCapabilities,
 	StoredTask,
@@ -43,6 +41,7 @@ import {
 	showCounts,
 	showMessage,
 	showTask,
+	stateOf,
 	type TaskRow,
 } from "./postgres/data.ts";
 import {
@@ -53,10 +52,11 @@ import {
 	type Query,
 	queryIn,
 } from "./postgres/driver.ts";
-import { toStoreError } from "./postgres/errors.ts";
-import { columns as taskColumns } from "./postgres/functions.ts";
-import { migration, quote, version } from "./postgres/schema.ts";
-import { mostTold, Watch } from "./postgres/watch.ts";
+import { explain, tooNew, toStoreError } from "./postgres/errors.ts";
+import { migration, quote } from "./postgres/schema.ts";
+import { endingOf, isPlain, seqOf } from "./postgres/settlement.ts";
+import { nameIn, version } from "./postgres/sql.ts";
+import { Watch } from "./postgres/watch.ts";
 
 export type { PostgresClient, PostgresQueryable, PostgresSql };
 
@@ -180,6 +180,11 @@ function checkSchema(schema = "upkeep"): string {
 	);
 }
 
+interface CallOptions {
+	readonly tx?: PostgresClient | undefined;
+	readonly timeout?: number | undefined;
+}
+
 class Postgres implements Store<PostgresClient> {
 	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server" };
 	readonly #query: Query;
@@ -193,37 +198,38 @@ class Postgres implements Store<PostgresClient> {
 		this.#query = query;
 		this.#timeout = timeout;
 		this.#schema = quote(schema);
-		const tell = (message: string) =>
-			this.#ask(`SELECT pg_notify($1, left($2, ${mostTold + 1}))::text`, [schema, message]);
+		const tell = (message: string) => this.#ask(`SELECT ${this.#schema}.${nameIn("tell")}($1)`, [message]);
 		this.#watch = new Watch(listen, tell, schema, pollInterval);
 	}
 
 	async open(): Promise<void> {
 		const found = await this.#version();
 		if (found < version) await this.#ask(migration(this.#schema), []);
-		if (found > version) {
-			const message = `The tables are of version ${found}, and this library knows those up to ${version}: update it`;
-			throw new StoreError("newer-schema", message);
-		}
+		if (found > version) throw tooNew(found);
 		this.#isOpen = true;
 	}
 
 	/** 0: there are no tables. */
 	async #version(): Promise<number> {
-		try {
-			return Number(await this.#ask(`SELECT version FROM ${this.#schema}.version`, []));
-		} catch (error) {
-			if ((error as StoreError).code === "not-open") return 0;
-			throw error;
-		}
+		const text = `SELECT version FROM ${this.#schema}.version`;
+		const found = await this.#query(text, [], this.#timeout).catch((error) => {
+			const failure = toStoreError(error);
+			if (failure.code === "not-open") return 0;
+			throw failure;
+		});
+		if (found === 0 || Number(found) > 0) return Number(found);
+		const message =
+			`The table ${this.#schema}.version does not say which version the tables are of: restore its only row`;
+		throw new StoreError("corrupt", message);
 	}
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: PostgresClient): Promise<readonly Added[]> {
 		if (tasks.length === 0) return [];
 		const hasIds = tasks.some(({ id }) => id !== undefined);
 		const isNews = tasks.some(({ delay }) => delay < 60_000);
-		const [blocks, seqs] = await this.#call<[number[], number[] | null]>(
-			...[tx, "add", basket] as const,
+		const [blocks, there] = await this.#call<[number[], [index: number, state: number][] | null]>(
+			{ tx, timeout: this.#timeout + tasks.length },
+			...["add", basket] as const,
 			arrayOf(tasks.map(({ kind }) => encode(kind))),
 			hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
 			arrayOf(tasks.map(({ lane }) => encodeText(lane))),
@@ -232,10 +238,10 @@ class Postgres implements Store<PostgresClient> {
 			arrayOf(tasks.map(({ payload }) => encode(payload))),
 			isNews && (tx !== undefined || this.#watch.mayTell(encode(basket))) ? "1" : "",
 		);
-		const there = seqs && new Set(seqs);
+		const states = new Map(there);
 		return tasks.map(({ id }, index) => {
-			const seq = blocks[Math.floor(index / 1024)]! * 1024 + index % 1024;
-			return { id: id ?? `_${seq}`, added: there?.has(seq) ?? true };
+			if (states.has(index)) return { id: id!, added: false, state: stateOf(states.get(index)!) };
+			return { id: id ?? `_${blocks[Math.floor(index / 1024)]! * 1024 + index % 1024}`, added: true };
 		});
 	}
 
@@ -251,7 +257,7 @@ class Postgres implements Store<PostgresClient> {
 			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(
 			...[
-				tx,
+				{ tx },
 				"turn",
 				basket,
 				`{${plain}}`,
@@ -280,7 +286,7 @@ class Postgres implements Store<PostgresClient> {
 		const unread = rows.filter((_, index) => claims[index] === undefined);
 		const e = "The stored task is damaged and cannot be read";
 		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));
-		await this.#call(undefined, "turn", basket, "{}", endings, [], "0", "1");
+		await this.#call({}, "turn", basket, "{}", endings, [], "0", "1");
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: PostgresClient): Promise<boolean> {
@@ -289,7 +295,7 @@ class Postgres implements Store<PostgresClient> {
 	}
 
 	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
-		const answers = await this.#call<number[]>(undefined, "extend", basket, refs.map(refOf), `${duration(lease)}`);
+		const answers = await this.#call<number[]>({}, "extend", basket, refs.map(refOf), `${duration(lease)}`);
 		return answers.map((answer) => (["lost", "ok", "posted"] as const)[answer]!);
 	}
 
@@ -300,69 +306,45 @@ class Postgres implements Store<PostgresClient> {
 			g: encodeText(progress),
 			m: seen,
 		}));
-		return this.#call(tx, "save", basket, rows);
+		return this.#call({ tx }, "save", basket, rows);
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
-		const { s, i } = nameOf(id);
-		const found = await this.#read<[...TaskRow, MessageRow[] | null][]>(
-			`SELECT json_agg(json_build_array(${taskColumns}, (
-				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${this.#schema}.messages WHERE task = seq AND n > seen
-			)))::text FROM ${this.#schema}.tasks WHERE basket = $1 AND (id = $2 OR seq = $3::bigint AND id IS NULL)`,
-			...[encode(basket), i, `${s}`],
-		);
-		const [row] = found;
-		return row &&
-			{ ...showTask(row as unknown as TaskRow), inbox: ((row.at(-1) ?? []) as MessageRow[]).map(showMessage) };
+		const row = await this.#call<[...TaskRow, MessageRow[] | null] | null>({}, "get", basket, nameOf(id));
+		if (row === null) return undefined;
+		const inbox = ((row.at(-1) ?? []) as MessageRow[]).map(showMessage);
+		return { ...showTask(row as unknown as TaskRow), inbox };
 	}
 
 	async list(basket: string, { state, kind, after = "0", limit }: ListQuery): Promise<readonly StoredTask[]> {
-		const forms = state === undefined ? [] : formsOf(state);
-		const wanted = [
-			...(state === undefined ? [] : [`state IN (${forms})`]),
-			...(forms[0]! > 3 ? ["state > 3"] : []),
-			...(kind === undefined ? [] : ["kind = $4"]),
-		];
-		const rows = await this.#read<TaskRow[]>(
-			`SELECT json_agg(json_build_array(${taskColumns}) ORDER BY seq)::text FROM (
-				SELECT * FROM ${this.#schema}.tasks WHERE ${["basket = $1 AND seq > $2::bigint", ...wanted].join(" AND ")}
-				ORDER BY seq LIMIT $3::bigint
-			) t`,
-			...[
-				encode(basket),
-				`${Number(after)}`,
-				`${Math.min(limit, 1_000_000)}`,
-				...(kind === undefined ? [] : [encode(kind)]),
-			],
-		);
+		check("after", after, "string", /^\d{1,16}$/.test(after), "the key of a task");
+		const rows = await this.#call<TaskRow[]>({}, "list", basket, {
+			forms: state === undefined ? undefined : formsOf(state),
+			kind: encodeText(kind),
+			after: Number(after),
+			most: Math.min(limit, 1_000_000),
+		});
 		return rows.map(showTask);
 	}
 
 	async counts(basket: string): Promise<Counts> {
-		return showCounts(
-			await this.#read<[state: number, count: number][]>(
-				`SELECT json_agg(json_build_array(state, count))::text FROM (
-					SELECT state, count(*) FROM ${this.#schema}.tasks WHERE basket = $1 GROUP BY state
-				) t`,
-				encode(basket),
-			),
-		);
+		return showCounts(await this.#call({ timeout: this.#timeout * 6 }, "counts", basket));
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.#call(undefined, "remove", basket, ids.map(nameOf), "1");
+		return this.#call({}, "remove", basket, ids.map(nameOf), "1");
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
-		return this.#call(undefined, "change", basket, ids.map(nameOf), change);
+		return this.#call({}, "change", basket, ids.map(nameOf), change);
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {
-		return this.#call(undefined, "hasten", basket, `${duration(within)}`);
+		return this.#call({}, "hasten", basket, `${duration(within)}`);
 	}
 
 	async post(basket: string, id: string, data: Data): Promise<boolean> {
-		return this.#call(undefined, "post", basket, nameOf(id), encode(data));
+		return this.#call({}, "post", basket, nameOf(id), encode(data));
 	}
 
 	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
@@ -370,57 +352,26 @@ class Postgres implements Store<PostgresClient> {
 	}
 
 	/** Calls one of the functions. */
-	async #call<T>(tx: PostgresClient | undefined, name: string, basket: string, ...given: unknown[]): Promise<T> {
+	async #call<T>({ tx, timeout }: CallOptions, name: string, basket: string, ...given: unknown[]): Promise<T> {
 		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
 		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
 		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
+		const text = `SELECT ${this.#schema}.${nameIn(name)}(${places})`;
 		const query = tx === undefined ? this.#query : queryIn(tx);
-		return JSON.parse(
-			(await this.#ask(`SELECT ${this.#schema}.${name}(${places})`, [encode(basket), ...values], query))!,
-		);
+		return JSON.parse(await this.#ask(text, [encode(basket), ...values], query, timeout) ?? "null");
 	}
 
-	async #read<T extends unknown[]>(text: string, ...values: string[]): Promise<T> {
-		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
-		return JSON.parse(await this.#ask(text, values) ?? "[]");
-	}
-
-	async #ask(text: string, values: string[], query: Query = this.#query): Promise<string | undefined> {
+	async #ask(text: string, values: string[], query: Query = this.#query, timeout: number = this.#timeout) {
 		try {
-			return await query(text, values, this.#timeout);
+			return await query(text, values, timeout);
 		} catch (error) {
 			if (error instanceof TypeError && query !== this.#query) throw error; // it is no transaction
-			throw toStoreError(error);
+			const failure = toStoreError(error);
+			// Inside a transaction that has failed nothing can be asked, and a single connection may be the same one.
+			throw query === this.#query ? await explain(failure, () => this.#version(), this.#isStandby) : failure;
 		}
 	}
-}
 
-/** Whether it is only to be removed, its id was made by the store, and it was claimed once. */
-function isPlain({ ref, outcome }: Settlement): boolean {
-	const seq = seqOf(ref);
-	return isRemoval(outcome) && ref.id === `_${seq}` && ref.token === `${seq}.1`;
-}
-
-function isRemoval(outcome: Outcome): boolean {
-	return outcome.type === "done" && !((outcome.keep ?? 0) > 0);
-}
-
-function seqOf({ token }: Ref): number {
-	return Number.parseInt(token);
-}
-
-/** What the function writes; what is absent it leaves as it is. */
-function endingOf({ ref, outcome }: Settlement): Record<string, unknown> {
-	const v = outcome.payload === undefined ? undefined : encode(outcome.payload);
-	const base = { ...refOf(ref), v };
-	if (outcome.type === "release") return { ...base, t: 0, d: 0 };
-	if (outcome.type === "done") return { ...base, t: isRemoval(outcome) ? -1 : 7, d: duration(outcome.keep ?? 0) };
-	if (outcome.type === "later") {
-		const d = outcome.delay === null ? null : duration(outcome.delay);
-		return { ...base, t: 0, d, a: 0, c: 0, m: outcome.seen, k: outcome.backoff };
-	}
-	const { attempts: a, error } = outcome;
-	const failed = { ...base, a, e: encode(error) };
-	if (outcome.type === "dead") return { ...failed, t: 6, d: null };
-	return { ...failed, t: outcome.hold ? 4 : 0, d: duration(outcome.delay), c: 0, k: outcome.backoff };
+	readonly #isStandby = async (): Promise<boolean> =>
+		await this.#query("SELECT pg_catalog.pg_is_in_recovery()::int4", [], this.#timeout) as unknown === 1;
 }

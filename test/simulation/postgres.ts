@@ -30,7 +30,7 @@ export class SimulationServer {
 	}
 
 	readonly open = async (clock: VirtualClock): Promise<SimulatedStore> => {
-		await this.#pool.query(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes;
+		await this.#pool.query(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels;
 			ALTER SEQUENCE ${schema}.seq RESTART`);
 		const store = postgresStore(this.#pool, { schema }) as unknown as Store<never>;
 		return { store: new TimedStore(store, clock as PatientClock, this.#pool).store, close() {} };

@@ -60,7 +60,7 @@ export function encode(data: Data): string {
 /** `undefined` if this is nothing that {@link encode} has made. */
 export function decode(text: string): Data | undefined {
 	try {
-		if (text[0] === escaped) return JSON.parse(text.slice(1));
+		if (text[0] === escaped) return textIn(JSON.parse(text.slice(1)));
 		if (text[0] === binary) return Uint8Array.from(atob(text.slice(1)), (character) => character.charCodeAt(0));
 		return text;
 	} catch {
@@ -73,8 +73,13 @@ export function encodeText(text: string | null | undefined): string | undefined 
 	return text === undefined || text === null ? undefined : encode(text);
 }
 
+function textIn(value: unknown): string | undefined {
+	return typeof value === "string" ? value : undefined;
+}
+
+/** What is damaged is shown as it is. */
 function decodeText(text: string | null): string | undefined {
-	return text === null ? undefined : decode(text) as string | undefined;
+	return text === null ? undefined : textIn(decode(text)) ?? text;
 }
 
 /** An array as Postgres writes it, which the drivers do not agree on. */
@@ -104,7 +109,7 @@ export function refOf({ id, token }: Ref): { s: number; n: number; i: string | u
 }
 
 function idOf(seq: number, id: string | null): string {
-	return id === null ? `_${seq}` : decodeText(id) ?? id;
+	return id === null ? `_${seq}` : decodeText(id)!;
 }
 
 export function showMessage([n, data]: MessageRow): Message {
@@ -116,7 +121,7 @@ export function showTask(row: TaskRow): StoredTask {
 	return {
 		key: String(seq).padStart(16, "0"),
 		id: idOf(seq, id),
-		kind: decodeText(kind) ?? kind,
+		kind: decodeText(kind)!,
 		payload: decode(payload) ?? "",
 		state: states[state] ?? "dead",
 		attempts,
@@ -137,9 +142,12 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 	return seqs.map((seq, index) => {
 		const payload = decode(payloads[index]!);
 		const inbox = (inboxes[index] ?? []).map(([n, text]) => ({ n, data: decode(text) }));
-		if (payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
+		const id = idOf(seq, ids[index]!);
+		// A name that is not as it is written down would never be found again.
+		const isNamed = ids[index] === null || encode(id) === ids[index];
+		if (!isNamed || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
 		return {
-			id: idOf(seq, ids[index]!),
+			id,
 			token: `${seq}.${claims[index]}`,
 			lane: decodeText(lanes[index]!),
 			kind: decodeText(kinds[index]!)!,
@@ -165,4 +173,9 @@ export function showCounts(rows: readonly (readonly [state: number, count: numbe
 /** The numbers of a state: it may have several forms. */
 export function formsOf(state: TaskState): number[] {
 	return states.flatMap((name, number) => name === state ? [number] : []);
+}
+
+/** What a number of a state is outside. */
+export function stateOf(number: number | null): TaskState | undefined {
+	return number === null ? undefined : states[number] ?? "dead";
 }

@@ -5,6 +5,7 @@
  */
 
 import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
+import { version } from "./sql.ts";
 
 /** What an error of a driver can have. */
 interface Failure {
@@ -23,8 +24,8 @@ const kinds: readonly (readonly [StoreErrorCode, codes: RegExp, words?: RegExp])
 	["busy", /^(40|55P03|57014)/],
 	["corrupt", /^XX00[12]/],
 	["not-open", /^(3F000|42P01|42883)/],
-	["refused", /^(0A|22|28|3D|42|54)/],
-	["closed", /^CONNECTION_ENDED/, /end on the pool|PGlite is clos|Client was closed/],
+	["refused", /^(0A|22|25P|28|3D|42|54)/],
+	["closed", /^CONNECTION_ENDED/, /end on the pool|PGlite is clos|Client was closed|is not queryable/],
 ];
 
 /** Makes a StoreError of what a driver threw, if it is none already. */
@@ -35,4 +36,49 @@ export function toStoreError(error: unknown): StoreError {
 	const codes = [errno, code].filter((each) => typeof each === "string");
 	const kind = kinds.find(([, pattern, words]) => codes.some((each) => pattern.test(each)) || words?.test(text));
 	return new StoreError(kind?.[0] ?? "unavailable", `Postgres: ${text}`, { cause: error });
+}
+
+/** What somebody says who finds tables that are newer than the library. */
+export function tooNew(found: number): StoreError {
+	const message = `The tables are of version ${found}, and this library knows those up to ${version}: update it`;
+	return new StoreError("newer-schema", message);
+}
+
+/**
+ * Finds out what is behind a failure that has several causes, of which some may pass.
+ *
+ * @param versionOf gives the version of the tables; 0: there are none
+ * @param isStandby whether the server follows another one, so that it may take over
+ */
+export async function explain(
+	failure: StoreError,
+	versionOf: () => Promise<number>,
+	isStandby: () => Promise<boolean>,
+): Promise<StoreError> {
+	const { code, errno } = Object(failure.cause) as Failure;
+	try {
+		if ((code === "25006" || errno === "25006") && !await isStandby()) return readOnly(failure);
+		if (failure.code === "not-open") return missing(failure, await versionOf());
+	} catch {
+		// Whatever it is, it is not known.
+	}
+	return failure;
+}
+
+function readOnly({ message, cause }: StoreError): StoreError {
+	const advice =
+		"whoever works on a basket has to write: see default_transaction_read_only of the database and the role";
+	return new StoreError("refused", `${message}; ${advice}`, { cause });
+}
+
+function missing({ message, cause }: StoreError, found: number): StoreError {
+	if (found > version) return tooNew(found);
+	if (found < version) {
+		return new StoreError("not-open", `${message}; open the store again, or run what postgresSchema() gives`, {
+			cause,
+		});
+	}
+	return new StoreError("corrupt", `${message}; restore what is missing in the schema, or drop it to begin anew`, {
+		cause,
+	});
 }

@@ -6,6 +6,7 @@
 
 import type { Listen, PostgresClient, PostgresQueryable, Query } from "./driver.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { StoreError } from "../../platform/store-error.ts";
 import { pause, textOf, tooLate, within } from "./limit.ts";
 
 /** A client of pg, of which some things are only a pool's. */
@@ -145,7 +146,10 @@ async function askAndRelease(
 		return textOf(rows);
 	} catch (error) {
 		isBroken = !isAnswer(error);
-		throw error;
+		// For a single client that would be the end; a pool has others.
+		throw /not queryable/.test(Object(error).message)
+			? new StoreError("unavailable", "The connection was lost", { cause: error })
+			: error;
 	} finally {
 		client.release(isBroken);
 	}

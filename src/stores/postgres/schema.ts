@@ -5,17 +5,23 @@
  */
 
 import { functionsOf } from "./functions.ts";
-
-/** The version that this library makes and works with. */
-export const version = 1;
+import { version } from "./sql.ts";
 
 /** Quotes a name. */
 export function quote(name: string): string {
 	return `"${name}"`;
 }
 
+/** What somebody who writes into the tables by hand could break, and what could not be repaired. */
+const sound = `seq BETWEEN 1 AND 9007199254740991 AND due BETWEEN 0 AND 9007199254740991
+	AND added BETWEEN 0 AND 9007199254740991 AND priority BETWEEN -100 AND 100 AND state BETWEEN 0 AND 7
+	AND attempts >= 0 AND crashes >= 0 AND claims >= 0 AND posted >= 0 AND seen >= 0 AND (id IS NULL OR id <> '_' || seq)`;
+
+/** What version 1 called its functions. */
+const first = "clock promote enter add levels turn extend save remove change hasten post".split(" ");
+
 /**
- * What leads from each version to the next.
+ * What leads from each version to the next. The last one makes the functions.
  *
  * `seq` is the order of all tasks. Ids that the store makes are `_` and the `seq`, and are not written down: to index every
  * id would cost a fifth of the speed.
@@ -53,6 +59,26 @@ function migrations(s: string): readonly string[][] {
 		`CREATE INDEX ON ${s}.tasks (basket, due) WHERE backoff AND state = 0;`,
 		`CREATE TABLE ${s}.messages (task bigint, n integer, data text NOT NULL, PRIMARY KEY (task, n));`,
 		`CREATE TABLE ${s}.lanes (basket text COLLATE "C" NOT NULL, lane text COLLATE "C" NOT NULL);`,
+	], [
+		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p
+	WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname = ANY ('{${first}}') AND p.proname <> 'clock'
+LOOP
+	EXECUTE 'DROP FUNCTION ' || old;
+END LOOP;`,
+		// Those that are there may be damaged; what is written from now on may not.
+		`ALTER TABLE ${s}.tasks ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
+		`ALTER TABLE ${s}.messages ADD CONSTRAINT sound CHECK (n > 0) NOT VALID;`,
+		`CREATE TABLE ${s}.levels (
+	basket text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	priority smallint NOT NULL,
+	low bigint NOT NULL,
+	at bigint NOT NULL DEFAULT 0,
+	x xid8,
+	checked bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
+		`CREATE INDEX ON ${s}.levels (basket, kind);`,
+		`INSERT INTO ${s}.levels SELECT basket, kind, priority, 0 FROM ${s}.tasks GROUP BY basket, kind, priority;`,
 		...functionsOf(s),
 	]];
 }
@@ -67,8 +93,9 @@ UPDATE ${s}.version SET version = v;
 END IF;`
 	);
 	return `DO $upkeep$
-DECLARE v integer := 0;
+DECLARE v integer := 0; old regprocedure; path text := pg_catalog.current_setting('search_path');
 BEGIN
+PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 PERFORM pg_advisory_xact_lock(hashtextextended('upkeep ' || '${s}', 0));
 IF to_regclass('${s}.version') IS NOT NULL THEN
 	SELECT version INTO v FROM ${s}.version;
@@ -76,6 +103,9 @@ ELSIF to_regnamespace('${s}') IS NULL THEN
 	CREATE SCHEMA ${s};
 END IF;
 ${steps.join("\n")}
+PERFORM set_config('search_path', path, true);
 END $upkeep$;
 `;
 }
+
+export { version };

@@ -30,7 +30,7 @@ const longestPause = 30_000;
 const pace = 20;
 
 /** How many characters of its name a basket is told of by: notifications are short. */
-export const mostTold = 1000;
+const mostTold = 1000;
 
 /**
  * Listens for all watchers, on one connection. That it works is known from what is heard: if that is nothing for a while, it

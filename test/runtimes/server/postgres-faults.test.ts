@@ -167,7 +167,7 @@ describe("Basket on Postgres through a line that is dead", () => {
 		const proxy = closing(await Proxy.open(machine.port));
 		const lost = await work(through(url, proxy), { duration: 500, store: { timeout: 500 } }).start();
 		await lost.add("exact", ["one", "two"], "lane");
-		const text = "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%.turn(%'";
+		const text = "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%.turn%'";
 		await until(async () => (await query(url, text)).length > 0, "it has completed and not committed", lost);
 		proxy.freeze();
 		proxy.isHole = true;

@@ -1,0 +1,179 @@
+/**
+ * A turn, as a function in the database.
+ *
+ * @module
+ */
+
+import { claimable, create, isRef, laneLock, levelLock, look, lower, nameIn, never, notify } from "./sql.ts";
+
+/** How often the levels are raised, and what is over is removed, at most; how often they are compared with what is there. */
+const pace = { raise: 100, survey: 30_000 };
+/** How many kept tasks whose time is over are removed at once. */
+const sweep = 5_000;
+
+/** No number that somebody has written there is too large for a claim. */
+const next = "claims % 2000000000 + 1";
+const grown = (column: string) => `least(${column}, 2147483646) + state`;
+
+/** @param s the schema, quoted */
+export function turn(s: string): string {
+	return create(
+		s,
+		"turn",
+		"(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
+		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
+	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
+	ks text[] := ARRAY(SELECT DISTINCT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
+	kinds text[]; wanted int; lastDue bigint; isMore boolean := false; old xid8; checked bigint; top bigint;`,
+		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
+	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
+		USING ERRCODE = '0A000';
+END IF;
+since := ${s}.clock();
+IF q <> '[]' THEN PERFORM pg_current_xact_id(); END IF;
+t := ${s}.clock();
+${settle(s)}
+FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
+	IF pg_try_advisory_xact_lock(${laneLock}) THEN
+		DELETE FROM ${s}.lanes WHERE basket = b AND lane = l;
+		stirred := ${s}.${nameIn("promote")}(b, ARRAY[l], '{}') OR stirred;
+	ELSE
+		soon := t + 50;
+	END IF;
+END LOOP;
+${survey(s)}
+FOR wanted, kinds IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->1)) FROM json_array_elements(c::json) x LOOP
+	isMore := false;
+${claim(s)}
+END LOOP;
+${raise(s)}
+IF isMore THEN soon := t;
+ELSIF c <> '[]' THEN
+	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${look(s, "ks")} v));
+END IF;
+IF stirred AND hint <> '' THEN ${notify(s)} END IF;
+RETURN json_build_array(gone, settled, taken, soon - t, stirred);`,
+	);
+}
+
+function settle(s: string): string {
+	return `IF plain <> '{}' THEN
+	WITH d AS (
+		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
+		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted
+	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL),
+		array_agg(seq) FILTER (WHERE lane IS NOT NULL)
+	INTO gone, posts, lanes, heads FROM d;
+	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
+END IF;
+IF q <> '[]' THEN
+	FOR r IN SELECT * FROM json_to_recordset(q::json)
+		AS (s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, v text)
+	LOOP
+		IF r.t < 0 THEN
+			DELETE FROM ${s}.tasks WHERE ${isRef} RETURNING lane, posted INTO l, p;
+		ELSE
+			UPDATE ${s}.tasks SET
+				state = CASE WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
+				due = CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL THEN t ELSE coalesce(t + r.d, ${never}) END,
+				attempts = coalesce(r.a, attempts),
+				crashes = coalesce(r.c, crashes),
+				error = coalesce(r.e, error),
+				backoff = r.k IS TRUE,
+				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
+				payload = coalesce(r.v, payload)
+			WHERE ${isRef} RETURNING lane, posted INTO l, p;
+		END IF;
+		settled := settled || FOUND;
+		CONTINUE WHEN NOT FOUND;
+		IF p > 0 THEN
+			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
+		END IF;
+		IF r.t BETWEEN 0 AND 5 THEN stirred := true;
+		ELSIF l IS NOT NULL THEN lanes := lanes || l; heads := heads || r.s;
+		END IF;
+	END LOOP;
+END IF;
+IF lanes <> '{}' THEN
+	stirred := ${s}.${nameIn("promote")}(b, lanes, heads) OR stirred;
+END IF;`;
+}
+
+/** From here on it waits for nobody: others may wait for the lock of the levels. A clock that was set back is noticed, too. */
+function survey(s: string): string {
+	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(v.low) INTO checked, top FROM ${s}.levels v WHERE basket = b;
+IF hint = '' AND (top > ${s}.clock() OR c <> '[]' AND checked IS DISTINCT FROM greatest(least(checked, t), t - ${pace.survey}))
+	AND pg_try_advisory_xact_lock(${levelLock})
+THEN
+	UPDATE ${s}.levels SET low = 0, at = 0, x = NULL WHERE basket = b AND low > ${s}.clock();
+	WITH RECURSIVE level (kind, priority, due) AS (
+		SELECT u.kind, x.* FROM (SELECT DISTINCT unnest(ks)) u (kind), LATERAL (
+			SELECT priority, due ${claimable(s, "< 999")} u.kind ORDER BY priority DESC, due LIMIT 1
+		) x
+		UNION ALL
+		SELECT l.kind, x.* FROM level l, LATERAL (
+			SELECT priority, due ${claimable(s, "< l.priority")} l.kind ORDER BY priority DESC, due LIMIT 1
+		) x
+	) ${lower(s, "level")};
+	UPDATE ${s}.levels SET checked = t WHERE basket = b AND kind = ANY (ks);
+END IF;`;
+}
+
+/** Mostly there is more than was claimed, and then nobody need go past what has just been claimed to find it. */
+function claim(s: string): string {
+	return `	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds, array_agg(v.due) AS dues FROM ${look(s, "kinds")} v
+		WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC
+	LOOP
+		WITH c AS MATERIALIZED (
+			SELECT x.* FROM unnest(r.kinds, r.dues) u (k, d), LATERAL (
+				SELECT * ${
+		claimable(s, "= r.priority", "AND due >= d AND due <= t")
+	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
+			) x ORDER BY due, seq LIMIT wanted
+		), u AS (
+			UPDATE ${s}.tasks SET state = 1, due = t + lease::bigint, claims = ${next},
+				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}
+			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
+		) SELECT count(*), max(due), json_build_array(
+			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
+			array_agg(${grown("attempts")}), array_agg(${
+		grown("crashes")
+	}), array_agg(${next}), array_agg(error), array_agg(payload),
+			array_agg(CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END)
+		) INTO p, lastDue, columns FROM c;
+		CONTINUE WHEN p = 0;
+		taken := taken || columns;
+		wanted := wanted - p;
+		IF wanted = 0 THEN
+			IF EXISTS (
+				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${
+		claimable(s, "= r.priority", "AND due > lastDue AND due <= t")
+	} k LIMIT 1) > 0
+			) THEN isMore := true; END IF;
+			EXIT;
+		END IF;
+	END LOOP;`;
+}
+
+/** Only by a turn that writes anyway. */
+function raise(s: string): string {
+	return `IF c <> '[]' AND cardinality(taken) + cardinality(settled) + coalesce(cardinality(gone), 0) > 0
+	AND EXISTS (SELECT FROM ${s}.levels WHERE basket = b AND kind = ANY (ks) AND at <= t - ${pace.raise})
+THEN
+	IF pg_try_advisory_xact_lock(${levelLock}) THEN
+		old := pg_snapshot_xmin(pg_current_snapshot());
+		UPDATE ${s}.levels v SET at = since, x = pg_current_xact_id(),
+			low = CASE WHEN f.mature THEN greatest(f.low, least(f.at, f.due)) ELSE f.low END
+		FROM ${look(s, "ks")} f WHERE v.basket = b AND v.kind = f.kind AND v.priority = f.priority;
+		DELETE FROM ${s}.levels v WHERE basket = b AND kind = ANY (ks) AND EXISTS (
+			SELECT FROM ${s}.levels o WHERE o.basket = b AND o.kind = v.kind AND o.priority = v.priority AND o.ctid < v.ctid
+		);
+	END IF;
+	WITH d AS (
+		DELETE FROM ${s}.tasks WHERE seq = ANY (ARRAY(
+			SELECT seq FROM ${s}.tasks WHERE basket = b AND state = 7 AND due <= t LIMIT ${sweep} FOR UPDATE SKIP LOCKED
+		)) RETURNING seq, posted
+	) SELECT array_agg(seq) FILTER (WHERE posted > 0) INTO swept FROM d;
+	DELETE FROM ${s}.messages WHERE task = ANY (swept);
+END IF;`;
+}
