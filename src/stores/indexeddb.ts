@@ -10,6 +10,7 @@
 import type {
 	Added,
 	Change,
+	ClaimRequest,
 	Counts,
 	Data,
 	Done,
@@ -18,6 +19,7 @@ import type {
 	NewTask,
 	Ref,
 	Save,
+	Settlement,
 	Store,
 	StoreCapabilities,
 	StoredTask,
@@ -33,6 +35,7 @@ import { withFallback } from "./indexeddb/fallback.ts";
 import { isLost, toStoreError } from "./indexeddb/request.ts";
 import { indexedDBStoreNames } from "./indexeddb/schema.ts";
 import { Owners } from "./indexeddb/owners.ts";
+import { Reserve } from "./indexeddb/reserve.ts";
 import { Session } from "./indexeddb/session.ts";
 import { add, change, counts, get, hasten, list, post, remove } from "./indexeddb/tasks.ts";
 import { checkTransaction, join, transact } from "./indexeddb/transact.ts";
@@ -80,6 +83,10 @@ export interface IndexedDBStoreOptions {
  * Others are woken through a `BroadcastChannel`, and take over the tasks of a tab that was closed or has crashed as soon as
  * its Web Lock tells them, before its leases are over; also those of a page that is kept for its back button. A frozen tab
  * keeps its lock, and pages without a secure origin have none: there the leases decide.
+ *
+ * Once the disk or the quota is full, adding rejects with a `StoreError` whose code is `"full"`, and what is stored is worked
+ * off in smaller steps. For that a store that has added a megabyte keeps 4 MB in reserve, which it gives up then. With a
+ * transaction of yours the commit itself may fail for want of space: then `tx.error` is the browser's own error.
  *
  * `capabilities` are those of the store that is in use: with a `fallback`, `durable` is to be read after `open()`.
  *
@@ -135,6 +142,7 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	readonly #clock: Clock;
 	readonly #wakes: Wakes;
 	readonly #owners: Owners;
+	readonly #reserve = new Reserve();
 	/** How many tokens: with a mark that is nobody else's it makes each of them unique. */
 	#made = 0;
 	/** When somebody else's claims were looked for last. */
@@ -159,10 +167,48 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	}
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: IDBTransaction): Promise<readonly Added[]> {
-		return await this.#run(basket, (session) => add(session, tasks), { tx });
+		const added = await this.#run(basket, (session) => add(session, tasks), { tx, isGrowing: true });
+		const size = tasks.reduce((sum, { payload }) => sum + payload.length, 0);
+		// Nobody waits for it, and it may fail: it is only for worse times.
+		if (this.#reserve.grown(size)) {
+			this.#run(basket, (session) => this.#reserve.keep(session), { isGrowing: true }).catch(() => {});
+		}
+		return added;
 	}
 
 	async turn(basket: string, request: Turn): Promise<TurnResult> {
+		try {
+			return await this.#turn(basket, request);
+		} catch (error) {
+			if (!isFull(error)) throw error;
+		}
+		const { settle, claim, lease } = request;
+		const settled: boolean[] = [];
+		// What only removes something comes first: that is possible with a full disk, too.
+		const isRemoval = ({ outcome }: Settlement) => outcome.type === "done" && !(outcome.keep! > 0);
+		for (const isFirst of [true, false]) {
+			for (const [index, settlement] of settle.entries()) {
+				if (isRemoval(settlement) !== isFirst) continue;
+				const one = await this.#turn(basket, { settle: [settlement], claim: [], lease });
+				settled[index] = one.settled[0]!;
+			}
+		}
+		return { ...await this.#claimFewer(basket, claim, lease), settled };
+	}
+
+	/** Halves what is wanted until it fits. */
+	async #claimFewer(basket: string, requests: readonly ClaimRequest[], lease: number): Promise<TurnResult> {
+		for (let most = Math.max(1, ...requests.map(({ limit }) => limit));; most = Math.ceil(most / 2)) {
+			try {
+				const claim = requests.map(({ kinds, limit }) => ({ kinds, limit: Math.min(limit, most) }));
+				return await this.#turn(basket, { settle: [], claim, lease });
+			} catch (error) {
+				if (!isFull(error) || most === 1) throw error;
+			}
+		}
+	}
+
+	async #turn(basket: string, request: Turn): Promise<TurnResult> {
 		if (request.claim.length === 0) return await this.#run(basket, (session) => turn(session, request, String));
 		const mark = await this.#owners.mark();
 		const makeToken = (seq: number) => `${seq}.${mark}.${++this.#made}`;
@@ -260,10 +306,22 @@ class IndexedDBStore implements Store<IDBTransaction> {
 				if (session.wakes) this.#wakes.send(basket);
 				return value;
 			} catch (error) {
+				if (isFull(error) && !options.isGrowing && await this.#freeReserve(database!)) continue;
 				// What may have been committed must not be done twice.
 				const isUndone = database !== undefined && !isCommitting && isLost(error);
 				if (!isUndone || !this.#connection.forget(database!) || tries === 1) throw this.#errorOf(error);
 			}
+		}
+	}
+
+	/** Whether there is some more space now. */
+	async #freeReserve(database: IDBDatabase): Promise<boolean> {
+		try {
+			const transaction = database.transaction(indexedDBStoreNames, "readwrite");
+			const session = new Session(transaction, "", this.#clock.now());
+			return await transact(transaction, session, (session) => this.#reserve.free(session), () => {});
+		} catch {
+			return false;
 		}
 	}
 
@@ -281,7 +339,8 @@ class IndexedDBStore implements Store<IDBTransaction> {
 	#errorOf(error: unknown): unknown {
 		const { name } = this.#connection;
 		if (this.#connection instanceof GivenConnection && (error as Partial<Error>)?.name === "InvalidStateError") {
-			return new StoreError("closed", `The connection to the database "${name}" was closed`, { cause: error });
+			const message = `The connection to the database "${name}" was closed: open another one, and make a store of it`;
+			return new StoreError("closed", message, { cause: error });
 		}
 		return toStoreError(error, `The database "${name}"`);
 	}
@@ -291,4 +350,11 @@ interface RunOptions {
 	tx?: IDBTransaction | undefined;
 	mode?: "readonly" | "readwrite";
 	durability?: IDBTransactionDurability;
+	/** It adds something: the reserve is not for that. */
+	isGrowing?: boolean;
+}
+
+function isFull(error: unknown): boolean {
+	return (error as Partial<Error> | undefined)?.name === "QuotaExceededError" ||
+		error instanceof StoreError && error.code === "full";
 }

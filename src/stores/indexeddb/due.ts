@@ -4,7 +4,7 @@
  * @module
  */
 
-import { keysOf, last, type Session } from "./session.ts";
+import { keysOf, last, numberIn, type Session } from "./session.ts";
 import type { TaskRecord } from "./record.ts";
 import { result } from "./request.ts";
 
@@ -66,7 +66,12 @@ class Shelf {
 			const cursor = await result(index.openKeyCursor(IDBKeyRange.bound(this.#seen, end, true)));
 			if (cursor === null) return;
 			const [, , rank, dueAt] = cursor.key as [string, string, number, number];
-			if (dueAt <= now) {
+			if (typeof rank !== "number" || typeof dueAt !== "number") {
+				// Somebody else has written it: it is taken at once, so that it is kept aside.
+				const seq = numberIn(cursor.primaryKey);
+				this.tasks = [{ ...await session.read(seq), basket, seq } as TaskRecord];
+				this.#seen = cursor.key as IDBValidKey[];
+			} else if (dueAt <= now) {
 				const keys = IDBKeyRange.bound(this.#seen, [basket, this.#kind, rank, now, last], true);
 				this.tasks = await session.readAll(index, keys, count);
 				const { seq, dueAt: at = this.nextAt = now } = this.tasks.at(-1)!; // one that cannot be read has no instant

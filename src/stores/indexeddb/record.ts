@@ -95,12 +95,32 @@ export function idOf({ id, seq }: TaskRecord): string {
 	return id ?? `_${seq}`;
 }
 
-/** Whether a worker can be given it. It was not, if somebody else has written it, or the disk has. */
+/** It was kept as done, and its time is over: nobody sees it any more, whether or not a turn has removed it. */
+export function isExpired({ state, dueAt }: TaskRecord, now: number): boolean {
+	return state === "done" && dueAt! <= now;
+}
+
+const states: readonly unknown[] = ["waiting", "running", "held", "dead", "done"];
+const indexed = ["rank", "queue", "aside", "backoffUntil", "keptUntil"] as const;
+
+/** Whether it is as this library writes it. If it is not, somebody else has written it, or the disk has. */
 export function isReadable(record: TaskRecord): boolean {
-	const { id, lane, payload, attempts, crashes, addedAt, priority, inbox = [], posted = 0 } = record;
-	return isData(payload) && [id, lane].every((text) => text === undefined || typeof text === "string") &&
-		[attempts, crashes, addedAt, priority, posted].every(Number.isFinite) &&
-		Array.isArray(inbox) && inbox.every((message) => Number.isFinite(message?.n) && isData(message.data));
+	const { id, kind, lane, payload, state, token, error, progress, attempts, crashes, addedAt, priority } = record;
+	const { dueAt = 0, blocked = false, hold = false, backoff = false, inbox = [], posted = 0 } = record;
+	const right = toIndexed({ ...record });
+	return isData(payload) && states.includes(state) && typeof kind === "string" &&
+		[id, lane, token, error, progress].every((text) => text === undefined || typeof text === "string") &&
+		[blocked, hold, backoff].every((flag) => typeof flag === "boolean") &&
+		[attempts, crashes, posted].every((count) => Number.isSafeInteger(count) && count >= 0) &&
+		Number.isSafeInteger(priority) && Number.isFinite(addedAt) && typeof dueAt === "number" && !Number.isNaN(dueAt) &&
+		(state !== "running" || token !== undefined && record.dueAt !== undefined) &&
+		Array.isArray(inbox) && inbox.every((message) => Number.isFinite(message?.n) && isData(message.data)) &&
+		indexed.every((name) => right[name] === record[name]);
+}
+
+/** A record, or what can be saved of one that cannot be read. */
+export function sound<R extends TaskRecord | undefined>(record: R, now: number): R {
+	return record === undefined || isReadable(record) ? record : toDead(record, now) as R;
 }
 
 function isData(value: unknown): boolean {
@@ -123,7 +143,7 @@ export function toDead(record: Partial<TaskRecord> & Pick<TaskRecord, "basket" |
 		error: "The record of the task is damaged",
 	};
 	assign(dead, "id", text(id));
-	assign(dead, "lane", text(lane));
+	assign(dead, "lane", text(lane) ?? text(record.queue));
 	return dead;
 }
 
@@ -157,7 +177,6 @@ export function toClaim(record: TaskRecord, now: number): Claim {
 
 /** A record for people. */
 export function toStored(record: TaskRecord): StoredTask {
-	if (!isReadable(record)) record = toDead(record, 0);
 	const { seq, kind, payload, state, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = record;
 	return {
 		key: String(seq).padStart(16, "0"),

@@ -31,13 +31,22 @@ export function tolerant<T>(request: IDBRequest<T>): Promise<T | undefined> {
 	});
 }
 
-const codes: Readonly<Record<string, StoreErrorCode>> = { QuotaExceededError: "full", VersionError: "newer-schema" };
+const fullMessage =
+	"no space is left on the disk, or in the quota of this origin. Delete data or tasks, or work tasks off; " +
+	"navigator.storage.estimate() tells how much there is";
+
+const codes: Readonly<Record<string, StoreErrorCode>> = {
+	QuotaExceededError: "full",
+	VersionError: "newer-schema",
+};
 
 /** The error of a store for one of IndexedDB. Others, which are faults of a program, stay as they are. */
 export function toStoreError(error: unknown, what: string): unknown {
 	if (!isPlatformError(error)) return error;
 	const code = codes[error.name] ?? "unavailable";
-	return new StoreError(code, `${what}: ${error.name}: ${error.message}`, { cause: error });
+	// Browsers say nothing more about it.
+	const why = code === "full" ? fullMessage : error.message;
+	return new StoreError(code, [what, error.name, why].filter(Boolean).join(": "), { cause: error });
 }
 
 /** By name: the error may be of another realm, or of something that stands in for IndexedDB. */

@@ -5,7 +5,7 @@
  */
 
 import { metaName, tasksName } from "./schema.ts";
-import { idOf, type TaskRecord, toDead, toIndexed } from "./record.ts";
+import { idOf, isExpired, isReadable, sound, type TaskRecord, toDead, toIndexed } from "./record.ts";
 import { result, tolerant } from "./request.ts";
 
 /** Comes after all numbers and texts in a key, and is below nothing. */
@@ -55,11 +55,12 @@ export class Session {
 		return Number.isFinite(seq) ? await tolerant(this.tasks.get([this.basket, seq])) : undefined;
 	}
 
-	/** The record with an id. */
+	/** The record with an id, unless its time is over. One that cannot be read is dead. */
 	async find(id: string): Promise<TaskRecord | undefined> {
-		const made = /^_\d+$/.test(id) ? await this.read(Number(id.slice(1))) : undefined;
-		if (made !== undefined && idOf(made) === id) return made;
-		return await tolerant(this.index("ids").get([this.basket, id]));
+		const made = /^_\d+$/.test(id) ? this.#sound(await this.read(Number(id.slice(1)))) : undefined;
+		const isMade = made !== undefined && idOf(made) === id;
+		const record = isMade ? made : this.#sound(await tolerant(this.index("ids").get([this.basket, id])));
+		return record && !isExpired(record, this.now) ? record : undefined;
 	}
 
 	/** The records with these ids, each of them once. */
@@ -95,14 +96,12 @@ export class Session {
 
 	/** Keeps it aside as one that cannot be read. */
 	bury(record: TaskRecord): void {
-		const dead = toDead(record, this.now);
-		this.put(dead);
-		this.free(dead.lane);
+		this.put(this.#sound(record)!);
 	}
 
 	/** Somebody may have left this lane. */
 	free(lane: string | undefined): void {
-		if (lane !== undefined) this.#freed.add(lane);
+		if (typeof lane === "string") this.#freed.add(lane);
 	}
 
 	/** Lets the next ones move up in the lanes that were left. */
@@ -119,6 +118,13 @@ export class Session {
 		return { next: () => ++seq, save: () => void (this.write = this.meta.put(seq, key)) };
 	}
 
+	/** A record, or what can be saved of one that cannot be read: that may have been the head of a lane. */
+	#sound(record: TaskRecord | undefined): TaskRecord | undefined {
+		const result = sound(record, this.now);
+		if (result !== record) { for (const lane of [record!.lane, record!.queue]) this.free(lane); }
+		return result;
+	}
+
 	#range(first: number, last: number): IDBKeyRange {
 		return IDBKeyRange.bound([this.basket, first], [this.basket, last]);
 	}
@@ -126,7 +132,9 @@ export class Session {
 	async #promote(lane: string): Promise<void> {
 		const keys = keysOf(this.basket, lane);
 		let [head] = await this.readAll(this.index("lanes"), keys, 1);
-		for (; head?.state === "dead"; [head] = await this.readAll(this.index("lanes"), keys, 1)) this.put(head);
+		for (; head && !isStanding(head); [head] = await this.readAll(this.index("lanes"), keys, 1)) {
+			this.put(toDead(head, this.now));
+		}
 		if (!head?.blocked) return;
 		delete head.blocked;
 		this.put(head);
@@ -155,6 +163,11 @@ export class Session {
 		}
 		return undefined;
 	}
+}
+
+/** Not if it cannot be read, or could not be read when it was listed. */
+function isStanding(record: TaskRecord): boolean {
+	return record.state !== "dead" && isReadable(record);
 }
 
 /** From the first to the last of numbers that are no further apart than `gap`. */

@@ -15,23 +15,25 @@ import type {
 	StoredTask,
 	TaskState,
 } from "../../basket/store.ts";
-import { idOf, own, type TaskRecord, toRecord, toStored } from "./record.ts";
+import { check } from "../../platform/check.ts";
+import { idOf, isExpired, isReadable, own, sound, type TaskRecord, toRecord, toStored } from "./record.ts";
 import { result } from "./request.ts";
-import { keysOf, last, type Session } from "./session.ts";
+import { keysOf, last, numberIn, type Session } from "./session.ts";
 
 /** One read takes no more than this. */
 const pageLength = 100;
 
 /** Adds tasks. What must be known is asked for before anything is written, so that no request fails. */
 export async function add(session: Session, tasks: readonly NewTask[]): Promise<readonly Added[]> {
-	const [counter, ids, lanes] = await Promise.all([
+	const [counter, states, lanes] = await Promise.all([
 		session.counter(),
-		present(session, "ids", tasks.map(({ id }) => id)),
+		statesOf(session, tasks.map(({ id }) => id)),
 		present(session, "lanes", tasks.map(({ lane }) => lane)),
 	]);
-	const added = tasks.map((task) => {
-		if (task.id !== undefined && ids.has(task.id)) return { id: task.id, added: false };
-		if (task.id !== undefined) ids.add(task.id);
+	const added = tasks.map((task): Added => {
+		const state = states.get(task.id);
+		if (state !== undefined) return { id: task.id!, added: false, state };
+		if (task.id !== undefined) states.set(task.id, "waiting");
 		const record = toRecord(session.basket, counter.next(), task, session.now);
 		queueUp(record, lanes);
 		session.put(record);
@@ -42,20 +44,40 @@ export async function add(session: Session, tasks: readonly NewTask[]): Promise<
 	return added;
 }
 
-/** Which of these are in an index. */
-async function present(session: Session, name: string, values: readonly (string | undefined)[]): Promise<Set<string>> {
+/** The states of the tasks that have these ids. A task whose time is over is removed: its id is free. */
+async function statesOf(
+	session: Session,
+	ids: readonly (string | undefined)[],
+): Promise<Map<string | undefined, TaskState>> {
+	const keys = [...await present(session, "ids", ids)];
+	const records = await Promise.all(keys.map(([, key]) => session.read(numberIn(key))));
+	const states = new Map<string | undefined, TaskState>();
+	keys.forEach(([id, key], index) => {
+		const record = sound(records[index], session.now);
+		if (record && isExpired(record, session.now)) session.remove([numberIn(key)]);
+		else states.set(id, record?.state ?? "dead");
+	});
+	return states;
+}
+
+/** Which of these are in an index, and the keys of the first tasks that are there under them. */
+async function present(
+	session: Session,
+	name: string,
+	values: readonly (string | undefined)[],
+): Promise<Map<string, IDBValidKey>> {
 	const names = [...new Set(values)].filter((value) => value !== undefined);
 	const index = session.index(name);
 	const keys = await Promise.all(names.map((value) => result(index.getKey([session.basket, value]))));
-	return new Set(names.filter((_, at) => keys[at] !== undefined));
+	return new Map(names.flatMap((value, at) => keys[at] === undefined ? [] : [[value, keys[at]]]));
 }
 
 /** Puts a record at the end of its lane. */
-function queueUp(record: TaskRecord, lanes: Set<string>): void {
+function queueUp(record: TaskRecord, lanes: Map<string, IDBValidKey>): void {
 	const { lane } = record;
 	if (lane === undefined) return;
 	if (lanes.has(lane)) record.blocked = true;
-	lanes.add(lane);
+	lanes.set(lane, record.seq);
 }
 
 /** One task and its inbox. */
@@ -70,6 +92,7 @@ export async function get(
 /** Tasks in the order of their numbers. */
 export async function list(session: Session, query: ListQuery): Promise<readonly StoredTask[]> {
 	const { state, kind, after, limit } = query;
+	if (after !== undefined) check("after", after, "string", /^\d{16}$/.test(after), "the key of a task");
 	const isAside = state !== undefined && state !== "waiting";
 	const parts = isAside ? [session.basket, state] : [session.basket];
 	const source = isAside ? session.index("aside") : session.tasks;
@@ -79,8 +102,9 @@ export async function list(session: Session, query: ListQuery): Promise<readonly
 		const count = kind === undefined ? Math.min(limit - found.length, pageLength) : pageLength;
 		const page = await session.readAll(source, IDBKeyRange.bound([...parts, seen], [...parts, last], true), count);
 		found.push(
-			...page.filter((record) =>
-				(kind === undefined || record.kind === kind) && (state === undefined || record.state === state)
+			...page.map((record) => sound(record, session.now)).filter((record) =>
+				(kind === undefined || record.kind === kind) && (state === undefined || record.state === state) &&
+				!isExpired(record, session.now)
 			),
 		);
 		if (page.length < count) break;
@@ -93,14 +117,16 @@ export async function list(session: Session, query: ListQuery): Promise<readonly
 export async function counts(session: Session): Promise<Counts> {
 	const { basket, tasks } = session;
 	const count = (state: TaskState): Promise<number> => result(session.index("aside").count(keysOf(basket, state)));
-	const [all, running, held, dead, done] = await Promise.all([
+	const expired = IDBKeyRange.bound([basket], [basket, session.now]);
+	const [all, running, held, dead, done, over] = await Promise.all([
 		result(tasks.count(keysOf(basket))),
 		count("running"),
 		count("held"),
 		count("dead"),
 		count("done"),
+		result(session.index("kept").count(expired)),
 	]);
-	return { waiting: all - running - held - dead - done, running, held, dead, done };
+	return { waiting: all - running - held - dead - done, running, held, dead, done: done - over };
 }
 
 /** Removes tasks. */
@@ -109,6 +135,8 @@ export async function remove(session: Session, ids: readonly string[]): Promise<
 	const found = [...records.values()].filter((record) => record !== undefined);
 	for (const { lane } of found) session.free(lane);
 	session.remove(found.map(({ seq }) => seq));
+	// Whoever runs it can be told to end.
+	session.wakes = found.some(({ state }) => state === "running");
 	await session.promote();
 	return ids.map((id) => {
 		const record = records.get(id);
@@ -127,7 +155,12 @@ export async function change(session: Session, ids: readonly string[], change: C
 		session.put(record);
 		return true;
 	});
-	session.wakes = change !== "hold" && changed.includes(true);
+	if (change === "retry") {
+		// One that could not be read may have been the head.
+		for (const record of records.values()) session.free(record?.lane);
+		await session.promote();
+	}
+	session.wakes ||= change !== "hold" && changed.includes(true);
 	return changed;
 }
 
@@ -184,13 +217,18 @@ export async function hasten(session: Session, within: number): Promise<number> 
 	let changed = 0;
 	for (let page = await session.readAll(index, keys, pageLength); page.length > 0;) {
 		for (const record of page) {
+			if (!isReadable(record)) {
+				session.bury(record);
+				continue;
+			}
 			record.dueAt = now + Math.random() * within;
 			session.put(record);
+			changed++;
 		}
-		changed += page.length;
 		page = await session.readAll(index, keys, pageLength);
 	}
-	session.wakes = changed > 0;
+	await session.promote();
+	session.wakes ||= changed > 0;
 	return changed;
 }
 

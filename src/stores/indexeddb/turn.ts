@@ -19,9 +19,8 @@ import type {
 } from "../../basket/store.ts";
 import { DueTasks } from "./due.ts";
 import { ownerOf } from "./owners.ts";
-import { assign, idOf, isReadable, own, type TaskRecord, toClaim } from "./record.ts";
-import { result } from "./request.ts";
-import { keysOf, numberIn, type Session } from "./session.ts";
+import { assign, idOf, isExpired, isReadable, own, sound, type TaskRecord, toClaim } from "./record.ts";
+import { keysOf, type Session } from "./session.ts";
 
 /** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
 export async function turn(session: Session, turn: Turn, makeToken: (seq: number) => string): Promise<TurnResult> {
@@ -106,8 +105,10 @@ async function readClaims(session: Session, refs: readonly Ref[]): Promise<(Task
 
 async function removeKept(session: Session, limit: number): Promise<void> {
 	const { basket, now } = session;
-	const keys = await result(session.index("kept").getAllKeys(IDBKeyRange.bound([basket], [basket, now]), limit));
-	session.remove(keys.map(numberIn));
+	const over = await session.readAll(session.index("kept"), IDBKeyRange.bound([basket], [basket, now]), limit);
+	// What somebody else has written may be a task that is not over at all.
+	for (const record of over) if (!isExpired(sound(record, now), now)) session.bury(record);
+	session.remove(over.filter((record) => isExpired(sound(record, now), now)).map(({ seq }) => seq));
 }
 
 /** @returns for each whether the claim was not lost */

@@ -64,6 +64,19 @@ function begin(database: IDBDatabase, mode: IDBTransactionMode = "readwrite"): I
 	return database.transaction([...indexedDBStoreNames, "mine"], mode);
 }
 
+/** From now on a transaction may write so many records, as if there were no space for more. */
+function limitWrites(most: number | (() => number)): void {
+	vi.restoreAllMocks();
+	const { put } = IDBObjectStore.prototype;
+	const written = new WeakMap<IDBTransaction, number>();
+	vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (this: IDBObjectStore, ...args) {
+		const count = (written.get(this.transaction) ?? 0) + 1;
+		written.set(this.transaction, count);
+		if (count > (typeof most === "number" ? most : most())) throw new DOMException("", "QuotaExceededError");
+		return put.apply(this, args);
+	});
+}
+
 async function total(store: IndexedDBStore): Promise<number> {
 	return Object.values(await store.counts("b")).reduce((sum, one) => sum + one, 0);
 }
@@ -216,6 +229,111 @@ describe("indexedDBStore(name)", () => {
 		},
 	);
 
+	test("says what is full, and what can be done", async () => {
+		const store = await open();
+		limitWrites(0);
+		const error = await errorOf(store.add("b", [task()])) as StoreError;
+		expect(error.message).toMatch(/^The database ".*": QuotaExceededError: no space is left .* Delete data or tasks/);
+	});
+
+	test("with a full disk it settles what it can, and claims as many tasks as fit", async () => {
+		const store = await open();
+		await store.add("b", Array.from({ length: 12 }, (_, index) => task({ id: `t${index}` })));
+		const first = (await store.turn("b", claim(4))).claims;
+		limitWrites(3);
+		const settle = first.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+		const turn = await store.turn("b", claim(8, { settle }));
+		expect(turn.settled).toEqual([true, true, true, true]);
+		expect([turn.claims.map(({ id }) => id), turn.dueIn]).toEqual([["t4", "t5"], 0]);
+		limitWrites(0);
+		const outcomes = [{ type: "retry", delay: 0, attempts: 1, error: "e" }, { type: "done" }] as const;
+		const ends = turn.claims.map((ref, index) => ({ ref, outcome: outcomes[index]! }));
+		expect(await errorOf(store.turn("b", claim(1, { settle: ends })))).toMatchObject({
+			code: "full",
+			isTransient: true,
+		});
+		// What only had to be removed is gone; the other one is running still.
+		expect(await store.get("b", "t5")).toBe(undefined);
+		expect(await errorOf(store.extend("b", turn.claims, 1))).toMatchObject({ code: "full" });
+		vi.restoreAllMocks();
+		expect(await store.extend("b", turn.claims, 1)).toEqual(["ok", "lost"]);
+	});
+
+	test("keeps a reserve once it has added a megabyte, and gives it up for what has to be written to a full disk", async () => {
+		const name = newName();
+		const store = await open(name);
+		const database = await openPlain(name);
+		const reserve = () => {
+			const meta = database.transaction("upkeep.meta").objectStore("upkeep.meta");
+			return settled(meta.count("reserve"));
+		};
+		await store.add("b", [task({ payload: "x".repeat(1_000_000) })]);
+		expect(await reserve()).toBe(0);
+		await store.add("b", [task({ payload: "x".repeat(100_000) })]);
+		await vi.waitFor(async () => expect(await reserve()).toBe(1));
+		// A browser that has no space left refuses any write, and gets the space of what is deleted.
+		let left = 0;
+		limitWrites(() => left);
+		const remove = IDBObjectStore.prototype.delete;
+		vi.spyOn(IDBObjectStore.prototype, "delete").mockImplementation(function (this: IDBObjectStore, key) {
+			if (key === "reserve") left = 100;
+			return remove.call(this, key);
+		});
+		expect(await errorOf(store.add("b", [task()]))).toMatchObject({ code: "full" });
+		expect(await reserve()).toBe(1);
+		expect((await store.turn("b", claim(1))).claims.length).toBe(1);
+		expect(await reserve()).toBe(0);
+	});
+
+	test.each(["", "garbage", "1", "-000000000000001", "0".repeat(17)])(
+		"list() refuses %j, which is no key of a task",
+		async (after) => {
+			const store = await open();
+			const error = await errorOf(store.list("b", { after, limit: 1 }));
+			expect(error).toMatchObject({ name: "RangeError", message: /after/ });
+		},
+	);
+
+	test("takes names with half a surrogate pair for names of their own", async () => {
+		const store = await open();
+		const names = ["a\ud83d", "a\ud83e", "a\ufffd"];
+		await store.add("b", names.map((name) => task({ id: name, lane: name })));
+		const { claims } = await store.turn("b", claim());
+		expect(claims.map(({ id, lane }) => [id, lane])).toEqual(names.map((name) => [name, name]));
+		for (const name of names) {
+			await store.add(name, [task({ kind: name })]);
+			const request = { settle: [], claim: [{ kinds: [name], limit: 9 }], lease: 1 };
+			expect((await store.turn(name, request)).claims.length).toBe(1);
+		}
+		expect(await total(store)).toBe(3);
+	});
+
+	test("an old tab notices a newer schema, and stops writing", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", [task({ id: "a" }), task({ id: "b" })]);
+		const { claims: [ref] } = await store.turn("b", claim(1));
+		const database = await openPlain(name, 2); // which the old tab does not block
+		const newer = { name: "StoreError", code: "newer-schema", isTransient: false };
+		const outcome = { type: "done" } as const;
+		for (
+			const call of [
+				() => store.add("b", [task()]),
+				() => store.turn("b", claim(1)),
+				() => store.turn("b", claim(1, { settle: [{ ref: ref!, outcome }] })),
+				() => store.extend("b", [ref!], 1),
+				() => store.save("b", [{ ref: ref!, progress: "p" }]),
+				() => store.delete("b", ["b"]),
+				() => store.change("b", ["b"], "hold"),
+				() => store.hasten("b", 0),
+				() => store.post("b", "b", "message"),
+				() => store.open(),
+			]
+		) expect(await errorOf(call())).toMatchObject(newer);
+		const tasks = database.transaction("upkeep.tasks").objectStore("upkeep.tasks");
+		expect((await settled(tasks.getAll())).map(({ state }) => state)).toEqual(["running", "waiting"]);
+	});
+
 	test("makes a record dead that cannot be read, and lets its lane go on", async () => {
 		const name = newName();
 		const store = await open(name);
@@ -240,8 +358,9 @@ describe("indexedDBStore(name)", () => {
 		]);
 		const { get } = IDBObjectStore.prototype;
 		const fail = (tasks: IDBObjectStore) => tasks.add({ basket: "b", seq: 2 }); // which is there already
-		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementationOnce(function (this: IDBIndex) {
-			return fail(this.objectStore) as IDBRequest;
+		const { getAll } = IDBIndex.prototype;
+		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementation(function (this: IDBIndex, ...args) {
+			return this.name === "due" ? fail(this.objectStore) as IDBRequest : getAll.apply(this, args as []);
 		});
 		vi.spyOn(IDBObjectStore.prototype, "get").mockImplementation(function (this: IDBObjectStore, key) {
 			return String(key) === "b,1" ? fail(this) as IDBRequest : get.call(this, key);
@@ -289,6 +408,20 @@ describe("indexedDBStore().watch()", () => {
 		await one.add("b", [task()]);
 		await woken.promise;
 		expect(wake).not.toHaveBeenCalled();
+	});
+
+	test("wakes for a running task that is deleted, so that whoever runs it can look", async () => {
+		const name = newName();
+		const [one, other] = [await open(name), await open(name)];
+		await one.add("b", [task({ id: "a" }), task({ id: "b", delay: 1e9 })]);
+		await one.turn("b", claim());
+		const woken = deferred();
+		const wake = vi.fn(woken.resolve);
+		one.watch!("b", wake, woken.reject);
+		await other.delete("b", ["b"]);
+		await other.delete("b", ["a"]);
+		await woken.promise;
+		expect(wake).toHaveBeenCalledTimes(1);
 	});
 
 	test("wakes those of the same store, until they end it", async () => {
@@ -435,8 +568,9 @@ describe("indexedDBStore(database)", () => {
 		]);
 		transaction.objectStore("mine").put(1, 1);
 		await committed(transaction);
+		const state = "waiting";
 		expect(outcomes).toEqual([
-			[{ id: "a", added: false }, { id: "c", added: true }, { id: "c", added: false }],
+			[{ id: "a", added: false, state }, { id: "c", added: true }, { id: "c", added: false, state }],
 			false,
 			[false],
 		]);
