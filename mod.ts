@@ -81,6 +81,7 @@ export {
 export {
 	type ApplyConfig,
 	type ConfigContext,
+	type ConfigureOptions,
 	Lifecycle,
 	type LifecycleOptions,
 	type LifecycleSnapshot,

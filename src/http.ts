@@ -15,21 +15,27 @@
  * A service is `{ id, kind, state, error? }`, `error` being a text. `next` is the address of the next page, which a `Link`
  * header names, too. `HEAD` is as `GET`, and `OPTIONS` says what is allowed.
  *
- * Problems are `application/problem+json` (RFC 9457). Besides those of the table: 403 (not authorized), 404 (no such
- * path), 405, 413 (the body is too large), 415 (it is not `application/json`), 500. 409 says that the id is taken, that
- * the service is not started, or that it was deleted meanwhile; 422 that it was made, but failed, and was undone.
+ * Problems are `application/problem+json` (RFC 9457). Besides those of the table: 403 (not authorized, or sent by a page
+ * of another origin), 404 (no such path), 405, 413 (the body is too large), 415 (it is not `application/json`), 500, 503
+ * (there are too many streams). 409 says that the id is taken, that the service is not started, or that it was deleted
+ * meanwhile; 422 that it was made, but failed, and was undone.
+ *
+ * A browser sends cookies along with what a page of another site posts. A request that changes something is therefore
+ * refused, before `authorize` is asked, if its `Sec-Fetch-Site` or its `Origin` says that it comes from another origin than
+ * its own, and if it has a content type that is not JSON, with or without a body. What is no browser sends none of these.
  *
  * A stream begins with the event `reset`, at which a client forgets what it knows, and an `added` for each service; then
  * come `added`, `updated` and `removed` as they happen. A client that comes back with `Last-Event-ID` gets what has
  * happened since, without `reset`, if the server still knows: it does as long as its process lives and not more than
- * 1,000 services were removed. A slow client gets the latest state of a service and not each one in between.
+ * 1,000 services were removed. A slow client gets the latest state of a service and not each one in between. A stream
+ * ends after an hour, and when too much waits for a client that does not read; the client then comes back by itself.
  *
  * @module
  */
 
 import type { ServiceRecord } from "./services/entry.ts";
 import type { ServiceRequest, Services } from "./services.ts";
-import { readJson } from "./http/body.ts";
+import { isJson, noJson, readJson } from "./http/body.ts";
 import { ChangeStream, toJson } from "./http/events.ts";
 import { json, Problem, toProblem } from "./http/problem.ts";
 import { check, checkFunction, checkLimit } from "./platform/check.ts";
@@ -58,10 +64,14 @@ export type Authorize = (
 /** What {@link servicesHandler} can be told. */
 export interface ServicesHandlerOptions {
 	/**
-	 * Decides about each request; if it throws, the answer is 500. Whoever goes by cookies has to look at the `Origin`
-	 * header, too. It must not read the body: `request.clone()` can be read. @default 403 to everything
+	 * Decides about each request; if it throws, the answer is 500. It must not read the body: `request.clone()` can be read. @default 403 to everything
 	 */
 	authorize?: Authorize | undefined;
+	/**
+	 * Pages of these origins, such as `"https://admin.example.com"`, may change something, too. Needed as well behind a proxy
+	 * that changes the `Host` header. @default none but the request's own
+	 */
+	trustedOrigins?: readonly string[] | undefined;
 	/** Where the services are: "" or a path that begins with a slash and does not end with one. @default "/services" */
 	basePath?: string | undefined;
 	/** How many services a page has at most, a positive integer; `limit` asks for fewer. @default 100 */
@@ -73,6 +83,18 @@ export interface ServicesHandlerOptions {
 	 * `Bun.serve` ends a connection that is idle for 10 s. @default 5_000
 	 */
 	heartbeat?: number | undefined;
+	/** How many streams may be open at the same time, a positive integer or `Infinity`; others get 503. @default 1_000 */
+	maxStreams?: number | undefined;
+	/**
+	 * How many changes may wait for the client of a stream, besides those that it began with; then the stream ends. There is
+	 * one at most for each id. @default 10_000
+	 */
+	maxStreamWaiting?: number | undefined;
+	/**
+	 * How long a stream may last, in milliseconds; then it ends, and `authorize` is asked again when the client comes back.
+	 * @default 3_600_000, an hour
+	 */
+	maxStreamTime?: number | undefined;
 	/** Told the errors that are answered with 500. */
 	onError?: OnError | undefined;
 	/** Whose time it is. @default systemClock */
@@ -83,6 +105,9 @@ interface Settings {
 	readonly pageSize: number;
 	readonly maxBodySize: number;
 	readonly heartbeat: number;
+	readonly maxStreams: number;
+	readonly maxStreamWaiting: number;
+	readonly maxStreamTime: number;
 	readonly clock: Clock;
 }
 
@@ -94,6 +119,8 @@ interface Call {
 	readonly basePath: string;
 	readonly settings: Settings;
 	readonly epoch: string;
+	/** Those that are open. */
+	readonly streams: Set<ChangeStream>;
 }
 
 interface Operation {
@@ -152,6 +179,8 @@ export function servicesHandler(
 	const authorize = checkFunction("authorize", options.authorize);
 	const onError = checkFunction("onError", options.onError);
 	const settings = checkSettings(options);
+	const trustedOrigins = checkOrigins(options.trustedOrigins);
+	const streams = new Set<ChangeStream>();
 	check("basePath", basePath, "string", /^(\/.*[^/])?$/.test(basePath), `"" or a path such as "/services"`);
 	// Made with the first request: some workers allow no random numbers before.
 	let epoch: string | undefined;
@@ -161,11 +190,15 @@ export function servicesHandler(
 			const url = new URL(request.url);
 			const { operation, id } = findOperation(request, url, basePath);
 			if (operation instanceof Response) return operation;
+			refuseForeign(request, url, trustedOrigins);
 			const allowed = await authorize(request, { action: operation.action, id });
 			if (allowed instanceof Response) return allowed;
 			if (allowed !== true) throw forbidden();
 			epoch ??= crypto.randomUUID();
-			const response = await operation.answer({ services, request, url, id: id ?? "", basePath, settings, epoch });
+			const response = await operation.answer({
+				...{ services, request, url, basePath, settings, epoch, streams },
+				id: id ?? "",
+			});
 			return request.method === "HEAD" ? await withoutBody(response) : response;
 		} catch (error) {
 			const problem = toProblem(error);
@@ -177,10 +210,41 @@ export function servicesHandler(
 
 function checkSettings(options: ServicesHandlerOptions): Settings {
 	const { pageSize = 100, maxBodySize = 1_048_576, heartbeat = 5_000 } = options;
+	const { maxStreams = 1_000, maxStreamWaiting = 10_000, maxStreamTime = 3_600_000 } = options;
+	const isCount = maxStreams > 0 && (Number.isInteger(maxStreams) || maxStreams === Infinity);
+	check("maxStreams", maxStreams, "number", isCount, "a positive integer, or Infinity");
+	checkLimit("maxStreamWaiting", maxStreamWaiting);
+	checkLimit("maxStreamTime", maxStreamTime);
 	check("pageSize", pageSize, "number", Number.isInteger(pageSize) && pageSize > 0, "a positive integer");
 	checkLimit("maxBodySize", maxBodySize);
 	checkLimit("heartbeat", heartbeat);
-	return { pageSize, maxBodySize, heartbeat, clock: checkClock(options.clock) };
+	const clock = checkClock(options.clock);
+	return { pageSize, maxBodySize, heartbeat, maxStreams, maxStreamWaiting, maxStreamTime, clock };
+}
+
+function checkOrigins(origins: readonly string[] = []): readonly string[] {
+	check("trustedOrigins", origins, "object", Array.isArray(origins), "an array of origins");
+	return origins.map((origin) => {
+		const isOrigin = URL.canParse(check("trustedOrigins", origin, "string")) && new URL(origin).origin === origin;
+		return check("trustedOrigins", origin, "string", isOrigin, `origins such as "https://example.com"`);
+	});
+}
+
+/** Throws if a page of another origin asks for a change: a browser has sent the user's cookies along. */
+function refuseForeign(request: Request, { host }: URL, trusted: readonly string[]): void {
+	if (request.method === "GET" || request.method === "HEAD") return;
+	const { headers } = request;
+	const origin = headers.get("origin");
+	const site = headers.get("sec-fetch-site");
+	if (origin === null || !trusted.includes(origin)) {
+		// Not the whole origin: behind a proxy that ends TLS the request is one of http.
+		const isForeign = site !== null
+			? site !== "same-origin" && site !== "none"
+			: origin !== null && !(URL.canParse(origin) && new URL(origin).host === host);
+		if (isForeign) throw new Problem(403, "This must not come from a page of another origin");
+	}
+	// A form has one of three types, also when it is empty.
+	if (headers.has("content-type") && !isJson(request)) throw noJson();
 }
 
 /** What a request wants, or the answer to `OPTIONS`. */
@@ -233,9 +297,13 @@ function readPage(parameters: URLSearchParams, pageSize: number): { after: strin
 	return { after: parameters.get("after") ?? "", limit: Math.min(Number(limit), pageSize) };
 }
 
-function watch({ services, request, settings, epoch }: Call): Response {
+function watch({ services, request, settings, epoch, streams }: Call): Response {
 	const { signal, headers } = request;
-	const source = new ChangeStream(services, { ...settings, epoch, lastEventId: headers.get("last-event-id"), signal });
+	if (streams.size >= settings.maxStreams) {
+		throw new Problem(503, "There are too many streams", {}, { "retry-after": "10" });
+	}
+	const lastEventId = headers.get("last-event-id");
+	const source = new ChangeStream(services, { ...settings, epoch, lastEventId, signal, streams });
 	return new Response(new ReadableStream(source), {
 		headers: {
 			"content-type": "text/event-stream",
@@ -262,7 +330,7 @@ function checkRequest(value: unknown): ServiceRequest {
 	if (unknown !== undefined) throw new Problem(400, `${JSON.stringify(unknown)} is not id, kind, config or active`);
 	if (typeof kind !== "string") throw new Problem(400, `"kind" must be a string`);
 	if (active !== undefined && typeof active !== "boolean") throw new Problem(400, `"active" must be a boolean`);
-	return { id: checkId(id), kind, config, active };
+	return { id: checkId(id), kind, config, active, parsed: true };
 }
 
 /** Only ids that a path can name. */
@@ -285,7 +353,7 @@ async function remove({ services, id }: Call): Promise<Response> {
 }
 
 async function configure({ services, request, id, settings: { maxBodySize } }: Call): Promise<Response> {
-	return shown(await services.configure(id, await readJson(request, maxBodySize)));
+	return shown(await services.configure(id, await readJson(request, maxBodySize), { parsed: true }));
 }
 
 async function start({ services, id }: Call): Promise<Response> {

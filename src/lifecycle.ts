@@ -52,6 +52,15 @@ export type ApplyConfig<C> = (config: C, context: ConfigContext) => unknown;
 /** Makes a configuration of the data that it is given: a function, or any Standard Schema validator. */
 export type ReadConfig<C> = ((data: unknown) => C | PromiseLike<C>) | StandardSchema<C, unknown>;
 
+/** How a configuration is given. */
+export interface ConfigureOptions {
+	/**
+	 * Whether the data is a value already: a string is then a string, and not JSON. A function as `readConfig` gets the data
+	 * as it is in any case. @default false
+	 */
+	parsed?: boolean | undefined;
+}
+
 /** What a {@link Lifecycle} can be told. */
 export interface LifecycleOptions<C> {
 	/**
@@ -98,7 +107,7 @@ export interface LifecycleOptions<C> {
  */
 export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, AsyncDisposable {
 	readonly #applyConfig: ApplyConfig<C>;
-	readonly #read: (data: unknown) => C | PromiseLike<C>;
+	readonly #read: (data: unknown, isParsed: boolean) => C | PromiseLike<C>;
 	readonly #settings: RunnerSettings;
 	readonly #snapshot: Snapshot<LifecycleSnapshot>;
 	/** Those that wait until nothing is being applied. */
@@ -165,6 +174,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	 * Applies a configuration instead of the one before.
 	 *
 	 * @param data what `readConfig` reads
+	 * @param options whether the data is a value already
 	 * @returns the state once this configuration was applied, has failed (for the first time), or was superseded by a
 	 * newer one or a stop
 	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is not started
@@ -172,11 +182,13 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	 * @throws {ValidationError} (as a rejection) if the data does not pass the Standard Schema validator
 	 * @throws {unknown} (as a rejection) what `readConfig` threw; in all these cases nothing has changed
 	 */
-	async configure(data: unknown): Promise<LifecycleState> {
+	async configure(data: unknown, options: ConfigureOptions = {}): Promise<LifecycleState> {
+		const { parsed = false } = check("options", options, "object");
+		check("parsed", parsed, "boolean");
 		const period = this.#period;
 		if (period === undefined) throw new DOMException("This lifecycle is not started", "InvalidStateError");
 		const number = ++this.#given;
-		const read = this.#read(data);
+		const read = this.#read(data, parsed);
 		// Without an await where none is needed: then it is loading when the call returns.
 		const config = isPromiseLike(read) ? await read : read;
 		if (period !== this.#period) return "inactive";
@@ -341,10 +353,16 @@ function end(applications: (Application<unknown> | undefined)[], state: Lifecycl
 	for (const application of applications) application?.end(reason);
 }
 
-function toReader<C>(readConfig: ReadConfig<C> | undefined): (data: unknown) => C | PromiseLike<C> {
-	if (readConfig === undefined) return (data) => readJson(data) as C;
-	if (isStandardSchema(readConfig)) return (data) => validate(readConfig, readJson(data)) as C | Promise<C>;
-	return check("readConfig", readConfig, "function");
+function toReader<C>(
+	readConfig: ReadConfig<C> | undefined,
+): (data: unknown, isParsed: boolean) => C | PromiseLike<C> {
+	const toValue = (data: unknown, isParsed: boolean) => isParsed ? data : readJson(data);
+	if (readConfig === undefined) return (data, isParsed) => toValue(data, isParsed) as C;
+	if (isStandardSchema(readConfig)) {
+		return (data, isParsed) => validate(readConfig, toValue(data, isParsed)) as C | Promise<C>;
+	}
+	check("readConfig", readConfig, "function");
+	return (data) => readConfig(data);
 }
 
 function readJson(data: unknown): unknown {

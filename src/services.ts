@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { LifecycleState } from "./lifecycle.ts";
+import type { ConfigureOptions, LifecycleState } from "./lifecycle.ts";
 import { Entry, type MakeService, type ServiceRecord } from "./services/entry.ts";
 import { ServiceExistsError, ServiceNotFoundError, UnknownKindError } from "./services/errors.ts";
 import { Changes, type ServiceChange, Watch, type WatchOptions } from "./services/watch.ts";
@@ -36,6 +36,8 @@ export interface ServiceRequest<K extends string = string> {
 	 * Its configuration, which is kept and applied at each start, until `configure` replaces it. @default none
 	 */
 	config?: unknown;
+	/** Whether the configuration is a value already, and no JSON; see {@link ConfigureOptions}. @default false */
+	parsed?: boolean | undefined;
 	/** Whether to start it at once. If not, its configuration is not read before its first start. @default true */
 	active?: boolean | undefined;
 }
@@ -132,14 +134,15 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 * all these cases it is stopped first, and nothing is left behind
 	 */
 	async create(request: ServiceRequest<K>): Promise<ServiceRecord> {
-		const { kind, config, active = true } = check("request", request, "object");
+		const { id: given, kind, config, active = true, parsed = false } = check("request", request, "object");
 		check("active", active, "boolean");
+		check("parsed", parsed, "boolean");
 		const make = this.#kinds.get(check("kind", kind, "string"));
 		if (make === undefined) throw new UnknownKindError(kind, [...this.#kinds.keys()]);
-		const id = checkId(request.id ?? this.#newId(request as ServiceRequest<never>));
+		const id = checkId(given ?? this.#newId(request as ServiceRequest<never>));
 		if (this.#entries.has(id)) throw new ServiceExistsError(id);
 		if (this.#stopping > 0) throw stopping();
-		const entry = new Entry(id, kind, config);
+		const entry = new Entry(id, kind, config, parsed);
 		this.#entries.set(id, entry);
 		try {
 			await entry.create(make, active);
@@ -201,14 +204,16 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 *
 	 * @param id which service
 	 * @param data what the service reads; it is kept
+	 * @param options whether the data is a value already
 	 * @returns the service once the configuration was applied, has failed (the state is then `"error"`), or was superseded
 	 * @throws {ServiceNotFoundError} (as a rejection) if there is none
 	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is not started
 	 * @throws {InvalidConfigError} (as a rejection) if the data does not read; then nothing has changed
 	 */
-	async configure(id: string, data: unknown): Promise<ServiceRecord> {
+	async configure(id: string, data: unknown, options: ConfigureOptions = {}): Promise<ServiceRecord> {
 		const entry = this.#find(id);
-		await entry.configure(data);
+		const { parsed = false } = check("options", options, "object");
+		await entry.configure(data, check("parsed", parsed, "boolean"));
 		return entry.record;
 	}
 

@@ -279,6 +279,41 @@ describe("servicesHandler() problems", () => {
 		}
 	});
 
+	test("the same for errors of another build of this library: they are told by their names", async () => {
+		const errors: [object, number][] = [
+			[{ name: "UnknownKindError" }, 400],
+			[
+				{ name: "InvalidConfigError", cause: { name: "ValidationError", issues: [{ message: "no", path: ["a"] }] } },
+				400,
+			],
+			[{ name: "ServiceNotFoundError" }, 404],
+			[{ name: "ServiceExistsError" }, 409],
+			[{ name: "ServiceFailedError", cause: new Error("why") }, 422],
+			[{ name: "SomethingElse" }, 500],
+			[{ name: "toString" }, 500],
+		];
+		for (const [fields, status] of errors) {
+			const services = { watch() {}, start: () => Promise.reject(Object.assign(new Error("text"), fields)) };
+			const handler = servicesHandler(services as never, { authorize: () => true });
+			const response = await handler(new Request(`${origin}/services/a/start`, { method: "POST" }));
+			expect(response.status).toBe(status);
+			const problem = await problemOf(response);
+			if ("cause" in fields) {
+				expect(problem).toMatchObject(status === 400 ? { errors: [{ pointer: "/a" }] } : { detail: "text: why" });
+			}
+		}
+	});
+
+	test("a configuration that is a string is a string, and read as JSON once", async () => {
+		const { call, applied } = bench();
+		expect((await call("POST", "/services", { kind: "plain", config: "{" })).status).toBe(201);
+		expect((await call("PUT", "/services/plain/config", `"[1]"`)).status).toBe(200);
+		expect((await call("POST", "/services/plain/stop")).status).toBe(200);
+		expect((await call("POST", "/services/plain/start")).status).toBe(200);
+		expect(applied).toEqual(["{", "[1]", "[1]"]);
+		expect((await call("POST", "/services", { kind: "plain", parsed: false })).status).toBe(400);
+	});
+
 	test("422 for a service that fails, with the reason; a configuration that fails later shows in the state", async () => {
 		const { call, services } = bench();
 		const config = { port: 80, fails: true };
@@ -500,3 +535,175 @@ function spied(): { controller: SpiedController; request: Request } {
 	Object.defineProperty(request, "signal", { value: controller.signal });
 	return { controller, request };
 }
+
+describe("servicesHandler() and other sites", () => {
+	/** Requests that change something, without a body and with one. */
+	const changes: [method: string, path: string, body?: unknown][] = [
+		["POST", "/services", { id: "new", kind: "plain" }],
+		["PUT", "/services/a/config", {}],
+		["POST", "/services/a/start"],
+		["POST", "/services/a/stop"],
+		["DELETE", "/services/a"],
+	];
+	const foreign: Record<string, string>[] = [
+		{ "sec-fetch-site": "cross-site" },
+		{ "sec-fetch-site": "same-site", origin: "http://other.localhost" },
+		{ "sec-fetch-site": "cross-site", origin },
+		{ origin: "https://evil.example" },
+		{ origin: "http://localhost:81" },
+		{ origin: "null" },
+		{ origin: "nonsense" },
+		{ origin: "" },
+	];
+	const own: Record<string, string>[] = [
+		{},
+		{ "sec-fetch-site": "same-origin", origin },
+		{ "sec-fetch-site": "none" },
+		{ origin },
+		{ origin: "https://localhost" }, // TLS ends at a proxy
+		{ "sec-fetch-site": "cross-site", origin: "https://admin.example.com" },
+	];
+
+	test("a request of another origin's page changes nothing, with or without a body", async () => {
+		const authorize = vi.fn(() => true);
+		for (const headers of foreign) {
+			for (const [method, path, body] of changes) {
+				const { call, services } = bench({ authorize, trustedOrigins: ["https://admin.example.com"] });
+				await services.create({ id: "a", kind: "plain" });
+				const before = services.revision;
+				const response = await call(method, path, body, headers);
+				expect([response.status, services.revision]).toEqual([403, before]);
+				await problemOf(response);
+			}
+		}
+		expect(authorize).not.toHaveBeenCalled();
+	});
+
+	test("a request of its own origin, of a trusted one, or of no browser is served", async () => {
+		for (const headers of own) {
+			for (const [method, path, body] of changes) {
+				const { call, services } = bench({ trustedOrigins: ["https://admin.example.com"] });
+				await services.create({ id: "a", kind: "plain" });
+				expect((await call(method, path, body, headers)).status).toBeLessThan(300);
+			}
+		}
+	});
+
+	test("a form is refused by its content type, also an empty one; reading is allowed", async () => {
+		for (const type of ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]) {
+			for (const [method, path, body] of changes) {
+				const { call, services } = bench();
+				await services.create({ id: "a", kind: "plain" });
+				const before = services.revision;
+				expect((await call(method, path, body, { "content-type": type })).status).toBe(415);
+				expect(services.revision).toBe(before);
+			}
+		}
+		const { call } = bench();
+		for (const headers of foreign) expect((await call("GET", "/services", undefined, headers)).status).toBe(200);
+	});
+
+	test("refuses origins that are none at the door", () => {
+		for (const trustedOrigins of ["https://a.example", ["a.example"], ["https://a.example/"], [5], [null], {}, ["*"]]) {
+			expect(() => bench({ trustedOrigins: trustedOrigins as never })).toThrow(/trustedOrigins/);
+		}
+	});
+});
+
+describe("servicesHandler() and its streams", () => {
+	const open = (call: ReturnType<typeof bench>["call"], headers: Record<string, string> = {}) =>
+		call("GET", "/services", undefined, { accept: "text/event-stream", ...headers });
+
+	test("opens no more than maxStreams, until one ends", async () => {
+		const { call } = bench({ maxStreams: 2, clock: new VirtualClock() });
+		const [first, second] = [await open(call), await open(call)];
+		const refused = await open(call);
+		expect([first.status, second.status, refused.status, refused.headers.get("retry-after")]).toEqual([
+			200,
+			200,
+			503,
+			"10",
+		]);
+		await problemOf(refused);
+		expect((await call("HEAD", "/services", undefined, { accept: "text/event-stream" })).status).toBe(503);
+		await first.body!.cancel();
+		const third = await open(call);
+		expect(third.status).toBe(200);
+		await second.body!.cancel();
+		expect((await call("HEAD", "/services", undefined, { accept: "text/event-stream" })).status).toBe(200);
+		const fourth = await open(call);
+		expect(fourth.status).toBe(200);
+		for (const { body } of [third, fourth]) await body!.cancel();
+	});
+
+	test("ends a stream whose client lets too much wait, and the client can come back", async () => {
+		const clock = new VirtualClock();
+		const { call, services } = bench({ maxStreamWaiting: 5, clock });
+		for (let i = 0; i < 20; i++) await services.create({ id: `old ${i}`, kind: "plain" });
+		const response = await open(call);
+		await settle();
+		for (let i = 0; i < 30; i++) await services.create({ id: `new ${i}`, kind: "plain" });
+		const text = await response.text();
+		expect(text.startsWith("id: ")).toBe(true);
+		expect(text.match(/event: added/g)?.length ?? 0).toBeLessThan(50);
+		expect(clock.pending).toBe(0);
+		const id = /id: ([^\n]+)\n(?![\s\S]*id: )/.exec(text)![1]!;
+		const again = await open(call, { "last-event-id": id });
+		await clock.advance(0);
+		expect(again.status).toBe(200);
+		await again.body!.cancel();
+	});
+
+	test("ends a stream after maxStreamTime, whether or not its client reads", async () => {
+		for (const reads of [true, false]) {
+			const clock = new VirtualClock();
+			const { call, services } = bench({ maxStreamTime: 12_000, clock });
+			await services.create({ id: "a", kind: "plain" });
+			const response = await open(call);
+			const text = reads ? watch(response.text()) : undefined;
+			await clock.advance(11_999);
+			expect(clock.pending).toBe(1);
+			await clock.advance(1);
+			expect(clock.pending).toBe(0);
+			if (text !== undefined) expect(text.state).toBe("resolved");
+			else expect(await response.text()).toContain("reset");
+		}
+	});
+
+	test("resume from a revision that is forgotten between the request and the first read", async () => {
+		const clock = new VirtualClock();
+		const onError = vi.fn();
+		const { call, services } = bench({ clock, onError });
+		await services.create({ id: "a", kind: "plain" });
+		const first = await open(call);
+		const reader = first.body!.getReader();
+		const decoder = new TextDecoder();
+		let text = "";
+		while (!text.includes("added")) text += decoder.decode((await reader.read()).value);
+		await reader.cancel();
+		const id = text.match(/id: [^\n]+/g)!.at(-1)!.slice(4);
+		const response = await open(call, { "last-event-id": id });
+		for (let i = 0; i <= 1_000; i++) {
+			await services.create({ id: `${i}`, kind: "plain" });
+			await services.delete(`${i}`);
+		}
+		await services.create({ id: "b", kind: "plain" });
+		const resumed = response.body!.getReader();
+		let seen = "";
+		while (!seen.includes(`"b"`)) {
+			const { value, done } = await resumed.read();
+			expect(done).toBe(false);
+			seen += decoder.decode(value);
+		}
+		expect([seen.includes("event: reset"), onError.mock.calls.length]).toEqual([false, 0]);
+		await resumed.cancel();
+		expect(clock.pending).toBe(0);
+	});
+
+	test("refuses limits that are none at the door", () => {
+		for (const name of ["maxStreams", "maxStreamWaiting", "maxStreamTime"]) {
+			for (const value of [0, -1, NaN, "5", null, {}]) expect(() => bench({ [name]: value })).toThrow(name);
+		}
+		expect(() => bench({ maxStreams: 1.5 })).toThrow(RangeError);
+	});
+});

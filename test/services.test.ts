@@ -319,6 +319,104 @@ describe("Services.start(), stop() and configure()", () => {
 		expect(applied).toEqual([]);
 	});
 
+	test("start() after a stop() in the same turn applies the configuration that was loading, or being read", async () => {
+		for (const readsLate of [false, true]) {
+			const read = deferred();
+			const applied: unknown[] = [];
+			const a = () =>
+				new Lifecycle(async (config: { n: number }, { signal }) => {
+					applied.push(config.n);
+					if (config.n === 2 && applied.length === 2 && !readsLate) await untilAborted(signal);
+				}, {
+					readConfig: async (data) => {
+						if (readsLate && (data as { n: number }).n === 2) await read.promise;
+						return data as { n: number };
+					},
+				});
+			const services = new Services({ kinds: { a } });
+			await services.create({ id: "x", kind: "a", config: { n: 1 } });
+			const configured = services.configure("x", { n: 2 });
+			if (!readsLate) await settle();
+			const all = Promise.all([services.stop("x"), services.start("x")]);
+			await settle();
+			read.resolve();
+			await all;
+			expect([(await configured).state, services.get("x")!.state, applied.at(-1)]).toEqual(["active", "active", 2]);
+			await services.stop("x");
+			await services.start("x");
+			expect(applied.slice(-2)).toEqual([2, 2]);
+		}
+	});
+
+	test("start() falls back to the last configuration that reads if one that was being read at a stop() does not", async () => {
+		const read = deferred();
+		const applied: unknown[] = [];
+		const a = () =>
+			new Lifecycle((config: number) => void applied.push(config), {
+				readConfig: async (data) => {
+					if (data === 2) await read.promise;
+					return data as number;
+				},
+			});
+		const services = new Services({ kinds: { a } });
+		await services.create({ id: "x", kind: "a", config: 1 });
+		const configured = errorOf(services.configure("x", 2));
+		const all = Promise.all([services.stop("x"), services.start("x")]);
+		await settle();
+		read.reject(new SyntaxError("unreadable"));
+		await all;
+		expect([await configured, services.get("x")!.state, applied]).toMatchObject([
+			{ name: "InvalidConfigError" },
+			"active",
+			[1, 1],
+		]);
+	});
+
+	test("configure() during a start() that takes time is passed on after the configuration of the start", async () => {
+		for (const data of ["new", "bad"]) {
+			const started = deferred();
+			const passed: unknown[] = [];
+			let state: "active" | "inactive" = "inactive";
+			const service: Service = {
+				...fake(),
+				start: () => {
+					state = "active";
+					return started.promise;
+				},
+				configure: (config) => {
+					if (config === "bad") throw new SyntaxError("bad");
+					passed.push(config);
+				},
+				getSnapshot: () => ({ state, error: undefined }),
+			};
+			const services = new Services({ kinds: { a: () => service }, id: kindAsId });
+			await services.create({ kind: "a", config: "old", active: false });
+			const start = services.start("a");
+			const configured = services.configure("a", data).catch((error) => error.name);
+			started.resolve();
+			await start;
+			await configured;
+			expect(passed).toEqual(data === "bad" ? ["old"] : ["old", "new"]);
+		}
+	});
+
+	test("take a value that is no JSON, and pass it on at each start", async () => {
+		const applied: unknown[] = [];
+		const a = () => new Lifecycle((config: unknown) => void applied.push(config));
+		const services = new Services({ kinds: { a } });
+		await services.create({ id: "x", kind: "a", config: "{", parsed: true });
+		await services.configure("x", "[1]");
+		await services.configure("x", "[1]", { parsed: true });
+		await services.stop("x");
+		await services.start("x");
+		expect(applied).toEqual(["{", [1], "[1]", "[1]"]);
+		for (const options of [null, 5, { parsed: 1 }]) {
+			expect(await errorOf(services.configure("x", "1", options as never))).toBeInstanceOf(TypeError);
+		}
+		expect(await errorOf(services.create({ kind: "a", parsed: "yes" as never }))).toBeInstanceOf(TypeError);
+		expect([services.list().length, applied.length]).toEqual([1, 4]);
+	});
+
 	test("stop() without an id stops all, gives up creations and refuses new ones meanwhile", async () => {
 		const { services, made } = bench();
 		await services.create({ id: "x", kind: "a" });

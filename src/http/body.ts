@@ -8,11 +8,19 @@ import { Problem } from "./problem.ts";
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
+/** Whether the body says that it is JSON. */
+export function isJson({ headers }: Request): boolean {
+	return jsonType.test(headers.get("content-type") ?? "");
+}
+
+/** The answer to a body that is something else. */
+export function noJson(): Problem {
+	return new Problem(415, "The body must be application/json", {}, { accept: "application/json" });
+}
+
 /** Reads JSON, and not more of it than allowed, whatever its headers say. */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
-	if (!jsonType.test(request.headers.get("content-type") ?? "")) {
-		throw new Problem(415, "The body must be application/json", {}, { accept: "application/json" });
-	}
+	if (!isJson(request)) throw noJson();
 	const bytes = await readBytes(request, limit);
 	try {
 		return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

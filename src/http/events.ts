@@ -20,7 +20,11 @@ export interface EventStreamOptions {
 	/** Aborts when the client has gone. */
 	signal: AbortSignal;
 	heartbeat: number;
+	maxStreamWaiting: number;
+	maxStreamTime: number;
 	clock: Clock;
+	/** All that are open. */
+	streams: Set<ChangeStream>;
 }
 
 /** A service as clients see it. */
@@ -37,6 +41,12 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 	readonly #options: EventStreamOptions;
 	readonly #since: number;
 	readonly #changes: AsyncIterableIterator<ServiceChange, undefined>;
+	/**
+	 * The first one is asked for at once: from here on it counts what happens, and a revision that is remembered now may be
+	 * forgotten when the client takes its first piece.
+	 */
+	#first: Promise<IteratorResult<ServiceChange, undefined>> | undefined;
+	readonly #endsAt: number;
 	readonly #encoder = new TextEncoder();
 	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
@@ -45,7 +55,8 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		this.#services = services;
 		this.#options = options;
 		this.#since = this.#readLastEventId();
-		this.#changes = services.watch({ since: this.#since });
+		this.#changes = services.watch({ since: this.#since, maxWaiting: options.maxStreamWaiting });
+		this.#endsAt = options.clock.monotonic() + options.maxStreamTime;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -54,13 +65,18 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		// A first piece at once, because some servers send the headers together with it.
 		this.#send(this.#since > 0 ? ":\n\n" : `id: ${epoch}-0\nevent: reset\ndata: {}\n\n`);
 		if (signal.aborted) return this.abort();
+		this.#options.streams.add(this);
+		this.#first = this.#changes.next();
 		link(signal, this);
 		this.#rest();
 	}
 
 	async pull(): Promise<void> {
-		const { value: change } = await this.#changes.next();
-		if (this.#controller === undefined || change === undefined) return; // the client has gone meanwhile
+		const next = this.#first ?? this.#changes.next();
+		this.#first = undefined;
+		const { value: change } = await next;
+		if (this.#controller === undefined) return; // the client has gone meanwhile
+		if (change === undefined) return this.abort(); // it was too slow
 		const id = `${this.#options.epoch}-${change.revision}`;
 		// JSON has no line break, so that nothing in it can end the event.
 		this.#send(`id: ${id}\nevent: ${change.type}\ndata: ${JSON.stringify(toJson(change))}\n\n`);
@@ -73,9 +89,10 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		this.abort();
 	}
 
-	/** The request was aborted. */
+	/** The request was aborted, or has lasted long enough. */
 	abort(): void {
-		const { clock, signal } = this.#options;
+		const { clock, signal, streams } = this.#options;
+		streams.delete(this);
 		clock.clear(this);
 		unlink(signal, this);
 		this.#changes.return!();
@@ -85,13 +102,15 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 
 	/** A heartbeat. A client that has not taken the last piece needs none. */
 	fire(): void {
+		if (this.#options.clock.monotonic() >= this.#endsAt) return this.abort();
 		if (this.#controller!.desiredSize! > 0) this.#send(":\n\n");
 		this.#rest();
 	}
 
 	/** Until the next heartbeat. */
 	#rest(): void {
-		this.#options.clock.set(this, this.#options.heartbeat);
+		const { clock, heartbeat } = this.#options;
+		clock.set(this, Math.max(0, Math.min(heartbeat, this.#endsAt - clock.monotonic())));
 	}
 
 	#send(text: string): void {

@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-	InvalidConfigError,
-	ServiceExistsError,
-	ServiceFailedError,
-	ServiceNotFoundError,
-	UnknownKindError,
-} from "../services/errors.ts";
-import { type SchemaIssue, ValidationError } from "../platform/standard-schema.ts";
+import type { SchemaIssue } from "../platform/standard-schema.ts";
 
 const titles: Readonly<Record<number, string>> = {
 	400: "Bad Request",
@@ -23,6 +16,7 @@ const titles: Readonly<Record<number, string>> = {
 	415: "Unsupported Media Type",
 	422: "Unprocessable Content",
 	500: "Internal Server Error",
+	503: "Service Unavailable",
 };
 
 /** Thrown where a request cannot be served. What it says is for the client. */
@@ -54,16 +48,28 @@ export function json(status: number, value: unknown, headers: Record<string, str
 
 const common = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
-/** What an error of the registry is to a client; `undefined` if that is none of its business. */
+const statuses: ReadonlyMap<unknown, number> = new Map([
+	["UnknownKindError", 400],
+	["InvalidConfigError", 400],
+	["ServiceNotFoundError", 404],
+	["ServiceExistsError", 409],
+	["InvalidStateError", 409],
+	["AbortError", 409],
+	["ServiceFailedError", 422],
+]);
+
+/**
+ * What an error of the registry is to a client; `undefined` if that is none of its business. By its name: the registry may
+ * be one of the CommonJS build, and this the ES module.
+ */
 export function toProblem(error: unknown): Problem | undefined {
 	if (error instanceof Problem) return error;
-	if (error instanceof UnknownKindError) return new Problem(400, error.message);
-	if (error instanceof InvalidConfigError) return new Problem(400, withCause(error), issuesOf(error.cause));
-	if (error instanceof ServiceNotFoundError) return new Problem(404, error.message);
-	if (error instanceof ServiceExistsError) return new Problem(409, error.message);
-	if (error instanceof ServiceFailedError) return new Problem(422, withCause(error));
-	const { name, message } = Object(error);
-	if (name === "InvalidStateError" || name === "AbortError") return new Problem(409, message);
+	const { name, cause } = Object(error);
+	const status = statuses.get(name);
+	if (status === undefined) return;
+	const hasCause = name === "InvalidConfigError" || name === "ServiceFailedError";
+	const detail = hasCause ? `${describe(error)}: ${describe(cause)}` : describe(error);
+	return new Problem(status, detail, name === "InvalidConfigError" ? issuesOf(cause) : {});
 }
 
 /** What went wrong, in words, and never where in the code. */
@@ -75,14 +81,13 @@ export function describe(error: unknown): string {
 	}
 }
 
-function withCause(error: Error): string {
-	return `${error.message}: ${describe(error.cause)}`;
-}
-
 /** What a validator has found, each with a JSON Pointer (RFC 6901) to its place. */
 function issuesOf(error: unknown): object {
-	if (!(error instanceof ValidationError)) return {};
-	return { errors: error.issues.map(({ message: detail, path }) => ({ detail, pointer: pointerTo(path) })) };
+	const { name, issues } = Object(error);
+	if (name !== "ValidationError" || !Array.isArray(issues)) return {};
+	return {
+		errors: (issues as SchemaIssue[]).map(({ message: detail, path }) => ({ detail, pointer: pointerTo(path) })),
+	};
 }
 
 function pointerTo(path: SchemaIssue["path"] = []): string {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LifecycleSnapshot, LifecycleState } from "../lifecycle.ts";
+import type { ConfigureOptions, LifecycleSnapshot, LifecycleState } from "../lifecycle.ts";
 import { InvalidConfigError, ServiceFailedError } from "./errors.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { observe, type OnError } from "../platform/observe.ts";
@@ -20,9 +20,9 @@ export interface Service extends Subscribable<LifecycleSnapshot> {
 	start(): unknown;
 	/**
 	 * Applies a configuration instead of the one before. Rejects if the data does not read, and has changed nothing then;
-	 * an application that fails shows in the state.
+	 * an application that fails shows in the state. The options are there only if the data is no JSON, but a value.
 	 */
-	configure(data: unknown): unknown;
+	configure(data: unknown, options?: ConfigureOptions): unknown;
 	/** Makes it inactive, and resolves when nothing of it is left that runs. Harmless if it is inactive. */
 	stop(): unknown;
 }
@@ -42,6 +42,16 @@ export interface ServiceRecord {
 	readonly error: unknown;
 }
 
+/** A configuration that a service was given. */
+interface Given {
+	readonly data: unknown;
+	readonly isParsed: boolean;
+	/** Whether it is known to read, or came with the service: until a newer one does, each start applies it. */
+	isKept: boolean;
+	/** The last call that has passed it on; a start does so again if it was being read, or loading, at a stop. */
+	application: Promise<void> | undefined;
+}
+
 export class Entry {
 	readonly id: string;
 	readonly kind: string;
@@ -58,15 +68,18 @@ export class Entry {
 	#service: Service | undefined;
 	#unsubscribe: (() => void) | undefined;
 	#record: ServiceRecord | undefined;
-	/** What is applied at each start. */
-	#config: { readonly data: unknown; readonly number: number } | undefined;
+	/** First the one that is kept, if there is one, then those that have been given since and are not known to read. */
+	#given: Given[] = [];
 	/** Counts the calls that a start must not undo when it goes on after them. */
 	#calls = 0;
+	#stops = 0;
+	/** Resolves when a start that is under way has passed on its configuration. */
+	#starting: Promise<void> | undefined;
 
-	constructor(id: string, kind: string, config: unknown) {
+	constructor(id: string, kind: string, config: unknown, isParsed: boolean) {
 		this.id = id;
 		this.kind = kind;
-		if (config !== undefined) this.#config = { data: config, number: 0 };
+		if (config !== undefined) this.#given.push({ data: config, isParsed, isKept: true, application: undefined });
 	}
 
 	/** It as it is now. */
@@ -101,32 +114,48 @@ export class Entry {
 		});
 	}
 
-	/** Starts it with the configuration that it has, if it has one and is not started. */
+	/** Starts it with the newest configuration that reads, if it has one and is not started. */
 	async start(): Promise<void> {
 		const service = this.#service!;
-		const calls = this.#calls;
+		const [calls, stops] = [this.#calls, this.#stops];
+		const given = [...this.#given];
 		const isStarted = service.getSnapshot().state !== "inactive";
-		await orFail(this.id, () => service.start());
-		if (isStarted || this.#config === undefined || calls !== this.#calls) return;
+		const started = orFail(this.id, () => service.start());
+		const starting = started.then(() => {}, () => {});
+		if (!isStarted) this.#starting = starting;
 		try {
-			await this.#apply(this.#config.data);
-		} catch (error) {
-			if (calls === this.#calls) await service.stop();
-			throw error;
+			await started;
+			if (isStarted || stops !== this.#stops) return;
+			const applied = this.#applyNewest(given);
+			if (this.#starting === starting) this.#starting = undefined;
+			await applied.catch(async (error) => {
+				if (calls === this.#calls) await service.stop();
+				throw error;
+			});
+		} finally {
+			if (this.#starting === starting) this.#starting = undefined;
 		}
 	}
 
 	/** Gives it another configuration, which it keeps unless it does not read. */
-	async configure(data: unknown): Promise<void> {
+	async configure(data: unknown, isParsed: boolean): Promise<void> {
 		if (this.record.state === "inactive") throw inactive(this.id);
-		const number = ++this.#calls;
-		await this.#apply(data);
-		if (number > (this.#config?.number ?? 0)) this.#config = { data, number };
+		const stops = this.#stops;
+		this.#calls++;
+		const config: Given = { data, isParsed, isKept: false, application: undefined };
+		this.#given.push(config);
+		// What was given later has to be passed on later.
+		if (this.#starting !== undefined) await this.#starting;
+		if (stops === this.#stops) this.#apply(config);
+		// After a stop and a start it is being applied once more.
+		let seen: Promise<void> | undefined;
+		while (seen !== config.application) await (seen = config.application);
 	}
 
 	/** Resolves when nothing of it runs any more. */
 	async stop(): Promise<void> {
 		this.#calls++;
+		this.#stops++;
 		await this.#service?.stop();
 	}
 
@@ -142,14 +171,38 @@ export class Entry {
 		this.#unsubscribe?.();
 	}
 
-	async #apply(data: unknown): Promise<void> {
+	/** The newest one may not read; whoever gave it is told so. */
+	async #applyNewest(given: readonly Given[]): Promise<void> {
+		const stops = this.#stops;
+		for (const config of [...given].reverse()) {
+			try {
+				return await this.#apply(config);
+			} catch (error) {
+				if (config.isKept || stops !== this.#stops) throw error;
+			}
+		}
+	}
+
+	#apply(config: Given): Promise<void> {
+		const application = this.#configure(config);
+		application.catch(() => {}); // whoever has given it may hear of a later one
+		return config.application = application;
+	}
+
+	async #configure(config: Given): Promise<void> {
+		const { data, isParsed } = config;
 		try {
-			await this.#service!.configure(data);
+			await (isParsed ? this.#service!.configure(data, { parsed: true }) : this.#service!.configure(data));
 		} catch (error) {
+			if (!config.isKept) this.#given = this.#given.filter((other) => other !== config);
 			// It was stopped by somebody else than its registry.
 			if (Object(error).name === "InvalidStateError") throw error;
 			throw new InvalidConfigError(this.id, error);
 		}
+		const index = this.#given.indexOf(config);
+		if (index < 0) return; // a newer one is kept
+		config.isKept = true;
+		this.#given = this.#given.slice(index);
 	}
 }
 

@@ -32,6 +32,11 @@ export interface WatchOptions {
 	 * back. It then may begin with services that were removed, known to that somebody or not. @default 0, all
 	 */
 	since?: number | undefined;
+	/**
+	 * Ends the watch when more than this many changes wait to be taken, besides those that it began with. There is one at
+	 * most for each id. @default Infinity
+	 */
+	maxWaiting?: number | undefined;
 }
 
 /** How many removed services are remembered, for those who come back. */
@@ -103,6 +108,9 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	readonly #entries: () => Entry[];
 	readonly #signal: AbortSignal | undefined;
 	readonly #since: number;
+	readonly #maxWaiting: number;
+	/** How many may be pending. */
+	#limit = Infinity;
 	readonly #pending = new Map<string, Pending>();
 	/** The pending one that has waited longest, and an iterator that stands behind it. */
 	#head: Pending | undefined;
@@ -111,11 +119,12 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	readonly #waiting: ((result: Result) => void)[] = [];
 	#state: "new" | "open" | "over" = "new";
 
-	constructor(changes: Changes, entries: () => Entry[], { signal, since = 0 }: WatchOptions) {
+	constructor(changes: Changes, entries: () => Entry[], { signal, since = 0, maxWaiting = Infinity }: WatchOptions) {
 		this.#changes = changes;
 		this.#entries = entries;
 		this.#signal = signal === undefined ? signal : checkSignal(signal);
 		this.#since = check("since", since, "number");
+		this.#maxWaiting = check("maxWaiting", maxWaiting, "number", maxWaiting > 0, "more than 0");
 	}
 
 	[Symbol.asyncIterator](): this {
@@ -158,6 +167,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 			pending.entry = undefined;
 		}
 		if (this.#waiting.length > 0) this.#tell();
+		if (this.#pending.size > this.#limit) this.abort();
 	}
 
 	#tell(): void {
@@ -173,7 +183,9 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		if (this.#signal?.aborted) return this.abort();
 		if (this.#signal !== undefined) link(this.#signal, this);
 		this.#changes.watches.add(this);
-		for (const pending of this.#happenedSince(since)) {
+		const happened = this.#happenedSince(since);
+		this.#limit = happened.length + this.#maxWaiting;
+		for (const pending of happened) {
 			const before = this.#pending.get(pending.id);
 			if (before === undefined) this.#pending.set(pending.id, pending);
 			else Object.assign(before, { isKnown: false, entry: pending.entry }); // another one of the same id
