@@ -23,14 +23,18 @@ function bench(options: ServicesHandlerOptions = {}) {
 		id: kindAsId,
 	});
 	const handler = servicesHandler(services, { authorize: () => true, ...options });
-	const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-		handler(
-			new Request(origin + path, {
-				method,
-				headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
-				...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-			}),
-		);
+	const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
+		const request = new Request(origin + path, {
+			method,
+			headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+			...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+		});
+		// Some only a browser itself may set on a request.
+		const all = new Headers(request.headers);
+		for (const name of ["origin", "sec-fetch-site"]) if (name in headers) all.set(name, headers[name]!);
+		Object.defineProperty(request, "headers", { value: all });
+		return handler(request);
+	};
 	return { services, applied, handler, call };
 }
 
