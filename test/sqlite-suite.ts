@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Claim, NewTask } from "../src/basket/store.ts";
+import { run } from "../mod.ts";
 import { type SqliteConnection, type SqliteStore, sqliteStore, type SqliteStoreOptions } from "../src/stores/sqlite.ts";
 import { testStore, VirtualClock } from "../src/testing.ts";
+import { testLasting } from "./sqlite/lasting.ts";
 import { testLists } from "./sqlite/lists.ts";
 import { deferred, errorOf, settle, watch } from "./support.ts";
 
@@ -15,8 +17,8 @@ export interface Database extends SqliteConnection {
 	close(): void;
 }
 
-/** Opens a database. */
-export type Open = (path: string) => Database;
+/** Opens a database, if wanted for reading alone. */
+export type Open = (path: string, isReadOnly?: boolean) => Database;
 
 interface Opened {
 	readonly db: Database;
@@ -42,6 +44,7 @@ export function testSqlite(name: string, open: Open): void {
 		damage(open);
 		plans(open);
 		testLists(open);
+		testLasting(open);
 	});
 }
 
@@ -410,6 +413,64 @@ function transactions(open: Open): void {
 		gate.resolve();
 		expect(await Promise.all([outer, other])).toEqual(["outer", "other"]);
 	});
+
+	test("sqliteStore().transaction() of three callers whose work is tried again is refused to none of them", async () => {
+		const { db, store } = await fresh(open);
+		db.exec("CREATE TABLE own (name)");
+		const again = async (name: string) => {
+			for (let attempt = 1;; attempt++) {
+				try {
+					return await store.transaction(async (tx) => {
+						tx.exec(`INSERT INTO own VALUES ('${name}')`);
+						await settle();
+						if (attempt < 3) throw new Error("not yet");
+						return name;
+					});
+				} catch (error) {
+					if ((error as Error).message !== "not yet") throw error;
+					await run(() => settle(), { backoff: 1 });
+				}
+			}
+		};
+		const names = ["a", "b", "c"];
+		expect(await Promise.all(names.map(again))).toEqual(names);
+		const tried = (name: string) => {
+			let left = 3;
+			return run(() =>
+				store.transaction(async (tx) => {
+					await store.add("b", [task({ id: name })], tx);
+					await settle();
+					if (--left > 0) throw new Error("not yet");
+					return name;
+				}), { attempts: 3, backoff: 1 });
+		};
+		expect(await Promise.all(names.map(tried))).toEqual(names);
+		expect(rowsOf(db, "SELECT name FROM own ORDER BY name")).toMatchObject(names.map((name) => ({ name })));
+		expect(await waitingIn(store)).toBe(3);
+	});
+
+	test.each([[undefined], [60_000]])(
+		"sqliteStore().complete() twice in one transaction is harmless (keep: %s)",
+		async (keep) => {
+			const { db, store } = await fresh(open);
+			await store.add("b", [task({ lane: "l" }), task({ lane: "l" })]);
+			const [ref] = await claim(store);
+			const done = { type: "done", keep } as const;
+			const twice = async () => [await store.complete("b", ref!, done, db), await store.complete("b", ref!, done, db)];
+			db.exec("BEGIN");
+			expect(await twice()).toEqual([true, true]);
+			db.exec("ROLLBACK");
+			expect(await store.counts("b")).toMatchObject({ waiting: 1, running: 1 });
+			db.exec("BEGIN");
+			expect(await twice()).toEqual([true, true]);
+			db.exec("COMMIT");
+			expect(await store.counts("b")).toMatchObject({ waiting: 1, running: 0, done: keep === undefined ? 0 : 1 });
+			const [next] = await claim(store);
+			db.exec("BEGIN");
+			expect(await store.complete("b", { ...next!, token: "1.9" }, done, db)).toBe(false);
+			db.exec("COMMIT");
+		},
+	);
 
 	test("sqliteStore().transaction() rejects if its function has ended it", async () => {
 		const { store } = await fresh(open);

@@ -8,7 +8,7 @@
 
 /**
  * - `"newer-schema"`: the database was written by a later version of this library. Nothing was changed; update the library.
- * - `"not-open"`: used inside a transaction before {@link Store.open} had made the schema.
+ * - `"not-open"`: used before {@link Store.open} had resolved.
  * - `"closed"`: the caller has closed the connection, or deleted the database.
  * - `"corrupt"`: the database itself cannot be read.
  * - `"full"`: no space left, or the quota is used up.

@@ -30,13 +30,17 @@ import { StoreError } from "../platform/store-error.ts";
 import { SqliteClaims } from "./sqlite/claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./sqlite/connection.ts";
 import { seqOf } from "./sqlite/data.ts";
+import { DatabaseFile } from "./sqlite/file.ts";
 import { SqliteLists } from "./sqlite/lists.ts";
-import { isCurrent, migrate, nameTables, type Tables } from "./sqlite/schema.ts";
+import { checkVersion, isCurrent, migrate, nameTables, type Tables } from "./sqlite/schema.ts";
 import { Watch } from "./sqlite/watch.ts";
 
 export type { SqliteConnection, SqliteStatement };
 
-/** What a {@link sqliteStore} can be told. */
+/** How often to look whether the file is still there, in milliseconds. */
+const lookInterval = 1_000;
+
+/** Options for {@link sqliteStore}. */
 export interface SqliteStoreOptions {
 	/** What the names of the tables begin with: letters, digits and `_`. @default "upkeep_" */
 	prefix?: string | undefined;
@@ -126,9 +130,12 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly #watch: Watch;
 	readonly #clock: Clock;
 	#isOpen = false;
+	#file: DatabaseFile | undefined;
+	/** When to look whether the file is still there, on the clock's scale that never goes back. */
+	#lookAt = 0;
 
 	constructor(db: Db, connection: Connection, tables: Tables, pollInterval: number, clock: Clock) {
-		const isFile = connection.isFile;
+		const isFile = connection.file !== "";
 		this.capabilities = { durable: isFile, shared: isFile, tx: true, clock: "machine" };
 		this.#db = db;
 		this.#connection = connection;
@@ -142,6 +149,8 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async open(): Promise<void> {
 		const isCurrentNow = await this.#connection.read(() => isCurrent(this.#connection, this.#tables));
 		if (!isCurrentNow) await this.#connection.write(() => migrate(this.#connection, this.#tables));
+		const { file } = this.#connection;
+		if (!this.#isOpen && file) this.#file = new DatabaseFile(file);
 		this.#isOpen = true;
 	}
 
@@ -227,12 +236,18 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	#read<T>(work: () => T): Promise<T> {
 		this.#checkOpen();
-		return this.#connection.read(work);
+		return this.#connection.read(() => this.#ofThisVersion(work));
 	}
 
 	#write<T>(work: () => T): Promise<T> {
 		this.#checkOpen();
-		return this.#connection.write(work);
+		return this.#connection.write(() => this.#ofThisVersion(work));
+	}
+
+	/** A later version of this library, in another process, may have changed the tables meanwhile. */
+	#ofThisVersion<T>(work: () => T): T {
+		checkVersion(this.#connection, this.#tables);
+		return work();
 	}
 
 	/** Something after which tasks may be due. */
@@ -245,12 +260,19 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	#inside<T>(basket: string | undefined, work: () => T, tx: Db): T {
 		this.#checkOpen();
-		const result = this.#connection.inside(tx, work);
+		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work));
 		if (basket !== undefined) this.#watch.touch(basket);
 		return result;
 	}
 
 	#checkOpen(): void {
-		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
+		if (!this.#isOpen) throw new StoreError("not-open", "Call open() first: it makes the tables");
+		const now = this.#clock.monotonic();
+		if (this.#file === undefined || now < this.#lookAt) return;
+		if (this.#file.isGone) {
+			const message = `The file ${this.#file.path} was deleted or replaced while it was open: open the database again`;
+			throw new StoreError("closed", message);
+		}
+		this.#lookAt = now + lookInterval;
 	}
 }

@@ -201,8 +201,21 @@ export class SqliteClaims extends SqliteTasks {
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
 	}
 
-	complete(basket: string, ref: Ref, done: Done, now: number): boolean {
-		return this.settle(basket, [{ ref, outcome: done }], now).settled[0]!;
+	/**
+	 * It is kept, though for no time: if it is completed again in the same transaction, it must be known that this very claim
+	 * has done that, and if the transaction is rolled back, it must be known no more.
+	 */
+	complete(basket: string, ref: Ref, { keep = 0, payload }: Done, now: number): boolean {
+		const ended = this.#end(basket, ref, { type: "done", keep, payload }, now);
+		if (ended === undefined) return this.#isDone(basket, ref);
+		this.promote(basket, [ended.lane]);
+		return true;
+	}
+
+	#isDone(basket: string, ref: Ref): boolean {
+		const sql = `SELECT 1 FROM ${this.tables.tasks}
+			WHERE seq = CAST(?1 AS INTEGER) AND ${madeProof} = ?1 AND basket = ?2 AND state = ${State.done}`;
+		return this.connection.all(sql, proofOf(ref), basket).length > 0;
 	}
 
 	/** Removes tasks, and gives the proofs of the claims that were good, with the lanes. */

@@ -75,19 +75,29 @@ export class Connection {
 		return (this.#db.isTransaction ?? this.#db.inTransaction) === true;
 	}
 
-	/** Whether anybody else can open the database, and it outlives this connection. */
-	get isFile(): boolean {
+	/**
+	 * The file of the database, which others can open, and which outlives this connection. An empty text: there is none.
+	 * `undefined`: the connection is closed, so nobody knows.
+	 */
+	get file(): string | undefined {
 		try {
-			return this.all<{ name: string; file: string }>("PRAGMA database_list").some(({ name, file }) =>
-				name === "main" && Boolean(file)
-			);
+			const databases = this.all<{ name: string; file: string | null }>("PRAGMA database_list");
+			return databases.find(({ name }) => name === "main")?.file ?? "";
 		} catch {
-			return true; // of a closed one nobody knows
+			return undefined;
 		}
 	}
 
+	/** All rows. Numbers that JavaScript cannot hold are rounded: somebody has written them by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
-		return this.#prepare(sql).all(...parameters) as Row[];
+		const statement = this.#prepare(sql);
+		try {
+			return statement.all(...parameters) as Row[];
+		} catch (error) {
+			// A statement that writes must not be run again: its rows hold numbers of ours only.
+			if (!(error instanceof RangeError) || !/^\s*(SELECT|WITH)/.test(sql)) throw error;
+			return readRounded(statement, parameters) as Row[];
+		}
 	}
 
 	/** How many rows it has changed. */
@@ -95,7 +105,7 @@ export class Connection {
 		return Number((this.#prepare(sql).run(...parameters) as { changes: number | bigint }).changes);
 	}
 
-	#prepare(sql: string): SqliteStatement {
+	#prepare(sql: string): SqliteStatement & Switches {
 		let statement = this.#statements.get(sql) as (SqliteStatement & Switches) | undefined;
 		if (statement === undefined) {
 			if (this.#statements.size >= mostStatements) this.#statements.clear();
@@ -239,6 +249,19 @@ export class Connection {
 		} finally {
 			this.all(`PRAGMA busy_timeout = ${timeout}`);
 		}
+	}
+}
+
+/** node:sqlite throws where a number is too large. */
+function readRounded(statement: SqliteStatement & Switches, parameters: readonly Value[]): unknown[] {
+	statement.setReadBigInts?.(true);
+	try {
+		const round = (value: unknown) => typeof value === "bigint" ? Number(value) : value;
+		return statement.all(...parameters).map((row) =>
+			Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, round(value)]))
+		);
+	} finally {
+		statement.setReadBigInts?.(false);
 	}
 }
 

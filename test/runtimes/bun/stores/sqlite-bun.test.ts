@@ -2,6 +2,12 @@ import { type Open, testSqlite } from "../../../sqlite-suite.ts";
 
 // Bun's own modules have no types here.
 const name = "bun:sqlite";
-const { Database }: { Database: new (path: string) => ReturnType<Open> } = await import(name);
+const { Database }: { Database: new (path: string, options?: { readonly: boolean }) => ReturnType<Open> } =
+	await import(
+		name
+	);
 
-testSqlite("sqliteStore() of bun:sqlite", (path) => new Database(path));
+testSqlite(
+	"sqliteStore() of bun:sqlite",
+	(path, isReadOnly) => isReadOnly ? new Database(path, { readonly: true }) : new Database(path),
+);
