@@ -18,16 +18,25 @@ import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
+/** Who holds the claims. */
+export interface LeaseOwner<Tx> {
+	/** Calls {@link Claims.tick}, in the right async context. */
+	tick(): void;
+	/** The lease of a task may be over that has not ended. */
+	onExpired(task: ClaimedTask<Tx>): void;
+	/** Renewals succeed again. */
+	onRecovered(): void;
+}
+
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	readonly calls: Calls;
 	/** Whether the function of a task is being called right now. */
 	isCalling = false;
-	readonly #onExpired: (task: ClaimedTask<Tx>) => void;
-	readonly #onRecovered: () => void;
+	readonly #owner: LeaseOwner<Tx>;
 	readonly #tasks = new Map<string, ClaimedTask<Tx>>();
 	readonly #progress: Progress<Tx>;
-	readonly #timer: CallbackTimer = new CallbackTimer(() => this.#tick());
+	readonly #timer: CallbackTimer;
 	/** When the timer fires, and when the next renewal is due. */
 	#tickAt = Infinity;
 	#renewAt = Infinity;
@@ -36,20 +45,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	#failedAt = -Infinity;
 	#isAskingCompleting = false;
 
-	/**
-	 * @param onExpired called when the lease of a task may be over that has not ended
-	 * @param onRecovered called when it {@link isFailing} no longer
-	 */
-	constructor(
-		settings: BasketSettings<Tx>,
-		calls: Calls,
-		onExpired: (task: ClaimedTask<Tx>) => void,
-		onRecovered: () => void,
-	) {
+	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: LeaseOwner<Tx>) {
 		this.settings = settings;
 		this.calls = calls;
-		this.#onExpired = onExpired;
-		this.#onRecovered = onRecovered;
+		this.#owner = owner;
+		this.#timer = new CallbackTimer(() => owner.tick());
 		this.#progress = new Progress(settings, calls, () => this.#tasks.values());
 	}
 
@@ -114,7 +114,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	expire(): void {
 		const now = this.settings.clock.monotonic();
 		for (const task of this.#tasks.values()) {
-			if (task.leaseEndsAt <= now && !task.isOver && !task.hasEnded && !task.isExpired) this.#onExpired(task);
+			if (task.leaseEndsAt <= now && !task.isOver && !task.hasEnded && !task.isExpired) this.#owner.onExpired(task);
 		}
 	}
 
@@ -144,7 +144,8 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#progress.saveSoon();
 	}
 
-	#tick(): void {
+	/** The time has come for which the timer was set. */
+	tick(): void {
 		this.#tickAt = Infinity;
 		this.expire();
 		if (this.settings.clock.monotonic() >= this.#renewAt) void this.renew();
@@ -201,7 +202,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	#recover(until: number): void {
 		const { isFailing } = this;
 		this.#renewedAt = Math.max(this.#renewedAt, Math.min(until, this.settings.clock.monotonic()));
-		if (isFailing && !this.isFailing) this.#onRecovered();
+		if (isFailing && !this.isFailing) this.#owner.onRecovered();
 	}
 
 	/**

@@ -33,6 +33,8 @@ export interface TurnsOwner {
 	poke(): void;
 	/** Calls {@link Turns.turn} in a new macrotask, in the right async context. */
 	turnSoon(): void;
+	/** Calls {@link Claims.tick}, in the right async context. */
+	tick(): void;
 	/** Pokes after so many milliseconds. */
 	sleep(duration: number): void;
 	/** Nothing can be done any more. */
@@ -99,7 +101,11 @@ export class Turns<Tx> {
 		this.#calls = calls;
 		this.#owner = owner;
 		this.#limit = calls.limit;
-		this.claims = new Claims(settings, calls, (task) => this.#expired(task), () => owner.poke());
+		this.claims = new Claims(settings, calls, {
+			tick: () => owner.tick(),
+			onExpired: (task) => this.#expired(task),
+			onRecovered: () => owner.poke(),
+		});
 		this.#pace = new Pace(settings);
 		this.#parking = new Parking(settings.clock, () => owner.poke());
 		const attempts = (kind: string) => settings.kinds.get(kind)!.settings.attempts;

@@ -41,6 +41,7 @@ interface User extends Abortable {
 	/** What the worker does, in the user's async context. */
 	readonly pump: () => void;
 	readonly turn: () => void;
+	readonly tick: () => void;
 }
 
 export class Worker<Tx> implements TurnsOwner {
@@ -103,7 +104,8 @@ export class Worker<Tx> implements TurnsOwner {
 			const abort = (reason: unknown) => this.#leave(user, isDraining ? () => onFailed(reason) : onLeft, reason);
 			const pump = inContextAlways(() => this.#turns.pump());
 			const turn = inContextAlways(() => void this.#turns.turn());
-			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn };
+			const tick = inContextAlways(() => this.claims.tick());
+			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn, tick };
 			if (signal?.aborted) return isDraining ? onFailed(signal.reason) : onLeft();
 			if (isDraining && this.claims.isCalling) {
 				const text = "A task cannot wait until its own basket is drained: that would be for itself";
@@ -150,6 +152,12 @@ export class Worker<Tx> implements TurnsOwner {
 
 	poke(): void {
 		if (this.isWorking) this.#first()?.pump();
+	}
+
+	tick(): void {
+		const user = this.#first();
+		if (user === undefined) this.claims.tick(); // leases are kept until the grace is over
+		else user.tick();
 	}
 
 	turnSoon(): void {

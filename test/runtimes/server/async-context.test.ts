@@ -3,16 +3,20 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import {
+	Basket,
 	type Clock,
 	Group,
 	Intermittent,
 	Lifecycle,
+	memoryStore,
 	poll,
 	Pool,
 	reconcile,
 	run,
 	Runner,
 	sleep,
+	type Store,
+	StoreError,
 	systemClock,
 } from "../../../mod.ts";
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
@@ -96,6 +100,30 @@ const rows: Record<string, Share> = {
 		const runner = new Runner(patient(see), { attempts: 2, backoff: 5, timeout: 5, onAttemptFailed: see, clock });
 		runner.subscribe(see);
 		while ((await runner.step()).again) await sleep(5, { clock }).then(see);
+	},
+	"Basket.run(), its tasks and hooks": (clock) => {
+		const store = memoryStore({ clock });
+		const task = (see: () => void) => async (_: undefined, { attempt }: { attempt: number }) => {
+			see();
+			await sleep(5, { clock });
+			see();
+			if (attempt < 3) throw new Error("failure");
+		};
+		return (see) => serve(store, clock, task(see), see);
+	},
+	"Basket.run(), an abort listener at the end of a lease": (clock) => {
+		const store = memoryStore({ clock });
+		let calls = 0;
+		const extend = async (...args: Parameters<typeof store.extend>) => {
+			if (++calls < 15) throw new StoreError("unavailable", "gone");
+			return await store.extend(...args);
+		};
+		const task = (see: () => void) => async (_: undefined, { signal }: { signal: AbortSignal }) => {
+			signal.addEventListener("abort", see);
+			await sleep(400, { clock });
+			signal.throwIfAborted();
+		};
+		return (see) => serve({ ...store, extend }, clock, task(see), see);
 	},
 	"sleep()": (clock) => (see) => sleep(5, { clock }).then(see),
 	"Group.spawn()": (clock) => {
@@ -250,6 +278,25 @@ const rows: Record<string, Share> = {
 	"reconcile(), an abort listener at its timeout": (clock) => (see) =>
 		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { executionTimeout: 5, clock }).catch(see),
 };
+
+/** The basket of one of several callers, which has its own name in their common store; others add the tasks. */
+function serve(
+	store: Store<never>,
+	clock: Clock,
+	task: (_: undefined, context: { signal: AbortSignal; attempt: number }) => unknown,
+	see: () => void,
+): Promise<void> {
+	const controller = new AbortController();
+	const onSettled = ({ outcome }: { outcome: string }) => {
+		see();
+		if (outcome === "done") controller.abort();
+	};
+	const options = { name: String(Math.random()), lease: 300, backoff: 5, onSettled, onError: see };
+	const basket = new Basket({ store, clock, tasks: { task }, ...options });
+	const done = basket.run({ signal: controller.signal });
+	outside(() => sleep(5, { clock }).then(() => basket.add("task")));
+	return done.then(see);
+}
 
 const tenants = ["alice", "bob", "carol"];
 
