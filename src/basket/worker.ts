@@ -218,6 +218,7 @@ export class Worker<Tx> implements TurnsOwner {
 			return opened;
 		};
 		this.onChange();
+		if (life.aborted) return;
 		this.#calls.trying(call).then(
 			() => life.aborted || this.#begin(),
 			(error) => life.aborted || this.onFailure(error),
@@ -268,12 +269,18 @@ export class Worker<Tx> implements TurnsOwner {
 	}
 
 	#stop(reason: unknown): Promise<void> {
-		return this.#stopping ??= this.#finish(reason).finally(() => {
+		if (this.#stopping !== undefined) return this.#stopping;
+		let onStopped!: () => void;
+		// Before anybody is told, who may call anything.
+		const stopping = this.#stopping = new Promise<void>((resolve) => onStopped = resolve);
+		this.#finish(reason).catch((error) => report(this.#settings.onError, error)).then(() => {
 			this.#stopping = undefined;
 			this.#state = "stopped";
+			onStopped();
 			this.onChange();
-			if (this.#users.size > 0) this.#start();
+			if (this.#users.size > 0 && this.#state === "stopped") this.#start();
 		});
+		return stopping;
 	}
 
 	/** Lets the running tasks end, for a while, and gives back the others. */
