@@ -75,6 +75,9 @@ export class TagInUseError extends Error {
  * Named tasks that run in the background, each on its own: a task that fails neither touches its siblings nor becomes an
  * unhandled rejection.
  *
+ * A task and its hooks are called in the async context (`AsyncLocalStorage`) of the `spawn`. Subscribers are called in that of
+ * whoever changes something.
+ *
  * A task can spawn others, also while the group stops: these are cancelled at once. A group that has stopped can be used
  * again.
  *

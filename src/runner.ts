@@ -45,6 +45,8 @@ export interface RunnerSnapshot {
  * that was begun here; `abandonAfter` gives up on a task that ignores its signal. An attempt that returns has succeeded,
  * even if it was aborted or timed out meanwhile: to repeat what was done could do it twice.
  *
+ * Every attempt and every hook is called in the async context (`AsyncLocalStorage`) of the call of `run`.
+ *
  * @param task what to do; it gets a {@link TaskContext}
  * @param options how often, when, and how long
  * @returns the value of the task

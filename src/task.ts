@@ -36,6 +36,9 @@ export interface TaskContext {
 	/**
 	 * Aborts when the attempt should end: the caller aborted (with the caller's reason), or the timeout or deadline
 	 * passed (with a `TimeoutError`). A getter, made when it is first read: a copy such as `{ ...context }` lacks it.
+	 *
+	 * When the caller aborts, its listeners are called inside that abort, and so in the async context of whoever aborts, as
+	 * with any signal. At a timeout or the deadline they are called in the async context in which the signal was first read.
 	 */
 	readonly signal: AbortSignal;
 	/** The number of this attempt, from 1. */

@@ -167,3 +167,97 @@ describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
 		}));
 	});
 });
+
+/** What a task does once its time is over, k microtasks later. */
+const reactions: Record<string, (reason: unknown) => string> = {
+	"returns": () => "value",
+	"rejects with the reason": (reason) => {
+		throw reason;
+	},
+	"fails": () => {
+		throw new Error("failure");
+	},
+};
+
+/** An attempt whose time is over, and that ends, or is aborted by its caller, some microtasks after that. */
+async function late(begin: Begin, reaction: string, abandonAfter: number, k: number, isAborted: boolean) {
+	const clock = new VirtualClock();
+	const controller = new SpiedController();
+	const reason = { why: "enough" };
+	const told: unknown[] = [];
+	let [running, calls, most] = [0, 0, 0];
+	const begun: Begun = begin(
+		({ signal }) => {
+			calls++;
+			most = Math.max(most, ++running);
+			return new Promise((resolve, reject) => {
+				signal.addEventListener("abort", () => {
+					if (isAborted) afterMicrotasks(k, () => (begun.abort ?? ((reason) => controller.abort(reason)))(reason));
+					afterMicrotasks(isAborted ? 10 : k, () => {
+						running--;
+						try {
+							resolve(reactions[reaction]!(signal.reason));
+						} catch (error) {
+							reject(error);
+						}
+					});
+				});
+			});
+		},
+		{ attempts: 2, timeout: 5, abandonAfter, clock, onAttemptFailed: ({ error }) => told.push(error) },
+		controller,
+	);
+	const done = watch(begun.done);
+	await clock.runUntilIdle();
+	const { state, value, error } = done;
+	if (state === "resolved") expect([value, told.length]).toEqual(["value", calls - 1]);
+	else expect([state, calls, told.length, error]).toEqual(["rejected", calls, calls, isAborted ? error : told.at(-1)]);
+	if (reaction === "returns" && abandonAfter > 0) expect([state, calls]).toEqual(["resolved", 1]);
+	if (state === "rejected" && error !== reason) {
+		expect([(error as Error).name, error]).toEqual(["TimeoutError", told.at(-1)]);
+		expect((told[0] as Error).name).toBe("TimeoutError");
+	}
+	// An attempt that was given up may overlap the next one, no other may.
+	if (abandonAfter > 0) expect(most).toBe(1);
+	expect([controller.listeners, clock.pending]).toEqual([0, 0]);
+}
+
+describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
+	test.each([0, 20, Infinity])("keeps its laws around a timeout, with abandonAfter: %s", async (abandonAfter) => {
+		for (const reaction of Object.keys(reactions)) {
+			for (const isAborted of [false, true]) {
+				await atEachMicrotask(30, (k) => late(begin, reaction, abandonAfter, k, isAborted));
+			}
+		}
+	});
+});
+
+describe("sleep(), Group.wait() and GroupTask.wait()", () => {
+	test("are over or aborted, and never both, whenever an abort comes", async () => {
+		await atEachMicrotask(30, async (k) => {
+			const clock = new VirtualClock();
+			const controllers = [0, 1, 2].map(() => new SpiedController());
+			const [slept, waited, ended] = controllers.map(({ signal }) => signal) as [AbortSignal, AbortSignal, AbortSignal];
+			const group = new Group({ clock });
+			const reason = { why: "enough" };
+			const task = group.spawn("a", async () => {
+				await sleep(5, { clock });
+				afterMicrotasks(k, () => {
+					for (const controller of controllers) controller.abort(reason);
+				});
+			});
+			const [sleeping, waiting, ending] = [
+				watch(sleep(5, { clock, signal: slept }).then(() => true)),
+				watch(group.wait({ signal: waited })),
+				watch(task.wait({ signal: ended })),
+			];
+			await clock.runUntilIdle();
+			expect([true, reason]).toContain(sleeping.state === "resolved" ? sleeping.value : sleeping.error);
+			for (const { state, value } of [waiting, ending]) expect([state, typeof value]).toEqual(["resolved", "boolean"]);
+			expect([controllers.map(({ listeners }) => listeners), clock.pending]).toEqual([[0, 0, 0], 0]);
+			// What had stopped before the abort is told so.
+			if (k > 10) expect([waiting.value, ending.value]).toEqual([true, true]);
+			if (k === 0) expect([waiting.value, ending.value]).toEqual([false, false]);
+		});
+	});
+});
