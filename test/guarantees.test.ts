@@ -421,9 +421,7 @@ describe("Each caller for itself", () => {
 		expect(failed).toEqual([3, 13, 23, 33, 41]);
 		expect((await basket.counts()).waiting).toBe(38);
 	});
-});
 
-describe("Manners", () => {
 	test("A bad argument is a TypeError or a RangeError that says what was given", async () => {
 		const store = memoryStore();
 		const basket = new Basket({ store, tasks: { a: (_: unknown) => {} } });

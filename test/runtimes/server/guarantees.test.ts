@@ -120,9 +120,7 @@ describe("Each caller for itself", () => {
 		expect([...places].sort()).toEqual(["basket", "group", "hook", "poll", "pool", "run"]);
 		expect(seen.filter((line) => line.endsWith(" run")).length).toBe(9);
 	});
-});
 
-describe("Manners", () => {
 	test("No unhandled rejection comes from the library", async () => {
 		// Each of these runtimes ends a process for one; first a program that has one, to see that.
 		expect((await execute(`Promise.reject(new Error("unhandled"));`)).code).not.toBe(0);
