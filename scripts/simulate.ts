@@ -5,6 +5,7 @@
 //     npm run simulate -- --store sqlite               on sqliteStore()
 //     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
 //     npm run simulate -- --store postgres             on postgresStore(), with a server of its own
+//     deno run -A --unstable-kv scripts/simulate.ts --store deno-kv     on denoKvStore(), which is in Deno only
 //     npm run simulate -- --seed 123 --trace           one seed, and everything that happens in it
 //     npm run simulate -- --keep-going                 beyond the first seed that fails
 import process from "node:process";
@@ -20,6 +21,11 @@ type Store = Pick<SimulationOptions, "open" | "makeClock"> & { close?(): Promise
 const stores: Record<string, () => Store | Promise<Store>> = {
 	memory: () => ({ open: openMemory }),
 	sqlite: () => ({ open: openSqlite }),
+	async "deno-kv"() {
+		if (!("Deno" in globalThis)) leave("Deno KV is in Deno only: deno run -A --unstable-kv scripts/simulate.ts …");
+		const { openDenoKv } = await import("../test/simulation/deno-kv.ts");
+		return { open: openDenoKv, makeClock: (options) => new PatientClock(options) };
+	},
 	async postgres() {
 		const server = await SimulationServer.start();
 		return { open: server.open, makeClock: (options) => new PatientClock(options), close: () => server.close() };

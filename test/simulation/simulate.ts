@@ -39,7 +39,9 @@ export interface SimulationReport {
 
 /** The command that runs one seed and shows what happens. */
 export function replay(seed: number, store: string, hasJobs: boolean): string {
-	return `npm run simulate -- --store ${store}${hasJobs ? " --jobs" : ""} --seed ${seed} --trace`;
+	if (store === "indexeddb") return `indexeddb-simulation.test.ts, with seed ${seed} alone`;
+	const command = store === "deno-kv" ? "deno run -A --unstable-kv scripts/simulate.ts" : "npm run simulate --";
+	return `${command} --store ${store}${hasJobs ? " --jobs" : ""} --seed ${seed} --trace`;
 }
 
 export async function simulate(

@@ -1,0 +1,55 @@
+// A store whose answers take real time, in virtual time: whoever moves the time waits until nothing is under way to the store
+// and back. One call comes after the other, and whoever watches is told by this: what comes first in real time, and what the
+// store tells at some moment or other, would make a seed go another way each time.
+import type { Store } from "../../mod.ts";
+import type { PatientClock } from "./patient-clock.ts";
+
+const members = "open add turn extend save get list counts delete change hasten post".split(" ");
+
+export function patientStore(inner: Store<never>, clock: PatientClock): Store<never> {
+	const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+	const wakes = new Set<() => void>();
+	let last: Promise<unknown> = Promise.resolve();
+	const call = (member: string) => async (...args: unknown[]): Promise<unknown> => {
+		clock.calls++;
+		try {
+			const answer = last.then(() => all[member]!(...args));
+			last = answer.catch(() => {});
+			const result = await answer;
+			if (isChange(member, args)) { for (const wake of wakes) wake(); }
+			return result;
+		} finally {
+			clock.calls--;
+		}
+	};
+	return {
+		capabilities: inner.capabilities,
+		...Object.fromEntries(members.map((member) => [member, call(member)])),
+		watch: (_: string, wake: () => void) => {
+			wakes.add(wake);
+			return () => void wakes.delete(wake);
+		},
+	} as unknown as Store<never>;
+}
+
+/** Makes what is random by the platform follow from the seed. Ends that. */
+export function seedCrypto(): () => void {
+	const { crypto } = globalThis;
+	const { randomUUID, getRandomValues } = crypto;
+	const hex = (digits: number) =>
+		Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join("");
+	let count = 0;
+	// Math.random() has few values in a simulation, and these must be unique.
+	crypto.randomUUID = () =>
+		`${(++count).toString(16).padStart(8, "0")}-${hex(4)}-${hex(4)}-${hex(4)}-${hex(12)}` as const;
+	crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {
+		if (array instanceof Uint32Array) array.forEach((_, index) => array[index] = ++count);
+		return array;
+	};
+	return () => Object.assign(crypto, { randomUUID, getRandomValues });
+}
+
+function isChange(member: string, args: readonly unknown[]): boolean {
+	const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
+	return member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
+}
