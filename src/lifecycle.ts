@@ -13,7 +13,7 @@ import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSet
 import { unwrap } from "./task.ts";
 import { abortError } from "./platform/abort-error.ts";
 import { inContext } from "./platform/async-context.ts";
-import { check, checkFunction, checkSignal, checkWord } from "./platform/check.ts";
+import { check, checkedSignal, checkFunction, checkWord } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import type { OnError } from "./platform/observe.ts";
 import { link, unlink } from "./platform/signals.ts";
@@ -225,9 +225,9 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	 * @throws {RangeError} (as a rejection) if `from` is no state
 	 */
 	async waitForStateChange(from: LifecycleState, options: WaitOptions = {}): Promise<LifecycleState> {
-		const { signal } = options;
+		const signal = checkedSignal(options);
 		checkWord("from", from, ["inactive", "loading", "active", "error"]);
-		if (signal !== undefined) checkSignal(signal).throwIfAborted();
+		signal?.throwIfAborted();
 		if (this.#state !== from) return this.#state;
 		return await new Promise((resolve, reject) => {
 			const waiting = {

@@ -81,7 +81,7 @@ interface PollSettings {
 export function poll(action: (signal: AbortSignal) => unknown, options: PollOptions = {}): Intermittent {
 	const { interval = 1000, backoff, onAttempt, onError } = check("options", options, "object");
 	check("action", action, "function");
-	check("interval", interval, "number", interval > 0 && interval < Infinity, "more than 0, and finite");
+	check("interval", interval, "number", Number.isFinite(interval) && interval > 0, "more than 0, and finite");
 	checkFunction("onAttempt", onAttempt);
 	const clock = checkClock(options.clock);
 	const delays = checkBackoff(backoff === undefined ? interval : backoff);

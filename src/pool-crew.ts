@@ -63,7 +63,7 @@ export class Crew<W> {
 	constructor(options: PoolOptions<W>, owner: CrewOwner<W>) {
 		const { min = 0, max, idleTimeout = 10_000, createWorker, destroyWorker, onError } = options;
 		this.#owner = owner;
-		this.#min = check("min", min, "number", min >= 0 && Number.isInteger(min), "a whole number from 0");
+		this.#min = check("min", min, "number", Number.isInteger(min) && min >= 0, "a whole number from 0");
 		this.#max = checkMax(max, min);
 		this.#idleTimeout = checkDelay("idleTimeout", idleTimeout);
 		this.#createWorker = checkFunction("createWorker", createWorker);
@@ -256,6 +256,6 @@ export class Crew<W> {
 
 function checkMax(max: number, min: number): number {
 	const least = Math.max(min, 1);
-	const isAllowed = max >= least && (Number.isInteger(max) || max === Infinity);
+	const isAllowed = (Number.isInteger(max) || max === Infinity) && max >= least;
 	return check("max", max, "number", isAllowed, `a whole number from ${least}, or Infinity`);
 }

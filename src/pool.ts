@@ -15,7 +15,7 @@ import type { PoolWorker } from "./pool-worker.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { abortError } from "./platform/abort-error.ts";
 import { inContextAlways } from "./platform/async-context.ts";
-import { check, checkFunction, checkSignal } from "./platform/check.ts";
+import { check, checkedSignal, checkFunction, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { type OnError, report } from "./platform/observe.ts";
 import { link, unlink } from "./platform/signals.ts";
@@ -234,8 +234,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the pool goes on stopping
 	 */
 	async stop(options: WaitOptions = {}): Promise<void> {
-		const { signal } = options;
-		if (signal !== undefined) checkSignal(signal);
+		const signal = checkedSignal(options);
 		if (!this.#hasStopped) this.#end(abortError("The pool was stopped"));
 		if (!this.#crew.isGone && !await this.#whenGone.wait(signal)) throw signal!.reason;
 	}

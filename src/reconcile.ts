@@ -158,7 +158,7 @@ export async function reconcile(plan: Plan, options: ReconcileOptions = {}): Pro
 		onError,
 	} = check("options", options, "object");
 	check("plan.create", check("plan", plan, "object").create, "function");
-	const isCount = errorsToTolerate >= 0 && (Number.isInteger(errorsToTolerate) || errorsToTolerate === Infinity);
+	const isCount = (Number.isInteger(errorsToTolerate) || errorsToTolerate === Infinity) && errorsToTolerate >= 0;
 	check("errorsToTolerate", errorsToTolerate, "number", isCount, "a whole number from 0, or Infinity");
 	checkDelay("sleepBetweenRuns", sleepBetweenRuns);
 	checkLimit("executionTimeout", executionTimeout);

@@ -258,7 +258,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	list(options: ListOptions = {}): readonly ServiceRecord[] {
 		const { after = "", limit = Infinity } = check("options", options, "object");
 		check("after", after, "string");
-		check("limit", limit, "number", limit > 0 && (limit === Infinity || Number.isInteger(limit)), "a positive integer");
+		check("limit", limit, "number", (limit === Infinity || Number.isInteger(limit)) && limit > 0, "a positive integer");
 		const all = this.getSnapshot();
 		const start = after === "" ? 0 : all.findIndex(({ id }) => id > after);
 		return start < 0 ? [] : all.slice(start, start + limit);

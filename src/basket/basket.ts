@@ -11,7 +11,7 @@ import type { BasketOptions, BasketSettings, Kind, PayloadOf, TaskMap } from "./
 import type { Added, Counts, NewTask, StoredTask, TaskState } from "./store.ts";
 import { Batch } from "./batch.ts";
 import { encodePayload, isThenable, synchronous } from "./claimed-task.ts";
-import { decodeFailure, sizeOf, type TaskFailure } from "./codec.ts";
+import { cut, decodeFailure, sizeOf, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkBasketOptions, checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
@@ -430,7 +430,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		if (id !== undefined) {
 			check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
 		}
-		check("delay", delay, "number", delay >= 0 && delay < Infinity, "0 or more, and finite");
+		check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
 		const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
 		check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
 		if (lane !== undefined) checkName("lane", lane);
@@ -449,7 +449,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		const kind = this.#settings.kinds.get(check("kind", name, "string"));
 		if (kind !== undefined) return kind;
 		const known = [...this.#settings.kinds.keys()].map((name) => JSON.stringify(name)).join(", ");
-		throw new TypeError(`The basket has no tasks of the kind ${JSON.stringify(name)}, only of ${known}`);
+		throw new TypeError(`The basket has no tasks of the kind ${JSON.stringify(cut(name, 100))}, only of ${known}`);
 	}
 
 	async #show(task: StoredTask): Promise<TaskRecord> {

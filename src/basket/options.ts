@@ -206,7 +206,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	check("store.capabilities", store.capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
-	check("lease", lease, "number", lease > 0 && lease < Infinity, "more than 0, and finite");
+	check("lease", lease, "number", Number.isFinite(lease) && lease > 0, "more than 0, and finite");
 	checkDelay("grace", grace);
 	if (gate !== undefined) {
 		check("gate.getSnapshot", check("gate", gate, "object").getSnapshot, "function");
@@ -263,13 +263,13 @@ function checkKind(
 	check("codec.encode", check("codec", codec, "object").encode, "function");
 	check("codec.decode", codec.decode, "function");
 	checkCount("crashes", crashes);
-	check("retain", retain, "number", retain >= 0 && retain < Infinity, "0 or more, and finite");
+	check("retain", retain, "number", Number.isFinite(retain) && retain >= 0, "0 or more, and finite");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
 	return { run, schema, codec, crashes, retain, settings };
 }
 
 function checkCount(what: string, value: number): void {
-	const isCount = value >= 1 && (Number.isInteger(value) || value === Infinity);
+	const isCount = (Number.isInteger(value) || value === Infinity) && value >= 1;
 	check(what, value, "number", isCount, "a whole number from 1, or Infinity");
 }

@@ -96,6 +96,7 @@ export function backgroundSync(
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	if (sync === undefined) return () => {};
+	check("registration.sync.register", check("registration.sync", sync, "object").register, "function");
 	const background = new BackgroundSync(basket, () => sync.register(tag), onError, clock);
 	const stopListening = listen(["sync"], (event) => {
 		if ((event as SyncEvent).tag === tag) (event as SyncEvent).waitUntil(background.drain(event as SyncEvent));

@@ -88,12 +88,14 @@ interface LeaderSettings {
 export function leader(name: string, options: LeaderOptions = {}): Subscribable<boolean> {
 	const { timeout = 10_000, signal, onError } = check("options", options, "object");
 	check("name", name, "string", name !== "", "a string that is not empty");
-	check("timeout", timeout, "number", timeout > 0 && timeout < Infinity, "more than 0, and finite");
+	check("timeout", timeout, "number", Number.isFinite(timeout) && timeout > 0, "more than 0, and finite");
 	if (signal !== undefined) checkSignal(signal);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const { locks = scope.navigator?.locks as Locks | undefined } = options;
-	if (locks) check("locks.request", locks.request, "function");
+	if (locks !== undefined && locks !== null) {
+		check("locks.request", check("locks", locks, "object").request, "function");
+	}
 	const candidate = new Candidate(`upkeep:leader:${name}`, { timeout, signal, locks, onError, clock });
 	return {
 		subscribe: whileSubscribed(candidate.subscribe, () => candidate.begin()),

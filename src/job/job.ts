@@ -148,7 +148,7 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	 * @throws {TypeError | RangeError} for a name that another step has, and for a duration that is not allowed
 	 */
 	sleep<N extends string>(name: N, duration: number): Job<I, R & { readonly [K in N]: undefined }, undefined> {
-		check("duration", duration, "number", duration >= 0 && duration < Infinity, "0 or more, and finite");
+		check("duration", duration, "number", Number.isFinite(duration) && duration >= 0, "0 or more, and finite");
 		return this.#with({ name, type: "sleep", options: {}, duration: checkDelay("duration", duration) });
 	}
 

@@ -15,7 +15,7 @@ import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../b
 import { Batch } from "../basket/batch.ts";
 import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
 import { UserContext } from "../basket/user-context.ts";
-import { type Codec, jsonCodec } from "../basket/codec.ts";
+import { type Codec, cut, jsonCodec } from "../basket/codec.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
@@ -289,7 +289,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const job = record && this.#jobs.get(record.kind);
 		const step = job?.steps.get(check("name", name, "string"))?.definition;
 		if (job !== undefined && step?.type !== "waitFor") {
-			throw new TypeError(`The job ${JSON.stringify(job.job.name)} does not wait for ${JSON.stringify(name)}`);
+			throw new TypeError(
+				`The job ${JSON.stringify(job.job.name)} does not wait for ${JSON.stringify(cut(name, 100))}`,
+			);
 		}
 		const schema = step?.options.schema;
 		if (schema !== undefined) await validate(schema, value);
@@ -386,9 +388,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 
 	/** The first checkpoint of a job. In a promise only if the schema or the codec is asynchronous. */
 	#encode(job: AnyJob, input: unknown, tx: Tx | undefined): Data | PromiseLike<Data> {
-		const { name } = check("job", job, "object");
+		const name = check("job.name", check("job", job, "object").name, "string");
 		const known = this.#jobs.get(name)?.job;
-		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(name)}`);
+		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
 		if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
 		const encode = () => {
 			const encoded = this.#owner.codec.encode(firstCheckpoint(known, input));

@@ -20,7 +20,7 @@ export function check<T>(
 ): T {
 	const isOfType = typeof value === type && value !== null;
 	if (isOfType && isAllowed) return value;
-	const shown = Object(value) === value ? "of type " + typeof value : String(value);
+	const shown = Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);
 	throw new (isOfType ? RangeError : TypeError)(`"${name}" must be ${rule}: current value is ${shown}`);
 }
 

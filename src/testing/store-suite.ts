@@ -67,6 +67,7 @@ export function testStore<Tx>(
 	check("open", open, "function");
 	const { without = [], seed = Math.floor(Math.random() * 2 ** 31), ...given } = check("options", options, "object");
 	check("seed", seed, "number", Number.isInteger(seed), "a whole number");
+	check("without", without, "object", Array.isArray(without), "an array");
 	const test = check("test", given.test ?? globalTest()!, "function");
 	const register = ({ title, run }: StoreTest) =>
 		test(`${name}.${title}`, () => use(open as () => Promise<StoreFixture>, run));

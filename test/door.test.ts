@@ -1,0 +1,550 @@
+// The door: whatever is given to a public function instead of what it asks for, the answer is a TypeError or RangeError that
+// names the argument, or what the caller's own getter has thrown; and nothing has changed.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+	Basket,
+	configure,
+	Group,
+	Intermittent,
+	IntermittentMap,
+	job,
+	Lifecycle,
+	memoryStore,
+	poll,
+	Pool,
+	Processor,
+	reconcile,
+	resetBackoff,
+	retryAfter,
+	retryNow,
+	run,
+	Runner,
+	Services,
+	sleep,
+	start,
+	stop,
+	stopNow,
+} from "../mod.ts";
+import { backgroundSync, leader, online, visible } from "../src/browser.ts";
+import { servicesHandler } from "../src/http.ts";
+import { testStore, VirtualClock } from "../src/testing.ts";
+
+/** What the getters of hostile objects throw. */
+const mine = new Error("of the caller");
+const cycle: { self?: unknown } = {};
+cycle.self = [cycle];
+
+const thrower = (): never => {
+	throw mine;
+};
+
+const revoked = Proxy.revocable({}, {});
+revoked.revoke();
+
+/** What nobody expects, each time. */
+const hostile: readonly unknown[] = [
+	...[null, true, false, 0, -0, -1, 1, 0.5, NaN, Infinity, -Infinity, 2 ** 53, 1e308, 1n, Symbol("s"), new Date(NaN)],
+	...["", "a", " ", "\0", "a\ud83d", "\udc00", "__proto__", "constructor", "x".repeat(200_000), "100", "_1"],
+	...[{}, [], Object.create(null), Object.freeze({}), new Map(), new Error("x"), cycle, /x/, Array(200_000).fill(0)],
+	...[() => {}, class {}, thrower, Promise.resolve(), { then: thrower }, { aborted: 1 }, { encode: 1 }, { start: -1 }],
+	...[{ toString: thrower, valueOf: thrower }, { [Symbol.iterator]: 1 }, { [Symbol.iterator]: thrower }],
+	new Proxy({}, { get: thrower, ownKeys: thrower, getPrototypeOf: thrower, has: thrower }),
+	new Proxy(() => {}, { get: thrower, apply: thrower }),
+	revoked.proxy,
+	{ ["__proto__"]: 1, ["constructor"]: 2 },
+];
+
+const anything = fc.anything({ maxDepth: 1, withBigInt: true, withDate: true, withMap: true, withNullPrototype: true });
+
+/** How an engine speaks of a value that it was not prepared for. */
+const raw =
+	/is not a function|is not iterable|not an object|of (null|undefined)|(null|undefined) is not|call stack|reading '|convert|destructur/i;
+
+/** One place where a caller gives something. */
+interface Door {
+	/** Whose error names the argument so. */
+	readonly names: RegExp;
+	/** Gives it. What it returns is waited for if it comes soon. */
+	readonly give: (value: never) => unknown;
+	/** What must be as before if it was refused. */
+	readonly state?: () => unknown;
+	/** Whether a symbol and a bigint may be given, which is so almost nowhere. */
+	readonly takesAll?: boolean;
+}
+
+/** What a call has come to: an error, or nothing for a while. */
+async function refusalOf(give: () => unknown): Promise<{ readonly error: unknown } | undefined> {
+	try {
+		let isSettled = false;
+		const given = Promise.resolve(give()).finally(() => isSettled = true);
+		given.catch(() => {});
+		// Whatever checks its arguments does that soon.
+		for (let turn = 0; turn < 50 && !isSettled; turn++) await Promise.resolve();
+		if (isSettled) await given;
+	} catch (error) {
+		return { error };
+	}
+}
+
+function expectRefusal(error: unknown, names: RegExp): void {
+	if (error === mine) return;
+	// Only an engine knows that a proxy is revoked.
+	const { name, message } = error as Error;
+	if (name === "TypeError" && /revoked/.test(message)) return;
+	if (names.test(message) && !raw.test(message.replace(/current value is.*/s, "")) && message.length < 1_000) {
+		if (name === "TypeError" || name === "RangeError") return;
+	}
+	throw new Error(`It was refused with ${name}: ${message.slice(0, 300)}`, { cause: error });
+}
+
+function testDoors(title: string, doors: Readonly<Record<string, () => Door>>): void {
+	describe(title, () => {
+		for (const [argument, open] of Object.entries(doors)) {
+			test(`${argument}: whatever is given instead of it is taken or refused by name, and a refusal changes nothing`, async () => {
+				const check = async (value: unknown) => {
+					const { names, give, state = () => undefined, takesAll = false } = open();
+					const before = await state();
+					const refusal = await refusalOf(() => give(value as never));
+					const mustRefuse = !takesAll && (typeof value === "symbol" || typeof value === "bigint");
+					if (refusal === undefined && mustRefuse) throw new Error(`It was taken: ${String(value)}`);
+					if (refusal === undefined) return;
+					expectRefusal(refusal.error, names);
+					expect(await state()).toEqual(before);
+				};
+				const problems = new Set<string>();
+				for (const value of hostile) await check(value).catch(({ message }) => problems.add(message));
+				expect([...problems]).toEqual([]);
+				await fc.assert(fc.asyncProperty(anything, check), { numRuns: 25 });
+			});
+		}
+	});
+}
+
+const noop = () => {};
+const clock = new VirtualClock();
+/** Options of which one is hostile. */
+const one = (name: string, value: unknown) => ({ clock, [name]: value });
+/** With the clock last, which a single task has not. */
+const runnerOptions = [
+	...["attempts", "backoff", "timeout", "deadline", "shouldRetry", "onAttemptFailed", "abandonAfter", "unref", "clock"],
+];
+
+const other: Record<string, string> = {
+	min: "max",
+	tasks: "run|kind|schema|codec|crashes|retain|attempts|backoff",
+	jobs: "job",
+};
+
+/** A door for each of some options. */
+function options(
+	names: readonly string[],
+	give: (options: never) => unknown,
+): Record<string, () => Door> {
+	return Object.fromEntries(names.map((name) => {
+		// Whoever gives "min" may be told of "max".
+		const open = () => ({
+			names: new RegExp(`"(${name}|${other[name] ?? name})`),
+			give: (value: unknown) => give(one(name, value) as never),
+		});
+		return [`options.${name}`, open];
+	}));
+}
+
+function newBasket() {
+	return new Basket({
+		store: memoryStore({ clock }),
+		clock,
+		tasks: { a: (_: unknown) => {}, constructor: noop, ["__proto__"]: noop },
+	});
+}
+
+type AnyCall = (...values: unknown[]) => unknown;
+
+/** A basket, of which a call is made with a hostile value. */
+function ofBasket(names: RegExp, give: (basket: Record<string, AnyCall>, value: unknown) => unknown): () => Door {
+	return () => {
+		const basket = newBasket();
+		const state = async () => {
+			const tasks = [];
+			for await (const task of basket.list()) tasks.push(task);
+			return [tasks, await basket.counts(), basket.getSnapshot()];
+		};
+		return { names, give: (value) => give(basket as never, value), state };
+	};
+}
+
+const store = memoryStore();
+const basketOptions = [
+	...[
+		"store",
+		"name",
+		"tasks",
+		"concurrency",
+		"lease",
+		"grace",
+		"crashes",
+		"retain",
+		"codec",
+		"gate",
+		"wake",
+		"onSettled",
+	],
+	...["onError", ...runnerOptions],
+];
+
+testDoors("new Basket()", {
+	options: () => ({ names: /"(options|store|tasks)/, give: (value) => new Basket(value) }),
+	...options(basketOptions, (options) => new Basket({ store, tasks: { a: noop }, ...options as object })),
+	"a task": () => ({
+		names: /"(tasks\.a|run|schema|codec|crashes|retain|attempts|backoff)/,
+		give: (value) => new Basket({ store, tasks: { a: value } }),
+	}),
+	...Object.fromEntries(["run", "schema", "codec", "crashes", "retain", ...runnerOptions.slice(0, -1)].map((name) => {
+		const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
+		return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
+	})),
+	"the name of a task": () => ({
+		takesAll: true,
+		names: /"kind"/,
+		give: (value) => typeof value === "string" && new Basket({ store, tasks: { [value as string]: noop } as never }),
+	}),
+});
+
+const entryOptions = ["id", "delay", "priority", "lane"];
+
+testDoors("Basket", {
+	"add(kind)": ofBasket(/"kind"|no tasks of the kind/, (basket, value) => basket.add!(value, 1)),
+	"add(payload)": ofBasket(/payload/, (basket, value) => basket.add!("a", value)),
+	"add(options)": ofBasket(
+		/"(options|id|delay|priority|lane|tx)"|transactions/,
+		(basket, value) => basket.add!("a", 1, value),
+	),
+	...Object.fromEntries(entryOptions.flatMap((name) => {
+		const names = new RegExp(`"${name}"`);
+		const entry = (value: unknown) => ({ kind: "a", payload: 1, [name]: value });
+		return [
+			[`add(options.${name})`, ofBasket(names, (basket, value) => basket.add!("a", 1, { [name]: value }))],
+			[
+				`addMany(entry.${name})`,
+				ofBasket(names, (basket, value) => basket.addMany!([{ kind: "a" }, entry(value), { kind: "a" }])),
+			],
+		];
+	})),
+	"add(options.tx)": ofBasket(/transactions/, (basket, value) => basket.add!("a", 1, { tx: value })),
+	"addMany(entries)": ofBasket(
+		/"(entries|entry|kind)"|no tasks of the kind/,
+		(basket, value) => basket.addMany!(value),
+	),
+	"addMany(entry)": ofBasket(
+		/"(entry|kind)"|no tasks of the kind/,
+		(basket, value) => basket.addMany!([{ kind: "a" }, value]),
+	),
+	"addMany(entry.payload)": ofBasket(
+		/payload/,
+		(basket, value) => basket.addMany!([{ kind: "a" }, { kind: "a", payload: value }]),
+	),
+	"addMany(options)": ofBasket(/"options"|transactions/, (basket, value) => basket.addMany!([{ kind: "a" }], value)),
+	"run(options)": ofBasket(
+		/"(options|signal)/,
+		(basket, value) => basket.run!(Object(value) === value ? { signal: value } : value),
+	),
+	"drain(options)": ofBasket(
+		/"(options|signal)/,
+		(basket, value) => basket.drain!(Object(value) === value ? { signal: value } : value),
+	),
+	...Object.fromEntries(["get", "delete", "retry", "hold", "release"].map((name) => [
+		`${name}(id)`,
+		ofBasket(/"id"/, (basket, value) => basket[name]!(value)),
+	])),
+	"list(query)": ofBasket(/"(query|state|kind|after|limit)"/, (basket, value) => next(basket.list!(value))),
+	...Object.fromEntries(["state", "kind", "after", "limit"].map((name) => [
+		`list(query.${name})`,
+		ofBasket(new RegExp(`"${name}"`), (basket, value) => next(basket.list!({ [name]: value }))),
+	])),
+	"subscribe(listener)": ofBasket(/"listener"/, (basket, value) => basket.subscribe!(value)),
+});
+
+function next(list: unknown): unknown {
+	return (list as AsyncIterator<unknown>).next();
+}
+
+testDoors("run(), Runner, Group, sleep()", {
+	// Nobody can know that a class is no function before it is called.
+	"run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => run(value) }),
+	"run(options)": () => ({ names: /"(options|attempts|backoff|signal)/, give: (value) => run(noop, value) }),
+	...options([...runnerOptions, "signal"], (options) => run(noop, options)),
+	"new Runner(task)": () => ({ names: /"task"/, give: (value) => new Runner(value) }),
+	"new Runner(options)": () => ({ names: /"(options|attempts)/, give: (value) => new Runner(noop, value) }),
+	"step(options)": () => ({ names: /"(options|signal)/, give: (value) => new Runner(noop).step(value) }),
+	"step(options.signal)": () => ({ names: /"signal/, give: (value) => new Runner(noop).step({ signal: value }) }),
+	"new Group(options)": () => ({ names: /"(options|signal|forget|attempts)/, give: (value) => new Group(value) }),
+	"new Group(options.signal)": () => ({ names: /"signal/, give: (value) => new Group({ signal: value }) }),
+	"new Group(options.forget)": () => ({ names: /"forget/, give: (value) => new Group({ forget: value }) }),
+	"new Group(options.onError)": () => ({ names: /"onError/, give: (value) => new Group({ onError: value }) }),
+	...Object.fromEntries(["tag", "task", "options", "ifPresent", "signal", "attempts", "backoff"].map((name) => [
+		`spawn(${name})`,
+		() => {
+			const group = new Group({ clock });
+			const [tag, task, options] = name === "tag"
+				? [(value: unknown) => value, () => noop, () => ({})]
+				: name === "task"
+				? [() => "a", (value: unknown) => value, () => ({})]
+				: [() => "a", () => noop, (value: unknown) => name === "options" ? value : { [name]: value }];
+			const give = (value: unknown) =>
+				void group.spawn(tag(value) as never, task(value) as never, options(value) as never);
+			const names = name === "options" ? /"(options|signal|ifPresent|attempts)/ : new RegExp(`"${name}`);
+			return { names, give, state: () => [...group.tasks().keys()] };
+		},
+	])),
+	"wait(options)": () => ({ names: /"(options|signal)/, give: (value) => new Group().wait(value) }),
+	"wait(options.signal)": () => ({ names: /"signal/, give: (value) => new Group().wait({ signal: value }) }),
+	"group.subscribe(listener)": () => ({ names: /"listener"/, give: (value) => new Group().subscribe(value) }),
+	"sleep(delay)": () => ({ names: /"delay"/, give: (value) => sleep(value, { clock }) }),
+	"sleep(options)": () => ({ names: /"(options|signal|clock|unref)/, give: (value) => sleep(0, value) }),
+	"sleep(options.signal)": () => ({ names: /"signal/, give: (value) => sleep(0, { clock, signal: value }) }),
+	"sleep(options.unref)": () => ({ names: /"unref/, give: (value) => sleep(0, { clock, unref: value }) }),
+	"sleep(options.clock)": () => ({ names: /"clock/, give: (value) => sleep(0, { clock: value }) }),
+	"retryAfter(delay)": () => ({ names: /"delay"/, give: (value) => retryAfter(value, mine) }),
+	"stopNow(error)": () => ({
+		takesAll: true,
+		names: /^$/,
+		give: (value) => void [stopNow(value), retryNow(value), resetBackoff(value)],
+	}),
+});
+
+const poolOptions = ["min", "max", "idleTimeout", "createWorker", "destroyWorker", "onError", "clock"];
+
+testDoors("Pool, Intermittent, poll()", {
+	"new Pool(options)": () => ({ names: /"(options|max)"/, give: (value) => void new Pool(value) }),
+	...options(poolOptions, (options) => new Pool({ max: 1, ...options as object })),
+	...Object.fromEntries(["name", "task", "options", "priority", "signal", "restart"].map((name) => [
+		`go(${name})`,
+		() => {
+			const pool = new Pool({ max: 1, clock });
+			pool.pause();
+			const of = (which: string, value: unknown, other: unknown) => name === which ? value : other;
+			const give = (value: unknown) => {
+				const options = of("options", value, ["name", "task"].includes(name) ? {} : { [name]: value });
+				const task = pool.go(of("name", value, "a") as string, of("task", value, noop) as never, options as never);
+				task.result.catch(noop);
+				task.cancel();
+			};
+			const names = name === "options" ? /"(options|priority|signal|restart)/ : new RegExp(`"${name}`);
+			return { names, give, state: () => [...pool.tasks().keys()] };
+		},
+	])),
+	"pool.run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => new Pool({ max: 1 }).run(value) }),
+	"pool.max": () => ({ names: /"max"/, give: (value) => void (new Pool({ max: 1 }).max = value) }),
+	"pool.stop(options)": () => ({ names: /"(options|signal)/, give: (value) => new Pool({ max: 1 }).stop(value) }),
+	"new Intermittent(start)": () => ({ names: /"start"/, give: (value) => void new Intermittent(value) }),
+	"new Intermittent(options)": () => ({
+		names: /"(options|linger|onError|clock)/,
+		give: (value) => void new Intermittent(noop, value),
+	}),
+	"new Intermittent(options.linger)": () => ({
+		names: /"linger"/,
+		give: (value) => void new Intermittent(noop, { linger: value }),
+	}),
+	"new Intermittent(options.onError)": () => ({
+		names: /"onError"/,
+		give: (value) => void new Intermittent(noop, { onError: value }),
+	}),
+	"attach(signal)": () => {
+		const intermittent = new Intermittent(noop);
+		return { names: /"signal/, give: (value) => intermittent.attach(value), state: () => intermittent.getSnapshot() };
+	},
+	"new IntermittentMap(start)": () => ({ names: /"start"/, give: (value) => void new IntermittentMap(value) }),
+	"new IntermittentMap(options)": () => ({
+		names: /"(options|linger|onError|clock)/,
+		give: (value) => void new IntermittentMap(noop, value),
+	}),
+	"poll(action)": () => ({ names: /"action"/, give: (value) => void poll(value) }),
+	"poll(options)": () => ({ names: /"(options|interval|backoff)/, give: (value) => void poll(noop, value) }),
+	...Object.fromEntries(["interval", "backoff", "onAttempt", "onError", "clock"].map((name) => [
+		`poll(options.${name})`,
+		() => ({ names: new RegExp(`"(${name}|interval)`), give: (value) => void poll(noop, one(name, value) as never) }),
+	])),
+});
+
+const services = () => new Services({ kinds: { a: () => new Lifecycle(noop) }, id: () => "made" });
+
+testDoors("Lifecycle, Services, reconcile()", {
+	"new Lifecycle(applyConfig)": () => ({ names: /"applyConfig"/, give: (value) => void new Lifecycle(value) }),
+	"new Lifecycle(options)": () => ({
+		names: /"(options|readConfig|retry|onError|clock)/,
+		give: (value) => void new Lifecycle(noop, value),
+	}),
+	...options(["readConfig", "onError", "clock"], (options) => new Lifecycle(noop, options)),
+	"new Lifecycle(options.retry)": () => ({
+		names: /"(retry|attempts|backoff)/,
+		give: (value) => void new Lifecycle(noop, { retry: value }),
+	}),
+	"waitForStateChange(from)": () => ({
+		names: /"from"/,
+		give: (value) => new Lifecycle(noop).waitForStateChange(value),
+	}),
+	"waitForStateChange(options)": () => ({
+		names: /"(options|signal)/,
+		give: (value) => new Lifecycle(noop).waitForStateChange("inactive", value),
+	}),
+	"start(), stop(), configure()": () => ({
+		takesAll: true,
+		names: /cannot be (started|stopped|configured)/i,
+		give: async (value) => {
+			for (const call of [start, stop, configure] as AnyCall[]) {
+				await (call(value) as Promise<void>).catch((error) => {
+					if (!/^CannotBe/.test((error as Error).name)) throw error;
+				});
+			}
+		},
+	}),
+	"new Services(options)": () => ({ names: /"(options|kinds)/, give: (value) => void new Services(value) }),
+	...options(["kinds", "id", "onError"], (options) => new Services({ kinds: {}, ...options as object })),
+	...Object.fromEntries(["request", "id", "kind", "active"].map((name) => [`services.create(${name})`, () => {
+		const registry = services();
+		const give = (value: unknown) =>
+			registry.create((name === "request" ? value : { kind: "a", [name]: value }) as never);
+		const names = name === "request" ? /"(request|kind)/ : name === "kind" ? /"kind"|kind/ : new RegExp(`"${name}"`);
+		const isOwn = (error: unknown) => (error as Error).name === "UnknownKindError" ? undefined : Promise.reject(error);
+		return { names, give: (value) => give(value).catch(isOwn), state: () => registry.list().length };
+	}])),
+	"services.list(options)": () => ({ names: /"(options|after|limit)"/, give: (value) => services().list(value) }),
+	"services.list(options.after)": () => ({ names: /"after"/, give: (value) => services().list({ after: value }) }),
+	"services.list(options.limit)": () => ({ names: /"limit"/, give: (value) => services().list({ limit: value }) }),
+	"services.watch(options)": () => ({
+		names: /"(options|signal|after|since)/,
+		give: (value) => void services().watch(value),
+	}),
+	"reconcile(plan)": () => ({ names: /"plan/, give: (value) => reconcile(value, { clock }) }),
+	"reconcile(options)": () => ({
+		names: /"(options|errorsToTolerate|signal)/,
+		give: (value) => reconcile({ create: () => [] }, value),
+	}),
+	...options(
+		["errorsToTolerate", "sleepBetweenRuns", "executionTimeout", "onEvent", "onError", "clock", "signal"],
+		(options) => reconcile({ create: () => [] }, options),
+	),
+	"reconcile(): what create() gives": () => ({
+		names: /"(tasks|task|plan)|task|create/,
+		give: (value) => {
+			let rounds = 0;
+			return reconcile({ create: () => rounds++ === 0 ? value : [] }, { clock, sleepBetweenRuns: 0 });
+		},
+	}),
+});
+
+const step = job<string>("known").step("one", { run: () => 1 });
+const processor = () => new Processor({ store: memoryStore(), jobs: [step], clock });
+
+testDoors("job(), Processor", {
+	"job(name)": () => ({ names: /"name"/, give: (value) => void job(value) }),
+	"step(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").step(value, { run: noop }) }),
+	"step(options)": () => ({ names: /"(options|run|step)/, give: (value) => void job("a").step("one", value) }),
+	"step(options.run)": () => ({ names: /"run"/, give: (value) => void job("a").step("one", { run: value }) }),
+	"sleep(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").sleep(value, 1) }),
+	"sleep(duration)": () => ({ names: /"duration"/, give: (value) => void job("a").sleep("one", value) }),
+	"new Processor(options)": () => ({ names: /"(options|store|jobs)/, give: (value) => void new Processor(value) }),
+	...options(
+		["store", "jobs", "name", "retain", "crashes", "codec", "onError", "clock", "concurrency", "lease", "backoff"],
+		(options) => new Processor({ store, jobs: [step], ...options as object }),
+	),
+	"processor.add(job)": () => ({ names: /"job|no job/, give: (value) => processor().add(value, "x") }),
+	"processor.add(input)": () => ({ names: /payload|input/, give: (value) => processor().add(step, value) }),
+	"processor.add(options)": () => ({
+		names: /"(options|id|delay|priority|lane|tx)"|transactions/,
+		give: (value) => processor().add(step, "x", value),
+	}),
+	...Object.fromEntries(["result", "state", "cancel", "hold", "release", "delete", "wait"].map((name) => [
+		`processor.${name}(id)`,
+		() => {
+			const isOwn = (error: unknown) =>
+				(error as Error).name === "JobNotFoundError" ? undefined : Promise.reject(error);
+			const give = (value: unknown) => {
+				const calls = processor() as unknown as Record<string, (id: unknown) => Promise<unknown>>;
+				return calls[name]!(value).catch(isOwn);
+			};
+			return { names: /"id"/, give };
+		},
+	])),
+	"processor.signal(name)": () => ({
+		names: /"name"|does not wait for/,
+		give: async (value) => {
+			const all = processor();
+			return await all.signal(await all.add(step, "x"), value);
+		},
+	}),
+	"processor.wait(options)": () => ({
+		names: /"(options|signal)/,
+		give: async (value) => {
+			const all = processor();
+			return await all.wait(await all.add(step, "x"), value);
+		},
+	}),
+	"processor.wait(options.signal)": () => ({
+		names: /"signal/,
+		give: async (value) => {
+			const all = processor();
+			return await all.wait(await all.add(step, "x"), { signal: value });
+		},
+	}),
+	"processor.list(query)": () => ({
+		names: /"(query|job|state|after|limit|kind)"/,
+		give: (value) => next(processor().list(value)),
+	}),
+});
+
+const basketToSync = { drain: () => Promise.resolve(), counts: async () => ({ waiting: 0 }), subscribe: () => noop };
+const registration = { scope: "", sync: { register: () => Promise.resolve() } };
+
+testDoors("upkeep/browser, upkeep/http, upkeep/testing", {
+	"leader(name)": () => ({ names: /"name"/, give: (value) => void leader(value) }),
+	"leader(options)": () => ({ names: /"(options|timeout|locks)/, give: (value) => void leader("a", value) }),
+	...options(["timeout", "signal", "locks", "onError", "clock"], (options) => leader("a", options)),
+	"leader().subscribe(listener)": () => ({
+		names: /"listener"/,
+		give: (value) => (leader("a", { locks: null }).subscribe(value) as () => void)(),
+	}),
+	"online().subscribe(listener)": () => ({ names: /"listener"/, give: (value) => online().subscribe(value)() }),
+	"visible().subscribe(listener)": () => ({ names: /"listener"/, give: (value) => visible().subscribe(value)() }),
+	"backgroundSync(basket)": () => ({ names: /"basket/, give: (value) => backgroundSync(value, registration)() }),
+	"backgroundSync(registration)": () => ({
+		names: /"registration/,
+		give: (value) => backgroundSync(basketToSync, value)(),
+	}),
+	"backgroundSync(registration.sync)": () => ({
+		names: /"registration.sync/,
+		give: (value) => backgroundSync(basketToSync, { scope: "", sync: value })(),
+	}),
+	"backgroundSync(options)": () => ({
+		names: /"(options|tag|onError|clock)/,
+		give: (value) => backgroundSync(basketToSync, registration, value)(),
+	}),
+	"backgroundSync(options.tag)": () => ({
+		names: /"tag"/,
+		give: (value) => backgroundSync(basketToSync, registration, { tag: value })(),
+	}),
+	"servicesHandler(services)": () => ({ names: /"services/, give: (value) => void servicesHandler(value) }),
+	"servicesHandler(options)": () => ({
+		names: /"(options|authorize)/,
+		give: (value) => void servicesHandler(services(), value),
+	}),
+	"testStore(name)": () => ({
+		names: /"name"/,
+		give: (value) => testStore(value, () => Promise.reject(mine), { test: noop }),
+	}),
+	"testStore(open)": () => ({ names: /"open"/, give: (value) => testStore("a", value, { test: noop }) }),
+	"testStore(options)": () => ({
+		takesAll: true,
+		names: /"(options|test|without|seed)"/,
+		give: (value) => testStore("a", () => Promise.reject(mine), { test: noop, ...Object(value) }),
+	}),
+	"testStore(options.without)": () => ({
+		names: /"without/,
+		give: (value) => testStore("a", () => Promise.reject(mine), { test: noop, without: value }),
+	}),
+	"memoryStore(options)": () => ({ names: /"(options|clock|random)/, give: (value) => void memoryStore(value) }),
+	"memoryStore(options.random)": () => ({ names: /"random/, give: (value) => void memoryStore({ random: value }) }),
+	"new VirtualClock(options)": () => ({ names: /"(options|now)/, give: (value) => void new VirtualClock(value) }),
+	"advance(duration)": () => ({ names: /"duration"/, give: (value) => new VirtualClock().advance(value) }),
+});
