@@ -35,6 +35,7 @@
  */
 
 import { RunningThread, type Thread, type ThreadDiedError, type ThreadSettings } from "./threads/thread.ts";
+import { inContext } from "./platform/async-context.ts";
 import { check, checkDelay, checkFunction, checkLimit, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { observe, type OnError } from "./platform/observe.ts";
@@ -174,12 +175,16 @@ class Start<M> extends Timer implements Abortable {
 	readonly #timeout: number;
 	readonly #callbacks: StartCallbacks<M>;
 	#isOver = false;
+	#loss: ThreadDiedError | undefined;
+	/** Calls `died` in the async context of `createWorker`. No call of the thread settles before. */
+	readonly #tell: () => void;
 
 	constructor(worker: PlatformWorker, settings: ThreadSettings, timeout: number, callbacks: StartCallbacks<M>) {
 		super();
 		this.#settings = settings;
 		this.#timeout = timeout;
 		this.#callbacks = callbacks;
+		this.#tell = inContext(() => observe(settings.onError, callbacks.died, this.#loss));
 		this.#thread = new RunningThread(worker, settings, this);
 		settings.clock.set(this, timeout);
 		if (callbacks.signal !== undefined) link(callbacks.signal, this);
@@ -191,10 +196,12 @@ class Start<M> extends Timer implements Abortable {
 	}
 
 	onLost(error: ThreadDiedError): void {
-		const { reject, died } = this.#callbacks;
-		if (this.#isOver) return void observe(this.#settings.onError, died, error);
+		if (this.#isOver) {
+			this.#loss = error;
+			return this.#tell();
+		}
 		this.#finish();
-		reject(error);
+		this.#callbacks.reject(error);
 	}
 
 	abort(reason: unknown): void {

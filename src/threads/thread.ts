@@ -6,6 +6,7 @@
 
 import type { Answer, Request } from "./protocol.ts";
 import { pack, unpack } from "./error-border.ts";
+import { inContextAlways } from "../platform/async-context.ts";
 import { check, checkDelay, checkFunction, checkSignal } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
@@ -227,6 +228,10 @@ class Call extends Timer implements Abortable {
 	readonly #resolve: (value: unknown) => void;
 	readonly #reject: (error: unknown) => void;
 	readonly #options: CallOptions;
+	/** What the function has reported and nobody has been told. */
+	readonly #reports: (readonly [progress: number, description: string | undefined])[] = [];
+	/** Tells them in the async context of the caller. No call settles before: that takes more microtasks. */
+	readonly #tell: (() => void) | undefined;
 
 	constructor(
 		thread: RunningThread<unknown>,
@@ -241,6 +246,10 @@ class Call extends Timer implements Abortable {
 		this.#resolve = resolve;
 		this.#reject = reject;
 		this.#options = options;
+		const { onProgress } = options;
+		this.#tell = onProgress && inContextAlways(() => {
+			for (const report of this.#reports.splice(0)) observe(thread.settings.onError, onProgress, ...report);
+		});
 		if (options.signal !== undefined) link(options.signal, this);
 	}
 
@@ -261,7 +270,9 @@ class Call extends Timer implements Abortable {
 	}
 
 	progress(progress: number, description: string | undefined): void {
-		observe(this.#thread.settings.onError, this.#options.onProgress, progress, description);
+		if (this.#tell === undefined) return;
+		this.#reports.push([progress, description]);
+		this.#tell();
 	}
 
 	abort(reason: unknown): void {

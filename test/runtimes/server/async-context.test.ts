@@ -22,6 +22,7 @@ import {
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
 import { CallbackTimer } from "../../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../../src/testing.ts";
+import { threadWorker } from "../../../src/threads.ts";
 import { untilAborted } from "../../support.ts";
 
 /** What one of several callers asks for; settles when its callbacks have been called. */
@@ -277,6 +278,44 @@ const rows: Record<string, Share> = {
 	},
 	"reconcile(), an abort listener at its timeout": (clock) => (see) =>
 		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { executionTimeout: 5, clock }).catch(see),
+	"threadWorker(), a call's onProgress and the thread's died": (clock) => {
+		/** A thread that answers from the shared timer, and then dies. */
+		const start = () => {
+			const listeners: Record<string, (event: object) => void> = {};
+			const post = (...data: unknown[]) => listeners["message"]!({ data });
+			queueMicrotask(() => post("ready", ["work"], undefined));
+			return {
+				addEventListener: (type: string, listener: (event: object) => void) => listeners[type] = listener,
+				postMessage: ([, id]: [string, number]) => {
+					const answer = () => {
+						post("progress", id, 0.5, "half");
+						post("progress", id, 1, undefined);
+						post("value", id, "done");
+						clock.set(new CallbackTimer(() => listeners["error"]!({ preventDefault() {}, error: "dead" })), 5);
+					};
+					clock.set(new CallbackTimer(answer), 5);
+				},
+				terminate() {},
+			};
+		};
+		const { createWorker } = threadWorker<{ work: () => string }>(start, { clock });
+		return async (see) => {
+			let [died, progress] = [() => {}, 0];
+			const death = new Promise<void>((resolve) => died = resolve);
+			const onProgress = (part: number) => {
+				see();
+				progress = part;
+			};
+			const onDied = () => {
+				see();
+				died();
+			};
+			const thread = await createWorker({ died: onDied });
+			await thread.call("work", [], { onProgress });
+			expect(progress).toBe(1);
+			await death;
+		};
+	},
 };
 
 /** The basket of one of several callers, which has its own name in their common store; others add the tasks. */
