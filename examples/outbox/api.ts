@@ -17,10 +17,12 @@ export interface ServerStatus extends Status {
 /** Says what to answer a request that cannot be served. */
 class Refusal extends Error {
 	readonly status: number;
+	readonly headers: Record<string, string>;
 
-	constructor(status: number, message: string) {
+	constructor(status: number, message: string, headers: Record<string, string> = {}) {
 		super(message);
 		this.status = status;
+		this.headers = headers;
 	}
 }
 
@@ -29,8 +31,8 @@ export function createApi(outbox: Outbox, receiver: Receiver | undefined): (requ
 		try {
 			return await answer(request, outbox, receiver);
 		} catch (error) {
-			const { status, message } = toRefusal(error);
-			return Response.json({ error: message }, { status, headers: status === 503 ? { "retry-after": "1" } : {} });
+			const { status, message, headers } = toRefusal(error);
+			return Response.json({ error: message }, { status, headers });
 		}
 	};
 }
@@ -50,10 +52,12 @@ async function answer(request: Request, outbox: Outbox, receiver: Receiver | und
 	if (messages !== "messages" || rest.length > 0) throw new Refusal(404, "There is only /messages");
 	if (id === undefined) return await answerAll(request, outbox, receiver);
 	const isThere = new Refusal(404, `There is no message ${JSON.stringify(id)} that this would apply to`);
+	if (verb !== undefined && verb !== "retry") throw new Refusal(404, "There is only /messages/<id>/retry");
 	if (verb === "retry" && method === "POST") return await outbox.retry(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "DELETE") return await outbox.delete(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "GET") return Response.json(await outbox.get(id) ?? fail(isThere));
-	throw new Refusal(405, "GET and DELETE /messages/<id>, and POST /messages/<id>/retry are there");
+	const allow = verb === undefined ? "GET, DELETE" : "POST";
+	throw new Refusal(405, "GET and DELETE /messages/<id>, and POST /messages/<id>/retry are there", { allow });
 }
 
 async function answerAll(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
@@ -61,7 +65,7 @@ async function answerAll(request: Request, outbox: Outbox, receiver: Receiver | 
 		const status: ServerStatus = { ...await outbox.status(), received: receiver?.totals };
 		return Response.json(status, { headers: { "cache-control": "no-store" } });
 	}
-	if (request.method !== "POST") throw new Refusal(405, "GET and POST /messages are there");
+	if (request.method !== "POST") throw new Refusal(405, "GET and POST /messages are there", { allow: "GET, POST" });
 	const message = readMessage(await readBody(request));
 	const accepted = await outbox.accept(message, request.headers.get("idempotency-key") ?? undefined);
 	return Response.json(accepted, { status: 202 });
@@ -76,24 +80,31 @@ export function readMessage(text: string): unknown {
 	}
 }
 
-/** Reads a body that is too long to its end, too: who sends it would miss the answer otherwise. */
-async function readBody({ body }: Request): Promise<string> {
+/** Reads no more than is allowed. What is left is not cancelled: the connection would end before the answer is there. */
+async function readBody({ body, headers }: Request): Promise<string> {
+	const tooLong = new Refusal(413, `A message has at most ${mostBytes} bytes`);
+	if (Number(headers.get("content-length")) > mostBytes) throw tooLong;
+	if (body === null) return "";
 	const decoder = new TextDecoder();
+	const reader = body.getReader();
 	let text = "";
 	let size = 0;
-	for await (const chunk of body ?? []) {
-		size += chunk.length;
-		if (size <= mostBytes) text += decoder.decode(chunk, { stream: true });
+	for (let part = await reader.read(); !part.done; part = await reader.read()) {
+		if ((size += part.value.length) > mostBytes) throw tooLong;
+		text += decoder.decode(part.value, { stream: true });
 	}
-	if (size > mostBytes) throw new Refusal(413, `A message has at most ${mostBytes} bytes, this has ${size}`);
 	return text + decoder.decode();
 }
 
-function toRefusal(error: unknown): { status: number; message: string } {
+function toRefusal(error: unknown): Pick<Refusal, "status" | "message" | "headers"> {
 	if (error instanceof Refusal) return error;
 	const message = describe(error);
-	if (error instanceof StoreError) return { status: error.code === "full" ? 507 : 503, message };
-	return { status: error instanceof TypeError || error instanceof RangeError ? 400 : 500, message };
+	if (error instanceof StoreError) {
+		return error.code === "full"
+			? { status: 507, message, headers: {} }
+			: { status: 503, message, headers: { "retry-after": "1" } };
+	}
+	return { status: error instanceof TypeError || error instanceof RangeError ? 400 : 500, message, headers: {} };
 }
 
 function decode(part: string): string {

@@ -132,12 +132,27 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 			error: expect.stringMatching(/^This is not JSON/),
 		}]);
 		expect(await send({ body: `"${"x".repeat(65_536)}"` })).toMatchObject([413, {
-			error: expect.stringMatching(/65538/),
+			error: expect.stringMatching(/65536/),
 		}]);
+		// Without a length, and without an end: it is not read any further than is allowed.
+		let pieces = 0;
+		const endless = new ReadableStream<Uint8Array>({
+			pull: (controller) => void (++pieces < 100_000 ? controller.enqueue(new Uint8Array(16_384)) : controller.close()),
+		});
+		const refused = await send({ body: endless, duplex: "half" } as RequestInit).catch((error) => [error.name]);
+		expect([413, "TypeError"]).toContain(refused[0]); // or the connection ends while the client goes on sending
+		expect(pieces).toBeLessThan(100_000);
 		expect(await send({ body: "1", headers: id("_") })).toMatchObject([400, { error: expect.stringMatching(/"id"/) }]);
 		expect(await send({ body: "1", headers: { origin: "http://example.com" } })).toMatchObject([403, {}]);
 		expect(await statusFor(url, "example.com")).toBe(403);
 		expect(await send({ method: "PUT", body: "1" })).toMatchObject([405, {}]);
+		const allowed = async (path: string) =>
+			(await fetch(url + path, { method: "PUT", body: "1" })).headers.get("allow");
+		expect([await allowed(""), await allowed("/a"), await allowed("/a/retry")]).toEqual([
+			"GET, POST",
+			"GET, DELETE",
+			"POST",
+		]);
 		expect(await send({ body: "1" }, "/nobody/retry")).toMatchObject([404, {}]);
 
 		expect(await send({ body: "1", headers: id("good") })).toEqual([202, { id: "good", added: true }]);
