@@ -15,6 +15,8 @@ import {
 	UnknownKindError,
 } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
+import { atEachCall } from "./reentry.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";
 
 interface Config {
@@ -702,4 +704,183 @@ test("a Service is whatever has its members, such as one without a Lifecycle", a
 	expect(listeners.size).toBe(1);
 	await services.delete("a");
 	expect([listeners.size, snapshot.state]).toEqual([0, "inactive"]);
+});
+
+describe("Services at each microtask", () => {
+	type Registry = ReturnType<typeof bench>["services"];
+	const events: Record<string, (services: Registry) => Promise<unknown>> = {
+		"a delete()": (services) => services.delete("x"),
+		"a stop()": (services) => services.stop("x"),
+		"a stop() of all": (services) => services.stop(),
+		"a stop() and a start()": (services) => Promise.all([services.stop("x"), services.start("x")]),
+		"a delete() and a create()": (services) =>
+			Promise.all([services.delete("x"), services.create({ id: "x", kind: "a", config: { n: "other" } })]),
+		"a configure()": (services) => services.configure("x", { n: "newest" }),
+		"a configure() with what does not read": (services) => services.configure("x", "{"),
+	};
+	const calls: Record<string, (services: Registry) => Promise<unknown>> = {
+		"create()": (services) => services.create({ id: "x", kind: "a", config: { n: "first" } }),
+		"configure()": (services) => services.configure("x", { n: "second" }),
+		"start()": (services) => services.start("x"),
+		"stop()": (services) => services.stop("x"),
+		"delete()": (services) => services.delete("x"),
+	};
+
+	for (const [title, act] of Object.entries(events)) {
+		for (const [name, call] of Object.entries(calls)) {
+			test(`${title} during ${name} leaves what the registry says, and nothing else that runs`, async () => {
+				await atEachMicrotask(30, async (k) => {
+					let [running, most] = [0, 0];
+					const signals = new Map<AbortSignal, string>();
+					const errors: unknown[] = [];
+					const a = () =>
+						new Lifecycle(async ({ n }: { n: string }, { signal }) => {
+							most = Math.max(most, ++running);
+							signals.set(signal, n);
+							await undefined;
+							running--;
+						});
+					const services = new Services({ kinds: { a }, onError: (error) => void errors.push(error) });
+					if (name !== "create()") {
+						await services.create({ id: "x", kind: "a", config: { n: "first" }, active: name !== "start()" });
+					}
+					const called = call(services).catch((error) => error);
+					const acted = new Promise((resolve) =>
+						afterMicrotasks(k, () => resolve(act(services).catch((error) => error)))
+					);
+					for (const outcome of await Promise.all([called, acted])) {
+						const { name } = Object(outcome);
+						if (!(outcome instanceof Error)) continue;
+						const known = [
+							"AbortError",
+							"InvalidStateError",
+							"InvalidConfigError",
+							"ServiceNotFoundError",
+							"ServiceExistsError",
+						];
+						expect(known).toContain(name);
+					}
+					const live = [...signals].filter(([{ aborted }]) => !aborted).map(([, n]) => n);
+					const state = services.get("x")?.state;
+					expect([most <= 1, running, errors]).toEqual([true, 0, []]);
+					// What runs is one configuration of a service that is listed as active; one that is active has its own.
+					expect(live.length).toBe(state === "active" ? 1 : 0);
+					if (title === "a configure()" && name === "configure()") expect(live).toEqual(["newest"]);
+					if (title === "a configure() with what does not read" && name === "configure()") {
+						expect(live).toEqual(["second"]);
+					}
+					if (title === "a stop() and a start()" && name === "configure()") expect(live).toEqual(["second"]);
+					if (title === "a stop() of all") expect(state ?? "inactive").toBe("inactive");
+					await services.stop();
+					await services.delete("x");
+					expect([services.list(), [...signals.keys()].every(({ aborted }) => aborted)]).toEqual([[], true]);
+				});
+			});
+		}
+	}
+});
+
+describe("Services re-entered", () => {
+	type Registry = ReturnType<typeof bench>["services"];
+	const actions: Record<string, (services: Registry) => unknown> = {
+		"create()": (services) => services.create({ id: "new", kind: "a", config: {} }),
+		"create() of the same id": (services) => services.create({ id: "x", kind: "a", config: {} }),
+		"delete()": (services) => services.delete("x"),
+		"start()": (services) => services.start("x"),
+		"stop()": (services) => services.stop("x"),
+		"stop() of all": (services) => services.stop(),
+		"stop() and start()": (services) => [services.stop("x"), services.start("x")],
+		"configure()": (services) => services.configure("x", { inner: true }),
+		"list(), states(), getSnapshot() and get()": (services) =>
+			[
+				services.list(),
+				services.states(),
+				services.getSnapshot(),
+				services.get("x"),
+			].slice(4),
+	};
+
+	for (const [title, act] of Object.entries(actions)) {
+		test(`${title} from each callback, at each of its calls, breaks no law`, async () => {
+			await atEachCall(async (reentry) => {
+				const running = new Map<string, number>();
+				let most = 0;
+				const signals: AbortSignal[] = [];
+				const calls: Promise<unknown>[] = [];
+				const call = (value: unknown) => {
+					for (const one of [value].flat()) calls.push(Promise.resolve(one).catch((error) => error));
+				};
+				const services: Registry = new Services({
+					kinds: {
+						a: (id) => {
+							reentry.enter();
+							return new Lifecycle(async (config: Config, { signal }) => {
+								running.set(id, (running.get(id) ?? 0) + 1);
+								most = Math.max(most, running.get(id)!);
+								signals.push(signal);
+								signal.addEventListener("abort", reentry.enter);
+								reentry.enter();
+								await undefined;
+								running.set(id, running.get(id)! - 1);
+								if (config.fails) throw new Error("failure");
+							}, {
+								readConfig: (data) => {
+									reentry.enter();
+									return data as Config;
+								},
+							});
+						},
+					},
+					id: () => {
+						reentry.enter();
+						return "made";
+					},
+					onError: reentry.enter,
+				});
+				reentry.act = () => call(act(services));
+				services.subscribe(reentry.enter);
+				const seen = new Map<string, string>();
+				const changes = services.watch();
+				const watched = (async () => {
+					for await (const { type, id, state } of changes) {
+						if (type === "removed") expect(seen.delete(id)).toBe(true);
+						else {
+							expect(seen.has(id)).toBe(type === "updated");
+							seen.set(id, state);
+						}
+					}
+				})();
+				const steps: (() => Promise<unknown>)[] = [
+					() => services.create({ id: "x", kind: "a", config: {} }),
+					() => services.create({ kind: "a" }),
+					() => services.create({ id: "y", kind: "a", config: { fails: true } }),
+					() => services.configure("x", { fails: true }),
+					() => services.stop("x"),
+					() => services.start("x"),
+					() => services.delete("made"),
+					() => services.configure("x", {}),
+				];
+				for (const step of steps) await step().catch(() => {});
+				await Promise.all(calls);
+				await settle();
+				expect([...seen]).toEqual(expect.arrayContaining([...services.states()]));
+				expect(seen.size).toBe(services.list().length);
+				await services.stop();
+				await Promise.all(calls);
+				await services.stop();
+				for (const { id } of services.list()) await services.delete(id);
+				await Promise.all(calls);
+				await services.stop();
+				for (const { id } of services.list()) await services.delete(id);
+				await changes.return!();
+				await watched;
+				expect([most <= 1, [...running.values()].every((count) => count === 0), services.list()]).toEqual([
+					true,
+					true,
+					[],
+				]);
+				expect(signals.every(({ aborted }) => aborted)).toBe(true);
+			});
+		});
+	}
 });
