@@ -136,6 +136,11 @@ RETURN json_build_array(blocks, there);`,
 	SELECT posted > seen INTO isPosted FROM ${s}.tasks WHERE ${isRef};
 	answers := answers || CASE WHEN isPosted THEN 2 WHEN FOUND THEN 1 ELSE 0 END;
 END LOOP;
+-- A lease that is shorter than those that were claimed with.
+IF EXISTS (SELECT FROM ${s}.levels v WHERE v.basket = b AND v.ends > t + lease::bigint) THEN
+	PERFORM pg_advisory_xact_lock_shared(${levelLock});
+	${lower(s, `${s}.tasks WHERE seq IN (SELECT s FROM json_to_recordset(q::json) AS (s bigint)) AND state = 1`, "ends")};
+END IF;
 RETURN to_json(answers);`,
 		),
 
@@ -197,7 +202,8 @@ FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, i text) LOOP
 		IF x.lane IS NOT NULL THEN PERFORM ${call("promote")}(b, ARRAY[x.lane], '{}'); END IF;
 	END IF;
 END LOOP;
-${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state < 2`)};
+${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state = 0`)};
+${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state = 1`, "ends")};
 IF w <> 'hold' THEN ${notify} END IF;
 RETURN to_json(changed);`,
 		),
@@ -228,7 +234,7 @@ UPDATE ${s}.tasks SET posted = posted + 1, due = CASE WHEN state IN (1, 3) THEN 
 WHERE ${isNamed} AND state < 6 RETURNING seq, posted INTO k, p;
 IF NOT FOUND THEN RETURN false; END IF;
 INSERT INTO ${s}.messages VALUES (k, p, d);
-${lower(s, `${s}.tasks WHERE seq = k AND state < 2`)};
+${lower(s, `${s}.tasks WHERE seq = k AND state = 0`)};
 ${notify}
 RETURN true;`,
 		),

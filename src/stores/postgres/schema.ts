@@ -65,6 +65,10 @@ function migrations(s: string): readonly string[][] {
 LOOP
 	EXECUTE 'DROP FUNCTION ' || old;
 END LOOP;`,
+		// Running ones have an index of their own: what is done leaves its lease behind there, ahead of what is due.
+		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 1;`,
 		// Those that are there may be damaged; what is written from now on may not.
 		`ALTER TABLE ${s}.tasks ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
 		`ALTER TABLE ${s}.messages ADD CONSTRAINT sound CHECK (n > 0) NOT VALID;`,
@@ -73,12 +77,14 @@ END LOOP;`,
 	kind text COLLATE "C" NOT NULL,
 	priority smallint NOT NULL,
 	low bigint NOT NULL,
+	ends bigint NOT NULL,
+	term bigint NOT NULL DEFAULT 9007199254740991,
 	at bigint NOT NULL DEFAULT 0,
 	x xid8,
 	checked bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
 		`CREATE INDEX ON ${s}.levels (basket, kind);`,
-		`INSERT INTO ${s}.levels SELECT basket, kind, priority, 0 FROM ${s}.tasks GROUP BY basket, kind, priority;`,
+		`INSERT INTO ${s}.levels SELECT basket, kind, priority, 0, 0 FROM ${s}.tasks GROUP BY basket, kind, priority;`,
 		...functionsOf(s),
 	]];
 }

@@ -56,35 +56,43 @@ export function notify(s: string): string {
 	return `PERFORM pg_notify('${s.slice(1, -1)}', ':' || left(b, 1000));`;
 }
 
-/** The tasks of one priority and kind that a claim may see. */
-export function claimable(s: string, priority: string, more = ""): string {
-	return `FROM ${s}.tasks WHERE basket = b AND state < 2 AND priority ${priority} ${more} AND kind =`;
+/** The tasks in the state 0 or 1, of one priority and kind, that a claim may see. */
+export function claimable(s: string, state: 0 | 1, priority: string, more = ""): string {
+	return `FROM ${s}.tasks WHERE basket = b AND state = ${state} AND priority ${priority} ${more} AND kind =`;
 }
 
 /**
- * Levels: for each kind and priority that there has ever been in a basket, `low` is an instant before which nothing is due.
- * Without that, each claim would walk past all that was done since the table was vacuumed.
+ * Levels: for each kind and priority that there has ever been in a basket, `low` is an instant before which nothing waiting
+ * is due, and `ends` one before which no lease ends. Without them, each claim would walk past all that was done since the
+ * table was vacuumed.
  *
- * Only a turn raises it, to the instant `at`: everything that was made due before that by the clock of its transaction is
- * visible once all transactions with a number below `x` have ended, since these take a number first and look at the clock
- * then. What becomes claimable with an older instant (the next one in a lane, what is released) shares a lock with all like
- * it until the end of its transaction, and whoever raises wants that lock for itself, or leaves it for the next time.
+ * Only a turn raises them, to what follows from the instant `at`: whatever was made due before that by the clock of its
+ * transaction is visible once all transactions with a number below `x` have ended, since these take a number first and look
+ * at the clock then. What becomes claimable with an older instant (the next one in a lane, what is released) shares a lock
+ * with all like it until the end of its transaction, and whoever raises wants that lock for itself, or leaves it for the next
+ * time. No lease is shorter than `term`: a turn with a shorter one says so first, with that lock.
  *
  * Now and then a turn surveys all that is there, whatever the levels say: somebody may have changed rows by hand.
  */
 export function look(s: string, kinds: string): string {
-	return `(SELECT f.*, (SELECT due ${claimable(s, "= f.priority", "AND due >= f.low")} f.kind ORDER BY due LIMIT 1)
-	FROM (
-		SELECT kind, priority, min(low), min(at), bool_and(coalesce(x <= old, false)) FROM ${s}.levels
-		WHERE basket = b AND kind = ANY (${kinds}) GROUP BY 1, 2
-	) f (kind, priority, low, at, mature))`;
+	return `(SELECT f.*, least(w.due, e.due), w.due, e.due FROM (
+		SELECT v.kind, v.priority, min(v.low), min(v.ends), min(v.at), min(v.term), bool_and(coalesce(v.x <= old, false))
+		FROM ${s}.levels v WHERE v.basket = b AND v.kind = ANY (${kinds}) GROUP BY 1, 2
+	) f (kind, priority, low, ends, at, term, mature)
+	LEFT JOIN LATERAL (SELECT due ${
+		claimable(s, 0, "= f.priority", "AND due >= f.low")
+	} f.kind ORDER BY due LIMIT 1) w ON true
+	LEFT JOIN LATERAL (SELECT due ${
+		claimable(s, 1, "= f.priority", "AND due >= f.ends")
+	} f.kind ORDER BY due LIMIT 1) e ON true
+) v (kind, priority, low, ends, at, term, mature, due, waiting, running)`;
 }
 
-/** Lowers the levels to what `rows`, with the columns kind, priority and due, needs. */
-export function lower(s: string, rows: string): string {
-	return `INSERT INTO ${s}.levels SELECT b, m.kind, m.priority, m.due FROM (
+/** Lowers the levels to what `rows`, with the columns kind, priority and due, needs: waiting ones, or running ones. */
+export function lower(s: string, rows: string, column: "low" | "ends" = "low"): string {
+	return `INSERT INTO ${s}.levels (basket, kind, priority, low, ends) SELECT b, m.kind, m.priority, m.due, 0 FROM (
 	SELECT kind, priority, min(due) FROM ${rows} GROUP BY 1, 2
 ) m (kind, priority, due) WHERE NOT EXISTS (
-	SELECT FROM ${s}.levels v WHERE v.basket = b AND v.kind = m.kind AND v.priority = m.priority AND v.low <= m.due
+	SELECT FROM ${s}.levels v WHERE v.basket = b AND v.kind = m.kind AND v.priority = m.priority AND v.${column} <= m.due
 )`;
 }

@@ -24,7 +24,7 @@ export function turn(s: string): string {
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT DISTINCT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
-	kinds text[]; wanted int; lastDue bigint; isMore boolean := false; old xid8; checked bigint; top bigint;`,
+	kinds text[]; wanted int; lastDue bigint; isMore boolean := false; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
 		USING ERRCODE = '0A000';
@@ -49,7 +49,7 @@ END LOOP;
 ${raise(s)}
 IF isMore THEN soon := t;
 ELSIF c <> '[]' THEN
-	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${look(s, "ks")} v));
+	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${look(s, "ks")}));
 END IF;
 IF stirred AND hint <> '' THEN ${notify(s)} END IF;
 RETURN json_build_array(gone, settled, taken, soon - t, stirred);`,
@@ -101,37 +101,55 @@ END IF;`;
 
 /** From here on it waits for nobody: others may wait for the lock of the levels. A clock that was set back is noticed, too. */
 function survey(s: string): string {
-	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(v.low) INTO checked, top FROM ${s}.levels v WHERE basket = b;
-IF hint = '' AND (top > ${s}.clock() OR c <> '[]' AND checked IS DISTINCT FROM greatest(least(checked, t), t - ${pace.survey}))
-	AND pg_try_advisory_xact_lock(${levelLock})
-THEN
-	UPDATE ${s}.levels SET low = 0, at = 0, x = NULL WHERE basket = b AND low > ${s}.clock();
-	WITH RECURSIVE level (kind, priority, due) AS (
+	const all = (state: 0 | 1) =>
+		`WITH RECURSIVE level (kind, priority, due) AS (
 		SELECT u.kind, x.* FROM (SELECT DISTINCT unnest(ks)) u (kind), LATERAL (
-			SELECT priority, due ${claimable(s, "< 999")} u.kind ORDER BY priority DESC, due LIMIT 1
+			SELECT priority, due ${claimable(s, state, "< 999")} u.kind ORDER BY priority DESC, due LIMIT 1
 		) x
 		UNION ALL
 		SELECT l.kind, x.* FROM level l, LATERAL (
-			SELECT priority, due ${claimable(s, "< l.priority")} l.kind ORDER BY priority DESC, due LIMIT 1
+			SELECT priority, due ${claimable(s, state, "< l.priority")} l.kind ORDER BY priority DESC, due LIMIT 1
 		) x
-	) ${lower(s, "level")};
+	) ${lower(s, "level", state === 0 ? "low" : "ends")};`;
+	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(greatest(v.low, v.at)), max(v.term) FILTER (WHERE v.kind = ANY (ks))
+INTO checked, top, longest FROM ${s}.levels v WHERE basket = b;
+IF hint = '' AND (top > ${s}.clock() OR c <> '[]' AND checked IS DISTINCT FROM greatest(least(checked, t), t - ${pace.survey}))
+	AND pg_try_advisory_xact_lock(${levelLock})
+THEN
+	UPDATE ${s}.levels SET low = 0, ends = 0, at = 0, x = NULL WHERE basket = b AND greatest(low, at) > ${s}.clock();
+	${all(0)}
+	${all(1)}
 	UPDATE ${s}.levels SET checked = t WHERE basket = b AND kind = ANY (ks);
+END IF;
+IF longest > lease::bigint AND c <> '[]' THEN
+	PERFORM pg_advisory_xact_lock_shared(${levelLock});
+	INSERT INTO ${s}.levels (basket, kind, priority, low, ends, term)
+	SELECT b, v.kind, v.priority, min(v.low), 0, lease::bigint FROM ${s}.levels v WHERE v.basket = b AND v.kind = ANY (ks)
+	GROUP BY 2, 3 HAVING min(v.term) > lease::bigint;
 END IF;`;
 }
 
 /** Mostly there is more than was claimed, and then nobody need go past what has just been claimed to find it. */
 function claim(s: string): string {
-	return `	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds, array_agg(v.due) AS dues FROM ${look(s, "kinds")} v
-		WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC
+	return `	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds, array_agg(v.waiting) AS waiting, array_agg(v.running) AS running
+		FROM ${look(s, "kinds")} WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC
 	LOOP
+		PERFORM pg_current_xact_id();
+		leaseEnd := ${s}.clock() + lease::bigint;
 		WITH c AS MATERIALIZED (
-			SELECT x.* FROM unnest(r.kinds, r.dues) u (k, d), LATERAL (
-				SELECT * ${
-		claimable(s, "= r.priority", "AND due >= d AND due <= t")
+			SELECT x.* FROM unnest(r.kinds, r.waiting, r.running) u (k, w, e), LATERAL (
+				SELECT * FROM (
+					SELECT * ${
+		claimable(s, 0, "= r.priority", "AND due >= w AND due <= t")
 	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
+				) waiting UNION ALL SELECT * FROM (
+					SELECT * ${
+		claimable(s, 1, "= r.priority", "AND due >= e AND due <= t")
+	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
+				) running
 			) x ORDER BY due, seq LIMIT wanted
 		), u AS (
-			UPDATE ${s}.tasks SET state = 1, due = t + lease::bigint, claims = ${next},
+			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next},
 				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
 		) SELECT count(*), max(due), json_build_array(
@@ -147,7 +165,7 @@ function claim(s: string): string {
 		IF wanted = 0 THEN
 			IF EXISTS (
 				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${
-		claimable(s, "= r.priority", "AND due > lastDue AND due <= t")
+		claimable(s, 0, "= r.priority", "AND due > lastDue AND due <= t")
 	} k LIMIT 1) > 0
 			) THEN isMore := true; END IF;
 			EXIT;
@@ -162,9 +180,10 @@ function raise(s: string): string {
 THEN
 	IF pg_try_advisory_xact_lock(${levelLock}) THEN
 		old := pg_snapshot_xmin(pg_current_snapshot());
-		UPDATE ${s}.levels v SET at = since, x = pg_current_xact_id(),
-			low = CASE WHEN f.mature THEN greatest(f.low, least(f.at, f.due)) ELSE f.low END
-		FROM ${look(s, "ks")} f WHERE v.basket = b AND v.kind = f.kind AND v.priority = f.priority;
+		UPDATE ${s}.levels l SET at = since, x = pg_current_xact_id(), term = v.term,
+			low = CASE WHEN v.mature THEN greatest(v.low, least(v.at, v.waiting)) ELSE v.low END,
+			ends = CASE WHEN v.mature THEN greatest(v.ends, least(v.at + v.term, v.running)) ELSE v.ends END
+		FROM ${look(s, "ks")} WHERE l.basket = b AND l.kind = v.kind AND l.priority = v.priority;
 		DELETE FROM ${s}.levels v WHERE basket = b AND kind = ANY (ks) AND EXISTS (
 			SELECT FROM ${s}.levels o WHERE o.basket = b AND o.kind = v.kind AND o.priority = v.priority AND o.ctid < v.ctid
 		);
