@@ -7,6 +7,7 @@ import type { Claim, NewTask } from "../src/basket/store.ts";
 import { run } from "../mod.ts";
 import { type SqliteConnection, type SqliteStore, sqliteStore, type SqliteStoreOptions } from "../src/stores/sqlite.ts";
 import { testStore, VirtualClock } from "../src/testing.ts";
+import { testDamage } from "./sqlite/damage.ts";
 import { testLasting } from "./sqlite/lasting.ts";
 import { testLists } from "./sqlite/lists.ts";
 import { deferred, errorOf, settle, watch } from "./support.ts";
@@ -43,6 +44,7 @@ export function testSqlite(name: string, open: Open): void {
 		watching(open);
 		damage(open);
 		plans(open);
+		testDamage(open);
 		testLists(open);
 		testLasting(open);
 	});

@@ -291,7 +291,7 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	get #expired(): string {
-		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.kept} WHERE basket = ?1 AND gone <= ?2`;
+		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.kept} WHERE basket = ?1 AND gone <= ?2 AND state = ${State.done}`;
 	}
 
 	/** Removes tasks that were kept long enough, as many as were settled or some more. */

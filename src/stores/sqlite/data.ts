@@ -70,8 +70,8 @@ export function after(now: number, duration: number): number {
 }
 
 /** Whether a task was kept as done for long enough. It may still be in the table, and nobody sees it there. */
-export function isGone({ gone }: Pick<TaskRow, "gone">, now: number): boolean {
-	return gone !== null && gone <= now;
+export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: number): boolean {
+	return state === State.done && gone !== null && gone <= now;
 }
 
 /** In how many parts the numbers of {@link homeOf} are divided for each basket, one for each kind. */

@@ -52,7 +52,7 @@ export class SqliteLists {
 	#merge(streams: readonly Stream[], kind: string | undefined, values: (string | number)[]): TaskRow[] {
 		const bind = (value: string | number) => `?${values.push(value)}`;
 		const same = `basket = ?1 AND seq > ?2${kind === undefined ? "" : ` AND kind = ${bind(kind)}`}`;
-		const isThere = "(gone IS NULL OR gone > ?4)";
+		const isThere = `(gone IS NULL OR gone > ?4 OR state <> ${State.done})`;
 		const parts = streams.map(({ index, where, value }) =>
 			`SELECT ${columns} FROM ${this.#tables.tasks} INDEXED BY ${index} WHERE ${same} AND ${isThere}
 			AND ${value === undefined ? where : where.replace("$", bind(value))}`
@@ -114,9 +114,9 @@ export class SqliteLists {
 		const from = (index: string, where: string) => `FROM ${tasks} INDEXED BY ${index} WHERE basket = ?1 AND ${where}`;
 		const found = this.#connection.all<{ state: number; count: number }>(
 			`SELECT state, count(*) AS count ${from(claimable, State.isClaimable)} GROUP BY state
-			UNION ALL SELECT state, count(*) ${from(aside, State.isAside)} GROUP BY state
+			UNION ALL SELECT state, count(*) ${from(aside, `${State.isAside} AND state > ${State.blocked}`)} GROUP BY state
 			UNION ALL SELECT ${State.blocked}, count(*) ${from(lanes, `${State.isInLane} AND state = ${State.blocked}`)}
-			UNION ALL SELECT ${State.done}, -count(*) ${from(kept, "gone <= ?2")}`,
+			UNION ALL SELECT ${State.done}, -count(*) ${from(kept, `gone <= ?2 AND state = ${State.done}`)}`,
 			basket,
 			now,
 		);

@@ -46,19 +46,20 @@ export function nameTables(prefix: string): Tables {
  *
  * `home` is a number made of basket and kind, and NULL while the task is aside: held, dead or done. Its index gives the tasks
  * of a kind in the order of `seq`. `gone` is when a done one is to be removed. To know a claim from `state` or `due` each index
- * that mentions one of them has to be looked at, so these have columns of their own, which a claim does not change.
+ * that mentions one of them has to be looked at, so these have columns of their own, which a claim does not change. Checks cost
+ * as much, and stand only where a value that somebody has written by hand would harm other tasks.
  */
 function statements({ schema, tasks, messages, claimable, homes, lanes, aside, kept }: Tables): readonly string[] {
 	return [
 		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT`,
 		`CREATE TABLE ${tasks} (
-			seq INTEGER PRIMARY KEY,
+			seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND ${never}),
 			home INTEGER,
 			basket TEXT NOT NULL,
 			kind TEXT NOT NULL,
 			id TEXT,
 			lane TEXT,
-			priority INTEGER NOT NULL,
+			priority INTEGER NOT NULL CHECK (abs(priority) <= 100),
 			state INTEGER NOT NULL CHECK (state BETWEEN ${State.waiting} AND ${State.done}),
 			due INTEGER NOT NULL,
 			gone INTEGER,
@@ -77,7 +78,7 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 		`CREATE INDEX ${homes} ON ${tasks} (home) WHERE home IS NOT NULL`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
 		`CREATE INDEX ${aside} ON ${tasks} (basket, state, kind, home) WHERE ${State.isAside}`,
-		`CREATE INDEX ${kept} ON ${tasks} (basket, gone) WHERE gone IS NOT NULL`,
+		`CREATE INDEX ${kept} ON ${tasks} (basket, gone, state) WHERE gone IS NOT NULL`,
 		`CREATE UNIQUE INDEX ${tasks}_id ON ${tasks} (basket, id) WHERE id IS NOT NULL`,
 		`CREATE INDEX ${tasks}_backoff ON ${tasks} (basket) WHERE backoff = 1`,
 		`CREATE TABLE ${messages} (

@@ -92,11 +92,17 @@ export class SqliteTasks {
 		) > 0;
 	}
 
-	/** The first of `count` numbers that nobody else has or will have, even if somebody has set the last one back. */
+	/**
+	 * The first of `count` numbers that nobody else has or will have, even if somebody has set the last one back. A number far
+	 * above was written by hand, too.
+	 */
 	#reserve(count: number): number {
 		const { schema, tasks } = this.tables;
-		const sql = `UPDATE ${schema} SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM ${tasks})) + ?1 RETURNING seq`;
-		const [row] = this.connection.all<{ seq: number }>(sql, count);
+		const last = `SELECT coalesce(max(task.seq), 0) FROM ${tasks} AS task WHERE task.seq < ${schema}.seq + 1000000000`;
+		const [row] = this.connection.all<{ seq: number }>(
+			`UPDATE ${schema} SET seq = max(seq, (${last})) + ?1 RETURNING seq`,
+			count,
+		);
 		if (row === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
 		return row.seq - count + 1;
 	}
@@ -144,9 +150,9 @@ export class SqliteTasks {
 	/** In a few statements, however many there are. */
 	delete(basket: string, ids: readonly string[], now: number): boolean[] {
 		const { tasks } = this.tables;
-		const select = `SELECT name, seq, lane, gone, posted <> 0 AS isPosted
+		const select = `SELECT name, seq, lane, state, gone, posted <> 0 AS isPosted
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
-		type Row = Gone & Pick<TaskRow, "gone"> & { readonly name: string };
+		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
 		const made = ids.filter((id) => madeId.test(id));
 		const rows = [
 			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, JSON.stringify(ids)),
@@ -193,8 +199,10 @@ export class SqliteTasks {
 
 	#retry(basket: string, row: TaskRow, now: number): boolean {
 		const { seq, state } = row;
-		if (state === State.waiting || state === State.blocked) this.#hurry(seq, now);
-		else if (stateOf(state) === "dead") this.#begin(basket, row, now);
+		if (state === State.waiting || state === State.blocked) {
+			this.#hurry(seq, now);
+			this.promote(basket, [row.lane]); // if its head was taken away by hand
+		} else if (stateOf(state) === "dead") this.#begin(basket, row, now);
 		else return false;
 		return true;
 	}
