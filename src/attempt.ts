@@ -24,7 +24,7 @@ export interface AttemptOwner extends Timer {
 	/** Why the caller has aborted. */
 	readonly reason: unknown;
 	/** When the run as a whole has to end, on the monotonic clock. */
-	readonly deadlineAt: number;
+	readonly deadlineAt: number | undefined;
 	/** Asks for a call of {@link Attempt.abort} when the caller aborts. */
 	watch(): void;
 }

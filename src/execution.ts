@@ -45,8 +45,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** All work on the signal, as long as this is part of it. */
 	#work: Set<Abortable> | undefined;
 	#cancelled: { readonly reason: unknown } | undefined;
-	/** Not a number from the beginning: each object would pay for a field of that kind. */
-	#deadlineAt: number | undefined;
+	/** Not a number from the beginning: each object would pay for a field of that kind. As `undefined` it is never reached. */
+	deadlineAt: number | undefined;
 	#current: Attempt | undefined;
 	/** What the last attempt failed with. */
 	previousError: unknown;
@@ -66,15 +66,6 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		this.#signal = signal;
 	}
 
-	/** Goes on where another one has stopped, perhaps in another process and some time ago. */
-	resume(attempts: number, previousError: unknown, lastDelay: number | undefined, age: number): void {
-		const { clock, deadline } = this.settings;
-		this.attempt = attempts;
-		this.previousError = previousError;
-		this.lastDelay = lastDelay;
-		if (deadline < Infinity) this.#deadlineAt = clock.monotonic() + deadline - age;
-	}
-
 	/** Whether the signal has aborted, or {@link abort} was called. */
 	get isAborted(): boolean {
 		return this.#cancelled !== undefined || (this.#signal !== undefined && this.#signal.aborted);
@@ -82,10 +73,6 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	get reason(): unknown {
 		return (this.#cancelled ?? this.#signal)?.reason;
-	}
-
-	get deadlineAt(): number {
-		return this.#deadlineAt ?? Infinity;
 	}
 
 	/**
@@ -125,7 +112,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
 	step(): Promise<Step<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
-		if (this.deadlineAt <= this.settings.clock.monotonic()) {
+		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
 			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
 		}
 		const attempt = this.#begin();
@@ -168,8 +155,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		let endsAt = Infinity;
 		if (isTimed) {
 			const now = clock.monotonic();
-			if (this.#deadlineAt === undefined) this.#deadlineAt = now + deadline;
-			endsAt = Math.min(now + timeout, this.deadlineAt);
+			endsAt = Math.min(now + timeout, this.deadlineAt ??= now + deadline);
 		}
 		this.attempt++;
 		this.#current = new Attempt(this, this.attempt, this.previousError, endsAt);
@@ -205,7 +191,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	#mayRetry(thrown: unknown): boolean {
 		const { attempts, clock } = this.settings;
-		return !this.isAborted && !steering(thrown).stop && this.attempt < attempts && clock.monotonic() < this.deadlineAt;
+		return !this.isAborted && !steering(thrown).stop && this.attempt < attempts &&
+			!(clock.monotonic() >= this.deadlineAt!);
 	}
 
 	#plan(thrown: unknown, error: unknown): Step<T> {
@@ -217,7 +204,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		if (hint.delay === undefined && backoff !== undefined) {
 			delay = withJitter(backoff, this.lastDelay = grow(backoff, this.lastDelay));
 		}
-		if (clock.monotonic() + delay >= this.deadlineAt) return failure(this.#deadlineError(error));
+		if (clock.monotonic() + delay >= this.deadlineAt!) return failure(this.#deadlineError(error));
 		return { ok: false, error, again: true, delay };
 	}
 
@@ -264,6 +251,21 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 				undefined;
 		return owner;
 	}
+}
+
+/** Makes one that has not begun go on where another has stopped, perhaps in another process and some time ago. */
+export function resume(
+	execution: Execution<unknown>,
+	attempts: number,
+	previousError: unknown,
+	lastDelay: number | undefined,
+	age: number,
+): void {
+	const { clock, deadline } = execution.settings;
+	execution.attempt = attempts;
+	execution.previousError = previousError;
+	execution.lastDelay = lastDelay;
+	if (deadline < Infinity) execution.deadlineAt = clock.monotonic() + deadline - age;
 }
 
 function failure<T>(error: unknown): Step<T> {

@@ -15,7 +15,7 @@ import type { Claim, Data, Outcome } from "./store.ts";
 import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import { UserContext } from "./user-context.ts";
-import { Execution, type Step } from "../execution.ts";
+import { Execution, resume, type Step } from "../execution.ts";
 import { type Task, type TaskContext, unwrap } from "../task.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -177,7 +177,7 @@ export class ClaimedTask<Tx> {
 		const { error, age } = this.claim;
 		const before = decodeFailure(error);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
-		execution.resume(this.attempt - 1, before && Object.assign(new Error(before.message), before), before?.delay, age);
+		resume(execution, this.attempt - 1, before && Object.assign(new Error(before.message), before), before?.delay, age);
 		return execution.step();
 	}
 

@@ -11,7 +11,7 @@ import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { isThenable, synchronous } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";
-import { Execution, type Step } from "../execution.ts";
+import { Execution, resume, type Step } from "../execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../task.ts";
 import { remember, succeed } from "./transitions.ts";
@@ -59,7 +59,7 @@ export class StepAttempt<Tx> {
 		const settings = isBackward ? step.revertSettings : step.settings;
 		this.#execution = new Execution<unknown>((context) => this.#call(context), settings);
 		const before = previous && Object.assign(new Error(previous.message), previous);
-		this.#execution.resume(attempts, before, lastDelay, age - since);
+		resume(this.#execution, attempts, before, lastDelay, age - since);
 	}
 
 	/** Calls the function. A {@link Checkpoint} was stored by the function itself, whatever it did afterwards. */
@@ -167,7 +167,7 @@ export class StepAttempt<Tx> {
 		const { settings, previousError, lastDelay } = this.#execution;
 		const error = new Error("The transaction given to commit() was not committed");
 		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
-		execution.resume(this.#state.attempts, previousError, lastDelay, 0);
+		resume(execution, this.#state.attempts, previousError, lastDelay, 0);
 		return execution.step().catch(failed);
 	}
 }

@@ -126,15 +126,14 @@ class SystemClock implements Clock {
 /** For Cloudflare's workerd, where a platform timer lives and dies with the request that made it: none can be shared. */
 class RequestClock extends SystemClock {
 	override set(timer: Timer, delay: number): void {
-		const slice = Math.min(delay, longestDelay);
 		this.clear(timer);
 		timer.at = this.monotonic() + delay;
 		timer.position = 0;
 		timer.own = setTimeout(() => {
 			this.clear(timer);
-			if (slice < delay) this.set(timer, delay - slice);
+			if (delay > longestDelay) this.set(timer, delay - longestDelay);
 			else timer.fire();
-		}, slice);
+		}, Math.min(delay, longestDelay));
 	}
 
 	override clear(timer: Timer): void {
