@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Data } from "../../basket/store.ts";
 import { keysOf, last, numberIn, type Session } from "./session.ts";
 import type { TaskRecord } from "./record.ts";
 import { result } from "./request.ts";
@@ -24,13 +25,16 @@ export class DueTasks {
 	}
 
 	/** The next one; `wanted` is how many more may be asked for, this one included. */
-	async next(wanted: number): Promise<TaskRecord | undefined> {
+	async next(wanted: number): Promise<DueTask | undefined> {
 		const count = Math.min(Math.ceil(wanted / this.#shelves.length), longestRead);
 		const empty = this.#shelves.filter(({ tasks }) => tasks.length === 0);
 		if (empty.length > 0) await this.#fill(empty, count);
 		const [first] = this.#shelves;
 		if (first === undefined) return undefined;
-		return this.#shelves.reduce((best, shelf) => before(shelf.tasks[0]!, best.tasks[0]!) ? shelf : best, first).tasks
+		return this.#shelves.reduce(
+			(best, shelf) => before(shelf.tasks[0]!.record, best.tasks[0]!.record) ? shelf : best,
+			first,
+		).tasks
 			.shift();
 	}
 
@@ -41,9 +45,15 @@ export class DueTasks {
 	}
 }
 
+/** One of them, with its payload if that can be read. */
+export interface DueTask {
+	readonly record: TaskRecord;
+	readonly payload: Data | undefined;
+}
+
 /** The due tasks of one kind, of which a few are in memory. */
 class Shelf {
-	tasks: TaskRecord[] = [];
+	tasks: DueTask[] = [];
 	nextAt: number = Infinity;
 	readonly #kind: string;
 	/** Everything up to this key was seen. */
@@ -69,12 +79,14 @@ class Shelf {
 			if (typeof rank !== "number" || typeof dueAt !== "number") {
 				// Somebody else has written it: it is taken at once, so that it is kept aside.
 				const seq = numberIn(cursor.primaryKey);
-				this.tasks = [{ ...await session.read(seq), basket, seq } as TaskRecord];
+				this.tasks = [{ record: { ...await session.read(seq), basket, seq } as TaskRecord, payload: undefined }];
 				this.#seen = cursor.key as IDBValidKey[];
 			} else if (dueAt <= now) {
 				const keys = IDBKeyRange.bound(this.#seen, [basket, this.#kind, rank, now, last], true);
-				this.tasks = await session.readAll(index, keys, count);
-				const { seq, dueAt: at = this.nextAt = now } = this.tasks.at(-1)!; // one that cannot be read has no instant
+				const records = await session.readAll(index, keys, count);
+				const payloads = await session.payloadsOf(records);
+				this.tasks = records.map((record, index) => ({ record, payload: payloads[index] }));
+				const { seq, dueAt: at = this.nextAt = now } = records.at(-1)!; // one that cannot be read has no instant
 				this.#seen = [basket, this.#kind, rank, at, seq];
 			} else {
 				this.nextAt = Math.min(this.nextAt, dueAt);

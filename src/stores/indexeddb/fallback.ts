@@ -88,5 +88,8 @@ function capabilitiesOf(chosen: () => Store<IDBTransaction>): StoreCapabilities 
 		get maxAdd() {
 			return chosen().capabilities.maxAdd;
 		},
+		get maxAddBytes() {
+			return chosen().capabilities.maxAddBytes;
+		},
 	};
 }

@@ -14,7 +14,10 @@ export interface TaskRecord {
 	/** Absent if the store has made it and it follows from the number. */
 	id?: string;
 	kind: string;
-	payload: Data;
+	/** Absent if it is stored apart. */
+	payload?: Data;
+	/** Under which number it is stored apart. */
+	data?: number;
 	state: TaskState;
 	/** Another task of its lane is before it. */
 	blocked?: boolean;
@@ -44,14 +47,13 @@ export interface TaskRecord {
 	keptUntil?: number;
 }
 
-/** A new task. */
+/** A new task, without its payload. */
 export function toRecord(basket: string, seq: number, task: NewTask, now: number): TaskRecord {
-	const { id, kind, payload, delay, priority, lane } = task;
+	const { id, kind, delay, priority, lane } = task;
 	const record: TaskRecord = {
 		basket,
 		seq,
 		kind,
-		payload: own(payload),
 		state: "waiting",
 		attempts: 0,
 		crashes: 0,
@@ -105,10 +107,11 @@ const indexed = ["rank", "queue", "aside", "backoffUntil", "keptUntil"] as const
 
 /** Whether it is as this library writes it. If it is not, somebody else has written it, or the disk has. */
 export function isReadable(record: TaskRecord): boolean {
-	const { id, kind, lane, payload, state, token, error, progress, attempts, crashes, addedAt, priority } = record;
+	const { id, kind, lane, payload, data, state, token, error, progress, attempts, crashes, addedAt, priority } = record;
 	const { dueAt = 0, blocked = false, hold = false, backoff = false, inbox = [], posted = 0 } = record;
 	const right = toIndexed({ ...record });
-	return isData(payload) && states.includes(state) && typeof kind === "string" &&
+	const hasPayload = payload === undefined ? Number.isSafeInteger(data) : isData(payload) && data === undefined;
+	return hasPayload && states.includes(state) && typeof kind === "string" &&
 		[id, lane, token, error, progress].every((text) => text === undefined || typeof text === "string") &&
 		[blocked, hold, backoff].every((flag) => typeof flag === "boolean") &&
 		[attempts, crashes, posted].every((count) => Number.isSafeInteger(count) && count >= 0) &&
@@ -123,7 +126,7 @@ export function sound<R extends TaskRecord | undefined>(record: R, now: number):
 	return record === undefined || isReadable(record) ? record : toDead(record, now) as R;
 }
 
-function isData(value: unknown): boolean {
+export function isData(value: unknown): value is Data {
 	return typeof value === "string" || value instanceof Uint8Array;
 }
 
@@ -134,7 +137,7 @@ export function toDead(record: Partial<TaskRecord> & Pick<TaskRecord, "basket" |
 		basket,
 		seq,
 		kind: text(kind) ?? "",
-		payload: isData(payload) ? payload! : "",
+		payload: isData(payload) ? payload : "",
 		state: "dead",
 		attempts: number(attempts, 0),
 		crashes: number(crashes, 0),
@@ -142,6 +145,10 @@ export function toDead(record: Partial<TaskRecord> & Pick<TaskRecord, "basket" |
 		priority: number(priority, 0),
 		error: "The record of the task is damaged",
 	};
+	if (payload === undefined && Number.isSafeInteger(record.data)) {
+		delete dead.payload;
+		dead.data = record.data!;
+	}
 	assign(dead, "id", text(id));
 	assign(dead, "lane", text(lane) ?? text(record.queue));
 	return dead;
@@ -155,9 +162,9 @@ function number(value: unknown, otherwise: number): number {
 	return Number.isFinite(value) ? value as number : otherwise;
 }
 
-/** A record for a worker. */
-export function toClaim(record: TaskRecord, now: number): Claim {
-	const { token, kind, payload, attempts, crashes, priority, error, addedAt, lane, inbox = [] } = record;
+/** A record and its payload, for a worker. */
+export function toClaim(record: TaskRecord, payload: Data, now: number): Claim {
+	const { token, kind, attempts, crashes, priority, error, addedAt, lane, inbox = [] } = record;
 	const age = Math.max(0, now - addedAt);
 	return {
 		id: idOf(record),
@@ -175,9 +182,9 @@ export function toClaim(record: TaskRecord, now: number): Claim {
 	};
 }
 
-/** A record for people. */
-export function toStored(record: TaskRecord): StoredTask {
-	const { seq, kind, payload, state, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = record;
+/** A record and its payload, for people. */
+export function toStored(record: TaskRecord, payload: Data): StoredTask {
+	const { seq, kind, state, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = record;
 	return {
 		key: String(seq).padStart(16, "0"),
 		id: idOf(record),

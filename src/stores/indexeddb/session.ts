@@ -4,12 +4,16 @@
  * @module
  */
 
+import type { Data } from "../../basket/store.ts";
 import { metaName, tasksName } from "./schema.ts";
-import { idOf, isExpired, isReadable, sound, type TaskRecord, toDead, toIndexed } from "./record.ts";
+import { idOf, isData, isExpired, isReadable, own, sound, type TaskRecord, toDead, toIndexed } from "./record.ts";
 import { result, tolerant } from "./request.ts";
 
 /** Comes after all numbers and texts in a key, and is below nothing. */
 export const last: readonly never[] = [];
+
+/** Payloads above are stored apart. In units of text or bytes. */
+const longestInline = 1_000;
 
 /** How far apart the numbers of two tasks may be that are read in one go. */
 const longestGap = 4;
@@ -89,14 +93,38 @@ export class Session {
 		this.write = this.tasks.put(toIndexed(record));
 	}
 
-	/** Removes the records with these numbers. To delete one costs more than to write one; to delete many does, too. */
-	remove(numbers: readonly number[]): void {
-		for (const run of toRuns(numbers, 1)) this.write = this.tasks.delete(this.#range(...run));
+	/** Removes records and their payloads. To delete one costs more than to write one; to delete many does, too. */
+	remove(records: readonly TaskRecord[]): void {
+		for (const run of toRuns(records.map(({ seq }) => seq), 1)) this.write = this.tasks.delete(this.#range(...run));
+		for (const { data } of records) if (isNumber(data)) this.write = this.meta.delete(this.#dataKey(data));
 	}
 
 	/** Keeps it aside as one that cannot be read. */
 	bury(record: TaskRecord): void {
-		this.put(this.#sound(record)!);
+		this.put(toDead(record, this.now));
+		for (const lane of [record.lane, record.queue]) this.free(lane);
+	}
+
+	/** Gives a record its payload: within it, or apart if it is long, so that a claim need not write it again. */
+	setPayload(record: TaskRecord, payload: Data): void {
+		if (payload.length > longestInline) {
+			record.data ??= record.seq;
+			delete record.payload;
+			this.write = this.meta.put(own(payload), this.#dataKey(record.data));
+		} else {
+			if (record.data !== undefined) this.write = this.meta.delete(this.#dataKey(record.data));
+			delete record.data;
+			record.payload = own(payload);
+		}
+	}
+
+	/** The payloads of records; `undefined` for one that is gone, or that the browser cannot give back. */
+	async payloadsOf(records: readonly TaskRecord[]): Promise<readonly (Data | undefined)[]> {
+		if (records.every(({ data }) => data === undefined)) return records.map(({ payload }) => payload);
+		const payloads = await Promise.all(records.map(({ payload, data }) => {
+			return !isNumber(data) ? payload : tolerant(this.meta.get(this.#dataKey(data))) as Promise<Data | undefined>;
+		}));
+		return payloads.map((payload) => isData(payload) ? payload : undefined);
 	}
 
 	/** Somebody may have left this lane. */
@@ -123,6 +151,10 @@ export class Session {
 		const result = sound(record, this.now);
 		if (result !== record) { for (const lane of [record!.lane, record!.queue]) this.free(lane); }
 		return result;
+	}
+
+	#dataKey(data: number): IDBValidKey {
+		return ["data", this.basket, data];
 	}
 
 	#range(first: number, last: number): IDBKeyRange {
@@ -168,6 +200,11 @@ export class Session {
 /** Not if it cannot be read, or could not be read when it was listed. */
 function isStanding(record: TaskRecord): boolean {
 	return record.state !== "dead" && isReadable(record);
+}
+
+/** Not of a record that somebody has edited. */
+function isNumber(value: unknown): value is number {
+	return Number.isSafeInteger(value);
 }
 
 /** From the first to the last of numbers that are no further apart than `gap`. */

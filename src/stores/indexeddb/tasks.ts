@@ -16,7 +16,7 @@ import type {
 	TaskState,
 } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
-import { idOf, isExpired, isReadable, own, sound, type TaskRecord, toRecord, toStored } from "./record.ts";
+import { idOf, isExpired, isReadable, own, sound, type TaskRecord, toDead, toRecord, toStored } from "./record.ts";
 import { result } from "./request.ts";
 import { keysOf, last, numberIn, type Session } from "./session.ts";
 
@@ -36,6 +36,7 @@ export async function add(session: Session, tasks: readonly NewTask[]): Promise<
 		if (task.id !== undefined) states.set(task.id, "waiting");
 		const record = toRecord(session.basket, counter.next(), task, session.now);
 		queueUp(record, lanes);
+		session.setPayload(record, task.payload);
 		session.put(record);
 		return { id: idOf(record), added: true };
 	});
@@ -52,9 +53,9 @@ async function statesOf(
 	const keys = [...await present(session, "ids", ids)];
 	const records = await Promise.all(keys.map(([, key]) => session.read(numberIn(key))));
 	const states = new Map<string | undefined, TaskState>();
-	keys.forEach(([id, key], index) => {
+	keys.forEach(([id], index) => {
 		const record = sound(records[index], session.now);
-		if (record && isExpired(record, session.now)) session.remove([numberIn(key)]);
+		if (record && isExpired(record, session.now)) session.remove([record]);
 		else states.set(id, record?.state ?? "dead");
 	});
 	return states;
@@ -86,7 +87,9 @@ export async function get(
 	id: string,
 ): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 	const record = await session.find(id);
-	return record && { ...toStored(record), inbox: record.inbox ?? [] };
+	if (record === undefined) return undefined;
+	const [task] = await show(session, [record]);
+	return { ...task!, inbox: record.inbox ?? [] };
 }
 
 /** Tasks in the order of their numbers. */
@@ -110,7 +113,17 @@ export async function list(session: Session, query: ListQuery): Promise<readonly
 		if (page.length < count) break;
 		seen = page.at(-1)!.seq;
 	}
-	return found.slice(0, limit).map(toStored);
+	return await show(session, found.slice(0, limit));
+}
+
+/** What others may know of tasks. One whose payload is gone is dead. */
+async function show(session: Session, records: readonly TaskRecord[]): Promise<StoredTask[]> {
+	const payloads = await session.payloadsOf(records);
+	return records.map((record, index) => {
+		return payloads[index] === undefined
+			? toStored(toDead(record, session.now), "")
+			: toStored(record, payloads[index]);
+	});
 }
 
 /** How many there are: of all, and of those that do not wait. */
@@ -134,7 +147,7 @@ export async function remove(session: Session, ids: readonly string[]): Promise<
 	const records = await session.findAll(ids);
 	const found = [...records.values()].filter((record) => record !== undefined);
 	for (const { lane } of found) session.free(lane);
-	session.remove(found.map(({ seq }) => seq));
+	session.remove(found);
 	// Whoever runs it can be told to end.
 	session.wakes = found.some(({ state }) => state === "running");
 	await session.promote();

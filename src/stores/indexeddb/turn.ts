@@ -7,7 +7,6 @@
 import type {
 	Claim,
 	ClaimRequest,
-	Data,
 	Done,
 	Message,
 	Outcome,
@@ -19,7 +18,7 @@ import type {
 } from "../../basket/store.ts";
 import { DueTasks } from "./due.ts";
 import { ownerOf } from "./owners.ts";
-import { assign, idOf, isExpired, isReadable, own, sound, type TaskRecord, toClaim } from "./record.ts";
+import { assign, idOf, isExpired, isReadable, sound, type TaskRecord, toClaim } from "./record.ts";
 import { keysOf, type Session } from "./session.ts";
 
 /** Ends claims, lets lanes move up, removes what was kept long enough, and claims. */
@@ -64,7 +63,7 @@ export async function save(session: Session, saves: readonly Save[]): Promise<re
 	return records.map((record, index) => {
 		if (record === undefined) return false;
 		const { payload, progress = record.progress, seen } = saves[index]!;
-		setPayload(record, payload);
+		if (payload !== undefined) session.setPayload(record, payload);
 		assign(record, "progress", progress);
 		if (seen !== undefined) removeMessages(record, seen);
 		session.put(record);
@@ -108,19 +107,19 @@ async function removeKept(session: Session, limit: number): Promise<void> {
 	const over = await session.readAll(session.index("kept"), IDBKeyRange.bound([basket], [basket, now]), limit);
 	// What somebody else has written may be a task that is not over at all.
 	for (const record of over) if (!isExpired(sound(record, now), now)) session.bury(record);
-	session.remove(over.filter((record) => isExpired(sound(record, now), now)).map(({ seq }) => seq));
+	session.remove(over.filter((record) => isExpired(sound(record, now), now)));
 }
 
 /** @returns for each whether the claim was not lost */
 async function end(session: Session, settlements: readonly Settlement[]): Promise<boolean[]> {
 	const records = await readClaims(session, settlements.map(({ ref }) => ref));
-	const gone: number[] = [];
+	const gone: TaskRecord[] = [];
 	const ended = records.map((record, index) => {
 		if (record === undefined) return false;
 		const { outcome } = settlements[index]!;
 		if (outcome.type === "done" || outcome.type === "dead") session.free(record.lane);
-		if (outcome.type === "done" && !(outcome.keep! > 0)) gone.push(record.seq);
-		else session.put(settle(record, outcome, session.now));
+		if (outcome.type === "done" && !(outcome.keep! > 0)) gone.push(record);
+		else session.put(settle(session, record, outcome));
 		session.wakes ||= outcome.type === "release";
 		return true;
 	});
@@ -128,12 +127,13 @@ async function end(session: Session, settlements: readonly Settlement[]): Promis
 	return ended;
 }
 
-function settle(record: TaskRecord, outcome: Outcome, now: number): TaskRecord {
-	const { type } = outcome;
+function settle(session: Session, record: TaskRecord, outcome: Outcome): TaskRecord {
+	const { type, payload } = outcome;
+	const { now } = session;
 	delete record.token;
 	assign(record, "backoff", (outcome as Extract<Outcome, { type: "later" }>).backoff || undefined);
 	if (type === "release") record.dueAt = now;
-	setPayload(record, outcome.payload);
+	if (payload !== undefined) session.setPayload(record, payload);
 	if (type === "retry" || type === "dead") {
 		record.attempts = outcome.attempts;
 		record.error = outcome.error;
@@ -157,10 +157,6 @@ function sendAway(record: TaskRecord, delay: number | null, seen: number, now: n
 	assign(record, "dueAt", delay === null ? undefined : now + delay);
 }
 
-function setPayload(record: TaskRecord, payload: Data | undefined): void {
-	if (payload !== undefined) record.payload = own(payload);
-}
-
 function removeMessages(record: TaskRecord, seen: number): void {
 	const rest: Message[] | undefined = record.inbox?.filter(({ n }) => n > seen);
 	assign(record, "inbox", rest?.length ? rest : undefined);
@@ -177,11 +173,11 @@ async function take(
 	const due = new DueTasks(session, kinds);
 	// One more than wanted: whether there is one decides when to ask again.
 	for (let wanted = limit + 1; wanted > 0; wanted--) {
-		const record = await due.next(wanted);
+		const { record, payload } = await due.next(wanted) ?? {};
 		if (record === undefined) return wanted > limit ? due.nextAt : Math.min(due.nextAt, session.now + lease);
 		if (wanted === 1) break;
-		if (record.state !== "dead" && isReadable(record)) claims.push(claimOne(session, record, lease, makeToken));
-		else session.bury(record);
+		if (record.state === "dead" || payload === undefined || !isReadable(record)) session.bury(record);
+		else claims.push(toClaim(claimOne(session, record, lease, makeToken), payload, session.now));
 	}
 	return session.now;
 }
@@ -192,7 +188,7 @@ async function firstAt(session: Session, kinds: readonly string[]): Promise<numb
 	return await due.next(1) === undefined ? due.nextAt : session.now;
 }
 
-function claimOne(session: Session, record: TaskRecord, lease: number, makeToken: (seq: number) => string): Claim {
+function claimOne(session: Session, record: TaskRecord, lease: number, makeToken: (seq: number) => string): TaskRecord {
 	if (record.state === "running") {
 		record.attempts++;
 		record.crashes++;
@@ -202,5 +198,5 @@ function claimOne(session: Session, record: TaskRecord, lease: number, makeToken
 	record.dueAt = session.now + lease;
 	delete record.backoff;
 	session.put(record);
-	return toClaim(record, session.now);
+	return record;
 }

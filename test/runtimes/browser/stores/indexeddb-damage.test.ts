@@ -15,6 +15,7 @@ const properties = [
 	"id",
 	"kind",
 	"payload",
+	"data",
 	"state",
 	"blocked",
 	"hold",

@@ -285,6 +285,60 @@ describe("indexedDBStore(name)", () => {
 		expect(await reserve()).toBe(0);
 	});
 
+	test("writes a long payload once, wherever its task goes, and leaves nothing of it behind", async () => {
+		const name = newName();
+		const store = await open(name);
+		const database = await openPlain(name);
+		const long = "x".repeat(5_000);
+		const ids = ["done", "kept", "dead", "retried", "deleted"];
+		await store.add("b", ids.map((id) => task({ id, payload: long + id })));
+		const put = vi.spyOn(IDBObjectStore.prototype, "put");
+		const { claims } = await store.turn("b", claim());
+		expect(claims.map(({ payload }) => payload)).toEqual(ids.map((id) => long + id));
+		expect(await store.extend("b", claims, 1e9)).toEqual(ids.map(() => "ok"));
+		const outcomes = [
+			{ type: "done" },
+			{ type: "done", keep: 1e9 },
+			{ type: "dead", attempts: 1, error: "e" },
+			{ type: "retry", attempts: 1, error: "e", delay: 0 },
+			{ type: "release" },
+		] as const;
+		await store.turn(
+			"b",
+			claim(1, { settle: claims.map((ref, index) => ({ ref, outcome: outcomes[index]! })), claim: [] }),
+		);
+		await store.change("b", ["dead"], "retry");
+		for (const [value] of put.mock.calls) expect(JSON.stringify(value).length < 1_000).toBe(true);
+		const left = ["kept", "retried", "deleted", "dead"];
+		const shown = (await store.list("b", { limit: 9 })).map(({ id, payload }) => [id, payload]);
+		expect(shown).toEqual(left.map((id) => [id, long + id]));
+		const again = (await store.turn("b", claim())).claims;
+		expect(again.map(({ id, payload }) => [id, payload])).toEqual(left.slice(1).map((id) => [id, long + id]));
+		const [first, second] = again;
+		expect(await store.save("b", [{ ref: first!, payload: "short" }, { ref: second!, payload: long }])).toEqual([
+			true,
+			true,
+		]);
+		expect((await store.get("b", first!.id))!.payload).toBe("short");
+		expect((await store.get("b", second!.id))!.payload).toBe(long);
+		await store.delete("b", left);
+		const meta = database.transaction("upkeep.meta").objectStore("upkeep.meta");
+		expect(await settled(meta.getAllKeys())).toEqual(["version", ["seq", "b"]]);
+	});
+
+	test("makes a task dead whose long payload is gone, and lets its lane go on", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", [task({ id: "bad", lane: "l", payload: "x".repeat(5_000) }), task({ id: "good", lane: "l" })]);
+		const database = await openPlain(name);
+		const transaction = database.transaction("upkeep.meta", "readwrite");
+		transaction.objectStore("upkeep.meta").delete(["data", "b", 1]);
+		await committed(transaction);
+		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /damaged/ });
+		expect((await store.turn("b", claim())).claims).toEqual([]);
+		expect((await store.turn("b", claim())).claims).toMatchObject([{ id: "good" }]);
+	});
+
 	test.each(["", "garbage", "1", "-000000000000001", "0".repeat(17)])(
 		"list() refuses %j, which is no key of a task",
 		async (after) => {
