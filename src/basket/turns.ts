@@ -122,7 +122,7 @@ export class Turns<Tx> {
 	/** Starts what can be started, and has a turn if there is need of one. */
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
-		this.#release(this.#parking.offered());
+		if (this.#parking.isOffering) this.#release(this.#parking.offered());
 		this.#startTasks();
 		if (this.#isTurning || this.#isScheduled) return;
 		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
