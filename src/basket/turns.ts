@@ -13,16 +13,16 @@
 
 import type { Calls } from "./calls.ts";
 import type { ClaimedTask, Ending } from "./claimed-task.ts";
-import type { BasketSettings, Settled } from "./options.ts";
+import type { BasketSettings } from "./options.ts";
 import type { Claim, ClaimRequest, TurnResult } from "./store.ts";
 import { isStrange, isTransient } from "./calls.ts";
 import { released } from "./claimed-task.ts";
 import { Claims } from "./claims.ts";
 import { encodeFailure } from "./codec.ts";
-import { ClaimLostError } from "./context.ts";
+import { type Ended, Outcomes } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { Parking } from "./parking.ts";
-import { observe, report } from "../platform/observe.ts";
+import { report } from "../platform/observe.ts";
 
 /** What the turns of a worker need of it. */
 export interface TurnsOwner {
@@ -46,31 +46,9 @@ export interface TurnsOwner {
 	onChange(): void;
 }
 
-/** A claim that ends, and how. */
-interface Ended<Tx> {
-	readonly task: ClaimedTask<Tx>;
-	ending: Ending;
-	/** Why it is unknown whether it was stored. */
-	doubt?: unknown;
-	/** Told by an answer that came late. */
-	isStored?: boolean;
-	/** It was told that nobody knows. */
-	isToldUnknown?: boolean;
-}
-
-/** What a worker has done since it was made. */
-export interface WorkerTotals {
-	/** Tasks that were done. */
-	succeeded: number;
-	/** Attempts that failed and are tried again. */
-	failed: number;
-	/** Tasks that were given up. */
-	dead: number;
-}
-
 export class Turns<Tx> {
 	readonly claims: Claims<Tx>;
-	readonly totals: WorkerTotals = { succeeded: 0, failed: 0, dead: 0 };
+	readonly outcomes: Outcomes<Tx>;
 	readonly #settings: BasketSettings<Tx>;
 	readonly #owner: TurnsOwner;
 	readonly #calls: Calls;
@@ -101,6 +79,7 @@ export class Turns<Tx> {
 		this.#calls = calls;
 		this.#owner = owner;
 		this.#limit = calls.limit;
+		this.outcomes = new Outcomes(settings);
 		this.claims = new Claims(settings, calls, {
 			tick: () => owner.tick(),
 			onExpired: (task) => this.#expired(task),
@@ -234,7 +213,7 @@ export class Turns<Tx> {
 	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
 		this.#forget(task);
 		task.isOver = true;
-		this.#tell(task, ending);
+		this.outcomes.tell(task, ending);
 		this.isDue = true; // the next one in its lane
 	}
 
@@ -385,7 +364,7 @@ export class Turns<Tx> {
 		ended.forEach((one, index) => {
 			if (!settled[index]) return;
 			one.isStored = true;
-			if (one.isToldUnknown) this.#tell(one.task, one.ending);
+			if (one.isToldUnknown) this.outcomes.tell(one.task, one.ending);
 		});
 		if (!this.#owner.isWorking) return;
 		// Others may have been claimed in their place, and much of their lease is over.
@@ -394,29 +373,11 @@ export class Turns<Tx> {
 	}
 
 	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
-		const errors: ClaimLostError[] = [];
-		ended.forEach((one, index) => {
-			const { task, ending, doubt, isStored } = one;
+		for (const { task } of ended) {
 			this.#forget(task);
 			task.isOver = true;
-			if (settled[index] || isStored) return this.#tell(task, ending);
-			const isUnknown = one.isToldUnknown = doubt !== undefined;
-			if (!isUnknown || ending !== released) errors.push(new ClaimLostError(task.id, { isUnknown, cause: doubt }));
-		});
-		// If the database is gone, so are all of them.
-		const text = `${errors.length} claims are lost: what their runs do about these tasks is not stored any more`;
-		const error = errors.length > 1 ? new AggregateError(errors, text) : errors[0];
-		if (error !== undefined) report(this.#settings.onError, error);
-	}
-
-	#tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay }: Ending): void {
-		if (!task.hasBegun) return;
-		const outcome = type === "release" ? "released" : type as Settled["outcome"];
-		if (outcome === "done") this.totals.succeeded++;
-		else if (outcome === "retry") this.totals.failed++;
-		else if (outcome === "dead") this.totals.dead++;
-		const { onSettled, onError } = this.#settings;
-		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
+		}
+		this.outcomes.settled(ended, settled);
 	}
 
 	#restIfQuiet(): void {

@@ -12,8 +12,9 @@
 
 import type { BasketSettings } from "./options.ts";
 import type { Claims } from "./claims.ts";
+import type { WorkerTotals } from "./outcomes.ts";
 import { Calls } from "./calls.ts";
-import { Turns, type TurnsOwner, type WorkerTotals } from "./turns.ts";
+import { Turns, type TurnsOwner } from "./turns.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { inContextAlways } from "../platform/async-context.ts";
 import { onAwake } from "../platform/awake.ts";
@@ -78,7 +79,7 @@ export class Worker<Tx> implements TurnsOwner {
 	}
 
 	get totals(): Readonly<WorkerTotals> {
-		return this.#turns.totals;
+		return this.#turns.outcomes.totals;
 	}
 
 	get state(): "stopped" | "starting" | "running" | "paused" | "stopping" {

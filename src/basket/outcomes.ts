@@ -1,0 +1,69 @@
+/**
+ * What has become of the tasks: counted, and told to whoever wants to know. Only what is so is told as such; what nobody knows
+ * is told as unknown.
+ *
+ * @module
+ */
+
+import type { ClaimedTask, Ending } from "./claimed-task.ts";
+import type { BasketSettings, Settled } from "./options.ts";
+import { released } from "./claimed-task.ts";
+import { ClaimLostError } from "./context.ts";
+import { observe, report } from "../platform/observe.ts";
+
+/** A claim that ends, and how. */
+export interface Ended<Tx> {
+	readonly task: ClaimedTask<Tx>;
+	ending: Ending;
+	/** Why it is unknown whether it was stored. */
+	doubt?: unknown;
+	/** Told by an answer that came late. */
+	isStored?: boolean;
+	/** It was told that nobody knows. */
+	isToldUnknown?: boolean;
+}
+
+/** What a worker has done since it was made. */
+export interface WorkerTotals {
+	/** Tasks that were done. */
+	succeeded: number;
+	/** Attempts that failed and are tried again. */
+	failed: number;
+	/** Tasks that were given up. */
+	dead: number;
+}
+
+export class Outcomes<Tx> {
+	readonly totals: WorkerTotals = { succeeded: 0, failed: 0, dead: 0 };
+	readonly #settings: BasketSettings<Tx>;
+
+	constructor(settings: BasketSettings<Tx>) {
+		this.#settings = settings;
+	}
+
+	/** The store has answered which of them it has settled. */
+	settled(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
+		const errors: ClaimLostError[] = [];
+		ended.forEach((one, index) => {
+			const { task, ending, doubt, isStored } = one;
+			if (settled[index] || isStored) return this.tell(task, ending);
+			const isUnknown = one.isToldUnknown = doubt !== undefined;
+			if (!isUnknown || ending !== released) errors.push(new ClaimLostError(task.id, { isUnknown, cause: doubt }));
+		});
+		// If the database is gone, so are all of them.
+		const text = `${errors.length} claims are lost: what their runs do about these tasks is not stored any more`;
+		const error = errors.length > 1 ? new AggregateError(errors, text) : errors[0];
+		if (error !== undefined) report(this.#settings.onError, error);
+	}
+
+	/** It is stored how a run has ended. */
+	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay }: Ending): void {
+		if (!task.hasBegun) return;
+		const outcome = type === "release" ? "released" : type as Settled["outcome"];
+		if (outcome === "done") this.totals.succeeded++;
+		else if (outcome === "retry") this.totals.failed++;
+		else if (outcome === "dead") this.totals.dead++;
+		const { onSettled, onError } = this.#settings;
+		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
+	}
+}
