@@ -181,7 +181,13 @@ export function servicesHandler(
 	const settings = checkSettings(options);
 	const trustedOrigins = checkOrigins(options.trustedOrigins);
 	const streams = new Set<ChangeStream>();
-	check("basePath", basePath, "string", /^(\/.*[^/])?$/.test(basePath), `"" or a path such as "/services"`);
+	check(
+		"basePath",
+		basePath,
+		"string",
+		typeof basePath === "string" && /^(\/.*[^/])?$/.test(basePath),
+		`"" or a path such as "/services"`,
+	);
 	// Made with the first request: some workers allow no random numbers before.
 	let epoch: string | undefined;
 	return async (request) => {
@@ -211,7 +217,7 @@ export function servicesHandler(
 function checkSettings(options: ServicesHandlerOptions): Settings {
 	const { pageSize = 100, maxBodySize = 1_048_576, heartbeat = 5_000 } = options;
 	const { maxStreams = 1_000, maxStreamWaiting = 10_000, maxStreamTime = 3_600_000 } = options;
-	const isCount = maxStreams > 0 && (Number.isInteger(maxStreams) || maxStreams === Infinity);
+	const isCount = maxStreams === Infinity || (Number.isInteger(maxStreams) && maxStreams > 0);
 	check("maxStreams", maxStreams, "number", isCount, "a positive integer, or Infinity");
 	checkLimit("maxStreamWaiting", maxStreamWaiting);
 	checkLimit("maxStreamTime", maxStreamTime);

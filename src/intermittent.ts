@@ -8,7 +8,7 @@
  */
 
 import { inContext, inContextAlways } from "./platform/async-context.ts";
-import { check, checkDelay, checkFunction, checkSignal } from "./platform/check.ts";
+import { check, checkDelay, checkedSignal, checkFunction, checkSignal } from "./platform/check.ts";
 import { checkClock, type Clock } from "./platform/clock.ts";
 import { type OnError, report } from "./platform/observe.ts";
 import { type Abortable, link, unlink } from "./platform/signals.ts";
@@ -195,8 +195,9 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	}
 
 	/** Resolves to `true` once the operation is idle, or to `false` if the signal aborts first. */
-	wait(options: WaitOptions = {}): Promise<boolean> {
-		return this.#state === "idle" ? Promise.resolve(true) : this.#idle.wait(options.signal);
+	async wait(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#state === "idle" || await this.#idle.wait(signal);
 	}
 
 	readonly #detach = (attachment: Attachment<V>, reason: unknown): void => {

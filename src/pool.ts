@@ -222,8 +222,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/** Resolves to `true` once no task waits or runs, or to `false` if the signal aborts first. */
-	idle(options: WaitOptions = {}): Promise<boolean> {
-		return this.#isIdle ? Promise.resolve(true) : this.#whenIdle.wait(options.signal);
+	async idle(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#isIdle || await this.#whenIdle.wait(signal);
 	}
 
 	/**

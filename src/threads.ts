@@ -224,7 +224,9 @@ class Start<M> extends Timer implements Abortable {
 function checkUrl(source: string | URL): URL {
 	// The page's, so that a path works there; elsewhere only the caller knows what it is relative to.
 	const base = scope.document?.baseURI;
-	const isUrl = source instanceof URL;
-	if (!isUrl) check("source", source, "string", URL.canParse(source, base), "an absolute URL or a function");
+	if (!(source instanceof URL)) {
+		const canParse = typeof source === "string" && URL.canParse(source, base);
+		check("source", source, "string", canParse, "an absolute URL or a function");
+	}
 	return new URL(source, base);
 }

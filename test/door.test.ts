@@ -28,6 +28,7 @@ import {
 } from "../mod.ts";
 import { backgroundSync, leader, online, visible } from "../src/browser.ts";
 import { servicesHandler } from "../src/http.ts";
+import { serve, threadWorker } from "../src/threads.ts";
 import { testStore, VirtualClock } from "../src/testing.ts";
 
 /** What the getters of hostile objects throw. */
@@ -336,6 +337,30 @@ testDoors("Pool, Intermittent, poll()", {
 	])),
 	"pool.run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => new Pool({ max: 1 }).run(value) }),
 	"pool.max": () => ({ names: /"max"/, give: (value) => void (new Pool({ max: 1 }).max = value) }),
+	...Object.fromEntries(["options", "priority", "signal", "restart"].map((name) => [`pool.run(${name})`, () => {
+		const pool = new Pool({ max: 1, clock });
+		pool.pause();
+		const give = (value: unknown) => {
+			const run = pool.run(noop, (name === "options" ? value : { [name]: value }) as never);
+			return Promise.race([run, Promise.resolve().then(noop).then(noop)]);
+		};
+		return { names: name === "options" ? /"(options|priority|signal|restart)/ : new RegExp(`"${name}`), give };
+	}])),
+	"pool.idle(options)": () => {
+		const pool = new Pool({ max: 1, clock });
+		pool.pause();
+		pool.go("a", noop);
+		return { names: /"(options|signal)/, give: (value) => pool.idle(value) };
+	},
+	"intermittent.wait(options)": () => {
+		const intermittent = new Intermittent(noop);
+		intermittent.attach(new AbortController().signal);
+		return { names: /"(options|signal)/, give: (value) => intermittent.wait(value) };
+	},
+	"map.attach(signal)": () => {
+		const map = new IntermittentMap(noop);
+		return { names: /"signal/, give: (value) => map.attach("a", value), state: () => map.size };
+	},
 	"pool.stop(options)": () => ({ names: /"(options|signal)/, give: (value) => new Pool({ max: 1 }).stop(value) }),
 	"new Intermittent(start)": () => ({ names: /"start"/, give: (value) => void new Intermittent(value) }),
 	"new Intermittent(options)": () => ({
@@ -380,6 +405,25 @@ testDoors("Lifecycle, Services, reconcile()", {
 		names: /"(retry|attempts|backoff)/,
 		give: (value) => void new Lifecycle(noop, { retry: value }),
 	}),
+	...Object.fromEntries(["options", "parsed"].flatMap((name) => {
+		const names = name === "options" ? /"(options|parsed)"/ : /"parsed"/;
+		const given = (value: unknown) => (name === "options" ? value : { parsed: value }) as never;
+		return [
+			[`lifecycle.configure(${name})`, () => {
+				const lifecycle = new Lifecycle(noop);
+				lifecycle.start();
+				return { names, give: (value) => lifecycle.configure(1, given(value)), state: () => lifecycle.getSnapshot() };
+			}],
+			[`services.configure(${name})`, () => {
+				const registry = services();
+				const give = async (value: unknown) => {
+					await registry.create({ id: "a", kind: "a" });
+					return await registry.configure("a", 1, given(value)).finally(() => registry.delete("a"));
+				};
+				return { names, give, state: () => registry.list() };
+			}],
+		] as [string, () => Door][];
+	})),
 	"waitForStateChange(from)": () => ({
 		names: /"from"/,
 		give: (value) => new Lifecycle(noop).waitForStateChange(value),
@@ -401,7 +445,7 @@ testDoors("Lifecycle, Services, reconcile()", {
 	}),
 	"new Services(options)": () => ({ names: /"(options|kinds)/, give: (value) => void new Services(value) }),
 	...options(["kinds", "id", "onError"], (options) => new Services({ kinds: {}, ...options as object })),
-	...Object.fromEntries(["request", "id", "kind", "active"].map((name) => [`services.create(${name})`, () => {
+	...Object.fromEntries(["request", "id", "kind", "active", "parsed"].map((name) => [`services.create(${name})`, () => {
 		const registry = services();
 		const give = (value: unknown) =>
 			registry.create((name === "request" ? value : { kind: "a", [name]: value }) as never);
@@ -529,6 +573,23 @@ testDoors("upkeep/browser, upkeep/http, upkeep/testing", {
 		names: /"(options|authorize)/,
 		give: (value) => void servicesHandler(services(), value),
 	}),
+	...options(
+		[
+			...["authorize", "trustedOrigins", "basePath", "pageSize", "maxBodySize", "heartbeat", "onError", "clock"],
+			...["maxStreams", "maxStreamWaiting", "maxStreamTime"],
+		],
+		(options) => void servicesHandler(services(), options),
+	),
+	"threadWorker(source)": () => ({ names: /"source"/, give: (value) => void threadWorker(value) }),
+	"threadWorker(options)": () => ({
+		names: /"(options|abandonAfter|startTimeout|onError|clock)/,
+		give: (value) => void threadWorker("data:text/javascript,", value),
+	}),
+	...options(
+		["abandonAfter", "startTimeout", "onError", "clock"],
+		(options) => void threadWorker("data:text/javascript,", options),
+	),
+	"serve(functions)": () => ({ names: /"functions"/, give: (value) => void serve(value) }),
 	"testStore(name)": () => ({
 		names: /"name"/,
 		give: (value) => testStore(value, () => Promise.reject(mine), { test: noop }),

@@ -5,7 +5,7 @@
  */
 
 import type { Entry, ServiceRecord } from "./entry.ts";
-import { check, checkSignal } from "../platform/check.ts";
+import { check, checkLimit, checkSignal } from "../platform/check.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 
 /** One change of a service. */
@@ -124,7 +124,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		this.#entries = entries;
 		this.#signal = signal === undefined ? signal : checkSignal(signal);
 		this.#since = check("since", since, "number");
-		this.#maxWaiting = check("maxWaiting", maxWaiting, "number", maxWaiting > 0, "more than 0");
+		this.#maxWaiting = checkLimit("maxWaiting", maxWaiting);
 	}
 
 	[Symbol.asyncIterator](): this {
