@@ -15,6 +15,7 @@ import { cut, decodeFailure, sizeOf, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkBasketOptions, checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
+import { Opening } from "./opening.ts";
 import { Worker } from "./worker.ts";
 import { check, checkSignal, checkWord } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -149,7 +150,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	readonly #settings: BasketSettings<Tx>;
 	readonly #worker: Worker<Tx>;
 	readonly #adding: Batch<NewTask, Added>;
-	#opened: Promise<void> | undefined;
+	readonly #opening: Opening;
 	readonly #snapshot: Snapshot<BasketSnapshot>;
 	#shown: BasketSnapshot | undefined;
 
@@ -167,13 +168,14 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	constructor(options: BasketOptions<Tasks, Tx, Outputs>) {
 		const settings = this.#settings = checkBasketOptions<Tx>(options as BasketOptions<TaskMap<Tx>, Tx>);
 		this.#snapshot = new Snapshot(() => this.#read(), settings.onError);
+		this.#opening = new Opening(settings);
 		this.#worker = new Worker(settings, () => this.open(), () => this.#snapshot.changed());
-		const { store, name } = settings;
+		const { store, name, clock, lease } = settings;
 		const { maxAdd, maxAddBytes } = store.capabilities;
 		this.#adding = new Batch((tasks) => store.add(name, tasks), [
 			{ most: maxAdd, of: (tasks) => tasks.length },
 			{ most: maxAddBytes, of: bytesOf },
-		]);
+		], { clock, limit: lease / 3 });
 		this.subscribe = this.#snapshot.subscribe;
 		this.getSnapshot = this.#snapshot.getSnapshot;
 	}
@@ -189,7 +191,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened
 	 */
 	open(): Promise<void> {
-		return this.#opened ??= this.#open();
+		return this.#opening.wait();
 	}
 
 	/**
@@ -361,8 +363,9 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	async delete(id: string): Promise<boolean> {
 		checkName("id", id);
 		await this.open();
+		const claimed = this.#worker.claims.get(id);
 		const [deleted] = await this.#settings.store.delete(this.name, [id]);
-		this.#worker.claims.lose([id]);
+		claimed?.lose(); // by now there may be another one, which was added since
 		this.#worker.wake(); // for the next one in its lane
 		this.#snapshot.changed();
 		return deleted!;
@@ -371,15 +374,6 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	/** The same as {@link Basket.stop}. */
 	[Symbol.asyncDispose](): Promise<void> {
 		return this.stop();
-	}
-
-	async #open(): Promise<void> {
-		try {
-			await this.#settings.store.open();
-		} catch (error) {
-			this.#opened = undefined;
-			throw error;
-		}
 	}
 
 	async #work(isDraining: boolean, options: WorkOptions): Promise<void> {

@@ -4,10 +4,14 @@
  * @module
  */
 
+import type { Clock } from "../platform/clock.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
+
 interface Group<T, R> {
 	readonly items: readonly T[];
 	readonly resolve: (results: readonly R[]) => void;
 	readonly reject: (error: unknown) => void;
+	readonly check: (() => void) | undefined;
 }
 
 /** How much of something one call takes. */
@@ -18,11 +22,19 @@ export interface BatchLimit<T> {
 	readonly of: (items: readonly T[]) => number;
 }
 
+/** For how long a call keeps the next one waiting. */
+export interface BatchPatience {
+	readonly clock: Clock;
+	/** In milliseconds. */
+	readonly limit: number;
+}
+
 /** After so many calls in a row that found the store busy, each after its own wait, it is taken for busy with all of them. */
 const mostBusy = 3;
 
 /**
- * One call at a time; what comes meanwhile is in the next one, as far as the limits allow.
+ * One call at a time; what comes meanwhile is in the next one, as far as the limits allow. A call that is not answered in
+ * time keeps nobody else waiting: it is left to itself.
  *
  * What one caller wants must not cost another anything: if a call of several has failed in a way that says that nothing was
  * done, each of them gets a call of its own. After any other error the call may have been made all the same, and making it
@@ -31,35 +43,63 @@ const mostBusy = 3;
 export class Batch<T, R> {
 	readonly #flush: (items: readonly T[]) => Promise<readonly R[]>;
 	readonly #limits: readonly BatchLimit<T>[];
+	readonly #patience: BatchPatience | undefined;
 	#groups: Group<T, R>[] = [];
-	#isFlushing = false;
+	/** Of calls, one after the other. One that hangs may have been replaced. */
+	#round: object | undefined;
+	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#work());
 
-	constructor(flush: (items: readonly T[]) => Promise<readonly R[]>, limits: readonly BatchLimit<T>[] = []) {
+	constructor(
+		flush: (items: readonly T[]) => Promise<readonly R[]>,
+		limits: readonly BatchLimit<T>[] = [],
+		patience?: BatchPatience,
+	) {
 		this.#flush = flush;
+		this.#patience = patience;
 		this.#limits = limits.filter(({ most = Infinity }) => most < Infinity);
 	}
 
-	/** Resolves with a result for each item. */
-	submit(items: readonly T[]): Promise<readonly R[]> {
+	/**
+	 * Resolves with a result for each item.
+	 *
+	 * @param check called just before they are sent: if it throws, they are not, and that is what this rejects with
+	 */
+	submit(items: readonly T[], check?: () => void): Promise<readonly R[]> {
 		return new Promise((resolve, reject) => {
-			this.#groups.push({ items, resolve, reject });
-			if (this.#isFlushing) return;
-			this.#isFlushing = true;
+			this.#groups.push({ items, resolve, reject, check });
+			if (this.#round !== undefined) return this.#arm();
+			this.#round = {};
 			queueMicrotask(() => this.#work());
 		});
 	}
 
+	/** Those who wait are served by another round if this one takes too long. */
+	#arm(): void {
+		if (this.#patience === undefined || this.#timer.position >= 0) return;
+		this.#patience.clock.set(this.#timer, this.#patience.limit);
+	}
+
 	async #work(): Promise<void> {
-		while (this.#groups.length > 0) {
-			const groups = this.#take();
-			try {
-				await this.#serve(groups);
-			} catch (error) {
-				if (groups.length > 1 && mayBeOf(error)) await this.#serveEach(groups);
-				else for (const group of groups) group.reject(error);
+		const round = this.#round = {};
+		while (this.#round === round) {
+			this.#patience?.clock.clear(this.#timer);
+			this.#groups = this.#groups.filter(isWanted);
+			if (this.#groups.length === 0) this.#round = undefined;
+			else {
+				const groups = this.#take();
+				if (this.#groups.length > 0) this.#arm();
+				await this.#serveAll(groups);
 			}
 		}
-		this.#isFlushing = false;
+	}
+
+	async #serveAll(groups: readonly Group<T, R>[]): Promise<void> {
+		try {
+			await this.#serve(groups);
+		} catch (error) {
+			if (groups.length > 1 && mayBeOf(error)) await this.#serveEach(groups);
+			else for (const group of groups) group.reject(error);
+		}
 	}
 
 	/** As many as go into one call; at least one. */
@@ -94,6 +134,16 @@ export class Batch<T, R> {
 				return;
 			}
 		}
+	}
+}
+
+function isWanted({ check, reject }: Pick<Group<never, never>, "check" | "reject">): boolean {
+	try {
+		check?.();
+		return true;
+	} catch (error) {
+		reject(error);
+		return false;
 	}
 }
 

@@ -99,9 +99,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#rest();
 	}
 
-	/** The tasks were deleted, by this process. */
-	lose(ids: readonly string[]): void {
-		for (const id of ids) this.#tasks.get(id)?.lose();
+	/** The task that was claimed under this id last. */
+	get(id: string): ClaimedTask<Tx> | undefined {
+		return this.#tasks.get(id);
 	}
 
 	/** The machine may have slept: what ended meanwhile comes first. */

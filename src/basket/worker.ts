@@ -210,17 +210,9 @@ export class Worker<Tx> implements TurnsOwner {
 	#start(): void {
 		this.#state = "starting";
 		const life = this.#life = this.#calls.open();
-		const { store, lease } = this.#settings;
-		// One that hangs is not asked again for the same promise.
-		let open = this.#open;
-		const call = () => {
-			const opened = this.#calls.track(open(), lease);
-			open = async () => await store.open();
-			return opened;
-		};
 		this.onChange();
 		if (life.aborted) return;
-		this.#calls.trying(call).then(
+		this.#calls.trying(() => this.#calls.track(this.#open(), this.#settings.lease)).then(
 			() => life.aborted || this.#begin(),
 			(error) => life.aborted || this.onFailure(error),
 		);

@@ -275,7 +275,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.throwIfLost(!isOver);
 		let isSaved;
 		try {
-			isSaved = await this.task.track(this.owner.save({ ref: claim, payload: this.#data, seen: this.seen }));
+			const save = { ref: claim, payload: this.#data, seen: this.seen };
+			isSaved = await this.task.track(this.owner.save(save, () => this.throwIfLost(!this.task.isOver)));
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;

@@ -20,8 +20,8 @@ export interface JobOwner<Tx> {
 	readonly crashes: number;
 	readonly retain: number;
 	readonly onError: OnError | undefined;
-	/** Saves one checkpoint, perhaps together with those of others. */
-	save(save: Save): Promise<boolean>;
+	/** Saves one checkpoint, perhaps together with those of others. `check` throws if it is not wanted any more. */
+	save(save: Save, check: () => void): Promise<boolean>;
 	/** An attempt of a step has failed. Never throws. */
 	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** Another step, or another attempt. */

@@ -102,7 +102,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		// Checks all of these, too.
 		const own = { onSettled, onAttemptFailed: undefined };
 		this.#basket = new Basket({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
-		const saves = new Batch<Save, boolean>((saves) => store.save(name, saves));
+		const patience = { clock, limit: (options.lease ?? 30_000) / 3 };
+		const saves = new Batch<Save, boolean>((saves) => store.save(name, saves), [], patience);
 		this.#owner = {
 			store,
 			name,
@@ -111,7 +112,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			crashes,
 			retain,
 			onError,
-			save: async (save) => (await saves.submit([save]))[0]!,
+			save: async (save, check) => (await saves.submit([save], check))[0]!,
 			onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 			onChange: () => this.#snapshot.changed(),
 		};

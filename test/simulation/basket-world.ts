@@ -1,11 +1,11 @@
 // The world of processes that work on one basket, and what must hold in it at any time.
-import type { BasketContext, Settlement, Store } from "../../mod.ts";
+import type { BasketContext, Outcome, Settlement, Store } from "../../mod.ts";
 import type { VirtualClock } from "../../src/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import type { Random } from "./random.ts";
-import { excuseForSurprise, recovery } from "./excuses.ts";
+import { excuseForSurprise, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { type Payload, rules, type Run } from "./tasks.ts";
 import { World } from "./world.ts";
@@ -142,6 +142,10 @@ export class BasketWorld extends World<BasketProcess> {
 		const what = `${owner.name} settles ${claim.id} as ${outcome.type}`;
 		const run = this.#runOf(record);
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
+		// What was decided once is tried until it is stored, whatever becomes known meanwhile.
+		const isRepeated = record.settledAs === outcome.type;
+		record.settledAs = outcome.type;
+		if (isRepeated) return this.#onStored(owner as BasketProcess, record, outcome, isStored);
 		if (outcome.type === "done" && run?.outcome !== "succeeded") this.fail(`${what}, which has not succeeded`);
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			const counted = run === undefined ? claim.attempts : run.attempt;
@@ -158,13 +162,15 @@ export class BasketWorld extends World<BasketProcess> {
 			if (!isExhausted && !run?.isFinal && !isBroken) this.fail(`${what} after ${outcome.attempts} attempts`);
 		}
 		const isOld = run?.session !== (owner as BasketProcess).session;
-		const isExpired = record.knownUntil <= this.clock.monotonic();
+		const isExpired = isOverFor(record, this.clock.monotonic());
+		const { isStopping, isWorking } = owner as BasketProcess;
+		const hasStopped = isStopping || !isWorking;
 		const isEarly = this.clock.monotonic() < (owner as BasketProcess).graceEndsAt;
 		if (outcome.type === "release" && run?.isActive && !isOld && !isAbandoned && isEarly && !isExpired) {
 			this.fail(`${what}, whose grace is not over`);
 		}
 		if (
-			outcome.type === "release" && run !== undefined && !isOld && !isExpired && !(owner as BasketProcess).isStopping
+			outcome.type === "release" && run !== undefined && !isOld && !isExpired && !hasStopped
 		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
@@ -173,10 +179,13 @@ export class BasketWorld extends World<BasketProcess> {
 			this.fail(`${what}, which has succeeded`);
 		}
 		if (run !== undefined && !run.isActive && !isOld && !isExpired) this.#checkPayload(what, run, outcome);
+		this.#onStored(owner as BasketProcess, record, outcome, isStored);
+	}
+
+	#onStored(process: BasketProcess, record: ClaimRecord, { type }: Outcome, isStored: boolean): void {
+		const run = this.#runOf(record);
 		if (run !== undefined) run.isSettled = true;
-		if (isStored) {
-			(owner as BasketProcess).onStored(claim.id, outcome.type === "release" ? "released" : outcome.type);
-		}
+		if (isStored) process.onStored(record.claim.id, type === "release" ? "released" : type);
 	}
 
 	#checkPayload(what: string, run: Run, outcome: Settlement["outcome"]): void {
@@ -199,10 +208,10 @@ export class BasketWorld extends World<BasketProcess> {
 		const isLeftRunning = [...this.runs.values()].some((run) =>
 			run.process === process && run.isActive && rules[run.record.claim.kind]!.isAbandoned
 		);
-		if (process.engineClock.pending > 0 && !isLeftRunning) {
+		const isWaiting = process.calls > 0 || process.frozenAt === this.clock.monotonic(); // answers come after timers
+		if (process.engineClock.pending > 0 && !isLeftRunning && !isWaiting) {
 			this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
 		}
-		super.checkStopped(process);
 	}
 
 	/** A process was told that it has lost a claim. */
@@ -234,10 +243,13 @@ export class BasketWorld extends World<BasketProcess> {
 			record?.owner === process && this.ledger.isCurrent(record) ? [record] : []
 		);
 		if (claimed.some(({ claim }) => claim.crashes >= 2)) return;
+		// It waits for the end of a run here that has lost its claim, and goes on.
+		const isRun = (id: string) =>
+			[...this.runs.values()].some((run) => run.isActive && run.process === process && run.record.claim.id === id);
 		for (const record of claimed) {
 			const { id, kind } = record.claim;
 			if (rules[kind]!.attempts === Infinity || record.toldAt === Infinity || record.isLeftBehind) continue;
-			if (this.#runOf(record) !== undefined) continue;
+			if (this.#runOf(record) !== undefined || isRun(id)) continue;
 			this.fail(`${process.name} has claimed ${id} ahead`);
 		}
 	}

@@ -3,12 +3,19 @@ import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 
+/** For how long a worker that stops waits for calls that are under way when its grace is over. */
+export const lastMoment = 1_000;
 /** The longest delay of the engine before it tries a call of the store again. */
 export const longestRetry = 30_000;
 
 /** For so long after its line was well again a process may be busy with what went wrong. */
 export function recovery({ lease }: Process): number {
 	return longestRetry + lease;
+}
+
+/** Whether the lease may be over by what its owner knows, or did before this moment. */
+export function isOverFor({ learnedAt, knownBefore, knownUntil, wasOver }: ClaimRecord, now: number): boolean {
+	return wasOver || (learnedAt === now ? knownBefore : knownUntil) <= now;
 }
 
 /** Why nobody could keep the lease from being over earlier than its owner has known; `undefined`: somebody could. */
@@ -22,7 +29,7 @@ export function excuseForSurprise(world: World, { owner, claimedAt, extendedAt }
 export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): string | undefined {
 	const process = record.owner as Process;
 	const { lease, renewalDisturbedAt, turnDisturbedAt, lateTurnUntil } = process;
-	const { claimedAt, toldAt, safeUntil, isLeftBehind } = record;
+	const { askedAt, toldAt, safeUntil, isLeftBehind } = record;
 	const now = world.clock.monotonic();
 	if (!process.isAlive) return "its process has died";
 	const surprise = excuseForSurprise(world, record);
@@ -33,16 +40,18 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	if (next === process) return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
 	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
 	if (renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
-	return toldAt > claimedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
+	return toldAt >= askedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
 }
 
 /** Why a process that has stopped may hold a claim; `undefined`: it may not. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
-	const { stoppedAt, turnDisturbedAt, frozenAt } = record.owner as Process;
+	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince } = record.owner as Process;
 	const now = world.clock.monotonic();
 	const since = stoppedAt === -Infinity ? now : stoppedAt;
 	if (record.toldAt === Infinity) return "it was never told of it";
+	if (record.isLeftBehind) return "it was left behind before";
 	if (record.knownUntil <= now) return "its lease is over by what it knows";
 	if (turnDisturbedAt >= since) return "the store could not be told";
+	if (silentSince <= now - lastMoment) return "the store has not answered for long";
 	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
 }

@@ -1,17 +1,17 @@
 // Laws that the engine does not keep yet are switched off here, each until its mend.
 
 /** Whether calls come late or never, lines are cut, and processes freeze. */
-export const hasLongFaults = false;
+export const hasLongFaults = true;
 
 export const laws = {
 	/** `run` resolves when its grace is over, whatever the store does. */
-	stop: false,
+	stop: true,
 	/** A signal aborts at the latest when the lease may be over. */
-	expiry: false,
+	expiry: true,
 	/** Two runs of one task overlap only if the first one ignores its signal, or its process was frozen. */
-	overlap: false,
+	overlap: true,
 	/** A process that lives takes no crash of its own. */
-	crashes: false,
+	crashes: true,
 	/** A process that has stopped, or drained, holds nothing. */
-	givesBack: false,
+	givesBack: true,
 };

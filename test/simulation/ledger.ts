@@ -41,9 +41,17 @@ export interface ClaimRecord {
 	extendedAt: number;
 	/** Until when nobody else gets it, if the wall clock is not set. */
 	safeUntil: number;
-	/** When its owner was told of it, and until when that may rely on it by what it knows. */
+	/** When its owner has asked for it, was told of it, and until when that may rely on it by what it knows. */
+	askedAt: number;
 	toldAt: number;
 	knownUntil: number;
+	/** When it has learned that, and what it had known before. */
+	learnedAt: number;
+	knownBefore: number;
+	/** By what its owner knew the lease was over, before it learned something else. */
+	wasOver: boolean;
+	/** As what its owner wanted it to end. */
+	settledAs: Outcome["type"] | undefined;
 	/** The task was deleted. */
 	isDeleted: boolean;
 	/** Its owner has stopped, and could not say so to the store. */
@@ -350,8 +358,13 @@ export class Ledger {
 			claimedAt: this.#clock.monotonic(),
 			extendedAt: this.#clock.monotonic(),
 			safeUntil: this.#clock.monotonic() + lease,
+			askedAt: -Infinity,
 			toldAt: Infinity,
 			knownUntil: -Infinity,
+			learnedAt: -Infinity,
+			knownBefore: -Infinity,
+			wasOver: false,
+			settledAs: undefined,
 			isDeleted: false,
 			isLeftBehind: false,
 		};

@@ -16,6 +16,9 @@ export const cuts = [
 ];
 export type Cut = typeof cuts[number];
 
+/** What only the engine calls, and only while it works. */
+export const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
+
 export class Line {
 	readonly #world: World;
 	readonly #lease: number;
@@ -38,12 +41,18 @@ export class Line {
 
 	/** What goes wrong on the way to the store. */
 	before(member: Member): Fault | undefined {
-		return this.#ofCut(member, false) ?? this.#ofCall(["unavailable", "busy", "full"]);
+		return this.#end(member, this.#ofCut(member, false) ?? this.#ofCall(["unavailable", "busy", "full"]));
 	}
 
 	/** What goes wrong on the way back: "full" and "busy" would say that nothing was done. */
 	after(member: Member): Fault | undefined {
-		return this.#ofCut(member, true) ?? this.#ofCall(["unavailable"]);
+		return this.#end(member, this.#ofCut(member, true) ?? this.#ofCall(["unavailable"]));
+	}
+
+	/** What the user has called is waited for without end, so that it must come to one. */
+	#end(member: Member, fault: Fault | undefined): Fault | undefined {
+		if (!fault?.hang || [...engineMembers, "open"].includes(member)) return fault;
+		return { delay: 2 * this.#lease, error: new StoreError("unavailable", "simulated timeout") };
 	}
 
 	#ofCall(codes: readonly ("unavailable" | "busy" | "full")[]): Fault | undefined {

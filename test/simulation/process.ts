@@ -5,15 +5,10 @@ import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
 import { faultyStore } from "../../src/testing.ts";
 import { type Deferred, deferred } from "../support.ts";
+import { lastMoment } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Cut, Line } from "./line.ts";
+import { type Cut, engineMembers, Line } from "./line.ts";
 import { ProcessClock } from "./process-clock.ts";
-
-/** What only the engine calls, and only while it works. */
-const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
-
-/** For how long a worker that stops waits for calls that are under way when its grace is over. */
-const lastMoment = 1_000;
 
 /** What is simulated. */
 export interface SimulatedWorker {
@@ -43,6 +38,8 @@ export abstract class Process implements Owner {
 	disturbedAt = -Infinity;
 	renewalDisturbedAt = -Infinity;
 	turnDisturbedAt = -Infinity;
+	/** Since when the store has answered nothing to the engine, if a call hangs. */
+	silentSince = Infinity;
 	/** Until when a turn is on its way to the store. */
 	lateTurnUntil = -Infinity;
 	/** Until when it was frozen last. */
@@ -52,7 +49,7 @@ export abstract class Process implements Owner {
 	/** The number of the last turn that asked for tasks, and when that was by the wall clock. */
 	lastTurn = { operation: 0, at: -Infinity };
 	/** When the calls of the engine were begun that are on their way to the store. */
-	readonly #approaching = new Set<{ readonly since: number }>();
+	readonly #approaching = new Set<{ readonly since: number; readonly session: number }>();
 	/** Calls on their way, there or back. */
 	calls = 0;
 	readonly #world: World;
@@ -147,11 +144,14 @@ export abstract class Process implements Owner {
 		if (hasDrained && !this.isStopping) this.#world.checkDrained(this);
 		const isLast = this.#leaving.delete(user) ? !this.isStopping : !this.isWorking;
 		if (!isLast) return;
+		this.#world.checkGivenBack(this);
 		if (this.isWorking) return this.#begin();
 		this.#world.checkStopped(this);
 		const now = this.#world.clock.monotonic();
 		// Nothing is waited for without end.
-		const isOnItsWay = [...this.#approaching].some(({ since }) => since > now - this.lease / 3);
+		const isOnItsWay = [...this.#approaching].some(({ since, session }) =>
+			session === this.session && since > now - Math.min(lastMoment, this.lease / 3)
+		);
 		if (isOnItsWay && now < this.graceEndsAt) {
 			this.#world.fail(`${this.name} has stopped, and a call of it is on its way to the store`);
 		}
@@ -211,13 +211,19 @@ export abstract class Process implements Owner {
 		const sentAt = this.#world.clock.monotonic();
 		try {
 			const result = await call();
+			this.#noteAnswer(member, sentAt);
 			if (this.isFrozen) await this.#attending();
 			this.#hear(member, args, result, sentAt);
 			return result;
 		} catch (error) {
+			this.#noteAnswer(member, sentAt);
 			if (this.isFrozen) await this.#attending();
 			throw error;
 		}
+	}
+
+	#noteAnswer(member: StoreCall["member"], sentAt: number): void {
+		if (engineMembers.includes(member) && sentAt > this.silentSince) this.silentSince = Infinity;
 	}
 
 	async #attending(): Promise<void> {
@@ -233,7 +239,7 @@ export abstract class Process implements Owner {
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
-			const approach = { since: this.#world.clock.monotonic() };
+			const approach = { since: this.#world.clock.monotonic(), session: this.session };
 			if (isEngines) this.#approaching.add(approach);
 			if (isEngines && this.#world.isFatal()) return this.#die(call);
 			const fault = this.#disturb(this.line.before(member), call);
@@ -257,11 +263,11 @@ export abstract class Process implements Owner {
 	/** The store has answered. */
 	#hear(member: StoreCall["member"], args: readonly unknown[], result: unknown, sentAt: number): void {
 		const { ledger, clock } = this.#world;
-		if (member === "turn") this.#learn((result as TurnResult).claims, sentAt + (args[1] as Turn).lease);
+		if (member === "turn") this.#learn((result as TurnResult).claims, sentAt, (args[1] as Turn).lease);
 		if (member === "extend") {
 			const refs = args[1] as readonly Ref[];
 			const held = refs.filter((_, index) => (result as readonly string[])[index] !== "lost");
-			this.#learn(held, sentAt + (args[2] as number));
+			this.#learn(held, sentAt, args[2] as number);
 			// One that has waited for longer may be of no interest any more.
 			const isFresh = sentAt === clock.monotonic();
 			for (const ref of refs) {
@@ -272,12 +278,17 @@ export abstract class Process implements Owner {
 	}
 
 	/** From now on it knows that it holds these claims, until some moment on the monotonic clock. */
-	#learn(refs: readonly Ref[], until: number): void {
+	#learn(refs: readonly Ref[], askedAt: number, lease: number): void {
+		const until = askedAt + lease;
 		const now = this.#world.clock.monotonic();
 		for (const { id, token } of refs) {
 			const record = this.#world.ledger.records.get(token)!;
 			const isNew = record.toldAt === Infinity;
+			if (isNew) record.askedAt = askedAt;
 			record.toldAt = Math.min(record.toldAt, now);
+			if (record.learnedAt < now) record.knownBefore = record.knownUntil;
+			record.wasOver ||= !isNew && record.knownUntil < now;
+			record.learnedAt = now;
 			record.knownUntil = Math.max(record.knownUntil, until);
 			const before = this.told.get(id);
 			record.isLeftBehind ||= !this.isWorking;
@@ -309,6 +320,8 @@ export abstract class Process implements Owner {
 		this.#world.trace(`${this.name} fault ${phase} ${member} ${kind} delay ${fault.delay}`);
 		const until = this.#world.clock.monotonic() + (fault.hang ? this.lease : fault.delay ?? 0);
 		this.disturbedAt = Math.max(this.disturbedAt, until);
+		const isSilent = engineMembers.includes(member) && (fault.hang || (fault.delay ?? 0) >= lastMoment);
+		if (isSilent) this.silentSince = Math.min(this.silentSince, this.#world.clock.monotonic());
 		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
 		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
 		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);

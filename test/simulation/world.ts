@@ -51,7 +51,9 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** A process was told to stop. */
 	abstract checkAborted(process: Process): void;
 	/** A process has stopped. */
-	checkStopped(process: Process): void {
+	abstract checkStopped(process: Process): void;
+	/** A process has stopped, perhaps to begin anew. */
+	checkGivenBack(process: Process): void {
 		for (const { id, record } of this.ledger.entries.values()) {
 			if (record?.owner !== process || !this.ledger.isCurrent(record)) continue;
 			const excuse = excuseForKeeping(this, record);

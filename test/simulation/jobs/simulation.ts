@@ -112,7 +112,7 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 	protected override async finish(): Promise<void> {
 		const { clock, ledger, processes, books } = this.world;
 		const { processor } = processes[0]!;
-		await clock.advance(6_000); // for those who wait
+		await clock.advance(160_000); // for those who wait: a line may have been cut for five leases
 		for (const process of processes) {
 			if (process.waiting > 0) this.world.fail(`${process.name} waits for what is over`);
 			this.#checkTotals(process);

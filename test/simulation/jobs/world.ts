@@ -7,7 +7,7 @@ import type { Call } from "./calls.ts";
 import type { JobRules, StepRules } from "./definitions.ts";
 import type { JobProcess } from "./process.ts";
 import type { JobProfile } from "./profile.ts";
-import { excuseForSurprise } from "../excuses.ts";
+import { excuseForSurprise, isOverFor } from "../excuses.ts";
 import { laws } from "../laws.ts";
 import { World } from "../world.ts";
 import { hasCancel, type JobBook, type JobClaim, makeBook, read, readMessage } from "./books.ts";
@@ -168,6 +168,7 @@ export class JobWorld extends World<JobProcess> {
 
 	/** Whatever has ended in time must be in the books when its claim ends. */
 	#checkCounted(what: string, book: JobBook, process: JobProcess, record: ClaimRecord): void {
+		if (isOverFor(record, this.#now)) return;
 		for (const call of book.claims.get(process)!.calls) {
 			const { isActive, outcome, isCounted, endedAt } = call;
 			if (isCounted || call.record !== record || call.session !== process.session) continue;
@@ -288,7 +289,9 @@ export class JobWorld extends World<JobProcess> {
 
 	/** Whether a process should know of something by now, as it renews its leases three times in each. */
 	#isDeaf(process: JobProcess, record: ClaimRecord, since: number): boolean {
-		if (Math.max(process.disturbedAt, this.jumpedAt) >= since || record.safeUntil < since) return false;
+		if (process.isFrozen || Math.max(process.disturbedAt, this.jumpedAt) >= since || record.safeUntil < since) {
+			return false;
+		}
 		return this.#now > since + process.lease / 3;
 	}
 
@@ -366,12 +369,18 @@ export class JobWorld extends World<JobProcess> {
 	}
 
 	override checkStopped(process: JobProcess): void {
-		super.checkStopped(process);
 		if (this.activeCalls(process) > 0) return;
+		const { session } = process;
+		// A run that was left behind may need a moment to see that.
+		this.after(0, () => process.isAlive && process.session === session && this.#checkEmpty(process), this.clock);
+		if (process.engineClock.pending === 0 || process.waiting > 0 || process.calls > 0) return;
+		if (process.frozenAt === this.#now) return; // answers come after timers
+		this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
+	}
+
+	#checkEmpty(process: JobProcess): void {
 		const { jobs, state } = process.processor.getSnapshot();
 		if (jobs.size > 0 || state !== "stopped") this.fail(`${process.name} has stopped, and shows ${jobs.size} ${state}`);
-		if (process.engineClock.pending === 0 || process.waiting > 0) return;
-		this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
 	}
 
 	override onLost({ entry, owner, claim: { token } }: ClaimRecord): void {

@@ -1,0 +1,171 @@
+// Calls of the store that are answered late, or never, while others are answered at once.
+import { describe, expect, test } from "vitest";
+import { job, Processor, sleep } from "../../mod.ts";
+import { Batch } from "../../src/basket/batch.ts";
+import { VirtualClock } from "../../src/testing.ts";
+import { untilAborted, watch } from "../support.ts";
+import { Machine, running } from "./support.ts";
+
+const hang = () => new Promise<never>(() => {});
+
+describe("Basket.open()", () => {
+	test("is tried again when it is needed after a call that was never answered, and ends the waiting of all", async () => {
+		const machine = new Machine();
+		machine.spied.before = (member) => member === "open" && machine.spied.count("open") === 1 ? hang() : undefined;
+		const basket = machine.basket({ a: () => {} }, { lease: 3_000 });
+		const first = watch(basket.counts());
+		await machine.clock.advance(999);
+		const second = watch(basket.counts());
+		await machine.clock.advance(0);
+		expect([machine.spied.count("open"), first.state, second.state]).toEqual([1, "pending", "pending"]);
+		await machine.clock.advance(1);
+		await basket.counts();
+		expect([machine.spied.count("open"), first.state, second.state]).toEqual([2, "resolved", "resolved"]);
+		await basket.counts();
+		await machine.clock.advance(1_000_000);
+		await basket.counts();
+		expect(machine.spied.count("open")).toBe(2);
+	});
+
+	test("stays open when an earlier call fails late", async () => {
+		const machine = new Machine();
+		machine.spied.before = async (member) => {
+			if (member !== "open" || machine.spied.count("open") > 1) return;
+			await sleep(5_000, { clock: machine.clock });
+			throw new Error("late");
+		};
+		const basket = machine.basket({ a: () => {} }, { lease: 3_000 });
+		const first = watch(basket.counts());
+		await machine.clock.advance(2_000);
+		await basket.counts();
+		await machine.clock.advance(10_000);
+		await basket.counts();
+		expect([first.state, machine.spied.count("open")]).toEqual(["resolved", 2]);
+	});
+});
+
+describe("Basket.add()", () => {
+	test("does not wait for another one that the store never answers", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: (_: number) => {} }, { lease: 3_000 });
+		await basket.open();
+		machine.spied.before = (member) => member === "add" && machine.spied.count("add") === 1 ? hang() : undefined;
+		const lost = watch(basket.add("a", 1));
+		await machine.clock.advance(500);
+		const next = watch(basket.add("a", 2));
+		await machine.clock.advance(999);
+		expect(next.state).toBe("pending");
+		await machine.clock.advance(1);
+		expect([lost.state, next.state]).toEqual(["pending", "resolved"]);
+		await basket.add("a", 3);
+		expect([(await basket.counts()).waiting, machine.clock.pending]).toEqual([2, 0]);
+	});
+});
+
+describe("Batch.submit()", () => {
+	test("goes on with what did not fit into a call that is never answered", async () => {
+		const clock = new VirtualClock();
+		const calls: string[][] = [];
+		const flush = (items: readonly string[]) => {
+			calls.push([...items]);
+			return calls.length === 1 ? hang() : Promise.resolve(items);
+		};
+		const limits = [{ most: 1, of: (items: readonly string[]) => items.length }];
+		const batch = new Batch<string, string>(flush, limits, { clock, limit: 100 });
+		for (const item of ["a", "b", "c"]) batch.submit([item]);
+		await clock.advance(99);
+		expect(calls).toEqual([["a"]]);
+		await clock.advance(1);
+		expect([calls, clock.pending]).toEqual([[["a"], ["b"], ["c"]], 0]);
+	});
+
+	test("does not send what is not wanted any more", async () => {
+		const sent: string[] = [];
+		const batch = new Batch<string, string>(async (items) => {
+			sent.push(...items);
+			return items;
+		});
+		const refuse = () => {
+			throw new Error("late");
+		};
+		const results = await Promise.allSettled([batch.submit(["a"]), batch.submit(["b"], refuse), batch.submit(["c"])]);
+		expect([sent, results.map(({ status }) => status)]).toEqual([["a", "c"], ["fulfilled", "rejected", "fulfilled"]]);
+	});
+});
+
+describe("Basket.delete()", () => {
+	test("ends the run of what it has deleted, and not of what was added since under the same id", async () => {
+		const machine = new Machine();
+		const { clock } = machine;
+		const log: string[] = [];
+		const politely = async (name: string, { signal }: { signal: AbortSignal }) => {
+			log.push(`${name} begins`);
+			await sleep(20_000, { clock, signal }).then(() => log.push(`${name} ends`), () => log.push(`${name} aborts`));
+		};
+		const slow = { ...machine.spied.store, delete: machine.spied.store.delete };
+		slow.delete = async (...args) => {
+			const deleted = await machine.spied.store.delete(...args);
+			await sleep(100, { clock });
+			return deleted;
+		};
+		const basket = machine.basket({ politely }, { store: slow });
+		const run = running(basket);
+		await basket.add("politely", "first", { id: "x" });
+		await clock.advance(0);
+		const first = basket.delete("x");
+		await clock.advance(100);
+		await first;
+		await clock.advance(0);
+		expect(log).toEqual(["first begins", "first aborts"]);
+		await basket.add("politely", "second", { id: "x", delay: 1_000 });
+		const second = basket.delete("x");
+		await clock.advance(0);
+		await basket.add("politely", "third", { id: "x" });
+		await clock.advance(100);
+		await second;
+		await clock.advance(20_000);
+		expect(log).toEqual(["first begins", "first aborts", "third begins", "third ends"]);
+		expect(machine.errors).toEqual([]);
+		await run.stop();
+	});
+});
+
+describe("Basket.run()", () => {
+	test("gives its tasks back at the end of its grace although a renewal has hung for long", async () => {
+		const machine = new Machine();
+		const basket = machine.basket({ a: hang }, { grace: 2_000, lease: 30_000 });
+		await basket.add("a", undefined, { id: "x" });
+		machine.spied.before = (member) => member === "extend" && machine.spied.count("extend") === 1 ? hang() : undefined;
+		const run = running(basket);
+		await machine.clock.advance(10_000);
+		expect(machine.spied.count("extend")).toBe(1);
+		const stopped = watch(run.stop());
+		await machine.clock.advance(2_000);
+		expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", crashes: 0 }]);
+	});
+});
+
+describe("Processor.run()", () => {
+	test("stores the steps of one job while a call that stores another one's hangs, and sends none after it has stopped", async () => {
+		const machine = new Machine();
+		const { clock } = machine;
+		const steps = job<string>("steps")
+			.step("one", { run: async ({ input }) => await sleep(input === "slow" ? 100 : 0, { clock }) })
+			.step("two", { run: ({ signal }) => untilAborted(signal) });
+		const processor = new Processor({ store: machine.spied.store, jobs: [steps], clock, lease: 3_000, grace: 500 });
+		await processor.add(steps, "quick");
+		await processor.add(steps, "slow");
+		machine.spied.before = (member) => member === "save" && machine.spied.count("save") === 1 ? hang() : undefined;
+		const run = running(processor);
+		await clock.advance(200);
+		expect(machine.spied.count("save")).toBe(1);
+		await clock.advance(2_000);
+		expect(machine.spied.count("save")).toBeGreaterThan(1);
+		const stopped = watch(run.stop());
+		await clock.advance(1_500);
+		const { length } = machine.spied.calls;
+		expect(stopped.state).toBe("resolved");
+		await clock.advance(60_000);
+		expect(machine.spied.calls.length).toBe(length);
+	});
+});
