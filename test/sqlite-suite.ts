@@ -10,6 +10,7 @@ import { testStore, VirtualClock } from "../src/testing.ts";
 import { testDamage } from "./sqlite/damage.ts";
 import { testLasting } from "./sqlite/lasting.ts";
 import { testLists } from "./sqlite/lists.ts";
+import { testResponsive } from "./sqlite/responsive.ts";
 import { deferred, errorOf, settle, watch } from "./support.ts";
 
 /** What the drivers have in common, and the tests use. */
@@ -46,6 +47,7 @@ export function testSqlite(name: string, open: Open): void {
 		plans(open);
 		testDamage(open);
 		testLists(open);
+		testResponsive(open);
 		testLasting(open);
 	});
 }

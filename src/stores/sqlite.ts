@@ -26,16 +26,20 @@ import type {
 } from "../basket/store.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
+import { soon } from "../platform/soon.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { SqliteClaims } from "./sqlite/claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./sqlite/connection.ts";
-import { seqOf } from "./sqlite/data.ts";
+import { checkNames, seqOf } from "./sqlite/data.ts";
 import { DatabaseFile } from "./sqlite/file.ts";
 import { SqliteLists } from "./sqlite/lists.ts";
 import { checkVersion, isCurrent, migrate, nameTables, type Tables } from "./sqlite/schema.ts";
 import { Watch } from "./sqlite/watch.ts";
 
 export type { SqliteConnection, SqliteStatement };
+
+/** How many tasks of a list are read before others get the event loop. */
+const pageSize = 1_000;
 
 /** How often to look whether the file is still there, in milliseconds. */
 const lookInterval = 1_000;
@@ -87,6 +91,12 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  * other, use write-ahead logging: `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL`, in this order, or two
  * processes that begin at the same time find it locked. `PRAGMA synchronous = NORMAL` is faster still, but then what was
  * stored in the moments before a power failure may be gone.
+ *
+ * SQLite works in the thread of its caller. The store gives the event loop back every few milliseconds: a list of more than
+ * 1,000 tasks is read in parts, each of them as it is at that moment. One `add` is one commit, during which nothing else
+ * happens on the connection, and cannot be divided: it takes a millisecond for about 1,000 tasks, so add more of them in parts.
+ *
+ * Names (of baskets, kinds, lanes, and ids) are well-formed text without a NUL; others are refused.
  *
  * @param db a `DatabaseSync` of node:sqlite or a `Database` of bun:sqlite; SQLite 3.38 or later
  * @throws {TypeError | RangeError} if an argument is not what it must be
@@ -155,6 +165,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: Db): Promise<readonly Added[]> {
+		checkNames(basket, tasks);
 		return this.#change(basket, () => this.#tasks.add(basket, tasks, this.#now()), tx);
 	}
 
@@ -196,8 +207,18 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
-		const after = query.after === undefined ? 0 : seqOf(query.after);
-		return this.#read(() => this.#lists.list(basket, query, after, this.#now()));
+		const { limit } = query;
+		const found: StoredTask[] = [];
+		let after = query.after === undefined ? 0 : seqOf(query.after);
+		while (true) {
+			const most = Math.min(limit - found.length, pageSize);
+			const page = { ...query, limit: most };
+			const tasks = await this.#read(() => this.#lists.list(basket, page, after, this.#now()));
+			for (const task of tasks) found.push(task);
+			if (tasks.length < most || found.length >= limit) return found;
+			after = seqOf(tasks.at(-1)!.key);
+			await new Promise<void>(soon);
+		}
 	}
 
 	async counts(basket: string): Promise<Counts> {

@@ -6,6 +6,7 @@
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { after, damaged, decode, encode, idOf, type TaskRow } from "./data.ts";
+import { endingOf } from "./ending.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
@@ -42,17 +43,6 @@ type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" 
 const noLane: Pick<Gone, "lane"> = { lane: null };
 
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
-
-/** What a settlement writes; `undefined` leaves as it is. */
-interface Ending {
-	readonly state: number;
-	readonly due: number;
-	readonly attempts?: number | undefined;
-	readonly crashes?: number | undefined;
-	readonly error?: string | undefined;
-	readonly backoff?: boolean | undefined;
-	readonly seen?: number | undefined;
-}
 
 export class SqliteClaims extends SqliteTasks {
 	/** How long a turn that settles nothing has nothing to do, in milliseconds; 0: it has something to do now. */
@@ -329,22 +319,6 @@ export class SqliteClaims extends SqliteTasks {
 			return saved !== undefined;
 		});
 	}
-}
-
-/** How a claim ends that leaves its task in the table. */
-function endingOf(outcome: Outcome, now: number): Ending {
-	if (outcome.type === "done") return { state: State.done, due: after(now, outcome.keep ?? 0) };
-	if (outcome.type === "release") return { state: State.waiting, due: now };
-	if (outcome.type === "later") {
-		const { backoff } = outcome;
-		const due = outcome.delay === null ? never : after(now, outcome.delay);
-		return { state: State.waiting, due, attempts: 0, crashes: 0, seen: outcome.seen, backoff };
-	}
-	const { attempts, error } = outcome;
-	if (outcome.type === "dead") return { state: State.dead, due: never, attempts, error };
-	const { backoff } = outcome;
-	const state = outcome.hold ? State.held : State.waiting;
-	return { state, due: after(now, outcome.delay), attempts, error, crashes: 0, backoff };
 }
 
 /** What is done and not kept is by far the most. */

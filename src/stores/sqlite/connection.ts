@@ -10,6 +10,7 @@
  */
 
 import { sleep } from "../../platform/clock.ts";
+import { soon } from "../../platform/soon.ts";
 import { toStoreError } from "./errors.ts";
 
 /** A prepared statement, as far as a store needs it. */
@@ -48,6 +49,10 @@ interface Context {
 /** How many statements are kept: lists have many forms. */
 const mostStatements = 200;
 
+/** How often and how long to work, in milliseconds, before others get the event loop: few calls wait for nobody. */
+const mostAtOnce = 16;
+const longestAtOnce = 5;
+
 /** The longest pause between two tries, in milliseconds. */
 const longestPause = 20;
 
@@ -61,6 +66,8 @@ export class Connection {
 	#context: Context | undefined;
 	/** The transaction that is open through {@link transaction}. */
 	#current: object | undefined;
+	/** What was done since the event loop was free last; absent if nothing. */
+	#labour: { count: number; readonly since: number; readonly rest: Promise<void> } | undefined;
 	/** How many commits the store itself has made. */
 	commits: number = 0;
 
@@ -225,6 +232,8 @@ export class Connection {
 
 	/** Tries until nobody is in the way: other writers up to a limit, the owner's own transaction however long it takes. */
 	async #persist<T>(work: () => T, since: number = performance.now(), isInside = false): Promise<T> {
+		const rest = isInside ? undefined : this.#rest();
+		if (rest !== undefined) await rest;
 		for (let pause = 1;; pause = Math.min(2 * pause, longestPause)) {
 			try {
 				if (isInside || !this.isInTransaction) return this.#withoutWaiting(work);
@@ -237,6 +246,25 @@ export class Connection {
 			}
 			await sleep(pause);
 		}
+	}
+
+	/**
+	 * Each call ends in the microtask in which it began, so that a caller who awaits one after the other would keep timers and
+	 * input waiting until the last.
+	 */
+	#rest(): Promise<void> | undefined {
+		const labour = this.#labour ??= {
+			count: 0,
+			since: performance.now(),
+			rest: new Promise((resolve) =>
+				soon(() => {
+					this.#labour = undefined;
+					resolve();
+				})
+			),
+		};
+		const isTired = ++labour.count > mostAtOnce && performance.now() - labour.since > longestAtOnce;
+		return isTired ? labour.rest : undefined;
 	}
 
 	/** The owner may have set a busy timeout, for which SQLite would wait in this very thread. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data, Message, StoredTask, TaskState } from "../../basket/store.ts";
+import type { Data, Message, NewTask, StoredTask, TaskState } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
@@ -61,6 +61,23 @@ export function decode(value: unknown): Data | undefined {
 		return JSON.parse(value.slice(1));
 	} catch {
 		return undefined;
+	}
+}
+
+/** Whether SQLite and all drivers keep it as it is: others would make the name of another task of it. */
+export function isName(name: string): boolean {
+	return !/\0|\p{Surrogate}/u.test(name);
+}
+
+/** Refuses names that would not be kept. What is looked for under one is not there. */
+export function checkNames(basket: string, tasks: readonly NewTask[]): void {
+	const rule = "well-formed text without a NUL";
+	check("basket", basket, "string", isName(basket), rule);
+	let last: string | undefined;
+	for (const { id, kind, lane } of tasks) {
+		if (kind !== last) check("kind", last = kind, "string", isName(kind), rule);
+		if (id !== undefined) check("id", id, "string", isName(id), rule);
+		if (lane !== undefined) check("lane", lane, "string", isName(lane), rule);
 	}
 }
 

@@ -15,6 +15,7 @@ import {
 	homeOf,
 	idOf,
 	isGone,
+	isName,
 	showMessage,
 	showTask,
 	stateOf,
@@ -141,6 +142,7 @@ export class SqliteTasks {
 
 	/** Ids that the store has made are written down only where the number in them is not the task's own any more. */
 	#read(basket: string, id: string): TaskRow | undefined {
+		if (!isName(id)) return undefined;
 		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = madeId.test(id) ? Number(id.slice(1)) : 0;
 		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
@@ -154,8 +156,9 @@ export class SqliteTasks {
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
 		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
 		const made = ids.filter((id) => madeId.test(id));
+		const names = JSON.stringify(ids.filter(isName));
 		const rows = [
-			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, JSON.stringify(ids)),
+			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, names),
 			...made.length === 0 ? [] : this.connection.all<Row>(
 				`${select} ON seq = CAST(substr(name, 2) AS INTEGER) AND id IS NULL AND basket = ?1`,
 				...[basket, JSON.stringify(made)],
