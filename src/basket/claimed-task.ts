@@ -51,6 +51,8 @@ export class ClaimedTask<Tx> {
 	progress: string | undefined;
 	/** Whether the task has asked to be completed in a transaction: who commits that, ends the claim. */
 	isCompleting = false;
+	/** Whether it is certain that the transaction was committed. */
+	isCompleted = false;
 	/** Whether nothing is written about this claim any more, but that it is given back. */
 	isOver = false;
 	/** Whether the lease may have been over before the run has ended. */
@@ -90,6 +92,11 @@ export class ClaimedTask<Tx> {
 
 	get kind(): string {
 		return this.claim.kind;
+	}
+
+	/** Whether its run goes on under a claim that ends with the lease. */
+	get mayExpire(): boolean {
+		return !this.isOver && !this.hasEnded && !this.isExpired && !this.isCompleted;
 	}
 
 	/** Of the attempt that is under way. */
@@ -151,9 +158,15 @@ export class ClaimedTask<Tx> {
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
+	/** The claim is gone. Before its lease could be over nobody but the task's own transaction can have ended it. */
+	completed(): void {
+		const isItsOwn = this.isCompleting && this.#completedIn !== undefined;
+		if (isItsOwn && !this.isExpired && !this.#isLeaseOver()) this.isCompleted = true;
+	}
+
 	/** The lease may be over. */
 	expire(): void {
-		if (this.isExpired || this.isOver) return;
+		if (!this.mayExpire) return;
 		this.isExpired = true;
 		this.isOver = !this.isCompleting;
 		this.#execution?.abort(new ClaimLostError(this.id));
@@ -205,14 +218,14 @@ export class ClaimedTask<Tx> {
 	}
 
 	/**
-	 * What a transaction has come to is known by what has become of the claim. Before the lease could be over nobody but this
-	 * transaction can have ended it; afterwards nobody here knows who has.
+	 * What a transaction has come to is known by what has become of the claim; if it went after the lease could be over, nobody
+	 * here knows who has ended it.
 	 */
 	async #verify(step: Step<unknown>): Promise<Ending> {
-		const state = this.isOver ? undefined : await this.#ask();
-		const isCertain = this.leaseEndsAt > this.#owner.settings.clock.monotonic();
-		if (state === undefined || (state === "lost" && !isCertain)) return this.#giveUp();
-		if (state === "lost") return { outcome: { type: "done" }, error: undefined, delay: 0 };
+		const state = this.isCompleted ? "lost" : this.isOver ? undefined : await this.#ask();
+		if (state === "lost") this.completed();
+		if (this.isCompleted) return { outcome: { type: "done" }, error: undefined, delay: 0 };
+		if (state === undefined || state === "lost") return this.#giveUp();
 		this.isCompleting = false;
 		if (this.isExpired) return released;
 		if (!step.ok) return this.#end(step);

@@ -114,7 +114,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	expire(): void {
 		const now = this.settings.clock.monotonic();
 		for (const task of this.#tasks.values()) {
-			if (task.leaseEndsAt <= now && !task.isOver && !task.hasEnded && !task.isExpired) this.#owner.onExpired(task);
+			if (task.leaseEndsAt <= now && task.mayExpire) this.#owner.onExpired(task);
 		}
 	}
 
@@ -157,7 +157,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		if (this.#tasks.size === 0) return;
 		let next = this.#renewAt;
 		for (const task of this.#tasks.values()) {
-			if (!task.isOver && !task.hasEnded && !task.isExpired) next = Math.min(next, task.leaseEndsAt);
+			if (task.mayExpire) next = Math.min(next, task.leaseEndsAt);
 		}
 		this.#wakeAt(next);
 	}
@@ -210,7 +210,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	 * such call is made at a time, and nobody waits for it. It keeps the claim if the transaction is rolled back.
 	 */
 	#renewCompleting(): void {
-		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && isCompleting);
+		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting, isCompleted }) =>
+			!isOver && isCompleting && !isCompleted
+		);
 		if (tasks.length === 0 || this.#isAskingCompleting) return;
 		const { store, name, lease, clock, onError } = this.settings;
 		const claims = tasks.map(({ claim }) => claim);
@@ -219,7 +221,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const ask = async () => await store.extend(name, claims, lease);
 		this.calls.track(ask(), Infinity).then((states) => {
 			tasks.forEach((task, index) => {
-				if (states[index] !== "lost" && task.claim === claims[index]) this.#renewed(task, states[index]!, endsAt);
+				if (task.claim !== claims[index]) return;
+				if (states[index] === "lost") task.completed();
+				else this.#renewed(task, states[index]!, endsAt);
 			});
 		}, (error) => report(onError, error)).finally(() => this.#isAskingCompleting = false);
 	}

@@ -319,6 +319,27 @@ describe("context.complete()", () => {
 		await run.stop();
 	});
 
+	test("in a transaction that was committed in time is done, however long the run goes on", async () => {
+		const all = new Transactions();
+		const log: unknown[] = [];
+		const basket = all.basket({
+			a: async (_: number, { complete, signal }) => {
+				const tx = new Tx();
+				await complete(tx);
+				await sleep(25_000, all.machine);
+				await tx.commit();
+				await sleep(300_000, all.machine);
+				log.push(signal.aborted);
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await all.machine.clock.advance(400_000);
+		expect([log, all.machine.errors]).toEqual([[false], []]);
+		expect(all.machine.settled).toMatchObject([{ id: "x", outcome: "done" }]);
+		await run.stop();
+	});
+
 	test.each([["one after the other", false], ["at the same time", true]])(
 		"twice in one transaction, %s, is once",
 		async (_, isAtOnce) => {
