@@ -1,7 +1,5 @@
 // The door: whatever is given to a public function instead of what it asks for, the answer is a TypeError or RangeError that
 // names the argument, or what the caller's own getter has thrown; and nothing has changed.
-import fc from "fast-check";
-import { describe, expect, test } from "vitest";
 import {
 	Basket,
 	configure,
@@ -29,128 +27,8 @@ import {
 import { backgroundSync, leader, online, visible } from "../src/browser.ts";
 import { servicesHandler } from "../src/http.ts";
 import { serve, threadWorker } from "../src/threads.ts";
-import { testStore, VirtualClock } from "../src/testing.ts";
-
-/** What the getters of hostile objects throw. */
-const mine = new Error("of the caller");
-const cycle: { self?: unknown } = {};
-cycle.self = [cycle];
-
-const thrower = (): never => {
-	throw mine;
-};
-
-const revoked = Proxy.revocable({}, {});
-revoked.revoke();
-
-/** What nobody expects, each time. */
-const hostile: readonly unknown[] = [
-	...[null, true, false, 0, -0, -1, 1, 0.5, NaN, Infinity, -Infinity, 2 ** 53, 1e308, 1n, Symbol("s"), new Date(NaN)],
-	...["", "a", " ", "\0", "a\ud83d", "\udc00", "__proto__", "constructor", "x".repeat(200_000), "100", "_1"],
-	...[{}, [], Object.create(null), Object.freeze({}), new Map(), new Error("x"), cycle, /x/, Array(200_000).fill(0)],
-	...[() => {}, class {}, thrower, Promise.resolve(), { then: thrower }, { aborted: 1 }, { encode: 1 }, { start: -1 }],
-	...[{ toString: thrower, valueOf: thrower }, { [Symbol.iterator]: 1 }, { [Symbol.iterator]: thrower }],
-	new Proxy({}, { get: thrower, ownKeys: thrower, getPrototypeOf: thrower, has: thrower }),
-	new Proxy(() => {}, { get: thrower, apply: thrower }),
-	revoked.proxy,
-	{ ["__proto__"]: 1, ["constructor"]: 2 },
-];
-
-const anything = fc.anything({ maxDepth: 1, withBigInt: true, withDate: true, withMap: true, withNullPrototype: true });
-
-/** How an engine speaks of a value that it was not prepared for. */
-const raw =
-	/is not a function|is not iterable|not an object|of (null|undefined)|(null|undefined) is not|call stack|reading '|convert|destructur/i;
-
-/** One place where a caller gives something. */
-interface Door {
-	/** Whose error names the argument so. */
-	readonly names: RegExp;
-	/** Gives it. What it returns is waited for if it comes soon. */
-	readonly give: (value: never) => unknown;
-	/** What must be as before if it was refused. */
-	readonly state?: () => unknown;
-	/** Whether a symbol and a bigint may be given, which is so almost nowhere. */
-	readonly takesAll?: boolean;
-}
-
-/** What a call has come to: an error, or nothing for a while. */
-async function refusalOf(give: () => unknown): Promise<{ readonly error: unknown } | undefined> {
-	try {
-		let isSettled = false;
-		const given = Promise.resolve(give()).finally(() => isSettled = true);
-		given.catch(() => {});
-		// Whatever checks its arguments does that soon.
-		for (let turn = 0; turn < 50 && !isSettled; turn++) await Promise.resolve();
-		if (isSettled) await given;
-	} catch (error) {
-		return { error };
-	}
-}
-
-function expectRefusal(error: unknown, names: RegExp): void {
-	if (error === mine) return;
-	// Only an engine knows that a proxy is revoked.
-	const { name, message } = error as Error;
-	if (name === "TypeError" && /revoked/.test(message)) return;
-	if (names.test(message) && !raw.test(message.replace(/current value is.*/s, "")) && message.length < 1_000) {
-		if (name === "TypeError" || name === "RangeError") return;
-	}
-	throw new Error(`It was refused with ${name}: ${message.slice(0, 300)}`, { cause: error });
-}
-
-function testDoors(title: string, doors: Readonly<Record<string, () => Door>>): void {
-	describe(title, () => {
-		for (const [argument, open] of Object.entries(doors)) {
-			test(`${argument}: whatever is given instead of it is taken or refused by name, and a refusal changes nothing`, async () => {
-				const check = async (value: unknown) => {
-					const { names, give, state = () => undefined, takesAll = false } = open();
-					const before = await state();
-					const refusal = await refusalOf(() => give(value as never));
-					const mustRefuse = !takesAll && (typeof value === "symbol" || typeof value === "bigint");
-					if (refusal === undefined && mustRefuse) throw new Error(`It was taken: ${String(value)}`);
-					if (refusal === undefined) return;
-					expectRefusal(refusal.error, names);
-					expect(await state()).toEqual(before);
-				};
-				const problems = new Set<string>();
-				for (const value of hostile) await check(value).catch(({ message }) => problems.add(message));
-				expect([...problems]).toEqual([]);
-				await fc.assert(fc.asyncProperty(anything, check), { numRuns: 25 });
-			});
-		}
-	});
-}
-
-const noop = () => {};
-const clock = new VirtualClock();
-/** Options of which one is hostile. */
-const one = (name: string, value: unknown) => ({ clock, [name]: value });
-/** With the clock last, which a single task has not. */
-const runnerOptions = [
-	...["attempts", "backoff", "timeout", "deadline", "shouldRetry", "onAttemptFailed", "abandonAfter", "unref", "clock"],
-];
-
-const other: Record<string, string> = {
-	min: "max",
-	tasks: "run|kind|schema|codec|crashes|retain|attempts|backoff",
-	jobs: "job",
-};
-
-/** A door for each of some options. */
-function options(
-	names: readonly string[],
-	give: (options: never) => unknown,
-): Record<string, () => Door> {
-	return Object.fromEntries(names.map((name) => {
-		// Whoever gives "min" may be told of "max".
-		const open = () => ({
-			names: new RegExp(`"(${name}|${other[name] ?? name})`),
-			give: (value: unknown) => give(one(name, value) as never),
-		});
-		return [`options.${name}`, open];
-	}));
-}
+import { faultyStore, testStore, VirtualClock } from "../src/testing.ts";
+import { clock, type Door, mine, next, noop, one, options, runnerOptions, testDoors } from "./doors.ts";
 
 function newBasket() {
 	return new Basket({
@@ -265,10 +143,6 @@ testDoors("Basket", {
 	])),
 	"subscribe(listener)": ofBasket(/"listener"/, (basket, value) => basket.subscribe!(value)),
 });
-
-function next(list: unknown): unknown {
-	return (list as AsyncIterator<unknown>).next();
-}
 
 testDoors("run(), Runner, Group, sleep()", {
 	// Nobody can know that a class is no function before it is called.
@@ -606,6 +480,12 @@ testDoors("upkeep/browser, upkeep/http, upkeep/testing", {
 	}),
 	"memoryStore(options)": () => ({ names: /"(options|clock|random)/, give: (value) => void memoryStore(value) }),
 	"memoryStore(options.random)": () => ({ names: /"random/, give: (value) => void memoryStore({ random: value }) }),
+	"faultyStore(store)": () => ({ names: /"store/, give: (value) => void faultyStore(value, () => undefined) }),
+	"faultyStore(plan)": () => ({ names: /"plan"/, give: (value) => void faultyStore(memoryStore(), value) }),
+	"faultyStore(options)": () => ({
+		names: /"(options|clock)/,
+		give: (value) => void faultyStore(memoryStore(), () => undefined, value),
+	}),
 	"new VirtualClock(options)": () => ({ names: /"(options|now)/, give: (value) => void new VirtualClock(value) }),
 	"advance(duration)": () => ({ names: /"duration"/, give: (value) => new VirtualClock().advance(value) }),
 });

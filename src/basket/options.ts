@@ -221,6 +221,9 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	return { store, name, kinds, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
 }
 
+/** As `isWellFormed`, which not every runtime has. */
+const halfPair = /\p{Surrogate}/u;
+
 /**
  * A name that every store can take: 1 to 255 characters, none of them NUL.
  *
@@ -229,8 +232,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 export function checkName(what: string, name: string): string {
 	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
 	check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
-	// As `isWellFormed`, which not every runtime has.
-	if (!/\p{Surrogate}/u.test(name)) return name;
+	if (!halfPair.test(name)) return name;
 	throw new TypeError(`"${what}" must be well-formed text: ${JSON.stringify(name)} has half a surrogate pair`);
 }
 

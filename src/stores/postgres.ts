@@ -170,7 +170,7 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
 }
 
 function checkSchema(schema = "upkeep"): string {
-	const isAllowed = /^(?!pg_)[a-z_]\w{0,62}$/i.test(schema);
+	const isAllowed = typeof schema === "string" && /^(?!pg_)[a-z_]\w{0,62}$/i.test(schema);
 	return check(
 		"schema",
 		schema,

@@ -124,7 +124,8 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
 export function sqliteStore<Db extends SqliteConnection>(db: Db, options: SqliteStoreOptions = {}): SqliteStore<Db> {
 	check("db.prepare", check("db", db, "object").prepare, "function");
 	const { prefix = "upkeep_", pollInterval = 20, busyTimeout = 10_000, clock } = check("options", options, "object");
-	check("prefix", prefix, "string", /^[a-z_]\w*$/i.test(prefix), "letters, digits and _, beginning with no digit");
+	const isAllowed = typeof prefix === "string" && /^[a-z_]\w*$/i.test(prefix);
+	check("prefix", prefix, "string", isAllowed, "letters, digits and _, beginning with no digit");
 	checkLimit("pollInterval", pollInterval);
 	checkDelay("busyTimeout", busyTimeout);
 	return new Sqlite(db, new Connection(db, busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
