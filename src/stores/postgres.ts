@@ -129,8 +129,9 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
  * completed and the lanes that it has added to there until the server ends that transaction: set its
  * `idle_in_transaction_session_timeout`. The store listens for the errors of a pool and of its clients, and of a client given
- * to it, so that a lost connection rejects what was asked on it, and never ends the process. The package postgres, up to 3.4.9 at least, can end the whole process when a
- * connection is lost (porsager/postgres#1154).
+ * to it, so that a lost connection rejects what was asked on it, and never ends the process. The package postgres, up to 3.4.9 at
+ * least, can end the whole process when a connection is lost that something is written to (porsager/postgres#1154), and when
+ * one is lost while it is being made; its option `fetch_types: false` avoids the latter.
  *
  * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
  * COMMITTED, as transactions are by default; others are refused.

@@ -53,6 +53,14 @@ export class PostgresMachine {
 		await killed;
 	}
 
+	/** Ends it with a signal: SIGINT rolls everything back, SIGQUIT leaves it as it is, SIGKILL hits the first process only. */
+	async end(signal: "SIGINT" | "SIGQUIT" | "SIGKILL"): Promise<void> {
+		const children = childrenOf(this.#server.pid);
+		process.kill(this.#server.pid, signal);
+		await this.#server.stop();
+		for (const child of children) kill(child); // before the next one takes over the memory
+	}
+
 	/** Ends it in good order, whoever is connected. It is down then. */
 	async stop(): Promise<void> {
 		await this.#server.stop();

@@ -67,10 +67,11 @@ function checkClient(name: string, client: PostgresClient): void {
 
 function querySql(client: PostgresSql): Query {
 	return async (text, values, timeout) => {
-		const asking = client.unsafe(text, values) as PromiseLike<unknown[]> & { cancel?(): unknown };
+		const asking = client.unsafe(text, values) as PromiseLike<unknown[]> & { state?: unknown; cancel?(): unknown };
 		const rows = await within(asking, timeout, () => {
-			// What still waits for a connection must not be done later, when nobody expects it.
-			Promise.resolve(asking.cancel?.()).catch(() => {});
+			// What still waits for a connection must not be done later, when nobody expects it. To cancel what was sent needs
+			// another connection, and if that fails nobody can catch it.
+			if (asking.state === null) asking.cancel?.();
 			throw tooLate(timeout);
 		});
 		return textOf(rows);

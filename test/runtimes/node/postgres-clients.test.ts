@@ -1,0 +1,272 @@
+// Real clients of Postgres, whose lines and server are disturbed in all ways: the processes live, nothing is lost, nothing
+// runs twice at once, and all is done soon after everything has healed.
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sleep, type Store } from "../../../mod.ts";
+import { connectPostgres, type DriverName, driverNames } from "../../servers/postgres-drivers.ts";
+import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
+import { createDatabase, effectsOf, endConnections, through, until } from "../../servers/postgres-work.ts";
+import { type Line, Proxy } from "../../servers/proxy.ts";
+import { isLong } from "../../support.ts";
+
+const lease = 1_500;
+const rounds = isLong ? 10 : 1;
+const program = fileURLToPath(new URL("../../fixtures/postgres-client.ts", import.meta.url));
+/** The driver postgres writes to a connection that is gone, where nobody can catch it (porsager/postgres#1154). */
+const knownDefect = /Cannot read properties of null \(reading 'write'\)[^]*postgres\/src\/connection\.js/;
+
+type Told = [at: number, what: string, id: string, run: string];
+
+/** A process that works, and is started again when a defect of its driver that is known has ended it. */
+class Client {
+	readonly told: Told[] = [];
+	readonly faults: string[] = [];
+	readonly #args: string[];
+	#child!: ChildProcess;
+	#isStopped = false;
+
+	constructor(...args: string[]) {
+		this.#args = [program, ...args];
+		this.#start();
+	}
+
+	#start(): void {
+		const child = this.#child = spawn(process.execPath, this.#args, { stdio: ["pipe", "pipe", "pipe"] });
+		let [rest, complaints] = ["", ""];
+		child.stdin!.on("error", () => {}); // it may be gone
+		child.stderr!.setEncoding("utf8").on("data", (text: string) => complaints += text);
+		child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+			const lines = (rest + text).split("\n");
+			rest = lines.pop()!;
+			// The driver postgres shows notices there.
+			this.told.push(...lines.filter((line) => /^\[\d/.test(line)).map((line) => JSON.parse(line)));
+		});
+		child.once("close", (code, signal) => {
+			const isKnown = knownDefect.test(complaints);
+			if (!isKnown && code !== 0) this.faults.push(`ended with ${code ?? signal}: ${complaints}`);
+			// What ran there runs no more.
+			const ends = this.open.map(([, , id, run]): Told => [Date.now(), "end", id, run]);
+			this.told.push(...ends);
+			if (isKnown && !this.#isStopped) this.#start();
+		});
+	}
+
+	get open(): Told[] {
+		const ended = new Set(this.told.filter(([, what]) => what === "end").map(([, , , run]) => run));
+		return this.told.filter(([, what, , run]) => what === "begin" && !ended.has(run));
+	}
+
+	get errors(): string[] {
+		return this.told.filter(([, what]) => what === "error").map(([, , text]) => text);
+	}
+
+	/** Stops the whole process for a while. */
+	async freeze(duration: number): Promise<void> {
+		this.#child.kill("SIGSTOP");
+		await sleep(duration);
+		this.#child.kill("SIGCONT");
+	}
+
+	async close(): Promise<void> {
+		this.#isStopped = true;
+		const closed = new Promise((resolve) => this.#child.once("close", resolve));
+		if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+		this.#child.stdin!.end("stop");
+		await Promise.race([closed, sleep(10_000)]);
+		this.#child.kill("SIGKILL");
+		await closed;
+	}
+}
+
+interface Scene {
+	readonly machine: PostgresMachine;
+	readonly url: string;
+	readonly proxy: Proxy;
+}
+
+/** Cuts a line on which that is going on, when there is one. */
+async function cutWhere(proxy: Proxy, isMeant: (line: Line) => boolean): Promise<void> {
+	for (let count = 0; count < 100 && proxy.cut(isMeant) === 0; count++) await sleep(2);
+}
+
+function ending(signal: "SIGINT" | "SIGQUIT" | "SIGKILL") {
+	return async ({ machine }: Scene) => {
+		await machine.end(signal);
+		await machine.start();
+	};
+}
+
+/** What is done to lines and server. In a short run each number of connections gets a third of them. */
+const disturbances: readonly ((scene: Scene) => unknown)[] = [
+	({ proxy }) => proxy.cut(), // a reset, whatever they do
+	({ proxy }) => cutWhere(proxy, ({ said }) => /turn_\d+\([^]{0,200}$/.test(said)), // in mid-query
+	async ({ proxy }) => { // slow
+		for (let count = 0; count < 5; count++) {
+			proxy.freeze();
+			await sleep(60);
+			proxy.thaw();
+			await sleep(20);
+		}
+	},
+	({ url }) => endConnections(url), // closed by the server
+	({ proxy }) => cutWhere(proxy, ({ said }) => /commit[^a-z]{0,20}$/i.test(said)), // in mid-commit: did it happen?
+	async ({ proxy }) => { // everything is swallowed, new connections, too
+		proxy.isHole = true;
+		proxy.freeze();
+		await sleep(lease + 500);
+		proxy.isHole = false;
+		proxy.cut(({ isFrozen }) => isFrozen);
+	},
+	ending("SIGKILL"),
+	ending("SIGQUIT"),
+	ending("SIGINT"),
+];
+
+async function disturb(scene: Scene, part: number): Promise<void> {
+	for (let round = 0; round < rounds; round++) {
+		for (const [index, disturbance] of disturbances.entries()) {
+			if (!isLong && index % 3 !== part) continue;
+			await disturbance(scene);
+			await sleep(200);
+		}
+	}
+}
+
+/** Runs of one task that overlap, by whoever they are. */
+function overlaps(told: readonly Told[]): string[] {
+	const ends = new Map<string, number>();
+	for (const [at, what, , run] of told) if (what === "end" && !ends.has(run)) ends.set(run, at);
+	const runs = told.filter(([, what]) => what === "begin").map(([at, , id, run]) => ({
+		id,
+		at,
+		end: ends.get(run) ?? Infinity,
+	}));
+	return runs.filter((one) =>
+		runs.some((other) => other !== one && other.id === one.id && one.at < other.at && other.at < one.end - 1)
+	)
+		.map(({ id, at, end }) => `${id} ran from ${at} to ${end} and meanwhile`);
+}
+
+/** All must be done when the leases are over that were lost, and what waits had its time. */
+async function untilDone(store: Store, clients: readonly Client[], count: number): Promise<void> {
+	const end = performance.now() + 10_000 + lease * 2 + count * 50;
+	for (;;) {
+		const { waiting, running, dead } = await store.counts("default").catch(() => ({ waiting: 1, running: 0, dead: 0 }));
+		if (waiting + running + dead === 0) return;
+		if (performance.now() > end) {
+			const why = clients.flatMap(({ errors, faults }) => [...faults, ...errors.slice(-5)]).join("\n");
+			throw new Error(`Of ${count} there are ${waiting} waiting, ${running} running, ${dead} dead: ${why}`);
+		}
+		await sleep(20);
+	}
+}
+
+describe("Basket on Postgres with real clients", () => {
+	let machine: PostgresMachine;
+	beforeAll(async () => {
+		machine = await PostgresMachine.start({ settings: { synchronous_commit: "on" } });
+	}, 30_000);
+	afterAll(() => machine?.close(), 30_000);
+
+	async function prepare(driver: DriverName, max: number) {
+		const url = await createDatabase(machine.url);
+		const proxy = await Proxy.open(machine.port);
+		const adder = connectPostgres("pg", url, { max: 2 });
+		await adder.store.open();
+		const ids: string[] = [];
+		/** Tried until it has been done, with the same ids. */
+		const add = async (count: number) => {
+			const names = Array.from({ length: count }, () => `t${ids.length + 1}-${Math.random()}`);
+			const tasks = names.map((id, index) => ({
+				...{ id, kind: index % 2 ? "exact" : "loose", payload: JSON.stringify(id), delay: 0, priority: 0 },
+				...(index % 5 === 0 ? { lane: "lane" } : {}),
+			}));
+			while (!await adder.store.add("default", tasks).then(() => true, () => sleep(50))) { /* again */ }
+			ids.push(...names);
+		};
+		const clients = [1, 2].map(() => new Client(driver, through(url, proxy), `${max}`, `${lease}`));
+		const close = async () => {
+			for (const client of clients) await client.close();
+			await adder.close();
+			await proxy.close();
+		};
+		return { url, proxy, add, ids, clients, adder, close };
+	}
+
+	const rows = driverNames.flatMap((driver) => [1, 3, 10].map((max, part) => [driver, max, part] as const));
+	test.each(rows)("%s, %d connections: goes on after lines and server were lost", async (driver, max, part) => {
+		const { url, proxy, add, ids, clients, adder, close } = await prepare(driver, max);
+		try {
+			await add(40);
+			await until(() => clients.every(({ told }) => told.length > 0), "both work", { errors: clients[0]!.faults });
+			let isOver = false;
+			const adding = (async () => {
+				while (!isOver) await add(10).then(() => sleep(150));
+			})();
+			await disturb({ machine, url, proxy }, part);
+			isOver = true;
+			await adding;
+			await add(20);
+			await untilDone(adder.store, clients, ids.length);
+			const told = clients.flatMap((client) => client.told);
+			expect(clients.flatMap(({ faults }) => faults)).toEqual([]);
+			const ran = new Set(told.map(([, , id]) => id));
+			expect(ids.filter((id) => !ran.has(id))).toEqual([]);
+			const left = await effectsOf(url);
+			expect(left.length).toBe(new Set(left).size);
+			expect(left.length).toBe(ids.length / 2);
+			expect(overlaps(told)).toEqual([]);
+		} finally {
+			await close();
+		}
+	}, 60_000 * rounds);
+
+	test.each(driverNames)("%s: goes on after its process has stood still for two leases", async (driver) => {
+		const { url, add, ids, clients, adder, close } = await prepare(driver, 3);
+		try {
+			await add(60);
+			await until(() => clients.every(({ told }) => told.length > 0), "both work", { errors: clients[0]!.faults });
+			for (let round = 0; round < rounds; round++) {
+				await clients[0]!.freeze(2 * lease);
+				await add(20);
+			}
+			await untilDone(adder.store, clients, ids.length);
+			expect(clients.flatMap(({ faults }) => faults)).toEqual([]);
+			const left = await effectsOf(url);
+			expect(left.length).toBe(new Set(left).size);
+			expect(left.length).toBe(ids.length / 2);
+		} finally {
+			await close();
+		}
+	}, 60_000 * rounds);
+
+	test("pg: leases are extended while tasks hold all connections of the pool but the one that listens", async () => {
+		const url = await createDatabase(machine.url);
+		const { store, transaction, close } = connectPostgres("pg", url, { max: 3, store: { timeout: lease / 3 } });
+		await store.open();
+		const stop = store.watch!("default", () => {}, () => {});
+		try {
+			const task = { kind: "work", payload: "", delay: 0, priority: 0 };
+			await store.add("default", [task, task]);
+			await until(
+				async () => (await query(url, "SELECT FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'")).length > 0,
+				"it listens",
+			);
+			const asked = { settle: [], claim: [{ kinds: ["work"], limit: 2 }], lease };
+			const { claims } = await store.turn("default", asked);
+			await transaction(() =>
+				transaction(async () => {
+					for (let round = 0; round < 3; round++) {
+						await sleep(100);
+						expect(await store.extend("default", claims, lease)).toEqual(["ok", "ok"]);
+					}
+				})
+			);
+		} finally {
+			stop();
+			await close();
+		}
+	});
+});
