@@ -57,7 +57,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** Only in a loop, until it is over, and in a step that somebody looks after. */
 	#owner: LoopOwner<T> | undefined;
 	/** Only in a delay: ends it, in the async context of the caller. */
-	#resume: (() => void) | undefined;
+	#resume: ((loop: { again(): void }) => void) | undefined;
 
 	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
 		super(settings.unref);
@@ -99,6 +99,12 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** All attempts, for somebody who wants to know of each. */
 	loop(owner: LoopOwner<T>): void {
 		this.#owner = owner;
+		this.again();
+	}
+
+	/** The next attempt of a loop, in the async context of its caller. */
+	again(): void {
+		this.#resume = undefined;
 		this.#follow(this.step());
 	}
 
@@ -138,7 +144,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** The delay is over, or the time of an attempt. */
 	fire(): void {
 		if (this.#current !== undefined) this.#current.wake();
-		else this.#resume?.();
+		else this.#resume?.(this);
 	}
 
 	watch(): void {
@@ -218,17 +224,13 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 
 	#next(step: Step<T>): void {
 		if (step.ok) this.#finish()?.onSuccess(step.value);
-		else if (!step.again) this.#finish()?.onFailure(step.error);
-		else if (this.isAborted) this.#finish()?.onFailure(this.reason);
-		else this.#wait(step.error, step.delay);
+		else if (step.again && !this.isAborted) this.#wait(step.error, step.delay);
+		else this.#finish()?.onFailure(step.again ? this.reason : step.error);
 	}
 
 	#wait(error: unknown, delay: number): void {
 		this.watch();
-		this.#resume = inContext(() => {
-			this.#resume = undefined;
-			this.#follow(this.step());
-		});
+		this.#resume = inContext(again);
 		this.settings.clock.set(this, delay);
 		this.#owner?.onDelay?.(error, delay);
 	}
@@ -266,6 +268,11 @@ export function resume(
 	execution.previousError = previousError;
 	execution.lastDelay = lastDelay;
 	if (deadline < Infinity) execution.deadlineAt = clock.monotonic() + deadline - age;
+}
+
+/** No closure of its own for each delay: 100,000 may wait. */
+function again(loop: { again(): void }): void {
+	loop.again();
 }
 
 function failure<T>(error: unknown): Step<T> {

@@ -20,12 +20,13 @@
  *
  * The callback comes a microtask later. Meanwhile anything may happen, an abort for example: look at the state again.
  *
- * @param callback must not throw; it takes nothing, since a promise cannot carry every value as it is (a thenable)
- * @returns a function that lets the callback run in a new microtask; a second call does nothing
+ * @param callback must not throw
+ * @returns a function that lets the callback run in a new microtask, with its value, which must not be a thenable; a second
+ * call does nothing
  */
-export function inContext(callback: () => void): () => void {
-	let call!: () => void;
-	new Promise<void>((resolve) => call = resolve).then(callback);
+export function inContext<T = void>(callback: (value: T) => void): (value: T) => void {
+	let call!: (value: T) => void;
+	new Promise<T>((resolve) => call = resolve).then(callback);
 	return call;
 }
 

