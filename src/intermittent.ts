@@ -181,8 +181,9 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 				this.#clock.clear(this.#lingering);
 				this.#isOverdue = false;
 			}
-			this.#snapshot.changed();
-			return this.#value!;
+			const value = this.#value!;
+			this.#snapshot.changed(); // a subscriber may stop it
+			return value;
 		}
 		this.#waiting.add(attachment);
 		const started = attachment.started();

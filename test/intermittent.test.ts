@@ -100,6 +100,17 @@ describe("Intermittent.attach()", () => {
 		expect(shared.state).toBe("stopping");
 	});
 
+	test("resolves with the value while it runs, even if a subscriber aborts it in that moment", async () => {
+		const shared = new Intermittent(() => ({ value: 1 }));
+		const [first, second] = [new AbortController(), new AbortController()];
+		await shared.attach(first.signal);
+		shared.subscribe(() => {
+			first.abort();
+			second.abort();
+		});
+		expect([await shared.attach(second.signal), shared.state]).toEqual([1, "idle"]);
+	});
+
 	test("of a failing start rejects for the one that caused it; the others try starts of their own", async () => {
 		const start = vi.fn(async (_signal: AbortSignal) => {
 			await settle();

@@ -14,15 +14,20 @@ interface Script {
 	readonly priority: number;
 }
 
-type Command =
+type Simple =
 	| { readonly kind: "go"; readonly name: number; readonly script: Script }
 	| { readonly kind: "run"; readonly script: Script }
 	| { readonly kind: "cancel"; readonly name: number }
 	| { readonly kind: "resize"; readonly max: number }
 	| { readonly kind: "kill"; readonly worker: number }
-	| { readonly kind: "advance"; readonly duration: number }
 	| { readonly kind: "pause" }
 	| { readonly kind: "resume" };
+
+type Command =
+	| Simple
+	| { readonly kind: "advance"; readonly duration: number }
+	/** A subscriber does it when it hears of the next change. */
+	| { readonly kind: "re-enter"; readonly command: Simple };
 
 /** How the making of each worker goes. */
 interface Making {
@@ -38,14 +43,19 @@ const script: fc.Arbitrary<Script> = fc.record({
 	priority: fc.integer({ min: -1, max: 1 }),
 });
 
-const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
+const simple: fc.Arbitrary<Simple> = fc.oneof<fc.WeightedArbitrary<Simple>[]>(
 	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("go" as const), name: fc.nat(5), script }) },
 	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("run" as const), script }) },
 	{ weight: 2, arbitrary: fc.record({ kind: fc.constant("cancel" as const), name: fc.nat(5) }) },
 	{ weight: 1, arbitrary: fc.record({ kind: fc.constant("resize" as const), max: fc.integer({ min: 2, max: 5 }) }) },
 	{ weight: 1, arbitrary: fc.record({ kind: fc.constant("kill" as const), worker: fc.nat(10) }) },
+	{ weight: 1, arbitrary: fc.constantFrom<Simple>({ kind: "pause" }, { kind: "resume" }, { kind: "resume" }) },
+);
+
+const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
+	{ weight: 13, arbitrary: simple },
 	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("advance" as const), duration: fc.nat(15) }) },
-	{ weight: 1, arbitrary: fc.constantFrom<Command>({ kind: "pause" }, { kind: "resume" }, { kind: "resume" }) },
+	{ weight: 3, arbitrary: fc.record({ kind: fc.constant("re-enter" as const), command: simple }) },
 );
 
 const making: fc.Arbitrary<Making> = fc.record({
@@ -73,6 +83,8 @@ class Bench {
 	#made = 0;
 	#destroyed = 0;
 	#running = 0;
+	/** What a subscriber is to do. */
+	#inner: Simple[] = [];
 
 	constructor(min: number, makings: readonly Making[]) {
 		this.#makings = makings;
@@ -97,9 +109,21 @@ class Bench {
 				this.#destroyed++;
 			},
 		});
+		this.pool.subscribe(() => this.#reenter());
+	}
+
+	#reenter(): void {
+		const command = this.#inner.shift();
+		if (command === undefined) return;
+		try {
+			this.do(command);
+		} catch (error) {
+			this.#violations.push(String(error));
+		}
 	}
 
 	do(command: Command): unknown {
+		if (command.kind === "re-enter") this.#inner.push(command.command);
 		if (command.kind === "go") this.#go(command.name, command.script);
 		if (command.kind === "run") this.#book(command.script, (task, options) => this.pool.run(task, options));
 		if (command.kind === "cancel") this.cancels.get(command.name)?.();
@@ -169,6 +193,7 @@ class Bench {
 
 	/** @param isAbrupt stops it in the middle of whatever goes on */
 	async end(isAbrupt: boolean): Promise<void> {
+		this.#inner = [];
 		const isIdle = this.pool.idle();
 		if (isAbrupt) this.pool.stop();
 		else this.pool.resume();

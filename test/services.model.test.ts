@@ -26,13 +26,18 @@ interface Config {
 	readonly isBad: boolean;
 }
 
-type Command =
+type Simple =
 	| { readonly kind: "create"; readonly id: string; readonly config: Config | undefined; readonly active: boolean }
 	| { readonly kind: "configure"; readonly id: string; readonly config: Config }
 	| { readonly kind: "delete" | "start" | "stop"; readonly id: string }
-	| { readonly kind: "stop all" }
+	| { readonly kind: "stop all" };
+
+type Command =
+	| Simple
 	| { readonly kind: "take" | "leave and come back" }
-	| { readonly kind: "advance"; readonly duration: number };
+	| { readonly kind: "advance"; readonly duration: number }
+	/** A subscriber does it when it hears of the next change. */
+	| { readonly kind: "re-enter"; readonly command: Simple };
 
 const id = fc.constantFrom("a", "b", "c");
 const config: fc.Arbitrary<Config> = fc.record({
@@ -42,7 +47,7 @@ const config: fc.Arbitrary<Config> = fc.record({
 	readTime: fc.constantFrom(0, 0, 0, 4),
 	isBad: fc.integer({ min: 0, max: 6 }).map((n) => n === 0),
 });
-const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
+const simple: fc.Arbitrary<Simple> = fc.oneof<fc.WeightedArbitrary<Simple>[]>(
 	{
 		weight: 5,
 		arbitrary: fc.record({
@@ -57,12 +62,16 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
 		weight: 5,
 		arbitrary: fc.record({ kind: fc.constantFrom("delete" as const, "start" as const, "stop" as const), id }),
 	},
+	{ weight: 1, arbitrary: fc.constant<Simple>({ kind: "stop all" }) },
+);
+const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
+	{ weight: 14, arbitrary: simple },
 	{
 		weight: 3,
 		arbitrary: fc.constantFrom<Command>({ kind: "take" }, { kind: "take" }, { kind: "leave and come back" }),
 	},
-	{ weight: 1, arbitrary: fc.constant<Command>({ kind: "stop all" }) },
 	{ weight: 5, arbitrary: fc.record({ kind: fc.constant("advance" as const), duration: fc.nat(8) }) },
+	{ weight: 3, arbitrary: fc.record({ kind: fc.constant("re-enter" as const), command: simple }) },
 );
 
 const expected = [InvalidConfigError, ServiceExistsError, ServiceFailedError, ServiceNotFoundError, DOMException];
@@ -126,11 +135,17 @@ class Bench {
 	readonly errors: unknown[] = [];
 	#unsettled = 0;
 	#applying = 0;
+	/** What a subscriber is to do. */
+	#inner: Simple[] = [];
 
 	constructor(hasRetry: boolean) {
 		this.services = new Services({
 			kinds: { a: (id) => this.#make(id, hasRetry) },
 			onError: (e) => this.errors.push(e),
+		});
+		this.services.subscribe(() => {
+			const command = this.#inner.shift();
+			if (command !== undefined) this.do(command);
 		});
 		this.watchers = [new Watcher(this.services), new Watcher(this.services)];
 	}
@@ -180,6 +195,7 @@ class Bench {
 		else if (command.kind === "delete") this.#delete(command.id);
 		else if (command.kind === "take") await this.watchers[0]!.take();
 		else if (command.kind === "leave and come back") await this.watchers[0]!.comeBack();
+		else if (command.kind === "re-enter") this.#inner.push(command.command);
 		else if (command.kind === "advance") await this.clock.advance(command.duration);
 	}
 
@@ -227,6 +243,7 @@ class Bench {
 	}
 
 	async end(): Promise<void> {
+		this.#inner = [];
 		for (const { id } of this.services.list()) this.#delete(id);
 		await this.clock.runUntilIdle(2_000);
 		await this.checkRest();
