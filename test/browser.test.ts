@@ -48,6 +48,14 @@ describe("online()", () => {
 	});
 });
 
+describe("online(), visible() and leader()", () => {
+	test("can be subscribed to where a navigator has no events beside it, as a polyfill leaves it", () => {
+		replace(globalThis.navigator, "onLine", true);
+		for (const name of ["addEventListener", "removeEventListener"]) replace(globalThis, name, undefined);
+		for (const hint of [online(), visible(), leader("a", { locks: null })]) hint.subscribe(() => {})();
+	});
+});
+
 describe("visible()", () => {
 	test("tells when the page is visible again, restored or resumed, and not when it is hidden or loaded", () => {
 		const scope = new FakeScope();
@@ -288,6 +296,27 @@ describe("leader()", () => {
 		expect(election.errors[1]).toBeInstanceOf(TypeError);
 		for (const { stop } of election.candidates) stop();
 		expect(election.open).toEqual([false, false]);
+		election.expectNothingLeft();
+	});
+
+	test("is open, and reports, when the request for a lock throws, also one that a timer has made", async () => {
+		const refusal = new Error("no lock manager");
+		let requests = 0;
+		const locks = {
+			request: () => {
+				if (++requests > 1) throw refusal;
+				return new Promise<void>(() => {});
+			},
+		};
+		const election = new Election().join({ locks });
+		await settle();
+		expect([election.open, election.errors]).toEqual([[false], []]);
+		await election.advance(10_000);
+		expect([election.open, election.errors, requests]).toEqual([[true], [refusal], 2]);
+		election.join({ locks });
+		await settle();
+		expect([election.open, election.errors]).toEqual([[true, true], [refusal, refusal]]);
+		for (const { stop } of election.candidates) stop();
 		election.expectNothingLeft();
 	});
 

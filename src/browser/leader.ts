@@ -252,12 +252,16 @@ function request(
 ): () => void {
 	const controller = new AbortController();
 	const { signal } = controller;
-	// Whoever steals does not wait, so that there is nothing to abort.
-	locks.request(name, steal ? { steal } : { signal }, () => {
-		if (signal.aborted) return;
-		const released = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-		onGranted(); // which may give it back already
-		return released;
-	}).catch((error) => signal.aborted || onLoss(error));
+	// Asynchronous, because locks of the caller's may throw, and a timer asks, too.
+	const ask = async () => {
+		// Whoever steals does not wait, so that there is nothing to abort.
+		await locks.request(name, steal ? { steal } : { signal }, () => {
+			if (signal.aborted) return;
+			const released = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+			onGranted(); // which may give it back already
+			return released;
+		});
+	};
+	ask().catch((error) => signal.aborted || onLoss(error));
 	return () => controller.abort();
 }
