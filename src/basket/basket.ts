@@ -108,8 +108,8 @@ const pageSize = 100;
  *
  * - **At least once.** A process may die after the work and before that is stored; then the task runs again. `complete`
  *   stores both together.
- * - **Any number of processes** may work on one basket. Each claims tasks for the time of a lease, which it renews; a claim
- *   that was lost can write nothing.
+ * - **Any number of processes** may work on one basket. Each claims tasks for the time of a lease, which it renews. When the
+ *   lease may be over, whatever the store has answered, the task's signal aborts; a claim that was lost can write nothing.
  * - **Order.** Highest priority first, then earliest due, then first come; strictly in order, one at a time, in a lane.
  *
  * @typeParam Tasks the kinds of task, by name

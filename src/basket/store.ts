@@ -27,6 +27,10 @@
  * - **Failures.** A member that rejects has changed nothing, except that a commit whose answer was lost may have been
  *   made: all members may safely be called again with the same arguments, `add` without an id excepted. Stores reject with
  *   a `StoreError`, whose code says whether waiting may help.
+ * - **Time limits.** A basket gives up a call that has not been answered within a third of its lease, and makes another one; what
+ *   the first one came to is unknown until its answer comes. A time limit of the store's own should be shorter, and include
+ *   the wait for a connection. An error that is no `StoreError` is taken for a mistake in a program: after five of them `run`
+ *   and `drain` reject.
  * - **Kept tasks.** A done task whose time is over is absent for every member from that moment, whether or not a turn has
  *   removed it yet: its id can be added again.
  * - **Damage.** A record that cannot be read must neither fail a batch nor be claimed for ever: it is made dead, with an

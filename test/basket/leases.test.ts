@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { sleep, StoreError } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
+import { FakeScope } from "../browser-fakes.ts";
 import { Machine, running } from "./support.ts";
 
 const hang = () => new Promise<never>(() => {});
@@ -194,6 +195,26 @@ describe("Basket: a claim ends locally", () => {
 		for (let i = 0; i < 20; i++) await null;
 		machine.clock.monotonic = monotonic;
 		expect(log).toMatchObject([{ name: "ClaimLostError" }, true]);
+		await run.stop();
+	});
+
+	test("a page that has slept ends what may be over before it does anything else", async () => {
+		const scope = new FakeScope();
+		const machine = new Machine();
+		const { log, politely } = spy(machine);
+		const basket = machine.basket({ a: politely });
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		const { monotonic } = machine.clock;
+		machine.clock.monotonic = () => 31_000;
+		machine.spied.calls.length = 0;
+		scope.dispatch("resume");
+		expect([log.at(-1), machine.spied.calls]).toEqual([["ClaimLostError", 31_000], []]);
+		machine.clock.monotonic = monotonic;
+		await machine.clock.advance(0);
+		expect(new Set(machine.spied.calls)).toEqual(new Set(["turn"])); // nothing to renew
+		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 0, crashes: 0 });
 		await run.stop();
 	});
 
