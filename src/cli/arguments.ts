@@ -13,6 +13,7 @@ import { type CommandHelp, commands, general } from "./usage.ts";
 /** A command line that was understood. */
 export type Arguments =
 	| { readonly type: "help"; readonly text: string }
+	| { readonly type: "version" }
 	| { readonly type: "request"; readonly request: Request; readonly isJson: boolean; readonly hasColours: boolean };
 
 const text = { type: "string" } as const;
@@ -20,6 +21,7 @@ const flag = { type: "boolean", default: false } as const;
 const options = {
 	...{ db: text, basket: text, tables: text, state: text, kind: text, after: text, limit: text, interval: text },
 	...{ all: flag, yes: { ...flag, short: "y" }, json: flag, "no-color": flag, help: { ...flag, short: "h" } },
+	version: flag,
 } as const;
 
 const states: readonly string[] = ["waiting", "running", "held", "dead", "done"] satisfies TaskState[];
@@ -38,6 +40,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 	const { values, positionals: [name, ...rest] } = parse(args);
 	if (name === "help") return { type: "help", text: helpOf(rest[0]) };
 	if (values.help) return { type: "help", text: helpOf(name) };
+	if (values.version) return { type: "version" };
 	const command = toCommand(name);
 	refuseOthers(command, values);
 	const ids = checkIds(command, rest, values);

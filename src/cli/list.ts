@@ -109,8 +109,10 @@ export async function taskTable(
 }
 
 /** Shows how many tasks are in each state. */
-export async function counts(store: Store, { basket }: Request, terminal: Terminal): Promise<0> {
-	const found = await store.counts(basket);
+export async function counts(store: Store, request: Request, terminal: Terminal): Promise<0> {
+	const found = await store.counts(request.basket);
+	// A basket is nothing but its tasks: one that is empty cannot be told from a name that was misspelt.
+	if (terminal.isTable && Object.values(found).every((number) => number === 0)) nothingFound(request, terminal);
 	await terminal.print(terminal.isTable ? countTable(found, terminal).join("\n") : toJson(found));
 	return 0;
 }

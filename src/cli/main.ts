@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { Store } from "../basket/store.ts";
 import { readArguments } from "./arguments.ts";
@@ -33,7 +34,8 @@ const commands: Readonly<Record<CommandName, Command>> = {
 export async function main(args: readonly string[]): Promise<ExitCode> {
 	try {
 		const read = readArguments(args, process.env);
-		if (read.type === "help") return await new Promise((resolve) => process.stdout.write(read.text, () => resolve(0)));
+		if (read.type === "help") return await print(read.text);
+		if (read.type === "version") return await print(`${readVersion()}\n`);
 		return await run(read.request, read.isJson, read.hasColours);
 	} catch (error) {
 		// A driver's error may have no message of its own, only those of the addresses that it has tried.
@@ -41,6 +43,23 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
 		process.stderr.write(`upkeep: ${clean(message || String(code ?? error))}\n`);
 		return error instanceof Failure ? error.code : 1;
 	}
+}
+
+function print(text: string): Promise<0> {
+	return new Promise((resolve) => process.stdout.write(text, () => resolve(0)));
+}
+
+/** From the `package.json` of the package, beside `dist/` or above `src/`. */
+function readVersion(): string {
+	for (const path of ["../package.json", "../../package.json"]) {
+		try {
+			const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+			if (name === "upkeep") return version;
+		} catch {
+			// It is the other place, or the sources come from a registry that has no such file.
+		}
+	}
+	throw new Failure(1, "The version is not known here: the package has no package.json");
 }
 
 async function run(request: Request, isJson: boolean, hasColours: boolean): Promise<ExitCode> {

@@ -40,7 +40,8 @@ export const general: string = `Looks at the tasks of a basket, or the jobs of a
   upkeep hold ID…        keeps tasks from being run
   upkeep release ID…     undoes a hold
   upkeep rm ID…          removes tasks
-  upkeep help COMMAND    what else a command can be told
+  upkeep help COMMAND    the options of a command
+  upkeep --version
 ${common}
 On a terminal it prints tables, elsewhere JSON: one object in all, or a line for
 each task (ls, and those that change something) or each change (watch). Instants

@@ -106,3 +106,10 @@ test("counts() is one object, or a table", async () => {
 	expect(pipe.json).toEqual([{ waiting: 2, running: 0, held: 0, dead: 1, done: 0 }]);
 	expect(table.printed.slice(0, 2)).toEqual(["STATE    TASKS", "waiting      2"]);
 });
+
+test("counts() says where it has looked if there is nothing", async () => {
+	const terminal = new FakeTerminal({ isTable: true });
+	await counts(storeOf(terminal), request("counts", { basket: "misspelt" }), terminal);
+	expect(terminal.printed.length).toBeGreaterThan(1);
+	expect(terminal.notes).toEqual([`No tasks in the basket "misspelt"; --basket NAME looks into another`]);
+});

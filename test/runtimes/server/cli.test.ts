@@ -173,6 +173,8 @@ describe("upkeep says what is wrong in one line", () => {
 			[["show"], "show takes one id"],
 			[["ls", "--state", "asleep"], `--state takes waiting, running, held, dead, done, not "asleep"`],
 			[["ls", "--limit", "0"], `--limit takes a whole number from 1, not "0"`],
+			[["ls", "--limit=-1"], `--limit takes a whole number from 1, not "-1"`],
+			[["ls", "--limit", "-1"], "Option '--limit' argument is ambiguous"],
 			[["counts", "--kind", "a"], "--kind does not go with counts"],
 			[["rm"], "rm takes ids, or --all --state"],
 			[["rm", "--all"], "rm --all takes --state"],
@@ -206,6 +208,11 @@ describe("upkeep says what is wrong in one line", () => {
 		expect([code, text.trimEnd().split("\n").map((line) => JSON.parse(line).removed)]).toEqual([3, [false, true]]);
 	}, timeout);
 });
+
+test("upkeep says which version it is", async () => {
+	const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+	expect(await run(["--version"])).toEqual([0, `${version}\n`, ""]);
+}, timeout);
 
 test("upkeep explains itself and its commands", async () => {
 	expect(await run(["--help"])).toEqual([0, expect.stringMatching(/upkeep watch[^]+Exit codes/), ""]);
