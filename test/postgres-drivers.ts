@@ -50,7 +50,7 @@ export const sql: Driver = {
 export interface Sql {
 	unsafe(text: string, values?: unknown[]): PromiseLike<unknown>;
 	begin(work: (tx: PostgresClient) => Promise<unknown>): Promise<unknown>;
-	end(): Promise<unknown>;
+	end(options: { timeout: number }): Promise<unknown>;
 }
 
 export function connectionsOf(sql: Sql): Connections {
@@ -58,6 +58,7 @@ export function connectionsOf(sql: Sql): Connections {
 		client: sql,
 		run: async (text) => await sql.unsafe(text),
 		transaction: (work) => sql.begin(work),
-		close: () => sql.end(),
+		// Without a limit, postgres waits for ever after it has lost a connection that did nothing.
+		close: () => sql.end({ timeout: 1 }),
 	};
 }
