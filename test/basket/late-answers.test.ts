@@ -168,4 +168,23 @@ describe("Processor.run()", () => {
 		await clock.advance(60_000);
 		expect(machine.spied.calls.length).toBe(length);
 	});
+
+	test("does not send a checkpoint after its end that waited for one that hangs", async () => {
+		const machine = new Machine();
+		const { clock } = machine;
+		const steps = job<number>("steps")
+			.step("one", { run: async ({ input }) => await sleep(input, { clock }) })
+			.step("two", { run: ({ signal }) => untilAborted(signal) });
+		const processor = new Processor({ store: machine.spied.store, jobs: [steps], clock, lease: 30_000, grace: 500 });
+		await processor.add(steps, 0);
+		await processor.add(steps, 100);
+		machine.spied.before = (member) => member === "save" ? hang() : undefined;
+		const run = running(processor);
+		await clock.advance(200);
+		const stopped = watch(run.stop());
+		await clock.advance(1_500);
+		expect([stopped.state, machine.spied.count("save")]).toEqual(["resolved", 1]);
+		await clock.advance(60_000);
+		expect(machine.spied.count("save")).toBe(1);
+	});
 });

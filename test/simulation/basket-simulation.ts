@@ -2,9 +2,16 @@
 import type { BasketWorld } from "./basket-world.ts";
 import type { Action } from "./profile.ts";
 import { BasketProcess } from "./basket-process.ts";
+import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
 import { Simulation } from "./simulation.ts";
 import { kinds } from "./tasks.ts";
+
+/**
+ * Within how many milliseconds everything is done, once all processes live and are connected: the longest delay of an add, the
+ * longest backoff, two leases, the longest delay of a retried call of the store, and the longest sleep of a worker.
+ */
+const patience = 60_000 + 32_000 + 2 * 30_000 + longestRetry + 60_000;
 
 export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Action> {
 	#tasks = 0;
@@ -82,10 +89,9 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 
 	protected async calmDown(): Promise<void> {
 		const { clock, ledger, hanging, processes } = this.world;
-		this.world.calm();
-		await clock.advance(30_000); // what is slow comes through
-		if (processes.length === 0) this.start();
-		for (let round = 0; round < 360 && this.isRight(); round++) {
+		await this.settleDown();
+		const end = clock.monotonic() + patience + this.world.setBack;
+		while (clock.monotonic() < end && this.isRight()) {
 			for (const end of hanging) end();
 			hanging.clear();
 			for (const process of processes) {
@@ -99,7 +105,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			if ([...ledger.entries.values()].every(({ state }) => state === "dead" || state === "done")) return;
 		}
 		const left = [...ledger.entries.values()].find(({ state }) => state !== "dead" && state !== "done");
-		if (left !== undefined) this.world.fail(`${describe(left)} is not done after an hour of calm`);
+		if (left !== undefined) this.world.fail(`${describe(left)} is not done after ${patience} ms of calm`);
 	}
 
 	/** Everything adds up, and nothing is left behind. */

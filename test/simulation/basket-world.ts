@@ -1,5 +1,5 @@
 // The world of processes that work on one basket, and what must hold in it at any time.
-import type { BasketContext, Outcome, Settlement, Store } from "../../mod.ts";
+import type { BasketContext, Outcome, Save, Settlement, Store } from "../../mod.ts";
 import type { VirtualClock } from "../../src/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
@@ -55,6 +55,7 @@ export class BasketWorld extends World<BasketProcess> {
 			saved,
 			isActive: true,
 			isSettled: false,
+			isSaved: false,
 			outcome: undefined,
 			isFinal: false,
 			endedAt: Infinity,
@@ -193,6 +194,11 @@ export class BasketWorld extends World<BasketProcess> {
 		if (outcome.type !== "done" && stored !== JSON.stringify(run.payload)) {
 			this.fail(`${what} with ${stored}, should be ${JSON.stringify(run.payload)}`);
 		}
+	}
+
+	override onSave(_owner: Owner, { payload }: Save, isStored: boolean, record: ClaimRecord): void {
+		const run = this.#runOf(record);
+		if (run !== undefined && payload !== undefined && isStored) run.isSaved = true;
 	}
 
 	/** A process was told to stop. */

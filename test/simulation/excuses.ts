@@ -39,7 +39,9 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	// Whoever knows that a lease is over gives the claim back before it asks for more.
 	if (next === process) return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
 	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
-	if (renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
+	// A renewal that fails, or is given up after a third of the lease, leaves time for another one.
+	const hasTried = process.renewalSentAt >= safeUntil - lease / 2;
+	if (hasTried && renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
 	return toldAt >= askedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
 }
 

@@ -37,6 +37,8 @@ export abstract class Process implements Owner {
 	/** Until when something goes wrong, or went wrong last, with any call, a renewal, or a turn, on the monotonic clock. */
 	disturbedAt = -Infinity;
 	renewalDisturbedAt = -Infinity;
+	/** When it has tried to renew its leases last. */
+	renewalSentAt = -Infinity;
 	turnDisturbedAt = -Infinity;
 	/** Since when the store has answered nothing to the engine, if a call hangs. */
 	silentSince = Infinity;
@@ -239,6 +241,7 @@ export abstract class Process implements Owner {
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
+			if (member === "extend") this.renewalSentAt = this.#world.clock.monotonic();
 			const approach = { since: this.#world.clock.monotonic(), session: this.session };
 			if (isEngines) this.#approaching.add(approach);
 			if (isEngines && this.#world.isFatal()) return this.#die(call);

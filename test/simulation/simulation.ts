@@ -32,6 +32,15 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 	/** From here on nothing goes wrong, so that everything must come to an end. */
 	protected abstract calmDown(): Promise<void>;
 
+	/** Calls that are under way when all is well again come to an end, or are given up. */
+	protected async settleDown(): Promise<void> {
+		const { clock, processes } = this.world;
+		this.world.calm();
+		const disturbedAt = Math.max(...processes.map((process) => process.disturbedAt));
+		await clock.advance(Math.max(30_000, disturbedAt - clock.monotonic()));
+		if (processes.length === 0) this.start();
+	}
+
 	protected isRight(): boolean {
 		return this.world.failure === undefined;
 	}

@@ -49,6 +49,8 @@ export interface Run {
 	readonly payload: Payload;
 	/** The payload as the store must have it at least. */
 	saved: string;
+	/** Whether what it has saved last is stored. */
+	isSaved: boolean;
 	isActive: boolean;
 	/** What has come of it is stored. */
 	isSettled: boolean;
@@ -146,7 +148,9 @@ async function behave(world: BasketWorld, process: BasketProcess, run: Run, beha
 			throw failure();
 		case "save": {
 			payload.changes++;
+			run.isSaved = false;
 			await context.save(payload);
+			if (!run.isSaved) world.fail(`${process.name} tells that ${context.id} is saved, which is not stored`);
 			run.saved = JSON.stringify(payload);
 			await politely(delay);
 			if (random.chance(0.5)) throw failure();

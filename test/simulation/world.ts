@@ -23,6 +23,8 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** When the clock has jumped last, and a wake-up was lost, on the monotonic clock. */
 	jumpedAt = -Infinity;
 	wakeLostAt = -Infinity;
+	/** By how much the clock was set back in all. */
+	setBack = 0;
 	/** Since when nothing goes wrong any more. */
 	calmAt = Infinity;
 	/** The first thing that was wrong. */
@@ -188,5 +190,6 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.trace(`the clock jumps by ${by}`);
 		this.clock.setNow(this.clock.now() + by);
 		this.jumpedAt = this.clock.monotonic();
+		this.setBack += Math.max(0, -by);
 	}
 }

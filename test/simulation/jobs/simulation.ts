@@ -60,10 +60,8 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 	}
 
 	protected async calmDown(): Promise<void> {
-		const { clock, processes } = this.world;
-		this.world.calm();
-		await clock.advance(30_000); // what is slow comes through
-		if (processes.length === 0) this.start();
+		const { clock } = this.world;
+		await this.settleDown();
 		for (let round = 0; round < 360 && this.isRight(); round++) {
 			this.#help();
 			await clock.advance(10_000);

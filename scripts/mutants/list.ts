@@ -1,0 +1,233 @@
+// Mistakes in the sources, each as the replacement of a text that is there once.
+
+export interface Mutant {
+	readonly name: string;
+	readonly file: string;
+	readonly from: string;
+	readonly to: string;
+	/** Whether a simulation of jobs has to catch it, in place of one of tasks. */
+	readonly jobs?: boolean;
+	/** A file of tests, for what no simulation has. */
+	readonly test?: string;
+}
+
+const claims = "src/basket/claims.ts";
+const task = "src/basket/claimed-task.ts";
+const turns = "src/basket/turns.ts";
+const calls = "src/basket/calls.ts";
+const memory = "src/basket/memory-tasks.ts";
+const jobRun = "src/job/job-run.ts";
+
+export const mutants: readonly Mutant[] = [
+	{
+		name: "expiry: a claim does not end when its lease may be over",
+		file: claims,
+		from: "if (task.leaseEndsAt <= now && task.mayExpire) this.#owner.onExpired(task);",
+		to: "if (task.leaseEndsAt <= now) task.leaseEndsAt = Infinity;",
+	},
+	{
+		name: "expiry: the signal does not abort",
+		file: task,
+		from: "this.isOver = !this.isCompleting;\n\t\tthis.#execution?.abort(new ClaimLostError(this.id));",
+		to: "this.isOver = !this.isCompleting;",
+	},
+	{
+		name: "expiry: what has ended by its lease is not given back",
+		file: turns,
+		from: "this.#parking.delete(task);\n\t\tthis.#release([task]);",
+		to: "this.#parking.delete(task);\n\t\tthis.#forget(task);",
+	},
+	{
+		name: "leases: none is renewed",
+		file: claims,
+		from: "if (tasks.length > 0) await this.#extend(tasks);\n\t\telse this.#recover(Infinity);",
+		to: "this.#recover(Infinity);",
+	},
+	{
+		name: "leases: a renewal counts from its answer",
+		file: claims,
+		from: "this.#renewed(task, states[index]!, begunAt + lease);",
+		to: "this.#renewed(task, states[index]!, clock.monotonic() + lease);",
+	},
+	{
+		name: "leases: a claim counts from its answer",
+		file: turns,
+		from: "this.#take(result.claims, begunAt + lease);",
+		to: "this.#take(result.claims, clock.monotonic() + lease);",
+		test: "test/basket/leases.test.ts",
+	},
+	{
+		name: "leases: a failed renewal is not tried again soon",
+		file: claims,
+		from: "this.#renewAt = Math.min(this.#renewAt, clock.monotonic() + lease / 10);",
+		to: "this.#renewAt = clock.monotonic() + lease;",
+	},
+	{
+		name: "lost claims: a run goes on",
+		file: claims,
+		from: "else if (!task.hasEnded && !task.isCompleting) task.lose();",
+		to: "",
+	},
+	{
+		name: "lost claims: what is lost is told as stored",
+		file: "src/basket/outcomes.ts",
+		from: "if (settled[index] || isStored) return",
+		to: "if (settled[index] !== undefined) return",
+	},
+	{
+		name: "lost claims: a save that was refused is no error",
+		file: task,
+		from: "if (!saved) this.#throwLost();",
+		to: "",
+	},
+	{
+		name: "lost claims: any claim continues a run",
+		file: task,
+		from: "return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);",
+		to: "return isNext || addedAt <= claim.addedAt || payload === this.#stored;",
+	},
+	{
+		name: "late answers: what they have claimed is not given back",
+		file: turns,
+		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
+		to: "void claims;",
+	},
+	{
+		name: "late answers: what they have claimed is run",
+		file: turns,
+		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
+		to: "this.#take(claims, this.#settings.clock.monotonic() + this.#settings.lease);",
+	},
+	{
+		name: "hanging calls: none is given up",
+		file: calls,
+		from: "if (limit < Infinity) clock.set(call, limit);",
+		to: "",
+	},
+	{
+		name: "hanging calls: a stop waits for all of them",
+		file: calls,
+		from: "this.#isClosed = true;\n\t\tthis.forsake(0);",
+		to: "this.#isClosed = true;",
+	},
+	{
+		name: "hanging calls: a store is asked to open once",
+		file: "src/basket/opening.ts",
+		from: "this.#againAt = clock.monotonic() + lease / 3;",
+		to: "this.#againAt = Infinity;",
+	},
+	{
+		name: "hanging calls: a checkpoint that was given up is sent after the stop",
+		file: jobRun,
+		from: "this.throwIfLost(!this.task.isOver)));",
+		to: "{}));",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
+		name: "stop: what runs is not given back",
+		file: turns,
+		from: "if (!task.isCompleting && !task.isOver) this.#release([task]);",
+		to: "",
+	},
+	{
+		name: "stop: what was not begun is not given back",
+		file: turns,
+		from: "this.#release(this.#ahead.splice(0));\n\t\tthis.#release(this.#parking.clear());",
+		to: "this.#ahead = [];",
+	},
+	{
+		name: "stop: running tasks are not told",
+		file: turns,
+		from: "for (const task of this.#running) task.abort(reason);",
+		to: "",
+	},
+	{
+		name: "crashes: one that has crashed twice runs beside others",
+		file: task,
+		from: "return this.claim.crashes >= 2;",
+		to: "return false;",
+	},
+	{
+		name: "crashes: a task that is out of attempts is run",
+		file: task,
+		from: "attempts < this.#kind.settings.attempts) return undefined;",
+		to: "attempts < Infinity) return undefined;",
+	},
+	{
+		name: "crashes: kinds with few attempts are claimed ahead",
+		file: turns,
+		from: "this.#kinds.filter((kind) => attempts(kind) === Infinity);",
+		to: "this.#kinds;",
+	},
+	{
+		name: "delete: whatever has the id now has lost its claim",
+		file: "src/basket/basket.ts",
+		from: "claimed?.lose();",
+		to: "this.#worker.claims.get(id)?.lose();",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
+		name: "store: tokens are not compared",
+		file: memory,
+		from: 'task?.state === "running" && task.token === token',
+		to: 'task?.state === "running" && token !== ""',
+	},
+	{
+		name: "store: crashes are not counted",
+		file: memory,
+		from: "task.attempts++;\n\t\t\ttask.crashes++;",
+		to: "task.attempts++;",
+	},
+	{
+		name: "store: crashes are never forgotten",
+		file: memory,
+		from: 'if (type !== "release") task.crashes = 0;',
+		to: "",
+	},
+	{
+		name: "store: nobody moves up in a lane",
+		file: memory,
+		from: "next.previous = previous;\n\t\t\tthis.#place(next, next.at);",
+		to: "next.previous = previous;",
+	},
+	{
+		name: "store: what is held is claimed",
+		file: memory,
+		from: "if (task.isHeld || task.previous !== undefined) task.heap.remove(task);",
+		to: "if (task.previous !== undefined) task.heap.remove(task);",
+	},
+	{
+		name: "store: messages that were seen stay",
+		file: memory,
+		from: "forget(task, outcome.seen);",
+		to: "",
+		jobs: true,
+	},
+	{
+		name: "store: an extended lease stays as it is",
+		file: memory,
+		from: "this.#place(task, this.now + lease);\n\t\treturn task.inbox",
+		to: "return task.inbox",
+	},
+	{
+		name: "jobs: a step begins before the one before it is stored",
+		file: jobRun,
+		from: "if (!await this.#save()) return await this.#later(0);",
+		to: "void this.#save;",
+		jobs: true,
+	},
+	{
+		name: "jobs: a cancel does not reach the running step",
+		file: jobRun,
+		from: "this.#attempt?.abort(cancelled());",
+		to: "",
+		jobs: true,
+	},
+	{
+		name: "IntermittentMap: an entry is removed that is not its own",
+		file: "src/intermittent-map.ts",
+		from: 'if (entry.state === "idle" && this.#entries.get(key) === entry)',
+		to: 'if (entry.state === "idle")',
+		test: "test/intermittent-map.test.ts",
+	},
+];
