@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { StoreError } from "upkeep";
+import { Basket, StoreError } from "upkeep";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testStore, VirtualClock } from "upkeep/testing";
@@ -184,6 +184,23 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		const error = await errorOf(store.add(basket, [...more, task("more", { payload: "x".repeat(65_000) })]));
 		expect(error).toMatchObject({ name: "RangeError", message: /payloads/ });
 		expect(await contents(kv)).toEqual(before);
+	});
+
+	test("Basket.add() of 20 callers at once, 60 kB each, succeeds for all, and for those with the longest names", async () => {
+		const { kv } = await open();
+		const basket = new Basket({ store: denoKvStore(kv), tasks: { work: { run: (_: string) => {} } } });
+		const payload = "x".repeat(60_000);
+		const adding = Array.from({ length: 20 }, (_, index) => basket.add("work", payload, { id: `large ${index}` }));
+		const long = (index: number) => `${index}`.padEnd(255, "語");
+		const named = Array.from(
+			{ length: 49 },
+			(_, index) => basket.add("work", "", { id: long(index), lane: long(index) }),
+		);
+		const refused = errorOf(basket.add("work", "x".repeat(70_000)));
+		const added = await Promise.all([...adding, ...named]);
+		expect(added.every(({ added }) => added)).toBe(true);
+		expect(await refused).toBeInstanceOf(RangeError);
+		expect((await basket.counts()).waiting).toBe(69);
 	});
 
 	test("add() refuses at the door what would not fit into one commit for its names", async () => {

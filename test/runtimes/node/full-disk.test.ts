@@ -1,0 +1,57 @@
+// A basket in Chromium whose profile is on a disk that is full. On Linux, for root only: others cannot have a disk of their own
+// to be filled. A hundredth of its disk Chromium leaves free for itself: on one of 80 MB that is too little for its own tidying
+// up, and it loses whole databases.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { chromium } from "playwright-core";
+import { afterAll, describe, expect, test } from "vitest";
+import { findBrowser } from "../../../scripts/test/browsers.ts";
+import { openSmallDisk } from "../../servers/small-disk.ts";
+import type { FullDisk } from "../../tabs/full-disk.ts";
+
+/** In the page. */
+declare const fullDisk: FullDisk;
+
+const executablePath = findBrowser("chromium");
+const isDesk = ["", "0", "false"].includes(process.env["CI"] ?? "");
+const disk = executablePath === undefined && isDesk ? "there is no Chromium" : openSmallDisk(240);
+const reason = typeof disk === "string" ? `, left out: ${disk}` : "";
+const open: { close(): unknown }[] = typeof disk === "string" ? [] : [disk];
+
+afterAll(async () => {
+	for (const each of open.toReversed()) await each.close();
+}, 30_000);
+
+describe.skipIf(typeof disk === "string")(`Basket on indexedDBStore(), whose disk is full${reason}`, () => {
+	test("drains all that it has, after it has said that nothing more can be added", async () => {
+		if (typeof disk === "string") return;
+		const url = await serve();
+		const args = ["--no-sandbox"];
+		const context = await chromium.launchPersistentContext(disk.path, { executablePath: executablePath!, args });
+		try {
+			const page = await context.newPage();
+			await page.goto(url);
+			const { added, code, message } = await page.evaluate(() => fullDisk.fill(40_000));
+			expect(code).toBe("full");
+			expect(message).toMatch(/no space is left .* Delete data or tasks/);
+			expect(added).toBeGreaterThan(300);
+			const { delivered, errors } = await page.evaluate(() => fullDisk.drain());
+			expect({ delivered, errors }).toEqual({ delivered: added, errors: [] });
+		} finally {
+			await context.close();
+		}
+	}, 120_000);
+});
+
+async function serve(): Promise<string> {
+	const entry = fileURLToPath(new URL("../../tabs/full-disk.ts", import.meta.url));
+	const { outputFiles } = await build({ entryPoints: [entry], bundle: true, write: false, format: "esm" });
+	const page = `<!doctype html><script type="module">${outputFiles[0]!.text.replaceAll("</", "<\\/")}</script>`;
+	const server = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	open.push(server);
+	return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}

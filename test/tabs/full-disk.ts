@@ -1,0 +1,44 @@
+// What a page does whose disk is full: it adds until nothing more goes in, and works off what it has.
+import { Basket, type StoreError } from "../../mod.ts";
+import { indexedDBStore } from "../../src/stores/indexeddb.ts";
+
+const store = indexedDBStore("full-disk");
+let delivered = 0;
+const errors: string[] = [];
+const basket = new Basket({
+	store,
+	tasks: { note: { run: (_: string) => void delivered++ } },
+	onError: (error) => errors.push(String(error)),
+});
+
+const fullDisk = {
+	/** Adds tasks of so many bytes until that fails; says how many there are, and how it failed. */
+	async fill(size: number): Promise<{ added: number; code: string; message: string }> {
+		let added = 0;
+		for (let count = 20;;) {
+			try {
+				await basket.addMany(Array.from({ length: count }, () => ({ kind: "note" as const, payload: noise(size) })));
+				added += count;
+			} catch (error) {
+				const { code = "", message } = error as StoreError;
+				if (count === 1) return { added, code, message };
+				count = 1;
+			}
+		}
+	},
+	/** Works off all there is. */
+	async drain(): Promise<{ delivered: number; errors: string[] }> {
+		await basket.drain();
+		return { delivered, errors };
+	},
+};
+
+/** Text that cannot be compressed by much. */
+function noise(size: number): string {
+	const bytes = crypto.getRandomValues(new Uint8Array(size));
+	return Array.from(bytes, (byte) => String.fromCharCode(48 + byte % 75)).join("").replaceAll("\\", "/");
+}
+
+Object.assign(globalThis, { fullDisk });
+
+export type FullDisk = typeof fullDisk;
