@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { PoolWorker } from "./pool-worker.ts";
 import type { TaskContext } from "./task.ts";
 import { Attempt } from "./attempt.ts";
 import { Waiting } from "./pool-queue.ts";
@@ -56,6 +55,16 @@ export interface JobDetails<W> extends PoolTaskOptions<W> {
 	previousError: unknown;
 }
 
+/** What a task needs of the worker that runs it. */
+export interface JobWorker {
+	readonly id: number;
+	/** It was given up, with all that it does. */
+	readonly isGone: boolean;
+	/** Tell how the task has ended. */
+	readonly onSuccess: (value: unknown) => void;
+	readonly onFailure: (error: unknown) => void;
+}
+
 /**
  * One task.
  *
@@ -70,7 +79,7 @@ export class Job<W> extends Waiting {
 	/** Begins it on its worker, in the async context of its caller; made anew for each run. */
 	begin: ((job: Job<W>) => void) | undefined;
 	/** As long as it runs. */
-	worker: PoolWorker<W> | undefined;
+	worker: JobWorker | undefined;
 	/** From when a worker took it until it waits again, or is over. */
 	attempt: PoolAttempt<W> | undefined;
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Job } from "./pool-job.ts";
+import type { Job, JobWorker } from "./pool-job.ts";
 import { Timer } from "./platform/timer-queue.ts";
 
 /** What a worker needs of its pool. */
@@ -18,7 +18,7 @@ export interface WorkerOwner<W> {
  *
  * State: being made (there is no resource yet) → idle → (a job) → busy → idle → … → gone.
  */
-export class PoolWorker<W> extends Timer {
+export class PoolWorker<W> extends Timer implements JobWorker {
 	readonly id: number;
 	/** What `createWorker` made. */
 	resource: W | undefined;

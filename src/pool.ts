@@ -383,7 +383,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		const { worker, attempt } = job;
 		// It was cancelled, or has lost its worker, in the microtask between.
 		if (worker === undefined || worker.isGone || attempt === undefined) return;
-		if (attempt.interruption !== undefined) return this.#onFailure(worker, attempt.interruption.reason);
+		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
 		job.details?.onAssigned?.();
 		attempt.perform(job.task as Task<unknown>).then(worker.onSuccess, worker.onFailure);
 	};
