@@ -88,7 +88,8 @@ export interface PostgresStoreOptions {
  * GRANT USAGE ON ALL SEQUENCES IN SCHEMA upkeep TO worker;
  * ```
  *
- * (and `EXECUTE` on the functions where that was taken away from everybody).
+ * (and `EXECUTE` on the functions where that was taken away from everybody). Grant them again after an update: it may have
+ * made new tables.
  *
  * @param options which schema
  * @throws {TypeError | RangeError} if the name is not what it must be
@@ -129,7 +130,8 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
  * completed and the lanes that it has added to there until the server ends that transaction: set its
  * `idle_in_transaction_session_timeout`. The store listens for the errors of a pool and of its clients, and of a client given
- * to it, so that a lost connection rejects what was asked on it, and never ends the process. The package postgres, up to 3.4.9 at
+ * to it, so that a lost connection rejects what was asked on it, and never ends the process. Give a pool of pg a `connectionTimeoutMillis`:
+ * without it, an attempt to connect that nobody answers takes up a place in the pool, and keeps it from ending. The package postgres, up to 3.4.9 at
  * least, can end the whole process when a connection is lost that something is written to (porsager/postgres#1154), and when
  * one is lost while it is being made; its option `fetch_types: false` avoids the latter.
  *
@@ -145,7 +147,7 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * import { Basket } from "upkeep";
  * import { postgresStore } from "upkeep/stores/postgres";
  *
- * const pool = new Pool({ connectionString: "postgres://localhost/shop" });
+ * const pool = new Pool({ connectionString: "postgres://localhost/shop", connectionTimeoutMillis: 5_000 });
  * const outbox = new Basket({
  * 	store: postgresStore(pool),
  * 	name: "outbox",

@@ -24,7 +24,7 @@ export interface Connected<Tx = any> {
 export interface ConnectOptions {
 	/** How many connections there are at most. @default 5 */
 	readonly max?: number | undefined;
-	/** How long to wait for a connection, and for an answer, in milliseconds. @default for ever, by `pg` */
+	/** How long to wait for a connection, and for an answer, in milliseconds. @default for an answer for ever, by `pg` */
 	readonly timeout?: number | undefined;
 	/** Whether statements may be prepared, which PgBouncer does not allow. @default true */
 	readonly isPreparing?: boolean | undefined;
@@ -36,7 +36,9 @@ export function connectPostgres(driver: DriverName, url: string, options: Connec
 }
 
 function connectPg(url: string, { max = 5, timeout, store }: ConnectOptions): Connected<pg.PoolClient> {
-	const limits = timeout === undefined ? {} : { connectionTimeoutMillis: timeout, query_timeout: timeout };
+	const limits = timeout === undefined
+		? { connectionTimeoutMillis: 5_000 }
+		: { connectionTimeoutMillis: timeout, query_timeout: timeout };
 	const pool = new pg.Pool({ connectionString: url, max, ...limits });
 	return {
 		store: postgresStore(pool, store),
