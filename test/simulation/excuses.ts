@@ -40,7 +40,7 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	if (next === process) return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
 	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
 	// A renewal that fails, or is given up after a third of the lease, leaves time for another one.
-	const hasTried = process.renewalSentAt >= safeUntil - lease / 2;
+	const hasTried = process.renewalSentAt >= Math.min(safeUntil, record.knownUntil) - lease / 2;
 	if (hasTried && renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
 	return toldAt >= askedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
 }
