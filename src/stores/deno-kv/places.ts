@@ -5,7 +5,8 @@
  */
 
 /** How many digits the number has, to the base 36, and what comes behind it to tell stores apart. */
-const [digits, markLength] = [11, 12];
+const digits = 11;
+const markLength = 12;
 
 /**
  * Makes texts that sort in the order in which they were made, and never come twice: microseconds by the wall clock, but
@@ -32,10 +33,8 @@ export class Places {
 
 /** Whether a text is one of those, and not something that a person has written. */
 export function isPlace(text: string): boolean {
-	return placePattern.test(text);
+	return new RegExp(`^[0-9a-z]{${digits}}[0-9a-f]{${markLength}}$`).test(text);
 }
-
-const placePattern = new RegExp(`^[0-9a-z]{${digits}}[0-9a-f]{${markLength}}$`);
 
 /** The place that a text begins with. */
 export function placeOf(text: string): string {
