@@ -79,11 +79,10 @@ export class Calls {
 		for (const call of this.#underWay) if (call.begunAt <= begunBy) call.giveUp("before the basket stopped");
 	}
 
-	/** Whether a call is under way for so long, and no answer to any has come since an instant. */
-	isInVain(duration: number, since: number): boolean {
-		const { clock } = this.#settings;
-		const begunBy = clock.monotonic() - duration;
-		return this.#answeredAt < since && [...this.#underWay].some(({ begunAt }) => begunAt <= begunBy);
+	/** Whether a call is under way for so long, and no answer to any has come since it was begun. */
+	isInVain(duration: number): boolean {
+		const begunBy = this.#settings.clock.monotonic() - duration;
+		return [...this.#underWay].some(({ begunAt }) => begunAt <= begunBy && this.#answeredAt <= begunAt);
 	}
 
 	/** Resolves when no call is waited for any more. */

@@ -4,8 +4,8 @@
  * State: `stopped` → (somebody joins) → `starting` → (the store is open) → `running` → (the last one leaves) → `stopping` →
  * `stopped`. Who joins while it is stopping makes it run again afterwards.
  *
- * Nothing here waits for a store without end: `stopping` is over when the grace is. A store that has answered since, or was
- * asked less than a second ago, gets one more second for its last answers.
+ * Nothing here waits for a store without end: `stopping` is over when the grace is. A store that has answered since it was
+ * asked, or was asked less than a second ago, gets one more second for its last answers.
  *
  * @module
  */
@@ -295,10 +295,9 @@ export class Worker<Tx> implements TurnsOwner {
 
 	async #endInTime(grace: number): Promise<void> {
 		const { clock } = this.#settings;
-		const begunAt = clock.monotonic();
 		let isOver = false;
 		const timer = new CallbackTimer(() => {
-			const isInVain = isOver || this.#calls.isInVain(lastMoment, begunAt);
+			const isInVain = isOver || this.#calls.isInVain(lastMoment);
 			isOver = true;
 			this.#onEnded?.();
 			if (isInVain) return this.#calls.close();
