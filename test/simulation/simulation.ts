@@ -37,7 +37,7 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 		const { clock, processes } = this.world;
 		this.world.calm();
 		const disturbedAt = Math.max(...processes.map((process) => process.disturbedAt));
-		await clock.advance(Math.max(30_000, disturbedAt - clock.monotonic()));
+		await clock.advance(Math.max(30_000, Math.ceil(disturbedAt - clock.monotonic())));
 		if (processes.length === 0) this.start();
 	}
 
