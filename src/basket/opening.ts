@@ -38,6 +38,7 @@ export class Opening {
 			await this.#settings.store.open();
 			this.#againAt = Infinity;
 			this.#resolve();
+			this.#promise = Promise.resolve(); // another call may have failed meanwhile
 		} catch (error) {
 			if (this.#againAt === Infinity) return;
 			this.#againAt = -Infinity;
