@@ -137,7 +137,7 @@ describe("Basket.run()", () => {
 		await basket.add("a", undefined, { id: "x" });
 		machine.spied.before = (member) => member === "extend" && machine.spied.count("extend") === 1 ? hang() : undefined;
 		const run = running(basket);
-		await machine.clock.advance(10_000);
+		await machine.clock.advance(10_500);
 		expect(machine.spied.count("extend")).toBe(1);
 		const stopped = watch(run.stop());
 		await machine.clock.advance(2_000);
