@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { PostgresClient, PostgresQueryable, PostgresSql, Query } from "./postgres/client.ts";
 import type {
 	Added,
 	Change,
@@ -44,14 +45,7 @@ import {
 	stateOf,
 	type TaskRow,
 } from "./postgres/data.ts";
-import {
-	driverOf,
-	type PostgresClient,
-	type PostgresQueryable,
-	type PostgresSql,
-	type Query,
-	queryIn,
-} from "./postgres/driver.ts";
+import { driverOf, queryIn } from "./postgres/driver.ts";
 import { explain, tooNew, toStoreError } from "./postgres/errors.ts";
 import { migration, quote } from "./postgres/schema.ts";
 import { endingOf, isPlain, seqOf } from "./postgres/settlement.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Listen, PostgresClient, PostgresQueryable, Query } from "./driver.ts";
+import type { Listen, PostgresClient, PostgresQueryable, Query } from "./client.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { pause, textOf, tooLate, within } from "./limit.ts";

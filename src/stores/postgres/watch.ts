@@ -7,7 +7,7 @@
 import { systemClock } from "../../platform/clock.ts";
 import { observe, type OnError, report } from "../../platform/observe.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
-import type { Listen } from "./driver.ts";
+import type { Listen } from "./client.ts";
 import { toStoreError } from "./errors.ts";
 
 interface Watcher {
