@@ -13,10 +13,10 @@ import type { Session } from "./session.ts";
 const key = "reserve";
 
 /** In bytes. */
-const size = 4 << 20;
+const size = 4_194_304;
 
 /** A store that has added so many bytes keeps a reserve: a page with a handful of tasks needs none. */
-const worthwhile = 1 << 20;
+const worthwhile = 1_048_576;
 
 /** States: none, or unknown → (grown, once enough was added) → kept → (free) → none. */
 export class Reserve {
