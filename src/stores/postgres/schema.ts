@@ -18,7 +18,20 @@ const sound = `seq BETWEEN 1 AND 9007199254740991 AND due BETWEEN 0 AND 90071992
 	AND attempts >= 0 AND crashes >= 0 AND claims >= 0 AND posted >= 0 AND seen >= 0 AND (id IS NULL OR id <> '_' || seq)`;
 
 /** What version 1 called its functions. */
-const first = "clock promote enter add levels turn extend save remove change hasten post".split(" ");
+const first = [
+	"clock",
+	"promote",
+	"enter",
+	"add",
+	"levels",
+	"turn",
+	"extend",
+	"save",
+	"remove",
+	"change",
+	"hasten",
+	"post",
+];
 
 /**
  * What leads from each version to the next. The last one makes the functions.

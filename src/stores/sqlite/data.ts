@@ -92,7 +92,7 @@ export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: nu
 }
 
 /** In how many parts the numbers of {@link homeOf} are divided for each basket, one for each kind. */
-const kinds = 2 ** 22;
+const kinds = 4_194_304;
 
 /** What is in the column `home`. It is stored, so it must never change. Two that are equal only make a list slower. */
 export function homeOf(basket: string, kind: string): number {
