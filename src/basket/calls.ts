@@ -40,8 +40,9 @@ export class Calls {
 	/** Ends the waiting between two tries. */
 	#patience = new AbortController();
 	#isClosed = false;
-	/** When the last answer came. */
-	#answeredAt = -Infinity;
+	/** How many calls were begun, and how many when the last answer came: within a millisecond, a clock does not tell the order. */
+	#begun = 0;
+	#answered = 0;
 	#onIdle: (() => void) | undefined;
 
 	constructor(settings: Pick<BasketSettings<never>, "clock" | "onError" | "lease">) {
@@ -82,7 +83,7 @@ export class Calls {
 	/** Whether a call is under way for so long, and no answer to any has come since it was begun. */
 	isInVain(duration: number): boolean {
 		const begunBy = this.#settings.clock.monotonic() - duration;
-		return [...this.#underWay].some(({ begunAt }) => begunAt <= begunBy && this.#answeredAt <= begunAt);
+		return [...this.#underWay].some(({ begunAt, number }) => begunAt <= begunBy && this.#answered < number);
 	}
 
 	/** Resolves when no call is waited for any more. */
@@ -98,14 +99,14 @@ export class Calls {
 	track<T>(answer: Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {
 		const { clock } = this.#settings;
 		return new Promise((resolve, reject) => {
-			const call = new Call(clock.monotonic(), (text) => {
+			const call = new Call(++this.#begun, clock.monotonic(), (text) => {
 				if (this.#end(call)) reject(new StoreError("unavailable", `The store has not answered ${text}`));
 			}, limit);
 			this.#underWay.add(call);
 			if (limit < Infinity) clock.set(call, limit);
 			answer.then(
 				(result) => {
-					this.#answeredAt = clock.monotonic();
+					this.#answered = this.#begun;
 					return this.#end(call) ? resolve(result) : onLate?.(result);
 				},
 				(error) => this.#end(call) && reject(error),
@@ -130,12 +131,14 @@ export class Calls {
 }
 
 class Call extends Timer {
+	readonly number: number;
 	readonly begunAt: number;
 	readonly giveUp: (text: string) => void;
 	readonly #limit: number;
 
-	constructor(begunAt: number, giveUp: (text: string) => void, limit: number) {
+	constructor(number: number, begunAt: number, giveUp: (text: string) => void, limit: number) {
 		super();
+		this.number = number;
 		this.begunAt = begunAt;
 		this.giveUp = giveUp;
 		this.#limit = limit;

@@ -131,17 +131,37 @@ describe("Basket.delete()", () => {
 });
 
 describe("Basket.run()", () => {
-	test("gives its tasks back at the end of its grace although a renewal has hung for long", async () => {
+	test.each([10_000, 10_001, 10_500, 11_500])(
+		"gives its tasks back at the end of its grace although a renewal hangs since 10_000 ms: stopped at %i ms",
+		async (stoppedAt) => {
+			const machine = new Machine();
+			const basket = machine.basket({ a: hang }, { grace: 2_000, lease: 30_000 });
+			await basket.add("a", undefined, { id: "x" });
+			const { spied } = machine;
+			spied.before = (member) => member === "extend" && spied.count("extend") === 1 ? hang() : undefined;
+			const run = running(basket);
+			await machine.clock.advance(stoppedAt);
+			expect(spied.count("extend")).toBe(1);
+			const stopped = watch(run.stop());
+			await machine.clock.advance(2_000);
+			expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", crashes: 0 }]);
+		},
+	);
+
+	test.each([0, 1])("is over with its grace if a store is silent since %i ms after its last answer", async (later) => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: hang }, { grace: 2_000, lease: 30_000 });
 		await basket.add("a", undefined, { id: "x" });
-		machine.spied.before = (member) => member === "extend" && machine.spied.count("extend") === 1 ? hang() : undefined;
 		const run = running(basket);
-		await machine.clock.advance(10_500);
+		await machine.clock.advance(10_000);
 		expect(machine.spied.count("extend")).toBe(1);
+		await machine.clock.advance(later);
+		machine.spied.before = hang;
 		const stopped = watch(run.stop());
-		await machine.clock.advance(2_000);
-		expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", crashes: 0 }]);
+		await machine.clock.advance(1_999);
+		expect(stopped.state).toBe("pending");
+		await machine.clock.advance(1);
+		expect(stopped.state).toBe("resolved");
 	});
 });
 

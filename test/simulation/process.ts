@@ -127,16 +127,18 @@ export abstract class Process implements Owner {
 
 	/** Whatever the store does, it has stopped when that is over. */
 	#beginGrace(): void {
-		const { clock } = this.#world;
+		const { clock, after, fail } = this.#world;
 		this.stoppedAt = clock.monotonic();
 		this.graceEndsAt = this.stoppedAt + this.grace;
 		const leaving = [...this.#leaving];
 		const check = () => {
-			if (!this.isAlive || !leaving.some((user) => this.#leaving.has(user))) return;
-			if (this.isFrozen || this.frozenAt === clock.monotonic()) return this.#world.after(this.lease, check, clock);
-			if (laws.stop) this.#world.fail(`${this.name} has not stopped, and its grace of ${this.grace} is over`);
+			if (!this.isAlive || !laws.stop || !leaving.some((user) => this.#leaving.has(user))) return;
+			// It has just thawed: timers that were due meanwhile are coming.
+			if (this.frozenAt === clock.monotonic()) return after(1, check, this.taskClock);
+			fail(`${this.name} has not stopped, and its grace of ${this.grace} is over`);
 		};
-		this.#world.after(this.grace + lastMoment + 1, check, clock);
+		// By its own time: a process that is frozen at the end of its grace begins its last moment when it thaws.
+		after(this.grace, () => after(lastMoment + 1, check, this.taskClock), this.taskClock);
 	}
 
 	#ended(user: Promise<void>, hasDrained: boolean): void {
@@ -213,19 +215,15 @@ export abstract class Process implements Owner {
 		const sentAt = this.#world.clock.monotonic();
 		try {
 			const result = await call();
-			this.#noteAnswer(member, sentAt);
+			if (engineMembers.includes(member)) this.silentSince = Infinity;
 			if (this.isFrozen) await this.#attending();
 			this.#hear(member, args, result, sentAt);
 			return result;
 		} catch (error) {
-			this.#noteAnswer(member, sentAt);
+			if (engineMembers.includes(member) && sentAt > this.silentSince) this.silentSince = Infinity;
 			if (this.isFrozen) await this.#attending();
 			throw error;
 		}
-	}
-
-	#noteAnswer(member: StoreCall["member"], sentAt: number): void {
-		if (engineMembers.includes(member) && sentAt > this.silentSince) this.silentSince = Infinity;
 	}
 
 	async #attending(): Promise<void> {
@@ -290,7 +288,8 @@ export abstract class Process implements Owner {
 			if (isNew) record.askedAt = askedAt;
 			record.toldAt = Math.min(record.toldAt, now);
 			if (record.learnedAt < now) record.knownBefore = record.knownUntil;
-			record.wasOver ||= !isNew && record.knownUntil < now;
+			// In the very millisecond, its end may have come before the answer.
+			record.wasOver ||= !isNew && record.knownUntil <= now;
 			record.learnedAt = now;
 			record.knownUntil = Math.max(record.knownUntil, until);
 			const before = this.told.get(id);
