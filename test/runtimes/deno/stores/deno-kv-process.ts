@@ -1,4 +1,5 @@
-// Claims and ends tasks until it hears of none any more, and writes their ids: run several times at once by deno-kv.test.ts.
+// Claims and ends tasks until all that were added before the task "end" are gone, and writes their ids: run several times at
+// once by deno-kv.test.ts.
 import { denoKvStore } from "upkeep/stores/deno-kv";
 
 const kv = await Deno.openKv(Deno.args[0]);
@@ -9,10 +10,10 @@ const stop = store.watch!("basket", woken.resolve, (error) => console.error(erro
 console.log("ready");
 await woken.promise;
 stop();
-let dueIn = 0;
-while (dueIn < Infinity) {
+for (let isOver = false; !isOver;) {
+	const areAllAdded = await store.get("basket", "end") !== undefined;
 	const turn = await store.turn("basket", { settle: [], claim: [{ kinds: ["work"], limit: 7 }], lease: 60_000 });
-	dueIn = turn.dueIn;
+	isOver = areAllAdded && turn.claims.length === 0 && turn.dueIn === Infinity;
 	const settle = turn.claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
 	const { settled } = await store.turn("basket", { settle, claim: [], lease: 60_000 });
 	turn.claims.forEach(({ id }, index) => console.log(settled[index] ? id : "lost"));

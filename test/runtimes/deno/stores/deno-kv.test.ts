@@ -361,6 +361,7 @@ describe("denoKvStore() and others", () => {
 		for (let start = 0; start < ids.length; start += 40) {
 			await store.add(basket, ids.slice(start, start + 40).map((id) => task(id)));
 		}
+		await store.add(basket, [task("end", { kind: "other" })]);
 		const ended = (await Promise.all(workers.map(({ lines }) => lines))).flat();
 		expect(ended.sort()).toEqual(ids.sort());
 	});
