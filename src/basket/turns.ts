@@ -14,7 +14,7 @@
 import type { Calls } from "./calls.ts";
 import type { ClaimedTask, Ending } from "./claimed-task.ts";
 import type { BasketSettings } from "./options.ts";
-import type { Claim, ClaimRequest, TurnResult } from "./store.ts";
+import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
 import { isStrange, isTransient } from "./calls.ts";
 import { released } from "./claimed-task.ts";
 import { Claims } from "./claims.ts";
@@ -246,7 +246,7 @@ export class Turns<Tx> {
 		const { store, name, lease, clock } = this.#settings;
 		const claim = this.#request();
 		const ended = this.#ended.slice();
-		const settle = ended.map(({ task, ending }) => ({ ref: task.claim, outcome: ending.outcome }));
+		const settle = ended.map(settlementOf);
 		const begunAt = clock.monotonic();
 		// A hint that comes from here on is not for this call.
 		this.isDue = claim.length === 0;
@@ -325,7 +325,7 @@ export class Turns<Tx> {
 	async #settleEach(ended: readonly Ended<Tx>[]): Promise<void> {
 		for (const one of ended) {
 			try {
-				await this.#settleOne(one);
+				await this.#settle([one]);
 			} catch (error) {
 				if (!isStrange(error)) throw error;
 				report(this.#settings.onError, error);
@@ -335,13 +335,12 @@ export class Turns<Tx> {
 		}
 	}
 
-	async #settleOne(one: Ended<Tx>): Promise<void> {
+	async #settle(ended: readonly Ended<Tx>[]): Promise<void> {
 		const { store, name, lease } = this.#settings;
-		const { task, ending } = one;
-		const settle = [{ ref: task.claim, outcome: ending.outcome }];
+		const settle = ended.map(settlementOf);
 		const answer = (async () => await store.turn(name, { settle, claim: [], lease }))();
-		const { settled } = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate([one], late));
-		this.#settledAll([one], settled);
+		const { settled } = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate(ended, late));
+		this.#settledAll(ended, settled);
 	}
 
 	/** How it ended cannot be stored: it is dead for that reason; if not even that can be, its lease ends. */
@@ -351,7 +350,7 @@ export class Turns<Tx> {
 		const attempts = Math.max(task.attempt, task.claim.attempts);
 		one.ending = { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
 		try {
-			await this.#settleOne(one);
+			await this.#settle([one]);
 		} catch (error) {
 			if (isTransient(error)) throw error;
 			this.#forget(task);
@@ -366,10 +365,18 @@ export class Turns<Tx> {
 			one.isStored = true;
 			if (one.isToldUnknown) this.outcomes.tell(one.task, one.ending);
 		});
-		if (!this.#owner.isWorking) return;
-		// Others may have been claimed in their place, and much of their lease is over.
-		this.#release(claims.map((claim) => this.claims.stray(claim)));
-		this.#owner.poke();
+		if (!this.#calls.isClosed) this.#return(claims);
+	}
+
+	/** Others may have been claimed in place of these, and much of their lease is over. */
+	#return(claims: readonly Claim[]): void {
+		const strays = claims.map((claim) => ({ task: this.claims.stray(claim), ending: released }));
+		if (this.#owner.isWorking) {
+			this.#ended.push(...strays);
+			return this.#owner.poke();
+		}
+		// While it stops, there may be no other turn.
+		if (strays.length > 0) this.#settle(strays).catch((error) => report(this.#settings.onError, error));
 	}
 
 	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
@@ -385,4 +392,8 @@ export class Turns<Tx> {
 		if (isBusy || this.#parking.isOffering || (this.isDue && this.#kinds.length > 0)) return;
 		this.#owner.onQuiet();
 	}
+}
+
+function settlementOf<Tx>({ task, ending }: Ended<Tx>): Settlement {
+	return { ref: task.claim, outcome: ending.outcome };
 }

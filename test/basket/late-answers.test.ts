@@ -148,6 +148,36 @@ describe("Basket.run()", () => {
 		},
 	);
 
+	test.each([["goes on", 20_000], ["ends with it", 10_500]])(
+		"gives back what it has claimed by a call that is answered late, while it stops and a task %s",
+		async (_, duration) => {
+			const machine = new Machine();
+			const { clock, spied } = machine;
+			const tasks = { a: () => sleep(duration, { clock }), b: () => {} };
+			const basket = machine.basket(tasks, { grace: 5_000, lease: 30_000 });
+			await basket.add("a", undefined);
+			const run = running(basket);
+			await clock.advance(0);
+			spied.after = async (member) => {
+				if (member !== "turn") return;
+				spied.after = undefined;
+				await sleep(12_000, { clock });
+			};
+			// What keeps the stop waiting when nothing runs any more.
+			spied.before = (member) => member === "extend" && spied.count("extend") === 1 ? hang() : undefined;
+			await basket.add("b", undefined, { id: "x" });
+			await clock.advance(10_500);
+			expect((await basket.get("x"))?.state).toBe("running");
+			const stopped = watch(run.stop());
+			await clock.advance(1_499);
+			expect([stopped.state, (await basket.get("x"))?.state]).toEqual(["pending", "running"]);
+			await clock.advance(1);
+			expect(await basket.get("x")).toMatchObject({ state: "waiting", attempts: 0, crashes: 0 });
+			await clock.advance(5_000);
+			expect(stopped.state).toBe("resolved");
+		},
+	);
+
 	test.each([0, 1])("is over with its grace if a store is silent since %i ms after its last answer", async (later) => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: hang }, { grace: 2_000, lease: 30_000 });

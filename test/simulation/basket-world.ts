@@ -5,7 +5,7 @@ import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import type { Random } from "./random.ts";
-import { excuseForSurprise, isOverFor, recovery } from "./excuses.ts";
+import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { type Payload, rules, type Run } from "./tasks.ts";
 import { World } from "./world.ts";
@@ -16,6 +16,8 @@ export class BasketWorld extends World<BasketProcess> {
 	readonly runs: Map<ClaimRecord, Run> = new Map();
 	/** By each claim under which they are, or were, run. */
 	readonly #runs = new Map<ClaimRecord, Run>();
+	/** By the claims under which runs go on: those under which they went on before. */
+	readonly #continued = new Map<ClaimRecord, ClaimRecord>();
 	/** Claims of which somebody was told that they are lost. */
 	readonly #lost = new Set<ClaimRecord>();
 
@@ -73,12 +75,33 @@ export class BasketWorld extends World<BasketProcess> {
 	/** A run goes on under a new claim of its process, if its own has ended unnoticed. */
 	override onTold(record: ClaimRecord, before: ClaimRecord | undefined): void {
 		const run = before && this.#runs.get(before);
-		if (run === undefined || run.isSettled || run.session !== (record.owner as BasketProcess).session) return;
+		if (before === undefined || run === undefined || run.isSettled || run.session !== run.process.session) return;
 		// A task that was added again in the same millisecond cannot be told from the one before by its claims.
 		const isSame = run.record.entry.addedAt === record.entry.addedAt;
-		if (!isSame || run.context.signal.aborted) return;
+		if (!isSame || this.#mayBeLost(run, before)) return;
+		// What is over when it is told is only given back.
+		if (record.knownUntil <= this.clock.monotonic()) return void run.process.told.set(record.claim.id, before);
 		run.current = record;
 		this.#runs.set(record, run);
+		this.#continued.set(record, before);
+	}
+
+	/** Whether it ends, or may. One that has used up its time may go on until it is given up. */
+	#mayBeLost({ context: { signal } }: Run, record: ClaimRecord): boolean {
+		if (!signal.aborted) return false;
+		return signal.reason?.name !== "TimeoutError" || this.#lost.has(record) ||
+			isOverFor(record, this.clock.monotonic());
+	}
+
+	/** A claim that was told late, and is given back, was one that nobody waited for any more: no run goes on under it. */
+	#forgetStray(record: ClaimRecord): void {
+		const before = this.#continued.get(record);
+		if (before === undefined || !isLate(record)) return;
+		const run = this.#runs.get(record)!;
+		this.#runs.delete(record);
+		if (run.current !== record) return;
+		run.current = before;
+		run.process.told.set(record.claim.id, before);
 	}
 
 	/** What is run under a claim, whether or not it has begun under that one. */
@@ -127,6 +150,12 @@ export class BasketWorld extends World<BasketProcess> {
 		const run = this.#runs.get(record);
 		if (!run?.isActive || run.current !== record || record.knownUntil >= this.clock.monotonic()) return;
 		const { process, context } = run;
+		// Nobody has waited for this claim, perhaps: then it holds what it has gone on under before.
+		const before = isLate(record) ? this.#continued.get(record) : undefined;
+		if (before !== undefined && before.knownUntil > this.clock.monotonic()) {
+			const left = before.knownUntil - this.clock.monotonic();
+			return this.after(left + 1, () => this.checkLease(record), this.clock);
+		}
 		if (process.isFrozen || process.frozenAt === this.clock.monotonic() || context.signal.aborted || !laws.expiry) {
 			return;
 		}
@@ -141,6 +170,7 @@ export class BasketWorld extends World<BasketProcess> {
 		const { claim } = record;
 		const { attempts, crashes, isAbandoned } = rules[claim.kind]!;
 		const what = `${owner.name} settles ${claim.id} as ${outcome.type}`;
+		if (outcome.type === "release") this.#forgetStray(record);
 		const run = this.#runOf(record);
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
 		// What was decided once is tried until it is stored, whatever becomes known meanwhile.
@@ -175,11 +205,13 @@ export class BasketWorld extends World<BasketProcess> {
 		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
-		const isInTime = run?.outcome === "succeeded" && run.endedAt < (owner as BasketProcess).graceEndsAt;
-		if (outcome.type === "release" && isInTime && !isOld && !isAbandoned && !isExpired) {
+		// What ends when the grace does is given back as it was.
+		const isInTime = run !== undefined && run.endedAt < (owner as BasketProcess).graceEndsAt;
+		if (outcome.type === "release" && isInTime && run.outcome === "succeeded" && !isOld && !isAbandoned && !isExpired) {
 			this.fail(`${what}, which has succeeded`);
 		}
-		if (run !== undefined && !run.isActive && !isOld && !isExpired) this.#checkPayload(what, run, outcome);
+		const isToldAll = isInTime || outcome.type !== "release";
+		if (run !== undefined && !run.isActive && !isOld && !isExpired && isToldAll) this.#checkPayload(what, run, outcome);
 		this.#onStored(owner as BasketProcess, record, outcome, isStored);
 	}
 
@@ -232,7 +264,6 @@ export class BasketWorld extends World<BasketProcess> {
 			const isGoingOn = run?.isActive && run.current === record && !run.context.signal.aborted;
 			if (isGoingOn) this.fail(`${record.owner.name} goes on with ${record.claim.id}, whose claim is lost`);
 		}
-		this.#lost.clear();
 		for (const process of this.processes) {
 			const { isWorking, isPaused, isStopping, isFrozen, calls } = process;
 			const isReady = isWorking && !isPaused && !isStopping && !isFrozen && calls === 0;

@@ -18,6 +18,11 @@ export function isOverFor({ learnedAt, knownBefore, knownUntil, wasOver }: Claim
 	return wasOver || (learnedAt === now ? knownBefore : knownUntil) <= now;
 }
 
+/** Whether its owner was told so late that it may have given up the call which asked for it. */
+export function isLate({ owner, askedAt, toldAt }: ClaimRecord): boolean {
+	return toldAt >= askedAt + (owner as Process).lease / 3;
+}
+
 /** Why nobody could keep the lease from being over earlier than its owner has known; `undefined`: somebody could. */
 export function excuseForSurprise(world: World, { owner, claimedAt, extendedAt }: ClaimRecord): string | undefined {
 	const process = owner as Process;
