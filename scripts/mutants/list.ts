@@ -89,14 +89,35 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "late answers: what they have claimed is not given back",
 		file: turns,
-		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
-		to: "void claims;",
+		from: "this.#ended.push(...strays);",
+		to: "",
 	},
 	{
 		name: "late answers: what they have claimed is run",
 		file: turns,
-		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
+		from: "this.#ended.push(...strays);",
 		to: "this.#take(claims, this.#settings.clock.monotonic() + this.#settings.lease);",
+	},
+	{
+		name: "late answers: what they have claimed is not given back by a basket that stops",
+		file: turns,
+		from: "if (strays.length > 0) this.#settle(strays)",
+		to: "if (strays.length < 0) this.#settle(strays)",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
+		name: "hanging calls: an answer in the same millisecond does not count",
+		file: calls,
+		from: "this.#answered = this.#begun;",
+		to: "this.#answered = this.#begun - 1;",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
+		name: "hanging calls: an answer that came before counts",
+		file: calls,
+		from: "this.#answered < number",
+		to: "this.#answered < number - 1",
+		test: "test/basket/late-answers.test.ts",
 	},
 	{
 		name: "hanging calls: none is given up",

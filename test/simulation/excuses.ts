@@ -5,6 +5,8 @@ import type { World } from "./world.ts";
 
 /** For how long a worker that stops waits for calls that are under way when its grace is over. */
 export const lastMoment = 1_000;
+/** For how long it claims nothing when it has given back what must run alone, so that others can. */
+export const offer = 100;
 /** The longest delay of the engine before it tries a call of the store again. */
 export const longestRetry = 30_000;
 
@@ -52,7 +54,7 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 
 /** Why a process that has stopped may hold a claim; `undefined`: it may not. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
-	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince } = record.owner as Process;
+	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince, saveSilentUntil } = record.owner as Process;
 	const now = world.clock.monotonic();
 	const since = stoppedAt === -Infinity ? now : stoppedAt;
 	if (record.toldAt === Infinity) return "it was never told of it";
@@ -60,5 +62,7 @@ export function excuseForKeeping(world: World, record: ClaimRecord): string | un
 	if (record.knownUntil <= now) return "its lease is over by what it knows";
 	if (turnDisturbedAt >= since) return "the store could not be told";
 	if (silentSince <= now - lastMoment) return "the store has not answered for long";
+	// One that waits was not sent, but its engine cannot tell it from one that is not answered.
+	if (world.hasCheckpoints && saveSilentUntil > now) return "checkpoints wait for one that is not answered";
 	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
 }

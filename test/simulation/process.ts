@@ -42,8 +42,12 @@ export abstract class Process implements Owner {
 	turnDisturbedAt = -Infinity;
 	/** Since when the store has answered nothing to the engine, if a call hangs. */
 	silentSince = Infinity;
+	/** Until when a call that saves something is not answered, if that takes long. */
+	saveSilentUntil = -Infinity;
 	/** Until when a turn is on its way to the store. */
 	lateTurnUntil = -Infinity;
+	/** When it has given back tasks that have crashed often: others may claim these first. */
+	offeredAt = -Infinity;
 	/** Until when it was frozen last. */
 	frozenAt = -Infinity;
 	/** The newest claim of each task that it was told of. */
@@ -305,7 +309,12 @@ export abstract class Process implements Owner {
 	/** The store has answered at once. */
 	protected onAnswered(_member: StoreCall["member"], _args: readonly unknown[], _result: unknown): void {}
 
-	#noteTurn({ claim }: Turn): void {
+	#noteTurn({ claim, settle }: Turn): void {
+		const { ledger, clock } = this.#world;
+		const isOffer = settle.some(({ ref, outcome }) =>
+			outcome.type === "release" && ledger.records.get(ref.token)!.claim.crashes >= 2
+		);
+		if (isOffer) this.offeredAt = clock.monotonic();
 		if (claim.length > 0) this.lastTurn = { operation: this.#world.ledger.operations, at: this.#world.clock.now() };
 	}
 
@@ -324,6 +333,7 @@ export abstract class Process implements Owner {
 		this.disturbedAt = Math.max(this.disturbedAt, until);
 		const isSilent = engineMembers.includes(member) && (fault.hang || (fault.delay ?? 0) >= lastMoment);
 		if (isSilent) this.silentSince = Math.min(this.silentSince, this.#world.clock.monotonic());
+		if (isSilent && member === "save") this.saveSilentUntil = Math.max(this.saveSilentUntil, until);
 		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
 		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
 		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);

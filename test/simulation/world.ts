@@ -6,7 +6,7 @@ import type { Process } from "./process.ts";
 import type { Roughness } from "./profile.ts";
 import type { Random } from "./random.ts";
 import { sleep } from "../../mod.ts";
-import { excuseForCrash, excuseForKeeping } from "./excuses.ts";
+import { excuseForCrash, excuseForKeeping, offer } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { describe, Ledger } from "./ledger.ts";
 
@@ -45,6 +45,11 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.#onTrace = onTrace;
 		this.clock = clock;
 		this.ledger = new Ledger(store, clock, this);
+	}
+
+	/** Whether runs save what they have done, one call for all of them after the other. */
+	get hasCheckpoints(): boolean {
+		return false;
 	}
 
 	/** How many functions were called. */
@@ -156,7 +161,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	protected checkIdleness(process: Process): void {
 		const calmAt = this.isCalm ? this.calmAt : -Infinity;
 		if (Math.max(process.disturbedAt, this.jumpedAt, calmAt) >= this.calmSince || process.isFrozen) return;
-		if (this.activeCalls(process) > 0) return;
+		if (this.activeCalls(process) > 0 || process.offeredAt >= this.clock.monotonic() - offer) return;
 		const wasTold = this.wakeLostAt < this.calmSince;
 		// A renewal tells nobody; after the clock was set back, it makes a lease end earlier.
 		const isShortened = (record: ClaimRecord | undefined) =>

@@ -47,6 +47,8 @@ export interface CountedAttempt {
 /** A claim on a job. */
 export interface JobClaim {
 	readonly record: ClaimRecord;
+	/** The run of its worker in which it was made. */
+	readonly session: number;
 	/** When the job was added at the earliest by what its process knows, on the monotonic clock. */
 	readonly addedAt: number;
 	/** How old it was at least when the claim was made. */

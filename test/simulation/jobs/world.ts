@@ -43,6 +43,10 @@ export class JobWorld extends World<JobProcess> {
 		return [...this.books.values()].filter(({ endedAt, deletedAt }) => Math.min(endedAt, deletedAt) === Infinity);
 	}
 
+	override get hasCheckpoints(): boolean {
+		return true;
+	}
+
 	override onAdd(_owner: Owner, entry: Entry): void {
 		const rules = this.profile.rules.find(({ name }) => name === entry.kind)!;
 		const book = makeBook(entry, rules, this.#now);
@@ -57,14 +61,15 @@ export class JobWorld extends World<JobProcess> {
 		const book = this.#byEntry.get(record.entry)!;
 		const last = book.claims.get(owner);
 		// The same run may go on, by what it knew from the claim before.
-		const before = last !== undefined && isContinuedBy(last.record, record) ? last : undefined;
+		const { session } = owner as JobProcess;
+		const isContinued = last !== undefined && last.session === session && isContinuedBy(last.record, record);
+		const before = isContinued ? last : undefined;
 		const { age } = record.claim;
 		const addedAt = Math.min(this.#now - age, before?.addedAt ?? Infinity);
 		const leastAge = Math.min(age, before?.leastAge ?? Infinity);
 		const { inbox = record.claim.inbox, calls = [] } = before ?? {};
-		const isContinued = before !== undefined;
 		book.claims.set(owner, {
-			...{ record, addedAt, leastAge, inbox, isContinued, calls },
+			...{ record, session, addedAt, leastAge, inbox, isContinued, calls },
 			state: book.state,
 			isLost: false,
 		});
@@ -177,7 +182,8 @@ export class JobWorld extends World<JobProcess> {
 				this.fail(`${what} while ${describeCall(call)}`);
 			}
 			if (isActive || !isInTime) continue;
-			const isWaiting = process.isStopping && process.disturbedAt >= endedAt;
+			const hasStopped = process.isStopping || !process.isWorking;
+			const isWaiting = hasStopped && process.disturbedAt >= endedAt;
 			if (outcome === "succeeded" && !isAbandoned(call) && !isWaiting) this.fail(`${what}, and forgets what was done`);
 			const isInterrupted = process.isStopping || hasCancel(book.entry.inbox);
 			if (hasFailed(call) && !isInterrupted) this.fail(`${what}, and forgets a failed attempt`);
