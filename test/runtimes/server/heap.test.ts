@@ -15,7 +15,7 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 	}
 
 	// Fewer, because each is some turns of the event loop.
-	test("Basket.add() and drain(), 10,000 times", async () => {
+	test("Basket.add() and drain(), 2,000 times", async () => {
 		const basket = new Basket({
 			store: memoryStore(),
 			tasks: { a: (_: number, { signal }) => void signal.aborted },
@@ -24,7 +24,7 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 			await basket.add("a", 1, { lane: "x" });
 			await basket.drain({ signal });
 		};
-		expect(await growthOf(use, 10_000, 160)).toBeLessThan(160);
+		expect(await growthOf(use, 2_000, 160)).toBeLessThan(160);
 	}, timeout);
 
 	test("and the measurement would notice if not", async () => {
