@@ -222,6 +222,7 @@ async function late(begin: Begin, reaction: string, abandonAfter: number, k: num
 	expect([controller.listeners, clock.pending]).toEqual([0, 0]);
 }
 
+// Not in pages and workerd: see above.
 describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
 	test.each([0, 20, Infinity])("keeps its laws around a timeout, with abandonAfter: %s", async (abandonAfter) => {
 		for (const reaction of Object.keys(reactions)) {
