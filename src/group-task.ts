@@ -87,8 +87,6 @@ interface Seen<T> {
 /** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	readonly tag: string;
-	/** Whom this one replaces, as long as that has not stopped. */
-	predecessor: SpawnedTask<unknown> | undefined;
 	readonly #owner: TaskOwner;
 	#execution: Execution<T> | undefined;
 	#signal: AbortSignal | undefined;
@@ -98,16 +96,9 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	/** What only observers need. */
 	#seen: Seen<T> | undefined;
 
-	constructor(
-		tag: string,
-		owner: TaskOwner,
-		predecessor: SpawnedTask<unknown> | undefined,
-		task: Task<T>,
-		settings: RunnerSettings,
-	) {
+	constructor(tag: string, owner: TaskOwner, task: Task<T>, settings: RunnerSettings) {
 		this.tag = tag;
 		this.#owner = owner;
-		this.predecessor = predecessor;
 		this.#execution = new Execution(task, settings);
 	}
 
@@ -146,13 +137,12 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	}
 
 	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
-	start(signal: AbortSignal | undefined): void {
+	start(signal: AbortSignal | undefined, predecessor: SpawnedTask<unknown> | undefined): void {
 		if (this.#state !== "pending") return;
 		if (signal?.aborted) return this.cancel(signal.reason);
 		this.#signal = signal;
 		if (signal !== undefined) link(signal, this);
-		(this.predecessor?.wait() ?? Promise.resolve()).then(() => {
-			this.predecessor = undefined;
+		(predecessor?.wait() ?? Promise.resolve()).then(() => {
 			if (this.#state === "pending") this.#execution!.loop(this);
 		});
 	}

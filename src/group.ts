@@ -105,6 +105,8 @@ export class TagInUseError extends Error {
  */
 export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncDisposable {
 	readonly #tasks = new Map<string, SpawnedTask<unknown>>();
+	/** The tasks that were replaced and have not stopped, by tag; nobody with that tag begins before. */
+	readonly #leaving = new Map<string, SpawnedTask<unknown>>();
 	readonly #settings: RunnerSettings;
 	readonly #signal: AbortSignal | undefined;
 	readonly #forget: boolean;
@@ -161,13 +163,13 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		const settings = checkRunnerOptions(options, this.#settings);
 		const present = this.#tasks.get(tag);
 		if (present === undefined || present.state === "stopped") {
-			return this.#add(new SpawnedTask(tag, this.#host, undefined, task, settings), signal);
+			return this.#add(new SpawnedTask(tag, this.#host, task, settings), signal);
 		}
 		if (ifPresent === "throw") throw new TagInUseError(tag);
 		if (ifPresent === "keep") return present as SpawnedTask<T>;
-		// One that has not begun can go at once: then its own predecessor is the one to wait for.
-		const predecessor = present.state === "pending" ? present.predecessor : present;
-		return this.#add(new SpawnedTask(tag, this.#host, predecessor, task, settings), signal, present);
+		// One that has not begun stops at once; whom it waits for is still leaving.
+		if (present.state !== "pending") this.#leaving.set(tag, present);
+		return this.#add(new SpawnedTask(tag, this.#host, task, settings), signal, present);
 	}
 
 	/** The tasks now, by tag, in the order in which they were spawned: a tag that is used again moves to the end. A copy. */
@@ -222,7 +224,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		this.#snapshot.stale();
 		if (this.#live++ === 0 && this.#signal?.aborted === false) link(this.#signal, this.#host);
 		present?.cancel(abortError(`The task ${JSON.stringify(task.tag)} was replaced`));
-		task.start(signal);
+		task.start(signal, this.#leaving.get(task.tag));
 		if (this.#stopping) task.cancel(this.#stopping.reason);
 		else if (this.#signal?.aborted) task.cancel(this.#signal.reason);
 		this.#snapshot.changed();
@@ -230,6 +232,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	#onStopped(task: SpawnedTask<unknown>): void {
+		if (this.#leaving.get(task.tag) === task) this.#leaving.delete(task.tag);
 		if (this.#forget && this.#tasks.get(task.tag) === task) this.delete(task.tag);
 		if (--this.#live > 0) return;
 		this.#stopping = undefined;

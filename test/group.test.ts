@@ -101,6 +101,44 @@ describe("Group.spawn()", () => {
 		expect(skipped).not.toHaveBeenCalled();
 	});
 
+	describe.each<[string, (group: Group, waiting: GroupTask, controller: AbortController) => unknown]>([
+		["cancelled", (_group, waiting) => waiting.cancel()],
+		["cancelled with its group", (group) => group.cancel()],
+		["aborted by its signal", (_group, _waiting, controller) => controller.abort()],
+		["cancelled and deleted", (group, waiting) => [waiting.cancel(), group.delete("a")]],
+	])("waits for a task that was replaced when its replacement is %s before it begins", (_how, end) => {
+		test.each([
+			["throw", false],
+			["keep", false],
+			["replace", false],
+			["throw", true],
+			["keep", true],
+			["replace", true],
+		] as const)("ifPresent: %s, forget: %s", async (ifPresent, forget) => {
+			const group = new Group({ forget });
+			const finish = deferred();
+			let running = 0;
+			const task = async () => {
+				expect(++running).toBe(1);
+				await finish.promise;
+				running--;
+			};
+			group.spawn("a", task);
+			await settle();
+			const controller = new AbortController();
+			const waiting = group.spawn("a", task, { ifPresent: "replace", signal: controller.signal });
+			end(group, waiting, controller);
+			expect(waiting.state).toBe("stopped");
+			const third = group.spawn("a", task, { ifPresent });
+			await settle();
+			expect([third.state, running]).toEqual(["pending", 1]);
+			finish.resolve();
+			await third.result();
+			expect(third.attempt).toBe(1);
+			expect(await group.wait()).toBe(true);
+		});
+	});
+
 	test("takes the tag of a stopped task again", async () => {
 		const group = new Group();
 		expect(await group.spawn("a", () => 1).result()).toBe(1);
