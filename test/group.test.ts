@@ -107,14 +107,16 @@ describe("Group.spawn()", () => {
 		["aborted by its signal", (_group, _waiting, controller) => controller.abort()],
 		["cancelled and deleted", (group, waiting) => [waiting.cancel(), group.delete("a")]],
 	])("waits for a task that was replaced when its replacement is %s before it begins", (_how, end) => {
-		test.each([
-			["throw", false],
-			["keep", false],
-			["replace", false],
-			["throw", true],
-			["keep", true],
-			["replace", true],
-		] as const)("ifPresent: %s, forget: %s", async (ifPresent, forget) => {
+		test.each(
+			[
+				["throw", false],
+				["keep", false],
+				["replace", false],
+				["throw", true],
+				["keep", true],
+				["replace", true],
+			] as const,
+		)("ifPresent: %s, forget: %s", async (ifPresent, forget) => {
 			const group = new Group({ forget });
 			const finish = deferred();
 			let running = 0;

@@ -145,6 +145,13 @@ export const mutants: readonly Mutant[] = [
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
+		name: "hanging calls: one that waits for its turn counts as not answered",
+		file: calls,
+		from: "ask(onSent).then(",
+		to: "onSent();\n\t\t\task(onSent).then(",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
 		name: "stop: what runs is not given back",
 		file: turns,
 		from: "if (!task.isCompleting && !task.isOver) this.#release([task]);",

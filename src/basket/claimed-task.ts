@@ -31,6 +31,8 @@ export interface ClaimOwner<Tx> {
 	onProgress(): void;
 	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
 	track<T>(call: Promise<T>, limit?: number): Promise<T>;
+	/** Waits for a call that may have to wait before it is sent. */
+	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T>;
 	/** Calls the store until it answers. Rejects when there is no hope, or the basket stops. */
 	trying<T>(call: () => Promise<T>): Promise<T>;
 }
@@ -149,6 +151,11 @@ export class ClaimedTask<Tx> {
 	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
 	track<T>(call: Promise<T>, limit?: number): Promise<T> {
 		return this.#owner.track(call, limit);
+	}
+
+	/** Waits for a call that may have to wait before it is sent. */
+	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T> {
+		return this.#owner.queue(ask);
 	}
 
 	/** The claim is somebody else's. */

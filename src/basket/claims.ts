@@ -135,6 +135,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		return this.calls.track(call, limit);
 	}
 
+	/** See {@link Calls.queue}. */
+	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T> {
+		return this.calls.queue(ask);
+	}
+
 	/** See {@link Calls.trying}. */
 	trying<T>(call: () => Promise<T>): Promise<T> {
 		return this.calls.trying(call);

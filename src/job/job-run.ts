@@ -276,7 +276,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		let isSaved;
 		try {
 			const save = { ref: claim, payload: this.#data, seen: this.seen };
-			isSaved = await this.task.track(this.owner.save(save, () => this.throwIfLost(!this.task.isOver)));
+			isSaved = await this.task.queue((onSent) => this.owner.save(save, () => this.#send(onSent)));
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;
@@ -285,6 +285,11 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.throwIfLost(isSaved);
 		this.task.saved(this.#data!);
 		return this.#isStored = true;
+	}
+
+	#send(onSent: () => void): void {
+		this.throwIfLost(!this.task.isOver);
+		onSent();
 	}
 
 	readonly throwIfLost = (isOurs: boolean): void => {

@@ -237,4 +237,30 @@ describe("Processor.run()", () => {
 		await clock.advance(60_000);
 		expect(machine.spied.count("save")).toBe(1);
 	});
+
+	test("gives back a job whose checkpoint waits for one that hangs, although the store has answered since that was sent", async () => {
+		const machine = new Machine();
+		const { clock } = machine;
+		const steps = job<number>("steps")
+			.step("one", { run: async ({ input }) => await sleep(input, { clock }) })
+			.step("two", { run: ({ signal }) => untilAborted(signal) });
+		const processor = new Processor({ store: machine.spied.store, jobs: [steps], clock, lease: 30_000, grace: 500 });
+		machine.spied.before = (member) =>
+			member === "save" ? hang() : member === "extend" ? sleep(700, { clock }) : undefined;
+		const run = running(processor);
+		await processor.add(steps, 0, { id: "hangs" });
+		await clock.advance(100);
+		await processor.add(steps, 100, { id: "waits" });
+		await clock.advance(1_200);
+		expect(machine.spied.count("save")).toBe(1);
+		const stopped = watch(run.stop());
+		await clock.advance(1_500);
+		const tasks = await machine.memory.list("jobs", { limit: 10 });
+		expect([stopped.state, tasks.map(({ id, state }) => `${id} ${state}`)]).toEqual([
+			"resolved",
+			["hangs waiting", "waits waiting"],
+		]);
+		expect(await machine.memory.turn("jobs", { settle: [], claim: [{ kinds: ["steps"], limit: 2 }], lease: 1_000 }))
+			.toMatchObject({ claims: [{ id: "hangs", crashes: 0 }, { id: "waits", crashes: 0 }] });
+	});
 });

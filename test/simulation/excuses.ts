@@ -54,7 +54,7 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 
 /** Why a process that has stopped may hold a claim; `undefined`: it may not. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
-	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince, saveSilentUntil } = record.owner as Process;
+	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince } = record.owner as Process;
 	const now = world.clock.monotonic();
 	const since = stoppedAt === -Infinity ? now : stoppedAt;
 	if (record.toldAt === Infinity) return "it was never told of it";
@@ -62,7 +62,5 @@ export function excuseForKeeping(world: World, record: ClaimRecord): string | un
 	if (record.knownUntil <= now) return "its lease is over by what it knows";
 	if (turnDisturbedAt >= since) return "the store could not be told";
 	if (silentSince <= now - lastMoment) return "the store has not answered for long";
-	// One that waits was not sent, but its engine cannot tell it from one that is not answered.
-	if (world.hasCheckpoints && saveSilentUntil > now) return "checkpoints wait for one that is not answered";
 	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
 }

@@ -42,8 +42,6 @@ export abstract class Process implements Owner {
 	turnDisturbedAt = -Infinity;
 	/** Since when the store has answered nothing to the engine, if a call hangs. */
 	silentSince = Infinity;
-	/** Until when a call that saves something is not answered, if that takes long. */
-	saveSilentUntil = -Infinity;
 	/** Until when a turn is on its way to the store. */
 	lateTurnUntil = -Infinity;
 	/** When it has given back tasks that have crashed often: others may claim these first. */
@@ -333,7 +331,6 @@ export abstract class Process implements Owner {
 		this.disturbedAt = Math.max(this.disturbedAt, until);
 		const isSilent = engineMembers.includes(member) && (fault.hang || (fault.delay ?? 0) >= lastMoment);
 		if (isSilent) this.silentSince = Math.min(this.silentSince, this.#world.clock.monotonic());
-		if (isSilent && member === "save") this.saveSilentUntil = Math.max(this.saveSilentUntil, until);
 		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
 		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
 		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);

@@ -47,11 +47,6 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.ledger = new Ledger(store, clock, this);
 	}
 
-	/** Whether runs save what they have done, one call for all of them after the other. */
-	get hasCheckpoints(): boolean {
-		return false;
-	}
-
 	/** How many functions were called. */
 	abstract readonly calls: number;
 	abstract onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;

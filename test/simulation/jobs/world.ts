@@ -43,10 +43,6 @@ export class JobWorld extends World<JobProcess> {
 		return [...this.books.values()].filter(({ endedAt, deletedAt }) => Math.min(endedAt, deletedAt) === Infinity);
 	}
 
-	override get hasCheckpoints(): boolean {
-		return true;
-	}
-
 	override onAdd(_owner: Owner, entry: Entry): void {
 		const rules = this.profile.rules.find(({ name }) => name === entry.kind)!;
 		const book = makeBook(entry, rules, this.#now);
