@@ -1,5 +1,5 @@
 // What the tests of the doors share: what nobody expects, and the law for what comes of it.
-import fc from "fast-check";
+import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { VirtualClock } from "../src/testing.ts";
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { Intermittent, sleep } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";

@@ -5,6 +5,7 @@ import { StoreError } from "../src/platform/store-error.ts";
 import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres.ts";
 import { testStore } from "../src/testing.ts";
 import { testEdges } from "./postgres-edges.ts";
+import { seed } from "./seed.ts";
 import { type PostgresServer, startPostgres } from "./servers/postgres.ts";
 import { deferred } from "./support.ts";
 
@@ -329,7 +330,7 @@ export function conformance(name: string, main: () => Connections, open: () => P
 				await run(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels`);
 			},
 		};
-	}, { test });
+	}, { test, seed });
 }
 
 /** The time of the server, which stands still until it is moved. */

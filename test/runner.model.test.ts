@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { resetBackoff, retryAfter, retryNow, run, type RunOptions, sleep, stopNow, type TaskContext } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";

@@ -1,5 +1,5 @@
 // Every callback of a Runner and of a Group calls back whatever is public, synchronously: the laws hold after it.
-import fc from "fast-check";
+import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { Group, type GroupTask, Runner, TagInUseError, type TaskContext } from "../mod.ts";
 import { CallbackTimer } from "../src/platform/timer-queue.ts";

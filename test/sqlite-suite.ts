@@ -7,6 +7,7 @@ import type { Claim, NewTask } from "../src/basket/store.ts";
 import { run } from "../mod.ts";
 import { type SqliteConnection, type SqliteStore, sqliteStore, type SqliteStoreOptions } from "../src/stores/sqlite.ts";
 import { testStore, VirtualClock } from "../src/testing.ts";
+import { seed } from "./seed.ts";
 import { testDamage } from "./sqlite/damage.ts";
 import { testLasting } from "./sqlite/lasting.ts";
 import { testLists } from "./sqlite/lists.ts";
@@ -69,7 +70,7 @@ function conformance(name: string, open: Open): void {
 				},
 				close,
 			};
-		}, { test, without: place === "memory" ? ["shared"] : [] });
+		}, { test, seed, without: place === "memory" ? ["shared"] : [] });
 	}
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
 import { Basket, memoryStore, type NewTask, type Store, StoreError } from "../../mod.ts";
 import { Batch } from "../../src/basket/batch.ts";

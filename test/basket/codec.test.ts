@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
 import { jsonCodec } from "../../mod.ts";
 import { decodeFailure, encodeFailure } from "../../src/basket/codec.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
 import { CallbackTimer, type Timer, TimerQueue } from "../../src/platform/timer-queue.ts";
 

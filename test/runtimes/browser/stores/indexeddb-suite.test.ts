@@ -2,13 +2,14 @@
 import { test } from "vitest";
 import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
 import { testStore, VirtualClock } from "../../../../src/testing.ts";
+import { seed } from "../../../seed.ts";
 import { openOwn, openPlain, transactIn } from "./indexeddb-support.ts";
 
 let count = 0;
 
 const register = (title: string, body: () => Promise<void>) => test(title, body, 60_000); // some store 10,000 tasks
-testStore("indexedDBStore(name)", () => fixture((name) => Promise.resolve(name), openPlain), { test: register });
-testStore("indexedDBStore(database)", () => fixture(openOwn, openOwn), { test: register });
+testStore("indexedDBStore(name)", () => fixture((name) => Promise.resolve(name), openPlain), { test: register, seed });
+testStore("indexedDBStore(database)", () => fixture(openOwn, openOwn), { test: register, seed });
 
 /** Stores on what `open` gives for a new name; the transactions are of another connection. */
 async function fixture(

@@ -5,6 +5,7 @@ import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores
 import { testStore, VirtualClock } from "upkeep/testing";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
 import { isRecord } from "../../../../src/stores/deno-kv/record.ts";
+import { seed } from "../../../seed.ts";
 import { errorOf, settle } from "../../../support.ts";
 
 const basket = "basket";
@@ -34,7 +35,7 @@ for (const [name, makePath] of [["in memory", () => ":memory:"], ["in a file", m
 				for (const kv of opened) kv.close();
 			},
 		};
-	}, { test: (title, body) => test(title, body) });
+	}, { test: (title, body) => test(title, body), seed });
 }
 
 describe("denoKvStore() in a transaction", () => {

@@ -1,0 +1,14 @@
+// fast-check for all tests, with the seed of the suite; a failure says how to see it again.
+import fc from "fast-check";
+import { seed } from "./seed.ts";
+
+fc.configureGlobal({
+	seed,
+	reporter: (details) => {
+		if (!details.failed) return;
+		const again = `See it again with UPKEEP_SEED=${details.seed}`;
+		throw new Error(`${fc.defaultReportMessage(details)}\n${again}`, { cause: details.errorInstance });
+	},
+});
+
+export default fc;
