@@ -17,6 +17,7 @@ import { ClaimLostError, encodeProgress } from "./context.ts";
 import { UserContext } from "./user-context.ts";
 import { Execution, resume, type Step } from "../execution.ts";
 import { type Task, type TaskContext, unwrap } from "../task.ts";
+import { check } from "../platform/check.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -319,6 +320,7 @@ export class ClaimedTask<Tx> {
 	/** See `BasketContext.complete`. */
 	async complete(tx: Tx): Promise<void> {
 		this.#throwIfOver();
+		checkTx(tx);
 		const { store, name } = this.#owner.settings;
 		const { isCompleting } = this;
 		const before = this.#completedIn;
@@ -371,6 +373,11 @@ export function synchronous<T>(promise: PromiseLike<T>, tx: unknown): PromiseLik
 	if (tx === undefined) return promise;
 	promise.then(undefined, () => {});
 	throw new TypeError("With a transaction the codec and the schema must be synchronous");
+}
+
+/** Without a transaction a store would complete the task at once, whatever becomes of its effect. */
+export function checkTx(tx: unknown): void {
+	check("tx", tx, typeof tx === "function" ? "function" : "object", true, "a transaction of the store");
 }
 
 export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {

@@ -98,6 +98,11 @@ export class Turns<Tx> {
 		return this.#running.size;
 	}
 
+	/** Whether a call to the store is under way. */
+	get isTurning(): boolean {
+		return this.#isTurning;
+	}
+
 	/** Starts what can be started, and has a turn if there is need of one. */
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
@@ -140,7 +145,7 @@ export class Turns<Tx> {
 	abandon(): void {
 		for (const task of this.#running) {
 			// Whoever commits its transaction has the last word.
-			if (!task.isCompleting && !task.isOver) this.#release([task]);
+			if (!task.isCompleting) this.#release([task]);
 			task.isOver = true;
 		}
 		this.#running.clear();
@@ -192,7 +197,7 @@ export class Turns<Tx> {
 	#startTask(task: ClaimedTask<Tx>): void {
 		const begunAt = this.#settings.clock.monotonic();
 		if (!task.isOver && task.leaseEndsAt <= begunAt) this.#expired(task);
-		if (task.isOver) return;
+		if (task.isOver) return this.#release([task]);
 		this.#running.add(task);
 		if (task.isSuspect) this.#alone = task;
 		task.run().then((ending) => this.#end(task, ending, begunAt));
@@ -222,7 +227,7 @@ export class Turns<Tx> {
 		task.expire();
 		if (!task.isOver) return;
 		this.#parking.delete(task);
-		this.#release([task]);
+		this.#ended.push({ task, ending: released });
 		this.#owner.poke();
 	}
 
@@ -230,8 +235,12 @@ export class Turns<Tx> {
 		this.claims.delete(task);
 	}
 
+	/** One that is over is lost, so that there is nothing to give back, or has been given back with its lease. */
 	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
-		for (const task of tasks) this.#ended.push({ task, ending: released });
+		for (const task of tasks) {
+			if (!task.isOver) this.#ended.push({ task, ending: released });
+			else if (!task.isExpired) this.#forget(task);
+		}
 	}
 
 	/** Those of which a run goes on that has lost its claim. */

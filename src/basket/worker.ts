@@ -96,7 +96,7 @@ export class Worker<Tx> implements TurnsOwner {
 
 	get isOpen(): boolean {
 		const { gate, onError } = this.#settings;
-		return !this.#isPaused && (gate === undefined || observe(onError, gate.getSnapshot) === true);
+		return !this.#isPaused && (gate === undefined || observe(onError, () => gate.getSnapshot()) === true);
 	}
 
 	/** Works until the signal aborts; or, to drain, until nothing is due. */
@@ -145,7 +145,8 @@ export class Worker<Tx> implements TurnsOwner {
 
 	/** There will be something to claim. */
 	wakeIn(delay: number): void {
-		if (delay === 0) return this.wake();
+		// The answer of a turn that is under way does not know of it.
+		if (delay === 0 || this.#turns.isTurning) return this.wake();
 		const { clock } = this.#settings;
 		const isLate = this.#timer.position < 0 || this.#timer.at > clock.monotonic() + delay;
 		if (isLate) this.sleep(delay);

@@ -9,7 +9,7 @@ import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
-import { isThenable, synchronous } from "../basket/claimed-task.ts";
+import { checkTx, isThenable, synchronous } from "../basket/claimed-task.ts";
 import { decodeFailure, encodeFailure } from "../basket/codec.ts";
 import { Execution, resume, type Step } from "../execution.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -136,6 +136,7 @@ export class StepAttempt<Tx> {
 		throwIfLost(!task.isOver);
 		// One that was abandoned comes too late.
 		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
+		checkTx(tx);
 		const checked = this.#check(result);
 		const valid = isThenable(checked) ? await synchronous(checked, tx) : checked;
 		const state = succeed(job, this.#state, valid, { crashed: task.claim.crashes, history: this.history() });

@@ -1063,6 +1063,36 @@ describe("Basket.pause(), resume() and the gate", () => {
 		await run.stop();
 		expect(listeners.size).toBe(0);
 	});
+
+	test("a gate may be an object of a class of one's own", async () => {
+		class Gate {
+			#isOpen = false;
+			#listener = () => {};
+			getSnapshot(): boolean {
+				return this.#isOpen;
+			}
+			subscribe(listener: () => void): () => void {
+				this.#listener = listener;
+				return () => this.#listener = () => {};
+			}
+			open(): void {
+				this.#isOpen = true;
+				this.#listener();
+			}
+		}
+		const machine = new Machine();
+		const gate = new Gate();
+		const basket = machine.basket({ a: () => {} }, { gate });
+		await basket.add("a");
+		const run = running(basket);
+		await machine.clock.advance(0);
+		expect(basket.getSnapshot()).toMatchObject({ state: "paused", succeeded: 0 });
+		gate.open();
+		await machine.clock.advance(0);
+		expect(basket.getSnapshot()).toMatchObject({ state: "running", succeeded: 1 });
+		await run.stop();
+		expect(machine.errors).toEqual([]);
+	});
 });
 
 describe("Basket: wake-up hints", () => {

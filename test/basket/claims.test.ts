@@ -1,6 +1,6 @@
 // What happens when processes die, claims are lost and stores fail.
 import { describe, expect, test } from "vitest";
-import { type Claim, sleep, StoreError } from "../../mod.ts";
+import { type Claim, sleep, StoreError, type Turn } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 
@@ -456,6 +456,61 @@ describe("Basket: leases", () => {
 		await machine.clock.advance(0);
 		expect(log).toEqual(["asleep", 1, 2]);
 		expect(machine.settled).toMatchObject([{ id: "x", attempt: 1 }, { id: "y", attempt: 1 }]); // given back: no crash
+		await run.stop();
+	});
+
+	type Losing = (machine: Machine, basket: ReturnType<typeof quick>) => Promise<void>;
+	const ids = Array.from({ length: 20 }, (_, n) => `x${n}`);
+	/** How tasks that were claimed and have not begun can be lost. */
+	const losses: Readonly<Record<string, Losing>> = {
+		"deleted here": async (_, basket) => {
+			for (const id of ids) await basket.delete(id);
+		},
+		"deleted elsewhere": async (machine) => {
+			await machine.memory.delete("default", ids);
+			await machine.clock.advance(10_000); // until the next renewal
+		},
+		"over with their leases when the basket is paused": async (machine, basket) => {
+			const away = new StoreError("unavailable", "away");
+			machine.spied.after = (member) => ["turn", "extend"].includes(member) ? Promise.reject(away) : undefined;
+			await machine.clock.advance(30_000);
+			basket.pause();
+			machine.spied.after = undefined;
+			await machine.clock.advance(30_000);
+			basket.resume();
+		},
+	};
+
+	/** Claims ahead when it has done some tasks. */
+	function quick(machine: Machine, log: string[], end: Promise<void>) {
+		return machine.basket({ a: (name: string) => log.push(name) === 12 ? end : undefined }, { concurrency: 1 });
+	}
+
+	test.each(Object.keys(losses))("tasks that are %s before they begin leave nothing behind", async (loss) => {
+		const machine = new Machine();
+		const [log, twice]: string[][] = [[], []];
+		const end = deferred();
+		const basket = quick(machine, log!, end.promise);
+		machine.spied.before = (member, args) => {
+			if (member !== "turn") return;
+			const tokens = (args[1] as Turn).settle.map(({ ref }) => ref.token);
+			twice!.push(...tokens.filter((token, index) => tokens.indexOf(token) < index));
+		};
+		const run = running(basket);
+		await basket.addMany(Array.from({ length: 10 }, () => ({ kind: "a", payload: "first" }) as const));
+		await machine.clock.advance(0);
+		await basket.addMany(["first", "long"].map((payload) => ({ kind: "a", payload }) as const));
+		await basket.addMany(ids.map((id) => ({ kind: "a", payload: id, id }) as const));
+		await machine.clock.advance(0);
+		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 21 });
+		await losses[loss]!(machine, basket);
+		end.resolve();
+		await machine.clock.advance(1_000);
+		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 0 });
+		expect(log!.filter((name) => name.startsWith("x"))).toEqual(loss.startsWith("deleted") ? [] : ids);
+		expect(twice).toEqual([]);
+		// An idle basket has one timer, and nothing to renew.
+		expect(machine.clock.pending).toBe(1);
 		await run.stop();
 	});
 

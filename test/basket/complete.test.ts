@@ -376,6 +376,29 @@ describe("context.complete()", () => {
 		expect(all.machine.settled).toMatchObject([{ outcome: "done" }]);
 	});
 
+	test.each([undefined, null, "tx"])(
+		"without a transaction (%s) is refused, and the store is not asked",
+		async (tx) => {
+			const all = new Transactions();
+			let error: unknown;
+			const asked: string[] = [];
+			all.store.complete = async () => asked.push("complete") > 0;
+			const basket = all.basket({
+				a: async (_: number, { complete, attempt }) => {
+					if (attempt === 1) error = await errorOf(complete(tx as never));
+				},
+			});
+			await basket.add("a", 1, { id: "x" });
+			await all.machine.drain(basket);
+			expect(error).toMatchObject({
+				name: "TypeError",
+				message: `"tx" must be a transaction of the store: current value is ${tx}`,
+			});
+			expect([asked, all.machine.errors]).toEqual([[], []]);
+			expect(all.machine.settled).toMatchObject([{ outcome: "done", attempt: 1 }]);
+		},
+	);
+
 	test("rejects when the lease may be over, so that a process that has slept commits nothing", async () => {
 		const all = new Transactions();
 		const { clock } = all.machine;

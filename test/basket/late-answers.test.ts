@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { job, Processor, sleep } from "../../mod.ts";
 import { Batch } from "../../src/basket/batch.ts";
 import { VirtualClock } from "../../src/testing.ts";
-import { untilAborted, watch } from "../support.ts";
+import { deferred, untilAborted, watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 
 const hang = () => new Promise<never>(() => {});
@@ -60,6 +60,29 @@ describe("Basket.add()", () => {
 		await basket.add("a", 3);
 		expect([(await basket.counts()).waiting, machine.clock.pending]).toEqual([2, 0]);
 	});
+});
+
+describe("Basket.add() with a delay", () => {
+	test.each([true, false])(
+		"makes the task begin in time, though a turn from before is answered late (watched: %s)",
+		async (isWatched) => {
+			const machine = new Machine();
+			const answer = deferred();
+			const log: number[] = [];
+			const { watch: _, ...unwatched } = machine.spied.store;
+			const store = isWatched ? machine.spied.store : unwatched;
+			const basket = machine.basket({ a: (_: number) => void log.push(machine.clock.monotonic()) }, { store });
+			machine.spied.after = (member) => member === "turn" ? answer.promise : undefined;
+			const run = running(basket);
+			await machine.clock.advance(10);
+			await basket.add("a", 1, { delay: 100 });
+			machine.spied.after = undefined;
+			answer.resolve();
+			await machine.clock.advance(200);
+			expect(log).toEqual([110]);
+			await run.stop();
+		},
+	);
 });
 
 describe("Batch.submit()", () => {

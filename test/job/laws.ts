@@ -1026,6 +1026,21 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				await running.stop();
 			});
 
+			law("without a transaction is refused, and stores nothing", async (make) => {
+				const machine = await make();
+				const errors: unknown[] = [];
+				const definition = committing([], async (commit) => {
+					for (const tx of [undefined, null]) errors.push(await errorOf(commit(tx, "result")));
+				});
+				const processor = machine.process().processor([definition]);
+				const id = await processor.add(definition);
+				await machine.drain(processor);
+				expect(errors.map(String)).toEqual([undefined, null].map((tx) => {
+					return `TypeError: "tx" must be a transaction of the store: current value is ${tx}`;
+				}));
+				expect(await processor.result(id)).toMatchObject({ status: "completed", value: "another result" });
+			});
+
 			law("fails with the attempt's own error if that threw before its transaction was committed", async (make) => {
 				const machine = await make();
 				const process = machine.process();
