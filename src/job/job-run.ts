@@ -16,8 +16,8 @@ import type { ClaimedTask } from "../basket/claimed-task.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { timeoutError } from "../attempt.ts";
-import { encodePayload, isThenable } from "../basket/claimed-task.ts";
-import { decodeFailure, encodeFailure, type TaskFailure } from "../basket/codec.ts";
+import { encodePayload } from "../basket/claimed-task.ts";
+import { cut, decodeFailure, encodeFailure, type TaskFailure } from "../basket/codec.ts";
 import { ClaimLostError } from "../basket/context.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
@@ -26,7 +26,7 @@ import type { FailedAttempt } from "../runner-options.ts";
 import type { JobOwner } from "./owner.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { checkPlan, fitCheckpoint } from "./state.ts";
-import { type JobPosition, StepAttempt } from "./step-attempt.ts";
+import { type Checkpoint, type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { fail, succeed } from "./transitions.ts";
 
 /** What the failure of an attempt has led to. */
@@ -250,18 +250,33 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		const state = fail(this.job, this.state, failure, { crashed, history });
 		if (state.status === undefined) this.#problem = checkPlan(this.job.job, state);
 		try {
-			await this.#become(state).catch(() => this.#become({ ...state, history: [] }));
+			await this.#become(state);
 		} catch (error) {
 			this.#problem = error;
 		}
 	}
 
-	async #become(state: JobCheckpoint): Promise<void> {
-		const data = this.encode(state);
-		this.#data = isThenable(data) ? await data : data;
+	async #become(next: JobCheckpoint): Promise<void> {
+		const { state, data } = await this.#fit(next);
+		this.#data = data;
 		this.state = state;
 		this.#isStored = false;
 		this.owner.onChange();
+	}
+
+	/** Where the store has no room for all of it, what a person would like to know is given up before the job is. */
+	async #fit(state: JobCheckpoint): Promise<Checkpoint> {
+		const { error, revertError, previous } = state;
+		const short = { ...state, history: [] };
+		const shortest = { ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) };
+		for (const form of [state, short]) {
+			try {
+				return { state: form, data: await this.encode(form) };
+			} catch {
+				// The last one says what is wrong.
+			}
+		}
+		return { state: shortest, data: await this.encode(shortest) };
 	}
 
 	readonly encode = (state: JobCheckpoint): Data | PromiseLike<Data> => {
@@ -300,10 +315,13 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 
 	/** Ends the claim, with which the crashes are forgotten. */
 	async #later(delay: number | null, isBackoff = false): Promise<Outcome> {
-		const state = { ...this.state, crashed: 0 };
-		const encode = async (state: JobCheckpoint) => await this.encode(state);
-		const payload = await encode(state).catch(() => encode({ ...state, history: [] }));
-		return { type: "later", delay, seen: this.seen, payload, backoff: isBackoff && !state.isFirm };
+		try {
+			const { state: { isFirm }, data: payload } = await this.#fit({ ...this.state, crashed: 0 });
+			return { type: "later", delay, seen: this.seen, payload, backoff: isBackoff && !isFirm };
+		} catch (error) {
+			// It must not be tried more often than it may.
+			return this.#hold(error);
+		}
 	}
 
 	/** Keeps it from all processors, with the reason: it is never run on a guess. */
@@ -314,10 +332,14 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	}
 }
 
+function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
+	return failure && { name: failure.name, message: cut(failure.message, 100), code: failure.code };
+}
+
 function cancelled(): DOMException {
 	return abortError("The job was cancelled");
 }
 
 function textOf(error: unknown): string {
-	return decodeFailure(encodeFailure(error))!.message.slice(0, 200);
+	return cut(decodeFailure(encodeFailure(error))!.message, 200);
 }

@@ -306,7 +306,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 */
 	async hold(id: string): Promise<boolean> {
 		const isHeld = await this.#basket.hold(id);
-		if (isHeld) await this.#post(id, { type: "yield" });
+		// To one that waits it would be a reason to be due.
+		if (isHeld && (await this.#basket.get(id))?.state === "running") await this.#post(id, { type: "yield" });
 		return isHeld;
 	}
 

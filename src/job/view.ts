@@ -90,12 +90,13 @@ export interface ProcessorSnapshot {
 
 /** A job as it is stored. What cannot be read is left out. */
 export async function showJob(codec: Codec, record: TaskRecord): Promise<JobState> {
-	const { id, kind, state, error: problem, addedAt, dueAt, key } = record;
+	const { id, kind, state, error: reason, addedAt, dueAt, key } = record;
 	const read = decodeCheckpoint(codec, record.payload as Data);
 	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
 	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
 	const history = showHistory({ plan, history: checkpoint.history ?? [] });
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
+	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const step = { ...position(checkpoint), attempts, previousError: previous };
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, key };
 	return { id, job: kind, status, problem, ...step, ...stored };

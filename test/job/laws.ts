@@ -381,6 +381,43 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				}
 			});
 
+			law("runs no step more often than it may, however little of its failures the store can keep", async (make) => {
+				const machine = await make();
+				const { store } = machine.process();
+				const found: string[] = [];
+				for (let maxPayload = 500; maxPayload <= 3_500; maxPayload += 200) {
+					const log: string[] = [];
+					const definition = job("narrow")
+						.step("a", { run: () => "result".repeat(50), revert: () => void log.push("-a") })
+						.step("b", {
+							attempts: 3,
+							backoff: 10,
+							run: () => {
+								log.push("b");
+								throw new Error("failure".repeat(200));
+							},
+						});
+					const capabilities = { ...store.capabilities, maxPayload };
+					const processor = machine.processor([definition], { store: { ...store, capabilities } });
+					const id = await processor.add(definition, undefined, { id: `narrow-${maxPayload}` });
+					const running = machine.start(processor);
+					await machine.advance(60_000);
+					await running.stop();
+					const { status, problem } = (await processor.state(id))!;
+					found.push(status);
+					if (status === "reverted") expect(log).toEqual(["b", "b", "b", "-a"]);
+					else {
+						expect([status, problem!.message]).toEqual([
+							"held",
+							expect.stringContaining(`must have at most ${maxPayload} bytes in this store`),
+						]);
+						expect(log.every((name) => name === "b") && log.length <= 3).toBe(true);
+					}
+				}
+				// The stack and most of the message are given up before the job is.
+				expect([found[0], found[4], found.at(-1)]).toEqual(["held", "reverted", "reverted"]);
+			});
+
 			law("fails a step whose result does not pass its schema, after its attempts", async (make) => {
 				let runs = 0;
 				const definition = job("checked").step("a", {
@@ -797,6 +834,30 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				await machine.drain(processor);
 				expect(log).toEqual(["a"]);
 				expect(await processor.hold(id)).toBe(false);
+			});
+
+			law("a waiting job is the same after it was held and released, however often", async (make) => {
+				const machine = await make();
+				const definition = logged([], ["a"]);
+				const processor = machine.processor([definition]);
+				const id = await processor.add(definition, undefined, { delay: 60_000 });
+				const before = await machine.store.get(machine.name, id);
+				for (let n = 0; n < 20; n++) {
+					expect([await processor.hold(id), await processor.release(id)]).toEqual([true, true]);
+				}
+				expect(await machine.store.get(machine.name, id)).toEqual(before);
+			});
+
+			law("what was the matter with a job is not shown any more when it goes on", async (make) => {
+				const machine = await make();
+				const definition = job("odd").step("a", { run: noop }).waitFor("w");
+				const processor = machine.processor([definition]);
+				const id = await processor.add(definition);
+				await machine.drain(machine.processor([job("odd").step("b", { run: noop })]));
+				expect(await processor.state(id)).toMatchObject({ status: "held", problem: { name: "InvalidStateError" } });
+				await processor.release(id);
+				await machine.drain(processor);
+				expect(await processor.state(id)).toMatchObject({ status: "waiting", step: "w", problem: undefined });
 			});
 
 			law("a running job is held when its current step is done, and goes on from there", async (make) => {
