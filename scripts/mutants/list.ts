@@ -152,6 +152,13 @@ export const mutants: readonly Mutant[] = [
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
+		name: "hanging calls: who comes later waits as long for one again",
+		file: "src/basket/batch.ts",
+		from: "Math.max(0, this.#begunAt + limit - clock.monotonic())",
+		to: "limit",
+		test: "test/basket/late-answers.test.ts",
+	},
+	{
 		name: "stop: what runs is not given back",
 		file: turns,
 		from: "if (!task.isCompleting && !task.isOver) this.#release([task]);",

@@ -47,6 +47,8 @@ export class Batch<T, R> {
 	#groups: Group<T, R>[] = [];
 	/** Of calls, one after the other. One that hangs may have been replaced. */
 	#round: object | undefined;
+	/** When the last call was begun, on the monotonic clock. */
+	#begunAt = 0;
 	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#work());
 
 	constructor(
@@ -76,7 +78,8 @@ export class Batch<T, R> {
 	/** Those who wait are served by another round if this one takes too long. */
 	#arm(): void {
 		if (this.#patience === undefined || this.#timer.position >= 0) return;
-		this.#patience.clock.set(this.#timer, this.#patience.limit);
+		const { clock, limit } = this.#patience;
+		clock.set(this.#timer, Math.max(0, this.#begunAt + limit - clock.monotonic()));
 	}
 
 	async #work(): Promise<void> {
@@ -87,6 +90,7 @@ export class Batch<T, R> {
 			if (this.#groups.length === 0) this.#round = undefined;
 			else {
 				const groups = this.#take();
+				this.#begunAt = this.#patience?.clock.monotonic() ?? 0;
 				if (this.#groups.length > 0) this.#arm();
 				await this.#serveAll(groups);
 			}

@@ -53,7 +53,7 @@ describe("Basket.add()", () => {
 		const lost = watch(basket.add("a", 1));
 		await machine.clock.advance(500);
 		const next = watch(basket.add("a", 2));
-		await machine.clock.advance(999);
+		await machine.clock.advance(499);
 		expect(next.state).toBe("pending");
 		await machine.clock.advance(1);
 		expect([lost.state, next.state]).toEqual(["pending", "resolved"]);
@@ -100,6 +100,28 @@ describe("Batch.submit()", () => {
 		expect(calls).toEqual([["a"]]);
 		await clock.advance(1);
 		expect([calls, clock.pending]).toEqual([[["a"], ["b"], ["c"]], 0]);
+	});
+
+	test("keeps nobody waiting for a call that is not answered for long", async () => {
+		const clock = new VirtualClock();
+		const calls: string[][] = [];
+		const flush = (items: readonly string[]) => {
+			calls.push([...items]);
+			return items.includes("hangs") ? hang() : Promise.resolve(items);
+		};
+		const batch = new Batch<string, string>(flush, [], { clock, limit: 100 });
+		batch.submit(["hangs"]);
+		await clock.advance(60);
+		batch.submit(["a"]);
+		await clock.advance(39);
+		expect(calls).toEqual([["hangs"]]);
+		await clock.advance(1);
+		expect(calls).toEqual([["hangs"], ["a"]]);
+		batch.submit(["hangs"]);
+		await clock.advance(1_000);
+		batch.submit(["b"]);
+		await clock.advance(0);
+		expect([calls.slice(2), clock.pending]).toEqual([[["hangs"], ["b"]], 0]);
 	});
 
 	test("does not send what is not wanted any more", async () => {
