@@ -209,7 +209,10 @@ testDoors("Pool, Intermittent, poll()", {
 			return { names, give, state: () => [...pool.tasks().keys()] };
 		},
 	])),
-	"pool.run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => new Pool({ max: 1 }).run(value) }),
+	"pool.run(task)": () => ({
+		names: /"task"|class constructor/i,
+		give: (value) => new Pool({ max: 1, clock }).run(value),
+	}),
 	"pool.max": () => ({ names: /"max"/, give: (value) => void (new Pool({ max: 1 }).max = value) }),
 	...Object.fromEntries(["options", "priority", "signal", "restart"].map((name) => [`pool.run(${name})`, () => {
 		const pool = new Pool({ max: 1, clock });

@@ -149,7 +149,8 @@ class RequestClock extends SystemClock {
  */
 export const systemClock: Clock = /* @__PURE__ */ makeClock();
 
-function makeClock(): Clock {
+/** A clock of the machine with a timer of its own: tests need one in which nothing is left from others. */
+export function makeClock(): Clock {
 	return globalThis.navigator?.userAgent === "Cloudflare-Workers" ? new RequestClock() : new SystemClock();
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, Timer } from "../../mod.ts";
+import { makeClock } from "../../src/platform/clock.ts";
 import { VirtualClock } from "../../src/testing.ts";
 import { FakeScope, replace } from "../browser-fakes.ts";
 import { errorOf, SpiedController, watch } from "../support.ts";
@@ -115,24 +116,24 @@ describe("systemClock", () => {
 	});
 });
 
-// In workerd each wait has a timer of the platform's own, and no page ever sleeps. In happy-dom all test files share a realm,
-// in which the clock may be listening already.
-const isElsewhere = /Cloudflare-Workers|HappyDOM/.test(navigator.userAgent);
+// In workerd each wait has a timer of the platform's own, and no page ever sleeps.
+const isWorkerd = navigator.userAgent === "Cloudflare-Workers";
 
-describe.skipIf(isElsewhere)("systemClock in a browser", () => {
-	/** A browser's scope, to which the clock is new. */
-	async function browserScope(): Promise<FakeScope> {
-		await sleep(1); // what other tests have left is over then
-		return new FakeScope();
+describe.skipIf(isWorkerd)("systemClock in a browser", () => {
+	/** A clock as the machine's, which has nothing to do yet: in the latter another test file may have left something. */
+	function startInBrowser(): { scope: FakeScope; clock: Clock } {
+		return { scope: new FakeScope(), clock: makeClock() };
 	}
 
 	test.each(["visibilitychange", "resume", "pageshow", "online"])("catches up on %s", async (type) => {
-		const scope = await browserScope();
+		const { scope, clock } = startInBrowser();
 		const { setTimeout } = globalThis;
 		let isHeldBack = true;
 		replace(globalThis, "setTimeout", (...args: [() => void, number]) => isHeldBack ? 0 : setTimeout(...args));
 		const order: string[] = [];
-		const [first, second, later] = [1, 6, 200].map((delay) => sleep(delay).then(() => order.push(`${delay}`)));
+		const [first, second, later] = [1, 6, 200].map((delay) =>
+			sleep(delay, { clock }).then(() => order.push(`${delay}`))
+		);
 		await new Promise((resolve) => setTimeout(resolve, 20));
 		expect(order).toEqual([]);
 		isHeldBack = false;
@@ -145,37 +146,39 @@ describe.skipIf(isElsewhere)("systemClock in a browser", () => {
 	});
 
 	test("catches up on a sleep of the machine that only the wall clock has seen, and not on a correction of that", async () => {
-		const scope = await browserScope();
+		const { scope, clock } = startInBrowser();
 		const now = Date.now.bind(Date);
 		let ahead = 0;
 		replace(Date, "now", () => now() + ahead);
 		const controller = new AbortController();
-		const [hour, day] = [3_600_000, 86_400_000].map((delay) => watch(sleep(delay, { signal: controller.signal })));
-		const before = systemClock.monotonic();
+		const [hour, day] = [3_600_000, 86_400_000].map((delay) =>
+			watch(sleep(delay, { clock, signal: controller.signal }))
+		);
+		const before = clock.monotonic();
 		ahead = 59_000;
 		scope.dispatch("online");
-		await sleep(1);
-		expect(systemClock.monotonic() - before).toBeLessThan(10_000);
+		await sleep(1, { clock });
+		expect(clock.monotonic() - before).toBeLessThan(10_000);
 		ahead += 3_600_000;
 		scope.dispatch("online");
-		await sleep(1);
+		await sleep(1, { clock });
 		expect([hour!.state, day!.state]).toEqual(["resolved", "pending"]);
-		expect(systemClock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
+		expect(clock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
 		ahead = 0;
 		scope.dispatch("online");
-		expect(systemClock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
+		expect(clock.monotonic() - before).toBeGreaterThanOrEqual(3_600_000);
 		controller.abort("enough");
-		await sleep(1);
+		await sleep(1, { clock });
 	});
 
 	test("listens once, however much waits, and no longer than the platform's timer is set", async () => {
-		const scope = await browserScope();
+		const { scope, clock } = startInBrowser();
 		const alarms = Array.from({ length: 1000 }, () => new Alarm());
-		for (const alarm of alarms) systemClock.set(alarm, 60_000);
-		systemClock.set(alarms[0]!, 1);
+		for (const alarm of alarms) clock.set(alarm, 60_000);
+		clock.set(alarms[0]!, 1);
 		expect(scope.listened).toEqual(["online", "pageshow", "resume", "visibilitychange"]);
-		for (const alarm of alarms.slice(1)) systemClock.clear(alarm);
-		await sleep(5);
+		for (const alarm of alarms.slice(1)) clock.clear(alarm);
+		await sleep(5, { clock });
 		expect(alarms[0]!.fired).toBe(1);
 		expect(scope.listened).toEqual([]);
 	});
