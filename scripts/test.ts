@@ -44,14 +44,21 @@ const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => interruption.abort(signal));
 process.stdout.on("error", () => interruption.abort("SIGPIPE")); // nobody reads on
 
-const results: Result[] = await runAll().finally(() =>
-	rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
-);
+const results: Result[] = await runAll().finally(cleanUp);
 if (interruption.signal.aborted) leave(`interrupted by ${interruption.signal.reason}`, 130);
 const counts: Counts = total(results);
 if (narrowed && counts.passed + counts.failed === 0) leave("no test matches", 1);
 console.log(`\n${formatTable(results)}\n\n${formatCounts(counts)}`);
 process.exitCode = counts.failed === 0 ? 0 : 1;
+
+/** What cannot be removed is no reason to keep the results from whoever waits for them. */
+function cleanUp(): void {
+	try {
+		rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
+	} catch (error) {
+		console.error(`test: ${temporary} is left behind: ${(error as Error).message}`);
+	}
+}
 
 function readArguments(args: string[]): Request {
 	const text = { type: "string" } as const;

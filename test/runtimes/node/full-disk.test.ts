@@ -9,7 +9,7 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { afterAll, describe, expect, test } from "vitest";
 import { findBrowser } from "../../../scripts/test/browsers.ts";
-import { openSmallDisk } from "../../servers/small-disk.ts";
+import { lackOfSmallDisk, openSmallDisk } from "../../servers/small-disk.ts";
 import type { FullDisk } from "../../tabs/full-disk.ts";
 
 /** In the page. */
@@ -17,17 +17,18 @@ declare const fullDisk: FullDisk;
 
 const executablePath = findBrowser("chromium");
 const isDesk = ["", "0", "false"].includes(process.env["CI"] ?? "");
-const disk = executablePath === undefined && isDesk ? "there is no Chromium" : openSmallDisk(240);
-const reason = typeof disk === "string" ? `, left out: ${disk}` : "";
-const open: { close(): unknown }[] = typeof disk === "string" ? [] : [disk];
+const lack = executablePath === undefined && isDesk ? "there is no Chromium" : lackOfSmallDisk();
+const reason = lack === undefined ? "" : `, left out: ${lack}`;
+const open: { close(): unknown }[] = [];
 
 afterAll(async () => {
 	for (const each of open.toReversed()) await each.close();
 }, 30_000);
 
-describe.skipIf(typeof disk === "string")(`Basket on indexedDBStore(), whose disk is full${reason}`, () => {
+describe.skipIf(lack !== undefined)(`Basket on indexedDBStore(), whose disk is full${reason}`, () => {
 	test("drains all that it has, after it has said that nothing more can be added", async () => {
-		if (typeof disk === "string") return;
+		const disk = openSmallDisk(240);
+		open.push(disk);
 		const url = await serve();
 		const args = ["--no-sandbox"];
 		const context = await chromium.launchPersistentContext(disk.path, { executablePath: executablePath!, args });

@@ -141,7 +141,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 		const addedAt = performance.now();
 		const request = await begin(first, "task", false);
 		expect(request.by).toBe("second");
-		expect(request.begunAt - addedAt).toBeLessThan(10_000);
+		expect(request.begunAt - addedAt).toBeLessThan(30_000);
 		request.answer();
 		await untilDone(second);
 	});

@@ -4,19 +4,20 @@ import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
 import { createDatabase, effectsOf, names, until, Work } from "../../servers/postgres-work.ts";
-import { openSmallDisk } from "../../servers/small-disk.ts";
+import { lackOfSmallDisk, openSmallDisk } from "../../servers/small-disk.ts";
 
-const disk = openSmallDisk(40);
-const reason = typeof disk === "string" ? `, left out: ${disk}` : "";
-const open: { close(): unknown }[] = typeof disk === "string" ? [] : [disk];
+const lack = lackOfSmallDisk();
+const reason = lack === undefined ? "" : `, left out: ${lack}`;
+const open: { close(): unknown }[] = [];
 
 afterAll(async () => {
 	for (const each of open.toReversed()) await each.close();
 }, 30_000);
 
-describe.skipIf(typeof disk === "string")(`Basket on Postgres, whose disk is full${reason}`, () => {
+describe.skipIf(lack !== undefined)(`Basket on Postgres, whose disk is full${reason}`, () => {
 	test("rejects what is added with the code full, and goes on when there is space", async () => {
-		if (typeof disk === "string") return;
+		const disk = openSmallDisk(40);
+		open.push(disk);
 		const machine = await PostgresMachine.start();
 		open.push(machine);
 		spawnSync("chown", ["65534", disk.path]); // of the user that the server runs as
