@@ -50,6 +50,7 @@ export {
 	type TaskState,
 	type Turn,
 	type TurnResult,
+	type WakeReason,
 } from "./src/basket/store.ts";
 export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group-task.ts";
 export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group.ts";

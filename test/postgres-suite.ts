@@ -4,6 +4,7 @@ import type { NewTask, Settlement, Store } from "../src/basket/store.ts";
 import { StoreError } from "../src/platform/store-error.ts";
 import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres.ts";
 import { testStore } from "../src/testing.ts";
+import { expectHeardElsewhere } from "./basket/elsewhere.ts";
 import { testEdges } from "./postgres-edges.ts";
 import { seed } from "./seed.ts";
 import { type PostgresServer, startPostgres } from "./servers/postgres.ts";
@@ -104,6 +105,17 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 		}
 	});
 
+	test("watch() lets a task hear at once that another process has deleted or cancelled it", async () => {
+		const { client, store } = await fresh("elsewhere");
+		const other = await driver.open(main().server.url);
+		try {
+			await expectHeardElsewhere(store, postgresStore(other.client, { schema: "elsewhere" }));
+			await expectHeardElsewhere(store, postgresStore(client, { schema: "elsewhere" }));
+		} finally {
+			await other.close();
+		}
+	});
+
 	test("open() refuses a newer schema", async () => {
 		const { client, run } = await fresh("newer");
 		await run("UPDATE newer.version SET version = 1000");
@@ -118,7 +130,7 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 	test.each(["select", "user", "Table", "_1"])("open() takes the name %s for a schema", async (schema) => {
 		const { store } = await fresh(schema);
 		const woken = deferred();
-		const stop = store.watch!("basket", woken.resolve, woken.reject);
+		const stop = store.watch!("basket", () => woken.resolve(), woken.reject);
 		await store.add("basket", [task()]);
 		await woken.promise;
 		stop();

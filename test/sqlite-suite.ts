@@ -7,6 +7,7 @@ import type { Claim, NewTask } from "../src/basket/store.ts";
 import { run } from "../mod.ts";
 import { type SqliteConnection, type SqliteStore, sqliteStore, type SqliteStoreOptions } from "../src/stores/sqlite.ts";
 import { testStore, VirtualClock } from "../src/testing.ts";
+import { expectHeardElsewhere } from "./basket/elsewhere.ts";
 import { seed } from "./seed.ts";
 import { testDamage } from "./sqlite/damage.ts";
 import { testLasting } from "./sqlite/lasting.ts";
@@ -182,7 +183,7 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 2\b/);
+		expect(String(error)).toMatch(/version 1234.* 3\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 
@@ -509,6 +510,13 @@ function watching(open: Open): void {
 		const woken = watcher(store).next();
 		await other.add("b", [task()]);
 		await woken;
+	});
+
+	test("sqliteStore().watch() lets a task hear at once that another process has deleted or cancelled it", async () => {
+		const { db, store, connect } = await fresh(open);
+		await expectHeardElsewhere(store, sqliteStore(connect()));
+		await expectHeardElsewhere(store, sqliteStore(db));
+		await expectHeardElsewhere(store, store);
 	});
 
 	test("sqliteStore().watch() notices at once what this store adds, to the same basket only", async () => {

@@ -355,8 +355,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
-	 * Removes a task, in whatever state. If it runs, its signal aborts with a `ClaimLostError`, in another process with the next
-	 * renewal of its lease.
+	 * Removes a task, in whatever state. If it runs, its signal aborts with a `ClaimLostError`: in another process as soon as the
+	 * store tells that process, and with the next renewal of its lease, a third of that later at most, if the store cannot.
 	 *
 	 * @returns whether it was there
 	 */

@@ -5,6 +5,8 @@
  * the end of a lease from coming. At the moment when the lease of a claim may be over, counted from before the call that got
  * or renewed it, the claim ends here, whatever the store has answered or will answer.
  *
+ * A renewal also tells what others have done to a task, so that one is made at once when the store says that there is news.
+ *
  * One timer does all that: it fires for the next renewal, or for the lease that ends first.
  *
  * @module
@@ -17,6 +19,9 @@ import { ClaimedTask, type ClaimOwner } from "./claimed-task.ts";
 import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
+
+/** How soon after a renewal the next one may follow because of a hint, in milliseconds: hints may come by the hundred. */
+const pause = 250;
 
 /** Who holds the claims. */
 export interface LeaseOwner<Tx> {
@@ -43,6 +48,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	/** When the last renewal was begun that has succeeded, and the last one that has failed. */
 	#renewedAt = -Infinity;
 	#failedAt = -Infinity;
+	/** When the last renewal was begun, and when the last hint came. */
+	#lookedAt = -Infinity;
+	#heardAt = -Infinity;
 	#isAskingCompleting = false;
 
 	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: LeaseOwner<Tx>) {
@@ -79,6 +87,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		// A third of the lease counts from before the call, as the lease does: a slow store leaves less time for the renewal.
 		this.#renewAt = Math.min(this.#renewAt, leaseEndsAt - this.settings.lease * 2 / 3);
 		this.#wakeAt(this.#renewAt);
+		if (this.#heardAt >= leaseEndsAt - this.settings.lease) this.#lookSoon();
 		return task;
 	}
 
@@ -110,6 +119,12 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		await this.renew();
 	}
 
+	/** Others may have deleted tasks that were claimed here, or may be just now, or posted to them. */
+	look(): void {
+		this.#heardAt = this.settings.clock.monotonic();
+		if (this.#tasks.size > 0) this.#lookSoon();
+	}
+
 	/** Ends the claims whose leases may be over. */
 	expire(): void {
 		const now = this.settings.clock.monotonic();
@@ -122,7 +137,8 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	async renew(): Promise<void> {
 		if (this.#tasks.size === 0) return;
 		const { clock, lease } = this.settings;
-		this.#renewAt = clock.monotonic() + lease / 3;
+		this.#lookedAt = clock.monotonic();
+		this.#renewAt = this.#lookedAt + lease / 3;
 		this.#renewCompleting();
 		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && !isCompleting);
 		if (tasks.length > 0) await this.#extend(tasks);
@@ -155,6 +171,11 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.expire();
 		if (this.settings.clock.monotonic() >= this.#renewAt) void this.renew();
 		this.#arm();
+	}
+
+	#lookSoon(): void {
+		this.#renewAt = Math.min(this.#renewAt, Math.max(this.#heardAt, this.#lookedAt + pause));
+		this.#wakeAt(this.#renewAt);
 	}
 
 	/** Sets the timer for what comes next. */

@@ -19,6 +19,7 @@ import type {
 	Save,
 	StoredTask,
 	TaskState,
+	WakeReason,
 } from "./store.ts";
 import { check } from "../platform/check.ts";
 import { Heap, type Placed } from "../platform/heap.ts";
@@ -62,7 +63,7 @@ interface Task extends Placed {
  */
 export class MemoryTasks {
 	/** Those who want to know that something may be due. */
-	readonly watchers: Set<() => void> = new Set();
+	readonly watchers: Set<(reason?: WakeReason) => void> = new Set();
 	readonly #byId = new Map<string, Task>();
 	/** In the order added. Still has the removed ones, until they are the most. */
 	#log: Task[] = [];
@@ -73,6 +74,7 @@ export class MemoryTasks {
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
 	#isStirred = false;
+	#reason: WakeReason | undefined;
 	/** The store's clock, when the call that is under way began. */
 	now = 0;
 
@@ -186,6 +188,7 @@ export class MemoryTasks {
 
 	delete(id: string): boolean {
 		const task = this.#find(id);
+		if (task?.state === "running") this.#stir("claims");
 		return task !== undefined && this.#remove(task);
 	}
 
@@ -219,7 +222,9 @@ export class MemoryTasks {
 		if (task === undefined || isOver(task)) return false;
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held one, too: who releases it does not know that it has to be woken.
-		return task.state === "running" || this.#place(task, Math.min(task.at, this.now));
+		if (task.state !== "running") return this.#place(task, Math.min(task.at, this.now));
+		this.#stir("claims");
+		return true;
 	}
 
 	/** Whether its time as a kept one is over: nobody may see it, though no turn has removed it. */
@@ -363,12 +368,16 @@ export class MemoryTasks {
 	}
 
 	/** Wakes the watchers soon, once for all that happens until then. */
-	#stir(): void {
-		if (this.#isStirred || this.watchers.size === 0) return;
+	#stir(reason?: WakeReason): void {
+		if (this.watchers.size === 0) return;
+		this.#reason ??= reason;
+		if (this.#isStirred) return;
 		this.#isStirred = true;
 		queueMicrotask(() => {
+			const told = this.#reason;
+			this.#reason = undefined;
 			this.#isStirred = false;
-			for (const watcher of [...this.watchers]) watcher();
+			for (const watcher of [...this.watchers]) watcher(told);
 		});
 	}
 }

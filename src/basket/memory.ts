@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Change, Data, ListQuery, NewTask, Ref, Save, Store, Turn } from "./store.ts";
+import type { Change, Data, ListQuery, NewTask, Ref, Save, Store, Turn, WakeReason } from "./store.ts";
 import { check } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe } from "../platform/observe.ts";
@@ -91,7 +91,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 		hasten: member((all, within: number) => all.hasten(within, random)),
 		post: member((all, id: string, data: Data) => all.post(id, data)),
 		watch(basket, wake, onError) {
-			const watcher = () => observe(onError, wake);
+			const watcher = (reason?: WakeReason) => observe(onError, wake, reason);
 			use(basket, ({ watchers }) => watchers.add(watcher));
 			return () => use(basket, ({ watchers }) => void watchers.delete(watcher));
 		},

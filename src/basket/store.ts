@@ -301,6 +301,9 @@ export interface Save {
  */
 export type Change = "retry" | "hold" | "release";
 
+/** What {@link Store.watch} can say beyond that tasks may be due: that a running one may have been deleted or posted to. */
+export type WakeReason = "claims";
+
 /**
  * Keeps the tasks of any number of baskets, which are told apart by name.
  *
@@ -396,10 +399,14 @@ export interface Store<Tx = unknown> {
 	 * transaction of the caller. Only a hint: it may come too often, and now and then not at all. Whoever watches costs one
 	 * timer at most. Absent where nobody can know.
 	 *
+	 * `wake("claims")` says more: a task that is running may have been deleted or posted to. Whoever has claims asks about them
+	 * then, by `extend`; without that hint, with the next renewal of their leases. A store that cannot know says so in its
+	 * documentation. Nothing else brings this hint: each one costs all workers a call.
+	 *
 	 * @param onError told what goes wrong in the watching, which goes on
 	 * @returns ends the watching
 	 */
-	watch?(basket: string, wake: () => void, onError: (error: unknown) => void): () => void;
+	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
 
 	/** Gives back what the store itself has opened; nothing else is called after it. Absent if that is nothing. */
 	close?(): Promise<void>;

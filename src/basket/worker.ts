@@ -13,6 +13,7 @@
 import type { BasketSettings } from "./options.ts";
 import type { Claims } from "./claims.ts";
 import type { WorkerTotals } from "./outcomes.ts";
+import type { WakeReason } from "./store.ts";
 import { Calls } from "./calls.ts";
 import { Turns, type TurnsOwner } from "./turns.ts";
 import { abortError } from "../platform/abort-error.ts";
@@ -223,7 +224,8 @@ export class Worker<Tx> implements TurnsOwner {
 		if (this.#state !== "starting") return;
 		this.#state = "running";
 		const { store, name, gate, wake, onError } = this.#settings;
-		const onWake = () => {
+		const onWake = (reason?: WakeReason) => {
+			if (reason === "claims") this.claims.look();
 			this.wake();
 			this.onChange();
 		};

@@ -267,8 +267,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	}
 
 	/**
-	 * Reverts a job: the signal of a running step aborts, within a third of the lease if that is in another process, and what was
-	 * done is reverted. A held job is reverted when it is released.
+	 * Reverts a job: the signal of a running step aborts, and what was done is reverted. If that runs in another process, it
+	 * aborts as soon as the store tells that process, and within a third of the lease if the store cannot. A held job is reverted when it is released.
 	 *
 	 * @returns `false` if there is nothing to cancel, because it is over or not there. `true` is no promise: a job may come to
 	 * its end before it notices

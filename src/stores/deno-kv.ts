@@ -24,6 +24,7 @@ import type {
 	StoredTask,
 	Turn,
 	TurnResult,
+	WakeReason,
 } from "../basket/store.ts";
 import { check, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -264,7 +265,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 		return await inOneCommit(this.#space(basket), (draft) => postTo(draft, id, data, now));
 	}
 
-	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
 		return watchBell(this.#space(basket), { clock: this.#clock, poll: this.#poll }, wake, onError);
 	}
 

@@ -25,6 +25,7 @@ import type {
 	StoredTask,
 	Turn,
 	TurnResult,
+	WakeReason,
 } from "../basket/store.ts";
 import { check, checkFunction, checkWord } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -261,7 +262,7 @@ class IndexedDBStore implements Store<IDBTransaction> {
 		return await this.#run(basket, (session) => post(session, id, data));
 	}
 
-	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
 		const stop = this.#wakes.watch(basket, wake, onError);
 		return () => {
 			stop();
@@ -303,7 +304,7 @@ class IndexedDBStore implements Store<IDBTransaction> {
 				const transaction = database.transaction(indexedDBStoreNames, mode, { durability });
 				const session = new Session(transaction, basket, this.#clock.now());
 				const value = await transact(transaction, session, body, () => isCommitting = true);
-				if (session.wakes) this.#wakes.send(basket);
+				if (session.wakes) this.#wakes.send(basket, session.reason);
 				return value;
 			} catch (error) {
 				if (isFull(error) && !options.isGrowing && await this.#freeReserve(database!)) continue;

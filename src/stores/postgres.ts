@@ -25,6 +25,7 @@ import type {
 	StoredTask,
 	Turn,
 	TurnResult,
+	WakeReason,
 } from "../basket/store.ts";
 import { check, checkLimit } from "../platform/check.ts";
 import { StoreError } from "../platform/store-error.ts";
@@ -119,7 +120,8 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  *
  * Each call of the store is one statement, and nothing is prepared, so that a pooler such as pgbouncer may stand between in
  * its transaction mode. Who works hears of what others have added over one connection of the pool, with `LISTEN`; where that
- * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead.
+ * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead, and
+ * a running task that was deleted elsewhere ends with the next renewal of its lease.
  *
  * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
  * completed and the lanes that it has added to there until the server ends that transaction: set its
@@ -344,7 +346,7 @@ class Postgres implements Store<PostgresClient> {
 		return this.#call({}, "post", basket, nameOf(id), encode(data));
 	}
 
-	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
 		return this.#watch.add(encode(basket), wake, onError);
 	}
 

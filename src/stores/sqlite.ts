@@ -23,6 +23,7 @@ import type {
 	StoredTask,
 	Turn,
 	TurnResult,
+	WakeReason,
 } from "../basket/store.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -153,7 +154,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#tables = tables;
 		this.#tasks = new SqliteClaims(connection, tables);
 		this.#lists = new SqliteLists(connection, tables);
-		this.#watch = new Watch(connection, pollInterval);
+		this.#watch = new Watch(connection, tables, pollInterval);
 		this.#clock = clock;
 	}
 
@@ -227,7 +228,10 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.#change(basket, () => this.#tasks.delete(basket, ids, this.#now()));
+		const work = () => this.#tasks.delete(basket, ids, this.#now());
+		const { removed, isClaimed } = await this.#write(work);
+		this.#watch.wake(basket, isClaimed ? "claims" : undefined);
+		return removed;
 	}
 
 	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
@@ -239,10 +243,12 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async post(basket: string, id: string, data: Data): Promise<boolean> {
-		return this.#change(basket, () => this.#tasks.post(basket, id, data, this.#now()));
+		const { isPosted, isClaimed } = await this.#write(() => this.#tasks.post(basket, id, data, this.#now()));
+		this.#watch.wake(basket, isClaimed ? "claims" : undefined);
+		return isPosted;
 	}
 
-	watch(basket: string, wake: () => void, onError: (error: unknown) => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
 		return this.#watch.add(basket, wake, onError);
 	}
 

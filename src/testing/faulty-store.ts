@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Store } from "../basket/store.ts";
+import type { Store, WakeReason } from "../basket/store.ts";
 import { check } from "../platform/check.ts";
 import { checkClock, type Clock, sleep } from "../platform/clock.ts";
 import { report } from "../platform/observe.ts";
@@ -22,7 +22,7 @@ export interface StoreCall {
 	 * is an answer of `watch`, which has no `"before"`.
 	 */
 	readonly phase: "before" | "after";
-	/** What the store has answered. */
+	/** What the store has answered; of `watch`, what it says when it wakes. */
 	readonly result?: unknown;
 	/** What the store itself has failed with. */
 	readonly failure?: unknown;
@@ -130,13 +130,13 @@ class Calls {
 	}
 
 	watch(original: Member): Member {
-		return (basket: string, wake: () => void, onError: (error: unknown) => void) => {
+		return (basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void) => {
 			let isWatching = true;
 			const call = { member: "watch", args: [basket], count: ++this.#count, phase: "after" } as const;
-			const onWake = () => {
-				const fault = this.#plan(call);
-				if (fault === undefined) return wake();
-				this.#suffer(fault).then(() => isWatching && wake(), (error) => isWatching && report(onError, error));
+			const onWake = (result?: WakeReason) => {
+				const fault = this.#plan({ ...call, result });
+				if (fault === undefined) return wake(result);
+				this.#suffer(fault).then(() => isWatching && wake(result), (error) => isWatching && report(onError, error));
 			};
 			const end = original(basket, onWake, onError);
 			return () => {

@@ -1,7 +1,8 @@
 // What happens when processes die, claims are lost and stores fail.
 import { describe, expect, test } from "vitest";
-import { type Claim, sleep, StoreError, type Turn } from "../../mod.ts";
+import { type Claim, memoryStore, sleep, StoreError, type Turn } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
+import { expectHeardElsewhere } from "./elsewhere.ts";
 import { Machine, running } from "./support.ts";
 
 const noop = () => {};
@@ -242,6 +243,79 @@ describe("Basket: leases", () => {
 		await machine.clock.advance(0);
 		expect(reason).toMatchObject({ name: "ClaimLostError" });
 		expect(basket.getSnapshot().running).toBe(0);
+		await run.stop();
+	});
+
+	/** Two baskets on one store, as two processes have them; the first one runs tasks until they are aborted. */
+	function pair() {
+		const machine = new Machine();
+		const reasons: unknown[] = [];
+		const wait = (_: unknown, { signal }: { signal: AbortSignal }) =>
+			untilAborted(signal).catch((reason) => void reasons.push(reason));
+		const make = () => machine.basket({ a: wait }, { concurrency: 1_000 });
+		return { machine, reasons, here: make(), there: make() };
+	}
+
+	test("delete() in another process aborts the signal long before the lease is renewed", async () => {
+		const { machine, reasons, here, there } = pair();
+		await there.add("a", 1, { id: "x" });
+		const run = running(here);
+		await machine.clock.advance(3_000);
+		await there.delete("x");
+		await machine.clock.advance(0);
+		expect(reasons).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
+		expect([here.getSnapshot().running, machine.spied.count("extend")]).toEqual([0, 1]);
+		await run.stop();
+	});
+
+	test("delete() and cancel() in another process are heard at once, in real time, too", async () => {
+		const store = memoryStore();
+		await expectHeardElsewhere(store, store);
+	});
+
+	test("delete() in another process aborts the signal of a task whose claim is still being answered", async () => {
+		const { machine, reasons, here, there } = pair();
+		machine.spied.after = (member) => member === "turn" ? sleep(2_000, machine) : undefined;
+		await there.add("a", 1, { id: "x" });
+		const run = running(here);
+		await machine.clock.advance(1_000);
+		await there.delete("x");
+		await machine.clock.advance(1_000);
+		expect(reasons).toMatchObject([{ name: "ClaimLostError", id: "x" }]);
+		machine.spied.after = undefined;
+		await machine.clock.advance(2_000);
+		await run.stop();
+	});
+
+	test("delete() in another process, of a thousand one after the other, costs a few calls, and ends all within a second", async () => {
+		const { machine, reasons, here, there } = pair();
+		const ids = Array.from({ length: 1_000 }, (_, index) => `x ${index}`);
+		await there.addMany(ids.map((id) => ({ kind: "a", payload: 1, id })));
+		const run = running(here);
+		await machine.clock.advance(1_000);
+		for (const id of ids) {
+			await there.delete(id);
+			await machine.clock.advance(1);
+		}
+		await machine.clock.advance(1_000);
+		expect(reasons.length).toBe(1_000);
+		expect(machine.spied.count("extend")).toBeLessThan(7);
+		await run.stop();
+	});
+
+	test("nothing is asked of the store about claims while others add, change and delete what nobody runs", async () => {
+		const { machine, here, there } = pair();
+		await there.add("a", 1);
+		const run = running(here);
+		await machine.clock.advance(0);
+		for (let n = 0; n < 100; n++) {
+			await there.add("a", 1, { id: "delayed", delay: 1_000_000 });
+			await there.hold("delayed");
+			await there.release("delayed");
+			await there.delete("delayed");
+			await machine.clock.advance(10);
+		}
+		expect(machine.spied.count("extend")).toBe(0);
 		await run.stop();
 	});
 

@@ -1,14 +1,14 @@
 // A store whose answers take real time, in virtual time: whoever moves the time waits until nothing is under way to the store
 // and back. One call comes after the other, and whoever watches is told by this: what comes first in real time, and what the
 // store tells at some moment or other, would make a seed go another way each time.
-import type { Store } from "../../mod.ts";
+import type { Store, WakeReason } from "../../mod.ts";
 import type { PatientClock } from "./patient-clock.ts";
 
 const members = "open add turn extend save get list counts delete change hasten post".split(" ");
 
 export function patientStore(inner: Store<never>, clock: PatientClock): Store<never> {
 	const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-	const wakes = new Set<() => void>();
+	const wakes = new Set<(reason?: WakeReason) => void>();
 	let last: Promise<unknown> = Promise.resolve();
 	const call = (member: string) => async (...args: unknown[]): Promise<unknown> => {
 		clock.calls++;
@@ -16,7 +16,9 @@ export function patientStore(inner: Store<never>, clock: PatientClock): Store<ne
 			const answer = last.then(() => all[member]!(...args));
 			last = answer.catch(() => {});
 			const result = await answer;
-			if (isChange(member, args)) { for (const wake of wakes) wake(); }
+			// It does not know whether the task was running.
+			const reason = member === "delete" || member === "post" ? "claims" : undefined;
+			if (isChange(member, args)) { for (const wake of wakes) wake(reason); }
 			return result;
 		} finally {
 			clock.calls--;
@@ -25,7 +27,7 @@ export function patientStore(inner: Store<never>, clock: PatientClock): Store<ne
 	return {
 		capabilities: inner.capabilities,
 		...Object.fromEntries(members.map((member) => [member, call(member)])),
-		watch: (_: string, wake: () => void) => {
+		watch: (_: string, wake: (reason?: WakeReason) => void) => {
 			wakes.add(wake);
 			return () => void wakes.delete(wake);
 		},

@@ -1,7 +1,7 @@
 // The store on Postgres in virtual time: a server really runs, but is told what time it is. Whoever moves the time waits
 // until nothing is under way to the server and back.
 import pg from "pg";
-import type { Store } from "../../mod.ts";
+import type { Store, WakeReason } from "../../mod.ts";
 import { postgresStore } from "../../src/stores/postgres.ts";
 import type { VirtualClock } from "../../src/testing.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
@@ -47,7 +47,7 @@ class TimedStore {
 	readonly store: Store<never>;
 	readonly #clock: PatientClock;
 	readonly #pool: pg.Pool;
-	readonly #wakes = new Set<() => void>();
+	readonly #wakes = new Set<(reason?: WakeReason) => void>();
 	/** What the server was told last. */
 	#told = NaN;
 
@@ -60,7 +60,7 @@ class TimedStore {
 		this.store = {
 			capabilities: inner.capabilities,
 			...Object.fromEntries(members.map((member) => [member, call(member)])),
-			watch: (_: string, wake: () => void) => {
+			watch: (_: string, wake: (reason?: WakeReason) => void) => {
 				this.#wakes.add(wake);
 				return () => void this.#wakes.delete(wake);
 			},
@@ -75,7 +75,9 @@ class TimedStore {
 			const result = await call();
 			const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
 			const isChange = member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
-			if (isChange) { for (const wake of this.#wakes) wake(); }
+			// It does not know whether the task was running.
+			const reason = member === "delete" || member === "post" ? "claims" : undefined;
+			if (isChange) { for (const wake of this.#wakes) wake(reason); }
 			return result;
 		} finally {
 			this.#clock.calls--;

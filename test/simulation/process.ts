@@ -1,5 +1,5 @@
 // One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
-import type { Ref, Store, StoreError, Turn, TurnResult } from "../../mod.ts";
+import type { Ref, Store, StoreError, Turn, TurnResult, WakeReason } from "../../mod.ts";
 import type { Fault, StoreCall } from "../../src/testing.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
@@ -206,8 +206,12 @@ export abstract class Process implements Owner {
 		for (const [member, original] of Object.entries(store)) {
 			if (member === "capabilities") continue;
 			attended[member] = member === "watch"
-				? (basket: string, wake: () => void, onError: (error: unknown) => void) =>
-					store.watch!(basket, () => void (this.isFrozen ? this.#attending().then(wake) : wake()), onError)
+				? (basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void) =>
+					store.watch!(
+						basket,
+						(reason) => void (this.isFrozen ? this.#attending().then(() => wake(reason)) : wake(reason)),
+						onError,
+					)
 				: (...args: unknown[]) => this.#call(member as StoreCall["member"], args, () => original(...args));
 		}
 		return attended as unknown as Store<never>;

@@ -5,6 +5,7 @@
  */
 
 import { ask, type DenoKvOperation } from "./database.ts";
+import type { WakeReason } from "../../basket/store.ts";
 import type { Entry, Space, Tail } from "./space.ts";
 
 interface Known {
@@ -117,9 +118,9 @@ export class Draft {
 		this.#operation.delete(this.space.key(tail));
 	}
 
-	/** Tells those who watch, once. */
-	ring(): void {
-		const tail = ["bell"];
+	/** Tells those who watch, once; each reason has a bell of its own, so that none drowns out another. */
+	ring(...reason: WakeReason[]): void {
+		const tail = ["bell", ...reason];
 		if (!this.#known.has(nameOf(tail))) this.set(tail, crypto.randomUUID());
 	}
 

@@ -173,7 +173,7 @@ export async function deleteTask(draft: Draft, id: string, now: number): Promise
 	write(draft, record, undefined);
 	if (wasDamaged) await cleanUp(draft, record);
 	// Whoever runs it can be told to end.
-	if (record.state === "running") draft.ring();
+	if (record.state === "running") draft.ring("claims");
 	return true;
 }
 
@@ -221,6 +221,7 @@ export async function postTo(draft: Draft, id: string, data: Data, now: number):
 	draft.set(["inbox", id, posted], pack(data));
 	const dueAt = record.state === "waiting" ? Math.min(record.dueAt ?? now, now) : record.dueAt;
 	write(draft, record, { ...record, posted, dueAt });
+	if (record.state === "running") draft.ring("claims");
 	return true;
 }
 

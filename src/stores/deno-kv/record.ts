@@ -12,7 +12,7 @@
  * | `blocked`, lane, place | `true` | those behind the head of their lane |
  * | `tail`, lane | the last place given in it | lanes |
  * | `done`, instant, place | `true` | those that will be removed |
- * | `bell` | something else each time | |
+ * | `bell`; `bell`, reason | something else each time | |
  *
  * The place of a task is its place in the order added. Keys follow from the record, see {@link keysOf}; the record alone
  * is the truth, and a key that does not agree with it is removed by whoever finds it.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { WakeReason } from "../../basket/store.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { observe, report } from "../../platform/observe.ts";
 import { StoreError } from "../../platform/store-error.ts";
@@ -11,7 +12,8 @@ import { CallbackTimer } from "../../platform/timer-queue.ts";
 import { type DenoKvEntry, toStoreError } from "./database.ts";
 import type { Space, Tail } from "./space.ts";
 
-const bell: Tail = ["bell"];
+/** The one for each reason, and the one without. */
+const bells: readonly Tail[] = [["bell", "claims"], ["bell"]];
 
 /** How long after a failure it listens again, in milliseconds. */
 const retryDelay = 1000;
@@ -20,10 +22,10 @@ const retryDelay = 1000;
 export function watchBell(
 	space: Space,
 	{ clock, poll }: { readonly clock: Clock; readonly poll: number },
-	wake: () => void,
+	wake: (reason?: WakeReason) => void,
 	onError: (error: unknown) => void,
 ): () => void {
-	let heard = "";
+	const heard = bells.map(() => "");
 	let isOver = false;
 	let isBroken = false;
 	let isListening = false;
@@ -31,11 +33,12 @@ export function watchBell(
 	const timer = new CallbackTimer(() => void tick(), true);
 
 	/** Also of what was there before: it may have come while this began. */
-	function hear(versionstamp: string | null): void {
+	function hear(entries: readonly { readonly versionstamp: string | null }[]): void {
 		isBroken = false;
-		if (isOver || versionstamp === null || versionstamp <= heard) return;
-		heard = versionstamp;
-		observe(onError, wake);
+		const isNews = entries.map(({ versionstamp }, index) => versionstamp !== null && versionstamp > heard[index]!);
+		if (isOver || !isNews.includes(true)) return;
+		entries.forEach(({ versionstamp }, index) => isNews[index] && (heard[index] = versionstamp!));
+		observe(onError, wake, isNews[0] ? "claims" : undefined);
 	}
 
 	/** Says so once for each time that the database is out of reach. */
@@ -60,15 +63,15 @@ export function watchBell(
 	}
 
 	async function hearAll(): Promise<void> {
-		reader = space.kv.watch([space.key(bell)]).getReader();
-		for (let next = await reader.read(); !next.done; next = await reader.read()) hear(next.value[0]!.versionstamp);
+		reader = space.kv.watch(bells.map((bell) => space.key(bell))).getReader();
+		for (let next = await reader.read(); !next.done; next = await reader.read()) hear(next.value);
 	}
 
 	async function tick(): Promise<void> {
 		if (!isListening) void listen();
 		// Another process that writes to the same file tells nobody.
 		try {
-			if (poll < Infinity) hear((await space.read([bell]))[0]!.versionstamp);
+			if (poll < Infinity) hear(await space.read(bells));
 		} catch (error) {
 			fail(error);
 		}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data } from "../../basket/store.ts";
+import type { Data, WakeReason } from "../../basket/store.ts";
 import { metaName, tasksName } from "./schema.ts";
 import { idOf, isData, isExpired, isReadable, own, sound, type TaskRecord, toDead, toIndexed } from "./record.ts";
 import { result, tolerant } from "./request.ts";
@@ -38,6 +38,8 @@ export class Session {
 	readonly now: number;
 	/** Whether others may have something to do once this is committed. */
 	wakes = false;
+	/** Whether whoever holds claims has to look at them then. */
+	reason: WakeReason | undefined;
 	/** The last write. */
 	write: IDBRequest | undefined;
 	/** Lanes whose head may be gone. */
@@ -130,6 +132,12 @@ export class Session {
 	/** Somebody may have left this lane. */
 	free(lane: string | undefined): void {
 		if (typeof lane === "string") this.#freed.add(lane);
+	}
+
+	/** Something was done to a task that is running: whoever runs it is told of it. */
+	tellWorkers(): void {
+		this.wakes = true;
+		this.reason = "claims";
 	}
 
 	/** Lets the next ones move up in the lanes that were left. */

@@ -148,8 +148,7 @@ export async function remove(session: Session, ids: readonly string[]): Promise<
 	const found = [...records.values()].filter((record) => record !== undefined);
 	for (const { lane } of found) session.free(lane);
 	session.remove(found);
-	// Whoever runs it can be told to end.
-	session.wakes = found.some(({ state }) => state === "running");
+	if (found.some(({ state }) => state === "running")) session.tellWorkers();
 	await session.promote();
 	return ids.map((id) => {
 		const record = records.get(id);
@@ -251,7 +250,8 @@ export async function post(session: Session, id: string, data: Data): Promise<bo
 	if (record === undefined || record.state === "dead" || record.state === "done") return false;
 	record.posted = (record.posted ?? 0) + 1;
 	record.inbox = [...record.inbox ?? [], { n: record.posted, data: own(data) }];
-	if (record.state !== "running") makeDue(record, session.now);
+	if (record.state === "running") session.tellWorkers();
+	else makeDue(record, session.now);
 	session.put(record);
 	session.wakes = true;
 	return true;

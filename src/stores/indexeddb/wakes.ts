@@ -4,12 +4,13 @@
  * @module
  */
 
+import type { WakeReason } from "../../basket/store.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
 import { isPage } from "../../platform/page.ts";
 
 interface Watcher {
 	basket: string;
-	wake: () => void;
+	wake: (reason?: WakeReason) => void;
 	onError: OnError;
 }
 
@@ -30,7 +31,7 @@ export class Wakes {
 	}
 
 	/** Calls `wake` for each hint about a basket. */
-	watch(basket: string, wake: () => void, onError: OnError): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher: Watcher = { basket, wake, onError };
 		this.#watchers.add(watcher);
 		if (this.#watchers.size === 1) this.#begin();
@@ -45,11 +46,11 @@ export class Wakes {
 	}
 
 	/** There may be something to do in a basket. */
-	send(basket: string): void {
-		this.#wake(basket);
+	send(basket: string, reason?: WakeReason): void {
+		this.#wake(basket, reason);
 		this.#guarded(() => {
 			const channel = this.#channel ?? connect(this.#name);
-			channel?.postMessage(basket);
+			channel?.postMessage({ basket, reason });
 			if (channel !== this.#channel) channel!.close();
 		});
 	}
@@ -73,7 +74,7 @@ export class Wakes {
 	#open(): void {
 		this.#guarded(() => {
 			const channel = this.#channel ??= connect(this.#name);
-			if (channel !== undefined) channel.onmessage = ({ data }) => this.#wake(data);
+			if (channel !== undefined) channel.onmessage = ({ data }) => this.#wake(data?.basket, data?.reason);
 		});
 	}
 
@@ -86,11 +87,11 @@ export class Wakes {
 	readonly #reopen = (event: PageTransitionEvent): void => {
 		if (!event.persisted) return;
 		this.#open();
-		for (const { wake, onError } of this.#watchers) observe(onError, wake);
+		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
 	};
 
-	#wake(to: unknown): void {
-		for (const { basket, wake, onError } of this.#watchers) if (basket === to) observe(onError, wake);
+	#wake(to: unknown, reason?: WakeReason): void {
+		for (const { basket, wake, onError } of this.#watchers) if (basket === to) observe(onError, wake, reason);
 	}
 
 	/** A sandboxed frame may not be allowed a channel. */

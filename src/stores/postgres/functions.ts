@@ -44,6 +44,7 @@ export function functionsOf(s: string): string[] {
 	const create = (name: string, head: string, declare: string, body: string) => createIn(s, name, head, declare, body);
 	const call = (name: string) => `${s}.${nameIn(name)}`;
 	const notify = notifyIn(s);
+	const notifyWorkers = notifyIn(s, "!");
 	return [
 		// Tests put another one in its place. It is found in each path, and has none of its own: that would cost more than it does.
 		`CREATE OR REPLACE FUNCTION ${s}.clock() RETURNS pg_catalog.int8 LANGUAGE sql AS $f$
@@ -161,15 +162,17 @@ RETURN to_json(saved);`,
 		create(
 			"remove",
 			"(b text, q text, hint text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}';`,
+			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false;`,
 			`FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, i text) LOOP
 	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone" INTO x;
 	removed := removed || (FOUND AND NOT coalesce(x."isGone", true));
 	CONTINUE WHEN NOT FOUND;
+	isClaimed := isClaimed OR x.state IN (1, 3);
 	IF x.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = x.seq; END IF;
 	IF x.lane IS NOT NULL AND x.state < 6 THEN lanes := lanes || x.lane; END IF;
 END LOOP;
 IF ${call("promote")}(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') THEN ${notify} END IF;
+IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
 		),
 
@@ -226,16 +229,16 @@ RETURN hastened;`,
 		create(
 			"post",
 			"(b text, q text, d text) RETURNS text",
-			"t bigint; r record; p int; k bigint;",
+			"t bigint; r record; p int; k bigint; isClaimed boolean;",
 			`PERFORM pg_advisory_xact_lock_shared(${levelLock});
 t := ${s}.clock();
 SELECT * INTO r FROM json_to_record(q::json) AS (s bigint, i text);
 UPDATE ${s}.tasks SET posted = posted + 1, due = CASE WHEN state IN (1, 3) THEN due ELSE least(due, t) END
-WHERE ${isNamed} AND state < 6 RETURNING seq, posted INTO k, p;
+WHERE ${isNamed} AND state < 6 RETURNING seq, posted, state IN (1, 3) INTO k, p, isClaimed;
 IF NOT FOUND THEN RETURN false; END IF;
 INSERT INTO ${s}.messages VALUES (k, p, d);
 ${lower(s, `${s}.tasks WHERE seq = k AND state = 0`)};
-${notify}
+IF isClaimed THEN ${notifyWorkers} ELSE ${notify} END IF;
 RETURN true;`,
 		),
 

@@ -51,9 +51,9 @@ ${body}
 END $f$;`;
 }
 
-/** Wakes those who watch the basket `b`. */
-export function notify(s: string): string {
-	return `PERFORM pg_notify('${s.slice(1, -1)}', ':' || left(b, 1000));`;
+/** Wakes those who watch the basket `b`; with the mark `!` those who hold claims are to look at them. */
+export function notify(s: string, mark: ":" | "!" = ":"): string {
+	return `PERFORM pg_notify('${s.slice(1, -1)}', '${mark}' || left(b, 1000));`;
 }
 
 /** The tasks in the state 0 or 1, of one priority and kind, that a claim may see. */

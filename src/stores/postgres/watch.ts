@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { WakeReason } from "../../basket/store.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { observe, type OnError, report } from "../../platform/observe.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
@@ -11,7 +12,7 @@ import type { Listen } from "./client.ts";
 import { toStoreError } from "./errors.ts";
 
 interface Watcher {
-	readonly wake: () => void;
+	readonly wake: (reason?: WakeReason) => void;
 	readonly onError: OnError;
 }
 
@@ -37,7 +38,8 @@ const mostTold = 1000;
  * sends a message to everybody, itself included. As long as it is not known to work, it wakes the watchers from time to time, and tries
  * again.
  *
- * A message is a colon and a basket; one without is only to be heard.
+ * A message is a colon and a basket, or an exclamation mark and a basket of whose claims there is news; an empty one is only to
+ * be heard.
  */
 export class Watch {
 	readonly #listen: Listen | undefined;
@@ -71,7 +73,7 @@ export class Watch {
 		this.#patience = given;
 	}
 
-	add(basket: string, wake: () => void, onError: OnError): () => void {
+	add(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher = { wake, onError };
 		const watchers = this.#watchers.get(basket) ?? new Set();
 		const isFirst = this.#watchers.size === 0;
@@ -121,7 +123,7 @@ export class Watch {
 	#begun(session: Session, end: () => unknown): void {
 		session.stop = end;
 		if (session !== this.#session) return stop(end);
-		this.#wakeAll();
+		this.#wakeAll("claims");
 		this.#ask(session);
 	}
 
@@ -136,13 +138,14 @@ export class Watch {
 		session.isHeard = true;
 		this.#failures = 0;
 		for (const [basket, watchers] of [...this.#watchers]) {
-			const isCut = message.length > mostTold && basket.startsWith(message.slice(1));
-			if (`:${basket}` === message || isCut) wake(watchers);
+			const told = message.slice(1);
+			const isCut = message.length > mostTold && basket.startsWith(told);
+			if (basket === told || isCut) wake(watchers, message[0] === "!" ? "claims" : undefined);
 		}
 	}
 
-	#wakeAll(): void {
-		for (const watchers of [...this.#watchers.values()]) wake(watchers);
+	#wakeAll(reason?: WakeReason): void {
+		for (const watchers of [...this.#watchers.values()]) wake(watchers, reason);
 	}
 
 	#ask(session: Session): void {
@@ -186,8 +189,8 @@ export class Watch {
 	}
 }
 
-function wake(watchers: ReadonlySet<Watcher>): void {
-	for (const { wake, onError } of [...watchers]) observe(onError, wake);
+function wake(watchers: ReadonlySet<Watcher>, reason?: WakeReason): void {
+	for (const { wake, onError } of [...watchers]) observe(onError, wake, reason);
 }
 
 /** What a connection says that is lost already is of no interest. */

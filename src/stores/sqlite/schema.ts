@@ -11,8 +11,8 @@ import * as State from "./state.ts";
 /** Due when something is posted to it, and not before. */
 export const never = 9_007_199_254_740_991; // the last number that is safe
 
-/** Version 1 was never published. */
-const version = 2;
+/** Version 1 was never published. Version 2 had no `news`. */
+const version = 3;
 
 /** The names of the tables and indexes. */
 export interface Tables {
@@ -41,7 +41,8 @@ export function nameTables(prefix: string): Tables {
 }
 
 /**
- * `seq` is the order of all tasks; it is handed out by the row in the schema table, and never twice. Ids that the store
+ * `seq` is the order of all tasks; it is handed out by the row in the schema table, and never twice. `news` counts how often
+ * something was done to a task while somebody else had a claim on it. Ids that the store
  * makes are `_` and the `seq`, and are not written down: to index every id would cost a fifth of the speed.
  *
  * `home` is a number made of basket and kind, and NULL while the task is aside: held, dead or done. Its index gives the tasks
@@ -51,7 +52,7 @@ export function nameTables(prefix: string): Tables {
  */
 function statements({ schema, tasks, messages, claimable, homes, lanes, aside, kept }: Tables): readonly string[] {
 	return [
-		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT`,
+		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL, news INTEGER NOT NULL DEFAULT 0) STRICT`,
 		`CREATE TABLE ${tasks} (
 			seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND ${never}),
 			home INTEGER,
@@ -87,27 +88,45 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 			data ANY NOT NULL,
 			PRIMARY KEY (task, n)
 		) STRICT, WITHOUT ROWID`,
-		`INSERT INTO ${schema} VALUES (${version}, 0)`,
+		`INSERT INTO ${schema} VALUES (${version}, 0, 0)`,
 	];
 }
 
-/** Whether the tables are there as they should be. Throws if another version has made them. */
-export function isCurrent(connection: Connection, tables: Tables): boolean {
-	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-	if (connection.all(find, tables.schema).length === 0) return false;
-	checkVersion(connection, tables);
-	return true;
+/** What leads from version 2 to this one. */
+function upgrade({ schema }: Tables): readonly string[] {
+	return [
+		`ALTER TABLE ${schema} ADD COLUMN news INTEGER NOT NULL DEFAULT 0`,
+		`UPDATE ${schema} SET version = ${version}`,
+	];
 }
 
-/** Makes the tables. The caller has begun a transaction that keeps all other writers out. */
+/** What is to be done for the tables to be as they should. Throws if there is nothing that can be done. */
+function findSteps(connection: Connection, tables: Tables): readonly string[] {
+	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+	if (connection.all(find, tables.schema).length === 0) return statements(tables);
+	if (versionIn(connection, tables) === 2) return upgrade(tables);
+	checkVersion(connection, tables);
+	return [];
+}
+
+/** Whether the tables are there as they should be. Throws if another version has made them that cannot be migrated. */
+export function isCurrent(connection: Connection, tables: Tables): boolean {
+	return findSteps(connection, tables).length === 0;
+}
+
+/** Makes the tables, or migrates them. The caller has begun a transaction that keeps all other writers out. */
 export function migrate(connection: Connection, tables: Tables): void {
-	if (isCurrent(connection, tables)) return;
-	for (const sql of statements(tables)) connection.run(sql);
+	for (const sql of findSteps(connection, tables)) connection.run(sql);
+}
+
+function versionIn(connection: Connection, { schema }: Tables): number | undefined {
+	return connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
 }
 
 /** Looks whether the tables are still of this version: a newer library may have changed them meanwhile. */
-export function checkVersion(connection: Connection, { schema }: Tables): void {
-	const found = connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
+export function checkVersion(connection: Connection, tables: Tables): void {
+	const { schema } = tables;
+	const found = versionIn(connection, tables);
 	if (found === version) return;
 	if (found === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
 	throw found > version

@@ -149,8 +149,8 @@ export class SqliteTasks {
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
 
-	/** In a few statements, however many there are. */
-	delete(basket: string, ids: readonly string[], now: number): boolean[] {
+	/** In a few statements, however many there are. Says also whether somebody had a claim on one of them. */
+	delete(basket: string, ids: readonly string[], now: number): { removed: boolean[]; isClaimed: boolean } {
 		const { tasks } = this.tables;
 		const select = `SELECT name, seq, lane, state, gone, posted <> 0 AS isPosted
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
@@ -168,7 +168,14 @@ export class SqliteTasks {
 		const gone = [...found.values()];
 		if (gone.length > 0) this.#remove(gone);
 		this.promote(basket, gone.map(({ lane }) => lane));
-		return ids.map((id) => found.delete(id));
+		const isClaimed = gone.some(({ state }) => stateOf(state) === "running");
+		if (isClaimed) this.#tellWorkers();
+		return { removed: ids.map((id) => found.delete(id)), isClaimed };
+	}
+
+	/** For those who watch on other connections. */
+	#tellWorkers(): void {
+		this.connection.run(`UPDATE ${this.tables.schema} SET news = (news + 1) % 1000000000`);
 	}
 
 	#remove(rows: readonly Pick<Gone, "seq" | "isPosted">[]): void {
@@ -248,9 +255,11 @@ export class SqliteTasks {
 		);
 	}
 
-	post(basket: string, id: string, data: Data, now: number): boolean {
+	/** Says also whether somebody has a claim on the task. */
+	post(basket: string, id: string, data: Data, now: number): { isPosted: boolean; isClaimed: boolean } {
 		const row = this.#find(basket, id, now);
-		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return false;
+		const refused = { isPosted: false, isClaimed: false };
+		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return refused;
 		const { seq, state, posted } = row;
 		const { tasks, messages } = this.tables;
 		const [{ last }] = this.connection.all<{ last: number }>(
@@ -260,13 +269,15 @@ export class SqliteTasks {
 		const n = Math.max(posted, last) + 1;
 		if (!Number.isSafeInteger(n)) {
 			this.bury(seq, damaged("posted", posted), false);
-			return false;
+			return refused;
 		}
 		this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, n, encode(data));
 		this.connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, n, seq);
 		// A held one, too: who releases it does not know that it has to be woken. The due time of a running one is its lease.
-		if (stateOf(state) !== "running") this.#hurry(seq, now);
-		return true;
+		const isClaimed = stateOf(state) === "running";
+		if (isClaimed) this.#tellWorkers();
+		else this.#hurry(seq, now);
+		return { isPosted: true, isClaimed };
 	}
 }
 

@@ -4,14 +4,16 @@
  * @module
  */
 
+import type { WakeReason } from "../../basket/store.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { observe, type OnError, report } from "../../platform/observe.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
+import type { Tables } from "./schema.ts";
 
 interface Watcher {
-	readonly wake: () => void;
+	readonly wake: (reason?: WakeReason) => void;
 	readonly onError: OnError;
 }
 
@@ -21,6 +23,7 @@ interface Watcher {
  */
 export class Watch {
 	readonly #connection: Connection;
+	readonly #tables: Tables;
 	readonly #interval: number;
 	readonly #watchers = new Map<string, Set<Watcher>>();
 	/** It must not keep a process alive. */
@@ -29,17 +32,19 @@ export class Watch {
 	readonly #touched = new Set<string>();
 	#pause = 0;
 	#version: number | undefined;
+	#news: number | undefined;
 	#changes = 0;
 	#commits = 0;
 	#isFailing = false;
 
 	/** @param interval between two looks, in milliseconds */
-	constructor(connection: Connection, interval: number) {
+	constructor(connection: Connection, tables: Tables, interval: number) {
 		this.#connection = connection;
+		this.#tables = tables;
 		this.#interval = interval;
 	}
 
-	add(basket: string, wake: () => void, onError: OnError): () => void {
+	add(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher = { wake, onError };
 		const watchers = this.#watchers.get(basket) ?? new Set();
 		if (this.#watchers.size === 0) this.#poll(); // from here on it counts
@@ -56,8 +61,8 @@ export class Watch {
 	}
 
 	/** Something may have become due in this basket. */
-	wake(basket: string): void {
-		for (const { wake, onError } of [...this.#watchers.get(basket) ?? []]) observe(onError, wake);
+	wake(basket: string, reason?: WakeReason): void {
+		for (const { wake, onError } of [...this.#watchers.get(basket) ?? []]) observe(onError, wake, reason);
 	}
 
 	/** Something will have become due when the open transaction is committed; until then looks often. */
@@ -91,16 +96,25 @@ export class Watch {
 		}
 	}
 
-	/** What the store itself has changed, it has told already. */
+	/** What the store itself has changed, it has told already; but it need not be all that has happened since. */
 	#look(): void {
 		const version = this.#connection.all<{ data_version: number }>("PRAGMA data_version")[0]!.data_version;
 		const changes = this.#connection.all<{ count: number }>("SELECT total_changes() AS count")[0]!.count;
+		if (version === this.#version && changes === this.#changes) return;
 		const { commits } = this.#connection;
-		const isNews = version !== this.#version || (changes !== this.#changes && commits === this.#commits);
+		const isNews = version !== this.#version || commits === this.#commits;
 		this.#version = version;
 		this.#changes = changes;
 		this.#commits = commits;
-		if (isNews) { for (const basket of [...this.#watchers.keys()]) this.wake(basket); }
+		const reason = this.#findReason();
+		if (isNews || reason !== undefined) { for (const basket of [...this.#watchers.keys()]) this.wake(basket, reason); }
+	}
+
+	/** Of which basket it is cannot be told. */
+	#findReason(): WakeReason | undefined {
+		const before = this.#news;
+		this.#news = this.#connection.all<{ news: number }>(`SELECT news FROM ${this.#tables.schema}`)[0]?.news;
+		return before === this.#news ? undefined : "claims";
 	}
 
 	/** Once, until it works again: it would come many times a second. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Store } from "../../basket/store.ts";
+import type { Store, WakeReason } from "../../basket/store.ts";
 import { equal, fail } from "./assert.ts";
 import { type Bench, newTask, type StoreTest, wait } from "./bench.ts";
 
@@ -77,6 +77,62 @@ export const watching: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "watch() says that there is news of claims when a running task is deleted or posted to",
+		needs: ["watch"],
+		async run(bench) {
+			const ids = await fiveTimes(bench, "deleted", "posted");
+			await expectWoken(bench, bench.store, (index) => bench.store.delete(bench.basket, [ids[0]![index]!]), "claims");
+			await expectWoken(bench, bench.store, (index) => bench.store.post(bench.basket, ids[1]![index]!, "x"), "claims");
+		},
+	},
+	{
+		title: "watch() says that there is news of claims when another process deletes a running task or posts to it",
+		needs: ["watch", "shared"],
+		async run(bench) {
+			const ids = await fiveTimes(bench, "deleted", "posted");
+			const other = await bench.fixture.another!();
+			await bench.persistently(() => other.open());
+			await expectWoken(
+				bench,
+				bench.store,
+				(index) => bench.persistently(() => other.delete(bench.basket, [ids[0]![index]!])),
+				"claims",
+			);
+			await expectWoken(
+				bench,
+				bench.store,
+				(index) => bench.persistently(() => other.post(bench.basket, ids[1]![index]!, "x")),
+				"claims",
+			);
+		},
+	},
+	{
+		title: "watch() says that there is news of claims for nothing that concerns none",
+		needs: ["watch"],
+		async run(bench) {
+			const { store, basket } = bench;
+			await bench.running("running", "ending");
+			const reasons: unknown[] = [];
+			const stop = store.watch!(basket, (reason) => reasons.push(reason), () => {});
+			await untilWoken(bench, () => reasons.length > 0, (index) => bench.add(`first ${index}`));
+			await bench.until(() => false, 10); // it may have been told of what was before
+			reasons.length = 0;
+			const claims = await bench.claim();
+			await store.extend(basket, claims, bench.long);
+			await store.save(basket, [{ ref: claims[0]!, progress: "half" }]);
+			await bench.settleAll(claims);
+			await bench.change("running", "hold");
+			await bench.change("running", "release");
+			await bench.add({ id: "waiting", delay: bench.long }, { id: "deleted", delay: bench.long });
+			await store.post(basket, "waiting", "x");
+			await store.delete(basket, ["deleted", "nobody"]);
+			await untilWoken(bench, () => reasons.length > 0, (index) => bench.add(`last ${index}`));
+			await bench.until(() => false, 10);
+			stop();
+			equal(reasons.filter((reason) => reason !== undefined), [], "reasons");
+		},
+	},
+	{
 		title: "watch() does not wake inside the call that was the cause",
 		needs: ["watch"],
 		async run(bench) {
@@ -115,11 +171,35 @@ export const watching: readonly StoreTest[] = [
 	},
 ];
 
-async function expectWoken(bench: Bench, store: Store, cause: (index: number) => Promise<unknown>): Promise<void> {
+/** Claims tasks that are named after what happens to them, five of each. */
+async function fiveTimes(bench: Bench, ...names: string[]): Promise<string[][]> {
+	const ids = names.map((name) => [0, 1, 2, 3, 4].map((index) => `${name} ${index}`));
+	await bench.running(...ids.flat());
+	return ids;
+}
+
+/** Woken for this reason, after the watching has begun. */
+async function expectWoken(
+	bench: Bench,
+	store: Store,
+	cause: (index: number) => Promise<unknown>,
+	wanted?: WakeReason,
+): Promise<void> {
+	let isBegun = false;
 	let woken = 0;
 	const errors: unknown[] = [];
-	const stop = store.watch!(bench.basket, () => woken++, (error) => errors.push(error));
+	const wake = (reason?: WakeReason) => {
+		isBegun = true;
+		if (wanted === undefined || reason === wanted) woken++;
+	};
+	const stop = store.watch!(bench.basket, wake, (error) => errors.push(error));
 	try {
+		if (wanted !== undefined) {
+			// What tells that it has begun to watch is no answer.
+			await untilWoken(bench, () => isBegun, () => bench.add({ kind: "other" }));
+			await bench.until(() => false, 10);
+			woken = 0;
+		}
 		await untilWoken(bench, () => woken > 0, cause);
 		equal(errors, [], "errors of the watching");
 	} finally {

@@ -4,6 +4,7 @@ import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
 import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
+import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { deferred, errorOf } from "../../../support.ts";
 import * as support from "./indexeddb-support.ts";
 import { committed, settled } from "./indexeddb-support.ts";
@@ -456,12 +457,19 @@ describe("indexedDBStore().watch()", () => {
 		const [one, other, stranger] = [await open(name), await open(name), await open()];
 		const woken = deferred();
 		const wake = vi.fn();
-		other.watch!("b", woken.resolve, wake);
+		other.watch!("b", () => woken.resolve(), wake);
 		other.watch!("c", wake, wake);
 		stranger.watch!("b", wake, wake);
 		await one.add("b", [task()]);
 		await woken.promise;
 		expect(wake).not.toHaveBeenCalled();
+	});
+
+	test("lets a task hear at once that another tab has deleted or cancelled it", async () => {
+		const name = newName();
+		const [one, other] = [await open(name), await open(name)];
+		await expectHeardElsewhere(one, other);
+		await expectHeardElsewhere(one, one);
 	});
 
 	test("wakes for a running task that is deleted, so that whoever runs it can look", async () => {
@@ -470,7 +478,7 @@ describe("indexedDBStore().watch()", () => {
 		await one.add("b", [task({ id: "a" }), task({ id: "b", delay: 1e9 })]);
 		await one.turn("b", claim());
 		const woken = deferred();
-		const wake = vi.fn(woken.resolve);
+		const wake = vi.fn(() => woken.resolve());
 		one.watch!("b", wake, woken.reject);
 		await other.delete("b", ["b"]);
 		await other.delete("b", ["a"]);

@@ -6,7 +6,7 @@ const kv = await Deno.openKv(Deno.args[0]);
 const store = denoKvStore(kv, { poll: 20 });
 await store.open();
 const woken = Promise.withResolvers<void>();
-const stop = store.watch!("basket", woken.resolve, (error) => console.error(error));
+const stop = store.watch!("basket", () => woken.resolve(), (error) => console.error(error));
 console.log("ready");
 await woken.promise;
 stop();

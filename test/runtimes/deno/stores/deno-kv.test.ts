@@ -1,10 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
-import { Basket, StoreError } from "upkeep";
+import { Basket, StoreError, systemClock } from "upkeep";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testStore, VirtualClock } from "upkeep/testing";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
 import { isRecord } from "../../../../src/stores/deno-kv/record.ts";
+import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { seed } from "../../../seed.ts";
 import { errorOf, settle } from "../../../support.ts";
 
@@ -397,6 +398,14 @@ describe("denoKvStore() and others", () => {
 		await until(() => woken === 2);
 		await store.delete(basket, ["b"]);
 		stop();
+	});
+
+	test("watch() lets a task hear at once that another process has deleted or cancelled it", async () => {
+		const path = makeFile();
+		const { store } = await open({ clock: systemClock }, path);
+		const { store: other } = await open({ clock: systemClock }, path);
+		await expectHeardElsewhere(store, other);
+		await expectHeardElsewhere(store, store);
 	});
 
 	test("watch() looks now and then where Deno KV tells nothing", async () => {
@@ -834,7 +843,7 @@ async function contents(kv: Deno.Kv): Promise<Deno.KvEntry<unknown>[]> {
 
 /** What is stored besides what every basket has. */
 async function leftovers(kv: Deno.Kv): Promise<Deno.KvKey[]> {
-	return (await contents(kv)).map(({ key }) => key).filter((key) => !["schema", "bell"].includes(String(key.at(-1))));
+	return (await contents(kv)).map(({ key }) => key).filter((key) => key.at(-1) !== "schema" && key[3] !== "bell");
 }
 
 async function recordOf(kv: Deno.Kv, id: string): Promise<Deno.KvEntry<object>> {

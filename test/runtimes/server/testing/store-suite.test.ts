@@ -281,6 +281,12 @@ const mutations: Record<string, Mutation> = {
 	}),
 	"hastens nothing": () => ({ hasten: async () => 0 }),
 	"posts to dead tasks": (store) => ({ post: async (basket, id, data) => (await store.post(basket, id, data), true) }),
+	"never says that there is news of claims": (store) => ({
+		watch: (basket, wake, onError) => store.watch!(basket, () => wake(), onError),
+	}),
+	"says that there is news of claims whenever it wakes": (store) => ({
+		watch: (basket, wake, onError) => store.watch!(basket, () => wake("claims"), onError),
+	}),
 	"wakes nobody": () => ({ watch: () => () => {} }),
 	"wakes inside the call": (store) => {
 		const wakes = new Set<() => void>();

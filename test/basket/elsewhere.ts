@@ -1,0 +1,54 @@
+// What every store has to make possible: that a task which runs in one process hears soon what another one does to it. The
+// leases are so long that no renewal can tell in time.
+import { expect } from "vitest";
+import { Basket, job, Processor, type Store } from "../../mod.ts";
+import { deferred, untilAborted } from "../support.ts";
+
+const lease = 600_000;
+
+/** Deletes a task that runs, and cancels a job, each over another one of two stores that two processes might have. */
+export async function expectHeardElsewhere<Tx>(one: Store<Tx>, other: Store<Tx>): Promise<void> {
+	await expectDeletionHeard(one, other);
+	await expectCancelHeard(one, other);
+}
+
+async function expectDeletionHeard<Tx>(one: Store<Tx>, other: Store<Tx>): Promise<void> {
+	const [begun, aborted] = [deferred(), deferred<unknown>()];
+	const long = async (_: unknown, { signal }: { signal: AbortSignal }) => {
+		begun.resolve();
+		await untilAborted(signal).catch(aborted.resolve);
+	};
+	const options = { name: "deleted", lease, tasks: { long } };
+	const here = new Basket({ ...options, store: one, onError: aborted.reject });
+	const there = new Basket({ ...options, store: other });
+	await there.add("long", undefined, { id: "x" });
+	const run = here.run();
+	run.catch(aborted.reject);
+	await begun.promise;
+	expect(await there.delete("x")).toBe(true);
+	expect(await aborted.promise).toMatchObject({ name: "ClaimLostError", id: "x" });
+	await here.stop();
+	await run;
+}
+
+async function expectCancelHeard<Tx>(one: Store<Tx>, other: Store<Tx>): Promise<void> {
+	const [begun, aborted] = [deferred(), deferred<unknown>()];
+	const long = job("long").step("wait", {
+		run: async ({ signal }) => {
+			begun.resolve();
+			await untilAborted(signal).catch(aborted.resolve);
+		},
+	});
+	const options = { name: "cancelled", lease, jobs: [long] };
+	const here = new Processor({ ...options, store: one, onError: aborted.reject });
+	const there = new Processor({ ...options, store: other });
+	const id = await there.add(long);
+	const run = here.run();
+	run.catch(aborted.reject);
+	await begun.promise;
+	expect(await there.cancel(id)).toBe(true);
+	expect(await aborted.promise).toMatchObject({ name: "AbortError" });
+	await here.wait(id);
+	await here.stop();
+	await run;
+}
