@@ -35,6 +35,8 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 	readonly #options: IntermittentOptions;
 	readonly #entries = new Map<K, Intermittent<V>>();
 	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
+	/** What was seen last. */
+	#seen: ReadonlyMap<K, IntermittentSnapshot> = new Map();
 
 	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
@@ -55,8 +57,15 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		this.#start = check("start", start, "function");
 		this.#options = { ...check("options", options, "object") };
 		this.#make(undefined as K); // checks the options at the door
-		this.#snapshot = new Snapshot(() => this.#read(), this.#options.onError);
-		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
+		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		this.getSnapshot = () => {
+			const entries = [...this.#entries].map(([key, entry]) => [key, entry.getSnapshot()] as const);
+			const isSame = ([key, snapshot]: (typeof entries)[number]) => this.#seen.get(key) === snapshot;
+			if (entries.length !== this.#seen.size || !entries.every(isSame)) this.#seen = new Map(entries);
+			return this.#seen;
+		};
+		this.#snapshot = new Snapshot(this.getSnapshot, this.#options.onError);
+		this.subscribe = this.#snapshot.subscribe;
 	}
 
 	/** How many operations are not idle. */
@@ -88,9 +97,5 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 
 	#make(key: K): Intermittent<V> {
 		return new Intermittent((signal) => this.#start(key, signal), this.#options);
-	}
-
-	#read(): ReadonlyMap<K, IntermittentSnapshot> {
-		return new Map([...this.#entries].map(([key, entry]) => [key, entry.getSnapshot()]));
 	}
 }

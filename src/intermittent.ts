@@ -118,6 +118,8 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#operation: Operation<V> | undefined;
 	/** One promise for all that attach while it runs. */
 	#value: Promise<V> | undefined;
+	/** What was seen last. */
+	#seen: IntermittentSnapshot | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
@@ -142,8 +144,14 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 			this.#isOverdue = true;
 			this.#endLinger!();
 		});
-		this.#snapshot = new Snapshot(() => ({ state: this.#state, listeners: this.#listeners }), onError);
-		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
+		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		this.getSnapshot = () => {
+			const [state, listeners] = [this.#state, this.#listeners];
+			if (this.#seen?.state !== state || this.#seen.listeners !== listeners) this.#seen = { state, listeners };
+			return this.#seen;
+		};
+		this.#snapshot = new Snapshot(this.getSnapshot, onError);
+		this.subscribe = this.#snapshot.subscribe;
 	}
 
 	/** What the operation is doing. */

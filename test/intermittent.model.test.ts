@@ -22,7 +22,7 @@ interface Simple {
 type Command =
 	| Simple
 	| { readonly kind: "advance"; readonly duration: number }
-	/** A subscriber does it when it hears of the next change. */
+	/** The next callback that is called does it. */
 	| { readonly kind: "re-enter"; readonly command: Simple };
 
 interface Listener {
@@ -57,16 +57,26 @@ class Books {
 	failures = 0;
 	stops = 0;
 	isOn = false;
+	/** To be called by each callback. */
+	reenter = (): void => {};
 	readonly #scripts: readonly Script[];
+	/** Laws that were broken: what a callback throws may be taken for a failure of the operation. */
+	readonly broken: string[] = [];
 
 	constructor(scripts: readonly Script[]) {
 		this.#scripts = scripts;
 	}
 
+	expect(law: string, holds: boolean): void {
+		if (!holds) this.broken.push(law);
+	}
+
 	readonly start = (signal: AbortSignal): unknown => {
-		expect(this.isOn).toBe(false);
-		expect(signal.aborted).toBe(false);
+		this.expect("one operation at a time", !this.isOn);
+		this.expect("a start begins with a signal that has not aborted", !signal.aborted);
 		this.isOn = true;
+		signal.addEventListener("abort", () => this.reenter());
+		this.reenter();
 		const script = this.#scripts[this.starts++ % this.#scripts.length]!;
 		if (script.start === "throw") this.#fail();
 		return script.startTime === 0 && script.start === "value"
@@ -96,9 +106,10 @@ class Books {
 		}
 		let isStopped = false;
 		const stop = () => {
-			expect(isStopped).toBe(false);
+			this.expect("one stop for each start", !isStopped);
 			isStopped = true;
-			expect(signal.aborted).toBe(true);
+			this.expect("a stop comes after the abort of its signal", signal.aborted);
+			this.reenter();
 			if (script.stop === "throw") {
 				this.#off();
 				throw "stop";
@@ -126,7 +137,10 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	const shared = new Intermittent(books.start as () => { value: number }, {
 		linger,
 		clock,
-		onError: (error) => void books.errors.push(error),
+		onError: (error) => {
+			books.errors.push(error);
+			books.reenter();
+		},
 	});
 	const controllers = Array.from({ length: 5 }, () => new SpiedController());
 	let listeners: Listener[] = [];
@@ -148,26 +162,33 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 			},
 		);
 		settled.push(listener);
-		if (isAborted) expect(shared.listeners).toBe(before);
+		if (isAborted) books.expect("an aborted signal does not listen", shared.listeners === before);
 	};
 	const abort = (signal: number) => {
+		const controller = controllers[signal]!;
 		listeners = listeners.filter((listener) => listener.signal !== signal);
-		controllers[signal]!.abort(`abort ${signal}`);
+		// Before the abort: what is attached inside of it is attached to the new one.
 		controllers[signal] = new SpiedController();
+		controller.abort(`abort ${signal}`);
+		books.expect("no listener stays on an aborted signal", controller.listeners === 0);
 	};
 
 	const perform = ({ kind, signal }: Simple) => kind === "attach" ? attach(signal) : abort(signal);
 	let inner: Simple[] = [];
-	shared.subscribe(() => {
+	const reenter = () => {
+		const { state, listeners } = shared.getSnapshot();
+		books.expect("the snapshot shows what is so", state === shared.state && listeners === shared.listeners);
 		const next = inner.shift();
 		if (next !== undefined) perform(next);
-	});
+	};
+	shared.subscribe(reenter);
+	books.reenter = reenter;
 
 	for (const command of commands) {
 		if (command.kind === "advance") await clock.advance(command.duration);
 		else if (command.kind === "re-enter") inner.push(command.command);
 		else perform(command);
-		if (command.kind === "abort" && listeners.length === 0) {
+		if (command.kind === "abort" && shared.listeners === 0) {
 			expect(["running", "starting"]).not.toContain(linger === 0 ? shared.state : "");
 		}
 		const waiting = listeners.filter(({ outcome }) => outcome === undefined);
@@ -180,14 +201,12 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	inner = [];
 	await clock.runUntilIdle();
 	// What a subscriber's expectations threw has come here.
-	expect(books.errors.filter((error) => error instanceof Error)).toEqual([]);
+	expect([books.errors.filter((error) => error instanceof Error), books.broken]).toEqual([[], []]);
 	// At rest: it runs if and only if somebody listens, and everybody has been told.
 	expect(shared.state).toBe(listeners.length > 0 ? "running" : "idle");
 	for (const { outcome } of settled) expect(outcome).toBeDefined();
 	for (let signal = 0; signal < 5; signal++) {
-		const used = controllers[signal]!;
 		abort(signal);
-		expect(used.listeners).toBe(0);
 	}
 	await clock.runUntilIdle();
 	expect([shared.state, shared.listeners, clock.pending, books.isOn]).toEqual(["idle", 0, 0, false]);

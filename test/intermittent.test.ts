@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { type Clock, Intermittent, IntermittentMap, sleep, type StopOperation, type Timer } from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { makeCounted, starts, stops } from "./counted-operation.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";
 import { deferred, errorOf, isPage, settle, SpiedController, watch } from "./support.ts";
@@ -364,6 +365,47 @@ describe("Intermittent", () => {
 		]);
 	});
 
+	test("getSnapshot() shows what is so inside of each callback, and is another one only if something changed", async () => {
+		const seen = new Set<object>();
+		const places: unknown[] = [];
+		const look = (place: string) => {
+			seen.add(shared.getSnapshot());
+			places.push([place, shared.getSnapshot()]);
+			expect(shared.getSnapshot()).toEqual({ state: shared.state, listeners: shared.listeners });
+		};
+		const errors: unknown[] = [];
+		const shared: Intermittent = new Intermittent((signal) => {
+			signal.addEventListener("abort", () => look("abort"));
+			look("start");
+			return () => {
+				look("stop");
+				throw new Error("no stop");
+			};
+		}, {
+			onError: (error) => {
+				errors.push((error as Error).message);
+				look("onError");
+			},
+		});
+		shared.subscribe(() => look("subscriber"));
+		look("before");
+		const controller = new AbortController();
+		await shared.attach(controller.signal);
+		controller.abort();
+		expect(places).toEqual([
+			["before", { state: "idle", listeners: 0 }],
+			["start", { state: "starting", listeners: 1 }],
+			["subscriber", { state: "starting", listeners: 1 }],
+			["subscriber", { state: "running", listeners: 1 }],
+			["abort", { state: "stopping", listeners: 0 }],
+			["stop", { state: "stopping", listeners: 0 }],
+			["onError", { state: "stopping", listeners: 0 }],
+			["subscriber", { state: "idle", listeners: 0 }],
+			["subscriber", { state: "idle", listeners: 0 }],
+		]);
+		expect([errors, seen.size]).toEqual([["no stop"], 5]);
+	});
+
 	test("checks its arguments", () => {
 		expect(() => new Intermittent("start" as never)).toThrow(TypeError);
 		expect(() => new Intermittent(() => {}, { linger: -1 })).toThrow('"linger" must be 0 or more: current value is -1');
@@ -468,55 +510,6 @@ describe("IntermittentMap", () => {
 		expect(() => new IntermittentMap(() => {}, null as never)).toThrow(TypeError);
 	});
 });
-
-/** Starts and stops, and when they are over; each counts the operations that run. */
-const starts: Record<string, (stop: () => unknown) => unknown> = {
-	"gives nothing but its stop": (stop) => stop,
-	"is async": (stop) => Promise.resolve(stop),
-	"takes some microtasks": async (stop) => {
-		for (let i = 0; i < 8; i++) await undefined;
-		return { value: undefined, stop };
-	},
-	"fails": () => {
-		throw new Error("no start");
-	},
-	"fails after some microtasks": async () => {
-		for (let i = 0; i < 4; i++) await undefined;
-		throw new Error("no start");
-	},
-};
-const stops: Record<string, () => unknown> = {
-	"returns": () => {},
-	"takes some microtasks": async () => {
-		for (let i = 0; i < 6; i++) await undefined;
-	},
-	"fails": () => Promise.reject(new Error("no stop")),
-};
-
-/** An operation that notices when it runs twice. */
-function makeCounted(start: (stop: () => unknown) => unknown, stop: () => unknown, enter = (): void => {}) {
-	const counted = { running: 0, most: 0 };
-	const isOver = () => void counted.running--;
-	return {
-		counted,
-		start: (signal: AbortSignal): PromiseLike<StopOperation> => {
-			counted.most = Math.max(counted.most, ++counted.running);
-			signal.addEventListener("abort", enter);
-			enter();
-			const started = () =>
-				start(() => {
-					enter();
-					const stopped = stop();
-					if (stopped === undefined) return isOver();
-					return (stopped as Promise<void>).finally(isOver);
-				});
-			return new Promise<StopOperation>((resolve) => resolve(started() as StopOperation)).catch((error) => {
-				isOver();
-				throw error;
-			});
-		},
-	};
-}
 
 describe("Intermittent at each microtask", () => {
 	for (const [startTitle, start] of Object.entries(starts)) {

@@ -4,24 +4,8 @@ import { describe, expect, test } from "vitest";
 import { Group, type GroupTask, Runner, TagInUseError, type TaskContext } from "../mod.ts";
 import { CallbackTimer } from "../src/platform/timer-queue.ts";
 import { VirtualClock } from "../src/testing.ts";
+import { Script } from "./script.ts";
 import { deferred, errorOf, isPage, settle, SpiedController, watch } from "./support.ts";
-
-/** Takes one number after the other for what happens next; nothing happens when there are no more. */
-class Script {
-	readonly #numbers: number[];
-
-	constructor(numbers: readonly number[]) {
-		this.#numbers = [...numbers];
-	}
-
-	get isOver(): boolean {
-		return this.#numbers.length === 0;
-	}
-
-	below(count: number): number {
-		return (this.#numbers.shift() ?? 0) % count;
-	}
-}
 
 /** It is the same everywhere; a macrotask is slow in pages and in workerd. */
 const numRuns = isPage ? 30 : 300;

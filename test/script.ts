@@ -1,0 +1,16 @@
+/** Takes one number after the other for what happens next; nothing happens when there are no more. */
+export class Script {
+	readonly #numbers: number[];
+
+	constructor(numbers: readonly number[]) {
+		this.#numbers = [...numbers];
+	}
+
+	get isOver(): boolean {
+		return this.#numbers.length === 0;
+	}
+
+	below(count: number): number {
+		return (this.#numbers.shift() ?? 0) % count;
+	}
+}
