@@ -14,11 +14,12 @@ import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
 import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
 import { Batch } from "../basket/batch.ts";
 import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
+import { isTransient } from "../basket/calls.ts";
 import { UserContext } from "../basket/user-context.ts";
 import { type Codec, cut, jsonCodec } from "../basket/codec.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
-import { observe, type OnError } from "../platform/observe.ts";
+import { observe, type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
@@ -216,10 +217,11 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 
 	/**
 	 * Waits until a job is over, whichever process runs it: this one is told at once, that of another process is seen within
-	 * five seconds.
+	 * five seconds. If the store fails and that may pass, it is looked at again, and `onError` is called.
 	 *
 	 * @returns how it has ended
 	 * @throws {JobNotFoundError} (as a rejection) if there is no such job, or it was deleted meanwhile
+	 * @throws {StoreError} (as a rejection) for a failure that will not pass
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
 	 */
 	wait<R, V>(id: JobId<R, V>, options?: WaitOptions): Promise<JobOutcome<R, V>>;
@@ -229,11 +231,19 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const { signal } = check("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
 		check("id", id, "string");
-		return await this.#endings.wait(id, signal, async (told) => {
-			const record = await this.#basket.get(id);
-			const ended = told(); // meanwhile; and it may be removed already
-			return ended === undefined ? await this.#outcome(id, record) : outcomeOf(await this.#asStored(ended));
+		return await this.#endings.wait(id, signal, async (ended) => {
+			return ended === undefined ? await this.#look(id) : outcomeOf(await this.#asStored(ended));
 		});
+	}
+
+	/** As {@link result}; a failure of the store that passes is none of the job's. */
+	async #look(id: string): Promise<JobOutcome | undefined> {
+		try {
+			return await this.result(id);
+		} catch (error) {
+			if (!isTransient(error)) throw error;
+			report(this.#onError, error);
+		}
 	}
 
 	/**

@@ -7,25 +7,19 @@
 import type { JobCheckpoint } from "./state.ts";
 import { type BackoffSettings, checkBackoff, grow } from "../backoff.ts";
 import type { Clock } from "../platform/clock.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
-import { Waiters } from "../platform/waiters.ts";
 
-/** Those who wait for one job. */
-interface Waiting {
-	readonly waiters: Waiters;
-	readonly timer: CallbackTimer;
-	count: number;
-	/** What the backoff of the looking has given last. */
-	delay: number | undefined;
-	/** How it has ended, once that is stored. */
-	ended: JobCheckpoint | undefined;
+/** A caller that waits for one job. */
+interface Waiter extends Abortable {
+	tell(ended: JobCheckpoint): void;
 }
 
-/** One timer for each job that is waited for. Of the end of a job that runs in this process they are told at once. */
+/** Callers learn at once of the end of a job that runs in this process; for others each of them looks now and then. */
 export class Endings {
 	readonly #clock: Clock;
-	readonly #looking: BackoffSettings = checkBackoff({ start: 100, max: 5_000 });
-	readonly #waiting = new Map<string, Waiting>();
+	readonly #pace: BackoffSettings = checkBackoff({ start: 100, max: 5_000 });
+	readonly #waiting = new Map<string, Set<Waiter>>();
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
@@ -33,51 +27,62 @@ export class Endings {
 
 	/** A job has ended, and that is stored. */
 	tell(id: string, ended: JobCheckpoint): void {
-		const waiting = this.#waiting.get(id);
-		if (waiting === undefined) return;
-		waiting.ended = ended;
-		waiting.waiters.release();
+		for (const waiter of [...this.#waiting.get(id) ?? []]) waiter.tell(ended);
 	}
 
 	/**
-	 * Looks again and again until there is an outcome. Who looks is given what was told meanwhile, in a function, because that may
-	 * come while he reads the store.
+	 * Looks again and again until there is an outcome. A look at the store that is under way keeps neither an abort nor the end
+	 * of the job from being heard; what it comes to after that end does not matter, since the job may be removed already.
+	 *
+	 * @param look makes the outcome of how the job has ended, if that was told, or of what is stored; `undefined` if there is
+	 * none yet
 	 */
-	async wait<T>(
+	wait<T>(
 		id: string,
 		signal: AbortSignal | undefined,
-		look: (told: () => JobCheckpoint | undefined) => Promise<T | undefined>,
+		look: (ended?: JobCheckpoint) => Promise<T | undefined>,
 	): Promise<T> {
-		const waiting = this.#join(id);
-		try {
-			for (;;) {
-				signal?.throwIfAborted();
-				const outcome = await look(() => waiting.ended);
-				if (outcome !== undefined) return outcome;
-				if (waiting.ended !== undefined) continue;
-				this.#clock.set(waiting.timer, waiting.delay = grow(this.#looking, waiting.delay));
-				if (!await waiting.waiters.wait(signal)) throw signal!.reason;
-			}
-		} finally {
-			this.#leave(id, waiting);
-		}
+		return new Promise((resolve, reject) => {
+			if (signal?.aborted) return reject(signal.reason);
+			let delay: number | undefined;
+			let current: object | undefined;
+			const leave = () => {
+				current = undefined;
+				this.#clock.clear(timer);
+				this.#leave(id, waiter);
+				if (signal !== undefined) unlink(signal, waiter);
+			};
+			const see = (ended?: JobCheckpoint) => {
+				const own = current = {};
+				this.#clock.clear(timer);
+				look(ended).then(
+					(outcome) => {
+						if (current !== own) return;
+						if (outcome === undefined) return this.#clock.set(timer, delay = grow(this.#pace, delay));
+						leave();
+						resolve(outcome);
+					},
+					(error) => {
+						if (current !== own) return;
+						leave();
+						reject(error);
+					},
+				);
+			};
+			const abort = (reason: unknown) => {
+				leave();
+				reject(reason);
+			};
+			const timer = new CallbackTimer(() => see());
+			const waiter: Waiter = { abort, tell: see };
+			this.#waiting.set(id, (this.#waiting.get(id) ?? new Set()).add(waiter));
+			if (signal !== undefined) link(signal, waiter);
+			see();
+		});
 	}
 
-	#join(id: string): Waiting {
-		let waiting = this.#waiting.get(id);
-		if (waiting === undefined) {
-			const waiters = new Waiters();
-			const timer = new CallbackTimer(() => waiters.release());
-			waiting = { waiters, timer, count: 0, delay: undefined, ended: undefined };
-			this.#waiting.set(id, waiting);
-		}
-		waiting.count++;
-		return waiting;
-	}
-
-	#leave(id: string, waiting: Waiting): void {
-		if (--waiting.count > 0) return;
-		this.#clock.clear(waiting.timer);
-		this.#waiting.delete(id);
+	#leave(id: string, waiter: Waiter): void {
+		const waiters = this.#waiting.get(id);
+		if (waiters?.delete(waiter) && waiters.size === 0) this.#waiting.delete(id);
 	}
 }

@@ -564,6 +564,54 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				await running.stop();
 			});
 
+			law("wait() goes on over failures of the store that pass, and rejects with one that does not", async (make) => {
+				const machine = await make();
+				const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
+				const running = machine.start(machine.processor([definition]));
+				let error: Error | undefined = new StoreError("unavailable", "away");
+				let gets = 0;
+				const { store } = machine.process();
+				const get = async (name: string, id: string) => {
+					gets++;
+					if (error !== undefined) throw error;
+					return await store.get(name, id);
+				};
+				const other = machine.processor([definition], { store: { ...store, get } });
+				const id = await other.add(definition);
+				const waiting = watch(other.wait(id));
+				await machine.advance(30_000);
+				expect([waiting.state, gets > 5 && gets < 20, machine.errors.length]).toEqual(["pending", true, gets]);
+				error = undefined;
+				await machine.advance(35_000);
+				expect(waiting.value).toMatchObject({ status: "completed", value: "value" });
+				error = new StoreError("closed", "closed");
+				expect(await errorOf(other.wait(id))).toBe(error);
+				error = new TypeError("a bug");
+				expect(await errorOf(other.wait(id))).toBe(error);
+				await running.stop();
+			});
+
+			law("wait() hears an abort, and the end of the job, while the store does not answer", async (make) => {
+				const machine = await make();
+				const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
+				const { store } = machine.process();
+				const get = () => new Promise<never>(() => {});
+				const processor = machine.processor([definition], { store: { ...store, get } });
+				const id = await processor.add(definition);
+				const running = machine.start(processor);
+				const controller = new AbortController();
+				const aborted = watch(processor.wait(id, { signal: controller.signal }));
+				const waiting = watch(processor.wait(id));
+				await machine.advance(10_000);
+				controller.abort("enough");
+				await machine.advance(0);
+				expect([aborted, waiting.state]).toMatchObject([{ state: "rejected", error: "enough" }, "pending"]);
+				await machine.advance(50_000);
+				expect(waiting.value).toMatchObject({ status: "completed", value: "value" });
+				await running.stop();
+				expect(machine.clock.pending).toBe(0);
+			});
+
 			law("wait() sees within five seconds that another process has finished the job", async (make) => {
 				const machine = await make();
 				const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
