@@ -34,7 +34,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "expiry: what has ended by its lease is not given back",
 		file: turns,
-		from: "this.#parking.delete(task);\n\t\tthis.#release([task]);",
+		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: released });",
 		to: "this.#parking.delete(task);\n\t\tthis.#forget(task);",
 	},
 	{
@@ -140,8 +140,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "hanging calls: a checkpoint that was given up is sent after the stop",
 		file: jobRun,
-		from: "this.throwIfLost(!this.task.isOver)));",
-		to: "{}));",
+		from: "this.throwIfLost(!this.task.isOver);\n\t\tonSent();",
+		to: "onSent();",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -161,7 +161,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "stop: what runs is not given back",
 		file: turns,
-		from: "if (!task.isCompleting && !task.isOver) this.#release([task]);",
+		from: "if (!task.isCompleting) this.#release([task]);",
 		to: "",
 	},
 	{
@@ -257,6 +257,12 @@ export const mutants: readonly Mutant[] = [
 		from: "this.#attempt?.abort(cancelled());",
 		to: "",
 		jobs: true,
+	},
+	{
+		name: "what is lost before it begins is kept",
+		file: turns,
+		from: "if (task.isOver) return this.#release([task]);",
+		to: "if (task.isOver) return;",
 	},
 	{
 		name: "IntermittentMap: an entry is removed that is not its own",

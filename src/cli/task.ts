@@ -36,10 +36,10 @@ export function decodeData(data: Data): Decoded {
 
 /** The task as an object for JSON: instants are milliseconds since 1970, and what is absent is left out. */
 export function toRecord({ payload, error, progress, ...task }: StoredTask): Record<string, unknown> {
-	const { name, message, stack } = decodeFailure(error) ?? {};
+	const { name, message, code, stack } = decodeFailure(error) ?? {};
 	return {
 		...task,
-		...(error === undefined ? {} : { error: { name, message, stack } }),
+		...(error === undefined ? {} : { error: { name, message, code, stack } }),
 		...(progress === undefined ? {} : { progress: decodeData(progress).payload }),
 		...decodeData(payload),
 	};

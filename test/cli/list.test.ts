@@ -61,7 +61,7 @@ describe("list()", () => {
 		expect(terminal.json).toMatchObject([{
 			id: "b",
 			state: "dead",
-			error: { name: "Error", message: "no such user" },
+			error: { name: "Error", message: "no such user", code: "EUSER", stack: expect.any(String) },
 		}]);
 	});
 

@@ -1,5 +1,6 @@
 // A terminal and a store for the tests of the commands, in virtual time.
 import { memoryStore, type NewTask, type Store } from "../../mod.ts";
+import { encodeFailure } from "../../src/basket/codec.ts";
 import type { Request, Terminal } from "../../src/cli/terminal.ts";
 import { plain } from "../../src/cli/text.ts";
 import { VirtualClock } from "../../src/testing.ts";
@@ -83,7 +84,7 @@ export async function fail(
 		claim: [{ kinds: [kind], limit: 10_000 }],
 		lease: 30_000,
 	});
-	const error = JSON.stringify({ name: "Error", message });
+	const error = encodeFailure(Object.assign(new Error(message), { code: "EUSER" }));
 	const settle = claims.map((ref) => ({
 		ref,
 		outcome: { type, attempts: ref.attempts + 1, error, delay: 60_000 } as const,

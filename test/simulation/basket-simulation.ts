@@ -113,6 +113,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { ledger, processes } = this.world;
 		const { basket } = processes[0]!;
 		await Promise.all([basket.counts(), readAll(basket.list())]);
+		await this.world.clock.advance(30_000);
+		for (const process of processes) this.world.checkIdle(process);
 		const { added, done, deleted } = ledger.totals;
 		const dead = [...ledger.entries.values()].filter(({ state }) => state === "dead").length;
 		if (added !== done + deleted + dead) {

@@ -252,6 +252,13 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 	}
 
+	/** All is done: of what is over nothing is kept, and an idle basket has one timer. */
+	checkIdle(process: BasketProcess): void {
+		if (process.calls > 0 || process.isStopping || this.activeCalls(process) > 0) return;
+		const { pending } = process.engineClock;
+		if (pending > 1) this.fail(`${process.name} has nothing to do, and ${pending} timers are set`);
+	}
+
 	/** A process was told that it has lost a claim. */
 	override onLost(record: ClaimRecord): void {
 		this.#lost.add(record);
