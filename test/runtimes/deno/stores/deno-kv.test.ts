@@ -517,6 +517,34 @@ describe("denoKvStore() and failures", () => {
 		expect(await errorOf(store.get(basket, "a"))).toMatchObject({ name: "StoreError", code, cause });
 	});
 
+	/** What SQLite says, what the system says, and what a server says to a token without the right. */
+	test.each([
+		["attempt to write a readonly database"],
+		["Permission denied (os error 13)"],
+		["Failed to commit: 403 Forbidden"],
+		["Unauthorized"],
+	])("Basket.run() and drain() end where nothing can be written, and say what to do: %s", async (message) => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { payload: "1" })]);
+		const cause = new Error(message);
+		const atomic = () => Object.assign(kv.atomic(), { commit: () => Promise.reject(cause) });
+		let runs = 0;
+		const errors: unknown[] = [];
+		const outbox = new Basket({
+			store: denoKvStore(replace(kv, { atomic })),
+			name: basket,
+			tasks: { work: (_: number) => void runs++ },
+			onError: (error) => errors.push(error),
+		});
+		const error = await errorOf(outbox.run());
+		expect(error).toMatchObject({ name: "StoreError", code: "refused", isTransient: false, cause });
+		expect(String(error)).toMatch(/rights of its file/);
+		expect(await errorOf(outbox.drain())).toMatchObject({ code: "refused" });
+		expect(await errorOf(outbox.add("work", 2))).toMatchObject({ code: "refused" });
+		expect([runs, errors, outbox.getSnapshot().state]).toEqual([0, [], "stopped"]);
+		expect(await store.counts(basket)).toMatchObject({ waiting: 1, running: 0 });
+	});
+
 	test("a locked database is waited for, but not for ever", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
