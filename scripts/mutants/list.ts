@@ -259,6 +259,13 @@ export const mutants: readonly Mutant[] = [
 		jobs: true,
 	},
 	{
+		name: "jobs: a message begins a delayed one",
+		file: jobRun,
+		from: "return early > 0 ? await this.#later(early) : await this.#proceed();",
+		to: "return await this.#proceed();",
+		jobs: true,
+	},
+	{
 		name: "what is lost before it begins is kept",
 		file: turns,
 		from: "if (task.isOver) return this.#release([task]);",

@@ -28,7 +28,7 @@ export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobChe
 	checkWhole("at", at, plan.length);
 	check("isBackward", isBackward, "boolean");
 	for (const name of ["crashed", "attempts"] as const) checkWhole(name, state[name]);
-	for (const name of ["until", "since", "lastDelay"] as const) {
+	for (const name of ["until", "since", "lastDelay", "delay"] as const) {
 		const value = state[name];
 		if (value !== undefined) check(name, value, "number", Number.isFinite(value), "finite");
 	}

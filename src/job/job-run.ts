@@ -83,7 +83,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.owner.onChange();
 		await this.#readInbox();
 		await this.#checkCrashes();
-		return await this.#proceed();
+		const early = this.#early();
+		return early > 0 ? await this.#later(early) : await this.#proceed();
 	}
 
 	/** Has the running step be the last one of this claim. */
@@ -165,6 +166,14 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			if (delay !== undefined) return await this.#later(delay, true);
 			isAwake = false;
 		}
+	}
+
+	/** How much too early a message has made a job due that was added with a delay. */
+	#early(): number {
+		const { at, isBackward, delay = 0 } = this.state;
+		const isTold = this.task.claim.inbox.length > 0;
+		// Not longer than that where the clock was set back.
+		return isTold && at === 0 && !isBackward ? Math.min(delay, Math.ceil(delay - this.age)) : 0;
 	}
 
 	/** How long the next attempt has to wait, `undefined` if it has not. */

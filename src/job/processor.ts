@@ -141,8 +141,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			: [input: NoInfer<I>, options?: AddOptions<Tx>]
 	): Promise<JobId<R, V>> {
 		const [input, options = {}] = args;
-		const { tx } = check("options", options, "object");
-		const encoded = this.#encode(job, input, tx);
+		const { tx, delay } = check("options", options, "object");
+		const encoded = this.#encode(job, input, delay, tx);
 		const data = isThenable(encoded) ? await encoded : encoded;
 		const { id } = await this.#basket.add(job.name, data, options);
 		return id;
@@ -165,7 +165,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const tasks = [];
 		for (const entry of entries as readonly (NewJob<AnyJob>)[]) {
 			const { job, input, ...rest } = check("entry", entry, "object");
-			const encoded = this.#encode(job, input, tx);
+			const encoded = this.#encode(job, input, rest.delay, tx);
 			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
 		}
 		return (await this.#basket.addMany(tasks, options)).map(({ id }) => id);
@@ -399,13 +399,13 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	}
 
 	/** The first checkpoint of a job. In a promise only if the schema or the codec is asynchronous. */
-	#encode(job: AnyJob, input: unknown, tx: Tx | undefined): Data | PromiseLike<Data> {
+	#encode(job: AnyJob, input: unknown, delay: number | undefined, tx: Tx | undefined): Data | PromiseLike<Data> {
 		const name = check("job.name", check("job", job, "object").name, "string");
 		const known = this.#jobs.get(name)?.job;
 		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
 		if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
 		const encode = () => {
-			const encoded = this.#owner.codec.encode(firstCheckpoint(known, input));
+			const encoded = this.#owner.codec.encode(firstCheckpoint(known, input, delay));
 			return isThenable(encoded) ? synchronous(encoded, tx) : encoded;
 		};
 		const valid = known.schema && validate(known.schema, input);

@@ -80,6 +80,8 @@ export interface JobCheckpoint {
 	/** How many claims in a row had crashed at this checkpoint. */
 	readonly crashed: number;
 	readonly history: readonly StoredAttempt[];
+	/** The age before which the first step does not begin, whatever is posted to the job. */
+	readonly delay?: number | undefined;
 	/** Why it goes backward. */
 	readonly error?: TaskFailure | undefined;
 	/** Why it could not go on backward. */
@@ -106,13 +108,17 @@ export interface JobCheckpoint {
 }
 
 /** The checkpoint of a job that is to be added. */
-// deno-lint-ignore no-explicit-any -- any job
-export function firstCheckpoint({ version, steps }: Job<any, any, any>, input: unknown): JobCheckpoint {
+export function firstCheckpoint(
+	// deno-lint-ignore no-explicit-any -- any job
+	{ version, steps }: Job<any, any, any>,
+	input: unknown,
+	delay: number | undefined,
+): JobCheckpoint {
 	// Not randomUUID(), which pages have only over HTTPS.
 	const uid = crypto.getRandomValues(new Uint32Array(4)).reduce((text, part) => text + part.toString(36), "");
 	const plan = steps.map(({ name }) => name);
 	const start = { at: 0, isBackward: false, results: {}, signals: {}, crashed: 0, attempts: 0, history: [] };
-	return { form: 1, uid, version, input, plan, ...start };
+	return { form: 1, uid, version, input, plan, delay: delay || undefined, ...start };
 }
 
 /** The attempts for people. */

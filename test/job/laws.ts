@@ -908,6 +908,38 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				expect(await processor.state(id)).toMatchObject({ status: "waiting", step: "w", problem: undefined });
 			});
 
+			law("a delayed job begins no sooner for what is posted to it, but is cancelled at once", async (make) => {
+				const machine = await make();
+				const log: string[] = [];
+				const note = (name: string) => void log.push(`${name} ${machine.clock.now() - 1_000_000}`);
+				const jobs = [
+					job("step").step("a", { run: () => note("step") }).waitFor("w"),
+					job("sleep").sleep("nap", 1_000).step("a", { run: () => note("sleep") }).waitFor("w"),
+					job("wait").waitFor("v", { timeout: 1_000 }).step("a", { run: () => note("wait") }).waitFor("w"),
+					job("cancelled").step("a", { run: () => note("cancelled") }).waitFor("w"),
+				] as unknown as Job[];
+				const processor = machine.processor(jobs);
+				const add = (each: Job) => ({ job: each, id: each.name, delay: 60_000 });
+				await processor.addMany(jobs.slice(1).map(add));
+				await processor.add(jobs[0]!, undefined, { id: "step", delay: 60_000 });
+				const running = machine.start(processor);
+				await machine.advance(1_000);
+				for (const { name } of jobs) await processor.signal(name, "w");
+				await processor.cancel("cancelled");
+				await machine.advance(10_000);
+				for (const { name } of jobs.slice(0, 3)) await processor.signal(name, "w");
+				expect((await processor.result("cancelled"))!.error!.message).toBe("The job was cancelled");
+				await machine.advance(44_000);
+				expect(log).toEqual([]);
+				await machine.advance(5_000);
+				expect(log).toEqual(["step 60000"]);
+				await processor.signal("wait", "v");
+				await machine.advance(2_000);
+				expect(log).toEqual(["step 60000", "wait 60000", "sleep 61000"]);
+				expect((await processor.counts()).done).toBe(4);
+				await running.stop();
+			});
+
 			law("a running job is held when its current step is done, and goes on from there", async (make) => {
 				const machine = await make();
 				const gate = deferred();

@@ -1,5 +1,6 @@
 // The world of processes that work off jobs, and what must hold in it at any time.
 import type { Data, JobOutcome, RevertContext, Save, Settlement, Store } from "../../../mod.ts";
+import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { VirtualClock } from "../../../src/testing.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Random } from "../random.ts";
@@ -196,8 +197,8 @@ export class JobWorld extends World<JobProcess> {
 		if (delay === null) {
 			const isWaiting = type === "waitFor" && duration === Infinity;
 			if (!isWaiting || Object.hasOwn(state.signals, steps[state.at]!.name)) this.fail(`${what} for ever`);
-		} else if (delay > 0 && !(delay <= Math.ceil((state.until ?? -Infinity) - leastAge))) {
-			this.fail(`${what} for ${delay}, until ${state.until}, at the age of ${leastAge}`);
+		} else if (delay > 0 && !(delay <= Math.ceil(untilOf(state) - leastAge))) {
+			this.fail(`${what} for ${delay}, until ${untilOf(state)}, at the age of ${leastAge}`);
 		}
 	}
 
@@ -271,8 +272,8 @@ export class JobWorld extends World<JobProcess> {
 		equal(this, `${what}: results`, results, state.results);
 		equal(this, `${what}: input`, [input, version, context.step], [state.input, state.version, step.name]);
 		if (isRevert) equal(this, `${what}: result and error`, [result, error], [state.results[step.name], state.error]);
-		const isEarly = this.#now - claim.addedAt < (state.until ?? -Infinity);
-		if (isEarly && !book.isHastened && this.jumpedAt < book.addedAt) this.fail(`${what} before ${state.until}`);
+		const isEarly = this.#now - claim.addedAt < untilOf(state);
+		if (isEarly && !book.isHastened && this.jumpedAt < book.addedAt) this.fail(`${what} before ${untilOf(state)}`);
 		if (claim.calls.some(({ isActive, record }) => !isActive && record === claim.record)) {
 			this.fail(`${what}, before what was done is stored`);
 		}
@@ -454,4 +455,9 @@ export class JobWorld extends World<JobProcess> {
 /** Whether a run may go on under another claim, as nobody has settled its own. */
 function isContinuedBy({ claim }: ClaimRecord, { claim: { attempts, crashes } }: ClaimRecord): boolean {
 	return attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+}
+
+/** The age of a job before which nothing is to be done. */
+function untilOf({ until, delay, at, isBackward }: JobCheckpoint): number {
+	return until ?? (at === 0 && !isBackward ? delay : undefined) ?? -Infinity;
 }
