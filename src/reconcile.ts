@@ -11,6 +11,7 @@ import { run } from "./runner.ts";
 import { unwrap } from "./task.ts";
 import { check, checkDelay, checkFunction, checkLimit } from "./platform/check.ts";
 import { checkClock, type Clock, sleep } from "./platform/clock.ts";
+import { nameOf } from "./platform/error-name.ts";
 import { observe, type OnError } from "./platform/observe.ts";
 
 /** What the functions of a plan are told. */
@@ -256,8 +257,8 @@ class Reconciliation {
 		const { error } = failure;
 		this.#tell({ type: "failed", round: this.#round, ...failure });
 		this.#failures.push(failure);
-		// By its name, so that one of the CommonJS build is fatal to the ES module, too.
-		if (error instanceof Error && error.name === "FatalError") throw error;
+		// So that one of the CommonJS build is fatal to the ES module, too.
+		if (nameOf(error) === "FatalError") throw error;
 		if (this.#failures.length <= this.#settings.errorsToTolerate) return;
 		throw new FatalError(`${this.#failures.length} tasks have failed`, { cause: error });
 	}

@@ -71,14 +71,20 @@ class Hint extends Error {
 
 const none: Steering = {};
 
-/** The steering in what a task threw; empty for an ordinary error. */
+/** The steering in what a task threw; empty for an ordinary error. Never throws. */
 export function steering(thrown: unknown): Steering {
-	return isHint(thrown) ? thrown.upkeepHint : none;
+	try {
+		const { upkeepHint } = thrown as Hint;
+		if (typeof upkeepHint === "object") return upkeepHint ?? none;
+	} catch {
+		// Of some values nothing can be read: of `undefined`, of a proxy that was revoked.
+	}
+	return none;
 }
 
 /** The error that a caller sees: what was given to the hint, or what was thrown. */
 export function unwrap(thrown: unknown): unknown {
-	return isHint(thrown) ? thrown.cause : thrown;
+	return steering(thrown) === none ? thrown : (thrown as Hint).cause;
 }
 
 /**
@@ -177,8 +183,4 @@ export function resetBackoff(error?: unknown): Error {
 export function retryAfter(delay: number, error?: unknown): Error {
 	check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
 	return new Hint(error, { delay });
-}
-
-function isHint(thrown: unknown): thrown is Hint {
-	return typeof thrown === "object" && thrown !== null && "upkeepHint" in thrown;
 }

@@ -63,6 +63,14 @@ const statuses: ReadonlyMap<unknown, number> = new Map([
  * be one of the CommonJS build, and this the ES module.
  */
 export function toProblem(error: unknown): Problem | undefined {
+	try {
+		return problemOf(error);
+	} catch {
+		return undefined; // whatever was thrown has getters that throw
+	}
+}
+
+function problemOf(error: unknown): Problem | undefined {
 	if (error instanceof Problem) return error;
 	const { name, cause } = Object(error);
 	const status = statuses.get(name);

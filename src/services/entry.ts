@@ -7,6 +7,7 @@
 import type { ConfigureOptions, LifecycleSnapshot, LifecycleState } from "../lifecycle.ts";
 import { InvalidConfigError, ServiceFailedError } from "./errors.ts";
 import { abortError } from "../platform/abort-error.ts";
+import { nameOf } from "../platform/error-name.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
 import { Waiters } from "../platform/waiters.ts";
@@ -196,7 +197,7 @@ export class Entry {
 		} catch (error) {
 			if (!config.isKept) this.#given = this.#given.filter((other) => other !== config);
 			// It was stopped by somebody else than its registry.
-			if (Object(error).name === "InvalidStateError") throw error;
+			if (nameOf(error) === "InvalidStateError") throw error;
 			throw new InvalidConfigError(this.id, error);
 		}
 		const index = this.#given.indexOf(config);
