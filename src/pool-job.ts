@@ -73,27 +73,68 @@ export interface JobWorker {
  */
 export class Job<W> extends Waiting {
 	readonly task: PoolFunction<unknown, W>;
-	readonly resolve: (value: never) => void;
-	readonly reject: (error: unknown) => void;
 	readonly details: JobDetails<W> | undefined;
-	/** Begins it on its worker, in the async context of its caller; made anew for each run. */
+	/** Begins it on its worker, in the async context of its caller; made anew for each run. None: its turn is to come. */
 	begin: ((job: Job<W>) => void) | undefined;
 	/** As long as it runs. */
 	worker: JobWorker | undefined;
 	/** From when a worker took it until it waits again, or is over. */
 	attempt: PoolAttempt<W> | undefined;
+	/** Settle what its caller awaits. */
+	#result: { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void } | undefined;
+	/** If it is over before there is a result to settle. */
+	#outcome: { readonly isSuccess: boolean; readonly value: unknown } | undefined;
 
-	constructor(
-		task: PoolFunction<unknown, W>,
-		resolve: (value: never) => void,
-		reject: (error: unknown) => void,
-		details: JobDetails<W> | undefined,
-	) {
+	constructor(task: PoolFunction<unknown, W>, details: JobDetails<W> | undefined) {
 		super();
 		this.task = task;
-		this.resolve = resolve;
-		this.reject = reject;
 		this.details = details;
+	}
+
+	/** From now on it can settle what its caller awaits. */
+	connect(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+		const outcome = this.#outcome;
+		if (outcome === undefined) this.#result = { resolve, reject };
+		else if (outcome.isSuccess) resolve(outcome.value);
+		else reject(outcome.value);
+		this.#outcome = undefined;
+	}
+
+	/**
+	 * For good. Nothing that was made for the run stays: a job that has waited for long is old, and what an old object holds
+	 * outlives it until the garbage collector looks at all that is old.
+	 */
+	settle(isSuccess: boolean, value: unknown): void {
+		const { begin } = this;
+		const result = this.#result;
+		this.attempt = this.begin = this.#result = undefined;
+		if (result === undefined) {
+			this.#outcome ??= { isSuccess, value };
+			begin?.(this);
+		} else if (isSuccess) result.resolve(value);
+		else result.reject(value);
+	}
+}
+
+/**
+ * Resolves a promise with what becomes of a job. The platform calls `then` in a microtask, in the async context in which
+ * the promise was made or, if a reaction returns this, in that of the reaction.
+ *
+ * So the functions that settle a promise are made when they are needed, and a task that waits needs one promise for its
+ * turn and one for its result; what it costs is above all what the garbage collector has to carry along.
+ */
+export class JobResult<W> {
+	readonly #job: Job<W>;
+	readonly #onConnected: ((job: Job<W>) => void) | undefined;
+
+	constructor(job: Job<W>, onConnected?: (job: Job<W>) => void) {
+		this.#job = job;
+		this.#onConnected = onConnected;
+	}
+
+	then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+		this.#job.connect(resolve, reject);
+		this.#onConnected?.(this.#job);
 	}
 }
 

@@ -9,7 +9,7 @@
 
 import type { PoolOptions, PoolSnapshot, PoolTask, PoolTaskStatus, PoolWorkerStatus } from "./pool-options.ts";
 import { Crew } from "./pool-crew.ts";
-import { Job, type JobDetails, PoolAttempt, type PoolFunction, type PoolTaskOptions } from "./pool-job.ts";
+import { Job, type JobDetails, JobResult, PoolAttempt, type PoolFunction, type PoolTaskOptions } from "./pool-job.ts";
 import { PoolQueue } from "./pool-queue.ts";
 import type { PoolWorker } from "./pool-worker.ts";
 import { steering, type Task, unwrap } from "./task.ts";
@@ -53,8 +53,6 @@ export class TaskExistsError extends Error {
 		this.task = task;
 	}
 }
-
-const ready: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
 /**
  * Runs tasks on workers, at most `max` at the same time: those with the highest priority first, and first come, first
@@ -151,12 +149,13 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range; all of these are rejections
 	 */
 	run<T>(task: PoolFunction<T, W>, options?: PoolTaskOptions<W>): Promise<T> {
-		return new Promise((resolve, reject) => {
-			if (options === undefined) {
-				this.#checkTask(task);
-				this.#add(new Job(task, resolve, reject, undefined));
-			} else this.#addWithDetails(task, resolve, reject, this.#check(task, options), {});
-		});
+		try {
+			if (options !== undefined) return this.#add(this.#newJob(task, this.#check(task, options)));
+			this.#checkTask(task);
+			return this.#add(new Job(task, undefined));
+		} catch (error) {
+			return Promise.reject(error);
+		}
 	}
 
 	/**
@@ -175,19 +174,16 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		if (this.#named.has(name)) throw new TaskExistsError(name);
 		let onAssigned!: () => void;
 		let onUnassigned!: (error: unknown) => void;
-		let cancel!: (reason: unknown) => void;
 		const assigned = new Promise<void>((resolve, reject) => [onAssigned, onUnassigned] = [resolve, reject]);
-		const result = new Promise<T>((resolve, reject) => {
-			const details = { name, onAssigned, onUnassigned };
-			cancel = this.#addWithDetails(task, resolve, reject, checked, details).abort;
-		});
+		const job = this.#newJob(task, checked, { name, onAssigned, onUnassigned });
+		const result = this.#add<T>(job);
 		assigned.catch(() => {});
 		result.catch(() => {});
 		return {
 			name,
 			assigned,
 			result,
-			cancel: (reason = abortError(`The task ${JSON.stringify(name)} was cancelled`)) => cancel(reason),
+			cancel: (reason = abortError(`The task ${JSON.stringify(name)} was cancelled`)) => job.details!.abort(reason),
 		};
 	}
 
@@ -224,7 +220,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	/** Resolves to `true` once no task waits or runs, or to `false` if the signal aborts first. */
 	async idle(options: WaitOptions = {}): Promise<boolean> {
 		const signal = checkedSignal(options);
-		return this.#isIdle || await this.#whenIdle.wait(signal);
+		const isIdle = this.#isIdle || await this.#whenIdle.wait(signal);
+		if (isIdle) await resultsFirst();
+		return isIdle;
 	}
 
 	/**
@@ -238,6 +236,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		const signal = checkedSignal(options);
 		if (!this.#hasStopped) this.#end(abortError("The pool was stopped"));
 		if (!this.#crew.isGone && !await this.#whenGone.wait(signal)) throw signal!.reason;
+		await resultsFirst();
 	}
 
 	/** The same as {@link stop}. */
@@ -268,15 +267,13 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		return { priority, signal, restart };
 	}
 
-	#addWithDetails(
+	#newJob(
 		task: PoolFunction<unknown, W>,
-		resolve: (value: never) => void,
-		reject: (error: unknown) => void,
 		{ priority, signal, restart }: PoolTaskOptions<W>,
-		named: Partial<Pick<JobDetails<W>, "name" | "onAssigned" | "onUnassigned">>,
-	): JobDetails<W> {
+		named: Partial<Pick<JobDetails<W>, "name" | "onAssigned" | "onUnassigned">> = {},
+	): Job<W> {
 		const { name, onAssigned, onUnassigned } = named;
-		const details: JobDetails<W> = {
+		const job: Job<W> = new Job<W>(task, {
 			...{ name, onAssigned, onUnassigned, priority, signal, restart },
 			abort: (reason) => this.#cancel(job, reason),
 			ask: restart && inContextAlways(() => this.#ask(job)),
@@ -286,30 +283,44 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 			progress: undefined,
 			description: undefined,
 			previousError: undefined,
-		};
-		const job = new Job<W>(task, resolve, reject, details);
+		});
 		if (name !== undefined) this.#named.set(name, job);
-		if (signal?.aborted === false) link(signal, details);
-		this.#add(job);
-		if (signal?.aborted) details.abort(signal.reason);
-		return details;
+		if (signal?.aborted === false) link(signal, job.details!);
+		return job;
 	}
 
-	#add(job: Job<W>): void {
+	#add<T>(job: Job<W>): Promise<T> {
+		const { details } = job;
 		this.#enqueue(job);
-		// Where nothing waits, a turn of its own is cheaper than a way to call it later.
-		if (this.#crew.free < this.#queue.size) this.#prepare(job);
-		else ready.then(() => this.#turn(job));
+		const result = this.#resultOf(job) as Promise<T>;
+		if (details?.signal?.aborted) details.abort(details.signal.reason);
+		return result;
+	}
+
+	/** The result of a job that has just been added, which gets its turn in the async context of this call. */
+	#resultOf(job: Job<W>): Promise<unknown> {
+		// Where nothing waits, a turn of its own is cheaper than a way to call it later. And a subscriber may have ended it.
+		const hasTurn = this.#crew.free >= this.#queue.size || job.lane === undefined;
+		if (hasTurn) return Promise.resolve(new JobResult(job, this.#turn));
+		this.#schedule();
+		return new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#beginFirst);
 	}
 
 	/** In the async context of its caller: it begins at once if it can. */
-	#turn(job: Job<W>): void {
-		if (job.lane === undefined) return; // it was cancelled meanwhile
-		const worker = this.#queue.first === job && !this.#isPaused ? this.#crew.take() : undefined;
-		if (worker === undefined) this.#prepare(job);
-		else this.#assign(worker);
+	readonly #turn = (job: Job<W>): void => {
+		if (job.lane !== undefined) {
+			const worker = this.#queue.first === job && !this.#isPaused ? this.#crew.take() : undefined;
+			if (worker === undefined) this.#prepare(job);
+			else this.#assign(worker);
+		}
+		// Also if it was cancelled meanwhile: those behind it were not called as long as it had its turn before it.
 		this.#dispatch();
-	}
+	};
+
+	readonly #beginFirst = (job: Job<W>): JobResult<W> => {
+		this.#begin(job);
+		return new JobResult(job);
+	};
 
 	/** What `inContext` does, without a function for each task. To be called in the async context of the task's caller. */
 	#prepare(job: Job<W>): void {
@@ -318,7 +329,6 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 
 	#enqueue(job: Job<W>): void {
 		this.#queue.add(job, job.details?.priority ?? 0);
-		this.#schedule();
 		this.#onChange();
 	}
 
@@ -335,7 +345,6 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	#settle(job: Job<W>, isSuccess: boolean, outcome: unknown): void {
 		const { details } = job;
 		this.#parked.delete(job);
-		job.attempt = job.begin = undefined;
 		if (details !== undefined) {
 			if (details.name !== undefined) this.#named.delete(details.name);
 			if (details.signal !== undefined) unlink(details.signal, details);
@@ -343,8 +352,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 			// Too late if it was assigned: a promise settles once.
 			details.onUnassigned?.(outcome);
 		}
-		if (isSuccess) job.resolve(outcome as never);
-		else job.reject(outcome);
+		job.settle(isSuccess, outcome);
 	}
 
 	/** In a microtask of its own: a task is never called by `go` or `run`. */
@@ -456,7 +464,8 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		details.previousError = unwrap(details.thrown);
 		details.progress = details.description = undefined;
 		job.attempt = undefined;
-		this.#prepare(job);
+		// One that has never begun still has its first turn.
+		if (job.begin === undefined) this.#prepare(job);
 		this.#clock.set(details.delay!, steering(details.thrown).delay ?? 0);
 		this.#onChange();
 	}
@@ -464,6 +473,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	#onDelayed(job: Job<W>): void {
 		this.#parked.delete(job);
 		this.#enqueue(job);
+		this.#schedule();
 	}
 
 	/** The worker is free. */
@@ -541,4 +551,10 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 			isPaused: this.#isPaused,
 		};
 	}
+}
+
+/** The callers of tasks that are over hear of it before those who wait for the pool: some results take two microtasks. */
+async function resultsFirst(): Promise<void> {
+	await undefined;
+	await undefined;
 }

@@ -41,6 +41,62 @@ class Workshop {
 	readonly destroyWorker = (worker: number) => void this.destroyed.push(worker);
 }
 
+describe("Pool, the order of what ends", () => {
+	const tasks: Record<string, () => unknown> = {
+		"that return at once": () => {},
+		"that take a microtask": async () => await undefined,
+		"that take several": () => settle(),
+		"that throw": fail,
+		"that reject": () => Promise.reject(new Error("failure")),
+	};
+
+	for (const [title, task] of Object.entries(tasks)) {
+		for (const options of [undefined, { priority: 1 }, { restart: () => false }]) {
+			const name = `tasks ${title}, options ${options === undefined ? "none" : Object.keys(options)}`;
+			test(`Pool.idle() resolves after the callers of run() have heard of their results: ${name}`, async () => {
+				for (const createWorker of [undefined, () => undefined]) {
+					const pool = new Pool({ max: 2, createWorker });
+					let heard = 0;
+					const hear = () => heard++;
+					for (let i = 1; i <= 5; i++) pool.run(task, options).then(hear, hear);
+					expect([await pool.idle(), heard]).toEqual([true, 5]);
+					await pool.stop();
+				}
+			});
+		}
+	}
+
+	for (const isPaused of [false, true]) {
+		const name = isPaused ? "of a pool that is paused" : "of a pool";
+
+		test(`Pool.stop() ${name} resolves after the callers of run() have heard that their tasks are rejected`, async () => {
+			await atEachMicrotask(30, async (k) => {
+				const pool = new Pool({ max: 2 });
+				if (isPaused) pool.pause();
+				let heard = 0;
+				for (let i = 1; i <= 5; i++) pool.run(forever).catch(() => heard++);
+				await new Promise<void>((resolve) => afterMicrotasks(k, resolve));
+				await pool.stop();
+				expect(heard).toBe(5);
+			});
+		});
+
+		test(`Pool.idle() ${name} resolves after the callers of run() have heard that their tasks are cancelled`, async () => {
+			await atEachMicrotask(30, async (k) => {
+				const pool = new Pool({ max: 2 });
+				if (isPaused) pool.pause();
+				const controller = new AbortController();
+				let heard = 0;
+				for (let i = 1; i <= 5; i++) pool.run(forever, controller).catch(() => heard++);
+				await new Promise<void>((resolve) => afterMicrotasks(k, resolve));
+				controller.abort("enough");
+				expect([await pool.idle(), heard]).toEqual([true, 5]);
+				await pool.stop();
+			});
+		});
+	}
+});
+
 describe("Pool.run()", () => {
 	test("never calls the task synchronously, and resolves with its value", async () => {
 		const pool = new Pool({ max: 1 });
@@ -784,6 +840,21 @@ describe("Pool at each microtask", () => {
 			});
 		});
 	}
+
+	test("a task that is cancelled around its turn holds up none of those behind it", async () => {
+		for (const max of [1, 2, 3]) {
+			await atEachMicrotask(30, async (k) => {
+				const pool = new Pool({ max });
+				const first = new AbortController();
+				pool.resume();
+				afterMicrotasks(k, () => first.abort("enough"));
+				const runs = [first, undefined, undefined, undefined].map((options) => pool.run(() => 1, options));
+				expect(await Promise.all(runs.slice(1))).toEqual([1, 1, 1]);
+				await Promise.allSettled(runs);
+				expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
+			});
+		}
+	});
 
 	test("a worker that dies around the moment in which its task returns does not undo that, nor run it again", async () => {
 		await atEachMicrotask(30, async (k) => {
