@@ -89,7 +89,7 @@ export class Parking<Tx> {
 
 	#next(): void {
 		if (this.#state === "quiet") {
-			this.#toOffer.push(...this.#tasks.splice(0));
+			this.#toOffer = [...this.#toOffer, ...this.#tasks.splice(0)];
 			this.#become("offered");
 		} else if (this.#state === "offered") this.#become("busy");
 		else if (this.#tasks.length > 0) this.#become("quiet");

@@ -381,7 +381,7 @@ export class Turns<Tx> {
 	#return(claims: readonly Claim[]): void {
 		const strays = claims.map((claim) => ({ task: this.claims.stray(claim), ending: released }));
 		if (this.#owner.isWorking) {
-			this.#ended.push(...strays);
+			for (const stray of strays) this.#ended.push(stray);
 			return this.#owner.poke();
 		}
 		// While it stops, there may be no other turn.

@@ -100,7 +100,7 @@ async function survey(store: Store, request: Request): Promise<{ number: number;
 	const first: StoredTask[] = [];
 	for await (const tasks of pages(store, request)) {
 		number += tasks.length;
-		first.push(...tasks.slice(0, previewSize - first.length));
+		for (const task of tasks.slice(0, previewSize - first.length)) first.push(task);
 	}
 	return { number, first };
 }

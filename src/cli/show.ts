@@ -34,7 +34,7 @@ function record(task: FoundTask, job: JobCheckpoint | undefined): unknown {
 
 function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }: Terminal): string[] {
 	const facts = factsOf(task, job, clock.now());
-	const width = Math.max(...facts.map(([name]) => name.length));
+	const width = facts.reduce((width, [name]) => Math.max(width, name.length), 0);
 	return [
 		paint("bold", clean(task.id)),
 		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),

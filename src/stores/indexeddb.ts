@@ -199,7 +199,7 @@ class IndexedDBStore implements Store<IDBTransaction> {
 
 	/** Halves what is wanted until it fits. */
 	async #claimFewer(basket: string, requests: readonly ClaimRequest[], lease: number): Promise<TurnResult> {
-		for (let most = Math.max(1, ...requests.map(({ limit }) => limit));; most = Math.ceil(most / 2)) {
+		for (let most = requests.reduce((most, { limit }) => Math.max(most, limit), 1);; most = Math.ceil(most / 2)) {
 			try {
 				const claim = requests.map(({ kinds, limit }) => ({ kinds, limit: Math.min(limit, most) }));
 				return await this.#turn(basket, { settle: [], claim, lease });

@@ -104,12 +104,10 @@ export async function list(session: Session, query: ListQuery): Promise<readonly
 	while (found.length < limit) {
 		const count = kind === undefined ? Math.min(limit - found.length, pageLength) : pageLength;
 		const page = await session.readAll(source, IDBKeyRange.bound([...parts, seen], [...parts, last], true), count);
-		found.push(
-			...page.map((record) => sound(record, session.now)).filter((record) =>
-				(kind === undefined || record.kind === kind) && (state === undefined || record.state === state) &&
-				!isExpired(record, session.now)
-			),
-		);
+		for (const record of page.map((record) => sound(record, session.now))) {
+			const isWanted = (kind ?? record.kind) === record.kind && (state ?? record.state) === record.state;
+			if (isWanted && !isExpired(record, session.now)) found.push(record);
+		}
 		if (page.length < count) break;
 		seen = page.at(-1)!.seq;
 	}

@@ -88,7 +88,8 @@ export class Bench {
 		const most = this.store.capabilities.maxAdd ?? Infinity;
 		const added: Added[] = [];
 		for (let start = 0; start < tasks.length; start += most) {
-			added.push(...await this.store.add(this.basket, tasks.slice(start, start + most).map(newTask)));
+			const some = tasks.slice(start, start + most).map(newTask);
+			for (const one of await this.store.add(this.basket, some)) added.push(one);
 		}
 		return added;
 	}

@@ -308,7 +308,7 @@ export async function claimAll(bench: Bench, count: number): Promise<Claim[]> {
 	while (all.length < count) {
 		const claims = await bench.claim(count - all.length);
 		if (claims.length === 0) break;
-		all.push(...claims);
+		for (const claim of claims) all.push(claim);
 	}
 	return all;
 }
@@ -346,7 +346,7 @@ async function race(bench: Bench, stores: readonly Bench["store"][]): Promise<vo
 			const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
 			const claim = [{ kinds: ["work"], limit: 7 }];
 			({ claims } = await bench.persistently(() => bench.turn({ settle, claim }, store)));
-			claimed.push(...idsOf(claims));
+			for (const { id } of claims) claimed.push(id);
 		} while (claims.length > 0 && claimed.length < 10 * ids.length);
 	};
 	await bench.patiently(Promise.all(stores.map(work)));

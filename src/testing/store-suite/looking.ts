@@ -82,7 +82,7 @@ export const looking: readonly StoreTest[] = [
 			for (let round = 0; round <= ids.length; round++) {
 				const listed = await bench.store.list(bench.basket, { after, limit: 4 });
 				if (listed.length === 0) break;
-				seen.push(...idsOf(listed));
+				for (const { id } of listed) seen.push(id);
 				after = listed.at(-1)!.key;
 				// Those just seen, and in some rounds the first one that is not seen yet.
 				await bench.store.delete(bench.basket, idsOf(listed));
@@ -177,7 +177,7 @@ async function page(bench: Bench, query: { kind?: string; state?: TaskState }, l
 		if (listed.length === 0) return ids;
 		equal(new Set([...ids, ...idsOf(listed)]).size, ids.length + listed.length, "each page shows others");
 		equal(listed.length <= limit, true, `at most ${limit}, got ${listed.length}`);
-		ids.push(...idsOf(listed));
+		for (const { id } of listed) ids.push(id);
 		after = listed.at(-1)!.key;
 	}
 }

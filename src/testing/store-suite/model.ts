@@ -215,7 +215,7 @@ class StoreAndModel {
 
 	#checkDueIn(dueIn: number, kinds: readonly string[]): void {
 		const able = this.#tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task));
-		const wanted = Math.max(0, Math.min(...able.map(({ dueAt }) => dueAt)) - this.#now);
+		const wanted = Math.max(0, able.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity) - this.#now);
 		if (wanted === Infinity || wanted === 0) equal(dueIn, wanted, "dueIn");
 		else between(dueIn, this.#bench.isExact ? wanted - 1 : 1, wanted + 1, "dueIn");
 	}
