@@ -45,7 +45,7 @@ export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings 
 	check("backoff.factor", factor, "number", Number.isFinite(factor) && factor >= 1, "1 or more, and finite");
 	check("backoff.random", random, "function");
 	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
-	return { start, max, factor, jitter, random };
+	return { start, max: Math.min(max, Number.MAX_VALUE), factor, jitter, random };
 }
 
 /**
@@ -67,5 +67,7 @@ export function withJitter(backoff: BackoffSettings, delay: number): number {
 
 function between({ random }: BackoffSettings, least: number, most: number): number {
 	const part = observe(undefined, random) as number;
+	// A delay that has grown to Infinity would become NaN.
+	most = Math.min(most, Number.MAX_VALUE);
 	return part >= 0 && part <= 1 ? least + part * (most - least) : most;
 }

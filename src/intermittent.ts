@@ -320,7 +320,8 @@ function toOperation<V>(started: Started<V>): Operation<V> {
 	if (typeof started === "function") return { stop: started };
 	if (typeof started === "object" && started !== null) {
 		const { value, stop } = started;
-		if (stop === undefined || typeof stop === "function") return { value: value as V, stop };
+		// Called as what it is, a method: this may be any object with a `stop`.
+		if (stop === undefined || typeof stop === "function") return { value: value as V, stop: stop?.bind(started) };
 	}
 	throw new TypeError("An operation's start must give a stop function, { value, stop }, or nothing");
 }

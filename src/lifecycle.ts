@@ -70,7 +70,8 @@ export interface LifecycleOptions<C> {
 	readConfig?: ReadConfig<C> | undefined;
 	/**
 	 * How to try an application again that has failed. `attempts` is `Infinity` by default here: until it succeeds, is
-	 * replaced, or the lifecycle stops. @default one attempt
+	 * replaced, or the lifecycle stops. Unlike a run, an application that returns after its `timeout` has failed: its signal
+	 * has aborted. @default one attempt
 	 */
 	retry?: RunnerOptions | undefined;
 	/** Told what a subscriber threw. */
@@ -339,6 +340,8 @@ class Application<C> {
 		link(signal, controller);
 		try {
 			await applyConfig(config, { signal: controller.signal });
+			// Late: what it has begun was ended by its signal, so that it does not hold.
+			if (!this.isOver) signal.throwIfAborted();
 		} catch (error) {
 			controller.abort(unwrap(error));
 			throw error;

@@ -187,7 +187,8 @@ class Start<M> extends Timer implements Abortable {
 		this.#tell = inContext(() => observe(settings.onError, callbacks.died, this.#loss));
 		this.#thread = new RunningThread(worker, settings, this);
 		settings.clock.set(this, timeout);
-		if (callbacks.signal !== undefined) link(callbacks.signal, this);
+		if (callbacks.signal?.aborted) this.abort(callbacks.signal.reason); // while the worker was made
+		else if (callbacks.signal !== undefined) link(callbacks.signal, this);
 	}
 
 	onReady(): void {

@@ -284,6 +284,26 @@ describe("Intermittent stop", () => {
 		expect(clock.pending).toBe(0);
 	});
 
+	test("is called as a method of what the start gave, which may be any object", async () => {
+		class Server {
+			readonly value = "listening";
+			#isOpen = true;
+			stop() {
+				this.#isOpen = false;
+			}
+			get isOpen() {
+				return this.#isOpen;
+			}
+		}
+		const server = new Server();
+		const errors: unknown[] = [];
+		const shared = new Intermittent(() => server, { onError: (error) => errors.push(error) });
+		const controller = new AbortController();
+		expect(await shared.attach(controller.signal)).toBe("listening");
+		controller.abort();
+		expect([server.isOpen, shared.state, errors]).toEqual([false, "idle", []]);
+	});
+
 	test("that fails reaches onError, and the operation can start again", async () => {
 		const errors: unknown[] = [];
 		const stops = [

@@ -1,7 +1,15 @@
 import { type } from "./schemas.ts";
 import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
-import { type ConfigContext, Lifecycle, type LifecycleState, sleep, stopNow, ValidationError } from "../mod.ts";
+import {
+	type ConfigContext,
+	Lifecycle,
+	type LifecycleState,
+	sleep,
+	type StandardSchema,
+	stopNow,
+	ValidationError,
+} from "../mod.ts";
 import { VirtualClock } from "../src/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";
@@ -294,6 +302,20 @@ describe("Lifecycle readConfig", () => {
 		expect(configs).toEqual([80, 81, 80, 81]);
 	});
 
+	test("may be a validator whose thenable gives nothing itself", async () => {
+		const validate = (value: unknown) => ({
+			then(resolve: (result: unknown) => void) {
+				resolve({ value: [value] });
+			},
+		});
+		const schema = { "~standard": { version: 1, vendor: "other", validate } } as unknown as StandardSchema;
+		const configs: unknown[] = [];
+		const lifecycle = new Lifecycle((config) => void configs.push(config), { readConfig: schema });
+		await lifecycle.start();
+		await lifecycle.configure(1);
+		expect(configs).toEqual([[1]]);
+	});
+
 	test("may be a validator that is a function, as ArkType's are", async () => {
 		const lifecycle = new Lifecycle(() => {}, { readConfig: type((data) => data === 1 ? [] : ["not 1"]) });
 		await lifecycle.start();
@@ -351,6 +373,29 @@ describe("Lifecycle retry", () => {
 		expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false]);
 		expect(signals[0]!.reason).toMatchObject({ name: "TimeoutError" });
 		expect(lifecycle.state).toBe("active");
+	});
+
+	test("counts an application that returns after its timeout as failed, as its signal has aborted", async () => {
+		const clock = new VirtualClock();
+		const signals: AbortSignal[] = [];
+		const lifecycle = new Lifecycle(async (_config, { signal }) => {
+			signals.push(signal);
+			await sleep(signals.length < 3 ? 80 : 10, { clock });
+		}, { retry: { timeout: 50 }, clock });
+		const seen: (readonly [string, boolean | undefined])[] = [];
+		lifecycle.subscribe(() => seen.push([lifecycle.state, signals.at(-1)?.aborted]));
+		await lifecycle.start();
+		const configured = lifecycle.configure(1);
+		await clock.runUntilIdle();
+		expect([await configured, (lifecycle.error as Error | undefined)?.name]).toEqual(["error", undefined]);
+		expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false]);
+		expect(seen.filter(([state]) => state === "active" || state === "error")).toEqual([
+			["active", undefined],
+			["error", true],
+			["error", true],
+			["active", false],
+		]);
+		await lifecycle.stop();
 	});
 
 	test("with attempts gives up after so many", async () => {

@@ -5,7 +5,7 @@ import { Group, type GroupTask, Runner, TagInUseError, type TaskContext } from "
 import { CallbackTimer } from "../src/platform/timer-queue.ts";
 import { VirtualClock } from "../src/testing.ts";
 import { Script } from "./script.ts";
-import { deferred, errorOf, isPage, settle, SpiedController, watch } from "./support.ts";
+import { deferred, isPage, settle, SpiedController, watch } from "./support.ts";
 
 /** It is the same everywhere; a macrotask is slow in pages and in workerd. */
 const numRuns = isPage ? 30 : 300;
@@ -88,7 +88,7 @@ describe("Runner", () => {
 describe("Group", () => {
 	test("called back by each of its callbacks runs one task of a tag at a time, and shows what is so", async () => {
 		await fc.assert(
-			fc.asyncProperty(numbers, fc.boolean(), async (numbers, forget) => {
+			fc.asyncProperty(numbers, fc.boolean(), fc.nat(40), async (numbers, forget, abortAt) => {
 				const script = new Script(numbers);
 				const clock = new VirtualClock();
 				const controllers: SpiedController[] = [];
@@ -122,12 +122,19 @@ describe("Group", () => {
 					const controller = new SpiedController();
 					controllers.push(controller);
 					let self: GroupTask | undefined = undefined as GroupTask | undefined;
-					const body = async ({ signal }: TaskContext) => {
+					const body = (context: TaskContext) => {
 						if (ended.includes(self!)) overlaps.push(`${tag} is called after its cancel`);
+						if (all.signal.aborted) overlaps.push(`${tag} is called after the end of all`);
 						if (running.get(tag)) overlaps.push(`${tag} runs twice`);
 						running.set(tag, 1);
-						signal.addEventListener("abort", () => act("an abort listener"));
+						if (script.below(4) > 0) context.signal.addEventListener("abort", () => act("an abort listener"));
 						act("a task");
+						if (script.below(4) > 0) return slow();
+						// Some are over before their call is.
+						running.set(tag, 0);
+						if (script.below(3) > 0) throw new Error("failure");
+					};
+					const slow = async () => {
 						const over = deferred();
 						clock.set(new CallbackTimer(over.resolve), script.below(20));
 						await over.promise;
@@ -141,7 +148,7 @@ describe("Group", () => {
 						self = task;
 						spawned.push(task);
 						task.subscribe(() => act("a subscriber of a task"));
-						waits.push(task.wait(), errorOf(task.result()).catch(() => {}));
+						waits.push(task.wait().then(() => act("a wait")), task.result().catch(() => act("a result")));
 					} catch (error) {
 						expect(error).toBeInstanceOf(TagInUseError);
 					}
@@ -170,7 +177,9 @@ describe("Group", () => {
 					() => void group.delete("abc"[script.below(3)]!),
 					() => void group.subscribe(() => act("another subscriber"))(),
 				];
+				const all = new SpiedController();
 				const group: Group = new Group({
+					signal: all.signal,
 					attempts: 4,
 					backoff: 5,
 					timeout: 10,
@@ -190,10 +199,18 @@ describe("Group", () => {
 						errors.push(error);
 					}
 				});
+				// In half of the cases all ends early, and what is spawned after that never begins.
+				const aborting = new CallbackTimer(() => {
+					for (const task of spawned) note(task);
+					all.abort("over");
+				});
+				if (abortAt <= 20) clock.set(aborting, abortAt);
 				spawn();
 				await clock.runUntilIdle();
-				act("nothing");
-				await clock.runUntilIdle();
+				for (let i = 0; i < 3; i++) {
+					act("nothing");
+					await clock.runUntilIdle();
+				}
 				const stopped = watch(group.stop());
 				const waited = watch(Promise.all(waits));
 				await clock.runUntilIdle();
@@ -203,6 +220,7 @@ describe("Group", () => {
 				expect([stopped.state, waited.state]).toEqual(["resolved", "resolved"]);
 				expect(spawned.filter(({ state }) => state !== "stopped")).toEqual([]);
 				expect(await group.wait()).toBe(true);
+				expect(all.listeners).toBe(0);
 				expect([clock.pending, controllers.filter(({ listeners }) => listeners !== 0).length]).toEqual([0, 0]);
 				if (forget) expect([group.tasks().size, group.getSnapshot()]).toEqual([0, []]);
 			}),

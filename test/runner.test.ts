@@ -175,6 +175,13 @@ describe("run() backoff", () => {
 		const delays = await delaysOf({ attempts: 40, backoff: { start: 1, factor: 1e30, max: 50 } });
 		expect(delays.slice(0, 3)).toEqual([1, 50, 50]);
 		expect(delays.length).toBe(39);
+		for (const jitter of ["none", "full", "equal", "decorrelated"] as const) {
+			for (const part of [0, 0.5, 1]) {
+				const backoff = { start: 1, factor: 1e200, max: Infinity, jitter, random: () => part };
+				const runner = new Runner(() => Promise.reject("failure"), { attempts: Infinity, backoff });
+				for (let i = 0; i < 700; i++) expect((await runner.step()).delay).toBeGreaterThanOrEqual(0);
+			}
+		}
 	});
 });
 

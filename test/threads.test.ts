@@ -42,6 +42,17 @@ describe("threadWorker()", () => {
 		await expect(createWorker()).rejects.toThrow("no more threads");
 	});
 
+	test("makes a createWorker() that ends a thread during whose making its signal has aborted", async () => {
+		const controller = new AbortController();
+		let ends = 0;
+		const { createWorker } = threadWorker(() => {
+			controller.abort("aborted");
+			return { ...silent(), terminate: () => void ends++ };
+		});
+		expect(await errorOf(createWorker(controller))).toBe("aborted");
+		expect(ends).toBe(1);
+	});
+
 	test("makes a createWorker() that waits for the end of a thread which it gives up", async () => {
 		let end = () => {};
 		const terminate = () => new Promise<void>((resolve) => end = resolve);
@@ -55,6 +66,31 @@ describe("threadWorker()", () => {
 		end();
 		await started;
 		expect(order).toEqual(["ended", "aborted"]);
+	});
+});
+
+describe("Thread.call()", () => {
+	test("rejects if copying its arguments ends the thread, or fails", async () => {
+		let receive = (_event: { data: unknown }): void => {};
+		const worker = {
+			addEventListener(type: string, listener: (event: { data: unknown }) => void) {
+				if (type === "message") receive = listener;
+			},
+			postMessage: (message: unknown) => void structuredClone(message),
+			terminate() {},
+		};
+		const { createWorker } = threadWorker<Record<"add", (value: unknown) => void>>(() => worker);
+		const starting = createWorker();
+		await Promise.resolve();
+		receive({ data: ["ready", ["add"], undefined] });
+		const thread = await starting;
+		await expect(thread.call("add", [() => {}])).rejects.toMatchObject({ name: "DataCloneError" });
+		const hostile = {
+			get value() {
+				return void thread.terminate();
+			},
+		};
+		await expect(thread.call("add", [hostile])).rejects.toThrow(ThreadDiedError);
 	});
 });
 

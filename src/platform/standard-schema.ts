@@ -81,7 +81,8 @@ export function isStandardSchema(value: unknown): value is StandardSchema {
 /** Validates; in a promise only if the validator does. */
 export function validate<Output>(schema: StandardSchema<Output>, value: unknown): Output | Promise<Output> {
 	const result = schema["~standard"].validate(value);
-	return "then" in result ? result.then(accept) : accept(result);
+	// A thenable of another library need not give a promise.
+	return "then" in result ? Promise.resolve(result).then(accept) : accept(result);
 }
 
 function accept<Output>(result: SchemaResult<Output>): Output {

@@ -148,9 +148,14 @@ export class RunningThread<M> implements Thread<M> {
 		if (this.#death !== undefined) throw this.#death;
 		if (!this.#functions.includes(name)) throw new TypeError(this.#describe(name));
 		return await new Promise((resolve, reject) => {
-			const id = ++this.#lastId;
-			this.post(["call", id, name as string, args as readonly unknown[]], transfer);
-			this.#add(new Call(this, id, resolve as (value: unknown) => void, reject, options));
+			const call = new Call(this, ++this.#lastId, resolve as (value: unknown) => void, reject, options);
+			// First, since to post is to copy: a getter of the arguments may end the thread.
+			this.#add(call);
+			try {
+				this.post(["call", call.id, name as string, args as readonly unknown[]], transfer);
+			} catch (error) {
+				call.reject(error);
+			}
 		});
 	}
 
