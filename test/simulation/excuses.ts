@@ -54,13 +54,13 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 
 /** Why a process that has stopped may hold a claim; `undefined`: it may not. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
-	const { stoppedAt, turnDisturbedAt, frozenAt, silentSince } = record.owner as Process;
+	const { stoppedAt, turnDisturbedAt, frozenAt, isInVain } = record.owner as Process;
 	const now = world.clock.monotonic();
 	const since = stoppedAt === -Infinity ? now : stoppedAt;
 	if (record.toldAt === Infinity) return "it was never told of it";
 	if (record.isLeftBehind) return "it was left behind before";
 	if (record.knownUntil <= now) return "its lease is over by what it knows";
 	if (turnDisturbedAt >= since) return "the store could not be told";
-	if (silentSince <= now - lastMoment) return "the store has not answered for long";
+	if (isInVain) return "the store has not answered for long";
 	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
 }

@@ -40,8 +40,6 @@ export abstract class Process implements Owner {
 	/** When it has tried to renew its leases last. */
 	renewalSentAt = -Infinity;
 	turnDisturbedAt = -Infinity;
-	/** Since when the store has answered nothing to the engine, if a call hangs. */
-	silentSince = Infinity;
 	/** Until when a turn is on its way to the store. */
 	lateTurnUntil = -Infinity;
 	/** When it has given back tasks that have crashed often: others may claim these first. */
@@ -56,6 +54,10 @@ export abstract class Process implements Owner {
 	readonly #approaching = new Set<{ readonly since: number; readonly session: number }>();
 	/** Calls on their way, there or back. */
 	calls = 0;
+	/** The calls of the engine that have come to no end, how many there were, and how many when the last answer came. */
+	readonly #unanswered = new Set<{ readonly sentAt: number; readonly number: number }>();
+	#sent = 0;
+	#answered = 0;
 	readonly #world: World;
 	/** The time of the engine, and of the functions. */
 	readonly engineClock: ProcessClock;
@@ -92,6 +94,14 @@ export abstract class Process implements Owner {
 	/** Whether it was told to stop and has not stopped yet. */
 	get isStopping(): boolean {
 		return this.#leaving.size > 0;
+	}
+
+	/** Whether a call of the engine is under way for long, and no answer to any has come since. */
+	get isInVain(): boolean {
+		const now = this.#world.clock.monotonic();
+		return [...this.#unanswered].some(({ sentAt, number }) =>
+			sentAt <= now - lastMoment && sentAt > now - this.lease && this.#answered < number
+		);
 	}
 
 	/** Begins to work, until {@link stop}, or until nothing is due. */
@@ -219,16 +229,20 @@ export abstract class Process implements Owner {
 
 	async #call<T>(member: StoreCall["member"], args: readonly unknown[], call: () => Promise<T>): Promise<T> {
 		const sentAt = this.#world.clock.monotonic();
+		const isEngines = engineMembers.includes(member);
+		const own = { sentAt, number: isEngines ? ++this.#sent : 0 };
+		if (isEngines) this.#unanswered.add(own);
 		try {
 			const result = await call();
-			if (engineMembers.includes(member)) this.silentSince = Infinity;
 			if (this.isFrozen) await this.#attending();
+			if (isEngines) this.#answered = this.#sent;
 			this.#hear(member, args, result, sentAt);
 			return result;
 		} catch (error) {
-			if (engineMembers.includes(member) && sentAt > this.silentSince) this.silentSince = Infinity;
 			if (this.isFrozen) await this.#attending();
 			throw error;
+		} finally {
+			this.#unanswered.delete(own);
 		}
 	}
 
@@ -333,8 +347,6 @@ export abstract class Process implements Owner {
 		this.#world.trace(`${this.name} fault ${phase} ${member} ${kind} delay ${fault.delay}`);
 		const until = this.#world.clock.monotonic() + (fault.hang ? this.lease : fault.delay ?? 0);
 		this.disturbedAt = Math.max(this.disturbedAt, until);
-		const isSilent = engineMembers.includes(member) && (fault.hang || (fault.delay ?? 0) >= lastMoment);
-		if (isSilent) this.silentSince = Math.min(this.silentSince, this.#world.clock.monotonic());
 		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
 		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
 		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);
