@@ -423,6 +423,22 @@ function transactions(open: Open): void {
 		expect([rowsOf(db, "SELECT * FROM own").length, await waitingIn(store)]).toEqual([1, 1]);
 	});
 
+	test("sqliteStore().complete() leaves no task behind that a clock set back would show", async () => {
+		const clock = new VirtualClock({ now: 1_700_000_000_000 });
+		const { store } = await fresh(open, { clock });
+		await store.add("b", [task({ id: "x" }), task({ id: "kept" })]);
+		const [x, kept] = await claim(store);
+		await store.transaction(async (tx) => {
+			expect(await store.complete("b", x!, { type: "done" }, tx)).toBe(true);
+			expect(await store.complete("b", x!, { type: "done" }, tx)).toBe(true);
+			expect(await store.complete("b", kept!, { type: "done", keep: 1 }, tx)).toBe(true);
+		});
+		clock.setNow(clock.now() - 20_000);
+		expect([await store.get("b", "x"), (await store.get("b", "kept"))?.state]).toEqual([undefined, "done"]);
+		expect((await store.counts("b")).done).toBe(1);
+		expect(await store.add("b", [task({ id: "x" })])).toMatchObject([{ added: true }]);
+	});
+
 	test("sqliteStore().transaction() rolls back when its function fails, and rejects with that error", async () => {
 		const { db, store } = await fresh(open);
 		await store.add("b", [task()]);

@@ -244,9 +244,11 @@ export class ClaimedTask<Tx> {
 	/** What has become of the claim; `undefined` if that cannot be learned. */
 	async #ask(): Promise<string | undefined> {
 		const { store, name, lease, clock } = this.#owner.settings;
-		const ask = async () => {
+		const ask = async (): Promise<string | undefined> => {
+			const { claim } = this;
 			const endsAt = clock.monotonic() + lease;
-			const [state] = await this.#owner.track(store.extend(name, [this.claim], lease));
+			const [state] = await this.#owner.track(store.extend(name, [claim], lease));
+			if (claim !== this.claim) return await ask(); // claimed anew meanwhile
 			if (state !== "lost") this.leaseEndsAt = endsAt;
 			return state;
 		};
@@ -322,15 +324,18 @@ export class ClaimedTask<Tx> {
 		this.#throwIfOver();
 		checkTx(tx);
 		const { store, name } = this.#owner.settings;
-		const { isCompleting } = this;
+		const { isCompleting, claim } = this;
 		const before = this.#completedIn;
 		this.isCompleting = true;
 		this.#completedIn = tx;
 		try {
-			const isCompleted = await store.complete(name, this.claim, { type: "done", keep: this.#kind.retain }, tx);
+			const isCompleted = await store.complete(name, claim, { type: "done", keep: this.#kind.retain }, tx);
 			// Nobody else can have ended it before its lease is over: this transaction has, when it was asked before.
-			const isRepeated = isCompleting && before === tx && !this.#isLeaseOver();
-			if (!isCompleted && !isRepeated) this.#throwLost();
+			// A connection may stand for another transaction by now.
+			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();
+			if (isCompleted || isRepeated) return;
+			if (claim === this.claim) this.#throwLost();
+			await this.complete(tx); // claimed anew meanwhile
 		} catch (error) {
 			// What was completed before may still be committed.
 			this.isCompleting = isCompleting;
@@ -350,7 +355,7 @@ export class ClaimedTask<Tx> {
 
 	#throwLost(): never {
 		if (this.#isLeaseOver()) this.#owner.expire();
-		else this.lose();
+		else if (!this.isExpired) this.lose(); // what is being completed may still be given back
 		throw new ClaimLostError(this.id);
 	}
 }

@@ -51,7 +51,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	/** When the last renewal was begun, and when the last hint came. */
 	#lookedAt = -Infinity;
 	#heardAt = -Infinity;
-	#isAskingCompleting = false;
+	/** How many calls about tasks that are being completed have not come to an end, and when there may be another one. */
+	#asking = 0;
+	#askAt = -Infinity;
 
 	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: LeaseOwner<Tx>) {
 		this.settings = settings;
@@ -200,6 +202,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#failedAt = -Infinity;
 		this.settings.clock.clear(this.#timer);
 		this.#progress.rest();
+		this.#mayAsk();
 	}
 
 	async #extend(tasks: readonly ClaimedTask<Tx>[]): Promise<void> {
@@ -233,17 +236,19 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 
 	/**
 	 * A transaction of the caller that has completed a task may keep everybody else waiting until it ends, so that only one
-	 * such call is made at a time, and nobody waits for it. It keeps the claim if the transaction is rolled back.
+	 * such call is made at a time, and nobody waits for it; but it may also hang, so that there is another one after a while,
+	 * each time after twice as long. It keeps the claim if the transaction is rolled back.
 	 */
 	#renewCompleting(): void {
 		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting, isCompleted }) =>
 			!isOver && isCompleting && !isCompleted
 		);
-		if (tasks.length === 0 || this.#isAskingCompleting) return;
-		const { store, name, lease, clock, onError } = this.settings;
+		const now = this.settings.clock.monotonic();
+		if (tasks.length === 0 || now < this.#askAt) return;
+		const { store, name, lease, onError } = this.settings;
 		const claims = tasks.map(({ claim }) => claim);
-		const endsAt = clock.monotonic() + lease;
-		this.#isAskingCompleting = true;
+		const endsAt = now + lease;
+		this.#askAt = now + this.calls.limit * 2 ** this.#asking++;
 		const ask = async () => await store.extend(name, claims, lease);
 		this.calls.track(ask(), Infinity).then((states) => {
 			tasks.forEach((task, index) => {
@@ -251,7 +256,12 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 				if (states[index] === "lost") task.completed();
 				else this.#renewed(task, states[index]!, endsAt);
 			});
-		}, (error) => report(onError, error)).finally(() => this.#isAskingCompleting = false);
+		}, (error) => report(onError, error)).finally(() => this.#mayAsk());
+	}
+
+	#mayAsk(): void {
+		this.#asking = 0;
+		this.#askAt = -Infinity;
 	}
 
 	#renewed(task: ClaimedTask<Tx>, state: "ok" | "lost" | "posted", endsAt: number): void {

@@ -249,6 +249,92 @@ describe("context.complete()", () => {
 		await Promise.all([run.stop(), other.stop()]);
 	});
 
+	test("is renewed again when a call that renews it is never answered", async () => {
+		const all = new Transactions();
+		const log: string[] = [];
+		const basket = all.basket({
+			a: async (_: number, { complete, signal }) => {
+				const tx = new Tx();
+				await complete(tx);
+				tx.rollback();
+				await sleep(100_000, all.machine);
+				log.push(signal.aborted ? "aborted" : "ends");
+				throw new Error("failure");
+			},
+		});
+		all.spied.before = (member) =>
+			member === "extend" && all.spied.count("extend") === 1 ? new Promise(() => {}) : undefined;
+		await basket.add("a", 1);
+		const run = running(basket);
+		const other = running(all.basket({ a: () => void log.push("elsewhere") }));
+		await all.machine.clock.advance(100_000);
+		expect(log).toEqual(["ends"]);
+		expect(all.machine.settled).toMatchObject([{ outcome: "retry", error: { message: "failure" } }]);
+		const ended = Promise.all([run.stop(), other.stop()]);
+		await all.machine.clock.advance(30_000);
+		await ended;
+	});
+
+	test("is not told as done when it was rolled back, and was claimed anew while that was asked", async () => {
+		const all = new Transactions();
+		const { clock } = all.machine;
+		let runs = 0;
+		const basket = all.basket({
+			a: async (_: number, { complete, id }) => {
+				const tx = new Tx();
+				await complete(tx);
+				if (id !== "x" || ++runs > 1) await tx.commit();
+				else tx.rollback();
+			},
+		});
+		all.spied.before = (member) =>
+			member === "extend" && all.spied.count("extend") === 1 ? sleep(1_000, { clock }) : undefined;
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await clock.advance(0);
+		clock.setNow(clock.now() + 60_000);
+		await basket.add("a", 2, { id: "y" });
+		await clock.advance(500);
+		expect(await basket.get("x")).toMatchObject({ state: "running", crashes: 1 });
+		await clock.advance(10_000);
+		expect(all.machine.settled.filter(({ id }) => id === "x")).toMatchObject([{ outcome: "retry" }, {
+			outcome: "done",
+		}]);
+		expect([runs, all.machine.errors]).toEqual([2, []]);
+		await run.stop();
+	});
+
+	test("is given back when it was rolled back after the lease might have been over, and crashes nowhere", async () => {
+		const all = new Transactions();
+		const { clock } = all.machine;
+		const log: unknown[] = [];
+		const basket = all.basket({
+			a: async (_: number, { complete, crashes }) => {
+				log.push(crashes);
+				if (log.length > 1) return;
+				const tx = new Tx();
+				await complete(tx);
+				tx.rollback();
+				await sleep(42_000, { clock });
+				log.push(await errorOf(complete(tx)));
+				throw new Error("failure");
+			},
+		});
+		all.spied.before = (member) => {
+			if (member === "extend" && clock.monotonic() < 35_000) throw new StoreError("unavailable", "gone");
+		};
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await clock.advance(1_000);
+		basket.pause();
+		await clock.advance(44_000);
+		expect(all.machine.settled).toMatchObject([{ outcome: "released" }]);
+		basket.resume();
+		await clock.advance(1_000);
+		expect(log).toMatchObject([0, { name: "ClaimLostError" }, 0]);
+		await run.stop();
+	});
+
 	test("keeps no other task's lease from being renewed, nor the basket from claiming", async () => {
 		const all = new Transactions();
 		const log: unknown[] = [];
@@ -374,6 +460,27 @@ describe("context.complete()", () => {
 		await basket.add("a", 1, { id: "x" });
 		await all.machine.drain(basket);
 		expect(all.machine.settled).toMatchObject([{ outcome: "done" }]);
+	});
+
+	test("rejects in a second transaction on the same connection, when the claim was lost after the first one was rolled back", async () => {
+		const all = new Transactions();
+		const { clock, memory } = all.machine;
+		let error: unknown;
+		const basket = all.basket({
+			a: async (_: number, { complete, id }) => {
+				const tx = new Tx();
+				await complete(tx);
+				tx.rollback();
+				await memory.delete("default", [id]);
+				await sleep(15_000, { clock });
+				error = await errorOf(complete(tx));
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await clock.advance(15_000);
+		expect(error).toMatchObject({ name: "ClaimLostError", id: "x" });
+		await run.stop();
 	});
 
 	test.each([undefined, null, "tx"])(

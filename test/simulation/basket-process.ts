@@ -1,6 +1,7 @@
 // A simulated process with a basket.
 import type { Settled } from "../../mod.ts";
 import type { BasketWorld } from "./basket-world.ts";
+import type { Transaction } from "./ledger.ts";
 import { Basket } from "../../mod.ts";
 import { Process } from "./process.ts";
 import { makeTasks } from "./tasks.ts";
@@ -56,9 +57,25 @@ export class BasketProcess extends Process {
 		this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
 	}
 
+	/** Begins a transaction in the store. */
+	async begin(): Promise<Transaction> {
+		const transaction = await this.hear(this.#world.ledger.begin(this));
+		return {
+			tx: transaction.tx,
+			get isOpen() {
+				return transaction.isOpen;
+			},
+			mark: (entry) => transaction.mark(entry),
+			commit: () => this.hear(transaction.commit()),
+			rollBack: () => transaction.rollBack(),
+		};
+	}
+
 	#onSettled({ id, outcome }: Settled): void {
 		const key = `${id} ${outcome}`;
 		const count = this.#untold.get(key) ?? 0;
+		if (outcome === "done") this.#world.onTellsDone(this, id);
+		if (count === 0 && outcome === "done" && this.#world.mayHaveBeenCommitted(this, id)) return;
 		if (count === 0) this.#world.fail(`${this.name} tells that ${key}, which is not stored`);
 		this.#untold.set(key, count - 1);
 	}

@@ -112,7 +112,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 	protected override async finish(): Promise<void> {
 		const { ledger, processes } = this.world;
 		const { basket } = processes[0]!;
-		await Promise.all([basket.counts(), readAll(basket.list())]);
+		await Promise.all([basket.counts(), readAll(basket.list()), ledger.checkMarks()]);
 		await this.world.clock.advance(30_000);
 		for (const process of processes) this.world.checkIdle(process);
 		const { added, done, deleted } = ledger.totals;

@@ -5,6 +5,7 @@ import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import type { Random } from "./random.ts";
+import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { type Payload, rules, type Run } from "./tasks.ts";
@@ -18,6 +19,8 @@ export class BasketWorld extends World<BasketProcess> {
 	readonly #runs = new Map<ClaimRecord, Run>();
 	/** By the claims under which runs go on: those under which they went on before. */
 	readonly #continued = new Map<ClaimRecord, ClaimRecord>();
+	/** Claims of which it was told that they are done. */
+	readonly #isTold = new Set<ClaimRecord>();
 	/** Claims of which somebody was told that they are lost. */
 	readonly #lost = new Set<ClaimRecord>();
 
@@ -27,8 +30,9 @@ export class BasketWorld extends World<BasketProcess> {
 		clock: VirtualClock,
 		store: Store<never>,
 		onTrace: ((line: string) => void) | undefined,
+		transactions?: StoreTransactions | undefined,
 	) {
-		super(random, profile, clock, store, onTrace);
+		super(random, profile, clock, store, onTrace, transactions);
 	}
 
 	override get calls(): number {
@@ -60,6 +64,7 @@ export class BasketWorld extends World<BasketProcess> {
 			isSaved: false,
 			outcome: undefined,
 			isFinal: false,
+			isCommitted: false,
 			endedAt: Infinity,
 			endedInStop: false,
 		};
@@ -87,7 +92,9 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** Whether it ends, or may. One that has used up its time may go on until it is given up. */
-	#mayBeLost({ context: { signal } }: Run, record: ClaimRecord): boolean {
+	#mayBeLost({ context: { signal }, isActive }: Run, record: ClaimRecord): boolean {
+		// It has ended, and it is not known yet what its transaction has come to.
+		if (!isActive && record.wasCompleting && isOverFor(record, this.clock.monotonic())) return true;
 		if (!signal.aborted) return false;
 		return signal.reason?.name !== "TimeoutError" || this.#lost.has(record) ||
 			isOverFor(record, this.clock.monotonic());
@@ -140,15 +147,20 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** Two runs of one task, wherever they are. */
-	#checkOverlap(what: string, run: Run, { entry }: ClaimRecord): void {
-		if (run.record.entry !== entry || !laws.overlap || run.context.signal.aborted) return;
-		if (excuseForSurprise(this, run.current) !== undefined) return;
+	#checkOverlap(what: string, run: Run, record: ClaimRecord): void {
+		if (run.record.entry !== record.entry || !laws.overlap || run.context.signal.aborted) return;
+		if ([run.current, record].some((one) => excuseForSurprise(this, one) !== undefined)) return;
 		this.fail(`${what}, while ${run.process.name} runs it`);
 	}
 
 	override checkLease(record: ClaimRecord): void {
 		const run = this.#runs.get(record);
-		if (!run?.isActive || run.current !== record || record.knownUntil >= this.clock.monotonic()) return;
+		if (
+			!run?.isActive || run.isCommitted || this.#mayCountAsCommitted(record) || run.current !== record ||
+			record.knownUntil >= this.clock.monotonic()
+		) {
+			return;
+		}
 		const { process, context } = run;
 		// Nobody has waited for this claim, perhaps: then it holds what it has gone on under before.
 		const before = isLate(record) ? this.#continued.get(record) : undefined;
@@ -173,6 +185,8 @@ export class BasketWorld extends World<BasketProcess> {
 		if (outcome.type === "release") this.#forgetStray(record);
 		const run = this.#runOf(record);
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
+		if (record.isCompleted) this.fail(`${what}, which its transaction has done`);
+		if (record.isCompleting) this.fail(`${what}, whose transaction is open`);
 		// What was decided once is tried until it is stored, whatever becomes known meanwhile.
 		const isRepeated = record.settledAs === outcome.type;
 		record.settledAs = outcome.type;
@@ -213,6 +227,46 @@ export class BasketWorld extends World<BasketProcess> {
 		const isToldAll = isInTime || outcome.type !== "release";
 		if (run !== undefined && !run.isActive && !isOld && !isExpired && isToldAll) this.#checkPayload(what, run, outcome);
 		this.#onStored(owner as BasketProcess, record, outcome, isStored);
+	}
+
+	/**
+	 * Only whoever commits a task that is being completed can end its claim in time, unless somebody deletes it or sets the clock:
+	 * its process cannot tell these apart.
+	 */
+	#mayCountAsCommitted({ wasCompleting, isDeleted, extendedAt }: ClaimRecord): boolean {
+		return wasCompleting && (isDeleted || this.jumpedAt >= extendedAt);
+	}
+
+	/** Whether a process may take a task that was deleted for one that was committed. */
+	mayHaveBeenCommitted(process: BasketProcess, id: string): boolean {
+		for (const record of this.runs.keys()) {
+			if (record.owner === process && record.claim.id === id && this.#mayCountAsCommitted(record)) return true;
+		}
+		return false;
+	}
+
+	/** A process has told that a task is done. */
+	onTellsDone(process: BasketProcess, id: string): void {
+		this.#isTold.add(process.told.get(id)!);
+	}
+
+	override onCompleted(owner: Owner, record: ClaimRecord): void {
+		const run = this.#runs.get(record)!;
+		run.isCommitted = run.isSettled = true;
+		(owner as BasketProcess).onStored(record.claim.id, "done");
+	}
+
+	/** A run has ended whose transaction was committed: if nothing is in the way, that is told. */
+	onEnd({ process, session, isCommitted, current }: Run): void {
+		current.endedAt = this.clock.monotonic();
+		if (!isCommitted) return;
+		const isWell = () => process.isAlive && process.session === session && process.isWorking && !process.isStopping;
+		if (!isWell()) return;
+		this.after(1, () => {
+			const isDisturbed = Math.max(process.disturbedAt, process.frozenAt, this.jumpedAt) >= current.claimedAt;
+			if (!isWell() || isDisturbed || process.isFrozen || this.#isTold.has(current)) return;
+			this.fail(`${process.name} does not tell that ${current.claim.id} is done, which is committed`);
+		}, this.clock);
 	}
 
 	#onStored(process: BasketProcess, record: ClaimRecord, { type }: Outcome, isStored: boolean): void {
@@ -268,8 +322,10 @@ export class BasketWorld extends World<BasketProcess> {
 	override check(): void {
 		for (const record of this.#lost) {
 			const run = this.#runOf(record);
-			const isGoingOn = run?.isActive && run.current === record && !run.context.signal.aborted;
-			if (isGoingOn) this.fail(`${record.owner.name} goes on with ${record.claim.id}, whose claim is lost`);
+			const isGoingOn = run?.isActive && run.current === record && !run.context.signal.aborted && !run.isCommitted;
+			if (isGoingOn && !this.#mayCountAsCommitted(record)) {
+				this.fail(`${record.owner.name} goes on with ${record.claim.id}, whose claim is lost`);
+			}
 		}
 		for (const process of this.processes) {
 			const { isWorking, isPaused, isStopping, isFrozen, calls } = process;

@@ -16,8 +16,8 @@ export function recovery({ lease }: Process): number {
 }
 
 /** Whether the lease may be over by what its owner knows, or did before this moment. */
-export function isOverFor({ learnedAt, knownBefore, knownUntil, wasOver }: ClaimRecord, now: number): boolean {
-	return wasOver || (learnedAt === now ? knownBefore : knownUntil) <= now;
+export function isOverFor({ learnedAt, knownBefore, knownUntil, overAt }: ClaimRecord, now: number): boolean {
+	return overAt < Infinity || (learnedAt === now ? knownBefore : knownUntil) <= now;
 }
 
 /** Whether its owner was told so late that it may have given up the call which asked for it. */
@@ -44,17 +44,22 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	if (toldAt === Infinity) return "its process was never told of it";
 	if (isLeftBehind) return "its process has stopped, and could not say so";
 	// Whoever knows that a lease is over gives the claim back before it asks for more.
-	if (next === process) return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
+	// What is being completed is not given back: nobody knows whether it is committed.
+	if (next === process && !record.wasCompleting) {
+		return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
+	}
 	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
 	// A renewal that fails, or is given up after a third of the lease, leaves time for another one.
-	const hasTried = process.renewalSentAt >= Math.min(safeUntil, record.knownUntil) - lease / 2;
+	const hasTried = record.wasCompleting
+		? record.tries >= 2
+		: process.renewalSentAt >= Math.min(safeUntil, record.knownUntil, record.overAt) - lease / 2;
 	if (hasTried && renewalDisturbedAt >= safeUntil - lease) return "its lease could not be renewed";
 	return toldAt >= askedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
 }
 
 /** Why a process that has stopped may hold a claim; `undefined`: it may not. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
-	const { stoppedAt, turnDisturbedAt, frozenAt, isInVain } = record.owner as Process;
+	const { stoppedAt, graceEndsAt, turnDisturbedAt, renewalDisturbedAt, frozenAt, isInVain } = record.owner as Process;
 	const now = world.clock.monotonic();
 	const since = stoppedAt === -Infinity ? now : stoppedAt;
 	if (record.toldAt === Infinity) return "it was never told of it";
@@ -62,5 +67,8 @@ export function excuseForKeeping(world: World, record: ClaimRecord): string | un
 	if (record.knownUntil <= now) return "its lease is over by what it knows";
 	if (turnDisturbedAt >= since) return "the store could not be told";
 	if (isInVain) return "the store has not answered for long";
-	return frozenAt >= since ? "it was frozen meanwhile" : undefined;
+	if (frozenAt >= since) return "it was frozen meanwhile";
+	if (!record.wasCompleting) return undefined;
+	if (record.endedAt >= graceEndsAt) return "its run goes on, and may commit it";
+	return renewalDisturbedAt >= record.endedAt ? "it could not be asked what its transaction has come to" : undefined;
 }

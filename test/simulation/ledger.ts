@@ -7,6 +7,7 @@ import type {
 	ClaimRequest,
 	Counts,
 	Data,
+	Done,
 	ListQuery,
 	Message,
 	NewTask,
@@ -20,6 +21,8 @@ import type {
 	TurnResult,
 } from "../../mod.ts";
 import type { VirtualClock } from "../../src/testing.ts";
+import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
+import { deferred } from "../support.ts";
 
 /** Who has a claim. */
 export interface Owner {
@@ -48,14 +51,33 @@ export interface ClaimRecord {
 	/** When it has learned that, and what it had known before. */
 	learnedAt: number;
 	knownBefore: number;
-	/** By what its owner knew the lease was over, before it learned something else. */
-	wasOver: boolean;
+	/** When the lease was over by what its owner knew, before it learned something else: from then on it only gives it back. */
+	overAt: number;
 	/** As what its owner wanted it to end. */
 	settledAs: Outcome["type"] | undefined;
 	/** The task was deleted. */
 	isDeleted: boolean;
 	/** Its owner has stopped, and could not say so to the store. */
 	isLeftBehind: boolean;
+	/** Its owner has ever asked to complete it in a transaction; one is open in which it is; it was committed. */
+	wasCompleting: boolean;
+	isCompleting: boolean;
+	isCompleted: boolean;
+	/** How often its owner has tried to make its lease longer, since that has succeeded. */
+	tries: number;
+	/** When its run has ended, on the monotonic clock. */
+	endedAt: number;
+}
+
+/** A transaction of somebody. */
+export interface Transaction {
+	readonly tx: unknown;
+	readonly isOpen: boolean;
+	/** Leaves the mark of a task in the store. */
+	mark(entry: Entry): void | Promise<void>;
+	/** Says whether it is committed. */
+	commit(): Promise<boolean>;
+	rollBack(): Promise<void>;
 }
 
 /** A task in the books. */
@@ -109,6 +131,16 @@ export interface LedgerWatcher {
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
+	/** A transaction was committed that completes a task. */
+	onCompleted?(owner: Owner, record: ClaimRecord): void;
+}
+
+interface OpenTransaction {
+	readonly owner: Owner;
+	readonly own: StoreTransaction;
+	/** The claims that it completes. */
+	readonly records: Set<ClaimRecord>;
+	readonly onEnd: () => void;
 }
 
 export class Ledger {
@@ -125,9 +157,23 @@ export class Ledger {
 	#order = 0;
 	/** All that were ever kept as done. */
 	readonly #kept: Entry[] = [];
+	readonly transactions: StoreTransactions | undefined;
+	/** The transactions that are open, by what `complete` is given. */
+	readonly #open = new Map<unknown, OpenTransaction>();
+	/** The orders of the tasks that transactions have completed. */
+	readonly #completed: number[] = [];
+	/** How many transactions keep everybody else from the store, or are about to, and when the last one has ended. */
+	#locks = 0;
+	#unlockedAt = -Infinity;
 
-	constructor(store: Store<never>, clock: VirtualClock, watcher: LedgerWatcher) {
+	constructor(
+		store: Store<never>,
+		clock: VirtualClock,
+		watcher: LedgerWatcher,
+		transactions?: StoreTransactions | undefined,
+	) {
 		this.#store = store;
+		this.transactions = transactions;
 		this.#clock = clock;
 		this.#watcher = watcher;
 	}
@@ -144,13 +190,13 @@ export class Ledger {
 				for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
 				check?.(owner, args.slice(1), result);
 				return result;
-			});
+			}, member === "complete");
 		return {
 			capabilities: store.capabilities,
 			open: record("open"),
 			add: record("add", this.#add),
 			turn: record("turn", this.#turn),
-			complete: record("complete"),
+			complete: record("complete", this.#complete),
 			extend: record("extend", this.#extend),
 			save: record("save", this.#save),
 			get: record("get", this.#get),
@@ -174,7 +220,109 @@ export class Ledger {
 		return entry?.state === "running" && entry.record === record;
 	}
 
-	#inTurn<T>(work: () => Promise<T>): Promise<T> {
+	/** Until when a transaction has kept everybody else from the store, on the monotonic clock. */
+	get lockedAt(): number {
+		return this.#locks > 0 ? this.#clock.monotonic() : this.#unlockedAt;
+	}
+
+	/** Begins a transaction. If there can be only one, its turn lasts until it ends. */
+	begin(owner: Owner): Promise<Transaction> {
+		const { isExclusive } = this.transactions!;
+		if (!isExclusive) return this.#inTurn(() => this.#beginNow(owner, () => {}));
+		this.#locks++;
+		const begun = deferred<Transaction>();
+		void this.#inTurn(async () => {
+			const ended = deferred();
+			if (owner.isAlive) begun.resolve(await this.#beginNow(owner, ended.resolve));
+			else ended.resolve();
+			await ended.promise;
+			this.#locks--;
+			this.#unlockedAt = this.#clock.monotonic();
+		});
+		return begun.promise;
+	}
+
+	async #beginNow(owner: Owner, onEnd: () => void): Promise<Transaction> {
+		const { isExclusive } = this.transactions!;
+		const own = await this.transactions!.begin();
+		const open: OpenTransaction = { owner, own, records: new Set(), onEnd };
+		this.#open.set(own.tx, open);
+		this.#trace(owner, "begins a transaction");
+		if (!owner.isAlive) await this.#rollBack(open);
+		const isOpen = () => this.#open.get(own.tx) === open;
+		return {
+			tx: own.tx,
+			get isOpen() {
+				return isOpen();
+			},
+			mark: ({ order }) => isOpen() ? own.mark(order) : undefined, // who is dead leaves none
+			commit: () => this.#inTurn(() => this.#commit(open), isExclusive),
+			rollBack: async () => isOpen() ? await this.#rollBack(open) : undefined,
+		};
+	}
+
+	async #commit(open: OpenTransaction): Promise<boolean> {
+		const { owner, own, records } = open;
+		if (this.#open.get(own.tx) !== open) return false;
+		const isCommitted = await own.commit();
+		this.operations++;
+		const areGood = [...records].every((record) => this.isCurrent(record));
+		const ids = [...records].map(({ claim: { id } }) => id);
+		this.#trace(owner, `commits ${ids} ${isCommitted}`);
+		if (areGood !== isCommitted && (isCommitted || !this.transactions!.isStrict)) {
+			this.#fail(`commit of ${ids} is ${isCommitted}, should be ${areGood}`);
+		}
+		this.#end(open);
+		if (!isCommitted) return false;
+		for (const record of records) {
+			record.isCompleted = true;
+			this.#completed.push(record.entry.order);
+			this.#watcher.onCompleted?.(owner, record);
+			this.#apply(record.entry, { type: "done" });
+		}
+		return true;
+	}
+
+	async #rollBack(open: OpenTransaction): Promise<void> {
+		this.#trace(open.owner, "rolls back");
+		this.#open.delete(open.own.tx);
+		await open.own.rollBack();
+		this.#end(open);
+	}
+
+	#end({ own, records, onEnd }: OpenTransaction): void {
+		this.#open.delete(own.tx);
+		for (const record of records) record.isCompleting = false;
+		onEnd();
+	}
+
+	/** A process has died: what it has not committed is rolled back. */
+	forget(owner: Owner): void {
+		for (const open of [...this.#open.values()]) if (open.owner === owner) void this.#rollBack(open);
+	}
+
+	/** What transactions have left in the store is what they have completed, each once. */
+	async checkMarks(): Promise<void> {
+		const marks = await this.transactions?.marks() ?? [];
+		const inOrder = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b);
+		this.#equal("the marks of all that was committed", inOrder(marks), inOrder(this.#completed));
+	}
+
+	readonly #complete = (owner: Owner, [ref, , tx]: [Ref, Done, unknown], isCompleted: boolean): void => {
+		const entry = this.#claimed(ref);
+		this.#trace(owner, `complete ${ref.id} ${isCompleted}`);
+		const { records } = this.#open.get(tx)!;
+		// A second time in one transaction, a store may say either.
+		if (entry !== undefined && records.has(entry.record!)) return;
+		this.#equal(`complete of ${ref.id}`, isCompleted, entry !== undefined);
+		if (!isCompleted || entry === undefined) return;
+		records.add(entry.record!);
+		entry.record!.isCompleting = true;
+	};
+
+	/** @param isInside whether it is part of a transaction, whose turn it is */
+	#inTurn<T>(work: () => Promise<T>, isInside = false): Promise<T> {
+		if (isInside && this.transactions?.isExclusive) return work();
 		const result = this.#last.then(work);
 		this.#last = result.catch(() => {});
 		return result;
@@ -363,10 +511,11 @@ export class Ledger {
 			knownUntil: -Infinity,
 			learnedAt: -Infinity,
 			knownBefore: -Infinity,
-			wasOver: false,
+			overAt: Infinity,
 			settledAs: undefined,
 			isDeleted: false,
 			isLeftBehind: false,
+			...{ wasCompleting: false, isCompleting: false, isCompleted: false, tries: 0, endedAt: Infinity },
 		};
 		this.records.set(claim.token, entry.record);
 		entry.state = "running";
@@ -393,6 +542,7 @@ export class Ledger {
 			this.#equal(`extend of ${ref.id}`, states[index], state);
 			if (entry === undefined) return;
 			entry.due = entry.dueBy = this.#now + lease;
+			entry.record!.tries = 0;
 			entry.record!.extendedAt = this.#clock.monotonic();
 			entry.record!.safeUntil = this.#clock.monotonic() + lease;
 		});

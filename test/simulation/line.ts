@@ -51,6 +51,9 @@ export class Line {
 
 	/** What the user has called is waited for without end, so that it must come to one. */
 	#end(member: Member, fault: Fault | undefined): Fault | undefined {
+		// A transaction that nobody else waits for may take any time; otherwise its function says for how long they do.
+		const isLocking = member === "complete" && this.#world.ledger.transactions?.isExclusive;
+		if (isLocking) return fault?.error === undefined ? undefined : { error: fault.error };
 		if (!fault?.hang || [...engineMembers, "open"].includes(member)) return fault;
 		return { delay: 2 * this.#lease, error: new StoreError("unavailable", "simulated timeout") };
 	}

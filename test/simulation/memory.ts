@@ -1,7 +1,9 @@
 import type { SimulatedStore } from "./simulate.ts";
 import type { VirtualClock } from "../../src/testing.ts";
 import { memoryStore } from "../../mod.ts";
+import { withTransactions } from "./transactions.ts";
 
 export function openMemory(clock: VirtualClock): SimulatedStore {
-	return { store: memoryStore({ clock }), close() {} };
+	const isExclusive = Math.random() < 0.3;
+	return { ...withTransactions(memoryStore({ clock }), isExclusive), close() {} };
 }

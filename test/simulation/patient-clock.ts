@@ -10,6 +10,16 @@ export class PatientClock extends VirtualClock {
 	readonly #timers = new TimerQueue();
 	#elapsed = 0;
 
+	/** Does something that takes real time. */
+	async during<T>(work: () => Promise<T>): Promise<T> {
+		this.calls++;
+		try {
+			return await work();
+		} finally {
+			this.calls--;
+		}
+	}
+
 	override get pending(): number {
 		return this.#timers.size;
 	}

@@ -4,15 +4,17 @@
 import type { Store, WakeReason } from "../../mod.ts";
 import type { PatientClock } from "./patient-clock.ts";
 
-const members = "open add turn extend save get list counts delete change hasten post".split(" ");
+const members = "open add turn complete extend save get list counts delete change hasten post".split(" ");
 
-export function patientStore(inner: Store<never>, clock: PatientClock): Store<never> {
+export function patientStore(
+	inner: Store<never>,
+	clock: PatientClock,
+	wakes: Set<(reason?: WakeReason) => void> = new Set(),
+): Store<never> {
 	const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-	const wakes = new Set<(reason?: WakeReason) => void>();
 	let last: Promise<unknown> = Promise.resolve();
-	const call = (member: string) => async (...args: unknown[]): Promise<unknown> => {
-		clock.calls++;
-		try {
+	const call = (member: string) => (...args: unknown[]): Promise<unknown> =>
+		clock.during(async () => {
 			const answer = last.then(() => all[member]!(...args));
 			last = answer.catch(() => {});
 			const result = await answer;
@@ -20,10 +22,7 @@ export function patientStore(inner: Store<never>, clock: PatientClock): Store<ne
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
 			if (isChange(member, args)) { for (const wake of wakes) wake(reason); }
 			return result;
-		} finally {
-			clock.calls--;
-		}
-	};
+		});
 	return {
 		capabilities: inner.capabilities,
 		...Object.fromEntries(members.map((member) => [member, call(member)])),

@@ -7,6 +7,7 @@ import type { VirtualClock } from "../../src/testing.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import type { PatientClock } from "./patient-clock.ts";
 import type { SimulatedStore } from "./simulate.ts";
+import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 
 const schema = "simulated";
 
@@ -22,18 +23,22 @@ export class SimulationServer {
 
 	static async start(): Promise<SimulationServer> {
 		const server = await startPostgres();
-		const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+		const pool = new pg.Pool({ connectionString: server.url, max: 2 });
 		await postgresStore(pool, { schema }).open();
-		await pool.query(`CREATE TABLE ${schema}.time (at bigint); INSERT INTO ${schema}.time VALUES (0);
+		await pool.query(`CREATE TABLE ${schema}.marks (number int);
+			CREATE TABLE ${schema}.time (at bigint); INSERT INTO ${schema}.time VALUES (0);
 			CREATE OR REPLACE FUNCTION ${schema}.clock() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM ${schema}.time'`);
 		return new SimulationServer(server, pool);
 	}
 
 	readonly open = async (clock: VirtualClock): Promise<SimulatedStore> => {
-		await this.#pool.query(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels;
-			ALTER SEQUENCE ${schema}.seq RESTART`);
+		await this.#pool.query(
+			`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.marks;
+			ALTER SEQUENCE ${schema}.seq RESTART`,
+		);
 		const store = postgresStore(this.#pool, { schema }) as unknown as Store<never>;
-		return { store: new TimedStore(store, clock as PatientClock, this.#pool).store, close() {} };
+		const timed = new TimedStore(store, clock as PatientClock, this.#pool);
+		return { store: timed.store, transactions: timed, close() {} };
 	};
 
 	async close(): Promise<void> {
@@ -43,7 +48,10 @@ export class SimulationServer {
 }
 
 /** Tells the server the time before each call, and those who watch that something may have changed after it. */
-class TimedStore {
+class TimedStore implements StoreTransactions {
+	/** Calls that wait for a transaction would keep the time waiting, and with that its end. */
+	readonly isExclusive = true;
+	readonly isStrict = false;
 	readonly store: Store<never>;
 	readonly #clock: PatientClock;
 	readonly #pool: pg.Pool;
@@ -54,7 +62,7 @@ class TimedStore {
 	constructor(inner: Store<never>, clock: PatientClock, pool: pg.Pool) {
 		this.#clock = clock;
 		this.#pool = pool;
-		const members = "open add turn extend save get list counts delete change hasten post".split(" ");
+		const members = "open add turn complete extend save get list counts delete change hasten post".split(" ");
 		const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
 		const call = (member: string) => (...args: unknown[]) => this.#call(() => all[member]!(...args), member, args);
 		this.store = {
@@ -67,9 +75,8 @@ class TimedStore {
 		} as unknown as Store<never>;
 	}
 
-	async #call<T>(call: () => Promise<T>, member: string, args: readonly unknown[]): Promise<T> {
-		this.#clock.calls++;
-		try {
+	#call<T>(call: () => Promise<T>, member: string, args: readonly unknown[]): Promise<T> {
+		return this.#clock.during(async () => {
 			const now = Math.floor(this.#clock.now());
 			if (now !== this.#told) await this.#pool.query(`UPDATE ${schema}.time SET at = $1`, [this.#told = now]);
 			const result = await call();
@@ -79,8 +86,31 @@ class TimedStore {
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
 			if (isChange) { for (const wake of this.#wakes) wake(reason); }
 			return result;
-		} finally {
-			this.#clock.calls--;
-		}
+		});
+	}
+
+	async begin(): Promise<StoreTransaction> {
+		const client = await this.#clock.during(async () => {
+			const client = await this.#pool.connect();
+			await client.query("BEGIN");
+			return client;
+		});
+		const query = (sql: string) => this.#clock.during(() => client.query(sql));
+		const end = (sql: string) => query(sql).finally(() => client.release());
+		return {
+			tx: client,
+			mark: async (number) => void await query(`INSERT INTO ${schema}.marks VALUES (${number})`),
+			commit: async () => {
+				await end("COMMIT");
+				for (const wake of this.#wakes) wake();
+				return true;
+			},
+			rollBack: async () => void await end("ROLLBACK"),
+		};
+	}
+
+	async marks(): Promise<number[]> {
+		const { rows } = await this.#clock.during(() => this.#pool.query(`SELECT number FROM ${schema}.marks`));
+		return rows.map(({ number }) => number as number);
 	}
 }

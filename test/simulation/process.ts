@@ -10,6 +10,9 @@ import { laws } from "./laws.ts";
 import { type Cut, engineMembers, Line } from "./line.ts";
 import { ProcessClock } from "./process-clock.ts";
 
+/** What something goes wrong with. */
+type Disturbed = "any" | "renewal" | "turn" | "lateTurn";
+
 /** What is simulated. */
 export interface SimulatedWorker {
 	run(options: { signal: AbortSignal }): Promise<void>;
@@ -34,14 +37,15 @@ export abstract class Process implements Owner {
 	/** Since when, and until when, its tasks may go on after it was told to stop last, on the monotonic clock. */
 	stoppedAt = -Infinity;
 	graceEndsAt = Infinity;
-	/** Until when something goes wrong, or went wrong last, with any call, a renewal, or a turn, on the monotonic clock. */
-	disturbedAt = -Infinity;
-	renewalDisturbedAt = -Infinity;
 	/** When it has tried to renew its leases last. */
 	renewalSentAt = -Infinity;
-	turnDisturbedAt = -Infinity;
-	/** Until when a turn is on its way to the store. */
-	lateTurnUntil = -Infinity;
+	/** Of any call, of renewals, of turns, and of turns on their way to the store. */
+	readonly #disturbances: Record<Disturbed, number> = {
+		any: -Infinity,
+		renewal: -Infinity,
+		turn: -Infinity,
+		lateTurn: -Infinity,
+	};
 	/** When it has given back tasks that have crashed often: others may claim these first. */
 	offeredAt = -Infinity;
 	/** Until when it was frozen last. */
@@ -94,6 +98,33 @@ export abstract class Process implements Owner {
 	/** Whether it was told to stop and has not stopped yet. */
 	get isStopping(): boolean {
 		return this.#leaving.size > 0;
+	}
+
+	/** Until when something goes wrong, or went wrong last, with any call, a renewal, or a turn, on the monotonic clock. */
+	get disturbedAt(): number {
+		return this.#disturbed("any");
+	}
+
+	get renewalDisturbedAt(): number {
+		return this.#disturbed("renewal");
+	}
+
+	get turnDisturbedAt(): number {
+		return this.#disturbed("turn");
+	}
+
+	/** Until when a turn is on its way to the store. */
+	get lateTurnUntil(): number {
+		return this.#disturbed("lateTurn");
+	}
+
+	/** Somebody's transaction keeps all calls waiting. */
+	#disturbed(what: Disturbed): number {
+		return Math.max(this.#disturbances[what], this.#world.ledger.lockedAt);
+	}
+
+	#disturbUntil(until: number, ...all: readonly (Disturbed)[]): void {
+		for (const what of all) this.#disturbances[what] = Math.max(this.#disturbances[what], until);
 	}
 
 	/** Whether a call of the engine is under way for long, and no answer to any has come since. */
@@ -198,7 +229,7 @@ export abstract class Process implements Owner {
 		trace(`${this.name} thaws`);
 		this.#thawed = undefined;
 		this.frozenAt = clock.monotonic();
-		this.disturbedAt = Math.max(this.disturbedAt, this.frozenAt);
+		this.#disturbUntil(this.frozenAt, "any");
 		for (const clock of [this.engineClock, this.taskClock]) clock.thaw();
 		after(0, resolve, clock); // timers come first, then answers
 		after(1, () => this.#world.checkLeases(this), clock);
@@ -246,6 +277,13 @@ export abstract class Process implements Owner {
 		}
 	}
 
+	/** An answer that is none of the store's. */
+	protected async hear<T>(answer: Promise<T>): Promise<T> {
+		const result = await answer;
+		await this.#attending();
+		return result;
+	}
+
 	async #attending(): Promise<void> {
 		while (this.isAlive && this.#thawed !== undefined) await this.#thawed.promise;
 		if (!this.isAlive) await new Promise(() => {});
@@ -259,7 +297,7 @@ export abstract class Process implements Owner {
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
-			if (member === "extend") this.renewalSentAt = this.#world.clock.monotonic();
+			this.#note(call);
 			const approach = { since: this.#world.clock.monotonic(), session: this.session };
 			if (isEngines) this.#approaching.add(approach);
 			if (isEngines && this.#world.isFatal()) return this.#die(call);
@@ -273,6 +311,14 @@ export abstract class Process implements Owner {
 		const fault = this.#disturb(this.line.after(member), call);
 		this.#later(fault, () => this.calls--);
 		return fault;
+	}
+
+	#note({ member, args }: StoreCall): void {
+		const { clock, ledger: { records } } = this.#world;
+		if (member === "complete") records.get((args[1] as Ref).token)!.wasCompleting = true;
+		if (member !== "extend") return;
+		this.renewalSentAt = clock.monotonic();
+		for (const { token } of args[1] as readonly Ref[]) records.get(token)!.tries++;
 	}
 
 	#die({ member, phase }: StoreCall): Fault {
@@ -309,7 +355,7 @@ export abstract class Process implements Owner {
 			record.toldAt = Math.min(record.toldAt, now);
 			if (record.learnedAt < now) record.knownBefore = record.knownUntil;
 			// In the very millisecond, its end may have come before the answer.
-			record.wasOver ||= !isNew && record.knownUntil <= now;
+			if (!isNew && record.knownUntil <= now) record.overAt = Math.min(record.overAt, record.knownUntil);
 			record.learnedAt = now;
 			record.knownUntil = Math.max(record.knownUntil, until);
 			const before = this.told.get(id);
@@ -346,10 +392,10 @@ export abstract class Process implements Owner {
 		const kind = fault.hang ? "hangs" : fault.error === undefined ? "" : (fault.error as StoreError).code;
 		this.#world.trace(`${this.name} fault ${phase} ${member} ${kind} delay ${fault.delay}`);
 		const until = this.#world.clock.monotonic() + (fault.hang ? this.lease : fault.delay ?? 0);
-		this.disturbedAt = Math.max(this.disturbedAt, until);
-		if (member === "extend") this.renewalDisturbedAt = Math.max(this.renewalDisturbedAt, until);
-		if (member === "turn" && phase === "before") this.lateTurnUntil = Math.max(this.lateTurnUntil, until);
-		if (member === "turn" || member === "open") this.turnDisturbedAt = Math.max(this.turnDisturbedAt, until);
+		this.#disturbUntil(until, "any");
+		if (member === "extend") this.#disturbUntil(until, "renewal");
+		if (member === "turn" && phase === "before") this.#disturbUntil(until, "lateTurn");
+		if (member === "turn" || member === "open") this.#disturbUntil(until, "turn");
 		return fault;
 	}
 }

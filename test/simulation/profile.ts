@@ -22,6 +22,22 @@ const behaviours = {
 	"die": 0,
 };
 
+/** What a task does that is completed in a transaction. */
+const endings = {
+	"commit": 5,
+	"commit and go on": 1,
+	"commit and throw": 1.5,
+	"complete twice": 1,
+	"complete again": 1,
+	"roll back": 1,
+	"return": 1,
+	"hang": 0.5,
+	"die before": 0,
+	"die after": 0,
+};
+
+export type TransactionEnding = keyof typeof endings;
+
 const actions = {
 	"add": 12,
 	"add many": 3,
@@ -62,6 +78,7 @@ export interface Roughness {
 
 export interface Profile extends Roughness {
 	readonly behaviours: typeof behaviours;
+	readonly endings: typeof endings;
 	readonly actions: typeof actions;
 	/** How many tasks there may be. */
 	readonly tasks: number;
@@ -80,6 +97,7 @@ export function makeProfile(random: Random): Profile {
 		hangs: hasLongFaults ? sometimes(0.01) : 0,
 		lostWakes: random.pick([0, 0, 0.2, 1]),
 		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
+		endings: { ...endings, ...(isMerciless ? { "die before": 1, "die after": 1 } : {}) },
 		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1.5), ...(hasLongFaults ? long : {}) },
 		tasks: 12 + random.below(18),
 	};

@@ -9,10 +9,13 @@ import { JobSimulation } from "./jobs/simulation.ts";
 import { JobWorld } from "./jobs/world.ts";
 import { makeProfile } from "./profile.ts";
 import { Random } from "./random.ts";
+import type { StoreTransactions } from "./transactions.ts";
 
 /** A store to be simulated on, of its own. */
 export interface SimulatedStore {
 	readonly store: Store<never>;
+	/** Absent: it has none that can be open for a while. */
+	readonly transactions?: StoreTransactions | undefined;
 	close(): void;
 }
 
@@ -55,11 +58,11 @@ export async function simulate(
 	Error.stackTraceLimit = 0; // stacks would cost more than all the rest
 	// Engine and store have randomness of their own. Whole numbers of milliseconds are enough of it.
 	Math.random = () => random.below(50) / 50;
-	const { store, close } = await open(clock);
+	const { store, transactions, close } = await open(clock);
 	try {
 		const world = hasJobs
 			? new JobWorld(random, makeJobProfile(random), clock, store, onTrace)
-			: new BasketWorld(random, makeProfile(random), clock, store, onTrace);
+			: new BasketWorld(random, makeProfile(random), clock, store, onTrace, transactions);
 		await (world instanceof JobWorld ? new JobSimulation(world) : new BasketSimulation(world)).run();
 		const { failure, hash, ledger, calls } = world;
 		return { failure, hash, operations: ledger.operations, runs: calls, added: ledger.totals.added };

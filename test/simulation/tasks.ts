@@ -4,6 +4,7 @@ import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import { untilAborted } from "../support.ts";
+import { transact } from "./transact.ts";
 import { retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
@@ -31,6 +32,7 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	kept: usual,
 	fragile: { ...usual, crashes: 3 },
 	strange: usual,
+	transacted: usual,
 };
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
@@ -57,6 +59,8 @@ export interface Run {
 	outcome: "succeeded" | "failed" | undefined;
 	/** It has said that there must be no other attempt. */
 	isFinal: boolean;
+	/** A transaction of it was committed that completes its task. */
+	isCommitted: boolean;
 	/** When it ended, on the monotonic clock. */
 	endedAt: number;
 	/** Whether its process had been told to stop when it ended. */
@@ -74,6 +78,7 @@ export function makeTasks(world: BasketWorld, process: BasketProcess) {
 		kept: { run, retain: 20_000 },
 		fragile: { run, crashes: 3 },
 		strange: { run, codec: slowCodec },
+		transacted: { run },
 	} satisfies TaskMap;
 }
 
@@ -96,6 +101,15 @@ function perform(
 ): unknown {
 	if (!process.isAlive) return new Promise(() => {});
 	const run = world.begin(process, payload, context);
+	if (context.kind === "transacted" && world.ledger.transactions !== undefined) {
+		return transact(world, process, run).then(
+			() => end(world, run, run.isCommitted),
+			(error) => {
+				end(world, run, run.isCommitted);
+				throw error;
+			},
+		);
+	}
 	const behaviour: Behaviour = world.isCalm ? "return" : world.random.weighted(world.profile.behaviours);
 	world.trace(
 		`${process.name} begins ${context.id} attempt ${context.attempt} crashes ${context.crashes}: ${behaviour}`,
@@ -120,6 +134,7 @@ function end(world: BasketWorld, run: Run, isSuccess: boolean): void {
 	run.outcome = isSuccess ? "succeeded" : "failed";
 	run.endedAt = world.clock.monotonic();
 	run.endedInStop = run.context.signal.aborted;
+	world.onEnd(run);
 	world.trace(`${run.process.name} ends ${run.context.id}: ${run.outcome}`);
 }
 

@@ -5,6 +5,7 @@ import type { ClaimRecord, Entry, LedgerWatcher, Owner } from "./ledger.ts";
 import type { Process } from "./process.ts";
 import type { Roughness } from "./profile.ts";
 import type { Random } from "./random.ts";
+import type { StoreTransactions } from "./transactions.ts";
 import { sleep } from "../../mod.ts";
 import { excuseForCrash, excuseForKeeping, offer } from "./excuses.ts";
 import { laws } from "./laws.ts";
@@ -39,12 +40,13 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		clock: VirtualClock,
 		store: Store<never>,
 		onTrace: ((line: string) => void) | undefined,
+		transactions?: StoreTransactions | undefined,
 	) {
 		this.random = random;
 		this.profile = profile;
 		this.#onTrace = onTrace;
 		this.clock = clock;
-		this.ledger = new Ledger(store, clock, this);
+		this.ledger = new Ledger(store, clock, this, transactions);
 	}
 
 	/** How many functions were called. */
@@ -96,6 +98,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
+	onCompleted?(owner: Owner, record: ClaimRecord): void;
 
 	readonly fail = (text: string): void => {
 		this.trace(`WRONG: ${text}`);
@@ -171,6 +174,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	/** A process is gone. */
 	forget(process: Process): void {
 		this.processes.splice(this.processes.indexOf(process as P), 1);
+		this.ledger.forget(process);
 	}
 
 	/** For ever, as long as not everything is calm. */

@@ -196,7 +196,8 @@ export class SqliteClaims extends SqliteTasks {
 	 * has done that, and if the transaction is rolled back, it must be known no more.
 	 */
 	complete(basket: string, ref: Ref, { keep = 0, payload }: Done, now: number): boolean {
-		const ended = this.#end(basket, ref, { type: "done", keep, payload }, now);
+		// Its time is over by any clock, also one that is set back.
+		const ended = this.#end(basket, ref, { type: "done", keep: keep === 0 ? -now : keep, payload }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
 		this.promote(basket, [ended.lane]);
 		return true;
