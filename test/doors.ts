@@ -44,6 +44,8 @@ export interface Door {
 	readonly state?: () => unknown;
 	/** Whether a symbol and a bigint may be given, which is so almost nowhere. */
 	readonly takesAll?: boolean;
+	/** The only types, as `typeof` has them, that may be taken, besides `undefined`; `null` is none of them. */
+	readonly takes?: readonly string[] | undefined;
 }
 
 /** What a call has come to: an error, or nothing for a while. */
@@ -76,11 +78,13 @@ export function testDoors(title: string, doors: Readonly<Record<string, () => Do
 		for (const [argument, open] of Object.entries(doors)) {
 			test(`${argument}: whatever is given instead of it is taken or refused by name, and a refusal changes nothing`, async () => {
 				const check = async (value: unknown) => {
-					const { names, give, state = () => undefined, takesAll = false } = open();
+					const { names, give, state = () => undefined, takesAll = false, takes } = open();
 					const before = await state();
 					const refusal = await refusalOf(() => give(value as never));
-					const mustRefuse = !takesAll && (typeof value === "symbol" || typeof value === "bigint");
-					if (refusal === undefined && mustRefuse) throw new Error(`It was taken: ${String(value)}`);
+					const type = value === null ? "null" : typeof value;
+					const isOfType = takes === undefined || type === "undefined" || takes.includes(type);
+					const mustRefuse = !isOfType || !takesAll && (type === "symbol" || type === "bigint");
+					if (refusal === undefined && mustRefuse) throw new Error(`It was taken: ${type}`);
 					if (refusal === undefined) return;
 					expectRefusal(refusal.error, names);
 					expect(await state()).toEqual(before);
@@ -109,6 +113,48 @@ const other: Record<string, string> = {
 	jobs: "job",
 };
 
+/** Of which type an option is, whoever has it; absent: of several. */
+const types = new Map(
+	Object.entries({
+		number: [
+			...[
+				"attempts",
+				"timeout",
+				"deadline",
+				"abandonAfter",
+				"concurrency",
+				"lease",
+				"grace",
+				"crashes",
+				"retain",
+				"min",
+			],
+			...["max", "idleTimeout", "pollInterval", "busyTimeout", "errorsToTolerate", "sleepBetweenRuns", "pageSize"],
+			...["executionTimeout", "maxBodySize", "heartbeat", "maxStreams", "maxStreamWaiting", "maxStreamTime"],
+			...["startTimeout"],
+		],
+		function: [
+			...["shouldRetry", "onAttemptFailed", "onSettled", "onError", "onFallback", "onEvent", "readConfig", "authorize"],
+			...["createWorker", "destroyWorker"],
+		],
+		object: [
+			"store",
+			"tasks",
+			"codec",
+			"gate",
+			"clock",
+			"signal",
+			"fallback",
+			"kinds",
+			"wake",
+			"jobs",
+			"trustedOrigins",
+		],
+		string: ["name", "durability", "schema", "prefix", "basePath"],
+		boolean: ["unref"],
+	}).flatMap(([type, names]) => names.map((name) => [name, [type]] as const)),
+);
+
 /** A door for each of some options. */
 export function options(
 	names: readonly string[],
@@ -119,6 +165,7 @@ export function options(
 		const open = () => ({
 			names: new RegExp(`"(${name}|${other[name] ?? name})`),
 			give: (value: unknown) => give(one(name, value) as never),
+			takes: types.get(name),
 		});
 		return [`options.${name}`, open];
 	}));
