@@ -89,13 +89,13 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "late answers: what they have claimed is not given back",
 		file: turns,
-		from: "this.#ended.push(...strays);",
+		from: "for (const stray of strays) this.#ended.push(stray);",
 		to: "",
 	},
 	{
 		name: "late answers: what they have claimed is run",
 		file: turns,
-		from: "this.#ended.push(...strays);",
+		from: "for (const stray of strays) this.#ended.push(stray);",
 		to: "this.#take(claims, this.#settings.clock.monotonic() + this.#settings.lease);",
 	},
 	{
@@ -277,5 +277,33 @@ export const mutants: readonly Mutant[] = [
 		from: 'if (entry.state === "idle" && this.#entries.get(key) === entry)',
 		to: 'if (entry.state === "idle")',
 		test: "test/intermittent-map.test.ts",
+	},
+	{
+		name: "others' changes: what the store says of claims is not heeded",
+		file: "src/basket/worker.ts",
+		from: 'if (reason === "claims") this.claims.look();',
+		to: "",
+		test: "test/basket/claims.test.ts",
+	},
+	{
+		name: "others' changes: a claim is not looked at whose task was deleted before it was answered",
+		file: claims,
+		from: "if (this.#heardAt >= leaseEndsAt - this.settings.lease) this.#lookSoon();",
+		to: "",
+		test: "test/basket/claims.test.ts",
+	},
+	{
+		name: "others' changes: each of them costs a call",
+		file: claims,
+		from: "Math.max(this.#heardAt, this.#lookedAt + pause)",
+		to: "this.#heardAt",
+		test: "test/basket/claims.test.ts",
+	},
+	{
+		name: "others' changes: the store says nothing of a running task that is deleted",
+		file: memory,
+		from: 'if (task?.state === "running") this.#stir("claims");',
+		to: "",
+		test: "test/basket/claims.test.ts",
 	},
 ];

@@ -185,6 +185,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	/**
 	 * Works until nothing is due. Jobs that wait, for a time or a signal, are left for later.
 	 *
+	 * Not for a step of a job of the same processor: a step that awaits it waits for itself, until the `signal` of the call aborts.
+	 *
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
 	 * @throws {StoreError} (as a rejection) for a failure that will not pass
 	 */
