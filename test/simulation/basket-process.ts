@@ -10,6 +10,8 @@ export type SimulatedBasket = Basket<ReturnType<typeof makeTasks>>;
 
 export class BasketProcess extends Process {
 	readonly basket: SimulatedBasket;
+	/** When all its slots were taken last, or it did not work. */
+	busyAt: number;
 	readonly #world: BasketWorld;
 	readonly #hints = new Set<() => void>();
 	/** How many outcomes were stored, and not told yet. */
@@ -18,6 +20,7 @@ export class BasketProcess extends Process {
 	constructor(world: BasketWorld, name: string) {
 		super(world, name);
 		this.#world = world;
+		this.busyAt = world.clock.monotonic();
 		this.basket = new Basket({
 			store: this.store,
 			name: "simulated",

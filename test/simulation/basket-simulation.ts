@@ -1,6 +1,7 @@
 // A simulation of a basket: tasks are added, changed and looked at, while everything goes wrong.
 import type { BasketWorld } from "./basket-world.ts";
 import type { Action } from "./profile.ts";
+import { sleep } from "../../mod.ts";
 import { BasketProcess } from "./basket-process.ts";
 import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
@@ -36,6 +37,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 				return process.resume();
 			case "hint":
 				return process.hint();
+			case "crash":
+				return void this.#crash();
 			case "hold":
 			case "release":
 			case "retry":
@@ -65,6 +68,17 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { basket } = process;
 		const added: Promise<unknown> = count === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
 		this.handle(process, "add", added);
+	}
+
+	/** Somebody else claims something again and again, and dies each time. */
+	async #crash(): Promise<void> {
+		const { random, clock, ledger } = this.world;
+		const store = ledger.storeFor({ name: "somebody", isAlive: false });
+		const kind = random.pick(kinds);
+		for (let times = 1 + random.below(3); times > 0; times--) {
+			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1 });
+			await sleep(2, { clock });
+		}
 	}
 
 	/** Most often one that is there. */

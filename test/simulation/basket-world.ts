@@ -9,6 +9,7 @@ import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { type Payload, rules, type Run } from "./tasks.ts";
+import { checkWaiting } from "./waiting.ts";
 import { World } from "./world.ts";
 
 export class BasketWorld extends World<BasketProcess> {
@@ -259,6 +260,8 @@ export class BasketWorld extends World<BasketProcess> {
 	/** A run has ended whose transaction was committed: if nothing is in the way, that is told. */
 	onEnd({ process, session, isCommitted, current }: Run): void {
 		current.endedAt = this.clock.monotonic();
+		const isLast = current.claim.crashes >= 2 || this.activeCalls(process) >= process.concurrency - 1;
+		if (isLast) process.busyAt = current.endedAt;
 		if (!isCommitted) return;
 		const isWell = () => process.isAlive && process.session === session && process.isWorking && !process.isStopping;
 		if (!isWell()) return;
@@ -332,7 +335,16 @@ export class BasketWorld extends World<BasketProcess> {
 			const isReady = isWorking && !isPaused && !isStopping && !isFrozen && calls === 0;
 			if (isReady) this.#checkAhead(process);
 			if (isReady) this.checkIdleness(process);
+			if (isReady) checkWaiting(this, process, this.activeCalls(process), this.#isAloneIn(process));
+			else process.busyAt = this.clock.monotonic();
 		}
+	}
+
+	/** Whether something runs there that must run alone. */
+	#isAloneIn(process: BasketProcess): boolean {
+		return [...this.runs.values()].some((run) =>
+			run.isActive && run.process === process && run.record.claim.crashes >= 2
+		);
 	}
 
 	/** Nobody must have what may be tried only so often, and not run it. */

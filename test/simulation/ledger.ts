@@ -146,8 +146,8 @@ interface OpenTransaction {
 export class Ledger {
 	readonly entries: Map<string, Entry> = new Map();
 	readonly records: Map<string, ClaimRecord> = new Map();
-	/** How many operations there were. */
-	operations = 0;
+	/** When each operation was, on the monotonic clock. */
+	readonly #times: number[] = [0];
 	/** How many tasks were ever added, and how many of them were done or deleted. */
 	readonly totals = { added: 0, done: 0, deleted: 0, expired: 0 };
 	readonly #store: Store<never>;
@@ -186,7 +186,7 @@ export class Ledger {
 			this.#inTurn(async () => {
 				// deno-lint-ignore no-explicit-any -- the same
 				const result = await (store[member] as any)(...args);
-				this.operations++;
+				this.#count();
 				for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
 				check?.(owner, args.slice(1), result);
 				return result;
@@ -213,6 +213,11 @@ export class Ledger {
 	/** Of the tasks that can be claimed for certain, the first one that satisfies. */
 	findClaimable(isWanted: (entry: Entry) => boolean): Entry | undefined {
 		return [...this.entries.values()].find((entry) => this.#isCertain(entry) && isWanted(entry));
+	}
+
+	/** For how many milliseconds a task can have been claimed by now, as nothing was done about it since. */
+	dueFor({ dueBy, changedIn }: Entry): number {
+		return Math.min(this.#now - dueBy, this.#clock.monotonic() - this.#times[changedIn]!);
 	}
 
 	isCurrent(record: ClaimRecord): boolean {
@@ -265,7 +270,7 @@ export class Ledger {
 		const { owner, own, records } = open;
 		if (this.#open.get(own.tx) !== open) return false;
 		const isCommitted = await own.commit();
-		this.operations++;
+		this.#count();
 		const areGood = [...records].every((record) => this.isCurrent(record));
 		const ids = [...records].map(({ claim: { id } }) => id);
 		this.#trace(owner, `commits ${ids} ${isCommitted}`);
@@ -330,6 +335,15 @@ export class Ledger {
 
 	get #now(): number {
 		return this.#clock.now();
+	}
+
+	/** How many operations there were. */
+	get operations(): number {
+		return this.#times.length - 1;
+	}
+
+	#count(): void {
+		this.#times.push(this.#clock.monotonic());
 	}
 
 	#fail(text: string): void {

@@ -48,6 +48,7 @@ const actions = {
 	"pause": 1,
 	"resume": 2,
 	"kill": 0,
+	"crash": 0,
 	"jump": 0,
 	"cut": 0,
 	"freeze": 0,
@@ -98,7 +99,13 @@ export function makeProfile(random: Random): Profile {
 		lostWakes: random.pick([0, 0, 0.2, 1]),
 		behaviours: { ...behaviours, "die": isMerciless ? 1 : 0 },
 		endings: { ...endings, ...(isMerciless ? { "die before": 1, "die after": 1 } : {}) },
-		actions: { ...actions, "kill": isMerciless ? 1 : 0, "jump": sometimes(1.5), ...(hasLongFaults ? long : {}) },
+		actions: {
+			...actions,
+			"kill": isMerciless ? 1 : 0,
+			"crash": isMerciless ? 1 : 0,
+			"jump": sometimes(1.5),
+			...(hasLongFaults ? long : {}),
+		},
 		tasks: 12 + random.below(18),
 	};
 }

@@ -160,15 +160,18 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		const calmAt = this.isCalm ? this.calmAt : -Infinity;
 		if (Math.max(process.disturbedAt, this.jumpedAt, calmAt) >= this.calmSince || process.isFrozen) return;
 		if (this.activeCalls(process) > 0 || process.offeredAt >= this.clock.monotonic() - offer) return;
+		const left = this.ledger.findClaimable((entry) => this.isKnown(process, entry));
+		if (left !== undefined) this.fail(`${process.name} has nothing to do, and ${describe(left)} is due`);
+	}
+
+	/** Whether a process must have noticed when a task is due. */
+	isKnown(process: Process, { addedBy, isFresh, lane, postedBy, record }: Entry): boolean {
 		const wasTold = this.wakeLostAt < this.calmSince;
 		// A renewal tells nobody; after the clock was set back, it makes a lease end earlier.
-		const isShortened = (record: ClaimRecord | undefined) =>
-			record !== undefined && record.extendedAt >= this.calmSince && this.jumpedAt >= record.claimedAt;
-		const left = this.ledger.findClaimable(({ addedBy, isFresh, lane, postedBy, record }) =>
-			(wasTold && !isShortened(record)) ||
-			(lane === undefined && (postedBy === process || (addedBy === process && isFresh)))
-		);
-		if (left !== undefined) this.fail(`${process.name} has nothing to do, and ${describe(left)} is due`);
+		const isShortened = record !== undefined && record.extendedAt >= this.calmSince &&
+			this.jumpedAt >= record.claimedAt;
+		if (wasTold && !isShortened) return true;
+		return lane === undefined && (postedBy === process || (addedBy === process && isFresh));
 	}
 
 	/** A process is gone. */
