@@ -197,8 +197,10 @@ export class ClaimedTask<Tx> {
 	#execute(task: Task<unknown>): Promise<Step<unknown>> {
 		const { error, age } = this.claim;
 		const before = decodeFailure(error);
+		const { delay, ...failure } = before ?? {};
+		const previousError = before && Object.assign(new Error(before.message), failure);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
-		resume(execution, this.attempt - 1, before && Object.assign(new Error(before.message), before), before?.delay, age);
+		resume(execution, this.attempt - 1, previousError, delay, age);
 		return execution.step();
 	}
 

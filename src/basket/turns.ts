@@ -155,7 +155,7 @@ export class Turns<Tx> {
 	async flush(): Promise<void> {
 		while (this.#isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
 		try {
-			if (this.#ended.length > 0 && !this.#calls.isClosed) await this.#exchange();
+			while (this.#ended.length > 0 && !this.#calls.isClosed) await this.#exchange();
 		} catch (error) {
 			report(this.#settings.onError, error);
 		}

@@ -375,6 +375,7 @@ describe("Basket: retries", () => {
 		const tasks = {
 			a: (_: unknown, { attempt, previousError }: BasketContext) => {
 				seen.push([attempt, (previousError as Error | undefined)?.message, machine.clock.now() - 1_000_000]);
+				expect(Object.keys(previousError ?? {})).not.toContain("delay"); // which is the engine's own
 				throw new TypeError(`failure ${attempt}`);
 			},
 		};

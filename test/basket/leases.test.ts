@@ -412,6 +412,28 @@ describe("Basket.run() resolves", () => {
 		expect([stopped.state, await basket.get("x")]).toMatchObject(["resolved", { state: "waiting", attempts: 0 }]);
 	});
 
+	test("and stores how each task ends as soon as the store is free, not when the grace is over", async () => {
+		const machine = new Machine();
+		const ends = [deferred(), deferred(), deferred()];
+		const basket = machine.basket({ a: (n: number) => ends[n]!.promise });
+		for (const n of [0, 1, 2]) await basket.add("a", n, { id: `x${n}` });
+		const run = running(basket);
+		await machine.clock.advance(0);
+		const stopped = run.stop();
+		machine.spied.before = (member) => member === "turn" ? sleep(100, machine) : undefined;
+		for (const n of [0, 1]) {
+			ends[n]!.resolve();
+			await machine.clock.advance(10);
+		}
+		expect(await basket.counts()).toMatchObject({ running: 3 });
+		await machine.clock.advance(200);
+		expect(await basket.counts()).toMatchObject({ running: 1 });
+		ends[2]!.resolve();
+		await machine.clock.advance(100);
+		await stopped;
+		expect(machine.settled.map(({ id, outcome }) => [id, outcome])).toEqual([0, 1, 2].map((n) => [`x${n}`, "done"]));
+	});
+
 	test("after the others were given back, though a call hangs that was made before", async () => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: hang });
