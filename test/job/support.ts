@@ -33,8 +33,10 @@ const members = [
 /** After these somebody may have something to do. */
 const waking = ["add", "delete", "change", "hasten", "post", "commit"];
 
-/** What never comes, to one who has died. */
-const never: Promise<never> = new Promise(() => {});
+/** What never comes, to one who has died. Each time another one, which goes with the dead: one for all would keep them for ever. */
+function never(): Promise<never> {
+	return new Promise(() => {});
+}
 
 /** Distinguishes what one test stores from what others do in the same database. */
 let machines = 0;
@@ -247,14 +249,14 @@ export class Process {
 				await work(tx);
 				verdict = this.#ask("commit");
 				if (verdict === "die before") this.die();
-				if (this.isDead) await never;
+				if (this.isDead) await never();
 				if (verdict instanceof Error) throw verdict;
 			});
 			if (verdict === "die after") this.die();
 			if (!this.isDead) this.#machine.wake();
 		} finally {
 			this.#end(call);
-			if (this.isDead) await never;
+			if (this.isDead) await never();
 		}
 	}
 
@@ -271,19 +273,19 @@ export class Process {
 		const { store } = this.#connection;
 		const original = (store[member as "open"] as Call).bind(store);
 		return async (...args) => {
-			if (this.isDead) return await never;
+			if (this.isDead) return await never();
 			const verdict = this.#ask(member);
 			if (verdict instanceof Error) throw verdict;
 			if (verdict === "die before") {
 				this.die();
-				return await never;
+				return await never();
 			}
 			const call = this.#begin();
 			try {
 				return await original(...args);
 			} finally {
 				if (verdict === "die after") this.die();
-				if (this.isDead) await never;
+				if (this.isDead) await never();
 				this.#end(call);
 				if (waking.includes(member)) this.#machine.wake();
 			}
