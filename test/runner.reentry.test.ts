@@ -10,7 +10,7 @@ import { deferred, isPage, settle, SpiedController, watch } from "./support.ts";
 /** It is the same everywhere; a macrotask is slow in pages and in workerd. */
 const numRuns = isPage ? 30 : 300;
 
-const numbers = fc.array(fc.nat(5039), { minLength: 5, maxLength: 120 });
+const numbers = fc.array(fc.nat(5039), { minLength: 20, maxLength: 150 });
 
 describe("Runner", () => {
 	test("called back by each of its callbacks makes one attempt at a time, and shows what is so", async () => {
