@@ -79,6 +79,7 @@ export const mutants: readonly Mutant[] = [
 		file: task,
 		from: "if (!saved) this.#throwLost();",
 		to: "",
+		test: "test/basket/basket.test.ts",
 	},
 	{
 		name: "lost claims: any claim continues a run",

@@ -42,7 +42,8 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 * if it commits, nothing that the task throws afterwards changes anything. A second call in one transaction does nothing.
 	 *
 	 * If the store cannot be asked before the lease may be over whether the transaction was committed, nothing is told to
-	 * `onSettled`, and a `ClaimLostError` that `isUnknown` goes to `onError`.
+	 * `onSettled`, and a `ClaimLostError` that `isUnknown` goes to `onError`. A task that somebody else deletes between this call
+	 * and the end of the run may be told as done: a basket cannot tell a deletion from a commit.
 	 *
 	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back.
 	 */

@@ -3,6 +3,7 @@
 // - `open(clock)`: an empty store of its own for each seed, whose time is `clock.now()`, and what closes it;
 // - `makeClock`, if an answer of the store takes real time, as from a server, a browser or a file: a `PatientClock` of
 //   `patient-clock.ts`, whose time stands still while `calls` is not 0. The store counts its calls there;
+// - `transactions`, if it has any that can be open for a while: they complete tasks, and leave a mark for each;
 // - wake-ups in virtual time, or none: what comes from a real timer makes a seed go another way each time;
 // - nothing that is random but by `Math.random`, which follows the seed.
 //
