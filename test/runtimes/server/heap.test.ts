@@ -1,11 +1,13 @@
 // Only Node, Deno and Bun let a test collect the garbage and read the size of the heap.
 import { describe, expect, test } from "vitest";
-import { Basket, memoryStore } from "../../../mod.ts";
+import { Basket, memoryStore, Pool } from "../../../mod.ts";
 import { growthOf } from "../../heap.ts";
 import { useCases } from "../../leaks.ts";
 
 const uses = 100_000;
 const timeout = 60_000;
+/** Bytes. Two promises more, with the functions that settle one of them, are above it. */
+const mostForWaiting = "Bun" in globalThis ? 340 : 480;
 
 describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 	for (const [name, use] of Object.entries(useCases())) {
@@ -32,3 +34,12 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 		expect(await growthOf(async (signal) => void kept.push({ signal }), uses, 16)).toBeGreaterThan(16);
 	}, timeout);
 });
+
+// What survives is what costs time: the garbage collector carries along whatever each of 100,000 waiting tasks holds.
+test("Pool.run() keeps no more for a task that waits than its place, its turn and its result", async () => {
+	const pool = new Pool({ max: 1 });
+	pool.pause();
+	const growth = await growthOf(async () => void pool.run(() => {}), uses, mostForWaiting);
+	expect(growth).toBeLessThan(mostForWaiting);
+	expect(growth).toBeGreaterThan(100);
+}, timeout);
