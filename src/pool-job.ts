@@ -121,20 +121,21 @@ export class Job<W> extends Waiting {
  * the promise was made or, if a reaction returns this, in that of the reaction.
  *
  * So the functions that settle a promise are made when they are needed, and a task that waits needs one promise for its
- * turn and one for its result; what it costs is above all what the garbage collector has to carry along.
+ * turn and one for its result; what it costs is above all what the garbage collector has to carry along. The fields are
+ * ordinary ones because there is one such object for each task: private ones take longer to set up.
  */
 export class JobResult<W> {
-	readonly #job: Job<W>;
-	readonly #onConnected: ((job: Job<W>) => void) | undefined;
+	readonly job: Job<W>;
+	readonly onConnected: ((job: Job<W>) => void) | undefined;
 
 	constructor(job: Job<W>, onConnected?: (job: Job<W>) => void) {
-		this.#job = job;
-		this.#onConnected = onConnected;
+		this.job = job;
+		this.onConnected = onConnected;
 	}
 
 	then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-		this.#job.connect(resolve, reject);
-		this.#onConnected?.(this.#job);
+		this.job.connect(resolve, reject);
+		this.onConnected?.(this.job);
 	}
 }
 
