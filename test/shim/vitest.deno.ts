@@ -32,7 +32,7 @@ interface Suite {
 // Tests may replace the global ones.
 const { setTimeout, clearTimeout } = globalThis;
 /** In milliseconds, as in scripts/test/engines.ts. */
-const defaultTimeout = 15_000;
+const defaultTimeout = 60_000;
 const whole: Suite = createSuite("", {}, undefined);
 /** The suite whose body is running: what is registered belongs to it. */
 let current: Suite = whole;
