@@ -276,6 +276,7 @@ class DenoKvStore<Tx extends DenoKvOperation> implements Store<Tx> {
 
 	/** All calls with the same transaction share a draft: nowhere else can be read what it has not committed yet. */
 	#inTransaction<R>(basket: string, tx: Tx, work: (draft: Draft) => Promise<R>): Promise<R> {
+		check("tx.check", check("tx", tx, "object").check, "function");
 		const drafts = this.#drafts.get(tx) ?? new Map<string, Draft>();
 		this.#drafts.set(tx, drafts);
 		const draft = drafts.get(basket) ?? new Draft(this.#space(basket), tx);

@@ -63,6 +63,27 @@ describe("denoKvStore() in a transaction", () => {
 		expect((await store.counts(basket)).waiting).toBe(2);
 	});
 
+	test("what is no transaction is refused by name, and nothing is stored", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const before = await contents(kv);
+		for (const tx of [null, 5, {}, () => {}] as never[]) {
+			const calls = [
+				() => store.add(basket, [task("b")], tx),
+				() => store.save(basket, [{ ref: ref!, payload: "2" }], tx),
+				() => store.complete(basket, ref!, { type: "done" }, tx),
+			];
+			for (const call of calls) {
+				await expect(call()).rejects.toMatchObject({
+					name: "TypeError",
+					message: expect.stringMatching(/^"tx(\.check)?" must be /),
+				});
+			}
+		}
+		expect(await contents(kv)).toEqual(before);
+	});
+
 	test("complete() and save() of a lost claim let commit() fail, with all that is in it", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
