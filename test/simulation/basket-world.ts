@@ -157,7 +157,7 @@ export class BasketWorld extends World<BasketProcess> {
 	override checkLease(record: ClaimRecord): void {
 		const run = this.#runs.get(record);
 		if (
-			!run?.isActive || run.isCommitted || this.#mayCountAsCommitted(record) || run.current !== record ||
+			!run?.isActive || run.isCommitted || this.mayCountAsCommitted(record) || run.current !== record ||
 			record.knownUntil >= this.clock.monotonic()
 		) {
 			return;
@@ -234,14 +234,14 @@ export class BasketWorld extends World<BasketProcess> {
 	 * Only whoever commits a task that is being completed can end its claim in time, unless somebody deletes it or sets the clock:
 	 * its process cannot tell these apart.
 	 */
-	#mayCountAsCommitted({ wasCompleting, isDeleted, extendedAt }: ClaimRecord): boolean {
+	override mayCountAsCommitted({ wasCompleting, isDeleted, extendedAt }: ClaimRecord): boolean {
 		return wasCompleting && (isDeleted || this.jumpedAt >= extendedAt);
 	}
 
 	/** Whether a process may take a task that was deleted for one that was committed. */
 	mayHaveBeenCommitted(process: BasketProcess, id: string): boolean {
 		for (const record of this.runs.keys()) {
-			if (record.owner === process && record.claim.id === id && this.#mayCountAsCommitted(record)) return true;
+			if (record.owner === process && record.claim.id === id && this.mayCountAsCommitted(record)) return true;
 		}
 		return false;
 	}
@@ -326,7 +326,7 @@ export class BasketWorld extends World<BasketProcess> {
 		for (const record of this.#lost) {
 			const run = this.#runOf(record);
 			const isGoingOn = run?.isActive && run.current === record && !run.context.signal.aborted && !run.isCommitted;
-			if (isGoingOn && !this.#mayCountAsCommitted(record)) {
+			if (isGoingOn && !this.mayCountAsCommitted(record)) {
 				this.fail(`${record.owner.name} goes on with ${record.claim.id}, whose claim is lost`);
 			}
 		}

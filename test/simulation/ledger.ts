@@ -133,6 +133,8 @@ export interface LedgerWatcher {
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
 	/** A transaction was committed that completes a task. */
 	onCompleted?(owner: Owner, record: ClaimRecord): void;
+	/** Whether its owner may take a lost claim for one that its transaction has completed. */
+	mayCountAsCommitted?(record: ClaimRecord): boolean;
 }
 
 interface OpenTransaction {
@@ -140,6 +142,8 @@ interface OpenTransaction {
 	readonly own: StoreTransaction;
 	/** The claims that it completes. */
 	readonly records: Set<ClaimRecord>;
+	/** Those that it was refused. */
+	readonly refused: Set<ClaimRecord>;
 	readonly onEnd: () => void;
 }
 
@@ -250,7 +254,7 @@ export class Ledger {
 	async #beginNow(owner: Owner, onEnd: () => void): Promise<Transaction> {
 		const { isExclusive } = this.transactions!;
 		const own = await this.transactions!.begin();
-		const open: OpenTransaction = { owner, own, records: new Set(), onEnd };
+		const open: OpenTransaction = { owner, own, records: new Set(), refused: new Set(), onEnd };
 		this.#open.set(own.tx, open);
 		this.#trace(owner, "begins a transaction");
 		if (!owner.isAlive) await this.#rollBack(open);
@@ -279,6 +283,7 @@ export class Ledger {
 		}
 		this.#end(open);
 		if (!isCommitted) return false;
+		for (const { entry } of open.refused) this.#completed.push(entry.order);
 		for (const record of records) {
 			record.isCompleted = true;
 			this.#completed.push(record.entry.order);
@@ -316,7 +321,10 @@ export class Ledger {
 	readonly #complete = (owner: Owner, [ref, , tx]: [Ref, Done, unknown], isCompleted: boolean): void => {
 		const entry = this.#claimed(ref);
 		this.#trace(owner, `complete ${ref.id} ${isCompleted}`);
-		const { records } = this.#open.get(tx)!;
+		const { records, refused } = this.#open.get(tx)!;
+		const asked = this.records.get(ref.token)!;
+		// On a connection that stands for a second transaction, this looks as if it was asked twice in one.
+		if (!isCompleted && !records.has(asked) && this.#watcher.mayCountAsCommitted?.(asked)) refused.add(asked);
 		// A second time in one transaction, a store may say either.
 		if (entry !== undefined && records.has(entry.record!)) return;
 		this.#equal(`complete of ${ref.id}`, isCompleted, entry !== undefined);

@@ -99,6 +99,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
 	onCompleted?(owner: Owner, record: ClaimRecord): void;
+	mayCountAsCommitted?(record: ClaimRecord): boolean;
 
 	readonly fail = (text: string): void => {
 		this.trace(`WRONG: ${text}`);
