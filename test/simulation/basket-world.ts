@@ -105,7 +105,8 @@ export class BasketWorld extends World<BasketProcess> {
 	#forgetStray(record: ClaimRecord): void {
 		const before = this.#continued.get(record);
 		if (before === undefined || !isLate(record)) return;
-		const run = this.#runs.get(record)!;
+		const run = this.#runs.get(record);
+		if (run === undefined) return; // given back before, and again
 		this.#runs.delete(record);
 		if (run.current !== record) return;
 		run.current = before;

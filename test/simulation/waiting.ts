@@ -6,6 +6,8 @@ import { describe, type Entry } from "./ledger.ts";
 
 /** For how long others wait for the sake of what must run alone: so that what is quick comes to an end, then for an offer. */
 const longestQuiet = 1_000 + offer;
+/** A worker looks at its store after so long whatever it was told, as the clock may have been set. */
+const longestSleep = 61_000;
 /** For what is due a worker wakes within a millisecond. */
 const moment = 2;
 
@@ -15,7 +17,7 @@ export function checkWaiting(world: BasketWorld, process: BasketProcess, active:
 	const now = clock.monotonic();
 	if (active >= process.concurrency || isAloneHere) return void (process.busyAt = now);
 	const wellAt = Math.max(process.disturbedAt, process.frozenAt) + recovery(process);
-	const free = now - Math.max(process.busyAt, wellAt, jumpedAt);
+	const free = now - Math.max(process.busyAt, wellAt, jumpedAt + longestSleep);
 	if (free <= longestQuiet + moment) return;
 	const left = ledger.findClaimable((entry) =>
 		!isSuspect(entry) && ledger.dueFor(entry) > longestQuiet + moment && world.isKnown(process, entry)
