@@ -328,6 +328,7 @@ export const mutants: readonly Mutant[] = [
 		file: turns,
 		from: "if (task.isOver) return this.#release([task]);",
 		to: "if (task.isOver) return;",
+		test: "test/basket/claims.test.ts",
 	},
 	{
 		name: "IntermittentMap: an entry is removed that is not its own",
