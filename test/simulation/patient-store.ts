@@ -2,6 +2,7 @@
 // and back. One call comes after the other, and whoever watches is told by this: what comes first in real time, and what the
 // store tells at some moment or other, would make a seed go another way each time.
 import type { Store, WakeReason } from "../../mod.ts";
+import { soon } from "../../src/platform/soon.ts";
 import type { PatientClock } from "./patient-clock.ts";
 
 const members = "open add turn complete extend save get list counts delete change hasten post".split(" ");
@@ -16,7 +17,8 @@ export function patientStore(
 	const call = (member: string) => (...args: unknown[]): Promise<unknown> =>
 		clock.during(async () => {
 			const answer = last.then(() => all[member]!(...args));
-			last = answer.catch(() => {});
+			// Whoever is given an answer does all that follows from it first: a platform may answer the next call at once, or not.
+			last = answer.catch(() => {}).then(() => new Promise<void>(soon));
 			const result = await answer;
 			// It does not know whether the task was running.
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
