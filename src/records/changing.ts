@@ -1,0 +1,104 @@
+/**
+ * What people and other tasks do to tasks that are there.
+ *
+ * @module
+ */
+
+import type { Change, Data } from "../basket/store.ts";
+import { StoreError } from "../platform/store-error.ts";
+import { enterLanes, insert, type Join } from "./adding.ts";
+import { copy, isSound } from "./row.ts";
+import type { Found, Session } from "./session.ts";
+import type { Work } from "./space.ts";
+import { isOver, messages, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { ask, range } from "./work.ts";
+
+/** Removes tasks; says which were there. */
+export function* remove(session: Session, ids: readonly string[]): Work<boolean[]> {
+	const found = yield* findAll(session, ids);
+	const removed = ids.map((id) => {
+		const one = found.get(id);
+		if (one === undefined) return false;
+		found.delete(id);
+		session.remove(one);
+		// Whoever runs it can be told to end.
+		if (one.row.state === "running") session.tx.wake();
+		return true;
+	});
+	return removed;
+}
+
+/** Changes what tasks wait for; says to which of them that applied. */
+export function* change(session: Session, ids: readonly string[], what: Change): Work<boolean[]> {
+	const found = yield* findAll(session, ids);
+	const apply = what === "retry" ? yield* beginAnew(session, [...found.values()]) : undefined;
+	const changed = ids.map((id) => {
+		const one = found.get(id);
+		const after = one && (apply ?? hold)(session, one, what === "hold");
+		if (after !== undefined) found.set(id, { before: after, row: after });
+		return after !== undefined;
+	});
+	return changed;
+}
+
+function* findAll(session: Session, ids: readonly string[]): Work<Map<string, Found>> {
+	const found = yield* session.find(ids);
+	return new Map(ids.flatMap((id, index) => found[index] === undefined ? [] : [[id, found[index]!]]));
+}
+
+function hold(session: Session, { before, row }: Found, isHeld: boolean): TaskRow | undefined {
+	if (isOver(row) || (row.isHeld ?? false) === isHeld) return undefined;
+	const after = { ...row, isHeld: isHeld || undefined };
+	session.put(after, before);
+	return after;
+}
+
+/** What a retry does to each of these tasks. */
+function* beginAnew(session: Session, found: readonly Found[]): Work<typeof hold> {
+	const dead = found.flatMap(({ row }) => row.state === "dead" ? [row] : []);
+	const join: Join | undefined = dead.length > 0 ? yield* enterLanes(session, dead) : undefined;
+	return (_, one) => retry(session, one, join);
+}
+
+function retry(session: Session, { before, row }: Found, join: Join | undefined): TaskRow | undefined {
+	if (stateOf(row) === "waiting") {
+		const after = { ...row, dueAt: Math.min(row.dueAt ?? session.now, session.now) };
+		session.put(after, before);
+		return after;
+	}
+	if (row.state !== "dead") return undefined;
+	// It may still have been the head of its lane.
+	if (!isSound(before)) session.free(row.lane);
+	session.tx.remove(tasks, before);
+	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
+}
+
+/** Lets backoffs end at a random moment before `within` ms are over, at most `limit` of them. */
+export function* hasten(session: Session, within: number, limit: number): Work<{ looked: number; hastened: number }> {
+	const { now, settings } = session;
+	const latest = now + within;
+	const [found] = yield* ask(range(tasks, "backoff", { prefix: [], above: [latest], limit }));
+	let hastened = 0;
+	for (const before of found) {
+		if (!isSound(before)) session.bury(before);
+		else {
+			session.put({ ...before, dueAt: now + within * settings.random() }, before);
+			hastened++;
+		}
+	}
+	return { looked: found.length, hastened };
+}
+
+/** Puts a message into the inbox of a task. */
+export function* post(session: Session, id: string, data: Data): Work<boolean> {
+	const [found] = yield* session.find([id]);
+	if (found === undefined || isOver(found.row)) return false;
+	const { before, row } = found;
+	const { messages: most = Infinity } = session.settings.limits;
+	const posted = row.posted + 1;
+	if (posted - row.seen > most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);
+	session.tx.put(messages, { home: row.home, n: posted, data: copy(data) });
+	const dueAt = row.state === "waiting" ? Math.min(row.dueAt ?? session.now, session.now) : row.dueAt;
+	session.put({ ...row, posted, dueAt }, before);
+	return true;
+}

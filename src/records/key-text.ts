@@ -1,0 +1,61 @@
+/**
+ * Keys as texts that sort as the keys do.
+ *
+ * Each text is `t`, itself and `!`; each number `n` and the 64 bits of it, as 13 digits to the base 36 that sort as the numbers do. What
+ * would be in the way is written as `%` and four digits: control characters, spaces, `!`, `%`, and halves of surrogate pairs, which UTF-8
+ * cannot write.
+ *
+ * @module
+ */
+
+import type { Key, Part } from "./space.ts";
+
+/** With the flag `u` the second range matches only what is no half of a pair. */
+// deno-lint-ignore no-control-regex
+const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
+
+const digits = 13;
+
+const bits = new DataView(new ArrayBuffer(8));
+
+/** The text of a key, or of the beginning of one. */
+export function textOf(key: Key): string {
+	let text = "";
+	for (const part of key) text += typeof part === "number" ? ofNumber(part) : `t${escape(part)}!`;
+	return text;
+}
+
+/** A text behind all that begin with this one. */
+export function endOf(text: string): string {
+	return `${text}~`;
+}
+
+/** Undoes {@link textOf}. */
+export function keyOf(text: string): Key {
+	return Array.from(text.matchAll(/n([0-9a-z]{13})|t([^!]*)!/g), ([, number, letters]) => {
+		return number === undefined ? unescape(letters!) : toNumber(number);
+	});
+}
+
+function escape(part: Part): string {
+	return String(part).replace(inTheWay, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function ofNumber(number: number): string {
+	bits.setFloat64(0, number + 0); // there is only one zero
+	const unsigned = bits.getBigUint64(0);
+	// Negative numbers are all turned round; of the others the sign alone.
+	const sortable = unsigned >> 63n ? ~unsigned & 0xffff_ffff_ffff_ffffn : unsigned | 1n << 63n;
+	return `n${sortable.toString(36).padStart(digits, "0")}`;
+}
+
+function unescape(text: string): string {
+	return text.replace(/%([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+function toNumber(text: string): number {
+	let sortable = 0n;
+	for (const digit of text) sortable = sortable * 36n + BigInt(Number.parseInt(digit, 36));
+	bits.setBigUint64(0, sortable >> 63n ? sortable ^ 1n << 63n : ~sortable & 0xffff_ffff_ffff_ffffn);
+	return bits.getFloat64(0);
+}

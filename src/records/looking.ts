@@ -1,0 +1,88 @@
+/**
+ * Looks at tasks, and changes nothing.
+ *
+ * @module
+ */
+
+import type { Counts, ListQuery, Message, StoredTask, TaskState } from "../basket/store.ts";
+import { copy, isData, isExpired, show, toInbox, toTask, unreadable } from "./row.ts";
+import type { Session } from "./session.ts";
+import { type Contents, readContents } from "./settling.ts";
+import type { Key, Work } from "./space.ts";
+import { type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { ask, count, range } from "./work.ts";
+
+/** One task and its inbox. */
+export function* look(session: Session, id: string): Work<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
+	const [found] = yield* session.find([id]);
+	if (found === undefined) return undefined;
+	const [contents] = yield* readContents([found.row]);
+	return { ...reveal(session, found.row, contents!), inbox: toInbox(contents!.inbox) };
+}
+
+/** How many rows are read at once where some of them may not be wanted. */
+const page = 200;
+
+/** What a part of a list has found, and where the next one goes on. */
+export interface Part {
+	readonly found: readonly StoredTask[];
+	/** Absent at the end. */
+	readonly above?: Order | undefined;
+}
+
+/** Tasks in their order, behind `above`; it may give less than there is, and then says where to go on. */
+export function* listPart(session: Session, { state, kind, limit }: ListQuery, above: Order | undefined): Work<Part> {
+	const isAside = state !== undefined && state !== "waiting" && session.settings.hasAside;
+	const prefix: Key = isAside ? [state] : [];
+	const isFiltered = kind !== undefined || (state !== undefined && !isAside);
+	const most = isFiltered ? Math.max(page, Math.min(limit, 1000)) : Math.min(limit, 1000);
+	const [found] = yield* ask(range(tasks, isAside ? "aside" : undefined, {
+		prefix,
+		...(above !== undefined && { above: [...prefix, above] }),
+		limit: most,
+	}));
+	const rows = found.map(toTask);
+	const wanted = rows.filter((row) => isWanted(row, session.now, state, kind)).slice(0, limit);
+	const last = wanted.length === limit ? wanted.at(-1) : found.length === most ? rows.at(-1) : undefined;
+	const contents = yield* readContents(wanted, false);
+	return { found: wanted.map((row, index) => reveal(session, row, contents[index]!)), above: last?.order };
+}
+
+function isWanted(row: TaskRow, now: number, state: TaskState | undefined, kind: string | undefined): boolean {
+	return (state ?? stateOf(row)) === stateOf(row) && (kind ?? row.kind) === row.kind && !isExpired(row, now);
+}
+
+function reveal({ settings: { orders } }: Session, row: TaskRow, { payload }: Contents): StoredTask {
+	const key = orders.toKey(row.order);
+	if (isData(payload)) return show(row, key, copy(payload));
+	return show({ ...row, state: "dead", error: unreadable }, key, "");
+}
+
+/** How many there are, where those that do not simply wait can be counted for themselves. */
+export function* countAside({ now }: Session): Work<Counts> {
+	const [all, running, held, dead, done, expired] = yield* ask(
+		count(tasks, undefined, []),
+		count(tasks, "aside", ["running"]),
+		count(tasks, "aside", ["held"]),
+		count(tasks, "aside", ["dead"]),
+		count(tasks, "aside", ["done"]),
+		count(tasks, "kept", [], [now]),
+	);
+	return { waiting: all - running - held - dead - done, running, held, dead, done: done - expired };
+}
+
+/** What a part of the counting has found, and where the next one goes on. */
+export interface CountedPart {
+	readonly counts: Counts;
+	/** Absent at the end. */
+	readonly above?: Order | undefined;
+}
+
+/** How many there are in a part of all. */
+export function* countPart({ now }: Session, above: Order | undefined): Work<CountedPart> {
+	const most = 1000;
+	const [found] = yield* ask(range(tasks, undefined, { prefix: [], ...(above !== undefined && { above: [above] }), limit: most }));
+	const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+	for (const row of found.map(toTask)) if (!isExpired(row, now)) counts[stateOf(row)]++;
+	return { counts, above: found.length === most ? toTask(found.at(-1)!).order : undefined };
+}

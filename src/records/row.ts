@@ -1,0 +1,143 @@
+/**
+ * The row of a task: whether it can be read, what it shows, and what an outcome makes of it.
+ *
+ * @module
+ */
+
+import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
+import { Stray } from "./space.ts";
+import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
+
+/** The error of a task whose row is none. */
+export const unreadable = "The stored task could not be read";
+
+/** More than any inbox holds: a number that is out of reach would be counted up to when messages are removed. */
+const mostMessages = 1_000_000;
+
+const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
+
+/** Whether a row is a task that can be read. */
+export function isSound(value: unknown): value is TaskRow {
+	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
+	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
+	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
+	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
+		isOptional("string", id, lane, token, error, progress) && isOptional("boolean", isHeld, isBlocked, isBackingOff) &&
+		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
+		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
+		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
+		isCount(attempts) && isCount(crashes) && isCount(seen) && isCount(posted) && seen <= posted &&
+		posted - seen <= mostMessages;
+}
+
+/** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */
+export function toTask(found: TaskRow | Stray): TaskRow {
+	if (isSound(found)) return found;
+	const { value = found, key = undefined } = found instanceof Stray ? found : {};
+	const { order, home, id, kind, lane, payload, priority } = Object(value) as Partial<TaskRow>;
+	const place = key?.[0] ?? (isOrder(order) ? order : 0);
+	return {
+		order: place,
+		home: isOrder(home) ? home : place,
+		...(typeof id === "string" && { id }),
+		kind: typeof kind === "string" ? kind : "",
+		...(typeof lane === "string" && { lane }),
+		payload: isData(payload) ? payload : "",
+		state: "dead",
+		error: unreadable,
+		attempts: 0,
+		crashes: 0,
+		addedAt: 0,
+		priority: Number.isSafeInteger(priority) ? priority! : 0,
+		posted: 0,
+		seen: 0,
+	};
+}
+
+/** What an outcome makes of a running task, but for its payload and its messages; `undefined`: it is removed. */
+export function settled(row: TaskRow, outcome: Outcome, now: number, longestError: number = Infinity): TaskRow | undefined {
+	const ended = { ...row, token: undefined, isBackingOff: undefined };
+	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
+	switch (outcome.type) {
+		case "done": {
+			const { keep = 0 } = outcome;
+			if (!(keep > 0)) return undefined;
+			return { ...ended, state: "done", isHeld: undefined, dueAt: keep < Infinity ? now + keep : undefined };
+		}
+		case "dead": {
+			const { attempts } = outcome;
+			const error = cut(outcome.error, longestError);
+			return { ...ended, state: "dead", isHeld: undefined, dueAt: undefined, attempts, error };
+		}
+		case "retry": {
+			const { attempts, delay, hold, backoff } = outcome;
+			const error = cut(outcome.error, longestError);
+			const flags = { isHeld: hold || row.isHeld, isBackingOff: backoff || undefined };
+			return { ...waiting, ...flags, attempts, crashes: 0, error, dueAt: now + delay };
+		}
+		case "later": {
+			const { delay, backoff } = outcome;
+			const seen = Math.max(row.seen, Math.min(outcome.seen, row.posted));
+			const dueAt = row.posted > seen ? now : delay === null ? undefined : now + delay;
+			return { ...waiting, seen, dueAt, attempts: 0, crashes: 0, isBackingOff: backoff || undefined };
+		}
+		case "release":
+			return waiting;
+	}
+}
+
+/** It was kept as done, and its time is over: nobody sees it any more, whether or not a turn has removed it. */
+export function isExpired({ state, dueAt }: TaskRow, now: number): boolean {
+	return state === "done" && dueAt !== undefined && dueAt <= now;
+}
+
+/** What others may know of a task. */
+export function show(row: TaskRow, key: string, payload: Data): StoredTask {
+	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = row;
+	const instant = dueAt === Infinity || isDead(row) ? undefined : dueAt;
+	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, progress };
+	return { ...shown, dueAt: instant, addedAt, priority, lane };
+}
+
+/** Whether it heads its lane, or would if it had one. */
+export function isHead(row: TaskRow): boolean {
+	return !row.isBlocked && !isOver(row);
+}
+
+/** Whether a value is what a codec made. */
+export function isData(value: unknown): value is Data {
+	return typeof value === "string" || value instanceof Uint8Array;
+}
+
+/** Not `slice`, which for a Buffer of Node's copies nothing. */
+export function copy(data: Data): Data {
+	return typeof data === "string" ? data : new Uint8Array(data);
+}
+
+/** Messages that can be read. */
+export function toInbox(found: readonly (object | undefined)[]): Message[] {
+	return found.flatMap((row) => {
+		const { n, data } = Object(row) as Message;
+		return isCount(n) && isData(data) ? [{ n, data: copy(data) }] : [];
+	});
+}
+
+function isDead({ state }: TaskRow): boolean {
+	return state === "dead";
+}
+
+function isOrder(value: unknown): value is Order {
+	return typeof value === "string" || Number.isSafeInteger(value);
+}
+
+function isCount(value: unknown): value is number {
+	return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isOptional(type: string, ...values: readonly unknown[]): boolean {
+	return values.every((value) => value === undefined || typeof value === type);
+}
+
+function cut(text: string, longest: number): string {
+	return text.length > longest ? text.slice(0, longest) + "…" : text;
+}

@@ -1,0 +1,64 @@
+/**
+ * How a work is written, and how it is done.
+ *
+ * @module
+ */
+
+import type { Count, Get, Key, Range, Read, Table, Work } from "./space.ts";
+
+/** What is given for reads, in their order. */
+type Answers<R extends readonly Read[]> = { readonly [I in keyof R]: NonNullable<R[I]["answer"]> };
+
+/** Asks all of these at once. Nothing is waited for if there is nothing to ask. */
+export function* ask<const R extends readonly Read[]>(...reads: R): Work<Answers<R>> {
+	return (yield reads) as Answers<R>;
+}
+
+/** Rows by their keys, or by those in a unique index. */
+export function get<Row extends object>(table: Table<Row>, keys: readonly Key[], index?: string): Get<Row> {
+	return { type: "get", table, index, keys };
+}
+
+/** Rows in the order of their keys, or of those in an index. */
+export function range<Row extends object>(
+	table: Table<Row>,
+	index: string | undefined,
+	rest: Pick<Range, "prefix" | "above" | "upTo" | "limit" | "reverse">,
+): Range<Row> {
+	return { type: "range", table, index, ...rest };
+}
+
+/** How many rows there are. */
+export function count(table: Table, index: string | undefined, prefix: Key, upTo?: Key): Count {
+	return { type: "count", table, index, prefix, upTo };
+}
+
+/**
+ * Does a work with somebody who answers reads. As long as no answer is a promise, it is done when this returns; it waits for nothing
+ * but these promises.
+ */
+export function drive<R>(work: Work<R>, answer: (read: Read) => unknown): R | Promise<R> {
+	for (let step = work.next([]);;) {
+		if (step.done) return step.value;
+		const answers = answerAll(step.value, answer);
+		if (answers.some((answer) => answer instanceof Promise)) return resume(work, answer, answers);
+		step = work.next(answers);
+	}
+}
+
+async function resume<R>(work: Work<R>, answer: (read: Read) => unknown, first: readonly unknown[]): Promise<R> {
+	for (let answers = first;;) {
+		const step = work.next(await Promise.all(answers));
+		if (step.done) return step.value;
+		answers = answerAll(step.value, answer);
+	}
+}
+
+function answerAll(reads: readonly Read[], answer: (read: Read) => unknown): unknown[] {
+	return reads.map((read) => read.type === "get" && read.keys.length === 0 ? [] : answer(read));
+}
+
+/** Whether two keys are the same. */
+export function isSame(a: Key, b: Key): boolean {
+	return a.length === b.length && a.every((part, index) => part === b[index]);
+}
