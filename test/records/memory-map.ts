@@ -1,13 +1,14 @@
 // The least ordered map with transactions: a sorted array, one transaction at a time.
 import type { Clock, StoreCapabilities } from "../../mod.ts";
-import type { MapEntry, MapTransaction, OrderedMap } from "../../src/records/records.ts";
+import type { MapEntry, MapRange, MapTransaction, OrderedMap } from "../../src/records/records.ts";
+import { Sorted } from "./sorted.ts";
 
 const capabilities: StoreCapabilities = { durable: false, shared: false, tx: false, clock: "machine" };
 
 export class MemoryMap implements OrderedMap {
 	readonly capabilities: StoreCapabilities = capabilities;
 	readonly clock: Clock;
-	readonly entries: [string, unknown][] = [];
+	readonly entries: Sorted<unknown> = new Sorted();
 	readonly #watchers = new Map<string, Set<() => void>>();
 	#undo: (() => void)[] = [];
 	#woken: string | undefined;
@@ -38,33 +39,21 @@ export class MemoryMap implements OrderedMap {
 	}
 
 	get(keys: readonly string[]): unknown[] {
-		return keys.map((key) => this.#find(key)?.[1]);
+		return keys.map((key) => this.entries.get(key));
 	}
 
-	list({ start, end, limit = Infinity, reverse = false }: { start: string; end: string; limit?: number | undefined; reverse?: boolean | undefined }): MapEntry[] {
-		const [from, to] = [this.#placeOf(start), this.#placeOf(end)];
-		if (reverse) return this.entries.slice(Math.max(from, to - limit), to).reverse();
-		return this.entries.slice(from, Math.min(to, from + limit));
+	list({ start, end, limit = Infinity, reverse = false }: MapRange): readonly MapEntry[] {
+		return this.entries.list(start, end, limit, reverse);
 	}
 
 	set(key: string, value: unknown): void {
-		const place = this.#placeOf(key);
-		const found = this.entries[place];
-		if (found?.[0] === key) {
-			const before = found[1];
-			found[1] = value;
-			this.#undo.push(() => this.set(key, before));
-		} else {
-			this.entries.splice(place, 0, [key, value]);
-			this.#undo.push(() => this.delete(key));
-		}
+		this.#noteFor(key);
+		this.entries.set(key, value);
 	}
 
 	delete(key: string): void {
-		const place = this.#placeOf(key);
-		if (this.entries[place]?.[0] !== key) return;
-		const [[, before]] = this.entries.splice(place, 1) as [[string, unknown]];
-		this.#undo.push(() => this.set(key, before));
+		this.#noteFor(key);
+		this.entries.delete(key);
 	}
 
 	wake(basket: string): void {
@@ -77,18 +66,8 @@ export class MemoryMap implements OrderedMap {
 		return () => watchers.delete(wake);
 	}
 
-	#find(key: string): [string, unknown] | undefined {
-		const found = this.entries[this.#placeOf(key)];
-		return found?.[0] === key ? found : undefined;
-	}
-
-	#placeOf(key: string): number {
-		let least = 0;
-		for (let most = this.entries.length; least < most;) {
-			const middle = (least + most) >> 1;
-			if (this.entries[middle]![0] < key) least = middle + 1;
-			else most = middle;
-		}
-		return least;
+	#noteFor(key: string): void {
+		const before = this.entries.get(key);
+		this.#undo.push(() => before === undefined ? this.entries.delete(key) : this.entries.set(key, before));
 	}
 }
