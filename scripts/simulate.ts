@@ -3,6 +3,7 @@
 //     npm run simulate -- --seeds 100000               the seeds 1 to 100000 on memoryStore()
 //     npm run simulate -- --from 5000 --seeds 100      the seeds 5000 to 5099
 //     npm run simulate -- --store sqlite               on sqliteStore()
+//     npm run simulate -- --store records              on a store of rows, over a map
 //     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
 //     npm run simulate -- --store postgres             on postgresStore(), with a server of its own
 //     deno run -A --unstable-kv scripts/simulate.ts --store deno-kv     on denoKvStore(), which is in Deno only
@@ -12,6 +13,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { replay, simulate, type SimulationOptions, type SimulationReport } from "../test/simulation/simulate.ts";
 import { openMemory } from "../test/simulation/memory.ts";
+import { openRecords } from "../test/simulation/records.ts";
 import { openSqlite } from "../test/simulation/sqlite.ts";
 import { PatientClock } from "../test/simulation/patient-clock.ts";
 import { SimulationServer } from "../test/simulation/postgres.ts";
@@ -21,6 +23,7 @@ type Store = Pick<SimulationOptions, "open" | "makeClock"> & { close?(): Promise
 const stores: Record<string, () => Store | Promise<Store>> = {
 	memory: () => ({ open: openMemory }),
 	sqlite: () => ({ open: openSqlite }),
+	records: () => ({ open: openRecords }),
 	async "deno-kv"() {
 		if (!("Deno" in globalThis)) leave("Deno KV is in Deno only: deno run -A --unstable-kv scripts/simulate.ts …");
 		const { openDenoKv } = await import("../test/simulation/deno-kv.ts");

@@ -22,7 +22,7 @@ export function* remove(session: Session, ids: readonly string[]): Work<boolean[
 		found.delete(id);
 		session.remove(one);
 		// Whoever runs it can be told to end.
-		if (one.row.state === "running") session.tx.wake();
+		if (one.row.state === "running") session.tx.wake("claims");
 		return true;
 	});
 	return removed;
@@ -67,9 +67,7 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 		return after;
 	}
 	if (row.state !== "dead") return undefined;
-	// It may still have been the head of its lane.
-	if (!isSound(before)) session.free(row.lane);
-	session.tx.remove(tasks, before);
+	session.erase(before);
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
 }
 
@@ -100,5 +98,6 @@ export function* post(session: Session, id: string, data: Data): Work<boolean> {
 	session.tx.put(messages, { home: row.home, n: posted, data: copy(data) });
 	const dueAt = row.state === "waiting" ? Math.min(row.dueAt ?? session.now, session.now) : row.dueAt;
 	session.put({ ...row, posted, dueAt }, before);
+	if (row.state === "running") session.tx.wake("claims");
 	return true;
 }

@@ -40,8 +40,9 @@ export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: 
 		if (isData(payload)) claims.push(begin(session, row, { payload, inbox: toInbox(inbox) }, lease));
 		else session.bury(row);
 	});
-	yield* session.promote(); // behind those that could not be read
-	if (found.length > rows.length) return { claims, dueIn: 0 };
+	yield* session.promote();
+	// Those behind what could not be read may be due by now.
+	if (found.length > rows.length || session.buried > 0) return { claims, dueIn: 0 };
 	return { claims, dueIn: Math.min(due.nextAt - session.now, claims.length > 0 ? lease : Infinity) };
 }
 
@@ -141,8 +142,8 @@ interface Shelf {
 
 /** A key that leads to no task still says in which lane it stood. */
 function laneIn(found: TaskRow | Stray): string | undefined {
-	const lane = found instanceof Stray ? found.entry?.key[4] : undefined;
-	return typeof lane === "string" ? lane : undefined;
+	const hint = found instanceof Stray ? found.entry?.hint : undefined;
+	return typeof hint === "string" ? hint : undefined;
 }
 
 function isBefore(a: TaskRow, b: TaskRow): boolean {

@@ -1,9 +1,9 @@
 /**
  * Keys as texts that sort as the keys do.
  *
- * Each text is `t`, itself and `!`; each number `n` and the 64 bits of it, as 13 digits to the base 36 that sort as the numbers do. What
- * would be in the way is written as `%` and four digits: control characters, spaces, `!`, `%`, and halves of surrogate pairs, which UTF-8
- * cannot write.
+ * Each text is `t`, itself and `!`; each number is `n` and its 64 bits, as 13 digits to the base 36 that sort as the numbers do. What would
+ * be in the way is written as `%` and something else: control characters, spaces, `!`, `%`, and halves of surrogate pairs, which UTF-8 cannot
+ * write.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import type { Key, Part } from "./space.ts";
 /** With the flag `u` the second range matches only what is no half of a pair. */
 // deno-lint-ignore no-control-regex
 const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
+
+const special = new Map([["%", "%y"], ["\x7f", "%z"]]);
 
 const digits = 13;
 
@@ -38,7 +40,11 @@ export function keyOf(text: string): Key {
 }
 
 function escape(part: Part): string {
-	return String(part).replace(inTheWay, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+	return String(part).replace(inTheWay, (unit) => {
+		const code = unit.charCodeAt(0);
+		if (code < 36) return `%${code.toString(36)}`;
+		return special.get(unit) ?? `%U${code.toString(16)}`;
+	});
 }
 
 function ofNumber(number: number): string {
@@ -50,7 +56,10 @@ function ofNumber(number: number): string {
 }
 
 function unescape(text: string): string {
-	return text.replace(/%([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+	return text.replace(/%(?:U([0-9a-f]{4})|(.))/g, (_, half: string | undefined, digit: string) => {
+		if (half !== undefined) return String.fromCharCode(Number.parseInt(half, 16));
+		return digit === "y" ? "%" : digit === "z" ? "\x7f" : String.fromCharCode(Number.parseInt(digit, 36));
+	});
 }
 
 function toNumber(text: string): number {

@@ -7,11 +7,14 @@
  * @module
  */
 
+import type { WakeReason } from "../basket/store.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { endOf, keyOf, textOf } from "./key-text.ts";
 import {
 	type Count,
+	type Entry,
 	type Key,
+	type Part,
 	type Range,
 	type Read,
 	type RecordLimits,
@@ -75,7 +78,7 @@ export interface OrderedMap<Tx = never> extends
 		options: TransactOptions<Tx> & { readonly basket: string },
 	): Promise<R>;
 	/** Called at most once in a transaction, at its end: those who watch the basket are to be told once it is committed. */
-	wake?(basket: string, map: MapTransaction): void;
+	wake?(basket: string, reason: WakeReason | undefined, map: MapTransaction): void;
 }
 
 /** Makes a {@link RecordSpace} of an {@link OrderedMap}. */
@@ -93,7 +96,7 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 		transact(basket, work, options) {
 			return map.transaction((one, attempt) => {
 				const tx = new MappedTransaction(one, { basket, now: clock.now(), attempt, isSparse: isSparse ?? false });
-				return tx.do(work, () => map.wake?.(basket, one));
+				return tx.do(work, (reason) => map.wake?.(basket, reason, one));
 			}, { ...options, basket });
 		},
 	};
@@ -121,6 +124,7 @@ class MappedTransaction implements RecordTransaction {
 	readonly #base: string;
 	readonly #isSparse: boolean;
 	#isAwake = false;
+	#reason: WakeReason | undefined;
 
 	constructor(map: MapTransaction, { basket, now, attempt, isSparse }: Terms) {
 		this.now = now;
@@ -131,9 +135,9 @@ class MappedTransaction implements RecordTransaction {
 		this.#isSparse = isSparse;
 	}
 
-	do<R>(work: (tx: RecordTransaction) => Work<R>, wake: () => void): R | Promise<R> {
+	do<R>(work: (tx: RecordTransaction) => Work<R>, wake: (reason?: WakeReason) => void): R | Promise<R> {
 		const end = (result: R): R => {
-			if (this.#isAwake) wake();
+			if (this.#isAwake) wake(this.#reason);
 			return result;
 		};
 		const result = drive(work(this), (read) => this.#answer(read));
@@ -145,10 +149,10 @@ class MappedTransaction implements RecordTransaction {
 		const text = this.#textOf(table, key);
 		if (before !== undefined || table.isShared) this.#map.check?.(text);
 		const old = this.#indexTextsOf(table, before);
-		for (const [indexText, isUnique] of this.#indexTextsOf(table, row)) {
+		for (const [indexText, { isUnique, hint }] of this.#indexTextsOf(table, row)) {
 			if (old.delete(indexText)) continue;
 			if (isUnique) this.#map.check?.(indexText);
-			this.#map.set(indexText, key);
+			this.#map.set(indexText, hint === undefined ? key : { key, hint });
 		}
 		for (const indexText of old.keys()) this.#map.delete(indexText);
 		this.#map.set(text, row);
@@ -163,8 +167,8 @@ class MappedTransaction implements RecordTransaction {
 		this.#map.delete(text);
 	}
 
-	drop(table: Table, { entry }: Stray): void {
-		if (entry !== undefined) this.#map.delete(this.#textOf(table, entry.key, entry.index));
+	drop(_table: Table, stray: Stray): void {
+		if (stray instanceof IndexedStray) this.#map.delete(stray.text);
 	}
 
 	guard(table: Table, key: Key): void {
@@ -179,8 +183,9 @@ class MappedTransaction implements RecordTransaction {
 		return this.#map.hasSet!(this.#textOf(table, table.keyOf(row)));
 	}
 
-	wake(): void {
+	wake(reason?: WakeReason): void {
 		this.#isAwake = true;
+		this.#reason ??= reason;
 	}
 
 	#answer(read: Read): unknown {
@@ -202,13 +207,13 @@ class MappedTransaction implements RecordTransaction {
 	#getByIndex(table: Table, index: string, keys: readonly Key[]): Answer<(object | undefined)[]> {
 		const texts = keys.map((key) => this.#textOf(table, key, index));
 		return then(this.#map.get(texts), (found) => {
-			const rowKeys = found.flatMap((key) => isKey(key) ? [key] : []);
-			return then(this.#get(table, rowKeys), (rows) => {
+			const targets = found.map(toTarget);
+			return then(this.#get(table, targets.flatMap(({ key }) => key === undefined ? [] : [key])), (rows) => {
 				let next = 0;
-				return found.map((key, place) => {
-					if (!isKey(key)) return undefined;
-					const row = rows[next++];
-					return row === undefined ? undefined : agreeing(table, row, key, { index, key: keys[place]! });
+				return targets.map(({ key }, place) => {
+					const row = key === undefined ? undefined : rows[next++];
+					const found = { index, key: keys[place]!, text: texts[place]! };
+					return row === undefined ? undefined : agreeing(table, row, key!, found);
 				});
 			});
 		});
@@ -225,10 +230,12 @@ class MappedTransaction implements RecordTransaction {
 		const { table } = read;
 		const start = this.#textOf(table, [], index);
 		return then(this.#map.list(this.#boundsOf(read)), (entries) => {
-			const keys = entries.map(([, key]) => isKey(key) ? key : []);
-			return then(this.#get(table, keys), (rows) => {
+			const targets = entries.map(([, value]) => toTarget(value));
+			return then(this.#get(table, targets.map(({ key = [] }) => key)), (rows) => {
 				return rows.map((row, place) => {
-					return agreeing(table, row, keys[place]!, { index, text: entries[place]![0].slice(start.length) });
+					const { key = [], hint } = targets[place]!;
+					const [text] = entries[place]!;
+					return agreeing(table, row, key, { index, key: keyOf(text.slice(start.length)), text, hint });
 				});
 			});
 		});
@@ -251,20 +258,26 @@ class MappedTransaction implements RecordTransaction {
 	}
 
 	/** Under which texts a row can be found besides its own, and whether these must be its own. */
-	#indexTextsOf<Row extends object>(table: Table<Row>, row: Row | Stray | undefined): Map<string, boolean> {
-		const texts = new Map<string, boolean>();
-		const { value, entry } = row instanceof Stray ? row : { value: row, entry: undefined };
-		if (entry !== undefined) texts.set(this.#textOf(table, entry.key, entry.index), false);
+	#indexTextsOf<Row extends object>(table: Table<Row>, row: Row | Stray | undefined): Map<string, IndexValue> {
+		const texts = new Map<string, IndexValue>();
+		const value = row instanceof Stray ? row.value : row;
+		if (row instanceof IndexedStray) texts.set(row.text, {});
 		if (value === null || typeof value !== "object") return texts;
-		for (const [name, { keyOf, isUnique = false, isOptional }] of Object.entries(table.indexes)) {
+		for (const [name, { keyOf, hintOf, isUnique, isOptional }] of Object.entries(table.indexes)) {
 			const key = this.#isSparse && isOptional ? undefined : keyOf(value as Row);
-			if (key !== undefined) texts.set(this.#textOf(table, key, name), isUnique);
+			if (key !== undefined) texts.set(this.#textOf(table, key, name), { isUnique, hint: hintOf?.(value as Row) });
 		}
 		return texts;
 	}
 }
 
 type Answer<T> = T | Promise<T>;
+
+/** What is to be known of a key of an index when it is written. */
+interface IndexValue {
+	readonly isUnique?: boolean | undefined;
+	readonly hint?: Part | undefined;
+}
 
 function then<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
 	return value instanceof Promise ? value.then(next) : next(value);
@@ -277,21 +290,36 @@ function toRow(table: Table, key: Key, value: unknown): object | undefined {
 	return isRow ? value : new Stray(key, value);
 }
 
-/** What an index leads to, if the row says so, too. */
-function agreeing(
-	table: Table,
-	row: object | undefined,
-	key: Key,
-	{ index, ...entry }: { index: string; key: Key } | { index: string; text: string },
-): object {
-	if (row !== undefined && !(row instanceof Stray)) {
-		const own = table.indexes[index]!.keyOf(row);
-		if (own !== undefined && ("key" in entry ? isSame(own, entry.key) : textOf(own) === entry.text)) return row;
+/** One that was found under a key of an index. */
+class IndexedStray extends Stray {
+	/** That key, as it stands in the map: it may be none that was made here. */
+	readonly text: string;
+
+	constructor(key: Key, value: unknown, { text, ...entry }: FoundEntry) {
+		super(key, value, entry);
+		this.text = text;
 	}
-	const value = row instanceof Stray ? row.value : row;
-	return new Stray(key, value, { index, key: "key" in entry ? entry.key : keyOf(entry.text) });
 }
 
-function isKey(value: unknown): value is Key {
-	return Array.isArray(value);
+interface FoundEntry extends Entry {
+	readonly text: string;
+}
+
+/** What an index leads to, if the row says so, too. */
+function agreeing(table: Table, row: object | undefined, key: Key, found: FoundEntry): object {
+	if (row === undefined) return new IndexedStray(key, undefined, found);
+	if (row instanceof Stray) return new IndexedStray(key, row.value, found);
+	const own = table.indexes[found.index]!.keyOf(row);
+	return own !== undefined && isSame(own, found.key) ? row : new IndexedStray(key, row, found);
+}
+
+/** Where a key of an index leads to. */
+function toTarget(value: unknown): { readonly key?: Key; readonly hint?: Part | undefined } {
+	const { key, hint }: { key?: unknown; hint?: unknown } = Array.isArray(value) ? { key: value } : Object(value);
+	if (!Array.isArray(key) || !key.every(isPart)) return {};
+	return { key, hint: isPart(hint) ? hint : undefined };
+}
+
+function isPart(value: unknown): value is Part {
+	return typeof value === "string" || typeof value === "number";
 }

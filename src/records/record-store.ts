@@ -205,7 +205,6 @@ class RecordStore<Tx> implements Store<Tx> {
 			for (const one of part.claims) claims.push(one);
 			rest -= part.claims.length;
 			dueIn = part.dueIn;
-			if (part.claims.length === 0) break;
 		}
 		return dueIn;
 	}

@@ -6,7 +6,8 @@
 
 import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { Stray } from "./space.ts";
-import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
+import { idOf, isOver, type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { isSame } from "./work.ts";
 
 /** The error of a task whose row is none. */
 export const unreadable = "The stored task could not be read";
@@ -28,6 +29,11 @@ export function isSound(value: unknown): value is TaskRow {
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
 		isCount(attempts) && isCount(crashes) && isCount(seen) && isCount(posted) && seen <= posted &&
 		posted - seen <= mostMessages;
+}
+
+/** Whether a key of an index leads to a task that says otherwise: only that key is wrong. */
+export function isElsewhere(found: TaskRow | Stray): boolean {
+	return found instanceof Stray && isSound(found.value) && isSame(tasks.keyOf(found.value), found.key);
 }
 
 /** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */

@@ -5,14 +5,17 @@
  */
 
 import type { Data, Ref } from "../basket/store.ts";
-import { copy, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
+import { copy, isElsewhere, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
 import type { NextOrder, Orders } from "./orders.ts";
-import { type RecordLimits, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, lanes, messages, type Order, payloads, type TaskRow, tasks } from "./tables.ts";
+import { type Key, type RecordLimits, type RecordTransaction, Stray, type Work } from "./space.ts";
+import { idOf, type LaneRow, lanes, messages, type Order, payloads, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /** What becomes of a task whose payload cannot be read. */
 const ended = { state: "dead", error: unreadable, token: undefined, dueAt: undefined, isBackingOff: undefined } as const;
+
+/** How many keys are looked at in one read. */
+const page = 1000;
 
 /** What is the same for all transactions of a store. */
 export interface Settings {
@@ -40,6 +43,10 @@ export class Session {
 	/** The lanes that may have lost their head. */
 	readonly #freed = new Set<string>();
 	readonly #ends: (() => void)[] = [];
+	/** Whether there may be keys of indexes that lead nowhere, and lanes without a head. */
+	#isDamaged = false;
+	/** How much could not be read, and was put aside. */
+	buried = 0;
 
 	constructor(tx: RecordTransaction, settings: Settings) {
 		this.tx = tx;
@@ -53,6 +60,7 @@ export class Session {
 	/** Does a work with what it needs at its end. */
 	*whole<R>(work: (session: this) => Work<R>): Work<R> {
 		const result = yield* work(this);
+		if (this.#isDamaged) yield* this.#mend();
 		yield* this.promote();
 		for (const end of this.#ends) end();
 		return result;
@@ -105,19 +113,29 @@ export class Session {
 
 	/** Removes a task, and all that belongs to it. */
 	remove({ before, row }: Found): void {
-		if (isHead(row) || !isSound(before)) this.free(row.lane);
-		this.tx.remove(tasks, before);
+		if (isHead(row)) this.free(row.lane);
+		this.erase(before);
 		this.forget(row, row.posted);
 		if (row.payload === undefined) this.tx.remove(payloads, { home: row.home, data: "" });
 	}
 
+	/** Removes the row of a task, and all keys under which it may be found. */
+	erase(before: TaskRow | Stray): void {
+		this.tx.remove(tasks, before);
+		if (!isSound(before)) this.#isDamaged = true;
+	}
+
 	/** Keeps aside what cannot be read. It had, as far as anybody knows, the first place in its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
-		const isGone = before instanceof Stray && (before.value === undefined || isSound(before.value));
+		this.buried++;
 		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
-		if (isGone) this.tx.drop(tasks, before);
-		else this.tx.put(tasks, row, before);
-		this.free(row.lane ?? lane);
+		const place = row.lane ?? lane;
+		this.free(place);
+		if (before instanceof Stray && (before.value === undefined || isElsewhere(before))) this.tx.drop(tasks, before);
+		else {
+			this.tx.put(tasks, row, before);
+			if (!isSound(before) && place === undefined) this.#isDamaged = true;
+		}
 	}
 
 	/** Removes the messages of a task up to a number. */
@@ -154,6 +172,34 @@ export class Session {
 		}
 	}
 
+	/**
+	 * Removes the keys of indexes that lead nowhere any more, and gives lanes a head that have lost it. Nobody knows where a task stood that
+	 * could not be read, so all keys are looked at: this is rare, and there is no other way.
+	 */
+	*#mend(): Work<void> {
+		for (const [index, { keyOf, isOptional }] of Object.entries(tasks.indexes)) {
+			if (isOptional && !this.settings.hasAside) continue;
+			for (let above: Key | undefined, isMore = true; isMore;) {
+				const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(range(tasks, index, { prefix: [], above, limit: page }));
+				for (const one of found!) {
+					if (isElsewhere(one) || (one instanceof Stray && one.value === undefined)) this.tx.drop(tasks, one as Stray);
+					if (index === "lane" && isSound(one)) this.free(one.lane);
+				}
+				const last = found!.at(-1);
+				above = last instanceof Stray ? last.entry!.key : last && keyOf(last);
+				isMore = found!.length === page;
+			}
+		}
+		if (!this.settings.isOptimistic) return;
+		for (let above: Key | undefined, isMore = true; isMore;) {
+			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(range(lanes, undefined, { prefix: [], above, limit: page }));
+			for (const one of found!) if (!(one instanceof Stray)) this.free(one.lane);
+			const last = found!.at(-1);
+			above = last instanceof Stray ? last.key : last && lanes.keyOf(last);
+			isMore = found!.length === page;
+		}
+	}
+
 	#raise(lane: string, first: TaskRow | Stray | undefined): void {
 		if (first === undefined) {
 			if (this.settings.isOptimistic) this.tx.remove(lanes, { lane, last: 0 });
@@ -169,7 +215,7 @@ export class Session {
 function foundAs(id: string, before: TaskRow | Stray | undefined): Found | undefined {
 	if (before === undefined) return undefined;
 	if (isSound(before)) return idOf(before) === id ? { before, row: before } : undefined;
-	if (before instanceof Stray && isSound(before.value)) return undefined;
+	if (isElsewhere(before)) return undefined;
 	return { before, row: { ...toTask(before), id } };
 }
 

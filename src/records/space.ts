@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { NewTask, StoreCapabilities } from "../basket/store.ts";
+import type { NewTask, StoreCapabilities, WakeReason } from "../basket/store.ts";
 
 /** A part of a key. Where parts of two keys are compared, they are of one type. */
 export type Part = string | number;
@@ -21,6 +21,8 @@ export interface Index<Row> {
 	keyOf(row: Row): Key | undefined;
 	/** Whether no two rows may have the same key. */
 	readonly isUnique?: boolean | undefined;
+	/** What somebody who finds a key of this index has to know of the row if it is gone. A space need not store it. */
+	hintOf?(row: Row): Part | undefined;
 	/** Whether a space may go without it, and says so: see {@link RecordSpace.isSparse}. */
 	readonly isOptional?: boolean | undefined;
 }
@@ -37,6 +39,16 @@ export interface Table<Row extends object = object> {
 	readonly indexes: Readonly<Record<string, Index<Row>>>;
 }
 
+/** A key of an index. */
+export interface Entry {
+	/** The name of the index. */
+	readonly index: string;
+	/** The key there. */
+	readonly key: Key;
+	/** See {@link Index.hintOf}. */
+	readonly hint?: Part | undefined;
+}
+
 /** What stands under a key, or under that of an index, and is not the row that belongs there. */
 export class Stray {
 	/** The true key in the table. */
@@ -44,10 +56,10 @@ export class Stray {
 	/** What is there, if anything is. */
 	readonly value: unknown;
 	/** Under which key of which index it was found, if it was. */
-	readonly entry: { readonly index: string; readonly key: Key } | undefined;
+	readonly entry: Entry | undefined;
 
 	/** Made by a space. */
-	constructor(key: Key, value: unknown, entry?: { readonly index: string; readonly key: Key }) {
+	constructor(key: Key, value: unknown, entry?: Entry) {
 		this.key = key;
 		this.value = value;
 		this.entry = entry;
@@ -149,8 +161,8 @@ export interface RecordTransaction {
 	fail(): void;
 	/** Whether this very transaction has put a row. Only called where {@link isBlind}. */
 	hasPut<Row extends object>(table: Table<Row>, row: Row): boolean;
-	/** Calls those who watch the basket once this is committed. May be called often. */
-	wake(): void;
+	/** Calls those who watch the basket, with the reason if there is one, once this is committed. May be called often. */
+	wake(reason?: WakeReason): void;
 }
 
 /** What is allowed in one call, where the space has limits. Whatever is absent has none. */
@@ -215,7 +227,7 @@ export interface RecordSpace<Tx = never> {
 		options: TransactOptions<Tx>,
 	): Promise<R>;
 	/** As in a store. */
-	watch?(basket: string, wake: () => void, onError: (error: unknown) => void): () => void;
+	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
 	/** As in a store. */
 	close?(): Promise<void>;
 }

@@ -87,7 +87,7 @@ export const tasks: Table<TaskRow> = {
 	isShared: false,
 	indexes: {
 		id: { keyOf: toIdKey, isUnique: true },
-		due: { keyOf: toDueKey },
+		due: { keyOf: toDueKey, hintOf: ({ lane }) => lane },
 		lane: { keyOf: (row) => row.lane === undefined || isOver(row) ? undefined : [row.lane, row.order] },
 		backoff: { keyOf: toBackoffKey },
 		kept: { keyOf: ({ state, dueAt, order }) => state === "done" && isInstant(dueAt) ? [dueAt, order] : undefined },
@@ -137,11 +137,9 @@ function toIdKey({ id, home, order }: TaskRow): Key | undefined {
 	return home === order ? undefined : [`_${home}`];
 }
 
-/** The lane is only for those who find that the row is no task any more. */
-function toDueKey({ kind, priority, dueAt, order, lane, state, isHeld, isBlocked }: TaskRow): Key | undefined {
+function toDueKey({ kind, priority, dueAt, order, state, isHeld, isBlocked }: TaskRow): Key | undefined {
 	if (isHeld || isBlocked || !isInstant(dueAt) || (state !== "waiting" && state !== "running")) return undefined;
-	const key = [kind, rankOf(priority), dueAt, order];
-	return lane === undefined ? key : [...key, lane];
+	return [kind, rankOf(priority), dueAt, order];
 }
 
 function toBackoffKey({ isBackingOff, isHeld, isBlocked, state, dueAt, order }: TaskRow): Key | undefined {

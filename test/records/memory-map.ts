@@ -1,5 +1,6 @@
 // The least ordered map with transactions: a sorted array, one transaction at a time.
 import type { Clock, StoreCapabilities } from "../../mod.ts";
+import type { WakeReason } from "../../src/basket/store.ts";
 import type { MapEntry, MapRange, MapTransaction, OrderedMap } from "../../src/records/records.ts";
 import { Sorted } from "./sorted.ts";
 
@@ -9,9 +10,9 @@ export class MemoryMap implements OrderedMap {
 	readonly capabilities: StoreCapabilities = capabilities;
 	readonly clock: Clock;
 	readonly entries: Sorted<unknown> = new Sorted();
-	readonly #watchers = new Map<string, Set<() => void>>();
+	readonly #watchers = new Map<string, Set<(reason?: WakeReason) => void>>();
 	#undo: (() => void)[] = [];
-	#woken: string | undefined;
+	#woken: readonly [string, WakeReason | undefined] | undefined;
 
 	constructor(clock: Clock) {
 		this.clock = clock;
@@ -29,8 +30,8 @@ export class MemoryMap implements OrderedMap {
 		try {
 			const result = work(this, 0);
 			if (result instanceof Promise) throw new Error("A work that waits");
-			const woken = this.#woken;
-			if (woken !== undefined) queueMicrotask(() => this.#watchers.get(woken)?.forEach((wake) => wake()));
+			const [woken = "", reason] = this.#woken ?? [];
+			if (this.#woken) queueMicrotask(() => this.#watchers.get(woken)?.forEach((wake) => wake(reason)));
 			return result;
 		} catch (error) {
 			for (const undo of this.#undo.reverse()) undo();
@@ -56,11 +57,11 @@ export class MemoryMap implements OrderedMap {
 		this.entries.delete(key);
 	}
 
-	wake(basket: string): void {
-		this.#woken = basket;
+	wake(basket: string, reason: WakeReason | undefined): void {
+		this.#woken = [basket, reason];
 	}
 
-	watch(basket: string, wake: () => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void): () => void {
 		const watchers = this.#watchers.get(basket) ?? new Set();
 		this.#watchers.set(basket, watchers.add(wake));
 		return () => watchers.delete(wake);

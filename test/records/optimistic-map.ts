@@ -1,5 +1,6 @@
 // An ordered map that answers with promises, lets several transactions go on at once, and undoes those that others were faster than.
 import type { Clock, StoreCapabilities } from "../../mod.ts";
+import type { WakeReason } from "../../src/basket/store.ts";
 import type { MapEntry, MapRange, MapTransaction, OrderedMap, TransactOptions } from "../../src/records/records.ts";
 import { Sorted } from "./sorted.ts";
 
@@ -25,7 +26,7 @@ export class OptimisticMap implements OrderedMap<Changes> {
 	readonly perCommit = 9;
 	readonly clock: Clock;
 	readonly values: Sorted<Value> = new Sorted();
-	readonly #watchers = new Map<string, Set<() => void>>();
+	readonly #watchers = new Map<string, Set<(reason?: WakeReason) => void>>();
 	#version = 0;
 
 	constructor(clock: Clock) {
@@ -52,7 +53,7 @@ export class OptimisticMap implements OrderedMap<Changes> {
 		}
 	}
 
-	commit({ seen, written, isFailed, isAwake, basket }: Draft): boolean {
+	commit({ seen, written, isFailed, isAwake, reason, basket }: Draft): boolean {
 		if (isFailed) return false;
 		for (const [key, version] of seen) if ((this.values.get(key)?.version ?? 0) !== version) return false;
 		this.#version++;
@@ -60,15 +61,16 @@ export class OptimisticMap implements OrderedMap<Changes> {
 			if (value === undefined) this.values.delete(key);
 			else this.values.set(key, { value, version: this.#version });
 		}
-		if (isAwake) queueMicrotask(() => this.#watchers.get(basket)?.forEach((wake) => wake()));
+		if (isAwake) queueMicrotask(() => this.#watchers.get(basket)?.forEach((wake) => wake(reason)));
 		return true;
 	}
 
-	wake(_basket: string, map: MapTransaction): void {
+	wake(_basket: string, reason: WakeReason | undefined, map: MapTransaction): void {
 		(map as Draft).isAwake = true;
+		(map as Draft).reason = reason;
 	}
 
-	watch(basket: string, wake: () => void): () => void {
+	watch(basket: string, wake: (reason?: WakeReason) => void): () => void {
 		const watchers = this.#watchers.get(basket) ?? new Set();
 		this.#watchers.set(basket, watchers.add(wake));
 		return () => watchers.delete(wake);
@@ -87,6 +89,7 @@ class Draft implements MapTransaction {
 	readonly hasSet?: (key: string) => boolean;
 	isFailed = false;
 	isAwake = false;
+	reason: WakeReason | undefined;
 	basket = "";
 
 	constructor(map: OptimisticMap, isBlind: boolean) {

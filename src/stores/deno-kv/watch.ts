@@ -9,19 +9,23 @@ import type { Clock } from "../../platform/clock.ts";
 import { observe, report } from "../../platform/observe.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
-import { type DenoKvEntry, toStoreError } from "./database.ts";
-import type { Space, Tail } from "./space.ts";
-
-/** The one for each reason, and the one without. */
-const bells: readonly Tail[] = [["bell", "claims"], ["bell"]];
+import { ask, type DenoKv, type DenoKvEntry, type DenoKvKeyPart, toStoreError } from "./database.ts";
 
 /** How long after a failure it listens again, in milliseconds. */
 const retryDelay = 1000;
 
-/** See {@link Store.watch}. */
+/** How a bell is heard. */
+export interface BellTerms {
+	readonly clock: Clock;
+	/** How often it is looked at, in milliseconds. */
+	readonly poll: number;
+}
+
+/** Calls `wake` each time that one of the keys gets another value; the first one is that of the reason `"claims"`. */
 export function watchBell(
-	space: Space,
-	{ clock, poll }: { readonly clock: Clock; readonly poll: number },
+	kv: DenoKv,
+	bells: readonly DenoKvKeyPart[][],
+	{ clock, poll }: BellTerms,
 	wake: (reason?: WakeReason) => void,
 	onError: (error: unknown) => void,
 ): () => void {
@@ -63,7 +67,7 @@ export function watchBell(
 	}
 
 	async function hearAll(): Promise<void> {
-		reader = space.kv.watch(bells.map((bell) => space.key(bell))).getReader();
+		reader = kv.watch([...bells]).getReader();
 		for (let next = await reader.read(); !next.done; next = await reader.read()) hear(next.value);
 	}
 
@@ -71,7 +75,7 @@ export function watchBell(
 		if (!isListening) void listen();
 		// Another process that writes to the same file tells nobody.
 		try {
-			if (poll < Infinity) hear(await space.read(bells));
+			if (poll < Infinity) hear(await ask(() => kv.getMany([...bells])));
 		} catch (error) {
 			fail(error);
 		}

@@ -4,7 +4,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testStore, VirtualClock } from "upkeep/testing";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
-import { isRecord } from "../../../../src/stores/deno-kv/record.ts";
+import { textOf } from "../../../../src/records/key-text.ts";
+import { isSound } from "../../../../src/records/row.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { seed } from "../../../seed.ts";
 import { errorOf, settle } from "../../../support.ts";
@@ -669,7 +670,8 @@ describe("denoKvStore() and failures", () => {
 	describe("and damage by hand", () => {
 		const wrong = [null, true, -1, 0.5, NaN, 1e300, 7n, "text", "", {}, [], new Uint8Array(2), new Date(0)];
 		const properties = [
-			"place",
+			"order",
+			"home",
 			"id",
 			"kind",
 			"payload",
@@ -709,7 +711,7 @@ describe("denoKvStore() and failures", () => {
 	test("a task whose large payload is gone is made dead", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a", { payload: "x".repeat(50_000), lane: "l" }), task("b", { lane: "l" })]);
-		await kv.delete(["upkeep", "basket", basket, "data", "a"]);
+		await kv.delete((await contents(kv)).find(({ key }) => String(key[2]).startsWith("tbasket!data!"))!.key);
 		expect(await store.get(basket, "a")).toMatchObject({ state: "dead", error: unreadable });
 		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
 		expect(await store.list(basket, { state: "dead", limit: 9 })).toMatchObject([{ id: "a", error: unreadable }]);
@@ -719,15 +721,16 @@ describe("denoKvStore() and failures", () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" })]);
 		await kv.delete((await recordOf(kv, "a")).key);
-		await kv.set(["upkeep", "basket", basket, "due", "work", 100, 0, "nowhere"], true);
-		await kv.set(["upkeep", "basket", basket, "due", "work", 1], "nothing like it");
-		await kv.set(["upkeep", "basket", basket, "done", 0, "nowhere"], true);
-		await kv.set(["upkeep", "basket", basket, "backoff", 1e15, "nowhere"], true);
+		const wrong = [["task.due", "work", 0, 0, "nowhere"], ["task.kept", 0, "nowhere"], ["task.backoff", 1e15, "nowhere"]];
+		for (const [index, ...key] of wrong) await kv.set(["upkeep", "row", `tbasket!${index}!${textOf(key)}`], ["nowhere"]);
+		await kv.set(["upkeep", "row", "tbasket!task.due!twork!n1"], "nothing like it");
 		expect(await store.hasten(basket, 0)).toBe(0);
 		const claims = await claim(store);
 		expect(claims.map(({ id }) => id)).toEqual(["b"]);
 		await end(store, claims);
-		await kv.delete(["upkeep", "basket", basket, "id", "a"]);
+		expect((await leftovers(kv)).map((key) => key[2])).toEqual(["tbasket!task.id!ta!"]);
+		await store.add(basket, [task("a")]);
+		await end(store, await claim(store));
 		expect(await leftovers(kv)).toEqual([]);
 	});
 });
@@ -801,17 +804,17 @@ async function damageOne(
 		if (state === "dead") await settle(claims, { type: "dead", attempts: 1, error: "e" });
 		if (state === "done") await settle(claims, { type: "done", keep: 1e9 });
 	}
-	const found = (await contents(kv)).find(({ key, value }) =>
-		key[2] === name && key[3] === "task" && (value as { id?: string }).id === "bad"
-	)!;
+	const rows = () => contents(kv).then((all) => all.filter(({ key }) => key[1] === "row" && String(key[2]).startsWith(textOf([name]))));
+	const isTask = (key: Deno.KvKey) => String(key[2]).startsWith(`${textOf([name])}task!`);
+	const found = (await rows()).find(({ key, value }) => isTask(key) && (value as { id?: string }).id === "bad")!;
 	const damaged = damage(found.value as object);
 	await kv.set(found.key, damaged);
 	// Some of these values are right, if not here.
-	if (isRecord(String(found.key[4]), damaged)) return;
+	const place = (found.value as { order: string }).order;
+	if (isSound(damaged) && damaged.order === place) return;
 	const shown = `${name}, ${state}, ${Deno.inspect(damaged)}`;
 	const view = await store.list(name, { limit: 9 });
 	same(view.length, head.length + 3, shown);
-	const place = String(found.key[4]);
 	same(view.find(({ key }) => key === place)?.state, "dead", shown);
 	same((await store.get(name, "bad"))?.error, unreadable, shown);
 	await clock.advance(2_000);
@@ -836,8 +839,8 @@ async function damageOne(
 		await settle(claims, { type: "done" });
 	}
 	same(seen.sort(), [...head.map(({ id }) => id), "next", "other"], shown);
-	const left = (await contents(kv)).filter(({ key }) => key[2] === name && key[3] !== "bell" && key[3] !== "id");
-	same(left.map(({ key }) => key.slice(3)), [], shown);
+	const left = (await rows()).map(({ key }) => String(key[2])).filter((key) => !key.includes("!task.id!"));
+	same(left, [], shown);
 }
 
 function same(actual: unknown, expected: unknown, what: string): void {
@@ -892,12 +895,12 @@ async function contents(kv: Deno.Kv): Promise<Deno.KvEntry<unknown>[]> {
 
 /** What is stored besides what every basket has. */
 async function leftovers(kv: Deno.Kv): Promise<Deno.KvKey[]> {
-	return (await contents(kv)).map(({ key }) => key).filter((key) => key.at(-1) !== "schema" && key[3] !== "bell");
+	return (await contents(kv)).map(({ key }) => key).filter((key) => key.includes("row"));
 }
 
 async function recordOf(kv: Deno.Kv, id: string): Promise<Deno.KvEntry<object>> {
 	const found = (await contents(kv)).find(({ key, value }) =>
-		key[3] === "task" && (value as { id?: string }).id === id
+		/^tbasket!task!/.test(String(key[2])) && (value as { id?: string }).id === id
 	);
 	return found as Deno.KvEntry<object>;
 }

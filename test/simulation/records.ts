@@ -1,0 +1,11 @@
+import type { SimulatedStore } from "./simulate.ts";
+import type { VirtualClock } from "../../src/testing.ts";
+import { overMap, recordStore } from "../../src/records/records.ts";
+import { MemoryMap } from "../records/memory-map.ts";
+import { withTransactions } from "./transactions.ts";
+
+/** The store that is made of rows, over a map that answers at once. */
+export function openRecords(clock: VirtualClock): SimulatedStore {
+	const isExclusive = Math.random() < 0.3;
+	return { ...withTransactions(recordStore(overMap(new MemoryMap(clock))), isExclusive), close() {} };
+}
