@@ -29,6 +29,7 @@ export default defineConfig(async () => ({
 			{ find: /^upkeep$/, replacement: join(root, "mod.ts") },
 			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser.ts") },
 			{ find: /^upkeep\/http$/, replacement: join(root, "src/http.ts") },
+			{ find: /^upkeep\/store$/, replacement: join(root, "src/store.ts") },
 			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1.ts") },
 			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing.ts") },
 			{ find: /^upkeep\/threads$/, replacement: join(root, "src/threads.ts") },

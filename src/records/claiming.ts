@@ -8,7 +8,7 @@ import type { Claim, ClaimRequest } from "../basket/store.ts";
 import { copy, isData, isSound, toInbox } from "./row.ts";
 import type { Session } from "./session.ts";
 import { readContents } from "./settling.ts";
-import { Stray, type Key, type Work } from "./space.ts";
+import { type Key, Stray, type Work } from "./space.ts";
 import { idOf, rankOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 

@@ -8,12 +8,15 @@ import type { Counts, ListQuery, Message, StoredTask, TaskState } from "../baske
 import { copy, isData, isExpired, show, toInbox, toTask, unreadable } from "./row.ts";
 import type { Session } from "./session.ts";
 import { type Contents, readContents } from "./settling.ts";
-import type { Key, Work } from "./space.ts";
+import { type Key, Stray, type Work } from "./space.ts";
 import { type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, count, range } from "./work.ts";
 
 /** One task and its inbox. */
-export function* look(session: Session, id: string): Work<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
+export function* look(
+	session: Session,
+	id: string,
+): Work<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 	const [found] = yield* session.find([id]);
 	if (found === undefined) return undefined;
 	const [contents] = yield* readContents([found.row]);
@@ -41,11 +44,19 @@ export function* listPart(session: Session, { state, kind, limit }: ListQuery, a
 		...(above !== undefined && { above: [...prefix, above] }),
 		limit: most,
 	}));
-	const rows = found.map(toTask);
+	const rows = found.map(toListed);
 	const wanted = rows.filter((row) => isWanted(row, session.now, state, kind)).slice(0, limit);
 	const last = wanted.length === limit ? wanted.at(-1) : found.length === most ? rows.at(-1) : undefined;
 	const contents = yield* readContents(wanted, false);
 	return { found: wanted.map((row, index) => reveal(session, row, contents[index]!)), above: last?.order };
+}
+
+/** One that contradicts itself is not found by an id that it may have, but by its place. */
+function toListed(found: TaskRow | Stray): TaskRow {
+	const task = toTask(found);
+	if (!(found instanceof Stray && found.isDamaged)) return task;
+	const { id: _, ...row } = task;
+	return { ...row, home: row.order };
 }
 
 function isWanted(row: TaskRow, now: number, state: TaskState | undefined, kind: string | undefined): boolean {
@@ -81,7 +92,9 @@ export interface CountedPart {
 /** How many there are in a part of all. */
 export function* countPart({ now }: Session, above: Order | undefined): Work<CountedPart> {
 	const most = 1000;
-	const [found] = yield* ask(range(tasks, undefined, { prefix: [], ...(above !== undefined && { above: [above] }), limit: most }));
+	const [found] = yield* ask(
+		range(tasks, undefined, { prefix: [], ...(above !== undefined && { above: [above] }), limit: most }),
+	);
 	const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 	for (const row of found.map(toTask)) if (!isExpired(row, now)) counts[stateOf(row)]++;
 	return { counts, above: found.length === most ? toTask(found.at(-1)!).order : undefined };

@@ -6,7 +6,7 @@
  */
 
 import { check } from "../platform/check.ts";
-import { Stray, type RecordTransaction, type Work } from "./space.ts";
+import { type RecordTransaction, Stray, type Work } from "./space.ts";
 import { facts, type Order, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 

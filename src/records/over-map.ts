@@ -62,7 +62,10 @@ export interface MapTransaction {
 
 /** What a store over an ordered map brings along. Keys are ASCII without control characters. */
 export interface OrderedMap<Tx = never> extends
-	Pick<RecordSpace<Tx>, "capabilities" | "isSparse" | "perCommit" | "limits" | "mark" | "random" | "open" | "watch" | "close"> {
+	Pick<
+		RecordSpace<Tx>,
+		"capabilities" | "isSparse" | "perCommit" | "limits" | "mark" | "random" | "open" | "watch" | "close"
+	> {
 	/** Whether several transactions may be under way at once, of which one is then undone. @default false */
 	readonly isOptimistic?: boolean | undefined;
 	/** See {@link RecordSpace.inline}. @default 1000 */
@@ -191,7 +194,9 @@ class MappedTransaction implements RecordTransaction {
 	#answer(read: Read): unknown {
 		switch (read.type) {
 			case "get":
-				return read.index === undefined ? this.#get(read.table, read.keys) : this.#getByIndex(read.table, read.index, read.keys);
+				return read.index === undefined
+					? this.#get(read.table, read.keys)
+					: this.#getByIndex(read.table, read.index, read.keys);
 			case "range":
 				return read.index === undefined ? this.#range(read) : this.#rangeByIndex(read, read.index);
 			case "count":
@@ -243,7 +248,9 @@ class MappedTransaction implements RecordTransaction {
 
 	#boundsOf(read: Range | Count): MapRange {
 		const { table, index, prefix, upTo } = read;
-		const { above, limit, reverse }: Partial<Pick<Range, "above" | "limit" | "reverse">> = read.type === "range" ? read : {};
+		const { above, limit, reverse }: Partial<Pick<Range, "above" | "limit" | "reverse">> = read.type === "range"
+			? read
+			: {};
 		const start = this.#textOf(table, above ?? prefix, index);
 		return {
 			start: above === undefined ? start : endOf(start),

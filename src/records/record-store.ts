@@ -94,13 +94,9 @@ class RecordStore<Tx> implements Store<Tx> {
 
 	async turn(basket: string, turn: Turn): Promise<TurnResult> {
 		if (turn.claim.length > 0) this.#mark = await this.#space.mark?.() ?? this.#own;
-		if (this.#space.perCommit !== undefined) return await this.#turnInParts(basket, turn);
-		try {
-			return await this.#do(basket, "change", (session) => turnAtOnce(session, turn));
-		} catch (error) {
-			if (!isFull(error)) throw error;
-			return await this.#turnWhenFull(basket, turn);
-		}
+		const result = await this.#turn(basket, turn);
+		this.#space.onTurn?.(basket, result);
+		return result;
 	}
 
 	async complete(basket: string, ref: Ref, outcome: Done, tx: Tx): Promise<boolean> {
@@ -184,6 +180,16 @@ class RecordStore<Tx> implements Store<Tx> {
 		return await this.#do(basket, "change", (session) => post(session, id, data));
 	}
 
+	async #turn(basket: string, turn: Turn): Promise<TurnResult> {
+		if (this.#space.perCommit !== undefined) return await this.#turnInParts(basket, turn);
+		try {
+			return await this.#do(basket, "change", (session) => turnAtOnce(session, turn));
+		} catch (error) {
+			if (!isFull(error)) throw error;
+			return await this.#turnWhenFull(basket, turn);
+		}
+	}
+
 	async #turnInParts(basket: string, { settle: settlements, claim: requests, lease }: Turn): Promise<TurnResult> {
 		const settled = await this.#inCommits(basket, "change", settlements, settle);
 		await this.#do(basket, "change", (session) => {
@@ -220,7 +226,7 @@ class RecordStore<Tx> implements Store<Tx> {
 				settled[index] = one!;
 			}
 		}
-		for (let most = Math.max(1, ...claim.map(({ limit }) => limit));; most = Math.ceil(most / 2)) {
+		for (let most = claim.reduce((most, { limit }) => Math.max(most, limit), 1);; most = Math.ceil(most / 2)) {
 			try {
 				const fewer = claim.map(({ kinds, limit }) => ({ kinds, limit: Math.min(limit, most) }));
 				const turn = { settle: [], claim: fewer, lease };

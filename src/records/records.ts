@@ -8,6 +8,7 @@ export { type MapEntry, type MapRange, type MapTransaction, type OrderedMap, ove
 export { recordStore } from "./record-store.ts";
 export {
 	type Count,
+	type Entry,
 	type Get,
 	type Index,
 	type Key,

@@ -33,7 +33,8 @@ export function isSound(value: unknown): value is TaskRow {
 
 /** Whether a key of an index leads to a task that says otherwise: only that key is wrong. */
 export function isElsewhere(found: TaskRow | Stray): boolean {
-	return found instanceof Stray && isSound(found.value) && isSame(tasks.keyOf(found.value), found.key);
+	return found instanceof Stray && !found.isDamaged && isSound(found.value) &&
+		isSame(tasks.keyOf(found.value), found.key);
 }
 
 /** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */
@@ -61,7 +62,12 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 }
 
 /** What an outcome makes of a running task, but for its payload and its messages; `undefined`: it is removed. */
-export function settled(row: TaskRow, outcome: Outcome, now: number, longestError: number = Infinity): TaskRow | undefined {
+export function settled(
+	row: TaskRow,
+	outcome: Outcome,
+	now: number,
+	longestError: number = Infinity,
+): TaskRow | undefined {
 	const ended = { ...row, token: undefined, isBackingOff: undefined };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (outcome.type) {

@@ -12,7 +12,13 @@ import { idOf, type LaneRow, lanes, messages, type Order, payloads, type TaskRow
 import { ask, get, range } from "./work.ts";
 
 /** What becomes of a task whose payload cannot be read. */
-const ended = { state: "dead", error: unreadable, token: undefined, dueAt: undefined, isBackingOff: undefined } as const;
+const ended = {
+	state: "dead",
+	error: unreadable,
+	token: undefined,
+	dueAt: undefined,
+	isBackingOff: undefined,
+} as const;
 
 /** How many keys are looked at in one read. */
 const page = 1000;
@@ -84,7 +90,10 @@ export class Session {
 		const orders = ids.map((id) => id.startsWith("_") ? this.settings.orders.parse(id.slice(1)) : undefined);
 		const homes = orders.filter((order) => order !== undefined);
 		if (ids.length === 0) return [];
-		const [byId, byHome] = yield* ask(get(tasks, ids.map((id) => [id]), "id"), get(tasks, homes.map((order) => [order])));
+		const [byId, byHome] = yield* ask(
+			get(tasks, ids.map((id) => [id]), "id"),
+			get(tasks, homes.map((order) => [order])),
+		);
 		let next = 0;
 		return ids.map((id, index) => {
 			const home = orders[index] === undefined ? undefined : byHome[next++];
@@ -129,12 +138,11 @@ export class Session {
 	bury(before: TaskRow | Stray, lane?: string): void {
 		this.buried++;
 		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
-		const place = row.lane ?? lane;
-		this.free(place);
+		this.free(row.lane ?? lane);
 		if (before instanceof Stray && (before.value === undefined || isElsewhere(before))) this.tx.drop(tasks, before);
 		else {
 			this.tx.put(tasks, row, before);
-			if (!isSound(before) && place === undefined) this.#isDamaged = true;
+			if (!isSound(before)) this.#isDamaged = true;
 		}
 	}
 
@@ -180,7 +188,9 @@ export class Session {
 		for (const [index, { keyOf, isOptional }] of Object.entries(tasks.indexes)) {
 			if (isOptional && !this.settings.hasAside) continue;
 			for (let above: Key | undefined, isMore = true; isMore;) {
-				const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(range(tasks, index, { prefix: [], above, limit: page }));
+				const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(
+					range(tasks, index, { prefix: [], above, limit: page }),
+				);
 				for (const one of found!) {
 					if (isElsewhere(one) || (one instanceof Stray && one.value === undefined)) this.tx.drop(tasks, one as Stray);
 					if (index === "lane" && isSound(one)) this.free(one.lane);
@@ -192,7 +202,9 @@ export class Session {
 		}
 		if (!this.settings.isOptimistic) return;
 		for (let above: Key | undefined, isMore = true; isMore;) {
-			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(range(lanes, undefined, { prefix: [], above, limit: page }));
+			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(
+				range(lanes, undefined, { prefix: [], above, limit: page }),
+			);
 			for (const one of found!) if (!(one instanceof Stray)) this.free(one.lane);
 			const last = found!.at(-1);
 			above = last instanceof Stray ? last.key : last && lanes.keyOf(last);
@@ -204,10 +216,7 @@ export class Session {
 		if (first === undefined) {
 			if (this.settings.isOptimistic) this.tx.remove(lanes, { lane, last: 0 });
 		} else if (!isSound(first)) this.bury(first, lane);
-		else {
-			if (this.settings.isOptimistic) this.tx.guard(lanes, [lane]);
-			if (first.isBlocked) this.put({ ...first, isBlocked: undefined }, first);
-		}
+		else if (first.isBlocked) this.put({ ...first, isBlocked: undefined }, first);
 	}
 }
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { NewTask, StoreCapabilities, WakeReason } from "../basket/store.ts";
+import type { NewTask, StoreCapabilities, TurnResult, WakeReason } from "../basket/store.ts";
 
 /** A part of a key. Where parts of two keys are compared, they are of one type. */
 export type Part = string | number;
@@ -37,6 +37,8 @@ export interface Table<Row extends object = object> {
 	readonly isShared: boolean;
 	/** By name: letters only. */
 	readonly indexes: Readonly<Record<string, Index<Row>>>;
+	/** What a key of an index tells of a row that cannot be read any more. */
+	salvage?(index: string, key: Key): object;
 }
 
 /** A key of an index. */
@@ -57,12 +59,15 @@ export class Stray {
 	readonly value: unknown;
 	/** Under which key of which index it was found, if it was. */
 	readonly entry: Entry | undefined;
+	/** Whether the value itself is known to be damaged, and not only the key that led to it. */
+	readonly isDamaged: boolean;
 
 	/** Made by a space. */
-	constructor(key: Key, value: unknown, entry?: Entry) {
+	constructor(key: Key, value: unknown, entry?: Entry, isDamaged = false) {
 		this.key = key;
 		this.value = value;
 		this.entry = entry;
+		this.isDamaged = isDamaged;
 	}
 }
 
@@ -228,6 +233,8 @@ export interface RecordSpace<Tx = never> {
 	): Promise<R>;
 	/** As in a store. */
 	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
+	/** Told what a turn came to, so that it can look for claims of owners who have gone when there is nothing else to do. */
+	onTurn?(basket: string, result: TurnResult): void;
 	/** As in a store. */
 	close?(): Promise<void>;
 }

@@ -93,6 +93,10 @@ export const tasks: Table<TaskRow> = {
 		kept: { keyOf: ({ state, dueAt, order }) => state === "done" && isInstant(dueAt) ? [dueAt, order] : undefined },
 		aside: { keyOf: (row) => stateOf(row) === "waiting" ? undefined : [stateOf(row), row.order], isOptional: true },
 	},
+	salvage(index, [first, second]) {
+		if (index === "due") return { kind: first, priority: -Number(second) };
+		return index === "id" || index === "lane" ? { [index]: first } : {};
+	},
 };
 
 /** Payloads that are too long for the row of their task. */

@@ -4,13 +4,28 @@
  * @module
  */
 
-import type { MapEntry, MapRange, MapTransaction, OrderedMap, RecordLimits, TransactOptions } from "../../records/records.ts";
+import type {
+	MapEntry,
+	MapRange,
+	MapTransaction,
+	OrderedMap,
+	RecordLimits,
+	TransactOptions,
+} from "../../records/records.ts";
 import type { StoreCapabilities, WakeReason } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { textOf } from "../../records/key-text.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { ask, type DenoKv, type DenoKvEntry, type DenoKvKeyPart, type DenoKvOperation, mostTries, pause } from "./database.ts";
+import {
+	ask,
+	type DenoKv,
+	type DenoKvEntry,
+	type DenoKvKeyPart,
+	type DenoKvOperation,
+	mostTries,
+	pause,
+} from "./database.ts";
 import { maxPayload, pack, unpack } from "./data.ts";
 import { limitsOf, longestInline, maxAdd, maxAddBytes } from "./limits.ts";
 import type { Schema } from "./schema.ts";

@@ -62,3 +62,9 @@ export function isLost(error: unknown): boolean {
 	return name === "InvalidStateError" || name === "AbortError" ||
 		name === "UnknownError" && /connection|server/i.test(message ?? "");
 }
+
+/** Whether there is no space left. */
+export function isFull(error: unknown): boolean {
+	return (error as Partial<Error> | undefined)?.name === "QuotaExceededError" ||
+		error instanceof StoreError && error.code === "full";
+}

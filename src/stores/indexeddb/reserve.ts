@@ -8,7 +8,7 @@
  */
 
 import { result } from "./request.ts";
-import type { Session } from "./session.ts";
+import { metaName } from "./schema.ts";
 
 const key = "reserve";
 
@@ -31,7 +31,8 @@ export class Reserve {
 	}
 
 	/** Keeps a reserve, if there is none yet. */
-	async keep({ meta }: Session): Promise<void> {
+	async keep(transaction: IDBTransaction): Promise<void> {
+		const meta = transaction.objectStore(metaName);
 		if (await result(meta.getKey(key)) !== undefined) return;
 		const bytes = new Uint8Array(size);
 		// Random ones, since others would be compressed.
@@ -40,7 +41,8 @@ export class Reserve {
 	}
 
 	/** Gives the reserve back. Whether there was one. */
-	async free({ meta }: Session): Promise<boolean> {
+	async free(transaction: IDBTransaction): Promise<boolean> {
+		const meta = transaction.objectStore(metaName);
 		this.#added = 0;
 		const isThere = await result(meta.getKey(key)) !== undefined;
 		if (isThere) meta.delete(key);

@@ -8,9 +8,11 @@ import { check } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { result } from "./request.ts";
 
-/** The object store of the tasks: by basket and number. */
-export const tasksName = "upkeep.tasks";
-/** The object store of what is kept besides: the version of the schema, and the last number given in each basket. */
+/** The object store of the rows of all tables. */
+export const rowsName = "upkeep.rows";
+/** Its only index. */
+export const indexName = "in";
+/** The object store of what is kept besides: the version of the schema, and a reserve of space. */
 export const metaName = "upkeep.meta";
 
 /** Where the version of the schema is kept in the object store {@link metaName}. */
@@ -28,29 +30,10 @@ export const schemaVersion = 1;
  * import { indexedDBStoreNames } from "upkeep/stores/indexeddb";
  *
  * // database.transaction([...indexedDBStoreNames, "mails"], "readwrite")
- * assert.deepEqual([...indexedDBStoreNames, "mails"], ["upkeep.tasks", "upkeep.meta", "mails"]);
+ * assert.deepEqual([...indexedDBStoreNames, "mails"], ["upkeep.rows", "upkeep.meta", "mails"]);
  * ```
  */
-export const indexedDBStoreNames: readonly string[] = [tasksName, metaName];
-
-/**
- * An index has only records that have all of its properties: each of these is small.
- *
- * - `due`: what may be claimed, in the order in which it is to be; the number makes each key unique;
- * - `ids`: the ids that callers gave;
- * - `lanes`: those who stand in a lane, the head first;
- * - `aside`: all that do not wait, by state;
- * - `backoffs`: those that wait out a backoff;
- * - `kept`: the done ones, by the end of their time.
- */
-const indexes: Readonly<Record<string, readonly string[]>> = {
-	due: ["basket", "kind", "rank", "dueAt", "seq"],
-	ids: ["basket", "id"],
-	lanes: ["basket", "queue"],
-	aside: ["basket", "aside", "seq"],
-	backoffs: ["basket", "backoffUntil"],
-	kept: ["basket", "keptUntil"],
-};
+export const indexedDBStoreNames: readonly string[] = [rowsName, metaName];
 
 /**
  * Makes the store's object stores in a database of yours, or brings them up to date. Call it in `upgradeneeded`, each
@@ -84,8 +67,7 @@ export function upgradeIndexedDB(database: IDBDatabase, _transaction: IDBTransac
 	check("database.createObjectStore", check("database", database, "object").createObjectStore, "function");
 	check("transaction.objectStore", check("transaction", _transaction, "object").objectStore, "function");
 	if (hasSchema(database)) return;
-	const tasks = database.createObjectStore(tasksName, { keyPath: ["basket", "seq"] });
-	for (const [name, keyPath] of Object.entries(indexes)) tasks.createIndex(name, keyPath as string[]);
+	database.createObjectStore(rowsName, { keyPath: "key" }).createIndex(indexName, "in", { multiEntry: true });
 	database.createObjectStore(metaName).put(schemaVersion, versionKey);
 }
 

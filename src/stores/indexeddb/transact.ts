@@ -4,16 +4,16 @@
  * @module
  */
 
+import type { WakeReason } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import { indexedDBStoreNames } from "./schema.ts";
 import { result } from "./request.ts";
-import { Session } from "./session.ts";
+import type { Rows } from "./rows.ts";
 
 /** Resolves once the transaction is committed. `onCommit` is told when that begins: until then nothing can have come of it. */
 export function transact<T>(
 	transaction: IDBTransaction,
-	session: Session,
-	body: (session: Session) => Promise<T>,
+	body: () => T | Promise<T>,
 	onCommit: () => void,
 ): Promise<T> {
 	return new Promise((resolve, reject) => {
@@ -24,7 +24,7 @@ export function transact<T>(
 		transaction.onabort = () => reject(transaction.error ?? failure);
 		const begin = async (): Promise<void> => {
 			try {
-				value = await body(session);
+				value = await body();
 				onCommit();
 				failure = new DOMException("The transaction was aborted", "AbortError");
 				transaction.commit?.();
@@ -40,16 +40,15 @@ export function transact<T>(
 /** Resolves while the caller's transaction is still active, so that the caller may go on with it. */
 export async function join<T>(
 	tx: IDBTransaction,
-	basket: string,
-	now: number,
-	body: (session: Session) => Promise<T>,
-	wake: () => void,
+	makeRows: () => Rows,
+	body: (rows: Rows) => Promise<T>,
+	wake: (reason?: WakeReason) => void,
 ): Promise<T> {
 	try {
-		const session = new Session(tx, basket, now);
-		const value = await body(session);
-		if (session.wakes) tx.addEventListener("complete", wake);
-		if (session.write?.readyState === "pending") await result(session.write);
+		const rows = makeRows();
+		const value = await body(rows);
+		if (rows.isAwake) tx.addEventListener("complete", () => wake(rows.reason));
+		if (rows.write?.readyState === "pending") await result(rows.write);
 		return value;
 	} catch (error) {
 		if (!isInactive(error) || tx.error) throw tx.error ?? error;

@@ -3,23 +3,24 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
 import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
-import { isReadable, type TaskRecord } from "../../../../src/stores/indexeddb/record.ts";
+import { isSound } from "../../../../src/records/row.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { committed, openPlain, settled } from "./indexeddb-support.ts";
 
-const damaged = "The record of the task is damaged";
+const damaged = "The stored task could not be read";
 
 const wrong = [null, true, -1, 0.5, NaN, 1e300, "text", "", {}, [], [1], new Uint8Array(2), new Date(0), undefined];
 
 const properties = [
+	"order",
+	"home",
 	"id",
 	"kind",
 	"payload",
-	"data",
 	"state",
-	"blocked",
-	"hold",
-	"backoff",
+	"isHeld",
+	"isBlocked",
+	"isBackingOff",
 	"token",
 	"attempts",
 	"crashes",
@@ -30,12 +31,8 @@ const properties = [
 	"priority",
 	"lane",
 	"posted",
-	"inbox",
-	"rank",
-	"queue",
-	"aside",
-	"backoffUntil",
-	"keptUntil",
+	"seen",
+	"in",
 ];
 
 const states = ["waiting", "running", "held", "blocked", "dead", "done"];
@@ -118,19 +115,21 @@ async function damageOne(
 ): Promise<unknown> {
 	const basket = `basket ${++count}`;
 	await prepare(store, basket, state);
-	const transaction = database.transaction("upkeep.tasks", "readwrite");
-	const tasks = transaction.objectStore("upkeep.tasks");
+	const transaction = database.transaction("upkeep.rows", "readwrite");
+	const rows = transaction.objectStore("upkeep.rows");
 	const seq = state === "blocked" ? 2 : 1;
-	const record = await settled(tasks.get([basket, seq])) as TaskRecord;
-	const changed = { ...record, [row.property]: row.value } as TaskRecord;
-	if (row.value === undefined) delete changed[row.property as keyof TaskRecord];
-	tasks.put(changed);
+	const stored = await settled(rows.get([basket, "task", seq])) as Record<string, unknown>;
+	const changed = { ...stored, [row.property]: row.value };
+	if (row.value === undefined) delete changed[row.property];
+	rows.put(changed);
 	await committed(transaction);
-	// Some of these values are right, if not here.
-	if (isReadable(changed)) return undefined;
+	const shown = await store.list(basket, { limit: 9 });
+	// Some of these values are right.
+	const isRight = isSound(changed) && shown.every(({ state: now }) => now !== "dead" || state === "dead");
+	if (isRight) return undefined;
 	const key = String(seq).padStart(16, "0");
-	const shown = (await store.list(basket, { limit: 9 })).find((task) => task.key === key);
-	if (shown?.state !== "dead" || shown.error !== damaged) return { before: shown };
+	const before = shown.find((task) => task.key === key);
+	if (before?.state !== "dead" || before.error !== damaged) return { before };
 	await clock.advance(2_000);
 	const seen = await workOff(store, basket);
 	const after = (await store.list(basket, { limit: 9 })).find((task) => task.key === key);

@@ -174,7 +174,7 @@ describe("indexedDBStore(name)", () => {
 		expect(database.version).toBe(2);
 		database.close();
 		const again = await openPlain(name);
-		expect(await settled(again.transaction("upkeep.tasks").objectStore("upkeep.tasks").count())).toBe(1);
+		expect(await settled(again.transaction("upkeep.rows").objectStore("upkeep.rows").count(["b", "task", 1]))).toBe(1);
 	});
 
 	test("refuses a later schema inside a database of the same version", async () => {
@@ -187,7 +187,7 @@ describe("indexedDBStore(name)", () => {
 		const store = indexedDBStore(name);
 		expect(await errorOf(store.open())).toMatchObject({ code: "newer-schema" });
 		expect(await errorOf(store.add("b", [task()]))).toMatchObject({ code: "newer-schema" });
-		expect(await settled(database.transaction("upkeep.tasks").objectStore("upkeep.tasks").count())).toBe(0);
+		expect(await settled(database.transaction("upkeep.rows").objectStore("upkeep.rows").count())).toBe(0);
 	});
 
 	test("says that it is blocked after a while, and goes on once it is not", async () => {
@@ -323,8 +323,8 @@ describe("indexedDBStore(name)", () => {
 		expect((await store.get("b", first!.id))!.payload).toBe("short");
 		expect((await store.get("b", second!.id))!.payload).toBe(long);
 		await store.delete("b", left);
-		const meta = database.transaction("upkeep.meta").objectStore("upkeep.meta");
-		expect(await settled(meta.getAllKeys())).toEqual(["version", ["seq", "b"]]);
+		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
+		expect(await settled(rows.getAllKeys())).toEqual([["b", "meta", "order"]]);
 	});
 
 	test("makes a task dead whose long payload is gone, and lets its lane go on", async () => {
@@ -332,10 +332,10 @@ describe("indexedDBStore(name)", () => {
 		const store = await open(name);
 		await store.add("b", [task({ id: "bad", lane: "l", payload: "x".repeat(5_000) }), task({ id: "good", lane: "l" })]);
 		const database = await openPlain(name);
-		const transaction = database.transaction("upkeep.meta", "readwrite");
-		transaction.objectStore("upkeep.meta").delete(["data", "b", 1]);
+		const transaction = database.transaction("upkeep.rows", "readwrite");
+		transaction.objectStore("upkeep.rows").delete(["b", "data", 1]);
 		await committed(transaction);
-		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /damaged/ });
+		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /could not be read/ });
 		expect((await store.turn("b", claim())).claims).toEqual([]);
 		expect((await store.turn("b", claim())).claims).toMatchObject([{ id: "good" }]);
 	});
@@ -385,8 +385,9 @@ describe("indexedDBStore(name)", () => {
 				() => store.open(),
 			]
 		) expect(await errorOf(call())).toMatchObject(newer);
-		const tasks = database.transaction("upkeep.tasks").objectStore("upkeep.tasks");
-		expect((await settled(tasks.getAll())).map(({ state }) => state)).toEqual(["running", "waiting"]);
+		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
+		const states = (await settled(rows.getAll())).flatMap(({ state }) => state ?? []);
+		expect(states).toEqual(["running", "waiting"]);
 	});
 
 	test("makes a record dead that cannot be read, and lets its lane go on", async () => {
@@ -394,13 +395,13 @@ describe("indexedDBStore(name)", () => {
 		const store = await open(name);
 		await store.add("b", [task({ id: "bad", lane: "l" }), task({ id: "good", lane: "l" })]);
 		const database = await openPlain(name);
-		const transaction = database.transaction("upkeep.tasks", "readwrite");
-		const tasks = transaction.objectStore("upkeep.tasks");
-		const record = await settled(tasks.get(["b", 1]));
-		tasks.put({ ...record, payload: 42 });
+		const transaction = database.transaction("upkeep.rows", "readwrite");
+		const rows = transaction.objectStore("upkeep.rows");
+		const row = await settled(rows.get(["b", "task", 1]));
+		rows.put({ ...row, payload: 42 });
 		await committed(transaction);
 		expect((await store.turn("b", claim())).claims).toEqual([]);
-		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /damaged/ });
+		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /could not be read/ });
 		expect((await store.turn("b", claim())).claims).toMatchObject([{ id: "good" }]);
 	});
 
@@ -412,13 +413,14 @@ describe("indexedDBStore(name)", () => {
 			task({ id: "next", lane: "l" }),
 		]);
 		const { get } = IDBObjectStore.prototype;
-		const fail = (tasks: IDBObjectStore) => tasks.add({ basket: "b", seq: 2 }); // which is there already
+		const fail = (rows: IDBObjectStore) => rows.add({ key: ["b", "task", 2] }); // which is there already
 		const { getAll } = IDBIndex.prototype;
 		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementation(function (this: IDBIndex, ...args) {
-			return this.name === "due" ? fail(this.objectStore) as IDBRequest : getAll.apply(this, args as []);
+			const isDue = JSON.stringify((args[0] as IDBKeyRange).lower).includes("task.due");
+			return isDue ? fail(this.objectStore) as IDBRequest : getAll.apply(this, args as []);
 		});
 		vi.spyOn(IDBObjectStore.prototype, "get").mockImplementation(function (this: IDBObjectStore, key) {
-			return String(key) === "b,1" ? fail(this) as IDBRequest : get.call(this, key);
+			return String(key) === "b,task,1" ? fail(this) as IDBRequest : get.call(this, key);
 		});
 		const first = (await store.turn("b", claim())).claims;
 		vi.restoreAllMocks();
@@ -658,7 +660,7 @@ describe("indexedDBStore(database)", () => {
 		expect(await refused({})).toBeInstanceOf(TypeError);
 		expect(await refused(database.transaction("mine", "readwrite"))).toMatchObject({
 			name: "TypeError",
-			message: /upkeep.tasks/,
+			message: /upkeep.rows/,
 		});
 		expect(await refused(begin(database, "readonly"))).toMatchObject({ name: "TypeError", message: /readwrite/ });
 		expect(await refused(begin(await openOwn()))).toMatchObject({ name: "TypeError", message: /of the database/ });

@@ -721,8 +721,14 @@ describe("denoKvStore() and failures", () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a", { lane: "l" }), task("b", { lane: "l" })]);
 		await kv.delete((await recordOf(kv, "a")).key);
-		const wrong = [["task.due", "work", 0, 0, "nowhere"], ["task.kept", 0, "nowhere"], ["task.backoff", 1e15, "nowhere"]];
-		for (const [index, ...key] of wrong) await kv.set(["upkeep", "row", `tbasket!${index}!${textOf(key)}`], ["nowhere"]);
+		const wrong = [["task.due", "work", 0, 0, "nowhere"], ["task.kept", 0, "nowhere"], [
+			"task.backoff",
+			1e15,
+			"nowhere",
+		]];
+		for (const [index, ...key] of wrong) {
+			await kv.set(["upkeep", "row", `tbasket!${index}!${textOf(key)}`], ["nowhere"]);
+		}
 		await kv.set(["upkeep", "row", "tbasket!task.due!twork!n1"], "nothing like it");
 		expect(await store.hasten(basket, 0)).toBe(0);
 		const claims = await claim(store);
@@ -804,7 +810,8 @@ async function damageOne(
 		if (state === "dead") await settle(claims, { type: "dead", attempts: 1, error: "e" });
 		if (state === "done") await settle(claims, { type: "done", keep: 1e9 });
 	}
-	const rows = () => contents(kv).then((all) => all.filter(({ key }) => key[1] === "row" && String(key[2]).startsWith(textOf([name]))));
+	const rows = () =>
+		contents(kv).then((all) => all.filter(({ key }) => key[1] === "row" && String(key[2]).startsWith(textOf([name]))));
 	const isTask = (key: Deno.KvKey) => String(key[2]).startsWith(`${textOf([name])}task!`);
 	const found = (await rows()).find(({ key, value }) => isTask(key) && (value as { id?: string }).id === "bad")!;
 	const damaged = damage(found.value as object);

@@ -1,0 +1,184 @@
+// A store over LMDB, which is no part of the package: what somebody writes who has an ordered map with transactions.
+//
+//     npm install lmdb
+//     import { lmdbStore } from "./lmdb.ts";
+//     const outbox = new Basket({ store: lmdbStore("data/tasks"), tasks: { … } });
+import { open, type RootDatabase } from "lmdb";
+import {
+	type MapEntry,
+	type MapTransaction,
+	type OrderedMap,
+	overMap,
+	recordStore,
+	type Store,
+	StoreError,
+	type StoreErrorCode,
+	type TransactOptions,
+	type WakeReason,
+} from "upkeep/store";
+import type { Clock } from "upkeep";
+
+/** What an {@link lmdbStore} can be told. */
+export interface LmdbStoreOptions {
+	/** How often it looks, in milliseconds, whether another process has made something due. @default 500 */
+	poll?: number;
+	/** Whose time it is. @default the system's */
+	clock?: Clock;
+}
+
+/** LMDB takes keys of 1,978 bytes, of which the names of a task, its lane and its basket are parts. */
+const maxName = 500;
+
+/** The layout of what is stored. */
+const version = 1;
+
+/** A store in a folder, which any number of processes can share. */
+export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
+	return recordStore(overMap(new LmdbMap(path, options)));
+}
+
+class LmdbMap implements OrderedMap {
+	readonly capabilities = { durable: true, shared: true, tx: false, clock: "machine" } as const;
+	readonly clock: Clock | undefined;
+	readonly limits = {
+		checkBasket: (basket: string) => checkName("basket", basket),
+		checkTasks: (_: string, tasks: readonly { id?: string | undefined; kind: string; lane?: string | undefined }[]) => {
+			for (const { id = "", kind, lane = "" } of tasks) {
+				Object.entries({ id, kind, lane }).forEach(([what, name]) => checkName(what, name));
+			}
+		},
+	};
+	readonly #path: string;
+	readonly #poll: number;
+	readonly #watchers = new Set<{ basket: string; look: () => void }>();
+	#db: RootDatabase | undefined;
+
+	constructor(path: string, { poll = 500, clock }: LmdbStoreOptions) {
+		this.#path = path;
+		this.#poll = poll;
+		this.clock = clock;
+	}
+
+	async open(): Promise<void> {
+		await this.#guarded(() => {
+			const db = this.#db ??= open({ path: this.#path });
+			db.transactionSync(() => {
+				const found = db.get("schema") ?? version;
+				if (found > version) {
+					throw new StoreError("newer-schema", `The layout ${found} is not known here: update the library`);
+				}
+				db.put("schema", found);
+			});
+		});
+	}
+
+	/** There is one at a time, over all processes. It is done before this returns, and on the disk. */
+	async transaction<R>(
+		work: (map: MapTransaction, attempt: number) => R | Promise<R>,
+		{ basket, purpose, tx }: TransactOptions<never> & { readonly basket: string },
+	): Promise<R> {
+		if (tx !== undefined) throw new TypeError("lmdbStore() takes no transaction");
+		const db = this.#db;
+		if (db === undefined) throw new StoreError("not-open", "Await open() before you use the store");
+		const map = new LmdbTransaction(db);
+		// What throws in it is undone. What is only read needs no writer's turn.
+		const result = await this.#guarded(() =>
+			purpose === "read" ? work(map, 0) as R : db.transactionSync(() => work(map, 0) as R)
+		);
+		if (map.isAwake) { for (const watcher of this.#watchers) if (watcher.basket === basket) watcher.look(); }
+		return result;
+	}
+
+	/** Others see it by looking. */
+	wake(basket: string, reason: WakeReason | undefined, map: MapTransaction): void {
+		const lmdb = map as LmdbTransaction;
+		lmdb.isAwake = true;
+		for (const bell of reason === undefined ? ["due"] : ["due", reason]) lmdb.ring(basket, bell);
+	}
+
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
+		const heard = () => ["due", "claims"].map((bell) => this.#db?.get(["bell", basket, bell]));
+		let last = heard();
+		const look = () => {
+			try {
+				const now = heard();
+				const [isDue, isClaims] = now.map((count, index) => count !== last[index]);
+				last = now;
+				if (isDue || isClaims) queueMicrotask(() => wake(isClaims ? "claims" : undefined));
+			} catch (error) {
+				onError(error);
+			}
+		};
+		const watcher = { basket, look };
+		this.#watchers.add(watcher);
+		const timer = setInterval(look, this.#poll);
+		timer.unref();
+		return () => {
+			clearInterval(timer);
+			this.#watchers.delete(watcher);
+		};
+	}
+
+	async close(): Promise<void> {
+		await this.#db?.close();
+		this.#db = undefined;
+	}
+
+	/** Says in the words of stores what went wrong. */
+	async #guarded<T>(action: () => T): Promise<T> {
+		try {
+			return action();
+		} catch (error) {
+			const { message = "" } = error as Error;
+			const [, code] = codes.find(([pattern]) => pattern.test(message)) ?? [];
+			throw code === undefined ? error : new StoreError(code, `LMDB: ${message}`, { cause: error });
+		}
+	}
+}
+
+const codes: readonly (readonly [RegExp, StoreErrorCode])[] = [
+	[/MDB_MAP_FULL|no space/i, "full"],
+	[/MDB_CORRUPTED|MDB_INVALID|MDB_VERSION_MISMATCH/, "corrupt"],
+	[/permission|EACCES|read-?only/i, "refused"],
+	[/MDB_READERS_FULL|busy/i, "busy"],
+	[/closed/i, "closed"],
+];
+
+class LmdbTransaction implements MapTransaction {
+	readonly #db: RootDatabase;
+	isAwake = false;
+
+	constructor(db: RootDatabase) {
+		this.#db = db;
+	}
+
+	get(keys: readonly string[]): unknown[] {
+		return keys.map((key) => this.#db.get(["row", key]));
+	}
+
+	list({ start, end, limit, reverse = false }: Parameters<MapTransaction["list"]>[0]): MapEntry[] {
+		const [from, to] = [["row", start], ["row", end]];
+		// In reverse the range begins with its upper end, which is part of it: no key is that.
+		const bounds = reverse ? { start: to, end: from } : { start: from, end: to };
+		const range = this.#db.getRange({ ...bounds, reverse, ...(limit !== undefined && limit < Infinity && { limit }) });
+		return Array.from(range, ({ key, value }) => [(key as string[])[1]!, value] as const);
+	}
+
+	set(key: string, value: unknown): void {
+		this.#db.putSync(["row", key], value);
+	}
+
+	delete(key: string): void {
+		this.#db.removeSync(["row", key]);
+	}
+
+	ring(basket: string, bell: string): void {
+		this.#db.putSync(["bell", basket, bell], (this.#db.get(["bell", basket, bell]) ?? 0) + 1);
+	}
+}
+
+function checkName(what: string, name: string): void {
+	if (Buffer.byteLength(name) > maxName) {
+		throw new RangeError(`"${what}" must have ${maxName} bytes or less: it has ${Buffer.byteLength(name)}`);
+	}
+}

@@ -1,0 +1,29 @@
+/**
+ * For spaces that know when somebody who holds claims has gone: these are free at once.
+ *
+ * @module
+ */
+
+import { isSound } from "./row.ts";
+import type { RecordTransaction, Work } from "./space.ts";
+import { type TaskRow, tasks } from "./tables.ts";
+import { ask, range } from "./work.ts";
+
+/** The tokens of all claims. */
+export function* findTokens(): Work<string[]> {
+	return (yield* findRunning()).map(({ token }) => token!);
+}
+
+/** Ends the leases of claims at once. */
+export function* endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<void> {
+	for (const row of yield* findRunning()) {
+		if (!isGone(row.token!)) continue;
+		tx.put(tasks, { ...row, dueAt: tx.now }, row);
+		tx.wake();
+	}
+}
+
+function* findRunning(): Work<TaskRow[]> {
+	const [found] = yield* ask(range(tasks, "aside", { prefix: ["running"], limit: Infinity }));
+	return found.filter(isSound).filter(({ state }) => state === "running");
+}

@@ -1,0 +1,93 @@
+/**
+ * For those who write a store.
+ *
+ * There are two ways in. Whoever has an ordered map with transactions (LMDB, a Durable Object, FoundationDB, a file) gives {@link overMap}
+ * that map; whoever has indexes of their own gives {@link recordStore} a {@link RecordSpace}. Both make a whole {@link Store}, with lanes,
+ * leases, fencing and all else. Whoever can do better by asking a database for sets, as the stores for SQLite and Postgres do, implements
+ * {@link Store} itself.
+ *
+ * The suites `testRecordSpace` and `testStore` of `upkeep/testing` tell whether it is right.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Basket } from "upkeep";
+ * import { type MapEntry, overMap, recordStore } from "upkeep/store";
+ *
+ * // One transaction at a time, and never two at once: nothing has to be undone, since a work throws before it writes.
+ * const entries = new Map<string, unknown>();
+ * const store = recordStore(overMap({
+ * 	capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+ * 	async open() {},
+ * 	async transaction(work) {
+ * 		return await work({
+ * 			get: (keys) => keys.map((key) => entries.get(key)),
+ * 			list({ start, end, limit, reverse }) {
+ * 				const found = [...entries].filter(([key]) => key >= start && key < end).sort(([a], [b]) => a < b ? -1 : 1);
+ * 				return (reverse ? found.reverse() : found).slice(0, limit) as MapEntry[];
+ * 			},
+ * 			set: (key, value) => void entries.set(key, value),
+ * 			delete: (key) => void entries.delete(key),
+ * 		}, 0);
+ * 	},
+ * }));
+ *
+ * const sent: string[] = [];
+ * const outbox = new Basket({ store, tasks: { send: { run: (to: string) => void sent.push(to) } } });
+ * await outbox.add("send", "ada@example.org");
+ * await outbox.drain();
+ * assert.deepEqual(sent, ["ada@example.org"]);
+ * ```
+ *
+ * @module
+ */
+
+export type {
+	Added,
+	Change,
+	Claim,
+	ClaimRequest,
+	Counts,
+	Data,
+	Done,
+	ListQuery,
+	Message,
+	NewTask,
+	Outcome,
+	Ref,
+	Save,
+	Settlement,
+	Store,
+	StoreCapabilities,
+	StoredTask,
+	TaskState,
+	Turn,
+	TurnResult,
+	WakeReason,
+} from "./basket/store.ts";
+export { StoreError, type StoreErrorCode } from "./platform/store-error.ts";
+export {
+	type Count,
+	drive,
+	type Entry,
+	type Get,
+	type Index,
+	type Key,
+	type MapEntry,
+	type MapRange,
+	type MapTransaction,
+	type OrderedMap,
+	overMap,
+	type Part,
+	type Purpose,
+	type Range,
+	type Read,
+	type RecordLimits,
+	type RecordSpace,
+	recordStore,
+	type RecordTransaction,
+	Stray,
+	type Table,
+	type TransactOptions,
+	type Work,
+} from "./records/records.ts";

@@ -1,0 +1,268 @@
+/**
+ * Rows in IndexedDB: one object store has those of all tables, and one index all keys of all indexes, so that a new table or index needs
+ * no new version of the database.
+ *
+ * What is stored is the row, with its `key` (`[basket, table, …key]`) and the list `in` of its keys in indexes
+ * (`[basket, table.index, …key]`).
+ *
+ * @module
+ */
+
+import type { WakeReason } from "../../basket/store.ts";
+import {
+	type Count,
+	type Get,
+	isSame,
+	type Key,
+	type Range,
+	type Read,
+	type RecordTransaction,
+	Stray,
+	type Table,
+} from "../../records/records.ts";
+import { result, tolerant } from "./request.ts";
+import { indexName, rowsName } from "./schema.ts";
+
+/** Comes after all numbers and texts in a key, and is below nothing. */
+const last: readonly never[] = [];
+
+/** How far apart the numbers of two rows may be that are read in one go. */
+const longestGap = 4;
+
+/** A row as it is stored. */
+interface Stored {
+	readonly key: readonly IDBValidKey[];
+	readonly in: readonly IDBValidKey[][];
+}
+
+/** Reads and writes rows inside one transaction. Writes are not waited for: the transaction fails with them. */
+export class Rows implements RecordTransaction {
+	readonly now: number;
+	readonly attempt = 0;
+	readonly isBlind = false;
+	/** Whether those who watch are to be called once this is committed. */
+	isAwake = false;
+	reason: WakeReason | undefined;
+	/** How much was put, in units of text or bytes. */
+	size = 0;
+	/** The last write. */
+	write: IDBRequest | undefined;
+	readonly #store: IDBObjectStore;
+	readonly #index: IDBIndex;
+	readonly #basket: string;
+	/** What is to be removed, by table: many at once cost less than each by itself. */
+	#removed = new Map<string, Set<string | number>>();
+
+	constructor(transaction: IDBTransaction, basket: string, now: number) {
+		this.#store = transaction.objectStore(rowsName);
+		this.#index = this.#store.index(indexName);
+		this.#basket = basket;
+		this.now = now;
+	}
+
+	put<Row extends object>(table: Table<Row>, row: Row): void {
+		const key = table.keyOf(row);
+		if (key.length === 1) this.#removed.get(table.name)?.delete(key[0]!);
+		const stored: Record<string, unknown> = {};
+		for (const [name, value] of Object.entries(row)) {
+			if (value === undefined) continue;
+			stored[name] = value;
+			if (name === "payload" || name === "data") this.size += (value as string | Uint8Array).length;
+		}
+		// Last, since what was read has them, too.
+		stored["key"] = this.#keyOf(table, key);
+		stored["in"] = this.#keysIn(table, row);
+		this.write = this.#store.put(stored);
+	}
+
+	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void {
+		const key = row instanceof Stray ? row.key : table.keyOf(row);
+		if (key.length !== 1) {
+			this.write = this.#store.delete(this.#keyOf(table, key));
+			return;
+		}
+		const removed = this.#removed.get(table.name) ?? new Set();
+		this.#removed.set(table.name, removed.add(key[0]!));
+	}
+
+	drop(): void {}
+
+	guard(): void {}
+
+	fail(): void {}
+
+	hasPut(): boolean {
+		return false;
+	}
+
+	wake(reason?: WakeReason): void {
+		this.isAwake = true;
+		this.reason ??= reason;
+	}
+
+	/** What a read comes to. */
+	readonly answer = (read: Read): Promise<unknown> => {
+		this.flush();
+		if (read.type === "get") return read.index === undefined ? this.#get(read) : this.#getByIndex(read, read.index);
+		return read.type === "range" ? this.#range(read) : result(this.#sourceOf(read).count(this.#boundsOf(read)));
+	};
+
+	/** Makes the removals that were put off. */
+	flush(): void {
+		const all = this.#removed;
+		this.#removed = new Map();
+		for (const [name, parts] of all) {
+			const numbers = [...parts].filter((part) => typeof part === "number");
+			for (const [first, last] of toRuns(numbers, 1)) {
+				this.write = this.#store.delete(IDBKeyRange.bound([this.#basket, name, first], [this.#basket, name, last]));
+			}
+			for (const part of parts) {
+				if (typeof part === "string") this.write = this.#store.delete([this.#basket, name, part]);
+			}
+		}
+	}
+
+	/** Rows that were written together mostly stand together, and one large read is several times as fast as many. */
+	async #get({ table, keys }: Get): Promise<(object | undefined)[]> {
+		const numbers = keys.map(([part]) => part);
+		const isRow = keys.every((key) => key.length === 1) && numbers.every((part) => typeof part === "number");
+		if (!isRow || keys.length === 1) return await Promise.all(keys.map((key) => this.#getOne(table, key)));
+		const runs = toRuns(numbers as number[], longestGap);
+		const found = await Promise.all(runs.map(([first, last]) => {
+			return this.#getAll(
+				table,
+				this.#store,
+				IDBKeyRange.bound(this.#keyOf(table, [first]), this.#keyOf(table, [last])),
+			);
+		}));
+		const rows = new Map(found.flat().map((row) => [row instanceof Stray ? row.key[0] : table.keyOf(row)[0], row]));
+		return keys.map(([part]) => rows.get(part));
+	}
+
+	async #getOne(table: Table, key: Key): Promise<object | undefined> {
+		const request = this.#store.get(this.#keyOf(table, key));
+		const found = await tolerant(request);
+		if (found !== undefined) return toRow(table, found, this.#basket);
+		return request.error === null ? undefined : await this.#salvage(table, key);
+	}
+
+	async #getByIndex({ table, keys }: Get, index: string): Promise<(object | undefined)[]> {
+		return await Promise.all(keys.map(async (key) => {
+			const full = this.#keyOf(table, key, index);
+			const request = this.#index.get(full);
+			const found = await tolerant(request);
+			if (found !== undefined) return toRow(table, found, this.#basket, index);
+			if (request.error === null) return undefined;
+			return await this.#salvage(table, keyIn((await result(this.#index.getKey(full)))!));
+		}));
+	}
+
+	async #range(read: Range): Promise<object[]> {
+		const { table, index, limit, reverse = false } = read;
+		if (!reverse) {
+			return await this.#getAll(
+				table,
+				this.#sourceOf(read),
+				this.#boundsOf(read),
+				limit === Infinity ? undefined : limit,
+				index,
+			);
+		}
+		const rows: object[] = [];
+		const request = this.#sourceOf(read).openCursor(this.#boundsOf(read), "prev");
+		for (let cursor = await result(request); cursor !== null && rows.length < limit; cursor = await result(request)) {
+			rows.push(toRow(table, cursor.value, this.#basket, index));
+			cursor.continue();
+		}
+		return rows;
+	}
+
+	async #getAll(
+		table: Table,
+		source: IDBObjectStore | IDBIndex,
+		keys: IDBKeyRange,
+		limit?: number,
+		index?: string,
+	): Promise<object[]> {
+		const found = await tolerant(source.getAll(keys, limit)) as object[] | undefined;
+		if (found?.every(Boolean)) return found.map((one) => toRow(table, one, this.#basket, index));
+		// The browser has lost what some of the rows hold (large values are files of their own), but has their keys.
+		const primary = await result(source.getAllKeys(keys, limit));
+		return await Promise.all(primary.map(async (key) => (await this.#getOne(table, keyIn(key)))!));
+	}
+
+	/** What the index still knows of a row that cannot be read: it is walked through, which is rare. */
+	async #salvage(table: Table, key: Key): Promise<Stray> {
+		const value: object = {};
+		const request = this.#index.openKeyCursor(IDBKeyRange.bound([this.#basket], [this.#basket, last]));
+		for (let cursor = await result(request); cursor !== null; cursor = await result(request)) {
+			const [, name, ...entry] = cursor.key as [string, string, ...Key];
+			const [of, index] = name.split(".");
+			const isOwn = of === table.name && isSame(keyIn(cursor.primaryKey), key);
+			if (isOwn) Object.assign(value, table.salvage?.(index!, entry));
+			cursor.continue();
+		}
+		return new Stray(key, value);
+	}
+
+	#sourceOf({ index }: Range | Count): IDBObjectStore | IDBIndex {
+		return index === undefined ? this.#store : this.#index;
+	}
+
+	#boundsOf(read: Range | Count): IDBKeyRange {
+		const { table, index, prefix, upTo = prefix } = read;
+		const { above }: Partial<Pick<Range, "above">> = read.type === "range" ? read : {};
+		const lower = this.#keyOf(table, above ?? prefix, index);
+		return IDBKeyRange.bound(above === undefined ? lower : [...lower, last], [
+			...this.#keyOf(table, upTo, index),
+			last,
+		]);
+	}
+
+	#keyOf(table: Table, key: Key, index?: string): IDBValidKey[] {
+		return [this.#basket, index === undefined ? table.name : `${table.name}.${index}`, ...key];
+	}
+
+	#keysIn<Row extends object>(table: Table<Row>, row: Row): IDBValidKey[][] {
+		return keysIn(table, row, this.#basket);
+	}
+}
+
+function keysIn<Row extends object>(table: Table<Row>, row: Row, basket: string): IDBValidKey[][] {
+	const keys: IDBValidKey[][] = [];
+	for (const [name, { keyOf }] of Object.entries(table.indexes)) {
+		const key = keyOf(row);
+		if (key !== undefined) keys.push([basket, `${table.name}.${name}`, ...key]);
+	}
+	return keys;
+}
+
+/** What was found, or a stray if it is not what was put there: its keys follow from it. */
+function toRow(table: Table, found: unknown, basket: string, index?: string): object {
+	const { key, in: keys } = found as Stored;
+	const own = table.keyOf(found as object);
+	if (isSame(own, keyIn(key)) && isSameList(keysIn(table, found as object, basket), keys)) return found as object;
+	const entry = Array.isArray(keys) ? keys.find((key) => key?.[1] === `${table.name}.${index}`) : undefined;
+	return new Stray(keyIn(key), found, entry && { index: index!, key: keyIn(entry) }, true);
+}
+
+function isSameList(wanted: readonly IDBValidKey[][], found: unknown): boolean {
+	return Array.isArray(found) && found.length === wanted.length &&
+		wanted.every((key, index) => Array.isArray(found[index]) && isSame(key as Key, found[index]));
+}
+
+/** The part of a stored key that is a row's own. */
+function keyIn(key: IDBValidKey | readonly IDBValidKey[]): Key {
+	return (key as Key).slice(2);
+}
+
+/** From the first to the last of numbers that are no further apart than `gap`. */
+function toRuns(numbers: readonly number[], gap: number): [first: number, last: number][] {
+	const runs: [first: number, last: number][] = [];
+	for (const number of [...numbers].sort((a, b) => a - b)) {
+		const run = runs.at(-1);
+		if (run !== undefined && number <= run[1] + gap) run[1] = number;
+		else runs.push([number, number]);
+	}
+	return runs;
+}
