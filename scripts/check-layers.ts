@@ -13,8 +13,19 @@ interface Import {
 const ground: string[] = ["platform/"];
 const floors: string[][] = [
 	["group.ts", "intermittent.ts", "lifecycle.ts", "reconcile.ts", "pool.ts", "basket/"],
-	["intermittent-map.ts", "poll.ts", "services.ts", "services/", "job/"],
-	["stores/", "browser.ts", "browser/", "http.ts", "http/", "testing.ts", "testing/", "threads.ts", "threads/"],
+	["intermittent-map.ts", "poll.ts", "services.ts", "services/", "job/", "records/"],
+	[
+		"store.ts",
+		"stores/",
+		"browser.ts",
+		"browser/",
+		"http.ts",
+		"http/",
+		"testing.ts",
+		"testing/",
+		"threads.ts",
+		"threads/",
+	],
 	["cli.ts", "cli/"],
 ];
 const runner = 1;
@@ -37,7 +48,8 @@ function importsOf(from: string): Import[] {
 function pointsUp({ from, to, typeOnly }: Import): boolean {
 	if (!to.startsWith("src/")) return true;
 	const [above, below]: number[] = [floorOf(from), floorOf(to)];
-	if (from.startsWith("src/stores/") && below! > runner && below! < above!) return !typeOnly;
+	const isBeside = from.startsWith("src/stores/") && !to.startsWith("src/records/");
+	if (isBeside && below! > runner && below! < above!) return !typeOnly;
 	if (above! <= runner || unitOf(from) === unitOf(to)) return below! > above!;
 	return below! >= above!;
 }

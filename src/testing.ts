@@ -12,5 +12,6 @@ export {
 	type FaultyStoreOptions,
 	type StoreCall,
 } from "./testing/faulty-store.ts";
+export { type SpaceFixture, type SpaceSuiteOptions, testRecordSpace } from "./testing/space-suite.ts";
 export { type StoreFixture, type StoreLack, type StoreSuiteOptions, testStore } from "./testing/store-suite.ts";
 export { VirtualClock, type VirtualClockOptions } from "./testing/virtual-clock.ts";

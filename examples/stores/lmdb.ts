@@ -3,6 +3,7 @@
 //     npm install lmdb
 //     import { lmdbStore } from "./lmdb.ts";
 //     const outbox = new Basket({ store: lmdbStore("data/tasks"), tasks: { … } });
+import { deserialize, serialize } from "node:v8";
 import { open, type RootDatabase } from "lmdb";
 import {
 	type MapEntry,
@@ -32,12 +33,16 @@ const maxName = 500;
 /** The layout of what is stored. */
 const version = 1;
 
+/** The driver's own knows no text with half a surrogate pair. What is read is copied, since the driver writes over its buffer. */
+const encoder = { encode: serialize, decode: (bytes: Uint8Array): unknown => deserialize(Buffer.from(bytes)) };
+
 /** A store in a folder, which any number of processes can share. */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
 	return recordStore(overMap(new LmdbMap(path, options)));
 }
 
-class LmdbMap implements OrderedMap {
+/** LMDB as an ordered map. */
+export class LmdbMap implements OrderedMap {
 	readonly capabilities = { durable: true, shared: true, tx: false, clock: "machine" } as const;
 	readonly clock: Clock | undefined;
 	readonly limits = {
@@ -53,7 +58,7 @@ class LmdbMap implements OrderedMap {
 	readonly #watchers = new Set<{ basket: string; look: () => void }>();
 	#db: RootDatabase | undefined;
 
-	constructor(path: string, { poll = 500, clock }: LmdbStoreOptions) {
+	constructor(path: string, { poll = 500, clock }: LmdbStoreOptions = {}) {
 		this.#path = path;
 		this.#poll = poll;
 		this.clock = clock;
@@ -61,7 +66,7 @@ class LmdbMap implements OrderedMap {
 
 	async open(): Promise<void> {
 		await this.#guarded(() => {
-			const db = this.#db ??= open({ path: this.#path });
+			const db = this.#db ??= open({ path: this.#path, encoder });
 			db.transactionSync(() => {
 				const found = db.get("schema") ?? version;
 				if (found > version) {

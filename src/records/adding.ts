@@ -27,7 +27,7 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 }
 
 /** Nobody can be told of an id in use when the transaction is a list of changes: it must not come about. */
-function refuse({ tx }: Session, id: string, { before, row }: Found): Added {
+function refuse({ tx }: Session, id: string, { row }: Found): Added {
 	if (!tx.isBlind || tx.hasPut(tasks, row)) return { id, added: false, state: stateOf(row) };
 	tx.fail();
 	return { id, added: true };

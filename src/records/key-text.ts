@@ -11,7 +11,6 @@
 import type { Key, Part } from "./space.ts";
 
 /** With the flag `u` the second range matches only what is no half of a pair. */
-// deno-lint-ignore no-control-regex
 const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
 
 const special = new Map([["%", "%y"], ["\x7f", "%z"]]);

@@ -17,7 +17,6 @@ import {
 	type Part,
 	type Range,
 	type Read,
-	type RecordLimits,
 	type RecordSpace,
 	type RecordTransaction,
 	Stray,

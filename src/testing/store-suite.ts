@@ -11,6 +11,7 @@ import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./stor
 import { changing } from "./store-suite/changing.ts";
 import { claiming } from "./store-suite/claiming.ts";
 import { expiring } from "./store-suite/expiring.ts";
+import { globalTest } from "./store-suite/global-test.ts";
 import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { looking } from "./store-suite/looking.ts";
@@ -124,11 +125,4 @@ async function use(open: () => Promise<StoreFixture>, run: (bench: Bench) => Pro
 	} finally {
 		await fixture.close();
 	}
-}
-
-function globalTest(): StoreSuiteOptions["test"] {
-	const { test, it, Deno } = globalThis as unknown as Record<"test" | "it", StoreSuiteOptions["test"]> & {
-		Deno?: { test?: StoreSuiteOptions["test"] };
-	};
-	return test ?? it ?? Deno?.test;
 }

@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { overMap, recordStore } from "../../src/records/records.ts";
-import { testStore, VirtualClock } from "../../src/testing.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../src/testing.ts";
 import { MemoryMap } from "./memory-map.ts";
 import { Changes, OptimisticMap } from "./optimistic-map.ts";
 
@@ -24,4 +24,14 @@ testStore("recordStore() over an optimistic map", async () => {
 		advance: (duration) => clock.advance(duration),
 		close: () => {},
 	};
+}, { test });
+
+testRecordSpace(
+	"overMap() over a map",
+	async () => ({ space: overMap(new MemoryMap(new VirtualClock())), close() {} }),
+	{ test },
+);
+
+testRecordSpace("overMap() over an optimistic map", async () => {
+	return { space: overMap(new OptimisticMap(new VirtualClock())), close() {} };
 }, { test });

@@ -2,7 +2,7 @@
  * Rows in IndexedDB: one object store has those of all tables, and one index all keys of all indexes, so that a new table or index needs
  * no new version of the database.
  *
- * What is stored is the row, with its `key` (`[basket, table, …key]`) and the list `in` of its keys in indexes
+ * What is stored is the `row`, its `key` (`[basket, table, …key]`), and the list `in` of its keys in indexes
  * (`[basket, table.index, …key]`).
  *
  * @module
@@ -33,6 +33,7 @@ const longestGap = 4;
 interface Stored {
 	readonly key: readonly IDBValidKey[];
 	readonly in: readonly IDBValidKey[][];
+	readonly row: object;
 }
 
 /** Reads and writes rows inside one transaction. Writes are not waited for: the transaction fails with them. */
@@ -63,15 +64,13 @@ export class Rows implements RecordTransaction {
 	put<Row extends object>(table: Table<Row>, row: Row): void {
 		const key = table.keyOf(row);
 		if (key.length === 1) this.#removed.get(table.name)?.delete(key[0]!);
-		const stored: Record<string, unknown> = {};
+		const given: Record<string, unknown> = {};
 		for (const [name, value] of Object.entries(row)) {
 			if (value === undefined) continue;
-			stored[name] = value;
+			given[name] = value;
 			if (name === "payload" || name === "data") this.size += (value as string | Uint8Array).length;
 		}
-		// Last, since what was read has them, too.
-		stored["key"] = this.#keyOf(table, key);
-		stored["in"] = this.#keysIn(table, row);
+		const stored: Stored = { key: this.#keyOf(table, key), in: keysIn(table, row, this.#basket), row: given };
 		this.write = this.#store.put(stored);
 	}
 
@@ -222,10 +221,6 @@ export class Rows implements RecordTransaction {
 	#keyOf(table: Table, key: Key, index?: string): IDBValidKey[] {
 		return [this.#basket, index === undefined ? table.name : `${table.name}.${index}`, ...key];
 	}
-
-	#keysIn<Row extends object>(table: Table<Row>, row: Row): IDBValidKey[][] {
-		return keysIn(table, row, this.#basket);
-	}
 }
 
 function keysIn<Row extends object>(table: Table<Row>, row: Row, basket: string): IDBValidKey[][] {
@@ -239,11 +234,12 @@ function keysIn<Row extends object>(table: Table<Row>, row: Row, basket: string)
 
 /** What was found, or a stray if it is not what was put there: its keys follow from it. */
 function toRow(table: Table, found: unknown, basket: string, index?: string): object {
-	const { key, in: keys } = found as Stored;
-	const own = table.keyOf(found as object);
-	if (isSame(own, keyIn(key)) && isSameList(keysIn(table, found as object, basket), keys)) return found as object;
+	const { key, in: keys, row } = found as Stored;
+	if (row !== null && typeof row === "object") {
+		if (isSame(table.keyOf(row), keyIn(key)) && isSameList(keysIn(table, row, basket), keys)) return row;
+	}
 	const entry = Array.isArray(keys) ? keys.find((key) => key?.[1] === `${table.name}.${index}`) : undefined;
-	return new Stray(keyIn(key), found, entry && { index: index!, key: keyIn(entry) }, true);
+	return new Stray(keyIn(key), row ?? null, entry && { index: index!, key: keyIn(entry) }, true);
 }
 
 function isSameList(wanted: readonly IDBValidKey[][], found: unknown): boolean {

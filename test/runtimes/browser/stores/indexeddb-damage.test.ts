@@ -33,6 +33,7 @@ const properties = [
 	"posted",
 	"seen",
 	"in",
+	"row",
 ];
 
 const states = ["waiting", "running", "held", "blocked", "dead", "done"];
@@ -118,10 +119,14 @@ async function damageOne(
 	const transaction = database.transaction("upkeep.rows", "readwrite");
 	const rows = transaction.objectStore("upkeep.rows");
 	const seq = state === "blocked" ? 2 : 1;
-	const stored = await settled(rows.get([basket, "task", seq])) as Record<string, unknown>;
-	const changed = { ...stored, [row.property]: row.value };
+	const stored = await settled(rows.get([basket, "task", seq])) as { row: object };
+	const changed: Record<string, unknown> = { ...stored.row, [row.property]: row.value };
 	if (row.value === undefined) delete changed[row.property];
-	rows.put(changed);
+	rows.put(
+		row.property === "in" || row.property === "row"
+			? { ...stored, [row.property]: row.value }
+			: { ...stored, row: changed },
+	);
 	await committed(transaction);
 	const shown = await store.list(basket, { limit: 9 });
 	// Some of these values are right.

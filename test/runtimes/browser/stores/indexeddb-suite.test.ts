@@ -1,13 +1,21 @@
 // The tests that every store has to pass, over a database of the store's own and over one of the caller.
 import { test } from "vitest";
 import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
-import { testStore, VirtualClock } from "../../../../src/testing.ts";
+import { systemClock } from "../../../../src/platform/clock.ts";
+import { NamedConnection } from "../../../../src/stores/indexeddb/connection.ts";
+import { IndexedDBSpace } from "../../../../src/stores/indexeddb/space.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing.ts";
 import { seed } from "../../../seed.ts";
 import { openOwn, openPlain, transactIn } from "./indexeddb-support.ts";
 
 let count = 0;
 
 const register = (title: string, body: () => Promise<void>) => test(title, body, 60_000); // some store 10,000 tasks
+testRecordSpace("IndexedDB", async () => {
+	const name = `upkeep-space-${Date.now()}-${++count}`;
+	const space = new IndexedDBSpace(new NamedConnection(name, systemClock), "relaxed", systemClock);
+	return { space, close: () => space.close().finally(() => indexedDB.deleteDatabase(name)) };
+}, { test: register });
 testStore("indexedDBStore(name)", () => fixture((name) => Promise.resolve(name), openPlain), { test: register, seed });
 testStore("indexedDBStore(database)", () => fixture(openOwn, openOwn), { test: register, seed });
 

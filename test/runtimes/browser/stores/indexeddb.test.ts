@@ -386,7 +386,7 @@ describe("indexedDBStore(name)", () => {
 			]
 		) expect(await errorOf(call())).toMatchObject(newer);
 		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
-		const states = (await settled(rows.getAll())).flatMap(({ state }) => state ?? []);
+		const states = (await settled(rows.getAll())).flatMap(({ row }) => row.state ?? []);
 		expect(states).toEqual(["running", "waiting"]);
 	});
 
@@ -397,8 +397,8 @@ describe("indexedDBStore(name)", () => {
 		const database = await openPlain(name);
 		const transaction = database.transaction("upkeep.rows", "readwrite");
 		const rows = transaction.objectStore("upkeep.rows");
-		const row = await settled(rows.get(["b", "task", 1]));
-		rows.put({ ...row, payload: 42 });
+		const stored = await settled(rows.get(["b", "task", 1]));
+		rows.put({ ...stored, row: { ...stored.row, payload: 42 } });
 		await committed(transaction);
 		expect((await store.turn("b", claim())).claims).toEqual([]);
 		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /could not be read/ });

@@ -2,10 +2,13 @@ import { DatabaseSync } from "node:sqlite";
 import { Basket, StoreError, systemClock } from "upkeep";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
-import { testStore, VirtualClock } from "upkeep/testing";
+import { testRecordSpace, testStore, VirtualClock } from "upkeep/testing";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
 import { textOf } from "../../../../src/records/key-text.ts";
+import { overMap } from "../../../../src/records/records.ts";
 import { isSound } from "../../../../src/records/row.ts";
+import { DenoKvMap } from "../../../../src/stores/deno-kv/map.ts";
+import { Schema } from "../../../../src/stores/deno-kv/schema.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { seed } from "../../../seed.ts";
 import { errorOf, settle } from "../../../support.ts";
@@ -39,6 +42,13 @@ for (const [name, makePath] of [["in memory", () => ":memory:"], ["in a file", m
 		};
 	}, { test: (title, body) => test(title, body), seed });
 }
+
+testRecordSpace("Deno KV", async () => {
+	const kv = await Deno.openKv(":memory:");
+	const parts = { kv, prefix: ["upkeep"], schema: new Schema(kv, ["upkeep"]) };
+	const map = new DenoKvMap(parts, { clock: systemClock, poll: Infinity });
+	return { space: overMap(map), close: () => kv.close() };
+}, { test: (title, body) => test(title, body) });
 
 describe("denoKvStore() in a transaction", () => {
 	test("add() of an id in use lets commit() fail, with all that is in it", async () => {

@@ -3,11 +3,24 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "vitest";
-import { lmdbStore } from "../../../../examples/stores/lmdb.ts";
-import { testStore, VirtualClock } from "../../../../src/testing.ts";
+import { LmdbMap, lmdbStore } from "../../../../examples/stores/lmdb.ts";
+import { overMap } from "../../../../src/records/records.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing.ts";
+
+testRecordSpace("LMDB", async () => {
+	const path = makeFolder();
+	const map = new LmdbMap(path, { poll: 5 });
+	return {
+		space: overMap(map),
+		async close() {
+			await map.close();
+			rmSync(path, { recursive: true, force: true });
+		},
+	};
+}, { test });
 
 testStore("lmdbStore()", async () => {
-	const path = mkdtempSync(join(tmpdir(), "upkeep-lmdb-"));
+	const path = makeFolder();
 	const clock = new VirtualClock();
 	const opened = [lmdbStore(path, { clock, poll: 5 })];
 	return {
@@ -25,3 +38,7 @@ testStore("lmdbStore()", async () => {
 		},
 	};
 }, { test, without: ["tx"] });
+
+function makeFolder(): string {
+	return mkdtempSync(join(tmpdir(), "upkeep-lmdb-"));
+}
