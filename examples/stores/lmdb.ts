@@ -33,9 +33,6 @@ const maxName = 500;
 /** The layout of what is stored. */
 const version = 1;
 
-/** The driver's own knows no text with half a surrogate pair. What is read is copied, since the driver writes over its buffer. */
-const encoder = { encode: serialize, decode: (bytes: Uint8Array): unknown => deserialize(Buffer.from(bytes)) };
-
 /** A store in a folder, which any number of processes can share. */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
 	return recordStore(overMap(new LmdbMap(path, options)));
@@ -56,7 +53,7 @@ export class LmdbMap implements OrderedMap {
 	readonly #path: string;
 	readonly #poll: number;
 	readonly #watchers = new Set<{ basket: string; look: () => void }>();
-	#db: RootDatabase | undefined;
+	#db: Lmdb | undefined;
 
 	constructor(path: string, { poll = 500, clock }: LmdbStoreOptions = {}) {
 		this.#path = path;
@@ -66,13 +63,13 @@ export class LmdbMap implements OrderedMap {
 
 	async open(): Promise<void> {
 		await this.#guarded(() => {
-			const db = this.#db ??= open({ path: this.#path, encoder });
+			const db = this.#db ??= open<Uint8Array, string[]>({ path: this.#path, encoding: "binary" });
 			db.transactionSync(() => {
-				const found = db.get("schema") ?? version;
+				const found = Number(read(db, ["schema"]) ?? version);
 				if (found > version) {
 					throw new StoreError("newer-schema", `The layout ${found} is not known here: update the library`);
 				}
-				db.put("schema", found);
+				db.putSync(["schema"], serialize(found));
 			});
 		});
 	}
@@ -102,7 +99,7 @@ export class LmdbMap implements OrderedMap {
 	}
 
 	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
-		const heard = () => ["due", "claims"].map((bell) => this.#db?.get(["bell", basket, bell]));
+		const heard = () => ["due", "claims"].map((bell) => this.#db && read(this.#db, ["bell", basket, bell]));
 		let last = heard();
 		const look = () => {
 			try {
@@ -149,16 +146,24 @@ const codes: readonly (readonly [RegExp, StoreErrorCode])[] = [
 	[/closed/i, "closed"],
 ];
 
+type Lmdb = RootDatabase<Uint8Array, string[]>;
+
+/** The driver's own encoding knows no text with half a surrogate pair. */
+function read(db: Lmdb, key: string[]): unknown {
+	const bytes = db.get(key);
+	return bytes && deserialize(bytes);
+}
+
 class LmdbTransaction implements MapTransaction {
-	readonly #db: RootDatabase;
+	readonly #db: Lmdb;
 	isAwake = false;
 
-	constructor(db: RootDatabase) {
+	constructor(db: Lmdb) {
 		this.#db = db;
 	}
 
 	get(keys: readonly string[]): unknown[] {
-		return keys.map((key) => this.#db.get(["row", key]));
+		return keys.map((key) => read(this.#db, ["row", key]));
 	}
 
 	list({ start, end, limit, reverse = false }: Parameters<MapTransaction["list"]>[0]): MapEntry[] {
@@ -166,11 +171,11 @@ class LmdbTransaction implements MapTransaction {
 		// In reverse the range begins with its upper end, which is part of it: no key is that.
 		const bounds = reverse ? { start: to, end: from } : { start: from, end: to };
 		const range = this.#db.getRange({ ...bounds, reverse, ...(limit !== undefined && limit < Infinity && { limit }) });
-		return Array.from(range, ({ key, value }) => [(key as string[])[1]!, value] as const);
+		return Array.from(range, ({ key, value }) => [key[1]!, deserialize(value)] as const);
 	}
 
 	set(key: string, value: unknown): void {
-		this.#db.putSync(["row", key], value);
+		this.#db.putSync(["row", key], serialize(value));
 	}
 
 	delete(key: string): void {
@@ -178,7 +183,7 @@ class LmdbTransaction implements MapTransaction {
 	}
 
 	ring(basket: string, bell: string): void {
-		this.#db.putSync(["bell", basket, bell], (this.#db.get(["bell", basket, bell]) ?? 0) + 1);
+		this.#db.putSync(["bell", basket, bell], serialize(Number(read(this.#db, ["bell", basket, bell]) ?? 0) + 1));
 	}
 }
 
