@@ -39,9 +39,17 @@ export function withTransactions(
 	};
 	const begin = async () => new ListTransaction(store, marks);
 	return {
-		store: { ...store, complete, capabilities: { ...store.capabilities, tx: true } } as unknown as Store<never>,
+		store: { ...bound(store), complete, capabilities: { ...store.capabilities, tx: true } } as unknown as Store<never>,
 		transactions: { isExclusive, isStrict: false, begin, marks: async () => marks },
 	};
+}
+
+const members = "open add turn extend save get list counts delete change hasten post watch".split(" ") as (keyof Store)[];
+
+/** The members of a store, which may be of a class. */
+function bound(store: Store<never>): object {
+	const all = store as unknown as Record<string, (...args: unknown[]) => unknown>;
+	return Object.fromEntries(members.map((name) => [name, (...args: unknown[]) => all[name]!(...args)]));
 }
 
 class ListTransaction implements StoreTransaction {
