@@ -4,7 +4,7 @@
  * @module
  */
 
-export { type BackoffOptions, type Jitter } from "./src/backoff.ts";
+export { type BackoffOptions, type Jitter } from "./src/run/backoff.ts";
 export {
 	type AddArguments,
 	type AddOptions,
@@ -52,8 +52,8 @@ export {
 	type TurnResult,
 	type WakeReason,
 } from "./src/basket/store.ts";
-export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group-task.ts";
-export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group.ts";
+export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
+export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group/group.ts";
 export {
 	CannotBeConfiguredError,
 	CannotBeStartedError,
@@ -67,8 +67,8 @@ export {
 	stop,
 	type Stoppable,
 	stoppable,
-} from "./src/guards.ts";
-export { IntermittentMap } from "./src/intermittent-map.ts";
+} from "./src/lifecycle/guards.ts";
+export { IntermittentMap } from "./src/intermittent/intermittent-map.ts";
 export {
 	Intermittent,
 	type IntermittentOptions,
@@ -78,7 +78,7 @@ export {
 	type Started,
 	type StartOperation,
 	type StopOperation,
-} from "./src/intermittent.ts";
+} from "./src/intermittent/intermittent.ts";
 export {
 	type ApplyConfig,
 	type ConfigContext,
@@ -88,7 +88,7 @@ export {
 	type LifecycleSnapshot,
 	type LifecycleState,
 	type ReadConfig,
-} from "./src/lifecycle.ts";
+} from "./src/lifecycle/lifecycle.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
@@ -115,8 +115,8 @@ export {
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 export { Timer } from "./src/platform/timer-queue.ts";
 export { type WaitOptions } from "./src/platform/waiters.ts";
-export { poll, type PollOptions, type PollState } from "./src/poll.ts";
-export { type PoolContext, type PoolFunction, type PoolTaskOptions } from "./src/pool-job.ts";
+export { poll, type PollOptions, type PollState } from "./src/intermittent/poll.ts";
+export { type PoolContext, type PoolFunction, type PoolTaskOptions } from "./src/pool/job.ts";
 export {
 	type CreateWorkerContext,
 	type PoolOptions,
@@ -124,8 +124,8 @@ export {
 	type PoolTask,
 	type PoolTaskStatus,
 	type PoolWorkerStatus,
-} from "./src/pool-options.ts";
-export { Pool, TaskExistsError } from "./src/pool.ts";
+} from "./src/pool/options.ts";
+export { Pool, TaskExistsError } from "./src/pool/pool.ts";
 export {
 	FatalError,
 	type PerformResult,
@@ -138,9 +138,9 @@ export {
 	type ReconcileEvent,
 	type ReconcileOptions,
 	type ReconcileReport,
-} from "./src/reconcile.ts";
-export { type FailedAttempt, type RunnerOptions } from "./src/runner-options.ts";
-export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/runner.ts";
+} from "./src/reconcile/reconcile.ts";
+export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
+export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/run/run.ts";
 export { type MakeService, type Service, type ServiceRecord } from "./src/services/entry.ts";
 export {
 	InvalidConfigError,
@@ -157,5 +157,5 @@ export {
 	type ServiceRequest,
 	Services,
 	type ServicesOptions,
-} from "./src/services.ts";
-export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/task.ts";
+} from "./src/services/services.ts";
+export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";

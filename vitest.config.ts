@@ -27,12 +27,12 @@ export default defineConfig(async () => ({
 	resolve: {
 		alias: [
 			{ find: /^upkeep$/, replacement: join(root, "mod.ts") },
-			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser.ts") },
-			{ find: /^upkeep\/http$/, replacement: join(root, "src/http.ts") },
+			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser/browser.ts") },
+			{ find: /^upkeep\/http$/, replacement: join(root, "src/http/http.ts") },
 			{ find: /^upkeep\/store$/, replacement: join(root, "src/store.ts") },
-			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1.ts") },
-			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing.ts") },
-			{ find: /^upkeep\/threads$/, replacement: join(root, "src/threads.ts") },
+			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1/$1.ts") },
+			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing/testing.ts") },
+			{ find: /^upkeep\/threads$/, replacement: join(root, "src/threads/threads.ts") },
 		],
 	},
 	// Two runs at the same time must not rewrite each other's prepared dependencies, which Vite warns of outside node_modules.

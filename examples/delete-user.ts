@@ -16,7 +16,7 @@ import { DatabaseSync } from "node:sqlite";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { describe, type Job, job, type JobAttempt, type JobOutcome, Processor, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
-import { sqliteStore } from "../src/stores/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
+import { sqliteStore } from "../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
 
 const { values } = parseArgs({
 	options: {

@@ -13,7 +13,7 @@
 import process from "node:process";
 import postgres from "postgres";
 import { Basket, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
-import { postgresStore } from "../src/stores/postgres.ts"; // elsewhere: from "upkeep/stores/postgres"
+import { postgresStore } from "../src/stores/postgres/postgres.ts"; // elsewhere: from "upkeep/stores/postgres"
 import { startPostgres } from "../test/servers/postgres.ts";
 import { type Options, readArguments, usage } from "./fleet/arguments.ts";
 import { Crew } from "./fleet/crew.ts";

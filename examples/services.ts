@@ -27,7 +27,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type FailedAttempt, kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
-import { servicesHandler } from "../src/http.ts"; // elsewhere: from "upkeep/http"
+import { servicesHandler } from "../src/http/http.ts"; // elsewhere: from "upkeep/http"
 import { serve } from "./shared/serve.ts";
 
 interface Uptime {

@@ -15,7 +15,7 @@
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { Pool, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
-import { serve, type ThreadContext, threadWorker } from "../src/threads.ts"; // elsewhere: from "upkeep/threads"
+import { serve, type ThreadContext, threadWorker } from "../src/threads/threads.ts"; // elsewhere: from "upkeep/threads"
 
 /** Gray levels, row by row. */
 interface Image {

@@ -1,4 +1,5 @@
-// Imports under src/ point downwards only: no circle, none of mod.ts, none of a neighbour on the same floor.
+// Imports under src/ point downwards only: no circle, none of mod.ts, none of a neighbour on the same floor. And a room is entered by
+// its door, the file of its own name: the other files of a room are nobody else's business.
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
 
@@ -8,31 +9,43 @@ interface Import {
 	typeOnly: boolean;
 }
 
-// From the ground up; a name ending in "/" is a folder. What is named nowhere belongs to the runner, which runs every
-// attempt: its parts may import each other. On the floors above, neighbours may not, except within one folder.
-const ground: string[] = ["platform/"];
+// From the ground up.
 const floors: string[][] = [
-	["group.ts", "intermittent.ts", "lifecycle.ts", "reconcile.ts", "pool.ts", "basket/"],
-	["intermittent-map.ts", "poll.ts", "services.ts", "services/", "job/", "records/"],
-	[
-		"store.ts",
-		"stores/",
-		"browser.ts",
-		"browser/",
-		"http.ts",
-		"http/",
-		"testing.ts",
-		"testing/",
-		"threads.ts",
-		"threads/",
-	],
-	["cli.ts", "cli/"],
+	["platform"],
+	["run"],
+	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
+	["services", "job", "records"],
+	["store.ts", "stores", "browser", "http", "testing", "threads"],
+	["cli"],
 ];
-const runner = 1;
+
+/** Doors besides the file of the room's own name, and for whom. */
+const doors: Readonly<Record<string, string>> = {
+	"run/task.ts": "what a task is given and may throw, which every room that runs tasks passes on",
+	"run/options.ts": "the options of every attempt, which every room that runs tasks takes",
+	"run/execution.ts": "the engine of every attempt",
+	"run/attempt.ts": "one attempt, for those who put attempts together in a way of their own",
+	"run/backoff.ts": "the delays between the runs of a poll and of a basket",
+	"basket/store.ts": "the hook below a basket, which stores implement",
+	"basket/engine.ts": "what jobs are made of besides a basket",
+	"job/state.ts": "what is stored of a job, which the command line shows",
+	"job/decode.ts": "likewise",
+	"records/owning.ts": "for stores that know when an owner of claims has gone",
+	"records/key-text.ts": "for a store that has to know how long its keys become",
+	"stores/sqlite/connection.ts": "the command line opens files itself",
+	"stores/sqlite/schema.ts": "likewise, and looks at their version first",
+	"stores/postgres/driver.ts": "the command line brings a client of its own",
+	"stores/postgres/errors.ts": "likewise, and says what went wrong with it",
+	"stores/postgres/schema.ts": "the command line prints it",
+};
 
 export function checkLayers(): void {
 	const imports: Import[] = globSync("src/**/*.ts").flatMap(importsOf);
-	const faults: string[] = [...imports.filter(pointsUp).map(describe), ...circles(imports)];
+	const faults: string[] = [
+		...imports.filter(pointsUp).map(describe),
+		...circles(imports),
+		...imports.filter(goesByWindow).map((one: Import) => `${describe(one)}: it is not a door of its room`),
+	];
 	if (faults.length > 0) throw new Error(faults.join("\n"));
 }
 
@@ -47,26 +60,32 @@ function importsOf(from: string): Import[] {
 
 function pointsUp({ from, to, typeOnly }: Import): boolean {
 	if (!to.startsWith("src/")) return true;
+	if (roomOf(from) === roomOf(to)) return false;
 	const [above, below]: number[] = [floorOf(from), floorOf(to)];
-	const isBeside = from.startsWith("src/stores/") && !to.startsWith("src/records/");
-	if (isBeside && below! > runner && below! < above!) return !typeOnly;
-	if (above! <= runner || unitOf(from) === unitOf(to)) return below! > above!;
+	// Nothing of the engine is part of a store.
+	if (from.startsWith("src/stores/") && roomOf(to) === "basket") return !typeOnly;
 	return below! >= above!;
 }
 
+function goesByWindow({ from, to }: Import): boolean {
+	const room: string = roomOf(to);
+	// The ground is everybody's.
+	if (roomOf(from) === room || room === "platform") return false;
+	const path: string = to.slice("src/".length);
+	return path !== `${room}/${room.split("/").at(-1)}.ts` && !(path in doors);
+}
+
 function floorOf(file: string): number {
-	if (ground.some((name: string) => belongs(file, name))) return 0;
-	const floor: number = floors.findIndex((names: string[]) => names.some((name: string) => belongs(file, name)));
-	return floor < 0 ? runner : runner + 1 + floor;
+	const [room = ""]: string[] = roomOf(file).split("/");
+	const floor: number = floors.findIndex((rooms: string[]) => rooms.includes(room));
+	if (floor < 0) throw new Error(`${file} is in no room that scripts/check-layers.ts knows`);
+	return floor;
 }
 
-function belongs(file: string, name: string): boolean {
-	return name.endsWith("/") ? file.startsWith(`src/${name}`) : file === `src/${name}`;
-}
-
-/** The folder under src/, or the file that stands for one: `testing` for `testing.ts` and `testing/clock.ts`. */
-function unitOf(file: string): string {
-	return file.slice("src/".length).split(/[/.]/)[0]!;
+/** The folder under src/, or under src/stores/, or the file that is in none. */
+function roomOf(file: string): string {
+	const [, room, inner]: string[] = file.split("/");
+	return room === "stores" ? `stores/${inner}` : room!;
 }
 
 function describe({ from, to }: Import): string {

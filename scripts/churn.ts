@@ -11,7 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import pg from "pg";
 import { Basket, sleep, type Store } from "../mod.ts";
-import { postgresStore } from "../src/stores/postgres.ts";
+import { postgresStore } from "../src/stores/postgres/postgres.ts";
 import { startPostgres } from "../test/servers/postgres.ts";
 
 const { values } = parseArgs({

@@ -52,7 +52,7 @@ function pathOf({ file, line }: Block): string {
 	return `${folder}/${file.replaceAll("/", "__")}__${line}.ts`;
 }
 
-/** Says `src/group.ts` where a program said `.docs/src__group.ts__12.ts`. */
+/** Says `src/group/group.ts` where a program said `.docs/src__group.ts__12.ts`. */
 function withSources(output: string): string {
 	return output.replace(/[^\s("']*\.docs\/([\w.-]+?)__\d+\.ts/g, (_, name: string) => name.replaceAll("__", "/"));
 }

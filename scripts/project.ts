@@ -7,7 +7,7 @@ import process from "node:process";
 export interface EntryPoint {
 	/** The key: `.` or `./stores/sqlite`. */
 	subpath: string;
-	/** The module it names: `./src/stores/sqlite.ts`. */
+	/** The module it names: `./src/stores/sqlite/sqlite.ts`. */
 	source: string;
 	/** Its name under dist/, without an extension: `index` or `stores/sqlite`. */
 	output: string;

@@ -1,7 +1,7 @@
 // Stand-ins for what only browsers have, so that every engine can run the tests of upkeep/browser.
 import { onTestFinished } from "vitest";
-import type { Locks } from "../src/browser.ts";
-import { VirtualClock } from "../src/testing.ts";
+import type { Locks } from "../src/browser/browser.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 
 /** Gives an object another property until the test is over. */
 export function replace(object: object, name: string, value: unknown): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
-import { backgroundSync, leader, type LeaderOptions, online, persistStorage, visible } from "../src/browser.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { backgroundSync, leader, type LeaderOptions, online, persistStorage, visible } from "../src/browser/browser.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { FakeChannels, FakeLocks, FakeScope, FreezableClock, replace, setVisibility } from "./browser-fakes.ts";
 import { deferred, errorOf, settle, SpiedController, watch } from "./support.ts";
 

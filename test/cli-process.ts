@@ -4,7 +4,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-const file = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+const file = fileURLToPath(new URL("../src/cli/cli.ts", import.meta.url));
 const prefix = "Deno" in globalThis ? ["run", "--quiet", "--allow-all", "--no-lock", "--no-check", file] : [file];
 
 export interface CliOptions {

@@ -1,8 +1,8 @@
 // The doors of the stores: see door.test.ts.
-import { denoKvStore } from "../src/stores/deno-kv.ts";
-import { indexedDBStore } from "../src/stores/indexeddb.ts";
-import { postgresSchema, postgresStore } from "../src/stores/postgres.ts";
-import { sqliteStore } from "../src/stores/sqlite.ts";
+import { denoKvStore } from "../src/stores/deno-kv/deno-kv.ts";
+import { indexedDBStore } from "../src/stores/indexeddb/indexeddb.ts";
+import { postgresSchema, postgresStore } from "../src/stores/postgres/postgres.ts";
+import { sqliteStore } from "../src/stores/sqlite/sqlite.ts";
 import { noop, options, testDoors } from "./doors.ts";
 
 const db = { prepare: () => ({ all: () => [], run: noop }), exec: noop };

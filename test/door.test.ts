@@ -24,10 +24,10 @@ import {
 	stop,
 	stopNow,
 } from "../mod.ts";
-import { backgroundSync, leader, online, visible } from "../src/browser.ts";
-import { servicesHandler } from "../src/http.ts";
-import { serve, threadWorker } from "../src/threads.ts";
-import { faultyStore, testStore, VirtualClock } from "../src/testing.ts";
+import { backgroundSync, leader, online, visible } from "../src/browser/browser.ts";
+import { servicesHandler } from "../src/http/http.ts";
+import { serve, threadWorker } from "../src/threads/threads.ts";
+import { faultyStore, testStore, VirtualClock } from "../src/testing/testing.ts";
 import { clock, type Door, mine, next, noop, one, options, runnerOptions, testDoors } from "./doors.ts";
 
 function newBasket() {

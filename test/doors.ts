@@ -1,7 +1,7 @@
 // What the tests of the doors share: what nobody expects, and the law for what comes of it.
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 
 /** What the getters of hostile objects throw. */
 export const mine = new Error("of the caller");

@@ -19,7 +19,7 @@ import {
 	sleep,
 	type Timer,
 } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { Machine, running, SpiedStore } from "./basket/support.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { Random } from "./simulation/random.ts";

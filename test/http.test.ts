@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
 import { kindAsId, Lifecycle, Services } from "../mod.ts";
-import { servicesHandler, type ServicesHandlerOptions } from "../src/http.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { servicesHandler, type ServicesHandlerOptions } from "../src/http/http.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { settle, SpiedController, watch } from "./support.ts";
 
 const origin = "http://localhost";

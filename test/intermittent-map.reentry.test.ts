@@ -1,7 +1,7 @@
 // Every callback of an IntermittentMap attaches to any key, or ends any listening, synchronously: the laws hold after it.
 import { describe, expect, test } from "vitest";
 import { IntermittentMap, sleep } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import fc from "./property.ts";
 import { Script } from "./script.ts";
 import { isPage, SpiedController } from "./support.ts";

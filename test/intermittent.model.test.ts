@@ -1,7 +1,7 @@
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { Intermittent, sleep } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { SpiedController } from "./support.ts";
 
 /** How one start behaves, and the stop that belongs to it. */

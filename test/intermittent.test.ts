@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { type Clock, Intermittent, IntermittentMap, sleep, type StopOperation, type Timer } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { makeCounted, starts, stops } from "./counted-operation.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";

@@ -1,7 +1,7 @@
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { type ConfigContext, Lifecycle, type LifecycleState, sleep } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 
 /** A configuration, which says how its application behaves. */
 interface Config {

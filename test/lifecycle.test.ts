@@ -10,7 +10,7 @@ import {
 	stopNow,
 	ValidationError,
 } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";

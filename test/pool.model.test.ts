@@ -1,7 +1,7 @@
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { Pool, type PoolContext, sleep, TaskExistsError } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 
 /** What a task does in each of its runs. */
 interface Script {

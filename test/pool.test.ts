@@ -10,7 +10,7 @@ import {
 	stopNow,
 	TaskExistsError,
 } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { deferred, errorOf, isPage, settle, SpiedController, untilAborted, watch } from "./support.ts";
 

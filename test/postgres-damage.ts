@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Basket } from "../mod.ts";
 import type { Claim, Store } from "../src/basket/store.ts";
-import { postgresStore } from "../src/stores/postgres.ts";
+import { postgresStore } from "../src/stores/postgres/postgres.ts";
 import { ask, claimed, fresh, type Main, task } from "./postgres-edges.ts";
 import type { Connections, Driver } from "./postgres-suite.ts";
 

@@ -1,7 +1,7 @@
 // The drivers that postgresStore() is tested with.
 import pg from "pg";
 import postgres from "postgres";
-import type { PostgresClient } from "../src/stores/postgres.ts";
+import type { PostgresClient } from "../src/stores/postgres/postgres.ts";
 import type { Connections, Driver } from "./postgres-suite.ts";
 
 export const pool: Driver = {

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { NewTask, Store } from "../src/basket/store.ts";
 import type { StoreError } from "../src/platform/store-error.ts";
-import { type PostgresClient, postgresStore } from "../src/stores/postgres.ts";
+import { type PostgresClient, postgresStore } from "../src/stores/postgres/postgres.ts";
 import { testDamage } from "./postgres-damage.ts";
 import type { Connections, Driver } from "./postgres-suite.ts";
 import type { PostgresServer } from "./servers/postgres.ts";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NewTask, Settlement, Store } from "../src/basket/store.ts";
 import { StoreError } from "../src/platform/store-error.ts";
-import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres.ts";
-import { testStore } from "../src/testing.ts";
+import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres/postgres.ts";
+import { testStore } from "../src/testing/testing.ts";
 import { expectHeardElsewhere } from "./basket/elsewhere.ts";
 import { testEdges } from "./postgres-edges.ts";
 import { seed } from "./seed.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { FatalError, type Plan, type PlanTask, reconcile, type ReconcileEvent, sleep, stopNow } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { atEachCall } from "./reentry.ts";
 import { errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";

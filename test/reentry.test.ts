@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Group, Intermittent, Lifecycle, poll, run, Runner, Services } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { errorOf, settle, SpiedController, untilAborted } from "./support.ts";
 
 const fail = (): never => {

@@ -1,7 +1,7 @@
 // Whatever is given to run, Runner, sleep and Group: what they do not take is refused with an error that names it.
 import { describe, expect, test } from "vitest";
 import { Group, retryAfter, run, Runner, sleep } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { settle } from "./support.ts";
 
 /** Of all kinds, and none that a name, a tag or a callback could be. */

@@ -1,7 +1,7 @@
 // An abort at each microtask around each moment of a run: what was done stays done, whoever asks for it.
 import { describe, expect, test } from "vitest";
 import { Group, run, Runner, type RunnerOptions, sleep, type Task } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { isPage, SpiedController, watch } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { resetBackoff, retryAfter, retryNow, run, type RunOptions, sleep, stopNow, type TaskContext } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { SpiedController, watch } from "./support.ts";
 
 /** What a task does in one attempt. */

@@ -3,7 +3,7 @@ import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { Group, type GroupTask, Runner, TagInUseError, type TaskContext } from "../mod.ts";
 import { CallbackTimer } from "../src/platform/timer-queue.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { Script } from "./script.ts";
 import { deferred, isPage, settle, SpiedController, watch } from "./support.ts";
 

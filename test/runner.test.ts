@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { resetBackoff, retryAfter, retryNow, run, Runner, type RunnerOptions, sleep, stopNow } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "./support.ts";
 
 /** Fails for ever. */

@@ -12,7 +12,7 @@ import {
 	Services,
 	sleep,
 } from "../mod.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 
 /** A configuration, which says how its application behaves. */
 interface Config {

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { serve, type Thread, type ThreadContext, threadWorker } from "../src/threads.ts";
+import { serve, type Thread, type ThreadContext, threadWorker } from "../src/threads/threads.ts";
 
 type Functions = typeof import("./fixtures/thread.ts");
 const thread = {} as Thread<Functions>;

@@ -1,6 +1,6 @@
 // What needs no thread. Real ones are tested in test/runtimes/: workerd has none, and happy-dom none of a browser's.
 import { describe, expect, test } from "vitest";
-import { serve, ThreadDiedError, threadWorker } from "../src/threads.ts";
+import { serve, ThreadDiedError, threadWorker } from "../src/threads/threads.ts";
 import { pack, unpack } from "../src/threads/error-border.ts";
 import { errorOf } from "./support.ts";
 

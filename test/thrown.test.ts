@@ -15,8 +15,8 @@ import {
 	Runner,
 	Services,
 } from "../mod.ts";
-import { servicesHandler } from "../src/http.ts";
-import { VirtualClock } from "../src/testing.ts";
+import { servicesHandler } from "../src/http/http.ts";
+import { VirtualClock } from "../src/testing/testing.ts";
 import { watch } from "./support.ts";
 
 const mine = (): never => {

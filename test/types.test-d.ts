@@ -21,7 +21,7 @@ import {
 	type Task,
 	type TaskContext,
 } from "../mod.ts";
-import { servicesHandler } from "../src/http.ts";
+import { servicesHandler } from "../src/http/http.ts";
 
 describe("run() and Runner", () => {
 	test("infer the value of the task", () => {

@@ -3,7 +3,7 @@
 import process from "node:process";
 import postgres from "postgres";
 import { Basket, sleep } from "../../mod.ts"; // elsewhere: from "upkeep"
-import { postgresStore } from "../../src/stores/postgres.ts"; // elsewhere: from "upkeep/stores/postgres"
+import { postgresStore } from "../../src/stores/postgres/postgres.ts"; // elsewhere: from "upkeep/stores/postgres"
 
 const [name] = process.argv.slice(2);
 const sql = postgres(process.env["FLEET_DATABASE"]!, { onnotice() {} });

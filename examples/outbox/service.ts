@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { Basket, type BasketContext, type Counts, type Settled, type TaskRecord } from "../../mod.ts"; // elsewhere: from "upkeep"
-import { sqliteStore } from "../../src/stores/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
+import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
 import { describe, inSeconds, line } from "../shared/words.ts";
 import { deliver } from "./deliver.ts";
 import { Rate } from "./rate.ts";

@@ -332,7 +332,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "IntermittentMap: an entry is removed that is not its own",
-		file: "src/intermittent-map.ts",
+		file: "src/intermittent/intermittent-map.ts",
 		from: 'if (entry.state === "idle" && this.#entries.get(key) === entry)',
 		to: 'if (entry.state === "idle")',
 		test: "test/intermittent-map.test.ts",

@@ -11,9 +11,9 @@
  */
 
 import type { BasketSettings } from "./options.ts";
-import { type BackoffSettings, checkBackoff } from "../backoff.ts";
-import { Execution } from "../execution.ts";
-import { defaultSettings, type RunnerSettings } from "../runner-options.ts";
+import { type BackoffSettings, checkBackoff } from "../run/backoff.ts";
+import { Execution } from "../run/execution.ts";
+import { defaultSettings, type RunnerSettings } from "../run/options.ts";
 import { report } from "../platform/observe.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { Timer } from "../platform/timer-queue.ts";

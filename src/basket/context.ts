@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TaskContext } from "../task.ts";
+import type { TaskContext } from "../run/task.ts";
 import { check } from "../platform/check.ts";
 import { cut } from "./codec.ts";
 

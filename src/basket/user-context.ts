@@ -7,7 +7,7 @@
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
 import { check } from "../platform/check.ts";
-import type { TaskContext } from "../task.ts";
+import type { TaskContext } from "../run/task.ts";
 
 /** What it shows of a claimed task. */
 export interface ContextOwner<Tx> {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { WakeHint } from "../basket/options.ts";
+import type { WakeHint } from "../basket/engine.ts";
 import { listen } from "../platform/awake.ts";
 import { scope } from "../platform/scope.ts";
 import { Snapshot } from "../platform/snapshot.ts";

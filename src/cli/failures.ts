@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeFailure } from "../basket/codec.ts";
+import { decodeFailure } from "../basket/engine.ts";
 import type { Store, StoredTask, TaskState } from "../basket/store.ts";
 import { describeFailure, jobOf } from "./task.ts";
 import type { Request } from "./terminal.ts";

@@ -6,7 +6,7 @@
 
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { sqliteStore } from "../stores/sqlite.ts";
+import { sqliteStore } from "../stores/sqlite/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
 import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
 import { openPostgres } from "./postgres.ts";

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { type PostgresClient, postgresStore } from "../stores/postgres.ts";
+import { type PostgresClient, postgresStore } from "../stores/postgres/postgres.ts";
 import { driverOf } from "../stores/postgres/driver.ts";
 import { toStoreError } from "../stores/postgres/errors.ts";
 import { quote as quoteName, version } from "../stores/postgres/schema.ts";

@@ -6,7 +6,7 @@
 
 import type { Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
-import { decodeFailure } from "../basket/codec.ts";
+import { decodeFailure } from "../basket/engine.ts";
 import { jobLines, toJobRecord } from "./job.ts";
 import { decodeData, describeDue, describeFailure, inline, jobOf, toMessages, toRecord } from "./task.ts";
 import { missing, type Request, type Terminal } from "./terminal.ts";

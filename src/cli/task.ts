@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/codec.ts";
+import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/engine.ts";
 import type { Data, Message, StoredTask } from "../basket/store.ts";
 import { decodeCheckpoint } from "../job/decode.ts";
 import type { JobCheckpoint } from "../job/state.ts";

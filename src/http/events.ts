@@ -4,10 +4,8 @@
  * @module
  */
 
-import type { ServiceChange } from "../services/watch.ts";
-import type { Services } from "../services.ts";
+import type { ServiceChange, ServiceRecord, Services } from "../services/services.ts";
 import { describe } from "./problem.ts";
-import type { ServiceRecord } from "../services/entry.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";

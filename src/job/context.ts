@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { TaskFailure } from "../basket/codec.ts";
-import type { TaskContext } from "../task.ts";
+import type { TaskFailure } from "../basket/engine.ts";
+import type { TaskContext } from "../run/task.ts";
 
 /**
  * What the `run` of a step is told. Take out of it what you need: a copy such as `{ ...context }` lacks the signal.

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Codec, TaskFailure } from "../basket/codec.ts";
+import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { JobCheckpoint } from "./state.ts";
 import { check } from "../platform/check.ts";

@@ -12,17 +12,14 @@
  * @module
  */
 
-import type { ClaimedTask } from "../basket/claimed-task.ts";
+import { type ClaimedTask, ClaimLostError, cut, decodeFailure, encodeFailure, encodePayload, type TaskFailure } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
-import { timeoutError } from "../attempt.ts";
-import { encodePayload } from "../basket/claimed-task.ts";
-import { cut, decodeFailure, encodeFailure, type TaskFailure } from "../basket/codec.ts";
-import { ClaimLostError } from "../basket/context.ts";
+import { timeoutError } from "../run/attempt.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
-import type { FailedAttempt } from "../runner-options.ts";
+import type { FailedAttempt } from "../run/options.ts";
 import type { JobOwner } from "./owner.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { checkPlan, fitCheckpoint } from "./state.ts";

@@ -11,10 +11,10 @@
  */
 
 import type { RevertContext, StepContext } from "./context.ts";
-import { checkName } from "../basket/options.ts";
+import { checkName } from "../basket/engine.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { isStandardSchema, type StandardSchema } from "../platform/standard-schema.ts";
-import { checkRunnerOptions, type RunnerOptions } from "../runner-options.ts";
+import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
 
 /** What {@link job} can be told. */
 export interface JobOptions<I> {

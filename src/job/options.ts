@@ -5,15 +5,14 @@
  */
 
 import type { AddOptions } from "../basket/basket.ts";
-import type { TaskFailure } from "../basket/codec.ts";
-import type { BasketOptions, TaskDefinition } from "../basket/options.ts";
-import type { FailedAttempt } from "../runner-options.ts";
+import type { BasketOptions, TaskDefinition, TaskFailure } from "../basket/engine.ts";
+import type { FailedAttempt } from "../run/options.ts";
 import type { Job } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
-import { checkBackoff } from "../backoff.ts";
+import { checkBackoff } from "../run/backoff.ts";
 import { check } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
-import { checkRunnerOptions, defaultSettings } from "../runner-options.ts";
+import { checkRunnerOptions, defaultSettings } from "../run/options.ts";
 
 /** The definition of any job, whatever it takes and gives. */
 // deno-lint-ignore no-explicit-any -- whatever it takes and gives

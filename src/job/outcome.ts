@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TaskFailure } from "../basket/codec.ts";
+import type { TaskFailure } from "../basket/engine.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers what kind of job it is, so that its outcome is typed. */

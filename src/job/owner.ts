@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Codec } from "../basket/codec.ts";
+import type { Codec } from "../basket/engine.ts";
 import type { Save, Store } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";

@@ -7,16 +7,11 @@
  * @module
  */
 
-import type { Settled, TaskDefinition } from "../basket/options.ts";
+import { Batch, type ClaimedTask, type Codec, cut, isThenable, isTransient, jsonCodec, type Settled, synchronous, type TaskDefinition, UserContext } from "../basket/engine.ts";
 import type { Counts, Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
 import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
 import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
-import { Batch } from "../basket/batch.ts";
-import { type ClaimedTask, isThenable, synchronous } from "../basket/claimed-task.ts";
-import { isTransient } from "../basket/calls.ts";
-import { UserContext } from "../basket/user-context.ts";
-import { type Codec, cut, jsonCodec } from "../basket/codec.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
 import { observe, type OnError, report } from "../platform/observe.ts";

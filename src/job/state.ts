@@ -13,9 +13,9 @@
  * @module
  */
 
-import type { TaskFailure } from "../basket/codec.ts";
+import type { TaskFailure } from "../basket/engine.ts";
 import type { Job, JobStep } from "./job.ts";
-import type { RunnerSettings } from "../runner-options.ts";
+import type { RunnerSettings } from "../run/options.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** How a job has ended. */

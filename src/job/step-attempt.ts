@@ -4,16 +4,14 @@
  * @module
  */
 
-import type { ClaimedTask } from "../basket/claimed-task.ts";
+import { checkTx, type ClaimedTask, decodeFailure, encodeFailure, isThenable, synchronous } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
-import { checkTx, isThenable, synchronous } from "../basket/claimed-task.ts";
-import { decodeFailure, encodeFailure } from "../basket/codec.ts";
-import { Execution, resume, type Step } from "../execution.ts";
+import { Execution, resume, type Step } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
-import type { TaskContext } from "../task.ts";
+import type { TaskContext } from "../run/task.ts";
 import { remember, succeed } from "./transitions.ts";
 
 /** Where a job is when a step is tried. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TaskFailure } from "../basket/codec.ts";
+import type { TaskFailure } from "../basket/engine.ts";
 import type { JobCheckpoint, PreparedJob, StoredAttempt } from "./state.ts";
 
 /** What a checkpoint takes along from the claim that has led to it. */

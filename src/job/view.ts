@@ -5,7 +5,7 @@
  */
 
 import type { TaskRecord } from "../basket/basket.ts";
-import type { Codec, TaskFailure } from "../basket/codec.ts";
+import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";

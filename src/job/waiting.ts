@@ -5,7 +5,7 @@
  */
 
 import type { JobCheckpoint } from "./state.ts";
-import { type BackoffSettings, checkBackoff, grow } from "../backoff.ts";
+import { type BackoffSettings, checkBackoff, grow } from "../run/backoff.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";

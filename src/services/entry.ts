@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ConfigureOptions, LifecycleSnapshot, LifecycleState } from "../lifecycle.ts";
+import type { ConfigureOptions, LifecycleSnapshot, LifecycleState } from "../lifecycle/lifecycle.ts";
 import { InvalidConfigError, ServiceFailedError } from "./errors.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { nameOf } from "../platform/error-name.ts";

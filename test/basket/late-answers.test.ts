@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { job, Processor, sleep } from "../../mod.ts";
 import { Batch } from "../../src/basket/batch.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { deferred, untilAborted, watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 

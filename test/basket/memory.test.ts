@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { memoryStore } from "../../mod.ts";
-import { testStore, VirtualClock } from "../../src/testing.ts";
+import { testStore, VirtualClock } from "../../src/testing/testing.ts";
 import { seed } from "../seed.ts";
 
 testStore("memoryStore()", async () => {

@@ -1,6 +1,6 @@
 // What the tests of the engine need: a basket on the memory store in virtual time, a store that can be watched and broken.
 import { Basket, type BasketOptions, memoryStore, type Settled, type Store, type TaskMap } from "../../mod.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 
 type Member = Exclude<keyof Store<unknown>, "capabilities">;
 type Call = (...args: never[]) => unknown;

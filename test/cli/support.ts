@@ -3,7 +3,7 @@ import { memoryStore, type NewTask, type Store } from "../../mod.ts";
 import { encodeFailure } from "../../src/basket/codec.ts";
 import type { Request, Terminal } from "../../src/cli/terminal.ts";
 import { plain } from "../../src/cli/text.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 
 /** Remembers what it was given. */
 export class FakeTerminal implements Terminal {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { OpenDatabase } from "./database.ts";
-import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite.ts";
+import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 
 interface Driver extends SqliteConnection {
 	exec(sql: string): unknown;

@@ -1,8 +1,8 @@
 // The databases that the processes of the kill tests share: a store, and beside it a list of effects that nothing but the
 // transaction of the task protects against being there twice.
-import { denoKvStore } from "../../src/stores/deno-kv.ts";
+import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import type { DenoKv, DenoKvKeyPart, DenoKvOperation } from "../../src/stores/deno-kv/database.ts";
-import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite.ts";
+import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { sleep, type Store } from "../../mod.ts";
 
 /** The databases that are tried. */

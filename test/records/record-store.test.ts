@@ -1,6 +1,6 @@
 import { test } from "vitest";
 import { overMap, recordStore } from "../../src/records/records.ts";
-import { testRecordSpace, testStore, VirtualClock } from "../../src/testing.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../src/testing/testing.ts";
 import { MemoryMap } from "./memory-map.ts";
 import { Changes, OptimisticMap } from "./optimistic-map.ts";
 

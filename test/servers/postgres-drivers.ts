@@ -2,7 +2,7 @@
 import pg from "pg";
 import postgres from "postgres";
 import type { Store } from "../../mod.ts";
-import { postgresStore } from "../../src/stores/postgres.ts";
+import { postgresStore } from "../../src/stores/postgres/postgres.ts";
 
 export type DriverName = "pg" | "postgres";
 export const driverNames: readonly DriverName[] = ["pg", "postgres"];

@@ -1,6 +1,6 @@
 // The world of processes that work on one basket, and what must hold in it at any time.
 import type { BasketContext, Outcome, Save, Settlement, Store } from "../../mod.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";

@@ -1,10 +1,10 @@
 // The store on a Deno KV in memory, in virtual time.
 import type { Store } from "../../mod.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { PatientClock } from "./patient-clock.ts";
 import type { SimulatedStore } from "./simulate.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
-import { type DenoKv, denoKvStore } from "../../src/stores/deno-kv.ts";
+import { type DenoKv, denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import { patientStore, seedCrypto } from "./patient-store.ts";
 
 /** Loaded in Node as well, whose types know nothing of it. */

@@ -1,9 +1,9 @@
 // The store on the IndexedDB of a browser, in virtual time.
 import type { Store } from "../../mod.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { PatientClock } from "./patient-clock.ts";
 import type { SimulatedStore } from "./simulate.ts";
-import { indexedDBStore } from "../../src/stores/indexeddb.ts";
+import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
 import { patientStore, seedCrypto } from "./patient-store.ts";
 
 let count = 0;

@@ -20,7 +20,7 @@ import type {
 	Turn,
 	TurnResult,
 } from "../../mod.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import { deferred } from "../support.ts";
 

@@ -1,6 +1,6 @@
 // The line between one simulated process and the store: calls are slow, fail, come late or never, and now and then the
 // line is cut for longer than a lease.
-import type { Fault, StoreCall } from "../../src/testing.ts";
+import type { Fault, StoreCall } from "../../src/testing/testing.ts";
 import type { World } from "./world.ts";
 import { StoreError } from "../../mod.ts";
 

@@ -1,5 +1,5 @@
 import type { SimulatedStore } from "./simulate.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import { memoryStore } from "../../mod.ts";
 import { withTransactions } from "./transactions.ts";
 

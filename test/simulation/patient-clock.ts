@@ -1,7 +1,7 @@
 // Virtual time for a store whose answers take real time.
 import { soon } from "../../src/platform/soon.ts";
 import { type Timer, TimerQueue } from "../../src/platform/timer-queue.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 
 /** Stands still while somebody waits for the real world, also between two timers of the same instant. */
 export class PatientClock extends VirtualClock {

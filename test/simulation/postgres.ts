@@ -2,8 +2,8 @@
 // until nothing is under way to the server and back.
 import pg from "pg";
 import type { Store, WakeReason } from "../../mod.ts";
-import { postgresStore } from "../../src/stores/postgres.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import { postgresStore } from "../../src/stores/postgres/postgres.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import type { PatientClock } from "./patient-clock.ts";
 import type { SimulatedStore } from "./simulate.ts";

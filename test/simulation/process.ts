@@ -1,9 +1,9 @@
 // One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
 import type { Ref, Store, StoreError, Turn, TurnResult, WakeReason } from "../../mod.ts";
-import type { Fault, StoreCall } from "../../src/testing.ts";
+import type { Fault, StoreCall } from "../../src/testing/testing.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
-import { faultyStore } from "../../src/testing.ts";
+import { faultyStore } from "../../src/testing/testing.ts";
 import { type Deferred, deferred } from "../support.ts";
 import { lastMoment } from "./excuses.ts";
 import { laws } from "./laws.ts";

@@ -1,5 +1,5 @@
 import type { SimulatedStore } from "./simulate.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import { overMap, recordStore } from "../../src/records/records.ts";
 import { MemoryMap } from "../records/memory-map.ts";
 import { withTransactions } from "./transactions.ts";

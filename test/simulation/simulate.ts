@@ -1,7 +1,7 @@
 // A deterministic simulation: several processes work on one basket, die, are slow and lose answers, while the time jumps.
 // All that is random comes from one seed, so that a failure can be replayed.
 import type { Store } from "../../mod.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { BasketSimulation } from "./basket-simulation.ts";
 import { BasketWorld } from "./basket-world.ts";
 import { makeJobProfile } from "./jobs/profile.ts";

@@ -1,9 +1,9 @@
 import type { SimulatedStore } from "./simulate.ts";
 import type { Store } from "../../mod.ts";
-import type { VirtualClock } from "../../src/testing.ts";
+import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import { DatabaseSync } from "node:sqlite";
-import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite.ts";
+import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { type Deferred, deferred } from "../support.ts";
 
 export function openSqlite(clock: VirtualClock): SimulatedStore {

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { Basket, type Store, StoreError } from "../../mod.ts";
 import type { Claim, NewTask, TaskState } from "../../src/basket/store.ts";
-import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import type { Database, Open } from "../sqlite-suite.ts";
 
 const values = [

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Basket, type Store, StoreError, type StoreErrorCode } from "../../mod.ts";
 import type { NewTask } from "../../src/basket/store.ts";
-import { sqliteStore } from "../../src/stores/sqlite.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { errorOf, settle, watch } from "../support.ts";
 import type { Database, Open } from "../sqlite-suite.ts";
 

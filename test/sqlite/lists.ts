@@ -1,7 +1,7 @@
 // Lists and counts of sqliteStore(): that they read what they show, and nothing else.
 import { expect, test } from "vitest";
 import type { ListQuery, NewTask, TaskState } from "../../src/basket/store.ts";
-import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite.ts";
+import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { errorOf } from "../support.ts";
 import type { Database, Open } from "../sqlite-suite.ts";
 

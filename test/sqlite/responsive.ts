@@ -1,7 +1,7 @@
 // That sqliteStore() leaves the event loop to others, and names alone.
 import { expect, test } from "vitest";
 import type { NewTask } from "../../src/basket/store.ts";
-import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite.ts";
+import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { replace } from "../browser-fakes.ts";
 import { errorOf } from "../support.ts";
 import type { Database, Open } from "../sqlite-suite.ts";

@@ -1,7 +1,7 @@
 // The basket of the tab tests: the same in tabs and in the service worker. What its tasks do can be seen from outside.
 import { Basket, type BasketContext } from "../../mod.ts";
-import { online } from "../../src/browser.ts";
-import { indexedDBStore } from "../../src/stores/indexeddb.ts";
+import { online } from "../../src/browser/browser.ts";
+import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
 
 /** What a task is given. */
 export interface Delivery {

@@ -1,6 +1,6 @@
 // What a page does whose disk is full: it adds until nothing more goes in, and works off what it has.
 import { Basket, type StoreError } from "../../mod.ts";
-import { indexedDBStore } from "../../src/stores/indexeddb.ts";
+import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
 
 const store = indexedDBStore("full-disk");
 let delivered = 0;

@@ -1,5 +1,5 @@
 // A tab, which the test drives through `tab`.
-import { backgroundSync } from "../../src/browser.ts";
+import { backgroundSync } from "../../src/browser/browser.ts";
 import { type Delivery, makeBasket } from "./basket.ts";
 
 const parameters = new URLSearchParams(location.search);

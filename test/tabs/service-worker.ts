@@ -1,5 +1,5 @@
 // The service worker: it drains the basket when a tab asks for it, and when the browser sends a sync event.
-import { backgroundSync } from "../../src/browser.ts";
+import { backgroundSync } from "../../src/browser/browser.ts";
 import { makeBasket } from "./basket.ts";
 
 interface Waiting extends Event {

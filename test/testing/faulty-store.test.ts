@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { memoryStore, type Store, StoreError } from "../../mod.ts";
-import { type FaultPlan, faultyStore, type StoreCall, VirtualClock } from "../../src/testing.ts";
+import { type FaultPlan, faultyStore, type StoreCall, VirtualClock } from "../../src/testing/testing.ts";
 import { errorOf, settle, watch } from "../support.ts";
 
 const task = { kind: "work", payload: "", delay: 0, priority: 0 };

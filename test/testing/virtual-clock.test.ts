@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { sleep } from "../../mod.ts";
-import { VirtualClock } from "../../src/testing.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { errorOf, watch } from "../support.ts";
 
 describe("VirtualClock", () => {

@@ -1,7 +1,7 @@
 /** The page's own basket, which its service worker opens, too: both may work at it. */
 
 import { Basket, type BasketContext, type BasketOptions } from "../../../mod.ts"; // elsewhere: from "upkeep"
-import { indexedDBStore } from "../../../src/stores/indexeddb.ts"; // elsewhere: from "upkeep/stores/indexeddb"
+import { indexedDBStore } from "../../../src/stores/indexeddb/indexeddb.ts"; // elsewhere: from "upkeep/stores/indexeddb"
 import { deliver } from "../deliver.ts";
 
 export interface PageMessage {

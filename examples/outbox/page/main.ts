@@ -1,6 +1,6 @@
 /** The page: takes messages, with or without the server, and shows where they are. */
 
-import { backgroundSync, leader, online, visible } from "../../../src/browser.ts"; // elsewhere: from "upkeep/browser"
+import { backgroundSync, leader, online, visible } from "../../../src/browser/browser.ts"; // elsewhere: from "upkeep/browser"
 import { poll, type TaskRecord } from "../../../mod.ts"; // elsewhere: from "upkeep"
 import type { MessageStatus } from "../service.ts";
 import { openBasket } from "./basket.ts";

@@ -1,6 +1,6 @@
 /** Keeps the page for when the server is away, and delivers what is left when the last tab is closed. */
 
-import { backgroundSync, type SyncRegistration } from "../../../src/browser.ts";
+import { backgroundSync, type SyncRegistration } from "../../../src/browser/browser.ts";
 import { openBasket } from "./basket.ts";
 
 /** The parts of a service worker that TypeScript's types of a page do not have. */

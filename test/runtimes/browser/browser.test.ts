@@ -1,8 +1,8 @@
 // upkeep/browser with what browsers really have; test/browser.test.ts has the rest, with stand-ins.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { sleep, type Subscribable } from "../../../mod.ts";
-import { leader, type LeaderOptions, online, persistStorage, visible } from "../../../src/browser.ts";
-import { VirtualClock } from "../../../src/testing.ts";
+import { leader, type LeaderOptions, online, persistStorage, visible } from "../../../src/browser/browser.ts";
+import { VirtualClock } from "../../../src/testing/testing.ts";
 import { replace } from "../../browser-fakes.ts";
 
 let names = 0;

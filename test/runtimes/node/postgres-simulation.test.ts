@@ -2,7 +2,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { PatientClock } from "../../simulation/patient-clock.ts";
 import { SimulationServer } from "../../simulation/postgres.ts";
-import type { VirtualClock } from "../../../src/testing.ts";
+import type { VirtualClock } from "../../../src/testing/testing.ts";
 import { testSimulation } from "../../simulation/suite.ts";
 
 let server: SimulationServer;

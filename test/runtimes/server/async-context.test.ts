@@ -21,8 +21,8 @@ import {
 } from "../../../mod.ts";
 import { inContext, inContextAlways } from "../../../src/platform/async-context.ts";
 import { CallbackTimer } from "../../../src/platform/timer-queue.ts";
-import { VirtualClock } from "../../../src/testing.ts";
-import { threadWorker } from "../../../src/threads.ts";
+import { VirtualClock } from "../../../src/testing/testing.ts";
+import { threadWorker } from "../../../src/threads/threads.ts";
 import { untilAborted } from "../../support.ts";
 
 /** What one of several callers asks for; settles when its callbacks have been called. */

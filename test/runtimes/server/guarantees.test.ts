@@ -9,8 +9,8 @@ import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Basket, Group, memoryStore, poll, Pool, run, sleep } from "../../../mod.ts";
-import { sqliteStore } from "../../../src/stores/sqlite.ts";
-import { VirtualClock } from "../../../src/testing.ts";
+import { sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
+import { VirtualClock } from "../../../src/testing/testing.ts";
 import { running } from "../../basket/support.ts";
 import { growthOf } from "../../heap.ts";
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { request } from "node:http";
 import { type RunningServer, serve } from "../../../examples/shared/serve.ts";
 import { Lifecycle, Services } from "../../../mod.ts";
-import { servicesHandler } from "../../../src/http.ts";
+import { servicesHandler } from "../../../src/http/http.ts";
 import { type Deferred, deferred } from "../../support.ts";
 
 const servers: RunningServer[] = [];

@@ -1,6 +1,6 @@
 // A simulated process with a processor.
 import type { Job, JobStatus, Save } from "../../../mod.ts";
-import type { StoreCall } from "../../../src/testing.ts";
+import type { StoreCall } from "../../../src/testing/testing.ts";
 import type { JobWorld } from "./world.ts";
 import { JobNotFoundError, Processor, StoreError } from "../../../mod.ts";
 import { Process } from "../process.ts";

@@ -1,7 +1,7 @@
 // The world of processes that work off jobs, and what must hold in it at any time.
 import type { Data, JobOutcome, RevertContext, Save, Settlement, Store } from "../../../mod.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
-import type { VirtualClock } from "../../../src/testing.ts";
+import type { VirtualClock } from "../../../src/testing/testing.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Random } from "../random.ts";
 import type { Call } from "./calls.ts";

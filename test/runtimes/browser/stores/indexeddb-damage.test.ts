@@ -2,7 +2,7 @@
 // part of the wrong values, another one for each property.
 import { afterEach, describe, expect, test } from "vitest";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
-import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { isSound } from "../../../../src/records/row.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { committed, openPlain, settled } from "./indexeddb-support.ts";

@@ -1,5 +1,5 @@
 import type { OpenDatabase } from "../../../job/database.ts";
-import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { testCrashes } from "../../../job/crashes.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { committed, settled } from "./indexeddb-support.ts";

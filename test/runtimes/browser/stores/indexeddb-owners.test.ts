@@ -1,6 +1,6 @@
 // Who takes over the tasks of a store that is gone. No time passes here, so that no lease ends.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import type { Store } from "../../../../src/basket/store.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { replace } from "../../../browser-fakes.ts";

@@ -1,10 +1,10 @@
 // The tests that every store has to pass, over a database of the store's own and over one of the caller.
 import { test } from "vitest";
-import { indexedDBStore } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { systemClock } from "../../../../src/platform/clock.ts";
 import { NamedConnection } from "../../../../src/stores/indexeddb/connection.ts";
 import { IndexedDBSpace } from "../../../../src/stores/indexeddb/space.ts";
-import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing/testing.ts";
 import { seed } from "../../../seed.ts";
 import { openOwn, openPlain, transactIn } from "./indexeddb-support.ts";
 

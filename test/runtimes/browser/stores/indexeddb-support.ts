@@ -1,5 +1,5 @@
 // Connections and transactions as applications make them, for the tests of indexedDBStore().
-import { indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
 
 /** A database of an application, with one object store of its own besides those of the store. */
 export function openOwn(name: string): Promise<IDBDatabase> {

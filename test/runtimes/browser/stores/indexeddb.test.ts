@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
-import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb.ts";
+import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { deferred, errorOf } from "../../../support.ts";

@@ -1,4 +1,4 @@
-import type { PostgresClient } from "../../../../src/stores/postgres.ts";
+import type { PostgresClient } from "../../../../src/stores/postgres/postgres.ts";
 import { connectionsOf, type Sql } from "../../../postgres-drivers.ts";
 import { testPostgres } from "../../../postgres-suite.ts";
 

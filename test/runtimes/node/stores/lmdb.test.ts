@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "vitest";
 import { LmdbMap, lmdbStore } from "../../../../examples/stores/lmdb.ts";
 import { overMap } from "../../../../src/records/records.ts";
-import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing.ts";
+import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing/testing.ts";
 
 testRecordSpace("LMDB", async () => {
 	const path = makeFolder();

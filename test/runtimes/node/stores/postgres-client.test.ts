@@ -1,7 +1,7 @@
 // The same as postgres-pg.test.ts, over a single connection; and what there is to say about only that.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import pg from "pg";
-import { postgresStore } from "../../../../src/stores/postgres.ts";
+import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import { single } from "../../../postgres-drivers.ts";
 import { conformance, type Connections } from "../../../postgres-suite.ts";
 import { type PostgresServer, startPostgres } from "../../../servers/postgres.ts";

@@ -1,7 +1,7 @@
 // A claim of postgresStore() does not walk past what was done, and misses nothing for that. The server is told the time.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Claim, NewTask, Store } from "../../../../src/basket/store.ts";
-import { postgresStore } from "../../../../src/stores/postgres.ts";
+import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import { pool } from "../../../postgres-drivers.ts";
 import { type Connections, stoppedClock } from "../../../postgres-suite.ts";
 import { type PostgresServer, startPostgres } from "../../../servers/postgres.ts";

@@ -1,6 +1,6 @@
 // What can be tested of postgresStore() without a server.
 import { describe, expect, test } from "vitest";
-import { type PostgresClient, postgresSchema, postgresStore } from "../../../../src/stores/postgres.ts";
+import { type PostgresClient, postgresSchema, postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import type { StoreError } from "../../../../src/platform/store-error.ts";
 
 const failing = (error: unknown) => ({ query: () => Promise.reject(error) });

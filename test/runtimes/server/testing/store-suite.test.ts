@@ -2,7 +2,7 @@
 // suite that is tested here, and not an engine.
 import { describe, expect, test } from "vitest";
 import { type Claim, memoryStore, type NewTask, type Store, type Turn, type TurnResult } from "../../../../mod.ts";
-import { type StoreFixture, testStore, VirtualClock } from "../../../../src/testing.ts";
+import { type StoreFixture, testStore, VirtualClock } from "../../../../src/testing/testing.ts";
 import { errorOf } from "../../../support.ts";
 
 interface Registered {

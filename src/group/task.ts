@@ -1,0 +1,218 @@
+/**
+ * A task of a group: what its holder sees, and the class behind it.
+ *
+ * @module
+ */
+
+import type { RunnerSettings } from "../run/options.ts";
+import type { Task } from "../run/task.ts";
+import { Execution, type LoopOwner } from "../run/execution.ts";
+import { abortError } from "../platform/abort-error.ts";
+import { checkedSignal } from "../platform/check.ts";
+import type { OnError } from "../platform/observe.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
+import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
+import { Waiters, type WaitOptions } from "../platform/waiters.ts";
+
+/**
+ * - `"pending"`: its first attempt has not begun;
+ * - `"running"`: an attempt is under way;
+ * - `"delay"`: it waits for the next attempt;
+ * - `"stopped"`: it has succeeded, failed for good, or was cancelled.
+ */
+export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
+
+/** A {@link GroupTask} at one moment. */
+export interface GroupTaskSnapshot<T = unknown> {
+	/** Its name in the group. */
+	readonly tag: string;
+	/** What it is doing. */
+	readonly state: GroupTaskState;
+	/** The number of the attempt that runs, or ran last; 0 before the first. */
+	readonly attempt: number;
+	/** What the last attempt failed with; `undefined` before a failure and after a success. */
+	readonly error: unknown;
+	/** What the task returned; `undefined` before. */
+	readonly value: T | undefined;
+	/** When its delay ends: milliseconds since 1970, on the wall clock. `undefined` in any other state. */
+	readonly nextAttemptAt: number | undefined;
+}
+
+/**
+ * A task in a `Group`, made by `group.spawn`.
+ *
+ * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each of
+ * them; from `running` once the task has settled.
+ */
+export interface GroupTask<T = unknown> extends GroupTaskSnapshot<T>, Subscribable<GroupTaskSnapshot<T>> {
+	/**
+	 * Ends the task: its signal aborts with `reason` (an `AbortError` by default), and a delay ends at once. Harmless if
+	 * it has stopped.
+	 */
+	cancel(reason?: unknown): void;
+	/** Resolves to `true` once it has stopped, or to `false` if the signal aborts first. */
+	wait(options?: WaitOptions): Promise<boolean>;
+	/**
+	 * Resolves with what it returned, or rejects with what it failed with, once it has stopped. Nobody has to handle
+	 * that rejection.
+	 */
+	result(): Promise<T>;
+}
+
+/** What a task needs of its group. */
+export interface TaskOwner {
+	readonly onError: OnError | undefined;
+	/** Something that shows has changed. */
+	onChange(): void;
+	/** The task has stopped; called once. */
+	onStopped(task: SpawnedTask<unknown>): void;
+}
+
+/** What a task has come to. */
+interface Outcome<T> {
+	readonly attempt: number;
+	/** Named as in an execution. */
+	readonly previousError: unknown;
+	readonly value: T | undefined;
+	readonly hasFailed: boolean;
+}
+
+/** What is made when somebody looks at a task. */
+interface Seen<T> {
+	now?: GroupTaskSnapshot<T> | undefined;
+	snapshot?: Snapshot<GroupTaskSnapshot<T>>;
+	waiters?: Waiters;
+}
+
+/** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
+export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
+	readonly tag: string;
+	readonly #owner: TaskOwner;
+	#execution: Execution<T> | undefined;
+	#signal: AbortSignal | undefined;
+	#state: GroupTaskState = "pending";
+	/** Once it has stopped. */
+	#outcome: Outcome<T> | undefined;
+	/** What only observers need. */
+	#seen: Seen<T> | undefined;
+
+	constructor(tag: string, owner: TaskOwner, task: Task<T>, settings: RunnerSettings) {
+		this.tag = tag;
+		this.#owner = owner;
+		this.#execution = new Execution(task, settings);
+	}
+
+	get state(): GroupTaskState {
+		return this.#state;
+	}
+
+	get attempt(): number {
+		return (this.#outcome ?? this.#execution!).attempt;
+	}
+
+	get error(): unknown {
+		return (this.#outcome ?? this.#execution!).previousError;
+	}
+
+	get value(): T | undefined {
+		return this.#outcome?.value;
+	}
+
+	get nextAttemptAt(): number | undefined {
+		return this.now.nextAttemptAt;
+	}
+
+	get subscribe(): (listener: () => void) => () => void {
+		return this.#subscribable().subscribe;
+	}
+
+	get getSnapshot(): () => GroupTaskSnapshot<T> {
+		return this.#subscribable().getSnapshot;
+	}
+
+	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
+	get now(): GroupTaskSnapshot<T> {
+		const { tag, state, attempt, error, value } = this;
+		return (this.#seen ??= {}).now ??= { tag, state, attempt, error, value, nextAttemptAt: this.#nextAttemptAt() };
+	}
+
+	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
+	start(signal: AbortSignal | undefined, predecessor: SpawnedTask<unknown> | undefined): void {
+		if (this.#state !== "pending") return;
+		if (signal?.aborted) return this.cancel(signal.reason);
+		this.#signal = signal;
+		if (signal !== undefined) link(signal, this);
+		(predecessor?.wait() ?? Promise.resolve()).then(() => {
+			if (this.#state === "pending") this.#execution!.loop(this);
+		});
+	}
+
+	cancel(reason: unknown = abortError(`The task ${JSON.stringify(this.tag)} was cancelled`)): void {
+		if (this.#state === "pending") this.onFailure(reason);
+		else this.#execution?.abort(reason);
+	}
+
+	abort(reason: unknown): void {
+		this.cancel(reason);
+	}
+
+	async wait(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#state === "stopped" || await ((this.#seen ??= {}).waiters ??= new Waiters()).wait(signal);
+	}
+
+	result(): Promise<T> {
+		const result = this.wait().then(() => {
+			const { hasFailed, previousError, value } = this.#outcome!;
+			if (hasFailed) throw previousError;
+			return value as T;
+		});
+		result.catch(() => {});
+		return result;
+	}
+
+	onAttempt(): void {
+		this.#change("running");
+	}
+
+	onDelay(): void {
+		this.#change("delay");
+	}
+
+	onSuccess(value: T): void {
+		this.#stop({ attempt: this.attempt, previousError: undefined, value, hasFailed: false });
+	}
+
+	onFailure(error: unknown): void {
+		this.#stop({ attempt: this.attempt, previousError: error, value: undefined, hasFailed: true });
+	}
+
+	#stop(outcome: Outcome<T>): void {
+		if (this.#signal !== undefined) unlink(this.#signal, this);
+		this.#outcome = outcome;
+		this.#execution = this.#signal = undefined;
+		this.#change("stopped");
+		this.#owner.onStopped(this);
+		this.#seen?.waiters?.release();
+	}
+
+	#change(state: GroupTaskState): void {
+		this.#state = state;
+		if (this.#seen !== undefined) this.#seen.now = undefined;
+		// Whoever is told first may look at the other snapshot.
+		this.#seen?.snapshot?.stale();
+		this.#owner.onChange();
+		this.#seen?.snapshot?.changed();
+	}
+
+	/** The clock knows when; it is not kept a second time. */
+	#nextAttemptAt(): number | undefined {
+		if (this.#state !== "delay") return undefined;
+		const { at, settings: { clock } } = this.#execution!;
+		return Math.round(clock.now() + at - clock.monotonic());
+	}
+
+	#subscribable(): Snapshot<GroupTaskSnapshot<T>> {
+		return (this.#seen ??= {}).snapshot ??= new Snapshot(() => this.now, this.#owner.onError);
+	}
+}

@@ -1,0 +1,101 @@
+/**
+ * One shared operation per key.
+ *
+ * @module
+ */
+
+import { Intermittent, type IntermittentOptions, type IntermittentSnapshot, type Started } from "./intermittent.ts";
+import { check, checkSignal } from "../platform/check.ts";
+import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
+
+/**
+ * An {@link Intermittent} for each key: the operations of different keys are independent, and the map remembers a key
+ * only as long as its operation is not idle.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { IntermittentMap } from "upkeep";
+ *
+ * const log: string[] = [];
+ * const rooms = new IntermittentMap((room: string) => {
+ * 	log.push(`join ${room}`);
+ * 	return () => void log.push(`leave ${room}`);
+ * });
+ * const controller = new AbortController();
+ * await rooms.attach("lobby", controller.signal);
+ * assert.equal(rooms.size, 1);
+ * controller.abort();
+ * assert.equal(rooms.size, 0);
+ * assert.deepEqual(log, ["join lobby", "leave lobby"]);
+ * ```
+ */
+export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K, IntermittentSnapshot>> {
+	readonly #start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>;
+	readonly #options: IntermittentOptions;
+	readonly #entries = new Map<K, Intermittent<V>>();
+	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
+	/** What was seen last. */
+	#seen: ReadonlyMap<K, IntermittentSnapshot> = new Map();
+
+	/** See {@link Subscribable.subscribe}. */
+	readonly subscribe: (listener: () => void) => () => void;
+	/** See {@link Subscribable.getSnapshot}: the keys whose operations are not idle. */
+	readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
+
+	/**
+	 * Makes a map in which every operation is idle.
+	 *
+	 * @param start starts the operation of a key
+	 * @param options as for each {@link Intermittent}
+	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
+	 */
+	constructor(
+		start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>,
+		options: IntermittentOptions = {},
+	) {
+		this.#start = check("start", start, "function");
+		this.#options = { ...check("options", options, "object") };
+		this.#make(undefined as K); // checks the options at the door
+		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		this.getSnapshot = () => {
+			const entries = [...this.#entries].map(([key, entry]) => [key, entry.getSnapshot()] as const);
+			const isSame = ([key, snapshot]: (typeof entries)[number]) => this.#seen.get(key) === snapshot;
+			if (entries.length !== this.#seen.size || !entries.every(isSame)) this.#seen = new Map(entries);
+			return this.#seen;
+		};
+		this.#snapshot = new Snapshot(this.getSnapshot, this.#options.onError);
+		this.subscribe = this.#snapshot.subscribe;
+	}
+
+	/** How many operations are not idle. */
+	get size(): number {
+		return this.#entries.size;
+	}
+
+	/** What the operation of `key` is doing, and for how many. */
+	get(key: K): IntermittentSnapshot {
+		return this.#entries.get(key)?.getSnapshot() ?? { state: "idle", listeners: 0 };
+	}
+
+	/** Listens to the operation of `key`; see {@link Intermittent.attach}. */
+	async attach(key: K, signal: AbortSignal): Promise<V> {
+		checkSignal(signal).throwIfAborted();
+		return await (this.#entries.get(key) ?? this.#add(key)).attach(signal);
+	}
+
+	#add(key: K): Intermittent<V> {
+		const entry = this.#make(key);
+		this.#entries.set(key, entry);
+		entry.subscribe(() => {
+			// Its own: whoever heard that it is idle may have attached, and begun the next one.
+			if (entry.state === "idle" && this.#entries.get(key) === entry) this.#entries.delete(key);
+			this.#snapshot.changed();
+		});
+		return entry;
+	}
+
+	#make(key: K): Intermittent<V> {
+		return new Intermittent((signal) => this.#start(key, signal), this.#options);
+	}
+}

@@ -1,0 +1,327 @@
+/**
+ * A background operation that is shared by those who listen to it: it runs while there is at least one.
+ *
+ * Use {@link Intermittent} for one operation (a socket, a subscription, a watcher), `IntermittentMap` for one per key,
+ * and `poll` for a function that is called again and again.
+ *
+ * @module
+ */
+
+import { inContext, inContextAlways } from "../platform/async-context.ts";
+import { check, checkDelay, checkedSignal, checkFunction, checkSignal } from "../platform/check.ts";
+import { checkClock, type Clock } from "../platform/clock.ts";
+import { type OnError, report } from "../platform/observe.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
+import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
+import { CallbackTimer, type Timer } from "../platform/timer-queue.ts";
+import { Waiters, type WaitOptions } from "../platform/waiters.ts";
+
+/** Ends an operation. If it returns a promise, the next start waits for that. */
+export type StopOperation = () => unknown;
+
+/** What a start may give: how to stop it, and what its listeners get; both can be left out. */
+export interface Operation<V> {
+	/** What `attach` resolves with. */
+	readonly value?: V;
+	/** Ends the operation. */
+	readonly stop?: StopOperation | undefined;
+}
+
+/**
+ * Starts the operation.
+ *
+ * Its signal aborts as soon as nobody waits for the start any more, and just before `stop` is called.
+ */
+export type StartOperation<V> = (signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>;
+
+/** What a start returns or resolves to. */
+export type Started<V> = StopOperation | Operation<V> | void;
+
+/** What an {@link Intermittent} can be told. */
+export interface IntermittentOptions {
+	/**
+	 * How long the operation goes on without a listener, in milliseconds. A server process stays alive for as long, and
+	 * {@link Intermittent.wait} waits it out. @default 0
+	 */
+	linger?: number | undefined;
+	/** Told what `stop` or a subscriber threw, and what a start that nobody waits for any more failed with. */
+	onError?: OnError | undefined;
+	/** Whose time it is. @default systemClock */
+	clock?: Clock | undefined;
+}
+
+/**
+ * - `"idle"`: nothing runs;
+ * - `"starting"`: the start is under way and somebody waits for it;
+ * - `"running"`: it runs, with listeners or lingering without one;
+ * - `"stopping"`: the stop is under way, or a start that nobody waits for any more.
+ */
+export type IntermittentState = "idle" | "starting" | "running" | "stopping";
+
+/** An {@link Intermittent} at one moment. */
+export interface IntermittentSnapshot {
+	/** What it is doing. */
+	readonly state: IntermittentState;
+	/** How many listeners are attached, those included that wait for the start. */
+	readonly listeners: number;
+}
+
+/**
+ * An operation that starts with the first listener and stops after the last one.
+ *
+ * State: `idle` → (attach) → `starting` → `running` → (the last detach, and `linger`) → `stopping` → `idle`. A start that
+ * loses all its listeners is `stopping` at once. Whoever attaches during `stopping` waits for the next start: the
+ * operation never runs twice at the same time. An operation that awaits an attach of its own waits for itself.
+ *
+ * `start` is called in the async context (`AsyncLocalStorage`) of the attach that causes it, and so is a `stop` that comes
+ * after a linger. Without a linger `stop` is called inside of the abort.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Intermittent } from "upkeep";
+ *
+ * const log: string[] = [];
+ * const ticker = new Intermittent(() => {
+ * 	log.push("start");
+ * 	return { value: "ticking", stop: () => log.push("stop") };
+ * });
+ *
+ * const [first, second] = [new AbortController(), new AbortController()];
+ * assert.equal(await ticker.attach(first.signal), "ticking");
+ * assert.equal(await ticker.attach(second.signal), "ticking");
+ * first.abort();
+ * assert.equal(ticker.state, "running");
+ * second.abort();
+ * assert.equal(ticker.state, "idle");
+ * assert.deepEqual(log, ["start", "stop"]);
+ * ```
+ */
+export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot> {
+	readonly #start: StartOperation<V>;
+	readonly #linger: number;
+	readonly #clock: Clock;
+	readonly #onError: OnError | undefined;
+	readonly #lingering: Timer;
+	/** Whether the linger is over; what follows comes a microtask later, in which somebody may attach. */
+	#isOverdue = false;
+	/** Ends the linger in the async context of the start. */
+	#endLinger: (() => void) | undefined;
+	readonly #waiting = new Set<Attachment<V>>();
+	readonly #idle = new Waiters();
+	readonly #snapshot: Snapshot<IntermittentSnapshot>;
+	#state: IntermittentState = "idle";
+	#listeners = 0;
+	#controller: AbortController | undefined;
+	/** Why the last listener left. */
+	#reason: unknown;
+	#operation: Operation<V> | undefined;
+	/** One promise for all that attach while it runs. */
+	#value: Promise<V> | undefined;
+	/** What was seen last. */
+	#seen: IntermittentSnapshot | undefined;
+
+	/** See {@link Subscribable.subscribe}. */
+	readonly subscribe: (listener: () => void) => () => void;
+	/** See {@link Subscribable.getSnapshot}. */
+	readonly getSnapshot: () => IntermittentSnapshot;
+
+	/**
+	 * Makes an operation that is idle.
+	 *
+	 * @param start starts the operation
+	 * @param options how long it lingers, and where errors go
+	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
+	 */
+	constructor(start: StartOperation<V>, options: IntermittentOptions = {}) {
+		const { linger = 0, onError, clock } = check("options", options, "object");
+		this.#start = check("start", start, "function");
+		this.#linger = checkDelay("linger", linger);
+		this.#clock = checkClock(clock);
+		checkFunction("onError", onError);
+		this.#onError = onError;
+		this.#lingering = new CallbackTimer(() => {
+			this.#isOverdue = true;
+			this.#endLinger!();
+		});
+		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		this.getSnapshot = () => {
+			const [state, listeners] = [this.#state, this.#listeners];
+			if (this.#seen?.state !== state || this.#seen.listeners !== listeners) this.#seen = { state, listeners };
+			return this.#seen;
+		};
+		this.#snapshot = new Snapshot(this.getSnapshot, onError);
+		this.subscribe = this.#snapshot.subscribe;
+	}
+
+	/** What the operation is doing. */
+	get state(): IntermittentState {
+		return this.#state;
+	}
+
+	/** How many listeners are attached, those included that wait for the start. */
+	get listeners(): number {
+		return this.#listeners;
+	}
+
+	/**
+	 * Listens until `signal` aborts, and starts the operation if it does not run.
+	 *
+	 * @param signal ends the listening; attached twice, it counts as two listeners
+	 * @returns the operation's value, once it runs
+	 * @throws {unknown} (as a rejection) what the start failed with, if this attach caused it; others that wait for it
+	 * try a start of their own
+	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts before the operation runs
+	 * @throws {TypeError} (as a rejection) if `signal` is no AbortSignal
+	 */
+	attach(signal: AbortSignal): Promise<V> {
+		try {
+			checkSignal(signal);
+		} catch (error) {
+			return Promise.reject(error);
+		}
+		if (signal.aborted) return Promise.reject(signal.reason);
+		const attachment = new Attachment<V>(signal, this.#detach);
+		link(signal, attachment);
+		this.#listeners++;
+		if (this.#state === "running") {
+			if (this.#listeners === 1) {
+				this.#clock.clear(this.#lingering);
+				this.#isOverdue = false;
+			}
+			const value = this.#value!;
+			this.#snapshot.changed(); // a subscriber may stop it
+			return value;
+		}
+		this.#waiting.add(attachment);
+		const started = attachment.started();
+		if (this.#state === "idle") this.#begin(attachment);
+		else {
+			attachment.begin = inContext(() => this.#waiting.has(attachment) ? this.#begin(attachment) : this.#rest());
+			this.#snapshot.changed();
+		}
+		return started;
+	}
+
+	/** Resolves to `true` once the operation is idle, or to `false` if the signal aborts first. */
+	async wait(options: WaitOptions = {}): Promise<boolean> {
+		const signal = checkedSignal(options);
+		return this.#state === "idle" || await this.#idle.wait(signal);
+	}
+
+	readonly #detach = (attachment: Attachment<V>, reason: unknown): void => {
+		this.#listeners--;
+		if (this.#waiting.delete(attachment)) attachment.reject(reason);
+		if (this.#listeners === 0) this.#leave(reason);
+		this.#snapshot.changed();
+	};
+
+	/** Nobody listens any more. */
+	#leave(reason: unknown): void {
+		this.#reason = reason;
+		if (this.#state === "starting") {
+			this.#state = "stopping";
+			this.#controller!.abort(reason);
+		} else if (this.#state === "running") {
+			if (this.#linger > 0) this.#clock.set(this.#lingering, this.#linger);
+			else this.#stop();
+		}
+	}
+
+	/** The state is set before any code of the user's is called: that may attach, or abort. */
+	#begin(cause: Attachment<V>): void {
+		const controller = this.#controller = new AbortController();
+		this.#state = "starting";
+		new Promise<Started<V>>((resolve) => resolve(this.#start(controller.signal))).then(toOperation).then(
+			(operation) => this.#started(operation, controller.signal),
+			(error) => this.#failed(error, cause, controller.signal),
+		);
+		this.#snapshot.changed();
+	}
+
+	#started(operation: Operation<V>, { aborted }: AbortSignal): void {
+		this.#operation = operation;
+		if (aborted) return this.#stop();
+		this.#state = "running";
+		this.#value = Promise.resolve(operation.value as V);
+		if (this.#linger > 0) this.#endLinger = inContextAlways(() => this.#isOverdue && this.#stop());
+		for (const attachment of this.#waiting) attachment.resolve(this.#value);
+		this.#waiting.clear();
+		this.#snapshot.changed();
+	}
+
+	#failed(error: unknown, cause: Attachment<V>, { aborted, reason }: AbortSignal): void {
+		if (this.#waiting.delete(cause)) {
+			this.#listeners--;
+			unlink(cause.signal, cause);
+			cause.reject(error);
+		} else if (!aborted || error !== reason) report(this.#onError, error);
+		this.#rest();
+	}
+
+	#stop(): void {
+		const { stop } = this.#operation!;
+		this.#operation = this.#value = this.#endLinger = undefined;
+		this.#isOverdue = false;
+		this.#state = "stopping";
+		this.#controller!.abort(this.#reason);
+		let stopped: unknown;
+		try {
+			stopped = stop?.();
+		} catch (error) {
+			report(this.#onError, error);
+		}
+		if (typeof stopped !== "object" || stopped === null) return this.#rest();
+		Promise.resolve(stopped).catch((error) => report(this.#onError, error)).then(() => this.#rest());
+		this.#snapshot.changed();
+	}
+
+	/** Nothing runs any more: the moment for those that have attached meanwhile. */
+	#rest(): void {
+		const [next] = this.#waiting;
+		// Each that waits has a `begin`, but the one that has caused a start: that waits for nothing else.
+		if (next !== undefined) return next.begin!();
+		this.#state = "idle";
+		this.#controller = this.#reason = undefined;
+		this.#snapshot.changed();
+		this.#idle.release();
+	}
+}
+
+/** One listener. */
+class Attachment<V> implements Abortable {
+	readonly signal: AbortSignal;
+	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
+	/** Starts the operation in the async context of this listener, or lets the next one do it if this one has left. */
+	begin: (() => void) | undefined;
+	resolve!: (value: Promise<V>) => void;
+	reject!: (reason: unknown) => void;
+
+	constructor(signal: AbortSignal, detach: (attachment: Attachment<V>, reason: unknown) => void) {
+		this.signal = signal;
+		this.#detach = detach;
+	}
+
+	started(): Promise<V> {
+		return new Promise((resolve, reject) => {
+			this.resolve = resolve;
+			this.reject = reject;
+		});
+	}
+
+	abort(reason: unknown): void {
+		this.#detach(this, reason);
+	}
+}
+
+/** Reads what a start gave. */
+function toOperation<V>(started: Started<V>): Operation<V> {
+	if (started === undefined) return {};
+	if (typeof started === "function") return { stop: started };
+	if (typeof started === "object" && started !== null) {
+		const { value, stop } = started;
+		// Called as what it is, a method: this may be any object with a `stop`.
+		if (stop === undefined || typeof stop === "function") return { value: value as V, stop: stop?.bind(started) };
+	}
+	throw new TypeError("An operation's start must give a stop function, { value, stop }, or nothing");
+}

@@ -1,0 +1,73 @@
+/**
+ * How long to wait after a failure: the delays between the attempts of a run, or the calls of a poll.
+ *
+ * @module
+ */
+
+import { check, checkWord } from "../platform/check.ts";
+import { observe } from "../platform/observe.ts";
+
+/**
+ * The random part of a delay, so that clients that failed together do not come back together:
+ *
+ * - `"none"`: the delay as it is;
+ * - `"full"`: anything between 0 and the delay;
+ * - `"equal"`: anything between half of the delay and the delay;
+ * - `"decorrelated"`: anything between `start` and three times the delay before, whatever the `factor`.
+ *
+ * The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+ */
+export type Jitter = "none" | "full" | "equal" | "decorrelated";
+
+/** How the delays grow. */
+export interface BackoffOptions {
+	/** The first delay, in milliseconds. */
+	start: number;
+	/** No delay is longer than this, in milliseconds. @default Infinity */
+	max?: number | undefined;
+	/** Each delay is this much longer than the one before, 1 or more. @default 1.5 */
+	factor?: number | undefined;
+	/** The random part. @default "none" */
+	jitter?: Jitter | undefined;
+	/** Where the randomness comes from: numbers from 0 to 1; anything else counts as 1. @default Math.random */
+	random?: (() => number) | undefined;
+}
+
+/** Checked backoff options. */
+export type BackoffSettings = { readonly [K in keyof BackoffOptions]-?: NonNullable<BackoffOptions[K]> };
+
+/** Checks a `backoff` option. A number is a fixed delay. */
+export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings {
+	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : check("backoff", backoff, "object");
+	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
+	check("backoff.start", start, "number", Number.isFinite(start) && start >= 0, "0 or more, and finite");
+	check("backoff.max", max, "number", typeof max === "number" && max >= start, `"backoff.start" (${start}) or more`);
+	check("backoff.factor", factor, "number", Number.isFinite(factor) && factor >= 1, "1 or more, and finite");
+	check("backoff.random", random, "function");
+	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
+	return { start, max: Math.min(max, Number.MAX_VALUE), factor, jitter, random };
+}
+
+/**
+ * The next delay without its jitter, unless that is decorrelated: then the jitter is in how the delays grow.
+ *
+ * @param last what this gave last; `undefined` at the beginning, and when the backoff begins anew
+ */
+export function grow(backoff: BackoffSettings, last: number | undefined): number {
+	const { start, max, factor, jitter } = backoff;
+	if (jitter === "decorrelated") return Math.min(max, between(backoff, start, 3 * (last ?? start)));
+	return last === undefined ? start : Math.min(max, last * factor);
+}
+
+/** A delay with its jitter, in milliseconds. */
+export function withJitter(backoff: BackoffSettings, delay: number): number {
+	if (backoff.jitter === "full") return between(backoff, 0, delay);
+	return backoff.jitter === "equal" ? between(backoff, delay / 2, delay) : delay;
+}
+
+function between({ random }: BackoffSettings, least: number, most: number): number {
+	const part = observe(undefined, random) as number;
+	// A delay that has grown to Infinity would become NaN.
+	most = Math.min(most, Number.MAX_VALUE);
+	return part >= 0 && part <= 1 ? least + part * (most - least) : most;
+}

@@ -1,0 +1,280 @@
+/**
+ * All attempts of one task: the counting, the decision after a failure, the delay, the abort. `run` and `Runner` are
+ * its faces; Group and everything else that tries a task more than once uses it too.
+ *
+ * States: idle → attempting → (deciding →) decided → idle, and so on; in a loop idle is the delay between two attempts.
+ * `finished` after a success, a final failure or an abort. Decided lasts some microtasks: an abort in them ends the run
+ * only if the decision was another attempt.
+ *
+ * @module
+ */
+
+import type { RunnerSettings } from "./options.ts";
+import { steering, type Task, unwrap } from "./task.ts";
+import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
+import { grow, withJitter } from "./backoff.ts";
+import { inContext } from "../platform/async-context.ts";
+import { observe } from "../platform/observe.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
+import { Timer } from "../platform/timer-queue.ts";
+
+/** What one attempt came to. */
+export type Step<T> =
+	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
+	| { readonly ok: false; readonly error: unknown; readonly again: boolean; readonly delay: number };
+
+/** Who looks after a loop of attempts. Its methods must not throw. */
+export interface LoopOwner<T> {
+	/** An attempt begins. If this aborts, it ends without a call of the task. */
+	onAttempt?(): void;
+	/** An attempt has failed, the next one comes after the delay. */
+	onDelay?(error: unknown, delay: number): void;
+	/** It is over. */
+	onSuccess(value: T): void;
+	/** It is over. */
+	onFailure(error: unknown): void;
+}
+
+/** One run of a task, attempt by attempt. As a timer it is the delay between attempts, and the timeout of the attempt. */
+export class Execution<T> extends Timer implements AttemptOwner, Abortable {
+	readonly settings: RunnerSettings;
+	/** The number of the last attempt that was begun. */
+	attempt: number = 0;
+	#task: Task<T> | undefined;
+	#signal: AbortSignal | undefined;
+	/** All work on the signal, as long as this is part of it. */
+	#work: Set<Abortable> | undefined;
+	#cancelled: { readonly reason: unknown } | undefined;
+	/** Not a number from the beginning: each object would pay for a field of that kind. As `undefined` it is never reached. */
+	deadlineAt: number | undefined;
+	#current: Attempt | undefined;
+	/** What the last attempt failed with. */
+	previousError: unknown;
+	/** What the backoff gave last, before its jitter. */
+	lastDelay: number | undefined;
+	/** Whether the task itself has asked for the delay that the last step told. */
+	isFirm = false;
+	/** Only in a loop, until it is over, and in a step that somebody looks after. */
+	#owner: LoopOwner<T> | undefined;
+	/** Only in a delay: ends it, in the async context of the caller. */
+	#resume: ((loop: { again(): void }) => void) | undefined;
+
+	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
+		super(settings.unref);
+		this.settings = settings;
+		this.#task = task;
+		this.#signal = signal;
+	}
+
+	/** Whether the signal has aborted, or {@link abort} was called. */
+	get isAborted(): boolean {
+		return this.#cancelled !== undefined || (this.#signal !== undefined && this.#signal.aborted);
+	}
+
+	get reason(): unknown {
+		return (this.#cancelled ?? this.#signal)?.reason;
+	}
+
+	/**
+	 * All attempts, for somebody who awaits the value. The first one is called from here and not from the loop: a run that
+	 * succeeds at once, the most frequent one, needs no loop.
+	 */
+	run(): Promise<T> {
+		if (this.isAborted) return Promise.reject(this.reason);
+		const attempt = this.#begin();
+		return attempt.perform(this.#task!).then(
+			(value) => {
+				this.#end();
+				this.#finish();
+				return value;
+			},
+			(thrown) =>
+				new Promise((onSuccess, onFailure) => {
+					this.#owner = { onSuccess, onFailure };
+					this.#follow(this.#fail(attempt, thrown));
+				}),
+		);
+	}
+
+	/** All attempts, for somebody who wants to know of each. */
+	loop(owner: LoopOwner<T>): void {
+		this.#owner = owner;
+		this.again();
+	}
+
+	/** The next attempt of a loop, in the async context of its caller. */
+	again(): void {
+		this.#resume = undefined;
+		this.#follow(this.step());
+	}
+
+	/** One attempt and the decision what follows it, under a signal of its own. */
+	async stepWith(signal: AbortSignal | undefined, owner?: LoopOwner<T>): Promise<Step<T>> {
+		this.#signal = signal;
+		this.#owner = owner;
+		return await this.step().finally(() => this.#unwatch());
+	}
+
+	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
+	step(): Promise<Step<T>> {
+		if (this.isAborted) return Promise.resolve(failure(this.reason));
+		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
+			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
+		}
+		const attempt = this.#begin();
+		// Whoever was told of the beginning may have aborted: then it has failed without a call.
+		const result: Promise<T> = this.isAborted ? Promise.reject(this.reason) : attempt.perform(this.#task!);
+		return result.then(
+			(value) => {
+				this.#end();
+				return { ok: true, value, again: false, delay: 0 };
+			},
+			(thrown) => this.#fail(attempt, thrown),
+		);
+	}
+
+	/** Ends the run: by its signal, or by an owner that has none. */
+	abort(reason: unknown): void {
+		if (this.#cancelled !== undefined) return;
+		this.#cancelled = { reason };
+		this.#current?.abort(reason);
+		if (this.#resume !== undefined) this.#finish()?.onFailure(reason);
+	}
+
+	/** The delay is over, or the time of an attempt. */
+	fire(): void {
+		if (this.#current !== undefined) this.#current.wake();
+		else this.#resume?.(this);
+	}
+
+	watch(): void {
+		if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
+	}
+
+	#unwatch(): void {
+		if (this.#work !== undefined) unlink(this.#signal!, this, this.#work);
+		this.#work = undefined;
+	}
+
+	#begin(): Attempt {
+		const { isTimed, clock, timeout, deadline } = this.settings;
+		let endsAt = Infinity;
+		if (isTimed) {
+			const now = clock.monotonic();
+			endsAt = Math.min(now + timeout, this.deadlineAt ??= now + deadline);
+		}
+		this.attempt++;
+		this.#current = new Attempt(this, this.attempt, this.previousError, endsAt);
+		this.#owner?.onAttempt?.();
+		return this.#current;
+	}
+
+	async #fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
+		const { shouldRetry, onAttemptFailed } = this.settings;
+		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
+		let step: Step<T> = failure(error);
+		try {
+			if (this.#mayRetry(thrown) && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
+				step = this.#plan(thrown, error);
+			}
+		} catch (refusal) {
+			if (!this.isAborted) throw refusal;
+		} finally {
+			if (this.isAborted) step = failure(this.reason);
+			this.#end();
+			observe(undefined, onAttemptFailed, { error, attempt: this.attempt, again: step.again, delay: step.delay });
+		}
+		return step;
+	}
+
+	/** An interruption outweighs what the task threw because of it. */
+	#errorOf({ interruption }: Attempt, thrown: unknown): unknown {
+		if (this.isAborted) return this.reason;
+		if (interruption === undefined || interruption.reason === thrown) return thrown;
+		// A new error: what was thrown may have the signal's reason as its cause, and causes must not go in a circle.
+		return timeoutError((interruption.reason as Error).message, thrown);
+	}
+
+	#mayRetry(thrown: unknown): boolean {
+		const { attempts, clock } = this.settings;
+		return !this.isAborted && !steering(thrown).stop && this.attempt < attempts &&
+			!(clock.monotonic() >= this.deadlineAt!);
+	}
+
+	#plan(thrown: unknown, error: unknown): Step<T> {
+		const { backoff, clock } = this.settings;
+		const hint = steering(thrown);
+		if (hint.reset) this.lastDelay = undefined;
+		let delay = hint.delay ?? 0;
+		this.isFirm = hint.delay !== undefined;
+		if (hint.delay === undefined && backoff !== undefined) {
+			delay = withJitter(backoff, this.lastDelay = grow(backoff, this.lastDelay));
+		}
+		if (clock.monotonic() + delay >= this.deadlineAt!) return failure(this.#deadlineError(error));
+		return { ok: false, error, again: true, delay };
+	}
+
+	#deadlineError(cause: unknown): DOMException {
+		return timeoutError(deadlineText(this.settings), cause);
+	}
+
+	#follow(step: Promise<Step<T>>): void {
+		step.then((step) => this.#next(step), (error) => this.#finish()?.onFailure(error));
+	}
+
+	#next(step: Step<T>): void {
+		if (step.ok) this.#finish()?.onSuccess(step.value);
+		else if (step.again && !this.isAborted) this.#wait(step.error, step.delay);
+		else this.#finish()?.onFailure(step.again ? this.reason : step.error);
+	}
+
+	#wait(error: unknown, delay: number): void {
+		this.watch();
+		this.#resume = inContext(again);
+		this.settings.clock.set(this, delay);
+		this.#owner?.onDelay?.(error, delay);
+	}
+
+	/** The attempt is over. */
+	#end(): void {
+		this.#current?.end();
+		this.#current = undefined;
+	}
+
+	/** The run is over: nothing stays behind. */
+	#finish(): LoopOwner<T> | undefined {
+		const owner = this.#owner;
+		if (owner !== undefined) this.settings.clock.clear(this);
+		this.#unwatch();
+		this.#task =
+			this.#owner =
+			this.#resume =
+			this.previousError =
+				undefined;
+		return owner;
+	}
+}
+
+/** Makes one that has not begun go on where another has stopped, perhaps in another process and some time ago. */
+export function resume(
+	execution: Execution<unknown>,
+	attempts: number,
+	previousError: unknown,
+	lastDelay: number | undefined,
+	age: number,
+): void {
+	const { clock, deadline } = execution.settings;
+	execution.attempt = attempts;
+	execution.previousError = previousError;
+	execution.lastDelay = lastDelay;
+	if (deadline < Infinity) execution.deadlineAt = clock.monotonic() + deadline - age;
+}
+
+/** No closure of its own for each delay: 100,000 may wait. */
+function again(loop: { again(): void }): void {
+	loop.again();
+}
+
+function failure<T>(error: unknown): Step<T> {
+	return { ok: false, error, again: false, delay: 0 };
+}

@@ -1,0 +1,72 @@
+/**
+ * Keeps the tasks of baskets in Deno KV.
+ *
+ * Use {@link denoKvStore} where `Deno.Kv` is the database at hand; use `upkeep/stores/sqlite` for many tasks on one machine,
+ * which is several times faster.
+ *
+ * @module
+ */
+
+import type { Store } from "../../basket/store.ts";
+import { check, checkLimit } from "../../platform/check.ts";
+import { checkClock, type Clock } from "../../platform/clock.ts";
+import { overMap, recordStore } from "../../records/records.ts";
+import type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation } from "./database.ts";
+import { DenoKvMap } from "./map.ts";
+import { Schema } from "./schema.ts";
+
+export type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation };
+
+/** What a {@link denoKvStore} can be told. */
+export interface DenoKvStoreOptions {
+	/** What all its keys begin with. @default ["upkeep"] */
+	prefix?: readonly DenoKvKeyPart[] | undefined;
+	/**
+	 * How often it looks, in milliseconds, whether another process has made something due: a database in a local file tells
+	 * only its own process. `Infinity` for Deno Deploy and KV Connect, which tell everybody. @default 500
+	 */
+	poll?: number | undefined;
+	/** Whose time it is; only the wall clock is stored. @default systemClock */
+	clock?: Clock | undefined;
+}
+
+/**
+ * Makes a {@link Store} of a `Deno.Kv`. That stays the caller's, and is not closed.
+ *
+ * With `tx`, an `AtomicOperation`, a call appends its checks and changes; await it before `commit()`. If an id is in use, a
+ * claim is lost, or somebody else changes the same task or lane meanwhile, the commit comes to `{ ok: false }`, as it does for
+ * the caller's own checks. Extending a claim changes its task, too, so that a commit may have to be tried again.
+ *
+ * What limits it: 49 tasks and 650,000 bytes of payloads in one `add`, payloads and messages of 65,000 bytes, names of 1,000
+ * bytes (of a basket: 500), 500 messages that a task has not seen, progress of 16,000 characters. What is over a limit is refused with a
+ * RangeError; of several `save`s in one call only those are. A settlement with a payload over the limit makes its task dead.
+ * Errors are cut at 8,000 characters.
+ *
+ * @param kv an open database: of `Deno.openKv` (`--unstable-kv`), or of `@deno/kv`
+ * @param options where in the database, and whose time
+ * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
+ *
+ * @example
+ * ```ts deno
+ * import assert from "node:assert/strict";
+ * import { denoKvStore } from "upkeep/stores/deno-kv";
+ *
+ * const kv = await Deno.openKv(":memory:");
+ * const store = denoKvStore(kv);
+ * await store.open();
+ * const tx = kv.atomic().set(["orders", 1], "paid");
+ * await store.add("mails", [{ kind: "receipt", payload: "1", delay: 0, priority: 0 }], tx);
+ * assert.equal((await tx.commit()).ok, true);
+ *
+ * const { claims } = await store.turn("mails", { settle: [], claim: [{ kinds: ["receipt"], limit: 10 }], lease: 30_000 });
+ * assert.equal(claims[0]?.payload, "1");
+ * kv.close();
+ * ```
+ */
+export function denoKvStore<Tx extends DenoKvOperation>(kv: DenoKv<Tx>, options: DenoKvStoreOptions = {}): Store<Tx> {
+	check("kv.atomic", check("kv", kv, "object").atomic, "function");
+	const { prefix = ["upkeep"], poll = 500, clock } = check("options", options, "object");
+	check("prefix", prefix, "object", Array.isArray(prefix), "an array");
+	const terms = { poll: checkLimit("poll", poll), clock: checkClock(clock) };
+	return recordStore(overMap(new DenoKvMap({ kv, prefix, schema: new Schema(kv, prefix) }, terms)));
+}

@@ -1,0 +1,376 @@
+/**
+ * Keeps the tasks of baskets in a Postgres database, beside the caller's own tables if that is wanted, for any number of
+ * processes on any number of machines.
+ *
+ * It takes an open client of `pg`, of `postgres`, of Bun or of pglite, and brings no driver. For one machine, SQLite is
+ * faster and needs no server: `upkeep/stores/sqlite`.
+ *
+ * @module
+ */
+
+import type { PostgresClient, PostgresQueryable, PostgresSql, Query } from "./client.ts";
+import type {
+	Added,
+	Change,
+	Counts,
+	Data,
+	Done,
+	ListQuery,
+	Message,
+	NewTask,
+	Ref,
+	Save,
+	Store,
+	StoreCapabilities,
+	StoredTask,
+	Turn,
+	TurnResult,
+	WakeReason,
+} from "../../basket/store.ts";
+import { check, checkLimit } from "../../platform/check.ts";
+import { StoreError } from "../../platform/store-error.ts";
+import {
+	arrayOf,
+	type ClaimColumns,
+	duration,
+	encode,
+	encodeText,
+	formsOf,
+	type MessageRow,
+	nameOf,
+	refOf,
+	showClaims,
+	showCounts,
+	showMessage,
+	showTask,
+	stateOf,
+	type TaskRow,
+} from "./data.ts";
+import { driverOf, queryIn } from "./driver.ts";
+import { explain, tooNew, toStoreError } from "./errors.ts";
+import { migration, quote } from "./schema.ts";
+import { endingOf, isPlain, seqOf } from "./settlement.ts";
+import { nameIn, version } from "./sql.ts";
+import { Watch } from "./watch.ts";
+
+export type { PostgresClient, PostgresQueryable, PostgresSql };
+
+/** What a {@link postgresStore} can be told. */
+export interface PostgresStoreOptions {
+	/** The schema that has the tables and functions: letters, digits and `_`. @default "upkeep" */
+	schema?: string | undefined;
+	/**
+	 * How often to look for what others have added, in milliseconds, while somebody watches and notifications do not come
+	 * through: the driver cannot listen, the connection was lost, a pooler is in between. @default 1_000
+	 */
+	pollInterval?: number | undefined;
+	/**
+	 * How long a call may take, in milliseconds: the wait for a free connection and the answer of the server. Then it rejects
+	 * with a `StoreError` with the code `unavailable`, and a pool of pg gives up the connection. For each task that is added
+	 * there is a millisecond more, and `counts` may take six times as long. Less than half the lease of a basket, or a lease
+	 * may end before somebody notices that it was not extended. `Infinity`: as long as the driver does. @default 10_000
+	 */
+	timeout?: number | undefined;
+}
+
+/**
+ * The SQL that makes everything a {@link postgresStore} needs, or brings it up to date, in one statement; for those whose
+ * programs may not do that themselves. A program then needs these rights and no more, and its `open()` changes nothing:
+ *
+ * ```sql
+ * GRANT USAGE ON SCHEMA upkeep TO worker;
+ * GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA upkeep TO worker;
+ * GRANT USAGE ON ALL SEQUENCES IN SCHEMA upkeep TO worker;
+ * ```
+ *
+ * (and `EXECUTE` on the functions where that was taken away from everybody). Grant them again after an update: it may have
+ * made new tables.
+ *
+ * @param options which schema
+ * @throws {TypeError | RangeError} if the name is not what it must be
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { postgresSchema } from "upkeep/stores/postgres";
+ *
+ * assert.match(postgresSchema({ schema: "tasks" }), /CREATE TABLE "tasks".tasks/);
+ * ```
+ */
+export function postgresSchema(options: { readonly schema?: string | undefined } = {}): string {
+	return migration(quote(checkSchema(check("options", options, "object").schema)));
+}
+
+/**
+ * Makes a {@link Store} of a client, which stays the caller's: to configure, and to close once no basket runs any more.
+ *
+ * A client is one of these. With all of them, a transaction of the caller is what the driver itself calls by that name, and
+ * tasks that were added in one that is rolled back never were.
+ *
+ * | client | `tx` |
+ * | --- | --- |
+ * | a `Pool` of pg | a client of the pool, between its `BEGIN` and `COMMIT` |
+ * | a `Client` of pg, best one that nobody else uses | that `Client` |
+ * | `sql` of postgres | what `sql.begin` gives |
+ * | `sql` of Bun, a `new SQL()` | what `sql.begin` gives |
+ * | a `PGlite` | what `transaction` gives |
+ *
+ * Schema, tables and functions are made when the store is opened, which the first use of a basket does, by whichever
+ * process comes first; see {@link postgresSchema} for roles that may not.
+ *
+ * Each call of the store is one statement, and nothing is prepared, so that a pooler such as pgbouncer may stand between in
+ * its transaction mode. Who works hears of what others have added over one connection of the pool, with `LISTEN`; where that
+ * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead, and
+ * a running task that was deleted elsewhere ends with the next renewal of its lease.
+ *
+ * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
+ * completed and the lanes that it has added to there until the server ends that transaction: set its
+ * `idle_in_transaction_session_timeout`. The store listens for the errors of a pool and of its clients, and of a client given
+ * to it, so that a lost connection rejects what was asked on it, and never ends the process. Give a pool of pg a `connectionTimeoutMillis`:
+ * without it, an attempt to connect that nobody answers takes up a place in the pool, and keeps it from ending. The package postgres, up to 3.4.9 at
+ * least, can end the whole process when a connection is lost that something is written to (porsager/postgres#1154), and when
+ * one is lost while it is being made; its option `fetch_types: false` avoids the latter.
+ *
+ * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
+ * COMMITTED, as transactions are by default; others are refused.
+ *
+ * @param client an open client, or a pool of them; Postgres 13 or later
+ * @throws {TypeError | RangeError} if an argument is not what it must be
+ *
+ * @example
+ * ```ts no-run it needs a server
+ * import { Pool } from "pg";
+ * import { Basket } from "upkeep";
+ * import { postgresStore } from "upkeep/stores/postgres";
+ *
+ * const pool = new Pool({ connectionString: "postgres://localhost/shop", connectionTimeoutMillis: 5_000 });
+ * const outbox = new Basket({
+ * 	store: postgresStore(pool),
+ * 	name: "outbox",
+ * 	tasks: { mail: async (to: string) => console.log("Mail to", to) },
+ * });
+ *
+ * // The order and its mail: both or none.
+ * const client = await pool.connect();
+ * await client.query("BEGIN");
+ * await client.query("INSERT INTO orders VALUES (1)");
+ * await outbox.add("mail", "ann@example.org", { tx: client });
+ * await client.query("COMMIT");
+ * client.release();
+ *
+ * await outbox.run();
+ * ```
+ */
+export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): Store<PostgresClient> {
+	const { schema, pollInterval = 1_000, timeout = 10_000 } = check("options", options, "object");
+	checkLimit("pollInterval", pollInterval);
+	checkLimit("timeout", timeout);
+	return new Postgres(client, checkSchema(schema), pollInterval, timeout);
+}
+
+function checkSchema(schema = "upkeep"): string {
+	const isAllowed = typeof schema === "string" && /^(?!pg_)[a-z_]\w{0,62}$/i.test(schema);
+	return check(
+		"schema",
+		schema,
+		"string",
+		isAllowed,
+		"at most 63 letters, digits and _, beginning with no digit and not with pg_",
+	);
+}
+
+interface CallOptions {
+	readonly tx?: PostgresClient | undefined;
+	readonly timeout?: number | undefined;
+}
+
+class Postgres implements Store<PostgresClient> {
+	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server" };
+	readonly #query: Query;
+	readonly #schema: string;
+	readonly #timeout: number;
+	readonly #watch: Watch;
+	#isOpen = false;
+
+	constructor(client: PostgresClient, schema: string, pollInterval: number, timeout: number) {
+		const { query, listen } = driverOf(client);
+		this.#query = query;
+		this.#timeout = timeout;
+		this.#schema = quote(schema);
+		const tell = (message: string) => this.#ask(`SELECT ${this.#schema}.${nameIn("tell")}($1)`, [message]);
+		this.#watch = new Watch(listen, tell, schema, pollInterval);
+	}
+
+	async open(): Promise<void> {
+		const found = await this.#version();
+		if (found < version) await this.#ask(migration(this.#schema), []);
+		if (found > version) throw tooNew(found);
+		this.#isOpen = true;
+	}
+
+	/** 0: there are no tables. */
+	async #version(): Promise<number> {
+		const text = `SELECT version FROM ${this.#schema}.version`;
+		const found = await this.#query(text, [], this.#timeout).catch((error) => {
+			const failure = toStoreError(error);
+			if (failure.code === "not-open") return 0;
+			throw failure;
+		});
+		if (found === 0 || Number(found) > 0) return Number(found);
+		const message =
+			`The table ${this.#schema}.version does not say which version the tables are of: restore its only row`;
+		throw new StoreError("corrupt", message);
+	}
+
+	async add(basket: string, tasks: readonly NewTask[], tx?: PostgresClient): Promise<readonly Added[]> {
+		if (tasks.length === 0) return [];
+		const hasIds = tasks.some(({ id }) => id !== undefined);
+		const isNews = tasks.some(({ delay }) => delay < 60_000);
+		const [blocks, there] = await this.#call<[number[], [index: number, state: number][] | null]>(
+			{ tx, timeout: this.#timeout + tasks.length },
+			...["add", basket] as const,
+			arrayOf(tasks.map(({ kind }) => encode(kind))),
+			hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
+			arrayOf(tasks.map(({ lane }) => encodeText(lane))),
+			`{${tasks.map(({ priority }) => priority)}}`,
+			`{${tasks.map(({ delay }) => duration(delay))}}`,
+			arrayOf(tasks.map(({ payload }) => encode(payload))),
+			isNews && (tx !== undefined || this.#watch.mayTell(encode(basket))) ? "1" : "",
+		);
+		const states = new Map(there);
+		return tasks.map(({ id }, index) => {
+			if (states.has(index)) return { id: id!, added: false, state: stateOf(states.get(index)!) };
+			return { id: id ?? `_${blocks[Math.floor(index / 1024)]! * 1024 + index % 1024}`, added: true };
+		});
+	}
+
+	turn(basket: string, turn: Turn): Promise<TurnResult> {
+		return this.#turn(undefined, basket, turn);
+	}
+
+	async #turn(tx: PostgresClient | undefined, basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
+		const plain = settle.filter(isPlain).map(({ ref }) => seqOf(ref));
+		const others = settle.filter((settlement) => !isPlain(settlement));
+		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, 1_000_000), kinds.map(encode)]);
+		const [gone, settledOthers, columns, dueIn, isStirred] = await this.#call<
+			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
+		>(
+			...[
+				{ tx },
+				"turn",
+				basket,
+				`{${plain}}`,
+				others.map(endingOf),
+				wanted,
+				`${duration(lease)}`,
+				tx === undefined ? "" : "1",
+			] as const,
+		);
+		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));
+		const removed = new Set(gone);
+		let next = 0;
+		const settled = settle.map((settlement) =>
+			isPlain(settlement) ? removed.has(seqOf(settlement.ref)) : settledOthers[next++]!
+		);
+		const claims = columns.flatMap(showClaims);
+		if (claims.includes(undefined)) await this.#bury(basket, columns, claims);
+		const given = claims.filter((claim) => claim !== undefined);
+		const pause = dueIn !== null && dueIn <= 0 && given.length === 0 ? 20 : 0;
+		return { settled, claims: given, dueIn: Math.max(pause, dueIn ?? Infinity) };
+	}
+
+	/** Those that cannot be read end as dead. */
+	async #bury(basket: string, columns: readonly ClaimColumns[], claims: readonly unknown[]): Promise<void> {
+		const rows = columns.flatMap(([s, i, , , , , , a, , n]) => s.map((s, at) => ({ s, i: i[at], n: n[at], a: a[at] })));
+		const unread = rows.filter((_, index) => claims[index] === undefined);
+		const e = "The stored task is damaged and cannot be read";
+		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));
+		await this.#call({}, "turn", basket, "{}", endings, [], "0", "1");
+	}
+
+	async complete(basket: string, ref: Ref, done: Done, tx: PostgresClient): Promise<boolean> {
+		const { settled } = await this.#turn(tx, basket, { settle: [{ ref, outcome: done }], claim: [], lease: 0 });
+		return settled[0]!;
+	}
+
+	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
+		const answers = await this.#call<number[]>({}, "extend", basket, refs.map(refOf), `${duration(lease)}`);
+		return answers.map((answer) => (["lost", "ok", "posted"] as const)[answer]!);
+	}
+
+	async save(basket: string, saves: readonly Save[], tx?: PostgresClient): Promise<readonly boolean[]> {
+		const rows = saves.map(({ ref, payload, progress, seen }) => ({
+			...refOf(ref),
+			v: payload === undefined ? undefined : encode(payload),
+			g: encodeText(progress),
+			m: seen,
+		}));
+		return this.#call({ tx }, "save", basket, rows);
+	}
+
+	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
+		const row = await this.#call<[...TaskRow, MessageRow[] | null] | null>({}, "get", basket, nameOf(id));
+		if (row === null) return undefined;
+		const inbox = ((row.at(-1) ?? []) as MessageRow[]).map(showMessage);
+		return { ...showTask(row as unknown as TaskRow), inbox };
+	}
+
+	async list(basket: string, { state, kind, after = "0", limit }: ListQuery): Promise<readonly StoredTask[]> {
+		check("after", after, "string", /^\d{1,16}$/.test(after), "the key of a task");
+		const rows = await this.#call<TaskRow[]>({}, "list", basket, {
+			forms: state === undefined ? undefined : formsOf(state),
+			kind: encodeText(kind),
+			after: Number(after),
+			most: Math.min(limit, 1_000_000),
+		});
+		return rows.map(showTask);
+	}
+
+	async counts(basket: string): Promise<Counts> {
+		return showCounts(await this.#call({ timeout: this.#timeout * 6 }, "counts", basket));
+	}
+
+	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
+		return this.#call({}, "remove", basket, ids.map(nameOf), "1");
+	}
+
+	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
+		return this.#call({}, "change", basket, ids.map(nameOf), change);
+	}
+
+	async hasten(basket: string, within: number): Promise<number> {
+		return this.#call({}, "hasten", basket, `${duration(within)}`);
+	}
+
+	async post(basket: string, id: string, data: Data): Promise<boolean> {
+		return this.#call({}, "post", basket, nameOf(id), encode(data));
+	}
+
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
+		return this.#watch.add(encode(basket), wake, onError);
+	}
+
+	/** Calls one of the functions. */
+	async #call<T>({ tx, timeout }: CallOptions, name: string, basket: string, ...given: unknown[]): Promise<T> {
+		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
+		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
+		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
+		const text = `SELECT ${this.#schema}.${nameIn(name)}(${places})`;
+		const query = tx === undefined ? this.#query : queryIn(tx);
+		return JSON.parse(await this.#ask(text, [encode(basket), ...values], query, timeout) ?? "null");
+	}
+
+	async #ask(text: string, values: string[], query: Query = this.#query, timeout: number = this.#timeout) {
+		try {
+			return await query(text, values, timeout);
+		} catch (error) {
+			if (error instanceof TypeError && query !== this.#query) throw error; // it is no transaction
+			const failure = toStoreError(error);
+			// Inside a transaction that has failed nothing can be asked, and a single connection may be the same one.
+			throw query === this.#query ? await explain(failure, () => this.#version(), this.#isStandby) : failure;
+		}
+	}
+
+	readonly #isStandby = async (): Promise<boolean> =>
+		await this.#query("SELECT pg_catalog.pg_is_in_recovery()::int4", [], this.#timeout) as unknown === 1;
+}

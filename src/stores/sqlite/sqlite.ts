@@ -1,0 +1,306 @@
+/**
+ * Keeps the tasks of baskets in an SQLite database, in the same file as the caller's own tables if that is wanted.
+ *
+ * It takes an open connection of `node:sqlite` (Node from 22.5 on, Deno, Bun) or of `bun:sqlite`, and brings no driver.
+ * Several processes of one machine may work on one file; for several machines use `upkeep/stores/postgres`.
+ *
+ * @module
+ */
+
+import type {
+	Added,
+	Change,
+	Counts,
+	Data,
+	Done,
+	ListQuery,
+	Message,
+	NewTask,
+	Ref,
+	Save,
+	Store,
+	StoreCapabilities,
+	StoredTask,
+	Turn,
+	TurnResult,
+	WakeReason,
+} from "../../basket/store.ts";
+import { check, checkDelay, checkLimit } from "../../platform/check.ts";
+import { checkClock, type Clock } from "../../platform/clock.ts";
+import { soon } from "../../platform/soon.ts";
+import { StoreError } from "../../platform/store-error.ts";
+import { SqliteClaims } from "./claims.ts";
+import { Connection, type SqliteConnection, type SqliteStatement } from "./connection.ts";
+import { checkNames, seqOf } from "./data.ts";
+import { DatabaseFile } from "./file.ts";
+import { SqliteLists } from "./lists.ts";
+import { checkVersion, isCurrent, migrate, nameTables, type Tables } from "./schema.ts";
+import { Watch } from "./watch.ts";
+
+export type { SqliteConnection, SqliteStatement };
+
+/** How many tasks of a list are read before others get the event loop. */
+const pageSize = 1_000;
+
+/** How often to look whether the file is still there, in milliseconds. */
+const lookInterval = 1_000;
+
+/** Options for {@link sqliteStore}. */
+export interface SqliteStoreOptions {
+	/** What the names of the tables begin with: letters, digits and `_`. @default "upkeep_" */
+	prefix?: string | undefined;
+	/** How often to look for what other processes have added, in milliseconds, while somebody watches. @default 20 */
+	pollInterval?: number | undefined;
+	/**
+	 * How long to try when another connection is writing, in milliseconds; then the call rejects with a `StoreError` with
+	 * the code `busy`. The `busy_timeout` of the connection does not apply: it would stop the event loop. @default 10_000
+	 */
+	busyTimeout?: number | undefined;
+	/**
+	 * Whose time it is that is stored; only the wall clock is read. To wait for others always takes real time.
+	 * @default systemClock
+	 */
+	clock?: Clock | undefined;
+}
+
+/** A {@link Store} in an SQLite database. */
+export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> extends Store<Db> {
+	/**
+	 * Runs a function inside a transaction: BEGIN IMMEDIATE before it, COMMIT when it has resolved, ROLLBACK when it has
+	 * rejected. It may await: meanwhile neither another of these transactions nor the store itself gets in between. What
+	 * is awaited in there must be of this transaction; a call of the store without `tx` waits until it has ended, so that
+	 * to await one is to wait for ever.
+	 *
+	 * @param work is given the connection, to be passed on as `tx`
+	 * @returns what the function has returned, once that is committed
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is called inside itself, or if the transaction
+	 * has ended before the function: SQLite itself ends it when the disk is full
+	 * @throws {StoreError} (as a rejection) if it cannot begin or commit; then nothing has changed
+	 */
+	transaction<T>(work: (tx: Db) => T | PromiseLike<T>): Promise<T>;
+}
+
+/**
+ * Makes a {@link Store} of an open connection, which stays the caller's: to use, and to close once no basket runs any more.
+ *
+ * The tables are made when the store is opened, which the first use of a basket does.
+ *
+ * The connection itself is the `tx` of `add`, `save` and `complete`, while a transaction is open on it. Without `tx` the
+ * store does nothing inside a transaction: it waits until that has ended.
+ *
+ * The store leaves the settings of the database alone. For speed, and so that readers and writers do not wait for each
+ * other, use write-ahead logging: `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL`, in this order, or two
+ * processes that begin at the same time find it locked. `PRAGMA synchronous = NORMAL` is faster still, but then what was
+ * stored in the moments before a power failure may be gone.
+ *
+ * SQLite works in the thread of its caller. The store gives the event loop back every few milliseconds: a list of more than
+ * 1,000 tasks is read in parts, each of them as it is at that moment. One `add` is one commit, during which nothing else
+ * happens on the connection, and cannot be divided: it takes a millisecond for about 1,000 tasks, so add more of them in parts.
+ *
+ * Names (of baskets, kinds, lanes, and ids) are well-formed text without a NUL; others are refused.
+ *
+ * @param db a `DatabaseSync` of node:sqlite or a `Database` of bun:sqlite; SQLite 3.38 or later
+ * @throws {TypeError | RangeError} if an argument is not what it must be
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { DatabaseSync } from "node:sqlite";
+ * import { sqliteStore } from "upkeep/stores/sqlite";
+ *
+ * const db = new DatabaseSync(":memory:"); // in Bun also: new Database("tasks.db") of bun:sqlite
+ * db.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+ * const store = sqliteStore(db);
+ * await store.open();
+ *
+ * // The order and its mail: both or none.
+ * await store.transaction(async (tx) => {
+ * 	tx.exec("INSERT INTO orders VALUES (1)");
+ * 	await store.add("outbox", [{ kind: "mail", payload: "order 1", delay: 0, priority: 0 }], tx);
+ * });
+ * assert.equal((await store.counts("outbox")).waiting, 1);
+ * db.close();
+ * ```
+ */
+export function sqliteStore<Db extends SqliteConnection>(db: Db, options: SqliteStoreOptions = {}): SqliteStore<Db> {
+	check("db.prepare", check("db", db, "object").prepare, "function");
+	const { prefix = "upkeep_", pollInterval = 20, busyTimeout = 10_000, clock } = check("options", options, "object");
+	const isAllowed = typeof prefix === "string" && /^[a-z_]\w*$/i.test(prefix);
+	check("prefix", prefix, "string", isAllowed, "letters, digits and _, beginning with no digit");
+	checkLimit("pollInterval", pollInterval);
+	checkDelay("busyTimeout", busyTimeout);
+	return new Sqlite(db, new Connection(db, busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
+}
+
+class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
+	readonly capabilities: StoreCapabilities;
+	readonly #db: Db;
+	readonly #connection: Connection;
+	readonly #tables: Tables;
+	readonly #tasks: SqliteClaims;
+	readonly #lists: SqliteLists;
+	readonly #watch: Watch;
+	readonly #clock: Clock;
+	#isOpen = false;
+	#file: DatabaseFile | undefined;
+	/** When to look whether the file is still there, on the clock's scale that never goes back. */
+	#lookAt = 0;
+
+	constructor(db: Db, connection: Connection, tables: Tables, pollInterval: number, clock: Clock) {
+		const isFile = connection.file !== "";
+		this.capabilities = { durable: isFile, shared: isFile, tx: true, clock: "machine" };
+		this.#db = db;
+		this.#connection = connection;
+		this.#tables = tables;
+		this.#tasks = new SqliteClaims(connection, tables);
+		this.#lists = new SqliteLists(connection, tables);
+		this.#watch = new Watch(connection, tables, pollInterval);
+		this.#clock = clock;
+	}
+
+	async open(): Promise<void> {
+		const isCurrentNow = await this.#connection.read(() => isCurrent(this.#connection, this.#tables));
+		if (!isCurrentNow) await this.#connection.write(() => migrate(this.#connection, this.#tables));
+		const { file } = this.#connection;
+		if (!this.#isOpen && file) this.#file = new DatabaseFile(file);
+		this.#isOpen = true;
+	}
+
+	async add(basket: string, tasks: readonly NewTask[], tx?: Db): Promise<readonly Added[]> {
+		checkNames(basket, tasks);
+		return this.#change(basket, () => this.#tasks.add(basket, tasks, this.#now()), tx);
+	}
+
+	async turn(basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
+		const kinds = claim.flatMap(({ kinds }) => kinds);
+		if (settle.length === 0) {
+			// Most turns find nothing. They must not keep others from writing.
+			const dueIn = await this.#read(() => this.#tasks.idleFor(basket, kinds, this.#now()));
+			if (dueIn > 0) return { settled: [], claims: [], dueIn };
+		}
+		const { isStirred, ...result } = await this.#write(() => this.#turn(basket, { settle, claim, lease }, kinds));
+		if (isStirred) this.#watch.wake(basket);
+		return result;
+	}
+
+	#turn(basket: string, { settle, claim, lease }: Turn, kinds: string[]): TurnResult & { isStirred: boolean } {
+		const now = this.#now();
+		const { settled, isStirred } = this.#tasks.settle(basket, settle, now);
+		this.#tasks.expire(basket, settle.length, now);
+		const claims = claim.flatMap((request) => this.#tasks.claim(basket, request, lease, now));
+		return { settled, claims, dueIn: this.#tasks.dueIn(basket, kinds, now), isStirred };
+	}
+
+	async complete(basket: string, ref: Ref, done: Done, tx: Db): Promise<boolean> {
+		return this.#inside(basket, () => this.#tasks.complete(basket, ref, done, this.#now()), tx);
+	}
+
+	async extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]> {
+		return this.#write(() => this.#tasks.extend(basket, refs, lease, this.#now()));
+	}
+
+	async save(basket: string, saves: readonly Save[], tx?: Db): Promise<readonly boolean[]> {
+		const work = () => this.#tasks.save(basket, saves);
+		return tx === undefined ? this.#write(work) : this.#inside(undefined, work, tx);
+	}
+
+	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
+		return this.#read(() => this.#tasks.get(basket, id, this.#now()));
+	}
+
+	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
+		const { limit } = query;
+		const found: StoredTask[] = [];
+		let after = query.after === undefined ? 0 : seqOf(query.after);
+		while (true) {
+			const most = Math.min(limit - found.length, pageSize);
+			const page = { ...query, limit: most };
+			const tasks = await this.#read(() => this.#lists.list(basket, page, after, this.#now()));
+			for (const task of tasks) found.push(task);
+			if (tasks.length < most || found.length >= limit) return found;
+			after = seqOf(tasks.at(-1)!.key);
+			await new Promise<void>(soon);
+		}
+	}
+
+	async counts(basket: string): Promise<Counts> {
+		return this.#read(() => this.#lists.counts(basket, this.#now()));
+	}
+
+	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
+		const work = () => this.#tasks.delete(basket, ids, this.#now());
+		const { removed, isClaimed } = await this.#write(work);
+		this.#watch.wake(basket, isClaimed ? "claims" : undefined);
+		return removed;
+	}
+
+	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
+		return this.#change(basket, () => this.#tasks.change(basket, ids, change, this.#now()));
+	}
+
+	async hasten(basket: string, within: number): Promise<number> {
+		return this.#change(basket, () => this.#tasks.hasten(basket, within, this.#now()));
+	}
+
+	async post(basket: string, id: string, data: Data): Promise<boolean> {
+		const { isPosted, isClaimed } = await this.#write(() => this.#tasks.post(basket, id, data, this.#now()));
+		this.#watch.wake(basket, isClaimed ? "claims" : undefined);
+		return isPosted;
+	}
+
+	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
+		return this.#watch.add(basket, wake, onError);
+	}
+
+	async transaction<T>(work: (tx: Db) => T | PromiseLike<T>): Promise<T> {
+		check("work", work, "function");
+		return this.#connection.transaction(() => work(this.#db), () => this.#watch.wakeTouched());
+	}
+
+	/** The driver takes whole numbers only where SQLite is strict about them. */
+	#now(): number {
+		return Math.floor(this.#clock.now());
+	}
+
+	#read<T>(work: () => T): Promise<T> {
+		this.#checkOpen();
+		return this.#connection.read(() => this.#ofThisVersion(work));
+	}
+
+	#write<T>(work: () => T): Promise<T> {
+		this.#checkOpen();
+		return this.#connection.write(() => this.#ofThisVersion(work));
+	}
+
+	/** A later version of this library, in another process, may have changed the tables meanwhile. */
+	#ofThisVersion<T>(work: () => T): T {
+		checkVersion(this.#connection, this.#tables);
+		return work();
+	}
+
+	/** Something after which tasks may be due. */
+	async #change<T>(basket: string, work: () => T, tx?: Db): Promise<T> {
+		if (tx !== undefined) return this.#inside(basket, work, tx);
+		const result = await this.#write(work);
+		this.#watch.wake(basket);
+		return result;
+	}
+
+	#inside<T>(basket: string | undefined, work: () => T, tx: Db): T {
+		this.#checkOpen();
+		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work));
+		if (basket !== undefined) this.#watch.touch(basket);
+		return result;
+	}
+
+	#checkOpen(): void {
+		if (!this.#isOpen) throw new StoreError("not-open", "Call open() first: it makes the tables");
+		const now = this.#clock.monotonic();
+		if (this.#file === undefined || now < this.#lookAt) return;
+		if (this.#file.isGone) {
+			const message = `The file ${this.#file.path} was deleted or replaced while it was open: open the database again`;
+			throw new StoreError("closed", message);
+		}
+		this.#lookAt = now + lookInterval;
+	}
+}

@@ -1,0 +1,17 @@
+/**
+ * What tests of code that uses this library need: a clock whose time the test moves, a store that fails, and the tests that a
+ * store has to pass.
+ *
+ * @module
+ */
+
+export {
+	type Fault,
+	type FaultPlan,
+	faultyStore,
+	type FaultyStoreOptions,
+	type StoreCall,
+} from "./faulty-store.ts";
+export { type SpaceFixture, type SpaceSuiteOptions, testRecordSpace } from "./space-suite.ts";
+export { type StoreFixture, type StoreLack, type StoreSuiteOptions, testStore } from "./store-suite.ts";
+export { VirtualClock, type VirtualClockOptions } from "./virtual-clock.ts";
