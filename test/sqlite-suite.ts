@@ -5,7 +5,12 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Claim, NewTask } from "../src/basket/store.ts";
 import { run } from "../mod.ts";
-import { type SqliteConnection, type SqliteStore, sqliteStore, type SqliteStoreOptions } from "../src/stores/sqlite/sqlite.ts";
+import {
+	type SqliteConnection,
+	type SqliteStore,
+	sqliteStore,
+	type SqliteStoreOptions,
+} from "../src/stores/sqlite/sqlite.ts";
 import { testStore, VirtualClock } from "../src/testing/testing.ts";
 import { expectHeardElsewhere } from "./basket/elsewhere.ts";
 import { seed } from "./seed.ts";

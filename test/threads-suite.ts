@@ -1,6 +1,12 @@
 // What a thread has to do wherever there are threads: run by the tests of the servers and of the browsers.
 import { afterEach, describe, expect, test } from "vitest";
-import { type PlatformWorker, type Thread, ThreadDiedError, type ThreadOptions, threadWorker } from "../src/threads/threads.ts";
+import {
+	type PlatformWorker,
+	type Thread,
+	ThreadDiedError,
+	type ThreadOptions,
+	threadWorker,
+} from "../src/threads/threads.ts";
 import { Pool } from "../mod.ts";
 import { VirtualClock } from "../src/testing/testing.ts";
 import { deferred, errorOf, settle, SpiedController, watch } from "./support.ts";

@@ -12,7 +12,15 @@
  * @module
  */
 
-import { type ClaimedTask, ClaimLostError, cut, decodeFailure, encodeFailure, encodePayload, type TaskFailure } from "../basket/engine.ts";
+import {
+	type ClaimedTask,
+	ClaimLostError,
+	cut,
+	decodeFailure,
+	encodeFailure,
+	encodePayload,
+	type TaskFailure,
+} from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { timeoutError } from "../run/attempt.ts";

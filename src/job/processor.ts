@@ -7,7 +7,19 @@
  * @module
  */
 
-import { Batch, type ClaimedTask, type Codec, cut, isThenable, isTransient, jsonCodec, type Settled, synchronous, type TaskDefinition, UserContext } from "../basket/engine.ts";
+import {
+	Batch,
+	type ClaimedTask,
+	type Codec,
+	cut,
+	isThenable,
+	isTransient,
+	jsonCodec,
+	type Settled,
+	synchronous,
+	type TaskDefinition,
+	UserContext,
+} from "../basket/engine.ts";
 import type { Counts, Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
 import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";

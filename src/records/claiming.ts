@@ -12,8 +12,6 @@ import { type Key, Stray, type Work } from "./space.ts";
 import { idOf, rankOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-const { keyOf } = tasks.indexes["due"]!;
-
 /** One read takes no more than this. */
 const longestRead = 1000;
 
@@ -120,7 +118,7 @@ class DueTasks {
 			if (!isSound(one)) this.#session.bury(one, laneIn(one));
 			else if (one.dueAt! <= now) {
 				shelf.rows.push(one);
-				shelf.above = keyOf(one)!;
+				shelf.above = tasks.indexes["due"]!.keyOf(one)!;
 			} else {
 				this.nextAt = Math.min(this.nextAt, one.dueAt!);
 				// Behind what is not due yet of one priority comes the next priority.

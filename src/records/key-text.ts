@@ -13,11 +13,14 @@ import type { Key, Part } from "./space.ts";
 /** With the flag `u` the second range matches only what is no half of a pair. */
 const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
 
-const special = new Map([["%", "%y"], ["\x7f", "%z"]]);
-
 const digits = 13;
 
-const bits = new DataView(new ArrayBuffer(8));
+/** The bits of a number, as they are stored, and back. Made once it is needed: what a module makes by itself cannot be left out. */
+let bits: DataView | undefined;
+
+function toBits(): DataView {
+	return bits ??= new DataView(new ArrayBuffer(8));
+}
 
 /** The text of a key, or of the beginning of one. */
 export function textOf(key: Key): string {
@@ -42,13 +45,14 @@ function escape(part: Part): string {
 	return String(part).replace(inTheWay, (unit) => {
 		const code = unit.charCodeAt(0);
 		if (code < 36) return `%${code.toString(36)}`;
-		return special.get(unit) ?? `%U${code.toString(16)}`;
+		if (unit === "%") return "%y";
+		return unit === "\x7f" ? "%z" : `%U${code.toString(16)}`;
 	});
 }
 
 function ofNumber(number: number): string {
-	bits.setFloat64(0, number + 0); // there is only one zero
-	const unsigned = bits.getBigUint64(0);
+	toBits().setFloat64(0, number + 0); // there is only one zero
+	const unsigned = toBits().getBigUint64(0);
 	// Negative numbers are all turned round; of the others the sign alone.
 	const sortable = unsigned >> 63n ? ~unsigned & 0xffff_ffff_ffff_ffffn : unsigned | 1n << 63n;
 	return `n${sortable.toString(36).padStart(digits, "0")}`;
@@ -64,6 +68,6 @@ function unescape(text: string): string {
 function toNumber(text: string): number {
 	let sortable = 0n;
 	for (const digit of text) sortable = sortable * 36n + BigInt(Number.parseInt(digit, 36));
-	bits.setBigUint64(0, sortable >> 63n ? sortable ^ 1n << 63n : ~sortable & 0xffff_ffff_ffff_ffffn);
-	return bits.getFloat64(0);
+	toBits().setBigUint64(0, sortable >> 63n ? sortable ^ 1n << 63n : ~sortable & 0xffff_ffff_ffff_ffffn);
+	return toBits().getFloat64(0);
 }

@@ -83,7 +83,27 @@ export interface OrderedMap<Tx = never> extends
 	wake?(basket: string, reason: WakeReason | undefined, map: MapTransaction): void;
 }
 
-/** Makes a {@link RecordSpace} of an {@link OrderedMap}. */
+/**
+ * Makes a {@link RecordSpace} of an {@link OrderedMap}.
+ *
+ * @param map the map, in transactions
+ * @throws {TypeError} if its clock is none
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { overMap } from "upkeep/store";
+ *
+ * const space = overMap({
+ * 	capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+ * 	async open() {},
+ * 	async transaction(work) {
+ * 		return await work({ get: (keys) => keys.map(() => undefined), list: () => [], set() {}, delete() {} }, 0);
+ * 	},
+ * });
+ * assert.equal(space.isOptimistic, false);
+ * ```
+ */
 export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 	const clock = checkClock(map.clock);
 	const { capabilities, isSparse, perCommit, limits, isOptimistic = false, inline = 1000 } = map;

@@ -46,7 +46,38 @@ const mostHastened = 1000;
 /** What is done many at a time: something to a task by its id, or to a claim. */
 type Item = string | Ref | { readonly ref: Ref };
 
-/** Makes a {@link Store} of a {@link RecordSpace}. */
+/**
+ * Makes a whole {@link Store} of rows in transactions.
+ *
+ * @param space what the database can do
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { overMap, recordStore } from "upkeep/store";
+ *
+ * const entries = new Map<string, unknown>();
+ * const inOrder = () => [...entries].sort(([a], [b]) => a < b ? -1 : 1);
+ * const store = recordStore(overMap({
+ * 	capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+ * 	async open() {},
+ * 	async transaction(work) {
+ * 		return await work({
+ * 			get: (keys) => keys.map((key) => entries.get(key)),
+ * 			list({ start, end, limit, reverse }) {
+ * 				const found = inOrder().filter(([key]) => key >= start && key < end);
+ * 				return (reverse ? found.reverse() : found).slice(0, limit);
+ * 			},
+ * 			set: (key, value) => void entries.set(key, value),
+ * 			delete: (key) => void entries.delete(key),
+ * 		}, 0);
+ * 	},
+ * }));
+ * await store.open();
+ * await store.add("mails", [{ id: "welcome", kind: "send", payload: "{}", delay: 0, priority: 0 }]);
+ * assert.equal((await store.get("mails", "welcome"))?.state, "waiting");
+ * ```
+ */
 export function recordStore<Tx = never>(space: RecordSpace<Tx>): Store<Tx> {
 	return new RecordStore(space);
 }

@@ -51,7 +51,19 @@ export interface Entry {
 	readonly hint?: Part | undefined;
 }
 
-/** What stands under a key, or under that of an index, and is not the row that belongs there. */
+/**
+ * What stands under a key, or under that of an index, and is not the row that belongs there: somebody has edited it, or a disk has lost it.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Stray } from "upkeep/store";
+ *
+ * // The index says that there is a task 7 in the lane "ada", but there is none.
+ * const stray = new Stray([7], undefined, { index: "lane", key: ["ada", 7] });
+ * assert.equal(stray.value, undefined);
+ * ```
+ */
 export class Stray {
 	/** The true key in the table. */
 	readonly key: Key;

@@ -36,6 +36,23 @@ export function count(table: Table, index: string | undefined, prefix: Key, upTo
 /**
  * Does a work with somebody who answers reads. As long as no answer is a promise, it is done when this returns; it waits for nothing
  * but these promises.
+ *
+ * @param work what is to be done
+ * @param answer gives what a {@link Read} asks for, or a promise of it
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { drive, type Table, type Work } from "upkeep/store";
+ *
+ * const words: Table<{ word: string }> = { name: "word", keyOf: ({ word }) => [word], isShared: true, indexes: {} };
+ * function* count(): Work<number> {
+ * 	const [found] = (yield [{ type: "count", table: words, prefix: [] }]) as [number];
+ * 	return found;
+ * }
+ * assert.equal(drive(count(), () => 3), 3);
+ * assert.equal(await drive(count(), async () => 4), 4);
+ * ```
  */
 export function drive<R>(work: Work<R>, answer: (read: Read) => unknown): R | Promise<R> {
 	for (let step = work.next([]);;) {

@@ -5,13 +5,7 @@
  * @module
  */
 
-export {
-	type Fault,
-	type FaultPlan,
-	faultyStore,
-	type FaultyStoreOptions,
-	type StoreCall,
-} from "./faulty-store.ts";
+export { type Fault, type FaultPlan, faultyStore, type FaultyStoreOptions, type StoreCall } from "./faulty-store.ts";
 export { type SpaceFixture, type SpaceSuiteOptions, testRecordSpace } from "./space-suite.ts";
 export { type StoreFixture, type StoreLack, type StoreSuiteOptions, testStore } from "./store-suite.ts";
 export { VirtualClock, type VirtualClockOptions } from "./virtual-clock.ts";

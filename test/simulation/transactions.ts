@@ -44,7 +44,9 @@ export function withTransactions(
 	};
 }
 
-const members = "open add turn extend save get list counts delete change hasten post watch".split(" ") as (keyof Store)[];
+const members = "open add turn extend save get list counts delete change hasten post watch".split(
+	" ",
+) as (keyof Store)[];
 
 /** The members of a store, which may be of a class. */
 function bound(store: Store<never>): object {
