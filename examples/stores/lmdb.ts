@@ -16,8 +16,8 @@ import {
 	type StoreErrorCode,
 	type TransactOptions,
 	type WakeReason,
-} from "upkeep/store";
-import type { Clock } from "upkeep";
+} from "../../src/store.ts"; // elsewhere: from "upkeep/store"
+import type { Clock } from "../../mod.ts"; // elsewhere: from "upkeep"
 
 /** What an {@link lmdbStore} can be told. */
 export interface LmdbStoreOptions {
