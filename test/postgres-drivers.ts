@@ -24,7 +24,11 @@ export const pool: Driver = {
 					client.release();
 				}
 			},
-			close: () => pool.end(),
+			close() {
+				// The server may end before it has heard that this one has gone.
+				pool.on("error", () => {});
+				return pool.end();
+			},
 		};
 	},
 };
@@ -36,7 +40,11 @@ export const single: Driver = {
 		const client = new pg.Client({ connectionString: url });
 		await client.connect();
 		const other = await pool.open(url);
-		return { ...other, client, close: () => Promise.all([client.end(), other.close()]) };
+		const close = () => {
+			client.on("error", () => {});
+			return Promise.all([client.end(), other.close()]);
+		};
+		return { ...other, client, close };
 	},
 };
 

@@ -40,7 +40,9 @@ describe.skipIf(lack !== undefined)(`Basket on indexedDBStore(), whose disk is f
 			expect(message).toMatch(/no space is left .* Delete data or tasks/);
 			expect(added).toBeGreaterThan(300);
 			const { delivered, errors } = await page.evaluate(() => fullDisk.drain());
-			expect({ delivered, errors }).toEqual({ delivered: added, errors: [] });
+			// Renewals may find no space, which the basket tells and gets over.
+			const others = errors.filter((error) => !error.includes("no space is left"));
+			expect({ delivered, others }).toEqual({ delivered: added, others: [] });
 		} finally {
 			await context.close();
 		}

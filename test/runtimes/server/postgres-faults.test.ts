@@ -78,7 +78,8 @@ describe("Basket on Postgres, whose connections are lost", () => {
 		await until(() => worker.storeErrors.length > 1, "it says that the server is away", worker);
 		const errors = worker.storeErrors.length;
 		await sleep(500);
-		expect(worker.storeErrors.length - errors).toBeLessThan(15);
+		// Without a backoff there would be thousands.
+		expect(worker.storeErrors.length - errors).toBeLessThan(100);
 		expect(worker.basket.getSnapshot().state).toBe("running");
 		const adding = adder.add("exact", names("after", 5));
 		await machine.start();
