@@ -77,9 +77,8 @@ export class LmdbMap implements OrderedMap {
 	/** There is one at a time, over all processes. It is done before this returns, and on the disk. */
 	async transaction<R>(
 		work: (map: MapTransaction, attempt: number) => R | Promise<R>,
-		{ basket, purpose, tx }: TransactOptions<never> & { readonly basket: string },
+		{ basket, purpose }: TransactOptions<never> & { readonly basket: string },
 	): Promise<R> {
-		if (tx !== undefined) throw new TypeError("lmdbStore() takes no transaction");
 		const db = this.#db;
 		if (db === undefined) throw new StoreError("not-open", "Await open() before you use the store");
 		const map = new LmdbTransaction(db);

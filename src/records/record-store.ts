@@ -286,10 +286,11 @@ class RecordStore<Tx> implements Store<Tx> {
 		return results;
 	}
 
-	#do<R>(basket: string, purpose: Purpose, work: (session: Session) => Work<R>, tx?: Tx): Promise<R> {
+	async #do<R>(basket: string, purpose: Purpose, work: (session: Session) => Work<R>, tx?: Tx): Promise<R> {
 		this.#settings.limits.checkBasket?.(basket);
+		if (tx !== undefined && !this.capabilities.tx) throw new TypeError("This store has no transactions");
 		const whole = (transaction: RecordTransaction) => new Session(transaction, this.#settings).whole(work);
-		return this.#space.transact(basket, whole, tx === undefined ? { purpose } : { purpose, tx });
+		return await this.#space.transact(basket, whole, tx === undefined ? { purpose } : { purpose, tx });
 	}
 
 	#refusalOf({ payload, progress = "" }: Save): RangeError | undefined {

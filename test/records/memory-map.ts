@@ -22,9 +22,7 @@ export class MemoryMap implements OrderedMap {
 
 	async transaction<R>(
 		work: (map: MapTransaction, attempt: number) => R | Promise<R>,
-		{ tx }: { tx?: never },
 	): Promise<R> {
-		if (tx !== undefined) throw new TypeError("There are no transactions");
 		this.#undo = [];
 		this.#woken = undefined;
 		try {

@@ -21,7 +21,8 @@ test("lmdbStore() loses nothing when its processes are killed, and keeps lanes i
 	const store = lmdbStore(path);
 	const basket = new Basket({ name: "storm", store, tasks: { work: { run: (_: string) => {} } } });
 	const children: ChildProcess[] = [];
-	const start = () => children.push(spawn(process.execPath, [program, path, log], { stdio: ["pipe", "ignore", "inherit"] }));
+	const start = () =>
+		children.push(spawn(process.execPath, [program, path, log], { stdio: ["pipe", "ignore", "inherit"] }));
 	try {
 		const ids = Array.from({ length: lanes * length }, (_, index) => `${index % lanes}.${Math.floor(index / lanes)}`);
 		await basket.addMany(ids.map((id) => ({ kind: "work", payload: id, id, lane: `lane ${id.split(".")[0]}` })));
