@@ -67,7 +67,10 @@ class SystemClock implements Clock {
 	}
 
 	set(timer: Timer, delay: number): void {
-		this.#queue.set(timer, this.monotonic() + delay);
+		const now = this.monotonic();
+		this.#queue.set(timer, now + delay);
+		// It was lost with whatever scope it was made in, or everybody has waited for a second: then another one costs nothing.
+		if (now - this.#armedFor > 1_000) this.#armedFor = NaN;
 		this.#arm();
 	}
 

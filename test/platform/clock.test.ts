@@ -184,6 +184,22 @@ describe.skipIf(isWorkerd)("systemClock in a browser", () => {
 	});
 });
 
+describe.skipIf(isWorkerd)("systemClock, whose platform", () => {
+	test("has lost its timer, goes on with the next one that is set", async () => {
+		const clock = makeClock();
+		const { setTimeout } = globalThis;
+		let isLost = true;
+		replace(globalThis, "setTimeout", (...args: [() => void, number]) => isLost ? 0 : setTimeout(...args));
+		const first = watch(sleep(1, { clock }));
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		isLost = false;
+		const now = performance.now.bind(performance);
+		replace(performance, "now", () => now() + 1_100);
+		await sleep(1, { clock });
+		expect(first.state).toBe("resolved");
+	});
+});
+
 describe("sleep()", () => {
 	test("resolves after the delay, and leaves no listener", async () => {
 		const clock = new VirtualClock();
