@@ -3,7 +3,8 @@
  * (`retried`), what was done is undone (`reverted`), and both. Run it with `node examples/delete-user.ts`,
  * `deno run -A examples/delete-user.ts` or `bun examples/delete-user.ts`.
  *
- *     --db delete-user.db      # where the jobs are kept; kill the program, start it again: each job goes on where it was
+ *     --db jobs.db             # where the jobs are kept; kill the program, start it again: each job goes on where it was
+ *                              # (if this is not given: in delete-user.db, which is removed at the end)
  *     --flaky 0.4              # which part of all calls fails
  *     --pace 400               # how long a call takes, in milliseconds
  *     --diagram                # prints the flavour with everything as a Mermaid diagram
@@ -12,15 +13,16 @@
  * result before the next step begins. The ids are fixed: to add a job that is there already changes nothing.
  */
 
-import { DatabaseSync } from "node:sqlite";
+import { rmSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { describe, type Job, job, type JobAttempt, type JobOutcome, Processor, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 import { sqliteStore } from "../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
+import { openSqlite } from "./shared/sqlite.ts";
 
 const { values } = parseArgs({
 	options: {
-		db: { type: "string", default: "delete-user.db" },
+		db: { type: "string" },
 		flaky: { type: "string", default: "0.4" },
 		pace: { type: "string", default: "400" },
 		diagram: { type: "boolean", default: false },
@@ -83,7 +85,8 @@ function showOutcome(flavour: string, { status, error, results }: JobOutcome): v
 
 async function main(): Promise<void> {
 	if (values.diagram) return console.log(describe(jobs[3]!).mermaid);
-	const db = new DatabaseSync(values.db);
+	const file = values.db ?? "delete-user.db";
+	const db = await openSqlite(file);
 	// A short lease, so that after a kill nobody has to wait for long.
 	const processor = new Processor({ store: sqliteStore(db), jobs, lease: 2_000 });
 	const controller = new AbortController();
@@ -126,6 +129,7 @@ async function main(): Promise<void> {
 	controller.abort();
 	await Promise.all([running, watching.catch(() => {})]);
 	db.close();
+	if (values.db === undefined && shown.size === 0) rmSync(file);
 }
 
 await main();

@@ -70,9 +70,11 @@ async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortC
 		}
 		end.abort();
 		await others;
+		view.close(); // what is printed before goes to the screen that this leaves
 		await judge(sql, await basket.counts(), options.parcels);
 	} catch (error) {
 		if (!signal.aborted || (signal.reason as Error).name !== "AbortError") throw error;
+		view.close();
 		output("interrupted\n");
 	} finally {
 		view.close();

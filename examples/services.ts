@@ -108,9 +108,9 @@ await services.create({ kind: "uptime", config: { url, interval: 5 } });
 await services.create({ kind: "backup", config: { from: fileURLToPath(import.meta.url), to: folder, interval: 60 } });
 console.log(`Listening on ${url}`);
 
-const interrupted = Promise.withResolvers<void>();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.resolve());
-await interrupted.promise;
+await new Promise<void>((resolve) => {
+	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+});
 await services.stop();
 await server.close();
 await rm(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 // The maps of entry points agree: deno.json's `exports` is the one that is written by hand; package.json's `exports`
 // (`--fix` writes it), deno.json's `imports` and the files of dist/ follow from it.
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { type DenoManifest, type EntryPoint, entryPoints, minified, programs } from "./project.ts";
 import { type PackageManifest, readDeno, readPackage } from "./project.ts";
 
@@ -10,7 +10,7 @@ interface Target {
 }
 
 // What the source maps point at, what npm does not add by itself, and what JSR needs.
-const shipped: string[] = ["dist", "src", "mod.ts", "CHANGELOG.md"];
+const shipped: string[] = ["bin", "dist", "src", "mod.ts", "CHANGELOG.md"];
 const published: string[] = ["mod.ts", "src", "README.md", "CHANGELOG.md", "LICENSE", "deno.json"];
 
 export function checkExports(fix: boolean): void {
@@ -62,11 +62,18 @@ function fileFaults(npm: PackageManifest, deno: DenoManifest): string[] {
 	];
 	return [
 		...[...new Set(needed)].filter((file: string) => !existsSync(file)).map((file: string) => `${file} is missing`),
-		...without(Object.values(npm.bin), commands).map((file: string) => `package.json: bin needs ${file}`),
-		...without(commands, Object.values(npm.bin)).map((file: string) => `deno.json: exports needs what makes ${file}`),
+		...commandFaults(npm),
 		...without(npm.files, shipped).map((file: string) => `package.json: files needs "${file}"`),
 		...without(deno.publish.include, published).map((file: string) => `deno.json: publish.include needs "${file}"`),
 	];
+}
+
+/** A command starts what was built, or the sources in a clone; npm makes it executable for users, Git for those who clone. */
+function commandFaults({ bin }: PackageManifest): string[] {
+	return Object.values(bin).flatMap((file: string) => [
+		...fault(!existsSync(file), `package.json: bin names ${file}, which is missing`),
+		...fault(existsSync(file) && (statSync(file).mode & 0o111) === 0, `${file} is not executable`),
+	]);
 }
 
 // Compared as text, because the order of conditions matters.

@@ -109,7 +109,7 @@ async function useMinified(folder: string): Promise<void> {
 /** As `npx upkeep` starts it, in each runtime; without a driver Postgres is refused with what to install. */
 async function useCommandLine(folder: string): Promise<void> {
 	await execute("node", ["command-line.mjs"], { cwd: folder, timeout: timeLimit });
-	const program: string = join("node_modules", "upkeep", "dist", "cli.js");
+	const program: string = join("node_modules", "upkeep", "bin", "upkeep.mjs");
 	for (const [name, ...args] of [["node"], ["deno", "run", "--allow-all"], ["bun", "run"]]) {
 		const counts: string = await execute(name!, [...args, program, "counts", "--db", "tasks.db"], {
 			cwd: folder,

@@ -61,16 +61,16 @@ export function readDeno(): DenoManifest {
 
 /** The modules to import. */
 export function entryPoints(): EntryPoint[] {
-	return exported().filter(({ output }: EntryPoint) => !isProgram(output));
+	return exported().filter((entry: EntryPoint) => !isProgram(entry));
 }
 
-/** The modules to run, which package.json names under `bin`: npm has them as commands, JSR like any other module. */
+/** The modules to run, which say so in their first line: npm has them as commands, JSR like any other module. */
 export function programs(): EntryPoint[] {
-	return exported().filter(({ output }: EntryPoint) => isProgram(output));
+	return exported().filter(isProgram);
 }
 
-function isProgram(output: string): boolean {
-	return Object.values(readPackage().bin).includes(`dist/${output}.js`);
+function isProgram({ source }: EntryPoint): boolean {
+	return readFileSync(source, "utf8").startsWith("#!");
 }
 
 function exported(): EntryPoint[] {

@@ -1,11 +1,15 @@
-// Runs before every npm script (the "pre…" entries of package.json): installs the dependencies when they are missing or
-// no longer what package-lock.json says, and makes sure that the scripts will run on the Node, Deno and Bun among them.
-// Plain JavaScript, because it must start on the Node that the machine happens to have.
-import { spawnSync } from "node:child_process";
+// Installs the dependencies if they are missing or no longer what package-lock.json says, makes sure that the Node, Deno and Bun
+// among them work, and then runs a program on that Node:
+//
+//     node scripts/setup.mjs scripts/test.ts --help
+//
+// To ask a program for help installs nothing. Plain JavaScript, because it must start on the Node that the machine happens to have.
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, join, resolve } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const binaries = join(root, "node_modules", ".bin");
@@ -22,10 +26,36 @@ if (Number.parseInt(process.versions.node) < 20) {
 		`Node ${process.versions.node} is too old: install Node 20 or later (the project brings its own 24 for the rest)`,
 	);
 }
-if (!isStamped()) {
+const [program, ...rest] = process.argv.slice(2);
+if (program !== undefined && rest.some((text) => text === "--help" || text === "-h")) {
+	await import("./run.mjs");
+} else {
+	if (!isStamped()) setUp();
+	if (program !== undefined) await run();
+}
+
+function setUp() {
 	if (!isInstalled()) install();
 	Object.entries(tools).forEach(([tool, oldest]) => checkTool(tool, oldest));
 	writeFileSync(stampFile, fingerprint());
+}
+
+/** In this process; only right after the installation npm has started it on a Node that may be older than the project's. */
+async function run() {
+	if (Number.parseInt(process.versions.node) >= tools.node) {
+		process.argv.splice(1, 2, resolve(program));
+		await import(pathToFileURL(process.argv[1]).href);
+		return;
+	}
+	const path = `${binaries}${delimiter}${process.env.PATH ?? ""}`;
+	const child = spawn(binary("node"), process.argv.slice(2), {
+		stdio: "inherit",
+		shell: windows,
+		env: { ...process.env, PATH: path },
+	});
+	// What a terminal interrupts is both of them: this one waits for what the other makes of it.
+	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+	child.on("close", (code) => process.exitCode = code ?? 1);
 }
 
 /** Whether an earlier call found everything in order and nothing was installed, removed or pulled since. */
@@ -52,7 +82,10 @@ function isInstalled() {
 }
 
 function install() {
-	console.error("setup: installing the dependencies once, about half a minute …");
+	console.error(
+		"setup: `npm ci` installs, once, what the tests and checks need: Node 24, Deno, Bun, workerd, a Postgres, TypeScript,\n" +
+			"       Vitest and others. About 900 MB under node_modules, half a minute …",
+	);
 	// npm must not run on the very Node that it is about to replace; that some tools want a newer one is no news here.
 	const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== binaries).join(delimiter);
 	const options = { cwd: root, stdio: "inherit", shell: windows, env: { ...process.env, PATH: path } };

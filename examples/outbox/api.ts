@@ -41,31 +41,40 @@ export function createApi(outbox: Outbox, receiver: Receiver | undefined): (requ
 export function checkOrigin({ headers }: Request): void {
 	const host = headers.get("host") ?? "";
 	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) throw new Refusal(403, `This is not ${host}`);
+	const site = headers.get("sec-fetch-site");
+	const isOwn = site === null || site === "same-origin" || site === "none"; // none: the user has typed the address
+	if (!isOwn) throw new Refusal(403, "Nothing is accepted from a page of another origin");
 	const origin = headers.get("origin");
 	if (origin !== null && origin !== `http://${host}`) throw new Refusal(403, `Nothing is accepted from ${origin}`);
 }
 
 async function answer(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
 	checkOrigin(request);
-	const { method, url } = request;
+	const { url } = request;
+	const method = request.method === "HEAD" ? "GET" : request.method; // whose answer goes without its body
 	const [, messages, id, verb, ...rest] = new URL(url).pathname.split("/").map(decode);
 	if (messages !== "messages" || rest.length > 0) throw new Refusal(404, "There is only /messages");
-	if (id === undefined) return await answerAll(request, outbox, receiver);
+	if (id === undefined) return await answerAll(method, request, outbox, receiver);
 	const isThere = new Refusal(404, `There is no message ${JSON.stringify(id)} that this would apply to`);
 	if (verb !== undefined && verb !== "retry") throw new Refusal(404, "There is only /messages/<id>/retry");
 	if (verb === "retry" && method === "POST") return await outbox.retry(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "DELETE") return await outbox.delete(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "GET") return Response.json(await outbox.get(id) ?? fail(isThere));
-	const allow = verb === undefined ? "GET, DELETE" : "POST";
+	const allow = verb === undefined ? "GET, HEAD, DELETE" : "POST";
 	throw new Refusal(405, "GET and DELETE /messages/<id>, and POST /messages/<id>/retry are there", { allow });
 }
 
-async function answerAll(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
-	if (request.method === "GET") {
+async function answerAll(
+	method: string,
+	request: Request,
+	outbox: Outbox,
+	receiver: Receiver | undefined,
+): Promise<Response> {
+	if (method === "GET") {
 		const status: ServerStatus = { ...await outbox.status(), received: receiver?.totals };
 		return Response.json(status, { headers: { "cache-control": "no-store" } });
 	}
-	if (request.method !== "POST") throw new Refusal(405, "GET and POST /messages are there", { allow: "GET, POST" });
+	if (method !== "POST") throw new Refusal(405, "GET and POST /messages are there", { allow: "GET, HEAD, POST" });
 	const message = readMessage(await readBody(request));
 	const accepted = await outbox.accept(message, request.headers.get("idempotency-key") ?? undefined);
 	return Response.json(accepted, { status: 202 });

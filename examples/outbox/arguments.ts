@@ -77,7 +77,7 @@ function toSeconds(text: string): number {
 }
 
 function toUrl(text: string): string {
-	const url = URL.parse(text);
-	if (url !== null && /^https?:$/.test(url.protocol) && !url.username && !url.password) return url.href;
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (url !== undefined && /^https?:$/.test(url.protocol) && !url.username && !url.password) return url.href;
 	throw new UsageError(`--webhook takes an http or https URL without a user name, not ${JSON.stringify(text)}`);
 }

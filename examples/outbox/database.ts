@@ -2,14 +2,15 @@
 
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { openSqlite } from "../shared/sqlite.ts";
 
 /** For how long the endpoint knows what it has received, in days. */
 const memory = 7;
 
-export function openDatabase(file: string): DatabaseSync {
+export async function openDatabase(file: string): Promise<DatabaseSync> {
 	mkdirSync(dirname(resolve(file)), { recursive: true });
-	const database = new DatabaseSync(file);
+	const database = await openSqlite(file);
 	// In this order: two processes that begin at the same time would find it locked. FULL: what was accepted outlives a
 	// power failure, too.
 	database.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

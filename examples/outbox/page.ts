@@ -1,25 +1,44 @@
 /** The page, as files that a browser can run. */
 
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { describe } from "../shared/words.ts";
+import { readModules } from "./modules.ts";
 
-/** Answers if it is about the page. The modules are bundled when they are first asked for. */
+const main = "/examples/outbox/page/main.ts";
+const worker = "/examples/outbox/page/service-worker.ts";
+const javascript = "text/javascript";
+
+/** Answers if it is about the page. The modules are read when one of them is first asked for. */
 export function createPage(): (request: Request) => Promise<Response | undefined> {
-	const scripts = new Map<string, string>();
-	const script = async (name: string) => {
-		if (!scripts.has(name)) scripts.set(name, await bundle(name));
-		return answer(scripts.get(name)!, "text/javascript");
-	};
-	const files: Record<string, () => Promise<Response>> = {
+	let reading: Promise<ReadonlyMap<string, string>> | undefined;
+	const readAll = () => reading ??= readModules(main, worker);
+	const files: Record<string, () => Response | Promise<Response>> = {
 		"/": async () => answer(await readFile(path("index.html")), "text/html"),
 		"/icon.svg": async () => answer(await readFile(path("icon.svg")), "image/svg+xml"),
-		"/main.js": () => script("main.ts"),
-		"/service-worker.js": () => script("service-worker.ts"),
+		// Where the script of a worker lies says which pages it serves.
+		"/main.js": () => answer(`import "${main}";\n`, javascript),
+		"/service-worker.js": () => answer(`import "${worker}";\n`, javascript),
+		// All that the page needs when the server is away.
+		"/files.json": async () => {
+			const names = ["/", "/icon.svg", "/main.js", ...(await readAll()).keys()];
+			return answer(JSON.stringify(names), "application/json");
+		},
+	};
+	const find = async (name: string): Promise<Response | undefined> => {
+		if (!name.endsWith(".ts")) return await files[name]?.();
+		const code = (await readAll()).get(name);
+		return code === undefined ? undefined : answer(code, javascript);
 	};
 	return async ({ method, url }) => {
-		const file = method === "GET" ? files[new URL(url).pathname] : undefined;
-		return await file?.().catch((error) => new Response(`${describe(error)}\n`, { status: 500 }));
+		try {
+			const found = await find(new URL(url).pathname);
+			if (found === undefined || method === "GET") return found;
+			if (method === "HEAD") return new Response(null, found);
+			return new Response("The page can only be read\n", { status: 405, headers: { allow: "GET, HEAD" } });
+		} catch (error) {
+			reading = undefined; // whoever asks again may find the file mended
+			return new Response(`${describe(error)}\n`, { status: 500 });
+		}
 	};
 }
 
@@ -29,20 +48,6 @@ function answer(body: string | Uint8Array<ArrayBuffer>, type: string): Response 
 	return new Response(body, { headers: { ...headers, "content-security-policy": policy } });
 }
 
-/** One file of a module and all that it imports. */
-async function bundle(name: string): Promise<string> {
-	const { build } = await import("esbuild"); // the messages do without it
-	const { outputFiles: [file] } = await build({
-		entryPoints: [path(name)],
-		bundle: true,
-		format: "esm",
-		target: "es2022",
-		write: false,
-		logLevel: "silent",
-	});
-	return file!.text;
-}
-
-function path(name: string): string {
-	return fileURLToPath(new URL(`page/${name}`, import.meta.url));
+function path(name: string): URL {
+	return new URL(`page/${name}`, import.meta.url);
 }

@@ -57,7 +57,6 @@ export class Outbox {
 		this.#onEvent = onEvent;
 		this.#basket = new Basket({
 			store: sqliteStore(database),
-			name: "messages",
 			tasks: { deliver: (message: unknown, context: BasketContext) => deliver(webhook, message, context) },
 			timeout: 2_000,
 			// Short, so that there is something to see; the default is made for the real world.

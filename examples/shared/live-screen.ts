@@ -39,6 +39,7 @@ export class LiveScreen {
 	close(): void {
 		this.#closed.abort();
 		if (!this.#isOpen) return;
+		this.#isOpen = false;
 		process.off("exit", this.#leave);
 		this.#leave();
 	}

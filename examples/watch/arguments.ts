@@ -67,8 +67,8 @@ export async function readText(file: string): Promise<string> {
 
 /** Gives the URL back in its normal form. */
 export function checkUrl(text: unknown): string {
-	const url = typeof text === "string" ? URL.parse(text) : null;
-	if (url === null || !/^https?:$/.test(url.protocol)) {
+	const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+	if (url === undefined || !/^https?:$/.test(url.protocol)) {
 		throw new UsageError(`${JSON.stringify(text)} is not an http or https URL`);
 	}
 	if (url.username || url.password) throw new UsageError(`the URL of ${url.host} has a user name or a password`);

@@ -26,6 +26,8 @@ const [queue, dead, delivered] = [
 const form = document.querySelector("form")!;
 const outcome = document.getElementById("outcome")!;
 const place = document.getElementById("server")!;
+/** Whether something was stored here since the device was last empty. */
+let isFilled = false;
 
 form.addEventListener("submit", async (event) => {
 	event.preventDefault();
@@ -34,6 +36,7 @@ form.addEventListener("submit", async (event) => {
 	try {
 		await basket.add("deliver", { text }, { id: crypto.randomUUID() });
 		form.reset(); // not before it is stored
+		isFilled = true;
 		outcome.textContent = server.isThere ? "Stored, and on its way." : "Kept on this device until the server is there.";
 	} catch (error) {
 		outcome.textContent = `Not stored: ${(error as Error).message}`;
@@ -55,6 +58,9 @@ async function showDevice(): Promise<void> {
 	const messages: MessageStatus[] = [];
 	for await (const task of basket.list({ limit: 50 })) messages.push(toStatus(task));
 	device.show(messages);
+	if (messages.length > 0 || !isFilled) return;
+	isFilled = false;
+	outcome.textContent = "The server has all that was sent from here.";
 }
 
 function show(): void {

@@ -19,7 +19,6 @@ interface WorkerEvent {
 
 const scope = globalThis as unknown as ServiceWorkerScope;
 const cacheName = "outbox";
-const files = ["/", "/main.js", "/icon.svg"];
 /** How long the server may take before the copy is used, in milliseconds. */
 const patience = 3_000;
 
@@ -28,15 +27,15 @@ scope.addEventListener("activate", (event) => event.waitUntil(scope.clients.clai
 scope.addEventListener("fetch", (event) => {
 	const { request } = event;
 	const { origin, pathname } = new URL(request.url);
-	if (request.method === "GET" && origin === location.origin && files.includes(pathname)) {
-		event.respondWith(fetchOrRecall(pathname));
-	}
+	const isOfPage = origin === location.origin && !pathname.startsWith("/messages");
+	if (request.method === "GET" && isOfPage) event.respondWith(fetchOrRecall(pathname));
 });
 backgroundSync(openBasket(), scope.registration);
 
 async function install(): Promise<void> {
+	const response = await fetch("/files.json");
 	const cache = await caches.open(cacheName);
-	await cache.addAll(files);
+	await cache.addAll(await response.json());
 	await scope.skipWaiting();
 }
 

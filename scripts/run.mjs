@@ -1,0 +1,88 @@
+// Runs a TypeScript program of this project on the Node that the machine has, and installs nothing if that can be helped:
+//
+//     node scripts/run.mjs examples/outbox.ts --help
+//
+// Node 22.13 or later has all that it takes. For an older one, two packages are fetched once: esbuild, which strips types, and
+// libsql, an SQLite. Plain JavaScript, because it must start on that Node.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import module, { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const fetched = join(root, "node_modules", ".run");
+/** What an old Node lacks. The versions are those of package.json. */
+const packages = ["esbuild", "libsql"];
+
+const [file] = process.argv.splice(2, 1);
+if (file === undefined) fail("which program? Name a file, such as examples/outbox.ts");
+if (Number.parseInt(process.versions.node) < 20) fail(`Node ${process.versions.node} is too old: install Node 20 or later`);
+process.argv[1] = resolve(file);
+silenceExperiments();
+if (!process.features.typescript) {
+	const folder = module.stripTypeScriptTypes === undefined ? findPackages() : undefined;
+	module.register("./type-stripping.mjs", import.meta.url, { data: { folder, packages } });
+}
+await import(pathToFileURL(process.argv[1]).href);
+
+/** That Node calls its SQLite or its stripping of types experimental is no news to somebody who tries an example. */
+function silenceExperiments() {
+	const { emitWarning } = process;
+	process.emitWarning = (warning, ...rest) => {
+		if ((rest[0]?.type ?? rest[0]) !== "ExperimentalWarning") emitWarning.call(process, warning, ...rest);
+	};
+}
+
+/** The folder that has them: the project's own, or one that they are fetched into. */
+function findPackages() {
+	for (const folder of [root, fetched]) if (has(folder)) return folder;
+	fetchPackages();
+	return fetched;
+}
+
+function has(folder) {
+	const { resolve } = createRequire(join(folder, "package.json"));
+	try {
+		for (const name of packages) resolve(name);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/** Into a folder of its own, which gets its name when it is whole: what is interrupted leaves nothing that looks complete. */
+function fetchPackages() {
+	const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+	const wanted = packages.map((name) => `${name}@${devDependencies[name]}`);
+	console.error(
+		`Node ${process.versions.node} can neither run TypeScript nor open an SQLite file. Fetching once what does, about 30 MB:\n` +
+			`  npm install ${wanted.join(" ")}    (into node_modules/.run; Node 22.13 or later needs neither)`,
+	);
+	const draft = `${fetched}-${process.pid}`;
+	mkdirSync(draft, { recursive: true });
+	const options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+	const isWindows = process.platform === "win32";
+	const { error, status } = spawnSync("npm", ["install", "--prefix", draft, ...options, ...wanted], {
+		cwd: draft,
+		stdio: ["ignore", "ignore", "inherit"],
+		shell: isWindows,
+	});
+	if (error) fail(`npm could not be started (${error.message}): install npm, which comes with Node`);
+	if (status !== 0) {
+		rmSync(draft, { recursive: true, force: true });
+		fail("`npm install` failed, see above");
+	}
+	try {
+		renameSync(draft, fetched);
+	} catch {
+		rmSync(draft, { recursive: true, force: true }); // another process was faster
+	}
+	if (!has(fetched)) fail(`${fetched} is not complete: remove it, then try again`);
+}
+
+function fail(message) {
+	console.error(`run: ${message}`);
+	process.exit(1);
+}
