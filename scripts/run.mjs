@@ -18,7 +18,9 @@ const packages = ["esbuild", "libsql"];
 
 const [file] = process.argv.splice(2, 1);
 if (file === undefined) fail("which program? Name a file, such as examples/outbox.ts");
-if (Number.parseInt(process.versions.node) < 20) fail(`Node ${process.versions.node} is too old: install Node 20 or later`);
+if (Number.parseInt(process.versions.node) < 20) {
+	fail(`Node ${process.versions.node} is too old: install Node 20 or later`);
+}
 process.argv[1] = resolve(file);
 silenceExperiments();
 if (!process.features.typescript) {

@@ -144,13 +144,18 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		expect(pieces).toBeLessThan(100_000);
 		expect(await send({ body: "1", headers: id("_") })).toMatchObject([400, { error: expect.stringMatching(/"id"/) }]);
 		expect(await send({ body: "1", headers: { origin: "http://example.com" } })).toMatchObject([403, {}]);
-		expect(await statusFor(url, "example.com")).toBe(403);
+		expect(await statusFor(url, { host: "example.com" })).toBe(403);
+		for (const site of ["cross-site", "same-site"]) {
+			expect(await statusFor(url, { "sec-fetch-site": site })).toBe(403);
+		}
+		for (const site of ["same-origin", "none"]) expect(await statusFor(url, { "sec-fetch-site": site })).toBe(200);
+		expect(await statusFor(url, {}, "HEAD")).toBe(200);
 		expect(await send({ method: "PUT", body: "1" })).toMatchObject([405, {}]);
 		const allowed = async (path: string) =>
 			(await fetch(url + path, { method: "PUT", body: "1" })).headers.get("allow");
 		expect([await allowed(""), await allowed("/a"), await allowed("/a/retry")]).toEqual([
-			"GET, POST",
-			"GET, DELETE",
+			"GET, HEAD, POST",
+			"GET, HEAD, DELETE",
 			"POST",
 		]);
 		expect(await send({ body: "1" }, "/nobody/retry")).toMatchObject([404, {}]);
@@ -185,10 +190,38 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		await outbox.printed(/ retry demo-\S+ \d+ .+ \(attempt 1\), again in .+\n/);
 		await outbox.printed(/ done demo-\S+ \(attempt 2\)\n/);
 		expect((await outbox.status()).received!.messages).toBeGreaterThan(0);
+		const url = await outbox.url();
 		const files = { "": "html", "main.js": "javascript", "service-worker.js": "javascript", "icon.svg": "svg" };
 		for (const [name, type] of Object.entries(files)) {
-			const { status, headers } = await fetch(await outbox.url() + name);
-			expect([status, headers.get("content-type")]).toEqual([200, expect.stringContaining(type)]);
+			for (const method of ["GET", "HEAD"]) {
+				const { status, headers } = await fetch(url + name, { method });
+				expect([status, headers.get("content-type")]).toEqual([200, expect.stringContaining(type)]);
+			}
+			const { status, headers } = await fetch(url + name, { method: "DELETE" });
+			expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+		}
+		const names: string[] = await (await fetch(`${url}files.json`)).json();
+		expect(names).toEqual(expect.arrayContaining(["/", "/mod.ts", "/examples/outbox/page/main.ts"]));
+		for (const name of names.filter((name) => name.endsWith(".ts"))) {
+			const response = await fetch(new URL(name, url));
+			expect([name, response.headers.get("content-type")]).toEqual([name, expect.stringContaining("javascript")]);
+			const code = await response.text();
+			expect(code).not.toMatch(/^(?:import type|export interface|interface) /m);
+			// All that it imports is there as well: a browser would not run any of it otherwise.
+			for (const [, path] of code.matchAll(/^(?:import|export)[^;"]*? from "(\.[^"]+)"/gm)) {
+				expect(names).toContain(new URL(path!, new URL(name, url)).pathname);
+			}
+		}
+		// Nothing else of the project is to be had.
+		for (
+			const name of [
+				"package.json",
+				"examples/outbox.ts",
+				"src/cli/cli.ts",
+				"examples/outbox/page/..%2f..%2f..%2fdeno.json",
+			]
+		) {
+			expect((await fetch(url + name)).status).toBe(404);
 		}
 		outbox.interrupt();
 		expect(await outbox.ended).toBe(0);
@@ -219,9 +252,9 @@ function flaky(id: string, { received }: Webhook): number {
 	return received.get(id) === 1 ? 503 : 204;
 }
 
-/** `fetch` does not let one name another host. */
-async function statusFor(url: string, host: string): Promise<number | undefined> {
-	const asked = request(url, { headers: { host } }).end();
+/** `fetch` does not let one name another host, nor say which page asks. */
+async function statusFor(url: string, headers: Record<string, string>, method = "GET"): Promise<number | undefined> {
+	const asked = request(url, { method, headers }).end();
 	const [response] = await once(asked, "response");
 	response.resume();
 	return response.statusCode;
