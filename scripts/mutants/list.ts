@@ -28,8 +28,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "expiry: the signal does not abort",
 		file: task,
-		from: "this.isOver = !this.isCompleting;\n\t\tthis.#execution?.abort(new ClaimLostError(this.id));",
-		to: "this.isOver = !this.isCompleting;",
+		from: "super.expire();\n\t\tthis.#execution?.abort(new ClaimLostError(this.id));",
+		to: "super.expire();",
 	},
 	{
 		name: "expiry: what has ended by its lease is not given back",
@@ -65,7 +65,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "lost claims: a run goes on",
 		file: claims,
-		from: "else if (!task.hasEnded && !task.isCompleting) task.lose();",
+		from: "else task.gone();",
 		to: "",
 	},
 	{

@@ -10,12 +10,12 @@
 import type { BasketOptions, BasketSettings, Kind, PayloadOf, TaskMap } from "./options.ts";
 import type { Added, Counts, NewTask, StoredTask, TaskState } from "./store.ts";
 import { Batch } from "./batch.ts";
-import { encodePayload, isThenable, synchronous } from "./claimed-task.ts";
 import { cut, decodeFailure, sizeOf, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkBasketOptions, checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
 import { Opening } from "./opening.ts";
+import { encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Worker } from "./worker.ts";
 import { check, checkSignal, checkWord } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";

@@ -1,23 +1,19 @@
 /**
- * One task while this process has a claim on it: reading its payload, one attempt, and what comes of it.
- *
- * A claim goes through: claimed → running ({@link ClaimedTask.run}) → ended (the outcome is to be settled) → over (settled).
- * It can be over at any moment: given back before it has begun, lost to somebody else ({@link ClaimedTask.lose}), or because
- * its lease may be over ({@link ClaimedTask.expire}); then it is given back, and a run goes on only until it heeds its signal.
- * Only a task that is being completed in a transaction is not over with its lease: that may be committed all the same, so
- * that the store is asked when the run has ended.
+ * One task while this process has a claim on it: reading its payload, one attempt, and what comes of it. {@link ClaimState}
+ * has the states that it goes through.
  *
  * @module
  */
 
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Claim, Data, Outcome } from "./store.ts";
-import { decodeFailure, encodeFailure, sizeOf } from "./codec.ts";
+import { ClaimState } from "./claim-state.ts";
+import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
+import { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { UserContext } from "./user-context.ts";
 import { Execution, resume, type Step } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
-import { check } from "../platform/check.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -45,27 +41,15 @@ export interface Ending {
 	readonly delay: number;
 }
 
-export class ClaimedTask<Tx> {
+export class ClaimedTask<Tx> extends ClaimState {
 	/** The current one: it may be renewed by a new one. */
 	claim: Claim;
 	/** Until when the claim holds for certain, on the monotonic clock. */
 	leaseEndsAt: number;
 	/** What was reported and not saved yet. */
 	progress: string | undefined;
-	/** Whether the task has asked to be completed in a transaction: who commits that, ends the claim. */
-	isCompleting = false;
-	/** Whether it is certain that the transaction was committed. */
-	isCompleted = false;
-	/** Whether nothing is written about this claim any more, but that it is given back. */
-	isOver = false;
-	/** Whether the lease may have been over before the run has ended. */
-	isExpired = false;
-	/** The number of this run, whatever the claims say that it goes on under. */
+	/** The number of this run, whatever the claims say that it goes on under; 0 if none was begun. */
 	attempt = 0;
-	/** Whether a run was begun. */
-	hasBegun = false;
-	/** Whether that has come to an end, which is to be settled. */
-	hasEnded = false;
 	/** How the claim ends, if the task returns: a job does not always end with its claim. */
 	ending: Ending | undefined;
 	/** Something was posted to it: told with each renewal of the lease, for as long as it is there. */
@@ -77,11 +61,13 @@ export class ClaimedTask<Tx> {
 	#payload: unknown;
 	/** The payload as the store has it. */
 	#stored: Data;
+	/** Whether the basket stops: what fails from then on does not count. */
 	#isAborted = false;
 	/** The transaction that the task was completed in last. */
 	#completedIn: unknown;
 
 	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
+		super();
 		this.#owner = owner;
 		this.claim = claim;
 		this.leaseEndsAt = leaseEndsAt;
@@ -97,11 +83,6 @@ export class ClaimedTask<Tx> {
 		return this.claim.kind;
 	}
 
-	/** Whether its run goes on under a claim that ends with the lease. */
-	get mayExpire(): boolean {
-		return !this.isOver && !this.hasEnded && !this.isExpired && !this.isCompleted;
-	}
-
 	/** Of the attempt that is under way. */
 	get signal(): AbortSignal {
 		return this.#attempt!.signal;
@@ -114,7 +95,7 @@ export class ClaimedTask<Tx> {
 
 	/** One attempt. Never rejects. */
 	async run(): Promise<Ending> {
-		this.hasBegun = true;
+		this.begin();
 		this.attempt = this.claim.attempts + 1;
 		let ending: Ending;
 		try {
@@ -124,7 +105,7 @@ export class ClaimedTask<Tx> {
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
 		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
-		this.hasEnded = true;
+		this.end();
 		return payload === undefined ? ending : { ...ending, outcome: { ...ending.outcome, payload } };
 	}
 
@@ -162,21 +143,25 @@ export class ClaimedTask<Tx> {
 	/** The claim is somebody else's. */
 	lose(): void {
 		if (this.isOver) return;
-		this.isOver = true;
+		this.close();
 		this.#execution?.abort(new ClaimLostError(this.id));
+	}
+
+	/** A renewal has not found the claim. One that is being settled, or completed, may have gone for that reason. */
+	gone(): void {
+		if (!this.hasEnded && !this.isCompleting) this.lose();
 	}
 
 	/** The claim is gone. Before its lease could be over nobody but the task's own transaction can have ended it. */
 	completed(): void {
-		const isItsOwn = this.isCompleting && this.#completedIn !== undefined;
-		if (isItsOwn && !this.isExpired && !this.#isLeaseOver()) this.isCompleted = true;
+		const isItsOwn = this.isCompleting && !this.isOver && this.#completedIn !== undefined;
+		if (isItsOwn && !this.isExpired && !this.#isLeaseOver()) this.commit();
 	}
 
 	/** The lease may be over. */
-	expire(): void {
+	override expire(): void {
 		if (!this.mayExpire) return;
-		this.isExpired = true;
-		this.isOver = !this.isCompleting;
+		super.expire();
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
@@ -236,7 +221,7 @@ export class ClaimedTask<Tx> {
 		if (state === "lost") this.completed();
 		if (this.isCompleted) return { outcome: { type: "done" }, error: undefined, delay: 0 };
 		if (state === undefined || state === "lost") return this.#giveUp();
-		this.isCompleting = false;
+		this.endCommit();
 		if (this.isExpired) return released;
 		if (!step.ok) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
@@ -328,7 +313,7 @@ export class ClaimedTask<Tx> {
 		const { store, name } = this.#owner.settings;
 		const { isCompleting, claim } = this;
 		const before = this.#completedIn;
-		this.isCompleting = true;
+		this.beginCommit();
 		this.#completedIn = tx;
 		try {
 			const isCompleted = await store.complete(name, claim, { type: "done", keep: this.#kind.retain }, tx);
@@ -340,7 +325,7 @@ export class ClaimedTask<Tx> {
 			await this.complete(tx); // claimed anew meanwhile
 		} catch (error) {
 			// What was completed before may still be committed.
-			this.isCompleting = isCompleting;
+			if (!isCompleting) this.endCommit();
 			this.#completedIn = before;
 			throw error;
 		}
@@ -364,37 +349,3 @@ export class ClaimedTask<Tx> {
 
 /** How a claim ends that is given back. */
 export const released: Ending = { outcome: { type: "release" }, error: undefined, delay: 0 };
-
-/** Makes data of a payload, and checks that the store can keep it. */
-export function encodePayload(
-	{ codec }: Pick<Kind, "codec">,
-	payload: unknown,
-	limit: number | undefined,
-): Data | PromiseLike<Data> {
-	const data = codec.encode(payload);
-	return isThenable(data) ? data.then((data) => checkSize(data, limit)) : checkSize(data, limit);
-}
-
-/** Waits for a codec; not inside a transaction, which may be over by then. */
-export function synchronous<T>(promise: PromiseLike<T>, tx: unknown): PromiseLike<T> {
-	if (tx === undefined) return promise;
-	promise.then(undefined, () => {});
-	throw new TypeError("With a transaction the codec and the schema must be synchronous");
-}
-
-/** Without a transaction a store would complete the task at once, whatever becomes of its effect. */
-export function checkTx(tx: unknown): void {
-	check("tx", tx, typeof tx === "function" ? "function" : "object", true, "a transaction of the store");
-}
-
-export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-	return typeof (value as PromiseLike<T> | undefined)?.then === "function";
-}
-
-function checkSize(data: Data, limit = Infinity): Data {
-	const isData = typeof data === "string" || data instanceof Uint8Array;
-	if (!isData) throw new TypeError(`The codec must give a string or a Uint8Array: it gave ${typeof data}`);
-	// A character takes at most 3 bytes.
-	if (data.length * 3 <= limit || sizeOf(data) <= limit) return data;
-	throw new RangeError(`The payload must have at most ${limit} bytes in this store: it has ${sizeOf(data)}`);
-}

@@ -105,7 +105,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 
 	/** Forgets all of them: the leases run out by themselves. */
 	abandon(): void {
-		for (const task of this.#tasks.values()) task.isOver = true;
+		for (const task of this.#tasks.values()) task.close();
 		this.#tasks.clear();
 		this.#rest();
 	}
@@ -266,8 +266,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 
 	#renewed(task: ClaimedTask<Tx>, state: "ok" | "lost" | "posted", endsAt: number): void {
 		if (state === "posted" && !task.isOver) task.onPosted?.();
-		// One that is being settled, or completed, may have gone for that reason.
 		if (state !== "lost") task.leaseEndsAt = Math.max(task.leaseEndsAt, endsAt);
-		else if (!task.hasEnded && !task.isCompleting) task.lose();
+		else task.gone();
 	}
 }

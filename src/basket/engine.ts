@@ -7,8 +7,9 @@
 
 export { Batch } from "./batch.ts";
 export { isTransient } from "./calls.ts";
-export { checkTx, type ClaimedTask, encodePayload, isThenable, synchronous } from "./claimed-task.ts";
+export type { ClaimedTask } from "./claimed-task.ts";
 export { type Codec, cut, decodeFailure, encodeFailure, jsonCodec, type TaskFailure } from "./codec.ts";
 export { ClaimLostError } from "./context.ts";
 export { type BasketOptions, checkName, type Settled, type TaskDefinition, type WakeHint } from "./options.ts";
+export { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 export { UserContext } from "./user-context.ts";

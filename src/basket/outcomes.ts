@@ -58,7 +58,7 @@ export class Outcomes<Tx> {
 
 	/** It is stored how a run has ended. */
 	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay }: Ending): void {
-		if (!task.hasBegun) return;
+		if (task.attempt === 0) return; // given back before it has begun
 		const outcome = type === "release" ? "released" : type as Settled["outcome"];
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;

@@ -146,7 +146,7 @@ export class Turns<Tx> {
 		for (const task of this.#running) {
 			// Whoever commits its transaction has the last word.
 			if (!task.isCompleting) this.#release([task]);
-			task.isOver = true;
+			task.close();
 		}
 		this.#running.clear();
 	}
@@ -208,7 +208,7 @@ export class Turns<Tx> {
 		if (task === this.#alone) this.#alone = undefined;
 		this.#pace.count(begunAt);
 		if (task.isOver) this.#forget(task);
-		else if (task.isCompleting) this.#completed(task, ending);
+		else if (task.isCompleted) this.#completed(task, ending);
 		else this.#ended.push({ task, ending });
 		this.pump();
 		if (task.isOver) this.#owner.onChange();
@@ -217,7 +217,7 @@ export class Turns<Tx> {
 	/** Its own transaction has settled it. */
 	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
 		this.#forget(task);
-		task.isOver = true;
+		task.close();
 		this.outcomes.tell(task, ending);
 		this.isDue = true; // the next one in its lane
 	}
@@ -363,7 +363,7 @@ export class Turns<Tx> {
 		} catch (error) {
 			if (isTransient(error)) throw error;
 			this.#forget(task);
-			task.isOver = true;
+			task.close();
 		}
 	}
 
@@ -391,7 +391,7 @@ export class Turns<Tx> {
 	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
 		for (const { task } of ended) {
 			this.#forget(task);
-			task.isOver = true;
+			task.close();
 		}
 		this.outcomes.settled(ended, settled);
 	}

@@ -66,7 +66,7 @@ export class StepAttempt<Tx> {
 		this.#context = undefined;
 		const { task } = this.#position;
 		if (this.#commitment === undefined || task.isOver) return step;
-		task.isCompleting = false;
+		task.endCommit();
 		if (await this.#isCommitted(this.#commitment)) return this.#commitment;
 		return step.ok ? await this.#uncommitted() : step;
 	}
@@ -141,13 +141,13 @@ export class StepAttempt<Tx> {
 		const encoded = encode(state);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
 		// Its lease is not renewed meanwhile: that could wait for the transaction.
-		task.isCompleting = true;
+		task.beginCommit();
 		this.#commitment = { state, data };
 		try {
 			const [isSaved] = await task.track(store.save(name, [{ ref: task.claim, payload: data, seen }], tx), Infinity);
 			throwIfLost(isSaved!);
 		} catch (error) {
-			task.isCompleting = false;
+			task.endCommit();
 			this.#commitment = undefined;
 			throw error;
 		}
