@@ -254,9 +254,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "delete: whatever has the id now has lost its claim",
-		file: "src/basket/basket.ts",
+		file: "src/basket/basket-engine.ts",
 		from: "claimed?.lose();",
-		to: "this.#worker.claims.get(id)?.lose();",
+		to: "this.worker.claims.get(id)?.lose();",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{

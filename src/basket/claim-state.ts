@@ -37,28 +37,33 @@ type State =
 	| "doubtful"
 	| "over";
 
+const active: readonly State[] = ["claimed", "running", "completing"];
+const expired: readonly State[] = ["expired", "overdue", "late"];
+const over: readonly State[] = ["expired", "doubtful", "over"];
+const completing: readonly State[] = ["completing", "overdue", "completed", "doubtful"];
+
 /** Where a claim is. Each transition is a method; one that does not apply changes nothing. */
 export class ClaimState {
 	#state: State = "claimed";
 
 	/** Whether the run goes on under a claim that ends with the lease. */
 	get mayExpire(): boolean {
-		return this.#state === "claimed" || this.#state === "running" || this.#state === "completing";
+		return active.includes(this.#state);
 	}
 
 	/** Whether the lease may have been over before the run has ended. */
 	get isExpired(): boolean {
-		return this.#state === "expired" || this.#state === "overdue" || this.#state === "late";
+		return expired.includes(this.#state);
 	}
 
 	/** Whether nothing is written about this claim any more, but that it is given back. */
 	get isOver(): boolean {
-		return this.#state === "over" || this.#state === "expired" || this.#state === "doubtful";
+		return over.includes(this.#state);
 	}
 
 	/** Whether a transaction is to end the claim: who commits that, ends it. */
 	get isCompleting(): boolean {
-		return this.isCompleted || this.#state === "completing" || this.#state === "overdue" || this.#state === "doubtful";
+		return completing.includes(this.#state);
 	}
 
 	/** Whether it is certain that the transaction was committed. */

@@ -5,13 +5,15 @@
  * @module
  */
 
+import type { Calls } from "./calls.ts";
+import type { JobClaim } from "./job-claim.ts";
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Claim, Data, Outcome } from "./store.ts";
+import type { ContextOwner } from "./user-context.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { UserContext } from "./user-context.ts";
 import { Execution, resume, type Step } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { report } from "../platform/observe.ts";
@@ -20,18 +22,13 @@ import { validate } from "../platform/standard-schema.ts";
 /** What a claimed task needs of its basket. */
 export interface ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
+	readonly calls: Calls;
 	/** Whether the function of a task is being called right now. */
 	isCalling: boolean;
 	/** Ends the claims whose leases may be over. */
 	expire(): void;
 	/** Something was reported that should be saved soon. */
 	onProgress(): void;
-	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
-	track<T>(call: Promise<T>, limit?: number): Promise<T>;
-	/** Waits for a call that may have to wait before it is sent. */
-	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T>;
-	/** Calls the store until it answers. Rejects when there is no hope, or the basket stops. */
-	trying<T>(call: () => Promise<T>): Promise<T>;
 }
 
 /** How a run has ended: what is stored, and what is told. */
@@ -39,9 +36,11 @@ export interface Ending {
 	readonly outcome: Outcome;
 	readonly error: unknown;
 	readonly delay: number;
+	/** Called once this is stored. */
+	readonly onStored?: (() => void) | undefined;
 }
 
-export class ClaimedTask<Tx> extends ClaimState {
+export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {
 	/** The current one: it may be renewed by a new one. */
 	claim: Claim;
 	/** Until when the claim holds for certain, on the monotonic clock. */
@@ -50,14 +49,15 @@ export class ClaimedTask<Tx> extends ClaimState {
 	progress: string | undefined;
 	/** The number of this run, whatever the claims say that it goes on under; 0 if none was begun. */
 	attempt = 0;
-	/** How the claim ends, if the task returns: a job does not always end with its claim. */
-	ending: Ending | undefined;
 	/** Something was posted to it: told with each renewal of the lease, for as long as it is there. */
 	onPosted: (() => void) | undefined;
+	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
+	/** How the claim ends, if the run returns: a job does not always end with its claim. */
+	#ending: Ending | undefined;
 	#payload: unknown;
 	/** The payload as the store has it. */
 	#stored: Data;
@@ -69,6 +69,7 @@ export class ClaimedTask<Tx> extends ClaimState {
 	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
 		super();
 		this.#owner = owner;
+		this.calls = owner.calls;
 		this.claim = claim;
 		this.leaseEndsAt = leaseEndsAt;
 		this.#stored = claim.payload;
@@ -125,19 +126,14 @@ export class ClaimedTask<Tx> extends ClaimState {
 		return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);
 	}
 
+	/** Says how the claim ends if the run returns. */
+	endWith(outcome: Outcome, onStored: () => void): void {
+		this.#ending = { outcome, error: undefined, delay: 0, onStored };
+	}
+
 	/** Tells what the run itself has saved, of a kind whose payloads are as they are stored. */
 	saved(data: Data): void {
 		this.#payload = this.#stored = data;
-	}
-
-	/** Waits for a call of the store, but not without end; nor does the basket when it stops. */
-	track<T>(call: Promise<T>, limit?: number): Promise<T> {
-		return this.#owner.track(call, limit);
-	}
-
-	/** Waits for a call that may have to wait before it is sent. */
-	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T> {
-		return this.#owner.queue(ask);
 	}
 
 	/** The claim is somebody else's. */
@@ -193,7 +189,7 @@ export class ClaimedTask<Tx> extends ClaimState {
 		this.#attempt = attempt;
 		this.#owner.isCalling = true;
 		try {
-			return this.#kind.run(this.#payload, new UserContext(this, attempt));
+			return this.#kind.call(this.#payload, this, attempt);
 		} finally {
 			this.#owner.isCalling = false;
 		}
@@ -202,7 +198,7 @@ export class ClaimedTask<Tx> extends ClaimState {
 	#end(step: Step<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) {
-			return this.ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+			return this.#ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
 		}
 		const { error, delay, again } = step;
 		if (this.#isAborted || this.isExpired) return released;
@@ -234,12 +230,12 @@ export class ClaimedTask<Tx> extends ClaimState {
 		const ask = async (): Promise<string | undefined> => {
 			const { claim } = this;
 			const endsAt = clock.monotonic() + lease;
-			const [state] = await this.#owner.track(store.extend(name, [claim], lease));
+			const [state] = await this.calls.track(store.extend(name, [claim], lease));
 			if (claim !== this.claim) return await ask(); // claimed anew meanwhile
 			if (state !== "lost") this.leaseEndsAt = endsAt;
 			return state;
 		};
-		return await ask().catch(() => this.#owner.trying(ask)).catch(() => undefined);
+		return await ask().catch(() => this.calls.trying(ask)).catch(() => undefined);
 	}
 
 	/** Nobody here knows whether it is done: if it is not, it is run again when its lease is over. */
@@ -298,7 +294,7 @@ export class ClaimedTask<Tx> extends ClaimState {
 		const { store, name } = this.#owner.settings;
 		// How long a transaction of the caller may take is not for this engine to say.
 		const limit = tx === undefined ? undefined : Infinity;
-		const [saved] = await this.#owner.track(store.save(name, [{ ref: claim, payload: data }], tx), limit);
+		const [saved] = await this.calls.track(store.save(name, [{ ref: claim, payload: data }], tx), limit);
 		if (!saved && claim !== this.claim) return await this.save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
 		if (tx !== undefined) return; // it may be rolled back

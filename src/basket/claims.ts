@@ -148,21 +148,6 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#arm();
 	}
 
-	/** See {@link Calls.track}. */
-	track<T>(call: Promise<T>, limit?: number): Promise<T> {
-		return this.calls.track(call, limit);
-	}
-
-	/** See {@link Calls.queue}. */
-	queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T> {
-		return this.calls.queue(ask);
-	}
-
-	/** See {@link Calls.trying}. */
-	trying<T>(call: () => Promise<T>): Promise<T> {
-		return this.calls.trying(call);
-	}
-
 	onProgress(): void {
 		this.#progress.saveSoon();
 	}

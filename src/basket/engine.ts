@@ -5,11 +5,20 @@
  * @module
  */
 
+export { addTasks } from "./adding.ts";
+export { BasketEngine } from "./basket-engine.ts";
 export { Batch } from "./batch.ts";
 export { isTransient } from "./calls.ts";
-export type { ClaimedTask } from "./claimed-task.ts";
 export { type Codec, cut, decodeFailure, encodeFailure, jsonCodec, type TaskFailure } from "./codec.ts";
 export { ClaimLostError } from "./context.ts";
-export { type BasketOptions, checkName, type Settled, type TaskDefinition, type WakeHint } from "./options.ts";
+export type { JobClaim } from "./job-claim.ts";
+export {
+	type BasketOptions,
+	checkBasketOptions,
+	checkName,
+	type Kind,
+	type TaskDefinition,
+	type WakeHint,
+} from "./options.ts";
 export { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
-export { UserContext } from "./user-context.ts";
+export { getTask, listTasks } from "./reading.ts";

@@ -6,10 +6,13 @@
 
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
+import type { JobClaim } from "./job-claim.ts";
 import type { Store } from "./store.ts";
 import { jsonCodec } from "./codec.ts";
+import { type ContextOwner, UserContext } from "./user-context.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
+import type { TaskContext } from "../run/task.ts";
 import { check, checkDelay, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
@@ -172,7 +175,8 @@ export interface Settled {
 
 /** A kind of task, checked. */
 export interface Kind {
-	readonly run: TaskFunction;
+	/** Does the work of one attempt, for a user or for a job: what each of them is given is made of the claim. */
+	call(payload: unknown, claim: ContextOwner<never> & JobClaim, attempt: TaskContext): unknown;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
@@ -268,7 +272,8 @@ function checkKind(
 	check("retain", retain, "number", Number.isFinite(retain) && retain >= 0, "0 or more, and finite");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
-	return { run, schema, codec, crashes, retain, settings };
+	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext(claim, attempt));
+	return { call, schema, codec, crashes, retain, settings };
 }
 
 function checkCount(what: string, value: number): void {

@@ -57,13 +57,14 @@ export class Outcomes<Tx> {
 	}
 
 	/** It is stored how a run has ended. */
-	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay }: Ending): void {
+	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay, onStored }: Ending): void {
 		if (task.attempt === 0) return; // given back before it has begun
 		const outcome = type === "release" ? "released" : type as Settled["outcome"];
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;
 		const { onSettled, onError } = this.#settings;
+		observe(onError, onStored);
 		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
 	}
 }

@@ -30,11 +30,6 @@ export class UserContext<Tx> implements BasketContext<unknown, Tx> {
 		this.#attempt = attempt;
 	}
 
-	/** The engine's own object. Not for users: this class is not exported. */
-	static taskOf<Tx>(context: unknown): ContextOwner<Tx> {
-		return (context as UserContext<Tx>).#task;
-	}
-
 	get id(): string {
 		return this.#task.id;
 	}

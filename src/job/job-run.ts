@@ -13,12 +13,12 @@
  */
 
 import {
-	type ClaimedTask,
 	ClaimLostError,
 	cut,
 	decodeFailure,
 	encodeFailure,
 	encodePayload,
+	type JobClaim,
 	type TaskFailure,
 } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
@@ -47,7 +47,7 @@ export type JobMessage =
 export class JobRun<Tx> implements JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;
 	readonly job: PreparedJob;
-	readonly task: ClaimedTask<Tx>;
+	readonly task: JobClaim;
 	/** The checkpoint; not there before it was read. */
 	state!: JobCheckpoint;
 	seen = 0;
@@ -65,7 +65,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** Why it cannot be gone on with. */
 	#problem: unknown;
 
-	constructor(owner: JobOwner<Tx>, job: PreparedJob, task: ClaimedTask<Tx>) {
+	constructor(owner: JobOwner<Tx>, job: PreparedJob, task: JobClaim) {
 		this.owner = owner;
 		this.job = job;
 		this.task = task;
@@ -101,7 +101,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	async look(): Promise<void> {
 		const { store, name, onError } = this.owner;
 		try {
-			const task = await this.task.track(store.get(name, this.task.id));
+			const task = await this.task.calls.track(store.get(name, this.task.id));
 			for (const { n, data } of task?.inbox ?? []) if (n > this.seen) this.#heed(await this.#read(data));
 		} catch (error) {
 			report(onError, error);
@@ -305,7 +305,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		let isSaved;
 		try {
 			const save = { ref: claim, payload: this.#data, seen: this.seen };
-			isSaved = await this.task.queue((onSent) => this.owner.save(save, () => this.#send(onSent)));
+			isSaved = await this.task.calls.queue((onSent) => this.owner.save(save, () => this.#send(onSent)));
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;

@@ -5,7 +5,8 @@
  */
 
 import type { AddOptions } from "../basket/basket.ts";
-import type { BasketOptions, TaskDefinition, TaskFailure } from "../basket/engine.ts";
+import type { BasketOptions, Codec, TaskDefinition, TaskFailure } from "../basket/engine.ts";
+import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
 import type { Job } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
@@ -75,6 +76,11 @@ export type NewJob<J extends AnyJob> =
 	& Omit<AddOptions, "tx">
 	& (undefined extends NonNullable<J["types"]>["input"] ? { readonly input?: NonNullable<J["types"]>["input"] }
 		: { readonly input: NonNullable<J["types"]>["input"] });
+
+/** Its payload is read by the job itself, which knows what to do with a broken one. */
+const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
+/** The kind of task that each job is. A job is given the claim, so that the function is never called. */
+export const jobTask: TaskDefinition = { run: () => {}, codec: rawCodec, attempts: Infinity, crashes: Infinity };
 
 /** The jobs of a processor, by name, with the settings of their steps. */
 export function prepare(

@@ -8,39 +8,38 @@
  */
 
 import {
+	addTasks,
+	BasketEngine,
 	Batch,
-	type ClaimedTask,
-	type Codec,
+	checkBasketOptions,
 	cut,
+	getTask,
 	isThenable,
 	isTransient,
 	jsonCodec,
-	type Settled,
+	type Kind,
+	listTasks,
 	synchronous,
-	type TaskDefinition,
-	UserContext,
 } from "../basket/engine.ts";
+import type { AddOptions, TaskRecord, WorkOptions } from "../basket/basket.ts";
 import type { Counts, Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
-import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
-import { type AddOptions, Basket, type TaskRecord, type WorkOptions } from "../basket/basket.ts";
+import type { JobMessage } from "./job-run.ts";
+import type { JobOwner } from "./owner.ts";
+import type { JobCheckpoint, PreparedJob } from "./state.ts";
+import { decodeCheckpoint } from "./decode.ts";
+import { LiveJobs } from "./live.ts";
+import { type AnyJob, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
+import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
+import { firstCheckpoint } from "./state.ts";
+import { type JobQuery, type JobState, type ProcessorSnapshot, showJob } from "./view.ts";
+import { Endings } from "./waiting.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
 import { observe, type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
-import { type JobMessage, JobRun } from "./job-run.ts";
-import { type AnyJob, type JobSettled, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
-import type { JobOwner } from "./owner.ts";
-import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
-import { decodeCheckpoint } from "./decode.ts";
-import { firstCheckpoint } from "./state.ts";
-import { type JobQuery, type JobState, type LiveJob, position, type ProcessorSnapshot, showJob } from "./view.ts";
-import { Endings } from "./waiting.ts";
-
-/** A claim ends with what its job says, and its payload is read by the job itself, which knows what to do with a broken one. */
-const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
 
 /**
  * Runs jobs: step by step, over crashes and restarts, each result stored before the next step begins. When a step is out
@@ -77,13 +76,10 @@ const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data
 export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, AsyncDisposable {
 	readonly #owner: JobOwner<Tx>;
 	readonly #jobs: ReadonlyMap<string, PreparedJob>;
-	readonly #basket: Basket<Record<string, TaskDefinition>, Tx>;
-	readonly #live = new Map<string, { readonly job: string; readonly run: JobRun<Tx> }>();
+	readonly #engine: BasketEngine<Tx>;
+	readonly #live: LiveJobs<Tx>;
 	readonly #endings: Endings;
-	readonly #onSettled: ProcessorOptions["onSettled"];
 	readonly #onError: OnError | undefined;
-	#isPaused = false;
-	readonly #totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
 	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `state` and `list` may differ. */
@@ -100,16 +96,20 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	constructor(options: ProcessorOptions<Tx>) {
 		const { jobs, name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, store, onError, ...rest } =
 			check("options", options, "object");
-		this.#onSettled = checkFunction("onSettled", options.onSettled);
+		const onSettled = checkFunction("onSettled", options.onSettled);
 		const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
 		this.#onError = onError;
 		const clock = checkClock(options.clock);
 		this.#jobs = prepare(check("jobs", jobs, "object"), options.backoff, clock);
-		const tasks = Object.fromEntries([...this.#jobs.values()].map((job) => [job.job.name, this.#task(job)]));
-		const onSettled = (settled: Settled) => this.#settled(settled);
+		const tasks = Object.fromEntries([...this.#jobs.keys()].map((name) => [name, jobTask]));
 		// Checks all of these, too.
-		const own = { onSettled, onAttemptFailed: undefined };
-		this.#basket = new Basket({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
+		const own = { onSettled: undefined, onAttemptFailed: undefined };
+		const settings = checkBasketOptions<Tx>({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
+		const kinds = [...this.#jobs].map(([name, job]) => {
+			const call: Kind["call"] = (_, claim) => this.#live.run(job, claim);
+			return [name, { ...settings.kinds.get(name)!, call }] as const;
+		});
+		this.#engine = new BasketEngine({ ...settings, kinds: new Map(kinds) });
 		const patience = { clock, limit: (options.lease ?? 30_000) / 3 };
 		const saves = new Batch<Save, boolean>((saves) => store.save(name, saves), [], patience);
 		this.#owner = {
@@ -125,8 +125,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			onChange: () => this.#snapshot.changed(),
 		};
 		this.#endings = new Endings(clock);
+		this.#live = new LiveJobs(this.#owner, this.#endings, onSettled);
 		this.#snapshot = new Snapshot(() => this.#read(), onError);
-		this.#basket.subscribe(() => this.#snapshot.changed());
+		this.#engine.snapshot.subscribe(() => this.#snapshot.changed());
 		this.subscribe = this.#snapshot.subscribe;
 		this.getSnapshot = this.#snapshot.getSnapshot;
 	}
@@ -151,8 +152,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const { tx, delay } = check("options", options, "object");
 		const encoded = this.#encode(job, input, delay, tx);
 		const data = isThenable(encoded) ? await encoded : encoded;
-		const { id } = await this.#basket.add(job.name, data, options);
-		return id;
+		const [added] = await addTasks(this.#engine, [{ ...options, kind: job.name, payload: data }], tx);
+		return added!.id;
 	}
 
 	/**
@@ -175,7 +176,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			const encoded = this.#encode(job, input, rest.delay, tx);
 			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
 		}
-		return (await this.#basket.addMany(tasks, options)).map(({ id }) => id);
+		return (await addTasks(this.#engine, tasks, tx)).map(({ id }) => id);
 	}
 
 	/**
@@ -185,8 +186,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {StoreError} (as a rejection) for a failure that will not pass
 	 * @throws {TypeError} (as a rejection) if `signal` is none
 	 */
-	async run(options: WorkOptions = {}): Promise<void> {
-		await this.#basket.run(options);
+	run(options: WorkOptions = {}): Promise<void> {
+		return this.#engine.work(false, options);
 	}
 
 	/**
@@ -197,31 +198,29 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
 	 * @throws {StoreError} (as a rejection) for a failure that will not pass
 	 */
-	async drain(options: WorkOptions = {}): Promise<void> {
-		await this.#basket.drain(options);
+	drain(options: WorkOptions = {}): Promise<void> {
+		return this.#engine.work(true, options);
 	}
 
 	/** Ends every `run` and `drain`, as their signals would, and resolves when they have ended. Harmless if there is none. */
-	async stop(): Promise<void> {
-		await this.#basket.stop();
+	stop(): Promise<void> {
+		return this.#engine.worker.stop();
 	}
 
 	/** Begins no more jobs, and no more steps of those that run after their current one; the signals of these do not abort. */
 	pause(): void {
-		this.#isPaused = true;
-		this.#basket.pause();
-		for (const { run } of this.#live.values()) run.yield();
+		this.#engine.worker.pause();
+		this.#live.yield();
 	}
 
 	/** Undoes {@link Processor.pause}. */
 	resume(): void {
-		this.#isPaused = false;
-		this.#basket.resume();
+		this.#engine.worker.resume();
 	}
 
 	/** How many jobs are in each state, in the store: over all processes. Those that are over count as `done`. */
-	async counts(): Promise<Counts> {
-		return await this.#basket.counts();
+	counts(): Promise<Counts> {
+		return this.#engine.counts();
 	}
 
 	/**
@@ -264,12 +263,12 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	/** The same for an id without its types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
-		return await this.#outcome(id, await this.#basket.get(id));
+		return await this.#outcome(id, await getTask(this.#engine, id));
 	}
 
 	/** What a job is doing, as it is stored; `undefined` if there is none with this id. */
 	async state(id: string): Promise<JobState | undefined> {
-		const record = await this.#basket.get(id);
+		const record = await getTask(this.#engine, id);
 		return record && await showJob(this.#owner.codec, record);
 	}
 
@@ -280,7 +279,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobState, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
-		for await (const record of this.#basket.list({ ...rest, kind: job })) {
+		for await (const record of listTasks(this.#engine, { ...rest, kind: job })) {
 			yield await showJob(this.#owner.codec, record);
 		}
 	}
@@ -305,7 +304,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {ValidationError} (as a rejection) if the value does not pass the schema of the step
 	 */
 	async signal(id: string, name: string, value?: unknown): Promise<boolean> {
-		const record = await this.#basket.get(id);
+		const record = await getTask(this.#engine, id);
 		const job = record && this.#jobs.get(record.kind);
 		const step = job?.steps.get(check("name", name, "string"))?.definition;
 		if (job !== undefined && step?.type !== "waitFor") {
@@ -324,9 +323,9 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @returns whether that applied: not to a job that is held already, over or not there
 	 */
 	async hold(id: string): Promise<boolean> {
-		const isHeld = await this.#basket.hold(id);
+		const isHeld = await this.#engine.change(id, "hold");
 		// To one that waits it would be a reason to be due.
-		if (isHeld && (await this.#basket.get(id))?.state === "running") await this.#post(id, { type: "yield" });
+		if (isHeld && (await getTask(this.#engine, id))?.state === "running") await this.#post(id, { type: "yield" });
 		return isHeld;
 	}
 
@@ -335,8 +334,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @returns whether that applied
 	 */
-	async release(id: string): Promise<boolean> {
-		return await this.#basket.release(id);
+	release(id: string): Promise<boolean> {
+		return this.#engine.change(id, "release");
 	}
 
 	/**
@@ -344,8 +343,8 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @returns whether it was there
 	 */
-	async delete(id: string): Promise<boolean> {
-		return await this.#basket.delete(id);
+	delete(id: string): Promise<boolean> {
+		return this.#engine.delete(id);
 	}
 
 	/** The same as {@link Processor.stop}. */
@@ -353,32 +352,15 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		return this.stop();
 	}
 
-	#task(job: PreparedJob): TaskDefinition {
-		const run = async (data: Data, context: unknown) => {
-			const task = UserContext.taskOf(context) as ClaimedTask<Tx>;
-			const { id } = task;
-			const live = { job: job.job.name, run: new JobRun(this.#owner, job, task) };
-			this.#live.set(id, live);
-			try {
-				const outcome = await live.run.run(data);
-				task.ending = { outcome, error: live.run, delay: 0 };
-			} finally {
-				if (this.#live.get(id) === live) this.#live.delete(id);
-				this.#snapshot.changed();
-			}
-		};
-		return { run, codec: rawCodec, attempts: Infinity, crashes: Infinity };
-	}
-
 	async #post(id: string, message: JobMessage): Promise<boolean> {
 		check("id", id, "string");
 		const { store, name, codec } = this.#owner;
 		const data = await codec.encode(message);
-		await this.#basket.open();
+		await this.#engine.open();
 		if (!await store.post(name, id, data)) return false;
-		// It only wakes the basket.
-		if (!this.#isPaused) this.#basket.resume();
-		await this.#live.get(id)?.run.look();
+		this.#engine.worker.wake();
+		this.#engine.snapshot.changed();
+		await this.#live.look(id);
 		return true;
 	}
 
@@ -386,25 +368,6 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	async #asStored(state: JobCheckpoint): Promise<JobCheckpoint> {
 		const { codec } = this.#owner;
 		return await codec.decode(await codec.encode(state)) as JobCheckpoint;
-	}
-
-	/** What a run tells as its error is itself. */
-	#settled({ id, kind, outcome, error }: Settled): void {
-		const { state, heldFor } = (error ?? {}) as Partial<JobRun<Tx>>;
-		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
-		if (outcome !== "done" || state === undefined) return;
-		this.#totals[state.status!]++;
-		this.#endings.tell(id, state);
-		this.#tell(id, kind, { ...state, status: state.status! });
-	}
-
-	#tell(
-		id: string,
-		job: string,
-		end: Pick<JobCheckpoint, "error" | "revertError" | "unreverted"> & Pick<JobSettled, "status">,
-	): void {
-		const { status, error, revertError, unreverted = [] } = end;
-		observe(this.#onError, this.#onSettled, { id, job, status, error, revertError, unreverted });
 	}
 
 	/** The first checkpoint of a job. In a promise only if the schema or the codec is asynchronous. */
@@ -430,10 +393,6 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	}
 
 	#read(): ProcessorSnapshot {
-		const jobs = new Map<string, LiveJob>();
-		for (const [id, { job, run: { state } }] of this.#live) {
-			if (state !== undefined) jobs.set(id, { id, job, ...position(state), attempt: state.attempts + 1 });
-		}
-		return { state: this.#basket.getSnapshot().state, jobs, ...this.#totals };
+		return { state: this.#engine.snapshot.getSnapshot().state, jobs: this.#live.show(), ...this.#live.totals };
 	}
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkTx, type ClaimedTask, decodeFailure, encodeFailure, isThenable, synchronous } from "../basket/engine.ts";
+import { checkTx, decodeFailure, encodeFailure, isThenable, type JobClaim, synchronous } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
@@ -18,7 +18,7 @@ import { remember, succeed } from "./transitions.ts";
 export interface JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;
 	readonly job: PreparedJob;
-	readonly task: ClaimedTask<Tx>;
+	readonly task: JobClaim;
 	readonly state: JobCheckpoint;
 	/** How old the job is now. */
 	readonly age: number;
@@ -144,7 +144,10 @@ export class StepAttempt<Tx> {
 		task.beginCommit();
 		this.#commitment = { state, data };
 		try {
-			const [isSaved] = await task.track(store.save(name, [{ ref: task.claim, payload: data, seen }], tx), Infinity);
+			const [isSaved] = await task.calls.track(
+				store.save(name, [{ ref: task.claim, payload: data, seen }], tx),
+				Infinity,
+			);
 			throwIfLost(isSaved!);
 		} catch (error) {
 			task.endCommit();
@@ -155,7 +158,7 @@ export class StepAttempt<Tx> {
 
 	async #isCommitted({ data }: Checkpoint): Promise<boolean> {
 		const { owner: { store, name }, task } = this.#position;
-		const stored = await task.track(store.get(name, task.id));
+		const stored = await task.calls.track(store.get(name, task.id));
 		if (String(stored?.payload) !== String(data)) return false;
 		task.saved(data);
 		return true;

@@ -1,0 +1,117 @@
+/**
+ * Tasks on their way into a basket: checked, encoded, and stored together with others that are added at the same time.
+ *
+ * @module
+ */
+
+import type { Batch } from "./batch.ts";
+import type { BasketSettings, Kind } from "./options.ts";
+import type { Added, NewTask } from "./store.ts";
+import { cut, sizeOf } from "./codec.ts";
+import { checkName } from "./options.ts";
+import { encodePayload, isThenable, synchronous } from "./payload.ts";
+import { check } from "../platform/check.ts";
+import { validate } from "../platform/standard-schema.ts";
+
+/** What {@link Basket.add} can be told. */
+export interface AddOptions<Tx = never> {
+	/**
+	 * Names the task. As long as a task with this id is stored, in whatever state, adding it again does nothing, and
+	 * {@link Added.state} says which state that is: `"dead"` waits for {@link Basket.retry} or {@link Basket.delete}. A done
+	 * task is stored for the time of `retain`. 1 to 255 characters, not beginning with `_`. Default: one that the store makes.
+	 */
+	id?: string | undefined;
+	/** How long the task must wait, in milliseconds: 0 or more, finite. @default 0 */
+	delay?: number | undefined;
+	/** Tasks with a higher one are begun first: a whole number from -100 to 100. @default 0 */
+	priority?: number | undefined;
+	/**
+	 * Tasks of one lane run one at a time, in the order in which they were added; one that fails holds up its lane until it
+	 * is done, dead or deleted. 1 to 255 characters. Default: none.
+	 */
+	lane?: string | undefined;
+	/** Your own transaction: the task is there if it commits. Codec and schema must be synchronous then. */
+	tx?: Tx | undefined;
+}
+
+/** A task that is to be added, of any kind. */
+export interface Entry extends Omit<AddOptions, "tx"> {
+	readonly kind: string;
+	readonly payload?: unknown;
+}
+
+/** What adding needs of its basket. */
+export interface AddingOwner<Tx> {
+	readonly settings: BasketSettings<Tx>;
+	/** Stores tasks, perhaps together with those of others. */
+	readonly adding: Batch<NewTask, Added>;
+	open(): Promise<void>;
+	/** Tasks were added of which the first one is due after so many milliseconds. */
+	onAdded(delay: number): void;
+}
+
+/** Synchronous until the store is called, if there is a transaction. */
+export async function addTasks<Tx>(
+	engine: AddingOwner<Tx>,
+	entries: readonly Entry[],
+	tx: Tx | undefined,
+): Promise<readonly Added[]> {
+	const { store, name } = engine.settings;
+	const { maxAdd = Infinity, maxAddBytes = Infinity } = store.capabilities;
+	if (entries.length > maxAdd) {
+		throw new RangeError(`At most ${maxAdd} tasks can be added to this store at once: these are ${entries.length}`);
+	}
+	if (entries.length === 0) return [];
+	const tasks: NewTask[] = [];
+	let delay = Infinity;
+	for (const entry of entries) {
+		const task = newTask(engine.settings, entry, tx);
+		tasks.push(isThenable(task) ? await synchronous(task, tx) : task);
+		delay = Math.min(delay, tasks.at(-1)!.delay);
+	}
+	if (maxAddBytes < Infinity && bytesOf(tasks) > maxAddBytes) {
+		const rule = `At most ${maxAddBytes} bytes of payloads can be added to this store at once`;
+		throw new RangeError(`${rule}: these are ${bytesOf(tasks)}`);
+	}
+	if (tx !== undefined) return await store.add(name, tasks, tx);
+	await engine.open();
+	const added = await engine.adding.submit(tasks);
+	engine.onAdded(delay);
+	return added;
+}
+
+function newTask<Tx>(
+	{ kinds, store }: BasketSettings<Tx>,
+	entry: Entry,
+	tx: Tx | undefined,
+): NewTask | Promise<NewTask> {
+	const { id, delay = 0, priority = 0, lane } = check("entry", entry, "object");
+	const kind = kindOf(kinds, entry.kind);
+	if (id !== undefined) {
+		check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
+	}
+	check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
+	const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
+	check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
+	if (lane !== undefined) checkName("lane", lane);
+	const task = { id, kind: entry.kind, delay, priority, lane };
+	const { maxPayload } = store.capabilities;
+	const valid = kind.schema && validate(kind.schema, entry.payload);
+	const payload = isThenable(valid)
+		? synchronous(valid, tx).then(() => encodePayload(kind, entry.payload, maxPayload))
+		: encodePayload(kind, entry.payload, maxPayload);
+	return isThenable(payload)
+		? Promise.resolve(payload).then((payload) => ({ ...task, payload }))
+		: { ...task, payload };
+}
+
+function kindOf(kinds: ReadonlyMap<string, Kind>, name: string): Kind {
+	const kind = kinds.get(check("kind", name, "string"));
+	if (kind !== undefined) return kind;
+	const known = [...kinds.keys()].map((name) => JSON.stringify(name)).join(", ");
+	throw new TypeError(`The basket has no tasks of the kind ${JSON.stringify(cut(name, 100))}, only of ${known}`);
+}
+
+export function bytesOf(tasks: readonly NewTask[]): number {
+	return tasks.reduce((sum, { payload }) => sum + sizeOf(payload), 0);
+}

@@ -1,0 +1,111 @@
+/**
+ * The engine of a basket, below what users see of it: `Basket` has it for functions, and `Processor` for jobs.
+ *
+ * @module
+ */
+
+import type { BasketSettings } from "./options.ts";
+import type { Added, Counts, NewTask } from "./store.ts";
+import { bytesOf } from "./adding.ts";
+import { Batch } from "./batch.ts";
+import { checkName } from "./options.ts";
+import { Opening } from "./opening.ts";
+import { Worker } from "./worker.ts";
+import { check, checkSignal } from "../platform/check.ts";
+import { Snapshot } from "../platform/snapshot.ts";
+
+/** What {@link Basket.run} and {@link Basket.drain} can be told. */
+export interface WorkOptions {
+	/** Ends it. */
+	signal?: AbortSignal | undefined;
+}
+
+/** What a {@link Basket} shows of what it does in this process. */
+export interface BasketSnapshot {
+	/**
+	 * `paused` by `pause()` or a closed gate; `stopping` while running tasks are given time to end; `stopped` while neither
+	 * `run` nor `drain` is under way.
+	 */
+	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
+	/** How many tasks run now. */
+	readonly running: number;
+	/** How many tasks were done by this object. */
+	readonly succeeded: number;
+	/** How many attempts have failed that are tried again. */
+	readonly failed: number;
+	/** How many tasks were given up. */
+	readonly dead: number;
+}
+
+export class BasketEngine<Tx> {
+	readonly settings: BasketSettings<Tx>;
+	readonly worker: Worker<Tx>;
+	readonly snapshot: Snapshot<BasketSnapshot>;
+	readonly adding: Batch<NewTask, Added>;
+	readonly #opening: Opening;
+	#shown: BasketSnapshot | undefined;
+
+	constructor(settings: BasketSettings<Tx>) {
+		this.settings = settings;
+		this.snapshot = new Snapshot(() => this.#read(), settings.onError);
+		this.#opening = new Opening(settings);
+		this.worker = new Worker(settings, () => this.open(), () => this.snapshot.changed());
+		const { store, name, clock, lease } = settings;
+		const { maxAdd, maxAddBytes } = store.capabilities;
+		this.adding = new Batch((tasks) => store.add(name, tasks), [
+			{ most: maxAdd, of: (tasks) => tasks.length },
+			{ most: maxAddBytes, of: bytesOf },
+		], { clock, limit: lease / 3 });
+	}
+
+	/** See `Basket.open`, and so on for all the others. */
+	open(): Promise<void> {
+		return this.#opening.wait();
+	}
+
+	/** Tasks were added of which the first one is due after so many milliseconds. */
+	onAdded(delay: number): void {
+		this.worker.wakeIn(delay);
+		this.snapshot.changed();
+	}
+
+	async counts(): Promise<Counts> {
+		await this.open();
+		return await this.settings.store.counts(this.settings.name);
+	}
+
+	async work(isDraining: boolean, options: WorkOptions): Promise<void> {
+		const { signal } = check("options", options, "object");
+		if (signal !== undefined) checkSignal(signal);
+		await this.worker.join(isDraining, signal);
+	}
+
+	async change(id: string, change: "retry" | "hold" | "release"): Promise<boolean> {
+		checkName("id", id);
+		await this.open();
+		const [applied] = await this.settings.store.change(this.settings.name, [id], change);
+		this.worker.wake();
+		this.snapshot.changed();
+		return applied!;
+	}
+
+	async delete(id: string): Promise<boolean> {
+		checkName("id", id);
+		await this.open();
+		const claimed = this.worker.claims.get(id);
+		const [deleted] = await this.settings.store.delete(this.settings.name, [id]);
+		claimed?.lose(); // by now there may be another one, which was added since
+		this.worker.wake(); // for the next one in its lane
+		this.snapshot.changed();
+		return deleted!;
+	}
+
+	/** The same object as long as nothing in it has changed: listeners are also called for the sake of `counts` and `list`. */
+	#read(): BasketSnapshot {
+		const { state, running, totals } = this.worker;
+		const shown: BasketSnapshot = { state, running, ...totals };
+		const keys = Object.keys(shown) as (keyof BasketSnapshot)[];
+		if (keys.some((key) => shown[key] !== this.#shown?.[key])) this.#shown = shown;
+		return this.#shown!;
+	}
+}

@@ -1,0 +1,81 @@
+/**
+ * The jobs that run in this process, and what has become of them.
+ *
+ * @module
+ */
+
+import type { JobClaim } from "../basket/engine.ts";
+import type { Outcome } from "../basket/store.ts";
+import type { JobSettled } from "./options.ts";
+import type { JobOwner } from "./owner.ts";
+import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
+import type { Endings } from "./waiting.ts";
+import { JobRun } from "./job-run.ts";
+import { type LiveJob, position } from "./view.ts";
+import { observe } from "../platform/observe.ts";
+
+export class LiveJobs<Tx> {
+	/** How many have ended here, and how. */
+	readonly totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
+	readonly #owner: JobOwner<Tx>;
+	readonly #endings: Endings;
+	readonly #onSettled: ((settled: JobSettled) => void) | undefined;
+	readonly #runs = new Map<string, JobRun<Tx>>();
+
+	constructor(owner: JobOwner<Tx>, endings: Endings, onSettled: ((settled: JobSettled) => void) | undefined) {
+		this.#owner = owner;
+		this.#endings = endings;
+		this.#onSettled = onSettled;
+	}
+
+	/** Goes on with a job that was claimed, and says how the claim ends. Rejects if it was aborted, or has lost its claim. */
+	async run(job: PreparedJob, claim: JobClaim): Promise<void> {
+		const { id } = claim;
+		const run = new JobRun(this.#owner, job, claim);
+		this.#runs.set(id, run);
+		try {
+			const outcome = await run.run(claim.claim.payload);
+			claim.endWith(outcome, () => this.#settled(run, outcome));
+		} finally {
+			if (this.#runs.get(id) === run) this.#runs.delete(id);
+			this.#owner.onChange();
+		}
+	}
+
+	/** Looks whether something was posted to a job. Never rejects. */
+	async look(id: string): Promise<void> {
+		await this.#runs.get(id)?.look();
+	}
+
+	/** Has the steps that run now be the last ones of their claims. */
+	yield(): void {
+		for (const run of this.#runs.values()) run.yield();
+	}
+
+	/** The jobs that run now, by id. */
+	show(): ReadonlyMap<string, LiveJob> {
+		const jobs = new Map<string, LiveJob>();
+		for (const [id, { state, task: { kind } }] of this.#runs) {
+			if (state !== undefined) jobs.set(id, { id, job: kind, ...position(state), attempt: state.attempts + 1 });
+		}
+		return jobs;
+	}
+
+	/** The end of a claim is stored. */
+	#settled({ task: { id, kind }, state, heldFor }: JobRun<Tx>, { type }: Outcome): void {
+		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
+		if (type !== "done") return;
+		this.totals[state.status!]++;
+		this.#endings.tell(id, state);
+		this.#tell(id, kind, { ...state, status: state.status! });
+	}
+
+	#tell(
+		id: string,
+		job: string,
+		end: Pick<JobCheckpoint, "error" | "revertError" | "unreverted"> & Pick<JobSettled, "status">,
+	): void {
+		const { status, error, revertError, unreverted = [] } = end;
+		observe(this.#owner.onError, this.#onSettled, { id, job, status, error, revertError, unreverted });
+	}
+}
