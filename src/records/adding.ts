@@ -7,9 +7,9 @@
 import type { Added, NewTask } from "../basket/store.ts";
 import { isExpired } from "./row.ts";
 import type { Found, Session } from "./session.ts";
-import type { Stray, Work } from "./space.ts";
-import { type LaneRow, lanes, type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
-import { ask, get, range } from "./work.ts";
+import type { Work } from "./space.ts";
+import { type Order, type TaskRow, tasks } from "./tables.ts";
+import { ask, range } from "./work.ts";
 
 /** Adds tasks in their order. Blind, and without ids and lanes, it asks nothing. */
 export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> {
@@ -17,20 +17,13 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 	const join = yield* enterLanes(session, news);
 	const added = news.map((task): Added => {
 		const before = task.id === undefined ? undefined : taken.get(task.id);
-		if (before !== undefined && !isExpired(before.row, session.now)) return refuse(session, task.id!, before);
+		if (before !== undefined && !isExpired(before.row, session.now)) return session.refuse(task.id!, before.row);
 		if (before !== undefined) session.remove(before);
 		const row = insert(session, task, join(task.lane));
 		if (task.id !== undefined) taken.set(task.id, { before: row, row });
 		return { id: task.id ?? `_${row.home}`, added: true };
 	});
 	return added;
-}
-
-/** Nobody can be told of an id in use when the transaction is a list of changes: it must not come about. */
-function refuse({ tx }: Session, id: string, { row }: Found): Added {
-	if (!tx.isBlind || tx.hasPut(tasks, row)) return { id, added: false, state: stateOf(row) };
-	tx.fail();
-	return { id, added: true };
 }
 
 /** The tasks that have the ids already, by id. */
@@ -51,23 +44,16 @@ export type Join = (lane: string | undefined) => Place;
 
 /** Looks which lanes have somebody in them. What it gives takes the next place, in one of these lanes or in none. */
 export function* enterLanes(session: Session, news: readonly { readonly lane?: string | undefined }[]): Work<Join> {
-	const { tx, settings: { isOptimistic } } = session;
 	const names = [...new Set(news.flatMap(({ lane }) => lane ?? []))];
-	// The rows of the lanes before the lists: whoever leaves a lane empty after that removes its row.
-	const [rows] = isOptimistic && names.length > 0 ? yield* ask(get(lanes, names.map((lane) => [lane]))) : [[]];
+	if (names.length > 0) yield* session.lanes?.watch(names) ?? [];
 	const firsts = names.map((lane) => range(tasks, "lane", { prefix: [lane], limit: 1 }));
-	const found = names.length > 0 ? yield* ask(...firsts) : [];
+	const found = yield* ask(...firsts);
 	const occupied = new Set(names.filter((_, index) => found[index]!.length > 0));
-	const stored = new Map<string, LaneRow | Stray | undefined>(names.map((lane, index) => [lane, rows[index]]));
 	const next = yield* session.numbers();
 	return (lane) => {
 		const order = next();
 		if (lane === undefined) return { order };
-		if (isOptimistic) {
-			const row = { lane, last: order };
-			tx.put(lanes, row, stored.get(lane));
-			stored.set(lane, row);
-		}
+		session.lanes?.join(lane, order);
 		const isBlocked = occupied.has(lane);
 		occupied.add(lane);
 		return isBlocked ? { order, isBlocked } : { order };

@@ -5,7 +5,6 @@
  */
 
 import type { Change, Data } from "../basket/store.ts";
-import { StoreError } from "../platform/store-error.ts";
 import { enterLanes, insert, type Join } from "./adding.ts";
 import { copy, isSound } from "./row.ts";
 import type { Found, Session } from "./session.ts";
@@ -71,11 +70,11 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
 }
 
-/** Lets backoffs end at a random moment before `within` ms are over, at most `limit` of them. */
-export function* hasten(session: Session, within: number, limit: number): Work<{ looked: number; hastened: number }> {
-	const { now, settings } = session;
+/** Lets backoffs end at a random moment before `within` ms are over, as many as one transaction takes. */
+export function* hasten(session: Session, within: number): Work<{ looked: number; hastened: number }> {
+	const { now, settings, most } = session;
 	const latest = now + within;
-	const [found] = yield* ask(range(tasks, "backoff", { prefix: [], above: [latest], limit }));
+	const [found] = yield* ask(range(tasks, "backoff", { prefix: [], above: [latest], limit: most }));
 	let hastened = 0;
 	for (const before of found) {
 		if (!isSound(before)) session.bury(before);
@@ -92,9 +91,8 @@ export function* post(session: Session, id: string, data: Data): Work<boolean> {
 	const [found] = yield* session.find([id]);
 	if (found === undefined || isOver(found.row)) return false;
 	const { before, row } = found;
-	const { messages: most = Infinity } = session.settings.limits;
 	const posted = row.posted + 1;
-	if (posted - row.seen > most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);
+	session.checkInbox(id, posted - row.seen);
 	session.tx.put(messages, { home: row.home, n: posted, data: copy(data) });
 	const dueAt = row.state === "waiting" ? Math.min(row.dueAt ?? session.now, session.now) : row.dueAt;
 	session.put({ ...row, posted, dueAt }, before);

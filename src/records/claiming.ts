@@ -8,7 +8,7 @@ import type { Claim, ClaimRequest } from "../basket/store.ts";
 import { copy, isData, isSound, toInbox } from "./row.ts";
 import type { Session } from "./session.ts";
 import { readContents } from "./settling.ts";
-import { type Key, Stray, type Work } from "./space.ts";
+import type { Key, Stray, Work } from "./space.ts";
 import { idOf, rankOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
@@ -115,7 +115,7 @@ class DueTasks {
 	#put(shelf: Shelf, found: readonly (TaskRow | Stray)[], count: number): void {
 		const { now } = this.#session;
 		for (const one of found) {
-			if (!isSound(one)) this.#session.bury(one, laneIn(one));
+			if (!isSound(one)) this.#session.bury(one);
 			else if (one.dueAt! <= now) {
 				shelf.rows.push(one);
 				shelf.above = tasks.indexes["due"]!.keyOf(one)!;
@@ -136,12 +136,6 @@ interface Shelf {
 	/** Everything up to this key was seen. */
 	above: Key | undefined;
 	isAtEnd: boolean;
-}
-
-/** A key that leads to no task still says in which lane it stood. */
-function laneIn(found: TaskRow | Stray): string | undefined {
-	const hint = found instanceof Stray ? found.entry?.hint : undefined;
-	return typeof hint === "string" ? hint : undefined;
 }
 
 function isBefore(a: TaskRow, b: TaskRow): boolean {

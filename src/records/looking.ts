@@ -35,7 +35,7 @@ export interface Part {
 
 /** Tasks in their order, behind `above`; it may give less than there is, and then says where to go on. */
 export function* listPart(session: Session, { state, kind, limit }: ListQuery, above: Order | undefined): Work<Part> {
-	const isAside = state !== undefined && state !== "waiting" && session.settings.hasAside;
+	const isAside = state !== undefined && state !== "waiting" && !session.isSparse;
 	const prefix: Key = isAside ? [state] : [];
 	const isFiltered = kind !== undefined || (state !== undefined && !isAside);
 	const most = isFiltered ? Math.max(page, Math.min(limit, 1000)) : Math.min(limit, 1000);
@@ -80,22 +80,4 @@ export function* countAside({ now }: Session): Work<Counts> {
 		count(tasks, "kept", [], [now]),
 	);
 	return { waiting: all - running - held - dead - done, running, held, dead, done: done - expired };
-}
-
-/** What a part of the counting has found, and where the next one goes on. */
-export interface CountedPart {
-	readonly counts: Counts;
-	/** Absent at the end. */
-	readonly above?: Order | undefined;
-}
-
-/** How many there are in a part of all. */
-export function* countPart({ now }: Session, above: Order | undefined): Work<CountedPart> {
-	const most = 1000;
-	const [found] = yield* ask(
-		range(tasks, undefined, { prefix: [], ...(above !== undefined && { above: [above] }), limit: most }),
-	);
-	const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-	for (const row of found.map(toTask)) if (!isExpired(row, now)) counts[stateOf(row)]++;
-	return { counts, above: found.length === most ? toTask(found.at(-1)!).order : undefined };
 }

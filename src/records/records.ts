@@ -5,6 +5,7 @@
  */
 
 export { type MapEntry, type MapRange, type MapTransaction, type OrderedMap, overMap } from "./over-map.ts";
+export { PlainStore } from "./plain-store.ts";
 export { recordStore } from "./record-store.ts";
 export {
 	type Count,

@@ -6,8 +6,7 @@
 
 import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { Stray } from "./space.ts";
-import { idOf, isOver, type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
-import { isSame } from "./work.ts";
+import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
 
 /** The error of a task whose row is none. */
 export const unreadable = "The stored task could not be read";
@@ -29,12 +28,6 @@ export function isSound(value: unknown): value is TaskRow {
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
 		isCount(attempts) && isCount(crashes) && isCount(seen) && isCount(posted) && seen <= posted &&
 		posted - seen <= mostMessages;
-}
-
-/** Whether a key of an index leads to a task that says otherwise: only that key is wrong. */
-export function isElsewhere(found: TaskRow | Stray): boolean {
-	return found instanceof Stray && !found.isDamaged && isSound(found.value) &&
-		isSame(tasks.keyOf(found.value), found.key);
 }
 
 /** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */
@@ -62,12 +55,7 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 }
 
 /** What an outcome makes of a running task, but for its payload and its messages; `undefined`: it is removed. */
-export function settled(
-	row: TaskRow,
-	outcome: Outcome,
-	now: number,
-	longestError: number = Infinity,
-): TaskRow | undefined {
+export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
 	const ended = { ...row, token: undefined, isBackingOff: undefined };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (outcome.type) {
@@ -77,13 +65,11 @@ export function settled(
 			return { ...ended, state: "done", isHeld: undefined, dueAt: keep < Infinity ? now + keep : undefined };
 		}
 		case "dead": {
-			const { attempts } = outcome;
-			const error = cut(outcome.error, longestError);
+			const { attempts, error } = outcome;
 			return { ...ended, state: "dead", isHeld: undefined, dueAt: undefined, attempts, error };
 		}
 		case "retry": {
-			const { attempts, delay, hold, backoff } = outcome;
-			const error = cut(outcome.error, longestError);
+			const { attempts, error, delay, hold, backoff } = outcome;
 			const flags = { isHeld: hold || row.isHeld, isBackingOff: backoff || undefined };
 			return { ...waiting, ...flags, attempts, crashes: 0, error, dueAt: now + delay };
 		}
@@ -148,8 +134,4 @@ function isCount(value: unknown): value is number {
 
 function isOptional(type: string, ...values: readonly unknown[]): boolean {
 	return values.every((value) => value === undefined || typeof value === type);
-}
-
-function cut(text: string, longest: number): string {
-	return text.length > longest ? text.slice(0, longest) + "…" : text;
 }

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Data, Ref } from "../basket/store.ts";
-import { copy, isElsewhere, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
+import type { Added, Data, Outcome, Ref } from "../basket/store.ts";
+import { copy, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
 import type { NextOrder, Orders } from "./orders.ts";
-import { type Key, type RecordLimits, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, type LaneRow, lanes, messages, type Order, payloads, type TaskRow, tasks } from "./tables.ts";
+import { type Get, type Key, type RecordTransaction, Stray, type Work } from "./space.ts";
+import { idOf, messages, type Order, payloads, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /** What becomes of a task whose payload cannot be read. */
@@ -20,21 +20,27 @@ const ended = {
 	isBackingOff: undefined,
 } as const;
 
-/** How many keys are looked at in one read. */
+/** How many rows are looked at in one read. */
 const page = 1000;
 
 /** What is the same for all transactions of a store. */
 export interface Settings {
 	readonly orders: Orders;
-	readonly isOptimistic: boolean;
 	readonly inline: number;
-	readonly limits: RecordLimits;
-	/** Whether those that do not simply wait are in an index of their own. */
-	readonly hasAside: boolean;
 	/** From 0 to 1. */
 	readonly random: () => number;
 	/** A text that is used for one claim only. */
 	readonly nextMark: () => string;
+}
+
+/** Writes down who is in a lane, where several transactions go on at a time: two who join it, or leave it, must not miss each other. */
+export interface LaneKeeper {
+	/** To be done before anybody looks who is in these lanes. */
+	watch(lanes: readonly string[]): Work<void>;
+	/** Somebody joins a lane. */
+	join(lane: string, order: Order): void;
+	/** The last one has left it. */
+	leave(lane: string): void;
 }
 
 /** A task as it was found, and as what it is taken. */
@@ -43,13 +49,23 @@ export interface Found {
 	readonly row: TaskRow;
 }
 
+/**
+ * One transaction where only one goes on at a time, of any size, and where the database keeps the indexes and sets no limits. Whatever
+ * else a space may be is added by those who extend this.
+ */
 export class Session {
 	readonly tx: RecordTransaction;
 	readonly settings: Settings;
+	/** Only where several transactions go on at a time. */
+	declare readonly lanes?: LaneKeeper;
+	/** Whether those that do not simply wait have no index of their own. */
+	declare readonly isSparse?: boolean;
+	/** How many backoffs may be ended. */
+	readonly most: number = page;
 	/** The lanes that may have lost their head. */
 	readonly #freed = new Set<string>();
-	readonly #ends: (() => void)[] = [];
-	/** Whether there may be keys of indexes that lead nowhere, and lanes without a head. */
+	#end: (() => void) | undefined;
+	/** Whether lanes may have lost their head that nobody can name. */
 	#isDamaged = false;
 	/** How much could not be read, and was put aside. */
 	buried = 0;
@@ -66,16 +82,16 @@ export class Session {
 	/** Does a work with what it needs at its end. */
 	*whole<R>(work: (session: this) => Work<R>): Work<R> {
 		const result = yield* work(this);
-		if (this.#isDamaged) yield* this.#mend();
+		if (this.#isDamaged) yield* this.mend();
 		yield* this.promote();
-		for (const end of this.#ends) end();
+		this.#end?.();
 		return result;
 	}
 
 	/** Orders for new tasks. */
 	*numbers(): Work<NextOrder> {
 		const [next, end] = yield* this.settings.orders.begin(this.tx);
-		this.#ends.push(end);
+		this.#end = end;
 		return next;
 	}
 
@@ -87,30 +103,47 @@ export class Session {
 
 	/** Tasks by their ids, also those whose time is over. */
 	*findStored(ids: readonly string[]): Work<(Found | undefined)[]> {
-		const orders = ids.map((id) => id.startsWith("_") ? this.settings.orders.parse(id.slice(1)) : undefined);
-		const homes = orders.filter((order) => order !== undefined);
-		if (ids.length === 0) return [];
+		const homes = ids.map((id) => id.startsWith("_") ? [this.settings.orders.parse(id.slice(1))] : undefined);
 		const [byId, byHome] = yield* ask(
 			get(tasks, ids.map((id) => [id]), "id"),
-			get(tasks, homes.map((order) => [order])),
+			get(tasks, homes.filter((home) => home !== undefined)),
 		);
 		let next = 0;
 		return ids.map((id, index) => {
-			const home = orders[index] === undefined ? undefined : byHome[next++];
-			return foundAs(id, byId[index]) ?? foundAs(id, home);
+			const home = homes[index] && byHome[next++];
+			return this.#foundAs(id, byId[index]) ?? this.#foundAs(id, home);
 		});
 	}
 
+	/** What {@link toClaims} has to know. */
+	readClaims(refs: readonly Ref[]): Get<TaskRow> {
+		return get(tasks, refs.map(({ token }) => [this.settings.orders.parse(token)]));
+	}
+
 	/** The tasks of claims, as far as these are not lost. */
-	*findClaims(refs: readonly Ref[]): Work<(TaskRow | undefined)[]> {
-		const { orders } = this.settings;
-		const known = refs.map(({ token }) => orders.parse(token));
-		const [found] = yield* ask(get(tasks, known.filter((order) => order !== undefined).map((order) => [order])));
-		let next = 0;
+	toClaims(refs: readonly Ref[], found: readonly (TaskRow | Stray | undefined)[]): (TaskRow | undefined)[] {
 		return refs.map(({ id, token }, index) => {
-			const row = known[index] === undefined ? undefined : found[next++];
+			const row = found[index];
 			return isSound(row) && row.state === "running" && row.token === token && idOf(row) === id ? row : undefined;
 		});
+	}
+
+	/** Says of a task that its id is in use. */
+	refuse(id: string, row: TaskRow): Added {
+		return { id, added: false, state: stateOf(row) };
+	}
+
+	/** An outcome that can be stored. */
+	fit(_row: TaskRow, outcome: Outcome): Outcome {
+		return outcome;
+	}
+
+	/** Throws if a task has too many messages. */
+	checkInbox(_id: string, _unseen: number): void {}
+
+	/** Whether what was found has another key than the one that led to it. */
+	isElsewhere(_found: TaskRow | Stray): boolean {
+		return false;
 	}
 
 	/** Writes what has become of a task. Watchers are told if it can be claimed now, and could not be before. */
@@ -136,14 +169,16 @@ export class Session {
 
 	/** Keeps aside what cannot be read. It had, as far as anybody knows, the first place in its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
-		this.buried++;
 		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
-		this.free(row.lane ?? lane);
-		if (before instanceof Stray && (before.value === undefined || isElsewhere(before))) this.tx.drop(tasks, before);
-		else {
-			this.tx.put(tasks, row, before);
-			if (!isSound(before)) this.#isDamaged = true;
-		}
+		this.lose(row.lane ?? lane);
+		this.tx.put(tasks, row, before);
+		if (!isSound(before)) this.#isDamaged = true;
+	}
+
+	/** Something that could not be read is out of the way. */
+	lose(lane: string | undefined): void {
+		this.buried++;
+		this.free(lane);
 	}
 
 	/** Removes the messages of a task up to a number. */
@@ -172,60 +207,42 @@ export class Session {
 	*promote(): Work<void> {
 		for (let freed; (freed = [...this.#freed]).length > 0;) {
 			this.#freed.clear();
-			// The rows of the lanes before the lists: whoever joins a lane after that changes its row.
-			const { isOptimistic } = this.settings;
-			if (isOptimistic) yield* ask(get(lanes, freed.map((lane) => [lane])));
+			yield* this.lanes?.watch(freed) ?? [];
 			const firsts = yield* ask(...freed.map((lane) => range(tasks, "lane", { prefix: [lane], limit: 1 })));
 			freed.forEach((lane, index) => this.#raise(lane, firsts[index]![0]));
 		}
 	}
 
-	/**
-	 * Removes the keys of indexes that lead nowhere any more, and gives lanes a head that have lost it. Nobody knows where a task stood that
-	 * could not be read, so all keys are looked at: this is rare, and there is no other way.
-	 */
-	*#mend(): Work<void> {
-		for (const [index, { keyOf, isOptional }] of Object.entries(tasks.indexes)) {
-			if (isOptional && !this.settings.hasAside) continue;
-			for (let above: Key | undefined, isMore = true; isMore;) {
-				const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(
-					range(tasks, index, { prefix: [], above, limit: page }),
-				);
-				for (const one of found!) {
-					if (isElsewhere(one) || (one instanceof Stray && one.value === undefined)) this.tx.drop(tasks, one as Stray);
-					if (index === "lane" && isSound(one)) this.free(one.lane);
-				}
-				const last = found!.at(-1);
-				above = last instanceof Stray ? last.entry!.key : last && keyOf(last);
-				isMore = found!.length === page;
-			}
-		}
-		if (!this.settings.isOptimistic) return;
-		for (let above: Key | undefined, isMore = true; isMore;) {
-			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(
-				range(lanes, undefined, { prefix: [], above, limit: page }),
+	/** Nobody knows where a task stood that could not be read, so all lanes are looked at: this is rare, and there is no other way. */
+	*mend(): Work<void> {
+		yield* this.walk("lane", (one) => isSound(one) && this.free(one.lane));
+	}
+
+	/** Looks at all rows of an index. */
+	*walk(index: string, look: (found: TaskRow | Stray) => void): Work<void> {
+		for (let above: Key | undefined, count = page; count === page;) {
+			const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(
+				range(tasks, index, { prefix: [], above, limit: page }),
 			);
-			for (const one of found!) if (!(one instanceof Stray)) this.free(one.lane);
+			found!.forEach(look);
 			const last = found!.at(-1);
-			above = last instanceof Stray ? last.key : last && lanes.keyOf(last);
-			isMore = found!.length === page;
+			above = last instanceof Stray ? last.entry!.key : last && tasks.indexes[index]!.keyOf(last);
+			count = found!.length;
 		}
 	}
 
 	#raise(lane: string, first: TaskRow | Stray | undefined): void {
-		if (first === undefined) {
-			if (this.settings.isOptimistic) this.tx.remove(lanes, { lane, last: 0 });
-		} else if (!isSound(first)) this.bury(first, lane);
+		if (first === undefined) this.lanes?.leave(lane);
+		else if (!isSound(first)) this.bury(first, lane);
 		else if (first.isBlocked) this.put({ ...first, isBlocked: undefined }, first);
 	}
-}
 
-/** What was looked for by an id, if it is that. A task that cannot be read is still the one that was asked for. */
-function foundAs(id: string, before: TaskRow | Stray | undefined): Found | undefined {
-	if (before === undefined) return undefined;
-	if (isSound(before)) return idOf(before) === id ? { before, row: before } : undefined;
-	if (isElsewhere(before)) return undefined;
-	return { before, row: { ...toTask(before), id } };
+	/** What was looked for by an id, if it is that. A task that cannot be read is still the one that was asked for. */
+	#foundAs(id: string, before: TaskRow | Stray | undefined): Found | undefined {
+		if (before === undefined || this.isElsewhere(before)) return undefined;
+		if (!isSound(before)) return { before, row: { ...toTask(before), id } };
+		return idOf(before) === id ? { before, row: before } : undefined;
+	}
 }
 
 function isFree({ isHeld, isBlocked, state, dueAt }: TaskRow): boolean {

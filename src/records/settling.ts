@@ -7,27 +7,44 @@
 import type { Outcome, Ref, Save, Settlement } from "../basket/store.ts";
 import { isExpired, isSound, settled } from "./row.ts";
 import type { Session } from "./session.ts";
-import type { Work } from "./space.ts";
+import type { Range, Stray, Work } from "./space.ts";
 import { type DataRow, messages, payloads, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /** Ends claims; says of each whether it was not lost. The lanes get their next heads. */
 export function* settle(session: Session, settlements: readonly Settlement[]): Work<boolean[]> {
-	const rows = yield* session.findClaims(settlements.map(({ ref }) => ref));
-	const results = rows.map((row, index) => row !== undefined && end(session, row, settlements[index]!.outcome));
-	return results;
+	const refs = settlements.map(({ ref }) => ref);
+	const [found] = yield* ask(session.readClaims(refs));
+	return settleFound(session, settlements, found);
 }
 
-/** Ends a claim inside the caller's transaction; one that is lost must not come about. */
-export function* complete(session: Session, settlement: Settlement): Work<boolean> {
-	const [isEnded] = yield* settle(session, [settlement]);
-	return orFail(session, isEnded!);
+/** As {@link settle}, and removes at most `most` tasks that were kept long enough: what both have to know is one round of reads. */
+export function* settleAndClear(session: Session, settlements: readonly Settlement[], most: number): Work<boolean[]> {
+	const refs = settlements.map(({ ref }) => ref);
+	const [found, kept] = yield* ask(session.readClaims(refs), readKept(session, most));
+	clear(session, kept);
+	return settleFound(session, settlements, found);
+}
+
+function settleFound(
+	session: Session,
+	settlements: readonly Settlement[],
+	found: readonly (TaskRow | Stray | undefined)[],
+): boolean[] {
+	const rows = session.toClaims(settlements.map(({ ref }) => ref), found);
+	const ended = new Set<string>();
+	return rows.map((row, index) => {
+		// Of two outcomes of one claim the first is true: the second has lost it.
+		if (row === undefined || ended.has(row.token!)) return false;
+		ended.add(row.token!);
+		return end(session, row, settlements[index]!.outcome);
+	});
 }
 
 function end(session: Session, row: TaskRow, given: Outcome): true {
-	const outcome = fitting(session, row, given);
+	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
-	const after = settled(row, outcome, session.now, session.settings.limits.error);
+	const after = settled(row, outcome, session.now);
 	if (after === undefined) {
 		session.remove({ before: row, row });
 		return true;
@@ -38,20 +55,10 @@ function end(session: Session, row: TaskRow, given: Outcome): true {
 	return true;
 }
 
-/** One whose payload cannot be stored is dead, so that it keeps no other from being settled. */
-function fitting({ settings: { limits } }: Session, { attempts }: TaskRow, outcome: Outcome): Outcome {
-	const { payload } = outcome;
-	if (payload === undefined || limits.payload === undefined) return outcome;
-	const size = limits.sizeOf!(payload);
-	if (size <= limits.payload) return outcome;
-	const error = `A payload of ${size} bytes cannot be stored: ${limits.payload} is the most`;
-	return { type: "dead", attempts, error };
-}
-
 /** Makes leases end later. */
 export function* extend(session: Session, refs: readonly Ref[], lease: number): Work<("ok" | "lost" | "posted")[]> {
-	const rows = yield* session.findClaims(refs);
-	return rows.map((row) => {
+	const [found] = yield* ask(session.readClaims(refs));
+	return session.toClaims(refs, found).map((row) => {
 		if (row === undefined) return "lost";
 		session.put({ ...row, dueAt: session.now + lease }, row);
 		return row.posted > row.seen ? "posted" : "ok";
@@ -60,10 +67,11 @@ export function* extend(session: Session, refs: readonly Ref[], lease: number): 
 
 /** Stores what claims want to be remembered. */
 export function* save(session: Session, saves: readonly Save[]): Work<boolean[]> {
-	const rows = yield* session.findClaims(saves.map(({ ref }) => ref));
+	const refs = saves.map(({ ref }) => ref);
+	const [found] = yield* ask(session.readClaims(refs));
 	const latest = new Map<TaskRow, TaskRow>();
-	return rows.map((row, index) => {
-		if (row === undefined) return orFail(session, false);
+	return session.toClaims(refs, found).map((row, index) => {
+		if (row === undefined) return false;
 		const before = latest.get(row) ?? row;
 		const { payload, progress = before.progress, seen: until = 0 } = saves[index]!;
 		session.forget(before, until);
@@ -75,20 +83,15 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 	});
 }
 
-/** Removes tasks that were kept long enough, at most `limit`. Says how many were looked at. */
-export function* removeKept(session: Session, limit: number): Work<number> {
-	const [found] = yield* ask(range(tasks, "kept", { prefix: [], upTo: [session.now], limit }));
-	for (const before of found) {
+function readKept(session: Session, limit: number): Range<TaskRow> {
+	return range(tasks, "kept", { prefix: [], upTo: [session.now], limit });
+}
+
+function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
+	for (const before of kept) {
 		if (isSound(before) && isExpired(before, session.now)) session.remove({ before, row: before });
 		else session.bury(before);
 	}
-	return found.length;
-}
-
-/** A claim that is known to be lost must not let the rest of a list of changes come about. */
-function orFail({ tx }: Session, isDone: boolean): boolean {
-	if (!isDone && tx.isBlind) tx.fail();
-	return isDone;
 }
 
 /** What belongs to a task besides its row. */

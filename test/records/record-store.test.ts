@@ -1,5 +1,5 @@
-import { test } from "vitest";
-import { overMap, recordStore } from "../../src/records/records.ts";
+import { expect, test } from "vitest";
+import { overMap, PlainStore, recordStore } from "../../src/records/records.ts";
 import { testRecordSpace, testStore, VirtualClock } from "../../src/testing/testing.ts";
 import { MemoryMap } from "./memory-map.ts";
 import { Changes, OptimisticMap } from "./optimistic-map.ts";
@@ -8,6 +8,20 @@ testStore("recordStore() over a map", async () => {
 	const clock = new VirtualClock();
 	const store = recordStore(overMap(new MemoryMap(clock)));
 	return { store, advance: (duration) => clock.advance(duration), close: () => {} };
+}, { test, without: ["tx", "shared"] });
+
+// What pages carry: see the store in IndexedDB.
+testStore("PlainStore over a map", async () => {
+	const clock = new VirtualClock();
+	const space = overMap(new MemoryMap(clock));
+	let stores = 0;
+	space.mark = () => `store${++stores}`;
+	const { transact } = space;
+	space.transact = async (basket, work, options) => {
+		if (options.tx !== undefined) throw new TypeError("There are no transactions");
+		return await transact(basket, work, options);
+	};
+	return { store: new PlainStore(space), advance: (duration) => clock.advance(duration), close: () => {} };
 }, { test, without: ["tx", "shared"] });
 
 testStore("recordStore() over an optimistic map", async () => {
@@ -35,3 +49,16 @@ testRecordSpace(
 testRecordSpace("overMap() over an optimistic map", async () => {
 	return { space: overMap(new OptimisticMap(new VirtualClock())), close() {} };
 }, { test });
+
+test("Store.turn() ends a claim once: of two outcomes the second is lost", async () => {
+	const store = recordStore(overMap(new MemoryMap(new VirtualClock())));
+	await store.open();
+	await store.add("b", [{ id: "a", kind: "k", payload: "1", delay: 0, priority: 0 }]);
+	const { claims: [ref] } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 1 }], lease: 9 });
+	const settle = [
+		{ ref: ref!, outcome: { type: "retry", delay: 5, attempts: 1, error: "first" } },
+		{ ref: ref!, outcome: { type: "done" } },
+	] as const;
+	expect((await store.turn("b", { settle, claim: [], lease: 9 })).settled).toEqual([true, false]);
+	expect((await store.get("b", "a"))?.error).toBe("first");
+});

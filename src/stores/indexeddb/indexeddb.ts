@@ -11,7 +11,7 @@ import type { Store } from "../../basket/store.ts";
 import { check, checkFunction, checkWord } from "../../platform/check.ts";
 import { checkClock, type Clock } from "../../platform/clock.ts";
 import type { OnError } from "../../platform/observe.ts";
-import { recordStore } from "../../records/records.ts";
+import { PlainStore } from "../../records/records.ts";
 import { type Connection, GivenConnection, NamedConnection } from "./connection.ts";
 import { withFallback } from "./fallback.ts";
 import { IndexedDBSpace } from "./space.ts";
@@ -93,7 +93,7 @@ export function indexedDBStore(
 	checkWord("durability", durability, ["strict", "relaxed"]);
 	checkFunction("onFallback", onFallback);
 	const clock = checkClock(options.clock);
-	const store = recordStore(new IndexedDBSpace(toConnection(database, clock), durability, clock));
+	const store = new PlainStore(new IndexedDBSpace(toConnection(database, clock), durability, clock));
 	if (fallback === undefined) return store;
 	check("fallback.open", check("fallback", fallback, "object").open, "function");
 	check("database", database as string, "string", true, "a name where there is a fallback");

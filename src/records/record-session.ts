@@ -1,0 +1,137 @@
+/**
+ * One transaction where others go on at the same time, where keys of indexes may lead elsewhere, or where there are limits.
+ *
+ * @module
+ */
+
+import type { Added, Data, Outcome } from "../basket/store.ts";
+import { StoreError } from "../platform/store-error.ts";
+import { isSound, toTask } from "./row.ts";
+import { type LaneKeeper, Session, type Settings } from "./session.ts";
+import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
+import { type LaneRow, lanes, type Order, type TaskRow, tasks } from "./tables.ts";
+import { ask, get, isSame, range } from "./work.ts";
+
+/** Of what fits into a commit, a task in a lane takes so much: it changes the one behind it, too. */
+export const laneWeight = 3;
+
+/** How many keys are looked at in one read. */
+const page = 1000;
+
+/** How many backoffs are ended in one transaction. */
+const mostHastened = 1000;
+
+export class RecordSession extends Session {
+	declare readonly lanes?: LaneRows;
+	override readonly isSparse: boolean;
+	override readonly most: number;
+	readonly #limits: RecordLimits;
+
+	constructor(
+		tx: RecordTransaction,
+		settings: Settings,
+		space: Pick<RecordSpace, "isOptimistic" | "isSparse" | "perCommit" | "limits">,
+	) {
+		super(tx, settings);
+		const { isOptimistic, isSparse = false, perCommit = mostHastened, limits = {} } = space;
+		if (isOptimistic) this.lanes = new LaneRows(tx);
+		this.isSparse = isSparse;
+		this.most = Math.ceil(Math.min(perCommit, mostHastened) / 2 ** tx.attempt);
+		this.#limits = limits;
+	}
+
+	/** Nobody can be told of an id in use when the transaction is a list of changes: it must not come about. */
+	override refuse(id: string, row: TaskRow): Added {
+		if (!this.tx.isBlind || this.tx.hasPut(tasks, row)) return super.refuse(id, row);
+		this.tx.fail();
+		return { id, added: true };
+	}
+
+	/** A task whose payload cannot be stored is dead, so that it keeps no other from being settled. Errors are cut. */
+	override fit({ attempts }: TaskRow, outcome: Outcome): Outcome {
+		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
+		const { payload } = outcome;
+		const size = payload === undefined || largest === Infinity ? 0 : measure(payload);
+		if (size > largest) {
+			const error = `A payload of ${size} bytes cannot be stored: ${largest} is the most`;
+			return { type: "dead", attempts, error };
+		}
+		if (!("error" in outcome) || outcome.error.length <= longest) return outcome;
+		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };
+	}
+
+	override checkInbox(id: string, unseen: number): void {
+		const { messages: most = Infinity } = this.#limits;
+		if (unseen > most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);
+	}
+
+	override isElsewhere(found: TaskRow | Stray): boolean {
+		return found instanceof Stray && !found.isDamaged && isSound(found.value) &&
+			isSame(tasks.keyOf(found.value), found.key);
+	}
+
+	/** A key that leads to no task still says in which lane it stood. */
+	override bury(before: TaskRow | Stray, lane?: string): void {
+		if (!(before instanceof Stray)) return super.bury(before, lane);
+		const hint = before.entry?.hint;
+		const where = lane ?? (typeof hint === "string" ? hint : undefined);
+		if (before.value !== undefined && !this.isElsewhere(before)) return super.bury(before, where);
+		this.lose(toTask(before).lane ?? where);
+		this.tx.drop(tasks, before);
+	}
+
+	/** Removes the keys of indexes that lead nowhere any more, too. */
+	override *mend(): Work<void> {
+		for (const [index, { isOptional }] of Object.entries(tasks.indexes)) {
+			if (isOptional && this.isSparse) continue;
+			yield* this.walk(index, (one) => {
+				if (one instanceof Stray && (one.value === undefined || this.isElsewhere(one))) this.tx.drop(tasks, one);
+				if (index === "lane" && isSound(one)) this.free(one.lane);
+			});
+		}
+		yield* this.lanes?.walk((lane) => this.free(lane)) ?? [];
+	}
+}
+
+/** Whoever joins a lane, or leaves it empty, writes its row. */
+class LaneRows implements LaneKeeper {
+	readonly #tx: RecordTransaction;
+	readonly #stored = new Map<string, LaneRow | Stray | undefined>();
+
+	constructor(tx: RecordTransaction) {
+		this.#tx = tx;
+	}
+
+	*watch(names: readonly string[]): Work<void> {
+		const [rows] = yield* ask(get(lanes, names.map((lane) => [lane])));
+		names.forEach((lane, index) => this.#stored.set(lane, rows[index]));
+	}
+
+	join(lane: string, order: Order): void {
+		const row = { lane, last: order };
+		this.#tx.put(lanes, row, this.#stored.get(lane));
+		this.#stored.set(lane, row);
+	}
+
+	leave(lane: string): void {
+		this.#tx.remove(lanes, { lane, last: 0 });
+	}
+
+	/** Looks at all lanes that have a row. */
+	*walk(look: (lane: string) => void): Work<void> {
+		for (let above: Key | undefined, count = page; count === page;) {
+			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(
+				range(lanes, undefined, { prefix: [], above, limit: page }),
+			);
+			for (const one of found!) if (!(one instanceof Stray)) look(one.lane);
+			const last = found!.at(-1);
+			above = last instanceof Stray ? last.key : last && lanes.keyOf(last);
+			count = found!.length;
+		}
+	}
+}
+
+/** In bytes of UTF-8, or of the array itself. */
+export function sizeOf(data: Data): number {
+	return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
+}
