@@ -2,7 +2,14 @@
 import { defineConfig, type Options } from "tsup";
 import { type EntryPoint, entryPoints, minified, programs } from "./scripts/project.ts";
 
-const common: Options = { target: "es2022", platform: "neutral", sourcemap: true };
+const common: Options = {
+	target: "es2022",
+	platform: "neutral",
+	sourcemap: true,
+	esbuildOptions: (options) => {
+		options.sourcesContent = false; // the package has the sources beside the maps
+	},
+};
 
 const entries: [string, string][] = entryPoints().map(toEntry);
 

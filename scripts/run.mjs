@@ -64,7 +64,15 @@ function fetchPackages() {
 	);
 	const draft = `${fetched}-${process.pid}`;
 	mkdirSync(draft, { recursive: true });
-	const options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+	const options = [
+		"--no-save",
+		"--no-package-lock",
+		"--no-audit",
+		"--no-fund",
+		"--ignore-scripts",
+		"--prefer-offline",
+		"--loglevel=error",
+	];
 	const isWindows = process.platform === "win32";
 	const { error, status } = spawnSync("npm", ["install", "--prefix", draft, ...options, ...wanted], {
 		cwd: draft,

@@ -75,6 +75,14 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		expect(counts).toMatchObject({ waiting: 0, running: 0, dead: 0 });
 		expect(totals).toMatchObject({ accepted: 2, delivered: 2 });
 		expect(failures).toEqual([]);
+
+		await outbox.kill();
+		await state(page, "away");
+		await send(page, "the third without the server");
+		const note = page.locator("#outcome");
+		await note.getByText("Kept on this device until the server is there.").waitFor();
+		expect(await start().url()).toBe(url);
+		await note.getByText("The server has all that was sent from here.").waitFor();
 	}, timeout);
 
 	test("lets dead messages be tried again and deleted", async () => {
@@ -84,6 +92,10 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		const page = await browser.newPage();
 		await page.goto(url);
 		await listed(page, "dead", "nobody: refused");
+		await page.setViewportSize({ width: 390, height: 700 });
+		const error = await page.locator("#dead li small").first().boundingBox();
+		expect(error!.width).toBeGreaterThan(250); // beside the buttons it had a third of that
+		await picture(page, "outbox-narrow");
 		await page.locator("#dead li", { hasText: "refused" }).getByText("Try now").click();
 		await outbox.printed(/ dead refused [^]* dead refused /);
 		await listed(page, "dead", "attempt 1: 404 Not Found");

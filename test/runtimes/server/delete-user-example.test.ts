@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -16,8 +16,8 @@ let child: ChildProcess | undefined;
 afterEach(() => void child?.kill("SIGKILL"));
 
 /** Runs the example, until it ends or has printed something that it is to be killed at. */
-async function play(args: string[], killAt?: RegExp): Promise<string> {
-	const running = child = spawn(process.execPath, [...prefix, ...args]);
+async function play(args: string[], killAt?: RegExp, cwd?: string): Promise<string> {
+	const running = child = spawn(process.execPath, [...prefix, ...args], { cwd });
 	let output = "";
 	running.stdout!.setEncoding("utf8").on("data", (text: string) => {
 		output += text;
@@ -42,6 +42,18 @@ test("examples/delete-user.ts goes on after a kill where it was, and does no ste
 		const [, flavour] = /^(\w+) +✓ remove +auth/m.exec(first)!;
 		expect(second).toMatch(new RegExp(`^${flavour} +goes on forward at orders`, "m"));
 		expect(second).not.toMatch(new RegExp(`^${flavour} +✓ remove +auth`, "m"));
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
+}, timeout);
+
+test("examples/delete-user.ts leaves nothing behind when all is over, but what it needs to go on", async () => {
+	const folder = await mkdtemp(join(tmpdir(), "upkeep-"));
+	try {
+		await play(["--flaky", "0", "--pace", "700"], /✓ remove\s+auth/, folder);
+		expect(await readdir(folder)).toContain("delete-user.db");
+		expect(await play(["--flaky", "0", "--pace", "10"], undefined, folder)).toMatch(/^plain +goes on forward at /m);
+		expect(await readdir(folder)).toEqual([]);
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}

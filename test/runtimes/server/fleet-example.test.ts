@@ -27,6 +27,21 @@ test("examples/fleet.ts delivers each parcel once, though workers are killed", a
 	expect(code).toBe(0);
 }, 120_000);
 
+// `script` of util-linux gives it a terminal.
+test.skipIf(process.platform !== "linux")("examples/fleet.ts leaves its verdict on the screen that stays", async () => {
+	const args = ["--parcels", "200", "--workers", "1", "--kill-every", "60"];
+	const line = [process.execPath, ...prefix, ...args].map((word) => `'${word}'`).join(" ");
+	const { CI: _, ...env } = process.env;
+	const child = spawn("script", ["-qefc", line, "/dev/null"], { env: { ...env, TERM: "xterm" } });
+	let output = "";
+	child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
+	const [code] = await once(child, "close");
+	const screens = output.split("\x1b[?1049l");
+	expect(screens.length).toBe(2); // it is left once
+	expect(screens[1]).toContain("each was delivered exactly once");
+	expect(code).toBe(0);
+}, 120_000);
+
 test("examples/fleet.ts refuses bad arguments in one line", async () => {
 	const { code, output } = await play("--workers", "none");
 	expect(output).toBe("fleet: --workers takes a whole number from 1 to 100\n");

@@ -1,0 +1,126 @@
+// A clone in which nothing is installed: what it does at once, and what it fetches before.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import process from "node:process";
+import { root } from "../../../scripts/test/engines.ts";
+
+const timeout = 120_000;
+const parts = [
+	"bin",
+	"examples",
+	"scripts",
+	"src",
+	"mod.ts",
+	"deno.json",
+	"package.json",
+	"package-lock.json",
+	".npmrc",
+];
+/** Those of the machine itself, without what `npm test` has put before them. */
+const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
+const node = dirname(process.execPath);
+
+let clone: string;
+const running: Command[] = [];
+
+/** A command in the clone, as somebody types it. */
+class Command {
+	readonly #child: ChildProcess;
+	text = "";
+	#onText = () => {};
+	readonly ended: Promise<unknown>;
+
+	constructor(node: string, program: string, ...args: string[]) {
+		const env: NodeJS.ProcessEnv = { ...process.env, PATH: [node, ...path].join(delimiter) };
+		// Nothing of the npm that runs this test.
+		for (const name of Object.keys(env)) if (/^npm_|^NODE_OPTIONS$|^VITEST/.test(name)) delete env[name];
+		// A group of its own: npm starts a shell, and that starts Node.
+		this.#child = spawn(program, args, { cwd: clone, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+		for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+			stream.setEncoding("utf8").on("data", (text: string) => {
+				this.text += text;
+				this.#onText();
+			});
+		}
+		this.ended = once(this.#child, "close").then(([code, signal]) => {
+			this.#onText();
+			return signal ?? code;
+		});
+		running.push(this);
+	}
+
+	/** Resolves with what was printed in this form; rejects if it ends without that. */
+	async printed(pattern: RegExp): Promise<RegExpExecArray> {
+		for (let isOver = false;;) {
+			const match = pattern.exec(this.text);
+			if (match !== null) return match;
+			if (isOver) throw new Error(`${pattern} was not printed:\n${this.text}`);
+			const text = new Promise<boolean>((resolve) => this.#onText = () => resolve(false));
+			isOver = await Promise.race([text, this.ended.then(() => true)]);
+		}
+	}
+
+	/** All of its processes. Harmless if they have ended. */
+	async kill(): Promise<void> {
+		try {
+			process.kill(-this.#child.pid!, "SIGKILL");
+		} catch {
+			// It has ended by itself.
+		}
+		await this.ended;
+	}
+}
+
+// Windows has neither groups of processes nor these signals.
+describe.skipIf(process.platform === "win32")("a fresh clone", () => {
+	beforeAll(async () => {
+		clone = await mkdtemp(join(tmpdir(), "upkeep-clone-"));
+		for (const part of parts) await cp(join(root, part), join(clone, part), { recursive: true });
+	}, timeout);
+
+	afterEach(async () => {
+		for (const command of running.splice(0)) await command.kill();
+	});
+
+	afterAll(() => rm(clone, { recursive: true, force: true, maxRetries: 5 }));
+
+	test("npm start delivers without installing anything, twice, and goes on after a kill", async () => {
+		const first = new Command(node, "npm", "start", "--silent", "--", "--plain");
+		await first.printed(/ done demo-\S+ \(attempt 1\)\n/);
+		const [, url] = await first.printed(/^Listening on (\S+)\n/m);
+		expect((await fetch(`${url}mod.ts`)).headers.get("content-type")).toContain("javascript");
+		await first.kill();
+		const second = new Command(node, "npm", "start", "--silent", "--", "--plain");
+		const [, left] = await second.printed(/: (\d+) to be delivered, /);
+		expect(Number(left)).toBeGreaterThan(0);
+		await second.printed(/ done demo-\S+ \(attempt \d+\)\n/);
+		expect((await second.printed(/^Listening on (\S+)\n/m))[1]).toBe(url);
+		await second.kill();
+		expect(await readdir(clone)).not.toContain("node_modules");
+		expect(first.text + second.text).not.toMatch(/warning|npm install/i);
+	}, timeout);
+
+	test("npx upkeep shows what npm start has stored, from the sources", async () => {
+		const counts = new Command(node, "npx", "upkeep", "counts", "--db", ".outbox/outbox.db");
+		expect(await counts.ended).toBe(0);
+		const { waiting, done } = JSON.parse(counts.text.slice(counts.text.indexOf("{")));
+		expect(waiting + done).toBeGreaterThan(0);
+		const version = new Command(node, "npx", "upkeep", "--version");
+		expect(await version.ended).toBe(0);
+		expect(version.text).toMatch(/^\d+\.\d+\.\d+\n$/m);
+		expect(await readdir(clone)).not.toContain("node_modules");
+	}, timeout);
+
+	test("npm test -- --help says what there is, and installs nothing", async () => {
+		for (const option of ["--help", "-h"]) {
+			const help = new Command(node, "npm", "test", "--silent", "--", option);
+			expect(await help.ended).toBe(0);
+			expect(help.text).toContain("npm test -- --filter");
+		}
+		expect(await readdir(clone)).not.toContain("node_modules");
+	}, timeout);
+});
