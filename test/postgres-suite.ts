@@ -1,6 +1,7 @@
 // The tests of postgresStore() that need a server, for each driver.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NewTask, Settlement, Store } from "../src/basket/store.ts";
+import { Basket } from "../mod.ts";
 import { StoreError } from "../src/platform/store-error.ts";
 import { type PostgresClient, postgresSchema, postgresStore } from "../src/stores/postgres/postgres.ts";
 import { testStore } from "../src/testing/testing.ts";
@@ -70,6 +71,52 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 		} finally {
 			await Promise.all(others.map((other) => other.close()));
 		}
+	});
+
+	test("postgresStore() of a function makes the client when it is opened, and ends it in close() though a basket listens", async () => {
+		const opened: Connections[] = [];
+		const store = postgresStore(async () => {
+			if (opened.length === 0) expect(await errorOf(store.counts("default"))).toMatchObject({ code: "not-open" });
+			opened.push(await driver.open(main().server.url));
+			return opened[0]!.client;
+		}, { schema: "made", pollInterval: 20 });
+		try {
+			expect(opened).toEqual([]);
+			const ran = deferred();
+			const basket = new Basket({ store: store as Store, tasks: { work: () => ran.resolve() } });
+			const running = errorOf(basket.run());
+			await basket.add("work", undefined);
+			await ran.promise;
+			await basket.drain();
+			await store.close();
+			expect(await running).toMatchObject({ name: "StoreError", code: "closed" });
+			await store.close();
+			for (const call of [() => store.open(), () => store.counts("default")]) {
+				expect(await errorOf(call())).toMatchObject({ name: "StoreError", code: "closed", isTransient: false });
+			}
+			const { client } = opened[0]!;
+			const asking = Promise.resolve("unsafe" in client ? client.unsafe("SELECT 1") : client.query("SELECT 1"));
+			expect(await asking.then(() => "answered", () => "ended")).toBe("ended");
+			expect(opened.length).toBe(1);
+		} finally {
+			await opened[0]?.close().catch(() => {}); // what the test itself has opened besides
+		}
+	});
+
+	test("postgresStore() of a function that fails rejects with a StoreError, and calls it again for the next open()", async () => {
+		let calls = 0;
+		const { client } = main().connections;
+		const store = postgresStore(() => {
+			if (++calls === 1) throw Object.assign(new Error("no such host"), { code: "ENOTFOUND" });
+			return calls === 2 ? {} as never : client;
+		}, { schema: "again" });
+		expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code: "unavailable" });
+		const refusal = await store.open().catch((error: unknown) => error);
+		expect(refusal).toBeInstanceOf(TypeError);
+		expect(String(refusal)).toMatch(/"client\(\)/);
+		await store.open();
+		await store.open();
+		expect([calls, (await store.counts("basket")).waiting]).toEqual([3, 0]);
 	});
 
 	test("open() changes nothing where postgresSchema() was run, and needs no right to", async () => {

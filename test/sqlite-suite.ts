@@ -18,6 +18,7 @@ import { testDamage } from "./sqlite/damage.ts";
 import { testLasting } from "./sqlite/lasting.ts";
 import { testLists } from "./sqlite/lists.ts";
 import { testResponsive } from "./sqlite/responsive.ts";
+import { testSources } from "./sqlite/sources.ts";
 import { deferred, errorOf, settle, watch } from "./support.ts";
 
 /** What the drivers have in common, and the tests use. */
@@ -76,6 +77,7 @@ export function testSqlite(name: string, open: Open): void {
 	conformance(name, open);
 	describe(name, () => {
 		opening(open);
+		testSources(open);
 		failures(open);
 		others(open);
 		transactions(open);
@@ -402,6 +404,29 @@ function transactions(open: Open): void {
 		other.exec("ROLLBACK");
 		await expect(store.add("b", [task()], db)).rejects.toMatchObject({ name: "InvalidStateError" });
 		expect(await waitingIn(store)).toBe(0);
+	});
+
+	test("sqliteStore() goes on after a transaction of the caller in which another writer was in the way", async () => {
+		const { db, store, connect } = await fresh(open);
+		await store.add("b", [task({ id: "a" })]);
+		const [ref] = await claim(store);
+		const other = connect();
+		db.exec("PRAGMA busy_timeout = 0");
+		for (
+			const call of [
+				() => store.add("b", [task({ id: "x" })], db),
+				() => store.save("b", [{ ref: ref!, payload: "x" }], db),
+				() => store.complete("b", ref!, { type: "done" }, db),
+			]
+		) {
+			db.exec("BEGIN");
+			other.exec("BEGIN IMMEDIATE");
+			expect(await errorOf(call())).toMatchObject({ name: "StoreError", code: "busy", isTransient: true });
+			db.exec("ROLLBACK");
+			other.exec("COMMIT");
+			expect(await store.extend("b", [ref!], 30_000)).toEqual(["ok"]);
+		}
+		expect(await store.list("b", { limit: 9 })).toMatchObject([{ id: "a", payload: "", state: "running" }]);
 	});
 
 	test("sqliteStore().add() in a transaction has asked the database before it returns, and is all or none", async () => {

@@ -60,7 +60,8 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 
 /** To open the store makes the tables if they are not there, which is not for this program. */
 async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
-	const connection = new Connection(db, patience);
+	const connection = new Connection(patience);
+	connection.use(db);
 	if (await connection.read(() => isCurrent(connection, nameTables(prefix)))) return;
 	throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
 }

@@ -6,7 +6,7 @@ import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite/sqli
 import { sleep, type Store } from "../../mod.ts";
 
 /** The databases that are tried. */
-export const databaseNames = ["sqlite", "bun:sqlite", "deno-kv", "postgres", "postgres.js"] as const;
+export const databaseNames = ["sqlite", "bun:sqlite", "libsql", "deno-kv", "postgres", "postgres.js"] as const;
 export type DatabaseName = (typeof databaseNames)[number];
 
 /** What a task has done. */
@@ -38,7 +38,7 @@ export interface Database<Tx = any> {
  */
 export async function openDatabase(name: DatabaseName, path: string): Promise<Database> {
 	if (name === "deno-kv") return await openDenoKv(path);
-	if (name === "sqlite" || name === "bun:sqlite") return await openSqlite(name, path);
+	if (name === "sqlite" || name === "bun:sqlite" || name === "libsql") return await openSqlite(name, path);
 	const { openPostgres } = await import("./postgres.ts");
 	return openPostgres(name === "postgres" ? "pg" : "postgres", path);
 }
@@ -48,10 +48,10 @@ interface Sqlite extends SqliteConnection {
 	close(): void;
 }
 
-async function openSqlite(name: "sqlite" | "bun:sqlite", path: string): Promise<Database<Sqlite>> {
-	const module = name === "sqlite" ? "node:sqlite" : "bun:sqlite"; // neither is known everywhere
-	const { DatabaseSync, Database } = await import(module);
-	const db: Sqlite = new (DatabaseSync ?? Database)(path);
+async function openSqlite(name: "sqlite" | "bun:sqlite" | "libsql", path: string): Promise<Database<Sqlite>> {
+	const module: string = name === "sqlite" ? "node:sqlite" : name; // none is known everywhere
+	const { DatabaseSync, Database, default: Libsql } = await import(module);
+	const db: Sqlite = new (DatabaseSync ?? Database ?? Libsql)(path);
 	db.exec("PRAGMA busy_timeout = 10000");
 	db.exec("PRAGMA journal_mode = WAL");
 	db.exec("PRAGMA synchronous = NORMAL"); // the machine goes on

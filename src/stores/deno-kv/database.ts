@@ -44,6 +44,8 @@ export interface DenoKv<Tx extends DenoKvOperation = DenoKvOperation> {
 	atomic(): Tx;
 	/** Tells of each new value. */
 	watch(keys: DenoKvKeyPart[][]): ReadableStream<DenoKvEntry[]>;
+	/** Closes the database; needed where the store has opened it. */
+	close?(): unknown;
 }
 
 /** Of SQLite and of the runtime, in the order in which they are tried. */

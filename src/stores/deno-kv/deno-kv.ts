@@ -10,8 +10,9 @@
 import type { Store } from "../../basket/store.ts";
 import { check, checkLimit } from "../../platform/check.ts";
 import { checkClock, type Clock } from "../../platform/clock.ts";
+import { Resource } from "../../platform/resource.ts";
 import { overMap, recordStore } from "../../records/records.ts";
-import type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation } from "./database.ts";
+import { type DenoKv, type DenoKvEntry, type DenoKvKeyPart, type DenoKvOperation, toStoreError } from "./database.ts";
 import { DenoKvMap } from "./map.ts";
 import { Schema } from "./schema.ts";
 
@@ -30,8 +31,21 @@ export interface DenoKvStoreOptions {
 	clock?: Clock | undefined;
 }
 
+/** A {@link Store} in Deno KV. */
+export interface DenoKvStore<Tx extends DenoKvOperation = DenoKvOperation> extends Store<Tx> {
+	/**
+	 * Closes the database that the store has opened by the function that it was given; a basket that still runs ends with a
+	 * `StoreError` with the code `closed`. Does nothing if the store was given an open database.
+	 */
+	close(): Promise<void>;
+}
+
 /**
- * Makes a {@link Store} of a `Deno.Kv`. That stays the caller's, and is not closed.
+ * Makes a {@link Store} of a `Deno.Kv`.
+ *
+ * An open database stays the caller's, and is not closed. A function that opens one is called when the store is opened for the
+ * first time, and again by the next `open()` if it fails; what it opens the store closes in `close()`. So a basket can be
+ * made before anything is awaited: `denoKvStore(() => Deno.openKv())`.
  *
  * With `tx`, an `AtomicOperation`, a call appends its checks and changes; await it before `commit()`. If an id is in use, a
  * claim is lost, or somebody else changes the same task or lane meanwhile, the commit comes to `{ ok: false }`, as it does for
@@ -42,7 +56,7 @@ export interface DenoKvStoreOptions {
  * RangeError; of several `save`s in one call only those are. A settlement with a payload over the limit makes its task dead.
  * Errors are cut at 8,000 characters.
  *
- * @param kv an open database: of `Deno.openKv` (`--unstable-kv`), or of `@deno/kv`
+ * @param kv an open database, of `Deno.openKv` (`--unstable-kv`) or of `@deno/kv`, or a function that opens one
  * @param options where in the database, and whose time
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
@@ -63,10 +77,34 @@ export interface DenoKvStoreOptions {
  * kv.close();
  * ```
  */
-export function denoKvStore<Tx extends DenoKvOperation>(kv: DenoKv<Tx>, options: DenoKvStoreOptions = {}): Store<Tx> {
-	check("kv.atomic", check("kv", kv, "object").atomic, "function");
+export function denoKvStore<Tx extends DenoKvOperation>(
+	kv: DenoKv<Tx> | (() => DenoKv<Tx> | PromiseLike<DenoKv<Tx>>),
+	options: DenoKvStoreOptions = {},
+): DenoKvStore<Tx> {
+	const database = resourceOf(kv);
 	const { prefix = ["upkeep"], poll = 500, clock } = check("options", options, "object");
 	check("prefix", prefix, "object", Array.isArray(prefix), "an array");
 	const terms = { poll: checkLimit("poll", poll), clock: checkClock(clock) };
-	return recordStore(overMap(new DenoKvMap({ kv, prefix, schema: new Schema(kv, prefix) }, terms)));
+	const parts = { kv: database, prefix, schema: new Schema(database, prefix) };
+	return recordStore(overMap(new DenoKvMap<Tx>(parts, terms))) as DenoKvStore<Tx>;
+}
+
+function resourceOf(kv: DenoKv | (() => DenoKv | PromiseLike<DenoKv>)): Resource<DenoKv> {
+	if (typeof kv !== "function") {
+		checkDatabase("kv", kv);
+		return new Resource(kv);
+	}
+	return new Resource<DenoKv>(undefined, {
+		open: kv,
+		use(opened) {
+			checkDatabase("kv()", opened);
+			check("kv().close", opened.close, "function");
+		},
+		explain: toStoreError,
+		end: (opened) => opened.close!(),
+	});
+}
+
+function checkDatabase(name: string, kv: DenoKv): void {
+	check(`${name}.atomic`, check(name, kv, "object").atomic, "function");
 }

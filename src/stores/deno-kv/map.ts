@@ -15,6 +15,7 @@ import type {
 import type { StoreCapabilities, WakeReason } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import type { Clock } from "../../platform/clock.ts";
+import type { Resource } from "../../platform/resource.ts";
 import { textOf } from "../../records/key-text.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import {
@@ -39,7 +40,7 @@ const mostItems = 99;
 
 /** What a {@link DenoKvMap} is made of. */
 export interface DenoKvParts {
-	readonly kv: DenoKv;
+	readonly kv: Resource<DenoKv>;
 	readonly prefix: readonly DenoKvKeyPart[];
 	readonly schema: Schema;
 }
@@ -73,7 +74,12 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 	}
 
 	async open(): Promise<void> {
+		await this.#parts.kv.open();
 		await this.#parts.schema.open();
+	}
+
+	async close(): Promise<void> {
+		await this.#parts.kv.close();
 	}
 
 	async transaction<R>(
@@ -82,7 +88,7 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 	): Promise<R> {
 		if (tx !== undefined) return await this.#within(tx, (draft) => work(draft, 0));
 		for (let attempt = 0; attempt < mostTries; attempt++) {
-			const draft = new Draft(this.#parts, this.#parts.kv.atomic());
+			const draft = new Draft(this.#parts, this.#parts.kv.value.atomic());
 			const result = await work(draft, attempt);
 			if (purpose === "read" || await this.#isCommitted(draft, attempt)) return result;
 			await pause(attempt);
@@ -96,7 +102,7 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 
 	watch(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void {
 		const bells = [this.#bellOf(basket, "claims"), this.#bellOf(basket, undefined)];
-		return watchBell(this.#parts.kv, bells, this.#terms, wake, onError);
+		return watchBell(this.#parts.kv.value, bells, this.#terms, wake, onError);
 	}
 
 	/** Each reason has a bell of its own, so that none drowns out another. */
@@ -162,7 +168,7 @@ class Draft implements MapTransaction {
 		const groups = Array.from({ length: Math.ceil(unknown.length / mostKeys) }, (_, index) => {
 			return unknown.slice(index * mostKeys, (index + 1) * mostKeys).map((key) => this.#keyOf(key));
 		});
-		const read = await Promise.all(groups.map((group) => ask(() => this.#parts.kv.getMany(group))));
+		const read = await Promise.all(groups.map((group) => ask(() => this.#parts.kv.value.getMany(group))));
 		read.flat().forEach(({ value, versionstamp }, index) => {
 			const known = { value: valueOf(value, versionstamp), versionstamp, isChecked: false, isWritten: false };
 			this.#known.set(unknown[index]!, known);
@@ -175,7 +181,7 @@ class Draft implements MapTransaction {
 		const most = limit + own.length;
 		const options = { reverse, batchSize: Math.min(most, 500), ...(most < Infinity && { limit: most }) };
 		const selector = { start: this.#keyOf(start), end: this.#keyOf(end) };
-		const stored = this.#parts.kv.list(selector as never, options)[Symbol.asyncIterator]();
+		const stored = this.#parts.kv.value.list(selector as never, options)[Symbol.asyncIterator]();
 		const found = new Map<string, unknown>();
 		for (let next = await ask(() => stored.next()); !next.done; next = await ask(() => stored.next())) {
 			found.set(lastOf(next.value), valueOf(next.value.value, next.value.versionstamp));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Resource } from "../../platform/resource.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { ask, type DenoKv, type DenoKvKeyPart } from "./database.ts";
 
@@ -18,11 +19,11 @@ export interface Guard {
 
 /** States: unknown → (open) → known → (verify) → known, or it stays as it was and every commit fails. */
 export class Schema {
-	readonly #kv: DenoKv;
+	readonly #kv: Resource<DenoKv>;
 	readonly #key: DenoKvKeyPart[];
 	#guard: Guard | undefined;
 
-	constructor(kv: DenoKv, prefix: readonly DenoKvKeyPart[]) {
+	constructor(kv: Resource<DenoKv>, prefix: readonly DenoKvKeyPart[]) {
 		this.#kv = kv;
 		this.#key = [...prefix, "schema"];
 	}
@@ -36,7 +37,7 @@ export class Schema {
 	async open(): Promise<void> {
 		const key = this.#key;
 		for (;;) {
-			const [found] = await ask(() => this.#kv.getMany([key]));
+			const [found] = await ask(() => this.#kv.value.getMany([key]));
 			const { value, versionstamp } = found!;
 			if (versionstamp === null) await ask(() => this.#commitFirst());
 			else if (Number(value) <= version) return void (this.#guard = { key, versionstamp });
@@ -50,7 +51,7 @@ export class Schema {
 	}
 
 	#commitFirst(): Promise<unknown> {
-		const operation = this.#kv.atomic();
+		const operation = this.#kv.value.atomic();
 		operation.check({ key: this.#key, versionstamp: null });
 		operation.set(this.#key, version);
 		return operation.commit();

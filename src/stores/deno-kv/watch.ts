@@ -51,7 +51,9 @@ export function watchBell(
 		if (isOver) return;
 		if (!isBroken) report(onError, failure);
 		isBroken = true;
-		if (failure instanceof StoreError && failure.code === "closed") stop();
+		if (!(failure instanceof StoreError) || failure.code !== "closed") return;
+		stop();
+		observe(onError, wake, undefined); // whoever sleeps has to find out
 	}
 
 	async function listen(): Promise<void> {

@@ -24,13 +24,36 @@ interface Listening {
 	): Promise<(() => unknown) | { unlisten(): unknown }>;
 }
 
-/** @throws {TypeError} if it is none of the clients that are known */
-export function driverOf(client: PostgresClient): Driver {
-	checkClient("client", client);
+/** How clients end: those of pg and postgres, Bun's, and pglite. */
+interface Ending {
+	end?(options?: { timeout: number }): unknown;
+	close?(): unknown;
+}
+
+/** How long `postgres` and Bun let what is under way go on, in seconds: without a limit, postgres may wait for ever. */
+const endTimeout = 5;
+
+/** @throws {TypeError} if it is none of the clients that are known, by this name */
+export function driverOf(client: PostgresClient, name = "client"): Driver {
+	checkClient(name, client);
 	guard(client);
 	if ("unsafe" in client) return { query: querySql(client), listen: listenOf(client) };
 	if (isPool(client)) return new PgPool(client);
 	return { query: queueOf(client as PgClient), listen: listenOf(client) };
+}
+
+/** @throws {TypeError} if it could not be ended, by this name */
+export function checkEnd(name: string, client: PostgresClient): void {
+	const { end, close } = client as Ending;
+	check(`${name}.end`, end ?? close, "function");
+}
+
+/** Ends a client, as its driver does that. */
+export async function endClient(client: PostgresClient): Promise<void> {
+	const ending = client as Ending;
+	if (ending.end === undefined) await ending.close!();
+	else if ("unsafe" in client) await ending.end({ timeout: endTimeout });
+	else await ending.end();
 }
 
 function checkClient(name: string, client: PostgresClient): void {

@@ -46,14 +46,15 @@ import {
 	stateOf,
 	type TaskRow,
 } from "./data.ts";
-import { driverOf, queryIn } from "./driver.ts";
+import { Connection, type PostgresSource } from "./connection.ts";
+import { queryIn } from "./driver.ts";
 import { explain, tooNew, toStoreError } from "./errors.ts";
 import { migration, quote } from "./schema.ts";
 import { endingOf, isPlain, seqOf } from "./settlement.ts";
 import { nameIn, version } from "./sql.ts";
 import { Watch } from "./watch.ts";
 
-export type { PostgresClient, PostgresQueryable, PostgresSql };
+export type { PostgresClient, PostgresQueryable, PostgresSource, PostgresSql };
 
 /** What a {@link postgresStore} can be told. */
 export interface PostgresStoreOptions {
@@ -101,8 +102,21 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
 	return migration(quote(checkSchema(check("options", options, "object").schema)));
 }
 
+/** A {@link Store} in a Postgres database. */
+export interface PostgresStore extends Store<PostgresClient> {
+	/**
+	 * Ends the client that the store has opened by the function that it was given, once what was asked of it is answered; a
+	 * basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if the store was given a client.
+	 */
+	close(): Promise<void>;
+}
+
 /**
- * Makes a {@link Store} of a client, which stays the caller's: to configure, and to close once no basket runs any more.
+ * Makes a {@link Store} of a client.
+ *
+ * A client that is given stays the caller's: to configure, and to close once no basket runs any more. A function that makes a client
+ * is called when the store is opened for the first time, and again by the next `open()` if it fails; the client is ended by
+ * `close()` of the store. So a basket can be made before anything is awaited.
  *
  * A client is one of these. With all of them, a transaction of the caller is what the driver itself calls by that name, and
  * tasks that were added in one that is rolled back never were.
@@ -134,7 +148,7 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
  * COMMITTED, as transactions are by default; others are refused.
  *
- * @param client an open client, or a pool of them; Postgres 13 or later
+ * @param client an open client, a pool of them, or a function that makes one; Postgres 13 or later
  * @throws {TypeError | RangeError} if an argument is not what it must be
  *
  * @example
@@ -161,7 +175,7 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
  * await outbox.run();
  * ```
  */
-export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): Store<PostgresClient> {
+export function postgresStore(client: PostgresSource, options: PostgresStoreOptions = {}): PostgresStore {
 	const { schema, pollInterval = 1_000, timeout = 10_000 } = check("options", options, "object");
 	checkLimit("pollInterval", pollInterval);
 	checkLimit("timeout", timeout);
@@ -184,24 +198,32 @@ interface CallOptions {
 	readonly timeout?: number | undefined;
 }
 
-class Postgres implements Store<PostgresClient> {
+class Postgres implements PostgresStore {
 	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server" };
+	readonly #connection: Connection;
 	readonly #query: Query;
 	readonly #schema: string;
 	readonly #timeout: number;
-	readonly #watch: Watch;
 	#isOpen = false;
 
-	constructor(client: PostgresClient, schema: string, pollInterval: number, timeout: number) {
-		const { query, listen } = driverOf(client);
-		this.#query = query;
+	constructor(client: PostgresSource, schema: string, pollInterval: number, timeout: number) {
 		this.#timeout = timeout;
 		this.#schema = quote(schema);
 		const tell = (message: string) => this.#ask(`SELECT ${this.#schema}.${nameIn("tell")}($1)`, [message]);
-		this.#watch = new Watch(listen, tell, schema, pollInterval);
+		this.#connection = new Connection(client, (listen) => new Watch(listen, tell, schema, pollInterval));
+		this.#query = this.#connection.query;
+	}
+
+	get #watch(): Watch {
+		return this.#connection.watch;
+	}
+
+	close(): Promise<void> {
+		return this.#connection.close();
 	}
 
 	async open(): Promise<void> {
+		await this.#connection.open();
 		const found = await this.#version();
 		if (found < version) await this.#ask(migration(this.#schema), []);
 		if (found > version) throw tooNew(found);

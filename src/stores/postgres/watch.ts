@@ -91,6 +91,13 @@ export class Watch {
 		this.#failures = this.#retryAt = 0;
 	}
 
+	/** Listens no more, and lets all who watch find out that the client was ended. */
+	close(): void {
+		systemClock.clear(this.#timer);
+		this.#end();
+		this.#wakeAll();
+	}
+
 	/** Whether the caller should tell others of the basket; otherwise that is done for it, in a moment. */
 	mayTell(basket: string): boolean {
 		const isFree = !this.#told.has(basket);

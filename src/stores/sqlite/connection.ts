@@ -11,6 +11,7 @@
 
 import { sleep } from "../../platform/clock.ts";
 import { soon } from "../../platform/soon.ts";
+import { StoreError } from "../../platform/store-error.ts";
 import { toStoreError } from "./errors.ts";
 
 /** A prepared statement, as far as a store needs it. */
@@ -21,21 +22,42 @@ export interface SqliteStatement {
 	run(...parameters: unknown[]): unknown;
 }
 
-/** An open connection, as far as a store needs it: a `DatabaseSync` of node:sqlite, or a `Database` of bun:sqlite. */
+/**
+ * An open connection, as far as a store needs it: a `DatabaseSync` of node:sqlite, a `Database` of bun:sqlite, of better-sqlite3
+ * or of libsql.
+ */
 export interface SqliteConnection {
 	/** Compiles a statement. */
 	prepare(sql: string): SqliteStatement;
 	/** Whether a transaction is open, in the words of node:sqlite. */
 	readonly isTransaction?: boolean;
-	/** Whether a transaction is open, in the words of bun:sqlite. */
+	/** Whether a transaction is open, in the words of bun:sqlite and better-sqlite3. */
 	readonly inTransaction?: boolean;
+	/** Closes the connection; needed where the store has opened it. */
+	close?(): unknown;
 }
 
-/** What makes rows look the same whatever the connection was told: two of node:sqlite, one of bun:sqlite. */
+/** What some connections have besides. */
+interface Extras {
+	/** better-sqlite3: whether it is open. (node:sqlite: a method.) */
+	readonly open?: unknown;
+	/** Only better-sqlite3 has it, and what is like it. */
+	readonly pragma?: unknown;
+	exec?(sql: string): unknown;
+}
+
+/** What makes rows look the same whatever the connection was told: two of node:sqlite, one of the others. */
 interface Switches {
-	safeIntegers?(isOn: boolean): void;
+	safeIntegers?(isOn: boolean): unknown;
 	setReadBigInts?(isOn: boolean): void;
 	setReturnArrays?(isOn: boolean): void;
+}
+
+/** A statement that is kept. */
+interface Prepared {
+	readonly statement: SqliteStatement & Switches;
+	/** Whether its parameters have to be named by their numbers. */
+	readonly isNamed: boolean;
 }
 
 type Value = string | number | null | Uint8Array;
@@ -57,9 +79,11 @@ const longestAtOnce = 5;
 const longestPause = 20;
 
 export class Connection {
-	readonly #db: SqliteConnection;
 	readonly #patience: number;
-	readonly #statements = new Map<string, SqliteStatement>();
+	readonly #statements = new Map<string, Prepared>();
+	/** States: absent → (use) → open → (end, or its owner closes it) → closed. */
+	#db: (SqliteConnection & Extras) | undefined;
+	#isEnded = false;
 	/** The last of those that write, one after the other. */
 	#last: Promise<unknown> | undefined;
 	/** Tells who calls from inside a transaction. */
@@ -72,14 +96,44 @@ export class Connection {
 	commits: number = 0;
 
 	/** @param patience how long to try while somebody else writes, in milliseconds */
-	constructor(db: SqliteConnection, patience: number) {
-		this.#db = db;
+	constructor(patience: number) {
 		this.#patience = patience;
+	}
+
+	/** Works with this connection from now on. */
+	use(db: SqliteConnection): void {
+		this.#db = db;
+	}
+
+	/** Closes the connection once those that write have ended. What comes later is refused. */
+	end(): Promise<void> {
+		return this.#inTurn(async () => {
+			const db = this.#db;
+			this.#isEnded = true;
+			// libsql lets go of the file when nobody has a statement any more.
+			this.#statements.clear();
+			try {
+				await db?.close?.();
+			} catch (error) {
+				const failure = toStoreError(error);
+				if (failure.code !== "closed") throw failure;
+			}
+		});
+	}
+
+	/** better-sqlite3 says of a closed connection that no transaction is open, and libsql goes on with statements that it has. */
+	get #open(): SqliteConnection & Extras {
+		const db = this.#db;
+		if (db === undefined) throw new StoreError("not-open", "Call open() first: it opens the database");
+		if (!this.#isEnded && db.open !== false) return db;
+		this.#statements.clear();
+		throw new StoreError("closed", "SQLite: The connection is not open: open the database again");
 	}
 
 	/** Whether a transaction is open. Throws if the connection is closed. */
 	get isInTransaction(): boolean {
-		return (this.#db.isTransaction ?? this.#db.inTransaction) === true;
+		const db = this.#open;
+		return (db.isTransaction ?? db.inTransaction) === true;
 	}
 
 	/**
@@ -97,32 +151,48 @@ export class Connection {
 
 	/** All rows. Numbers that JavaScript cannot hold are rounded: somebody has written them by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
-		const statement = this.#prepare(sql);
+		const prepared = this.#prepare(sql);
+		const given = argumentsOf(prepared, parameters);
 		try {
-			return statement.all(...parameters) as Row[];
+			return prepared.statement.all(...given) as Row[];
 		} catch (error) {
 			// A statement that writes must not be run again: its rows hold numbers of ours only.
 			if (!(error instanceof RangeError) || !/^\s*(SELECT|WITH)/.test(sql)) throw error;
-			return readRounded(statement, parameters) as Row[];
+			return readRounded(prepared.statement, given) as Row[];
 		}
 	}
 
 	/** How many rows it has changed. */
 	run(sql: string, ...parameters: Value[]): number {
-		return Number((this.#prepare(sql).run(...parameters) as { changes: number | bigint }).changes);
+		const prepared = this.#prepare(sql);
+		const { changes } = prepared.statement.run(...argumentsOf(prepared, parameters)) as { changes: number | bigint };
+		return Number(changes);
 	}
 
-	#prepare(sql: string): SqliteStatement & Switches {
-		let statement = this.#statements.get(sql) as (SqliteStatement & Switches) | undefined;
-		if (statement === undefined) {
+	/**
+	 * Where a lock may be missing. A statement of libsql that has failed for want of one is still under way, so that no
+	 * transaction can end until it is run again; what `exec` runs is over.
+	 */
+	#control(sql: string): void {
+		const db = this.#open;
+		if (db.pragma !== undefined && db.exec !== undefined) db.exec(sql);
+		else this.run(sql);
+	}
+
+	#prepare(sql: string): Prepared {
+		const db = this.#open;
+		let prepared = this.#statements.get(sql);
+		if (prepared === undefined) {
 			if (this.#statements.size >= mostStatements) this.#statements.clear();
-			statement = this.#db.prepare(sql) as SqliteStatement & Switches;
+			const statement: Prepared["statement"] = db.prepare(sql);
 			statement.setReadBigInts?.(false);
 			statement.setReturnArrays?.(false);
 			statement.safeIntegers?.(false);
-			this.#statements.set(sql, statement);
+			// To better-sqlite3 the number of a parameter is a name.
+			prepared = { statement, isNamed: db.pragma !== undefined && /\?\d/.test(sql) };
+			this.#statements.set(sql, prepared);
 		}
-		return statement;
+		return prepared;
 	}
 
 	/** Sees the database at one moment. */
@@ -140,12 +210,16 @@ export class Connection {
 		});
 	}
 
-	/** Part of the caller's own transaction, all or none: done before this returns. */
-	inside<T>(tx: unknown, work: () => T): T {
-		if (tx !== this.#db) throw new TypeError(`"tx" must be the connection that the store was made with`);
+	/**
+	 * Part of the caller's own transaction, all or none: done before this returns.
+	 *
+	 * @param lock a statement that needs the lock of those who write, and changes nothing
+	 */
+	inside<T>(tx: unknown, work: () => T, lock: string): T {
+		if (tx !== this.#open) throw new TypeError(`"tx" must be the connection of the store`);
 		try {
 			if (!this.isInTransaction) throw invalidState("No transaction is open on this connection");
-			return this.#inSavepoint(work);
+			return this.#inSavepoint(work, lock);
 		} catch (error) {
 			throw error instanceof DOMException ? error : toStoreError(error);
 		}
@@ -160,7 +234,7 @@ export class Connection {
 		}
 		const since = performance.now();
 		return this.#inTurn(async () => {
-			await this.#persist(() => this.run("BEGIN IMMEDIATE"), since);
+			await this.#persist(() => this.#control("BEGIN IMMEDIATE"), since);
 			const result = await this.#whileCurrent(work);
 			onCommit();
 			return result;
@@ -184,14 +258,14 @@ export class Connection {
 	/** After an error such as a full disk SQLite has rolled back on its own, and the function may not have noticed. */
 	#commit(): void {
 		if (!this.isInTransaction) throw invalidState("The transaction has ended before its function has");
-		this.run("COMMIT");
+		this.#control("COMMIT");
 	}
 
 	#inTransaction<T>(begin: string, work: () => T): T {
-		this.run(begin);
+		this.#control(begin);
 		try {
 			const result = work();
-			this.run("COMMIT");
+			this.#control("COMMIT");
 			return result;
 		} catch (error) {
 			this.#rollback("ROLLBACK");
@@ -199,21 +273,22 @@ export class Connection {
 		}
 	}
 
-	#inSavepoint<T>(work: () => T): T {
-		this.run("SAVEPOINT upkeep");
+	#inSavepoint<T>(work: () => T, lock: string): T {
+		this.#control("SAVEPOINT upkeep");
 		try {
+			this.#control(lock);
 			return work();
 		} catch (error) {
 			this.#rollback("ROLLBACK TO upkeep");
 			throw error;
 		} finally {
-			if (this.isInTransaction) this.run("RELEASE upkeep");
+			if (this.isInTransaction) this.#control("RELEASE upkeep");
 		}
 	}
 
 	#rollback(how: string): void {
 		try {
-			if (this.isInTransaction) this.run(how);
+			if (this.isInTransaction) this.#control(how);
 		} catch {
 			// What made it necessary is what the caller has to know.
 		}
@@ -280,8 +355,13 @@ export class Connection {
 	}
 }
 
+/** In the form in which the driver takes them. */
+function argumentsOf({ isNamed }: Prepared, values: readonly Value[]): readonly unknown[] {
+	return isNamed ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
+}
+
 /** node:sqlite throws where a number is too large. */
-function readRounded(statement: SqliteStatement & Switches, parameters: readonly Value[]): unknown[] {
+function readRounded(statement: SqliteStatement & Switches, parameters: readonly unknown[]): unknown[] {
 	statement.setReadBigInts?.(true);
 	try {
 		const round = (value: unknown) => typeof value === "bigint" ? Number(value) : value;

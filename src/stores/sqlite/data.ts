@@ -54,7 +54,7 @@ export function encode(data: Data): Data {
 
 /** `undefined` if this is nothing that {@link encode} has made. */
 export function decode(value: unknown): Data | undefined {
-	if (typeof value === "object" && value !== null) return value as Uint8Array;
+	if (typeof value === "object" && value !== null) return bytesOf(value as Uint8Array);
 	if (typeof value !== "string") return undefined;
 	if (value[0] !== escaped) return value;
 	try {
@@ -62,6 +62,11 @@ export function decode(value: unknown): Data | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** better-sqlite3 gives a Buffer, which is a Uint8Array that behaves in another way; libsql gives an ArrayBuffer. */
+function bytesOf(value: Uint8Array): Uint8Array {
+	return value.constructor === Uint8Array ? value : new Uint8Array(value);
 }
 
 /** Whether SQLite and all drivers keep it as it is: others would make the name of another task of it. */

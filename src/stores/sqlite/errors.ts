@@ -46,21 +46,66 @@ const kinds: readonly Kind[] = [
 		advice:
 			"open the connection for writing, and see to the rights of the file and its folder, and to PRAGMA query_only",
 	},
-	{ code: "refused", numbers: [18, 19, 20], words: /constraint failed|too big|mismatch/ },
+	{ code: "refused", numbers: [18, 19, 20], words: /constraint failed|too big|mismatch|can only bind/ },
+	{
+		code: "unavailable",
+		numbers: [14],
+		words: /unable to open/i,
+		advice: "see whether the folder is there, and to the rights of the file and its folder",
+	},
 ];
+
+/** How better-sqlite3 calls the result codes; what follows after another `_` says more. */
+const names: Readonly<Record<string, number>> = {
+	SQLITE_ERROR: 1,
+	SQLITE_PERM: 3,
+	SQLITE_BUSY: 5,
+	SQLITE_LOCKED: 6,
+	SQLITE_READONLY: 8,
+	SQLITE_CORRUPT: 11,
+	SQLITE_FULL: 13,
+	SQLITE_CANTOPEN: 14,
+	SQLITE_TOOBIG: 18,
+	SQLITE_CONSTRAINT: 19,
+	SQLITE_MISMATCH: 20,
+	SQLITE_AUTH: 23,
+	SQLITE_NOTADB: 26,
+	SQLITE_READONLY_DBMOVED: 1032,
+};
+
+/** What an error of a driver can have. */
+interface Thrown {
+	/** SQLite's result code, with node:sqlite. */
+	readonly errcode?: unknown;
+	/** The same, with bun:sqlite. */
+	readonly errno?: unknown;
+	/** The same, with libsql. */
+	readonly rawCode?: unknown;
+	/** Its name, with better-sqlite3. */
+	readonly code?: unknown;
+	readonly message?: unknown;
+}
 
 /** Makes a StoreError of what a driver threw, if it is none already. */
 export function toStoreError(error: unknown): StoreError {
 	if (error instanceof StoreError) return error;
-	const { errcode, errno, message } = Object(error) as { errcode?: unknown; errno?: unknown; message?: unknown };
-	const number = Number(errcode ?? errno) || 0;
+	const { errcode, errno, rawCode, code: name, message } = Object(error) as Thrown;
+	const number = Number(errcode ?? errno ?? rawCode) || numberOf(name);
 	const text = String(message ?? error);
 	const kind = kinds.find(({ numbers }) => numbers.includes(number)) ??
 		kinds.find(({ numbers }) => numbers.includes(number & 0xff)) ??
 		kinds.find(({ words }) => number <= 1 && words.test(text));
 	// What a driver refuses before it asks SQLite will be refused again.
-	const code = kind?.code ?? (error instanceof TypeError || error instanceof RangeError ? "refused" : "unavailable");
+	const code: StoreErrorCode = kind?.code ??
+		(error instanceof TypeError || error instanceof RangeError ? "refused" : "unavailable");
 	return new StoreError(code, `SQLite: ${text}${kind?.advice === undefined ? "" : `: ${kind.advice}`}`, {
 		cause: error,
 	});
+}
+
+/** 0: it is none of SQLite's. */
+function numberOf(name: unknown): number {
+	const [primary] = /^SQLITE_[A-Z]+/.exec(String(name)) ?? [];
+	// One that is not in the list is not one of which the message says more.
+	return primary === undefined ? 0 : names[name as string] ?? names[primary] ?? 2;
 }

@@ -1,8 +1,8 @@
 /**
  * Keeps the tasks of baskets in an SQLite database, in the same file as the caller's own tables if that is wanted.
  *
- * It takes an open connection of `node:sqlite` (Node from 22.5 on, Deno, Bun) or of `bun:sqlite`, and brings no driver.
- * Several processes of one machine may work on one file; for several machines use `upkeep/stores/postgres`.
+ * It takes a connection of `node:sqlite` (Node from 22.13 on, Deno, Bun), of `bun:sqlite`, or of the packages `better-sqlite3`
+ * and `libsql` (Node 20, too), and brings no driver. Several processes of one machine may work on one file; for several machines use `upkeep/stores/postgres`.
  *
  * @module
  */
@@ -27,11 +27,13 @@ import type {
 } from "../../basket/store.ts";
 import { check, checkDelay, checkLimit } from "../../platform/check.ts";
 import { checkClock, type Clock } from "../../platform/clock.ts";
+import { Resource } from "../../platform/resource.ts";
 import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { SqliteClaims } from "./claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./connection.ts";
 import { checkNames, seqOf } from "./data.ts";
+import { toStoreError } from "./errors.ts";
 import { DatabaseFile } from "./file.ts";
 import { SqliteLists } from "./lists.ts";
 import { checkVersion, isCurrent, migrate, nameTables, type Tables } from "./schema.ts";
@@ -78,12 +80,30 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
 	 * @throws {StoreError} (as a rejection) if it cannot begin or commit; then nothing has changed
 	 */
 	transaction<T>(work: (tx: Db) => T | PromiseLike<T>): Promise<T>;
+	/**
+	 * Closes the connection that the store has opened by the function that it was given, once the writing that was asked for
+	 * has ended; a basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if the store was given
+	 * an open connection.
+	 */
+	close(): Promise<void>;
 }
 
 /**
- * Makes a {@link Store} of an open connection, which stays the caller's: to use, and to close once no basket runs any more.
+ * Makes a {@link Store} of a connection to an SQLite database.
  *
- * The tables are made when the store is opened, which the first use of a basket does.
+ * | connection | in |
+ * | --- | --- |
+ * | `new DatabaseSync(path)` of `node:sqlite` | Node from 22.13 on, Deno, Bun |
+ * | `new Database(path)` of `bun:sqlite` | Bun |
+ * | `new Database(path)` of the package `libsql` | Node from 20 on; its binaries come with the package |
+ * | `new Database(path)` of the package `better-sqlite3` | Node from 20 on; its binaries are fetched, or compiled |
+ *
+ * An open connection stays the caller's: to use, and to close once no basket runs any more. A function that opens a connection
+ * is called when the store is opened for the first time, and again by the next `open()` if it fails; what it opens the
+ * store closes in `close()`. So a basket can be made before anything is awaited.
+ *
+ * The tables are made when the store is opened, which the first use of a basket does. `capabilities` are those of a file until
+ * then, if the store opens the connection itself: a database in memory is not durable.
  *
  * The connection itself is the `tx` of `add`, `save` and `complete`, while a transaction is open on it. Without `tx` the
  * store does nothing inside a transaction: it waits until that has ended.
@@ -99,7 +119,10 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  *
  * Names (of baskets, kinds, lanes, and ids) are well-formed text without a NUL; others are refused.
  *
- * @param db a `DatabaseSync` of node:sqlite or a `Database` of bun:sqlite; SQLite 3.38 or later
+ * A connection of libsql keeps its file open after `close()` until its statements are collected as garbage. libsql ignores the
+ * option `readonly`.
+ *
+ * @param db an open connection, or a function that opens one; SQLite 3.38 or later
  * @throws {TypeError | RangeError} if an argument is not what it must be
  *
  * @example
@@ -122,19 +145,26 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  * db.close();
  * ```
  */
-export function sqliteStore<Db extends SqliteConnection>(db: Db, options: SqliteStoreOptions = {}): SqliteStore<Db> {
-	check("db.prepare", check("db", db, "object").prepare, "function");
+export function sqliteStore<Db extends SqliteConnection>(
+	db: Db | (() => Db | PromiseLike<Db>),
+	options: SqliteStoreOptions = {},
+): SqliteStore<Db> {
 	const { prefix = "upkeep_", pollInterval = 20, busyTimeout = 10_000, clock } = check("options", options, "object");
 	const isAllowed = typeof prefix === "string" && /^[a-z_]\w*$/i.test(prefix);
 	check("prefix", prefix, "string", isAllowed, "letters, digits and _, beginning with no digit");
 	checkLimit("pollInterval", pollInterval);
 	checkDelay("busyTimeout", busyTimeout);
-	return new Sqlite(db, new Connection(db, busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
+	if (typeof db !== "function") checkConnection("db", db);
+	return new Sqlite(db, new Connection(busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
+}
+
+function checkConnection(name: string, db: SqliteConnection): void {
+	check(`${name}.prepare`, check(name, db, "object").prepare, "function");
 }
 
 class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly capabilities: StoreCapabilities;
-	readonly #db: Db;
+	readonly #db: Resource<Db>;
 	readonly #connection: Connection;
 	readonly #tables: Tables;
 	readonly #tasks: SqliteClaims;
@@ -142,15 +172,32 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly #watch: Watch;
 	readonly #clock: Clock;
 	#isOpen = false;
+	/** Whether others can open the database, and it outlives its connection. */
+	#isFile = true;
 	#file: DatabaseFile | undefined;
 	/** When to look whether the file is still there, on the clock's scale that never goes back. */
 	#lookAt = 0;
 
-	constructor(db: Db, connection: Connection, tables: Tables, pollInterval: number, clock: Clock) {
-		const isFile = connection.file !== "";
-		this.capabilities = { durable: isFile, shared: isFile, tx: true, clock: "machine" };
-		this.#db = db;
+	constructor(
+		db: Db | (() => Db | PromiseLike<Db>),
+		connection: Connection,
+		tables: Tables,
+		pollInterval: number,
+		clock: Clock,
+	) {
+		const isFile = () => this.#isFile;
+		this.capabilities = {
+			get durable() {
+				return isFile();
+			},
+			get shared() {
+				return isFile();
+			},
+			tx: true,
+			clock: "machine",
+		};
 		this.#connection = connection;
+		this.#db = typeof db === "function" ? this.#openedBy(db) : this.#given(db);
 		this.#tables = tables;
 		this.#tasks = new SqliteClaims(connection, tables);
 		this.#lists = new SqliteLists(connection, tables);
@@ -158,7 +205,31 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#clock = clock;
 	}
 
+	#given(db: Db): Resource<Db> {
+		this.#use(db);
+		return new Resource(db);
+	}
+
+	#openedBy(open: () => Db | PromiseLike<Db>): Resource<Db> {
+		return new Resource<Db>(undefined, {
+			open,
+			use: (db) => {
+				checkConnection("db()", db);
+				check("db().close", db.close, "function");
+				this.#use(db);
+			},
+			explain: toStoreError,
+			end: () => this.#connection.end().finally(() => this.#watch.end()),
+		});
+	}
+
+	#use(db: Db): void {
+		this.#connection.use(db);
+		this.#isFile = this.#connection.file !== "";
+	}
+
 	async open(): Promise<void> {
+		await this.#db.open();
 		const isCurrentNow = await this.#connection.read(() => isCurrent(this.#connection, this.#tables));
 		if (!isCurrentNow) await this.#connection.write(() => migrate(this.#connection, this.#tables));
 		const { file } = this.#connection;
@@ -254,7 +325,12 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	async transaction<T>(work: (tx: Db) => T | PromiseLike<T>): Promise<T> {
 		check("work", work, "function");
-		return this.#connection.transaction(() => work(this.#db), () => this.#watch.wakeTouched());
+		const db = this.#db.value;
+		return this.#connection.transaction(() => work(db), () => this.#watch.wakeTouched());
+	}
+
+	close(): Promise<void> {
+		return this.#db.close();
 	}
 
 	/** The driver takes whole numbers only where SQLite is strict about them. */
@@ -288,7 +364,8 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	#inside<T>(basket: string | undefined, work: () => T, tx: Db): T {
 		this.#checkOpen();
-		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work));
+		const lock = `UPDATE ${this.#tables.schema} SET version = version WHERE 0`;
+		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work), lock);
 		if (basket !== undefined) this.#watch.touch(basket);
 		return result;
 	}

@@ -79,6 +79,12 @@ export class Watch {
 		for (const basket of touched) this.wake(basket);
 	}
 
+	/** Lets all who watch find out that the connection is closed, and looks no more. */
+	end(): void {
+		systemClock.clear(this.#timer);
+		for (const basket of [...this.#watchers.keys()]) this.wake(basket);
+	}
+
 	#arm(pause: number): void {
 		this.#pause = Math.min(pause, this.#interval);
 		systemClock.set(this.#timer, this.#pause);

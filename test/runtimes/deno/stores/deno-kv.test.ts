@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type DenoKv, denoKvStore, type DenoKvStoreOptions } from "upkeep/stores/deno-kv";
 import { testRecordSpace, testStore, VirtualClock } from "upkeep/testing";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
+import { Resource } from "../../../../src/platform/resource.ts";
 import { textOf } from "../../../../src/records/key-text.ts";
 import { overMap } from "../../../../src/records/records.ts";
 import { isSound } from "../../../../src/records/row.ts";
@@ -45,10 +46,71 @@ for (const [name, makePath] of [["in memory", () => ":memory:"], ["in a file", m
 
 testRecordSpace("Deno KV", async () => {
 	const kv = await Deno.openKv(":memory:");
-	const parts = { kv, prefix: ["upkeep"], schema: new Schema(kv, ["upkeep"]) };
+	const given = new Resource<DenoKv>(kv);
+	const parts = { kv: given, prefix: ["upkeep"], schema: new Schema(given, ["upkeep"]) };
 	const map = new DenoKvMap(parts, { clock: systemClock, poll: Infinity });
 	return { space: overMap(map), close: () => kv.close() };
 }, { test: (title, body) => test(title, body) });
+
+describe("denoKvStore() of a function", () => {
+	test.each([["at once", false], ["later", true]])(
+		"opens the database once, when it is opened, and closes it in close(): %s",
+		async (_when, isLate) => {
+			const kv = await Deno.openKv(":memory:");
+			let calls = 0;
+			const store = denoKvStore(() => {
+				calls++;
+				return isLate ? settle().then(() => kv) : kv;
+			});
+			expect(await errorOf(store.add(basket, [task("a")]))).toMatchObject({ name: "StoreError", code: "not-open" });
+			expect(calls).toBe(0);
+			const ran = Promise.withResolvers<void>();
+			const worker = new Basket({ store: store as Store, tasks: { work: () => ran.resolve() } });
+			const running = errorOf(worker.run());
+			await worker.add("work", undefined);
+			await ran.promise;
+			await worker.drain();
+			await store.open();
+			expect(calls).toBe(1);
+			await store.close();
+			await store.close();
+			expect(await running).toMatchObject({ name: "StoreError", code: "closed" });
+			for (const call of [() => store.open(), () => store.counts(basket)]) {
+				expect(await errorOf(call())).toMatchObject({ name: "StoreError", code: "closed", isTransient: false });
+			}
+			expect(await errorOf(kv.get(["a"]))).toBeInstanceOf(Error);
+		},
+	);
+
+	test("that fails rejects with a StoreError, refuses by name what is no database, and calls it again for the next open()", async () => {
+		const kv = await Deno.openKv(":memory:");
+		const given: readonly unknown[] = [undefined, {}, kv];
+		let calls = -1;
+		const store = denoKvStore(
+			(() => {
+				if (++calls === 0) throw new Deno.errors.PermissionDenied("no");
+				return given[calls - 1];
+			}) as () => Deno.Kv,
+		);
+		expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code: "refused" });
+		for (let times = 0; times < 2; times++) {
+			const error = await errorOf(store.open());
+			expect(error).toBeInstanceOf(TypeError);
+			expect(String(error)).toMatch(/"kv\(\)/);
+		}
+		await store.open();
+		await store.add(basket, [task("a")]);
+		expect((await store.counts(basket)).waiting).toBe(1);
+		await store.close();
+	});
+
+	test("close() leaves an open database alone that was given", async () => {
+		const { kv, store } = await open();
+		await store.close!();
+		expect((await store.counts(basket)).waiting).toBe(0);
+		expect((await kv.get(["a"])).value).toBe(null);
+	});
+});
 
 describe("denoKvStore() in a transaction", () => {
 	test("add() of an id in use lets commit() fail, with all that is in it", async () => {

@@ -1,6 +1,7 @@
 // The same as postgres-pg.test.ts, on a Postgres in this process, which has one connection.
 import { PGlite } from "@electric-sql/pglite";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import { conformance, type Connections } from "../../../postgres-suite.ts";
 
 let db: PGlite;
@@ -18,3 +19,18 @@ beforeAll(async () => {
 afterAll(() => db?.close());
 
 conformance("postgresStore() with pglite", () => connections, async () => connections);
+
+test("postgresStore() of a function ends a PGlite in close()", async () => {
+	const made: PGlite[] = [];
+	const store = postgresStore(async () => {
+		made.push(await PGlite.create());
+		return made[0]!;
+	});
+	await store.open();
+	const stop = store.watch!("basket", () => {}, () => {});
+	expect((await store.counts("basket")).waiting).toBe(0);
+	await store.close();
+	stop();
+	expect([made.length, made[0]!.closed]).toEqual([1, true]);
+	await expect(store.counts("basket")).rejects.toMatchObject({ name: "StoreError", code: "closed" });
+}, 60_000);

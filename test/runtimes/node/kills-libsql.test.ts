@@ -1,0 +1,3 @@
+import { testKills } from "../../kills/suite.ts";
+
+testKills("libsql", 10);

@@ -1,0 +1,9 @@
+import { testCrashes } from "../../../job/crashes.ts";
+import { testJobs } from "../../../job/laws.ts";
+import { openSqlite } from "../../../job/sqlite.ts";
+import { openLibsql } from "../../../libsql.ts";
+
+const open = openSqlite(openLibsql);
+
+testJobs("sqliteStore() of libsql", open);
+testCrashes("sqliteStore() of libsql", open);
