@@ -116,9 +116,10 @@ export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 export { Timer } from "./src/platform/timer-queue.ts";
 export { type WaitOptions } from "./src/platform/waiters.ts";
 export { poll, type PollOptions, type PollState } from "./src/intermittent/poll.ts";
-export { type PoolContext, type PoolFunction, type PoolTaskOptions } from "./src/pool/job.ts";
 export {
 	type CreateWorkerContext,
+	type PoolContext,
+	type PoolFunction,
 	type PoolOptions,
 	type PoolSnapshot,
 	type PoolTask,
@@ -126,6 +127,7 @@ export {
 	type PoolWorkerStatus,
 } from "./src/pool/options.ts";
 export { Pool, TaskExistsError } from "./src/pool/pool.ts";
+export { type PoolTaskOptions } from "./src/pool/task-options.ts";
 export {
 	FatalError,
 	type PerformResult,

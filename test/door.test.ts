@@ -188,12 +188,33 @@ testDoors("run(), Runner, Group, sleep()", {
 	}),
 });
 
-const poolOptions = ["min", "max", "idleTimeout", "createWorker", "destroyWorker", "onError", "clock"];
+const attemptOptions = [
+	"attempts",
+	"backoff",
+	"timeout",
+	"deadline",
+	"abandonAfter",
+	"shouldRetry",
+	"onAttemptFailed",
+	"unref",
+];
+const poolOptions = [
+	"min",
+	"max",
+	"idleTimeout",
+	"createWorker",
+	"destroyWorker",
+	"onError",
+	"clock",
+	...attemptOptions,
+];
+const poolTaskOptions = ["options", "priority", "signal", "restart", ...attemptOptions];
+const anyOfPoolTask = new RegExp(`"(${poolTaskOptions.join("|")})`);
 
 testDoors("Pool, Intermittent, poll()", {
 	"new Pool(options)": () => ({ names: /"(options|max)"/, give: (value) => void new Pool(value) }),
 	...options(poolOptions, (options) => new Pool({ max: 1, ...options as object })),
-	...Object.fromEntries(["name", "task", "options", "priority", "signal", "restart"].map((name) => [
+	...Object.fromEntries(["name", "task", ...poolTaskOptions].map((name) => [
 		`go(${name})`,
 		() => {
 			const pool = new Pool({ max: 1, clock });
@@ -205,7 +226,7 @@ testDoors("Pool, Intermittent, poll()", {
 				task.result.catch(noop);
 				task.cancel();
 			};
-			const names = name === "options" ? /"(options|priority|signal|restart)/ : new RegExp(`"${name}`);
+			const names = name === "options" ? anyOfPoolTask : new RegExp(`"${name}`);
 			return { names, give, state: () => [...pool.tasks().keys()] };
 		},
 	])),
@@ -214,14 +235,14 @@ testDoors("Pool, Intermittent, poll()", {
 		give: (value) => new Pool({ max: 1, clock }).run(value),
 	}),
 	"pool.max": () => ({ names: /"max"/, give: (value) => void (new Pool({ max: 1 }).max = value) }),
-	...Object.fromEntries(["options", "priority", "signal", "restart"].map((name) => [`pool.run(${name})`, () => {
+	...Object.fromEntries(poolTaskOptions.map((name) => [`pool.run(${name})`, () => {
 		const pool = new Pool({ max: 1, clock });
 		pool.pause();
 		const give = (value: unknown) => {
 			const run = pool.run(noop, (name === "options" ? value : { [name]: value }) as never);
 			return Promise.race([run, Promise.resolve().then(noop).then(noop)]);
 		};
-		return { names: name === "options" ? /"(options|priority|signal|restart)/ : new RegExp(`"${name}`), give };
+		return { names: name === "options" ? anyOfPoolTask : new RegExp(`"${name}`), give };
 	}])),
 	"pool.idle(options)": () => {
 		const pool = new Pool({ max: 1, clock });

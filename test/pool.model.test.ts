@@ -1,6 +1,6 @@
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
-import { Pool, type PoolContext, sleep, TaskExistsError } from "../mod.ts";
+import { type FailedAttempt, Pool, type PoolContext, sleep, TaskExistsError } from "../mod.ts";
 import { VirtualClock } from "../src/testing/testing.ts";
 
 /** What a task does in each of its runs. */
@@ -11,6 +11,8 @@ interface Script {
 	readonly isPolite: boolean;
 	/** How often it wants to be restarted. */
 	readonly restarts: number;
+	/** Who says so: the short form, or the engine's options, with which it may also be given up. */
+	readonly options: "restart" | "attempts";
 	readonly priority: number;
 }
 
@@ -40,6 +42,7 @@ const script: fc.Arbitrary<Script> = fc.record({
 	outcome: fc.constantFrom("return", "return", "reject", "throw"),
 	isPolite: fc.boolean(),
 	restarts: fc.nat(2),
+	options: fc.constantFrom("restart", "attempts"),
 	priority: fc.integer({ min: -1, max: 1 }),
 });
 
@@ -82,7 +85,6 @@ class Bench {
 	readonly #makings: readonly Making[];
 	#made = 0;
 	#destroyed = 0;
-	#running = 0;
 	/** What a subscriber is to do. */
 	#inner: Simple[] = [];
 
@@ -158,7 +160,12 @@ class Bench {
 	): void {
 		const booked: Booked = { script, starts: 0, restarts: 0, isRunning: false };
 		const restart = () => booked.restarts < script.restarts && ++booked.restarts > 0;
-		const result = submit((context) => this.#perform(booked, context), { restart, priority: script.priority });
+		const engine = {
+			...{ attempts: script.restarts + 1, backoff: 3, timeout: 5, deadline: 60, abandonAfter: 2 },
+			onAttemptFailed: ({ again }: FailedAttempt) => booked.restarts += Number(again),
+		};
+		const options = script.options === "restart" ? { restart } : engine;
+		const result = submit((context) => this.#perform(booked, context), { ...options, priority: script.priority });
 		this.booked.push(booked);
 		result.then(() => booked.outcome = "resolved", () => booked.outcome = "rejected");
 		expect(booked.starts).toBe(0);
@@ -173,11 +180,9 @@ class Bench {
 		// Each worker has one task at a time, and there are never more than the largest max that there has been.
 		this.#expect(!worker.isBusy, "one task on a worker");
 		worker.isBusy = true;
-		this.#expect(++this.#running <= 5, "no more than max");
-		const leave = () => {
-			worker.isBusy = false;
-			this.#running--;
-		};
+		// A worker that was given up with its task is destroyed.
+		this.#expect([...this.#live.values()].filter(({ isBusy }) => isBusy).length <= 5, "no more than max");
+		const leave = () => worker.isBusy = false;
 		if (outcome === "throw") {
 			leave();
 			throw new Error("thrown");

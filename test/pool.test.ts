@@ -893,73 +893,79 @@ describe("Pool re-entered", () => {
 	};
 
 	for (const [title, act] of Object.entries(actions)) {
-		test(`${title} from each callback, at each of its calls, breaks no law`, async () => {
-			for (let at = 0; at < 60; at += isPage ? 7 : 1) {
-				const clock = new VirtualClock();
-				const tasks: PoolTask[] = [];
-				let calls = 0;
-				let [made, destroyed, running, depth] = [0, 0, 0, 0];
-				const enter = () => {
-					if (calls++ !== at || depth > 0) return;
-					depth++;
-					try {
-						act(pool, tasks);
-					} catch (error) {
-						expect(error).toBeInstanceOf(DOMException); // after a stop
-					}
-					depth--;
-				};
-				const pool: Pool<number> = new Pool({
-					min: 1,
-					max: 2,
-					idleTimeout: 10,
-					clock,
-					createWorker: ({ signal, died }) => {
-						signal.addEventListener("abort", enter);
-						enter();
-						if (++made === 2) queueMicrotask(() => queueMicrotask(() => died("lost")));
-						return made;
-					},
-					destroyWorker: () => {
-						destroyed++;
-						enter();
-					},
-				});
-				pool.subscribe(enter);
-				const options = {
-					restart: (_error: unknown, { attempt }: PoolContext<number>) => {
+		test.each(["restart", "attempts"])(
+			`${title} from each callback, at each of its calls, breaks no law: %s`,
+			async (kind) => {
+				for (let at = 0; at < 60; at += isPage ? 7 : 1) {
+					const clock = new VirtualClock();
+					const tasks: PoolTask[] = [];
+					let calls = 0;
+					let [made, destroyed, running, depth] = [0, 0, 0, 0];
+					const enter = () => {
+						if (calls++ !== at || depth > 0) return;
+						depth++;
+						try {
+							act(pool, tasks);
+						} catch (error) {
+							expect(error).toBeInstanceOf(DOMException); // after a stop
+						}
+						depth--;
+					};
+					const pool: Pool<number> = new Pool({
+						min: 1,
+						max: 2,
+						idleTimeout: 10,
+						clock,
+						createWorker: ({ signal, died }) => {
+							signal.addEventListener("abort", enter);
+							enter();
+							if (++made === 2) queueMicrotask(() => queueMicrotask(() => died("lost")));
+							return made;
+						},
+						destroyWorker: () => {
+							destroyed++;
+							enter();
+						},
+					});
+					pool.subscribe(enter);
+					const ask = (_error: unknown, { attempt }: PoolContext<number>) => {
 						enter();
 						return attempt < 3;
-					},
-				};
-				const go = (name: string, task: (context: PoolContext<number>) => unknown) => {
-					try {
-						tasks.push(pool.go(name, task, options));
-					} catch (error) {
-						expect(error).toBeInstanceOf(DOMException); // after a stop
+					};
+					const options = kind === "restart" ? { restart: ask } : {
+						...{ attempts: 3, backoff: 5, deadline: 30_000, abandonAfter: 5 },
+						shouldRetry: ask,
+						onAttemptFailed: enter,
+					};
+					const go = (name: string, task: (context: PoolContext<number>) => unknown) => {
+						try {
+							tasks.push(pool.go(name, task, options));
+						} catch (error) {
+							expect(error).toBeInstanceOf(DOMException); // after a stop
+						}
+					};
+					for (const name of ["a", "b", "c", "d"]) {
+						go(name, async ({ signal, attempt }) => {
+							expect(++running).toBeLessThanOrEqual(5);
+							signal.addEventListener("abort", enter);
+							enter();
+							await sleep(1, { clock });
+							running--;
+							if (attempt < 2 || name === "d") throw new Error("failure");
+						});
 					}
-				};
-				for (const name of ["a", "b", "c", "d"]) {
-					go(name, async ({ signal, attempt }) => {
-						expect(++running).toBeLessThanOrEqual(5);
-						signal.addEventListener("abort", enter);
-						enter();
-						await sleep(1, { clock });
-						running--;
-						if (attempt < 2 || name === "d") throw new Error("failure");
-					});
+					await clock.advance(200);
+					pool.resume();
+					await clock.advance(20_000);
+					for (const task of tasks) await task.result.catch(() => {});
+					const stopped = pool.stop();
+					await clock.runUntilIdle();
+					await stopped;
+					expect([made - destroyed, pool.workers().size, pool.tasks().size, clock.pending]).toEqual([0, 0, 0, 0]);
+					expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
+					if (calls <= at) break;
 				}
-				await clock.advance(200);
-				pool.resume();
-				await clock.advance(20_000);
-				for (const task of tasks) await task.result.catch(() => {});
-				const stopped = pool.stop();
-				await clock.runUntilIdle();
-				await stopped;
-				expect([made - destroyed, pool.workers().size, pool.tasks().size, clock.pending]).toEqual([0, 0, 0, 0]);
-				expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
-				if (calls <= at) break;
-			}
-		});
+			},
+		);
 	}
 });

@@ -1,6 +1,6 @@
 // An abort at each microtask around each moment of a run: what was done stays done, whoever asks for it.
 import { describe, expect, test } from "vitest";
-import { Group, run, Runner, type RunnerOptions, sleep, type Task } from "../mod.ts";
+import { Group, Pool, type PoolOptions, run, Runner, type RunnerOptions, sleep, type Task } from "../mod.ts";
 import { VirtualClock } from "../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { isPage, SpiedController, watch } from "./support.ts";
@@ -36,6 +36,14 @@ const ways: Record<string, Begin> = {
 	"GroupTask.cancel()": (task, options) => {
 		const spawned = new Group(options).spawn("a", task);
 		return { done: spawned.result(), abort: (reason) => spawned.cancel(reason) };
+	},
+	"Pool.run() with a signal": (task, options, { signal }) => ({
+		done: new Pool({ ...options as PoolOptions, max: 1 }).run(task, { signal }),
+	}),
+	"PoolTask.cancel()": (task, options) => {
+		const { clock, ...others } = options;
+		const begun = new Pool({ max: 1, clock }).go("a", task, others);
+		return { done: begun.result, abort: (reason) => begun.cancel(reason) };
 	},
 	"Group.stop()": (task, options) => {
 		const group = new Group(options);

@@ -150,6 +150,34 @@ const ways: Record<string, (fail: () => never, clock: VirtualClock) => Promise<B
 		};
 		return inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.go("a", fail, { restart }).result));
 	},
+	"Pool.go() with attempts": async (fail, clock) => {
+		const errors: unknown[] = [];
+		const onAttemptFailed = ({ error }: { error: unknown }) => void errors.push(error);
+		const options = { attempts: 3, backoff: 5, onAttemptFailed };
+		errors.push(
+			...await inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.go("a", fail, options).result)),
+		);
+		return once(errors, 4);
+	},
+	"the death of a worker": async (fail, clock) => {
+		const errors: unknown[] = [];
+		let thrown: unknown;
+		try {
+			fail();
+		} catch (error) {
+			thrown = error;
+		}
+		const options: ConstructorParameters<typeof Pool>[0] = {
+			...{ max: 1, clock, attempts: 2, onError: fail },
+			createWorker: ({ died }) => (() => died(thrown)) as never,
+			onAttemptFailed: ({ error }) => void errors.push(error),
+		};
+		const never = ({ worker }: { worker: unknown }) => new Promise<never>(worker as () => void);
+		errors.push(...await inPool(options, (pool) => caught(pool.run(never))));
+		if (thrown !== undefined) return once(errors, 3);
+		// A death without a reason has one of its own.
+		return errors.every((error) => (error as Error).message === "The worker has died") ? [thrown] : errors;
+	},
 	"createWorker": (fail, clock) =>
 		inPool({ max: 1, clock, createWorker: fail, onError: fail }, (pool) => caught(pool.run(() => {}))),
 	"destroyWorker": async (fail, clock) => {
@@ -171,6 +199,11 @@ async function caught(promise: Promise<unknown>): Promise<Boxed> {
 	} catch (error) {
 		return [error];
 	}
+}
+
+/** The one that was told so often. */
+function once(errors: unknown[], count: number): unknown[] {
+	return errors.length === count && errors.every((error) => Object.is(error, errors[0])) ? [errors[0]] : errors;
 }
 
 async function inPool(

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type BackoffOptions, type BackoffSettings, checkBackoff, grow, withJitter } from "../run/backoff.ts";
+import { type BackoffOptions, type BackoffSettings, checkBackoff, type Delayed, nextDelay } from "../run/backoff.ts";
 import { Intermittent, type IntermittentOptions } from "./intermittent.ts";
 import { steering, unwrap } from "../run/task.ts";
 import { inContext } from "../platform/async-context.ts";
@@ -93,11 +93,10 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 }
 
 /** The calls from one start to the next stop. */
-class Poller extends Timer {
+class Poller extends Timer implements Delayed {
 	readonly #settings: PollSettings;
 	readonly #signal: AbortSignal;
-	/** What the backoff gave last. */
-	#delay: number | undefined;
+	lastDelay: number | undefined;
 	/** When the last call was due. */
 	#dueAt: number;
 	#call: Promise<void> | undefined;
@@ -135,18 +134,16 @@ class Poller extends Timer {
 	}
 
 	#fail(thrown: unknown): void {
-		const { delays } = this.#settings;
-		const { stop, reset, delay } = steering(thrown);
-		if (reset) this.#delay = undefined;
-		const planned = delay ?? withJitter(delays, this.#delay = grow(delays, this.#delay));
-		this.#next(false, unwrap(thrown), stop ? Infinity : planned);
+		const hint = steering(thrown);
+		const delay = nextDelay(this.#settings.delays, this, hint);
+		this.#next(false, unwrap(thrown), hint.stop ? Infinity : delay);
 	}
 
 	/** @param delay the rhythm goes on if there is none */
 	#next(isSuccess: boolean, error: unknown, delay: number | undefined): void {
 		this.#call = undefined;
 		if (this.#isStopped) return;
-		if (isSuccess) this.#delay = undefined;
+		if (isSuccess) this.lastDelay = undefined;
 		this.#state = count(this.#state, isSuccess);
 		const { interval, clock, onAttempt, onError } = this.#settings;
 		const isEnough = observe(onError, onAttempt, this.#state, error) === true;

@@ -5,7 +5,7 @@
  */
 
 import type { JobCheckpoint } from "./state.ts";
-import { type BackoffSettings, checkBackoff, grow } from "../run/backoff.ts";
+import { type BackoffSettings, checkBackoff, type Delayed, nextDelay } from "../run/backoff.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -44,7 +44,7 @@ export class Endings {
 	): Promise<T> {
 		return new Promise((resolve, reject) => {
 			if (signal?.aborted) return reject(signal.reason);
-			let delay: number | undefined;
+			const delayed: Delayed = { lastDelay: undefined };
 			let current: object | undefined;
 			const leave = () => {
 				current = undefined;
@@ -58,7 +58,7 @@ export class Endings {
 				look(ended).then(
 					(outcome) => {
 						if (current !== own) return;
-						if (outcome === undefined) return this.#clock.set(timer, delay = grow(this.#pace, delay));
+						if (outcome === undefined) return this.#clock.set(timer, nextDelay(this.#pace, delayed));
 						leave();
 						resolve(outcome);
 					},

@@ -5,7 +5,7 @@
  */
 
 import type { CreateWorkerContext, PoolOptions } from "./options.ts";
-import { type BackoffSettings, grow, withJitter } from "../run/backoff.ts";
+import { type BackoffSettings, checkBackoff, type Delayed, nextDelay } from "../run/backoff.ts";
 import { PoolWorker } from "./worker.ts";
 import { inContextAlways } from "../platform/async-context.ts";
 import { check, checkDelay, checkFunction } from "../platform/check.ts";
@@ -29,10 +29,7 @@ export interface CrewOwner<W> {
 	onGone(): void;
 }
 
-/** Doubling from 100 ms, up to half a minute: how long not to try again when a worker could not be made. */
-const retries: Omit<BackoffSettings, "random"> = { start: 100, factor: 2, max: 30_000, jitter: "none" };
-
-export class Crew<W> {
+export class Crew<W> implements Delayed {
 	readonly workers: Map<number, PoolWorker<W>> = new Map();
 	readonly #owner: CrewOwner<W>;
 	readonly #min: number;
@@ -43,6 +40,10 @@ export class Crew<W> {
 	readonly #clock: Clock;
 	/** The one that has become idle last is lent first. */
 	readonly #idle: PoolWorker<W>[] = [];
+	/** How long not to try again when a worker could not be made. */
+	readonly #backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max: 30_000 });
+	/** As long as no worker has worked since one could not be made. */
+	lastDelay: number | undefined;
 	/** Aborts what is being made when the crew ends. */
 	readonly #controller = new AbortController();
 	readonly #retry = new CallbackTimer(() => this.#onRetry());
@@ -55,8 +56,6 @@ export class Crew<W> {
 	#ending = 0;
 	#toMake = 0;
 	readonly #toDestroy: W[] = [];
-	/** The last delay after one could not be made, as long as none has worked since. */
-	#delay: number | undefined;
 	#isDelayed = false;
 	#hasEnded = false;
 
@@ -112,10 +111,17 @@ export class Crew<W> {
 	mayGoOn(worker: PoolWorker<W>): boolean {
 		if (worker.isGone) return false;
 		worker.hasWorked = true;
-		this.#delay = undefined;
+		this.lastDelay = undefined;
 		if (!this.#hasEnded && this.workers.size <= this.#max) return true;
 		this.#remove(worker);
 		return false;
+	}
+
+	/** The task of a worker was given up, and may go on using what the worker works with. */
+	giveUp(worker: PoolWorker<W>): void {
+		if (worker.isGone) return;
+		this.#remove(worker);
+		this.#owner.onReady();
 	}
 
 	/** Takes a worker back for which there is no task. */
@@ -205,9 +211,8 @@ export class Crew<W> {
 
 	/** Makes no worker for a while. */
 	#hold(): void {
-		const backoff = { ...retries, random: Math.random };
 		this.#isDelayed = true;
-		this.#clock.set(this.#retry, withJitter(backoff, this.#delay = grow(backoff, this.#delay)));
+		this.#clock.set(this.#retry, nextDelay(this.#backoff, this));
 	}
 
 	#onRetry(): void {

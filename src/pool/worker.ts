@@ -18,9 +18,8 @@ export interface WorkerOwner<W> {
  *
  * State: being made (there is no resource yet) → idle → (a job) → busy → idle → … → gone.
  */
-export class PoolWorker<W> extends Timer implements JobWorker {
+export class PoolWorker<W> extends Timer implements JobWorker<W> {
 	readonly id: number;
-	/** What `createWorker` made. */
 	resource: W | undefined;
 	job: Job<W> | undefined;
 	/** Whether it has ever been of use: one that dies before is no better than one that could not be made. */

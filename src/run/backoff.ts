@@ -1,9 +1,11 @@
 /**
- * How long to wait after a failure: the delays between the attempts of a run, or the calls of a poll.
+ * How long to wait after a failure: the one place that makes delays, for the attempts of a run, of a basket and of a pool,
+ * the calls of a poll, and the workers of a pool that cannot be made.
  *
  * @module
  */
 
+import type { Steering } from "./task.ts";
 import { check, checkWord } from "../platform/check.ts";
 import { observe } from "../platform/observe.ts";
 
@@ -48,19 +50,33 @@ export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings 
 	return { start, max: Math.min(max, Number.MAX_VALUE), factor, jitter, random };
 }
 
+/** Something that waits after failures. */
+export interface Delayed {
+	/** What the backoff gave last, before its jitter; `undefined` at the beginning, and when the backoff begins anew. */
+	lastDelay: number | undefined;
+}
+
 /**
- * The next delay without its jitter, unless that is decorrelated: then the jitter is in how the delays grow.
+ * The next delay, in milliseconds.
  *
- * @param last what this gave last; `undefined` at the beginning, and when the backoff begins anew
+ * @param backoff absent, there is no delay
+ * @param delayed keeps how far the delays have grown
+ * @param hint what the task that failed has asked for; its delay comes instead of the backoff's, which stays where it is
  */
-export function grow(backoff: BackoffSettings, last: number | undefined): number {
+export function nextDelay(backoff: BackoffSettings | undefined, delayed: Delayed, hint: Steering = {}): number {
+	if (hint.reset) delayed.lastDelay = undefined;
+	if (hint.delay !== undefined) return hint.delay;
+	return backoff === undefined ? 0 : withJitter(backoff, delayed.lastDelay = grow(backoff, delayed.lastDelay));
+}
+
+/** The next delay without its jitter, unless that is decorrelated: then the jitter is in how the delays grow. */
+function grow(backoff: BackoffSettings, last: number | undefined): number {
 	const { start, max, factor, jitter } = backoff;
 	if (jitter === "decorrelated") return Math.min(max, between(backoff, start, 3 * (last ?? start)));
 	return last === undefined ? start : Math.min(max, last * factor);
 }
 
-/** A delay with its jitter, in milliseconds. */
-export function withJitter(backoff: BackoffSettings, delay: number): number {
+function withJitter(backoff: BackoffSettings, delay: number): number {
 	if (backoff.jitter === "full") return between(backoff, 0, delay);
 	return backoff.jitter === "equal" ? between(backoff, delay / 2, delay) : delay;
 }

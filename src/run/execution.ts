@@ -1,6 +1,8 @@
 /**
  * All attempts of one task: the counting, the decision after a failure, the delay, the abort. `run` and `Runner` are
- * its faces; Group and everything else that tries a task more than once uses it too.
+ * its faces; Group and everything else that tries a task more than once uses it too: as a loop, step by step, or, where a
+ * task needs more than a call (a worker of a pool), with {@link Execution.begin}, {@link Execution.fail} and
+ * {@link Execution.end}.
  *
  * States: idle → attempting → (deciding →) decided → idle, and so on; in a loop idle is the delay between two attempts.
  * `finished` after a success, a final failure or an abort. Decided lasts some microtasks: an abort in them ends the run
@@ -12,7 +14,7 @@
 import type { RunnerSettings } from "./options.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
-import { grow, withJitter } from "./backoff.ts";
+import { type Delayed, nextDelay } from "./backoff.ts";
 import { inContext } from "../platform/async-context.ts";
 import { observe } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
@@ -36,7 +38,7 @@ export interface LoopOwner<T> {
 }
 
 /** One run of a task, attempt by attempt. As a timer it is the delay between attempts, and the timeout of the attempt. */
-export class Execution<T> extends Timer implements AttemptOwner, Abortable {
+export class Execution<T> extends Timer implements AttemptOwner, Abortable, Delayed {
 	readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
 	attempt: number = 0;
@@ -54,7 +56,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	lastDelay: number | undefined;
 	/** Whether the task itself has asked for the delay that the last step told. */
 	isFirm = false;
-	/** Only in a loop, until it is over, and in a step that somebody looks after. */
+	/** Only in a loop, until it is over. */
 	#owner: LoopOwner<T> | undefined;
 	/** Only in a delay: ends it, in the async context of the caller. */
 	#resume: ((loop: { again(): void }) => void) | undefined;
@@ -81,17 +83,17 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	 */
 	run(): Promise<T> {
 		if (this.isAborted) return Promise.reject(this.reason);
-		const attempt = this.#begin();
+		const attempt = this.begin();
 		return attempt.perform(this.#task!).then(
 			(value) => {
-				this.#end();
+				this.end();
 				this.#finish();
 				return value;
 			},
 			(thrown) =>
 				new Promise((onSuccess, onFailure) => {
 					this.#owner = { onSuccess, onFailure };
-					this.#follow(this.#fail(attempt, thrown));
+					this.#follow(this.fail(attempt, thrown));
 				}),
 		);
 	}
@@ -108,28 +110,21 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		this.#follow(this.step());
 	}
 
-	/** One attempt and the decision what follows it, under a signal of its own. */
-	async stepWith(signal: AbortSignal | undefined, owner?: LoopOwner<T>): Promise<Step<T>> {
-		this.#signal = signal;
-		this.#owner = owner;
-		return await this.step().finally(() => this.#unwatch());
-	}
-
 	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
 	step(): Promise<Step<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
 		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
-			return Promise.resolve(failure(this.#deadlineError(this.previousError)));
+			return Promise.resolve(failure(this.deadlineError(this.previousError)));
 		}
-		const attempt = this.#begin();
+		const attempt = this.begin();
 		// Whoever was told of the beginning may have aborted: then it has failed without a call.
 		const result: Promise<T> = this.isAborted ? Promise.reject(this.reason) : attempt.perform(this.#task!);
 		return result.then(
 			(value) => {
-				this.#end();
+				this.end();
 				return { ok: true, value, again: false, delay: 0 };
 			},
-			(thrown) => this.#fail(attempt, thrown),
+			(thrown) => this.fail(attempt, thrown),
 		);
 	}
 
@@ -156,7 +151,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 		this.#work = undefined;
 	}
 
-	#begin(): Attempt {
+	/** Begins an attempt. Whoever asks for it has it perform the task, and then calls {@link end} or {@link fail}. */
+	begin(): Attempt {
 		const { isTimed, clock, timeout, deadline } = this.settings;
 		let endsAt = Infinity;
 		if (isTimed) {
@@ -164,12 +160,18 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 			endsAt = Math.min(now + timeout, this.deadlineAt ??= now + deadline);
 		}
 		this.attempt++;
-		this.#current = new Attempt(this, this.attempt, this.previousError, endsAt);
+		this.#current = this.makeAttempt(endsAt);
 		this.#owner?.onAttempt?.();
 		return this.#current;
 	}
 
-	async #fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
+	/** For those whose tasks are told more. */
+	makeAttempt(endsAt: number): Attempt {
+		return new Attempt(this, this.attempt, this.previousError, endsAt);
+	}
+
+	/** An attempt has failed: decides what follows. Rejects only if `shouldRetry` did. */
+	async fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
 		const { shouldRetry, onAttemptFailed } = this.settings;
 		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
 		let step: Step<T> = failure(error);
@@ -181,7 +183,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 			if (!this.isAborted) throw refusal;
 		} finally {
 			if (this.isAborted) step = failure(this.reason);
-			this.#end();
+			this.end();
 			observe(undefined, onAttemptFailed, { error, attempt: this.attempt, again: step.again, delay: step.delay });
 		}
 		return step;
@@ -190,7 +192,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	/** An interruption outweighs what the task threw because of it. */
 	#errorOf({ interruption }: Attempt, thrown: unknown): unknown {
 		if (this.isAborted) return this.reason;
-		if (interruption === undefined || interruption.reason === thrown) return thrown;
+		if (interruption === undefined || Object.is(interruption.reason, thrown)) return thrown;
 		// A new error: what was thrown may have the signal's reason as its cause, and causes must not go in a circle.
 		return timeoutError((interruption.reason as Error).message, thrown);
 	}
@@ -204,17 +206,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	#plan(thrown: unknown, error: unknown): Step<T> {
 		const { backoff, clock } = this.settings;
 		const hint = steering(thrown);
-		if (hint.reset) this.lastDelay = undefined;
-		let delay = hint.delay ?? 0;
 		this.isFirm = hint.delay !== undefined;
-		if (hint.delay === undefined && backoff !== undefined) {
-			delay = withJitter(backoff, this.lastDelay = grow(backoff, this.lastDelay));
-		}
-		if (clock.monotonic() + delay >= this.deadlineAt!) return failure(this.#deadlineError(error));
+		const delay = nextDelay(backoff, this, hint);
+		if (clock.monotonic() + delay >= this.deadlineAt!) return failure(this.deadlineError(error));
 		return { ok: false, error, again: true, delay };
 	}
 
-	#deadlineError(cause: unknown): DOMException {
+	/** What a run fails with that may not go on because of its deadline. */
+	deadlineError(cause: unknown): DOMException {
 		return timeoutError(deadlineText(this.settings), cause);
 	}
 
@@ -236,7 +235,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 	}
 
 	/** The attempt is over. */
-	#end(): void {
+	end(): void {
 		this.#current?.end();
 		this.#current = undefined;
 	}
@@ -253,6 +252,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable {
 				undefined;
 		return owner;
 	}
+}
+
+/** One attempt and the decision what follows it, under a signal of its own. */
+export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal | undefined): Promise<Step<T>> {
+	if (signal === undefined) return await execution.step();
+	if (signal.aborted) execution.abort(signal.reason);
+	else link(signal, execution);
+	return await execution.step().finally(() => unlink(signal, execution));
 }
 
 /** Makes one that has not begun go on where another has stopped, perhaps in another process and some time ago. */

@@ -21,8 +21,12 @@ export interface FailedAttempt {
 	readonly delay: number;
 }
 
-/** How a task is tried. An option that is `undefined` is an option not given. */
-export interface RunnerOptions {
+/**
+ * How a task is tried. An option that is `undefined` is an option not given.
+ *
+ * @typeParam C the context that the task, and so `shouldRetry`, is given
+ */
+export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	/** How often the task may be called in all, 1 or more; `Infinity` for ever. @default 1 */
 	attempts?: number | undefined;
 	/**
@@ -46,7 +50,7 @@ export interface RunnerOptions {
 	 * Asked after a failure, while attempts are left, whether to try again. If it throws or rejects, so does the run.
 	 * Its context is that of the failed attempt: the signal goes on to tell of an abort, the timeout and the deadline.
 	 */
-	shouldRetry?: ((error: unknown, context: TaskContext) => boolean | PromiseLike<boolean>) | undefined;
+	shouldRetry?: ((error: unknown, context: C) => boolean | PromiseLike<boolean>) | undefined;
 	/** Told about each failed attempt once it is decided what follows. What it throws is dropped. */
 	onAttemptFailed?: ((failed: FailedAttempt) => void) | undefined;
 	/** Whether a server process may end during a delay. Not for a run that somebody awaits. @default false */

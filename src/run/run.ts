@@ -6,10 +6,10 @@
  * @module
  */
 
-import type { LoopOwner, Step } from "./execution.ts";
+import type { Step } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
-import { Execution } from "./execution.ts";
-import { checkRunnerOptions, type RunnerOptions } from "./options.ts";
+import { Execution, stepWith } from "./execution.ts";
+import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "./options.ts";
 import { type Task, unwrap } from "./task.ts";
 import { check, checkedSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -114,15 +114,9 @@ function rethrow(thrown: unknown): never {
  * ```
  */
 export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
-	readonly #execution: Execution<T>;
+	readonly #execution: Steps<T>;
 	#state: RunnerSnapshot["state"] = "idle";
 	#error: unknown;
-	/** It is the step that tells what has come of an attempt. */
-	readonly #host: LoopOwner<T> = {
-		onAttempt: () => this.#change("running", undefined),
-		onSuccess() {},
-		onFailure() {},
-	};
 	readonly #snapshot = new Snapshot<RunnerSnapshot>(() => ({
 		state: this.#state,
 		attempt: this.#execution.attempt,
@@ -143,7 +137,8 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	 */
 	constructor(task: Task<T>, options: RunnerOptions = {}) {
 		check("task", task, "function");
-		this.#execution = new Execution(task, checkRunnerOptions(check("options", options, "object")));
+		const settings = checkRunnerOptions(check("options", options, "object"));
+		this.#execution = new Steps(task, settings, () => this.#change("running", undefined));
 	}
 
 	/**
@@ -161,7 +156,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 		this.#state = "running";
 		let step: Step<T> | undefined;
 		try {
-			return step = await this.#execution.stepWith(signal, this.#host);
+			return step = await stepWith(this.#execution, signal);
 		} finally {
 			this.#change(step?.again ? "idle" : "finished", step === undefined || step.ok ? undefined : step.error);
 		}
@@ -171,5 +166,21 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 		this.#state = state;
 		this.#error = error;
 		this.#snapshot.changed();
+	}
+}
+
+/** Attempts of which each is told of when it begins. */
+class Steps<T> extends Execution<T> {
+	readonly #onAttempt: () => void;
+
+	constructor(task: Task<T>, settings: RunnerSettings, onAttempt: () => void) {
+		super(task, settings);
+		this.#onAttempt = onAttempt;
+	}
+
+	override makeAttempt(endsAt: number): Attempt {
+		const attempt = super.makeAttempt(endsAt);
+		this.#onAttempt();
+		return attempt;
 	}
 }

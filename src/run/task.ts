@@ -48,7 +48,7 @@ export interface TaskContext {
 }
 
 /** What a hint asks for. A field that is not given leaves that part to the backoff. */
-interface Steering {
+export interface Steering {
 	/** No further attempt. */
 	readonly stop?: boolean;
 	/** Begin the backoff anew. */

@@ -175,6 +175,38 @@ const rows: Record<string, Share> = {
 			return pool.go(`${++name}`, failing(see), { restart }).result.catch(see);
 		};
 	},
+	"Pool.run(), its attempts, on a worker that is shared": (clock) => {
+		const pool = new Pool({ max: 1, clock });
+		return (see) =>
+			pool.run(failing(see), {
+				...{ attempts: 3, backoff: 5, deadline: 1000 },
+				shouldRetry: () => (see(), true),
+				onAttemptFailed: see,
+			}).catch(see);
+	},
+	"Pool.run(), its timeout": (clock) => {
+		const pool = new Pool({ max: 3, clock, timeout: 5, attempts: 2, abandonAfter: 5 });
+		return (see) =>
+			pool.run(({ signal, attempt }) => {
+				signal.addEventListener("abort", see);
+				return attempt === 1 ? untilAborted(signal) : new Promise(() => {});
+			}, { onAttemptFailed: see, shouldRetry: () => (see(), true) }).catch(see);
+	},
+	"Pool.go(), attempts on workers that die or cannot be made": (clock) => {
+		let [name, made] = [0, 0];
+		const createWorker = ({ died }: { died: (reason: unknown) => void }) => {
+			if (++made === 2) throw new Error("not made");
+			return () => clock.set(new CallbackTimer(() => died("lost")), 5);
+		};
+		const pool = new Pool({ max: 1, createWorker, clock, attempts: 2, backoff: 5 });
+		return (see) =>
+			pool.go(`${++name}`, ({ attempt, worker }) => {
+				see();
+				if (attempt === 2) return;
+				worker();
+				return new Promise(() => {});
+			}, { onAttemptFailed: see, shouldRetry: () => (see(), true) }).result.then(see);
+	},
 	"Pool.go(), on workers that die or cannot be made": (clock) => {
 		let [name, made] = [0, 0];
 		const createWorker = ({ died }: { died: (reason: unknown) => void }) => {

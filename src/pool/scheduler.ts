@@ -1,0 +1,346 @@
+/**
+ * Which task of a pool runs when, on which worker, and what becomes of it: the inside of a pool.
+ *
+ * @module
+ */
+
+import type { PoolFunction, PoolOptions } from "./options.ts";
+import { JobRun, PoolAttempt, type RunOwner } from "./attempt.ts";
+import { Crew, type CrewOwner } from "./crew.ts";
+import { Job, type JobDetails, JobResult } from "./job.ts";
+import { PoolQueue } from "./queue.ts";
+import type { JobOptions } from "./task-options.ts";
+import type { PoolWorker } from "./worker.ts";
+import type { Step } from "../run/execution.ts";
+import { type Task, unwrap } from "../run/task.ts";
+import { type OnError, report } from "../platform/observe.ts";
+import { link, unlink } from "../platform/signals.ts";
+import { Waiters } from "../platform/waiters.ts";
+
+/** What only a task with a name has. */
+type Named = Pick<JobDetails<unknown>, "name" | "onAssigned" | "onUnassigned">;
+
+const unnamed: Named = { name: undefined, onAssigned: undefined, onUnassigned: undefined };
+
+/** The way of a task is written above {@link Job}. */
+export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
+	readonly crew: Crew<W>;
+	/** The tasks that have a name, as long as they wait or run. */
+	readonly named: Map<string, Job<W>> = new Map();
+	readonly whenIdle: Waiters = new Waiters();
+	readonly whenGone: Waiters = new Waiters();
+	/** Something that shows has changed. */
+	readonly onChange: () => void;
+	/** How many tasks run. */
+	running = 0;
+	/** Whether no task begins. Whoever ends that calls {@link schedule}. */
+	isPaused = false;
+	hasStopped = false;
+	readonly #queue = new PoolQueue<Job<W>>();
+	/** Those that have failed and are not back in the queue: they wait for a decision, or for a delay. */
+	readonly #parked = new Set<Job<W>>();
+	readonly #onError: OnError | undefined;
+	#isScheduled = false;
+
+	constructor(options: PoolOptions<W>, onChange: () => void) {
+		this.onChange = onChange;
+		this.#onError = options.onError;
+		this.crew = new Crew(options, this);
+	}
+
+	/** How many tasks wait. */
+	get waiting(): number {
+		return this.#queue.size + this.#parked.size;
+	}
+
+	get isIdle(): boolean {
+		return this.running === 0 && this.waiting === 0;
+	}
+
+	/** Whether it has stopped and nothing is left. The decision on the last failures may come after the last worker is gone. */
+	get isGone(): boolean {
+		return this.isIdle && this.crew.isGone;
+	}
+
+	/** A task that is not added yet. */
+	newJob(task: PoolFunction<unknown, W>, options: JobOptions | undefined, named: Named = unnamed): Job<W> {
+		const job = new Job(task);
+		if (options === undefined) return job;
+		const { priority, signal, settings } = options;
+		const { name, onAssigned, onUnassigned } = named;
+		const details: JobDetails<W> = job.details = {
+			...{ name, priority, signal, onAssigned, onUnassigned },
+			abort: (reason: unknown) => this.#cancel(job, reason),
+			run: settings && new JobRun<W, Job<W>>(job, settings, this),
+			progress: undefined,
+			description: undefined,
+		};
+		if (name !== undefined) this.named.set(name, job);
+		if (signal?.aborted === false) link(signal, details);
+		return job;
+	}
+
+	add<T>(job: Job<W>): Promise<T> {
+		const { details } = job;
+		this.#enqueue(job);
+		const result = this.#resultOf(job) as Promise<T>;
+		if (details?.signal?.aborted) details.abort(details.signal.reason);
+		return result;
+	}
+
+	/** In a microtask of its own: a task is never called by `go` or `run`. */
+	schedule(): void {
+		if (this.#isScheduled) return;
+		this.#isScheduled = true;
+		queueMicrotask(this.#dispatch);
+	}
+
+	/** Ends everything for good. To be called once. */
+	stop(reason: unknown): void {
+		this.hasStopped = true;
+		for (let job = this.#queue.first; job !== undefined; job = this.#queue.first) {
+			this.#queue.remove(job);
+			this.#settle(job, false, reason);
+		}
+		const parked = [...this.#parked];
+		for (const job of parked) this.#settle(job, false, reason);
+		this.crew.end(reason);
+		for (const { details } of parked) details!.run!.close(reason);
+		for (const { job } of [...this.crew.workers.values()]) job?.abort(reason);
+		this.#afterwards();
+	}
+
+	/** The result of a job that has just been added, which gets its turn in the async context of this call. */
+	#resultOf(job: Job<W>): Promise<unknown> {
+		// Where nothing waits, a turn of its own is cheaper than a way to call it later. And a subscriber may have ended it.
+		const hasTurn = this.crew.free >= this.#queue.size || job.lane === undefined;
+		if (hasTurn) return Promise.resolve(new JobResult(job, this.#turn));
+		this.schedule();
+		return new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#beginFirst);
+	}
+
+	/** In the async context of its caller: it begins at once if it can. */
+	readonly #turn = (job: Job<W>): void => {
+		if (job.lane !== undefined) {
+			const worker = this.#queue.first === job && !this.isPaused ? this.crew.take() : undefined;
+			if (worker === undefined) this.#prepare(job);
+			else this.#assign(worker);
+		}
+		// Also if it was cancelled meanwhile: those behind it were not called as long as it had its turn before it.
+		this.#dispatch();
+	};
+
+	readonly #beginFirst = (job: Job<W>): JobResult<W> => {
+		this.#begin(job);
+		return new JobResult(job);
+	};
+
+	/** What `inContext` does, without a function for each task. To be called in the async context of the task's caller. */
+	#prepare(job: Job<W>): void {
+		new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#begin);
+	}
+
+	#enqueue(job: Job<W>): void {
+		this.#queue.add(job, job.details?.priority ?? 0);
+		this.onChange();
+	}
+
+	#cancel(job: Job<W>, reason: unknown): void {
+		if (job.lane !== undefined) this.#queue.remove(job);
+		else if (!this.#parked.has(job)) return job.abort(reason);
+		this.#settle(job, false, reason);
+		job.details!.run?.close(reason);
+		this.#afterwards();
+	}
+
+	/** For good. */
+	#settle(job: Job<W>, isSuccess: boolean, outcome: unknown): void {
+		const { details } = job;
+		this.#parked.delete(job);
+		if (details !== undefined) {
+			const { name, signal, run, onUnassigned } = details;
+			if (name !== undefined) this.named.delete(name);
+			if (signal !== undefined) unlink(signal, details);
+			run?.settings.clock.clear(run);
+			// Too late if it was assigned: a promise settles once.
+			onUnassigned?.(outcome);
+		}
+		job.settle(isSuccess, outcome);
+	}
+
+	readonly #dispatch = (): void => {
+		this.#isScheduled = false;
+		// Looks again each time: a subscriber that hears of one task may cancel the next one, or stop the pool.
+		while (!this.isPaused && this.#queue.first?.begin !== undefined) {
+			const worker = this.crew.take();
+			if (worker === undefined) break;
+			this.#assign(worker);
+		}
+		this.crew.grow(this.isPaused ? 0 : this.#queue.size);
+	};
+
+	/** Gives a worker the task that is next, which begins by itself: in the async context of whoever asked for it. */
+	#assign(worker: PoolWorker<W>): void {
+		const job = this.#queue.first!;
+		this.#queue.remove(job);
+		this.running++;
+		worker.job = job;
+		job.worker = worker;
+		job.attempt = job.details?.run?.begin() ?? new PoolAttempt(job, this.onChange);
+		this.onChange();
+		const { begin = this.#begin } = job;
+		job.begin = undefined;
+		begin(job);
+	}
+
+	readonly #begin = (job: Job<W>): void => {
+		const { worker, attempt, details } = job;
+		// It was cancelled, or has lost its worker, in the microtask between.
+		if (worker === undefined || worker.isGone || attempt === undefined) return;
+		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
+		details?.onAssigned?.();
+		const result = details?.run?.perform(attempt) ?? attempt.perform(job.task as Task<unknown>);
+		result.then(worker.onSuccess, worker.onFailure);
+	};
+
+	onSuccess(worker: PoolWorker<W>, value: unknown): void {
+		const { job } = worker;
+		if (job === undefined) return; // the worker has died
+		this.#leave(worker, job);
+		job.details?.run?.end();
+		this.#settle(job, true, value);
+		this.#release(worker);
+	}
+
+	onFailure(worker: PoolWorker<W>, thrown: unknown): void {
+		const { job } = worker;
+		if (job === undefined) return; // the worker has died
+		this.#leave(worker, job);
+		// Asked now: whoever is told of the failure may change it.
+		const isAbandoned = job.details?.run?.isAbandoned;
+		if (this.#park(job, thrown)) this.decide(job);
+		else this.#fail(job, thrown);
+		if (!isAbandoned) return this.#release(worker);
+		this.crew.giveUp(worker);
+		this.#afterwards();
+	}
+
+	/** The worker's task is over. */
+	#leave(worker: PoolWorker<W>, job: Job<W>): void {
+		this.running--;
+		job.worker = worker.job = undefined;
+	}
+
+	/** Fails for good: a task of which the engine knows nothing. */
+	#fail(job: Job<W>, thrown: unknown): void {
+		const interruption = job.attempt?.interruption;
+		this.#settle(job, false, interruption === undefined ? unwrap(thrown) : interruption.reason);
+	}
+
+	/** Whether what follows a failure is the engine's decision. A job is parked as long as it is not cancelled. */
+	#park(job: Job<W>, thrown: unknown): boolean {
+		const run = job.details?.run;
+		if (run === undefined) return false;
+		run.thrown = thrown;
+		this.#parked.add(job);
+		return true;
+	}
+
+	decide(job: Job<W>): void {
+		if (!this.#parked.has(job)) return;
+		const run = job.details!.run!;
+		run.fail(job.attempt!, run.thrown).then((step) => this.#follow(job, step), (error) => this.#refuse(job, error));
+	}
+
+	#follow(job: Job<W>, step: Step<unknown>): void {
+		if (step.ok) return;
+		if (step.again) this.#restart(job, step.delay);
+		else this.#refuse(job, step.error);
+	}
+
+	#refuse(job: Job<W>, error: unknown): void {
+		if (!this.#parked.has(job)) return;
+		this.#settle(job, false, error);
+		this.#afterwards();
+	}
+
+	/** After a delay, even if that is 0: a task that always fails must leave room for timers, aborts and input. */
+	#restart(job: Job<W>, delay: number): void {
+		if (!this.#parked.has(job)) return;
+		const details = job.details!;
+		const run = details.run!;
+		run.thrown = details.progress = details.description = undefined;
+		job.attempt = undefined;
+		// One that has never begun still has its first turn.
+		if (job.begin === undefined) this.#prepare(job);
+		run.settings.clock.set(run, delay);
+		this.onChange();
+	}
+
+	onDue(job: Job<W>): void {
+		const run = job.details!.run!;
+		if (job.lane !== undefined) {
+			this.#queue.remove(job);
+			this.#settle(job, false, run.deadlineError(run.previousError));
+			return this.#afterwards();
+		}
+		this.#parked.delete(job);
+		run.queue();
+		this.#enqueue(job);
+		this.schedule();
+	}
+
+	/** The worker is free. */
+	#release(worker: PoolWorker<W>): void {
+		if (this.crew.mayGoOn(worker)) {
+			// One that cannot be called yet has a turn of its own, for which the worker is there.
+			if (this.#queue.first?.begin !== undefined && !this.isPaused) this.#assign(worker);
+			else this.crew.giveBack(worker);
+		}
+		this.#afterwards();
+	}
+
+	onReady(): void {
+		this.schedule();
+	}
+
+	/** The task that would have been next fails, so that not all of them wait for ever. */
+	onMakeError(error: unknown): void {
+		const job = this.#queue.first;
+		if (job === undefined) return report(this.#onError, error);
+		this.#queue.remove(job);
+		job.attempt = job.details?.run?.begin();
+		if (this.#park(job, error)) job.details!.run!.ask();
+		else this.#fail(job, error);
+		this.#afterwards();
+	}
+
+	/** Its task is not waited for: there is nothing left that could work on it. */
+	onLost(worker: PoolWorker<W>, reason: unknown): void {
+		if (worker.job === undefined) return report(this.#onError, reason);
+		// A microtask later: a task that has returned has succeeded, although nobody has heard of it yet.
+		queueMicrotask(() => {
+			const { job } = worker;
+			if (job === undefined) return;
+			const { attempt, details } = job;
+			this.#leave(worker, job);
+			const isParked = this.#park(job, reason);
+			// Whoever is told of the abort may cancel the task, or stop the pool.
+			attempt!.abort(unwrap(reason));
+			if (isParked) details!.run!.ask();
+			else this.#fail(job, reason);
+			this.#afterwards();
+		});
+	}
+
+	onGone(): void {
+		if (this.isGone) this.whenGone.release();
+	}
+
+	#afterwards(): void {
+		this.onChange();
+		if (!this.isIdle) return;
+		this.whenIdle.release();
+		this.onGone();
+	}
+}
