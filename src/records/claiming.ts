@@ -22,15 +22,12 @@ export interface Claimed {
 	readonly dueIn: number;
 }
 
-/** Claims what is due. When others claim at the same time it begins somewhere behind the first one, out of their way. */
+/** Claims what is due. */
 export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: number): Work<Claimed> {
-	const { tx: { attempt }, settings: { random } } = session;
 	const due = new DueTasks(session, kinds);
-	const wanted = attempt === 0 ? limit : Math.ceil(limit / 2 ** attempt);
 	// One more than wanted: whether there is one decides when to ask again.
-	const found = yield* due.take(attempt === 0 ? wanted + 1 : wanted * 4);
-	const start = attempt === 0 ? 0 : Math.floor(random() * (Math.max(found.length - wanted, 0) + 1));
-	const rows = found.slice(start, start + wanted);
+	const found = yield* due.take(session.reach(limit));
+	const rows = session.choose(found, limit);
 	const contents = yield* readContents(rows);
 	const claims: Claim[] = [];
 	rows.forEach((row, index) => {

@@ -60,6 +60,22 @@ export class RecordSession extends Session {
 		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };
 	}
 
+	/** When others claim at the same time, a claim takes less, and begins somewhere behind the first one, out of their way. */
+	override reach(limit: number): number {
+		return this.tx.attempt === 0 ? super.reach(limit) : this.#fewer(limit) * 4;
+	}
+
+	override choose(due: readonly TaskRow[], limit: number): readonly TaskRow[] {
+		if (this.tx.attempt === 0) return super.choose(due, limit);
+		const wanted = this.#fewer(limit);
+		const start = Math.floor(this.settings.random() * (Math.max(due.length - wanted, 0) + 1));
+		return due.slice(start, start + wanted);
+	}
+
+	#fewer(limit: number): number {
+		return Math.ceil(limit / 2 ** this.tx.attempt);
+	}
+
 	override checkInbox(id: string, unseen: number): void {
 		const { messages: most = Infinity } = this.#limits;
 		if (unseen > most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);

@@ -138,6 +138,16 @@ export class Session {
 		return outcome;
 	}
 
+	/** How many due tasks to look at in order to claim some. */
+	reach(limit: number): number {
+		return limit + 1;
+	}
+
+	/** Which of the due tasks to claim. */
+	choose(due: readonly TaskRow[], limit: number): readonly TaskRow[] {
+		return due.slice(0, limit);
+	}
+
 	/** Throws if a task has too many messages. */
 	checkInbox(_id: string, _unseen: number): void {}
 

@@ -24,7 +24,7 @@ import { result, tolerant } from "./request.ts";
 import { indexName, rowsName } from "./schema.ts";
 
 /** Comes after all numbers and texts in a key, and is below nothing. */
-const last: readonly never[] = [];
+const last: never[] = [];
 
 /** How far apart the numbers of two rows may be that are read in one go. */
 const longestGap = 4;
@@ -52,7 +52,7 @@ export class Rows implements RecordTransaction {
 	readonly #index: IDBIndex;
 	readonly #basket: string;
 	/** What is to be removed, by table: many at once cost less than each by itself. */
-	#removed = new Map<string, Set<string | number>>();
+	#removed = new Map<string, Set<number>>();
 
 	constructor(transaction: IDBTransaction, basket: string, now: number) {
 		this.#store = transaction.objectStore(rowsName);
@@ -63,7 +63,7 @@ export class Rows implements RecordTransaction {
 
 	put<Row extends object>(table: Table<Row>, row: Row): void {
 		const key = table.keyOf(row);
-		if (key.length === 1) this.#removed.get(table.name)?.delete(key[0]!);
+		this.#removed.get(table.name)?.delete(key[0] as number);
 		const given: Record<string, unknown> = {};
 		for (const [name, value] of Object.entries(row)) {
 			if (value === undefined) continue;
@@ -76,12 +76,13 @@ export class Rows implements RecordTransaction {
 
 	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void {
 		const key = row instanceof Stray ? row.key : table.keyOf(row);
-		if (key.length !== 1) {
+		const [part] = key;
+		if (key.length !== 1 || typeof part !== "number") {
 			this.write = this.#store.delete(this.#keyOf(table, key));
 			return;
 		}
 		const removed = this.#removed.get(table.name) ?? new Set();
-		this.#removed.set(table.name, removed.add(key[0]!));
+		this.#removed.set(table.name, removed.add(part));
 	}
 
 	drop(): void {}
@@ -111,12 +112,8 @@ export class Rows implements RecordTransaction {
 		const all = this.#removed;
 		this.#removed = new Map();
 		for (const [name, parts] of all) {
-			const numbers = [...parts].filter((part) => typeof part === "number");
-			for (const [first, last] of toRuns(numbers, 1)) {
+			for (const [first, last] of toRuns([...parts], 1)) {
 				this.write = this.#store.delete(IDBKeyRange.bound([this.#basket, name, first], [this.#basket, name, last]));
-			}
-			for (const part of parts) {
-				if (typeof part === "string") this.write = this.#store.delete([this.#basket, name, part]);
 			}
 		}
 	}
@@ -157,23 +154,11 @@ export class Rows implements RecordTransaction {
 	}
 
 	async #range(read: Range): Promise<object[]> {
-		const { table, index, limit, reverse = false } = read;
-		if (!reverse) {
-			return await this.#getAll(
-				table,
-				this.#sourceOf(read),
-				this.#boundsOf(read),
-				limit === Infinity ? undefined : limit,
-				index,
-			);
-		}
-		const rows: object[] = [];
-		const request = this.#sourceOf(read).openCursor(this.#boundsOf(read), "prev");
-		for (let cursor = await result(request); cursor !== null && rows.length < limit; cursor = await result(request)) {
-			rows.push(toRow(table, cursor.value, this.#basket, index));
-			cursor.continue();
-		}
-		return rows;
+		const { table, index, limit, reverse } = read;
+		// A store with a counter never reads from the end.
+		const most = reverse || limit === Infinity ? undefined : limit;
+		const rows = await this.#getAll(table, this.#sourceOf(read), this.#boundsOf(read), most, index);
+		return reverse ? rows.reverse().slice(0, limit) : rows;
 	}
 
 	async #getAll(
@@ -209,13 +194,10 @@ export class Rows implements RecordTransaction {
 	}
 
 	#boundsOf(read: Range | Count): IDBKeyRange {
-		const { table, index, prefix, upTo = prefix } = read;
-		const { above }: Partial<Pick<Range, "above">> = read.type === "range" ? read : {};
+		const { table, index, prefix, upTo = prefix, above }: Count & { above?: Key | undefined } = read as Count;
 		const lower = this.#keyOf(table, above ?? prefix, index);
-		return IDBKeyRange.bound(above === undefined ? lower : [...lower, last], [
-			...this.#keyOf(table, upTo, index),
-			last,
-		]);
+		if (above !== undefined) lower.push(last);
+		return IDBKeyRange.bound(lower, [...this.#keyOf(table, upTo, index), last]);
 	}
 
 	#keyOf(table: Table, key: Key, index?: string): IDBValidKey[] {

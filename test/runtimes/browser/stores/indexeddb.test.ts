@@ -567,6 +567,8 @@ describe("indexedDBStore(name) without storage", () => {
 		expect(capabilities.durable).toBe(true);
 		await Promise.all([store.open(), store.open()]);
 		expect(capabilities.durable).toBe(false);
+		expect(await Promise.resolve(store)).toBe(store);
+		expect({ ...capabilities }).toMatchObject({ durable: false, shared: false });
 		expect(store.capabilities).toBe(capabilities);
 		expect(onFallback.mock.calls).toMatchObject([[{ code: "unavailable" }]]);
 		await store.counts("b");
