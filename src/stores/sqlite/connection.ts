@@ -213,7 +213,7 @@ export class Connection {
 	/**
 	 * Part of the caller's own transaction, all or none: done before this returns.
 	 *
-	 * @param lock a statement that needs the lock of those who write, and changes nothing
+	 * @param lock a statement that needs the lock of those who write, and changes nothing: see #control
 	 */
 	inside<T>(tx: unknown, work: () => T, lock: string): T {
 		if (tx !== this.#open) throw new TypeError(`"tx" must be the connection of the store`);
@@ -276,7 +276,7 @@ export class Connection {
 	#inSavepoint<T>(work: () => T, lock: string): T {
 		this.#control("SAVEPOINT upkeep");
 		try {
-			this.#control(lock);
+			if (this.#open.pragma !== undefined) this.#control(lock);
 			return work();
 		} catch (error) {
 			this.#rollback("ROLLBACK TO upkeep");

@@ -120,7 +120,8 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  * Names (of baskets, kinds, lanes, and ids) are well-formed text without a NUL; others are refused.
  *
  * A connection of libsql keeps its file open after `close()` until its statements are collected as garbage. libsql ignores the
- * option `readonly`.
+ * option `readonly`. One of its statements that fails because another connection writes stays under way, and nothing can be
+ * committed until it is run again: begin a transaction of yours by BEGIN IMMEDIATE, or use `transaction()`.
  *
  * @param db an open connection, or a function that opens one; SQLite 3.38 or later
  * @throws {TypeError | RangeError} if an argument is not what it must be
