@@ -47,7 +47,7 @@ export interface AddingOwner<Tx> {
 	readonly adding: Batch<NewTask, Added>;
 	open(): Promise<void>;
 	/** Tasks were added of which the first one is due after so many milliseconds. */
-	onAdded(delay: number): void;
+	changed(delay: number): void;
 }
 
 /** Synchronous until the store is called, if there is a transaction. */
@@ -76,7 +76,7 @@ export async function addTasks<Tx>(
 	if (tx !== undefined) return await store.add(name, tasks, tx);
 	await engine.open();
 	const added = await engine.adding.submit(tasks);
-	engine.onAdded(delay);
+	engine.changed(delay);
 	return added;
 }
 

@@ -63,12 +63,6 @@ export class BasketEngine<Tx> {
 		return this.#opening.wait();
 	}
 
-	/** Tasks were added of which the first one is due after so many milliseconds. */
-	onAdded(delay: number): void {
-		this.worker.wakeIn(delay);
-		this.snapshot.changed();
-	}
-
 	async counts(): Promise<Counts> {
 		await this.open();
 		return await this.settings.store.counts(this.settings.name);
@@ -77,27 +71,33 @@ export class BasketEngine<Tx> {
 	async work(isDraining: boolean, options: WorkOptions): Promise<void> {
 		const { signal } = check("options", options, "object");
 		if (signal !== undefined) checkSignal(signal);
-		await this.worker.join(isDraining, signal);
+		await this.worker.users.join(isDraining, signal);
 	}
 
 	async change(id: string, change: "retry" | "hold" | "release"): Promise<boolean> {
 		checkName("id", id);
 		await this.open();
-		const [applied] = await this.settings.store.change(this.settings.name, [id], change);
-		this.worker.wake();
-		this.snapshot.changed();
+		const { store, name } = this.settings;
+		const [applied] = await store.change(name, [id], change);
+		this.changed();
 		return applied!;
 	}
 
 	async delete(id: string): Promise<boolean> {
 		checkName("id", id);
 		await this.open();
+		const { store, name } = this.settings;
 		const claimed = this.worker.claims.get(id);
-		const [deleted] = await this.settings.store.delete(this.settings.name, [id]);
+		const [deleted] = await store.delete(name, [id]);
 		claimed?.lose(); // by now there may be another one, which was added since
-		this.worker.wake(); // for the next one in its lane
-		this.snapshot.changed();
+		this.changed(); // the next one in its lane is due
 		return deleted!;
+	}
+
+	/** Tasks were added or changed in the store, of which one may be due after so many milliseconds. */
+	changed(delay = 0): void {
+		this.worker.wakeIn(delay);
+		this.snapshot.changed();
 	}
 
 	/** The same object as long as nothing in it has changed: listeners are also called for the sake of `counts` and `list`. */

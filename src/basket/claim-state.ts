@@ -42,7 +42,7 @@ const expired: readonly State[] = ["expired", "overdue", "late"];
 const over: readonly State[] = ["expired", "doubtful", "over"];
 const completing: readonly State[] = ["completing", "overdue", "completed", "doubtful"];
 
-/** Where a claim is. Each transition is a method; one that does not apply changes nothing. */
+/** Where a claim is. Each transition is a method. */
 export class ClaimState {
 	#state: State = "claimed";
 
@@ -78,7 +78,7 @@ export class ClaimState {
 
 	/** A run begins. */
 	begin(): void {
-		if (this.#state === "claimed") this.#state = "running";
+		this.#state = "running";
 	}
 
 	/** The run has ended. */
@@ -100,12 +100,12 @@ export class ClaimState {
 
 	/** The transaction was committed in time. */
 	commit(): void {
-		if (this.isCompleting) this.#state = "completed";
+		this.#state = "completed";
 	}
 
 	/** The lease may be over. */
 	expire(): void {
-		if (this.mayExpire) this.#state = this.#state === "completing" ? "overdue" : "expired";
+		this.#state = this.#state === "completing" ? "overdue" : "expired";
 	}
 
 	/** Nothing is written about the claim from here on: it is settled, lost or abandoned. */

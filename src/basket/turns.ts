@@ -68,8 +68,8 @@ export class Turns<Tx> {
 	#isCautious = false;
 	/** Whether there may be something to claim. */
 	isDue = false;
-	#isScheduled = false;
-	#isTurning = false;
+	/** `resting` → (there is something to do) → `scheduled` → (a new macrotask) → `turning` → (it has come to an end) → `resting`. */
+	#state: "resting" | "scheduled" | "turning" = "resting";
 	#onTurned: (() => void) | undefined;
 	/** How long a turn may take, in milliseconds. */
 	#limit: number;
@@ -100,7 +100,7 @@ export class Turns<Tx> {
 
 	/** Whether a call to the store is under way. */
 	get isTurning(): boolean {
-		return this.#isTurning;
+		return this.#state === "turning";
 	}
 
 	/** Starts what can be started, and has a turn if there is need of one. */
@@ -108,23 +108,23 @@ export class Turns<Tx> {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
 		if (this.#parking.isOffering) this.#release(this.#parking.offered());
 		this.#startTasks();
-		if (this.#isTurning || this.#isScheduled) return;
+		if (this.#state !== "resting") return;
 		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
-		this.#isScheduled = true;
+		this.#state = "scheduled";
 		// What ends in the same breath is settled together.
 		this.#owner.turnSoon();
 	}
 
 	async turn(): Promise<void> {
-		this.#isScheduled = false;
-		if (!this.#owner.isWorking || this.#isTurning) return;
-		this.#isTurning = true;
+		if (this.isTurning) return;
+		this.#state = this.#owner.isWorking ? "turning" : "resting";
+		if (!this.isTurning) return;
 		try {
 			await this.#calls.trying(() => this.#exchange());
 		} catch (error) {
 			this.#owner.onFailure(error);
 		}
-		this.#isTurning = false;
+		this.#state = "resting";
 		this.#onTurned?.();
 		this.pump();
 		this.#owner.onChange();
@@ -153,7 +153,7 @@ export class Turns<Tx> {
 
 	/** Stores what has ended, as far as the store answers. Never rejects. */
 	async flush(): Promise<void> {
-		while (this.#isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
+		while (this.isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
 		try {
 			while (this.#ended.length > 0 && !this.#calls.isClosed) await this.#exchange();
 		} catch (error) {
@@ -167,7 +167,8 @@ export class Turns<Tx> {
 		this.#parking.rest();
 		this.#ended = [];
 		this.#alone = undefined;
-		this.#isScheduled = this.#isCautious = false;
+		this.#state = "resting";
+		this.#isCautious = false;
 	}
 
 	#startTasks(): void {
@@ -187,7 +188,7 @@ export class Turns<Tx> {
 
 	/** When it takes the process with it, nobody else is to be blamed: all others were settled or given back before. */
 	#nextSuspect(): ClaimedTask<Tx> | undefined {
-		if (this.#running.size > 0 || this.#isTurning || this.#ended.length > 0) return undefined;
+		if (this.#running.size > 0 || this.isTurning || this.#ended.length > 0) return undefined;
 		const suspect = this.#parking.take(({ isSuspect }) => isSuspect);
 		if (this.#parking.size === 0) return suspect;
 		this.#release(this.#parking.clear());

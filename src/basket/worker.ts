@@ -16,12 +16,11 @@ import type { WorkerTotals } from "./outcomes.ts";
 import type { WakeReason } from "./store.ts";
 import { Calls } from "./calls.ts";
 import { Turns, type TurnsOwner } from "./turns.ts";
+import { Users, type UsersOwner } from "./users.ts";
 import { abortError } from "../platform/abort-error.ts";
-import { inContextAlways } from "../platform/async-context.ts";
 import { onAwake } from "../platform/awake.ts";
 import { systemClock } from "../platform/clock.ts";
 import { observe, report } from "../platform/observe.ts";
-import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { soon } from "../platform/soon.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
@@ -32,31 +31,18 @@ const spread = 1_000;
 /** How long a call is waited for at the end of the grace, in milliseconds. */
 const lastMoment = 1_000;
 
-/** Somebody who wants the basket worked off. */
-interface User extends Abortable {
-	/** Leaves when nothing is due. */
-	readonly isDraining: boolean;
-	readonly signal: AbortSignal | undefined;
-	/** Settles what the user awaits. */
-	readonly onLeft: () => void;
-	readonly onFailed: (error: unknown) => void;
-	/** What the worker does, in the user's async context. */
-	readonly pump: () => void;
-	readonly turn: () => void;
-	readonly tick: () => void;
-}
-
-export class Worker<Tx> implements TurnsOwner {
+export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	readonly #settings: BasketSettings<Tx>;
 	readonly #open: () => Promise<void>;
 	readonly onChange: () => void;
 	readonly #calls: Calls;
-	readonly #turns: Turns<Tx>;
-	readonly #users = new Set<User>();
+	readonly turns: Turns<Tx>;
+	readonly users: Users = new Users(this);
 	readonly #timer: CallbackTimer = new CallbackTimer(() => this.wake());
 	readonly #nextTurn: CallbackTimer = new CallbackTimer(() => this.#turnNow());
 	#state: "stopped" | "starting" | "running" | "stopping" = "stopped";
-	#stopping: Promise<void> | undefined;
+	/** While it stops: resolves when it has. */
+	stopping: Promise<void> | undefined;
 	/** Aborts when the worker stops: what was begun before must not touch the next start. */
 	#life: AbortSignal | undefined;
 	/** Ends what was begun with the worker. */
@@ -72,15 +58,15 @@ export class Worker<Tx> implements TurnsOwner {
 		this.#open = open;
 		this.onChange = onChange;
 		this.#calls = new Calls(settings);
-		this.#turns = new Turns(settings, this.#calls, this);
+		this.turns = new Turns(settings, this.#calls, this);
 	}
 
 	get claims(): Claims<Tx> {
-		return this.#turns.claims;
+		return this.turns.claims;
 	}
 
 	get totals(): Readonly<WorkerTotals> {
-		return this.#turns.outcomes.totals;
+		return this.turns.outcomes.totals;
 	}
 
 	get state(): "stopped" | "starting" | "running" | "paused" | "stopping" {
@@ -88,7 +74,7 @@ export class Worker<Tx> implements TurnsOwner {
 	}
 
 	get running(): number {
-		return this.#turns.running;
+		return this.turns.running;
 	}
 
 	get isWorking(): boolean {
@@ -100,31 +86,15 @@ export class Worker<Tx> implements TurnsOwner {
 		return !this.#isPaused && (gate === undefined || observe(onError, () => gate.getSnapshot()) === true);
 	}
 
-	/** Works until the signal aborts; or, to drain, until nothing is due. */
-	join(isDraining: boolean, signal: AbortSignal | undefined): Promise<void> {
-		return new Promise((onLeft, onFailed) => {
-			const abort = (reason: unknown) => this.#leave(user, isDraining ? () => onFailed(reason) : onLeft, reason);
-			const pump = inContextAlways(() => this.#turns.pump());
-			const turn = inContextAlways(() => void this.#turns.turn());
-			const tick = inContextAlways(() => this.claims.tick());
-			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn, tick };
-			if (signal?.aborted) return isDraining ? onFailed(signal.reason) : onLeft();
-			if (isDraining && this.claims.isCalling) {
-				const text = "A task cannot wait until its own basket is drained: that would be for itself";
-				return onFailed(new DOMException(text, "InvalidStateError"));
-			}
-			this.#users.add(user);
-			if (signal !== undefined) link(signal, user);
-			if (this.#state === "stopped") this.#start();
-			else this.wake();
-		});
+	onJoined(): void {
+		if (this.#state === "stopped") this.#start();
+		else this.wake();
 	}
 
 	/** Makes everybody leave. */
 	async stop(): Promise<void> {
-		const reason = abortError("The basket was stopped");
-		for (const user of this.#users) user.abort(reason);
-		await this.#stopping;
+		this.users.abort(abortError("The basket was stopped"));
+		await this.stopping;
 	}
 
 	pause(): void {
@@ -139,7 +109,7 @@ export class Worker<Tx> implements TurnsOwner {
 
 	/** There may be something to claim. */
 	wake(): void {
-		this.#turns.isDue = true;
+		this.turns.isDue = true;
 		if (this.#isGateMute) this.sleep(longestSleep);
 		this.poke();
 	}
@@ -147,18 +117,18 @@ export class Worker<Tx> implements TurnsOwner {
 	/** There will be something to claim. */
 	wakeIn(delay: number): void {
 		// The answer of a turn that is under way does not know of it.
-		if (delay === 0 || this.#turns.isTurning) return this.wake();
+		if (delay === 0 || this.turns.isTurning) return this.wake();
 		const { clock } = this.#settings;
 		const isLate = this.#timer.position < 0 || this.#timer.at > clock.monotonic() + delay;
 		if (isLate) this.sleep(delay);
 	}
 
 	poke(): void {
-		if (this.isWorking) this.#first()?.pump();
+		if (this.isWorking) this.users.first?.pump();
 	}
 
 	tick(): void {
-		const user = this.#first();
+		const user = this.users.first;
 		if (user === undefined) this.claims.tick(); // leases are kept until the grace is over
 		else user.tick();
 	}
@@ -178,33 +148,20 @@ export class Worker<Tx> implements TurnsOwner {
 	}
 
 	onQuiet(): void {
-		for (const user of this.#users) if (user.isDraining) this.#leave(user, user.onLeft, undefined);
+		this.users.quiet();
 	}
 
 	onFailure(error: unknown): void {
 		if (this.#life!.aborted) return;
-		for (const user of this.#users) this.#leave(user, () => user.onFailed(error), error);
-	}
-
-	/** Tasks run in the async context of whoever wants that for the longest time. */
-	#first(): User | undefined {
-		for (const user of this.#users) return user;
+		this.users.fail(error);
 	}
 
 	#turnNow(): void {
-		this.#first()?.turn();
-	}
-
-	#leave(user: User, settle: () => void, reason: unknown): void {
-		if (!this.#users.delete(user)) return;
-		if (user.signal !== undefined) unlink(user.signal, user);
-		if (this.#users.size === 0) this.#stop(reason).then(settle);
-		// The others may be leaving, too: then all of them wait for the same end.
-		else queueMicrotask(() => this.#stopping === undefined ? settle() : this.#stopping.then(settle));
+		this.users.first?.turn();
 	}
 
 	#openOrClosed(): void {
-		if (!this.isOpen) this.#turns.releaseClaimed();
+		if (!this.isOpen) this.turns.releaseClaimed();
 		this.wake();
 		this.onChange();
 	}
@@ -264,17 +221,18 @@ export class Worker<Tx> implements TurnsOwner {
 		}
 	}
 
-	#stop(reason: unknown): Promise<void> {
-		if (this.#stopping !== undefined) return this.#stopping;
+	/** Nobody wants it any more. */
+	end(reason: unknown): Promise<void> {
+		if (this.stopping !== undefined) return this.stopping;
 		let onStopped!: () => void;
 		// Before anybody is told, who may call anything.
-		const stopping = this.#stopping = new Promise<void>((resolve) => onStopped = resolve);
+		const stopping = this.stopping = new Promise<void>((resolve) => onStopped = resolve);
 		this.#finish(reason).catch((error) => report(this.#settings.onError, error)).then(() => {
-			this.#stopping = undefined;
+			this.stopping = undefined;
 			this.#state = "stopped";
 			onStopped();
 			this.onChange();
-			if (this.#users.size > 0 && this.#state === "stopped") this.#start();
+			if (this.users.size > 0 && this.#state === "stopped") this.#start();
 		});
 		return stopping;
 	}
@@ -285,14 +243,14 @@ export class Worker<Tx> implements TurnsOwner {
 		this.#state = "stopping";
 		this.onChange();
 		for (const undo of this.#undo.splice(0)) observe(onError, undo);
-		this.#turns.releaseClaimed();
+		this.turns.releaseClaimed();
 		this.#calls.leave(reason);
 		// By its answer it is known at the end of the grace whether the store is there.
 		if (this.running > 0) void this.claims.renew();
-		this.#turns.abort(reason);
+		this.turns.abort(reason);
 		await this.#endInTime(grace);
 		this.#calls.close();
-		this.#turns.rest();
+		this.turns.rest();
 		for (const timer of [this.#timer, this.#nextTurn]) clock.clear(timer);
 	}
 
@@ -309,11 +267,11 @@ export class Worker<Tx> implements TurnsOwner {
 		});
 		clock.set(timer, grace);
 		while (this.running > 0 && !isOver) {
-			await this.#turns.flush();
+			await this.turns.flush();
 			if (this.running > 0 && !isOver) await new Promise<void>((resolve) => this.#onEnded = resolve);
 		}
-		this.#turns.abandon();
-		await this.#turns.flush();
+		this.turns.abandon();
+		await this.turns.flush();
 		await this.#calls.idle();
 		clock.clear(timer);
 	}

@@ -358,8 +358,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const data = await codec.encode(message);
 		await this.#engine.open();
 		if (!await store.post(name, id, data)) return false;
-		this.#engine.worker.wake();
-		this.#engine.snapshot.changed();
+		this.#engine.changed();
 		await this.#live.look(id);
 		return true;
 	}

@@ -1,0 +1,96 @@
+/**
+ * Those who want a basket worked off: each `run` and `drain` that is under way. They share one worker, which ends when the last
+ * one leaves.
+ *
+ * @module
+ */
+
+import { inContextAlways } from "../platform/async-context.ts";
+import { type Abortable, link, unlink } from "../platform/signals.ts";
+
+/** Somebody who wants the basket worked off. */
+interface User extends Abortable {
+	/** Leaves when nothing is due. */
+	readonly isDraining: boolean;
+	readonly signal: AbortSignal | undefined;
+	/** Settles what the user awaits. */
+	readonly onLeft: () => void;
+	readonly onFailed: (error: unknown) => void;
+	/** What the worker does, in the user's async context. */
+	readonly pump: () => void;
+	readonly turn: () => void;
+	readonly tick: () => void;
+}
+
+/** The worker, as its users need it. */
+export interface UsersOwner {
+	readonly turns: { pump(): void; turn(): Promise<void> };
+	readonly claims: { readonly isCalling: boolean; tick(): void };
+	/** While it stops. */
+	readonly stopping: Promise<void> | undefined;
+	onJoined(): void;
+	/** The last one has left. Resolves when the worker has stopped. */
+	end(reason: unknown): Promise<void>;
+}
+
+export class Users {
+	readonly #owner: UsersOwner;
+	readonly #users = new Set<User>();
+
+	constructor(owner: UsersOwner) {
+		this.#owner = owner;
+	}
+
+	get size(): number {
+		return this.#users.size;
+	}
+
+	/** Tasks run in the async context of whoever wants that for the longest time. */
+	get first(): User | undefined {
+		return this.#users.values().next().value;
+	}
+
+	/** Resolves when the user has left: at an abort, or, to drain, when nothing is due. */
+	join(isDraining: boolean, signal: AbortSignal | undefined): Promise<void> {
+		const { turns, claims } = this.#owner;
+		return new Promise((onLeft, onFailed) => {
+			const abort = (reason: unknown) => this.#leave(user, isDraining ? () => onFailed(reason) : onLeft, reason);
+			const pump = inContextAlways(() => turns.pump());
+			const turn = inContextAlways(() => void turns.turn());
+			const tick = inContextAlways(() => claims.tick());
+			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn, tick };
+			if (signal?.aborted) return isDraining ? onFailed(signal.reason) : onLeft();
+			if (isDraining && claims.isCalling) {
+				const text = "A task cannot wait until its own basket is drained: that would be for itself";
+				return onFailed(new DOMException(text, "InvalidStateError"));
+			}
+			this.#users.add(user);
+			if (signal !== undefined) link(signal, user);
+			this.#owner.onJoined();
+		});
+	}
+
+	/** Makes all of them leave. */
+	abort(reason: unknown): void {
+		for (const user of this.#users) user.abort(reason);
+	}
+
+	/** Nothing is due: those that drain leave. */
+	quiet(): void {
+		for (const user of this.#users) if (user.isDraining) this.#leave(user, user.onLeft, undefined);
+	}
+
+	/** Nothing can be done any more: all of them are told. */
+	fail(error: unknown): void {
+		for (const user of this.#users) this.#leave(user, () => user.onFailed(error), error);
+	}
+
+	#leave(user: User, settle: () => void, reason: unknown): void {
+		if (!this.#users.delete(user)) return;
+		if (user.signal !== undefined) unlink(user.signal, user);
+		const owner = this.#owner;
+		if (this.#users.size === 0) owner.end(reason).then(settle);
+		// The others may be leaving, too: then all of them wait for the same end.
+		else queueMicrotask(() => owner.stopping === undefined ? settle() : owner.stopping.then(settle));
+	}
+}
