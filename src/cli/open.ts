@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { sqliteStore } from "../stores/sqlite/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
 import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
-import { openPostgres } from "./postgres.ts";
+import { load, openPostgres } from "./postgres.ts";
 import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 
 /** A connection that is to be closed. */
@@ -71,11 +71,28 @@ async function connect(path: string, isReading: boolean): Promise<Database> {
 	const name: string = "Bun" in globalThis ? "bun:sqlite" : "node:sqlite";
 	const module = await importQuietly(name);
 	try {
+		if (module === undefined) return await openWithPackage(path, isReading);
 		if ("Bun" in globalThis) return new module.Database(path, isReading ? { readonly: true } : { readwrite: true });
 		return new module.DatabaseSync(path, { readOnly: isReading });
 	} catch (error) {
+		if (error instanceof Failure) throw error;
 		throw new Failure(1, `${quote(path)} cannot be opened: ${(error as Error).message}`, { cause: error });
 	}
+}
+
+/** A Node that has no SQLite of its own takes a package that its user has. */
+async function openWithPackage(path: string, isReading: boolean): Promise<Database> {
+	const Package = await load("better-sqlite3", 12) ?? await load("libsql", 0);
+	if (Package === undefined) {
+		const { version } = (globalThis as { process?: { version?: string } }).process ?? {};
+		throw new Failure(
+			1,
+			`SQLite needs Node 22.13 or later, Deno or Bun, or the package better-sqlite3 or libsql; this is Node ${version}`,
+		);
+	}
+	const db = new Package(path);
+	if (isReading) db.pragma("query_only = ON"); // libsql has no other way
+	return db;
 }
 
 // deno-lint-ignore no-explicit-any -- two modules, of which each runtime has one
@@ -86,9 +103,8 @@ async function importQuietly(name: string): Promise<any> {
 		// Node 22 warns that its SQLite is experimental, which does not concern who looks at tasks.
 		if (process !== undefined) process.emitWarning = () => {};
 		return await import(name);
-	} catch (error) {
-		const { version } = (globalThis as { process?: { version?: string } }).process ?? {};
-		throw new Failure(1, `SQLite needs Node 22.13 or later, Deno or Bun; this is Node ${version}`, { cause: error });
+	} catch {
+		return undefined;
 	} finally {
 		if (process !== undefined) process.emitWarning = emitWarning;
 	}

@@ -99,8 +99,8 @@ async function connect(url: string): Promise<Connection> {
  * A package of the project in whose folder this was started, or of the one that this program belongs to. Deno, which lets no
  * module look into the project of another, has or fetches it by itself.
  */
-// deno-lint-ignore no-explicit-any -- two drivers, whose types are not there either
-async function load(name: string, major: number): Promise<any> {
+// deno-lint-ignore no-explicit-any -- drivers, whose types are not there either
+export async function load(name: string, major: number): Promise<any> {
 	const places = "Deno" in globalThis ? [() => `npm:${name}@${major}`] : [() => fromProject(name), () => name];
 	for (const place of places) {
 		try {

@@ -84,6 +84,8 @@ export class Connection {
 	/** States: absent → (use) → open → (end, or its owner closes it) → closed. */
 	#db: (SqliteConnection & Extras) | undefined;
 	#isEnded = false;
+	/** Whether the number of a parameter is a name to this connection. Absent: nobody has looked yet. */
+	#areNumbersNames: boolean | undefined;
 	/** The last of those that write, one after the other. */
 	#last: Promise<unknown> | undefined;
 	/** Tells who calls from inside a transaction. */
@@ -103,6 +105,7 @@ export class Connection {
 	/** Works with this connection from now on. */
 	use(db: SqliteConnection): void {
 		this.#db = db;
+		this.#areNumbersNames = undefined;
 	}
 
 	/** Closes the connection once those that write have ended. What comes later is refused. */
@@ -188,8 +191,7 @@ export class Connection {
 			statement.setReadBigInts?.(false);
 			statement.setReturnArrays?.(false);
 			statement.safeIntegers?.(false);
-			// To better-sqlite3 the number of a parameter is a name.
-			prepared = { statement, isNamed: db.pragma !== undefined && /\?\d/.test(sql) };
+			prepared = { statement, isNamed: /\?\d/.test(sql) && (this.#areNumbersNames ??= takesNames(db)) };
 			this.#statements.set(sql, prepared);
 		}
 		return prepared;
@@ -356,6 +358,17 @@ export class Connection {
 }
 
 /** In the form in which the driver takes them. */
+/** better-sqlite3 does, and so does node:sqlite in Node 22.13 to 22.18 and later, which is found out by trying. */
+function takesNames(db: SqliteConnection & Extras): boolean {
+	if (db.pragma !== undefined) return true;
+	try {
+		db.prepare("SELECT ?1").all(0);
+		return false;
+	} catch {
+		return true;
+	}
+}
+
 function argumentsOf({ isNamed }: Prepared, values: readonly Value[]): readonly unknown[] {
 	return isNamed ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
@@ -22,7 +23,18 @@ const parts = [
 ];
 /** Those of the machine itself, without what `npm test` has put before them. */
 const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
-const node = dirname(process.execPath);
+const nodes = { 24: dirname(process.execPath), 20: await findNode20() };
+
+/** The folder of the machine's own Node, if that is a 20. */
+async function findNode20(): Promise<string | undefined> {
+	const folder = path.find((folder) => existsSync(join(folder, "node")));
+	if (folder === undefined) return undefined;
+	const child = spawn(join(folder, "node"), ["--version"]);
+	let version = "";
+	child.stdout.setEncoding("utf8").on("data", (text: string) => version += text);
+	await once(child, "close");
+	return version.startsWith("v20.") ? folder : undefined;
+}
 
 let clone: string;
 const running: Command[] = [];
@@ -89,12 +101,12 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 	afterAll(() => rm(clone, { recursive: true, force: true, maxRetries: 5 }));
 
 	test("npm start delivers without installing anything, twice, and goes on after a kill", async () => {
-		const first = new Command(node, "npm", "start", "--silent", "--", "--plain");
+		const first = new Command(nodes[24], "npm", "start", "--silent", "--", "--plain");
 		await first.printed(/ done demo-\S+ \(attempt 1\)\n/);
 		const [, url] = await first.printed(/^Listening on (\S+)\n/m);
 		expect((await fetch(`${url}mod.ts`)).headers.get("content-type")).toContain("javascript");
 		await first.kill();
-		const second = new Command(node, "npm", "start", "--silent", "--", "--plain");
+		const second = new Command(nodes[24], "npm", "start", "--silent", "--", "--plain");
 		const [, left] = await second.printed(/: (\d+) to be delivered, /);
 		expect(Number(left)).toBeGreaterThan(0);
 		await second.printed(/ done demo-\S+ \(attempt \d+\)\n/);
@@ -105,11 +117,11 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 	}, timeout);
 
 	test("npx upkeep shows what npm start has stored, from the sources", async () => {
-		const counts = new Command(node, "npx", "upkeep", "counts", "--db", ".outbox/outbox.db");
+		const counts = new Command(nodes[24], "npx", "upkeep", "counts", "--db", ".outbox/outbox.db");
 		expect(await counts.ended).toBe(0);
 		const { waiting, done } = JSON.parse(counts.text.slice(counts.text.indexOf("{")));
 		expect(waiting + done).toBeGreaterThan(0);
-		const version = new Command(node, "npx", "upkeep", "--version");
+		const version = new Command(nodes[24], "npx", "upkeep", "--version");
 		expect(await version.ended).toBe(0);
 		expect(version.text).toMatch(/^\d+\.\d+\.\d+\n$/m);
 		expect(await readdir(clone)).not.toContain("node_modules");
@@ -117,10 +129,29 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 
 	test("npm test -- --help says what there is, and installs nothing", async () => {
 		for (const option of ["--help", "-h"]) {
-			const help = new Command(node, "npm", "test", "--silent", "--", option);
+			const help = new Command(nodes[24], "npm", "test", "--silent", "--", option);
 			expect(await help.ended).toBe(0);
 			expect(help.text).toContain("npm test -- --filter");
 		}
 		expect(await readdir(clone)).not.toContain("node_modules");
 	}, timeout);
+
+	test.skipIf(nodes[20] === undefined)(
+		"npm start delivers on Node 20 with two packages (skipped without a Node 20)",
+		async () => {
+			for (const isFirst of [true, false]) {
+				const start = new Command(nodes[20]!, "npm", "start", "--silent", "--", "--plain");
+				await start.printed(/ done demo-\S+ \(attempt \d+\)\n/);
+				const [, url] = await start.printed(/^Listening on (\S+)\n/m);
+				expect((await fetch(`${url}mod.ts`)).headers.get("content-type")).toContain("javascript");
+				await start.kill();
+				expect(start.text.includes("npm install esbuild@")).toBe(isFirst);
+			}
+			const counts = new Command(nodes[20]!, "npx", "upkeep", "counts", "--db", ".outbox/outbox.db");
+			expect(await counts.ended).toBe(0);
+			expect(counts.text).toMatch(/"waiting":\d+/);
+			expect(await readdir(join(clone, "node_modules"))).toEqual([".run"]);
+		},
+		timeout,
+	);
 });
