@@ -106,6 +106,35 @@ export function testSources(make: Open): void {
 		});
 	});
 
+	test.each([
+		["SQLITE_BUSY_SNAPSHOT", "busy"],
+		["SQLITE_LOCKED", "busy"],
+		["SQLITE_FULL", "full"],
+		["SQLITE_CORRUPT_INDEX", "corrupt"],
+		["SQLITE_NOTADB", "corrupt"],
+		["SQLITE_READONLY", "refused"],
+		["SQLITE_READONLY_DBMOVED", "closed"],
+		["SQLITE_CONSTRAINT_DATATYPE", "refused"],
+		["SQLITE_CANTOPEN", "unavailable"],
+		["SQLITE_IOERR_WRITE", "unavailable"],
+	])(
+		"sqliteStore() knows the errors of better-sqlite3, which have names instead of numbers: %s",
+		async (name, code) => {
+			const cause = Object.assign(new Error("the database is locked, is full, is malformed"), { code: name });
+			const store = sqliteStore<Database>(() => {
+				throw cause;
+			});
+			expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code, cause });
+		},
+	);
+
+	test("sqliteStore() knows how better-sqlite3 says that there is no such folder", async () => {
+		const store = sqliteStore<Database>(() => {
+			throw new TypeError("Cannot open database because the directory does not exist");
+		});
+		expect(await errorOf(store.open())).toMatchObject({ code: "unavailable", isTransient: true });
+	});
+
 	test.each([["nothing", undefined], ["something else", {}], ["a text", "tasks.db"], ["what has no close()", {
 		prepare() {},
 	}]])(

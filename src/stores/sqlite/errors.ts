@@ -21,7 +21,7 @@ const kinds: readonly Kind[] = [
 	{
 		code: "closed",
 		numbers: [1032],
-		words: /not open|closed|finalized/i,
+		words: /\bnot open|closed|finalized/i,
 		advice: "open the database again",
 	},
 	{ code: "busy", numbers: [5, 6], words: /is locked/ },
@@ -50,7 +50,7 @@ const kinds: readonly Kind[] = [
 	{
 		code: "unavailable",
 		numbers: [14],
-		words: /unable to open/i,
+		words: /unable to open|cannot open database/i,
 		advice: "see whether the folder is there, and to the rights of the file and its folder",
 	},
 ];
