@@ -357,7 +357,6 @@ export class Connection {
 	}
 }
 
-/** In the form in which the driver takes them. */
 /** better-sqlite3 does, and so does node:sqlite in Node 22.13 to 22.18 and later, which is found out by trying. */
 function takesNames(db: SqliteConnection & Extras): boolean {
 	if (db.pragma !== undefined) return true;
@@ -369,6 +368,7 @@ function takesNames(db: SqliteConnection & Extras): boolean {
 	}
 }
 
+/** In the form in which the driver takes them. */
 function argumentsOf({ isNamed }: Prepared, values: readonly Value[]): readonly unknown[] {
 	return isNamed ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
 }
