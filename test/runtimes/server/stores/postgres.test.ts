@@ -13,9 +13,13 @@ describe("postgresStore()", () => {
 		["postgres://localhost"],
 		[{}],
 		[{ query: true }],
-		[() => {}],
 	])("refuses %s as a client", (client) => {
 		expect(() => postgresStore(client as unknown as PostgresClient)).toThrow(TypeError);
+	});
+
+	test("refuses what a function gives that is no client", async () => {
+		const store = postgresStore(() => ({ query: true }) as unknown as PostgresClient);
+		await expect(store.open()).rejects.toBeInstanceOf(TypeError);
 	});
 
 	test.each(["", "1a", "a-b", 'a"', "a'", "a b", "pg_tasks", "x".repeat(64), "ä"])(
