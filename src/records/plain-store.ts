@@ -31,6 +31,7 @@ import { claim, findNext } from "./claiming.ts";
 import { countAside, listPart, look } from "./looking.ts";
 import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
+import { findTokens } from "./owning.ts";
 import { extend, save, settle, settleAndClear } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 
@@ -72,9 +73,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 
 	async turn(basket: string, turn: Turn): Promise<TurnResult> {
 		if (turn.claim.length > 0) this.#mark = await this.mark();
-		const result = await this.turnOnce(basket, turn);
-		this.space.onTurn?.(basket, result);
-		return result;
+		return await this.turnOnce(basket, turn);
 	}
 
 	async complete(basket: string, ref: Ref, outcome: Done, tx: Tx): Promise<boolean> {
@@ -133,11 +132,28 @@ export class PlainStore<Tx> implements Store<Tx> {
 
 	protected async turnOnce(basket: string, turn: Turn): Promise<TurnResult> {
 		try {
-			return await this.do(basket, "change", (session) => turnAtOnce(session, turn));
+			return await this.#turnAndLook(basket, turn);
 		} catch (error) {
 			if (!isFull(error)) throw error;
 			return await this.#turnWhenFull(basket, turn);
 		}
+	}
+
+	/** A turn, in whose transaction the space may look for the owners of claims. */
+	async #turnAndLook(basket: string, turn: Turn): Promise<TurnResult> {
+		const { space } = this;
+		let tell: (() => void) | undefined;
+		const result = await this.do(basket, "change", function* (session): Work<TurnResult> {
+			const result = yield* turnAtOnce(session, turn);
+			const hear = space.seekOwners?.(basket, result);
+			if (hear !== undefined) {
+				const tokens = yield* findTokens();
+				tell = () => hear(tokens);
+			}
+			return result;
+		});
+		tell?.();
+		return result;
 	}
 
 	/** Does something to each item; to none if it cannot be done to all. */

@@ -245,8 +245,12 @@ export interface RecordSpace<Tx = never> {
 	): Promise<R>;
 	/** As in a store. */
 	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
-	/** Told what a turn came to, so that it can look for claims of owners who have gone when there is nothing else to do. */
-	onTurn?(basket: string, result: TurnResult): void;
+	/**
+	 * For a space that knows when an owner of claims has gone. Asked within the transaction of a turn whether it wants to know who there
+	 * is: what it gives is told the tokens of all claims once that is committed. In a transaction of its own a tab could stand still, and
+	 * hold up all others.
+	 */
+	seekOwners?(basket: string, result: TurnResult): ((tokens: readonly string[]) => void) | undefined;
 	/** As in a store. */
 	close?(): Promise<void>;
 }

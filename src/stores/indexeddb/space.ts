@@ -7,7 +7,7 @@
 import type { StoreCapabilities, TurnResult, WakeReason } from "../../basket/store.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { endLeases, findTokens } from "../../records/owning.ts";
+import { endLeases } from "../../records/owning.ts";
 import {
 	drive,
 	type Purpose,
@@ -100,15 +100,15 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	}
 
 	/** Looks who holds claims when there is nothing else to do, and now and then. */
-	onTurn(basket: string, { claims, dueIn }: TurnResult): void {
+	seekOwners(basket: string, { claims, dueIn }: TurnResult): ((tokens: readonly string[]) => void) | undefined {
 		const now = this.#clock.now();
 		const isIdle = claims.length === 0 || now - this.#lookedAt >= lookInterval;
-		if (!isIdle || dueIn === 0 || dueIn === Infinity || !this.#wakes.has(basket)) return;
+		if (!isIdle || dueIn === 0 || dueIn === Infinity || !this.#wakes.has(basket)) return undefined;
 		this.#lookedAt = now;
-		this.transact(basket, findTokens, { purpose: "read" }).then((tokens) => {
+		return (tokens) => {
 			const others = new Set(tokens.map(ownerOf).filter((owner) => owner !== undefined));
 			this.#owners.await(basket, others, (owner) => this.#bereave(basket, owner));
-		}, () => {}); // there are leases
+		};
 	}
 
 	async close(): Promise<void> {
