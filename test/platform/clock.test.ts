@@ -185,6 +185,7 @@ describe.skipIf(isWorkerd)("systemClock in a browser", () => {
 	});
 });
 
+// Not in workerd: see above.
 describe.skipIf(isWorkerd)("systemClock, whose platform", () => {
 	test("has lost its timer, goes on with the next one that is set", async () => {
 		const clock = makeClock();

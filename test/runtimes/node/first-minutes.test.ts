@@ -25,6 +25,8 @@ const parts = [
 const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
 const nodes = { 24: dirname(process.execPath), 20: await findNode20() };
 
+const isDesk = ["", "0", "false"].includes(process.env["CI"] ?? "");
+
 /** The folder of the machine's own Node, if that is a 20. */
 async function findNode20(): Promise<string | undefined> {
 	const folder = path.find((folder) => existsSync(join(folder, "node")));
@@ -136,9 +138,11 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 		expect(await readdir(clone)).not.toContain("node_modules");
 	}, timeout);
 
-	test.skipIf(nodes[20] === undefined)(
+	// On a desk whose own Node is a later one there is none to try; in CI that is a failure.
+	test.skipIf(nodes[20] === undefined && isDesk)(
 		"npm start delivers on Node 20 with two packages (skipped without a Node 20)",
 		async () => {
+			expect(nodes[20]).toBeDefined();
 			for (const isFirst of [true, false]) {
 				const start = new Command(nodes[20]!, "npm", "start", "--silent", "--", "--plain");
 				await start.printed(/ done demo-\S+ \(attempt \d+\)\n/);

@@ -21,6 +21,7 @@ let browser: Browser;
 let context: BrowserContext;
 let site: Site;
 
+// On a desk a browser that is missing is a reason to skip; in CI it is a failure.
 describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60_000 }, () => {
 	beforeAll(async () => {
 		files = await bundle();
