@@ -10,7 +10,7 @@ export {
 	type AddOptions,
 	Basket,
 	type BasketSnapshot,
-	type NewEntry,
+	type NewBasketTask,
 	type TaskQuery,
 	type TaskRecord,
 	type WorkOptions,
@@ -20,12 +20,12 @@ export { type BasketContext, ClaimLostError, type TaskProgress } from "./src/bas
 export {
 	type BasketOptions,
 	type PayloadOf,
-	type Settled,
 	type TaskDefinition,
 	type TaskEntries,
 	type TaskEntry,
 	type TaskFunction,
 	type TaskMap,
+	type TaskSettled,
 	type WakeHint,
 } from "./src/basket/options.ts";
 export { memoryStore, type MemoryStoreOptions } from "./src/basket/memory.ts";
@@ -71,13 +71,13 @@ export {
 export { IntermittentMap } from "./src/intermittent/intermittent-map.ts";
 export {
 	Intermittent,
+	type IntermittentOperation,
 	type IntermittentOptions,
 	type IntermittentSnapshot,
+	type IntermittentStart,
+	type IntermittentStarted,
 	type IntermittentState,
-	type Operation,
-	type Started,
-	type StartOperation,
-	type StopOperation,
+	type IntermittentStop,
 } from "./src/intermittent/intermittent.ts";
 export {
 	type ApplyConfig,
@@ -102,7 +102,7 @@ export {
 export { type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
-export { type JobQuery, type JobState, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
+export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
 export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
 export { type OnError } from "./src/platform/observe.ts";
 export { type Subscribable } from "./src/platform/snapshot.ts";
@@ -123,8 +123,8 @@ export {
 	type PoolOptions,
 	type PoolSnapshot,
 	type PoolTask,
-	type PoolTaskStatus,
-	type PoolWorkerStatus,
+	type PoolTaskRecord,
+	type PoolWorkerRecord,
 } from "./src/pool/options.ts";
 export { Pool, TaskExistsError } from "./src/pool/pool.ts";
 export { type PoolTaskOptions } from "./src/pool/task-options.ts";
@@ -142,8 +142,8 @@ export {
 	type ReconcileReport,
 } from "./src/reconcile/reconcile.ts";
 export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
-export { run, Runner, type RunnerSnapshot, type RunOptions, type Step, type StepOptions } from "./src/run/run.ts";
-export { type MakeService, type Service, type ServiceRecord } from "./src/services/entry.ts";
+export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";
+export { type Service, type ServiceFactory, type ServiceRecord } from "./src/services/entry.ts";
 export {
 	InvalidConfigError,
 	ServiceExistsError,
@@ -151,11 +151,11 @@ export {
 	ServiceNotFoundError,
 	UnknownKindError,
 } from "./src/services/errors.ts";
-export { type ServiceChange, type WatchOptions } from "./src/services/watch.ts";
+export { type ServiceChange, type ServiceWatchOptions } from "./src/services/watch.ts";
 export {
 	kindAsId,
-	type ListOptions,
 	randomId,
+	type ServiceQuery,
 	type ServiceRequest,
 	Services,
 	type ServicesOptions,

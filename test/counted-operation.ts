@@ -1,5 +1,5 @@
 // Operations for tests of Intermittent and IntermittentMap that count how often they run.
-import type { StopOperation } from "../mod.ts";
+import type { IntermittentStop } from "../mod.ts";
 
 /** Starts, each with the stop that it gives. */
 export const starts: Record<string, (stop: () => unknown) => unknown> = {
@@ -29,7 +29,7 @@ export const stops: Record<string, () => unknown> = {
 /** An operation and how often it runs. */
 export interface CountedOperation {
 	readonly counted: { running: number; most: number; starts: number };
-	readonly start: (signal: AbortSignal) => PromiseLike<StopOperation>;
+	readonly start: (signal: AbortSignal) => PromiseLike<IntermittentStop>;
 }
 
 /** An operation that notices when it runs twice. */
@@ -42,7 +42,7 @@ export function makeCounted(
 	const isOver = () => void counted.running--;
 	return {
 		counted,
-		start: (signal: AbortSignal): PromiseLike<StopOperation> => {
+		start: (signal: AbortSignal): PromiseLike<IntermittentStop> => {
 			counted.starts++;
 			counted.most = Math.max(counted.most, ++counted.running);
 			signal.addEventListener("abort", enter);
@@ -54,7 +54,7 @@ export function makeCounted(
 					if (stopped === undefined) return isOver();
 					return (stopped as Promise<void>).finally(isOver);
 				});
-			return new Promise<StopOperation>((resolve) => resolve(started() as StopOperation)).catch((error) => {
+			return new Promise<IntermittentStop>((resolve) => resolve(started() as IntermittentStop)).catch((error) => {
 				isOver();
 				throw error;
 			});

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { type Clock, Intermittent, IntermittentMap, sleep, type StopOperation, type Timer } from "../mod.ts";
+import { type Clock, Intermittent, IntermittentMap, type IntermittentStop, sleep, type Timer } from "../mod.ts";
 import { VirtualClock } from "../src/testing/testing.ts";
 import { makeCounted, starts, stops } from "./counted-operation.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
@@ -642,7 +642,7 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 	const makers: Record<
 		string,
 		(
-			start: (signal: AbortSignal) => PromiseLike<StopOperation>,
+			start: (signal: AbortSignal) => PromiseLike<IntermittentStop>,
 			options: { linger: number; clock: VirtualClock; onError: () => void },
 		) => {
 			attach: (signal: AbortSignal) => Promise<void>;

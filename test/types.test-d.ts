@@ -12,11 +12,11 @@ import {
 	run,
 	Runner,
 	type RunnerOptions,
+	type RunStep,
 	type ServiceChange,
 	type ServiceRecord,
 	Services,
 	start,
-	type Step,
 	stop,
 	type Task,
 	type TaskContext,
@@ -28,7 +28,7 @@ describe("run() and Runner", () => {
 		expectTypeOf(run(() => 1)).toEqualTypeOf<Promise<number>>();
 		expectTypeOf(run(async () => "a")).toEqualTypeOf<Promise<string>>();
 		expectTypeOf(run(() => {})).toEqualTypeOf<Promise<void>>();
-		expectTypeOf(new Runner(() => 1).step()).toEqualTypeOf<Promise<Step<number>>>();
+		expectTypeOf(new Runner(() => 1).step()).toEqualTypeOf<Promise<RunStep<number>>>();
 	});
 
 	test("give the task its context", () => {
@@ -39,7 +39,7 @@ describe("run() and Runner", () => {
 	});
 
 	test("narrow a step by ok and by again", () => {
-		const step = {} as Step<number>;
+		const step = {} as RunStep<number>;
 		if (step.ok) expectTypeOf(step.value).toEqualTypeOf<number>();
 		else expectTypeOf(step.error).toBeUnknown();
 		if (step.again) expectTypeOf(step.ok).toEqualTypeOf<false>();

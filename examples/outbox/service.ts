@@ -1,7 +1,7 @@
 /** The basket of messages, and what there is to know of it. */
 
 import type { DatabaseSync } from "node:sqlite";
-import { Basket, type BasketContext, type Counts, type Settled, type TaskRecord } from "../../mod.ts"; // elsewhere: from "upkeep"
+import { Basket, type BasketContext, type Counts, type TaskRecord, type TaskSettled } from "../../mod.ts"; // elsewhere: from "upkeep"
 import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
 import { describe, inSeconds, line } from "../shared/words.ts";
 import { deliver } from "./deliver.ts";
@@ -36,7 +36,7 @@ export interface Status {
 }
 
 /** What can happen to a message: `known` is one that was stored already, `refused` one that cannot be read. */
-export type Kind = "accepted" | "known" | "refused" | Settled["outcome"];
+export type Kind = "accepted" | "known" | "refused" | TaskSettled["outcome"];
 
 /** Told what happens. */
 export type OnEvent = (kind: Kind | "error", text: string) => void;
@@ -127,7 +127,7 @@ export class Outbox {
 		return messages;
 	}
 
-	#settled({ id, outcome, attempt, error, delay }: Settled): void {
+	#settled({ id, outcome, attempt, error, delay }: TaskSettled): void {
 		if (outcome === "done") {
 			this.totals.delivered++;
 			this.#rates.delivered.add();

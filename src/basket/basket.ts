@@ -19,7 +19,7 @@ import type { Subscribable } from "../platform/snapshot.ts";
 export type { AddOptions, BasketSnapshot, TaskQuery, TaskRecord, WorkOptions };
 
 /** A task for {@link Basket.addMany}. */
-export type NewEntry<Tasks> = {
+export type NewBasketTask<Tasks> = {
 	[K in keyof Tasks & string]:
 		& { readonly kind: K }
 		& Omit<AddOptions, "tx">
@@ -139,7 +139,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * takes at once
 	 */
 	async addMany(
-		entries: Iterable<NewEntry<Tasks>>,
+		entries: Iterable<NewBasketTask<Tasks>>,
 		options: Pick<AddOptions<Tx>, "tx"> = {},
 	): Promise<readonly Added[]> {
 		const { tx } = check("options", options, "object");

@@ -14,7 +14,7 @@ import { ClaimState } from "./claim-state.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { Execution, resume, type Step } from "../run/execution.ts";
+import { Execution, resume, type RunStep } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -175,7 +175,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.#release() ?? this.#end(await this.#execute(this.#call));
 	}
 
-	#execute(task: Task<unknown>): Promise<Step<unknown>> {
+	#execute(task: Task<unknown>): Promise<RunStep<unknown>> {
 		const { error, age } = this.claim;
 		const before = decodeFailure(error);
 		const { delay, ...failure } = before ?? {};
@@ -195,7 +195,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		}
 	};
 
-	#end(step: Step<unknown>): Ending | Promise<Ending> {
+	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) {
 			return this.#ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
@@ -212,7 +212,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	 * What a transaction has come to is known by what has become of the claim; if it went after the lease could be over, nobody
 	 * here knows who has ended it.
 	 */
-	async #verify(step: Step<unknown>): Promise<Ending> {
+	async #verify(step: RunStep<unknown>): Promise<Ending> {
 		const state = this.isCompleted ? "lost" : this.isOver ? undefined : await this.#ask();
 		if (state === "lost") this.completed();
 		if (this.isCompleted) return { outcome: { type: "done" }, error: undefined, delay: 0 };

@@ -148,7 +148,7 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 */
 	wake?: WakeHint | readonly WakeHint[] | undefined;
 	/** Told once it is stored how a run of a task has ended. What it throws goes to `onError`. */
-	onSettled?: ((settled: Settled) => void) | undefined;
+	onSettled?: ((settled: TaskSettled) => void) | undefined;
 	/**
 	 * Told what nobody waits for: a store that fails and is tried again, a claim that was lost, an observer that throws.
 	 */
@@ -158,7 +158,7 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 }
 
 /** How a run of a task has ended. */
-export interface Settled {
+export interface TaskSettled {
 	/** The task. */
 	readonly id: string;
 	/** Its kind. */
@@ -194,7 +194,7 @@ export interface BasketSettings<Tx> {
 	readonly grace: number;
 	readonly gate: Subscribable<boolean> | undefined;
 	readonly wake: readonly WakeHint[];
-	readonly onSettled: ((settled: Settled) => void) | undefined;
+	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
 	readonly onError: OnError | undefined;
 	readonly clock: Clock;
 }

@@ -6,7 +6,7 @@
  */
 
 import type { ClaimedTask, Ending } from "./claimed-task.ts";
-import type { BasketSettings, Settled } from "./options.ts";
+import type { BasketSettings, TaskSettled } from "./options.ts";
 import { released } from "./claimed-task.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
@@ -59,7 +59,7 @@ export class Outcomes<Tx> {
 	/** It is stored how a run has ended. */
 	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay, onStored }: Ending): void {
 		if (task.attempt === 0) return; // given back before it has begun
-		const outcome = type === "release" ? "released" : type as Settled["outcome"];
+		const outcome = type === "release" ? "released" : type as TaskSettled["outcome"];
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;

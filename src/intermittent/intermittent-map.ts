@@ -4,7 +4,12 @@
  * @module
  */
 
-import { Intermittent, type IntermittentOptions, type IntermittentSnapshot, type Started } from "./intermittent.ts";
+import {
+	Intermittent,
+	type IntermittentOptions,
+	type IntermittentSnapshot,
+	type IntermittentStarted,
+} from "./intermittent.ts";
 import { check, checkSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
@@ -31,7 +36,7 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
  * ```
  */
 export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K, IntermittentSnapshot>> {
-	readonly #start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>;
+	readonly #start: (key: K, signal: AbortSignal) => IntermittentStarted<V> | PromiseLike<IntermittentStarted<V>>;
 	readonly #options: IntermittentOptions;
 	readonly #entries = new Map<K, Intermittent<V>>();
 	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
@@ -51,7 +56,7 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(
-		start: (key: K, signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>,
+		start: (key: K, signal: AbortSignal) => IntermittentStarted<V> | PromiseLike<IntermittentStarted<V>>,
 		options: IntermittentOptions = {},
 	) {
 		this.#start = check("start", start, "function");

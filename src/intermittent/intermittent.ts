@@ -17,14 +17,14 @@ import { CallbackTimer, type Timer } from "../platform/timer-queue.ts";
 import { Waiters, type WaitOptions } from "../platform/waiters.ts";
 
 /** Ends an operation. If it returns a promise, the next start waits for that. */
-export type StopOperation = () => unknown;
+export type IntermittentStop = () => unknown;
 
 /** What a start may give: how to stop it, and what its listeners get; both can be left out. */
-export interface Operation<V> {
+export interface IntermittentOperation<V> {
 	/** What `attach` resolves with. */
 	readonly value?: V;
 	/** Ends the operation. */
-	readonly stop?: StopOperation | undefined;
+	readonly stop?: IntermittentStop | undefined;
 }
 
 /**
@@ -32,10 +32,12 @@ export interface Operation<V> {
  *
  * Its signal aborts as soon as nobody waits for the start any more, and just before `stop` is called.
  */
-export type StartOperation<V> = (signal: AbortSignal) => Started<V> | PromiseLike<Started<V>>;
+export type IntermittentStart<V> = (
+	signal: AbortSignal,
+) => IntermittentStarted<V> | PromiseLike<IntermittentStarted<V>>;
 
 /** What a start returns or resolves to. */
-export type Started<V> = StopOperation | Operation<V> | void;
+export type IntermittentStarted<V> = IntermittentStop | IntermittentOperation<V> | void;
 
 /** What an {@link Intermittent} can be told. */
 export interface IntermittentOptions {
@@ -98,7 +100,7 @@ export interface IntermittentSnapshot {
  * ```
  */
 export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot> {
-	readonly #start: StartOperation<V>;
+	readonly #start: IntermittentStart<V>;
 	readonly #linger: number;
 	readonly #clock: Clock;
 	readonly #onError: OnError | undefined;
@@ -115,7 +117,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#controller: AbortController | undefined;
 	/** Why the last listener left. */
 	#reason: unknown;
-	#operation: Operation<V> | undefined;
+	#operation: IntermittentOperation<V> | undefined;
 	/** One promise for all that attach while it runs. */
 	#value: Promise<V> | undefined;
 	/** What was seen last. */
@@ -133,7 +135,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	 * @param options how long it lingers, and where errors go
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
-	constructor(start: StartOperation<V>, options: IntermittentOptions = {}) {
+	constructor(start: IntermittentStart<V>, options: IntermittentOptions = {}) {
 		const { linger = 0, onError, clock } = check("options", options, "object");
 		this.#start = check("start", start, "function");
 		this.#linger = checkDelay("linger", linger);
@@ -232,14 +234,14 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#begin(cause: Attachment<V>): void {
 		const controller = this.#controller = new AbortController();
 		this.#state = "starting";
-		new Promise<Started<V>>((resolve) => resolve(this.#start(controller.signal))).then(toOperation).then(
+		new Promise<IntermittentStarted<V>>((resolve) => resolve(this.#start(controller.signal))).then(toOperation).then(
 			(operation) => this.#started(operation, controller.signal),
 			(error) => this.#failed(error, cause, controller.signal),
 		);
 		this.#snapshot.changed();
 	}
 
-	#started(operation: Operation<V>, { aborted }: AbortSignal): void {
+	#started(operation: IntermittentOperation<V>, { aborted }: AbortSignal): void {
 		this.#operation = operation;
 		if (aborted) return this.#stop();
 		this.#state = "running";
@@ -315,7 +317,7 @@ class Attachment<V> implements Abortable {
 }
 
 /** Reads what a start gave. */
-function toOperation<V>(started: Started<V>): Operation<V> {
+function toOperation<V>(started: IntermittentStarted<V>): IntermittentOperation<V> {
 	if (started === undefined) return {};
 	if (typeof started === "function") return { stop: started };
 	if (typeof started === "object" && started !== null) {

@@ -32,7 +32,7 @@ import { LiveJobs } from "./live.ts";
 import { type AnyJob, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
 import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
 import { firstCheckpoint } from "./state.ts";
-import { type JobQuery, type JobState, type ProcessorSnapshot, showJob } from "./view.ts";
+import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
 import { check, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
@@ -267,7 +267,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	}
 
 	/** What a job is doing, as it is stored; `undefined` if there is none with this id. */
-	async state(id: string): Promise<JobState | undefined> {
+	async state(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
 		return record && await showJob(this.#owner.codec, record);
 	}
@@ -277,7 +277,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of range
 	 */
-	async *list(query: JobQuery = {}): AsyncGenerator<JobState, void, undefined> {
+	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
 		for await (const record of listTasks(this.#engine, { ...rest, kind: job })) {
 			yield await showJob(this.#owner.codec, record);

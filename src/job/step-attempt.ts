@@ -9,7 +9,7 @@ import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
-import { Execution, resume, type Step, stepWith } from "../run/execution.ts";
+import { Execution, resume, type RunStep, stepWith } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";
 import { remember, succeed } from "./transitions.ts";
@@ -61,7 +61,7 @@ export class StepAttempt<Tx> {
 	}
 
 	/** Calls the function. A {@link Checkpoint} was stored by the function itself, whatever it did afterwards. */
-	async run(signal: AbortSignal): Promise<Step<unknown> | Checkpoint> {
+	async run(signal: AbortSignal): Promise<RunStep<unknown> | Checkpoint> {
 		const step = await stepWith(this.#execution, signal).catch(failed);
 		this.#context = undefined;
 		const { task } = this.#position;
@@ -165,7 +165,7 @@ export class StepAttempt<Tx> {
 	}
 
 	/** It has returned, but its transaction is not there: it has failed. */
-	#uncommitted(): Promise<Step<unknown>> {
+	#uncommitted(): Promise<RunStep<unknown>> {
 		const { settings, previousError, lastDelay } = this.#execution;
 		const error = new Error("The transaction given to commit() was not committed");
 		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
@@ -174,6 +174,6 @@ export class StepAttempt<Tx> {
 	}
 }
 
-function failed(error: unknown): Step<unknown> {
+function failed(error: unknown): RunStep<unknown> {
 	return { ok: false, error, again: false, delay: 0 };
 }

@@ -11,7 +11,7 @@ import { decodeCheckpoint } from "./decode.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
 
 /** What a job is doing. */
-export interface JobState {
+export interface JobRecord {
 	/** Its id. */
 	readonly id: string;
 	/** The name of its definition. */
@@ -54,7 +54,7 @@ export interface JobQuery {
 	state?: "waiting" | "running" | "held" | "dead" | "done" | undefined;
 	/** Only those of this definition, by its name. */
 	job?: string | undefined;
-	/** Only those behind the one with this {@link JobState.key}. */
+	/** Only those behind the one with this {@link JobRecord.key}. */
 	after?: string | undefined;
 	/** At most this many: a whole number from 1. @default Infinity */
 	limit?: number | undefined;
@@ -89,7 +89,7 @@ export interface ProcessorSnapshot {
 }
 
 /** A job as it is stored. What cannot be read is left out. */
-export async function showJob(codec: Codec, record: TaskRecord): Promise<JobState> {
+export async function showJob(codec: Codec, record: TaskRecord): Promise<JobRecord> {
 	const { id, kind, state, error: reason, addedAt, dueAt, key } = record;
 	const read = decodeCheckpoint(codec, record.payload as Data);
 	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));

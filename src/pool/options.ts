@@ -72,7 +72,7 @@ export interface PoolTask<T = unknown> {
 }
 
 /** A worker, in {@link Pool.workers}. */
-export interface PoolWorkerStatus {
+export interface PoolWorkerRecord {
 	/** `"waiting"` for a task, or `"running"` one. */
 	readonly status: "waiting" | "running";
 	/** The name of the task that it runs, if that has one. */
@@ -80,7 +80,7 @@ export interface PoolWorkerStatus {
 }
 
 /** A named task, in {@link Pool.tasks}. */
-export interface PoolTaskStatus {
+export interface PoolTaskRecord {
 	/** `"not-assigned"` to a worker so far, `"running"`, or `"restarted"`: it waits again, for its delay or for a worker. */
 	readonly status: "not-assigned" | "running" | "restarted";
 	/** The id of the worker that runs it. */
@@ -96,9 +96,9 @@ export interface PoolTaskStatus {
 /** A {@link Pool} at one moment. */
 export interface PoolSnapshot {
 	/** The workers by their ids, as in {@link Pool.workers}. */
-	readonly workers: ReadonlyMap<number, PoolWorkerStatus>;
+	readonly workers: ReadonlyMap<number, PoolWorkerRecord>;
 	/** The named tasks, as in {@link Pool.tasks}. */
-	readonly tasks: ReadonlyMap<string, PoolTaskStatus>;
+	readonly tasks: ReadonlyMap<string, PoolTaskRecord>;
 	/** How many tasks wait, with or without a name; those included that wait for their next attempt. */
 	readonly waiting: number;
 	/** How many tasks run. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { PoolFunction, PoolOptions, PoolSnapshot, PoolTask, PoolTaskStatus, PoolWorkerStatus } from "./options.ts";
+import type { PoolFunction, PoolOptions, PoolSnapshot, PoolTask, PoolTaskRecord, PoolWorkerRecord } from "./options.ts";
 import { Scheduler } from "./scheduler.ts";
 import { checkTaskOptions, type JobOptions, jobOptions, type PoolTaskOptions } from "./task-options.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
@@ -168,7 +168,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/** The workers, by their ids. */
-	workers(): Map<number, PoolWorkerStatus> {
+	workers(): Map<number, PoolWorkerRecord> {
 		return new Map([...this.#scheduler.crew.workers].map(([id, { job }]) => [
 			id,
 			{ status: job === undefined ? "waiting" : "running", task: job?.details?.name },
@@ -176,7 +176,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/** The named tasks that wait or run, by their names. */
-	tasks(): Map<string, PoolTaskStatus> {
+	tasks(): Map<string, PoolTaskRecord> {
 		return new Map([...this.#scheduler.named].map(([name, { worker, attempt, details }]) => {
 			const { run, progress, description } = details!;
 			const isRunning = attempt !== undefined;

@@ -21,7 +21,7 @@ import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
 /** What one attempt came to. */
-export type Step<T> =
+export type RunStep<T> =
 	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
 	| { readonly ok: false; readonly error: unknown; readonly again: boolean; readonly delay: number };
 
@@ -111,7 +111,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 
 	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
-	step(): Promise<Step<T>> {
+	step(): Promise<RunStep<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
 		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
 			return Promise.resolve(failure(this.deadlineError(this.previousError)));
@@ -171,10 +171,10 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 
 	/** An attempt has failed: decides what follows. Rejects only if `shouldRetry` did. */
-	async fail(attempt: Attempt, thrown: unknown): Promise<Step<T>> {
+	async fail(attempt: Attempt, thrown: unknown): Promise<RunStep<T>> {
 		const { shouldRetry, onAttemptFailed } = this.settings;
 		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
-		let step: Step<T> = failure(error);
+		let step: RunStep<T> = failure(error);
 		try {
 			if (this.#mayRetry(thrown) && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
 				step = this.#plan(thrown, error);
@@ -203,7 +203,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 			!(clock.monotonic() >= this.deadlineAt!);
 	}
 
-	#plan(thrown: unknown, error: unknown): Step<T> {
+	#plan(thrown: unknown, error: unknown): RunStep<T> {
 		const { backoff, clock } = this.settings;
 		const hint = steering(thrown);
 		this.isFirm = hint.delay !== undefined;
@@ -217,11 +217,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		return timeoutError(deadlineText(this.settings), cause);
 	}
 
-	#follow(step: Promise<Step<T>>): void {
+	#follow(step: Promise<RunStep<T>>): void {
 		step.then((step) => this.#next(step), (error) => this.#finish()?.onFailure(error));
 	}
 
-	#next(step: Step<T>): void {
+	#next(step: RunStep<T>): void {
 		if (step.ok) this.#finish()?.onSuccess(step.value);
 		else if (step.again && !this.isAborted) this.#wait(step.error, step.delay);
 		else this.#finish()?.onFailure(step.again ? this.reason : step.error);
@@ -255,7 +255,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 }
 
 /** One attempt and the decision what follows it, under a signal of its own. */
-export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal | undefined): Promise<Step<T>> {
+export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal | undefined): Promise<RunStep<T>> {
 	if (signal === undefined) return await execution.step();
 	if (signal.aborted) execution.abort(signal.reason);
 	else link(signal, execution);
@@ -282,6 +282,6 @@ function again(loop: { again(): void }): void {
 	loop.again();
 }
 
-function failure<T>(error: unknown): Step<T> {
+function failure<T>(error: unknown): RunStep<T> {
 	return { ok: false, error, again: false, delay: 0 };
 }

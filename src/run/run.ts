@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Step } from "./execution.ts";
+import type { RunStep } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
 import { Execution, stepWith } from "./execution.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "./options.ts";
@@ -14,7 +14,7 @@ import { type Task, unwrap } from "./task.ts";
 import { check, checkedSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
-export type { Step } from "./execution.ts";
+export type { RunStep } from "./execution.ts";
 
 /** What {@link run} can be told. */
 export interface RunOptions extends RunnerOptions {
@@ -23,7 +23,7 @@ export interface RunOptions extends RunnerOptions {
 }
 
 /** What {@link Runner.step} can be told. */
-export interface StepOptions {
+export interface RunStepOptions {
 	/** Ends this attempt, and with it the run. */
 	signal?: AbortSignal | undefined;
 }
@@ -150,11 +150,11 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	 * false
 	 * @throws {unknown} (as a rejection) what `shouldRetry` threw
 	 */
-	async step(options: StepOptions = {}): Promise<Step<T>> {
+	async step(options: RunStepOptions = {}): Promise<RunStep<T>> {
 		const signal = checkedSignal(options);
 		if (this.#state !== "idle") throw new DOMException(`This runner is ${this.#state}`, "InvalidStateError");
 		this.#state = "running";
-		let step: Step<T> | undefined;
+		let step: RunStep<T> | undefined;
 		try {
 			return step = await stepWith(this.#execution, signal);
 		} finally {

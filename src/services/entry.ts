@@ -29,7 +29,7 @@ export interface Service extends Subscribable<LifecycleSnapshot> {
 }
 
 /** Makes a service of one kind, in the state `"inactive"`. */
-export type MakeService = (id: string) => Service | PromiseLike<Service>;
+export type ServiceFactory = (id: string) => Service | PromiseLike<Service>;
 
 /** A service at one moment. The same object as long as nothing changes. */
 export interface ServiceRecord {
@@ -91,7 +91,7 @@ export class Entry {
 	}
 
 	/** Makes the service, and starts it if it has to be active. */
-	async create(make: MakeService, isActive: boolean): Promise<void> {
+	async create(make: ServiceFactory, isActive: boolean): Promise<void> {
 		this.#service = await orFail(this.id, () => make(this.id));
 		this.checkStay();
 		if (isActive) await this.start();

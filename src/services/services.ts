@@ -8,12 +8,12 @@
  */
 
 import type { ConfigureOptions, LifecycleState } from "../lifecycle/lifecycle.ts";
-import { Entry, type MakeService, type ServiceRecord } from "./entry.ts";
+import { Entry, type ServiceFactory, type ServiceRecord } from "./entry.ts";
 import { ServiceExistsError, ServiceNotFoundError, UnknownKindError } from "./errors.ts";
-import { Changes, type ServiceChange, Watch, type WatchOptions } from "./watch.ts";
+import { Changes, type ServiceChange, type ServiceWatchOptions, Watch } from "./watch.ts";
 
-export type { MakeService, Service, ServiceRecord } from "./entry.ts";
-export type { ServiceChange, WatchOptions } from "./watch.ts";
+export type { Service, ServiceFactory, ServiceRecord } from "./entry.ts";
+export type { ServiceChange, ServiceWatchOptions } from "./watch.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { check, checkFunction } from "../platform/check.ts";
 import { type OnError, report } from "../platform/observe.ts";
@@ -22,7 +22,7 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 /** What a registry of {@link Services} can be told. */
 export interface ServicesOptions<K extends string = string> {
 	/** Makes a service of each kind: a new `Lifecycle`, or anything else that is a `Service`. It is given the id. */
-	kinds: Readonly<Record<K, MakeService>>;
+	kinds: Readonly<Record<K, ServiceFactory>>;
 	/** Makes the id of a service that is created without one. @default randomId */
 	id?: ((request: ServiceRequest<K>) => string) | undefined;
 	/** Told what a subscriber threw, and what the stop of a service threw that could not be created. */
@@ -46,7 +46,7 @@ export interface ServiceRequest<K extends string = string> {
 }
 
 /** Which part of the list is wanted. */
-export interface ListOptions {
+export interface ServiceQuery {
 	/** Only ids after this one, which need not exist. @default "" */
 	after?: string | undefined;
 	/** How many at most, a positive integer or `Infinity`. @default Infinity */
@@ -87,7 +87,7 @@ export interface ListOptions {
  * ```
  */
 export class Services<K extends string = string> implements Subscribable<readonly ServiceRecord[]>, AsyncDisposable {
-	readonly #kinds: ReadonlyMap<string, MakeService>;
+	readonly #kinds: ReadonlyMap<string, ServiceFactory>;
 	readonly #newId: (request: ServiceRequest<never>) => string;
 	readonly #onError: OnError | undefined;
 	/** Also those that are in creation. */
@@ -110,7 +110,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 */
 	constructor(options: ServicesOptions<K>) {
 		const { kinds, id = randomId, onError } = check("options", options, "object");
-		this.#kinds = new Map(Object.entries<MakeService>(check("kinds", kinds, "object")));
+		this.#kinds = new Map(Object.entries<ServiceFactory>(check("kinds", kinds, "object")));
 		for (const [kind, make] of this.#kinds) check(`kinds.${kind}`, make, "function");
 		this.#newId = check("id", id, "function");
 		this.#onError = checkFunction("onError", onError);
@@ -118,7 +118,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
 
-	/** The number of the last change that there was; see {@link WatchOptions.since}. */
+	/** The number of the last change that there was; see {@link ServiceWatchOptions.since}. */
 	get revision(): number {
 		return this.#changes.revision;
 	}
@@ -258,7 +258,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 *
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
-	list(options: ListOptions = {}): readonly ServiceRecord[] {
+	list(options: ServiceQuery = {}): readonly ServiceRecord[] {
 		const { after = "", limit = Infinity } = check("options", options, "object");
 		check("after", after, "string");
 		check("limit", limit, "number", (limit === Infinity || Number.isInteger(limit)) && limit > 0, "a positive integer");
@@ -299,7 +299,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 * assert.deepEqual(seen, ["added nightly active", "updated nightly inactive", "removed nightly inactive"]);
 	 * ```
 	 */
-	watch(options: WatchOptions = {}): AsyncIterableIterator<ServiceChange, undefined> {
+	watch(options: ServiceWatchOptions = {}): AsyncIterableIterator<ServiceChange, undefined> {
 		return new Watch(this.#changes, () => this.#listed(), check("options", options, "object"));
 	}
 

@@ -18,13 +18,13 @@ export interface ServiceChange extends ServiceRecord {
 	readonly type: "added" | "updated" | "removed";
 	/**
 	 * Who has been told this change, and those before it, knows all that had happened up to this revision; for
-	 * {@link WatchOptions.since}. It never goes back.
+	 * {@link ServiceWatchOptions.since}. It never goes back.
 	 */
 	readonly revision: number;
 }
 
 /** What a watch can be told. */
-export interface WatchOptions {
+export interface ServiceWatchOptions {
 	/** Ends it. */
 	signal?: AbortSignal | undefined;
 	/**
@@ -119,7 +119,11 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	readonly #waiting: ((result: Result) => void)[] = [];
 	#state: "new" | "open" | "over" = "new";
 
-	constructor(changes: Changes, entries: () => Entry[], { signal, since = 0, maxWaiting = Infinity }: WatchOptions) {
+	constructor(
+		changes: Changes,
+		entries: () => Entry[],
+		{ signal, since = 0, maxWaiting = Infinity }: ServiceWatchOptions,
+	) {
 		this.#changes = changes;
 		this.#entries = entries;
 		this.#signal = signal === undefined ? signal : checkSignal(signal);

@@ -1,6 +1,6 @@
 // Every hook, subscriber and callback may call everything back, synchronously.
 import { describe, expect, test } from "vitest";
-import type { Basket, BasketContext, Settled } from "../../mod.ts";
+import type { Basket, BasketContext, TaskSettled } from "../../mod.ts";
 import { watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 
@@ -52,7 +52,7 @@ const places: Record<string, Place> = {
 		},
 	},
 	"an abort listener of a task": { task: (enter, { signal }) => signal.addEventListener("abort", enter) },
-	onSettled: { options: (enter) => ({ onSettled: (_: Settled) => enter() }) },
+	onSettled: { options: (enter) => ({ onSettled: (_: TaskSettled) => enter() }) },
 	onAttemptFailed: {
 		options: (enter) => ({ onAttemptFailed: enter }),
 		task: (_enter, { attempt }) => {

@@ -1,5 +1,5 @@
 // What the tests of the engine need: a basket on the memory store in virtual time, a store that can be watched and broken.
-import { Basket, type BasketOptions, memoryStore, type Settled, type Store, type TaskMap } from "../../mod.ts";
+import { Basket, type BasketOptions, memoryStore, type Store, type TaskMap, type TaskSettled } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
 type Member = Exclude<keyof Store<unknown>, "capabilities">;
@@ -42,7 +42,7 @@ export class Machine {
 	readonly memory: Store<never> = memoryStore({ clock: this.clock, random: () => 0.5 });
 	readonly spied: SpiedStore = new SpiedStore(this.memory);
 	readonly errors: unknown[] = [];
-	readonly settled: Settled[] = [];
+	readonly settled: TaskSettled[] = [];
 
 	basket<Tasks extends TaskMap<never>>(
 		tasks: Tasks,

@@ -1,5 +1,5 @@
 // A simulated process with a basket.
-import type { Settled } from "../../mod.ts";
+import type { TaskSettled } from "../../mod.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import type { Transaction } from "./ledger.ts";
 import { Basket } from "../../mod.ts";
@@ -74,7 +74,7 @@ export class BasketProcess extends Process {
 		};
 	}
 
-	#onSettled({ id, outcome }: Settled): void {
+	#onSettled({ id, outcome }: TaskSettled): void {
 		const key = `${id} ${outcome}`;
 		const count = this.#untold.get(key) ?? 0;
 		if (outcome === "done") this.#world.onTellsDone(this, id);

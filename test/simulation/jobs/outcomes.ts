@@ -1,5 +1,5 @@
 // What a processor tells of jobs, compared with what is stored.
-import type { JobAttempt, JobOutcome, JobState } from "../../../mod.ts";
+import type { JobAttempt, JobOutcome, JobRecord } from "../../../mod.ts";
 import type { CountedAttempt, JobBook } from "./books.ts";
 
 /** What is wrong with an outcome. */
@@ -12,7 +12,7 @@ export function checkOutcome(book: JobBook, { history, ...outcome }: JobOutcome)
 }
 
 /** What is wrong with a state. */
-export function checkState(book: JobBook, shown: JobState): string | undefined {
+export function checkState(book: JobBook, shown: JobRecord): string | undefined {
 	const { state, entry, rules } = book;
 	const { at, isBackward, attempts, previous: previousError, results, error, revertError, input, version } = state;
 	const step = rules.steps[isBackward ? at - 1 : at]?.name;
