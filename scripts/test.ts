@@ -30,7 +30,7 @@ const usage: string = `Runs the one suite in every engine: ${Object.keys(engines
   npm test                                all engines
   npm test -- --long                      more seeds, more kills, every file in every engine
   npm test -- node deno                   only these engines
-  npm test -- test/group.test.ts          only files whose path contains this (anything with a "/" or a ".")
+  npm test -- test/group/group.test.ts    only files whose path contains this (anything with a "/" or a ".")
   npm test -- --filter "Group.spawn()"    only tests whose title contains this
   npm test -- --jobs 1 --limit 60         one engine at a time (2 unless told), each stopped after 60 seconds (600)`;
 

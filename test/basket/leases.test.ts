@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { sleep, StoreError } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
-import { FakeScope } from "../browser-fakes.ts";
+import { FakeScope } from "../browser/browser-fakes.ts";
 import { Machine, running } from "./support.ts";
 
 const hang = () => new Promise<never>(() => {});

@@ -1,6 +1,6 @@
 // Postgres, for the tests of jobs: the processes share the connections of one pool, and the time of the server is the tests'.
 import { postgresStore } from "../../src/stores/postgres/postgres.ts";
-import type { Driver } from "../postgres-suite.ts";
+import type { Driver } from "../stores/postgres/suite.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import type { OpenDatabase } from "./database.ts";
 

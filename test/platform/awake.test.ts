@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { sleep } from "../../mod.ts";
 import { listen, onAwake } from "../../src/platform/awake.ts";
-import { FakeScope, replace } from "../browser-fakes.ts";
+import { FakeScope, replace } from "../browser/browser-fakes.ts";
 
 test("onAwake() calls back when a browser's page may have slept, until it is ended", () => {
 	const scope = new FakeScope();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, Timer } from "../../mod.ts";
 import { makeClock } from "../../src/platform/clock.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
-import { FakeScope, replace } from "../browser-fakes.ts";
+import { FakeScope, replace } from "../browser/browser-fakes.ts";
 import { errorOf, SpiedController, watch } from "../support.ts";
 
 class Alarm extends Timer {

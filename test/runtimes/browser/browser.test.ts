@@ -1,9 +1,9 @@
-// upkeep/browser with what browsers really have; test/browser.test.ts has the rest, with stand-ins.
+// upkeep/browser with what browsers really have; test/browser/browser.test.ts has the rest, with stand-ins.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { sleep, type Subscribable } from "../../../mod.ts";
 import { leader, type LeaderOptions, online, persistStorage, visible } from "../../../src/browser/browser.ts";
 import { VirtualClock } from "../../../src/testing/testing.ts";
-import { replace } from "../../browser-fakes.ts";
+import { replace } from "../../browser/browser-fakes.ts";
 
 let names = 0;
 /** A lead that no other test asks for. */

@@ -1,5 +1,5 @@
-// Real threads in browsers; test/threads.test.ts has what needs none.
-import { testThreads } from "../../threads-suite.ts";
+// Real threads in browsers; test/threads/threads.test.ts has what needs none.
+import { testThreads } from "../../threads/threads-suite.ts";
 
 const blobUrl = (code: string) => URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
 /** The form that bundlers recognize: Vite compiles the module, and what that imports. */

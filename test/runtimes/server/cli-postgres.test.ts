@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import postgres from "postgres";
 import { postgresStore } from "upkeep/stores/postgres";
-import { run } from "../../cli-process.ts";
+import { run } from "../../cli/cli-process.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 
 const timeout = 60_000;

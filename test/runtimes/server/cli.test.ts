@@ -9,7 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { sqliteStore } from "upkeep/stores/sqlite";
 import { readArguments } from "../../../src/cli/arguments.ts";
 import { openStore } from "../../../src/cli/open.ts";
-import { CliProcess, run } from "../../cli-process.ts";
+import { CliProcess, run } from "../../cli/cli-process.ts";
 import { request } from "../../cli/support.ts";
 
 const timeout = 60_000;

@@ -1,11 +1,11 @@
-// Real threads in Node, Deno and Bun; test/threads.test.ts has what needs none.
+// Real threads in Node, Deno and Bun; test/threads/threads.test.ts has what needs none.
 import { execFile } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import { testThreads } from "../../threads-suite.ts";
+import { testThreads } from "../../threads/threads-suite.ts";
 
 const fixture = new URL("../../fixtures/thread.ts", import.meta.url);
 const dataUrl = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;

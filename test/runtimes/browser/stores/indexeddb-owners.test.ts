@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import type { Store } from "../../../../src/basket/store.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
-import { replace } from "../../../browser-fakes.ts";
+import { replace } from "../../../browser/browser-fakes.ts";
 import type { ClaimerRequest } from "../../../fixtures/claimer.ts";
 
 const now = Date.now();

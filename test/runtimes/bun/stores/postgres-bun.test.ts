@@ -1,6 +1,6 @@
 import type { PostgresClient } from "../../../../src/stores/postgres/postgres.ts";
-import { connectionsOf, type Sql } from "../../../postgres-drivers.ts";
-import { testPostgres } from "../../../postgres-suite.ts";
+import { connectionsOf, type Sql } from "../../../stores/postgres/drivers.ts";
+import { testPostgres } from "../../../stores/postgres/suite.ts";
 
 // Bun's own modules have no types here.
 const name = "bun";

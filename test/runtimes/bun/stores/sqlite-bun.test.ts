@@ -1,4 +1,4 @@
-import { type Open, testSqlite } from "../../../sqlite-suite.ts";
+import { type Open, testSqlite } from "../../../stores/sqlite/suite.ts";
 
 // Bun's own modules have no types here.
 const name = "bun:sqlite";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import pg from "pg";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
-import { single } from "../../../postgres-drivers.ts";
-import { conformance, type Connections } from "../../../postgres-suite.ts";
+import { single } from "../../../stores/postgres/drivers.ts";
+import { conformance, type Connections } from "../../../stores/postgres/suite.ts";
 import { type PostgresServer, startPostgres } from "../../../servers/postgres.ts";
 
 let server: PostgresServer;

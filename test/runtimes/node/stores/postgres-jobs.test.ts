@@ -1,7 +1,7 @@
 import { testCrashes } from "../../../job/crashes.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { openPostgres } from "../../../job/postgres.ts";
-import { pool } from "../../../postgres-drivers.ts";
+import { pool } from "../../../stores/postgres/drivers.ts";
 
 const open = openPostgres(pool);
 

@@ -2,7 +2,7 @@
 import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
-import { conformance, type Connections } from "../../../postgres-suite.ts";
+import { conformance, type Connections } from "../../../stores/postgres/suite.ts";
 
 let db: PGlite;
 let connections: Connections;

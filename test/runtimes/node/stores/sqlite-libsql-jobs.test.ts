@@ -1,7 +1,7 @@
 import { testCrashes } from "../../../job/crashes.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { openSqlite } from "../../../job/sqlite.ts";
-import { openLibsql } from "../../../libsql.ts";
+import { openLibsql } from "../../../stores/sqlite/libsql.ts";
 
 const open = openSqlite(openLibsql);
 

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Claim, NewTask, Store } from "../../../../src/basket/store.ts";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
-import { pool } from "../../../postgres-drivers.ts";
-import { type Connections, stoppedClock } from "../../../postgres-suite.ts";
+import { pool } from "../../../stores/postgres/drivers.ts";
+import { type Connections, stoppedClock } from "../../../stores/postgres/suite.ts";
 import { type PostgresServer, startPostgres } from "../../../servers/postgres.ts";
 
 let server: PostgresServer;

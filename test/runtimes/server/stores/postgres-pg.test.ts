@@ -1,4 +1,4 @@
-import { pool } from "../../../postgres-drivers.ts";
-import { testPostgres } from "../../../postgres-suite.ts";
+import { pool } from "../../../stores/postgres/drivers.ts";
+import { testPostgres } from "../../../stores/postgres/suite.ts";
 
 testPostgres(pool);

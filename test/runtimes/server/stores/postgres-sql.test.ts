@@ -1,4 +1,4 @@
-import { sql } from "../../../postgres-drivers.ts";
-import { testPostgres } from "../../../postgres-suite.ts";
+import { sql } from "../../../stores/postgres/drivers.ts";
+import { testPostgres } from "../../../stores/postgres/suite.ts";
 
 testPostgres(sql);

@@ -1,4 +1,4 @@
 import { DatabaseSync } from "node:sqlite";
-import { testSqlite } from "../../../sqlite-suite.ts";
+import { testSqlite } from "../../../stores/sqlite/suite.ts";
 
 testSqlite("sqliteStore()", (path, isReadOnly = false) => new DatabaseSync(path, { readOnly: isReadOnly }));

@@ -1,0 +1,86 @@
+// The command line in a process of its own, in the runtime that runs the test.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const file = fileURLToPath(new URL("../../src/cli/cli.ts", import.meta.url));
+const prefix = "Deno" in globalThis ? ["run", "--quiet", "--allow-all", "--no-lock", "--no-check", file] : [file];
+
+export interface CliOptions {
+	readonly env?: Record<string, string> | undefined;
+	/** Of the terminal that it runs in. @default 0, which is a pipe */
+	readonly columns?: number | undefined;
+}
+
+/** A process that runs the command line, perhaps in a terminal. */
+export class CliProcess {
+	readonly #child: ChildProcess;
+	text = "";
+	errors = "";
+	#onText = () => {};
+	/** Its exit code, or the signal that ended it. */
+	readonly ended: Promise<unknown>;
+
+	constructor(
+		args: readonly string[],
+		{ env = {}, columns = 0 }: CliOptions = {},
+	) {
+		const { NO_COLOR: _1, UPKEEP_DB: _2, FORCE_COLOR: _3, ...rest } = process.env;
+		const command = [process.execPath, ...prefix, ...args];
+		const line = `stty cols ${columns} rows 20; exec ${command.map((word) => `'${word}'`).join(" ")}`;
+		const [program, ...words] = columns === 0 ? command : ["script", "-qefc", line, "/dev/null"];
+		this.#child = spawn(program!, words, { env: { ...rest, TERM: "xterm", ...env } });
+		this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+			this.text += text;
+			this.#onText();
+		});
+		this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
+		this.#child.stdin!.on("error", () => {}); // it may be gone before it has read anything
+		this.ended = once(this.#child, "close").then(([code, signal]) => {
+			this.#onText();
+			return signal ?? code;
+		});
+	}
+
+	/** Resolves once this was printed; rejects if it ends without that. */
+	async printed(pattern: RegExp): Promise<void> {
+		for (let isOver = false; !pattern.test(this.text);) {
+			if (isOver) throw new Error(`${pattern} was not printed:\n${this.text}\n${this.errors}`);
+			const text = new Promise<boolean>((resolve) => this.#onText = () => resolve(false));
+			isOver = await Promise.race([text, this.ended.then(() => true)]);
+		}
+	}
+
+	write(text: string): void {
+		this.#child.stdin!.write(text);
+	}
+
+	/** Nothing more comes on its input. */
+	end(): void {
+		this.#child.stdin!.end();
+	}
+
+	/** Reads no more of what it prints. */
+	leave(): void {
+		this.#child.stdout!.destroy();
+	}
+
+	/** Not by `child.kill`: Deno then reports the signal, even if the process has handled it and ended by itself. */
+	interrupt(): void {
+		process.kill(this.#child.pid!, "SIGINT");
+	}
+
+	/** Harmless if it has ended. */
+	kill(): void {
+		this.#child.kill("SIGKILL");
+	}
+}
+
+/** Runs it to its end, with nothing to read. */
+export async function run(args: readonly string[], options?: CliOptions): Promise<[unknown, string, string]> {
+	const cli = new CliProcess(args, options);
+	cli.end();
+	const code = await cli.ended;
+	return [code, cli.text, cli.errors];
+}

@@ -1,0 +1,230 @@
+import fc from "../property.ts";
+import { describe, expect, test } from "vitest";
+import { Intermittent, sleep } from "../../mod.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
+import { SpiedController } from "../support.ts";
+
+/** How one start behaves, and the stop that belongs to it. */
+interface Script {
+	readonly startTime: number;
+	readonly start: "value" | "throw" | "reject";
+	/** Whether the start fails as soon as its signal aborts. */
+	readonly isPolite: boolean;
+	readonly stopTime: number;
+	readonly stop: "return" | "throw" | "reject" | "none";
+}
+
+interface Simple {
+	readonly kind: "attach" | "abort";
+	readonly signal: number;
+}
+
+type Command =
+	| Simple
+	| { readonly kind: "advance"; readonly duration: number }
+	/** The next callback that is called does it. */
+	| { readonly kind: "re-enter"; readonly command: Simple };
+
+interface Listener {
+	readonly signal: number;
+	/** What it has been told: that it runs, that the start which it caused failed, or its signal's reason. */
+	outcome?: string;
+}
+
+const script: fc.Arbitrary<Script> = fc.record({
+	startTime: fc.constantFrom(0, 0, 3, 10),
+	start: fc.constantFrom("value", "value", "value", "throw", "reject"),
+	isPolite: fc.boolean(),
+	stopTime: fc.constantFrom(0, 0, 3, 10),
+	stop: fc.constantFrom("return", "return", "throw", "reject", "none"),
+});
+
+const simple: fc.Arbitrary<Simple> = fc.record({
+	kind: fc.constantFrom("attach" as const, "attach" as const, "abort" as const),
+	signal: fc.nat(4),
+});
+const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
+	{ weight: 3, arbitrary: simple },
+	{ weight: 3, arbitrary: fc.record({ kind: fc.constant("advance" as const), duration: fc.nat(6) }) },
+	{ weight: 1, arbitrary: fc.record({ kind: fc.constant("re-enter" as const), command: simple }) },
+);
+
+/** An operation that keeps books, and fails the test when a law of `start` and `stop` is broken. */
+class Books {
+	readonly clock = new VirtualClock();
+	readonly errors: unknown[] = [];
+	starts = 0;
+	failures = 0;
+	stops = 0;
+	isOn = false;
+	/** To be called by each callback. */
+	reenter = (): void => {};
+	readonly #scripts: readonly Script[];
+	/** Laws that were broken: what a callback throws may be taken for a failure of the operation. */
+	readonly broken: string[] = [];
+
+	constructor(scripts: readonly Script[]) {
+		this.#scripts = scripts;
+	}
+
+	expect(law: string, holds: boolean): void {
+		if (!holds) this.broken.push(law);
+	}
+
+	readonly start = (signal: AbortSignal): unknown => {
+		this.expect("one operation at a time", !this.isOn);
+		this.expect("a start begins with a signal that has not aborted", !signal.aborted);
+		this.isOn = true;
+		signal.addEventListener("abort", () => this.reenter());
+		this.reenter();
+		const script = this.#scripts[this.starts++ % this.#scripts.length]!;
+		if (script.start === "throw") this.#fail();
+		return script.startTime === 0 && script.start === "value"
+			? this.#operation(script, signal)
+			: this.#slowStart(script, signal);
+	};
+
+	async #slowStart(script: Script, signal: AbortSignal): Promise<unknown> {
+		await sleep(script.startTime, { clock: this.clock, signal: script.isPolite ? signal : undefined }).catch(() =>
+			this.#fail()
+		);
+		if (script.start === "reject") this.#fail();
+		return this.#operation(script, signal);
+	}
+
+	#fail(): never {
+		this.isOn = false;
+		this.failures++;
+		throw `failure ${this.starts}`;
+	}
+
+	#operation(script: Script, signal: AbortSignal): unknown {
+		const value = this.starts;
+		if (script.stop === "none") {
+			signal.addEventListener("abort", () => this.#off());
+			return signal.aborted ? this.#off() : { value };
+		}
+		let isStopped = false;
+		const stop = () => {
+			this.expect("one stop for each start", !isStopped);
+			isStopped = true;
+			this.expect("a stop comes after the abort of its signal", signal.aborted);
+			this.reenter();
+			if (script.stop === "throw") {
+				this.#off();
+				throw "stop";
+			}
+			return script.stopTime === 0 && script.stop === "return" ? this.#off() : this.#slowStop(script);
+		};
+		return { value, stop };
+	}
+
+	async #slowStop(script: Script): Promise<void> {
+		await sleep(script.stopTime, { clock: this.clock });
+		this.#off();
+		if (script.stop === "reject") throw "stop";
+	}
+
+	#off(): undefined {
+		this.isOn = false;
+		this.stops++;
+	}
+}
+
+async function check(scripts: readonly Script[], linger: number, commands: readonly Command[]): Promise<void> {
+	const books = new Books(scripts);
+	const { clock } = books;
+	const shared = new Intermittent(books.start as () => { value: number }, {
+		linger,
+		clock,
+		onError: (error) => {
+			books.errors.push(error);
+			books.reenter();
+		},
+	});
+	const controllers = Array.from({ length: 5 }, () => new SpiedController());
+	let listeners: Listener[] = [];
+	const settled: Listener[] = [];
+	let caused = 0;
+
+	const attach = (signal: number) => {
+		const isAborted = controllers[signal]!.signal.aborted;
+		const before = shared.listeners;
+		const listener: Listener = { signal };
+		if (!isAborted) listeners.push(listener);
+		shared.attach(controllers[signal]!.signal).then(
+			(value) => listener.outcome = `value ${value}`,
+			(error) => {
+				listener.outcome = String(error);
+				if (!listener.outcome.startsWith("failure")) return;
+				caused++;
+				listeners = listeners.filter((other) => other !== listener);
+			},
+		);
+		settled.push(listener);
+		if (isAborted) books.expect("an aborted signal does not listen", shared.listeners === before);
+	};
+	const abort = (signal: number) => {
+		const controller = controllers[signal]!;
+		listeners = listeners.filter((listener) => listener.signal !== signal);
+		// Before the abort: what is attached inside of it is attached to the new one.
+		controllers[signal] = new SpiedController();
+		controller.abort(`abort ${signal}`);
+		books.expect("no listener stays on an aborted signal", controller.listeners === 0);
+	};
+
+	const perform = ({ kind, signal }: Simple) => kind === "attach" ? attach(signal) : abort(signal);
+	let inner: Simple[] = [];
+	const reenter = () => {
+		const { state, listeners } = shared.getSnapshot();
+		books.expect("the snapshot shows what is so", state === shared.state && listeners === shared.listeners);
+		const next = inner.shift();
+		if (next !== undefined) perform(next);
+	};
+	shared.subscribe(reenter);
+	books.reenter = reenter;
+
+	for (const command of commands) {
+		if (command.kind === "advance") await clock.advance(command.duration);
+		else if (command.kind === "re-enter") inner.push(command.command);
+		else perform(command);
+		if (command.kind === "abort" && shared.listeners === 0) {
+			expect(["running", "starting"]).not.toContain(linger === 0 ? shared.state : "");
+		}
+		const waiting = listeners.filter(({ outcome }) => outcome === undefined);
+		if (shared.state === "idle") expect([waiting.length, books.isOn]).toEqual([0, false]);
+		if (command.kind === "advance") {
+			expect(shared.listeners).toBe(listeners.length);
+			if (shared.state === "running") expect([waiting.length, books.isOn]).toEqual([0, true]);
+		}
+	}
+	inner = [];
+	await clock.runUntilIdle();
+	// What a subscriber's expectations threw has come here.
+	expect([books.errors.filter((error) => error instanceof Error), books.broken]).toEqual([[], []]);
+	// At rest: it runs if and only if somebody listens, and everybody has been told.
+	expect(shared.state).toBe(listeners.length > 0 ? "running" : "idle");
+	for (const { outcome } of settled) expect(outcome).toBeDefined();
+	for (let signal = 0; signal < 5; signal++) {
+		abort(signal);
+	}
+	await clock.runUntilIdle();
+	expect([shared.state, shared.listeners, clock.pending, books.isOn]).toEqual(["idle", 0, 0, false]);
+	// Each start has failed or was stopped once, and each failure was told to at most one listener.
+	expect(books.starts).toBe(books.failures + books.stops);
+	expect(caused).toBeLessThanOrEqual(books.failures);
+}
+
+describe("Intermittent", () => {
+	test("keeps its laws under any interleaving of attach, abort and time, whatever the operation does", async () => {
+		await fc.assert(
+			fc.asyncProperty(
+				fc.array(script, { minLength: 1, maxLength: 5 }),
+				fc.constantFrom(0, 0, 4),
+				fc.array(command, { maxLength: 30 }),
+				check,
+			),
+			{ numRuns: 500 },
+		);
+	});
+});

@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import {
+	CannotBeConfiguredError,
+	CannotBeStartedError,
+	CannotBeStoppedError,
+	configurable,
+	configure,
+	Group,
+	Lifecycle,
+	start,
+	startable,
+	stop,
+	stoppable,
+} from "../../mod.ts";
+import { errorOf } from "../support.ts";
+
+const nothing = [undefined, null, 0, "", "start", Symbol("s"), {}, [], { start: 1, stop: "2", configure: null }];
+
+describe("start(), stop(), configure()", () => {
+	test("call the method, synchronous or not, and resolve with what it gives", async () => {
+		const calls: unknown[] = [];
+		const thing = {
+			name: "thing",
+			start() {
+				return `${this.name} started`;
+			},
+			async stop() {
+				return await `${this.name} stopped`;
+			},
+			configure(data: number) {
+				calls.push(data);
+				return `${this.name} configured`;
+			},
+		};
+		expect(await start(thing)).toBe("thing started");
+		expect(await stop(thing)).toBe("thing stopped");
+		expect(await configure(thing, 5)).toBe("thing configured");
+		expect(calls).toEqual([5]);
+	});
+
+	test("work on a Lifecycle, and stop() on a Group", async () => {
+		const lifecycle = new Lifecycle(() => {});
+		expect(await start(lifecycle)).toBe("active");
+		expect(await configure(lifecycle, {})).toBe("active");
+		expect(await stop(lifecycle)).toBe("inactive");
+		await stop(new Group());
+	});
+
+	test("reject with what the method throws, synchronously or not", async () => {
+		const failure = () => {
+			throw "failure";
+		};
+		expect(await errorOf(start({ start: failure }))).toBe("failure");
+		expect(await errorOf(stop({ stop: async () => failure() }))).toBe("failure");
+		expect(await errorOf(configure({ configure: failure }, 1))).toBe("failure");
+	});
+
+	test("reject for anything without the method", async () => {
+		for (const thing of nothing as never[]) {
+			expect(await errorOf(start(thing))).toBeInstanceOf(CannotBeStartedError);
+			expect(await errorOf(stop(thing))).toBeInstanceOf(CannotBeStoppedError);
+			expect(await errorOf(configure(thing, 1 as never))).toBeInstanceOf(CannotBeConfiguredError);
+		}
+		expect(await errorOf(start(null as never))).toMatchObject({ name: "CannotBeStartedError" });
+		expect(await errorOf(stop(null as never))).toMatchObject({ name: "CannotBeStoppedError" });
+		expect(await errorOf(configure(null as never, 1 as never))).toMatchObject({ name: "CannotBeConfiguredError" });
+	});
+});
+
+describe("startable(), stoppable(), configurable()", () => {
+	test("tell whether there is such a method, own, inherited, or on a function", () => {
+		const lifecycle = new Lifecycle(() => {});
+		expect([startable(lifecycle), stoppable(lifecycle), configurable(lifecycle)]).toEqual([true, true, true]);
+		expect([startable(new Group()), stoppable(new Group()), configurable(new Group())]).toEqual([false, true, false]);
+		expect(startable(Object.assign(() => {}, { start() {} }))).toBe(true);
+		for (const thing of nothing) {
+			expect([startable(thing), stoppable(thing), configurable(thing)]).toEqual([false, false, false]);
+		}
+	});
+});

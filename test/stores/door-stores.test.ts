@@ -1,0 +1,37 @@
+// The doors of the stores: see door.test.ts.
+import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
+import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
+import { postgresSchema, postgresStore } from "../../src/stores/postgres/postgres.ts";
+import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
+import { noop, options, testDoors } from "../doors.ts";
+
+const db = { prepare: () => ({ all: () => [], run: noop }), exec: noop };
+const kv = { get: noop, getMany: noop, list: noop, atomic: noop, watch: noop, set: noop, delete: noop };
+const client = { query: async () => ({ rows: [] }) };
+
+testDoors("stores", {
+	"sqliteStore(db)": () => ({ names: /"db/, give: (value) => void sqliteStore(value) }),
+	"sqliteStore(options)": () => ({
+		names: /"(options|prefix|pollInterval|busyTimeout|clock)/,
+		give: (value) => void sqliteStore(db as never, value),
+	}),
+	...options(["prefix", "pollInterval", "busyTimeout", "clock"], (options) => void sqliteStore(db as never, options)),
+	"denoKvStore(kv)": () => ({ names: /"kv/, give: (value) => void denoKvStore(value) }),
+	"denoKvStore(options)": () => ({
+		names: /"(options|prefix|poll|clock)/,
+		give: (value) => void denoKvStore(kv as never, value),
+	}),
+	"indexedDBStore(db)": () => ({ names: /"(db|name|database)/, give: (value) => void indexedDBStore(value) }),
+	"indexedDBStore(options)": () => ({
+		names: /"(options|durability|fallback|onFallback|clock)/,
+		give: (value) => void indexedDBStore("a", value),
+	}),
+	...options(["durability", "fallback", "onFallback"], (options) => void indexedDBStore("a", options)),
+	"postgresStore(client)": () => ({ names: /"client/, give: (value) => void postgresStore(value) }),
+	"postgresStore(options)": () => ({
+		names: /"(options|schema|pollInterval|timeout)/,
+		give: (value) => void postgresStore(client as never, value),
+	}),
+	...options(["schema", "pollInterval", "timeout"], (options) => void postgresStore(client as never, options)),
+	"postgresSchema(options)": () => ({ names: /"(options|schema)/, give: (value) => void postgresSchema(value) }),
+});

@@ -1,0 +1,134 @@
+// What goes wrong at the edges of postgresStore(), for each driver: connections, transactions, rights, settings, damage.
+import { expect, test } from "vitest";
+import type { NewTask, Store } from "../../../src/basket/store.ts";
+import type { StoreError } from "../../../src/platform/store-error.ts";
+import { type PostgresClient, postgresStore } from "../../../src/stores/postgres/postgres.ts";
+import { testDamage } from "./damage.ts";
+import type { Connections, Driver } from "./suite.ts";
+import type { PostgresServer } from "../../servers/postgres.ts";
+
+export type Main = () => { server: PostgresServer; connections: Connections };
+
+/** A store with a schema of its own, made as the documentation says. */
+export async function fresh(main: Main, schema: string) {
+	const { client, run, transaction } = main().connections;
+	const store = postgresStore(client, { schema });
+	await store.open();
+	return { client, run, transaction, store };
+}
+
+export function testEdges(driver: Driver, main: Main): void {
+	testConnections(driver, main);
+	testTransactions(main);
+	testDamage(driver, main);
+}
+
+/** Clients are as the documentation sets them up: what nobody listens for would end the process of the tests. */
+function testConnections(driver: Driver, main: Main): void {
+	test("add() rejects when its connection is lost in the middle, and the process goes on", async () => {
+		const { store, run, transaction } = await fresh(main, "cut");
+		for (let round = 0; round < 3; round++) {
+			let adding: Promise<unknown> | undefined;
+			await transaction(async (tx) => {
+				await ask(tx, "LOCK TABLE cut.tasks IN ACCESS EXCLUSIVE MODE");
+				adding = store.add("basket", [task()]).then(() => undefined, (error) => error);
+				await endWhere(run, "wait_event_type = 'Lock'");
+			});
+			expect(await adding).toMatchObject({ name: "StoreError", code: "unavailable", isTransient: true });
+		}
+		await store.add("basket", [task()]);
+		expect((await store.counts("basket")).waiting).toBe(1);
+	});
+
+	test("add() goes on after connections were lost that did nothing", async () => {
+		const { client, close } = await driver.open(main().server.url);
+		const store = postgresStore(client, { schema: "idle_cut" });
+		await store.open();
+		await Promise.all([1, 2, 3].map(() => store.add("basket", [task()])));
+		await main().connections.run("SELECT pg_sleep(0.01)");
+		await endWhere(main().connections.run, "state = 'idle' AND query LIKE '%idle_cut%'");
+		await until(async () => (await store.add("basket", [task()]).then(() => true, () => false)));
+		await close();
+	});
+
+	// Not with a driver that writes to a connection that is gone: nobody else can catch what it throws then.
+	test.skipIf(driver.isFragile)(
+		"add() with tx: a connection lost in the transaction rejects it, and the process goes on",
+		async () => {
+			const { store, run, transaction } = await fresh(main, "tx_cut");
+			const failed = await transaction(async (tx) => {
+				await store.add("basket", [task()], tx);
+				await endWhere(run, "state = 'idle in transaction' AND query LIKE '%tx_cut%'");
+				await store.add("basket", [task()], tx);
+			}).then(() => undefined, (error) => error);
+			expect(failed).toBeDefined();
+			expect((await store.counts("basket")).waiting).toBe(0);
+		},
+	);
+}
+
+function testTransactions(main: Main): void {
+	test("add(), save() and complete() refuse a tx that is no open transaction, and nothing is done", async () => {
+		const { store, client, run, transaction } = await fresh(main, "no_tx");
+		await store.add("basket", [task({ id: "claimed" })]);
+		const [claim] =
+			(await store.turn("basket", { settle: [], claim: [{ kinds: ["work"], limit: 1 }], lease: 30_000 })).claims;
+		let ended: PostgresClient | undefined;
+		await transaction(async (tx) => void (ended = tx));
+		for (const tx of [client, ended!]) {
+			const refused = [
+				store.add("basket", [task({ id: "a" })], tx),
+				store.save("basket", [{ ref: claim!, payload: "changed" }], tx),
+				store.complete("basket", claim!, { type: "done" }, tx),
+			];
+			for (const each of refused) await each.then(() => expect("done").toBe("refused"), isRefusal);
+		}
+		await run("SELECT 1");
+		expect(await store.get("basket", "a")).toBeUndefined();
+		expect(await store.get("basket", "claimed")).toMatchObject({ state: "running", payload: "" });
+	});
+
+	test("add() with tx rejects with a StoreError when the transaction has failed before", async () => {
+		const { store, transaction } = await fresh(main, "failed_tx");
+		let error: unknown;
+		await transaction(async (tx) => {
+			await ask(tx, "SELECT 1 / 0").catch(() => {});
+			error = await store.add("basket", [task()], tx).then(() => undefined, (error) => error);
+			throw new Error("roll back");
+		}).catch(() => {});
+		expect(error).toMatchObject({ name: "StoreError" });
+	});
+}
+
+function isRefusal(error: unknown): void {
+	// Some drivers know by themselves that a transaction is over.
+	expect(error instanceof TypeError ? error.message : `StoreError ${(error as StoreError).code}`).toMatch(
+		/"tx"|StoreError/,
+	);
+}
+
+export function task(fields: Partial<NewTask> = {}): NewTask {
+	return { kind: "work", payload: "", delay: 0, priority: 0, ...fields };
+}
+
+export async function ask(tx: PostgresClient, text: string): Promise<unknown> {
+	return await ("unsafe" in tx ? tx.unsafe(text) : tx.query(text));
+}
+
+/** Ends the connections for which that is so, when there is one. */
+async function endWhere(run: Connections["run"], condition: string): Promise<void> {
+	const text = `SELECT count(pg_terminate_backend(pid))::int AS count FROM pg_stat_activity
+		WHERE pid <> pg_backend_pid() AND ${condition}`;
+	await until(async () => Number(JSON.stringify(await run(text)).match(/"count":(\d+)/)?.[1]) > 0);
+}
+
+export async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
+	for (let round = 0; !await isSo(); round++) {
+		if (round > 2_000) throw new Error("It has not come to pass in 10 s");
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
+}
+
+export async function claimed(store: Store, kinds = ["work"]) {
+	return (await store.turn("basket", { settle: [], claim: [{ kinds, limit: 1000 }], lease: 30_000 })).claims;
+}
