@@ -1,13 +1,13 @@
 /**
- * A test that does hundreds of random things to a store, and to a model of it that is too simple to be wrong: an array of
- * tasks, looked through from the beginning each time.
+ * A test that does hundreds of random things to a store and to a model of it, and compares the two after each.
  *
  * @module
  */
 
-import type { Change, Message, NewTask, Outcome, Ref, TaskState } from "../../basket/store.ts";
+import type { Change, NewTask, Outcome, Ref, TaskState } from "../../basket/store.ts";
 import { between, equal, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
+import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
 
 /** How many things are done. */
 const steps = 400;
@@ -31,39 +31,13 @@ export function modelTest(seed: number): StoreTest {
 	};
 }
 
-/** A task as the model has it. Instants are milliseconds since the beginning. */
-interface ModelTask {
-	readonly id: string;
-	readonly kind: string;
-	readonly priority: number;
-	readonly lane: string | undefined;
-	payload: NewTask["payload"];
-	state: Exclude<TaskState, "held">;
-	isHeld: boolean;
-	isBackingOff: boolean;
-	attempts: number;
-	crashes: number;
-	error: string | undefined;
-	progress: string | undefined;
-	inbox: Message[];
-	posted: number;
-	addedAt: number;
-	dueAt: number;
-	/** What the store may make of `dueAt`; the model takes that over. */
-	dueFrom?: number | undefined;
-	dueTo?: number | undefined;
-	token: string | undefined;
-}
-
 class StoreAndModel {
 	readonly log: string[] = [];
 	readonly #bench: Bench;
 	readonly #random: Random;
-	/** In the order of their keys. */
-	#tasks: ModelTask[] = [];
+	readonly #model = new TaskModel();
 	/** Claims that are or were. */
 	#refs: Ref[] = [];
-	#now = 0;
 	/** The store's clock at the beginning, once something tells it. */
 	#start: number | undefined;
 	/** So that each id and each text is different. */
@@ -89,9 +63,9 @@ class StoreAndModel {
 		const added = await this.#bench.store.add(basket, tasks);
 		for (const [index, task] of tasks.entries()) {
 			const id = task.id ?? added[index]!.id;
-			const before = this.#find(id);
+			const before = this.#model.find(id);
 			equal(added[index], { id, added: before === undefined, state: before && stateOf(before) }, `add() of "${id}"`);
-			if (added[index]!.added) this.#tasks.push(this.#modelTask({ ...task, id }));
+			if (added[index]!.added) this.#model.add({ ...task, id });
 		}
 	}
 
@@ -99,7 +73,7 @@ class StoreAndModel {
 		const random = this.#random;
 		return newTask({
 			id: random.of([
-				this.#tasks.length < 15 ? undefined : "task 0",
+				this.#model.tasks.length < 15 ? undefined : "task 0",
 				`task ${random.below(30)}`,
 				`task ${random.below(30)}`,
 			]),
@@ -109,13 +83,6 @@ class StoreAndModel {
 			priority: random.of([0, 0, 0, 1, -1, 100]),
 			lane: random.of([undefined, undefined, "l", "m"]),
 		});
-	}
-
-	#modelTask({ id, kind, priority, lane, payload, delay }: NewTask & { id: string }): ModelTask {
-		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0 };
-		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
-		const times = { addedAt: this.#now, dueAt: this.#now + delay };
-		return { id, kind, priority, lane, payload, ...none, ...state, ...times };
 	}
 
 	async #turn(): Promise<void> {
@@ -129,12 +96,12 @@ class StoreAndModel {
 		const lease = Math.max(1, this.#duration(1));
 		this.log.push(`turn ${show({ settle, claim, lease })}`);
 		const turn = await this.#bench.store.turn(basket, { settle, claim, lease });
-		equal(turn.settled, settle.map(({ ref, outcome }) => this.#settle(ref, outcome)), "settled");
-		const wanted = claim.map((request) => this.#claim(request.kinds, request.limit, lease));
+		equal(turn.settled, settle.map(({ ref, outcome }) => this.#model.settle(ref, outcome)), "settled");
+		const wanted = claim.map((request) => this.#model.claim(request.kinds, request.limit, lease));
 		const order = (ids: string[]) => this.#bench.isExact ? ids : ids.sort();
 		equal(order(idsOf(turn.claims)), order(idsOf(wanted.flat())), "claimed");
 		for (const given of turn.claims) {
-			const task = this.#find(given.id)!;
+			const task = this.#model.find(given.id)!;
 			const { id, kind, payload, attempts, crashes, priority, lane, error, inbox } = task;
 			const { token } = given;
 			equal(claimed(given), { id, kind, payload, attempts, crashes, priority, lane, error, inbox }, `claim of "${id}"`);
@@ -164,58 +131,8 @@ class StoreAndModel {
 		]);
 	}
 
-	#settle(ref: Ref, outcome: Outcome): boolean {
-		const task = this.#current(ref);
-		if (task === undefined) return false;
-		if (outcome.payload !== undefined) task.payload = outcome.payload;
-		if (outcome.type === "retry" || outcome.type === "dead") {
-			task.attempts = outcome.attempts;
-			task.error = outcome.error;
-		}
-		task.isBackingOff = "backoff" in outcome && outcome.backoff === true;
-		task.state = outcome.type === "done" || outcome.type === "dead" ? outcome.type : "waiting";
-		if (task.state !== "waiting") task.isHeld = false;
-		if (outcome.type === "done") {
-			task.dueAt = this.#now + (outcome.keep ?? 0);
-			if (!outcome.keep) this.#tasks.splice(this.#tasks.indexOf(task), 1);
-		} else if (outcome.type === "dead") task.dueAt = Infinity;
-		else if (outcome.type === "retry") {
-			task.crashes = 0;
-			task.dueAt = this.#now + outcome.delay;
-			task.isHeld ||= outcome.hold === true;
-		} else if (outcome.type === "later") {
-			task.attempts = task.crashes = 0;
-			task.inbox = task.inbox.filter(({ n }) => n > outcome.seen);
-			task.dueAt = this.#now + (task.inbox.length > 0 ? 0 : outcome.delay ?? Infinity);
-		} else task.dueAt = this.#now;
-		return true;
-	}
-
-	#claim(kinds: readonly string[], limit: number, lease: number): ModelTask[] {
-		const due = this.#tasks.filter((task) =>
-			kinds.includes(task.kind) && this.#canRun(task) && task.dueAt <= this.#now
-		);
-		due.sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt);
-		for (const task of due.slice(0, limit)) {
-			const isCrash = task.state === "running";
-			task.attempts += isCrash ? 1 : 0;
-			task.crashes += isCrash ? 1 : 0;
-			task.state = "running";
-			task.dueAt = this.#now + lease;
-		}
-		return due.slice(0, limit);
-	}
-
-	#canRun(task: ModelTask): boolean {
-		const isOpen = ({ state }: ModelTask) => state === "waiting" || state === "running";
-		const before = this.#tasks.slice(0, this.#tasks.indexOf(task));
-		const isBlocked = task.lane !== undefined && before.some((other) => other.lane === task.lane && isOpen(other));
-		return isOpen(task) && !task.isHeld && !isBlocked;
-	}
-
 	#checkDueIn(dueIn: number, kinds: readonly string[]): void {
-		const able = this.#tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task));
-		const wanted = Math.max(0, able.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity) - this.#now);
+		const wanted = this.#model.dueIn(kinds);
 		if (wanted === Infinity || wanted === 0) equal(dueIn, wanted, "dueIn");
 		else between(dueIn, this.#bench.isExact ? wanted - 1 : 1, wanted + 1, "dueIn");
 	}
@@ -224,11 +141,7 @@ class StoreAndModel {
 		const refs = this.#random.some(this.#refs);
 		const lease = Math.max(1, this.#duration(1));
 		this.log.push(`extend ${show(refs)} ${lease}`);
-		const wanted = refs.map((ref) => {
-			const task = this.#current(ref);
-			if (task !== undefined) task.dueAt = this.#now + lease;
-			return task === undefined ? "lost" : task.inbox.length > 0 ? "posted" : "ok";
-		});
+		const wanted = refs.map((ref) => this.#model.extend(ref, lease));
 		equal(await this.#bench.store.extend(basket, refs, lease), wanted, "extend()");
 	}
 
@@ -241,26 +154,14 @@ class StoreAndModel {
 			seen: random.of([undefined, random.below(4)]),
 		}));
 		this.log.push(`save ${show(saves)}`);
-		const wanted = saves.map(({ ref, payload, progress, seen = 0 }) => {
-			const task = this.#current(ref);
-			if (task === undefined) return false;
-			task.payload = payload ?? task.payload;
-			task.progress = progress ?? task.progress;
-			task.inbox = task.inbox.filter(({ n }) => n > seen);
-			return true;
-		});
+		const wanted = saves.map((save) => this.#model.save(save));
 		equal(await this.#bench.store.save(basket, saves), wanted, "save()");
 	}
 
 	async #post(): Promise<void> {
 		const [id, data] = [this.#anyId(), this.#text()];
 		this.log.push(`post ${id} ${data}`);
-		const task = this.#find(id);
-		const isOpen = task?.state === "waiting" || task?.state === "running";
-		equal(await this.#bench.store.post(basket, id, data), isOpen, "post()");
-		if (!isOpen) return;
-		task.inbox.push({ n: ++task.posted, data });
-		if (task.state === "waiting") this.#makeDue(task);
+		equal(await this.#bench.store.post(basket, id, data), this.#model.post(id, data), "post()");
 	}
 
 	async #change(): Promise<void> {
@@ -269,60 +170,32 @@ class StoreAndModel {
 		this.log.push(`change ${show(ids)} ${change}`);
 		const changed = await this.#bench.store.change(basket, ids, change);
 		for (const [index, id] of ids.entries()) {
-			const task = this.#find(id);
+			const task = this.#model.find(id);
 			// A second hold may count as a change.
 			if (change === "hold" && task?.isHeld) continue;
-			equal(changed[index], task !== undefined && await this.#changeOne(task, change), `${change} of "${id}"`);
+			const isRetriedDead = change === "retry" && task?.state === "dead";
+			equal(changed[index], this.#model.change(id, change), `${change} of "${id}"`);
+			if (isRetriedDead) await this.#takeOver(id);
 		}
 	}
 
-	async #changeOne(task: ModelTask, change: Change): Promise<boolean> {
-		if (change === "retry" && task.state === "dead") {
-			const { error, progress, inbox } = await this.#bench.get(task.id);
-			const anew = this.#modelTask({ ...task, delay: 0 });
-			this.#tasks.splice(this.#tasks.indexOf(task), 1);
-			this.#tasks.push({ ...anew, posted: task.posted, error, progress, inbox: [...inbox] });
-			return true;
-		}
-		if (change === "release" && task.isHeld) {
-			task.isHeld = false;
-			if (task.state === "waiting" && task.dueAt <= this.#now) this.#makeDue(task);
-			return true;
-		}
-		const isWaiting = task.state === "waiting" && !task.isHeld;
-		if (change === "retry" && isWaiting) this.#makeDue(task);
-		const isHolding = change === "hold" && (isWaiting || task.state === "running");
-		if (isHolding) task.isHeld = true;
-		return isHolding || (change === "retry" && isWaiting);
-	}
-
-	/** One that is due already may stay so or become so anew. */
-	#makeDue(task: ModelTask): void {
-		task.dueAt = Math.min(task.dueAt, this.#now);
-		task.dueFrom = -Infinity;
-		task.dueTo = this.#now;
+	/** What a retried dead task keeps of its past is left to the store. */
+	async #takeOver(id: string): Promise<void> {
+		const { error, progress, inbox } = await this.#bench.get(id);
+		Object.assign(this.#model.find(id)!, { error, progress, inbox: [...inbox] });
 	}
 
 	async #delete(): Promise<void> {
 		const ids = [...new Set([this.#anyId(), this.#anyId()])].slice(this.#random.below(2));
 		this.log.push(`delete ${show(ids)}`);
-		const wanted = ids.map((id) => this.#find(id) !== undefined);
-		this.#tasks = this.#tasks.filter(({ id }) => !ids.includes(id));
+		const wanted = ids.map((id) => this.#model.delete(id));
 		equal(await this.#bench.store.delete(basket, ids), wanted, "delete()");
 	}
 
 	async #hasten(): Promise<void> {
 		const within = this.#bench.isExact ? this.#duration() : 0;
 		this.log.push(`hasten ${within}`);
-		const isLate = ({ dueAt }: ModelTask) => dueAt > this.#now + within;
-		const late = this.#tasks.filter((task) =>
-			task.isBackingOff && task.state === "waiting" && !task.isHeld && isLate(task)
-		);
-		equal(await this.#bench.store.hasten(basket, within), late.length, "hasten()");
-		for (const task of late) {
-			Object.assign(task, { dueFrom: this.#now, dueTo: this.#now + within });
-			if (within === 0) task.dueAt = this.#now;
-		}
+		equal(await this.#bench.store.hasten(basket, within), this.#model.hasten(within), "hasten()");
 	}
 
 	async #pass(): Promise<void> {
@@ -330,17 +203,16 @@ class StoreAndModel {
 		const units = this.#random.of([1, 1, 2, 5]);
 		this.log.push(`pass ${units} units`);
 		await this.#bench.pass(units);
-		this.#now += units * this.#bench.unit;
-		this.#tasks = this.#tasks.filter((task) => task.state !== "done" || task.dueAt > this.#now);
+		this.#model.pass(units * this.#bench.unit);
 	}
 
 	/** All that can be seen of the store, and of the model. */
 	async #compare(): Promise<void> {
 		const listed = await this.#bench.list();
-		equal(idsOf(listed), idsOf(this.#tasks), "tasks");
+		equal(idsOf(listed), idsOf(this.#model.tasks), "tasks");
 		const counts: Record<string, number> = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 		for (const [index, { key: _, addedAt, dueAt, ...given }] of listed.entries()) {
-			const task = this.#tasks[index]!;
+			const task = this.#model.tasks[index]!;
 			const { id, kind, priority, lane, payload, attempts, crashes, error, progress } = task;
 			const state = stateOf(task);
 			// What nobody has said of tasks that are over is left to the store.
@@ -352,7 +224,7 @@ class StoreAndModel {
 			if (this.#bench.isExact) this.#compareTimes(task, state, addedAt, dueAt);
 		}
 		equal(await this.#bench.store.counts(basket), counts, "counts()");
-		const some = this.#random.some(this.#tasks)[0];
+		const some = this.#random.some(this.#model.tasks)[0];
 		if (some !== undefined) equal((await this.#bench.get(some.id)).inbox, some.inbox, `inbox of "${some.id}"`);
 	}
 
@@ -367,17 +239,8 @@ class StoreAndModel {
 		task.dueFrom = task.dueTo = undefined;
 	}
 
-	#find(id: string): ModelTask | undefined {
-		return this.#tasks.find((task) => task.id === id);
-	}
-
-	/** The task of a claim that is not lost. */
-	#current({ id, token }: Ref): ModelTask | undefined {
-		return this.#tasks.find((task) => task.id === id && task.state === "running" && task.token === token);
-	}
-
 	#anyId(): string {
-		return this.#random.of([...idsOf(this.#tasks), "nobody"]);
+		return this.#random.of([...idsOf(this.#model.tasks), "nobody"]);
 	}
 
 	#text(): string {
@@ -390,10 +253,6 @@ class StoreAndModel {
 		if (!isExact) return least === 0 ? this.#random.of([0, 0, long]) : long;
 		return unit * Math.max(least, this.#random.of([0, 0, 1, 2, 3, 10]));
 	}
-}
-
-function stateOf({ state, isHeld }: ModelTask): TaskState {
-	return isHeld && state === "waiting" ? "held" : state;
 }
 
 /** Marsaglia's xorshift with 32 bits: the same numbers everywhere for the same seed. */

@@ -1,0 +1,191 @@
+/**
+ * What a store should hold, in a form that is too simple to be wrong: an array of tasks, looked through from the beginning each time.
+ *
+ * @module
+ */
+
+import type { Change, Message, NewTask, Outcome, Ref, Save, TaskState } from "../../basket/store.ts";
+
+/** A task as the model has it. Instants are milliseconds since the beginning. */
+export interface ModelTask {
+	readonly id: string;
+	readonly kind: string;
+	readonly priority: number;
+	readonly lane: string | undefined;
+	payload: NewTask["payload"];
+	state: Exclude<TaskState, "held">;
+	isHeld: boolean;
+	isBackingOff: boolean;
+	attempts: number;
+	crashes: number;
+	error: string | undefined;
+	progress: string | undefined;
+	inbox: Message[];
+	posted: number;
+	addedAt: number;
+	dueAt: number;
+	/** A store may choose `dueAt` from this range; the model takes over what it chose. */
+	dueFrom?: number | undefined;
+	dueTo?: number | undefined;
+	token: string | undefined;
+}
+
+/** The tasks of one basket, and what each operation makes of them. */
+export class TaskModel {
+	/** In the order of their keys. */
+	tasks: ModelTask[] = [];
+	/** Milliseconds since the beginning. */
+	now = 0;
+
+	find(id: string): ModelTask | undefined {
+		return this.tasks.find((task) => task.id === id);
+	}
+
+	/** The task of a claim that is not lost. */
+	current({ id, token }: Ref): ModelTask | undefined {
+		return this.tasks.find((task) => task.id === id && task.state === "running" && task.token === token);
+	}
+
+	add({ id, kind, priority, lane, payload, delay }: NewTask & { id: string }): ModelTask {
+		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0 };
+		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
+		const times = { addedAt: this.now, dueAt: this.now + delay };
+		const task: ModelTask = { id, kind, priority, lane, payload, ...none, ...state, ...times };
+		this.tasks.push(task);
+		return task;
+	}
+
+	settle(ref: Ref, outcome: Outcome): boolean {
+		const task = this.current(ref);
+		if (task === undefined) return false;
+		if (outcome.payload !== undefined) task.payload = outcome.payload;
+		if (outcome.type === "retry" || outcome.type === "dead") {
+			task.attempts = outcome.attempts;
+			task.error = outcome.error;
+		}
+		task.isBackingOff = "backoff" in outcome && outcome.backoff === true;
+		task.state = outcome.type === "done" || outcome.type === "dead" ? outcome.type : "waiting";
+		if (task.state !== "waiting") task.isHeld = false;
+		if (outcome.type === "done") {
+			task.dueAt = this.now + (outcome.keep ?? 0);
+			if (!outcome.keep) this.tasks.splice(this.tasks.indexOf(task), 1);
+		} else if (outcome.type === "dead") task.dueAt = Infinity;
+		else if (outcome.type === "retry") {
+			task.crashes = 0;
+			task.dueAt = this.now + outcome.delay;
+			task.isHeld ||= outcome.hold === true;
+		} else if (outcome.type === "later") {
+			task.attempts = task.crashes = 0;
+			task.inbox = task.inbox.filter(({ n }) => n > outcome.seen);
+			task.dueAt = this.now + (task.inbox.length > 0 ? 0 : outcome.delay ?? Infinity);
+		} else task.dueAt = this.now;
+		return true;
+	}
+
+	claim(kinds: readonly string[], limit: number, lease: number): ModelTask[] {
+		const due = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task) && task.dueAt <= this.now);
+		due.sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt);
+		for (const task of due.slice(0, limit)) {
+			const isCrash = task.state === "running";
+			task.attempts += isCrash ? 1 : 0;
+			task.crashes += isCrash ? 1 : 0;
+			task.state = "running";
+			task.dueAt = this.now + lease;
+		}
+		return due.slice(0, limit);
+	}
+
+	/** When the first of these kinds is due, in milliseconds from now. */
+	dueIn(kinds: readonly string[]): number {
+		const able = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task));
+		return Math.max(0, able.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity) - this.now);
+	}
+
+	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
+		const task = this.current(ref);
+		if (task === undefined) return "lost";
+		task.dueAt = this.now + lease;
+		return task.inbox.length > 0 ? "posted" : "ok";
+	}
+
+	save({ ref, payload, progress, seen = 0 }: Save): boolean {
+		const task = this.current(ref);
+		if (task === undefined) return false;
+		task.payload = payload ?? task.payload;
+		task.progress = progress ?? task.progress;
+		task.inbox = task.inbox.filter(({ n }) => n > seen);
+		return true;
+	}
+
+	post(id: string, data: Message["data"]): boolean {
+		const task = this.find(id);
+		const isOpen = task?.state === "waiting" || task?.state === "running";
+		if (!isOpen) return false;
+		task.inbox.push({ n: ++task.posted, data });
+		if (task.state === "waiting") this.#makeDue(task);
+		return true;
+	}
+
+	change(id: string, change: Change): boolean {
+		const task = this.find(id);
+		if (task === undefined) return false;
+		if (change === "retry" && task.state === "dead") {
+			this.delete(id);
+			this.add({ ...task, delay: 0 }).posted = task.posted;
+			return true;
+		}
+		if (change === "release" && task.isHeld) {
+			task.isHeld = false;
+			if (task.state === "waiting" && task.dueAt <= this.now) this.#makeDue(task);
+			return true;
+		}
+		const isWaiting = task.state === "waiting" && !task.isHeld;
+		if (change === "retry" && isWaiting) this.#makeDue(task);
+		const isHolding = change === "hold" && (isWaiting || task.state === "running");
+		if (isHolding) task.isHeld = true;
+		return isHolding || (change === "retry" && isWaiting);
+	}
+
+	delete(id: string): boolean {
+		const task = this.find(id);
+		this.tasks = this.tasks.filter((other) => other !== task);
+		return task !== undefined;
+	}
+
+	/** Returns how many backoffs it has cut short. */
+	hasten(within: number): number {
+		const isLate = ({ dueAt }: ModelTask) => dueAt > this.now + within;
+		const late = this.tasks.filter((task) =>
+			task.isBackingOff && task.state === "waiting" && !task.isHeld && isLate(task)
+		);
+		for (const task of late) {
+			Object.assign(task, { dueFrom: this.now, dueTo: this.now + within });
+			if (within === 0) task.dueAt = this.now;
+		}
+		return late.length;
+	}
+
+	/** Time passes, and what was kept for a while is gone. */
+	pass(milliseconds: number): void {
+		this.now += milliseconds;
+		this.tasks = this.tasks.filter((task) => task.state !== "done" || task.dueAt > this.now);
+	}
+
+	#canRun(task: ModelTask): boolean {
+		const isOpen = ({ state }: ModelTask) => state === "waiting" || state === "running";
+		const before = this.tasks.slice(0, this.tasks.indexOf(task));
+		const isBlocked = task.lane !== undefined && before.some((other) => other.lane === task.lane && isOpen(other));
+		return isOpen(task) && !task.isHeld && !isBlocked;
+	}
+
+	/** The due time of a task that is due already may stay or begin anew: stores differ. */
+	#makeDue(task: ModelTask): void {
+		task.dueAt = Math.min(task.dueAt, this.now);
+		task.dueFrom = -Infinity;
+		task.dueTo = this.now;
+	}
+}
+
+export function stateOf({ state, isHeld }: ModelTask): TaskState {
+	return isHeld && state === "waiting" ? "held" : state;
+}
