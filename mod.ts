@@ -53,14 +53,12 @@ export {
 	type WakeReason,
 } from "./src/basket/store.ts";
 export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
-export { Group, type GroupOptions, type SpawnOptions, TagInUseError } from "./src/group/group.ts";
+export { Group, type GroupOptions, type SpawnOptions } from "./src/group/group.ts";
 export {
-	CannotBeConfiguredError,
-	CannotBeStartedError,
-	CannotBeStoppedError,
 	type Configurable,
 	configurable,
 	configure,
+	MissingMethodError,
 	start,
 	type Startable,
 	startable,
@@ -104,18 +102,14 @@ export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
 export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
+export { NameInUseError } from "./src/platform/name-in-use-error.ts";
 export { type OnError } from "./src/platform/observe.ts";
 export { type Subscribable } from "./src/platform/snapshot.ts";
-export {
-	type SchemaIssue,
-	type SchemaResult,
-	type StandardSchema,
-	ValidationError,
-} from "./src/platform/standard-schema.ts";
+export { type SchemaIssue, type StandardSchema, ValidationError } from "./src/platform/standard-schema.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
-export { Timer } from "./src/platform/timer-queue.ts";
-export { type WaitOptions } from "./src/platform/waiters.ts";
-export { poll, type PollOptions, type PollState } from "./src/intermittent/poll.ts";
+export { type Timer } from "./src/platform/timer-queue.ts";
+export { type StopOptions, type WaitOptions } from "./src/platform/waiters.ts";
+export { poll, type PollCounts, type PollOptions } from "./src/intermittent/poll.ts";
 export {
 	type CreateWorkerContext,
 	type PoolContext,
@@ -126,11 +120,10 @@ export {
 	type PoolTaskRecord,
 	type PoolWorkerRecord,
 } from "./src/pool/options.ts";
-export { Pool, TaskExistsError } from "./src/pool/pool.ts";
+export { Pool } from "./src/pool/pool.ts";
 export { type PoolTaskOptions } from "./src/pool/task-options.ts";
 export {
 	FatalError,
-	type PerformResult,
 	type Plan,
 	type PlanContext,
 	type PlanFailure,
@@ -146,18 +139,10 @@ export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type R
 export { type Service, type ServiceFactory, type ServiceRecord } from "./src/services/entry.ts";
 export {
 	InvalidConfigError,
-	ServiceExistsError,
 	ServiceFailedError,
 	ServiceNotFoundError,
 	UnknownKindError,
 } from "./src/services/errors.ts";
 export { type ServiceChange, type ServiceWatchOptions } from "./src/services/watch.ts";
-export {
-	kindAsId,
-	randomId,
-	type ServiceQuery,
-	type ServiceRequest,
-	Services,
-	type ServicesOptions,
-} from "./src/services/services.ts";
+export { type ServiceQuery, type ServiceRequest, Services, type ServicesOptions } from "./src/services/services.ts";
 export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";

@@ -136,7 +136,7 @@ export const topics: Record<TopicName, Topic> = {
 		],
 	},
 	memory: {
-		title: "Heap of one of 100,000 tasks of a Group that wait in a backoff, tag included",
+		title: "Heap of one of 100,000 tasks of a Group that wait in a backoff, name included",
 		unit: "bytes",
 		engines: ["node", "deno", "bun"], // no page can force a garbage collection
 		cases: ["bare setTimeout", "awaited setTimeout", "Group task"],

@@ -75,7 +75,7 @@ async function main(given: string | undefined): Promise<void> {
 	process.once("SIGINT", interrupt);
 	try {
 		await mkdir(folder, { recursive: true });
-		const options = { errorsToTolerate: 100, sleepBetweenRuns: 100, onEvent: tell, signal: controller.signal };
+		const options = { errorsToTolerate: 100, interval: 100, onEvent: tell, signal: controller.signal };
 		const { rounds, tasks, failures } = await reconcile({ create: () => plan(folder) }, options);
 		console.log(`${folder} is as declared: ${rounds} rounds, ${tasks} tasks, ${failures.length} failures on the way`);
 	} catch (error) {

@@ -26,7 +26,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type FailedAttempt, kindAsId, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { type FailedAttempt, Lifecycle, poll, run, Services, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 import { servicesHandler } from "../src/http/http.ts"; // elsewhere: from "upkeep/http"
 import { serve } from "./shared/serve.ts";
 
@@ -94,7 +94,7 @@ function seconds(data: unknown, usual: number): number {
 const { values } = parseArgs({ options: { port: { type: "string" }, token: { type: "string" } } });
 const { port = "8080", token = "secret" } = values;
 
-const services = new Services({ kinds: { uptime, backup }, id: kindAsId });
+const services = new Services({ kinds: { uptime, backup }, ids: "kind" });
 const server = await serve(
 	servicesHandler(services, {
 		authorize: ({ headers }) => headers.get("authorization") === `Bearer ${token}`,

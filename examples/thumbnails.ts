@@ -83,9 +83,9 @@ async function main(count: number): Promise<void> {
 	const startedAt = Date.now();
 	const zooms = Array.from({ length: count }, (_, i) => 1.4 ** i);
 	const images = zooms.map((zoom, i) =>
-		pool.go(`image ${i + 1}`, ({ worker, signal, report }) => {
+		pool.spawn(`image ${i + 1}`, ({ worker, signal, report }) => {
 			return worker.call("makeThumbnail", [zoom], { signal, onProgress: (progress) => report(progress, "rendering") });
-		}).result
+		}).result()
 	);
 	const unsubscribe = showProgress(pool, count);
 	const results = await Promise.allSettled(images);

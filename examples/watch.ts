@@ -4,7 +4,7 @@
  *
  * What the library does here:
  *
- * - each check of a URL is a task of a `Group`, with the URL as its tag, and with attempts, backoff and timeout; a server
+ * - each check of a URL is a task of a `Group`, with the URL as its name, and with attempts, backoff and timeout; a server
  *   that answers with `Retry-After` is asked again when it wants to be (watch/check.ts);
  * - the list and the intervals are the configuration of a `Lifecycle`, which can be replaced while all of it runs;
  * - whether the network is there is an `Intermittent` that all URLs share (watch/network.ts);
@@ -24,7 +24,7 @@ import {
 	type Intermittent,
 	Lifecycle,
 	poll,
-	type PollState,
+	type PollCounts,
 	type RunnerOptions,
 	sleep,
 } from "../mod.ts"; // elsewhere: from "upkeep"
@@ -188,7 +188,7 @@ async function follow(file: string, watcher: Watcher): Promise<Intermittent> {
 		if (text !== last) await watcher.configure(last = text);
 	};
 	let complaint: string | undefined;
-	const onAttempt = (_state: PollState, error: unknown) => {
+	const onAttempt = (_state: PollCounts, error: unknown) => {
 		const text = error === undefined ? undefined : describe(error);
 		if (text !== undefined && text !== complaint) watcher.view.note("rejected", text);
 		complaint = text;

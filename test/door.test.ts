@@ -157,17 +157,17 @@ testDoors("run(), Runner, Group, sleep()", {
 	"new Group(options.signal)": () => ({ names: /"signal/, give: (value) => new Group({ signal: value }) }),
 	"new Group(options.forget)": () => ({ names: /"forget/, give: (value) => new Group({ forget: value }) }),
 	"new Group(options.onError)": () => ({ names: /"onError/, give: (value) => new Group({ onError: value }) }),
-	...Object.fromEntries(["tag", "task", "options", "ifPresent", "signal", "attempts", "backoff"].map((name) => [
+	...Object.fromEntries(["name", "task", "options", "ifPresent", "signal", "attempts", "backoff"].map((name) => [
 		`spawn(${name})`,
 		() => {
 			const group = new Group({ clock });
-			const [tag, task, options] = name === "tag"
+			const [named, task, options] = name === "name"
 				? [(value: unknown) => value, () => noop, () => ({})]
 				: name === "task"
 				? [() => "a", (value: unknown) => value, () => ({})]
 				: [() => "a", () => noop, (value: unknown) => name === "options" ? value : { [name]: value }];
 			const give = (value: unknown) =>
-				void group.spawn(tag(value) as never, task(value) as never, options(value) as never);
+				void group.spawn(named(value) as never, task(value) as never, options(value) as never);
 			const names = name === "options" ? /"(options|signal|ifPresent|attempts)/ : new RegExp(`"${name}`);
 			return { names, give, state: () => [...group.tasks().keys()] };
 		},
@@ -215,15 +215,15 @@ testDoors("Pool, Intermittent, poll()", {
 	"new Pool(options)": () => ({ names: /"(options|max)"/, give: (value) => void new Pool(value) }),
 	...options(poolOptions, (options) => new Pool({ max: 1, ...options as object })),
 	...Object.fromEntries(["name", "task", ...poolTaskOptions].map((name) => [
-		`go(${name})`,
+		`pool.spawn(${name})`,
 		() => {
 			const pool = new Pool({ max: 1, clock });
 			pool.pause();
 			const of = (which: string, value: unknown, other: unknown) => name === which ? value : other;
 			const give = (value: unknown) => {
 				const options = of("options", value, ["name", "task"].includes(name) ? {} : { [name]: value });
-				const task = pool.go(of("name", value, "a") as string, of("task", value, noop) as never, options as never);
-				task.result.catch(noop);
+				const task = pool.spawn(of("name", value, "a") as string, of("task", value, noop) as never, options as never);
+				task.result().catch(noop);
 				task.cancel();
 			};
 			const names = name === "options" ? anyOfPoolTask : new RegExp(`"${name}`);
@@ -244,11 +244,11 @@ testDoors("Pool, Intermittent, poll()", {
 		};
 		return { names: name === "options" ? anyOfPoolTask : new RegExp(`"${name}`), give };
 	}])),
-	"pool.idle(options)": () => {
+	"pool.wait(options)": () => {
 		const pool = new Pool({ max: 1, clock });
 		pool.pause();
-		pool.go("a", noop);
-		return { names: /"(options|signal)/, give: (value) => pool.idle(value) };
+		pool.spawn("a", noop);
+		return { names: /"(options|signal)/, give: (value) => pool.wait(value) };
 	},
 	"intermittent.wait(options)": () => {
 		const intermittent = new Intermittent(noop);
@@ -290,7 +290,7 @@ testDoors("Pool, Intermittent, poll()", {
 	])),
 });
 
-const services = () => new Services({ kinds: { a: () => new Lifecycle(noop) }, id: () => "made" });
+const services = () => new Services({ kinds: { a: () => new Lifecycle(noop) }, ids: () => "made" });
 
 testDoors("Lifecycle, Services, reconcile()", {
 	"new Lifecycle(applyConfig)": () => ({ names: /"applyConfig"/, give: (value) => void new Lifecycle(value) }),
@@ -332,17 +332,17 @@ testDoors("Lifecycle, Services, reconcile()", {
 	}),
 	"start(), stop(), configure()": () => ({
 		takesAll: true,
-		names: /cannot be (started|stopped|configured)/i,
+		names: /has no method "(start|stop|configure)"/,
 		give: async (value) => {
 			for (const call of [start, stop, configure] as AnyCall[]) {
 				await (call(value) as Promise<void>).catch((error) => {
-					if (!/^CannotBe/.test((error as Error).name)) throw error;
+					if ((error as Error).name !== "MissingMethodError") throw error;
 				});
 			}
 		},
 	}),
 	"new Services(options)": () => ({ names: /"(options|kinds)/, give: (value) => void new Services(value) }),
-	...options(["kinds", "id", "onError"], (options) => new Services({ kinds: {}, ...options as object })),
+	...options(["kinds", "ids", "onError"], (options) => new Services({ kinds: {}, ...options as object })),
 	...Object.fromEntries(["request", "id", "kind", "active", "parsed"].map((name) => [`services.create(${name})`, () => {
 		const registry = services();
 		const give = (value: unknown) =>
@@ -364,14 +364,14 @@ testDoors("Lifecycle, Services, reconcile()", {
 		give: (value) => reconcile({ create: () => [] }, value),
 	}),
 	...options(
-		["errorsToTolerate", "sleepBetweenRuns", "executionTimeout", "onEvent", "onError", "clock", "signal"],
+		["errorsToTolerate", "interval", "deadline", "onEvent", "onError", "clock", "signal"],
 		(options) => reconcile({ create: () => [] }, options),
 	),
 	"reconcile(): what create() gives": () => ({
 		names: /"(tasks|task|plan)|task|create/,
 		give: (value) => {
 			let rounds = 0;
-			return reconcile({ create: () => rounds++ === 0 ? value : [] }, { clock, sleepBetweenRuns: 0 });
+			return reconcile({ create: () => rounds++ === 0 ? value : [] }, { clock, interval: 0 });
 		},
 	}),
 });

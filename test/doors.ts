@@ -129,8 +129,8 @@ const types = new Map(
 				"retain",
 				"min",
 			],
-			...["max", "idleTimeout", "pollInterval", "busyTimeout", "errorsToTolerate", "sleepBetweenRuns", "pageSize"],
-			...["executionTimeout", "maxBodySize", "heartbeat", "maxStreams", "maxStreamWaiting", "maxStreamTime"],
+			...["max", "idleTimeout", "pollInterval", "busyTimeout", "errorsToTolerate", "interval", "pageSize"],
+			...["maxBodySize", "heartbeat", "maxStreams", "maxStreamWaiting", "maxStreamTime"],
 			...["startTimeout"],
 		],
 		function: [

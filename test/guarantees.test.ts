@@ -173,12 +173,12 @@ describe("Done is done", () => {
 			group.wait({ signal }),
 			group.get("a")!.wait({ signal }),
 			busy.run(noop, { signal }),
-			busy.idle({ signal }),
+			busy.wait({ signal }),
 			new Lifecycle(noop).waitForStateChange("inactive", { signal }),
 			new Intermittent(() => new Promise<void>(noop)).attach(signal),
 			processor.wait(id, { signal }),
 			basket.run({ signal }),
-			reconcile({ create: () => [{ name: "a", perform: noop }] }, { sleepBetweenRuns: 1e6, signal, clock }),
+			reconcile({ create: () => [{ name: "a", perform: noop }] }, { interval: 1e6, signal, clock }),
 		].map((wait) => watch(wait as Promise<unknown>));
 		await clock.advance(10);
 		expect(waits.map(({ state }) => state)).toEqual(waits.map(() => "pending"));

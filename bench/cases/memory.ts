@@ -1,4 +1,4 @@
-// What a waiting task keeps on the heap, after a forced garbage collection. Each task of a Group has a tag of its own
+// What a waiting task keeps on the heap, after a forced garbage collection. Each task of a Group has a name of its own
 // (`t0`, `t1`, …), which is counted; the function and the error that it throws are shared, so that they are not. Bun
 // keeps a part of each setTimeout outside of the heap, which is not seen here.
 import process from "node:process";

@@ -9,7 +9,7 @@ interface Config {
 export async function typed(signal?: AbortSignal): Promise<number> {
 	const clock = new VirtualClock();
 	const value: number = await run(({ attempt }) => attempt, { attempts: 2, backoff: 10, signal, clock });
-	const text: string | undefined = new Group({ signal }).spawn("tag", () => "text").value;
+	const text: string | undefined = new Group({ signal }).spawn("name", () => "text").value;
 	const listener = new AbortController();
 	const shared: Date = await new Intermittent(() => ({ value: new Date(), stop: () => {} })).attach(listener.signal);
 	await poll((signal: AbortSignal) => fetch("/", { signal }), { interval: 10 }).attach(listener.signal);

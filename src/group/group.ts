@@ -12,17 +12,18 @@ import { type GroupTask, type GroupTaskSnapshot, SpawnedTask, type TaskOwner } f
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { check, checkedSignal, checkFunction, checkWord } from "../platform/check.ts";
+import { NameInUseError } from "../platform/name-in-use-error.ts";
 import type { OnError } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
-import { Waiters, type WaitOptions } from "../platform/waiters.ts";
+import { type StopOptions, Waiters, type WaitOptions } from "../platform/waiters.ts";
 
 /** What a {@link Group} can be told: what concerns it, and defaults for its tasks. */
 export interface GroupOptions extends RunnerOptions {
 	/** Cancels every task of the group, and at once each one that is spawned later. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * Whether a task leaves the group when it has stopped, instead of staying until {@link Group.delete}. For tags that
+	 * Whether a task leaves the group when it has stopped, instead of staying until {@link Group.delete}. For names that
 	 * do not come back, which would pile up. @default false
 	 */
 	forget?: boolean | undefined;
@@ -35,40 +36,10 @@ export interface SpawnOptions extends RunnerOptions {
 	/** Cancels this task. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * What to do if a live task has the tag: `"throw"` a {@link TagInUseError}; `"keep"` that task and return it; or
+	 * What to do if a live task has the name: `"throw"` a {@link NameInUseError}; `"keep"` that task and return it; or
 	 * `"replace"` it, which cancels it, waits until it has stopped, and then starts the new one. @default "throw"
 	 */
 	ifPresent?: "throw" | "keep" | "replace" | undefined;
-}
-
-/**
- * A live task of the group has this tag already.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { Group, TagInUseError } from "upkeep";
- *
- * const group = new Group();
- * group.spawn("sync", () => {});
- * assert.throws(() => group.spawn("sync", () => {}), (error) => error instanceof TagInUseError && error.tag === "sync");
- * ```
- */
-export class TagInUseError extends Error {
-	/** What this error is called. */
-	override readonly name = "TagInUseError";
-	/** The tag. */
-	readonly tag: string;
-
-	/**
-	 * Made by {@link Group.spawn}.
-	 *
-	 * @param tag the tag that is in use
-	 */
-	constructor(tag: string) {
-		super(`A live task has the tag ${JSON.stringify(tag)}; "ifPresent" can keep or replace it`);
-		this.tag = tag;
-	}
 }
 
 /**
@@ -97,7 +68,7 @@ export class TagInUseError extends Error {
  *
  * group.spawn("for ever", ({ signal }) => new Promise((_, reject) => signal.onabort = () => reject(signal.reason)));
  * await group.stop();
- * assert.deepEqual([...group.tasks().values()].map(({ tag, state }) => `${tag}: ${state}`), [
+ * assert.deepEqual([...group.tasks().values()].map(({ name, state }) => `${name}: ${state}`), [
  * 	"greeting: stopped",
  * 	"for ever: stopped",
  * ]);
@@ -105,7 +76,7 @@ export class TagInUseError extends Error {
  */
 export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncDisposable {
 	readonly #tasks = new Map<string, SpawnedTask<unknown>>();
-	/** The tasks that were replaced and have not stopped, by tag; nobody with that tag begins before. */
+	/** The tasks that were replaced and have not stopped, by name; nobody with that name begins before. */
 	readonly #leaving = new Map<string, SpawnedTask<unknown>>();
 	readonly #settings: RunnerSettings;
 	readonly #signal: AbortSignal | undefined;
@@ -148,44 +119,44 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	/**
 	 * Starts a task in the background, in a new microtask.
 	 *
-	 * @param tag its name; that of a stopped task can be used again
+	 * @param name its name; that of a stopped task can be used again
 	 * @param task what to do
 	 * @param options how often and how long; what is not given is as in the group's options
-	 * @throws {TagInUseError} if a live task has the tag, unless `ifPresent` says otherwise
+	 * @throws {NameInUseError} if a live task has the name, unless `ifPresent` says otherwise
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
-	spawn<T>(tag: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
-		check("tag", tag, "string");
+	spawn<T>(name: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
+		check("name", name, "string");
 		check("task", task, "function");
 		const signal = options === undefined ? options : checkedSignal(options);
 		const { ifPresent = "throw" }: SpawnOptions = options ?? {};
 		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
 		const settings = checkRunnerOptions(options, this.#settings);
-		const present = this.#tasks.get(tag);
+		const present = this.#tasks.get(name);
 		if (present === undefined || present.state === "stopped") {
-			return this.#add(new SpawnedTask(tag, this.#host, task, settings), signal);
+			return this.#add(new SpawnedTask(name, this.#host, task, settings), signal);
 		}
-		if (ifPresent === "throw") throw new TagInUseError(tag);
+		if (ifPresent === "throw") throw new NameInUseError("task", name, `use another name, or the option "ifPresent"`);
 		if (ifPresent === "keep") return present as SpawnedTask<T>;
 		// One that has not begun stops at once; whom it waits for is still leaving.
-		if (present.state !== "pending") this.#leaving.set(tag, present);
-		return this.#add(new SpawnedTask(tag, this.#host, task, settings), signal, present);
+		if (present.state !== "pending") this.#leaving.set(name, present);
+		return this.#add(new SpawnedTask(name, this.#host, task, settings), signal, present);
 	}
 
-	/** The tasks now, by tag, in the order in which they were spawned: a tag that is used again moves to the end. A copy. */
+	/** The tasks now, by name, in the order in which they were spawned: a name that is used again moves to the end. A copy. */
 	tasks(): Map<string, GroupTask> {
 		return new Map(this.#tasks);
 	}
 
-	/** The task with this tag, stopped or not. */
-	get(tag: string): GroupTask | undefined {
-		return this.#tasks.get(tag);
+	/** The task with this name, stopped or not. */
+	get(name: string): GroupTask | undefined {
+		return this.#tasks.get(name);
 	}
 
-	/** Forgets a stopped task. `false` if there is none with this tag, or a live one. */
-	delete(tag: string): boolean {
-		if (this.#tasks.get(tag)?.state !== "stopped") return false;
-		this.#tasks.delete(tag);
+	/** Forgets a stopped task. `false` if there is none with this name, or a live one. */
+	delete(name: string): boolean {
+		if (this.#tasks.get(name)?.state !== "stopped") return false;
+		this.#tasks.delete(name);
 		this.#snapshot.changed();
 		return true;
 	}
@@ -202,14 +173,20 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	/**
-	 * Cancels all tasks and resolves when they have stopped. What is spawned meanwhile is cancelled as well. A task that
-	 * awaits it waits for itself.
+	 * Cancels all tasks and resolves when they have stopped. Tasks that are spawned meanwhile are cancelled as well, with
+	 * the reason of the first call. A task that awaits it waits for itself.
+	 *
+	 * @param options why, and how long to wait
+	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the group goes on stopping
+	 * @throws {TypeError} (as a rejection) for options of the wrong type
 	 */
-	async stop(reason: unknown = abortError("The group was stopped")): Promise<void> {
+	async stop(options: StopOptions = {}): Promise<void> {
+		const signal = checkedSignal(options);
+		const { reason = abortError("The group was stopped") } = options;
 		if (this.#live === 0) return;
 		this.#stopping ??= { reason };
 		this.cancel(reason);
-		await this.wait();
+		if (!await this.wait({ signal })) throw signal!.reason;
 	}
 
 	/** The same as {@link stop}. */
@@ -219,12 +196,12 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 
 	#add<T>(task: SpawnedTask<T>, signal?: AbortSignal, present?: SpawnedTask<unknown>): GroupTask<T> {
 		// Deleted first, so that the new one is the last in the order.
-		this.#tasks.delete(task.tag);
-		this.#tasks.set(task.tag, task);
+		this.#tasks.delete(task.name);
+		this.#tasks.set(task.name, task);
 		this.#snapshot.stale();
 		if (this.#live++ === 0 && this.#signal?.aborted === false) link(this.#signal, this.#host);
-		present?.cancel(abortError(`The task ${JSON.stringify(task.tag)} was replaced`));
-		task.start(signal, this.#leaving.get(task.tag));
+		present?.cancel(abortError(`The task ${JSON.stringify(task.name)} was replaced`));
+		task.start(signal, this.#leaving.get(task.name));
 		if (this.#stopping) task.cancel(this.#stopping.reason);
 		else if (this.#signal?.aborted) task.cancel(this.#signal.reason);
 		this.#snapshot.changed();
@@ -232,8 +209,8 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	#onStopped(task: SpawnedTask<unknown>): void {
-		if (this.#leaving.get(task.tag) === task) this.#leaving.delete(task.tag);
-		if (this.#forget && this.#tasks.get(task.tag) === task) this.delete(task.tag);
+		if (this.#leaving.get(task.name) === task) this.#leaving.delete(task.name);
+		if (this.#forget && this.#tasks.get(task.name) === task) this.delete(task.name);
 		if (--this.#live > 0) return;
 		this.#stopping = undefined;
 		if (this.#signal !== undefined) unlink(this.#signal, this.#host);

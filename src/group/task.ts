@@ -25,7 +25,7 @@ export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
 /** A {@link GroupTask} at one moment. */
 export interface GroupTaskSnapshot<T = unknown> {
 	/** Its name in the group. */
-	readonly tag: string;
+	readonly name: string;
 	/** What it is doing. */
 	readonly state: GroupTaskState;
 	/** The number of the attempt that runs, or ran last; 0 before the first. */
@@ -86,7 +86,7 @@ interface Seen<T> {
 
 /** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
-	readonly tag: string;
+	readonly name: string;
 	readonly #owner: TaskOwner;
 	#execution: Execution<T> | undefined;
 	#signal: AbortSignal | undefined;
@@ -96,8 +96,8 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	/** What only observers need. */
 	#seen: Seen<T> | undefined;
 
-	constructor(tag: string, owner: TaskOwner, task: Task<T>, settings: RunnerSettings) {
-		this.tag = tag;
+	constructor(name: string, owner: TaskOwner, task: Task<T>, settings: RunnerSettings) {
+		this.name = name;
 		this.#owner = owner;
 		this.#execution = new Execution(task, settings);
 	}
@@ -132,8 +132,8 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 
 	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
 	get now(): GroupTaskSnapshot<T> {
-		const { tag, state, attempt, error, value } = this;
-		return (this.#seen ??= {}).now ??= { tag, state, attempt, error, value, nextAttemptAt: this.#nextAttemptAt() };
+		const { name, state, attempt, error, value } = this;
+		return (this.#seen ??= {}).now ??= { name, state, attempt, error, value, nextAttemptAt: this.#nextAttemptAt() };
 	}
 
 	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
@@ -147,7 +147,7 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		});
 	}
 
-	cancel(reason: unknown = abortError(`The task ${JSON.stringify(this.tag)} was cancelled`)): void {
+	cancel(reason: unknown = abortError(`The task ${JSON.stringify(this.name)} was cancelled`)): void {
 		if (this.#state === "pending") this.onFailure(reason);
 		else this.#execution?.abort(reason);
 	}

@@ -52,7 +52,7 @@ const statuses: ReadonlyMap<unknown, number> = new Map([
 	["UnknownKindError", 400],
 	["InvalidConfigError", 400],
 	["ServiceNotFoundError", 404],
-	["ServiceExistsError", 409],
+	["NameInUseError", 409],
 	["InvalidStateError", 409],
 	["AbortError", 409],
 	["ServiceFailedError", 422],

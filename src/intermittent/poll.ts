@@ -15,8 +15,8 @@ import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-/** How a poll is doing, since its operation started. */
-export interface PollState {
+/** What a poll has counted since its operation started. */
+export interface PollCounts {
 	/** How often the action has been called. */
 	readonly attempts: number;
 	/** How often it has succeeded. */
@@ -36,7 +36,7 @@ export interface PollOptions extends IntermittentOptions {
 	/** The delays after failures; a number is a fixed one, in milliseconds. @default the interval */
 	backoff?: number | BackoffOptions | undefined;
 	/** Told after each call, with what it failed with if it did; returning `true` ends the poll. */
-	onAttempt?: ((state: PollState, error: unknown) => boolean | void) | undefined;
+	onAttempt?: ((state: PollCounts, error: unknown) => boolean | void) | undefined;
 }
 
 /** What a poller was told, checked. */
@@ -103,7 +103,7 @@ class Poller extends Timer implements Delayed {
 	/** Makes the next call, in the async context of this one. */
 	#callNext: (() => void) | undefined;
 	#isStopped = false;
-	#state: PollState = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
+	#state: PollCounts = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
 
 	constructor(settings: PollSettings, signal: AbortSignal) {
 		super();
@@ -158,7 +158,7 @@ class Poller extends Timer implements Delayed {
 	}
 }
 
-function count(before: PollState, isSuccess: boolean): PollState {
+function count(before: PollCounts, isSuccess: boolean): PollCounts {
 	return {
 		attempts: before.attempts + 1,
 		successes: before.successes + Number(isSuccess),

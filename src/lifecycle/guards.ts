@@ -4,6 +4,8 @@
  * @module
  */
 
+import { shown } from "../platform/check.ts";
+
 /** Something that can be started. */
 export interface Startable<R = unknown> {
 	/** Starts it. */
@@ -23,51 +25,35 @@ export interface Configurable<D = never, R = unknown> {
 }
 
 /**
- * It has no method `start`.
+ * Something was to be started, stopped or configured that has no such method.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { CannotBeStartedError, start } from "upkeep";
+ * import { MissingMethodError, stop } from "upkeep";
  *
- * await assert.rejects(start({} as never), CannotBeStartedError);
+ * await assert.rejects(
+ * 	stop({ start() {} } as never),
+ * 	(error) => error instanceof MissingMethodError && error.method === "stop",
+ * );
  * ```
  */
-export class CannotBeStartedError extends TypeError {
+export class MissingMethodError extends TypeError {
 	/** What this error is called. */
-	override readonly name = "CannotBeStartedError";
-}
+	override readonly name = "MissingMethodError";
+	/** The method that is missing. */
+	readonly method: "start" | "stop" | "configure";
 
-/**
- * It has no method `stop`.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { CannotBeStoppedError, stop } from "upkeep";
- *
- * await assert.rejects(stop({} as never), CannotBeStoppedError);
- * ```
- */
-export class CannotBeStoppedError extends TypeError {
-	/** What this error is called. */
-	override readonly name = "CannotBeStoppedError";
-}
-
-/**
- * It has no method `configure`.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { CannotBeConfiguredError, configure } from "upkeep";
- *
- * await assert.rejects(configure({} as never, {} as never), CannotBeConfiguredError);
- * ```
- */
-export class CannotBeConfiguredError extends TypeError {
-	/** What this error is called. */
-	override readonly name = "CannotBeConfiguredError";
+	/**
+	 * Made by {@link start}, {@link stop} and {@link configure}.
+	 *
+	 * @param method the method that is missing
+	 * @param given the value that has no such method
+	 */
+	constructor(method: "start" | "stop" | "configure", given: unknown) {
+		super(`Cannot ${method} what has no method "${method}": current value is ${shown(given)}`);
+		this.method = method;
+	}
 }
 
 /**
@@ -120,20 +106,20 @@ export function configurable(x: unknown): x is Configurable<unknown> {
  * Starts it.
  *
  * @returns what its `start` returns or resolves to
- * @throws {CannotBeStartedError} (as a rejection) if it has no method `start`
+ * @throws {MissingMethodError} (as a rejection) if it has no method `start`
  * @throws {unknown} (as a rejection) what its `start` threw
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { CannotBeStartedError, start } from "upkeep";
+ * import { MissingMethodError, start } from "upkeep";
  *
  * assert.equal(await start({ start: () => "started" }), "started");
- * await assert.rejects(start("a string" as never), CannotBeStartedError);
+ * await assert.rejects(start("a string" as never), MissingMethodError);
  * ```
  */
 export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
-	if (!startable(x)) throw new CannotBeStartedError("It has no method start()");
+	if (!startable(x)) throw new MissingMethodError("start", x);
 	return await x.start();
 }
 
@@ -141,7 +127,7 @@ export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
  * Stops it.
  *
  * @returns what its `stop` returns or resolves to
- * @throws {CannotBeStoppedError} (as a rejection) if it has no method `stop`
+ * @throws {MissingMethodError} (as a rejection) if it has no method `stop`
  * @throws {unknown} (as a rejection) what its `stop` threw
  *
  * @example
@@ -152,7 +138,7 @@ export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
  * ```
  */
 export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
-	if (!stoppable(x)) throw new CannotBeStoppedError("It has no method stop()");
+	if (!stoppable(x)) throw new MissingMethodError("stop", x);
 	return await x.stop();
 }
 
@@ -160,7 +146,7 @@ export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
  * Configures it.
  *
  * @returns what its `configure` returns or resolves to
- * @throws {CannotBeConfiguredError} (as a rejection) if it has no method `configure`
+ * @throws {MissingMethodError} (as a rejection) if it has no method `configure`
  * @throws {unknown} (as a rejection) what its `configure` threw
  *
  * @example
@@ -175,6 +161,6 @@ export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
  * ```
  */
 export async function configure<D, R>(x: Configurable<D, R>, data: D): Promise<Awaited<R>> {
-	if (!configurable(x)) throw new CannotBeConfiguredError("It has no method configure()");
+	if (!configurable(x)) throw new MissingMethodError("configure", x);
 	return await (x as Configurable<D, R>).configure(data);
 }

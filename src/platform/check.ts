@@ -20,8 +20,12 @@ export function check<T>(
 ): T {
 	const isOfType = typeof value === type && value !== null;
 	if (isOfType && isAllowed) return value;
-	const shown = Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);
-	throw new (isOfType ? RangeError : TypeError)(`"${name}" must be ${rule}: current value is ${shown}`);
+	throw new (isOfType ? RangeError : TypeError)(`"${name}" must be ${rule}: current value is ${shown(value)}`);
+}
+
+/** A value in an error's message: never long, and no code of the value's own is called. */
+export function shown(value: unknown): string {
+	return Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);
 }
 
 /** A time to wait: 0 is allowed, and so is `Infinity`. */

@@ -19,16 +19,14 @@ export interface StandardSchema<Output = unknown, Input = Output> {
 		/** The library that made the validator. */
 		readonly vendor: string;
 		/** Gives the value that was read, or what is wrong with it. */
-		readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+		readonly validate: (value: unknown) =>
+			| { readonly value: Output; readonly issues?: undefined }
+			| { readonly issues: readonly SchemaIssue[] }
+			| Promise<{ readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }>;
 		/** Only for types: what it takes and gives. */
 		readonly types?: { readonly input: Input; readonly output: Output } | undefined;
 	};
 }
-
-/** What a validation came to. */
-export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | {
-	readonly issues: readonly SchemaIssue[];
-};
 
 /** One thing that is wrong. */
 export interface SchemaIssue {
@@ -85,7 +83,7 @@ export function validate<Output>(schema: StandardSchema<Output>, value: unknown)
 	return "then" in result ? Promise.resolve(result).then(accept) : accept(result);
 }
 
-function accept<Output>(result: SchemaResult<Output>): Output {
+function accept<Output>(result: Awaited<ReturnType<StandardSchema<Output>["~standard"]["validate"]>>): Output {
 	if (result.issues !== undefined) throw new ValidationError(result.issues);
 	return result.value;
 }

@@ -14,14 +14,15 @@ import { Heap } from "./heap.ts";
  *
  * @example
  * ```ts
- * import { systemClock, Timer } from "upkeep";
+ * import { type Clock, sleep, systemClock, type Timer } from "upkeep";
  *
- * class Reminder extends Timer {
- * 	fire() {
- * 		console.log("time for tea");
- * 	}
- * }
- * systemClock.set(new Reminder(), 10);
+ * const tenfold: Clock = {
+ * 	now: () => systemClock.now(),
+ * 	monotonic: () => systemClock.monotonic(),
+ * 	set: (timer: Timer, delay) => systemClock.set(timer, delay / 10),
+ * 	clear: (timer: Timer) => systemClock.clear(timer),
+ * };
+ * await sleep(1_000, { clock: tenfold }); // is over after 100 ms
  * ```
  */
 export abstract class Timer {

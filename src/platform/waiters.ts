@@ -7,10 +7,16 @@
 import { checkSignal } from "./check.ts";
 import { link, unlink } from "./signals.ts";
 
-/** What a method that waits can be told. */
+/** Options for a method that waits. */
 export interface WaitOptions {
-	/** Ends the waiting, and nothing else. */
+	/** Ends the waiting, and nothing else: what is waited for goes on. */
 	signal?: AbortSignal | undefined;
+}
+
+/** Options for a method that stops something and waits until it has stopped. */
+export interface StopOptions extends WaitOptions {
+	/** The reason with which the signals of what runs abort. @default an `AbortError` */
+	reason?: unknown;
 }
 
 /** The waiters of one object. */

@@ -56,14 +56,17 @@ export interface PoolOptions<W = undefined> extends RunnerOptions<PoolContext<W>
 	onError?: OnError | undefined;
 }
 
-/** A named task, as {@link Pool.go} returns it. */
+/** A named task, as {@link Pool.spawn} returns it. */
 export interface PoolTask<T = unknown> {
 	/** Its name, which no other task of the pool has as long as this one waits or runs. */
 	readonly name: string;
-	/** Resolves when a worker has taken it, for the first time. Rejects if that never happens; nobody has to handle it. */
-	readonly assigned: Promise<void>;
-	/** What it returns, or fails with. Nobody has to handle a rejection. */
-	readonly result: Promise<T>;
+	/**
+	 * Resolves when a worker has taken the task for the first time. Rejects with what the task failed with if that never
+	 * happens. A rejection need not be handled.
+	 */
+	assigned(): Promise<void>;
+	/** Resolves with what the task returned, or rejects with what it failed with. A rejection need not be handled. */
+	result(): Promise<T>;
 	/**
 	 * Takes it out of the queue; or aborts its signal with `reason` (an `AbortError` by default), if it runs. Harmless if
 	 * it is over.

@@ -13,39 +13,9 @@ import { checkTaskOptions, type JobOptions, jobOptions, type PoolTaskOptions } f
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { check, checkedSignal } from "../platform/check.ts";
+import { NameInUseError } from "../platform/name-in-use-error.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
-import type { WaitOptions } from "../platform/waiters.ts";
-
-/**
- * A task of the pool has this name already.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { Pool, TaskExistsError } from "upkeep";
- *
- * const pool = new Pool({ max: 1 });
- * const task = pool.go("report", () => "done");
- * assert.throws(() => pool.go("report", () => "again"), TaskExistsError);
- * assert.equal(await task.result, "done");
- * ```
- */
-export class TaskExistsError extends Error {
-	/** What this error is called. */
-	override readonly name = "TaskExistsError";
-	/** The name of the task. */
-	readonly task: string;
-
-	/**
-	 * Made by {@link Pool.go}.
-	 *
-	 * @param task the name that is in use
-	 */
-	constructor(task: string) {
-		super(`A task of the pool has the name ${JSON.stringify(task)}`);
-		this.task = task;
-	}
-}
+import type { StopOptions, WaitOptions } from "../platform/waiters.ts";
 
 /**
  * Runs tasks on workers, at most `max` at the same time: those with the highest priority first, and first come, first
@@ -66,14 +36,14 @@ export class TaskExistsError extends Error {
  * const squares = await Promise.all([1, 2, 3].map((number) => pool.run(async () => number ** 2)));
  * assert.deepEqual(squares, [1, 4, 9]);
  *
- * const report = pool.go("report", async ({ attempt, report }) => {
+ * const report = pool.spawn("report", async ({ attempt, report }) => {
  * 	report(0.5, "half of it");
  * 	if (attempt === 1) throw new Error("lost the other half");
  * 	return "done";
  * }, { attempts: 3, backoff: { start: 10, factor: 2 }, timeout: 5_000 });
- * await report.assigned;
+ * await report.assigned();
  * assert.equal(pool.tasks().get("report")?.status, "running");
- * assert.equal(await report.result, "done");
+ * assert.equal(await report.result(), "done");
  * await pool.stop();
  * ```
  */
@@ -143,15 +113,17 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 * @param name how to find it in {@link tasks}
 	 * @param task what to do
 	 * @param options when, until when, and how often
-	 * @throws {TaskExistsError} if a task with this name waits or runs
+	 * @throws {NameInUseError} if a task with this name waits or runs
 	 * @throws {DOMException} named `InvalidStateError` after {@link stop}
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
-	go<T>(name: string, task: PoolFunction<T, W>, options: PoolTaskOptions<W> = {}): PoolTask<T> {
+	spawn<T>(name: string, task: PoolFunction<T, W>, options: PoolTaskOptions<W> = {}): PoolTask<T> {
 		check("name", name, "string");
 		const checked = checkTaskOptions(options, this.#settings);
 		this.#checkTask(task);
-		if (this.#scheduler.named.has(name)) throw new TaskExistsError(name);
+		if (this.#scheduler.named.has(name)) {
+			throw new NameInUseError("task", name, "use another name, or wait until it is over");
+		}
 		let onAssigned!: () => void;
 		let onUnassigned!: (error: unknown) => void;
 		const assigned = new Promise<void>((resolve, reject) => [onAssigned, onUnassigned] = [resolve, reject]);
@@ -161,8 +133,8 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		result.catch(() => {});
 		return {
 			name,
-			assigned,
-			result,
+			assigned: () => assigned,
+			result: () => result,
 			cancel: (reason = abortError(`The task ${JSON.stringify(name)} was cancelled`)) => job.details!.abort(reason),
 		};
 	}
@@ -200,7 +172,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/** Resolves to `true` once no task waits or runs, or to `false` if the signal aborts first. */
-	async idle(options: WaitOptions = {}): Promise<boolean> {
+	async wait(options: WaitOptions = {}): Promise<boolean> {
 		const signal = checkedSignal(options);
 		const isIdle = this.#scheduler.isIdle || await this.#scheduler.whenIdle.wait(signal);
 		if (isIdle) await resultsFirst();
@@ -209,15 +181,17 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 
 	/**
 	 * Ends the pool for good: what waits is rejected, what runs is aborted, and each worker is destroyed when its task has
-	 * settled, or was given up (`abandonAfter`). A second call waits for the same.
+	 * settled, or was given up (`abandonAfter`). A second call waits for the same; its reason is ignored.
 	 *
+	 * @param options why, and how long to wait
 	 * @returns a promise that resolves when every worker is gone
 	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the pool goes on stopping
 	 */
-	async stop(options: WaitOptions = {}): Promise<void> {
+	async stop(options: StopOptions = {}): Promise<void> {
 		const signal = checkedSignal(options);
+		const { reason = abortError("The pool was stopped") } = options;
 		const scheduler = this.#scheduler;
-		if (!scheduler.hasStopped) scheduler.stop(abortError("The pool was stopped"));
+		if (!scheduler.hasStopped) scheduler.stop(reason);
 		if (!scheduler.isGone && !await scheduler.whenGone.wait(signal)) throw signal!.reason;
 		await resultsFirst();
 	}

@@ -8,7 +8,7 @@ import type { PoolContext } from "./options.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import { check, checkSignal } from "../platform/check.ts";
 
-/** What `pool.run` and `pool.go` can be told; for what is not given, the options of the pool hold. */
+/** What `pool.run` and `pool.spawn` can be told; for what is not given, the options of the pool hold. */
 export interface PoolTaskOptions<W = undefined> extends Omit<RunnerOptions<PoolContext<W>>, "clock"> {
 	/** Tasks with a higher one run first. @default 0 */
 	priority?: number | undefined;

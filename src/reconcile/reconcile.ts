@@ -16,7 +16,7 @@ import { observe, type OnError } from "../platform/observe.ts";
 
 /** What the functions of a plan are told. */
 export interface PlanContext {
-	/** Aborts when the reconcile is aborted, and when its `executionTimeout` has passed. */
+	/** Aborts when the reconcile is aborted, and when its `deadline` has passed. */
 	readonly signal: AbortSignal;
 }
 
@@ -33,13 +33,10 @@ export interface PlanTask {
 	/** Comes first: what must hold before, or be made ready. */
 	pre?(context: PlanContext): unknown;
 	/** The work. May give tasks that follow from it: they are run after `post`, before the next task of the plan. */
-	perform(context: PlanContext): PerformResult | PromiseLike<PerformResult>;
+	perform(context: PlanContext): readonly PlanTask[] | void | PromiseLike<readonly PlanTask[] | void>;
 	/** Comes last: what is to be checked or cleared away. */
 	post?(context: PlanContext): unknown;
 }
-
-/** What a `perform` may give. */
-export type PerformResult = readonly PlanTask[] | void;
 
 /** The parts of a {@link PlanTask}. */
 export type PlanPhase = "pre" | "perform" | "post";
@@ -75,9 +72,9 @@ export interface ReconcileOptions {
 	/** How many tasks may fail in all; a whole number from 0, or `Infinity`. @default 5 */
 	errorsToTolerate?: number | undefined;
 	/** How long to wait before the plan is asked again, in milliseconds. @default 1000 */
-	sleepBetweenRuns?: number | undefined;
+	interval?: number | undefined;
 	/** How long the whole may take, in milliseconds. @default 1_200_000 (20 minutes) */
-	executionTimeout?: number | undefined;
+	deadline?: number | undefined;
 	/** How long to wait for a phase that does not react to an abort or the timeout, in milliseconds. @default Infinity */
 	abandonAfter?: number | undefined;
 	/** Ends it: the running phase's signal aborts, and nothing further starts. */
@@ -121,7 +118,7 @@ export class FatalError extends Error {
  * @throws {FatalError} if more than `errorsToTolerate` tasks have failed, or a task threw one
  * @throws {unknown} what `plan.create` threw
  * @throws {unknown} the signal's reason, if that aborts
- * @throws {DOMException} named `TimeoutError` after `executionTimeout`
+ * @throws {DOMException} named `TimeoutError` after `deadline`
  * @throws {TypeError | RangeError} for arguments, and tasks of the plan, of the wrong type or out of range; all of these
  * are rejections
  *
@@ -143,7 +140,7 @@ export class FatalError extends Error {
  * 			perform: () => void present.add(name),
  * 		})),
  * 	],
- * }, { sleepBetweenRuns: 0 });
+ * }, { interval: 0 });
  * assert.deepEqual(report, { rounds: 1, tasks: 3, failures: [] });
  * assert.deepEqual([...present].sort(), wanted);
  * ```
@@ -151,8 +148,8 @@ export class FatalError extends Error {
 export async function reconcile(plan: Plan, options: ReconcileOptions = {}): Promise<ReconcileReport> {
 	const {
 		errorsToTolerate = 5,
-		sleepBetweenRuns = 1000,
-		executionTimeout = 1_200_000,
+		interval = 1000,
+		deadline = 1_200_000,
 		abandonAfter,
 		signal,
 		onEvent,
@@ -161,20 +158,20 @@ export async function reconcile(plan: Plan, options: ReconcileOptions = {}): Pro
 	check("plan.create", check("plan", plan, "object").create, "function");
 	const isCount = (Number.isInteger(errorsToTolerate) || errorsToTolerate === Infinity) && errorsToTolerate >= 0;
 	check("errorsToTolerate", errorsToTolerate, "number", isCount, "a whole number from 0, or Infinity");
-	checkDelay("sleepBetweenRuns", sleepBetweenRuns);
-	checkLimit("executionTimeout", executionTimeout);
+	checkDelay("interval", interval);
+	checkLimit("deadline", deadline);
 	checkFunction("onEvent", onEvent);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
-	const settings = { plan, errorsToTolerate, sleepBetweenRuns, onEvent, onError, clock };
+	const settings = { plan, errorsToTolerate, interval, onEvent, onError, clock };
 	const task = (context: PlanContext) => new Reconciliation(settings, context.signal).run();
-	return await run(task, { timeout: executionTimeout, abandonAfter, signal, clock });
+	return await run(task, { timeout: deadline, abandonAfter, signal, clock });
 }
 
 interface Settings {
 	readonly plan: Plan;
 	readonly errorsToTolerate: number;
-	readonly sleepBetweenRuns: number;
+	readonly interval: number;
 	readonly onEvent: ReconcileOptions["onEvent"];
 	readonly onError: OnError | undefined;
 	readonly clock: Clock;
@@ -194,10 +191,10 @@ class Reconciliation {
 	}
 
 	async run(): Promise<ReconcileReport> {
-		const { sleepBetweenRuns, clock } = this.#settings;
+		const { interval, clock } = this.#settings;
 		for (let tasks = await this.#create(); tasks.length > 0; tasks = await this.#create()) {
 			await this.#runAll(tasks);
-			await sleep(sleepBetweenRuns, { signal: this.#context.signal, clock });
+			await sleep(interval, { signal: this.#context.signal, clock });
 		}
 		return { rounds: this.#round, tasks: this.#tasks, failures: this.#failures };
 	}

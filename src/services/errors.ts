@@ -5,36 +5,6 @@
  */
 
 /**
- * There is a service of this id already, or one is being created.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { kindAsId, Lifecycle, ServiceExistsError, Services } from "upkeep";
- *
- * const services = new Services({ kinds: { backup: () => new Lifecycle(() => {}) }, id: kindAsId });
- * await services.create({ kind: "backup" });
- * await assert.rejects(services.create({ kind: "backup" }), ServiceExistsError);
- * ```
- */
-export class ServiceExistsError extends Error {
-	/** What this error is called. */
-	override readonly name = "ServiceExistsError";
-	/** The id. */
-	readonly id: string;
-
-	/**
-	 * Made by `Services.create`.
-	 *
-	 * @param id the id that is in use
-	 */
-	constructor(id: string) {
-		super(`There is a service ${JSON.stringify(id)} already`);
-		this.id = id;
-	}
-}
-
-/**
  * There is no service of this id: not yet, or not any more.
  *
  * @example

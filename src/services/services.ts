@@ -9,13 +9,14 @@
 
 import type { ConfigureOptions, LifecycleState } from "../lifecycle/lifecycle.ts";
 import { Entry, type ServiceFactory, type ServiceRecord } from "./entry.ts";
-import { ServiceExistsError, ServiceNotFoundError, UnknownKindError } from "./errors.ts";
+import { ServiceNotFoundError, UnknownKindError } from "./errors.ts";
 import { Changes, type ServiceChange, type ServiceWatchOptions, Watch } from "./watch.ts";
 
 export type { Service, ServiceFactory, ServiceRecord } from "./entry.ts";
 export type { ServiceChange, ServiceWatchOptions } from "./watch.ts";
 import { abortError } from "../platform/abort-error.ts";
-import { check, checkFunction } from "../platform/check.ts";
+import { check, checkFunction, checkWord } from "../platform/check.ts";
+import { NameInUseError } from "../platform/name-in-use-error.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
@@ -23,15 +24,19 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 export interface ServicesOptions<K extends string = string> {
 	/** Makes a service of each kind: a new `Lifecycle`, or anything else that is a `Service`. It is given the id. */
 	kinds: Readonly<Record<K, ServiceFactory>>;
-	/** Makes the id of a service that is created without one. @default randomId */
-	id?: ((request: ServiceRequest<K>) => string) | undefined;
+	/**
+	 * Which id a service gets that is created without one: `"random"`, a UUID, for which a page needs a secure context (https,
+	 * or localhost); `"kind"`, its kind, so that there is at most one of each; or what a function returns.
+	 * @default "random"
+	 */
+	ids?: "random" | "kind" | ((request: ServiceRequest<K>) => string) | undefined;
 	/** Told what a subscriber threw, and what the stop of a service threw that could not be created. */
 	onError?: OnError | undefined;
 }
 
 /** A service that is to be created. */
 export interface ServiceRequest<K extends string = string> {
-	/** Its name in the registry, not empty. @default what the option `id` of the registry makes */
+	/** Its name in the registry, not empty. @default what the option `ids` of the registry says */
 	id?: string | undefined;
 	/** What it is. */
 	kind: K;
@@ -109,10 +114,10 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 * @throws {TypeError} for options of the wrong type
 	 */
 	constructor(options: ServicesOptions<K>) {
-		const { kinds, id = randomId, onError } = check("options", options, "object");
+		const { kinds, ids = "random", onError } = check("options", options, "object");
 		this.#kinds = new Map(Object.entries<ServiceFactory>(check("kinds", kinds, "object")));
 		for (const [kind, make] of this.#kinds) check(`kinds.${kind}`, make, "function");
-		this.#newId = check("id", id, "function");
+		this.#newId = typeof ids === "function" ? ids : makers[checkWord("ids", ids, ["random", "kind"])];
 		this.#onError = checkFunction("onError", onError);
 		this.#snapshot = new Snapshot(() => this.#listed().map(({ record }) => record).sort(byId), onError);
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
@@ -129,7 +134,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 * @returns the service as it then is
 	 * @throws {TypeError | RangeError} (as a rejection) for a request of the wrong type
 	 * @throws {UnknownKindError} (as a rejection) if there is no such kind
-	 * @throws {ServiceExistsError} (as a rejection) if the id is taken
+	 * @throws {NameInUseError} (as a rejection) if the id is taken
 	 * @throws {InvalidConfigError} (as a rejection) if the configuration does not read
 	 * @throws {ServiceFailedError} (as a rejection) if the service cannot be made or started, or ends in the state
 	 * `"error"`, even if it would try again
@@ -143,7 +148,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 		const make = this.#kinds.get(check("kind", kind, "string"));
 		if (make === undefined) throw new UnknownKindError(kind, [...this.#kinds.keys()]);
 		const id = checkId(given ?? this.#newId(request as ServiceRequest<never>));
-		if (this.#entries.has(id)) throw new ServiceExistsError(id);
+		if (this.#entries.has(id)) throw new NameInUseError("service", id, "use another id, or delete that one first");
 		if (this.#stopping > 0) throw stopping();
 		const entry = new Entry(id, kind, config, parsed);
 		this.#entries.set(id, entry);
@@ -358,36 +363,11 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 }
 
-/**
- * Makes a random UUID the id of a service. In a page it needs a secure context (https, or localhost).
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { randomId } from "upkeep";
- *
- * assert.match(randomId(), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
- * ```
- */
-export function randomId(): string {
-	return crypto.randomUUID();
-}
-
-/**
- * Makes its kind the id of a service: then there is at most one of each kind.
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { kindAsId, Lifecycle, Services } from "upkeep";
- *
- * const services = new Services({ kinds: { backup: () => new Lifecycle(() => {}) }, id: kindAsId });
- * assert.equal((await services.create({ kind: "backup" })).id, "backup");
- * ```
- */
-export function kindAsId({ kind }: { readonly kind: string }): string {
-	return kind;
-}
+/** Ids by one of the words of {@link ServicesOptions.ids}. */
+const makers = {
+	random: () => crypto.randomUUID(),
+	kind: ({ kind }: { readonly kind: string }) => kind,
+};
 
 function checkId(id: string): string {
 	return check("id", id, "string", id !== "", "a string that is not empty");

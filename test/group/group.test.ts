@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { Group, type GroupTask, retryAfter, sleep, TagInUseError } from "../../mod.ts";
+import { Group, type GroupTask, NameInUseError, retryAfter, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
@@ -14,7 +14,7 @@ describe("Group.spawn()", () => {
 		const task = vi.fn(() => "value");
 		const spawned = new Group().spawn("a", task);
 		expect(task).not.toHaveBeenCalled();
-		expect(spawned).toMatchObject({ tag: "a", state: "pending", attempt: 0, value: undefined, error: undefined });
+		expect(spawned).toMatchObject({ name: "a", state: "pending", attempt: 0, value: undefined, error: undefined });
 		expect(await spawned.result()).toBe("value");
 		expect(spawned).toMatchObject({ state: "stopped", attempt: 1, value: "value", error: undefined });
 	});
@@ -41,12 +41,15 @@ describe("Group.spawn()", () => {
 		expect(clock.monotonic()).toBe(200);
 	});
 
-	test("refuses the tag of a live task with a TagInUseError", async () => {
+	test("refuses the name of a live task with a NameInUseError", async () => {
 		const group = new Group();
 		group.spawn("a", forever);
 		const error = await errorOf(Promise.resolve().then(() => group.spawn("a", forever)));
-		expect(error).toBeInstanceOf(TagInUseError);
-		expect(error).toMatchObject({ name: "TagInUseError", tag: "a" });
+		expect(error).toBeInstanceOf(NameInUseError);
+		expect(error).toMatchObject({
+			...{ name: "NameInUseError", subject: "task", id: "a" },
+			message: 'There is a task "a" already: use another name, or the option "ifPresent"',
+		});
 		await group.stop();
 	});
 
@@ -141,7 +144,7 @@ describe("Group.spawn()", () => {
 		});
 	});
 
-	test("takes the tag of a stopped task again", async () => {
+	test("takes the name of a stopped task again", async () => {
 		const group = new Group();
 		expect(await group.spawn("a", () => 1).result()).toBe(1);
 		expect(await group.spawn("a", () => 2).result()).toBe(2);
@@ -187,7 +190,7 @@ describe("Group.spawn()", () => {
 
 	test("checks its arguments and changes nothing for bad ones", () => {
 		const group = new Group();
-		expect(() => group.spawn(5 as never, fail)).toThrow('"tag" must be a string: current value is 5');
+		expect(() => group.spawn(5 as never, fail)).toThrow('"name" must be a string: current value is 5');
 		expect(() => group.spawn("a", "task" as never)).toThrow(TypeError);
 		expect(() => group.spawn("a", fail, { attempts: 0 })).toThrow(RangeError);
 		expect(() => group.spawn("a", fail, { ifPresent: "maybe" as never })).toThrow(RangeError);
@@ -327,7 +330,7 @@ describe("GroupTask", () => {
 		await clock.runUntilIdle();
 		expect(states).toEqual(["running 1", "delay 1", "running 2", "stopped 2"]);
 		expect(getSnapshot()).toEqual({
-			tag: "a",
+			name: "a",
 			state: "stopped",
 			attempt: 2,
 			error: undefined,
@@ -372,8 +375,8 @@ describe("Group", () => {
 		});
 		await settle();
 		group.spawn("a", forever, { ifPresent: "replace" });
-		const stopped = watch(group.stop("enough"));
-		const again = watch(group.stop("again"));
+		const stopped = watch(group.stop({ reason: "enough" }));
+		const again = watch(group.stop({ reason: "again" }));
 		await settle();
 		expect(stopped.state).toBe("pending");
 		expect(group.spawn("later", forever)).toMatchObject({ state: "stopped", error: "enough" });
@@ -397,7 +400,7 @@ describe("Group", () => {
 		const controller = new SpiedController();
 		const group = new Group({ signal: controller.signal });
 		expect(controller.listeners).toBe(0);
-		const tasks = ["a", "b", "c"].map((tag) => group.spawn(tag, forever));
+		const tasks = ["a", "b", "c"].map((name) => group.spawn(name, forever));
 		expect(controller.listeners).toBe(1);
 		for (const task of tasks) task.cancel();
 		await group.wait();
@@ -410,7 +413,7 @@ describe("Group", () => {
 		expect(controller.listeners).toBe(0);
 	});
 
-	test("tasks() is a copy, get() and delete() go by tag", async () => {
+	test("tasks() is a copy, get() and delete() go by name", async () => {
 		const group = new Group();
 		const task = group.spawn("a", forever);
 		const tasks = group.tasks();
@@ -439,7 +442,7 @@ describe("Group", () => {
 	test("forget: true shows a subscriber a task that has stopped, and then the group without it", async () => {
 		const group = new Group({ forget: true });
 		const seen: string[][] = [];
-		group.subscribe(() => seen.push(group.getSnapshot().map(({ tag, state }) => `${tag} ${state}`)));
+		group.subscribe(() => seen.push(group.getSnapshot().map(({ name, state }) => `${name} ${state}`)));
 		await group.spawn("a", () => 1).wait();
 		expect(seen.slice(-2)).toEqual([["a stopped"], []]);
 	});
@@ -452,12 +455,12 @@ describe("Group", () => {
 		let changes = 0;
 		const unsubscribe = subscribe(() => changes++);
 		const task = group.spawn("a", () => 1);
-		expect(getSnapshot()).toMatchObject([{ tag: "a", state: "pending" }]);
+		expect(getSnapshot()).toMatchObject([{ name: "a", state: "pending" }]);
 		const pending = getSnapshot()[0];
 		group.spawn("b", () => 2);
 		expect(getSnapshot()[0]).toBe(pending);
 		await group.wait();
-		expect(getSnapshot()).toMatchObject([{ tag: "a", state: "stopped" }, { tag: "b", state: "stopped" }]);
+		expect(getSnapshot()).toMatchObject([{ name: "a", state: "stopped" }, { name: "b", state: "stopped" }]);
 		expect(getSnapshot()[0]).toBe(task.getSnapshot());
 		expect(changes).toBe(6);
 		unsubscribe();
@@ -485,21 +488,21 @@ describe("Group", () => {
 		let seed = 42;
 		const random = (below: number) => (seed = seed * 1103515245 + 12345 & 0x7fffffff) % below;
 		const running = new Map<string, number>();
-		const task = (tag: string) => async ({ signal }: { signal: AbortSignal }) => {
-			running.set(tag, (running.get(tag) ?? 0) + 1);
-			expect(running.get(tag)).toBe(1);
+		const task = (name: string) => async ({ signal }: { signal: AbortSignal }) => {
+			running.set(name, (running.get(name) ?? 0) + 1);
+			expect(running.get(name)).toBe(1);
 			try {
 				await sleep(random(20), random(2) ? { signal, clock } : { clock });
 				if (random(3) === 0) throw random(2) ? retryAfter(3, "later") : "failure";
 			} finally {
-				running.set(tag, running.get(tag)! - 1);
+				running.set(name, running.get(name)! - 1);
 			}
 		};
 		for (let i = 0; i < 2000; i++) {
-			const tag = `tag ${random(5)}`;
+			const name = `name ${random(5)}`;
 			const ifPresent = (["keep", "replace"] as const)[random(2)];
-			if (random(3)) group.spawn(tag, task(tag), { ifPresent });
-			else if (random(4)) group.get(tag)?.cancel();
+			if (random(3)) group.spawn(name, task(name), { ifPresent });
+			else if (random(4)) group.get(name)?.cancel();
 			else group.stop();
 			if (random(4) === 0) await clock.advance(random(10));
 		}

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
-import { kindAsId, Lifecycle, Services } from "../../mod.ts";
+import { Lifecycle, Services } from "../../mod.ts";
 import { servicesHandler, type ServicesHandlerOptions } from "../../src/http/http.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { settle, SpiedController, watch } from "../support.ts";
@@ -20,7 +20,7 @@ function bench(options: ServicesHandlerOptions = {}) {
 				}, { readConfig }),
 			plain: () => new Lifecycle((config) => void applied.push(config)),
 		},
-		id: kindAsId,
+		ids: "kind",
 	});
 	const handler = servicesHandler(services, { authorize: () => true, ...options });
 	const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
@@ -291,7 +291,7 @@ describe("servicesHandler() problems", () => {
 				400,
 			],
 			[{ name: "ServiceNotFoundError" }, 404],
-			[{ name: "ServiceExistsError" }, 409],
+			[{ name: "NameInUseError" }, 409],
 			[{ name: "ServiceFailedError", cause: new Error("why") }, 422],
 			[{ name: "SomethingElse" }, 500],
 			[{ name: "toString" }, 500],

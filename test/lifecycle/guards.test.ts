@@ -1,12 +1,10 @@
 import { describe, expect, test } from "vitest";
 import {
-	CannotBeConfiguredError,
-	CannotBeStartedError,
-	CannotBeStoppedError,
 	configurable,
 	configure,
 	Group,
 	Lifecycle,
+	MissingMethodError,
 	start,
 	startable,
 	stop,
@@ -57,13 +55,16 @@ describe("start(), stop(), configure()", () => {
 
 	test("reject for anything without the method", async () => {
 		for (const thing of nothing as never[]) {
-			expect(await errorOf(start(thing))).toBeInstanceOf(CannotBeStartedError);
-			expect(await errorOf(stop(thing))).toBeInstanceOf(CannotBeStoppedError);
-			expect(await errorOf(configure(thing, 1 as never))).toBeInstanceOf(CannotBeConfiguredError);
+			expect(await errorOf(start(thing))).toBeInstanceOf(MissingMethodError);
+			expect(await errorOf(stop(thing))).toBeInstanceOf(MissingMethodError);
+			expect(await errorOf(configure(thing, 1 as never))).toBeInstanceOf(MissingMethodError);
 		}
-		expect(await errorOf(start(null as never))).toMatchObject({ name: "CannotBeStartedError" });
-		expect(await errorOf(stop(null as never))).toMatchObject({ name: "CannotBeStoppedError" });
-		expect(await errorOf(configure(null as never, 1 as never))).toMatchObject({ name: "CannotBeConfiguredError" });
+		for (const [method, call] of Object.entries({ start, stop, configure: (x: never) => configure(x, 1 as never) })) {
+			expect(await errorOf(call(null as never))).toMatchObject({
+				...{ name: "MissingMethodError", method },
+				message: `Cannot ${method} what has no method "${method}": current value is null`,
+			});
+		}
 	});
 });
 

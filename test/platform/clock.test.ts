@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Clock, sleep, systemClock, Timer } from "../../mod.ts";
+import { type Clock, sleep, systemClock } from "../../mod.ts";
+import { Timer } from "../../src/platform/timer-queue.ts";
 import { makeClock } from "../../src/platform/clock.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { FakeScope, replace } from "../browser/browser-fakes.ts";

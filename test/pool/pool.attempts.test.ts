@@ -40,13 +40,13 @@ const ways: Record<string, (task: Task<string>, options: RunnerOptions, signal: 
 	"a Pool with the options": (task, options, signal) => new Pool({ max: 1, ...options }).run(task, { signal }),
 	"a Pool whose task has the options": (task, { clock, ...options }, signal) =>
 		new Pool({ max: 1, clock }).run(task, { ...options, signal }),
-	"Pool.go()": (task, { clock, ...options }, signal) =>
-		new Pool({ max: 1, clock, attempts: 9, timeout: 1 }).go("a", task, {
+	"Pool.spawn()": (task, { clock, ...options }, signal) =>
+		new Pool({ max: 1, clock, attempts: 9, timeout: 1 }).spawn("a", task, {
 			attempts: 1,
 			timeout: Infinity,
 			...options,
 			signal,
-		}).result,
+		}).result(),
 };
 
 /** What the task does in each attempt. */
@@ -159,7 +159,7 @@ describe("Pool.run() with the options of run()", () => {
 		const pool = new Pool({ max: 1, attempts: 2, backoff: 10, clock });
 		const order: string[] = [];
 		const blocker = deferred();
-		const task = pool.go("a", ({ attempt }) => {
+		const task = pool.spawn("a", ({ attempt }) => {
 			order.push(`a ${attempt}`);
 			if (attempt === 1) fail();
 		});
@@ -175,7 +175,7 @@ describe("Pool.run() with the options of run()", () => {
 		const first = pool.run(() => void order.push("d"), { priority: 1 });
 		expect(pool.getSnapshot()).toMatchObject({ waiting: 4, running: 1 });
 		blocker.resolve();
-		await Promise.all([task.result, running, waiting, last, first]);
+		await Promise.all([task.result(), running, waiting, last, first]);
 		expect(order).toEqual(["a 1", "d", "b", "a 2", "c"]);
 	});
 
@@ -186,14 +186,14 @@ describe("Pool.run() with the options of run()", () => {
 		pool.run(() => blockers[0]!.promise);
 		const controller = new SpiedController();
 		const failed: unknown[] = [];
-		const task = pool.go("a", () => Promise.reject("failure"), {
+		const task = pool.spawn("a", () => Promise.reject("failure"), {
 			attempts: 9,
 			backoff: 10,
 			deadline: 50,
 			signal: controller.signal,
 			onAttemptFailed: ({ attempt, again }) => failed.push([attempt, again]),
 		});
-		const done = watch(task.result);
+		const done = watch(task.result());
 		await clock.advance(100);
 		expect([done.state, pool.tasks().get("a")?.status]).toEqual(["pending", "not-assigned"]);
 		blockers[0]!.resolve();
@@ -205,7 +205,7 @@ describe("Pool.run() with the options of run()", () => {
 		expect(done).toMatchObject({ state: "rejected", error: { name: "TimeoutError", cause: "failure" } });
 		expect([failed, pool.tasks().size, controller.listeners]).toEqual([[[1, true]], 0, 0]);
 		blockers[1]!.resolve();
-		expect([await pool.idle(), await pool.run(() => "next")]).toEqual([true, "next"]);
+		expect([await pool.wait(), await pool.run(() => "next")]).toEqual([true, "next"]);
 	});
 
 	test("a deadline that is far away leaves no timer behind, however the task ends", async () => {
@@ -218,16 +218,16 @@ describe("Pool.run() with the options of run()", () => {
 			const clock = new VirtualClock();
 			const pool = new Pool({ max: 1, deadline: 1e6, timeout: 1e5, attempts: 3, idleTimeout: 1, clock });
 			const blocker = deferred();
-			const task = pool.go("a", ({ attempt }) => attempt === 1 ? fail() : "done");
-			await task.assigned;
+			const task = pool.spawn("a", ({ attempt }) => attempt === 1 ? fail() : "done");
+			await task.assigned();
 			pool.run(() => blocker.promise).catch(() => {});
 			await clock.advance(10);
 			expect([title, clock.pending]).toEqual([title, 1]);
 			end(task, pool);
 			blocker.resolve();
-			await task.result.catch(() => {});
+			await task.result().catch(() => {});
 			await clock.advance(1);
-			expect([title, clock.pending, await pool.idle()]).toEqual([title, 0, true]);
+			expect([title, clock.pending, await pool.wait()]).toEqual([title, 0, true]);
 		}
 	});
 
@@ -240,14 +240,14 @@ describe("Pool.run() with the options of run()", () => {
 		await clock.advance(10);
 		expect([await polite, books]).toMatchObject([1, { made: 1, destroyed: [] }]);
 		const failed: unknown[] = [];
-		const rude = pool.go("a", ({ attempt, worker }) => attempt === 1 ? late.promise : worker, {
+		const rude = pool.spawn("a", ({ attempt, worker }) => attempt === 1 ? late.promise : worker, {
 			abandonAfter: 5,
 			onAttemptFailed: ({ error }) => failed.push((error as Error).name),
 		});
 		await clock.advance(14);
 		expect([pool.tasks().get("a")?.status, books.destroyed]).toEqual(["running", []]);
 		await clock.advance(1);
-		expect([await rude.result, failed, books.made, books.destroyed]).toEqual([2, ["TimeoutError"], 2, [1]]);
+		expect([await rude.result(), failed, books.made, books.destroyed]).toEqual([2, ["TimeoutError"], 2, [1]]);
 		late.resolve(0);
 		await settle();
 		expect([pool.workers().size, await pool.run(({ worker }) => worker)]).toEqual([1, 2]);
@@ -260,11 +260,11 @@ describe("Pool.run() with the options of run()", () => {
 			for (const createWorker of [undefined, () => undefined]) {
 				const clock = new VirtualClock();
 				const pool = new Pool({ max: 1, clock, createWorker, abandonAfter: 20 });
-				const task = pool.go("a", forever);
-				await task.assigned;
+				const task = pool.spawn("a", forever);
+				await task.assigned();
 				const stopped = isStopped ? watch(pool.stop()) : undefined;
 				if (!isStopped) task.cancel("enough");
-				const done = watch(task.result);
+				const done = watch(task.result());
 				await clock.advance(19);
 				expect([done.state, stopped?.state]).toEqual(["pending", isStopped ? "pending" : undefined]);
 				await clock.advance(1);
@@ -280,10 +280,10 @@ describe("Pool.run() with the options of run()", () => {
 		const { books, ...workers } = workshop();
 		const pool = new Pool({ ...workers, max: 2, clock, abandonAfter: 0 });
 		const late = deferred();
-		const task = pool.go("a", () => late.promise);
-		await task.assigned;
+		const task = pool.spawn("a", () => late.promise);
+		await task.assigned();
 		task.cancel("enough");
-		expect(await errorOf(task.result)).toBe("enough");
+		expect(await errorOf(task.result())).toBe("enough");
 		expect([books.destroyed, pool.workers().size]).toEqual([[1], 0]);
 		expect((await Promise.all([1, 2].map(() => pool.run(({ worker }) => worker)))).toSorted()).toEqual([2, 3]);
 		late.resolve();
@@ -311,14 +311,14 @@ describe("Pool.run() with the options of run()", () => {
 			shouldRetry: (error, { attempt, worker }) => told.push([clock.monotonic(), error, attempt, worker]) > 0,
 		});
 		const reasons = ["lost", retryAfter(1000, "lost with a hint")];
-		const task = pool.go("a", ({ attempt, signal }) => {
+		const task = pool.spawn("a", ({ attempt, signal }) => {
 			if (attempt === 4) return "done";
 			signal.addEventListener("abort", () => told.push(signal.reason));
 			books.died.at(-1)!(reasons[attempt - 2]);
 			return forever();
 		});
 		await clock.runUntilIdle();
-		expect(await task.result).toBe("done");
+		expect(await task.result()).toBe("done");
 		expect(told).toEqual([
 			[0, "not made", 1, undefined],
 			"lost",
@@ -333,13 +333,13 @@ describe("Pool.run() with the options of run()", () => {
 		const { books, ...workers } = workshop();
 		const pool = new Pool({ ...workers, max: 1 });
 		const reasons: unknown[] = [];
-		const task = pool.go("a", ({ signal }) => {
+		const task = pool.spawn("a", ({ signal }) => {
 			signal.addEventListener("abort", () => reasons.push(signal.reason));
 			return forever();
 		});
-		await task.assigned;
+		await task.assigned();
 		books.died[0]!(stopNow("lost"));
-		expect([await errorOf(task.result), reasons]).toEqual(["lost", ["lost"]]);
+		expect([await errorOf(task.result()), reasons]).toEqual(["lost", ["lost"]]);
 	});
 
 	test("a stop in the abort listener of a task whose worker dies leaves no task behind", async () => {
@@ -347,13 +347,13 @@ describe("Pool.run() with the options of run()", () => {
 			const { books, ...workers } = workshop();
 			const pool: Pool<number> = new Pool({ ...workers, max: 1 });
 			let stopped: Promise<void> | undefined;
-			const task = pool.go("a", ({ signal }) => {
+			const task = pool.spawn("a", ({ signal }) => {
 				signal.addEventListener("abort", () => stopped = pool.stop());
 				return forever();
 			}, options);
-			await task.assigned;
+			await task.assigned();
 			books.died[0]!("lost");
-			const error = await errorOf(task.result) as Error;
+			const error = await errorOf(task.result()) as Error;
 			await stopped;
 			expect(["lost", "AbortError"]).toContain(error.name ?? error);
 			expect([pool.tasks().size, books.destroyed]).toEqual([0, [1]]);
@@ -373,7 +373,7 @@ describe("Pool.run() with the options of run()", () => {
 		await clock.runUntilIdle();
 		expect([unlimited.state, limited.state, calls]).toEqual(["resolved", "rejected", 9]);
 		const both = { restart, shouldRetry: restart };
-		expect(() => pool.go("a", task, both)).toThrow(/"restart" must be .*"shouldRetry"/);
+		expect(() => pool.spawn("a", task, both)).toThrow(/"restart" must be .*"shouldRetry"/);
 		expect(((await errorOf(pool.run(task, both))) as Error).name).toBe("RangeError");
 		expect(pool.tasks().size).toBe(0);
 	});
@@ -390,7 +390,7 @@ describe("Pool.run() with the options of run()", () => {
 			shouldRetry: (_error, { worker }) => workers.push(worker) > 0,
 		});
 		const second = deferred();
-		const task = pool.go("a", ({ attempt, report, worker }) => {
+		const task = pool.spawn("a", ({ attempt, report, worker }) => {
 			reports.push(report);
 			workers.push(worker);
 			report(attempt / 10);
@@ -400,7 +400,7 @@ describe("Pool.run() with the options of run()", () => {
 		reports[0]!(0.9);
 		expect(pool.tasks().get("a")).toMatchObject({ status: "running", restarts: 1, progress: 0.2, worker: 1 });
 		second.resolve();
-		await task.result;
+		await task.result();
 		expect(workers).toEqual(["worker", "worker", "worker"]);
 	});
 

@@ -1,6 +1,6 @@
 import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
-import { type FailedAttempt, Pool, type PoolContext, sleep, TaskExistsError } from "../../mod.ts";
+import { type FailedAttempt, NameInUseError, Pool, type PoolContext, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
 /** What a task does in each of its runs. */
@@ -17,7 +17,7 @@ interface Script {
 }
 
 type Simple =
-	| { readonly kind: "go"; readonly name: number; readonly script: Script }
+	| { readonly kind: "spawn"; readonly name: number; readonly script: Script }
 	| { readonly kind: "run"; readonly script: Script }
 	| { readonly kind: "cancel"; readonly name: number }
 	| { readonly kind: "resize"; readonly max: number }
@@ -47,7 +47,7 @@ const script: fc.Arbitrary<Script> = fc.record({
 });
 
 const simple: fc.Arbitrary<Simple> = fc.oneof<fc.WeightedArbitrary<Simple>[]>(
-	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("go" as const), name: fc.nat(5), script }) },
+	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("spawn" as const), name: fc.nat(5), script }) },
 	{ weight: 4, arbitrary: fc.record({ kind: fc.constant("run" as const), script }) },
 	{ weight: 2, arbitrary: fc.record({ kind: fc.constant("cancel" as const), name: fc.nat(5) }) },
 	{ weight: 1, arbitrary: fc.record({ kind: fc.constant("resize" as const), max: fc.integer({ min: 2, max: 5 }) }) },
@@ -126,7 +126,7 @@ class Bench {
 
 	do(command: Command): unknown {
 		if (command.kind === "re-enter") this.#inner.push(command.command);
-		if (command.kind === "go") this.#go(command.name, command.script);
+		if (command.kind === "spawn") this.#spawn(command.name, command.script);
 		if (command.kind === "run") this.#book(command.script, (task, options) => this.pool.run(task, options));
 		if (command.kind === "cancel") this.cancels.get(command.name)?.();
 		if (command.kind === "resize") this.pool.max = command.max;
@@ -138,18 +138,18 @@ class Bench {
 
 	readonly cancels = new Map<number, () => void>();
 
-	#go(name: number, script: Script): void {
+	#spawn(name: number, script: Script): void {
 		const isTaken = this.pool.tasks().has(`${name}`);
 		try {
 			this.#book(script, (task, options) => {
-				const { result, assigned, cancel } = this.pool.go(`${name}`, task, options);
+				const { result, assigned, cancel } = this.pool.spawn(`${name}`, task, options);
 				this.cancels.set(name, cancel);
-				assigned.catch(() => {});
-				return result;
+				assigned().catch(() => {});
+				return result();
 			});
 			expect(isTaken).toBe(false);
 		} catch (error) {
-			if (!(error instanceof TaskExistsError)) throw error;
+			if (!(error instanceof NameInUseError)) throw error;
 			expect(isTaken).toBe(true);
 		}
 	}
@@ -199,7 +199,7 @@ class Bench {
 	/** @param isAbrupt stops it in the middle of whatever goes on */
 	async end(isAbrupt: boolean): Promise<void> {
 		this.#inner = [];
-		const isIdle = this.pool.idle();
+		const isIdle = this.pool.wait();
 		if (isAbrupt) this.pool.stop();
 		else this.pool.resume();
 		await this.clock.runUntilIdle(5000);
@@ -221,7 +221,7 @@ class Bench {
 }
 
 describe("Pool", () => {
-	test("keeps its laws under any sequence of go, run, cancel, resize, pause, and workers that fail and die", async () => {
+	test("keeps its laws under any sequence of spawn, run, cancel, resize, pause, and workers that fail and die", async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.nat(2),

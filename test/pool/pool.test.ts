@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import {
+	NameInUseError,
 	Pool,
 	type PoolContext,
 	type PoolTask,
@@ -8,7 +9,6 @@ import {
 	retryNow,
 	sleep,
 	stopNow,
-	TaskExistsError,
 } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
@@ -53,13 +53,13 @@ describe("Pool, the order of what ends", () => {
 	for (const [title, task] of Object.entries(tasks)) {
 		for (const options of [undefined, { priority: 1 }, { restart: () => false }]) {
 			const name = `tasks ${title}, options ${options === undefined ? "none" : Object.keys(options)}`;
-			test(`Pool.idle() resolves after the callers of run() have heard of their results: ${name}`, async () => {
+			test(`Pool.wait() resolves after the callers of run() have heard of their results: ${name}`, async () => {
 				for (const createWorker of [undefined, () => undefined]) {
 					const pool = new Pool({ max: 2, createWorker });
 					let heard = 0;
 					const hear = () => heard++;
 					for (let i = 1; i <= 5; i++) pool.run(task, options).then(hear, hear);
-					expect([await pool.idle(), heard]).toEqual([true, 5]);
+					expect([await pool.wait(), heard]).toEqual([true, 5]);
 					await pool.stop();
 				}
 			});
@@ -81,7 +81,7 @@ describe("Pool, the order of what ends", () => {
 			});
 		});
 
-		test(`Pool.idle() ${name} resolves after the callers of run() have heard that their tasks are cancelled`, async () => {
+		test(`Pool.wait() ${name} resolves after the callers of run() have heard that their tasks are cancelled`, async () => {
 			await atEachMicrotask(30, async (k) => {
 				const pool = new Pool({ max: 2 });
 				if (isPaused) pool.pause();
@@ -90,7 +90,7 @@ describe("Pool, the order of what ends", () => {
 				for (let i = 1; i <= 5; i++) pool.run(forever, controller).catch(() => heard++);
 				await new Promise<void>((resolve) => afterMicrotasks(k, resolve));
 				controller.abort("enough");
-				expect([await pool.idle(), heard]).toEqual([true, 5]);
+				expect([await pool.wait(), heard]).toEqual([true, 5]);
 				await pool.stop();
 			});
 		});
@@ -164,7 +164,7 @@ describe("Pool.run()", () => {
 		controller.abort("enough");
 		expect([await errorOf(running), await errorOf(waiting)]).toEqual(["enough", "enough"]);
 		expect(await errorOf(pool.run(task, { signal }))).toBe("enough");
-		expect([task.mock.calls.length, controller.listeners, await pool.idle()]).toEqual([0, 0, true]);
+		expect([task.mock.calls.length, controller.listeners, await pool.wait()]).toEqual([0, 0, true]);
 		expect(await pool.run(() => 1)).toBe(1);
 	});
 
@@ -197,9 +197,9 @@ describe("Pool.run()", () => {
 		for (const [task, options] of bad) {
 			const error = await errorOf(pool.run(task as never, options as never)) as Error;
 			expect(["TypeError", "RangeError"]).toContain(error.name);
-			expect(() => pool.go("a", task as never, options as never)).toThrow(error.message);
+			expect(() => pool.spawn("a", task as never, options as never)).toThrow(error.message);
 		}
-		expect(() => pool.go(5 as never, () => {})).toThrow(TypeError);
+		expect(() => pool.spawn(5 as never, () => {})).toThrow(TypeError);
 		expect(pool.tasks().size).toBe(0);
 		for (
 			const options of [
@@ -224,52 +224,55 @@ describe("Pool.run()", () => {
 	});
 });
 
-describe("Pool.go()", () => {
-	test("refuses the name of a task that waits or runs with a TaskExistsError", async () => {
+describe("Pool.spawn()", () => {
+	test("refuses the name of a task that waits or runs with a NameInUseError", async () => {
 		const pool = new Pool({ max: 1 });
-		const task = pool.go("a", forever);
-		expect(() => pool.go("a", () => 1)).toThrow(TaskExistsError);
-		await task.assigned;
-		const error = await errorOf(Promise.resolve().then(() => pool.go("a", () => 1)));
-		expect(error).toMatchObject({ name: "TaskExistsError", task: "a" });
+		const task = pool.spawn("a", forever);
+		expect(() => pool.spawn("a", () => 1)).toThrow(NameInUseError);
+		await task.assigned();
+		const error = await errorOf(Promise.resolve().then(() => pool.spawn("a", () => 1)));
+		expect(error).toMatchObject({
+			...{ name: "NameInUseError", subject: "task", id: "a" },
+			message: 'There is a task "a" already: use another name, or wait until it is over',
+		});
 		task.cancel();
-		await errorOf(task.result);
-		expect(await pool.go("a", () => 1).result).toBe(1);
+		await errorOf(task.result());
+		expect(await pool.spawn("a", () => 1).result()).toBe(1);
 	});
 
-	test("assigned resolves when a worker has taken the task, and rejects if that never happens", async () => {
+	test("assigned() resolves when a worker has taken the task, and rejects if that never happens", async () => {
 		const pool = new Pool({ max: 1 });
-		const [first, second] = [pool.go("a", forever), pool.go("b", forever)];
-		const states = [watch(first.assigned), watch(second.assigned)];
+		const [first, second] = [pool.spawn("a", forever), pool.spawn("b", forever)];
+		const states = [watch(first.assigned()), watch(second.assigned())];
 		await settle();
 		expect(states.map(({ state }) => state)).toEqual(["resolved", "pending"]);
 		second.cancel("enough");
-		expect([await errorOf(second.assigned), await errorOf(second.result)]).toEqual(["enough", "enough"]);
+		expect([await errorOf(second.assigned()), await errorOf(second.result())]).toEqual(["enough", "enough"]);
 		first.cancel();
-		expect(await errorOf(first.result)).toMatchObject({ name: "AbortError" });
+		expect(await errorOf(first.result())).toMatchObject({ name: "AbortError" });
 		first.cancel();
 		second.cancel();
 	});
 
 	test("a failing task is nobody's unhandled rejection", async () => {
 		const pool = new Pool({ max: 1 });
-		pool.go("a", fail);
-		pool.go("b", forever);
-		pool.go("c", () => 1);
+		pool.spawn("a", fail);
+		pool.spawn("b", forever);
+		pool.spawn("c", () => 1);
 		await pool.stop();
 	});
 
 	test("restart puts a failed task back at the end of the queue and counts", async () => {
 		const pool = new Pool({ max: 1 });
 		const order: unknown[] = [];
-		const task = pool.go("a", ({ attempt, previousError }) => {
+		const task = pool.spawn("a", ({ attempt, previousError }) => {
 			order.push([attempt, (previousError as Error | undefined)?.message, pool.tasks().get("a")]);
 			if (attempt < 3) throw new Error(`failure ${attempt}`);
 			return "done";
 		}, { restart: (error, { attempt }) => order.push(`${(error as Error).message} of ${attempt}`) > 0 });
 		const other = pool.run(() => void order.push("other"));
 		expect(pool.tasks().get("a")?.status).toBe("not-assigned");
-		expect(await task.result).toBe("done");
+		expect(await task.result()).toBe("done");
 		await other;
 		const running = { status: "running", worker: 1, progress: undefined, description: undefined };
 		expect(order).toEqual([
@@ -286,42 +289,44 @@ describe("Pool.go()", () => {
 	test("shows a task that waits again as restarted", async () => {
 		const pool = new Pool({ max: 1 });
 		const blocker = deferred();
-		const task = pool.go("a", ({ attempt }) => attempt === 1 ? fail() : "done", { restart: () => true });
+		const task = pool.spawn("a", ({ attempt }) => attempt === 1 ? fail() : "done", { restart: () => true });
 		pool.run(() => blocker.promise);
-		await task.assigned;
+		await task.assigned();
 		await settle();
 		expect(pool.tasks().get("a")).toMatchObject({ status: "restarted", restarts: 1, worker: undefined });
 		blocker.resolve();
-		expect(await task.result).toBe("done");
+		expect(await task.result()).toBe("done");
 	});
 
 	test("does not restart after a cancel, a stopNow, a stop, or when restart says no or throws", async () => {
 		const pool = new Pool({ max: 3 });
 		const restart = vi.fn(() => true);
-		const cancelled = pool.go("cancelled", forever, { restart });
-		await cancelled.assigned;
+		const cancelled = pool.spawn("cancelled", forever, { restart });
+		await cancelled.assigned();
 		cancelled.cancel("enough");
-		expect(await errorOf(cancelled.result)).toBe("enough");
-		expect(await errorOf(pool.go("stopped", () => Promise.reject(stopNow("final")), { restart }).result)).toBe("final");
+		expect(await errorOf(cancelled.result())).toBe("enough");
+		expect(await errorOf(pool.spawn("stopped", () => Promise.reject(stopNow("final")), { restart }).result())).toBe(
+			"final",
+		);
 		expect(restart).not.toHaveBeenCalled();
-		await expect(pool.go("no", fail, { restart: () => 1 as never }).result).rejects.toThrow("failure");
+		await expect(pool.spawn("no", fail, { restart: () => 1 as never }).result()).rejects.toThrow("failure");
 		const thrower = () => {
 			throw new Error("no idea");
 		};
-		await expect(pool.go("throws", fail, { restart: thrower }).result).rejects.toThrow("no idea");
-		const last = pool.go("last", forever, { restart });
-		await last.assigned;
+		await expect(pool.spawn("throws", fail, { restart: thrower }).result()).rejects.toThrow("no idea");
+		const last = pool.spawn("last", forever, { restart });
+		await last.assigned();
 		await pool.stop();
-		expect(await errorOf(last.result)).toMatchObject({ name: "AbortError" });
+		expect(await errorOf(last.result())).toMatchObject({ name: "AbortError" });
 		expect(restart).not.toHaveBeenCalled();
 	});
 
 	test("comes back in a new macrotask, so that a task that always fails leaves room for timers", async () => {
 		const pool = new Pool({ max: 1 });
-		const task = pool.go("a", fail, { restart: () => true });
+		const task = pool.spawn("a", fail, { restart: () => true });
 		await sleep(20);
 		task.cancel("enough");
-		expect(await errorOf(task.result)).toBe("enough");
+		expect(await errorOf(task.result())).toBe("enough");
 		await pool.stop();
 	});
 
@@ -330,7 +335,7 @@ describe("Pool.go()", () => {
 			const clock = new VirtualClock();
 			const pool = new Pool({ max: 1, clock });
 			const seen: unknown[] = [];
-			const task = pool.go("a", ({ attempt, previousError }) => {
+			const task = pool.spawn("a", ({ attempt, previousError }) => {
 				seen.push([clock.monotonic(), previousError]);
 				if (attempt < 4) throw hint;
 				return "done";
@@ -338,7 +343,7 @@ describe("Pool.go()", () => {
 			await clock.advance(0);
 			expect(await pool.run(() => "other")).toBe("other");
 			await clock.runUntilIdle();
-			expect(await task.result).toBe("done");
+			expect(await task.result()).toBe("done");
 			const times = [0, 1, 2, 3].map((number) => number * delay);
 			expect(seen).toEqual(
 				times.flatMap((time, index): unknown[] => index === 0 ? [[0, undefined]] : ["no", [time, "no"]]),
@@ -356,18 +361,18 @@ describe("Pool.go()", () => {
 			const clock = new VirtualClock();
 			const controller = new SpiedController();
 			const pool = new Pool({ max: 1, clock, idleTimeout: 5 });
-			const task = pool.go("a", () => Promise.reject(retryAfter(1000)), {
+			const task = pool.spawn("a", () => Promise.reject(retryAfter(1000)), {
 				restart: () => true,
 				signal: controller.signal,
 			});
-			const idle = watch(pool.idle());
+			const idle = watch(pool.wait());
 			await clock.advance(10);
 			expect([pool.tasks().get("a"), idle.state]).toMatchObject([{ status: "restarted", restarts: 1 }, "pending"]);
 			expect(pool.getSnapshot()).toMatchObject({ waiting: 1, running: 0 });
 			end(task, controller, pool);
 			expect(pool.tasks().size).toBe(0);
-			expect(["enough", "AbortError"]).toContain(await task.result.catch((error) => error.name ?? error));
-			expect([await pool.idle(), clock.pending, controller.listeners]).toEqual([true, 0, 0]);
+			expect(["enough", "AbortError"]).toContain(await task.result().catch((error) => error.name ?? error));
+			expect([await pool.wait(), clock.pending, controller.listeners]).toEqual([true, 0, 0]);
 			await pool.stop();
 		}
 	});
@@ -377,22 +382,24 @@ describe("Pool.go()", () => {
 		const answers = [Promise.resolve(true), Promise.resolve(false), Promise.reject(new Error("no idea"))];
 		answers[2]!.catch(() => {});
 		for (const [index, expected] of ["done", "failure", "no idea"].entries()) {
-			const task = pool.go("a", ({ attempt }) => attempt === 1 ? fail() : "done", { restart: () => answers[index]! });
-			expect(await task.result.catch((error) => error.message)).toBe(expected);
+			const task = pool.spawn("a", ({ attempt }) => attempt === 1 ? fail() : "done", {
+				restart: () => answers[index]!,
+			});
+			expect(await task.result().catch((error) => error.message)).toBe(expected);
 		}
 		const answer = deferred<boolean>();
 		let signal: AbortSignal | undefined;
-		const task = pool.go("a", fail, {
+		const task = pool.spawn("a", fail, {
 			restart: (_error, context) => {
 				({ signal } = context);
 				return answer.promise;
 			},
 		});
-		await task.assigned;
+		await task.assigned();
 		await settle();
 		expect([pool.tasks().get("a")?.worker, await pool.run(() => "other")]).toEqual([undefined, "other"]);
 		task.cancel("enough");
-		expect([await errorOf(task.result), signal!.reason]).toEqual(["enough", "enough"]);
+		expect([await errorOf(task.result()), signal!.reason]).toEqual(["enough", "enough"]);
 		answer.resolve(true);
 		await settle();
 		expect(pool.getSnapshot()).toMatchObject({ waiting: 0, running: 0 });
@@ -404,7 +411,7 @@ describe("Pool.go()", () => {
 			const controller = new SpiedController();
 			const pool = new Pool({ max: 1 });
 			const run = vi.fn(fail);
-			const task: PoolTask = pool.go("a", run, {
+			const task: PoolTask = pool.spawn("a", run, {
 				signal: controller.signal,
 				restart: () => {
 					if (method === "cancel") task.cancel("enough");
@@ -413,7 +420,7 @@ describe("Pool.go()", () => {
 					return true;
 				},
 			});
-			await errorOf(task.result);
+			await errorOf(task.result());
 			await settle();
 			expect([run.mock.calls.length, pool.tasks().size, controller.listeners]).toEqual([1, 0, 0]);
 			await pool.stop();
@@ -425,7 +432,7 @@ describe("Pool.go()", () => {
 			const controller = new SpiedController();
 			const pool = new Pool({ max: 1 });
 			const run = vi.fn(() => 1);
-			const task = pool.go("a", run, { signal: controller.signal });
+			const task = pool.spawn("a", run, { signal: controller.signal });
 			pool.subscribe(() => {
 				if (pool.tasks().get("a")?.status !== "running") return;
 				if (method === "cancel") task.cancel("enough");
@@ -433,7 +440,7 @@ describe("Pool.go()", () => {
 				else pool.stop();
 			});
 			const name = method === "stop" ? "AbortError" : undefined;
-			const errors = [await errorOf(task.assigned), await errorOf(task.result)];
+			const errors = [await errorOf(task.assigned()), await errorOf(task.result())];
 			expect(errors.map((error) => (error as Error).name)).toEqual([name, name]);
 			expect([run.mock.calls.length, pool.getSnapshot().running, controller.listeners]).toEqual([0, 0, 0]);
 			await pool.stop();
@@ -445,11 +452,11 @@ describe("Pool.go()", () => {
 		const pool = new Pool({ max: 1, clock });
 		let report!: PoolContext["report"];
 		const [first, second] = [deferred(), deferred()];
-		const task = pool.go("a", async (context) => {
+		const task = pool.spawn("a", async (context) => {
 			({ report } = context);
 			await (context.attempt === 1 ? first : second).promise;
 		}, { restart: () => true });
-		await task.assigned;
+		await task.assigned();
 		report(0.5, "half");
 		expect(pool.tasks().get("a")).toMatchObject({ progress: 0.5, description: "half" });
 		const late = report;
@@ -461,7 +468,7 @@ describe("Pool.go()", () => {
 		report(1);
 		expect(pool.tasks().get("a")).toMatchObject({ progress: 1, description: undefined });
 		second.resolve();
-		await task.result;
+		await task.result();
 		report(2);
 		await pool.run(({ report }) => report(1));
 	});
@@ -508,8 +515,8 @@ describe("Pool workers", () => {
 		const pool = new Pool({ min: 2, max: Infinity });
 		expect(pool.workers().size).toBe(2);
 		const names = Array.from({ length: 5 }, (_, index) => `task ${index}`);
-		const tasks = names.map((name) => pool.go(name, forever));
-		await Promise.all(tasks.map(({ assigned }) => assigned));
+		const tasks = names.map((name) => pool.spawn(name, forever));
+		await Promise.all(tasks.map((task) => task.assigned()));
 		expect([...pool.workers().values()].map(({ task }) => task).toSorted()).toEqual(names);
 		await pool.stop();
 		expect(pool.workers().size).toBe(0);
@@ -531,18 +538,18 @@ describe("Pool workers", () => {
 		workshop.errors = ["no 1", "no 2", "no 3"];
 		const pool = new Pool({ ...workshop, max: 1, clock, onError: (error) => void errors.push(error) });
 		const [first, second, third] = ["a", "b", "c"].map((name) =>
-			pool.go(name, ({ worker }) => worker, { restart: (error) => error === "no 2" })
+			pool.spawn(name, ({ worker }) => worker, { restart: (error) => error === "no 2" })
 		) as [PoolTask, PoolTask, PoolTask];
 		await clock.advance(0);
-		expect([await errorOf(first.result), await errorOf(first.assigned)]).toEqual(["no 1", "no 1"]);
+		expect([await errorOf(first.result()), await errorOf(first.assigned())]).toEqual(["no 1", "no 1"]);
 		await clock.advance(99);
 		expect(workshop.signals.length).toBe(1);
 		await clock.advance(1);
 		expect([workshop.signals.length, pool.tasks().get("b")]).toMatchObject([2, { status: "restarted" }]);
 		await clock.advance(200);
-		expect(await errorOf(third.result)).toBe("no 3");
+		expect(await errorOf(third.result())).toBe("no 3");
 		await clock.advance(400);
-		expect(await second.result).toBe(0);
+		expect(await second.result()).toBe(0);
 		expect(errors).toEqual([]);
 		await pool.stop();
 	});
@@ -563,20 +570,20 @@ describe("Pool workers", () => {
 		const workshop = new Workshop();
 		const pool = new Pool({ ...workshop, max: 1, min: 1 });
 		await pool.run(() => {});
-		const failing = pool.go("a", () => new Promise(() => {}));
-		await failing.assigned;
+		const failing = pool.spawn("a", () => new Promise(() => {}));
+		await failing.assigned();
 		workshop.died[0]!("lost");
 		workshop.died[0]!("lost again");
-		expect(await errorOf(failing.result)).toBe("lost");
+		expect(await errorOf(failing.result())).toBe("lost");
 		await pool.run(() => {});
 		let signal: AbortSignal | undefined;
-		const restarting = pool.go("b", (context) => {
+		const restarting = pool.spawn("b", (context) => {
 			signal ??= context.signal;
 			return context.attempt === 1 ? new Promise<number>(() => {}) : context.worker;
 		}, { restart: () => true });
-		await restarting.assigned;
+		await restarting.assigned();
 		workshop.died[1]!("lost");
-		expect(await restarting.result).toBe(2);
+		expect(await restarting.result()).toBe(2);
 		expect([signal!.reason, workshop.destroyed]).toEqual(["lost", [0, 1]]);
 		await pool.stop();
 		expect(workshop.destroyed).toEqual([0, 1, 2]);
@@ -641,7 +648,7 @@ describe("Pool", () => {
 	test("max can be raised and lowered live", async () => {
 		const pool = new Pool({ max: 1 });
 		const finish = deferred();
-		const tasks = Array.from({ length: 6 }, (_, index) => pool.go(`${index}`, () => finish.promise));
+		const tasks = Array.from({ length: 6 }, (_, index) => pool.spawn(`${index}`, () => finish.promise));
 		await settle();
 		expect(pool.getSnapshot()).toMatchObject({ running: 1, waiting: 5 });
 		pool.max = 4;
@@ -650,7 +657,7 @@ describe("Pool", () => {
 		expect(pool.getSnapshot()).toMatchObject({ running: 4, waiting: 2 });
 		pool.max = 2;
 		finish.resolve();
-		await Promise.all(tasks.map(({ result }) => result));
+		await Promise.all(tasks.map((task) => task.result()));
 		expect(pool.workers().size).toBe(2);
 		pool.max = 1;
 		expect(pool.workers().size).toBe(1);
@@ -667,8 +674,8 @@ describe("Pool", () => {
 		await running;
 		await settle();
 		expect([waiting.state, pool.getSnapshot().isPaused]).toEqual(["pending", true]);
-		expect(await pool.idle({ signal: AbortSignal.abort() })).toBe(false);
-		const idle = pool.idle();
+		expect(await pool.wait({ signal: AbortSignal.abort() })).toBe(false);
+		const idle = pool.wait();
 		pool.resume();
 		expect(await idle).toBe(true);
 		await settle();
@@ -680,19 +687,19 @@ describe("Pool", () => {
 		const ending = deferred();
 		const pool = new Pool({ ...workshop, destroyWorker: () => ending.promise, max: 1 });
 		const cleanup = deferred();
-		const running = pool.go("a", async ({ signal }) => {
+		const running = pool.spawn("a", async ({ signal }) => {
 			await untilAborted(signal).catch(() => cleanup.promise);
 			fail();
 		});
-		const waiting = pool.go("b", () => 1);
-		await running.assigned;
+		const waiting = pool.spawn("b", () => 1);
+		await running.assigned();
 		const stopped = watch(pool.stop());
 		const again = watch(pool.stop());
-		expect(await errorOf(waiting.result)).toMatchObject({ name: "AbortError" });
-		expect(() => pool.go("c", () => 1)).toThrow(DOMException);
+		expect(await errorOf(waiting.result())).toMatchObject({ name: "AbortError" });
+		expect(() => pool.spawn("c", () => 1)).toThrow(DOMException);
 		expect(await errorOf(pool.run(() => 1))).toMatchObject({ name: "InvalidStateError" });
 		cleanup.resolve();
-		expect(await errorOf(running.result)).toMatchObject({ name: "AbortError" });
+		expect(await errorOf(running.result())).toMatchObject({ name: "AbortError" });
 		await settle();
 		expect([stopped.state, pool.workers().size]).toEqual(["pending", 0]);
 		ending.resolve();
@@ -705,15 +712,15 @@ describe("Pool", () => {
 		const workshop = new Workshop();
 		const pool = new Pool({ ...workshop, max: 1 });
 		const cleanup = deferred();
-		const running = pool.go("a", () => cleanup.promise);
-		await running.assigned;
+		const running = pool.spawn("a", () => cleanup.promise);
+		await running.assigned();
 		const controller = new SpiedController();
 		const stopped = pool.stop({ signal: controller.signal });
 		controller.abort("too slow");
 		expect(await errorOf(stopped)).toBe("too slow");
 		expect(await errorOf(pool.stop({ signal: controller.signal }))).toBe("too slow");
 		cleanup.resolve();
-		await running.result;
+		await running.result();
 		await pool.stop();
 		expect([workshop.destroyed, controller.listeners]).toEqual([[0], 0]);
 		expect(await errorOf(pool.stop({ signal: 5 as never }))).toBeInstanceOf(TypeError);
@@ -758,7 +765,7 @@ describe("Pool", () => {
 		const pool = new Pool({ max: 1 });
 		await pool[Symbol.asyncDispose]();
 		await pool[Symbol.asyncDispose]();
-		expect(() => pool.go("a", () => 1)).toThrow(DOMException);
+		expect(() => pool.spawn("a", () => 1)).toThrow(DOMException);
 	});
 
 	test("getSnapshot() is stable between changes, and subscribers see each", async () => {
@@ -770,7 +777,7 @@ describe("Pool", () => {
 			const { waiting, running, tasks } = getSnapshot();
 			seen.push(`${waiting} ${running} ${tasks.get("a")?.status}`);
 		});
-		await pool.go("a", () => 1).result;
+		await pool.spawn("a", () => 1).result();
 		expect(seen[0]).toBe("1 0 not-assigned");
 		expect(seen).toContain("0 1 running");
 		expect(seen.at(-1)).toBe("0 0 undefined");
@@ -806,16 +813,16 @@ describe("Pool at each microtask", () => {
 					const pool = new Pool({ ...workshop, max: 1 });
 					await pool.run(() => {});
 					let runs = 0;
-					const task: PoolTask = pool.go("a", () => {
+					const task: PoolTask = pool.spawn("a", () => {
 						if (++runs > 1) return untilAborted(controller.signal);
 						afterMicrotasks(k, () => end({ task, pool, controller }));
 						if (outcome === "returns") return "value";
 						throw new Error("failure");
 					}, { signal: controller.signal, restart: () => true });
-					const result = await task.result.catch((error) => error) as string | Error;
+					const result = await task.result().catch((error) => error) as string | Error;
 					if (outcome === "returns") expect(result).toBe("value");
 					else expect(["enough", "AbortError"]).toContain((result as Error).name ?? result);
-					expect([runs, await task.assigned, pool.tasks().size]).toEqual([1, undefined, 0]);
+					expect([runs, await task.assigned(), pool.tasks().size]).toEqual([1, undefined, 0]);
 					await pool.stop();
 					expect([workshop.destroyed, controller.listeners]).toEqual([[0], 0]);
 				});
@@ -828,11 +835,11 @@ describe("Pool at each microtask", () => {
 				const pool: Pool<number> = new Pool({ max: 1, createWorker: () => 1 });
 				const blocker = pool.run(() => {});
 				let runs = 0;
-				const task = pool.go("a", ({ signal }) => (runs++, untilAborted(signal)), controller);
+				const task = pool.spawn("a", ({ signal }) => (runs++, untilAborted(signal)), controller);
 				afterMicrotasks(k, () => end({ task, pool, controller }));
-				const error = await errorOf(task.result) as Error;
+				const error = await errorOf(task.result()) as Error;
 				expect(["enough", "AbortError"]).toContain(error.name ?? error);
-				const assigned = await task.assigned.then(() => 1, () => 0);
+				const assigned = await task.assigned().then(() => 1, () => 0);
 				expect(assigned).toBe(runs);
 				await blocker.catch(() => {});
 				await pool.stop();
@@ -861,12 +868,12 @@ describe("Pool at each microtask", () => {
 			const workshop = new Workshop();
 			const pool = new Pool({ ...workshop, max: 1, min: 1 });
 			let runs = 0;
-			const task = pool.go("a", async () => {
+			const task = pool.spawn("a", async () => {
 				runs++;
 				afterMicrotasks(k, () => workshop.died[0]!("lost"));
 				return "value";
 			}, { restart: () => true });
-			expect(await task.result).toBe("value");
+			expect(await task.result()).toBe("value");
 			// At once means: before it has returned.
 			expect(runs).toBe(k === 0 ? 2 : 1);
 			await settle();
@@ -883,12 +890,12 @@ describe("Pool re-entered", () => {
 		"resume()": (pool) => pool.resume(),
 		"max = 1": (pool) => pool.max = 1,
 		"max = 5": (pool) => pool.max = 5,
-		"idle()": (pool) => pool.idle(),
+		"wait()": (pool) => pool.wait(),
 		"getSnapshot()": (pool) => [pool.getSnapshot(), pool.tasks(), pool.workers()],
 		"cancel()": (_pool, tasks) => tasks.forEach((task) => task.cancel("enough")),
 		"run()": (pool) => void pool.run(() => 1).catch(() => {}),
-		"go()": (pool, tasks) => {
-			if (!pool.tasks().has("late")) tasks.push(pool.go("late", () => 1));
+		"spawn()": (pool, tasks) => {
+			if (!pool.tasks().has("late")) tasks.push(pool.spawn("late", () => 1));
 		},
 	};
 
@@ -937,15 +944,15 @@ describe("Pool re-entered", () => {
 						shouldRetry: ask,
 						onAttemptFailed: enter,
 					};
-					const go = (name: string, task: (context: PoolContext<number>) => unknown) => {
+					const spawn = (name: string, task: (context: PoolContext<number>) => unknown) => {
 						try {
-							tasks.push(pool.go(name, task, options));
+							tasks.push(pool.spawn(name, task, options));
 						} catch (error) {
 							expect(error).toBeInstanceOf(DOMException); // after a stop
 						}
 					};
 					for (const name of ["a", "b", "c", "d"]) {
-						go(name, async ({ signal, attempt }) => {
+						spawn(name, async ({ signal, attempt }) => {
 							expect(++running).toBeLessThanOrEqual(5);
 							signal.addEventListener("abort", enter);
 							enter();
@@ -957,7 +964,7 @@ describe("Pool re-entered", () => {
 					await clock.advance(200);
 					pool.resume();
 					await clock.advance(20_000);
-					for (const task of tasks) await task.result.catch(() => {});
+					for (const task of tasks) await task.result().catch(() => {});
 					const stopped = pool.stop();
 					await clock.runUntilIdle();
 					await stopped;

@@ -25,7 +25,7 @@ const failing = (name: string): PlanTask => ({
 	},
 });
 
-const quick = { sleepBetweenRuns: 0 };
+const quick = { interval: 0 };
 
 describe("reconcile()", () => {
 	test("asks again until the plan returns no tasks, and reports", async () => {
@@ -141,14 +141,14 @@ describe("reconcile()", () => {
 		expect(times).toEqual([0, 1000, 2000, 3000]);
 	});
 
-	test("rejects with a TimeoutError after executionTimeout, 20 minutes by default", async () => {
+	test("rejects with a TimeoutError after deadline, 20 minutes by default", async () => {
 		const endless = (): Plan => ({ create: () => [{ name: "a", perform: () => {} }] });
-		for (const executionTimeout of [undefined, 5_500]) {
+		for (const deadline of [undefined, 5_500]) {
 			const clock = new VirtualClock();
-			const done = watch(reconcile(endless(), { executionTimeout, clock }));
+			const done = watch(reconcile(endless(), { deadline, clock }));
 			await clock.runUntilIdle();
 			expect(done.error).toMatchObject({ name: "TimeoutError" });
-			expect(clock.monotonic()).toBe(executionTimeout ?? 20 * 60_000);
+			expect(clock.monotonic()).toBe(deadline ?? 20 * 60_000);
 		}
 	});
 
@@ -255,8 +255,8 @@ describe("reconcile()", () => {
 			[rounds(), null],
 			[rounds(), { errorsToTolerate: -1 }],
 			[rounds(), { errorsToTolerate: 1.5 }],
-			[rounds(), { sleepBetweenRuns: -1 }],
-			[rounds(), { executionTimeout: 0 }],
+			[rounds(), { interval: -1 }],
+			[rounds(), { deadline: 0 }],
 			[rounds(), { abandonAfter: "1" }],
 			[rounds(), { signal: {} }],
 			[rounds(), { onEvent: 5 }],

@@ -42,12 +42,12 @@ const ways: Record<string, Begin> = {
 	}),
 	"PoolTask.cancel()": (task, options) => {
 		const { clock, ...others } = options;
-		const begun = new Pool({ max: 1, clock }).go("a", task, others);
-		return { done: begun.result, abort: (reason) => begun.cancel(reason) };
+		const begun = new Pool({ max: 1, clock }).spawn("a", task, others);
+		return { done: begun.result(), abort: (reason) => begun.cancel(reason) };
 	},
 	"Group.stop()": (task, options) => {
 		const group = new Group(options);
-		return { done: group.spawn("a", task).result(), abort: (reason) => void group.stop(reason) };
+		return { done: group.spawn("a", task).result(), abort: (reason) => void group.stop({ reason }) };
 	},
 };
 

@@ -1,7 +1,7 @@
 // Every callback of a Runner and of a Group calls back whatever is public, synchronously: the laws hold after it.
 import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
-import { Group, type GroupTask, Runner, TagInUseError, type TaskContext } from "../../mod.ts";
+import { Group, type GroupTask, NameInUseError, Runner, type TaskContext } from "../../mod.ts";
 import { CallbackTimer } from "../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { Script } from "../script.ts";
@@ -86,13 +86,13 @@ describe("Runner", () => {
 });
 
 describe("Group", () => {
-	test("called back by each of its callbacks runs one task of a tag at a time, and shows what is so", async () => {
+	test("called back by each of its callbacks runs one task of a name at a time, and shows what is so", async () => {
 		await fc.assert(
 			fc.asyncProperty(numbers, fc.boolean(), fc.nat(40), async (numbers, forget, abortAt) => {
 				const script = new Script(numbers);
 				const clock = new VirtualClock();
 				const controllers: SpiedController[] = [];
-				/** How many run, by tag. */
+				/** How many run, by name. */
 				const running = new Map<string, number>();
 				const spawned: GroupTask[] = [];
 				const ended: GroupTask[] = [];
@@ -101,9 +101,9 @@ describe("Group", () => {
 				const act = (place: string) => {
 					const tasks = [...group.tasks().values()];
 					const shown = group.getSnapshot();
-					expect([place, shown.map(({ tag, state }) => [tag, state])]).toEqual([
+					expect([place, shown.map(({ name, state }) => [name, state])]).toEqual([
 						place,
-						tasks.map(({ tag, state }) => [tag, state]),
+						tasks.map(({ name, state }) => [name, state]),
 					]);
 					for (const task of spawned) {
 						const { state, attempt, nextAttemptAt } = task.getSnapshot();
@@ -117,21 +117,21 @@ describe("Group", () => {
 					if (task !== undefined) ended.push(task);
 				};
 				const spawn = () => {
-					const tag = "abc"[script.below(3)]!;
+					const name = "abc"[script.below(3)]!;
 					const ifPresent = (["throw", "keep", "replace"] as const)[script.below(3)];
 					const controller = new SpiedController();
 					controllers.push(controller);
 					let self: GroupTask | undefined = undefined as GroupTask | undefined;
 					const body = (context: TaskContext) => {
-						if (ended.includes(self!)) overlaps.push(`${tag} is called after its cancel`);
-						if (all.signal.aborted) overlaps.push(`${tag} is called after the end of all`);
-						if (running.get(tag)) overlaps.push(`${tag} runs twice`);
-						running.set(tag, 1);
+						if (ended.includes(self!)) overlaps.push(`${name} is called after its cancel`);
+						if (all.signal.aborted) overlaps.push(`${name} is called after the end of all`);
+						if (running.get(name)) overlaps.push(`${name} runs twice`);
+						running.set(name, 1);
 						if (script.below(4) > 0) context.signal.addEventListener("abort", () => act("an abort listener"));
 						act("a task");
 						if (script.below(4) > 0) return slow();
 						// Some are over before their call is.
-						running.set(tag, 0);
+						running.set(name, 0);
 						if (script.below(3) > 0) throw new Error("failure");
 					};
 					const slow = async () => {
@@ -139,18 +139,18 @@ describe("Group", () => {
 						clock.set(new CallbackTimer(over.resolve), script.below(20));
 						await over.promise;
 						act("a task");
-						running.set(tag, 0);
+						running.set(name, 0);
 						if (script.below(3) > 0) throw new Error("failure");
 					};
 					try {
-						const task = group.spawn(tag, body, { signal: controller.signal, ifPresent });
+						const task = group.spawn(name, body, { signal: controller.signal, ifPresent });
 						if (spawned.includes(task)) return;
 						self = task;
 						spawned.push(task);
 						task.subscribe(() => act("a subscriber of a task"));
 						waits.push(task.wait().then(() => act("a wait")), task.result().catch(() => act("a result")));
 					} catch (error) {
-						expect(error).toBeInstanceOf(TagInUseError);
+						expect(error).toBeInstanceOf(NameInUseError);
 					}
 				};
 				const actions: readonly (() => void)[] = [

@@ -142,20 +142,20 @@ const ways: Record<string, (fail: () => never, clock: VirtualClock) => Promise<B
 	},
 	"the plan of reconcile()": (fail, clock) => caught(reconcile({ create: fail }, { clock })),
 	"Pool.run()": (fail, clock) => inPool({ max: 1, clock }, (pool) => caught(pool.run(fail))),
-	"Pool.go() with restart": (fail, clock) => {
+	"Pool.spawn() with restart": (fail, clock) => {
 		const errors: unknown[] = [];
 		const restart = (error: unknown) => {
 			errors.push(error);
 			return errors.length < 3;
 		};
-		return inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.go("a", fail, { restart }).result));
+		return inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.spawn("a", fail, { restart }).result()));
 	},
-	"Pool.go() with attempts": async (fail, clock) => {
+	"Pool.spawn() with attempts": async (fail, clock) => {
 		const errors: unknown[] = [];
 		const onAttemptFailed = ({ error }: { error: unknown }) => void errors.push(error);
 		const options = { attempts: 3, backoff: 5, onAttemptFailed };
 		errors.push(
-			...await inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.go("a", fail, options).result)),
+			...await inPool({ max: 1, clock, onError: fail }, (pool) => caught(pool.spawn("a", fail, options).result())),
 		);
 		return once(errors, 4);
 	},

@@ -4,8 +4,8 @@ import {
 	type ConfigContext,
 	InvalidConfigError,
 	Lifecycle,
+	NameInUseError,
 	type ServiceChange,
-	ServiceExistsError,
 	ServiceFailedError,
 	ServiceNotFoundError,
 	type ServiceRecord,
@@ -74,7 +74,7 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
 	{ weight: 3, arbitrary: fc.record({ kind: fc.constant("re-enter" as const), command: simple }) },
 );
 
-const expected = [InvalidConfigError, ServiceExistsError, ServiceFailedError, ServiceNotFoundError, DOMException];
+const expected = [InvalidConfigError, NameInUseError, ServiceFailedError, ServiceNotFoundError, DOMException];
 
 /** Somebody who watches, as slowly as he likes, and may leave and come back. */
 class Watcher {

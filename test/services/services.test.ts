@@ -1,13 +1,11 @@
 import { describe, expect, test, vi } from "vitest";
 import {
 	InvalidConfigError,
-	kindAsId,
 	Lifecycle,
 	type LifecycleSnapshot,
-	randomId,
+	NameInUseError,
 	type Service,
 	type ServiceChange,
-	ServiceExistsError,
 	ServiceFailedError,
 	ServiceNotFoundError,
 	Services,
@@ -77,10 +75,9 @@ describe("Services.create()", () => {
 		const { id } = await services.create({ kind: "a" });
 		expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
 		expect((await services.create({ kind: "a" })).id).not.toBe(id);
-		expect(randomId()).not.toBe(randomId());
-		const byKind = bench({ id: kindAsId }).services;
+		const byKind = bench({ ids: "kind" }).services;
 		expect((await byKind.create({ kind: "a" })).id).toBe("a");
-		expect(await errorOf(byKind.create({ kind: "a" }))).toBeInstanceOf(ServiceExistsError);
+		expect(await errorOf(byKind.create({ kind: "a" }))).toBeInstanceOf(NameInUseError);
 		expect((await byKind.create({ id: "b", kind: "a" })).id).toBe("b");
 	});
 
@@ -89,7 +86,12 @@ describe("Services.create()", () => {
 		const [first, ...others] = [1, 2, 3].map(() => watch(services.create({ id: "x", kind: "a" })));
 		await settle();
 		expect(first!.state).toBe("resolved");
-		for (const { error } of others) expect(error).toMatchObject({ name: "ServiceExistsError", id: "x" });
+		for (const { error } of others) {
+			expect(error).toMatchObject({
+				...{ name: "NameInUseError", subject: "service", id: "x" },
+				message: 'There is a service "x" already: use another id, or delete that one first',
+			});
+		}
 		expect(made.length).toBe(1);
 	});
 
@@ -153,7 +155,7 @@ describe("Services.create()", () => {
 				late: () => Promise.reject("late"),
 				started: () => failing("start"),
 			},
-			id: kindAsId,
+			ids: "kind",
 			onError,
 		});
 		for (const [kind, cause] of Object.entries({ made: "make", late: "late", started: "start" })) {
@@ -166,7 +168,7 @@ describe("Services.create()", () => {
 
 	test("keeps the id for itself and the service out of sight until it is created", async () => {
 		const made = deferred<Service>();
-		const services = new Services({ kinds: { a: () => made.promise }, id: kindAsId });
+		const services = new Services({ kinds: { a: () => made.promise }, ids: "kind" });
 		const created = services.create({ kind: "a" });
 		expect([services.get("a"), services.list()]).toEqual([undefined, []]);
 		for (const call of [services.start("a"), services.stop("a"), services.configure("a", {})]) {
@@ -202,11 +204,11 @@ describe("Services.delete()", () => {
 
 	test("twice at the same time stops once, and both wait", async () => {
 		const stop = vi.fn(() => settle());
-		const services = new Services({ kinds: { a: () => ({ ...fake(), stop }) }, id: kindAsId });
+		const services = new Services({ kinds: { a: () => ({ ...fake(), stop }) }, ids: "kind" });
 		await services.create({ kind: "a" });
 		const results = Promise.all([services.delete("a"), services.delete("a")]);
 		expect(await errorOf(services.configure("a", {}))).toBeInstanceOf(ServiceNotFoundError);
-		expect(await errorOf(services.create({ kind: "a" }))).toBeInstanceOf(ServiceExistsError);
+		expect(await errorOf(services.create({ kind: "a" }))).toBeInstanceOf(NameInUseError);
 		expect(await results).toEqual([true, true]);
 		expect(stop).toHaveBeenCalledTimes(1);
 	});
@@ -247,7 +249,7 @@ describe("Services.delete()", () => {
 	test("rejects with what the stop threw, and keeps the service then", async () => {
 		let fails = true;
 		const stop = () => fails ? Promise.reject("stuck") : undefined;
-		const services = new Services({ kinds: { a: () => ({ ...fake(), stop }) }, id: kindAsId });
+		const services = new Services({ kinds: { a: () => ({ ...fake(), stop }) }, ids: "kind" });
 		await services.create({ kind: "a" });
 		expect(await errorOf(services.delete("a"))).toBe("stuck");
 		expect(await errorOf(services.stop())).toMatchObject({ errors: ["stuck"] });
@@ -312,7 +314,7 @@ describe("Services.start(), stop() and configure()", () => {
 			configure: (data) => void applied.push(data),
 			getSnapshot: () => ({ state: applied.length === 0 ? "inactive" : "active", error: undefined }),
 		};
-		const services = new Services({ kinds: { a: () => service }, id: kindAsId });
+		const services = new Services({ kinds: { a: () => service }, ids: "kind" });
 		await services.create({ kind: "a", config: 1, active: false });
 		const start = services.start("a");
 		await services.stop("a");
@@ -391,7 +393,7 @@ describe("Services.start(), stop() and configure()", () => {
 				},
 				getSnapshot: () => ({ state, error: undefined }),
 			};
-			const services = new Services({ kinds: { a: () => service }, id: kindAsId });
+			const services = new Services({ kinds: { a: () => service }, ids: "kind" });
 			await services.create({ kind: "a", config: "old", active: false });
 			const start = services.start("a");
 			const configured = services.configure("a", data).catch((error) => error.name);
@@ -698,7 +700,7 @@ test("a Service is whatever has its members, such as one without a Lifecycle", a
 		},
 		getSnapshot: () => snapshot,
 	};
-	const services = new Services({ kinds: { a: () => service }, id: kindAsId });
+	const services = new Services({ kinds: { a: () => service }, ids: "kind" });
 	await services.create({ kind: "a" });
 	expect([...services.states()]).toEqual([["a", "active"]]);
 	expect(listeners.size).toBe(1);
@@ -756,7 +758,7 @@ describe("Services at each microtask", () => {
 							"InvalidStateError",
 							"InvalidConfigError",
 							"ServiceNotFoundError",
-							"ServiceExistsError",
+							"NameInUseError",
 						];
 						expect(known).toContain(name);
 					}
@@ -831,7 +833,7 @@ describe("Services re-entered", () => {
 							});
 						},
 					},
-					id: () => {
+					ids: () => {
 						reentry.enter();
 						return "made";
 					},

@@ -46,12 +46,12 @@ function inPool(source: Source): void {
 		cleanups.push(() => pool.stop());
 		const sums = [1, 2, 3, 4, 5].map((n) => pool.run(({ worker, signal }) => worker.call("add", [n, n], { signal })));
 		expect(await Promise.all(sums)).toEqual([2, 4, 6, 8, 10]);
-		const lost = pool.go("lost", ({ worker, attempt }) => {
+		const lost = pool.spawn("lost", ({ worker, attempt }) => {
 			return attempt === 1 ? worker.call("throwLater", []) : worker.call("add", [attempt]);
 		}, { restart: (error) => error instanceof ThreadDiedError });
-		expect(await lost.result).toBe(3);
+		expect(await lost.result()).toBe(3);
 		const running = deferred();
-		const deaf = pool.go("deaf", ({ worker, signal, report }) => {
+		const deaf = pool.spawn("deaf", ({ worker, signal, report }) => {
 			const onProgress = (progress: number) => {
 				report(progress);
 				running.resolve();
@@ -61,7 +61,7 @@ function inPool(source: Source): void {
 		await running.promise;
 		expect(pool.tasks().get("deaf")).toMatchObject({ status: "running", progress: 0 });
 		deaf.cancel("enough");
-		expect(await errorOf(deaf.result)).toBe("enough");
+		expect(await errorOf(deaf.result())).toBe("enough");
 		expect(await pool.run(({ worker }) => worker.call("add", [2, 2]))).toBe(4);
 		await pool.stop();
 		expect(destroyed.length).toBe(made.length);

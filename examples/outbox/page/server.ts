@@ -1,6 +1,6 @@
 /** The server as the page sees it: asked every second what it has, and thereby whether it is there. */
 
-import { poll, type PollState, type WakeHint } from "../../../mod.ts";
+import { poll, type PollCounts, type WakeHint } from "../../../mod.ts";
 import type { ServerStatus } from "../api.ts";
 
 export class Server {
@@ -24,7 +24,7 @@ export class Server {
 
 	/** Asks until the signal aborts. */
 	watch(signal: AbortSignal): void {
-		const onAttempt = ({ consecutiveFailures }: PollState) => this.#found(consecutiveFailures === 0);
+		const onAttempt = ({ consecutiveFailures }: PollCounts) => this.#found(consecutiveFailures === 0);
 		poll((signal) => this.#ask(signal), { interval: 1_000, onAttempt }).attach(signal);
 	}
 

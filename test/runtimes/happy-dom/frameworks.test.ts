@@ -19,7 +19,7 @@ function fromReadme<T>(name: string, group: Group): T {
 	return new Function(...Object.keys(names), "group", `return ${code}`)(...Object.values(names), group);
 }
 
-const show = (tasks: Tasks): string => tasks.map(({ tag, state }) => `${tag} ${state}`).join();
+const show = (tasks: Tasks): string => tasks.map(({ name, state }) => `${name} ${state}`).join();
 
 async function spawnAndWait(group: Group): Promise<void> {
 	await group.spawn("a", () => 1).wait();

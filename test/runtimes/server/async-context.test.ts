@@ -164,7 +164,7 @@ const rows: Record<string, Share> = {
 		const pool = new Pool({ max: 3, clock });
 		return (see) => pool.run(see).then(see);
 	},
-	"Pool.go(), its restarts": (clock) => {
+	"Pool.spawn(), its restarts": (clock) => {
 		const pool = new Pool({ max: 1, clock });
 		let name = 0;
 		return (see) => {
@@ -172,7 +172,7 @@ const rows: Record<string, Share> = {
 				see();
 				return attempt < 3;
 			};
-			return pool.go(`${++name}`, failing(see), { restart }).result.catch(see);
+			return pool.spawn(`${++name}`, failing(see), { restart }).result().catch(see);
 		};
 	},
 	"Pool.run(), its attempts, on a worker that is shared": (clock) => {
@@ -192,7 +192,7 @@ const rows: Record<string, Share> = {
 				return attempt === 1 ? untilAborted(signal) : new Promise(() => {});
 			}, { onAttemptFailed: see, shouldRetry: () => (see(), true) }).catch(see);
 	},
-	"Pool.go(), attempts on workers that die or cannot be made": (clock) => {
+	"Pool.spawn(), attempts on workers that die or cannot be made": (clock) => {
 		let [name, made] = [0, 0];
 		const createWorker = ({ died }: { died: (reason: unknown) => void }) => {
 			if (++made === 2) throw new Error("not made");
@@ -200,14 +200,14 @@ const rows: Record<string, Share> = {
 		};
 		const pool = new Pool({ max: 1, createWorker, clock, attempts: 2, backoff: 5 });
 		return (see) =>
-			pool.go(`${++name}`, ({ attempt, worker }) => {
+			pool.spawn(`${++name}`, ({ attempt, worker }) => {
 				see();
 				if (attempt === 2) return;
 				worker();
 				return new Promise(() => {});
-			}, { onAttemptFailed: see, shouldRetry: () => (see(), true) }).result.then(see);
+			}, { onAttemptFailed: see, shouldRetry: () => (see(), true) }).result().then(see);
 	},
-	"Pool.go(), on workers that die or cannot be made": (clock) => {
+	"Pool.spawn(), on workers that die or cannot be made": (clock) => {
 		let [name, made] = [0, 0];
 		const createWorker = ({ died }: { died: (reason: unknown) => void }) => {
 			if (++made === 2) throw new Error("not made");
@@ -219,12 +219,12 @@ const rows: Record<string, Share> = {
 				see();
 				return attempt < 2;
 			};
-			return pool.go(`${++name}`, ({ attempt, worker }) => {
+			return pool.spawn(`${++name}`, ({ attempt, worker }) => {
 				see();
 				if (attempt === 2) return;
 				worker();
 				return new Promise(() => {});
-			}, { restart }).result.then(see);
+			}, { restart }).result().then(see);
 		};
 	},
 	"new Pool(), the making of workers for others": (clock) => (see) => {
@@ -306,10 +306,10 @@ const rows: Record<string, Share> = {
 			see();
 			return ++rounds < 4 ? [work] : [];
 		};
-		return reconcile({ create }, { sleepBetweenRuns: 5, onEvent: see, clock }).then(see);
+		return reconcile({ create }, { interval: 5, onEvent: see, clock }).then(see);
 	},
 	"reconcile(), an abort listener at its timeout": (clock) => (see) =>
-		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { executionTimeout: 5, clock }).catch(see),
+		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { deadline: 5, clock }).catch(see),
 	"threadWorker(), a call's onProgress and the thread's died": (clock) => {
 		/** A thread that answers from the shared timer, and then dies. */
 		const start = () => {

@@ -143,10 +143,10 @@ const storm = `
 	for (const task of [fail, reject]) {
 		group.spawn("task" + group.tasks().size, task, { onAttemptFailed: fail });
 		const pool = new Pool({ max: 1, createWorker: task });
-		pool.go("a", task);
+		pool.spawn("a", task);
 		pool.subscribe(fail);
 		setTimeout(() => pool.stop(), 20);
-		new Pool({ max: 1 }).go("a", task, { restart: task });
+		new Pool({ max: 1 }).spawn("a", task, { restart: task });
 		const controller = new AbortController();
 		const polled = poll(task, { interval: 5, onAttempt: task });
 		polled.attach(controller.signal);
