@@ -109,7 +109,7 @@ describe("No overlap", () => {
 		}
 	});
 
-	test("A start never begins before the stop before it has ended", async () => {
+	test("A start never begins before the previous stop has ended", async () => {
 		for (const seed of seeds) {
 			const [clock, random, overlap] = [new VirtualClock(), new Random(seed), new Overlap()];
 			const start = () => {
@@ -187,7 +187,7 @@ describe("Done is done", () => {
 		expect(waits.map(({ state }) => state).includes("pending")).toBe(false);
 	});
 
-	test("What is aborted rejects with `signal.reason` itself", async () => {
+	test("An aborted call rejects with `signal.reason` itself", async () => {
 		for (const reason of [new Error("enough"), "enough", { enough: true }, 0, null]) {
 			for (const isBefore of [true, false]) {
 				const clock = new VirtualClock();
@@ -240,7 +240,7 @@ describe("Nothing is left behind", () => {
 		}
 	});
 
-	test("10,000 attempts on one signal are one listener on it", async () => {
+	test("10,000 attempts on one signal add one listener to it", async () => {
 		const controller = new SpiedController();
 		const group = new Group({ signal: controller.signal });
 		const tasks = Array.from(
@@ -257,7 +257,7 @@ describe("Nothing is left behind", () => {
 });
 
 describe("At least once", () => {
-	test("A task that was added runs until it succeeds, over crashes", async () => {
+	test("A task that was added runs until it succeeds, across crashes", async () => {
 		const machine = new Machine();
 		const random = new Random(1);
 		const done = new Map<number, number>();
@@ -276,7 +276,7 @@ describe("At least once", () => {
 		expect(await machine.basket(tasks).counts()).toEqual({ waiting: 0, running: 0, held: 0, dead: 0, done: 0 });
 	});
 
-	test("A claim that was lost can write nothing", async () => {
+	test("A lost claim can write nothing", async () => {
 		const clock = new VirtualClock({ now: 1_000_000 });
 		const store = memoryStore({ clock });
 		const turn = (settle: Parameters<typeof store.turn>[1]["settle"] = []) =>
@@ -301,7 +301,7 @@ describe("At least once", () => {
 		expect((await turn([{ ref: current!, outcome: { type: "done" } }])).settled).toEqual([true]);
 	});
 
-	test("The signal of a task aborts when its lease may be over, whatever the store does", async () => {
+	test("The signal of a task aborts when its lease may have expired, whatever the store does", async () => {
 		const lease = 9_000;
 		const ends: Record<string, () => unknown> = {
 			"it hangs": () => new Promise(noop),
@@ -410,7 +410,7 @@ describe("At least once", () => {
 });
 
 describe("Each caller for itself", () => {
-	test("A bad item of one caller never fails the call of another", async () => {
+	test("An invalid item of one caller never fails the call of another", async () => {
 		const limits = { maxPayload: 1_000, maxAdd: 3, maxAddBytes: 2_000 };
 		const spied = new SpiedStore(memoryStore(), limits);
 		// As Deno KV does, whose commits are bounded.
@@ -436,7 +436,7 @@ describe("Each caller for itself", () => {
 		expect((await basket.counts()).waiting).toBe(38);
 	});
 
-	test("A bad argument is a TypeError or a RangeError that says what was given", async () => {
+	test("An invalid argument causes a TypeError or a RangeError that says what was given", async () => {
 		const store = memoryStore();
 		const basket = new Basket({ store, tasks: { a: (_: unknown) => {} } });
 		const bad: Record<string, () => unknown> = {

@@ -15,7 +15,7 @@ import { running } from "../../basket/support.ts";
 import { growthOf } from "../../heap.ts";
 
 describe("At least once", () => {
-	test("With `complete(tx)` the effect of a task is there exactly once", async () => {
+	test("With `complete(tx)` the effect of a task happens exactly once", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "upkeep-once-"));
 		const clock = new VirtualClock({ now: 1_000_000 });
 		const lease = 1_000;
@@ -79,7 +79,7 @@ describe("Nothing is left behind", () => {
 });
 
 describe("Each caller for itself", () => {
-	test("Your functions run in the async context of the call that asked for them", async () => {
+	test("Your functions run in the async context of the call that requested them", async () => {
 		const storage = new AsyncLocalStorage<string>();
 		const clock = new VirtualClock();
 		const seen: string[] = [];
@@ -121,13 +121,13 @@ describe("Each caller for itself", () => {
 		expect(seen.filter((line) => line.endsWith(" run")).length).toBe(9);
 	});
 
-	test("No unhandled rejection comes from the library", async () => {
+	test("The library causes no unhandled rejection", async () => {
 		// Each of these runtimes ends a process for one; first a program that has one, to see that.
 		expect((await execute(`Promise.reject(new Error("unhandled"));`)).code).not.toBe(0);
 		expect((await execute(storm)).code).toBe(0);
 	}, 30_000);
 
-	test("Nothing is logged", async () => {
+	test("The library logs nothing", async () => {
 		expect((await execute(`console.error("seen");`)).output.trim()).toBe("seen");
 		expect((await execute(storm)).output.trim()).toBe("");
 	}, 30_000);
