@@ -1,17 +1,17 @@
 // The npm build: each entry point of deno.json as ESM and CommonJS with types, the minified core, and the programs.
 import { defineConfig, type Options } from "tsup";
+import { withoutComments } from "./scripts/build/comments.ts";
+import { declareModules } from "./scripts/build/declarations.ts";
+import { thinMaps } from "./scripts/build/line-maps.ts";
 import { type EntryPoint, entryPoints, minified, programs } from "./scripts/project.ts";
 
 const common: Options = {
 	target: "es2022",
 	platform: "neutral",
-	sourcemap: true,
-	esbuildOptions: (options) => {
-		options.sourcesContent = false; // the package has the sources beside the maps
-	},
+	esbuildPlugins: [withoutComments],
 };
 
-const entries: [string, string][] = entryPoints().map(toEntry);
+const library: Options = { ...common, splitting: true, treeshake: true };
 
 function toEntry({ output, source }: EntryPoint): [string, string] {
 	return [output, source];
@@ -20,14 +20,26 @@ function toEntry({ output, source }: EntryPoint): [string, string] {
 // The builds run side by side, so that each clears only what it writes itself.
 export default defineConfig([
 	{
-		...common,
-		entry: Object.fromEntries(entries),
-		format: ["esm", "cjs"],
+		...library,
+		entry: Object.fromEntries([...entryPoints(), ...programs()].map(toEntry)), // they share what they have in common
+		external: [/^node:/],
+		removeNodeProtocol: false,
+		format: ["esm"],
+		sourcemap: true,
+		esbuildOptions: (options) => {
+			options.sourcesContent = false; // the package has the sources beside the maps
+		},
+		clean: ["**/*.{js,js.map}", `!${minified}.js`],
+		onSuccess: () => thinMaps("dist", programs().map(({ output }: EntryPoint) => output)),
+	},
+	{
+		...library,
+		entry: Object.fromEntries(entryPoints().map(toEntry)),
+		format: ["cjs"],
 		// The classes are AsyncDisposable, which TypeScript's es2022 library does not know yet.
 		dts: { banner: '/// <reference lib="esnext.disposable" />' },
-		splitting: true,
-		treeshake: true,
-		clean: ["**/*", `!${minified}.*`, ...programs().map(({ output }: EntryPoint) => `!${output}.*`)],
+		clean: ["**/*.{cjs,cjs.map,d.ts,d.cts}"],
+		onSuccess: () => declareModules("dist"),
 	},
 	{
 		...common,
@@ -36,17 +48,5 @@ export default defineConfig([
 		splitting: false,
 		minify: true,
 		clean: [`${minified}.*`],
-	},
-	{
-		...common,
-		entry: Object.fromEntries(programs().map(toEntry)),
-		format: ["esm"],
-		platform: "node",
-		removeNodeProtocol: false,
-		splitting: false,
-		treeshake: true,
-		minify: true,
-		sourcemap: false,
-		clean: programs().map(({ output }: EntryPoint) => `${output}.*`),
 	},
 ]);

@@ -49,14 +49,13 @@ function mapFaults(npm: PackageManifest, deno: DenoManifest): string[] {
 
 function fileFaults(npm: PackageManifest, deno: DenoManifest): string[] {
 	const outputs: string[] = entryPoints().flatMap(({ output }: EntryPoint) =>
-		[".js", ".cjs", ".d.ts", ".d.cts", ".js.map", ".cjs.map"].map((extension: string) => `dist/${output}${extension}`)
+		[".js", ".cjs", ".d.ts", ".d.cts", ".js.map"].map((extension: string) => `dist/${output}${extension}`)
 	);
 	const commands: string[] = programs().map(({ output }: EntryPoint) => `dist/${output}.js`);
 	const needed: string[] = [
 		...outputs,
 		...commands,
 		`dist/${minified}.js`,
-		`dist/${minified}.js.map`,
 		...shipped,
 		...published,
 	];

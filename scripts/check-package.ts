@@ -1,25 +1,78 @@
-// The packed npm package is well formed: nothing that publint or "are the types wrong" complains of, no dependency.
+// The packed npm package is well formed: nothing that publint or "are the types wrong" complains of, no dependency, small,
+// and each source map leads to files that are in it.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { execute } from "./command.ts";
-import { readPackage } from "./project.ts";
+import { readJson, readPackage } from "./project.ts";
 
-export async function checkPackage(): Promise<void> {
+/** What `npm pack --json` tells. */
+export interface Tarball {
+	filename: string;
+	/** In bytes. */
+	size: number;
+	unpackedSize: number;
+	files: { path: string; size: number }[];
+}
+
+interface SourceMap {
+	sources: string[];
+	sourcesContent?: string[];
+}
+
+/** What a package may weigh, in bytes. */
+const limits: Pick<Tarball, "size" | "unpackedSize"> = { size: 800_000, unpackedSize: 3_300_000 };
+
+export async function checkPackage(): Promise<string> {
 	const folder: string = mkdtempSync(join(tmpdir(), "upkeep-pack-"));
 	try {
-		const tarball: string = await pack(folder);
-		await execute("publint", ["--strict", tarball]);
-		await execute("attw", ["--profile", "node16", tarball]);
+		const tarball: Tarball = await packWhole(folder);
+		await execute("publint", ["--strict", join(folder, tarball.filename)]);
+		await execute("attw", ["--profile", "node16", join(folder, tarball.filename)]);
+		const faults: string[] = [...dependencyFaults(), ...weightFaults(tarball), ...mapFaults(tarball)];
+		if (faults.length > 0) throw new Error(faults.join("\n"));
+		return `${inMegabytes(tarball.size)} packed, ${inMegabytes(tarball.unpackedSize)} unpacked`;
 	} finally {
 		rmSync(folder, { recursive: true });
 	}
-	const dependencies: string[] = Object.keys(readPackage().dependencies ?? {});
-	if (dependencies.length > 0) throw new Error(`upkeep has no runtime dependency, but now: ${dependencies}`);
 }
 
 /** Packs what npm would publish, and resolves with the tarball's path. */
 export async function pack(folder: string): Promise<string> {
-	const output: string = await execute("npm", ["pack", "--silent", "--pack-destination", folder]);
-	return join(folder, output.trim().split("\n").at(-1)!);
+	return join(folder, (await packWhole(folder)).filename);
+}
+
+async function packWhole(folder: string): Promise<Tarball> {
+	const output: string = await execute("npm", ["pack", "--json", "--pack-destination", folder]);
+	return Object.values<Tarball>(JSON.parse(output))[0]!;
+}
+
+function dependencyFaults(): string[] {
+	const dependencies: string[] = Object.keys(readPackage().dependencies ?? {});
+	return dependencies.length > 0 ? [`upkeep has no runtime dependency, but now: ${dependencies}`] : [];
+}
+
+function weightFaults(tarball: Tarball): string[] {
+	return (["size", "unpackedSize"] as const).filter((name) => tarball[name] > limits[name]).map((name) => {
+		return `${name}: ${inMegabytes(tarball[name])} of at most ${inMegabytes(limits[name])}`;
+	});
+}
+
+/** A map neither repeats the sources, which are in the package, nor names one that is not. */
+export function mapFaults({ files }: Pick<Tarball, "files">, read: (file: string) => SourceMap = readJson): string[] {
+	const packed = new Set(files.map(({ path }) => path));
+	const maps: string[] = [...packed].filter((path: string) => path.endsWith(".map"));
+	return maps.flatMap((map: string) => {
+		const { sources, sourcesContent } = read(map);
+		const missing: string[] = sources.filter((source: string) => !packed.has(posix.join(posix.dirname(map), source)));
+		return [
+			...missing.map((source: string) => `${map} names ${source}, which is not in the package`),
+			...(sourcesContent ? [`${map} repeats the sources`] : []),
+			...(packed.has(map.slice(0, -".map".length)) ? [] : [`${map} is the map of no file in the package`]),
+		];
+	});
+}
+
+function inMegabytes(bytes: number): string {
+	return `${(bytes / 1e6).toFixed(2)} MB`;
 }

@@ -17,13 +17,21 @@ const timeLimit = 20_000;
 
 const consumers: Record<string, Consumer> = {
 	"no dependency": hasNoDependency,
-	"Node 20": async (folder: string) => runBoth(folder, await findNode20(folder)),
+	"Node 20": async (folder: string) => runBoth(folder, await findNode(folder, "20")),
+	"Node 22.13": async (folder: string) => {
+		const node: string = await findNode(folder, "22.13.0");
+		await runBoth(folder, node);
+		await execute(node, ["command-line.mjs"], { cwd: folder, timeout: timeLimit }); // the first that has SQLite unasked
+	},
 	"Node 24": (folder: string) => runBoth(folder, "node"),
 	Deno: (folder: string) => runBoth(folder, "deno", "run", "--allow-all"),
 	Bun: (folder: string) => runBoth(folder, "bun", "run"),
 	workerd: useInWorkerd,
 	browser: useInBrowser,
 	minified: useMinified,
+	"source maps": async (folder: string) => {
+		await execute("node", ["--enable-source-maps", "source-maps.mjs"], { cwd: folder, timeout: timeLimit });
+	},
 	"command line": useCommandLine,
 	TypeScript: compileTypes,
 };
@@ -70,15 +78,17 @@ async function runBoth(folder: string, program: string, ...args: string[]): Prom
 	}
 }
 
-/** The machine's own Node if it is a 20, else one from npm: the package that `node@20` would install by a script. */
-async function findNode20(folder: string): Promise<string> {
+/** The machine's own Node if it is this one, else one from npm: the package that `node` would install by a script. */
+async function findNode(folder: string, version: string): Promise<string> {
 	const folders: string[] = (process.env["PATH"] ?? "").split(delimiter);
 	const node: string | undefined = folders.filter((path: string) => !path.includes("node_modules"))
 		.map((path: string) => join(path, "node")).find(existsSync);
-	if (node && (await execute(node, ["--version"])).startsWith("v20.")) return node;
+	if (node && `${(await execute(node, ["--version"])).trim()}.`.startsWith(`v${version}.`)) return node;
 	const platform = `${process.platform}-${process.arch}`;
 	const name: string = platform === "darwin-arm64" ? `node-bin-${platform}` : `node-${platform}`;
-	await execute("npm", ["install", "--no-save", "--no-audit", "--no-fund", `${name}@20`], { cwd: folder });
+	await execute("npm", ["install", "--no-save", "--prefer-offline", "--no-audit", "--no-fund", `${name}@${version}`], {
+		cwd: folder,
+	});
 	return join(folder, "node_modules", name, "bin/node");
 }
 
@@ -108,6 +118,7 @@ async function useMinified(folder: string): Promise<void> {
 
 /** As `npx upkeep` starts it, in each runtime; without a driver Postgres is refused with what to install. */
 async function useCommandLine(folder: string): Promise<void> {
+	rmSync(join(folder, "tasks.db"), { force: true });
 	await execute("node", ["command-line.mjs"], { cwd: folder, timeout: timeLimit });
 	const program: string = join("node_modules", "upkeep", "bin", "upkeep.mjs");
 	for (const [name, ...args] of [["node"], ["deno", "run", "--allow-all"], ["bun", "run"]]) {
