@@ -4,6 +4,7 @@
 //     npm run simulate -- --from 5000 --seeds 100      the seeds 5000 to 5099
 //     npm run simulate -- --store sqlite               on sqliteStore()
 //     npm run simulate -- --store records              on a store of rows, over a map
+//     npm run simulate -- --store lmdb                 on the store of examples/stores/lmdb.ts
 //     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
 //     npm run simulate -- --store postgres             on postgresStore(), with a server of its own
 //     deno run -A --unstable-kv scripts/simulate.ts --store deno-kv     on denoKvStore(), which is in Deno only
@@ -24,6 +25,7 @@ const stores: Record<string, () => Store | Promise<Store>> = {
 	memory: () => ({ open: openMemory }),
 	sqlite: () => ({ open: openSqlite }),
 	records: () => ({ open: openRecords }),
+	lmdb: async () => ({ open: (await import("../test/simulation/lmdb.ts")).openLmdb }), // only Node has the driver
 	async "deno-kv"() {
 		if (!("Deno" in globalThis)) leave("Deno KV is in Deno only: deno run -A --unstable-kv scripts/simulate.ts …");
 		const { openDenoKv } = await import("../test/simulation/deno-kv.ts");

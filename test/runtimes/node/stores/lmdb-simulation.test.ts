@@ -1,0 +1,8 @@
+// The same as test/simulation.test.ts, on a database that is no part of the package. Only Node: the driver is an addon of Node's.
+import { openLmdb } from "../../../simulation/lmdb.ts";
+import { testSimulation } from "../../../simulation/suite.ts";
+import { isLong } from "../../../support.ts";
+
+const seeds = isLong ? 200 : 20;
+testSimulation({ store: "lmdb", open: openLmdb, seeds });
+testSimulation({ store: "lmdb", open: openLmdb, seeds: seeds / 4, hasJobs: true });
