@@ -99,7 +99,7 @@ export function decodeProgress(text: string | undefined): TaskProgress | undefin
  * ```
  */
 export class ClaimLostError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "ClaimLostError";
 	/** The task. */
 	readonly id: string;

@@ -153,7 +153,7 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 * Told what nobody waits for: a store that fails and is tried again, a claim that was lost, an observer that throws.
 	 */
 	onError?: OnError | undefined;
-	/** Whose time it is. The store has its own. @default systemClock */
+	/** The clock to use. The store has its own. @default systemClock */
 	clock?: Clock | undefined;
 }
 

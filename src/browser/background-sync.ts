@@ -35,7 +35,7 @@ export interface BackgroundSyncOptions {
 	tag?: string | undefined;
 	/** Told why the browser refused a registration: the user may have switched Background Sync off. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 

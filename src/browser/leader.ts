@@ -37,7 +37,7 @@ export interface LeaderOptions {
 	locks?: Locks | null | undefined;
 	/** Told why there is no competition: the browser refused the lock or the channel. And what a subscriber threw. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 

@@ -62,7 +62,7 @@ export interface Terminal {
 	readonly paint: Paint;
 	/** Aborts at Ctrl-C, and when nobody reads any more. */
 	readonly closed: AbortSignal;
-	/** Whose time it is. */
+	/** The clock to use. */
 	readonly clock: Clock;
 	/** Prints lines; resolves when there is room for more. */
 	print(text: string): Promise<void>;
@@ -76,7 +76,7 @@ export interface Terminal {
 
 /** Ends the program with a message and an exit code. */
 export class Failure extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "Failure";
 	/** What the program exits with. */
 	readonly code: ExitCode;

@@ -1,8 +1,8 @@
 /**
  * Named tasks in the background, in memory.
  *
- * Use {@link Group} when tasks have names, when somebody wants to see how they are doing, or when they end together. Use
- * `run` for one task that you wait for.
+ * Use {@link Group} if tasks have names, if you observe their states, or if they are stopped together. Use `run` for
+ * one task that you wait for.
  *
  * @module
  */
@@ -18,38 +18,38 @@ import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { type StopOptions, Waiters, type WaitOptions } from "../platform/waiters.ts";
 
-/** What a {@link Group} can be told: what concerns it, and defaults for its tasks. */
+/** Options for a {@link Group}, and defaults for its tasks. */
 export interface GroupOptions extends RunnerOptions {
-	/** Cancels every task of the group, and at once each one that is spawned later. */
+	/** Cancels every task of the group. Tasks that are spawned later are cancelled at once. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * Whether a task leaves the group when it has stopped, instead of staying until {@link Group.delete}. For names that
-	 * do not come back, which would pile up. @default false
+	 * Whether the group forgets a task when it stops. Otherwise the task stays until {@link Group.delete}. Use it if
+	 * names are not reused, because the stopped tasks would accumulate. @default false
 	 */
 	forget?: boolean | undefined;
-	/** Told what a subscriber threw. */
+	/** Called with an error that a subscriber threw. */
 	onError?: OnError | undefined;
 }
 
-/** What {@link Group.spawn} can be told; for what is not given, the options of the group hold. */
+/** Options for {@link Group.spawn}. Absent options come from the group. */
 export interface SpawnOptions extends RunnerOptions {
 	/** Cancels this task. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * What to do if a live task has the name: `"throw"` a {@link NameInUseError}; `"keep"` that task and return it; or
-	 * `"replace"` it, which cancels it, waits until it has stopped, and then starts the new one. @default "throw"
+	 * What to do if a live task has the name. `"throw"` throws a {@link NameInUseError}. `"keep"` returns the live
+	 * task. `"replace"` cancels it, waits until it has stopped, and then starts the new one. @default "throw"
 	 */
 	ifPresent?: "throw" | "keep" | "replace" | undefined;
 }
 
 /**
- * Named tasks that run in the background, each on its own: a task that fails neither touches its siblings nor becomes an
+ * Named, independent tasks that run in the background. A task that fails does not affect its siblings and causes no
  * unhandled rejection.
  *
- * A task and its hooks are called in the async context (`AsyncLocalStorage`) of the `spawn`. Subscribers are called in that of
- * whoever changes something.
+ * A task and its hooks are called in the async context (`AsyncLocalStorage`) of the `spawn`. Subscribers are called
+ * in that of the call that changes something.
  *
- * A task can spawn others, also while the group stops: these are cancelled at once. A group that has stopped can be used
+ * A task can spawn other tasks. While the group stops, these are cancelled at once. A stopped group can be used
  * again.
  *
  * @example
@@ -76,7 +76,7 @@ export interface SpawnOptions extends RunnerOptions {
  */
 export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncDisposable {
 	readonly #tasks = new Map<string, SpawnedTask<unknown>>();
-	/** The tasks that were replaced and have not stopped, by name; nobody with that name begins before. */
+	/** The replaced tasks that have not stopped, by name. A new task with the name waits for them. */
 	readonly #leaving = new Map<string, SpawnedTask<unknown>>();
 	readonly #settings: RunnerSettings;
 	readonly #signal: AbortSignal | undefined;
@@ -84,9 +84,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	readonly #host: TaskOwner & Abortable;
 	readonly #waiters = new Waiters();
 	readonly #snapshot: Snapshot<readonly GroupTaskSnapshot[]>;
-	/** How many tasks have not stopped; those that were replaced are not in the map any more. */
+	/** The number of tasks that have not stopped, including replaced tasks, which are no longer in the map. */
 	#live = 0;
-	/** While {@link stop} waits: why. */
+	/** Set while {@link stop} waits. */
 	#stopping: { readonly reason: unknown } | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
@@ -95,9 +95,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	readonly getSnapshot: () => readonly GroupTaskSnapshot[];
 
 	/**
-	 * Makes a group without tasks.
+	 * Creates a group without tasks.
 	 *
-	 * @param options defaults for the tasks, and what concerns them all
+	 * @param options options for the group, and defaults for its tasks
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(options: GroupOptions = {}) {
@@ -119,9 +119,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	/**
 	 * Starts a task in the background, in a new microtask.
 	 *
-	 * @param name its name; that of a stopped task can be used again
-	 * @param task what to do
-	 * @param options how often and how long; what is not given is as in the group's options
+	 * @param name the name of the task; the name of a stopped task can be reused
+	 * @param task the function to call
+	 * @param options the number of attempts, delays and time limits; absent options come from the group
 	 * @throws {NameInUseError} if a live task has the name, unless `ifPresent` says otherwise
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
@@ -138,22 +138,24 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		}
 		if (ifPresent === "throw") throw new NameInUseError("task", name, `use another name, or the option "ifPresent"`);
 		if (ifPresent === "keep") return present as SpawnedTask<T>;
-		// One that has not begun stops at once; whom it waits for is still leaving.
+		// A pending task stops at once. The task that it waits for is still in `#leaving`.
 		if (present.state !== "pending") this.#leaving.set(name, present);
 		return this.#add(new SpawnedTask(name, this.#host, task, settings), signal, present);
 	}
 
-	/** The tasks now, by name, in the order in which they were spawned: a name that is used again moves to the end. A copy. */
+	/**
+	 * A copy of the current tasks, by name, in the order in which they were spawned. A reused name moves to the end.
+	 */
 	tasks(): Map<string, GroupTask> {
 		return new Map(this.#tasks);
 	}
 
-	/** The task with this name, stopped or not. */
+	/** The task with this name, live or stopped. */
 	get(name: string): GroupTask | undefined {
 		return this.#tasks.get(name);
 	}
 
-	/** Forgets a stopped task. `false` if there is none with this name, or a live one. */
+	/** Forgets a stopped task. Returns `false` if no task has this name, or a live one. */
 	delete(name: string): boolean {
 		if (this.#tasks.get(name)?.state !== "stopped") return false;
 		this.#tasks.delete(name);
@@ -166,18 +168,18 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		for (const task of [...this.#tasks.values()]) task.cancel(reason);
 	}
 
-	/** Resolves to `true` once no task is live, or to `false` if the signal aborts first. */
+	/** Resolves with `true` when no task is live, or with `false` if the signal aborts first. */
 	async wait(options: WaitOptions = {}): Promise<boolean> {
 		const signal = checkedSignal(options);
 		return this.#live === 0 || await this.#waiters.wait(signal);
 	}
 
 	/**
-	 * Cancels all tasks and resolves when they have stopped. Tasks that are spawned meanwhile are cancelled as well, with
-	 * the reason of the first call. A task that awaits it waits for itself.
+	 * Cancels all tasks and resolves when they have stopped. Tasks that are spawned meanwhile are cancelled as well,
+	 * with the reason of the first call. A task that awaits this call waits for itself.
 	 *
-	 * @param options why, and how long to wait
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the group goes on stopping
+	 * @param options the reason, and a limit for the wait
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the group continues to stop
 	 * @throws {TypeError} (as a rejection) for options of the wrong type
 	 */
 	async stop(options: StopOptions = {}): Promise<void> {
@@ -195,7 +197,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	#add<T>(task: SpawnedTask<T>, signal?: AbortSignal, present?: SpawnedTask<unknown>): GroupTask<T> {
-		// Deleted first, so that the new one is the last in the order.
+		// Deleted first, so that the new task becomes the last one.
 		this.#tasks.delete(task.name);
 		this.#tasks.set(task.name, task);
 		this.#snapshot.stale();

@@ -1,5 +1,5 @@
 /**
- * A task of a group: what its holder sees, and the class behind it.
+ * A task of a group: its public interface and its class.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { Waiters, type WaitOptions } from "../platform/waiters.ts";
 
 /**
- * - `"pending"`: its first attempt has not begun;
- * - `"running"`: an attempt is under way;
+ * - `"pending"`: the first attempt has not begun;
+ * - `"running"`: an attempt is running;
  * - `"delay"`: it waits for the next attempt;
- * - `"stopped"`: it has succeeded, failed for good, or was cancelled.
+ * - `"stopped"`: it has succeeded, failed finally, or was cancelled.
  */
 export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
 
@@ -26,74 +26,73 @@ export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
 export interface GroupTaskSnapshot<T = unknown> {
 	/** Its name in the group. */
 	readonly name: string;
-	/** What it is doing. */
+	/** The state of the task. */
 	readonly state: GroupTaskState;
-	/** The number of the attempt that runs, or ran last; 0 before the first. */
+	/** The number of the current or last attempt; 0 before the first. */
 	readonly attempt: number;
-	/** What the last attempt failed with; `undefined` before a failure and after a success. */
+	/** The error of the last attempt; `undefined` before a failure and after a success. */
 	readonly error: unknown;
-	/** What the task returned; `undefined` before. */
+	/** The value that the task returned; `undefined` before. */
 	readonly value: T | undefined;
-	/** When its delay ends: milliseconds since 1970, on the wall clock. `undefined` in any other state. */
+	/** The end of the current delay, in milliseconds since 1970 (wall clock). `undefined` in any other state. */
 	readonly nextAttemptAt: number | undefined;
 }
 
 /**
  * A task in a `Group`, made by `group.spawn`.
  *
- * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each of
- * them; from `running` once the task has settled.
+ * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each
+ * state; from `running` when the task has settled.
  */
 export interface GroupTask<T = unknown> extends GroupTaskSnapshot<T>, Subscribable<GroupTaskSnapshot<T>> {
 	/**
-	 * Ends the task: its signal aborts with `reason` (an `AbortError` by default), and a delay ends at once. Harmless if
-	 * it has stopped.
+	 * Ends the task: its signal aborts with `reason` (an `AbortError` by default), and a delay ends at once. Does
+	 * nothing if the task has stopped.
 	 */
 	cancel(reason?: unknown): void;
-	/** Resolves to `true` once it has stopped, or to `false` if the signal aborts first. */
+	/** Resolves with `true` when the task has stopped, or with `false` if the signal aborts first. */
 	wait(options?: WaitOptions): Promise<boolean>;
 	/**
-	 * Resolves with what it returned, or rejects with what it failed with, once it has stopped. Nobody has to handle
-	 * that rejection.
+	 * When the task has stopped, resolves with its value or rejects with its error. The rejection need not be handled.
 	 */
 	result(): Promise<T>;
 }
 
-/** What a task needs of its group. */
+/** The interface of a task to its group. */
 export interface TaskOwner {
 	readonly onError: OnError | undefined;
-	/** Something that shows has changed. */
+	/** The snapshot of the task has changed. */
 	onChange(): void;
 	/** The task has stopped; called once. */
 	onStopped(task: SpawnedTask<unknown>): void;
 }
 
-/** What a task has come to. */
+/** The outcome of a stopped task. */
 interface Outcome<T> {
 	readonly attempt: number;
-	/** Named as in an execution. */
+	/** The same name as in an execution. */
 	readonly previousError: unknown;
 	readonly value: T | undefined;
 	readonly hasFailed: boolean;
 }
 
-/** What is made when somebody looks at a task. */
+/** Created when somebody observes a task. */
 interface Seen<T> {
 	now?: GroupTaskSnapshot<T> | undefined;
 	snapshot?: Snapshot<GroupTaskSnapshot<T>>;
 	waiters?: Waiters;
 }
 
-/** The class behind {@link GroupTask}. It is small, since there may be 100,000 of them. */
+/** The class behind {@link GroupTask}. Its objects are small, because there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	readonly name: string;
 	readonly #owner: TaskOwner;
 	#execution: Execution<T> | undefined;
 	#signal: AbortSignal | undefined;
 	#state: GroupTaskState = "pending";
-	/** Once it has stopped. */
+	/** Set when the task has stopped. */
 	#outcome: Outcome<T> | undefined;
-	/** What only observers need. */
+	/** Needed by observers only. */
 	#seen: Seen<T> | undefined;
 
 	constructor(name: string, owner: TaskOwner, task: Task<T>, settings: RunnerSettings) {
@@ -130,13 +129,13 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		return this.#subscribable().getSnapshot;
 	}
 
-	/** The same object as long as nothing changes. Costs less than `getSnapshot`, which is made to be passed on. */
+	/** The same object until something changes. Cheaper than `getSnapshot`, which can be passed to others. */
 	get now(): GroupTaskSnapshot<T> {
 		const { name, state, attempt, error, value } = this;
 		return (this.#seen ??= {}).now ??= { name, state, attempt, error, value, nextAttemptAt: this.#nextAttemptAt() };
 	}
 
-	/** Begins, in a new microtask, when the predecessor has stopped. To be called once. */
+	/** Begins in a new microtask when the predecessor has stopped. Called once. */
 	start(signal: AbortSignal | undefined, predecessor: SpawnedTask<unknown> | undefined): void {
 		if (this.#state !== "pending") return;
 		if (signal?.aborted) return this.cancel(signal.reason);
@@ -199,13 +198,13 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	#change(state: GroupTaskState): void {
 		this.#state = state;
 		if (this.#seen !== undefined) this.#seen.now = undefined;
-		// Whoever is told first may look at the other snapshot.
+		// The first subscriber may read the other snapshot.
 		this.#seen?.snapshot?.stale();
 		this.#owner.onChange();
 		this.#seen?.snapshot?.changed();
 	}
 
-	/** The clock knows when; it is not kept a second time. */
+	/** Computed from the timer instead of being stored twice. */
 	#nextAttemptAt(): number | undefined {
 		if (this.#state !== "delay") return undefined;
 		const { at, settings: { clock } } = this.#execution!;

@@ -8,17 +8,17 @@ import { Problem } from "./problem.ts";
 
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** Whether the body says that it is JSON. */
+/** Whether the content type is JSON. */
 export function isJson({ headers }: Request): boolean {
 	return jsonType.test(headers.get("content-type") ?? "");
 }
 
-/** The answer to a body that is something else. */
+/** The response to a body of another type. */
 export function noJson(): Problem {
 	return new Problem(415, "The body must be application/json", {}, { accept: "application/json" });
 }
 
-/** Reads JSON, and not more of it than allowed, whatever its headers say. */
+/** Reads JSON up to the size limit, whatever the headers say. */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
 	if (!isJson(request)) throw noJson();
 	const bytes = await readBytes(request, limit);
@@ -40,13 +40,13 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
 			chunks.push(part);
 		}
 	} finally {
-		// Not awaited: it need not settle before the answer is sent, and what it says is of no interest.
+		// Not awaited, because the response does not depend on it.
 		reader.cancel().catch(() => {});
 	}
 	return concatenate(chunks, size);
 }
 
-/** An empty body is null in every runtime, and each body in a Firefox without `request.body`. */
+/** `request.body` is null for an empty body, and in versions of Firefox without `request.body` for any body. */
 async function toStream(request: Request): Promise<ReadableStream<Uint8Array>> {
 	return new Response(await request.arrayBuffer()).body!;
 }

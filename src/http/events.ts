@@ -11,28 +11,28 @@ import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
 export interface EventStreamOptions {
-	/** Tells the revisions of this registry from those of others, and of the same program before it was started anew. */
+	/** Distinguishes the revisions of this registry from those of other registries and of earlier processes. */
 	epoch: string;
-	/** What the client has seen last. */
+	/** The last event that the client has seen. */
 	lastEventId: string | null;
-	/** Aborts when the client has gone. */
+	/** Aborts when the client has disconnected. */
 	signal: AbortSignal;
 	heartbeat: number;
 	maxStreamWaiting: number;
 	maxStreamTime: number;
 	clock: Clock;
-	/** All that are open. */
+	/** All open streams. */
 	streams: Set<ChangeStream>;
 }
 
-/** A service as clients see it. */
+/** The JSON form of a service for clients. */
 export function toJson({ id, kind, state, error }: ServiceRecord): object {
 	return { id, kind, state, ...(state === "error" ? { error: describe(error) } : {}) };
 }
 
 /**
- * What a stream of events is made of. A change is asked for when the client has taken the one before: behind a slow
- * client changes are conflated by the watch, and not collected here.
+ * The source of a stream of events. It requests a change when the client has taken the previous one. So the watch
+ * merges changes for a slow client, and nothing accumulates here.
  */
 export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8Array>, Abortable {
 	readonly #services: Services;
@@ -40,8 +40,8 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 	readonly #since: number;
 	readonly #changes: AsyncIterableIterator<ServiceChange, undefined>;
 	/**
-	 * The first one is asked for at once: from here on it counts what happens, and a revision that is remembered now may be
-	 * forgotten when the client takes its first piece.
+	 * The first change is requested at once, because a revision that is remembered now may be forgotten when the
+	 * client takes its first chunk.
 	 */
 	#first: Promise<IteratorResult<ServiceChange, undefined>> | undefined;
 	readonly #endsAt: number;
@@ -49,7 +49,7 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
 	constructor(services: Services, options: EventStreamOptions) {
-		super(true); // a heartbeat need not keep a server alive
+		super(true); // a heartbeat does not keep a server alive
 		this.#services = services;
 		this.#options = options;
 		this.#since = this.#readLastEventId();
@@ -60,7 +60,7 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		this.#controller = controller;
 		const { signal, epoch } = this.#options;
-		// A first piece at once, because some servers send the headers together with it.
+		// Some servers send the headers only with the first chunk, so it is sent at once.
 		this.#send(this.#since > 0 ? ":\n\n" : `id: ${epoch}-0\nevent: reset\ndata: {}\n\n`);
 		if (signal.aborted) return this.abort();
 		this.#options.streams.add(this);
@@ -73,21 +73,21 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		const next = this.#first ?? this.#changes.next();
 		this.#first = undefined;
 		const { value: change } = await next;
-		if (this.#controller === undefined) return; // the client has gone meanwhile
-		if (change === undefined) return this.abort(); // it was too slow
+		if (this.#controller === undefined) return; // the client has disconnected meanwhile
+		if (change === undefined) return this.abort(); // the client was too slow
 		const id = `${this.#options.epoch}-${change.revision}`;
-		// JSON has no line break, so that nothing in it can end the event.
+		// JSON contains no line break, so it cannot end the event early.
 		this.#send(`id: ${id}\nevent: ${change.type}\ndata: ${JSON.stringify(toJson(change))}\n\n`);
 		this.#rest();
 	}
 
-	/** The client has gone. */
+	/** The client has disconnected. */
 	cancel(): void {
 		this.#controller = undefined;
 		this.abort();
 	}
 
-	/** The request was aborted, or has lasted long enough. */
+	/** The request was aborted, or has reached its time limit. */
 	abort(): void {
 		const { clock, signal, streams } = this.#options;
 		streams.delete(this);
@@ -98,14 +98,14 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		this.#controller = undefined;
 	}
 
-	/** A heartbeat. A client that has not taken the last piece needs none. */
+	/** Sends a heartbeat, unless the client has not yet taken the last chunk. */
 	fire(): void {
 		if (this.#options.clock.monotonic() >= this.#endsAt) return this.abort();
 		if (this.#controller!.desiredSize! > 0) this.#send(":\n\n");
 		this.#rest();
 	}
 
-	/** Until the next heartbeat. */
+	/** Waits until the next heartbeat. */
 	#rest(): void {
 		const { clock, heartbeat } = this.#options;
 		clock.set(this, Math.max(0, Math.min(heartbeat, this.#endsAt - clock.monotonic())));
@@ -115,7 +115,7 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 		this.#controller!.enqueue(this.#encoder.encode(text));
 	}
 
-	/** 0 if it is of no use: then everything is sent. */
+	/** Returns 0 if the id is unusable: then everything is sent. */
 	#readLastEventId(): number {
 		const { epoch, lastEventId } = this.#options;
 		const revision = lastEventId?.startsWith(`${epoch}-`) ? Number(lastEventId.slice(epoch.length + 1)) : 0;

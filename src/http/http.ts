@@ -12,23 +12,24 @@
  * | `POST /services/{id}/start` | `start` | starts it with its configuration | 200, 400, 404, 422 |
  * | `POST /services/{id}/stop` | `stop` | stops it | 200, 404 |
  *
- * A service is `{ id, kind, state, error? }`, `error` being a text. `next` is the address of the next page, which a `Link`
- * header names, too. `HEAD` is as `GET`, and `OPTIONS` says what is allowed.
+ * A service is `{ id, kind, state, error? }`, where `error` is a string. `next` is the address of the next page; a
+ * `Link` header contains it, too. `HEAD` works like `GET`, and `OPTIONS` returns the allowed methods.
  *
- * Problems are `application/problem+json` (RFC 9457). Besides those of the table: 403 (not authorized, or sent by a page
- * of another origin), 404 (no such path), 405, 413 (the body is too large), 415 (it is not `application/json`), 500, 503
- * (there are too many streams). 409 says that the id is taken, that the service is not started, or that it was deleted
- * meanwhile; 422 that it was made, but failed, and was undone.
+ * Problems are `application/problem+json` (RFC 9457). In addition to the table: 403 (not authorized, or sent by a
+ * page of another origin), 404 (unknown path), 405, 413 (the body is too large), 415 (the body is not
+ * `application/json`), 500, 503 (too many streams). 409 means that the id is taken, that the service is not started,
+ * or that it was deleted meanwhile. 422 means that the service was created, failed, and was removed again.
  *
- * A browser sends cookies along with what a page of another site posts. A request that changes something is therefore
- * refused, before `authorize` is asked, if its `Sec-Fetch-Site` or its `Origin` says that it comes from another origin than
- * its own, and if it has a content type that is not JSON, with or without a body. What is no browser sends none of these.
+ * A browser sends cookies with requests from pages of other sites. Therefore a request that changes something is
+ * refused, before `authorize` is called, if its `Sec-Fetch-Site` or `Origin` names another origin, or if its content
+ * type is not JSON, with or without a body. Clients that are not browsers do not send these headers.
  *
- * A stream begins with the event `reset`, at which a client forgets what it knows, and an `added` for each service; then
- * come `added`, `updated` and `removed` as they happen. A client that comes back with `Last-Event-ID` gets what has
- * happened since, without `reset`, if the server still knows: it does as long as its process lives and not more than
- * 1,000 services were removed. A slow client gets the latest state of a service and not each one in between. A stream
- * ends after an hour, and when too much waits for a client that does not read; the client then comes back by itself.
+ * A stream begins with the event `reset`, which tells a client to discard what it knows, and an `added` for each
+ * service. After that it sends `added`, `updated` and `removed` as they happen. A client that reconnects with
+ * `Last-Event-ID` gets the changes since then, without `reset`, if the server still knows them: it does while its
+ * process lives and at most 1,000 services were removed. A slow client gets the latest state of a service and not
+ * each intermediate state. A stream ends after an hour, or if too many changes are pending for a client that does not
+ * read. The client then reconnects automatically.
  *
  * @module
  */
@@ -41,62 +42,72 @@ import { check, checkFunction, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 
-/** What a request wants to do. */
+/** The action that a request asks for. */
 export interface ServicesAction {
-	/** See the table above. */
+	/** The action, as in the table of this module. */
 	readonly action: "list" | "watch" | "create" | "get" | "delete" | "configure" | "start" | "stop";
-	/** The service, which need not exist; `undefined` for `list`, `watch` and `create`. */
+	/** The id of the service, which need not exist; `undefined` for `list`, `watch` and `create`. */
 	readonly id: string | undefined;
 }
 
 /**
- * Decides whether a request may do what it wants. It is asked before anything is read or looked up; a stream is not asked
- * about again.
+ * Decides whether a request is allowed. It is called before anything is read or looked up; for a stream, only at its
+ * beginning.
  *
- * @returns exactly `true`, or the request is refused with 403; or an answer of its own, such as a 401
+ * @returns `true` to allow the request, or a response to send instead, such as a 401; any other value refuses the
+ * request with 403
  */
 export type Authorize = (
 	request: Request,
 	action: ServicesAction,
 ) => boolean | Response | PromiseLike<boolean | Response>;
 
-/** What {@link servicesHandler} can be told. */
+/** Options for {@link servicesHandler}. */
 export interface ServicesHandlerOptions {
 	/**
-	 * Decides about each request; if it throws, the answer is 500. It must not read the body: `request.clone()` can be read. @default 403 to everything
+	 * Decides about each request. If it throws, the response is 500. It must not read the body; it can read that of
+	 * `request.clone()`. @default 403 for every request
 	 */
 	authorize?: Authorize | undefined;
 	/**
-	 * Pages of these origins, such as `"https://admin.example.com"`, may change something, too. Needed as well behind a proxy
-	 * that changes the `Host` header. @default none but the request's own
+	 * Further origins whose pages may change something, such as `"https://admin.example.com"`. Also needed behind a
+	 * proxy that changes the `Host` header. @default the request's own origin only
 	 */
 	trustedOrigins?: readonly string[] | undefined;
-	/** Where the services are: "" or a path that begins with a slash and does not end with one. @default "/services" */
+	/**
+	 * The path of the services: "" or a path that begins with a slash and does not end with one. @default "/services"
+	 */
 	basePath?: string | undefined;
-	/** How many services a page has at most, a positive integer; `limit` asks for fewer. @default 100 */
+	/**
+	 * The maximum number of services on a page, a positive integer; a request can ask for fewer with `limit`.
+	 * @default 100
+	 */
 	pageSize?: number | undefined;
-	/** How large a body may be, in bytes. @default 1_048_576, 1 MiB */
+	/** The maximum size of a body, in bytes. @default 1_048_576, 1 MiB */
 	maxBodySize?: number | undefined;
 	/**
-	 * After how long a stream without changes sends a comment, in milliseconds, so that nobody between takes it for dead:
-	 * `Bun.serve` ends a connection that is idle for 10 s. @default 5_000
+	 * The time without changes after which a stream sends a comment, in milliseconds. It keeps idle connections open:
+	 * `Bun.serve` closes a connection that is idle for 10 s. @default 5_000
 	 */
 	heartbeat?: number | undefined;
-	/** How many streams may be open at the same time, a positive integer or `Infinity`; others get 503. @default 1_000 */
+	/**
+	 * The maximum number of open streams, a positive integer or `Infinity`; further streams get 503. @default 1_000
+	 */
 	maxStreams?: number | undefined;
 	/**
-	 * How many changes may wait for the client of a stream, besides those that it began with; then the stream ends. There is
-	 * one at most for each id. @default 10_000
+	 * The maximum number of pending changes of a stream, in addition to those that it began with. If it is exceeded,
+	 * the stream ends. At most one change per id is pending. @default 10_000
 	 */
 	maxStreamWaiting?: number | undefined;
 	/**
-	 * How long a stream may last, in milliseconds; then it ends, and `authorize` is asked again when the client comes back.
+	 * The maximum duration of a stream, in milliseconds. Then the stream ends, and `authorize` is called again when
+	 * the client reconnects.
 	 * @default 3_600_000, an hour
 	 */
 	maxStreamTime?: number | undefined;
-	/** Told the errors that are answered with 500. */
+	/** Called with each error that leads to a 500. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
@@ -118,7 +129,7 @@ interface Call {
 	readonly basePath: string;
 	readonly settings: Settings;
 	readonly epoch: string;
-	/** Those that are open. */
+	/** The open streams. */
 	readonly streams: Set<ChangeStream>;
 }
 
@@ -127,7 +138,7 @@ interface Operation {
 	readonly answer: (call: Call) => Response | Promise<Response>;
 }
 
-/** By the path behind the base, with `:id` for the id, and the method. */
+/** The operations by path (after the base, with `:id` for the id) and method. */
 const routes: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
 	"": { GET: { action: "list", answer: list }, POST: { action: "create", answer: create } },
 	"/:id": { GET: { action: "get", answer: get }, DELETE: { action: "delete", answer: remove } },
@@ -138,12 +149,12 @@ const routes: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
 const watching: Operation = { action: "watch", answer: watch };
 
 /**
- * Makes a handler of requests, for `Deno.serve`, `Bun.serve`, a service worker's `respondWith`, Hono
- * (`handler(c.req.raw)`) and everything else that speaks `Request` and `Response`. `examples/services.ts` has the few
- * lines for `node:http`.
+ * Creates a request handler for `Deno.serve`, `Bun.serve`, a service worker's `respondWith`, Hono
+ * (`handler(c.req.raw)`) and any other server that uses `Request` and `Response`. `examples/services.ts` shows the
+ * adapter for `node:http`.
  *
- * @param services what is operated
- * @param options who may do what; without `authorize`, nobody may do anything
+ * @param services the registry to operate
+ * @param options authorization and limits; without `authorize`, every request is refused
  * @returns a function that never rejects
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
@@ -187,7 +198,7 @@ export function servicesHandler(
 		typeof basePath === "string" && /^(\/.*[^/])?$/.test(basePath),
 		`"" or a path such as "/services"`,
 	);
-	// Made with the first request: some workers allow no random numbers before.
+	// Created at the first request, because some workers allow no random numbers before.
 	let epoch: string | undefined;
 	return async (request) => {
 		try {
@@ -235,24 +246,24 @@ function checkOrigins(origins: readonly string[] = []): readonly string[] {
 	});
 }
 
-/** Throws if a page of another origin asks for a change: a browser has sent the user's cookies along. */
+/** Throws if a page of another origin requests a change: the browser may have sent the user's cookies with it. */
 function refuseForeign(request: Request, { host }: URL, trusted: readonly string[]): void {
 	if (request.method === "GET" || request.method === "HEAD") return;
 	const { headers } = request;
 	const origin = headers.get("origin");
 	const site = headers.get("sec-fetch-site");
 	if (origin === null || !trusted.includes(origin)) {
-		// Not the whole origin: behind a proxy that ends TLS the request is one of http.
+		// Compares the host and not the whole origin: behind a proxy that terminates TLS, the request uses http.
 		const isForeign = site !== null
 			? site !== "same-origin" && site !== "none"
 			: origin !== null && !(URL.canParse(origin) && new URL(origin).host === host);
 		if (isForeign) throw new Problem(403, "This must not come from a page of another origin");
 	}
-	// A form has one of three types, also when it is empty.
+	// A form has one of three content types, even if it is empty.
 	if (headers.has("content-type") && !isJson(request)) throw noJson();
 }
 
-/** What a request wants, or the answer to `OPTIONS`. */
+/** The operation of a request, or the response to `OPTIONS`. */
 function findOperation(
 	request: Request,
 	{ pathname }: URL,
@@ -270,7 +281,7 @@ function findOperation(
 	return { operation: operation.action === "list" && wantsEvents(request) ? watching : operation, id };
 }
 
-/** The path behind the base with `:id` in the place of the id. */
+/** The path after the base, with `:id` in place of the id. */
 function splitPath(pathname: string, basePath: string): { rest?: string | undefined; id?: string | undefined } {
 	if (pathname === (basePath || "/")) return { rest: "" };
 	if (!pathname.startsWith(`${basePath}/`)) return {};
@@ -279,7 +290,7 @@ function splitPath(pathname: string, basePath: string): { rest?: string | undefi
 	try {
 		return { rest: ["/:id", ...rest].join("/"), id: decodeURIComponent(id!) };
 	} catch {
-		return {}; // what is no encoded text is no id
+		return {}; // invalid percent-encoding cannot be an id
 	}
 }
 
@@ -313,7 +324,7 @@ function watch({ services, request, settings, epoch, streams }: Call): Response 
 		headers: {
 			"content-type": "text/event-stream",
 			"cache-control": "no-store",
-			"x-accel-buffering": "no", // or nginx would collect them
+			"x-accel-buffering": "no", // otherwise nginx would buffer the events
 			vary: "accept",
 		},
 	});
@@ -325,7 +336,7 @@ async function create({ services, request, basePath, settings: { maxBodySize } }
 	return json(201, toJson(record), { location: `${basePath}/${encodeURIComponent(record.id)}` });
 }
 
-/** Refuses what it does not know: a misspelt `config` would otherwise make a service without one. */
+/** Refuses unknown members: a misspelled `config` would otherwise create a service without a configuration. */
 function checkRequest(value: unknown): ServiceRequest {
 	if (typeof value !== "object" || value === null || Array.isArray(value)) {
 		throw new Problem(400, "The body must be an object");
@@ -338,7 +349,7 @@ function checkRequest(value: unknown): ServiceRequest {
 	return { id: checkId(id), kind, config, active, parsed: true };
 }
 
-/** Only ids that a path can name. */
+/** Accepts only ids that a path can contain. */
 function checkId(id: unknown): string | undefined {
 	if (id === undefined) return id;
 	const isPath = typeof id === "string" && !["", ".", ".."].includes(id) && !/[\ud800-\udfff]/u.test(id);
@@ -373,7 +384,7 @@ function shown(record: ServiceRecord): Response {
 	return json(200, toJson(record));
 }
 
-/** A stream that nobody reads must not go on. */
+/** Ends a stream that nobody reads. */
 async function withoutBody(response: Response): Promise<Response> {
 	await response.body?.cancel();
 	return new Response(null, response);

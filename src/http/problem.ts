@@ -1,5 +1,5 @@
 /**
- * Answers that say what is wrong, as problem details (RFC 9457).
+ * Error responses as problem details (RFC 9457).
  *
  * @module
  */
@@ -19,10 +19,10 @@ const titles: Readonly<Record<number, string>> = {
 	503: "Service Unavailable",
 };
 
-/** Thrown where a request cannot be served. What it says is for the client. */
+/** Thrown if a request cannot be served. Its message is sent to the client. */
 export class Problem extends Error {
 	readonly status: number;
-	/** Members of the answer besides those that all have. */
+	/** Additional members of the response. */
 	readonly more: object;
 	readonly headers: Record<string, string>;
 
@@ -40,7 +40,7 @@ export class Problem extends Error {
 	}
 }
 
-/** An answer in JSON. */
+/** A JSON response. */
 export function json(status: number, value: unknown, headers: Record<string, string> = {}): Response {
 	const all = { ...headers, ...common, "content-type": "application/json" };
 	return new Response(JSON.stringify(value), { status, headers: all });
@@ -59,14 +59,14 @@ const statuses: ReadonlyMap<unknown, number> = new Map([
 ]);
 
 /**
- * What an error of the registry is to a client; `undefined` if that is none of its business. By its name: the registry may
- * be one of the CommonJS build, and this the ES module.
+ * The problem that a client sees for an error of the registry; `undefined` if the client must not see it. Errors are
+ * identified by name, because the registry may come from the CommonJS build.
  */
 export function toProblem(error: unknown): Problem | undefined {
 	try {
 		return problemOf(error);
 	} catch {
-		return undefined; // whatever was thrown has getters that throw
+		return undefined; // the thrown value has getters that throw
 	}
 }
 
@@ -80,16 +80,16 @@ function problemOf(error: unknown): Problem | undefined {
 	return new Problem(status, detail, name === "InvalidConfigError" ? issuesOf(cause) : {});
 }
 
-/** What went wrong, in words, and never where in the code. */
+/** The message of an error, without its stack. */
 export function describe(error: unknown): string {
 	try {
 		return String(Object(error).message ?? error);
 	} catch {
-		return "unknown"; // not everything can be made a string
+		return "unknown"; // not every value can be converted to a string
 	}
 }
 
-/** What a validator has found, each with a JSON Pointer (RFC 6901) to its place. */
+/** The issues of a validator, each with a JSON Pointer (RFC 6901) to its location. */
 function issuesOf(error: unknown): object {
 	const { name, issues } = Object(error);
 	if (name !== "ValidationError" || !Array.isArray(issues)) return {};

@@ -14,8 +14,8 @@ import { check, checkSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
 /**
- * An {@link Intermittent} for each key: the operations of different keys are independent, and the map remembers a key
- * only as long as its operation is not idle.
+ * An {@link Intermittent} for each key. The operations of different keys are independent. The map keeps a key only
+ * while its operation is not idle.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 	readonly #options: IntermittentOptions;
 	readonly #entries = new Map<K, Intermittent<V>>();
 	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
-	/** What was seen last. */
+	/** The last snapshot. */
 	#seen: ReadonlyMap<K, IntermittentSnapshot> = new Map();
 
 	/** See {@link Subscribable.subscribe}. */
@@ -49,10 +49,10 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 	readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
 
 	/**
-	 * Makes a map in which every operation is idle.
+	 * Creates a map in which every operation is idle.
 	 *
 	 * @param start starts the operation of a key
-	 * @param options as for each {@link Intermittent}
+	 * @param options the options of each {@link Intermittent}
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(
@@ -61,8 +61,8 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 	) {
 		this.#start = check("start", start, "function");
 		this.#options = { ...check("options", options, "object") };
-		this.#make(undefined as K); // checks the options at the door
-		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		this.#make(undefined as K); // checks the options
+		// Compared on each read, because callbacks may read the snapshot before subscribers are notified.
 		this.getSnapshot = () => {
 			const entries = [...this.#entries].map(([key, entry]) => [key, entry.getSnapshot()] as const);
 			const isSame = ([key, snapshot]: (typeof entries)[number]) => this.#seen.get(key) === snapshot;
@@ -73,12 +73,12 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		this.subscribe = this.#snapshot.subscribe;
 	}
 
-	/** How many operations are not idle. */
+	/** The number of operations that are not idle. */
 	get size(): number {
 		return this.#entries.size;
 	}
 
-	/** What the operation of `key` is doing, and for how many. */
+	/** The state of the operation of `key`, and its number of listeners. */
 	get(key: K): IntermittentSnapshot {
 		return this.#entries.get(key)?.getSnapshot() ?? { state: "idle", listeners: 0 };
 	}
@@ -93,7 +93,7 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 		const entry = this.#make(key);
 		this.#entries.set(key, entry);
 		entry.subscribe(() => {
-			// Its own: whoever heard that it is idle may have attached, and begun the next one.
+			// Checked, because a subscriber may have attached meanwhile and created the next entry.
 			if (entry.state === "idle" && this.#entries.get(key) === entry) this.#entries.delete(key);
 			this.#snapshot.changed();
 		});

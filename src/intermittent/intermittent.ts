@@ -1,8 +1,8 @@
 /**
- * A background operation that is shared by those who listen to it: it runs while there is at least one.
+ * A shared background operation. It runs while at least one listener is attached.
  *
- * Use {@link Intermittent} for one operation (a socket, a subscription, a watcher), `IntermittentMap` for one per key,
- * and `poll` for a function that is called again and again.
+ * Use {@link Intermittent} for one operation (a socket, a subscription, a watcher), `IntermittentMap` for one per
+ * key, and `poll` for a function that is called repeatedly.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { CallbackTimer, type Timer } from "../platform/timer-queue.ts";
 import { Waiters, type WaitOptions } from "../platform/waiters.ts";
 
-/** Ends an operation. If it returns a promise, the next start waits for that. */
+/** Ends an operation. If it returns a promise, the next start waits for it. */
 export type IntermittentStop = () => unknown;
 
-/** What a start may give: how to stop it, and what its listeners get; both can be left out. */
+/** A running operation: how to stop it, and the value for its listeners. Both are optional. */
 export interface IntermittentOperation<V> {
-	/** What `attach` resolves with. */
+	/** The value that `attach` resolves with. */
 	readonly value?: V;
 	/** Ends the operation. */
 	readonly stop?: IntermittentStop | undefined;
@@ -30,53 +30,54 @@ export interface IntermittentOperation<V> {
 /**
  * Starts the operation.
  *
- * Its signal aborts as soon as nobody waits for the start any more, and just before `stop` is called.
+ * Its signal aborts when no listener waits for the start any more, and just before `stop` is called.
  */
 export type IntermittentStart<V> = (
 	signal: AbortSignal,
 ) => IntermittentStarted<V> | PromiseLike<IntermittentStarted<V>>;
 
-/** What a start returns or resolves to. */
+/** The value that a start returns or resolves with. */
 export type IntermittentStarted<V> = IntermittentStop | IntermittentOperation<V> | void;
 
-/** What an {@link Intermittent} can be told. */
+/** Options for an {@link Intermittent}. */
 export interface IntermittentOptions {
 	/**
-	 * How long the operation goes on without a listener, in milliseconds. A server process stays alive for as long, and
-	 * {@link Intermittent.wait} waits it out. @default 0
+	 * How long the operation continues without listeners, in milliseconds. During that time it keeps a server process
+	 * alive, and {@link Intermittent.wait} waits. @default 0
 	 */
 	linger?: number | undefined;
-	/** Told what `stop` or a subscriber threw, and what a start that nobody waits for any more failed with. */
+	/** Called with an error of `stop`, of a subscriber, or of a start for which no listener waits any more. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
 /**
- * - `"idle"`: nothing runs;
- * - `"starting"`: the start is under way and somebody waits for it;
- * - `"running"`: it runs, with listeners or lingering without one;
- * - `"stopping"`: the stop is under way, or a start that nobody waits for any more.
+ * - `"idle"`: the operation does not run;
+ * - `"starting"`: the start is running, and a listener waits for it;
+ * - `"running"`: the operation runs, with listeners or during the linger time;
+ * - `"stopping"`: the stop is running, or a start for which no listener waits any more.
  */
 export type IntermittentState = "idle" | "starting" | "running" | "stopping";
 
 /** An {@link Intermittent} at one moment. */
 export interface IntermittentSnapshot {
-	/** What it is doing. */
+	/** The state of the operation. */
 	readonly state: IntermittentState;
-	/** How many listeners are attached, those included that wait for the start. */
+	/** The number of attached listeners, including those that wait for the start. */
 	readonly listeners: number;
 }
 
 /**
  * An operation that starts with the first listener and stops after the last one.
  *
- * State: `idle` → (attach) → `starting` → `running` → (the last detach, and `linger`) → `stopping` → `idle`. A start that
- * loses all its listeners is `stopping` at once. Whoever attaches during `stopping` waits for the next start: the
- * operation never runs twice at the same time. An operation that awaits an attach of its own waits for itself.
+ * State: `idle` → (attach) → `starting` → `running` → (the last detach, and `linger`) → `stopping` → `idle`. If all
+ * listeners leave during a start, the state is `stopping` at once. A listener that attaches during `stopping` waits
+ * for the next start: the operation never runs twice at the same time. A start that awaits an attach to its own
+ * operation waits for itself.
  *
- * `start` is called in the async context (`AsyncLocalStorage`) of the attach that causes it, and so is a `stop` that comes
- * after a linger. Without a linger `stop` is called inside of the abort.
+ * `start` is called in the async context (`AsyncLocalStorage`) of the attach that causes it. So is `stop` after a
+ * linger time. Without a linger time, `stop` is called inside the abort.
  *
  * @example
  * ```ts
@@ -105,9 +106,9 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	readonly #clock: Clock;
 	readonly #onError: OnError | undefined;
 	readonly #lingering: Timer;
-	/** Whether the linger is over; what follows comes a microtask later, in which somebody may attach. */
+	/** Whether the linger time is over. The stop follows a microtask later; until then a listener may attach. */
 	#isOverdue = false;
-	/** Ends the linger in the async context of the start. */
+	/** Ends the linger time in the async context of the start. */
 	#endLinger: (() => void) | undefined;
 	readonly #waiting = new Set<Attachment<V>>();
 	readonly #idle = new Waiters();
@@ -115,12 +116,12 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#state: IntermittentState = "idle";
 	#listeners = 0;
 	#controller: AbortController | undefined;
-	/** Why the last listener left. */
+	/** The reason with which the last listener left. */
 	#reason: unknown;
 	#operation: IntermittentOperation<V> | undefined;
-	/** One promise for all that attach while it runs. */
+	/** One promise for all listeners that attach while the operation runs. */
 	#value: Promise<V> | undefined;
-	/** What was seen last. */
+	/** The last snapshot. */
 	#seen: IntermittentSnapshot | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
@@ -129,10 +130,10 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	readonly getSnapshot: () => IntermittentSnapshot;
 
 	/**
-	 * Makes an operation that is idle.
+	 * Creates an idle operation.
 	 *
 	 * @param start starts the operation
-	 * @param options how long it lingers, and where errors go
+	 * @param options the linger time and hooks
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(start: IntermittentStart<V>, options: IntermittentOptions = {}) {
@@ -146,7 +147,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 			this.#isOverdue = true;
 			this.#endLinger!();
 		});
-		// Compared and not kept fresh: the callbacks look before the subscribers are told.
+		// Compared on each read, because callbacks may read the snapshot before subscribers are notified.
 		this.getSnapshot = () => {
 			const [state, listeners] = [this.#state, this.#listeners];
 			if (this.#seen?.state !== state || this.#seen.listeners !== listeners) this.#seen = { state, listeners };
@@ -156,25 +157,25 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.subscribe = this.#snapshot.subscribe;
 	}
 
-	/** What the operation is doing. */
+	/** The state of the operation. */
 	get state(): IntermittentState {
 		return this.#state;
 	}
 
-	/** How many listeners are attached, those included that wait for the start. */
+	/** The number of attached listeners, including those that wait for the start. */
 	get listeners(): number {
 		return this.#listeners;
 	}
 
 	/**
-	 * Listens until `signal` aborts, and starts the operation if it does not run.
+	 * Attaches a listener until `signal` aborts, and starts the operation if it does not run.
 	 *
-	 * @param signal ends the listening; attached twice, it counts as two listeners
-	 * @returns the operation's value, once it runs
-	 * @throws {unknown} (as a rejection) what the start failed with, if this attach caused it; others that wait for it
-	 * try a start of their own
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts before the operation runs
-	 * @throws {TypeError} (as a rejection) if `signal` is no AbortSignal
+	 * @param signal detaches the listener; a signal attached twice counts as two listeners
+	 * @returns the value of the operation, when it runs
+	 * @throws {unknown} (as a rejection) the error of the start, if this call caused it; other waiting listeners try a
+	 * start of their own
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts before the operation runs
+	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	attach(signal: AbortSignal): Promise<V> {
 		try {
@@ -192,7 +193,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 				this.#isOverdue = false;
 			}
 			const value = this.#value!;
-			this.#snapshot.changed(); // a subscriber may stop it
+			this.#snapshot.changed(); // a subscriber may stop the operation
 			return value;
 		}
 		this.#waiting.add(attachment);
@@ -205,7 +206,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		return started;
 	}
 
-	/** Resolves to `true` once the operation is idle, or to `false` if the signal aborts first. */
+	/** Resolves with `true` when the operation is idle, or with `false` if the signal aborts first. */
 	async wait(options: WaitOptions = {}): Promise<boolean> {
 		const signal = checkedSignal(options);
 		return this.#state === "idle" || await this.#idle.wait(signal);
@@ -218,7 +219,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#snapshot.changed();
 	};
 
-	/** Nobody listens any more. */
+	/** The last listener has left. */
 	#leave(reason: unknown): void {
 		this.#reason = reason;
 		if (this.#state === "starting") {
@@ -230,7 +231,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		}
 	}
 
-	/** The state is set before any code of the user's is called: that may attach, or abort. */
+	/** The state is set before user code is called, because that may attach or abort. */
 	#begin(cause: Attachment<V>): void {
 		const controller = this.#controller = new AbortController();
 		this.#state = "starting";
@@ -278,10 +279,10 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#snapshot.changed();
 	}
 
-	/** Nothing runs any more: the moment for those that have attached meanwhile. */
+	/** The operation has ended: listeners that attached meanwhile cause the next start. */
 	#rest(): void {
 		const [next] = this.#waiting;
-		// Each that waits has a `begin`, but the one that has caused a start: that waits for nothing else.
+		// Each waiting listener has a `begin`, except the one that caused the start.
 		if (next !== undefined) return next.begin!();
 		this.#state = "idle";
 		this.#controller = this.#reason = undefined;
@@ -294,7 +295,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 class Attachment<V> implements Abortable {
 	readonly signal: AbortSignal;
 	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
-	/** Starts the operation in the async context of this listener, or lets the next one do it if this one has left. */
+	/** Starts the operation in the async context of this listener. If this listener has left, the next one does it. */
 	begin: (() => void) | undefined;
 	resolve!: (value: Promise<V>) => void;
 	reject!: (reason: unknown) => void;
@@ -316,13 +317,13 @@ class Attachment<V> implements Abortable {
 	}
 }
 
-/** Reads what a start gave. */
+/** Normalizes the result of a start. */
 function toOperation<V>(started: IntermittentStarted<V>): IntermittentOperation<V> {
 	if (started === undefined) return {};
 	if (typeof started === "function") return { stop: started };
 	if (typeof started === "object" && started !== null) {
 		const { value, stop } = started;
-		// Called as what it is, a method: this may be any object with a `stop`.
+		// Called as a method, because this may be any object with a `stop` method.
 		if (stop === undefined || typeof stop === "function") return { value: value as V, stop: stop?.bind(started) };
 	}
 	throw new TypeError("An operation's start must give a stop function, { value, stop }, or nothing");

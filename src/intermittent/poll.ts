@@ -1,7 +1,7 @@
 /**
- * A function that is called again and again while somebody listens.
+ * A function that is called repeatedly while listeners are attached.
  *
- * Use `run` with `attempts` for something that is over once it succeeds.
+ * Use `run` with `attempts` for a task that ends when it succeeds.
  *
  * @module
  */
@@ -15,31 +15,31 @@ import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-/** What a poll has counted since its operation started. */
+/** The counts of a poll since its operation started. */
 export interface PollCounts {
-	/** How often the action has been called. */
+	/** The number of calls of the action. */
 	readonly attempts: number;
-	/** How often it has succeeded. */
+	/** The number of successful calls. */
 	readonly successes: number;
-	/** How often it has failed. */
+	/** The number of failed calls. */
 	readonly failures: number;
-	/** How often it has succeeded since it last failed. */
+	/** The number of successful calls since the last failure. */
 	readonly consecutiveSuccesses: number;
-	/** How often it has failed since it last succeeded. */
+	/** The number of failed calls since the last success. */
 	readonly consecutiveFailures: number;
 }
 
-/** What {@link poll} can be told. */
+/** Options for {@link poll}. */
 export interface PollOptions extends IntermittentOptions {
-	/** The time from one call to the next, in milliseconds; more than 0. @default 1000 */
+	/** The time between the starts of two calls, in milliseconds; more than 0. @default 1000 */
 	interval?: number | undefined;
-	/** The delays after failures; a number is a fixed one, in milliseconds. @default the interval */
+	/** The delays after failures. A number is a fixed delay in milliseconds. @default the interval */
 	backoff?: number | BackoffOptions | undefined;
-	/** Told after each call, with what it failed with if it did; returning `true` ends the poll. */
+	/** Called after each call of the action, with the error if it failed. If it returns `true`, the poll ends. */
 	onAttempt?: ((state: PollCounts, error: unknown) => boolean | void) | undefined;
 }
 
-/** What a poller was told, checked. */
+/** The checked options of a poll. */
 interface PollSettings {
 	readonly action: (signal: AbortSignal) => unknown;
 	readonly interval: number;
@@ -50,16 +50,18 @@ interface PollSettings {
 }
 
 /**
- * Calls `action` at once when the first listener attaches, and then every `interval`, until the last one has left.
+ * Calls `action` at once when the first listener attaches, and then every `interval`, until the last listener has
+ * left.
  *
- * Calls never overlap: when one takes longer than the interval, those that are due meanwhile are left out, and the
- * rhythm stays. After a failure the next call comes after a delay of the backoff; a success restores the rhythm. The
- * action can throw the hints of a task: `retryAfter`, `retryNow` and `resetBackoff` set the delay, `stopNow` ends the
- * poll. A poll that has ended stays `running`, silent, until the last listener has left; the next one starts it anew.
- * `attach` does not wait for the first call.
+ * Calls never overlap. If a call takes longer than the interval, the calls that are due meanwhile are skipped, and
+ * the rhythm stays. After a failure, the next call follows after a delay of the backoff; a success restores the
+ * interval. The action can throw the hints of a task: `retryAfter`, `retryNow` and `resetBackoff` set the delay,
+ * `stopNow` ends the poll. A poll that has ended makes no more calls, but stays `running` until the last listener has
+ * left; the next listener starts it again. `attach` does not wait for the first call.
  *
- * @param action what to do; its signal aborts when the last listener has left, and the operation stops when it has settled
- * @param options how often, and who is told
+ * @param action the function to call; its signal aborts when the last listener has left, and the operation stops when
+ * the action has settled
+ * @param options the interval, the backoff and hooks
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
@@ -97,10 +99,10 @@ class Poller extends Timer implements Delayed {
 	readonly #settings: PollSettings;
 	readonly #signal: AbortSignal;
 	lastDelay: number | undefined;
-	/** When the last call was due. */
+	/** The time at which the last call was due. */
 	#dueAt: number;
 	#call: Promise<void> | undefined;
-	/** Makes the next call, in the async context of this one. */
+	/** Makes the next call, in the async context of the start. */
 	#callNext: (() => void) | undefined;
 	#isStopped = false;
 	#state: PollCounts = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
@@ -119,7 +121,8 @@ class Poller extends Timer implements Delayed {
 	call(): void {
 		if (this.#isStopped) return;
 		let onOver!: () => void;
-		// Before the action is called: that may detach the last listener, and whoever comes next waits for this call.
+		// Set before the action is called, because the action may detach the last listener, and the next start must
+		// wait for this call.
 		this.#call = new Promise((resolve) => onOver = resolve);
 		new Promise((resolve) => resolve(this.#settings.action(this.#signal))).then(
 			() => this.#next(true, undefined, undefined),
@@ -139,7 +142,7 @@ class Poller extends Timer implements Delayed {
 		this.#next(false, unwrap(thrown), hint.stop ? Infinity : delay);
 	}
 
-	/** @param delay the rhythm goes on if there is none */
+	/** @param delay if absent, the interval continues */
 	#next(isSuccess: boolean, error: unknown, delay: number | undefined): void {
 		this.#call = undefined;
 		if (this.#isStopped) return;
@@ -147,11 +150,12 @@ class Poller extends Timer implements Delayed {
 		this.#state = count(this.#state, isSuccess);
 		const { interval, clock, onAttempt, onError } = this.#settings;
 		const isEnough = observe(onError, onAttempt, this.#state, error) === true;
-		// The observer may have stopped this.
+		// The hook may have stopped the poll.
 		if (isEnough || delay === Infinity || this.#isStopped) return;
 		const now = clock.monotonic();
 		if (delay !== undefined) this.#dueAt = now + delay;
-		// Counted from when the last call was due, and not from when it came, so that the rhythm does not drift.
+		// Counted from the time at which the last call was due, and not from its start, so that the rhythm does not
+		// drift.
 		else this.#dueAt += (Math.floor((now - this.#dueAt) / interval) + 1) * interval;
 		this.#callNext = inContext(() => this.call());
 		clock.set(this, this.#dueAt - now);

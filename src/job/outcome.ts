@@ -53,7 +53,7 @@ export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =
  * ```
  */
 export class JobNotFoundError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "JobNotFoundError";
 	/** What was asked for. */
 	readonly id: string;

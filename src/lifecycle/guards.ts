@@ -1,31 +1,31 @@
 /**
- * Starting, configuring and stopping anything that can be: a `Lifecycle`, or any object with such methods.
+ * Functions that start, configure and stop a `Lifecycle` or any other object with such methods.
  *
  * @module
  */
 
 import { shown } from "../platform/check.ts";
 
-/** Something that can be started. */
+/** An object that can be started. */
 export interface Startable<R = unknown> {
-	/** Starts it. */
+	/** Starts the object. */
 	start(): R;
 }
 
-/** Something that can be stopped. */
+/** An object that can be stopped. */
 export interface Stoppable<R = unknown> {
-	/** Stops it. */
+	/** Stops the object. */
 	stop(): R;
 }
 
-/** Something that can be configured. */
+/** An object that can be configured. */
 export interface Configurable<D = never, R = unknown> {
-	/** Configures it. */
+	/** Configures the object. */
 	configure(data: D): R;
 }
 
 /**
- * Something was to be started, stopped or configured that has no such method.
+ * The value passed to {@link start}, {@link stop} or {@link configure} has no such method.
  *
  * @example
  * ```ts
@@ -39,16 +39,16 @@ export interface Configurable<D = never, R = unknown> {
  * ```
  */
 export class MissingMethodError extends TypeError {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "MissingMethodError";
-	/** The method that is missing. */
+	/** The missing method. */
 	readonly method: "start" | "stop" | "configure";
 
 	/**
-	 * Made by {@link start}, {@link stop} and {@link configure}.
+	 * Created by {@link start}, {@link stop} and {@link configure}.
 	 *
-	 * @param method the method that is missing
-	 * @param given the value that has no such method
+	 * @param method the missing method
+	 * @param given the value without this method
 	 */
 	constructor(method: "start" | "stop" | "configure", given: unknown) {
 		super(`Cannot ${method} what has no method "${method}": current value is ${shown(given)}`);
@@ -57,7 +57,7 @@ export class MissingMethodError extends TypeError {
 }
 
 /**
- * Whether it has a method `start`.
+ * Whether a value has a method `start`.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export function startable(x: unknown): x is Startable {
 }
 
 /**
- * Whether it has a method `stop`.
+ * Whether a value has a method `stop`.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export function stoppable(x: unknown): x is Stoppable {
 }
 
 /**
- * Whether it has a method `configure`.
+ * Whether a value has a method `configure`.
  *
  * @example
  * ```ts
@@ -103,11 +103,11 @@ export function configurable(x: unknown): x is Configurable<unknown> {
 }
 
 /**
- * Starts it.
+ * Starts the object.
  *
- * @returns what its `start` returns or resolves to
+ * @returns the result of its `start`
  * @throws {MissingMethodError} (as a rejection) if it has no method `start`
- * @throws {unknown} (as a rejection) what its `start` threw
+ * @throws {unknown} (as a rejection) the error that its `start` threw
  *
  * @example
  * ```ts
@@ -124,11 +124,11 @@ export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
 }
 
 /**
- * Stops it.
+ * Stops the object.
  *
- * @returns what its `stop` returns or resolves to
+ * @returns the result of its `stop`
  * @throws {MissingMethodError} (as a rejection) if it has no method `stop`
- * @throws {unknown} (as a rejection) what its `stop` threw
+ * @throws {unknown} (as a rejection) the error that its `stop` threw
  *
  * @example
  * ```ts
@@ -143,11 +143,11 @@ export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
 }
 
 /**
- * Configures it.
+ * Configures the object.
  *
- * @returns what its `configure` returns or resolves to
+ * @returns the result of its `configure`
  * @throws {MissingMethodError} (as a rejection) if it has no method `configure`
- * @throws {unknown} (as a rejection) what its `configure` threw
+ * @throws {unknown} (as a rejection) the error that its `configure` threw
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
 /**
- * Something that is started, configured, configured anew while it runs, and stopped.
+ * An activity that is started, configured, reconfigured while it runs, and stopped.
  *
- * Use {@link Lifecycle} where a configuration decides what goes on in the background; use `Intermittent` where listeners
- * do.
+ * Use {@link Lifecycle} if a configuration decides what runs in the background. Use `Intermittent` if listeners
+ * decide it.
  *
  * @module
  */
@@ -24,71 +24,71 @@ import { Waiters, type WaitOptions } from "../platform/waiters.ts";
 /**
  * - `"inactive"`: not started, or stopped;
  * - `"loading"`: a configuration is being applied;
- * - `"active"`: started; the last configuration, if there was one, is applied;
- * - `"error"`: the last configuration could not be applied; the next one may.
+ * - `"active"`: started; the last configuration, if any, is applied;
+ * - `"error"`: the last configuration could not be applied; the next one is still accepted.
  */
 export type LifecycleState = "inactive" | "loading" | "active" | "error";
 
 /** A {@link Lifecycle} at one moment. */
 export interface LifecycleSnapshot {
-	/** What it is doing. */
+	/** The current state. */
 	readonly state: LifecycleState;
-	/** In the state `"error"`: what the application of the configuration failed with. */
+	/** In the state `"error"`: the error that applying the configuration failed with. */
 	readonly error: unknown;
 }
 
-/** What the application of a configuration is told. */
+/** The second argument of `applyConfig`. */
 export interface ConfigContext {
 	/**
-	 * Aborts when the lifecycle stops, when a newer configuration arrives, and when this application fails: as long as it
-	 * has not aborted, the configuration holds.
+	 * Aborts when the lifecycle stops, when a newer configuration arrives, and when applying this one fails. Until
+	 * then the configuration is in effect.
 	 */
 	readonly signal: AbortSignal;
 }
 
-/** Puts a configuration into effect. It may do so in the background, as long as the signal has not aborted. */
+/** Applies a configuration. Its work may continue in the background until the signal aborts. */
 export type ApplyConfig<C> = (config: C, context: ConfigContext) => unknown;
 
-/** Makes a configuration of the data that it is given: a function, or any Standard Schema validator. */
+/** Converts data to a configuration: a function, or any Standard Schema validator. */
 export type ReadConfig<C> = ((data: unknown) => C | PromiseLike<C>) | StandardSchema<C, unknown>;
 
-/** How a configuration is given. */
+/** Options for {@link Lifecycle.configure}. */
 export interface ConfigureOptions {
 	/**
-	 * Whether the data is a value already: a string is then a string, and not JSON. A function as `readConfig` gets the data
-	 * as it is in any case. @default false
+	 * Whether the data is a value: a string is then a string and not JSON. If `readConfig` is a function, it always
+	 * gets the unchanged data. @default false
 	 */
 	parsed?: boolean | undefined;
 }
 
-/** What a {@link Lifecycle} can be told. */
+/** Options for a {@link Lifecycle}. */
 export interface LifecycleOptions<C> {
 	/**
-	 * Reads the data of {@link Lifecycle.configure}. A validator gets what JSON gives. @default JSON in a string or in
-	 * bytes (UTF-8); any other value as it is
+	 * Reads the data of {@link Lifecycle.configure}. A validator gets the parsed JSON.
+	 * @default strings and bytes (UTF-8) are parsed as JSON; other values are used unchanged
 	 */
 	readConfig?: ReadConfig<C> | undefined;
 	/**
-	 * How to try an application again that has failed. `attempts` is `Infinity` by default here: until it succeeds, is
-	 * replaced, or the lifecycle stops. Unlike a run, an application that returns after its `timeout` has failed: its signal
-	 * has aborted. @default one attempt
+	 * How to retry a configuration that could not be applied. Here the default of `attempts` is `Infinity`: until it
+	 * succeeds, is replaced, or the lifecycle stops. Unlike in a run, an `applyConfig` that returns after its
+	 * `timeout` has failed, because its signal has aborted. @default one attempt
 	 */
 	retry?: RunnerOptions | undefined;
-	/** Told what a subscriber threw. */
+	/** Called with an error that a subscriber threw. */
 	onError?: OnError | undefined;
 	/** Whose time it is; `retry.clock` comes first. @default systemClock */
 	clock?: Clock | undefined;
 }
 
 /**
- * Something that runs under a configuration, which can be replaced while it runs.
+ * An activity with a configuration that can be replaced while it runs.
  *
  * State: `inactive` → (start) → `active` → (configure) → `loading` → `active` or `error` → (configure, or a retry) →
- * `loading` → …; from each of them (stop) → `inactive`.
+ * `loading` → …; from each state (stop) → `inactive`.
  *
- * Applications never overlap: a newer configuration aborts the signal of the one before and waits until that has
- * settled, and of several that wait only the newest is applied. An `applyConfig` may call any of the methods, but to
- * await `stop` or `configure` there is to wait for itself.
+ * Calls of `applyConfig` never overlap: a newer configuration aborts the signal of the previous one and waits until
+ * its call has settled. If several configurations wait, only the newest is applied. `applyConfig` may call any of the
+ * methods; if it awaits `stop` or `configure`, it waits for itself.
  *
  * @example
  * ```ts
@@ -111,20 +111,20 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	readonly #read: (data: unknown, isParsed: boolean) => C | PromiseLike<C>;
 	readonly #settings: RunnerSettings;
 	readonly #snapshot: Snapshot<LifecycleSnapshot>;
-	/** Those that wait until nothing is being applied. */
+	/** Callers that wait until no configuration is being applied. */
 	readonly #waiters = new Waiters();
 	#state: LifecycleState = "inactive";
 	#error: unknown;
-	/** A new object for each time between a start and its stop. */
+	/** A new object for each period between a start and its stop. */
 	#period: object | undefined;
-	/** Each configuration gets a number when it is given; it may be read later than one that was given after it. */
+	/** Numbers the calls of `configure`: an earlier configuration may be read later than a newer one. */
 	#given = 0;
 	#accepted = 0;
-	/** The configuration that waits. */
+	/** The waiting configuration. */
 	#next: Application<C> | undefined;
-	/** The configuration that is being applied, delays included. */
+	/** The configuration that is being applied, including delays. */
 	#current: Application<C> | undefined;
-	/** The configuration that holds. */
+	/** The configuration in effect. */
 	#applied: Application<C> | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
@@ -133,10 +133,10 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	readonly getSnapshot: () => LifecycleSnapshot;
 
 	/**
-	 * Makes a lifecycle that is inactive.
+	 * Creates an inactive lifecycle.
 	 *
-	 * @param applyConfig puts a configuration into effect
-	 * @param options how to read a configuration, and when to try again
+	 * @param applyConfig applies a configuration
+	 * @param options how to read configurations, and when to retry
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
 	constructor(applyConfig: ApplyConfig<C>, options: LifecycleOptions<C> = {}) {
@@ -152,17 +152,17 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
 
-	/** What it is doing. */
+	/** The current state. */
 	get state(): LifecycleState {
 		return this.#state;
 	}
 
-	/** In the state `"error"`: what the application of the configuration failed with. */
+	/** In the state `"error"`: the error that applying the configuration failed with. */
 	get error(): unknown {
 		return this.#error;
 	}
 
-	/** Makes it active, without a configuration. Harmless if it is started. */
+	/** Starts the lifecycle, without a configuration. Does nothing if it is started. */
 	start(): Promise<LifecycleState> {
 		if (this.#period === undefined) {
 			this.#period = {};
@@ -172,16 +172,16 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 
 	/**
-	 * Applies a configuration instead of the one before.
+	 * Replaces the configuration.
 	 *
-	 * @param data what `readConfig` reads
-	 * @param options whether the data is a value already
-	 * @returns the state once this configuration was applied, has failed (for the first time), or was superseded by a
-	 * newer one or a stop
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is not started
-	 * @throws {SyntaxError} (as a rejection) if the data is not JSON, where that is expected
+	 * @param data the data for `readConfig`
+	 * @param options whether the data is a value or JSON
+	 * @returns the state when this configuration has been applied, has failed (for the first time), or was superseded
+	 * by a newer one or a stop
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the lifecycle is not started
+	 * @throws {SyntaxError} (as a rejection) if JSON is expected and the data is not JSON
 	 * @throws {ValidationError} (as a rejection) if the data does not pass the Standard Schema validator
-	 * @throws {unknown} (as a rejection) what `readConfig` threw; in all these cases nothing has changed
+	 * @throws {unknown} (as a rejection) the error that `readConfig` threw; in all these cases nothing has changed
 	 */
 	async configure(data: unknown, options: ConfigureOptions = {}): Promise<LifecycleState> {
 		const { parsed = false } = check("options", options, "object");
@@ -190,7 +190,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		if (period === undefined) throw new DOMException("This lifecycle is not started", "InvalidStateError");
 		const number = ++this.#given;
 		const read = this.#read(data, parsed);
-		// Without an await where none is needed: then it is loading when the call returns.
+		// Awaits only promises, so that otherwise the state is `loading` when the call returns.
 		const config = isPromiseLike(read) ? await read : read;
 		if (period !== this.#period) return "inactive";
 		if (number < this.#accepted) return this.#state;
@@ -199,9 +199,9 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 
 	/**
-	 * Ends the application that is under way and what the last one has begun, by their signals.
+	 * Stops the lifecycle: aborts the signals of the configuration that is being applied and of the one in effect.
 	 *
-	 * @returns `"inactive"`, which the state is at once, when the application under way has settled
+	 * @returns `"inactive"`, when the running `applyConfig` has settled; the state is inactive at once
 	 */
 	async stop(): Promise<LifecycleState> {
 		if (this.#period !== undefined) {
@@ -220,10 +220,10 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 
 	/**
-	 * Resolves with the state as soon as that is not `from`.
+	 * Resolves with the state when it is not `from`.
 	 *
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first
-	 * @throws {RangeError} (as a rejection) if `from` is no state
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first
+	 * @throws {RangeError} (as a rejection) if `from` is not a state
 	 */
 	async waitForStateChange(from: LifecycleState, options: WaitOptions = {}): Promise<LifecycleState> {
 		const signal = checkedSignal(options);
@@ -254,12 +254,12 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 			const next = this.#next;
 			end(superseded, this.#state, "A newer configuration has arrived");
 			if (this.#current === undefined) this.#advance();
-			// Not if it was itself superseded, by an abort listener.
+			// Unless an abort listener has superseded it.
 			else if (next === this.#next) next.advance = inContext(() => this.#next === next && this.#advance());
 		});
 	}
 
-	/** All configurations there are, to be ended. The one that is being applied keeps its place until it has settled. */
+	/** Removes all configurations, to be ended. The one that is being applied stays in place until it has settled. */
 	#takeAll(): (Application<C> | undefined)[] {
 		const all = [this.#next, this.#current, this.#applied];
 		this.#next = this.#applied = undefined;
@@ -287,7 +287,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		this.#next?.advance?.();
 	}
 
-	/** What an application has come to, unless that is of no importance any more. */
+	/** Shows the outcome of an application, unless it was superseded. */
 	#show(application: Application<C>, state: LifecycleState, error?: unknown): void {
 		if (application.isOver) return;
 		this.#change(state, error);
@@ -301,13 +301,13 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 }
 
-/** One configuration on its way: waiting, being applied, and holding until it is over. */
+/** One configuration: waiting, being applied, then in effect until it ends. */
 class Application<C> {
-	/** Tells the caller of `configure`. */
+	/** Resolves the call of `configure`. */
 	readonly settle: (state: LifecycleState) => void;
-	/** Begins with it, in the async context of the caller of `configure`; if it has to wait. */
+	/** If the configuration must wait: begins to apply it, in the async context of the caller of `configure`. */
 	advance: (() => void) | undefined;
-	/** It was superseded or stopped. */
+	/** Whether it was superseded or stopped. */
 	isOver = false;
 	readonly #execution: Execution<void>;
 	#controller: AbortController | undefined;
@@ -326,21 +326,21 @@ class Application<C> {
 		this.#execution.loop(owner);
 	}
 
-	/** For good. */
+	/** Ends the configuration permanently. */
 	end(reason: unknown): void {
 		this.isOver = true;
 		this.#execution.abort(reason);
 		this.#controller?.abort(reason);
 	}
 
-	/** The configuration's signal is not the attempt's: it outlives an attempt that succeeds. */
+	/** The configuration has its own signal, which outlives a successful attempt. */
 	async #attempt(applyConfig: ApplyConfig<C>, config: C, { signal }: TaskContext): Promise<void> {
 		signal.throwIfAborted();
 		const controller = this.#controller = new AbortController();
 		link(signal, controller);
 		try {
 			await applyConfig(config, { signal: controller.signal });
-			// Late: what it has begun was ended by its signal, so that it does not hold.
+			// The attempt is late: its signal has ended what it began, so the configuration is not in effect.
 			if (!this.isOver) signal.throwIfAborted();
 		} catch (error) {
 			controller.abort(unwrap(error));
@@ -349,7 +349,7 @@ class Application<C> {
 	}
 }
 
-/** Tells the callers first: an abort runs code of the user's. */
+/** Resolves the callers first, because an abort runs user code. */
 function end(applications: (Application<unknown> | undefined)[], state: LifecycleState, text: string): void {
 	const reason = abortError(text);
 	for (const application of applications) application?.settle(state);

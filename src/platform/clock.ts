@@ -38,7 +38,7 @@ export interface SleepOptions {
 	signal?: AbortSignal | undefined;
 	/** Whether a server process may end before the sleep does. Not for a sleep that is awaited. @default false */
 	unref?: boolean | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 

@@ -22,7 +22,7 @@
  * ```
  */
 export class NameInUseError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "NameInUseError";
 	/** What has the name: a task of a `Group` or a `Pool`, or a service. */
 	readonly subject: "task" | "service";

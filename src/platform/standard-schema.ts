@@ -54,7 +54,7 @@ export interface SchemaIssue {
  * ```
  */
 export class ValidationError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "ValidationError";
 	/** All that is wrong. */
 	readonly issues: readonly SchemaIssue[];

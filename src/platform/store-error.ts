@@ -49,7 +49,7 @@ const lasting: readonly StoreErrorCode[] = ["newer-schema", "not-open", "closed"
  * ```
  */
 export class StoreError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "StoreError";
 	/** What is wrong, for a program. */
 	readonly code: StoreErrorCode;

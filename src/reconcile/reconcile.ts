@@ -1,8 +1,9 @@
 /**
- * A control loop: it asks a plan what is left to do, does it, and asks again until nothing is left.
+ * A control loop: it asks a plan for the remaining tasks, runs them, and asks again until none is left.
  *
- * Use {@link reconcile} to bring something to a declared state, where what is left to do can be seen from how things are:
- * it survives being interrupted, since it looks again. Use `run` to try one task until it succeeds.
+ * Use {@link reconcile} to reach a declared state, if the remaining work can be computed from the current state. It
+ * can be interrupted at any time, because it computes the remaining work again. Use `run` to try one task until it
+ * succeeds.
  *
  * @module
  */
@@ -14,82 +15,87 @@ import { checkClock, type Clock, sleep } from "../platform/clock.ts";
 import { nameOf } from "../platform/error-name.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 
-/** What the functions of a plan are told. */
+/** The argument of the functions of a plan. */
 export interface PlanContext {
-	/** Aborts when the reconcile is aborted, and when its `deadline` has passed. */
+	/** Aborts when the caller aborts, and when the `deadline` has passed. */
 	readonly signal: AbortSignal;
 }
 
-/** Says what is left to do. */
+/** A source of tasks for {@link reconcile}. */
 export interface Plan {
-	/** Looks how things are, and gives the tasks that are left, in order; none when all is as it should be. */
+	/**
+	 * Compares the current state with the declared one, and returns the remaining tasks in order. Returns an empty
+	 * array when the declared state is reached.
+	 */
 	create(context: PlanContext): readonly PlanTask[] | PromiseLike<readonly PlanTask[]>;
 }
 
-/** Something to do. A failure of one of its phases skips those after it. */
+/** A task of a plan. A failure in one phase skips the later phases. */
 export interface PlanTask {
-	/** What to call it in reports and events. */
+	/** The name in reports and events. */
 	readonly name: string;
-	/** Comes first: what must hold before, or be made ready. */
+	/** The first phase: checks or establishes what the work requires. */
 	pre?(context: PlanContext): unknown;
-	/** The work. May give tasks that follow from it: they are run after `post`, before the next task of the plan. */
+	/** The work. It may return child tasks, which run after `post` and before the next task of the plan. */
 	perform(context: PlanContext): readonly PlanTask[] | void | PromiseLike<readonly PlanTask[] | void>;
-	/** Comes last: what is to be checked or cleared away. */
+	/** The last phase: checks the result or cleans up. */
 	post?(context: PlanContext): unknown;
 }
 
-/** The parts of a {@link PlanTask}. */
+/** The phases of a {@link PlanTask}. */
 export type PlanPhase = "pre" | "perform" | "post";
 
 /** A failure of a task. */
 export interface PlanFailure {
-	/** The task. */
+	/** The name of the task. */
 	readonly name: string;
-	/** Where it failed. */
+	/** The phase that failed. */
 	readonly phase: PlanPhase;
-	/** What with. */
+	/** The error. */
 	readonly error: unknown;
 }
 
-/** What {@link ReconcileOptions.onEvent} is told. Rounds are counted from 1. */
+/** The argument of {@link ReconcileOptions.onEvent}. Rounds are counted from 1. */
 export type ReconcileEvent =
 	| { readonly type: "round"; readonly round: number; readonly tasks: readonly string[] }
 	| { readonly type: "started" | "succeeded"; readonly round: number; readonly name: string; readonly phase: PlanPhase }
 	| { readonly type: "failed"; readonly round: number } & PlanFailure;
 
-/** What a reconcile has done. */
+/** The result of {@link reconcile}. */
 export interface ReconcileReport {
-	/** How often the plan had something to do. */
+	/** The number of rounds in which the plan returned tasks. */
 	readonly rounds: number;
-	/** How many tasks were run, children and failed ones included. */
+	/** The number of tasks that ran, including children and failed tasks. */
 	readonly tasks: number;
-	/** The failures, which were tolerated. */
+	/** The tolerated failures. */
 	readonly failures: readonly PlanFailure[];
 }
 
-/** What {@link reconcile} can be told. */
+/** Options for {@link reconcile}. */
 export interface ReconcileOptions {
-	/** How many tasks may fail in all; a whole number from 0, or `Infinity`. @default 5 */
+	/** The maximum number of failed tasks; a whole number from 0, or `Infinity`. @default 5 */
 	errorsToTolerate?: number | undefined;
-	/** How long to wait before the plan is asked again, in milliseconds. @default 1000 */
+	/** The delay between two rounds, in milliseconds. @default 1000 */
 	interval?: number | undefined;
-	/** How long the whole may take, in milliseconds. @default 1_200_000 (20 minutes) */
+	/** The time limit of the whole call, in milliseconds. @default 1_200_000 (20 minutes) */
 	deadline?: number | undefined;
-	/** How long to wait for a phase that does not react to an abort or the timeout, in milliseconds. @default Infinity */
+	/**
+	 * The maximum wait for a phase that does not react to an abort or the deadline, in milliseconds. @default Infinity
+	 */
 	abandonAfter?: number | undefined;
-	/** Ends it: the running phase's signal aborts, and nothing further starts. */
+	/** Ends the call: the signal of the running phase aborts, and no further phase starts. */
 	signal?: AbortSignal | undefined;
-	/** Told about each round and each phase. */
+	/** Called for each round and each phase. */
 	onEvent?: ((event: ReconcileEvent) => void) | undefined;
-	/** Told what `onEvent` threw. */
+	/** Called with an error that `onEvent` threw. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
 /**
- * Ends a reconcile at once. Thrown by a task; or made when more tasks have failed than are tolerated, with the last
- * failure as its cause.
+ * Ends {@link reconcile} at once. A task can throw it. It is also the error if more tasks have failed than are
+ * tolerated; its cause is the last failure.
  *
  * @example
  * ```ts
@@ -103,24 +109,24 @@ export interface ReconcileOptions {
  * ```
  */
 export class FatalError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "FatalError";
 }
 
 /**
- * Asks `plan.create` for tasks, runs them one after the other, and asks again, until there are none.
+ * Asks `plan.create` for tasks, runs them one after the other, and asks again until there are none.
  *
- * A task that fails is counted, and the next one runs: what it has left undone is found again in the next round.
+ * If a task fails, the failure is counted and the next task runs. The next round finds what is still to be done.
  *
- * @param plan says what is left to do
- * @param options how patient to be
- * @returns what was done
+ * @param plan returns the remaining tasks
+ * @param options limits, delays and hooks
+ * @returns a report of the work
  * @throws {FatalError} if more than `errorsToTolerate` tasks have failed, or a task threw one
- * @throws {unknown} what `plan.create` threw
- * @throws {unknown} the signal's reason, if that aborts
+ * @throws {unknown} the error that `plan.create` threw
+ * @throws {unknown} the signal's reason, if it aborts
  * @throws {DOMException} named `TimeoutError` after `deadline`
- * @throws {TypeError | RangeError} for arguments, and tasks of the plan, of the wrong type or out of range; all of these
- * are rejections
+ * @throws {TypeError | RangeError} for arguments, and tasks of the plan, of the wrong type or out of range; all of
+ * these are rejections
  *
  * @example
  * ```ts
@@ -208,7 +214,10 @@ class Reconciliation {
 		return tasks;
 	}
 
-	/** Children come before what was left of the plan: depth first, without a recursion that their depth could exhaust. */
+	/**
+	 * Children run before the rest of the plan: depth first, but without recursion, so that deep trees cannot overflow
+	 * the stack.
+	 */
 	async #runAll(tasks: readonly PlanTask[]): Promise<void> {
 		const left = [...tasks].reverse();
 		for (let task = left.pop(); task !== undefined; task = left.pop()) {
@@ -217,7 +226,7 @@ class Reconciliation {
 		}
 	}
 
-	/** Returns the children, if all went well. */
+	/** Returns the children if all phases succeeded. */
 	async #runOne(task: PlanTask): Promise<readonly PlanTask[]> {
 		const { name } = task;
 		let children: readonly PlanTask[] = [];
@@ -231,12 +240,12 @@ class Reconciliation {
 		return isDone ? children : [];
 	}
 
-	/** Whether the phase has succeeded, if there is one. */
+	/** Whether the phase succeeded or is absent. */
 	async #phase(name: string, phase: PlanPhase, perform: (() => unknown) | undefined): Promise<boolean> {
 		if (perform === undefined) return true;
 		this.#context.signal.throwIfAborted();
 		this.#tell({ type: "started", round: this.#round, name, phase });
-		// Whoever was told may have aborted.
+		// `onEvent` may have aborted.
 		this.#context.signal.throwIfAborted();
 		try {
 			await perform();
@@ -249,12 +258,12 @@ class Reconciliation {
 	}
 
 	#fail(failure: PlanFailure): void {
-		// What fails because of an abort is no failure of the task.
+		// An error caused by an abort is not a failure of the task.
 		this.#context.signal.throwIfAborted();
 		const { error } = failure;
 		this.#tell({ type: "failed", round: this.#round, ...failure });
 		this.#failures.push(failure);
-		// So that one of the CommonJS build is fatal to the ES module, too.
+		// Compared by name, so that an error of the CommonJS build also ends the ES module.
 		if (nameOf(error) === "FatalError") throw error;
 		if (this.#failures.length <= this.#settings.errorsToTolerate) return;
 		throw new FatalError(`${this.#failures.length} tasks have failed`, { cause: error });

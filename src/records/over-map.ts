@@ -69,7 +69,7 @@ export interface OrderedMap<Tx = never> extends
 	readonly isOptimistic?: boolean | undefined;
 	/** See {@link RecordSpace.inline}. @default 1000 */
 	readonly inline?: number | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	readonly clock?: Clock | undefined;
 	/**
 	 * Does something in a transaction: commits when it is over, undoes all when it throws or rejects, and does it again, with a higher

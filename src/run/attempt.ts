@@ -1,9 +1,9 @@
 /**
  * One attempt of a task: its context, its signal, its timeout, and giving up on it.
  *
- * Everything here is made when it is first needed. A task that never reads its signal costs neither a controller nor a
- * listener nor a timer: whether it was aborted or is late is found out if it fails. That must not show, so a signal that
- * is read late, or never, leads to the same outcome as one that is read at once.
+ * Everything here is created on first use. A task that never reads its signal costs no controller, listener or timer:
+ * the attempt checks for an abort or a timeout only if the task fails. Users must not notice this, so a signal that
+ * is read late or never leads to the same outcome as one that is read at once.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import type { Task, TaskContext } from "./task.ts";
 import { inContext } from "../platform/async-context.ts";
 
 /**
- * What an attempt needs to know of the run that it belongs to. The run is a timer, which an attempt may use: as long as
- * there is one, the run has no use for it.
+ * The interface of an attempt to its run. The run is a timer. The attempt may use that timer, because the run needs
+ * it only between attempts.
  */
 export interface AttemptOwner extends Timer {
 	readonly settings: RunnerSettings;
@@ -23,23 +23,23 @@ export interface AttemptOwner extends Timer {
 	readonly isAborted: boolean;
 	/** Why the caller has aborted. */
 	readonly reason: unknown;
-	/** When the run as a whole has to end, on the monotonic clock. */
+	/** The deadline of the whole run, on the monotonic clock. */
 	readonly deadlineAt: number | undefined;
-	/** Asks for a call of {@link Attempt.abort} when the caller aborts. */
+	/** Requests a call of {@link Attempt.abort} when the caller aborts. */
 	watch(): void;
 }
 
-/** The context that a task is given, and the one place where a task is called. */
+/** The context passed to a task. Tasks are called here only. */
 export class Attempt implements TaskContext {
 	readonly attempt: number;
 	readonly previousError: unknown;
-	/** Forgotten when the attempt is over; none if nothing can interrupt it. */
+	/** Cleared at the end of the attempt; `undefined` if nothing can interrupt the attempt. */
 	#owner: AttemptOwner | undefined;
 	readonly #endsAt: number;
 	#controller: AbortController | undefined;
 	/** The signal's reason, once the attempt was aborted or timed out. */
 	#interruption: { readonly reason: unknown } | undefined;
-	/** Ends its time in the async context of the caller, whose listeners are on the signal. */
+	/** Expires the attempt in the async context of the caller, because the caller's listeners are on the signal. */
 	#expireInContext: (() => void) | undefined;
 	#giveUp: ((reason: unknown) => void) | undefined;
 	/** Whether the timer is set. */
@@ -61,13 +61,12 @@ export class Attempt implements TaskContext {
 		return this.#controller.signal;
 	}
 
-	/** What has ended this attempt from outside, or should have by now. */
+	/** The abort or timeout that has interrupted this attempt, or is due to interrupt it by now. */
 	get interruption(): { readonly reason: unknown } | undefined {
 		if (this.#owner !== undefined && this.#interruption === undefined) this.#remaining(this.#owner);
 		return this.#interruption;
 	}
 
-	/** Calls the task. */
 	perform<T>(task: Task<T>): Promise<T> {
 		let result: Promise<T>;
 		try {
@@ -78,7 +77,7 @@ export class Attempt implements TaskContext {
 		return this.#owner !== undefined && this.#owner.settings.abandonAfter < Infinity ? this.#orGiveUp(result) : result;
 	}
 
-	/** Ends the attempt, with this as its signal's reason. */
+	/** Interrupts the attempt: its signal aborts with this reason. */
 	abort(reason: unknown): void {
 		if (this.#interruption !== undefined) return;
 		this.#interruption = { reason };
@@ -90,11 +89,11 @@ export class Attempt implements TaskContext {
 	/** The timer has fired. */
 	wake(): void {
 		if (this.#interruption === undefined) this.#expireInContext!();
-		// A task that has returned by now is let through: what hears of it is among the microtasks before this one.
+		// A task that has already returned still succeeds: its callbacks are in the microtask queue before this one.
 		else queueMicrotask(() => this.#giveUp?.(this.#interruption!.reason));
 	}
 
-	/** Leaves nothing behind. */
+	/** Releases everything. */
 	end(): void {
 		this.#clear();
 		this.#owner = this.#giveUp = this.#expireInContext = undefined;
@@ -106,12 +105,12 @@ export class Attempt implements TaskContext {
 			const { interruption } = this;
 			this.#giveUp = reject;
 			if (interruption === undefined) this.#watch();
-			// Interrupted by the task itself, before it gave this promise.
+			// The task itself aborted before it returned this promise.
 			else this.#wait();
 		});
 	}
 
-	/** From now on the interruption comes when it happens, and is not found out afterwards. */
+	/** From now on, an interruption is signalled when it happens instead of being detected afterwards. */
 	#watch(): void {
 		const owner = this.#owner;
 		if (owner === undefined || this.#interruption !== undefined || this.#isTimed) return;
@@ -124,7 +123,7 @@ export class Attempt implements TaskContext {
 		this.#set(owner, remaining);
 	}
 
-	/** How long this attempt may go on; if it may not, it is interrupted by this call. */
+	/** The remaining time of this attempt. Interrupts the attempt if no time is left. */
 	#remaining(owner: AttemptOwner): number {
 		if (owner.isAborted) this.abort(owner.reason);
 		if (this.#interruption !== undefined) return 0;
@@ -133,7 +132,7 @@ export class Attempt implements TaskContext {
 		return remaining;
 	}
 
-	/** Interrupted: how long to go on waiting for the task. */
+	/** After an interruption: waits for the task for at most `abandonAfter`. */
 	#wait(): void {
 		if (this.#owner === undefined) return;
 		const { abandonAfter } = this.#owner.settings;
@@ -157,15 +156,15 @@ export class Attempt implements TaskContext {
 	}
 }
 
-/** What the error of a deadline says. */
+/** The message of a deadline's error. */
 export function deadlineText({ deadline }: RunnerSettings): string {
 	return `The deadline of ${deadline} ms has passed`;
 }
 
-/** The error of a timeout, with the last error before it as its cause. */
+/** The error of a timeout. Its cause is the previous error. */
 export function timeoutError(text: string, cause: unknown): DOMException {
 	const error = new DOMException(text, "TimeoutError");
-	// The constructor takes a cause only in some runtimes.
+	// Only some runtimes accept a cause in the constructor.
 	if (cause !== undefined) Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
 	return error;
 }

@@ -1,6 +1,6 @@
 /**
- * How long to wait after a failure: the one place that makes delays, for the attempts of a run, of a basket and of a pool,
- * the calls of a poll, and the workers of a pool that cannot be made.
+ * The delays after failures. All of them are computed here: for attempts of a run, a basket and a pool, for calls of
+ * a poll, and for workers of a pool that cannot be created.
  *
  * @module
  */
@@ -10,28 +10,28 @@ import { check, checkWord } from "../platform/check.ts";
 import { observe } from "../platform/observe.ts";
 
 /**
- * The random part of a delay, so that clients that failed together do not come back together:
+ * The random part of a delay. It spreads the retries of clients that failed at the same time:
  *
- * - `"none"`: the delay as it is;
+ * - `"none"`: the unchanged delay;
  * - `"full"`: anything between 0 and the delay;
  * - `"equal"`: anything between half of the delay and the delay;
- * - `"decorrelated"`: anything between `start` and three times the delay before, whatever the `factor`.
+ * - `"decorrelated"`: anything between `start` and three times the previous delay; `factor` is ignored.
  *
  * The names are those of Marc Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
  */
 export type Jitter = "none" | "full" | "equal" | "decorrelated";
 
-/** How the delays grow. */
+/** Options for the delays after failures. */
 export interface BackoffOptions {
 	/** The first delay, in milliseconds. */
 	start: number;
-	/** No delay is longer than this, in milliseconds. @default Infinity */
+	/** The longest delay, in milliseconds. @default Infinity */
 	max?: number | undefined;
-	/** Each delay is this much longer than the one before, 1 or more. @default 1.5 */
+	/** Each delay is the previous delay times this factor, which is 1 or more. @default 1.5 */
 	factor?: number | undefined;
 	/** The random part. @default "none" */
 	jitter?: Jitter | undefined;
-	/** Where the randomness comes from: numbers from 0 to 1; anything else counts as 1. @default Math.random */
+	/** The random source. It returns numbers from 0 to 1; any other value counts as 1. @default Math.random */
 	random?: (() => number) | undefined;
 }
 
@@ -50,18 +50,19 @@ export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings 
 	return { start, max: Math.min(max, Number.MAX_VALUE), factor, jitter, random };
 }
 
-/** Something that waits after failures. */
+/** An object that waits after failures. */
 export interface Delayed {
-	/** What the backoff gave last, before its jitter; `undefined` at the beginning, and when the backoff begins anew. */
+	/** The last delay of the backoff, before its jitter; `undefined` at the beginning and after a reset. */
 	lastDelay: number | undefined;
 }
 
 /**
  * The next delay, in milliseconds.
  *
- * @param backoff absent, there is no delay
- * @param delayed keeps how far the delays have grown
- * @param hint what the task that failed has asked for; its delay comes instead of the backoff's, which stays where it is
+ * @param backoff if absent, there is no delay
+ * @param delayed stores the last delay
+ * @param hint what the failed task asked for; a delay in it replaces that of the backoff, whose growth it does not
+ * change
  */
 export function nextDelay(backoff: BackoffSettings | undefined, delayed: Delayed, hint: Steering = {}): number {
 	if (hint.reset) delayed.lastDelay = undefined;
@@ -69,7 +70,7 @@ export function nextDelay(backoff: BackoffSettings | undefined, delayed: Delayed
 	return backoff === undefined ? 0 : withJitter(backoff, delayed.lastDelay = grow(backoff, delayed.lastDelay));
 }
 
-/** The next delay without its jitter, unless that is decorrelated: then the jitter is in how the delays grow. */
+/** The next delay before its jitter. Decorrelated jitter is included, because it is part of the growth. */
 function grow(backoff: BackoffSettings, last: number | undefined): number {
 	const { start, max, factor, jitter } = backoff;
 	if (jitter === "decorrelated") return Math.min(max, between(backoff, start, 3 * (last ?? start)));
@@ -83,7 +84,7 @@ function withJitter(backoff: BackoffSettings, delay: number): number {
 
 function between({ random }: BackoffSettings, least: number, most: number): number {
 	const part = observe(undefined, random) as number;
-	// A delay that has grown to Infinity would become NaN.
+	// A delay of Infinity would become NaN.
 	most = Math.min(most, Number.MAX_VALUE);
 	return part >= 0 && part <= 1 ? least + part * (most - least) : most;
 }

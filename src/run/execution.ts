@@ -1,12 +1,12 @@
 /**
- * All attempts of one task: the counting, the decision after a failure, the delay, the abort. `run` and `Runner` are
- * its faces; Group and everything else that tries a task more than once uses it too: as a loop, step by step, or, where a
- * task needs more than a call (a worker of a pool), with {@link Execution.begin}, {@link Execution.fail} and
+ * All attempts of one task: counting, the decision after a failure, the delay, the abort. `run` and `Runner` are its
+ * public forms. Group and everything else that retries tasks uses it too: as a loop, step by step, or, if a task
+ * needs more than a call (a worker of a pool), with {@link Execution.begin}, {@link Execution.fail} and
  * {@link Execution.end}.
  *
- * States: idle → attempting → (deciding →) decided → idle, and so on; in a loop idle is the delay between two attempts.
- * `finished` after a success, a final failure or an abort. Decided lasts some microtasks: an abort in them ends the run
- * only if the decision was another attempt.
+ * States: idle → attempting → (deciding →) decided → idle, and so on. In a loop, idle is the delay between two
+ * attempts. The state is `finished` after a success, a final failure or an abort. Decided lasts some microtasks; an
+ * abort in that time ends the run only if the decision was to make another attempt.
  *
  * @module
  */
@@ -20,16 +20,16 @@ import { observe } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-/** What one attempt came to. */
+/** The outcome of one attempt. */
 export type RunStep<T> =
 	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
 	| { readonly ok: false; readonly error: unknown; readonly again: boolean; readonly delay: number };
 
-/** Who looks after a loop of attempts. Its methods must not throw. */
+/** The owner of a loop of attempts. Its methods must not throw. */
 export interface LoopOwner<T> {
-	/** An attempt begins. If this aborts, it ends without a call of the task. */
+	/** An attempt begins. If this method aborts the run, the task is not called. */
 	onAttempt?(): void;
-	/** An attempt has failed, the next one comes after the delay. */
+	/** An attempt has failed; the next one follows after the delay. */
 	onDelay?(error: unknown, delay: number): void;
 	/** It is over. */
 	onSuccess(value: T): void;
@@ -37,28 +37,28 @@ export interface LoopOwner<T> {
 	onFailure(error: unknown): void;
 }
 
-/** One run of a task, attempt by attempt. As a timer it is the delay between attempts, and the timeout of the attempt. */
+/** One run of a task. Its timer measures the delay between attempts and the timeout of an attempt. */
 export class Execution<T> extends Timer implements AttemptOwner, Abortable, Delayed {
 	readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
 	attempt: number = 0;
 	#task: Task<T> | undefined;
 	#signal: AbortSignal | undefined;
-	/** All work on the signal, as long as this is part of it. */
+	/** The set of all work on the signal, while this run is a member. */
 	#work: Set<Abortable> | undefined;
 	#cancelled: { readonly reason: unknown } | undefined;
-	/** Not a number from the beginning: each object would pay for a field of that kind. As `undefined` it is never reached. */
+	/** Initially `undefined`, which means never: a numeric field would make every object larger. */
 	deadlineAt: number | undefined;
 	#current: Attempt | undefined;
-	/** What the last attempt failed with. */
+	/** The error of the last attempt. */
 	previousError: unknown;
-	/** What the backoff gave last, before its jitter. */
+	/** The last delay of the backoff, before its jitter. */
 	lastDelay: number | undefined;
-	/** Whether the task itself has asked for the delay that the last step told. */
+	/** Whether the task itself requested the delay of the last step. */
 	isFirm = false;
-	/** Only in a loop, until it is over. */
+	/** Set during a loop only. */
 	#owner: LoopOwner<T> | undefined;
-	/** Only in a delay: ends it, in the async context of the caller. */
+	/** Set during a delay only: ends the delay in the async context of the caller. */
 	#resume: ((loop: { again(): void }) => void) | undefined;
 
 	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
@@ -68,7 +68,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		this.#signal = signal;
 	}
 
-	/** Whether the signal has aborted, or {@link abort} was called. */
+	/** Whether the signal has aborted or {@link abort} was called. */
 	get isAborted(): boolean {
 		return this.#cancelled !== undefined || (this.#signal !== undefined && this.#signal.aborted);
 	}
@@ -78,8 +78,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 
 	/**
-	 * All attempts, for somebody who awaits the value. The first one is called from here and not from the loop: a run that
-	 * succeeds at once, the most frequent one, needs no loop.
+	 * Makes all attempts and resolves with the value. The first attempt is made here and not in the loop, because most
+	 * runs succeed at once and need no loop.
 	 */
 	run(): Promise<T> {
 		if (this.isAborted) return Promise.reject(this.reason);
@@ -98,26 +98,26 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		);
 	}
 
-	/** All attempts, for somebody who wants to know of each. */
+	/** Makes all attempts and reports each of them to the owner. */
 	loop(owner: LoopOwner<T>): void {
 		this.#owner = owner;
 		this.again();
 	}
 
-	/** The next attempt of a loop, in the async context of its caller. */
+	/** Makes the next attempt of a loop, in the async context of the caller. */
 	again(): void {
 		this.#resume = undefined;
 		this.#follow(this.step());
 	}
 
-	/** One attempt and the decision what follows it. Rejects only if `shouldRetry` did. */
+	/** Makes one attempt and decides what follows. Rejects only if `shouldRetry` does. */
 	step(): Promise<RunStep<T>> {
 		if (this.isAborted) return Promise.resolve(failure(this.reason));
 		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
 			return Promise.resolve(failure(this.deadlineError(this.previousError)));
 		}
 		const attempt = this.begin();
-		// Whoever was told of the beginning may have aborted: then it has failed without a call.
+		// `onAttempt` may have aborted: then the attempt fails without a call of the task.
 		const result: Promise<T> = this.isAborted ? Promise.reject(this.reason) : attempt.perform(this.#task!);
 		return result.then(
 			(value) => {
@@ -128,7 +128,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		);
 	}
 
-	/** Ends the run: by its signal, or by an owner that has none. */
+	/** Ends the run. Called by its signal, or by an owner without a signal. */
 	abort(reason: unknown): void {
 		if (this.#cancelled !== undefined) return;
 		this.#cancelled = { reason };
@@ -136,7 +136,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		if (this.#resume !== undefined) this.#finish()?.onFailure(reason);
 	}
 
-	/** The delay is over, or the time of an attempt. */
+	/** The delay or the time limit of an attempt has passed. */
 	fire(): void {
 		if (this.#current !== undefined) this.#current.wake();
 		else this.#resume?.(this);
@@ -151,7 +151,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		this.#work = undefined;
 	}
 
-	/** Begins an attempt. Whoever asks for it has it perform the task, and then calls {@link end} or {@link fail}. */
+	/** Begins an attempt. The caller lets it perform the task, and then calls {@link end} or {@link fail}. */
 	begin(): Attempt {
 		const { isTimed, clock, timeout, deadline } = this.settings;
 		let endsAt = Infinity;
@@ -165,12 +165,12 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		return this.#current;
 	}
 
-	/** For those whose tasks are told more. */
+	/** Overridden by subclasses whose tasks get a larger context. */
 	makeAttempt(endsAt: number): Attempt {
 		return new Attempt(this, this.attempt, this.previousError, endsAt);
 	}
 
-	/** An attempt has failed: decides what follows. Rejects only if `shouldRetry` did. */
+	/** Decides what follows a failed attempt. Rejects only if `shouldRetry` does. */
 	async fail(attempt: Attempt, thrown: unknown): Promise<RunStep<T>> {
 		const { shouldRetry, onAttemptFailed } = this.settings;
 		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
@@ -189,11 +189,12 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		return step;
 	}
 
-	/** An interruption outweighs what the task threw because of it. */
+	/** An interruption takes precedence over the error that the task threw because of it. */
 	#errorOf({ interruption }: Attempt, thrown: unknown): unknown {
 		if (this.isAborted) return this.reason;
 		if (interruption === undefined || Object.is(interruption.reason, thrown)) return thrown;
-		// A new error: what was thrown may have the signal's reason as its cause, and causes must not go in a circle.
+		// A new error, because the thrown error may have the signal's reason as its cause, and causes must not be
+		// circular.
 		return timeoutError((interruption.reason as Error).message, thrown);
 	}
 
@@ -212,7 +213,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		return { ok: false, error, again: true, delay };
 	}
 
-	/** What a run fails with that may not go on because of its deadline. */
+	/** The error of a run that ends because of its deadline. */
 	deadlineError(cause: unknown): DOMException {
 		return timeoutError(deadlineText(this.settings), cause);
 	}
@@ -234,13 +235,13 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		this.#owner?.onDelay?.(error, delay);
 	}
 
-	/** The attempt is over. */
+	/** Ends the attempt. */
 	end(): void {
 		this.#current?.end();
 		this.#current = undefined;
 	}
 
-	/** The run is over: nothing stays behind. */
+	/** Ends the run and releases everything. */
 	#finish(): LoopOwner<T> | undefined {
 		const owner = this.#owner;
 		if (owner !== undefined) this.settings.clock.clear(this);
@@ -254,7 +255,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 }
 
-/** One attempt and the decision what follows it, under a signal of its own. */
+/** Makes one attempt with a signal of its own, and decides what follows. */
 export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal | undefined): Promise<RunStep<T>> {
 	if (signal === undefined) return await execution.step();
 	if (signal.aborted) execution.abort(signal.reason);
@@ -262,7 +263,7 @@ export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal |
 	return await execution.step().finally(() => unlink(signal, execution));
 }
 
-/** Makes one that has not begun go on where another has stopped, perhaps in another process and some time ago. */
+/** Lets a new execution continue where another one stopped, perhaps in another process and some time ago. */
 export function resume(
 	execution: Execution<unknown>,
 	attempts: number,
@@ -277,7 +278,7 @@ export function resume(
 	if (deadline < Infinity) execution.deadlineAt = clock.monotonic() + deadline - age;
 }
 
-/** No closure of its own for each delay: 100,000 may wait. */
+/** One function for all delays instead of a closure for each: 100,000 may wait. */
 function again(loop: { again(): void }): void {
 	loop.again();
 }

@@ -1,5 +1,5 @@
 /**
- * The options of a run, and the checks at their door.
+ * The options of a run, and their checks.
  *
  * @module
  */
@@ -9,63 +9,68 @@ import { type BackoffOptions, type BackoffSettings, checkBackoff } from "./backo
 import { check, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock, systemClock } from "../platform/clock.ts";
 
-/** What {@link RunnerOptions.onAttemptFailed} is told. */
+/** The argument of {@link RunnerOptions.onAttemptFailed}. */
 export interface FailedAttempt {
-	/** What the attempt failed with: the task's error without its hint, a `TimeoutError`, or the reason of an abort. */
+	/** The error of the attempt: the task's error without its hint, a `TimeoutError`, or the reason of an abort. */
 	readonly error: unknown;
 	/** The number of the attempt, from 1. */
 	readonly attempt: number;
-	/** Whether there will be another. */
+	/** Whether another attempt follows. */
 	readonly again: boolean;
-	/** When, in milliseconds from now; 0 if there is none. */
+	/** The delay before the next attempt, in milliseconds; 0 if there is none. */
 	readonly delay: number;
 }
 
 /**
- * How a task is tried. An option that is `undefined` is an option not given.
+ * Options for the attempts of a task. An option with the value `undefined` counts as absent.
  *
- * @typeParam C the context that the task, and so `shouldRetry`, is given
+ * @typeParam C the context passed to the task and to `shouldRetry`
  */
 export interface RunnerOptions<C extends TaskContext = TaskContext> {
-	/** How often the task may be called in all, 1 or more; `Infinity` for ever. @default 1 */
+	/** The maximum number of calls of the task, 1 or more; `Infinity` for no limit. @default 1 */
 	attempts?: number | undefined;
 	/**
-	 * The delays between attempts; a number is a fixed delay in milliseconds. Without it the next attempt comes at once,
-	 * though in a new macrotask, so that a task that fails for ever leaves room for timers, aborts and input.
+	 * The delays between attempts. A number is a fixed delay in milliseconds. Without a backoff, the next attempt
+	 * follows at once in a new macrotask, so that a task that always fails does not block timers, aborts and input.
 	 */
 	backoff?: number | BackoffOptions | undefined;
-	/** Bounds one attempt, in milliseconds: then its signal aborts, and if it fails, it fails with a `TimeoutError`. @default Infinity */
+	/**
+	 * The time limit of one attempt, in milliseconds. After that its signal aborts; if the attempt fails, its error is
+	 * a `TimeoutError`. @default Infinity
+	 */
 	timeout?: number | undefined;
 	/**
-	 * Bounds all attempts and delays together, in milliseconds from the first attempt. A delay that would cross it is
-	 * not even begun. @default Infinity
+	 * The time limit of all attempts and delays together, in milliseconds from the first attempt. A delay that would
+	 * reach the deadline is not started: the run fails at once. @default Infinity
 	 */
 	deadline?: number | undefined;
 	/**
-	 * How long after an abort or a timeout to go on waiting for a task that has not settled, in milliseconds. Then the
-	 * attempt counts as failed and its late result is dropped; a retry may run beside it. @default Infinity
+	 * The maximum wait, after an abort or a timeout, for a task that has not settled, in milliseconds. After that the
+	 * attempt counts as failed and its late result is dropped. A retry may then overlap the abandoned attempt.
+	 * @default Infinity
 	 */
 	abandonAfter?: number | undefined;
 	/**
-	 * Asked after a failure, while attempts are left, whether to try again. If it throws or rejects, so does the run.
-	 * Its context is that of the failed attempt: the signal goes on to tell of an abort, the timeout and the deadline.
+	 * Decides whether to try again. It is called after a failure if attempts are left. If it throws or rejects, the
+	 * run rejects with that error. Its context is that of the failed attempt; the signal still reports an abort, the
+	 * timeout and the deadline.
 	 */
 	shouldRetry?: ((error: unknown, context: C) => boolean | PromiseLike<boolean>) | undefined;
-	/** Told about each failed attempt once it is decided what follows. What it throws is dropped. */
+	/** Called after each failed attempt, once it is decided what follows. Errors that it throws are dropped. */
 	onAttemptFailed?: ((failed: FailedAttempt) => void) | undefined;
-	/** Whether a server process may end during a delay. Not for a run that somebody awaits. @default false */
+	/** Whether a server process may exit during a delay. Do not use it for a run that is awaited. @default false */
 	unref?: boolean | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
-/** Checked options, every one of them present. */
+/** Checked options, with all defaults filled in. */
 export interface RunnerSettings {
 	readonly attempts: number;
 	readonly backoff: BackoffSettings | undefined;
 	readonly timeout: number;
 	readonly deadline: number;
-	/** Whether there is a timeout or a deadline, so that an attempt has to read the clock. */
+	/** Whether there is a timeout or a deadline, so that an attempt must read the clock. */
 	readonly isTimed: boolean;
 	readonly abandonAfter: number;
 	readonly shouldRetry: RunnerOptions["shouldRetry"];
@@ -74,7 +79,7 @@ export interface RunnerSettings {
 	readonly clock: Clock;
 }
 
-/** What holds where nothing was asked for. */
+/** The default options. */
 export const defaultSettings: RunnerSettings = {
 	attempts: 1,
 	backoff: undefined,
@@ -88,7 +93,7 @@ export const defaultSettings: RunnerSettings = {
 	clock: systemClock,
 };
 
-/** Checks the options that were given; the others are those of `defaults`. */
+/** Checks the given options. The others come from `defaults`. */
 export function checkRunnerOptions(
 	options: RunnerOptions | undefined,
 	defaults: RunnerSettings = defaultSettings,

@@ -1,7 +1,7 @@
 /**
- * One task and its attempts: {@link run} for somebody who wants the value, {@link Runner} for somebody who wants to
- * make each attempt, and wait between them, in a way of their own. Use a `Group` for many tasks in the background that
- * have names and states, and `poll` for one that goes on after it succeeded.
+ * One task and its attempts. Use {@link run} to get the value, or {@link Runner} to start each attempt and wait
+ * between attempts yourself. Use a `Group` for many background tasks with names and states, and `poll` for a task
+ * that is repeated after it succeeds.
  *
  * @module
  */
@@ -16,44 +16,44 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
 export type { RunStep } from "./execution.ts";
 
-/** What {@link run} can be told. */
+/** Options for {@link run}. */
 export interface RunOptions extends RunnerOptions {
-	/** Ends the run: at once during a delay, and when the task has settled during an attempt. */
+	/** Ends the run: at once during a delay; during an attempt, when the task has settled. */
 	signal?: AbortSignal | undefined;
 }
 
-/** What {@link Runner.step} can be told. */
+/** Options for {@link Runner.step}. */
 export interface RunStepOptions {
-	/** Ends this attempt, and with it the run. */
+	/** Ends this attempt and the run. */
 	signal?: AbortSignal | undefined;
 }
 
-/** What a {@link Runner} shows of itself. */
+/** The state of a {@link Runner} at one moment. */
 export interface RunnerSnapshot {
-	/** `finished` after a success, after a failure that is not tried again, and after an abort. */
+	/** `finished` after a success, after a failure that is not retried, and after an abort. */
 	readonly state: "idle" | "running" | "finished";
-	/** The number of the attempt that runs, or ran last; 0 before the first. */
+	/** The number of the current or last attempt; 0 before the first. */
 	readonly attempt: number;
-	/** What the last attempt failed with, if it did. */
+	/** The error of the last attempt, if it failed. */
 	readonly error: unknown;
 }
 
 /**
- * Calls a task until it succeeds or may not be tried again.
+ * Calls a task until it succeeds or must not be retried.
  *
- * It settles only when the task has settled: two attempts never run at the same time, and nothing goes on afterwards
- * that was begun here; `abandonAfter` gives up on a task that ignores its signal. An attempt that returns has succeeded,
- * even if it was aborted or timed out meanwhile: to repeat what was done could do it twice.
+ * The returned promise settles only when the task has settled. So two attempts never overlap, and no work continues
+ * afterwards. `abandonAfter` gives up on a task that ignores its signal. An attempt that returns has succeeded, even
+ * if it was aborted or timed out meanwhile, because a retry could repeat its effects.
  *
- * Every attempt and every hook is called in the async context (`AsyncLocalStorage`) of the call of `run`.
+ * Every attempt and every hook runs in the async context (`AsyncLocalStorage`) of the call of `run`.
  *
- * @param task what to do; it gets a {@link TaskContext}
- * @param options how often, when, and how long
+ * @param task the function to call, with a {@link TaskContext}
+ * @param options the number of attempts, delays and time limits
  * @returns the value of the task
- * @throws {unknown} what the last attempt failed with, without its hint
- * @throws {unknown} the reason of `signal`, itself, if that aborted
+ * @throws {unknown} the error of the last attempt, without its hint
+ * @throws {unknown} the reason of `signal` itself, if it aborted
  * @throws {DOMException} named `TimeoutError` if the last attempt took longer than `timeout` or the run longer than
- * `deadline`; its `cause` is the error before it
+ * `deadline`; its `cause` is the previous error
  * @throws {TypeError | RangeError} for options of the wrong type or out of range; all of these are rejections
  *
  * @example
@@ -75,7 +75,7 @@ export interface RunnerSnapshot {
 export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 	try {
 		check("task", task, "function");
-		// One attempt that nothing can interrupt: an Execution would only make it slower.
+		// Nothing can interrupt this single attempt: an Execution would only make it slower.
 		if (options === undefined) {
 			return new Attempt(undefined, 1, undefined, Infinity).perform(task).then(undefined, rethrow);
 		}
@@ -91,9 +91,9 @@ function rethrow(thrown: unknown): never {
 }
 
 /**
- * A task whose attempts are made one at a time by the caller, who also does the waiting.
+ * A task whose caller starts each attempt and waits between attempts.
  *
- * State: `idle` → (step) → `running` → `idle`, or `finished` where `again` is false.
+ * State: `idle` → (step) → `running` → `idle`, or `finished` if `again` is false.
  *
  * @example
  * ```ts
@@ -129,10 +129,11 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	readonly getSnapshot: () => RunnerSnapshot = this.#snapshot.getSnapshot;
 
 	/**
-	 * Makes a runner that has not begun.
+	 * Creates a runner. It starts no attempt.
 	 *
-	 * @param task what to do
-	 * @param options how often and how long; the delays are told by {@link step}, not waited for
+	 * @param task the function to call
+	 * @param options the number of attempts, delays and time limits; {@link step} returns the delays and does not wait
+	 * for them
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(task: Task<T>, options: RunnerOptions = {}) {
@@ -144,11 +145,12 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	/**
 	 * Makes one attempt.
 	 *
-	 * @returns what it came to; a failure of the task is no rejection. With `again`, the next step is due after `delay`
-	 * milliseconds. A signal that has aborted makes it `{ ok: false, error: signal.reason, again: false, delay: 0 }`.
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` while a step is under way and after `again` was
-	 * false
-	 * @throws {unknown} (as a rejection) what `shouldRetry` threw
+	 * @returns the outcome; a failure of the task is not a rejection. If `again` is true, the next step is due after
+	 * `delay` milliseconds. If the signal has aborted, the outcome is
+	 * `{ ok: false, error: signal.reason, again: false, delay: 0 }`.
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` while a step is under way and after `again`
+	 * was false
+	 * @throws {unknown} (as a rejection) the error that `shouldRetry` threw
 	 */
 	async step(options: RunStepOptions = {}): Promise<RunStep<T>> {
 		const signal = checkedSignal(options);
@@ -169,7 +171,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	}
 }
 
-/** Attempts of which each is told of when it begins. */
+/** Attempts that report their beginning. */
 class Steps<T> extends Execution<T> {
 	readonly #onAttempt: () => void;
 

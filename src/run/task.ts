@@ -1,17 +1,17 @@
 /**
- * What a task is, and what it may throw to steer its own retry.
+ * Tasks, and the hints that they throw to control their own retry.
  *
- * The words this library uses, everywhere in the same sense:
+ * Terms of this library:
  *
  * - **task**: a function that does a piece of work; it succeeds by returning and fails by throwing or rejecting.
  * - **attempt**: one call of a task. **run**: all attempts of a task together, with the delays between them.
- * - **backoff**: how long to wait after a failed attempt. **jitter**: the random part of that delay.
- * - **timeout**: bounds one attempt. **deadline**: bounds the whole run, delays included.
- * - **abort**: the caller's wish to end the work, told through an `AbortSignal`. **abandon**: to stop waiting for a
+ * - **backoff**: the delay after a failed attempt. **jitter**: the random part of that delay.
+ * - **timeout**: the time limit of one attempt. **deadline**: the time limit of the whole run, including delays.
+ * - **abort**: the caller's request to end the work, through an `AbortSignal`. **abandon**: to stop waiting for a
  *   task that does not react to it.
- * - **hint**: what a task throws to say when, or whether, it wants to be tried again.
- * - **attach**, **detach**: to begin and to end listening to a shared operation. **linger**: how long such an
- *   operation goes on without a listener.
+ * - **hint**: an error that a task throws to say when, or whether, it should be retried.
+ * - **attach**, **detach**: to begin and to end listening to a shared operation. **linger**: how long a shared
+ *   operation continues without listeners.
  *
  * @module
  */
@@ -31,36 +31,40 @@ import { check } from "../platform/check.ts";
  */
 export type Task<T = void> = (context: TaskContext) => T | PromiseLike<T>;
 
-/** What a task is told about the attempt that it is called for. */
+/** The argument of a task: its current attempt. */
 export interface TaskContext {
 	/**
-	 * Aborts when the attempt should end: the caller aborted (with the caller's reason), or the timeout or deadline
-	 * passed (with a `TimeoutError`). A getter, made when it is first read: a copy such as `{ ...context }` lacks it.
+	 * Aborts when the attempt should end: with the caller's reason if the caller aborted, or with a `TimeoutError` if
+	 * the timeout or the deadline has passed. It is a getter that creates the signal when it is first read; a copy
+	 * such as `{ ...context }` does not contain it.
 	 *
-	 * When the caller aborts, its listeners are called inside that abort, and so in the async context of whoever aborts, as
-	 * with any signal. At a timeout or the deadline they are called in the async context in which the signal was first read.
+	 * If the caller aborts, listeners are called synchronously inside that abort and in its async context, as with any
+	 * signal. At a timeout or the deadline, they are called in the async context in which the signal was first read.
 	 */
 	readonly signal: AbortSignal;
 	/** The number of this attempt, from 1. */
 	readonly attempt: number;
-	/** What the attempt before this one failed with; `undefined` in the first. */
+	/** The error of the previous attempt; `undefined` in the first. */
 	readonly previousError: unknown;
 }
 
-/** What a hint asks for. A field that is not given leaves that part to the backoff. */
+/** The request of a hint. The backoff decides about absent fields. */
 export interface Steering {
 	/** No further attempt. */
 	readonly stop?: boolean;
-	/** Begin the backoff anew. */
+	/** Restart the backoff. */
 	readonly reset?: boolean;
-	/** The next delay, in milliseconds, instead of the one the backoff would give. */
+	/** The next delay, in milliseconds, instead of that of the backoff. */
 	readonly delay?: number;
 }
 
-/** The error behind {@link stopNow} and its siblings. It never reaches a caller: `error` does. */
+/** The error behind {@link stopNow} and its siblings. Callers never get it; they get `error`. */
 class Hint extends Error {
 	override readonly name = "Hint";
-	/** Found by name and not by `instanceof`, so that a hint of the CommonJS build steers a run of the ES module. */
+	/**
+	 * Identified by name and not by `instanceof`, so that a hint of the CommonJS build works in a run of the ES
+	 * module.
+	 */
 	readonly upkeepHint: Steering;
 
 	constructor(error: unknown, steering: Steering) {
@@ -71,26 +75,27 @@ class Hint extends Error {
 
 const none: Steering = {};
 
-/** The steering in what a task threw; empty for an ordinary error. Never throws. */
+/** The request in the value that a task threw; empty for an ordinary error. Never throws. */
 export function steering(thrown: unknown): Steering {
 	try {
 		const { upkeepHint } = thrown as Hint;
 		if (typeof upkeepHint === "object") return upkeepHint ?? none;
 	} catch {
-		// Of some values nothing can be read: of `undefined`, of a proxy that was revoked.
+		// Some values have no readable properties: `undefined`, a revoked proxy.
 	}
 	return none;
 }
 
-/** The error that a caller sees: what was given to the hint, or what was thrown. */
+/** The error that a caller sees: the error inside the hint, or else the thrown value. */
 export function unwrap(thrown: unknown): unknown {
 	return steering(thrown) === none ? thrown : (thrown as Hint).cause;
 }
 
 /**
- * Throw it to make this attempt the last: the run fails with `error`, whatever attempts are left.
+ * Returns an error to throw. It makes this attempt the last one: the run fails with `error`, even if attempts are
+ * left.
  *
- * @param error what the caller of the run gets to see
+ * @param error the error that the caller of the run gets
  *
  * @example
  * ```ts
@@ -108,11 +113,11 @@ export function stopNow(error?: unknown): Error {
 }
 
 /**
- * Throw it to be tried again without a delay; the backoff begins anew with the failure after this one.
+ * Returns an error to throw. The task is retried without a delay, and the backoff restarts at the next failure.
  *
  * It does not add attempts, and `shouldRetry` is still asked.
  *
- * @param error what the caller of the run gets to see if this was the last attempt
+ * @param error the error that the caller of the run gets if this was the last attempt
  *
  * @example
  * ```ts
@@ -131,9 +136,10 @@ export function retryNow(error?: unknown): Error {
 }
 
 /**
- * Throw it after some progress: the next delay is the first one of the backoff, which then grows again.
+ * Returns an error to throw after some progress. The next delay is the first one of the backoff, which then grows
+ * again.
  *
- * @param error what the caller of the run gets to see if this was the last attempt
+ * @param error the error that the caller of the run gets if this was the last attempt
  *
  * @example
  * ```ts
@@ -158,11 +164,11 @@ export function resetBackoff(error?: unknown): Error {
 }
 
 /**
- * Throw it to be tried again after exactly `delay`, this once, even if that is more than the backoff's `max`: what a
- * server asked for in a `Retry-After` header. The backoff goes on afterwards where it was.
+ * Returns an error to throw. The task is retried once after exactly `delay`, even if that is more than the backoff's
+ * `max`: for example the delay of a `Retry-After` header. Afterwards the backoff continues where it was.
  *
- * @param delay in milliseconds, 0 or more, and finite: for "never again" there is {@link stopNow}
- * @param error what the caller of the run gets to see if this was the last attempt
+ * @param delay in milliseconds, 0 or more, and finite; use {@link stopNow} for no retry
+ * @param error the error that the caller of the run gets if this was the last attempt
  * @throws {TypeError} if `delay` is not a number
  * @throws {RangeError} if `delay` is negative, infinite or NaN
  *

@@ -1,5 +1,5 @@
 /**
- * One service in its registry: what it is, and the calls that go to it.
+ * One service in its registry, and the calls to it.
  *
  * @module
  */
@@ -13,68 +13,74 @@ import type { Subscribable } from "../platform/snapshot.ts";
 import { Waiters } from "../platform/waiters.ts";
 
 /**
- * What a service is made of: a `Lifecycle`, or anything else with these members. Each method may be called at any time,
- * also while another one is under way; what was called last holds.
+ * A service: a `Lifecycle`, or any other object with these members. Each method may be called at any time, also while
+ * another call is running; the last call wins.
  */
 export interface Service extends Subscribable<LifecycleSnapshot> {
-	/** Makes it active. Harmless if it is. */
+	/** Starts the service. Does nothing if it is active. */
 	start(): unknown;
 	/**
-	 * Applies a configuration instead of the one before. Rejects if the data does not read, and has changed nothing then;
-	 * an application that fails shows in the state. The options are there only if the data is no JSON, but a value.
+	 * Replaces the configuration. If the data cannot be read, it rejects and changes nothing. If the configuration
+	 * cannot be applied, the state shows it. `options` is passed only if the data is a value and not JSON.
 	 */
 	configure(data: unknown, options?: ConfigureOptions): unknown;
-	/** Makes it inactive, and resolves when nothing of it is left that runs. Harmless if it is inactive. */
+	/** Stops the service, and resolves when none of its work is running. Does nothing if it is inactive. */
 	stop(): unknown;
 }
 
-/** Makes a service of one kind, in the state `"inactive"`. */
+/** Creates a service of one kind, in the state `"inactive"`. */
 export type ServiceFactory = (id: string) => Service | PromiseLike<Service>;
 
-/** A service at one moment. The same object as long as nothing changes. */
+/** A service at one moment. It is the same object until something changes. */
 export interface ServiceRecord {
-	/** Its name in the registry. */
+	/** The name in the registry. */
 	readonly id: string;
-	/** What it is. */
+	/** The kind of the service. */
 	readonly kind: string;
-	/** What it is doing. */
+	/** The state of the service. */
 	readonly state: LifecycleState;
-	/** In the state `"error"`: what the application of its configuration failed with. */
+	/** In the state `"error"`: the error that applying the configuration failed with. */
 	readonly error: unknown;
 }
 
-/** A configuration that a service was given. */
+/** A configuration that was passed to a service. */
 interface Given {
 	readonly data: unknown;
 	readonly isParsed: boolean;
-	/** Whether it is known to read, or came with the service: until a newer one does, each start applies it. */
+	/**
+	 * Whether it could be read, or came with the service. Each start applies it until a newer configuration can be
+	 * read.
+	 */
 	isKept: boolean;
-	/** The last call that has passed it on; a start does so again if it was being read, or loading, at a stop. */
+	/**
+	 * The last call that passed it to the service. A start passes it again if a stop interrupted its reading or
+	 * loading.
+	 */
 	application: Promise<void> | undefined;
 }
 
 export class Entry {
 	readonly id: string;
 	readonly kind: string;
-	/** Released when it has been created or has not, and when it was deleted or was not. */
+	/** Released when a creation or a deletion has ended, successful or not. */
 	readonly settled: Waiters = new Waiters();
-	/** Its creation is over, and it is there for all to see. */
+	/** Whether it has been created and is visible to everyone. */
 	isListed = false;
-	/** It is being deleted: nobody can reach it any more. */
+	/** Whether it is being deleted and can no longer be reached. */
 	isLeaving = false;
-	/** The number that its adding has among the changes of the registry. */
+	/** The revision of the registry in which it was added. */
 	addedAt = 0;
-	/** The number of its last change. */
+	/** The revision of its last change. */
 	changedAt = 0;
 	#service: Service | undefined;
 	#unsubscribe: (() => void) | undefined;
 	#record: ServiceRecord | undefined;
-	/** First the one that is kept, if there is one, then those that have been given since and are not known to read. */
+	/** The kept configuration, if there is one, followed by newer ones that have not been read yet. */
 	#given: Given[] = [];
-	/** Counts the calls that a start must not undo when it goes on after them. */
+	/** Counts the calls that a start must not undo when it continues after them. */
 	#calls = 0;
 	#stops = 0;
-	/** Resolves when a start that is under way has passed on its configuration. */
+	/** Resolves when the running start has passed its configuration to the service. */
 	#starting: Promise<void> | undefined;
 
 	constructor(id: string, kind: string, config: unknown, isParsed: boolean) {
@@ -83,39 +89,40 @@ export class Entry {
 		if (config !== undefined) this.#given.push({ data: config, isParsed, isKept: true, application: undefined });
 	}
 
-	/** It as it is now. */
+	/** The current record. */
 	get record(): ServiceRecord {
 		const { state, error } = this.#service!.getSnapshot();
 		if (this.#record?.state === state && Object.is(this.#record.error, error)) return this.#record;
 		return this.#record = { id: this.id, kind: this.kind, state, error };
 	}
 
-	/** Makes the service, and starts it if it has to be active. */
+	/** Creates the service, and starts it if it should be active. */
 	async create(make: ServiceFactory, isActive: boolean): Promise<void> {
 		this.#service = await orFail(this.id, () => make(this.id));
 		this.checkStay();
 		if (isActive) await this.start();
 	}
 
-	/** Throws if it was deleted or has failed meanwhile. */
+	/** Throws if the service was deleted or has failed meanwhile. */
 	checkStay(): void {
 		if (this.isLeaving) throw abortError(`The service ${JSON.stringify(this.id)} was deleted while it was created`);
 		const { state, error } = this.record;
 		if (state === "error") throw new ServiceFailedError(this.id, error);
 	}
 
-	/** Calls back at each change from now on. */
+	/** Calls back at each change. */
 	watch(onChange: () => void): void {
 		let seen = this.record;
 		this.#unsubscribe = this.#service!.subscribe(() => {
-			// A change inside a listener of a change comes first: then the outer one brings nothing new.
+			// A listener may have caused a further change, which was reported first: then the outer change is nothing
+			// new.
 			if (!this.isListed || this.record === seen) return;
 			seen = this.record;
 			onChange();
 		});
 	}
 
-	/** Starts it with the newest configuration that reads, if it has one and is not started. */
+	/** Starts the service with its newest readable configuration, unless it is started. */
 	async start(): Promise<void> {
 		const service = this.#service!;
 		const [calls, stops] = [this.#calls, this.#stops];
@@ -138,41 +145,41 @@ export class Entry {
 		}
 	}
 
-	/** Gives it another configuration, which it keeps unless it does not read. */
+	/** Passes another configuration to the service, and keeps it if it can be read. */
 	async configure(data: unknown, isParsed: boolean): Promise<void> {
 		if (this.record.state === "inactive") throw inactive(this.id);
 		const stops = this.#stops;
 		this.#calls++;
 		const config: Given = { data, isParsed, isKept: false, application: undefined };
 		this.#given.push(config);
-		// What was given later has to be passed on later.
+		// Configurations are passed on in the order of the calls.
 		if (this.#starting !== undefined) await this.#starting;
 		if (stops === this.#stops) this.#apply(config);
-		// After a stop and a start it is being applied once more.
+		// After a stop and a start, the configuration is applied again.
 		let seen: Promise<void> | undefined;
 		while (seen !== config.application) await (seen = config.application);
 	}
 
-	/** Resolves when nothing of it runs any more. */
+	/** Stops the service. Resolves when none of its work is running. */
 	async stop(): Promise<void> {
 		this.#calls++;
 		this.#stops++;
 		await this.#service?.stop();
 	}
 
-	/** Makes an end to what it waits for while it is being created. */
+	/** Ends all waits of its creation. */
 	interrupt(onError: OnError | undefined): void {
 		this.isLeaving = true;
 		observe(onError, () => this.stop());
 	}
 
-	/** To be called when it is not listed any more. */
+	/** Called when the service is no longer listed. */
 	forget(): void {
 		this.isListed = false;
 		this.#unsubscribe?.();
 	}
 
-	/** The newest one may not read; whoever gave it is told so. */
+	/** If the newest configuration cannot be read, its caller gets the error. */
 	async #applyNewest(given: readonly Given[]): Promise<void> {
 		const stops = this.#stops;
 		for (const config of [...given].reverse()) {
@@ -186,7 +193,7 @@ export class Entry {
 
 	#apply(config: Given): Promise<void> {
 		const application = this.#configure(config);
-		application.catch(() => {}); // whoever has given it may hear of a later one
+		application.catch(() => {}); // its caller may get the error of a later one
 		return config.application = application;
 	}
 
@@ -196,7 +203,7 @@ export class Entry {
 			await (isParsed ? this.#service!.configure(data, { parsed: true }) : this.#service!.configure(data));
 		} catch (error) {
 			if (!config.isKept) this.#given = this.#given.filter((other) => other !== config);
-			// It was stopped by somebody else than its registry.
+			// It was stopped by other code than its registry.
 			if (nameOf(error) === "InvalidStateError") throw error;
 			throw new InvalidConfigError(this.id, error);
 		}

@@ -1,11 +1,11 @@
 /**
- * What a registry of services refuses, or fails with.
+ * The errors of a registry of services.
  *
  * @module
  */
 
 /**
- * There is no service of this id: not yet, or not any more.
+ * No service has this id now.
  *
  * @example
  * ```ts
@@ -16,15 +16,15 @@
  * ```
  */
 export class ServiceNotFoundError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "ServiceNotFoundError";
 	/** The id. */
 	readonly id: string;
 
 	/**
-	 * Made by the methods of `Services` that take an id.
+	 * Created by the methods of `Services` that take an id.
 	 *
-	 * @param id the id that was looked for
+	 * @param id the requested id
 	 */
 	constructor(id: string) {
 		super(`There is no service ${JSON.stringify(id)}`);
@@ -33,7 +33,7 @@ export class ServiceNotFoundError extends Error {
 }
 
 /**
- * A service of a kind was asked for that does not exist.
+ * The requested kind of service does not exist.
  *
  * @example
  * ```ts
@@ -45,16 +45,16 @@ export class ServiceNotFoundError extends Error {
  * ```
  */
 export class UnknownKindError extends RangeError {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "UnknownKindError";
 	/** The kind. */
 	readonly kind: string;
 
 	/**
-	 * Made by `Services.create`.
+	 * Created by `Services.create`.
 	 *
-	 * @param kind what was asked for
-	 * @param kinds what there is
+	 * @param kind the requested kind
+	 * @param kinds the existing kinds
 	 */
 	constructor(kind: string, kinds: readonly string[]) {
 		super(`"kind" must be ${kinds.join(" or ") || "one that exists, and there is none"}: current value is ${kind}`);
@@ -63,8 +63,8 @@ export class UnknownKindError extends RangeError {
 }
 
 /**
- * The configuration of a service does not read. Its `cause` is what `readConfig` threw: a `SyntaxError`, a
- * `ValidationError` or the like.
+ * The configuration of a service cannot be read. The `cause` is the error of `readConfig`, for example a
+ * `SyntaxError` or a `ValidationError`.
  *
  * @example
  * ```ts
@@ -79,16 +79,16 @@ export class UnknownKindError extends RangeError {
  * ```
  */
 export class InvalidConfigError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "InvalidConfigError";
 	/** The id of the service. */
 	readonly id: string;
 
 	/**
-	 * Made by `Services.create`, `configure` and `start`.
+	 * Created by `Services.create`, `configure` and `start`.
 	 *
-	 * @param id the service
-	 * @param cause what its `configure` rejected with
+	 * @param id the id of the service
+	 * @param cause the error of its `configure`
 	 */
 	constructor(id: string, cause: unknown) {
 		super(`The configuration of the service ${JSON.stringify(id)} does not read`, { cause });
@@ -97,7 +97,8 @@ export class InvalidConfigError extends Error {
 }
 
 /**
- * A service could not be made or started, or its first configuration could not be applied. Its `cause` is why.
+ * A service could not be created or started, or its first configuration could not be applied. The `cause` is the
+ * reason.
  *
  * @example
  * ```ts
@@ -115,16 +116,16 @@ export class InvalidConfigError extends Error {
  * ```
  */
 export class ServiceFailedError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "ServiceFailedError";
 	/** The id of the service. */
 	readonly id: string;
 
 	/**
-	 * Made by `Services.create` and `start`.
+	 * Created by `Services.create` and `start`.
 	 *
-	 * @param id the service
-	 * @param cause what it failed with
+	 * @param id the id of the service
+	 * @param cause the error of the service
 	 */
 	constructor(id: string, cause: unknown) {
 		super(`The service ${JSON.stringify(id)} has failed`, { cause });

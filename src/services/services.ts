@@ -1,8 +1,8 @@
 /**
  * Services by id and kind: created, configured, started, stopped, deleted and watched in one place.
  *
- * Use {@link Services} when what runs is decided while the program runs: by an operator, a control plane, or a user. Use
- * `Lifecycle` alone for a service that is always there. `upkeep/http` operates a registry over HTTP.
+ * Use {@link Services} if an operator, a control plane or a user decides at run time which services run. Use a single
+ * `Lifecycle` for a service that always exists. `upkeep/http` operates a registry over HTTP.
  *
  * @module
  */
@@ -20,54 +20,63 @@ import { NameInUseError } from "../platform/name-in-use-error.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
-/** What a registry of {@link Services} can be told. */
+/** Options for {@link Services}. */
 export interface ServicesOptions<K extends string = string> {
-	/** Makes a service of each kind: a new `Lifecycle`, or anything else that is a `Service`. It is given the id. */
+	/**
+	 * For each kind, a function that creates a service: a new `Lifecycle`, or any other `Service`. It is called with
+	 * the id.
+	 */
 	kinds: Readonly<Record<K, ServiceFactory>>;
 	/**
-	 * Which id a service gets that is created without one: `"random"`, a UUID, for which a page needs a secure context (https,
-	 * or localhost); `"kind"`, its kind, so that there is at most one of each; or what a function returns.
+	 * The id of a service that is created without one. `"random"` is a UUID; a page needs a secure context for it
+	 * (https or localhost). `"kind"` is the kind, so that at most one service of each kind exists. A function returns
+	 * the id.
 	 * @default "random"
 	 */
 	ids?: "random" | "kind" | ((request: ServiceRequest<K>) => string) | undefined;
-	/** Told what a subscriber threw, and what the stop of a service threw that could not be created. */
+	/**
+	 * Called with an error that a subscriber threw, or that the stop of a service threw after the service could not be
+	 * created.
+	 */
 	onError?: OnError | undefined;
 }
 
-/** A service that is to be created. */
+/** A request to create a service. */
 export interface ServiceRequest<K extends string = string> {
-	/** Its name in the registry, not empty. @default what the option `ids` of the registry says */
+	/** The name in the registry, not empty. @default an id according to the option `ids` of the registry */
 	id?: string | undefined;
-	/** What it is. */
+	/** The kind of the service. */
 	kind: K;
-	/**
-	 * Its configuration, which is kept and applied at each start, until `configure` replaces it. @default none
-	 */
+	/** The configuration. It is kept and applied at each start, until `configure` replaces it. @default none */
 	config?: unknown;
-	/** Whether the configuration is a value already, and no JSON; see {@link ConfigureOptions}. @default false */
+	/** Whether the configuration is a value and not JSON; see {@link ConfigureOptions}. @default false */
 	parsed?: boolean | undefined;
-	/** Whether to start it at once. If not, its configuration is not read before its first start. @default true */
+	/**
+	 * Whether to start the service at once. Otherwise its configuration is first read when it is started.
+	 * @default true
+	 */
 	active?: boolean | undefined;
 }
 
-/** Which part of the list is wanted. */
+/** Options for {@link Services.list}. */
 export interface ServiceQuery {
 	/** Only ids after this one, which need not exist. @default "" */
 	after?: string | undefined;
-	/** How many at most, a positive integer or `Infinity`. @default Infinity */
+	/** The maximum number of services, a positive integer or `Infinity`. @default Infinity */
 	limit?: number | undefined;
 }
 
 /**
  * A registry of services.
  *
- * A service: (create) → in creation → listed → (delete) → leaving → gone. Its id is taken from the moment `create` is
- * called, but it is seen (in lists, snapshots and watches) only once it is there: if it cannot be made, started or
- * configured, or is deleted meanwhile, nothing of it is left and nobody has seen it. It leaves the list when it has
- * stopped. While it leaves, its other methods reject with a {@link ServiceNotFoundError}.
+ * The states of a service: (create) → in creation → listed → (delete) → leaving → gone. Its id is reserved when
+ * `create` is called. Lists, snapshots and watches show the service only when its creation has succeeded. If it
+ * cannot be created, started or configured, or is deleted meanwhile, it leaves no trace and was never visible. A
+ * deleted service leaves the list when it has stopped. Until then its other methods reject with a
+ * {@link ServiceNotFoundError}.
  *
- * The registry keeps the last configuration of each service that could be read and applies it at each start, which a
- * `Lifecycle` by itself does not.
+ * For each service, the registry keeps the last configuration that could be read, and applies it at each start. A
+ * single `Lifecycle` does not do this.
  *
  * @example
  * ```ts
@@ -95,22 +104,22 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	readonly #kinds: ReadonlyMap<string, ServiceFactory>;
 	readonly #newId: (request: ServiceRequest<never>) => string;
 	readonly #onError: OnError | undefined;
-	/** Also those that are in creation. */
+	/** Includes services in creation. */
 	readonly #entries = new Map<string, Entry>();
 	readonly #changes = new Changes();
 	readonly #snapshot: Snapshot<readonly ServiceRecord[]>;
-	/** How many calls of {@link stop} without an id are under way. */
+	/** The number of running calls of {@link stop} without an id. */
 	#stopping = 0;
 
 	/** See {@link Subscribable.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** See {@link Subscribable.getSnapshot}: the same as {@link list} without options. */
+	/** See {@link Subscribable.getSnapshot}. Returns the same as {@link list} without options. */
 	readonly getSnapshot: () => readonly ServiceRecord[];
 
 	/**
-	 * Makes a registry without services.
+	 * Creates a registry without services.
 	 *
-	 * @param options which kinds there are, and how ids are made
+	 * @param options the kinds of services, and how ids are chosen
 	 * @throws {TypeError} for options of the wrong type
 	 */
 	constructor(options: ServicesOptions<K>) {
@@ -123,23 +132,23 @@ export class Services<K extends string = string> implements Subscribable<readonl
 		({ subscribe: this.subscribe, getSnapshot: this.getSnapshot } = this.#snapshot);
 	}
 
-	/** The number of the last change that there was; see {@link ServiceWatchOptions.since}. */
+	/** The number of the last change; see {@link ServiceWatchOptions.since}. */
 	get revision(): number {
 		return this.#changes.revision;
 	}
 
 	/**
-	 * Creates a service, starts it and applies its configuration, unless it is to be inactive.
+	 * Creates a service. Unless `active` is false, it also starts the service and applies its configuration.
 	 *
-	 * @returns the service as it then is
+	 * @returns the record of the service
 	 * @throws {TypeError | RangeError} (as a rejection) for a request of the wrong type
-	 * @throws {UnknownKindError} (as a rejection) if there is no such kind
+	 * @throws {UnknownKindError} (as a rejection) if the kind does not exist
 	 * @throws {NameInUseError} (as a rejection) if the id is taken
-	 * @throws {InvalidConfigError} (as a rejection) if the configuration does not read
-	 * @throws {ServiceFailedError} (as a rejection) if the service cannot be made or started, or ends in the state
-	 * `"error"`, even if it would try again
-	 * @throws {DOMException} (as a rejection) named `AbortError` if it is deleted meanwhile, or all are being stopped; in
-	 * all these cases it is stopped first, and nothing is left behind
+	 * @throws {InvalidConfigError} (as a rejection) if the configuration cannot be read
+	 * @throws {ServiceFailedError} (as a rejection) if the service cannot be created or started, or its state is then
+	 * `"error"`, even if it would retry
+	 * @throws {DOMException} (as a rejection) named `AbortError` if the service is deleted meanwhile, or all services
+	 * are being stopped. In all these cases the service is stopped first, and nothing is left behind
 	 */
 	async create(request: ServiceRequest<K>): Promise<ServiceRecord> {
 		const { id: given, kind, config, active = true, parsed = false } = check("request", request, "object");
@@ -166,11 +175,11 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 
 	/**
-	 * Stops a service and removes it from the registry; one that is being created is given up. Whoever deletes it in its
-	 * own `create` or application, and awaits that, waits for itself.
+	 * Stops a service and removes it from the registry. If the service is in creation, its creation is given up. A
+	 * service that awaits its own deletion, in its factory or while it applies a configuration, waits for itself.
 	 *
-	 * @returns whether there was one, once nothing of it is left
-	 * @throws {unknown} (as a rejection) what its `stop` threw; then it is still there
+	 * @returns whether the service existed; resolves when none of its work is running
+	 * @throws {unknown} (as a rejection) the error that its `stop` threw; then the service still exists
 	 */
 	async delete(id: string): Promise<boolean> {
 		const entry = this.#entries.get(check("id", id, "string"));
@@ -192,13 +201,14 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 
 	/**
-	 * Starts a service with its configuration. Harmless if it is started.
+	 * Starts a service with its configuration. Does nothing if it is started.
 	 *
-	 * @returns the service as it then is; in the state `"error"` if its configuration cannot be applied
-	 * @throws {ServiceNotFoundError} (as a rejection) if there is none
+	 * @returns the record of the service; its state is `"error"` if its configuration cannot be applied
+	 * @throws {ServiceNotFoundError} (as a rejection) if no service has the id
 	 * @throws {ServiceFailedError} (as a rejection) if its `start` fails
-	 * @throws {InvalidConfigError} (as a rejection) if its configuration does not read; then it is inactive again
-	 * @throws {DOMException} (as a rejection) named `AbortError` if all are being stopped
+	 * @throws {InvalidConfigError} (as a rejection) if its configuration cannot be read; then the service is inactive
+	 * again
+	 * @throws {DOMException} (as a rejection) named `AbortError` if all services are being stopped
 	 */
 	async start(id: string): Promise<ServiceRecord> {
 		const entry = this.#find(id);
@@ -210,13 +220,14 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	/**
 	 * Replaces the configuration of a service.
 	 *
-	 * @param id which service
-	 * @param data what the service reads; it is kept
-	 * @param options whether the data is a value already
-	 * @returns the service once the configuration was applied, has failed (the state is then `"error"`), or was superseded
-	 * @throws {ServiceNotFoundError} (as a rejection) if there is none
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is not started
-	 * @throws {InvalidConfigError} (as a rejection) if the data does not read; then nothing has changed
+	 * @param id the id of the service
+	 * @param data the configuration; it is kept
+	 * @param options whether the data is a value or JSON
+	 * @returns the record of the service, when the configuration has been applied, has failed (the state is then
+	 * `"error"`), or was superseded
+	 * @throws {ServiceNotFoundError} (as a rejection) if no service has the id
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the service is not started
+	 * @throws {InvalidConfigError} (as a rejection) if the data cannot be read; then nothing has changed
 	 */
 	async configure(id: string, data: unknown, options: ConfigureOptions = {}): Promise<ServiceRecord> {
 		const entry = this.#find(id);
@@ -226,22 +237,22 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 
 	/**
-	 * Stops a service, which stays in the registry with its configuration. Harmless if it is inactive.
+	 * Stops a service. It stays in the registry with its configuration. Does nothing if the service is inactive.
 	 *
-	 * @returns the service as it then is
-	 * @throws {ServiceNotFoundError} (as a rejection) if there is none
-	 * @throws {unknown} (as a rejection) what its `stop` threw
+	 * @returns the record of the service
+	 * @throws {ServiceNotFoundError} (as a rejection) if no service has the id
+	 * @throws {unknown} (as a rejection) the error that its `stop` threw
 	 */
 	async stop(id: string): Promise<ServiceRecord>;
 	/**
-	 * Stops all services, and gives up those that are being created; nothing can be created or started meanwhile. The
-	 * services stay in the registry with their configurations.
+	 * Stops all services and gives up running creations. Meanwhile no service can be created or started. The services
+	 * stay in the registry with their configurations.
 	 *
-	 * @throws {AggregateError} (as a rejection) what their `stop`s threw, once all have settled
+	 * @throws {AggregateError} (as a rejection) the errors that their `stop`s threw, when all have settled
 	 */
 	async stop(): Promise<void>;
 	async stop(...ids: [id?: string]): Promise<ServiceRecord | void> {
-		if (ids.length === 0) return await this.#stopAll(); // an id that is undefined by mistake must not stop all
+		if (ids.length === 0) return await this.#stopAll(); // an id that is accidentally undefined must not stop all services
 		const entry = this.#find(ids[0]!);
 		await entry.stop();
 		return entry.record;
@@ -252,7 +263,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 		await this.stop();
 	}
 
-	/** A service as it is now. */
+	/** The current record of a service. */
 	get(id: string): ServiceRecord | undefined {
 		const entry = this.#entries.get(id);
 		return entry?.isListed ? entry.record : undefined;
@@ -278,14 +289,15 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 
 	/**
-	 * Gives the services that are there, each as `"added"`, and then each change in its order, until the signal aborts or
-	 * `return` is called, as a `break` out of `for await` does. It then just ends.
+	 * Yields the existing services, each as `"added"`, and then each change in order. It ends when the signal aborts
+	 * or `return` is called, for example by a `break` in `for await`.
 	 *
-	 * Who is slow gets the latest state of a service instead of each one in between, and nothing about a service that has
-	 * come and gone meanwhile; one that was replaced by another of the same id is `"removed"` and then `"added"`. Nothing
-	 * waits for somebody who watches, and what is kept for him is at most one entry for each id.
+	 * A slow consumer gets the latest state of a service instead of each intermediate state, and no event about a
+	 * service that was created and deleted meanwhile. A service that was replaced by another one with the same id is
+	 * `"removed"` and then `"added"`. The registry never waits for a consumer, and keeps at most one entry per id for
+	 * it.
 	 *
-	 * @returns an iterator whose `next` rejects with a RangeError if `since` is not remembered; see {@link remembers}
+	 * @returns an iterator; its `next` rejects with a RangeError if `since` is not remembered; see {@link remembers}
 	 * @throws {TypeError} for options of the wrong type
 	 *
 	 * @example
@@ -309,8 +321,8 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 
 	/**
-	 * Whether `watch` can begin at this revision: it is 0, or was reached and not more than 1,000 services were removed
-	 * since.
+	 * Whether `watch` can begin at this revision: the revision is 0, or it has been reached and at most 1,000 services
+	 * were removed since.
 	 */
 	remembers(revision: number): boolean {
 		return this.#changes.knows(revision);
@@ -333,7 +345,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 		this.#snapshot.changed();
 	}
 
-	/** Takes back what could not be created. */
+	/** Removes a service that could not be created. */
 	async #drop(entry: Entry): Promise<void> {
 		try {
 			await entry.stop();
@@ -363,7 +375,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	}
 }
 
-/** Ids by one of the words of {@link ServicesOptions.ids}. */
+/** The functions behind the words of {@link ServicesOptions.ids}. */
 const makers = {
 	random: () => crypto.randomUUID(),
 	kind: ({ kind }: { readonly kind: string }) => kind,

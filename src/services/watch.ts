@@ -1,5 +1,5 @@
 /**
- * The changes of a registry: numbered, and told to those who watch, each at its own pace.
+ * The numbered changes of a registry, delivered to each watch at its own pace.
  *
  * @module
  */
@@ -8,51 +8,54 @@ import type { Entry, ServiceRecord } from "./entry.ts";
 import { check, checkLimit, checkSignal } from "../platform/check.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 
-/** One change of a service. */
+/** A change of a service. */
 export interface ServiceChange extends ServiceRecord {
 	/**
-	 * - `"added"`: it is there; also said of those that were there from the beginning;
-	 * - `"updated"`: it has another state;
-	 * - `"removed"`: it is gone.
+	 * - `"added"`: the service exists; also reported for services that existed at the beginning;
+	 * - `"updated"`: its state has changed;
+	 * - `"removed"`: it no longer exists.
 	 */
 	readonly type: "added" | "updated" | "removed";
 	/**
-	 * Who has been told this change, and those before it, knows all that had happened up to this revision; for
-	 * {@link ServiceWatchOptions.since}. It never goes back.
+	 * After this change, a consumer knows everything up to this revision; see {@link ServiceWatchOptions.since}. It
+	 * never decreases.
 	 */
 	readonly revision: number;
 }
 
-/** What a watch can be told. */
+/** Options for {@link Services.watch}. */
 export interface ServiceWatchOptions {
-	/** Ends it. */
+	/** Ends the watch. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * Leaves out what had happened up to this revision: the one of the last change that was seen by somebody who comes
-	 * back. It then may begin with services that were removed, known to that somebody or not. @default 0, all
+	 * Skips all changes up to this revision: that of the last change which a returning consumer has seen. The watch
+	 * may then begin with removed services that the consumer did not know. @default 0, all changes
 	 */
 	since?: number | undefined;
 	/**
-	 * Ends the watch when more than this many changes wait to be taken, besides those that it began with. There is one at
-	 * most for each id. @default Infinity
+	 * Ends the watch if more than this many changes are pending, in addition to those that it began with. At most one
+	 * change per id is pending. @default Infinity
 	 */
 	maxWaiting?: number | undefined;
 }
 
-/** How many removed services are remembered, for those who come back. */
+/** The number of removed services that are remembered for returning consumers. */
 const memory = 1_000;
 
-/** Numbers the changes of a registry, and knows who watches. */
+/** Numbers the changes of a registry, and holds its watches. */
 export class Changes {
 	/** The number of the last change. */
 	revision = 0;
 	readonly watches: Set<Watch> = new Set();
-	/** Services that were removed, in the order of their removal, with its revision. */
+	/** The removed services in the order of their removal, with its revision. */
 	readonly removed: Map<string, { readonly record: ServiceRecord; readonly revision: number }> = new Map();
-	/** What was removed up to here is forgotten. */
+	/** Removals up to this revision are forgotten. */
 	#forgotten = 0;
 
-	/** Whether all is known that has happened since. That is always so for 0: then only what is present counts. */
+	/**
+	 * Whether all changes since the revision are known. This is always true for 0, which needs the present services
+	 * only.
+	 */
 	knows(revision: number): boolean {
 		return revision === 0 || (revision >= this.#forgotten && revision <= this.revision);
 	}
@@ -67,7 +70,7 @@ export class Changes {
 
 	remove(entry: Entry): void {
 		this.#tell(entry, "removed");
-		this.removed.delete(entry.id); // so that it comes last
+		this.removed.delete(entry.id); // so that it becomes the last one
 		this.removed.set(entry.id, { record: entry.record, revision: this.revision });
 		if (this.removed.size <= memory) return;
 		const [id, { revision }] = this.removed.entries().next().value!;
@@ -82,26 +85,26 @@ export class Changes {
 	}
 }
 
-/** What somebody who watches has still to be told of one id. */
+/** The pending change of one id for one watch. */
 interface Pending {
 	readonly id: string;
-	/** The revision of the first change that it has not been told. */
+	/** The revision of the first change that was not delivered. */
 	readonly first: number;
-	/** The service that it knows by this id, if it is told to forget that. */
+	/** The service with this id that the consumer knows, if it is to be reported as removed. */
 	gone: ServiceRecord | undefined;
-	/** Whether the service of {@link entry} is one that it knows. */
+	/** Whether the consumer knows the service of {@link entry}. */
 	isKnown: boolean;
-	/** What there is now by this id. */
+	/** The present service with this id. */
 	entry: Entry | undefined;
 }
 
 type Result = IteratorResult<ServiceChange, undefined>;
 
 /**
- * One who watches. There is at most one {@link Pending} for each id, in the order of their first changes, so that nobody
- * waits for ever behind a service that changes all the time.
+ * The iterator of one consumer. It holds at most one {@link Pending} per id, in the order of the first changes, so
+ * that a service that changes all the time cannot starve the others.
  *
- * It is written out because an async generator does not take a `return` while its `next` is pending.
+ * It is not an async generator, because a generator cannot handle `return` while a `next` is pending.
  */
 export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, Abortable {
 	readonly #changes: Changes;
@@ -109,13 +112,13 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	readonly #signal: AbortSignal | undefined;
 	readonly #since: number;
 	readonly #maxWaiting: number;
-	/** How many may be pending. */
+	/** The maximum number of pending changes. */
 	#limit = Infinity;
 	readonly #pending = new Map<string, Pending>();
-	/** The pending one that has waited longest, and an iterator that stands behind it. */
+	/** The oldest pending change, and an iterator positioned after it. */
 	#head: Pending | undefined;
 	#rest: Iterator<Pending, undefined> | undefined;
-	/** Calls of `next` that have no change yet. */
+	/** Calls of `next` that wait for a change. */
 	readonly #waiting: ((result: Result) => void)[] = [];
 	#state: "new" | "open" | "over" = "new";
 
@@ -156,7 +159,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
 	}
 
-	/** Notes a change, and tells it if somebody waits for one. */
+	/** Records a change, and delivers it if a call of `next` waits. */
 	note(entry: Entry, type: ServiceChange["type"]): void {
 		const { id, changedAt: first } = entry;
 		const pending: Pending = this.#pending.get(id) ?? { id, first, gone: undefined, isKnown: true, entry };
@@ -167,7 +170,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		}
 		if (type === "removed") {
 			if (pending.isKnown) pending.gone = entry.record;
-			else if (pending.gone === undefined) this.#pending.delete(id); // it has come and gone unseen
+			else if (pending.gone === undefined) this.#pending.delete(id); // it was added and removed unseen
 			pending.entry = undefined;
 		}
 		if (this.#waiting.length > 0) this.#tell();
@@ -179,7 +182,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		if (change !== undefined) this.#waiting.shift()!({ value: change, done: false });
 	}
 
-	/** Only now, so that one that is never asked leaves nothing behind. */
+	/** Done at the first `next`, so that an iterator that is never used leaves nothing behind. */
 	#open(): void {
 		const since = this.#since;
 		if (!this.#changes.knows(since)) throw new RangeError(`"since" must be a revision that is remembered: ${since}`);
@@ -192,11 +195,11 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		for (const pending of happened) {
 			const before = this.#pending.get(pending.id);
 			if (before === undefined) this.#pending.set(pending.id, pending);
-			else Object.assign(before, { isKnown: false, entry: pending.entry }); // another one of the same id
+			else Object.assign(before, { isKnown: false, entry: pending.entry }); // another service with the same id
 		}
 	}
 
-	/** In the order in which it has happened. Nobody has to forget what was removed before all began. */
+	/** The changes in order. At the beginning, removed services need not be reported. */
 	#happenedSince(since: number): Pending[] {
 		const removed = since === 0 ? [] : [...this.#changes.removed.values()];
 		const gone = removed.map(({ record, revision: first }) => {
@@ -204,7 +207,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		});
 		const present = this.#entries().map((entry) => {
 			const { id, addedAt, changedAt } = entry;
-			// One that is not known has missed its addition, however long ago it changed last.
+			// The consumer has missed the addition of a service added later, however long ago its last change is.
 			const isKnown = addedAt <= since;
 			return { id, first: isKnown ? changedAt : addedAt, gone: undefined, isKnown, entry };
 		});
@@ -216,7 +219,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		if (pending === undefined) return;
 		const { id, gone, isKnown, entry } = pending;
 		if (gone !== undefined && entry !== undefined) {
-			// Two changes, the second of which stays pending.
+			// Two changes; the second one stays pending.
 			pending.gone = undefined;
 			return this.#toChange("removed", gone);
 		}
@@ -229,13 +232,13 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		return { type, ...record, revision: next === undefined ? this.#changes.revision : next.first - 1 };
 	}
 
-	/** A new iterator each time would take the longer the more was deleted before the first one. */
+	/** A new iterator each time would have to skip all deleted entries before the first one. */
 	#first(): Pending | undefined {
 		if (this.#pending.size === 0) return this.#head = this.#rest = undefined;
 		while (this.#head === undefined || this.#pending.get(this.#head.id) !== this.#head) {
 			this.#rest ??= this.#pending.values();
 			this.#head = this.#rest.next().value;
-			if (this.#head === undefined) this.#rest = undefined; // it came to its end before the newest ones were added
+			if (this.#head === undefined) this.#rest = undefined; // it ended before the newest entries were added
 		}
 		return this.#head;
 	}

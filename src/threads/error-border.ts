@@ -1,11 +1,11 @@
 /**
- * What was thrown, on its way over the border of a thread. A structured clone would lose the names of custom errors, their
- * fields and, in some runtimes, causes and stacks; and it fails as a whole if one field cannot be cloned.
+ * Conversion of thrown values for the way between threads. A structured clone would lose the names of custom errors,
+ * their fields and, in some runtimes, causes and stacks. It would also fail completely if one field cannot be cloned.
  *
  * @module
  */
 
-/** Something that was thrown, in a form that can be cloned. */
+/** A thrown value in a form that can be cloned. */
 export type Packed = { readonly value: unknown } | PackedError;
 
 interface PackedError {
@@ -14,15 +14,15 @@ interface PackedError {
 	readonly name: string;
 	readonly message: string;
 	readonly stack: string | undefined;
-	/** Of an error that has one, which may be `undefined`. */
+	/** Present if the error has a cause, which may be `undefined`. */
 	readonly cause?: Packed;
-	/** Of an AggregateError. */
+	/** Present for an AggregateError. */
 	readonly errors?: Packed[];
-	/** Its own other fields, as far as they can be cloned. */
+	/** The other own fields that can be cloned. */
 	readonly fields: Record<string, unknown>;
 }
 
-/** From special to general. */
+/** From specific to general. */
 const types = [
 	"DOMException",
 	"AggregateError",
@@ -39,7 +39,7 @@ const ownKeys: readonly string[] = ["name", "message", "stack", "cause", "errors
 
 type ErrorConstructor = new (message: string) => Error;
 
-/** Makes what was thrown fit to be posted. Never throws. */
+/** Converts a thrown value so that it can be posted. Never throws. */
 export function pack(thrown: unknown): Packed {
 	try {
 		return packAny(thrown, []);
@@ -48,7 +48,7 @@ export function pack(thrown: unknown): Packed {
 	}
 }
 
-/** Restores what was thrown on the other side. */
+/** Restores a value that was thrown in the other thread. */
 export function unpack(packed: Packed): unknown {
 	if ("value" in packed) return packed.value;
 	const error = construct(packed);
@@ -59,7 +59,7 @@ export function unpack(packed: Packed): unknown {
 	return error;
 }
 
-/** @param above the errors that have this one as their cause, or among their errors: causes can run in circles */
+/** @param above the errors that contain this one as cause or in `errors`, because causes can be circular */
 function packAny(thrown: unknown, above: readonly unknown[]): Packed {
 	const isNew = !above.includes(thrown);
 	if (thrown instanceof Error && isNew) return packError(thrown, [...above, thrown]);

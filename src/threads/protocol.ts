@@ -1,22 +1,22 @@
 /**
- * What goes to and fro between a thread and those who call it. Short arrays, since each message is cloned.
+ * The messages between a thread and its callers. They are short arrays, because each message is cloned.
  *
  * @module
  */
 
 import type { Packed } from "./error-border.ts";
 
-/** Into the thread. Numbers are those of calls. */
+/** Messages to the thread. The numbers identify calls. */
 export type Request =
 	| readonly ["call", number, name: string, args: readonly unknown[]]
 	| readonly ["abort", number, reason: Packed];
 
-/** Out of the thread. */
+/** Messages from the thread. */
 export type Answer =
 	| readonly ["value", number, value: unknown]
 	| readonly ["error", number, error: Packed]
 	| readonly ["progress", number, progress: number, description: string | undefined]
-	/** It can be called from now on, and is gone when the lock is free. */
+	/** The thread can be called from now on. It is gone when the lock is free. */
 	| readonly ["ready", functions: readonly string[], lock: string | undefined]
-	/** It cannot be relied on any more. */
+	/** The thread can no longer be used. */
 	| readonly ["lost", cause: Packed];

@@ -1,5 +1,5 @@
 /**
- * The inside of a thread.
+ * The part of `upkeep/threads` that runs inside a thread.
  *
  * @module
  */
@@ -10,37 +10,45 @@ import { check } from "../platform/check.ts";
 import { ownPort, type ThreadPort } from "../platform/worker.ts";
 
 /**
- * What a function that runs in a thread has as its `this`: one that needs none of it is written like any other, and
- * parameters that are optional stay so. Its members can be taken apart: `const { signal, report } = this`.
+ * The `this` of a function that runs in a thread. It is `this` and not a parameter, so that functions without it need
+ * no change, and optional parameters stay optional. It can be destructured: `const { signal, report } = this`.
  */
 export interface ThreadContext {
-	/** Aborts when the caller's signal does, with a copy of its reason. A function that keeps the thread busy never sees it. */
+	/**
+	 * Aborts when the caller's signal aborts, with a copy of its reason. A function that keeps the thread busy cannot
+	 * see the abort.
+	 */
 	readonly signal: AbortSignal;
-	/** Tells the caller how far it is, in whatever unit, and maybe what it does. Comes before the result, in order. */
+	/**
+	 * Reports progress to the caller, in any unit, with an optional description. Reports arrive in order and before
+	 * the result.
+	 */
 	readonly report: (progress: number, description?: string) => void;
-	/** Returns `value`, which will be moved out of the thread with these parts of it instead of being copied. */
+	/**
+	 * Returns `value`. When it is the result, these parts of it are moved out of the thread instead of being copied.
+	 */
 	readonly transfer: <T>(value: T, parts: readonly Transferable[]) => T;
 }
 
 /** A function that a thread can serve. */
 export type ThreadFunction = (this: ThreadContext, ...args: never[]) => unknown;
 
-/** Those of this thread, if it serves; a second `serve` would answer everything twice. */
+/** Contains the global scope of a thread that serves: a second `serve` would answer everything twice. */
 const serving: WeakSet<typeof globalThis> = /* @__PURE__ */ new WeakSet();
 
 /**
- * Makes functions callable from outside of this thread: the last line of a thread's own module.
+ * Makes functions callable from outside this thread. It is the last statement of a thread's module.
  *
- * Anywhere but in a thread it does nothing, so that the module can be imported, and tested, like any other.
+ * Outside a thread it does nothing, so that the module can be imported and tested like any other.
  *
- * Arguments, results and reports are copied by structured clone. What a function throws keeps its name, message, stack,
- * cause and fields. An error that nobody catches, a rejection that nobody handles, and any message of one's own end the
+ * Arguments, results and reports are copied by structured clone. What a function throws keeps its name, message,
+ * stack, cause and fields. Uncaught errors, unhandled rejections and messages that the module itself posts end the
  * thread.
  *
- * @param functions by the names under which they are called; what is no function is left out
- * @returns whether this is a thread, for a program that is its own thread
- * @throws {TypeError} if that is no object
- * @throws {DOMException} named `InvalidStateError` if the thread serves already
+ * @param functions the functions by name; other values are ignored
+ * @returns whether this is a thread, for a program that is also its thread module
+ * @throws {TypeError} if `functions` is not an object
+ * @throws {DOMException} named `InvalidStateError` if the thread already serves
  *
  * @example
  * ```ts
@@ -86,7 +94,7 @@ class Server {
 		this.names = Object.keys(functions).filter((name) => typeof functions[name] === "function");
 	}
 
-	/** A message that is not for this server is for somebody else. */
+	/** Ignores messages that are not for this server. */
 	accept(message: unknown): void {
 		if (!Array.isArray(message)) return;
 		const [kind, id, what, args] = message as unknown as Request;

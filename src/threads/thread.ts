@@ -1,5 +1,5 @@
 /**
- * A thread, seen from outside.
+ * A thread, as its callers see it.
  *
  * @module
  */
@@ -22,20 +22,23 @@ export type FunctionName<M> = {
 /** The parameters of a function, without its `this`. */
 export type FunctionArguments<F> = F extends (...args: infer A) => unknown ? A : never;
 
-/** What comes back from a function: the value of its promise, if it returns one. */
+/** The result of a function: if it returns a promise, its value. */
 export type FunctionResult<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
 
-/** What {@link Thread.call} can be told. */
+/** Options for {@link Thread.call}. */
 export interface CallOptions {
 	/** Aborts the call: the function's own signal aborts with a copy of the reason. */
 	signal?: AbortSignal | undefined;
 	/** The parts of the arguments that are moved into the thread instead of being copied. */
 	transfer?: readonly Transferable[] | undefined;
-	/** Told what the function reports, in order and before the call settles. The `report` of a pool's task fits. */
+	/**
+	 * Called with the progress of the function, in order and before the call settles. The `report` of a pool's task
+	 * can be passed here.
+	 */
 	onProgress?: ((progress: number, description?: string) => void) | undefined;
 	/**
-	 * How long after an abort the function may go on, in milliseconds; then its thread is terminated, with all that runs
-	 * there. `Infinity` waits for it. @default that of the thread
+	 * How long the function may continue after an abort, in milliseconds. Then its thread is terminated, with all
+	 * calls in it. `Infinity` waits for the function. @default that of the thread
 	 */
 	abandonAfter?: number | undefined;
 }
@@ -43,38 +46,44 @@ export interface CallOptions {
 /**
  * A thread whose module exports `M`. Made by `createWorker`.
  *
- * State: alive → lost (it failed, exited, or was given up) or terminated. No call survives the end of its thread.
+ * State: alive → lost (it failed, exited, or was abandoned) or terminated. At the end of the thread, all its calls
+ * reject.
  */
 export interface Thread<M> {
 	/**
-	 * Calls a function in the thread. Calls may overlap: those of async functions then take turns there, others queue.
+	 * Calls a function in the thread. Calls may overlap: async functions then run interleaved, other functions one
+	 * after the other.
 	 *
-	 * It settles when the function has: after an abort, too, so that nothing overlaps. If the function then fails, that is
-	 * the abort's doing; if it returns, it has succeeded.
+	 * The call settles when the function has settled, also after an abort, so that nothing overlaps. If the function
+	 * fails after an abort, the call rejects with the abort's reason; if it returns, the call succeeds.
 	 *
-	 * @param name what it was served as
-	 * @param args copied by structured clone, except what `transfer` names
-	 * @param options how to abort it, and what to move instead of copying
-	 * @returns what the function returns
-	 * @throws {unknown} what the function threw, with its name, message, stack, cause and fields; only the classes of the
-	 * language are restored
-	 * @throws {unknown} the reason of `signal`, itself, if that aborted and the function failed or had to be abandoned
-	 * @throws {ThreadDiedError} if the thread is gone, or goes before the function has settled
+	 * @param name the name of the function
+	 * @param args the arguments, which are copied by structured clone, except the parts in `transfer`
+	 * @param options how to abort the call, and what to move instead of copying
+	 * @returns the value that the function returns
+	 * @throws {unknown} the error that the function threw, with its name, message, stack, cause and fields; only
+	 * built-in classes are restored
+	 * @throws {unknown} the reason of `signal` itself, if it aborted and the function failed or had to be abandoned
+	 * @throws {ThreadDiedError} if the thread has ended, or ends before the function has settled
 	 * @throws {TypeError} if no function has this name, and for arguments of the wrong type
 	 * @throws {RangeError} for arguments out of range
-	 * @throws {DOMException} named `DataCloneError` for arguments or a result that cannot be copied; all are rejections
+	 * @throws {DOMException} named `DataCloneError` for arguments or a result that cannot be copied; all are
+	 * rejections
 	 */
 	call<N extends FunctionName<M>>(
 		name: N,
 		args: Readonly<FunctionArguments<M[N]>>,
 		options?: CallOptions,
 	): Promise<FunctionResult<M[N]>>;
-	/** Ends the thread and resolves when it is gone, or is bound to go: most runtimes do not tell. Idempotent. */
+	/**
+	 * Ends the thread. Resolves when the thread has ended or is certain to end: most runtimes do not report the end.
+	 * Idempotent.
+	 */
 	terminate(): Promise<void>;
 }
 
 /**
- * A thread is gone: it failed, exited, was terminated, or said something that it should not.
+ * A thread has ended: it failed, exited, was terminated, or posted an unexpected message.
  *
  * @example
  * ```ts
@@ -86,31 +95,31 @@ export interface Thread<M> {
  * ```
  */
 export class ThreadDiedError extends Error {
-	/** What this error is called. */
+	/** The name of this error. */
 	override readonly name = "ThreadDiedError";
 
 	/**
-	 * Made when a thread is lost.
+	 * Created when a thread is lost.
 	 *
-	 * @param what what has happened
-	 * @param options its `cause`: the error that nobody caught in the thread, if there was one
+	 * @param what what happened
+	 * @param options the `cause`: the uncaught error in the thread, if there was one
 	 */
 	constructor(what: string, options?: ErrorOptions) {
 		super(`The thread ${what}`, options);
 	}
 }
 
-/** What holds for all calls of a thread. */
+/** Settings for all calls of a thread. */
 export interface ThreadSettings {
 	readonly abandonAfter: number;
 	readonly clock: Clock;
 	readonly onError: OnError | undefined;
 }
 
-/** Told what becomes of a thread. */
+/** The owner of a thread. */
 export interface ThreadOwner {
 	onReady(): void;
-	/** Once, unless it was terminated on purpose. */
+	/** Called once, unless the thread was terminated on purpose. */
 	onLost(error: ThreadDiedError): void;
 }
 
@@ -149,7 +158,7 @@ export class RunningThread<M> implements Thread<M> {
 		if (!this.#functions.includes(name)) throw new TypeError(this.#describe(name));
 		return await new Promise((resolve, reject) => {
 			const call = new Call(this, ++this.#lastId, resolve as (value: unknown) => void, reject, options);
-			// First, since to post is to copy: a getter of the arguments may end the thread.
+			// Added first: posting copies the arguments, and a getter in them may end the thread.
 			this.#add(call);
 			try {
 				this.post(["call", call.id, name as string, args as readonly unknown[]], transfer);
@@ -167,12 +176,12 @@ export class RunningThread<M> implements Thread<M> {
 		this.#worker.postMessage(request, transfer as Transferable[]);
 	}
 
-	/** Forgets a call that has settled. */
+	/** Removes a settled call. */
 	remove(id: number): void {
 		if (this.#calls.delete(id) && this.#calls.size === 0) setRef(this.#worker, false);
 	}
 
-	/** The owner hears of it before any call settles, so that it gives a lost thread no more work. */
+	/** The owner is notified before any call settles, so that it gives no more work to a lost thread. */
 	lose(error: ThreadDiedError): void {
 		if (this.#death !== undefined) return;
 		this.#death = error;
@@ -197,7 +206,7 @@ export class RunningThread<M> implements Thread<M> {
 		try {
 			if (this.#understand(message as Answer)) return;
 		} catch {
-			// It looks like one of ours, but is not.
+			// The message looks like one of ours, but is not.
 		}
 		this.lose(new ThreadDiedError("posted a message of its own", { cause: message }));
 	}
@@ -233,9 +242,11 @@ class Call extends Timer implements Abortable {
 	readonly #resolve: (value: unknown) => void;
 	readonly #reject: (error: unknown) => void;
 	readonly #options: CallOptions;
-	/** What the function has reported and nobody has been told. */
+	/** Reports that have not been delivered. */
 	readonly #reports: (readonly [progress: number, description: string | undefined])[] = [];
-	/** Tells them in the async context of the caller. No call settles before: that takes more microtasks. */
+	/**
+	 * Delivers the reports in the async context of the caller. Calls settle later, because that takes more microtasks.
+	 */
 	readonly #tell: (() => void) | undefined;
 
 	constructor(
@@ -268,7 +279,7 @@ class Call extends Timer implements Abortable {
 		this.#reject(error);
 	}
 
-	/** The function has failed; after an abort that is why. */
+	/** The function has failed. After an abort, the abort is the cause. */
 	fail(error: unknown): void {
 		const { signal } = this.#options;
 		this.reject(signal?.aborted ? signal.reason : error);
@@ -306,11 +317,11 @@ class Call extends Timer implements Abortable {
 	}
 }
 
-/** Nobody can do anything about a thread that cannot be ended. */
+/** Errors are ignored: nothing can be done about a thread that cannot be ended. */
 async function end(worker: PlatformWorker): Promise<void> {
 	try {
 		await worker.terminate();
 	} catch {
-		// It is gone already.
+		// It has already ended.
 	}
 }

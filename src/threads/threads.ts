@@ -1,17 +1,17 @@
 /**
  * Functions that run in threads of their own: `Worker` in browsers, Deno and Bun, `worker_threads` in Node (20.16 or
- * later). For work that keeps a processor busy; what only waits needs no thread.
+ * later). Use them for work that keeps a processor busy. Work that mostly waits needs no thread.
  *
- * The module of the thread ends with `serve({ … })`, and is itself the thread's entry. The other way, an entry of this
- * library that imports any module, was rejected: bundlers drop the exports of a worker's entry and do not follow a URL
- * that is imported later, and a worker made from a blob or a `data:` URL is not allowed under many content security
- * policies, nor does it resolve imports alike everywhere.
+ * The module of the thread ends with `serve({ … })`, and is itself the entry of the thread. The alternative, an entry
+ * of this library that imports any module, was rejected: bundlers drop the exports of a worker's entry and do not
+ * follow a URL that is imported later. A worker from a blob or a `data:` URL is forbidden by many content security
+ * policies, and does not resolve imports in the same way everywhere.
  *
- * Deno 2.9 does not interrupt a function when its thread is terminated: the function runs to its end, and keeps a
- * processor busy and the process alive until then, although nobody waits for it any more.
+ * Deno 2.9 does not interrupt a function when its thread is terminated. The function runs to its end, and keeps a
+ * processor busy and the process alive until then, although nothing waits for it.
  *
- * A thread that is idle does not keep a process of Node or Bun alive, one with a call does. In Deno a thread does until
- * it is destroyed: stop the pool.
+ * In Node and Bun, an idle thread does not keep the process alive; a thread with a call does. In Deno, a thread keeps
+ * the process alive until it is destroyed: stop the pool.
  *
  * @example
  * ```ts
@@ -55,41 +55,42 @@ export {
 	ThreadDiedError,
 } from "./thread.ts";
 
-/** What {@link threadWorker} can be told. */
+/** Options for {@link threadWorker}. */
 export interface ThreadOptions {
 	/**
-	 * How long after an abort a function may go on, in milliseconds; then its thread is terminated. Elsewhere in this
-	 * library such a limit is `Infinity`, as what is abandoned runs on; a thread that is terminated does not, and a function
-	 * that keeps its thread busy cannot hear of an abort at all. @default 1000
+	 * How long a function may continue after an abort, in milliseconds. Then its thread is terminated. Elsewhere in
+	 * this library the default of `abandonAfter` is `Infinity`, because abandoned work continues. A terminated thread
+	 * does not continue, and a function that keeps its thread busy cannot see an abort at all. @default 1000
 	 */
 	abandonAfter?: number | undefined;
 	/**
-	 * How long a module may take until it serves, in milliseconds: nothing else tells that one never will. `Infinity` is no
-	 * limit. @default 30_000
+	 * The time limit for a module to call `serve`, in milliseconds; there is no other way to detect a module that
+	 * never does. `Infinity` means no limit. @default 30_000
 	 */
 	startTimeout?: number | undefined;
-	/** Told what an `onProgress` threw. */
+	/** Called with an error that `onProgress` threw. */
 	onError?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
-/** What `createWorker` is given; by a pool, all of it. */
+/** The argument of `createWorker`. A pool passes all members. */
 export interface ThreadHooks {
-	/** Ends the start of the thread. */
+	/** Aborts the start of the thread. */
 	signal?: AbortSignal | undefined;
 	/** Called once if the thread is lost, but not if it is destroyed: with a {@link ThreadDiedError}. */
 	died?: ((reason: unknown) => void) | undefined;
 }
 
-/** The part of a pool's options that makes its workers threads. */
+/** The options of a pool whose workers are threads. */
 export interface ThreadWorker<M> {
 	/**
 	 * Starts a thread and resolves when it serves.
 	 *
-	 * @throws {unknown} the reason of `signal`, itself, if that aborted
+	 * @throws {unknown} the reason of `signal` itself, if it aborted
 	 * @throws {ThreadDiedError} if the module cannot be loaded, or the thread ends before it serves
-	 * @throws {DOMException} named `TimeoutError` after `startTimeout`, or `NotSupportedError` in a runtime without threads
+	 * @throws {DOMException} named `TimeoutError` after `startTimeout`, or `NotSupportedError` in a runtime without
+	 * threads
 	 */
 	readonly createWorker: (hooks?: ThreadHooks) => Promise<Thread<M>>;
 	/** Terminates a thread. */
@@ -97,13 +98,13 @@ export interface ThreadWorker<M> {
 }
 
 /**
- * Makes the workers of a pool threads: spread what it returns into the options of a `Pool`. Without a pool it starts
- * single threads.
+ * Returns pool options that make the workers threads: spread them into the options of a `Pool`. Without a pool, it
+ * starts single threads.
  *
- * @param source the module of the threads, as an absolute URL; or a function that makes a `Worker`, which is the form that
- * bundlers understand: `() => new Worker(new URL("./images.ts", import.meta.url), { type: "module" })`. There is also
- * the place for what a runtime can be told of a thread.
- * @param options how long to wait for it
+ * @param source the module of the threads, as an absolute URL, or a function that creates a `Worker`. Bundlers
+ * understand the function: `() => new Worker(new URL("./images.ts", import.meta.url), { type: "module" })`. The
+ * function can also pass options of the runtime.
+ * @param options time limits and hooks
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
@@ -168,7 +169,7 @@ interface StartCallbacks<M> extends ThreadHooks {
 	reject(error: unknown): void;
 }
 
-/** Waits until a thread serves. */
+/** Waits until a thread calls `serve`. */
 class Start<M> extends Timer implements Abortable {
 	readonly #thread: RunningThread<M>;
 	readonly #settings: ThreadSettings;
@@ -176,7 +177,7 @@ class Start<M> extends Timer implements Abortable {
 	readonly #callbacks: StartCallbacks<M>;
 	#isOver = false;
 	#loss: ThreadDiedError | undefined;
-	/** Calls `died` in the async context of `createWorker`. No call of the thread settles before. */
+	/** Calls `died` in the async context of `createWorker`, before any call of the thread settles. */
 	readonly #tell: () => void;
 
 	constructor(worker: PlatformWorker, settings: ThreadSettings, timeout: number, callbacks: StartCallbacks<M>) {
@@ -187,7 +188,7 @@ class Start<M> extends Timer implements Abortable {
 		this.#tell = inContext(() => observe(settings.onError, callbacks.died, this.#loss));
 		this.#thread = new RunningThread(worker, settings, this);
 		settings.clock.set(this, timeout);
-		if (callbacks.signal?.aborted) this.abort(callbacks.signal.reason); // while the worker was made
+		if (callbacks.signal?.aborted) this.abort(callbacks.signal.reason); // aborted while the worker was created
 		else if (callbacks.signal !== undefined) link(callbacks.signal, this);
 	}
 
@@ -223,7 +224,7 @@ class Start<M> extends Timer implements Abortable {
 }
 
 function checkUrl(source: string | URL): URL {
-	// The page's, so that a path works there; elsewhere only the caller knows what it is relative to.
+	// In a page, paths are relative to the page. Elsewhere only the caller knows what they are relative to.
 	const base = scope.document?.baseURI;
 	if (!(source instanceof URL)) {
 		const canParse = typeof source === "string" && URL.canParse(source, base);

@@ -34,7 +34,7 @@ export interface IndexedDBStoreOptions {
 	fallback?: Store<never> | undefined;
 	/** Told why the fallback has taken over. */
 	onFallback?: OnError | undefined;
-	/** Whose time it is. @default systemClock */
+	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
