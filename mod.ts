@@ -32,24 +32,9 @@ export { memoryStore, type MemoryStoreOptions } from "./src/basket/memory.ts";
 export {
 	type Added,
 	type Change,
-	type Claim,
-	type ClaimRequest,
 	type Counts,
-	type Data,
-	type Done,
-	type ListQuery,
-	type Message,
-	type NewTask,
-	type Outcome,
-	type Ref,
-	type Save,
-	type Settlement,
 	type Store,
-	type StoreCapabilities,
-	type StoredTask,
 	type TaskState,
-	type Turn,
-	type TurnResult,
 	type WakeReason,
 } from "./src/basket/store.ts";
 export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
@@ -88,8 +73,15 @@ export {
 	type ReadConfig,
 } from "./src/lifecycle/lifecycle.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
-export { describe, type JobDescription, type StepDescription } from "./src/job/describe.ts";
-export { Job, job, type JobOptions, type JobStep, type JobStepOptions, type WaitForOptions } from "./src/job/job.ts";
+export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
+export {
+	type Job,
+	job,
+	type JobOptions,
+	type JobStep,
+	type JobStepOptions,
+	type WaitForOptions,
+} from "./src/job/job.ts";
 export {
 	type AnyJob,
 	type FailedJobAttempt,
@@ -97,7 +89,7 @@ export {
 	type NewJob,
 	type ProcessorOptions,
 } from "./src/job/options.ts";
-export { type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
+export { type AddedJob, type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";

@@ -16,7 +16,7 @@
 import { rmSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { describe, type Job, job, type JobAttempt, type JobOutcome, Processor, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
+import { describeJob, type Job, job, type JobAttempt, type JobOutcome, Processor, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 import { sqliteStore } from "../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
 import { openSqlite } from "./shared/sqlite.ts";
 
@@ -84,7 +84,7 @@ function showOutcome(flavour: string, { status, error, results }: JobOutcome): v
 }
 
 async function main(): Promise<void> {
-	if (values.diagram) return console.log(describe(jobs[3]!).mermaid);
+	if (values.diagram) return console.log(describeJob(jobs[3]!).mermaid);
 	const file = values.db ?? "delete-user.db";
 	const db = await openSqlite(file);
 	// A short lease, so that after a kill nobody has to wait for long.
@@ -95,7 +95,7 @@ async function main(): Promise<void> {
 	// A job that was under way when the program was killed is there already, with all that was done.
 	const shown = new Map<string, number>();
 	for (const flavour of jobs) {
-		const before = await processor.state(flavour.name);
+		const before = await processor.get(flavour.name);
 		if (before !== undefined) show(flavour.name, `goes on ${before.direction} at ${before.step}`);
 		shown.set(flavour.name, before?.history.length ?? 0);
 		await processor.add(flavour, { userId: "u1" }, { id: flavour.name });

@@ -397,7 +397,7 @@ testDoors("job(), Processor", {
 		names: /"(options|id|delay|priority|lane|tx)"|transactions/,
 		give: (value) => processor().add(step, "x", value),
 	}),
-	...Object.fromEntries(["result", "state", "cancel", "hold", "release", "delete", "wait"].map((name) => [
+	...Object.fromEntries(["result", "get", "cancel", "hold", "release", "delete", "wait"].map((name) => [
 		`processor.${name}(id)`,
 		() => {
 			const isOwn = (error: unknown) =>
@@ -413,21 +413,21 @@ testDoors("job(), Processor", {
 		names: /"name"|does not wait for/,
 		give: async (value) => {
 			const all = processor();
-			return await all.signal(await all.add(step, "x"), value);
+			return await all.signal((await all.add(step, "x")).id, value);
 		},
 	}),
 	"processor.wait(options)": () => ({
 		names: /"(options|signal)/,
 		give: async (value) => {
 			const all = processor();
-			return await all.wait(await all.add(step, "x"), value);
+			return await all.wait((await all.add(step, "x")).id, value);
 		},
 	}),
 	"processor.wait(options.signal)": () => ({
 		names: /"signal/,
 		give: async (value) => {
 			const all = processor();
-			return await all.wait(await all.add(step, "x"), { signal: value });
+			return await all.wait((await all.add(step, "x")).id, { signal: value });
 		},
 	}),
 	"processor.list(query)": () => ({

@@ -166,7 +166,7 @@ describe("Done is done", () => {
 		const basket = new Basket({ store: memoryStore({ clock }), clock, tasks: { a: () => new Promise(noop) } });
 		const processor = new Processor({ store: memoryStore({ clock }), clock, jobs: [endless] });
 		await basket.open();
-		const id = await processor.add(endless);
+		const { id } = await processor.add(endless);
 		const waits = [
 			run(fail, { attempts: 2, backoff: 1e6, signal, clock }),
 			sleep(1e6, { signal, clock }),
@@ -196,7 +196,7 @@ describe("Done is done", () => {
 				const basket = new Basket({ store: memoryStore({ clock }), clock, tasks: { a: noop }, gate: closed });
 				await basket.add("a", undefined);
 				const processor = new Processor({ store: memoryStore({ clock }), clock, jobs: [endless] });
-				const id = await processor.add(endless);
+				const { id } = await processor.add(endless);
 				const waits = [
 					run(({ signal }) => untilAborted(signal), { signal, clock }),
 					run(fail, { attempts: 2, backoff: 1e6, signal, clock }),

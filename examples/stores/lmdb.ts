@@ -22,7 +22,7 @@ import type { Clock } from "../../mod.ts"; // elsewhere: from "upkeep"
 /** What an {@link lmdbStore} can be told. */
 export interface LmdbStoreOptions {
 	/** How often it looks, in milliseconds, whether another process has made something due. @default 500 */
-	poll?: number;
+	pollInterval?: number;
 	/** Whose time it is. @default the system's */
 	clock?: Clock;
 }
@@ -51,13 +51,13 @@ export class LmdbMap implements OrderedMap {
 		},
 	};
 	readonly #path: string;
-	readonly #poll: number;
+	readonly #pollInterval: number;
 	readonly #watchers = new Set<{ basket: string; look: () => void }>();
 	#db: Lmdb | undefined;
 
-	constructor(path: string, { poll = 500, clock }: LmdbStoreOptions = {}) {
+	constructor(path: string, { pollInterval = 500, clock }: LmdbStoreOptions = {}) {
 		this.#path = path;
-		this.#poll = poll;
+		this.#pollInterval = pollInterval;
 		this.clock = clock;
 	}
 
@@ -112,7 +112,7 @@ export class LmdbMap implements OrderedMap {
 		};
 		const watcher = { basket, look };
 		this.#watchers.add(watcher);
-		const timer = setInterval(look, this.#poll);
+		const timer = setInterval(look, this.#pollInterval);
 		timer.unref();
 		return () => {
 			clearInterval(timer);

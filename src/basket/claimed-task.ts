@@ -198,7 +198,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) {
-			return this.#ending ?? { outcome: { type: "done", keep: this.#kind.retain }, error: undefined, delay: 0 };
+			return this.#ending ?? { outcome: { type: "done", retain: this.#kind.retain }, error: undefined, delay: 0 };
 		}
 		const { error, delay, again } = step;
 		if (this.#isAborted || this.isExpired) return released;
@@ -312,7 +312,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
-			const isCompleted = await store.complete(name, claim, { type: "done", keep: this.#kind.retain }, tx);
+			const isCompleted = await store.complete(name, claim, { type: "done", retain: this.#kind.retain }, tx);
 			// Nobody else can have ended it before its lease is over: this transaction has, when it was asked before.
 			// A connection may stand for another transaction by now.
 			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();

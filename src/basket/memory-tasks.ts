@@ -106,7 +106,7 @@ export class MemoryTasks {
 			task.attempts = outcome.attempts;
 			task.error = outcome.error;
 		}
-		if (type === "done" || type === "dead") return this.#end(task, type, type === "done" ? outcome.keep : Infinity);
+		if (type === "done" || type === "dead") return this.#end(task, type, type === "done" ? outcome.retain : Infinity);
 		task.state = "waiting";
 		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
 		if (type !== "release") task.crashes = 0;
@@ -307,10 +307,10 @@ export class MemoryTasks {
 	}
 
 	/** Ends a task; it is kept for a while, or not at all. */
-	#end(task: Task, state: "done" | "dead", keep = 0): true {
-		if (!(keep > 0)) return this.#remove(task);
+	#end(task: Task, state: "done" | "dead", retain = 0): true {
+		if (!(retain > 0)) return this.#remove(task);
 		this.#leave(task);
-		task.at = this.now + keep;
+		task.at = this.now + retain;
 		task.state = state;
 		task.isHeld = false;
 		if (state === "done") (task.heap = this.#kept).put(task);

@@ -146,7 +146,7 @@ export interface Done {
 	/** Discriminates an {@link Outcome}. */
 	readonly type: "done";
 	/** How long the task is kept as `"done"`, with its id, in milliseconds. Absent or 0: it is removed. */
-	readonly keep?: number | undefined;
+	readonly retain?: number | undefined;
 	/** The payload that is kept. Absent: as it was. */
 	readonly payload?: Data | undefined;
 }

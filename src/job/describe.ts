@@ -42,12 +42,12 @@ export interface JobDescription {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { describe, job } from "upkeep";
+ * import { describeJob, job } from "upkeep";
  *
  * const trip = job("trip")
  * 	.step("flight", { run: () => 1, revert: () => {} })
  * 	.step("hotel", { run: () => 2, attempts: 3 });
- * const { steps, mermaid } = describe(trip);
+ * const { steps, mermaid } = describeJob(trip);
  * assert.deepEqual(steps.map(({ name, attempts, hasRevert }) => [name, attempts, hasRevert]), [
  * 	["flight", 1, true],
  * 	["hotel", 3, false],
@@ -56,7 +56,7 @@ export interface JobDescription {
  * ```
  */
 // deno-lint-ignore no-explicit-any -- any job
-export function describe({ name, version, steps }: Job<any, any, any>): JobDescription {
+export function describeJob({ name, version, steps }: Job<any, any, any>): JobDescription {
 	return { name, version, steps: steps.map(describeStep), mermaid: draw(steps) };
 }
 

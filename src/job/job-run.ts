@@ -156,7 +156,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		for (;;) {
 			const { plan, at, isBackward, status } = this.state;
 			if (this.#problem !== undefined) return this.#hold(this.#problem);
-			if (status !== undefined) return { type: "done", keep: this.owner.retain, payload: this.#data };
+			if (status !== undefined) return { type: "done", retain: this.owner.retain, payload: this.#data };
 			const step = this.job.steps.get(plan[isBackward ? at - 1 : at]!)!;
 			const isCall = isBackward || step.definition.type === "step";
 			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);

@@ -204,7 +204,7 @@ export class Job<I = undefined, R = {}, V = undefined> {
  * 		},
  * 	});
  * const processor = new Processor({ store: memoryStore(), jobs: [deleteUser] });
- * const id = await processor.add(deleteUser, { userId: "u1" });
+ * const { id } = await processor.add(deleteUser, { userId: "u1" });
  * await processor.drain();
  * const outcome = await processor.wait(id);
  * assert.equal(outcome.status, "reverted");

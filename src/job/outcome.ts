@@ -5,10 +5,17 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
+import type { Added } from "../basket/store.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
 export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
+
+/** What became of a job for {@link Processor.add}. */
+export interface AddedJob<R = unknown, V = unknown> extends Added {
+	/** Its id, given or made. */
+	readonly id: JobId<R, V>;
+}
 
 /** How a job has ended, as {@link Processor.wait} and {@link Processor.result} tell it. */
 export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =

@@ -22,7 +22,7 @@ import {
 	synchronous,
 } from "../basket/engine.ts";
 import type { AddOptions, TaskRecord, WorkOptions } from "../basket/basket.ts";
-import type { Counts, Data, Save } from "../basket/store.ts";
+import type { Added, Counts, Data, Save } from "../basket/store.ts";
 import type { Job } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
 import type { JobOwner } from "./owner.ts";
@@ -30,7 +30,7 @@ import type { JobCheckpoint, PreparedJob } from "./state.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { LiveJobs } from "./live.ts";
 import { type AnyJob, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
-import { type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
+import { type AddedJob, type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
 import { firstCheckpoint } from "./state.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
@@ -62,7 +62,7 @@ import type { WaitOptions } from "../platform/waiters.ts";
  * 	.step("ship", { run: ({ results }) => `from the ${results.reserve.place}`, attempts: 4, timeout: 10_000 });
  *
  * const processor = new Processor({ store: memoryStore(), jobs: [order] });
- * const id = await processor.add(order, { article: "tea" }, { id: "order-1" });
+ * const { id } = await processor.add(order, { article: "tea" }, { id: "order-1" });
  * await processor.add(order, { article: "tea" }, { id: "order-1" }); // the same job
  *
  * const controller = new AbortController();
@@ -82,7 +82,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	readonly #onError: OnError | undefined;
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
-	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `state` and `list` may differ. */
+	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `get` and `list` may differ. */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => ProcessorSnapshot;
@@ -137,7 +137,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @param job its definition, one of those of this processor
 	 * @param args the input, and options; the input may be left out where it may be `undefined`
-	 * @returns its id. If there is a job with the id that was given, in whatever state, that one is left as it is
+	 * @returns the job's id, whether it was added, and if not, the state of the job that has this id, which is left as it is
 	 * @throws {TypeError | RangeError} (as a rejection) for an unknown job, an input that cannot be encoded or is too large for
 	 * the store, and options of the wrong type or out of range
 	 * @throws {ValidationError} (as a rejection) if the input does not pass the job's schema
@@ -147,13 +147,13 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		job: Job<I, R, V>,
 		...args: undefined extends I ? [input?: NoInfer<I>, options?: AddOptions<Tx>]
 			: [input: NoInfer<I>, options?: AddOptions<Tx>]
-	): Promise<JobId<R, V>> {
+	): Promise<AddedJob<R, V>> {
 		const [input, options = {}] = args;
 		const { tx, delay } = check("options", options, "object");
 		const encoded = this.#encode(job, input, delay, tx);
 		const data = isThenable(encoded) ? await encoded : encoded;
 		const [added] = await addTasks(this.#engine, [{ ...options, kind: job.name, payload: data }], tx);
-		return added!.id;
+		return added!;
 	}
 
 	/**
@@ -161,13 +161,13 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @param entries what {@link Processor.add} takes, as objects
 	 * @param options a transaction
-	 * @returns the ids
+	 * @returns what {@link Processor.add} returns, for each
 	 * @throws {unknown} (as a rejection) what {@link Processor.add} throws; a `RangeError` for more than the store takes at once
 	 */
 	async addMany<const Jobs extends readonly AnyJob[]>(
 		entries: { readonly [K in keyof Jobs]: NewJob<Jobs[K]> },
 		options: Pick<AddOptions<Tx>, "tx"> = {},
-	): Promise<string[]> {
+	): Promise<readonly Added[]> {
 		const { tx } = check("options", options, "object");
 		check("entries", entries, "object", Array.isArray(entries), "an array");
 		const tasks = [];
@@ -176,7 +176,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			const encoded = this.#encode(job, input, rest.delay, tx);
 			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
 		}
-		return (await addTasks(this.#engine, tasks, tx)).map(({ id }) => id);
+		return await addTasks(this.#engine, tasks, tx);
 	}
 
 	/**
@@ -266,8 +266,12 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		return await this.#outcome(id, await getTask(this.#engine, id));
 	}
 
-	/** What a job is doing, as it is stored; `undefined` if there is none with this id. */
-	async state(id: string): Promise<JobRecord | undefined> {
+	/**
+	 * One job: what it is doing, as it is stored.
+	 *
+	 * @returns `undefined` if there is none with this id
+	 */
+	async get(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
 		return record && await showJob(this.#owner.codec, record);
 	}

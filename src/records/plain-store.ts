@@ -183,7 +183,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 	/** With a full disk, what only removes something comes first: that is possible. Claims are halved until they fit. */
 	async #turnWhenFull(basket: string, { settle: settlements, claim, lease }: Turn): Promise<TurnResult> {
 		const settled: boolean[] = [];
-		const isRemoval = ({ outcome }: Settlement) => outcome.type === "done" && !(outcome.keep! > 0);
+		const isRemoval = ({ outcome }: Settlement) => outcome.type === "done" && !(outcome.retain! > 0);
 		for (const isFirst of [true, false]) {
 			for (const [index, settlement] of settlements.entries()) {
 				if (isRemoval(settlement) !== isFirst) continue;

@@ -60,9 +60,9 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (outcome.type) {
 		case "done": {
-			const { keep = 0 } = outcome;
-			if (!(keep > 0)) return undefined;
-			return { ...ended, state: "done", isHeld: undefined, dueAt: keep < Infinity ? now + keep : undefined };
+			const { retain = 0 } = outcome;
+			if (!(retain > 0)) return undefined;
+			return { ...ended, state: "done", isHeld: undefined, dueAt: retain < Infinity ? now + retain : undefined };
 		}
 		case "dead": {
 			const { attempts, error } = outcome;

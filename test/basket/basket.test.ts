@@ -10,10 +10,10 @@ import {
 	retryNow,
 	sleep,
 	stopNow,
-	type StoredTask,
 	StoreError,
 	ValidationError,
 } from "../../mod.ts";
+import type { StoredTask } from "../../src/store.ts";
 import { deferred, errorOf, SpiedController, untilAborted, watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 

@@ -1,6 +1,7 @@
 import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
-import { Basket, memoryStore, type NewTask, type Store, StoreError } from "../../mod.ts";
+import { Basket, memoryStore, type Store, StoreError } from "../../mod.ts";
+import type { NewTask } from "../../src/store.ts";
 import { Batch } from "../../src/basket/batch.ts";
 import { errorOf } from "../support.ts";
 import { Machine } from "./support.ts";

@@ -1,6 +1,7 @@
 // What happens when processes die, claims are lost and stores fail.
 import { describe, expect, test } from "vitest";
-import { type Claim, memoryStore, sleep, StoreError, type Turn } from "../../mod.ts";
+import { memoryStore, sleep, StoreError } from "../../mod.ts";
+import type { Claim, Turn } from "../../src/store.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import { expectHeardElsewhere } from "./elsewhere.ts";
 import { Machine, running } from "./support.ts";

@@ -1,15 +1,7 @@
 // Tasks that are completed in a transaction of the caller.
 import { describe, expect, test } from "vitest";
-import {
-	Basket,
-	type BasketContext,
-	type Claim,
-	type Done,
-	type Ref,
-	sleep,
-	type Store,
-	StoreError,
-} from "../../mod.ts";
+import { Basket, type BasketContext, sleep, type Store, StoreError } from "../../mod.ts";
+import type { Claim, Done, Ref } from "../../src/store.ts";
 import { deferred, errorOf, watch } from "../support.ts";
 import { Machine, running, SpiedStore } from "./support.ts";
 

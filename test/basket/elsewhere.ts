@@ -42,7 +42,7 @@ async function expectCancelHeard<Tx>(one: Store<Tx>, other: Store<Tx>): Promise<
 	const options = { name: "cancelled", lease, jobs: [long] };
 	const here = new Processor({ ...options, store: one, onError: aborted.reject });
 	const there = new Processor({ ...options, store: other });
-	const id = await there.add(long);
+	const { id } = await there.add(long);
 	const run = here.run();
 	run.catch(aborted.reject);
 	await begun.promise;

@@ -1,6 +1,7 @@
 // What a basket does when its store, or what the user gave it, fails in ways that waiting does not mend.
 import { describe, expect, test } from "vitest";
-import { type Settlement, StoreError, type Turn } from "../../mod.ts";
+import { StoreError } from "../../mod.ts";
+import type { Settlement, Turn } from "../../src/store.ts";
 import { deferred, untilAborted, watch } from "../support.ts";
 import { Machine, running } from "./support.ts";
 

@@ -30,7 +30,7 @@ async function fill(store: Store<never>): Promise<void> {
 	const settle = [
 		{ ref: a!, outcome: { type: "dead", attempts: 1, error } },
 		{ ref: b!, outcome: { type: "retry", attempts: 1, error: evil, delay: 1_000, payload: evil } },
-		{ ref: c!, outcome: { type: "done", keep: 1e6, payload: evil } },
+		{ ref: c!, outcome: { type: "done", retain: 1e6, payload: evil } },
 	] as const;
 	await store.turn(name, { settle: [...settle], claim: [], lease: 30_000 });
 	await store.post(name, d!.id, JSON.stringify(evil));

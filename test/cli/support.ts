@@ -1,5 +1,6 @@
 // A terminal and a store for the tests of the commands, in virtual time.
-import { memoryStore, type NewTask, type Store } from "../../mod.ts";
+import { memoryStore, type Store } from "../../mod.ts";
+import type { NewTask } from "../../src/store.ts";
 import { encodeFailure } from "../../src/basket/codec.ts";
 import type { Request, Terminal } from "../../src/cli/terminal.ts";
 import { plain } from "../../src/cli/text.ts";

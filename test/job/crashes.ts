@@ -109,7 +109,7 @@ async function live(
 	const process = machine.process();
 	const definition = make(process);
 	const last = process.processor([definition]);
-	const id = await last.add(definition, undefined, { id: "x" });
+	const { id } = await last.add(definition, undefined, { id: "x" });
 	for (const signal of signals) await last.signal(id, signal, "value");
 	let died = 0;
 	for (const [k, death] of deaths) {

@@ -73,7 +73,7 @@ const places: Record<string, (machine: Machine) => Promise<{ id: string; kind: s
 
 async function stand(machine: Machine, definition: (typeof jobs)[number]) {
 	const processor = machine.processor(jobs);
-	const id = await processor.add(definition as typeof failing, "input");
+	const { id } = await processor.add(definition as typeof failing, "input");
 	await machine.drain(processor);
 	return { id, kind: definition.name, state: await machine.checkpoint(id) };
 }
@@ -82,7 +82,7 @@ async function stand(machine: Machine, definition: (typeof jobs)[number]) {
 async function suffer(machine: Machine, id: string, kind: string, state: Checkpoint): Promise<void> {
 	const processor = machine.processor(jobs);
 	await machine.replace(id, kind, JSON.stringify(state));
-	const other = await processor.add(healthy);
+	const { id: other } = await processor.add(healthy);
 	calls.length = 0;
 	await machine.drain(processor);
 	await machine.advance(43_200_000);
@@ -107,7 +107,7 @@ for (const [place, standThere] of Object.entries(places)) {
 					for (const value of wrong[name]!) {
 						await suffer(machine, id, kind, { ...state, [name]: value });
 						const processor = machine.processor(jobs);
-						const { status, problem } = (await processor.state(id))!;
+						const { status, problem } = (await processor.get(id))!;
 						const what = `${name}: ${JSON.stringify(value)}`;
 						expect([what, status, problem?.name]).toEqual([what, "held", "InvalidStateError"]);
 						expect([what, calls.splice(0)]).toEqual([what, []]);
@@ -125,7 +125,7 @@ for (const [place, standThere] of Object.entries(places)) {
 					const { id, kind, state } = await standThere(machine);
 					const { [name]: _, ...rest } = state;
 					await suffer(machine, id, kind, rest);
-					const { status, problem } = (await machine.processor(jobs).state(id))!;
+					const { status, problem } = (await machine.processor(jobs).get(id))!;
 					expect([status, problem?.message.includes(`"${name}"`), calls]).toEqual(["held", true, []]);
 				}),
 		);
@@ -138,7 +138,7 @@ describe("A checkpoint that goes forward", () => {
 			const machine = await make();
 			const { id, kind, state } = await stand(machine, definition);
 			await suffer(machine, id, kind, { ...state, results: { last: 1 } });
-			expect([(await machine.processor(jobs).state(id))!.status, calls]).toEqual(["held", []]);
+			expect([(await machine.processor(jobs).get(id))!.status, calls]).toEqual(["held", []]);
 		}));
 });
 
@@ -147,7 +147,7 @@ describe("The damaged outcome of a job", () => {
 		withMachines(openMemory, async (make) => {
 			const machine = await make();
 			const processor = machine.processor(jobs);
-			const id = await processor.add(healthy);
+			const { id } = await processor.add(healthy);
 			await machine.drain(processor);
 			const state = await machine.checkpoint(id);
 			await machine.replace(id, "healthy", JSON.stringify({ ...state, status: "reverted" }));
@@ -157,7 +157,7 @@ describe("The damaged outcome of a job", () => {
 				lease: 1_000,
 			});
 			await machine.store.turn(machine.name, {
-				settle: [{ ref: claim!, outcome: { type: "done", keep: 1_000 } }],
+				settle: [{ ref: claim!, outcome: { type: "done", retain: 1_000 } }],
 				claim: [],
 				lease: 1_000,
 			});

@@ -1,6 +1,14 @@
 import { describe, expectTypeOf, test } from "vitest";
 import { object, string } from "valibot";
-import { job, type JobId, type JobOutcome, memoryStore, Processor, type TaskFailure } from "../../mod.ts";
+import {
+	type Added,
+	type AddedJob,
+	job,
+	type JobOutcome,
+	memoryStore,
+	Processor,
+	type TaskFailure,
+} from "../../mod.ts";
 
 const deleteUser = job<{ userId: string }>("delete-user")
 	.step("auth", {
@@ -39,7 +47,7 @@ describe("Processor", () => {
 	test("addMany() is typed by the jobs", () => {
 		expectTypeOf(
 			processor.addMany([{ job: plain }, { job: deleteUser, input: { userId: "u" }, id: "x" }, { job: optional }]),
-		).toEqualTypeOf<Promise<string[]>>();
+		).toEqualTypeOf<Promise<readonly Added[]>>();
 		// @ts-expect-error the input is missing
 		processor.addMany([{ job: deleteUser }]);
 		// @ts-expect-error another input
@@ -47,7 +55,7 @@ describe("Processor", () => {
 	});
 
 	test("add() is typed by the job", () => {
-		expectTypeOf(processor.add(plain)).toEqualTypeOf<Promise<JobId<{ readonly a: string }, string>>>();
+		expectTypeOf(processor.add(plain)).toEqualTypeOf<Promise<AddedJob<{ readonly a: string }, string>>>();
 		processor.add(deleteUser, { userId: "u" }, { id: "x", delay: 1, priority: 1, lane: "l" });
 		processor.add(optional);
 		processor.add(optional, "x");
@@ -60,7 +68,7 @@ describe("Processor", () => {
 	});
 
 	test("wait() and result() are typed by the id of the job", async () => {
-		const id = await processor.add(deleteUser, { userId: "u" });
+		const { id } = await processor.add(deleteUser, { userId: "u" });
 		expectTypeOf(id).toExtend<string>();
 		const outcome = await processor.wait(id);
 		if (outcome.status === "completed") {

@@ -42,7 +42,7 @@ function logged(log: string[], ...steps: [name: string, failures?: number, rever
 /** Adds a job, works until it is over however long that takes, and tells how it ended. */
 async function finish(machine: Machine, definition: Job, process = machine.process()) {
 	const processor = process.processor([definition]);
-	const id = await processor.add(definition);
+	const { id } = await processor.add(definition);
 	const running = machine.start(processor);
 	for (let time = 1_000; time < 10 * 3_600_000 && await processor.result(id) === undefined; time *= 2) {
 		await machine.advance(time);
@@ -73,7 +73,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 						},
 					});
 				const processor = machine.processor([sum]);
-				const id = await processor.add(sum, { start: 5 }, { id: "mine" });
+				const { id } = await processor.add(sum, { start: 5 }, { id: "mine" });
 				await machine.drain(processor);
 				expect(seen).toEqual([{ one: 6 }, { start: 5 }, "two", "mine", undefined]);
 				expect(await processor.wait(id)).toMatchObject({ status: "completed", value: 7, results: { one: 6, two: 7 } });
@@ -110,11 +110,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					},
 				});
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				await machine.advance(500);
 				expect((await machine.stored(id)).state).toBe("waiting");
-				expect(await processor.state(id)).toMatchObject({
+				expect(await processor.get(id)).toMatchObject({
 					step: "a",
 					attempts: 1,
 					previousError: { message: "failure 1" },
@@ -171,7 +171,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("young").step("a", { run: () => 1 }).waitFor("w");
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				machine.clock.setNow(machine.clock.now() - 3_600_000);
 				await processor.signal(id, "w", 2);
 				const running = machine.start(processor);
@@ -374,7 +374,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					const { store } = machine.process();
 					const capabilities = { ...store.capabilities, maxPayload: 1_500 };
 					const processor = machine.processor([definition], { store: { ...store, capabilities } });
-					const id = await processor.add(definition);
+					const { id } = await processor.add(definition);
 					await machine.drain(processor);
 					expect((await processor.result(id))!.status).toBe("reverted");
 					expect(log).toEqual(["b", "-a"]);
@@ -399,11 +399,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 						});
 					const capabilities = { ...store.capabilities, maxPayload };
 					const processor = machine.processor([definition], { store: { ...store, capabilities } });
-					const id = await processor.add(definition, undefined, { id: `narrow-${maxPayload}` });
+					const { id } = await processor.add(definition, undefined, { id: `narrow-${maxPayload}` });
 					const running = machine.start(processor);
 					await machine.advance(60_000);
 					await running.stop();
-					const { status, problem } = (await processor.state(id))!;
+					const { status, problem } = (await processor.get(id))!;
 					found.push(status);
 					if (status === "reverted") expect(log).toEqual(["b", "b", "b", "-a"]);
 					else {
@@ -436,10 +436,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const log: string[] = [];
 				const definition = logged(log, ["a"]);
 				const processor = machine.processor([definition]);
-				expect(await processor.add(definition, undefined, { id: "one" })).toBe("one");
-				expect(await processor.add(definition, undefined, { id: "one" })).toBe("one");
+				const add = () => processor.add(definition, undefined, { id: "one" });
+				expect(await add()).toEqual({ id: "one", added: true, state: undefined });
+				expect(await add()).toEqual({ id: "one", added: false, state: "waiting" });
 				await machine.drain(processor);
-				expect(await processor.add(definition, undefined, { id: "one" })).toBe("one");
+				expect(await add()).toEqual({ id: "one", added: false, state: "done" });
 				await machine.drain(processor);
 				expect(log).toEqual(["a"]);
 			});
@@ -497,7 +498,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				});
 				const process = machine.process();
 				const processor = process.processor([definition], { codec });
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.drain(processor);
 				await processor.signal(id, "w", "now");
 				await machine.drain(processor);
@@ -514,7 +515,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const processor = machine.processor([definition]);
 				const error = await errorOf(processor.result("nothing")) as JobNotFoundError;
 				expect([error instanceof JobNotFoundError, error.id]).toEqual([true, "nothing"]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				expect(await processor.result(id)).toBe(undefined);
 				await machine.drain(processor);
 				expect((await processor.result(id))!.status).toBe("completed");
@@ -524,7 +525,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("a").step("a", { run: noop });
 				const processor = machine.processor([definition], { retain: 5_000 });
-				const id = await processor.add(definition, undefined, { id: "x" });
+				const { id } = await processor.add(definition, undefined, { id: "x" });
 				await machine.drain(processor);
 				await machine.advance(4_999);
 				await machine.drain(processor);
@@ -539,7 +540,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
 				const processor = machine.processor([definition], { retain: 0 });
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				const waits = [watch(processor.wait(id)), watch(processor.wait(id))];
 				await machine.advance(59_999);
@@ -554,7 +555,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("a").step("a", { run: () => ({ at: new Date(0), none: undefined }) });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				const waiting = watch(processor.wait(id));
 				await machine.advance(0);
@@ -577,7 +578,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					return await store.get(name, id);
 				};
 				const other = machine.processor([definition], { store: { ...store, get } });
-				const id = await other.add(definition);
+				const { id } = await other.add(definition);
 				const waiting = watch(other.wait(id));
 				await machine.advance(30_000);
 				expect([waiting.state, gets > 5 && gets < 20, machine.errors.length]).toEqual(["pending", true, gets]);
@@ -597,7 +598,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const { store } = machine.process();
 				const get = () => new Promise<never>(() => {});
 				const processor = machine.processor([definition], { store: { ...store, get } });
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				const controller = new AbortController();
 				const aborted = watch(processor.wait(id, { signal: controller.signal }));
@@ -617,7 +618,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("a").sleep("s", 60_000).step("a", { run: () => "value" });
 				const running = machine.start(machine.processor([definition]));
 				const other = machine.processor([definition]);
-				const id = await other.add(definition);
+				const { id } = await other.add(definition);
 				const waiting = watch(other.wait(id));
 				await machine.advance(65_000);
 				expect(waiting.value).toMatchObject({ status: "completed", value: "value" });
@@ -629,7 +630,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("a").step("a", { run: noop });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const controller = new AbortController();
 				const waiting = errorOf(processor.wait(id, { signal: controller.signal }));
 				await machine.advance(1_000);
@@ -646,7 +647,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("a").step("a", { run: noop });
 				const processor = machine.processor([definition]);
 				expect(await errorOf(processor.wait("nothing")) instanceof JobNotFoundError).toBe(true);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const waiting = watch(processor.wait(id));
 				await machine.advance(0);
 				await processor.delete(id);
@@ -659,10 +660,10 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const one = job<number>("one", { version: 3 }).step("a", { run: () => 1 }).waitFor("w");
 				const two = job("two").step("b", { run: noop });
 				const processor = machine.processor([one, two]);
-				const id = await processor.add(one, 7);
+				const { id } = await processor.add(one, 7);
 				await machine.drain(processor);
 				await processor.add(two, undefined, { id: "second", delay: 1_000 });
-				expect(await processor.state(id)).toMatchObject({
+				expect(await processor.get(id)).toMatchObject({
 					job: "one",
 					status: "waiting",
 					direction: "forward",
@@ -676,7 +677,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					addedAt: 1_000_000,
 					history: [{ step: "a", isRevert: false, attempt: 1, startedAt: 1_000_000, duration: 0 }],
 				});
-				expect(await processor.state("nothing")).toBe(undefined);
+				expect(await processor.get("nothing")).toBe(undefined);
 				const ids = async (query: object) => {
 					const found: string[] = [];
 					for await (const { id } of processor.list(query)) found.push(id);
@@ -695,7 +696,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const now = () => void at.push(machine.clock.now() - 1_000_000);
 				const definition = job("sleepy").step("a", { run: now }).sleep("s", 3_600_000).step("b", { run: now });
 				const first = machine.processor([definition]);
-				const id = await first.add(definition);
+				const { id } = await first.add(definition);
 				await machine.drain(first);
 				expect((await machine.stored(id)).state).toBe("waiting");
 				await machine.advance(1_800_000);
@@ -715,11 +716,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("wait").step("a", { run: noop }).waitFor<"w", number>("w").waitFor<"v", number>("v")
 					.step("b", { run: ({ results }) => results.w + results.v });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				expect(await processor.signal(id, "v", 1)).toBe(true);
 				expect(await processor.signal(id, "v", 100)).toBe(true);
 				await machine.drain(processor);
-				expect((await processor.state(id))!.step).toBe("w");
+				expect((await processor.get(id))!.step).toBe("w");
 				await processor.signal(id, "w", 2);
 				await machine.drain(processor);
 				expect((await processor.wait(id)).value).toBe(3);
@@ -732,7 +733,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("race").step("a", { run: () => gate.promise }).waitFor("w");
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				await processor.signal(id, "w", "value");
 				gate.resolve();
@@ -747,7 +748,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("late").step("a", { run: noop, revert: () => void log.push("-a") })
 					.waitFor("w", { timeout: 60_000 });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				await machine.advance(59_999);
 				expect(log).toEqual([]);
@@ -761,7 +762,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("wait").step("a", { run: noop }).waitFor("w", { schema: string() });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				for (const name of ["a", "x", "__proto__"]) {
 					expect((await errorOf(processor.signal(id, name)) as Error).message).toContain("does not wait for");
 				}
@@ -787,7 +788,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					});
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				expect(await processor.cancel(id)).toBe(true);
 				await machine.advance(0);
@@ -803,7 +804,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					.step("b", { run: ({ signal }) => untilAborted(signal) });
 				const running = machine.start(machine.processor([definition]));
 				const other = machine.processor([definition]);
-				const id = await other.add(definition);
+				const { id } = await other.add(definition);
 				await machine.advance(0);
 				await other.cancel(id);
 				await machine.advance(10_000);
@@ -820,7 +821,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					.step("b", { run: () => void log.push("b") });
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				await processor.cancel(id);
 				gate.resolve();
@@ -840,9 +841,9 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				) {
 					const machine = await make();
 					const processor = machine.processor([definition as unknown as Job]);
-					const begun = await processor.add(definition as unknown as Job);
+					const { id: begun } = await processor.add(definition as unknown as Job);
 					await machine.drain(processor);
-					const fresh = await processor.add(definition as unknown as Job);
+					const { id: fresh } = await processor.add(definition as unknown as Job);
 					for (const id of [begun, fresh]) expect(await processor.cancel(id)).toBe(true);
 					await machine.drain(processor);
 					for (const id of [begun, fresh]) {
@@ -857,7 +858,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = job("back").step("a", { run: noop, revert: () => gate.promise }).step("b", { run: fail });
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				await processor.cancel(id);
 				gate.resolve();
@@ -873,11 +874,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const log: string[] = [];
 				const definition = logged(log, ["a"]);
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				expect(await processor.hold(id)).toBe(true);
 				expect(await processor.hold(id)).toBe(false);
 				await machine.drain(processor);
-				expect([log, (await processor.state(id))!.status]).toEqual([[], "held"]);
+				expect([log, (await processor.get(id))!.status]).toEqual([[], "held"]);
 				expect(await processor.release(id)).toBe(true);
 				await machine.drain(processor);
 				expect(log).toEqual(["a"]);
@@ -888,7 +889,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = logged([], ["a"]);
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition, undefined, { delay: 60_000 });
+				const { id } = await processor.add(definition, undefined, { delay: 60_000 });
 				const before = await machine.store.get(machine.name, id);
 				for (let n = 0; n < 20; n++) {
 					expect([await processor.hold(id), await processor.release(id)]).toEqual([true, true]);
@@ -900,12 +901,12 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const definition = job("odd").step("a", { run: noop }).waitFor("w");
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.drain(machine.processor([job("odd").step("b", { run: noop })]));
-				expect(await processor.state(id)).toMatchObject({ status: "held", problem: { name: "InvalidStateError" } });
+				expect(await processor.get(id)).toMatchObject({ status: "held", problem: { name: "InvalidStateError" } });
 				await processor.release(id);
 				await machine.drain(processor);
-				expect(await processor.state(id)).toMatchObject({ status: "waiting", step: "w", problem: undefined });
+				expect(await processor.get(id)).toMatchObject({ status: "waiting", step: "w", problem: undefined });
 			});
 
 			law("a delayed job begins no sooner for what is posted to it, but is cancelled at once", async (make) => {
@@ -954,12 +955,12 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					.step("b", { run: () => void log.push("b") });
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				expect(await processor.hold(id)).toBe(true);
 				gate.resolve();
 				await machine.advance(0);
-				expect([log, (await processor.state(id))!.status]).toEqual([["a false"], "held"]);
+				expect([log, (await processor.get(id))!.status]).toEqual([["a false"], "held"]);
 				await machine.advance(100_000);
 				expect(log.length).toBe(1);
 				await processor.release(id);
@@ -976,12 +977,12 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				});
 				const processor = machine.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				expect(await processor.delete(id)).toBe(true);
 				await machine.advance(0);
 				expect((reason as Error).name).toBe("ClaimLostError");
-				expect(await processor.state(id)).toBe(undefined);
+				expect(await processor.get(id)).toBe(undefined);
 				await running.stop();
 			});
 		});
@@ -994,7 +995,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					run: noop,
 				});
 				const old = machine.processor([before]);
-				const id = await old.add(before);
+				const { id } = await old.add(before);
 				await machine.drain(old);
 				const after = job("changing", { version: 2 }).step("b", {
 					run: ({ version }) => void log.push(`b of ${version}`),
@@ -1010,13 +1011,13 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const before = job("changing", { version: 1 }).waitFor("w").step("b", { run: () => "b" });
 				const old = machine.processor([before]);
-				const id = await old.add(before);
+				const { id } = await old.add(before);
 				await machine.drain(old);
 				const after = job("changing", { version: 2 }).waitFor("w").step("c", { run: noop });
 				const processor = machine.processor([after]);
 				await processor.signal(id, "w");
 				await machine.drain(processor);
-				const state = (await processor.state(id))!;
+				const state = (await processor.get(id))!;
 				expect([state.status, state.problem!.name]).toEqual(["held", "InvalidStateError"]);
 				expect(state.problem!.message).toContain(`lacks: "b" of version 1; version 2 has "w", "c"`);
 				await old.release(id);
@@ -1030,13 +1031,13 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const revert = () => void log.push("reverted");
 				const before = job("changing").step("a", { run: noop, revert }).waitFor("w").step("b", { run: fail });
 				const old = machine.processor([before]);
-				const id = await old.add(before);
+				const { id } = await old.add(before);
 				await machine.drain(old);
 				const after = job("changing").step("a2", { run: noop, revert }).waitFor("w").step("b", { run: fail });
 				const processor = machine.processor([after]);
 				await processor.signal(id, "w");
 				await machine.drain(processor);
-				expect(await processor.state(id)).toMatchObject({
+				expect(await processor.get(id)).toMatchObject({
 					status: "held",
 					direction: "backward",
 					error: { message: "failure" },
@@ -1078,13 +1079,13 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				law(`is held with an error that says why: ${name}`, async (make) => {
 					const machine = await make();
 					const processor = machine.processor([definition]);
-					const id = await processor.add(definition, "input", { id: "x" });
+					const { id } = await processor.add(definition, "input", { id: "x" });
 					await machine.drain(processor);
 					const damaged = damage(await machine.checkpoint(id));
 					const payload = typeof damaged === "string" ? damaged : JSON.stringify(damaged);
 					await machine.replace(id, "trusted", payload);
 					await machine.drain(processor);
-					const state = (await processor.state(id))!;
+					const state = (await processor.get(id))!;
 					expect([state.status, state.problem!.name]).toEqual(["held", "InvalidStateError"]);
 					expect(state.problem!.message).toContain(text);
 					expect((await machine.stored(id)).payload).toBe(payload);
@@ -1095,7 +1096,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 			law("a message that cannot be read is reported, and changes nothing", async (make) => {
 				const machine = await make();
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition, "input");
+				const { id } = await processor.add(definition, "input");
 				await machine.store.post(machine.name, id, "{");
 				await machine.store.post(machine.name, id, "null");
 				await processor.signal(id, "w");
@@ -1132,7 +1133,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 						after();
 					});
 					const processor = process.processor([definition]);
-					const id = await processor.add(definition);
+					const { id } = await processor.add(definition);
 					await machine.drain(processor);
 					const { value, history } = (await processor.result(id))!;
 					expect([log, value, await machine.lines()]).toEqual([["a"], "result", ["effect"]]);
@@ -1152,7 +1153,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					expect((error as Error).message).toBe("rolled back");
 				});
 				const processor = process.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				await machine.advance(999);
 				expect(log).toEqual(["a"]);
@@ -1174,7 +1175,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					for (const tx of [undefined, null]) errors.push(await errorOf(commit(tx, "result")));
 				});
 				const processor = machine.process().processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.drain(processor);
 				expect(errors.map(String)).toEqual([undefined, null].map((tx) => {
 					return `TypeError: "tx" must be a transaction of the store: current value is ${tx}`;
@@ -1214,7 +1215,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const log: string[] = [];
 				const definition = committing(log, (commit) => dying.write("effect", (tx) => commit(tx, "result")));
 				const processor = dying.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				void processor.run();
 				await machine.advance(30_000);
 				const other = machine.processor([definition]);
@@ -1233,7 +1234,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					return (count === 1 ? dying : other).write(`effect ${count}`, (tx) => commit(tx, `result ${count}`));
 				});
 				const first = dying.processor([definition]);
-				const id = await first.add(definition);
+				const { id } = await first.add(definition);
 				void first.run();
 				await machine.advance(30_000);
 				const second = other.processor([definition]);
@@ -1260,7 +1261,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				});
 				const processor = slow.processor([definition]);
 				const running = [machine.start(processor)];
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(0);
 				isCutOff = true;
 				running.push(machine.start(fast.processor([definition])));
@@ -1323,7 +1324,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				});
 				const processor = process.processor([definition]);
 				const running = machine.start(processor);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.advance(100);
 				expect((await processor.result(id))!.status).toBe("failed");
 				const error = errorOf(late!);
@@ -1341,7 +1342,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = logged(log, ["a"], ["b"], ["c"]);
 				const error = new StoreError("unavailable", "gone");
 				const processor = machine.processor([definition], {}, (member) => member === "save" ? error : undefined);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				await machine.drain(processor);
 				expect([log, (await processor.result(id))!.status]).toEqual([["a", "b", "c"], "completed"]);
 				expect(machine.errors).toEqual([error, error]);
@@ -1363,7 +1364,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					return isCutOff && isOfWorker ? new StoreError("unavailable", "gone") : undefined;
 				});
 				const first = machine.start(dead);
-				const id = await dead.add(definition);
+				const { id } = await dead.add(definition);
 				await machine.advance(0);
 				isCutOff = true;
 				const other = machine.start(machine.processor([definition]));
@@ -1383,7 +1384,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const log: string[] = [];
 				const definition = logged(log, ["a"]);
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				for (let count = 0; count < 9; count++) await machine.crash("logged");
 				await machine.drain(processor);
 				expect([log, (await processor.result(id))!.status]).toEqual([["a"], "completed"]);
@@ -1397,7 +1398,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					.step("a", { run: noop, revert: () => void log.push("-a") })
 					.step("b", { attempts: 5, run: () => isFatal ? new Promise<never>(noop) : "b" });
 				const first = machine.processor([definition], {}, (member) => member === "extend" ? "die before" : undefined);
-				const id = await first.add(definition);
+				const { id } = await first.add(definition);
 				void first.run();
 				await machine.advance(30_000);
 				isFatal = false;
@@ -1420,7 +1421,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					// After the revert of b, before it is stored.
 					return member === "save" && ++saves === 4 ? "die before" : undefined;
 				});
-				const id = await first.add(definition);
+				const { id } = await first.add(definition);
 				void first.run();
 				await machine.advance(30_000);
 				for (let count = 0; count < 2; count++) await machine.crash("logged");
@@ -1439,7 +1440,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const log: string[] = [];
 				const definition = logged(log, ["a"], ["b"], ["c"], ["d"]);
 				const adding = machine.processor([definition], { crashes: 2 });
-				const id = await adding.add(definition);
+				const { id } = await adding.add(definition);
 				for (let step = 0; step < 4; step++) {
 					let saves = 0;
 					const dying = machine.processor([definition], { crashes: 2 }, (member) => {
@@ -1464,7 +1465,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					},
 				});
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				await machine.advance(0);
 				await running.stop();
@@ -1486,7 +1487,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					})
 					.step("b", { run: () => void log.push("b") });
 				const processor = machine.processor([definition]);
-				const id = await processor.add(definition);
+				const { id } = await processor.add(definition);
 				const running = machine.start(processor);
 				await machine.advance(0);
 				const stopped = running.stop();
@@ -1513,7 +1514,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				}).step("b", { run: () => count });
 				const processors = [1, 2, 3].map(() => machine.processor([definition], { concurrency: 3 }));
 				const ids = [];
-				for (let index = 0; index < 50; index++) ids.push(await processors[0]!.add(definition));
+				for (let index = 0; index < 50; index++) ids.push((await processors[0]!.add(definition)).id);
 				const runs = processors.map((processor) => machine.start(processor));
 				await machine.advance(1_000);
 				for (const id of ids) expect((await processors[0]!.result(id))!.status).toBe("completed");
@@ -1565,7 +1566,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				},
 			});
 			const processor = machine.processor([definition]);
-			const id = await processor.add(definition);
+			const { id } = await processor.add(definition);
 			const running = machine.start(processor);
 			await machine.advance(10_000);
 			await running.stop();

@@ -55,7 +55,7 @@ async function trial(machine: Machine, k: number, at: string, { act, undo }: Cas
 	log = [];
 	const processor = machine.processor([definition]);
 	const controller = new AbortController();
-	const id = await processor.add(definition, undefined, { id: `${at}-${k}` });
+	const { id } = await processor.add(definition, undefined, { id: `${at}-${k}` });
 	if (at !== "b") await processor.signal(id, "go", 1);
 	let acted: unknown;
 	atEnd = (name) => {
@@ -103,7 +103,7 @@ describe("Processor.delete()", () => {
 				await atEachMicrotask(count, async (k) => {
 					log = [];
 					const processor = machine.processor([definition]);
-					const id = await processor.add(definition);
+					const { id } = await processor.add(definition);
 					await processor.signal(id, "go", 1);
 					let deleted: string[] | undefined;
 					atEnd = (name) => {
@@ -113,7 +113,7 @@ describe("Processor.delete()", () => {
 					const work = machine.start(processor);
 					await machine.advance(60_000);
 					expect(log).toEqual(deleted);
-					expect([await processor.state(id), new Set(log).size]).toEqual([undefined, log.length]);
+					expect([await processor.get(id), new Set(log).size]).toEqual([undefined, log.length]);
 					await Promise.all([work.stop(), machine.advance(10_000)]);
 					const foreign = machine.errors.splice(0).filter((error) => (error as Error).name !== "ClaimLostError");
 					expect(foreign).toEqual([]);

@@ -1,6 +1,6 @@
 // The laws of jobs on memoryStore(), and what has nothing to do with a store.
 import { describe as group, expect, test } from "vitest";
-import { describe, job, memoryStore, Processor } from "../../mod.ts";
+import { describeJob, job, memoryStore, Processor } from "../../mod.ts";
 import { openMemory } from "./database.ts";
 import { testJobs } from "./laws.ts";
 import { withMachines } from "./support.ts";
@@ -56,15 +56,19 @@ group("Processor", () => {
 
 	test("addMany() adds jobs of several definitions, and an id once", async () => {
 		const processor = new Processor({ store: memoryStore(), jobs: [one, other] });
-		const ids = await processor.addMany([
+		const added = await processor.addMany([
 			{ job: one, input: "x", id: "x" },
 			{ job: other, input: 2, delay: 0 },
 			{ job: one, input: "y", id: "x" },
 		]);
-		expect([ids[0], ids[2]]).toEqual(["x", "x"]);
+		expect(added).toMatchObject([{ id: "x", added: true }, { added: true }, {
+			id: "x",
+			added: false,
+			state: "waiting",
+		}]);
 		expect(await processor.counts()).toEqual({ waiting: 2, running: 0, held: 0, dead: 0, done: 0 });
 		await processor.drain();
-		expect([(await processor.wait(ids[0]!)).value, (await processor.wait(ids[1]!)).value]).toEqual(["x", 2]);
+		expect([(await processor.wait(added[0]!.id)).value, (await processor.wait(added[1]!.id)).value]).toEqual(["x", 2]);
 		expect((await processor.counts()).done).toBe(2);
 	});
 
@@ -84,17 +88,17 @@ group("Processor", () => {
 				},
 			}).step("b", { run: () => void log.push("b") });
 			const processor = machine.processor([two, one]);
-			const id = await processor.add(two);
+			const { id } = await processor.add(two);
 			const running = machine.start(processor);
 			await machine.advance(0);
-			expect([log, processor.getSnapshot().state, (await processor.state(id))!.status]).toEqual([
+			expect([log, processor.getSnapshot().state, (await processor.get(id))!.status]).toEqual([
 				["a"],
 				"paused",
 				"waiting",
 			]);
 			await processor.add(one, "x");
 			await processor.signal(id, "a").catch(noop);
-			expect(await processor.cancel(await processor.add(one, "y", { id: "y" }))).toBe(true);
+			expect(await processor.cancel((await processor.add(one, "y", { id: "y" })).id)).toBe(true);
 			await machine.advance(120_000);
 			expect([log, (await processor.counts()).waiting]).toEqual([["a"], 3]);
 			processor.resume();
@@ -152,7 +156,7 @@ group("Processor", () => {
 					isStuck = failed.isRevert ? false : isStuck;
 				},
 			});
-			const id = await processor.add(flaky, undefined, { id: "x" });
+			const { id } = await processor.add(flaky, undefined, { id: "x" });
 			await machine.drain(processor);
 			await machine.advance(100);
 			await machine.drain(processor);
@@ -192,13 +196,13 @@ group("job()", () => {
 		) expect(make).toThrow(text);
 	});
 
-	test("describe() gives the steps as data and as a diagram", () => {
+	test("describeJob() gives the steps as data and as a diagram", () => {
 		const definition = job("trip", { version: 2 })
 			.step("flight", { run: noop, revert: noop, attempts: 4, timeout: 100 })
 			.sleep("night", 1_000)
 			.waitFor("approval", { timeout: 5_000 })
 			.step('say "bye"', { run: noop, revert: noop, revertAttempts: 3 });
-		const { mermaid, ...data } = describe(definition);
+		const { mermaid, ...data } = describeJob(definition);
 		const never = { attempts: 1, revertAttempts: Infinity, hasRevert: false };
 		expect(data).toEqual({
 			name: "trip",

@@ -33,7 +33,7 @@ const calls: Record<string, (processor: Processor, random: Random) => unknown> =
 	result: (processor, random) => processor.result(`major-${random.below(10)}`),
 	run: (processor) => processor.run(),
 	signal: (processor, random) => processor.signal(`major-${random.below(10)}`, "go", 1),
-	state: (processor, random) => processor.state(`major-${random.below(10)}`),
+	state: (processor, random) => processor.get(`major-${random.below(10)}`),
 	stop: (processor) => processor.stop(),
 	subscribe: (processor) => processor.subscribe(noop)(),
 	wait: (processor, random) => processor.wait(`major-${random.below(10)}`),
@@ -77,7 +77,8 @@ async function storm(machine: Machine, seed: number): Promise<void> {
 		concurrency: 3,
 	});
 	processor.subscribe(callBack);
-	const ids = await processor.addMany(Array.from({ length: 10 }, (_, n) => ({ job: major, id: `major-${n}` })));
+	const jobs = Array.from({ length: 10 }, (_, n) => ({ job: major, id: `major-${n}` }));
+	const ids = (await processor.addMany(jobs)).map(({ id }) => id);
 	for (let round = 0; round < 60; round++) {
 		void processor.run();
 		await machine.advance(5_000);

@@ -90,7 +90,7 @@ class Storm {
 			// Some kill whoever runs them, each time.
 			const id = index % 200 === 100 ? `poison-${index}` : `job-${index}`;
 			const delay = 1_000 * this.#random.below(30);
-			ids.push(await processor.add(definition, undefined, { id, delay }));
+			ids.push((await processor.add(definition, undefined, { id, delay })).id);
 		}
 		for (let index = 0; index < processors; index++) this.#start();
 		for (let round = 0; round < 100; round++) {

@@ -1,5 +1,6 @@
 // What the tests of jobs need: processes in virtual time on one database, which can be taken away from any of them.
-import { Processor, type ProcessorOptions, type Store, type StoredTask } from "../../mod.ts";
+import { Processor, type ProcessorOptions, type Store } from "../../mod.ts";
+import type { StoredTask } from "../../src/store.ts";
 import { soon } from "../../src/platform/soon.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import type { Connection, Database, OpenDatabase } from "./database.ts";

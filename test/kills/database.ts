@@ -82,7 +82,7 @@ interface Kv extends DenoKv<DenoKvOperation> {
 async function openDenoKv(path: string): Promise<Database<DenoKvOperation>> {
 	const { Deno } = globalThis as unknown as { Deno: { openKv(path: string): Promise<Kv> } };
 	const kv = await Deno.openKv(path);
-	const store = denoKvStore(kv, { poll: 50 });
+	const store = denoKvStore(kv, { pollInterval: 50 });
 	return {
 		store,
 		async apply(effect, rest) {

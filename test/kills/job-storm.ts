@@ -63,7 +63,7 @@ export function killJobsAtRandom(options: StormOptions): Promise<JobStormReport>
 					failure: random.chance(0.2) ? 0.3 : 0,
 					end: random.weighted({ completed: 5, reverted: 4, failed: 1 }),
 				};
-				const id = await processor.add(definition, work, { id: `job-${works.size}` });
+				const { id } = await processor.add(definition, work, { id: `job-${works.size}` });
 				await processor.signal(id, "go", id);
 				works.set(id, work);
 			}

@@ -1,5 +1,6 @@
 // The least ordered map with transactions: a sorted array, one transaction at a time.
-import type { Clock, StoreCapabilities } from "../../mod.ts";
+import type { Clock } from "../../mod.ts";
+import type { StoreCapabilities } from "../../src/store.ts";
 import type { WakeReason } from "../../src/basket/store.ts";
 import type { MapEntry, MapRange, MapTransaction, OrderedMap } from "../../src/records/records.ts";
 import { Sorted } from "./sorted.ts";

@@ -1,5 +1,6 @@
 // An ordered map that answers with promises, lets several transactions go on at once, and undoes those that others were faster than.
-import type { Clock, StoreCapabilities } from "../../mod.ts";
+import type { Clock } from "../../mod.ts";
+import type { StoreCapabilities } from "../../src/store.ts";
 import type { WakeReason } from "../../src/basket/store.ts";
 import type { MapEntry, MapRange, MapTransaction, OrderedMap, TransactOptions } from "../../src/records/records.ts";
 import { Sorted } from "./sorted.ts";

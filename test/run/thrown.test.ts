@@ -272,7 +272,7 @@ describe("whatever is thrown", () => {
 			expect([title, (await basket.get("a"))?.state]).toEqual([title, "dead"]);
 			const failing = job("failing").step("only", { run, attempts: 2, backoff: 5 });
 			const processor = new Processor({ store: memoryStore({ clock }), jobs: [failing], ...options });
-			const id = await processor.add(failing, undefined);
+			const { id } = await processor.add(failing, undefined);
 			await process(processor);
 			expect([title, (await processor.result(id))?.status]).toEqual([title, "failed"]);
 		}

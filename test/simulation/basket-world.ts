@@ -1,5 +1,6 @@
 // The world of processes that work on one basket, and what must hold in it at any time.
-import type { BasketContext, Outcome, Save, Settlement, Store } from "../../mod.ts";
+import type { BasketContext, Store } from "../../mod.ts";
+import type { Outcome, Save, Settlement } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";

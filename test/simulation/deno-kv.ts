@@ -13,7 +13,7 @@ const runtime = globalThis as unknown as { Deno: { openKv(path: string): Promise
 export async function openDenoKv(clock: VirtualClock): Promise<SimulatedStore> {
 	const kv = await runtime.Deno.openKv(":memory:");
 	const restore = seedCrypto();
-	const store = denoKvStore(kv, { clock, poll: Infinity }) as unknown as Store<never>;
+	const store = denoKvStore(kv, { clock, pollInterval: Infinity }) as unknown as Store<never>;
 	await store.open();
 	const patient = clock as PatientClock;
 	const wakes = new Set<() => void>();

@@ -1,11 +1,9 @@
 // Keeps its own books of what is in a store, by the words of `src/basket/store.ts` and with no thought of speed, and
 // compares each answer of the store with them.
+import type { Added, Change, Counts, Store } from "../../mod.ts";
 import type {
-	Added,
-	Change,
 	Claim,
 	ClaimRequest,
-	Counts,
 	Data,
 	Done,
 	ListQuery,
@@ -15,11 +13,10 @@ import type {
 	Ref,
 	Save,
 	Settlement,
-	Store,
 	StoredTask,
 	Turn,
 	TurnResult,
-} from "../../mod.ts";
+} from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import { deferred } from "../support.ts";
@@ -441,7 +438,7 @@ export class Ledger {
 		entry.record = undefined;
 		entry.payload = outcome.payload ?? entry.payload;
 		if (outcome.type === "done" || outcome.type === "dead") this.#touchLane(entry);
-		if (outcome.type === "done") return this.#finish(entry, outcome.keep ?? 0);
+		if (outcome.type === "done") return this.#finish(entry, outcome.retain ?? 0);
 		entry.state = outcome.type === "dead" ? "dead" : "waiting";
 		entry.due = entry.dueBy = outcome.type === "retry" ? now + outcome.delay : now;
 		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
@@ -466,13 +463,13 @@ export class Ledger {
 		entry.inbox = entry.inbox.filter(({ n }) => n > seen);
 	}
 
-	#finish(entry: Entry, keep: number): void {
+	#finish(entry: Entry, retain: number): void {
 		this.totals.done++;
-		if (keep === 0) return void this.entries.delete(entry.id);
+		if (retain === 0) return void this.entries.delete(entry.id);
 		this.#kept.push(entry);
 		entry.state = "done";
 		entry.isHeld = false;
-		entry.due = entry.dueBy = this.#now + keep;
+		entry.due = entry.dueBy = this.#now + retain;
 	}
 
 	#claim(owner: Owner, { kinds, limit }: ClaimRequest, lease: number, claims: readonly Claim[]): void {

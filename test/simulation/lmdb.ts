@@ -14,7 +14,7 @@ const never = 1e9;
 
 export async function openLmdb(clock: VirtualClock): Promise<SimulatedStore> {
 	const path = mkdtempSync(join(folder, "upkeep-lmdb-simulation-"));
-	const store = lmdbStore(path, { clock, poll: never });
+	const store = lmdbStore(path, { clock, pollInterval: never });
 	await store.open();
 	const close = async () => {
 		await store.close!();

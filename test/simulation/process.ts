@@ -1,5 +1,6 @@
 // One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
-import type { Ref, Store, StoreError, Turn, TurnResult, WakeReason } from "../../mod.ts";
+import type { Store, StoreError, WakeReason } from "../../mod.ts";
+import type { Ref, Turn, TurnResult } from "../../src/store.ts";
 import type { Fault, StoreCall } from "../../src/testing/testing.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";

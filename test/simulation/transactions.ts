@@ -1,5 +1,6 @@
 // Transactions of the simulated tasks: what a store does with them, and what the books say about it.
-import type { Done, Ref, Store } from "../../mod.ts";
+import type { Store } from "../../mod.ts";
+import type { Done, Ref } from "../../src/store.ts";
 
 /** A transaction of a store. */
 export interface StoreTransaction {
@@ -78,7 +79,7 @@ class ListTransaction implements StoreTransaction {
 		const completed = [...this.completed.values()];
 		const areGood = await this.#store.save(basket, completed.map(({ ref }) => ({ ref })));
 		if (areGood.includes(false)) return false;
-		const settle = completed.map(({ ref, done: { type, keep } }) => ({ ref, outcome: { type, keep } }));
+		const settle = completed.map(({ ref, done: { type, retain } }) => ({ ref, outcome: { type, retain } }));
 		await this.#store.turn(basket, { settle, claim: [], lease: 1 });
 		this.#marks.push(...this.#own);
 		return true;

@@ -1,5 +1,6 @@
 // What all simulated worlds have in common: processes on one store, the time, and what goes wrong.
-import type { Change, Clock, Data, Save, Settlement, Store } from "../../mod.ts";
+import type { Change, Clock, Store } from "../../mod.ts";
+import type { Data, Save, Settlement } from "../../src/store.ts";
 import type { Fault, VirtualClock } from "../../src/testing/testing.ts";
 import type { ClaimRecord, Entry, LedgerWatcher, Owner } from "./ledger.ts";
 import type { Process } from "./process.ts";

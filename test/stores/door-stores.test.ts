@@ -18,9 +18,10 @@ testDoors("stores", {
 	...options(["prefix", "pollInterval", "busyTimeout", "clock"], (options) => void sqliteStore(db as never, options)),
 	"denoKvStore(kv)": () => ({ names: /"kv/, give: (value) => void denoKvStore(value) }),
 	"denoKvStore(options)": () => ({
-		names: /"(options|prefix|poll|clock)/,
+		names: /"(options|prefix|pollInterval|clock)/,
 		give: (value) => void denoKvStore(kv as never, value),
 	}),
+	...options(["pollInterval", "clock"], (options) => void denoKvStore(kv as never, options)),
 	"indexedDBStore(db)": () => ({ names: /"(db|name|database)/, give: (value) => void indexedDBStore(value) }),
 	"indexedDBStore(options)": () => ({
 		names: /"(options|durability|fallback|onFallback|clock)/,

@@ -26,7 +26,7 @@ export interface DenoKvStoreOptions {
 	 * How often it looks, in milliseconds, whether another process has made something due: a database in a local file tells
 	 * only its own process. `Infinity` for Deno Deploy and KV Connect, which tell everybody. @default 500
 	 */
-	poll?: number | undefined;
+	pollInterval?: number | undefined;
 	/** Whose time it is; only the wall clock is stored. @default systemClock */
 	clock?: Clock | undefined;
 }
@@ -82,9 +82,9 @@ export function denoKvStore<Tx extends DenoKvOperation>(
 	options: DenoKvStoreOptions = {},
 ): DenoKvStore<Tx> {
 	const database = resourceOf(kv);
-	const { prefix = ["upkeep"], poll = 500, clock } = check("options", options, "object");
+	const { prefix = ["upkeep"], pollInterval = 500, clock } = check("options", options, "object");
 	check("prefix", prefix, "object", Array.isArray(prefix), "an array");
-	const terms = { poll: checkLimit("poll", poll), clock: checkClock(clock) };
+	const terms = { pollInterval: checkLimit("pollInterval", pollInterval), clock: checkClock(clock) };
 	const parts = { kv: database, prefix, schema: new Schema(database, prefix) };
 	return recordStore(overMap(new DenoKvMap<Tx>(parts, terms))) as DenoKvStore<Tx>;
 }

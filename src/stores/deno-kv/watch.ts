@@ -18,14 +18,14 @@ const retryDelay = 1000;
 export interface BellTerms {
 	readonly clock: Clock;
 	/** How often it is looked at, in milliseconds. */
-	readonly poll: number;
+	readonly pollInterval: number;
 }
 
 /** Calls `wake` each time that one of the keys gets another value; the first one is that of the reason `"claims"`. */
 export function watchBell(
 	kv: DenoKv,
 	bells: readonly DenoKvKeyPart[][],
-	{ clock, poll }: BellTerms,
+	{ clock, pollInterval }: BellTerms,
 	wake: (reason?: WakeReason) => void,
 	onError: (error: unknown) => void,
 ): () => void {
@@ -77,7 +77,7 @@ export function watchBell(
 		if (!isListening) void listen();
 		// Another process that writes to the same file tells nobody.
 		try {
-			if (poll < Infinity) hear(await ask(() => kv.getMany([...bells])));
+			if (pollInterval < Infinity) hear(await ask(() => kv.getMany([...bells])));
 		} catch (error) {
 			fail(error);
 		}
@@ -85,7 +85,9 @@ export function watchBell(
 	}
 
 	function arm(): void {
-		if (!isOver && (poll < Infinity || !isListening)) clock.set(timer, poll < Infinity ? poll : retryDelay);
+		if (!isOver && (pollInterval < Infinity || !isListening)) {
+			clock.set(timer, pollInterval < Infinity ? pollInterval : retryDelay);
+		}
 	}
 
 	function stop(): void {

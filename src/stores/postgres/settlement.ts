@@ -14,7 +14,7 @@ export function isPlain({ ref, outcome }: Settlement): boolean {
 }
 
 function isRemoval(outcome: Outcome): boolean {
-	return outcome.type === "done" && !((outcome.keep ?? 0) > 0);
+	return outcome.type === "done" && !((outcome.retain ?? 0) > 0);
 }
 
 export function seqOf({ token }: Ref): number {
@@ -26,7 +26,7 @@ export function endingOf({ ref, outcome }: Settlement): Record<string, unknown> 
 	const v = outcome.payload === undefined ? undefined : encode(outcome.payload);
 	const base = { ...refOf(ref), v };
 	if (outcome.type === "release") return { ...base, t: 0, d: 0 };
-	if (outcome.type === "done") return { ...base, t: isRemoval(outcome) ? -1 : 7, d: duration(outcome.keep ?? 0) };
+	if (outcome.type === "done") return { ...base, t: isRemoval(outcome) ? -1 : 7, d: duration(outcome.retain ?? 0) };
 	if (outcome.type === "later") {
 		const d = outcome.delay === null ? null : duration(outcome.delay);
 		return { ...base, t: 0, d, a: 0, c: 0, m: outcome.seen, k: outcome.backoff };

@@ -195,9 +195,9 @@ export class SqliteClaims extends SqliteTasks {
 	 * It is kept, though for no time: if it is completed again in the same transaction, it must be known that this very claim
 	 * has done that, and if the transaction is rolled back, it must be known no more.
 	 */
-	complete(basket: string, ref: Ref, { keep = 0, payload }: Done, now: number): boolean {
+	complete(basket: string, ref: Ref, { retain = 0, payload }: Done, now: number): boolean {
 		// Its time is over by any clock, also one that is set back.
-		const ended = this.#end(basket, ref, { type: "done", keep: keep === 0 ? -now : keep, payload }, now);
+		const ended = this.#end(basket, ref, { type: "done", retain: retain === 0 ? -now : retain, payload }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
 		this.promote(basket, [ended.lane]);
 		return true;
@@ -324,7 +324,7 @@ export class SqliteClaims extends SqliteTasks {
 
 /** What is done and not kept is by far the most. */
 function isRemoval({ outcome }: Settlement): boolean {
-	return outcome.type === "done" && !((outcome.keep ?? 0) > 0);
+	return outcome.type === "done" && !((outcome.retain ?? 0) > 0);
 }
 
 function isOver({ type }: Outcome): boolean {

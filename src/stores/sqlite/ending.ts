@@ -22,7 +22,7 @@ export interface Ending {
 
 /** How a claim ends that leaves its task in the table. */
 export function endingOf(outcome: Outcome, now: number): Ending {
-	if (outcome.type === "done") return { state: State.done, due: after(now, outcome.keep ?? 0) };
+	if (outcome.type === "done") return { state: State.done, due: after(now, outcome.retain ?? 0) };
 	if (outcome.type === "release") return { state: State.waiting, due: now };
 	if (outcome.type === "later") {
 		const { backoff } = outcome;

@@ -67,7 +67,7 @@ export const adding: readonly StoreTest[] = [
 		async run(bench) {
 			const [dead, done] = await bench.running("dead", "done", "running");
 			await bench.settle(dead!, { type: "dead", attempts: 1, error: "broken" });
-			await bench.settle(done!, { type: "done", keep: bench.long });
+			await bench.settle(done!, { type: "done", retain: bench.long });
 			await bench.add("waiting", "held");
 			await bench.change("held", "hold");
 			const ids = ["waiting", "running", "held", "dead", "done"];

@@ -113,7 +113,7 @@ export const changing: readonly StoreTest[] = [
 		async run(bench) {
 			const [dead, done] = await bench.running("dead", "done", "running");
 			await bench.settle(dead!, { type: "dead", attempts: 1, error: "x" });
-			await bench.settle(done!, { type: "done", keep: bench.long });
+			await bench.settle(done!, { type: "done", retain: bench.long });
 			await bench.add("waiting");
 			const ids = ["dead", "done", "nobody"];
 			equal(await bench.store.change(bench.basket, ids, "hold"), [false, false, false], "held");
@@ -171,7 +171,7 @@ export const changing: readonly StoreTest[] = [
 		title: "change() retries no task that is running, held or done",
 		async run(bench) {
 			const [done] = await bench.running("done", "running");
-			await bench.settle(done!, { type: "done", keep: bench.long });
+			await bench.settle(done!, { type: "done", retain: bench.long });
 			await bench.add({ id: "held", delay: bench.long });
 			await bench.change("held", "hold");
 			const ids = ["done", "running", "held", "nobody"];
@@ -254,7 +254,7 @@ async function waitInEveryWay(bench: Bench): Promise<void> {
 		{ type: "later", delay, seen: 0 },
 		{ type: "later", delay: null, seen: 0 },
 		{ type: "dead", attempts: 1, error: "x" },
-		{ type: "done", keep: delay },
+		{ type: "done", retain: delay },
 	];
 	for (const [index, outcome] of outcomes.entries()) await bench.settle(claims[index]!, outcome);
 	await bench.change("held", "hold");

@@ -149,7 +149,7 @@ export const claiming: readonly StoreTest[] = [
 		async run(bench) {
 			const ends: Outcome[] = [
 				{ type: "done" },
-				{ type: "done", keep: bench.long },
+				{ type: "done", retain: bench.long },
 				{ type: "retry", delay: 0, attempts: 1, error: "x" },
 				{ type: "later", delay: 0, seen: 0 },
 				{ type: "dead", attempts: 1, error: "x" },
@@ -233,7 +233,7 @@ export const claiming: readonly StoreTest[] = [
 		async run(bench) {
 			const [dead, done, later] = await bench.running("dead", "done", "later");
 			await bench.settle(dead!, { type: "dead", attempts: 1, error: "x" });
-			await bench.settle(done!, { type: "done", keep: bench.unit });
+			await bench.settle(done!, { type: "done", retain: bench.unit });
 			await bench.settle(later!, { type: "later", delay: null, seen: 0 });
 			await bench.add({ id: "held", lane: "l" }, { id: "blocked", lane: "l" });
 			await bench.change("held", "hold");
@@ -319,7 +319,7 @@ async function expectFenced(bench: Bench, ref: Ref): Promise<void> {
 	const before = await store.get(basket, ref.id);
 	const outcomes: Outcome[] = [
 		{ type: "done" },
-		{ type: "done", keep: bench.long, payload: "stale" },
+		{ type: "done", retain: bench.long, payload: "stale" },
 		{ type: "retry", delay: 0, attempts: 7, error: "stale", payload: "stale" },
 		{ type: "later", delay: 0, seen: 9, payload: "stale" },
 		{ type: "dead", attempts: 7, error: "stale", payload: "stale" },

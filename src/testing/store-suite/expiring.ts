@@ -98,8 +98,8 @@ export const expiring: readonly StoreTest[] = [
 /** Done tasks whose time is over, with their claims, and one with the id "kept" whose time is not. */
 async function overdue(bench: Bench, ...ids: string[]): Promise<readonly Claim[]> {
 	const claims = await bench.running(...ids, "kept");
-	await bench.settleAll(claims.slice(0, -1), { type: "done", keep: bench.unit, payload: "result" });
-	await bench.settle(claims.at(-1)!, { type: "done", keep: bench.long });
+	await bench.settleAll(claims.slice(0, -1), { type: "done", retain: bench.unit, payload: "result" });
+	await bench.settle(claims.at(-1)!, { type: "done", retain: bench.long });
 	await bench.pass(1);
 	return claims;
 }

@@ -46,7 +46,7 @@ export const inbox: readonly StoreTest[] = [
 		async run(bench) {
 			const [dead, done] = await bench.running("dead", "done");
 			await bench.settle(dead!, { type: "dead", attempts: 1, error: "x" });
-			await bench.settle(done!, { type: "done", keep: bench.long });
+			await bench.settle(done!, { type: "done", retain: bench.long });
 			const before = await bench.list();
 			for (const id of ["dead", "done", "nobody"]) equal(await post(bench, id, "hello"), false, `posted to ${id}`);
 			equal(await bench.list(), before, "tasks");

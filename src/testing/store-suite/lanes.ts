@@ -30,7 +30,7 @@ export const lanes: readonly StoreTest[] = [
 			const ends: Outcome[] = [
 				{ type: "done" },
 				{ type: "dead", attempts: 1, error: "x" },
-				{ type: "done", keep: bench.long },
+				{ type: "done", retain: bench.long },
 			];
 			let claim = await bench.claimOnly("a");
 			for (const [index, outcome] of ends.entries()) {
@@ -153,7 +153,7 @@ export const lanes: readonly StoreTest[] = [
 		async run(bench) {
 			await lane(bench, "dead", "done", "a", "b");
 			await bench.settleAll([await bench.claimOnly("dead")], { type: "dead", attempts: 1, error: "x" });
-			await bench.settleAll([await bench.claimOnly("done")], { type: "done", keep: bench.long });
+			await bench.settleAll([await bench.claimOnly("done")], { type: "done", retain: bench.long });
 			const claim = await bench.claimOnly("a");
 			equal(await bench.store.delete(bench.basket, ["dead", "done"]), [true, true], "deleted");
 			await bench.expectClaims([], "while the head is running");

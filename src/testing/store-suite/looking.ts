@@ -160,7 +160,7 @@ export const looking: readonly StoreTest[] = [
 async function inEveryState(bench: Bench): Promise<void> {
 	const [dead, done, retried, , stopping] = await bench.running("dead", "done", "retried", "running", "stopping");
 	await bench.settle(dead!, { type: "dead", attempts: 3, error: "broken", payload: Uint8Array.of(1) });
-	await bench.settle(done!, { type: "done", keep: bench.long, payload: "result" });
+	await bench.settle(done!, { type: "done", retain: bench.long, payload: "result" });
 	await bench.store.save(bench.basket, [{ ref: retried!, progress: "half" }]);
 	await bench.settle(retried!, { type: "retry", delay: bench.long, attempts: 1, error: "broken" });
 	await bench.store.change(bench.basket, [stopping!.id], "hold");

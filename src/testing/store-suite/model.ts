@@ -120,7 +120,7 @@ class StoreAndModel {
 		const seen = random.below(4);
 		return random.of<Outcome>([
 			{ type: "done" },
-			{ type: "done", keep: this.#duration(1), payload },
+			{ type: "done", retain: this.#duration(1), payload },
 			{ type: "retry", delay: this.#duration(), ...failed },
 			{ type: "retry", delay: this.#duration(1), ...failed, backoff: true },
 			{ type: "retry", delay: this.#duration(1), ...failed, hold: true },

@@ -14,7 +14,7 @@ export const settling: readonly StoreTest[] = [
 		async run(bench) {
 			const claims = await bench.running("a", "b", "c");
 			await bench.settle(claims[0]!, { type: "done" });
-			await bench.settle(claims[1]!, { type: "done", keep: 0, payload: "result" });
+			await bench.settle(claims[1]!, { type: "done", retain: 0, payload: "result" });
 			equal(idsOf(await bench.list()), ["c"], "left");
 			equal(await bench.store.get(bench.basket, "a"), undefined, "get() of the removed one");
 		},
@@ -23,8 +23,8 @@ export const settling: readonly StoreTest[] = [
 		title: "turn() keeps a task that is done for a while, with its id and its result",
 		async run(bench) {
 			const claims = await bench.running("a", "b");
-			await bench.settle(claims[0]!, { type: "done", keep: bench.long, payload: "result" });
-			await bench.settle(claims[1]!, { type: "done", keep: bench.long });
+			await bench.settle(claims[0]!, { type: "done", retain: bench.long, payload: "result" });
+			await bench.settle(claims[1]!, { type: "done", retain: bench.long });
 			const a = await bench.get("a");
 			equal([a.state, a.payload], ["done", "result"], "state and payload");
 			between(a.dueAt! - a.addedAt, bench.long, bench.long * 1.5, "how long it is kept");
@@ -38,8 +38,8 @@ export const settling: readonly StoreTest[] = [
 		title: "turn() removes at least as many done tasks whose time is over as it settles",
 		async run(bench) {
 			const kept = await bench.running("a", "b", "c", "d");
-			await bench.settleAll(kept.slice(0, 3), { type: "done", keep: bench.unit });
-			await bench.settle(kept[3]!, { type: "done", keep: bench.long });
+			await bench.settleAll(kept.slice(0, 3), { type: "done", retain: bench.unit });
+			await bench.settle(kept[3]!, { type: "done", retain: bench.long });
 			const claims = await bench.running("e", "f", "g");
 			await bench.pass(1);
 			await bench.settleAll(claims);

@@ -67,8 +67,8 @@ export class TaskModel {
 		task.state = outcome.type === "done" || outcome.type === "dead" ? outcome.type : "waiting";
 		if (task.state !== "waiting") task.isHeld = false;
 		if (outcome.type === "done") {
-			task.dueAt = this.now + (outcome.keep ?? 0);
-			if (!outcome.keep) this.tasks.splice(this.tasks.indexOf(task), 1);
+			task.dueAt = this.now + (outcome.retain ?? 0);
+			if (!outcome.retain) this.tasks.splice(this.tasks.indexOf(task), 1);
 		} else if (outcome.type === "dead") task.dueAt = Infinity;
 		else if (outcome.type === "retry") {
 			task.crashes = 0;

@@ -114,7 +114,7 @@ export const transactions: readonly StoreTest[] = [
 		async run(bench) {
 			const claims = await bench.running({ id: "a", lane: "l" }, "b");
 			await bench.add({ id: "next", lane: "l" });
-			const kept = { type: "done", keep: bench.long, payload: "result" } as const;
+			const kept = { type: "done", retain: bench.long, payload: "result" } as const;
 			const done = await commit(bench, async (tx) => [
 				await bench.store.complete(bench.basket, claims[0]!, { type: "done" }, tx),
 				await bench.store.complete(bench.basket, claims[1]!, kept, tx),

@@ -1,5 +1,5 @@
 // What is known of each simulated job: what is stored of it, by the words of `src/job/state.ts`, and what was posted.
-import type { Data, Message } from "../../../mod.ts";
+import type { Data, Message } from "../../../src/store.ts";
 import type { JobMessage } from "../../../src/job/job-run.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";

@@ -1,5 +1,6 @@
 // A simulated process with a processor.
-import type { Job, JobStatus, Save } from "../../../mod.ts";
+import type { Job, JobStatus } from "../../../mod.ts";
+import type { Save } from "../../../src/store.ts";
 import type { StoreCall } from "../../../src/testing/testing.ts";
 import type { JobWorld } from "./world.ts";
 import { JobNotFoundError, Processor, StoreError } from "../../../mod.ts";
@@ -92,7 +93,7 @@ export class JobProcess extends Process {
 	look(id: string): void {
 		const since = this.#world.clock.monotonic();
 		this.#ask("reads", id, since, this.processor.result(id));
-		this.handle("state", this.processor.state(id));
+		this.handle("state", this.processor.get(id));
 		this.handle("list", this.#list());
 	}
 

@@ -1,5 +1,6 @@
 // The world of processes that work off jobs, and what must hold in it at any time.
-import type { Data, JobOutcome, RevertContext, Save, Settlement, Store } from "../../../mod.ts";
+import type { JobOutcome, RevertContext, Store } from "../../../mod.ts";
+import type { Data, Save, Settlement } from "../../../src/store.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { VirtualClock } from "../../../src/testing/testing.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
@@ -140,7 +141,7 @@ export class JobWorld extends World<JobProcess> {
 			this.#checkDelay(what, book, book.claims.get(owner)!, outcome.delay, outcome.backoff === true);
 		}
 		if (outcome.type !== "done") return;
-		equal(this, `${id} is kept`, outcome.keep, this.profile.retain);
+		equal(this, `${id} is kept`, outcome.retain, this.profile.retain);
 		book.endedAt = this.#now;
 		(owner as JobProcess).ended[status!]++;
 		this.#checkEnd(what, book);

@@ -48,7 +48,7 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 			"CREATE TEMP TABLE tasks (seq int); CREATE TEMP TABLE levels (low int); CREATE TEMP TABLE version (version int)",
 		);
 		await store.add("basket", [task({ id: "inside" })], tx);
-		expect(await store.complete("basket", a!, { type: "done", keep: 60_000 }, tx)).toBe(true);
+		expect(await store.complete("basket", a!, { type: "done", retain: 60_000 }, tx)).toBe(true);
 	});
 	expect(await store.change("basket", ["late", "b"], "hold")).toEqual([true, true]);
 	expect(await store.change("basket", ["b"], "release")).toEqual([true]);

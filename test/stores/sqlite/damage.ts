@@ -47,7 +47,7 @@ async function setUp(open: Open, form: Form): Promise<Scene> {
 	const outcomes = {
 		tried: { type: "retry", delay: 0, attempts: 1, error: "x", backoff: true },
 		dead: { type: "dead", attempts: 1, error: "x" },
-		done: { type: "done", keep: 1_000_000 },
+		done: { type: "done", retain: 1_000_000 },
 	} as const;
 	const outcome = outcomes[form as "tried"];
 	if (outcome !== undefined) await store.turn("b", { settle: [{ ref: ref!, outcome }], claim: [], lease });

@@ -61,7 +61,7 @@ async function fill(store: SqliteStore<Database>, basket: string): Promise<void>
 	const claimed = { settle: [], claim: kinds.map((kind) => ({ kinds: [kind], limit: 4 })), lease: 60_000 };
 	const { claims } = await store.turn(basket, claimed);
 	const outcomes = [
-		{ type: "done", keep: 60_000 },
+		{ type: "done", retain: 60_000 },
 		{ type: "dead", attempts: 1, error: "x" },
 		{ type: "retry", attempts: 1, error: "x", delay: 60_000 },
 		undefined,

@@ -236,7 +236,7 @@ async function useAll(store: SqliteStore<Database>): Promise<void> {
 	const error = { attempts: 1, error: "x" };
 	const settle = [
 		{ ref: plain!, outcome: { type: "done" } },
-		{ ref: second!, outcome: { type: "done", keep: 60_000 } },
+		{ ref: second!, outcome: { type: "done", retain: 60_000 } },
 		{ ref: third!, outcome: { type: "dead", ...error } },
 		{ ref: fourth!, outcome: { type: "retry", delay: 60_000, backoff: true, ...error } },
 	] as const;

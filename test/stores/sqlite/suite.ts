@@ -461,7 +461,7 @@ function transactions(open: Open): void {
 		await store.transaction(async (tx) => {
 			expect(await store.complete("b", x!, { type: "done" }, tx)).toBe(true);
 			expect(await store.complete("b", x!, { type: "done" }, tx)).toBe(true);
-			expect(await store.complete("b", kept!, { type: "done", keep: 1 }, tx)).toBe(true);
+			expect(await store.complete("b", kept!, { type: "done", retain: 1 }, tx)).toBe(true);
 		});
 		clock.setNow(clock.now() - 20_000);
 		expect([await store.get("b", "x"), (await store.get("b", "kept"))?.state]).toEqual([undefined, "done"]);
@@ -558,12 +558,12 @@ function transactions(open: Open): void {
 	});
 
 	test.each([[undefined], [60_000]])(
-		"sqliteStore().complete() twice in one transaction is harmless (keep: %s)",
-		async (keep) => {
+		"sqliteStore().complete() twice in one transaction is harmless (retain: %s)",
+		async (retain) => {
 			const { db, store } = await fresh(open);
 			await store.add("b", [task({ lane: "l" }), task({ lane: "l" })]);
 			const [ref] = await claim(store);
-			const done = { type: "done", keep } as const;
+			const done = { type: "done", retain } as const;
 			const twice = async () => [await store.complete("b", ref!, done, db), await store.complete("b", ref!, done, db)];
 			db.exec("BEGIN");
 			expect(await twice()).toEqual([true, true]);
@@ -572,7 +572,7 @@ function transactions(open: Open): void {
 			db.exec("BEGIN");
 			expect(await twice()).toEqual([true, true]);
 			db.exec("COMMIT");
-			expect(await store.counts("b")).toMatchObject({ waiting: 1, running: 0, done: keep === undefined ? 0 : 1 });
+			expect(await store.counts("b")).toMatchObject({ waiting: 1, running: 0, done: retain === undefined ? 0 : 1 });
 			const [next] = await claim(store);
 			db.exec("BEGIN");
 			expect(await store.complete("b", { ...next!, token: "1.9" }, done, db)).toBe(false);
@@ -749,7 +749,7 @@ function plans(open: Open): void {
 		await store.turn("b", {
 			...turn,
 			settle: [
-				{ ref: b!, outcome: { type: "done", keep: 0.001 } },
+				{ ref: b!, outcome: { type: "done", retain: 0.001 } },
 				{ ref: c!, outcome: { type: "dead", attempts: 1, error: "x" } },
 				{ ref: d!, outcome: { type: "retry", delay: 60_000, attempts: 1, error: "x" } },
 			],

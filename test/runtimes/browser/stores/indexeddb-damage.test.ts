@@ -75,7 +75,7 @@ async function prepare(store: Store<IDBTransaction>, basket: string, state: stri
 	if (!["running", "dead", "done"].includes(state)) return;
 	const claims = await take(store, basket, 1);
 	if (state === "dead") await end(store, basket, claims, { type: "dead", attempts: 1, error: "e" });
-	if (state === "done") await end(store, basket, claims, { type: "done", keep: 1e9 });
+	if (state === "done") await end(store, basket, claims, { type: "done", retain: 1e9 });
 }
 
 async function take(store: Store<IDBTransaction>, basket: string, limit = 9) {

@@ -299,7 +299,7 @@ describe("indexedDBStore(name)", () => {
 		expect(await store.extend("b", claims, 1e9)).toEqual(ids.map(() => "ok"));
 		const outcomes = [
 			{ type: "done" },
-			{ type: "done", keep: 1e9 },
+			{ type: "done", retain: 1e9 },
 			{ type: "dead", attempts: 1, error: "e" },
 			{ type: "retry", attempts: 1, error: "e", delay: 0 },
 			{ type: "release" },

@@ -8,7 +8,7 @@ const openDenoKv: OpenDatabase = async () => {
 	const kv = await Deno.openKv(":memory:");
 	return {
 		connect: (clock, name) => ({
-			store: denoKvStore(kv, { clock, poll: Infinity }),
+			store: denoKvStore(kv, { clock, pollInterval: Infinity }),
 			async write(line, work) {
 				const tx = kv.atomic().set(["lines", name, crypto.randomUUID()], line);
 				await work(tx);

@@ -3,7 +3,7 @@
 import { denoKvStore } from "upkeep/stores/deno-kv";
 
 const kv = await Deno.openKv(Deno.args[0]);
-const store = denoKvStore(kv, { poll: 20 });
+const store = denoKvStore(kv, { pollInterval: 20 });
 await store.open();
 const woken = Promise.withResolvers<void>();
 const stop = store.watch!("basket", () => woken.resolve(), (error) => console.error(error));

@@ -48,7 +48,7 @@ testRecordSpace("Deno KV", async () => {
 	const kv = await Deno.openKv(":memory:");
 	const given = new Resource<DenoKv>(kv);
 	const parts = { kv: given, prefix: ["upkeep"], schema: new Schema(given, ["upkeep"]) };
-	const map = new DenoKvMap(parts, { clock: systemClock, poll: Infinity });
+	const map = new DenoKvMap(parts, { clock: systemClock, pollInterval: Infinity });
 	return { space: overMap(map), close: () => kv.close() };
 }, { test: (title, body) => test(title, body) });
 
@@ -195,7 +195,7 @@ describe("denoKvStore() in a transaction", () => {
 		const tx = kv.atomic();
 		await store.add(basket, [task("b", { lane: "l" })], tx);
 		await store.save(basket, [{ ref: ref!, payload: "saved" }], tx);
-		await store.complete(basket, ref!, { type: "done", keep: 1000 }, tx);
+		await store.complete(basket, ref!, { type: "done", retain: 1000 }, tx);
 		await store.add(basket, [task("c", { lane: "l" })], tx);
 		expect((await tx.commit()).ok).toBe(true);
 		expect((await store.get(basket, "a"))!.payload).toBe("saved");
@@ -482,7 +482,7 @@ describe("denoKvStore() and others", () => {
 	});
 
 	test("watch() wakes for a running task that is deleted, so that whoever runs it can look", async () => {
-		const { store } = await open({ poll: Infinity });
+		const { store } = await open({ pollInterval: Infinity });
 		await store.add(basket, [task("a"), task("b", { delay: 1e9 })]);
 		await claim(store);
 		let woken = 0;
@@ -506,7 +506,7 @@ describe("denoKvStore() and others", () => {
 		const { kv, store, clock } = await open();
 		const silent = replace(kv, { watch: () => new ReadableStream() });
 		let woken = 0;
-		const stop = denoKvStore(silent, { clock, poll: 500 }).watch!(basket, () => woken++, () => {});
+		const stop = denoKvStore(silent, { clock, pollInterval: 500 }).watch!(basket, () => woken++, () => {});
 		await clock.advance(500);
 		await until(() => clock.pending === 1);
 		expect(woken).toBe(0);
@@ -520,8 +520,8 @@ describe("denoKvStore() and others", () => {
 		expect(clock.pending).toBe(0);
 	});
 
-	test("watch() with poll: Infinity sets no timer, and is told by Deno KV", async () => {
-		const { store, clock } = await open({ poll: Infinity });
+	test("watch() with pollInterval: Infinity sets no timer, and is told by Deno KV", async () => {
+		const { store, clock } = await open({ pollInterval: Infinity });
 		let woken = 0;
 		const stop = store.watch!(basket, () => woken++, () => {});
 		await settle();
@@ -542,7 +542,7 @@ describe("denoKvStore() and others", () => {
 		});
 		const errors: unknown[] = [];
 		let woken = 0;
-		const watching = denoKvStore(flaky, { clock, poll: Infinity });
+		const watching = denoKvStore(flaky, { clock, pollInterval: Infinity });
 		const stop = watching.watch!(basket, () => woken++, (error) => errors.push(error));
 		await until(() => errors.length === 1);
 		for (let round = 0; round < 3; round++) {
@@ -824,7 +824,7 @@ describe("denoKvStore()", () => {
 		await store.post(basket, "b", "message");
 		const claims = await claim(store);
 		const outcomes = [
-			{ type: "done", keep: 1000 },
+			{ type: "done", retain: 1000 },
 			{ type: "retry", delay: 1000, attempts: 1, error: "e", payload: large },
 			{ type: "dead", attempts: 1, error: "e", payload: large },
 			{ type: "later", delay: null, seen: 0, payload: large },
@@ -853,7 +853,7 @@ describe("denoKvStore()", () => {
 		expect(() => denoKvStore({} as never)).toThrow(TypeError);
 		expect(() => denoKvStore(kv, null as never)).toThrow(TypeError);
 		expect(() => denoKvStore(kv, { prefix: "upkeep" as never })).toThrow(TypeError);
-		expect(() => denoKvStore(kv, { poll: 0 })).toThrow(RangeError);
+		expect(() => denoKvStore(kv, { pollInterval: 0 })).toThrow(RangeError);
 		expect(() => denoKvStore(kv, { clock: 3 as never })).toThrow(TypeError);
 	});
 });
@@ -880,7 +880,7 @@ async function damageOne(
 	if (["running", "dead", "done"].includes(state)) {
 		const claims = await take(1);
 		if (state === "dead") await settle(claims, { type: "dead", attempts: 1, error: "e" });
-		if (state === "done") await settle(claims, { type: "done", keep: 1e9 });
+		if (state === "done") await settle(claims, { type: "done", retain: 1e9 });
 	}
 	const rows = () =>
 		contents(kv).then((all) => all.filter(({ key }) => key[1] === "row" && String(key[2]).startsWith(textOf([name]))));

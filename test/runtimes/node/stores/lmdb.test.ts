@@ -9,7 +9,7 @@ import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testin
 
 testRecordSpace("LMDB", async () => {
 	const path = makeFolder();
-	const map = new LmdbMap(path, { poll: 5 });
+	const map = new LmdbMap(path, { pollInterval: 5 });
 	return {
 		space: overMap(map),
 		async close() {
@@ -22,11 +22,11 @@ testRecordSpace("LMDB", async () => {
 testStore("lmdbStore()", async () => {
 	const path = makeFolder();
 	const clock = new VirtualClock();
-	const opened = [lmdbStore(path, { clock, poll: 5 })];
+	const opened = [lmdbStore(path, { clock, pollInterval: 5 })];
 	return {
 		store: opened[0]!,
 		async another() {
-			const store = lmdbStore(path, { clock, poll: 5 });
+			const store = lmdbStore(path, { clock, pollInterval: 5 });
 			opened.push(store);
 			await store.open();
 			return store;

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import pg from "pg";
-import { Basket, type Ref, type Store } from "../../../../mod.ts";
+import { Basket, type Store } from "../../../../mod.ts";
+import type { Ref } from "../../../../src/store.ts";
 import { type PostgresClient, postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import { PostgresMachine } from "../../../servers/postgres-machine.ts";
 import { deferred } from "../../../support.ts";

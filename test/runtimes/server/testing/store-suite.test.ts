@@ -1,7 +1,8 @@
 // A suite that found no fault would say nothing: each of these stores has one. In three engines only, since it is the
 // suite that is tested here, and not an engine.
 import { describe, expect, test } from "vitest";
-import { type Claim, memoryStore, type NewTask, type Store, type Turn, type TurnResult } from "../../../../mod.ts";
+import { memoryStore, type Store } from "../../../../mod.ts";
+import type { Claim, NewTask, Turn, TurnResult } from "../../../../src/store.ts";
 import { type StoreFixture, testStore, VirtualClock } from "../../../../src/testing/testing.ts";
 import { errorOf } from "../../../support.ts";
 
@@ -189,7 +190,7 @@ const mutations: Record<string, Mutation> = {
 	})),
 	"keeps no done task": changeOutcomes((outcome) => outcome.type === "done" ? { type: "done" } : outcome),
 	"keeps done tasks for ever": changeOutcomes((outcome) =>
-		outcome.type === "done" && outcome.keep ? { ...outcome, keep: 1e12 } : outcome
+		outcome.type === "done" && outcome.retain ? { ...outcome, retain: 1e12 } : outcome
 	),
 	"loses the payload of a failure": changeOutcomes((outcome) =>
 		outcome.type === "retry" ? { ...outcome, payload: undefined } : outcome
