@@ -1,5 +1,5 @@
 /**
- * A basket that goes on in the service worker, when no tab is open any more.
+ * Continues a basket in the service worker when no tab is open.
  *
  * @module
  */
@@ -13,61 +13,66 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The part of a basket that {@link backgroundSync} needs. */
 export interface SyncableBasket {
-	/** Processes what is due, and resolves when nothing is. */
+	/** Processes the due tasks. Resolves when no task is due. */
 	drain(options?: { signal?: AbortSignal | undefined }): Promise<unknown>;
-	/** How many tasks are still to be done. */
+	/** The number of tasks that are still to be done. */
 	counts(): Promise<{ readonly waiting: number }>;
 	/** Calls the listener after each change. */
 	subscribe(listener: () => void): () => void;
 }
 
-/** A `ServiceWorkerRegistration`, as far as it matters: TypeScript's own knows nothing of Background Sync. */
+/** The required part of a `ServiceWorkerRegistration`. TypeScript's own type lacks Background Sync. */
 export interface SyncRegistration {
-	/** What it is for; not used. */
+	/** The scope of the service worker; not used. */
 	readonly scope: string;
-	/** Not there in Firefox and Safari. */
+	/** Absent in Firefox and Safari. */
 	readonly sync?: { register(tag: string): Promise<unknown> } | undefined;
 }
 
-/** What {@link backgroundSync} can be told. */
+/** Options for {@link backgroundSync}. */
 export interface BackgroundSyncOptions {
-	/** Tells this basket's events from others of the same service worker; the same in the pages. @default "upkeep" */
+	/**
+	 * Distinguishes the events of this basket from others of the same service worker. Use the same tag in the pages.
+	 * @default "upkeep"
+	 */
 	tag?: string | undefined;
-	/** Told why the browser refused a registration: the user may have switched Background Sync off. */
+	/** Called with the error of a refused registration: the user may have disabled Background Sync. */
 	onError?: OnError | undefined;
 	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
-/** The event of Background Sync, which TypeScript does not know. */
+/** The event of Background Sync, which TypeScript does not declare. */
 interface SyncEvent extends Event {
 	readonly tag: string;
 	readonly lastChance: boolean;
 	waitUntil(promise: Promise<unknown>): void;
 }
 
-/** How long after a look at the basket it is not looked at again, in milliseconds: counting may cost something. */
+/** The minimum time between two checks of the basket, in milliseconds, because counting has a cost. */
 const pause = 100;
-/** The same if there is nothing to lose, because the browser was just asked for an event. */
+/** The minimum time after an event was requested. */
 const longPause = 1000;
 
 /**
- * Lets the service worker finish what the pages have left: whenever tasks of the basket wait, it registers a one-off
- * Background Sync, and in the service worker it drains the basket when the browser says that the network is there.
+ * Lets the service worker finish the work of closed pages. Whenever tasks of the basket wait, it registers a one-off
+ * Background Sync. In the service worker, it drains the basket when the browser reports that the network is
+ * available.
  *
- * To be called in both, with a basket over the same store: in the pages with `await navigator.serviceWorker.ready`, and at
- * the top level of the service worker, before anything is awaited, with `registration`. If tasks still wait after a drain,
- * the event fails, and the browser sends it again later, a few times (Chromium: twice, 5 and 15 minutes later) and then no
- * more; it is registered anew by the next change of the basket, and when a page is opened.
+ * Call it in both, with a basket over the same store: in the pages with `await navigator.serviceWorker.ready`, and at
+ * the top level of the service worker, before anything is awaited, with `registration`. If tasks still wait after a
+ * drain, the event fails, and the browser repeats it a few times (Chromium: twice, after 5 and 15 minutes). After
+ * that, the next change of the basket or an opened page registers it again.
  *
- * Where there is no Background Sync it does nothing: the basket then runs as long as a page does.
+ * Without Background Sync it does nothing: the basket then runs only while a page is open.
  *
- * @param basket what to drain
- * @param registration of the service worker
- * @param options which events are meant, and who is told of errors
- * @returns ends it, with the drain that is under way; the browser may still send an event that it was asked for
+ * @param basket the basket to drain
+ * @param registration the registration of the service worker
+ * @param options the tag of the events, and hooks
+ * @returns a function that ends it and the running drain; the browser may still send an event that was already
+ * requested
  * @throws {TypeError} for arguments of the wrong type
- * @throws {RangeError} for a tag that is empty
+ * @throws {RangeError} for an empty tag
  *
  * @example
  * ```ts
@@ -114,11 +119,11 @@ class BackgroundSync {
 	readonly #clock: Clock;
 	readonly #unsubscribe: () => void;
 	readonly #controller = new AbortController();
-	/** The end of the pause after a look at the basket. */
+	/** Ends the pause after a check of the basket. */
 	readonly #timer = new CallbackTimer(() => this.#look(), true);
 	#hasChanged = true;
 	#isLooking = false;
-	/** How many events are being handled here: what they leave makes them fail, and is no reason to ask for another one. */
+	/** The number of events that are being handled. Tasks that remain make them fail, and need no further event. */
 	#events = 0;
 
 	constructor(
@@ -144,7 +149,7 @@ class BackgroundSync {
 		this.#clock.clear(this.#timer);
 	}
 
-	/** Rejects if there is a reason to try again. */
+	/** Drains the basket. Rejects if the browser should send the event again. */
 	async drain({ lastChance }: SyncEvent): Promise<void> {
 		this.#events++;
 		try {
@@ -157,7 +162,7 @@ class BackgroundSync {
 		}
 	}
 
-	/** Asks for an event if tasks wait, and looks again after a pause if there was a change meanwhile. */
+	/** Requests an event if tasks wait, and checks again after a pause if there was a change meanwhile. */
 	async #look(): Promise<void> {
 		this.#isLooking = this.#hasChanged;
 		if (!this.#hasChanged) return;
@@ -166,7 +171,7 @@ class BackgroundSync {
 		try {
 			const { waiting } = await this.#basket.counts();
 			if (waiting === 0) delay = pause;
-			// An event may have come meanwhile: the service worker may have been started for it.
+			// An event may have arrived meanwhile: the service worker may have been started for it.
 			else if (this.#isNeeded) await this.#register();
 		} catch (error) {
 			report(this.#onError, error);

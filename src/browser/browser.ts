@@ -1,8 +1,8 @@
 /**
- * What a basket can make of a browser: hints when to try again, one leader among all tabs, a service worker that goes on
- * when the last tab is closed, and storage that the browser does not clear.
+ * Browser support for baskets: hints when to retry, one leader among all tabs, a service worker that continues when
+ * the last tab is closed, and storage that the browser does not delete.
  *
- * All of it may be called in every runtime, and is harmless where the browser's part is missing.
+ * All functions can be called in every runtime, and do nothing harmful if the browser feature is missing.
  *
  * @module
  */

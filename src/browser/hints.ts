@@ -1,8 +1,8 @@
 /**
- * Hints that retries may be worth trying now, for the `wake` option of a basket.
+ * Hints that a retry may succeed now, for the `wake` option of a basket.
  *
- * None of them is a gate: behind a VPN or a captive portal browsers report offline and online wrongly, and a queue that
- * waits for them may wait for ever.
+ * Do not use them as a gate: behind a VPN or a captive portal, browsers report offline and online wrongly, and a
+ * queue that waits for them may wait for ever.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { Snapshot } from "../platform/snapshot.ts";
 import { whileSubscribed } from "./while-subscribed.ts";
 
 /**
- * A hint that comes when the browser has got a network again, in pages and in workers.
+ * A hint when the network of the browser is back, in pages and in workers.
  *
- * It listens only while somebody is subscribed. Outside of browsers it never comes.
+ * It listens only while it has subscribers. Outside browsers it never fires.
  *
  * @example
  * ```ts
@@ -31,10 +31,10 @@ export function online(): WakeHint {
 }
 
 /**
- * A hint that comes when the page is seen again: it becomes visible, it comes out of the back/forward cache, or it was
- * frozen and goes on.
+ * A hint when the page is visible again: it becomes visible, returns from the back/forward cache, or resumes after a
+ * freeze.
  *
- * It listens only while somebody is subscribed. In workers and outside of browsers it never comes.
+ * It listens only while it has subscribers. In workers and outside browsers it never fires.
  *
  * @example
  * ```ts
@@ -47,12 +47,12 @@ export function online(): WakeHint {
 export function visible(): WakeHint {
 	return hint(["visibilitychange", "pageshow", "resume"], ({ type, persisted }) => {
 		if (type === "visibilitychange") return scope.document?.visibilityState === "visible";
-		// A page that is loaded is shown, too.
+		// `pageshow` is also sent when a page is loaded.
 		return type === "resume" || persisted === true;
 	});
 }
 
-/** `persisted` is there in those of pages that are shown. */
+/** `pageshow` events have `persisted`. */
 type PageEvent = Event & { readonly persisted?: boolean };
 
 function hint(types: readonly string[], isWorthIt: (event: PageEvent) => boolean): WakeHint {

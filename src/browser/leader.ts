@@ -1,5 +1,5 @@
 /**
- * One tab or worker of an origin at a time.
+ * Elects one tab or worker of an origin.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { whileSubscribed } from "./while-subscribed.ts";
 
 /** The part of `navigator.locks` that {@link leader} needs. */
 export interface Locks {
-	/** Calls `callback` when the lock is granted, and gives it back when what that returned has settled. */
+	/** Calls `callback` when the lock is granted, and releases the lock when the returned promise has settled. */
 	request(
 		name: string,
 		options: { signal?: AbortSignal; steal?: boolean },
@@ -24,18 +24,22 @@ export interface Locks {
 	): Promise<unknown>;
 }
 
-/** What {@link leader} can be told. */
+/** Options for {@link leader}. */
 export interface LeaderOptions {
 	/**
-	 * How long a leader may be silent before another one takes its place, in milliseconds; finite. It beats every third of
-	 * that. The timers of a hidden page come once a second, so that less than 5 seconds make the lead wander. @default 10000
+	 * How long a leader may be silent before another one replaces it, in milliseconds; finite. The leader sends a
+	 * heartbeat every third of that time. Timers of a hidden page fire once a second, so with less than 5 seconds the
+	 * leader changes too often. @default 10000
 	 */
 	timeout?: number | undefined;
-	/** Ends the candidacy: the gate closes for good. */
+	/** Ends the candidacy: the gate closes permanently. */
 	signal?: AbortSignal | undefined;
-	/** The locks to compete for; `null` is to have none. @default navigator.locks, if there are any */
+	/** The lock manager to use; `null` for none. @default navigator.locks, if present */
 	locks?: Locks | null | undefined;
-	/** Told why there is no competition: the browser refused the lock or the channel. And what a subscriber threw. */
+	/**
+	 * Called with the error if the browser refuses the lock or the channel, so that there is no election, and with
+	 * errors of subscribers.
+	 */
 	onError?: OnError | undefined;
 	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
@@ -50,25 +54,25 @@ interface LeaderSettings {
 }
 
 /**
- * A gate that is open in one tab or worker of the origin at a time, among all that ask for the same `name`: for the `gate`
- * option of a basket, so that not every tab works at it.
+ * A gate that is open in one tab or worker of the origin at a time, among all that use the same `name`. It is meant
+ * for the `gate` option of a basket, so that not every tab processes the basket.
  *
- * The first subscriber begins the candidacy, and the last one that leaves gives it up, with the lead if it has that. Until
- * then the leader is whoever has the Web Lock. The leader sends a beat over a BroadcastChannel; a candidate that has heard
- * none for `timeout` (to 5/3 of that) takes the lock away, because the lock of a tab that is frozen is not given back. The
- * one that lost it closes its gate as soon as it knows: when it is told, or when it finds that its own clock has jumped
- * over `timeout`. A page that is frozen or goes to the back/forward cache gives up before, and takes part again when it is
- * back.
+ * The first subscriber begins the candidacy. When the last subscriber leaves, the candidacy and the lead end. The
+ * leader is the candidate that holds the Web Lock. It sends heartbeats over a BroadcastChannel. A candidate that has
+ * received none for `timeout` (up to 5/3 of it) steals the lock, because a frozen tab does not release its lock. The
+ * former leader closes its gate as soon as it is notified, or detects that its own clock has jumped over `timeout`. A
+ * page that is frozen or enters the back/forward cache gives up the lead before, and becomes a candidate again when
+ * it is back.
  *
- * It saves work, and is no mutual exclusion: between a freeze and the discovery of it there may be two leaders. For a
- * basket that does no harm, since a claim that was lost can never write.
+ * It saves work, but does not guarantee mutual exclusion: between a freeze and its detection there may be two
+ * leaders. This is harmless for a basket, because a lost claim can never write.
  *
- * Where there are no Web Locks, or they are refused (an insecure context, a sandbox, most servers), the gate is open for
- * everybody that is subscribed: a gate that nobody can open would stall the work for ever, while too many workers only
+ * If there are no Web Locks, or they are refused (an insecure context, a sandbox, most servers), the gate is open for
+ * every subscriber. Otherwise the gate would never open and the work would stall for ever; too many workers only
  * compete for claims.
  *
- * @param name what to lead
- * @param options when to take over, and when to end
+ * @param name the name of the election
+ * @param options the timeout, the lock manager and hooks
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
@@ -79,7 +83,7 @@ interface LeaderSettings {
  * let stop = () => {};
  * await new Promise<void>((resolve) => {
  * 	stop = gate.subscribe(() => gate.getSnapshot() && resolve());
- * 	if (gate.getSnapshot()) resolve(); // where there are no locks
+ * if (gate.getSnapshot()) resolve(); // if there are no locks
  * });
  * console.log("This is the one tab that sends.");
  * stop();
@@ -104,8 +108,8 @@ export function leader(name: string, options: LeaderOptions = {}): Subscribable<
 }
 
 /**
- * State: `out` → (join) → `waiting` for the lock → (granted) → `leading` → (taken away, or late) → `waiting` → …; from both
- * (leave) → `out`. One that is refused the lock or the channel leads `alone` until it leaves.
+ * State: `out` → (join) → `waiting` for the lock → (granted) → `leading` → (lock stolen, or late) → `waiting` → …;
+ * from both (leave) → `out`. A candidate that is refused the lock or the channel leads `alone` until it leaves.
  */
 class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 	readonly #name: string;
@@ -113,14 +117,17 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 	readonly #snapshot: Snapshot<unknown>;
 	readonly subscribe: (listener: () => void) => () => void;
 	#state: "out" | "waiting" | "leading" | "alone" = "out";
-	/** Ends the request for the lock, or gives that back. */
+	/** Ends the request for the lock, or releases the lock. */
 	#yield: (() => void) | undefined;
 	#channel: BroadcastChannel | undefined;
 	/** Ends the candidacy. */
 	#end: () => void = () => {};
-	/** When this was awake last. */
+	/** The last time at which this candidate was awake. */
 	#awakeAt = 0;
-	/** How often it has woken since it heard the leader. Counted and not timed: whoever was frozen has heard nothing, too. */
+	/**
+	 * The number of wake-ups since the last heartbeat of the leader. Counted and not timed, because a frozen candidate
+	 * has received nothing either.
+	 */
 	#silence = 0;
 
 	constructor(name: string, settings: LeaderSettings) {
@@ -131,10 +138,10 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 		this.subscribe = this.#snapshot.subscribe;
 	}
 
-	/** Not kept, since it closes by itself while nothing runs. */
+	/** Computed, because the gate closes by time while no code runs. */
 	readonly getSnapshot = (): boolean => this.#state === "alone" || this.#state === "leading" && !this.#isLate();
 
-	/** @returns what ends it */
+	/** @returns a function that ends the candidacy */
 	begin(): () => void {
 		const { signal } = this.#settings;
 		if (signal?.aborted) return () => {};
@@ -187,7 +194,7 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 		this.#change("out");
 	}
 
-	/** Gives up the lock and the request for it, if there are any, and asks anew. */
+	/** Releases the lock or ends the request for it, if any, and requests the lock again. */
 	#ask(steal: boolean): void {
 		this.#yield?.();
 		this.#silence = 0;
@@ -196,7 +203,7 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 			this.#beat();
 			this.#change("leading");
 		}, (error) => isAbort(error) ? this.#ask(false) : this.#refused(error));
-		// Last, because a subscriber may leave when it hears that.
+		// Last, because a subscriber may leave when it is notified.
 		this.#change("waiting");
 	}
 
@@ -214,7 +221,7 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 		this.#channel!.postMessage(0);
 	}
 
-	/** Candidates are out of step with each other, and slower than the beat. */
+	/** The ticks of candidates differ from each other and are slower than the heartbeat. */
 	#tick(leads: boolean): void {
 		const { clock, timeout } = this.#settings;
 		this.#awakeAt = clock.monotonic();
@@ -232,16 +239,16 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 	}
 }
 
-/** Whether somebody has taken the lock away. A thawed page may hear of that before it hears that it had been granted. */
+/** Whether the lock was stolen. A resumed page may get this error before it learns that the lock had been granted. */
 function isAbort(error: unknown): boolean {
 	return (error as DOMException | undefined)?.name === "AbortError";
 }
 
 /**
- * Asks for a lock.
+ * Requests a lock.
  *
- * @param onLoss told why the lock was not granted, or that it was taken away
- * @returns what ends the request, or gives back the lock, without a further word
+ * @param onLoss called with the error if the lock was not granted or was stolen
+ * @returns a function that ends the request or releases the lock, without calling `onLoss`
  */
 function request(
 	locks: Locks,
@@ -252,13 +259,13 @@ function request(
 ): () => void {
 	const controller = new AbortController();
 	const { signal } = controller;
-	// Asynchronous, because locks of the caller's may throw, and a timer asks, too.
+	// Async, because the caller's lock manager may throw, and a timer also calls this.
 	const ask = async () => {
-		// Whoever steals does not wait, so that there is nothing to abort.
+		// Stealing does not wait, so there is nothing to abort.
 		await locks.request(name, steal ? { steal } : { signal }, () => {
 			if (signal.aborted) return;
 			const released = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-			onGranted(); // which may give it back already
+			onGranted(); // may release the lock at once
 			return released;
 		});
 	};

@@ -1,31 +1,32 @@
 /**
- * Whether the browser may clear what is stored.
+ * Asks whether the browser may delete stored data.
  *
  * @module
  */
 
 import { scope } from "../platform/scope.ts";
 
-/** What {@link persistStorage} has found. */
+/** The result of {@link persistStorage}. */
 export interface StorageReport {
 	/**
-	 * - `"persistent"`: only the user can clear it;
-	 * - `"best-effort"`: the browser may clear it when space is short (or, as Safari, after days without a visit);
-	 * - `"unknown"`: it does not say.
+	 * - `"persistent"`: only the user can delete the data;
+	 * - `"best-effort"`: the browser may delete the data when space is short (Safari: also after days without a
+	 *   visit);
+	 * - `"unknown"`: the browser does not report it.
 	 */
 	readonly state: "persistent" | "best-effort" | "unknown";
-	/** About how much the origin uses, in bytes, if the browser says so. */
+	/** The approximate space that the origin uses, in bytes, if the browser reports it. */
 	readonly usage?: number | undefined;
-	/** About how much it may use, in bytes, if the browser says so. */
+	/** The approximate space that the origin may use, in bytes, if the browser reports it. */
 	readonly quota?: number | undefined;
 }
 
 /**
- * Asks the browser not to clear what this origin stores, and tells how much room there is. Firefox asks the
- * user, and it takes as long as the answer does: it is best called when somebody has just done something worth keeping,
- * and not awaited before anything else. In workers it only looks.
+ * Asks the browser not to delete the data of this origin, and reports the available space. Firefox asks the user, and
+ * the call takes until the user answers. So call it when the user has just done something worth keeping, and do not
+ * let other work wait for it. In workers it only reads the state.
  *
- * @returns what is known; never rejects
+ * @returns a report; never rejects
  *
  * @example
  * ```ts
@@ -43,7 +44,7 @@ export async function persistStorage(): Promise<StorageReport> {
 	return { state, usage, quota };
 }
 
-/** An origin without storage of its own, as in a sandbox, rejects. */
+/** The storage API rejects in an origin without storage, for example in a sandbox. */
 async function attempt<T>(ask: () => T): Promise<Awaited<T> | undefined> {
 	try {
 		return await ask();

@@ -1,5 +1,5 @@
 /**
- * What goes on for as long as somebody is subscribed.
+ * Work that runs while there are subscribers.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { check } from "../platform/check.ts";
 /** See `Subscribable.subscribe`. */
 export type Subscribe = (listener: () => void) => () => void;
 
-/** The same subscriptions, of which the first calls `begin`, and the end of the last one what that returned. */
+/** Wraps `subscribe`: the first subscription calls `begin`, and the end of the last one calls the returned function. */
 export function whileSubscribed(subscribe: Subscribe, begin: () => () => void): Subscribe {
 	let subscribers = 0;
 	let end: () => void;
 	return (listener) => {
 		check("listener", listener, "function");
-		// Before there is a listener, so that none is called while it subscribes.
+		// Called before the listener is added, so that no listener is called while it subscribes.
 		if (++subscribers === 1) end = begin();
 		let unsubscribe: (() => void) | undefined = subscribe(listener);
 		return () => {

@@ -76,7 +76,7 @@ export interface LifecycleOptions<C> {
 	retry?: RunnerOptions | undefined;
 	/** Called with an error that a subscriber threw. */
 	onError?: OnError | undefined;
-	/** Whose time it is; `retry.clock` comes first. @default systemClock */
+	/** The clock to use; `retry.clock` takes precedence. @default systemClock */
 	clock?: Clock | undefined;
 }
 

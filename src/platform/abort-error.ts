@@ -1,10 +1,10 @@
 /**
- * The reason of an abort that was given none.
+ * The default reason of an abort.
  *
  * @module
  */
 
-/** Like the reason that `AbortController.abort()` makes, but it can say who aborted. */
+/** Like the default reason of `AbortController.abort()`, but with a message that says what was aborted. */
 export function abortError(text: string): DOMException {
 	return new DOMException(text, "AbortError");
 }

@@ -1,28 +1,29 @@
 /**
- * Keeps the async context of a caller: `AsyncLocalStorage` in servers, `AsyncContext` where it exists.
+ * Preserves the async context of a caller: `AsyncLocalStorage` in servers, `AsyncContext` where it exists.
  *
- * What several callers share (a clock's timer, the listener on a signal, a worker that becomes free) runs in the context
- * of whoever set it up, or of whoever ends first. Whatever it calls for one of the callers has to go through here, or the
- * caller's function sees the context of somebody else.
+ * Code that several callers share (a clock's timer, the listener on a signal, a worker that becomes free) runs in the
+ * context of the caller that set it up or ended first. If it calls a function of another caller, it must use this
+ * module. Otherwise that function sees a foreign context.
  *
- * A promise reaction runs in the context in which `then` was called. That holds in every runtime and needs no API of any.
- * The price is one microtask: a synchronous call in another context is not possible without such an API.
+ * A promise reaction runs in the context in which `then` was called. That holds in every runtime and needs no API of
+ * any. The cost is one microtask: without such an API, a synchronous call in another context is not possible.
  *
  * @module
  */
 
 /**
- * Keeps the async context of now for one later call.
+ * Captures the current async context for one later call.
  *
- * Call it where the caller asks: in `run`, `go`, `attach`. Call what it returns from the shared place. What the callback
- * calls, sets up and awaits is in the caller's context as well, so something that repeats (the calls of a poll, the turns
- * of a worker) asks again inside the callback, or uses {@link inContextAlways}.
+ * Call it inside the caller's call: in `run`, `spawn`, `attach`. Call the returned function from the shared code.
+ * Everything that the callback calls, starts and awaits runs in the caller's context, too. So repeated work (the
+ * calls of a poll, the turns of a worker) captures the context again inside the callback, or uses
+ * {@link inContextAlways}.
  *
- * The callback comes a microtask later. Meanwhile anything may happen, an abort for example: look at the state again.
+ * The callback runs a microtask later. The state may have changed meanwhile, for example by an abort: check it again.
  *
  * @param callback must not throw
- * @returns a function that lets the callback run in a new microtask, with its value, which must not be a thenable; a second
- * call does nothing
+ * @returns a function that runs the callback in a new microtask, with its value, which must not be a thenable; a
+ * second call does nothing
  */
 export function inContext<T = void>(callback: (value: T) => void): (value: T) => void {
 	let call!: (value: T) => void;
@@ -31,11 +32,10 @@ export function inContext<T = void>(callback: (value: T) => void): (value: T) =>
 }
 
 /**
- * As {@link inContext}, for any number of calls. Calls that come before the callback has run are one call, as with a
- * wake-up.
+ * Like {@link inContext}, but for any number of calls. Calls before the callback has run are merged into one.
  *
  * @param callback must not throw
- * @returns a function that lets the callback run in a new microtask
+ * @returns a function that runs the callback in a new microtask
  */
 export function inContextAlways(callback: () => void): () => void {
 	let call: () => void;

@@ -1,5 +1,5 @@
 /**
- * The moments at which a page or a worker of a browser may have slept: frozen, throttled, or with the whole machine.
+ * Detects when a page or a worker of a browser may have slept: frozen, throttled, or together with the machine.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import { scope } from "./scope.ts";
 
 /**
- * Listens to events of a browser's global scope and, in a page, of the document below it. Elsewhere it does nothing, and
- * costs nothing.
+ * Listens to events of a browser's global scope and, in a page, of its document. Elsewhere it does nothing.
  *
  * @returns what ends that
  */
 export function listen(types: readonly string[], listener: (event: Event) => void): () => void {
-	// Of all runtimes only browsers have an opinion about that. Elsewhere events may be refused, as in workerd.
+	// Only browsers define `onLine`. Other runtimes may refuse event listeners, as workerd does.
 	if (scope.navigator?.onLine === undefined) types = [];
-	// Seen on its way down, an event of the document need not bubble. A navigator alone, of a test or a polyfill, has no events.
+	// Listens in the capture phase, because events of the document need not bubble. A test or a polyfill may provide
+	// `navigator` but no events.
 	for (const type of types) globalThis.addEventListener?.(type, listener, true);
 	return () => {
 		for (const type of types) globalThis.removeEventListener?.(type, listener, true);
@@ -23,11 +23,12 @@ export function listen(types: readonly string[], listener: (event: Event) => voi
 }
 
 /**
- * Calls `listener` when the page is shown, hidden or resumed, or the network is back: at the end of a sleep, and at the
- * last moment before a page's timers are held back.
+ * Calls `listener` when the page is shown, hidden or resumed, or the network is back: at the end of a sleep, and at
+ * the last moment before the timers of a page are throttled.
  *
- * @param listener told how long the machine has slept, in milliseconds, while `performance.now()` stood still, as it does in
- * many browsers; sleeps of less than a minute are not told from a wall clock that was corrected
+ * @param listener called with the time in milliseconds that the machine has slept while `performance.now()` stood
+ * still, as it does in many browsers; sleeps of less than a minute cannot be distinguished from a corrected wall
+ * clock
  * @returns what ends that
  */
 export function onAwake(listener: (slept: number) => void): () => void {

@@ -1,8 +1,8 @@
 /**
- * Time, as everything in this library sees it: the {@link Clock} hook, the clock of the machine, and {@link sleep}.
+ * The time of this library: the {@link Clock} hook, the clock of the machine, and {@link sleep}.
  *
- * All waits of the machine's clock sit in one queue behind a single timer of the platform, which is armed lazily: only
- * for a wait that is due before the one it is armed for.
+ * All waits of the machine's clock share one queue and a single timer of the platform. The timer is set again only
+ * for a wait that is due earlier.
  *
  * @module
  */
@@ -14,48 +14,48 @@ import { hop, isPage } from "./page.ts";
 import { Timer, TimerQueue } from "./timer-queue.ts";
 
 /**
- * The hook through which the library asks for time. Every options bag takes one as `clock`; the default is
- * {@link systemClock}, and tests pass a `VirtualClock` from `upkeep/testing`.
+ * The hook from which the library gets the time. All options objects accept a `clock`. The default is
+ * {@link systemClock}; tests pass a `VirtualClock` from `upkeep/testing`.
  */
 export interface Clock {
 	/** The wall clock: milliseconds since 1970. It may jump. */
 	now(): number;
-	/** Milliseconds since some moment in the past. It never goes back. */
+	/** Milliseconds since a fixed moment in the past. It never goes back. */
 	monotonic(): number;
 	/**
-	 * Calls `timer.fire()` once, in a new macrotask, `delay` ms from now or later, in whichever async context. Set again, a
-	 * timer is moved. Writes into `timer.at` when that is, on the scale of {@link monotonic}, and into `timer.position` -1
-	 * once the timer has fired or was cleared, and until then something else.
+	 * Calls `timer.fire()` once, in a new macrotask, after at least `delay` milliseconds, in any async context. If the
+	 * timer is already set, it is moved. Writes the due time, on the scale of {@link monotonic}, to `timer.at`.
+	 * `timer.position` must be -1 after the timer has fired or was cleared, and another value until then.
 	 */
 	set(timer: Timer, delay: number): void;
-	/** Takes a timer back; harmless if it is not set. */
+	/** Clears a timer. Does nothing if it is not set. */
 	clear(timer: Timer): void;
 }
 
-/** What {@link sleep} can be told. */
+/** Options for {@link sleep}. */
 export interface SleepOptions {
 	/** Ends the sleep: it rejects with the signal's reason. */
 	signal?: AbortSignal | undefined;
-	/** Whether a server process may end before the sleep does. Not for a sleep that is awaited. @default false */
+	/** Whether a server process may exit before the sleep ends. Do not use it for a sleep that is awaited. @default false */
 	unref?: boolean | undefined;
 	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
 
-/** setTimeout takes a longer delay for none at all, in every runtime. */
+/** In every runtime, setTimeout treats a longer delay as 0. */
 const longestDelay = 2_147_483_647;
 
-/** Servers have the methods, browsers have not. */
+/** Only servers have these methods. */
 type PlatformTimer = { ref?(): void; unref?(): void } | undefined;
 
 class SystemClock implements Clock {
 	readonly #queue = new TimerQueue();
-	/** When the platform's timer wakes this clock; NaN if it does not. */
+	/** The time at which the platform's timer wakes this clock; NaN if it is not set. */
 	#armedFor = NaN;
 	#armed: PlatformTimer;
-	/** Ends the listening for the end of a sleep, which goes on for as long as the platform's timer does. */
+	/** Ends listening for the end of a sleep. The clock listens while the platform's timer is set. */
 	#stopListening: (() => void) | undefined;
-	/** How long the machine has slept, as far as `performance.now()` did not notice. */
+	/** The time that the machine has slept and `performance.now()` has not counted. */
 	#slept = 0;
 
 	now(): number {
@@ -69,7 +69,7 @@ class SystemClock implements Clock {
 	set(timer: Timer, delay: number): void {
 		const now = this.monotonic();
 		this.#queue.set(timer, now + delay);
-		// It was lost with whatever scope it was made in, or everybody has waited for a second: then another one costs nothing.
+		// The platform's timer was lost with the scope in which it was set, or is a second late: then a new one is cheap.
 		if (now - this.#armedFor > 1_000) this.#armedFor = NaN;
 		this.#arm();
 	}
@@ -79,7 +79,7 @@ class SystemClock implements Clock {
 		this.#keepAlive();
 	}
 
-	/** Makes sure that the platform wakes this clock in time for the first timer. Too early does no harm. */
+	/** Ensures that the platform wakes this clock in time for the first timer. Waking too early is harmless. */
 	#arm(): void {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
@@ -98,8 +98,8 @@ class SystemClock implements Clock {
 	};
 
 	/**
-	 * The platform's timer stays when it is not needed any more, for the next one that is set: to make a new one each time
-	 * costs more. It only must not keep the process alive.
+	 * An unneeded platform timer is kept for the next wait, because a new one would cost more. It must not keep the
+	 * process alive.
 	 */
 	#keepAlive(): void {
 		if (this.#queue.refs > 0) this.#armed?.ref?.();
@@ -114,7 +114,7 @@ class SystemClock implements Clock {
 	readonly #fire = (): void => {
 		this.#armedFor = NaN;
 		const now = this.monotonic();
-		// Those set from here on have to wait for the next macrotask, or a delay of 0 could keep this loop busy for ever.
+		// Timers set from now on wait for the next macrotask. Otherwise delays of 0 could keep this loop busy for ever.
 		const { order } = this.#queue;
 		let timer: Timer | undefined;
 		try {
@@ -126,7 +126,7 @@ class SystemClock implements Clock {
 	};
 }
 
-/** For Cloudflare's workerd, where a platform timer lives and dies with the request that made it: none can be shared. */
+/** The clock for Cloudflare's workerd, where a platform timer ends with the request that set it and cannot be shared. */
 class RequestClock extends SystemClock {
 	override set(timer: Timer, delay: number): void {
 		this.clear(timer);
@@ -148,16 +148,17 @@ class RequestClock extends SystemClock {
 /**
  * The clock of the machine: `Date.now()`, `performance.now()` and one shared `setTimeout`.
  *
- * In Cloudflare's workerd each wait has a `setTimeout` of its own, since one there ends with the request that made it.
+ * In Cloudflare's workerd each wait has its own `setTimeout`, because a timer there ends with the request that set
+ * it.
  */
 export const systemClock: Clock = /* @__PURE__ */ makeClock();
 
-/** A clock of the machine with a timer of its own: tests need one in which nothing is left from others. */
+/** Creates a system clock with its own timer. Tests use it to be independent of each other. */
 export function makeClock(): Clock {
 	return globalThis.navigator?.userAgent === "Cloudflare-Workers" ? new RequestClock() : new SystemClock();
 }
 
-/** Checks a `clock` option; absent, it is the machine's. */
+/** Checks a `clock` option. The default is the system clock. */
 export function checkClock(clock: Clock | undefined): Clock {
 	if (clock === undefined) return systemClock;
 	check("clock", clock, "object");
@@ -168,11 +169,11 @@ export function checkClock(clock: Clock | undefined): Clock {
 /**
  * Resolves after `delay`.
  *
- * Unlike a bare `setTimeout` it can be aborted, takes delays of any length (`Infinity`: until the abort), and is never
- * early. A delay of 0 lets the runtime turn to its timers and input first.
+ * Unlike `setTimeout`, it can be aborted, accepts delays of any length (`Infinity`: until the abort), and never ends
+ * early. A delay of 0 lets the runtime handle timers and input first.
  *
  * @param delay in milliseconds, 0 or more
- * @returns a promise that rejects with the signal's reason if that aborts first
+ * @returns a promise that rejects with the signal's reason if the signal aborts first
  * @throws {TypeError} (as a rejection) if `delay` is not a number or an option is of the wrong type
  * @throws {RangeError} (as a rejection) if `delay` is negative or NaN
  *

@@ -1,15 +1,15 @@
 /**
- * What something that was thrown is called. Classes are told apart by it where the one that was thrown may be of another
- * build of this library, or of another realm.
+ * The name of a thrown value. It identifies errors whose class may come from another build of this library, or from
+ * another realm.
  *
  * @module
  */
 
-/** Its `name`, if it has one that can be read. */
+/** The `name`, if there is one that can be read. */
 export function nameOf(thrown: unknown): unknown {
 	try {
 		return (thrown as Error).name;
 	} catch {
-		return undefined; // of `undefined`, of a proxy that was revoked
+		return undefined; // for `undefined` or a revoked proxy
 	}
 }

@@ -1,39 +1,42 @@
 /**
- * A binary heap whose items know where they stand, so that any of them can be taken out.
+ * A binary heap whose items know their position, so that any of them can be removed.
  *
  * @module
  */
 
-/** What a {@link Heap} can keep. Only the heap writes `position`; after a change of the other two it has to be put again. */
+/**
+ * An item of a {@link Heap}. Only the heap writes `position`. After a change of another field, the item must be put
+ * again.
+ */
 export interface Placed {
-	/** The instant that decides. */
+	/** The instant by which items are sorted. */
 	at: number;
-	/** Decides between items of the same instant: no two have the same. */
+	/** The order of items with the same instant; unique. */
 	order: number;
-	/** Where it stands in its heap; -1 when it is in none. */
+	/** The index in the heap; -1 if the item is in no heap. */
 	position: number;
 }
 
-/** Items by instant, the earliest first, then by order. Adding and removing cost O(log n). */
+/** A heap of items sorted by instant, then by order. Adding and removing cost O(log n). */
 export class Heap<T extends Placed> {
 	readonly #items: T[] = [];
 
-	/** How many items there are. */
+	/** The number of items. */
 	get size(): number {
 		return this.#items.length;
 	}
 
-	/** The first item, if there is one. */
+	/** The first item, if any. */
 	get head(): T | undefined {
 		return this.#items[0];
 	}
 
-	/** Adds an item that is in no other heap, or moves it to where it belongs now. */
+	/** Adds an item that is in no other heap, or moves it to its new position. */
 	put(item: T): void {
 		this.#place(item, item.position < 0 ? this.#items.length : item.position);
 	}
 
-	/** Removes an item; harmless if it is in no heap. */
+	/** Removes an item. Does nothing if it is in no heap. */
 	remove(item: T): void {
 		const { position } = item;
 		if (position < 0) return;
@@ -42,7 +45,7 @@ export class Heap<T extends Placed> {
 		if (last !== item) this.#place(last, position);
 	}
 
-	/** Puts an item into a free place, or the place that becomes free when others move up or down to there. */
+	/** Puts an item into a free place, after moving others up or down if necessary. */
 	#place(item: T, free: number): void {
 		const items = this.#items;
 		let other: T | undefined;
@@ -57,7 +60,7 @@ export class Heap<T extends Placed> {
 		return right !== undefined && isBefore(right, left!) ? right : left;
 	}
 
-	/** Returns the place that has become free. */
+	/** Returns the index that became free. */
 	#move(item: T, to: number): number {
 		const from = item.position;
 		this.#items[to] = item;

@@ -1,12 +1,12 @@
 /**
- * The error of every place where two things may not have one name.
+ * The error of all calls that require an unused name.
  *
  * @module
  */
 
 /**
- * A task or a service has this name already. Thrown by `Group.spawn` and `Pool.spawn`, and a rejection of
- * `Services.create`.
+ * A task or a service already has this name. `Group.spawn` and `Pool.spawn` throw it; `Services.create` rejects with
+ * it.
  *
  * @example
  * ```ts
@@ -24,17 +24,17 @@
 export class NameInUseError extends Error {
 	/** The name of this error. */
 	override readonly name = "NameInUseError";
-	/** What has the name: a task of a `Group` or a `Pool`, or a service. */
+	/** The kind of object that has the name: a task of a `Group` or a `Pool`, or a service. */
 	readonly subject: "task" | "service";
 	/** The name of the task, or the id of the service. */
 	readonly id: string;
 
 	/**
-	 * Made where names are given.
+	 * Created by the calls that require an unused name.
 	 *
-	 * @param subject what has the name
+	 * @param subject the kind of object that has the name
 	 * @param id the name that is in use
-	 * @param advice what the caller can do
+	 * @param advice what the caller can do, as text
 	 */
 	constructor(subject: "task" | "service", id: string, advice: string) {
 		super(`There is a ${subject} ${JSON.stringify(id)} already: ${advice}`);

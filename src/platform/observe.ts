@@ -1,14 +1,14 @@
 /**
- * Calls into the functions that only watch. What an observer throws, or rejects with, changes nothing for the library:
- * it is reported to `onError` if there is one, and otherwise dropped.
+ * Calls of observers. If an observer throws or rejects, the library continues unchanged: the error is passed to
+ * `onError` if there is one, and otherwise dropped.
  *
  * @module
  */
 
-/** Where errors go that have no caller: of observers, and of work that nobody waits for. */
+/** Called with errors that have no caller: errors of observers, and of work that nobody waits for. */
 export type OnError = (error: unknown) => void;
 
-/** Calls an observer and returns what it returned, or `undefined` if it threw. */
+/** Calls an observer. Returns its result, or `undefined` if it threw. */
 export function observe<A extends unknown[], R>(
 	onError: OnError | undefined,
 	observer: ((...args: A) => R) | undefined,
@@ -16,7 +16,7 @@ export function observe<A extends unknown[], R>(
 ): R | undefined {
 	try {
 		const result = observer?.(...args);
-		// An async observer must not become an unhandled rejection.
+		// An async observer must not cause an unhandled rejection.
 		if (typeof result === "object") Promise.resolve(result).catch((error) => report(onError, error));
 		return result;
 	} catch (error) {

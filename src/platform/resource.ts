@@ -1,26 +1,26 @@
 /**
- * What a store works with: a connection or a client. Its owner gives it open and closes it, or gives a function that opens it.
+ * The connection or client of a store. The caller passes it open and closes it, or passes a function that opens it.
  *
  * @module
  */
 
 import { StoreError } from "./store-error.ts";
 
-/** How a {@link Resource} is opened that was not given open. */
+/** Opens and closes a {@link Resource} that was not passed open. */
 export interface ResourceOpener<T> {
 	/** The caller's function. */
 	open(): T | PromiseLike<T>;
-	/** Takes what the function has opened; throws if it is not what it should be. */
+	/** Accepts the opened value. Throws if the value is not usable. */
 	use(value: T): void;
-	/** Makes the error of a store of what the function has thrown. */
+	/** Converts an error of the function to an error of the store. */
 	explain(error: unknown): unknown;
-	/** Closes what the function has opened. */
+	/** Closes the value that the function has opened. */
 	end(value: T): unknown;
 }
 
 /**
- * States of what a function opens: `unopened` → (open) → `opening` → `open`, or `unopened` again if the function fails; `close`
- * leads from each of them to `closed`, for good. What is given open stays `open`.
+ * States with an opener: `unopened` → (open) → `opening` → `open`, or `unopened` again if the function fails. `close`
+ * leads from each state to `closed`, which is final. A value that was passed open stays `open`.
  */
 export class Resource<T> {
 	readonly #opener: ResourceOpener<T> | undefined;
@@ -34,7 +34,7 @@ export class Resource<T> {
 		this.#opener = opener;
 	}
 
-	/** Throws a `StoreError` if it is not open. */
+	/** The open value. Throws a `StoreError` if it is not open. */
 	get value(): T {
 		if (this.#closing !== undefined) throw closed();
 		if (this.#value === undefined) {
@@ -43,16 +43,16 @@ export class Resource<T> {
 		return this.#value;
 	}
 
-	/** Calls the function, unless that was done. All who wait share one call. */
+	/** Calls the function once. Concurrent callers share the call. */
 	open(): Promise<T> {
 		if (this.#closing !== undefined) return Promise.reject(closed());
 		const opener = this.#opener;
 		if (opener === undefined) return Promise.resolve(this.#value!);
-		// The function is called after the assignment, so that it may fail, or call back, at once.
+		// The function is called after the assignment, because it may fail, or call back, synchronously.
 		return this.#opening ??= Promise.resolve().then(() => opener.open()).then(this.#keep, this.#fail);
 	}
 
-	/** Closes what the function has opened, once. What was given open stays its owner's. */
+	/** Closes the value that the function has opened, once. A value that was passed open is not closed. */
 	close(): Promise<void> {
 		if (this.#opener === undefined) return Promise.resolve();
 		return this.#closing ??= Promise.resolve(this.#opening).then(() => this.#end(), () => {});

@@ -1,19 +1,18 @@
 /**
- * What only the global scopes of browsers have, as far as it is used here.
+ * The parts of the global scope of browsers that are used here.
  *
- * Declared here and not taken from the types of the DOM, so that the sources compile in a program that does without them, as
- * a Deno program does unless it says otherwise.
+ * Declared here, so that the sources compile without the DOM types: by default, a Deno program does not have them.
  *
  * @module
  */
 
 /** The part of `navigator.locks` that threads need. */
 export interface ScopeLocks {
-	/** Calls `callback` when the lock is granted, and gives it back when what that returned has settled. */
+	/** Calls `callback` when the lock is granted, and releases the lock when the returned promise has settled. */
 	request(name: string, callback: () => unknown): Promise<unknown>;
 }
 
-/** The part of `navigator.storage` that is used here; some browsers lack some of it. */
+/** The part of `navigator.storage` that is used here. Some browsers lack parts of it. */
 export interface ScopeStorage {
 	persist?(): Promise<boolean>;
 	persisted?(): Promise<boolean>;
@@ -22,7 +21,7 @@ export interface ScopeStorage {
 
 /** A global scope. */
 export interface Scope {
-	/** Only pages have one. */
+	/** Present in pages only. */
 	readonly document?: { readonly baseURI: string; readonly visibilityState: string } | undefined;
 	readonly navigator?:
 		| { readonly onLine?: boolean; readonly locks?: ScopeLocks; readonly storage?: ScopeStorage }

@@ -1,25 +1,26 @@
 /**
- * All work on one `AbortSignal` hangs on one event listener and one Set.
+ * All work on one `AbortSignal` shares one event listener and one Set.
  *
- * A listener for each piece of work costs time that grows with their number (40,000 on one signal take seconds, in
- * every runtime); this does not. The event listener is on the signal exactly as long as there is work on it.
+ * If each piece of work had its own listener, the cost would grow with their number: 40,000 listeners on one signal
+ * take seconds in every runtime. The event listener is attached only while there is work on the signal.
  *
  * @module
  */
 
-/** Work that wants to know when its signal aborts. */
+/** Work that is notified when its signal aborts. */
 export interface Abortable {
 	/** Called inside the `abort` event, at most once for each {@link link}. Must not throw. */
 	abort(reason: unknown): void;
 }
 
-// The Set of a signal outlives its work, empty: to make it anew for each run costs more than to keep it.
+// The empty Set of a signal is kept, because creating a new one for each run costs more.
 const works: WeakMap<AbortSignal, Set<Abortable>> = /* @__PURE__ */ new WeakMap();
 
 /**
- * Tells `item` when `signal`, which has not aborted yet, does. Linking twice is linking once.
+ * Notifies `item` when `signal` aborts. The signal must not have aborted yet. Linking an item twice has no further
+ * effect.
  *
- * @returns all work on the signal, for {@link unlink}
+ * @returns the set of all work on the signal, for {@link unlink}
  */
 export function link(signal: AbortSignal, item: Abortable): Set<Abortable> {
 	let work = works.get(signal);
@@ -28,7 +29,7 @@ export function link(signal: AbortSignal, item: Abortable): Set<Abortable> {
 	return work.add(item);
 }
 
-/** Undoes {@link link}; harmless if there was none. Whoever kept what that returned saves a look-up. */
+/** Undoes {@link link}. Does nothing if the item is not linked. Passing the result of `link` saves a look-up. */
 export function unlink(
 	signal: AbortSignal,
 	item: Abortable,
@@ -37,13 +38,13 @@ export function unlink(
 	if (work?.delete(item) && work.size === 0) signal.removeEventListener("abort", abortAll);
 }
 
-/** The one listener on every signal. An object with a `handleEvent` in its place would cost twice as much in Node. */
+/** The listener of all signals. An object with `handleEvent` would cost twice as much in Node. */
 function abortAll({ target }: Event): void {
 	const signal = target as AbortSignal;
 	const work = works.get(signal)!;
 	works.delete(signal);
 	signal.removeEventListener("abort", abortAll);
-	// What an abort unlinks on its way is not told any more: a Set's iteration skips what was deleted.
+	// Items that are unlinked during the abort are not notified, because the iteration of a Set skips deleted items.
 	for (const item of work) {
 		work.delete(item);
 		item.abort(signal.reason);

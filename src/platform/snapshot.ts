@@ -1,5 +1,5 @@
 /**
- * The one mechanism behind every `subscribe` and `getSnapshot`.
+ * The mechanism behind every `subscribe` and `getSnapshot`.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import { check } from "./check.ts";
 import { observe, type OnError } from "./observe.ts";
 
 /**
- * Lets others watch a state: `useSyncExternalStore(x.subscribe, x.getSnapshot)` in React, and the same in the other
- * frameworks.
+ * An observable state. In React, use `useSyncExternalStore(x.subscribe, x.getSnapshot)`; other frameworks have an
+ * equivalent.
  */
 export interface Subscribable<S> {
 	/**
-	 * Calls `listener` after each change, until the returned function is called. Bound: it can be passed on as it is.
-	 * A listener that throws changes nothing and keeps no other listener from being called. It is called synchronously, in
-	 * the async context of whoever changes the state, and may call anything.
+	 * Calls `listener` after each change, until the returned function is called. It is bound and can be passed as a
+	 * function. Listeners are called synchronously, in the async context of the change, and may call anything. If a
+	 * listener throws, the state and the other listeners are not affected.
 	 *
-	 * @throws {TypeError} if `listener` is no function
+	 * @throws {TypeError} if `listener` is not a function
 	 */
 	readonly subscribe: (listener: () => void) => () => void;
-	/** The state now. The same object as long as nothing changes. Bound. */
+	/** Returns the current state: the same object until something changes. It is bound. */
 	readonly getSnapshot: () => S;
 }
 
-/** A state that is read when somebody asks, and not at each change. */
+/** A state that is computed when it is read, and not at each change. */
 export class Snapshot<S> implements Subscribable<S> {
 	readonly #read: () => S;
 	readonly #onError: OnError | undefined;
@@ -39,7 +39,7 @@ export class Snapshot<S> implements Subscribable<S> {
 
 	readonly subscribe = (listener: () => void): () => void => {
 		check("listener", listener, "function");
-		// An entry of its own, so that a function that subscribes twice can unsubscribe once.
+		// Wrapped, so that a function that subscribes twice can unsubscribe once.
 		const entry = { listener };
 		this.#listeners.add(entry);
 		return () => void this.#listeners.delete(entry);
@@ -53,12 +53,12 @@ export class Snapshot<S> implements Subscribable<S> {
 		return this.#value as S;
 	};
 
-	/** To be called after a change that is told later, if others may look before. */
+	/** Call it after a change whose listeners are notified later, if the state can be read before. */
 	stale(): void {
 		this.#isFresh = false;
 	}
 
-	/** To be called after each change, when the state is consistent: a listener may call anything. */
+	/** Call it after each change, when the state is consistent: a listener may call anything. */
 	changed(): void {
 		this.stale();
 		if (this.#listeners.size === 0) return;

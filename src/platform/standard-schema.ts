@@ -1,6 +1,6 @@
 /**
- * Validators of any library that follows the Standard Schema specification, version 1 (standardschema.dev): Zod,
- * Valibot, ArkType and others. Only the part of the interface that is used here; nothing is imported.
+ * Support for validators that follow the Standard Schema specification, version 1 (standardschema.dev): Zod, Valibot,
+ * ArkType and others. It declares only the part of the interface that is used here, and imports nothing.
  *
  * @module
  */
@@ -8,36 +8,36 @@
 /**
  * A validator that follows the Standard Schema specification.
  *
- * @typeParam Output what it gives
- * @typeParam Input what it takes, as far as its types say so
+ * @typeParam Output the type of the result
+ * @typeParam Input the type of the input, if the validator declares it
  */
 export interface StandardSchema<Output = unknown, Input = Output> {
-	/** The specification's one property. */
+	/** The property that the specification defines. */
 	readonly "~standard": {
 		/** The version of the specification. */
 		readonly version: 1;
 		/** The library that made the validator. */
 		readonly vendor: string;
-		/** Gives the value that was read, or what is wrong with it. */
+		/** Returns the parsed value, or the issues. */
 		readonly validate: (value: unknown) =>
 			| { readonly value: Output; readonly issues?: undefined }
 			| { readonly issues: readonly SchemaIssue[] }
 			| Promise<{ readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }>;
-		/** Only for types: what it takes and gives. */
+		/** The types of input and output; not used at run time. */
 		readonly types?: { readonly input: Input; readonly output: Output } | undefined;
 	};
 }
 
-/** One thing that is wrong. */
+/** An issue that a validator found. */
 export interface SchemaIssue {
-	/** What. */
+	/** The description of the issue. */
 	readonly message: string;
-	/** Where. */
+	/** The location in the data. */
 	readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
 /**
- * Data did not pass a Standard Schema validator.
+ * A Standard Schema validator refused the data.
  *
  * @example
  * ```ts
@@ -56,13 +56,13 @@ export interface SchemaIssue {
 export class ValidationError extends Error {
 	/** The name of this error. */
 	override readonly name = "ValidationError";
-	/** All that is wrong. */
+	/** All issues. */
 	readonly issues: readonly SchemaIssue[];
 
 	/**
-	 * Made where a validator is used.
+	 * Created by all code that uses a validator.
 	 *
-	 * @param issues what the validator found, at least one
+	 * @param issues the issues that the validator found, at least one
 	 */
 	constructor(issues: readonly SchemaIssue[]) {
 		super(issues.map(describe).join("; "));
@@ -70,16 +70,16 @@ export class ValidationError extends Error {
 	}
 }
 
-/** Whether something is such a validator; those of ArkType are functions. */
+/** Whether a value is such a validator. Validators of ArkType are functions. */
 export function isStandardSchema(value: unknown): value is StandardSchema {
 	const { "~standard": standard } = Object(value);
 	return typeof standard?.validate === "function";
 }
 
-/** Validates; in a promise only if the validator does. */
+/** Validates a value. Returns a promise only if the validator does. */
 export function validate<Output>(schema: StandardSchema<Output>, value: unknown): Output | Promise<Output> {
 	const result = schema["~standard"].validate(value);
-	// A thenable of another library need not give a promise.
+	// The `then` of another library's thenable need not return a promise.
 	return "then" in result ? Promise.resolve(result).then(accept) : accept(result);
 }
 

@@ -1,21 +1,22 @@
 /**
- * What a store says when it cannot do what it was asked for.
+ * The error of a store that cannot do what was requested.
  *
- * It is on the ground floor because the stores throw it, the engine reads it, and neither imports the other.
+ * It is in this folder because the stores throw it, the engine reads it, and neither imports the other.
  *
  * @module
  */
 
 /**
- * - `"newer-schema"`: the database was written by a later version of this library. Nothing was changed; update the library.
- * - `"not-open"`: used before {@link Store.open} had resolved.
- * - `"closed"`: the caller has closed the connection, or deleted the database.
- * - `"corrupt"`: the database itself cannot be read.
- * - `"full"`: no space left, or the quota is used up.
- * - `"busy"`: somebody else holds the database, for longer than this store waits.
- * - `"blocked"`: another connection of an older version keeps the schema from being updated.
- * - `"refused"`: the database does not let this client do it, and will not: a missing right, a wrong password.
- * - `"unavailable"`: anything else that may pass: a lost connection, a restarted server.
+ * - `"newer-schema"`: a later version of this library wrote the database. Nothing was changed; update the library.
+ * - `"not-open"`: the store was used before {@link Store.open} had resolved.
+ * - `"closed"`: the caller closed the connection or deleted the database.
+ * - `"corrupt"`: the database is damaged and cannot be read.
+ * - `"full"`: no space is left, or the quota is exceeded.
+ * - `"busy"`: another connection has locked the database for longer than this store waits.
+ * - `"blocked"`: an open connection of an older version prevents the schema update.
+ * - `"refused"`: the database permanently refuses the request of this client, for example because of a missing
+ *   permission or a wrong password.
+ * - `"unavailable"`: any other temporary failure, for example a lost connection or a restarted server.
  */
 export type StoreErrorCode =
 	| "newer-schema"
@@ -28,15 +29,15 @@ export type StoreErrorCode =
 	| "refused"
 	| "unavailable";
 
-/** What no waiting will mend. */
+/** Errors that retrying cannot fix. */
 const lasting: readonly StoreErrorCode[] = ["newer-schema", "not-open", "closed", "corrupt", "refused"];
 
 /**
  * A store failed. Its `cause` is the error of the platform or the driver.
  *
- * What a caller asked for rejects with it: an `add`, a `list`. What the engine does on its own (claims, settlements,
- * leases) is tried again with a backoff while {@link isTransient}, and reported to `onError`; a lasting error ends
- * `run` and `drain` with it.
+ * Calls such as `add` and `list` reject with it. If a request of the engine (a claim, a settlement, a lease) fails,
+ * the error is reported to `onError`. If it {@link isTransient}, the engine retries with a backoff; otherwise `run`
+ * and `drain` reject with it.
  *
  * @example
  * ```ts
@@ -51,22 +52,22 @@ const lasting: readonly StoreErrorCode[] = ["newer-schema", "not-open", "closed"
 export class StoreError extends Error {
 	/** The name of this error. */
 	override readonly name = "StoreError";
-	/** What is wrong, for a program. */
+	/** The kind of failure, for programs. */
 	readonly code: StoreErrorCode;
 
 	/**
-	 * Made by a store.
+	 * Created by a store.
 	 *
-	 * @param code what is wrong, for a program
-	 * @param message what is wrong, for a person, and what can be done
-	 * @param options the error behind it
+	 * @param code the kind of failure, for programs
+	 * @param message what is wrong and what can be done, for people
+	 * @param options the underlying error as `cause`
 	 */
 	constructor(code: StoreErrorCode, message: string, options?: { cause?: unknown }) {
 		super(message, options);
 		this.code = code;
 	}
 
-	/** Whether it may be different later. */
+	/** Whether a retry can succeed. */
 	get isTransient(): boolean {
 		return !lasting.includes(this.code);
 	}

@@ -1,5 +1,5 @@
 /**
- * A queue of timers, earliest first and, at the same time, in the order in which they were set.
+ * A queue of timers: the earliest first; timers due at the same time in the order in which they were set.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { Heap } from "./heap.ts";
 
 /**
- * Something that a clock wakes later. A clock keeps the timer itself and no wrapper around it, so that 100,000 sleeping
- * tasks cost little; the fields are the clock's own, only {@link Timer.fire} is for whoever extends it.
+ * An object that a clock wakes later. A clock stores the timer itself without a wrapper, so that 100,000 sleeping
+ * tasks cost little. The fields belong to the clock; subclasses implement only {@link Timer.fire}.
  *
- * To wait, use `sleep`; this is for those who write a `Clock`, or wait in bulk.
+ * Use `sleep` to wait. Use this class to write a `Clock`, or for very many waits.
  *
  * @example
  * ```ts
@@ -22,35 +22,35 @@ import { Heap } from "./heap.ts";
  * 	set: (timer: Timer, delay) => systemClock.set(timer, delay / 10),
  * 	clear: (timer: Timer) => systemClock.clear(timer),
  * };
- * await sleep(1_000, { clock: tenfold }); // is over after 100 ms
+ * await sleep(1_000, { clock: tenfold }); // ends after 100 ms
  * ```
  */
 export abstract class Timer {
-	/** When it is due, on the clock's monotonic scale. Written by the clock. */
+	/** The due time on the clock's monotonic scale. Written by the clock. */
 	at: number = 0;
-	/** The how-manieth timer it is, to tell apart those due at the same time. Written by the clock. */
+	/** The sequence number, which orders timers that are due at the same time. Written by the clock. */
 	order: number = 0;
-	/** Where it stands in the clock's queue; -1 when it is not set. Written by the clock. */
+	/** The index in the clock's queue; -1 if the timer is not set. Written by the clock. */
 	position: number = -1;
-	/** Whatever else the clock wants to keep with it. Not there until then. */
+	/** Any other data of the clock. Absent until the clock writes it. */
 	declare own: unknown;
-	/** Whether a server process may end before it is due. */
+	/** Whether a server process may exit before the timer is due. */
 	readonly unref: boolean;
 
 	/**
-	 * Makes a timer that is not set.
+	 * Creates a timer that is not set.
 	 *
-	 * @param unref whether a server process may end before it is due
+	 * @param unref whether a server process may exit before the timer is due
 	 */
 	constructor(unref = false) {
 		this.unref = unref;
 	}
 
-	/** Called by the clock, once for each time that it was set, never inside `set`. Must not throw. */
+	/** Called by the clock once for each `set`, and never inside `set`. Must not throw. */
 	abstract fire(): void;
 }
 
-/** A timer for those that do not extend it. */
+/** A timer that calls a function. */
 export class CallbackTimer extends Timer {
 	readonly #callback: () => void;
 
@@ -68,10 +68,10 @@ export class CallbackTimer extends Timer {
 export class TimerQueue extends Heap<Timer> {
 	/** The `order` of the timer that was set last. */
 	order: number = 0;
-	/** How many timers keep a server process alive. */
+	/** The number of timers that keep a server process alive. */
 	refs: number = 0;
 
-	/** Adds a timer, or moves it if it is set already. */
+	/** Adds a timer, or moves it if it is already set. */
 	set(timer: Timer, at: number): void {
 		this.clear(timer);
 		timer.at = at;
@@ -80,14 +80,14 @@ export class TimerQueue extends Heap<Timer> {
 		this.put(timer);
 	}
 
-	/** Removes a timer; harmless if it is not set. */
+	/** Removes a timer. Does nothing if it is not set. */
 	clear(timer: Timer): void {
 		if (timer.position < 0) return;
 		if (!timer.unref) this.refs--;
 		this.remove(timer);
 	}
 
-	/** Removes and returns the head if it is due, and was set no later than the timer with this `order`. */
+	/** Removes and returns the first timer if it is due and its `order` is not greater than this one. */
 	take(now: number, order: number): Timer | undefined {
 		const { head } = this;
 		if (head === undefined || head.at > now || head.order > order) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Callers that wait for something to be over.
+ * Callers that wait for an event.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { link, unlink } from "./signals.ts";
 
 /** Options for a method that waits. */
 export interface WaitOptions {
-	/** Ends the waiting, and nothing else: what is waited for goes on. */
+	/** Ends the wait only. The awaited work continues. */
 	signal?: AbortSignal | undefined;
 }
 
 /** Options for a method that stops something and waits until it has stopped. */
 export interface StopOptions extends WaitOptions {
-	/** The reason with which the signals of what runs abort. @default an `AbortError` */
+	/** The reason with which the signals of running work abort. @default an `AbortError` */
 	reason?: unknown;
 }
 
@@ -23,7 +23,7 @@ export interface StopOptions extends WaitOptions {
 export class Waiters {
 	readonly #waiting = new Set<() => void>();
 
-	/** Resolves to `true` with the next {@link release}, or to `false` if the signal aborts first. */
+	/** Resolves with `true` at the next {@link release}, or with `false` if the signal aborts first. */
 	async wait(signal: AbortSignal | undefined): Promise<boolean> {
 		if (signal !== undefined && checkSignal(signal).aborted) return false;
 		return await new Promise((resolve) => {
@@ -42,7 +42,7 @@ export class Waiters {
 		});
 	}
 
-	/** Lets all go that wait now. */
+	/** Releases all current waiters. */
 	release(): void {
 		for (const release of this.#waiting) {
 			this.#waiting.delete(release);

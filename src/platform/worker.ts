@@ -1,40 +1,40 @@
 /**
- * Threads as the runtimes have them, under one roof: `Worker` in browsers, Deno and Bun, `worker_threads` in Node, seen
- * from outside ({@link openWorker}) and from inside ({@link ownPort}).
+ * One interface to the threads of all runtimes: `Worker` in browsers, Deno and Bun, `worker_threads` in Node.
+ * {@link openWorker} is the outside of a thread, {@link ownPort} the inside.
  *
  * @module
  */
 
 import { scope } from "./scope.ts";
 
-/** The part that a `Worker` of the web and one of Node's `worker_threads` have in common. */
+/** The common part of a web `Worker` and a `Worker` of Node's `worker_threads`. */
 export interface PlatformWorker {
-	/** Sends a message into the thread. */
+	/** Sends a message to the thread. */
 	// deno-lint-ignore no-explicit-any -- what can be transferred has another type in each runtime
 	postMessage(message: any, transfer: any[]): void;
 	/** Ends the thread. */
 	terminate(): unknown;
 }
 
-/** Told of what comes from a thread. */
+/** An observer of a thread. */
 export interface WorkerObserver {
-	/** A message has come. */
+	/** A message has arrived. */
 	onMessage(message: unknown): void;
-	/** The thread is gone or cannot be used any more. May be called again. */
+	/** The thread has ended or can no longer be used. May be called more than once. */
 	onLoss(what: string, cause?: unknown): void;
 }
 
-/** A thread, seen from inside. */
+/** The inside of a thread. */
 export interface ThreadPort {
-	/** Sends a message out. */
+	/** Sends a message to the outside. */
 	post(message: unknown, transfer?: readonly Transferable[]): void;
-	/** Begins to receive. `onLoss` hears what must not happen: errors that nobody caught, messages that cannot be read. */
+	/** Begins to receive messages. `onLoss` is called for uncaught errors and unreadable messages. */
 	listen(onMessage: (message: unknown) => void, onLoss: (cause: unknown) => void): void;
-	/** Resolves with the name of a lock that is held as long as the thread lives, where there is such a thing. */
+	/** Resolves with the name of a lock that is held while the thread lives, if the runtime has locks. */
 	hold(): Promise<string | undefined>;
 }
 
-/** What only servers have, as far as it is used here. */
+/** The part of Node's `Worker` that is used here. */
 interface NodeWorker extends PlatformWorker {
 	on(event: string, listener: (value: never) => void): void;
 	ref?(): void;
@@ -58,7 +58,7 @@ const runtime = globalThis as unknown as Runtime;
 /**
  * Starts a thread.
  *
- * @throws {DOMException} named `NotSupportedError` where there are none
+ * @throws {DOMException} named `NotSupportedError` in a runtime without threads
  */
 export function openWorker(source: URL | (() => PlatformWorker)): PlatformWorker {
 	if (typeof source === "function") return source();
@@ -68,7 +68,7 @@ export function openWorker(source: URL | (() => PlatformWorker)): PlatformWorker
 	return new NodeWorker(source);
 }
 
-/** Hears everything from a thread that was just started. */
+/** Observes a thread that was just started. */
 export function observeWorker(worker: PlatformWorker, observer: WorkerObserver): void {
 	const { onMessage, onLoss } = observer;
 	const unreadable = "posted a message that cannot be read";
@@ -77,10 +77,10 @@ export function observeWorker(worker: PlatformWorker, observer: WorkerObserver):
 		target.addEventListener("message", (event) => onMessage((event as MessageEvent).data));
 		target.addEventListener("messageerror", () => onLoss(unreadable));
 		target.addEventListener("error", (event) => {
-			event.preventDefault(); // or Deno ends the process
+			event.preventDefault(); // otherwise Deno ends the process
 			onLoss("failed", errorOf(event as ErrorEvent));
 		});
-		target.addEventListener("close", (event) => onLoss(`exited with code ${(event as CloseEvent).code}`)); // only in Bun
+		target.addEventListener("close", (event) => onLoss(`exited with code ${(event as CloseEvent).code}`)); // Bun only
 	} else {
 		const emitter = worker as NodeWorker;
 		emitter.on("message", onMessage);
@@ -90,24 +90,24 @@ export function observeWorker(worker: PlatformWorker, observer: WorkerObserver):
 	}
 }
 
-/** Tells when the thread that holds this lock is gone: most runtimes have no event for one that closes itself. */
+/** Calls back when the thread that holds this lock has ended: most runtimes have no event for a thread that closes itself. */
 export function watchLock(name: string, onRelease: () => void): void {
-	scope.navigator!.locks!.request(name, onRelease).catch(() => {}); // of a page that is being closed
+	scope.navigator!.locks!.request(name, onRelease).catch(() => {}); // rejects when the page is being closed
 }
 
-/** Whether the thread keeps a server process alive. Deno and browsers have no say in that. */
+/** Sets whether the thread keeps a server process alive. Has no effect in Deno and browsers. */
 export function setRef(worker: PlatformWorker, isNeeded: boolean): void {
 	const { ref, unref } = worker as NodeWorker;
 	(isNeeded ? ref : unref)?.call(worker);
 }
 
-/** The way out of this thread; `undefined` if this is none. */
+/** The port of this thread; `undefined` if this is not a thread. */
 export function ownPort(): ThreadPort | undefined {
 	const { WorkerGlobalScope, postMessage } = runtime;
 	if (typeof WorkerGlobalScope === "function") return typeof postMessage === "function" ? webPort() : undefined;
 	const threads = nodeThreads();
 	if (threads === undefined || threads.isMainThread) return undefined;
-	// Bun's has both ways out, and only one that leads to a `Worker` of the web.
+	// Bun has both ports, but only one of them leads to a web `Worker`.
 	return typeof postMessage === "function" ? webPort() : nodePort(threads.parentPort!);
 }
 
@@ -141,7 +141,10 @@ function nodePort(port: NonNullable<NodeThreads["parentPort"]>): ThreadPort {
 	};
 }
 
-/** Not where the context is insecure or the origin opaque. A page may not go to the back/forward cache with a lock. */
+/**
+ * There are no locks in an insecure context or an opaque origin. A page that holds a lock cannot enter the
+ * back/forward cache.
+ */
 function holdLock(): Promise<string | undefined> {
 	return new Promise((resolve) => {
 		const locks = scope.navigator?.locks;
@@ -155,11 +158,11 @@ function holdLock(): Promise<string | undefined> {
 }
 
 function nodeThreads(): NodeThreads | undefined {
-	// No import: bundlers for browsers would trip over it.
+	// Not an import, because bundlers for browsers would fail on it.
 	return runtime.process?.getBuiltinModule?.("node:worker_threads");
 }
 
-/** Most runtimes tell what was thrown only inside of the thread, and nothing but a text outside. */
+/** Most runtimes give the thrown error only inside the thread, and only its message outside. */
 function errorOf({ error, message }: ErrorEvent): unknown {
 	return error ?? new Error(message || "The module could not be loaded");
 }

@@ -1,5 +1,5 @@
 /**
- * The attempts of a task of a pool: what it is told, and the engine of those that may have several, or a limited time.
+ * The attempts of a task of a pool: their context, and the engine for tasks with retries or time limits.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { RunnerSettings } from "../run/options.ts";
 import type { Task } from "../run/task.ts";
 import { inContextAlways } from "../platform/async-context.ts";
 
-/** What an attempt needs of its job. */
+/** The interface of an attempt to its job. */
 export interface AttemptedJob<W> {
 	readonly task: PoolFunction<unknown, W>;
 	readonly worker: { readonly resource: W | undefined } | undefined;
-	/** The one that is not over. */
+	/** The current attempt. */
 	readonly attempt: Attempt | undefined;
-	/** Where its progress shows, if anywhere. */
+	/** Where the progress is stored, if anywhere. */
 	readonly details: { progress: number | undefined; description: string | undefined } | undefined;
 }
 
@@ -27,10 +27,10 @@ export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	readonly #job: AttemptedJob<W>;
 	readonly #onReport: () => void;
 
-	/** @param run absent, it is the only one, and nothing but a cancel interrupts it */
+	/** @param run if absent, there is only one attempt, and only a cancel can interrupt it */
 	constructor(job: AttemptedJob<W>, onReport: () => void, run?: Execution<unknown>, endsAt: number = Infinity) {
 		super(run, run === undefined ? 1 : run.attempt, run?.previousError, endsAt);
-		// There is none if none could be made: then this is the context of `shouldRetry` only.
+		// Without a worker, because none could be created, this is only the context of `shouldRetry`.
 		this.worker = job.worker?.resource as W;
 		this.#job = job;
 		this.#onReport = onReport;
@@ -39,7 +39,7 @@ export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	get report(): (progress: number, description?: string) => void {
 		return (progress, description) => {
 			const { attempt, details } = this.#job;
-			// A report that comes when this attempt is over says nothing about the next one.
+			// Ignores late reports, which do not belong to the next attempt.
 			if (attempt !== this || details === undefined) return;
 			details.progress = progress;
 			details.description = description;
@@ -48,28 +48,28 @@ export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	}
 }
 
-/** What the run of a job needs of its pool. */
+/** The interface of a job's run to its pool. */
 export interface RunOwner<J> {
-	/** Something that shows has changed. */
+	/** The snapshot has changed. */
 	onChange(): void;
-	/** The time of a job has come that does not run. */
+	/** The delay or the deadline of a job that does not run has passed. */
 	onDue(job: J): void;
-	/** What follows a failure is to be decided, in the async context of the job's caller. */
+	/** Decides what follows a failure. Called in the async context of the job's caller. */
 	decide(job: J): void;
 }
 
 /**
- * All attempts of one job, begun by its pool whenever there is a worker. As a timer it is the timeout of the attempt, the
- * delay before the next one, and the deadline of a job that waits in the queue again.
+ * All attempts of one job. The pool begins an attempt when a worker is available. The timer measures the timeout of
+ * an attempt, the delay before the next one, and the deadline of a job that waits in the queue again.
  */
 export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
-	/** What the last attempt failed with, hints included, until it is decided what follows. */
+	/** The error of the last attempt, including hints, until it is decided what follows. */
 	thrown: unknown;
-	/** Has the owner decide, after a failure that is not found out in the async context of the job's caller. */
+	/** Lets the owner decide, after a failure that was detected outside the async context of the job's caller. */
 	readonly ask: () => void;
 	readonly #job: J;
 	readonly #owner: RunOwner<J>;
-	/** The attempt whose task is noted as not settled. */
+	/** The attempt whose task has not settled. */
 	#busy: Attempt | undefined;
 
 	constructor(job: J, settings: RunnerSettings, owner: RunOwner<J>) {
@@ -79,24 +79,24 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 		this.ask = inContextAlways(() => owner.decide(job));
 	}
 
-	/** Whether the task of an attempt that has failed goes on: it was given up. */
+	/** Whether the task of a failed attempt was abandoned and still runs. */
 	get isAbandoned(): boolean {
 		return this.#busy !== undefined;
 	}
 
 	override makeAttempt(endsAt: number): Attempt {
 		this.#busy = undefined;
-		// The deadline of the queue; the attempt has a timer when it needs one.
+		// Clears the deadline of the queue. The attempt sets the timer itself.
 		if (this.position >= 0) this.settings.clock.clear(this);
 		return new PoolAttempt(this.#job, this.#owner.onChange, this, endsAt);
 	}
 
-	/** Calls the task. */
 	perform(attempt: Attempt): Promise<unknown> {
 		const task = this.#job.task as Task<unknown>;
 		if (this.settings.abandonAfter === Infinity) return attempt.perform(task);
 		return attempt.perform((context) => {
-			// The same promise is returned: one around it would settle later, and what has returned in time be given up.
+			// Returns the same promise: a wrapping promise would settle later, and a task that returned in time could be
+			// abandoned.
 			const result = Promise.resolve(task(context));
 			const onSettled = () => {
 				if (this.#busy === attempt) this.#busy = undefined;
@@ -107,13 +107,13 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 		});
 	}
 
-	/** The job waits for a worker again; not longer than until its deadline. */
+	/** The job waits for a worker again, at most until its deadline. */
 	queue(): void {
 		const { clock } = this.settings;
 		if (this.deadlineAt! < Infinity) clock.set(this, Math.max(0, this.deadlineAt! - clock.monotonic()));
 	}
 
-	/** The job is over before it was decided what follows its last attempt. */
+	/** The job ends before it was decided what follows its last attempt. */
 	close(reason: unknown): void {
 		this.abort(reason);
 		this.end();

@@ -1,5 +1,5 @@
 /**
- * The workers of a pool: made, lent to tasks, given back, and destroyed.
+ * The workers of a pool: created, lent to tasks, given back, and destroyed.
  *
  * @module
  */
@@ -13,19 +13,19 @@ import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** What a crew needs of its pool. */
+/** The interface of a crew to its pool. */
 export interface CrewOwner<W> {
 	onSuccess(worker: PoolWorker<W>, value: unknown): void;
 	onFailure(worker: PoolWorker<W>, error: unknown): void;
-	/** There is a worker for a task, or there may be one now. */
+	/** A worker is available for a task, or may be. */
 	onReady(): void;
-	/** A worker could not be made. */
+	/** A worker could not be created. */
 	onMakeError(error: unknown): void;
-	/** A worker has died; it has left the crew. */
+	/** A worker has died and left the crew. */
 	onLost(worker: PoolWorker<W>, reason: unknown): void;
-	/** Something that shows has changed. */
+	/** The snapshot has changed. */
 	onChange(): void;
-	/** It has ended, and the last worker is gone. */
+	/** The crew has ended, and the last worker is gone. */
 	onGone(): void;
 }
 
@@ -38,20 +38,23 @@ export class Crew<W> implements Delayed {
 	readonly #destroyWorker: PoolOptions<W>["destroyWorker"];
 	readonly #onError: OnError | undefined;
 	readonly #clock: Clock;
-	/** The one that has become idle last is lent first. */
+	/** The worker that became idle last is lent first. */
 	readonly #idle: PoolWorker<W>[] = [];
-	/** How long not to try again when a worker could not be made. */
+	/** The delays after failed creations of workers. */
 	readonly #backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max: 30_000 });
-	/** As long as no worker has worked since one could not be made. */
+	/** Set from a failed creation until a worker has worked. */
 	lastDelay: number | undefined;
-	/** Aborts what is being made when the crew ends. */
+	/** Aborts running creations when the crew ends. */
 	readonly #controller = new AbortController();
 	readonly #retry = new CallbackTimer(() => this.#onRetry());
 	#max: number;
 	#nextId = 1;
-	/** Calls `createWorker` and `destroyWorker` as whoever made the pool would: what they make serves all callers. */
+	/**
+	 * Calls `createWorker` and `destroyWorker` in the async context of the pool's constructor, because workers serve
+	 * all callers.
+	 */
 	readonly #work: () => void;
-	/** How many are being made, and destroyed; those included whose turn has not come. */
+	/** The numbers of workers that are being created and destroyed, including those whose turn has not come. */
 	#making = 0;
 	#ending = 0;
 	#toMake = 0;
@@ -69,7 +72,7 @@ export class Crew<W> implements Delayed {
 		this.#destroyWorker = checkFunction("destroyWorker", destroyWorker);
 		this.#onError = checkFunction("onError", onError);
 		this.#clock = checkClock(options.clock);
-		// Never inside the pool's constructor, `go`, or anything else that the user calls.
+		// Never called synchronously inside the constructor of the pool or another call of the user.
 		this.#work = inContextAlways(() => {
 			for (const resource of this.#toDestroy.splice(0)) this.#destroy(resource);
 			while (this.#toMake > 0) {
@@ -89,17 +92,17 @@ export class Crew<W> implements Delayed {
 		for (const worker of [...this.#idle]) this.#shrink(worker, this.#max);
 	}
 
-	/** How many tasks can be given a worker without waiting for one. */
+	/** The number of tasks that can get a worker at once. */
 	get free(): number {
 		return this.#idle.length + (this.#createWorker === undefined ? this.#max - this.workers.size : 0);
 	}
 
-	/** Whether it has ended and nobody is left. */
+	/** Whether the crew has ended and has no workers left. */
 	get isGone(): boolean {
 		return this.#hasEnded && this.workers.size + this.#making + this.#ending === 0;
 	}
 
-	/** Lends a worker, if one is idle or needs no making. */
+	/** Lends a worker, if one is idle or can be created synchronously. */
 	take(): PoolWorker<W> | undefined {
 		let worker = this.#idle.pop();
 		if (worker !== undefined) this.#clock.clear(worker);
@@ -107,7 +110,7 @@ export class Crew<W> implements Delayed {
 		return worker;
 	}
 
-	/** A worker has done its task. Whether it may take the next one at once. */
+	/** Returns whether a worker that has done its task may take the next one at once. */
 	mayGoOn(worker: PoolWorker<W>): boolean {
 		if (worker.isGone) return false;
 		worker.hasWorked = true;
@@ -117,20 +120,20 @@ export class Crew<W> implements Delayed {
 		return false;
 	}
 
-	/** The task of a worker was given up, and may go on using what the worker works with. */
+	/** Removes a worker whose task was abandoned, because the task may still use the worker's resource. */
 	giveUp(worker: PoolWorker<W>): void {
 		if (worker.isGone) return;
 		this.#remove(worker);
 		this.#owner.onReady();
 	}
 
-	/** Takes a worker back for which there is no task. */
+	/** Takes back a worker for which there is no task. */
 	giveBack(worker: PoolWorker<W>): void {
 		this.#idle.push(worker);
 		if (this.workers.size > this.#min) this.#clock.set(worker, this.#idleTimeout);
 	}
 
-	/** Makes workers: up to `min`, and one for each of the tasks that wait, up to `max`. */
+	/** Creates workers: up to `min`, and one for each waiting task, up to `max`. */
 	grow(wanted: number): void {
 		if (this.#hasEnded || this.#isDelayed) return;
 		if (this.#createWorker === undefined) {
@@ -145,7 +148,7 @@ export class Crew<W> implements Delayed {
 		}
 	}
 
-	/** No more workers. Those that are busy go when they are done. */
+	/** Ends the crew. Busy workers leave when their tasks are done. */
 	end(reason: unknown): void {
 		this.#hasEnded = true;
 		this.#clock.clear(this.#retry);
@@ -157,14 +160,14 @@ export class Crew<W> implements Delayed {
 		}
 	}
 
-	/** Whoever asks for it tells of the change, when the worker has its place: a subscriber may call anything. */
+	/** The caller reports the change when the worker is in place, because a subscriber may call anything. */
 	#newWorker(): PoolWorker<W> {
 		const worker: PoolWorker<W> = new PoolWorker(this.#nextId++, this.#owner, () => this.#shrink(worker, this.#min));
 		if (this.#createWorker === undefined) this.workers.set(worker.id, worker);
 		return worker;
 	}
 
-	/** Removes an idle worker if there are more than `limit`. */
+	/** Removes an idle worker if the crew has more than `limit`. */
 	#shrink(worker: PoolWorker<W>, limit: number): void {
 		if (!worker.isGone && worker.job === undefined && this.workers.size > limit) this.#remove(worker);
 	}
@@ -209,7 +212,7 @@ export class Crew<W> implements Delayed {
 		this.#owner.onMakeError(error);
 	}
 
-	/** Makes no worker for a while. */
+	/** Creates no worker for a while. */
 	#hold(): void {
 		this.#isDelayed = true;
 		this.#clock.set(this.#retry, nextDelay(this.#backoff, this));
@@ -227,10 +230,10 @@ export class Crew<W> implements Delayed {
 		this.#owner.onReady();
 	}
 
-	/** For good, and once for each worker. */
+	/** Removes a worker permanently; effective once per worker. */
 	#remove(worker: PoolWorker<W>): void {
 		worker.isGone = true;
-		// Or a worker that dies idle, and what it worked with, would be kept as long as nobody asks for one.
+		// Otherwise a worker that dies idle, and its resource, would stay in memory until a worker is requested.
 		const index = this.#idle.indexOf(worker);
 		if (index >= 0) this.#idle.splice(index, 1);
 		this.#clock.clear(worker);

@@ -1,5 +1,5 @@
 /**
- * A task on its way through a pool: waiting, running on a worker, and back to waiting if it is tried again.
+ * A task in a pool: waiting, running on a worker, and waiting again if it is retried.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import type { PoolFunction } from "./options.ts";
 import type { Attempt } from "../run/attempt.ts";
 import { Waiting } from "./queue.ts";
 
-/** What only some tasks need; there may be a million without it. */
+/** Data that only some tasks need: there may be a million tasks without it. */
 export interface JobDetails<W> {
 	readonly name: string | undefined;
 	readonly priority: number;
 	readonly signal: AbortSignal | undefined;
-	/** Settle `assigned`. */
+	/** These settle `assigned`. */
 	readonly onAssigned: (() => void) | undefined;
 	readonly onUnassigned: ((error: unknown) => void) | undefined;
-	/** Cancels the task; what the signal is linked to. */
+	/** Cancels the task. The signal is linked to it. */
 	readonly abort: (reason: unknown) => void;
-	/** If it may be tried more than once, or has a limited time. */
+	/** Present if the task may be retried or has a time limit. */
 	readonly run: JobRun<W, Job<W>> | undefined;
 	progress: number | undefined;
 	description: string | undefined;
 }
 
-/** What a task needs of the worker that runs it. */
+/** The interface of a task to its worker. */
 export interface JobWorker<W> {
 	readonly id: number;
-	/** What `createWorker` made. */
+	/** The value that `createWorker` returned. */
 	readonly resource: W | undefined;
-	/** It was given up, with all that it does. */
+	/** Whether the worker was abandoned. */
 	readonly isGone: boolean;
-	/** Tell how the task has ended. */
+	/** These report how the task ended. */
 	readonly onSuccess: (value: unknown) => void;
 	readonly onFailure: (error: unknown) => void;
 }
@@ -40,22 +40,25 @@ export interface JobWorker<W> {
 /**
  * One task.
  *
- * State: waiting (it has a lane) → running (a worker) → over; or, if it has a run of the engine, → parked (it has failed,
- * and is in the pool's set of those) → over, or waiting → …
+ * State: waiting (it has a lane) → running (it has a worker) → over. A task with a run of the engine can also become
+ * parked (it has failed, and is in the pool's set of parked tasks) → over, or waiting again → …
  */
 export class Job<W> extends Waiting implements AttemptedJob<W> {
 	readonly task: PoolFunction<unknown, W>;
-	/** Given once, right after the job is made. */
+	/** Set once, right after the job is created. */
 	details: JobDetails<W> | undefined;
-	/** Begins it on its worker, in the async context of its caller; made anew for each attempt. None: its turn is to come. */
+	/**
+	 * Begins the job on its worker, in the async context of its caller. Created for each attempt. `undefined` until
+	 * the job has had its turn.
+	 */
 	begin: ((job: Job<W>) => void) | undefined;
-	/** As long as it runs. */
+	/** Set while the job runs. */
 	worker: JobWorker<W> | undefined;
-	/** From when a worker took it until it waits again, or is over. */
+	/** Set from the assignment of a worker until the job waits again or is over. */
 	attempt: Attempt | undefined;
-	/** Settle what its caller awaits. */
+	/** These settle the promise of the caller. */
 	#result: { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void } | undefined;
-	/** If it is over before there is a result to settle. */
+	/** Set if the job is over before its result is requested. */
 	#outcome: { readonly isSuccess: boolean; readonly value: unknown } | undefined;
 
 	constructor(task: PoolFunction<unknown, W>) {
@@ -63,7 +66,7 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
 		this.task = task;
 	}
 
-	/** From now on it can settle what its caller awaits. */
+	/** Connects the promise of the caller. */
 	connect(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
 		const outcome = this.#outcome;
 		if (outcome === undefined) this.#result = { resolve, reject };
@@ -72,14 +75,14 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
 		this.#outcome = undefined;
 	}
 
-	/** Ends what runs of it. */
+	/** Interrupts the current attempt. */
 	abort(reason: unknown): void {
 		(this.details?.run ?? this.attempt)?.abort(reason);
 	}
 
 	/**
-	 * For good. Nothing that was made for the run stays: a job that has waited for long is old, and what an old object holds
-	 * outlives it until the garbage collector looks at all that is old.
+	 * Ends the job permanently and releases everything. A job that has waited for long is in the old generation, and
+	 * objects that it references would survive until a full garbage collection.
 	 */
 	settle(isSuccess: boolean, value: unknown): void {
 		const { begin } = this;
@@ -94,12 +97,12 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
 }
 
 /**
- * Resolves a promise with what becomes of a job. The platform calls `then` in a microtask, in the async context in which
- * the promise was made or, if a reaction returns this, in that of the reaction.
+ * A thenable that resolves with the outcome of a job. The platform calls `then` in a microtask, in the async context
+ * in which the promise was created or, if a reaction returns this object, in that of the reaction.
  *
- * So the functions that settle a promise are made when they are needed, and a task that waits needs one promise for its
- * turn and one for its result; what it costs is above all what the garbage collector has to carry along. The fields are
- * ordinary ones because there is one such object for each task: private ones take longer to set up.
+ * So the functions that settle a promise are created only when they are needed. A waiting task needs one promise for
+ * its turn and one for its result, and its main cost is garbage collection. The fields are not private, because there
+ * is one such object per task, and private fields take longer to initialize.
  */
 export class JobResult<W> {
 	readonly job: Job<W>;

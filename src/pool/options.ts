@@ -1,5 +1,5 @@
 /**
- * What a pool can be told, and what it shows.
+ * The options and the snapshots of a pool.
  *
  * @module
  */
@@ -8,91 +8,98 @@ import type { RunnerOptions } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { OnError } from "../platform/observe.ts";
 
-/** What a task of a pool is told. */
+/** The argument of a task of a pool. */
 export interface PoolContext<W = undefined> extends TaskContext {
-	/** What `createWorker` made; no other task uses it at the same time. */
+	/** The value that `createWorker` returned. No other task uses it at the same time. */
 	readonly worker: W;
-	/** Shows in `pool.tasks()` how far the task is. It may be taken out of the context. */
+	/** Sets the progress of the task in `pool.tasks()`. It can be destructured from the context. */
 	readonly report: (progress: number, description?: string) => void;
 }
 
 /** A task of a pool. It may throw the hints of a task: `stopNow`, `retryNow`, `resetBackoff`, `retryAfter`. */
 export type PoolFunction<T, W = undefined> = (context: PoolContext<W>) => T | PromiseLike<T>;
 
-/** What `createWorker` is told. */
+/** The argument of `createWorker`. */
 export interface CreateWorkerContext {
 	/** Aborts when the pool stops. */
 	readonly signal: AbortSignal;
-	/** To be called when the worker is lost: the attempt of its task fails, and it is replaced if it is needed. */
+	/** Call it when the worker is lost: the attempt of its task fails, and the worker is replaced if it is needed. */
 	readonly died: (reason?: unknown) => void;
 }
 
 /**
- * What a {@link Pool} can be told: what concerns it, and defaults for its tasks.
+ * Options for a {@link Pool}, and defaults for its tasks.
  *
- * The defaults are the options of `run`. `attempts`, `backoff`, `shouldRetry` and `onAttemptFailed` mean the same: a task
- * that waits for its next attempt holds no worker, then waits in the queue behind those with its priority. An attempt also
- * fails if its worker dies, or none could be made for it. `timeout` bounds an attempt from the moment in which a worker
- * takes the task. `deadline` counts from the first such moment, and also while the task waits in the queue again.
- * `abandonAfter` gives the worker up together with the task, since the task may still use it: it is destroyed, and replaced
- * if it is needed. So a task that was given up may run beside `max` others.
+ * The defaults for tasks are the options of `run`. `attempts`, `backoff`, `shouldRetry` and `onAttemptFailed` have
+ * the same meaning. A task holds no worker during the delay before its next attempt; then it waits in the queue
+ * behind the tasks of its priority. An attempt also fails if its worker dies, or if no worker could be created for
+ * it. `timeout` limits an attempt from the moment when a worker takes the task. `deadline` counts from the first such
+ * moment, also while the task waits in the queue again. `abandonAfter` gives up the worker together with the task,
+ * because the task may still use the worker. The worker is destroyed, and replaced if it is needed. So an abandoned
+ * task may run in addition to `max` others.
  */
 export interface PoolOptions<W = undefined> extends RunnerOptions<PoolContext<W>> {
-	/** How many workers there are at least, from the start; a whole number from 0. @default 0 */
+	/** The minimum number of workers, which are created at the start; a whole number from 0. @default 0 */
 	min?: number | undefined;
-	/** How many workers there are at most: a whole number from 1, not less than `min`, or `Infinity`. */
+	/** The maximum number of workers: a whole number from 1, not less than `min`, or `Infinity`. */
 	max: number;
 	/** How long a worker above `min` may be idle before it is destroyed, in milliseconds. @default 10_000 */
 	idleTimeout?: number | undefined;
 	/**
-	 * Makes what a worker works with. If it fails, that is a failed attempt of the task that is next in the queue; then some
-	 * time goes by before the next try: 100 ms, twice as long after each failure, up to 30 s. Since a worker serves many
-	 * callers, this and `destroyWorker` are called in the async context (`AsyncLocalStorage`) of `new Pool`.
+	 * Creates the resource of a worker. If it fails, the next task in the queue has a failed attempt. The next
+	 * creation follows after a delay: 100 ms, doubled after each failure, up to 30 s. A worker serves many callers, so
+	 * this function and `destroyWorker` are called in the async context (`AsyncLocalStorage`) of `new Pool`.
 	 */
 	createWorker?: ((context: CreateWorkerContext) => W | PromiseLike<W>) | undefined;
-	/** Called once with each that was made, when it is not needed any more, has died, or was given up with its task. */
+	/**
+	 * Called once with each created resource, when its worker is no longer needed, has died, or was abandoned with its
+	 * task.
+	 */
 	destroyWorker?: ((worker: W) => unknown) | undefined;
-	/** Told what `destroyWorker` or a subscriber threw, and why a worker could not be made that no task waits for. */
+	/** Called with errors of `destroyWorker` and of subscribers, and of `createWorker` if no task waits for the worker. */
 	onError?: OnError | undefined;
 }
 
 /** A named task, as {@link Pool.spawn} returns it. */
 export interface PoolTask<T = unknown> {
-	/** Its name, which no other task of the pool has as long as this one waits or runs. */
+	/** The name, which is unique in the pool while the task waits or runs. */
 	readonly name: string;
 	/**
-	 * Resolves when a worker has taken the task for the first time. Rejects with what the task failed with if that never
-	 * happens. A rejection need not be handled.
+	 * Resolves when a worker has taken the task for the first time. Rejects with the error of the task if that never
+	 * happens. The rejection need not be handled.
 	 */
 	assigned(): Promise<void>;
-	/** Resolves with what the task returned, or rejects with what it failed with. A rejection need not be handled. */
+	/** Resolves with the value of the task, or rejects with its error. The rejection need not be handled. */
 	result(): Promise<T>;
 	/**
-	 * Takes it out of the queue; or aborts its signal with `reason` (an `AbortError` by default), if it runs. Harmless if
-	 * it is over.
+	 * Removes the task from the queue, or, if it runs, aborts its signal with `reason` (an `AbortError` by default).
+	 * Does nothing if the task is over.
 	 */
 	cancel(reason?: unknown): void;
 }
 
 /** A worker, in {@link Pool.workers}. */
 export interface PoolWorkerRecord {
-	/** `"waiting"` for a task, or `"running"` one. */
+	/** Whether the worker is `"waiting"` for a task or `"running"` one. */
 	readonly status: "waiting" | "running";
-	/** The name of the task that it runs, if that has one. */
+	/** The name of the current task, if it has one. */
 	readonly task: string | undefined;
 }
 
 /** A named task, in {@link Pool.tasks}. */
 export interface PoolTaskRecord {
-	/** `"not-assigned"` to a worker so far, `"running"`, or `"restarted"`: it waits again, for its delay or for a worker. */
+	/**
+	 * `"not-assigned"`: no worker has taken it yet; `"running"`; or `"restarted"`: it waits again, for its delay or
+	 * for a worker.
+	 */
 	readonly status: "not-assigned" | "running" | "restarted";
-	/** The id of the worker that runs it. */
+	/** The id of the worker that runs the task. */
 	readonly worker: number | undefined;
-	/** How often it was put back into the queue. */
+	/** The number of times that it was put back into the queue. */
 	readonly restarts: number;
-	/** What it reported last in this attempt. */
+	/** The last report of the current attempt. */
 	readonly progress: number | undefined;
-	/** What it reported last in this attempt. */
+	/** The last report of the current attempt. */
 	readonly description: string | undefined;
 }
 
@@ -102,10 +109,10 @@ export interface PoolSnapshot {
 	readonly workers: ReadonlyMap<number, PoolWorkerRecord>;
 	/** The named tasks, as in {@link Pool.tasks}. */
 	readonly tasks: ReadonlyMap<string, PoolTaskRecord>;
-	/** How many tasks wait, with or without a name; those included that wait for their next attempt. */
+	/** The number of waiting tasks, with or without a name, including those that wait for their next attempt. */
 	readonly waiting: number;
-	/** How many tasks run. */
+	/** The number of running tasks. */
 	readonly running: number;
-	/** Whether tasks are held back by {@link Pool.pause}. */
+	/** Whether the pool is paused by {@link Pool.pause}. */
 	readonly isPaused: boolean;
 }

@@ -1,8 +1,8 @@
 /**
  * Tasks on a limited number of workers.
  *
- * Use {@link Pool} when there may be more tasks than should run at the same time, or when tasks need something that is
- * expensive to make: a connection, a thread. Use a `Group` when all tasks may run at once.
+ * Use {@link Pool} if there may be more tasks than should run at the same time, or if tasks need an expensive
+ * resource: a connection, a thread. Use a `Group` if all tasks may run at once.
  *
  * @module
  */
@@ -18,14 +18,13 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import type { StopOptions, WaitOptions } from "../platform/waiters.ts";
 
 /**
- * Runs tasks on workers, at most `max` at the same time: those with the highest priority first, and first come, first
- * served among those with the same.
+ * Runs tasks on workers, at most `max` at the same time. Tasks with a higher priority run first; tasks with the same
+ * priority run in the order in which they were added.
  *
- * A task that fails harms neither its worker nor the pool. It is tried as `run` tries a task, with the options of the pool or
- * its own: several attempts, a backoff, a timeout. While it waits for its next attempt it holds no worker.
+ * A failing task affects neither its worker nor the pool. Tasks are retried as by `run`, with their own options or
+ * those of the pool: attempts, backoff, timeout. A task holds no worker while it waits for its next attempt.
  *
- * A task that awaits `run` of its own pool keeps its worker while it waits: when all workers do that, none of them ever goes
- * on.
+ * A task that awaits `run` of its own pool keeps its worker meanwhile. If all workers do this, the pool deadlocks.
  *
  * @example
  * ```ts
@@ -49,7 +48,7 @@ import type { StopOptions, WaitOptions } from "../platform/waiters.ts";
  */
 export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDisposable {
 	readonly #scheduler: Scheduler<W>;
-	/** The defaults of the tasks, and the options of one that has none of its own. */
+	/** The defaults for tasks. */
 	readonly #settings: RunnerSettings;
 	readonly #defaults: JobOptions | undefined;
 	readonly #snapshot: Snapshot<PoolSnapshot>;
@@ -60,9 +59,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	readonly getSnapshot: () => PoolSnapshot;
 
 	/**
-	 * Makes a pool with `min` workers.
+	 * Creates a pool with `min` workers.
 	 *
-	 * @param options how many workers, what they are, and defaults for the tasks
+	 * @param options the workers, and defaults for the tasks
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(options: PoolOptions<W>) {
@@ -75,7 +74,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		this.#scheduler = new Scheduler(options, () => this.#snapshot.changed());
 	}
 
-	/** How many workers there are at most. When it is lowered, tasks that run go on. */
+	/** The maximum number of workers. When it is lowered, running tasks continue. */
 	get max(): number {
 		return this.#scheduler.crew.max;
 	}
@@ -86,14 +85,14 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/**
-	 * Runs a task as soon as there is a worker for it, and never before this call has returned.
+	 * Runs a task as soon as a worker is available, but never synchronously.
 	 *
-	 * @param task what to do
-	 * @param options when, until when, and how often
-	 * @returns what the task returns
-	 * @throws {unknown} what the last attempt failed with, without its hint, or the reason of the cancellation
-	 * @throws {DOMException} named `TimeoutError` if the last attempt took longer than `timeout`, or all together longer than
-	 * `deadline`; its `cause` is the error before it
+	 * @param task the function to call
+	 * @param options priority, attempts, delays and time limits
+	 * @returns the value of the task
+	 * @throws {unknown} the error of the last attempt, without its hint, or the reason of the cancellation
+	 * @throws {DOMException} named `TimeoutError` if the last attempt took longer than `timeout`, or all attempts
+	 * together longer than `deadline`; its `cause` is the previous error
 	 * @throws {DOMException} named `InvalidStateError` after {@link stop}
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range; all of these are rejections
 	 */
@@ -110,9 +109,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	/**
 	 * Runs a task that has a name.
 	 *
-	 * @param name how to find it in {@link tasks}
-	 * @param task what to do
-	 * @param options when, until when, and how often
+	 * @param name the name in {@link tasks}
+	 * @param task the function to call
+	 * @param options priority, attempts, delays and time limits
 	 * @throws {NameInUseError} if a task with this name waits or runs
 	 * @throws {DOMException} named `InvalidStateError` after {@link stop}
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
@@ -139,7 +138,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		};
 	}
 
-	/** The workers, by their ids. */
+	/** The workers by id. */
 	workers(): Map<number, PoolWorkerRecord> {
 		return new Map([...this.#scheduler.crew.workers].map(([id, { job }]) => [
 			id,
@@ -147,7 +146,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		]));
 	}
 
-	/** The named tasks that wait or run, by their names. */
+	/** The named tasks that wait or run, by name. */
 	tasks(): Map<string, PoolTaskRecord> {
 		return new Map([...this.#scheduler.named].map(([name, { worker, attempt, details }]) => {
 			const { run, progress, description } = details!;
@@ -158,7 +157,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		}));
 	}
 
-	/** Holds back the tasks that wait. Those that run go on. */
+	/** Pauses the pool: waiting tasks do not start; running tasks continue. */
 	pause(): void {
 		this.#scheduler.isPaused = true;
 		this.#snapshot.changed();
@@ -171,7 +170,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		this.#snapshot.changed();
 	}
 
-	/** Resolves to `true` once no task waits or runs, or to `false` if the signal aborts first. */
+	/** Resolves with `true` when no task waits or runs, or with `false` if the signal aborts first. */
 	async wait(options: WaitOptions = {}): Promise<boolean> {
 		const signal = checkedSignal(options);
 		const isIdle = this.#scheduler.isIdle || await this.#scheduler.whenIdle.wait(signal);
@@ -180,12 +179,12 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 
 	/**
-	 * Ends the pool for good: what waits is rejected, what runs is aborted, and each worker is destroyed when its task has
-	 * settled, or was given up (`abandonAfter`). A second call waits for the same; its reason is ignored.
+	 * Ends the pool permanently: waiting tasks are rejected, running tasks are aborted, and each worker is destroyed
+	 * when its task has settled or was abandoned (`abandonAfter`). A second call waits, too; its reason is ignored.
 	 *
-	 * @param options why, and how long to wait
+	 * @param options the reason, and a limit for the wait
 	 * @returns a promise that resolves when every worker is gone
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the pool goes on stopping
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the pool continues to stop
 	 */
 	async stop(options: StopOptions = {}): Promise<void> {
 		const signal = checkedSignal(options);
@@ -212,7 +211,7 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 }
 
-/** The callers of tasks that are over hear of it before those who wait for the pool: some results take two microtasks. */
+/** Callers of finished tasks get their results before callers that wait for the pool: some results take two microtasks. */
 async function resultsFirst(): Promise<void> {
 	await undefined;
 	await undefined;

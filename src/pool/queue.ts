@@ -1,23 +1,26 @@
 /**
- * What waits for a worker: highest priority first, then first come, first served.
+ * The queue of tasks that wait for a worker: the highest priority first, then in the order of arrival.
  *
- * One linked list for each priority that somebody waits with, and a heap of these lists: adding, taking and removing cost
- * O(1) within a priority, and O(log n) in the number of different priorities.
+ * It has one linked list for each priority in use, and a heap of these lists: adding, taking and removing cost O(1)
+ * within a priority, and O(log n) in the number of different priorities.
  *
  * @module
  */
 
 import { Timer, TimerQueue } from "../platform/timer-queue.ts";
 
-/** Something that can wait. The fields are the queue's own. */
+/** An item of the queue. The fields belong to the queue. */
 export class Waiting {
-	/** Where it waits, if it does. */
+	/** The list in which it waits, if any. */
 	lane: Lane | undefined;
 	before: Waiting | undefined;
 	after: Waiting | undefined;
 }
 
-/** Those of one priority. A timer, because a queue of timers serves as the heap: the highest priority is "due" first. */
+/**
+ * The items of one priority. It is a timer, because a queue of timers serves as the heap: the highest priority is
+ * "due" first.
+ */
 class Lane extends Timer {
 	readonly priority: number;
 	first: Waiting | undefined;
@@ -31,19 +34,19 @@ class Lane extends Timer {
 	fire(): void {}
 }
 
-/** The queue. Each item waits in at most one. */
+/** The queue. An item can be in at most one queue. */
 export class PoolQueue<T extends Waiting> {
 	readonly #lanes = new Map<number, Lane>();
 	readonly #heap = new TimerQueue();
-	/** How many wait. */
+	/** The number of waiting items. */
 	size: number = 0;
 
-	/** The next one, if there is one. */
+	/** The next item, if any. */
 	get first(): T | undefined {
 		return (this.#heap.head as Lane | undefined)?.first as T | undefined;
 	}
 
-	/** Adds at the end of those with this priority. */
+	/** Adds an item behind the others of this priority. */
 	add(item: T, priority: number): void {
 		const lane = this.#lanes.get(priority) ?? this.#open(priority);
 		item.lane = lane;
@@ -54,7 +57,7 @@ export class PoolQueue<T extends Waiting> {
 		this.size++;
 	}
 
-	/** Removes one that waits, wherever it stands. */
+	/** Removes an item from any position. */
 	remove(item: T): void {
 		const { lane, before, after } = item;
 		if (lane === undefined) return;
@@ -64,7 +67,7 @@ export class PoolQueue<T extends Waiting> {
 		else after.before = before;
 		item.lane = item.before = item.after = undefined;
 		this.size--;
-		// The last one stays: most pools have one priority, and are often empty.
+		// The last list is kept, because most pools have one priority and are often empty.
 		if (lane.first === undefined && this.#lanes.size > 1) this.#close(lane);
 	}
 

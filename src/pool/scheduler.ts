@@ -1,5 +1,5 @@
 /**
- * Which task of a pool runs when, on which worker, and what becomes of it: the inside of a pool.
+ * The inside of a pool: decides which task runs when and on which worker, and handles its outcome.
  *
  * @module
  */
@@ -17,27 +17,27 @@ import { type OnError, report } from "../platform/observe.ts";
 import { link, unlink } from "../platform/signals.ts";
 import { Waiters } from "../platform/waiters.ts";
 
-/** What only a task with a name has. */
+/** Data that only named tasks have. */
 type Named = Pick<JobDetails<unknown>, "name" | "onAssigned" | "onUnassigned">;
 
 const unnamed: Named = { name: undefined, onAssigned: undefined, onUnassigned: undefined };
 
-/** The way of a task is written above {@link Job}. */
+/** The states of a task are described above {@link Job}. */
 export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	readonly crew: Crew<W>;
-	/** The tasks that have a name, as long as they wait or run. */
+	/** The named tasks that wait or run. */
 	readonly named: Map<string, Job<W>> = new Map();
 	readonly whenIdle: Waiters = new Waiters();
 	readonly whenGone: Waiters = new Waiters();
-	/** Something that shows has changed. */
+	/** The snapshot has changed. */
 	readonly onChange: () => void;
-	/** How many tasks run. */
+	/** The number of running tasks. */
 	running = 0;
-	/** Whether no task begins. Whoever ends that calls {@link schedule}. */
+	/** Whether no task may begin. After resetting it, call {@link schedule}. */
 	isPaused = false;
 	hasStopped = false;
 	readonly #queue = new PoolQueue<Job<W>>();
-	/** Those that have failed and are not back in the queue: they wait for a decision, or for a delay. */
+	/** Failed tasks that are not back in the queue: they wait for a decision or a delay. */
 	readonly #parked = new Set<Job<W>>();
 	readonly #onError: OnError | undefined;
 	#isScheduled = false;
@@ -48,7 +48,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.crew = new Crew(options, this);
 	}
 
-	/** How many tasks wait. */
+	/** The number of waiting tasks. */
 	get waiting(): number {
 		return this.#queue.size + this.#parked.size;
 	}
@@ -57,12 +57,12 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		return this.running === 0 && this.waiting === 0;
 	}
 
-	/** Whether it has stopped and nothing is left. The decision on the last failures may come after the last worker is gone. */
+	/** Whether the pool has stopped and nothing is left. The last failures may be decided after the last worker is gone. */
 	get isGone(): boolean {
 		return this.isIdle && this.crew.isGone;
 	}
 
-	/** A task that is not added yet. */
+	/** Creates a task without adding it. */
 	newJob(task: PoolFunction<unknown, W>, options: JobOptions | undefined, named: Named = unnamed): Job<W> {
 		const job = new Job(task);
 		if (options === undefined) return job;
@@ -88,14 +88,14 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		return result;
 	}
 
-	/** In a microtask of its own: a task is never called by `go` or `run`. */
+	/** Schedules tasks in a microtask, because `spawn` and `run` never call a task synchronously. */
 	schedule(): void {
 		if (this.#isScheduled) return;
 		this.#isScheduled = true;
 		queueMicrotask(this.#dispatch);
 	}
 
-	/** Ends everything for good. To be called once. */
+	/** Ends everything permanently. Called once. */
 	stop(reason: unknown): void {
 		this.hasStopped = true;
 		for (let job = this.#queue.first; job !== undefined; job = this.#queue.first) {
@@ -110,23 +110,23 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#afterwards();
 	}
 
-	/** The result of a job that has just been added, which gets its turn in the async context of this call. */
+	/** The result of a job that was just added. The job gets its turn in the async context of this call. */
 	#resultOf(job: Job<W>): Promise<unknown> {
-		// Where nothing waits, a turn of its own is cheaper than a way to call it later. And a subscriber may have ended it.
+		// If nothing waits, a turn is cheaper than a stored callback. A subscriber may also have ended the job.
 		const hasTurn = this.crew.free >= this.#queue.size || job.lane === undefined;
 		if (hasTurn) return Promise.resolve(new JobResult(job, this.#turn));
 		this.schedule();
 		return new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#beginFirst);
 	}
 
-	/** In the async context of its caller: it begins at once if it can. */
+	/** Runs in the async context of the job's caller. The job begins at once if it can. */
 	readonly #turn = (job: Job<W>): void => {
 		if (job.lane !== undefined) {
 			const worker = this.#queue.first === job && !this.isPaused ? this.crew.take() : undefined;
 			if (worker === undefined) this.#prepare(job);
 			else this.#assign(worker);
 		}
-		// Also if it was cancelled meanwhile: those behind it were not called as long as it had its turn before it.
+		// Also if the job was cancelled meanwhile: jobs behind it have waited for its turn.
 		this.#dispatch();
 	};
 
@@ -135,7 +135,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		return new JobResult(job);
 	};
 
-	/** What `inContext` does, without a function for each task. To be called in the async context of the task's caller. */
+	/** Like `inContext`, but without a function per task. Called in the async context of the task's caller. */
 	#prepare(job: Job<W>): void {
 		new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#begin);
 	}
@@ -153,7 +153,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#afterwards();
 	}
 
-	/** For good. */
+	/** Ends a job permanently. */
 	#settle(job: Job<W>, isSuccess: boolean, outcome: unknown): void {
 		const { details } = job;
 		this.#parked.delete(job);
@@ -162,7 +162,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 			if (name !== undefined) this.named.delete(name);
 			if (signal !== undefined) unlink(signal, details);
 			run?.settings.clock.clear(run);
-			// Too late if it was assigned: a promise settles once.
+			// Has no effect if it was assigned, because a promise settles once.
 			onUnassigned?.(outcome);
 		}
 		job.settle(isSuccess, outcome);
@@ -170,7 +170,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	readonly #dispatch = (): void => {
 		this.#isScheduled = false;
-		// Looks again each time: a subscriber that hears of one task may cancel the next one, or stop the pool.
+		// Checked each time: a subscriber may cancel the next task or stop the pool.
 		while (!this.isPaused && this.#queue.first?.begin !== undefined) {
 			const worker = this.crew.take();
 			if (worker === undefined) break;
@@ -179,7 +179,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.crew.grow(this.isPaused ? 0 : this.#queue.size);
 	};
 
-	/** Gives a worker the task that is next, which begins by itself: in the async context of whoever asked for it. */
+	/** Assigns the next task to a worker. The task begins in the async context of its caller. */
 	#assign(worker: PoolWorker<W>): void {
 		const job = this.#queue.first!;
 		this.#queue.remove(job);
@@ -195,7 +195,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	readonly #begin = (job: Job<W>): void => {
 		const { worker, attempt, details } = job;
-		// It was cancelled, or has lost its worker, in the microtask between.
+		// It was cancelled, or lost its worker, in the microtask between.
 		if (worker === undefined || worker.isGone || attempt === undefined) return;
 		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
 		details?.onAssigned?.();
@@ -216,7 +216,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		const { job } = worker;
 		if (job === undefined) return; // the worker has died
 		this.#leave(worker, job);
-		// Asked now: whoever is told of the failure may change it.
+		// Read now, because code that is notified of the failure may change it.
 		const isAbandoned = job.details?.run?.isAbandoned;
 		if (this.#park(job, thrown)) this.decide(job);
 		else this.#fail(job, thrown);
@@ -225,19 +225,22 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#afterwards();
 	}
 
-	/** The worker's task is over. */
+	/** The task of a worker is over. */
 	#leave(worker: PoolWorker<W>, job: Job<W>): void {
 		this.running--;
 		job.worker = worker.job = undefined;
 	}
 
-	/** Fails for good: a task of which the engine knows nothing. */
+	/** Fails a task without a run of the engine, permanently. */
 	#fail(job: Job<W>, thrown: unknown): void {
 		const interruption = job.attempt?.interruption;
 		this.#settle(job, false, interruption === undefined ? unwrap(thrown) : interruption.reason);
 	}
 
-	/** Whether what follows a failure is the engine's decision. A job is parked as long as it is not cancelled. */
+	/**
+	 * Parks a failed job until the engine has decided. Returns whether the engine decides; it does unless the job was
+	 * cancelled.
+	 */
 	#park(job: Job<W>, thrown: unknown): boolean {
 		const run = job.details?.run;
 		if (run === undefined) return false;
@@ -264,14 +267,14 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#afterwards();
 	}
 
-	/** After a delay, even if that is 0: a task that always fails must leave room for timers, aborts and input. */
+	/** Restarts a job after a delay, even if it is 0: a task that always fails must not block timers, aborts and input. */
 	#restart(job: Job<W>, delay: number): void {
 		if (!this.#parked.has(job)) return;
 		const details = job.details!;
 		const run = details.run!;
 		run.thrown = details.progress = details.description = undefined;
 		job.attempt = undefined;
-		// One that has never begun still has its first turn.
+		// A job that has never begun still has its first turn.
 		if (job.begin === undefined) this.#prepare(job);
 		run.settings.clock.set(run, delay);
 		this.onChange();
@@ -290,10 +293,10 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.schedule();
 	}
 
-	/** The worker is free. */
+	/** A worker is free. */
 	#release(worker: PoolWorker<W>): void {
 		if (this.crew.mayGoOn(worker)) {
-			// One that cannot be called yet has a turn of its own, for which the worker is there.
+			// A task that cannot be called yet will have its own turn and find the worker.
 			if (this.#queue.first?.begin !== undefined && !this.isPaused) this.#assign(worker);
 			else this.crew.giveBack(worker);
 		}
@@ -304,7 +307,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.schedule();
 	}
 
-	/** The task that would have been next fails, so that not all of them wait for ever. */
+	/** Fails the next task, so that tasks do not wait for ever. */
 	onMakeError(error: unknown): void {
 		const job = this.#queue.first;
 		if (job === undefined) return report(this.#onError, error);
@@ -315,17 +318,17 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#afterwards();
 	}
 
-	/** Its task is not waited for: there is nothing left that could work on it. */
+	/** Does not wait for the task of the lost worker: nothing is left that could work on it. */
 	onLost(worker: PoolWorker<W>, reason: unknown): void {
 		if (worker.job === undefined) return report(this.#onError, reason);
-		// A microtask later: a task that has returned has succeeded, although nobody has heard of it yet.
+		// A microtask later, because a task that has already returned has succeeded.
 		queueMicrotask(() => {
 			const { job } = worker;
 			if (job === undefined) return;
 			const { attempt, details } = job;
 			this.#leave(worker, job);
 			const isParked = this.#park(job, reason);
-			// Whoever is told of the abort may cancel the task, or stop the pool.
+			// An abort listener may cancel the task or stop the pool.
 			attempt!.abort(unwrap(reason));
 			if (isParked) details!.run!.ask();
 			else this.#fail(job, reason);

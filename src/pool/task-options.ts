@@ -1,5 +1,5 @@
 /**
- * The options of one task of a pool, and the checks at their door.
+ * The options of one task of a pool, and their checks.
  *
  * @module
  */
@@ -8,15 +8,16 @@ import type { PoolContext } from "./options.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import { check, checkSignal } from "../platform/check.ts";
 
-/** What `pool.run` and `pool.spawn` can be told; for what is not given, the options of the pool hold. */
+/** Options for `pool.run` and `pool.spawn`. Absent options come from the pool. */
 export interface PoolTaskOptions<W = undefined> extends Omit<RunnerOptions<PoolContext<W>>, "clock"> {
-	/** Tasks with a higher one run first. @default 0 */
+	/** Tasks with a higher priority run first. @default 0 */
 	priority?: number | undefined;
 	/** Cancels the task. */
 	signal?: AbortSignal | undefined;
 	/**
-	 * Short for `attempts: Infinity` with this as its `shouldRetry`, save that only exactly `true`, or a promise of it, puts
-	 * the task back in the queue. `attempts` given with it is a limit; `shouldRetry` given with it is refused.
+	 * A short form of `attempts: Infinity` with this function as `shouldRetry`. But only the exact value `true`, or a
+	 * promise of it, puts the task back in the queue. An additional `attempts` is a limit; an additional `shouldRetry`
+	 * is refused.
 	 */
 	restart?: ((error: unknown, context: PoolContext<W>) => boolean | PromiseLike<boolean>) | undefined;
 }
@@ -25,11 +26,11 @@ export interface PoolTaskOptions<W = undefined> extends Omit<RunnerOptions<PoolC
 export interface JobOptions {
 	readonly priority: number;
 	readonly signal: AbortSignal | undefined;
-	/** Absent, the engine has nothing to do: there is one attempt, nobody is told of it, and nothing limits it. */
+	/** Absent if the engine is not needed: one attempt, no hooks, no limits. */
 	readonly settings: RunnerSettings | undefined;
 }
 
-/** Checks the options that were given. Reads each once: a getter may give something else the next time. */
+/** Checks the given options. Reads each option once, because a getter may return another value the next time. */
 export function checkTaskOptions<W>(options: PoolTaskOptions<W>, defaults: RunnerSettings): JobOptions {
 	const {
 		priority = 0,
@@ -58,14 +59,14 @@ export function checkTaskOptions<W>(options: PoolTaskOptions<W>, defaults: Runne
 	return jobOptions(priority, signal, checkRunnerOptions(given as RunnerOptions, defaults));
 }
 
-/** Without what would have no effect: a task without it is cheaper. */
+/** Leaves out settings without effect, because a task without them is cheaper. */
 export function jobOptions(priority: number, signal: AbortSignal | undefined, settings: RunnerSettings): JobOptions {
 	const { attempts, isTimed, abandonAfter, onAttemptFailed } = settings;
 	const isPlain = attempts === 1 && !isTimed && abandonAfter === Infinity && onAttemptFailed === undefined;
 	return { priority, signal, settings: isPlain ? undefined : settings };
 }
 
-/** Any other answer than `true` is a no. */
+/** Any other result than `true` means no. */
 function exactly<W>(restart: NonNullable<PoolTaskOptions<W>["restart"]>): PoolTaskOptions<W>["shouldRetry"] {
 	return async (error, context) => await restart(error, context) === true;
 }

@@ -1,5 +1,5 @@
 /**
- * A place of a pool in which one task at a time can run.
+ * A worker of a pool, which runs one task at a time.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import type { Job, JobWorker } from "./job.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-/** What a worker needs of its pool. */
+/** The interface of a worker to its pool. */
 export interface WorkerOwner<W> {
 	onSuccess(worker: PoolWorker<W>, value: unknown): void;
 	onFailure(worker: PoolWorker<W>, error: unknown): void;
 }
 
 /**
- * A worker. As a timer it is its own idle timeout, which keeps no process alive.
+ * A worker. Its timer is the idle timeout, which does not keep a process alive.
  *
- * State: being made (there is no resource yet) → idle → (a job) → busy → idle → … → gone.
+ * State: being created (without a resource) → idle → (a job) → busy → idle → … → gone.
  */
 export class PoolWorker<W> extends Timer implements JobWorker<W> {
 	readonly id: number;
 	resource: W | undefined;
 	job: Job<W> | undefined;
-	/** Whether it has ever been of use: one that dies before is no better than one that could not be made. */
+	/** Whether it has completed a task. A worker that dies before counts as one that could not be created. */
 	hasWorked = false;
-	/** Why it has died, if it has. */
+	/** The reason of its death, if it has died. */
 	death: { readonly reason: unknown } | undefined;
-	/** The pool has given it up; what its task still comes to is of no importance. */
+	/** Whether the pool has removed it; the outcome of its task is then ignored. */
 	isGone = false;
-	/** Made once for a worker, not once for a task. */
+	/** Created once per worker, not once per task. */
 	readonly onSuccess: (value: unknown) => void;
 	readonly onFailure: (error: unknown) => void;
 	readonly #onIdle: () => void;
