@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { TaskState } from "../basket/store.ts";
 import { type CommandName, Failure, quote, type Request } from "./terminal.ts";
@@ -20,14 +21,21 @@ const text = { type: "string" } as const;
 const flag = { type: "boolean", default: false } as const;
 const options = {
 	...{ db: text, basket: text, tables: text, state: text, kind: text, after: text, limit: text, interval: text },
-	...{ all: flag, yes: { ...flag, short: "y" }, json: flag, "no-color": flag, help: { ...flag, short: "h" } },
+	...{
+		all: flag,
+		yes: { ...flag, short: "y" },
+		"half-done": flag,
+		json: flag,
+		"no-color": flag,
+		help: { ...flag, short: "h" },
+	},
 	version: flag,
 } as const;
 
 const states: readonly string[] = ["waiting", "running", "held", "dead", "done"] satisfies TaskState[];
 
-/** Those that a command has of its own. All others go with every command. */
-const special = ["state", "kind", "after", "limit", "interval", "all", "yes"] as const;
+/** Options of a single command. All others go with every command. */
+const special = ["state", "kind", "after", "limit", "interval", "all", "yes", "half-done"] as const;
 
 type Values = ReturnType<typeof parse>["values"];
 
@@ -61,6 +69,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		),
 		isAll: values.all,
 		isSure: values.yes,
+		takesHalfDone: values["half-done"],
 		interval: 1_000 *
 			toNumber(
 				"interval",
@@ -74,10 +83,21 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 
 function parse(args: readonly string[]) {
 	try {
-		return parseArgs({ args: [...args], options, allowPositionals: true });
+		return parseArgs({ args: joinNegative(args), options, allowPositionals: true });
 	} catch (error) {
 		throw wrong(clean((error as Error).message.split(/\.\s|\n/)[0]!));
 	}
+}
+
+/** `--limit -1` is a limit that is wrong; to `parseArgs` it is an option without a value. */
+function joinNegative(args: readonly string[]): string[] {
+	const joined: string[] = [];
+	for (const argument of args) {
+		const isValue = /^-\d/.test(argument) && /^--(limit|interval)$/.test(joined.at(-1) ?? "");
+		if (isValue) joined.push(`${joined.pop()}=${argument}`);
+		else joined.push(argument);
+	}
+	return joined;
 }
 
 function helpOf(name: string | undefined): string {
@@ -116,8 +136,17 @@ function checkIds(command: CommandName, ids: readonly string[], { all, state, ki
 }
 
 function toDatabase(db: string | undefined): string {
-	if (db) return db;
+	if (db) return /^file:/i.test(db) ? toPath(db) : db;
 	throw wrong("Which database? Give --db FILE or --db postgres://…, or set UPKEEP_DB");
+}
+
+/** SQLite's own tools take `file:tasks.db` and `file:///srv/tasks.db`. What follows a `?` is for them. */
+function toPath(url: string): string {
+	try {
+		return /^file:\/\//i.test(url) ? fileURLToPath(url) : decodeURIComponent(url.slice(5).replace(/[?#].*$/s, ""));
+	} catch (error) {
+		throw wrong(`--db is not a valid file URL: ${clean((error as Error).message)}`);
+	}
 }
 
 function toState(state: string | undefined): TaskState | undefined {

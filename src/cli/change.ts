@@ -1,15 +1,17 @@
 /**
- * `upkeep retry`, `hold`, `release` and `rm`: what changes something, by id or, with `--all`, by state and kind.
+ * `upkeep retry`, `hold`, `release` and `rm`: the commands that change tasks, by id or, with `--all`, by state and kind.
  *
  * @module
  */
 
 import type { Change, Store, StoredTask } from "../basket/store.ts";
+import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
+import { jobOf } from "./task.ts";
 import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
-/** How many of those that it would hit are shown before it is done. */
+/** How many of the tasks are shown before the change. */
 const previewSize = 10;
 
 const words: Readonly<Record<Change | "rm", readonly [done: string, rule: string]>> = {
@@ -25,22 +27,68 @@ export async function change(store: Store, request: Request, terminal: Terminal)
 }
 
 async function apply(store: Store, { basket, command }: Request, ids: readonly string[]): Promise<readonly boolean[]> {
+	if (ids.length === 0) return [];
 	return command === "rm" ? await store.delete(basket, ids) : await store.change(basket, ids, command as Change);
 }
 
 async function changeNamed(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const ids = [...new Set(request.ids)];
+	const kept = await keptOf(store, request, ids, terminal);
 	let code: ExitCode = 0;
 	for (let from = 0; from < ids.length; from += pageSize) {
 		const batch = ids.slice(from, from + pageSize);
-		const applied = await apply(store, request, batch);
-		for (const [index, id] of batch.entries()) {
-			const reason = applied[index] ? undefined : await whyNot(store, request, id);
+		const wanted = batch.filter((id) => !kept.has(id));
+		const applied = await apply(store, request, wanted);
+		const changed = new Set(wanted.filter((_, index) => applied[index]));
+		for (const id of batch) {
+			const reason = changed.has(id) ? undefined : kept.get(id) ?? await whyNot(store, request, id);
 			await report(id, reason, request, terminal);
 			if (reason !== undefined) code = code === 3 ? 3 : reason.code;
 		}
 	}
 	return code;
+}
+
+/** The jobs that `rm` leaves, each with the reason. */
+async function keptOf(
+	store: Store,
+	request: Request,
+	ids: readonly string[],
+	terminal: Terminal,
+): Promise<ReadonlyMap<string, Failure>> {
+	const { basket, command, takesHalfDone } = request;
+	if (command !== "rm" || takesHalfDone) return new Map();
+	const tasks: StoredTask[] = [];
+	for (const id of ids) {
+		const task = await store.get(basket, id);
+		if (task !== undefined && await isLeft(task)) tasks.push(task);
+	}
+	if (tasks.length === 0) return new Map();
+	if (terminal.canAsk) {
+		await preview(tasks.length, tasks.slice(0, previewSize), terminal);
+		if (await isHalfDoneConfirmed(tasks.length, tasks.length === ids.length, terminal)) return new Map();
+	}
+	return new Map(tasks.map(({ id }) => [
+		id,
+		new Failure(1, `The job ${quote(id)} is half done, and removing it reverts nothing: --half-done removes it`),
+	]));
+}
+
+async function halfDoneOf(tasks: readonly StoredTask[]): Promise<StoredTask[]> {
+	const found: StoredTask[] = [];
+	for (const task of tasks) if (await isLeft(task)) found.push(task);
+	return found;
+}
+
+async function isLeft(task: StoredTask): Promise<boolean> {
+	return isHalfDone(task, await jobOf(task.payload));
+}
+
+async function isHalfDoneConfirmed(number: number, isEach: boolean, terminal: Terminal): Promise<boolean> {
+	const which = isEach
+		? (number === 1 ? "It is a job that is" : "They are jobs that are")
+		: `${count(number, "job")} of them ${number === 1 ? "is" : "are"}`;
+	return await isYes(terminal, `${which} half done, and nothing would be reverted. Remove all the same? [y/N] `);
 }
 
 async function whyNot(store: Store, { basket, command }: Request, id: string): Promise<Failure> {
@@ -61,58 +109,92 @@ async function report(
 	if (reason !== undefined) terminal.note(reason.message);
 }
 
+/** What `--all` has found. */
+interface Survey {
+	readonly number: number;
+	readonly first: readonly StoredTask[];
+	/** How many of them are jobs that `rm` does not remove unasked. */
+	readonly halfDone: number;
+}
+
 /**
- * Those that are there now, and no others: a task that is retried stands at the end, and if it is dead again before this is
- * done, it would come again and again.
+ * Changes the tasks that are there now, and no others: a task that is retried goes to the end of the list, so that it would
+ * come again and again if it were dead again before the command has ended.
  */
 async function changeAll(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
-	const { command, isSure } = request;
+	const { command, isSure, takesHalfDone } = request;
 	const [done] = words[command as Change];
 	if (!isSure && !terminal.canAsk) throw new Failure(2, `${command} --all needs --yes where nobody can be asked`);
-	const { number, first } = await survey(store, request);
-	if (number === 0) {
-		await finish(0, 0, request, terminal);
-		return 0;
+	const found = await survey(store, request);
+	const { number, halfDone } = found;
+	if (!isSure && number > 0 && !await isConfirmed(found, request, terminal)) {
+		throw new Failure(1, `Nothing was ${done}`);
 	}
-	if (!isSure && !await isConfirmed(number, first, request, terminal)) throw new Failure(1, `Nothing was ${done}`);
-	let seen = 0;
-	let changed = 0;
-	for await (const tasks of pages(store, request)) {
+	const isAsked = halfDone > 0 && !isSure && await isHalfDoneConfirmed(halfDone, halfDone === number, terminal);
+	const keepsHalfDone = command === "rm" && !takesHalfDone && !isAsked;
+	let [seen, changed, kept] = [0, 0, 0];
+	for await (const tasks of number === 0 ? [] : pages(store, request)) {
 		if (terminal.closed.aborted) throw new Failure(1, `Interrupted: ${count(changed, "task")} of ${number} ${done}`);
-		const batch = tasks.slice(0, number - seen).map(({ id }) => id);
-		changed += (await apply(store, request, batch)).filter(Boolean).length;
+		const batch = tasks.slice(0, number - seen);
+		const left = new Set(keepsHalfDone ? await halfDoneOf(batch) : []);
+		const applied = await apply(store, request, batch.filter((task) => !left.has(task)).map(({ id }) => id));
+		changed += applied.filter(Boolean).length;
+		kept += left.size;
 		seen += batch.length;
 		if (seen >= number) break;
 	}
-	await finish(number, changed, request, terminal);
-	return 0;
+	await finish({ found: number, changed, kept }, request, terminal);
+	return kept > 0 ? 1 : 0;
 }
 
-async function finish(found: number, changed: number, { command }: Request, terminal: Terminal): Promise<void> {
+async function finish(
+	{ found, changed, kept }: Readonly<Record<"found" | "changed" | "kept", number>>,
+	{ command }: Request,
+	terminal: Terminal,
+): Promise<void> {
 	const [done] = words[command as Change];
-	if (!terminal.isTable) return await terminal.print(toJson({ found, [done]: changed }));
+	if (!terminal.isTable) {
+		return await terminal.print(toJson({ found, [done]: changed, ...(kept > 0 ? { halfDone: kept } : {}) }));
+	}
 	await terminal.print(`${count(changed, "task")} ${done}`);
-	if (changed < found) terminal.note(`${count(found - changed, "task")} had changed meanwhile and is left as it is`);
+	if (kept > 0) {
+		terminal.note(`${count(kept, "job")} half done and left: --half-done removes them, and reverts nothing`);
+	}
+	const meanwhile = found - changed - kept;
+	if (meanwhile > 0) terminal.note(`${count(meanwhile, "task")} left, as they had changed meanwhile`);
 }
 
-async function survey(store: Store, request: Request): Promise<{ number: number; first: StoredTask[] }> {
-	let number = 0;
+async function survey(store: Store, request: Request): Promise<Survey> {
+	const { command, takesHalfDone } = request;
 	const first: StoredTask[] = [];
+	let [number, halfDone] = [0, 0];
 	for await (const tasks of pages(store, request)) {
 		number += tasks.length;
 		for (const task of tasks.slice(0, previewSize - first.length)) first.push(task);
+		if (command === "rm" && !takesHalfDone) halfDone += (await halfDoneOf(tasks)).length;
 	}
-	return { number, first };
+	return { number, first, halfDone };
 }
 
-async function isConfirmed(
-	number: number,
-	first: readonly StoredTask[],
-	{ command, basket }: Request,
-	terminal: Terminal,
-): Promise<boolean> {
+async function isConfirmed({ number, first }: Survey, request: Request, terminal: Terminal): Promise<boolean> {
+	const { command, basket, db } = request;
+	await preview(number, first, terminal);
+	const place = `the basket ${quote(basket)} in ${nameOf(db)}`;
+	return await isYes(terminal, `${command} ${count(number, "task")} of ${place}? [y/N] `);
+}
+
+async function preview(number: number, first: readonly StoredTask[], terminal: Terminal): Promise<void> {
 	await terminal.print((await taskTable(first, terminal)).join("\n"));
 	if (number > first.length) await terminal.print(`… and ${(number - first.length).toLocaleString("en-US")} more`);
-	const answer = await terminal.ask(`${command} ${count(number, "task")} of the basket ${quote(basket)}? [y/N] `);
-	return /^y(es)?$/i.test(answer.trim());
+}
+
+async function isYes(terminal: Terminal, question: string): Promise<boolean> {
+	return /^y(es)?$/i.test((await terminal.ask(question)).trim());
+}
+
+/** A database as people know it: without the name of a user, and above all without a password. */
+function nameOf(db: string): string {
+	if (!/^postgres(ql)?:\/\//i.test(db)) return quote(db);
+	const { host, pathname } = new URL(db);
+	return quote(`${host}${pathname}`);
 }

@@ -25,24 +25,38 @@ export interface TaskFailed {
 	readonly error: string;
 }
 
-/** How many tasks of a state are looked at. */
-const most = 200;
-/** How many pages the looking goes on at once, to the last tasks of a state. */
+/** How many tasks are asked of the store at once. */
+const pageSize = 200;
+/** How many pages a look goes on towards the last tasks that are over. */
 const mostPages = 20;
+/** How many pages of the waiting tasks a look reads behind the first one. */
+const pagesOfRound = 5;
+
+/** Some tasks, and whether those that have failed may have done so before the first look. */
+type Found = readonly [tasks: readonly StoredTask[], isOld: boolean];
+
+type Over = "dead" | "done";
+type Open = "waiting" | "running";
 
 /**
- * A store does not say when a task has failed, and lists the oldest first. So this looks at the last ones that are over,
- * which it finds page by page, and at the first waiting ones: what does not fail does not wait for long.
+ * A store does not say when a task has failed, and lists the oldest first. So a look reads the last tasks that are over,
+ * which it finds page by page, and some of those that are not: the first page, as a task that does not fail does not stay
+ * there for long, and then the next pages of a round through all of them.
  */
 export class Failures {
 	readonly #store: Store;
 	readonly #request: Pick<Request, "basket" | "kind">;
-	/** Behind these keys are the last ones. */
-	readonly #after: { dead?: string; done?: string } = {};
-	/** Whether those were reached. */
-	#isAtEnd = false;
-	/** The failures that were told, by task. */
-	#known = new Map<string, string>();
+	/** Behind these keys are the last tasks that are over, and the next pages of the round. */
+	readonly #after: { [state in TaskState]?: string | undefined } = {};
+	/** The states whose first page was read. */
+	readonly #begun = new Set<TaskState>();
+	/** The states of which all tasks were read once. */
+	readonly #read = new Set<TaskState>();
+	/** The states whose round is complete. */
+	readonly #complete = new Set<TaskState>();
+	/** The failures that were told in this round, and those of the round before: by task. */
+	#told = new Map<string, string>();
+	#toldBefore = new Map<string, string>();
 
 	constructor(store: Store, request: Pick<Request, "basket" | "kind">) {
 		this.#store = store;
@@ -51,38 +65,61 @@ export class Failures {
 
 	/** What has failed since the last call; the first time what has failed before. */
 	async next(now: number): Promise<TaskFailed[]> {
-		const isFirst = !this.#isAtEnd;
-		this.#isAtEnd = true;
-		const over = [...await this.#last("dead"), ...await this.#last("done")];
-		const known = new Map<string, string>();
 		const news: TaskFailed[] = [];
-		for (const task of [...over, ...await this.#list("waiting"), ...await this.#list("running")]) {
-			const failed = await toFailed(task);
-			if (failed === undefined) continue;
-			const { id, state, attempts, error } = failed;
-			const mark = `${attempts} ${state === "dead"} ${error}`;
-			if (known.get(id) !== mark && this.#known.get(id) !== mark) news.push(isFirst ? failed : { at: now, ...failed });
-			known.set(id, mark);
+		const over = [await this.#last("dead"), await this.#last("done")];
+		for (const [tasks, isOld] of [...over, ...await this.#round("waiting"), ...await this.#round("running")]) {
+			for (const task of tasks) {
+				const failed = await toFailed(task);
+				if (failed !== undefined && this.#isNews(failed)) news.push(isOld ? failed : { at: now, ...failed });
+			}
 		}
-		this.#known = known;
+		if (this.#complete.size === 2) {
+			this.#complete.clear();
+			this.#toldBefore = this.#told;
+			this.#told = new Map();
+		}
 		return news;
+	}
+
+	#isNews({ id, state, attempts, error }: TaskFailed): boolean {
+		const mark = `${attempts} ${state === "dead"} ${error}`;
+		const isTold = this.#told.get(id) === mark || this.#toldBefore.get(id) === mark;
+		this.#told.set(id, mark);
+		return !isTold;
 	}
 
 	async #list(state: TaskState, after?: string): Promise<readonly StoredTask[]> {
 		const { basket, kind } = this.#request;
-		return await this.#store.list(basket, { state, kind, after, limit: most });
+		return await this.#store.list(basket, { state, kind, after, limit: pageSize });
 	}
 
-	/** What was before them is looked at no more. */
-	async #last(state: "dead" | "done"): Promise<readonly StoredTask[]> {
+	/** The tasks before them are read no more. */
+	async #last(state: Over): Promise<Found> {
+		const isOld = !this.#read.has(state);
 		for (let page = 0;; page++) {
 			const tasks = await this.#list(state, this.#after[state]);
-			if (tasks.length < most) return tasks;
-			this.#after[state] = tasks[most / 2]!.key;
-			if (page < mostPages) continue;
-			this.#isAtEnd = false;
-			return tasks;
+			const isEnd = tasks.length < pageSize;
+			if (isEnd) this.#read.add(state);
+			else this.#after[state] = tasks[pageSize / 2]!.key;
+			if (isEnd || page === mostPages) return [tasks, isOld];
 		}
+	}
+
+	async #round(state: Open): Promise<Found[]> {
+		const first = await this.#list(state);
+		const found: Found[] = [[first, !this.#begun.has(state)]];
+		this.#begun.add(state);
+		let tasks = first;
+		let after = this.#after[state] ?? first.at(-1)?.key;
+		for (let page = 0; page < pagesOfRound && tasks.length === pageSize; page++) {
+			tasks = await this.#list(state, after);
+			found.push([tasks, !this.#read.has(state)]);
+			after = tasks.at(-1)?.key;
+		}
+		const isEnd = tasks.length < pageSize;
+		this.#after[state] = isEnd ? undefined : after;
+		if (isEnd) { for (const set of [this.#read, this.#complete]) set.add(state); }
+		return found;
 	}
 }
 

@@ -7,8 +7,15 @@
 import type { StoredTask } from "../basket/store.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "../job/state.ts";
 import { duration, instant, type Paint, type Style } from "./text.ts";
-import { describeFailure, inline } from "./task.ts";
+import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
+
+/** Whether a job has done something that nobody would revert if it were removed. */
+export function isHalfDone({ state }: StoredTask, checkpoint: JobCheckpoint | undefined): boolean {
+	if (checkpoint === undefined || checkpoint.status !== undefined) return false;
+	const { at, isBackward, results, history } = checkpoint;
+	return state === "running" || at > 0 || isBackward || history.length > 0 || Object.keys(results).length > 0;
+}
 
 /** What has become of a step. */
 export type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
@@ -46,8 +53,14 @@ function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepSt
 	return attempts.length > 0 ? "failed" : "pending";
 }
 
+/** A task for programs. The payload of a job is its checkpoint, whose form is private: they get the job. */
+export function describeTask(task: StoredTask, checkpoint: JobCheckpoint | undefined): Record<string, unknown> {
+	const { payload, ...known } = toRecord(task);
+	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint) }) };
+}
+
 /** The job as an object for JSON, in the words of `Processor.state`. */
-export function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
+function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
 	const { version, status, isBackward, plan, at, attempts, previous, input, results, signals } = checkpoint;
 	return {
 		version,

@@ -5,8 +5,9 @@
  */
 
 import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts";
+import { describeTask } from "./job.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
-import { describeDue, jobOf, summarize, toRecord } from "./task.ts";
+import { describeDue, jobOf, summarize } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
@@ -79,7 +80,10 @@ function nothingFound({ basket, state, kind, after }: Request, terminal: Termina
 }
 
 async function toText(tasks: readonly StoredTask[], terminal: Terminal, isMore: boolean): Promise<string> {
-	if (!terminal.isTable) return tasks.map((task) => toJson(toRecord(task))).join("\n");
+	if (!terminal.isTable) {
+		const records = tasks.map(async (task) => toJson(describeTask(task, await jobOf(task.payload))));
+		return (await Promise.all(records)).join("\n");
+	}
 	const lines = await taskTable(tasks, terminal);
 	return lines.slice(isMore ? 1 : 0).join("\n");
 }

@@ -11,7 +11,7 @@ import { readArguments } from "./arguments.ts";
 import { change } from "./change.ts";
 import { counts, list } from "./list.ts";
 import { openStore } from "./open.ts";
-import { openTerminal } from "./process.ts";
+import { note, openTerminal } from "./process.ts";
 import { show } from "./show.ts";
 import { type CommandName, type ExitCode, Failure, type Request, type Terminal } from "./terminal.ts";
 import { clean } from "./text.ts";
@@ -64,8 +64,11 @@ function readVersion(): string {
 
 async function run(request: Request, isJson: boolean, hasColours: boolean): Promise<ExitCode> {
 	const isLive = request.command === "watch";
-	const { store, close } = await openStore(request);
+	let isScreen = false;
+	// A live screen has no place for a note. Until the store is open, Ctrl-C ends the process.
+	const { store, close } = await openStore(request, (text) => isScreen || note(text));
 	const terminal = openTerminal({ isJson, hasColours, isLive, isGraceful: isLive || request.isAll });
+	isScreen = isLive && terminal.isTable;
 	try {
 		return await commands[request.command](store, request, terminal);
 	} finally {

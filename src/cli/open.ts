@@ -23,16 +23,20 @@ const patience = 10_000;
 const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"];
 
 /**
- * Opens the store. What only reads opens the database for reading alone, where that can be had.
+ * Opens the store. A command that only reads opens the database for reading alone, where that can be had.
  *
+ * @param note is told what holds a command up
  * @throws {Failure} if there is none, or none of this version
  * @throws {StoreError} if it cannot be read
  */
-export async function openStore({ db, tables, command }: Request): Promise<OpenStore> {
+export async function openStore(
+	{ db, tables, command }: Request,
+	note: (text: string) => void = () => {},
+): Promise<OpenStore> {
 	const isReading = reading.includes(command);
 	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
 	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading);
-	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep");
+	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep", note);
 	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
 }
 

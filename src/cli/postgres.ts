@@ -12,6 +12,7 @@ import { type PostgresClient, postgresStore } from "../stores/postgres/postgres.
 import { driverOf } from "../stores/postgres/driver.ts";
 import { toStoreError } from "../stores/postgres/errors.ts";
 import { quote as quoteName, version } from "../stores/postgres/schema.ts";
+import { tellOfLocks } from "./locks.ts";
 import { Failure, type OpenStore, quote } from "./terminal.ts";
 
 /** A client that is to be closed. */
@@ -26,9 +27,10 @@ const patience = 10;
 /**
  * Opens the store.
  *
+ * @param note is told which session holds a lock that a command waits for
  * @throws {Failure} if there is no driver, or no schema of this version
  */
-export async function openPostgres(url: string, schema: string): Promise<OpenStore> {
+export async function openPostgres(url: string, schema: string, note: (text: string) => void): Promise<OpenStore> {
 	// The drivers' own messages may quote it, with the password.
 	if (!URL.canParse(url)) {
 		throw new Failure(2, "--db is not a valid address; special characters in a password are written as %XX");
@@ -36,12 +38,19 @@ export async function openPostgres(url: string, schema: string): Promise<OpenSto
 	if (!/^(?!pg_)[a-z_]\w{0,62}$/i.test(schema)) {
 		throw new Failure(2, `--tables takes letters, digits and _, not ${quote(schema)}`);
 	}
-	const { client, close } = await connect(url);
+	const name = `upkeep ${process.pid} ${Date.now()}`;
+	const connection = await connect(url, name);
+	const { client } = connection;
+	const stop = tellOfLocks(client, name, note);
+	const close = async () => {
+		stop();
+		await connection.close();
+	};
 	try {
 		await checkTables(client, schema);
 		const store = postgresStore(client, { schema });
 		await store.open();
-		return { store, close: async () => void await close() };
+		return { store, close };
 	} catch (error) {
 		await close().catch(() => {}); // what has failed is the news
 		throw error;
@@ -71,25 +80,26 @@ async function versionOf(client: PostgresClient, schema: string): Promise<number
 	}
 }
 
-async function connect(url: string): Promise<Connection> {
-	const application_name = "upkeep";
+/** At most two connections: the second one looks why the first one waits, if it does. */
+async function connect(url: string, application_name: string): Promise<Connection> {
+	const max = 2;
 	const postgres = await load("postgres", 3);
 	if (postgres !== undefined) {
 		const connection = { application_name };
-		const sql = postgres(url, { max: 1, connect_timeout: patience, connection, onnotice: () => {} });
+		const sql = postgres(url, { max, connect_timeout: patience, connection, onnotice: () => {} });
 		return { client: sql, close: () => sql.end({ timeout: patience }) };
 	}
 	const pg = await load("pg", 8);
 	if (pg !== undefined) {
 		const connectionTimeoutMillis = patience * 1_000;
-		const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis, application_name });
+		const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis, application_name });
 		return { client: pool, close: () => pool.end() };
 	}
 	const { Bun } = globalThis as {
 		Bun?: { SQL: new (options: object) => PostgresClient & { close(): Promise<unknown> } };
 	};
 	if (Bun?.SQL !== undefined) {
-		const sql = new Bun.SQL({ url, max: 1, connectionTimeout: patience });
+		const sql = new Bun.SQL({ url, max, connection: { application_name }, connectionTimeout: patience });
 		return { client: sql, close: () => sql.close() };
 	}
 	throw new Failure(1, "Postgres needs a driver: install the package postgres or pg in this folder, or beside upkeep");

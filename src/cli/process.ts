@@ -56,11 +56,16 @@ export function openTerminal({ isJson, hasColours, isGraceful, isLive }: Termina
 		clock: systemClock,
 		print: (text) =>
 			new Promise((resolve) => closed.signal.aborted ? resolve() : stdout.write(`${text}\n`, () => resolve())),
-		note: (text) => void stderr.write(`${clean(text)}\n`),
+		note,
 		ask: (question) => ask(question, closed.signal),
 		draw: (render) => screen.draw(render),
 		close: () => screen.close(),
 	};
+}
+
+/** Says something beside the output. */
+export function note(text: string): void {
+	process.stderr.write(`${clean(text)}\n`);
 }
 
 /** Aborts at the first signal; at the second the process ends. */

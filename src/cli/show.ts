@@ -7,8 +7,8 @@
 import type { Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { decodeFailure } from "../basket/engine.ts";
-import { jobLines, toJobRecord } from "./job.ts";
-import { decodeData, describeDue, describeFailure, inline, jobOf, toMessages, toRecord } from "./task.ts";
+import { describeTask, jobLines } from "./job.ts";
+import { decodeData, describeDue, describeFailure, inline, jobOf, toMessages } from "./task.ts";
 import { missing, type Request, type Terminal } from "./terminal.ts";
 import { clean, cleanLines, distance, instant, type Paint, toJson } from "./text.ts";
 
@@ -25,11 +25,8 @@ export async function show(store: Store, { basket, ids }: Request, terminal: Ter
 	return 0;
 }
 
-/** The payload of a job is its checkpoint, whose form is nobody else's business. */
-function record(task: FoundTask, job: JobCheckpoint | undefined): unknown {
-	const { inbox, ...rest } = task;
-	const { payload, ...known } = toRecord(rest);
-	return { ...known, ...(job === undefined ? { payload } : { job: toJobRecord(task, job) }), inbox: toMessages(inbox) };
+function record({ inbox, ...task }: FoundTask, job: JobCheckpoint | undefined): unknown {
+	return { ...describeTask(task, job), inbox: toMessages(inbox) };
 }
 
 function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }: Terminal): string[] {

@@ -38,6 +38,8 @@ export interface Request {
 	readonly isAll: boolean;
 	/** Without being asked again. */
 	readonly isSure: boolean;
+	/** Whether `rm` also removes jobs that have done some of their steps. */
+	readonly takesHalfDone: boolean;
 	/** How often to look, in milliseconds. */
 	readonly interval: number;
 }

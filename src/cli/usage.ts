@@ -20,7 +20,7 @@ export interface CommandHelp {
 }
 
 const common = `
-  --db FILE|URL      an SQLite file, or postgres://…; default: UPKEEP_DB
+  --db FILE|URL      an SQLite file (or file:…), or postgres://…; default: UPKEEP_DB
   --basket NAME      default: "default"; the jobs of a Processor are in "jobs"
   --tables NAME      what the names of the tables begin with, "upkeep_" by
                      default; in Postgres their schema, by default "upkeep"
@@ -65,6 +65,11 @@ const every = (states: readonly string[]) => `
   -y, --yes          with --all: does not ask; needed where nobody can be asked
 `;
 
+const halfDone = `  --half-done        removes jobs that have done some of their steps, too, which
+                     reverts nothing; without it a terminal asks, and a program
+                     leaves them
+`;
+
 /** By name. */
 export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
@@ -91,7 +96,7 @@ ${common}`,
 line for each change.
 
 It looks at the last tasks that are dead, the last jobs that were reverted, and
-the first tasks that wait.
+the tasks that wait: the first ones each time, the others a thousand at a time.
 
   --kind KIND        only failures of this kind
   --interval N       looks at most every so many seconds; default: 1
@@ -106,10 +111,16 @@ ${common}`,
 		"running",
 	]),
 	release: changing("release", "undoes a hold", ["held"]),
-	rm: changing("rm", "removes tasks; a running one loses its claim", ["waiting", "running", "held", "dead", "done"]),
+	rm: changing("rm", "removes tasks; a running one loses its claim", [
+		"waiting",
+		"running",
+		"held",
+		"dead",
+		"done",
+	], halfDone),
 };
 
-function changing(name: string, what: string, all: readonly TaskState[]): CommandHelp {
-	const help = `upkeep ${name} ID…: ${what}.\n${every(all)}${common}`;
-	return { takes: "many", options: ["all", "state", "kind", "yes"], all, help };
+function changing(name: string, what: string, all: readonly TaskState[], more = ""): CommandHelp {
+	const help = `upkeep ${name} ID…: ${what}.\n${every(all)}${more}${common}`;
+	return { takes: "many", options: ["all", "state", "kind", "yes", ...(more === "" ? [] : ["half-done"])], all, help };
 }

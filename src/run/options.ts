@@ -30,8 +30,9 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	/** The maximum number of calls of the task, 1 or more; `Infinity` for no limit. @default 1 */
 	attempts?: number | undefined;
 	/**
-	 * The delays between attempts. A number is a fixed delay in milliseconds. Without a backoff, the next attempt
-	 * follows at once in a new macrotask, so that a task that always fails does not block timers, aborts and input.
+	 * The delays between attempts. A number is a fixed delay in milliseconds. A backoff adds no attempts: see `attempts`.
+	 * Without a backoff, the next attempt follows at once in a new macrotask, so that a task that always fails does not
+	 * block timers, aborts and input.
 	 */
 	backoff?: number | BackoffOptions | undefined;
 	/**

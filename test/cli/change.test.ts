@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Store } from "../../mod.ts";
+import { job, Processor, type Store } from "../../mod.ts";
 import { change } from "../../src/cli/change.ts";
 import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
 
@@ -51,6 +51,107 @@ describe("change() of ids", () => {
 	});
 });
 
+describe("change() to remove jobs", () => {
+	/** One that has done a step, one that has done nothing, and one that is through. */
+	async function withJobs(terminal: FakeTerminal): Promise<Store<never>> {
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		const trip = job<string>("trip").step("flight", { run: () => "1A", revert: () => {} }).waitFor("approval");
+		const processor = new Processor({ store, clock, jobs: [trip] });
+		await processor.add(trip, "", { id: "half" });
+		await processor.add(trip, "", { id: "whole" });
+		await processor.signal("whole", "approval", true);
+		const drained = processor.drain();
+		await clock.advance(0);
+		await drained;
+		await processor.add(trip, "", { id: "new" });
+		return store;
+	}
+	const ids = ["new", "half", "whole"];
+	const left = async (store: Store<never>) => (await store.list("jobs", { limit: 9 })).map(({ id }) => id).sort();
+
+	test("leaves one that is half done where nobody can be asked, unless --half-done is given", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withJobs(terminal);
+		expect(await change(store, request("rm", { basket: "jobs", ids }), terminal)).toBe(1);
+		const reason = `The job "half" is half done, and removing it reverts nothing: --half-done removes it`;
+		expect(terminal.json).toEqual([
+			{ id: "new", removed: true },
+			{ id: "half", removed: false, reason },
+			{ id: "whole", removed: true },
+		]);
+		expect(await left(store)).toEqual(["half"]);
+		const removing = request("rm", { basket: "jobs", ids: ["half"], takesHalfDone: true });
+		expect(await change(store, removing, terminal)).toBe(0);
+		expect(await left(store)).toEqual([]);
+	});
+
+	test.each([["no", 1, ["half"]], ["y", 0, []]] as const)("asks: %s", async (answer, code, expected) => {
+		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
+		const store = await withJobs(terminal);
+		terminal.answer = answer;
+		expect(await change(store, request("rm", { basket: "jobs", ids }), terminal)).toBe(code);
+		expect(terminal.questions).toEqual([
+			"1 job of them is half done, and nothing would be reverted. Remove all the same? [y/N] ",
+		]);
+		expect(terminal.printed.slice(0, 2)).toEqual([
+			expect.stringMatching(/^ID /),
+			expect.stringMatching(/^half .* at approval \(2 of 2\)$/),
+		]);
+		expect(await left(store)).toEqual(expected);
+	});
+
+	test("of all leaves those that are half done, however sure its user is", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withJobs(terminal);
+		const waiting = { basket: "jobs", isAll: true, state: "waiting", isSure: true } as const;
+		expect(await change(store, request("rm", waiting), terminal)).toBe(1);
+		expect(terminal.json).toEqual([{ found: 2, removed: 1, halfDone: 1 }]);
+		expect(await left(store)).toEqual(["half", "whole"]);
+		expect(await change(store, request("rm", { ...waiting, takesHalfDone: true }), terminal)).toBe(0);
+		expect(terminal.json.at(-1)).toEqual({ found: 1, removed: 1 });
+		expect(await left(store)).toEqual(["whole"]);
+	});
+
+	test.each([["no", 1, ["half", "whole"]], ["yes", 0, ["whole"]]] as const)(
+		"of all asks a second time: %s",
+		async (answer, code, expected) => {
+			const terminal = new FakeTerminal({ isTable: true, canAsk: true });
+			const store = await withJobs(terminal);
+			terminal.answer = "yes";
+			terminal.ask = async (question) => {
+				terminal.questions.push(question);
+				return terminal.questions.length === 1 ? "yes" : answer;
+			};
+			const waiting = { basket: "jobs", isAll: true, state: "waiting", db: "a.db" } as const;
+			expect(await change(store, request("rm", waiting), terminal)).toBe(code);
+			expect(terminal.questions).toEqual([
+				`rm 2 tasks of the basket "jobs" in "a.db"? [y/N] `,
+				"1 job of them is half done, and nothing would be reverted. Remove all the same? [y/N] ",
+			]);
+			expect(await left(store)).toEqual(expected);
+		},
+	);
+
+	test("leaves one that has begun since it was asked", async () => {
+		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
+		const store = await withJobs(terminal);
+		const trip = job<string>("trip").step("flight", { run: () => "1A", revert: () => {} }).waitFor("approval");
+		const { clock } = terminal;
+		await store.delete("jobs", ["half"]);
+		terminal.ask = async () => {
+			const processor = new Processor({ store, clock, jobs: [trip] });
+			const drained = processor.drain();
+			await clock.advance(0);
+			await drained;
+			return "y";
+		};
+		const waiting = { basket: "jobs", isAll: true, state: "waiting" } as const;
+		expect(await change(store, request("rm", waiting), terminal)).toBe(1);
+		expect(await left(store)).toEqual(["new", "whole"]);
+	});
+});
+
 describe("change() of all", () => {
 	test("does nothing where nobody can be asked and nobody is sure", async () => {
 		const terminal = new FakeTerminal();
@@ -62,20 +163,29 @@ describe("change() of all", () => {
 	test("shows how many and which before it asks, and takes anything but yes for no", async () => {
 		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
 		const store = await withDead(terminal, 1_234);
+		const all = { ...everyDead, db: "tasks.db" };
 		terminal.answer = "yes please";
-		await expect(change(store, request("rm", everyDead), terminal)).rejects.toMatchObject({
+		await expect(change(store, request("rm", all), terminal)).rejects.toMatchObject({
 			code: 1,
 			message: "Nothing was removed",
 		});
-		expect(terminal.questions).toEqual([`rm 1,234 tasks of the basket "default"? [y/N] `]);
+		expect(terminal.questions).toEqual([`rm 1,234 tasks of the basket "default" in "tasks.db"? [y/N] `]);
 		expect(terminal.printed).toHaveLength(12);
 		expect(terminal.printed[10]).toMatch(/^d9 /);
 		expect(terminal.printed[11]).toBe("… and 1,224 more");
 		expect((await store.counts("default")).dead).toBe(1_234);
 		terminal.answer = " Y ";
-		expect(await change(store, request("rm", everyDead), terminal)).toBe(0);
+		expect(await change(store, request("rm", all), terminal)).toBe(0);
 		expect(terminal.printed.at(-1)).toBe("1,234 tasks removed");
 		expect(await store.counts("default")).toMatchObject({ dead: 0, waiting: 1 });
+	});
+
+	test("names a server without user and password", async () => {
+		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
+		const store = await withDead(terminal, 1);
+		const removing = request("rm", { ...everyDead, db: "postgres://ada:secret@db.example:5433/shop?sslmode=require" });
+		await expect(change(store, removing, terminal)).rejects.toMatchObject({ code: 1 });
+		expect(terminal.questions).toEqual([`rm 1 task of the basket "default" in "db.example:5433/shop"? [y/N] `]);
 	});
 
 	test("hits only the kind", async () => {

@@ -35,7 +35,10 @@ export class CliProcess {
 			this.text += text;
 			this.#onText();
 		});
-		this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
+		this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+			this.errors += text;
+			this.#onText();
+		});
 		this.#child.stdin!.on("error", () => {}); // it may be gone before it has read anything
 		this.ended = once(this.#child, "close").then(([code, signal]) => {
 			this.#onText();
@@ -45,7 +48,16 @@ export class CliProcess {
 
 	/** Resolves once this was printed; rejects if it ends without that. */
 	async printed(pattern: RegExp): Promise<void> {
-		for (let isOver = false; !pattern.test(this.text);) {
+		await this.#wait(pattern, () => this.text);
+	}
+
+	/** Likewise for its error output. */
+	async noted(pattern: RegExp): Promise<void> {
+		await this.#wait(pattern, () => this.errors);
+	}
+
+	async #wait(pattern: RegExp, read: () => string): Promise<void> {
+		for (let isOver = false; !pattern.test(read());) {
 			if (isOver) throw new Error(`${pattern} was not printed:\n${this.text}\n${this.errors}`);
 			const text = new Promise<boolean>((resolve) => this.#onText = () => resolve(false));
 			isOver = await Promise.race([text, this.ended.then(() => true)]);

@@ -125,6 +125,18 @@ describe("show()", () => {
 	});
 });
 
+test("list() gives programs a job in the words of a processor", async () => {
+	const terminal = new FakeTerminal();
+	const store = await withJobs(terminal);
+	await list(store, request("ls", { basket: "jobs" }), terminal);
+	expect(terminal.json.map(({ id, payload, job: { status, step } }) => [id, payload, status, step])).toEqual([
+		["paris", undefined, "waiting", "approval"],
+		["hell", undefined, "reverted", undefined],
+		["limbo", undefined, "waiting", "hotel"],
+	]);
+	expect(terminal.printed.join()).not.toContain("uid");
+});
+
 test("list() shows where jobs are", async () => {
 	const terminal = new FakeTerminal({ isTable: true });
 	const store = await withJobs(terminal);

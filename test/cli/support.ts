@@ -59,7 +59,7 @@ export class FakeTerminal implements Terminal {
 export function request(command: Request["command"], values: Partial<Request> = {}): Request {
 	return {
 		...{ command, ids: [], db: "", tables: undefined, basket: "default", state: undefined, kind: undefined },
-		...{ after: undefined, limit: 50, isAll: false, isSure: false, interval: 1_000 },
+		...{ after: undefined, limit: 50, isAll: false, isSure: false, takesHalfDone: false, interval: 1_000 },
 		...values,
 	};
 }

@@ -83,6 +83,25 @@ describe("watch()", () => {
 		expect(second.failures).toMatchObject([{ id: "later", error: "last", at: second.at }]);
 	});
 
+	test("sees failures behind thousands of tasks that wait, and dates only those of its own time", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		const later = { kind: "later", delay: 1e9 };
+		await add(store, ...Array.from({ length: 2_500 }, () => later), { id: "old", kind: "sms" });
+		await add(store, ...Array.from({ length: 2_500 }, () => later), { id: "new" });
+		await fail(store, "sms", "retry", "long ago");
+		const told = () => terminal.json.flatMap(({ failures }) => failures);
+		await during(terminal, store, async () => {
+			for (let looks = 0; looks < 5; looks++) await pass(terminal, 1_000);
+			expect(told()).toEqual([
+				{ id: "old", kind: "sms", state: "waiting", attempts: 1, error: "long ago" },
+			]);
+			await fail(store, "mail", "retry", "just now");
+			for (let looks = 0; looks < 20; looks++) await pass(terminal, 1_000);
+		});
+		expect(told().slice(1)).toMatchObject([{ id: "new", error: "just now", at: expect.any(Number) }]);
+	});
+
 	test("looks at most once per interval, however often something changes", async () => {
 		const terminal = new FakeTerminal();
 		const store = storeOf(terminal);

@@ -1,4 +1,5 @@
 // The doors of the stores: see door.test.ts.
+import { expect, test } from "vitest";
 import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import { indexedDBStore, withFallback } from "../../src/stores/indexeddb/indexeddb.ts";
 import { postgresSchema, postgresStore } from "../../src/stores/postgres/postgres.ts";
@@ -8,6 +9,16 @@ import { noop, options, testDoors } from "../doors.ts";
 const db = { prepare: () => ({ all: () => [], run: noop }), exec: noop };
 const kv = { get: noop, getMany: noop, list: noop, atomic: noop, watch: noop, set: noop, delete: noop };
 const client = { query: async () => ({ rows: [] }) };
+
+test("the name of a file or an address in place of an open database is refused with what to give, and no password", () => {
+	expect(() => sqliteStore("tasks.db" as never)).toThrow(/^"db" must be an open database, as `new DatabaseSync/);
+	expect(() => postgresStore("postgres://ada:secret@host/db" as never)).toThrow(
+		expect.objectContaining({
+			name: "TypeError",
+			message: '"client" must be a client, as `new Pool({ connectionString })` of pg is: it is a string',
+		}),
+	);
+});
 
 testDoors("stores", {
 	"sqliteStore(db)": () => ({ names: /"db/, give: (value) => void sqliteStore(value) }),

@@ -57,6 +57,9 @@ export async function endClient(client: PostgresClient): Promise<void> {
 }
 
 function checkClient(name: string, client: PostgresClient): void {
+	if (typeof client === "string") { // perhaps an address with a password, which an error must not show
+		throw new TypeError(`"${name}" must be a client, as \`new Pool({ connectionString })\` of pg is: it is a string`);
+	}
 	check(name, client, typeof client === "function" ? "function" : "object");
 	if (!("unsafe" in client)) check(`${name}.query`, client.query, "function");
 }

@@ -160,7 +160,8 @@ export function sqliteStore<Db extends SqliteConnection>(
 }
 
 function checkConnection(name: string, db: SqliteConnection): void {
-	check(`${name}.prepare`, check(name, db, "object").prepare, "function");
+	const rule = `an open database, as \`new DatabaseSync("tasks.db")\` is, or a function that opens one`;
+	check(`${name}.prepare`, check(name, db, "object", true, rule).prepare, "function");
 }
 
 class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import postgres from "postgres";
 import { postgresStore } from "upkeep/stores/postgres";
-import { run } from "../../cli/cli-process.ts";
+import { CliProcess, run } from "../../cli/cli-process.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 
 const timeout = 60_000;
@@ -52,6 +52,25 @@ describe("upkeep with Postgres", () => {
 		}]);
 		expect(await store.counts("default")).toMatchObject({ waiting: 21, dead: 0 });
 		expect((await run(["show", "t1", "--db", server.url]))[0]).toBe(3);
+	}, timeout);
+
+	test("tells which session it waits for, and goes on when that is over", async () => {
+		await postgresStore(sql).open();
+		const cli = new CliProcess(["counts", "--db", server.url]);
+		try {
+			await sql.begin("read write", async (tx) => {
+				await tx`SET LOCAL application_name = 'a migration'`;
+				await tx`LOCK TABLE upkeep.tasks`;
+				const [{ pid }] = await tx`SELECT pg_backend_pid() AS pid` as unknown as [{ pid: number }];
+				await cli.noted(new RegExp(`process ${pid} \\(a migration, user `));
+				expect(cli.text).toBe("");
+			});
+			expect(await cli.ended).toBe(0);
+			expect(cli.errors).toMatch(/^Waiting for a lock of another session: process .+\n$/);
+			expect(JSON.parse(cli.text)).toMatchObject({ held: 0 });
+		} finally {
+			cli.kill();
+		}
 	}, timeout);
 
 	test("makes nothing in a database that has nothing of it", async () => {

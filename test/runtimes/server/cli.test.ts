@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
 import { sqliteStore } from "upkeep/stores/sqlite";
 import { readArguments } from "../../../src/cli/arguments.ts";
@@ -91,6 +92,13 @@ describe("upkeep in a pipe", () => {
 		expect([code, JSON.parse(text).kind]).toEqual([0, "mail"]);
 	}, timeout);
 
+	test("takes the address of a file as SQLite's own tools do", async () => {
+		const { path } = await createDatabase();
+		for (const db of [`file:${path}`, `file:${path}?mode=ro`, pathToFileURL(path).href]) {
+			expect(await read("counts", "--db", db)).toMatchObject([{ dead: 3 }]);
+		}
+	}, timeout);
+
 	test("reads while somebody writes", async () => {
 		const { path, db } = await createDatabase();
 		db.exec("BEGIN IMMEDIATE; DELETE FROM upkeep_tasks");
@@ -174,12 +182,15 @@ describe("upkeep says what is wrong in one line", () => {
 			[["ls", "--state", "asleep"], `--state takes waiting, running, held, dead, done, not "asleep"`],
 			[["ls", "--limit", "0"], `--limit takes a whole number from 1, not "0"`],
 			[["ls", "--limit=-1"], `--limit takes a whole number from 1, not "-1"`],
-			[["ls", "--limit", "-1"], "Option '--limit' argument is ambiguous"],
 			[["counts", "--kind", "a"], "--kind does not go with counts"],
 			[["rm"], "rm takes ids, or --all --state"],
 			[["rm", "--all"], "rm --all takes --state"],
 			[["rm", "a", "--all", "--state", "dead"], "rm takes ids or --all, not both"],
 			[["rm", "a", "--state", "dead"], "--state, --kind and --yes of rm go with --all"],
+			[["ls", "--limit", "-1"], `--limit takes a whole number from 1, not "-1"`],
+			[["watch", "--interval", "-2"], `--interval takes seconds, at least 0.05, not "-2"`],
+			[["ls", "--db", "file://elsewhere/tasks.db"], "--db is not a valid file URL"],
+			[["hold", "a", "--half-done"], "--half-done does not go with hold"],
 			[["watch", "--interval", "0"], `--interval takes seconds, at least 0.05, not "0"`],
 		];
 		for (const [args, message] of cases) {
@@ -251,7 +262,7 @@ describe.skipIf(process.platform !== "linux" || lacksTerminal)("upkeep in a term
 		const { path, store } = await createDatabase();
 		for (const [answer, code, dead] of [["n", 1, 3], ["\x03", 1, 3], ["\x04", 1, 3], ["y", 0, 0]] as const) {
 			const cli = start(["rm", "--all", "--state", "dead", "--db", path], { columns: 80 });
-			await cli.printed(/rm 3 tasks of the basket "default"\? \[y\/N\] /);
+			await cli.printed(/rm 3 tasks of the basket "default" in ".+"\? \[y\/N\] /);
 			cli.write(answer.length === 1 && answer > " " ? `${answer}\n` : answer);
 			expect([answer, await cli.ended]).toEqual([answer, code]);
 			expect((await store.counts("default")).dead).toBe(dead);
