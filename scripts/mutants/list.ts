@@ -35,19 +35,20 @@ export const mutants: readonly Mutant[] = [
 		name: "expiry: what has ended by its lease is not given back",
 		file: turns,
 		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: released });",
-		to: "this.#parking.delete(task);\n\t\tthis.#forget(task);",
+		to: "this.#parking.delete(task);\n\t\tthis.claims.delete(task);",
 	},
 	{
 		name: "leases: none is renewed",
 		file: claims,
-		from: "if (tasks.length > 0) await this.#extend(tasks);\n\t\telse this.#recover(Infinity);",
+		from:
+			"if (tasks.length > 0) await this.extend(tasks, this.calls.limit, () => this.#recover(begunAt));\n\t\t\telse this.#recover(Infinity);",
 		to: "this.#recover(Infinity);",
 	},
 	{
 		name: "leases: a renewal counts from its answer",
 		file: claims,
-		from: "this.#renewed(task, states[index]!, begunAt + lease);",
-		to: "this.#renewed(task, states[index]!, clock.monotonic() + lease);",
+		from: "task.renewed(states[index]!, endsAt);",
+		to: "task.renewed(states[index]!, clock.monotonic() + lease);",
 	},
 	{
 		name: "leases: a claim counts from its answer",
@@ -64,8 +65,8 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "lost claims: a run goes on",
-		file: claims,
-		from: "else task.gone();",
+		file: task,
+		from: "else if (!this.hasEnded) this.lose();",
 		to: "",
 	},
 	{
@@ -102,8 +103,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "late answers: what they have claimed is not given back by a basket that stops",
 		file: turns,
-		from: "if (strays.length > 0) this.#settle(strays)",
-		to: "if (strays.length < 0) this.#settle(strays)",
+		from: "if (strays.length === 0) return;",
+		to: "return;",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -141,15 +142,15 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "hanging calls: a checkpoint that was given up is sent after the stop",
 		file: jobRun,
-		from: "this.throwIfLost(!this.task.isOver);\n\t\tonSent();",
-		to: "onSent();",
+		from: "return !task.isOver;",
+		to: "return true;",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
 		name: "hanging calls: one that waits for its turn counts as not answered",
-		file: calls,
-		from: "ask(onSent).then(",
-		to: "onSent();\n\t\t\task(onSent).then(",
+		file: jobRun,
+		from: "saved.then(resolve, reject);",
+		to: "tracked = task.calls.track(() => saved).then(resolve, reject);",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -192,8 +193,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "crashes: kinds with few attempts are claimed ahead",
 		file: turns,
-		from: "this.#kinds.filter((kind) => attempts(kind) === Infinity);",
-		to: "this.#kinds;",
+		from: "this.#kinds = [1, 3, Infinity]",
+		to: "this.#kinds = [1, 3, 1]",
 	},
 	{
 		name: "crashes: others wait for what must run alone",

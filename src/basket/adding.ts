@@ -6,10 +6,10 @@
 
 import type { Batch } from "./batch.ts";
 import type { BasketSettings, Kind } from "./options.ts";
-import type { Added, NewTask } from "./store.ts";
+import type { Added, NewTask, Store } from "./store.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { checkName } from "./options.ts";
-import { encodePayload, isThenable, synchronous } from "./payload.ts";
+import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -57,21 +57,17 @@ export async function addTasks<Tx>(
 	tx: Tx | undefined,
 ): Promise<readonly Added[]> {
 	const { store, name } = engine.settings;
-	const { maxAdd = Infinity, maxAddBytes = Infinity } = store.capabilities;
-	if (entries.length > maxAdd) {
-		throw new RangeError(`At most ${maxAdd} tasks can be added to this store at once: these are ${entries.length}`);
-	}
 	if (entries.length === 0) return [];
 	const tasks: NewTask[] = [];
 	let delay = Infinity;
 	for (const entry of entries) {
-		const task = newTask(engine.settings, entry, tx);
-		tasks.push(isThenable(task) ? await synchronous(task, tx) : task);
+		const task = synchronous(newTask(engine.settings, entry, tx), tx);
+		tasks.push(isThenable(task) ? await task : task);
 		delay = Math.min(delay, tasks.at(-1)!.delay);
 	}
-	if (maxAddBytes < Infinity && bytesOf(tasks) > maxAddBytes) {
-		const rule = `At most ${maxAddBytes} bytes of payloads can be added to this store at once`;
-		throw new RangeError(`${rule}: these are ${bytesOf(tasks)}`);
+	for (const { what, count, most } of loadsOf(store, tasks)) {
+		if (count <= most) continue;
+		throw new RangeError(`At most ${most} ${what} can be added to this store at once: these are ${count}`);
 	}
 	if (tx !== undefined) return await store.add(name, tasks, tx);
 	await engine.open();
@@ -84,7 +80,7 @@ function newTask<Tx>(
 	{ kinds, store }: BasketSettings<Tx>,
 	entry: Entry,
 	tx: Tx | undefined,
-): NewTask | Promise<NewTask> {
+): NewTask | PromiseLike<NewTask> {
 	const { id, delay = 0, priority = 0, lane } = check("entry", entry, "object");
 	const kind = kindOf(kinds, entry.kind);
 	if (id !== undefined) {
@@ -97,12 +93,8 @@ function newTask<Tx>(
 	const task = { id, kind: entry.kind, delay, priority, lane };
 	const { maxPayload } = store.capabilities;
 	const valid = kind.schema && validate(kind.schema, entry.payload);
-	const payload = isThenable(valid)
-		? synchronous(valid, tx).then(() => encodePayload(kind, entry.payload, maxPayload))
-		: encodePayload(kind, entry.payload, maxPayload);
-	return isThenable(payload)
-		? Promise.resolve(payload).then((payload) => ({ ...task, payload }))
-		: { ...task, payload };
+	const payload = chain(synchronous(valid, tx), () => encodePayload(kind, entry.payload, maxPayload));
+	return chain(payload, (payload) => ({ ...task, payload }));
 }
 
 function kindOf(kinds: ReadonlyMap<string, Kind>, name: string): Kind {
@@ -112,6 +104,21 @@ function kindOf(kinds: ReadonlyMap<string, Kind>, name: string): Kind {
 	throw new TypeError(`The basket has no tasks of the kind ${JSON.stringify(cut(name, 100))}, only of ${known}`);
 }
 
-export function bytesOf(tasks: readonly NewTask[]): number {
-	return tasks.reduce((sum, { payload }) => sum + sizeOf(payload), 0);
+/** What of these tasks a store may take no more of at once. */
+function loadsOf(
+	{ capabilities }: Store<never>,
+	tasks: readonly NewTask[],
+): { what: string; count: number; most: number }[] {
+	const { maxAdd = Infinity, maxAddBytes = Infinity } = capabilities;
+	const bytes = maxAddBytes < Infinity ? tasks.reduce((sum, { payload }) => sum + sizeOf(payload), 0) : 0;
+	return [
+		{ what: "tasks", count: tasks.length, most: maxAdd },
+		{ what: "bytes of payloads", count: bytes, most: maxAddBytes },
+	];
+}
+
+/** Which part of the most that a store takes at once these tasks are. */
+export function shareOf(store: Store<never>, tasks: readonly NewTask[]): number {
+	const [all, bytes] = loadsOf(store, tasks);
+	return Math.max(all!.count / all!.most, bytes!.count / bytes!.most);
 }

@@ -6,7 +6,7 @@
 
 import type { BasketSettings } from "./options.ts";
 import type { Added, Counts, NewTask } from "./store.ts";
-import { bytesOf } from "./adding.ts";
+import { shareOf } from "./adding.ts";
 import { Batch } from "./batch.ts";
 import { checkName } from "./options.ts";
 import { Opening } from "./opening.ts";
@@ -51,11 +51,8 @@ export class BasketEngine<Tx> {
 		this.#opening = new Opening(settings);
 		this.worker = new Worker(settings, () => this.open(), () => this.snapshot.changed());
 		const { store, name, clock, lease } = settings;
-		const { maxAdd, maxAddBytes } = store.capabilities;
-		this.adding = new Batch((tasks) => store.add(name, tasks), [
-			{ most: maxAdd, of: (tasks) => tasks.length },
-			{ most: maxAddBytes, of: bytesOf },
-		], { clock, limit: lease / 3 });
+		const patience = { clock, limit: lease / 3 };
+		this.adding = new Batch((tasks) => store.add(name, tasks), patience, (tasks) => shareOf(store, tasks));
 	}
 
 	/** See `Basket.open`, and so on for all the others. */

@@ -13,7 +13,7 @@ import { type AddOptions, addTasks } from "./adding.ts";
 import { BasketEngine, type BasketSnapshot, type WorkOptions } from "./basket-engine.ts";
 import { checkBasketOptions } from "./options.ts";
 import { getTask, listTasks, type TaskQuery, type TaskRecord } from "./reading.ts";
-import { check } from "../platform/check.ts";
+import { check, refuse } from "../platform/check.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
 
 export type { AddOptions, BasketSnapshot, TaskQuery, TaskRecord, WorkOptions };
@@ -143,8 +143,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		options: Pick<AddOptions<Tx>, "tx"> = {},
 	): Promise<readonly Added[]> {
 		const { tx } = check("options", options, "object");
-		const isIterable = typeof Object(entries)[Symbol.iterator] === "function";
-		if (!isIterable) throw new TypeError(`"entries" must be iterable: current value is of type ${typeof entries}`);
+		if (typeof Object(entries)[Symbol.iterator] !== "function") refuse("entries", entries, "iterable");
 		return await addTasks(this.#engine, [...entries], tx);
 	}
 

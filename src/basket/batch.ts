@@ -11,15 +11,6 @@ interface Group<T, R> {
 	readonly items: readonly T[];
 	readonly resolve: (results: readonly R[]) => void;
 	readonly reject: (error: unknown) => void;
-	readonly check: (() => void) | undefined;
-}
-
-/** How much of something one call takes. */
-export interface BatchLimit<T> {
-	/** @default Infinity */
-	readonly most: number | undefined;
-	/** How much of it some items have. Asked only if there is a limit. */
-	readonly of: (items: readonly T[]) => number;
 }
 
 /** For how long a call keeps the next one waiting. */
@@ -42,8 +33,8 @@ const mostBusy = 3;
  */
 export class Batch<T, R> {
 	readonly #flush: (items: readonly T[]) => Promise<readonly R[]>;
-	readonly #limits: readonly BatchLimit<T>[];
-	readonly #patience: BatchPatience | undefined;
+	readonly #patience: BatchPatience;
+	readonly #sizeOf: ((items: readonly T[]) => number) | undefined;
 	#groups: Group<T, R>[] = [];
 	/** Of calls, one after the other. One that hangs may have been replaced. */
 	#round: object | undefined;
@@ -51,24 +42,21 @@ export class Batch<T, R> {
 	#begunAt = 0;
 	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#work());
 
+	/** @param sizeOf which part of a call some items take: those of several callers share one up to a sum of 1. Absent: none */
 	constructor(
 		flush: (items: readonly T[]) => Promise<readonly R[]>,
-		limits: readonly BatchLimit<T>[] = [],
-		patience?: BatchPatience,
+		patience: BatchPatience,
+		sizeOf?: (items: readonly T[]) => number,
 	) {
 		this.#flush = flush;
 		this.#patience = patience;
-		this.#limits = limits.filter(({ most = Infinity }) => most < Infinity);
+		this.#sizeOf = sizeOf;
 	}
 
-	/**
-	 * Resolves with a result for each item.
-	 *
-	 * @param check called just before they are sent: if it throws, they are not, and that is what this rejects with
-	 */
-	submit(items: readonly T[], check?: () => void): Promise<readonly R[]> {
+	/** Resolves with a result for each item. */
+	submit(items: readonly T[]): Promise<readonly R[]> {
 		return new Promise((resolve, reject) => {
-			this.#groups.push({ items, resolve, reject, check });
+			this.#groups.push({ items, resolve, reject });
 			if (this.#round !== undefined) return this.#arm();
 			this.#round = {};
 			queueMicrotask(() => this.#work());
@@ -77,23 +65,21 @@ export class Batch<T, R> {
 
 	/** Those who wait are served by another round if this one takes too long. */
 	#arm(): void {
-		if (this.#patience === undefined || this.#timer.position >= 0) return;
+		if (this.#timer.position >= 0) return;
 		const { clock, limit } = this.#patience;
 		clock.set(this.#timer, Math.max(0, this.#begunAt + limit - clock.monotonic()));
 	}
 
 	async #work(): Promise<void> {
+		const { clock } = this.#patience;
 		const round = this.#round = {};
 		while (this.#round === round) {
-			this.#patience?.clock.clear(this.#timer);
-			this.#groups = this.#groups.filter(isWanted);
-			if (this.#groups.length === 0) this.#round = undefined;
-			else {
-				const groups = this.#take();
-				this.#begunAt = this.#patience?.clock.monotonic() ?? 0;
-				if (this.#groups.length > 0) this.#arm();
-				await this.#serveAll(groups);
-			}
+			clock.clear(this.#timer);
+			const groups = this.#take();
+			this.#begunAt = clock.monotonic();
+			if (this.#groups.length > 0) this.#arm();
+			if (groups.length > 0) await this.#serveAll(groups);
+			else this.#round = undefined;
 		}
 	}
 
@@ -106,16 +92,11 @@ export class Batch<T, R> {
 		}
 	}
 
-	/** As many as go into one call; at least one. */
+	/** As many as go into one call; at least one, if there is one. */
 	#take(): Group<T, R>[] {
-		const sums = this.#limits.map(() => 0);
-		let count = 0;
-		for (const { items } of this.#groups) {
-			this.#limits.forEach(({ of }, index) => sums[index]! += of(items));
-			if (count > 0 && this.#limits.some(({ most }, index) => sums[index]! > most!)) break;
-			count++;
-		}
-		return this.#groups.splice(0, count);
+		let size = 0;
+		const end = this.#groups.findIndex(({ items }, index) => (size += this.#sizeOf?.(items) ?? 0) > 1 && index > 0);
+		return this.#groups.splice(0, end < 0 ? Infinity : end);
 	}
 
 	async #serve(groups: readonly Group<T, R>[]): Promise<void> {
@@ -138,16 +119,6 @@ export class Batch<T, R> {
 				return;
 			}
 		}
-	}
-}
-
-function isWanted({ check, reject }: Pick<Group<never, never>, "check" | "reject">): boolean {
-	try {
-		check?.();
-		return true;
-	} catch (error) {
-		reject(error);
-		return false;
 	}
 }
 

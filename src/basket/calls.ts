@@ -94,41 +94,18 @@ export class Calls {
 	/**
 	 * Waits for a call, for `limit` milliseconds at most; then it rejects with a `StoreError`.
 	 *
+	 * @param ask makes the call; what it throws is what the call rejects with
 	 * @param onLate called with an answer that comes after the call was given up
 	 */
-	track<T>(answer: Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {
-		return this.queue(
-			(onSent) => {
-				onSent();
-				return answer;
-			},
-			limit,
-			onLate,
-		);
-	}
-
-	/**
-	 * Waits for a call that has to wait for others before it is sent, which must come to an end: until then it tells nothing
-	 * about the store. From there on as {@link Calls.track}.
-	 */
-	queue<T>(
-		ask: (onSent: () => void) => Promise<T>,
-		limit: number = this.limit,
-		onLate?: (result: T) => void,
-	): Promise<T> {
+	track<T>(ask: () => Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {
 		const { clock } = this.#settings;
 		return new Promise((resolve, reject) => {
-			const call = new Call(clock.monotonic(), (text) => {
+			const call = new Call(clock.monotonic(), ++this.#begun, limit, (text) => {
 				if (this.#end(call)) reject(new StoreError("unavailable", `The store has not answered ${text}`));
-			}, limit);
+			});
 			this.#underWay.add(call);
-			const onSent = () => {
-				if (!this.#underWay.has(call)) return;
-				call.number = ++this.#begun;
-				call.begunAt = clock.monotonic();
-				if (limit < Infinity) clock.set(call, limit);
-			};
-			ask(onSent).then(
+			if (limit < Infinity) clock.set(call, limit);
+			(async () => await ask())().then(
 				(result) => {
 					this.#answered = this.#begun;
 					return this.#end(call) ? resolve(result) : onLate?.(result);
@@ -155,16 +132,16 @@ export class Calls {
 }
 
 class Call extends Timer {
-	/** Which of the calls that were sent it is; 0 if it was not. */
-	number = 0;
-	/** When it was sent; until then, since when it waits. */
-	begunAt: number;
+	readonly begunAt: number;
+	/** Which of the calls it is. */
+	readonly number: number;
 	readonly giveUp: (text: string) => void;
 	readonly #limit: number;
 
-	constructor(begunAt: number, giveUp: (text: string) => void, limit: number) {
+	constructor(begunAt: number, number: number, limit: number, giveUp: (text: string) => void) {
 		super();
 		this.begunAt = begunAt;
+		this.number = number;
 		this.giveUp = giveUp;
 		this.#limit = limit;
 	}

@@ -7,13 +7,15 @@
 
 import type { Calls } from "./calls.ts";
 import type { JobClaim } from "./job-claim.ts";
+import type { Ending } from "./ending.ts";
 import type { BasketSettings, Kind } from "./options.ts";
-import type { Claim, Data, Outcome } from "./store.ts";
+import type { Claim, Data } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
+import { endingWith, released } from "./ending.ts";
+import { chain, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { report } from "../platform/observe.ts";
@@ -27,18 +29,14 @@ export interface ClaimOwner<Tx> {
 	isCalling: boolean;
 	/** Ends the claims whose leases may be over. */
 	expire(): void;
+	/** Makes leases longer, and has {@link ClaimedTask.renewed} called. */
+	extend(tasks: readonly ClaimedTask<Tx>[], limit: number): Promise<readonly LeaseState[]>;
 	/** Something was reported that should be saved soon. */
 	onProgress(): void;
 }
 
-/** How a run has ended: what is stored, and what is told. */
-export interface Ending {
-	readonly outcome: Outcome;
-	readonly error: unknown;
-	readonly delay: number;
-	/** Called once this is stored. */
-	readonly onStored?: (() => void) | undefined;
-}
+/** What a store says of a claim whose lease it was to make longer. */
+export type LeaseState = "ok" | "lost" | "posted";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {
 	/** The current one: it may be renewed by a new one. */
@@ -56,8 +54,6 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	readonly #kind: Kind;
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
-	/** How the claim ends, if the run returns: a job does not always end with its claim. */
-	#ending: Ending | undefined;
 	#payload: unknown;
 	/** The payload as the store has it. */
 	#stored: Data;
@@ -126,11 +122,6 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);
 	}
 
-	/** Says how the claim ends if the run returns. */
-	endWith(outcome: Outcome, onStored: () => void): void {
-		this.#ending = { outcome, error: undefined, delay: 0, onStored };
-	}
-
 	/** Tells what the run itself has saved, of a kind whose payloads are as they are stored. */
 	saved(data: Data): void {
 		this.#payload = this.#stored = data;
@@ -143,14 +134,18 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
-	/** A renewal has not found the claim. One that is being settled, or completed, may have gone for that reason. */
-	gone(): void {
-		if (!this.hasEnded && !this.isCompleting) this.lose();
+	/** The store has answered whether the claim is still there. */
+	renewed(state: LeaseState, endsAt: number): void {
+		if (state === "posted" && !this.isOver) this.onPosted?.();
+		if (state !== "lost") this.leaseEndsAt = Math.max(this.leaseEndsAt, endsAt);
+		else if (this.isCompleting) this.#completed();
+		// One that is being settled may have gone for that reason.
+		else if (!this.hasEnded) this.lose();
 	}
 
 	/** The claim is gone. Before its lease could be over nobody but the task's own transaction can have ended it. */
-	completed(): void {
-		const isItsOwn = this.isCompleting && !this.isOver && this.#completedIn !== undefined;
+	#completed(): void {
+		const isItsOwn = !this.isOver && this.#completedIn !== undefined;
 		if (isItsOwn && !this.isExpired && !this.#isLeaseOver()) this.commit();
 	}
 
@@ -164,9 +159,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	/** Decodes and checks a payload; in a promise only if codec or schema are asynchronous. */
 	#read(data: Data): unknown {
 		const { codec, schema } = this.#kind;
-		const payload = codec.decode(data);
-		if (schema === undefined) return payload;
-		return isThenable(payload) ? payload.then((payload) => validate(schema, payload)) : validate(schema, payload);
+		return chain(codec.decode(data), (payload) => schema === undefined ? payload : validate(schema, payload));
 	}
 
 	async #perform(): Promise<Ending> {
@@ -197,9 +190,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
-		if (step.ok) {
-			return this.#ending ?? { outcome: { type: "done", retain: this.#kind.retain }, error: undefined, delay: 0 };
-		}
+		if (step.ok) return this.#kind.end(step.value);
 		const { error, delay, again } = step;
 		if (this.#isAborted || this.isExpired) return released;
 		if (!again) return this.#dead(this.attempt, error);
@@ -213,9 +204,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	 * here knows who has ended it.
 	 */
 	async #verify(step: RunStep<unknown>): Promise<Ending> {
-		const state = this.isCompleted ? "lost" : this.isOver ? undefined : await this.#ask();
-		if (state === "lost") this.completed();
-		if (this.isCompleted) return { outcome: { type: "done" }, error: undefined, delay: 0 };
+		const state = this.isCompleted || this.isOver ? undefined : await this.#ask();
+		if (this.isCompleted) return endingWith({ type: "done" });
 		if (state === undefined || state === "lost") return this.#giveUp();
 		this.endCommit();
 		if (this.isExpired) return released;
@@ -225,14 +215,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	}
 
 	/** What has become of the claim; `undefined` if that cannot be learned. */
-	async #ask(): Promise<string | undefined> {
-		const { store, name, lease, clock } = this.#owner.settings;
-		const ask = async (): Promise<string | undefined> => {
+	async #ask(): Promise<LeaseState | undefined> {
+		const ask = async (): Promise<LeaseState | undefined> => {
 			const { claim } = this;
-			const endsAt = clock.monotonic() + lease;
-			const [state] = await this.calls.track(store.extend(name, [claim], lease));
+			const [state] = await this.#owner.extend([this], this.calls.limit);
 			if (claim !== this.claim) return await ask(); // claimed anew meanwhile
-			if (state !== "lost") this.leaseEndsAt = endsAt;
 			return state;
 		};
 		return await ask().catch(() => this.calls.trying(ask)).catch(() => undefined);
@@ -294,7 +281,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		const { store, name } = this.#owner.settings;
 		// How long a transaction of the caller may take is not for this engine to say.
 		const limit = tx === undefined ? undefined : Infinity;
-		const [saved] = await this.calls.track(store.save(name, [{ ref: claim, payload: data }], tx), limit);
+		const [saved] = await this.calls.track(() => store.save(name, [{ ref: claim, payload: data }], tx), limit);
 		if (!saved && claim !== this.claim) return await this.save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
 		if (tx !== undefined) return; // it may be rolled back
@@ -342,6 +329,3 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		throw new ClaimLostError(this.id);
 	}
 }
-
-/** How a claim ends that is given back. */
-export const released: Ending = { outcome: { type: "release" }, error: undefined, delay: 0 };

@@ -15,7 +15,7 @@
 import type { Calls } from "./calls.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
-import { ClaimedTask, type ClaimOwner } from "./claimed-task.ts";
+import { ClaimedTask, type ClaimOwner, type LeaseState } from "./claimed-task.ts";
 import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -138,14 +138,43 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	/** Makes all leases as long as they can be. Never rejects. */
 	async renew(): Promise<void> {
 		if (this.#tasks.size === 0) return;
-		const { clock, lease } = this.settings;
-		this.#lookedAt = clock.monotonic();
-		this.#renewAt = this.#lookedAt + lease / 3;
+		const { clock, lease, onError } = this.settings;
+		const begunAt = this.#lookedAt = clock.monotonic();
+		this.#renewAt = begunAt + lease / 3;
 		this.#renewCompleting();
 		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && !isCompleting);
-		if (tasks.length > 0) await this.#extend(tasks);
-		else this.#recover(Infinity);
+		try {
+			if (tasks.length > 0) await this.extend(tasks, this.calls.limit, () => this.#recover(begunAt));
+			else this.#recover(Infinity);
+		} catch (error) {
+			report(onError, error);
+			if (begunAt >= this.#renewedAt && this.#tasks.size > 0) {
+				this.#failedAt = begunAt;
+				this.#renewAt = Math.min(this.#renewAt, clock.monotonic() + lease / 10);
+			}
+		}
 		this.#arm();
+	}
+
+	/**
+	 * Makes leases longer. What the store says of a claim holds however late it comes.
+	 *
+	 * @param onAnswer called with each answer, before it is heeded
+	 * @returns what the store says of each
+	 */
+	extend(tasks: readonly ClaimedTask<Tx>[], limit: number, onAnswer?: () => void): Promise<readonly LeaseState[]> {
+		const { store, name, lease, clock } = this.settings;
+		const claims = tasks.map(({ claim }) => claim);
+		const endsAt = clock.monotonic() + lease;
+		const heed = (states: readonly LeaseState[]) => {
+			onAnswer?.();
+			tasks.forEach((task, index) => {
+				// What was claimed anew meanwhile is not lost.
+				if (task.claim === claims[index]) task.renewed(states[index]!, endsAt);
+			});
+			return states;
+		};
+		return this.calls.track(() => store.extend(name, claims, lease), limit, heed).then(heed);
 	}
 
 	onProgress(): void {
@@ -190,28 +219,6 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#mayAsk();
 	}
 
-	async #extend(tasks: readonly ClaimedTask<Tx>[]): Promise<void> {
-		const { store, name, lease, clock, onError } = this.settings;
-		const claims = tasks.map(({ claim }) => claim);
-		const begunAt = clock.monotonic();
-		// What the store says of a claim holds however late it comes.
-		const heed = (states: readonly ("ok" | "lost" | "posted")[]) => {
-			this.#recover(begunAt);
-			tasks.forEach((task, index) => {
-				// What was claimed anew meanwhile is not lost.
-				if (task.claim === claims[index]) this.#renewed(task, states[index]!, begunAt + lease);
-			});
-		};
-		try {
-			heed(await this.calls.track(store.extend(name, claims, lease), this.calls.limit, heed));
-		} catch (error) {
-			report(onError, error);
-			if (begunAt < this.#renewedAt || this.#tasks.size === 0) return;
-			this.#failedAt = begunAt;
-			this.#renewAt = Math.min(this.#renewAt, clock.monotonic() + lease / 10);
-		}
-	}
-
 	/** Renewals that were begun until then do not matter any more. */
 	#recover(until: number): void {
 		const { isFailing } = this;
@@ -230,28 +237,12 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		);
 		const now = this.settings.clock.monotonic();
 		if (tasks.length === 0 || now < this.#askAt) return;
-		const { store, name, lease, onError } = this.settings;
-		const claims = tasks.map(({ claim }) => claim);
-		const endsAt = now + lease;
 		this.#askAt = now + this.calls.limit * 2 ** this.#asking++;
-		const ask = async () => await store.extend(name, claims, lease);
-		this.calls.track(ask(), Infinity).then((states) => {
-			tasks.forEach((task, index) => {
-				if (task.claim !== claims[index]) return;
-				if (states[index] === "lost") task.completed();
-				else this.#renewed(task, states[index]!, endsAt);
-			});
-		}, (error) => report(onError, error)).finally(() => this.#mayAsk());
+		this.extend(tasks, Infinity).catch((error) => report(this.settings.onError, error)).finally(() => this.#mayAsk());
 	}
 
 	#mayAsk(): void {
 		this.#asking = 0;
 		this.#askAt = -Infinity;
-	}
-
-	#renewed(task: ClaimedTask<Tx>, state: "ok" | "lost" | "posted", endsAt: number): void {
-		if (state === "posted" && !task.isOver) task.onPosted?.();
-		if (state !== "lost") task.leaseEndsAt = Math.max(task.leaseEndsAt, endsAt);
-		else task.gone();
 	}
 }

@@ -114,11 +114,11 @@ export class ClaimLostError extends Error {
 	 * @param options whether it is unknown what was stored, and why
 	 */
 	constructor(id: string, options: { isUnknown?: boolean | undefined; cause?: unknown } = {}) {
-		const { isUnknown = false, cause } = options;
+		const { isUnknown = false } = options;
 		const text = isUnknown
-			? "it is not known whether what this run did about it was stored"
+			? "it is not known whether what this run did about it is stored"
 			: "what this run does about it is not stored any more";
-		super(`The claim on the task ${JSON.stringify(id)} is lost: ${text}`, cause === undefined ? undefined : { cause });
+		super(`The claim on the task ${JSON.stringify(id)} is lost: ${text}`, options);
 		this.id = id;
 		this.isUnknown = isUnknown;
 	}

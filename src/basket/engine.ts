@@ -11,6 +11,7 @@ export { Batch } from "./batch.ts";
 export { isTransient } from "./calls.ts";
 export { type Codec, cut, decodeFailure, encodeFailure, jsonCodec, type TaskFailure } from "./codec.ts";
 export { ClaimLostError } from "./context.ts";
+export { type Ending, endingWith } from "./ending.ts";
 export type { JobClaim } from "./job-claim.ts";
 export {
 	type BasketOptions,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Claim, Data, Outcome } from "./store.ts";
+import type { Claim, Data } from "./store.ts";
 
 /** A claim, as the job sees it that runs under it. */
 export interface JobClaim {
@@ -18,14 +18,10 @@ export interface JobClaim {
 	readonly isOver: boolean;
 	/** Waits for calls of the store, but not without end; nor does the basket when it stops. */
 	readonly calls: {
-		track<T>(answer: Promise<T>, limit?: number): Promise<T>;
-		/** Waits for a call that may have to wait before it is sent. */
-		queue<T>(ask: (onSent: () => void) => Promise<T>): Promise<T>;
+		track<T>(ask: () => Promise<T>, limit?: number): Promise<T>;
 	};
 	/** Something was posted to the job: called with each renewal of the lease, for as long as it is there. */
 	onPosted: (() => void) | undefined;
-	/** Says how the claim ends if the run returns. `onStored` is called when just that is stored, and never throws to the engine. */
-	endWith(outcome: Outcome, onStored: () => void): void;
 	/** A transaction is to store what the run has done: until it is over, the lease is not renewed in the way of others. */
 	beginCommit(): void;
 	/** The transaction is over, or there is none. */

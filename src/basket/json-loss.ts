@@ -17,43 +17,31 @@ const isUndefined = " is undefined";
  * @param isGiven whether it comes from a `toJSON`, so that its own is not called
  */
 export function findLoss(value: unknown, level = 0, isGiven = false): string | undefined {
-	switch (typeof value) {
-		case "string":
-		case "boolean":
-			return undefined;
-		case "number":
-			return Number.isFinite(value) ? undefined : ` is ${value}`;
-		case "undefined":
-			return isUndefined;
-	}
-	if (value === null) return undefined;
+	const type = typeof value;
+	if (value === null || type === "string" || type === "boolean" || Number.isFinite(value)) return undefined;
+	if (type === "number" || type === "undefined") return ` is ${value}`;
 	if (!isGiven && typeof (value as Partial<Date>).toJSON === "function") {
 		const given: unknown = (value as Date).toJSON("");
 		return given === null && value instanceof Date ? " is an invalid Date" : findLoss(given, level, true);
 	}
-	if (typeof value !== "object") return ` is a ${typeof value}`;
+	if (type !== "object") return ` is a ${type}`;
 	if (level === mostLevels) return ` is more than ${mostLevels} levels deep: is there a cycle?`;
-	return Array.isArray(value) ? findInArray(value, level + 1) : findInObject(value, level + 1);
+	return findInside(value as object, level + 1);
 }
 
-function findInArray(values: readonly unknown[], level: number): string | undefined {
+function findInside(value: object, level: number): string | undefined {
+	const isArray = Array.isArray(value);
 	// By index, so that a hole is found, too.
-	for (let index = 0; index < values.length; index++) {
-		const loss = findLoss(values[index], level);
-		if (loss !== undefined) return `[${index}]${loss}`;
+	const keys = isArray ? value : Object.keys(value);
+	if (!isArray && isEmptied(value, keys)) {
+		const name = String(value.constructor?.name || "object without properties of its own");
+		return ` is ${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
 	}
-}
-
-function findInObject(value: object, level: number): string | undefined {
-	const keys = Object.keys(value);
-	const prototype = Object.getPrototypeOf(value);
-	// Objects of other realms are plain, too.
-	const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
-	if (!isPlain && (keys.length === 0 || isBuiltIn(value))) return nameOf(value);
-	for (const key of keys) {
+	for (let index = 0; index < keys.length; index++) {
+		const key = isArray ? index : keys[index];
 		const loss = findLoss((value as Record<string, unknown>)[key], level);
 		// A property that is `undefined` is left out.
-		if (loss !== undefined && loss !== isUndefined) return segment(key) + loss;
+		if (loss !== undefined && (isArray || loss !== isUndefined)) return segment(key) + loss;
 	}
 	const symbol = Object.getOwnPropertySymbols(value).find((key) =>
 		Object.prototype.propertyIsEnumerable.call(value, key)
@@ -61,17 +49,15 @@ function findInObject(value: object, level: number): string | undefined {
 	return symbol && ` has the key ${String(symbol)}`;
 }
 
-/** Whether it is of a class of the platform: what such an object is about is in none of its properties. */
-function isBuiltIn(value: object): boolean {
+/** Whether what such an object is about is in none of its properties: it has none, or is of a class of the platform. */
+function isEmptied(value: object, keys: readonly string[]): boolean {
+	const prototype = Object.getPrototypeOf(value);
+	// Objects of other realms are plain, too.
+	if (prototype === null || Object.getPrototypeOf(prototype) === null) return false;
 	const type = (globalThis as Record<string, unknown>)[Object.prototype.toString.call(value).slice(8, -1)];
-	return typeof type === "function" && type !== Object && value instanceof type;
+	return keys.length === 0 || (typeof type === "function" && type !== Object && value instanceof type);
 }
 
-function nameOf(value: object): string {
-	const name = String(value.constructor?.name || "object without properties of its own");
-	return ` is ${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
-}
-
-function segment(key: string): string {
-	return /^[\p{L}_$][\p{L}\d_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+function segment(key: string | number): string {
+	return /^[\p{L}_$][\p{L}\d_$]*$/u.test(key as string) ? `.${key}` : `[${JSON.stringify(key)}]`;
 }

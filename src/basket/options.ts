@@ -9,15 +9,16 @@ import type { BasketContext } from "./context.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Store } from "./store.ts";
 import { jsonCodec } from "./codec.ts";
+import { type Ending, endingWith } from "./ending.ts";
 import { type ContextOwner, UserContext } from "./user-context.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
-import { check, checkDelay, checkFunction } from "../platform/check.ts";
+import { check, checkDelay, checkFunction, refuse } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
-import { isStandardSchema, type StandardSchema } from "../platform/standard-schema.ts";
+import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 
 /**
  * Does the work of one kind of task. Returning is success; throwing is failure, and the task is tried again. It may be run
@@ -177,6 +178,8 @@ export interface TaskSettled {
 export interface Kind {
 	/** Does the work of one attempt, for a user or for a job: what each of them is given is made of the claim. */
 	call(payload: unknown, claim: ContextOwner<never> & JobClaim, attempt: TaskContext): unknown;
+	/** How the claim ends, if that has returned: a job does not always end with its claim. */
+	end(value: unknown): Ending;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
@@ -236,8 +239,8 @@ const halfPair = /\p{Surrogate}/u;
 export function checkName(what: string, name: string): string {
 	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
 	check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
-	if (!halfPair.test(name)) return name;
-	throw new TypeError(`"${what}" must be well-formed text: ${JSON.stringify(name)} has half a surrogate pair`);
+	if (halfPair.test(name)) refuse(what, JSON.stringify(name), "well-formed text, without half a surrogate pair");
+	return name;
 }
 
 /** What a kind has in common with the basket as a whole. */
@@ -263,9 +266,7 @@ function checkKind(
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
 	check("run", run, "function");
-	if (schema !== undefined && !isStandardSchema(schema)) {
-		throw new TypeError(`"schema" must be a Standard Schema validator`);
-	}
+	checkSchema(schema);
 	check("codec.encode", check("codec", codec, "object").encode, "function");
 	check("codec.decode", codec.decode, "function");
 	checkCount("crashes", crashes);
@@ -273,7 +274,8 @@ function checkKind(
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
 	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext(claim, attempt));
-	return { call, schema, codec, crashes, retain, settings };
+	const end: Kind["end"] = () => endingWith({ type: "done", retain });
+	return { call, end, schema, codec, crashes, retain, settings };
 }
 
 function checkCount(what: string, value: number): void {

@@ -5,9 +5,10 @@
  * @module
  */
 
-import type { ClaimedTask, Ending } from "./claimed-task.ts";
+import type { ClaimedTask } from "./claimed-task.ts";
+import type { Ending } from "./ending.ts";
 import type { BasketSettings, TaskSettled } from "./options.ts";
-import { released } from "./claimed-task.ts";
+import { released } from "./ending.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 
@@ -17,6 +18,8 @@ export interface Ended<Tx> {
 	ending: Ending;
 	/** Why it is unknown whether it was stored. */
 	doubt?: unknown;
+	/** Its ending could not be stored, and has become that reason. */
+	isBuried?: boolean;
 	/** Told by an answer that came late. */
 	isStored?: boolean;
 	/** It was told that nobody knows. */
@@ -48,11 +51,12 @@ export class Outcomes<Tx> {
 			const { task, ending, doubt, isStored } = one;
 			if (settled[index] || isStored) return this.tell(task, ending);
 			const isUnknown = one.isToldUnknown = doubt !== undefined;
-			if (!isUnknown || ending !== released) errors.push(new ClaimLostError(task.id, { isUnknown, cause: doubt }));
+			if (!isUnknown || ending !== released) {
+				errors.push(new ClaimLostError(task.id, isUnknown ? { isUnknown, cause: doubt } : {}));
+			}
 		});
 		// If the database is gone, so are all of them.
-		const text = `${errors.length} claims are lost: what their runs do about these tasks is not stored any more`;
-		const error = errors.length > 1 ? new AggregateError(errors, text) : errors[0];
+		const error = errors.length > 1 ? new AggregateError(errors, `${errors.length} claims are lost`) : errors[0];
 		if (error !== undefined) report(this.#settings.onError, error);
 	}
 

@@ -31,11 +31,15 @@ export class Parking<Tx> {
 	readonly #timer: CallbackTimer = new CallbackTimer(() => this.#next());
 	#state: "empty" | "quiet" | "offered" | "busy" = "empty";
 	#tasks: ClaimedTask<Tx>[] = [];
-	#toOffer: ClaimedTask<Tx>[] = [];
+	readonly #offer: (tasks: ClaimedTask<Tx>[]) => void;
 
-	/** @param onChange called when something may begin, may be claimed, or is to be given back */
-	constructor(clock: Clock, onChange: () => void) {
+	/**
+	 * @param offer gives tasks back
+	 * @param onChange called when something may begin, or may be claimed
+	 */
+	constructor(clock: Clock, offer: (tasks: ClaimedTask<Tx>[]) => void, onChange: () => void) {
 		this.#clock = clock;
+		this.#offer = offer;
 		this.#onChange = onChange;
 	}
 
@@ -70,15 +74,10 @@ export class Parking<Tx> {
 		if (this.#tasks.length === 0 && this.#state === "quiet") this.rest();
 	}
 
-	/** Those that are to be given back. */
-	offered(): ClaimedTask<Tx>[] {
-		return this.#toOffer.splice(0);
-	}
-
 	/** All of them, which are parked no longer. */
 	clear(): ClaimedTask<Tx>[] {
 		if (this.#state === "quiet") this.rest();
-		return [...this.#toOffer.splice(0), ...this.#tasks.splice(0)];
+		return this.#tasks.splice(0);
 	}
 
 	/** Nothing is waited for any more. */
@@ -89,7 +88,7 @@ export class Parking<Tx> {
 
 	#next(): void {
 		if (this.#state === "quiet") {
-			this.#toOffer = [...this.#toOffer, ...this.#tasks.splice(0)];
+			this.#offer(this.#tasks.splice(0));
 			this.#become("offered");
 		} else if (this.#state === "offered") this.#become("busy");
 		else if (this.#tasks.length > 0) this.#become("quiet");

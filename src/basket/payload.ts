@@ -7,7 +7,7 @@
 import type { Kind } from "./options.ts";
 import type { Data } from "./store.ts";
 import { sizeOf } from "./codec.ts";
-import { check } from "../platform/check.ts";
+import { check, refuse } from "../platform/check.ts";
 
 /** Makes data of a payload, and checks that the store can keep it. */
 export function encodePayload(
@@ -15,14 +15,13 @@ export function encodePayload(
 	payload: unknown,
 	limit: number | undefined,
 ): Data | PromiseLike<Data> {
-	const data = codec.encode(payload);
-	return isThenable(data) ? data.then((data) => checkSize(data, limit)) : checkSize(data, limit);
+	return chain(codec.encode(payload), (data) => checkSize(data, limit));
 }
 
-/** Waits for a codec; not inside a transaction, which may be over by then. */
-export function synchronous<T>(promise: PromiseLike<T>, tx: unknown): PromiseLike<T> {
-	if (tx === undefined) return promise;
-	promise.then(undefined, () => {});
+/** Lets a codec take its time; not inside a transaction, which may be over by then. */
+export function synchronous<T>(value: T | PromiseLike<T>, tx: unknown): T | PromiseLike<T> {
+	if (tx === undefined || !isThenable(value)) return value;
+	value.then(undefined, () => {});
 	throw new TypeError("With a transaction the codec and the schema must be synchronous");
 }
 
@@ -35,9 +34,14 @@ export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T
 	return typeof (value as PromiseLike<T> | undefined)?.then === "function";
 }
 
+/** Goes on with a value: at once, unless it is a promise. */
+export function chain<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | PromiseLike<R>): R | PromiseLike<R> {
+	return isThenable(value) ? value.then(next) : next(value);
+}
+
 function checkSize(data: Data, limit = Infinity): Data {
 	const isData = typeof data === "string" || data instanceof Uint8Array;
-	if (!isData) throw new TypeError(`The codec must give a string or a Uint8Array: it gave ${typeof data}`);
+	if (!isData) refuse("codec.encode()", data, "a string or a Uint8Array");
 	// A character takes at most 3 bytes.
 	if (data.length * 3 <= limit || sizeOf(data) <= limit) return data;
 	throw new RangeError(`The payload must have at most ${limit} bytes in this store: it has ${sizeOf(data)}`);

@@ -20,7 +20,6 @@ export class Progress<Tx> {
 	readonly #calls: Calls;
 	readonly #tasks: () => Iterable<ClaimedTask<Tx>>;
 	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#save());
-	#isDue = false;
 
 	constructor(settings: BasketSettings<Tx>, calls: Calls, tasks: () => Iterable<ClaimedTask<Tx>>) {
 		this.#settings = settings;
@@ -29,19 +28,15 @@ export class Progress<Tx> {
 	}
 
 	saveSoon(): void {
-		if (this.#isDue) return;
-		this.#isDue = true;
-		this.#settings.clock.set(this.#timer, interval);
+		if (this.#timer.position < 0) this.#settings.clock.set(this.#timer, interval);
 	}
 
 	rest(): void {
-		this.#isDue = false;
 		this.#settings.clock.clear(this.#timer);
 	}
 
 	async #save(): Promise<void> {
 		const { store, name, onError } = this.#settings;
-		this.#isDue = false;
 		const saves: Save[] = [];
 		for (const task of this.#tasks()) {
 			const { progress, claim } = task;
@@ -49,7 +44,7 @@ export class Progress<Tx> {
 			task.progress = undefined;
 		}
 		try {
-			if (saves.length > 0) await this.#calls.track(store.save(name, saves));
+			if (saves.length > 0) await this.#calls.track(() => store.save(name, saves));
 		} catch (error) {
 			report(onError, error);
 		}

@@ -12,11 +12,12 @@
  */
 
 import type { Calls } from "./calls.ts";
-import type { ClaimedTask, Ending } from "./claimed-task.ts";
+import type { ClaimedTask } from "./claimed-task.ts";
+import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
-import { isStrange, isTransient } from "./calls.ts";
-import { released } from "./claimed-task.ts";
+import { isStrange } from "./calls.ts";
+import { released } from "./ending.ts";
 import { Claims } from "./claims.ts";
 import { encodeFailure } from "./codec.ts";
 import { type Ended, Outcomes } from "./outcomes.ts";
@@ -53,9 +54,7 @@ export class Turns<Tx> {
 	readonly #owner: TurnsOwner;
 	readonly #calls: Calls;
 	/** All kinds; those that a neighbour cannot kill unrun; and those of which more may be claimed than run at once. */
-	readonly #kinds: readonly string[];
-	readonly #sturdyKinds: readonly string[];
-	readonly #patientKinds: readonly string[];
+	readonly #kinds: readonly (readonly string[])[];
 	readonly #running = new Set<ClaimedTask<Tx>>();
 	/** The next one last. */
 	#ahead: ClaimedTask<Tx>[] = [];
@@ -71,6 +70,8 @@ export class Turns<Tx> {
 	/** `resting` → (there is something to do) → `scheduled` → (a new macrotask) → `turning` → (it has come to an end) → `resting`. */
 	#state: "resting" | "scheduled" | "turning" = "resting";
 	#onTurned: (() => void) | undefined;
+	/** Whether the last settlements were too much for the store in some way that is none of its own: one at a time, to find out which. */
+	#isSingle = false;
 	/** How long a turn may take, in milliseconds. */
 	#limit: number;
 
@@ -86,11 +87,10 @@ export class Turns<Tx> {
 			onRecovered: () => owner.poke(),
 		});
 		this.#pace = new Pace(settings);
-		this.#parking = new Parking(settings.clock, () => owner.poke());
-		const attempts = (kind: string) => settings.kinds.get(kind)!.settings.attempts;
-		this.#kinds = [...settings.kinds.keys()];
-		this.#sturdyKinds = this.#kinds.filter((kind) => attempts(kind) > 2);
-		this.#patientKinds = this.#kinds.filter((kind) => attempts(kind) === Infinity);
+		this.#parking = new Parking(settings.clock, (tasks) => this.#release(tasks), () => owner.poke());
+		this.#kinds = [1, 3, Infinity].map((attempts) =>
+			[...settings.kinds.keys()].filter((kind) => settings.kinds.get(kind)!.settings.attempts >= attempts)
+		);
 	}
 
 	/** How many tasks run. */
@@ -106,7 +106,6 @@ export class Turns<Tx> {
 	/** Starts what can be started, and has a turn if there is need of one. */
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
-		if (this.#parking.isOffering) this.#release(this.#parking.offered());
 		this.#startTasks();
 		if (this.#state !== "resting") return;
 		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
@@ -154,10 +153,13 @@ export class Turns<Tx> {
 	/** Stores what has ended, as far as the store answers. Never rejects. */
 	async flush(): Promise<void> {
 		while (this.isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
-		try {
-			while (this.#ended.length > 0 && !this.#calls.isClosed) await this.#exchange();
-		} catch (error) {
-			report(this.#settings.onError, error);
+		while (this.#ended.length > 0 && !this.#calls.isClosed) {
+			try {
+				await this.#exchange();
+			} catch (error) {
+				report(this.#settings.onError, error);
+				if (!this.#isSingle) return;
+			}
 		}
 	}
 
@@ -208,7 +210,7 @@ export class Turns<Tx> {
 		if (!this.#running.delete(task)) return; // abandoned
 		if (task === this.#alone) this.#alone = undefined;
 		this.#pace.count(begunAt);
-		if (task.isOver) this.#forget(task);
+		if (task.isOver) this.claims.delete(task);
 		else if (task.isCompleted) this.#completed(task, ending);
 		else this.#ended.push({ task, ending });
 		this.pump();
@@ -217,8 +219,7 @@ export class Turns<Tx> {
 
 	/** Its own transaction has settled it. */
 	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
-		this.#forget(task);
-		task.close();
+		this.#close(task);
 		this.outcomes.tell(task, ending);
 		this.isDue = true; // the next one in its lane
 	}
@@ -232,15 +233,11 @@ export class Turns<Tx> {
 		this.#owner.poke();
 	}
 
-	#forget(task: ClaimedTask<Tx>): void {
-		this.claims.delete(task);
-	}
-
 	/** One that is over is lost, so that there is nothing to give back, or has been given back with its lease. */
 	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
 		for (const task of tasks) {
 			if (!task.isOver) this.#ended.push({ task, ending: released });
-			else if (!task.isExpired) this.#forget(task);
+			else if (!task.isExpired) this.claims.delete(task);
 		}
 	}
 
@@ -254,22 +251,23 @@ export class Turns<Tx> {
 	/** One call to the store: what has ended, and what to do next. */
 	async #exchange(): Promise<void> {
 		const { store, name, lease, clock } = this.#settings;
-		const claim = this.#request();
-		const ended = this.#ended.slice();
+		const isSingle = this.#isSingle && this.#ended.length > 0;
+		const claim = isSingle ? [] : this.#request();
+		const ended = this.#ended.slice(0, isSingle ? 1 : undefined);
 		const settle = ended.map(settlementOf);
 		const begunAt = clock.monotonic();
 		// A hint that comes from here on is not for this call.
 		this.isDue = claim.length === 0;
 		let result: TurnResult;
 		try {
-			const answer = (async () => await store.turn(name, { settle, claim, lease }))();
-			result = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate(ended, late));
+			const ask = () => store.turn(name, { settle, claim, lease });
+			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;
 			this.#isCautious ||= claim.length > 0;
-			await this.#failed(ended, error, begunAt);
-			throw error;
+			return this.#failed(ended, error, begunAt);
 		}
+		this.#isSingle = isSingle;
 		this.#measure(begunAt, 2);
 		this.#ended.splice(0, ended.length);
 		this.#settledAll(ended, result.settled);
@@ -293,19 +291,19 @@ export class Turns<Tx> {
 		const isFull = free <= 0 || this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
 		const isNextAlone = this.#running.size === 0 && this.#parking.size > 0;
 		// Who cannot keep what it has must not take more.
-		if (isFull || isNextAlone || this.claims.isFailing || this.#kinds.length === 0) return [];
+		if (isFull || isNextAlone || this.claims.isFailing) return [];
 		if (!this.#owner.isWorking || !this.#owner.isOpen) return [];
-		if (this.#isCautious) return [{ kinds: this.#kinds, limit: 1 }];
-		const isSturdy = this.#sturdyKinds.length === this.#kinds.length;
-		const ahead = this.#patientKinds.length === 0 ? 0 : this.#pace.ahead;
-		const requests: ClaimRequest[] = [];
 		// A task that may be tried once or twice must not be lost to a neighbour before it has begun: one at a time, begun first.
-		if (!isSturdy) requests.push({ kinds: this.#kinds, limit: 1 });
-		const kinds = isSturdy ? this.#kinds : this.#sturdyKinds;
-		const limit = isSturdy ? free : free - 1;
-		if (this.#patientKinds.length === kinds.length) requests.push({ kinds, limit: limit + ahead });
-		else requests.push({ kinds, limit }, { kinds: this.#patientKinds, limit: ahead });
-		return requests.filter(({ kinds, limit }) => kinds.length > 0 && limit > 0);
+		const limits = this.#isCautious ? [1] : [1, free - 1, this.#pace.ahead];
+		const requests: { kinds: readonly string[]; limit: number }[] = [];
+		limits.forEach((limit, index) => {
+			const kinds = this.#kinds[index]!;
+			const last = requests.at(-1);
+			// Each list is a part of the one before.
+			if (last?.kinds.length === kinds.length) last.limit += limit;
+			else if (kinds.length > 0 && limit > 0) requests.push({ kinds, limit });
+		});
+		return requests;
 	}
 
 	#take(claims: readonly Claim[], leaseEndsAt: number): void {
@@ -322,50 +320,31 @@ export class Turns<Tx> {
 		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
 	}
 
-	/** Makes the best of a turn that failed. */
-	async #failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): Promise<void> {
+	/** Makes the best of a turn that failed. Throws the error unless nobody has to wait until the next one is tried. */
+	#failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): void {
 		const code = (error as { code?: unknown } | undefined)?.code;
 		const isCertain = code === "full" || code === "busy";
 		if (!isCertain) { for (const one of ended) one.doubt = error ?? "unknown"; }
 		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt, 2);
-		if (isStrange(error)) await this.#settleEach(ended);
-	}
-
-	/** What a store cannot take of one must not keep it from settling the others. */
-	async #settleEach(ended: readonly Ended<Tx>[]): Promise<void> {
-		for (const one of ended) {
-			try {
-				await this.#settle([one]);
-			} catch (error) {
-				if (!isStrange(error)) throw error;
-				report(this.#settings.onError, error);
-				await this.#bury(one, error);
-			}
-			this.#ended = this.#ended.filter((other) => other !== one);
-		}
-	}
-
-	async #settle(ended: readonly Ended<Tx>[]): Promise<void> {
-		const { store, name, lease } = this.#settings;
-		const settle = ended.map(settlementOf);
-		const answer = (async () => await store.turn(name, { settle, claim: [], lease }))();
-		const { settled } = await this.#calls.track(answer, this.#limit, (late) => this.#heedLate(ended, late));
-		this.#settledAll(ended, settled);
+		const isKnown = this.#isSingle;
+		this.#isSingle = isStrange(error);
+		// What a store cannot take of one must not keep it from settling the others.
+		if (!isKnown || !this.#isSingle || ended.length === 0) throw error;
+		report(this.#settings.onError, error);
+		this.#bury(ended[0]!, error);
 	}
 
 	/** How it ended cannot be stored: it is dead for that reason; if not even that can be, its lease ends. */
-	async #bury(one: Ended<Tx>, reason: unknown): Promise<void> {
+	#bury(one: Ended<Tx>, reason: unknown): void {
 		const { task } = one;
+		if (one.isBuried) {
+			this.#ended = this.#ended.filter((other) => other !== one);
+			return this.#close(task);
+		}
+		one.isBuried = true;
 		const error = new Error(`How it has ended cannot be stored: ${reason}`, { cause: reason });
 		const attempts = Math.max(task.attempt, task.claim.attempts);
 		one.ending = { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
-		try {
-			await this.#settle([one]);
-		} catch (error) {
-			if (isTransient(error)) throw error;
-			this.#forget(task);
-			task.close();
-		}
 	}
 
 	/** A turn was given up, and has been made all the same. */
@@ -385,21 +364,27 @@ export class Turns<Tx> {
 			for (const stray of strays) this.#ended.push(stray);
 			return this.#owner.poke();
 		}
+		if (strays.length === 0) return;
 		// While it stops, there may be no other turn.
-		if (strays.length > 0) this.#settle(strays).catch((error) => report(this.#settings.onError, error));
+		const { store, name, lease, onError } = this.#settings;
+		const turn = { settle: strays.map(settlementOf), claim: [], lease };
+		this.#calls.track(() => store.turn(name, turn)).catch((error) => report(onError, error));
 	}
 
 	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
-		for (const { task } of ended) {
-			this.#forget(task);
-			task.close();
-		}
+		for (const { task } of ended) this.#close(task);
 		this.outcomes.settled(ended, settled);
+	}
+
+	/** Nothing is left to be done about it. */
+	#close(task: ClaimedTask<Tx>): void {
+		this.claims.delete(task);
+		task.close();
 	}
 
 	#restIfQuiet(): void {
 		const isBusy = this.#running.size + this.#parking.size > 0 || this.#ended.length > 0;
-		if (isBusy || this.#parking.isOffering || (this.isDue && this.#kinds.length > 0)) return;
+		if (isBusy || this.#parking.isOffering || (this.isDue && this.#settings.kinds.size > 0)) return;
 		this.#owner.onQuiet();
 	}
 }

@@ -16,19 +16,18 @@ interface User extends Abortable {
 	/** Settles what the user awaits. */
 	readonly onLeft: () => void;
 	readonly onFailed: (error: unknown) => void;
-	/** What the worker does, in the user's async context. */
-	readonly pump: () => void;
-	readonly turn: () => void;
-	readonly tick: () => void;
+	/** Has the worker do what is to be done, in the user's async context. */
+	readonly work: () => void;
 }
 
 /** The worker, as its users need it. */
 export interface UsersOwner {
-	readonly turns: { pump(): void; turn(): Promise<void> };
-	readonly claims: { readonly isCalling: boolean; tick(): void };
+	readonly claims: { readonly isCalling: boolean };
 	/** While it stops. */
 	readonly stopping: Promise<void> | undefined;
 	onJoined(): void;
+	/** Does what is to be done. */
+	work(): void;
 	/** The last one has left. Resolves when the worker has stopped. */
 	end(reason: unknown): Promise<void>;
 }
@@ -52,21 +51,19 @@ export class Users {
 
 	/** Resolves when the user has left: at an abort, or, to drain, when nothing is due. */
 	join(isDraining: boolean, signal: AbortSignal | undefined): Promise<void> {
-		const { turns, claims } = this.#owner;
+		const owner = this.#owner;
 		return new Promise((onLeft, onFailed) => {
 			const abort = (reason: unknown) => this.#leave(user, isDraining ? () => onFailed(reason) : onLeft, reason);
-			const pump = inContextAlways(() => turns.pump());
-			const turn = inContextAlways(() => void turns.turn());
-			const tick = inContextAlways(() => claims.tick());
-			const user: User = { isDraining, signal, onLeft, onFailed, abort, pump, turn, tick };
+			const work = inContextAlways(() => owner.work());
+			const user: User = { isDraining, signal, onLeft, onFailed, abort, work };
 			if (signal?.aborted) return isDraining ? onFailed(signal.reason) : onLeft();
-			if (isDraining && claims.isCalling) {
-				const text = "A task cannot wait until its own basket is drained: that would be for itself";
+			if (isDraining && owner.claims.isCalling) {
+				const text = "A task cannot wait for a drain() of its own basket";
 				return onFailed(new DOMException(text, "InvalidStateError"));
 			}
 			this.#users.add(user);
 			if (signal !== undefined) link(signal, user);
-			this.#owner.onJoined();
+			owner.onJoined();
 		});
 	}
 

@@ -48,6 +48,9 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	/** Ends what was begun with the worker. */
 	#undo: (() => void)[] = [];
 	#isPaused = false;
+	/** What the next {@link Worker.work} has to do. */
+	#isTickDue = false;
+	#isTurnDue = false;
 	/** Whether the gate cannot say when it changes. */
 	#isGateMute = false;
 	/** What the end of the worker waits for. */
@@ -124,13 +127,13 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	poke(): void {
-		if (this.isWorking) this.users.first?.pump();
+		if (this.isWorking) this.users.first?.work();
 	}
 
 	tick(): void {
-		const user = this.users.first;
-		if (user === undefined) this.claims.tick(); // leases are kept until the grace is over
-		else user.tick();
+		this.#isTickDue = true;
+		if (this.users.first === undefined) this.work(); // leases are kept until the grace is over
+		else this.users.first.work();
 	}
 
 	turnSoon(): void {
@@ -156,8 +159,17 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		this.users.fail(error);
 	}
 
+	/** Does what is to be done, in the async context of whoever wants it. */
+	work(): void {
+		if (this.#isTickDue) this.claims.tick();
+		if (this.#isTurnDue) void this.turns.turn();
+		this.#isTickDue = this.#isTurnDue = false;
+		this.turns.pump();
+	}
+
 	#turnNow(): void {
-		this.users.first?.turn();
+		this.#isTurnDue = true;
+		this.users.first?.work();
 	}
 
 	#openOrClosed(): void {
@@ -171,7 +183,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		const life = this.#life = this.#calls.open();
 		this.onChange();
 		if (life.aborted) return;
-		this.#calls.trying(() => this.#calls.track(this.#open(), this.#settings.lease)).then(
+		this.#calls.trying(() => this.#calls.track(this.#open, this.#settings.lease)).then(
 			() => life.aborted || this.#begin(),
 			(error) => life.aborted || this.onFailure(error),
 		);
@@ -215,7 +227,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		const { store, name, onError } = this.#settings;
 		if (!this.isWorking) return;
 		try {
-			if (await this.#calls.track(store.hasten(name, spread)) > 0) this.wake();
+			if (await this.#calls.track(() => store.hasten(name, spread)) > 0) this.wake();
 		} catch (error) {
 			report(onError, error);
 		}

@@ -21,7 +21,7 @@ import {
 	type JobClaim,
 	type TaskFailure,
 } from "../basket/engine.ts";
-import type { Data, Outcome } from "../basket/store.ts";
+import type { Data, Outcome, Save } from "../basket/store.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
 import { timeoutError } from "../run/attempt.ts";
 import { abortError } from "../platform/abort-error.ts";
@@ -101,7 +101,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	async look(): Promise<void> {
 		const { store, name, onError } = this.owner;
 		try {
-			const task = await this.task.calls.track(store.get(name, this.task.id));
+			const task = await this.task.calls.track(() => store.get(name, this.task.id));
 			for (const { n, data } of task?.inbox ?? []) if (n > this.seen) this.#heed(await this.#read(data));
 		} catch (error) {
 			report(onError, error);
@@ -305,7 +305,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		let isSaved;
 		try {
 			const save = { ref: claim, payload: this.#data, seen: this.seen };
-			isSaved = await this.task.calls.queue((onSent) => this.owner.save(save, () => this.#send(onSent)));
+			isSaved = await this.#send(save);
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;
@@ -316,9 +316,17 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		return this.#isStored = true;
 	}
 
-	#send(onSent: () => void): void {
-		this.throwIfLost(!this.task.isOver);
-		onSent();
+	/** Until it is sent, together with those of others, it tells nothing about the store: only from then on its time is limited. */
+	#send(save: Save): Promise<boolean> {
+		return new Promise((resolve, reject) => {
+			const { task } = this;
+			let tracked: Promise<void> | undefined;
+			const saved = this.owner.save(save, () => {
+				if (!task.isOver) tracked ??= task.calls.track(() => saved).then(resolve, reject);
+				return !task.isOver;
+			});
+			saved.then(resolve, reject);
+		});
 	}
 
 	readonly throwIfLost = (isOurs: boolean): void => {

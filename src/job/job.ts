@@ -13,7 +13,7 @@
 import type { RevertContext, StepContext } from "./context.ts";
 import { checkName } from "../basket/engine.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
-import { isStandardSchema, type StandardSchema } from "../platform/standard-schema.ts";
+import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
 
 /** What {@link job} can be told. */
@@ -214,10 +214,4 @@ export class Job<I = undefined, R = {}, V = undefined> {
  */
 export function job<I = undefined>(name: string, options?: JobOptions<I>): Job<I> {
 	return new Job<I>(name, options);
-}
-
-function checkSchema(schema: unknown): void {
-	if (schema !== undefined && !isStandardSchema(schema)) {
-		throw new TypeError(`"schema" must be a Standard Schema validator`);
-	}
 }

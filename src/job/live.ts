@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JobClaim } from "../basket/engine.ts";
+import { type Ending, endingWith, type JobClaim } from "../basket/engine.ts";
 import type { Outcome } from "../basket/store.ts";
 import type { JobSettled } from "./options.ts";
 import type { JobOwner } from "./owner.ts";
@@ -29,13 +29,13 @@ export class LiveJobs<Tx> {
 	}
 
 	/** Goes on with a job that was claimed, and says how the claim ends. Rejects if it was aborted, or has lost its claim. */
-	async run(job: PreparedJob, claim: JobClaim): Promise<void> {
+	async run(job: PreparedJob, claim: JobClaim): Promise<Ending> {
 		const { id } = claim;
 		const run = new JobRun(this.#owner, job, claim);
 		this.#runs.set(id, run);
 		try {
 			const outcome = await run.run(claim.claim.payload);
-			claim.endWith(outcome, () => this.#settled(run, outcome));
+			return endingWith(outcome, () => this.#settled(run, outcome));
 		} finally {
 			if (this.#runs.get(id) === run) this.#runs.delete(id);
 			this.#owner.onChange();

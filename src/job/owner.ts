@@ -20,8 +20,13 @@ export interface JobOwner<Tx> {
 	readonly crashes: number;
 	readonly retain: number;
 	readonly onError: OnError | undefined;
-	/** Saves one checkpoint, perhaps together with those of others. `check` throws if it is not wanted any more. */
-	save(save: Save, check: () => void): Promise<boolean>;
+	/**
+	 * Saves one checkpoint, perhaps together with those of others. Resolves with `false` if the claim is lost, or the checkpoint
+	 * is not wanted any more.
+	 *
+	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
+	 */
+	save(save: Save, begin: () => boolean): Promise<boolean>;
 	/** An attempt of a step has failed. Never throws. */
 	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** Another step, or another attempt. */

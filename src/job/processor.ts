@@ -13,6 +13,7 @@ import {
 	Batch,
 	checkBasketOptions,
 	cut,
+	type Ending,
 	getTask,
 	isThenable,
 	isTransient,
@@ -22,7 +23,7 @@ import {
 	synchronous,
 } from "../basket/engine.ts";
 import type { AddOptions, TaskRecord, WorkOptions } from "../basket/basket.ts";
-import type { Added, Counts, Data, Save } from "../basket/store.ts";
+import type { Added, Counts, Data } from "../basket/store.ts";
 import type { Job } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
 import type { JobOwner } from "./owner.ts";
@@ -31,6 +32,7 @@ import { decodeCheckpoint } from "./decode.ts";
 import { LiveJobs } from "./live.ts";
 import { type AnyJob, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
 import { type AddedJob, type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
+import { saveWanted, type WaitingSave } from "./saving.ts";
 import { firstCheckpoint } from "./state.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
@@ -107,11 +109,12 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 		const settings = checkBasketOptions<Tx>({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
 		const kinds = [...this.#jobs].map(([name, job]) => {
 			const call: Kind["call"] = (_, claim) => this.#live.run(job, claim);
-			return [name, { ...settings.kinds.get(name)!, call }] as const;
+			const end = (ending: unknown) => ending as Ending;
+			return [name, { ...settings.kinds.get(name)!, call, end }] as const;
 		});
 		this.#engine = new BasketEngine({ ...settings, kinds: new Map(kinds) });
 		const patience = { clock, limit: (options.lease ?? 30_000) / 3 };
-		const saves = new Batch<Save, boolean>((saves) => store.save(name, saves), [], patience);
+		const saves = new Batch<WaitingSave, boolean>((waiting) => saveWanted(store, name, waiting), patience);
 		this.#owner = {
 			store,
 			name,
@@ -120,7 +123,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 			crashes,
 			retain,
 			onError,
-			save: async (save, check) => (await saves.submit([save], check))[0]!,
+			save: async (save, begin) => (await saves.submit([{ save, begin }]))[0]!,
 			onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 			onChange: () => this.#snapshot.changed(),
 		};

@@ -144,10 +144,8 @@ export class StepAttempt<Tx> {
 		task.beginCommit();
 		this.#commitment = { state, data };
 		try {
-			const [isSaved] = await task.calls.track(
-				store.save(name, [{ ref: task.claim, payload: data, seen }], tx),
-				Infinity,
-			);
+			const save = { ref: task.claim, payload: data, seen };
+			const [isSaved] = await task.calls.track(() => store.save(name, [save], tx), Infinity);
 			throwIfLost(isSaved!);
 		} catch (error) {
 			task.endCommit();
@@ -158,7 +156,7 @@ export class StepAttempt<Tx> {
 
 	async #isCommitted({ data }: Checkpoint): Promise<boolean> {
 		const { owner: { store, name }, task } = this.#position;
-		const stored = await task.calls.track(store.get(name, task.id));
+		const stored = await task.calls.track(() => store.get(name, task.id));
 		if (String(stored?.payload) !== String(data)) return false;
 		task.saved(data);
 		return true;

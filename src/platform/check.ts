@@ -20,7 +20,12 @@ export function check<T>(
 ): T {
 	const isOfType = typeof value === type && value !== null;
 	if (isOfType && isAllowed) return value;
-	throw new (isOfType ? RangeError : TypeError)(`"${name}" must be ${rule}: current value is ${shown(value)}`);
+	refuse(name, value, rule, isOfType ? RangeError : TypeError);
+}
+
+/** Throws an error that says what is allowed, in words, and what was given. */
+export function refuse(name: string, value: unknown, rule: string, kind: ErrorConstructor = TypeError): never {
+	throw new kind(`"${name}" must be ${rule}: current value is ${shown(value)}`);
 }
 
 /** A value as text for an error message: short, and without calling code of the value. */

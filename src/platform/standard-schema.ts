@@ -5,6 +5,8 @@
  * @module
  */
 
+import { refuse } from "./check.ts";
+
 /**
  * A validator that follows the Standard Schema specification.
  *
@@ -74,6 +76,11 @@ export class ValidationError extends Error {
 export function isStandardSchema(value: unknown): value is StandardSchema {
 	const { "~standard": standard } = Object(value);
 	return typeof standard?.validate === "function";
+}
+
+/** Checks a `schema` option. */
+export function checkSchema(schema: unknown): void {
+	if (schema !== undefined && !isStandardSchema(schema)) refuse("schema", schema, "a Standard Schema validator");
 }
 
 /** Validates a value. Returns a promise only if the validator does. */

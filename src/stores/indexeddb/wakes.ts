@@ -6,6 +6,7 @@
 
 import type { WakeReason } from "../../basket/store.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
+import { isPage } from "../../platform/page.ts";
 
 interface Watcher {
 	basket: string;
@@ -18,7 +19,7 @@ type Channel = BroadcastChannel & { unref?(): void };
 
 /**
  * The watchers of one store, and the channel to those of others. The channel is open while somebody watches, except in a
- * page that is kept for its back button.
+ * page that is kept for its back button: an open one would cost it that place.
  */
 export class Wakes {
 	readonly #name: string;
@@ -33,10 +34,9 @@ export class Wakes {
 	watch(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher: Watcher = { basket, wake, onError };
 		this.#watchers.add(watcher);
-		if (this.#watchers.size === 1) this.#open();
+		if (this.#watchers.size === 1) this.#begin();
 		return () => {
-			this.#watchers.delete(watcher);
-			if (this.#watchers.size === 0) this.hide();
+			if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.end();
 		};
 	}
 
@@ -58,19 +58,17 @@ export class Wakes {
 	/** Ends all watching. */
 	end(): void {
 		this.#watchers.clear();
-		this.hide();
+		this.#close();
+		if (!isPage()) return;
+		removeEventListener("pagehide", this.#close);
+		removeEventListener("pageshow", this.#reopen);
 	}
 
-	/** The page may be kept for its back button now: an open channel would cost it that place. */
-	hide(): void {
-		this.#channel?.close();
-		this.#channel = undefined;
-	}
-
-	/** A page that was kept for its back button has missed what was said in the meantime. */
-	show(): void {
-		if (this.#watchers.size > 0) this.#open();
-		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
+	#begin(): void {
+		this.#open();
+		if (!isPage()) return;
+		addEventListener("pagehide", this.#close);
+		addEventListener("pageshow", this.#reopen);
 	}
 
 	#open(): void {
@@ -79,6 +77,18 @@ export class Wakes {
 			if (channel !== undefined) channel.onmessage = ({ data }) => this.#wake(data?.basket, data?.reason);
 		});
 	}
+
+	readonly #close = (): void => {
+		this.#channel?.close();
+		this.#channel = undefined;
+	};
+
+	/** A page that was kept for its back button has missed what was said in the meantime. */
+	readonly #reopen = (event: PageTransitionEvent): void => {
+		if (!event.persisted) return;
+		this.#open();
+		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
+	};
 
 	#wake(to: unknown, reason?: WakeReason): void {
 		for (const { basket, wake, onError } of this.#watchers) if (basket === to) observe(onError, wake, reason);
@@ -95,8 +105,8 @@ export class Wakes {
 }
 
 function connect(name: string): Channel | undefined {
-	const { BroadcastChannel } = globalThis;
-	const channel: Channel | undefined = BroadcastChannel && new BroadcastChannel(`upkeep:${name}`);
-	channel?.unref?.();
+	if (typeof BroadcastChannel !== "function") return undefined;
+	const channel: Channel = new BroadcastChannel(`upkeep:${name}`);
+	channel.unref?.();
 	return channel;
 }
