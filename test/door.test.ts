@@ -255,6 +255,21 @@ testDoors("Pool, Intermittent, poll()", {
 		intermittent.attach(new AbortController().signal);
 		return { names: /"(options|signal)/, give: (value) => intermittent.wait(value) };
 	},
+	"group.stop(options)": () => {
+		const group = new Group({ clock });
+		group.spawn("a", noop);
+		return { names: /"(options|signal)/, give: (value) => group.stop(value) };
+	},
+	"intermittent.stop(options)": () => {
+		const intermittent = new Intermittent(noop);
+		intermittent.attach(new AbortController().signal).catch(noop);
+		return { names: /"(options|signal)/, give: (value) => intermittent.stop(value) };
+	},
+	"map.stop(options)": () => {
+		const map = new IntermittentMap(noop);
+		map.attach("a", new AbortController().signal).catch(noop);
+		return { names: /"(options|signal)/, give: (value) => map.stop(value) };
+	},
 	"map.attach(signal)": () => {
 		const map = new IntermittentMap(noop);
 		return { names: /"signal/, give: (value) => map.attach("a", value), state: () => map.size };

@@ -10,8 +10,10 @@ import {
 	type IntermittentSnapshot,
 	type IntermittentStarted,
 } from "./intermittent.ts";
-import { check, checkSignal } from "../platform/check.ts";
+import { abortError } from "../platform/abort-error.ts";
+import { check, checkedSignal, checkSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
+import type { StopOptions } from "../platform/waiters.ts";
 
 /**
  * An {@link Intermittent} for each key. The operations of different keys are independent. The map keeps a key only
@@ -35,11 +37,16 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
  * assert.deepEqual(log, ["join lobby", "leave lobby"]);
  * ```
  */
-export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K, IntermittentSnapshot>> {
+export class IntermittentMap<K, V = void>
+	implements Subscribable<ReadonlyMap<K, IntermittentSnapshot>>, AsyncDisposable {
 	readonly #start: (key: K, signal: AbortSignal) => IntermittentStarted<V> | PromiseLike<IntermittentStarted<V>>;
 	readonly #options: IntermittentOptions;
 	readonly #entries = new Map<K, Intermittent<V>>();
 	readonly #snapshot: Snapshot<ReadonlyMap<K, IntermittentSnapshot>>;
+	/** How many calls of {@link stop} are telling operations to stop. */
+	#stopping = 0;
+	/** The latest call of {@link stop}. */
+	#latest: { readonly reason: unknown } | undefined;
 	/** The last snapshot. */
 	#seen: ReadonlyMap<K, IntermittentSnapshot> = new Map();
 
@@ -85,8 +92,38 @@ export class IntermittentMap<K, V = void> implements Subscribable<ReadonlyMap<K,
 
 	/** Listens to the operation of `key`; see {@link Intermittent.attach}. */
 	async attach(key: K, signal: AbortSignal): Promise<V> {
-		checkSignal(signal).throwIfAborted();
+		checkSignal(signal);
+		if (this.#stopping > 0) {
+			// A subscriber that hears of the stop of one key may attach to another key, which is still to be stopped.
+			const latest = this.#latest;
+			await undefined;
+			if (latest !== this.#latest) throw this.#latest!.reason;
+		}
+		signal.throwIfAborted();
 		return await (this.#entries.get(key) ?? this.#add(key)).attach(signal);
+	}
+
+	/**
+	 * Stops the operations of all keys: see {@link Intermittent.stop}. An attach starts the operation of its key again.
+	 *
+	 * @param options why, and how long to wait
+	 * @returns a promise that resolves when all of them have stopped
+	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the operations go on stopping
+	 * @throws {TypeError} (as a rejection) for options of the wrong type
+	 */
+	async stop(options: StopOptions = {}): Promise<void> {
+		const signal = checkedSignal(options);
+		const { reason = abortError("The operations were stopped") } = options;
+		this.#latest = { reason };
+		this.#stopping++;
+		const stops = [...this.#entries.values()].map((entry) => entry.stop({ reason, signal }));
+		this.#stopping--;
+		await Promise.all(stops);
+	}
+
+	/** The same as {@link stop}. */
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.stop();
 	}
 
 	#add(key: K): Intermittent<V> {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { abortError } from "../platform/abort-error.ts";
 import { inContext, inContextAlways } from "../platform/async-context.ts";
 import { check, checkDelay, checkedSignal, checkFunction, checkSignal } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -14,7 +15,7 @@ import { type OnError, report } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { CallbackTimer, type Timer } from "../platform/timer-queue.ts";
-import { Waiters, type WaitOptions } from "../platform/waiters.ts";
+import { type StopOptions, Waiters, type WaitOptions } from "../platform/waiters.ts";
 
 /** Ends an operation. If it returns a promise, the next start waits for it. */
 export type IntermittentStop = () => unknown;
@@ -71,9 +72,9 @@ export interface IntermittentSnapshot {
 /**
  * An operation that starts with the first listener and stops after the last one.
  *
- * State: `idle` → (attach) → `starting` → `running` → (the last detach, and `linger`) → `stopping` → `idle`. If all
- * listeners leave during a start, the state is `stopping` at once. A listener that attaches during `stopping` waits
- * for the next start: the operation never runs twice at the same time. A start that awaits an attach to its own
+ * State: `idle` → (attach) → `starting` → `running` → (the last detach, and `linger`; or a stop) → `stopping` → `idle`.
+ * If all listeners leave during a start, the state is `stopping` at once. A listener that attaches during `stopping`
+ * waits for the next start: the operation never runs twice at the same time. A start that awaits an attach to its own
  * operation waits for itself.
  *
  * `start` is called in the async context (`AsyncLocalStorage`) of the attach that causes it. So is `stop` after a
@@ -100,7 +101,7 @@ export interface IntermittentSnapshot {
  * assert.deepEqual(log, ["start", "stop"]);
  * ```
  */
-export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot> {
+export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot>, AsyncDisposable {
 	readonly #start: IntermittentStart<V>;
 	readonly #linger: number;
 	readonly #clock: Clock;
@@ -110,11 +111,15 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#isOverdue = false;
 	/** Ends the linger time in the async context of the start. */
 	#endLinger: (() => void) | undefined;
+	/** All listeners. */
+	readonly #attached = new Set<Attachment<V>>();
+	/** The listeners that wait for a start. */
 	readonly #waiting = new Set<Attachment<V>>();
 	readonly #idle = new Waiters();
+	/** The callers of {@link stop}. They do not wait for `idle`, because a listener may attach meanwhile. */
+	readonly #resting = new Waiters();
 	readonly #snapshot: Snapshot<IntermittentSnapshot>;
 	#state: IntermittentState = "idle";
-	#listeners = 0;
 	#controller: AbortController | undefined;
 	/** The reason with which the last listener left. */
 	#reason: unknown;
@@ -149,7 +154,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		});
 		// Compared on each read, because callbacks may read the snapshot before subscribers are notified.
 		this.getSnapshot = () => {
-			const [state, listeners] = [this.#state, this.#listeners];
+			const { state, listeners } = this;
 			if (this.#seen?.state !== state || this.#seen.listeners !== listeners) this.#seen = { state, listeners };
 			return this.#seen;
 		};
@@ -164,7 +169,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	/** The number of attached listeners, including those that wait for the start. */
 	get listeners(): number {
-		return this.#listeners;
+		return this.#attached.size;
 	}
 
 	/**
@@ -186,9 +191,9 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		if (signal.aborted) return Promise.reject(signal.reason);
 		const attachment = new Attachment<V>(signal, this.#detach);
 		link(signal, attachment);
-		this.#listeners++;
+		this.#attached.add(attachment);
 		if (this.#state === "running") {
-			if (this.#listeners === 1) {
+			if (this.#attached.size === 1) {
 				this.#clock.clear(this.#lingering);
 				this.#isOverdue = false;
 			}
@@ -212,21 +217,53 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		return this.#state === "idle" || await this.#idle.wait(signal);
 	}
 
+	/**
+	 * Detaches all listeners and stops the operation at once, without a linger time. An attach that waits for the start
+	 * rejects with the reason. A listener that attaches later, even while this call waits, starts the operation again. An
+	 * operation that awaits this call waits for itself.
+	 *
+	 * @param options why, and how long to wait
+	 * @returns a promise that resolves when the operation has stopped
+	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the operation goes on stopping
+	 * @throws {TypeError} (as a rejection) for options of the wrong type
+	 */
+	async stop(options: StopOptions = {}): Promise<void> {
+		const signal = checkedSignal(options);
+		const { reason = abortError("The operation was stopped") } = options;
+		if (this.#state === "idle") return;
+		// All at once, because a subscriber may attach again as soon as it is notified.
+		for (const attachment of this.#attached) {
+			unlink(attachment.signal, attachment);
+			if (this.#waiting.has(attachment)) attachment.reject(reason);
+		}
+		this.#attached.clear();
+		this.#waiting.clear();
+		const rested = this.#resting.wait(signal);
+		this.#leave(reason, 0);
+		this.#snapshot.changed();
+		if (!await rested) throw signal!.reason;
+	}
+
+	/** The same as {@link stop}. */
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.stop();
+	}
+
 	readonly #detach = (attachment: Attachment<V>, reason: unknown): void => {
-		this.#listeners--;
+		this.#attached.delete(attachment);
 		if (this.#waiting.delete(attachment)) attachment.reject(reason);
-		if (this.#listeners === 0) this.#leave(reason);
+		if (this.#attached.size === 0) this.#leave(reason, this.#linger);
 		this.#snapshot.changed();
 	};
 
 	/** The last listener has left. */
-	#leave(reason: unknown): void {
+	#leave(reason: unknown, linger: number): void {
 		this.#reason = reason;
 		if (this.#state === "starting") {
 			this.#state = "stopping";
 			this.#controller!.abort(reason);
 		} else if (this.#state === "running") {
-			if (this.#linger > 0) this.#clock.set(this.#lingering, this.#linger);
+			if (linger > 0) this.#clock.set(this.#lingering, linger);
 			else this.#stop();
 		}
 	}
@@ -255,7 +292,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	#failed(error: unknown, cause: Attachment<V>, { aborted, reason }: AbortSignal): void {
 		if (this.#waiting.delete(cause)) {
-			this.#listeners--;
+			this.#attached.delete(cause);
 			unlink(cause.signal, cause);
 			cause.reject(error);
 		} else if (!aborted || error !== reason) report(this.#onError, error);
@@ -265,6 +302,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#stop(): void {
 		const { stop } = this.#operation!;
 		this.#operation = this.#value = this.#endLinger = undefined;
+		this.#clock.clear(this.#lingering);
 		this.#isOverdue = false;
 		this.#state = "stopping";
 		this.#controller!.abort(this.#reason);
@@ -281,6 +319,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	/** The operation has ended: listeners that attached meanwhile cause the next start. */
 	#rest(): void {
+		this.#resting.release();
 		const [next] = this.#waiting;
 		// Each waiting listener has a `begin`, except the one that caused the start.
 		if (next !== undefined) return next.begin!();

@@ -14,8 +14,8 @@ import { ask, range } from "./work.ts";
 
 /** Removes tasks; says which were there. */
 export function* remove(session: Session, ids: readonly string[]): Work<boolean[]> {
-	const found = yield* findAll(session, ids);
-	const removed = ids.map((id) => {
+	const found = yield* session.find(ids);
+	return ids.map((id) => {
 		const one = found.get(id);
 		if (one === undefined) return false;
 		found.delete(id);
@@ -24,25 +24,19 @@ export function* remove(session: Session, ids: readonly string[]): Work<boolean[
 		if (one.row.state === "running") session.tx.wake("claims");
 		return true;
 	});
-	return removed;
 }
 
 /** Changes what tasks wait for; says to which of them that applied. */
 export function* change(session: Session, ids: readonly string[], what: Change): Work<boolean[]> {
-	const found = yield* findAll(session, ids);
-	const apply = what === "retry" ? yield* beginAnew(session, [...found.values()]) : undefined;
-	const changed = ids.map((id) => {
+	const found = yield* session.find(ids);
+	const dead = [...found.values()].map(({ row }) => row).filter(({ state }) => what === "retry" && state === "dead");
+	const join = dead.length > 0 ? yield* enterLanes(session, dead) : undefined;
+	return ids.map((id) => {
 		const one = found.get(id);
-		const after = one && (apply ?? hold)(session, one, what === "hold");
+		const after = one && (what === "retry" ? retry(session, one, join) : hold(session, one, what === "hold"));
 		if (after !== undefined) found.set(id, { before: after, row: after });
 		return after !== undefined;
 	});
-	return changed;
-}
-
-function* findAll(session: Session, ids: readonly string[]): Work<Map<string, Found>> {
-	const found = yield* session.find(ids);
-	return new Map(ids.flatMap((id, index) => found[index] === undefined ? [] : [[id, found[index]!]]));
 }
 
 function hold(session: Session, { before, row }: Found, isHeld: boolean): TaskRow | undefined {
@@ -52,22 +46,20 @@ function hold(session: Session, { before, row }: Found, isHeld: boolean): TaskRo
 	return after;
 }
 
-/** What a retry does to each of these tasks. */
-function* beginAnew(session: Session, found: readonly Found[]): Work<typeof hold> {
-	const dead = found.flatMap(({ row }) => row.state === "dead" ? [row] : []);
-	const join: Join | undefined = dead.length > 0 ? yield* enterLanes(session, dead) : undefined;
-	return (_, one) => retry(session, one, join);
-}
-
 function retry(session: Session, { before, row }: Found, join: Join | undefined): TaskRow | undefined {
 	if (stateOf(row) === "waiting") {
-		const after = { ...row, dueAt: Math.min(row.dueAt ?? session.now, session.now) };
+		const after = { ...row, dueAt: atOnce(session, row) };
 		session.put(after, before);
 		return after;
 	}
 	if (row.state !== "dead") return undefined;
 	session.erase(before);
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
+}
+
+/** Due now, but not behind those that became due later than it did. */
+function atOnce({ now }: Session, { dueAt = now }: TaskRow): number {
+	return Math.min(dueAt, now);
 }
 
 /** Lets backoffs end at a random moment before `within` ms are over, as many as one transaction takes. */
@@ -88,13 +80,13 @@ export function* hasten(session: Session, within: number): Work<{ looked: number
 
 /** Puts a message into the inbox of a task. */
 export function* post(session: Session, id: string, data: Data): Work<boolean> {
-	const [found] = yield* session.find([id]);
+	const found = (yield* session.find([id])).get(id);
 	if (found === undefined || isOver(found.row)) return false;
 	const { before, row } = found;
 	const posted = row.posted + 1;
 	session.checkInbox(id, posted - row.seen);
 	session.tx.put(messages, { home: row.home, n: posted, data: copy(data) });
-	const dueAt = row.state === "waiting" ? Math.min(row.dueAt ?? session.now, session.now) : row.dueAt;
+	const dueAt = row.state === "waiting" ? atOnce(session, row) : row.dueAt;
 	session.put({ ...row, posted, dueAt }, before);
 	if (row.state === "running") session.tx.wake("claims");
 	return true;

@@ -24,10 +24,9 @@ export interface Claimed {
 
 /** Claims what is due. */
 export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: number): Work<Claimed> {
-	const due = new DueTasks(session, kinds);
 	// One more than wanted: whether there is one decides when to ask again.
-	const found = yield* due.take(session.reach(limit));
-	const rows = session.choose(found, limit);
+	const { due, nextIn } = yield* findDue(session, kinds, session.reach(limit));
+	const rows = session.choose(due, limit);
 	const contents = yield* readContents(rows);
 	const claims: Claim[] = [];
 	rows.forEach((row, index) => {
@@ -37,14 +36,14 @@ export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: 
 	});
 	yield* session.promote();
 	// Those behind what could not be read may be due by now.
-	if (found.length > rows.length || session.buried > 0) return { claims, dueIn: 0 };
-	return { claims, dueIn: Math.min(due.nextAt - session.now, claims.length > 0 ? lease : Infinity) };
+	if (due.length > rows.length || session.buried > 0) return { claims, dueIn: 0 };
+	return { claims, dueIn: Math.min(nextIn, claims.length > 0 ? lease : Infinity) };
 }
 
 /** How long until the first task of these kinds is due. */
 export function* findNext(session: Session, kinds: readonly string[]): Work<number> {
-	const due = new DueTasks(session, kinds);
-	return (yield* due.take(1)).length > 0 ? 0 : due.nextAt - session.now;
+	const { due, nextIn } = yield* findDue(session, kinds, 1);
+	return due.length > 0 ? 0 : nextIn;
 }
 
 function begin(
@@ -66,76 +65,60 @@ function begin(
 	return { id, token, lane, kind, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox };
 }
 
-/** The tasks of some kinds that are due: highest priority first, then earliest due, then in the order added. */
-class DueTasks {
-	/** When the next one is due that is not yet; known once there are no more due ones. */
-	nextAt = Infinity;
-	readonly #session: Session;
-	readonly #shelves: Shelf[];
-
-	constructor(session: Session, kinds: readonly string[]) {
-		this.#session = session;
-		this.#shelves = [...new Set(kinds)].map((kind) => ({ kind, above: undefined, rows: [], isAtEnd: false }));
-	}
-
-	/** The next ones, at most so many. What cannot be read is put aside on the way. */
-	*take(most: number): Work<TaskRow[]> {
-		const taken: TaskRow[] = [];
-		while (taken.length < most) {
-			yield* this.#fill(Math.min(Math.ceil((most - taken.length) / this.#shelves.length), longestRead));
-			const first = this.#first();
-			if (first === undefined) break;
-			taken.push(first.rows.shift()!);
-		}
-		return taken;
-	}
-
-	#first(): Shelf | undefined {
-		let best: Shelf | undefined;
-		for (const shelf of this.#shelves) {
-			const [row] = shelf.rows;
-			if (row !== undefined && (best === undefined || isBefore(row, best.rows[0]!))) best = shelf;
-		}
-		return best;
-	}
-
-	/** Gives each shelf that is empty its next rows, as far as there are any. */
-	*#fill(count: number): Work<void> {
-		for (let empty; (empty = this.#shelves.filter(({ rows, isAtEnd }) => rows.length === 0 && !isAtEnd)).length > 0;) {
-			const found = yield* ask(
-				...empty.map(({ kind, above }) => range(tasks, "due", { prefix: [kind], above, limit: count })),
-			);
-			empty.forEach((shelf, index) => this.#put(shelf, found[index]!, count));
-		}
-	}
-
-	#put(shelf: Shelf, found: readonly (TaskRow | Stray)[], count: number): void {
-		const { now } = this.#session;
-		for (const one of found) {
-			if (!isSound(one)) this.#session.bury(one);
-			else if (one.dueAt! <= now) {
-				shelf.rows.push(one);
-				shelf.above = tasks.indexes["due"]!.keyOf(one)!;
-			} else {
-				this.nextAt = Math.min(this.nextAt, one.dueAt!);
-				// Behind what is not due yet of one priority comes the next priority.
-				shelf.above = [shelf.kind, rankOf(one.priority)];
-			}
-		}
-		shelf.isAtEnd = found.length < count;
-	}
-}
-
 /** The due tasks of one kind, of which a few are in memory. */
 interface Shelf {
 	readonly kind: string;
-	rows: TaskRow[];
+	readonly rows: TaskRow[];
 	/** Everything up to this key was seen. */
 	above: Key | undefined;
 	isAtEnd: boolean;
 }
 
+/** What is due, and how long until the next one is: known only if there are no more due ones. */
+interface Due {
+	readonly due: TaskRow[];
+	readonly nextIn: number;
+}
+
+/**
+ * The first tasks of some kinds that are due, at most so many: highest priority first, then earliest due, then in the order added.
+ * What cannot be read is put aside on the way.
+ */
+function* findDue(session: Session, kinds: readonly string[], most: number): Work<Due> {
+	const { now } = session;
+	const due: TaskRow[] = [];
+	let nextIn = Infinity;
+	const shelves = [...new Set(kinds)].map((kind): Shelf => ({ kind, above: undefined, rows: [], isAtEnd: false }));
+	const put = (shelf: Shelf, one: TaskRow | Stray) => {
+		if (!isSound(one)) return session.bury(one);
+		const dueIn = one.dueAt! - now;
+		if (dueIn <= 0) shelf.rows.push(one);
+		else nextIn = Math.min(nextIn, dueIn);
+		// Behind what is not due yet of one priority comes the next priority.
+		shelf.above = dueIn <= 0 ? tasks.indexes["due"]!.keyOf(one) : [shelf.kind, rankOf(one.priority)];
+	};
+	while (due.length < most) {
+		const limit = Math.min(Math.ceil((most - due.length) / shelves.length), longestRead);
+		for (let empty; (empty = shelves.filter(({ rows, isAtEnd }) => !rows.length && !isAtEnd)).length > 0;) {
+			const found = yield* ask(
+				...empty.map(({ kind, above }) => range(tasks, "due", { prefix: [kind], above, limit })),
+			);
+			empty.forEach((shelf, index) => {
+				for (const one of found[index]!) put(shelf, one);
+				shelf.isAtEnd = found[index]!.length < limit;
+			});
+		}
+		let first: Shelf | undefined;
+		for (const shelf of shelves) {
+			if (shelf.rows.length && (!first || isBefore(shelf.rows[0]!, first.rows[0]!))) first = shelf;
+		}
+		if (first === undefined) break;
+		due.push(first.rows.shift()!);
+	}
+	return { due, nextIn };
+}
+
 function isBefore(a: TaskRow, b: TaskRow): boolean {
-	if (a.priority !== b.priority) return a.priority > b.priority;
-	return a.dueAt! < b.dueAt! || (a.dueAt === b.dueAt && a.order < b.order);
+	const difference = b.priority - a.priority || a.dueAt! - b.dueAt!;
+	return difference < 0 || (difference === 0 && a.order < b.order);
 }

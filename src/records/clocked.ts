@@ -27,12 +27,11 @@ export function clocked(): Orders {
 			const [[found] = []] = tx.isBlind ? [] : yield* ask(newest);
 			const highest = found instanceof Stray ? found.key[0] : found?.order;
 			const floor = Number.parseInt(String(highest ?? "").slice(0, digits), 36) || 0;
-			const next = () => {
+			return () => {
 				// A clock may say anything: numbers up to 2 ** 53 can be counted up.
 				last = Math.max(last + 1, floor + 1, Math.min(Math.floor(tx.now * 1000), 2 ** 52));
 				return last.toString(36).padStart(digits, "0") + mark;
 			};
-			return [next, () => {}];
 		},
 		parse(text) {
 			const order = text.slice(0, digits + markLength);

@@ -17,7 +17,7 @@ export function* look(
 	session: Session,
 	id: string,
 ): Work<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
-	const [found] = yield* session.find([id]);
+	const found = (yield* session.find([id])).get(id);
 	if (found === undefined) return undefined;
 	const [contents] = yield* readContents([found.row]);
 	return { ...reveal(session, found.row, contents!), inbox: toInbox(contents!.inbox) };
@@ -71,13 +71,11 @@ function reveal({ settings: { orders } }: Session, row: TaskRow, { payload }: Co
 
 /** How many there are, where those that do not simply wait can be counted for themselves. */
 export function* countAside({ now }: Session): Work<Counts> {
-	const [all, running, held, dead, done, expired] = yield* ask(
+	const [all, expired, ...others] = yield* ask(
 		count(tasks, undefined, []),
-		count(tasks, "aside", ["running"]),
-		count(tasks, "aside", ["held"]),
-		count(tasks, "aside", ["dead"]),
-		count(tasks, "aside", ["done"]),
 		count(tasks, "kept", [], [now]),
+		...["running", "held", "dead", "done"].map((state) => count(tasks, "aside", [state])),
 	);
+	const [running = 0, held = 0, dead = 0, done = 0] = others;
 	return { waiting: all - running - held - dead - done, running, held, dead, done: done - expired };
 }

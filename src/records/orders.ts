@@ -14,8 +14,8 @@ export type NextOrder = () => Order;
 
 /** How the tasks of a store are numbered. */
 export interface Orders {
-	/** Begins to number: what the first function gives is above all that are stored. The second one is called once it is not used any more. */
-	begin(tx: RecordTransaction): Work<readonly [NextOrder, () => void]>;
+	/** Begins to number at most so many: what the function gives is above all that are stored. */
+	begin(tx: RecordTransaction, most: number): Work<NextOrder>;
 	/** The order that a text begins with: a token, an id without its `_`. If it begins with none, an order that no task has. */
 	parse(text: string): Order;
 	/** The key of a listed task. */
@@ -31,14 +31,15 @@ const keyLength = 16;
 
 /** By a counter. */
 export const counted: Orders = {
-	*begin(tx) {
+	*begin(tx, most) {
 		const [[found]] = yield* ask(get(facts, [[fact]]));
 		const first = found === undefined || found instanceof Stray || !Number.isSafeInteger(found.value) ? 0 : found.value;
 		let last = first;
-		const end = () => {
-			if (last > first) tx.put(facts, { name: fact, value: last }, found);
+		return () => {
+			// Once for all, and only if there is one: numbers may be left out, but a write costs something.
+			if (last === first) tx.put(facts, { name: fact, value: first + most }, found);
+			return ++last;
 		};
-		return [() => ++last, end];
 	},
 	parse: (text) => Number(/^\d{1,16}(?=\.|$)/.exec(text)),
 	toKey: (order) => String(order).padStart(keyLength, "0"),

@@ -32,7 +32,7 @@ import { countAside, listPart, look } from "./looking.ts";
 import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
 import { findTokens } from "./owning.ts";
-import { extend, save, settle, settleAndClear } from "./settling.ts";
+import { extend, save, settle } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 
 /** What is done many at a time: something to a task by its id, or to a claim. */
@@ -135,7 +135,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 			return await this.#turnAndLook(basket, turn);
 		} catch (error) {
 			if (!isFull(error)) throw error;
-			return await this.#turnWhenFull(basket, turn);
+			return await this.#turnWhenFull(basket, turn, error);
 		}
 	}
 
@@ -181,31 +181,23 @@ export class PlainStore<Tx> implements Store<Tx> {
 	}
 
 	/** With a full disk, what only removes something comes first: that is possible. Claims are halved until they fit. */
-	async #turnWhenFull(basket: string, { settle: settlements, claim, lease }: Turn): Promise<TurnResult> {
+	async #turnWhenFull(basket: string, turn: Turn, error: unknown): Promise<TurnResult> {
 		const settled: boolean[] = [];
-		const isRemoval = ({ outcome }: Settlement) => outcome.type === "done" && !(outcome.retain! > 0);
-		for (const isFirst of [true, false]) {
-			for (const [index, settlement] of settlements.entries()) {
-				if (isRemoval(settlement) !== isFirst) continue;
-				const [one] = await this.do(basket, "change", (session) => settle(session, [settlement]));
-				settled[index] = one!;
-			}
+		const isRemoval = ({ outcome }: Settlement) => Number(outcome.type === "done" && !(outcome.retain! > 0));
+		const inOrder = [...turn.settle.entries()].sort(([, a], [, b]) => isRemoval(b) - isRemoval(a));
+		for (const [index, settlement] of inOrder) {
+			[settled[index]] = await this.do(basket, "change", (session) => settle(session, [settlement])) as [boolean];
 		}
-		for (let most = claim.reduce((most, { limit }) => Math.max(most, limit), 1);; most = Math.ceil(most / 2)) {
-			try {
-				const fewer = claim.map(({ kinds, limit }) => ({ kinds, limit: Math.min(limit, most) }));
-				const turn = { settle: [], claim: fewer, lease };
-				return { ...await this.do(basket, "change", (session) => turnAtOnce(session, turn)), settled };
-			} catch (error) {
-				if (!isFull(error) || most === 1) throw error;
-			}
-		}
+		if (inOrder.length === 0 && !turn.claim.some(({ limit }) => limit > 1)) throw error;
+		const share = inOrder.length > 0 ? 1 : 2;
+		const claim = turn.claim.map(({ kinds, limit }) => ({ kinds, limit: Math.ceil(limit / share) }));
+		return { ...await this.turnOnce(basket, { ...turn, settle: [], claim }), settled };
 	}
 }
 
 /** Ends claims, removes what was kept long enough, lets lanes move up, and claims. */
 function* turnAtOnce(session: Session, { settle: settlements, claim: requests, lease }: Turn): Work<TurnResult> {
-	const settled = yield* settleAndClear(session, settlements, settlements.length + 10);
+	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const claims: Claim[] = [];
 	let dueIn = Infinity;

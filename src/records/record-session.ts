@@ -96,11 +96,24 @@ export class RecordSession extends Session {
 		this.tx.drop(tasks, before);
 	}
 
+	/** Looks at all rows of an index. */
+	*#walk(index: string, look: (found: TaskRow | Stray) => void): Work<void> {
+		for (let above: Key | undefined, count = page; count === page;) {
+			const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(
+				range(tasks, index, { prefix: [], above, limit: page }),
+			);
+			found!.forEach(look);
+			const last = found!.at(-1);
+			above = last instanceof Stray ? last.entry!.key : last && tasks.indexes[index]!.keyOf(last);
+			count = found!.length;
+		}
+	}
+
 	/** Removes the keys of indexes that lead nowhere any more, too. */
 	override *mend(): Work<void> {
 		for (const [index, { isOptional }] of Object.entries(tasks.indexes)) {
 			if (isOptional && this.isSparse) continue;
-			yield* this.walk(index, (one) => {
+			yield* this.#walk(index, (one) => {
 				if (one instanceof Stray && (one.value === undefined || this.isElsewhere(one))) this.tx.drop(tasks, one);
 				if (index === "lane" && isSound(one)) this.free(one.lane);
 			});

@@ -27,7 +27,7 @@ import { counted } from "./orders.ts";
 import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
 import type { Session } from "./session.ts";
-import { save as saveAll, settle, settleAndClear } from "./settling.ts";
+import { save as saveAll, settle } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 import type { Order } from "./tables.ts";
 
@@ -182,7 +182,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		const settled = await this.many(basket, "change", settlements, settle);
 		await this.do(basket, "change", (session) => {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
-			return settleAndClear(session, [], Math.min(settlements.length + 10, most));
+			return settle(session, [], Math.min(settlements.length + 10, most));
 		});
 		const claims: Claim[] = [];
 		let dueIn = Infinity;

@@ -14,6 +14,9 @@ export const unreadable = "The stored task could not be read";
 /** More than any inbox holds: a number that is out of reach would be counted up to when messages are removed. */
 const mostMessages = 1_000_000;
 
+/** Of a task that nobody has claimed, and nobody has posted to. */
+export const fresh = { attempts: 0, crashes: 0, posted: 0, seen: 0 } as const;
+
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
 
 /** Whether a row is a task that can be read. */
@@ -26,8 +29,7 @@ export function isSound(value: unknown): value is TaskRow {
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
-		isCount(attempts) && isCount(crashes) && isCount(seen) && isCount(posted) && seen <= posted &&
-		posted - seen <= mostMessages;
+		[attempts, crashes, seen, posted].every(isCount) && seen <= posted && posted - seen <= mostMessages;
 }
 
 /** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */
@@ -37,51 +39,52 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 	const { order, home, id, kind, lane, payload, priority } = Object(value) as Partial<TaskRow>;
 	const place = key?.[0] ?? (isOrder(order) ? order : 0);
 	return {
+		...fresh,
 		order: place,
 		home: isOrder(home) ? home : place,
-		...(typeof id === "string" && { id }),
-		kind: typeof kind === "string" ? kind : "",
-		...(typeof lane === "string" && { lane }),
+		id: textOf(id),
+		kind: textOf(kind) ?? "",
+		lane: textOf(lane),
 		payload: isData(payload) ? payload : "",
 		state: "dead",
 		error: unreadable,
-		attempts: 0,
-		crashes: 0,
 		addedAt: 0,
 		priority: Number.isSafeInteger(priority) ? priority! : 0,
-		posted: 0,
-		seen: 0,
 	};
+}
+
+/** What the several outcomes say. */
+interface Details {
+	readonly retain?: number | undefined;
+	readonly attempts?: number;
+	readonly error?: string;
+	readonly delay?: number | null;
+	readonly hold?: boolean | undefined;
+	readonly seen?: number;
+	readonly backoff?: boolean | undefined;
 }
 
 /** What an outcome makes of a running task, but for its payload and its messages; `undefined`: it is removed. */
 export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
-	const ended = { ...row, token: undefined, isBackingOff: undefined };
+	const { type, retain = 0, attempts = 0, error, delay, hold, seen = 0, backoff }: Details & Pick<Outcome, "type"> =
+		outcome;
+	const ended = { ...row, token: undefined, isBackingOff: backoff || undefined };
+	const over = { ...ended, isHeld: undefined, dueAt: now + retain };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
-	switch (outcome.type) {
-		case "done": {
-			const { retain = 0 } = outcome;
-			if (!(retain > 0)) return undefined;
-			return { ...ended, state: "done", isHeld: undefined, dueAt: retain < Infinity ? now + retain : undefined };
-		}
-		case "dead": {
-			const { attempts, error } = outcome;
-			return { ...ended, state: "dead", isHeld: undefined, dueAt: undefined, attempts, error };
-		}
-		case "retry": {
-			const { attempts, error, delay, hold, backoff } = outcome;
-			const flags = { isHeld: hold || row.isHeld, isBackingOff: backoff || undefined };
-			return { ...waiting, ...flags, attempts, crashes: 0, error, dueAt: now + delay };
-		}
+	switch (type) {
+		case "done":
+			return retain > 0 ? { ...over, state: type } : undefined;
+		case "dead":
+			return { ...over, state: type, dueAt: undefined, attempts, error };
+		case "retry":
+			return { ...waiting, isHeld: hold || row.isHeld, attempts, crashes: 0, error, dueAt: now + delay! };
 		case "later": {
-			const { delay, backoff } = outcome;
-			const seen = Math.max(row.seen, Math.min(outcome.seen, row.posted));
-			const dueAt = row.posted > seen ? now : delay === null ? undefined : now + delay;
-			return { ...waiting, seen, dueAt, attempts: 0, crashes: 0, isBackingOff: backoff || undefined };
+			const last = Math.max(row.seen, Math.min(seen, row.posted));
+			const dueAt = row.posted > last ? now : delay === null ? undefined : now + delay!;
+			return { ...waiting, seen: last, dueAt, attempts: 0, crashes: 0 };
 		}
-		case "release":
-			return waiting;
 	}
+	return waiting;
 }
 
 /** It was kept as done, and its time is over: nobody sees it any more, whether or not a turn has removed it. */
@@ -92,7 +95,7 @@ export function isExpired({ state, dueAt }: TaskRow, now: number): boolean {
 /** What others may know of a task. */
 export function show(row: TaskRow, key: string, payload: Data): StoredTask {
 	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = row;
-	const instant = dueAt === Infinity || isDead(row) ? undefined : dueAt;
+	const instant = dueAt === Infinity || row.state === "dead" ? undefined : dueAt;
 	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, progress };
 	return { ...shown, dueAt: instant, addedAt, priority, lane };
 }
@@ -120,16 +123,16 @@ export function toInbox(found: readonly (object | undefined)[]): Message[] {
 	});
 }
 
-function isDead({ state }: TaskRow): boolean {
-	return state === "dead";
-}
-
 function isOrder(value: unknown): value is Order {
 	return typeof value === "string" || Number.isSafeInteger(value);
 }
 
 function isCount(value: unknown): value is number {
 	return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function textOf(value: unknown): string | undefined {
+	return typeof value === "string" ? value : undefined;
 }
 
 function isOptional(type: string, ...values: readonly unknown[]): boolean {

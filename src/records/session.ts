@@ -6,10 +6,10 @@
 
 import type { Added, Data, Outcome, Ref } from "../basket/store.ts";
 import { copy, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
-import type { NextOrder, Orders } from "./orders.ts";
-import { type Get, type Key, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, messages, type Order, payloads, stateOf, type TaskRow, tasks } from "./tables.ts";
-import { ask, get, range } from "./work.ts";
+import type { Orders } from "./orders.ts";
+import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
+import { idOf, isFree, messages, type Order, payloads, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { type Answers, ask, get, range } from "./work.ts";
 
 /** What becomes of a task whose payload cannot be read. */
 const ended = {
@@ -20,8 +20,8 @@ const ended = {
 	isBackingOff: undefined,
 } as const;
 
-/** How many rows are looked at in one read. */
-const page = 1000;
+/** How many backoffs are ended in one transaction. */
+const mostHastened = 1000;
 
 /** What is the same for all transactions of a store. */
 export interface Settings {
@@ -61,10 +61,9 @@ export class Session {
 	/** Whether those that do not simply wait have no index of their own. */
 	declare readonly isSparse?: boolean;
 	/** How many backoffs may be ended. */
-	readonly most: number = page;
+	readonly most: number = mostHastened;
 	/** The lanes that may have lost their head. */
 	readonly #freed = new Set<string>();
-	#end: (() => void) | undefined;
 	/** Whether lanes may have lost their head that nobody can name. */
 	#isDamaged = false;
 	/** How much could not be read, and was put aside. */
@@ -84,48 +83,43 @@ export class Session {
 		const result = yield* work(this);
 		if (this.#isDamaged) yield* this.mend();
 		yield* this.promote();
-		this.#end?.();
 		return result;
 	}
 
-	/** Orders for new tasks. */
-	*numbers(): Work<NextOrder> {
-		const [next, end] = yield* this.settings.orders.begin(this.tx);
-		this.#end = end;
-		return next;
-	}
-
 	/** Tasks by their ids, unless their time is over. */
-	*find(ids: readonly string[]): Work<(Found | undefined)[]> {
+	*find(ids: readonly string[]): Work<Map<string, Found>> {
 		const found = yield* this.findStored(ids);
-		return found.map((one) => one === undefined || isExpired(one.row, this.now) ? undefined : one);
+		for (const [id, { row }] of found) if (isExpired(row, this.now)) found.delete(id);
+		return found;
 	}
 
 	/** Tasks by their ids, also those whose time is over. */
-	*findStored(ids: readonly string[]): Work<(Found | undefined)[]> {
-		const homes = ids.map((id) => id.startsWith("_") ? [this.settings.orders.parse(id.slice(1))] : undefined);
+	*findStored(ids: readonly string[]): Work<Map<string, Found>> {
+		const made = ids.filter((id) => id.startsWith("_"));
 		const [byId, byHome] = yield* ask(
 			get(tasks, ids.map((id) => [id]), "id"),
-			get(tasks, homes.filter((home) => home !== undefined)),
+			get(tasks, made.map((id) => [this.settings.orders.parse(id.slice(1))])),
 		);
-		let next = 0;
-		return ids.map((id, index) => {
-			const home = homes[index] && byHome[next++];
-			return this.#foundAs(id, byId[index]) ?? this.#foundAs(id, home);
-		});
+		const found = new Map<string, Found>();
+		made.forEach((id, index) => this.#keep(found, id, byHome[index]));
+		ids.forEach((id, index) => this.#keep(found, id, byId[index]));
+		return found;
 	}
 
-	/** What {@link toClaims} has to know. */
-	readClaims(refs: readonly Ref[]): Get<TaskRow> {
-		return get(tasks, refs.map(({ token }) => [this.settings.orders.parse(token)]));
-	}
-
-	/** The tasks of claims, as far as these are not lost. */
-	toClaims(refs: readonly Ref[], found: readonly (TaskRow | Stray | undefined)[]): (TaskRow | undefined)[] {
-		return refs.map(({ id, token }, index) => {
+	/** The tasks of claims, as far as these are not lost; and more, in the same round of reads. */
+	*findClaims<R extends readonly Read[]>(
+		refs: readonly Ref[],
+		...more: R
+	): Work<[(TaskRow | undefined)[], ...Answers<R>]> {
+		const [found, ...rest] = yield* ask(
+			get(tasks, refs.map(({ token }) => [this.settings.orders.parse(token)])),
+			...more,
+		);
+		const rows = refs.map(({ id, token }, index) => {
 			const row = found[index];
 			return isSound(row) && row.state === "running" && row.token === token && idOf(row) === id ? row : undefined;
 		});
+		return [rows, ...rest as unknown as Answers<R>];
 	}
 
 	/** Says of a task that its id is in use. */
@@ -217,28 +211,22 @@ export class Session {
 	*promote(): Work<void> {
 		for (let freed; (freed = [...this.#freed]).length > 0;) {
 			this.#freed.clear();
-			yield* this.lanes?.watch(freed) ?? [];
-			const firsts = yield* ask(...freed.map((lane) => range(tasks, "lane", { prefix: [lane], limit: 1 })));
-			freed.forEach((lane, index) => this.#raise(lane, firsts[index]![0]));
+			const heads = yield* this.findHeads(freed);
+			freed.forEach((lane, index) => this.#raise(lane, heads[index]));
 		}
+	}
+
+	/** Who comes first in each of these lanes. */
+	*findHeads(lanes: readonly string[]): Work<(TaskRow | Stray | undefined)[]> {
+		yield* this.lanes?.watch(lanes) ?? [];
+		const found = yield* ask(...lanes.map((lane) => range(tasks, "lane", { prefix: [lane], limit: 1 })));
+		return found.map(([first]) => first);
 	}
 
 	/** Nobody knows where a task stood that could not be read, so all lanes are looked at: this is rare, and there is no other way. */
 	*mend(): Work<void> {
-		yield* this.walk("lane", (one) => isSound(one) && this.free(one.lane));
-	}
-
-	/** Looks at all rows of an index. */
-	*walk(index: string, look: (found: TaskRow | Stray) => void): Work<void> {
-		for (let above: Key | undefined, count = page; count === page;) {
-			const [found]: readonly (readonly (TaskRow | Stray)[])[] = yield* ask(
-				range(tasks, index, { prefix: [], above, limit: page }),
-			);
-			found!.forEach(look);
-			const last = found!.at(-1);
-			above = last instanceof Stray ? last.entry!.key : last && tasks.indexes[index]!.keyOf(last);
-			count = found!.length;
-		}
+		const [found] = yield* ask(range(tasks, "lane", { prefix: [], limit: Infinity }));
+		for (const one of found) if (isSound(one)) this.free(one.lane);
 	}
 
 	#raise(lane: string, first: TaskRow | Stray | undefined): void {
@@ -247,14 +235,10 @@ export class Session {
 		else if (first.isBlocked) this.put({ ...first, isBlocked: undefined }, first);
 	}
 
-	/** What was looked for by an id, if it is that. A task that cannot be read is still the one that was asked for. */
-	#foundAs(id: string, before: TaskRow | Stray | undefined): Found | undefined {
-		if (before === undefined || this.isElsewhere(before)) return undefined;
-		if (!isSound(before)) return { before, row: { ...toTask(before), id } };
-		return idOf(before) === id ? { before, row: before } : undefined;
+	/** Keeps what was looked for by an id, if it is that. A task that cannot be read is still the one that was asked for. */
+	#keep(found: Map<string, Found>, id: string, before: TaskRow | Stray | undefined): void {
+		if (before === undefined || this.isElsewhere(before)) return;
+		const row = isSound(before) ? before : { ...toTask(before), id };
+		if (idOf(row) === id) found.set(id, { before, row });
 	}
-}
-
-function isFree({ isHeld, isBlocked, state, dueAt }: TaskRow): boolean {
-	return !isHeld && !isBlocked && state !== "dead" && state !== "done" && dueAt !== undefined;
 }

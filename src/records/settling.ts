@@ -7,58 +7,45 @@
 import type { Outcome, Ref, Save, Settlement } from "../basket/store.ts";
 import { isExpired, isSound, settled } from "./row.ts";
 import type { Session } from "./session.ts";
-import type { Range, Stray, Work } from "./space.ts";
+import type { Stray, Work } from "./space.ts";
 import { type DataRow, messages, payloads, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
-/** Ends claims; says of each whether it was not lost. The lanes get their next heads. */
-export function* settle(session: Session, settlements: readonly Settlement[]): Work<boolean[]> {
+/**
+ * Ends claims; says of each whether it was not lost. The lanes get their next heads. It also removes at most `most` tasks that were kept
+ * long enough: what both have to know is one round of reads.
+ */
+export function* settle(session: Session, settlements: readonly Settlement[], most?: number): Work<boolean[]> {
 	const refs = settlements.map(({ ref }) => ref);
-	const [found] = yield* ask(session.readClaims(refs));
-	return settleFound(session, settlements, found);
-}
-
-/** As {@link settle}, and removes at most `most` tasks that were kept long enough: what both have to know is one round of reads. */
-export function* settleAndClear(session: Session, settlements: readonly Settlement[], most: number): Work<boolean[]> {
-	const refs = settlements.map(({ ref }) => ref);
-	const [found, kept] = yield* ask(session.readClaims(refs), readKept(session, most));
-	clear(session, kept);
-	return settleFound(session, settlements, found);
-}
-
-function settleFound(
-	session: Session,
-	settlements: readonly Settlement[],
-	found: readonly (TaskRow | Stray | undefined)[],
-): boolean[] {
-	const rows = session.toClaims(settlements.map(({ ref }) => ref), found);
-	const ended = new Set<string>();
+	const [rows, kept] = yield* session.findClaims(
+		refs,
+		...(most === undefined ? [] : [range(tasks, "kept", { prefix: [], upTo: [session.now], limit: most })]),
+	);
+	if (kept !== undefined) clear(session, kept);
+	const ended = new Set<TaskRow>();
 	return rows.map((row, index) => {
 		// Of two outcomes of one claim the first is true: the second has lost it.
-		if (row === undefined || ended.has(row.token!)) return false;
-		ended.add(row.token!);
-		return end(session, row, settlements[index]!.outcome);
+		if (row === undefined || ended.has(row)) return false;
+		ended.add(row);
+		end(session, row, settlements[index]!.outcome);
+		return true;
 	});
 }
 
-function end(session: Session, row: TaskRow, given: Outcome): true {
+function end(session: Session, row: TaskRow, given: Outcome): void {
 	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
 	const after = settled(row, outcome, session.now);
-	if (after === undefined) {
-		session.remove({ before: row, row });
-		return true;
-	}
+	if (after === undefined) return session.remove({ before: row, row });
 	if (type === "done" || type === "dead") session.free(row.lane);
 	session.forget(row, after.seen);
 	session.put({ ...after, ...session.withPayload(row.home, payload, row) }, row);
-	return true;
 }
 
 /** Makes leases end later. */
 export function* extend(session: Session, refs: readonly Ref[], lease: number): Work<("ok" | "lost" | "posted")[]> {
-	const [found] = yield* ask(session.readClaims(refs));
-	return session.toClaims(refs, found).map((row) => {
+	const [rows] = yield* session.findClaims(refs);
+	return rows.map((row) => {
 		if (row === undefined) return "lost";
 		session.put({ ...row, dueAt: session.now + lease }, row);
 		return row.posted > row.seen ? "posted" : "ok";
@@ -67,10 +54,9 @@ export function* extend(session: Session, refs: readonly Ref[], lease: number): 
 
 /** Stores what claims want to be remembered. */
 export function* save(session: Session, saves: readonly Save[]): Work<boolean[]> {
-	const refs = saves.map(({ ref }) => ref);
-	const [found] = yield* ask(session.readClaims(refs));
+	const [rows] = yield* session.findClaims(saves.map(({ ref }) => ref));
 	const latest = new Map<TaskRow, TaskRow>();
-	return session.toClaims(refs, found).map((row, index) => {
+	return rows.map((row, index) => {
 		if (row === undefined) return false;
 		const before = latest.get(row) ?? row;
 		const { payload, progress = before.progress, seen: until = 0 } = saves[index]!;
@@ -81,10 +67,6 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 		latest.set(row, after);
 		return true;
 	});
-}
-
-function readKept(session: Session, limit: number): Range<TaskRow> {
-	return range(tasks, "kept", { prefix: [], upTo: [session.now], limit });
 }
 
 function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
@@ -105,15 +87,12 @@ export interface Contents {
 /** The payloads of tasks, and what was posted to them and not seen. */
 export function* readContents(rows: readonly TaskRow[], withInbox = true): Work<Contents[]> {
 	const apart = rows.filter(({ payload }) => payload === undefined);
-	const posted = withInbox ? rows.filter(({ seen, posted }) => posted > seen) : [];
-	if (apart.length + posted.length === 0) return rows.map(({ payload }) => ({ payload, inbox: [] }));
+	const posted = rows.filter(({ seen, posted }) => withInbox && posted > seen);
 	const inboxes = posted.map(({ home, seen, posted }) => {
 		return range(messages, undefined, { prefix: [home], above: [home, seen], limit: posted - seen });
 	});
 	const [data, ...lists] = yield* ask(get(payloads, apart.map(({ home }) => [home])), ...inboxes);
-	let [nextData, nextList] = [0, 0];
-	return rows.map(({ payload, seen, posted }) => ({
-		payload: payload ?? (data[nextData++] as DataRow | undefined)?.data,
-		inbox: withInbox && posted > seen ? lists[nextList++] as readonly object[] : [],
-	}));
+	const found = new Map<TaskRow, unknown>(apart.map((row, index) => [row, (data[index] as Partial<DataRow>)?.data]));
+	const messagesOf = new Map(posted.map((row, index) => [row, lists[index]!]));
+	return rows.map((row) => ({ payload: row.payload ?? found.get(row), inbox: messagesOf.get(row) ?? [] }));
 }

@@ -33,8 +33,8 @@ export interface Table<Row extends object = object> {
 	readonly name: string;
 	/** The key of a row. A pure function, which never throws. */
 	keyOf(row: Row): Key;
-	/** Whether two callers may come to the same new key. If not, a new row needs no check. */
-	readonly isShared: boolean;
+	/** Whether two callers may come to the same new key. If not, a new row needs no check. @default false */
+	readonly isShared?: boolean | undefined;
 	/** By name: letters only. */
 	readonly indexes: Readonly<Record<string, Index<Row>>>;
 	/** What a key of an index tells of a row that cannot be read any more. */

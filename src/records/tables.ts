@@ -84,13 +84,17 @@ export interface MetaRow {
 export const tasks: Table<TaskRow> = {
 	name: "task",
 	keyOf: ({ order }) => [order],
-	isShared: false,
 	indexes: {
 		id: { keyOf: toIdKey, isUnique: true },
-		due: { keyOf: toDueKey, hintOf: ({ lane }) => lane },
+		due: {
+			keyOf: (row) => isFree(row) ? [row.kind, rankOf(row.priority), row.dueAt!, row.order] : undefined,
+			hintOf: ({ lane }) => lane,
+		},
 		lane: { keyOf: (row) => row.lane === undefined || isOver(row) ? undefined : [row.lane, row.order] },
-		backoff: { keyOf: toBackoffKey },
-		kept: { keyOf: ({ state, dueAt, order }) => state === "done" && isInstant(dueAt) ? [dueAt, order] : undefined },
+		backoff: {
+			keyOf: (row) => row.isBackingOff && row.state === "waiting" && isFree(row) ? [row.dueAt!, row.order] : undefined,
+		},
+		kept: { keyOf: ({ state, dueAt, order }) => state === "done" && dueAt! < Infinity ? [dueAt!, order] : undefined },
 		aside: { keyOf: (row) => stateOf(row) === "waiting" ? undefined : [stateOf(row), row.order], isOptional: true },
 	},
 	salvage(index, [first, second]) {
@@ -100,13 +104,12 @@ export const tasks: Table<TaskRow> = {
 };
 
 /** Payloads that are too long for the row of their task. */
-export const payloads: Table<DataRow> = { name: "data", keyOf: ({ home }) => [home], isShared: false, indexes: {} };
+export const payloads: Table<DataRow> = { name: "data", keyOf: ({ home }) => [home], indexes: {} };
 
 /** What was posted to tasks. */
 export const messages: Table<MessageRow> = {
 	name: "message",
 	keyOf: ({ home, n }) => [home, n],
-	isShared: false,
 	indexes: {},
 };
 
@@ -126,6 +129,11 @@ export function stateOf({ state, isHeld }: TaskRow): TaskRow["state"] | "held" {
 	return isHeld && state === "waiting" ? "held" : state;
 }
 
+/** Whether it can be claimed once it is due, and will be due without anybody's doing. */
+export function isFree(row: TaskRow): boolean {
+	return !row.isHeld && !row.isBlocked && !isOver(row) && row.dueAt! < Infinity;
+}
+
 /** What a task is called. */
 export function idOf({ id, home }: TaskRow): string {
 	return id ?? `_${home}`;
@@ -139,18 +147,4 @@ export function rankOf(priority: number): number {
 function toIdKey({ id, home, order }: TaskRow): Key | undefined {
 	if (id !== undefined) return [id];
 	return home === order ? undefined : [`_${home}`];
-}
-
-function toDueKey({ kind, priority, dueAt, order, state, isHeld, isBlocked }: TaskRow): Key | undefined {
-	if (isHeld || isBlocked || !isInstant(dueAt) || (state !== "waiting" && state !== "running")) return undefined;
-	return [kind, rankOf(priority), dueAt, order];
-}
-
-function toBackoffKey({ isBackingOff, isHeld, isBlocked, state, dueAt, order }: TaskRow): Key | undefined {
-	const isFree = state === "waiting" && !isHeld && !isBlocked;
-	return isFree && isBackingOff && isInstant(dueAt) ? [dueAt, order] : undefined;
-}
-
-function isInstant(dueAt: number | undefined): dueAt is number {
-	return dueAt !== undefined && dueAt < Infinity;
 }

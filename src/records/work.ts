@@ -7,7 +7,7 @@
 import type { Count, Get, Key, Range, Read, Table, Work } from "./space.ts";
 
 /** What is given for reads, in their order. */
-type Answers<R extends readonly Read[]> = { readonly [I in keyof R]: NonNullable<R[I]["answer"]> };
+export type Answers<R extends readonly Read[]> = { readonly [I in keyof R]: NonNullable<R[I]["answer"]> };
 
 /** Asks all of these at once. Nothing is waited for if there is nothing to ask. */
 export function* ask<const R extends readonly Read[]>(...reads: R): Work<Answers<R>> {

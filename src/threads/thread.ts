@@ -49,7 +49,7 @@ export interface CallOptions {
  * State: alive → lost (it failed, exited, or was abandoned) or terminated. At the end of the thread, all its calls
  * reject.
  */
-export interface Thread<M> {
+export interface Thread<M> extends AsyncDisposable {
 	/**
 	 * Calls a function in the thread. Calls may overlap: async functions then run interleaved, other functions one
 	 * after the other.
@@ -80,6 +80,8 @@ export interface Thread<M> {
 	 * Idempotent.
 	 */
 	terminate(): Promise<void>;
+	/** The same as {@link terminate}. */
+	[Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -170,6 +172,10 @@ export class RunningThread<M> implements Thread<M> {
 
 	terminate(): Promise<void> {
 		return this.#finish(new ThreadDiedError("was terminated"));
+	}
+
+	[Symbol.asyncDispose](): Promise<void> {
+		return this.terminate();
 	}
 
 	post(request: Request, transfer: readonly Transferable[] = []): void {

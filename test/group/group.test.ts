@@ -387,6 +387,23 @@ describe("Group", () => {
 		await group.stop();
 	});
 
+	test("stop() rejects with its signal's reason if that aborts first, and goes on stopping", async () => {
+		const group = new Group();
+		const finish = deferred();
+		group.spawn("a", () => finish.promise);
+		await settle();
+		const controller = new SpiedController();
+		const stopped = group.stop({ signal: controller.signal });
+		controller.abort("too slow");
+		expect(await errorOf(stopped)).toBe("too slow");
+		expect(await errorOf(group.stop({ signal: controller.signal }))).toBe("too slow");
+		expect(group.spawn("late", forever).state).toBe("stopped");
+		finish.resolve();
+		await group.stop();
+		expect([group.get("a")!.state, controller.listeners]).toEqual(["stopped", 0]);
+		await group.stop({ signal: controller.signal });
+	});
+
 	test("Symbol.asyncDispose stops it, where the runtime has that symbol", async () => {
 		if (Symbol.asyncDispose === undefined) return;
 		const group = new Group();

@@ -24,6 +24,7 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 	const running = new Map<string, number>();
 	const controllers: SpiedController[] = [];
 	let listeners: Listener[] = [];
+	let unstopped = 0;
 	/** What a callback throws would be taken for a failure of the operation. */
 	const faults: string[] = [];
 	const law = (text: string, holds: boolean) => void (holds || faults.push(text));
@@ -62,6 +63,12 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 		if (action === 1) attach(key);
 		else if (action === 2) leave(script.below(listeners.length + 1));
 		else if (action === 3) leaveAll(key);
+		else if (action === 4 && script.below(3) === 0) stopAll();
+	};
+	const stopAll = () => {
+		listeners = [];
+		unstopped++;
+		map.stop({ reason: "stop" }).then(() => unstopped--);
 	};
 	const leaveAll = (key: string) => {
 		for (const listener of [...listeners]) if (listener.key === key) leave(listeners.indexOf(listener));
@@ -111,11 +118,12 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 		expect([key, map.get(key)]).toEqual([key, { state, listeners: attached.length }]);
 		expect(attached.filter(({ state }) => state !== "listening")).toEqual([]);
 	}
+	while (!script.isOver) script.below(1); // no more callback does anything
 	while (listeners.length > 0) leave(0);
 	await clock.runUntilIdle();
 	while (listeners.length > 0) leave(0);
 	await clock.runUntilIdle();
-	expect([...new Set(faults)]).toEqual([]);
+	expect([[...new Set(faults)], unstopped]).toEqual([[], 0]);
 	expect([map.size, map.getSnapshot().size, clock.pending, [...running.values()].filter((count) => count > 0).length])
 		.toEqual([0, 0, 0, 0]);
 	expect(controllers.filter(({ listeners }) => listeners > 0)).toEqual([]);

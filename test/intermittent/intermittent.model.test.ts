@@ -15,7 +15,7 @@ interface Script {
 }
 
 interface Simple {
-	readonly kind: "attach" | "abort";
+	readonly kind: "attach" | "abort" | "stop";
 	readonly signal: number;
 }
 
@@ -40,7 +40,7 @@ const script: fc.Arbitrary<Script> = fc.record({
 });
 
 const simple: fc.Arbitrary<Simple> = fc.record({
-	kind: fc.constantFrom("attach" as const, "attach" as const, "abort" as const),
+	kind: fc.constantFrom("attach", "attach", "attach", "abort", "abort", "stop" as const),
 	signal: fc.nat(4),
 });
 const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>(
@@ -146,6 +146,7 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	let listeners: Listener[] = [];
 	const settled: Listener[] = [];
 	let caused = 0;
+	let unstopped = 0;
 
 	const attach = (signal: number) => {
 		const isAborted = controllers[signal]!.signal.aborted;
@@ -173,7 +174,25 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 		books.expect("no listener stays on an aborted signal", controller.listeners === 0);
 	};
 
-	const perform = ({ kind, signal }: Simple) => kind === "attach" ? attach(signal) : abort(signal);
+	const stop = () => {
+		listeners = [];
+		const before = books.starts;
+		unstopped++;
+		shared.stop({ reason: "stop" }).then(() => {
+			unstopped--;
+			books.expect("a stop resolves when what ran has ended", !books.isOn || books.starts > before);
+		});
+		if (shared.listeners === 0) {
+			const isHeard = controllers.some((controller) => controller.listeners > 0);
+			books.expect("no listener stays on a signal that was detached", !isHeard);
+		}
+	};
+
+	const perform = ({ kind, signal }: Simple) => {
+		if (kind === "attach") attach(signal);
+		else if (kind === "abort") abort(signal);
+		else stop();
+	};
 	let inner: Simple[] = [];
 	const reenter = () => {
 		const { state, listeners } = shared.getSnapshot();
@@ -188,8 +207,8 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 		if (command.kind === "advance") await clock.advance(command.duration);
 		else if (command.kind === "re-enter") inner.push(command.command);
 		else perform(command);
-		if (command.kind === "abort" && shared.listeners === 0) {
-			expect(["running", "starting"]).not.toContain(linger === 0 ? shared.state : "");
+		if ((command.kind === "abort" && linger === 0 || command.kind === "stop") && shared.listeners === 0) {
+			expect(["idle", "stopping"]).toContain(shared.state);
 		}
 		const waiting = listeners.filter(({ outcome }) => outcome === undefined);
 		if (shared.state === "idle") expect([waiting.length, books.isOn]).toEqual([0, false]);
@@ -209,14 +228,14 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 		abort(signal);
 	}
 	await clock.runUntilIdle();
-	expect([shared.state, shared.listeners, clock.pending, books.isOn]).toEqual(["idle", 0, 0, false]);
+	expect([shared.state, shared.listeners, clock.pending, books.isOn, unstopped]).toEqual(["idle", 0, 0, false, 0]);
 	// Each start has failed or was stopped once, and each failure was told to at most one listener.
 	expect(books.starts).toBe(books.failures + books.stops);
 	expect(caused).toBeLessThanOrEqual(books.failures);
 }
 
 describe("Intermittent", () => {
-	test("keeps its laws under any interleaving of attach, abort and time, whatever the operation does", async () => {
+	test("keeps its laws under any interleaving of attach, abort, stop and time, whatever the operation does", async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.array(script, { minLength: 1, maxLength: 5 }),

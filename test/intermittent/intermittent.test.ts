@@ -355,6 +355,120 @@ describe("Intermittent stop", () => {
 	});
 });
 
+describe("Intermittent.stop()", () => {
+	test("detaches all listeners without a linger, and resolves when the operation has stopped", async () => {
+		const clock = new VirtualClock();
+		const operation = new Operation();
+		const stopped = deferred();
+		operation.stopped = stopped.promise;
+		const shared = new Intermittent(operation.start, { linger: 1000, clock });
+		const [a, b] = [new SpiedController(), new SpiedController()];
+		await Promise.all([shared.attach(a.signal), shared.attach(a.signal), shared.attach(b.signal)]);
+		const [stop, again] = [watch(shared.stop({ reason: "enough" })), watch(shared.stop())];
+		expect([shared.state, shared.listeners, a.listeners, b.listeners]).toEqual(["stopping", 0, 0, 0]);
+		expect([operation.log, operation.signals[0]!.reason]).toEqual([["start", "stop"], "enough"]);
+		await settle();
+		expect([stop.state, again.state]).toEqual(["pending", "pending"]);
+		stopped.resolve();
+		await settle();
+		expect([stop.state, again.state, shared.state, clock.pending]).toEqual(["resolved", "resolved", "idle", 0]);
+		a.abort();
+		await shared.stop();
+		expect(operation.log).toEqual(["start", "stop"]);
+	});
+
+	test("ends a linger", async () => {
+		const clock = new VirtualClock();
+		const operation = new Operation();
+		const shared = new Intermittent(operation.start, { linger: 1000, clock });
+		const controller = new AbortController();
+		await shared.attach(controller.signal);
+		controller.abort();
+		expect([shared.state, clock.pending]).toEqual(["running", 1]);
+		await shared.stop();
+		expect([shared.state, clock.pending, operation.log]).toEqual(["idle", 0, ["start", "stop"]]);
+	});
+
+	test("during a start rejects those that wait for it, with an AbortError by default", async () => {
+		for (const reason of [undefined, "enough"]) {
+			const operation = new Operation();
+			const started = deferred<unknown>();
+			operation.started = started.promise;
+			const shared = new Intermittent(operation.start);
+			const controller = new SpiedController();
+			const all = [shared.attach(controller.signal), shared.attach(controller.signal)].map(errorOf);
+			await settle();
+			const stop = watch(shared.stop({ reason }));
+			const [first, second] = await Promise.all(all);
+			expect([first === second, operation.signals[0]!.reason === first]).toEqual([true, true]);
+			if (reason === undefined) expect(first).toMatchObject({ name: "AbortError" });
+			else expect(first).toBe(reason);
+			expect([stop.state, shared.state, controller.listeners]).toEqual(["pending", "stopping", 0]);
+			started.resolve(undefined);
+			await settle();
+			expect([stop.state, shared.state, operation.log]).toEqual(["resolved", "idle", ["start", "stop"]]);
+		}
+	});
+
+	test("does not wait for the start of those that attach meanwhile, and leaves them attached", async () => {
+		const operation = new Operation();
+		const shared = new Intermittent(operation.start);
+		const controller = new AbortController();
+		await shared.attach(controller.signal);
+		const [stopped, started] = [deferred(), deferred<unknown>()];
+		operation.stopped = stopped.promise;
+		operation.started = started.promise;
+		const stop = watch(shared.stop());
+		const attached = shared.attach(controller.signal);
+		stopped.resolve();
+		await settle();
+		expect([stop.state, shared.state, shared.listeners]).toEqual(["resolved", "starting", 1]);
+		started.resolve(undefined);
+		expect(await attached).toBe(2);
+		expect(shared.state).toBe("running");
+	});
+
+	test("rejects with its signal's reason if that aborts first, and goes on stopping", async () => {
+		const operation = new Operation();
+		const stopped = deferred();
+		operation.stopped = stopped.promise;
+		const shared = new Intermittent(operation.start);
+		await shared.attach(new AbortController().signal);
+		const controller = new SpiedController();
+		const stop = shared.stop({ signal: controller.signal });
+		controller.abort("too slow");
+		expect(await errorOf(stop)).toBe("too slow");
+		expect(await errorOf(shared.stop({ signal: controller.signal }))).toBe("too slow");
+		stopped.resolve();
+		await shared.stop();
+		expect([shared.state, controller.listeners]).toEqual(["idle", 0]);
+		await shared.stop({ signal: controller.signal });
+	});
+
+	test("at each microtask around a start and a stop leaves nothing that runs, and each attach settles", async () => {
+		for (const start of Object.values(starts)) {
+			for (const stop of Object.values(stops)) {
+				await atEachMicrotask(25, async (k) => {
+					const { counted, start: startCounted } = makeCounted(start, stop);
+					const shared = new Intermittent(startCounted);
+					const controller = new SpiedController();
+					const attach = () => shared.attach(controller.signal).catch((error) => error);
+					const all: Promise<unknown>[] = [attach()];
+					await new Promise<void>((resolve) => afterMicrotasks(k, resolve));
+					const stopped = shared.stop();
+					all.push(attach());
+					await stopped;
+					all.push(shared.stop());
+					await Promise.all(all);
+					expect([shared.state, shared.listeners, controller.listeners, counted.most, counted.running]).toEqual(
+						["idle", 0, 0, 1, 0],
+					);
+				});
+			}
+		}
+	});
+});
+
 describe("Intermittent", () => {
 	test("wait() resolves to true once it is idle, to false if the signal aborts first", async () => {
 		const shared = new Intermittent(() => {});
@@ -510,6 +624,41 @@ describe("IntermittentMap", () => {
 		expect(map.size).toBe(0);
 	});
 
+	test("stop() stops the operations of all keys, and one that is attached to meanwhile starts again", async () => {
+		const log: string[] = [];
+		const map = new IntermittentMap((key: string) => {
+			log.push(`start ${key}`);
+			return () => void log.push(`stop ${key}`);
+		});
+		const { signal } = new SpiedController();
+		await Promise.all([map.attach("a", signal), map.attach("b", signal)]);
+		const late: Promise<void>[] = [];
+		const unsubscribe = map.subscribe(() => {
+			unsubscribe();
+			late.push(map.attach("b", signal)); // which is still to be stopped
+		});
+		await map.stop();
+		await Promise.all(late);
+		expect(log).toEqual(["start a", "start b", "stop a", "stop b", "start b"]);
+		expect([...map.getSnapshot()]).toEqual([["b", { state: "running", listeners: 1 }]]);
+		await map.stop();
+		await map.stop();
+		expect(map.size).toBe(0);
+	});
+
+	test("stop() rejects with its signal's reason if that aborts first, and goes on stopping", async () => {
+		const stopped = deferred();
+		const map = new IntermittentMap((_key: string) => () => stopped.promise);
+		await Promise.all(["a", "b"].map((key) => map.attach(key, new AbortController().signal)));
+		const controller = new SpiedController();
+		const stop = map.stop({ signal: controller.signal });
+		controller.abort("too slow");
+		expect(await errorOf(stop)).toBe("too slow");
+		stopped.resolve();
+		await map.stop();
+		expect([map.size, controller.listeners]).toEqual([0, 0]);
+	});
+
 	test("getSnapshot() maps the keys that are not idle", async () => {
 		const map = new IntermittentMap((_key: object) => {});
 		const key = {};
@@ -646,6 +795,7 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 			options: { linger: number; clock: VirtualClock; onError: () => void },
 		) => {
 			attach: (signal: AbortSignal) => Promise<void>;
+			stop: () => Promise<void>;
 			subscribe: (listener: () => void) => () => void;
 			isIdle: () => boolean;
 		}
@@ -654,6 +804,7 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 			const shared = new Intermittent(start, options);
 			return {
 				attach: (signal) => shared.attach(signal),
+				stop: () => shared.stop(),
 				subscribe: shared.subscribe,
 				isIdle: () => shared.state === "idle" && shared.listeners === 0,
 			};
@@ -662,6 +813,7 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 			const map = new IntermittentMap((_key: string, signal) => start(signal), options);
 			return {
 				attach: (signal) => map.attach("a", signal),
+				stop: () => map.stop(),
 				subscribe: map.subscribe,
 				isIdle: () => map.size === 0 && map.getSnapshot().size === 0,
 			};
@@ -669,7 +821,8 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 	};
 
 	for (const [name, make] of Object.entries(makers)) {
-		for (const action of ["attach", "abort all", "abort all and attach", "attach and abort it"]) {
+		const actions = ["attach", "abort all", "abort all and attach", "attach and abort it", "stop", "stop and attach"];
+		for (const action of actions) {
 			test(`${name}: ${action} from each callback, at each of its calls, breaks no law`, async () => {
 				for (const start of isPage ? [starts["is async"]!] : Object.values(starts)) {
 					for (const stop of isPage ? [stops["takes some microtasks"]!] : Object.values(stops)) {
@@ -694,6 +847,7 @@ describe("Intermittent and IntermittentMap re-entered", () => {
 								};
 								reentry.act = () => {
 									if (action.startsWith("abort all")) abortAll();
+									if (action.startsWith("stop")) all.push(shared.stop());
 									if (action.includes("attach")) attach();
 									if (action.endsWith("abort it")) controllers.pop()!.abort("enough");
 								};

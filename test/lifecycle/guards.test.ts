@@ -3,6 +3,7 @@ import {
 	configurable,
 	configure,
 	Group,
+	Intermittent,
 	Lifecycle,
 	MissingMethodError,
 	start,
@@ -36,12 +37,13 @@ describe("start(), stop(), configure()", () => {
 		expect(calls).toEqual([5]);
 	});
 
-	test("work on a Lifecycle, and stop() on a Group", async () => {
+	test("work on a Lifecycle, and stop() on what else can be stopped", async () => {
 		const lifecycle = new Lifecycle(() => {});
 		expect(await start(lifecycle)).toBe("active");
 		expect(await configure(lifecycle, {})).toBe("active");
 		expect(await stop(lifecycle)).toBe("inactive");
 		await stop(new Group());
+		await stop(new Intermittent(() => {}));
 	});
 
 	test("reject with what the method throws, synchronously or not", async () => {

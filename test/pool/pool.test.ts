@@ -726,6 +726,14 @@ describe("Pool", () => {
 		expect(await errorOf(pool.stop({ signal: 5 as never }))).toBeInstanceOf(TypeError);
 	});
 
+	test("stop() gives its reason to what runs and to what waits; that of a second call is ignored", async () => {
+		const pool = new Pool({ max: 1 });
+		const tasks = ["a", "b"].map((name) => pool.spawn(name, forever));
+		await tasks[0]!.assigned();
+		await Promise.all([pool.stop({ reason: "enough" }), pool.stop({ reason: "again" })]);
+		expect(await Promise.all(tasks.map((task) => errorOf(task.result())))).toEqual(["enough", "enough"]);
+	});
+
 	test("stop() aborts the making of workers, waits for it, and destroys what is made all the same", async () => {
 		for (const errors of [[], ["no"]]) {
 			const workshop = new Workshop();

@@ -1,7 +1,7 @@
 // The doors of the stores: see door.test.ts.
 import { expect, test } from "vitest";
 import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
-import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
+import { indexedDBStore, withFallback } from "../../src/stores/indexeddb/indexeddb.ts";
 import { postgresSchema, postgresStore } from "../../src/stores/postgres/postgres.ts";
 import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { noop, options, testDoors } from "../doors.ts";
@@ -35,10 +35,22 @@ testDoors("stores", {
 	...options(["pollInterval", "clock"], (options) => void denoKvStore(kv as never, options)),
 	"indexedDBStore(db)": () => ({ names: /"(db|name|database)/, give: (value) => void indexedDBStore(value) }),
 	"indexedDBStore(options)": () => ({
-		names: /"(options|durability|fallback|onFallback|clock)/,
+		names: /"(options|durability|clock)/,
 		give: (value) => void indexedDBStore("a", value),
 	}),
-	...options(["durability", "fallback", "onFallback"], (options) => void indexedDBStore("a", options)),
+	...options(["durability"], (options) => void indexedDBStore("a", options)),
+	"withFallback(store)": () => ({
+		names: /"store/,
+		give: (value) => void withFallback(value, indexedDBStore("a") as never),
+	}),
+	"withFallback(fallback)": () => ({
+		names: /"fallback/,
+		give: (value) => void withFallback(indexedDBStore("a"), value),
+	}),
+	...options(
+		["onFallback"],
+		(options) => void withFallback(indexedDBStore("a"), indexedDBStore("b") as never, options),
+	),
 	"postgresStore(client)": () => ({ names: /"client/, give: (value) => void postgresStore(value) }),
 	"postgresStore(options)": () => ({
 		names: /"(options|schema|pollInterval|timeout)/,

@@ -284,6 +284,18 @@ function deaths(source: Source): void {
 		});
 	}
 
+	// Safari and older Firefox have no such symbol: there is terminate().
+	test.skipIf(Symbol.asyncDispose === undefined)("Symbol.asyncDispose of a thread terminates it, once", async () => {
+		const thread = await start(source);
+		const call = thread.call("never", []);
+		const disposed = [thread[Symbol.asyncDispose](), thread[Symbol.asyncDispose]()];
+		expect(await errorOf(call)).toBeInstanceOf(ThreadDiedError);
+		await Promise.all(disposed);
+		await thread[Symbol.asyncDispose]();
+		await expect(thread.call("add", [1])).rejects.toThrow("The thread was terminated");
+		expect(died).toEqual([]);
+	});
+
 	test("a thread that is destroyed as soon as it is lost, as by a pool, rejects its calls with how it was lost", async () => {
 		const { createWorker, destroyWorker } = threadWorker<Functions>(source);
 		const order: unknown[] = [];

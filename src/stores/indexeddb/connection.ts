@@ -6,11 +6,10 @@
  */
 
 import type { Clock } from "../../platform/clock.ts";
-import { isPage } from "../../platform/page.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 import { checkSchema, newerSchema, schemaVersion, upgradeIndexedDB } from "./schema.ts";
-import { toStoreError } from "./request.ts";
+import { result, toStoreError } from "./request.ts";
 
 /**
  * How long a database may take to open before that is reported, in milliseconds. The event `blocked` is no help: only the
@@ -22,53 +21,30 @@ const patience = 5000;
 export interface Connection {
 	/** What the database is called. */
 	readonly name: string;
+	/** Whether it is the caller's, who opens and closes it. */
+	readonly isGiven: boolean;
 	/** An open connection to it, whose schema is known. */
 	database(): Promise<IDBDatabase>;
-	/** Says that a connection is of no use any more; whether there may be another one. */
-	forget(database: IDBDatabase): boolean;
+	/** Lets go of a connection that is of no use any more, or of the current one; whether there may be another one. */
+	forget(database?: IDBDatabase): boolean;
 	/** Closes what it has opened. */
 	close(): void;
 }
 
 /** The caller's own connection, which stays the caller's to open and to close. */
-export class GivenConnection implements Connection {
-	readonly #database: IDBDatabase;
-	#checked: Promise<void> | undefined;
-
-	constructor(database: IDBDatabase) {
-		this.#database = database;
-	}
-
-	get name(): string {
-		return this.#database.name;
-	}
-
-	async database(): Promise<IDBDatabase> {
-		await (this.#checked ??= this.#check());
-		return this.#database;
-	}
-
-	forget(): boolean {
-		return false;
-	}
-
-	close(): void {}
-
-	async #check(): Promise<void> {
-		try {
-			await checkSchema(this.#database);
-		} catch (error) {
-			this.#checked = undefined;
-			throw error;
-		}
-	}
-}
-
-/** Who waits for a database to open. */
-interface Waiter {
-	resolve(database: IDBDatabase): void;
-	reject(error: unknown): void;
-	timer: CallbackTimer;
+export function givenConnection(database: IDBDatabase): Connection {
+	let isChecked = false;
+	return {
+		name: database.name,
+		isGiven: true,
+		async database() {
+			if (!isChecked) await checkSchema(database);
+			isChecked = true;
+			return database;
+		},
+		forget: () => false,
+		close() {},
+	};
 }
 
 /**
@@ -80,10 +56,11 @@ interface Waiter {
  */
 export class NamedConnection implements Connection {
 	readonly name: string;
+	readonly isGiven = false;
 	readonly #clock: Clock;
 	#database: IDBDatabase | undefined;
-	/** Those who wait for the request that is under way, if there is one. */
-	#waiters: Set<Waiter> | undefined;
+	/** The request that is under way: a second one would queue behind a blocked one, and not even be told that. */
+	#opening: Promise<IDBDatabase> | undefined;
 	#isClosed = false;
 
 	constructor(name: string, clock: Clock) {
@@ -93,47 +70,44 @@ export class NamedConnection implements Connection {
 
 	async database(): Promise<IDBDatabase> {
 		if (this.#isClosed) throw new StoreError("closed", `The store of the database "${this.name}" was closed`);
-		return this.#database ?? await this.#wait();
+		return this.#database ?? await this.#wait(this.#opening ??= this.#open());
 	}
 
-	forget(database: IDBDatabase): boolean {
-		if (this.#database === database) this.#drop();
+	forget(database: IDBDatabase | undefined = this.#database): boolean {
+		if (this.#database === database) {
+			database?.close();
+			this.#database = undefined;
+		}
 		return !this.#isClosed;
 	}
 
 	close(): void {
 		this.#isClosed = true;
-		this.#drop();
+		this.forget();
 	}
 
-	/** One request serves all who wait: a second one would queue behind a blocked one, and not even be told that. */
-	#wait(): Promise<IDBDatabase> {
+	/** Does not let somebody wait for ever for another tab that does not close its connection. The request goes on. */
+	#wait(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
 		return new Promise((resolve, reject) => {
-			const timer = new CallbackTimer(() => this.#giveUp(waiter));
-			const waiter: Waiter = { resolve, reject, timer };
+			const message = `Cannot open the database "${this.name}": another tab keeps an old version of it open, perhaps`;
+			const timer = new CallbackTimer(() => reject(new StoreError("blocked", message)));
 			this.#clock.set(timer, patience);
-			const isOpening = this.#waiters !== undefined;
-			(this.#waiters ??= new Set()).add(waiter);
-			if (!isOpening) void this.#open();
+			opening.then(resolve, reject).then(() => this.#clock.clear(timer));
 		});
 	}
 
-	async #open(): Promise<void> {
-		let settle: (waiter: Waiter) => void;
+	async #open(): Promise<IDBDatabase> {
 		try {
-			const database = await this.#request();
-			this.#keep(database);
+			const database = this.#database = await this.#request();
+			database.onversionchange = database.onclose = () => void this.forget(database);
+			if (this.#isClosed) this.forget();
 			await this.#check(database);
-			settle = ({ resolve }) => resolve(database);
+			return database;
 		} catch (error) {
-			this.#drop();
-			settle = ({ reject }) => reject(this.#errorOf(error));
-		}
-		const waiters = this.#waiters!;
-		this.#waiters = undefined;
-		for (const waiter of waiters) {
-			this.#clock.clear(waiter.timer);
-			settle(waiter);
+			this.forget();
+			throw this.#errorOf(error);
+		} finally {
+			this.#opening = undefined;
 		}
 	}
 
@@ -146,41 +120,18 @@ export class NamedConnection implements Connection {
 		}
 	}
 
-	#request(): Promise<IDBDatabase> {
+	/** Asynchronous in any case: what it throws comes when it is known that something is opening. */
+	async #request(): Promise<IDBDatabase> {
 		const { indexedDB } = globalThis;
 		if (!indexedDB) throw new StoreError("unavailable", "There is no IndexedDB here");
-		return new Promise((resolve, reject) => {
-			const request = indexedDB.open(this.name, schemaVersion);
-			request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
-			request.onsuccess = () => resolve(request.result);
-			request.onerror = () => reject(request.error);
-		});
+		const request = indexedDB.open(this.name, schemaVersion);
+		request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
+		return await result(request);
 	}
-
-	/** Does not let somebody wait for ever for another tab that does not close its connection. The request goes on. */
-	#giveUp(waiter: Waiter): void {
-		this.#waiters?.delete(waiter);
-		const message = `The database "${this.name}" does not open: another tab keeps an old version of it open, perhaps`;
-		waiter.reject(new StoreError("blocked", message));
-	}
-
-	/** A connection in a page that is kept for its back button would block the upgrades of others, or cost it that place. */
-	#keep(database: IDBDatabase): void {
-		this.#database = database;
-		database.onversionchange = database.onclose = () => void this.forget(database);
-		if (this.#isClosed) this.#drop();
-		else if (isPage()) addEventListener("pagehide", this.#drop);
-	}
-
-	readonly #drop = (): void => {
-		this.#database?.close();
-		this.#database = undefined;
-		if (isPage()) removeEventListener("pagehide", this.#drop);
-	};
 
 	#errorOf(error: unknown): unknown {
-		const { name, message } = (error ?? {}) as Partial<Error>;
-		if (name === "VersionError") return newerSchema(this.name, message!, error);
+		const { name, message } = Object(error) as Error;
+		if (name === "VersionError") return newerSchema(this.name, message, error);
 		return toStoreError(error, `Cannot open the database "${this.name}"`);
 	}
 }

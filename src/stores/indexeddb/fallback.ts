@@ -5,48 +5,82 @@
  */
 
 import type { Store } from "../../basket/store.ts";
+import { check, checkFunction } from "../../platform/check.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
 import { StoreError } from "../../platform/store-error.ts";
 
-/** A store that is `first`, or `fallback` if `first` cannot be opened for want of storage. That is decided once. */
-export function withFallback(
-	first: Store<IDBTransaction>,
-	fallback: Store<IDBTransaction>,
-	onFallback: OnError | undefined,
-): Store<IDBTransaction> {
-	let chosen = first;
+/** Options for {@link withFallback}. */
+export interface FallbackOptions {
+	/** Told why the fallback has taken over. */
+	onFallback?: OnError | undefined;
+}
+
+/**
+ * A store that is `store`, or `fallback` if the browser has no storage for this page: in some private modes, in a sandboxed frame, with
+ * a full disk or without IndexedDB. The first `open()` decides that, by whether the store rejects with a `StoreError` whose code is
+ * `"unavailable"` or `"full"`. Tasks that were stored before stay where they are. Whatever is in a `memoryStore()` is gone with the page.
+ *
+ * `capabilities` are those of the store that is in use: read `durable` after `open()`.
+ *
+ * @param store the store that should be used
+ * @param fallback the store that takes over
+ * @param options who is told of it
+ * @throws {TypeError} if an argument is not what it must be
+ *
+ * @example
+ * ```ts browser
+ * import assert from "node:assert/strict";
+ * import { memoryStore } from "upkeep";
+ * import { indexedDBStore, withFallback } from "upkeep/stores/indexeddb";
+ *
+ * const store = withFallback(indexedDBStore("outbox"), memoryStore(), { onFallback: (error) => console.warn(error) });
+ * await store.open();
+ * assert.equal(store.capabilities.durable, true); // there is storage here
+ * ```
+ */
+export function withFallback<Tx>(
+	store: Store<Tx>,
+	fallback: Store<never>,
+	options: FallbackOptions = {},
+): Store<Tx> {
+	for (const [name, value] of Object.entries({ store, fallback })) {
+		check(`${name}.open`, check(name, value as Store, "object").open, "function");
+	}
+	const { onFallback } = check("options", options, "object");
+	checkFunction("onFallback", onFallback);
+	let chosen = store;
 	let decision: Promise<void> | undefined;
 
 	const decide = async (): Promise<void> => {
 		try {
-			await first.open();
+			await store.open();
 		} catch (error) {
 			if (!isWant(error)) {
 				decision = undefined;
 				throw error;
 			}
-			chosen = fallback;
+			chosen = fallback as Store<unknown>;
 			observe(undefined, onFallback, error);
 		}
 	};
 
-	const own: Partial<Store<IDBTransaction>> = {
+	const own: Partial<Store> = {
 		// The same object before and after the decision.
-		capabilities: new Proxy(first.capabilities, { get: (_, name) => Reflect.get(chosen.capabilities, name) }),
+		capabilities: new Proxy(store.capabilities, { get: (_, name) => Reflect.get(chosen.capabilities, name) }),
 		open: async () => {
 			await (decision ??= decide());
 			await chosen.open();
 		},
 		watch: (...args) => chosen.watch?.(...args) ?? (() => {}),
 		close: async () => {
-			await first.close?.();
+			await store.close?.();
 			await fallback.close?.();
 		},
 	};
-	return new Proxy(first, {
+	return new Proxy(store, {
 		get(_, name) {
 			// Not a `then` for whoever awaits it.
-			if (!(name in first)) return undefined;
+			if (!(name in store)) return undefined;
 			return Reflect.get(own, name) ?? ((...args: unknown[]) => Reflect.get(chosen, name).apply(chosen, args));
 		},
 	});

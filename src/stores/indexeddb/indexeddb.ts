@@ -8,32 +8,22 @@
  */
 
 import type { Store } from "../../basket/store.ts";
-import { check, checkFunction, checkWord } from "../../platform/check.ts";
+import { check, checkWord } from "../../platform/check.ts";
 import { checkClock, type Clock } from "../../platform/clock.ts";
-import type { OnError } from "../../platform/observe.ts";
 import { PlainStore } from "../../records/records.ts";
-import { type Connection, GivenConnection, NamedConnection } from "./connection.ts";
-import { withFallback } from "./fallback.ts";
+import { type Connection, givenConnection, NamedConnection } from "./connection.ts";
 import { IndexedDBSpace } from "./space.ts";
 
+export { type FallbackOptions, withFallback } from "./fallback.ts";
 export { indexedDBStoreNames, upgradeIndexedDB } from "./schema.ts";
 
-/** What {@link indexedDBStore} can be told. */
+/** Options for {@link indexedDBStore}. */
 export interface IndexedDBStoreOptions {
 	/**
 	 * When a commit counts as made: `"strict"` once it is on the disk, `"relaxed"` once the operating system has it, so that
 	 * it outlives a crash of the tab and of the browser, but perhaps not a power failure. @default "strict"
 	 */
 	durability?: "strict" | "relaxed" | undefined;
-	/**
-	 * Takes over if the browser has no storage for this page: in some private modes, in a sandboxed frame, with a full disk
-	 * or without IndexedDB. Decided by the first `open()`; the tasks that were stored before stay where they are. Whatever
-	 * is in it is gone with the page if it is a `memoryStore()`. Only with a name. @default none: `open()` rejects with a
-	 * `StoreError` whose code is `"unavailable"` or `"full"`
-	 */
-	fallback?: Store<never> | undefined;
-	/** Told why the fallback has taken over. */
-	onFallback?: OnError | undefined;
 	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
 }
@@ -59,7 +49,8 @@ export interface IndexedDBStoreOptions {
  * off in smaller steps. For that a store that has added a megabyte keeps 4 MB in reserve, which it gives up then. With a
  * transaction of yours the commit itself may fail for want of space: then `tx.error` is the browser's own error.
  *
- * `capabilities` are those of the store that is in use: with a `fallback`, `durable` is to be read after `open()`.
+ * Where the browser has no storage for the page, `open()` rejects with a `StoreError` whose code is `"unavailable"` or `"full"`:
+ * {@link withFallback} puts another store in its place then.
  *
  * A browser may delete what a page has stored when space is short, and Safari does after seven days without a visit: ask
  * for `navigator.storage.persist()`.
@@ -89,19 +80,14 @@ export function indexedDBStore(
 	database: string | IDBDatabase,
 	options: IndexedDBStoreOptions = {},
 ): Store<IDBTransaction> {
-	const { durability = "strict", fallback, onFallback } = check("options", options, "object");
+	const { durability = "strict" } = check("options", options, "object");
 	checkWord("durability", durability, ["strict", "relaxed"]);
-	checkFunction("onFallback", onFallback);
 	const clock = checkClock(options.clock);
-	const store = new PlainStore(new IndexedDBSpace(toConnection(database, clock), durability, clock));
-	if (fallback === undefined) return store;
-	check("fallback.open", check("fallback", fallback, "object").open, "function");
-	check("database", database as string, "string", true, "a name where there is a fallback");
-	return withFallback(store, fallback as Store<unknown>, onFallback);
+	return new PlainStore(new IndexedDBSpace(toConnection(database, clock), durability, clock));
 }
 
 function toConnection(database: string | IDBDatabase, clock: Clock): Connection {
 	if (typeof database === "string") return new NamedConnection(database, clock);
 	check("database.transaction", check("database", database, "object").transaction, "function");
-	return new GivenConnection(database);
+	return givenConnection(database);
 }

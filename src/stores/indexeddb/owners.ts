@@ -8,8 +8,6 @@
  * @module
  */
 
-import { isPage } from "../../platform/page.ts";
-
 /** What the marks of those who have a lock begin with. */
 const locked = "w";
 
@@ -20,13 +18,14 @@ export function ownerOf(token: string | undefined): string | undefined {
 }
 
 /**
- * One among the owners. State: out → (mark, when it claims first) → holding its lock ⇄ (pagehide, pageshow) away → (leave)
- * → out. It keeps its name while it is away: what it has claimed is its own again if nobody has taken that meanwhile.
+ * One among the owners. State: out → (mark, when it claims first) → holding its lock ⇄ (leave, return) away. It keeps its name while it is away: what it has claimed is its own again if nobody has taken that meanwhile.
  */
 export class Owners {
 	readonly #prefix: string;
 	readonly #own: string = crypto.getRandomValues(new Uint32Array(3)).join("");
 	#mark: Promise<string> | undefined;
+	/** Whether it has ever had a mark. */
+	#isMarked = false;
 	/** Ends when the own lock is to be given back. */
 	#life: AbortController = new AbortController();
 	/** Ends the waiting for the locks of others, by basket and mark. */
@@ -38,6 +37,7 @@ export class Owners {
 
 	/** Names this store in the tokens of its claims. Nobody else ever has this name. */
 	mark(): Promise<string> {
+		this.#isMarked = true;
 		return this.#mark ??= this.#take();
 	}
 
@@ -65,28 +65,20 @@ export class Owners {
 		this.#awaited.delete(basket);
 	}
 
-	leave(): void {
-		this.#hide();
-		if (!isPage()) return;
-		removeEventListener("pagehide", this.#hide);
-		removeEventListener("pageshow", this.#show);
-	}
-
 	/** Is as good as gone: a page that is kept for its back button stands still, and locks would cost it that place. */
-	readonly #hide = (): void => {
+	leave(): void {
 		for (const basket of this.#awaited.keys()) this.forget(basket);
 		this.#life.abort();
 		this.#mark = undefined;
-	};
+	}
 
-	readonly #show = (): void => void this.mark();
+	/** Is back, if it was ever there. */
+	return(): void {
+		if (this.#isMarked) void this.mark();
+	}
 
 	async #take(): Promise<string> {
 		const { signal } = this.#life = new AbortController();
-		if (isPage()) {
-			addEventListener("pagehide", this.#hide);
-			addEventListener("pageshow", this.#show);
-		}
 		try {
 			return await new Promise<string>((resolve, reject) => {
 				const hold = (lock: Lock | null) => {

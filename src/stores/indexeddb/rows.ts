@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { WakeReason } from "../../basket/store.ts";
+import type { Data, WakeReason } from "../../basket/store.ts";
 import {
 	type Count,
 	type Get,
@@ -20,7 +20,7 @@ import {
 	Stray,
 	type Table,
 } from "../../records/records.ts";
-import { result, tolerant } from "./request.ts";
+import { result } from "./request.ts";
 import { indexName, rowsName } from "./schema.ts";
 
 /** Comes after all numbers and texts in a key, and is below nothing. */
@@ -64,12 +64,9 @@ export class Rows implements RecordTransaction {
 	put<Row extends object>(table: Table<Row>, row: Row): void {
 		const key = table.keyOf(row);
 		this.#removed.get(table.name)?.delete(key[0] as number);
-		const given: Record<string, unknown> = {};
-		for (const [name, value] of Object.entries(row)) {
-			if (value === undefined) continue;
-			given[name] = value;
-			if (name === "payload" || name === "data") this.size += (value as string | Uint8Array).length;
-		}
+		const { payload, data = payload } = row as { payload?: Data; data?: Data };
+		this.size += data?.length ?? 0;
+		const given = Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 		const stored: Stored = { key: this.#keyOf(table, key), in: keysIn(table, row, this.#basket), row: given };
 		this.write = this.#store.put(stored);
 	}
@@ -103,7 +100,7 @@ export class Rows implements RecordTransaction {
 	/** What a read comes to. */
 	readonly answer = (read: Read): Promise<unknown> => {
 		this.flush();
-		if (read.type === "get") return read.index === undefined ? this.#get(read) : this.#getByIndex(read, read.index);
+		if (read.type === "get") return this.#get(read);
 		return read.type === "range" ? this.#range(read) : result(this.#sourceOf(read).count(this.#boundsOf(read)));
 	};
 
@@ -119,60 +116,41 @@ export class Rows implements RecordTransaction {
 	}
 
 	/** Rows that were written together mostly stand together, and one large read is several times as fast as many. */
-	async #get({ table, keys }: Get): Promise<(object | undefined)[]> {
+	async #get(read: Get): Promise<(object | undefined)[]> {
+		const { table, index, keys } = read;
 		const numbers = keys.map(([part]) => part);
-		const isRow = keys.every((key) => key.length === 1) && numbers.every((part) => typeof part === "number");
-		if (!isRow || keys.length === 1) return await Promise.all(keys.map((key) => this.#getOne(table, key)));
-		const runs = toRuns(numbers as number[], longestGap);
-		const found = await Promise.all(runs.map(([first, last]) => {
-			return this.#getAll(
-				table,
-				this.#store,
-				IDBKeyRange.bound(this.#keyOf(table, [first]), this.#keyOf(table, [last])),
-			);
-		}));
-		const rows = new Map(found.flat().map((row) => [row instanceof Stray ? row.key[0] : table.keyOf(row)[0], row]));
-		return keys.map(([part]) => rows.get(part));
-	}
-
-	async #getOne(table: Table, key: Key): Promise<object | undefined> {
-		const request = this.#store.get(this.#keyOf(table, key));
-		const found = await tolerant(request);
-		if (found !== undefined) return toRow(table, found, this.#basket);
-		return request.error === null ? undefined : await this.#salvage(table, key);
-	}
-
-	async #getByIndex({ table, keys }: Get, index: string): Promise<(object | undefined)[]> {
+		if (index === undefined && keys.length > 1 && keys.every((key) => key.length === 1 && typeof key[0] === "number")) {
+			const runs = toRuns(numbers as number[], longestGap);
+			const found = await Promise.all(runs.map((run) => {
+				const [first, last] = run.map((number) => this.#keyOf(table, [number]));
+				return this.#getAll(read, IDBKeyRange.bound(first, last));
+			}));
+			const rows = new Map(found.flat().map((row) => [(row instanceof Stray ? row.key : table.keyOf(row))[0], row]));
+			return numbers.map((part) => rows.get(part!));
+		}
 		return await Promise.all(keys.map(async (key) => {
-			const full = this.#keyOf(table, key, index);
-			const request = this.#index.get(full);
-			const found = await tolerant(request);
-			if (found !== undefined) return toRow(table, found, this.#basket, index);
-			if (request.error === null) return undefined;
-			return await this.#salvage(table, keyIn((await result(this.#index.getKey(full)))!));
+			return (await this.#getAll(read, IDBKeyRange.only(this.#keyOf(table, key, index)), 1))[0];
 		}));
 	}
 
 	async #range(read: Range): Promise<object[]> {
-		const { table, index, limit, reverse } = read;
+		const { limit, reverse } = read;
 		// A store with a counter never reads from the end.
-		const most = reverse || limit === Infinity ? undefined : limit;
-		const rows = await this.#getAll(table, this.#sourceOf(read), this.#boundsOf(read), most, index);
+		const rows = await this.#getAll(read, this.#boundsOf(read), reverse || limit === Infinity ? undefined : limit);
 		return reverse ? rows.reverse().slice(0, limit) : rows;
 	}
 
-	async #getAll(
-		table: Table,
-		source: IDBObjectStore | IDBIndex,
-		keys: IDBKeyRange,
-		limit?: number,
-		index?: string,
-	): Promise<object[]> {
-		const found = await tolerant(source.getAll(keys, limit)) as object[] | undefined;
+	async #getAll(read: Get | Range, keys: IDBKeyRange, limit?: number): Promise<object[]> {
+		const { table, index } = read;
+		const source = this.#sourceOf(read);
+		const found = await result(source.getAll(keys, limit), true) as object[] | undefined;
 		if (found?.every(Boolean)) return found.map((one) => toRow(table, one, this.#basket, index));
 		// The browser has lost what some of the rows hold (large values are files of their own), but has their keys.
 		const primary = await result(source.getAllKeys(keys, limit));
-		return await Promise.all(primary.map(async (key) => (await this.#getOne(table, keyIn(key)))!));
+		return await Promise.all(primary.map(async (key) => {
+			const found = await result(this.#store.get(key), true);
+			return found ? toRow(table, found, this.#basket, index) : await this.#salvage(table, keyIn(key));
+		}));
 	}
 
 	/** What the index still knows of a row that cannot be read: it is walked through, which is rare. */
@@ -189,7 +167,7 @@ export class Rows implements RecordTransaction {
 		return new Stray(key, value);
 	}
 
-	#sourceOf({ index }: Range | Count): IDBObjectStore | IDBIndex {
+	#sourceOf({ index }: Read): IDBObjectStore | IDBIndex {
 		return index === undefined ? this.#store : this.#index;
 	}
 

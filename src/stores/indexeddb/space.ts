@@ -5,21 +5,15 @@
  */
 
 import type { StoreCapabilities, TurnResult, WakeReason } from "../../basket/store.ts";
+import { listen } from "../../platform/awake.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { endLeases } from "../../records/owning.ts";
-import {
-	drive,
-	type Purpose,
-	type RecordSpace,
-	type RecordTransaction,
-	type TransactOptions,
-	type Work,
-} from "../../records/records.ts";
-import { type Connection, GivenConnection } from "./connection.ts";
+import type { RecordSpace, RecordTransaction, TransactOptions, Work } from "../../records/records.ts";
+import type { Connection } from "./connection.ts";
 import { ownerOf, Owners } from "./owners.ts";
 import { isFull, isLost, toStoreError } from "./request.ts";
-import { Reserve } from "./reserve.ts";
+import { reserve, worthwhile } from "./reserve.ts";
 import { Rows } from "./rows.ts";
 import { indexedDBStoreNames } from "./schema.ts";
 import { checkTransaction, join, transact } from "./transact.ts";
@@ -37,7 +31,9 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	readonly #clock: Clock;
 	readonly #wakes: Wakes;
 	readonly #owners: Owners;
-	readonly #reserve = new Reserve();
+	/** How many bytes were added since there is no reserve. */
+	#added = 0;
+	#unlisten: (() => void) | undefined;
 	/** When somebody else's claims were looked for last. */
 	#lookedAt = -Infinity;
 	#isOpen = false;
@@ -52,6 +48,7 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 
 	async open(): Promise<void> {
 		try {
+			this.#unlisten ??= listen(["pagehide", "pageshow"], (event) => this.#onPage(event as PageTransitionEvent));
 			await this.#connection.database();
 			this.#isOpen = true;
 		} catch (error) {
@@ -74,19 +71,24 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 			let isCommitting = false;
 			try {
 				database = await this.#connection.database();
-				const transaction = begin(database, purpose, this.#durability);
+				const mode = purpose === "read" ? "readonly" : "readwrite";
+				// A lease need not outlive a power failure, since nobody who holds one does.
+				const durability = purpose === "lease" ? "relaxed" : this.#durability;
+				const transaction = database.transaction(indexedDBStoreNames, mode, { durability });
 				const rows = new Rows(transaction, basket, this.#clock.now());
 				const value = await transact(transaction, () => workOn(rows, work), () => isCommitting = true);
 				if (rows.isAwake) this.#wakes.send(basket, rows.reason);
-				// Nobody waits for it, and it may fail: it is only for worse times.
-				if (purpose === "add" && this.#reserve.grown(rows.size)) this.#keepReserve(database).catch(() => {});
+				if (purpose === "add" && this.#added < worthwhile && (this.#added += rows.size) >= worthwhile) {
+					// Nobody waits for it, and it may fail: it is only for worse times.
+					reserve(database, true).catch(() => {});
+				}
 				return value;
 			} catch (error) {
 				// What adds something is not what the reserve is for.
-				if (isFull(error) && purpose !== "add" && await this.#freeReserve(database!)) continue;
+				if (isFull(error) && purpose !== "add" && await this.#freeReserve(database)) continue;
 				// What may have been committed must not be done twice.
-				const isUndone = database !== undefined && !isCommitting && isLost(error);
-				if (!isUndone || !this.#connection.forget(database!) || tries === 1) throw this.#errorOf(error);
+				const isUndone = database && !isCommitting && isLost(error);
+				if (!isUndone || !this.#connection.forget(database) || tries === 1) throw this.#errorOf(error);
 			}
 		}
 	}
@@ -112,9 +114,22 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	}
 
 	async close(): Promise<void> {
+		this.#unlisten?.();
 		this.#wakes.end();
 		this.#owners.leave();
 		this.#connection.close();
+	}
+
+	/** A connection in a page that is kept for its back button would block the upgrades of others, or cost it that place. */
+	#onPage({ type, persisted }: PageTransitionEvent): void {
+		if (type === "pagehide") {
+			this.#connection.forget();
+			this.#wakes.hide();
+			this.#owners.leave();
+		} else if (persisted) {
+			this.#wakes.show();
+			this.#owners.return();
+		}
 	}
 
 	/** The claims of one who has gone are free. */
@@ -127,19 +142,10 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 		}
 	}
 
-	async #keepReserve(database: IDBDatabase): Promise<void> {
-		const transaction = database.transaction(indexedDBStoreNames, "readwrite");
-		await transact(transaction, () => this.#reserve.keep(transaction), () => {});
-	}
-
 	/** Whether there is some more space now. */
-	async #freeReserve(database: IDBDatabase): Promise<boolean> {
-		try {
-			const transaction = database.transaction(indexedDBStoreNames, "readwrite");
-			return await transact(transaction, () => this.#reserve.free(transaction), () => {});
-		} catch {
-			return false;
-		}
+	async #freeReserve(database: IDBDatabase | undefined): Promise<boolean> {
+		this.#added = 0;
+		return database !== undefined && await reserve(database, false).catch(() => false);
 	}
 
 	/** Inside a transaction of the caller. The first requests are made before this returns. */
@@ -156,7 +162,7 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 
 	#errorOf(error: unknown): unknown {
 		const { name } = this.#connection;
-		if (this.#connection instanceof GivenConnection && (error as Partial<Error>)?.name === "InvalidStateError") {
+		if (this.#connection.isGiven && (error as Partial<Error>)?.name === "InvalidStateError") {
 			const message = `The connection to the database "${name}" was closed: open another one, and make a store of it`;
 			return new StoreError("closed", message, { cause: error });
 		}
@@ -164,16 +170,15 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	}
 }
 
-function begin(database: IDBDatabase, purpose: Purpose, durability: IDBTransactionDurability): IDBTransaction {
-	if (purpose === "read") return database.transaction(indexedDBStoreNames, "readonly");
-	// A lease need not outlive a power failure, since nobody who holds one does.
-	const care = purpose === "lease" ? "relaxed" : durability;
-	return database.transaction(indexedDBStoreNames, "readwrite", { durability: care });
-}
-
+/** Does a work. Its first reads are asked before this returns. */
 async function workOn<R>(rows: Rows, work: (tx: RecordTransaction) => Work<R>): Promise<R> {
-	const result = drive(work(rows), rows.answer);
-	const value = result instanceof Promise ? await result : result;
-	rows.flush();
-	return value;
+	const steps = work(rows);
+	for (let answers: unknown[] = [];;) {
+		const { done, value } = steps.next(answers);
+		if (done) {
+			rows.flush();
+			return value;
+		}
+		answers = await Promise.all(value.map(rows.answer));
+	}
 }

@@ -14,7 +14,7 @@ import type { Rows } from "./rows.ts";
 export function transact<T>(
 	transaction: IDBTransaction,
 	body: () => T | Promise<T>,
-	onCommit: () => void,
+	onCommit?: () => void,
 ): Promise<T> {
 	return new Promise((resolve, reject) => {
 		let value: T;
@@ -25,12 +25,14 @@ export function transact<T>(
 		const begin = async (): Promise<void> => {
 			try {
 				value = await body();
-				onCommit();
+				onCommit?.();
 				failure = new DOMException("The transaction was aborted", "AbortError");
 				transaction.commit?.();
 			} catch (error) {
 				failure = error;
-				quietly(() => transaction.abort());
+				try {
+					transaction.abort();
+				} catch { /* It has ended already. */ }
 			}
 		};
 		void begin();
@@ -51,34 +53,18 @@ export async function join<T>(
 		if (rows.write?.readyState === "pending") await result(rows.write);
 		return value;
 	} catch (error) {
-		if (!isInactive(error) || tx.error) throw tx.error ?? error;
+		if (tx.error || !/^(TransactionInactive|InvalidState)E/.test(String(error))) throw tx.error ?? error;
 		throw new TypeError('"tx" is not active: await nothing but its requests inside it', { cause: error });
 	}
 }
 
-/** A transaction of the caller that can be used. */
-export function checkTransaction(tx: IDBTransaction, databaseName: string): IDBTransaction {
+/** Throws if a transaction of the caller cannot be used. */
+export function checkTransaction(tx: IDBTransaction, databaseName: string): void {
 	const names = check("tx.objectStoreNames", check("tx", tx, "object").objectStoreNames, "object");
-	if (!indexedDBStoreNames.every((name) => names.contains(name))) {
-		throw new TypeError(`"tx" must be over ${indexedDBStoreNames.join(" and ")}: it is over ${[...names].join(", ")}`);
-	}
-	if (tx.mode === "readonly") throw new TypeError('"tx" must be a "readwrite" transaction: it is "readonly"');
-	if (tx.db.name !== databaseName) {
-		throw new TypeError(`"tx" must be of the database "${databaseName}": it is of "${tx.db.name}"`);
-	}
-	return tx;
-}
-
-function isInactive(error: unknown): boolean {
-	return nameOf(error) === "TransactionInactiveError" || nameOf(error) === "InvalidStateError";
-}
-
-function nameOf(error: unknown): string | undefined {
-	return (error as Partial<Error> | undefined)?.name;
-}
-
-function quietly(action: () => void): void {
-	try {
-		action();
-	} catch { /* It has ended already. */ }
+	const isOver = indexedDBStoreNames.every((name) => names.contains(name));
+	if (isOver && tx.mode !== "readonly" && tx.db.name === databaseName) return;
+	const tell = (mode: string, over: Iterable<string>, name: string) =>
+		`a "${mode}" transaction over ${[...over].join(", ")} of the database "${name}"`;
+	const wanted = tell("readwrite", indexedDBStoreNames, databaseName);
+	throw new TypeError(`"tx" must be ${wanted}: it is ${tell(tx.mode, names, tx.db.name)}`);
 }

@@ -6,7 +6,6 @@
 
 import type { WakeReason } from "../../basket/store.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
-import { isPage } from "../../platform/page.ts";
 
 interface Watcher {
 	basket: string;
@@ -19,7 +18,7 @@ type Channel = BroadcastChannel & { unref?(): void };
 
 /**
  * The watchers of one store, and the channel to those of others. The channel is open while somebody watches, except in a
- * page that is kept for its back button: an open one would cost it that place.
+ * page that is kept for its back button.
  */
 export class Wakes {
 	readonly #name: string;
@@ -34,9 +33,10 @@ export class Wakes {
 	watch(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher: Watcher = { basket, wake, onError };
 		this.#watchers.add(watcher);
-		if (this.#watchers.size === 1) this.#begin();
+		if (this.#watchers.size === 1) this.#open();
 		return () => {
-			if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.end();
+			this.#watchers.delete(watcher);
+			if (this.#watchers.size === 0) this.hide();
 		};
 	}
 
@@ -58,17 +58,19 @@ export class Wakes {
 	/** Ends all watching. */
 	end(): void {
 		this.#watchers.clear();
-		this.#close();
-		if (!isPage()) return;
-		removeEventListener("pagehide", this.#close);
-		removeEventListener("pageshow", this.#reopen);
+		this.hide();
 	}
 
-	#begin(): void {
-		this.#open();
-		if (!isPage()) return;
-		addEventListener("pagehide", this.#close);
-		addEventListener("pageshow", this.#reopen);
+	/** The page may be kept for its back button now: an open channel would cost it that place. */
+	hide(): void {
+		this.#channel?.close();
+		this.#channel = undefined;
+	}
+
+	/** A page that was kept for its back button has missed what was said in the meantime. */
+	show(): void {
+		if (this.#watchers.size > 0) this.#open();
+		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
 	}
 
 	#open(): void {
@@ -77,18 +79,6 @@ export class Wakes {
 			if (channel !== undefined) channel.onmessage = ({ data }) => this.#wake(data?.basket, data?.reason);
 		});
 	}
-
-	readonly #close = (): void => {
-		this.#channel?.close();
-		this.#channel = undefined;
-	};
-
-	/** A page that was kept for its back button has missed what was said in the meantime. */
-	readonly #reopen = (event: PageTransitionEvent): void => {
-		if (!event.persisted) return;
-		this.#open();
-		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
-	};
 
 	#wake(to: unknown, reason?: WakeReason): void {
 		for (const { basket, wake, onError } of this.#watchers) if (basket === to) observe(onError, wake, reason);
@@ -105,8 +95,8 @@ export class Wakes {
 }
 
 function connect(name: string): Channel | undefined {
-	if (typeof BroadcastChannel !== "function") return undefined;
-	const channel: Channel = new BroadcastChannel(`upkeep:${name}`);
-	channel.unref?.();
+	const { BroadcastChannel } = globalThis;
+	const channel: Channel | undefined = BroadcastChannel && new BroadcastChannel(`upkeep:${name}`);
+	channel?.unref?.();
 	return channel;
 }

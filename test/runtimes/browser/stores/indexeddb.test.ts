@@ -2,7 +2,12 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
-import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
+import {
+	indexedDBStore,
+	indexedDBStoreNames,
+	upgradeIndexedDB,
+	withFallback,
+} from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { deferred, errorOf } from "../../../support.ts";
@@ -533,7 +538,7 @@ describe("indexedDBStore().watch()", () => {
 	});
 });
 
-describe("indexedDBStore(name) without storage", () => {
+describe("withFallback() and indexedDBStore(name) without storage", () => {
 	const memory = () => ({ ...fake, open: vi.fn(async () => {}), counts: vi.fn(async () => none) });
 	const none = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 	const fake = {
@@ -562,7 +567,7 @@ describe("indexedDBStore(name) without storage", () => {
 		vi.stubGlobal("indexedDB", undefined);
 		const fallback = memory();
 		const onFallback = vi.fn();
-		const store = indexedDBStore("x", { fallback, onFallback });
+		const store = withFallback(indexedDBStore("x"), fallback, { onFallback });
 		const { capabilities } = store;
 		expect(capabilities.durable).toBe(true);
 		await Promise.all([store.open(), store.open()]);
@@ -578,11 +583,13 @@ describe("indexedDBStore(name) without storage", () => {
 	test("does not use the fallback where there is storage, or where it is not for want of it", async () => {
 		const name = newName();
 		const fallback = memory();
-		await (await open(name, { fallback })).add("b", [task()]);
+		const first = withFallback(await open(name), fallback);
+		await first.open();
+		await first.add("b", [task()]);
 		expect(await total(await open(name))).toBe(1);
 		const newer = newName();
 		(await openPlain(newer, 5)).close();
-		const store = indexedDBStore(newer, { fallback });
+		const store = withFallback(indexedDBStore(newer), fallback);
 		expect(await errorOf(store.open())).toMatchObject({ code: "newer-schema" });
 		expect(fallback.open).not.toHaveBeenCalled();
 	});
@@ -711,8 +718,9 @@ describe("indexedDBStore() checks", () => {
 		[() => indexedDBStore({} as never), /database.transaction/],
 		[() => indexedDBStore("x", { durability: "lax" as never }), /durability/],
 		[() => indexedDBStore("x", { clock: {} as never }), /clock.set/],
-		[() => indexedDBStore("x", { onFallback: 1 as never }), /onFallback/],
-		[() => indexedDBStore("x", { fallback: {} as never }), /fallback.open/],
+		[() => withFallback({} as never, indexedDBStore("x") as never), /store.open/],
+		[() => withFallback(indexedDBStore("x"), {} as never), /fallback.open/],
+		[() => withFallback(indexedDBStore("x"), indexedDBStore("y") as never, { onFallback: 1 as never }), /onFallback/],
 		[() => upgradeIndexedDB(undefined as never, undefined as never), /database/],
 	])("%s", (call, message) => {
 		expect(call).toThrow(message);
