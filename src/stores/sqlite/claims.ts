@@ -7,12 +7,12 @@
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { after, damaged, decode, encode, idOf, type TaskRow } from "./data.ts";
 import { endingOf } from "./ending.ts";
-import { never } from "./schema.ts";
+import { checkFound, never } from "./schema.ts";
 import * as State from "./state.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
 
 /** Tasks of one kind and priority that can be claimed, now or later: waiting ones, or running ones when their lease is over. */
-interface Level {
+export interface Level {
 	readonly kind: string;
 	readonly state: number;
 	readonly priority: number;
@@ -45,19 +45,23 @@ const noLane: Pick<Gone, "lane"> = { lane: null };
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 export class SqliteClaims extends SqliteTasks {
-	/** How long a turn that settles nothing has nothing to do, in milliseconds; 0: it has something to do now. */
-	idleFor(basket: string, kinds: readonly string[], now: number): number {
-		return this.#hasExpired(basket, now) ? 0 : this.dueIn(basket, kinds, now);
+	/** Whether tasks were kept long enough. Looks also whether the tables are of this version: together that is one statement. */
+	hasExpired(basket: string, now: number): boolean {
+		const [row] = this.connection.all<{ version: number; hasExpired: number }>(
+			`SELECT version, EXISTS (SELECT 1 ${this.#expired}) AS hasExpired FROM ${this.tables.schema}`,
+			...[basket, now],
+		);
+		checkFound(row?.version, this.tables);
+		return row!.hasExpired > 0;
 	}
 
 	/** How long until the first task of these kinds can be claimed, in milliseconds; `Infinity`: none. */
 	dueIn(basket: string, kinds: readonly string[], now: number): number {
-		const due = this.#levels(basket, kinds).reduce((least, { due }) => Math.min(least, due), never);
-		return due === never ? Infinity : Math.max(0, due - now);
+		return dueIn(this.levels(basket, kinds), now);
 	}
 
 	/** One look into an index for each priority of each kind, however many tasks there are. */
-	#levels(basket: string, kinds: readonly string[]): Level[] {
+	levels(basket: string, kinds: readonly string[]): Level[] {
 		if (kinds.length === 0) return [];
 		const from = `FROM ${this.tables.tasks} AS task INDEXED BY ${this.tables.claimable}
 			WHERE task.basket = ?1 AND ${State.isClaimable}`;
@@ -79,10 +83,19 @@ export class SqliteClaims extends SqliteTasks {
 		);
 	}
 
-	claim(basket: string, { kinds, limit }: ClaimRequest, lease: number, now: number): Claim[] {
+	/** @param found what {@link levels} has found for these kinds, and perhaps others */
+	claim(
+		basket: string,
+		{ kinds, limit }: ClaimRequest,
+		found: readonly Level[],
+		lease: number,
+		now: number,
+	): Claim[] {
 		const claims: Claim[] = [];
+		let levels = found.filter(({ kind }) => kinds.includes(kind));
 		for (let broken = -1; broken !== 0 && claims.length < limit;) {
-			const rows = this.#due(basket, kinds, limit - claims.length, now);
+			if (broken > 0) levels = this.levels(basket, kinds);
+			const rows = this.#due(basket, levels.filter(({ due }) => due <= now), limit - claims.length, now);
 			const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
 			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
 			const good = read.filter((claim) => typeof claim !== "string");
@@ -113,8 +126,7 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	/** What is due, in the order of claims, and not more rows than there is need for. */
-	#due(basket: string, kinds: readonly string[], limit: number, now: number): DueRow[] {
-		const levels = this.#levels(basket, kinds).filter(({ due }) => due <= now);
+	#due(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
 		const most = Math.min(limit, 1_000_000);
 		const rows: DueRow[] = [];
 		for (let first = 0; first < levels.length; first += mostMerged) {
@@ -132,7 +144,7 @@ export class SqliteClaims extends SqliteTasks {
 			`${one} AND state = ${state} AND kind = ?${2 * index + 4} AND priority = ?${2 * index + 5}`
 		);
 		return this.connection.all<DueRow>(
-			`${parts.join(" UNION ALL ")} ORDER BY ${levels.length > 1 ? "priority DESC, " : ""}due, seq LIMIT ?3`,
+			`${parts.join(" UNION ALL ")} ORDER BY ${levels.length > 1 ? "priority DESC, " : ""}due, seq LIMIT ?3 + 0`,
 			...[basket, now, limit],
 			...levels.flatMap(({ kind, priority }) => [kind, priority]),
 		);
@@ -277,8 +289,13 @@ export class SqliteClaims extends SqliteTasks {
 		if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
 	}
 
-	#hasExpired(basket: string, now: number): boolean {
-		return this.connection.all(`SELECT 1 ${this.#expired} LIMIT 1`, basket, now).length > 0;
+	/** Whether a waiting task like this claim is due already. */
+	hasMore(basket: string, { kind, priority }: Claim, now: number): boolean {
+		return this.connection.all(
+			`SELECT 1 FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable} WHERE basket = ?1 AND ${State.isClaimable}
+			AND state = ${State.waiting} AND kind = ?2 AND priority = ?3 AND due <= ?4 LIMIT 1`,
+			...[basket, kind, priority, now],
+		).length > 0;
 	}
 
 	get #expired(): string {
@@ -287,9 +304,8 @@ export class SqliteClaims extends SqliteTasks {
 
 	/** Removes tasks that were kept long enough, as many as were settled or some more. */
 	expire(basket: string, settled: number, now: number): void {
-		if (!this.#hasExpired(basket, now)) return;
 		this.forget(this.connection.all<Gone>(
-			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY gone LIMIT ?3)
+			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY gone LIMIT ?3 + 0)
 			RETURNING ${shownGone()}`,
 			...[basket, now, settled + leastExpired],
 		));
@@ -320,6 +336,11 @@ export class SqliteClaims extends SqliteTasks {
 			return saved !== undefined;
 		});
 	}
+}
+
+export function dueIn(levels: readonly Level[], now: number): number {
+	const due = levels.reduce((least, { due }) => Math.min(least, due), never);
+	return due === never ? Infinity : Math.max(0, due - now);
 }
 
 /** What is done and not kept is by far the most. */

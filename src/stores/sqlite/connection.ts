@@ -94,8 +94,12 @@ export class Connection {
 	#current: object | undefined;
 	/** What was done since the event loop was free last; absent if nothing. */
 	#labour: { count: number; readonly since: number; readonly rest: Promise<void> } | undefined;
+	/** Whether the transaction of the current {@link read} writes by now. */
+	#isLocked = false;
 	/** How many commits the store itself has made. */
 	commits: number = 0;
+	/** How many transactions the store itself has rolled back. */
+	rollbacks: number = 0;
 
 	/** @param patience how long to try while somebody else writes, in milliseconds */
 	constructor(patience: number) {
@@ -199,7 +203,28 @@ export class Connection {
 
 	/** Sees the database at one moment. */
 	read<T>(work: () => T): Promise<T> {
-		return this.#persist(() => this.#inTransaction("BEGIN", work));
+		return this.#persist(() => {
+			this.#isLocked = false;
+			const result = this.#inTransaction("BEGIN", work);
+			if (this.#isLocked) this.commits++;
+			return result;
+		});
+	}
+
+	/**
+	 * Lets the work of {@link read} write from now on. `false`: another connection writes, or a {@link write} is before it.
+	 *
+	 * @param lock a statement that needs the lock of those who write, and changes nothing: see #control
+	 */
+	tryLock(lock: string): boolean {
+		if (this.#last !== undefined) return false;
+		try {
+			this.#control(lock);
+			return this.#isLocked = true;
+		} catch (error) {
+			if (toStoreError(error).code === "busy") return false;
+			throw error;
+		}
 	}
 
 	/** One commit. Those that write do it in the order in which they asked. */
@@ -270,6 +295,7 @@ export class Connection {
 			this.#control("COMMIT");
 			return result;
 		} catch (error) {
+			this.rollbacks++;
 			this.#rollback("ROLLBACK");
 			throw error;
 		}

@@ -57,7 +57,7 @@ export class SqliteLists {
 			`SELECT ${columns} FROM ${this.#tables.tasks} INDEXED BY ${index} WHERE ${same} AND ${isThere}
 			AND ${value === undefined ? where : where.replace("$", bind(value))}`
 		);
-		return this.#connection.all<TaskRow>(`${parts.join(" UNION ALL ")} ORDER BY seq LIMIT ?3`, ...values);
+		return this.#connection.all<TaskRow>(`${parts.join(" UNION ALL ")} ORDER BY seq LIMIT ?3 + 0`, ...values);
 	}
 
 	/** What is not aside: one stream for each kind. */

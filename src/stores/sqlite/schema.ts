@@ -125,8 +125,11 @@ function versionIn(connection: Connection, { schema }: Tables): number | undefin
 
 /** Looks whether the tables are still of this version: a newer library may have changed them meanwhile. */
 export function checkVersion(connection: Connection, tables: Tables): void {
-	const { schema } = tables;
-	const found = versionIn(connection, tables);
+	checkFound(versionIn(connection, tables), tables);
+}
+
+/** Likewise, of a version that was read; `undefined`: there is none. */
+export function checkFound(found: number | undefined, { schema }: Tables): asserts found is number {
 	if (found === version) return;
 	if (found === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
 	throw found > version

@@ -30,7 +30,7 @@ import { checkClock, type Clock } from "../../platform/clock.ts";
 import { Resource } from "../../platform/resource.ts";
 import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { SqliteClaims } from "./claims.ts";
+import { dueIn, type Level, SqliteClaims } from "./claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./connection.ts";
 import { checkNames, seqOf } from "./data.ts";
 import { toStoreError } from "./errors.ts";
@@ -159,6 +159,13 @@ export function sqliteStore<Db extends SqliteConnection>(
 	return new Sqlite(db, new Connection(busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
 }
 
+/** What a turn came to, and whether somebody else may have something to do then. */
+type Turned = TurnResult & { readonly isStirred: boolean };
+
+function kindsOf({ claim }: Turn): string[] {
+	return claim.flatMap(({ kinds }) => kinds);
+}
+
 function checkConnection(name: string, db: SqliteConnection): void {
 	const rule = `an open database, as \`new DatabaseSync("tasks.db")\` is, or a function that opens one`;
 	check(`${name}.prepare`, check(name, db, "object", true, rule).prepare, "function");
@@ -241,27 +248,50 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: Db): Promise<readonly Added[]> {
 		checkNames(basket, tasks);
-		return this.#change(basket, () => this.#tasks.add(basket, tasks, this.#now()), tx);
+		const work = () => this.#tasks.add(basket, tasks, this.#now(), tx === undefined);
+		if (tx !== undefined) return this.#inside(basket, work, tx);
+		this.#checkOpen();
+		const added = await this.#connection.write(work); // which looks at the version itself
+		this.#watch.wake(basket);
+		return added;
 	}
 
 	async turn(basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
-		const kinds = claim.flatMap(({ kinds }) => kinds);
-		if (settle.length === 0) {
-			// Most turns find nothing. They must not keep others from writing.
-			const dueIn = await this.#read(() => this.#tasks.idleFor(basket, kinds, this.#now()));
-			if (dueIn > 0) return { settled: [], claims: [], dueIn };
-		}
-		const { isStirred, ...result } = await this.#write(() => this.#turn(basket, { settle, claim, lease }, kinds));
+		this.#checkOpen();
+		const turn = { settle, claim, lease };
+		const done = settle.length > 0 ? undefined : await this.#connection.read(() => this.#tryTurn(basket, turn));
+		const { isStirred, ...result } = done ?? await this.#connection.write(() => this.#turn(basket, turn));
 		if (isStirred) this.#watch.wake(basket);
 		return result;
 	}
 
-	#turn(basket: string, { settle, claim, lease }: Turn, kinds: string[]): TurnResult & { isStirred: boolean } {
+	/** Most turns that settle nothing find nothing. They must not keep others from writing, nor wait for them. */
+	#tryTurn(basket: string, turn: Turn): Turned | undefined {
 		const now = this.#now();
-		const { settled, isStirred } = this.#tasks.settle(basket, settle, now);
-		this.#tasks.expire(basket, settle.length, now);
-		const claims = claim.flatMap((request) => this.#tasks.claim(basket, request, lease, now));
-		return { settled, claims, dueIn: this.#tasks.dueIn(basket, kinds, now), isStirred };
+		const hasExpired = this.#tasks.hasExpired(basket, now);
+		const levels = this.#tasks.levels(basket, kindsOf(turn));
+		const pause = dueIn(levels, now);
+		if (pause > 0 && !hasExpired) return { settled: [], claims: [], dueIn: pause, isStirred: false };
+		return this.#connection.tryLock(this.#lock) ? this.#claim(basket, turn, hasExpired, levels, now) : undefined;
+	}
+
+	#turn(basket: string, turn: Turn): Turned {
+		const now = this.#now();
+		const hasExpired = this.#tasks.hasExpired(basket, now);
+		const { settled, isStirred } = this.#tasks.settle(basket, turn.settle, now);
+		const levels = this.#tasks.levels(basket, kindsOf(turn));
+		return { ...this.#claim(basket, turn, hasExpired, levels, now), settled, isStirred };
+	}
+
+	#claim(basket: string, turn: Turn, hasExpired: boolean, levels: readonly Level[], now: number): Turned {
+		const { settle, claim, lease } = turn;
+		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
+		const found = claim.map((request) => this.#tasks.claim(basket, request, levels, lease, now));
+		// Mostly there is more like the last one, which is known sooner than what else there is.
+		const last = found.at(-1)?.at(-1);
+		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
+		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kindsOf(turn), now);
+		return { settled: [], claims: found.flat(), dueIn: pause, isStirred: false };
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: Db): Promise<boolean> {
@@ -366,10 +396,14 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 
 	#inside<T>(basket: string | undefined, work: () => T, tx: Db): T {
 		this.#checkOpen();
-		const lock = `UPDATE ${this.#tables.schema} SET version = version WHERE 0`;
-		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work), lock);
+		const result = this.#connection.inside(tx, () => this.#ofThisVersion(work), this.#lock);
 		if (basket !== undefined) this.#watch.touch(basket);
 		return result;
+	}
+
+	/** Needs the lock of those who write, and changes nothing. */
+	get #lock(): string {
+		return `UPDATE ${this.#tables.schema} SET version = version WHERE 0`;
 	}
 
 	#checkOpen(): void {

@@ -21,7 +21,7 @@ import {
 	stateOf,
 	type TaskRow,
 } from "./data.ts";
-import { never, type Tables } from "./schema.ts";
+import { checkFound, never, type Tables } from "./schema.ts";
 import * as State from "./state.ts";
 
 /** What has to be known of a task that goes, or ends. */
@@ -36,20 +36,32 @@ export interface Gone {
 /** An {@link Added.id} that the store has made. */
 const madeId = /^_[1-9]\d{0,15}$/;
 
+/** How many numbers are set aside for the next tasks, so that the row that says which are in use is not written with each. */
+const spare = 100;
+
+/** Numbers of tasks that nobody but this connection has, as long as the last one in use is `end` and nothing was rolled back. */
+interface Block {
+	readonly next: number;
+	readonly end: number;
+	readonly rollbacks: number;
+}
+
 /** The most characters of payloads that go into one statement: the limit of a text is far above. */
 const mostCharacters = 4_000_000;
 
 export class SqliteTasks {
 	protected readonly connection: Connection;
 	protected readonly tables: Tables;
+	#block: Block = { next: 1, end: 0, rollbacks: 0 };
 
 	constructor(connection: Connection, tables: Tables) {
 		this.connection = connection;
 		this.tables = tables;
 	}
 
-	add(basket: string, tasks: readonly NewTask[], now: number): Added[] {
-		const first = this.#reserve(tasks.length);
+	/** @param isOwn whether the transaction is the store's own */
+	add(basket: string, tasks: readonly NewTask[], now: number, isOwn: boolean): Added[] {
+		const first = this.#reserve(tasks.length, isOwn);
 		const added: Added[] = [];
 		while (added.length < tasks.length) {
 			const from = added.length;
@@ -94,18 +106,34 @@ export class SqliteTasks {
 	}
 
 	/**
-	 * The first of `count` numbers that nobody else has or will have, even if somebody has set the last one back. A number far
-	 * above was written by hand, too.
+	 * The first of `count` numbers that nobody else has or will have, above those of all tasks, even if somebody has set the last
+	 * one back. A number far above was written by hand, too. A block is kept only if a transaction of the store has set it
+	 * aside: nobody tells the store that a caller has rolled back.
 	 */
-	#reserve(count: number): number {
+	#reserve(count: number, isOwn: boolean): number {
 		const { schema, tasks } = this.tables;
-		const last = `SELECT coalesce(max(task.seq), 0) FROM ${tasks} AS task WHERE task.seq < ${schema}.seq + 1000000000`;
-		const [row] = this.connection.all<{ seq: number }>(
-			`UPDATE ${schema} SET seq = max(seq, (${last})) + ?1 RETURNING seq`,
-			count,
+		const [row] = this.connection.all<{ version: number; seq: number; last: number }>(
+			`SELECT version, seq, (
+				SELECT coalesce(max(task.seq), 0) FROM ${tasks} AS task WHERE task.seq < ${schema}.seq + 1000000000
+			) AS last FROM ${schema}`,
 		);
-		if (row === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
-		return row.seq - count + 1;
+		checkFound(row?.version, this.tables);
+		const { seq, last } = row!;
+		const { rollbacks } = this.connection;
+		const block = this.#block;
+		const isGood = seq === block.end && rollbacks === block.rollbacks && last < block.next;
+		if (isGood && count <= seq + 1 - block.next) {
+			this.#block = { ...block, next: block.next + count };
+			return block.next;
+		}
+		const next = Math.max(seq, last) + count + 1;
+		const end = next - 1 + (isOwn ? spare : 0);
+		if (!(end < never)) {
+			throw new StoreError("corrupt", `The number in the row of the table ${schema} is too large: restore it`);
+		}
+		this.connection.run(`UPDATE ${schema} SET seq = ?`, end);
+		if (isOwn) this.#block = { next, end, rollbacks };
+		return next - count;
 	}
 
 	/** Where the first in a lane is still blocked, it becomes the head. Says whether one did. */
@@ -224,7 +252,7 @@ export class SqliteTasks {
 	/** Its number says where it stands, so it gets a new one and moves to the end; the old one has gone into its id. */
 	#begin(basket: string, row: TaskRow, now: number): void {
 		const { seq, lane, kind } = row;
-		const last = this.#reserve(1);
+		const last = this.#reserve(1, true);
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, home = ?4, gone = NULL, due = ?5, added = ?5,
 				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?6`,

@@ -19,6 +19,7 @@ import { testLasting } from "./lasting.ts";
 import { testLists } from "./lists.ts";
 import { testResponsive } from "./responsive.ts";
 import { testSources } from "./sources.ts";
+import { testStatements } from "./statements.ts";
 import { deferred, errorOf, settle, watch } from "../../support.ts";
 
 /** What the drivers have in common, and the tests use. */
@@ -88,6 +89,7 @@ export function testSqlite(name: string, open: Open): void {
 		testLists(open);
 		testResponsive(open);
 		testLasting(open);
+		testStatements(open);
 	});
 }
 

@@ -1,0 +1,178 @@
+// What sqliteStore() asks of SQLite: few statements, none of which has to be compiled again, and numbers of tasks in blocks.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import type { Claim, NewTask } from "../../../src/basket/store.ts";
+import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
+import { settle, watch } from "../../support.ts";
+import type { Database, Open } from "./suite.ts";
+
+let cleanups: (() => unknown)[] = [];
+
+afterEach(() => {
+	for (const cleanup of cleanups.reverse()) cleanup();
+	cleanups = [];
+});
+
+function task(fields: Partial<NewTask> = {}): NewTask {
+	return { kind: "work", payload: "1", delay: 0, priority: 0, ...fields };
+}
+
+/** A connection that writes down what it is asked. */
+function spied(db: Database): { spy: Database; asked: string[] } {
+	const asked: string[] = [];
+	const spy = new Proxy(db, {
+		get(_, key) {
+			const value = Reflect.get(db, key) as unknown;
+			if (key === "exec") return (sql: string) => (asked.push(sql), db.exec(sql));
+			if (key !== "prepare") return typeof value === "function" ? value.bind(db) : value;
+			return (sql: string) => {
+				const statement = db.prepare(sql);
+				return {
+					all: (...values: unknown[]) => (asked.push(sql), statement.all(...values)),
+					run: (...values: unknown[]) => (asked.push(sql), statement.run(...values)),
+				};
+			};
+		},
+	});
+	return { spy, asked };
+}
+
+function filesOf(open: Open): () => Database {
+	const folder = mkdtempSync(join(tmpdir(), "upkeep-statements-"));
+	cleanups.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
+	return () => {
+		const db = open(join(folder, "a.db"));
+		db.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL");
+		cleanups.push(() => db.close());
+		return db;
+	};
+}
+
+const kinds = ["work"];
+const lease = 30_000;
+
+async function claim(store: SqliteStore<Database>, limit = 1): Promise<readonly Claim[]> {
+	return (await store.turn("b", { settle: [], claim: [{ kinds, limit }], lease })).claims;
+}
+
+/** @param open opens a database */
+export function testStatements(open: Open): void {
+	test("sqliteStore() needs few statements for one task", async () => {
+		const db = open(":memory:");
+		cleanups.push(() => db.close());
+		db.exec("PRAGMA busy_timeout = 0");
+		const { spy, asked } = spied(db);
+		const store = sqliteStore(spy);
+		await store.open();
+		await store.add("b", [task(), task()]);
+		const count = async (work: () => Promise<unknown>) => {
+			asked.length = 0;
+			await work();
+			return asked.length;
+		};
+		// Each has a transaction, which is two, and one that asks for the busy timeout.
+		expect(await count(() => store.add("b", [task()]))).toBeLessThanOrEqual(3 + 2);
+		expect(await count(() => store.turn("idle", { settle: [], claim: [{ kinds, limit: 1 }], lease })))
+			.toBeLessThanOrEqual(
+				3 + 2,
+			);
+		let claims: readonly Claim[] = [];
+		expect(await count(async () => claims = await claim(store))).toBeLessThanOrEqual(3 + 6);
+		const ended = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+		expect(await count(() => store.turn("b", { settle: ended, claim: [], lease }))).toBeLessThanOrEqual(3 + 3);
+	});
+
+	test("sqliteStore() asks for nothing that SQLite compiles again each time", async () => {
+		const db = open(":memory:");
+		cleanups.push(() => db.close());
+		const { spy, asked } = spied(db);
+		const store = sqliteStore(spy);
+		await store.open();
+		await store.add("b", [task(), task({ id: "a", lane: "l" }), task({ priority: 1 })]);
+		const ended = (await claim(store, 5)).map((ref) => ({ ref, outcome: { type: "done", keep: 1e-9 } as const }));
+		await store.turn("b", { settle: ended, claim: [], lease });
+		await store.turn("b", { settle: [], claim: [{ kinds, limit: 1 }], lease });
+		await store.list("b", { limit: 5 });
+		expect(asked.filter((sql) => /\bLIMIT\b/.test(sql)).length).toBeGreaterThan(2);
+		// SQLite plans with the value of a parameter that is a limit, and so anew for each: its `LIMIT ?1 + 0` is no parameter.
+		expect(asked.filter((sql) => /\bLIMIT\s+[?:@$]\w*\s*(?![\s\w]*\+)/.test(sql))).toEqual([]);
+	});
+
+	test("sqliteStore().add() gives each task a number above all others, whatever came before it", async () => {
+		const connect = filesOf(open);
+		const [db, other] = [connect(), connect()];
+		const [store, second] = [sqliteStore(db), sqliteStore(other)];
+		await Promise.all([store.open(), second.open()]);
+		db.exec(`CREATE TRIGGER refuse BEFORE INSERT ON upkeep_tasks WHEN new.kind = 'refused' BEGIN
+			SELECT RAISE(ABORT, 'refused');
+		END`);
+		const numbers: number[] = [];
+		const add = async (one: SqliteStore<Database>, count: number, tx?: Database) => {
+			const [{ last }] = db.prepare("SELECT coalesce(max(seq), 0) AS last FROM upkeep_tasks").all() as [
+				{ last: number },
+			];
+			const added = await one.add("b", Array.from({ length: count }, () => task()), tx);
+			const given = added.map(({ id }) => Number(id.slice(1)));
+			expect(given[0]).toBeGreaterThan(last);
+			return given;
+		};
+		const rollBack = new Error("roll back");
+		const events: readonly (() => Promise<unknown>)[] = [
+			async () => numbers.push(...await add(store, 1)),
+			async () => numbers.push(...await add(second, 1)),
+			async () => numbers.push(...await add(store, 150)),
+			async () => numbers.push(...await store.transaction((tx) => add(store, 2, tx))),
+			() =>
+				store.transaction(async (tx) => {
+					await add(store, 120, tx);
+					throw rollBack;
+				}).catch((error) => expect(error).toBe(rollBack)),
+			() =>
+				store.add("b", [...Array.from({ length: 120 }, () => task()), task({ kind: "refused" })]).then(
+					() => expect.unreachable(),
+					() => {},
+				),
+			// As many as were refused, so that the other connection is given the same numbers; and some that are gone.
+			async () => {
+				numbers.push(...await add(second, 121));
+				const more = [...await add(second, 1), ...await add(second, 1)];
+				numbers.push(...more);
+				await second.delete("b", more.map((number) => `_${number}`));
+			},
+			async () =>
+				void other.exec("UPDATE upkeep_tasks SET seq = seq + 40 WHERE seq = (SELECT max(seq) FROM upkeep_tasks)"),
+		];
+		for (const first of events) {
+			for (const next of events) {
+				for (const event of [first, next, events[0]!, next, events[1]!]) await event();
+			}
+		}
+		expect(numbers.length).toBeGreaterThan(1_000);
+		expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+		await store.delete("b", [(await store.list("b", { limit: 100_000 })).at(-1)!.id]);
+		db.exec("UPDATE upkeep_schema SET seq = seq - 150");
+		await add(store, 1);
+	});
+
+	test("sqliteStore().turn() that finds something waits while another connection writes, and then claims it", async () => {
+		const connect = filesOf(open);
+		const [db, other] = [connect(), connect()];
+		const store = sqliteStore(db);
+		const impatient = sqliteStore(db, { busyTimeout: 0 });
+		await store.open();
+		await impatient.open();
+		await store.add("b", [task()]);
+		other.exec("BEGIN IMMEDIATE");
+		expect(await claim(impatient).then(() => undefined, ({ code }) => code)).toBe("busy");
+		const claiming = watch(claim(store));
+		await settle();
+		expect(claiming.state).toBe("pending");
+		expect(db.isTransaction ?? db.inTransaction).toBe(false);
+		other.exec("COMMIT");
+		while (claiming.state === "pending") await settle();
+		expect(claiming.state).toBe("resolved");
+		expect((await store.counts("b")).running).toBe(1);
+	});
+}
