@@ -37,6 +37,6 @@ function describeExcess({ name, size, sizeLimit }: Measurement): string {
 	return `${name}: ${formatSize(size)} of at most ${formatSize(sizeLimit)}`;
 }
 
-function formatSize(size: number): string {
+export function formatSize(size: number): string {
 	return `${size.toLocaleString("en-US")} B`;
 }
