@@ -16,7 +16,7 @@ import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import { endingWith, released } from "./ending.ts";
 import { chain, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { Execution, resume, type RunStep } from "../run/execution.ts";
+import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -175,7 +175,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		const previousError = before && Object.assign(new Error(before.message), failure);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
 		resume(execution, this.attempt - 1, previousError, delay, age);
-		return execution.step();
+		return takeStep(execution);
 	}
 
 	readonly #call = (attempt: TaskContext): unknown => {

@@ -9,7 +9,7 @@ import type { Data } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
-import { Execution, resume, type RunStep, stepWith } from "../run/execution.ts";
+import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";
 import { remember, succeed } from "./transitions.ts";
@@ -62,7 +62,7 @@ export class StepAttempt<Tx> {
 
 	/** Calls the function. A {@link Checkpoint} was stored by the function itself, whatever it did afterwards. */
 	async run(signal: AbortSignal): Promise<RunStep<unknown> | Checkpoint> {
-		const step = await stepWith(this.#execution, signal).catch(failed);
+		const step = await takeStep(this.#execution, signal).catch(failed);
 		this.#context = undefined;
 		const { task } = this.#position;
 		if (this.#commitment === undefined || task.isOver) return step;
@@ -168,7 +168,7 @@ export class StepAttempt<Tx> {
 		const error = new Error("The transaction given to commit() was not committed");
 		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
 		resume(execution, this.#state.attempts, previousError, lastDelay, 0);
-		return execution.step().catch(failed);
+		return takeStep(execution).catch(failed);
 	}
 }
 

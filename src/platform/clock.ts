@@ -26,8 +26,11 @@ export interface Clock {
 	 * Calls `timer.fire()` once, in a new macrotask, after at least `delay` milliseconds, in any async context. If the
 	 * timer is already set, it is moved. Writes the due time, on the scale of {@link monotonic}, to `timer.at`.
 	 * `timer.position` must be -1 after the timer has fired or was cleared, and another value until then.
+	 *
+	 * @param since a reading of {@link monotonic}, taken in the same macrotask, from which the delay counts. The default is
+	 * a reading taken now. A clock may ignore it; then the time between the two is added to the delay.
 	 */
-	set(timer: Timer, delay: number): void;
+	set(timer: Timer, delay: number, since?: number): void;
 	/** Clears a timer. Does nothing if it is not set. */
 	clear(timer: Timer): void;
 }
@@ -66,8 +69,7 @@ class SystemClock implements Clock {
 		return performance.now() + this.#slept;
 	}
 
-	set(timer: Timer, delay: number): void {
-		const now = this.monotonic();
+	set(timer: Timer, delay: number, now: number = this.monotonic()): void {
 		this.#queue.set(timer, now + delay);
 		// The platform's timer was lost with the scope in which it was set, or is a second late: then a new one is cheap.
 		if (now - this.#armedFor > 1_000) this.#armedFor = NaN;
@@ -77,6 +79,12 @@ class SystemClock implements Clock {
 	clear(timer: Timer): void {
 		this.#queue.clear(timer);
 		this.#keepAlive();
+	}
+
+	/** Clears the only timer of this clock, and the platform's timer. */
+	end(timer: Timer): void {
+		this.clear(timer);
+		clearTimeout(this.#armed as number | undefined);
 	}
 
 	/** Ensures that the platform wakes this clock in time for the first timer. Waking too early is harmless. */
@@ -128,20 +136,13 @@ class SystemClock implements Clock {
 
 /** The clock for Cloudflare's workerd, where a platform timer ends with the request that set it and cannot be shared. */
 class RequestClock extends SystemClock {
-	override set(timer: Timer, delay: number): void {
+	override set(timer: Timer, delay: number, since?: number): void {
 		this.clear(timer);
-		timer.at = this.monotonic() + delay;
-		timer.position = 0;
-		timer.own = setTimeout(() => {
-			this.clear(timer);
-			if (delay > longestDelay) this.set(timer, delay - longestDelay);
-			else timer.fire();
-		}, Math.min(delay, longestDelay));
+		(timer.own = new SystemClock()).set(timer, delay, since);
 	}
 
 	override clear(timer: Timer): void {
-		clearTimeout(timer.own as number | undefined);
-		timer.position = -1;
+		(timer.own as SystemClock | undefined)?.end(timer);
 	}
 }
 

@@ -8,7 +8,7 @@ import type { PoolContext, PoolFunction } from "./options.ts";
 import { Attempt } from "../run/attempt.ts";
 import { Execution } from "../run/execution.ts";
 import type { RunnerSettings } from "../run/options.ts";
-import type { Task } from "../run/task.ts";
+import type { Task, TaskContext } from "../run/task.ts";
 import { inContextAlways } from "../platform/async-context.ts";
 
 /** The interface of an attempt to its job. */
@@ -28,8 +28,8 @@ export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	readonly #onReport: () => void;
 
 	/** @param run if absent, there is only one attempt, and only a cancel can interrupt it */
-	constructor(job: AttemptedJob<W>, onReport: () => void, run?: Execution<unknown>, endsAt: number = Infinity) {
-		super(run, run === undefined ? 1 : run.attempt, run?.previousError, endsAt);
+	constructor(job: AttemptedJob<W>, onReport: () => void, run?: Execution<unknown>) {
+		super(run === undefined ? 1 : run.attempt, run?.previousError, run);
 		// Without a worker, because none could be created, this is only the context of `shouldRetry`.
 		this.worker = job.worker?.resource as W;
 		this.#job = job;
@@ -73,7 +73,7 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 	#busy: Attempt | undefined;
 
 	constructor(job: J, settings: RunnerSettings, owner: RunOwner<J>) {
-		super(job.task as Task<unknown>, settings);
+		super((context) => this.#call(job.task as Task<unknown>, context), settings);
 		this.#job = job;
 		this.#owner = owner;
 		this.ask = inContextAlways(() => owner.decide(job));
@@ -84,27 +84,25 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 		return this.#busy !== undefined;
 	}
 
-	override makeAttempt(endsAt: number): Attempt {
+	override makeAttempt(): Attempt {
 		this.#busy = undefined;
 		// Clears the deadline of the queue. The attempt sets the timer itself.
 		if (this.position >= 0) this.settings.clock.clear(this);
-		return new PoolAttempt(this.#job, this.#owner.onChange, this, endsAt);
+		return new PoolAttempt(this.#job, this.#owner.onChange, this);
 	}
 
-	perform(attempt: Attempt): Promise<unknown> {
-		const task = this.#job.task as Task<unknown>;
-		if (this.settings.abandonAfter === Infinity) return attempt.perform(task);
-		return attempt.perform((context) => {
-			// Returns the same promise: a wrapping promise would settle later, and a task that returned in time could be
-			// abandoned.
-			const result = Promise.resolve(task(context));
-			const onSettled = () => {
-				if (this.#busy === attempt) this.#busy = undefined;
-			};
-			this.#busy = attempt;
-			result.then(onSettled, onSettled);
-			return result;
-		});
+	/** Calls the task. If it may be abandoned, keeps track of whether it has settled. */
+	#call(task: Task<unknown>, context: TaskContext): unknown {
+		if (this.settings.abandonAfter === Infinity) return task(context);
+		const attempt = this.#busy = this.#job.attempt;
+		// Returns the same promise: a wrapping promise would settle later, and a task that returned in time could be
+		// abandoned.
+		const result = Promise.resolve(task(context));
+		const onSettled = () => {
+			if (this.#busy === attempt) this.#busy = undefined;
+		};
+		result.then(onSettled, onSettled);
+		return result;
 	}
 
 	/** The job waits for a worker again, at most until its deadline. */

@@ -284,7 +284,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		const run = job.details!.run!;
 		if (job.lane !== undefined) {
 			this.#queue.remove(job);
-			this.#settle(job, false, run.deadlineError(run.previousError));
+			this.#settle(job, false, run.timeoutError("deadline", run.previousError));
 			return this.#afterwards();
 		}
 		this.#parked.delete(job);

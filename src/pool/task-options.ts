@@ -61,8 +61,9 @@ export function checkTaskOptions<W>(options: PoolTaskOptions<W>, defaults: Runne
 
 /** Leaves out settings without effect, because a task without them is cheaper. */
 export function jobOptions(priority: number, signal: AbortSignal | undefined, settings: RunnerSettings): JobOptions {
-	const { attempts, isTimed, abandonAfter, onAttemptFailed } = settings;
-	const isPlain = attempts === 1 && !isTimed && abandonAfter === Infinity && onAttemptFailed === undefined;
+	const { attempts, timeout, deadline, abandonAfter, onAttemptFailed } = settings;
+	const isUnlimited = Math.min(timeout, deadline, abandonAfter) === Infinity;
+	const isPlain = isUnlimited && attempts === 1 && onAttemptFailed === undefined;
 	return { priority, signal, settings: isPlain ? undefined : settings };
 }
 

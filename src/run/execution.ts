@@ -1,6 +1,6 @@
 /**
- * All attempts of one task: counting, the decision after a failure, the delay, the abort. `run` and `Runner` are its
- * public forms. Group and everything else that retries tasks uses it too: as a loop, step by step, or, if a task
+ * All attempts of one task: counting, time limits, the decision after a failure, the delay, the abort. `run` and `Runner`
+ * are its public forms. Group and everything else that retries tasks uses it too: as a loop, step by step, or, if a task
  * needs more than a call (a worker of a pool), with {@link Execution.begin}, {@link Execution.fail} and
  * {@link Execution.end}.
  *
@@ -13,12 +13,20 @@
 
 import type { RunnerSettings } from "./options.ts";
 import { steering, type Task, unwrap } from "./task.ts";
-import { Attempt, type AttemptOwner, deadlineText, timeoutError } from "./attempt.ts";
+import { Attempt, type AttemptOwner, timeoutError } from "./attempt.ts";
 import { type Delayed, nextDelay } from "./backoff.ts";
 import { inContext } from "../platform/async-context.ts";
 import { observe } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
+
+/** The outcome of an attempt that failed. */
+interface FailedStep {
+	readonly ok: false;
+	readonly error: unknown;
+	readonly again: boolean;
+	readonly delay: number;
+}
 
 /** The outcome of one attempt. */
 export type RunStep<T> =
@@ -37,7 +45,7 @@ export interface LoopOwner<T> {
 	onFailure(error: unknown): void;
 }
 
-/** One run of a task. Its timer measures the delay between attempts and the timeout of an attempt. */
+/** One run of a task. Its timer measures the delay between attempts and the time limits of an attempt. */
 export class Execution<T> extends Timer implements AttemptOwner, Abortable, Delayed {
 	readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
@@ -49,7 +57,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	#cancelled: { readonly reason: unknown } | undefined;
 	/** Initially `undefined`, which means never: a numeric field would make every object larger. */
 	deadlineAt: number | undefined;
+	/** The beginning and the end of the attempt, on the monotonic clock, if its time is limited. */
+	#beganAt: number | undefined;
+	#endsAt: number | undefined;
 	#current: Attempt | undefined;
+	/** Whether the task is being called: the time counts from the beginning, and the clock is not read again. */
+	#isCalling = false;
+	/** Fails an attempt whose task has not settled, if such tasks are abandoned. */
+	#giveUp: ((reason: unknown) => void) | undefined;
 	/** The error of the last attempt. */
 	previousError: unknown;
 	/** The last delay of the backoff, before its jitter. */
@@ -58,8 +73,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	isFirm = false;
 	/** Set during a loop only. */
 	#owner: LoopOwner<T> | undefined;
-	/** Set during a delay only: ends the delay in the async context of the caller. */
-	#resume: ((loop: { again(): void }) => void) | undefined;
+	/** Called when the timer fires. Continues in the async context in which the timer was set. */
+	#proceed: ((run: { again(): void }) => void) | undefined;
 
 	constructor(task: Task<T>, settings: RunnerSettings, signal?: AbortSignal) {
 		super(settings.unref);
@@ -77,23 +92,19 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		return (this.#cancelled ?? this.#signal)?.reason;
 	}
 
-	/**
-	 * Makes all attempts and resolves with the value. The first attempt is made here and not in the loop, because most
-	 * runs succeed at once and need no loop.
-	 */
+	/** Makes all attempts and resolves with the value. Most runs succeed at once and need no loop. */
 	run(): Promise<T> {
 		if (this.isAborted) return Promise.reject(this.reason);
 		const attempt = this.begin();
-		return attempt.perform(this.#task!).then(
+		return this.perform(attempt).then(
 			(value) => {
-				this.end();
 				this.#finish();
 				return value;
 			},
 			(thrown) =>
 				new Promise((onSuccess, onFailure) => {
 					this.#owner = { onSuccess, onFailure };
-					this.#follow(this.fail(attempt, thrown));
+					this.#follow(attempt, thrown);
 				}),
 		);
 	}
@@ -106,78 +117,134 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 
 	/** Makes the next attempt of a loop, in the async context of the caller. */
 	again(): void {
-		this.#resume = undefined;
-		this.#follow(this.step());
+		this.#proceed = undefined;
+		const refusal = this.refusal();
+		if (refusal !== undefined) return this.#finish()?.onFailure(refusal.error);
+		const attempt = this.begin();
+		this.perform(attempt).then(
+			(value) => this.#finish()?.onSuccess(value),
+			(thrown) => this.#follow(attempt, thrown),
+		);
 	}
 
-	/** Makes one attempt and decides what follows. Rejects only if `shouldRetry` does. */
-	step(): Promise<RunStep<T>> {
-		if (this.isAborted) return Promise.resolve(failure(this.reason));
+	/** The outcome without a further attempt, if none may begin. */
+	refusal(): RunStep<T> & FailedStep | undefined {
+		if (this.isAborted) return failure(this.reason);
 		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
-			return Promise.resolve(failure(this.deadlineError(this.previousError)));
+			return failure(this.timeoutError("deadline", this.previousError));
 		}
-		const attempt = this.begin();
-		// `onAttempt` may have aborted: then the attempt fails without a call of the task.
-		const result: Promise<T> = this.isAborted ? Promise.reject(this.reason) : attempt.perform(this.#task!);
-		return result.then(
-			(value) => {
-				this.end();
-				return { ok: true, value, again: false, delay: 0 };
-			},
-			(thrown) => this.fail(attempt, thrown),
-		);
+		return undefined;
 	}
 
 	/** Ends the run. Called by its signal, or by an owner without a signal. */
 	abort(reason: unknown): void {
 		if (this.#cancelled !== undefined) return;
 		this.#cancelled = { reason };
-		this.#current?.abort(reason);
-		if (this.#resume !== undefined) this.#finish()?.onFailure(reason);
+		if (this.#current !== undefined) this.#interrupt(this.#current, reason);
+		else if (this.#proceed !== undefined) this.#finish()?.onFailure(reason);
 	}
 
 	/** The delay or the time limit of an attempt has passed. */
 	fire(): void {
-		if (this.#current !== undefined) this.#current.wake();
-		else this.#resume?.(this);
+		this.#proceed?.(this);
 	}
 
-	watch(): void {
-		if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
-	}
-
-	#unwatch(): void {
-		if (this.#work !== undefined) unlink(this.#signal!, this, this.#work);
-		this.#work = undefined;
-	}
-
-	/** Begins an attempt. The caller lets it perform the task, and then calls {@link end} or {@link fail}. */
+	/** Begins an attempt. The caller passes it to {@link perform}, and then calls {@link end} or {@link fail}. */
 	begin(): Attempt {
-		const { isTimed, clock, timeout, deadline } = this.settings;
-		let endsAt = Infinity;
-		if (isTimed) {
-			const now = clock.monotonic();
-			endsAt = Math.min(now + timeout, this.deadlineAt ??= now + deadline);
+		const { clock, timeout, deadline } = this.settings;
+		if (Math.min(timeout, deadline) < Infinity) {
+			const now = this.#beganAt = clock.monotonic();
+			this.#endsAt = Math.min(now + timeout, this.deadlineAt ??= now + deadline);
 		}
 		this.attempt++;
-		this.#current = this.makeAttempt(endsAt);
+		this.#current = this.makeAttempt();
 		this.#owner?.onAttempt?.();
 		return this.#current;
 	}
 
 	/** Overridden by subclasses whose tasks get a larger context. */
-	makeAttempt(endsAt: number): Attempt {
-		return new Attempt(this, this.attempt, this.previousError, endsAt);
+	makeAttempt(): Attempt {
+		return new Attempt(this.attempt, this.previousError, this);
+	}
+
+	/** Calls the task, unless `onAttempt` has aborted. */
+	perform(attempt: Attempt): Promise<T> {
+		if (this.isAborted) return Promise.reject(this.reason);
+		this.#isCalling = true;
+		const result = attempt.perform(this.#task!);
+		this.#isCalling = false;
+		if (this.settings.abandonAfter === Infinity) return result;
+		return new Promise((resolve, reject) => {
+			result.then(resolve, reject);
+			this.#giveUp = reject;
+			// The task itself may have aborted before it returned this promise.
+			if (attempt.interruption === undefined) this.watch(attempt);
+			else this.#abandon(attempt.interruption.reason);
+		});
+	}
+
+	watch(attempt: Attempt): void {
+		const remaining = this.#remaining(attempt);
+		if (remaining <= 0) return;
+		if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
+		if (remaining < Infinity && this.position < 0) {
+			this.#wait(remaining, () => this.#current === attempt && this.#expire(attempt), this.#isCalling);
+		}
+	}
+
+	/** The remaining time of the attempt. Interrupts the attempt if no time is left. */
+	#remaining(attempt: Attempt): number {
+		if (this.isAborted) this.#interrupt(attempt, this.reason);
+		if (attempt.interruption !== undefined) return 0;
+		if (this.#endsAt === undefined) return Infinity;
+		const remaining = this.#endsAt - (this.#isCalling ? this.#beganAt! : this.settings.clock.monotonic());
+		if (remaining <= 0) this.#expire(attempt);
+		return remaining;
+	}
+
+	#expire(attempt: Attempt): void {
+		this.#interrupt(attempt, this.timeoutError(this.#limit, attempt.previousError));
+	}
+
+	/** The time limit that ends the attempt first. */
+	get #limit(): "timeout" | "deadline" {
+		return this.#endsAt === this.deadlineAt ? "deadline" : "timeout";
+	}
+
+	#interrupt(attempt: Attempt, reason: unknown): void {
+		if (attempt.interruption !== undefined) return;
+		attempt.abort(reason);
+		if (this.#giveUp === undefined) this.settings.clock.clear(this);
+		else this.#abandon(reason);
+	}
+
+	/** After an interruption: waits for the task for at most `abandonAfter`. */
+	#abandon(reason: unknown): void {
+		const { abandonAfter } = this.settings;
+		this.#wait(abandonAfter, () => this.#giveUp?.(reason));
+		if (abandonAfter === 0) this.fire();
+	}
+
+	#wait(delay: number, callback: (run: { again(): void }) => void, isSinceBegin = false): void {
+		this.#proceed = inContext(callback);
+		this.settings.clock.set(this, delay, isSinceBegin ? this.#beganAt : undefined);
 	}
 
 	/** Decides what follows a failed attempt. Rejects only if `shouldRetry` does. */
-	async fail(attempt: Attempt, thrown: unknown): Promise<RunStep<T>> {
-		const { shouldRetry, onAttemptFailed } = this.settings;
+	async fail(attempt: Attempt, thrown: unknown): Promise<RunStep<T> & FailedStep> {
+		const { attempts, backoff, clock, shouldRetry, onAttemptFailed } = this.settings;
 		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
-		let step: RunStep<T> = failure(error);
+		let step: RunStep<T> & FailedStep = failure(error);
+		const hint = steering(thrown);
 		try {
-			if (this.#mayRetry(thrown) && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
-				step = this.#plan(thrown, error);
+			const mayRetry = !this.isAborted && !hint.stop && this.attempt < attempts &&
+				!(clock.monotonic() >= this.deadlineAt!);
+			if (mayRetry && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
+				this.isFirm = hint.delay !== undefined;
+				const delay = nextDelay(backoff, this, hint);
+				step = clock.monotonic() + delay >= this.deadlineAt!
+					? failure(this.timeoutError("deadline", error))
+					: { ok: false, error, again: true, delay };
 			}
 		} catch (refusal) {
 			if (!this.isAborted) throw refusal;
@@ -190,77 +257,75 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 
 	/** An interruption takes precedence over the error that the task threw because of it. */
-	#errorOf({ interruption }: Attempt, thrown: unknown): unknown {
+	#errorOf(attempt: Attempt, thrown: unknown): unknown {
+		this.#remaining(attempt);
 		if (this.isAborted) return this.reason;
-		if (interruption === undefined || Object.is(interruption.reason, thrown)) return thrown;
+		if (attempt.interruption === undefined || Object.is(attempt.interruption.reason, thrown)) return thrown;
 		// A new error, because the thrown error may have the signal's reason as its cause, and causes must not be
 		// circular.
-		return timeoutError((interruption.reason as Error).message, thrown);
+		return this.timeoutError(this.#limit, thrown);
 	}
 
-	#mayRetry(thrown: unknown): boolean {
-		const { attempts, clock } = this.settings;
-		return !this.isAborted && !steering(thrown).stop && this.attempt < attempts &&
-			!(clock.monotonic() >= this.deadlineAt!);
+	/** The error of a time limit that has passed. */
+	timeoutError(limit: "timeout" | "deadline", cause: unknown): DOMException {
+		return timeoutError(`The ${limit} of ${this.settings[limit]} ms has passed`, cause);
 	}
 
-	#plan(thrown: unknown, error: unknown): RunStep<T> {
-		const { backoff, clock } = this.settings;
-		const hint = steering(thrown);
-		this.isFirm = hint.delay !== undefined;
-		const delay = nextDelay(backoff, this, hint);
-		if (clock.monotonic() + delay >= this.deadlineAt!) return failure(this.deadlineError(error));
-		return { ok: false, error, again: true, delay };
-	}
-
-	/** The error of a run that ends because of its deadline. */
-	deadlineError(cause: unknown): DOMException {
-		return timeoutError(deadlineText(this.settings), cause);
-	}
-
-	#follow(step: Promise<RunStep<T>>): void {
-		step.then((step) => this.#next(step), (error) => this.#finish()?.onFailure(error));
-	}
-
-	#next(step: RunStep<T>): void {
-		if (step.ok) this.#finish()?.onSuccess(step.value);
-		else if (step.again && !this.isAborted) this.#wait(step.error, step.delay);
-		else this.#finish()?.onFailure(step.again ? this.reason : step.error);
-	}
-
-	#wait(error: unknown, delay: number): void {
-		this.watch();
-		this.#resume = inContext(again);
-		this.settings.clock.set(this, delay);
-		this.#owner?.onDelay?.(error, delay);
+	#follow(attempt: Attempt, thrown: unknown): void {
+		this.fail(attempt, thrown).then(({ error, again, delay }) => {
+			if (!again || this.isAborted) return this.#finish()?.onFailure(again ? this.reason : error);
+			if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
+			this.#wait(delay, goOn);
+			this.#owner?.onDelay?.(error, delay);
+		}, (error) => this.#finish()?.onFailure(error));
 	}
 
 	/** Ends the attempt. */
 	end(): void {
+		if (this.position >= 0) this.settings.clock.clear(this);
 		this.#current?.end();
-		this.#current = undefined;
+		this.#current = this.#giveUp = this.#proceed = undefined;
 	}
 
 	/** Ends the run and releases everything. */
 	#finish(): LoopOwner<T> | undefined {
 		const owner = this.#owner;
-		if (owner !== undefined) this.settings.clock.clear(this);
-		this.#unwatch();
+		this.end();
+		if (this.#work !== undefined) unlink(this.#signal!, this, this.#work);
 		this.#task =
 			this.#owner =
-			this.#resume =
+			this.#work =
 			this.previousError =
 				undefined;
 		return owner;
 	}
 }
 
-/** Makes one attempt with a signal of its own, and decides what follows. */
-export async function stepWith<T>(execution: Execution<T>, signal: AbortSignal | undefined): Promise<RunStep<T>> {
-	if (signal === undefined) return await execution.step();
-	if (signal.aborted) execution.abort(signal.reason);
-	else link(signal, execution);
-	return await execution.step().finally(() => unlink(signal, execution));
+/**
+ * Makes one attempt and decides what follows. Rejects only if `shouldRetry` does.
+ *
+ * @param signal ends the run
+ * @param onAttempt called when the attempt begins; if it aborts the run, the task is not called
+ */
+export async function step<T>(
+	execution: Execution<T>,
+	signal?: AbortSignal,
+	onAttempt?: () => void,
+): Promise<RunStep<T>> {
+	if (signal?.aborted) execution.abort(signal.reason);
+	else if (signal !== undefined) link(signal, execution);
+	try {
+		const refusal = execution.refusal();
+		if (refusal !== undefined) return refusal;
+		const attempt = execution.begin();
+		onAttempt?.();
+		return await execution.perform(attempt).then((value) => {
+			execution.end();
+			return { ok: true, value, again: false, delay: 0 };
+		}, (thrown) => execution.fail(attempt, thrown));
+	} finally {
+		if (signal !== undefined) unlink(signal, execution);
+	}
 }
 
 /** Lets a new execution continue where another one stopped, perhaps in another process and some time ago. */
@@ -279,10 +344,10 @@ export function resume(
 }
 
 /** One function for all delays instead of a closure for each: 100,000 may wait. */
-function again(loop: { again(): void }): void {
-	loop.again();
+function goOn(run: { again(): void }): void {
+	run.again();
 }
 
-function failure<T>(error: unknown): RunStep<T> {
+function failure<T>(error: unknown): RunStep<T> & FailedStep {
 	return { ok: false, error, again: false, delay: 0 };
 }

@@ -71,8 +71,6 @@ export interface RunnerSettings {
 	readonly backoff: BackoffSettings | undefined;
 	readonly timeout: number;
 	readonly deadline: number;
-	/** Whether there is a timeout or a deadline, so that an attempt must read the clock. */
-	readonly isTimed: boolean;
 	readonly abandonAfter: number;
 	readonly shouldRetry: RunnerOptions["shouldRetry"];
 	readonly onAttemptFailed: RunnerOptions["onAttemptFailed"];
@@ -86,7 +84,6 @@ export const defaultSettings: RunnerSettings = {
 	backoff: undefined,
 	timeout: Infinity,
 	deadline: Infinity,
-	isTimed: false,
 	abandonAfter: Infinity,
 	shouldRetry: undefined,
 	onAttemptFailed: undefined,
@@ -122,7 +119,6 @@ export function checkRunnerOptions(
 		backoff: options.backoff === undefined ? defaults.backoff : checkBackoff(options.backoff),
 		timeout,
 		deadline,
-		isTimed: timeout < Infinity || deadline < Infinity,
 		abandonAfter,
 		shouldRetry,
 		onAttemptFailed,

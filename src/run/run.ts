@@ -8,8 +8,8 @@
 
 import type { RunStep } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
-import { Execution, stepWith } from "./execution.ts";
-import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "./options.ts";
+import { Execution, step } from "./execution.ts";
+import { checkRunnerOptions, type RunnerOptions } from "./options.ts";
 import { type Task, unwrap } from "./task.ts";
 import { check, checkedSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -77,7 +77,7 @@ export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 		check("task", task, "function");
 		// Nothing can interrupt this single attempt: an Execution would only make it slower.
 		if (options === undefined) {
-			return new Attempt(undefined, 1, undefined, Infinity).perform(task).then(undefined, rethrow);
+			return new Attempt(1).perform(task).then(undefined, rethrow);
 		}
 		const signal = checkedSignal(options);
 		return new Execution(task, checkRunnerOptions(options), signal).run();
@@ -114,7 +114,7 @@ function rethrow(thrown: unknown): never {
  * ```
  */
 export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
-	readonly #execution: Steps<T>;
+	readonly #execution: Execution<T>;
 	#state: RunnerSnapshot["state"] = "idle";
 	#error: unknown;
 	readonly #snapshot = new Snapshot<RunnerSnapshot>(() => ({
@@ -139,7 +139,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	constructor(task: Task<T>, options: RunnerOptions = {}) {
 		check("task", task, "function");
 		const settings = checkRunnerOptions(check("options", options, "object"));
-		this.#execution = new Steps(task, settings, () => this.#change("running", undefined));
+		this.#execution = new Execution(task, settings);
 	}
 
 	/**
@@ -156,11 +156,11 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 		const signal = checkedSignal(options);
 		if (this.#state !== "idle") throw new DOMException(`This runner is ${this.#state}`, "InvalidStateError");
 		this.#state = "running";
-		let step: RunStep<T> | undefined;
+		let taken: RunStep<T> | undefined;
 		try {
-			return step = await stepWith(this.#execution, signal);
+			return taken = await step(this.#execution, signal, () => this.#change("running", undefined));
 		} finally {
-			this.#change(step?.again ? "idle" : "finished", step === undefined || step.ok ? undefined : step.error);
+			this.#change(taken?.again ? "idle" : "finished", taken === undefined || taken.ok ? undefined : taken.error);
 		}
 	}
 
@@ -168,21 +168,5 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 		this.#state = state;
 		this.#error = error;
 		this.#snapshot.changed();
-	}
-}
-
-/** Attempts that report their beginning. */
-class Steps<T> extends Execution<T> {
-	readonly #onAttempt: () => void;
-
-	constructor(task: Task<T>, settings: RunnerSettings, onAttempt: () => void) {
-		super(task, settings);
-		this.#onAttempt = onAttempt;
-	}
-
-	override makeAttempt(endsAt: number): Attempt {
-		const attempt = super.makeAttempt(endsAt);
-		this.#onAttempt();
-		return attempt;
 	}
 }

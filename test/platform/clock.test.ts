@@ -29,6 +29,16 @@ describe("systemClock", () => {
 		expect(systemClock.monotonic()).toBeGreaterThanOrEqual(before);
 	});
 
+	test("set() counts a delay from the reading that it is given, and fires at once if that is long ago", async () => {
+		const clock = makeClock();
+		const since = clock.monotonic() - 10_000;
+		await new Promise<void>((resolve) => {
+			const alarm = new Alarm(resolve);
+			clock.set(alarm, 9_000, since);
+			expect([alarm.at, alarm.fired]).toEqual([since + 9_000, 0]);
+		});
+	});
+
 	test("fires in the order of the times, and of the calls, and never early", async () => {
 		const order: string[] = [];
 		// As a sum: the difference of two times may be a rounding less.

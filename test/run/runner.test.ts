@@ -1,5 +1,16 @@
 import { describe, expect, test, vi } from "vitest";
-import { resetBackoff, retryAfter, retryNow, run, Runner, type RunnerOptions, sleep, stopNow } from "../../mod.ts";
+import {
+	type Clock,
+	resetBackoff,
+	retryAfter,
+	retryNow,
+	run,
+	Runner,
+	type RunnerOptions,
+	sleep,
+	stopNow,
+	type TaskContext,
+} from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
@@ -266,9 +277,33 @@ describe("run() timeout", () => {
 		expect(done.state).toBe("pending");
 		await clock.advance(1);
 		expect(done.error).toBe(reason);
-		expect(reason).toMatchObject({ name: "TimeoutError", message: "Timed out after 50 ms" });
+		expect(reason).toMatchObject({ name: "TimeoutError", message: "The timeout of 50 ms has passed" });
 		expect(reason).toBeInstanceOf(DOMException);
 		expect((reason as Error).cause).toBe(undefined);
+	});
+
+	test("counts from the beginning of the attempt, whenever the task reads its signal", async () => {
+		for (const isAsync of [false, true]) {
+			let now = 7;
+			const due: number[] = [];
+			const clock: Clock = {
+				now: () => now,
+				monotonic: () => now,
+				set: (_timer, delay, since = now) => void due.push(since + delay),
+				clear() {},
+			};
+			const controller = new AbortController();
+			const task = async (context: TaskContext) => {
+				now += 30;
+				if (isAsync) await undefined;
+				await untilAborted(context.signal);
+			};
+			const result = errorOf(run(task, { timeout: 50, signal: controller.signal, clock }));
+			await settle();
+			controller.abort("enough");
+			expect(await result).toBe("enough");
+			expect(due).toEqual([57]);
+		}
 	});
 
 	test("bounds each attempt, and its cause is the error before", async () => {

@@ -151,8 +151,8 @@ describe("examples/watch.ts", () => {
 		const origin = await serve(() => {});
 		const watch = new Watch([`${origin}/`, "--rounds", "1", "--attempts", "2", "--timeout", "100"]);
 		expect(await watch.ended).toBe(0);
-		await watch.line(/ retry .+ Timed out after 100 ms \(attempt 1\), again in /);
-		await watch.line(/ failed .+ Timed out after 100 ms \(attempt 2\)$/);
+		await watch.line(/ retry .+ The timeout of 100 ms has passed \(attempt 1\), again in /);
+		await watch.line(/ failed .+ The timeout of 100 ms has passed \(attempt 2\)$/);
 	}, timeout);
 
 	test("applies each edit of its configuration file, and keeps the last good one", async () => {
