@@ -4,7 +4,7 @@
  * @module
  */
 
-export { type BackoffOptions, type Jitter } from "./src/run/backoff.ts";
+// Work that survives.
 export {
 	type AddArguments,
 	type AddOptions,
@@ -37,43 +37,9 @@ export {
 	type TaskState,
 	type WakeReason,
 } from "./src/basket/store.ts";
-export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
-export { Group, type GroupOptions, type SpawnOptions } from "./src/group/group.ts";
-export {
-	type Configurable,
-	configurable,
-	configure,
-	MissingMethodError,
-	start,
-	type Startable,
-	startable,
-	stop,
-	type Stoppable,
-	stoppable,
-} from "./src/lifecycle/guards.ts";
-export { IntermittentMap } from "./src/intermittent/intermittent-map.ts";
-export {
-	Intermittent,
-	type IntermittentOperation,
-	type IntermittentOptions,
-	type IntermittentSnapshot,
-	type IntermittentStart,
-	type IntermittentStarted,
-	type IntermittentState,
-	type IntermittentStop,
-} from "./src/intermittent/intermittent.ts";
-export {
-	type ApplyConfig,
-	type ConfigContext,
-	type ConfigureOptions,
-	Lifecycle,
-	type LifecycleOptions,
-	type LifecycleSnapshot,
-	type LifecycleState,
-	type ReadConfig,
-} from "./src/lifecycle/lifecycle.ts";
-export { type RevertContext, type StepContext } from "./src/job/context.ts";
-export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
+export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
+
+// Work of several steps.
 export {
 	type Job,
 	job,
@@ -82,6 +48,8 @@ export {
 	type JobStepOptions,
 	type WaitForOptions,
 } from "./src/job/job.ts";
+export { type RevertContext, type StepContext } from "./src/job/context.ts";
+export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export {
 	type AnyJob,
 	type FailedJobAttempt,
@@ -93,15 +61,19 @@ export { type AddedJob, type JobId, JobNotFoundError, type JobOutcome } from "./
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
-export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
-export { NameInUseError } from "./src/platform/name-in-use-error.ts";
-export { type OnError } from "./src/platform/observe.ts";
-export { type Subscribable } from "./src/platform/snapshot.ts";
-export { type SchemaIssue, type StandardSchema, ValidationError } from "./src/platform/standard-schema.ts";
-export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
-export { type Timer } from "./src/platform/timer-queue.ts";
-export { type StopOptions, type WaitOptions } from "./src/platform/waiters.ts";
-export { poll, type PollCounts, type PollOptions } from "./src/intermittent/poll.ts";
+
+// One task.
+export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";
+export { type BackoffOptions, type Jitter } from "./src/run/backoff.ts";
+export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
+export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
+
+// Named tasks.
+export { Group, type GroupOptions, type SpawnOptions } from "./src/group/group.ts";
+export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
+
+// Tasks on workers.
+export { Pool } from "./src/pool/pool.ts";
 export {
 	type CreateWorkerContext,
 	type PoolContext,
@@ -112,8 +84,9 @@ export {
 	type PoolTaskRecord,
 	type PoolWorkerRecord,
 } from "./src/pool/options.ts";
-export { Pool } from "./src/pool/pool.ts";
 export { type PoolTaskOptions } from "./src/pool/task-options.ts";
+
+// A declared state.
 export {
 	FatalError,
 	type Plan,
@@ -126,8 +99,47 @@ export {
 	type ReconcileOptions,
 	type ReconcileReport,
 } from "./src/reconcile/reconcile.ts";
-export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
-export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";
+
+// Shared operations.
+export {
+	Intermittent,
+	type IntermittentOperation,
+	type IntermittentOptions,
+	type IntermittentSnapshot,
+	type IntermittentStart,
+	type IntermittentStarted,
+	type IntermittentState,
+	type IntermittentStop,
+} from "./src/intermittent/intermittent.ts";
+export { IntermittentMap } from "./src/intermittent/intermittent-map.ts";
+export { poll, type PollCounts, type PollOptions } from "./src/intermittent/poll.ts";
+
+// A configuration that can be replaced.
+export {
+	type ApplyConfig,
+	type ConfigContext,
+	type ConfigureOptions,
+	Lifecycle,
+	type LifecycleOptions,
+	type LifecycleSnapshot,
+	type LifecycleState,
+	type ReadConfig,
+} from "./src/lifecycle/lifecycle.ts";
+export {
+	type Configurable,
+	configurable,
+	configure,
+	MissingMethodError,
+	start,
+	type Startable,
+	startable,
+	stop,
+	type Stoppable,
+	stoppable,
+} from "./src/lifecycle/guards.ts";
+
+// Services that come and go.
+export { type ServiceQuery, type ServiceRequest, Services, type ServicesOptions } from "./src/services/services.ts";
 export { type Service, type ServiceFactory, type ServiceRecord } from "./src/services/entry.ts";
 export {
 	InvalidConfigError,
@@ -136,5 +148,12 @@ export {
 	UnknownKindError,
 } from "./src/services/errors.ts";
 export { type ServiceChange, type ServiceWatchOptions } from "./src/services/watch.ts";
-export { type ServiceQuery, type ServiceRequest, Services, type ServicesOptions } from "./src/services/services.ts";
-export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
+
+// Time, and what all of these share.
+export { type Clock, sleep, type SleepOptions, systemClock } from "./src/platform/clock.ts";
+export { type Timer } from "./src/platform/timer-queue.ts";
+export { NameInUseError } from "./src/platform/name-in-use-error.ts";
+export { type OnError } from "./src/platform/observe.ts";
+export { type Subscribable } from "./src/platform/snapshot.ts";
+export { type SchemaIssue, type StandardSchema, ValidationError } from "./src/platform/standard-schema.ts";
+export { type StopOptions, type WaitOptions } from "./src/platform/waiters.ts";

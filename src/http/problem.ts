@@ -75,9 +75,7 @@ function problemOf(error: unknown): Problem | undefined {
 	const { name, cause } = Object(error);
 	const status = statuses.get(name);
 	if (status === undefined) return;
-	const hasCause = name === "InvalidConfigError" || name === "ServiceFailedError";
-	const detail = hasCause ? `${describe(error)}: ${describe(cause)}` : describe(error);
-	return new Problem(status, detail, name === "InvalidConfigError" ? issuesOf(cause) : {});
+	return new Problem(status, describe(error), name === "InvalidConfigError" ? issuesOf(cause) : {});
 }
 
 /** The message of an error, without its stack. */

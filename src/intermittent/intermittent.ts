@@ -234,7 +234,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		// All at once, because a subscriber may attach again as soon as it is notified.
 		for (const attachment of this.#attached) {
 			unlink(attachment.signal, attachment);
-			if (this.#waiting.has(attachment)) attachment.reject(reason);
+			attachment.reject?.(reason); // too late if it has the value already
 		}
 		this.#attached.clear();
 		this.#waiting.clear();
@@ -251,7 +251,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 
 	readonly #detach = (attachment: Attachment<V>, reason: unknown): void => {
 		this.#attached.delete(attachment);
-		if (this.#waiting.delete(attachment)) attachment.reject(reason);
+		if (this.#waiting.delete(attachment)) attachment.reject!(reason);
 		if (this.#attached.size === 0) this.#leave(reason, this.#linger);
 		this.#snapshot.changed();
 	};
@@ -285,7 +285,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		this.#state = "running";
 		this.#value = Promise.resolve(operation.value as V);
 		if (this.#linger > 0) this.#endLinger = inContextAlways(() => this.#isOverdue && this.#stop());
-		for (const attachment of this.#waiting) attachment.resolve(this.#value);
+		for (const attachment of this.#waiting) attachment.resolve!(this.#value);
 		this.#waiting.clear();
 		this.#snapshot.changed();
 	}
@@ -294,7 +294,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		if (this.#waiting.delete(cause)) {
 			this.#attached.delete(cause);
 			unlink(cause.signal, cause);
-			cause.reject(error);
+			cause.reject!(error);
 		} else if (!aborted || error !== reason) report(this.#onError, error);
 		this.#rest();
 	}
@@ -336,8 +336,9 @@ class Attachment<V> implements Abortable {
 	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
 	/** Starts the operation in the async context of this listener. If this listener has left, the next one does it. */
 	begin: (() => void) | undefined;
-	resolve!: (value: Promise<V>) => void;
-	reject!: (reason: unknown) => void;
+	/** Settle what its `attach` returned, unless that was the value of an operation that ran. */
+	resolve: ((value: Promise<V>) => void) | undefined;
+	reject: ((reason: unknown) => void) | undefined;
 
 	constructor(signal: AbortSignal, detach: (attachment: Attachment<V>, reason: unknown) => void) {
 		this.signal = signal;

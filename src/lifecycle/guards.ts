@@ -4,8 +4,6 @@
  * @module
  */
 
-import { shown } from "../platform/check.ts";
-
 /** An object that can be started. */
 export interface Startable<R = unknown> {
 	/** Starts the object. */
@@ -51,7 +49,7 @@ export class MissingMethodError extends TypeError {
 	 * @param given the value without this method
 	 */
 	constructor(method: "start" | "stop" | "configure", given: unknown) {
-		super(`Cannot ${method} what has no method "${method}": current value is ${shown(given)}`);
+		super(`Cannot ${method} a value of type ${typeof given} that has no method "${method}"`);
 		this.method = method;
 	}
 }
@@ -69,7 +67,7 @@ export class MissingMethodError extends TypeError {
  * ```
  */
 export function startable(x: unknown): x is Startable {
-	return typeof Object(x).start === "function";
+	return has(x, "start");
 }
 
 /**
@@ -84,7 +82,7 @@ export function startable(x: unknown): x is Startable {
  * ```
  */
 export function stoppable(x: unknown): x is Stoppable {
-	return typeof Object(x).stop === "function";
+	return has(x, "stop");
 }
 
 /**
@@ -99,7 +97,7 @@ export function stoppable(x: unknown): x is Stoppable {
  * ```
  */
 export function configurable(x: unknown): x is Configurable<unknown> {
-	return typeof Object(x).configure === "function";
+	return has(x, "configure");
 }
 
 /**
@@ -118,9 +116,8 @@ export function configurable(x: unknown): x is Configurable<unknown> {
  * await assert.rejects(start("a string" as never), MissingMethodError);
  * ```
  */
-export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
-	if (!startable(x)) throw new MissingMethodError("start", x);
-	return await x.start();
+export function start<R>(x: Startable<R>): Promise<Awaited<R>> {
+	return call(x, "start");
 }
 
 /**
@@ -137,9 +134,8 @@ export async function start<R>(x: Startable<R>): Promise<Awaited<R>> {
  * await stop(new Group());
  * ```
  */
-export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
-	if (!stoppable(x)) throw new MissingMethodError("stop", x);
-	return await x.stop();
+export function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
+	return call(x, "stop");
 }
 
 /**
@@ -160,7 +156,18 @@ export async function stop<R>(x: Stoppable<R>): Promise<Awaited<R>> {
  * await lifecycle.stop();
  * ```
  */
-export async function configure<D, R>(x: Configurable<D, R>, data: D): Promise<Awaited<R>> {
-	if (!configurable(x)) throw new MissingMethodError("configure", x);
-	return await (x as Configurable<D, R>).configure(data);
+export function configure<D, R>(x: Configurable<D, R>, data: D): Promise<Awaited<R>> {
+	return call(x, "configure", data);
+}
+
+/** What can be missing. */
+type Method = "start" | "stop" | "configure";
+
+function has(x: unknown, method: Method): boolean {
+	return typeof Object(x)[method] === "function";
+}
+
+async function call<R>(x: unknown, method: Method, ...data: readonly unknown[]): Promise<Awaited<R>> {
+	if (!has(x, method)) throw new MissingMethodError(method, x);
+	return await (x as Record<Method, (...data: readonly unknown[]) => R>)[method](...data);
 }

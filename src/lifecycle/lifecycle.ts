@@ -187,7 +187,9 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 		const { parsed = false } = check("options", options, "object");
 		check("parsed", parsed, "boolean");
 		const period = this.#period;
-		if (period === undefined) throw new DOMException("This lifecycle is not started", "InvalidStateError");
+		if (period === undefined) {
+			throw new DOMException("The lifecycle is not started: call start() first", "InvalidStateError");
+		}
 		const number = ++this.#given;
 		const read = this.#read(data, parsed);
 		// Awaits only promises, so that otherwise the state is `loading` when the call returns.
@@ -220,7 +222,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 
 	/**
-	 * Resolves with the state when it is not `from`.
+	 * Resolves with the state when it is not `from`. It waits for a change; {@link stop} is what waits for the end.
 	 *
 	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first
 	 * @throws {RangeError} (as a rejection) if `from` is not a state

@@ -25,12 +25,9 @@ export function check<T>(
 
 /** Throws an error that says what is allowed, in words, and what was given. */
 export function refuse(name: string, value: unknown, rule: string, kind: ErrorConstructor = TypeError): never {
-	throw new kind(`"${name}" must be ${rule}: current value is ${shown(value)}`);
-}
-
-/** A value as text for an error message: short, and without calling code of the value. */
-export function shown(value: unknown): string {
-	return Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);
+	// Short, and without calling code of the value.
+	const shown = Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);
+	throw new kind(`"${name}" must be ${rule}: current value is ${shown}`);
 }
 
 /** Checks a time to wait: 0 and `Infinity` are allowed. */

@@ -202,7 +202,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 
 	#checkTask(task: unknown): void {
 		check("task", task, "function");
-		if (this.#scheduler.hasStopped) throw new DOMException("This pool was stopped", "InvalidStateError");
+		if (this.#scheduler.hasStopped) {
+			throw new DOMException("The pool was stopped for good: create another one", "InvalidStateError");
+		}
 	}
 
 	#read(): PoolSnapshot {

@@ -94,7 +94,8 @@ export interface ReconcileOptions {
 }
 
 /**
- * Ends {@link reconcile} at once. A task can throw it. It is also the error if more tasks have failed than are
+ * Ends {@link reconcile} at once. A task throws it if another round cannot help, for example because the disk is full:
+ * any other error is counted, and the plan is asked again. `reconcile` throws it if more tasks have failed than are
  * tolerated; its cause is the last failure.
  *
  * @example
@@ -265,8 +266,10 @@ class Reconciliation {
 		this.#failures.push(failure);
 		// Compared by name, so that an error of the CommonJS build also ends the ES module.
 		if (nameOf(error) === "FatalError") throw error;
-		if (this.#failures.length <= this.#settings.errorsToTolerate) return;
-		throw new FatalError(`${this.#failures.length} tasks have failed`, { cause: error });
+		const { errorsToTolerate } = this.#settings;
+		if (this.#failures.length <= errorsToTolerate) return;
+		const text = `${this.#failures.length} tasks have failed, and "errorsToTolerate" is ${errorsToTolerate}`;
+		throw new FatalError(text, { cause: error });
 	}
 
 	#tell(event: ReconcileEvent): void {

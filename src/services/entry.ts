@@ -223,5 +223,5 @@ async function orFail<T>(id: string, action: () => T | PromiseLike<T>): Promise<
 }
 
 function inactive(id: string): DOMException {
-	return new DOMException(`The service ${JSON.stringify(id)} is not started`, "InvalidStateError");
+	return new DOMException(`The service ${JSON.stringify(id)} is not started: start it first`, "InvalidStateError");
 }

@@ -27,7 +27,7 @@ export class ServiceNotFoundError extends Error {
 	 * @param id the requested id
 	 */
 	constructor(id: string) {
-		super(`There is no service ${JSON.stringify(id)}`);
+		super(`There is no service ${JSON.stringify(id)}: it was not created, or it was deleted`);
 		this.id = id;
 	}
 }
@@ -49,6 +49,8 @@ export class UnknownKindError extends RangeError {
 	override readonly name = "UnknownKindError";
 	/** The kind. */
 	readonly kind: string;
+	/** The kinds that exist. */
+	readonly kinds: readonly string[];
 
 	/**
 	 * Created by `Services.create`.
@@ -59,6 +61,7 @@ export class UnknownKindError extends RangeError {
 	constructor(kind: string, kinds: readonly string[]) {
 		super(`"kind" must be ${kinds.join(" or ") || "one that exists, and there is none"}: current value is ${kind}`);
 		this.kind = kind;
+		this.kinds = kinds;
 	}
 }
 
@@ -91,7 +94,7 @@ export class InvalidConfigError extends Error {
 	 * @param cause the error of its `configure`
 	 */
 	constructor(id: string, cause: unknown) {
-		super(`The configuration of the service ${JSON.stringify(id)} does not read`, { cause });
+		super(`The configuration of the service ${JSON.stringify(id)} cannot be read: ${textOf(cause)}`, { cause });
 		this.id = id;
 	}
 }
@@ -128,7 +131,16 @@ export class ServiceFailedError extends Error {
 	 * @param cause the error of the service
 	 */
 	constructor(id: string, cause: unknown) {
-		super(`The service ${JSON.stringify(id)} has failed`, { cause });
+		super(`The service ${JSON.stringify(id)} has failed: ${textOf(cause)}`, { cause });
 		this.id = id;
+	}
+}
+
+/** The message of anything that was thrown. */
+function textOf(cause: unknown): string {
+	try {
+		return String(Object(cause).message ?? cause);
+	} catch {
+		return "unknown"; // not every value can be converted to a string
 	}
 }

@@ -316,7 +316,7 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	 * assert.deepEqual(seen, ["added nightly active", "updated nightly inactive", "removed nightly inactive"]);
 	 * ```
 	 */
-	watch(options: ServiceWatchOptions = {}): AsyncIterableIterator<ServiceChange, undefined> {
+	watch(options: ServiceWatchOptions = {}): AsyncIterableIterator<ServiceChange, undefined> & AsyncDisposable {
 		return new Watch(this.#changes, () => this.#listed(), check("options", options, "object"));
 	}
 

@@ -106,7 +106,7 @@ type Result = IteratorResult<ServiceChange, undefined>;
  *
  * It is not an async generator, because a generator cannot handle `return` while a `next` is pending.
  */
-export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, Abortable {
+export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, AsyncDisposable, Abortable {
 	readonly #changes: Changes;
 	readonly #entries: () => Entry[];
 	readonly #signal: AbortSignal | undefined;
@@ -144,6 +144,10 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		const change = this.#take();
 		if (change !== undefined) return { value: change, done: false };
 		return await new Promise((resolve) => void this.#waiting.push(resolve));
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		this.abort();
 	}
 
 	async return(): Promise<Result> {

@@ -74,7 +74,9 @@ export function serve(functions: Readonly<Record<string, unknown>>): boolean {
 	check("functions", functions, "object");
 	const port = ownPort();
 	if (port === undefined) return false;
-	if (serving.has(globalThis)) throw new DOMException("This thread serves already", "InvalidStateError");
+	if (serving.has(globalThis)) {
+		throw new DOMException("The thread serves already: call serve() once, with all functions", "InvalidStateError");
+	}
 	serving.add(globalThis);
 	const server = new Server(functions, port);
 	port.listen((message) => server.accept(message), (cause) => server.post(["lost", pack(cause)]));

@@ -62,9 +62,9 @@ describe("start(), stop(), configure()", () => {
 			expect(await errorOf(configure(thing, 1 as never))).toBeInstanceOf(MissingMethodError);
 		}
 		for (const [method, call] of Object.entries({ start, stop, configure: (x: never) => configure(x, 1 as never) })) {
-			expect(await errorOf(call(null as never))).toMatchObject({
+			expect(await errorOf(call(5 as never))).toMatchObject({
 				...{ name: "MissingMethodError", method },
-				message: `Cannot ${method} what has no method "${method}": current value is null`,
+				message: `Cannot ${method} a value of type number that has no method "${method}"`,
 			});
 		}
 	});

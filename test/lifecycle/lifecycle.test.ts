@@ -153,7 +153,10 @@ describe("Lifecycle", () => {
 	test("configure() before start() rejects with an InvalidStateError and changes nothing", async () => {
 		const apply = vi.fn();
 		const lifecycle = new Lifecycle(apply);
-		expect(await errorOf(lifecycle.configure({}))).toMatchObject({ name: "InvalidStateError" });
+		expect(await errorOf(lifecycle.configure({}))).toMatchObject({
+			name: "InvalidStateError",
+			message: "The lifecycle is not started: call start() first",
+		});
 		await lifecycle.start();
 		await lifecycle.stop();
 		expect(await errorOf(lifecycle.configure({}))).toBeInstanceOf(DOMException);

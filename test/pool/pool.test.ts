@@ -697,7 +697,10 @@ describe("Pool", () => {
 		const again = watch(pool.stop());
 		expect(await errorOf(waiting.result())).toMatchObject({ name: "AbortError" });
 		expect(() => pool.spawn("c", () => 1)).toThrow(DOMException);
-		expect(await errorOf(pool.run(() => 1))).toMatchObject({ name: "InvalidStateError" });
+		expect(await errorOf(pool.run(() => 1))).toMatchObject({
+			name: "InvalidStateError",
+			message: "The pool was stopped for good: create another one",
+		});
 		cleanup.resolve();
 		expect(await errorOf(running.result())).toMatchObject({ name: "AbortError" });
 		await settle();

@@ -97,7 +97,11 @@ describe("reconcile()", () => {
 		const plan = rounds([failing("a"), failing("b")], [failing("c"), task("never", log)]);
 		const error = await errorOf(reconcile(plan, { ...quick, errorsToTolerate: 2 }));
 		expect(error).toBeInstanceOf(FatalError);
-		expect(error).toMatchObject({ name: "FatalError", cause: { message: "c failed" } });
+		expect(error).toMatchObject({
+			name: "FatalError",
+			message: '3 tasks have failed, and "errorsToTolerate" is 2',
+			cause: { message: "c failed" },
+		});
 		expect(log).toEqual([]);
 		const six = () => rounds(Array.from({ length: 6 }, (_, index) => failing(`${index}`)));
 		expect(await errorOf(reconcile(six(), quick))).toBeInstanceOf(FatalError);

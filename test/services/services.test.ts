@@ -70,7 +70,7 @@ describe("Services.create()", () => {
 		expect(log).toEqual([`y applies {"later":1}`]);
 	});
 
-	test("takes ids that are given, or made by a function: random by default, or the kind", async () => {
+	test("takes ids that are given, random by default, the kind, or made by a function", async () => {
 		const { services } = bench();
 		const { id } = await services.create({ kind: "a" });
 		expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
@@ -79,6 +79,11 @@ describe("Services.create()", () => {
 		expect((await byKind.create({ kind: "a" })).id).toBe("a");
 		expect(await errorOf(byKind.create({ kind: "a" }))).toBeInstanceOf(NameInUseError);
 		expect((await byKind.create({ id: "b", kind: "a" })).id).toBe("b");
+		const made = bench({ ids: ({ kind, config }) => `${kind} ${config}` }).services;
+		expect((await made.create({ kind: "a", config: 5 })).id).toBe("a 5");
+		expect(() => new Services({ kinds: {}, ids: "uuid" as never })).toThrow(
+			'"ids" must be random or kind: current value is uuid',
+		);
 	});
 
 	test("lets one of several with the same id win, also before it is created", async () => {
@@ -100,7 +105,7 @@ describe("Services.create()", () => {
 		const unknown = services.create({ kind: "constructor" as "a" });
 		expect(await errorOf(unknown)).toBeInstanceOf(UnknownKindError);
 		expect(await errorOf(unknown)).toMatchObject({
-			kind: "constructor",
+			...{ kind: "constructor", kinds: ["a"] },
 			message: `"kind" must be a: current value is constructor`,
 		});
 		for (const request of [{}, null, 1, { kind: "a", id: 1 }, { kind: "a", active: 1 }]) {
@@ -118,7 +123,10 @@ describe("Services.create()", () => {
 		services.subscribe(onChange);
 		const error = await errorOf(services.create({ id: "x", kind: "a", config: "no JSON" }));
 		expect(error).toBeInstanceOf(InvalidConfigError);
-		expect(error).toMatchObject({ id: "x", cause: { name: "SyntaxError" } });
+		expect(error).toMatchObject({
+			...{ id: "x", cause: { name: "SyntaxError" } },
+			message: `The configuration of the service "x" cannot be read: ${((error as Error).cause as Error).message}`,
+		});
 		expect([services.list(), services.get("x"), made[0]!.state]).toEqual([[], undefined, "inactive"]);
 		expect(onChange).not.toHaveBeenCalled();
 		await services.create({ id: "x", kind: "a" });
@@ -136,7 +144,10 @@ describe("Services.create()", () => {
 		const created = watch(services.create({ id: "x", kind: "a", config: {} }));
 		await clock.runUntilIdle();
 		expect(created.error).toBeInstanceOf(ServiceFailedError);
-		expect(created.error).toMatchObject({ id: "x", cause: { message: "failure" } });
+		expect(created.error).toMatchObject({
+			...{ id: "x", cause: { message: "failure" } },
+			message: 'The service "x" has failed: failure',
+		});
 		expect([services.list(), signals.length, signals[0]!.aborted, clock.pending]).toEqual([[], 1, true, 0]);
 	});
 
@@ -302,7 +313,10 @@ describe("Services.start(), stop() and configure()", () => {
 			error: { message: "failure" },
 		});
 		expect(await services.stop("x")).toMatchObject({ state: "inactive", error: undefined });
-		expect(await errorOf(services.configure("x", {}))).toMatchObject({ name: "InvalidStateError" });
+		expect(await errorOf(services.configure("x", {}))).toMatchObject({
+			name: "InvalidStateError",
+			message: 'The service "x" is not started: start it first',
+		});
 	});
 
 	test("a configure() or stop() outdates the start() before it", async () => {
@@ -557,6 +571,19 @@ describe("Services.watch()", () => {
 		expect((await Promise.all(calls.slice(0, 2))).map(({ value }) => value!.id)).toEqual(["x", "y"]);
 		await changes.return!();
 		expect(await calls[2]).toEqual({ value: undefined, done: true });
+	});
+
+	// Safari and older Firefox have no such symbol: there is return().
+	test.skipIf(Symbol.asyncDispose === undefined)("ends when it is disposed of, twice or once", async () => {
+		const { services } = bench();
+		const changes = services.watch();
+		const next = changes.next();
+		await changes[Symbol.asyncDispose]();
+		await changes[Symbol.asyncDispose]();
+		expect([await next, await changes.next()]).toEqual([
+			{ value: undefined, done: true },
+			{ value: undefined, done: true },
+		]);
 	});
 
 	test("ends at an abort or return(), with its listener", async () => {
