@@ -3,6 +3,9 @@
  *
  * Use one of the `upkeep/stores` where tasks must outlive it. This is also the shortest full account of what a store does.
  *
+ * It is no store over records, as IndexedDB and Deno KV are: in Node, 10,000 tasks of a basket took nine times as long over a sorted map
+ * (`recordStore(overMap(…))`), whose keys are texts.
+ *
  * @module
  */
 

@@ -6,17 +6,8 @@
  */
 
 import { check } from "../platform/check.ts";
-import type {
-	Index,
-	Key,
-	Range,
-	Read,
-	RecordSpace,
-	RecordTransaction,
-	Stray,
-	Table,
-	Work,
-} from "../records/records.ts";
+import type { Key, Range, RecordSpace } from "../records/records.ts";
+import { get, keys, keysOf, names, others, put, range, read, type Row, rows, work } from "./space-rows.ts";
 import { equal, fail, rejects } from "./store-suite/assert.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 
@@ -100,51 +91,6 @@ export function testRecordSpace<Tx>(
 		});
 	}
 }
-
-interface Row {
-	readonly key: Key;
-	readonly value?: unknown;
-	readonly mark?: string | number | undefined;
-	readonly unique?: string | undefined;
-}
-
-const marks: Index<Row> = { keyOf: ({ key, mark }) => mark === undefined ? undefined : [mark, ...key] };
-const uniques: Index<Row> = { keyOf: ({ unique }) => unique === undefined ? undefined : [unique], isUnique: true };
-
-/** Keys of any length. */
-const rows: Table<Row> = {
-	name: "row",
-	keyOf: ({ key }) => key,
-	isShared: true,
-	indexes: { mark: marks, unique: uniques },
-};
-
-const others: Table<Row> = { name: "other", keyOf: ({ key }) => key, isShared: true, indexes: {} };
-
-/** Everything that a text can be made of. */
-const names = [
-	"",
-	"a",
-	"b",
-	"ab",
-	"A",
-	"é",
-	"語",
-	"😀",
-	"\0",
-	"a\0",
-	"!",
-	"a!b",
-	"%",
-	"%21",
-	".",
-	"~",
-	"\x7f",
-	" ",
-	"\ud800",
-	"\ufffd",
-	"\uffff",
-];
 
 interface SpaceTest {
 	readonly title: string;
@@ -426,44 +372,4 @@ function tests(): SpaceTest[] {
 			},
 		},
 	];
-}
-
-async function work<R>(space: RecordSpace, body: (tx: RecordTransaction) => Work<R>, basket = "basket"): Promise<R> {
-	return await space.transact(basket, body, { purpose: "change" });
-}
-
-async function put(space: RecordSpace, ...all: readonly Row[]): Promise<void> {
-	await work(space, function* (tx) {
-		for (const row of all) tx.put(rows, row);
-	});
-}
-
-async function get(space: RecordSpace, ...wanted: readonly Key[]): Promise<unknown[]> {
-	const [found] = await work(space, function* (): Work<readonly unknown[]> {
-		return yield [read(wanted)];
-	}) as [readonly (Row | undefined)[]];
-	return found.map((row) => row?.value);
-}
-
-async function keys(
-	space: RecordSpace,
-	index: string | undefined,
-	bounds: Omit<Range, "type" | "table" | "limit"> & { readonly limit?: number },
-): Promise<string[]> {
-	const [found] = await work(space, function* (): Work<readonly unknown[]> {
-		return yield [range(index, bounds)];
-	}) as [readonly Row[]];
-	return keysOf(found);
-}
-
-function read(wanted: readonly Key[], index?: string): Read {
-	return { type: "get", table: rows, keys: wanted, index };
-}
-
-function range(index: string | undefined, bounds: Omit<Range, "type" | "table" | "limit"> & { limit?: number }): Read {
-	return { type: "range", table: rows, limit: 1000, ...bounds, index };
-}
-
-function keysOf(found: unknown): string[] {
-	return (found as readonly (Row | Stray | undefined)[]).map((row) => row?.key.join() ?? "");
 }

@@ -25,7 +25,8 @@ const lookInterval = 1_000;
 export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "machine" };
 	readonly isOptimistic = false;
-	readonly inline = 1_000;
+	/** Of 10 kB a row of its own costs adding more than it saves renewed leases; of 50 kB it saves nine tenths of their time. */
+	readonly inline = 16_000;
 	readonly #connection: Connection;
 	readonly #durability: IDBTransactionDurability;
 	readonly #clock: Clock;

@@ -295,7 +295,7 @@ describe("indexedDBStore(name)", () => {
 		const name = newName();
 		const store = await open(name);
 		const database = await openPlain(name);
-		const long = "x".repeat(5_000);
+		const long = "x".repeat(20_000);
 		const ids = ["done", "kept", "dead", "retried", "deleted"];
 		await store.add("b", ids.map((id) => task({ id, payload: long + id })));
 		const put = vi.spyOn(IDBObjectStore.prototype, "put");
@@ -335,7 +335,10 @@ describe("indexedDBStore(name)", () => {
 	test("makes a task dead whose long payload is gone, and lets its lane go on", async () => {
 		const name = newName();
 		const store = await open(name);
-		await store.add("b", [task({ id: "bad", lane: "l", payload: "x".repeat(5_000) }), task({ id: "good", lane: "l" })]);
+		await store.add("b", [
+			task({ id: "bad", lane: "l", payload: "x".repeat(20_000) }),
+			task({ id: "good", lane: "l" }),
+		]);
 		const database = await openPlain(name);
 		const transaction = database.transaction("upkeep.rows", "readwrite");
 		transaction.objectStore("upkeep.rows").delete(["b", "data", 1]);
