@@ -41,23 +41,34 @@ export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
 // Work of several steps.
 export {
+	type AnyJob,
 	type Job,
 	job,
 	type JobOptions,
 	type JobStep,
 	type JobStepOptions,
+	type JobTypes,
 	type WaitForOptions,
 } from "./src/job/job.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export {
-	type AnyJob,
+	type AddJobArguments,
 	type FailedJobAttempt,
 	type JobSettled,
 	type NewJob,
 	type ProcessorOptions,
 } from "./src/job/options.ts";
-export { type AddedJob, type JobId, JobNotFoundError, type JobOutcome } from "./src/job/outcome.ts";
+export {
+	type AddedJob,
+	type JobId,
+	JobNotFoundError,
+	type JobOf,
+	type JobOutcome,
+	type SignalName,
+	type SignalValue,
+	type UnknownJob,
+} from "./src/job/outcome.ts";
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
@@ -155,5 +166,5 @@ export { type Timer } from "./src/platform/timer-queue.ts";
 export { NameInUseError } from "./src/platform/name-in-use-error.ts";
 export { type OnError } from "./src/platform/observe.ts";
 export { type Subscribable } from "./src/platform/snapshot.ts";
-export { type SchemaIssue, type StandardSchema, ValidationError } from "./src/platform/standard-schema.ts";
+export { type SchemaIssue, type StandardSchema, unchecked, ValidationError } from "./src/platform/standard-schema.ts";
 export { type StopOptions, type WaitOptions } from "./src/platform/waiters.ts";

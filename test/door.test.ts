@@ -406,7 +406,10 @@ testDoors("job(), Processor", {
 		["store", "jobs", "name", "retain", "crashes", "codec", "onError", "clock", "concurrency", "lease", "backoff"],
 		(options) => new Processor({ store, jobs: [step], ...options as object }),
 	),
-	"processor.add(job)": () => ({ names: /"job|no job/, give: (value) => processor().add(value, "x") }),
+	"processor.add(job)": () => ({
+		names: /"job|no job/,
+		give: (value) => (processor() as Processor).add(value as typeof step, "x"),
+	}),
 	"processor.add(input)": () => ({ names: /payload|input/, give: (value) => processor().add(step, value) }),
 	"processor.add(options)": () => ({
 		names: /"(options|id|delay|priority|lane|tx)"|transactions/,
@@ -428,7 +431,7 @@ testDoors("job(), Processor", {
 		names: /"name"|does not wait for/,
 		give: async (value) => {
 			const all = processor();
-			return await all.signal((await all.add(step, "x")).id, value);
+			return await (all as Processor).signal((await all.add(step, "x")).id as string, value as string);
 		},
 	}),
 	"processor.wait(options)": () => ({

@@ -15,9 +15,11 @@ import { cut } from "./codec.ts";
  * The signal aborts at the timeout, when the basket's run is aborted, and with a `ClaimLostError` when the task was taken
  * over by somebody else, was deleted, or its lease may be over because the store could not be reached: then nothing that this
  * run does is stored any more.
+ *
+ * @typeParam P the payload that `save` takes
+ * @typeParam Tx the transactions of the store; without them, neither `complete` nor `save` takes one
  */
-// deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
-export interface BasketContext<P = any, Tx = any> extends TaskContext {
+export interface BasketContext<P = never, Tx = never> extends TaskContext {
 	/** The task's id. */
 	readonly id: string;
 	/** The task's kind. */
@@ -35,7 +37,7 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 * Rejects with a `ClaimLostError` if the task was taken over, with what the codec throws, and with a `StoreError`. Inside
 	 * `tx` the payload is stored if that commits.
 	 */
-	save(payload: P, options?: { tx?: Tx | undefined }): Promise<void>;
+	readonly save: (payload: P, options?: { tx?: Tx | undefined }) => Promise<void>;
 	/**
 	 * Marks the task as done inside your own transaction, so that what it did and that it is done are committed together:
 	 * exactly once, whatever dies. To be called before the commit. If the transaction does not commit, the run counts as failed;
@@ -47,7 +49,7 @@ export interface BasketContext<P = any, Tx = any> extends TaskContext {
 	 *
 	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back.
 	 */
-	complete(tx: Tx): Promise<void>;
+	readonly complete: (tx: Tx) => Promise<void>;
 	/**
 	 * Shows in `list` how far the task is; stored within a second or so. `progress` must be finite. Of the description the first
 	 * 1,000 characters are kept.

@@ -19,6 +19,7 @@ export {
 	checkName,
 	type Kind,
 	type TaskDefinition,
+	type TaskMap,
 	type WakeHint,
 } from "./options.ts";
 export { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";

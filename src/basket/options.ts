@@ -24,12 +24,10 @@ import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts
  * Does the work of one kind of task. Returning is success; throwing is failure, and the task is tried again. It may be run
  * more than once for one task, since a process can die after the work and before that is stored.
  */
-// deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
-export type TaskFunction<P = any, Tx = any> = (payload: P, context: BasketContext<P, Tx>) => unknown;
+export type TaskFunction<P, Tx = never> = (payload: P, context: BasketContext<P, Tx>) => unknown;
 
 /** A kind of task that needs more than a function. What is not given is as the basket has it. */
-// deno-lint-ignore no-explicit-any -- see above
-export interface TaskDefinition<P = any, Tx = any> extends RunnerOptions {
+export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
 	/** Does the work. */
 	run: TaskFunction<P, Tx>;
 	/**
@@ -45,8 +43,8 @@ export interface TaskDefinition<P = any, Tx = any> extends RunnerOptions {
 	retain?: number | undefined;
 }
 
-/** The kinds of task that a basket knows, by name. */
-// deno-lint-ignore no-explicit-any -- see above
+/** Any kinds of task, by name: what the tasks of a basket extend. */
+// deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
 export type TaskMap<Tx = any> = { readonly [kind: string]: TaskFunction<any, Tx> | TaskDefinition<any, Tx> };
 
 /**
@@ -63,10 +61,13 @@ export type TaskEntries<Outputs, Tx> = {
 };
 
 /** A {@link TaskDefinition} that is typed by its schema. */
-export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition, "run" | "schema"> {
+export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, "run" | "schema"> {
 	/** See {@link TaskDefinition.run}. */
-	// deno-lint-ignore no-explicit-any -- a function may say more than its schema
-	run: (payload: unknown extends Output ? never : Output, context: BasketContext<any, Tx>) => unknown;
+	run: (
+		payload: unknown extends Output ? never : Output,
+		// deno-lint-ignore no-explicit-any -- without a schema, its payload is what the function says
+		context: BasketContext<unknown extends Output ? any : Output, Tx>,
+	) => unknown;
 	/** See {@link TaskDefinition.schema}. */
 	schema?: StandardSchema<Output, unknown> | undefined;
 }
@@ -244,7 +245,7 @@ export function checkName(what: string, name: string): string {
 }
 
 /** What a kind has in common with the basket as a whole. */
-type KindOptions = Omit<TaskDefinition, "run" | "schema">;
+type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema">;
 
 function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<string, Kind> {
 	const backoff = checkBackoff({ start: 1_000, factor: 2, max: 3_600_000, jitter: "full" });
@@ -261,7 +262,8 @@ function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<str
 }
 
 function checkKind(
-	definition: TaskDefinition,
+	// deno-lint-ignore no-explicit-any -- of any kind
+	definition: TaskDefinition<any, any>,
 	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "settings">,
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
@@ -273,7 +275,7 @@ function checkKind(
 	check("retain", retain, "number", Number.isFinite(retain) && retain >= 0, "0 or more, and finite");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
-	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext(claim, attempt));
+	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext<unknown>(claim, attempt));
 	const end: Kind["end"] = () => endingWith({ type: "done", retain });
 	return { call, end, schema, codec, crashes, retain, settings };
 }

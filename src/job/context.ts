@@ -13,7 +13,7 @@ import type { TaskContext } from "../run/task.ts";
  * The signal aborts at the step's timeout, when the processor's run is aborted or the job is cancelled, and with a
  * `ClaimLostError` when the job was taken over by another processor: then nothing that this attempt does is stored.
  */
-export interface StepContext<I = unknown, R = unknown> extends TaskContext {
+export interface StepContext<I = unknown, R = unknown, Tx = never> extends TaskContext {
 	/** The job's id. */
 	readonly id: string;
 	/** The name of the step. */
@@ -31,19 +31,23 @@ export interface StepContext<I = unknown, R = unknown> extends TaskContext {
 	readonly version: number | string | undefined;
 	/**
 	 * Stores the result of the step inside your own transaction, so that its effect and that it is done are committed together:
-	 * exactly once, whatever dies. To be called before the commit. Does the transaction commit, the step is done, whatever
-	 * it throws or returns afterwards; does it not, the attempt has failed.
+	 * exactly once, whatever dies. Call it before the commit, and return what it resolves with: `return await commit(tx, result)`.
+	 * If the transaction commits, the step is done with this result, whatever it throws or returns afterwards; if it does not,
+	 * the attempt has failed.
 	 *
-	 * The result is that of the step, and what `run` returns then does not matter; a revert has none.
+	 * A revert has no result: a revert calls `commit(tx)`.
 	 *
-	 * Rejects with a `ClaimLostError` if the job was taken over: then let the transaction roll back.
+	 * Its transactions are those that the job names: `job<Order, DatabaseSync>("order")`.
+	 *
+	 * Rejects with a `ClaimLostError` if the job was taken over: then let the transaction roll back. Rejects with a
+	 * `ValidationError` if the result does not pass the schema of the step, with a TypeError if `tx` is none or the result cannot
+	 * be encoded, with an `InvalidStateError` after the end of the attempt, and with a `StoreError`.
 	 */
-	// deno-lint-ignore no-explicit-any -- the transactions of any store
-	commit(tx: any, result?: unknown): Promise<void>;
+	readonly commit: <T = undefined>(tx: Tx, result?: T) => Promise<T>;
 }
 
 /** What the `revert` of a step is told. */
-export interface RevertContext<I = unknown, R = unknown, T = unknown> extends StepContext<I, R> {
+export interface RevertContext<I = unknown, R = unknown, T = unknown, Tx = never> extends StepContext<I, R, Tx> {
 	/** What the step returned when it was run. */
 	readonly result: T;
 	/** Why the job is reverted. */

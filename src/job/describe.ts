@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Job, JobStep } from "./job.ts";
+import type { AnyJob, JobStep } from "./job.ts";
 
 /** A step in a {@link JobDescription}. */
 export interface StepDescription {
@@ -55,8 +55,7 @@ export interface JobDescription {
  * assert.match(mermaid, /^flowchart TD\n/);
  * ```
  */
-// deno-lint-ignore no-explicit-any -- any job
-export function describeJob({ name, version, steps }: Job<any, any, any>): JobDescription {
+export function describeJob({ name, version, steps }: AnyJob): JobDescription {
 	return { name, version, steps: steps.map(describeStep), mermaid: draw(steps) };
 }
 

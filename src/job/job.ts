@@ -16,8 +16,13 @@ import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
 
-/** What {@link job} can be told. */
-export interface JobOptions<I> {
+/**
+ * Options of {@link job}.
+ *
+ * @typeParam I the input, as steps get it
+ * @typeParam A what the schema takes, and `add` with it
+ */
+export interface JobOptions<I, A = I> {
 	/**
 	 * Says which edition of the definition this is: a number or a text. It is stored with each job that is added; `context.version`
 	 * tells it, and the error of a job that the definition does not fit any more.
@@ -25,23 +30,23 @@ export interface JobOptions<I> {
 	version?: number | string | undefined;
 	/**
 	 * Any Standard Schema validator for the input. It reads the input when a job is added, which rejects if it does not pass,
-	 * and whenever a stored one is gone on with, so that it must accept what it gives.
+	 * and whenever a stored job is resumed, so that it must accept what it gives.
 	 */
-	schema?: StandardSchema<I, unknown> | undefined;
+	schema?: StandardSchema<I, A> | undefined;
 }
 
 /**
  * One step of a job. The {@link RunnerOptions} hold for each of its attempts, forward and backward, except that `attempts`
  * and `deadline` are those of `run` alone.
  */
-export interface JobStepOptions<I, R, N extends string, T> extends Omit<RunnerOptions, "clock" | "unref"> {
+export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends Omit<RunnerOptions, "clock" | "unref"> {
 	/**
 	 * Does the step. What it returns is stored before the next step begins. It is called again if its process dies before that,
 	 * with the same `idempotencyKey`. Return what the codec can carry: after a restart, later steps get what it gives back.
 	 */
-	run: (context: StepContext<I, R>) => T;
+	run: (context: StepContext<I, R, Tx>) => T;
 	/** Undoes the step, if a later one fails or the job is cancelled. Without it there is nothing to undo. */
-	revert?: ((context: RevertContext<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>>) => unknown) | undefined;
+	revert?: ((context: RevertContext<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>, Tx>) => unknown) | undefined;
 	/** How often `run` may fail before the job is reverted; a crash of the process does not count. @default 1 */
 	attempts?: number | undefined;
 	/** How often `revert` may fail before the job is given up as failed. @default Infinity */
@@ -50,12 +55,20 @@ export interface JobStepOptions<I, R, N extends string, T> extends Omit<RunnerOp
 	schema?: StandardSchema<Awaited<T>, unknown> | undefined;
 }
 
-/** What {@link Job.waitFor} can be told. */
-export interface WaitForOptions<T> {
+/**
+ * Options of {@link Job.waitFor}.
+ *
+ * @typeParam T the result of the step
+ * @typeParam A what the schema takes, and {@link Processor.signal} with it
+ */
+export interface WaitForOptions<T, A = T> {
 	/** After how long the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
 	timeout?: number | undefined;
-	/** Any Standard Schema validator for the value of the signal. */
-	schema?: StandardSchema<T, unknown> | undefined;
+	/**
+	 * Any Standard Schema validator for the value of the signal. It types the step and the signal, and reads the value when it is
+	 * sent, which rejects if it does not pass. `unchecked<T>()` gives the type alone.
+	 */
+	schema?: StandardSchema<T, A> | undefined;
 }
 
 /** A step as it was defined. */
@@ -66,7 +79,7 @@ export interface JobStep {
 	readonly type: "step" | "sleep" | "waitFor";
 	/** Options of a step, empty for others. */
 	// deno-lint-ignore no-explicit-any -- the types of the steps are in the type of the job
-	readonly options: Partial<JobStepOptions<any, any, string, any>>;
+	readonly options: Partial<JobStepOptions<any, any, string, any, any>>;
 	/** How long it sleeps, or waits at most. */
 	readonly duration: number;
 }
@@ -77,31 +90,40 @@ export interface JobStep {
  * @typeParam I the input
  * @typeParam R the results of the steps, by name
  * @typeParam V the result of the last step, which is the value of the job
+ * @typeParam S the values of the signals that it waits for, by name
+ * @typeParam Tx the transactions that `commit` takes
+ * @typeParam A what `add` takes, where a schema makes the input of it
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { job } from "upkeep";
+ * import { job, unchecked } from "upkeep";
  *
  * const trip = job<{ to: string }>("book-trip")
  * 	.step("flight", { run: ({ input }) => `a seat to ${input.to}`, revert: ({ result }) => console.log("cancel", result) })
- * 	.waitFor<"approval", boolean>("approval", { timeout: 86_400_000 })
+ * 	.waitFor("approval", { schema: unchecked<boolean>(), timeout: 86_400_000 })
  * 	.step("mail", { run: ({ results }) => `You have ${results.flight}: ${results.approval}`, attempts: 5 });
  * assert.deepEqual(trip.steps.map(({ name }) => name), ["flight", "approval", "mail"]);
  * ```
  */
-// deno-lint-ignore ban-types -- no results yet
-export class Job<I = undefined, R = {}, V = undefined> {
+// deno-lint-ignore ban-types -- no results yet, and no signals
+export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I> {
 	/** What it is called: the jobs of a store are told apart by it. */
 	readonly name: string;
 	/** See {@link JobOptions.version}. */
 	readonly version: number | string | undefined;
 	/** See {@link JobOptions.schema}. */
-	readonly schema: StandardSchema<I, unknown> | undefined;
+	readonly schema: StandardSchema<I, A> | undefined;
 	/** Its steps, in their order. */
 	readonly steps: readonly JobStep[];
-	/** Only for the compiler; never set. */
-	readonly types?: { readonly input: I; readonly results: R; readonly value: V };
+	/** Only for the compiler; never set. See {@link JobTypes}. */
+	readonly types?: {
+		readonly input: A;
+		readonly results: R;
+		readonly value: V;
+		readonly signals: S;
+		readonly tx: Tx;
+	};
 
 	/**
 	 * Made by {@link job}.
@@ -110,7 +132,7 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	 * @param options its version and the schema of its input
 	 * @param steps its steps
 	 */
-	constructor(name: string, options: JobOptions<I> = {}, steps: readonly JobStep[] = []) {
+	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
 		const { version, schema } = check("options", options, "object");
 		this.name = checkName("name", name);
 		if (version !== undefined && typeof version !== "string") check("version", version, "number");
@@ -129,8 +151,8 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	 */
 	step<N extends string, T>(
 		name: N,
-		options: JobStepOptions<I, R, N, T>,
-	): Job<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>> {
+		options: JobStepOptions<I, R, N, T, Tx>,
+	): Job<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>, S, Tx, A> {
 		const { run, revert, revertAttempts = Infinity, schema } = check("options", options, "object");
 		check("run", run, "function");
 		if (revert !== undefined) check("revert", revert, "function");
@@ -147,7 +169,10 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	 * @param duration in milliseconds, 0 or more, finite
 	 * @throws {TypeError | RangeError} for a name that another step has, and for a duration that is not allowed
 	 */
-	sleep<N extends string>(name: N, duration: number): Job<I, R & { readonly [K in N]: undefined }, undefined> {
+	sleep<N extends string>(
+		name: N,
+		duration: number,
+	): Job<I, R & { readonly [K in N]: undefined }, undefined, S, Tx, A> {
 		check("duration", duration, "number", Number.isFinite(duration) && duration >= 0, "0 or more, and finite");
 		return this.#with({ name, type: "sleep", options: {}, duration: checkDelay("duration", duration) });
 	}
@@ -160,28 +185,42 @@ export class Job<I = undefined, R = {}, V = undefined> {
 	 * @param options how long to wait, and what for
 	 * @throws {TypeError | RangeError} for a name that another step has, and for options of the wrong type or out of range
 	 */
-	waitFor<N extends string, T = unknown>(
+	waitFor<N extends string, T = unknown, B = T>(
 		name: N,
-		options: WaitForOptions<T> = {},
-	): Job<I, R & { readonly [K in N]: T }, T> {
+		options: WaitForOptions<T, B> = {},
+	): Job<I, R & { readonly [K in N]: T }, T, S & { readonly [K in N]: B }, Tx, A> {
 		const { timeout = Infinity, schema } = check("options", options, "object");
 		checkLimit("timeout", timeout);
 		checkSchema(schema);
 		return this.#with({ name, type: "waitFor", options: { schema }, duration: timeout });
 	}
 
-	#with<R2, V2>(step: JobStep): Job<I, R2, V2> {
+	#with<R2, V2, S2>(step: JobStep): Job<I, R2, V2, S2, Tx, A> {
 		const isUsable = checkName("name", step.name) !== "__proto__";
 		if (!isUsable || this.steps.some(({ name }) => name === step.name)) {
 			throw new TypeError(`The job ${JSON.stringify(this.name)} cannot have another step ${JSON.stringify(step.name)}`);
 		}
-		return new Job<I, R2, V2>(this.name, this as unknown as JobOptions<I>, [...this.steps, step]);
+		return new Job<I, R2, V2, S2, Tx, A>(this.name, this as unknown as JobOptions<I, A>, [...this.steps, step]);
 	}
 }
 
 /**
+ * The definition of any job, whatever it takes and gives.
+ *
+ * @typeParam Tx the transactions of the store: the jobs of a processor use these, or none
+ */
+// deno-lint-ignore no-explicit-any -- whatever it takes and gives
+export type AnyJob<Tx = any> = Job<any, any, any, any, Tx, any>;
+
+/** The types of a job: the `input` that `add` takes, the `results` of its steps, its `value`, its `signals` and its `tx`. */
+export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
+
+/**
  * Begins the definition of a job.
  *
+ * @typeParam I the input; with a schema it need not be given
+ * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
+ * @typeParam A what `add` takes, where a schema makes the input of it
  * @param name what it is called: the jobs of a store are told apart by it. 1 to 255 characters
  * @param options its version, and the schema of its input
  * @returns a job without steps
@@ -212,6 +251,10 @@ export class Job<I = undefined, R = {}, V = undefined> {
  * assert.deepEqual(undone, ["login of u1"]);
  * ```
  */
-export function job<I = undefined>(name: string, options?: JobOptions<I>): Job<I> {
-	return new Job<I>(name, options);
+export function job<I = undefined, Tx = never, A = I>(
+	name: string,
+	options?: JobOptions<I, A>,
+	// deno-lint-ignore ban-types -- no results yet, and no signals
+): Job<I, {}, undefined, {}, Tx, A> {
+	return new Job(name, options);
 }

@@ -4,29 +4,25 @@
  * @module
  */
 
-import type { AddOptions } from "../basket/basket.ts";
-import type { BasketOptions, Codec, TaskDefinition, TaskFailure } from "../basket/engine.ts";
+import type { AddArguments, AddOptions } from "../basket/basket.ts";
+import type { BasketOptions, Codec, TaskDefinition, TaskFailure, TaskMap } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
-import type { Job } from "./job.ts";
+import type { AnyJob, JobTypes } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { check } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
 import { checkRunnerOptions, defaultSettings } from "../run/options.ts";
 
-/** The definition of any job, whatever it takes and gives. */
-// deno-lint-ignore no-explicit-any -- whatever it takes and gives
-export type AnyJob = Job<any, any, any>;
-
-/** What a {@link Processor} can be told. */
-export interface ProcessorOptions<Tx = never> extends
+/** Options of {@link Processor}. */
+export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> extends
 	Pick<
-		BasketOptions<Record<string, TaskDefinition>, Tx>,
+		BasketOptions<TaskMap, Tx>,
 		"store" | "concurrency" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
 	> {
 	/** The definitions of the jobs. One that is stored but not named here stays untouched. */
-	jobs: readonly AnyJob[];
+	jobs: readonly Jobs[];
 	/** Tells its jobs from the tasks of baskets in the same store. @default "jobs" */
 	name?: string | undefined;
 	/** How long a job that is over is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
@@ -39,7 +35,7 @@ export interface ProcessorOptions<Tx = never> extends
 	 */
 	onAttemptFailed?: ((failed: FailedJobAttempt) => void) | undefined;
 	/** Between the attempts of steps that have none of their own. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
-	backoff?: BasketOptions<Record<string, TaskDefinition>, Tx>["backoff"];
+	backoff?: BasketOptions<TaskMap, Tx>["backoff"];
 }
 
 /** How a job has ended, or why it is held: what {@link ProcessorOptions.onSettled} is called with. */
@@ -71,16 +67,25 @@ export interface FailedJobAttempt extends FailedAttempt {
 }
 
 /** A job for {@link Processor.addMany}. */
-export type NewJob<J extends AnyJob> =
-	& { readonly job: J }
-	& Omit<AddOptions, "tx">
-	& (undefined extends NonNullable<J["types"]>["input"] ? { readonly input?: NonNullable<J["types"]>["input"] }
-		: { readonly input: NonNullable<J["types"]>["input"] });
+export type NewJob<J extends AnyJob> = J extends AnyJob ?
+		& { readonly job: J }
+		& Omit<AddOptions, "tx">
+		& (undefined extends JobTypes<J>["input"] ? { readonly input?: JobTypes<J>["input"] }
+			: { readonly input: JobTypes<J>["input"] })
+	: never;
+
+/** The arguments of {@link Processor.add} behind the job: the input may be left out where it may be `undefined`. */
+export type AddJobArguments<J extends AnyJob, Tx> = AddArguments<JobTypes<J>["input"], Tx>;
 
 /** Its payload is read by the job itself, which knows what to do with a broken one. */
 const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
 /** The kind of task that each job is. A job is given the claim, so that the function is never called. */
-export const jobTask: TaskDefinition = { run: () => {}, codec: rawCodec, attempts: Infinity, crashes: Infinity };
+export const jobTask: TaskDefinition<unknown> = {
+	run: () => {},
+	codec: rawCodec,
+	attempts: Infinity,
+	crashes: Infinity,
+};
 
 /** The jobs of a processor, by name, with the settings of their steps. */
 export function prepare(

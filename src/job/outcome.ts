@@ -6,28 +6,44 @@
 
 import type { TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
+import type { AnyJob, Job, JobTypes } from "./job.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
-/** The id of a job that remembers what kind of job it is, so that its outcome is typed. */
-export type JobId<R = unknown, V = unknown> = string & { readonly job?: readonly [R, V] };
+/** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
+export type JobId<J extends AnyJob = AnyJob> = string & { readonly job?: J };
 
 /** What became of a job for {@link Processor.add}. */
-export interface AddedJob<R = unknown, V = unknown> extends Added {
+export interface AddedJob<J extends AnyJob = AnyJob> extends Added {
 	/** Its id, given or made. */
-	readonly id: JobId<R, V>;
+	readonly id: JobId<J>;
 }
 
+/** A job of which nothing is known but its id. */
+export type UnknownJob = Job<unknown, Readonly<Record<string, unknown>>, unknown, unknown, never, unknown>;
+
+/** The steps that the jobs wait with: the names that {@link Processor.signal} takes. */
+export type SignalName<J extends AnyJob> = J extends AnyJob ? keyof JobTypes<J>["signals"] & string : never;
+
+/** The value that a step waits for, as {@link Processor.signal} takes it. */
+export type SignalValue<J extends AnyJob, N extends string> = J extends AnyJob
+	? N extends keyof JobTypes<J>["signals"] ? JobTypes<J>["signals"][N] : never
+	: never;
+
+/** The job of a {@link JobId}; one of `Jobs` for an id without its types. */
+export type JobOf<Id extends string, Jobs extends AnyJob> = Id extends { readonly job?: infer J } ? Extract<J, AnyJob>
+	: Jobs;
+
 /** How a job has ended, as {@link Processor.wait} and {@link Processor.result} tell it. */
-export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =
+export type JobOutcome<J extends AnyJob = UnknownJob> =
 	| {
 		/** All steps were done. */
 		readonly status: "completed";
 		/** The result of the last step. */
-		readonly value: V;
+		readonly value: JobTypes<J>["value"];
 		readonly error: undefined;
 		readonly revertError: undefined;
 		/** The results of all steps. */
-		readonly results: R;
+		readonly results: JobTypes<J>["results"];
 		readonly unreverted: readonly string[];
 		readonly history: readonly JobAttempt[];
 	}
@@ -40,7 +56,7 @@ export type JobOutcome<R = Readonly<Record<string, unknown>>, V = unknown> =
 		/** What the revert failed with, at which it was given up. */
 		readonly revertError: TaskFailure | undefined;
 		/** The results of the steps that were done, reverted ones included. */
-		readonly results: Partial<R>;
+		readonly results: Partial<JobTypes<J>["results"]>;
 		/** The steps that were done and could be reverted, but were not. */
 		readonly unreverted: readonly string[];
 		/** The last attempts, the oldest one first. */

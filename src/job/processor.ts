@@ -23,20 +23,29 @@ import {
 	synchronous,
 } from "../basket/engine.ts";
 import type { AddOptions, TaskRecord, WorkOptions } from "../basket/basket.ts";
-import type { Added, Counts, Data } from "../basket/store.ts";
-import type { Job } from "./job.ts";
+import type { Counts, Data } from "../basket/store.ts";
+import type { AnyJob } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, PreparedJob } from "./state.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { LiveJobs } from "./live.ts";
-import { type AnyJob, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
-import { type AddedJob, type JobId, JobNotFoundError, type JobOutcome, outcomeOf } from "./outcome.ts";
+import { type AddJobArguments, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
+import {
+	type AddedJob,
+	type JobId,
+	JobNotFoundError,
+	type JobOf,
+	type JobOutcome,
+	outcomeOf,
+	type SignalName,
+	type SignalValue,
+} from "./outcome.ts";
 import { saveWanted, type WaitingSave } from "./saving.ts";
 import { firstCheckpoint } from "./state.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
-import { check, checkFunction, checkSignal } from "../platform/check.ts";
+import { check, checkFunction, checkSignal, refuse } from "../platform/check.ts";
 import { checkClock } from "../platform/clock.ts";
 import { observe, type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -52,6 +61,7 @@ import type { WaitOptions } from "../platform/waiters.ts";
  *   `idempotencyKey` to the service, or store the result in the same transaction as the effect with `commit`.
  * - Any number of processes may work on the jobs of one store; each job is run by one at a time.
  *
+ * @typeParam Jobs the definitions of its jobs
  * @typeParam Tx the transactions of the store
  *
  * @example
@@ -75,7 +85,8 @@ import type { WaitOptions } from "../platform/waiters.ts";
  * await running;
  * ```
  */
-export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, AsyncDisposable {
+export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
+	implements Subscribable<ProcessorSnapshot>, AsyncDisposable {
 	readonly #owner: JobOwner<Tx>;
 	readonly #jobs: ReadonlyMap<string, PreparedJob>;
 	readonly #engine: BasketEngine<Tx>;
@@ -95,7 +106,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @param options the store, the jobs, and how they are run
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range, and for two jobs of one name
 	 */
-	constructor(options: ProcessorOptions<Tx>) {
+	constructor(options: ProcessorOptions<Jobs, Tx>) {
 		const { jobs, name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, store, onError, ...rest } =
 			check("options", options, "object");
 		const onSettled = checkFunction("onSettled", options.onSettled);
@@ -146,11 +157,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {ValidationError} (as a rejection) if the input does not pass the job's schema
 	 * @throws {StoreError} (as a rejection) if it could not be stored
 	 */
-	async add<I, R, V>(
-		job: Job<I, R, V>,
-		...args: undefined extends I ? [input?: NoInfer<I>, options?: AddOptions<Tx>]
-			: [input: NoInfer<I>, options?: AddOptions<Tx>]
-	): Promise<AddedJob<R, V>> {
+	async add<J extends Jobs>(job: J, ...args: AddJobArguments<J, Tx>): Promise<AddedJob<J>> {
 		const [input, options = {}] = args;
 		const { tx, delay } = check("options", options, "object");
 		const encoded = this.#encode(job, input, delay, tx);
@@ -167,14 +174,14 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @returns what {@link Processor.add} returns, for each
 	 * @throws {unknown} (as a rejection) what {@link Processor.add} throws; a `RangeError` for more than the store takes at once
 	 */
-	async addMany<const Jobs extends readonly AnyJob[]>(
-		entries: { readonly [K in keyof Jobs]: NewJob<Jobs[K]> },
+	async addMany(
+		entries: Iterable<NewJob<Jobs>>,
 		options: Pick<AddOptions<Tx>, "tx"> = {},
-	): Promise<readonly Added[]> {
+	): Promise<readonly AddedJob<Jobs>[]> {
 		const { tx } = check("options", options, "object");
-		check("entries", entries, "object", Array.isArray(entries), "an array");
+		if (typeof Object(entries)[Symbol.iterator] !== "function") refuse("entries", entries, "iterable");
 		const tasks = [];
-		for (const entry of entries as readonly (NewJob<AnyJob>)[]) {
+		for (const entry of entries as Iterable<NewJob<AnyJob>>) {
 			const { job, input, ...rest } = check("entry", entry, "object");
 			const encoded = this.#encode(job, input, rest.delay, tx);
 			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
@@ -235,7 +242,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {StoreError} (as a rejection) for a failure that will not pass
 	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
 	 */
-	wait<R, V>(id: JobId<R, V>, options?: WaitOptions): Promise<JobOutcome<R, V>>;
+	wait<J extends AnyJob>(id: JobId<J>, options?: WaitOptions): Promise<JobOutcome<J>>;
 	/** The same for an id without its types. */
 	wait(id: string, options?: WaitOptions): Promise<JobOutcome>;
 	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
@@ -262,7 +269,7 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 *
 	 * @throws {JobNotFoundError} (as a rejection) if there is no such job
 	 */
-	result<R, V>(id: JobId<R, V>): Promise<JobOutcome<R, V> | undefined>;
+	result<J extends AnyJob>(id: JobId<J>): Promise<JobOutcome<J> | undefined>;
 	/** The same for an id without its types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
@@ -310,7 +317,12 @@ export class Processor<Tx = never> implements Subscribable<ProcessorSnapshot>, A
 	 * @throws {TypeError} (as a rejection) if the job has no such step, or the value cannot be encoded
 	 * @throws {ValidationError} (as a rejection) if the value does not pass the schema of the step
 	 */
-	async signal(id: string, name: string, value?: unknown): Promise<boolean> {
+	async signal<Id extends string, N extends SignalName<JobOf<Id, Jobs>>>(
+		id: Id,
+		name: N,
+		...[value]: undefined extends SignalValue<JobOf<Id, Jobs>, N> ? [value?: SignalValue<JobOf<Id, Jobs>, N>]
+			: [value: SignalValue<JobOf<Id, Jobs>, N>]
+	): Promise<boolean> {
 		const record = await getTask(this.#engine, id);
 		const job = record && this.#jobs.get(record.kind);
 		const step = job?.steps.get(check("name", name, "string"))?.definition;

@@ -14,7 +14,7 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
-import type { Job, JobStep } from "./job.ts";
+import type { AnyJob, JobStep } from "./job.ts";
 import type { RunnerSettings } from "../run/options.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -58,8 +58,7 @@ export interface PreparedStep {
 
 /** A job that a processor knows. */
 export interface PreparedJob {
-	// deno-lint-ignore no-explicit-any -- any job
-	readonly job: Job<any, any, any>;
+	readonly job: AnyJob;
 	readonly steps: ReadonlyMap<string, PreparedStep>;
 }
 
@@ -109,8 +108,7 @@ export interface JobCheckpoint {
 
 /** The checkpoint of a job that is to be added. */
 export function firstCheckpoint(
-	// deno-lint-ignore no-explicit-any -- any job
-	{ version, steps }: Job<any, any, any>,
+	{ version, steps }: AnyJob,
 	input: unknown,
 	delay: number | undefined,
 ): JobCheckpoint {
@@ -143,8 +141,7 @@ export async function fitCheckpoint({ job, steps }: PreparedJob, state: JobCheck
 }
 
 /** What is wrong if the definition lacks a step that is to be run, or reverted. */
-// deno-lint-ignore no-explicit-any -- any job
-export function checkPlan({ name, version, steps }: Job<any, any, any>, state: JobCheckpoint): Error | undefined {
+export function checkPlan({ name, version, steps }: AnyJob, state: JobCheckpoint): Error | undefined {
 	const names = steps.map(({ name }) => name);
 	const { plan, at, isBackward } = state;
 	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !names.includes(name));

@@ -116,7 +116,7 @@ export class StepAttempt<Tx> {
 			result: results[name],
 			error,
 			commit: (tx: Tx, result?: unknown) => this.#commit(attempt, tx, result),
-		}) as RevertContext;
+		}) as RevertContext<unknown, unknown, unknown, unknown>;
 		if (isBackward) return options.revert!(context);
 		const value = options.run!(context);
 		return isThenable(value) ? value.then((value) => this.#check(value)) : this.#check(value);
@@ -129,7 +129,7 @@ export class StepAttempt<Tx> {
 	}
 
 	/** Stores the next checkpoint in the caller's transaction. Synchronous until the store is called. */
-	async #commit(attempt: TaskContext, tx: Tx, result: unknown): Promise<void> {
+	async #commit(attempt: TaskContext, tx: Tx, result: unknown): Promise<unknown> {
 		const { owner: { store, name }, job, task, seen, encode, throwIfLost } = this.#position;
 		throwIfLost(!task.isOver);
 		// One that was abandoned comes too late.
@@ -147,6 +147,7 @@ export class StepAttempt<Tx> {
 			const save = { ref: task.claim, payload: data, seen };
 			const [isSaved] = await task.calls.track(() => store.save(name, [save], tx), Infinity);
 			throwIfLost(isSaved!);
+			return valid;
 		} catch (error) {
 			task.endCommit();
 			this.#commitment = undefined;

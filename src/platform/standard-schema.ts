@@ -30,6 +30,31 @@ export interface StandardSchema<Output = unknown, Input = Output> {
 	};
 }
 
+/**
+ * A validator that accepts everything: it gives data a type that only the compiler knows. For signals, inputs and payloads that
+ * come from your own code; use a real validator for what comes from elsewhere.
+ *
+ * @typeParam T the type of the data
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { job, memoryStore, Processor, unchecked } from "upkeep";
+ *
+ * const trip = job("trip")
+ * 	.waitFor("approval", { schema: unchecked<boolean>() })
+ * 	.step("book", { run: ({ results }) => results.approval ? "booked" : "left alone" });
+ * const processor = new Processor({ store: memoryStore(), jobs: [trip] });
+ * const { id } = await processor.add(trip);
+ * await processor.signal(id, "approval", true);
+ * await processor.drain();
+ * assert.equal((await processor.wait(id)).value, "booked");
+ * ```
+ */
+export function unchecked<T>(): StandardSchema<T> {
+	return { "~standard": { version: 1, vendor: "upkeep", validate: (value) => ({ value: value as T }) } };
+}
+
 /** An issue that a validator found. */
 export interface SchemaIssue {
 	/** The description of the issue. */

@@ -152,12 +152,40 @@ describe("Basket", () => {
 				await context.complete({ commit() {} });
 				// @ts-expect-error no such transaction
 				await context.complete({});
+				await context.save(1, { tx: { commit() {} } });
+				// @ts-expect-error no such transaction
+				await context.save(1, { tx: {} });
 			},
 		};
 		const basket = new Basket({ store: {} as Store<Tx>, tasks });
 		basket.add("a", 1, { tx: { commit() {} } });
 		// @ts-expect-error no such transaction
 		basket.add("a", 1, { tx: {} });
+	});
+
+	test("a context that says of no transactions has none, and one of another store is refused", () => {
+		const plain = {
+			// @ts-expect-error no transactions
+			complete: (_: Mail, context: BasketContext<Mail>) => context.complete(42),
+			// @ts-expect-error no payload
+			save: (_: Mail, context: BasketContext) => context.save({ to: "a" }),
+			look: (_: Mail, { id, signal }: BasketContext) => [id, signal],
+		};
+		new Basket({ store, tasks: plain });
+		new Basket({ store: {} as Store<Tx>, tasks: plain });
+		const other = { a: (_: Mail, context: BasketContext<Mail, Tx>) => context.complete({ commit() {} }) };
+		new Basket({ store: {} as Store<Tx>, tasks: other });
+		// @ts-expect-error the memory store has no transactions
+		new Basket({ store, tasks: other });
+		// @ts-expect-error the transactions of another store
+		new Basket({ store: {} as Store<{ other(): void }>, tasks: other });
+	});
+
+	test("save() takes what the schema gives", () => {
+		const schema = object({ n: number() });
+		new Basket({ store, tasks: { a: { schema, run: (_, { save }) => save({ n: 1 }) } } });
+		// @ts-expect-error another payload
+		new Basket({ store, tasks: { a: { schema, run: (_, { save }) => save({ n: "x" }) } } });
 	});
 
 	test("everything else", () => {

@@ -1,6 +1,6 @@
 // A process may die at any moment: at each call to the store, before or after the store has done it.
 import { afterAll, describe, expect, test } from "vitest";
-import { type Job, job, type JobOutcome, type JobStatus, type StepContext } from "../../mod.ts";
+import { type AnyJob, type Job, job, type JobOutcome, type JobStatus, type StepContext } from "../../mod.ts";
 import type { OpenDatabase } from "./database.ts";
 import { type Fault, type Machine, once, type Process, withMachines } from "./support.ts";
 
@@ -86,7 +86,7 @@ function steps(log: Log, ...definitions: [name: string, failures?: number, rever
  * @param rollbacks how many attempts of each step and revert write their effect, and then roll back
  */
 function committing(process: Process, rollbacks: number): Job {
-	const committed = (line: string) => async ({ attempt, commit }: StepContext) => {
+	const committed = (line: string) => async ({ attempt, commit }: StepContext<unknown, unknown, unknown>) => {
 		await process.write(line, async (tx) => {
 			await commit(tx, line);
 			if (attempt <= rollbacks) throw new Error("rolled back");
@@ -96,13 +96,15 @@ function committing(process: Process, rollbacks: number): Job {
 	const fail = () => {
 		throw new Error("c");
 	};
-	return job("once").step("a", step("a")).step("b", step("b")).step("c", { run: fail }) as unknown as Job;
+	return job<undefined, unknown>("once").step("a", step("a")).step("b", step("b")).step("c", {
+		run: fail,
+	}) as unknown as Job;
 }
 
 /** Lets one process after the other die at its k-th call, and then one live; tells how it ended, and whether all died. */
 async function live(
 	machine: Machine,
-	make: (process: Process) => Job,
+	make: (process: Process) => AnyJob,
 	deaths: readonly (readonly [number, Death])[],
 	signals: readonly string[] = [],
 ) {

@@ -1,14 +1,21 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { object, string } from "valibot";
+import { object, pipe, string, transform } from "valibot";
 import {
-	type Added,
 	type AddedJob,
 	job,
 	type JobOutcome,
+	type JobTypes,
 	memoryStore,
 	Processor,
+	type StepContext,
+	type Store,
 	type TaskFailure,
+	unchecked,
 } from "../../mod.ts";
+
+interface Tx {
+	commit(): void;
+}
 
 const deleteUser = job<{ userId: string }>("delete-user")
 	.step("auth", {
@@ -22,7 +29,7 @@ const deleteUser = job<{ userId: string }>("delete-user")
 		attempts: 4,
 	})
 	.sleep("night", 1_000)
-	.waitFor<"approval", boolean>("approval", { timeout: 1_000 })
+	.waitFor("approval", { schema: unchecked<boolean>(), timeout: 1_000 })
 	.waitFor("named", { schema: object({ n: string() }) })
 	.step("orders", {
 		run: ({ input, results, signal, attempt, idempotencyKey }) => {
@@ -47,15 +54,98 @@ describe("Processor", () => {
 	test("addMany() is typed by the jobs", () => {
 		expectTypeOf(
 			processor.addMany([{ job: plain }, { job: deleteUser, input: { userId: "u" }, id: "x" }, { job: optional }]),
-		).toEqualTypeOf<Promise<readonly Added[]>>();
+		).toExtend<Promise<readonly AddedJob[]>>();
 		// @ts-expect-error the input is missing
 		processor.addMany([{ job: deleteUser }]);
 		// @ts-expect-error another input
 		processor.addMany([{ job: plain }, { job: deleteUser, input: { userId: 1 } }]);
 	});
 
+	test("add() refuses a job that the processor does not have", () => {
+		const other = job<number>("other").step("b", { run: () => 1 });
+		// @ts-expect-error another job
+		processor.add(other, 1);
+		// @ts-expect-error another job
+		processor.addMany([{ job: other, input: 1 }]);
+		// @ts-expect-error there is none
+		new Processor({ store: memoryStore(), jobs: [] }).add(plain);
+		const any: Processor = processor;
+		any.add(other, 1);
+	});
+
+	test("add() takes what the schema of the job takes", () => {
+		const at = pipe(string(), transform((text) => new Date(text)));
+		const dated = job("dated", { schema: at }).step("a", {
+			run: ({ input }) => expectTypeOf(input).toEqualTypeOf<Date>(),
+		});
+		const processor = new Processor({ store: memoryStore(), jobs: [dated] });
+		processor.add(dated, "2026-01-01");
+		processor.addMany([{ job: dated, input: "2026-01-01" }]);
+		// @ts-expect-error what it gives, and not what it takes
+		processor.add(dated, new Date());
+		// @ts-expect-error the input is missing
+		processor.add(dated);
+	});
+
+	test("signal() takes the steps that the job waits with, and their values", async () => {
+		const { id } = await processor.add(deleteUser, { userId: "u" });
+		processor.signal(id, "approval", true);
+		processor.signal(id, "named", { n: "x" });
+		processor.signal("any", "approval", true);
+		// @ts-expect-error no such step
+		processor.signal(id, "nothing", true);
+		// @ts-expect-error a step that waits for nothing
+		processor.signal(id, "auth", true);
+		// @ts-expect-error another value
+		processor.signal(id, "approval", "yes");
+		// @ts-expect-error the value is missing
+		processor.signal(id, "approval");
+		// @ts-expect-error another value
+		processor.signal(id, "named", { n: 1 });
+		// @ts-expect-error no job of this processor waits with it
+		processor.signal("any", "nothing");
+		const open = job("open").waitFor("go");
+		const started = await new Processor({ store: memoryStore(), jobs: [open] }).add(open);
+		const any: Processor = processor;
+		any.signal(started.id, "go");
+		any.signal(started.id, "go", 1);
+		any.signal("any", "whatever", 1);
+		const dated = job("dated").waitFor("at", { schema: pipe(string(), transform((text) => new Date(text))) });
+		expectTypeOf<JobTypes<typeof dated>["results"]["at"]>().toEqualTypeOf<Date>();
+		const due = await new Processor({ store: memoryStore(), jobs: [dated] }).add(dated);
+		any.signal(due.id, "at", "2026-01-01");
+		// @ts-expect-error what its schema gives, and not what it takes
+		any.signal(due.id, "at", new Date());
+	});
+
+	test("commit() takes the transactions of the store, and gives the result of the step", () => {
+		const withTx = job<number, Tx>("tx")
+			.step("a", {
+				run: async ({ commit, input }) => await commit({ commit() {} }, input),
+				revert: ({ commit }) => commit({ commit() {} }),
+			})
+			.step("b", { run: ({ commit }) => commit({ commit() {} }) })
+			.step("c", { run: ({ results }) => results });
+		expectTypeOf<JobTypes<typeof withTx>["results"]["a"]>().toEqualTypeOf<number>();
+		expectTypeOf<JobTypes<typeof withTx>["results"]["b"]>().toEqualTypeOf<undefined>();
+		// @ts-expect-error no transaction
+		job<number, Tx>("wrong").step("a", { run: ({ commit }) => commit(42) });
+		// @ts-expect-error the same in a revert
+		job<number, Tx>("wrong").step("a", { run: () => 1, revert: ({ commit }) => commit(42) });
+		// @ts-expect-error a job that has not said what its transactions are has none
+		job<number>("wrong").step("a", { run: ({ commit }) => commit(42) });
+		// @ts-expect-error a context with the transactions of another database
+		job<number>("wrong").step("a", { run: (context: StepContext<number, unknown, Tx>) => context });
+		const store = {} as Store<Tx>;
+		new Processor({ store, jobs: [withTx, plain] }).add(withTx, 1, { tx: { commit() {} } });
+		// @ts-expect-error the memory store has no transactions
+		new Processor({ store: memoryStore(), jobs: [withTx] });
+		// @ts-expect-error the transactions of another store
+		new Processor({ store: {} as Store<{ other(): void }>, jobs: [plain, withTx] });
+	});
+
 	test("add() is typed by the job", () => {
-		expectTypeOf(processor.add(plain)).toEqualTypeOf<Promise<AddedJob<{ readonly a: string }, string>>>();
+		expectTypeOf(processor.add(plain)).toEqualTypeOf<Promise<AddedJob<typeof plain>>>();
 		processor.add(deleteUser, { userId: "u" }, { id: "x", delay: 1, priority: 1, lane: "l" });
 		processor.add(optional);
 		processor.add(optional, "x");

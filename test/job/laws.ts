@@ -10,6 +10,7 @@ import {
 	retryNow,
 	stopNow,
 	StoreError,
+	unchecked,
 	ValidationError,
 } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
@@ -475,7 +476,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				for (
 					const [call, name, text] of [
 						[() => processor.add(other), "TypeError", `no job "other"`],
-						[() => processor.add(undefined as never), "TypeError", `"job"`],
+						[() => processor.add(undefined as never, undefined as never), "TypeError", `"job"`],
 						[() => processor.add(known, { to: "a" }, { id: "_a" }), "RangeError", `"id"`],
 						[() => processor.add(known, { to: "a" }, { delay: -1 }), "RangeError", `"delay"`],
 					] as const
@@ -713,7 +714,10 @@ export function testJobs(name: string, open: OpenDatabase): void {
 
 			law("a signal goes to its step, also one that came before, and the first one counts", async (make) => {
 				const machine = await make();
-				const definition = job("wait").step("a", { run: noop }).waitFor<"w", number>("w").waitFor<"v", number>("v")
+				const definition = job("wait").step("a", { run: noop }).waitFor("w", { schema: unchecked<number>() }).waitFor(
+					"v",
+					{ schema: unchecked<number>() },
+				)
 					.step("b", { run: ({ results }) => results.w + results.v });
 				const processor = machine.processor([definition]);
 				const { id } = await processor.add(definition);
@@ -764,9 +768,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const processor = machine.processor([definition]);
 				const { id } = await processor.add(definition);
 				for (const name of ["a", "x", "__proto__"]) {
-					expect((await errorOf(processor.signal(id, name)) as Error).message).toContain("does not wait for");
+					expect((await errorOf(processor.signal(id, name as "w", "x")) as Error).message).toContain(
+						"does not wait for",
+					);
 				}
-				expect(await errorOf(processor.signal(id, "w", 1)) instanceof ValidationError).toBe(true);
+				expect(await errorOf(processor.signal(id, "w", 1 as never)) instanceof ValidationError).toBe(true);
 				expect(await processor.signal("nothing", "w", "x")).toBe(false);
 			});
 		});
@@ -1106,11 +1112,11 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		});
 
 		group("context.commit()", () => {
-			type Commit = (tx: unknown, result?: unknown) => Promise<void>;
+			type Commit = (tx: unknown, result?: unknown) => Promise<unknown>;
 
 			/** A job whose first step commits its result as `body` says. */
 			function committing(log: string[], body: (commit: Commit) => unknown): Job {
-				return job("committing")
+				return job<undefined, unknown>("committing")
 					.step("a", {
 						attempts: 2,
 						run: async ({ commit }) => {
@@ -1277,7 +1283,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const process = machine.process();
 				const log: string[] = [];
-				const definition = job("reverting")
+				const definition = job<undefined, unknown>("reverting")
 					.step("a", {
 						run: noop,
 						revert: async ({ commit }) => {
@@ -1295,7 +1301,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const process = machine.process();
 				let count = 0;
-				const definition = job("reverting")
+				const definition = job<undefined, unknown>("reverting")
 					.step("a", {
 						run: noop,
 						revert: ({ commit }) =>
@@ -1314,7 +1320,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const process = machine.process();
 				let late: Promise<unknown> | undefined;
 				const gate = deferred();
-				const definition = job("late").step("a", {
+				const definition = job<undefined, unknown>("late").step("a", {
 					timeout: 100,
 					abandonAfter: 0,
 					run: async ({ commit }) => {

@@ -134,17 +134,22 @@ class Storm {
 			backoff: 500,
 			timeout: 1_000,
 			abandonAfter: 500,
-			run: (context: StepContext) => this.#act(process, name, false, context),
-			...(name === withoutRevert
-				? {}
-				: { revert: (context: RevertContext) => this.#act(process, name, true, context) }),
+			run: (context: StepContext<unknown, unknown, unknown>) => this.#act(process, name, false, context),
+			...(name === withoutRevert ? {} : {
+				revert: (context: RevertContext<unknown, unknown, unknown, unknown>) => this.#act(process, name, true, context),
+			}),
 		});
-		return job("storm").step("a", options("a")).step("b", options("b")).sleep("nap", 2_000)
+		return job<undefined, unknown>("storm").step("a", options("a")).step("b", options("b")).sleep("nap", 2_000)
 			.step("c", options("c")).step("d", options("d")) as unknown as Job;
 	}
 
 	/** An attempt: it may do what it has to do, fail before or after that, hang or take too long. */
-	async #act(process: Process, step: string, isRevert: boolean, context: StepContext): Promise<string> {
+	async #act(
+		process: Process,
+		step: string,
+		isRevert: boolean,
+		context: StepContext<unknown, unknown, unknown>,
+	): Promise<string> {
 		const { id, signal, commit } = context;
 		const { at, isBackward } = await this.#machine.checkpoint(id);
 		if (process.isDead) return await new Promise(() => {});

@@ -2,7 +2,7 @@
 import { appendFileSync } from "node:fs";
 import process from "node:process";
 import {
-	type Job,
+	type AnyJob,
 	job,
 	type JobStatus,
 	Processor,
@@ -38,8 +38,8 @@ export interface JobLine {
 }
 
 export interface KillProcessor {
-	readonly processor: Processor<unknown>;
-	readonly definition: Job<JobWork>;
+	readonly processor: Processor<AnyJob, unknown>;
+	readonly definition: AnyJob;
 }
 
 /**
@@ -77,8 +77,8 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 		...(hasRevert ? { revert: (context: RevertContext<JobWork>) => attempt(context, true) } : {}),
 	});
 	const definition = job<JobWork>("kills").step("a", options(true)).step("b", options(true)).sleep("nap", 20)
-		.waitFor("go").step("c", options(false)).step("d", options(true)) as unknown as Job<JobWork>;
-	const processor = new Processor<unknown>({
+		.waitFor("go").step("c", options(false)).step("d", options(true));
+	const processor = new Processor<AnyJob, unknown>({
 		store: database.store,
 		name: "kill-jobs",
 		jobs: [definition],

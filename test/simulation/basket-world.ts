@@ -42,7 +42,7 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** A function is called. */
-	begin(process: BasketProcess, payload: Payload, context: BasketContext): Run {
+	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>): Run {
 		const what = `${process.name} runs ${context.id}`;
 		const record = process.told.get(context.id)!;
 		const continued = this.#runs.get(record);

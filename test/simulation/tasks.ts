@@ -47,7 +47,7 @@ export interface Run {
 	current: ClaimRecord;
 	/** The number of the attempt. */
 	readonly attempt: number;
-	readonly context: BasketContext;
+	readonly context: BasketContext<Payload>;
 	readonly payload: Payload;
 	/** The payload as the store must have it at least. */
 	saved: string;

@@ -91,7 +91,7 @@ export function testStatements(open: Open): void {
 		const store = sqliteStore(spy);
 		await store.open();
 		await store.add("b", [task(), task({ id: "a", lane: "l" }), task({ priority: 1 })]);
-		const ended = (await claim(store, 5)).map((ref) => ({ ref, outcome: { type: "done", keep: 1e-9 } as const }));
+		const ended = (await claim(store, 5)).map((ref) => ({ ref, outcome: { type: "done", retain: 1e-9 } as const }));
 		await store.turn("b", { settle: ended, claim: [], lease });
 		await store.turn("b", { settle: [], claim: [{ kinds, limit: 1 }], lease });
 		await store.list("b", { limit: 5 });
