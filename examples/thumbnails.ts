@@ -92,6 +92,11 @@ async function main(count: number): Promise<void> {
 	unsubscribe();
 	await pool.stop();
 	const done = results.filter((result) => result.status === "fulfilled");
+	const failed = results.find((result) => result.status === "rejected");
+	if (failed !== undefined) {
+		console.error(`thumbnails: ${failed.reason}`);
+		process.exitCode = 1;
+	}
 	if (done.length > 0) console.log(draw(done.at(-1)!.value));
 	console.log(`${done.length} of ${count} images with ${threads} threads in ${(Date.now() - startedAt) / 1000} s`);
 }

@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import module, { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import threads from "node:worker_threads";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -25,7 +26,10 @@ process.argv[1] = resolve(file);
 silenceExperiments();
 if (!process.features.typescript) {
 	const folder = module.stripTypeScriptTypes === undefined ? findPackages() : undefined;
-	module.register("./type-stripping.mjs", import.meta.url, { data: { folder, packages } });
+	const hooks = new URL("./type-stripping.mjs", import.meta.url).href;
+	const options = { data: { folder, packages } };
+	module.register(hooks, options);
+	stripInThreads(hooks, options);
 }
 await import(pathToFileURL(process.argv[1]).href);
 
@@ -35,6 +39,21 @@ function silenceExperiments() {
 	process.emitWarning = (warning, ...rest) => {
 		if ((rest[0]?.type ?? rest[0]) !== "ExperimentalWarning") emitWarning.call(process, warning, ...rest);
 	};
+}
+
+/** A thread has hooks of its own: those of the thread that starts it are not for it. */
+function stripInThreads(hooks, options) {
+	const { Worker } = threads;
+	const code = `import { register } from "node:module"; register(${JSON.stringify(hooks)}, ${
+		JSON.stringify(options)
+	});`;
+	const preload = ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
+	threads.Worker = class extends Worker {
+		constructor(source, { execArgv = process.execArgv, ...rest } = {}) {
+			super(source, { ...rest, execArgv: [...execArgv, ...preload] });
+		}
+	};
+	module.syncBuiltinESMExports();
 }
 
 /** The folder that has them: the project's own, or one that they are fetched into. */

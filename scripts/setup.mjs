@@ -70,14 +70,14 @@ function fingerprint() {
 
 /**
  * Compares package by package, so that dependencies installed by hand (`npm ci`, `npm install`) are left alone.
- * npm leaves out optional packages that are for other platforms.
+ * npm leaves out optional packages that are for other platforms; the others follow the package that needs them.
  */
 function isInstalled() {
 	const installed = parse(read(installedFile)).packages ?? {};
 	const wanted = Object.entries(parse(read(lockFile)).packages ?? {}).filter(([path]) => path !== "");
 	return wanted.length > 0 && wanted.every(([path, { version, optional }]) => {
 		const found = installed[path];
-		return found === undefined ? optional === true : found.version === version;
+		return optional === true || found?.version === version;
 	});
 }
 

@@ -154,6 +154,8 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 			const counts = new Command(nodes[20]!, "npx", "upkeep", "counts", "--db", ".outbox/outbox.db");
 			expect(await counts.ended).toBe(0);
 			expect(counts.text).toMatch(/"waiting":\d+/);
+			const thumbnails = new Command(nodes[20]!, "npm", "run", "--silent", "example", "examples/thumbnails.ts", "2");
+			expect([await thumbnails.ended, thumbnails.text]).toEqual([0, expect.stringMatching(/^2 of 2 images with /m)]);
 			expect(await readdir(join(clone, "node_modules"))).toEqual([".run"]);
 		},
 		timeout,
