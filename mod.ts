@@ -80,7 +80,7 @@ export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
 export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
 
 // Named tasks.
-export { Group, type GroupOptions, type SpawnOptions } from "./src/group/group.ts";
+export { Group, type GroupOptions, type GroupTaskOptions } from "./src/group/group.ts";
 export { type GroupTask, type GroupTaskSnapshot, type GroupTaskState } from "./src/group/task.ts";
 
 // Tasks on workers.

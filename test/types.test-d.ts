@@ -9,6 +9,8 @@ import {
 	Lifecycle,
 	type LifecycleState,
 	poll,
+	Pool,
+	type PoolTask,
 	run,
 	Runner,
 	type RunnerOptions,
@@ -22,6 +24,7 @@ import {
 	type TaskContext,
 } from "../mod.ts";
 import { servicesHandler } from "../src/http/http.ts";
+import type { Thread } from "../src/threads/threads.ts";
 
 describe("run() and Runner", () => {
 	test("infer the value of the task", () => {
@@ -67,6 +70,31 @@ describe("Group", () => {
 		expectTypeOf(group).toExtend<AsyncDisposable>();
 		// @ts-expect-error a task is stopped by cancel()
 		group.get("a")!.state = "stopped";
+		// @ts-expect-error the reason is an option
+		group.stop("enough");
+	});
+});
+
+describe("Pool", () => {
+	test("types its tasks by their values, and is used as a Group is", () => {
+		const pool = new Pool({ max: 1 });
+		expectTypeOf(pool.spawn("a", async () => 1)).toEqualTypeOf<PoolTask<number>>();
+		expectTypeOf(pool.spawn("a", () => "a").result()).toEqualTypeOf<Promise<string>>();
+		expectTypeOf(pool.spawn("a", () => "a").assigned()).toEqualTypeOf<Promise<void>>();
+		expectTypeOf(pool.run(() => 1)).toEqualTypeOf<Promise<number>>();
+		expectTypeOf(pool.wait).toEqualTypeOf<Group["wait"]>();
+		expectTypeOf(pool.stop).toEqualTypeOf<Group["stop"]>();
+		expectTypeOf<Intermittent["stop"]>().toEqualTypeOf<Group["stop"]>();
+		expectTypeOf<IntermittentMap<string>["stop"]>().toEqualTypeOf<Group["stop"]>();
+	});
+});
+
+describe("whatever lives", () => {
+	test("can be disposed of", () => {
+		expectTypeOf<Intermittent | IntermittentMap<string> | Lifecycle | Services | Pool | Group>()
+			.toExtend<AsyncDisposable>();
+		expectTypeOf<ReturnType<typeof poll> | ReturnType<Services["watch"]>>().toExtend<AsyncDisposable>();
+		expectTypeOf<Thread<object>>().toExtend<AsyncDisposable>();
 	});
 });
 

@@ -32,7 +32,7 @@ export interface GroupOptions extends RunnerOptions {
 }
 
 /** Options for {@link Group.spawn}. Absent options come from the group. */
-export interface SpawnOptions extends RunnerOptions {
+export interface GroupTaskOptions extends RunnerOptions {
 	/** Cancels this task. */
 	signal?: AbortSignal | undefined;
 	/**
@@ -125,11 +125,11 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	 * @throws {NameInUseError} if a live task has the name, unless `ifPresent` says otherwise
 	 * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
 	 */
-	spawn<T>(name: string, task: Task<T>, options?: SpawnOptions): GroupTask<T> {
+	spawn<T>(name: string, task: Task<T>, options?: GroupTaskOptions): GroupTask<T> {
 		check("name", name, "string");
 		check("task", task, "function");
 		const signal = options === undefined ? options : checkedSignal(options);
-		const { ifPresent = "throw" }: SpawnOptions = options ?? {};
+		const { ifPresent = "throw" }: GroupTaskOptions = options ?? {};
 		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
 		const settings = checkRunnerOptions(options, this.#settings);
 		const present = this.#tasks.get(name);

@@ -72,9 +72,10 @@ export function toProblem(error: unknown): Problem | undefined {
 
 function problemOf(error: unknown): Problem | undefined {
 	if (error instanceof Problem) return error;
-	const { name, cause } = Object(error);
+	const { name, cause, subject } = Object(error);
 	const status = statuses.get(name);
-	if (status === undefined) return;
+	// A task whose name is in use is the service's own affair.
+	if (status === undefined || subject === "task") return;
 	return new Problem(status, describe(error), name === "InvalidConfigError" ? issuesOf(cause) : {});
 }
 
