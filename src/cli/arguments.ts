@@ -1,5 +1,5 @@
 /**
- * The command line: what can be asked for, and what is wrong with it.
+ * Reads the command line, and says what is wrong with it.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type CommandName, Failure, quote, type Request } from "./terminal.ts";
 import { clean } from "./text.ts";
 import { type CommandHelp, commands, general } from "./usage.ts";
 
-/** A command line that was understood. */
+/** A valid command line. */
 export type Arguments =
 	| { readonly type: "help"; readonly text: string }
 	| { readonly type: "version" }
@@ -42,7 +42,7 @@ type Values = ReturnType<typeof parse>["values"];
 /**
  * Reads the command line.
  *
- * @throws {Failure} with the code 2 for what cannot be understood
+ * @throws {Failure} with the code 2 if the command line is wrong
  */
 export function readArguments(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Arguments {
 	const { values, positionals: [name, ...rest] } = parse(args);
@@ -89,7 +89,7 @@ function parse(args: readonly string[]) {
 	}
 }
 
-/** `--limit -1` is a limit that is wrong; to `parseArgs` it is an option without a value. */
+/** Joins `--limit -1`: `parseArgs` would take it for an option without a value, instead of a wrong number. */
 function joinNegative(args: readonly string[]): string[] {
 	const joined: string[] = [];
 	for (const argument of args) {
@@ -118,7 +118,7 @@ function refuseOthers(command: CommandName, values: Values): void {
 	}
 }
 
-/** What destroys or begins something says what it hits. */
+/** A command that changes something must name its tasks. */
 function checkIds(command: CommandName, ids: readonly string[], { all, state, kind, yes }: Values): readonly string[] {
 	const { takes, all: suitable = [] }: CommandHelp = commands[command];
 	if (takes === "none" && ids.length > 0) throw wrong(`${command} takes no ids: ${quote(ids[0]!)}`);
@@ -140,7 +140,7 @@ function toDatabase(db: string | undefined): string {
 	throw wrong("Which database? Give --db FILE or --db postgres://…, or set UPKEEP_DB");
 }
 
-/** SQLite's own tools take `file:tasks.db` and `file:///srv/tasks.db`. What follows a `?` is for them. */
+/** The path in a URL as SQLite's tools take it: `file:tasks.db` or `file:///srv/tasks.db`. Parameters are ignored. */
 function toPath(url: string): string {
 	try {
 		return /^file:\/\//i.test(url) ? fileURLToPath(url) : decodeURIComponent(url.slice(5).replace(/[?#].*$/s, ""));

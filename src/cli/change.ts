@@ -11,7 +11,7 @@ import { jobOf } from "./task.ts";
 import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
-/** How many of the tasks are shown before the change. */
+/** The number of tasks that are shown before the question. */
 const previewSize = 10;
 
 const words: Readonly<Record<Change | "rm", readonly [done: string, rule: string]>> = {
@@ -21,7 +21,7 @@ const words: Readonly<Record<Change | "rm", readonly [done: string, rule: string
 	rm: ["removed", ""],
 };
 
-/** Changes tasks, and says which of them were. */
+/** Changes tasks, and reports which of them were changed. */
 export async function change(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	return request.isAll ? await changeAll(store, request, terminal) : await changeNamed(store, request, terminal);
 }
@@ -49,7 +49,7 @@ async function changeNamed(store: Store, request: Request, terminal: Terminal): 
 	return code;
 }
 
-/** The jobs that `rm` leaves, each with the reason. */
+/** The jobs that `rm` does not remove, each with the reason. */
 async function keptOf(
 	store: Store,
 	request: Request,
@@ -109,22 +109,22 @@ async function report(
 	if (reason !== undefined) terminal.note(reason.message);
 }
 
-/** What `--all` has found. */
+/** The tasks that `--all` matches. */
 interface Survey {
 	readonly number: number;
 	readonly first: readonly StoredTask[];
-	/** How many of them are jobs that `rm` does not remove unasked. */
+	/** The number of jobs that `rm` does not remove without a second confirmation. */
 	readonly halfDone: number;
 }
 
 /**
- * Changes the tasks that are there now, and no others: a task that is retried goes to the end of the list, so that it would
- * come again and again if it were dead again before the command has ended.
+ * Changes the tasks that exist now, and no others. A task that is retried goes to the end of the list: if it died again
+ * before the command ended, the command would meet it again and again.
  */
 async function changeAll(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const { command, isSure, takesHalfDone } = request;
 	const [done] = words[command as Change];
-	if (!isSure && !terminal.canAsk) throw new Failure(2, `${command} --all needs --yes where nobody can be asked`);
+	if (!isSure && !terminal.canAsk) throw new Failure(2, `${command} --all needs --yes without a terminal`);
 	const found = await survey(store, request);
 	const { number, halfDone } = found;
 	if (!isSure && number > 0 && !await isConfirmed(found, request, terminal)) {
@@ -192,7 +192,7 @@ async function isYes(terminal: Terminal, question: string): Promise<boolean> {
 	return /^y(es)?$/i.test((await terminal.ask(question)).trim());
 }
 
-/** A database as people know it: without the name of a user, and above all without a password. */
+/** The name of a database for a question: without the user and the password. */
 function nameOf(db: string): string {
 	if (!/^postgres(ql)?:\/\//i.test(db)) return quote(db);
 	const { host, pathname } = new URL(db);

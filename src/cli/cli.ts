@@ -2,8 +2,8 @@
 /**
  * The command line `upkeep`: looks at the tasks and jobs in a database, and changes them.
  *
- * With npm it is `npx upkeep`, with Deno `deno run -A jsr:@upkeep/upkeep/cli`, with Bun `bunx upkeep`. It is a program: to import
- * it is to run it.
+ * Run it with `npx upkeep`, `deno run -A jsr:@upkeep/upkeep/cli` or `bunx upkeep`. This module is a program: importing it
+ * runs it.
  *
  * @module
  */
@@ -11,5 +11,5 @@
 import process from "node:process";
 import { main } from "./main.ts";
 
-// What is left open then, an idle connection or the input, must not keep it alive.
+// An idle connection or the open input must not keep the process alive.
 void main(process.argv.slice(2)).then((code) => process.exit(process.exitCode || code));

@@ -1,5 +1,5 @@
 /**
- * Which tasks have failed since one looked last.
+ * Finds the tasks that have failed since the last look.
  *
  * @module
  */
@@ -9,52 +9,52 @@ import type { Store, StoredTask, TaskState } from "../basket/store.ts";
 import { describeFailure, jobOf } from "./task.ts";
 import type { Request } from "./terminal.ts";
 
-/** A failure that was noticed. */
+/** A failure that a look has found. */
 export interface TaskFailed {
-	/** When it was noticed; absent for what had failed before the first look. */
+	/** When the look found it; absent if the task may have failed before the first look. */
 	readonly at?: number | undefined;
 	/** The task. */
 	readonly id: string;
 	/** Its kind. */
 	readonly kind: string;
-	/** What it is doing now. */
+	/** Its state now. */
 	readonly state: TaskState;
-	/** How many attempts have failed. */
+	/** The number of failed attempts. */
 	readonly attempts: number;
-	/** What the last one failed with, on one line. */
+	/** The error of the last attempt, on one line. */
 	readonly error: string;
 }
 
-/** How many tasks are asked of the store at once. */
+/** The number of tasks in one request to the store. */
 const pageSize = 200;
-/** How many pages a look goes on towards the last tasks that are over. */
+/** The maximum number of pages by which one look approaches the last finished tasks. */
 const mostPages = 20;
-/** How many pages of the waiting tasks a look reads behind the first one. */
+/** The number of pages of unfinished tasks that one look reads after the first page. */
 const pagesOfRound = 5;
 
-/** Some tasks, and whether those that have failed may have done so before the first look. */
+/** Tasks, and whether their failures may be older than the first look. */
 type Found = readonly [tasks: readonly StoredTask[], isOld: boolean];
 
 type Over = "dead" | "done";
 type Open = "waiting" | "running";
 
 /**
- * A store does not say when a task has failed, and lists the oldest first. So a look reads the last tasks that are over,
- * which it finds page by page, and some of those that are not: the first page, as a task that does not fail does not stay
- * there for long, and then the next pages of a round through all of them.
+ * Looks for failures. A store does not say when a task failed, and lists the oldest tasks first. So a look reads the last
+ * finished tasks, which it approaches page by page, and a part of the unfinished ones: always their first page, because a
+ * task that does not fail leaves it soon, and then the next pages of a round through all of them.
  */
 export class Failures {
 	readonly #store: Store;
 	readonly #request: Pick<Request, "basket" | "kind">;
-	/** Behind these keys are the last tasks that are over, and the next pages of the round. */
+	/** The last finished tasks, and the next pages of the round, come after these keys. */
 	readonly #after: { [state in TaskState]?: string | undefined } = {};
-	/** The states whose first page was read. */
+	/** The states whose first page has been read. */
 	readonly #begun = new Set<TaskState>();
-	/** The states of which all tasks were read once. */
+	/** The states whose tasks have all been read once. */
 	readonly #read = new Set<TaskState>();
 	/** The states whose round is complete. */
 	readonly #complete = new Set<TaskState>();
-	/** The failures that were told in this round, and those of the round before: by task. */
+	/** The failures reported in this round and in the previous one, by task. */
 	#told = new Map<string, string>();
 	#toldBefore = new Map<string, string>();
 
@@ -63,7 +63,7 @@ export class Failures {
 		this.#request = request;
 	}
 
-	/** What has failed since the last call; the first time what has failed before. */
+	/** The failures since the last call; the first call also returns earlier ones. */
 	async next(now: number): Promise<TaskFailed[]> {
 		const news: TaskFailed[] = [];
 		const over = [await this.#last("dead"), await this.#last("done")];
@@ -93,7 +93,7 @@ export class Failures {
 		return await this.#store.list(basket, { state, kind, after, limit: pageSize });
 	}
 
-	/** The tasks before them are read no more. */
+	/** Earlier finished tasks are not read again. */
 	async #last(state: Over): Promise<Found> {
 		const isOld = !this.#read.has(state);
 		for (let page = 0;; page++) {
@@ -123,7 +123,7 @@ export class Failures {
 	}
 }
 
-/** A job keeps its failures in its checkpoint, and is done also when it was reverted or has failed. */
+/** A job keeps its failures in its checkpoint, and its task is done even if the job was reverted or has failed. */
 async function toFailed(task: StoredTask): Promise<TaskFailed | undefined> {
 	const { id, kind, state, error } = task;
 	const job = state === "dead" ? undefined : await jobOf(task.payload);

@@ -1,5 +1,5 @@
 /**
- * A job, as its checkpoint tells it.
+ * Shows a job, which is read from its checkpoint.
  *
  * @module
  */
@@ -10,23 +10,23 @@ import { duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
 
-/** Whether a job has done something that nobody would revert if it were removed. */
+/** Whether removing a job would leave effects that are never reverted. */
 export function isHalfDone({ state }: StoredTask, checkpoint: JobCheckpoint | undefined): boolean {
 	if (checkpoint === undefined || checkpoint.status !== undefined) return false;
 	const { at, isBackward, results, history } = checkpoint;
 	return state === "running" || at > 0 || isBackward || history.length > 0 || Object.keys(results).length > 0;
 }
 
-/** What has become of a step. */
+/** The state of a step. */
 export type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
 
 /** A step of the plan of a job. */
 export interface StepView {
-	/** What it is called. */
+	/** Its name. */
 	readonly name: string;
-	/** What has become of it. A step without a revert stays `done` when the job goes backward. */
+	/** Its state. A step without a revert stays `done` when the job goes backward. */
 	readonly state: StepState;
-	/** What it returned, if it is done. */
+	/** Its result, if it is done. */
 	readonly result?: unknown;
 }
 
@@ -53,7 +53,7 @@ function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepSt
 	return attempts.length > 0 ? "failed" : "pending";
 }
 
-/** A task for programs. The payload of a job is its checkpoint, whose form is private: they get the job. */
+/** A task as an object for JSON. The checkpoint of a job has a private format, so programs get the job instead. */
 export function describeTask(task: StoredTask, checkpoint: JobCheckpoint | undefined): Record<string, unknown> {
 	const { payload, ...known } = toRecord(task);
 	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint) }) };

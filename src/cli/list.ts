@@ -11,7 +11,7 @@ import { describeDue, jobOf, summarize } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
-/** How many tasks are asked of the store at once, or changed in one commit. */
+/** The number of tasks in one request to the store, and in one change. */
 export const pageSize = 250;
 
 /** The colours of the states. */
@@ -34,7 +34,7 @@ const columns: readonly Column[] = [
 	{ title: "ERROR OR PAYLOAD" },
 ];
 
-/** An id that is cut is of no use to anybody, so those of the usual length go last. */
+/** Ids of the usual length are cut last, because an id that is cut cannot be used. */
 const squeeze: Squeeze = [
 	...[[7, 24], [6, 12], [1, 16], [5, 0], [6, 0], [7, 12], [1, 10], [0, 36]] as const,
 	...[[4, 0], [3, 0], [7, 0], [1, 0], [0, 8]] as const,
@@ -68,7 +68,7 @@ export async function list(store: Store, request: Request, terminal: Terminal): 
 		last = tasks.at(-1)!.key;
 	}
 	if (terminal.isTable && shown === 0) nothingFound(request, terminal);
-	if (terminal.isTable && shown === limit) terminal.note(`${count(shown, "task")} shown; --after ${last} goes on`);
+	if (terminal.isTable && shown === limit) terminal.note(`${count(shown, "task")} shown; --after ${last} shows more`);
 	return 0;
 }
 
@@ -107,7 +107,7 @@ export async function taskTable(
 			summarize(task, job),
 		];
 	}));
-	// A column in which there is nothing takes no room.
+	// An empty column takes no room.
 	const empty = rows.every((row) => row[6] === "") ? [[6, 0] as const] : [];
 	return toTable(columns, rows, [...empty, ...squeeze], width, paint);
 }
@@ -115,7 +115,7 @@ export async function taskTable(
 /** Shows how many tasks are in each state. */
 export async function counts(store: Store, request: Request, terminal: Terminal): Promise<0> {
 	const found = await store.counts(request.basket);
-	// A basket is nothing but its tasks: one that is empty cannot be told from a name that was misspelt.
+	// A basket consists of its tasks, so an empty basket looks like a misspelled name.
 	if (terminal.isTable && Object.values(found).every((number) => number === 0)) nothingFound(request, terminal);
 	await terminal.print(terminal.isTable ? countTable(found, terminal).join("\n") : toJson(found));
 	return 0;

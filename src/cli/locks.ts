@@ -1,5 +1,5 @@
 /**
- * The locks of other sessions of Postgres that a command waits for.
+ * Finds the sessions of Postgres whose locks a command waits for.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { driverOf } from "../stores/postgres/driver.ts";
 import type { PostgresClient } from "../stores/postgres/postgres.ts";
 
-/** How often it is looked whether a lock holds a command up, in milliseconds. */
+/** The time between two looks, in milliseconds. */
 const interval = 2_000;
 
-/** Only an own session and its blockers; a role sees of the sessions of others neither state nor query. */
+/** For sessions of other roles the state is NULL, unless the role may see it. */
 const query = `
 	SELECT string_agg(DISTINCT format(
 		'process %s (%s, user %s%s)', blocker.pid, coalesce(nullif(blocker.application_name, ''), 'without a name'),
@@ -21,9 +21,9 @@ const query = `
 	WHERE own.application_name = $1 AND own.wait_event_type = 'Lock'`;
 
 /**
- * Tells, once, which sessions hold a lock that a session of this name waits for. Returns what ends it.
+ * Reports once which sessions hold a lock that a session of this name waits for. The returned function ends the looking.
  *
- * @param client needs a second connection, as the first one is what waits
+ * @param client a client with a second connection, because the first one may be waiting
  */
 export function tellOfLocks(client: PostgresClient, name: string, tell: (text: string) => void): () => void {
 	const driver = driverOf(client);
@@ -34,7 +34,7 @@ export function tellOfLocks(client: PostgresClient, name: string, tell: (text: s
 		tell(`Waiting for a lock of another session: ${blockers}`);
 	};
 	let isOver = false;
-	const timer = setInterval(() => look().catch(() => {}), interval); // a failure shows in the command itself
+	const timer = setInterval(() => look().catch(() => {}), interval); // the command itself reports a lost connection
 	const stop = () => {
 		isOver = true;
 		clearInterval(timer);

@@ -1,5 +1,5 @@
 /**
- * From the command line to the exit code.
+ * Runs a command line and returns its exit code.
  *
  * @module
  */
@@ -30,7 +30,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
 	rm: change,
 };
 
-/** Does what the command line says; resolves with the exit code. */
+/** Runs the command; resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<ExitCode> {
 	try {
 		const read = readArguments(args, process.env);
@@ -38,7 +38,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
 		if (read.type === "version") return await print(`${readVersion()}\n`);
 		return await run(read.request, read.isJson, read.hasColours);
 	} catch (error) {
-		// A driver's error may have no message of its own, only those of the addresses that it has tried.
+		// The error of a driver may have no message of its own, only those of the addresses that were tried.
 		const { message, code } = error as Error & { code?: unknown };
 		process.stderr.write(`upkeep: ${clean(message || String(code ?? error))}\n`);
 		return error instanceof Failure ? error.code : 1;
@@ -49,23 +49,23 @@ function print(text: string): Promise<0> {
 	return new Promise((resolve) => process.stdout.write(text, () => resolve(0)));
 }
 
-/** From the `package.json` of the package, beside `dist/` or above `src/`. */
+/** Reads the `package.json` of the package, which is beside `dist/` or above `src/`. */
 function readVersion(): string {
 	for (const path of ["../package.json", "../../package.json"]) {
 		try {
 			const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
 			if (name === "upkeep") return version;
 		} catch {
-			// It is the other place, or the sources come from a registry that has no such file.
+			// Try the other place. In a registry without that file, there is none.
 		}
 	}
-	throw new Failure(1, "The version is not known here: the package has no package.json");
+	throw new Failure(1, "The version is unknown, because the package has no package.json");
 }
 
 async function run(request: Request, isJson: boolean, hasColours: boolean): Promise<ExitCode> {
 	const isLive = request.command === "watch";
 	let isScreen = false;
-	// A live screen has no place for a note. Until the store is open, Ctrl-C ends the process.
+	// A live screen has no room for notes. Until the store is open, Ctrl-C ends the process.
 	const { store, close } = await openStore(request, (text) => isScreen || note(text));
 	const terminal = openTerminal({ isJson, hasColours, isLive, isGraceful: isLive || request.isAll });
 	isScreen = isLive && terminal.isTable;

@@ -1,5 +1,5 @@
 /**
- * Opens the database that was named, and changes nothing in it.
+ * Opens the database without changing its tables.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
 import { load, openPostgres } from "./postgres.ts";
 import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 
-/** A connection that is to be closed. */
+/** A connection that can be closed. */
 interface Database extends SqliteConnection {
 	close(): void;
 }
 
-/** How long to try while others write, in milliseconds. */
+/** How long to wait for other writers, in milliseconds. */
 const patience = 10_000;
 
 const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"];
 
 /**
- * Opens the store. A command that only reads opens the database for reading alone, where that can be had.
+ * Opens the store. A command that only reads opens the database read-only, if the driver can.
  *
- * @param note is told what holds a command up
- * @throws {Failure} if there is none, or none of this version
+ * @param note called with the reason if the database keeps a command waiting
+ * @throws {Failure} if the database or its tables do not exist, or have another version
  * @throws {StoreError} if it cannot be read
  */
 export async function openStore(
@@ -44,7 +44,7 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 	const path = resolve(file);
 	const stats = statSync(path, { throwIfNoEntry: false });
 	if (stats === undefined) throw new Failure(1, `There is no file ${quote(file)}`);
-	if (!stats.isFile()) throw new Failure(1, `${quote(file)} is no file`);
+	if (!stats.isFile()) throw new Failure(1, `${quote(file)} is not a file`);
 	const db = await connect(path, isReading);
 	try {
 		if (!/^[a-z_]\w*$/i.test(prefix)) {
@@ -62,7 +62,7 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 	}
 }
 
-/** To open the store makes the tables if they are not there, which is not for this program. */
+/** Opening the store would create missing tables, which a command must not do. */
 async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
 	const connection = new Connection(patience);
 	connection.use(db);
@@ -71,7 +71,7 @@ async function checkTables(db: SqliteConnection, prefix: string, file: string): 
 }
 
 async function connect(path: string, isReading: boolean): Promise<Database> {
-	// Bundlers and registries must not look for modules that only some runtimes have.
+	// The name is a variable because bundlers and registries must not resolve a module that only some runtimes have.
 	const name: string = "Bun" in globalThis ? "bun:sqlite" : "node:sqlite";
 	const module = await importQuietly(name);
 	try {
@@ -84,7 +84,7 @@ async function connect(path: string, isReading: boolean): Promise<Database> {
 	}
 }
 
-/** A Node that has no SQLite of its own takes a package that its user has. */
+/** For a Node without SQLite: opens the file with an installed package. */
 async function openWithPackage(path: string, isReading: boolean): Promise<Database> {
 	const Package = await load("better-sqlite3", 12) ?? await load("libsql", 0);
 	if (Package === undefined) {
@@ -95,7 +95,7 @@ async function openWithPackage(path: string, isReading: boolean): Promise<Databa
 		);
 	}
 	const db = new Package(path);
-	if (isReading) db.pragma("query_only = ON"); // libsql has no other way
+	if (isReading) db.pragma("query_only = ON"); // libsql cannot open a file read-only
 	return db;
 }
 
@@ -104,7 +104,7 @@ async function importQuietly(name: string): Promise<any> {
 	const { process } = globalThis as { process?: { emitWarning: unknown } };
 	const { emitWarning } = process ?? {};
 	try {
-		// Node 22 warns that its SQLite is experimental, which does not concern who looks at tasks.
+		// Node 22 warns that its SQLite is experimental, which is noise for operators.
 		if (process !== undefined) process.emitWarning = () => {};
 		return await import(name);
 	} catch {

@@ -1,5 +1,5 @@
 /**
- * Opens a Postgres database, with a driver that the user has.
+ * Opens a Postgres database with a driver that the user has installed.
  *
  * @module
  */
@@ -15,23 +15,23 @@ import { quote as quoteName, version } from "../stores/postgres/schema.ts";
 import { tellOfLocks } from "./locks.ts";
 import { Failure, type OpenStore, quote } from "./terminal.ts";
 
-/** A client that is to be closed. */
+/** A client that can be closed. */
 interface Connection {
 	readonly client: PostgresClient;
 	close(): Promise<unknown>;
 }
 
-/** How long a server may take to accept a connection, in seconds. */
+/** The time limit for connecting, in seconds. */
 const patience = 10;
 
 /**
  * Opens the store.
  *
- * @param note is told which session holds a lock that a command waits for
- * @throws {Failure} if there is no driver, or no schema of this version
+ * @param note called with the sessions whose locks a command waits for
+ * @throws {Failure} if there is no driver, or no schema with this version
  */
 export async function openPostgres(url: string, schema: string, note: (text: string) => void): Promise<OpenStore> {
-	// The drivers' own messages may quote it, with the password.
+	// The messages of the drivers may contain the address with its password.
 	if (!URL.canParse(url)) {
 		throw new Failure(2, "--db is not a valid address; special characters in a password are written as %XX");
 	}
@@ -52,16 +52,16 @@ export async function openPostgres(url: string, schema: string, note: (text: str
 		await store.open();
 		return { store, close };
 	} catch (error) {
-		await close().catch(() => {}); // what has failed is the news
+		await close().catch(() => {}); // the first error matters
 		throw error;
 	}
 }
 
-/** To open the store makes the tables if they are not there, and migrates older ones: both are not for this program. */
+/** Opening the store would create missing tables and migrate old ones, which a command must not do. */
 async function checkTables(client: PostgresClient, schema: string): Promise<void> {
 	const found = await versionOf(client, schema);
 	if (found === 0) throw new Failure(1, `The database has no tables of upkeep in a schema ${quote(schema)}`);
-	if (found >= version) return; // the store itself refuses a newer one
+	if (found >= version) return; // the store refuses a newer one
 	throw new Failure(
 		1,
 		`The schema ${quote(schema)} is of an older version of upkeep: a program with this version has to open it first`,
@@ -80,7 +80,7 @@ async function versionOf(client: PostgresClient, schema: string): Promise<number
 	}
 }
 
-/** At most two connections: the second one looks why the first one waits, if it does. */
+/** Two connections at most: the second one finds out why the first one waits. */
 async function connect(url: string, application_name: string): Promise<Connection> {
 	const max = 2;
 	const postgres = await load("postgres", 3);
@@ -106,17 +106,17 @@ async function connect(url: string, application_name: string): Promise<Connectio
 }
 
 /**
- * A package of the project in whose folder this was started, or of the one that this program belongs to. Deno, which lets no
- * module look into the project of another, has or fetches it by itself.
+ * Loads a package from the project in the current folder, or from the project that contains this program. Deno resolves
+ * the package by itself, because a module cannot look into the project of another.
  */
-// deno-lint-ignore no-explicit-any -- drivers, whose types are not there either
+// deno-lint-ignore no-explicit-any -- the types of the drivers are not installed
 export async function load(name: string, major: number): Promise<any> {
 	const places = "Deno" in globalThis ? [() => `npm:${name}@${major}`] : [() => fromProject(name), () => name];
 	for (const place of places) {
 		try {
 			return (await import(place())).default;
 		} catch {
-			// Or in the next place, or another driver.
+			// Try the next place.
 		}
 	}
 	return undefined;

@@ -1,5 +1,5 @@
 /**
- * The process: its signals, its output and its input.
+ * Connects the commands to the signals, the output and the input of the process.
  *
  * @module
  */
@@ -11,30 +11,30 @@ import { Screen } from "./screen.ts";
 import type { Terminal } from "./terminal.ts";
 import { clean, coloured, plain } from "./text.ts";
 
-/** A terminal that can be given back. */
+/** A terminal that can be closed. */
 export interface ProcessTerminal extends Terminal {
-	/** Leaves the terminal as it was. */
+	/** Restores the terminal. */
 	close(): void;
 }
 
-/** What {@link openTerminal} is told. */
+/** Options for {@link openTerminal}. */
 export interface TerminalOptions {
 	readonly isJson: boolean;
 	readonly hasColours: boolean;
-	/** Whether the command has to end what it does at Ctrl-C; otherwise the process simply ends. */
+	/** Whether the command ends by itself at Ctrl-C; otherwise the process ends at once. */
 	readonly isGraceful: boolean;
 	/** Whether lines are drawn in place. */
 	readonly isLive: boolean;
 }
 
-/** The terminal of this process, or the pipe. */
+/** Opens the terminal of this process, or its pipe. */
 export function openTerminal({ isJson, hasColours, isGraceful, isLive }: TerminalOptions): ProcessTerminal {
 	const { stdin, stdout, stderr, env } = process;
 	const closed = new AbortController();
 	const isTable = stdout.isTTY === true && !isJson && !(isLive && env["TERM"] === "dumb");
 	const screen = new Screen();
 	stdout.on("error", (error: Error & { code?: string }) => {
-		// A reader that has seen enough (`| head`) is no fault; a full disk is.
+		// A reader that closes the pipe (`| head`) is no error; a full disk is.
 		if (error.code !== "EPIPE" && !closed.signal.aborted) {
 			stderr.write(`upkeep: ${clean(error.message)}\n`);
 			process.exitCode = 1;
@@ -63,20 +63,20 @@ export function openTerminal({ isJson, hasColours, isGraceful, isLive }: Termina
 	};
 }
 
-/** Says something beside the output. */
+/** Writes a line to the error output. */
 export function note(text: string): void {
 	process.stderr.write(`${clean(text)}\n`);
 }
 
-/** Aborts at the first signal; at the second the process ends. */
+/** The first signal aborts, the second one ends the process. */
 function listen(closed: AbortController): void {
 	const onSignal = () => closed.signal.aborted ? process.exit(130) : closed.abort();
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
 }
 
-/** The line that is typed; nothing at the end of the input, and at Ctrl-C. */
+/** Resolves with the line that is typed; with an empty string at the end of the input and at Ctrl-C. */
 async function ask(question: string, signal: AbortSignal): Promise<string> {
-	// Not the line editor of Node, which would take Ctrl-C for itself.
+	// The line editor of Node is not used, because it would intercept Ctrl-C.
 	const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
 	try {
 		return await new Promise((resolve) => {

@@ -1,5 +1,5 @@
 /**
- * Draws lines in place, on the second screen of the terminal, which leaves the first one intact.
+ * Draws lines in place on the alternate screen of the terminal.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { writeSync } from "node:fs";
 import process from "node:process";
 
-/** Lines of at most so many columns, and as many as there are rows. */
+/** Returns at most `rows` lines of at most `columns` columns. */
 export type Render = (columns: number, rows: number) => readonly string[];
 
 const enter = "\x1b[?1049h\x1b[?25l";
@@ -16,11 +16,11 @@ const leave = "\x1b[?25h\x1b[?1049l";
 export class Screen {
 	#render: Render | undefined;
 	#drawn = "";
-	/** Between Ctrl-Z and `fg`. */
+	/** Whether the process is suspended: between Ctrl-Z and `fg`. */
 	#isStopped = false;
 	#timer: ReturnType<typeof setInterval> | undefined;
 
-	/** Shows lines in the place of the last ones, again every second, and when the size has changed. */
+	/** Replaces the lines on the screen. They are drawn again every second and when the size changes. */
 	draw(render: Render): void {
 		const isOpen = this.#render !== undefined;
 		this.#render = render;
@@ -28,7 +28,7 @@ export class Screen {
 		this.#redraw();
 	}
 
-	/** Leaves the last lines on the first screen. Harmless if nothing was drawn. */
+	/** Returns to the normal screen and prints the last lines there. Does nothing if nothing was drawn. */
 	close(): void {
 		const render = this.#render;
 		if (render === undefined) return;
@@ -66,7 +66,7 @@ export class Screen {
 	}
 
 	readonly #leave = (): void => {
-		writeSync(1, leave); // at once: the process may be about to end or to stop
+		writeSync(1, leave); // synchronously, because the process may be about to end or to stop
 	};
 
 	readonly #redraw = (): void => {
@@ -79,7 +79,7 @@ export class Screen {
 	};
 }
 
-/** The last column stays free, or some terminals would break the line. */
+/** The last column stays free, because some terminals would wrap the line. */
 function size(): { columns: number; rows: number } {
 	const { columns, rows } = process.stdout;
 	return { columns: (columns || 80) - 1, rows: rows || 24 };

@@ -1,5 +1,5 @@
 /**
- * `upkeep show`: everything that is known of one task.
+ * `upkeep show`: all that is stored about one task.
  *
  * @module
  */
@@ -70,7 +70,7 @@ function failureLines({ error }: StoredTask, paint: Paint): string[] {
 	const failure = decodeFailure(error);
 	if (failure === undefined) return [];
 	const { name, message, stack = "" } = failure;
-	const head = `${name}: ${message}`; // which only some engines write above the stack
+	const head = `${name}: ${message}`; // only some engines repeat it above the stack
 	const trace = stack.startsWith(head) ? stack.slice(head.length) : stack;
 	const places = cleanLines(trace).filter((line) => line.trim() !== "").map((line) =>
 		paint("dim", `    ${line.trim()}`)

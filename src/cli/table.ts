@@ -1,5 +1,5 @@
 /**
- * Rows under headings, as wide as the terminal and no wider.
+ * Formats tables that fit the width of the terminal.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import { cut, type Paint, type Style, widthOf } from "./text.ts";
 export interface Column {
 	/** Its heading. */
 	readonly title: string;
-	/** Whether its text stands at the right: numbers. */
+	/** Whether its text is aligned to the right. */
 	readonly isRight?: boolean | undefined;
-	/** The styles of what is in it. */
+	/** The styles of its values. */
 	readonly styles?: Readonly<Record<string, Style>> | undefined;
 }
 
-/** What to give up where there is no room, in this order: a column is made as narrow as this, 0 drops it. */
+/** How to save width, in this order: the column is narrowed to this width; 0 removes it. */
 export type Squeeze = readonly (readonly [column: number, width: number])[];
 
 const gap = 2;
 
-/** Lines of at most `width` columns, the first with the headings. The cells are clean. */
+/** Returns lines of at most `width` columns, the headings first. The cells must be clean. */
 export function toTable(
 	columns: readonly Column[],
 	rows: readonly (readonly string[])[],
@@ -64,7 +64,7 @@ function fit(natural: readonly number[], squeeze: Squeeze, width: number): numbe
 		const now = widths[column]!;
 		widths[column] = least === 0 ? 0 : Math.min(now, Math.max(least, now - over));
 	}
-	// In a terminal that is narrower still the first column alone is left.
+	// In an even narrower terminal, only the first column remains.
 	for (let column = widths.length - 1; column > 0 && excess() > 0; column--) widths[column] = 0;
 	widths[0] = Math.min(widths[0]!, width);
 	return widths;

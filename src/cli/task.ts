@@ -1,5 +1,5 @@
 /**
- * A stored task as the commands show it: as JSON for programs, and in a few words for people.
+ * Describes a stored task: as JSON for programs, in a few words for people.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import { decodeCheckpoint } from "../job/decode.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { clean, distance, duration, toJson } from "./text.ts";
 
-/** How a payload was stored, if not as JSON. */
+/** How a payload that is not JSON is shown. */
 export type Encoding = "text" | "base64";
 
-/** A payload that was read, as far as that is possible without the program's own codec. */
+/** A decoded payload, as far as possible without the codec of the program. */
 export interface Decoded {
-	/** The value; text that is no JSON as it is, bytes as base64. Absent: `undefined` was stored. */
+	/** The value; text that is not JSON unchanged, bytes as base64. Absent if `undefined` was stored. */
 	readonly payload?: unknown;
 	/** Absent for JSON. */
 	readonly encoding?: Encoding | undefined;
 }
 
-/** Reads a payload. Never throws. */
+/** Decodes a payload. Never throws. */
 export function decodeData(data: Data): Decoded {
 	if (typeof data !== "string") {
 		return { payload: btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join("")), encoding: "base64" };
@@ -34,7 +34,7 @@ export function decodeData(data: Data): Decoded {
 	}
 }
 
-/** The task as an object for JSON: instants are milliseconds since 1970, and what is absent is left out. */
+/** The task as an object for JSON. Instants are milliseconds since 1970; absent values are left out. */
 export function toRecord({ payload, error, progress, ...task }: StoredTask): Record<string, unknown> {
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
 	return {
@@ -53,12 +53,12 @@ export function toMessages(inbox: readonly Message[]): readonly Record<string, u
 	});
 }
 
-/** What a task failed with, on one line. */
+/** The error of a task on one line. */
 export function describeFailure({ name, message }: TaskFailure): string {
 	return clean(name === "Error" || name === undefined ? String(message) : `${name}: ${message}`);
 }
 
-/** When something will happen to a task by itself, in a few words. */
+/** When the state of a task will change by itself, in a few words. */
 export function describeDue({ state, dueAt }: StoredTask, now: number): string {
 	if (state === "dead") return "";
 	if (dueAt === undefined) return state === "done" ? "" : "a message";
@@ -68,10 +68,10 @@ export function describeDue({ state, dueAt }: StoredTask, now: number): string {
 	return left > 0 ? distance(dueAt, now) : "now";
 }
 
-/** The most of a payload that is looked at for one line of a table. */
+/** How many characters of a payload are used for one line of a table. */
 const longest = 2_000;
 
-/** What a task is about, on one line: its last failure if it has one, the position of a job, or else its payload. */
+/** A task on one line: the position of a job, the last failure, or the payload. */
 export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	if (job !== undefined) return summarizeJob(job);
 	const failure = decodeFailure(task.error);
@@ -80,7 +80,7 @@ export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	return clean(task.payload.slice(0, longest));
 }
 
-/** The checkpoint, if the payload is that of a job. */
+/** The checkpoint, if the payload is one. */
 export async function jobOf(data: Data): Promise<JobCheckpoint | undefined> {
 	if (typeof data !== "string" || !data.startsWith("{")) return undefined;
 	return await decodeCheckpoint(jsonCodec, data).catch(() => undefined);

@@ -1,5 +1,5 @@
 /**
- * What the commands know of the world: what was asked for, where they print, and how they fail.
+ * The types that the commands share: the request, the terminal, and the failure.
  *
  * @module
  */
@@ -8,21 +8,21 @@ import type { Store, TaskState } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
 import { clean, type Paint } from "./text.ts";
 
-/** What the program exits with. */
+/** The exit code of the program. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
 /** The commands. */
 export type CommandName = "ls" | "show" | "counts" | "watch" | "retry" | "hold" | "release" | "rm";
 
-/** What was asked for, checked. */
+/** A checked request. */
 export interface Request {
-	/** What to do. */
+	/** The command. */
 	readonly command: CommandName;
-	/** With which tasks; none with `isAll`. */
+	/** The ids of the tasks; none with `isAll`. */
 	readonly ids: readonly string[];
 	/** The file of the database, or its address. */
 	readonly db: string;
-	/** Which tables in it, if not the usual ones. */
+	/** The prefix or the schema of its tables, if not the default. */
 	readonly tables: string | undefined;
 	/** The name of the basket. */
 	readonly basket: string;
@@ -30,49 +30,49 @@ export interface Request {
 	readonly state: TaskState | undefined;
 	/** Only tasks of this kind. */
 	readonly kind: string | undefined;
-	/** Only tasks behind this key. */
+	/** Only tasks after this key. */
 	readonly after: string | undefined;
-	/** At most this many. */
+	/** The maximum number of tasks. */
 	readonly limit: number;
-	/** All that are in the state, and of the kind. */
+	/** All tasks with the state and the kind. */
 	readonly isAll: boolean;
-	/** Without being asked again. */
+	/** Without a question. */
 	readonly isSure: boolean;
 	/** Whether `rm` also removes jobs that have done some of their steps. */
 	readonly takesHalfDone: boolean;
-	/** How often to look, in milliseconds. */
+	/** The time between two looks, in milliseconds. */
 	readonly interval: number;
 }
 
-/** An open store, which is to be closed. */
+/** An open store that can be closed. */
 export interface OpenStore {
 	readonly store: Store;
 	close(): Promise<void>;
 }
 
-/** Where the commands print, and whom they ask. */
+/** The terminal or pipe that a command uses. */
 export interface Terminal {
-	/** Whether people read it: tables and colours. Otherwise programs do: JSON. */
+	/** Whether to print tables for people; otherwise JSON for programs. */
 	readonly isTable: boolean;
-	/** Whether somebody can be asked. */
+	/** Whether a question can be asked. */
 	readonly canAsk: boolean;
-	/** How wide it is now. */
+	/** The current width. */
 	readonly columns: number;
-	/** How high it is now. */
+	/** The current height. */
 	readonly rows: number;
-	/** Colours text, if that is wanted. */
+	/** Colours text, if colours are enabled. */
 	readonly paint: Paint;
-	/** Aborts at Ctrl-C, and when nobody reads any more. */
+	/** Aborts at Ctrl-C, and when the reader of a pipe has left. */
 	readonly closed: AbortSignal;
 	/** The clock to use. */
 	readonly clock: Clock;
 	/** Prints lines; resolves when there is room for more. */
 	print(text: string): Promise<void>;
-	/** Says something beside the output. */
+	/** Writes a line to the error output. */
 	note(text: string): void;
 	/** Asks a question; resolves with the answer. */
 	ask(question: string): Promise<string>;
-	/** Shows lines in the place of the last ones, as many as there is room for; those it was given last stay. */
+	/** Replaces the lines on the screen. The last lines remain when the command ends. */
 	draw(render: (columns: number, rows: number) => readonly string[]): void;
 }
 
@@ -80,22 +80,22 @@ export interface Terminal {
 export class Failure extends Error {
 	/** The name of this error. */
 	override readonly name = "Failure";
-	/** What the program exits with. */
+	/** The exit code of the program. */
 	readonly code: ExitCode;
 
-	/** @param message is shown to the user */
+	/** @param message the text for the user */
 	constructor(code: ExitCode, message: string, options?: { cause?: unknown }) {
 		super(message, options);
 		this.code = code;
 	}
 }
 
-/** There is no such task. */
+/** The failure for a task that does not exist. */
 export function missing(id: string, basket: string): Failure {
 	return new Failure(3, `There is no task ${quote(id)} in the basket ${quote(basket)}`);
 }
 
-/** A name that somebody has given, in quotation marks. */
+/** A name in quotation marks, safe for a terminal. */
 export function quote(name: string): string {
 	return clean(JSON.stringify(name));
 }

@@ -1,16 +1,16 @@
 /**
- * Text that fits into the columns of a terminal, and does it no harm.
+ * Formats text for terminals: safe, and of a known width.
  *
- * What is stored may come from anybody: nothing of it reaches a terminal that could move the cursor, change the order of
- * the letters or not be seen.
+ * Stored text may come from anywhere. Characters that move the cursor, change the direction of the text or are invisible
+ * never reach a terminal.
  *
  * @module
  */
 
-/** What a piece of text is to look like. */
+/** The style of a piece of text. */
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
-/** Colours text, or leaves it as it is. */
+/** Applies a style to text, or leaves the text unchanged. */
 export type Paint = (style: Style | undefined, text: string) => string;
 
 const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
@@ -18,18 +18,18 @@ const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green
 /** Without colours. */
 export const plain: Paint = (_style, text) => text;
 
-/** With the colours that every terminal has. */
+/** With the basic colours of every terminal. */
 export const coloured: Paint = (style, text) => style === undefined ? text : `\x1b[${codes[style]}m${text}\x1b[0m`;
 
-/** Control characters (escape sequences begin with one), marks that turn the direction around, halves of characters. */
+/** Control characters, which escape sequences begin with, direction marks, and halves of surrogate pairs. */
 const unseen = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** One line: white space becomes one space, and what cannot be seen is written out. */
+/** Text on one line: white space becomes one space, invisible characters become escapes. */
 export function clean(text: string): string {
 	return text.replace(/\s+/g, " ").trim().replace(/\ufe0f/g, "").replace(unseen, writeOut);
 }
 
-/** The same, with its lines and their indents. */
+/** The same for several lines with their indents. */
 export function cleanLines(text: string): string[] {
 	return text.split(/\r?\n/).map((line) => line.replaceAll("\t", "    ").replace(unseen, writeOut));
 }
@@ -38,7 +38,7 @@ function writeOut(character: string): string {
 	return `\\u{${character.codePointAt(0)!.toString(16)}}`;
 }
 
-/** JSON on one line, whose strings have an escape for all that cannot be seen: the same values, harmless on a terminal. */
+/** JSON in which invisible characters are escaped: the same values, safe for a terminal. */
 export function toJson(value: unknown, indent?: string): string {
 	const text = JSON.stringify(value, undefined, indent) ?? "null";
 	const escape = (character: string) =>
@@ -49,12 +49,12 @@ export function toJson(value: unknown, indent?: string): string {
 	return text.replace(unseen, escape);
 }
 
-/** Those that take two columns. Where terminals differ, the wider way: better a gap than a line that breaks. */
+/** Characters of two columns. Where terminals differ, the wider value counts: a gap is better than a wrapped line. */
 const wide =
 	/[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18cff}\u{1aff0}-\u{1b2ff}\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 const combining = /[\p{Mn}\p{Me}]/u;
 
-/** How many columns a text takes that was cleaned. */
+/** The width of cleaned text, in columns. */
 export function widthOf(text: string): number {
 	if (/^[ -~]*$/.test(text)) return text.length;
 	let width = 0;
@@ -62,9 +62,9 @@ export function widthOf(text: string): number {
 	return width;
 }
 
-/** Without its end, if that is too long. */
+/** Text that is cut to a width. */
 export function cut(text: string, width: number): string {
-	const short = text.slice(0, 8 * width); // of marks that take no column there may be any number
+	const short = text.slice(0, 8 * width); // the number of combining marks has no limit
 	if (short === text && widthOf(text) <= width) return text;
 	let result = "";
 	let left = width - 1;
@@ -76,7 +76,7 @@ export function cut(text: string, width: number): string {
 	return width > 0 ? `${result}…` : "";
 }
 
-/** Exactly this wide, if it is not wider. */
+/** Text that is padded to a width. */
 export function pad(text: string, width: number, isRight = false): string {
 	const space = " ".repeat(Math.max(0, width - widthOf(text)));
 	return isRight ? space + text : text + space;
@@ -95,14 +95,14 @@ export function duration(time: number): string {
 	return time < 1_000 ? `${Math.round(time)} ms` : `${Math.round(time / 100) / 10} s`;
 }
 
-/** How long until an instant, or since. */
+/** The time until an instant, or since then. */
 export function distance(at: number, now: number): string {
 	const time = at - now;
 	if (Math.abs(time) < 1_000) return "now";
 	return time > 0 ? `in ${duration(time)}` : `${duration(-time)} ago`;
 }
 
-/** An instant, in the time zone of the reader. */
+/** An instant in the local time zone. */
 export function instant(at: number): string {
 	const date = new Date(at);
 	if (Number.isNaN(date.getTime())) return String(at);

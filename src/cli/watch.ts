@@ -1,5 +1,5 @@
 /**
- * `upkeep watch`: how many tasks there are, and what fails, as it happens.
+ * `upkeep watch`: shows the counts and the failures live.
  *
  * @module
  */
@@ -13,22 +13,22 @@ import { type Column, type Squeeze, toTable } from "./table.ts";
 import type { Request, Terminal } from "./terminal.ts";
 import { clean, cut, instant, type Paint, toJson, widthOf } from "./text.ts";
 
-/** To look takes the store's time: at most this part of it. */
+/** The part of the time that looking may take, because it loads the store. */
 const share = 0.1;
-/** What a terminal has no room for is not remembered. */
+/** The number of failures to remember: no terminal shows more. */
 const remembered = 200;
 
 interface Shown {
 	counts: Counts | undefined;
-	/** The latest first. */
+	/** The failures, the latest first. */
 	failures: TaskFailed[];
-	/** Why the store cannot be looked at now. */
+	/** Why the store cannot be read now. */
 	problem: string | undefined;
 }
 
 /**
- * Shows changes until the terminal is closed. It looks again and again: what a store tells its watchers is what may be due, not
- * what has failed.
+ * Shows changes until the terminal is closed. It polls, because a store tells its watchers which tasks may be due, but not
+ * which have failed.
  */
 export async function watch(store: Store, request: Request, terminal: Terminal): Promise<0> {
 	const { clock, closed } = terminal;
@@ -60,7 +60,7 @@ async function look(
 		shown.problem = undefined;
 		if (!terminal.isTable && isNews) await terminal.print(toJson({ at: terminal.clock.now(), counts, failures: news }));
 	} catch (error) {
-		// A database that is restarted comes back.
+		// A database that restarts comes back.
 		if (!(error instanceof StoreError && error.isTransient)) throw error;
 		if (!terminal.isTable && shown.problem === undefined) terminal.note(error.message);
 		shown.problem = error.message;
@@ -111,7 +111,7 @@ function failureTable(failures: readonly TaskFailed[], columns: number, paint: P
 	return toTable(titles, rows, squeeze, columns, paint);
 }
 
-/** As many on a line as there is room for. */
+/** The counts on as few lines as possible. */
 function countLines(counts: Counts | undefined, columns: number, paint: Paint): string[] {
 	const lines: { width: number; texts: string[] }[] = [];
 	for (const [state, number] of Object.entries(counts ?? {})) {

@@ -43,7 +43,7 @@ describe("list()", () => {
 		await add(store, ...Array.from({ length: 600 }, (_, index) => ({ id: `t${index}` })));
 		await list(store, request("ls", { limit: 510 }), terminal);
 		expect(terminal.printed).toHaveLength(511);
-		const [, after] = /^510 tasks shown; --after (\S+) goes on$/.exec(terminal.notes[0]!)!;
+		const [, after] = /^510 tasks shown; --after (\S+) shows more$/.exec(terminal.notes[0]!)!;
 		terminal.printed = [];
 		await list(store, request("ls", { limit: 510, after }), terminal);
 		expect(terminal.printed).toHaveLength(91);
