@@ -145,12 +145,13 @@ class Candidate extends Timer implements Abortable, Subscribable<boolean> {
 	begin(): () => void {
 		const { signal } = this.#settings;
 		if (signal?.aborted) return () => {};
-		const undo = listen(["pageshow", "resume"], () => this.#join());
-		const undoMore = listen(["pagehide", "freeze"], () => this.#leave());
+		const undo = listen(["pageshow", "resume", "pagehide", "freeze"], ({ type }) => {
+			if (type === "pageshow" || type === "resume") this.#join();
+			else this.#leave();
+		});
 		if (signal) link(signal, this);
 		this.#end = () => {
 			undo();
-			undoMore();
 			if (signal) unlink(signal, this);
 			this.#leave();
 		};

@@ -38,10 +38,10 @@ export function* listPart(session: Session, { state, kind, limit }: ListQuery, a
 	const isAside = state !== undefined && state !== "waiting" && !session.isSparse;
 	const prefix: Key = isAside ? [state] : [];
 	const isFiltered = kind !== undefined || (state !== undefined && !isAside);
-	const most = isFiltered ? Math.max(page, Math.min(limit, 1000)) : Math.min(limit, 1000);
+	const most = Math.min(isFiltered ? Math.max(page, limit) : limit, 1000);
 	const [found] = yield* ask(range(tasks, isAside ? "aside" : undefined, {
 		prefix,
-		...(above !== undefined && { above: [...prefix, above] }),
+		above: above === undefined ? undefined : [...prefix, above],
 		limit: most,
 	}));
 	const rows = found.map(toListed);
@@ -54,9 +54,7 @@ export function* listPart(session: Session, { state, kind, limit }: ListQuery, a
 /** One that contradicts itself is not found by an id that it may have, but by its place. */
 function toListed(found: TaskRow | Stray): TaskRow {
 	const task = toTask(found);
-	if (!(found instanceof Stray && found.isDamaged)) return task;
-	const { id: _, ...row } = task;
-	return { ...row, home: row.order };
+	return found instanceof Stray && found.isDamaged ? { ...task, id: undefined, home: task.order } : task;
 }
 
 function isWanted(row: TaskRow, now: number, state: TaskState | undefined, kind: string | undefined): boolean {

@@ -42,8 +42,8 @@ export class RecordSession extends Session {
 
 	/** Nobody can be told of an id in use when the transaction is a list of changes: it must not come about. */
 	override refuse(id: string, row: TaskRow): Added {
-		if (!this.tx.isBlind || this.tx.hasPut(tasks, row)) return super.refuse(id, row);
-		this.tx.fail();
+		if (!this.tx.isBlind || this.tx.hasPut!(tasks, row)) return super.refuse(id, row);
+		this.tx.fail!();
 		return { id, added: true };
 	}
 
@@ -93,7 +93,7 @@ export class RecordSession extends Session {
 		const where = lane ?? (typeof hint === "string" ? hint : undefined);
 		if (before.value !== undefined && !this.isElsewhere(before)) return super.bury(before, where);
 		this.lose(toTask(before).lane ?? where);
-		this.tx.drop(tasks, before);
+		this.tx.drop?.(tasks, before);
 	}
 
 	/** Looks at all rows of an index. */
@@ -114,7 +114,7 @@ export class RecordSession extends Session {
 		for (const [index, { isOptional }] of Object.entries(tasks.indexes)) {
 			if (isOptional && this.isSparse) continue;
 			yield* this.#walk(index, (one) => {
-				if (one instanceof Stray && (one.value === undefined || this.isElsewhere(one))) this.tx.drop(tasks, one);
+				if (one instanceof Stray && (one.value === undefined || this.isElsewhere(one))) this.tx.drop?.(tasks, one);
 				if (index === "lane" && isSound(one)) this.free(one.lane);
 			});
 		}

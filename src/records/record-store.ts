@@ -225,7 +225,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 /** A claim that is known to be lost must not let the rest of a list of changes come about. */
 function* orFail({ tx }: Session, work: Work<boolean[]>): Work<boolean[]> {
 	const results = yield* work;
-	if (tx.isBlind && results.includes(false)) tx.fail();
+	if (tx.isBlind && results.includes(false)) tx.fail!();
 	return results;
 }
 

@@ -157,9 +157,9 @@ export interface RecordTransaction {
 	readonly attempt: number;
 	/**
 	 * Whether it is a caller's transaction that is only a list of changes, of which nobody learns what it came to: instead of
-	 * an answer that says no, a work calls {@link fail}.
+	 * an answer that says no, a work calls {@link fail}. @default false
 	 */
-	readonly isBlind: boolean;
+	readonly isBlind?: boolean | undefined;
 	/**
 	 * Writes a row and its keys in all indexes. `before` is what a read of this transaction gave for the same key, the same
 	 * object; absent if there was nothing. Reads of the same transaction see the row from now on.
@@ -170,14 +170,14 @@ export interface RecordTransaction {
 	put<Row extends object>(table: Table<Row>, row: Row, before?: Row | Stray): void;
 	/** Removes a row, or a {@link Stray}, and its keys in all indexes. Checked as in {@link put} if it was read. */
 	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void;
-	/** Removes the key of an index that leads nowhere, or to a row which says otherwise; that row stays. */
-	drop(table: Table, stray: Stray): void;
-	/** Lets the commit fail if a row that was read, or was found to be absent, has changed. Does nothing where nobody else can write. */
-	guard(table: Table, key: Key): void;
+	/** Removes the key of an index that leads nowhere, or to a row which says otherwise; that row stays. Absent where no key does. */
+	drop?(table: Table, stray: Stray): void;
+	/** Lets the commit fail if a row that was read, or was found to be absent, has changed. Absent where nobody else can write. */
+	guard?(table: Table, key: Key): void;
 	/** Lets the commit fail in any case. Only called where {@link isBlind}. */
-	fail(): void;
+	fail?(): void;
 	/** Whether this very transaction has put a row. Only called where {@link isBlind}. */
-	hasPut<Row extends object>(table: Table<Row>, row: Row): boolean;
+	hasPut?<Row extends object>(table: Table<Row>, row: Row): boolean;
 	/** Calls those who watch the basket, with the reason if there is one, once this is committed. May be called often. */
 	wake(reason?: WakeReason): void;
 }

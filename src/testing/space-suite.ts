@@ -332,7 +332,7 @@ function tests(): SpaceTest[] {
 					work(space, function* (tx) {
 						const [[mine, theirs]] = (yield [read([[own], [other]])]) as [Row[]];
 						if (mine!.value !== "open") return;
-						tx.guard(rows, [own]);
+						tx.guard?.(rows, [own]);
 						tx.put(rows, { key: [other], value: "closed" }, theirs);
 					});
 				await Promise.all([close("a", "b"), close("b", "a")]);

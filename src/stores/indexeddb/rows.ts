@@ -40,7 +40,6 @@ interface Stored {
 export class Rows implements RecordTransaction {
 	readonly now: number;
 	readonly attempt = 0;
-	readonly isBlind = false;
 	/** Whether those who watch are to be called once this is committed. */
 	isAwake = false;
 	reason: WakeReason | undefined;
@@ -80,16 +79,6 @@ export class Rows implements RecordTransaction {
 		}
 		const removed = this.#removed.get(table.name) ?? new Set();
 		this.#removed.set(table.name, removed.add(part));
-	}
-
-	drop(): void {}
-
-	guard(): void {}
-
-	fail(): void {}
-
-	hasPut(): boolean {
-		return false;
 	}
 
 	wake(reason?: WakeReason): void {
