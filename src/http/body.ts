@@ -55,7 +55,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Ui
 	try {
 		return (await reader.read()).value;
 	} catch {
-		throw new Problem(400, "The body has ended before its time");
+		throw new Problem(400, "The body ended early");
 	}
 }
 

@@ -219,7 +219,7 @@ export function servicesHandler(
 		} catch (error) {
 			const problem = toProblem(error);
 			if (problem === undefined) report(onError, error);
-			return (problem ?? new Problem(500, "The server has failed")).toResponse();
+			return (problem ?? new Problem(500, "The server failed")).toResponse();
 		}
 	};
 }
@@ -257,7 +257,7 @@ function refuseForeign(request: Request, { host }: URL, trusted: readonly string
 		const isForeign = site !== null
 			? site !== "same-origin" && site !== "none"
 			: origin !== null && !(URL.canParse(origin) && new URL(origin).host === host);
-		if (isForeign) throw new Problem(403, "This must not come from a page of another origin");
+		if (isForeign) throw new Problem(403, "Pages of other origins may not send this request");
 	}
 	// A form has one of three content types, even if it is empty.
 	if (headers.has("content-type") && !isJson(request)) throw noJson();
@@ -271,7 +271,7 @@ function findOperation(
 ): { operation: Operation | Response; id: string | undefined } {
 	const { rest, id } = splitPath(pathname, basePath);
 	const methods = rest === undefined ? undefined : routes[rest];
-	if (methods === undefined) throw new Problem(404, "There is nothing at this path");
+	if (methods === undefined) throw new Problem(404, "Nothing exists at this path");
 	const allow = Object.keys(methods).flatMap((name) => name === "GET" ? ["GET", "HEAD"] : [name]);
 	const headers = { allow: [...allow, "OPTIONS"].join(", ") };
 	if (request.method === "OPTIONS") return { operation: new Response(null, { status: 204, headers }), id };

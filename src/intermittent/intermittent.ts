@@ -366,5 +366,5 @@ function toOperation<V>(started: IntermittentStarted<V>): IntermittentOperation<
 		// Called as a method, because this may be any object with a `stop` method.
 		if (stop === undefined || typeof stop === "function") return { value: value as V, stop: stop?.bind(started) };
 	}
-	throw new TypeError("An operation's start must give a stop function, { value, stop }, or nothing");
+	throw new TypeError("An operation's start must return a stop function, { value, stop }, or nothing");
 }

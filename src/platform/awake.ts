@@ -9,7 +9,7 @@ import { scope } from "./scope.ts";
 /**
  * Listens to events of a browser's global scope and, in a page, of its document. Elsewhere it does nothing.
  *
- * @returns what ends that
+ * @returns a function that removes the listener
  */
 export function listen(types: readonly string[], listener: (event: Event) => void): () => void {
 	// Only browsers define `onLine`. Other runtimes may refuse event listeners, as workerd does.
@@ -29,7 +29,7 @@ export function listen(types: readonly string[], listener: (event: Event) => voi
  * @param listener called with the time in milliseconds that the machine has slept while `performance.now()` stood
  * still, as it does in many browsers; sleeps of less than a minute cannot be distinguished from a corrected wall
  * clock
- * @returns what ends that
+ * @returns a function that removes the listener
  */
 export function onAwake(listener: (slept: number) => void): () => void {
 	let lead = wallLead();

@@ -37,7 +37,7 @@ export class NameInUseError extends Error {
 	 * @param advice what the caller can do, as text
 	 */
 	constructor(subject: "task" | "service", id: string, advice: string) {
-		super(`There is a ${subject} ${JSON.stringify(id)} already: ${advice}`);
+		super(`There is already a ${subject} ${JSON.stringify(id)}: ${advice}`);
 		this.subject = subject;
 		this.id = id;
 	}

@@ -278,7 +278,7 @@ class Reconciliation {
 }
 
 function checkTasks(tasks: readonly PlanTask[]): readonly PlanTask[] {
-	if (!Array.isArray(tasks)) throw new TypeError("A plan must give an array of tasks");
+	if (!Array.isArray(tasks)) throw new TypeError("A plan must return an array of tasks");
 	for (const task of tasks as readonly PlanTask[]) {
 		check("task.name", check("task", task, "object").name, "string");
 		check("task.perform", task.perform, "function");

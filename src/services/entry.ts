@@ -105,7 +105,7 @@ export class Entry {
 
 	/** Throws if the service was deleted or has failed meanwhile. */
 	checkStay(): void {
-		if (this.isLeaving) throw abortError(`The service ${JSON.stringify(this.id)} was deleted while it was created`);
+		if (this.isLeaving) throw abortError(`The service ${JSON.stringify(this.id)} was deleted during its creation`);
 		const { state, error } = this.record;
 		if (state === "error") throw new ServiceFailedError(this.id, error);
 	}

@@ -1,5 +1,5 @@
 /**
- * A store that fails when a test says so.
+ * A store that fails on request, for tests.
  *
  * @module
  */
@@ -11,42 +11,46 @@ import { report } from "../platform/observe.ts";
 
 /** A call of a store, as a {@link FaultPlan} sees it. */
 export interface StoreCall {
-	/** What was called. */
+	/** The called member. */
 	readonly member: Exclude<keyof Store, "capabilities">;
-	/** What it was given. */
+	/** The arguments. */
 	readonly args: readonly unknown[];
-	/** The how-manieth call it is, from 1. */
+	/** The sequence number of the call, from 1. */
 	readonly count: number;
 	/**
-	 * `"before"` the store is called, and `"after"` it has answered. Each time that a store wakes somebody who watches, that
-	 * is an answer of `watch`, which has no `"before"`.
+	 * `"before"` the store is called, or `"after"` it has answered. Each wake-up of a watcher counts as an answer of
+	 * `watch` and has no `"before"`.
 	 */
 	readonly phase: "before" | "after";
-	/** What the store has answered; of `watch`, what it says when it wakes. */
+	/** The answer of the store; for `watch`, the reason of the wake-up. */
 	readonly result?: unknown;
-	/** What the store itself has failed with. */
+	/** The error of the store itself. */
 	readonly failure?: unknown;
 }
 
-/** What goes wrong: first the delay, then the rest. */
+/** A fault to inject: first the delay, then the rest. */
 export interface Fault {
-	/** How long it takes, in milliseconds: 0 or more. @default 0 */
+	/** The delay in milliseconds, 0 or more. @default 0 */
 	readonly delay?: number | undefined;
 	/**
-	 * What the call rejects with. Before the store is called, nothing is done; afterwards it is done, and only the answer is
-	 * lost. Where somebody watches, it is told to its `onError` in place of the wake-up.
+	 * The error with which the call rejects. In the phase `"before"`, the store does nothing; in the phase `"after"`,
+	 * it has done its work, and only the answer is lost. For `watch`, the error is passed to `onError` instead of the
+	 * wake-up.
 	 */
 	readonly error?: unknown;
-	/** Nothing more comes of it, as if the process or the connection had died at this moment: a wake-up is lost. @default false */
+	/**
+	 * Whether the call never settles, as if the process or the connection had died at this moment. A wake-up is lost.
+	 * @default false
+	 */
 	readonly hang?: boolean | undefined;
 }
 
-/** Decides what goes wrong with a call, if anything. Asked twice for each call. */
+/** Decides which fault a call has, if any. Called twice for each call. */
 export type FaultPlan = (call: StoreCall) => Fault | undefined;
 
-/** What a {@link faultyStore} can be told. */
+/** Options for {@link faultyStore}. */
 export interface FaultyStoreOptions {
-	/** Whose time the delays take. @default systemClock */
+	/** The clock for the delays. @default systemClock */
 	clock?: Clock | undefined;
 }
 
@@ -55,18 +59,19 @@ const members = [
 	...["post", "watch", "close"],
 ] as const as readonly StoreCall["member"][];
 
-// deno-lint-ignore no-explicit-any -- of all members at once nothing more can be said
+// deno-lint-ignore no-explicit-any -- the members have no narrower common type
 type Member = (...args: any[]) => any;
 
 /**
- * Wraps a store so that it fails, is slow, loses answers or never answers, as a plan says. For tests of code that uses
- * baskets: what does it do when the disk is full, when the database restarts, when the process dies half-way?
+ * Wraps a store so that it fails, is slow, loses answers or never answers, according to a plan. It is meant for tests
+ * of code that uses baskets: what does the code do if the disk is full, the database restarts, or the process dies
+ * half-way?
  *
- * Several wrappers may share one store, each for a process of its own.
+ * Several wrappers can share one store, each simulating one process.
  *
- * @param store what does the work
- * @param plan what is to go wrong
- * @param options whose time it is
+ * @param store the store to wrap
+ * @param plan returns the faults
+ * @param options the clock
  * @throws {TypeError} if an argument is of the wrong type
  *
  * @example
@@ -110,7 +115,7 @@ class Calls {
 		this.#clock = clock;
 	}
 
-	/** Without a fault the store is called before this returns, as it must be for what is inside a transaction. */
+	/** Without a fault, the store is called synchronously, which calls inside a transaction require. */
 	wrap(member: StoreCall["member"], original: Member): Member {
 		return async (...args) => {
 			const call = { member, args, count: ++this.#count };

@@ -1,5 +1,5 @@
 /**
- * The tests that every store has to pass.
+ * The tests that every store must pass.
  *
  * @module
  */
@@ -22,29 +22,30 @@ import { watching } from "./store-suite/watching.ts";
 
 export type { StoreFixture, StoreLack } from "./store-suite/bench.ts";
 
-/** What {@link testStore} can be told. */
+/** Options for {@link testStore}. */
 export interface StoreSuiteOptions {
-	/** Registers a test. @default the `test` or `it` that is global, or `Deno.test` */
+	/** Registers a test. @default the global `test` or `it`, or `Deno.test` */
 	test?: ((title: string, body: () => Promise<void>) => unknown) | undefined;
 	/**
-	 * What the store cannot do, so that the tests of it are left out: `"tx"` and `"shared"` as in its capabilities, `"watch"`
-	 * if it has no such member. A test of its own checks that this is so, and names what was left out. @default nothing
+	 * The abilities that the store lacks, so that their tests are skipped: `"tx"` and `"shared"` as in its
+	 * capabilities, `"watch"` if it has no such member. A separate test verifies this, and its title names the skipped
+	 * abilities. @default none
 	 */
 	without?: readonly StoreLack[] | undefined;
-	/** Where the one test begins that does random things; a failure prints it. A whole number. @default another one each time */
+	/** The seed of the random test, a whole number. A failure prints it. @default a new one each time */
 	seed?: number | undefined;
 }
 
 /**
- * Registers the tests that every `Store` has to pass, one for each thing that its documentation promises.
+ * Registers the tests that every `Store` must pass: one for each promise of its documentation.
  *
- * Each test opens a fixture of its own and closes it. A store whose clock is moved by `advance` is tested in no time and to
- * the millisecond; with any other the suite really waits, some 50 ms at a time.
+ * Each test opens and closes its own fixture. If `advance` moves the clock of the store, the tests run without
+ * waiting and check times to the millisecond. Otherwise the suite really waits, about 50 ms at a time.
  *
- * @param name how to call the store in the titles
- * @param open makes a store without tasks, on a database of its own
- * @param options how to register tests, and what to leave out
- * @throws {TypeError} if no test function is given and there is none, or an argument is of the wrong type
+ * @param name the name of the store in the titles
+ * @param open creates a store without tasks, on a separate database
+ * @param options how to register tests, and what to skip
+ * @throws {TypeError} if there is no test function, or an argument is of the wrong type
  *
  * @example
  * ```ts
@@ -80,12 +81,12 @@ export function testStore<Tx>(
 	if (without.includes("tx")) register(refusal);
 }
 
-/** A function, because a list that is put together is a side effect to a bundler. */
+/** A function, because bundlers treat the construction of a list as a side effect. */
 function allTests(): StoreTest[] {
 	return [adding, claiming, settling, expiring, lanes, changing, inbox, looking, transactions, watching].flat();
 }
 
-/** A store without transactions must not pretend. */
+/** A store without transactions must not claim to have them. */
 const refusal: StoreTest = {
 	title: "add(), save() and complete() refuse a transaction, as there are none",
 	async run(bench) {

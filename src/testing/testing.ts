@@ -1,6 +1,6 @@
 /**
- * What tests of code that uses this library need: a clock whose time the test moves, a store that fails, and the tests that a
- * store has to pass.
+ * Support for tests of code that uses this library: a virtual clock, a store that fails on request, and the tests
+ * that a store must pass.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A clock whose time moves only when a test says so.
+ * A clock whose time is moved by the test.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { Clock } from "../platform/clock.ts";
 import { soon } from "../platform/soon.ts";
 import { type Timer, TimerQueue } from "../platform/timer-queue.ts";
 
-/** What a {@link VirtualClock} can be told. */
+/** Options for a {@link VirtualClock}. */
 export interface VirtualClockOptions {
 	/** The wall clock at the beginning, in milliseconds since 1970. @default 0 */
 	now?: number | undefined;
 }
 
 /**
- * A {@link Clock} for tests: pass it as `clock`, then move the time. Waits of any length take no real time.
+ * A {@link Clock} for tests. Pass it as `clock`, then move the time. Waits of any length take no real time.
  *
- * While the time moves, each timer fires at its own moment, and all promises that follow from it settle before the next
- * one fires; only what waits for the real world (a file, a socket, a real timer) is not waited for.
+ * While the time moves, each timer fires at its own time, and all promises that depend on it settle before the next
+ * timer fires. The clock does not wait for the real world: a file, a socket, a real timer.
  *
  * @example
  * ```ts
@@ -45,22 +45,22 @@ export class VirtualClock implements Clock {
 	#isMoving = false;
 
 	/**
-	 * Makes a clock that stands still.
+	 * Creates a clock that stands still.
 	 *
-	 * @param options where to begin
-	 * @throws {TypeError | RangeError} if `now` is no finite number
+	 * @param options the initial time
+	 * @throws {TypeError | RangeError} if `now` is not a finite number
 	 */
 	constructor(options: VirtualClockOptions = {}) {
 		const { now = 0 } = check("options", options, "object");
 		this.#offset = check("now", now, "number", Number.isFinite(now), "a finite number");
 	}
 
-	/** How many timers are set. */
+	/** The number of timers that are set. */
 	get pending(): number {
 		return this.#queue.size;
 	}
 
-	/** How long until the next timer fires, in milliseconds; `undefined` if none is set. */
+	/** The time until the next timer fires, in milliseconds; `undefined` if none is set. */
 	get nextIn(): number | undefined {
 		const { head } = this.#queue;
 		return head && Math.max(head.at - this.#monotonic, 0);
@@ -71,26 +71,26 @@ export class VirtualClock implements Clock {
 		return this.#monotonic + this.#offset;
 	}
 
-	/** How much time has passed, in milliseconds. */
+	/** The time that has passed since the beginning, in milliseconds. */
 	monotonic(): number {
 		return this.#monotonic;
 	}
 
-	/** Makes `timer` fire once `delay` milliseconds have passed. */
+	/** Makes `timer` fire when `delay` milliseconds have passed. */
 	set(timer: Timer, delay: number): void {
 		this.#queue.set(timer, this.#monotonic + checkDelay("delay", delay));
 	}
 
-	/** Takes a timer back; harmless if it is not set. */
+	/** Clears a timer. Does nothing if it is not set. */
 	clear(timer: Timer): void {
 		this.#queue.clear(timer);
 	}
 
 	/**
-	 * Lets `duration` milliseconds pass. With 0, what is due now fires.
+	 * Advances the time by `duration` milliseconds. With 0, the timers that are due now fire.
 	 *
-	 * @throws {TypeError | RangeError} (as a rejection) if `duration` is no number, negative or NaN
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the time is being moved already
+	 * @throws {TypeError | RangeError} (as a rejection) if `duration` is not a number, or negative or NaN
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the time is already being moved
 	 */
 	async advance(duration: number): Promise<void> {
 		const end = this.#monotonic + checkDelay("duration", duration);
@@ -99,10 +99,10 @@ export class VirtualClock implements Clock {
 	}
 
 	/**
-	 * Lets the time pass until the wall clock shows `now`.
+	 * Advances the time until the wall clock shows `now`.
 	 *
 	 * @param now milliseconds since 1970, not in the past
-	 * @throws {TypeError | RangeError} (as a rejection) if `now` is no number, or in the past
+	 * @throws {TypeError | RangeError} (as a rejection) if `now` is not a number, or in the past
 	 */
 	async advanceTo(now: number): Promise<void> {
 		check("now", now, "number", now >= this.now(), `at least ${this.now()}`);
@@ -110,10 +110,10 @@ export class VirtualClock implements Clock {
 	}
 
 	/**
-	 * Lets the time pass until no timer is set, except those that never fire.
+	 * Advances the time until no timer is set, except timers with an infinite delay.
 	 *
-	 * @param limit how many timers may fire
-	 * @throws {RangeError} (as a rejection) if more than `limit` timers fire: something goes on for ever
+	 * @param limit the maximum number of timers that may fire
+	 * @throws {RangeError} (as a rejection) if more than `limit` timers fire, for example because of an endless loop
 	 */
 	async runUntilIdle(limit = 100_000): Promise<void> {
 		let fired = 0;
@@ -125,7 +125,7 @@ export class VirtualClock implements Clock {
 	}
 
 	/**
-	 * Sets the wall clock and nothing else, as a user or a time server does. Waits are not affected.
+	 * Sets the wall clock only, like a user or a time server. Waits are not affected.
 	 *
 	 * @param now milliseconds since 1970
 	 */
@@ -134,7 +134,7 @@ export class VirtualClock implements Clock {
 	}
 
 	async #move(hasNext: () => boolean): Promise<void> {
-		if (this.#isMoving) throw new DOMException("The time is being moved already", "InvalidStateError");
+		if (this.#isMoving) throw new DOMException("The time is already being moved", "InvalidStateError");
 		this.#isMoving = true;
 		try {
 			await settled();
@@ -150,7 +150,7 @@ export class VirtualClock implements Clock {
 	}
 }
 
-/** A new macrotask: all promises that can settle without the real world have settled by then. */
+/** A new macrotask: by then, all promises that do not depend on the real world have settled. */
 function settled(): Promise<void> {
 	return new Promise(soon);
 }

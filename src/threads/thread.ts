@@ -214,7 +214,7 @@ export class RunningThread<M> implements Thread<M> {
 		} catch {
 			// The message looks like one of ours, but is not.
 		}
-		this.lose(new ThreadDiedError("posted a message of its own", { cause: message }));
+		this.lose(new ThreadDiedError("posted an unexpected message", { cause: message }));
 	}
 
 	#understand([kind, id, what, more]: Answer): boolean {
@@ -308,7 +308,7 @@ class Call extends Timer implements Abortable {
 	async fire(): Promise<void> {
 		const { reason } = this.#options.signal!;
 		this.#settle();
-		this.#thread.lose(new ThreadDiedError("was terminated, as it ignored an abort", { cause: reason }));
+		this.#thread.lose(new ThreadDiedError("was terminated because it ignored an abort", { cause: reason }));
 		await this.#thread.terminate();
 		this.#reject(reason);
 	}

@@ -92,7 +92,7 @@ describe("list()", () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		await list(storeOf(terminal), request("ls"), terminal);
 		expect(terminal.printed).toEqual([]);
-		expect(terminal.notes).toEqual([`No tasks in the basket "default"; --basket NAME looks into another`]);
+		expect(terminal.notes).toEqual([`No tasks in the basket "default"; --basket NAME selects another`]);
 	});
 });
 
@@ -111,5 +111,5 @@ test("counts() says where it has looked if there is nothing", async () => {
 	const terminal = new FakeTerminal({ isTable: true });
 	await counts(storeOf(terminal), request("counts", { basket: "misspelt" }), terminal);
 	expect(terminal.printed.length).toBeGreaterThan(1);
-	expect(terminal.notes).toEqual([`No tasks in the basket "misspelt"; --basket NAME looks into another`]);
+	expect(terminal.notes).toEqual([`No tasks in the basket "misspelt"; --basket NAME selects another`]);
 });

@@ -48,7 +48,7 @@ describe("Group.spawn()", () => {
 		expect(error).toBeInstanceOf(NameInUseError);
 		expect(error).toMatchObject({
 			...{ name: "NameInUseError", subject: "task", id: "a" },
-			message: 'There is a task "a" already: use another name, or the option "ifPresent"',
+			message: 'There is already a task "a": use another name, or the option "ifPresent"',
 		});
 		await group.stop();
 	});

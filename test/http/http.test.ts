@@ -178,7 +178,7 @@ describe("servicesHandler() authorize", () => {
 });
 
 describe("servicesHandler() problems", () => {
-	test("400 for a configuration that does not read, with what is wrong, and nothing changes", async () => {
+	test("400 for a configuration that cannot be read, with what is wrong, and nothing changes", async () => {
 		const { call, services, applied } = bench();
 		const create = await call("POST", "/services", { kind: "web", config: { port: "80" } });
 		expect(await problemOf(create)).toMatchObject({

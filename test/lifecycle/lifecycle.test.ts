@@ -548,7 +548,7 @@ describe("Lifecycle re-entered", () => {
 		"stop()": (lifecycle) => lifecycle.stop(),
 		"stop() and start()": (lifecycle) => [lifecycle.stop(), lifecycle.start()],
 		"configure()": (lifecycle) => lifecycle.configure("inner"),
-		"configure() with what does not read": (lifecycle) => lifecycle.configure("bad"),
+		"configure() with unreadable data": (lifecycle) => lifecycle.configure("bad"),
 		"waitForStateChange()": (lifecycle) => lifecycle.waitForStateChange(lifecycle.state),
 		"getSnapshot()": (lifecycle) => lifecycle.getSnapshot(),
 	};

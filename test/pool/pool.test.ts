@@ -233,7 +233,7 @@ describe("Pool.spawn()", () => {
 		const error = await errorOf(Promise.resolve().then(() => pool.spawn("a", () => 1)));
 		expect(error).toMatchObject({
 			...{ name: "NameInUseError", subject: "task", id: "a" },
-			message: 'There is a task "a" already: use another name, or wait until it is over',
+			message: 'There is already a task "a": use another name, or wait until it is over',
 		});
 		task.cancel();
 		await errorOf(task.result());

@@ -94,7 +94,7 @@ describe("Services.create()", () => {
 		for (const { error } of others) {
 			expect(error).toMatchObject({
 				...{ name: "NameInUseError", subject: "service", id: "x" },
-				message: 'There is a service "x" already: use another id, or delete that one first',
+				message: 'There is already a service "x": use another id, or delete that one first',
 			});
 		}
 		expect(made.length).toBe(1);
@@ -117,7 +117,7 @@ describe("Services.create()", () => {
 		expect(() => new Services(undefined as never)).toThrow(TypeError);
 	});
 
-	test("leaves nothing behind if the configuration does not read", async () => {
+	test("leaves nothing behind if the configuration cannot be read", async () => {
 		const { services, made } = bench();
 		const onChange = vi.fn();
 		services.subscribe(onChange);
@@ -298,7 +298,7 @@ describe("Services.start(), stop() and configure()", () => {
 		expect(log.filter((line) => line.includes("applies"))).toEqual([1, 2, 2].map((n) => `x applies {"n":${n}}`));
 	});
 
-	test("start() with a configuration that does not read leaves the service inactive", async () => {
+	test("start() with a configuration that cannot be read leaves the service inactive", async () => {
 		const { services } = bench();
 		await services.create({ id: "x", kind: "a", config: "{", active: false });
 		expect(await errorOf(services.start("x"))).toBeInstanceOf(InvalidConfigError);
@@ -745,7 +745,7 @@ describe("Services at each microtask", () => {
 		"a delete() and a create()": (services) =>
 			Promise.all([services.delete("x"), services.create({ id: "x", kind: "a", config: { n: "other" } })]),
 		"a configure()": (services) => services.configure("x", { n: "newest" }),
-		"a configure() with what does not read": (services) => services.configure("x", "{"),
+		"a configure() with unreadable data": (services) => services.configure("x", "{"),
 	};
 	const calls: Record<string, (services: Registry) => Promise<unknown>> = {
 		"create()": (services) => services.create({ id: "x", kind: "a", config: { n: "first" } }),
@@ -795,7 +795,7 @@ describe("Services at each microtask", () => {
 					// What runs is one configuration of a service that is listed as active; one that is active has its own.
 					expect(live.length).toBe(state === "active" ? 1 : 0);
 					if (title === "a configure()" && name === "configure()") expect(live).toEqual(["newest"]);
-					if (title === "a configure() with what does not read" && name === "configure()") {
+					if (title === "a configure() with unreadable data" && name === "configure()") {
 						expect(live).toEqual(["second"]);
 					}
 					if (title === "a stop() and a start()" && name === "configure()") expect(live).toEqual(["second"]);

@@ -307,7 +307,7 @@ function deaths(source: Source): void {
 		});
 		const error = await errorOf(thread.call("say", ["hello"]));
 		expect(order).toEqual([error]);
-		expect((error as Error).message).toBe("The thread posted a message of its own");
+		expect((error as Error).message).toBe("The thread posted an unexpected message");
 	});
 
 	test("a thread that is destroyed rejects its calls, and is not reported", async () => {

@@ -50,14 +50,18 @@ export interface DenoKv<Tx extends DenoKvOperation = DenoKvOperation> {
 
 /** Of SQLite and of the runtime, in the order in which they are tried. */
 const failures: readonly [RegExp, StoreErrorCode, string][] = [
-	[/BadResource|Interrupted|is closed/i, "closed", "The database was closed: give the store one that is open"],
+	[/BadResource|Interrupted|is closed/i, "closed", "The database was closed: pass an open one to the store"],
 	[/locked|busy/i, "busy", "Another process holds the database"],
 	[/\bfull\b|quota|no space/i, "full", "There is no space left for the database: free some, or delete tasks"],
-	[/malformed|not a database|corrupt|no such table/i, "corrupt", "The database cannot be read: replace it by a copy"],
+	[
+		/malformed|not a database|corrupt|no such table/i,
+		"corrupt",
+		"The database cannot be read: restore it from a backup",
+	],
 	[
 		/read-?only|permission|unauthorized|forbidden|\b40[13]\b/i,
 		"refused",
-		"The database does not let this process use it: look at the rights of its file, or at the access token",
+		"The database does not let this process use it: check the permissions of its file, or the access token",
 	],
 ];
 

@@ -93,7 +93,7 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 			if (purpose === "read" || await this.#isCommitted(draft, attempt)) return result;
 			await pause(attempt);
 		}
-		throw new StoreError("busy", "Others change the same tasks all the time");
+		throw new StoreError("busy", "Other processes keep changing the same tasks");
 	}
 
 	wake(basket: string, reason: WakeReason | undefined, map: MapTransaction): void {

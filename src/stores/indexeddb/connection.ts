@@ -123,7 +123,7 @@ export class NamedConnection implements Connection {
 	/** Asynchronous in any case: what it throws comes when it is known that something is opening. */
 	async #request(): Promise<IDBDatabase> {
 		const { indexedDB } = globalThis;
-		if (!indexedDB) throw new StoreError("unavailable", "There is no IndexedDB here");
+		if (!indexedDB) throw new StoreError("unavailable", "IndexedDB is not available here");
 		const request = indexedDB.open(this.name, schemaVersion);
 		request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
 		return await result(request);

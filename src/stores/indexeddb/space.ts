@@ -164,7 +164,8 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	#errorOf(error: unknown): unknown {
 		const { name } = this.#connection;
 		if (this.#connection.isGiven && (error as Partial<Error>)?.name === "InvalidStateError") {
-			const message = `The connection to the database "${name}" was closed: open another one, and make a store of it`;
+			const message =
+				`The connection to the database "${name}" was closed: open another one, and create a store with it`;
 			return new StoreError("closed", message, { cause: error });
 		}
 		return toStoreError(error, `The database "${name}"`);

@@ -54,7 +54,7 @@ export async function join<T>(
 		return value;
 	} catch (error) {
 		if (tx.error || !/^(TransactionInactive|InvalidState)E/.test(String(error))) throw tx.error ?? error;
-		throw new TypeError('"tx" is not active: await nothing but its requests inside it', { cause: error });
+		throw new TypeError('"tx" is not active: inside it, await only its requests', { cause: error });
 	}
 }
 

@@ -40,7 +40,7 @@ export function toStoreError(error: unknown): StoreError {
 
 /** What somebody says who finds tables that are newer than the library. */
 export function tooNew(found: number): StoreError {
-	const message = `The tables are of version ${found}, and this library knows those up to ${version}: update it`;
+	const message = `The tables have version ${found}, but this library supports versions up to ${version}: update it`;
 	return new StoreError("newer-schema", message);
 }
 
@@ -78,7 +78,7 @@ function missing({ message, cause }: StoreError, found: number): StoreError {
 			cause,
 		});
 	}
-	return new StoreError("corrupt", `${message}; restore what is missing in the schema, or drop it to begin anew`, {
+	return new StoreError("corrupt", `${message}; restore what is missing in the schema, or drop it to start over`, {
 		cause,
 	});
 }

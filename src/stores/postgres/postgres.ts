@@ -374,7 +374,7 @@ class Postgres implements PostgresStore {
 
 	/** Calls one of the functions. */
 	async #call<T>({ tx, timeout }: CallOptions, name: string, basket: string, ...given: unknown[]): Promise<T> {
-		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: only that makes its tables");
+		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: this creates its tables");
 		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
 		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
 		const text = `SELECT ${this.#schema}.${nameIn(name)}(${places})`;

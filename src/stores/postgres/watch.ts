@@ -173,7 +173,7 @@ export class Watch {
 	#check(session: Session): void {
 		if (!session.isHeard && this.#looks === 0) return this.#ask(session);
 		if (!session.isHeard && this.#looks === this.#patience.echo) {
-			return this.#fail(session, new Error("Nothing is heard over the connection that listens"));
+			return this.#fail(session, new Error("The listening connection receives nothing"));
 		}
 		// What comes in the meantime may not be heard.
 		if (!session.isHeard) this.#wakeAll();

@@ -257,7 +257,7 @@ export class Connection {
 		this.#context ??= makeContext();
 		const outer = this.#context?.getStore();
 		if (outer !== undefined && outer === this.#current) {
-			return Promise.reject(invalidState("A transaction is open here already, and SQLite has none inside another"));
+			return Promise.reject(invalidState("A transaction is already open here, and SQLite has no nested transactions"));
 		}
 		const since = performance.now();
 		return this.#inTurn(async () => {
@@ -284,7 +284,7 @@ export class Connection {
 
 	/** After an error such as a full disk SQLite has rolled back on its own, and the function may not have noticed. */
 	#commit(): void {
-		if (!this.isInTransaction) throw invalidState("The transaction has ended before its function has");
+		if (!this.isInTransaction) throw invalidState("The transaction ended before its function");
 		this.#control("COMMIT");
 	}
 

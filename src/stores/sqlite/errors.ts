@@ -30,7 +30,7 @@ const kinds: readonly Kind[] = [
 		code: "corrupt",
 		numbers: [11, 26],
 		words: /malformed|not a database/,
-		advice: "restore it from a copy",
+		advice: "restore it from a backup",
 	},
 	{
 		code: "corrupt",
@@ -44,14 +44,14 @@ const kinds: readonly Kind[] = [
 		numbers: [3, 8, 23],
 		words: /readonly database|not authorized/,
 		advice:
-			"open the connection for writing, and see to the rights of the file and its folder, and to PRAGMA query_only",
+			"open the connection for writing, and check the permissions of the file and its folder, and PRAGMA query_only",
 	},
 	{ code: "refused", numbers: [18, 19, 20], words: /constraint failed|too big|mismatch|can only bind/ },
 	{
 		code: "unavailable",
 		numbers: [14],
 		words: /unable to open|cannot open database/i,
-		advice: "see whether the folder is there, and to the rights of the file and its folder",
+		advice: "check that the folder exists, and the permissions of the file and its folder",
 	},
 ];
 

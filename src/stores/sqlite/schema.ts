@@ -135,10 +135,10 @@ export function checkFound(found: number | undefined, { schema }: Tables): asser
 	throw found > version
 		? new StoreError(
 			"newer-schema",
-			`The tables are of version ${found}, and this library knows those up to ${version}: update it`,
+			`The tables have version ${found}, but this library supports versions up to ${version}: update it`,
 		)
 		: new StoreError(
 			"refused",
-			`The tables are of version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`,
+			`The tables have version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`,
 		);
 }

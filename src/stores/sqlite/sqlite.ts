@@ -407,7 +407,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	#checkOpen(): void {
-		if (!this.#isOpen) throw new StoreError("not-open", "Call open() first: it makes the tables");
+		if (!this.#isOpen) throw new StoreError("not-open", "Call open() first: it creates the tables");
 		const now = this.#clock.monotonic();
 		if (this.#file === undefined || now < this.#lookAt) return;
 		if (this.#file.isGone) {

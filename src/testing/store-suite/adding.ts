@@ -1,5 +1,5 @@
 /**
- * Tests of what comes in: `open` and `add`.
+ * Tests of `open` and `add`.
  *
  * @module
  */

@@ -1,15 +1,15 @@
 /**
- * What the store suite asserts with, so that it needs no library and works under any test runner.
+ * The assertions of the store suite. They need no library and work under any test runner.
  *
  * @module
  */
 
-/** Longer ones tell nobody anything. */
+/** Longer texts do not help. */
 const longest = 600;
 
-/** Fails unless both look the same: bytes by their content, keys in any order, absent the same as `undefined`. */
+/** Fails unless both values are equal: bytes by content, keys in any order, absent equal to `undefined`. */
 export function equal(actual: unknown, expected: unknown, what: string): void {
-	// Much faster for what is large.
+	// Much faster for large values.
 	if (actual instanceof Uint8Array && expected instanceof Uint8Array && areSame(actual, expected)) return;
 	const [given, wanted] = [show(actual), show(expected)];
 	if (given !== wanted) fail(`${what}: expected ${shorten(wanted)}, got ${shorten(given)}`);
@@ -36,7 +36,7 @@ export function fail(message: string): never {
 	throw new Error(message);
 }
 
-/** As text that is the same for equal values, and only for them. */
+/** Converts a value to text. Equal values, and only these, give the same text. */
 export function show(value: unknown): string {
 	if (value instanceof Uint8Array) return `bytes(${value.join(" ")})`;
 	if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;

@@ -1,5 +1,5 @@
 /**
- * What a test of the store suite works with: a fresh store, short words for what every test does, and its time.
+ * The environment of a test of the store suite: a new store, helpers and its time.
  *
  * @module
  */
@@ -18,40 +18,40 @@ import type {
 } from "../../basket/store.ts";
 import { equal, fail } from "./assert.ts";
 
-/** What the suite needs of a store besides the store itself. A test opens one, and closes it when it is over. */
+/** A store and its environment. Each test opens one and closes it at its end. */
 export interface StoreFixture<Tx = unknown> {
-	/** The store, empty. The suite opens it. */
+	/** An empty store. The suite opens it. */
 	readonly store: Store<Tx>;
 	/**
-	 * Lets time pass on the store's clock, which stands still otherwise. Absent: the suite really waits, and checks no
-	 * instant to the millisecond.
+	 * Advances the clock of the store, which otherwise stands still. If it is absent, the suite really waits and does
+	 * not check times to the millisecond.
 	 *
 	 * @param duration in milliseconds
 	 */
 	advance?(duration: number): unknown;
 	/** The unit of the suite's durations, in milliseconds. @default 1000 with `advance`, 50 without */
 	readonly unit?: number | undefined;
-	/** Opens one more store on the same database, as another process or tab would. The fixture closes it. */
+	/** Opens another store on the same database, like another process or tab. The fixture closes it. */
 	another?(): Promise<Store<Tx>>;
 	/**
-	 * Runs `work` in a transaction of the caller: commits if it resolves, rolls back if it rejects. Rejects if `work` did or
-	 * the commit failed. Between its calls `work` waits for nothing but the store.
+	 * Runs `work` in a transaction of the caller. Commits if it resolves, rolls back if it rejects. Rejects if `work`
+	 * rejects or the commit fails. `work` awaits only calls of the store.
 	 */
 	transaction?(work: (tx: Tx) => Promise<unknown>): Promise<unknown>;
-	/** Gives everything back, and deletes the tasks. */
+	/** Releases all resources and deletes the tasks. */
 	close(): unknown;
 }
 
-/** What some stores cannot do. */
+/** An ability that some stores lack. */
 export type StoreLack = "tx" | "shared" | "watch";
 
 /** One test, registered as `name.title`. */
 export interface StoreTest {
-	/** The member and its behaviour. */
+	/** The member and its behavior. */
 	readonly title: string;
-	/** What the store must be able to do. */
+	/** The abilities that the test needs. */
 	readonly needs?: readonly StoreLack[] | undefined;
-	/** Rejects if the store does not do it. */
+	/** Runs the test. Rejects if it fails. */
 	readonly run: (bench: Bench) => Promise<void>;
 }
 
@@ -62,15 +62,15 @@ export interface BenchTurn {
 	readonly lease?: number;
 }
 
-/** A fresh store and short words for what every test does with it. */
+/** A new store with helpers for the tests. */
 export class Bench {
 	readonly fixture: StoreFixture;
 	readonly store: Store;
-	/** The basket that is meant where none is named. */
+	/** The default basket. */
 	readonly basket = "basket";
-	/** A duration that passes only in {@link pass}. In milliseconds, as all. */
+	/** A duration that passes only in {@link pass}, in milliseconds. */
 	readonly unit: number;
-	/** A duration that no test lives to see the end of, unless it lets it pass with `advance`. */
+	/** A duration that does not end during a test, except by `advance`. */
 	readonly long: number;
 	/** Whether the store's clock stands still unless it is moved. */
 	readonly isExact: boolean;
@@ -83,7 +83,7 @@ export class Bench {
 		this.long = 2000 * this.unit;
 	}
 
-	/** Adds tasks, by id or with some of their fields, in as few calls as the store takes. */
+	/** Adds tasks, by id or with some of their fields, in as few calls as possible. */
 	async add(...tasks: (string | Partial<NewTask>)[]): Promise<Added[]> {
 		const most = this.store.capabilities.maxAdd ?? Infinity;
 		const added: Added[] = [];
@@ -102,7 +102,7 @@ export class Bench {
 		return claims;
 	}
 
-	/** A turn with long leases that wants nothing, but for what it is told. */
+	/** Makes a turn with long leases that does only what the arguments say. */
 	turn({ settle = [], claim = [], lease = this.long }: BenchTurn, store: Store = this.store): Promise<TurnResult> {
 		return store.turn(this.basket, { settle, claim, lease });
 	}
@@ -137,12 +137,12 @@ export class Bench {
 		equal(settled, refs.map(() => true), `settled as ${outcome.type}`);
 	}
 
-	/** A task that must be there. */
+	/** Gets a task that must exist. */
 	async get(id: string): Promise<NonNullable<Awaited<ReturnType<Store["get"]>>>> {
 		return await this.store.get(this.basket, id) ?? fail(`get("${id}"): there is no such task`);
 	}
 
-	/** The states of tasks; `undefined` for those that are not there. */
+	/** The states of tasks; `undefined` for missing tasks. */
 	async states(...ids: string[]): Promise<(string | undefined)[]> {
 		const states: (string | undefined)[] = [];
 		for (const id of ids) states.push((await this.store.get(this.basket, id))?.state);
@@ -154,7 +154,7 @@ export class Bench {
 		return this.store.list(this.basket, { limit: 10_000 });
 	}
 
-	/** The only answer to one id. */
+	/** Changes one task and returns whether it changed. */
 	async change(id: string, change: "retry" | "hold" | "release"): Promise<boolean> {
 		return (await this.store.change(this.basket, [id], change))[0]!;
 	}
@@ -163,13 +163,13 @@ export class Bench {
 	async pass(units: number): Promise<void> {
 		const duration = units * this.unit;
 		if (this.isExact) await this.fixture.advance!(duration);
-		// A platform's timers may be early by one, and a server's clock is not this one.
+		// Timers may fire a millisecond early, and the clock of a server differs from this one.
 		else await wait(duration + 10);
 	}
 
 	/**
-	 * Waits for what depends on others: on the database, or on timers of the store's clock. That moves a little meanwhile, so
-	 * durations in such tests are long.
+	 * Waits for work that depends on the database or on timers of the store's clock. The clock moves a little
+	 * meanwhile, so such tests use long durations.
 	 */
 	async patiently<T>(work: Promise<T>): Promise<T> {
 		let isPending = true;
@@ -182,7 +182,7 @@ export class Bench {
 		return await work;
 	}
 
-	/** Calls again what somebody else was in the way of. */
+	/** Repeats a call that failed because of others. */
 	async persistently<T>(work: () => Promise<T>): Promise<T> {
 		for (let attempt = 0;; attempt++) {
 			try {
@@ -194,7 +194,7 @@ export class Bench {
 		}
 	}
 
-	/** Waits until something is so, this many times 5 ms; resolves with whether it is. */
+	/** Waits for a condition, at most this many times 5 ms. Resolves with whether it is met. */
 	async until(isSo: () => boolean, rounds: number): Promise<boolean> {
 		for (let round = 0; round < rounds && !isSo(); round++) {
 			await wait(5);
@@ -215,7 +215,7 @@ export function idsOf(tasks: readonly { readonly id: string }[]): string[] {
 	return tasks.map(({ id }) => id);
 }
 
-/** What a claim says of its task whenever it is claimed. A store may give more. */
+/** The data that every claim has. A store may return more. */
 export function claimed({ id, kind, payload, attempts, crashes, priority, lane, error, inbox }: Claim): Partial<Claim> {
 	return { id, kind, payload, attempts, crashes, priority, lane, error, inbox };
 }
@@ -225,7 +225,7 @@ export function numbered(count: number, prefix: string): string[] {
 	return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
 }
 
-/** Really waits. */
+/** Waits in real time. */
 export function wait(duration: number): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, duration));
 }

@@ -1,5 +1,5 @@
 /**
- * Tests of what somebody does to tasks from outside: `change` and `hasten`.
+ * Tests of changes from outside: `change` and `hasten`.
  *
  * @module
  */
@@ -229,7 +229,7 @@ export const changing: readonly StoreTest[] = [
 	},
 ];
 
-/** Three tasks that back off, and one of everything else that waits for a time. */
+/** Adds three tasks in a backoff, and one task for each other kind of wait. */
 async function waitInEveryWay(bench: Bench): Promise<void> {
 	const delay = 2 * bench.long;
 	const claims = await bench.running(

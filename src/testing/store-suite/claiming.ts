@@ -1,5 +1,5 @@
 /**
- * Tests of what goes out: who gets which task, when, and for how long.
+ * Tests of claims: which worker gets which task, when, and for how long.
  *
  * @module
  */
@@ -128,7 +128,7 @@ export const claiming: readonly StoreTest[] = [
 			equal([state, attempts, crashes], ["running", 0, 0], "before it is claimed");
 			const claims = await bench.claim();
 			const ids = ["before", "a", "after"];
-			// Really waiting, the lease may have begun well before the delays.
+			// In real time, the lease may have begun well before the delays.
 			equal(bench.isExact ? idsOf(claims) : ids, ids, "claimed");
 			equal(ids.map((id) => claims.find((claim) => claim.id === id)?.crashes), [0, 1, 0], "crashes");
 		},
@@ -302,7 +302,7 @@ export const claiming: readonly StoreTest[] = [
 	},
 ];
 
-/** Claims this many, in as many turns as the store needs. */
+/** Claims this many tasks, in as many turns as the store needs. */
 export async function claimAll(bench: Bench, count: number): Promise<Claim[]> {
 	const all: Claim[] = [];
 	while (all.length < count) {
@@ -313,7 +313,7 @@ export async function claimAll(bench: Bench, count: number): Promise<Claim[]> {
 	return all;
 }
 
-/** Expects that everything that can be written under a claim changes nothing. */
+/** Expects that no write under a claim has an effect. */
 async function expectFenced(bench: Bench, ref: Ref): Promise<void> {
 	const { store, basket } = bench;
 	const before = await store.get(basket, ref.id);
@@ -334,7 +334,7 @@ async function expectFenced(bench: Bench, ref: Ref): Promise<void> {
 	equal(await store.get(basket, ref.id), before, "the task after all this");
 }
 
-/** Several workers empty a basket together; each claims, and settles in the next turn. */
+/** Several workers empty a basket together. Each one claims, and settles in its next turn. */
 async function race(bench: Bench, stores: readonly Bench["store"][]): Promise<void> {
 	const ids = numbered(120, "task ");
 	await bench.add(...ids);
@@ -355,7 +355,7 @@ async function race(bench: Bench, stores: readonly Bench["store"][]): Promise<vo
 	equal(await bench.list(), [], "left");
 }
 
-/** `dueIn` to the millisecond where the clock stands still. */
+/** Checks `dueIn`: to the millisecond if the clock stands still. */
 function expectIn(dueIn: number, duration: number, bench: Bench, what: string): void {
 	between(dueIn, bench.isExact ? duration - 1 : duration / 2, duration, what);
 }

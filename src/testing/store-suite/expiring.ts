@@ -1,5 +1,6 @@
 /**
- * Tests of done tasks whose time is over: absent for every member from that moment, although no turn has removed them.
+ * Tests of done tasks whose retention has ended: from then on, every member treats them as absent, even if no turn
+ * has removed them.
  *
  * @module
  */
@@ -29,7 +30,7 @@ export const expiring: readonly StoreTest[] = [
 		async run(bench) {
 			await overdue(bench, "a");
 			await bench.add({ id: "a", payload: "new" });
-			// Each of these may remove what is over.
+			// Each of these calls may remove expired tasks.
 			for (let round = 0; round < 3; round++) {
 				const [b] = await bench.running({ id: "b", kind: "work", priority: 1 });
 				await bench.settleAll([b!]);
@@ -43,7 +44,7 @@ export const expiring: readonly StoreTest[] = [
 	{
 		title: "get(), list() and counts() show no done task whose time is over, though no turn has removed it",
 		async run(bench) {
-			// Many, in case that one that is looked at is removed.
+			// Many, because reading a task may remove it.
 			await overdue(bench, "a", "b", ...numbered(150, "task "));
 			const { store, basket } = bench;
 			equal(idsOf(await bench.list()), ["kept"], "listed at first");
@@ -95,7 +96,7 @@ export const expiring: readonly StoreTest[] = [
 	},
 ];
 
-/** Done tasks whose time is over, with their claims, and one with the id "kept" whose time is not. */
+/** Adds done tasks whose retention has ended, with their claims, and a task "kept" whose retention has not ended. */
 async function overdue(bench: Bench, ...ids: string[]): Promise<readonly Claim[]> {
 	const claims = await bench.running(...ids, "kept");
 	await bench.settleAll(claims.slice(0, -1), { type: "done", retain: bench.unit, payload: "result" });

@@ -1,5 +1,5 @@
 /**
- * Tests of messages: `post`, and what takes them away.
+ * Tests of messages: `post`, and their removal.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Tests of lanes: one task of a lane at a time, in the order added, whatever happens to it.
+ * Tests of lanes: one task of a lane at a time, in the order added, in all situations.
  *
  * @module
  */
@@ -263,7 +263,7 @@ async function lane(bench: Bench, ...ids: string[]): Promise<void> {
 	await bench.add(...ids.map((id) => ({ id, lane: "lane" })));
 }
 
-/** Claims and settles tasks one after the other, in one turn each; resolves with the claim that comes after them. */
+/** Claims and settles tasks one after the other, in one turn each. Resolves with the next claim. */
 async function workThrough(bench: Bench, ids: readonly string[]): Promise<Claim | undefined> {
 	let [claim] = await bench.claim();
 	for (const id of ids) {
@@ -276,7 +276,7 @@ async function workThrough(bench: Bench, ids: readonly string[]): Promise<Claim 
 	return claim;
 }
 
-/** Workers add to four lanes and work them off at the same time. */
+/** Workers add to four lanes and process them at the same time. */
 async function raceInLanes(bench: Bench, stores: readonly Store[]): Promise<void> {
 	const busy = new Set<string>();
 	const ended: Record<string, string[]> = {};

@@ -1,5 +1,5 @@
 /**
- * Tests of what people look at, and of what they take away: `get`, `list`, `counts` and `delete`.
+ * Tests of `get`, `list`, `counts` and `delete`.
  *
  * @module
  */
@@ -84,7 +84,7 @@ export const looking: readonly StoreTest[] = [
 				if (listed.length === 0) break;
 				for (const { id } of listed) seen.push(id);
 				after = listed.at(-1)!.key;
-				// Those just seen, and in some rounds the first one that is not seen yet.
+				// Deletes the tasks just listed, and in some rounds the first one not yet listed.
 				await bench.store.delete(bench.basket, idsOf(listed));
 				if (round % 2 === 0) await bench.store.delete(bench.basket, [`${Number(listed.at(-1)!.id) + 1}`]);
 			}

@@ -1,5 +1,6 @@
 /**
- * A test that does hundreds of random things to a store and to a model of it, and compares the two after each.
+ * A test that applies hundreds of random actions to a store and to a model of it, and compares both after each
+ * action.
  *
  * @module
  */
@@ -9,12 +10,12 @@ import { between, equal, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
 
-/** How many things are done. */
+/** The number of actions. */
 const steps = 400;
 const basket = "basket";
 const kinds = ["a", "b", "c"];
 
-/** The test of one sequence of random things. */
+/** The test of one random sequence. */
 export function modelTest(seed: number): StoreTest {
 	return {
 		title: "turn() and all others agree with a simple model, whatever is done in whatever order",
@@ -36,11 +37,11 @@ class StoreAndModel {
 	readonly #bench: Bench;
 	readonly #random: Random;
 	readonly #model = new TaskModel();
-	/** Claims that are or were. */
+	/** Current and former claims. */
 	#refs: Ref[] = [];
-	/** The store's clock at the beginning, once something tells it. */
+	/** The store's clock at the beginning, once it is known. */
 	#start: number | undefined;
-	/** So that each id and each text is different. */
+	/** Makes each id and each text unique. */
 	#count = 0;
 
 	constructor(bench: Bench, seed: number) {
@@ -90,7 +91,7 @@ class StoreAndModel {
 		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome() }));
 		const claim = Array.from({ length: random.below(3) }, () => ({
 			kinds: random.some(kinds).concat(random.of(kinds)),
-			// Really waiting, nobody knows which of two was due first.
+			// In real time, it is unknown which of two tasks was due first.
 			limit: this.#bench.isExact ? 1 + random.below(4) : 1000,
 		}));
 		const lease = Math.max(1, this.#duration(1));
@@ -179,7 +180,7 @@ class StoreAndModel {
 		}
 	}
 
-	/** What a retried dead task keeps of its past is left to the store. */
+	/** The store decides what a retried dead task keeps of its history. */
 	async #takeOver(id: string): Promise<void> {
 		const { error, progress, inbox } = await this.#bench.get(id);
 		Object.assign(this.#model.find(id)!, { error, progress, inbox: [...inbox] });
@@ -206,7 +207,7 @@ class StoreAndModel {
 		this.#model.pass(units * this.#bench.unit);
 	}
 
-	/** All that can be seen of the store, and of the model. */
+	/** Compares the visible state of the store and the model. */
 	async #compare(): Promise<void> {
 		const listed = await this.#bench.list();
 		equal(idsOf(listed), idsOf(this.#model.tasks), "tasks");
@@ -215,7 +216,7 @@ class StoreAndModel {
 			const task = this.#model.tasks[index]!;
 			const { id, kind, priority, lane, payload, attempts, crashes, error, progress } = task;
 			const state = stateOf(task);
-			// What nobody has said of tasks that are over is left to the store.
+			// For finished tasks, the store decides about fields that are not specified.
 			if (state === "done") Object.assign(given, { attempts, error });
 			if (state === "done" || state === "dead") Object.assign(given, { crashes });
 			const wanted = { id, kind, priority, lane, payload, state, attempts, crashes, error, progress };
@@ -232,7 +233,7 @@ class StoreAndModel {
 		this.#start ??= addedAt - task.addedAt;
 		equal(addedAt - this.#start, task.addedAt, `addedAt of "${task.id}"`);
 		const dueAt = given === undefined ? Infinity : given - this.#start;
-		// When a held one is due matters only when it is released.
+		// The due time of a held task matters only after its release.
 		if (state === "held") return;
 		between(dueAt, task.dueFrom ?? task.dueAt, task.dueTo ?? task.dueAt, `dueAt of "${task.id}"`);
 		task.dueAt = dueAt;
@@ -247,7 +248,7 @@ class StoreAndModel {
 		return `text ${++this.#count}`;
 	}
 
-	/** A duration of which nobody can doubt whether it is over. */
+	/** A duration that has clearly passed or not. */
 	#duration(least = 0): number {
 		const { isExact, unit, long } = this.#bench;
 		if (!isExact) return least === 0 ? this.#random.of([0, 0, long]) : long;

@@ -1,5 +1,5 @@
 /**
- * Tests of how claims end, and of what they may write before: `turn`, `extend` and `save`.
+ * Tests of the ends of claims, and of writes before: `turn`, `extend` and `save`.
  *
  * @module
  */

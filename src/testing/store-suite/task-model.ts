@@ -1,12 +1,13 @@
 /**
- * What a store should hold, in a form that is too simple to be wrong: an array of tasks, looked through from the beginning each time.
+ * The expected content of a store, in a form too simple to be wrong: an array of tasks that is always searched from
+ * the beginning.
  *
  * @module
  */
 
 import type { Change, Message, NewTask, Outcome, Ref, Save, TaskState } from "../../basket/store.ts";
 
-/** A task as the model has it. Instants are milliseconds since the beginning. */
+/** A task of the model. Instants are milliseconds since the beginning. */
 export interface ModelTask {
 	readonly id: string;
 	readonly kind: string;
@@ -24,13 +25,13 @@ export interface ModelTask {
 	posted: number;
 	addedAt: number;
 	dueAt: number;
-	/** A store may choose `dueAt` from this range; the model takes over what it chose. */
+	/** A store may choose `dueAt` from this range; the model adopts its choice. */
 	dueFrom?: number | undefined;
 	dueTo?: number | undefined;
 	token: string | undefined;
 }
 
-/** The tasks of one basket, and what each operation makes of them. */
+/** The tasks of one basket, and the operations on them. */
 export class TaskModel {
 	/** In the order of their keys. */
 	tasks: ModelTask[] = [];
@@ -95,7 +96,7 @@ export class TaskModel {
 		return due.slice(0, limit);
 	}
 
-	/** When the first of these kinds is due, in milliseconds from now. */
+	/** The time until the first task of these kinds is due, in milliseconds. */
 	dueIn(kinds: readonly string[]): number {
 		const able = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task));
 		return Math.max(0, able.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity) - this.now);
@@ -152,7 +153,7 @@ export class TaskModel {
 		return task !== undefined;
 	}
 
-	/** Returns how many backoffs it has cut short. */
+	/** Returns the number of shortened backoffs. */
 	hasten(within: number): number {
 		const isLate = ({ dueAt }: ModelTask) => dueAt > this.now + within;
 		const late = this.tasks.filter((task) =>
@@ -165,7 +166,7 @@ export class TaskModel {
 		return late.length;
 	}
 
-	/** Time passes, and what was kept for a while is gone. */
+	/** Advances the time, and removes done tasks whose retention has ended. */
 	pass(milliseconds: number): void {
 		this.now += milliseconds;
 		this.tasks = this.tasks.filter((task) => task.state !== "done" || task.dueAt > this.now);
@@ -178,7 +179,7 @@ export class TaskModel {
 		return isOpen(task) && !task.isHeld && !isBlocked;
 	}
 
-	/** The due time of a task that is due already may stay or begin anew: stores differ. */
+	/** The due time of a task that is already due may stay or change: stores differ. */
 	#makeDue(task: ModelTask): void {
 		task.dueAt = Math.min(task.dueAt, this.now);
 		task.dueFrom = -Infinity;

@@ -1,6 +1,6 @@
 /**
- * Tests of transactions of the caller. What a transaction does to others while it is open depends on the database, so
- * that nobody is waited for inside it but the store.
+ * Tests of transactions of the caller. The effect of an open transaction on others depends on the database, so inside
+ * it the tests await only the store.
  *
  * @module
  */
@@ -83,7 +83,7 @@ export const transactions: readonly StoreTest[] = [
 						bench.persistently(() => bench.store.add(bench.basket, [newTask(outside!)])),
 						bench.persistently(() => bench.turn({ settle: [{ ref: claim!, outcome: { type: "done" } }] })),
 					]);
-					// Whoever looks at this later still hears of it.
+					// The rejection is handled later.
 					others.catch(() => {});
 				});
 				await bench.patiently(others);
@@ -177,7 +177,7 @@ export const transactions: readonly StoreTest[] = [
 	},
 ];
 
-/** Commits; resolves with what the work resolved with. */
+/** Commits. Resolves with the value of the work. */
 async function commit(bench: Bench, work: Work): Promise<unknown> {
 	let result: unknown;
 	await bench.patiently(bench.fixture.transaction!(async (tx) => result = await work(tx)));
@@ -192,7 +192,7 @@ async function rollBack(bench: Bench, work: Work): Promise<void> {
 	await rejects(bench.patiently(failing), "a transaction whose work rejects");
 }
 
-/** Commits if the database lets it: where a transaction is only a list of changes, a conflict makes the commit fail. */
+/** Commits if the database allows it: if a transaction is only a list of changes, a conflict makes the commit fail. */
 function attempt(bench: Bench, work: Work): Promise<boolean> {
 	return bench.patiently(bench.fixture.transaction!(work)).then(() => true, () => false);
 }

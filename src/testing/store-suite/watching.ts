@@ -1,6 +1,6 @@
 /**
- * Tests of `watch`. Since it is only a hint, a test does several times what has to wake, and nothing fails for being woken
- * too often.
+ * Tests of `watch`. Wake-ups are only hints, so a test repeats the action that should wake, and additional wake-ups
+ * are no failure.
  *
  * @module
  */
@@ -115,7 +115,7 @@ export const watching: readonly StoreTest[] = [
 			const reasons: unknown[] = [];
 			const stop = store.watch!(basket, (reason) => reasons.push(reason), () => {});
 			await untilWoken(bench, () => reasons.length > 0, (index) => bench.add(`first ${index}`));
-			await bench.until(() => false, 10); // it may have been told of what was before
+			await bench.until(() => false, 10); // it may have been woken for earlier changes
 			reasons.length = 0;
 			const claims = await bench.claim();
 			await store.extend(basket, claims, bench.long);
@@ -171,14 +171,14 @@ export const watching: readonly StoreTest[] = [
 	},
 ];
 
-/** Claims tasks that are named after what happens to them, five of each. */
+/** Adds and claims tasks, five for each name. */
 async function fiveTimes(bench: Bench, ...names: string[]): Promise<string[][]> {
 	const ids = names.map((name) => [0, 1, 2, 3, 4].map((index) => `${name} ${index}`));
 	await bench.running(...ids.flat());
 	return ids;
 }
 
-/** Woken for this reason, after the watching has begun. */
+/** Expects a wake-up for this reason after the watch has begun. */
 async function expectWoken(
 	bench: Bench,
 	store: Store,
@@ -195,7 +195,7 @@ async function expectWoken(
 	const stop = store.watch!(bench.basket, wake, (error) => errors.push(error));
 	try {
 		if (wanted !== undefined) {
-			// What tells that it has begun to watch is no answer.
+			// The wake-up at the beginning does not count.
 			await untilWoken(bench, () => isBegun, () => bench.add({ kind: "other" }));
 			await bench.until(() => false, 10);
 			woken = 0;
@@ -207,7 +207,7 @@ async function expectWoken(
 	}
 }
 
-/** A hint may be lost now and then, so that there are several. */
+/** A hint may be lost, so the action is repeated. */
 async function untilWoken(
 	bench: Bench,
 	isWoken: () => boolean,

@@ -174,8 +174,8 @@ function make(path: string, sql: string): void {
 describe("upkeep says what is wrong in one line", () => {
 	test("with its arguments, and exits with 2", async () => {
 		const cases: [args: string[], message: string][] = [
-			[[], "There is no command"],
-			[["list"], `There is no command "list"`],
+			[[], "No command given"],
+			[["list"], `Unknown command "list"`],
 			[["ls", "--often"], "Unknown option '--often'"],
 			[["ls", "a"], `ls takes no ids: "a"`],
 			[["show"], "show takes one id"],

@@ -552,7 +552,7 @@ describe("withFallback() and indexedDBStore(name) without storage", () => {
 		vi.stubGlobal("indexedDB", undefined);
 		expect(await errorOf(indexedDBStore("x").open())).toMatchObject({
 			code: "unavailable",
-			message: "There is no IndexedDB here",
+			message: "IndexedDB is not available here",
 		});
 	});
 
