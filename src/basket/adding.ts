@@ -1,5 +1,6 @@
 /**
- * Tasks on their way into a basket: checked, encoded, and stored together with others that are added at the same time.
+ * Adds tasks to a basket: checks and encodes them, and stores them together with others that are added at the same
+ * time.
  *
  * @module
  */
@@ -13,44 +14,45 @@ import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
-/** What {@link Basket.add} can be told. */
+/** Options for {@link Basket.add}. */
 export interface AddOptions<Tx = never> {
 	/**
-	 * Names the task. As long as a task with this id is stored, in whatever state, adding it again does nothing, and
-	 * {@link Added.state} says which state that is: `"dead"` waits for {@link Basket.retry} or {@link Basket.delete}. A done
-	 * task is stored for the time of `retain`. 1 to 255 characters, not beginning with `_`. Default: one that the store makes.
+	 * The id of the task. While a task with this id is stored, in any state, adding it again does nothing, and
+	 * {@link Added.state} is its state: a `"dead"` task stays until {@link Basket.retry} or {@link Basket.delete}. A
+	 * done task is stored for the time of `retain`. 1 to 255 characters, not beginning with `_`. Default: an id that
+	 * the store creates.
 	 */
 	id?: string | undefined;
-	/** How long the task must wait, in milliseconds: 0 or more, finite. @default 0 */
+	/** The delay before the task is due, in milliseconds: 0 or more, finite. @default 0 */
 	delay?: number | undefined;
-	/** Tasks with a higher one are begun first: a whole number from -100 to 100. @default 0 */
+	/** Tasks with a higher priority run first: a whole number from -100 to 100. @default 0 */
 	priority?: number | undefined;
 	/**
-	 * Tasks of one lane run one at a time, in the order in which they were added; one that fails holds up its lane until it
-	 * is done, dead or deleted. 1 to 255 characters. Default: none.
+	 * Tasks of one lane run one at a time, in the order in which they were added. A failing task blocks its lane until
+	 * it is done, dead or deleted. 1 to 255 characters. Default: no lane.
 	 */
 	lane?: string | undefined;
-	/** Your own transaction: the task is there if it commits. Codec and schema must be synchronous then. */
+	/** Your own transaction: the task is added if it commits. Codec and schema must then be synchronous. */
 	tx?: Tx | undefined;
 }
 
-/** A task that is to be added, of any kind. */
+/** A task to add, of any kind. */
 export interface Entry extends Omit<AddOptions, "tx"> {
 	readonly kind: string;
 	readonly payload?: unknown;
 }
 
-/** What adding needs of its basket. */
+/** The interface of adding to its basket. */
 export interface AddingOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
-	/** Stores tasks, perhaps together with those of others. */
+	/** Stores tasks, possibly together with those of other callers. */
 	readonly adding: Batch<NewTask, Added>;
 	open(): Promise<void>;
-	/** Tasks were added of which the first one is due after so many milliseconds. */
+	/** Tasks were added. The first one is due after this many milliseconds. */
 	changed(delay: number): void;
 }
 
-/** Synchronous until the store is called, if there is a transaction. */
+/** With a transaction, it is synchronous until the store is called. */
 export async function addTasks<Tx>(
 	engine: AddingOwner<Tx>,
 	entries: readonly Entry[],

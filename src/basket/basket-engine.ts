@@ -1,5 +1,5 @@
 /**
- * The engine of a basket, below what users see of it: `Basket` has it for functions, and `Processor` for jobs.
+ * The engine of a basket below its public interface. `Basket` uses it for functions, `Processor` for jobs.
  *
  * @module
  */
@@ -14,26 +14,26 @@ import { Worker } from "./worker.ts";
 import { check, checkSignal } from "../platform/check.ts";
 import { Snapshot } from "../platform/snapshot.ts";
 
-/** What {@link Basket.run} and {@link Basket.drain} can be told. */
+/** Options for {@link Basket.run} and {@link Basket.drain}. */
 export interface WorkOptions {
-	/** Ends it. */
+	/** Ends the call. */
 	signal?: AbortSignal | undefined;
 }
 
-/** What a {@link Basket} shows of what it does in this process. */
+/** The activity of a {@link Basket} in this process. */
 export interface BasketSnapshot {
 	/**
-	 * `paused` by `pause()` or a closed gate; `stopping` while running tasks are given time to end; `stopped` while neither
-	 * `run` nor `drain` is under way.
+	 * `paused` by `pause()` or a closed gate; `stopping` while running tasks have time to end; `stopped` while neither
+	 * `run` nor `drain` is active.
 	 */
 	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
-	/** How many tasks run now. */
+	/** The number of running tasks. */
 	readonly running: number;
-	/** How many tasks were done by this object. */
+	/** The number of tasks that this object has completed. */
 	readonly succeeded: number;
-	/** How many attempts have failed that are tried again. */
+	/** The number of failed attempts that are retried. */
 	readonly failed: number;
-	/** How many tasks were given up. */
+	/** The number of tasks that became dead. */
 	readonly dead: number;
 }
 
@@ -55,7 +55,7 @@ export class BasketEngine<Tx> {
 		this.adding = new Batch((tasks) => store.add(name, tasks), patience, (tasks) => shareOf(store, tasks));
 	}
 
-	/** See `Basket.open`, and so on for all the others. */
+	/** See `Basket.open`; likewise for the other methods. */
 	open(): Promise<void> {
 		return this.#opening.wait();
 	}
@@ -86,18 +86,18 @@ export class BasketEngine<Tx> {
 		const { store, name } = this.settings;
 		const claimed = this.worker.claims.get(id);
 		const [deleted] = await store.delete(name, [id]);
-		claimed?.lose(); // by now there may be another one, which was added since
-		this.changed(); // the next one in its lane is due
+		claimed?.lose(); // the id may have been added again meanwhile
+		this.changed(); // the next task of its lane is due
 		return deleted!;
 	}
 
-	/** Tasks were added or changed in the store, of which one may be due after so many milliseconds. */
+	/** Tasks were added or changed in the store. One of them may be due after this many milliseconds. */
 	changed(delay = 0): void {
 		this.worker.wakeIn(delay);
 		this.snapshot.changed();
 	}
 
-	/** The same object as long as nothing in it has changed: listeners are also called for the sake of `counts` and `list`. */
+	/** The same object until its content changes: listeners are also called for changes of `counts` and `list`. */
 	#read(): BasketSnapshot {
 		const { state, running, totals } = this.worker;
 		const shown: BasketSnapshot = { state, running, ...totals };

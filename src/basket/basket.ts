@@ -1,8 +1,8 @@
 /**
- * Tasks that survive: each is stored before it runs, and tried again until it succeeds.
+ * Persistent tasks: each task is stored before it runs, and retried until it succeeds.
  *
- * Use {@link Basket} for work that must be done whatever happens to this process; use a `Group` or `run` if it is enough
- * that it is done while the process lives, and a `Pool` to bound how many run at once.
+ * Use {@link Basket} for work that must be done even if this process dies. Use a `Group` or `run` for work that may
+ * end with the process, and a `Pool` to limit how many tasks run at once.
  *
  * @module
  */
@@ -26,23 +26,25 @@ export type NewBasketTask<Tasks> = {
 		& (undefined extends PayloadOf<Tasks[K]> ? { payload?: PayloadOf<Tasks[K]> } : { payload: PayloadOf<Tasks[K]> });
 }[keyof Tasks & string];
 
-/** The arguments of {@link Basket.add} behind the kind: the payload may be left out where it may be `undefined`. */
+/** The arguments of {@link Basket.add} after the kind. The payload is optional if it may be `undefined`. */
 export type AddArguments<P, Tx> = undefined extends P ? [payload?: P, options?: AddOptions<Tx>]
 	: [payload: P, options?: AddOptions<Tx>];
 
 /**
- * A persistent collection of tasks. A task that was added is run until it succeeds, over crashes of the process, the tab or
+ * A persistent collection of tasks. An added task runs until it succeeds, across crashes of the process, the tab or
  * the machine; then it is removed.
  *
- * - **At least once.** A process may die after the work and before that is stored; then the task runs again. `complete`
- *   stores both together.
- * - **Any number of processes** may work on one basket. Each claims tasks for the time of a lease, which it renews. When the
- *   lease may be over, whatever the store has answered, the task's signal aborts; a claim that was lost can write nothing.
- * - **Order.** Highest priority first, then earliest due, then first come; strictly in order, one at a time, in a lane.
+ * - **At least once.** A process may die after the work and before the completion is stored; then the task runs
+ *   again. `complete` stores both together.
+ * - **Any number of processes** can work on one basket. Each process claims tasks for the time of a lease, which it
+ *   renews. When the lease may have expired, the signal of the task aborts, whatever the store answers. A lost claim
+ *   can write nothing.
+ * - **Order.** The highest priority first, then the earliest due time, then the order of adding. Tasks of a lane run
+ *   strictly in order, one at a time.
  *
- * @typeParam Tasks the kinds of task, by name
+ * @typeParam Tasks the kinds of tasks by name
  * @typeParam Tx the transactions of the store
- * @typeParam Outputs what the schemas give, by kind: found out by the compiler
+ * @typeParam Outputs the outputs of the schemas by kind, inferred by the compiler
  *
  * @example
  * ```ts
@@ -77,15 +79,18 @@ export type AddArguments<P, Tx> = undefined extends P ? [payload?: P, options?: 
 export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribable<BasketSnapshot>, AsyncDisposable {
 	readonly #engine: BasketEngine<Tx>;
 
-	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `counts` and `list` may differ. */
+	/**
+	 * See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed tasks, so
+	 * that `counts` and `list` may differ.
+	 */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => BasketSnapshot;
 
 	/**
-	 * Makes a basket. It touches its store when it is first used.
+	 * Creates a basket. It accesses its store when it is first used.
 	 *
-	 * @param options the store, the tasks, and how they are run
+	 * @param options the store, the tasks, and how to run them
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range
 	 */
 	constructor(options: BasketOptions<Tasks, Tx, Outputs>) {
@@ -101,7 +106,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
-	 * Makes the store ready. Everything else does that by itself, except for what happens inside a `tx`.
+	 * Opens the store. All other calls do this automatically, except calls with a `tx`.
 	 *
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened
 	 */
@@ -110,17 +115,18 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
-	 * Adds a task. Resolves when it is stored durably; with `tx`, when it is part of that transaction.
+	 * Adds a task. Resolves when the task is stored durably; with `tx`, when it is part of that transaction.
 	 *
-	 * Calls that are made at the same time are stored together.
+	 * Concurrent calls are stored together.
 	 *
 	 * @param kind one of the names in `tasks`
-	 * @param args the payload, and options
-	 * @returns the task's id, whether it was added, and if not, the state of the task that has this id
-	 * @throws {TypeError | RangeError} (as a rejection) for an unknown kind, a payload that cannot be encoded or is too large
-	 * for the store, and options of the wrong type or out of range
+	 * @param args the payload and options
+	 * @returns the id of the task, whether it was added, and if not, the state of the existing task with this id
+	 * @throws {TypeError | RangeError} (as a rejection) for an unknown kind, a payload that cannot be encoded or is
+	 * too large for the store, and options of the wrong type or out of range
 	 * @throws {ValidationError} (as a rejection) if the payload does not pass the kind's schema
-	 * @throws {StoreError} (as a rejection) if it could not be stored; with the codes `full` and `busy` it certainly was not
+	 * @throws {StoreError} (as a rejection) if the task could not be stored; with the codes `full` and `busy` it was
+	 * certainly not stored
 	 */
 	async add<K extends keyof Tasks & string>(kind: K, ...args: AddArguments<PayloadOf<Tasks[K]>, Tx>): Promise<Added> {
 		const [payload, options = {}] = args;
@@ -130,13 +136,13 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
-	 * Adds tasks, all of them or none, in this order.
+	 * Adds tasks in this order, all of them or none.
 	 *
-	 * @param entries what {@link Basket.add} takes, as objects
-	 * @param options a transaction
-	 * @returns what {@link Basket.add} returns, for each
-	 * @throws {unknown} (as a rejection) what {@link Basket.add} throws; a `RangeError` for more tasks or bytes than the store
-	 * takes at once
+	 * @param entries the arguments of {@link Basket.add} as objects
+	 * @param options the transaction
+	 * @returns the result of {@link Basket.add} for each entry
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.add}; a `RangeError` for more tasks or bytes than
+	 * the store accepts at once
 	 */
 	async addMany(
 		entries: Iterable<NewBasketTask<Tasks>>,
@@ -148,44 +154,49 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
-	 * Works until the signal aborts: claims tasks that are due, runs them, and waits for more. Then the signals of the running
-	 * ones abort, too, and it resolves when they have ended, `grace` ms later at most; from then on the basket begins no call of
-	 * the store any more. If the store still answers at the end of the grace, it is given one more second to note which tasks
-	 * are given back.
+	 * Processes tasks until the signal aborts: claims due tasks, runs them, and waits for more. After the abort, the
+	 * signals of the running tasks abort, too. The call resolves when these tasks have ended, at most `grace` ms
+	 * later. From then on the basket makes no call to the store. If the store still answers at the end of the grace
+	 * period, it gets one more second to release the remaining tasks.
 	 *
-	 * While the store fails, it is tried again with a backoff. A call that it has not answered within a third of the lease counts
-	 * as failed. Several calls of `run` and `drain` share one worker; tasks run in the async context of the first.
+	 * While the store fails, the basket retries with a backoff. A call that the store does not answer within a third
+	 * of the lease counts as failed. Several calls of `run` and `drain` share one worker; tasks run in the async
+	 * context of the first call.
 	 *
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass: a newer schema, a closed database; another error
-	 * of the store after five tries
-	 * @throws {TypeError} (as a rejection) if `signal` is none
+	 * @throws {StoreError} (as a rejection) for a permanent failure: a newer schema, a closed database; an error that
+	 * is not a `StoreError` is thrown after five tries
+	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	run(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(false, options);
 	}
 
 	/**
-	 * Works until nothing is due and everything that was begun is stored. Tasks with a delay, or that wait for another attempt,
-	 * are left for later; while the basket is paused, or its gate closed, it waits.
+	 * Processes tasks until no task is due and the outcomes of all started tasks are stored. It does not wait for
+	 * tasks with a delay or in a backoff. While the basket is paused or its gate is closed, it waits.
 	 *
-	 * Not for a task of the same basket, which would wait for itself: a call from its function is refused; one that comes later,
-	 * after an `await`, cannot be told from others, and waits until its `signal` aborts.
+	 * Do not call it in a task of the same basket, which would wait for itself. A call in the synchronous part of the
+	 * task's function is refused. A call after an `await` cannot be detected, and waits until its `signal` aborts.
 	 *
-	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass; another error of the store after five tries
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the function of one of its own tasks calls it
-	 * @throws {TypeError} (as a rejection) if `signal` is none
+	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
+	 * @throws {StoreError} (as a rejection) for a permanent failure; an error that is not a `StoreError` is thrown
+	 * after five tries
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if a function of one of its own tasks calls it
+	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	drain(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(true, options);
 	}
 
-	/** Ends every `run` and `drain`, as their signals would, and resolves when they have ended. Harmless if there is none. */
+	/** Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active. */
 	stop(): Promise<void> {
 		return this.#engine.worker.stop();
 	}
 
-	/** Begins no more tasks; what runs goes on. What was claimed ahead is given back. */
+	/**
+	 * Pauses the basket: no further task begins, and running tasks continue. Tasks that were claimed in advance are
+	 * released.
+	 */
 	pause(): void {
 		this.#engine.worker.pause();
 	}
@@ -195,43 +206,45 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		this.#engine.worker.resume();
 	}
 
-	/** How many tasks of this basket are in each state, in the store: over all processes. */
+	/** The number of tasks of this basket in each state, in the store, for all processes. */
 	counts(): Promise<Counts> {
 		return this.#engine.counts();
 	}
 
 	/**
-	 * One task.
+	 * Gets one task.
 	 *
-	 * @returns `undefined` if there is none with this id
+	 * @returns `undefined` if no task has this id
 	 */
 	get(id: string): Promise<TaskRecord | undefined> {
 		return getTask(this.#engine, id);
 	}
 
 	/**
-	 * The tasks, in the order in which they were added. Reads a page at a time, so that any number may be listed, and deleted or
-	 * retried on the way.
+	 * Lists the tasks in the order in which they were added. It reads page by page, so any number of tasks can be
+	 * listed, and deleted or retried meanwhile.
 	 *
-	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of range
+	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of
+	 * range
 	 */
 	list(query: TaskQuery = {}): AsyncGenerator<TaskRecord, void, undefined> {
 		return listTasks(this.#engine, query);
 	}
 
 	/**
-	 * Begins a dead task anew, behind all others; makes a waiting one due now.
+	 * Restarts a dead task, behind all others; makes a waiting task due at once.
 	 *
-	 * @returns whether that applied
+	 * @returns whether the task was changed
 	 */
 	retry(id: string): Promise<boolean> {
 		return this.#engine.change(id, "retry");
 	}
 
 	/**
-	 * Keeps a waiting task from being begun until {@link Basket.release}; one that runs, from being tried again. Its lane waits.
+	 * Prevents a waiting task from running until {@link Basket.release}, and a running task from being retried. Its
+	 * lane waits.
 	 *
-	 * @returns whether that applied: not to a task that is dead, done or not there
+	 * @returns whether the task was changed: not to a task that is dead, done or not there
 	 */
 	hold(id: string): Promise<boolean> {
 		return this.#engine.change(id, "hold");
@@ -240,17 +253,18 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	/**
 	 * Undoes {@link Basket.hold}.
 	 *
-	 * @returns whether that applied
+	 * @returns whether the task was changed
 	 */
 	release(id: string): Promise<boolean> {
 		return this.#engine.change(id, "release");
 	}
 
 	/**
-	 * Removes a task, in whatever state. If it runs, its signal aborts with a `ClaimLostError`: in another process as soon as the
-	 * store tells that process, and with the next renewal of its lease, a third of that later at most, if the store cannot.
+	 * Removes a task in any state. If the task runs, its signal aborts with a `ClaimLostError`. In another process,
+	 * this happens when the store notifies that process, or, if the store cannot, at the next renewal of its lease:
+	 * after a third of the lease at most.
 	 *
-	 * @returns whether it was there
+	 * @returns whether the task existed
 	 */
 	delete(id: string): Promise<boolean> {
 		return this.#engine.delete(id);

@@ -1,5 +1,5 @@
 /**
- * What several callers want at the same time, in one call.
+ * Joins concurrent requests of several callers into one call.
  *
  * @module
  */
@@ -13,32 +13,35 @@ interface Group<T, R> {
 	readonly reject: (error: unknown) => void;
 }
 
-/** For how long a call keeps the next one waiting. */
+/** How long a call may delay the next one. */
 export interface BatchPatience {
 	readonly clock: Clock;
 	/** In milliseconds. */
 	readonly limit: number;
 }
 
-/** After so many calls in a row that found the store busy, each after its own wait, it is taken for busy with all of them. */
+/**
+ * After this many calls in a row that found the store busy, each after its own wait, the store counts as busy for all
+ * callers.
+ */
 const mostBusy = 3;
 
 /**
- * One call at a time; what comes meanwhile is in the next one, as far as the limits allow. A call that is not answered in
- * time keeps nobody else waiting: it is left to itself.
+ * Makes one call at a time. Items that arrive meanwhile are sent with the next call, within the limits. A call that
+ * is not answered in time is left alone and does not delay others.
  *
- * What one caller wants must not cost another anything: if a call of several has failed in a way that says that nothing was
- * done, each of them gets a call of its own. After any other error the call may have been made all the same, and making it
- * again could do it twice: they share the error.
+ * A request of one caller must not harm another. If a joined call fails with an error which says that nothing was
+ * done, each caller gets a separate call. After any other error, the call may have taken effect, and repeating it
+ * could do the work twice: then all callers get the error.
  */
 export class Batch<T, R> {
 	readonly #flush: (items: readonly T[]) => Promise<readonly R[]>;
 	readonly #patience: BatchPatience;
 	readonly #sizeOf: ((items: readonly T[]) => number) | undefined;
 	#groups: Group<T, R>[] = [];
-	/** Of calls, one after the other. One that hangs may have been replaced. */
+	/** The current sequence of calls. A sequence that hangs is replaced. */
 	#round: object | undefined;
-	/** When the last call was begun, on the monotonic clock. */
+	/** The start of the last call, on the monotonic clock. */
 	#begunAt = 0;
 	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#work());
 
@@ -63,7 +66,7 @@ export class Batch<T, R> {
 		});
 	}
 
-	/** Those who wait are served by another round if this one takes too long. */
+	/** Starts another sequence for the waiting callers if this one takes too long. */
 	#arm(): void {
 		if (this.#timer.position >= 0) return;
 		const { clock, limit } = this.#patience;
@@ -115,14 +118,14 @@ export class Batch<T, R> {
 				group.reject(error);
 				busy = codeOf(error) === "busy" ? busy + 1 : 0;
 				if (busy < mostBusy) continue;
-				for (const rest of groups) rest.reject(error); // which changes nothing for those that were served
+				for (const rest of groups) rest.reject(error); // has no effect on groups that were already served
 				return;
 			}
 		}
 	}
 }
 
-/** Whether it says that nothing was done, and one of several callers may be the reason. */
+/** Whether the error says that nothing was done, and one of several callers may be the cause. */
 function mayBeOf(error: unknown): boolean {
 	const codes: unknown[] = ["full", "busy", "refused", "not-open"];
 	return error instanceof RangeError || error instanceof TypeError || codes.includes(codeOf(error));

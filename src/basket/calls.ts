@@ -1,11 +1,12 @@
 /**
- * The calls of an engine to its store: none is waited for without end.
+ * The calls of an engine to its store. No call is awaited for ever.
  *
- * A call that has not answered within its limit is given up: whoever waits for it goes on as if it had failed, and what it
- * came to is unknown. It cannot be taken back, so its answer may still come; only what can make use of that is told.
+ * A call that is not answered within its limit is given up: its caller continues as if it had failed, and its outcome
+ * is unknown. The call cannot be cancelled, so its answer may still arrive; it is passed only to code that can use
+ * it.
  *
- * State: `open` (from {@link Calls.open} on) → `leaving` ({@link Calls.leave}: a call that fails is not tried again) →
- * `closed` ({@link Calls.close}: all that is under way is given up, and nothing may be begun).
+ * State: `open` (from {@link Calls.open} on) → `leaving` ({@link Calls.leave}: failed calls are not retried) →
+ * `closed` ({@link Calls.close}: all running calls are given up, and no call may begin).
  *
  * @module
  */
@@ -18,29 +19,35 @@ import { report } from "../platform/observe.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-/** How often a call is made that fails with what is no error of a store. Waiting mends no mistake in a program. */
+/**
+ * The number of tries for a call that fails with another error than a `StoreError`: retrying does not fix a
+ * programming error.
+ */
 const mostStrange = 5;
 
-/** Whether waiting may help, and whether the error is one of a store at all: by its field, as another build may have made it. */
+/** Whether the error is a transient `StoreError`. Identified by its field, because it may come from another build. */
 export function isTransient(error: unknown): boolean {
 	return (error as { isTransient?: unknown } | undefined)?.isTransient === true;
 }
 
-/** Whether it is no error of a store: a mistake in a program, or something that the store cannot take. */
+/** Whether the error is not a `StoreError`: a programming error, or data that the store cannot accept. */
 export function isStrange(error: unknown): boolean {
 	return typeof (error as { isTransient?: unknown } | undefined)?.isTransient !== "boolean";
 }
 
 export class Calls {
-	/** How long a call may take, in milliseconds: a renewal that is given up leaves time for another one before the lease ends. */
+	/**
+	 * The time limit of a call, in milliseconds. After a renewal that was given up, there is time for another one
+	 * before the lease ends.
+	 */
 	readonly limit: number;
 	readonly #settings: Pick<BasketSettings<never>, "clock" | "onError">;
 	readonly #retries: RunnerSettings;
 	readonly #underWay = new Set<Call>();
-	/** Ends the waiting between two tries. */
+	/** Ends the wait between two tries. */
 	#patience = new AbortController();
 	#isClosed = false;
-	/** How many calls were begun, and how many when the last answer came: within a millisecond, a clock does not tell the order. */
+	/** The number of calls begun, and that number at the last answer. A clock cannot order events within a millisecond. */
 	#begun = 0;
 	#answered = 0;
 	#onIdle: (() => void) | undefined;
@@ -58,7 +65,7 @@ export class Calls {
 		return this.#isClosed;
 	}
 
-	/** Begins a new life. Its signal aborts when that ends. */
+	/** Opens again. The returned signal aborts at the end of this period. */
 	open(): AbortSignal {
 		this.#isClosed = false;
 		this.#patience = new AbortController();
@@ -74,28 +81,28 @@ export class Calls {
 		this.forsake(0);
 	}
 
-	/** Gives up what is under way for so long. */
+	/** Gives up calls that have run for this long. */
 	forsake(duration: number): void {
 		const begunBy = this.#settings.clock.monotonic() - duration;
 		for (const call of this.#underWay) if (call.begunAt <= begunBy) call.giveUp("before the basket stopped");
 	}
 
-	/** Whether a call is under way for so long, and no answer to any has come since it was begun. */
+	/** Whether a call has run for this long, and no call has been answered since it began. */
 	isInVain(duration: number): boolean {
 		const begunBy = this.#settings.clock.monotonic() - duration;
 		return [...this.#underWay].some(({ begunAt, number }) => begunAt <= begunBy && this.#answered < number);
 	}
 
-	/** Resolves when no call is waited for any more. */
+	/** Resolves when no call is awaited any more. */
 	async idle(): Promise<void> {
 		while (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
 	}
 
 	/**
-	 * Waits for a call, for `limit` milliseconds at most; then it rejects with a `StoreError`.
+	 * Waits for a call, for at most `limit` milliseconds; then it rejects with a `StoreError`.
 	 *
 	 * @param ask makes the call; what it throws is what the call rejects with
-	 * @param onLate called with an answer that comes after the call was given up
+	 * @param onLate called with an answer that arrives after the call was given up
 	 */
 	track<T>(ask: () => Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {
 		const { clock } = this.#settings;
@@ -115,14 +122,14 @@ export class Calls {
 		});
 	}
 
-	/** Calls until there is an answer. Rejects when there is no hope, or when the basket stops. */
+	/** Repeats the call until there is an answer. Rejects at a permanent failure, or when the basket stops. */
 	trying<T>(call: () => Promise<T>): Promise<T> {
 		let strange = 0;
 		const shouldRetry = (error: unknown) => isTransient(error) || (isStrange(error) && ++strange < mostStrange);
 		return new Execution(call, { ...this.#retries, shouldRetry }, this.#patience.signal).run();
 	}
 
-	/** Whether it was waited for until now. */
+	/** Whether the call was still awaited. */
 	#end(call: Call): boolean {
 		if (!this.#underWay.delete(call)) return false;
 		this.#settings.clock.clear(call);

@@ -17,10 +17,10 @@
  *   any other one ──(lost, abandoned)──► over
  * ```
  *
- * With `expired`, `doubtful` and `over` nothing is written about the claim any more, but that it is given back; a run goes on
- * only until it heeds its signal. A task that is being completed is not over with its lease: its transaction may be
- * committed all the same, so that the store is asked when the run has ended. What it has come to in the state `doubtful`,
- * nobody here knows.
+ * In the states `expired`, `doubtful` and `over`, the claim can only be released, and nothing else is written. A run
+ * continues only until it reacts to its signal. The state of a task that is being completed is not `over` when its
+ * lease ends: its transaction may still commit, so the store is asked when the run has ended. In the state
+ * `doubtful`, the outcome is unknown here.
  *
  * @module
  */
@@ -42,41 +42,41 @@ const expired: readonly State[] = ["expired", "overdue", "late"];
 const over: readonly State[] = ["expired", "doubtful", "over"];
 const completing: readonly State[] = ["completing", "overdue", "completed", "doubtful"];
 
-/** Where a claim is. Each transition is a method. */
+/** The state of a claim. Each transition is a method. */
 export class ClaimState {
 	#state: State = "claimed";
 
-	/** Whether the run goes on under a claim that ends with the lease. */
+	/** Whether the run continues under a claim that ends with the lease. */
 	get mayExpire(): boolean {
 		return active.includes(this.#state);
 	}
 
-	/** Whether the lease may have been over before the run has ended. */
+	/** Whether the lease may have expired before the run ended. */
 	get isExpired(): boolean {
 		return expired.includes(this.#state);
 	}
 
-	/** Whether nothing is written about this claim any more, but that it is given back. */
+	/** Whether nothing is written about this claim any more, except its release. */
 	get isOver(): boolean {
 		return over.includes(this.#state);
 	}
 
-	/** Whether a transaction is to end the claim: who commits that, ends it. */
+	/** Whether a transaction is to end the claim: its commit ends it. */
 	get isCompleting(): boolean {
 		return completing.includes(this.#state);
 	}
 
-	/** Whether it is certain that the transaction was committed. */
+	/** Whether the transaction was certainly committed. */
 	get isCompleted(): boolean {
 		return this.#state === "completed";
 	}
 
-	/** Whether the run has come to an end, which is to be settled. */
+	/** Whether the run has ended and must be settled. */
 	get hasEnded(): boolean {
 		return this.#state === "ended";
 	}
 
-	/** A run begins. */
+	/** The run begins. */
 	begin(): void {
 		this.#state = "running";
 	}
@@ -86,12 +86,12 @@ export class ClaimState {
 		if (this.mayExpire) this.#state = "ended";
 	}
 
-	/** A transaction is to end the claim, or to store what the run has done. */
+	/** A transaction will end the claim, or store the result of the run. */
 	beginCommit(): void {
 		if (this.#state === "running") this.#state = "completing";
 	}
 
-	/** There is no such transaction, or it is over without ending the claim. */
+	/** There is no such transaction, or it has ended without ending the claim. */
 	endCommit(): void {
 		if (this.#state === "completing") this.#state = "running";
 		else if (this.#state === "overdue") this.#state = "late";
@@ -103,12 +103,12 @@ export class ClaimState {
 		this.#state = "completed";
 	}
 
-	/** The lease may be over. */
+	/** The lease may have expired. */
 	expire(): void {
 		this.#state = this.#state === "completing" ? "overdue" : "expired";
 	}
 
-	/** Nothing is written about the claim from here on: it is settled, lost or abandoned. */
+	/** Nothing is written about the claim from now on: it is settled, lost or abandoned. */
 	close(): void {
 		this.#state = this.isCompleting && !this.isCompleted ? "doubtful" : "over";
 	}

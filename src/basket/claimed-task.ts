@@ -1,6 +1,6 @@
 /**
- * One task while this process has a claim on it: reading its payload, one attempt, and what comes of it. {@link ClaimState}
- * has the states that it goes through.
+ * One task while this process has a claim on it: reading its payload, one attempt, and its outcome. Its states are
+ * described in {@link ClaimState}.
  *
  * @module
  */
@@ -21,17 +21,17 @@ import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
-/** What a claimed task needs of its basket. */
+/** The interface of a claimed task to its basket. */
 export interface ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	readonly calls: Calls;
-	/** Whether the function of a task is being called right now. */
+	/** Whether the function of a task is being called synchronously. */
 	isCalling: boolean;
-	/** Ends the claims whose leases may be over. */
+	/** Ends the claims whose leases may have expired. */
 	expire(): void;
 	/** Makes leases longer, and has {@link ClaimedTask.renewed} called. */
 	extend(tasks: readonly ClaimedTask<Tx>[], limit: number): Promise<readonly LeaseState[]>;
-	/** Something was reported that should be saved soon. */
+	/** Progress was reported and should be saved soon. */
 	onProgress(): void;
 }
 
@@ -39,15 +39,15 @@ export interface ClaimOwner<Tx> {
 export type LeaseState = "ok" | "lost" | "posted";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {
-	/** The current one: it may be renewed by a new one. */
+	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
-	/** Until when the claim holds for certain, on the monotonic clock. */
+	/** The earliest time at which the lease may expire, on the monotonic clock. */
 	leaseEndsAt: number;
-	/** What was reported and not saved yet. */
+	/** Reported progress that is not yet saved. */
 	progress: string | undefined;
-	/** The number of this run, whatever the claims say that it goes on under; 0 if none was begun. */
+	/** The number of this attempt, also if the run continues under a newer claim; 0 if it has not begun. */
 	attempt = 0;
-	/** Something was posted to it: told with each renewal of the lease, for as long as it is there. */
+	/** Called at each renewal of the lease while messages are in the inbox. */
 	onPosted: (() => void) | undefined;
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
@@ -55,11 +55,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
 	#payload: unknown;
-	/** The payload as the store has it. */
+	/** The payload in the store. */
 	#stored: Data;
-	/** Whether the basket stops: what fails from then on does not count. */
+	/** Whether the basket stops: later failures do not count. */
 	#isAborted = false;
-	/** The transaction that the task was completed in last. */
+	/** The last transaction in which the task was completed. */
 	#completedIn: unknown;
 
 	constructor(owner: ClaimOwner<Tx>, claim: Claim, leaseEndsAt: number) {
@@ -80,17 +80,17 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.claim.kind;
 	}
 
-	/** Of the attempt that is under way. */
+	/** The signal of the current attempt. */
 	get signal(): AbortSignal {
 		return this.#attempt!.signal;
 	}
 
-	/** Whether it has crashed so often that nothing else should run beside it. */
+	/** Whether the task has crashed so often that it must run alone. */
 	get isSuspect(): boolean {
 		return this.claim.crashes >= 2;
 	}
 
-	/** One attempt. Never rejects. */
+	/** Makes one attempt. Never rejects. */
 	async run(): Promise<Ending> {
 		this.begin();
 		this.attempt = this.claim.attempts + 1;
@@ -98,7 +98,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		try {
 			ending = this.#refusal() ?? this.#release() ?? await this.#perform();
 		} catch (refusal) {
-			// Of the codec, of the schema, or of shouldRetry.
+			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
 		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
@@ -106,15 +106,15 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return payload === undefined ? ending : { ...ending, outcome: { ...ending.outcome, payload } };
 	}
 
-	/** The basket stops: a failure from here on does not count. */
+	/** The basket stops: later failures do not count. */
 	abort(reason: unknown): void {
 		this.#isAborted = true;
 		this.#execution?.abort(reason);
 	}
 
 	/**
-	 * Whether a new claim is of what this one was of, and nobody has done anything about it in between: who had it and gave it
-	 * back may have saved something.
+	 * Whether a new claim continues this one, without a change of the task in between: another worker may have
+	 * claimed, saved and released it.
 	 */
 	isContinuedBy({ addedAt, attempts, crashes, payload }: Claim): boolean {
 		const { claim } = this;
@@ -122,12 +122,12 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);
 	}
 
-	/** Tells what the run itself has saved, of a kind whose payloads are as they are stored. */
+	/** Records data that the run itself has saved, for a kind whose payloads are stored unchanged. */
 	saved(data: Data): void {
 		this.#payload = this.#stored = data;
 	}
 
-	/** The claim is somebody else's. */
+	/** Another worker has the claim. */
 	lose(): void {
 		if (this.isOver) return;
 		this.close();
@@ -143,20 +143,20 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		else if (!this.hasEnded) this.lose();
 	}
 
-	/** The claim is gone. Before its lease could be over nobody but the task's own transaction can have ended it. */
+	/** The claim is gone. If its lease cannot have expired, only the task's own transaction can have ended it. */
 	#completed(): void {
 		const isItsOwn = !this.isOver && this.#completedIn !== undefined;
 		if (isItsOwn && !this.isExpired && !this.#isLeaseOver()) this.commit();
 	}
 
-	/** The lease may be over. */
+	/** The lease may have expired. */
 	override expire(): void {
 		if (!this.mayExpire) return;
 		super.expire();
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
-	/** Decodes and checks a payload; in a promise only if codec or schema are asynchronous. */
+	/** Decodes and checks a payload. Returns a promise only if the codec or the schema is asynchronous. */
 	#read(data: Data): unknown {
 		const { codec, schema } = this.#kind;
 		return chain(codec.decode(data), (payload) => schema === undefined ? payload : validate(schema, payload));
@@ -200,8 +200,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	}
 
 	/**
-	 * What a transaction has come to is known by what has become of the claim; if it went after the lease could be over, nobody
-	 * here knows who has ended it.
+	 * The state of the claim shows whether the transaction was committed. If the claim ended after its lease may have
+	 * expired, it is unknown here who ended it.
 	 */
 	async #verify(step: RunStep<unknown>): Promise<Ending> {
 		const state = this.isCompleted || this.isOver ? undefined : await this.#ask();
@@ -214,7 +214,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.#end(await this.#execute(() => Promise.reject(error)));
 	}
 
-	/** What has become of the claim; `undefined` if that cannot be learned. */
+	/** The state of the claim; `undefined` if it cannot be determined. */
 	async #ask(): Promise<LeaseState | undefined> {
 		const ask = async (): Promise<LeaseState | undefined> => {
 			const { claim } = this;
@@ -225,14 +225,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return await ask().catch(() => this.calls.trying(ask)).catch(() => undefined);
 	}
 
-	/** Nobody here knows whether it is done: if it is not, it is run again when its lease is over. */
+	/** It is unknown whether the task is done. If it is not, it runs again when its lease has expired. */
 	#giveUp(): Ending {
 		this.lose();
 		report(this.#owner.settings.onError, new ClaimLostError(this.id, { isUnknown: true }));
 		return released;
 	}
 
-	/** Why it must not be run at all. */
+	/** The reason not to run the task at all, if any. */
 	#refusal(): Ending | undefined {
 		const { attempts, crashes } = this.claim;
 		if (crashes < this.#kind.crashes && attempts < this.#kind.settings.attempts) return undefined;
@@ -240,7 +240,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.#dead(attempts, new Error(text));
 	}
 
-	/** Aborted before it began. */
+	/** The task was aborted before it began. */
 	#release(): Ending | undefined {
 		return this.#isAborted || this.isOver ? released : undefined;
 	}
@@ -250,7 +250,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
 	}
 
-	/** The payload as the task left it, if that is another one. One that cannot be stored is reported, and stays as it was. */
+	/**
+	 * The payload after the run, if it has changed. If it cannot be stored, the error is reported and the stored
+	 * payload stays.
+	 */
 	async #changed(): Promise<Data | undefined> {
 		try {
 			const data = await this.#encode(this.#payload);
@@ -279,12 +282,12 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.#throwIfOver();
 		const { claim } = this;
 		const { store, name } = this.#owner.settings;
-		// How long a transaction of the caller may take is not for this engine to say.
+		// The engine sets no time limit for a transaction of the caller.
 		const limit = tx === undefined ? undefined : Infinity;
 		const [saved] = await this.calls.track(() => store.save(name, [{ ref: claim, payload: data }], tx), limit);
 		if (!saved && claim !== this.claim) return await this.save(payload, tx); // claimed anew meanwhile
 		if (!saved) this.#throwLost();
-		if (tx !== undefined) return; // it may be rolled back
+		if (tx !== undefined) return; // the transaction may be rolled back
 		this.#payload = payload;
 		this.#stored = data;
 	}
@@ -300,14 +303,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.#completedIn = tx;
 		try {
 			const isCompleted = await store.complete(name, claim, { type: "done", retain: this.#kind.retain }, tx);
-			// Nobody else can have ended it before its lease is over: this transaction has, when it was asked before.
-			// A connection may stand for another transaction by now.
+			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an
+			// earlier call. By now the connection may have another transaction.
 			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();
 			if (isCompleted || isRepeated) return;
 			if (claim === this.claim) this.#throwLost();
 			await this.complete(tx); // claimed anew meanwhile
 		} catch (error) {
-			// What was completed before may still be committed.
+			// An earlier completion may still be committed.
 			if (!isCompleting) this.endCommit();
 			this.#completedIn = before;
 			throw error;
@@ -318,14 +321,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.leaseEndsAt <= this.#owner.settings.clock.monotonic();
 	}
 
-	/** A machine that has slept may come here before anything has told that the lease is over. */
+	/** After a sleep of the machine, this may run before the expiry of the lease was detected. */
 	#throwIfOver(): void {
 		if (this.isOver || this.isExpired || this.#isLeaseOver()) this.#throwLost();
 	}
 
 	#throwLost(): never {
 		if (this.#isLeaseOver()) this.#owner.expire();
-		else if (!this.isExpired) this.lose(); // what is being completed may still be given back
+		else if (!this.isExpired) this.lose(); // a task that is being completed may still be released
 		throw new ClaimLostError(this.id);
 	}
 }

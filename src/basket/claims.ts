@@ -1,13 +1,14 @@
 /**
  * The claims that this process holds, and their leases.
  *
- * Three times in a lease all of them are renewed. Each renewal is on its own: one that hangs keeps neither the next one nor
- * the end of a lease from coming. At the moment when the lease of a claim may be over, counted from before the call that got
- * or renewed it, the claim ends here, whatever the store has answered or will answer.
+ * All claims are renewed three times per lease. Renewals are independent: a renewal that hangs delays neither the
+ * next one nor the end of a lease. The lease is counted from before the call that got or renewed the claim. When it
+ * may have expired, the claim ends here, whatever the store answers.
  *
- * A renewal also tells what others have done to a task, so that one is made at once when the store says that there is news.
+ * A renewal also shows what others have done to a task. Therefore a renewal is made at once when the store reports
+ * news.
  *
- * One timer does all that: it fires for the next renewal, or for the lease that ends first.
+ * One timer serves all this: it fires for the next renewal, or for the lease that ends first.
  *
  * @module
  */
@@ -20,14 +21,14 @@ import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** How soon after a renewal the next one may follow because of a hint, in milliseconds: hints may come by the hundred. */
+/** The minimum time between a renewal and the next one because of a hint, in milliseconds: there may be hundreds of hints. */
 const pause = 250;
 
-/** Who holds the claims. */
+/** The owner of the claims. */
 export interface LeaseOwner<Tx> {
-	/** Calls {@link Claims.tick}, in the right async context. */
+	/** Calls {@link Claims.tick} in the right async context. */
 	tick(): void;
-	/** The lease of a task may be over that has not ended. */
+	/** The lease of a running task may have expired. */
 	onExpired(task: ClaimedTask<Tx>): void;
 	/** Renewals succeed again. */
 	onRecovered(): void;
@@ -36,22 +37,22 @@ export interface LeaseOwner<Tx> {
 export class Claims<Tx> implements ClaimOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	readonly calls: Calls;
-	/** Whether the function of a task is being called right now. */
+	/** Whether the function of a task is being called synchronously. */
 	isCalling = false;
 	readonly #owner: LeaseOwner<Tx>;
 	readonly #tasks = new Map<string, ClaimedTask<Tx>>();
 	readonly #progress: Progress<Tx>;
 	readonly #timer: CallbackTimer;
-	/** When the timer fires, and when the next renewal is due. */
+	/** The time at which the timer fires, and the due time of the next renewal. */
 	#tickAt = Infinity;
 	#renewAt = Infinity;
-	/** When the last renewal was begun that has succeeded, and the last one that has failed. */
+	/** The starts of the last successful renewal and of the last failed one. */
 	#renewedAt = -Infinity;
 	#failedAt = -Infinity;
-	/** When the last renewal was begun, and when the last hint came. */
+	/** The start of the last renewal, and the time of the last hint. */
 	#lookedAt = -Infinity;
 	#heardAt = -Infinity;
-	/** How many calls about tasks that are being completed have not come to an end, and when there may be another one. */
+	/** The number of unanswered calls about tasks that are being completed, and the earliest time of the next one. */
 	#asking = 0;
 	#askAt = -Infinity;
 
@@ -71,8 +72,8 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	/**
 	 * Adds a claim.
 	 *
-	 * @returns the task that is to be run; `undefined` if it is running: a lease that ended by a clock that was set was taken
-	 * up again here, and the run goes on under the new claim
+	 * @returns the task to run; `undefined` if it already runs: its lease ended because a clock was set, this process
+	 * claimed it again, and the run continues under the new claim
 	 */
 	add(claim: Claim, leaseEndsAt: number): ClaimedTask<Tx> | undefined {
 		const before = this.#tasks.get(claim.id);
@@ -86,14 +87,14 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		}
 		const task = new ClaimedTask(this, claim, leaseEndsAt);
 		this.#tasks.set(claim.id, task);
-		// A third of the lease counts from before the call, as the lease does: a slow store leaves less time for the renewal.
+		// The third counts from before the call, like the lease: a slow store leaves less time for the renewal.
 		this.#renewAt = Math.min(this.#renewAt, leaseEndsAt - this.settings.lease * 2 / 3);
 		this.#wakeAt(this.#renewAt);
 		if (this.#heardAt >= leaseEndsAt - this.settings.lease) this.#lookSoon();
 		return task;
 	}
 
-	/** A claim that is only to be given back. */
+	/** Creates a claim that will only be released. */
 	stray(claim: Claim): ClaimedTask<Tx> {
 		return new ClaimedTask(this, claim, -Infinity);
 	}
@@ -103,31 +104,31 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		if (this.#tasks.size === 0) this.#rest();
 	}
 
-	/** Forgets all of them: the leases run out by themselves. */
+	/** Forgets all claims: their leases expire. */
 	abandon(): void {
 		for (const task of this.#tasks.values()) task.close();
 		this.#tasks.clear();
 		this.#rest();
 	}
 
-	/** The task that was claimed under this id last. */
+	/** The last claimed task with this id. */
 	get(id: string): ClaimedTask<Tx> | undefined {
 		return this.#tasks.get(id);
 	}
 
-	/** The machine may have slept: what ended meanwhile comes first. */
+	/** The machine may have slept: expired leases are handled first. */
 	async awake(): Promise<void> {
 		this.expire();
 		await this.renew();
 	}
 
-	/** Others may have deleted tasks that were claimed here, or may be just now, or posted to them. */
+	/** Other processes may have deleted claimed tasks, or may be doing so now, or have posted messages to them. */
 	look(): void {
 		this.#heardAt = this.settings.clock.monotonic();
 		if (this.#tasks.size > 0) this.#lookSoon();
 	}
 
-	/** Ends the claims whose leases may be over. */
+	/** Ends the claims whose leases may have expired. */
 	expire(): void {
 		const now = this.settings.clock.monotonic();
 		for (const task of this.#tasks.values()) {
@@ -135,7 +136,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		}
 	}
 
-	/** Makes all leases as long as they can be. Never rejects. */
+	/** Renews all leases. Never rejects. */
 	async renew(): Promise<void> {
 		if (this.#tasks.size === 0) return;
 		const { clock, lease, onError } = this.settings;
@@ -157,7 +158,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	}
 
 	/**
-	 * Makes leases longer. What the store says of a claim holds however late it comes.
+	 * Makes leases longer. The answer of the store about a claim is valid even if it is late.
 	 *
 	 * @param onAnswer called with each answer, before it is heeded
 	 * @returns what the store says of each
@@ -169,7 +170,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const heed = (states: readonly LeaseState[]) => {
 			onAnswer?.();
 			tasks.forEach((task, index) => {
-				// What was claimed anew meanwhile is not lost.
+				// A task that was claimed again meanwhile is not lost.
 				if (task.claim === claims[index]) task.renewed(states[index]!, endsAt);
 			});
 			return states;
@@ -181,7 +182,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#progress.saveSoon();
 	}
 
-	/** The time has come for which the timer was set. */
+	/** The timer has fired. */
 	tick(): void {
 		this.#tickAt = Infinity;
 		this.expire();
@@ -194,7 +195,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#wakeAt(this.#renewAt);
 	}
 
-	/** Sets the timer for what comes next. */
+	/** Sets the timer for the next event. */
 	#arm(): void {
 		if (this.#tasks.size === 0) return;
 		let next = this.#renewAt;
@@ -219,7 +220,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#mayAsk();
 	}
 
-	/** Renewals that were begun until then do not matter any more. */
+	/** Renewals that began before do not matter any more. */
 	#recover(until: number): void {
 		const { isFailing } = this;
 		this.#renewedAt = Math.max(this.#renewedAt, Math.min(until, this.settings.clock.monotonic()));
@@ -227,9 +228,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	}
 
 	/**
-	 * A transaction of the caller that has completed a task may keep everybody else waiting until it ends, so that only one
-	 * such call is made at a time, and nobody waits for it; but it may also hang, so that there is another one after a while,
-	 * each time after twice as long. It keeps the claim if the transaction is rolled back.
+	 * Renews claims that are being completed. The caller's transaction may block such a call until it ends, so only
+	 * one call is made at a time, and nothing awaits it. The call may also hang, so another one follows after a delay
+	 * that doubles each time. It keeps the claim if the transaction is rolled back.
 	 */
 	#renewCompleting(): void {
 		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting, isCompleted }) =>

@@ -1,5 +1,5 @@
 /**
- * How payloads and errors become text or bytes, and come back.
+ * Conversion of payloads and errors to text or bytes, and back.
  *
  * @module
  */
@@ -8,26 +8,27 @@ import type { Data } from "./store.ts";
 import { findLoss } from "./json-loss.ts";
 
 /**
- * Makes payloads storable, and reads them again: JSON by default; another one for dates, compression or encryption.
+ * Encodes payloads for storage and decodes them. The default is JSON; use another codec for dates, compression or
+ * encryption.
  *
- * Both may be asynchronous, except for tasks that are added with a `tx`.
+ * Both methods may be asynchronous, except for tasks that are added with a `tx`.
  */
 export interface Codec {
-	/** Makes text or bytes of a payload. What it throws, `add` rejects with. */
+	/** Converts a payload to text or bytes. If it throws, `add` rejects with the error. */
 	encode(payload: unknown): Data | PromiseLike<Data>;
-	/** Reads what {@link encode} made. A task whose payload it cannot read becomes dead, with the error as the reason. */
+	/** Decodes the result of {@link encode}. If it throws, the task becomes dead, with the error as the reason. */
 	decode(data: Data): unknown;
 }
 
 /**
- * JSON. It refuses what JSON would change or drop without a word, and names where it is (`payload.photo is a Blob`): NaN and
- * infinite numbers, functions, symbols and symbol keys, bigints, `undefined` in an array, invalid Dates, objects of the
- * platform's classes (`Map`, `Blob`, `Error` …), objects of other classes without properties of their own, and more than
- * 1,000 levels, so that no cycle gets in. Such a payload needs another codec.
+ * The JSON codec. It refuses values that JSON would silently change or drop, and names their location
+ * (`payload.photo is a Blob`): NaN and infinite numbers, functions, symbols and symbol keys, bigints, `undefined` in
+ * an array, invalid Dates, objects of platform classes (`Map`, `Blob`, `Error` …), objects of other classes without
+ * own properties, and more than 1,000 levels, which excludes cycles. Such a payload needs another codec.
  *
- * Not refused is what everybody means: a property that is `undefined` is left out, -0 becomes 0, a Date and whatever else has
- * a `toJSON` becomes what that gives, and an object of another class becomes a plain one. A payload that is `undefined` is
- * stored as an empty text.
+ * Common conversions are accepted: a property that is `undefined` is omitted, -0 becomes 0, a Date or any other
+ * object with `toJSON` becomes the result of that method, and an object of another class becomes a plain object. The
+ * payload `undefined` is stored as an empty string.
  */
 export const jsonCodec: Codec = {
 	encode(payload) {
@@ -43,27 +44,27 @@ export const jsonCodec: Codec = {
 	},
 };
 
-/** What is stored of an error: enough for a person, and for the next attempt. */
+/** The stored form of an error: enough for people and for the next attempt. */
 export interface TaskFailure {
-	/** What kind of error it was, the first 200 characters. */
+	/** The name of the error, at most 200 characters. */
 	readonly name: string;
-	/** What it said, the first 1,000 characters. Of a thrown object without a message, its JSON. */
+	/** The message, at most 1,000 characters. For a thrown object without a message, its JSON. */
 	readonly message: string;
-	/** Its `code`, if it had one: a number, or the first 200 characters. */
+	/** The `code`, if it had one: a number, or a string of at most 200 characters. */
 	readonly code?: string | number | undefined;
-	/** Where it came from, the first 2,000 characters, if it was an error. */
+	/** The stack, at most 2,000 characters, if an error was thrown. */
 	readonly stack?: string | undefined;
 }
 
-/** A failure as it is stored, with what the backoff gave last. */
+/** A failure as it is stored, with the last delay of the backoff. */
 export interface StoredFailure extends TaskFailure {
 	readonly delay?: number | undefined;
 }
 
-/** Makes text of anything that was thrown. Never throws. */
+/** Converts any thrown value to text. Never throws. */
 export function encodeFailure(error: unknown, delay?: number): string {
 	try {
-		// By its members, because an error of another realm or build is no instance of ours.
+		// Checked by its members, because an error of another realm or build is not an instance of this class.
 		const isObject = typeof error === "object" && error !== null;
 		const { name, message, code, stack }: Partial<Record<string, unknown>> = isObject ? error as object : {};
 		const isError = typeof message === "string";
@@ -80,39 +81,39 @@ export function encodeFailure(error: unknown, delay?: number): string {
 	}
 }
 
-/** Reads what {@link encodeFailure} made; anything else is taken for a message. */
+/** Decodes the result of {@link encodeFailure}. Any other text is used as the message. */
 export function decodeFailure(text: string | undefined): StoredFailure | undefined {
 	if (text === undefined) return undefined;
 	try {
 		const { name, message, code, stack, delay } = JSON.parse(text);
-		// Somebody may have edited it.
+		// The text may have been edited.
 		const isFailure = [name, message, stack ?? ""].every((part) => typeof part === "string");
 		const hasDelay = typeof delay === "number" && delay >= 0;
 		if (isFailure && Object(code) !== code) return { name, message, code, stack, delay: hasDelay ? delay : undefined };
 	} catch {
-		// A store may say by itself why it gave up a task.
+		// A store may write its own reason for a dead task.
 	}
 	return { name: "Error", message: text };
 }
 
-/** The first characters of a text, without half a surrogate pair at the end. */
+/** The first characters of a text, without a lone surrogate at the end. */
 export function cut(text: string, length: number): string {
 	return text.length > length ? text.slice(0, length).replace(/[\ud800-\udbff]$/, "") : text;
 }
 
-/** A thrown value that is no error, in words. */
+/** Describes a thrown value that is not an error. */
 function describe(thrown: unknown): string {
 	if (typeof thrown !== "object" || thrown === null) return String(thrown);
 	const seen = new Set<unknown>();
 	const text = JSON.stringify(thrown, (_, value) => {
 		if (typeof value === "bigint") return String(value);
-		// Each part once, so that there is an end, whatever refers to what.
+		// Each part is written once, so that circular references end.
 		return Object(value) === value && seen.size === seen.add(value).size ? undefined : value;
 	});
 	return text === undefined || text === "{}" ? String(thrown) : text;
 }
 
-/** How many bytes it takes in a store. */
+/** The size in bytes in a store. */
 export function sizeOf(data: Data): number {
 	return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
 }

@@ -1,6 +1,6 @@
 /**
- * What jobs are made of besides a basket: how payloads and failures become data, how calls are joined, and what the engine does with a
- * task that it has claimed. Users have the basket, and stores the hook below it.
+ * The parts of the basket that jobs use besides the engine: encoding of payloads and failures, joined calls, and
+ * claimed tasks. Users import the basket, and stores import the hook below it.
  *
  * @module
  */

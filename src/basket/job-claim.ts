@@ -1,33 +1,33 @@
 /**
- * What a job needs of the task that was claimed for it.
+ * The interface of a job to its claimed task.
  *
  * @module
  */
 
 import type { Claim, Data } from "./store.ts";
 
-/** A claim, as the job sees it that runs under it. */
+/** A claim, as the job that runs under it sees it. */
 export interface JobClaim {
 	readonly id: string;
 	readonly kind: string;
-	/** The current one: it may be renewed by a new one. */
+	/** The current claim. A renewed claim replaces it. */
 	readonly claim: Claim;
-	/** Of the run. */
+	/** The signal of the run. */
 	readonly signal: AbortSignal;
 	/** Whether nothing is written about this claim any more. */
 	readonly isOver: boolean;
-	/** Waits for calls of the store, but not without end; nor does the basket when it stops. */
+	/** Waits for calls to the store with a time limit, which also limits the stop of the basket. */
 	readonly calls: {
 		track<T>(ask: () => Promise<T>, limit?: number): Promise<T>;
 	};
-	/** Something was posted to the job: called with each renewal of the lease, for as long as it is there. */
+	/** Called at each renewal of the lease while messages are in the inbox of the job. */
 	onPosted: (() => void) | undefined;
-	/** A transaction is to store what the run has done: until it is over, the lease is not renewed in the way of others. */
+	/** A transaction will store the result of the run. Until it ends, the lease is not renewed in the usual way. */
 	beginCommit(): void;
-	/** The transaction is over, or there is none. */
+	/** The transaction has ended, or there is none. */
 	endCommit(): void;
-	/** Tells what the run itself has stored. */
+	/** Records data that the run itself has stored. */
 	saved(data: Data): void;
-	/** The claim is somebody else's. */
+	/** Another worker has the claim. */
 	lose(): void;
 }

@@ -1,20 +1,20 @@
 /**
- * What JSON would change or drop without a word.
+ * Finds values that JSON would silently change or drop.
  *
  * @module
  */
 
-/** Every engine can write this many levels. A cycle has more. */
+/** Every JavaScript engine can write this many levels. A cycle has more. */
 const mostLevels = 1_000;
 const isUndefined = " is undefined";
 
 /**
  * Finds the first part of a value that JSON would lose, and names it with its path: `.photo is a Blob`.
  *
- * A walk before the writing, because a replacer makes `JSON.stringify` several times slower. The path is built only when
+ * This is a separate walk, because a replacer makes `JSON.stringify` several times slower. The path is built only if
  * something was found.
  *
- * @param isGiven whether it comes from a `toJSON`, so that its own is not called
+ * @param isGiven whether the value comes from a `toJSON`, so that its own `toJSON` is not called
  */
 export function findLoss(value: unknown, level = 0, isGiven = false): string | undefined {
 	const type = typeof value;
@@ -31,7 +31,7 @@ export function findLoss(value: unknown, level = 0, isGiven = false): string | u
 
 function findInside(value: object, level: number): string | undefined {
 	const isArray = Array.isArray(value);
-	// By index, so that a hole is found, too.
+	// By index, so that holes are found, too.
 	const keys = isArray ? value : Object.keys(value);
 	if (!isArray && isEmptied(value, keys)) {
 		const name = String(value.constructor?.name || "object without properties of its own");
@@ -40,7 +40,7 @@ function findInside(value: object, level: number): string | undefined {
 	for (let index = 0; index < keys.length; index++) {
 		const key = isArray ? index : keys[index];
 		const loss = findLoss((value as Record<string, unknown>)[key], level);
-		// A property that is `undefined` is left out.
+		// A property that is `undefined` is omitted.
 		if (loss !== undefined && (isArray || loss !== isUndefined)) return segment(key) + loss;
 	}
 	const symbol = Object.getOwnPropertySymbols(value).find((key) =>
@@ -52,7 +52,7 @@ function findInside(value: object, level: number): string | undefined {
 /** Whether what such an object is about is in none of its properties: it has none, or is of a class of the platform. */
 function isEmptied(value: object, keys: readonly string[]): boolean {
 	const prototype = Object.getPrototypeOf(value);
-	// Objects of other realms are plain, too.
+	// Also true for plain objects of other realms.
 	if (prototype === null || Object.getPrototypeOf(prototype) === null) return false;
 	const type = (globalThis as Record<string, unknown>)[Object.prototype.toString.call(value).slice(8, -1)];
 	return keys.length === 0 || (typeof type === "function" && type !== Object && value instanceof type);

@@ -24,9 +24,9 @@ import type {
 import { check } from "../platform/check.ts";
 import { Heap, type Placed } from "../platform/heap.ts";
 
-/** One stored task. Its order never changes: one that begins anew becomes another. */
+/** One stored task. Its order never changes: a restarted task becomes a new object. */
 interface Task extends Placed {
-	/** When it is due, its lease ends, or it is removed; `Infinity` if only a message makes it due. */
+	/** The time at which it is due, its lease ends, or it is removed; `Infinity` if only a message makes it due. */
 	at: number;
 	readonly order: number;
 	readonly id: string;
@@ -37,53 +37,53 @@ interface Task extends Placed {
 	payload: Data;
 	state: Exclude<TaskState, "held">;
 	isHeld: boolean;
-	/** It waits because it has failed, and nothing but that. */
+	/** Whether it waits only because of a backoff. */
 	isBackingOff: boolean;
-	/** Of its last claim. */
+	/** The token of its last claim. */
 	token: string;
 	attempts: number;
 	crashes: number;
 	error: string | undefined;
 	progress: string | undefined;
 	inbox: Message[];
-	/** How many messages there were. */
+	/** The number of messages so far. */
 	posted: number;
-	/** The heap that it is in when it is in one. */
+	/** The heap that it belongs to when it is in a heap. */
 	heap: Heap<Task>;
-	/** The one before it in its lane: as long as there is one, it is blocked. */
+	/** The previous task in its lane. While there is one, this task is blocked. */
 	previous: Task | undefined;
-	/** The one behind it in its lane. */
+	/** The next task in its lane. */
 	next: Task | undefined;
 }
 
 /**
- * All tasks of a basket. What can be claimed now or later stands in a heap for its kind and priority, so that no claim ever
- * looks at another kind, at a blocked task, or at more than the first of a heap; a running task stands there until its lease
- * ends, which makes a crashed one simply due.
+ * All tasks of a basket. Tasks that can be claimed now or later are in a heap for their kind and priority, so a claim
+ * never looks at another kind, at a blocked task, or at more than the first task of a heap. A running task stays in
+ * its heap until its lease ends, so a crashed task simply becomes due.
  */
 export class MemoryTasks {
-	/** Those who want to know that something may be due. */
+	/** The watchers, which are notified when a task may be due. */
 	readonly watchers: Set<(reason?: WakeReason) => void> = new Set();
 	readonly #byId = new Map<string, Task>();
-	/** In the order added. Still has the removed ones, until they are the most. */
+	/** All tasks in the order added. Removed tasks stay until they are the majority. */
 	#log: Task[] = [];
 	readonly #heaps = new Map<string, Map<number, Heap<Task>>>();
-	/** Those that are done and kept. */
+	/** Done tasks that are retained. */
 	readonly #kept = new Heap<Task>();
 	/** The last task of each lane. */
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
 	#isStirred = false;
 	#reason: WakeReason | undefined;
-	/** The store's clock, when the call that is under way began. */
+	/** The store's clock at the start of the current call. */
 	now = 0;
 
-	/** `number` gives a number that is higher than all before it, also than those of other baskets of this name. */
+	/** `number` returns increasing numbers, also across other baskets of this name. */
 	constructor(number: () => number) {
 		this.#number = number;
 	}
 
-	/** Whether it can be forgotten. */
+	/** Whether this basket can be forgotten. */
 	get isUnused(): boolean {
 		return this.#byId.size + this.watchers.size === 0;
 	}
@@ -122,7 +122,7 @@ export class MemoryTasks {
 		return this.#place(task, at);
 	}
 
-	/** Removes tasks that were kept long enough, at most `limit`. */
+	/** Removes at most `limit` tasks whose retention has ended. */
 	expire(limit: number): void {
 		for (let head: Task | undefined; limit-- > 0 && (head = this.#kept.head) !== undefined && head.at <= this.now;) {
 			this.#remove(head);
@@ -143,7 +143,7 @@ export class MemoryTasks {
 		return claims;
 	}
 
-	/** How long until the first task of these kinds can be claimed. */
+	/** The time until the first task of these kinds can be claimed. */
 	dueIn(kinds: readonly string[]): number {
 		const first = this.#heapsOf(kinds).reduce((least, { head }) => Math.min(least, head?.at ?? Infinity), Infinity);
 		return Math.max(0, first - this.now);
@@ -221,13 +221,13 @@ export class MemoryTasks {
 		const task = this.#byId.get(id);
 		if (task === undefined || isOver(task)) return false;
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
-		// A held one, too: who releases it does not know that it has to be woken.
+		// A held task becomes due, too, because the later release does not know that a message was posted.
 		if (task.state !== "running") return this.#place(task, Math.min(task.at, this.now));
 		this.#stir("claims");
 		return true;
 	}
 
-	/** Whether its time as a kept one is over: nobody may see it, though no turn has removed it. */
+	/** Whether its retention has ended: then nobody may see it, even if no turn has removed it. */
 	#isGone({ state, at }: Task): boolean {
 		return state === "done" && at <= this.now;
 	}
@@ -238,7 +238,7 @@ export class MemoryTasks {
 		return this.#byId.get(id);
 	}
 
-	/** A task that begins anew has messages already. */
+	/** A restarted task already has messages. */
 	#insert(
 		{ kind, payload, delay, priority, lane }: NewTask,
 		id: string,
@@ -279,7 +279,7 @@ export class MemoryTasks {
 		return this.#place(task, task.at);
 	}
 
-	/** Puts a task where claims find it from `at` on, if they may ever. */
+	/** Puts a task where claims find it from `at` on, if it can be claimed at all. */
 	#place(task: Task, at: number): true {
 		task.at = at;
 		if (task.isHeld || task.previous !== undefined) task.heap.remove(task);
@@ -306,7 +306,7 @@ export class MemoryTasks {
 		return task?.state === "running" && task.token === token ? task : undefined;
 	}
 
-	/** Ends a task; it is kept for a while, or not at all. */
+	/** Ends a task, which is retained or removed. */
 	#end(task: Task, state: "done" | "dead", retain = 0): true {
 		if (!(retain > 0)) return this.#remove(task);
 		this.#leave(task);
@@ -329,11 +329,11 @@ export class MemoryTasks {
 		return true;
 	}
 
-	/** Takes a task from its heap and its lane, where the next one moves up. */
+	/** Removes a task from its heap and its lane, where the next task becomes the head. */
 	#leave(task: Task): void {
 		const { lane, previous, next } = task;
 		task.heap.remove(task);
-		// It has left its lane already.
+		// It has already left its lane.
 		if (lane === undefined || isOver(task)) return;
 		if (previous !== undefined) previous.next = next;
 		if (next !== undefined) {
@@ -344,7 +344,7 @@ export class MemoryTasks {
 		task.previous = task.next = undefined;
 	}
 
-	/** Where in the log the first task is that was added after this one. */
+	/** The index in the log of the first task that was added after this order. */
 	#behind(order: number): number {
 		let least = 0;
 		for (let most = this.#log.length; least < most;) {
@@ -367,7 +367,7 @@ export class MemoryTasks {
 		return kinds.flatMap((kind) => [...this.#heaps.get(kind)?.values() ?? []]);
 	}
 
-	/** Wakes the watchers soon, once for all that happens until then. */
+	/** Wakes the watchers soon, once for all changes until then. */
 	#stir(reason?: WakeReason): void {
 		if (this.watchers.size === 0) return;
 		this.#reason ??= reason;
@@ -395,7 +395,7 @@ function stateOf({ state, isHeld }: Task): TaskState {
 	return isHeld && state === "waiting" ? "held" : state;
 }
 
-/** Not `slice`, which for a Buffer of Node's copies nothing. */
+/** Not `slice`, which does not copy a Buffer of Node. */
 function copy(data: Data): Data {
 	return typeof data === "string" ? data : new Uint8Array(data);
 }
@@ -406,7 +406,7 @@ function forget(task: Task, seen: number): void {
 
 const keyLength = 16;
 
-/** What comes behind a key comes behind this order. */
+/** The order that corresponds to a key. */
 function orderOf(key: string | undefined): number {
 	if (key === undefined) return 0;
 	const isKey = key.length === keyLength && /^\d+$/.test(key);

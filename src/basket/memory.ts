@@ -1,7 +1,8 @@
 /**
- * Keeps the tasks of baskets in memory: for tests, and for work that may be lost with the process.
+ * Stores the tasks of baskets in memory: for tests, and for work that may be lost with the process.
  *
- * Use one of the `upkeep/stores` where tasks must outlive it. This is also the shortest full account of what a store does.
+ * Use one of the `upkeep/stores` if tasks must survive the process. This is also the shortest complete description of
+ * a store.
  *
  * It is no store over records, as IndexedDB and Deno KV are: in Node, 10,000 tasks of a basket took nine times as long over a sorted map
  * (`recordStore(overMap(…))`), whose keys are texts.
@@ -15,18 +16,19 @@ import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe } from "../platform/observe.ts";
 import { MemoryTasks } from "./memory-tasks.ts";
 
-/** What a {@link memoryStore} can be told. */
+/** Options for {@link memoryStore}. */
 export interface MemoryStoreOptions {
-	/** Whose time it is; only the wall clock is read. @default systemClock */
+	/** The clock to use; only its wall clock is read. @default systemClock */
 	clock?: Clock | undefined;
-	/** Where the randomness of `hasten` comes from: numbers from 0 to 1. @default Math.random */
+	/** The random source for `hasten`. It returns numbers from 0 to 1. @default Math.random */
 	random?: (() => number) | undefined;
 }
 
 /**
- * Makes a {@link Store} whose tasks are gone with the process. Baskets with the same store and name share their tasks.
+ * Creates a {@link Store} whose tasks are lost with the process. Baskets with the same store and name share their
+ * tasks.
  *
- * Bytes are copied on their way in and out: what a caller does to an array afterwards changes nothing that is stored.
+ * Bytes are copied when they are stored and read, so later changes to an array do not affect the store.
  *
  * @throws {TypeError} if an option is of the wrong type
  *
@@ -48,10 +50,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 	const clock = checkClock(given.clock);
 	check("random", random, "function");
 	const baskets = new Map<string, MemoryTasks>();
-	/** One row of numbers for orders, ids and tokens, so that none comes twice even if a basket is forgotten meanwhile. */
+	/** One sequence for orders, ids and tokens, so that none is used twice even if a basket is forgotten meanwhile. */
 	let last = 0;
 
-	/** Does something with the tasks of a basket, and remembers the basket as long as there is something in it. */
+	/** Applies a function to the tasks of a basket, and keeps the basket while it has tasks. */
 	function use<R>(basket: string, work: (all: MemoryTasks) => R): R {
 		const all = baskets.get(basket) ?? new MemoryTasks(() => ++last);
 		all.now = clock.now();
@@ -61,7 +63,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 		return result;
 	}
 
-	/** A member. It does all its work before it returns: that alone makes it atomic. */
+	/** A member of the store. It is atomic because it does all its work synchronously. */
 	function member<A extends unknown[], R>(work: (all: MemoryTasks, ...values: A) => R) {
 		return async (basket: string, ...values: A): Promise<R> => use(basket, (all) => work(all, ...values));
 	}
@@ -75,7 +77,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 		}),
 		turn: member((all, { settle, claim, lease }: Turn) => {
 			const settled = settle.map(({ ref, outcome }) => all.settle(ref, outcome));
-			// Not all of them, or one turn might take long when the time of many is over.
+			// Limited, because a turn would take long if the retention of many tasks has ended.
 			all.expire(settle.length + 100);
 			const claims = claim.flatMap((request) => all.claim(request, lease));
 			return { settled, claims, dueIn: all.dueIn(claim.flatMap(({ kinds }) => kinds)) };

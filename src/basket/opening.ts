@@ -1,5 +1,5 @@
 /**
- * Opens a store once, for all who need it open.
+ * Opens a store once for all callers.
  *
  * @module
  */
@@ -11,14 +11,14 @@ export class Opening {
 	#promise: Promise<void> | undefined;
 	#resolve!: () => void;
 	#reject!: (error: unknown) => void;
-	/** When it is called again, if somebody needs it then: a call that is never answered must not be the last. */
+	/** The earliest time of another call: a call that is never answered must not be the last one. */
 	#againAt = -Infinity;
 
 	constructor(settings: Pick<BasketSettings<never>, "clock" | "lease" | "store">) {
 		this.#settings = settings;
 	}
 
-	/** Resolves when the store is open. All who wait share the first answer. */
+	/** Resolves when the store is open. All callers share the first answer. */
 	wait(): Promise<void> {
 		this.#promise ??= new Promise((resolve, reject) => {
 			this.#resolve = resolve;

@@ -1,6 +1,6 @@
 /**
- * What has become of the tasks: counted, and told to whoever wants to know. Only what is so is told as such; what nobody knows
- * is told as unknown.
+ * Counts and reports the outcomes of tasks. Only certain outcomes are reported as such; others are reported as
+ * unknown.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import { released } from "./ending.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 
-/** A claim that ends, and how. */
+/** A claim and its end. */
 export interface Ended<Tx> {
 	readonly task: ClaimedTask<Tx>;
 	ending: Ending;
-	/** Why it is unknown whether it was stored. */
+	/** The reason why it is unknown whether the end was stored. */
 	doubt?: unknown;
 	/** Its ending could not be stored, and has become that reason. */
 	isBuried?: boolean;
-	/** Told by an answer that came late. */
+	/** Whether the end was stored, from a late answer. */
 	isStored?: boolean;
-	/** It was told that nobody knows. */
+	/** Whether it was reported as unknown. */
 	isToldUnknown?: boolean;
 }
 
-/** What a worker has done since it was made. */
+/** The totals of a worker since its creation. */
 export interface WorkerTotals {
-	/** Tasks that were done. */
+	/** The number of done tasks. */
 	succeeded: number;
-	/** Attempts that failed and are tried again. */
+	/** The number of failed attempts that are retried. */
 	failed: number;
-	/** Tasks that were given up. */
+	/** The number of tasks that became dead. */
 	dead: number;
 }
 
@@ -44,7 +44,7 @@ export class Outcomes<Tx> {
 		this.#settings = settings;
 	}
 
-	/** The store has answered which of them it has settled. */
+	/** The store has reported which ends it has stored. */
 	settled(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
 		const errors: ClaimLostError[] = [];
 		ended.forEach((one, index) => {
@@ -55,14 +55,14 @@ export class Outcomes<Tx> {
 				errors.push(new ClaimLostError(task.id, isUnknown ? { isUnknown, cause: doubt } : {}));
 			}
 		});
-		// If the database is gone, so are all of them.
+		// If the database is gone, all claims are lost.
 		const error = errors.length > 1 ? new AggregateError(errors, `${errors.length} claims are lost`) : errors[0];
 		if (error !== undefined) report(this.#settings.onError, error);
 	}
 
-	/** It is stored how a run has ended. */
+	/** The end of a run is stored. */
 	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay, onStored }: Ending): void {
-		if (task.attempt === 0) return; // given back before it has begun
+		if (task.attempt === 0) return; // released before it began
 		const outcome = type === "release" ? "released" : type as TaskSettled["outcome"];
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;

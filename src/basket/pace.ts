@@ -1,22 +1,22 @@
 /**
- * How quick the tasks are: whether more of them are worth claiming than can begin at once.
+ * Measures how fast tasks run, to decide whether to claim more tasks than can begin at once.
  *
  * @module
  */
 
 import type { Clock } from "../platform/clock.ts";
 
-/** How many tasks to claim ahead of the free slots at most, and how long running those may take, in milliseconds. */
+/** The maximum number of tasks that are claimed in advance, and the maximum time for running these, in milliseconds. */
 const mostAhead = 500;
 const timeAhead = 50;
 
-/** Of the runs that have ended since the last claim has come. */
+/** The pace of the runs that have ended since the last claim. */
 export class Pace {
 	readonly #clock: Clock;
 	readonly #concurrency: number;
 	#ended = 0;
 	#since = 0;
-	/** How long they took together. */
+	/** Their total time. */
 	#took = 0;
 
 	constructor({ clock, concurrency }: { readonly clock: Clock; readonly concurrency: number }) {
@@ -24,7 +24,7 @@ export class Pace {
 		this.#concurrency = concurrency;
 	}
 
-	/** Claims have come. How long the store has taken does not matter. */
+	/** Claims have arrived. The time that the store took does not count. */
 	restart(): void {
 		this.#ended = this.#took = 0;
 		this.#since = this.#clock.monotonic();
@@ -36,7 +36,10 @@ export class Pace {
 		this.#took += this.#clock.monotonic() - begunAt;
 	}
 
-	/** As many as can be run in a moment: what takes longer is better left to others. Two that end together prove nothing. */
+	/**
+	 * The number of tasks to claim in advance: as many as run quickly; slower ones are left to other workers. Two runs
+	 * that end together are not significant.
+	 */
 	get ahead(): number {
 		if (this.#ended === 0) return 0;
 		const elapsed = this.#clock.monotonic() - this.#since;

@@ -1,17 +1,17 @@
 /**
- * Claimed tasks that must not begin beside what runs here now: one that has crashed again and again runs alone in its process,
- * and one whose last run here has lost its claim waits until that has ended.
+ * Claimed tasks that must not begin while other tasks run here. A repeatedly crashing task runs alone in its process.
+ * A task whose last run here has lost its claim waits until that run has ended.
  *
- * Nobody waits for them without end, and they do not wait for one process alone:
+ * Other tasks do not wait for them for ever, and they do not wait for a single process:
  *
- * - `empty` → (one is parked) → `quiet`: for a second nothing is claimed, so that quick tasks come to an end;
- * - `quiet` → (something still runs) → `offered`: they are given back, and nothing is claimed for a moment, in which other
- *   processes may take them;
- * - `offered` → `busy`: for nine seconds tasks are claimed again. Those that come back are kept, or they would come back
- *   with each claim;
+ * - `empty` → (a task is parked) → `quiet`: for a second nothing is claimed, so that short tasks can end;
+ * - `quiet` → (tasks still run) → `offered`: the parked tasks are released, and nothing is claimed for a moment, so
+ *   that other processes can take them;
+ * - `offered` → `busy`: for nine seconds tasks are claimed again. Parked tasks that are claimed again are kept,
+ *   because otherwise each claim would return them;
  * - `busy` → `quiet`, or `empty` if there are none.
  *
- * In each state one begins as soon as it can; with the last one `quiet` becomes `empty`.
+ * In each state a parked task begins as soon as it can. When the last one has begun, `quiet` becomes `empty`.
  *
  * @module
  */
@@ -20,9 +20,9 @@ import type { ClaimedTask } from "./claimed-task.ts";
 import type { Clock } from "../platform/clock.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** How long each state takes, in milliseconds. */
+/** The duration of each state, in milliseconds. */
 const durations = { quiet: 1_000, offered: 100, busy: 9_000 };
-/** How many are kept at most: with more nothing is claimed. */
+/** The maximum number of parked tasks. With more, nothing is claimed. */
 const most = 100;
 
 export class Parking<Tx> {
@@ -47,12 +47,12 @@ export class Parking<Tx> {
 		return this.#tasks.length;
 	}
 
-	/** Whether other tasks may be claimed now. */
+	/** Whether other tasks may be claimed. */
 	get mayClaim(): boolean {
 		return this.#state === "empty" || (this.#state === "busy" && this.#tasks.length < most);
 	}
 
-	/** Whether tasks were given back that nobody else may want. */
+	/** Whether parked tasks are being offered to other processes. */
 	get isOffering(): boolean {
 		return this.#state === "offered";
 	}
@@ -62,7 +62,7 @@ export class Parking<Tx> {
 		if (this.#state === "empty") this.#become("quiet");
 	}
 
-	/** The first one of which that is true, which is parked no longer. */
+	/** Removes and returns the first task that may begin. */
 	take(mayBegin: (task: ClaimedTask<Tx>) => boolean): ClaimedTask<Tx> | undefined {
 		const task = this.#tasks.find(mayBegin);
 		if (task !== undefined) this.delete(task);
@@ -74,13 +74,13 @@ export class Parking<Tx> {
 		if (this.#tasks.length === 0 && this.#state === "quiet") this.rest();
 	}
 
-	/** All of them, which are parked no longer. */
+	/** Removes and returns all parked tasks. */
 	clear(): ClaimedTask<Tx>[] {
 		if (this.#state === "quiet") this.rest();
 		return this.#tasks.splice(0);
 	}
 
-	/** Nothing is waited for any more. */
+	/** Ends all waits. */
 	rest(): void {
 		this.#state = "empty";
 		this.#clock.clear(this.#timer);

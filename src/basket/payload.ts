@@ -1,5 +1,5 @@
 /**
- * Payloads on their way into a store: encoded, checked, and inside a transaction without waiting.
+ * Encodes and checks payloads for a store; synchronously inside a transaction.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Data } from "./store.ts";
 import { sizeOf } from "./codec.ts";
 import { check, refuse } from "../platform/check.ts";
 
-/** Makes data of a payload, and checks that the store can keep it. */
+/** Encodes a payload, and checks that the store can accept it. */
 export function encodePayload(
 	{ codec }: Pick<Kind, "codec">,
 	payload: unknown,
@@ -25,7 +25,7 @@ export function synchronous<T>(value: T | PromiseLike<T>, tx: unknown): T | Prom
 	throw new TypeError("With a transaction the codec and the schema must be synchronous");
 }
 
-/** Without a transaction a store would complete the task at once, whatever becomes of its effect. */
+/** Checks that there is a transaction: without one, a store would complete the task at once, independent of its effect. */
 export function checkTx(tx: unknown): void {
 	check("tx", tx, typeof tx === "function" ? "function" : "object", true, "a transaction of the store");
 }
@@ -42,7 +42,7 @@ export function chain<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | P
 function checkSize(data: Data, limit = Infinity): Data {
 	const isData = typeof data === "string" || data instanceof Uint8Array;
 	if (!isData) refuse("codec.encode()", data, "a string or a Uint8Array");
-	// A character takes at most 3 bytes.
+	// A UTF-16 code unit takes at most 3 bytes.
 	if (data.length * 3 <= limit || sizeOf(data) <= limit) return data;
 	throw new RangeError(`The payload must have at most ${limit} bytes in this store: it has ${sizeOf(data)}`);
 }

@@ -1,5 +1,5 @@
 /**
- * Saves what tasks report, for all of them together, now and then.
+ * Saves the reported progress of all tasks together at intervals.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import type { Save } from "./store.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** How often what was reported is saved, in milliseconds. */
+/** The interval, in milliseconds. */
 const interval = 1_000;
 
-/** Its timer is set only while there is something to save. */
+/** Its timer is set only while there is progress to save. */
 export class Progress<Tx> {
 	readonly #settings: BasketSettings<Tx>;
 	readonly #calls: Calls;

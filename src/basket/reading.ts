@@ -1,5 +1,5 @@
 /**
- * Reading what a basket has stored.
+ * Reads the stored tasks of a basket.
  *
  * @module
  */
@@ -12,32 +12,32 @@ import { checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
 import { check, checkWord } from "../platform/check.ts";
 
-/** Which tasks {@link Basket.list} gives. */
+/** Options for {@link Basket.list}. */
 export interface TaskQuery {
-	/** Only those in this state. */
+	/** Only tasks in this state. */
 	state?: TaskState | undefined;
-	/** Only those of this kind. */
+	/** Only tasks of this kind. */
 	kind?: string | undefined;
-	/** Only those behind the task with this {@link TaskRecord.key}. */
+	/** Only tasks after the task with this {@link TaskRecord.key}. */
 	after?: string | undefined;
-	/** At most this many: a whole number from 1. @default Infinity */
+	/** The maximum number of tasks: a whole number from 1. @default Infinity */
 	limit?: number | undefined;
 }
 
-/** A task, as {@link Basket.list} and {@link Basket.get} show it. */
+/** A task, as {@link Basket.list} and {@link Basket.get} return it. */
 export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "progress"> {
-	/** What it will be given; as it is stored, if that cannot be read, or if this basket does not know the kind. */
+	/** The decoded payload; the stored data if it cannot be decoded, or if this basket does not know the kind. */
 	readonly payload: unknown;
-	/** What its last attempt failed with. */
+	/** The error of the last attempt. */
 	readonly error: TaskFailure | undefined;
-	/** What it has reported. */
+	/** The last reported progress. */
 	readonly progress: TaskProgress | undefined;
 }
 
-/** How many tasks are read from the store at once. */
+/** The number of tasks per request to the store. */
 const pageSize = 100;
 
-/** What reading needs of its basket. */
+/** The interface of reading to its basket. */
 export interface ReadingOwner<Tx> {
 	readonly settings: BasketSettings<Tx>;
 	open(): Promise<void>;

@@ -1,11 +1,11 @@
 /**
- * The hook between a basket and whatever keeps its tasks: memory, IndexedDB, SQLite, Deno KV, Postgres.
+ * The interface between a basket and its storage: memory, IndexedDB, SQLite, Deno KV, Postgres.
  *
- * A store is the truth, a process is a cache of it: everything that must hold between processes (who may run a task, in
- * which order, exactly once in the lane) is decided here, in one atomic step each. To write one, read this file and make
- * `testStore` of `upkeep/testing` pass.
+ * The store is the source of truth; a process is only a cache of it. Everything that must hold between processes (who
+ * may run a task, in which order, one at a time per lane) is decided here, in one atomic step each. To write a store,
+ * read this file and make `testStore` of `upkeep/testing` pass.
  *
- * What a task goes through in a store:
+ * The states of a task in a store:
  *
  * ```text
  *             add ──► blocked ──(the head of its lane is gone)──► waiting
@@ -16,153 +16,161 @@
  *   waiting, blocked ⇄ (change: hold, release) ⇄ held   running ─(change: hold, then retry, later or release)─► held
  * ```
  *
- * `blocked` is the store's own: outside it is a form of `waiting`.
+ * `blocked` is internal to the store: to callers it is a form of `waiting`.
  *
- * - **Lanes.** Of the tasks of one lane that are not dead or done, the one that was added first is the *head*; only the
- *   head may be `waiting`, `running` or `held`, the others are `blocked`. When the head goes (done, dead, deleted), the next
- *   one takes its place in the same commit. Blocked tasks must cost a claim nothing: 100,000 of them in one lane are normal.
- * - **Time.** Callers pass durations in milliseconds. The store has the clock, and stores instants of it.
- * - **Fencing.** Each claim has a token that was never used before and never will be. Whatever a worker writes about a
- *   task names the token; if that is not the task's current one, or the task is not running, nothing is written.
- * - **Failures.** A member that rejects has changed nothing, except that a commit whose answer was lost may have been
- *   made: all members may safely be called again with the same arguments, `add` without an id excepted. Stores reject with
- *   a `StoreError`, whose code says whether waiting may help.
- * - **Time limits.** A basket gives up a call that has not been answered within a third of its lease, and makes another one; what
- *   the first one came to is unknown until its answer comes. A time limit of the store's own should be shorter, and include
- *   the wait for a connection. An error that is no `StoreError` is taken for a mistake in a program: after five of them `run`
- *   and `drain` reject.
- * - **Kept tasks.** A done task whose time is over is absent for every member from that moment, whether or not a turn has
- *   removed it yet: its id can be added again.
- * - **Damage.** A record that cannot be read must neither fail a batch nor be claimed for ever: it is made dead, with an
- *   error that says so.
+ * - **Lanes.** Of the tasks of one lane that are not dead or done, the first added is the *head*. Only the head may
+ *   be `waiting`, `running` or `held`; the others are `blocked`. When the head leaves (done, dead, deleted), the next
+ *   task becomes the head in the same commit. Blocked tasks must not slow down a claim: 100,000 of them in one lane
+ *   are normal.
+ * - **Time.** Callers pass durations in milliseconds. The store has the clock, and stores instants of this clock.
+ * - **Fencing.** Each claim has a unique token that is never reused. Every write of a worker about a task contains
+ *   the token. If it is not the task's current token, or the task is not running, nothing is written.
+ * - **Failures.** A member that rejects has changed nothing, except that a commit whose answer was lost may have
+ *   taken effect. All members can safely be called again with the same arguments, except `add` without an id. Stores
+ *   reject with a `StoreError`, whose code says whether a retry can help.
+ * - **Time limits.** A basket gives up a call that is not answered within a third of its lease, and makes another
+ *   one. The outcome of the first call is unknown until its answer arrives. A time limit of the store itself should
+ *   be shorter, and include the wait for a connection. Any other error than a `StoreError` counts as a programming
+ *   error: after five of them `run` and `drain` reject.
+ * - **Kept tasks.** When the retention of a done task has ended, the task is absent for every member, even if no turn
+ *   has removed it yet: its id can be added again.
+ * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
+ *   with an error that says so.
  *
  * @module
  */
 
-/** A payload as the codec made it. A store gives back exactly what it was given: text as text, bytes as bytes. */
+/** An encoded payload. A store returns it unchanged: text as text, bytes as bytes. */
 export type Data = string | Uint8Array;
 
 /**
- * - `"waiting"`: for its time, for a worker, for its turn in its lane;
+ * - `"waiting"`: waits for its due time, for a worker, or for its turn in its lane;
  * - `"running"`: claimed by a worker;
- * - `"held"`: kept from the workers until it is released;
- * - `"dead"`: out of attempts, or not readable; kept aside until it is retried or deleted;
- * - `"done"`: succeeded, kept for a while.
+ * - `"held"`: not available to workers until it is released;
+ * - `"dead"`: out of attempts, or unreadable; kept until it is retried or deleted;
+ * - `"done"`: succeeded, kept for its retention time.
  */
 export type TaskState = "waiting" | "running" | "held" | "dead" | "done";
 
-/** Each {@link TaskState}. */
+/** All task states. */
 export const taskStates: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
 
-/** What a store can do, as data. */
+/** The capabilities of a store. */
 export interface StoreCapabilities {
-	/** Whether tasks outlive the process. */
+	/** Whether tasks survive the process. */
 	readonly durable: boolean;
-	/** Whether several processes or tabs can have it open at once. */
+	/** Whether several processes or tabs can use the store at the same time. */
 	readonly shared: boolean;
-	/** Whether `add`, `save` and `complete` take a transaction of the caller. */
+	/** Whether `add`, `save` and `complete` accept a transaction of the caller. */
 	readonly tx: boolean;
-	/** Whose clock it is: of the machine, so that several machines would have to agree, or of a server. */
+	/** The clock of the store: that of the machine, on which several machines would have to agree, or that of a server. */
 	readonly clock: "machine" | "server";
-	/** The largest payload, in bytes of UTF-8 or of the array itself; absent: no limit of its own. */
+	/** The maximum size of a payload, in bytes of UTF-8 or of the array. Absent if there is no limit. */
 	readonly maxPayload?: number | undefined;
-	/** The most tasks that one `add` takes; absent: no limit of its own. Larger batches elsewhere are split by the store. */
+	/**
+	 * The maximum number of tasks in one `add`. Absent if there is no limit. The store splits larger batches of other
+	 * members itself.
+	 */
 	readonly maxAdd?: number | undefined;
-	/** The most bytes that the payloads of one `add` may have together; absent: no limit of its own. */
+	/** The maximum total size of the payloads in one `add`, in bytes. Absent if there is no limit. */
 	readonly maxAddBytes?: number | undefined;
 }
 
-/** A task to be stored. The caller has checked it. */
+/** A task to store. The caller has checked it. */
 export interface NewTask {
-	/** Unique in its basket as long as the task is stored. Absent: the store makes one, which begins with `_`; callers' never do. */
+	/**
+	 * The id, unique in its basket while the task is stored. If it is absent, the store creates one that begins with
+	 * `_`; ids of callers never do.
+	 */
 	readonly id?: string | undefined;
-	/** Which function is to run it. */
+	/** The kind of the task, which selects its function. */
 	readonly kind: string;
-	/** What it is to be given. */
+	/** The payload. */
 	readonly payload: Data;
-	/** How long it must not run, in milliseconds: 0 or more, finite. */
+	/** The delay before the task is due, in milliseconds: 0 or more, finite. */
 	readonly delay: number;
-	/** Claimed before all that have a lower one: a whole number from -100 to 100. */
+	/** The priority; higher ones are claimed first: a whole number from -100 to 100. */
 	readonly priority: number;
-	/** The lane that it stands in. */
+	/** The lane, if any. */
 	readonly lane?: string | undefined;
 }
 
-/** What became of a {@link NewTask}. */
+/** The result of adding a {@link NewTask}. */
 export interface Added {
-	/** Its id, given or made. */
+	/** The id, given or created. */
 	readonly id: string;
-	/** `false` if there was a task with this id already, in whatever state; that is left as it is. */
+	/** `false` if a task with this id already existed, in any state; it stays unchanged. */
 	readonly added: boolean;
 	/**
-	 * What the task with this id was doing when this one came. Absent if there was none, or where a transaction that is only a
-	 * list of changes cannot tell.
+	 * The state of the existing task with this id. Absent if there was none, or if the transaction is only a list of
+	 * changes and cannot report it.
 	 */
 	readonly state?: TaskState | undefined;
 }
 
-/** Names a claim. A store may give more than this, and gets back the object that it gave. */
+/** Identifies a claim. A store may return more members than these, and gets the same object back. */
 export interface Ref {
-	/** The task. */
+	/** The id of the task. */
 	readonly id: string;
-	/** Proves that the claim is the task's current one. */
+	/** The token, which proves that the claim is the task's current one. */
 	readonly token: string;
-	/** The task's lane, if it stands in one. */
+	/** The lane of the task, if any. */
 	readonly lane?: string | undefined;
 }
 
-/** A task that was claimed. */
+/** A claimed task. */
 export interface Claim extends Ref {
-	/** Which function is to run it. */
+	/** The kind of the task, which selects its function. */
 	readonly kind: string;
-	/** What it is to be given. */
+	/** The payload. */
 	readonly payload: Data;
-	/** How many attempts have failed or crashed before this claim. */
+	/** The number of failed or crashed attempts before this claim. */
 	readonly attempts: number;
-	/** How many claims in a row have ended without being settled, right before this one. */
+	/** The number of consecutive claims that ended without a settlement, right before this one. */
 	readonly crashes: number;
-	/** Its priority. */
+	/** The priority. */
 	readonly priority: number;
-	/** What the last settlement with `retry` or `dead` left. */
+	/** The error of the last settlement with `retry` or `dead`. */
 	readonly error?: string | undefined;
-	/** When it was added: milliseconds since 1970, on the store's clock. */
+	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
 	readonly addedAt: number;
-	/** How long ago that was, in milliseconds, on the store's clock. */
+	/** The time since it was added, in milliseconds on the store's clock. */
 	readonly age: number;
-	/** What was posted to it, and not taken away since, oldest first. */
+	/** The messages that were posted to it and not removed since, oldest first. */
 	readonly inbox: readonly Message[];
 }
 
-/** What was posted to a task. */
+/** A message to a task. */
 export interface Message {
-	/** The how-manieth message to this task it is: 1, 2, 3 … Never used again for this task. */
+	/** The sequence number of the message: 1, 2, 3 … Never reused for this task. */
 	readonly n: number;
-	/** As it was posted. */
+	/** The posted data. */
 	readonly data: Data;
 }
 
-/** It has succeeded. */
+/** The outcome of a successful task. */
 export interface Done {
 	/** Discriminates an {@link Outcome}. */
 	readonly type: "done";
-	/** How long the task is kept as `"done"`, with its id, in milliseconds. Absent or 0: it is removed. */
+	/** How long the task is kept as `"done"`, with its id, in milliseconds. If absent or 0, the task is removed. */
 	readonly retain?: number | undefined;
-	/** The payload that is kept. Absent: as it was. */
+	/** The new payload. If absent, the payload stays unchanged. */
 	readonly payload?: Data | undefined;
 }
 
 /**
- * How a claim ends. A payload that is absent stays as it was.
+ * The end of a claim. An absent payload stays unchanged.
  *
  * - `done`: see {@link Done};
- * - `retry`: a failed attempt, due again after `delay`. `attempts` and `error` are stored, `crashes` becomes 0. With
- *   `backoff` the delay is one, which `hasten` may end; with `hold` the task is held from then on;
- * - `later`: no failure; due again after `delay`, or only when something is posted to it (`null`), or at once if its inbox
- *   has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and `crashes` become 0.
- *   `backoff` as with `retry`;
- * - `dead`: kept aside. `attempts` and `error` are stored;
- * - `release`: no attempt and no crash; due at once. What the claim itself counted, because the one before it had crashed,
- *   stays.
+ * - `retry`: a failed attempt; the task is due again after `delay`. `attempts` and `error` are stored, `crashes`
+ *   becomes 0. With `backoff`, the delay is a backoff, which `hasten` may shorten; with `hold`, the task is held from
+ *   then on;
+ * - `later`: no failure; the task is due again after `delay`, or only when a message is posted (`null`), or at once
+ *   if its inbox has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and
+ *   `crashes` become 0. `backoff` is as with `retry`;
+ * - `dead`: the task becomes dead. `attempts` and `error` are stored;
+ * - `release`: neither an attempt nor a crash; the task is due at once. A crash of the previous claim, which this
+ *   claim has counted, stays counted.
  */
 export type Outcome =
 	| Done
@@ -190,224 +198,225 @@ export type Outcome =
 	}
 	| { readonly type: "release"; readonly payload?: Data | undefined };
 
-/** The end of one claim. */
+/** The settlement of one claim. */
 export interface Settlement {
-	/** The claim. */
+	/** Identifies the claim. */
 	readonly ref: Ref;
-	/** How it ends. */
+	/** The outcome. */
 	readonly outcome: Outcome;
 }
 
-/** Tasks that a worker wants. */
+/** A request for tasks. */
 export interface ClaimRequest {
-	/** Only of these kinds, at least one. */
+	/** The kinds of tasks, at least one. */
 	readonly kinds: readonly string[];
-	/** At most this many, 1 or more. */
+	/** The maximum number of tasks, 1 or more. */
 	readonly limit: number;
 }
 
-/** What a worker has to say, and what it wants, in one commit. */
+/** The settlements and requests of a worker, in one commit. */
 export interface Turn {
-	/** Claims that have ended. Never the same claim twice. */
+	/** The ended claims. Each claim occurs only once. */
 	readonly settle: readonly Settlement[];
-	/** Served one after the other, after all settlements. May be empty. */
+	/** The requests, which are served in order, after all settlements. May be empty. */
 	readonly claim: readonly ClaimRequest[];
-	/** How long the new claims hold unless they are extended, in milliseconds: more than 0, finite. */
+	/** The lease of the new claims, in milliseconds: more than 0, finite. */
 	readonly lease: number;
 }
 
-/** What a {@link Turn} came to. */
+/** The result of a {@link Turn}. */
 export interface TurnResult {
-	/** For each settlement whether it was written; `false` if the claim was lost. */
+	/** For each settlement, whether it was written; `false` if the claim was lost. */
 	readonly settled: readonly boolean[];
-	/** In the order in which they should be run. */
+	/** The claimed tasks, in the order in which they should run. */
 	readonly claims: readonly Claim[];
 	/**
-	 * How long until a task of one of the kinds asked for is due, or the lease of a running one ends, in milliseconds; 0 if one
-	 * is due already and was over the limit, `Infinity` if there is none. Of no meaning where nothing was asked for.
+	 * The time until a task of the requested kinds is due, or the lease of a running one ends, in milliseconds. 0 if a
+	 * task is already due but exceeded the limit; `Infinity` if there is none. It has no meaning without a request.
 	 */
 	readonly dueIn: number;
 }
 
-/** What is known of a task. */
+/** A task in the store. */
 export interface StoredTask {
-	/** Where it stands among all tasks of the basket: for {@link ListQuery.after}. */
+	/** The position among all tasks of the basket, for {@link ListQuery.after}. */
 	readonly key: string;
-	/** Its id. */
+	/** The id. */
 	readonly id: string;
-	/** Which function is to run it. */
+	/** The kind of the task, which selects its function. */
 	readonly kind: string;
-	/** What that is to be given. */
+	/** The payload. */
 	readonly payload: Data;
-	/** What it is doing. */
+	/** The state. */
 	readonly state: TaskState;
-	/** How many attempts have failed or crashed. */
+	/** The number of failed or crashed attempts. */
 	readonly attempts: number;
-	/** How many claims in a row have ended without being settled. */
+	/** The number of consecutive claims that ended without a settlement. */
 	readonly crashes: number;
-	/** What the last settlement with `retry` or `dead` left. */
+	/** The error of the last settlement with `retry` or `dead`. */
 	readonly error?: string | undefined;
-	/** What was saved as its progress last. */
+	/** The last saved progress. */
 	readonly progress?: string | undefined;
 	/**
-	 * Milliseconds since 1970 on the store's clock: when it is due, for a running one when its lease ends, for a done one when
-	 * it will be removed. Absent if only a message will make it due, and for a dead one.
+	 * In milliseconds since 1970 on the store's clock: the due time; for a running task, the end of its lease; for a
+	 * done task, its removal. Absent if only a message makes it due, and for a dead task.
 	 */
 	readonly dueAt?: number | undefined;
-	/** When it was added: milliseconds since 1970. */
+	/** The time at which it was added, in milliseconds since 1970. */
 	readonly addedAt: number;
-	/** Its priority. */
+	/** The priority. */
 	readonly priority: number;
-	/** Its lane. */
+	/** The lane, if any. */
 	readonly lane?: string | undefined;
 }
 
-/** Which tasks to list. */
+/** Options for {@link Store.list}. */
 export interface ListQuery {
-	/** Only those in this state. */
+	/** Only tasks in this state. */
 	readonly state?: TaskState | undefined;
-	/** Only those of this kind. */
+	/** Only tasks of this kind. */
 	readonly kind?: string | undefined;
 	/**
-	 * Only those behind this {@link StoredTask.key}, of a task that need not be there any more. A text that no key of this store
-	 * looks like is a RangeError.
+	 * Only tasks after this {@link StoredTask.key}; its task need not exist any more. A string that cannot be a key of
+	 * this store causes a RangeError.
 	 */
 	readonly after?: string | undefined;
-	/** At most this many, 1 or more. */
+	/** The maximum number of tasks, 1 or more. */
 	readonly limit: number;
 }
 
-/** How many tasks are in each state. */
+/** The number of tasks in each state. */
 export type Counts = { readonly [State in TaskState]: number };
 
-/** What a claim wants to be remembered before it ends. What is absent stays as it was. */
+/** Data to save before a claim ends. Absent members stay unchanged. */
 export interface Save {
-	/** The claim. */
+	/** Identifies the claim. */
 	readonly ref: Ref;
 	/** The new payload. */
 	readonly payload?: Data | undefined;
-	/** For people who look at the task. */
+	/** The progress, for people. */
 	readonly progress?: string | undefined;
 	/** Messages up to this number are removed. */
 	readonly seen?: number | undefined;
 }
 
 /**
- * - `"retry"`: a dead task begins anew, as if added now with its id, lane and priority: without attempts or crashes, and
- *   behind all others. A waiting one, blocked or not, is due at once. No other is changed;
- * - `"hold"`: keeps a waiting task from being claimed, and a running one from being claimed again; it stays in its lane, as
- *   the head if it is;
+ * - `"retry"`: restarts a dead task as if it were added now with its id, lane and priority: without attempts or
+ *   crashes, and behind all others. A waiting task, blocked or not, becomes due at once. Other tasks are not changed;
+ * - `"hold"`: prevents a waiting task from being claimed, and a running task from being claimed again. It keeps its
+ *   place in its lane, also as the head;
  * - `"release"`: undoes a hold.
  */
 export type Change = "retry" | "hold" | "release";
 
-/** What {@link Store.watch} can say beyond that tasks may be due: that a running one may have been deleted or posted to. */
+/** An additional reason of {@link Store.watch}: a running task may have been deleted, or a message posted to it. */
 export type WakeReason = "claims";
 
 /**
- * Keeps the tasks of any number of baskets, which are told apart by name.
+ * Stores the tasks of any number of baskets, which are identified by name.
  *
- * Every member is atomic, and may be called at any time by any number of callers. `n` is the number of tasks in the call
- * and `N` the number stored.
+ * Every member is atomic, and may be called at any time by any number of callers. `n` is the number of tasks in the
+ * call and `N` the number stored.
  *
  * @typeParam Tx the caller's own transaction
  */
 export interface Store<Tx = unknown> {
-	/** What it can do. The same object for ever. */
+	/** The capabilities of the store. Always the same object. */
 	readonly capabilities: StoreCapabilities;
 
 	/**
-	 * Makes the schema, or migrates an older one; called before anything else, by each basket, and harmless then.
-	 * Rejects with `newer-schema` if the database was written by a later version, and changes nothing in it.
+	 * Creates the schema, or migrates an older one. Each basket calls it first; repeated calls have no effect. Rejects
+	 * with `newer-schema` if a later version wrote the database, and changes nothing in it.
 	 */
 	open(): Promise<void>;
 
 	/**
-	 * Stores tasks, all or none, and resolves when they are durable. Their order is the order of the array, behind all
-	 * that were there. Of two with the same id in one call the first is added. O(n log N).
+	 * Stores tasks, all or none, and resolves when they are durable. Their order is that of the array, after all
+	 * existing tasks. If two tasks in one call have the same id, the first is added. O(n log N).
 	 *
-	 * With `tx` it happens inside that transaction: what has to be asked of the database is asked before this returns, so
-	 * that a transaction that commits on its own is still open; the tasks are there once it commits, and never were if it
-	 * does not, and a lane that was added to is held until then. Nobody is woken before that. Where a transaction is only a
-	 * list of changes (Deno KV), an id in use makes its commit fail instead, and `added` is `true`.
+	 * With `tx`, the tasks are added inside that transaction. All requests to the database are made before this
+	 * returns, so that a transaction that commits automatically is still open. The tasks exist when it commits, and
+	 * otherwise not at all; the lanes of the tasks are locked until then. Watchers are not woken before the commit. If
+	 * a transaction is only a list of changes (Deno KV), an id in use makes its commit fail, and `added` is `true`.
 	 */
 	add(basket: string, tasks: readonly NewTask[], tx?: Tx): Promise<readonly Added[]>;
 
 	/**
-	 * Ends claims, lets the next ones of their lanes move up, and claims what is due: `waiting` and due, or `running` with a
-	 * lease that is over. Highest priority first, then earliest due, then in the order added. A task that was still running
-	 * has crashed: `attempts` and `crashes` go up by one with the claim. Tasks that were kept as done and whose time is over
-	 * are removed, at least as many as are settled.
+	 * Settles claims, promotes the next tasks of their lanes, and claims due tasks: `waiting` tasks that are due, and
+	 * `running` tasks whose lease has expired. The highest priority is claimed first, then the earliest due time, then
+	 * the order of adding. A task that was still running has crashed: the claim increases `attempts` and `crashes` by
+	 * one. Done tasks whose retention has ended are removed, at least as many as are settled.
 	 *
-	 * Two turns at the same time never claim the same task. What one claims depends neither on the number of tasks that wait
-	 * nor on those of other kinds: O((n + kinds) log N).
+	 * Concurrent turns never claim the same task. The cost depends neither on the number of waiting tasks nor on tasks
+	 * of other kinds: O((n + kinds) log N).
 	 *
-	 * A store that cannot put everything into one commit makes several: the settlements first, each of them atomic.
+	 * A store that cannot do everything in one commit makes several: the settlements first, each of them atomic.
 	 */
 	turn(basket: string, turn: Turn): Promise<TurnResult>;
 
 	/**
-	 * Ends a claim as done inside the caller's transaction, and lets the next one of its lane move up there.
+	 * Settles a claim as done inside the caller's transaction, and promotes the next task of its lane there.
 	 *
-	 * @returns `false` if the claim was lost: then nothing was done. Where a transaction is only a list of changes, a lost
-	 * claim makes its commit fail instead.
+	 * @returns `false` if the claim was lost; then nothing was done. If a transaction is only a list of changes, a
+	 * lost claim makes its commit fail instead.
 	 */
 	complete(basket: string, ref: Ref, done: Done, tx: Tx): Promise<boolean>;
 
 	/**
-	 * Makes leases end `lease` milliseconds from now. `"lost"` if the claim is not the current one any more (it ended, it
-	 * was claimed by somebody else, the task was deleted); `"posted"` if it was extended and its inbox is not empty. A lease
-	 * that is over, but was claimed by nobody, is extended. O(n log N).
+	 * Extends leases: they end `lease` milliseconds from now. Returns `"lost"` if the claim is no longer current (it
+	 * ended, another worker has claimed the task, the task was deleted), and `"posted"` if the lease was extended and
+	 * the inbox is not empty. An expired lease is extended if nobody has claimed the task. O(n log N).
 	 */
 	extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]>;
 
-	/** Stores what claims want to be remembered, each if it is not lost; their leases stay as they are. O(n log N). */
+	/** Saves data of claims, each one unless it is lost. Leases are not changed. O(n log N). */
 	save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]>;
 
-	/** One task and its inbox. O(log N). */
+	/** Gets one task with its inbox. O(log N). */
 	get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined>;
 
-	/** Tasks in the order of their keys, which is the order in which they were added. Does not slow down as `after` grows. */
+	/** Lists tasks in the order of their keys, which is the order of adding. The cost does not grow with `after`. */
 	list(basket: string, query: ListQuery): Promise<readonly StoredTask[]>;
 
-	/** How many there are. May take O(N). */
+	/** Counts the tasks in each state. May take O(N). */
 	counts(basket: string): Promise<Counts>;
 
-	/** Removes tasks in any state; says which were there. A running one loses its claim. O(n log N). */
+	/** Removes tasks in any state. Returns which of them existed. A running task loses its claim. O(n log N). */
 	delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]>;
 
-	/** Changes what tasks wait for; says to which of them that applied. O(n log N). */
+	/** Applies a change to tasks. Returns which of them were changed. O(n log N). */
 	change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]>;
 
 	/**
 	 * Ends backoffs early: each waiting task whose last settlement had a `backoff`, and which is due later than
-	 * `within` milliseconds from now, becomes due at a random moment before that. Others, blocked ones too, are left alone.
+	 * `within` milliseconds from now, becomes due at a random time before that. Other tasks, including blocked ones,
+	 * are not changed.
 	 *
-	 * @returns how many. O(how many), or O(N) where they cannot be told apart.
+	 * @returns the number of changed tasks. O(that number), or O(N) if such tasks cannot be found directly.
 	 */
 	hasten(basket: string, within: number): Promise<number>;
 
 	/**
-	 * Puts a message into the inbox of a task. A waiting one is due at once.
+	 * Adds a message to the inbox of a task. A waiting task becomes due at once.
 	 *
-	 * @returns `false`, and does nothing, for a task that is dead, done or not there
+	 * @returns `false`, and does nothing, if the task is dead, done or missing
 	 */
 	post(basket: string, id: string, data: Data): Promise<boolean>;
 
 	/**
-	 * Calls `wake` when tasks of the basket may have become due by somebody else's doing, in this process or another, or by a
-	 * transaction of the caller. Only a hint: it may come too often, and now and then not at all. Whoever watches costs one
-	 * timer at most. Absent where nobody can know.
+	 * Calls `wake` when tasks of the basket may have become due because of other code, in this process or another, or
+	 * because of a transaction of the caller. It is only a hint: it may come too often, and occasionally not at all. A
+	 * watcher costs at most one timer. The member is absent if the store cannot detect changes.
 	 *
-	 * `wake("claims")` says more: a task that is running may have been deleted or posted to. Whoever has claims asks about them
-	 * then, by `extend`; without that hint, with the next renewal of their leases. A store that cannot know says so in its
-	 * documentation. Nothing else brings this hint: each one costs all workers a call.
+	 * `wake("claims")` means that a running task may have been deleted, or a message posted to it. Holders of claims
+	 * then call `extend`; without this hint, they find out at the next renewal of their leases. A store that cannot
+	 * detect this documents it. Use this hint for nothing else: each one costs all workers a call.
 	 *
-	 * @param onError told what goes wrong in the watching, which goes on
-	 * @returns ends the watching
+	 * @param onError called with errors of the watch, which continues
+	 * @returns a function that ends the watch
 	 */
 	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
 
-	/** Gives back what the store itself has opened; nothing else is called after it. Absent if that is nothing. */
+	/** Closes what the store itself has opened. No member is called afterwards. Absent if the store opens nothing. */
 	close?(): Promise<void>;
 }

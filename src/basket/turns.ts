@@ -1,12 +1,12 @@
 /**
- * What passes between a worker and its store: tasks that come, run, and are settled.
+ * The exchange between a worker and its store: tasks are claimed, run and settled.
  *
- * One call settles what has ended and claims what comes next; there is never more than one of these waited for, so that under
- * load they are large. A slot is free for the next task as soon as the function before has returned: what is told to others,
- * and the end of a `drain`, wait until its settlement is stored.
+ * One call settles ended tasks and claims the next ones. At most one such call is awaited at a time, so the calls are
+ * large under load. A slot is free for the next task as soon as the previous function has returned. Notifications,
+ * and the end of a `drain`, wait until the settlement is stored.
  *
- * A task here is one of: ahead (claimed, and begins when a slot is free), parked (claimed, and must not begin yet), running,
- * ended (its settlement is to be stored). When it is given back it goes from anywhere to ended.
+ * A task is in one of these states: ahead (claimed, begins when a slot is free), parked (claimed, must not begin
+ * yet), running, ended (its settlement must be stored). A released task goes from any state to ended.
  *
  * @module
  */
@@ -25,24 +25,24 @@ import { Pace } from "./pace.ts";
 import { Parking } from "./parking.ts";
 import { report } from "../platform/observe.ts";
 
-/** What the turns of a worker need of it. */
+/** The interface of the turns to their worker. */
 export interface TurnsOwner {
-	/** Whether tasks may be begun, and whether they may be claimed. */
+	/** Whether tasks may begin, and whether they may be claimed. */
 	readonly isWorking: boolean;
 	readonly isOpen: boolean;
-	/** Calls {@link Turns.pump} soon, in the right async context. */
+	/** Calls {@link Turns.pump} soonin the right async context. */
 	poke(): void;
-	/** Calls {@link Turns.turn} in a new macrotask, in the right async context. */
+	/** Calls {@link Turns.turn} in a new macrotaskin the right async context. */
 	turnSoon(): void;
-	/** Calls {@link Claims.tick}, in the right async context. */
+	/** Calls {@link Claims.tick}in the right async context. */
 	tick(): void;
-	/** Pokes after so many milliseconds. */
+	/** Pokes after this many milliseconds. */
 	sleep(duration: number): void;
-	/** Nothing can be done any more. */
+	/** The worker cannot continue. */
 	onFailure(error: unknown): void;
-	/** Nothing is due, nothing runs, and everything is stored. */
+	/** No task is due, no task runs, and all outcomes are stored. */
 	onQuiet(): void;
-	/** Something has ended while the worker stops. */
+	/** A task or call has ended while the worker stops. */
 	onProgress(): void;
 	onChange(): void;
 }
@@ -53,26 +53,32 @@ export class Turns<Tx> {
 	readonly #settings: BasketSettings<Tx>;
 	readonly #owner: TurnsOwner;
 	readonly #calls: Calls;
-	/** All kinds; those that a neighbour cannot kill unrun; and those of which more may be claimed than run at once. */
+	/**
+	 * All kinds; the kinds whose tasks survive a crash before they run; and the kinds of which more tasks may be
+	 * claimed than run at once.
+	 */
 	readonly #kinds: readonly (readonly string[])[];
 	readonly #running = new Set<ClaimedTask<Tx>>();
-	/** The next one last. */
+	/** The next task is the last element. */
 	#ahead: ClaimedTask<Tx>[] = [];
 	readonly #parking: Parking<Tx>;
 	#ended: Ended<Tx>[] = [];
 	readonly #pace: Pace;
-	/** A task that runs alone. */
+	/** The task that runs alone, if any. */
 	#alone: ClaimedTask<Tx> | undefined;
-	/** One has come that must run alone, and more may follow; or the last turn has failed, and who knows what it has claimed. */
+	/**
+	 * Whether a task was claimed that must run alone, so that more may follow; or the last turn has failed, so that
+	 * its claims are unknown.
+	 */
 	#isCautious = false;
-	/** Whether there may be something to claim. */
+	/** Whether there may be a task to claim. */
 	isDue = false;
-	/** `resting` → (there is something to do) → `scheduled` → (a new macrotask) → `turning` → (it has come to an end) → `resting`. */
+	/** `resting` → (there is work) → `scheduled` → (a new macrotask) → `turning` → (the turn has ended) → `resting`. */
 	#state: "resting" | "scheduled" | "turning" = "resting";
 	#onTurned: (() => void) | undefined;
 	/** Whether the last settlements were too much for the store in some way that is none of its own: one at a time, to find out which. */
 	#isSingle = false;
-	/** How long a turn may take, in milliseconds. */
+	/** The time limit of a turn, in milliseconds. */
 	#limit: number;
 
 	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: TurnsOwner) {
@@ -93,24 +99,24 @@ export class Turns<Tx> {
 		);
 	}
 
-	/** How many tasks run. */
+	/** The number of running tasks. */
 	get running(): number {
 		return this.#running.size;
 	}
 
-	/** Whether a call to the store is under way. */
+	/** Whether a call to the store is running. */
 	get isTurning(): boolean {
 		return this.#state === "turning";
 	}
 
-	/** Starts what can be started, and has a turn if there is need of one. */
+	/** Starts the tasks that can start, and schedules a turn if needed. */
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
 		this.#startTasks();
 		if (this.#state !== "resting") return;
 		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
 		this.#state = "scheduled";
-		// What ends in the same breath is settled together.
+		// Tasks that end at the same time are settled together.
 		this.#owner.turnSoon();
 	}
 
@@ -129,28 +135,28 @@ export class Turns<Tx> {
 		this.#owner.onChange();
 	}
 
-	/** Gives back what was not begun. */
+	/** Releases tasks that have not begun. */
 	releaseClaimed(): void {
 		this.#release(this.#ahead.splice(0));
 		this.#release(this.#parking.clear());
 	}
 
-	/** Tells the running tasks to end. */
+	/** Aborts the running tasks. */
 	abort(reason: unknown): void {
 		for (const task of this.#running) task.abort(reason);
 	}
 
-	/** Those that have not ended are left to whoever claims them next. */
+	/** Leaves the tasks that have not ended to the next claim. */
 	abandon(): void {
 		for (const task of this.#running) {
-			// Whoever commits its transaction has the last word.
+			// If a transaction completes the task, its commit decides.
 			if (!task.isCompleting) this.#release([task]);
 			task.close();
 		}
 		this.#running.clear();
 	}
 
-	/** Stores what has ended, as far as the store answers. Never rejects. */
+	/** Stores the ends of tasks, if the store answers. Never rejects. */
 	async flush(): Promise<void> {
 		while (this.isTurning) await new Promise<void>((resolve) => this.#onTurned = resolve);
 		while (this.#ended.length > 0 && !this.#calls.isClosed) {
@@ -163,7 +169,7 @@ export class Turns<Tx> {
 		}
 	}
 
-	/** Forgets everything: what was not settled runs again when its lease is over. */
+	/** Forgets everything: unsettled tasks run again when their leases have expired. */
 	rest(): void {
 		this.claims.abandon();
 		this.#parking.rest();
@@ -188,7 +194,7 @@ export class Turns<Tx> {
 		return task ?? this.#ahead.pop() ?? this.#nextSuspect();
 	}
 
-	/** When it takes the process with it, nobody else is to be blamed: all others were settled or given back before. */
+	/** Before it begins, all other tasks are settled or released, so that none of them is blamed if it kills the process. */
 	#nextSuspect(): ClaimedTask<Tx> | undefined {
 		if (this.#running.size > 0 || this.isTurning || this.#ended.length > 0) return undefined;
 		const suspect = this.#parking.take(({ isSuspect }) => isSuspect);
@@ -217,14 +223,14 @@ export class Turns<Tx> {
 		if (task.isOver) this.#owner.onChange();
 	}
 
-	/** Its own transaction has settled it. */
+	/** The task's own transaction has settled it. */
 	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
 		this.#close(task);
 		this.outcomes.tell(task, ending);
-		this.isDue = true; // the next one in its lane
+		this.isDue = true; // the next task of its lane
 	}
 
-	/** Its lease may be over: given back, it has not crashed when it is claimed again. */
+	/** Its lease may have expired. It is released, so that the next claim does not count a crash. */
 	#expired(task: ClaimedTask<Tx>): void {
 		task.expire();
 		if (!task.isOver) return;
@@ -233,7 +239,7 @@ export class Turns<Tx> {
 		this.#owner.poke();
 	}
 
-	/** One that is over is lost, so that there is nothing to give back, or has been given back with its lease. */
+	/** A claim that is over is lost, so there is nothing to release, or was already released with its lease. */
 	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
 		for (const task of tasks) {
 			if (!task.isOver) this.#ended.push({ task, ending: released });
@@ -241,14 +247,14 @@ export class Turns<Tx> {
 		}
 	}
 
-	/** Those of which a run goes on that has lost its claim. */
+	/** The ids of running tasks that have lost their claims. */
 	#runningInVain(): Set<string> {
 		const ids = new Set<string>();
 		for (const { id, isOver } of this.#running) if (isOver) ids.add(id);
 		return ids;
 	}
 
-	/** One call to the store: what has ended, and what to do next. */
+	/** Makes one call to the store: settles ended tasks and claims new ones. */
 	async #exchange(): Promise<void> {
 		const { store, name, lease, clock } = this.#settings;
 		const isSingle = this.#isSingle && this.#ended.length > 0;
@@ -256,7 +262,7 @@ export class Turns<Tx> {
 		const ended = this.#ended.slice(0, isSingle ? 1 : undefined);
 		const settle = ended.map(settlementOf);
 		const begunAt = clock.monotonic();
-		// A hint that comes from here on is not for this call.
+		// Later hints are not covered by this call.
 		this.isDue = claim.length === 0;
 		let result: TurnResult;
 		try {
@@ -278,22 +284,23 @@ export class Turns<Tx> {
 		else this.#owner.sleep(result.dueIn);
 	}
 
-	/** A store that is slow but answers is given the time that it needs, up to a whole lease. */
+	/** A slow store that answers gets the time that it needs, up to a whole lease. */
 	#measure(begunAt: number, factor: number): void {
 		const { clock, lease } = this.#settings;
 		const limit = factor * (clock.monotonic() - begunAt);
 		this.#limit = Math.min(lease, Math.max(this.#calls.limit, limit));
 	}
 
-	/** What to ask the store for. */
+	/** The claims to request from the store. */
 	#request(): ClaimRequest[] {
 		const free = Math.min(this.#settings.concurrency - this.#running.size, 1_000);
 		const isFull = free <= 0 || this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
 		const isNextAlone = this.#running.size === 0 && this.#parking.size > 0;
-		// Who cannot keep what it has must not take more.
+		// A worker that cannot renew its claims must not take more.
 		if (isFull || isNextAlone || this.claims.isFailing) return [];
 		if (!this.#owner.isWorking || !this.#owner.isOpen) return [];
-		// A task that may be tried once or twice must not be lost to a neighbour before it has begun: one at a time, begun first.
+		// A task with one or two attempts must not lose one to a crash caused by another task before it begins: it is
+		// claimed alone and begins first.
 		const limits = this.#isCautious ? [1] : [1, free - 1, this.#pace.ahead];
 		const requests: { kinds: readonly string[]; limit: number }[] = [];
 		limits.forEach((limit, index) => {
@@ -320,7 +327,7 @@ export class Turns<Tx> {
 		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
 	}
 
-	/** Makes the best of a turn that failed. Throws the error unless nobody has to wait until the next one is tried. */
+	/** Handles a failed turn. Throws the error unless nobody has to wait until the next one is tried. */
 	#failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): void {
 		const code = (error as { code?: unknown } | undefined)?.code;
 		const isCertain = code === "full" || code === "busy";
@@ -328,13 +335,13 @@ export class Turns<Tx> {
 		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt, 2);
 		const isKnown = this.#isSingle;
 		this.#isSingle = isStrange(error);
-		// What a store cannot take of one must not keep it from settling the others.
+		// Settles each task separately, so that one settlement that the store refuses does not affect the others.
 		if (!isKnown || !this.#isSingle || ended.length === 0) throw error;
 		report(this.#settings.onError, error);
 		this.#bury(ended[0]!, error);
 	}
 
-	/** How it ended cannot be stored: it is dead for that reason; if not even that can be, its lease ends. */
+	/** Makes a task dead whose settlement cannot be stored. If that fails, too, its lease expires. */
 	#bury(one: Ended<Tx>, reason: unknown): void {
 		const { task } = one;
 		if (one.isBuried) {
@@ -347,7 +354,7 @@ export class Turns<Tx> {
 		one.ending = { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
 	}
 
-	/** A turn was given up, and has been made all the same. */
+	/** A turn that was given up has taken effect nevertheless. */
 	#heedLate(ended: readonly Ended<Tx>[], { settled, claims }: TurnResult): void {
 		ended.forEach((one, index) => {
 			if (!settled[index]) return;
@@ -357,7 +364,7 @@ export class Turns<Tx> {
 		if (!this.#calls.isClosed) this.#return(claims);
 	}
 
-	/** Others may have been claimed in place of these, and much of their lease is over. */
+	/** Releases late claims: other tasks may have been claimed instead, and much of their lease has passed. */
 	#return(claims: readonly Claim[]): void {
 		const strays = claims.map((claim) => ({ task: this.claims.stray(claim), ending: released }));
 		if (this.#owner.isWorking) {
@@ -365,7 +372,7 @@ export class Turns<Tx> {
 			return this.#owner.poke();
 		}
 		if (strays.length === 0) return;
-		// While it stops, there may be no other turn.
+		// While the worker stops, there may be no other turn.
 		const { store, name, lease, onError } = this.#settings;
 		const turn = { settle: strays.map(settlementOf), claim: [], lease };
 		this.#calls.track(() => store.turn(name, turn)).catch((error) => report(onError, error));

@@ -1,5 +1,5 @@
 /**
- * What a task's function is given: an object for users, behind which the engine's own cannot be reached.
+ * The context of a task's function: an object for users that hides the objects of the engine.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Claim } from "./store.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
 
-/** What it shows of a claimed task. */
+/** The part of a claimed task that it uses. */
 export interface ContextOwner<Tx> {
 	readonly id: string;
 	readonly kind: string;
@@ -20,7 +20,7 @@ export interface ContextOwner<Tx> {
 	report(progress: number, description: string | undefined): void;
 }
 
-/** The class behind {@link BasketContext}. What it shows is on its prototype, so that `{ ...context }` has nothing of it. */
+/** The class behind {@link BasketContext}. Its members are on the prototype, so `{ ...context }` is empty. */
 export class UserContext<Tx> implements BasketContext<unknown, Tx> {
 	readonly #task: ContextOwner<Tx>;
 	readonly #attempt: TaskContext;

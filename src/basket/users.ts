@@ -1,6 +1,5 @@
 /**
- * Those who want a basket worked off: each `run` and `drain` that is under way. They share one worker, which ends when the last
- * one leaves.
+ * The users of a worker: each active `run` and `drain`. They share one worker, which ends when the last user leaves.
  *
  * @module
  */
@@ -8,27 +7,27 @@
 import { inContextAlways } from "../platform/async-context.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 
-/** Somebody who wants the basket worked off. */
+/** A call of `run` or `drain`. */
 interface User extends Abortable {
-	/** Leaves when nothing is due. */
+	/** Whether the user leaves when no task is due. */
 	readonly isDraining: boolean;
 	readonly signal: AbortSignal | undefined;
-	/** Settles what the user awaits. */
+	/** Settles the promise of the user. */
 	readonly onLeft: () => void;
 	readonly onFailed: (error: unknown) => void;
 	/** Has the worker do what is to be done, in the user's async context. */
 	readonly work: () => void;
 }
 
-/** The worker, as its users need it. */
+/** The interface of the users to the worker. */
 export interface UsersOwner {
 	readonly claims: { readonly isCalling: boolean };
-	/** While it stops. */
+	/** Set while the worker stops. */
 	readonly stopping: Promise<void> | undefined;
 	onJoined(): void;
 	/** Does what is to be done. */
 	work(): void;
-	/** The last one has left. Resolves when the worker has stopped. */
+	/** The last user has left. Resolves when the worker has stopped. */
 	end(reason: unknown): Promise<void>;
 }
 
@@ -44,12 +43,12 @@ export class Users {
 		return this.#users.size;
 	}
 
-	/** Tasks run in the async context of whoever wants that for the longest time. */
+	/** The longest active user. Tasks run in its async context. */
 	get first(): User | undefined {
 		return this.#users.values().next().value;
 	}
 
-	/** Resolves when the user has left: at an abort, or, to drain, when nothing is due. */
+	/** Resolves when the user has left: at an abort or, for a drain, when no task is due. */
 	join(isDraining: boolean, signal: AbortSignal | undefined): Promise<void> {
 		const owner = this.#owner;
 		return new Promise((onLeft, onFailed) => {
@@ -67,17 +66,17 @@ export class Users {
 		});
 	}
 
-	/** Makes all of them leave. */
+	/** Makes all users leave. */
 	abort(reason: unknown): void {
 		for (const user of this.#users) user.abort(reason);
 	}
 
-	/** Nothing is due: those that drain leave. */
+	/** No task is due: draining users leave. */
 	quiet(): void {
 		for (const user of this.#users) if (user.isDraining) this.#leave(user, user.onLeft, undefined);
 	}
 
-	/** Nothing can be done any more: all of them are told. */
+	/** The worker has failed permanently: all users get the error. */
 	fail(error: unknown): void {
 		for (const user of this.#users) this.#leave(user, () => user.onFailed(error), error);
 	}
@@ -87,7 +86,7 @@ export class Users {
 		if (user.signal !== undefined) unlink(user.signal, user);
 		const owner = this.#owner;
 		if (this.#users.size === 0) owner.end(reason).then(settle);
-		// The others may be leaving, too: then all of them wait for the same end.
+		// Other users may be leaving, too: then all wait for the same end.
 		else queueMicrotask(() => owner.stopping === undefined ? settle() : owner.stopping.then(settle));
 	}
 }

@@ -1,11 +1,11 @@
 /**
- * What works off a basket while somebody wants it to.
+ * The worker of a basket, which runs while it has users.
  *
- * State: `stopped` → (somebody joins) → `starting` → (the store is open) → `running` → (the last one leaves) → `stopping` →
- * `stopped`. Who joins while it is stopping makes it run again afterwards.
+ * State: `stopped` → (a user joins) → `starting` → (the store is open) → `running` → (the last user leaves) →
+ * `stopping` → `stopped`. If a user joins during `stopping`, the worker starts again afterwards.
  *
- * Nothing here waits for a store without end: `stopping` is over when the grace is. A store that has answered since it was
- * asked, or was asked less than a second ago, gets one more second for its last answers.
+ * Nothing here waits for a store for ever: `stopping` ends with the grace period. A store that has answered since the
+ * last request, or was asked less than a second ago, gets one more second for its last answers.
  *
  * @module
  */
@@ -24,11 +24,11 @@ import { observe, report } from "../platform/observe.ts";
 import { soon } from "../platform/soon.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
-/** How long to sleep at most, in milliseconds: a hint can get lost, and a wall clock can be set. */
+/** The maximum sleep in milliseconds: a hint can be lost, and a wall clock can be set. */
 const longestSleep = 60_000;
-/** Over how long the retries are spread that a hint has woken, in milliseconds. */
+/** The time over which retries are spread after a wake-up hint, in milliseconds. */
 const spread = 1_000;
-/** How long a call is waited for at the end of the grace, in milliseconds. */
+/** The maximum wait for a call at the end of the grace period, in milliseconds. */
 const lastMoment = 1_000;
 
 export class Worker<Tx> implements TurnsOwner, UsersOwner {
@@ -41,19 +41,19 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	readonly #timer: CallbackTimer = new CallbackTimer(() => this.wake());
 	readonly #nextTurn: CallbackTimer = new CallbackTimer(() => this.#turnNow());
 	#state: "stopped" | "starting" | "running" | "stopping" = "stopped";
-	/** While it stops: resolves when it has. */
+	/** Set while the worker stops. Resolves when it has stopped. */
 	stopping: Promise<void> | undefined;
-	/** Aborts when the worker stops: what was begun before must not touch the next start. */
+	/** Aborts when the worker stops, so that earlier work does not affect the next start. */
 	#life: AbortSignal | undefined;
-	/** Ends what was begun with the worker. */
+	/** Functions that undo the start of the worker. */
 	#undo: (() => void)[] = [];
 	#isPaused = false;
 	/** What the next {@link Worker.work} has to do. */
 	#isTickDue = false;
 	#isTurnDue = false;
-	/** Whether the gate cannot say when it changes. */
+	/** Whether the gate cannot be subscribed to. */
 	#isGateMute = false;
-	/** What the end of the worker waits for. */
+	/** Called when the last running task has ended. */
 	#onEnded: (() => void) | undefined;
 
 	constructor(settings: BasketSettings<Tx>, open: () => Promise<void>, onChange: () => void) {
@@ -94,7 +94,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		else this.wake();
 	}
 
-	/** Makes everybody leave. */
+	/** Makes all users leave. */
 	async stop(): Promise<void> {
 		this.users.abort(abortError("The basket was stopped"));
 		await this.stopping;
@@ -110,16 +110,16 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		this.#openOrClosed();
 	}
 
-	/** There may be something to claim. */
+	/** There may be a task to claim. */
 	wake(): void {
 		this.turns.isDue = true;
 		if (this.#isGateMute) this.sleep(longestSleep);
 		this.poke();
 	}
 
-	/** There will be something to claim. */
+	/** There will be a task to claim after the delay. */
 	wakeIn(delay: number): void {
-		// The answer of a turn that is under way does not know of it.
+		// The answer of a running turn does not include it.
 		if (delay === 0 || this.turns.isTurning) return this.wake();
 		const { clock } = this.#settings;
 		const isLate = this.#timer.position < 0 || this.#timer.at > clock.monotonic() + delay;
@@ -132,7 +132,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 
 	tick(): void {
 		this.#isTickDue = true;
-		if (this.users.first === undefined) this.work(); // leases are kept until the grace is over
+		if (this.users.first === undefined) this.work(); // leases are renewed until the grace period ends
 		else this.users.first.work();
 	}
 
@@ -199,18 +199,18 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 			this.onChange();
 		};
 		for (const hint of wake) this.#listen(() => hint.subscribe(() => void this.#hasten()));
-		// After a sleep, leases come first: what has become due meanwhile may be a task that runs here.
+		// After a sleep, leases are handled first: a task that became due meanwhile may be running here.
 		this.#listen(() => onAwake(() => void this.claims.awake().then(() => this.wake())));
 		const isHeard = gate === undefined || this.#listen(() => gate.subscribe(() => this.#openOrClosed()));
 		this.#isGateMute = !isHeard;
 		if (store.watch !== undefined) this.#listen(() => store.watch!(name, onWake, (error) => report(onError, error)));
-		// A subscriber may have ended all this.
+		// A subscriber may have stopped the worker.
 		if (!this.isWorking) return;
 		this.wake();
 		this.onChange(); // the first turn may take long
 	}
 
-	/** Says whether it was begun. What cannot be is told, and the worker does without. */
+	/** Returns whether listening has begun. If it fails, the error is reported, and the worker continues without it. */
 	#listen(begin: () => () => void): boolean {
 		try {
 			const undo = begin();
@@ -233,11 +233,11 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		}
 	}
 
-	/** Nobody wants it any more. */
+	/** The last user has left. */
 	end(reason: unknown): Promise<void> {
 		if (this.stopping !== undefined) return this.stopping;
 		let onStopped!: () => void;
-		// Before anybody is told, who may call anything.
+		// Set before subscribers are notified, because they may call anything.
 		const stopping = this.stopping = new Promise<void>((resolve) => onStopped = resolve);
 		this.#finish(reason).catch((error) => report(this.#settings.onError, error)).then(() => {
 			this.stopping = undefined;
@@ -249,7 +249,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		return stopping;
 	}
 
-	/** Lets the running tasks end, for a while, and gives back the others. */
+	/** Waits for the running tasks during the grace period, and releases the others. */
 	async #finish(reason: unknown): Promise<void> {
 		const { clock, grace, onError } = this.#settings;
 		this.#state = "stopping";
@@ -257,7 +257,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		for (const undo of this.#undo.splice(0)) observe(onError, undo);
 		this.turns.releaseClaimed();
 		this.#calls.leave(reason);
-		// By its answer it is known at the end of the grace whether the store is there.
+		// Its answer shows at the end of the grace period whether the store responds.
 		if (this.running > 0) void this.claims.renew();
 		this.turns.abort(reason);
 		await this.#endInTime(grace);

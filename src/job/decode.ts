@@ -1,8 +1,8 @@
 /**
- * Reading a checkpoint that somebody else may have written, or damaged.
+ * Decodes and checks a stored checkpoint, which may have been edited or damaged.
  *
- * A job is never run, and never told to have ended, on the word of a checkpoint that no run of a job could have left:
- * whatever is wrong is refused by name, and the job is held.
+ * If no run of a job could have stored the checkpoint, the job neither runs nor is reported as ended: the error names
+ * the invalid field, and the job is held.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import type { JobCheckpoint } from "./state.ts";
 import { check } from "../platform/check.ts";
 
 /**
- * Reads a checkpoint.
+ * Decodes a checkpoint.
  *
- * @throws {TypeError | RangeError} (as a rejection) that names the field that is wrong; and what the codec throws
+ * @throws {TypeError | RangeError} (as a rejection) that names the invalid field; also the errors of the codec
  */
 export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobCheckpoint> {
 	const state = check("state", await codec.decode(data) as JobCheckpoint, "object");
@@ -45,7 +45,10 @@ export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobChe
 	return state;
 }
 
-/** Only what is behind the cursor has a result; backward, the cursor has come back from an unknown place. */
+/**
+ * Only steps before the cursor have results. In a job that goes backward, the cursor has come back from an unknown
+ * position.
+ */
 function checkRecords({ plan, at, isBackward, results, signals }: JobCheckpoint): void {
 	const done = isBackward ? plan : plan.slice(0, at);
 	const isOfSteps = isRecord(results) && Object.keys(results).every((name) => done.includes(name));
@@ -54,7 +57,7 @@ function checkRecords({ plan, at, isBackward, results, signals }: JobCheckpoint)
 	check("signals", signals, "object", areSignals, "an object of objects");
 }
 
-/** A job is over exactly where its cursor has come to an end. */
+/** A job has ended exactly if its cursor is at an end. */
 function checkStatus({ plan, at, isBackward, error, revertError, status }: JobCheckpoint): void {
 	const isAtEnd = at === (isBackward ? 0 : plan.length);
 	const fits = isBackward

@@ -1,5 +1,5 @@
 /**
- * A job for people to look at.
+ * Describes a job for people.
  *
  * @module
  */
@@ -8,29 +8,29 @@ import type { AnyJob, JobStep } from "./job.ts";
 
 /** A step in a {@link JobDescription}. */
 export interface StepDescription {
-	/** What it is called. */
+	/** The name. */
 	readonly name: string;
-	/** What it does. */
+	/** The type of the step. */
 	readonly type: "step" | "sleep" | "waitFor";
-	/** Whether it can be reverted. */
+	/** Whether the step can be reverted. */
 	readonly hasRevert: boolean;
-	/** How often it is tried; `Infinity` for ever. */
+	/** The maximum number of attempts; `Infinity` for no limit. */
 	readonly attempts: number;
-	/** How often its revert is tried. */
+	/** The maximum number of attempts of its revert. */
 	readonly revertAttempts: number;
-	/** How long it sleeps or waits at most, in milliseconds; for a step, how long an attempt may take. */
+	/** The duration of a sleep, the timeout of a wait, or the timeout of an attempt of a step, in milliseconds. */
 	readonly duration: number;
 }
 
 /** A job as data. */
 export interface JobDescription {
-	/** What it is called. */
+	/** The name. */
 	readonly name: string;
-	/** Its version. */
+	/** The version. */
 	readonly version: number | string | undefined;
-	/** Its steps, in their order. */
+	/** The steps in order. */
 	readonly steps: readonly StepDescription[];
-	/** The same as a diagram, in the language of Mermaid: forward from the top, the reverts beside their steps. */
+	/** A Mermaid diagram of the job: steps from top to bottom, with the reverts beside them. */
 	readonly mermaid: string;
 }
 
@@ -65,7 +65,7 @@ function describeStep({ name, type, options, duration }: JobStep): StepDescripti
 	return { name, type, hasRevert, attempts, revertAttempts, duration: type === "step" ? timeout : duration };
 }
 
-/** Forward downwards; a step that fails leads to the nearest revert before it, and each revert to the one before. */
+/** Steps lead downwards. A failed step leads to the nearest revert before it, and each revert to the previous one. */
 function draw(steps: readonly JobStep[]): string {
 	const lines = ["flowchart TD"];
 	const isRevertible = steps.some(({ options }) => options.revert);

@@ -1,13 +1,14 @@
 /**
- * One job while this process has a claim on its task: steps, one after the other, until there is something to wait for.
+ * One job while this process has a claim on its task: it runs steps one after the other until the job must wait.
  *
- * What keeps it sound:
+ * Its invariants:
  *
- * - Each result is stored before the next step begins, and the end of the job together with its last result. A claim
- *   that was lost can store nothing, and ends the run.
- * - Whoever has to wait (for the next attempt, a sleep, a signal) ends the claim, so that neither a worker nor a lease is held.
- * - A checkpoint that cannot be stored now is stored with the settlement of the claim, which the worker tries until
- *   it succeeds or the claim is lost: it is never a failure of the step.
+ * - Each result is stored before the next step begins, and the end of the job together with its last result. A lost
+ *   claim can store nothing, and ends the run.
+ * - A job that must wait (for the next attempt, a sleep, a signal) ends its claim, so that it holds neither a worker
+ *   nor a lease.
+ * - A checkpoint that cannot be stored now is stored with the settlement of the claim, which the worker retries until
+ *   it succeeds or the claim is lost. It is never a failure of the step.
  *
  * @module
  */
@@ -34,35 +35,35 @@ import { checkPlan, fitCheckpoint } from "./state.ts";
 import { type Checkpoint, type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { fail, succeed } from "./transitions.ts";
 
-/** What the failure of an attempt has led to. */
+/** The decision after a failed attempt. */
 type FailedStep = Omit<FailedAttempt, "attempt">;
 
-/** What is posted to a job. */
+/** A message to a job. */
 export type JobMessage =
 	| { readonly type: "cancel" }
 	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
-	/** Something has changed: the running step is to be the last one of this claim. */
+	/** Ends the claim after the running step, because something has changed. */
 	| { readonly type: "yield" };
 
 export class JobRun<Tx> implements JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;
 	readonly job: PreparedJob;
 	readonly task: JobClaim;
-	/** The checkpoint; not there before it was read. */
+	/** The checkpoint; `undefined` before it was read. */
 	state!: JobCheckpoint;
 	seen = 0;
-	/** When the job was added, on the monotonic clock. */
+	/** The time at which the job was added, on the monotonic clock. */
 	readonly #addedAt: number;
-	/** The state as it is to be stored. */
+	/** The encoded state to store. */
 	#data: Data | undefined;
 	#isStored = true;
 	#attempt: StepAttempt<Tx> | undefined;
-	/** Whether the claim is to end after the running step, because of a message. */
+	/** Whether the claim must end after the running step, because of a message. */
 	#isYielding = false;
 	#isCancelled = false;
-	/** Why it is held, once it is. */
+	/** The reason for which the job is held, if it is. */
 	heldFor: TaskFailure | undefined;
-	/** Why it cannot be gone on with. */
+	/** The problem that prevents the job from continuing. */
 	#problem: unknown;
 
 	constructor(owner: JobOwner<Tx>, job: PreparedJob, task: JobClaim) {
@@ -72,12 +73,12 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.#addedAt = owner.clock.monotonic() - task.claim.age;
 	}
 
-	/** How old the job is now. */
+	/** The current age of the job. */
 	get age(): number {
 		return this.owner.clock.monotonic() - this.#addedAt;
 	}
 
-	/** Goes on with the job. Rejects if it was aborted, or has lost its claim. */
+	/** Resumes the job. Rejects if it was aborted or has lost its claim. */
 	async run(data: Data): Promise<Outcome> {
 		try {
 			this.state = await fitCheckpoint(this.job, await decodeCheckpoint(this.owner.codec, data));
@@ -92,12 +93,12 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		return early > 0 ? await this.#later(early) : await this.#proceed();
 	}
 
-	/** Has the running step be the last one of this claim. */
+	/** Ends the claim after the running step. */
 	yield(): void {
 		this.#isYielding = true;
 	}
 
-	/** Looks whether something was posted that concerns the running step. Never rejects. */
+	/** Checks for messages that concern the running step. Never rejects. */
 	async look(): Promise<void> {
 		const { store, name, onError } = this.owner;
 		try {
@@ -134,7 +135,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			if (message?.type === "cancel") await this.#fail(cancelled());
 			if (message?.type !== "signal") continue;
 			const { name, value } = message;
-			// The first one of a name counts.
+			// The first signal with a name counts.
 			const isOpen = plan.indexOf(name) >= at && !Object.hasOwn(signals, name);
 			if (isOpen) await this.#become({ ...this.state, signals: { ...signals, [name]: { value } } });
 		}
@@ -143,7 +144,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	async #checkCrashes(): Promise<void> {
 		const { crashes } = this.task.claim;
 		const { crashed, status } = this.state;
-		// Those before the checkpoint are of another step.
+		// Crashes before the checkpoint belong to another step.
 		const count = crashes >= crashed ? crashes - crashed : crashes;
 		if (status !== undefined || count < this.owner.crashes) return;
 		await this.#fail(new Error(`The process that ran the step ended without a word, ${count} times in a row`));
@@ -151,7 +152,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 
 	async #proceed(): Promise<Outcome> {
 		const { signal } = this.task;
-		// What made a job due that has no messages has ended its backoff.
+		// An empty inbox means that the backoff has ended or was cut short.
 		let isAwake = this.task.claim.inbox.length === 0;
 		for (;;) {
 			const { plan, at, isBackward, status } = this.state;
@@ -173,25 +174,25 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		}
 	}
 
-	/** How much too early a message has made a job due that was added with a delay. */
+	/** The remaining delay of a job that was added with a delay and became due early because of a message. */
 	#early(): number {
 		const { at, isBackward, delay = 0 } = this.state;
 		const isTold = this.task.claim.inbox.length > 0;
-		// Not longer than that where the clock was set back.
+		// Limited to the delay, in case the clock was set back.
 		return isTold && at === 0 && !isBackward ? Math.min(delay, Math.ceil(delay - this.age)) : 0;
 	}
 
-	/** How long the next attempt has to wait, `undefined` if it has not. */
+	/** The remaining backoff before the next attempt; `undefined` if there is none. */
 	#backoff(isAwake: boolean): number | undefined {
-		// Not 0: where the clock was set back, a job may be younger than that.
+		// Not 0: if the clock was set back, the age of a job may be negative.
 		const { until = -Infinity } = this.state;
 		const delay = Math.ceil(until - this.age);
 		return isAwake || delay <= 0 ? undefined : delay;
 	}
 
 	/**
-	 * How long there is nothing to do, `null` until a message comes; `undefined` if the step is passed: a sleep that is over,
-	 * and the waiting for a signal that has come or does not come any more.
+	 * The time until there is work; `null` until a message arrives; `undefined` if the step is passed: the sleep is
+	 * over, or the signal has arrived or timed out.
 	 */
 	async #wait({ definition: { name, type, duration, options: { schema } } }: PreparedStep): Promise<
 		number | null | undefined
@@ -213,7 +214,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		}
 	}
 
-	/** One attempt of a step, or of its revert. Returns when to try again, if it is to be. */
+	/** Makes one attempt of a step or of its revert. Returns the delay before the next attempt, if there is one. */
 	async #try(step: PreparedStep, signal: AbortSignal): Promise<number | undefined> {
 		const attempt = this.#attempt = new StepAttempt<Tx>(this, step);
 		this.owner.onChange();
@@ -257,7 +258,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		}
 	}
 
-	/** Forward, from here on it goes backward; backward, it is over. */
+	/** Forward, the job turns backward; backward, the job ends. */
 	async #fail(error: unknown, history: readonly StoredAttempt[] = this.state.history): Promise<undefined> {
 		const { crashes: crashed } = this.task.claim;
 		const failure = decodeFailure(encodeFailure(error))!;
@@ -278,7 +279,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.owner.onChange();
 	}
 
-	/** Where the store has no room for all of it, what a person would like to know is given up before the job is. */
+	/** If the checkpoint is too large for the store, details for people are dropped first. */
 	async #fit(state: JobCheckpoint): Promise<Checkpoint> {
 		const { error, revertError, previous } = state;
 		const short = { ...state, history: [] };
@@ -287,7 +288,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			try {
 				return { state: form, data: await this.encode(form) };
 			} catch {
-				// The last one says what is wrong.
+				// The last error is reported.
 			}
 		}
 		return { state: shortest, data: await this.encode(shortest) };
@@ -298,7 +299,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		return encodePayload({ codec }, state, store.capabilities.maxPayload);
 	};
 
-	/** Whether it could be saved now. */
+	/** Returns whether the state could be saved now. */
 	async #save(): Promise<boolean> {
 		const { claim, isOver } = this.task;
 		this.throwIfLost(!isOver);
@@ -310,7 +311,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			report(this.owner.onError, error);
 			return false;
 		}
-		if (!isSaved && claim !== this.task.claim) return await this.#save(); // claimed anew meanwhile
+		if (!isSaved && claim !== this.task.claim) return await this.#save(); // claimed again meanwhile
 		this.throwIfLost(isSaved);
 		this.task.saved(this.#data!);
 		return this.#isStored = true;
@@ -335,18 +336,18 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		throw new ClaimLostError(this.task.id);
 	};
 
-	/** Ends the claim, with which the crashes are forgotten. */
+	/** Ends the claim, which resets the crashes. */
 	async #later(delay: number | null, isBackoff = false): Promise<Outcome> {
 		try {
 			const { state: { isFirm }, data: payload } = await this.#fit({ ...this.state, crashed: 0 });
 			return { type: "later", delay, seen: this.seen, payload, backoff: isBackoff && !isFirm };
 		} catch (error) {
-			// It must not be tried more often than it may.
+			// The step must not be tried more often than allowed.
 			return this.#hold(error);
 		}
 	}
 
-	/** Keeps it from all processors, with the reason: it is never run on a guess. */
+	/** Holds the job and stores the reason, because a job whose state is uncertain never runs. */
 	#hold(reason: unknown): Outcome {
 		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
 		this.heldFor = decodeFailure(error);

@@ -1,5 +1,5 @@
 /**
- * The jobs that run in this process, and what has become of them.
+ * The jobs that run in this process, and their outcomes.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type LiveJob, position } from "./view.ts";
 import { observe } from "../platform/observe.ts";
 
 export class LiveJobs<Tx> {
-	/** How many have ended here, and how. */
+	/** The numbers of jobs that ended here, by status. */
 	readonly totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
 	readonly #owner: JobOwner<Tx>;
 	readonly #endings: Endings;
@@ -28,7 +28,7 @@ export class LiveJobs<Tx> {
 		this.#onSettled = onSettled;
 	}
 
-	/** Goes on with a job that was claimed, and says how the claim ends. Rejects if it was aborted, or has lost its claim. */
+	/** Resumes a claimed job, and determines how the claim ends. Rejects if it was aborted or has lost its claim. */
 	async run(job: PreparedJob, claim: JobClaim): Promise<Ending> {
 		const { id } = claim;
 		const run = new JobRun(this.#owner, job, claim);
@@ -42,17 +42,17 @@ export class LiveJobs<Tx> {
 		}
 	}
 
-	/** Looks whether something was posted to a job. Never rejects. */
+	/** Checks a job for messages. Never rejects. */
 	async look(id: string): Promise<void> {
 		await this.#runs.get(id)?.look();
 	}
 
-	/** Has the steps that run now be the last ones of their claims. */
+	/** Ends the claims after the running steps. */
 	yield(): void {
 		for (const run of this.#runs.values()) run.yield();
 	}
 
-	/** The jobs that run now, by id. */
+	/** The running jobs by id. */
 	show(): ReadonlyMap<string, LiveJob> {
 		const jobs = new Map<string, LiveJob>();
 		for (const [id, { state, task: { kind } }] of this.#runs) {

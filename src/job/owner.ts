@@ -1,5 +1,5 @@
 /**
- * What the parts of a processor share.
+ * The interface of a job's run to its processor.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { FailedJobAttempt } from "./options.ts";
 
-/** What a run needs of its processor. */
+/** The owner of a run. */
 export interface JobOwner<Tx> {
 	readonly store: Store<Tx>;
-	/** Of the basket. */
+	/** The name of the basket. */
 	readonly name: string;
 	readonly codec: Codec;
 	readonly clock: Clock;
@@ -27,8 +27,8 @@ export interface JobOwner<Tx> {
 	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
 	 */
 	save(save: Save, begin: () => boolean): Promise<boolean>;
-	/** An attempt of a step has failed. Never throws. */
+	/** Reports a failed attempt of a step. Never throws. */
 	onAttemptFailed(failed: FailedJobAttempt): void;
-	/** Another step, or another attempt. */
+	/** The step or the attempt has changed. */
 	onChange(): void;
 }

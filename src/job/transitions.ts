@@ -1,5 +1,5 @@
 /**
- * How a job goes from one checkpoint to the next. Nothing here knows of time, of a store or of a process.
+ * The transitions from one checkpoint to the next. They do not depend on time, a store or a process.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import type { TaskFailure } from "../basket/engine.ts";
 import type { JobCheckpoint, PreparedJob, StoredAttempt } from "./state.ts";
 
-/** What a checkpoint takes along from the claim that has led to it. */
+/** The changes of a checkpoint that come from its claim. */
 export type Changes = Pick<JobCheckpoint, "crashed"> & Partial<Pick<JobCheckpoint, "history" | "signals">>;
 
-/** How many attempts are remembered. */
+/** The maximum number of attempts in the history. */
 const longestHistory = 50;
 
-/** Forgets the oldest ones. */
+/** Adds an attempt to the history, and drops the oldest ones. */
 export function remember(history: readonly StoredAttempt[], attempt: StoredAttempt): readonly StoredAttempt[] {
 	return [...history, attempt].slice(-longestHistory);
 }
 
-/** The current step was run, or reverted. Throws for what is no result. */
+/** The current step has succeeded or was reverted. Throws if the value is not a valid result. */
 export function succeed(job: PreparedJob, state: JobCheckpoint, value: unknown, changes: Changes): JobCheckpoint {
 	const { plan, at, isBackward, results } = state;
 	if (isBackward) return begin(job, { ...state, ...changes, at: at - 1 });
@@ -28,7 +28,7 @@ export function succeed(job: PreparedJob, state: JobCheckpoint, value: unknown, 
 	return begin(job, { ...state, ...changes, at: at + 1, results: { ...results, [plan[at]!]: value } });
 }
 
-/** The current step is out of attempts: forward, from here on the job goes backward; backward, it is over. */
+/** The current step is out of attempts: forward, the job turns backward; backward, the job ends. */
 export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure, changes: Changes): JobCheckpoint {
 	const { plan, at, isBackward } = state;
 	if (!isBackward) return begin(job, { ...state, ...changes, error, isBackward: true });
@@ -36,7 +36,7 @@ export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure,
 	return begin(job, { ...state, ...changes, revertError: error, status: "failed", unreverted });
 }
 
-/** At the beginning of a step, or at the end. */
+/** The state at the beginning of a step, or at the end of the job. */
 function begin(job: PreparedJob, { at, status, ...state }: JobCheckpoint): JobCheckpoint {
 	const { plan, isBackward } = state;
 	const isRevertible = (name: string) => hasRevert(job, name);
@@ -48,7 +48,7 @@ function begin(job: PreparedJob, { at, status, ...state }: JobCheckpoint): JobCh
 	return { ...state, ...fresh, lastDelay: undefined, previous: undefined, at, status };
 }
 
-/** A step that the definition lacks may have had one. */
+/** Whether a step has a revert. True for a step that the definition lacks, because it may have had one. */
 function hasRevert({ steps }: PreparedJob, name: string): boolean {
 	const step = steps.get(name);
 	return step === undefined || step.definition.options.revert !== undefined;

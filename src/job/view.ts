@@ -1,5 +1,5 @@
 /**
- * What can be seen of jobs: those in the store, and those that run in this process.
+ * The visible state of jobs: those in the store, and those that run in this process.
  *
  * @module
  */
@@ -10,85 +10,85 @@ import type { Data } from "../basket/store.ts";
 import { decodeCheckpoint } from "./decode.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
 
-/** What a job is doing. */
+/** A job, as {@link Processor.get} and {@link Processor.list} return it. */
 export interface JobRecord {
-	/** Its id. */
+	/** The id. */
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
-	/** `waiting` for its time, a signal or a processor; `held` by {@link Processor.hold} or because of its `problem`. */
+	/** `waiting`: for its time, a signal or a processor; `held`: by {@link Processor.hold} or because of its `problem`. */
 	readonly status: "waiting" | "running" | "held" | "dead" | JobStatus;
-	/** Why it is held, if nobody asked for it: its state cannot be read, or does not fit its definition. */
+	/** The reason if the job is held automatically: its state cannot be read, or does not fit its definition. */
 	readonly problem: TaskFailure | undefined;
-	/** Whether its steps are run or reverted. */
+	/** Whether steps run or are reverted. */
 	readonly direction: "forward" | "backward";
-	/** The step that is run, waited for or reverted next; none when it is over. */
+	/** The step that runs, waits or is reverted next; `undefined` if the job has ended. */
 	readonly step: string | undefined;
-	/** How many attempts of that have failed. */
+	/** The number of failed attempts of that step. */
 	readonly attempts: number;
-	/** What the last one of these failed with. */
+	/** The error of the last of these attempts. */
 	readonly previousError: TaskFailure | undefined;
-	/** What it was added with. */
+	/** The input. */
 	readonly input: unknown;
 	/** The results so far. */
 	readonly results: Readonly<Record<string, unknown>>;
-	/** The version of the definition that it was added with. */
+	/** The version of the definition with which it was added. */
 	readonly version: number | string | undefined;
-	/** Why it is reverted. */
+	/** The error because of which it is reverted. */
 	readonly error: TaskFailure | undefined;
-	/** Why it could not be reverted. */
+	/** The error because of which it could not be reverted. */
 	readonly revertError: TaskFailure | undefined;
-	/** The last attempts, the oldest one first. */
+	/** The last attempts, oldest first. */
 	readonly history: readonly JobAttempt[];
-	/** When it was added: milliseconds since 1970, on the store's clock. */
+	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
 	readonly addedAt: number;
-	/** When it goes on, or is removed if it is over; absent if only a signal makes it go on. */
+	/** The time at which it continues, or is removed if it has ended; absent if only a signal lets it continue. */
 	readonly dueAt: number | undefined;
-	/** Where it stands among all: for {@link JobQuery.after}. */
+	/** The position among all jobs, for {@link JobQuery.after}. */
 	readonly key: string;
 }
 
-/** Which jobs {@link Processor.list} gives. */
+/** Options for {@link Processor.list}. */
 export interface JobQuery {
-	/** Only those in this state of the store; `done` for all that are over. */
+	/** Only jobs in this state of the store; `done` for all ended jobs. */
 	state?: "waiting" | "running" | "held" | "dead" | "done" | undefined;
-	/** Only those of this definition, by its name. */
+	/** Only jobs of the definition with this name. */
 	job?: string | undefined;
-	/** Only those behind the one with this {@link JobRecord.key}. */
+	/** Only jobs after the one with this {@link JobRecord.key}. */
 	after?: string | undefined;
-	/** At most this many: a whole number from 1. @default Infinity */
+	/** The maximum number of jobs: a whole number from 1. @default Infinity */
 	limit?: number | undefined;
 }
 
 /** A job that runs in this process. */
 export interface LiveJob {
-	/** Its id. */
+	/** The id. */
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
-	/** Whether its steps are run or reverted. */
+	/** Whether steps run or are reverted. */
 	readonly direction: "forward" | "backward";
 	/** The current step. */
 	readonly step: string | undefined;
-	/** The number of its attempt, from 1. */
+	/** The number of the current attempt, from 1. */
 	readonly attempt: number;
 }
 
-/** What a {@link Processor} shows of what it does in this process. */
+/** The activity of a {@link Processor} in this process. */
 export interface ProcessorSnapshot {
-	/** As in `BasketSnapshot`. */
+	/** See `BasketSnapshot`. */
 	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
-	/** The jobs that run now, by id. */
+	/** The running jobs by id. */
 	readonly jobs: ReadonlyMap<string, LiveJob>;
-	/** How many were completed here, since the processor was made. */
+	/** The number of jobs completed here since the processor was created. */
 	readonly completed: number;
-	/** How many were reverted. */
+	/** The number of reverted jobs. */
 	readonly reverted: number;
-	/** How many failed, and were not or not wholly reverted. */
+	/** The number of failed jobs, which were not completely reverted. */
 	readonly failed: number;
 }
 
-/** A job as it is stored. What cannot be read is left out. */
+/** Shows a stored job. Unreadable parts are omitted. */
 export async function showJob(codec: Codec, record: TaskRecord): Promise<JobRecord> {
 	const { id, kind, state, error: reason, addedAt, dueAt, key } = record;
 	const read = decodeCheckpoint(codec, record.payload as Data);
@@ -102,7 +102,7 @@ export async function showJob(codec: Codec, record: TaskRecord): Promise<JobReco
 	return { id, job: kind, status, problem, ...step, ...stored };
 }
 
-/** Where a job is. */
+/** The position of a job. */
 export function position(
 	{ plan = [], at = 0, isBackward, status }: Partial<JobCheckpoint>,
 ): Pick<LiveJob, "direction" | "step"> {

@@ -1,5 +1,5 @@
 /**
- * Waiting for jobs to end, whichever process runs them.
+ * Waits for jobs to end in any process.
  *
  * @module
  */
@@ -15,7 +15,7 @@ interface Waiter extends Abortable {
 	tell(ended: JobCheckpoint): void;
 }
 
-/** Callers learn at once of the end of a job that runs in this process; for others each of them looks now and then. */
+/** Callers are notified at once of jobs that end in this process. For other jobs, each caller polls the store. */
 export class Endings {
 	readonly #clock: Clock;
 	readonly #pace: BackoffSettings = checkBackoff({ start: 100, max: 5_000 });
@@ -25,17 +25,16 @@ export class Endings {
 		this.#clock = clock;
 	}
 
-	/** A job has ended, and that is stored. */
+	/** The end of a job is stored. */
 	tell(id: string, ended: JobCheckpoint): void {
 		for (const waiter of [...this.#waiting.get(id) ?? []]) waiter.tell(ended);
 	}
 
 	/**
-	 * Looks again and again until there is an outcome. A look at the store that is under way keeps neither an abort nor the end
-	 * of the job from being heard; what it comes to after that end does not matter, since the job may be removed already.
+	 * Polls until there is an outcome. A running request to the store delays neither an abort nor the notification of
+	 * the end. Its answer after the end is ignored, because the job may already be removed.
 	 *
-	 * @param look makes the outcome of how the job has ended, if that was told, or of what is stored; `undefined` if there is
-	 * none yet
+	 * @param look returns the outcome, from the reported end or from the store; `undefined` if there is none yet
 	 */
 	wait<T>(
 		id: string,
