@@ -1,12 +1,13 @@
 /**
- * For those who write a store.
+ * The interface for authors of stores.
  *
- * There are two ways in. Whoever has an ordered map with transactions (LMDB, a Durable Object, FoundationDB, a file) gives {@link overMap}
- * that map; whoever has indexes of their own gives {@link recordStore} a {@link RecordSpace}. Both make a whole {@link Store}, with lanes,
- * leases, fencing and all else. Whoever can do better by asking a database for sets, as the stores for SQLite and Postgres do, implements
+ * There are three ways to write a store. For an ordered map with transactions (LMDB, a Durable Object, FoundationDB,
+ * a file), implement {@link OrderedMap} and pass it to {@link overMap}. For a database with indexes of its own,
+ * implement {@link RecordSpace}. Pass either to {@link recordStore}, which makes a complete {@link Store} with lanes,
+ * leases and fencing. For a database that answers queries about sets, as SQLite and Postgres do, implement
  * {@link Store} itself.
  *
- * The suites `testRecordSpace` and `testStore` of `upkeep/testing` tell whether it is right.
+ * The suites `testRecordSpace` and `testStore` of `upkeep/testing` test the result.
  *
  * @example
  * ```ts

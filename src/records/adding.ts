@@ -10,7 +10,7 @@ import type { Session } from "./session.ts";
 import type { Work } from "./space.ts";
 import { idOf, type Order, type TaskRow } from "./tables.ts";
 
-/** Adds tasks in their order. Blind, and without ids and lanes, it asks nothing. */
+/** Adds tasks in order. In a blind transaction, tasks without ids and lanes need no reads. */
 export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> {
 	const taken = yield* session.findStored(news.flatMap(({ id }) => id ?? []));
 	const join = yield* enterLanes(session, news);
@@ -25,16 +25,16 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 	});
 }
 
-/** Where a task comes to stand. */
+/** The place of a new task. */
 interface Place {
 	readonly order: Order;
 	readonly isBlocked?: true | undefined;
 }
 
-/** Takes the next place, in a lane or in none. */
+/** Takes the next place, with or without a lane. */
 export type Join = (lane: string | undefined) => Place;
 
-/** Looks which lanes have somebody in them. What it gives takes the next place, in one of these lanes or in none. */
+/** Checks which lanes are occupied. The returned function takes the next place, in one of these lanes or without a lane. */
 export function* enterLanes(session: Session, news: readonly { readonly lane?: string | undefined }[]): Work<Join> {
 	const names = [...new Set(news.flatMap(({ lane }) => lane ?? []))];
 	const heads = yield* session.findHeads(names);

@@ -1,5 +1,5 @@
 /**
- * What people and other tasks do to tasks that are there.
+ * Changes of existing tasks by people and other tasks.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Work } from "./space.ts";
 import { isOver, messages, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-/** Removes tasks; says which were there. */
+/** Removes tasks. Returns which of them existed. */
 export function* remove(session: Session, ids: readonly string[]): Work<boolean[]> {
 	const found = yield* session.find(ids);
 	return ids.map((id) => {
@@ -20,13 +20,13 @@ export function* remove(session: Session, ids: readonly string[]): Work<boolean[
 		if (one === undefined) return false;
 		found.delete(id);
 		session.remove(one);
-		// Whoever runs it can be told to end.
+		// Lets the worker that runs it end the run.
 		if (one.row.state === "running") session.tx.wake("claims");
 		return true;
 	});
 }
 
-/** Changes what tasks wait for; says to which of them that applied. */
+/** Applies a change to tasks. Returns which of them were changed. */
 export function* change(session: Session, ids: readonly string[], what: Change): Work<boolean[]> {
 	const found = yield* session.find(ids);
 	const dead = [...found.values()].map(({ row }) => row).filter(({ state }) => what === "retry" && state === "dead");
@@ -62,7 +62,7 @@ function atOnce({ now }: Session, { dueAt = now }: TaskRow): number {
 	return Math.min(dueAt, now);
 }
 
-/** Lets backoffs end at a random moment before `within` ms are over, as many as one transaction takes. */
+/** Lets backoffs end at random times within `within` milliseconds: as many as fit into one transaction. */
 export function* hasten(session: Session, within: number): Work<{ looked: number; hastened: number }> {
 	const { now, settings, most } = session;
 	const latest = now + within;
@@ -78,7 +78,7 @@ export function* hasten(session: Session, within: number): Work<{ looked: number
 	return { looked: found.length, hastened };
 }
 
-/** Puts a message into the inbox of a task. */
+/** Adds a message to the inbox of a task. */
 export function* post(session: Session, id: string, data: Data): Work<boolean> {
 	const found = (yield* session.find([id])).get(id);
 	if (found === undefined || isOver(found.row)) return false;

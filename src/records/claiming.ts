@@ -1,5 +1,5 @@
 /**
- * Finds what may be claimed, of several kinds in one order, and claims it.
+ * Finds due tasks of several kinds in one order, and claims them.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import type { Key, Stray, Work } from "./space.ts";
 import { idOf, rankOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-/** One read takes no more than this. */
+/** The maximum number of rows per read. */
 const longestRead = 1000;
 
-/** What was claimed, and when the next one is due. */
+/** The claimed tasks, and the time until the next one is due. */
 export interface Claimed {
 	readonly claims: readonly Claim[];
-	/** As in the result of a turn. */
+	/** See {@link TurnResult.dueIn}. */
 	readonly dueIn: number;
 }
 
-/** Claims what is due. */
+/** Claims due tasks. */
 export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: number): Work<Claimed> {
-	// One more than wanted: whether there is one decides when to ask again.
+	// One task more than requested: its existence decides when to ask again.
 	const { due, nextIn } = yield* findDue(session, kinds, session.reach(limit));
 	const rows = session.choose(due, limit);
 	const contents = yield* readContents(rows);
@@ -35,12 +35,12 @@ export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: 
 		else session.bury(row);
 	});
 	yield* session.promote();
-	// Those behind what could not be read may be due by now.
+	// Tasks after an unreadable one may be due.
 	if (due.length > rows.length || session.buried > 0) return { claims, dueIn: 0 };
 	return { claims, dueIn: Math.min(nextIn, claims.length > 0 ? lease : Infinity) };
 }
 
-/** How long until the first task of these kinds is due. */
+/** The time until the first task of these kinds is due. */
 export function* findNext(session: Session, kinds: readonly string[]): Work<number> {
 	const { due, nextIn } = yield* findDue(session, kinds, 1);
 	return due.length > 0 ? 0 : nextIn;
@@ -55,7 +55,7 @@ function begin(
 	const { now, settings } = session;
 	const crashed = before.state === "running" ? 1 : 0;
 	const [attempts, crashes] = [before.attempts + crashed, before.crashes + crashed];
-	// It begins with the order of the task, which saves looking for that.
+	// The token begins with the order of the task, which saves a look-up.
 	const token = `${before.order}.${settings.nextMark()}`;
 	const { kind, lane, priority, error, addedAt } = before;
 	const row = { ...before, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
@@ -65,11 +65,11 @@ function begin(
 	return { id, token, lane, kind, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox };
 }
 
-/** The due tasks of one kind, of which a few are in memory. */
+/** The due tasks of one kind, a few of which are in memory. */
 interface Shelf {
 	readonly kind: string;
 	readonly rows: TaskRow[];
-	/** Everything up to this key was seen. */
+	/** All rows up to this key were read. */
 	above: Key | undefined;
 	isAtEnd: boolean;
 }
@@ -94,7 +94,7 @@ function* findDue(session: Session, kinds: readonly string[], most: number): Wor
 		const dueIn = one.dueAt! - now;
 		if (dueIn <= 0) shelf.rows.push(one);
 		else nextIn = Math.min(nextIn, dueIn);
-		// Behind what is not due yet of one priority comes the next priority.
+		// The rest of this priority is not due yet: continue with the next priority.
 		shelf.above = dueIn <= 0 ? tasks.indexes["due"]!.keyOf(one) : [shelf.kind, rankOf(one.priority)];
 	};
 	while (due.length < most) {

@@ -1,5 +1,5 @@
 /**
- * Numbers the tasks, where several transactions go on at a time: by the clock, so that two who add at the same time do not meet in one row.
+ * Numbers tasks by the clock, for spaces with concurrent transactions: so concurrent adds do not conflict in one row.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { Stray } from "./space.ts";
 import { tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-/** How many digits an instant has, to the base 36, and what comes behind it to tell stores apart. */
+/** The number of base-36 digits of an instant, and of the mark after it that identifies the store. */
 const digits = 11;
 const markLength = 12;
 
-/** By the clock: microseconds, but always above the last, and a mark that is only this store's. */
+/** Orders by the clock: microseconds, but always increasing, and a mark that is unique to this store. */
 export function clocked(): Orders {
 	const mark = crypto.randomUUID().replaceAll("-", "").slice(0, markLength);
 	let last = 0;
@@ -22,13 +22,13 @@ export function clocked(): Orders {
 
 	return {
 		*begin(tx) {
-			// Behind all that are there, whatever the clock of those who added them.
+			// After all existing orders, whatever clock their stores used.
 			const newest = range(tasks, undefined, { prefix: [], limit: 1, reverse: true });
 			const [[found] = []] = tx.isBlind ? [] : yield* ask(newest);
 			const highest = found instanceof Stray ? found.key[0] : found?.order;
 			const floor = Number.parseInt(String(highest ?? "").slice(0, digits), 36) || 0;
 			return () => {
-				// A clock may say anything: numbers up to 2 ** 53 can be counted up.
+				// The clock may be wrong: only numbers up to 2 ** 53 can be incremented.
 				last = Math.max(last + 1, floor + 1, Math.min(Math.floor(tx.now * 1000), 2 ** 52));
 				return last.toString(36).padStart(digits, "0") + mark;
 			};

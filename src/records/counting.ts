@@ -1,5 +1,5 @@
 /**
- * Counts tasks where those that do not simply wait have no index of their own.
+ * Counts tasks in spaces without the index `aside`.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import type { Work } from "./space.ts";
 import { type Order, stateOf, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-/** What a part of the counting has found, and where the next one goes on. */
+/** The result of one part of a count, and where the next part begins. */
 export interface CountedPart {
 	readonly counts: Counts;
-	/** Absent at the end. */
+	/** Absent after the last part. */
 	readonly above?: Order | undefined;
 }
 
-/** How many there are in a part of all. */
+/** Counts one part of all tasks. */
 export function* countPart({ now }: Session, above: Order | undefined): Work<CountedPart> {
 	const most = 1000;
 	const [found] = yield* ask(

@@ -1,35 +1,38 @@
 /**
- * Keys as texts that sort as the keys do.
+ * Encodes keys as strings with the same order.
  *
- * Each text is `t`, itself and `!`; each number is `n` and its 64 bits, as 13 digits to the base 36 that sort as the numbers do. What would
- * be in the way is written as `%` and something else: control characters, spaces, `!`, `%`, and halves of surrogate pairs, which UTF-8 cannot
- * write.
+ * A string is encoded as `t`, the string and `!`. A number is encoded as `n` and its 64 bits in 13 base-36 digits
+ * that sort like the numbers. Control characters, spaces, `!`, `%` and lone surrogates, which UTF-8 cannot encode,
+ * are escaped with `%`.
  *
  * @module
  */
 
 import type { Key, Part } from "./space.ts";
 
-/** With the flag `u` the second range matches only what is no half of a pair. */
+/** With the flag `u`, the second range matches only lone surrogates. */
 const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
 
 const digits = 13;
 
-/** The bits of a number, as they are stored, and back. Made once it is needed: what a module makes by itself cannot be left out. */
+/**
+ * Converts numbers to their bits. Created when it is first needed, because bundlers cannot remove objects that a
+ * module creates at load.
+ */
 let bits: DataView | undefined;
 
 function toBits(): DataView {
 	return bits ??= new DataView(new ArrayBuffer(8));
 }
 
-/** The text of a key, or of the beginning of one. */
+/** The text of a key or of a key prefix. */
 export function textOf(key: Key): string {
 	let text = "";
 	for (const part of key) text += typeof part === "number" ? ofNumber(part) : `t${escape(part)}!`;
 	return text;
 }
 
-/** A text behind all that begin with this one. */
+/** A text after all texts that begin with this one. */
 export function endOf(text: string): string {
 	return `${text}~`;
 }
@@ -51,9 +54,9 @@ function escape(part: Part): string {
 }
 
 function ofNumber(number: number): string {
-	toBits().setFloat64(0, number + 0); // there is only one zero
+	toBits().setFloat64(0, number + 0); // turns -0 into 0
 	const unsigned = toBits().getBigUint64(0);
-	// Negative numbers are all turned round; of the others the sign alone.
+	// For negative numbers all bits are inverted, for others only the sign.
 	const sortable = unsigned >> 63n ? ~unsigned & 0xffff_ffff_ffff_ffffn : unsigned | 1n << 63n;
 	return `n${sortable.toString(36).padStart(digits, "0")}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Looks at tasks, and changes nothing.
+ * Reads tasks without changing them.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type Key, Stray, type Work } from "./space.ts";
 import { type Order, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, count, range } from "./work.ts";
 
-/** One task and its inbox. */
+/** Reads one task and its inbox. */
 export function* look(
 	session: Session,
 	id: string,
@@ -23,17 +23,17 @@ export function* look(
 	return { ...reveal(session, found.row, contents!), inbox: toInbox(contents!.inbox) };
 }
 
-/** How many rows are read at once where some of them may not be wanted. */
+/** The number of rows per read if some of them may not match. */
 const page = 200;
 
-/** What a part of a list has found, and where the next one goes on. */
+/** The result of one part of a list, and where the next part begins. */
 export interface Part {
 	readonly found: readonly StoredTask[];
-	/** Absent at the end. */
+	/** Absent after the last part. */
 	readonly above?: Order | undefined;
 }
 
-/** Tasks in their order, behind `above`; it may give less than there is, and then says where to go on. */
+/** Lists tasks in order, after `above`. It may return fewer tasks than exist, and then returns where to continue. */
 export function* listPart(session: Session, { state, kind, limit }: ListQuery, above: Order | undefined): Work<Part> {
 	const isAside = state !== undefined && state !== "waiting" && !session.isSparse;
 	const prefix: Key = isAside ? [state] : [];
@@ -51,7 +51,7 @@ export function* listPart(session: Session, { state, kind, limit }: ListQuery, a
 	return { found: wanted.map((row, index) => reveal(session, row, contents[index]!)), above: last?.order };
 }
 
-/** One that contradicts itself is not found by an id that it may have, but by its place. */
+/** A damaged task is identified by its place and not by its id. */
 function toListed(found: TaskRow | Stray): TaskRow {
 	const task = toTask(found);
 	return found instanceof Stray && found.isDamaged ? { ...task, id: undefined, home: task.order } : task;
@@ -67,7 +67,7 @@ function reveal({ settings: { orders } }: Session, row: TaskRow, { payload }: Co
 	return show({ ...row, state: "dead", error: unreadable }, key, "");
 }
 
-/** How many there are, where those that do not simply wait can be counted for themselves. */
+/** Counts tasks with the index `aside`. */
 export function* countAside({ now }: Session): Work<Counts> {
 	const [all, expired, ...others] = yield* ask(
 		count(tasks, undefined, []),

@@ -1,5 +1,5 @@
 /**
- * Numbers the tasks, where there is one transaction at a time: by a counter that is stored.
+ * Numbers tasks by a stored counter, for spaces with one transaction at a time.
  *
  * @module
  */
@@ -9,27 +9,30 @@ import { type RecordTransaction, Stray, type Work } from "./space.ts";
 import { facts, type Order } from "./tables.ts";
 import { ask, get } from "./work.ts";
 
-/** Gives one order after the other, each above all before. */
+/** Returns increasing orders. */
 export type NextOrder = () => Order;
 
-/** How the tasks of a store are numbered. */
+/** The numbering of the tasks of a store. */
 export interface Orders {
 	/** Begins to number at most so many: what the function gives is above all that are stored. */
 	begin(tx: RecordTransaction, most: number): Work<NextOrder>;
-	/** The order that a text begins with: a token, an id without its `_`. If it begins with none, an order that no task has. */
+	/**
+	 * The order at the beginning of a text: of a token, or of an id without its `_`. If there is none, an order that
+	 * no task has.
+	 */
 	parse(text: string): Order;
 	/** The key of a listed task. */
 	toKey(order: Order): string;
-	/** Undoes {@link toKey}; a text that is none is a RangeError. */
+	/** Undoes {@link toKey}. An invalid key causes a RangeError. */
 	fromKey(key: string): Order;
 }
 
 const fact = "order";
 
-/** How long the key of a listed task is, so that keys sort as texts. */
+/** The length of the keys of listed tasks; it is fixed, so that keys sort as strings. */
 const keyLength = 16;
 
-/** By a counter. */
+/** Orders by a counter. */
 export const counted: Orders = {
 	*begin(tx, most) {
 		const [[found]] = yield* ask(get(facts, [[fact]]));

@@ -1,8 +1,9 @@
 /**
- * Makes rows in tables of an ordered map: texts in order, in a transaction.
+ * Stores rows of tables in an ordered map with transactions.
  *
- * A row stands under `basket, table, key`, and under each of its keys in an index, `basket, table.index, key`, stands the key of the row.
- * The row alone is the truth: a key of an index that leads to nothing, or to a row that has another one, is given as a `Stray`.
+ * A row is stored under `basket, table, key`. Under each of its index keys, `basket, table.index, key`, the key of
+ * the row is stored. Only the row is authoritative: an index key whose row is missing or does not match is returned
+ * as a `Stray`.
  *
  * @module
  */
@@ -26,68 +27,75 @@ import {
 } from "./space.ts";
 import { drive, isSame } from "./work.ts";
 
-/** A part of an ordered map. */
+/** A range of an ordered map. */
 export interface MapRange {
-	/** The first text that is part of it. */
+	/** The first key of the range. */
 	readonly start: string;
-	/** The first text behind it. */
+	/** The first key after the range. */
 	readonly end: string;
-	/** At most this many; absent: all. */
+	/** The maximum number of entries. Absent: all. */
 	readonly limit?: number | undefined;
-	/** From the end. */
+	/** Whether to read from the end. */
 	readonly reverse?: boolean | undefined;
 }
 
-/** What stands under a key. */
+/** A stored key with its value. */
 export type MapEntry = readonly [key: string, value: unknown];
 
-/** One transaction of an ordered map. Reads see its own writes. They may answer at once, or with promises. */
+/** A transaction of an ordered map. Reads see its own writes. They may return values or promises. */
 export interface MapTransaction {
-	/** The value of each key; `undefined` if there is none. */
+	/** Returns the value of each key, or `undefined`. */
 	get(keys: readonly string[]): readonly unknown[] | Promise<readonly unknown[]>;
-	/** Keys and values in the order of the keys. */
+	/** Returns the entries of a range in the order of the keys. */
 	list(range: MapRange): readonly MapEntry[] | Promise<readonly MapEntry[]>;
-	/** Stores plain data: numbers, booleans, texts, `Uint8Array`s, and arrays and objects of them. */
+	/** Stores plain data: numbers, booleans, strings, `Uint8Array`s, and arrays and objects of these. */
 	set(key: string, value: unknown): void;
-	/** Removes what stands under a key, if anything does. */
+	/** Removes a key, if it exists. */
 	delete(key: string): void;
-	/** Where the map is optimistic: lets the commit fail if the key has changed since {@link get}, or, if it was not got, is there. */
+	/**
+	 * For an optimistic map: makes the commit fail if the key has changed since {@link get}, or, without a `get`, if
+	 * the key exists.
+	 */
 	check?(key: string): void;
-	/** Where a caller's transaction is only a list of changes: lets the commit fail. */
+	/** If a caller's transaction is only a list of changes: makes the commit fail. */
 	fail?(): void;
-	/** Where a caller's transaction is only a list of changes: whether it is one, and has set this key. */
+	/** If a caller's transaction is only a list of changes: whether this transaction has set the key. */
 	hasSet?(key: string): boolean;
 }
 
-/** What a store over an ordered map brings along. Keys are ASCII without control characters. */
+/**
+ * An ordered map with transactions, which {@link overMap} turns into a {@link RecordSpace}. Keys contain no control
+ * characters.
+ */
 export interface OrderedMap<Tx = never> extends
 	Pick<
 		RecordSpace<Tx>,
 		"capabilities" | "isSparse" | "perCommit" | "limits" | "mark" | "random" | "open" | "watch" | "close"
 	> {
-	/** Whether several transactions may be under way at once, of which one is then undone. @default false */
+	/** Whether transactions may run concurrently, so that one of them may be rolled back. @default false */
 	readonly isOptimistic?: boolean | undefined;
 	/** See {@link RecordSpace.inline}. @default 1000 */
 	readonly inline?: number | undefined;
 	/** The clock to use. @default systemClock */
 	readonly clock?: Clock | undefined;
 	/**
-	 * Does something in a transaction: commits when it is over, undoes all when it throws or rejects, and does it again, with a higher
-	 * `attempt`, when others were faster. With `tx` it is part of the caller's.
+	 * Runs a work in a transaction: commits when it returns or resolves, and rolls back when it throws or rejects. If
+	 * other transactions were faster, it repeats the work with a higher `attempt`. With `tx`, the work is part of the
+	 * caller's transaction.
 	 */
 	transaction<R>(
 		work: (map: MapTransaction, attempt: number) => R | Promise<R>,
 		options: TransactOptions<Tx> & { readonly basket: string },
 	): Promise<R>;
-	/** Called at most once in a transaction, at its end: those who watch the basket are to be told once it is committed. */
+	/** Called at most once per transaction, at its end: the watchers of the basket must be notified when it has committed. */
 	wake?(basket: string, reason: WakeReason | undefined, map: MapTransaction): void;
 }
 
 /**
- * Makes a {@link RecordSpace} of an {@link OrderedMap}.
+ * Creates a {@link RecordSpace} over an {@link OrderedMap}.
  *
- * @param map the map, in transactions
- * @throws {TypeError} if its clock is none
+ * @param map the map
+ * @throws {TypeError} if its clock is invalid
  *
  * @example
  * ```ts
@@ -130,7 +138,7 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 	return space;
 }
 
-/** What a transaction is about. */
+/** The settings of a transaction. */
 interface Terms {
 	readonly basket: string;
 	readonly now: number;
@@ -183,7 +191,7 @@ class MappedTransaction implements RecordTransaction {
 	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void {
 		const text = this.#textOf(table, row instanceof Stray ? row.key : table.keyOf(row));
 		const keys = this.#indexTextsOf(table, row);
-		// Of a table without indexes a row may be removed that was never read.
+		// In a table without indexes, a row can be removed without having been read.
 		if (table.isShared || Object.keys(table.indexes).length > 0) this.#map.check?.(text);
 		for (const indexText of keys.keys()) this.#map.delete(indexText);
 		this.#map.delete(text);
@@ -283,7 +291,7 @@ class MappedTransaction implements RecordTransaction {
 		return `${this.#base}${table.name}${index === undefined ? "" : `.${index}`}!${textOf(key)}`;
 	}
 
-	/** Under which texts a row can be found besides its own, and whether these must be its own. */
+	/** The index texts of a row, and whether each must be unique. */
 	#indexTextsOf<Row extends object>(table: Table<Row>, row: Row | Stray | undefined): Map<string, IndexValue> {
 		const texts = new Map<string, IndexValue>();
 		const value = row instanceof Stray ? row.value : row;
@@ -299,7 +307,7 @@ class MappedTransaction implements RecordTransaction {
 
 type Answer<T> = T | Promise<T>;
 
-/** What is to be known of a key of an index when it is written. */
+/** The value of an index key. */
 interface IndexValue {
 	readonly isUnique?: boolean | undefined;
 	readonly hint?: Part | undefined;
@@ -309,16 +317,16 @@ function then<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): 
 	return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** What stands under a key. */
+/** A stored key with its value. */
 function toRow(table: Table, key: Key, value: unknown): object | undefined {
 	if (value === undefined) return undefined;
 	const isRow = value !== null && typeof value === "object" && isSame(table.keyOf(value), key);
 	return isRow ? value : new Stray(key, value);
 }
 
-/** One that was found under a key of an index. */
+/** A stray that was found under an index key. */
 class IndexedStray extends Stray {
-	/** That key, as it stands in the map: it may be none that was made here. */
+	/** The index key as stored in the map, which may be foreign. */
 	readonly text: string;
 
 	constructor(key: Key, value: unknown, { text, ...entry }: FoundEntry) {
@@ -331,7 +339,7 @@ interface FoundEntry extends Entry {
 	readonly text: string;
 }
 
-/** What an index leads to, if the row says so, too. */
+/** The row that an index key leads to, if the row matches. */
 function agreeing(table: Table, row: object | undefined, key: Key, found: FoundEntry): object {
 	if (row === undefined) return new IndexedStray(key, undefined, found);
 	if (row instanceof Stray) return new IndexedStray(key, row.value, found);
@@ -339,7 +347,7 @@ function agreeing(table: Table, row: object | undefined, key: Key, found: FoundE
 	return own !== undefined && isSame(own, found.key) ? row : new IndexedStray(key, row, found);
 }
 
-/** Where a key of an index leads to. */
+/** The target of an index key. */
 function toTarget(value: unknown): { readonly key?: Key; readonly hint?: Part | undefined } {
 	const { key, hint }: { key?: unknown; hint?: unknown } = Array.isArray(value) ? { key: value } : Object(value);
 	if (!Array.isArray(key) || !key.every(isPart)) return {};

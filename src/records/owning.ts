@@ -1,5 +1,5 @@
 /**
- * For spaces that know when somebody who holds claims has gone: these are free at once.
+ * For spaces that detect when an owner of claims has gone: its claims are released at once.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { RecordTransaction, Work } from "./space.ts";
 import { type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
-/** The tokens of all claims. */
+/** Returns the tokens of all claims. */
 export function* findTokens(): Work<string[]> {
 	return (yield* findRunning()).map(({ token }) => token!);
 }
 
-/** Ends the leases of claims at once. */
+/** Ends leases at once. */
 export function* endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<void> {
 	for (const row of yield* findRunning()) {
 		if (!isGone(row.token!)) continue;

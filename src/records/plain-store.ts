@@ -1,5 +1,6 @@
 /**
- * A store of rows where nothing stands in the way. What other spaces need besides is in `recordStore`, so that a page does not carry it.
+ * A store over rows for the simplest spaces. The support for other spaces is in `recordStore`, so that a page does
+ * not have to load it.
  *
  * @module
  */
@@ -35,12 +36,12 @@ import { findTokens } from "./owning.ts";
 import { extend, save, settle } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 
-/** What is done many at a time: something to a task by its id, or to a claim. */
+/** The items of batched calls: tasks by id, or claims. */
 export type Item = string | Ref | { readonly ref: Ref };
 
 /**
- * A store of a space with one transaction at a time, of any size, whose indexes the database keeps, without limits, and which names the
- * owners of claims.
+ * A store over a space that runs one transaction at a time, of any size, that maintains its indexes, has no limits,
+ * and identifies the owners of claims.
  */
 export class PlainStore<Tx> implements Store<Tx> {
 	readonly capabilities: StoreCapabilities;
@@ -48,7 +49,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 	protected readonly space: RecordSpace<Tx>;
 	protected readonly settings: Settings;
 	#mark = "";
-	/** How many tokens: with the mark it makes each of them unique. */
+	/** The number of created tokens. Together with the mark, it makes each token unique. */
 	#made = 0;
 
 	constructor(space: RecordSpace<Tx>, orders: Orders = counted, random: () => number = Math.random) {
@@ -139,7 +140,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 		}
 	}
 
-	/** A turn, in whose transaction the space may look for the owners of claims. */
+	/** Makes a turn, in whose transaction the space may look for the owners of claims. */
 	async #turnAndLook(basket: string, turn: Turn): Promise<TurnResult> {
 		const { space } = this;
 		let tell: (() => void) | undefined;
@@ -156,7 +157,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 		return result;
 	}
 
-	/** Does something to each item; to none if it cannot be done to all. */
+	/** Applies a work to all items or to none. */
 	protected async many<T extends Item, R>(
 		basket: string,
 		purpose: Purpose,
@@ -171,7 +172,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 		return await this.space.transact(basket, (transaction) => this.begin(transaction).whole(work), { purpose, tx });
 	}
 
-	/** What the tokens made here have in common. */
+	/** The common part of the tokens of this store. */
 	protected mark(): string | Promise<string> {
 		return this.space.mark!();
 	}
@@ -180,7 +181,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 		return new Session(transaction, this.settings);
 	}
 
-	/** With a full disk, what only removes something comes first: that is possible. Claims are halved until they fit. */
+	/** On a full disk, removals come first, because these are possible. Claims are halved until they fit. */
 	async #turnWhenFull(basket: string, turn: Turn, error: unknown): Promise<TurnResult> {
 		const settled: boolean[] = [];
 		const isRemoval = ({ outcome }: Settlement) => Number(outcome.type === "done" && !(outcome.retain! > 0));
@@ -195,7 +196,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 	}
 }
 
-/** Ends claims, removes what was kept long enough, lets lanes move up, and claims. */
+/** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
 function* turnAtOnce(session: Session, { settle: settlements, claim: requests, lease }: Turn): Work<TurnResult> {
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
@@ -206,12 +207,12 @@ function* turnAtOnce(session: Session, { settle: settlements, claim: requests, l
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}
-	// What was over the limit of one request may have been taken by another.
+	// A task that exceeded the limit of one request may have been claimed by another one.
 	if (requests.length > 1) dueIn = yield* findNext(session, kindsOf(requests));
 	return { settled, claims, dueIn };
 }
 
-/** All kinds that are asked for. */
+/** All requested kinds. */
 export function kindsOf(requests: readonly ClaimRequest[]): string[] {
 	return requests.flatMap(({ kinds }) => kinds);
 }

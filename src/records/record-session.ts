@@ -1,5 +1,6 @@
 /**
- * One transaction where others go on at the same time, where keys of indexes may lead elsewhere, or where there are limits.
+ * A transaction in spaces with concurrent transactions, with index keys that may not match their rows, or with
+ * limits.
  *
  * @module
  */
@@ -12,13 +13,13 @@ import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, 
 import { type LaneRow, lanes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
 
-/** Of what fits into a commit, a task in a lane takes so much: it changes the one behind it, too. */
+/** The weight of a task in a lane within a commit: it changes the next task, too. */
 export const laneWeight = 3;
 
-/** How many keys are looked at in one read. */
+/** The number of keys per read. */
 const page = 1000;
 
-/** How many backoffs are ended in one transaction. */
+/** The maximum number of backoffs that one transaction ends. */
 const mostHastened = 1000;
 
 export class RecordSession extends Session {
@@ -40,14 +41,14 @@ export class RecordSession extends Session {
 		this.#limits = limits;
 	}
 
-	/** Nobody can be told of an id in use when the transaction is a list of changes: it must not come about. */
+	/** If the transaction is only a list of changes, an id in use cannot be reported: the commit must fail. */
 	override refuse(id: string, row: TaskRow): Added {
 		if (!this.tx.isBlind || this.tx.hasPut!(tasks, row)) return super.refuse(id, row);
 		this.tx.fail!();
 		return { id, added: true };
 	}
 
-	/** A task whose payload cannot be stored is dead, so that it keeps no other from being settled. Errors are cut. */
+	/** Makes a task dead whose payload cannot be stored, so that it does not block other settlements. Errors are shortened. */
 	override fit({ attempts }: TaskRow, outcome: Outcome): Outcome {
 		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
 		const { payload } = outcome;
@@ -60,7 +61,7 @@ export class RecordSession extends Session {
 		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };
 	}
 
-	/** When others claim at the same time, a claim takes less, and begins somewhere behind the first one, out of their way. */
+	/** After a conflict with other claims, a claim takes fewer tasks and begins at a random place after the first one. */
 	override reach(limit: number): number {
 		return this.tx.attempt === 0 ? super.reach(limit) : this.#fewer(limit) * 4;
 	}
@@ -86,7 +87,7 @@ export class RecordSession extends Session {
 			isSame(tasks.keyOf(found.value), found.key);
 	}
 
-	/** A key that leads to no task still says in which lane it stood. */
+	/** An index key without a task still contains its lane. */
 	override bury(before: TaskRow | Stray, lane?: string): void {
 		if (!(before instanceof Stray)) return super.bury(before, lane);
 		const hint = before.entry?.hint;
@@ -109,7 +110,7 @@ export class RecordSession extends Session {
 		}
 	}
 
-	/** Removes the keys of indexes that lead nowhere any more, too. */
+	/** Also removes index keys without rows. */
 	override *mend(): Work<void> {
 		for (const [index, { isOptional }] of Object.entries(tasks.indexes)) {
 			if (isOptional && this.isSparse) continue;
@@ -122,7 +123,7 @@ export class RecordSession extends Session {
 	}
 }
 
-/** Whoever joins a lane, or leaves it empty, writes its row. */
+/** A transaction that joins a lane or empties it writes the row of the lane. */
 class LaneRows implements LaneKeeper {
 	readonly #tx: RecordTransaction;
 	readonly #stored = new Map<string, LaneRow | Stray | undefined>();
@@ -146,7 +147,7 @@ class LaneRows implements LaneKeeper {
 		this.#tx.remove(lanes, { lane, last: 0 });
 	}
 
-	/** Looks at all lanes that have a row. */
+	/** Visits all lanes that have a row. */
 	*walk(look: (lane: string) => void): Work<void> {
 		for (let above: Key | undefined, count = page; count === page;) {
 			const [found]: readonly (readonly (LaneRow | Stray)[])[] = yield* ask(
@@ -160,7 +161,7 @@ class LaneRows implements LaneKeeper {
 	}
 }
 
-/** In bytes of UTF-8, or of the array itself. */
+/** The size in bytes of UTF-8 or of the array. */
 export function sizeOf(data: Data): number {
 	return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
 }

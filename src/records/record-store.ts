@@ -1,5 +1,5 @@
 /**
- * Makes a whole store of rows in tables.
+ * Creates a complete store over rows in tables.
  *
  * @module
  */
@@ -32,9 +32,9 @@ import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 import type { Order } from "./tables.ts";
 
 /**
- * Makes a whole {@link Store} of rows in transactions.
+ * Creates a complete {@link Store} over a {@link RecordSpace}.
  *
- * @param space what the database can do
+ * @param space the database, as tables of rows with transactions
  *
  * @example
  * ```ts
@@ -67,9 +67,9 @@ export function recordStore<Tx = never>(space: RecordSpace<Tx>): Store<Tx> {
 	return new RecordStore(space);
 }
 
-/** Adds to a plain store: several transactions at a time, commits that take only so much, limits, and indexes that are left out. */
+/** Extends a plain store by concurrent transactions, commits of limited size, limits, and omitted indexes. */
 class RecordStore<Tx> extends PlainStore<Tx> {
-	/** What tokens have in common where the space says nothing of it. */
+	/** The default common part of tokens. */
 	readonly #own: string = crypto.randomUUID().replaceAll("-", "");
 
 	constructor(space: RecordSpace<Tx>) {
@@ -99,7 +99,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 			if (refusal !== undefined) throw refusal;
 			return await this.do(basket, "change", (session) => orFail(session, saveAll(session, saves)), tx);
 		}
-		// Too much of one claim must not lose what others have.
+		// One save that is too large must not affect the others.
 		const saved = await super.save(basket, saves.filter((_, index) => refusals[index] === undefined));
 		if (refusal !== undefined) throw refusal;
 		return saved;
@@ -118,7 +118,8 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 
 	override async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		// From the end: of a lane that is named in order, one head is deleted, and not each task as it becomes the head.
+		// From the end, so that if a whole lane is deleted in order, only one head is removed, and not each task as it
+		// becomes the head.
 		const backwards = [...new Set(ids)].reverse();
 		const removed = await super.delete(basket, backwards);
 		const gone = new Set(backwards.filter((_, index) => removed[index]));
@@ -137,7 +138,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 			: await this.#turnInParts(basket, turn, perCommit);
 	}
 
-	/** As many items in one commit as it takes; nothing is ever done to one of them by halves. */
+	/** Puts as many items into each commit as fit. Each item is handled completely or not at all. */
 	protected override async many<T extends Item, R>(
 		basket: string,
 		purpose: Purpose,
@@ -222,14 +223,14 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 }
 
-/** A claim that is known to be lost must not let the rest of a list of changes come about. */
+/** A lost claim must make the commit of a list of changes fail. */
 function* orFail({ tx }: Session, work: Work<boolean[]>): Work<boolean[]> {
 	const results = yield* work;
 	if (tx.isBlind && results.includes(false)) tx.fail!();
 	return results;
 }
 
-/** As many items from there on as weigh no more than that, but one at least. */
+/** As many items from this index on as fit into the weight, but at least one. */
 function take<T extends Item>(items: readonly T[], from: number, most: number): readonly T[] {
 	if (most === Infinity) return from === 0 ? items : items.slice(from);
 	let end = from;

@@ -1,5 +1,5 @@
 /**
- * Makes a whole store of rows in a transaction.
+ * Creates complete stores over rows with transactions.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The row of a task: whether it can be read, what it shows, and what an outcome makes of it.
+ * The row of a task: its validation, its public form, and the effect of an outcome.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { Stray } from "./space.ts";
 import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
 
-/** The error of a task whose row is none. */
+/** The error of a task whose row is not valid. */
 export const unreadable = "The stored task could not be read";
 
-/** More than any inbox holds: a number that is out of reach would be counted up to when messages are removed. */
+/** More than any inbox holds. Larger numbers are refused, because the removal of messages would count up to them. */
 const mostMessages = 1_000_000;
 
 /** Of a task that nobody has claimed, and nobody has posted to. */
@@ -19,7 +19,7 @@ export const fresh = { attempts: 0, crashes: 0, posted: 0, seen: 0 } as const;
 
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
 
-/** Whether a row is a task that can be read. */
+/** Whether a row is a readable task. */
 export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
@@ -32,7 +32,7 @@ export function isSound(value: unknown): value is TaskRow {
 		[attempts, crashes, seen, posted].every(isCount) && seen <= posted && posted - seen <= mostMessages;
 }
 
-/** A task from what was found; one that cannot be read is a dead task, with whatever can be read of it. */
+/** Converts a found row to a task. An unreadable row becomes a dead task with all readable parts. */
 export function toTask(found: TaskRow | Stray): TaskRow {
 	if (isSound(found)) return found;
 	const { value = found, key = undefined } = found instanceof Stray ? found : {};
@@ -64,7 +64,7 @@ interface Details {
 	readonly backoff?: boolean | undefined;
 }
 
-/** What an outcome makes of a running task, but for its payload and its messages; `undefined`: it is removed. */
+/** The row of a running task after an outcome, without payload and messages; `undefined` if the task is removed. */
 export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
 	const { type, retain = 0, attempts = 0, error, delay, hold, seen = 0, backoff }: Details & Pick<Outcome, "type"> =
 		outcome;
@@ -87,12 +87,12 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 	return waiting;
 }
 
-/** It was kept as done, and its time is over: nobody sees it any more, whether or not a turn has removed it. */
+/** Whether it is done and its retention has ended. Then it is invisible, even if no turn has removed it. */
 export function isExpired({ state, dueAt }: TaskRow, now: number): boolean {
 	return state === "done" && dueAt !== undefined && dueAt <= now;
 }
 
-/** What others may know of a task. */
+/** The public form of a task. */
 export function show(row: TaskRow, key: string, payload: Data): StoredTask {
 	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = row;
 	const instant = dueAt === Infinity || row.state === "dead" ? undefined : dueAt;
@@ -100,22 +100,22 @@ export function show(row: TaskRow, key: string, payload: Data): StoredTask {
 	return { ...shown, dueAt: instant, addedAt, priority, lane };
 }
 
-/** Whether it heads its lane, or would if it had one. */
+/** Whether it is the head of its lane, or has no lane. */
 export function isHead(row: TaskRow): boolean {
 	return !row.isBlocked && !isOver(row);
 }
 
-/** Whether a value is what a codec made. */
+/** Whether a value is encoded data. */
 export function isData(value: unknown): value is Data {
 	return typeof value === "string" || value instanceof Uint8Array;
 }
 
-/** Not `slice`, which for a Buffer of Node's copies nothing. */
+/** Not `slice`, which does not copy a Buffer of Node. */
 export function copy(data: Data): Data {
 	return typeof data === "string" ? data : new Uint8Array(data);
 }
 
-/** Messages that can be read. */
+/** The readable messages. */
 export function toInbox(found: readonly (object | undefined)[]): Message[] {
 	return found.flatMap((row) => {
 		const { n, data } = Object(row) as Message;

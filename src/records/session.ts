@@ -1,5 +1,5 @@
 /**
- * What the members of a store share within one transaction: finding tasks, changing them, and giving lanes their next head.
+ * The common work of the members of a store within one transaction: finding and changing tasks, and promoting lanes.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts"
 import { idOf, isFree, messages, type Order, payloads, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { type Answers, ask, get, range } from "./work.ts";
 
-/** What becomes of a task whose payload cannot be read. */
+/** The state of a task whose payload cannot be read. */
 const ended = {
 	state: "dead",
 	error: unreadable,
@@ -23,50 +23,53 @@ const ended = {
 /** How many backoffs are ended in one transaction. */
 const mostHastened = 1000;
 
-/** What is the same for all transactions of a store. */
+/** The settings of all transactions of a store. */
 export interface Settings {
 	readonly orders: Orders;
 	readonly inline: number;
-	/** From 0 to 1. */
+	/** Returns numbers from 0 to 1. */
 	readonly random: () => number;
-	/** A text that is used for one claim only. */
+	/** Returns a text that is used for one claim only. */
 	readonly nextMark: () => string;
 }
 
-/** Writes down who is in a lane, where several transactions go on at a time: two who join it, or leave it, must not miss each other. */
+/**
+ * Records which lanes are occupied, in spaces with concurrent transactions: transactions that join or leave a lane
+ * must conflict.
+ */
 export interface LaneKeeper {
-	/** To be done before anybody looks who is in these lanes. */
+	/** Call it before these lanes are read. */
 	watch(lanes: readonly string[]): Work<void>;
-	/** Somebody joins a lane. */
+	/** A task joins a lane. */
 	join(lane: string, order: Order): void;
-	/** The last one has left it. */
+	/** The last task has left the lane. */
 	leave(lane: string): void;
 }
 
-/** A task as it was found, and as what it is taken. */
+/** A task: the row as found, and its interpretation. */
 export interface Found {
 	readonly before: TaskRow | Stray;
 	readonly row: TaskRow;
 }
 
 /**
- * One transaction where only one goes on at a time, of any size, and where the database keeps the indexes and sets no limits. Whatever
- * else a space may be is added by those who extend this.
+ * A transaction in a space that runs one transaction at a time, of any size, that maintains its indexes and has no
+ * limits. Subclasses support other spaces.
  */
 export class Session {
 	readonly tx: RecordTransaction;
 	readonly settings: Settings;
-	/** Only where several transactions go on at a time. */
+	/** Present only with concurrent transactions. */
 	declare readonly lanes?: LaneKeeper;
-	/** Whether those that do not simply wait have no index of their own. */
+	/** Whether the space omits optional indexes. */
 	declare readonly isSparse?: boolean;
-	/** How many backoffs may be ended. */
+	/** The maximum number of backoffs to end. */
 	readonly most: number = mostHastened;
 	/** The lanes that may have lost their head. */
 	readonly #freed = new Set<string>();
-	/** Whether lanes may have lost their head that nobody can name. */
+	/** Whether unknown lanes may have lost their heads. */
 	#isDamaged = false;
-	/** How much could not be read, and was put aside. */
+	/** The number of unreadable rows that were buried. */
 	buried = 0;
 
 	constructor(tx: RecordTransaction, settings: Settings) {
@@ -78,7 +81,7 @@ export class Session {
 		return this.tx.now;
 	}
 
-	/** Does a work with what it needs at its end. */
+	/** Runs a work and the steps that must follow it. */
 	*whole<R>(work: (session: this) => Work<R>): Work<R> {
 		const result = yield* work(this);
 		if (this.#isDamaged) yield* this.mend();
@@ -86,14 +89,14 @@ export class Session {
 		return result;
 	}
 
-	/** Tasks by their ids, unless their time is over. */
+	/** Finds tasks by id, except expired ones. */
 	*find(ids: readonly string[]): Work<Map<string, Found>> {
 		const found = yield* this.findStored(ids);
 		for (const [id, { row }] of found) if (isExpired(row, this.now)) found.delete(id);
 		return found;
 	}
 
-	/** Tasks by their ids, also those whose time is over. */
+	/** Finds tasks by id, including expired ones. */
 	*findStored(ids: readonly string[]): Work<Map<string, Found>> {
 		const made = ids.filter((id) => id.startsWith("_"));
 		const [byId, byHome] = yield* ask(
@@ -122,22 +125,22 @@ export class Session {
 		return [rows, ...rest as unknown as Answers<R>];
 	}
 
-	/** Says of a task that its id is in use. */
+	/** The result for a task whose id is in use. */
 	refuse(id: string, row: TaskRow): Added {
 		return { id, added: false, state: stateOf(row) };
 	}
 
-	/** An outcome that can be stored. */
+	/** Adapts an outcome so that it can be stored. */
 	fit(_row: TaskRow, outcome: Outcome): Outcome {
 		return outcome;
 	}
 
-	/** How many due tasks to look at in order to claim some. */
+	/** The number of due tasks to read for a claim. */
 	reach(limit: number): number {
 		return limit + 1;
 	}
 
-	/** Which of the due tasks to claim. */
+	/** Selects the tasks to claim. */
 	choose(due: readonly TaskRow[], limit: number): readonly TaskRow[] {
 		return due.slice(0, limit);
 	}
@@ -145,19 +148,19 @@ export class Session {
 	/** Throws if a task has too many messages. */
 	checkInbox(_id: string, _unseen: number): void {}
 
-	/** Whether what was found has another key than the one that led to it. */
+	/** Whether the found row has another key than the one that led to it. */
 	isElsewhere(_found: TaskRow | Stray): boolean {
 		return false;
 	}
 
-	/** Writes what has become of a task. Watchers are told if it can be claimed now, and could not be before. */
+	/** Writes a task. Watchers are notified if it can now be claimed and could not be before. */
 	put(row: TaskRow, before?: TaskRow | Stray): void {
 		this.tx.put(tasks, row, before);
 		const wasHeld = !(before instanceof Stray) && before?.isHeld;
 		if (isFree(row) && (row.state === "waiting" || wasHeld)) this.tx.wake();
 	}
 
-	/** Removes a task, and all that belongs to it. */
+	/** Removes a task with its messages and its payload. */
 	remove({ before, row }: Found): void {
 		if (isHead(row)) this.free(row.lane);
 		this.erase(before);
@@ -165,13 +168,13 @@ export class Session {
 		if (row.payload === undefined) this.tx.remove(payloads, { home: row.home, data: "" });
 	}
 
-	/** Removes the row of a task, and all keys under which it may be found. */
+	/** Removes the row of a task and all its index keys. */
 	erase(before: TaskRow | Stray): void {
 		this.tx.remove(tasks, before);
 		if (!isSound(before)) this.#isDamaged = true;
 	}
 
-	/** Keeps aside what cannot be read. It had, as far as anybody knows, the first place in its lane. */
+	/** Makes an unreadable task dead. It counts as the head of its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
 		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
 		this.lose(row.lane ?? lane);
@@ -179,7 +182,7 @@ export class Session {
 		if (!isSound(before)) this.#isDamaged = true;
 	}
 
-	/** Something that could not be read is out of the way. */
+	/** An unreadable row was removed or buried. */
 	lose(lane: string | undefined): void {
 		this.buried++;
 		this.free(lane);
@@ -191,7 +194,7 @@ export class Session {
 		for (let n = seen + 1; n <= last; n++) this.tx.remove(messages, { home, n, data: "" });
 	}
 
-	/** What a new payload changes in the row of a task, which has another one already if there is a `before`. */
+	/** The change of a task's row by a new payload. With `before`, the task already has a payload. */
 	withPayload(home: Order, data: Data | undefined, before?: TaskRow): { readonly payload?: Data | undefined } {
 		if (data === undefined) return {};
 		if (data.length > this.settings.inline) {
@@ -207,7 +210,7 @@ export class Session {
 		if (lane !== undefined) this.#freed.add(lane);
 	}
 
-	/** Gives each lane that has lost its head the next one. */
+	/** Promotes the next task of each lane that has lost its head. */
 	*promote(): Work<void> {
 		for (let freed; (freed = [...this.#freed]).length > 0;) {
 			this.#freed.clear();
@@ -223,7 +226,7 @@ export class Session {
 		return found.map(([first]) => first);
 	}
 
-	/** Nobody knows where a task stood that could not be read, so all lanes are looked at: this is rare, and there is no other way. */
+	/** Checks all lanes, because the lane of an unreadable task is unknown. This is rare. */
 	*mend(): Work<void> {
 		const [found] = yield* ask(range(tasks, "lane", { prefix: [], limit: Infinity }));
 		for (const one of found) if (isSound(one)) this.free(one.lane);

@@ -1,5 +1,5 @@
 /**
- * What a worker says of its claims: ends them, extends them, saves to them.
+ * The writes of a worker about its claims: settle, extend and save.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { type DataRow, messages, payloads, type TaskRow, tasks } from "./tables.
 import { ask, get, range } from "./work.ts";
 
 /**
- * Ends claims; says of each whether it was not lost. The lanes get their next heads. It also removes at most `most` tasks that were kept
- * long enough: what both have to know is one round of reads.
+ * Settles claims. Returns for each whether it was settled; `false` if it was lost. Promotes the lanes. It also
+ * removes at most `most` tasks that were kept long enough: what both have to know is one round of reads.
  */
 export function* settle(session: Session, settlements: readonly Settlement[], most?: number): Work<boolean[]> {
 	const refs = settlements.map(({ ref }) => ref);
@@ -24,7 +24,7 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 	if (kept !== undefined) clear(session, kept);
 	const ended = new Set<TaskRow>();
 	return rows.map((row, index) => {
-		// Of two outcomes of one claim the first is true: the second has lost it.
+		// If a claim has two outcomes, the first one counts; for the second one the claim is lost.
 		if (row === undefined || ended.has(row)) return false;
 		ended.add(row);
 		end(session, row, settlements[index]!.outcome);
@@ -42,7 +42,7 @@ function end(session: Session, row: TaskRow, given: Outcome): void {
 	session.put({ ...after, ...session.withPayload(row.home, payload, row) }, row);
 }
 
-/** Makes leases end later. */
+/** Extends leases. */
 export function* extend(session: Session, refs: readonly Ref[], lease: number): Work<("ok" | "lost" | "posted")[]> {
 	const [rows] = yield* session.findClaims(refs);
 	return rows.map((row) => {
@@ -52,7 +52,7 @@ export function* extend(session: Session, refs: readonly Ref[], lease: number): 
 	});
 }
 
-/** Stores what claims want to be remembered. */
+/** Saves data of claims. */
 export function* save(session: Session, saves: readonly Save[]): Work<boolean[]> {
 	const [rows] = yield* session.findClaims(saves.map(({ ref }) => ref));
 	const latest = new Map<TaskRow, TaskRow>();
@@ -76,15 +76,15 @@ function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
 	}
 }
 
-/** What belongs to a task besides its row. */
+/** The data of a task besides its row. */
 export interface Contents {
-	/** What is there, whether or not it can be read. */
+	/** The stored value, readable or not. */
 	readonly payload: unknown;
-	/** Rows of messages, whether or not they can be read. */
+	/** The rows of messages, readable or not. */
 	readonly inbox: readonly object[];
 }
 
-/** The payloads of tasks, and what was posted to them and not seen. */
+/** Reads the payloads and the unseen messages of tasks. */
 export function* readContents(rows: readonly TaskRow[], withInbox = true): Work<Contents[]> {
 	const apart = rows.filter(({ payload }) => payload === undefined);
 	const posted = rows.filter(({ seen, posted }) => withInbox && posted > seen);

@@ -1,5 +1,5 @@
 /**
- * What is stored: the tables of a basket, their keys and their indexes.
+ * The tables of a basket, with their keys and indexes.
  *
  * | table | key | one row for each | indexes |
  * | --- | --- | --- | --- |
@@ -9,8 +9,8 @@
  * | `lane` | lane | lane that is not empty, where the space is optimistic | – |
  * | `meta` | name | the last order, where the space is not optimistic | – |
  *
- * The *order* of a task is its place among all. A dead task that begins anew gets a new one; its *home*, where its messages and its
- * payload stay, is its first.
+ * The *order* of a task is its place among all tasks. A restarted dead task gets a new order. Its *home* is its first
+ * order, under which its messages and its payload stay.
  *
  * @module
  */
@@ -18,14 +18,14 @@
 import type { Data } from "../basket/store.ts";
 import type { Key, Table } from "./space.ts";
 
-/** A number where there is one transaction at a time, a text elsewhere. */
+/** A number in spaces with one transaction at a time, otherwise a string. */
 export type Order = string | number;
 
-/** A task as it is stored. What is `undefined` may be left out. */
+/** A stored task. Members with the value `undefined` may be absent. */
 export interface TaskRow {
 	readonly order: Order;
 	readonly home: Order;
-	/** Given by a caller; the others are called `_` and their home. */
+	/** The id given by a caller. Other ids are `_` and the home. */
 	readonly id?: string | undefined;
 	readonly kind: string;
 	readonly priority: number;
@@ -33,22 +33,22 @@ export interface TaskRow {
 	readonly addedAt: number;
 	readonly state: "waiting" | "running" | "dead" | "done";
 	readonly isHeld?: boolean | undefined;
-	/** Another one of its lane comes first. */
+	/** Whether an earlier task of its lane blocks it. */
 	readonly isBlocked?: boolean | undefined;
-	/** It waits because it has failed, and nothing but that. */
+	/** Whether it waits only because of a backoff. */
 	readonly isBackingOff?: boolean | undefined;
-	/** When it is due, its lease ends, or it is removed. */
+	/** The time at which it is due, its lease ends, or it is removed. */
 	readonly dueAt?: number | undefined;
-	/** Of its claim, while it is running. */
+	/** The token of its claim while it is running. */
 	readonly token?: string | undefined;
 	readonly attempts: number;
 	readonly crashes: number;
 	readonly error?: string | undefined;
 	readonly progress?: string | undefined;
-	/** How many messages there were, and up to which they are removed. */
+	/** The number of messages so far, and the number up to which they are removed. */
 	readonly posted: number;
 	readonly seen: number;
-	/** Absent if it stands in `data`. */
+	/** Absent if it is in `data`. */
 	readonly payload?: Data | undefined;
 }
 
@@ -65,7 +65,7 @@ export interface MessageRow {
 
 export interface LaneRow {
 	readonly lane: string;
-	/** The last order that was given in it: another one each time that somebody joins. */
+	/** The last order in this lane, which changes each time a task joins. */
 	readonly last: Order;
 }
 
@@ -75,11 +75,11 @@ export interface MetaRow {
 }
 
 /**
- * Indexes: `id` finds those whose id does not tell their order; `due` has what can be claimed, now or once its lease is over, in the
- * order in which it is to be claimed; `lane` has all that stand in a lane; `backoff` those that `hasten` is about; `kept` those that
- * will be removed; `aside` all that do not simply wait.
+ * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks that can be claimed, now or
+ * after their lease, in the order of claims; `lane` has all tasks in lanes; `backoff` has the tasks for `hasten`;
+ * `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
  *
- * What is blocked or held is not in `due`, so that it costs a claim nothing.
+ * Blocked and held tasks are not in `due`, so they do not slow down claims.
  */
 export const tasks: Table<TaskRow> = {
 	name: "task",
@@ -106,14 +106,14 @@ export const tasks: Table<TaskRow> = {
 /** Payloads that are too long for the row of their task. */
 export const payloads: Table<DataRow> = { name: "data", keyOf: ({ home }) => [home], indexes: {} };
 
-/** What was posted to tasks. */
+/** The messages of tasks. */
 export const messages: Table<MessageRow> = {
 	name: "message",
 	keyOf: ({ home, n }) => [home, n],
 	indexes: {},
 };
 
-/** Whoever joins a lane, or empties it, writes its row: so that they cannot miss each other. */
+/** A transaction that joins a lane or empties it writes this row, so that concurrent ones conflict. */
 export const lanes: Table<LaneRow> = { name: "lane", keyOf: ({ lane }) => [lane], isShared: true, indexes: {} };
 
 /** Facts about a basket. */
@@ -124,7 +124,7 @@ export function isOver({ state }: TaskRow): boolean {
 	return state === "dead" || state === "done";
 }
 
-/** What a task is doing, as others see it. */
+/** The public state of a task. */
 export function stateOf({ state, isHeld }: TaskRow): TaskRow["state"] | "held" {
 	return isHeld && state === "waiting" ? "held" : state;
 }
@@ -134,12 +134,12 @@ export function isFree(row: TaskRow): boolean {
 	return !row.isHeld && !row.isBlocked && !isOver(row) && row.dueAt! < Infinity;
 }
 
-/** What a task is called. */
+/** The id of a task. */
 export function idOf({ id, home }: TaskRow): string {
 	return id ?? `_${home}`;
 }
 
-/** The index keeps high priorities first. */
+/** The rank of a priority in the index: high priorities come first. */
 export function rankOf(priority: number): number {
 	return -priority;
 }

@@ -1,25 +1,25 @@
 /**
- * How a work is written, and how it is done.
+ * Helpers to write and to run a work.
  *
  * @module
  */
 
 import type { Count, Get, Key, Range, Read, Table, Work } from "./space.ts";
 
-/** What is given for reads, in their order. */
+/** The answers to reads, in order. */
 export type Answers<R extends readonly Read[]> = { readonly [I in keyof R]: NonNullable<R[I]["answer"]> };
 
-/** Asks all of these at once. Nothing is waited for if there is nothing to ask. */
+/** Makes all these reads together. Without reads, it does not wait. */
 export function* ask<const R extends readonly Read[]>(...reads: R): Work<Answers<R>> {
 	return (yield reads) as Answers<R>;
 }
 
-/** Rows by their keys, or by those in a unique index. */
+/** Reads rows by their keys, or by their keys in a unique index. */
 export function get<Row extends object>(table: Table<Row>, keys: readonly Key[], index?: string): Get<Row> {
 	return { type: "get", table, index, keys };
 }
 
-/** Rows in the order of their keys, or of those in an index. */
+/** Reads rows in the order of their keys, or of their keys in an index. */
 export function range<Row extends object>(
 	table: Table<Row>,
 	index: string | undefined,
@@ -28,17 +28,17 @@ export function range<Row extends object>(
 	return { type: "range", table, index, ...rest };
 }
 
-/** How many rows there are. */
+/** Counts rows. */
 export function count(table: Table, index: string | undefined, prefix: Key, upTo?: Key): Count {
 	return { type: "count", table, index, prefix, upTo };
 }
 
 /**
- * Does a work with somebody who answers reads. As long as no answer is a promise, it is done when this returns; it waits for nothing
- * but these promises.
+ * Runs a work with a function that answers its reads. If no answer is a promise, the work is done when this returns.
+ * It awaits only these promises.
  *
- * @param work what is to be done
- * @param answer gives what a {@link Read} asks for, or a promise of it
+ * @param work the work to run
+ * @param answer returns the answer to a {@link Read}, or a promise of it
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ function answerAll(reads: readonly Read[], answer: (read: Read) => unknown): unk
 	return reads.map((read) => read.type === "get" && read.keys.length === 0 ? [] : answer(read));
 }
 
-/** Whether two keys are the same. */
+/** Whether two keys are equal. */
 export function isSame(a: Key, b: Key): boolean {
 	return a.length === b.length && a.every((part, index) => part === b[index]);
 }

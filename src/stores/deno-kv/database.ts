@@ -1,5 +1,5 @@
 /**
- * What is asked of Deno KV: its own names and shapes, as far as they are used, so that nothing needs Deno's types.
+ * The used part of the interface of Deno KV, so that nothing needs Deno's types.
  *
  * @module
  */
@@ -9,31 +9,31 @@ import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
 /** A part of a key. */
 export type DenoKvKeyPart = Uint8Array | string | number | bigint | boolean;
 
-/** What is stored under a key, or that there is nothing. */
+/** The entry of a key, which may be absent. */
 export interface DenoKvEntry {
-	/** Where it is. */
+	/** The key. */
 	readonly key: readonly unknown[];
-	/** What it is; `null` if there is nothing. */
+	/** The value; `null` if the key is absent. */
 	readonly value: unknown;
-	/** Of which commit it is; `null` if there is nothing. */
+	/** The version; `null` if the key is absent. */
 	readonly versionstamp: string | null;
 }
 
-/** A `Deno.AtomicOperation`, as far as it is used. */
+/** The used part of a `Deno.AtomicOperation`. */
 export interface DenoKvOperation {
-	/** Lets the commit fail unless the key is as it was at that version. */
+	/** Makes the commit fail unless the key still has this version. */
 	check(...checks: { key: DenoKvKeyPart[]; versionstamp: string | null }[]): unknown;
 	/** Stores a value. */
 	set(key: DenoKvKeyPart[], value: unknown): unknown;
 	/** Removes a value. */
 	delete(key: DenoKvKeyPart[]): unknown;
-	/** Makes all changes, or none. */
+	/** Commits all changes or none. */
 	commit(): Promise<{ ok: boolean }>;
 }
 
-/** A `Deno.Kv`, of Deno itself or of `@deno/kv` for Node, as far as it is used. */
+/** The used part of a `Deno.Kv`, of Deno itself or of `@deno/kv` for Node. */
 export interface DenoKv<Tx extends DenoKvOperation = DenoKvOperation> {
-	/** Reads up to ten keys at one moment. */
+	/** Reads up to ten keys in one snapshot. */
 	getMany(keys: DenoKvKeyPart[][]): Promise<DenoKvEntry[]>;
 	/** Reads a range of keys. */
 	list(
@@ -42,13 +42,13 @@ export interface DenoKv<Tx extends DenoKvOperation = DenoKvOperation> {
 	): AsyncIterable<DenoKvEntry>;
 	/** Begins a commit. */
 	atomic(): Tx;
-	/** Tells of each new value. */
+	/** Reports each new value. */
 	watch(keys: DenoKvKeyPart[][]): ReadableStream<DenoKvEntry[]>;
-	/** Closes the database; needed where the store has opened it. */
+	/** Closes the database. Required if the store has opened it. */
 	close?(): unknown;
 }
 
-/** Of SQLite and of the runtime, in the order in which they are tried. */
+/** Errors of SQLite and of the runtime, in the order in which they are tried. */
 const failures: readonly [RegExp, StoreErrorCode, string][] = [
 	[/BadResource|Interrupted|is closed/i, "closed", "The database was closed: pass an open one to the store"],
 	[/locked|busy/i, "busy", "Another process holds the database"],
@@ -65,13 +65,13 @@ const failures: readonly [RegExp, StoreErrorCode, string][] = [
 	],
 ];
 
-/** What Deno KV says of a key, a value or a commit that it does not take. Of SQLite it throws TypeErrors, too. */
+/** The messages for invalid keys, values or commits. Deno KV also throws TypeErrors for errors of SQLite. */
 const misuse = /too (large|many)|must be|expected/i;
 
-/** How often something is tried again that is in the way of others. */
+/** The maximum number of tries of a conflicting request. */
 export const mostTries = 30;
 
-/** Does something with the database, several times if others hold it, and says in the words of stores what went wrong. */
+/** Makes a request to the database, retries it while others lock the database, and converts errors. */
 export async function ask<T>(request: () => Promise<T>): Promise<T> {
 	for (let tries = 1;; tries++) {
 		try {
@@ -84,7 +84,7 @@ export async function ask<T>(request: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** The error of a store, except for what was given to the database: that a key or value is too large. */
+/** Converts an error to a `StoreError`, except errors about the size of keys and values. */
 export function toStoreError(error: unknown): unknown {
 	if (error instanceof StoreError) return error;
 	const { name, message } = Object(error) as Error;
@@ -94,7 +94,7 @@ export function toStoreError(error: unknown): unknown {
 	return new StoreError("unavailable", "The database failed", { cause: error });
 }
 
-/** A random while, longer each time, so that those who are in each other's way get out of it. */
+/** Waits for a random time that grows with each try, so that conflicting processes separate. */
 export function pause(tries: number): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(2 ** tries, 100)));
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps the tasks of baskets in Deno KV.
+ * Stores the tasks of baskets in Deno KV.
  *
- * Use {@link denoKvStore} where `Deno.Kv` is the database at hand; use `upkeep/stores/sqlite` for many tasks on one machine,
- * which is several times faster.
+ * Use {@link denoKvStore} if `Deno.Kv` is the available database. For many tasks on one machine use
+ * `upkeep/stores/sqlite`, which is several times faster.
  *
  * @module
  */
@@ -18,46 +18,47 @@ import { Schema } from "./schema.ts";
 
 export type { DenoKv, DenoKvEntry, DenoKvKeyPart, DenoKvOperation };
 
-/** What a {@link denoKvStore} can be told. */
+/** Options for {@link denoKvStore}. */
 export interface DenoKvStoreOptions {
-	/** What all its keys begin with. @default ["upkeep"] */
+	/** The prefix of all its keys. @default ["upkeep"] */
 	prefix?: readonly DenoKvKeyPart[] | undefined;
 	/**
-	 * How often it looks, in milliseconds, whether another process has made something due: a database in a local file tells
-	 * only its own process. `Infinity` for Deno Deploy and KV Connect, which tell everybody. @default 500
+	 * The interval between checks for changes by other processes, in milliseconds: a database in a local file notifies
+	 * only its own process. Use `Infinity` for Deno Deploy and KV Connect, which notify all processes. @default 500
 	 */
 	pollInterval?: number | undefined;
-	/** Whose time it is; only the wall clock is stored. @default systemClock */
+	/** The clock to use; only its wall clock is stored. @default systemClock */
 	clock?: Clock | undefined;
 }
 
 /** A {@link Store} in Deno KV. */
 export interface DenoKvStore<Tx extends DenoKvOperation = DenoKvOperation> extends Store<Tx> {
 	/**
-	 * Closes the database that the store has opened by the function that it was given; a basket that still runs ends with a
-	 * `StoreError` with the code `closed`. Does nothing if the store was given an open database.
+	 * Closes the database if the store has opened it with the given function. A basket that still runs ends with a
+	 * `StoreError` with the code `closed`. Does nothing if an open database was passed.
 	 */
 	close(): Promise<void>;
 }
 
 /**
- * Makes a {@link Store} of a `Deno.Kv`.
+ * Creates a {@link Store} over a `Deno.Kv`.
  *
- * An open database stays the caller's, and is not closed. A function that opens one is called when the store is opened for the
- * first time, and again by the next `open()` if it fails; what it opens the store closes in `close()`. So a basket can be
- * made before anything is awaited: `denoKvStore(() => Deno.openKv())`.
+ * An open database belongs to the caller, and the store does not close it. A function that opens one is called when
+ * the store is first opened, and again by the next `open()` if it fails. `close()` closes the database that the
+ * function has opened. So a basket can be created before anything is awaited: `denoKvStore(() => Deno.openKv())`.
  *
- * With `tx`, an `AtomicOperation`, a call appends its checks and changes; await it before `commit()`. If an id is in use, a
- * claim is lost, or somebody else changes the same task or lane meanwhile, the commit comes to `{ ok: false }`, as it does for
- * the caller's own checks. Extending a claim changes its task, too, so that a commit may have to be tried again.
+ * With `tx`, an `AtomicOperation`, a call appends its checks and changes; await it before `commit()`. If an id is in
+ * use, a claim is lost, or another process changes the same task or lane meanwhile, the commit resolves with
+ * `{ ok: false }`, as it does for the caller's own checks. Extending a claim also changes its task, so you may have
+ * to repeat a commit.
  *
- * What limits it: 49 tasks and 650,000 bytes of payloads in one `add`, payloads and messages of 65,000 bytes, names of 1,000
- * bytes (of a basket: 500), 500 messages that a task has not seen, progress of 16,000 characters. What is over a limit is refused with a
- * RangeError; of several `save`s in one call only those are. A settlement with a payload over the limit makes its task dead.
- * Errors are cut at 8,000 characters.
+ * The limits: 49 tasks and 650,000 bytes of payloads in one `add`; 65,000 bytes for a payload or a message; 1,000
+ * bytes for a name (500 for the name of a basket); 500 unseen messages of a task; 16,000 characters of progress. Data
+ * over a limit is refused with a RangeError; in a call with several `save`s, only those over the limit are refused. A
+ * settlement with a payload over the limit makes its task dead. Errors are shortened to 8,000 characters.
  *
  * @param kv an open database, of `Deno.openKv` (`--unstable-kv`) or of `@deno/kv`, or a function that opens one
- * @param options where in the database, and whose time
+ * @param options the key prefix, the polling interval and the clock
  * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example

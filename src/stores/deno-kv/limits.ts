@@ -1,5 +1,5 @@
 /**
- * What fits into a key, a value and a commit of Deno KV.
+ * The limits of keys, values and commits of Deno KV.
  *
  * @module
  */
@@ -11,44 +11,47 @@ import { textOf } from "../../records/key-text.ts";
 import { maxPayload, sizeOf } from "./data.ts";
 import type { DenoKvKeyPart } from "./database.ts";
 
-/** A commit takes 100 checks: one for the schema, and of each task one for its id and one for its lane. */
+/**
+ * The maximum number of tasks per `add`: a commit takes 100 checks, one for the schema, and one each for the id and
+ * the lane of a task.
+ */
 export const maxAdd = 49;
 
-/** So that what surrounds the payloads fits into the commit as well. */
+/** Leaves space in the commit for the data around the payloads. */
 export const maxAddBytes = 650_000;
 
-/** Payloads above, in units of text or bytes, are stored apart, so that a claim need not write them again. */
+/** Longer payloads, in code units or bytes, are stored separately, so that a claim need not write them again. */
 export const longestInline = 2_000;
 
-/** Bytes of a name, so that it fits into a key of 2 KiB with the name of its basket; those of the name of a basket. */
+/** The maximum sizes of a name and of a basket's name, in bytes: both must fit into a key of 2 KiB. */
 const [maxName, maxBasketName] = [1_000, 500];
 
-/** All keys of a commit have 80 KiB, the whole commit 800 KiB. */
+/** The keys of a commit may have 80 KiB, the whole commit 800 KiB. */
 const [maxKeys, maxCommit] = [81_000, 815_000];
 
-/** Those of a task: its own, one by kind, and those of its id and its lane, which are checked as well. */
+/** The keys of a task: its own, one by kind, and those of its id and its lane, which are also checked. */
 const keysPerTask = 7;
 
-/** What such a key has besides names and the keys' common beginning; what a row has besides names and payload. */
+/** The overhead of a key besides names and prefix, and of a row besides names and payload. */
 const [bytesPerKey, bytesPerRow] = [80, 600];
 
-/** What a {@link RecordLimits} is, for a prefix. */
+/** The {@link RecordLimits} for a key prefix. */
 export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 	const base = prefix.reduce<number>((size, part) => size + 2 + (Object(part).length as number ?? 9), 0);
 	return {
 		payload: maxPayload,
 		sizeOf,
-		// In units of text, so that it fits into the row.
+		// In code units, so that it fits into the row.
 		progress: 16_000,
 		error: 8_000,
-		// One commit must be able to remove them.
+		// One commit must be able to remove all of them.
 		messages: 500,
 		checkBasket: (basket) => void checkName("basket", basket, maxBasketName),
 		checkTasks: (basket, tasks) => checkTasks(tasks, base + sizeOfName(basket)),
 	};
 }
 
-/** Refuses what one `add` cannot take. `base` is how many bytes all keys begin with. */
+/** Refuses tasks that do not fit into one `add`. `base` is the size of the key prefix in bytes. */
 function checkTasks(tasks: readonly NewTask[], base: number): void {
 	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
 	let [payloads, keys, all] = [0, 0, 0];
@@ -57,7 +60,7 @@ function checkTasks(tasks: readonly NewTask[], base: number): void {
 		const size = checkData(payload);
 		payloads += size;
 		keys += keysPerTask * (base + bytesPerKey) + names[0] + 2 * names[1] + 4 * names[2];
-		// What is in the row may take two bytes a character: names, which stand beside a key as well, and short payloads.
+		// Data in the row may take two bytes per character: short payloads, and names, which are also stored beside a key.
 		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2]) + bytesPerRow;
 	}
 	check("the size of all payloads in bytes", payloads, "number", payloads <= maxAddBytes, `${maxAddBytes} or less`);
@@ -70,7 +73,7 @@ function checkData(data: Data): number {
 	return check(`the size of "payload" in bytes`, size, "number", size <= maxPayload, `${maxPayload} or less`);
 }
 
-/** Refuses a name that is too long for a key. Returns how many bytes of a key it takes. */
+/** Refuses a name that is too long for a key. Returns its size in bytes. */
 function checkName(what: string, name: string, most: number = maxName): number {
 	const size = sizeOfName(name);
 	return check(`the length of "${what}" in bytes`, size, "number", size <= most, `${most} or less`);

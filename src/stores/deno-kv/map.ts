@@ -1,5 +1,5 @@
 /**
- * Deno KV as an ordered map in transactions.
+ * Deno KV as an ordered map with transactions.
  *
  * @module
  */
@@ -32,13 +32,13 @@ import { limitsOf, longestInline, maxAdd, maxAddBytes } from "./limits.ts";
 import type { Schema } from "./schema.ts";
 import { type BellTerms, watchBell } from "./watch.ts";
 
-/** How many keys Deno KV reads at one moment. */
+/** The number of keys that Deno KV reads in one snapshot. */
 const mostKeys = 10;
 
-/** A commit takes 100 checks, one of them for the schema; what is changed is checked. */
+/** A commit takes 100 checks, one of them for the schema; each changed key is checked. */
 const mostItems = 99;
 
-/** What a {@link DenoKvMap} is made of. */
+/** The parts of a {@link DenoKvMap}. */
 export interface DenoKvParts {
 	readonly kv: Resource<DenoKv>;
 	readonly prefix: readonly DenoKvKeyPart[];
@@ -63,7 +63,7 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 	readonly clock: Clock;
 	readonly #parts: DenoKvParts;
 	readonly #terms: BellTerms;
-	/** What was read and written in the transactions of callers, as long as they have them. */
+	/** The drafts of the callers' transactions, while these exist. */
 	readonly #drafts = new WeakMap<Tx, Draft>();
 
 	constructor(parts: DenoKvParts, terms: BellTerms) {
@@ -105,12 +105,12 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 		return watchBell(this.#parts.kv.value, bells, this.#terms, wake, onError);
 	}
 
-	/** Each reason has a bell of its own, so that none drowns out another. */
+	/** Each reason has its own bell, so that no reason hides another. */
 	#bellOf(basket: string, reason: WakeReason | undefined): DenoKvKeyPart[] {
 		return [...this.#parts.prefix, "bell", textOf(reason === undefined ? [basket] : [basket, reason])];
 	}
 
-	/** All calls with the same transaction share a draft: nowhere else can be read what it has not committed yet. */
+	/** All calls with the same transaction share a draft, because uncommitted changes can be read nowhere else. */
 	#within<R>(tx: Tx, work: (draft: Draft) => R | Promise<R>): Promise<R> {
 		check("tx.check", check("tx", tx, "object").check, "function");
 		const draft = this.#drafts.get(tx) ?? new Draft(this.#parts, tx, true);
@@ -118,29 +118,29 @@ export class DenoKvMap<Tx extends DenoKvOperation> implements OrderedMap<Tx> {
 		return draft.inTurn(() => work(draft));
 	}
 
-	/** Not if somebody else was faster, nor if it is too large, but could be smaller. */
+	/** Commits. Returns `false` if another process was faster, or if the commit is too large and can be made smaller. */
 	async #isCommitted(draft: Draft, attempt: number): Promise<boolean> {
 		try {
 			return await draft.commit();
 		} catch (error) {
-			// After so many halves there is one change left.
+			// After this many halvings, one change is left.
 			if (error instanceof TypeError && 2 ** attempt < mostItems) return false;
 			throw error;
 		}
 	}
 }
 
-/** What is known of a key. */
+/** The state of a key in a draft. */
 interface Known {
-	/** As it will be after this commit. */
+	/** The value after this commit. */
 	value: unknown;
-	/** As it was read; absent if it was only written. */
+	/** The version that was read; absent if the key was only written. */
 	readonly versionstamp?: string | null;
 	isChecked: boolean;
 	isWritten: boolean;
 }
 
-/** One commit in the making: what it has read, and what it will write. Reads see its own writes. */
+/** A pending commit: its reads and writes. Reads see its own writes. */
 class Draft implements MapTransaction {
 	readonly fail?: () => void;
 	readonly hasSet?: (key: string) => boolean;
@@ -157,12 +157,12 @@ class Draft implements MapTransaction {
 		const { guard } = parts.schema;
 		if (guard !== undefined) operation.check(guard);
 		if (!isBlind) return;
-		// No key is of a version from the end of time.
+		// No key ever has this version.
 		this.fail = () => operation.check({ key: [...parts.prefix, "schema"], versionstamp: "f".repeat(20) });
 		this.hasSet = (key) => this.#known.get(key)?.isWritten ?? false;
 	}
 
-	/** Reads ten keys at a time, each ten as they are at one moment; those that were read already as they were. */
+	/** Reads ten keys at a time, each ten in one snapshot. Keys that were already read keep their values. */
 	async get(keys: readonly string[]): Promise<unknown[]> {
 		const unknown = [...new Set(keys)].filter((key) => !this.#known.has(key));
 		const groups = Array.from({ length: Math.ceil(unknown.length / mostKeys) }, (_, index) => {
@@ -204,14 +204,14 @@ class Draft implements MapTransaction {
 
 	check(key: string): void {
 		const known = this.#known.get(key);
-		// What was only written here is not there, or the commit fails.
+		// A key that was only written here must be absent, or the commit fails.
 		if (known?.isChecked) return;
 		const { versionstamp = null } = known ?? {};
 		this.#known.set(key, { value: undefined, isWritten: false, ...known, isChecked: true });
 		this.#operation.check({ key: this.#keyOf(key), versionstamp });
 	}
 
-	/** Tells those who watch a basket, once. */
+	/** Notifies the watchers of a basket, once. */
 	ring(key: DenoKvKeyPart[]): void {
 		const name = JSON.stringify(key.slice(this.#parts.prefix.length));
 		if (this.#rung.has(name)) return;
@@ -219,7 +219,10 @@ class Draft implements MapTransaction {
 		this.#operation.set(key, crypto.randomUUID());
 	}
 
-	/** Does one thing after the other, as each has to see what those before it have written; the first one at once. */
+	/**
+	 * Runs works one after the other, because each must see the writes of the previous ones. The first one starts
+	 * synchronously.
+	 */
 	inTurn<R>(work: () => R | Promise<R>): Promise<R> {
 		const done = this.#turn === undefined ? new Promise<R>((resolve) => resolve(work())) : this.#turn.then(work);
 		const turn = this.#turn = done.then(() => {}, () => {}).then(() => {
@@ -228,7 +231,7 @@ class Draft implements MapTransaction {
 		return done;
 	}
 
-	/** Says whether it was made: not if something that was checked has changed. */
+	/** Commits. Returns `false` if a checked key has changed. */
 	async commit(): Promise<boolean> {
 		if (!this.#isChange) return true;
 		const { ok } = await ask(() => this.#operation.commit());
@@ -251,7 +254,7 @@ function lastOf({ key }: DenoKvEntry): string {
 	return String(key.at(-1));
 }
 
-/** Long text is stored in fewer bytes. */
+/** Packs long text, so that it takes fewer bytes. */
 function packed(value: unknown): unknown {
 	const { data } = Object(value) as { data?: unknown };
 	return typeof data === "string" || data instanceof Uint8Array ? { ...value as object, data: pack(data) } : value;

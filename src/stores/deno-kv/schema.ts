@@ -1,5 +1,5 @@
 /**
- * The version of what is stored, and the proof in each commit that it is still the same.
+ * The version of the stored data, and the check in each commit that it has not changed.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import type { Resource } from "../../platform/resource.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { ask, type DenoKv, type DenoKvKeyPart } from "./database.ts";
 
-/** Written by this version of the library. */
+/** The schema version of this library. */
 const version = 1;
 
-/** What lets a commit fail once another version of the library has changed the schema. */
+/** A check that makes a commit fail if another version of the library has changed the schema. */
 export interface Guard {
 	readonly key: DenoKvKeyPart[];
 	readonly versionstamp: string;
 }
 
-/** States: unknown → (open) → known → (verify) → known, or it stays as it was and every commit fails. */
+/** States: unknown → (open) → known → (verify) → known, or unchanged, so that every commit fails. */
 export class Schema {
 	readonly #kv: Resource<DenoKv>;
 	readonly #key: DenoKvKeyPart[];
@@ -28,12 +28,12 @@ export class Schema {
 		this.#key = [...prefix, "schema"];
 	}
 
-	/** For a commit to check; absent before {@link open}. */
+	/** The check for a commit; absent before {@link open}. */
 	get guard(): Guard | undefined {
 		return this.#guard;
 	}
 
-	/** Looks which version is stored, and stores this one if there is none. */
+	/** Reads the stored version, and stores the current one if there is none. */
 	async open(): Promise<void> {
 		const key = this.#key;
 		for (;;) {
@@ -45,7 +45,7 @@ export class Schema {
 		}
 	}
 
-	/** Finds out whether the schema was the reason why a commit has failed. */
+	/** Determines whether a commit failed because of the schema. */
 	async verify(): Promise<void> {
 		if (this.#guard !== undefined) await this.open();
 	}

@@ -1,5 +1,5 @@
 /**
- * Hears that tasks may be due, from this process at once, from others by Deno KV or by looking now and then.
+ * Detects that tasks may be due: at once in this process, from other processes by Deno KV or by polling.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 import { ask, type DenoKv, type DenoKvEntry, type DenoKvKeyPart, toStoreError } from "./database.ts";
 
-/** How long after a failure it listens again, in milliseconds. */
+/** The delay before it listens again after a failure, in milliseconds. */
 const retryDelay = 1000;
 
-/** How a bell is heard. */
+/** Options for {@link watchBell}. */
 export interface BellTerms {
 	readonly clock: Clock;
-	/** How often it is looked at, in milliseconds. */
+	/** The polling interval, in milliseconds. */
 	readonly pollInterval: number;
 }
 
-/** Calls `wake` each time that one of the keys gets another value; the first one is that of the reason `"claims"`. */
+/** Calls `wake` each time one of the keys gets a new value. The first key belongs to the reason `"claims"`. */
 export function watchBell(
 	kv: DenoKv,
 	bells: readonly DenoKvKeyPart[][],
@@ -36,7 +36,7 @@ export function watchBell(
 	let reader: ReadableStreamDefaultReader<DenoKvEntry[]> | undefined;
 	const timer = new CallbackTimer(() => void tick(), true);
 
-	/** Also of what was there before: it may have come while this began. */
+	/** Also for existing values, which may have arrived while this began. */
 	function hear(entries: readonly { readonly versionstamp: string | null }[]): void {
 		isBroken = false;
 		const isNews = entries.map(({ versionstamp }, index) => versionstamp !== null && versionstamp > heard[index]!);
@@ -45,7 +45,7 @@ export function watchBell(
 		observe(onError, wake, isNews[0] ? "claims" : undefined);
 	}
 
-	/** Says so once for each time that the database is out of reach. */
+	/** Reports an error once for each time that the database becomes unreachable. */
 	function fail(error: unknown): void {
 		const failure = toStoreError(error);
 		if (isOver) return;
@@ -53,12 +53,12 @@ export function watchBell(
 		isBroken = true;
 		if (!(failure instanceof StoreError) || failure.code !== "closed") return;
 		stop();
-		observe(onError, wake, undefined); // whoever sleeps has to find out
+		observe(onError, wake, undefined); // lets a sleeping worker notice
 	}
 
 	async function listen(): Promise<void> {
 		isListening = true;
-		await undefined; // whoever watches is not told of an error before the watching has begun
+		await undefined; // errors are reported only after the watch has begun
 		try {
 			if (!isOver) await hearAll();
 		} catch (error) {
@@ -75,7 +75,7 @@ export function watchBell(
 
 	async function tick(): Promise<void> {
 		if (!isListening) void listen();
-		// Another process that writes to the same file tells nobody.
+		// Other processes that write to the same file send no notification.
 		try {
 			if (pollInterval < Infinity) hear(await ask(() => kv.getMany([...bells])));
 		} catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Where the transactions come from: a connection that is opened by name and opened again whenever it is gone, or one that
- * belongs to the caller.
+ * The source of transactions: a connection that is opened by name and reopened whenever it is lost, or a connection
+ * of the caller.
  *
  * @module
  */
@@ -12,26 +12,26 @@ import { checkSchema, newerSchema, schemaVersion, upgradeIndexedDB } from "./sch
 import { result, toStoreError } from "./request.ts";
 
 /**
- * How long a database may take to open before that is reported, in milliseconds. The event `blocked` is no help: only the
- * first of those who wait for another tab's connection to close is told.
+ * How long opening a database may take before it is reported, in milliseconds. The event `blocked` does not help:
+ * only the first request that waits for another tab's connection gets it.
  */
 const patience = 5000;
 
-/** A database and how to get at it. */
+/** A connection to a database. */
 export interface Connection {
-	/** What the database is called. */
+	/** The name of the database. */
 	readonly name: string;
 	/** Whether it is the caller's, who opens and closes it. */
 	readonly isGiven: boolean;
-	/** An open connection to it, whose schema is known. */
+	/** Resolves with an open connection whose schema was checked. */
 	database(): Promise<IDBDatabase>;
 	/** Lets go of a connection that is of no use any more, or of the current one; whether there may be another one. */
 	forget(database?: IDBDatabase): boolean;
-	/** Closes what it has opened. */
+	/** Closes the connection that it has opened. */
 	close(): void;
 }
 
-/** The caller's own connection, which stays the caller's to open and to close. */
+/** A connection of the caller, who also closes it. */
 export function givenConnection(database: IDBDatabase): Connection {
 	let isChecked = false;
 	return {
@@ -50,9 +50,9 @@ export function givenConnection(database: IDBDatabase): Connection {
 /**
  * A connection by name.
  *
- * States: closed → (use) → opening → open → closed, when another tab upgrades or deletes the database, when the browser
- * takes the connection away, or when the page goes into the back/forward cache; the next use opens it again. Only
- * `close()` is for good.
+ * States: closed → (use) → opening → open → closed, when another tab upgrades or deletes the database, when the
+ * browser closes the connection, or when the page enters the back/forward cache. The next use reopens it. Only
+ * `close()` is final.
  */
 export class NamedConnection implements Connection {
 	readonly name: string;
@@ -86,7 +86,7 @@ export class NamedConnection implements Connection {
 		this.forget();
 	}
 
-	/** Does not let somebody wait for ever for another tab that does not close its connection. The request goes on. */
+	/** Rejects a caller that has waited too long for another tab to close its connection. The request continues. */
 	#wait(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
 		return new Promise((resolve, reject) => {
 			const message = `Cannot open the database "${this.name}": another tab keeps an old version of it open, perhaps`;
@@ -111,7 +111,7 @@ export class NamedConnection implements Connection {
 		}
 	}
 
-	/** A connection that is gone already is for the first transaction to find out, which asks for another one. */
+	/** If the connection is already lost, the first transaction detects it and requests another one. */
 	async #check(database: IDBDatabase): Promise<void> {
 		try {
 			await checkSchema(database);

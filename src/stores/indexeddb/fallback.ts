@@ -1,5 +1,5 @@
 /**
- * Another store where the browser has none.
+ * A fallback for browsers without storage.
  *
  * @module
  */
@@ -65,7 +65,7 @@ export function withFallback<Tx>(
 	};
 
 	const own: Partial<Store> = {
-		// The same object before and after the decision.
+		// The same object before and after the choice of the store.
 		capabilities: new Proxy(store.capabilities, { get: (_, name) => Reflect.get(chosen.capabilities, name) }),
 		open: async () => {
 			await (decision ??= decide());
@@ -79,7 +79,7 @@ export function withFallback<Tx>(
 	};
 	return new Proxy(store, {
 		get(_, name) {
-			// Not a `then` for whoever awaits it.
+			// Without a `then`, which an `await` would call.
 			if (!(name in store)) return undefined;
 			return Reflect.get(own, name) ?? ((...args: unknown[]) => Reflect.get(chosen, name).apply(chosen, args));
 		},

@@ -1,8 +1,8 @@
 /**
- * A store for baskets in the IndexedDB of a browser: pages, tabs, workers and service workers of one origin share it.
+ * Stores the tasks of baskets in IndexedDB, which pages, tabs, workers and service workers of one origin share.
  *
- * Give it a name, and it keeps a database of its own; give it your own database, and tasks are added and completed in the
- * same transaction as your data. Where nothing needs to outlive the page use `memoryStore`.
+ * With a name, the store opens its own database. With your own database, tasks can be added and completed in the same
+ * transaction as your data. Use `memoryStore` if nothing must outlive the page.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export { indexedDBStoreNames, upgradeIndexedDB } from "./schema.ts";
 /** Options for {@link indexedDBStore}. */
 export interface IndexedDBStoreOptions {
 	/**
-	 * When a commit counts as made: `"strict"` once it is on the disk, `"relaxed"` once the operating system has it, so that
-	 * it outlives a crash of the tab and of the browser, but perhaps not a power failure. @default "strict"
+	 * When a commit counts as durable: `"strict"` when it is on the disk; `"relaxed"` when the operating system has
+	 * it, so that it survives a crash of the tab or the browser, but perhaps not a power failure. @default "strict"
 	 */
 	durability?: "strict" | "relaxed" | undefined;
 	/** The clock to use. @default systemClock */
@@ -31,33 +31,35 @@ export interface IndexedDBStoreOptions {
 /**
  * A store in IndexedDB.
  *
- * **With a name** it makes, opens and owns a database of that name. It lets go of the connection when another tab upgrades
- * or deletes the database, when the browser takes it away, and while the page is kept for its back button; the next use
- * opens it again, and makes an empty one if it was deleted.
+ * **With a name**, the store creates, opens and owns a database of that name. It closes the connection when another
+ * tab upgrades or deletes the database, and while the page is in the back/forward cache; the browser can also close
+ * it. The next use reopens the database, and creates an empty one if it was deleted.
  *
- * **With a database of yours** (see {@link upgradeIndexedDB}) give `add`, `save` and `complete` a transaction over
- * {@link indexedDBStoreNames} and your own object stores: both become true together. The transaction stays yours. A
- * promise of the store inside it resolves while the transaction is active, so that you may go on with it after an
- * `await`. Await nothing else in it: IndexedDB commits when nothing is asked of it. Once you close the connection, the
- * store rejects with a `StoreError` whose code is `"closed"`.
+ * **With a database of yours** (see {@link upgradeIndexedDB}) pass `add`, `save` and `complete` a transaction over
+ * {@link indexedDBStoreNames} and your own object stores: both are committed together. The transaction belongs to
+ * you. Promises of the store inside it resolve while the transaction is active, so you can continue to use it after
+ * an `await`. Await nothing else in it, because IndexedDB commits a transaction without pending requests. When you
+ * close the connection, calls reject with a `StoreError` whose code is `"closed"`.
  *
- * Others are woken through a `BroadcastChannel`, and take over the tasks of a tab that was closed or has crashed as soon as
- * its Web Lock tells them, before its leases are over; also those of a page that is kept for its back button. A frozen tab
- * keeps its lock, and pages without a secure origin have none: there the leases decide.
+ * Other tabs are woken through a `BroadcastChannel`. When a tab was closed or has crashed, or its page entered the
+ * back/forward cache, its Web Lock is released, and other tabs take over its tasks at once, before its leases expire.
+ * A frozen tab keeps its lock, and pages without a secure context have no locks: their tasks are taken over when the
+ * leases expire.
  *
- * Once the disk or the quota is full, adding rejects with a `StoreError` whose code is `"full"`, and what is stored is worked
- * off in smaller steps. For that a store that has added a megabyte keeps 4 MB in reserve, which it gives up then. With a
- * transaction of yours the commit itself may fail for want of space: then `tx.error` is the browser's own error.
+ * If the disk or the quota is full, adding rejects with a `StoreError` whose code is `"full"`, and stored tasks are
+ * processed in smaller steps. For this, a store that has added a megabyte keeps 4 MB in reserve, which it then
+ * releases. With your own transaction, the commit itself may fail because no space is left: then `tx.error` is the
+ * browser's own error.
  *
- * Where the browser has no storage for the page, `open()` rejects with a `StoreError` whose code is `"unavailable"` or `"full"`:
- * {@link withFallback} puts another store in its place then.
+ * Where the browser has no storage for the page, `open()` rejects with a `StoreError` whose code is `"unavailable"`
+ * or `"full"`: {@link withFallback} puts another store in its place then.
  *
- * A browser may delete what a page has stored when space is short, and Safari does after seven days without a visit: ask
- * for `navigator.storage.persist()`.
+ * A browser may delete stored data when space is short, and Safari does after seven days without a visit: call
+ * `navigator.storage.persist()`.
  *
- * @param database the name of a database, or an open connection to yours
+ * @param database the name of a database, or an open connection to your own
  * @param options see {@link IndexedDBStoreOptions}
- * @throws {TypeError | RangeError} if an argument is not what it must be
+ * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
  * ```ts browser
@@ -67,7 +69,7 @@ export interface IndexedDBStoreOptions {
  * const store = indexedDBStore("outbox");
  * await store.open();
  * const task = { kind: "sendMail", payload: '{"to":"you"}', delay: 0, priority: 0 };
- * await store.add("mails", [task]); // it is on the disk now
+ * await store.add("mails", [task]); // now it is on the disk
  *
  * const request = { settle: [], claim: [{ kinds: ["sendMail"], limit: 10 }], lease: 30_000 };
  * const { claims: [claim] } = await store.turn("mails", request);

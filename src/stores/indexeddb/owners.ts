@@ -1,17 +1,17 @@
 /**
- * Who holds claims: a store has a Web Lock for as long as its tab lives, so that others learn at once when that was closed
- * or has crashed, long before its leases are over.
+ * The owners of claims: a store holds a Web Lock while its tab lives, so that other tabs notice at once when the tab
+ * was closed or has crashed, long before its leases expire.
  *
- * A tab that is frozen keeps its lock: its leases run out. Where there are no Web Locks (an insecure context), or they are
- * refused, they do so in any case.
+ * A frozen tab keeps its lock: its leases expire. The same holds if there are no Web Locks (an insecure context) or
+ * they are refused.
  *
  * @module
  */
 
-/** What the marks of those who have a lock begin with. */
+/** The first character of the marks of owners with a lock. */
 const locked = "w";
 
-/** The owner that is named in the token of a claim; `undefined` for one without a lock. */
+/** The owner in the token of a claim; `undefined` for an owner without a lock. */
 export function ownerOf(token: string | undefined): string | undefined {
 	const mark = token?.split(".")[1];
 	return mark?.startsWith(locked) ? mark : undefined;
@@ -26,22 +26,22 @@ export class Owners {
 	#mark: Promise<string> | undefined;
 	/** Whether it has ever had a mark. */
 	#isMarked = false;
-	/** Ends when the own lock is to be given back. */
+	/** Aborts when the own lock must be released. */
 	#life: AbortController = new AbortController();
-	/** Ends the waiting for the locks of others, by basket and mark. */
+	/** Ends the waits for the locks of other owners, by basket and mark. */
 	readonly #awaited: Map<string, Map<string, AbortController>> = new Map();
 
 	constructor(database: string) {
 		this.#prefix = `upkeep:${database}:`;
 	}
 
-	/** Names this store in the tokens of its claims. Nobody else ever has this name. */
+	/** Resolves with the unique name of this store for the tokens of its claims. */
 	mark(): Promise<string> {
 		this.#isMarked = true;
 		return this.#mark ??= this.#take();
 	}
 
-	/** Calls `onGone` when one of these owners has gone, if that is not awaited already. */
+	/** Calls `onGone` when one of these owners has gone, unless that owner is already awaited. */
 	await(basket: string, marks: Iterable<string>, onGone: (mark: string) => Promise<void>): void {
 		const awaited = this.#awaited.get(basket) ?? new Map<string, AbortController>();
 		this.#awaited.set(basket, awaited);
@@ -49,23 +49,23 @@ export class Owners {
 			if (mark === locked + this.#own || awaited.has(mark)) continue;
 			const controller = new AbortController();
 			awaited.set(mark, controller);
-			// Shared, so that one who is frozen when it is granted keeps nobody else from it. It is kept until the claims are
-			// free: an owner who comes back gets it after that, and what it claims then is its own.
+			// Shared, so that a tab that is frozen when the lock is granted does not block others. It is held until the
+			// claims are released: a returning owner gets the lock after that, and its later claims are safe.
 			const options = { signal: controller.signal, mode: "shared" } as const;
 			globalThis.navigator?.locks?.request(this.#prefix + mark, options, () => {
 				awaited.delete(mark);
 				return onGone(mark);
-			}).catch(() => {}); // nobody waits any more, or locks are refused: there are leases
+			}).catch(() => {}); // nobody waits any more, or locks are refused: the leases decide
 		}
 	}
 
-	/** Waits for the owners of claims in a basket no longer. */
+	/** Ends the waits for the owners of claims in a basket. */
 	forget(basket: string): void {
 		for (const controller of this.#awaited.get(basket)?.values() ?? []) controller.abort();
 		this.#awaited.delete(basket);
 	}
 
-	/** Is as good as gone: a page that is kept for its back button stands still, and locks would cost it that place. */
+	/** A page in the back/forward cache does not run, and a lock would evict it: the owner counts as gone. */
 	leave(): void {
 		for (const basket of this.#awaited.keys()) this.forget(basket);
 		this.#life.abort();
@@ -83,7 +83,7 @@ export class Owners {
 			return await new Promise<string>((resolve, reject) => {
 				const hold = (lock: Lock | null) => {
 					if (signal.aborted) return resolve(this.#own);
-					// Somebody frees the claims of this one now, or has frozen in it.
+					// Another tab is releasing the claims of this owner, or was frozen meanwhile.
 					if (lock === null) {
 						this.#mark = undefined;
 						return resolve(this.#own);

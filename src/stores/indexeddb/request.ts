@@ -1,8 +1,8 @@
 /**
- * Requests of IndexedDB as promises, and its errors as those of a store.
+ * Converts requests of IndexedDB to promises, and its errors to errors of a store.
  *
- * A promise that is resolved by a request's event runs on while that event is dispatched, when the transaction takes new
- * requests; so a function that awaits nothing but requests may make the next one.
+ * Reactions of a promise that a request's event resolves run while the event is dispatched, when the transaction
+ * accepts new requests. So a function that awaits only requests can make the next one.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export function result<T>(request: IDBRequest<T>, isTolerant?: true): Promise<T 
 	return new Promise((resolve, reject) => {
 		request.onsuccess = () => resolve(request.result);
 		request.onerror = (event) => {
-			// The connection is lost, or somebody has aborted: that is not the fault of the record.
+			// The connection is lost, or the transaction was aborted: the record is not the cause.
 			if (!isTolerant || request.error?.name === "AbortError") return reject(request.error);
 			event.preventDefault();
 			event.stopPropagation();
@@ -39,17 +39,17 @@ const fullMessage =
 export function toStoreError(error: unknown, what: string): unknown {
 	if (!/^(?!Type|Range|Store)\w+Error\b/.test(String(error))) return error;
 	const { name, message } = error as Error;
-	// Browsers say nothing more about it.
+	// Browsers give no details.
 	const [code, why]: [StoreErrorCode, string] = isFull(error) ? ["full", fullMessage] : ["unavailable", message];
 	return new StoreError(code, [what, name, why].filter(Boolean).join(": "), { cause: error });
 }
 
-/** Whether the connection may be what was at fault. WebKit says "Connection to Indexed Database server lost". */
+/** Whether the connection may be the cause. WebKit says "Connection to Indexed Database server lost". */
 export function isLost(error: unknown): boolean {
 	return /^(InvalidState|Abort|Unknown.*(connection|server))/i.test(String(error));
 }
 
-/** Whether there is no space left. */
+/** Whether no space is left. */
 export function isFull(error: unknown): boolean {
 	return (error as Partial<Error> | undefined)?.name === "QuotaExceededError";
 }

@@ -1,8 +1,8 @@
 /**
- * Some space that is kept for the time when there is none: what waits can be worked off then, which makes space again.
+ * Reserved space for a full disk: when it is released, waiting tasks can be processed, which frees more space.
  *
- * A browser whose quota or disk is full refuses each write, however small, but lets go of what is deleted. Chromium needs
- * some megabytes of it before it clears away what was deleted besides.
+ * A browser with a full quota or disk refuses every write, but allows deletions. Chromium needs some free megabytes
+ * before it reclaims other deleted data.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { transact } from "./transact.ts";
 
 const key = "reserve";
 
-/** In bytes. */
+/** The size in bytes. */
 const size = 4_194_304;
 
-/** A store that has added so many bytes keeps a reserve: a page with a handful of tasks needs none. */
+/** A store that has added this many bytes keeps a reserve; a page with a few tasks needs none. */
 export const worthwhile = 1_048_576;
 
 /** Keeps a reserve from now on, or gives it back; whether there was one. */

@@ -1,5 +1,5 @@
 /**
- * The object stores: what they are called, how they are made, and which version they have.
+ * The object stores: their names, creation and version.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import { result } from "./request.ts";
 export const rowsName = "upkeep.rows";
 /** Its only index. */
 export const indexName = "in";
-/** The object store of what is kept besides: the version of the schema, and a reserve of space. */
+/** The object store for other data: the version of the schema, and the reserved space. */
 export const metaName = "upkeep.meta";
 
-/** Where the version of the schema is kept in the object store {@link metaName}. */
+/** The key of the schema version in the object store {@link metaName}. */
 const versionKey = "version";
 
-/** The version of the schema that this version of the library makes. A database of its own has the same. */
+/** The version of the schema of this library. The store's own database has the same version. */
 export const schemaVersion = 1;
 
 /**
- * The names of the store's own object stores, for a transaction of yours that is to be given as `tx`.
+ * The names of the store's object stores, for a transaction that you pass as `tx`.
  *
  * @example
  * ```ts
@@ -36,15 +36,15 @@ export const schemaVersion = 1;
 export const indexedDBStoreNames: readonly string[] = [rowsName, metaName];
 
 /**
- * Makes the store's object stores in a database of yours, or brings them up to date. Call it in `upgradeneeded`, each
- * time: it does only what is missing. When a new version of the library has another schema (its CHANGELOG says so),
- * open the database with a higher version of your own.
+ * Creates or updates the store's object stores in your own database. Call it in each `upgradeneeded`: it creates only
+ * what is missing. If a new version of the library has a new schema (see its CHANGELOG), open the database with a
+ * higher version number.
  *
- * With a database of its own (`indexedDBStore("name")`) the store does this itself.
+ * With its own database (`indexedDBStore("name")`), the store does this automatically.
  *
  * @param database the database that is being upgraded
  * @param _transaction the transaction of the upgrade: `request.transaction` of the request that opens the database
- * @throws {TypeError} if something else is given
+ * @throws {TypeError} for other arguments
  *
  * @example
  * ```ts browser
@@ -75,7 +75,7 @@ function hasSchema(database: IDBDatabase): boolean {
 	return indexedDBStoreNames.every((name) => database.objectStoreNames.contains(name));
 }
 
-/** Rejects if the database is not one that this version of the library can use. */
+/** Rejects if this version of the library cannot use the database. */
 export async function checkSchema(database: IDBDatabase): Promise<void> {
 	if (!hasSchema(database)) {
 		throw new StoreError(

@@ -1,5 +1,5 @@
 /**
- * IndexedDB as rows in transactions.
+ * IndexedDB as rows with transactions.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { indexedDBStoreNames } from "./schema.ts";
 import { checkTransaction, join, transact } from "./transact.ts";
 import { Wakes } from "./wakes.ts";
 
-/** How often to look for claims of others while there is something else to do, in milliseconds. */
+/** The interval between checks for claims of other owners while there is other work, in milliseconds. */
 const lookInterval = 1_000;
 
 export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
@@ -35,7 +35,7 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	/** How many bytes were added since there is no reserve. */
 	#added = 0;
 	#unlisten: (() => void) | undefined;
-	/** When somebody else's claims were looked for last. */
+	/** The time of the last check for claims of other owners. */
 	#lookedAt = -Infinity;
 	#isOpen = false;
 
@@ -73,21 +73,21 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 			try {
 				database = await this.#connection.database();
 				const mode = purpose === "read" ? "readonly" : "readwrite";
-				// A lease need not outlive a power failure, since nobody who holds one does.
+				// A lease need not survive a power failure, because its owner does not either.
 				const durability = purpose === "lease" ? "relaxed" : this.#durability;
 				const transaction = database.transaction(indexedDBStoreNames, mode, { durability });
 				const rows = new Rows(transaction, basket, this.#clock.now());
 				const value = await transact(transaction, () => workOn(rows, work), () => isCommitting = true);
 				if (rows.isAwake) this.#wakes.send(basket, rows.reason);
 				if (purpose === "add" && this.#added < worthwhile && (this.#added += rows.size) >= worthwhile) {
-					// Nobody waits for it, and it may fail: it is only for worse times.
+					// Not awaited, and it may fail: the reserve is only a precaution.
 					reserve(database, true).catch(() => {});
 				}
 				return value;
 			} catch (error) {
-				// What adds something is not what the reserve is for.
+				// The reserve is not for additions.
 				if (isFull(error) && purpose !== "add" && await this.#freeReserve(database)) continue;
-				// What may have been committed must not be done twice.
+				// A work that may have been committed must not be repeated.
 				const isUndone = database && !isCommitting && isLost(error);
 				if (!isUndone || !this.#connection.forget(database) || tries === 1) throw this.#errorOf(error);
 			}
@@ -102,7 +102,7 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 		};
 	}
 
-	/** Looks who holds claims when there is nothing else to do, and now and then. */
+	/** Checks for the owners of claims when there is no other work, and at intervals. */
 	seekOwners(basket: string, { claims, dueIn }: TurnResult): ((tokens: readonly string[]) => void) | undefined {
 		const now = this.#clock.now();
 		const isIdle = claims.length === 0 || now - this.#lookedAt >= lookInterval;
@@ -133,23 +133,23 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 		}
 	}
 
-	/** The claims of one who has gone are free. */
+	/** Releases the claims of an owner that has gone. */
 	async #bereave(basket: string, owner: string): Promise<void> {
 		try {
 			const isGone = (token: string) => ownerOf(token) === owner;
 			await this.transact(basket, (tx) => endLeases(tx, isGone), { purpose: "lease" });
 		} catch {
-			// They will be, when their leases are over.
+			// They are released when their leases expire.
 		}
 	}
 
-	/** Whether there is some more space now. */
+	/** Releases the reserve. Returns whether there was one. */
 	async #freeReserve(database: IDBDatabase | undefined): Promise<boolean> {
 		this.#added = 0;
 		return database !== undefined && await reserve(database, false).catch(() => false);
 	}
 
-	/** Inside a transaction of the caller. The first requests are made before this returns. */
+	/** Runs a work inside a transaction of the caller. The first requests are made synchronously. */
 	async #within<R>(tx: IDBTransaction, basket: string, work: (tx: RecordTransaction) => Work<R>): Promise<R> {
 		checkTransaction(tx, this.#connection.name);
 		if (!this.#isOpen) throw new StoreError("not-open", "Await open() before you use the store in a transaction");

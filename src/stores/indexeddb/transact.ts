@@ -1,5 +1,5 @@
 /**
- * Runs what a member of the store does, in a transaction of its own or in one of the caller.
+ * Runs a member of the store in its own transaction or in one of the caller.
  *
  * @module
  */
@@ -10,7 +10,10 @@ import { indexedDBStoreNames } from "./schema.ts";
 import { result } from "./request.ts";
 import type { Rows } from "./rows.ts";
 
-/** Resolves once the transaction is committed. `onCommit` is told when that begins: until then nothing can have come of it. */
+/**
+ * Resolves when the transaction has committed. `onCommit` is called when the commit begins: before, the transaction
+ * has no effect.
+ */
 export function transact<T>(
 	transaction: IDBTransaction,
 	body: () => T | Promise<T>,
@@ -20,7 +23,7 @@ export function transact<T>(
 		let value: T;
 		let failure: unknown;
 		transaction.oncomplete = () => resolve(value);
-		// The transaction knows which request was at fault; those that were swept away with it do not.
+		// The transaction knows the failed request; the other aborted requests do not.
 		transaction.onabort = () => reject(transaction.error ?? failure);
 		const begin = async (): Promise<void> => {
 			try {
@@ -39,7 +42,7 @@ export function transact<T>(
 	});
 }
 
-/** Resolves while the caller's transaction is still active, so that the caller may go on with it. */
+/** Resolves while the caller's transaction is still active, so that the caller can continue to use it. */
 export async function join<T>(
 	tx: IDBTransaction,
 	makeRows: () => Rows,

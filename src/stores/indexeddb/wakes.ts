@@ -1,5 +1,5 @@
 /**
- * Tells those who watch, here and in other tabs, that there may be something to do.
+ * Notifies watchers, here and in other tabs, that tasks may be due.
  *
  * @module
  */
@@ -13,7 +13,7 @@ interface Watcher {
 	onError: OnError;
 }
 
-/** Servers, where IndexedDB is stood in for, have the method. */
+/** Servers, where IndexedDB is emulated, have this method. */
 type Channel = BroadcastChannel & { unref?(): void };
 
 /**
@@ -29,7 +29,7 @@ export class Wakes {
 		this.#name = name;
 	}
 
-	/** Calls `wake` for each hint about a basket. */
+	/** Calls `wake` at each hint about a basket. */
 	watch(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher: Watcher = { basket, wake, onError };
 		this.#watchers.add(watcher);
@@ -40,12 +40,12 @@ export class Wakes {
 		};
 	}
 
-	/** Whether anybody watches a basket. */
+	/** Whether a basket has watchers. */
 	has(basket: string): boolean {
 		return [...this.#watchers].some((watcher) => watcher.basket === basket);
 	}
 
-	/** There may be something to do in a basket. */
+	/** Reports that tasks of a basket may be due. */
 	send(basket: string, reason?: WakeReason): void {
 		this.#wake(basket, reason);
 		this.#guarded(() => {
@@ -55,7 +55,7 @@ export class Wakes {
 		});
 	}
 
-	/** Ends all watching. */
+	/** Ends all watches. */
 	end(): void {
 		this.#watchers.clear();
 		this.hide();
@@ -67,7 +67,7 @@ export class Wakes {
 		this.#channel = undefined;
 	}
 
-	/** A page that was kept for its back button has missed what was said in the meantime. */
+	/** A page that returns from the back/forward cache has missed earlier messages. */
 	show(): void {
 		if (this.#watchers.size > 0) this.#open();
 		for (const { wake, onError } of this.#watchers) observe(onError, wake, "claims");
@@ -84,7 +84,7 @@ export class Wakes {
 		for (const { basket, wake, onError } of this.#watchers) if (basket === to) observe(onError, wake, reason);
 	}
 
-	/** A sandboxed frame may not be allowed a channel. */
+	/** A sandboxed frame may refuse a channel. */
 	#guarded(action: () => void): void {
 		try {
 			action();

@@ -1,8 +1,8 @@
 /**
- * Keeps the tasks of baskets in a Postgres database, beside the caller's own tables if that is wanted, for any number of
- * processes on any number of machines.
+ * Stores the tasks of baskets in a Postgres database, optionally beside your own tables, for any number of processes
+ * on any number of machines.
  *
- * It takes an open client of `pg`, of `postgres`, of Bun or of pglite, and brings no driver. For one machine, SQLite is
+ * It uses an open client of `pg`, `postgres`, Bun or pglite, and includes no driver. For a single machine, SQLite is
  * faster and needs no server: `upkeep/stores/sqlite`.
  *
  * @module
@@ -56,27 +56,28 @@ import { Watch } from "./watch.ts";
 
 export type { PostgresClient, PostgresQueryable, PostgresSource, PostgresSql };
 
-/** What a {@link postgresStore} can be told. */
+/** Options for {@link postgresStore}. */
 export interface PostgresStoreOptions {
-	/** The schema that has the tables and functions: letters, digits and `_`. @default "upkeep" */
+	/** The name of the schema with the tables and functions: letters, digits and `_`. @default "upkeep" */
 	schema?: string | undefined;
 	/**
-	 * How often to look for what others have added, in milliseconds, while somebody watches and notifications do not come
-	 * through: the driver cannot listen, the connection was lost, a pooler is in between. @default 1_000
+	 * The interval between checks for added tasks, in milliseconds, while there are watchers and notifications do not
+	 * arrive: because the driver cannot listen, the connection was lost, or a pooler is in between. @default 1_000
 	 */
 	pollInterval?: number | undefined;
 	/**
-	 * How long a call may take, in milliseconds: the wait for a free connection and the answer of the server. Then it rejects
-	 * with a `StoreError` with the code `unavailable`, and a pool of pg gives up the connection. For each task that is added
-	 * there is a millisecond more, and `counts` may take six times as long. Less than half the lease of a basket, or a lease
-	 * may end before somebody notices that it was not extended. `Infinity`: as long as the driver does. @default 10_000
+	 * The time limit of a call, in milliseconds, including the wait for a free connection. After that the call rejects
+	 * with a `StoreError` with the code `unavailable`, and a pool of pg discards the connection. Each added task gets
+	 * an additional millisecond, and `counts` may take six times as long. It should be less than half the lease of a
+	 * basket; otherwise a lease may expire before a failed extension is noticed. `Infinity`: the limits of the driver.
+	 * @default 10_000
 	 */
 	timeout?: number | undefined;
 }
 
 /**
- * The SQL that makes everything a {@link postgresStore} needs, or brings it up to date, in one statement; for those whose
- * programs may not do that themselves. A program then needs these rights and no more, and its `open()` changes nothing:
+ * Returns the SQL that creates or updates everything that {@link postgresStore} needs, in one statement, for programs
+ * whose role must not do this. The program then needs only these rights, and its `open()` changes nothing:
  *
  * ```sql
  * GRANT USAGE ON SCHEMA upkeep TO worker;
@@ -84,11 +85,11 @@ export interface PostgresStoreOptions {
  * GRANT USAGE ON ALL SEQUENCES IN SCHEMA upkeep TO worker;
  * ```
  *
- * (and `EXECUTE` on the functions where that was taken away from everybody). Grant them again after an update: it may have
- * made new tables.
+ * (and `EXECUTE` on the functions if it was revoked from PUBLIC). Grant them again after an update, which may create
+ * new tables.
  *
- * @param options which schema
- * @throws {TypeError | RangeError} if the name is not what it must be
+ * @param options the name of the schema
+ * @throws {TypeError | RangeError} for an invalid name
  *
  * @example
  * ```ts
@@ -105,21 +106,21 @@ export function postgresSchema(options: { readonly schema?: string | undefined }
 /** A {@link Store} in a Postgres database. */
 export interface PostgresStore extends Store<PostgresClient> {
 	/**
-	 * Ends the client that the store has opened by the function that it was given, once what was asked of it is answered; a
-	 * basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if the store was given a client.
+	 * Ends the client if the store has opened it with the given function, when its running calls are answered. A
+	 * basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if a client was passed.
 	 */
 	close(): Promise<void>;
 }
 
 /**
- * Makes a {@link Store} of a client.
+ * Creates a {@link Store} over a client.
  *
- * A client that is given stays the caller's: to configure, and to close once no basket runs any more. A function that makes a client
- * is called when the store is opened for the first time, and again by the next `open()` if it fails; the client is ended by
- * `close()` of the store. So a basket can be made before anything is awaited.
+ * A passed client belongs to the caller, who configures it, and closes it when no basket runs any more. A function
+ * that creates a client is called when the store is first opened, and again by the next `open()` if it fails;
+ * `close()` of the store ends that client. So a basket can be created before anything is awaited.
  *
- * A client is one of these. With all of them, a transaction of the caller is what the driver itself calls by that name, and
- * tasks that were added in one that is rolled back never were.
+ * These clients are supported. A `tx` is a transaction object of the driver. If the transaction is rolled back, tasks
+ * that were added in it do not exist.
  *
  * | client | `tx` |
  * | --- | --- |
@@ -129,27 +130,27 @@ export interface PostgresStore extends Store<PostgresClient> {
  * | `sql` of Bun, a `new SQL()` | what `sql.begin` gives |
  * | a `PGlite` | what `transaction` gives |
  *
- * Schema, tables and functions are made when the store is opened, which the first use of a basket does, by whichever
- * process comes first; see {@link postgresSchema} for roles that may not.
+ * The first process that opens the store creates the schema, the tables and the functions; the first use of a basket
+ * opens its store. See {@link postgresSchema} for roles that must not create them.
  *
- * Each call of the store is one statement, and nothing is prepared, so that a pooler such as pgbouncer may stand between in
- * its transaction mode. Who works hears of what others have added over one connection of the pool, with `LISTEN`; where that
- * is not possible, or nothing comes through (a pooler, a pool of one), it looks every `pollInterval` instead, and
- * a running task that was deleted elsewhere ends with the next renewal of its lease.
+ * Each call of the store is one statement, and nothing is prepared, so a pooler such as pgbouncer works in
+ * transaction mode. Workers are notified of added tasks over one connection of the pool, with `LISTEN`. If this is
+ * not possible, or notifications do not arrive (a pooler, a pool of one connection), the store polls every
+ * `pollInterval`, and a running task that was deleted elsewhere ends at the next renewal of its lease.
  *
- * A process that hangs, or whose line is dead, in the middle of a transaction of its own holds on to the tasks that it has
- * completed and the lanes that it has added to there until the server ends that transaction: set its
- * `idle_in_transaction_session_timeout`. The store listens for the errors of a pool and of its clients, and of a client given
- * to it, so that a lost connection rejects what was asked on it, and never ends the process. Give a pool of pg a `connectionTimeoutMillis`:
- * without it, an attempt to connect that nobody answers takes up a place in the pool, and keeps it from ending. The package postgres, up to 3.4.9 at
- * least, can end the whole process when a connection is lost that something is written to (porsager/postgres#1154), and when
- * one is lost while it is being made; its option `fetch_types: false` avoids the latter.
+ * If a process hangs or loses its connection inside its own transaction, the tasks that it has completed and the
+ * lanes that it has added to stay locked until the server ends that transaction: set
+ * `idle_in_transaction_session_timeout`. The store listens for errors of a pool, of its clients, and of a passed
+ * client. So a lost connection rejects the calls on it, and never ends the process. Set `connectionTimeoutMillis` for
+ * a pool of pg: otherwise an unanswered connection attempt occupies a place in the pool and prevents the pool from
+ * ending. The package postgres, at least up to 3.4.9, can end the whole process when a connection is lost during a
+ * write (porsager/postgres#1154) or while it is being opened; its option `fetch_types: false` avoids the latter.
  *
- * All times are those of the server, whose encoding has to be UTF-8. What adds to a lane or ends a task of one has to be READ
- * COMMITTED, as transactions are by default; others are refused.
+ * All times are those of the server. Its encoding must be UTF-8. Transactions that add to a lane or end a task of a
+ * lane must be READ COMMITTED, the default; others are refused.
  *
- * @param client an open client, a pool of them, or a function that makes one; Postgres 13 or later
- * @throws {TypeError | RangeError} if an argument is not what it must be
+ * @param client an open client, a pool, or a function that creates one; Postgres 13 or later
+ * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
  * ```ts no-run it needs a server
@@ -164,7 +165,7 @@ export interface PostgresStore extends Store<PostgresClient> {
  * 	tasks: { mail: async (to: string) => console.log("Mail to", to) },
  * });
  *
- * // The order and its mail: both or none.
+ * // The order and its mail: both are committed, or none.
  * const client = await pool.connect();
  * await client.query("BEGIN");
  * await client.query("INSERT INTO orders VALUES (1)");
@@ -230,7 +231,7 @@ class Postgres implements PostgresStore {
 		this.#isOpen = true;
 	}
 
-	/** 0: there are no tables. */
+	/** The version of the tables; 0 if there are none. */
 	async #version(): Promise<number> {
 		const text = `SELECT version FROM ${this.#schema}.version`;
 		const found = await this.#query(text, [], this.#timeout).catch((error) => {
@@ -301,7 +302,7 @@ class Postgres implements PostgresStore {
 		return { settled, claims: given, dueIn: Math.max(pause, dueIn ?? Infinity) };
 	}
 
-	/** Those that cannot be read end as dead. */
+	/** Makes unreadable tasks dead. */
 	async #bury(basket: string, columns: readonly ClaimColumns[], claims: readonly unknown[]): Promise<void> {
 		const rows = columns.flatMap(([s, i, , , , , , a, , n]) => s.map((s, at) => ({ s, i: i[at], n: n[at], a: a[at] })));
 		const unread = rows.filter((_, index) => claims[index] === undefined);
@@ -386,9 +387,9 @@ class Postgres implements PostgresStore {
 		try {
 			return await query(text, values, timeout);
 		} catch (error) {
-			if (error instanceof TypeError && query !== this.#query) throw error; // it is no transaction
+			if (error instanceof TypeError && query !== this.#query) throw error; // it is not a transaction
 			const failure = toStoreError(error);
-			// Inside a transaction that has failed nothing can be asked, and a single connection may be the same one.
+			// A failed transaction allows no further query, and a single connection may be that of the transaction.
 			throw query === this.#query ? await explain(failure, () => this.#version(), this.#isStandby) : failure;
 		}
 	}

@@ -1,8 +1,9 @@
 /**
- * Keeps the tasks of baskets in an SQLite database, in the same file as the caller's own tables if that is wanted.
+ * Stores the tasks of baskets in an SQLite database, optionally in the same file as your own tables.
  *
- * It takes a connection of `node:sqlite` (Node from 22.13 on, Deno, Bun), of `bun:sqlite`, or of the packages `better-sqlite3`
- * and `libsql` (Node 20, too), and brings no driver. Several processes of one machine may work on one file; for several machines use `upkeep/stores/postgres`.
+ * It uses a connection of `node:sqlite` (Node from 22.13 on, Deno, Bun), of `bun:sqlite`, or of the packages
+ * `better-sqlite3` and `libsql` (also in Node 20), and includes no driver. Several processes of one machine can work
+ * on one file. For several machines use `upkeep/stores/postgres`.
  *
  * @module
  */
@@ -41,25 +42,26 @@ import { Watch } from "./watch.ts";
 
 export type { SqliteConnection, SqliteStatement };
 
-/** How many tasks of a list are read before others get the event loop. */
+/** The number of listed tasks that are read before the event loop continues. */
 const pageSize = 1_000;
 
-/** How often to look whether the file is still there, in milliseconds. */
+/** The interval between checks whether the file still exists, in milliseconds. */
 const lookInterval = 1_000;
 
 /** Options for {@link sqliteStore}. */
 export interface SqliteStoreOptions {
-	/** What the names of the tables begin with: letters, digits and `_`. @default "upkeep_" */
+	/** The prefix of the table names: letters, digits and `_`. @default "upkeep_" */
 	prefix?: string | undefined;
-	/** How often to look for what other processes have added, in milliseconds, while somebody watches. @default 20 */
+	/** The interval between checks for changes by other processes, in milliseconds, while there are watchers. @default 20 */
 	pollInterval?: number | undefined;
 	/**
-	 * How long to try when another connection is writing, in milliseconds; then the call rejects with a `StoreError` with
-	 * the code `busy`. The `busy_timeout` of the connection does not apply: it would stop the event loop. @default 10_000
+	 * How long to retry while another connection is writing, in milliseconds; then the call rejects with a
+	 * `StoreError` with the code `busy`. The `busy_timeout` of the connection does not apply, because it would block
+	 * the event loop. @default 10_000
 	 */
 	busyTimeout?: number | undefined;
 	/**
-	 * Whose time it is that is stored; only the wall clock is read. To wait for others always takes real time.
+	 * The clock for stored times; only its wall clock is read. Waits for other connections always take real time.
 	 * @default systemClock
 	 */
 	clock?: Clock | undefined;
@@ -68,28 +70,28 @@ export interface SqliteStoreOptions {
 /** A {@link Store} in an SQLite database. */
 export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> extends Store<Db> {
 	/**
-	 * Runs a function inside a transaction: BEGIN IMMEDIATE before it, COMMIT when it has resolved, ROLLBACK when it has
-	 * rejected. It may await: meanwhile neither another of these transactions nor the store itself gets in between. What
-	 * is awaited in there must be of this transaction; a call of the store without `tx` waits until it has ended, so that
-	 * to await one is to wait for ever.
+	 * Runs a function inside a transaction: BEGIN IMMEDIATE before it, COMMIT when it resolves, ROLLBACK when it
+	 * rejects. The function may await: meanwhile neither another such transaction nor the store itself interferes.
+	 * Inside it, await only work of this transaction: a call of the store without `tx` waits for the end of the
+	 * transaction, so awaiting it would wait for ever.
 	 *
-	 * @param work is given the connection, to be passed on as `tx`
-	 * @returns what the function has returned, once that is committed
-	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if it is called inside itself, or if the transaction
-	 * has ended before the function: SQLite itself ends it when the disk is full
-	 * @throws {StoreError} (as a rejection) if it cannot begin or commit; then nothing has changed
+	 * @param work the function; its argument is the connection, to be passed as `tx`
+	 * @returns the result of the function, when the transaction has committed
+	 * @throws {DOMException} (as a rejection) named `InvalidStateError` if the calls are nested, or if the transaction
+	 * ended before the function: SQLite ends it when the disk is full
+	 * @throws {StoreError} (as a rejection) if the transaction cannot begin or commit; then nothing has changed
 	 */
 	transaction<T>(work: (tx: Db) => T | PromiseLike<T>): Promise<T>;
 	/**
-	 * Closes the connection that the store has opened by the function that it was given, once the writing that was asked for
-	 * has ended; a basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if the store was given
-	 * an open connection.
+	 * Closes the connection if the store has opened it with the given function, when requested writes have ended. A
+	 * basket that still runs ends with a `StoreError` with the code `closed`. Does nothing if an open connection was
+	 * passed.
 	 */
 	close(): Promise<void>;
 }
 
 /**
- * Makes a {@link Store} of a connection to an SQLite database.
+ * Creates a {@link Store} over a connection to an SQLite database.
  *
  * | connection | in |
  * | --- | --- |
@@ -98,33 +100,34 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  * | `new Database(path)` of the package `libsql` | Node from 20 on; its binaries come with the package |
  * | `new Database(path)` of the package `better-sqlite3` | Node from 20 on; its binaries are fetched, or compiled |
  *
- * An open connection stays the caller's: to use, and to close once no basket runs any more. A function that opens a connection
- * is called when the store is opened for the first time, and again by the next `open()` if it fails; what it opens the
- * store closes in `close()`. So a basket can be made before anything is awaited.
+ * An open connection belongs to the caller, who can use it, and closes it when no basket runs any more. A function
+ * that opens a connection is called when the store is first opened, and again by the next `open()` if it fails;
+ * `close()` of the store closes that connection. So a basket can be created before anything is awaited.
  *
- * The tables are made when the store is opened, which the first use of a basket does. `capabilities` are those of a file until
- * then, if the store opens the connection itself: a database in memory is not durable.
+ * Opening the store creates the tables; the first use of a basket opens its store. If the store opens the connection
+ * itself, `capabilities` assumes a file until then: a database in memory is not durable.
  *
- * The connection itself is the `tx` of `add`, `save` and `complete`, while a transaction is open on it. Without `tx` the
- * store does nothing inside a transaction: it waits until that has ended.
+ * The `tx` of `add`, `save` and `complete` is the connection itself, while a transaction is open on it. Without `tx`,
+ * the store does nothing inside your transaction: it waits for its end.
  *
- * The store leaves the settings of the database alone. For speed, and so that readers and writers do not wait for each
- * other, use write-ahead logging: `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL`, in this order, or two
- * processes that begin at the same time find it locked. `PRAGMA synchronous = NORMAL` is faster still, but then what was
- * stored in the moments before a power failure may be gone.
+ * The store does not change the settings of the database. Use write-ahead logging for speed, and so that readers and
+ * writers do not block each other: `PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL`. Keep this order;
+ * otherwise processes that start at the same time find the database locked. `PRAGMA synchronous = NORMAL` is even
+ * faster, but a power failure may then lose the last commits.
  *
- * SQLite works in the thread of its caller. The store gives the event loop back every few milliseconds: a list of more than
- * 1,000 tasks is read in parts, each of them as it is at that moment. One `add` is one commit, during which nothing else
- * happens on the connection, and cannot be divided: it takes a millisecond for about 1,000 tasks, so add more of them in parts.
+ * SQLite works in the thread of its caller. The store yields to the event loop every few milliseconds: a list of more
+ * than 1,000 tasks is read in parts, each at its own moment. One `add` is one commit, which blocks the event loop for
+ * about a millisecond per 1,000 tasks and cannot be divided. So add large numbers of tasks in parts.
  *
- * Names (of baskets, kinds, lanes, and ids) are well-formed text without a NUL; others are refused.
+ * Names (of baskets, kinds and lanes) and ids must be well-formed text without NUL; others are refused.
  *
- * A connection of libsql keeps its file open after `close()` until its statements are collected as garbage. libsql ignores the
- * option `readonly`. One of its statements that fails because another connection writes stays under way, and nothing can be
- * committed until it is run again: begin a transaction of yours by BEGIN IMMEDIATE, or use `transaction()`.
+ * A connection of libsql keeps its file open after `close()` until its statements are garbage-collected. libsql
+ * ignores the option `readonly`. If a statement of libsql fails because another connection writes, it stays active,
+ * and nothing can be committed until it runs again: begin your own transactions with BEGIN IMMEDIATE, or use
+ * `transaction()`.
  *
  * @param db an open connection, or a function that opens one; SQLite 3.38 or later
- * @throws {TypeError | RangeError} if an argument is not what it must be
+ * @throws {TypeError | RangeError} for arguments of the wrong type or out of range
  *
  * @example
  * ```ts
@@ -132,12 +135,12 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
  * import { DatabaseSync } from "node:sqlite";
  * import { sqliteStore } from "upkeep/stores/sqlite";
  *
- * const db = new DatabaseSync(":memory:"); // in Bun also: new Database("tasks.db") of bun:sqlite
+ * const db = new DatabaseSync(":memory:"); // in Bun also new Database("tasks.db") of bun:sqlite
  * db.exec("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
  * const store = sqliteStore(db);
  * await store.open();
  *
- * // The order and its mail: both or none.
+ * // The order and its mail: both are committed, or none.
  * await store.transaction(async (tx) => {
  * 	tx.exec("INSERT INTO orders VALUES (1)");
  * 	await store.add("outbox", [{ kind: "mail", payload: "order 1", delay: 0, priority: 0 }], tx);
@@ -181,10 +184,10 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly #watch: Watch;
 	readonly #clock: Clock;
 	#isOpen = false;
-	/** Whether others can open the database, and it outlives its connection. */
+	/** Whether other connections can open the database, and it outlives its connection. */
 	#isFile = true;
 	#file: DatabaseFile | undefined;
-	/** When to look whether the file is still there, on the clock's scale that never goes back. */
+	/** The time of the next check of the file, on the monotonic clock. */
 	#lookAt = 0;
 
 	constructor(
@@ -365,7 +368,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return this.#db.close();
 	}
 
-	/** The driver takes whole numbers only where SQLite is strict about them. */
+	/** Rounded, because the driver accepts only integers in STRICT columns. */
 	#now(): number {
 		return Math.floor(this.#clock.now());
 	}
@@ -380,13 +383,13 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return this.#connection.write(() => this.#ofThisVersion(work));
 	}
 
-	/** A later version of this library, in another process, may have changed the tables meanwhile. */
+	/** Checks the version: a later version of this library, in another process, may have changed the tables meanwhile. */
 	#ofThisVersion<T>(work: () => T): T {
 		checkVersion(this.#connection, this.#tables);
 		return work();
 	}
 
-	/** Something after which tasks may be due. */
+	/** Makes a change after which tasks may be due. */
 	async #change<T>(basket: string, work: () => T, tx?: Db): Promise<T> {
 		if (tx !== undefined) return this.#inside(basket, work, tx);
 		const result = await this.#write(work);
