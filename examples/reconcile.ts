@@ -1,10 +1,10 @@
 /**
- * Brings a folder to a declared state: what is missing is made, what differs is written, what is too much is removed.
- * Run it with `node examples/reconcile.ts [folder]`, `deno run -A examples/reconcile.ts [folder]` or
- * `bun examples/reconcile.ts [folder]`; without a folder it uses a new one among the temporary files, and removes it.
+ * Brings a folder to a declared state: creates missing files, rewrites different ones, and removes extra ones. Run it
+ * with `node examples/reconcile.ts [folder]`, `deno run -A examples/reconcile.ts [folder]` or
+ * `bun examples/reconcile.ts [folder]`; without a folder it uses a temporary one and removes it.
  *
- * Interrupt it (Ctrl-C) and run it again on the same folder: it looks what is left to do, and goes on from there. The disk
- * is made to fail now and then, so that there is something to survive.
+ * Interrupt it (Ctrl-C) and run it again on the same folder: it computes what is left to do and continues. Random
+ * disk failures are simulated.
  */
 
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { dirname, join, relative, sep } from "node:path";
 import process from "node:process";
 import { type PlanTask, reconcile, type ReconcileEvent, sleep } from "../mod.ts"; // elsewhere: from "upkeep"
 
-/** The declared state: files and what is in them. */
+/** The declared state: files and their contents. */
 const wanted: ReadonlyMap<string, string> = new Map([
 	["readme.txt", "made by reconcile\n"],
 	...Array.from({ length: 12 }, (_, index): [string, string] => {
@@ -22,7 +22,7 @@ const wanted: ReadonlyMap<string, string> = new Map([
 	}),
 ]);
 
-/** Looks how things are, and gives what is left to do. */
+/** Compares the folder with the declared state, and returns the remaining tasks. */
 async function plan(folder: string): Promise<PlanTask[]> {
 	const present = await filesIn(folder);
 	const surplus = present.filter((file) => !wanted.has(file)).map((file) => removal(folder, file));
@@ -42,7 +42,7 @@ function writing(folder: string, file: string, text: string): PlanTask {
 	return {
 		name: `write ${file}`,
 		pre: async () => void await mkdir(dirname(path), { recursive: true }),
-		// Renamed at the end, so that an interruption leaves no half of a file that looks like a whole one.
+		// Renamed at the end, so that an interruption leaves no incomplete file.
 		perform: async ({ signal }) => {
 			await writeFile(`${path}.part`, text, { signal });
 			await sleep(50, { signal });

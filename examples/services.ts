@@ -1,23 +1,22 @@
 /**
- * Two services that are operated over HTTP: `uptime` asks a URL again and again, `backup` copies a file. Run it with
- * `node examples/services.ts`, `deno run -A examples/services.ts` or `bun examples/services.ts`; `--port` and `--token`
- * are 8080 and "secret" unless given. Ctrl-C ends it.
+ * Two services that are operated over HTTP: `uptime` requests a URL repeatedly, `backup` copies a file. Run it with
+ * `node examples/services.ts`, `deno run -A examples/services.ts` or `bun examples/services.ts`; `--port` and
+ * `--token` are 8080 and "secret" unless given. Ctrl-C ends it.
  *
- *     alias call='curl -H "Authorization: Bearer secret" -H "Content-Type: application/json"'
- *     url=http://127.0.0.1:8080/services
+ * alias call='curl -H "Authorization: Bearer secret" -H "Content-Type: application/json"'
+ * url=http://127.0.0.1:8080/services
  *
- *     call $url                                                           # both services, and what they are doing
- *     call -N -H "Accept: text/event-stream" $url                         # each change, as it happens
- *     call -X PUT -d '{ "url": "http://127.0.0.1:1", "interval": 1 }' $url/uptime/config
- *     call -X POST $url/backup/stop
- *     call -X POST $url/backup/start                                      # with the configuration that it had
- *     call -X PUT -d '{ "from": "no/such/file", "to": "/tmp" }' $url/backup/config    # the state is "error"
- *     call -X PUT -d '{ "interval": "often" }' $url/uptime/config                     # 400, and nothing changes
- *     call -d '{ "id": "self", "kind": "uptime", "config": { "url": "http://127.0.0.1:8080" } }' $url
- *     call -X DELETE $url/self
+ * call $url                                                           # both services, and what they are doing call
+ * -N -H "Accept: text/event-stream" $url                         # each change, as it happens call -X PUT -d '{
+ * "url": "http://127.0.0.1:1", "interval": 1 }' $url/uptime/config call -X POST $url/backup/stop call -X POST
+ * $url/backup/start                                      # with the configuration that it had call -X PUT -d '{
+ * "from": "no/such/file", "to": "/tmp" }' $url/backup/config    # the state is "error" call -X PUT -d '{ "interval":
+ * "often" }' $url/uptime/config                     # 400, and nothing changes call -d '{ "id": "self", "kind":
+ * "uptime", "config": { "url": "http://127.0.0.1:8080" } }' $url call -X DELETE $url/self
  *
- * What the library does here: each service is a `Lifecycle`, so that a configuration replaces the one before; `Services`
- * knows them all; `servicesHandler` is the HTTP side. Node has no server for such a handler: shared/serve.ts is the adapter.
+ * What the library does here: each service is a `Lifecycle`, so that a new configuration replaces the previous one;
+ * `Services` is the registry; `servicesHandler` is the HTTP interface. Node has no server for such a handler:
+ * shared/serve.ts is the adapter.
  */
 
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
@@ -44,7 +43,7 @@ interface Backup {
 	interval: number;
 }
 
-/** Asks a URL and says when the answer is another one than before. */
+/** Requests a URL and reports when the response changes. */
 function uptime(id: string): Lifecycle<Uptime> {
 	return new Lifecycle(async ({ url, interval }, { signal }) => {
 		let last = "";
@@ -57,7 +56,7 @@ function uptime(id: string): Lifecycle<Uptime> {
 	}, { readConfig: (data) => ({ url: text(data, "url"), interval: seconds(data, 10) }) });
 }
 
-/** Copies a file. The first copy is part of the configuration's application: if it fails, the state is "error". */
+/** Copies a file. The first copy is part of applying the configuration: if it fails, the state is "error". */
 function backup(id: string): Lifecycle<Backup> {
 	return new Lifecycle(async ({ from, to, interval }, { signal }) => {
 		let count = 0;

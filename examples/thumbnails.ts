@@ -1,15 +1,16 @@
 /**
- * Renders large images and scales them down, in as many threads as there are processors, with a bar for each thread:
- * `node examples/thumbnails.ts`, `deno run -A examples/thumbnails.ts`, `bun examples/thumbnails.ts`. A number sets how
- * many images. Ctrl-C ends it: what runs is aborted, and a thread that does not hear it in time is terminated.
+ * Renders large images and scales them down, in one thread per processor, with a progress bar for each thread:
+ * `node examples/thumbnails.ts`, `deno run -A examples/thumbnails.ts`, `bun examples/thumbnails.ts`. A number sets
+ * the number of images. Ctrl-C ends it: running tasks are aborted, and threads that do not react in time are
+ * terminated.
  *
  * What the library does here:
  *
  * - a `Pool` hands the images out and has a thread for each of its workers (`upkeep/threads`);
- * - each thread reports how far it is through the pool's task, and the bars show the pool's own tasks;
+ * - each thread reports its progress through the task of the pool, and the bars show the tasks of the pool;
  * - the pixels are moved out of the thread, not copied.
  *
- * This module is the threads' module as well: a program of more than one file would have one for them.
+ * This module is also the module of the threads: a larger program would have a separate one.
  */
 
 import { availableParallelism } from "node:os";
@@ -30,7 +31,7 @@ const threads = availableParallelism();
 
 if (!serve({ makeThumbnail })) await main(Number(process.argv[2] ?? 4 * threads));
 
-/** Runs in a thread. Lets its messages in after each strip, or it would not hear of an abort. */
+/** Runs in a thread. It processes messages after each strip; otherwise it would not notice an abort. */
 async function makeThumbnail(this: ThreadContext, zoom: number): Promise<Image> {
 	const { signal, report, transfer } = this;
 	const [width, height] = [large.width / scale, large.height / scale];

@@ -1,19 +1,19 @@
 /**
- * Watches URLs: a live table in a terminal, plain lines in a pipe or in CI. `npm run example:watch` runs it,
- * and so do `node examples/watch.ts`, `deno run -A examples/watch.ts` and `bun examples/watch.ts`; `--help` has the options.
+ * Watches URLs: a live table in a terminal, plain lines in a pipe or in CI. `npm run example:watch` runs it, and so
+ * do `node examples/watch.ts`, `deno run -A examples/watch.ts` and `bun examples/watch.ts`; `--help` has the options.
  *
  * What the library does here:
  *
- * - each check of a URL is a task of a `Group`, with the URL as its name, and with attempts, backoff and timeout; a server
- *   that answers with `Retry-After` is asked again when it wants to be (watch/check.ts);
- * - the list and the intervals are the configuration of a `Lifecycle`, which can be replaced while all of it runs;
- * - whether the network is there is an `Intermittent` that all URLs share (watch/network.ts);
- * - the table shows the group's own tasks, and is drawn when the group tells its subscribers of a change (watch/screen.ts,
+ * - each check of a URL is a task of a `Group`, with the URL as its name, and with attempts, backoff and timeout;
+ *   `Retry-After` of a server sets the delay (watch/check.ts);
+ * - the list and the intervals are the configuration of a `Lifecycle`, which can be replaced while it runs;
+ * - the state of the network is an `Intermittent` that all URLs share (watch/network.ts);
+ * - the table shows the tasks of the group, and is drawn when the group notifies its subscribers (watch/screen.ts,
  *   shared/live-screen.ts).
  *
- * Decisions: Ctrl-C is the normal way to end this program, so that it exits with 0; bad arguments make it exit with 2. It
- * is over when nothing is left that runs, and never by force, except at a second Ctrl-C. A new configuration begins a new
- * round for every URL, and the counts go on.
+ * Decisions: Ctrl-C is the normal way to end this program, so that it exits with 0; bad arguments make it exit with
+ * 2. It ends when nothing runs any more, and never by force, except at a second Ctrl-C. A new configuration begins a
+ * new round for every URL; the counts continue.
  */
 
 import process from "node:process";
@@ -40,7 +40,7 @@ import { Network } from "./watch/network.ts";
 import { Screen } from "./watch/screen.ts";
 import type { History, View, Watched } from "./watch/view.ts";
 
-/** All that goes on in the background. */
+/** All background work. */
 class Watcher implements Watched {
 	readonly group = new Group();
 	readonly lifecycle: Lifecycle<Config>;
@@ -132,7 +132,7 @@ class Watcher implements Watched {
 		return history;
 	}
 
-	/** Rejects if the configuration does not read, and changes nothing then. */
+	/** Rejects and changes nothing if the configuration cannot be read. */
 	async configure(text: string): Promise<void> {
 		if (await this.lifecycle.configure(text) === "error") throw this.lifecycle.error;
 	}

@@ -1,4 +1,4 @@
-/** The processes that work. */
+/** The worker processes. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +15,7 @@ export interface Member {
 }
 
 export class Crew {
-	/** All that were ever hired, the first one first. */
+	/** All workers ever started, oldest first. */
 	readonly members: Member[] = [];
 	kills = 0;
 	readonly #url: string;
@@ -30,7 +30,7 @@ export class Crew {
 
 	hire(): void {
 		const name = `worker ${this.members.length + 1}`;
-		// The address by the environment: everybody can read the arguments of a process.
+		// The URL is passed in the environment, because everybody can read the arguments of a process.
 		const child = spawn(process.execPath, [...prefix, name], {
 			env: { ...process.env, FLEET_DATABASE: this.#url },
 			stdio: ["ignore", "ignore", "inherit"],
@@ -40,7 +40,7 @@ export class Crew {
 		this.members.push(member);
 	}
 
-	/** Whichever has worked for longest. It is told nothing. */
+	/** Kills the oldest worker without warning. */
 	kill(): void {
 		const [member] = this.working;
 		if (member === undefined) return;
@@ -49,7 +49,7 @@ export class Crew {
 		this.kills++;
 	}
 
-	/** Lets all of them end what they do. */
+	/** Lets all workers finish their tasks. */
 	async dismiss(): Promise<void> {
 		await Promise.all(this.working.map(async ({ child }) => {
 			const gone = once(child, "exit");

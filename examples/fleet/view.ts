@@ -1,4 +1,4 @@
-/** What is shown: a live screen in a terminal, a line each second in a pipe or in CI. */
+/** The output: a live screen in a terminal, a line each second in a pipe or in CI. */
 
 import type { Counts } from "../../mod.ts";
 import { LiveScreen } from "../shared/live-screen.ts";
@@ -7,13 +7,13 @@ import { cut, paint } from "../shared/terminal.ts";
 import { count } from "../shared/words.ts";
 import type { Crew, Member } from "./crew.ts";
 
-/** How things are. */
+/** The current state. */
 export interface Report {
 	readonly counts: Counts;
-	/** How many deliveries each worker has made. */
+	/** The number of deliveries of each worker. */
 	readonly rows: readonly { readonly worker: string; readonly count: number }[];
 	readonly crew: Crew;
-	/** How many there are to deliver. */
+	/** The number of parcels to deliver. */
 	readonly parcels: number;
 }
 

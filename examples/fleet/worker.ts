@@ -1,4 +1,4 @@
-/** One process of the fleet: delivers parcels until it is told to stop, or killed. */
+/** One process of the fleet: delivers parcels until it is stopped or killed. */
 
 import process from "node:process";
 import postgres from "postgres";
@@ -20,7 +20,7 @@ const basket = new Basket({
 		async deliver(parcel: number, { complete, signal }) {
 			await sleep(Math.random() * 20, { signal }); // the way
 			if (Math.random() < 0.05) throw new Error("Nobody was at home");
-			// Both or none: the delivery is written down, and the task is done.
+			// Both in one commit: the delivery is recorded, and the task is done.
 			await sql.begin(async (tx) => {
 				await tx`INSERT INTO fleet_deliveries (parcel, worker) VALUES (${parcel}, ${name!})`;
 				await complete(tx);

@@ -8,13 +8,13 @@ import type { Receiver } from "./receiver.ts";
 /** The largest message, in bytes. */
 export const mostBytes: number = 64 * 1024;
 
-/** What `GET /messages` answers with. */
+/** The response of `GET /messages`. */
 export interface ServerStatus extends Status {
-	/** Only if the endpoint is its own. */
+	/** Present only if the endpoint is part of this program. */
 	readonly received?: Receiver["totals"] | undefined;
 }
 
-/** Says what to answer a request that cannot be served. */
+/** An error with the response to a request that cannot be served. */
 class Refusal extends Error {
 	readonly status: number;
 	readonly headers: Record<string, string>;
@@ -37,13 +37,13 @@ export function createApi(outbox: Outbox, receiver: Receiver | undefined): (requ
 	};
 }
 
-/** Whether this page or another one of the browser asks, or a name server was made to say that this machine is another one. */
+/** Refuses requests from pages of other origins, and requests with a foreign host name (DNS rebinding). */
 export function checkOrigin({ headers }: Request): void {
 	const host = headers.get("host") ?? "";
 	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) throw new Refusal(403, `This is not ${host}`);
 	const site = headers.get("sec-fetch-site");
 	const isOwn = site === null || site === "same-origin" || site === "none"; // none: the user has typed the address
-	if (!isOwn) throw new Refusal(403, "Nothing is accepted from a page of another origin");
+	if (!isOwn) throw new Refusal(403, "Pages of other origins may not send requests");
 	const origin = headers.get("origin");
 	if (origin !== null && origin !== `http://${host}`) throw new Refusal(403, `Nothing is accepted from ${origin}`);
 }
@@ -51,17 +51,17 @@ export function checkOrigin({ headers }: Request): void {
 async function answer(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {
 	checkOrigin(request);
 	const { url } = request;
-	const method = request.method === "HEAD" ? "GET" : request.method; // whose answer goes without its body
+	const method = request.method === "HEAD" ? "GET" : request.method; // the response is sent without its body
 	const [, messages, id, verb, ...rest] = new URL(url).pathname.split("/").map(decode);
-	if (messages !== "messages" || rest.length > 0) throw new Refusal(404, "There is only /messages");
+	if (messages !== "messages" || rest.length > 0) throw new Refusal(404, "The only path is /messages");
 	if (id === undefined) return await answerAll(method, request, outbox, receiver);
-	const isThere = new Refusal(404, `There is no message ${JSON.stringify(id)} that this would apply to`);
-	if (verb !== undefined && verb !== "retry") throw new Refusal(404, "There is only /messages/<id>/retry");
+	const isThere = new Refusal(404, `No message ${JSON.stringify(id)} in a suitable state`);
+	if (verb !== undefined && verb !== "retry") throw new Refusal(404, "The only action is /messages/<id>/retry");
 	if (verb === "retry" && method === "POST") return await outbox.retry(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "DELETE") return await outbox.delete(id) ? done() : fail(isThere);
 	if (verb === undefined && method === "GET") return Response.json(await outbox.get(id) ?? fail(isThere));
 	const allow = verb === undefined ? "GET, HEAD, DELETE" : "POST";
-	throw new Refusal(405, "GET and DELETE /messages/<id>, and POST /messages/<id>/retry are there", { allow });
+	throw new Refusal(405, "Use GET or DELETE /messages/<id>, or POST /messages/<id>/retry", { allow });
 }
 
 async function answerAll(
@@ -74,13 +74,13 @@ async function answerAll(
 		const status: ServerStatus = { ...await outbox.status(), received: receiver?.totals };
 		return Response.json(status, { headers: { "cache-control": "no-store" } });
 	}
-	if (method !== "POST") throw new Refusal(405, "GET and POST /messages are there", { allow: "GET, HEAD, POST" });
+	if (method !== "POST") throw new Refusal(405, "Use GET or POST /messages", { allow: "GET, HEAD, POST" });
 	const message = readMessage(await readBody(request));
 	const accepted = await outbox.accept(message, request.headers.get("idempotency-key") ?? undefined);
 	return Response.json(accepted, { status: 202 });
 }
 
-/** The message of a text, which came over HTTP or on a line. */
+/** Parses a message from HTTP or from a line. */
 export function readMessage(text: string): unknown {
 	try {
 		return JSON.parse(text);
@@ -89,7 +89,7 @@ export function readMessage(text: string): unknown {
 	}
 }
 
-/** Reads no more than is allowed. What is left is not cancelled: the connection would end before the answer is there. */
+/** Reads up to the size limit. The rest is not cancelled, because the connection would end before the response is sent. */
 async function readBody({ body, headers }: Request): Promise<string> {
 	const tooLong = new Refusal(413, `A message has at most ${mostBytes} bytes`);
 	if (Number(headers.get("content-length")) > mostBytes) throw tooLong;

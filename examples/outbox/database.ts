@@ -1,18 +1,18 @@
-/** The file: the basket's tables, which its store makes, and beside them what this program itself remembers. */
+/** The database file: the tables of the basket, which its store creates, and the tables of this program. */
 
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { openSqlite } from "../shared/sqlite.ts";
 
-/** For how long the endpoint knows what it has received, in days. */
+/** How long the endpoint remembers received messages, in days. */
 const memory = 7;
 
 export async function openDatabase(file: string): Promise<DatabaseSync> {
 	mkdirSync(dirname(resolve(file)), { recursive: true });
 	const database = await openSqlite(file);
-	// In this order: two processes that begin at the same time would find it locked. FULL: what was accepted outlives a
-	// power failure, too.
+	// In this order; otherwise processes that start at the same time find the database locked. FULL: accepted messages
+	// also survive a power failure.
 	database.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
 	database.exec(`
 		CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -22,7 +22,7 @@ export async function openDatabase(file: string): Promise<DatabaseSync> {
 	return database;
 }
 
-/** So that the page finds the server again under the address that the browser knows. */
+/** Remembers the port, so that the page finds the server again at the same address. */
 export class RememberedPort {
 	readonly #database: DatabaseSync;
 
@@ -40,7 +40,7 @@ export class RememberedPort {
 	}
 }
 
-/** What has arrived at the endpoint, so that what comes twice is dropped. */
+/** The received messages, to drop duplicates. */
 export class Received {
 	readonly #database: DatabaseSync;
 
@@ -48,7 +48,7 @@ export class Received {
 		this.#database = database;
 	}
 
-	/** Says whether it is new. */
+	/** Returns whether the message is new. */
 	add(id: string): boolean {
 		const sql = "INSERT INTO received VALUES (?, unixepoch() / 86400) ON CONFLICT DO NOTHING";
 		return this.#database.prepare(sql).run(id).changes === 1;

@@ -1,4 +1,4 @@
-/** Messages to try it on, when nobody else sends any. */
+/** Demo messages. */
 
 import { poll } from "../../mod.ts";
 import type { Outbox } from "./service.ts";
@@ -6,7 +6,7 @@ import type { Outbox } from "./service.ts";
 const names = ["ada", "grace", "edsger", "barbara", "tony", "frances"];
 const texts = ["is it raining?", "see you at eight", "the tests are green", "call me back", "it works here"];
 
-/** Sends a few now, and one every now and then until the signal aborts. */
+/** Sends a few messages now, and then one at intervals until the signal aborts. */
 export async function sendDemo(outbox: Outbox, signal: AbortSignal): Promise<void> {
 	let count = 0;
 	const send = async () => {
@@ -14,7 +14,7 @@ export async function sendDemo(outbox: Outbox, signal: AbortSignal): Promise<voi
 		count++;
 		await outbox.accept(message, `demo-${crypto.randomUUID().slice(0, 8)}`);
 	};
-	// Always the same id: as long as the message is there, it is not added again.
+	// Always the same id: while the message is stored, it is not added again.
 	await outbox.accept({ to: "nobody", text: "this one ends up dead" }, "demo-dead");
 	for (let index = 0; index < 5; index++) await send();
 	await poll(send, { interval: 1_500 }).attach(signal);

@@ -6,7 +6,7 @@ import { describe } from "../shared/words.ts";
 import { mostBytes, readMessage } from "./api.ts";
 import type { OnEvent, Outbox } from "./service.ts";
 
-/** How many lines are stored together at most. */
+/** The maximum number of lines that are stored together. */
 const batch = 100;
 
 /** Accepts a message for each line until the input ends or the signal aborts. */
@@ -27,7 +27,7 @@ export async function readInput(outbox: Outbox, onEvent: OnEvent, signal: AbortS
 	await Promise.all(accepting);
 }
 
-/** Of `process.stdin` Deno cannot end a read that is under way, and would not exit. */
+/** Deno cannot end a running read of `process.stdin`, and would not exit. */
 function open(): ReadableStream<Uint8Array> {
 	const { Deno } = globalThis as { Deno?: { stdin: { readable: ReadableStream<Uint8Array> } } };
 	return Deno?.stdin.readable ?? Readable.toWeb(process.stdin) as ReadableStream<Uint8Array>;
@@ -38,7 +38,7 @@ async function accept(line: string, outbox: Outbox): Promise<void> {
 	await outbox.accept(readMessage(line));
 }
 
-/** The last line may lack its end. Of one that is too long for a message no more is kept than shows that. */
+/** Reads lines. The last line may lack its line break. Of a line that is too long, only the beginning is kept. */
 async function* readLines(
 	reader: ReadableStreamDefaultReader<Uint8Array>,
 	signal: AbortSignal,
@@ -56,6 +56,6 @@ async function* readLines(
 		}
 	}
 	signal.removeEventListener("abort", stop);
-	// What an abort has cut is no line.
+	// Text before an abort is not a complete line.
 	if (!signal.aborted) yield line + decoder.decode();
 }

@@ -34,7 +34,7 @@ export function createPage(): (request: Request) => Promise<Response | undefined
 			const found = await find(new URL(url).pathname);
 			if (found === undefined || method === "GET") return found;
 			if (method === "HEAD") return new Response(null, found);
-			return new Response("The page can only be read\n", { status: 405, headers: { allow: "GET, HEAD" } });
+			return new Response("The page is read-only\n", { status: 405, headers: { allow: "GET, HEAD" } });
 		} catch (error) {
 			reading = undefined; // whoever asks again may find the file mended
 			return new Response(`${describe(error)}\n`, { status: 500 });

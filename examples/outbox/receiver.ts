@@ -1,10 +1,10 @@
-/** Somebody to deliver to when no webhook is given: a flaky endpoint, which drops what it gets twice. */
+/** The default receiver if no webhook is given: a flaky endpoint that drops duplicates. */
 
 import { sleep } from "../../mod.ts";
 import { type RunningServer, serve } from "../shared/serve.ts";
 import type { Received } from "./database.ts";
 
-/** What it does with one request after the other, so that each run shows all of it. */
+/** Its behavior for consecutive requests, so that each run shows all of them. */
 const behaviours = [
 	"works",
 	"fails",
@@ -20,7 +20,7 @@ const behaviours = [
 ] as const;
 
 export class Receiver {
-	/** How many different messages it has got, and how many it has dropped since it had them already. */
+	/** The number of different messages received, and of dropped duplicates. */
 	readonly totals = { messages: 0, duplicates: 0 };
 	readonly #received: Received;
 	readonly #server: Promise<RunningServer>;
@@ -48,7 +48,7 @@ export class Receiver {
 		if (behaviour === "fails") return new Response(null, { status: 503 });
 		if (behaviour === "busy") return new Response(null, { status: 429, headers: { "retry-after": "2" } });
 		if (behaviour === "slow") await this.#sleep(800);
-		if (behaviour === "hangs") await this.#sleep(5_000); // whoever sends has given up before
+		if (behaviour === "hangs") await this.#sleep(5_000); // the sender has given up before
 		else this.#receive(request.headers.get("idempotency-key"));
 		const hasFailed = behaviour === "hangs" || behaviour === "loses"; // which has got it, and says something else
 		return new Response(null, { status: hasFailed ? 502 : 204 });

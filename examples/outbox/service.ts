@@ -1,4 +1,4 @@
-/** The basket of messages, and what there is to know of it. */
+/** The basket of messages, and its status. */
 
 import type { DatabaseSync } from "node:sqlite";
 import { Basket, type BasketContext, type Counts, type TaskRecord, type TaskSettled } from "../../mod.ts"; // elsewhere: from "upkeep"
@@ -11,12 +11,12 @@ import { Rate } from "./rate.ts";
 export interface MessageStatus {
 	readonly id: string;
 	readonly state: TaskRecord["state"];
-	/** The message itself, on one line, cut. */
+	/** The message on one line, shortened. */
 	readonly text: string;
 	readonly attempts: number;
-	/** Since it was accepted. */
+	/** The time since it was accepted. */
 	readonly age: number;
-	/** Until the next attempt. */
+	/** The time until the next attempt. */
 	readonly dueIn?: number | undefined;
 	readonly error?: string | undefined;
 }
@@ -30,18 +30,18 @@ export interface Status {
 	readonly dead: readonly MessageStatus[];
 	/** The latest ones of this process, the newest first. */
 	readonly delivered: readonly MessageStatus[];
-	/** Of this process; per second over the last ten seconds. */
+	/** The totals of this process, and the rate per second over the last ten seconds. */
 	readonly totals: { readonly accepted: number; readonly delivered: number; readonly failed: number };
 	readonly rates: { readonly accepted: number; readonly delivered: number };
 }
 
-/** What can happen to a message: `known` is one that was stored already, `refused` one that cannot be read. */
+/** The events of a message: `known` if it was already stored, `refused` if it cannot be read. */
 export type Kind = "accepted" | "known" | "refused" | TaskSettled["outcome"];
 
-/** Told what happens. */
+/** Called for each event. */
 export type OnEvent = (kind: Kind | "error", text: string) => void;
 
-/** How many of each are shown. */
+/** The maximum number of shown messages by state. */
 const shown = { waiting: 20, running: 10, dead: 20, delivered: 8 };
 
 export class Outbox {
@@ -59,11 +59,11 @@ export class Outbox {
 			store: sqliteStore(database),
 			tasks: { deliver: (message: unknown, context: BasketContext) => deliver(webhook, message, context) },
 			timeout: 2_000,
-			// Short, so that there is something to see; the default is made for the real world.
+			// Short for the demo; the default is better for production.
 			backoff: { start: 500, factor: 2, max: 15_000, jitter: "equal" },
-			lease: 5_000, // for so long the messages in the hands of a process that was killed are left alone
+			lease: 5_000, // the time after which messages of a killed process are taken over
 			grace: 2_000,
-			retain: 300_000, // whoever sends a message again because the answer was lost has five minutes to do so
+			retain: 300_000, // a client that lost the response can send the message again within five minutes
 			onSettled: (settled) => this.#settled(settled),
 			onError: (error) => onEvent("error", line(String((error as Error).message))),
 		});
@@ -80,9 +80,9 @@ export class Outbox {
 	}
 
 	/**
-	 * Resolves once the message is on the disk.
+	 * Resolves when the message is on the disk.
 	 *
-	 * @param id by which it is known if it is sent again
+	 * @param id identifies the message if it is sent again
 	 */
 	async accept(message: unknown, id = Object(message).id): Promise<{ id: string; added: boolean }> {
 		const added = await this.#basket.add("deliver", message, { id: typeof id === "string" ? id : undefined });
@@ -99,7 +99,7 @@ export class Outbox {
 		return task && toStatus(task);
 	}
 
-	/** A dead one begins anew, a waiting one is tried at once. */
+	/** Restarts a dead message; retries a waiting one at once. */
 	async retry(id: string): Promise<boolean> {
 		return await this.#basket.retry(id);
 	}

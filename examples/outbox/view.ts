@@ -1,4 +1,4 @@
-/** Who shows what happens: a live screen in a terminal, a line for each event in a pipe or in CI. */
+/** The output: a live screen in a terminal, a line for each event in a pipe or in CI. */
 
 import process from "node:process";
 import { poll } from "../../mod.ts";
@@ -8,7 +8,7 @@ import type { ServerStatus } from "./api.ts";
 import type { OnEvent } from "./service.ts";
 import { renderStatus } from "./table.ts";
 
-/** What stays as it is. */
+/** Constant facts. */
 export interface Facts {
 	/** Of the page. */
 	readonly url: string;
@@ -24,7 +24,7 @@ export interface View {
 	close(): Promise<void>;
 }
 
-/** Where the view gets what it shows. */
+/** The source of the shown data. */
 export interface Source {
 	status(): Promise<ServerStatus>;
 	subscribe(listener: () => void): () => void;
@@ -47,7 +47,7 @@ export class Log implements View {
 	async close(): Promise<void> {}
 }
 
-/** How many of the latest events are remembered. */
+/** The number of remembered events. */
 const remembered = 50;
 
 export class Screen implements View {

@@ -1,4 +1,4 @@
-/** What to throw when a server refuses: a run takes from it whether and when to try again. */
+/** The error to throw for an error response: it says whether and when to retry. */
 
 import { retryAfter, stopNow } from "../../mod.ts";
 
@@ -10,7 +10,7 @@ export function refusal({ status, statusText, headers }: Response): Error {
 	return mayPass ? error : stopNow(error);
 }
 
-/** The header has seconds or a date. One that has neither, or no future, leaves the delay to the backoff. */
+/** The header contains seconds or a date. If it is invalid or in the past, the backoff determines the delay. */
 function retryDelay(header: string): number {
 	if (/^\d+$/.test(header)) return Number(header) * 1000;
 	return header.endsWith("GMT") ? Date.parse(header) - Date.now() : NaN;

@@ -1,4 +1,4 @@
-/** One server for three runtimes: what `Deno.serve` and `Bun.serve` do by themselves takes an adapter in Node. */
+/** One server for three runtimes: `Deno.serve`, `Bun.serve`, and an adapter for Node. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -6,12 +6,12 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-/** What `servicesHandler` makes, or any other such function. */
+/** A request handler, such as that of `servicesHandler`. */
 export type Handler = (request: Request) => Promise<Response>;
 
 export interface RunningServer {
 	readonly port: number;
-	/** Ends it with all its connections, also those of streams. */
+	/** Closes the server and all its connections, including streams. */
 	close(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ interface Runtimes {
 const { Deno, Bun } = globalThis as Runtimes;
 const hostname = "127.0.0.1";
 
-/** Starts a server on this machine alone; with port 0 on one that is free. */
+/** Starts a server for this machine only; with port 0, on any free port. */
 export async function serve(handler: Handler, port: number): Promise<RunningServer> {
 	if (Deno !== undefined) return serveInDeno(Deno, handler, port);
 	if (Bun !== undefined) return serveInBun(Bun, handler, port);
@@ -63,7 +63,7 @@ async function serveInNode(handler: Handler, port: number): Promise<RunningServe
 	return { port: (server.address() as AddressInfo).port, close };
 }
 
-/** The adapter: a `Request` is made of what has come in, and what goes out of a `Response`. */
+/** The adapter for Node: converts the incoming message to a `Request`, and sends the `Response`. */
 async function answer(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
 	const controller = new AbortController();
 	outgoing.on("close", () => controller.abort()); // the client has gone, or has its answer

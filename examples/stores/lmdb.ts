@@ -1,8 +1,8 @@
-// A store over LMDB, which is no part of the package: what somebody writes who has an ordered map with transactions.
+// A store over LMDB, which is not part of the package: an example for databases that are ordered maps with
+// transactions.
 //
-//     npm install lmdb
-//     import { lmdbStore } from "./lmdb.ts";
-//     const outbox = new Basket({ store: lmdbStore("data/tasks"), tasks: { … } });
+// npm install lmdb import { lmdbStore } from "./lmdb.ts"; const outbox = new Basket({ store: lmdbStore("data/tasks"),
+// tasks: { … } });
 import { deserialize, serialize } from "node:v8";
 import { open, type RootDatabase } from "lmdb";
 import {
@@ -19,21 +19,21 @@ import {
 } from "../../src/store.ts"; // elsewhere: from "upkeep/store"
 import type { Clock } from "../../mod.ts"; // elsewhere: from "upkeep"
 
-/** What an {@link lmdbStore} can be told. */
+/** Options for {@link lmdbStore}. */
 export interface LmdbStoreOptions {
-	/** How often it looks, in milliseconds, whether another process has made something due. @default 500 */
+	/** The interval between checks for changes by other processes, in milliseconds. @default 500 */
 	pollInterval?: number;
-	/** Whose time it is. @default the system's */
+	/** The clock to use. @default the system clock */
 	clock?: Clock;
 }
 
-/** LMDB takes keys of 1,978 bytes, of which the names of a task, its lane and its basket are parts. */
+/** LMDB keys have at most 1,978 bytes, and contain the names of a task, its lane and its basket. */
 const maxName = 500;
 
-/** The layout of what is stored. */
+/** The version of the stored layout. */
 const version = 1;
 
-/** A store in a folder, which any number of processes can share. */
+/** A store in a folder, which several processes can share. */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
 	return recordStore(overMap(new LmdbMap(path, options)));
 }
@@ -74,7 +74,7 @@ export class LmdbMap implements OrderedMap {
 		});
 	}
 
-	/** There is one at a time, over all processes. It is done before this returns, and on the disk. */
+	/** One transaction runs at a time, over all processes. It is done and on the disk when this returns. */
 	async transaction<R>(
 		work: (map: MapTransaction, attempt: number) => R | Promise<R>,
 		{ basket, purpose }: TransactOptions<never> & { readonly basket: string },
@@ -82,7 +82,7 @@ export class LmdbMap implements OrderedMap {
 		const db = this.#db;
 		if (db === undefined) throw new StoreError("not-open", "Await open() before you use the store");
 		const map = new LmdbTransaction(db);
-		// What throws in it is undone. What is only read needs no writer's turn.
+		// An error rolls the transaction back. Reads do not need the write lock.
 		const result = await this.#guarded(() =>
 			purpose === "read" ? work(map, 0) as R : db.transactionSync(() => work(map, 0) as R)
 		);
@@ -90,7 +90,7 @@ export class LmdbMap implements OrderedMap {
 		return result;
 	}
 
-	/** Others see it by looking. */
+	/** Other processes detect it by polling. */
 	wake(basket: string, reason: WakeReason | undefined, map: MapTransaction): void {
 		const lmdb = map as LmdbTransaction;
 		lmdb.isAwake = true;
@@ -125,7 +125,7 @@ export class LmdbMap implements OrderedMap {
 		this.#db = undefined;
 	}
 
-	/** Says in the words of stores what went wrong. */
+	/** Converts errors to errors of a store. */
 	async #guarded<T>(action: () => T): Promise<T> {
 		try {
 			return action();
@@ -147,7 +147,7 @@ const codes: readonly (readonly [RegExp, StoreErrorCode])[] = [
 
 type Lmdb = RootDatabase<Uint8Array, string[]>;
 
-/** The driver's own encoding knows no text with half a surrogate pair. */
+/** The driver's own encoding does not support lone surrogates. */
 function read(db: Lmdb, key: string[]): unknown {
 	const bytes = db.get(key);
 	return bytes && deserialize(bytes);
@@ -167,7 +167,7 @@ class LmdbTransaction implements MapTransaction {
 
 	list({ start, end, limit, reverse = false }: Parameters<MapTransaction["list"]>[0]): MapEntry[] {
 		const [from, to] = [["row", start], ["row", end]];
-		// In reverse the range begins with its upper end, which is part of it: no key is that.
+		// In reverse, the range begins with its upper end, inclusive; no key equals it.
 		const bounds = reverse ? { start: to, end: from } : { start: from, end: to };
 		const range = this.#db.getRange({ ...bounds, reverse, ...(limit !== undefined && limit < Infinity && { limit }) });
 		return Array.from(range, ({ key, value }) => [key[1]!, deserialize(value)] as const);

@@ -106,7 +106,7 @@ function kindOf(kinds: ReadonlyMap<string, Kind>, name: string): Kind {
 	throw new TypeError(`The basket has no tasks of the kind ${JSON.stringify(cut(name, 100))}, only of ${known}`);
 }
 
-/** What of these tasks a store may take no more of at once. */
+/** The part of a store's limit per call that these tasks take. */
 function loadsOf(
 	{ capabilities }: Store<never>,
 	tasks: readonly NewTask[],

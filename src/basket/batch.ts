@@ -45,7 +45,10 @@ export class Batch<T, R> {
 	#begunAt = 0;
 	readonly #timer: CallbackTimer = new CallbackTimer(() => void this.#work());
 
-	/** @param sizeOf which part of a call some items take: those of several callers share one up to a sum of 1. Absent: none */
+	/**
+	 * @param sizeOf returns the part of a call that items take; the items of one call have a sum of at most 1. Absent:
+	 * no limit
+	 */
 	constructor(
 		flush: (items: readonly T[]) => Promise<readonly R[]>,
 		patience: BatchPatience,

@@ -101,7 +101,7 @@ export class Calls {
 	/**
 	 * Waits for a call, for at most `limit` milliseconds; then it rejects with a `StoreError`.
 	 *
-	 * @param ask makes the call; what it throws is what the call rejects with
+	 * @param ask makes the call; if it throws, the call rejects with that error
 	 * @param onLate called with an answer that arrives after the call was given up
 	 */
 	track<T>(ask: () => Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {

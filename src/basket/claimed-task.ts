@@ -29,13 +29,13 @@ export interface ClaimOwner<Tx> {
 	isCalling: boolean;
 	/** Ends the claims whose leases may have expired. */
 	expire(): void;
-	/** Makes leases longer, and has {@link ClaimedTask.renewed} called. */
+	/** Renews leases, and calls {@link ClaimedTask.renewed}. */
 	extend(tasks: readonly ClaimedTask<Tx>[], limit: number): Promise<readonly LeaseState[]>;
 	/** Progress was reported and should be saved soon. */
 	onProgress(): void;
 }
 
-/** What a store says of a claim whose lease it was to make longer. */
+/** Handles the answer of the store to a renewal. */
 export type LeaseState = "ok" | "lost" | "posted";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {

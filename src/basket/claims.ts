@@ -158,10 +158,10 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	}
 
 	/**
-	 * Makes leases longer. The answer of the store about a claim is valid even if it is late.
+	 * Renews leases. The answer of the store about a claim is valid even if it is late.
 	 *
 	 * @param onAnswer called with each answer, before it is heeded
-	 * @returns what the store says of each
+	 * @returns the answer of the store for each claim
 	 */
 	extend(tasks: readonly ClaimedTask<Tx>[], limit: number, onAnswer?: () => void): Promise<readonly LeaseState[]> {
 		const { store, name, lease, clock } = this.settings;

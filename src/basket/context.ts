@@ -1,5 +1,5 @@
 /**
- * What a task of a basket is told, and can tell.
+ * The context of a task of a basket.
  *
  * @module
  */
@@ -9,72 +9,74 @@ import { check } from "../platform/check.ts";
 import { cut } from "./codec.ts";
 
 /**
- * What a task of a basket is told. Its methods may be taken out of the context (`{ save, signal }`), but a copy of it
- * (`{ ...context }`) is empty, since its properties are read only when they are asked for.
+ * The second argument of a task of a basket. It can be destructured (`{ save, signal }`), but a copy
+ * (`{ ...context }`) is empty, because its properties are getters on the prototype.
  *
- * The signal aborts at the timeout, when the basket's run is aborted, and with a `ClaimLostError` when the task was taken
- * over by somebody else, was deleted, or its lease may be over because the store could not be reached: then nothing that this
- * run does is stored any more.
+ * The signal aborts at the timeout and when the basket's run is aborted. It aborts with a `ClaimLostError` when
+ * another worker has taken over the task, when the task was deleted, or when its lease may have expired because the
+ * store was not reachable. Then nothing that this run does is stored any more.
  *
  * @typeParam P the payload that `save` takes
  * @typeParam Tx the transactions of the store; without them, neither `complete` nor `save` takes one
  */
 export interface BasketContext<P = never, Tx = never> extends TaskContext {
-	/** The task's id. */
+	/** The id of the task. */
 	readonly id: string;
-	/** The task's kind. */
+	/** The kind of the task. */
 	readonly kind: string;
-	/** When it was added: milliseconds since 1970, on the store's clock. */
+	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
 	readonly addedAt: number;
-	/** The lane that it stands in. */
+	/** The lane of the task, if any. */
 	readonly lane: string | undefined;
-	/** How many runs in a row have crashed, right before this one. */
+	/** The number of consecutive crashed runs right before this one. */
 	readonly crashes: number;
 	/**
-	 * Stores a new payload now, for the next attempt, wherever that is. Without this the payload is stored as the task left it,
-	 * but only when an attempt fails.
+	 * Stores a new payload now, for the next attempt in any process. Without this call, changes to the payload are
+	 * stored only when an attempt fails.
 	 *
-	 * Rejects with a `ClaimLostError` if the task was taken over, with what the codec throws, and with a `StoreError`. Inside
-	 * `tx` the payload is stored if that commits.
+	 * Rejects with a `ClaimLostError` if the task was taken over, with an error of the codec, and with a `StoreError`.
+	 * With `tx`, the payload is stored if that transaction commits.
 	 */
 	readonly save: (payload: P, options?: { tx?: Tx | undefined }) => Promise<void>;
 	/**
-	 * Marks the task as done inside your own transaction, so that what it did and that it is done are committed together:
-	 * exactly once, whatever dies. To be called before the commit. If the transaction does not commit, the run counts as failed;
-	 * if it commits, nothing that the task throws afterwards changes anything. A second call in one transaction does nothing.
+	 * Marks the task as done inside your own transaction, so that its effect and its completion are committed
+	 * together: exactly once, even across crashes. Call it before the commit. If the transaction does not commit, the
+	 * run counts as failed. If it commits, later errors of the task have no effect. A second call in one transaction
+	 * does nothing.
 	 *
-	 * If the store cannot be asked before the lease may be over whether the transaction was committed, nothing is told to
-	 * `onSettled`, and a `ClaimLostError` that `isUnknown` goes to `onError`. A task that somebody else deletes between this call
-	 * and the end of the run may be told as done: a basket cannot tell a deletion from a commit.
+	 * If the basket cannot ask the store before the lease may have expired whether the transaction was committed,
+	 * `onSettled` is not called, and `onError` is called with a `ClaimLostError` that `isUnknown`. If the task is
+	 * deleted between this call and the end of the run, it may be reported as done, because a basket cannot
+	 * distinguish a deletion from a commit.
 	 *
 	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back.
 	 */
 	readonly complete: (tx: Tx) => Promise<void>;
 	/**
-	 * Shows in `list` how far the task is; stored within a second or so. `progress` must be finite. Of the description the first
-	 * 1,000 characters are kept.
+	 * Reports progress, which `list` shows; it is stored within about a second. `progress` must be finite. The first
+	 * 1,000 characters of the description are kept.
 	 *
-	 * Throws a TypeError or RangeError for anything else.
+	 * Throws a TypeError or RangeError for invalid arguments.
 	 */
 	report(progress: number, description?: string): void;
 }
 
-/** How far a task is. */
+/** The progress of a task. */
 export interface TaskProgress {
-	/** What it reported, in a unit of its own. */
+	/** The reported value, in any unit. */
 	readonly value: number;
-	/** In words. */
+	/** The description, if any. */
 	readonly description: string | undefined;
 }
 
-/** Makes text of what a task reports. */
+/** Converts reported progress to text. */
 export function encodeProgress(value: number, description: string | undefined): string {
 	check("progress", value, "number", Number.isFinite(value), "a finite number");
 	if (description !== undefined) check("description", description, "string");
 	return JSON.stringify({ value, description: description && cut(description, 1_000) });
 }
 
-/** Reads what {@link encodeProgress} made; nothing of what somebody has edited so that it cannot be read. */
+/** Decodes the result of {@link encodeProgress}. Returns `undefined` if the text is damaged. */
 export function decodeProgress(text: string | undefined): TaskProgress | undefined {
 	if (text === undefined) return undefined;
 	try {
@@ -87,9 +89,9 @@ export function decodeProgress(text: string | undefined): TaskProgress | undefin
 }
 
 /**
- * A task was taken over by another worker, was deleted, or its lease has ended while the store could not be reached.
+ * Another worker has taken over a task, the task was deleted, or its lease ended while the store was not reachable.
  *
- * The reason of the signal of a task that this has happened to.
+ * It is also the reason of the signal of such a task.
  *
  * @example
  * ```ts
@@ -103,17 +105,17 @@ export function decodeProgress(text: string | undefined): TaskProgress | undefin
 export class ClaimLostError extends Error {
 	/** The name of this error. */
 	override readonly name = "ClaimLostError";
-	/** The task. */
+	/** The id of the task. */
 	readonly id: string;
 
-	/** Whether what this run has done may have been stored nevertheless: then nobody here knows. */
+	/** Whether the outcome is unknown: the result of this run may have been stored nevertheless. */
 	readonly isUnknown: boolean;
 
 	/**
-	 * Made by a basket.
+	 * Created by a basket.
 	 *
-	 * @param id the task
-	 * @param options whether it is unknown what was stored, and why
+	 * @param id the id of the task
+	 * @param options whether the outcome is unknown, and the cause
 	 */
 	constructor(id: string, options: { isUnknown?: boolean | undefined; cause?: unknown } = {}) {
 		const { isUnknown = false } = options;

@@ -6,7 +6,7 @@
 
 import type { Outcome } from "./store.ts";
 
-/** What is stored of the end of a run, and what is told. */
+/** The end of a run: what is stored and what is reported. */
 export interface Ending {
 	readonly outcome: Outcome;
 	readonly error: unknown;
@@ -20,5 +20,5 @@ export function endingWith(outcome: Outcome, onStored?: () => void): Ending {
 	return { outcome, error: undefined, delay: 0, onStored };
 }
 
-/** How a claim ends that is given back. */
+/** The end of a released claim. */
 export const released: Ending = /* @__PURE__ */ endingWith({ type: "release" });

@@ -49,7 +49,7 @@ function findInside(value: object, level: number): string | undefined {
 	return symbol && ` has the key ${String(symbol)}`;
 }
 
-/** Whether what such an object is about is in none of its properties: it has none, or is of a class of the platform. */
+/** Whether the content of such an object is not in its properties: it has none, or its class is one of the platform. */
 function isEmptied(value: object, keys: readonly string[]): boolean {
 	const prototype = Object.getPrototypeOf(value);
 	// Also true for plain objects of other realms.

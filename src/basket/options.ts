@@ -1,5 +1,5 @@
 /**
- * What a basket can be told, and the checks at its door.
+ * The options of a basket, and their checks.
  *
  * @module
  */
@@ -21,18 +21,19 @@ import type { Subscribable } from "../platform/snapshot.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 
 /**
- * Does the work of one kind of task. Returning is success; throwing is failure, and the task is tried again. It may be run
- * more than once for one task, since a process can die after the work and before that is stored.
+ * Does the work of one kind of task. If it returns, the task has succeeded; if it throws, the task is retried. It may
+ * run more than once for one task, because a process can die after the work and before the completion is stored.
  */
 export type TaskFunction<P, Tx = never> = (payload: P, context: BasketContext<P, Tx>) => unknown;
 
-/** A kind of task that needs more than a function. What is not given is as the basket has it. */
+/** A kind of task with options. Absent options come from the basket. */
 export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
 	/** Does the work. */
 	run: TaskFunction<P, Tx>;
 	/**
-	 * Any Standard Schema validator. It reads each payload when it is added, which rejects if it does not pass, and again
-	 * before each run, so that it must accept what it gives; a stored task that does not pass becomes dead.
+	 * Any Standard Schema validator. It validates each payload when it is added, and `add` rejects an invalid one. It
+	 * validates the stored payload again before each run, so it must accept its own output. A stored task that is
+	 * invalid becomes dead.
 	 */
 	schema?: StandardSchema<P, unknown> | undefined;
 	/** See {@link BasketOptions.codec}. */
@@ -48,14 +49,15 @@ export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
 export type TaskMap<Tx = any> = { readonly [kind: string]: TaskFunction<any, Tx> | TaskDefinition<any, Tx> };
 
 /**
- * The same while a basket is made, one by one: a `schema` types the payload of `run`, and both must agree. Where neither a
- * schema nor `run` itself says what the payload is, it is `never`, so that it can be neither used nor added.
+ * The kinds of tasks in the options of a basket. A `schema` determines the payload type of `run`, and both must
+ * agree. If neither a schema nor `run` itself declares the payload type, it is `never`, so it can be neither used nor
+ * added.
  *
- * @typeParam Outputs what the schemas give, by kind; `unknown` for a kind without one
+ * @typeParam Outputs the outputs of the schemas by kind; `unknown` for a kind without a schema
  */
 export type TaskEntries<Outputs, Tx> = {
 	readonly [K in keyof Outputs]:
-		// deno-lint-ignore no-explicit-any -- its payload is what the function says
+		// deno-lint-ignore no-explicit-any -- the function declares its payload
 		| ((payload: never, context: BasketContext<any, Tx>) => unknown)
 		| TaskEntry<Outputs[K], Tx>;
 };
@@ -65,7 +67,7 @@ export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, 
 	/** See {@link TaskDefinition.run}. */
 	run: (
 		payload: unknown extends Output ? never : Output,
-		// deno-lint-ignore no-explicit-any -- without a schema, its payload is what the function says
+		// deno-lint-ignore no-explicit-any -- without a schema, the function declares its payload
 		context: BasketContext<unknown extends Output ? any : Output, Tx>,
 	) => unknown;
 	/** See {@link TaskDefinition.schema}. */
@@ -73,8 +75,8 @@ export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, 
 }
 
 /**
- * What `add` takes for a kind of task: what its schema takes (what it gives, if its types do not say), or else the payload of
- * its function.
+ * The payload that `add` takes for a kind of task: the input of its schema (or its output, if the input type is not
+ * declared), or the payload of its function.
  */
 export type PayloadOf<T> = T extends { schema: { "~standard": infer S extends StandardSchema["~standard"] } }
 	? "types" extends keyof S ? NonNullable<S["types"]>["input"]
@@ -86,98 +88,100 @@ export type PayloadOf<T> = T extends { schema: { "~standard": infer S extends St
 	: T extends { run: (...args: any) => unknown } ? Parameters<T["run"]>[0]
 	: never;
 
-/** Something that says when it is worth trying again: `online()` and `visible()` of `upkeep/browser`, or your own. */
+/** A source of events at which a retry is worthwhile: `online()` and `visible()` of `upkeep/browser`, or your own. */
 export interface WakeHint {
-	/** Calls `listener` at each such moment, until the returned function is called. */
+	/** Calls `listener` at each such event, until the returned function is called. */
 	readonly subscribe: (listener: () => void) => () => void;
 }
 
-/** What a `Basket` can be told. The {@link RunnerOptions} hold for each kind that does not say otherwise. */
+/** Options for a `Basket`. The {@link RunnerOptions} are the defaults for all kinds. */
 export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends RunnerOptions {
-	/** Where the tasks are kept. */
+	/** The store of the tasks. */
 	store: Store<Tx>;
-	/** Tells this basket's tasks from those of others in the same store. @default "default" */
+	/** The name, which separates the tasks of this basket from others in the same store. @default "default" */
 	name?: string | undefined;
 	/**
-	 * What to do, for each kind of task. A kind that is stored but not named here stays untouched. A function must say what type
-	 * its payload has, unless a schema does.
+	 * The functions by kind of task. Stored tasks of other kinds stay untouched. A function must declare the type of
+	 * its payload, unless a schema does.
 	 */
 	tasks: Tasks & TaskEntries<Outputs, Tx>;
 	/**
-	 * How often a task may be called in all; one that is out of attempts becomes dead. With a finite number a run that
-	 * crashed counts, too, and so does a claim of which nobody knows whether its run had begun when the process died. Tasks
-	 * with 1 or 2 attempts are therefore claimed one at a time, each when it can begin at once. @default Infinity
+	 * The maximum number of attempts of a task. A task without attempts left becomes dead. With a finite number,
+	 * crashed runs count, too, and so do claims for which it is unknown whether the run had begun when the process
+	 * died. Therefore tasks with 1 or 2 attempts are claimed one at a time, each when it can begin at once.
+	 * @default Infinity
 	 */
 	attempts?: number | undefined;
 	/** The delays between attempts. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
 	backoff?: RunnerOptions["backoff"];
-	/** Bounds all attempts and delays together, in milliseconds from the `add`. @default Infinity */
+	/** The time limit of all attempts and delays together, in milliseconds from the `add`. @default Infinity */
 	deadline?: number | undefined;
-	/** How many tasks this basket runs at the same time: a whole number from 1. @default 10 */
+	/** The maximum number of tasks that this basket runs at the same time: a whole number from 1. @default 10 */
 	concurrency?: number | undefined;
 	/**
-	 * How long a claim holds after its process has died, in milliseconds. It is renewed every third of it while the task is
-	 * run. If it cannot be renewed, because the store fails, hangs or answers late, the task's signal aborts with a
-	 * `ClaimLostError` at the moment when the lease may be over, and the task is given back.
+	 * How long a claim is valid after its process has died, in milliseconds. While the task runs, the lease is renewed
+	 * after each third of this time. If it cannot be renewed because the store fails, hangs or answers late, the
+	 * signal of the task aborts with a `ClaimLostError` when the lease may have expired, and the task is released.
 	 *
-	 * If it is shorter, a process that hangs for so long loses its tasks; if it is longer, the tasks of a dead process wait for
-	 * longer. A store should answer within a third of it. @default 30_000
+	 * With a short lease, a process that hangs for that time loses its tasks. With a long lease, the tasks of a dead
+	 * process wait longer. A store should answer within a third of the lease. @default 30_000
 	 */
 	lease?: number | undefined;
 	/**
-	 * How long tasks may go on after an abort, in milliseconds, before they are left to the next run. A store that still answers
-	 * then is given one more second. @default 5_000
+	 * How long running tasks may continue after an abort, in milliseconds. After that they are left to the next run. A
+	 * store that still answers then gets one more second. @default 5_000
 	 */
 	grace?: number | undefined;
 	/**
-	 * After so many crashes in a row a task becomes dead: a whole number from 1, or `Infinity`. After two of them it runs alone
-	 * in its process. If other tasks run for long there, nothing is claimed for one second in ten, so that it can begin, and it
-	 * is left to other processes meanwhile. @default 10
+	 * The number of consecutive crashes after which a task becomes dead: a whole number from 1, or `Infinity`. After
+	 * two crashes it runs alone in its process. If other tasks run for long there, nothing is claimed for one second
+	 * in ten, so that it can begin; meanwhile it is offered to other processes. @default 10
 	 */
 	crashes?: number | undefined;
-	/** How long a task that has succeeded is kept, with its id, in milliseconds. @default 0 */
+	/** How long a done task is kept, with its id, in milliseconds. @default 0 */
 	retain?: number | undefined;
-	/** How payloads are stored. @default JSON */
+	/** How payloads are encoded. @default jsonCodec */
 	codec?: Codec | undefined;
 	/**
-	 * Nothing is claimed while this is `false`: `leader()` of `upkeep/browser`, or your own. What runs goes on. If it cannot be
-	 * subscribed to, that is reported, and it is looked at once a minute.
+	 * Nothing is claimed while this state is `false`: `leader()` of `upkeep/browser`, or your own. Running tasks
+	 * continue. If subscribing to it fails, the error is reported, and the state is checked once a minute.
 	 */
 	gate?: Subscribable<boolean> | undefined;
 	/**
-	 * Each of these makes the retries that wait out a backoff due at once, spread over a second so that they do not come all
-	 * together. A delay from `retryAfter` stays.
+	 * Hints that make tasks in a backoff due at once. Their retries are spread over a second. A delay from
+	 * `retryAfter` stays.
 	 */
 	wake?: WakeHint | readonly WakeHint[] | undefined;
-	/** Told once it is stored how a run of a task has ended. What it throws goes to `onError`. */
+	/** Called after each run of a task, when its end is stored. Its errors are passed to `onError`. */
 	onSettled?: ((settled: TaskSettled) => void) | undefined;
 	/**
-	 * Told what nobody waits for: a store that fails and is tried again, a claim that was lost, an observer that throws.
+	 * Called with errors that have no caller: a failure of the store that is retried, a lost claim, an observer that
+	 * throws.
 	 */
 	onError?: OnError | undefined;
 	/** The clock to use. The store has its own. @default systemClock */
 	clock?: Clock | undefined;
 }
 
-/** How a run of a task has ended. */
+/** The end of a run of a task. */
 export interface TaskSettled {
-	/** The task. */
+	/** The id of the task. */
 	readonly id: string;
-	/** Its kind. */
+	/** The kind of the task. */
 	readonly kind: string;
-	/** Done, to be tried again, given up, or left to the next run because this one was aborted. */
+	/** The outcome: done, to be retried, dead, or left to the next run because this one was aborted. */
 	readonly outcome: "done" | "retry" | "dead" | "released";
 	/** The number of the attempt, from 1. */
 	readonly attempt: number;
-	/** What it failed with, if it did. */
+	/** The error, if the run failed. */
 	readonly error: unknown;
-	/** When it is tried again, in milliseconds from now; 0 if it is not. */
+	/** The delay before the next attempt, in milliseconds; 0 if there is none. */
 	readonly delay: number;
 }
 
-/** A kind of task, checked. */
+/** A checked kind of task. */
 export interface Kind {
-	/** Does the work of one attempt, for a user or for a job: what each of them is given is made of the claim. */
+	/** Makes one attempt, for a user's function or for a job. The argument of each is created from the claim. */
 	call(payload: unknown, claim: ContextOwner<never> & JobClaim, attempt: TaskContext): unknown;
 	/** How the claim ends, if that has returned: a job does not always end with its claim. */
 	end(value: unknown): Ending;
@@ -188,7 +192,7 @@ export interface Kind {
 	readonly settings: RunnerSettings;
 }
 
-/** Options that were checked, every one of them present. */
+/** Checked options, with all defaults filled in. */
 export interface BasketSettings<Tx> {
 	readonly store: Store<Tx>;
 	readonly name: string;
@@ -229,13 +233,13 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	return { store, name, kinds, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
 }
 
-/** As `isWellFormed`, which not every runtime has. */
+/** Like `isWellFormed`, which some runtimes lack. */
 const halfPair = /\p{Surrogate}/u;
 
 /**
- * A name that every store can take: 1 to 255 characters, none of them NUL.
+ * Checks a name that every store can accept: 1 to 255 characters without NUL.
  *
- * Half a surrogate pair, as `text.slice(0, n)` may leave it, is no text in UTF-8: a store would keep another name.
+ * A lone surrogate, which `text.slice(0, n)` may leave, has no form in UTF-8: a store would keep another name.
  */
 export function checkName(what: string, name: string): string {
 	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
@@ -244,7 +248,7 @@ export function checkName(what: string, name: string): string {
 	return name;
 }
 
-/** What a kind has in common with the basket as a whole. */
+/** The options that kinds and baskets have in common. */
 type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema">;
 
 function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<string, Kind> {

@@ -34,7 +34,7 @@ export class Parking<Tx> {
 	readonly #offer: (tasks: ClaimedTask<Tx>[]) => void;
 
 	/**
-	 * @param offer gives tasks back
+	 * @param offer releases tasks
 	 * @param onChange called when something may begin, or may be claimed
 	 */
 	constructor(clock: Clock, offer: (tasks: ClaimedTask<Tx>[]) => void, onChange: () => void) {

@@ -34,7 +34,7 @@ export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T
 	return typeof (value as PromiseLike<T> | undefined)?.then === "function";
 }
 
-/** Goes on with a value: at once, unless it is a promise. */
+/** Continues with a value: synchronously, unless it is a promise. */
 export function chain<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | PromiseLike<R>): R | PromiseLike<R> {
 	return isThenable(value) ? value.then(next) : next(value);
 }

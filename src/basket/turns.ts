@@ -327,7 +327,7 @@ export class Turns<Tx> {
 		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
 	}
 
-	/** Handles a failed turn. Throws the error unless nobody has to wait until the next one is tried. */
+	/** Handles a failed turn. Throws the error if the next turn must wait. */
 	#failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): void {
 		const code = (error as { code?: unknown } | undefined)?.code;
 		const isCertain = code === "full" || code === "busy";

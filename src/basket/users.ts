@@ -15,7 +15,7 @@ interface User extends Abortable {
 	/** Settles the promise of the user. */
 	readonly onLeft: () => void;
 	readonly onFailed: (error: unknown) => void;
-	/** Has the worker do what is to be done, in the user's async context. */
+	/** Lets the worker work in the user's async context. */
 	readonly work: () => void;
 }
 
@@ -25,7 +25,7 @@ export interface UsersOwner {
 	/** Set while the worker stops. */
 	readonly stopping: Promise<void> | undefined;
 	onJoined(): void;
-	/** Does what is to be done. */
+	/** Lets the worker work. */
 	work(): void;
 	/** The last user has left. Resolves when the worker has stopped. */
 	end(reason: unknown): Promise<void>;

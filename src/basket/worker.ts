@@ -48,7 +48,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	/** Functions that undo the start of the worker. */
 	#undo: (() => void)[] = [];
 	#isPaused = false;
-	/** What the next {@link Worker.work} has to do. */
+	/** The pending work of the next {@link Worker.work}. */
 	#isTickDue = false;
 	#isTurnDue = false;
 	/** Whether the gate cannot be subscribed to. */
@@ -159,7 +159,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		this.users.fail(error);
 	}
 
-	/** Does what is to be done, in the async context of whoever wants it. */
+	/** Does the pending work, in the async context of the first user. */
 	work(): void {
 		if (this.#isTickDue) this.claims.tick();
 		if (this.#isTurnDue) void this.turns.turn();

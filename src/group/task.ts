@@ -39,7 +39,7 @@ export interface GroupTaskSnapshot<T = unknown> {
 }
 
 /**
- * A task in a `Group`, made by `group.spawn`.
+ * A task in a `Group`, created by `group.spawn`.
  *
  * State: `pending` → `running` → `delay` → `running` → … → `stopped`. {@link cancel} leads to `stopped` from each
  * state; from `running` when the task has settled.

@@ -104,11 +104,12 @@ export class IntermittentMap<K, V = void>
 	}
 
 	/**
-	 * Stops the operations of all keys: see {@link Intermittent.stop}. An attach starts the operation of its key again.
+	 * Stops the operations of all keys: see {@link Intermittent.stop}. An attach starts the operation of its key
+	 * again.
 	 *
 	 * @param options why, and how long to wait
 	 * @returns a promise that resolves when all of them have stopped
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the operations go on stopping
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the operations continue to stop
 	 * @throws {TypeError} (as a rejection) for options of the wrong type
 	 */
 	async stop(options: StopOptions = {}): Promise<void> {

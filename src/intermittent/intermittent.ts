@@ -218,13 +218,13 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	}
 
 	/**
-	 * Detaches all listeners and stops the operation at once, without a linger time. An attach that waits for the start
-	 * rejects with the reason. A listener that attaches later, even while this call waits, starts the operation again. An
-	 * operation that awaits this call waits for itself.
+	 * Detaches all listeners and stops the operation at once, without a linger time. An attach that waits for the
+	 * start rejects with the reason. A listener that attaches later, even while this call waits, starts the operation
+	 * again. An operation that awaits this call waits for itself.
 	 *
 	 * @param options why, and how long to wait
 	 * @returns a promise that resolves when the operation has stopped
-	 * @throws {unknown} (as a rejection) the signal's reason, if that aborts first; the operation goes on stopping
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the operation continues to stop
 	 * @throws {TypeError} (as a rejection) for options of the wrong type
 	 */
 	async stop(options: StopOptions = {}): Promise<void> {
@@ -336,7 +336,7 @@ class Attachment<V> implements Abortable {
 	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
 	/** Starts the operation in the async context of this listener. If this listener has left, the next one does it. */
 	begin: (() => void) | undefined;
-	/** Settle what its `attach` returned, unless that was the value of an operation that ran. */
+	/** These settle the promise of its `attach`, unless the operation already ran. */
 	resolve: ((value: Promise<V>) => void) | undefined;
 	reject: ((reason: unknown) => void) | undefined;
 

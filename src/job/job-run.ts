@@ -317,7 +317,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		return this.#isStored = true;
 	}
 
-	/** Until it is sent, together with those of others, it tells nothing about the store: only from then on its time is limited. */
+	/** Its time is limited only after it is sent, together with those of others. */
 	#send(save: Save): Promise<boolean> {
 		return new Promise((resolve, reject) => {
 			const { task } = this;

@@ -1,11 +1,11 @@
 /**
- * What a job consists of: steps that come one after the other, and how each is undone.
+ * The definition of a job: a sequence of steps, and how to revert each.
  *
- * Use a job for work of several steps against several services that must end whole or be undone, over restarts; use a
- * `Basket` for work of one step, and `reconcile` to bring a system from any state into the wanted one.
+ * Use a job for work of several steps, often against several services, that must all complete or be undone, across
+ * restarts. Use a `Basket` for work of one step, and `reconcile` to bring a system from any state to a declared one.
  *
- * The words: a **step** is run forward; a **revert** undoes it; both are tried in **attempts**. A job goes *forward* until
- * it is completed, or a step fails; then *backward* until every step that was done is reverted.
+ * Terms: a **step** does a part of the work; a **revert** undoes a step; both are made in **attempts**. A job goes
+ * *forward* until it is completed or a step fails; then it goes *backward* until every completed step is reverted.
  *
  * @module
  */
@@ -24,8 +24,8 @@ import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
  */
 export interface JobOptions<I, A = I> {
 	/**
-	 * Says which edition of the definition this is: a number or a text. It is stored with each job that is added; `context.version`
-	 * tells it, and the error of a job that the definition does not fit any more.
+	 * The version of the definition: a number or a string. It is stored with each added job. It is available as
+	 * `context.version`, and in the error of a job that no longer fits its definition.
 	 */
 	version?: number | string | undefined;
 	/**
@@ -36,22 +36,26 @@ export interface JobOptions<I, A = I> {
 }
 
 /**
- * One step of a job. The {@link RunnerOptions} hold for each of its attempts, forward and backward, except that `attempts`
- * and `deadline` are those of `run` alone.
+ * Options for a step of a job. The {@link RunnerOptions} apply to the step and its revert, except `attempts` and
+ * `deadline`, which apply to `run` only.
  */
 export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends Omit<RunnerOptions, "clock" | "unref"> {
 	/**
-	 * Does the step. What it returns is stored before the next step begins. It is called again if its process dies before that,
-	 * with the same `idempotencyKey`. Return what the codec can carry: after a restart, later steps get what it gives back.
+	 * Does the work of the step. Its result is stored before the next step begins. If the process dies before that, it
+	 * is called again with the same `idempotencyKey`. The codec must support the result: after a restart, later steps
+	 * get the decoded result.
 	 */
 	run: (context: StepContext<I, R, Tx>) => T;
-	/** Undoes the step, if a later one fails or the job is cancelled. Without it there is nothing to undo. */
+	/** Undoes the step if a later step fails or the job is cancelled. Without it, the step needs no revert. */
 	revert?: ((context: RevertContext<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>, Tx>) => unknown) | undefined;
-	/** How often `run` may fail before the job is reverted; a crash of the process does not count. @default 1 */
+	/**
+	 * The maximum number of attempts of `run`, after which the job is reverted. A crash of the process does not count.
+	 * @default 1
+	 */
 	attempts?: number | undefined;
-	/** How often `revert` may fail before the job is given up as failed. @default Infinity */
+	/** The maximum number of attempts of `revert`, after which the job has failed. @default Infinity */
 	revertAttempts?: number | undefined;
-	/** Any Standard Schema validator for the result, when it is returned and when it is read from the store. */
+	/** Any Standard Schema validator for the result. It validates the returned result, and the stored one when it is read. */
 	schema?: StandardSchema<Awaited<T>, unknown> | undefined;
 }
 
@@ -62,7 +66,7 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
  * @typeParam A what the schema takes, and {@link Processor.signal} with it
  */
 export interface WaitForOptions<T, A = T> {
-	/** After how long the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
+	/** The time limit after which the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
 	timeout?: number | undefined;
 	/**
 	 * Any Standard Schema validator for the value of the signal. It types the step and the signal, and reads the value when it is
@@ -71,25 +75,25 @@ export interface WaitForOptions<T, A = T> {
 	schema?: StandardSchema<T, A> | undefined;
 }
 
-/** A step as it was defined. */
+/** The definition of a step. */
 export interface JobStep {
-	/** What it is called. */
+	/** The name. */
 	readonly name: string;
-	/** What it does: call a function, let time pass, or wait for a signal. */
+	/** The type: call a function, sleep, or wait for a signal. */
 	readonly type: "step" | "sleep" | "waitFor";
-	/** Options of a step, empty for others. */
+	/** The options of a `"step"`; empty for other types. */
 	// deno-lint-ignore no-explicit-any -- the types of the steps are in the type of the job
 	readonly options: Partial<JobStepOptions<any, any, string, any, any>>;
-	/** How long it sleeps, or waits at most. */
+	/** The duration of a sleep or the timeout of a wait, in milliseconds. */
 	readonly duration: number;
 }
 
 /**
- * The definition of a job. It never changes: each method gives another one, with one more step.
+ * The definition of a job. It is immutable: each method returns a new definition with one more step.
  *
  * @typeParam I the input
  * @typeParam R the results of the steps, by name
- * @typeParam V the result of the last step, which is the value of the job
+ * @typeParam V the result of the last step, which is also the value of the job
  * @typeParam S the values of the signals that it waits for, by name
  * @typeParam Tx the transactions that `commit` takes
  * @typeParam A what `add` takes, where a schema makes the input of it
@@ -108,15 +112,15 @@ export interface JobStep {
  */
 // deno-lint-ignore ban-types -- no results yet, and no signals
 export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I> {
-	/** What it is called: the jobs of a store are told apart by it. */
+	/** The name, which identifies the definition in a store. */
 	readonly name: string;
 	/** See {@link JobOptions.version}. */
 	readonly version: number | string | undefined;
 	/** See {@link JobOptions.schema}. */
 	readonly schema: StandardSchema<I, A> | undefined;
-	/** Its steps, in their order. */
+	/** The steps in order. */
 	readonly steps: readonly JobStep[];
-	/** Only for the compiler; never set. See {@link JobTypes}. */
+	/** For the compiler only; never set. See {@link JobTypes}. */
 	readonly types?: {
 		readonly input: A;
 		readonly results: R;
@@ -126,11 +130,11 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	};
 
 	/**
-	 * Made by {@link job}.
+	 * Created by {@link job}.
 	 *
-	 * @param name what it is called
-	 * @param options its version and the schema of its input
-	 * @param steps its steps
+	 * @param name the name
+	 * @param options the version, and the schema of the input
+	 * @param steps the steps
 	 */
 	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
 		const { version, schema } = check("options", options, "object");
@@ -145,9 +149,10 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	/**
 	 * Adds a step.
 	 *
-	 * @param name what it is called, once in a job: its result is found under it, in `results` and in the store
-	 * @param options what it does, how it is undone, and how often each is tried
-	 * @throws {TypeError | RangeError} for a name that another step has, and for options of the wrong type or out of range
+	 * @param name the name, once in a job: its result is found under it, in `results` and in the store
+	 * @param options the function, its revert, and their attempts
+	 * @throws {TypeError | RangeError} for a name that another step already has, and for options of the wrong type or
+	 * out of range
 	 */
 	step<N extends string, T>(
 		name: N,
@@ -163,11 +168,11 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	}
 
 	/**
-	 * Adds a step that lets time pass, over restarts. Meanwhile the job takes up no worker.
+	 * Adds a step that sleeps, across restarts. Meanwhile the job holds no worker.
 	 *
-	 * @param name what the step is called, once in a job
+	 * @param name the name of the step, unique in the job
 	 * @param duration in milliseconds, 0 or more, finite
-	 * @throws {TypeError | RangeError} for a name that another step has, and for a duration that is not allowed
+	 * @throws {TypeError | RangeError} for a name that another step already has, and for an invalid duration
 	 */
 	sleep<N extends string>(
 		name: N,
@@ -178,12 +183,13 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	}
 
 	/**
-	 * Adds a step that waits for {@link Processor.signal}, over restarts. Meanwhile the job takes up no worker. Its result is the
-	 * value of the first signal of this name, which may have come before the job has got here.
+	 * Adds a step that waits for {@link Processor.signal}, across restarts. Meanwhile the job holds no worker. The
+	 * result is the value of the first signal with this name, which may arrive before the job reaches this step.
 	 *
-	 * @param name what the step and its signal are called, once in a job
-	 * @param options how long to wait, and what for
-	 * @throws {TypeError | RangeError} for a name that another step has, and for options of the wrong type or out of range
+	 * @param name the name of the step and its signal, unique in the job
+	 * @param options the timeout, and the schema of the value
+	 * @throws {TypeError | RangeError} for a name that another step already has, and for options of the wrong type or
+	 * out of range
 	 */
 	waitFor<N extends string, T = unknown, B = T>(
 		name: N,
@@ -216,13 +222,13 @@ export type AnyJob<Tx = any> = Job<any, any, any, any, Tx, any>;
 export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
 
 /**
- * Begins the definition of a job.
+ * Creates the definition of a job without steps.
  *
  * @typeParam I the input; with a schema it need not be given
  * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
  * @typeParam A what `add` takes, where a schema makes the input of it
- * @param name what it is called: the jobs of a store are told apart by it. 1 to 255 characters
- * @param options its version, and the schema of its input
+ * @param name the name: the jobs of a store are told apart by it. 1 to 255 characters
+ * @param options the version, and the schema of the input
  * @returns a job without steps
  * @throws {TypeError | RangeError} for a name or options of the wrong type, or out of range
  *

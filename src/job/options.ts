@@ -1,5 +1,5 @@
 /**
- * What a processor can be told, and what it makes of that.
+ * The options of a processor, and their checks.
  *
  * @module
  */
@@ -21,48 +21,54 @@ export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> exte
 		BasketOptions<TaskMap, Tx>,
 		"store" | "concurrency" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
 	> {
-	/** The definitions of the jobs. One that is stored but not named here stays untouched. */
+	/** The definitions of the jobs. Stored jobs of other definitions stay untouched. */
 	jobs: readonly Jobs[];
-	/** Tells its jobs from the tasks of baskets in the same store. @default "jobs" */
+	/** The name, which separates its jobs from the tasks of baskets in the same store. @default "jobs" */
 	name?: string | undefined;
-	/** How long a job that is over is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
+	/** How long an ended job is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
 	retain?: number | undefined;
-	/** Called when the end of a job is stored, and when a job is held because of a problem. What it throws goes to `onError`. */
+	/**
+	 * Called when the end of a job is stored, and when a job is held because of a problem. Its errors are passed to
+	 * `onError`.
+	 */
 	onSettled?: ((settled: JobSettled) => void) | undefined;
 	/**
-	 * Called when an attempt of a step or of a revert has failed, after the decision what follows, and before that is stored.
-	 * What it throws goes to `onError`.
+	 * Called when an attempt of a step or of a revert has failed, after the decision what follows and before that is
+	 * stored. Its errors are passed to `onError`.
 	 */
 	onAttemptFailed?: ((failed: FailedJobAttempt) => void) | undefined;
-	/** Between the attempts of steps that have none of their own. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
+	/** The default backoff for steps. @default { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } */
 	backoff?: BasketOptions<TaskMap, Tx>["backoff"];
 }
 
-/** How a job has ended, or why it is held: what {@link ProcessorOptions.onSettled} is called with. */
+/** The argument of {@link ProcessorOptions.onSettled}: how a job has ended, or why it is held. */
 export interface JobSettled {
-	/** The job. */
+	/** The id of the job. */
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
-	/** `held`: its state cannot be read, or does not fit its definition; `Processor.release` lets it be tried again. */
+	/**
+	 * The status. `held` means that the stored state cannot be read, or does not fit the definition;
+	 * `Processor.release` tries it again.
+	 */
 	readonly status: JobStatus | "held";
-	/** Why it was reverted, has failed or is held; `undefined` if it was completed. */
+	/** The error because of which the job was reverted, has failed or is held; `undefined` if it was completed. */
 	readonly error: TaskFailure | undefined;
-	/** Why it could not be reverted. */
+	/** The error because of which the job could not be reverted. */
 	readonly revertError: TaskFailure | undefined;
-	/** The steps that were done and could be reverted, but were not. */
+	/** The completed steps that have a revert and were not reverted. */
 	readonly unreverted: readonly string[];
 }
 
-/** An attempt of a step that has failed: what {@link ProcessorOptions.onAttemptFailed} is called with. */
+/** The argument of {@link ProcessorOptions.onAttemptFailed}: a failed attempt of a step. */
 export interface FailedJobAttempt extends FailedAttempt {
-	/** The job. */
+	/** The id of the job. */
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
-	/** The step. */
+	/** The name of the step. */
 	readonly step: string;
-	/** Whether it was its revert that has failed. */
+	/** Whether the failed attempt was one of its revert. */
 	readonly isRevert: boolean;
 }
 
@@ -77,9 +83,9 @@ export type NewJob<J extends AnyJob> = J extends AnyJob ?
 /** The arguments of {@link Processor.add} behind the job: the input may be left out where it may be `undefined`. */
 export type AddJobArguments<J extends AnyJob, Tx> = AddArguments<JobTypes<J>["input"], Tx>;
 
-/** Its payload is read by the job itself, which knows what to do with a broken one. */
+/** The job decodes its payload itself, because it handles damaged payloads. */
 const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
-/** The kind of task that each job is. A job is given the claim, so that the function is never called. */
+/** The kind of task behind each job. A job gets the claim directly, so this function is never called. */
 export const jobTask: TaskDefinition<unknown> = {
 	run: () => {},
 	codec: rawCodec,
@@ -87,7 +93,7 @@ export const jobTask: TaskDefinition<unknown> = {
 	crashes: Infinity,
 };
 
-/** The jobs of a processor, by name, with the settings of their steps. */
+/** Checks the jobs of a processor. Returns them by name, with the settings of their steps. */
 export function prepare(
 	jobs: readonly AnyJob[],
 	backoff: ProcessorOptions["backoff"],

@@ -1,5 +1,5 @@
 /**
- * How jobs end, for those who have added them.
+ * The outcomes of jobs.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
 export type JobId<J extends AnyJob = AnyJob> = string & { readonly job?: J };
 
-/** What became of a job for {@link Processor.add}. */
+/** The result of {@link Processor.add}. */
 export interface AddedJob<J extends AnyJob = AnyJob> extends Added {
-	/** Its id, given or made. */
+	/** The id, given or created. */
 	readonly id: JobId<J>;
 }
 
@@ -33,10 +33,10 @@ export type SignalValue<J extends AnyJob, N extends string> = J extends AnyJob
 export type JobOf<Id extends string, Jobs extends AnyJob> = Id extends { readonly job?: infer J } ? Extract<J, AnyJob>
 	: Jobs;
 
-/** How a job has ended, as {@link Processor.wait} and {@link Processor.result} tell it. */
+/** How a job has ended, as returned by {@link Processor.wait} and {@link Processor.result}. */
 export type JobOutcome<J extends AnyJob = UnknownJob> =
 	| {
-		/** All steps were done. */
+		/** All steps are completed. */
 		readonly status: "completed";
 		/** The result of the last step. */
 		readonly value: JobTypes<J>["value"];
@@ -48,23 +48,26 @@ export type JobOutcome<J extends AnyJob = UnknownJob> =
 		readonly history: readonly JobAttempt[];
 	}
 	| {
-		/** A step failed, or it was cancelled. All that was done and has a revert is reverted; or not, if `failed`. */
+		/**
+		 * A step failed, or the job was cancelled. `reverted`: all completed steps with a revert were reverted;
+		 * `failed`: not all of them.
+		 */
 		readonly status: "reverted" | "failed";
 		readonly value: undefined;
-		/** Why it was reverted, or would have been. */
+		/** The error because of which the job was, or should have been, reverted. */
 		readonly error: TaskFailure;
-		/** What the revert failed with, at which it was given up. */
+		/** The error of the revert that failed finally. */
 		readonly revertError: TaskFailure | undefined;
-		/** The results of the steps that were done, reverted ones included. */
+		/** The results of the completed steps, including reverted ones. */
 		readonly results: Partial<JobTypes<J>["results"]>;
-		/** The steps that were done and could be reverted, but were not. */
+		/** The completed steps that have a revert and were not reverted. */
 		readonly unreverted: readonly string[];
-		/** The last attempts, the oldest one first. */
+		/** The last attempts, oldest first. */
 		readonly history: readonly JobAttempt[];
 	};
 
 /**
- * There is no job with this id: it was never added, or its time is over.
+ * No job has this id: it was never added, or its retention has ended.
  *
  * @example
  * ```ts
@@ -78,13 +81,13 @@ export type JobOutcome<J extends AnyJob = UnknownJob> =
 export class JobNotFoundError extends Error {
 	/** The name of this error. */
 	override readonly name = "JobNotFoundError";
-	/** What was asked for. */
+	/** The requested id. */
 	readonly id: string;
 
 	/**
-	 * Made by a processor.
+	 * Created by a processor.
 	 *
-	 * @param id what was asked for
+	 * @param id the requested id
 	 */
 	constructor(id: string) {
 		super(`There is no job ${JSON.stringify(id)}: it was never added, or its time is over`);
@@ -92,7 +95,7 @@ export class JobNotFoundError extends Error {
 	}
 }
 
-/** What a job that is over has come to. */
+/** The outcome of an ended job. */
 export function outcomeOf(
 	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
 ): JobOutcome {

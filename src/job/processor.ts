@@ -1,8 +1,8 @@
 /**
- * Jobs that survive: their steps are run one after the other, each result is stored, and what fails is undone.
+ * Persistent jobs: their steps run one after the other, each result is stored, and failed jobs are reverted.
  *
- * Use a {@link Processor} for work of several steps that must end whole or be undone; use a `Basket` where one step is
- * enough.
+ * Use a {@link Processor} for work of several steps that must all complete or be undone. Use a `Basket` for work of
+ * one step.
  *
  * @module
  */
@@ -53,13 +53,14 @@ import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
 
 /**
- * Runs jobs: step by step, over crashes and restarts, each result stored before the next step begins. When a step is out
- * of attempts, the steps before it are reverted in reverse order, with attempts of their own.
+ * Runs jobs step by step, across crashes and restarts. Each result is stored before the next step begins. If a step
+ * runs out of attempts, the completed steps are reverted in reverse order. Each revert has attempts of its own.
  *
- * - A job that was added ends in exactly one of three ways: `completed`, `reverted`, or `failed` if it could not be reverted.
- * - A step whose result is stored is never run again. One that was under way when its process died is: give its
- *   `idempotencyKey` to the service, or store the result in the same transaction as the effect with `commit`.
- * - Any number of processes may work on the jobs of one store; each job is run by one at a time.
+ * - Each added job ends in exactly one of three ways: `completed`, `reverted`, or `failed` if it could not be
+ *   reverted.
+ * - A step whose result is stored never runs again. A step that was running when its process died runs again: pass
+ *   its `idempotencyKey` to the service, or use `commit` to store the result in the same transaction as the effect.
+ * - Any number of processes can work on the jobs of one store. Each job is run by one process at a time.
  *
  * @typeParam Jobs the definitions of its jobs
  * @typeParam Tx the transactions of the store
@@ -75,7 +76,7 @@ import type { WaitOptions } from "../platform/waiters.ts";
  *
  * const processor = new Processor({ store: memoryStore(), jobs: [order] });
  * const { id } = await processor.add(order, { article: "tea" }, { id: "order-1" });
- * await processor.add(order, { article: "tea" }, { id: "order-1" }); // the same job
+ * await processor.add(order, { article: "tea" }, { id: "order-1" }); // no second job
  *
  * const controller = new AbortController();
  * const running = processor.run({ signal: controller.signal });
@@ -95,16 +96,20 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	readonly #onError: OnError | undefined;
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
-	/** See {@link Subscribable.subscribe}. Also called when others may have changed something, so that `get` and `list` may differ. */
+	/**
+	 * See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed jobs, so
+	 * that `get` and `list` may differ.
+	 */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => ProcessorSnapshot;
 
 	/**
-	 * Makes a processor. It touches its store when it is first used.
+	 * Creates a processor. It accesses its store when it is first used.
 	 *
-	 * @param options the store, the jobs, and how they are run
-	 * @throws {TypeError | RangeError} for options of the wrong type or out of range, and for two jobs of one name
+	 * @param options the store, the jobs, and how to run them
+	 * @throws {TypeError | RangeError} for options of the wrong type or out of range, and for two jobs with the same
+	 * name
 	 */
 	constructor(options: ProcessorOptions<Jobs, Tx>) {
 		const { jobs, name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, store, onError, ...rest } =
@@ -115,7 +120,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		const clock = checkClock(options.clock);
 		this.#jobs = prepare(check("jobs", jobs, "object"), options.backoff, clock);
 		const tasks = Object.fromEntries([...this.#jobs.keys()].map((name) => [name, jobTask]));
-		// Checks all of these, too.
+		// Also checks the options of the basket.
 		const own = { onSettled: undefined, onAttemptFailed: undefined };
 		const settings = checkBasketOptions<Tx>({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
 		const kinds = [...this.#jobs].map(([name, job]) => {
@@ -147,15 +152,16 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Adds a job. Resolves when it is stored durably; with `tx`, when it is part of that transaction.
+	 * Adds a job. Resolves when the job is stored durably; with `tx`, when it is part of that transaction.
 	 *
-	 * @param job its definition, one of those of this processor
-	 * @param args the input, and options; the input may be left out where it may be `undefined`
-	 * @returns the job's id, whether it was added, and if not, the state of the job that has this id, which is left as it is
-	 * @throws {TypeError | RangeError} (as a rejection) for an unknown job, an input that cannot be encoded or is too large for
-	 * the store, and options of the wrong type or out of range
+	 * @param job the definition, one of those of this processor
+	 * @param args the input and options; the input is optional if it may be `undefined`
+	 * @returns the id of the job, whether it was added, and if not, the state of the existing job with this id, which
+	 * is not changed
+	 * @throws {TypeError | RangeError} (as a rejection) for an unknown job, an input that cannot be encoded or is too
+	 * large for the store, and options of the wrong type or out of range
 	 * @throws {ValidationError} (as a rejection) if the input does not pass the job's schema
-	 * @throws {StoreError} (as a rejection) if it could not be stored
+	 * @throws {StoreError} (as a rejection) if the job could not be stored
 	 */
 	async add<J extends Jobs>(job: J, ...args: AddJobArguments<J, Tx>): Promise<AddedJob<J>> {
 		const [input, options = {}] = args;
@@ -167,12 +173,13 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Adds jobs, all of them or none, in this order.
+	 * Adds jobs in this order, all of them or none.
 	 *
-	 * @param entries what {@link Processor.add} takes, as objects
-	 * @param options a transaction
-	 * @returns what {@link Processor.add} returns, for each
-	 * @throws {unknown} (as a rejection) what {@link Processor.add} throws; a `RangeError` for more than the store takes at once
+	 * @param entries the arguments of {@link Processor.add} as objects
+	 * @param options the transaction
+	 * @returns the result of {@link Processor.add} for each entry
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.add}; a `RangeError` for more jobs than the
+	 * store accepts at once
 	 */
 	async addMany(
 		entries: Iterable<NewJob<Jobs>>,
@@ -190,34 +197,35 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Works until the signal aborts. Then the signals of the running steps abort, too, and it resolves when they have ended,
-	 * `grace` ms later at most. Several calls share one worker.
+	 * Processes jobs until the signal aborts. Then the signals of the running steps abort, too, and the call resolves
+	 * when these have ended, at most `grace` ms later. Several calls share one worker.
 	 *
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass
-	 * @throws {TypeError} (as a rejection) if `signal` is none
+	 * @throws {StoreError} (as a rejection) for a permanent failure
+	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	run(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(false, options);
 	}
 
 	/**
-	 * Works until nothing is due. Jobs that wait, for a time or a signal, are left for later.
+	 * Processes jobs until no job is due. It does not wait for jobs that wait for a time or a signal.
 	 *
-	 * Not for a step of a job of the same processor: a step that awaits it waits for itself, until the `signal` of the call aborts.
+	 * Do not await it in a step of the same processor: the step would wait for itself, until the `signal` of the call
+	 * aborts.
 	 *
-	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass
+	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
+	 * @throws {StoreError} (as a rejection) for a permanent failure
 	 */
 	drain(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(true, options);
 	}
 
-	/** Ends every `run` and `drain`, as their signals would, and resolves when they have ended. Harmless if there is none. */
+	/** Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active. */
 	stop(): Promise<void> {
 		return this.#engine.worker.stop();
 	}
 
-	/** Begins no more jobs, and no more steps of those that run after their current one; the signals of these do not abort. */
+	/** Pauses the processor: no further job or step begins. Running steps continue; their signals do not abort. */
 	pause(): void {
 		this.#engine.worker.pause();
 		this.#live.yield();
@@ -228,22 +236,22 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		this.#engine.worker.resume();
 	}
 
-	/** How many jobs are in each state, in the store: over all processes. Those that are over count as `done`. */
+	/** The number of jobs in each state, in the store, for all processes. Ended jobs count as `done`. */
 	counts(): Promise<Counts> {
 		return this.#engine.counts();
 	}
 
 	/**
-	 * Waits until a job is over, whichever process runs it: this one is told at once, that of another process is seen within
-	 * five seconds. If the store fails and that may pass, it is looked at again, and `onError` is called.
+	 * Waits until a job has ended in any process. The end is noticed at once if this process runs the job, and
+	 * otherwise within five seconds. At a temporary failure of the store, `onError` is called, and the wait continues.
 	 *
-	 * @returns how it has ended
-	 * @throws {JobNotFoundError} (as a rejection) if there is no such job, or it was deleted meanwhile
-	 * @throws {StoreError} (as a rejection) for a failure that will not pass
-	 * @throws {unknown} (as a rejection) the reason of `signal`, itself, if that aborts first
+	 * @returns the outcome
+	 * @throws {JobNotFoundError} (as a rejection) if no job has the id, or the job was deleted meanwhile
+	 * @throws {StoreError} (as a rejection) for a permanent failure
+	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
 	 */
 	wait<J extends AnyJob>(id: JobId<J>, options?: WaitOptions): Promise<JobOutcome<J>>;
-	/** The same for an id without its types. */
+	/** The same for an id without types. */
 	wait(id: string, options?: WaitOptions): Promise<JobOutcome>;
 	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
 		const { signal } = check("options", options, "object");
@@ -254,7 +262,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		});
 	}
 
-	/** As {@link result}; a failure of the store that passes is none of the job's. */
+	/** Like {@link result}, but ignores temporary failures of the store. */
 	async #look(id: string): Promise<JobOutcome | undefined> {
 		try {
 			return await this.result(id);
@@ -265,21 +273,21 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * How a job has ended; `undefined` if it has not.
+	 * The outcome of a job; `undefined` if it has not ended.
 	 *
-	 * @throws {JobNotFoundError} (as a rejection) if there is no such job
+	 * @throws {JobNotFoundError} (as a rejection) if no job has the id
 	 */
 	result<J extends AnyJob>(id: JobId<J>): Promise<JobOutcome<J> | undefined>;
-	/** The same for an id without its types. */
+	/** The same for an id without types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
 		return await this.#outcome(id, await getTask(this.#engine, id));
 	}
 
 	/**
-	 * One job: what it is doing, as it is stored.
+	 * Gets one job as it is stored.
 	 *
-	 * @returns `undefined` if there is none with this id
+	 * @returns `undefined` if no job has this id
 	 */
 	async get(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
@@ -287,9 +295,10 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * The jobs, in the order in which they were added. Reads a page at a time.
+	 * Lists the jobs in the order in which they were added. Reads page by page.
 	 *
-	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of range
+	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of
+	 * range
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
@@ -299,21 +308,22 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Reverts a job: the signal of a running step aborts, and what was done is reverted. If that runs in another process, it
-	 * aborts as soon as the store tells that process, and within a third of the lease if the store cannot. A held job is reverted when it is released.
+	 * Reverts a job: the signal of a running step aborts, and completed steps are reverted. If the step runs in
+	 * another process, its signal aborts when the store notifies that process, or within a third of the lease if the
+	 * store cannot. A held job is reverted when it is released.
 	 *
-	 * @returns `false` if there is nothing to cancel, because it is over or not there. `true` is no promise: a job may come to
-	 * its end before it notices
+	 * @returns `false` if the job has ended or does not exist. `true` is not a guarantee: the job may end before it
+	 * notices the cancellation
 	 */
 	async cancel(id: string): Promise<boolean> {
 		return await this.#post(id, { type: "cancel" });
 	}
 
 	/**
-	 * Sends a value to the step of this name that {@link Job.waitFor} has defined. It is kept until the job gets there; the first
-	 * one counts.
+	 * Sends a value to the step with this name, which {@link Job.waitFor} has defined. The value is kept until the job
+	 * reaches the step. Only the first value counts.
 	 *
-	 * @returns `false` if there is no such job, or it is over
+	 * @returns `false` if no job has the id, or the job has ended
 	 * @throws {TypeError} (as a rejection) if the job has no such step, or the value cannot be encoded
 	 * @throws {ValidationError} (as a rejection) if the value does not pass the schema of the step
 	 */
@@ -337,30 +347,31 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Hides a job from all processors until {@link Processor.release}. A running one goes on until its current step is done.
+	 * Hides a job from all processors until {@link Processor.release}. A running job continues until its current step
+	 * is done.
 	 *
-	 * @returns whether that applied: not to a job that is held already, over or not there
+	 * @returns whether the job was changed: not if it is already held, has ended or does not exist
 	 */
 	async hold(id: string): Promise<boolean> {
 		const isHeld = await this.#engine.change(id, "hold");
-		// To one that waits it would be a reason to be due.
+		// A message would make a waiting job due.
 		if (isHeld && (await getTask(this.#engine, id))?.state === "running") await this.#post(id, { type: "yield" });
 		return isHeld;
 	}
 
 	/**
-	 * Undoes {@link Processor.hold}, and lets a job be tried again that was held because of a problem.
+	 * Undoes {@link Processor.hold}, and retries a job that is held because of a problem.
 	 *
-	 * @returns whether that applied
+	 * @returns whether the job was changed
 	 */
 	release(id: string): Promise<boolean> {
 		return this.#engine.change(id, "release");
 	}
 
 	/**
-	 * Removes a job, in whatever state, with its outcome. Nothing is reverted: for that see {@link Processor.cancel}.
+	 * Removes a job in any state, with its outcome. Nothing is reverted; use {@link Processor.cancel} for that.
 	 *
-	 * @returns whether it was there
+	 * @returns whether the job existed
 	 */
 	delete(id: string): Promise<boolean> {
 		return this.#engine.delete(id);
@@ -382,13 +393,13 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		return true;
 	}
 
-	/** What a reader of the store gets to see, who need not be in this process. */
+	/** The checkpoint as a reader of the store, possibly in another process, sees it. */
 	async #asStored(state: JobCheckpoint): Promise<JobCheckpoint> {
 		const { codec } = this.#owner;
 		return await codec.decode(await codec.encode(state)) as JobCheckpoint;
 	}
 
-	/** The first checkpoint of a job. In a promise only if the schema or the codec is asynchronous. */
+	/** The first checkpoint of a job. Returns a promise only if the schema or the codec is asynchronous. */
 	#encode(job: AnyJob, input: unknown, delay: number | undefined, tx: Tx | undefined): Data | PromiseLike<Data> {
 		const name = check("job.name", check("job", job, "object").name, "string");
 		const known = this.#jobs.get(name)?.job;
@@ -406,7 +417,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		if (record === undefined) throw new JobNotFoundError(id);
 		const { state, payload, error } = record;
 		if (state === "done") return outcomeOf(await decodeCheckpoint(this.#owner.codec, payload as Data));
-		// The store itself could not read it.
+		// The store itself could not read the job.
 		return state === "dead" ? outcomeOf({ plan: [], results: {}, history: [], status: "failed", error }) : undefined;
 	}
 

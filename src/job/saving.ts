@@ -13,7 +13,7 @@ export interface WaitingSave {
 	readonly begin: () => boolean;
 }
 
-/** Stores those that are still wanted; says which were stored. */
+/** Stores the checkpoints that are still wanted. Returns which were stored. */
 export async function saveWanted<Tx>(
 	store: Store<Tx>,
 	name: string,

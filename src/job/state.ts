@@ -1,5 +1,5 @@
 /**
- * What is stored of a job: its checkpoint, which is the payload of its task, and at the end its outcome.
+ * The stored state of a job: its checkpoint, which is the payload of its task and finally contains its outcome.
  *
  * ```text
  *   forward ──(each step: run)──────────────────────────────► completed
@@ -7,8 +7,9 @@
  *                                                      └─(a revert fails)─────► failed
  * ```
  *
- * `at` is the cursor in the plan, the names of the steps at the time of the `add`. Forward it is the step to be run next,
- * backward the number of steps that are still to be looked at: the one before it is reverted next.
+ * The plan contains the names of the steps at the time of the `add`. `at` is the cursor in the plan. Forward, it is
+ * the index of the next step. Backward, it is the number of steps that remain to be checked: the step before it is
+ * reverted next.
  *
  * @module
  */
@@ -21,25 +22,25 @@ import { validate } from "../platform/standard-schema.ts";
 /** How a job has ended. */
 export type JobStatus = "completed" | "reverted" | "failed";
 
-/** One attempt of a step that has ended. */
+/** A finished attempt of a step. */
 export interface JobAttempt {
-	/** The step. */
+	/** The name of the step. */
 	readonly step: string;
-	/** Whether it was its revert. */
+	/** Whether it was an attempt of the revert. */
 	readonly isRevert: boolean;
 	/** The number of the attempt, from 1. */
 	readonly attempt: number;
-	/** When it began: milliseconds since 1970, on the store's clock. */
+	/** The start, in milliseconds since 1970 on the store's clock. */
 	readonly startedAt: number;
-	/** How long it took, in milliseconds. */
+	/** The duration in milliseconds. */
 	readonly duration: number;
-	/** What it failed with, if it did: the first 200 characters. */
+	/** The error, if it failed: at most 200 characters. */
 	readonly error?: string | undefined;
 }
 
-/** A {@link JobAttempt} as it is stored: short, since all of them are stored again with each result. */
+/** A {@link JobAttempt} as it is stored. It is short, because all attempts are stored again with each result. */
 export type StoredAttempt = readonly [
-	/** Where its step is in the plan. */
+	/** The index of its step in the plan. */
 	at: number,
 	attempt: number,
 	startedAt: number,
@@ -48,15 +49,15 @@ export type StoredAttempt = readonly [
 	error?: string,
 ];
 
-/** What a processor needs to know of a step. */
+/** A step with its settings. */
 export interface PreparedStep {
 	readonly definition: JobStep;
-	/** How it is tried, forward and backward. */
+	/** The settings of the attempts, forward and backward. */
 	readonly settings: RunnerSettings;
 	readonly revertSettings: RunnerSettings;
 }
 
-/** A job that a processor knows. */
+/** A job of a processor. */
 export interface PreparedJob {
 	readonly job: AnyJob;
 	readonly steps: ReadonlyMap<string, PreparedStep>;
@@ -64,9 +65,9 @@ export interface PreparedJob {
 
 /** The checkpoint. */
 export interface JobCheckpoint {
-	/** Which form of this it is. */
+	/** The version of the format. */
 	readonly form: 1;
-	/** Tells this job from every other one, also from one of the same id. */
+	/** Identifies this job uniquely, also among jobs with the same id. */
 	readonly uid: string;
 	readonly version?: number | string | undefined;
 	readonly input?: unknown;
@@ -74,59 +75,59 @@ export interface JobCheckpoint {
 	readonly at: number;
 	readonly isBackward: boolean;
 	readonly results: Readonly<Record<string, unknown>>;
-	/** Signals that have come and were not waited for yet. */
+	/** Signals that have arrived before their steps. */
 	readonly signals: Readonly<Record<string, { readonly value?: unknown }>>;
-	/** How many claims in a row had crashed at this checkpoint. */
+	/** The number of consecutive crashed claims at this checkpoint. */
 	readonly crashed: number;
 	readonly history: readonly StoredAttempt[];
-	/** The age before which the first step does not begin, whatever is posted to the job. */
+	/** The age before which the first step does not begin, even if messages arrive. */
 	readonly delay?: number | undefined;
-	/** Why it goes backward. */
+	/** The error because of which the job goes backward. */
 	readonly error?: TaskFailure | undefined;
-	/** Why it could not go on backward. */
+	/** The error because of which the revert ended. */
 	readonly revertError?: TaskFailure | undefined;
-	/** What was left then, in the order in which it would have been reverted. */
+	/** The steps that were then left, in the order in which they would have been reverted. */
 	readonly unreverted?: readonly string[] | undefined;
-	/** How it has ended. */
+	/** How the job has ended. */
 	readonly status?: JobStatus | undefined;
 
-	// Of the current step. Ages are milliseconds since the job was added, on the store's clock.
+	// The following members concern the current step. Ages are milliseconds since the job was added, on the store's clock.
 
-	/** How many attempts have failed. */
+	/** The number of failed attempts. */
 	readonly attempts: number;
-	/** The age before which nothing is to be done. */
+	/** The age before which the job waits. */
 	readonly until?: number | undefined;
-	/** Whether it was the step that has asked for just this delay. */
+	/** Whether the step itself requested this delay. */
 	readonly isFirm?: boolean | undefined;
 	/** The age at which the first attempt began. */
 	readonly since?: number | undefined;
-	/** What its backoff gave last. */
+	/** The last delay of its backoff. */
 	readonly lastDelay?: number | undefined;
-	/** What its last attempt failed with. */
+	/** The error of its last attempt. */
 	readonly previous?: TaskFailure | undefined;
 }
 
-/** The checkpoint of a job that is to be added. */
+/** The first checkpoint of a new job. */
 export function firstCheckpoint(
 	{ version, steps }: AnyJob,
 	input: unknown,
 	delay: number | undefined,
 ): JobCheckpoint {
-	// Not randomUUID(), which pages have only over HTTPS.
+	// Not randomUUID(), which pages have over HTTPS only.
 	const uid = crypto.getRandomValues(new Uint32Array(4)).reduce((text, part) => text + part.toString(36), "");
 	const plan = steps.map(({ name }) => name);
 	const start = { at: 0, isBackward: false, results: {}, signals: {}, crashed: 0, attempts: 0, history: [] };
 	return { form: 1, uid, version, input, plan, delay: delay || undefined, ...start };
 }
 
-/** The attempts for people. */
+/** The attempts in readable form. */
 export function showHistory({ plan, history }: Pick<JobCheckpoint, "plan" | "history">): readonly JobAttempt[] {
 	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
 		{ step: plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
 	));
 }
 
-/** A checkpoint that its definition can go on with, its input and results as their schemas give them. */
+/** Checks that the definition can resume the checkpoint. Returns it with input and results as parsed by their schemas. */
 export async function fitCheckpoint({ job, steps }: PreparedJob, state: JobCheckpoint): Promise<JobCheckpoint> {
 	if (state.status !== undefined) return state;
 	const problem = checkPlan(job, state);
@@ -140,7 +141,7 @@ export async function fitCheckpoint({ job, steps }: PreparedJob, state: JobCheck
 	return { ...state, input, results };
 }
 
-/** What is wrong if the definition lacks a step that is to be run, or reverted. */
+/** Returns an error if the definition lacks a step that must run or be reverted. */
 export function checkPlan({ name, version, steps }: AnyJob, state: JobCheckpoint): Error | undefined {
 	const names = steps.map(({ name }) => name);
 	const { plan, at, isBackward } = state;

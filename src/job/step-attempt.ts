@@ -1,5 +1,5 @@
 /**
- * One attempt of a step, or of its revert: the function is called, and may store its result in a transaction of its own.
+ * One attempt of a step or of its revert: calls the function, which may store its result in its own transaction.
  *
  * @module
  */
@@ -14,22 +14,22 @@ import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";
 import { remember, succeed } from "./transitions.ts";
 
-/** Where a job is when a step is tried. */
+/** The position of a job during an attempt. */
 export interface JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;
 	readonly job: PreparedJob;
 	readonly task: JobClaim;
 	readonly state: JobCheckpoint;
-	/** How old the job is now. */
+	/** The current age of the job. */
 	readonly age: number;
-	/** The last message that the state knows of. */
+	/** The number of the last message that the state includes. */
 	readonly seen: number;
 	encode(state: JobCheckpoint): Data | PromiseLike<Data>;
 	/** Throws if the claim was lost. */
 	throwIfLost(isOurs: boolean): void;
 }
 
-/** A checkpoint, and as it is stored. */
+/** A checkpoint and its encoded form. */
 export interface Checkpoint {
 	readonly state: JobCheckpoint;
 	readonly data: Data;
@@ -38,13 +38,13 @@ export interface Checkpoint {
 export class StepAttempt<Tx> {
 	readonly #position: JobPosition<Tx>;
 	readonly #step: PreparedStep;
-	/** What it has started from. */
+	/** The state at the start of the attempt. */
 	readonly #state: JobCheckpoint;
 	readonly #beganAt: number;
 	readonly #execution: Execution<unknown>;
-	/** While it is under way. */
+	/** Set during the attempt. */
 	#context: TaskContext | undefined;
-	/** What its transaction would bring into the store. */
+	/** The checkpoint that its transaction will store. */
 	#commitment: Checkpoint | undefined;
 
 	constructor(position: JobPosition<Tx>, step: PreparedStep) {
@@ -60,7 +60,10 @@ export class StepAttempt<Tx> {
 		resume(this.#execution, attempts, before, lastDelay, age - since);
 	}
 
-	/** Calls the function. A {@link Checkpoint} was stored by the function itself, whatever it did afterwards. */
+	/**
+	 * Calls the function. If it resolves with a {@link Checkpoint}, the function itself has stored it, whatever it did
+	 * afterwards.
+	 */
 	async run(signal: AbortSignal): Promise<RunStep<unknown> | Checkpoint> {
 		const step = await takeStep(this.#execution, signal).catch(failed);
 		this.#context = undefined;
@@ -80,7 +83,7 @@ export class StepAttempt<Tx> {
 		this.#execution.abort(reason);
 	}
 
-	/** The history with this attempt, which ends now. */
+	/** The history including this attempt, which ends now. */
 	history(error?: string): readonly StoredAttempt[] {
 		const { task, age } = this.#position;
 		const { history, isBackward, at } = this.#state;
@@ -92,12 +95,12 @@ export class StepAttempt<Tx> {
 		return remember(history, isBackward ? [...entry, isRevert] : entry);
 	}
 
-	/** The state in which the next attempt is waited for. */
+	/** The state while the job waits for the next attempt. */
 	next(error: unknown, delay: number, history: readonly StoredAttempt[]): JobCheckpoint {
 		const { attempt: attempts, lastDelay, isFirm } = this.#execution;
 		const previous = decodeFailure(encodeFailure(error));
 		const { since = this.#beganAt } = this.#state;
-		// Not later than the store's: sums of fractions differ.
+		// Rounded down, so that it is not later than the due time of the store: sums of fractions differ.
 		const until = Math.floor(this.#position.age + delay);
 		return { ...this.#state, attempts, previous, lastDelay, isFirm: isFirm || undefined, since, until, history };
 	}
@@ -122,17 +125,17 @@ export class StepAttempt<Tx> {
 		return isThenable(value) ? value.then((value) => this.#check(value)) : this.#check(value);
 	}
 
-	/** A result as the schema of the step gives it. */
+	/** Validates a result with the schema of the step. */
 	#check(value: unknown): unknown {
 		const { schema } = this.#step.definition.options;
 		return schema === undefined || this.#state.isBackward ? value : validate(schema, value);
 	}
 
-	/** Stores the next checkpoint in the caller's transaction. Synchronous until the store is called. */
+	/** Stores the next checkpoint in the caller's transaction. It is synchronous until the store is called. */
 	async #commit(attempt: TaskContext, tx: Tx, result: unknown): Promise<unknown> {
 		const { owner: { store, name }, job, task, seen, encode, throwIfLost } = this.#position;
 		throwIfLost(!task.isOver);
-		// One that was abandoned comes too late.
+		// An abandoned attempt is too late.
 		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
 		checkTx(tx);
 		const checked = this.#check(result);
@@ -140,7 +143,7 @@ export class StepAttempt<Tx> {
 		const state = succeed(job, this.#state, valid, { crashed: task.claim.crashes, history: this.history() });
 		const encoded = encode(state);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
-		// Its lease is not renewed meanwhile: that could wait for the transaction.
+		// Its lease is not renewed meanwhile, because the renewal could wait for the transaction.
 		task.beginCommit();
 		this.#commitment = { state, data };
 		try {
@@ -163,7 +166,7 @@ export class StepAttempt<Tx> {
 		return true;
 	}
 
-	/** It has returned, but its transaction is not there: it has failed. */
+	/** The function has returned, but its transaction was not committed: the attempt has failed. */
 	#uncommitted(): Promise<RunStep<unknown>> {
 		const { settings, previousError, lastDelay } = this.#execution;
 		const error = new Error("The transaction given to commit() was not committed");

@@ -160,7 +160,7 @@ export function configure<D, R>(x: Configurable<D, R>, data: D): Promise<Awaited
 	return call(x, "configure", data);
 }
 
-/** What can be missing. */
+/** The methods that can be missing. */
 type Method = "start" | "stop" | "configure";
 
 function has(x: unknown, method: Method): boolean {

@@ -222,7 +222,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	}
 
 	/**
-	 * Resolves with the state when it is not `from`. It waits for a change; {@link stop} is what waits for the end.
+	 * Resolves with the state when it is not `from`. It waits for a change; {@link stop} waits for the end.
 	 *
 	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first
 	 * @throws {RangeError} (as a rejection) if `from` is not a state

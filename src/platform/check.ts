@@ -23,7 +23,7 @@ export function check<T>(
 	refuse(name, value, rule, isOfType ? RangeError : TypeError);
 }
 
-/** Throws an error that says what is allowed, in words, and what was given. */
+/** Throws an error with the allowed values, as text, and the given value. */
 export function refuse(name: string, value: unknown, rule: string, kind: ErrorConstructor = TypeError): never {
 	// Short, and without calling code of the value.
 	const shown = Object(value) === value ? "of type " + typeof value : String(value).slice(0, 99);

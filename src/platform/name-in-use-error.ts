@@ -34,7 +34,7 @@ export class NameInUseError extends Error {
 	 *
 	 * @param subject the kind of object that has the name
 	 * @param id the name that is in use
-	 * @param advice what the caller can do, as text, as text
+	 * @param advice what the caller can do, as text
 	 */
 	constructor(subject: "task" | "service", id: string, advice: string) {
 		super(`There is already a ${subject} ${JSON.stringify(id)}: ${advice}`);

@@ -34,7 +34,7 @@ export class Resource<T> {
 		this.#opener = opener;
 	}
 
-	/** The open value. The open value. Throws a `StoreError` if it is not open. */
+	/** The open value. Throws a `StoreError` if it is not open. */
 	get value(): T {
 		if (this.#closing !== undefined) throw closed();
 		if (this.#value === undefined) {

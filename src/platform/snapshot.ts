@@ -1,8 +1,9 @@
 /**
  * The mechanism behind every `subscribe` and `getSnapshot`.
  *
- * The types of what can be seen have names by one rule: an `…Snapshot` is what a `getSnapshot` returns, alone or in a list
- * of equals; a `…Record` is one entry of a list or a map; a `…State` or `…Status` is a union of words; `…Counts` are numbers.
+ * The types of visible states are named by one rule: an `…Snapshot` is what a `getSnapshot` returns, alone or in a
+ * list of equals; a `…Record` is one entry of a list or a map; a `…State` or `…Status` is a union of words; `…Counts`
+ * are numbers.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import { scope } from "./scope.ts";
 /** The common part of a web `Worker` and a `Worker` of Node's `worker_threads`. */
 export interface PlatformWorker {
 	/** Sends a message to the thread. */
-	// deno-lint-ignore no-explicit-any -- what can be transferred has another type in each runtime
+	// deno-lint-ignore no-explicit-any -- each runtime has another type of transferable objects
 	postMessage(message: any, transfer: any[]): void;
 	/** Ends the thread. */
 	terminate(): unknown;

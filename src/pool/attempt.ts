@@ -91,7 +91,7 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 		return new PoolAttempt(this.#job, this.#owner.onChange, this);
 	}
 
-	/** If it may be abandoned, keeps track of whether it has settled. */
+	/** Calls the task. If it may be abandoned, records whether it has settled. */
 	#call(task: Task<unknown>, context: TaskContext): unknown {
 		if (this.settings.abandonAfter === Infinity) return task(context);
 		const attempt = this.#busy = this.#job.attempt;

@@ -51,7 +51,7 @@ export function* enterLanes(session: Session, news: readonly { readonly lane?: s
 	};
 }
 
-/** Puts a task that begins, or one that begins anew and keeps what is old of it. */
+/** Puts a new task, or a restarted one, which keeps its old data. */
 export function insert(
 	session: Session,
 	{ id, kind, payload, delay, priority, lane }: NewTask,

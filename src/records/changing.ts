@@ -57,7 +57,7 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
 }
 
-/** Due now, but not behind those that became due later than it did. */
+/** Due now, but not after tasks that became due later. */
 function atOnce({ now }: Session, { dueAt = now }: TaskRow): number {
 	return Math.min(dueAt, now);
 }

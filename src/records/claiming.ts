@@ -74,15 +74,15 @@ interface Shelf {
 	isAtEnd: boolean;
 }
 
-/** What is due, and how long until the next one is: known only if there are no more due ones. */
+/** The due tasks, and the time until the next one is due, which is known only if no other task is due. */
 interface Due {
 	readonly due: TaskRow[];
 	readonly nextIn: number;
 }
 
 /**
- * The first tasks of some kinds that are due, at most so many: highest priority first, then earliest due, then in the order added.
- * What cannot be read is put aside on the way.
+ * The first tasks of some kinds that are due, at most so many: highest priority first, then earliest due, then in the
+ * order added. Unreadable tasks are buried.
  */
 function* findDue(session: Session, kinds: readonly string[], most: number): Work<Due> {
 	const { now } = session;

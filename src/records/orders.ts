@@ -14,7 +14,7 @@ export type NextOrder = () => Order;
 
 /** The numbering of the tasks of a store. */
 export interface Orders {
-	/** Begins to number at most so many: what the function gives is above all that are stored. */
+	/** Begins to number at most this many tasks. The returned function returns orders above all stored ones. */
 	begin(tx: RecordTransaction, most: number): Work<NextOrder>;
 	/**
 	 * The order at the beginning of a text: of a token, or of an id without its `_`. If there is none, an order that

@@ -14,7 +14,7 @@ export const unreadable = "The stored task could not be read";
 /** More than any inbox holds. Larger numbers are refused, because the removal of messages would count up to them. */
 const mostMessages = 1_000_000;
 
-/** Of a task that nobody has claimed, and nobody has posted to. */
+/** The fields of a task without claims and messages. */
 export const fresh = { attempts: 0, crashes: 0, posted: 0, seen: 0 } as const;
 
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
@@ -53,7 +53,7 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 	};
 }
 
-/** What the several outcomes say. */
+/** The common fields of the outcomes. */
 interface Details {
 	readonly retain?: number | undefined;
 	readonly attempts?: number;

@@ -109,7 +109,7 @@ export class Session {
 		return found;
 	}
 
-	/** The tasks of claims, as far as these are not lost; and more, in the same round of reads. */
+	/** The tasks of those claims that are not lost, and other reads in the same round. */
 	*findClaims<R extends readonly Read[]>(
 		refs: readonly Ref[],
 		...more: R
@@ -219,7 +219,7 @@ export class Session {
 		}
 	}
 
-	/** Who comes first in each of these lanes. */
+	/** The first task of each of these lanes. */
 	*findHeads(lanes: readonly string[]): Work<(TaskRow | Stray | undefined)[]> {
 		yield* this.lanes?.watch(lanes) ?? [];
 		const found = yield* ask(...lanes.map((lane) => range(tasks, "lane", { prefix: [lane], limit: 1 })));
@@ -238,7 +238,7 @@ export class Session {
 		else if (first.isBlocked) this.put({ ...first, isBlocked: undefined }, first);
 	}
 
-	/** Keeps what was looked for by an id, if it is that. A task that cannot be read is still the one that was asked for. */
+	/** Returns the row if it belongs to the id. An unreadable task also counts as the requested one. */
 	#keep(found: Map<string, Found>, id: string, before: TaskRow | Stray | undefined): void {
 		if (before === undefined || this.isElsewhere(before)) return;
 		const row = isSound(before) ? before : { ...toTask(before), id };

@@ -13,7 +13,7 @@ import { ask, get, range } from "./work.ts";
 
 /**
  * Settles claims. Returns for each whether it was settled; `false` if it was lost. Promotes the lanes. It also
- * removes at most `most` tasks that were kept long enough: what both have to know is one round of reads.
+ * removes at most `most` expired tasks; both share one round of reads.
  */
 export function* settle(session: Session, settlements: readonly Settlement[], most?: number): Work<boolean[]> {
 	const refs = settlements.map(({ ref }) => ref);

@@ -1,9 +1,9 @@
 /**
- * One attempt of a task: the context that the task is given.
+ * One attempt of a task: the context of the task.
  *
- * The signal is created when it is first read: a task that never reads it costs no controller, listener or timer, and the
- * run checks for an abort or a timeout only if the task fails. Users must not notice this, so a signal that is read late or
- * never leads to the same outcome as one that is read at once.
+ * The signal is created when it is first read: a task that never reads it costs no controller, listener or timer, and
+ * the run checks for an abort or a timeout only if the task fails. Users must not notice this, so a signal that is
+ * read late or never leads to the same outcome as one that is read at once.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file require-yield -- a work that only writes asks nothing
 /**
- * The tests that every space of rows has to pass.
+ * The tests that every `RecordSpace` must pass.
  *
  * @module
  */
@@ -11,28 +11,28 @@ import { get, keys, keysOf, names, others, put, range, read, type Row, rows, wor
 import { equal, fail, rejects } from "./store-suite/assert.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 
-/** What the suite needs of a space besides the space itself. A test opens one, and closes it when it is over. */
+/** A space and its environment. Each test opens one and closes it at its end. */
 export interface SpaceFixture<Tx = never> {
-	/** The space, empty. The suite opens it. */
+	/** An empty space. The suite opens it. */
 	readonly space: RecordSpace<Tx>;
-	/** Gives everything back. */
+	/** Releases all resources. */
 	close(): unknown;
 }
 
-/** What {@link testRecordSpace} can be told. */
+/** Options for {@link testRecordSpace}. */
 export interface SpaceSuiteOptions {
-	/** Registers a test. @default the `test` or `it` that is global, or `Deno.test` */
+	/** Registers a test. @default the global `test` or `it`, or `Deno.test` */
 	test?: ((title: string, body: () => Promise<void>) => unknown) | undefined;
 }
 
 /**
- * Registers the tests that every `RecordSpace` has to pass: what `recordStore` relies on. Pass it before `testStore`, which finds the same
- * faults, but says less about them.
+ * Registers the tests that every `RecordSpace` must pass: they cover what `recordStore` relies on. Run it before
+ * `testStore`, which finds the same faults, but reports them less precisely.
  *
- * @param name how to call the space in the titles
- * @param open makes a space without rows, on a database of its own
- * @param options how to register tests
- * @throws {TypeError} if no test function is given and there is none, or an argument is of the wrong type
+ * @param name the name of the space in the titles
+ * @param open creates a space without rows, on a separate database
+ * @param options the function that registers tests
+ * @throws {TypeError} if there is no test function, or an argument is of the wrong type
  *
  * @example
  * ```ts
@@ -97,7 +97,7 @@ interface SpaceTest {
 	readonly run: (space: RecordSpace) => Promise<void>;
 }
 
-/** A function, because a list that is put together is a side effect to a bundler. */
+/** A function, because bundlers treat the construction of a list as a side effect. */
 function tests(): SpaceTest[] {
 	return [
 		{
@@ -327,7 +327,7 @@ function tests(): SpaceTest[] {
 			title: "lets a transaction depend on a row that it does not write",
 			async run(space) {
 				await put(space, { key: ["a"], value: "open" }, { key: ["b"], value: "open" });
-				// Each closes the other, if it is open itself.
+				// Each one closes the other, if it is open itself.
 				const close = (own: string, other: string) =>
 					work(space, function* (tx) {
 						const [[mine, theirs]] = (yield [read([[own], [other]])]) as [Row[]];

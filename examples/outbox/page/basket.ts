@@ -1,4 +1,4 @@
-/** The page's own basket, which its service worker opens, too: both may work at it. */
+/** The page's own basket. Its service worker opens it, too, and both can process it. */
 
 import { Basket, type BasketContext, type BasketOptions } from "../../../mod.ts"; // elsewhere: from "upkeep"
 import { indexedDBStore } from "../../../src/stores/indexeddb/indexeddb.ts"; // elsewhere: from "upkeep/stores/indexeddb"

@@ -7,7 +7,7 @@ import type { MessageStatus } from "../service.ts";
 export type Actions = Readonly<Record<string, (id: string) => Promise<unknown>>>;
 
 const words: Record<MessageStatus["state"], string> = {
-	...{ waiting: "waiting", running: "on its way", held: "held", dead: "dead", done: "delivered" },
+	...{ waiting: "waiting", running: "being delivered", held: "held", dead: "dead", done: "delivered" },
 };
 
 export class List {

@@ -8,7 +8,7 @@ import { List } from "./list.ts";
 import { Server } from "./server.ts";
 
 const server = new Server(show);
-// One tab at a time works at it; each of them can add, and shows what there is.
+// One tab at a time processes the basket; every tab can add messages and shows all of them.
 const basket = openBasket({ gate: leader("outbox"), wake: [online(), visible(), server.back] });
 const device = new List("device", {
 	"Try now": (id) => basket.retry(id),
@@ -35,18 +35,20 @@ form.addEventListener("submit", async (event) => {
 	if (text === "") return;
 	try {
 		await basket.add("deliver", { text }, { id: crypto.randomUUID() });
-		form.reset(); // not before it is stored
+		form.reset(); // only after it is stored
 		isFilled = true;
-		outcome.textContent = server.isThere ? "Stored, and on its way." : "Kept on this device until the server is there.";
+		outcome.textContent = server.isThere
+			? "Stored, and being delivered."
+			: "Kept on this device until the server is available.";
 	} catch (error) {
 		outcome.textContent = `Not stored: ${(error as Error).message}`;
 	}
 });
 
-const { signal } = new AbortController(); // as long as the page
+const { signal } = new AbortController(); // never aborts
 basket.run({ signal }).catch((error) => outcome.textContent = `This device cannot store messages: ${error.message}`);
 basket.subscribe(showDevice);
-// The countdowns; and another tab may have changed something.
+// For the countdowns, and for changes by other tabs.
 poll(showDevice, { interval: 1_000 }).attach(signal);
 server.watch(signal);
 if ("serviceWorker" in navigator) {
@@ -60,13 +62,15 @@ async function showDevice(): Promise<void> {
 	device.show(messages);
 	if (messages.length > 0 || !isFilled) return;
 	isFilled = false;
-	outcome.textContent = "The server has all that was sent from here.";
+	outcome.textContent = "The server has received all messages of this device.";
 }
 
 function show(): void {
 	const { isThere, status } = server;
 	place.dataset["state"] = isThere ? "there" : "away";
-	place.textContent = isThere ? "The server is there" : "The server is away: messages are kept on this device";
+	place.textContent = isThere
+		? "Connected to the server"
+		: "The server is not available: messages are kept on this device";
 	if (status === undefined) return;
 	const { waiting, running } = status.counts;
 	queue.show([...status.running, ...status.waiting].map(readable), waiting + running, !isThere);
@@ -81,13 +85,13 @@ function toStatus({ id, state, payload, attempts, addedAt, dueAt, error }: TaskR
 	return { id, state, text, attempts, age: Date.now() - addedAt, dueIn, error: error?.message };
 }
 
-/** The text alone, of a message that has one. */
+/** Shows only the text of a message, if it has one. */
 function readable(message: MessageStatus): MessageStatus {
 	try {
 		const { to, text } = JSON.parse(message.text);
 		if (typeof text === "string") return { ...message, text: to === undefined ? text : `${to}: ${text}` };
 	} catch {
-		// It was too long to be shown as a whole.
+		// The text was shortened and is not valid JSON.
 	}
 	return message;
 }

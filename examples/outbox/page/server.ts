@@ -1,13 +1,13 @@
-/** The server as the page sees it: asked every second what it has, and thereby whether it is there. */
+/** The server as the page sees it: polled every second, which also shows whether it is available. */
 
 import { poll, type PollCounts, type WakeHint } from "../../../mod.ts";
 import type { ServerStatus } from "../api.ts";
 
 export class Server {
-	/** What it said last; nothing before the first answer. */
+	/** The last status; `undefined` before the first response. */
 	status: ServerStatus | undefined;
 	isThere: boolean | undefined;
-	/** Comes when the server is there again: what waits on this device may be tried at once. */
+	/** A hint when the server is available again: waiting messages are retried at once. */
 	readonly back: WakeHint;
 	readonly #listeners = new Set<() => void>();
 	readonly #onChange: () => void;
@@ -22,13 +22,13 @@ export class Server {
 		};
 	}
 
-	/** Asks until the signal aborts. */
+	/** Polls until the signal aborts. */
 	watch(signal: AbortSignal): void {
 		const onAttempt = ({ consecutiveFailures }: PollCounts) => this.#found(consecutiveFailures === 0);
 		poll((signal) => this.#ask(signal), { interval: 1_000, onAttempt }).attach(signal);
 	}
 
-	/** Tries again at once, or anew. */
+	/** Retries a message at once, or restarts a dead one. */
 	async retry(id: string): Promise<void> {
 		await this.#call("POST", `${encodeURIComponent(id)}/retry`);
 	}

@@ -1,4 +1,4 @@
-/** Keeps the page for when the server is away, and delivers what is left when the last tab is closed. */
+/** Caches the page for when the server is not available, and delivers the remaining messages when the last tab is closed. */
 
 import { backgroundSync, type SyncRegistration } from "../../../src/browser/browser.ts";
 import { openBasket } from "./basket.ts";
@@ -19,7 +19,7 @@ interface WorkerEvent {
 
 const scope = globalThis as unknown as ServiceWorkerScope;
 const cacheName = "outbox";
-/** How long the server may take before the copy is used, in milliseconds. */
+/** The time limit for the server before the cached copy is used, in milliseconds. */
 const patience = 3_000;
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
@@ -39,7 +39,7 @@ async function install(): Promise<void> {
 	await scope.skipWaiting();
 }
 
-/** The server's, so that it is never older than that; else the copy. */
+/** Returns the server's file, so that it is up to date, or else the cached copy. */
 async function fetchOrRecall(file: string): Promise<Response> {
 	const cache = await caches.open(cacheName);
 	try {

@@ -21,7 +21,7 @@ const patience = 5000;
 export interface Connection {
 	/** The name of the database. */
 	readonly name: string;
-	/** Whether it is the caller's, who opens and closes it. */
+	/** Whether the connection belongs to the caller, who opens and closes it. */
 	readonly isGiven: boolean;
 	/** Resolves with an open connection whose schema was checked. */
 	database(): Promise<IDBDatabase>;
@@ -59,7 +59,7 @@ export class NamedConnection implements Connection {
 	readonly isGiven = false;
 	readonly #clock: Clock;
 	#database: IDBDatabase | undefined;
-	/** The request that is under way: a second one would queue behind a blocked one, and not even be told that. */
+	/** The current request. A second request would queue behind a blocked one without notification. */
 	#opening: Promise<IDBDatabase> | undefined;
 	#isClosed = false;
 
@@ -120,7 +120,7 @@ export class NamedConnection implements Connection {
 		}
 	}
 
-	/** Asynchronous in any case: what it throws comes when it is known that something is opening. */
+	/** Always asynchronous, so that it throws only after the opening state is set. */
 	async #request(): Promise<IDBDatabase> {
 		const { indexedDB } = globalThis;
 		if (!indexedDB) throw new StoreError("unavailable", "IndexedDB is not available here");

@@ -11,21 +11,22 @@ import { StoreError } from "../../platform/store-error.ts";
 
 /** Options for {@link withFallback}. */
 export interface FallbackOptions {
-	/** Told why the fallback has taken over. */
+	/** Called with the error because of which the fallback is used. */
 	onFallback?: OnError | undefined;
 }
 
 /**
- * A store that is `store`, or `fallback` if the browser has no storage for this page: in some private modes, in a sandboxed frame, with
- * a full disk or without IndexedDB. The first `open()` decides that, by whether the store rejects with a `StoreError` whose code is
- * `"unavailable"` or `"full"`. Tasks that were stored before stay where they are. Whatever is in a `memoryStore()` is gone with the page.
+ * A store that is `store`, or `fallback` if the browser has no storage for this page: in some private modes, in a
+ * sandboxed frame, with a full disk or without IndexedDB. The first `open()` decides that, by whether the store
+ * rejects with a `StoreError` whose code is `"unavailable"` or `"full"`. Tasks that were stored before stay where
+ * they are. Whatever is in a `memoryStore()` is gone with the page.
  *
- * `capabilities` are those of the store that is in use: read `durable` after `open()`.
+ * `capabilities` are those of the store in use: read `durable` after `open()`.
  *
  * @param store the store that should be used
  * @param fallback the store that takes over
- * @param options who is told of it
- * @throws {TypeError} if an argument is not what it must be
+ * @param options hooks
+ * @throws {TypeError} for arguments of the wrong type
  *
  * @example
  * ```ts browser

@@ -18,7 +18,8 @@ export function ownerOf(token: string | undefined): string | undefined {
 }
 
 /**
- * One among the owners. State: out → (mark, when it claims first) → holding its lock ⇄ (leave, return) away. It keeps its name while it is away: what it has claimed is its own again if nobody has taken that meanwhile.
+ * One of the owners. State: out → (mark, at the first claim) → holding its lock ⇄ (leave, return) away. It keeps its
+ * name while it is away, so its claims are its own again unless somebody has taken them meanwhile.
  */
 export class Owners {
 	readonly #prefix: string;

@@ -10,8 +10,8 @@
 import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
 
 /**
- * What a request comes to. An error of it aborts the transaction; if it is tolerant, an error means only that there is something that
- * cannot be read: then it is `undefined`, and the transaction goes on.
+ * The result of a request. An error aborts the transaction. For a tolerant request, an error means only that the
+ * record cannot be read: then the result is `undefined`, and the transaction continues.
  */
 export function result<T>(request: IDBRequest<T>): Promise<T>;
 export function result<T>(request: IDBRequest<T>, isTolerant: true): Promise<T | undefined>;

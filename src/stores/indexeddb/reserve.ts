@@ -19,7 +19,7 @@ const size = 4_194_304;
 /** A store that has added this many bytes keeps a reserve; a page with a few tasks needs none. */
 export const worthwhile = 1_048_576;
 
-/** Keeps a reserve from now on, or gives it back; whether there was one. */
+/** Creates or releases the reserve. Returns whether there was one. */
 export async function reserve(database: IDBDatabase, isKept: boolean): Promise<boolean> {
 	const transaction = database.transaction(indexedDBStoreNames, "readwrite");
 	return await transact(transaction, async () => {

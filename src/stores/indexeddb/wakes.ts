@@ -17,8 +17,8 @@ interface Watcher {
 type Channel = BroadcastChannel & { unref?(): void };
 
 /**
- * The watchers of one store, and the channel to those of others. The channel is open while somebody watches, except in a
- * page that is kept for its back button.
+ * The watchers of one store, and the channel to those of other tabs. The channel is open while there are watchers,
+ * except in a page that is kept for its back button.
  */
 export class Wakes {
 	readonly #name: string;

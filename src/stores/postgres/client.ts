@@ -1,31 +1,31 @@
 /**
- * What a store can be made of, and what it asks of that.
+ * The supported clients, and the interface that the store uses.
  *
  * @module
  */
 
-/** What a `Client` of pg and a `PGlite` have, and what both have within a transaction. */
+/** The interface of a `Client` of pg and a `PGlite`, also within a transaction. */
 export interface PostgresQueryable {
 	/** Runs one statement. */
 	query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
-/** What `sql` of postgres and of Bun have, and what they give to a transaction. */
+/** The interface of `sql` of postgres and Bun, and of their transactions. */
 export interface PostgresSql {
 	/** Runs one statement. */
 	unsafe(text: string, values?: unknown[]): PromiseLike<unknown>;
 }
 
-/** What a store can be made of, and what can be given as `tx`. */
+/** A client for a store, and a transaction for `tx`. */
 export type PostgresClient = PostgresQueryable | PostgresSql;
 
 /**
- * Runs a statement that gives at most one row with one text; so are all its values. Asks before it returns. Waiting for a
- * connection is part of the limit, which is in milliseconds.
+ * Runs a statement that returns at most one row with one text. All values are texts. The request is made
+ * synchronously. The time limit, in milliseconds, includes the wait for a connection.
  */
 export type Query = (text: string, values: string[], timeout: number) => Promise<string | undefined>;
 
-/** Listens, until it is told to stop or tells that it cannot any more. */
+/** Listens until it is stopped or reports that it cannot continue. */
 export type Listen = (
 	channel: string,
 	onMessage: (message: string) => void,

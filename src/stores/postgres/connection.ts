@@ -1,5 +1,5 @@
 /**
- * The client of a store, given or made by a function, and what the store has of it.
+ * The client of a store, passed or created by a function.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { checkEnd, driverOf, endClient } from "./driver.ts";
 import { toStoreError } from "./errors.ts";
 import type { Watch } from "./watch.ts";
 
-/** What {@link postgresStore} takes: a client, or a function that makes one. */
+/** The source of a {@link postgresStore}: a client, or a function that creates one. */
 export type PostgresSource = PostgresClient | (() => PostgresClient | PromiseLike<PostgresClient>);
 
-/** What a client can do for a store. */
+/** The abilities of a client. */
 interface Abilities {
 	readonly query: Query;
 	readonly watch: Watch;
@@ -22,19 +22,19 @@ interface Abilities {
 export class Connection {
 	readonly #client: Resource<PostgresClient>;
 	readonly #watchBy: (listen: Listen | undefined) => Watch;
-	/** Absent until there is a client. */
+	/** Absent until the client exists. */
 	#abilities: Abilities | undefined;
 
 	/**
-	 * @param watchBy makes what watches
-	 * @throws {TypeError} if it is none of the clients that are known
+	 * @param watchBy creates the watch
+	 * @throws {TypeError} for an unsupported client
 	 */
 	constructor(client: PostgresSource, watchBy: (listen: Listen | undefined) => Watch) {
 		this.#watchBy = watchBy;
 		this.#client = isOpener(client) ? this.#madeBy(client) : this.#given(client);
 	}
 
-	/** Throws a `StoreError` if there is no client, or none any more. */
+	/** The watch. Throws a `StoreError` if there is no client yet or any more. */
 	get watch(): Watch {
 		return this.#open.watch;
 	}
@@ -67,7 +67,7 @@ export class Connection {
 				checkEnd("client()", client);
 			},
 			explain: toStoreError,
-			// A pool does not end while the connection that listens is out of it.
+			// A pool does not end while the listening connection is checked out.
 			end: async (client) => {
 				this.#abilities!.watch.close();
 				await endClient(client);
@@ -81,7 +81,7 @@ export class Connection {
 	}
 }
 
-/** `sql` of postgres and of Bun are functions, too. */
+/** `sql` of postgres and Bun are also functions. */
 function isOpener(client: PostgresSource): client is () => PostgresClient | PromiseLike<PostgresClient> {
 	return typeof client === "function" && !("unsafe" in client);
 }

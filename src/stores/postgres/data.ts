@@ -6,10 +6,10 @@
 
 import type { Claim, Counts, Data, Message, Ref, StoredTask, TaskState } from "../../basket/store.ts";
 
-/** A task as the database gives it. */
+/** A task as returned by the database. */
 export type TaskRow = readonly [...fields: Fields, progress: string | null];
 
-/** Claimed tasks, column by column, which the server makes several times as fast as rows. */
+/** Claimed tasks by column, which is several times faster on the server than rows. */
 export type ClaimColumns = readonly [
 	seqs: number[],
 	ids: (string | null)[],
@@ -44,20 +44,23 @@ type Fields = [
 
 export type MessageRow = readonly [n: number, data: string];
 
-/** In the place of each number of a state what it is outside; what has another number cannot be understood. */
+/** The public state for each state number. Other numbers are invalid. */
 const states: readonly TaskState[] = ["waiting", "running", "waiting", "running", "held", "held", "dead", "done"];
 
-/** What a text begins with that is kept as JSON, or as bytes in base64: no characters, but kept like some. */
+/** The prefix of text that is stored as JSON, or of bytes in base64: noncharacters, which are stored like characters. */
 const escaped = "\ufdd0";
 const binary = "\ufdd1";
 
-/** Text stays as it is, unless Postgres would refuse or change it: a NUL, half a surrogate pair, a mark of ours. */
+/**
+ * Encodes data. Text stays unchanged, unless Postgres would refuse or change it (NUL, lone surrogates) or it begins
+ * with the prefix.
+ */
 export function encode(data: Data): string {
 	if (typeof data !== "string") return binary + btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
 	return /^[\ufdd0\ufdd1]|\0|\p{Surrogate}/u.test(data) ? escaped + JSON.stringify(data) : data;
 }
 
-/** `undefined` if this is nothing that {@link encode} has made. */
+/** Undoes {@link encode}. Returns `undefined` for an invalid text. */
 export function decode(text: string): Data | undefined {
 	try {
 		if (text[0] === escaped) return textIn(JSON.parse(text.slice(1)));
@@ -68,7 +71,7 @@ export function decode(text: string): Data | undefined {
 	}
 }
 
-/** For names and what is told of errors: text that is there or not. */
+/** Encodes optional text: names and errors. */
 export function encodeText(text: string | null | undefined): string | undefined {
 	return text === undefined || text === null ? undefined : encode(text);
 }
@@ -77,32 +80,32 @@ function textIn(value: unknown): string | undefined {
 	return typeof value === "string" ? value : undefined;
 }
 
-/** What is damaged is shown as it is. */
+/** Damaged text is returned unchanged. */
 function decodeText(text: string | null): string | undefined {
 	return text === null ? undefined : textIn(decode(text)) ?? text;
 }
 
-/** An array as Postgres writes it, which the drivers do not agree on. */
+/** A Postgres array literal; the drivers differ in their own conversion. */
 export function arrayOf(texts: readonly (string | undefined)[]): string {
 	return `{${texts.map((text) => text === undefined ? "NULL" : `"${text.replace(/["\\]/g, "\\$&")}"`)}}`;
 }
 
-/** Whole milliseconds, and not so many that an instant that far away would be no safe number. */
+/** Rounds to milliseconds, limited so that the resulting instant is a safe integer. */
 export function duration(value: number): number {
 	return Math.min(Math.ceil(value), 2 ** 52);
 }
 
-/** The number in an id that the store has made, where it can be one; 0: it cannot. */
+/** The number in an id that the store may have created; otherwise 0. */
 export function seqIn(id: string): number {
 	return /^_[1-9]\d{0,15}$/.test(id) ? Number(id.slice(1)) : 0;
 }
 
-/** What the functions find a task by. */
+/** The arguments by which the functions find a task. */
 export function nameOf(id: string): { s: number; i: string } {
 	return { s: seqIn(id), i: encode(id) };
 }
 
-/** What the functions find a claim by. An id that the store has made is in no column. */
+/** The arguments by which the functions find a claim. Ids that the store has created are in no column. */
 export function refOf({ id, token }: Ref): { s: number; n: number; i: string | undefined } {
 	const [s, n] = token.split(".").map(Number);
 	return { s: s || 0, n: n || 0, i: id === `_${s}` ? undefined : encode(id) };
@@ -135,7 +138,7 @@ export function showTask(row: TaskRow): StoredTask {
 	};
 }
 
-/** `undefined` for each that cannot be read. */
+/** Converts claims; `undefined` for each unreadable one. */
 export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 	const [seqs, ids, kinds, lanes, priorities, addedAts, ages, attempts, crashes, claims, errors, payloads, inboxes] =
 		columns;
@@ -143,7 +146,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 		const payload = decode(payloads[index]!);
 		const inbox = (inboxes[index] ?? []).map(([n, text]) => ({ n, data: decode(text) }));
 		const id = idOf(seq, ids[index]!);
-		// A name that is not as it is written down would never be found again.
+		// A name that differs from its stored form would never be found again.
 		const isNamed = ids[index] === null || encode(id) === ids[index];
 		if (!isNamed || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
 		return {
@@ -163,19 +166,19 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 	});
 }
 
-/** How many there are in each state, of the numbers of each number of a state. */
+/** Converts counts by state number to counts by state. */
 export function showCounts(rows: readonly (readonly [state: number, count: number])[]): Counts {
 	const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 	for (const [state, count] of rows) counts[states[state] ?? "dead"] += count;
 	return counts;
 }
 
-/** The numbers of a state: it may have several forms. */
+/** The state numbers of a state, which may have several. */
 export function formsOf(state: TaskState): number[] {
 	return states.flatMap((name, number) => name === state ? [number] : []);
 }
 
-/** What a number of a state is outside. */
+/** The public state of a state number. */
 export function stateOf(number: number | null): TaskState | undefined {
 	return number === null ? undefined : states[number] ?? "dead";
 }

@@ -1,5 +1,5 @@
 /**
- * What the store wants of a driver, and how each gives it.
+ * The interface of the store to a driver, and its implementation for each driver.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { check } from "../../platform/check.ts";
 import { textOf, tooLate, within } from "./limit.ts";
 import { guard, isPool, listenOn, type PgClient, PgPool, queueOf } from "./pg.ts";
 
-/** A client, as the store uses it. */
+/** A client as the store uses it. */
 export interface Driver {
 	readonly query: Query;
-	/** Absent: this client cannot. */
+	/** Absent if the client cannot listen. */
 	readonly listen?: Listen | undefined;
 }
 
-/** Has the same name with pglite, `postgres` and Bun, but gives different things. */
+/** The method has the same name in pglite, `postgres` and Bun, but different results. */
 interface Listening {
 	listen?(
 		channel: string,
@@ -24,16 +24,16 @@ interface Listening {
 	): Promise<(() => unknown) | { unlisten(): unknown }>;
 }
 
-/** How clients end: those of pg and postgres, Bun's, and pglite. */
+/** The methods that end clients of pg, postgres, Bun and pglite. */
 interface Ending {
 	end?(options?: { timeout: number }): unknown;
 	close?(): unknown;
 }
 
-/** How long `postgres` and Bun let what is under way go on, in seconds: without a limit, postgres may wait for ever. */
+/** How long `postgres` and Bun wait for running queries, in seconds: without a limit, postgres may wait for ever. */
 const endTimeout = 5;
 
-/** @throws {TypeError} if it is none of the clients that are known, by this name */
+/** @throws {TypeError} for an unsupported client, with this name */
 export function driverOf(client: PostgresClient, name = "client"): Driver {
 	checkClient(name, client);
 	guard(client);
@@ -42,13 +42,13 @@ export function driverOf(client: PostgresClient, name = "client"): Driver {
 	return { query: queueOf(client as PgClient), listen: listenOf(client) };
 }
 
-/** @throws {TypeError} if it could not be ended, by this name */
+/** @throws {TypeError} for a client that cannot be ended, with this name */
 export function checkEnd(name: string, client: PostgresClient): void {
 	const { end, close } = client as Ending;
 	check(`${name}.end`, end ?? close, "function");
 }
 
-/** Ends a client, as its driver does that. */
+/** Ends a client. */
 export async function endClient(client: PostgresClient): Promise<void> {
 	const ending = client as Ending;
 	if (ending.end === undefined) await ending.close!();
@@ -68,8 +68,8 @@ function querySql(client: PostgresSql): Query {
 	return async (text, values, timeout) => {
 		const asking = client.unsafe(text, values) as PromiseLike<unknown[]> & { state?: unknown; cancel?(): unknown };
 		const rows = await within(asking, timeout, () => {
-			// What still waits for a connection must not be done later, when nobody expects it. To cancel what was sent needs
-			// another connection, and if that fails nobody can catch it.
+			// A query that still waits for a connection must not run later, when nobody expects it. Cancelling a query
+			// that was sent needs another connection, and nobody could catch its failure.
 			if (asking.state === null) asking.cancel?.();
 			throw tooLate(timeout);
 		});
@@ -89,13 +89,13 @@ function listenOf(client: PostgresClient): Listen | undefined {
 	return (...given) => listenOn(client as PgClient, ...given);
 }
 
-/** Set for as long as a transaction lasts, so that a statement can see whether it is inside one. */
+/** A setting for the duration of a transaction, so that a statement can check whether it is inside one. */
 const mark = "SELECT pg_catalog.set_config('upkeep.tx', '1', true)";
 
 /**
- * Asks inside the caller's transaction, and does nothing where there is none.
+ * Queries inside the caller's transaction. Without a transaction, the query does nothing.
  *
- * @throws {TypeError} if it can be seen at once that it is none
+ * @throws {TypeError} if it is obviously not a transaction
  */
 export function queryIn(tx: PostgresClient): Query {
 	checkClient("tx", tx);
@@ -106,7 +106,7 @@ export function queryIn(tx: PostgresClient): Query {
 	if (/[TE]/.test(getTransactionStatus?.call(tx) ?? "")) return query;
 	return async (text, values, timeout) => {
 		const marked = query(mark, [], timeout);
-		// Those with `query` want one statement after the other.
+		// Clients with `query` run one statement after the other.
 		if (!("unsafe" in tx)) await marked;
 		const asked = query(ifMarked(text), values, timeout);
 		const [, answer] = await Promise.all([marked, asked]);

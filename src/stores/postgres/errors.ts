@@ -1,5 +1,5 @@
 /**
- * What the drivers throw, in the words of the stores.
+ * Converts errors of the drivers to errors of the store.
  *
  * @module
  */
@@ -7,18 +7,21 @@
 import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
 import { version } from "./sql.ts";
 
-/** What an error of a driver can have. */
+/** The members that an error of a driver can have. */
 interface Failure {
-	/** The server's code, or the driver's; with Bun only the driver's. */
+	/** The code of the server or of the driver; in Bun only of the driver. */
 	readonly code?: unknown;
-	/** With Bun, the server's code. */
+	/** The code of the server in Bun. */
 	readonly errno?: unknown;
 	readonly message?: unknown;
-	/** Of a connection that was tried with several addresses. */
+	/** The errors of a connection attempt with several addresses. */
 	readonly errors?: readonly unknown[];
 }
 
-/** By the server's codes, and by what drivers say that have none of their own. Everything else may pass. */
+/**
+ * The kinds of errors, by the codes of the server and the messages of drivers without codes. All other errors are
+ * transient.
+ */
 const kinds: readonly (readonly [StoreErrorCode, codes: RegExp, words?: RegExp])[] = [
 	["full", /^53100/],
 	["busy", /^(40|55P03|57014)/],
@@ -28,7 +31,7 @@ const kinds: readonly (readonly [StoreErrorCode, codes: RegExp, words?: RegExp])
 	["closed", /^CONNECTION_ENDED/, /end on the pool|PGlite is clos|Client was closed|is not queryable/],
 ];
 
-/** Makes a StoreError of what a driver threw, if it is none already. */
+/** Converts an error of a driver to a StoreError, unless it already is one. */
 export function toStoreError(error: unknown): StoreError {
 	if (error instanceof StoreError) return error;
 	const { code, errno, message, errors } = Object(error) as Failure;
@@ -38,17 +41,17 @@ export function toStoreError(error: unknown): StoreError {
 	return new StoreError(kind?.[0] ?? "unavailable", `Postgres: ${text}`, { cause: error });
 }
 
-/** What somebody says who finds tables that are newer than the library. */
+/** The error if the tables are newer than the library. */
 export function tooNew(found: number): StoreError {
 	const message = `The tables have version ${found}, but this library supports versions up to ${version}: update it`;
 	return new StoreError("newer-schema", message);
 }
 
 /**
- * Finds out what is behind a failure that has several causes, of which some may pass.
+ * Determines the cause of a failure that may be transient or permanent.
  *
- * @param versionOf gives the version of the tables; 0: there are none
- * @param isStandby whether the server follows another one, so that it may take over
+ * @param versionOf returns the version of the tables; 0 if there are none
+ * @param isStandby whether the server is a standby, which may be promoted
  */
 export async function explain(
 	failure: StoreError,
@@ -60,7 +63,7 @@ export async function explain(
 		if ((code === "25006" || errno === "25006") && !await isStandby()) return readOnly(failure);
 		if (failure.code === "not-open") return missing(failure, await versionOf());
 	} catch {
-		// Whatever it is, it is not known.
+		// The cause cannot be determined.
 	}
 	return failure;
 }

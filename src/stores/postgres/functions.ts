@@ -1,14 +1,14 @@
 /**
- * What the store does, as functions in the database: each call of the store is one statement and so one transaction of its
- * own, or a part of the caller's; what it consists of is planned once for each connection, prepared or not; and after a
- * lock has been waited for, the next statement sees what was done meanwhile.
+ * The operations of the store as functions in the database. Each call of the store is one statement, and so one
+ * transaction of its own or a part of the caller's. Its parts are planned once per connection, prepared or not. After
+ * a wait for a lock, the next statement sees the changes made meanwhile.
  *
- * The states are numbers: 0 waiting, 1 running, 2 blocked, 3 running and to be held after that, 4 held, 5 blocked and to be
- * held as the head of its lane, 6 dead, 7 done. A claim looks at those below 2, a lane at those below 6.
+ * The states are numbers: 0 waiting, 1 running, 2 blocked, 3 running and then held, 4 held, 5 blocked and held as the
+ * head of its lane, 6 dead, 7 done. A claim considers states below 2, a lane states below 6.
  *
- * Lanes: whoever adds to a lane holds its lock until the end of the transaction. Who ends the head of a lane whose lock is
- * held by somebody must not wait for that, it would keep everything else from going on: it leaves a note in `lanes`, and
- * one of the next turns lets the next one move up.
+ * Lanes: a transaction that adds to a lane holds the lock of the lane until its end. A turn that ends the head of a
+ * locked lane must not wait for the lock, because this would block all other work. It adds a note to `lanes`, and one
+ * of the next turns promotes the next task.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import {
 } from "./sql.ts";
 import { turn } from "./turn.ts";
 
-/** The number of the task at the place `o` in the arrays of `add`. */
+/** The number of the task at index `o` in the arrays of `add`. */
 const numberAt = "blocks[1 + (o - 1) / 1024] * 1024 + (o - 1) % 1024";
 
 /** The tasks in the arrays of `add`. */

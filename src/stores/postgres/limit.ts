@@ -1,5 +1,5 @@
 /**
- * Answers that have to come in time.
+ * Time limits for answers.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { systemClock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
 
-/** The only text of the only row of an answer, if there is one. */
+/** The text of a single-row answer, if any. */
 export function textOf([row]: readonly unknown[]): string | undefined {
 	return row === undefined ? undefined : Object.values(row as Record<string, string>)[0];
 }
 
-/** What a call rejects with that has taken too long. */
+/** The error of a call that has taken too long. */
 export function tooLate(timeout: number, what = "Postgres has not answered"): StoreError {
 	return new StoreError("unavailable", `${what} for ${Math.round(timeout)} ms`);
 }
 
-/** Takes the answer, or what is given back or thrown when the time is over. */
+/** Resolves with the answer, or with the result of a function when the time limit has passed. */
 export function within<T, U = never>(
 	answer: PromiseLike<T>,
 	timeout: number,

@@ -1,5 +1,5 @@
 /**
- * How a store works with clients and pools of pg.
+ * Support for clients and pools of pg.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { systemClock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { pause, textOf, tooLate, within } from "./limit.ts";
 
-/** A client of pg, of which some things are only a pool's. */
+/** A client of pg; some members exist only on clients of a pool. */
 export interface PgClient extends PostgresQueryable {
 	/** `T` or `E` inside a transaction. */
 	getTransactionStatus?(): string | null;
@@ -28,16 +28,16 @@ interface Pool extends PgClient {
 	readonly options?: { readonly max?: number };
 }
 
-/** The connection that listens, and the end of the queue for it. */
+/** The listening connection, and the end of its queue. */
 interface Listening {
 	readonly client: PooledClient;
 	readonly onEnd: (error: unknown) => void;
 	last: Promise<unknown>;
 }
 
-/** How long to wait for a free connection before the one that listens is used instead, in milliseconds. */
+/** How long to wait for a free connection before the listening one is used, in milliseconds. */
 const patience = 100;
-/** How long to wait until a connection listens, in milliseconds. */
+/** The time limit for a connection to listen, in milliseconds. */
 const listenTimeout = 10_000;
 
 const noneFree = "No connection of the pool was free";
@@ -48,8 +48,8 @@ export function isPool(client: PostgresClient): client is Pool {
 }
 
 /**
- * Makes a lost connection reject what was asked on it, and no more. Without a listener for `error`, pg ends the process,
- * and the listener of a pool does not cover the clients that are out of it.
+ * Makes a lost connection only reject its queries. Without a listener for `error`, pg ends the process, and the
+ * listener of a pool does not cover clients that are checked out.
  */
 export function guard(client: PostgresClient): void {
 	const { on, listeners } = client as PgClient;
@@ -61,9 +61,9 @@ export function guard(client: PostgresClient): void {
 
 function ignore(): void {}
 
-/** A pool of pg, as a store uses it. */
+/** A pool of pg as the store uses it. */
 export class PgPool {
-	/** Absent where the only connection would be taken away by it. */
+	/** Absent if it would occupy the only connection. */
 	readonly listen: Listen | undefined;
 	readonly #pool: Pool;
 	#listening: Listening | undefined;
@@ -73,10 +73,7 @@ export class PgPool {
 		if (pool.on !== undefined && pool.options?.max !== 1) this.listen = (...given) => this.#listen(...given);
 	}
 
-	/**
-	 * Where tasks hold all connections of the pool, the one that listens is lent: leases have to be extended then, most of
-	 * all.
-	 */
+	/** If tasks hold all connections of the pool, the listening one is lent, because leases must still be extended. */
 	readonly query: Query = async (text, values, timeout) => {
 		const endsAt = systemClock.monotonic() + timeout;
 		const client = await this.#take(this.#listening === undefined ? timeout : Math.min(patience, timeout));
@@ -86,7 +83,7 @@ export class PgPool {
 		return this.#borrow(this.#listening, text, values, endsAt);
 	};
 
-	/** @returns `undefined` if none came in time; one that comes later goes back at once */
+	/** @returns `undefined` if no connection was free in time; a late one is released at once */
 	#take(timeout: number): Promise<PooledClient | undefined> {
 		const connecting = this.#pool.connect();
 		return within(connecting, timeout, () => {
@@ -132,7 +129,7 @@ export class PgPool {
 	}
 }
 
-/** A connection that does not answer, or is lost, must not go back into the pool. */
+/** A connection that does not answer or is lost must not return to the pool. */
 async function askAndRelease(
 	client: PooledClient,
 	text: string,
@@ -146,7 +143,7 @@ async function askAndRelease(
 		return textOf(rows);
 	} catch (error) {
 		isBroken = !isAnswer(error);
-		// For a single client that would be the end; a pool has others.
+		// For a single client this would be permanent; a pool has other connections.
 		throw /not queryable/.test(Object(error).message)
 			? new StoreError("unavailable", "The connection was lost", { cause: error })
 			: error;
@@ -155,13 +152,13 @@ async function askAndRelease(
 	}
 }
 
-/** Whether the server has said so, on a connection that it keeps. */
+/** Whether the error is an answer of the server, which keeps the connection. */
 function isAnswer(error: unknown): boolean {
 	const { severity, code } = Object(error);
 	return severity !== undefined && !/^(08|57P)/.test(code);
 }
 
-/** One after the other, and none in a transaction that the caller has open: that is as good as a pool of one. */
+/** Runs queries one after the other, and none inside an open transaction of the caller, like a pool of one connection. */
 export function queueOf(client: PgClient): Query {
 	let last: Promise<unknown> = Promise.resolve();
 	return (text, values, timeout) => {
@@ -176,7 +173,7 @@ export function queueOf(client: PgClient): Query {
 	};
 }
 
-/** Listens on a connection, until it is told to stop or that cannot be done any more. */
+/** Listens on a connection until it is stopped or cannot continue. */
 export async function listenOn(
 	client: PgClient,
 	...[channel, onMessage, onEnd]: Parameters<Listen>

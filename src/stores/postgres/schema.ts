@@ -12,12 +12,12 @@ export function quote(name: string): string {
 	return `"${name}"`;
 }
 
-/** What somebody who writes into the tables by hand could break, and what could not be repaired. */
+/** Constraints against manual changes that could not be repaired. */
 const sound = `seq BETWEEN 1 AND 9007199254740991 AND due BETWEEN 0 AND 9007199254740991
 	AND added BETWEEN 0 AND 9007199254740991 AND priority BETWEEN -100 AND 100 AND state BETWEEN 0 AND 7
 	AND attempts >= 0 AND crashes >= 0 AND claims >= 0 AND posted >= 0 AND seen >= 0 AND (id IS NULL OR id <> '_' || seq)`;
 
-/** What version 1 called its functions. */
+/** The names of the functions of version 1. */
 const first = [
 	"clock",
 	"promote",
@@ -34,10 +34,10 @@ const first = [
 ];
 
 /**
- * What leads from each version to the next. The last one makes the functions.
+ * The migrations from each version to the next. The last one creates the functions.
  *
- * `seq` is the order of all tasks. Ids that the store makes are `_` and the `seq`, and are not written down: to index every
- * id would cost a fifth of the speed.
+ * `seq` is the order of all tasks. Ids that the store creates are `_` and the `seq`, and are not stored: indexing
+ * every id would cost a fifth of the speed.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -78,11 +78,11 @@ function migrations(s: string): readonly string[][] {
 LOOP
 	EXECUTE 'DROP FUNCTION ' || old;
 END LOOP;`,
-		// Running ones have an index of their own: what is done leaves its lease behind there, ahead of what is due.
+		// Running tasks have a separate index: done tasks leave dead entries with their leases there, before the due tasks.
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 1;`,
-		// Those that are there may be damaged; what is written from now on may not.
+		// Existing rows may be damaged; new ones must be valid.
 		`ALTER TABLE ${s}.tasks ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
 		`ALTER TABLE ${s}.messages ADD CONSTRAINT sound CHECK (n > 0) NOT VALID;`,
 		`CREATE TABLE ${s}.levels (
@@ -102,7 +102,7 @@ END LOOP;`,
 	]];
 }
 
-/** One statement that makes everything that is not there yet; of several at the same time, one after the other. */
+/** One statement that creates everything that is missing. Concurrent calls run one after the other. */
 export function migration(s: string): string {
 	const steps = migrations(s).map((statements, index) =>
 		`IF v = ${index} THEN

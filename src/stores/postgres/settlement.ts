@@ -1,5 +1,5 @@
 /**
- * How the ends of claims look to the functions in the database.
+ * Settlements as arguments of the functions in the database.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Outcome, Ref, Settlement } from "../../basket/store.ts";
 import { duration, encode, refOf } from "./data.ts";
 
-/** Whether it is only to be removed, its id was made by the store, and it was claimed once. */
+/** Whether the task is only removed, the store created its id, and it was claimed once. */
 export function isPlain({ ref, outcome }: Settlement): boolean {
 	const seq = seqOf(ref);
 	return isRemoval(outcome) && ref.id === `_${seq}` && ref.token === `${seq}.1`;
@@ -21,7 +21,7 @@ export function seqOf({ token }: Ref): number {
 	return Number.parseInt(token);
 }
 
-/** What the function writes; what is absent it leaves as it is. */
+/** The values that the function writes; absent ones stay unchanged. */
 export function endingOf({ ref, outcome }: Settlement): Record<string, unknown> {
 	const v = outcome.payload === undefined ? undefined : encode(outcome.payload);
 	const base = { ...refOf(ref), v };

@@ -6,12 +6,15 @@
 
 import { claimable, create, isRef, laneLock, levelLock, look, lower, nameIn, never, notify } from "./sql.ts";
 
-/** How often the levels are raised, and what is over is removed, at most; how often they are compared with what is there. */
+/**
+ * The minimum intervals at which levels are raised and expired tasks removed, and at which levels are compared with
+ * the tasks.
+ */
 const pace = { raise: 100, survey: 30_000 };
-/** How many kept tasks whose time is over are removed at once. */
+/** The maximum number of expired tasks that are removed at once. */
 const sweep = 5_000;
 
-/** No number that somebody has written there is too large for a claim. */
+/** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
@@ -99,7 +102,10 @@ IF lanes <> '{}' THEN
 END IF;`;
 }
 
-/** From here on it waits for nobody: others may wait for the lock of the levels. A clock that was set back is noticed, too. */
+/**
+ * From here on it waits for no lock, because others may wait for the lock of the levels. It also detects a clock that
+ * was set back.
+ */
 function survey(s: string): string {
 	const all = (state: 0 | 1) =>
 		`WITH RECURSIVE level (kind, priority, due) AS (
@@ -129,7 +135,7 @@ IF longest > lease::bigint AND c <> '[]' THEN
 END IF;`;
 }
 
-/** Mostly there is more than was claimed, and then nobody need go past what has just been claimed to find it. */
+/** Mostly more tasks are due than were claimed; then the claimed entries need not be skipped to find them. */
 function claim(s: string): string {
 	return `	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds, array_agg(v.waiting) AS waiting, array_agg(v.running) AS running
 		FROM ${look(s, "kinds")} WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC
@@ -173,7 +179,7 @@ function claim(s: string): string {
 	END LOOP;`;
 }
 
-/** Only by a turn that writes anyway. */
+/** Done only by a turn that writes anyway. */
 function raise(s: string): string {
 	return `IF c <> '[]' AND cardinality(taken) + cardinality(settled) + coalesce(cardinality(gone), 0) > 0
 	AND EXISTS (SELECT FROM ${s}.levels WHERE basket = b AND kind = ANY (ks) AND at <= t - ${pace.raise})

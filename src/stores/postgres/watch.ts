@@ -1,5 +1,5 @@
 /**
- * Notices that somebody has changed the database, and tells others.
+ * Detects changes to the database, and notifies others.
  *
  * @module
  */
@@ -16,30 +16,30 @@ interface Watcher {
 	readonly onError: OnError;
 }
 
-/** Listening, from its beginning to its end. */
+/** One period of listening. */
 interface Session {
-	/** Whether something was heard since the last look at it. */
+	/** Whether a notification has arrived since the last check. */
 	isHeard: boolean;
 	stop?: (() => unknown) | undefined;
 }
 
-/** After how many intervals in which nothing was heard an echo is asked for, and how many to wait for that. */
+/** The number of silent intervals after which an echo is requested, and the number of intervals to wait for it. */
 const patience = { quiet: 60, echo: 10 };
-/** The longest pause between two attempts to listen, in milliseconds. */
+/** The maximum pause between two attempts to listen, in milliseconds. */
 const longestPause = 30_000;
-/** How often a basket is told of, at most, in milliseconds: commits that tell something are made one after the other. */
+/** The minimum time between notifications for a basket, in milliseconds: Postgres serializes commits with notifications. */
 const pace = 20;
 
-/** How many characters of its name a basket is told of by: notifications are short. */
+/** The maximum length of a basket's name in a notification, because notifications are short. */
 const mostTold = 1000;
 
 /**
- * Listens for all watchers, on one connection. That it works is known from what is heard: if that is nothing for a while, it
- * sends a message to everybody, itself included. As long as it is not known to work, it wakes the watchers from time to time, and tries
- * again.
+ * Listens for all watchers on one connection. Received notifications prove that it works. After a silent period, it
+ * sends a message to everybody, including itself. While it is not known to work, it wakes the watchers at intervals
+ * and tries again.
  *
- * A message is a colon and a basket, or an exclamation mark and a basket of whose claims there is news; an empty one is only to
- * be heard.
+ * A message is a colon and a basket, or an exclamation mark and a basket with news about claims. An empty message is
+ * only a test.
  */
 export class Watch {
 	readonly #listen: Listen | undefined;
@@ -48,17 +48,17 @@ export class Watch {
 	readonly #interval: number;
 	readonly #patience: typeof patience;
 	readonly #watchers = new Map<string, Set<Watcher>>();
-	/** It must not keep a process alive. */
+	/** The timer must not keep a process alive. */
 	readonly #timer = new CallbackTimer(() => this.#look(), true);
-	/** Baskets that were told of a moment ago, and whether they have to be again. */
+	/** Recently notified baskets, and whether they must be notified again. */
 	readonly #told = new Map<string, boolean>();
 	#session: Session | undefined;
-	/** How often it has looked since it has asked for an echo; 0: it has not. */
+	/** The number of checks since an echo was requested; 0 if none was. */
 	#looks = 0;
 	#failures = 0;
 	#retryAt = 0;
 
-	/** @param interval between two looks where nothing can be heard, in milliseconds */
+	/** @param interval the polling interval if nothing can be received, in milliseconds */
 	constructor(
 		listen: Listen | undefined,
 		tell: (message: string) => Promise<unknown>,
@@ -91,14 +91,14 @@ export class Watch {
 		this.#failures = this.#retryAt = 0;
 	}
 
-	/** Listens no more, and lets all who watch find out that the client was ended. */
+	/** Stops listening, and lets all watchers notice that the client has ended. */
 	close(): void {
 		systemClock.clear(this.#timer);
 		this.#end();
 		this.#wakeAll();
 	}
 
-	/** Whether the caller should tell others of the basket; otherwise that is done for it, in a moment. */
+	/** Whether the caller should notify others about the basket; otherwise this is done a moment later. */
 	mayTell(basket: string): boolean {
 		const isFree = !this.#told.has(basket);
 		this.#told.set(basket, !isFree);
@@ -106,7 +106,7 @@ export class Watch {
 		return isFree;
 	}
 
-	/** Tells others of the basket, who may find out for themselves if that fails. */
+	/** Notifies others about the basket. If it fails, they find out by polling. */
 	tell(basket: string): void {
 		if (this.mayTell(basket)) this.#tell(`:${basket}`).catch(() => {});
 	}
@@ -175,14 +175,14 @@ export class Watch {
 		if (!session.isHeard && this.#looks === this.#patience.echo) {
 			return this.#fail(session, new Error("The listening connection receives nothing"));
 		}
-		// What comes in the meantime may not be heard.
+		// Notifications in the meantime may be lost.
 		if (!session.isHeard) this.#wakeAll();
 		this.#looks = session.isHeard ? 0 : this.#looks + 1;
 		systemClock.set(this.#timer, session.isHeard ? this.#interval * this.#patience.quiet : this.#interval);
 		session.isHeard = false;
 	}
 
-	/** Once, until something is heard again. */
+	/** Reports an error once until a notification arrives again. */
 	#fail(session: Session, error: unknown): void {
 		if (session !== this.#session) return;
 		this.#end();
@@ -200,7 +200,7 @@ function wake(watchers: ReadonlySet<Watcher>, reason?: WakeReason): void {
 	for (const { wake, onError } of [...watchers]) observe(onError, wake, reason);
 }
 
-/** What a connection says that is lost already is of no interest. */
+/** Errors of a lost connection are ignored. */
 function stop(end: (() => unknown) | undefined): void {
 	Promise.resolve().then(end).catch(() => {});
 }

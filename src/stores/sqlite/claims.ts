@@ -1,5 +1,5 @@
 /**
- * The tasks that are being worked on: claims and how they end.
+ * Claims and their settlement.
  *
  * @module
  */
@@ -11,24 +11,24 @@ import { checkFound, never } from "./schema.ts";
 import * as State from "./state.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
 
-/** Tasks of one kind and priority that can be claimed, now or later: waiting ones, or running ones when their lease is over. */
+/** Tasks of one kind and priority that can be claimed, now or later: waiting tasks, or running tasks after their lease. */
 export interface Level {
 	readonly kind: string;
 	readonly state: number;
 	readonly priority: number;
-	/** When the first of them is due. */
+	/** The due time of the first of them. */
 	readonly due: number;
 }
 
-/** How many levels one statement merges. */
+/** The maximum number of levels per statement. */
 const mostMerged = 50;
 
-/** How many tasks that were kept long enough go with a turn that settles nothing. */
+/** The number of expired tasks that a turn without settlements removes. */
 const leastExpired = 100;
 
-/** What {@link proofOf} makes of the claim of a task. What is claimed again, or begins anew, has another one. */
+/** The result of {@link proofOf} for the claim of a task. It differs after another claim or a restart. */
 const madeProof = "seq || '.' || claims || ' ' || coalesce(id, '_' || seq)";
-/** What is read of every task that is to be claimed. Each column costs time. */
+/** The columns that are read of every claimed task. Each column costs time. */
 const claimColumns = `seq, kind, id, lane, priority, due, added, claims, payload,
 	state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh`;
 
@@ -36,10 +36,10 @@ type DueRow =
 	& Pick<TaskRow, "seq" | "kind" | "id" | "lane" | "priority" | "due" | "added" | "claims" | "payload">
 	& { readonly isFresh: number };
 
-/** What has happened to a task: read of few, because most are {@link fresh}. */
+/** The history of a task. It is read for few tasks, because most are {@link fresh}. */
 type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
 
-/** What is known of a task that has ended and stood in no lane. */
+/** The state of an ended task without a lane. */
 const noLane: Pick<Gone, "lane"> = { lane: null };
 
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
@@ -55,12 +55,12 @@ export class SqliteClaims extends SqliteTasks {
 		return row!.hasExpired > 0;
 	}
 
-	/** How long until the first task of these kinds can be claimed, in milliseconds; `Infinity`: none. */
+	/** The time until the first task of these kinds can be claimed, in milliseconds; `Infinity` if there is none. */
 	dueIn(basket: string, kinds: readonly string[], now: number): number {
 		return dueIn(this.levels(basket, kinds), now);
 	}
 
-	/** One look into an index for each priority of each kind, however many tasks there are. */
+	/** One index look-up per priority and kind, independent of the number of tasks. */
 	levels(basket: string, kinds: readonly string[]): Level[] {
 		if (kinds.length === 0) return [];
 		const from = `FROM ${this.tables.tasks} AS task INDEXED BY ${this.tables.claimable}
@@ -125,7 +125,7 @@ export class SqliteClaims extends SqliteTasks {
 		this.promote(basket, broken.map(({ lane }) => lane));
 	}
 
-	/** What is due, in the order of claims, and not more rows than there is need for. */
+	/** The due tasks in the order of claims, at most as many as needed. */
 	#due(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
 		const most = Math.min(limit, 1_000_000);
 		const rows: DueRow[] = [];
@@ -136,7 +136,7 @@ export class SqliteClaims extends SqliteTasks {
 		return rows.slice(0, most);
 	}
 
-	/** SQLite reads each level from the index, and of none more than is wanted. */
+	/** SQLite reads each level from the index, and no more rows than needed. */
 	#merge(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
 		const one = `SELECT ${claimColumns} FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable}
 			WHERE basket = ?1 AND due <= ?2 AND ${State.isClaimable}`;
@@ -159,7 +159,7 @@ export class SqliteClaims extends SqliteTasks {
 		return new Map(rows.map((row) => [row.seq, row]));
 	}
 
-	/** As it is after the claim; or why it cannot be claimed. */
+	/** The claim, or the reason why the task cannot be claimed. */
 	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | string {
 		const { seq, kind, lane, priority, added, claims } = row;
 		const { state, attempts, crashes, error, posted, seen } = history;
@@ -204,11 +204,11 @@ export class SqliteClaims extends SqliteTasks {
 	}
 
 	/**
-	 * It is kept, though for no time: if it is completed again in the same transaction, it must be known that this very claim
-	 * has done that, and if the transaction is rolled back, it must be known no more.
+	 * The row is kept, but expires at once: if the task is completed again in the same transaction, the row shows that
+	 * this claim did it, and a rollback removes this trace.
 	 */
 	complete(basket: string, ref: Ref, { retain = 0, payload }: Done, now: number): boolean {
-		// Its time is over by any clock, also one that is set back.
+		// It has expired by any clock, even one that is set back.
 		const ended = this.#end(basket, ref, { type: "done", retain: retain === 0 ? -now : retain, payload }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
 		this.promote(basket, [ended.lane]);
@@ -221,7 +221,7 @@ export class SqliteClaims extends SqliteTasks {
 		return this.connection.all(sql, proofOf(ref), basket).length > 0;
 	}
 
-	/** Removes tasks, and gives the proofs of the claims that were good, with the lanes. */
+	/** Removes tasks. Returns the proofs of the valid claims, with the lanes. */
 	#remove(basket: string, refs: readonly Ref[]): Map<string, string | null> {
 		if (refs.length === 0) return new Map();
 		const proofs = refs.map(proofOf);
@@ -236,7 +236,7 @@ export class SqliteClaims extends SqliteTasks {
 		return new Map(gone.map(({ proof, lane }) => [proof, lane]));
 	}
 
-	/** All or none. Most tasks are like this, and to remove them without any rows from the database takes half of the time. */
+	/** Removes all tasks or none. Most tasks are like this, and removing them without returned rows takes half the time. */
 	#removePlain(basket: string, seqs: readonly number[]): boolean {
 		const { tasks } = this.tables;
 		const [good] = this.connection.all<{ count: number }>(
@@ -249,18 +249,18 @@ export class SqliteClaims extends SqliteTasks {
 		return areGood;
 	}
 
-	/** The tasks of the basket ?1 whose claims have one of the proofs ?2. */
+	/** SQL for the tasks of the basket ?1 whose claims have one of the proofs ?2. */
 	get #claimed(): string {
 		return `(SELECT value FROM json_each(?2)) CROSS JOIN ${this.tables.tasks} ON seq = CAST(value AS INTEGER)
 			WHERE value = ${madeProof} AND basket = ?1 AND ${State.isClaimed}`;
 	}
 
-	/** A statement for each: payloads may be bytes, which no JSON holds. */
+	/** One statement per task: payloads may be bytes, which JSON cannot contain. */
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
 		const { state, due, attempts, crashes, error, backoff, seen } = endingOf(outcome, now);
 		const { payload } = outcome;
 		const isDone = state === State.done;
-		// Otherwise the indexes of these columns need not be written.
+		// Otherwise the indexes of these columns are not written.
 		const leave = state > State.blocked ? `home = NULL, gone = ${isDone ? "?4" : "NULL"},` : "";
 		const update = `UPDATE ${this.tables.tasks} SET ${leave}
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
@@ -302,7 +302,7 @@ export class SqliteClaims extends SqliteTasks {
 		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.kept} WHERE basket = ?1 AND gone <= ?2 AND state = ${State.done}`;
 	}
 
-	/** Removes tasks that were kept long enough, as many as were settled or some more. */
+	/** Removes expired tasks: at least as many as were settled. */
 	expire(basket: string, settled: number, now: number): void {
 		this.forget(this.connection.all<Gone>(
 			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY gone LIMIT ?3 + 0)
@@ -326,7 +326,7 @@ export class SqliteClaims extends SqliteTasks {
 			const data = payload === undefined ? null : encode(payload);
 			const set = `UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress)`;
 			const values = [proofOf(ref), basket, data, progress ?? null];
-			// Without a row to be given back it takes a third of the time.
+			// Without a returned row it takes a third of the time.
 			if (seen === 0) return this.connection.run(`${set} WHERE ${isRef()}`, ...values) > 0;
 			const [saved] = this.connection.all<Gone>(
 				`${set}, seen = max(seen, min(posted, ?5)) WHERE ${isRef()} RETURNING ${shownGone()}`,
@@ -343,7 +343,7 @@ export function dueIn(levels: readonly Level[], now: number): number {
 	return due === never ? Infinity : Math.max(0, due - now);
 }
 
-/** What is done and not kept is by far the most. */
+/** Whether the task is done and not retained, by far the most frequent case. */
 function isRemoval({ outcome }: Settlement): boolean {
 	return outcome.type === "done" && !((outcome.retain ?? 0) > 0);
 }
@@ -352,7 +352,7 @@ function isOver({ type }: Outcome): boolean {
 	return type === "done" || type === "dead";
 }
 
-/** The task of the basket ?2 whose claim has the proof ?1. */
+/** SQL for the task of the basket ?2 whose claim has the proof ?1. */
 function isRef(): string {
 	return `seq = CAST(?1 AS INTEGER) AND ${madeProof} = ?1 AND basket = ?2 AND ${State.isClaimed}`;
 }
@@ -362,12 +362,12 @@ function shownGone(): string {
 	return `seq, ${madeProof} AS proof, lane, posted <> 0 AS isPosted`;
 }
 
-/** Begins with the number of the task, by which it is found. */
+/** The proof of a claim. It begins with the number of the task. */
 function proofOf({ id, token }: Ref): string {
 	return `${token} ${id}`;
 }
 
-/** Whether its id was made by the store, it stands in no lane, and it was claimed once, as far as the claim says. */
+/** Whether, according to the claim, the store created the id, the task has no lane, and it was claimed once. */
 function isPlain(ref: Ref): boolean {
 	const seq = seqOf(ref);
 	return ref.lane === undefined && ref.id === `_${seq}` && ref.token === `${seq}.1`;
@@ -377,12 +377,12 @@ function seqOf({ token }: Ref): number {
 	return Number.parseInt(token);
 }
 
-/** Whether a program can count on with it. */
+/** Whether it is a valid counter. */
 function isCount(number: number): boolean {
 	return number >= 0 && number < never;
 }
 
-/** SQL for the rows with these numbers, to be used with their {@link bounds}. */
+/** SQL for the rows with these numbers, for use with their {@link bounds}. */
 function isAmong(seqs: readonly number[]): string {
 	return isRange(seqs) ? "seq BETWEEN ?1 AND ?2" : "seq IN (SELECT value FROM json_each(?1)) AND ?2";
 }
@@ -391,7 +391,10 @@ function bounds(seqs: readonly number[]): [string | number, number] {
 	return isRange(seqs) ? [seqs[0]!, seqs.at(-1)!] : [JSON.stringify(seqs), 1];
 }
 
-/** Tasks that were added together are mostly claimed and settled together, and a range of rows is found sooner than a list. */
+/**
+ * Whether the numbers are consecutive: tasks that were added together are mostly settled together, and a range is
+ * faster than a list.
+ */
 function isRange(seqs: readonly number[]): boolean {
 	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
 }

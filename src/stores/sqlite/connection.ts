@@ -1,10 +1,10 @@
 /**
- * One connection, which the store shares with its owner: whoever finds it free takes it, and nobody works inside
- * somebody else's transaction.
+ * One connection, which the store shares with its owner. Each uses it when it is free, and neither works inside a
+ * transaction of the other.
  *
- * All of the store's own work is synchronous, from its BEGIN to its COMMIT, so that nothing comes between. What it cannot
- * do at once, because the owner has a transaction open or another process writes, it tries again later: SQLite's own
- * busy handler would stop the whole event loop meanwhile.
+ * The store's own work is synchronous from BEGIN to COMMIT, so that nothing interferes. If the owner has an open
+ * transaction or another process writes, the store retries later: SQLite's own busy handler would block the event
+ * loop meanwhile.
  *
  * @module
  */
@@ -14,110 +14,110 @@ import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { toStoreError } from "./errors.ts";
 
-/** A prepared statement, as far as a store needs it. */
+/** The required part of a prepared statement. */
 export interface SqliteStatement {
-	/** Runs it, and gives all rows. */
+	/** Runs the statement and returns all rows. */
 	all(...parameters: unknown[]): unknown[];
-	/** Runs it, and gives how many rows it has changed. */
+	/** Runs the statement and returns the number of changed rows. */
 	run(...parameters: unknown[]): unknown;
 }
 
 /**
- * An open connection, as far as a store needs it: a `DatabaseSync` of node:sqlite, a `Database` of bun:sqlite, of better-sqlite3
- * or of libsql.
+ * The required part of an open connection: a `DatabaseSync` of node:sqlite, or a `Database` of bun:sqlite,
+ * better-sqlite3 or libsql.
  */
 export interface SqliteConnection {
 	/** Compiles a statement. */
 	prepare(sql: string): SqliteStatement;
-	/** Whether a transaction is open, in the words of node:sqlite. */
+	/** Whether a transaction is open (node:sqlite). */
 	readonly isTransaction?: boolean;
-	/** Whether a transaction is open, in the words of bun:sqlite and better-sqlite3. */
+	/** Whether a transaction is open (bun:sqlite and better-sqlite3). */
 	readonly inTransaction?: boolean;
-	/** Closes the connection; needed where the store has opened it. */
+	/** Closes the connection. Required if the store has opened it. */
 	close?(): unknown;
 }
 
-/** What some connections have besides. */
+/** Members that only some connections have. */
 interface Extras {
 	/** better-sqlite3: whether it is open. (node:sqlite: a method.) */
 	readonly open?: unknown;
-	/** Only better-sqlite3 has it, and what is like it. */
+	/** Only better-sqlite3 and compatible packages have it. */
 	readonly pragma?: unknown;
 	exec?(sql: string): unknown;
 }
 
-/** What makes rows look the same whatever the connection was told: two of node:sqlite, one of the others. */
+/** Switches that make rows independent of the connection's settings: two of node:sqlite, one of the others. */
 interface Switches {
 	safeIntegers?(isOn: boolean): unknown;
 	setReadBigInts?(isOn: boolean): void;
 	setReturnArrays?(isOn: boolean): void;
 }
 
-/** A statement that is kept. */
+/** A cached statement. */
 interface Prepared {
 	readonly statement: SqliteStatement & Switches;
-	/** Whether its parameters have to be named by their numbers. */
+	/** Whether its parameters must be named by their numbers. */
 	readonly isNamed: boolean;
 }
 
 type Value = string | number | null | Uint8Array;
 
-/** An `AsyncLocalStorage` of `node:async_hooks`, as far as it is needed here. */
+/** The used part of an `AsyncLocalStorage` of `node:async_hooks`. */
 interface Context {
 	run<R>(store: object, work: () => R): R;
 	getStore(): object | undefined;
 }
 
-/** How many statements are kept: lists have many forms. */
+/** The maximum number of cached statements: lists have many forms. */
 const mostStatements = 200;
 
-/** How often and how long to work, in milliseconds, before others get the event loop: few calls wait for nobody. */
+/** The number of calls and the time, in milliseconds, after which the event loop continues. */
 const mostAtOnce = 16;
 const longestAtOnce = 5;
 
-/** The longest pause between two tries, in milliseconds. */
+/** The maximum pause between two tries, in milliseconds. */
 const longestPause = 20;
 
 export class Connection {
 	readonly #patience: number;
 	readonly #statements = new Map<string, Prepared>();
-	/** States: absent → (use) → open → (end, or its owner closes it) → closed. */
+	/** States: absent → (use) → open → (end, or the owner closes it) → closed. */
 	#db: (SqliteConnection & Extras) | undefined;
 	#isEnded = false;
-	/** Whether the number of a parameter is a name to this connection. Absent: nobody has looked yet. */
+	/** Whether this connection treats the number of a parameter as a name. Absent if not yet known. */
 	#areNumbersNames: boolean | undefined;
-	/** The last of those that write, one after the other. */
+	/** The last of the queued writers. */
 	#last: Promise<unknown> | undefined;
-	/** Tells who calls from inside a transaction. */
+	/** Detects calls from inside a transaction. */
 	#context: Context | undefined;
-	/** The transaction that is open through {@link transaction}. */
+	/** The open transaction of {@link transaction}. */
 	#current: object | undefined;
-	/** What was done since the event loop was free last; absent if nothing. */
+	/** The work since the event loop last continued; absent if there was none. */
 	#labour: { count: number; readonly since: number; readonly rest: Promise<void> } | undefined;
 	/** Whether the transaction of the current {@link read} writes by now. */
 	#isLocked = false;
-	/** How many commits the store itself has made. */
+	/** The number of commits of the store itself. */
 	commits: number = 0;
 	/** How many transactions the store itself has rolled back. */
 	rollbacks: number = 0;
 
-	/** @param patience how long to try while somebody else writes, in milliseconds */
+	/** @param patience how long to retry while another connection writes, in milliseconds */
 	constructor(patience: number) {
 		this.#patience = patience;
 	}
 
-	/** Works with this connection from now on. */
+	/** Uses this connection from now on. */
 	use(db: SqliteConnection): void {
 		this.#db = db;
 		this.#areNumbersNames = undefined;
 	}
 
-	/** Closes the connection once those that write have ended. What comes later is refused. */
+	/** Closes the connection when queued writes have ended. Later calls are refused. */
 	end(): Promise<void> {
 		return this.#inTurn(async () => {
 			const db = this.#db;
 			this.#isEnded = true;
-			// libsql lets go of the file when nobody has a statement any more.
+			// libsql closes the file when no statement is left.
 			this.#statements.clear();
 			try {
 				await db?.close?.();
@@ -128,7 +128,7 @@ export class Connection {
 		});
 	}
 
-	/** better-sqlite3 says of a closed connection that no transaction is open, and libsql goes on with statements that it has. */
+	/** On a closed connection, better-sqlite3 reports that no transaction is open, and libsql still runs its statements. */
 	get #open(): SqliteConnection & Extras {
 		const db = this.#db;
 		if (db === undefined) throw new StoreError("not-open", "Call open() first: it opens the database");
@@ -143,10 +143,7 @@ export class Connection {
 		return (db.isTransaction ?? db.inTransaction) === true;
 	}
 
-	/**
-	 * The file of the database, which others can open, and which outlives this connection. An empty text: there is none.
-	 * `undefined`: the connection is closed, so nobody knows.
-	 */
+	/** The file of the database. Empty if the database is not a file; `undefined` if the connection is closed. */
 	get file(): string | undefined {
 		try {
 			const databases = this.all<{ name: string; file: string | null }>("PRAGMA database_list");
@@ -156,20 +153,20 @@ export class Connection {
 		}
 	}
 
-	/** All rows. Numbers that JavaScript cannot hold are rounded: somebody has written them by hand. */
+	/** Returns all rows. Numbers that JavaScript cannot represent are rounded: they were written by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
 		const prepared = this.#prepare(sql);
 		const given = argumentsOf(prepared, parameters);
 		try {
 			return prepared.statement.all(...given) as Row[];
 		} catch (error) {
-			// A statement that writes must not be run again: its rows hold numbers of ours only.
+			// A statement that writes must not run again; its rows contain only numbers of this store.
 			if (!(error instanceof RangeError) || !/^\s*(SELECT|WITH)/.test(sql)) throw error;
 			return readRounded(prepared.statement, given) as Row[];
 		}
 	}
 
-	/** How many rows it has changed. */
+	/** Returns the number of changed rows. */
 	run(sql: string, ...parameters: Value[]): number {
 		const prepared = this.#prepare(sql);
 		const { changes } = prepared.statement.run(...argumentsOf(prepared, parameters)) as { changes: number | bigint };
@@ -177,8 +174,8 @@ export class Connection {
 	}
 
 	/**
-	 * Where a lock may be missing. A statement of libsql that has failed for want of one is still under way, so that no
-	 * transaction can end until it is run again; what `exec` runs is over.
+	 * Runs a statement that may fail because a lock is not available. A failed statement of libsql stays active, so
+	 * that no transaction can end until it runs again; statements run by `exec` do not stay active.
 	 */
 	#control(sql: string): void {
 		const db = this.#open;
@@ -201,7 +198,7 @@ export class Connection {
 		return prepared;
 	}
 
-	/** Sees the database at one moment. */
+	/** Runs a read in one snapshot of the database. */
 	read<T>(work: () => T): Promise<T> {
 		return this.#persist(() => {
 			this.#isLocked = false;
@@ -212,9 +209,10 @@ export class Connection {
 	}
 
 	/**
-	 * Lets the work of {@link read} write from now on. `false`: another connection writes, or a {@link write} is before it.
+	 * Lets the work of {@link read} write from now on. `false`: another connection writes, or a {@link write} is
+	 * before it.
 	 *
-	 * @param lock a statement that needs the lock of those who write, and changes nothing: see #control
+	 * @param lock a statement that needs the write lock and changes nothing: see #control
 	 */
 	tryLock(lock: string): boolean {
 		if (this.#last !== undefined) return false;
@@ -227,7 +225,7 @@ export class Connection {
 		}
 	}
 
-	/** One commit. Those that write do it in the order in which they asked. */
+	/** Runs a write in one commit. Writers run in the order of their calls. */
 	write<T>(work: () => T): Promise<T> {
 		const since = performance.now();
 		return this.#inTurn(async () => {
@@ -238,9 +236,9 @@ export class Connection {
 	}
 
 	/**
-	 * Part of the caller's own transaction, all or none: done before this returns.
+	 * Runs a work as a part of the caller's own transaction, completely or not at all, synchronously.
 	 *
-	 * @param lock a statement that needs the lock of those who write, and changes nothing: see #control
+	 * @param lock a statement that needs the write lock and changes nothing: see #control
 	 */
 	inside<T>(tx: unknown, work: () => T, lock: string): T {
 		if (tx !== this.#open) throw new TypeError(`"tx" must be the connection of the store`);
@@ -282,7 +280,7 @@ export class Connection {
 		}
 	}
 
-	/** After an error such as a full disk SQLite has rolled back on its own, and the function may not have noticed. */
+	/** After an error such as a full disk, SQLite has rolled back automatically, and the function may not have noticed. */
 	#commit(): void {
 		if (!this.isInTransaction) throw invalidState("The transaction ended before its function");
 		this.#control("COMMIT");
@@ -318,11 +316,11 @@ export class Connection {
 		try {
 			if (this.isInTransaction) this.#control(how);
 		} catch {
-			// What made it necessary is what the caller has to know.
+			// The caller gets the original error.
 		}
 	}
 
-	/** At once if nobody is before it. */
+	/** Runs at once if no other writer is queued. */
 	#inTurn<T>(work: () => Promise<T>): Promise<T> {
 		const result = this.#last === undefined ? work() : this.#last.then(work);
 		const leave = () => {
@@ -333,7 +331,7 @@ export class Connection {
 		return result;
 	}
 
-	/** Tries until nobody is in the way: other writers up to a limit, the owner's own transaction however long it takes. */
+	/** Retries while others block it: other writers up to the limit, the owner's own transaction without limit. */
 	async #persist<T>(work: () => T, since: number = performance.now(), isInside = false): Promise<T> {
 		const rest = isInside ? undefined : this.#rest();
 		if (rest !== undefined) await rest;
@@ -352,8 +350,8 @@ export class Connection {
 	}
 
 	/**
-	 * Each call ends in the microtask in which it began, so that a caller who awaits one after the other would keep timers and
-	 * input waiting until the last.
+	 * Calls end in the microtask in which they began, so a caller that awaits many calls in sequence would block
+	 * timers and input until the last one.
 	 */
 	#rest(): Promise<void> | undefined {
 		const labour = this.#labour ??= {
@@ -370,7 +368,7 @@ export class Connection {
 		return isTired ? labour.rest : undefined;
 	}
 
-	/** The owner may have set a busy timeout, for which SQLite would wait in this very thread. */
+	/** The owner may have set a busy timeout, for which SQLite would block this thread. */
 	#withoutWaiting<T>(work: () => T): T {
 		const { timeout } = this.all<{ timeout: number }>("PRAGMA busy_timeout")[0]!;
 		if (Number(timeout) === 0) return work();
@@ -383,7 +381,7 @@ export class Connection {
 	}
 }
 
-/** better-sqlite3 does, and so does node:sqlite in Node 22.13 to 22.18 and later, which is found out by trying. */
+/** True for better-sqlite3, and for some versions of node:sqlite, which is detected by a test. */
 function takesNames(db: SqliteConnection & Extras): boolean {
 	if (db.pragma !== undefined) return true;
 	try {
@@ -394,12 +392,12 @@ function takesNames(db: SqliteConnection & Extras): boolean {
 	}
 }
 
-/** In the form in which the driver takes them. */
+/** The arguments in the form that the driver accepts. */
 function argumentsOf({ isNamed }: Prepared, values: readonly Value[]): readonly unknown[] {
 	return isNamed ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
 }
 
-/** node:sqlite throws where a number is too large. */
+/** node:sqlite throws if a number is too large. */
 function readRounded(statement: SqliteStatement & Switches, parameters: readonly unknown[]): unknown[] {
 	statement.setReadBigInts?.(true);
 	try {
@@ -416,7 +414,7 @@ function invalidState(message: string): DOMException {
 	return new DOMException(message, "InvalidStateError");
 }
 
-/** All platforms of this store have it; where one has not, a nested transaction waits for itself. */
+/** All platforms of this store have it. Without it, a nested transaction would wait for itself. */
 function makeContext(): Context | undefined {
 	type Modules = { getBuiltinModule?(name: string): { AsyncLocalStorage: new () => Context } | undefined };
 	const { process } = globalThis as { process?: Modules };

@@ -1,5 +1,5 @@
 /**
- * How values look in the tables, and rows outside.
+ * Conversion between values and table columns.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { check } from "../../platform/check.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
 
-/** A row of the tasks. */
+/** A row of the table of tasks. */
 export interface TaskRow {
 	readonly seq: number;
 	readonly kind: string;
@@ -30,29 +30,29 @@ export interface TaskRow {
 	readonly payload: unknown;
 }
 
-/** How long the key of a task is, so that keys have the order of their numbers. */
+/** The length of the key of a task; it is fixed, so that keys sort like their numbers. */
 const keyLength = 16;
 
-/** Those of a {@link TaskRow}. */
+/** The columns of a {@link TaskRow}. */
 export const columns =
 	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload";
 
-/** In the place of each number of a state what it is outside; what has another number cannot be understood. */
+/** The public state for each state number. Other numbers are invalid. */
 const states: readonly TaskState[] = ["waiting", "running", "waiting", "running", "held", "held", "dead", "done"];
 
-/** What a text begins with that is stored as JSON: no character, but kept like one. */
+/** The prefix of text that is stored as JSON: a noncharacter, which is stored like a character. */
 const escaped = "\ufdd0";
 
 /**
- * Text that SQLite or a driver would change (a NUL, which ends a text for Deno, and half a surrogate pair) is stored as
- * JSON, which has an escape for it.
+ * Encodes data. Text that SQLite or a driver would change (with NUL, which ends a text for Deno, or lone surrogates)
+ * is stored as JSON, which can escape these.
  */
 export function encode(data: Data): Data {
 	if (typeof data !== "string") return data;
 	return /^\ufdd0|\0|\p{Surrogate}/u.test(data) ? escaped + JSON.stringify(data) : data;
 }
 
-/** `undefined` if this is nothing that {@link encode} has made. */
+/** Undoes {@link encode}. Returns `undefined` for an invalid value. */
 export function decode(value: unknown): Data | undefined {
 	if (typeof value === "object" && value !== null) return bytesOf(value as Uint8Array);
 	if (typeof value !== "string") return undefined;
@@ -64,17 +64,17 @@ export function decode(value: unknown): Data | undefined {
 	}
 }
 
-/** better-sqlite3 gives a Buffer, which is a Uint8Array that behaves in another way; libsql gives an ArrayBuffer. */
+/** better-sqlite3 returns a Buffer, a Uint8Array with different behavior; libsql returns an ArrayBuffer. */
 function bytesOf(value: Uint8Array): Uint8Array {
 	return value.constructor === Uint8Array ? value : new Uint8Array(value);
 }
 
-/** Whether SQLite and all drivers keep it as it is: others would make the name of another task of it. */
+/** Whether SQLite and all drivers keep the name unchanged. Otherwise it could become the name of another task. */
 export function isName(name: string): boolean {
 	return !/\0|\p{Surrogate}/u.test(name);
 }
 
-/** Refuses names that would not be kept. What is looked for under one is not there. */
+/** Refuses names that would be changed. */
 export function checkNames(basket: string, tasks: readonly NewTask[]): void {
 	const rule = "well-formed text without a NUL";
 	check("basket", basket, "string", isName(basket), rule);
@@ -86,25 +86,25 @@ export function checkNames(basket: string, tasks: readonly NewTask[]): void {
 	}
 }
 
-/** The instant some time from now, which is not {@link never}. */
+/** The instant after a duration, always before {@link never}. */
 export function after(now: number, duration: number): number {
 	return Math.min(now + Math.ceil(duration), never - 1);
 }
 
-/** Whether a task was kept as done for long enough. It may still be in the table, and nobody sees it there. */
+/** Whether the retention of a done task has ended. It may still be in the table, but is invisible. */
 export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: number): boolean {
 	return state === State.done && gone !== null && gone <= now;
 }
 
-/** In how many parts the numbers of {@link homeOf} are divided for each basket, one for each kind. */
+/** The number of values of {@link homeOf} per basket, for its kinds. */
 const kinds = 4_194_304;
 
-/** What is in the column `home`. It is stored, so it must never change. Two that are equal only make a list slower. */
+/** The value of the column `home`. It is stored, so the function must never change. Collisions only make lists slower. */
 export function homeOf(basket: string, kind: string): number {
 	return firstHomeOf(basket) + (hash(kind) >>> 10);
 }
 
-/** Where the homes of a basket begin and end. */
+/** The range of the homes of a basket. */
 export function homesOf(basket: string): [first: number, last: number] {
 	const first = firstHomeOf(basket);
 	return [first, first + kinds - 1];
@@ -114,7 +114,7 @@ function firstHomeOf(basket: string): number {
 	return (hash(basket) >>> 1) * kinds;
 }
 
-/** FNV-1a of 32 bits. */
+/** The 32-bit FNV-1a hash. */
 function hash(text: string): number {
 	let result = 0x811c9dc5;
 	for (let index = 0; index < text.length; index++) result = Math.imul(result ^ text.charCodeAt(index), 0x01000193);
@@ -135,7 +135,7 @@ export function stateOf(number: number): TaskState {
 	return states[number] ?? "dead";
 }
 
-/** Why a task is dead that somebody has changed by hand. */
+/** The error of a dead task that was changed by hand. */
 export function damaged(column: string, value: unknown): string {
 	return `The stored task is damaged and cannot be read: "${column}" is ${String(value).slice(0, 100)}`;
 }

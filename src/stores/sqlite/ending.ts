@@ -1,5 +1,5 @@
 /**
- * How a claim ends, in the words of the tables.
+ * The end of a claim as table columns.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { after } from "./data.ts";
 import { never } from "./schema.ts";
 import * as State from "./state.ts";
 
-/** What a settlement writes; `undefined` leaves as it is. */
+/** The values that a settlement writes; `undefined` leaves a column unchanged. */
 export interface Ending {
 	readonly state: number;
 	readonly due: number;
@@ -20,7 +20,7 @@ export interface Ending {
 	readonly seen?: number | undefined;
 }
 
-/** How a claim ends that leaves its task in the table. */
+/** The end of a claim that leaves its task in the table. */
 export function endingOf(outcome: Outcome, now: number): Ending {
 	if (outcome.type === "done") return { state: State.done, due: after(now, outcome.retain ?? 0) };
 	if (outcome.type === "release") return { state: State.waiting, due: now };

@@ -1,19 +1,19 @@
 /**
- * What the drivers throw, in the words of the stores.
+ * Converts errors of the drivers to errors of the store.
  *
  * @module
  */
 
 import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
 
-/** Errors of one kind. */
+/** A kind of error. */
 interface Kind {
 	readonly code: StoreErrorCode;
-	/** SQLite's result codes; one above 255 stands for that extended code alone. */
+	/** SQLite's result codes; a number above 255 is one extended code. */
 	readonly numbers: readonly number[];
-	/** What the drivers say where they give no number (Deno), or one that says too little. */
+	/** Matches the messages of drivers without a code (Deno) or with an imprecise one. */
 	readonly words: RegExp;
-	/** What can be done, if that is not plain. */
+	/** What the user can do, if it is not obvious. */
 	readonly advice?: string | undefined;
 }
 
@@ -55,7 +55,7 @@ const kinds: readonly Kind[] = [
 	},
 ];
 
-/** How better-sqlite3 calls the result codes; what follows after another `_` says more. */
+/** The names of the result codes in better-sqlite3; a suffix after another `_` gives details. */
 const names: Readonly<Record<string, number>> = {
 	SQLITE_ERROR: 1,
 	SQLITE_PERM: 3,
@@ -73,20 +73,20 @@ const names: Readonly<Record<string, number>> = {
 	SQLITE_READONLY_DBMOVED: 1032,
 };
 
-/** What an error of a driver can have. */
+/** The members that an error of a driver can have. */
 interface Thrown {
-	/** SQLite's result code, with node:sqlite. */
+	/** SQLite's result code (node:sqlite). */
 	readonly errcode?: unknown;
-	/** The same, with bun:sqlite. */
+	/** SQLite's result code (bun:sqlite). */
 	readonly errno?: unknown;
-	/** The same, with libsql. */
+	/** SQLite's result code (libsql). */
 	readonly rawCode?: unknown;
-	/** Its name, with better-sqlite3. */
+	/** The name of the result code (better-sqlite3). */
 	readonly code?: unknown;
 	readonly message?: unknown;
 }
 
-/** Makes a StoreError of what a driver threw, if it is none already. */
+/** Converts an error of a driver to a StoreError, unless it already is one. */
 export function toStoreError(error: unknown): StoreError {
 	if (error instanceof StoreError) return error;
 	const { errcode, errno, rawCode, code: name, message } = Object(error) as Thrown;
@@ -95,7 +95,7 @@ export function toStoreError(error: unknown): StoreError {
 	const kind = kinds.find(({ numbers }) => numbers.includes(number)) ??
 		kinds.find(({ numbers }) => numbers.includes(number & 0xff)) ??
 		kinds.find(({ words }) => number <= 1 && words.test(text));
-	// What a driver refuses before it asks SQLite will be refused again.
+	// A request that the driver itself refuses will be refused again.
 	const code: StoreErrorCode = kind?.code ??
 		(error instanceof TypeError || error instanceof RangeError ? "refused" : "unavailable");
 	return new StoreError(code, `SQLite: ${text}${kind?.advice === undefined ? "" : `: ${kind.advice}`}`, {
@@ -103,9 +103,9 @@ export function toStoreError(error: unknown): StoreError {
 	});
 }
 
-/** 0: it is none of SQLite's. */
+/** Returns 0 if it is not an error of SQLite. */
 function numberOf(name: unknown): number {
 	const [primary] = /^SQLITE_[A-Z]+/.exec(String(name)) ?? [];
-	// One that is not in the list is not one of which the message says more.
+	// Codes that are not in the list need no details from the message.
 	return primary === undefined ? 0 : names[name as string] ?? names[primary] ?? 2;
 }

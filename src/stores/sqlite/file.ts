@@ -1,11 +1,11 @@
 /**
- * The file of a database, which may be deleted or replaced while a connection has it open. SQLite goes on writing then,
- * and what it writes is gone with the process.
+ * Checks the file of a database, which may be deleted or replaced while a connection has it open. SQLite would
+ * continue to write, and lose all writes with the process.
  *
  * @module
  */
 
-/** What `node:fs` says of a file, as far as it is needed here. */
+/** The used part of the stats of `node:fs`. */
 interface Stats {
 	readonly ino: number;
 	readonly dev: number;
@@ -15,7 +15,7 @@ interface FileSystem {
 	statSync(path: string, options: { throwIfNoEntry: false }): Stats | undefined;
 }
 
-/** Looks whether a file is still the one that it was. */
+/** Checks whether a path still refers to the same file. */
 export class DatabaseFile {
 	readonly path: string;
 	readonly #system: FileSystem | undefined = fileSystem();
@@ -26,7 +26,7 @@ export class DatabaseFile {
 		this.#first = this.#look();
 	}
 
-	/** Whether it was deleted, or there is another one in its place. `false` where nobody can know. */
+	/** Whether the file was deleted or replaced. `false` if this cannot be determined. */
 	get isGone(): boolean {
 		const first = this.#first;
 		if (first === undefined) return false;
@@ -34,7 +34,7 @@ export class DatabaseFile {
 			const { ino, dev } = this.#system!.statSync(this.path, { throwIfNoEntry: false }) ?? {};
 			return ino !== first.ino || dev !== first.dev;
 		} catch {
-			return false; // a folder that cannot be read says nothing of the file
+			return false; // an unreadable folder says nothing about the file
 		}
 	}
 
@@ -47,7 +47,7 @@ export class DatabaseFile {
 	}
 }
 
-/** All platforms of this store have one, and bundlers must not look for it. */
+/** All platforms of this store have it. Not imported, so that bundlers do not resolve it. */
 function fileSystem(): FileSystem | undefined {
 	type Modules = { getBuiltinModule?(name: string): FileSystem | undefined };
 	return (globalThis as { process?: Modules }).process?.getBuiltinModule?.("node:fs");

@@ -1,8 +1,8 @@
 /**
- * What people look at: lists and counts. They read nothing of other baskets, and a list no more than it shows.
+ * Lists and counts. They read no other baskets, and a list reads only the rows that it returns.
  *
- * No single index has all tasks of a basket in the order of their numbers: to keep one would make each claim slower. But
- * several together have, each for one kind or for one state of a kind, and SQLite merges what they give.
+ * No single index has all tasks of a basket in the order of their numbers, because it would make each claim slower.
+ * But several indexes together do, each for one kind or for one state of a kind, and SQLite merges them.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { columns, homeOf, homesOf, showTask, stateOf, type TaskRow } from "./dat
 import type { Tables } from "./schema.ts";
 import * as State from "./state.ts";
 
-/** Tasks that an index has in the order of their numbers: a condition, and the one value in it, if there is one. */
+/** Tasks that an index has in the order of their numbers: a condition, and its value, if any. */
 interface Stream {
 	readonly index: string;
 	readonly where: string;
 	readonly value: string | number | undefined;
 }
 
-/** How many streams one statement merges. */
+/** The maximum number of streams per statement. */
 const mostMerged = 50;
 
 export class SqliteLists {
@@ -33,9 +33,9 @@ export class SqliteLists {
 	}
 
 	/**
-	 * At most a million.
+	 * Lists at most a million tasks.
 	 *
-	 * @param after the number behind which they are
+	 * @param after the number after which the list begins
 	 */
 	list(basket: string, query: ListQuery, after: number, now: number): StoredTask[] {
 		const limit = Math.min(query.limit, 1_000_000);
@@ -60,11 +60,11 @@ export class SqliteLists {
 		return this.#connection.all<TaskRow>(`${parts.join(" UNION ALL ")} ORDER BY seq LIMIT ?3 + 0`, ...values);
 	}
 
-	/** What is not aside: one stream for each kind. */
+	/** The tasks that are not aside: one stream per kind. */
 	#atHome(basket: string, { state, kind }: ListQuery): Stream[] {
 		const { homes, claimable } = this.#tables;
 		const running = `state = ${State.running} AND ${State.isClaimable}`;
-		// Not in the order of their numbers; but of these there are no more than workers have in hand.
+		// Not in the order of their numbers; but there are only as many as workers process.
 		if (state === "running") return [{ index: claimable, where: running, value: undefined }];
 		if (state !== undefined && state !== "waiting") return [];
 		const where = `home = $${state === undefined ? "" : ` AND state IN (${State.waiting}, ${State.blocked})`}`;
@@ -84,7 +84,7 @@ export class SqliteLists {
 		return found;
 	}
 
-	/** What is aside: one stream for each state of each kind. */
+	/** The tasks that are aside: one stream per state and kind. */
 	#aside(basket: string, query: ListQuery): Stream[] {
 		return this.#forms(query).flatMap((state) => {
 			const kinds = query.kind === undefined ? this.#kinds(basket, state) : [query.kind];

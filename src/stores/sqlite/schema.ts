@@ -1,5 +1,5 @@
 /**
- * The tables, and how they came to be.
+ * The tables and their migrations.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
 import * as State from "./state.ts";
 
-/** Due when something is posted to it, and not before. */
-export const never = 9_007_199_254_740_991; // the last number that is safe
+/** The due time of a task that only a message makes due. */
+export const never = 9_007_199_254_740_991; // the largest safe integer
 
 /** Version 1 was never published. Version 2 had no `news`. */
 const version = 3;
@@ -26,7 +26,7 @@ export interface Tables {
 	readonly kept: string;
 }
 
-/** @param prefix what they all begin with */
+/** @param prefix the common prefix */
 export function nameTables(prefix: string): Tables {
 	return {
 		schema: `${prefix}schema`,
@@ -41,14 +41,15 @@ export function nameTables(prefix: string): Tables {
 }
 
 /**
- * `seq` is the order of all tasks; it is handed out by the row in the schema table, and never twice. `news` counts how often
- * something was done to a task while somebody else had a claim on it. Ids that the store
- * makes are `_` and the `seq`, and are not written down: to index every id would cost a fifth of the speed.
+ * `seq` is the order of all tasks. The row in the schema table assigns each number once. `news` counts changes to
+ * tasks with a claim of another worker. Ids that the store creates are `_` and the `seq`, and are not stored:
+ * indexing every id would cost a fifth of the speed.
  *
- * `home` is a number made of basket and kind, and NULL while the task is aside: held, dead or done. Its index gives the tasks
- * of a kind in the order of `seq`. `gone` is when a done one is to be removed. To know a claim from `state` or `due` each index
- * that mentions one of them has to be looked at, so these have columns of their own, which a claim does not change. Checks cost
- * as much, and stand only where a value that somebody has written by hand would harm other tasks.
+ * `home` is a number computed from basket and kind, and NULL while the task is aside: held, dead or done. Its index
+ * has the tasks of a kind in the order of `seq`. `gone` is the time at which a done task is removed. A change of
+ * `state` or `due` costs a check of each index that mentions them, so `home` and `gone` are separate columns that a
+ * claim does not change. CHECK constraints cost as much, and exist only for values that, if edited by hand, would
+ * harm other tasks.
  */
 function statements({ schema, tasks, messages, claimable, homes, lanes, aside, kept }: Tables): readonly string[] {
 	return [
@@ -92,7 +93,7 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 	];
 }
 
-/** What leads from version 2 to this one. */
+/** The migration from version 2. */
 function upgrade({ schema }: Tables): readonly string[] {
 	return [
 		`ALTER TABLE ${schema} ADD COLUMN news INTEGER NOT NULL DEFAULT 0`,
@@ -100,7 +101,7 @@ function upgrade({ schema }: Tables): readonly string[] {
 	];
 }
 
-/** What is to be done for the tables to be as they should. Throws if there is nothing that can be done. */
+/** The statements that create or migrate the tables. Throws if this is not possible. */
 function findSteps(connection: Connection, tables: Tables): readonly string[] {
 	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
 	if (connection.all(find, tables.schema).length === 0) return statements(tables);
@@ -109,12 +110,12 @@ function findSteps(connection: Connection, tables: Tables): readonly string[] {
 	return [];
 }
 
-/** Whether the tables are there as they should be. Throws if another version has made them that cannot be migrated. */
+/** Whether the tables exist in this version. Throws if another version created them and they cannot be migrated. */
 export function isCurrent(connection: Connection, tables: Tables): boolean {
 	return findSteps(connection, tables).length === 0;
 }
 
-/** Makes the tables, or migrates them. The caller has begun a transaction that keeps all other writers out. */
+/** Creates or migrates the tables. The caller has begun a transaction that excludes all other writers. */
 export function migrate(connection: Connection, tables: Tables): void {
 	for (const sql of findSteps(connection, tables)) connection.run(sql);
 }
@@ -123,7 +124,7 @@ function versionIn(connection: Connection, { schema }: Tables): number | undefin
 	return connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
 }
 
-/** Looks whether the tables are still of this version: a newer library may have changed them meanwhile. */
+/** Checks that the tables still have this version: a newer library may have changed them meanwhile. */
 export function checkVersion(connection: Connection, tables: Tables): void {
 	checkFound(versionIn(connection, tables), tables);
 }

@@ -17,11 +17,11 @@ export const stayed = 5;
 export const dead = 6;
 export const done = 7;
 
-/** What a claim looks at. */
+/** The states that a claim considers. */
 export const isClaimable = "state < 2";
-/** What has a claim. */
+/** The states with a claim. */
 export const isClaimed = "state IN (1, 3)";
-/** What stands in a lane, the head first. */
+/** The tasks in a lane, the head first. */
 export const isInLane = "lane IS NOT NULL AND state < 6";
-/** What is held, dead or done, or will be held when its run has ended. */
+/** The tasks that are held, dead or done, or will be held when their run has ended. */
 export const isAside = "home IS NULL";

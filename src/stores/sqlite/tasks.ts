@@ -1,5 +1,5 @@
 /**
- * The tasks in their tables: adding, finding and changing them. Each member is a part of a transaction that is open.
+ * Adds, finds and changes tasks. Each member is a part of an open transaction.
  *
  * @module
  */
@@ -24,16 +24,16 @@ import {
 import { checkFound, never, type Tables } from "./schema.ts";
 import * as State from "./state.ts";
 
-/** What has to be known of a task that goes, or ends. */
+/** The required data of a task that is removed or ends. */
 export interface Gone {
 	readonly seq: number;
 	readonly proof: string;
 	readonly lane: string | null;
-	/** Whether anything was ever posted to it. */
+	/** Whether a message was ever posted to it. */
 	readonly isPosted: number;
 }
 
-/** An {@link Added.id} that the store has made. */
+/** Matches an {@link Added.id} that the store has created. */
 const madeId = /^_[1-9]\d{0,15}$/;
 
 /** How many numbers are set aside for the next tasks, so that the row that says which are in use is not written with each. */
@@ -46,7 +46,7 @@ interface Block {
 	readonly rollbacks: number;
 }
 
-/** The most characters of payloads that go into one statement: the limit of a text is far above. */
+/** The maximum number of payload characters per statement; the limit of SQLite is far higher. */
 const mostCharacters = 4_000_000;
 
 export class SqliteTasks {
@@ -74,7 +74,7 @@ export class SqliteTasks {
 		return added;
 	}
 
-	/** In one statement, which is two or three times as fast as one for each. */
+	/** Inserts tasks in one statement, which is two or three times faster than one statement each. */
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
 		this.connection.run(
@@ -94,7 +94,7 @@ export class SqliteTasks {
 		return this.#insertUnlessThere(basket, task, seq, now);
 	}
 
-	/** In a lane all begin blocked; the head is found when all are there. */
+	/** Tasks in a lane begin blocked; the head is determined when all are inserted. */
 	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
 		const { id = null, kind, payload, delay, priority, lane = null } = task;
 		return this.connection.run(
@@ -136,7 +136,7 @@ export class SqliteTasks {
 		return next - count;
 	}
 
-	/** Where the first in a lane is still blocked, it becomes the head. Says whether one did. */
+	/** Makes the first task of each lane the head if it is blocked. Returns whether one was changed. */
 	promote(basket: string, lanes: readonly (string | null | undefined)[]): boolean {
 		const named = [...new Set(lanes)].filter((lane) => typeof lane === "string");
 		const { tasks, lanes: index } = this.tables;
@@ -157,7 +157,7 @@ export class SqliteTasks {
 		return row && { ...showTask(row), inbox: this.inbox(row).map(showMessage) };
 	}
 
-	/** Messages that nobody has taken away. Nothing is asked of the database for a task that never had one. */
+	/** The messages that were not removed. A task that never had a message needs no query. */
 	protected inbox({ seq, posted, seen }: Pick<TaskRow, "seq" | "posted" | "seen">): { n: number; data: unknown }[] {
 		if (posted <= seen) return [];
 		return this.connection.all(`SELECT n, data FROM ${this.tables.messages} WHERE task = ? ORDER BY n`, seq);
@@ -168,7 +168,7 @@ export class SqliteTasks {
 		return row === undefined || isGone(row, now) ? undefined : row;
 	}
 
-	/** Ids that the store has made are written down only where the number in them is not the task's own any more. */
+	/** Ids that the store has created are stored only if the number in them is no longer that of the task. */
 	#read(basket: string, id: string): TaskRow | undefined {
 		if (!isName(id)) return undefined;
 		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
@@ -177,7 +177,7 @@ export class SqliteTasks {
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
 
-	/** In a few statements, however many there are. Says also whether somebody had a claim on one of them. */
+	/** Deletes tasks in a few statements. Also returns whether one of them had a claim. */
 	delete(basket: string, ids: readonly string[], now: number): { removed: boolean[]; isClaimed: boolean } {
 		const { tasks } = this.tables;
 		const select = `SELECT name, seq, lane, state, gone, posted <> 0 AS isPosted
@@ -201,7 +201,7 @@ export class SqliteTasks {
 		return { removed: ids.map((id) => found.delete(id)), isClaimed };
 	}
 
-	/** For those who watch on other connections. */
+	/** Notifies watchers on other connections. */
 	#tellWorkers(): void {
 		this.connection.run(`UPDATE ${this.tables.schema} SET news = (news + 1) % 1000000000`);
 	}
@@ -212,7 +212,7 @@ export class SqliteTasks {
 		this.forget(rows);
 	}
 
-	/** Removes the messages of tasks that are not there any more. */
+	/** Removes the messages of removed tasks. */
 	protected forget(gone: readonly Pick<Gone, "seq" | "isPosted">[]): void {
 		for (const { seq, isPosted } of gone) {
 			if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ?`, seq);
@@ -239,7 +239,7 @@ export class SqliteTasks {
 		const { seq, state } = row;
 		if (state === State.waiting || state === State.blocked) {
 			this.#hurry(seq, now);
-			this.promote(basket, [row.lane]); // if its head was taken away by hand
+			this.promote(basket, [row.lane]); // if its head was removed by hand
 		} else if (stateOf(state) === "dead") this.#begin(basket, row, now);
 		else return false;
 		return true;
@@ -249,7 +249,10 @@ export class SqliteTasks {
 		this.connection.run(`UPDATE ${this.tables.tasks} SET due = min(due, ?) WHERE seq = ?`, now, seq);
 	}
 
-	/** Its number says where it stands, so it gets a new one and moves to the end; the old one has gone into its id. */
+	/**
+	 * Restarts a task. Its number determines its order, so it gets a new one and moves to the end; its id contains the
+	 * old one.
+	 */
 	#begin(basket: string, row: TaskRow, now: number): void {
 		const { seq, lane, kind } = row;
 		const last = this.#reserve(1, true);
@@ -262,10 +265,10 @@ export class SqliteTasks {
 		this.promote(basket, [lane]);
 	}
 
-	/** Makes a task dead that cannot be read, so that nobody tries again. What counts it is set back: it may be what is wrong. */
+	/** Makes an unreadable task dead, so that nobody retries it. Its counters are reset, because they may be damaged. */
 	protected bury(seq: number, reason: string, isPayloadLost: boolean): void {
 		const { tasks, messages } = this.tables;
-		const isNumber = seq > 0 && seq <= never; // another one cannot be said exactly
+		const isNumber = seq > 0 && seq <= never; // other numbers cannot be represented exactly
 		this.connection.run(
 			`UPDATE ${tasks} SET state = ${State.dead}, home = NULL, gone = NULL, due = ${never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
 				priority = 0, posted = 0, seen = 0, backoff = 0, payload = iif(?2, '', payload)
@@ -283,7 +286,7 @@ export class SqliteTasks {
 		);
 	}
 
-	/** Says also whether somebody has a claim on the task. */
+	/** Posts a message. Also returns whether the task has a claim. */
 	post(basket: string, id: string, data: Data, now: number): { isPosted: boolean; isClaimed: boolean } {
 		const row = this.#find(basket, id, now);
 		const refused = { isPosted: false, isClaimed: false };
@@ -301,7 +304,8 @@ export class SqliteTasks {
 		}
 		this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, n, encode(data));
 		this.connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, n, seq);
-		// A held one, too: who releases it does not know that it has to be woken. The due time of a running one is its lease.
+		// A held task becomes due, too, because the later release does not know of the message. The due time of a
+		// running task is its lease.
 		const isClaimed = stateOf(state) === "running";
 		if (isClaimed) this.#tellWorkers();
 		else this.#hurry(seq, now);
@@ -309,14 +313,14 @@ export class SqliteTasks {
 	}
 }
 
-/** The state after a change; `undefined` if that does not apply. */
+/** The state after a change; `undefined` if the change does not apply. */
 function changed(state: number, change: "hold" | "release"): number | undefined {
 	const pairs = [[State.waiting, State.held], [State.blocked, State.stayed], [State.running, State.stopping]];
 	const [from, to] = change === "hold" ? [0, 1] : [1, 0];
 	return pairs.find((pair) => pair[from!] === state)?.[to!];
 }
 
-/** How many tasks from this one on differ in nothing but their payload, and that is text. */
+/** The number of tasks from this index on that differ only in their payloads, which are text. */
 function countAlike(tasks: readonly NewTask[], from: number): number {
 	const { kind, priority, delay } = tasks[from]!;
 	let to = from;

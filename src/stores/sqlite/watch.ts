@@ -1,5 +1,5 @@
 /**
- * Notices that somebody has changed the database.
+ * Detects changes to the database.
  *
  * @module
  */
@@ -18,17 +18,17 @@ interface Watcher {
 }
 
 /**
- * One timer for all watchers, which asks for two numbers: SQLite counts what other connections have committed, and what
- * this one has changed, which tells of another store on the same connection.
+ * One timer for all watchers, which reads two numbers: SQLite counts the commits of other connections, and the
+ * changes of this one, which reveal another store on the same connection.
  */
 export class Watch {
 	readonly #connection: Connection;
 	readonly #tables: Tables;
 	readonly #interval: number;
 	readonly #watchers = new Map<string, Set<Watcher>>();
-	/** It must not keep a process alive. */
+	/** The timer must not keep a process alive. */
 	readonly #timer = new CallbackTimer(() => this.#poll(), true);
-	/** Baskets that were changed in a transaction of the caller. */
+	/** The baskets that were changed in a transaction of the caller. */
 	readonly #touched = new Set<string>();
 	#pause = 0;
 	#version: number | undefined;
@@ -37,7 +37,7 @@ export class Watch {
 	#commits = 0;
 	#isFailing = false;
 
-	/** @param interval between two looks, in milliseconds */
+	/** @param interval the polling interval, in milliseconds */
 	constructor(connection: Connection, tables: Tables, interval: number) {
 		this.#connection = connection;
 		this.#tables = tables;
@@ -47,7 +47,7 @@ export class Watch {
 	add(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
 		const watcher = { wake, onError };
 		const watchers = this.#watchers.get(basket) ?? new Set();
-		if (this.#watchers.size === 0) this.#poll(); // from here on it counts
+		if (this.#watchers.size === 0) this.#poll(); // sets the initial counts
 		this.#watchers.set(basket, watchers.add(watcher));
 		return () => this.#remove(basket, watcher);
 	}
@@ -60,26 +60,26 @@ export class Watch {
 		this.#touched.clear();
 	}
 
-	/** Something may have become due in this basket. */
+	/** Tasks of this basket may have become due. */
 	wake(basket: string, reason?: WakeReason): void {
 		for (const { wake, onError } of [...this.#watchers.get(basket) ?? []]) observe(onError, wake, reason);
 	}
 
-	/** Something will have become due when the open transaction is committed; until then looks often. */
+	/** Tasks will be due when the open transaction commits; until then it polls often. */
 	touch(basket: string): void {
 		if (!this.#watchers.has(basket)) return;
 		this.#touched.add(basket);
 		this.#arm(1);
 	}
 
-	/** The open transaction was committed. */
+	/** The open transaction has committed. */
 	wakeTouched(): void {
 		const touched = [...this.#touched];
 		this.#touched.clear();
 		for (const basket of touched) this.wake(basket);
 	}
 
-	/** Lets all who watch find out that the connection is closed, and looks no more. */
+	/** Lets all watchers notice that the connection is closed, and stops polling. */
 	end(): void {
 		systemClock.clear(this.#timer);
 		for (const basket of [...this.#watchers.keys()]) this.wake(basket);
@@ -102,7 +102,7 @@ export class Watch {
 		}
 	}
 
-	/** What the store itself has changed, it has told already; but it need not be all that has happened since. */
+	/** The store's own changes were already reported; but there may be others. */
 	#look(): void {
 		const version = this.#connection.all<{ data_version: number }>("PRAGMA data_version")[0]!.data_version;
 		const changes = this.#connection.all<{ count: number }>("SELECT total_changes() AS count")[0]!.count;
@@ -116,14 +116,14 @@ export class Watch {
 		if (isNews || reason !== undefined) { for (const basket of [...this.#watchers.keys()]) this.wake(basket, reason); }
 	}
 
-	/** Of which basket it is cannot be told. */
+	/** The basket of the change is unknown. */
 	#findReason(): WakeReason | undefined {
 		const before = this.#news;
 		this.#news = this.#connection.all<{ news: number }>(`SELECT news FROM ${this.#tables.schema}`)[0]?.news;
 		return before === this.#news ? undefined : "claims";
 	}
 
-	/** Once, until it works again: it would come many times a second. */
+	/** Reports an error once until polling works again: it would otherwise be reported many times a second. */
 	#fail(error: unknown): void {
 		this.#arm(this.#interval);
 		if (this.#isFailing) return;

@@ -80,9 +80,9 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		await state(page, "away");
 		await send(page, "the third without the server");
 		const note = page.locator("#outcome");
-		await note.getByText("Kept on this device until the server is there.").waitFor();
+		await note.getByText("Kept on this device until the server is available.").waitFor();
 		expect(await start().url()).toBe(url);
-		await note.getByText("The server has all that was sent from here.").waitFor();
+		await note.getByText("The server has received all messages of this device.").waitFor();
 	}, timeout);
 
 	test("lets dead messages be tried again and deleted", async () => {
