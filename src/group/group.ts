@@ -129,17 +129,18 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		check("name", name, "string");
 		check("task", task, "function");
 		const signal = options === undefined ? options : checkedSignal(options);
-		const { ifPresent = "throw" }: GroupTaskOptions = options ?? {};
-		checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
+		const ifPresent = options?.ifPresent;
+		if (ifPresent !== undefined) checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
 		const settings = checkRunnerOptions(options, this.#settings);
 		const present = this.#tasks.get(name);
-		if (present === undefined || present.state === "stopped") {
-			return this.#add(new SpawnedTask(name, this.#host, task, settings), signal);
+		if (present !== undefined && present.state !== "stopped") {
+			if (ifPresent === "keep") return present as SpawnedTask<T>;
+			if (ifPresent !== "replace") {
+				throw new NameInUseError("task", name, `use another name, or the option "ifPresent"`);
+			}
+			// A pending task stops at once. The task that it waits for is still in `#leaving`.
+			if (present.state !== "pending") this.#leaving.set(name, present);
 		}
-		if (ifPresent === "throw") throw new NameInUseError("task", name, `use another name, or the option "ifPresent"`);
-		if (ifPresent === "keep") return present as SpawnedTask<T>;
-		// A pending task stops at once. The task that it waits for is still in `#leaving`.
-		if (present.state !== "pending") this.#leaving.set(name, present);
 		return this.#add(new SpawnedTask(name, this.#host, task, settings), signal, present);
 	}
 
@@ -188,7 +189,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		if (this.#live === 0) return;
 		this.#stopping ??= { reason };
 		this.cancel(reason);
-		if (!await this.wait({ signal })) throw signal!.reason;
+		if (!await this.wait(options)) throw signal!.reason;
 	}
 
 	/** The same as {@link stop}. */
@@ -198,11 +199,11 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 
 	#add<T>(task: SpawnedTask<T>, signal?: AbortSignal, present?: SpawnedTask<unknown>): GroupTask<T> {
 		// Deleted first, so that the new task becomes the last one.
-		this.#tasks.delete(task.name);
+		if (present !== undefined) this.#tasks.delete(task.name);
 		this.#tasks.set(task.name, task);
 		this.#snapshot.stale();
 		if (this.#live++ === 0 && this.#signal?.aborted === false) link(this.#signal, this.#host);
-		present?.cancel(abortError(`The task ${JSON.stringify(task.name)} was replaced`));
+		if (present?.state !== "stopped") present?.cancel(abortError(`The task ${JSON.stringify(task.name)} was replaced`));
 		task.start(signal, this.#leaving.get(task.name));
 		if (this.#stopping) task.cancel(this.#stopping.reason);
 		else if (this.#signal?.aborted) task.cancel(this.#signal.reason);

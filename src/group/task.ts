@@ -83,6 +83,8 @@ interface Seen<T> {
 	waiters?: Waiters;
 }
 
+const resolved = /* @__PURE__ */ Promise.resolve();
+
 /** The class behind {@link GroupTask}. Its objects are small, because there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	readonly name: string;
@@ -141,7 +143,7 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		if (signal?.aborted) return this.cancel(signal.reason);
 		this.#signal = signal;
 		if (signal !== undefined) link(signal, this);
-		(predecessor?.wait() ?? Promise.resolve()).then(() => {
+		(predecessor?.wait() ?? resolved).then(() => {
 			if (this.#state === "pending") this.#execution!.loop(this);
 		});
 	}

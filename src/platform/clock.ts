@@ -92,7 +92,10 @@ class SystemClock implements Clock {
 		const { head } = this.#queue;
 		if (head !== undefined && !(head.at >= this.#armedFor)) {
 			this.#armedFor = head.at;
-			this.#stopListening ??= onAwake(this.#catchUp);
+			this.#stopListening ??= onAwake((slept) => {
+				this.#slept += slept;
+				hop(this.#fire);
+			});
 			if (isPage()) hop(this.#armNow);
 			else this.#armNow();
 		}
@@ -113,11 +116,6 @@ class SystemClock implements Clock {
 		if (this.#queue.refs > 0) this.#armed?.ref?.();
 		else this.#armed?.unref?.();
 	}
-
-	readonly #catchUp = (slept: number): void => {
-		this.#slept += slept;
-		hop(this.#fire);
-	};
 
 	readonly #fire = (): void => {
 		this.#armedFor = NaN;

@@ -33,8 +33,8 @@ export class Snapshot<S> implements Subscribable<S> {
 	readonly #read: () => S;
 	readonly #onError: OnError | undefined;
 	readonly #listeners = new Set<{ readonly listener: () => void }>();
-	#value: S | undefined;
-	#isFresh = false;
+	/** The state, if it was read since the last change. */
+	#fresh: { readonly value: S } | undefined;
 
 	constructor(read: () => S, onError?: OnError) {
 		this.#read = read;
@@ -50,16 +50,12 @@ export class Snapshot<S> implements Subscribable<S> {
 	};
 
 	readonly getSnapshot = (): S => {
-		if (!this.#isFresh) {
-			this.#value = this.#read();
-			this.#isFresh = true;
-		}
-		return this.#value as S;
+		return (this.#fresh ??= { value: this.#read() }).value;
 	};
 
 	/** Call it after a change whose listeners are notified later, if the state can be read before. */
 	stale(): void {
-		this.#isFresh = false;
+		this.#fresh = undefined;
 	}
 
 	/** Call it after each change, when the state is consistent: a listener may call anything. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Timer, TimerQueue } from "../platform/timer-queue.ts";
+import { Heap, type Placed } from "../platform/heap.ts";
 
 /** An item of the queue. The fields belong to the queue. */
 export class Waiting {
@@ -17,33 +17,30 @@ export class Waiting {
 	after: Waiting | undefined;
 }
 
-/**
- * The items of one priority. It is a timer, because a queue of timers serves as the heap: the highest priority is
- * "due" first.
- */
-class Lane extends Timer {
-	readonly priority: number;
+/** The items of one priority. */
+class Lane implements Placed {
+	/** The negative priority: a heap puts the least first. */
+	readonly at: number;
+	readonly order = 0;
+	position = -1;
 	first: Waiting | undefined;
 	last: Waiting | undefined;
 
 	constructor(priority: number) {
-		super();
-		this.priority = priority;
+		this.at = -priority;
 	}
-
-	fire(): void {}
 }
 
 /** The queue. An item can be in at most one queue. */
 export class PoolQueue<T extends Waiting> {
 	readonly #lanes = new Map<number, Lane>();
-	readonly #heap = new TimerQueue();
+	readonly #heap = new Heap<Lane>();
 	/** The number of waiting items. */
 	size: number = 0;
 
 	/** The next item, if any. */
 	get first(): T | undefined {
-		return (this.#heap.head as Lane | undefined)?.first as T | undefined;
+		return this.#heap.head?.first as T | undefined;
 	}
 
 	/** Adds an item behind the others of this priority. */
@@ -72,16 +69,16 @@ export class PoolQueue<T extends Waiting> {
 	}
 
 	#open(priority: number): Lane {
-		const head = this.#heap.head as Lane | undefined;
+		const { head } = this.#heap;
 		if (head !== undefined && head.first === undefined) this.#close(head);
 		const lane = new Lane(priority);
 		this.#lanes.set(priority, lane);
-		this.#heap.set(lane, -priority);
+		this.#heap.put(lane);
 		return lane;
 	}
 
 	#close(lane: Lane): void {
-		this.#lanes.delete(lane.priority);
-		this.#heap.clear(lane);
+		this.#lanes.delete(-lane.at);
+		this.#heap.remove(lane);
 	}
 }

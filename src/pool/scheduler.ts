@@ -11,7 +11,6 @@ import { Job, type JobDetails, JobResult } from "./job.ts";
 import { PoolQueue } from "./queue.ts";
 import type { JobOptions } from "./task-options.ts";
 import type { PoolWorker } from "./worker.ts";
-import type { RunStep } from "../run/execution.ts";
 import { type Task, unwrap } from "../run/task.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { link, unlink } from "../platform/signals.ts";
@@ -252,13 +251,10 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	decide(job: Job<W>): void {
 		if (!this.#parked.has(job)) return;
 		const run = job.details!.run!;
-		run.fail(job.attempt!, run.thrown).then((step) => this.#follow(job, step), (error) => this.#refuse(job, error));
-	}
-
-	#follow(job: Job<W>, step: RunStep<unknown>): void {
-		if (step.ok) return;
-		if (step.again) this.#restart(job, step.delay);
-		else this.#refuse(job, step.error);
+		run.fail(job.attempt!, run.thrown).then(
+			({ again, delay, error }) => again ? this.#restart(job, delay) : this.#refuse(job, error),
+			(error) => this.#refuse(job, error),
+		);
 	}
 
 	#refuse(job: Job<W>, error: unknown): void {
