@@ -5,7 +5,7 @@
 //     node scripts/mutants.ts expiry           those whose name has this word
 //     node scripts/mutants.ts --seeds 2000     with more seeds for each, 600 otherwise
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -57,7 +57,9 @@ async function isCaughtBy(mutant: Mutant): Promise<boolean> {
 }
 
 /** Also says which mutants the sources have left behind. */
-function mutate({ name, file, from, to }: Mutant): string {
+function mutate({ name, file, from, to, test }: Mutant): string {
+	// Without its test, each mutant would look as if it were caught.
+	if (test !== undefined && !existsSync(join(copy, test))) throw new Error(`"${name}": there is no ${test}`);
 	const parts: string[] = readFileSync(join(copy, file), "utf8").split(from);
 	if (parts.length !== 2) throw new Error(`"${name}": found ${parts.length - 1} times in ${file}, not once`);
 	return parts.join(to);

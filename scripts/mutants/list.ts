@@ -336,7 +336,21 @@ export const mutants: readonly Mutant[] = [
 		file: "src/intermittent/intermittent-map.ts",
 		from: 'if (entry.state === "idle" && this.#entries.get(key) === entry)',
 		to: 'if (entry.state === "idle")',
-		test: "test/intermittent-map.test.ts",
+		test: "test/intermittent/intermittent.test.ts",
+	},
+	{
+		name: "IntermittentMap: an attach inside of a stop is ended by that stop",
+		file: "src/intermittent/intermittent-map.ts",
+		from: "if (this.#stopping > 0) {",
+		to: "if (this.#stopping < 0) {",
+		test: "test/intermittent/intermittent.test.ts",
+	},
+	{
+		name: "Intermittent: a stop leaves its listeners on the signals",
+		file: "src/intermittent/intermittent.ts",
+		from: "unlink(attachment.signal, attachment);",
+		to: "",
+		test: "test/dispose.test.ts",
 	},
 	{
 		name: "others' changes: what the store says of claims is not heeded",
