@@ -44,7 +44,7 @@ export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
 	retain?: number | undefined;
 }
 
-/** Any kinds of task, by name: what the tasks of a basket extend. */
+/** Any kinds of tasks, by name. The tasks of a basket extend it. */
 // deno-lint-ignore no-explicit-any -- a payload is whatever each function says it takes
 export type TaskMap<Tx = any> = { readonly [kind: string]: TaskFunction<any, Tx> | TaskDefinition<any, Tx> };
 

@@ -105,9 +105,9 @@ function helpOf(name: string | undefined): string {
 }
 
 function toCommand(name: string | undefined): CommandName {
-	if (name === undefined) throw wrong(`There is no command; there are ${Object.keys(commands).join(", ")}`);
+	if (name === undefined) throw wrong(`No command given; the commands are ${Object.keys(commands).join(", ")}`);
 	if (Object.hasOwn(commands, name)) return name as CommandName;
-	throw wrong(`There is no command ${quote(name)}, only ${Object.keys(commands).join(", ")}`);
+	throw wrong(`Unknown command ${quote(name)}; the commands are ${Object.keys(commands).join(", ")}`);
 }
 
 function refuseOthers(command: CommandName, values: Values): void {
@@ -161,5 +161,5 @@ function toNumber(name: string, value: string, isAllowed: (number: number) => bo
 }
 
 function wrong(message: string): Failure {
-	return new Failure(2, `${message} (--help tells more)`);
+	return new Failure(2, `${message} (see --help)`);
 }

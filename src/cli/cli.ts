@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * The command line `upkeep`: looks at the tasks and jobs in a database, and changes them.
+ * The command line `upkeep`: shows and changes the tasks and jobs in a database.
  *
- * Run it with `npx upkeep`, `deno run -A jsr:@upkeep/upkeep/cli` or `bunx upkeep`. This module is a program: importing it
- * runs it.
+ * Run it with `npx upkeep`, `deno run -A jsr:@upkeep/upkeep/cli` or `bunx upkeep`. This module is a program:
+ * importing it runs it.
  *
  * @module
  */

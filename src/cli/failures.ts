@@ -13,9 +13,9 @@ import type { Request } from "./terminal.ts";
 export interface TaskFailed {
 	/** When the look found it; absent if the task may have failed before the first look. */
 	readonly at?: number | undefined;
-	/** The task. */
+	/** The id of the task. */
 	readonly id: string;
-	/** Its kind. */
+	/** The kind of the task. */
 	readonly kind: string;
 	/** Its state now. */
 	readonly state: TaskState;

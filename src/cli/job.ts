@@ -20,7 +20,7 @@ export function isHalfDone({ state }: StoredTask, checkpoint: JobCheckpoint | un
 /** The state of a step. */
 export type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
 
-/** A step of the plan of a job. */
+/** A step of a job. */
 export interface StepView {
 	/** Its name. */
 	readonly name: string;
@@ -30,7 +30,7 @@ export interface StepView {
 	readonly result?: unknown;
 }
 
-/** The steps of a job, in the order of its plan. */
+/** The steps of a job in order. */
 export function stepsOf(checkpoint: JobCheckpoint): StepView[] {
 	const { plan, results } = checkpoint;
 	return plan.map((name, index) => ({
@@ -59,7 +59,7 @@ export function describeTask(task: StoredTask, checkpoint: JobCheckpoint | undef
 	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint) }) };
 }
 
-/** The job as an object for JSON, in the words of `Processor.state`. */
+/** The job as a JSON object, with the names of `Processor.state`. */
 function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
 	const { version, status, isBackward, plan, at, attempts, previous, input, results, signals } = checkpoint;
 	return {

@@ -14,7 +14,7 @@ import { clean, count, distance, type Style, toJson } from "./text.ts";
 /** The number of tasks in one request to the store, and in one change. */
 export const pageSize = 250;
 
-/** The colours of the states. */
+/** The colors of the states. */
 export const stateStyles: Readonly<Record<TaskState, Style>> = {
 	waiting: "yellow",
 	running: "cyan",
@@ -75,7 +75,7 @@ export async function list(store: Store, request: Request, terminal: Terminal): 
 function nothingFound({ basket, state, kind, after }: Request, terminal: Terminal): void {
 	const isFiltered = state !== undefined || kind !== undefined || after !== undefined;
 	terminal.note(
-		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME looks into another`,
+		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME selects another`,
 	);
 }
 

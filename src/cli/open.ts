@@ -99,7 +99,7 @@ async function openWithPackage(path: string, isReading: boolean): Promise<Databa
 	return db;
 }
 
-// deno-lint-ignore no-explicit-any -- two modules, of which each runtime has one
+// deno-lint-ignore no-explicit-any -- each runtime has one of two modules
 async function importQuietly(name: string): Promise<any> {
 	const { process } = globalThis as { process?: { emitWarning: unknown } };
 	const { emitWarning } = process ?? {};

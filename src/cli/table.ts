@@ -8,7 +8,7 @@ import { cut, type Paint, type Style, widthOf } from "./text.ts";
 
 /** A column of a table. */
 export interface Column {
-	/** Its heading. */
+	/** The heading. */
 	readonly title: string;
 	/** Whether its text is aligned to the right. */
 	readonly isRight?: boolean | undefined;

@@ -45,7 +45,7 @@ export function toRecord({ payload, error, progress, ...task }: StoredTask): Rec
 	};
 }
 
-/** The inbox of a task as objects for JSON. */
+/** The inbox of a task as JSON objects. */
 export function toMessages(inbox: readonly Message[]): readonly Record<string, unknown>[] {
 	return inbox.map(({ n, data }) => {
 		const { payload, encoding } = decodeData(data);

@@ -20,7 +20,7 @@ export interface Request {
 	readonly command: CommandName;
 	/** The ids of the tasks; none with `isAll`. */
 	readonly ids: readonly string[];
-	/** The file of the database, or its address. */
+	/** The file or the URL of the database. */
 	readonly db: string;
 	/** The prefix or the schema of its tables, if not the default. */
 	readonly tables: string | undefined;
@@ -66,17 +66,17 @@ export interface Terminal {
 	readonly closed: AbortSignal;
 	/** The clock to use. */
 	readonly clock: Clock;
-	/** Prints lines; resolves when there is room for more. */
+	/** Prints lines. Resolves when the output accepts more. */
 	print(text: string): Promise<void>;
 	/** Writes a line to the error output. */
 	note(text: string): void;
-	/** Asks a question; resolves with the answer. */
+	/** Asks a question. Resolves with the answer. */
 	ask(question: string): Promise<string>;
 	/** Replaces the lines on the screen. The last lines remain when the command ends. */
 	draw(render: (columns: number, rows: number) => readonly string[]): void;
 }
 
-/** Ends the program with a message and an exit code. */
+/** An error that ends the program with a message and an exit code. */
 export class Failure extends Error {
 	/** The name of this error. */
 	override readonly name = "Failure";

@@ -15,7 +15,7 @@ export type Paint = (style: Style | undefined, text: string) => string;
 
 const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
 
-/** Without colours. */
+/** Without colors. */
 export const plain: Paint = (_style, text) => text;
 
 /** With the basic colours of every terminal. */

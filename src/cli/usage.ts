@@ -11,7 +11,7 @@ import type { CommandName } from "./terminal.ts";
 export interface CommandHelp {
 	/** How many ids it takes. */
 	readonly takes: "none" | "one" | "many";
-	/** The options of its own. */
+	/** The options of this command. */
 	readonly options: readonly string[];
 	/** The states that its `--all` takes. */
 	readonly all?: readonly TaskState[] | undefined;
@@ -25,14 +25,14 @@ const common = `
   --tables NAME      the prefix of the tables, default: "upkeep_"; in Postgres
                      their schema, default: "upkeep"
   --json             JSON, even on a terminal
-  --no-color         no colours; NO_COLOR does the same
+  --no-color         no colors; NO_COLOR has the same effect
   -h, --help
 `;
 
 /** The text of `upkeep --help`. */
 export const general: string = `Shows and changes the tasks of a basket or the jobs of a processor.
 
-  upkeep ls              the tasks, in the order in which they were added
+  upkeep ls              lists the tasks in the order in which they were added
   upkeep show ID         everything about one task; a job with its steps
   upkeep counts          the number of tasks in each state
   upkeep watch           the counts and the failures, live, until Ctrl-C
@@ -40,7 +40,7 @@ export const general: string = `Shows and changes the tasks of a basket or the j
   upkeep hold ID…        keeps tasks from running
   upkeep release ID…     undoes a hold
   upkeep rm ID…          removes tasks
-  upkeep help COMMAND    the options of a command
+  upkeep help COMMAND    shows the options of a command
   upkeep --version
 ${common}
 On a terminal the output is a table, otherwise JSON: one object, or one line for
@@ -55,8 +55,8 @@ Exit codes
 `;
 
 const filters = `
-  --state STATE      only waiting, running, held, dead or done ones
-  --kind KIND        only tasks of this kind; of jobs: only this definition`;
+  --state STATE      only waiting, running, held, dead or done tasks
+  --kind KIND        only tasks of this kind; for jobs: only this definition`;
 
 const every = (states: readonly string[]) => `
   --all              instead of ids: all tasks with the state, and the kind
@@ -75,7 +75,7 @@ export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
 		takes: "none",
 		options: ["state", "kind", "limit", "after"],
-		help: `upkeep ls: the tasks, in the order in which they were added; as JSON lines.
+		help: `upkeep ls: lists the tasks in the order in which they were added; as JSON lines.
 ${filters}
   --limit N          the maximum number of tasks; default: 50
   --after KEY        only tasks after this "key" of a task in the JSON output;
@@ -111,7 +111,7 @@ ${common}`,
 		"running",
 	]),
 	release: changing("release", "undoes a hold", ["held"]),
-	rm: changing("rm", "removes tasks; a running one loses its claim", [
+	rm: changing("rm", "removes tasks; a running task loses its claim", [
 		"waiting",
 		"running",
 		"held",

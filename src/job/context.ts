@@ -32,7 +32,7 @@ export interface StepContext<I = unknown, R = unknown, Tx = never> extends TaskC
 	readonly version: number | string | undefined;
 	/**
 	 * Stores the result of the step inside your own transaction, so that its effect and that it is done are committed
-	 * together: exactly once, whatever dies. Call it before the commit, and return what it resolves with:
+	 * together: exactly once, even across crashes. Call it before the commit, and return what it resolves with:
 	 * `return await commit(tx, result)`. If the transaction commits, the step is done with this result, whatever it
 	 * throws or returns afterwards; if it does not, the attempt has failed.
 	 *

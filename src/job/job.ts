@@ -20,7 +20,7 @@ import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
  * Options of {@link job}.
  *
  * @typeParam I the input, as steps get it
- * @typeParam A what the schema takes, and `add` with it
+ * @typeParam A the input of the schema, and so of `add`
  */
 export interface JobOptions<I, A = I> {
 	/**
@@ -29,8 +29,8 @@ export interface JobOptions<I, A = I> {
 	 */
 	version?: number | string | undefined;
 	/**
-	 * Any Standard Schema validator for the input. It reads the input when a job is added, which rejects if it does not pass,
-	 * and whenever a stored job is resumed, so that it must accept what it gives.
+	 * Any Standard Schema validator for the input. It reads the input when a job is added, which rejects if it does
+	 * not pass, and whenever a stored job is resumed, so it must accept its own output.
 	 */
 	schema?: StandardSchema<I, A> | undefined;
 }
@@ -63,7 +63,7 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
  * Options of {@link Job.waitFor}.
  *
  * @typeParam T the result of the step
- * @typeParam A what the schema takes, and {@link Processor.signal} with it
+ * @typeParam A the input of the schema, and so of {@link Processor.signal}
  */
 export interface WaitForOptions<T, A = T> {
 	/** The time limit after which the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
@@ -227,7 +227,7 @@ export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
  * @typeParam I the input; with a schema it need not be given
  * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
  * @typeParam A what `add` takes, where a schema makes the input of it
- * @param name the name: the jobs of a store are told apart by it. 1 to 255 characters
+ * @param name the name, which identifies the definition in a store; 1 to 255 characters
  * @param options the version, and the schema of the input
  * @returns a job without steps
  * @throws {TypeError | RangeError} for a name or options of the wrong type, or out of range

@@ -1,80 +1,81 @@
 /**
- * The seam below `Store`: rows in tables, in a transaction.
+ * The interface below `Store`: rows in tables, with transactions.
  *
- * Who has indexes of its own (IndexedDB) implements {@link RecordSpace}; who has an ordered map implements `OrderedMap`, of which
- * `overMap` makes one. `recordStore` makes a whole store of it.
+ * A database with indexes of its own (IndexedDB) implements {@link RecordSpace}. An ordered map implements
+ * `OrderedMap`, which `overMap` converts to a `RecordSpace`. `recordStore` makes a complete store of it.
  *
  * @module
  */
 
 import type { NewTask, StoreCapabilities, TurnResult, WakeReason } from "../basket/store.ts";
 
-/** A part of a key. Where parts of two keys are compared, they are of one type. */
+/** A part of a key. Parts that are compared have the same type. */
 export type Part = string | number;
 
-/** Compared part by part. */
+/** A key. Keys are compared part by part. */
 export type Key = readonly Part[];
 
-/** One index of a {@link Table}. */
+/** An index of a {@link Table}. */
 export interface Index<Row> {
-	/** The key of a row in this index, or `undefined` if the row is not in it. A pure function, which never throws. */
+	/** Returns the key of a row in this index, or `undefined` if the row is not in it. It is pure and never throws. */
 	keyOf(row: Row): Key | undefined;
 	/** Whether no two rows may have the same key. */
 	readonly isUnique?: boolean | undefined;
-	/** What somebody who finds a key of this index has to know of the row if it is gone. A space need not store it. */
+	/** Returns what must be known of a row if only its index key is left. A space need not store it. */
 	hintOf?(row: Row): Part | undefined;
-	/** Whether a space may go without it, and says so: see {@link RecordSpace.isSparse}. */
+	/** Whether a space may omit the index: see {@link RecordSpace.isSparse}. */
 	readonly isOptional?: boolean | undefined;
 }
 
-/** What a table is, as data: a space may make its indexes from it, or keep none. */
+/** The definition of a table, as data: a space may create its indexes from it, or maintain none. */
 export interface Table<Row extends object = object> {
-	/** Letters only. */
+	/** The name, letters only. */
 	readonly name: string;
-	/** The key of a row. A pure function, which never throws. */
+	/** Returns the key of a row. It is pure and never throws. */
 	keyOf(row: Row): Key;
-	/** Whether two callers may come to the same new key. If not, a new row needs no check. @default false */
+	/** Whether two callers may create the same new key. If not, a new row needs no check. @default false */
 	readonly isShared?: boolean | undefined;
-	/** By name: letters only. */
+	/** The indexes by name; letters only. */
 	readonly indexes: Readonly<Record<string, Index<Row>>>;
-	/** What a key of an index tells of a row that cannot be read any more. */
+	/** Returns what an index key says about an unreadable row. */
 	salvage?(index: string, key: Key): object;
 }
 
-/** A key of an index. */
+/** An index key. */
 export interface Entry {
 	/** The name of the index. */
 	readonly index: string;
-	/** The key there. */
+	/** The key in the index. */
 	readonly key: Key;
 	/** See {@link Index.hintOf}. */
 	readonly hint?: Part | undefined;
 }
 
 /**
- * What stands under a key, or under that of an index, and is not the row that belongs there: somebody has edited it, or a disk has lost it.
+ * A value under a key or an index key that is not the row that belongs there: somebody has edited it, or a disk has
+ * lost it.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * import { Stray } from "upkeep/store";
  *
- * // The index says that there is a task 7 in the lane "ada", but there is none.
+ * // The index contains a task 7 in the lane "ada", but there is none.
  * const stray = new Stray([7], undefined, { index: "lane", key: ["ada", 7] });
  * assert.equal(stray.value, undefined);
  * ```
  */
 export class Stray {
-	/** The true key in the table. */
+	/** The actual key in the table. */
 	readonly key: Key;
-	/** What is there, if anything is. */
+	/** The found value, if any. */
 	readonly value: unknown;
-	/** Under which key of which index it was found, if it was. */
+	/** The index key under which it was found, if any. */
 	readonly entry: Entry | undefined;
-	/** Whether the value itself is known to be damaged, and not only the key that led to it. */
+	/** Whether the value itself is known to be damaged, and not only the index key. */
 	readonly isDamaged: boolean;
 
-	/** Made by a space. */
+	/** Created by a space. */
 	constructor(key: Key, value: unknown, entry?: Entry, isDamaged = false) {
 		this.key = key;
 		this.value = value;
@@ -83,116 +84,125 @@ export class Stray {
 	}
 }
 
-/** Rows by their keys, or by their keys in a unique index. The answer has one element for each key. O(log N) each. */
+/** Reads rows by their keys, or by their keys in a unique index. The answer has one element per key. O(log N) each. */
 export interface Get<Row extends object = object> {
 	/** Discriminates a {@link Read}. */
 	readonly type: "get";
-	/** Where to look. */
+	/** The table. */
 	readonly table: Table<Row>;
 	/** The name of a unique index. */
 	readonly index?: string | undefined;
-	/** What to look for. */
+	/** The keys. */
 	readonly keys: readonly Key[];
-	/** What it is answered with; never there. */
+	/** The type of the answer; never present. */
 	readonly answer?: readonly (Row | Stray | undefined)[];
 }
 
 /**
- * Rows in the order of their keys: those that begin with `prefix`, and of these those behind `above` (and behind all that begin
- * with it) and not behind `upTo` (nor behind those that begin with it). O(log N + answer): it reads nothing beyond `limit`.
+ * Reads rows in the order of their keys: keys that begin with `prefix`, after `above` (and after all keys that begin
+ * with it), and not after `upTo` (or after keys that begin with it). O(log N + answer): it reads nothing beyond
+ * `limit`.
  *
- * Where the space is optimistic this is a hint: rows may be a moment old, and only what is then put, removed or guarded is checked.
+ * In an optimistic space, the answer is a hint: rows may be slightly outdated, and only rows that are then put,
+ * removed or guarded are checked.
  */
 export interface Range<Row extends object = object> {
 	/** Discriminates a {@link Read}. */
 	readonly type: "range";
-	/** Where to look. */
+	/** The table. */
 	readonly table: Table<Row>;
-	/** The name of an index; absent: by the keys of the rows. */
+	/** The name of an index. Absent: by the keys of the rows. */
 	readonly index?: string | undefined;
-	/** What all keys begin with. */
+	/** The common prefix of the keys. */
 	readonly prefix: Key;
-	/** As long as `prefix`, or longer. */
+	/** Begins with `prefix`. */
 	readonly above?: Key | undefined;
-	/** As long as `prefix`, or longer. */
+	/** Begins with `prefix`. */
 	readonly upTo?: Key | undefined;
-	/** At most this many. */
+	/** The maximum number of rows. */
 	readonly limit: number;
-	/** From the end. */
+	/** Whether to read from the end. */
 	readonly reverse?: boolean | undefined;
-	/** What it is answered with; never there. */
+	/** The type of the answer; never present. */
 	readonly answer?: readonly (Row | Stray)[];
 }
 
-/** How many rows a {@link Range} without a limit would give. May take O(answer). */
+/** Counts the rows of a {@link Range} without a limit. May take O(answer). */
 export interface Count {
 	/** Discriminates a {@link Read}. */
 	readonly type: "count";
-	/** Where to look. */
+	/** The table. */
 	readonly table: Table;
-	/** The name of an index; absent: by the keys of the rows. */
+	/** The name of an index. Absent: by the keys of the rows. */
 	readonly index?: string | undefined;
-	/** What all keys begin with. */
+	/** The common prefix of the keys. */
 	readonly prefix: Key;
-	/** As long as `prefix`, or longer. */
+	/** Begins with `prefix`. */
 	readonly upTo?: Key | undefined;
-	/** What it is answered with; never there. */
+	/** The type of the answer; never present. */
 	readonly answer?: number;
 }
 
-/** What a {@link Work} may ask. */
+/** A read of a {@link Work}. */
 export type Read = Get | Range | Count;
 
 /**
- * Something that is done in one transaction: a generator that yields reads, which are all asked at once, is given their answers, and
- * writes in between. It has no effect but through its transaction, since it may be done again from the start.
+ * The work of one transaction: a generator that yields reads, gets their answers, and writes in between. The reads of
+ * one `yield` are made together. A work has no effects outside its transaction, because it may be repeated from the
+ * start.
  */
 export type Work<R> = Generator<readonly Read[], R, readonly unknown[]>;
 
-/** One transaction, as a work sees it. Writes are not waited for: if one fails, the transaction does. */
+/** The transaction of a work. Writes are not awaited: if one fails, the transaction fails. */
 export interface RecordTransaction {
-	/** The store's clock when the transaction began, in milliseconds since 1970. */
+	/** The clock of the store at the start of the transaction, in milliseconds since 1970. */
 	readonly now: number;
-	/** How often this work was undone by others before: 0, 1, 2 … It should then take less, or begin elsewhere. */
+	/**
+	 * The number of earlier tries of this work that others have rolled back: 0, 1, 2 … After a rollback, it should
+	 * take less, or begin elsewhere.
+	 */
 	readonly attempt: number;
 	/**
-	 * Whether it is a caller's transaction that is only a list of changes, of which nobody learns what it came to: instead of
-	 * an answer that says no, a work calls {@link fail}. @default false
+	 * Whether it is a caller's transaction that is only a list of changes, whose outcome is not reported: a work then
+	 * calls {@link fail} instead of returning a negative result. @default false
 	 */
 	readonly isBlind?: boolean | undefined;
 	/**
-	 * Writes a row and its keys in all indexes. `before` is what a read of this transaction gave for the same key, the same
-	 * object; absent if there was nothing. Reads of the same transaction see the row from now on.
+	 * Writes a row and all its index keys. `before` is the object that a read of this transaction returned for the
+	 * same key; absent if there was none. Later reads of the transaction see the row.
 	 *
-	 * Where the space is optimistic, the commit fails if `before` has changed since it was read, or if a key that must be its own
-	 * (of a shared table, of a unique index) is taken.
+	 * In an optimistic space, the commit fails if `before` has changed since it was read, or if a key that must be
+	 * unique (in a shared table or a unique index) is taken.
 	 */
 	put<Row extends object>(table: Table<Row>, row: Row, before?: Row | Stray): void;
-	/** Removes a row, or a {@link Stray}, and its keys in all indexes. Checked as in {@link put} if it was read. */
+	/** Removes a row or a {@link Stray} and all its index keys. It is checked as in {@link put} if it was read. */
 	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void;
-	/** Removes the key of an index that leads nowhere, or to a row which says otherwise; that row stays. Absent where no key does. */
+	/** Removes an index key whose row is missing or does not match; the row stays. Absent where no key does. */
 	drop?(table: Table, stray: Stray): void;
 	/** Lets the commit fail if a row that was read, or was found to be absent, has changed. Absent where nobody else can write. */
 	guard?(table: Table, key: Key): void;
-	/** Lets the commit fail in any case. Only called where {@link isBlind}. */
+	/** Makes the commit fail. Called only if {@link isBlind}. */
 	fail?(): void;
-	/** Whether this very transaction has put a row. Only called where {@link isBlind}. */
+	/** Whether this transaction has put the row. Called only if {@link isBlind}. */
 	hasPut?<Row extends object>(table: Table<Row>, row: Row): boolean;
-	/** Calls those who watch the basket, with the reason if there is one, once this is committed. May be called often. */
+	/**
+	 * Wakes the watchers of the basket, with the reason if there is one, when the transaction has committed. May be
+	 * called often.
+	 */
 	wake(reason?: WakeReason): void;
 }
 
-/** What is allowed in one call, where the space has limits. Whatever is absent has none. */
+/** The limits of a space. An absent member means no limit. */
 export interface RecordLimits {
-	/** Of a payload or a message, in bytes. */
+	/** The maximum size of a payload or a message, in bytes. */
 	readonly payload?: number | undefined;
-	/** How many bytes a payload takes. @default UTF-8, or the length of an array */
+	/** The size of a payload in bytes. @default the length in UTF-8, or the length of the array */
 	readonly sizeOf?: ((data: string | Uint8Array) => number) | undefined;
-	/** Of a progress, in units of text. */
+	/** The maximum length of a progress, in UTF-16 code units. */
 	readonly progress?: number | undefined;
-	/** Of an error, in units of text; what is longer is cut. */
+	/** The maximum length of an error, in UTF-16 code units; longer errors are shortened. */
 	readonly error?: number | undefined;
-	/** How many messages one task may have that it has not seen. */
+	/** The maximum number of unseen messages of a task. */
 	readonly messages?: number | undefined;
 	/** Throws a `RangeError` for tasks that do not fit into one `add`, or whose names are too long. */
 	readonly checkTasks?: ((basket: string, tasks: readonly NewTask[]) => void) | undefined;
@@ -200,57 +210,65 @@ export interface RecordLimits {
 	readonly checkBasket?: ((basket: string) => void) | undefined;
 }
 
-/** What a work is for: a space may commit it with less care, or keep space in reserve for it. */
+/** The purpose of a work: a space may commit it less durably, or keep space in reserve for it. */
 export type Purpose = "read" | "add" | "lease" | "change";
 
-/** How a work is done. */
+/** Options for {@link RecordSpace.transact}. */
 export interface TransactOptions<Tx> {
 	/** The caller's own transaction. */
 	readonly tx?: Tx | undefined;
-	/** `"read"` writes nothing; `"add"` makes the database grow; `"lease"` need not outlive the machine. */
+	/** `"read"` writes nothing; `"add"` makes the database grow; `"lease"` need not survive a crash of the machine. */
 	readonly purpose: Purpose;
 }
 
-/** What a store over rows brings along. */
+/** A database as rows in tables, for {@link recordStore}. */
 export interface RecordSpace<Tx = never> {
-	/** What the store can do. */
+	/** The capabilities of the store. */
 	readonly capabilities: StoreCapabilities;
-	/** Whether several transactions may be under way at once, of which one is then undone; otherwise there is one at a time. */
+	/** Whether transactions may run concurrently, so that one of them may be rolled back; otherwise one runs at a time. */
 	readonly isOptimistic: boolean;
-	/** Payloads longer than this, in units of text or bytes, stand in a row of their own, so that a claim does not write them again. */
+	/** Longer payloads, in UTF-16 code units or bytes, get a row of their own, so that a claim does not write them again. */
 	readonly inline: number;
-	/** How many tasks without a lane one transaction can change; one in a lane counts three times. Absent: any number. */
+	/**
+	 * The maximum number of tasks without a lane that one transaction can change; a task in a lane counts three times.
+	 * Absent: any number.
+	 */
 	readonly perCommit?: number | undefined;
-	/** Whether it does without the indexes that are optional: where each key of an index costs as much as a row. Some lists then read all. */
+	/**
+	 * Whether the space omits optional indexes, because an index key costs as much as a row. Some lists then read all
+	 * tasks.
+	 */
 	readonly isSparse?: boolean | undefined;
-	/** What it cannot store. */
+	/** The limits. */
 	readonly limits?: RecordLimits | undefined;
-	/** What the tokens made here have in common with nobody else's. Without dots. @default random */
+	/** Returns a unique text for the tokens of this store, without dots. @default random */
 	mark?(): string | Promise<string>;
-	/** Where randomness comes from: numbers from 0 to 1. @default Math.random */
+	/** The random source. It returns numbers from 0 to 1. @default Math.random */
 	random?(): number;
-	/** Makes what it needs, or migrates it; rejects with `newer-schema`. */
+	/** Creates or migrates the schema. Rejects with `newer-schema`. */
 	open(): Promise<void>;
 	/**
-	 * Does a work in a transaction: serialisable for what it has put, removed or guarded. Commits when the work returns, and resolves
-	 * when that is durable; undoes everything when it throws. Does it again, with a higher `attempt` and a pause, when others were
-	 * faster or the commit was too large; after 30 times it rejects with `busy`.
+	 * Runs a work in a transaction, serializable for all rows that it has put, removed or guarded. Commits when the
+	 * work returns, and resolves when the commit is durable; rolls back when it throws. If others were faster or the
+	 * commit was too large, it pauses and repeats the work with a higher `attempt`; after 30 tries it rejects with
+	 * `busy`.
 	 *
-	 * With `tx` it is part of the caller's: its first reads are asked before this returns, and it is never done again.
+	 * With `tx`, the work is part of the caller's transaction: its first reads are made before this returns, and it is
+	 * never repeated.
 	 */
 	transact<R>(
 		basket: string,
 		work: (tx: RecordTransaction) => Work<R>,
 		options: TransactOptions<Tx>,
 	): Promise<R>;
-	/** As in a store. */
+	/** See {@link Store}. */
 	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
 	/**
-	 * For a space that knows when an owner of claims has gone. Asked within the transaction of a turn whether it wants to know who there
-	 * is: what it gives is told the tokens of all claims once that is committed. In a transaction of its own a tab could stand still, and
-	 * hold up all others.
+	 * For a space that detects when an owner of claims has gone. It is called in the transaction of a turn. If it
+	 * returns a function, that function is called with the tokens of all claims after the commit. There is no separate
+	 * transaction for it, because a frozen tab could block all others with it.
 	 */
 	seekOwners?(basket: string, result: TurnResult): ((tokens: readonly string[]) => void) | undefined;
-	/** As in a store. */
+	/** See {@link Store}. */
 	close?(): Promise<void>;
 }

@@ -41,7 +41,7 @@ const serving: WeakSet<typeof globalThis> = /* @__PURE__ */ new WeakSet();
  *
  * Outside a thread it does nothing, so that the module can be imported and tested like any other.
  *
- * Arguments, results and reports are copied by structured clone. What a function throws keeps its name, message,
+ * Arguments, results and reports are copied by structured clone. Errors of a function keep their name, message,
  * stack, cause and fields. Uncaught errors, unhandled rejections and messages that the module itself posts end the
  * thread.
  *

@@ -1,8 +1,8 @@
 /**
- * Rows in IndexedDB: one object store has those of all tables, and one index all keys of all indexes, so that a new table or index needs
- * no new version of the database.
+ * Rows in IndexedDB. One object store has the rows of all tables, and one index has the keys of all indexes, so that
+ * a new table or index needs no new version of the database.
  *
- * What is stored is the `row`, its `key` (`[basket, table, …key]`), and the list `in` of its keys in indexes
+ * A record has the `row`, its `key` (`[basket, table, …key]`), and the list `in` of its index keys
  * (`[basket, table.index, …key]`).
  *
  * @module
@@ -23,34 +23,34 @@ import {
 import { result } from "./request.ts";
 import { indexName, rowsName } from "./schema.ts";
 
-/** Comes after all numbers and texts in a key, and is below nothing. */
+/** Sorts after all numbers and strings in a key. */
 const last: never[] = [];
 
-/** How far apart the numbers of two rows may be that are read in one go. */
+/** The maximum gap between the numbers of two rows that are read together. */
 const longestGap = 4;
 
-/** A row as it is stored. */
+/** A stored row. */
 interface Stored {
 	readonly key: readonly IDBValidKey[];
 	readonly in: readonly IDBValidKey[][];
 	readonly row: object;
 }
 
-/** Reads and writes rows inside one transaction. Writes are not waited for: the transaction fails with them. */
+/** Reads and writes rows inside one transaction. Writes are not awaited: if one fails, the transaction fails. */
 export class Rows implements RecordTransaction {
 	readonly now: number;
 	readonly attempt = 0;
-	/** Whether those who watch are to be called once this is committed. */
+	/** Whether the watchers must be woken after the commit. */
 	isAwake = false;
 	reason: WakeReason | undefined;
-	/** How much was put, in units of text or bytes. */
+	/** The size of all written data, in code units or bytes. */
 	size = 0;
 	/** The last write. */
 	write: IDBRequest | undefined;
 	readonly #store: IDBObjectStore;
 	readonly #index: IDBIndex;
 	readonly #basket: string;
-	/** What is to be removed, by table: many at once cost less than each by itself. */
+	/** Pending removals by table: removing many together costs less. */
 	#removed = new Map<string, Set<number>>();
 
 	constructor(transaction: IDBTransaction, basket: string, now: number) {
@@ -86,14 +86,14 @@ export class Rows implements RecordTransaction {
 		this.reason ??= reason;
 	}
 
-	/** What a read comes to. */
+	/** Answers a read. */
 	readonly answer = (read: Read): Promise<unknown> => {
 		this.flush();
 		if (read.type === "get") return this.#get(read);
 		return read.type === "range" ? this.#range(read) : result(this.#sourceOf(read).count(this.#boundsOf(read)));
 	};
 
-	/** Makes the removals that were put off. */
+	/** Executes the pending removals. */
 	flush(): void {
 		const all = this.#removed;
 		this.#removed = new Map();
@@ -104,7 +104,10 @@ export class Rows implements RecordTransaction {
 		}
 	}
 
-	/** Rows that were written together mostly stand together, and one large read is several times as fast as many. */
+	/**
+	 * Rows that were written together are mostly adjacent, and one large read is several times faster than many small
+	 * ones.
+	 */
 	async #get(read: Get): Promise<(object | undefined)[]> {
 		const { table, index, keys } = read;
 		const numbers = keys.map(([part]) => part);
@@ -124,7 +127,7 @@ export class Rows implements RecordTransaction {
 
 	async #range(read: Range): Promise<object[]> {
 		const { limit, reverse } = read;
-		// A store with a counter never reads from the end.
+		// This store uses a counter and never reads from the end.
 		const rows = await this.#getAll(read, this.#boundsOf(read), reverse || limit === Infinity ? undefined : limit);
 		return reverse ? rows.reverse().slice(0, limit) : rows;
 	}
@@ -134,7 +137,7 @@ export class Rows implements RecordTransaction {
 		const source = this.#sourceOf(read);
 		const found = await result(source.getAll(keys, limit), true) as object[] | undefined;
 		if (found?.every(Boolean)) return found.map((one) => toRow(table, one, this.#basket, index));
-		// The browser has lost what some of the rows hold (large values are files of their own), but has their keys.
+		// The browser has lost the values of some rows (large values are separate files), but still has their keys.
 		const primary = await result(source.getAllKeys(keys, limit));
 		return await Promise.all(primary.map(async (key) => {
 			const found = await result(this.#store.get(key), true);
@@ -142,7 +145,7 @@ export class Rows implements RecordTransaction {
 		}));
 	}
 
-	/** What the index still knows of a row that cannot be read: it is walked through, which is rare. */
+	/** Recovers what the index still knows of an unreadable row, by a walk through the index. This is rare. */
 	async #salvage(table: Table, key: Key): Promise<Stray> {
 		const value: object = {};
 		const request = this.#index.openKeyCursor(IDBKeyRange.bound([this.#basket], [this.#basket, last]));
@@ -181,7 +184,7 @@ function keysIn<Row extends object>(table: Table<Row>, row: Row, basket: string)
 	return keys;
 }
 
-/** What was found, or a stray if it is not what was put there: its keys follow from it. */
+/** Converts a found record to a row, or to a stray if its keys do not match its content. */
 function toRow(table: Table, found: unknown, basket: string, index?: string): object {
 	const { key, in: keys, row } = found as Stored;
 	if (row !== null && typeof row === "object") {
@@ -196,12 +199,12 @@ function isSameList(wanted: readonly IDBValidKey[][], found: unknown): boolean {
 		wanted.every((key, index) => Array.isArray(found[index]) && isSame(key as Key, found[index]));
 }
 
-/** The part of a stored key that is a row's own. */
+/** The part of a stored key that belongs to the row. */
 function keyIn(key: IDBValidKey | readonly IDBValidKey[]): Key {
 	return (key as Key).slice(2);
 }
 
-/** From the first to the last of numbers that are no further apart than `gap`. */
+/** The ranges of numbers whose distances are at most `gap`. */
 function toRuns(numbers: readonly number[], gap: number): [first: number, last: number][] {
 	const runs: [first: number, last: number][] = [];
 	for (const number of [...numbers].sort((a, b) => a - b)) {

@@ -46,13 +46,14 @@ export function functionsOf(s: string): string[] {
 	const notify = notifyIn(s);
 	const notifyWorkers = notifyIn(s, "!");
 	return [
-		// Tests put another one in its place. It is found in each path, and has none of its own: that would cost more than it does.
+		// Tests replace it. It sets no search path, because that would cost more than the function.
 		`CREATE OR REPLACE FUNCTION ${s}.clock() RETURNS pg_catalog.int8 LANGUAGE sql AS $f$
 SELECT pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8
 $f$;`,
 
-		// Where the first in a lane is still blocked, it becomes the head. Who has just ended the head knows that it stands above it.
-		// With one snapshot for a whole transaction nobody would see who has joined the lane before the lock was his.
+		// Makes the first task of a lane the head if it is blocked. A turn that has just ended a head knows that the
+		// next one follows it. With one snapshot for the whole transaction, it would not see tasks that joined the lane
+		// before it got the lock.
 		create(
 			"promote",
 			"(b text, ls text[], above bigint[]) RETURNS boolean",
@@ -74,7 +75,7 @@ WITH heads AS (
 RETURN promoted > 0;`,
 		),
 
-		// In the order of the locks, so that two of these never wait for each other.
+		// In the order of the locks, so that two transactions never wait for each other.
 		create(
 			"enter",
 			"(b text, ls text[]) RETURNS void",
@@ -84,8 +85,8 @@ RETURN promoted > 0;`,
 END LOOP;`,
 		),
 
-		// A call takes whole blocks of numbers, so that its tasks stand together. In a lane all begin blocked. An id that is in use is
-		// looked at again: it may be of one whose time is over, or that was deleted meanwhile.
+		// A call takes whole blocks of numbers, so that its tasks are adjacent. Tasks in a lane begin blocked. An id in
+		// use is checked again: its task may have expired or been deleted meanwhile.
 		create(
 			"add",
 			"(b text, ks text, ids text, ls text, ps text, ds text, vs text, hint text) RETURNS text",
@@ -126,7 +127,7 @@ RETURN json_build_array(blocks, there);`,
 
 		turn(s),
 
-		// One that somebody has locked, most of all the caller's own transaction, must not keep the others waiting.
+		// A locked task, especially one locked by the caller's own transaction, must not block the others.
 		create(
 			"extend",
 			"(b text, q text, lease text) RETURNS text",
@@ -176,7 +177,7 @@ IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
 		),
 
-		// A dead one gets a new number and moves to the end; the old one goes into its id.
+		// A dead task gets a new number and moves to the end; its id contains the old one.
 		create(
 			"change",
 			"(b text, q text, w text) RETURNS text",
@@ -225,7 +226,8 @@ IF hastened > 0 THEN ${notify} END IF;
 RETURN hastened;`,
 		),
 
-		// A held one becomes due, too: who releases it does not know that it has to be woken. What is due of a running one is its lease.
+		// A held task becomes due, too, because the later release does not know of the message. The due time of a
+		// running task is its lease.
 		create(
 			"post",
 			"(b text, q text, d text) RETURNS text",
@@ -252,7 +254,7 @@ RETURN (SELECT json_build_array(${columns}, (
 )) FROM ${s}.tasks WHERE ${isNamed} AND NOT (${isGone}));`,
 		),
 
-		// What is looked for decides on the index.
+		// The query determines the index.
 		create(
 			"list",
 			"(b text, q text) RETURNS text",

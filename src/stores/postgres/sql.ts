@@ -66,12 +66,12 @@ export function claimable(s: string, state: 0 | 1, priority: string, more = ""):
  * is due, and `ends` is an instant before which no lease ends. Without them, each claim would skip all entries of
  * tasks done since the last vacuum.
  *
- * Only a turn raises them, to what follows from the instant `at`: whatever was made due before that by the clock of
- * its transaction is visible once all transactions with a number below `x` have ended, since these take a number
- * first and look at the clock then. What becomes claimable with an older instant (the next one in a lane, what is
- * released) shares a lock with all like it until the end of its transaction, and whoever raises wants that lock for
- * itself, or leaves it for the next time. No lease is shorter than `term`: a turn with a shorter one says so first,
- * with that lock.
+ * Only a turn raises them, according to the instant `at`: tasks that were made due before it, by the clock of their
+ * transactions, are visible when all transactions with a number below `x` have ended, because these take a number
+ * before they read the clock. A transaction that makes a task claimable with an older instant (the next task of a
+ * lane, a released task) holds a shared lock until its end. A turn that raises levels needs this lock exclusively, or
+ * raises them the next time. No lease is shorter than `term`: a turn with a shorter lease first records it, with that
+ * lock.
  *
  * At intervals, a turn surveys all tasks independently of the levels, because somebody may have changed rows by hand.
  */

@@ -162,7 +162,7 @@ export function sqliteStore<Db extends SqliteConnection>(
 	return new Sqlite(db, new Connection(busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
 }
 
-/** What a turn came to, and whether somebody else may have something to do then. */
+/** The result of a turn, and whether others may then have work. */
 type Turned = TurnResult & { readonly isStirred: boolean };
 
 function kindsOf({ claim }: Turn): string[] {

@@ -1,9 +1,9 @@
 /**
- * What is in the column `state`. The order is such that each index needs no more than a comparison to know its rows: that is
- * made for every index whenever a task is added, claimed or removed, and a list of states would cost a third of the speed.
+ * The values of the column `state`. Their order lets each index select its rows by one comparison, which is made for
+ * every index whenever a task is added, claimed or removed, and a list of states would cost a third of the speed.
  *
- * A hold is remembered in the state: a task that is `stopping` is running and will be `held` after that, one that has
- * `stayed` is blocked and will be `held` as the head of its lane.
+ * The state includes holds: a `stopping` task is running and will then be `held`; a `stayed` task is blocked and will
+ * be `held` as the head of its lane.
  *
  * @module
  */

@@ -106,9 +106,9 @@ export class SqliteTasks {
 	}
 
 	/**
-	 * The first of `count` numbers that nobody else has or will have, above those of all tasks, even if somebody has set the last
-	 * one back. A number far above was written by hand, too. A block is kept only if a transaction of the store has set it
-	 * aside: nobody tells the store that a caller has rolled back.
+	 * Reserves `count` unique numbers and returns the first, above those of all tasks, even if somebody has set the
+	 * last one back. A number far above was written by hand, too. A block is kept only if a transaction of the store
+	 * has set it aside: nobody tells the store that a caller has rolled back.
 	 */
 	#reserve(count: number, isOwn: boolean): number {
 		const { schema, tasks } = this.tables;
