@@ -65,14 +65,13 @@ export interface StoredFailure extends TaskFailure {
 export function encodeFailure(error: unknown, delay?: number): string {
 	try {
 		// Checked by its members, because an error of another realm or build is not an instance of this class.
-		const isObject = typeof error === "object" && error !== null;
-		const { name, message, code, stack }: Partial<Record<string, unknown>> = isObject ? error as object : {};
-		const isError = typeof message === "string";
+		const { name, message, code, stack }: Partial<Record<string, unknown>> = typeof error === "object" && error || {};
+		const said = textOf(message, 1_000);
 		const failure: StoredFailure = {
-			name: isError && typeof name === "string" ? cut(name, 200) : "Error",
-			message: cut(isError ? message : describe(error), 1_000),
-			code: typeof code === "string" ? cut(code, 200) : typeof code === "number" ? code : undefined,
-			stack: typeof stack === "string" ? cut(stack, 2_000) : undefined,
+			name: (said === undefined ? said : textOf(name, 200)) ?? "Error",
+			message: said ?? cut(describe(error), 1_000),
+			code: typeof code === "number" ? code : textOf(code, 200),
+			stack: textOf(stack, 2_000),
 			delay,
 		};
 		return JSON.stringify(failure);
@@ -99,6 +98,10 @@ export function decodeFailure(text: string | undefined): StoredFailure | undefin
 /** The first characters of a text, without a lone surrogate at the end. */
 export function cut(text: string, length: number): string {
 	return text.length > length ? text.slice(0, length).replace(/[\ud800-\udbff]$/, "") : text;
+}
+
+function textOf(value: unknown, length: number): string | undefined {
+	return typeof value === "string" ? cut(value, length) : undefined;
 }
 
 /** Describes a thrown value that is not an error. */

@@ -274,7 +274,7 @@ export class Turns<Tx> {
 			return this.#failed(ended, error, begunAt);
 		}
 		this.#isSingle = isSingle;
-		this.#measure(begunAt, 2);
+		this.#measure(begunAt);
 		this.#ended.splice(0, ended.length);
 		this.#settledAll(ended, result.settled);
 		if (claim.length === 0) return;
@@ -285,9 +285,9 @@ export class Turns<Tx> {
 	}
 
 	/** A slow store that answers gets the time that it needs, up to a whole lease. */
-	#measure(begunAt: number, factor: number): void {
+	#measure(begunAt: number): void {
 		const { clock, lease } = this.#settings;
-		const limit = factor * (clock.monotonic() - begunAt);
+		const limit = 2 * (clock.monotonic() - begunAt);
 		this.#limit = Math.min(lease, Math.max(this.#calls.limit, limit));
 	}
 
@@ -332,7 +332,7 @@ export class Turns<Tx> {
 		const code = (error as { code?: unknown } | undefined)?.code;
 		const isCertain = code === "full" || code === "busy";
 		if (!isCertain) { for (const one of ended) one.doubt = error ?? "unknown"; }
-		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt, 2);
+		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt);
 		const isKnown = this.#isSingle;
 		this.#isSingle = isStrange(error);
 		// Settles each task separately, so that one settlement that the store refuses does not affect the others.

@@ -1,0 +1,149 @@
+/**
+ * What a worker and a store say to each other about a claim: how it begins, what is saved under it, and how it ends.
+ *
+ * @module
+ */
+
+/** An encoded payload. A store returns it unchanged: text as text, bytes as bytes. */
+export type Data = string | Uint8Array;
+
+/** Identifies a claim. A store may return more members than these, and gets the same object back. */
+export interface Ref {
+	/** The id of the task. */
+	readonly id: string;
+	/** The token, which proves that the claim is the task's current one. */
+	readonly token: string;
+	/** The lane of the task, if any. */
+	readonly lane?: string | undefined;
+}
+
+/** A claimed task. */
+export interface Claim extends Ref {
+	/** The kind of the task, which selects its function. */
+	readonly kind: string;
+	/** The payload. */
+	readonly payload: Data;
+	/** The number of failed or crashed attempts before this claim. */
+	readonly attempts: number;
+	/** The number of consecutive claims that ended without a settlement, right before this one. */
+	readonly crashes: number;
+	/** The priority. */
+	readonly priority: number;
+	/** The error of the last settlement with `retry` or `dead`. */
+	readonly error?: string | undefined;
+	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
+	readonly addedAt: number;
+	/** The time since it was added, in milliseconds on the store's clock. */
+	readonly age: number;
+	/** The messages that were posted to it and not removed since, oldest first. */
+	readonly inbox: readonly Message[];
+}
+
+/** A message to a task. */
+export interface Message {
+	/** The sequence number of the message: 1, 2, 3 … Never reused for this task. */
+	readonly n: number;
+	/** The posted data. */
+	readonly data: Data;
+}
+
+/** The outcome of a successful task. */
+export interface Done {
+	/** Discriminates an {@link Outcome}. */
+	readonly type: "done";
+	/** How long the task is kept as `"done"`, with its id, in milliseconds. If absent or 0, the task is removed. */
+	readonly retain?: number | undefined;
+	/** The new payload. If absent, the payload stays unchanged. */
+	readonly payload?: Data | undefined;
+}
+
+/**
+ * The end of a claim. An absent payload stays unchanged.
+ *
+ * - `done`: see {@link Done};
+ * - `retry`: a failed attempt; the task is due again after `delay`. `attempts` and `error` are stored, `crashes`
+ *   becomes 0. With `backoff`, the delay is a backoff, which `hasten` may shorten; with `hold`, the task is held from
+ *   then on;
+ * - `later`: no failure; the task is due again after `delay`, or only when a message is posted (`null`), or at once
+ *   if its inbox has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and
+ *   `crashes` become 0. `backoff` is as with `retry`;
+ * - `dead`: the task becomes dead. `attempts` and `error` are stored;
+ * - `release`: neither an attempt nor a crash; the task is due at once. A crash of the previous claim, which this
+ *   claim has counted, stays counted.
+ */
+export type Outcome =
+	| Done
+	| {
+		readonly type: "retry";
+		readonly delay: number;
+		readonly attempts: number;
+		readonly error: string;
+		readonly payload?: Data | undefined;
+		readonly backoff?: boolean | undefined;
+		readonly hold?: boolean | undefined;
+	}
+	| {
+		readonly type: "later";
+		readonly delay: number | null;
+		readonly seen: number;
+		readonly payload?: Data | undefined;
+		readonly backoff?: boolean | undefined;
+	}
+	| {
+		readonly type: "dead";
+		readonly attempts: number;
+		readonly error: string;
+		readonly payload?: Data | undefined;
+	}
+	| { readonly type: "release"; readonly payload?: Data | undefined };
+
+/** The settlement of one claim. */
+export interface Settlement {
+	/** Identifies the claim. */
+	readonly ref: Ref;
+	/** The outcome. */
+	readonly outcome: Outcome;
+}
+
+/** A request for tasks. */
+export interface ClaimRequest {
+	/** The kinds of tasks, at least one. */
+	readonly kinds: readonly string[];
+	/** The maximum number of tasks, 1 or more. */
+	readonly limit: number;
+}
+
+/** The settlements and requests of a worker, in one commit. */
+export interface Turn {
+	/** The ended claims. Each claim occurs only once. */
+	readonly settle: readonly Settlement[];
+	/** The requests, which are served in order, after all settlements. May be empty. */
+	readonly claim: readonly ClaimRequest[];
+	/** The lease of the new claims, in milliseconds: more than 0, finite. */
+	readonly lease: number;
+}
+
+/** The result of a {@link Turn}. */
+export interface TurnResult {
+	/** For each settlement, whether it was written; `false` if the claim was lost. */
+	readonly settled: readonly boolean[];
+	/** The claimed tasks, in the order in which they should run. */
+	readonly claims: readonly Claim[];
+	/**
+	 * The time until a task of the requested kinds is due, or the lease of a running one ends, in milliseconds. 0 if a
+	 * task is already due but exceeded the limit; `Infinity` if there is none. It has no meaning without a request.
+	 */
+	readonly dueIn: number;
+}
+
+/** Data to save before a claim ends. Absent members stay unchanged. */
+export interface Save {
+	/** Identifies the claim. */
+	readonly ref: Ref;
+	/** The new payload. */
+	readonly payload?: Data | undefined;
+	/** The progress, for people. */
+	readonly progress?: string | undefined;
+	/** Messages up to this number are removed. */
+	readonly seen?: number | undefined;
+}
