@@ -141,8 +141,9 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * @param entries the arguments of {@link Basket.add} as objects
 	 * @param options the transaction
 	 * @returns the result of {@link Basket.add} for each entry
-	 * @throws {unknown} (as a rejection) the errors of {@link Basket.add}; a `RangeError` for more tasks or bytes than
-	 * the store accepts at once
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.add}
+	 * @throws {TypeError} (as a rejection) if `entries` is not iterable
+	 * @throws {RangeError} (as a rejection) for more tasks or bytes than the store accepts at once
 	 */
 	async addMany(
 		entries: Iterable<NewBasketTask<Tasks>>,
@@ -206,7 +207,11 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		this.#engine.worker.resume();
 	}
 
-	/** The number of tasks of this basket in each state, in the store, for all processes. */
+	/**
+	 * The number of tasks of this basket in each state, in the store, for all processes.
+	 *
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 */
 	counts(): Promise<Counts> {
 		return this.#engine.counts();
 	}
@@ -215,6 +220,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * Gets one task.
 	 *
 	 * @returns `undefined` if no task has this id
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	get(id: string): Promise<TaskRecord | undefined> {
 		return getTask(this.#engine, id);
@@ -226,6 +233,7 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 *
 	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of
 	 * range
+	 * @throws {StoreError} (as a rejection of a step) if the store cannot be opened or does not answer
 	 */
 	list(query: TaskQuery = {}): AsyncGenerator<TaskRecord, void, undefined> {
 		return listTasks(this.#engine, query);
@@ -235,6 +243,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * Restarts a dead task, behind all others; makes a waiting task due at once.
 	 *
 	 * @returns whether the task was changed
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	retry(id: string): Promise<boolean> {
 		return this.#engine.change(id, "retry");
@@ -245,6 +255,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * lane waits.
 	 *
 	 * @returns whether the task was changed: not to a task that is dead, done or not there
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	hold(id: string): Promise<boolean> {
 		return this.#engine.change(id, "hold");
@@ -254,6 +266,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * Undoes {@link Basket.hold}.
 	 *
 	 * @returns whether the task was changed
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	release(id: string): Promise<boolean> {
 		return this.#engine.change(id, "release");
@@ -265,6 +279,8 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * after a third of the lease at most.
 	 *
 	 * @returns whether the task existed
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	delete(id: string): Promise<boolean> {
 		return this.#engine.delete(id);

@@ -15,6 +15,7 @@ export { type Ending, endingWith } from "./ending.ts";
 export type { JobClaim } from "./job-claim.ts";
 export {
 	type BasketOptions,
+	type BasketSettings,
 	checkBasketOptions,
 	checkName,
 	type Kind,

@@ -129,7 +129,8 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	lease?: number | undefined;
 	/**
 	 * How long running tasks may continue after an abort, in milliseconds. After that they are left to the next run. A
-	 * store that still answers then gets one more second. @default 5_000
+	 * store that still answers then gets one more second. `abandonAfter` gives up one attempt that ignores its signal;
+	 * `grace` bounds the end of the whole run. @default 5_000
 	 */
 	grace?: number | undefined;
 	/**

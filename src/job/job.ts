@@ -45,9 +45,9 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
 	 * is called again with the same `idempotencyKey`. The codec must support the result: after a restart, later steps
 	 * get the decoded result.
 	 */
-	run: (context: StepContext<I, R, Tx>) => T;
+	run: (context: StepContext<I, R, Tx>) => T | PromiseLike<T>;
 	/** Undoes the step if a later step fails or the job is cancelled. Without it, the step needs no revert. */
-	revert?: ((context: RevertContext<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>, Tx>) => unknown) | undefined;
+	revert?: ((context: RevertContext<I, R & { readonly [K in N]: T }, T, Tx>) => unknown) | undefined;
 	/**
 	 * The maximum number of attempts of `run`, after which the job is reverted. A crash of the process does not count.
 	 * @default 1
@@ -56,7 +56,7 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
 	/** The maximum number of attempts of `revert`, after which the job has failed. @default Infinity */
 	revertAttempts?: number | undefined;
 	/** Any Standard Schema validator for the result. It validates the returned result, and the stored one when it is read. */
-	schema?: StandardSchema<Awaited<T>, unknown> | undefined;
+	schema?: StandardSchema<T, unknown> | undefined;
 }
 
 /**
@@ -157,7 +157,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	step<N extends string, T>(
 		name: N,
 		options: JobStepOptions<I, R, N, T, Tx>,
-	): Job<I, R & { readonly [K in N]: Awaited<T> }, Awaited<T>, S, Tx, A> {
+	): Job<I, R & { readonly [K in N]: T }, T, S, Tx, A> {
 		const { run, revert, revertAttempts = Infinity, schema } = check("options", options, "object");
 		check("run", run, "function");
 		if (revert !== undefined) check("revert", revert, "function");

@@ -5,14 +5,26 @@
  */
 
 import type { AddArguments, AddOptions } from "../basket/basket.ts";
-import type { BasketOptions, Codec, TaskDefinition, TaskFailure, TaskMap } from "../basket/engine.ts";
+import {
+	type BasketOptions,
+	type BasketSettings,
+	checkBasketOptions,
+	type Codec,
+	type Ending,
+	type JobClaim,
+	jsonCodec,
+	type Kind,
+	type TaskDefinition,
+	type TaskFailure,
+	type TaskMap,
+} from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
 import type { AnyJob, JobTypes } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
 import { checkBackoff } from "../run/backoff.ts";
-import { check } from "../platform/check.ts";
-import type { Clock } from "../platform/clock.ts";
+import { check, checkFunction } from "../platform/check.ts";
+import { checkClock, type Clock } from "../platform/clock.ts";
 import { checkRunnerOptions, defaultSettings } from "../run/options.ts";
 
 /** Options of {@link Processor}. */
@@ -86,15 +98,50 @@ export type AddJobArguments<J extends AnyJob, Tx> = AddArguments<JobTypes<J>["in
 /** The job decodes its payload itself, because it handles damaged payloads. */
 const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
 /** The kind of task behind each job. A job gets the claim directly, so this function is never called. */
-export const jobTask: TaskDefinition<unknown> = {
+const jobTask: TaskDefinition<unknown> = {
 	run: () => {},
 	codec: rawCodec,
 	attempts: Infinity,
 	crashes: Infinity,
 };
 
+/** The checked options of a processor. */
+export interface ProcessorSettings<Tx>
+	extends
+		Required<{ [K in "codec" | "crashes" | "retain"]: NonNullable<ProcessorOptions[K]> }>,
+		Pick<ProcessorOptions, "onSettled" | "onAttemptFailed"> {
+	/** The settings of its basket. */
+	readonly settings: BasketSettings<Tx>;
+	readonly jobs: ReadonlyMap<string, PreparedJob>;
+}
+
+/** @param run resumes a claimed job; resolves with the end of the claim */
+export function checkProcessorOptions<Tx>(
+	options: ProcessorOptions<AnyJob, Tx>,
+	run: (job: PreparedJob, claim: JobClaim) => Promise<Ending>,
+): ProcessorSettings<Tx> {
+	const { name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, ...rest } = check(
+		"options",
+		options,
+		"object",
+	);
+	const onSettled = checkFunction("onSettled", options.onSettled);
+	const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
+	const jobs = prepare(check("jobs", options.jobs, "object"), options.backoff, checkClock(options.clock));
+	const tasks = Object.fromEntries([...jobs.keys()].map((name) => [name, jobTask]));
+	// Also checks the options of the basket.
+	const own = { onSettled: undefined, onAttemptFailed: undefined };
+	const settings = checkBasketOptions<Tx>({ ...rest, ...own, name, retain, crashes, codec, tasks });
+	const kinds = [...jobs].map(([name, job]) => {
+		const call: Kind["call"] = (_, claim) => run(job, claim);
+		const end = (ending: unknown) => ending as Ending;
+		return [name, { ...settings.kinds.get(name)!, call, end }] as const;
+	});
+	return { settings: { ...settings, kinds: new Map(kinds) }, jobs, codec, crashes, retain, onSettled, onAttemptFailed };
+}
+
 /** Checks the jobs of a processor. Returns them by name, with the settings of their steps. */
-export function prepare(
+function prepare(
 	jobs: readonly AnyJob[],
 	backoff: ProcessorOptions["backoff"],
 	clock: Clock,

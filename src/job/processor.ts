@@ -7,47 +7,31 @@
  * @module
  */
 
-import {
-	addTasks,
-	BasketEngine,
-	Batch,
-	checkBasketOptions,
-	cut,
-	type Ending,
-	getTask,
-	isThenable,
-	isTransient,
-	jsonCodec,
-	type Kind,
-	listTasks,
-	synchronous,
-} from "../basket/engine.ts";
-import type { AddOptions, TaskRecord, WorkOptions } from "../basket/basket.ts";
-import type { Counts, Data } from "../basket/store.ts";
+import { BasketEngine, Batch, checkName, cut, getTask, isTransient, listTasks } from "../basket/engine.ts";
+import type { AddOptions, WorkOptions } from "../basket/basket.ts";
+import type { Counts } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
 import type { JobOwner } from "./owner.ts";
-import type { JobCheckpoint, PreparedJob } from "./state.ts";
-import { decodeCheckpoint } from "./decode.ts";
+import { addJobs, type JobsToAdd } from "./adding.ts";
 import { LiveJobs } from "./live.ts";
-import { type AddJobArguments, jobTask, type NewJob, prepare, type ProcessorOptions } from "./options.ts";
+import { type AddJobArguments, checkProcessorOptions, type NewJob, type ProcessorOptions } from "./options.ts";
 import {
 	type AddedJob,
+	asStored,
 	type JobId,
-	JobNotFoundError,
 	type JobOf,
 	type JobOutcome,
 	outcomeOf,
 	type SignalName,
 	type SignalValue,
+	storedOutcome,
 } from "./outcome.ts";
 import { saveWanted, type WaitingSave } from "./saving.ts";
-import { firstCheckpoint } from "./state.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
-import { check, checkFunction, checkSignal, refuse } from "../platform/check.ts";
-import { checkClock } from "../platform/clock.ts";
-import { observe, type OnError, report } from "../platform/observe.ts";
+import { check, checkSignal, refuse } from "../platform/check.ts";
+import { observe, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
@@ -89,11 +73,10 @@ import type { WaitOptions } from "../platform/waiters.ts";
 export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	implements Subscribable<ProcessorSnapshot>, AsyncDisposable {
 	readonly #owner: JobOwner<Tx>;
-	readonly #jobs: ReadonlyMap<string, PreparedJob>;
+	readonly #known: JobsToAdd;
 	readonly #engine: BasketEngine<Tx>;
 	readonly #live: LiveJobs<Tx>;
 	readonly #endings: Endings;
-	readonly #onError: OnError | undefined;
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
 	/**
@@ -112,25 +95,15 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * name
 	 */
 	constructor(options: ProcessorOptions<Jobs, Tx>) {
-		const { jobs, name = "jobs", retain = 86_400_000, crashes = 10, codec = jsonCodec, store, onError, ...rest } =
-			check("options", options, "object");
-		const onSettled = checkFunction("onSettled", options.onSettled);
-		const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
-		this.#onError = onError;
-		const clock = checkClock(options.clock);
-		this.#jobs = prepare(check("jobs", jobs, "object"), options.backoff, clock);
-		const tasks = Object.fromEntries([...this.#jobs.keys()].map((name) => [name, jobTask]));
-		// Also checks the options of the basket.
-		const own = { onSettled: undefined, onAttemptFailed: undefined };
-		const settings = checkBasketOptions<Tx>({ ...rest, ...own, store, name, retain, crashes, codec, onError, tasks });
-		const kinds = [...this.#jobs].map(([name, job]) => {
-			const call: Kind["call"] = (_, claim) => this.#live.run(job, claim);
-			const end = (ending: unknown) => ending as Ending;
-			return [name, { ...settings.kinds.get(name)!, call, end }] as const;
-		});
-		this.#engine = new BasketEngine({ ...settings, kinds: new Map(kinds) });
-		const patience = { clock, limit: (options.lease ?? 30_000) / 3 };
-		const saves = new Batch<WaitingSave, boolean>((waiting) => saveWanted(store, name, waiting), patience);
+		const { settings, jobs, codec, crashes, retain, onSettled, onAttemptFailed } = checkProcessorOptions<Tx>(
+			options,
+			(job, claim) => this.#live.run(job, claim),
+		);
+		const { store, name, clock, onError } = settings;
+		this.#known = { jobs, codec };
+		this.#engine = new BasketEngine(settings);
+		const save = (waiting: readonly WaitingSave[]) => saveWanted(store, name, waiting);
+		const saves = new Batch<WaitingSave, boolean>(save, { clock, limit: settings.lease / 3 });
 		this.#owner = {
 			store,
 			name,
@@ -151,6 +124,20 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		this.getSnapshot = this.#snapshot.getSnapshot;
 	}
 
+	/** The name of this processor in its store. */
+	get name(): string {
+		return this.#owner.name;
+	}
+
+	/**
+	 * Opens the store. All other methods do so by themselves, except for calls with a `tx`.
+	 *
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened
+	 */
+	open(): Promise<void> {
+		return this.#engine.open();
+	}
+
 	/**
 	 * Adds a job. Resolves when the job is stored durably; with `tx`, when it is part of that transaction.
 	 *
@@ -165,10 +152,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async add<J extends Jobs>(job: J, ...args: AddJobArguments<J, Tx>): Promise<AddedJob<J>> {
 		const [input, options = {}] = args;
-		const { tx, delay } = check("options", options, "object");
-		const encoded = this.#encode(job, input, delay, tx);
-		const data = isThenable(encoded) ? await encoded : encoded;
-		const [added] = await addTasks(this.#engine, [{ ...options, kind: job.name, payload: data }], tx);
+		const { tx, ...rest } = check("options", options, "object");
+		const [added] = await addJobs(this.#engine, this.#known, [{ ...rest, job, input }], tx);
 		return added!;
 	}
 
@@ -178,8 +163,9 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * @param entries the arguments of {@link Processor.add} as objects
 	 * @param options the transaction
 	 * @returns the result of {@link Processor.add} for each entry
-	 * @throws {unknown} (as a rejection) the errors of {@link Processor.add}; a `RangeError` for more jobs than the
-	 * store accepts at once
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.add}
+	 * @throws {TypeError} (as a rejection) if `entries` is not iterable
+	 * @throws {RangeError} (as a rejection) for more jobs or bytes than the store accepts at once
 	 */
 	async addMany(
 		entries: Iterable<NewJob<Jobs>>,
@@ -187,20 +173,14 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	): Promise<readonly AddedJob<Jobs>[]> {
 		const { tx } = check("options", options, "object");
 		if (typeof Object(entries)[Symbol.iterator] !== "function") refuse("entries", entries, "iterable");
-		const tasks = [];
-		for (const entry of entries as Iterable<NewJob<AnyJob>>) {
-			const { job, input, ...rest } = check("entry", entry, "object");
-			const encoded = this.#encode(job, input, rest.delay, tx);
-			tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
-		}
-		return await addTasks(this.#engine, tasks, tx);
+		return await addJobs(this.#engine, this.#known, entries as Iterable<NewJob<AnyJob>>, tx);
 	}
 
 	/**
 	 * Processes jobs until the signal aborts. Then the signals of the running steps abort, too, and the call resolves
 	 * when these have ended, at most `grace` ms later. Several calls share one worker.
 	 *
-	 * @throws {StoreError} (as a rejection) for a permanent failure
+	 * @throws {StoreError} (as a rejection) for a permanent failure, or for another error of the store after five tries
 	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	run(options: WorkOptions = {}): Promise<void> {
@@ -214,7 +194,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * aborts.
 	 *
 	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
-	 * @throws {StoreError} (as a rejection) for a permanent failure
+	 * @throws {StoreError} (as a rejection) for a permanent failure, or for another error of the store after five tries
+	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
 	 */
 	drain(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(true, options);
@@ -236,7 +217,11 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		this.#engine.worker.resume();
 	}
 
-	/** The number of jobs in each state, in the store, for all processes. Ended jobs count as `done`. */
+	/**
+	 * The number of jobs in each state, in the store, for all processes. Ended jobs count as `done`.
+	 *
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 */
 	counts(): Promise<Counts> {
 		return this.#engine.counts();
 	}
@@ -249,6 +234,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * @throws {JobNotFoundError} (as a rejection) if no job has the id, or the job was deleted meanwhile
 	 * @throws {StoreError} (as a rejection) for a permanent failure
 	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters, or `signal` is
+	 * not an AbortSignal
 	 */
 	wait<J extends AnyJob>(id: JobId<J>, options?: WaitOptions): Promise<JobOutcome<J>>;
 	/** The same for an id without types. */
@@ -258,7 +245,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		if (signal !== undefined) checkSignal(signal);
 		check("id", id, "string");
 		return await this.#endings.wait(id, signal, async (ended) => {
-			return ended === undefined ? await this.#look(id) : outcomeOf(await this.#asStored(ended));
+			return ended === undefined ? await this.#look(id) : outcomeOf(await asStored(this.#owner.codec, ended));
 		});
 	}
 
@@ -268,7 +255,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 			return await this.result(id);
 		} catch (error) {
 			if (!isTransient(error)) throw error;
-			report(this.#onError, error);
+			report(this.#owner.onError, error);
 		}
 	}
 
@@ -276,18 +263,22 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * The outcome of a job; `undefined` if it has not ended.
 	 *
 	 * @throws {JobNotFoundError} (as a rejection) if no job has the id
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	result<J extends AnyJob>(id: JobId<J>): Promise<JobOutcome<J> | undefined>;
 	/** The same for an id without types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
-		return await this.#outcome(id, await getTask(this.#engine, id));
+		return await storedOutcome(this.#owner.codec, id, await getTask(this.#engine, id));
 	}
 
 	/**
 	 * Gets one job as it is stored.
 	 *
 	 * @returns `undefined` if no job has this id
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	async get(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
@@ -299,6 +290,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 *
 	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of
 	 * range
+	 * @throws {StoreError} (as a rejection of a step) if the store cannot be opened or does not answer
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
@@ -314,6 +306,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 *
 	 * @returns `false` if the job has ended or does not exist. `true` is not a guarantee: the job may end before it
 	 * notices the cancellation
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	async cancel(id: string): Promise<boolean> {
 		return await this.#post(id, { type: "cancel" });
@@ -326,6 +320,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * @returns `false` if no job has the id, or the job has ended
 	 * @throws {TypeError} (as a rejection) if the job has no such step, or the value cannot be encoded
 	 * @throws {ValidationError} (as a rejection) if the value does not pass the schema of the step
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	async signal<Id extends string, N extends SignalName<JobOf<Id, Jobs>>>(
 		id: Id,
@@ -334,7 +330,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 			: [value: SignalValue<JobOf<Id, Jobs>, N>]
 	): Promise<boolean> {
 		const record = await getTask(this.#engine, id);
-		const job = record && this.#jobs.get(record.kind);
+		const job = record && this.#known.jobs.get(record.kind);
 		const step = job?.steps.get(check("name", name, "string"))?.definition;
 		if (job !== undefined && step?.type !== "waitFor") {
 			throw new TypeError(
@@ -347,10 +343,24 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
+	 * Makes a job due at once that waits for its delay or for another attempt of a step. A job that sleeps or waits for a
+	 * signal keeps waiting. A dead job, whose record the store could not read, is tried again.
+	 *
+	 * @returns whether the job was changed: not if it runs, is held, has ended or does not exist
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 */
+	retry(id: string): Promise<boolean> {
+		return this.#engine.change(id, "retry");
+	}
+
+	/**
 	 * Hides a job from all processors until {@link Processor.release}. A running job continues until its current step
 	 * is done.
 	 *
 	 * @returns whether the job was changed: not if it is already held, has ended or does not exist
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	async hold(id: string): Promise<boolean> {
 		const isHeld = await this.#engine.change(id, "hold");
@@ -363,6 +373,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * Undoes {@link Processor.hold}, and retries a job that is held because of a problem.
 	 *
 	 * @returns whether the job was changed
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	release(id: string): Promise<boolean> {
 		return this.#engine.change(id, "release");
@@ -372,6 +384,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * Removes a job in any state, with its outcome. Nothing is reverted; use {@link Processor.cancel} for that.
 	 *
 	 * @returns whether the job existed
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	delete(id: string): Promise<boolean> {
 		return this.#engine.delete(id);
@@ -383,7 +397,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	async #post(id: string, message: JobMessage): Promise<boolean> {
-		check("id", id, "string");
+		checkName("id", id);
 		const { store, name, codec } = this.#owner;
 		const data = await codec.encode(message);
 		await this.#engine.open();
@@ -391,34 +405,6 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		this.#engine.changed();
 		await this.#live.look(id);
 		return true;
-	}
-
-	/** The checkpoint as a reader of the store, possibly in another process, sees it. */
-	async #asStored(state: JobCheckpoint): Promise<JobCheckpoint> {
-		const { codec } = this.#owner;
-		return await codec.decode(await codec.encode(state)) as JobCheckpoint;
-	}
-
-	/** The first checkpoint of a job. Returns a promise only if the schema or the codec is asynchronous. */
-	#encode(job: AnyJob, input: unknown, delay: number | undefined, tx: Tx | undefined): Data | PromiseLike<Data> {
-		const name = check("job.name", check("job", job, "object").name, "string");
-		const known = this.#jobs.get(name)?.job;
-		if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
-		if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
-		const encode = () => {
-			const encoded = this.#owner.codec.encode(firstCheckpoint(known, input, delay));
-			return isThenable(encoded) ? synchronous(encoded, tx) : encoded;
-		};
-		const valid = known.schema && validate(known.schema, input);
-		return isThenable(valid) ? synchronous(valid, tx).then(encode) : encode();
-	}
-
-	async #outcome(id: string, record: TaskRecord | undefined): Promise<JobOutcome | undefined> {
-		if (record === undefined) throw new JobNotFoundError(id);
-		const { state, payload, error } = record;
-		if (state === "done") return outcomeOf(await decodeCheckpoint(this.#owner.codec, payload as Data));
-		// The store itself could not read the job.
-		return state === "dead" ? outcomeOf({ plan: [], results: {}, history: [], status: "failed", error }) : undefined;
 	}
 
 	#read(): ProcessorSnapshot {

@@ -48,6 +48,7 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	/**
 	 * The maximum wait, after an abort or a timeout, for a task that has not settled, in milliseconds. After that the
 	 * attempt counts as failed and its late result is dropped. A retry may then overlap the abandoned attempt.
+	 * Unlike the `grace` of a `Basket`, which bounds the end of its whole run, this is about one attempt that ignores its signal.
 	 * @default Infinity
 	 */
 	abandonAfter?: number | undefined;

@@ -118,6 +118,17 @@ describe("Processor", () => {
 		any.signal(due.id, "at", new Date());
 	});
 
+	test("a schema types the result of a step, be it asynchronous or not", () => {
+		const schema = object({ n: string() });
+		const checked = job("checked")
+			.step("a", { schema, run: async () => ({ n: "a" }) })
+			.step("b", { schema, run: () => ({ n: "b" }) })
+			.step("c", { run: async ({ results }) => results.a.n + results.b.n });
+		expectTypeOf<JobTypes<typeof checked>["value"]>().toEqualTypeOf<string>();
+		// @ts-expect-error another result
+		job("checked").step("a", { schema, run: async () => ({ n: 1 }) });
+	});
+
 	test("commit() takes the transactions of the store, and gives the result of the step", () => {
 		const withTx = job<number, Tx>("tx")
 			.step("a", {

@@ -1,6 +1,6 @@
 // What holds for jobs, whatever store they are kept in.
 import { afterAll, describe as group, expect, test } from "vitest";
-import { object, string } from "valibot";
+import { object, pipe, string, trim } from "valibot";
 import {
 	type Codec,
 	type Job,
@@ -656,7 +656,40 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				expect(waiting.error instanceof JobNotFoundError).toBe(true);
 			});
 
-			law("state() and list() show where jobs are", async (make) => {
+			law("retry() ends a delay and a backoff, and lets a sleep and the waiting for a signal go on", async (make) => {
+				const machine = await make();
+				const log: string[] = [];
+				const run = () => {
+					log.push("a");
+					if (log.length === 1) fail();
+				};
+				const definition = job("again").step("a", { run, attempts: 2, backoff: 3_600_000 }).sleep("nap", 60_000)
+					.waitFor("go").step("b", { run: () => void log.push("b") });
+				const processor = machine.processor([definition]);
+				const running = machine.start(processor);
+				const { id } = await processor.add(definition, undefined, { delay: 86_400_000 });
+				const retry = async () => {
+					const applied = await processor.retry(id);
+					await machine.advance(1_000);
+					return [applied, ...log];
+				};
+				await machine.advance(1_000);
+				expect(log).toEqual([]);
+				expect(await retry()).toEqual([true, "a"]);
+				expect(await retry()).toEqual([true, "a", "a"]);
+				expect(await retry()).toEqual([true, "a", "a"]);
+				expect((await processor.get(id))!.step).toBe("nap");
+				await machine.advance(60_000);
+				expect(await retry()).toEqual([true, "a", "a"]);
+				expect((await processor.get(id))!.step).toBe("go");
+				await processor.signal(id, "go");
+				await machine.advance(0);
+				expect(await retry()).toEqual([false, "a", "a", "b"]);
+				expect(await processor.retry("nothing")).toBe(false);
+				await running.stop();
+			});
+
+			law("get() and list() show where jobs are", async (make) => {
 				const machine = await make();
 				const one = job<number>("one", { version: 3 }).step("a", { run: () => 1 }).waitFor("w");
 				const two = job("two").step("b", { run: noop });
@@ -1313,6 +1346,21 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					.step("b", { run: fail }) as unknown as Job;
 				const outcome = await finish(machine, definition, process);
 				expect([outcome.status, await machine.lines()]).toEqual(["reverted", ["-a 3"]]);
+			});
+
+			law("resolves with the result, as the schema of the step gives it", async (make) => {
+				const machine = await make();
+				const process = machine.process();
+				let given: string | undefined;
+				const definition = job<undefined, unknown>("given").step("a", {
+					schema: pipe(string(), trim()),
+					run: async ({ commit }) => {
+						await process.write("a", async (tx) => void (given = await commit(tx, " a ")));
+						return given!;
+					},
+				});
+				const outcome = await finish(machine, definition as unknown as Job, process);
+				expect([given, outcome.results]).toEqual(["a", { a: "a" }]);
 			});
 
 			law("refuses an attempt that is over", async (make) => {

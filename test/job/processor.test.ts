@@ -75,6 +75,21 @@ group("Processor", () => {
 		expect((await processor.counts()).done).toBe(2);
 	});
 
+	test("addMany() takes anything that can be iterated over", async () => {
+		const processor = new Processor({ store: memoryStore(), jobs: [one] });
+		const entries = new Set(["x", "y"].map((input) => ({ job: one, input, id: input })));
+		expect(await processor.addMany(entries)).toMatchObject([{ id: "x", added: true }, { id: "y", added: true }]);
+	});
+
+	test("name and open() are those of its tasks in the store", async () => {
+		const store = memoryStore();
+		expect(new Processor({ store, jobs: [] }).name).toBe("jobs");
+		const processor = new Processor({ store, jobs: [one], name: "mine" });
+		await processor.open();
+		await processor.add(one, "x");
+		expect([processor.name, (await store.counts("mine")).waiting]).toEqual(["mine", 1]);
+	});
+
 	test("wait() refuses a signal that is none", async () => {
 		const processor = new Processor({ store: memoryStore(), jobs: [one] });
 		await expect(processor.wait("x", { signal: {} as never })).rejects.toMatchObject({ name: "TypeError" });

@@ -1,0 +1,56 @@
+/**
+ * Adds jobs to a processor: each becomes a task, whose payload is its first checkpoint.
+ *
+ * @module
+ */
+
+import { addTasks, type BasketEngine, type Codec, cut, isThenable, synchronous } from "../basket/engine.ts";
+import type { Added, Data } from "../basket/store.ts";
+import type { AnyJob } from "./job.ts";
+import type { NewJob } from "./options.ts";
+import type { PreparedJob } from "./state.ts";
+import { firstCheckpoint } from "./state.ts";
+import { check } from "../platform/check.ts";
+import { validate } from "../platform/standard-schema.ts";
+
+/** The jobs and the codec of the processor. */
+export interface JobsToAdd {
+	readonly jobs: ReadonlyMap<string, PreparedJob>;
+	readonly codec: Codec;
+}
+
+/** Synchronous until the store is called, if there is a transaction. */
+export async function addJobs<Tx>(
+	engine: BasketEngine<Tx>,
+	known: JobsToAdd,
+	entries: Iterable<NewJob<AnyJob>>,
+	tx: Tx | undefined,
+): Promise<readonly Added[]> {
+	const tasks = [];
+	for (const entry of entries) {
+		const { job, input, ...rest } = check("entry", entry, "object");
+		const encoded = encode(known, job, input, rest.delay, tx);
+		tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
+	}
+	return await addTasks(engine, tasks, tx);
+}
+
+/** The first checkpoint of a job. Returns a promise only if the schema or the codec is asynchronous. */
+function encode<Tx>(
+	{ jobs, codec }: JobsToAdd,
+	job: AnyJob,
+	input: unknown,
+	delay: number | undefined,
+	tx: Tx | undefined,
+): Data | PromiseLike<Data> {
+	const name = check("job.name", check("job", job, "object").name, "string");
+	const known = jobs.get(name)?.job;
+	if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
+	if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
+	const finish = () => {
+		const encoded = codec.encode(firstCheckpoint(known, input, delay));
+		return isThenable(encoded) ? synchronous(encoded, tx) : encoded;
+	};
+	const valid = known.schema && validate(known.schema, input);
+	return isThenable(valid) ? synchronous(valid, tx).then(finish) : finish();
+}
