@@ -181,16 +181,16 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	}
 
 	onSuccess(value: T): void {
-		this.#stop({ attempt: this.attempt, previousError: undefined, value, hasFailed: false });
+		this.#stop(false, undefined, value);
 	}
 
 	onFailure(error: unknown): void {
-		this.#stop({ attempt: this.attempt, previousError: error, value: undefined, hasFailed: true });
+		this.#stop(true, error);
 	}
 
-	#stop(outcome: Outcome<T>): void {
+	#stop(hasFailed: boolean, previousError: unknown, value?: T): void {
 		if (this.#signal !== undefined) unlink(this.#signal, this);
-		this.#outcome = outcome;
+		this.#outcome = { attempt: this.attempt, previousError, value, hasFailed };
 		this.#execution = this.#signal = undefined;
 		this.#change("stopped");
 		this.#owner.onStopped(this);
