@@ -1,5 +1,5 @@
-// Whoever imports the sources by path has Deno check them with its own types, which have no DOM: each entry point must
-// compile so. Only that of IndexedDB needs the DOM, since its arguments are the DOM's own objects.
+// Deno checks sources that are imported by path with its own types, which lack the DOM, so each entry point must compile
+// without the DOM. The exception is the IndexedDB store, whose arguments are objects of the DOM.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

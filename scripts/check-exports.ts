@@ -1,5 +1,5 @@
-// The maps of entry points agree: deno.json's `exports` is the one that is written by hand; package.json's `exports`
-// (`--fix` writes it), deno.json's `imports` and the files of dist/ follow from it.
+// The maps of entry points agree. Only the `exports` of deno.json are written by hand; the `exports` of package.json
+// (`--fix` writes them), the `imports` of deno.json and the files of dist/ follow from them.
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { type DenoManifest, type EntryPoint, entryPoints, minified, programs } from "./project.ts";
 import { type PackageManifest, readDeno, readPackage } from "./project.ts";
@@ -9,7 +9,7 @@ interface Target {
 	default: string;
 }
 
-// What the source maps point at, what npm does not add by itself, and what JSR needs.
+// The files that the source maps point at, the files that npm does not add by itself, and the files that JSR needs.
 const shipped: string[] = ["bin", "dist", "src", "mod.ts", "CHANGELOG.md"];
 const published: string[] = ["mod.ts", "src", "README.md", "CHANGELOG.md", "LICENSE", "deno.json"];
 
@@ -29,7 +29,7 @@ function npmExports(): Record<string, unknown> {
 	return { ...Object.fromEntries(entries), "./package.json": "./package.json" };
 }
 
-// "types" first: the first condition that fits is the one that counts.
+// "types" comes first, because the first matching condition counts.
 function target(output: string, types: string, code: string): Target {
 	return { types: `./dist/${output}${types}`, default: `./dist/${output}${code}` };
 }
@@ -67,7 +67,7 @@ function fileFaults(npm: PackageManifest, deno: DenoManifest): string[] {
 	];
 }
 
-/** A command starts what was built, or the sources in a clone; npm makes it executable for users, Git for those who clone. */
+/** A command starts the built program, or in a clone the sources. npm makes it executable in a package, Git in a clone. */
 function commandFaults({ bin }: PackageManifest): string[] {
 	return Object.values(bin).flatMap((file: string) => [
 		...fault(!existsSync(file), `package.json: bin names ${file}, which is missing`),

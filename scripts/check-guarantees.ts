@@ -1,4 +1,4 @@
-// Each sentence under "Guarantees" in the README is the title of a test. Bold words lead a point, and promise nothing.
+// Each sentence under "Guarantees" in the README is the title of a test. The bold words at the start of a point are headings.
 import { globSync, readFileSync } from "node:fs";
 
 export function checkGuarantees(): string {

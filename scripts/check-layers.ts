@@ -1,5 +1,5 @@
-// Imports under src/ point downwards only: no circle, none of mod.ts, none of a neighbour on the same floor. And a room is entered by
-// its door, the file of its own name: the other files of a room are nobody else's business.
+// Imports under src/ point downwards only: no cycles, no imports of mod.ts or of a room on the same floor. A room is imported
+// through its door, the file with the name of the room; its other files are private.
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
 
@@ -19,7 +19,7 @@ const floors: string[][] = [
 	["cli"],
 ];
 
-/** Doors besides the file of the room's own name, and for whom. */
+/** Further doors, and the rooms that may use them. */
 const doors: Readonly<Record<string, string>> = {
 	"run/task.ts": "what a task is given and may throw, which every room that runs tasks passes on",
 	"run/options.ts": "the options of every attempt, which every room that runs tasks takes",
@@ -62,14 +62,14 @@ function pointsUp({ from, to, typeOnly }: Import): boolean {
 	if (!to.startsWith("src/")) return true;
 	if (roomOf(from) === roomOf(to)) return false;
 	const [above, below]: number[] = [floorOf(from), floorOf(to)];
-	// Nothing of the engine is part of a store.
+	// A store contains no part of the engine.
 	if (from.startsWith("src/stores/") && roomOf(to) === "basket") return !typeOnly;
 	return below! >= above!;
 }
 
 function goesByWindow({ from, to }: Import): boolean {
 	const room: string = roomOf(to);
-	// The ground is everybody's.
+	// Every room may import the ground floor.
 	if (roomOf(from) === room || room === "platform") return false;
 	const path: string = to.slice("src/".length);
 	return path !== `${room}/${room.split("/").at(-1)}.ts` && !(path in doors);
@@ -82,7 +82,7 @@ function floorOf(file: string): number {
 	return floor;
 }
 
-/** The folder under src/, or under src/stores/, or the file that is in none. */
+/** The folder under src/ or src/stores/, or a file outside of folders. */
 function roomOf(file: string): string {
 	const [, room, inner]: string[] = file.split("/");
 	return room === "stores" ? `stores/${inner}` : room!;
@@ -92,7 +92,7 @@ function describe({ from, to }: Import): string {
 	return `${from} must not import ${to}`;
 }
 
-// Files that import nothing, or that nothing imports, are taken away until there are none: the rest runs in circles.
+// Removes files without imports or importers until there are none left: the remaining files form cycles.
 function circles(imports: Import[]): string[] {
 	const importing = new Set<string>(imports.map(({ from }: Import) => from));
 	const imported = new Set<string>(imports.map(({ to }: Import) => to));

@@ -1,12 +1,12 @@
-// The packed npm package is well formed: nothing that publint or "are the types wrong" complains of, no dependency, small,
-// and each source map leads to files that are in it.
+// The packed npm package is well formed: publint and "are the types wrong" have no complaint, it has no dependency, it is
+// small, and the sources of each source map are in it.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { execute } from "./command.ts";
 import { readJson, readPackage } from "./project.ts";
 
-/** What `npm pack --json` tells. */
+/** The output of `npm pack --json`. */
 export interface Tarball {
 	filename: string;
 	/** In bytes. */
@@ -20,7 +20,7 @@ interface SourceMap {
 	sourcesContent?: string[];
 }
 
-/** What a package may weigh, in bytes. */
+/** The maximum sizes of the package, in bytes. */
 const limits: Pick<Tarball, "size" | "unpackedSize"> = { size: 800_000, unpackedSize: 3_300_000 };
 
 export async function checkPackage(): Promise<string> {
@@ -37,7 +37,7 @@ export async function checkPackage(): Promise<string> {
 	}
 }
 
-/** Packs what npm would publish, and resolves with the tarball's path. */
+/** Packs the files that npm would publish, and resolves with the path of the tarball. */
 export async function pack(folder: string): Promise<string> {
 	return join(folder, (await packWhole(folder)).filename);
 }
@@ -58,7 +58,7 @@ function weightFaults(tarball: Tarball): string[] {
 	});
 }
 
-/** A map neither repeats the sources, which are in the package, nor names one that is not. */
+/** A map must not repeat the sources, and must not name a source that is not in the package. */
 export function mapFaults({ files }: Pick<Tarball, "files">, read: (file: string) => SourceMap = readJson): string[] {
 	const packed = new Set(files.map(({ path }) => path));
 	const maps: string[] = [...packed].filter((path: string) => path.endsWith(".map"));

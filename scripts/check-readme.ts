@@ -1,5 +1,5 @@
-// The README keeps its length, and each size it quotes, between marks such as
-// `<!-- size:run -->1,234 B<!-- /size -->`, is the measured one. `--fix` writes the measured ones.
+// The README keeps its length, and each size in it, between marks such as
+// `<!-- size:run -->1,234 B<!-- /size -->`, is the measured size. `--fix` writes the measured sizes.
 import { readFileSync, writeFileSync } from "node:fs";
 import { measureOutboxes } from "../bench/outboxes.ts";
 import { formatSize, measureSizes } from "./check-sizes.ts";
@@ -12,7 +12,7 @@ export async function checkReadme(fix: boolean): Promise<string> {
 	const text: string = readFileSync(file, "utf8");
 	const lines: number = text.trimEnd().split("\n").length;
 	if (lines >= lineLimit) throw new Error(`${file} has ${lines} lines; it must stay under ${lineLimit}`);
-	// A mark that is broken over two lines would never be looked at again.
+	// The pattern does not match a mark that is broken over two lines.
 	const [marks, opened]: number[] = [mark, /<!-- size:/g].map((pattern: RegExp) => [...text.matchAll(pattern)].length);
 	if (marks !== opened) throw new Error(`${file}: ${opened! - marks!} marks of sizes are not whole on one line`);
 	const outboxes = Object.entries(await measureOutboxes()).map(([name, size]) => [name, formatSize(size)] as const);

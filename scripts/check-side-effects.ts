@@ -1,9 +1,9 @@
-// Importing an entry point without using it must bundle to nothing: a side effect at the top level would show here.
+// An entry point that is imported but not used must add nothing to a bundle; a side effect at the top level would.
 import { resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { type EntryPoint, entryPoints, root } from "./project.ts";
 
-// Otherwise the `sideEffects: false` of package.json would hide what is looked for.
+// Otherwise the `sideEffects: false` of package.json would hide side effects.
 const distrustful: Plugin = {
 	name: "distrustful",
 	setup: ({ onResolve }) =>

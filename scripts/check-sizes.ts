@@ -1,4 +1,5 @@
-// The sizes hold their budget (.size-limit.json: minified, brotli), and the built files cost no more than the sources.
+// The sizes are within their budgets (.size-limit.json: minified, brotli), and the built files add no more to a bundle than
+// the sources.
 import { type CommandError, execute } from "./command.ts";
 
 interface Measurement {
@@ -8,7 +9,7 @@ interface Measurement {
 	sizeLimit: number;
 }
 
-/** How much larger the bundle of a built entry point may be than that of its source. */
+/** The maximum ratio of the bundles of a built entry point and of its source. */
 const tolerance = 1.03;
 
 export async function checkSizes(): Promise<string> {
@@ -29,7 +30,7 @@ export async function measureSizes(): Promise<Map<string, string>> {
 
 async function measure(): Promise<Measurement[]> {
 	const output: Promise<string> = execute("size-limit", ["--json"]);
-	// It ends with 1 if a budget is exceeded, but prints the sizes all the same.
+	// If a budget is exceeded, size-limit ends with 1 but still prints the sizes.
 	return JSON.parse(await output.catch((error: CommandError) => error.output || Promise.reject(error)));
 }
 

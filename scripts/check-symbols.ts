@@ -22,7 +22,7 @@ interface Documentation {
 export async function checkSymbols(): Promise<string> {
 	const sources: string[] = entryPoints().map(({ source }: EntryPoint) => source);
 	const { nodes }: Documentation = JSON.parse(await execute("deno", ["doc", "--json", ...sources]));
-	// What two entry points export is documented once, and a reference in the other.
+	// A symbol that two entry points export is documented once; the other entry point has a reference.
 	const symbols: DocumentedSymbol[] = Object.values(nodes).flatMap((node) => node.symbols)
 		.filter(({ declarations }) => declarations.some(({ kind }: Declaration) => kind !== "reference"));
 	const faults: string[] = symbols.flatMap(faultsOf);

@@ -6,7 +6,7 @@ const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.too
 const folder = "node_modules/.cache/types";
 
 export async function checkTypes(): Promise<void> {
-	// What has not changed since the last check is not checked again.
+	// Unchanged programs are not checked again.
 	const memory = (
 		project: string,
 	): string[] => ["--incremental", "--tsBuildInfoFile", `${folder}/${project}.tsbuildinfo`];

@@ -1,8 +1,8 @@
-// `npm run check`: every rule of the project that a program can hold, one after the other.
+// `npm run check`: checks every rule of the project that a program can check.
 //
 //     npm run check                     all of them
 //     npm run check -- sizes docs       only these (and the build, where they need it)
-//     npm run check -- readme --fix     mends what a check can mend by itself
+//     npm run check -- readme --fix     corrects what a check can correct by itself
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { checkConsumers } from "./consume.ts";
@@ -22,9 +22,9 @@ import { execute } from "./command.ts";
 import { type EntryPoint, entryPoints } from "./project.ts";
 
 interface Check {
-	/** Looks at dist/, so that the build must have run before. */
+	/** Whether the check reads dist/, so that the build must run before. */
 	built?: true;
-	/** Rejects with what is wrong; may resolve with a remark for the summary. */
+	/** Rejects with the faults; may resolve with a remark for the summary. */
 	run: (fix: boolean) => unknown;
 }
 

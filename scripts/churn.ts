@@ -1,8 +1,8 @@
-// `npm run churn`: puts a day's worth of tasks through a Postgres in as short a time as it takes, and tells how claims and the
-// tables are doing on the way: rows that were updated and deleted are dead weight until the server has cleaned up.
+// `npm run churn`: puts as many tasks as a day has through a Postgres as fast as possible, and reports the cost of claims and the
+// size of the tables: updated and deleted rows are dead weight until the server has cleaned up.
 //
-// First with the server's own cleaning, then a quarter of it without. At the end it says how much a task costs then of what it
-// has cost at the beginning.
+// The first part runs with the server's autovacuum, the last quarter without. The result is the cost of a task at the end,
+// compared with its cost at the beginning.
 //
 //     npm run churn                                   1,000,000 tasks, some 5,000 of them waiting at any time
 //     npm run churn -- --tasks 100000 --backlog 1000
@@ -36,7 +36,7 @@ const header = [
 	"dead",
 	"vacuums",
 ];
-/** How many tasks are added at once. */
+/** The number of tasks in one add. */
 const batch = 500;
 
 await churn("on", Number(values.tasks));
@@ -84,7 +84,7 @@ async function workOff(pool: pg.Pool, total: number): Promise<void> {
 	console.log(`a task of the last part costs ${(rates[0]! / rates.at(-1)!).toFixed(2)} × one of the first\n`);
 }
 
-/** As they come in life: some have an id, stand in a lane, wait, or fail once. */
+/** A realistic mixture: some tasks have an id, a lane or a delay, and some fail once. */
 function newTask(index: number) {
 	return {
 		kind: "work" as const,
@@ -108,7 +108,7 @@ function makeBasket(store: Store<never>) {
 	});
 }
 
-/** Notes how long each turn takes that claims something. */
+/** Records the duration of each turn that claims a task. */
 function timed(store: Store, times: number[]): Store<never> {
 	const turn = store.turn.bind(store);
 	store.turn = async (basket, asked) => {

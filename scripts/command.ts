@@ -1,5 +1,5 @@
-// Runs a program for the checks and gives back what it printed. The test runner has its own, in test/child.ts, which can
-// interrupt whole groups of processes.
+// Runs a program for the checks and returns its output. The test runner has its own module, test/child.ts, which can
+// interrupt groups of processes.
 import { execFile } from "node:child_process";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -12,13 +12,13 @@ export interface CommandOptions {
 	timeout?: number;
 }
 
-// The runtimes are devDependencies: theirs come before what the machine has.
+// The runtimes in devDependencies come before those of the machine.
 const path: string = join(root, "node_modules", ".bin") + delimiter + process.env["PATH"];
 
-/** A program that failed; the message has all that it printed. */
+/** Thrown if a program fails; the message contains all of its output. */
 export class CommandError extends Error {
 	override readonly name = "CommandError";
-	/** What it printed, without its error output. */
+	/** Its output, without its error output. */
 	readonly output: string;
 
 	constructor(message: string, output: string) {
@@ -27,7 +27,7 @@ export class CommandError extends Error {
 	}
 }
 
-/** Resolves with what the program prints, without its error output; rejects with a CommandError if it fails. */
+/** Resolves with the output of the program, without its error output; rejects with a CommandError if it fails. */
 export function execute(
 	program: string,
 	args: string[],

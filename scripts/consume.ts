@@ -1,5 +1,5 @@
-// Installs the packed package into an empty project and uses it there, in each runtime and under each TypeScript
-// module resolution: what users get, not what this folder has.
+// Installs the packed package in an empty project, as users do, and uses it there in each runtime and with each module
+// resolution of TypeScript.
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -36,7 +36,7 @@ const consumers: Record<string, Consumer> = {
 	TypeScript: compileTypes,
 };
 
-/** Tries all consumers; rejects with what failed. */
+/** Runs all consumers; rejects with their failures. */
 export async function checkConsumers(): Promise<string> {
 	const folder: string = mkdtempSync(join(tmpdir(), "upkeep-consumer-"));
 	try {
@@ -78,7 +78,7 @@ async function runBoth(folder: string, program: string, ...args: string[]): Prom
 	}
 }
 
-/** The machine's own Node if it is this one, else one from npm: the package that `node` would install by a script. */
+/** The Node of the machine if it has this version, otherwise one from npm: the package that `node` installs by a script. */
 async function findNode(folder: string, version: string): Promise<string> {
 	const folders: string[] = (process.env["PATH"] ?? "").split(delimiter);
 	const node: string | undefined = folders.filter((path: string) => !path.includes("node_modules"))
@@ -116,7 +116,7 @@ async function useMinified(folder: string): Promise<void> {
 	await runInPage({ "/main.js": main!, [`/${minified}.js`]: core! }, timeLimit);
 }
 
-/** As `npx upkeep` starts it, in each runtime; without a driver Postgres is refused with what to install. */
+/** Starts it as `npx upkeep` does, in each runtime. Without a driver for Postgres, the error must name the packages. */
 async function useCommandLine(folder: string): Promise<void> {
 	rmSync(join(folder, "tasks.db"), { force: true });
 	await execute("node", ["command-line.mjs"], { cwd: folder, timeout: timeLimit });
@@ -145,7 +145,7 @@ async function compileTypes(folder: string): Promise<void> {
 	await compile(folder, { module: "esnext", moduleResolution: "bundler" }, ["types.ts"]);
 }
 
-// No Node types, and the declaration files are checked too: they must need nothing but these libraries.
+// The declaration files are checked, too, without the types of Node: they must need no other library than these.
 async function compile(folder: string, options: object, files: string[]): Promise<void> {
 	const strict: object = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
 	const rest: object = { target: "es2022", lib: ["es2022", "dom"], types: [], skipLibCheck: false, noEmit: true };

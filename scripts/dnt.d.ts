@@ -1,5 +1,5 @@
-// What scripts/build_npm.ts uses of @deno/dnt 0.43. It lives on JSR only, where npm's tools do not look:
-// this declaration lets the script be type-checked without it.
+// The part of @deno/dnt 0.43 that scripts/build_npm.ts uses. The package is only on JSR, where tools for npm cannot find it:
+// with these declarations, the script can be type-checked without it.
 declare module "jsr:@deno/dnt@^0.43.2" {
 	export interface EntryPoint {
 		kind?: "bin" | "export";

@@ -23,7 +23,7 @@ interface Fence {
 const markdown: string[] = ["*.md", "docs/**/*.md"];
 const sources: string[] = ["mod.ts", "src/**/*.ts"];
 
-/** All blocks of the project; throws if one has an unknown mark. */
+/** Returns all blocks of the project; throws if a block has an unknown mark. */
 export function findBlocks(): Block[] {
 	const pages: Block[] = globSync(markdown).filter((file: string) => file !== "CHANGELOG.md")
 		.flatMap((file: string) => blocksOf(file, readFileSync(file, "utf8").split("\n")));
@@ -32,7 +32,7 @@ export function findBlocks(): Block[] {
 	return [...pages, ...comments].sort((a: Block, b: Block) => a.file.localeCompare(b.file) || a.line - b.line);
 }
 
-/** The text of the doc comments, each line at the place it has in the file, and nothing of the code between. */
+/** The text of the doc comments, each line at its place in the file, without the code between them. */
 function commentLines(text: string): string[] {
 	let inside = false;
 	return text.split("\n").map((line: string) => {

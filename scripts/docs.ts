@@ -1,4 +1,4 @@
-// Proves the documentation: type-checks each ```ts block and executes it in Node, Deno and Bun, from the sources.
+// Tests the documentation: type-checks each ```ts block and executes it in Node, Deno and Bun, from the sources.
 //
 // Each block runs in a process of its own, so that it shares no state with another and must end by itself.
 // Blocks are written to .docs/ at the line they have in their own file: an error names the right line.
@@ -19,7 +19,7 @@ interface Run {
 const folder = ".docs";
 const timeLimit = 20_000;
 
-// Bun's own names have no types here; its blocks are run, and checked for everything else.
+// Bun's own names have no types here, so errors about them are ignored.
 const bunTypes = `declare const Bun: any;\ndeclare module "bun:*";\n`;
 
 const engines: Record<Place, string[]> = {
@@ -36,7 +36,7 @@ const commands: Record<string, string[]> = {
 	bun: ["bun", "run"],
 };
 
-/** Type-checks and runs all blocks; rejects with what failed. */
+/** Type-checks and runs all blocks; rejects with their failures. */
 export async function checkDocs(): Promise<string> {
 	const blocks: Block[] = findBlocks();
 	rmSync(folder, { recursive: true, force: true });
@@ -52,12 +52,12 @@ function pathOf({ file, line }: Block): string {
 	return `${folder}/${file.replaceAll("/", "__")}__${line}.ts`;
 }
 
-/** Says `src/group/group.ts` where a program said `.docs/src__group.ts__12.ts`. */
+/** Replaces `.docs/src__group.ts__12.ts` in the output of a program by `src/group/group.ts`. */
 function withSources(output: string): string {
 	return output.replace(/[^\s("']*\.docs\/([\w.-]+?)__\d+\.ts/g, (_, name: string) => name.replaceAll("__", "/"));
 }
 
-// Imports are rewritten instead of mapped: Node would resolve the package's own name to the built files.
+// Imports are rewritten instead of mapped, because Node would resolve the name of the package to the built files.
 function moduleOf({ file, line, code }: Block): string {
 	const names: string = [readPackage().name, readDeno().name].join("|");
 	const specifier = new RegExp(`(\\b(?:from|import)[\\s(]*)"(?:jsr:|npm:)?(?:${names})(?:@[^/"]+)?((?:/[^"]+)?)"`, "g");
@@ -98,7 +98,7 @@ function runsOf(block: Block): Run[] {
 
 async function startIn(engine: string, block: Block): Promise<void> {
 	const [program, ...args] = commands[engine]!;
-	// Each in a folder of its own, for the files that an example makes.
+	// Each block has its own folder for the files that it creates.
 	const cwd: string = mkdtempSync(join(folder, "run-"));
 	await execute(program!, [...args, join(root, pathOf(block))], { cwd, timeout: timeLimit });
 }

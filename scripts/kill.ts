@@ -1,5 +1,5 @@
-// `npm run kills`: processes that share one basket, or with `--jobs` the jobs of one processor, are killed at random moments,
-// as often as you like, and what must hold is checked when all of them are done. The suite does the same with fewer kills.
+// `npm run kills`: kills processes that share one basket, or with `--jobs` the jobs of one processor, at random moments, and
+// checks the guarantees when all tasks are done. The test suite does the same with fewer kills.
 //
 //     npm run kills                                               300 on SQLite in Node
 //     npm run kills -- --store deno-kv --runtime deno --kills 1000

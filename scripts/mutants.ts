@@ -1,5 +1,5 @@
-// `node scripts/mutants.ts`: shows that the tests have teeth. Each mutant is one mistake in the sources; the simulation, or
-// the test that is named with it, has to fail because of it.
+// `node scripts/mutants.ts`: checks that the tests find mistakes. Each mutant is one mistake in the sources; the simulation or
+// the named test must fail because of it.
 //
 //     node scripts/mutants.ts                  all of them, in a temporary copy of the tree
 //     node scripts/mutants.ts expiry           those whose name has this word
@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
 	options: { seeds: { type: "string", default: "600" } },
 });
 const chosen: readonly Mutant[] = mutants.filter(({ name }) => positionals.every((word) => name.includes(word)));
-/** After so long a mutant is caught, too: it makes something go on for ever. */
+/** A mutant that takes longer than this is caught, too: it causes an endless loop. */
 const limit = 120_000;
 
 const copy: string = mkdtempSync(join(tmpdir(), "upkeep-mutants-"));
@@ -56,7 +56,7 @@ async function isCaughtBy(mutant: Mutant): Promise<boolean> {
 	}
 }
 
-/** Also says which mutants the sources have left behind. */
+/** Also reports the mutants that no longer match the sources. */
 function mutate({ name, file, from, to, test }: Mutant): string {
 	// Without its test, each mutant would look as if it were caught.
 	if (test !== undefined && !existsSync(join(copy, test))) throw new Error(`"${name}": there is no ${test}`);

@@ -1,4 +1,4 @@
-// What the examples use of node:assert/strict, for the ones that run in a browser, which has no such module.
+// The part of node:assert/strict that the examples use, for examples that run in a browser.
 
 function assert(value: unknown, message = `${value} is not true`): asserts value {
 	if (!value) throw new Error(message);

@@ -1,4 +1,4 @@
-// Runs a module in the system's Chromium, headless and without a driver: the page posts its outcome back.
+// Runs a module in the Chromium of the system, headless and without a driver: the page sends its outcome back.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -11,7 +11,7 @@ import { build } from "esbuild";
 import { root } from "./project.ts";
 import { browsers, findBrowser } from "./test/browsers.ts";
 
-// An error that nobody awaits fails the run, as it does in Node.
+// An unhandled rejection fails the run, as in Node.
 const page = `<!doctype html><script type="module">
 const report = (text) => fetch("/outcome", { method: "POST", body: text });
 addEventListener("unhandledrejection", ({ reason }) => report(String(reason?.stack ?? reason)));
@@ -19,7 +19,7 @@ addEventListener("error", ({ message }) => report(message));
 import("/main.js").then(() => setTimeout(report, 0, "passed"), (error) => report(String(error?.stack ?? error)));
 </script>`;
 
-/** One module with everything it imports, for `platform: browser`; `node:assert/strict` becomes a small stand-in. */
+/** Bundles a module with its imports for browsers; `node:assert/strict` is replaced by a small stand-in. */
 export async function bundleForPage(entry: string): Promise<string> {
 	const result = await build({
 		entryPoints: [entry],
@@ -32,7 +32,7 @@ export async function bundleForPage(entry: string): Promise<string> {
 	return result.outputFiles[0]!.text;
 }
 
-/** Whether there is a Chromium to run in. Its absence may be skipped on a desk, never in CI. */
+/** Whether this machine has a Chromium. On a desk it may be missing, in CI it must not. */
 export function hasBrowser(): boolean {
 	const found: boolean = findBrowser("chromium") !== undefined;
 	if (!found && !["", "0", "false"].includes(process.env["CI"] ?? "")) {

@@ -1,5 +1,5 @@
-// What the build and the checks know about the project: its folder, its manifests and its entry points.
-// The entry points are written down once, in the `exports` of deno.json; everything else is derived from there.
+// The folder, the manifests and the entry points of the project, for the build and the checks. The entry points are listed
+// once, in the `exports` of deno.json; everything else is derived from them.
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
@@ -11,7 +11,7 @@ export interface EntryPoint {
 	source: string;
 	/** Its name under dist/, without an extension: `index` or `stores/sqlite`. */
 	output: string;
-	/** What users of the npm package import: `upkeep` or `upkeep/stores/sqlite`. */
+	/** The specifier for users of the npm package: `upkeep` or `upkeep/stores/sqlite`. */
 	specifier: string;
 }
 
@@ -41,7 +41,7 @@ export interface DenoManifest {
 	publish: { include: string[] };
 }
 
-/** The project's folder. npm and deno tasks start every script there. */
+/** The folder of the project, in which npm and deno tasks start every script. */
 export const root: string = process.cwd();
 
 /** The minified core for `<script type="module">`, beside the entry points in dist/. */
@@ -64,7 +64,7 @@ export function entryPoints(): EntryPoint[] {
 	return exported().filter((entry: EntryPoint) => !isProgram(entry));
 }
 
-/** The modules to run, which say so in their first line: npm has them as commands, JSR like any other module. */
+/** The modules that are programs, which their first line says. In npm they are commands, on JSR ordinary modules. */
 export function programs(): EntryPoint[] {
 	return exported().filter(isProgram);
 }

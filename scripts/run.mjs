@@ -1,9 +1,9 @@
-// Runs a TypeScript program of this project on the Node that the machine has, and installs nothing if that can be helped:
+// Runs a TypeScript program of this project on the Node of the machine, if possible without installing anything:
 //
 //     node scripts/run.mjs examples/outbox.ts --help
 //
-// Node 22.13 or later has all that it takes. For an older one, two packages are fetched once: esbuild, which strips types, and
-// libsql, an SQLite. Plain JavaScript, because it must start on that Node.
+// Node 22.13 or later needs nothing else. For an older Node, two packages are fetched once: esbuild, which strips types, and
+// libsql, an SQLite. This is plain JavaScript, because it must start on that Node.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import module, { createRequire } from "node:module";
@@ -14,7 +14,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const fetched = join(root, "node_modules", ".run");
-/** What an old Node lacks. The versions are those of package.json. */
+/** The packages for an old Node, in the versions of package.json. */
 const packages = ["esbuild", "libsql"];
 
 const [file] = process.argv.splice(2, 1);
@@ -33,7 +33,7 @@ if (!process.features.typescript) {
 }
 await import(pathToFileURL(process.argv[1]).href);
 
-/** That Node calls its SQLite or its stripping of types experimental is no news to somebody who tries an example. */
+/** Node's warnings that SQLite and the stripping of types are experimental are noise for somebody who tries an example. */
 function silenceExperiments() {
 	const { emitWarning } = process;
 	process.emitWarning = (warning, ...rest) => {
@@ -41,7 +41,7 @@ function silenceExperiments() {
 	};
 }
 
-/** A thread has hooks of its own: those of the thread that starts it are not for it. */
+/** A thread does not inherit the hooks of the thread that starts it, so each thread registers its own. */
 function stripInThreads(hooks, options) {
 	const { Worker } = threads;
 	const code = `import { register } from "node:module"; register(${JSON.stringify(hooks)}, ${
@@ -56,7 +56,7 @@ function stripInThreads(hooks, options) {
 	module.syncBuiltinESMExports();
 }
 
-/** The folder that has them: the project's own, or one that they are fetched into. */
+/** The folder that contains the packages: the project itself, or a folder for fetched packages. */
 function findPackages() {
 	for (const folder of [root, fetched]) if (has(folder)) return folder;
 	fetchPackages();
@@ -73,12 +73,12 @@ function has(folder) {
 	}
 }
 
-/** Into a folder of its own, which gets its name when it is whole: what is interrupted leaves nothing that looks complete. */
+/** Fetches into a temporary folder, which is renamed when it is complete, so that an interrupted fetch leaves no trace. */
 function fetchPackages() {
 	const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 	const wanted = packages.map((name) => `${name}@${devDependencies[name]}`);
 	console.error(
-		`Node ${process.versions.node} can neither run TypeScript nor open an SQLite file. Fetching once what does, about 30 MB:\n` +
+		`Node ${process.versions.node} can neither run TypeScript nor open an SQLite file. Fetching two packages once, about 30 MB:\n` +
 			`  npm install ${wanted.join(" ")}    (into node_modules/.run; Node 22.13 or later needs neither)`,
 	);
 	const draft = `${fetched}-${process.pid}`;

@@ -1,9 +1,9 @@
-// Installs the dependencies if they are missing or no longer what package-lock.json says, makes sure that the Node, Deno and Bun
+// Installs the dependencies if they are missing or differ from package-lock.json, makes sure that the Node, Deno and Bun
 // among them work, and then runs a program on that Node:
 //
 //     node scripts/setup.mjs scripts/test.ts --help
 //
-// To ask a program for help installs nothing. Plain JavaScript, because it must start on the Node that the machine happens to have.
+// `--help` installs nothing. This is plain JavaScript, because it must start on the Node of the machine.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -40,7 +40,7 @@ function setUp() {
 	writeFileSync(stampFile, fingerprint());
 }
 
-/** In this process; only right after the installation npm has started it on a Node that may be older than the project's. */
+/** Runs the program in this process, unless npm has started it on a Node that is older than the one of the project. */
 async function run() {
 	if (Number.parseInt(process.versions.node) >= tools.node) {
 		process.argv.splice(1, 2, resolve(program));
@@ -53,12 +53,12 @@ async function run() {
 		shell: windows,
 		env: { ...process.env, PATH: path },
 	});
-	// What a terminal interrupts is both of them: this one waits for what the other makes of it.
+	// A terminal interrupts both processes: this one waits until the other one has ended.
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 	child.on("close", (code) => process.exitCode = code ?? 1);
 }
 
-/** Whether an earlier call found everything in order and nothing was installed, removed or pulled since. */
+/** Whether an earlier call found everything in order, and nothing has changed since. */
 function isStamped() {
 	const present = Object.keys(tools).every((tool) => existsSync(binary(tool)));
 	return present && read(stampFile) === fingerprint();
@@ -86,7 +86,7 @@ function install() {
 		"setup: `npm ci` installs, once, what the tests and checks need: Node 24, Deno, Bun, workerd, a Postgres, TypeScript,\n" +
 			"       Vitest and others. About 900 MB under node_modules, half a minute …",
 	);
-	// npm must not run on the very Node that it is about to replace; that some tools want a newer one is no news here.
+	// npm must not run on the Node that it is about to replace.
 	const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== binaries).join(delimiter);
 	const options = { cwd: root, stdio: "inherit", shell: windows, env: { ...process.env, PATH: path } };
 	const { error, status } = spawnSync("npm", ["ci", "--loglevel=error"], options);
@@ -114,7 +114,7 @@ function read(file) {
 	}
 }
 
-/** An install that was interrupted can leave half a file, which counts as nothing installed. */
+/** An interrupted installation can leave half a file, which counts as not installed. */
 function parse(text) {
 	try {
 		return JSON.parse(text);

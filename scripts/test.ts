@@ -1,7 +1,7 @@
-// `npm test`: runs the one suite in every engine and says what passed, failed and was not run in each. `--help` shows
+// `npm test`: runs the test suite in every engine and reports what passed, failed and did not run. `--help` shows
 // the options.
 //
-// An engine that this machine lacks is "not run". With CI=true that is a failure, as an engine that ran no test always is.
+// An engine that this machine lacks is "not run". With CI=true this is a failure; an engine that ran no test always fails.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +51,7 @@ if (narrowed && counts.passed + counts.failed === 0) leave("no test matches", 1)
 console.log(`\n${formatTable(results)}\n\n${formatCounts(counts)}`);
 process.exitCode = counts.failed === 0 ? 0 : 1;
 
-/** What cannot be removed is no reason to keep the results from whoever waits for them. */
+/** A file that cannot be removed must not delay the results. */
 function cleanUp(): void {
 	try {
 		rmSync(temporary, { recursive: true, force: true, maxRetries: 5 });
@@ -74,7 +74,7 @@ function readArguments(args: string[]): Request {
 			console.log(usage);
 			process.exit();
 		}
-		// What the engines start, and vitest.config.ts, see it too.
+		// The processes of the engines and vitest.config.ts read it, too.
 		if (long) process.env[longVariable] = "1";
 		const paths = positionals.filter((text) => /[/.]/.test(text));
 		const named = positionals.filter((text) => !paths.includes(text));
@@ -156,12 +156,12 @@ function readCounts(engine: Engine, source: Source): Counts | undefined {
 	}
 }
 
-/** What the engines print goes through a pipe, and is shown on whatever this prints to. */
+/** The output of the engines goes through a pipe, and is shown on the output of this process. */
 function colors(): NodeJS.ProcessEnv {
 	return process.stdout.isTTY ? { FORCE_COLOR: "1", NO_COLOR: undefined } : { NO_COLOR: "1", FORCE_COLOR: undefined };
 }
 
-/** One line as an engine ends, after everything that it printed if it failed. */
+/** Prints one line when an engine ends; if it failed, its output comes first. */
 function tell(result: Result, outcome?: Outcome, duration?: number): Result {
 	const time = duration === undefined ? "" : `${(duration / 1000).toFixed(1)} s`;
 	const verdict = result.ran ? formatCounts(result) : `not run: ${result.reason}`;

@@ -1,10 +1,10 @@
-// Blanks the comments of the sources before they are built. Users read them in the declarations and in `src`; in the
-// code of dist/ they would be a third of the bytes. Each stays as long as it was, so that no line or column moves.
+// Blanks the comments of the sources for the build. Users read comments in the declarations and in `src`; in the code of
+// dist/ they would take a third of the bytes. A blanked comment keeps its length, so that no line or column moves.
 import { readFileSync } from "node:fs";
 import type { OnLoadArgs, OnLoadResult, Plugin, PluginBuild } from "esbuild";
 import ts from "typescript";
 
-/** Bundlers read these. */
+/** Comments for bundlers. */
 const annotation = /^\/[/*]\s*[@#]__/;
 
 export const withoutComments: Plugin = {
@@ -29,7 +29,7 @@ export function blankComments(source: string): string {
 	}).join("");
 }
 
-/** What stands before a token is nothing but spaces and comments. */
+/** The trivia before a token consist of spaces and comments only. */
 function blankTrivia(trivia: string): string {
 	return trivia.replace(/\/\/.*|\/\*[^]*?\*\//g, (comment: string) => {
 		return annotation.test(comment) ? comment : comment.replace(/\S/g, " ");

@@ -1,5 +1,5 @@
-// The declarations of the ESM build say that they are those of the CommonJS build: one text for two, and one identity, so
-// that what one build makes can be given to the other.
+// The declarations of the ESM build export those of the CommonJS build: the package contains each declaration once, and
+// the types of both builds are the same.
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { entryPoints } from "../project.ts";

@@ -1,10 +1,10 @@
-// Source maps that lead from lines to lines: the built code has one statement a line, as the sources have, so that a map
-// of columns and names would take six times the bytes and lead a debugger to the same place.
+// Source maps from lines to lines. The built code has one statement on a line, as the sources have, so a map of columns and
+// names would take six times the bytes and lead a debugger to the same place.
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { SourceMap, type SourceMapPayload } from "node:module";
 import { basename, join } from "node:path";
 
-/** Replaces each map under a folder; a command gets none, as its sources are not in the package. */
+/** Replaces each map under a folder; a command gets none, because its sources are not in the package. */
 export async function thinMaps(folder: string, commands: string[]): Promise<void> {
 	for (const name of await readdir(folder, { recursive: true })) {
 		if (name.endsWith(".js.map")) {
