@@ -1,4 +1,5 @@
-// No file names a machine's folders or a registry's host, no source has loose ends, and no test takes a seed by luck.
+// Checks that no file contains a machine's folders or a registry's host, no source contains unfinished notes, and no
+// test uses a random seed.
 import { readFileSync, statSync } from "node:fs";
 import { execute } from "./command.ts";
 
@@ -7,7 +8,7 @@ interface Rule {
 	words: RegExp;
 }
 
-// Written so that this file does not find itself.
+// Written so that the rules do not match this file.
 const rules: Rule[] = [
 	{ files: /./, words: /\/(?:wor[k]|roo[t])\/|registry\.[a-z]+js|\bhttps?:\/\/[\w.-]*registr[y]/ },
 	{ files: /^(?:mod\.ts$|(?:src|test|scripts)\/)/, words: /\b(?:TO[D]O|FIX[M]E|XX[X])\b|(?<!IDBKeyRange)\.only\(/ },

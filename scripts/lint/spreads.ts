@@ -1,4 +1,5 @@
-// A rule of `deno lint`: no list of any length becomes the arguments of a call. Some 100,000 of them overflow the stack.
+// A rule for `deno lint`: a list of unlimited length must not become the arguments of a call. About 100,000 arguments
+// overflow the stack.
 interface Node {
 	readonly type: string;
 	readonly name?: string;

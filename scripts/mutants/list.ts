@@ -1,4 +1,4 @@
-// Mistakes in the sources, each as the replacement of a text that is there once.
+// Mistakes in the sources, each as the replacement of a text that occurs once.
 
 export interface Mutant {
 	readonly name: string;

@@ -34,7 +34,7 @@ const sameAsInNode: RegExp =
 export interface Engine {
 	/** The folders of test/runtimes/ whose tests it runs besides the common ones. */
 	folders: readonly string[];
-	/** Says why this machine cannot run it, or undefined if it can. */
+	/** Returns the reason why this machine cannot run it, or undefined if it can. */
 	missing: () => string | undefined;
 	/** The program and its arguments. */
 	command: (run: Run) => string[];
