@@ -22,11 +22,11 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 		...(most === undefined ? [] : [range(tasks, "kept", { prefix: [], upTo: [session.now], limit: most })]),
 	);
 	if (kept !== undefined) clear(session, kept);
-	const ended = new Set<TaskRow>();
+	const ended = new Set<string>();
 	return rows.map((row, index) => {
 		// If a claim has two outcomes, the first one counts; for the second one the claim is lost.
-		if (row === undefined || ended.has(row)) return false;
-		ended.add(row);
+		if (row === undefined || ended.has(row.token!)) return false;
+		ended.add(row.token!);
 		end(session, row, settlements[index]!.outcome);
 		return true;
 	});
@@ -55,16 +55,17 @@ export function* extend(session: Session, refs: readonly Ref[], lease: number): 
 /** Saves data of claims. */
 export function* save(session: Session, saves: readonly Save[]): Work<boolean[]> {
 	const [rows] = yield* session.findClaims(saves.map(({ ref }) => ref));
-	const latest = new Map<TaskRow, TaskRow>();
+	// By token, as a space may give another object each time.
+	const latest = new Map<string, TaskRow>();
 	return rows.map((row, index) => {
 		if (row === undefined) return false;
-		const before = latest.get(row) ?? row;
+		const before = latest.get(row.token!) ?? row;
 		const { payload, progress = before.progress, seen: until = 0 } = saves[index]!;
 		session.forget(before, until);
 		const seen = Math.max(before.seen, Math.min(until, before.posted));
 		const after = { ...before, progress, seen, ...session.withPayload(row.home, payload, before) };
 		session.put(after, before);
-		latest.set(row, after);
+		latest.set(row.token!, after);
 		return true;
 	});
 }

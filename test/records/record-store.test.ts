@@ -50,8 +50,24 @@ testRecordSpace("overMap() over an optimistic map", async () => {
 	return { space: overMap(new OptimisticMap(new VirtualClock())), close() {} };
 }, { test });
 
+/** As a database does that is read anew each time. */
+class CopyingMap extends MemoryMap {
+	override get(keys: readonly string[]): unknown[] {
+		return super.get(keys).map((value) => structuredClone(value));
+	}
+}
+
+test("Store.save() adds what a claim says a second time to what it has said first", async () => {
+	const store = recordStore(overMap(new CopyingMap(new VirtualClock())));
+	await store.open();
+	await store.add("b", [{ id: "a", kind: "k", payload: "1", delay: 0, priority: 0 }]);
+	const { claims: [ref] } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 1 }], lease: 9 });
+	expect(await store.save("b", [{ ref: ref!, payload: "2" }, { ref: ref!, progress: "half" }])).toEqual([true, true]);
+	expect(await store.get("b", "a")).toMatchObject({ payload: "2", progress: "half" });
+});
+
 test("Store.turn() ends a claim once: of two outcomes the second is lost", async () => {
-	const store = recordStore(overMap(new MemoryMap(new VirtualClock())));
+	const store = recordStore(overMap(new CopyingMap(new VirtualClock())));
 	await store.open();
 	await store.add("b", [{ id: "a", kind: "k", payload: "1", delay: 0, priority: 0 }]);
 	const { claims: [ref] } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 1 }], lease: 9 });
