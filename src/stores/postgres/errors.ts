@@ -5,6 +5,7 @@
  */
 
 import { StoreError, type StoreErrorCode } from "../../platform/store-error.ts";
+import { tooNew } from "../sql/sql.ts";
 import { version } from "./sql.ts";
 
 /** The members that an error of a driver can have. */
@@ -41,12 +42,6 @@ export function toStoreError(error: unknown): StoreError {
 	return new StoreError(kind?.[0] ?? "unavailable", `Postgres: ${text}`, { cause: error });
 }
 
-/** The error if the tables are newer than the library. */
-export function tooNew(found: number): StoreError {
-	const message = `The tables have version ${found}, but this library supports versions up to ${version}: update it`;
-	return new StoreError("newer-schema", message);
-}
-
 /**
  * Determines the cause of a failure that may be transient or permanent.
  *
@@ -75,7 +70,7 @@ function readOnly({ message, cause }: StoreError): StoreError {
 }
 
 function missing({ message, cause }: StoreError, found: number): StoreError {
-	if (found > version) return tooNew(found);
+	if (found > version) return tooNew(found, version);
 	if (found < version) {
 		return new StoreError("not-open", `${message}; open the store again, or run what postgresSchema() gives`, {
 			cause,

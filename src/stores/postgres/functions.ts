@@ -128,6 +128,7 @@ RETURN json_build_array(blocks, there);`,
 		turn(s),
 
 		// A locked task, especially one locked by the caller's own transaction, must not block the others.
+		// The levels must know of a lease that is shorter than those that tasks were claimed with.
 		create(
 			"extend",
 			"(b text, q text, lease text) RETURNS text",
@@ -138,7 +139,6 @@ RETURN json_build_array(blocks, there);`,
 	SELECT posted > seen INTO isPosted FROM ${s}.tasks WHERE ${isRef};
 	answers := answers || CASE WHEN isPosted THEN 2 WHEN FOUND THEN 1 ELSE 0 END;
 END LOOP;
--- A lease that is shorter than those that were claimed with.
 IF EXISTS (SELECT FROM ${s}.levels v WHERE v.basket = b AND v.ends > t + lease::bigint) THEN
 	PERFORM pg_advisory_xact_lock_shared(${levelLock});
 	${lower(s, `${s}.tasks WHERE seq IN (SELECT s FROM json_to_recordset(q::json) AS (s bigint)) AND state = 1`, "ends")};

@@ -23,34 +23,33 @@ import type {
 	Store,
 	StoreCapabilities,
 	StoredTask,
+	TaskState,
 	Turn,
 	TurnResult,
 	WakeReason,
 } from "../../basket/store.ts";
 import { check, checkLimit } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
+import { countsOf, formsOf, isPlain, isRemoval, mostRows, seqOf, seqOfKey, stateOf, tooNew } from "../sql/sql.ts";
 import {
 	arrayOf,
 	type ClaimColumns,
 	duration,
 	encode,
 	encodeText,
-	formsOf,
 	type MessageRow,
 	nameOf,
 	refOf,
 	showClaims,
-	showCounts,
+	showEnding,
 	showMessage,
 	showTask,
-	stateOf,
 	type TaskRow,
 } from "./data.ts";
 import { Connection, type PostgresSource } from "./connection.ts";
 import { queryIn } from "./driver.ts";
-import { explain, tooNew, toStoreError } from "./errors.ts";
+import { explain, toStoreError } from "./errors.ts";
 import { migration, quote } from "./schema.ts";
-import { endingOf, isPlain, seqOf } from "./settlement.ts";
 import { nameIn, version } from "./sql.ts";
 import { Watch } from "./watch.ts";
 
@@ -194,6 +193,11 @@ function checkSchema(schema = "upkeep"): string {
 	);
 }
 
+/** `null`: it was there a moment ago. */
+function present(state: number | null): TaskState | undefined {
+	return state === null ? undefined : stateOf(state);
+}
+
 interface CallOptions {
 	readonly tx?: PostgresClient | undefined;
 	readonly timeout?: number | undefined;
@@ -227,7 +231,7 @@ class Postgres implements PostgresStore {
 		await this.#connection.open();
 		const found = await this.#version();
 		if (found < version) await this.#ask(migration(this.#schema), []);
-		if (found > version) throw tooNew(found);
+		if (found > version) throw tooNew(found, version);
 		this.#isOpen = true;
 	}
 
@@ -249,7 +253,7 @@ class Postgres implements PostgresStore {
 		if (tasks.length === 0) return [];
 		const hasIds = tasks.some(({ id }) => id !== undefined);
 		const isNews = tasks.some(({ delay }) => delay < 60_000);
-		const [blocks, there] = await this.#call<[number[], [index: number, state: number][] | null]>(
+		const [blocks, there] = await this.#call<[number[], [index: number, state: number | null][] | null]>(
 			{ tx, timeout: this.#timeout + tasks.length },
 			...["add", basket] as const,
 			arrayOf(tasks.map(({ kind }) => encode(kind))),
@@ -262,7 +266,7 @@ class Postgres implements PostgresStore {
 		);
 		const states = new Map(there);
 		return tasks.map(({ id }, index) => {
-			if (states.has(index)) return { id: id!, added: false, state: stateOf(states.get(index)!) };
+			if (states.has(index)) return { id: id!, added: false, state: present(states.get(index)!) };
 			return { id: id ?? `_${blocks[Math.floor(index / 1024)]! * 1024 + index % 1024}`, added: true };
 		});
 	}
@@ -272,9 +276,10 @@ class Postgres implements PostgresStore {
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
-		const plain = settle.filter(isPlain).map(({ ref }) => seqOf(ref));
-		const others = settle.filter((settlement) => !isPlain(settlement));
-		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, 1_000_000), kinds.map(encode)]);
+		const areShort = settle.map((settlement) => isRemoval(settlement) && isPlain(settlement.ref));
+		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
+		const others = settle.filter((_, index) => !areShort[index]);
+		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, mostRows), kinds.map(encode)]);
 		const [gone, settledOthers, columns, dueIn, isStirred] = await this.#call<
 			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(
@@ -282,8 +287,8 @@ class Postgres implements PostgresStore {
 				{ tx },
 				"turn",
 				basket,
-				`{${plain}}`,
-				others.map(endingOf),
+				`{${short}}`,
+				others.map(showEnding),
 				wanted,
 				`${duration(lease)}`,
 				tx === undefined ? "" : "1",
@@ -292,9 +297,7 @@ class Postgres implements PostgresStore {
 		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));
 		const removed = new Set(gone);
 		let next = 0;
-		const settled = settle.map((settlement) =>
-			isPlain(settlement) ? removed.has(seqOf(settlement.ref)) : settledOthers[next++]!
-		);
+		const settled = settle.map(({ ref }, index) => areShort[index] ? removed.has(seqOf(ref)) : settledOthers[next++]!);
 		const claims = columns.flatMap(showClaims);
 		if (claims.includes(undefined)) await this.#bury(basket, columns, claims);
 		const given = claims.filter((claim) => claim !== undefined);
@@ -335,22 +338,21 @@ class Postgres implements PostgresStore {
 		const row = await this.#call<[...TaskRow, MessageRow[] | null] | null>({}, "get", basket, nameOf(id));
 		if (row === null) return undefined;
 		const inbox = ((row.at(-1) ?? []) as MessageRow[]).map(showMessage);
-		return { ...showTask(row as unknown as TaskRow), inbox };
+		return { ...showTask(row as TaskRow), inbox };
 	}
 
-	async list(basket: string, { state, kind, after = "0", limit }: ListQuery): Promise<readonly StoredTask[]> {
-		check("after", after, "string", /^\d{1,16}$/.test(after), "the key of a task");
+	async list(basket: string, { state, kind, after, limit }: ListQuery): Promise<readonly StoredTask[]> {
 		const rows = await this.#call<TaskRow[]>({}, "list", basket, {
 			forms: state === undefined ? undefined : formsOf(state),
 			kind: encodeText(kind),
-			after: Number(after),
-			most: Math.min(limit, 1_000_000),
+			after: seqOfKey(after),
+			most: Math.min(limit, mostRows),
 		});
 		return rows.map(showTask);
 	}
 
 	async counts(basket: string): Promise<Counts> {
-		return showCounts(await this.#call({ timeout: this.#timeout * 6 }, "counts", basket));
+		return countsOf(await this.#call<[number, number][]>({ timeout: this.#timeout * 6 }, "counts", basket));
 	}
 
 	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {

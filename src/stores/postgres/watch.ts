@@ -6,15 +6,11 @@
 
 import type { WakeReason } from "../../basket/store.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { observe, type OnError, report } from "../../platform/observe.ts";
+import type { OnError } from "../../platform/observe.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
+import { addWatcher, reportTo, wake, wakeAll, type Watchers } from "../sql/sql.ts";
 import type { Listen } from "./client.ts";
 import { toStoreError } from "./errors.ts";
-
-interface Watcher {
-	readonly wake: (reason?: WakeReason) => void;
-	readonly onError: OnError;
-}
 
 /** One period of listening. */
 interface Session {
@@ -47,7 +43,7 @@ export class Watch {
 	readonly #channel: string;
 	readonly #interval: number;
 	readonly #patience: typeof patience;
-	readonly #watchers = new Map<string, Set<Watcher>>();
+	readonly #watchers: Watchers = new Map();
 	/** The timer must not keep a process alive. */
 	readonly #timer = new CallbackTimer(() => this.#look(), true);
 	/** Recently notified baskets, and whether they must be notified again. */
@@ -74,28 +70,23 @@ export class Watch {
 	}
 
 	add(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
-		const watcher = { wake, onError };
-		const watchers = this.#watchers.get(basket) ?? new Set();
 		const isFirst = this.#watchers.size === 0;
-		this.#watchers.set(basket, watchers.add(watcher));
+		const remove = addWatcher(this.#watchers, basket, wake, onError);
 		if (isFirst) this.#begin();
-		return () => this.#remove(basket, watcher);
-	}
-
-	#remove(basket: string, watcher: Watcher): void {
-		const watchers = this.#watchers.get(basket);
-		if (watchers?.delete(watcher) && watchers.size === 0) this.#watchers.delete(basket);
-		if (this.#watchers.size > 0) return;
-		systemClock.clear(this.#timer);
-		this.#end();
-		this.#failures = this.#retryAt = 0;
+		return () => {
+			remove();
+			if (this.#watchers.size > 0) return;
+			systemClock.clear(this.#timer);
+			this.#end();
+			this.#failures = this.#retryAt = 0;
+		};
 	}
 
 	/** Stops listening, and lets all watchers notice that the client has ended. */
 	close(): void {
 		systemClock.clear(this.#timer);
 		this.#end();
-		this.#wakeAll();
+		wakeAll(this.#watchers);
 	}
 
 	/** Whether the caller should notify others about the basket; otherwise this is done a moment later. */
@@ -130,7 +121,7 @@ export class Watch {
 	#begun(session: Session, end: () => unknown): void {
 		session.stop = end;
 		if (session !== this.#session) return stop(end);
-		this.#wakeAll("claims");
+		wakeAll(this.#watchers, "claims");
 		this.#ask(session);
 	}
 
@@ -151,10 +142,6 @@ export class Watch {
 		}
 	}
 
-	#wakeAll(reason?: WakeReason): void {
-		for (const watchers of [...this.#watchers.values()]) wake(watchers, reason);
-	}
-
 	#ask(session: Session): void {
 		session.isHeard = false;
 		this.#looks = 1;
@@ -165,7 +152,7 @@ export class Watch {
 	#look(): void {
 		const session = this.#session;
 		if (session?.stop !== undefined) return this.#check(session);
-		this.#wakeAll();
+		wakeAll(this.#watchers);
 		if (session === undefined) this.#begin();
 		else systemClock.set(this.#timer, this.#interval);
 	}
@@ -175,8 +162,8 @@ export class Watch {
 		if (!session.isHeard && this.#looks === this.#patience.echo) {
 			return this.#fail(session, new Error("The listening connection receives nothing"));
 		}
-		// Notifications in the meantime may be lost.
-		if (!session.isHeard) this.#wakeAll();
+		// What comes in the meantime may not be heard.
+		if (!session.isHeard) wakeAll(this.#watchers);
 		this.#looks = session.isHeard ? 0 : this.#looks + 1;
 		systemClock.set(this.#timer, session.isHeard ? this.#interval * this.#patience.quiet : this.#interval);
 		session.isHeard = false;
@@ -189,18 +176,11 @@ export class Watch {
 		systemClock.set(this.#timer, this.#interval);
 		this.#retryAt = performance.now() + Math.min(longestPause, this.#interval * 2 ** this.#failures);
 		if (this.#failures++ > 0) return;
-		const failure = toStoreError(error);
-		for (const { onError } of [...this.#watchers.values()].flatMap((watchers) => [...watchers])) {
-			report(onError, failure);
-		}
+		reportTo(this.#watchers, toStoreError(error));
 	}
 }
 
-function wake(watchers: ReadonlySet<Watcher>, reason?: WakeReason): void {
-	for (const { wake, onError } of [...watchers]) observe(onError, wake, reason);
-}
-
-/** Errors of a lost connection are ignored. */
+/** What a connection says that is lost already is of no interest. */
 function stop(end: (() => unknown) | undefined): void {
 	Promise.resolve().then(end).catch(() => {});
 }

@@ -5,10 +5,10 @@
  */
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
-import { after, damaged, decode, encode, idOf, type TaskRow } from "./data.ts";
-import { endingOf } from "./ending.ts";
-import { checkFound, never } from "./schema.ts";
-import * as State from "./state.ts";
+import { damaged, endingOf, idOf, isPlain, isRemoval, mostRows, seqOf } from "../sql/sql.ts";
+import * as State from "../sql/state.ts";
+import { after, decode, encode, type TaskRow } from "./data.ts";
+import { checkFound } from "./schema.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
 
 /** Tasks of one kind and priority that can be claimed, now or later: waiting tasks, or running tasks after their lease. */
@@ -127,7 +127,7 @@ export class SqliteClaims extends SqliteTasks {
 
 	/** The due tasks in the order of claims, at most as many as needed. */
 	#due(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
-		const most = Math.min(limit, 1_000_000);
+		const most = Math.min(limit, mostRows);
 		const rows: DueRow[] = [];
 		for (let first = 0; first < levels.length; first += mostMerged) {
 			for (const row of this.#merge(basket, levels.slice(first, first + mostMerged), most, now)) rows.push(row);
@@ -225,7 +225,7 @@ export class SqliteClaims extends SqliteTasks {
 	#remove(basket: string, refs: readonly Ref[]): Map<string, string | null> {
 		if (refs.length === 0) return new Map();
 		const proofs = refs.map(proofOf);
-		if (refs.every(isPlain) && this.#removePlain(basket, refs.map(seqOf))) {
+		if (refs.every((ref) => ref.lane === undefined && isPlain(ref)) && this.#removePlain(basket, refs.map(seqOf))) {
 			return new Map(proofs.map((proof) => [proof, null]));
 		}
 		const gone = this.connection.all<Gone>(
@@ -257,8 +257,8 @@ export class SqliteClaims extends SqliteTasks {
 
 	/** One statement per task: payloads may be bytes, which JSON cannot contain. */
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
-		const { state, due, attempts, crashes, error, backoff, seen } = endingOf(outcome, now);
-		const { payload } = outcome;
+		const { state, delay, attempts, crashes, error, backoff, seen, payload } = endingOf(outcome);
+		const due = delay === null ? State.never : after(now, delay);
 		const isDone = state === State.done;
 		// Otherwise the indexes of these columns are not written.
 		const leave = state > State.blocked ? `home = NULL, gone = ${isDone ? "?4" : "NULL"},` : "";
@@ -339,13 +339,8 @@ export class SqliteClaims extends SqliteTasks {
 }
 
 export function dueIn(levels: readonly Level[], now: number): number {
-	const due = levels.reduce((least, { due }) => Math.min(least, due), never);
-	return due === never ? Infinity : Math.max(0, due - now);
-}
-
-/** Whether the task is done and not retained, by far the most frequent case. */
-function isRemoval({ outcome }: Settlement): boolean {
-	return outcome.type === "done" && !((outcome.retain ?? 0) > 0);
+	const due = levels.reduce((least, { due }) => Math.min(least, due), State.never);
+	return due === State.never ? Infinity : Math.max(0, due - now);
 }
 
 function isOver({ type }: Outcome): boolean {
@@ -367,19 +362,9 @@ function proofOf({ id, token }: Ref): string {
 	return `${token} ${id}`;
 }
 
-/** Whether, according to the claim, the store created the id, the task has no lane, and it was claimed once. */
-function isPlain(ref: Ref): boolean {
-	const seq = seqOf(ref);
-	return ref.lane === undefined && ref.id === `_${seq}` && ref.token === `${seq}.1`;
-}
-
-function seqOf({ token }: Ref): number {
-	return Number.parseInt(token);
-}
-
 /** Whether it is a valid counter. */
 function isCount(number: number): boolean {
-	return number >= 0 && number < never;
+	return number >= 0 && number < State.never;
 }
 
 /** SQL for the rows with these numbers, for use with their {@link bounds}. */

@@ -4,64 +4,33 @@
  * @module
  */
 
-import type { Data, Message, NewTask, StoredTask, TaskState } from "../../basket/store.ts";
+import type { Data, Message, NewTask } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
-import { never } from "./schema.ts";
-import * as State from "./state.ts";
+import { decodeText, encodeText, type TaskRow as ShownRow } from "../sql/sql.ts";
+import * as State from "../sql/state.ts";
 
 /** A row of the table of tasks. */
-export interface TaskRow {
-	readonly seq: number;
-	readonly kind: string;
-	readonly id: string | null;
-	readonly lane: string | null;
-	readonly priority: number;
-	readonly state: number;
-	readonly due: number;
+export interface TaskRow extends ShownRow {
 	readonly gone: number | null;
-	readonly added: number;
-	readonly attempts: number;
-	readonly crashes: number;
 	readonly claims: number;
 	readonly posted: number;
 	readonly seen: number;
-	readonly error: string | null;
-	readonly progress: string | null;
 	readonly payload: unknown;
 }
-
-/** The length of the key of a task; it is fixed, so that keys sort like their numbers. */
-const keyLength = 16;
 
 /** The columns of a {@link TaskRow}. */
 export const columns =
 	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload";
 
-/** The public state for each state number. Other numbers are invalid. */
-const states: readonly TaskState[] = ["waiting", "running", "waiting", "running", "held", "held", "dead", "done"];
-
-/** The prefix of text that is stored as JSON: a noncharacter, which is stored like a character. */
-const escaped = "\ufdd0";
-
-/**
- * Encodes data. Text that SQLite or a driver would change (with NUL, which ends a text for Deno, or lone surrogates)
- * is stored as JSON, which can escape these.
- */
+/** Encodes data: text as in all SQL stores. Bytes stay bytes. */
 export function encode(data: Data): Data {
-	if (typeof data !== "string") return data;
-	return /^\ufdd0|\0|\p{Surrogate}/u.test(data) ? escaped + JSON.stringify(data) : data;
+	return typeof data === "string" ? encodeText(data) : data;
 }
 
 /** Undoes {@link encode}. Returns `undefined` for an invalid value. */
 export function decode(value: unknown): Data | undefined {
 	if (typeof value === "object" && value !== null) return bytesOf(value as Uint8Array);
-	if (typeof value !== "string") return undefined;
-	if (value[0] !== escaped) return value;
-	try {
-		return JSON.parse(value.slice(1));
-	} catch {
-		return undefined;
-	}
+	return typeof value === "string" ? decodeText(value) : undefined;
 }
 
 /** better-sqlite3 returns a Buffer, a Uint8Array with different behavior; libsql returns an ArrayBuffer. */
@@ -86,9 +55,9 @@ export function checkNames(basket: string, tasks: readonly NewTask[]): void {
 	}
 }
 
-/** The instant after a duration, always before {@link never}. */
+/** The instant after a duration, always before `never`. */
 export function after(now: number, duration: number): number {
-	return Math.min(now + Math.ceil(duration), never - 1);
+	return Math.min(now + Math.ceil(duration), State.never - 1);
 }
 
 /** Whether the retention of a done task has ended. It may still be in the table, but is invisible. */
@@ -121,44 +90,6 @@ function hash(text: string): number {
 	return result >>> 0;
 }
 
-export function idOf({ seq, id }: { readonly seq: number; readonly id: string | null }): string {
-	return id ?? `_${seq}`;
-}
-
-/** The number in a {@link StoredTask.key}. */
-export function seqOf(key: string): number {
-	const isKey = /^\d+$/.test(check("after", key, "string")) && key.length === keyLength;
-	return Number(check("after", key, "string", isKey, `a key that list() has given, of ${keyLength} digits`));
-}
-
-export function stateOf(number: number): TaskState {
-	return states[number] ?? "dead";
-}
-
-/** The error of a dead task that was changed by hand. */
-export function damaged(column: string, value: unknown): string {
-	return `The stored task is damaged and cannot be read: "${column}" is ${String(value).slice(0, 100)}`;
-}
-
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {
 	return { n, data: decode(data) ?? "" };
-}
-
-export function showTask(row: TaskRow): StoredTask {
-	const { seq, kind, payload, state, attempts, crashes, error, progress, due, added, priority, lane } = row;
-	return {
-		key: String(seq).padStart(keyLength, "0"),
-		id: idOf(row),
-		kind,
-		payload: decode(payload) ?? "",
-		state: stateOf(state),
-		attempts,
-		crashes,
-		error: error ?? (state in states ? undefined : damaged("state", state)),
-		progress: progress ?? undefined,
-		dueAt: due >= never || state === State.dead ? undefined : due,
-		addedAt: added,
-		priority,
-		lane: lane ?? undefined,
-	};
 }

@@ -9,9 +9,10 @@
 
 import type { Counts, ListQuery, StoredTask } from "../../basket/store.ts";
 import type { Connection } from "./connection.ts";
-import { columns, homeOf, homesOf, showTask, stateOf, type TaskRow } from "./data.ts";
+import { countsOf, mostRows, showTask, stateOf } from "../sql/sql.ts";
+import * as State from "../sql/state.ts";
+import { columns, decode, homeOf, homesOf, type TaskRow } from "./data.ts";
 import type { Tables } from "./schema.ts";
-import * as State from "./state.ts";
 
 /** Tasks that an index has in the order of their numbers: a condition, and its value, if any. */
 interface Stream {
@@ -38,7 +39,7 @@ export class SqliteLists {
 	 * @param after the number after which the list begins
 	 */
 	list(basket: string, query: ListQuery, after: number, now: number): StoredTask[] {
-		const limit = Math.min(query.limit, 1_000_000);
+		const limit = Math.min(query.limit, mostRows);
 		const streams = [...this.#atHome(basket, query), ...this.#aside(basket, query)];
 		const rows: TaskRow[] = [];
 		for (let first = 0; first < streams.length; first += mostMerged) {
@@ -46,7 +47,7 @@ export class SqliteLists {
 			for (const row of this.#merge(merged, query.kind, [basket, after, limit, now])) rows.push(row);
 		}
 		if (streams.length > mostMerged) rows.sort((a, b) => a.seq - b.seq);
-		return rows.slice(0, limit).map(showTask);
+		return rows.slice(0, limit).map((row) => showTask(row, decode(row.payload)));
 	}
 
 	#merge(streams: readonly Stream[], kind: string | undefined, values: (string | number)[]): TaskRow[] {
@@ -120,8 +121,6 @@ export class SqliteLists {
 			basket,
 			now,
 		);
-		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		for (const { state, count } of found) counts[stateOf(state)] += count;
-		return counts;
+		return countsOf(found.map(({ state, count }) => [state, count]));
 	}
 }

@@ -6,10 +6,8 @@
 
 import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
-import * as State from "./state.ts";
-
-/** The due time of a task that only a message makes due. */
-export const never = 9_007_199_254_740_991; // the largest safe integer
+import { tooNew } from "../sql/sql.ts";
+import * as State from "../sql/state.ts";
 
 /** Version 1 was never published. Version 2 had no `news`. */
 const version = 3;
@@ -55,7 +53,7 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 	return [
 		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL, news INTEGER NOT NULL DEFAULT 0) STRICT`,
 		`CREATE TABLE ${tasks} (
-			seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND ${never}),
+			seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND ${State.never}),
 			home INTEGER,
 			basket TEXT NOT NULL,
 			kind TEXT NOT NULL,
@@ -132,14 +130,14 @@ export function checkVersion(connection: Connection, tables: Tables): void {
 /** Likewise, of a version that was read; `undefined`: there is none. */
 export function checkFound(found: number | undefined, { schema }: Tables): asserts found is number {
 	if (found === version) return;
-	if (found === undefined) throw new StoreError("corrupt", `The row of the table ${schema} is missing: restore it`);
-	throw found > version
-		? new StoreError(
-			"newer-schema",
-			`The tables have version ${found}, but this library supports versions up to ${version}: update it`,
-		)
-		: new StoreError(
-			"refused",
-			`The tables have version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`,
-		);
+	if (found === undefined) throw new StoreError("corrupt", noRow(schema));
+	if (found > version) throw tooNew(found, version);
+	const message =
+		`The tables have version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`;
+	throw new StoreError("refused", message);
+}
+
+/** The message if the only row of the schema table is unusable. */
+export function noRow(schema: string): string {
+	return `The row of the table ${schema} is missing or damaged: restore it`;
 }

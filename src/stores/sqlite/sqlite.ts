@@ -33,7 +33,8 @@ import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { dueIn, type Level, SqliteClaims } from "./claims.ts";
 import { Connection, type SqliteConnection, type SqliteStatement } from "./connection.ts";
-import { checkNames, seqOf } from "./data.ts";
+import { seqOfKey } from "../sql/sql.ts";
+import { checkNames } from "./data.ts";
 import { toStoreError } from "./errors.ts";
 import { DatabaseFile } from "./file.ts";
 import { SqliteLists } from "./lists.ts";
@@ -317,14 +318,14 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
 		const { limit } = query;
 		const found: StoredTask[] = [];
-		let after = query.after === undefined ? 0 : seqOf(query.after);
+		let after = seqOfKey(query.after);
 		while (true) {
 			const most = Math.min(limit - found.length, pageSize);
 			const page = { ...query, limit: most };
 			const tasks = await this.#read(() => this.#lists.list(basket, page, after, this.#now()));
 			for (const task of tasks) found.push(task);
 			if (tasks.length < most || found.length >= limit) return found;
-			after = seqOf(tasks.at(-1)!.key);
+			after = seqOfKey(tasks.at(-1)!.key);
 			await new Promise<void>(soon);
 		}
 	}

@@ -7,22 +7,10 @@
 import type { Added, Change, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
-import {
-	after,
-	columns,
-	damaged,
-	encode,
-	homeOf,
-	idOf,
-	isGone,
-	isName,
-	showMessage,
-	showTask,
-	stateOf,
-	type TaskRow,
-} from "./data.ts";
-import { checkFound, never, type Tables } from "./schema.ts";
-import * as State from "./state.ts";
+import { damaged, idOf, seqIn, showTask, stateOf } from "../sql/sql.ts";
+import * as State from "../sql/state.ts";
+import { after, columns, decode, encode, homeOf, isGone, isName, showMessage, type TaskRow } from "./data.ts";
+import { checkFound, noRow, type Tables } from "./schema.ts";
 
 /** The required data of a task that is removed or ends. */
 export interface Gone {
@@ -32,9 +20,6 @@ export interface Gone {
 	/** Whether a message was ever posted to it. */
 	readonly isPosted: number;
 }
-
-/** Matches an {@link Added.id} that the store has created. */
-const madeId = /^_[1-9]\d{0,15}$/;
 
 /** How many numbers are set aside for the next tasks, so that the row that says which are in use is not written with each. */
 const spare = 100;
@@ -128,9 +113,7 @@ export class SqliteTasks {
 		}
 		const next = Math.max(seq, last) + count + 1;
 		const end = next - 1 + (isOwn ? spare : 0);
-		if (!(end < never)) {
-			throw new StoreError("corrupt", `The number in the row of the table ${schema} is too large: restore it`);
-		}
+		if (!(end < State.never)) throw new StoreError("corrupt", noRow(schema));
 		this.connection.run(`UPDATE ${schema} SET seq = ?`, end);
 		if (isOwn) this.#block = { next, end, rollbacks };
 		return next - count;
@@ -154,7 +137,7 @@ export class SqliteTasks {
 
 	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
 		const row = this.#find(basket, id, now);
-		return row && { ...showTask(row), inbox: this.inbox(row).map(showMessage) };
+		return row && { ...showTask(row, decode(row.payload)), inbox: this.inbox(row).map(showMessage) };
 	}
 
 	/** The messages that were not removed. A task that never had a message needs no query. */
@@ -172,7 +155,7 @@ export class SqliteTasks {
 	#read(basket: string, id: string): TaskRow | undefined {
 		if (!isName(id)) return undefined;
 		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
-		const seq = madeId.test(id) ? Number(id.slice(1)) : 0;
+		const seq = seqIn(id);
 		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
@@ -183,7 +166,7 @@ export class SqliteTasks {
 		const select = `SELECT name, seq, lane, state, gone, posted <> 0 AS isPosted
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
 		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
-		const made = ids.filter((id) => madeId.test(id));
+		const made = ids.filter((id) => seqIn(id) > 0);
 		const names = JSON.stringify(ids.filter(isName));
 		const rows = [
 			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, names),
@@ -268,11 +251,11 @@ export class SqliteTasks {
 	/** Makes an unreadable task dead, so that nobody retries it. Its counters are reset, because they may be damaged. */
 	protected bury(seq: number, reason: string, isPayloadLost: boolean): void {
 		const { tasks, messages } = this.tables;
-		const isNumber = seq > 0 && seq <= never; // other numbers cannot be represented exactly
+		const isNumber = seq > 0 && seq <= State.never; // other numbers cannot be represented exactly
 		this.connection.run(
-			`UPDATE ${tasks} SET state = ${State.dead}, home = NULL, gone = NULL, due = ${never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
+			`UPDATE ${tasks} SET state = ${State.dead}, home = NULL, gone = NULL, due = ${State.never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
 				priority = 0, posted = 0, seen = 0, backoff = 0, payload = iif(?2, '', payload)
-			WHERE ${isNumber ? "seq = ?3" : `(seq < 1 OR seq > ${never}) AND ?3`}`,
+			WHERE ${isNumber ? "seq = ?3" : `(seq < 1 OR seq > ${State.never}) AND ?3`}`,
 			...[reason, isPayloadLost ? 1 : 0, seq],
 		);
 		this.connection.run(`DELETE FROM ${messages} WHERE task = ?`, seq);

@@ -6,16 +6,12 @@
 
 import type { WakeReason } from "../../basket/store.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { observe, type OnError, report } from "../../platform/observe.ts";
+import type { OnError } from "../../platform/observe.ts";
 import { CallbackTimer } from "../../platform/timer-queue.ts";
+import { addWatcher, reportTo, wake, wakeAll, type Watchers } from "../sql/sql.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import type { Tables } from "./schema.ts";
-
-interface Watcher {
-	readonly wake: (reason?: WakeReason) => void;
-	readonly onError: OnError;
-}
 
 /**
  * One timer for all watchers, which reads two numbers: SQLite counts the commits of other connections, and the
@@ -25,7 +21,7 @@ export class Watch {
 	readonly #connection: Connection;
 	readonly #tables: Tables;
 	readonly #interval: number;
-	readonly #watchers = new Map<string, Set<Watcher>>();
+	readonly #watchers: Watchers = new Map();
 	/** The timer must not keep a process alive. */
 	readonly #timer = new CallbackTimer(() => this.#poll(), true);
 	/** The baskets that were changed in a transaction of the caller. */
@@ -45,24 +41,19 @@ export class Watch {
 	}
 
 	add(basket: string, wake: (reason?: WakeReason) => void, onError: OnError): () => void {
-		const watcher = { wake, onError };
-		const watchers = this.#watchers.get(basket) ?? new Set();
 		if (this.#watchers.size === 0) this.#poll(); // sets the initial counts
-		this.#watchers.set(basket, watchers.add(watcher));
-		return () => this.#remove(basket, watcher);
-	}
-
-	#remove(basket: string, watcher: Watcher): void {
-		const watchers = this.#watchers.get(basket);
-		if (watchers?.delete(watcher) && watchers.size === 0) this.#watchers.delete(basket);
-		if (this.#watchers.size > 0) return;
-		systemClock.clear(this.#timer);
-		this.#touched.clear();
+		const remove = addWatcher(this.#watchers, basket, wake, onError);
+		return () => {
+			remove();
+			if (this.#watchers.size > 0) return;
+			systemClock.clear(this.#timer);
+			this.#touched.clear();
+		};
 	}
 
 	/** Tasks of this basket may have become due. */
 	wake(basket: string, reason?: WakeReason): void {
-		for (const { wake, onError } of [...this.#watchers.get(basket) ?? []]) observe(onError, wake, reason);
+		wake(this.#watchers.get(basket), reason);
 	}
 
 	/** Tasks will be due when the open transaction commits; until then it polls often. */
@@ -82,7 +73,7 @@ export class Watch {
 	/** Lets all watchers notice that the connection is closed, and stops polling. */
 	end(): void {
 		systemClock.clear(this.#timer);
-		for (const basket of [...this.#watchers.keys()]) this.wake(basket);
+		wakeAll(this.#watchers);
 	}
 
 	#arm(pause: number): void {
@@ -113,7 +104,7 @@ export class Watch {
 		this.#changes = changes;
 		this.#commits = commits;
 		const reason = this.#findReason();
-		if (isNews || reason !== undefined) { for (const basket of [...this.#watchers.keys()]) this.wake(basket, reason); }
+		if (isNews || reason !== undefined) wakeAll(this.#watchers, reason);
 	}
 
 	/** The basket of the change is unknown. */
@@ -128,9 +119,6 @@ export class Watch {
 		this.#arm(this.#interval);
 		if (this.#isFailing) return;
 		this.#isFailing = true;
-		const failure = toStoreError(error);
-		for (const { onError } of [...this.#watchers.values()].flatMap((watchers) => [...watchers])) {
-			report(onError, failure);
-		}
+		reportTo(this.#watchers, toStoreError(error));
 	}
 }

@@ -25,3 +25,6 @@ export const isClaimed = "state IN (1, 3)";
 export const isInLane = "lane IS NOT NULL AND state < 6";
 /** The tasks that are held, dead or done, or will be held when their run has ended. */
 export const isAside = "home IS NULL";
+
+/** The due time of a task that only a message makes due: the largest safe integer. */
+export const never = 9_007_199_254_740_991;
