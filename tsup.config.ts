@@ -1,4 +1,5 @@
 // The npm build: each entry point of deno.json as ESM and CommonJS with types, the minified core, and the programs.
+import { rmSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
 import { withoutComments } from "./scripts/build/comments.ts";
 import { declareModules } from "./scripts/build/declarations.ts";
@@ -17,8 +18,7 @@ function toEntry({ output, source }: EntryPoint): [string, string] {
 	return [output, source];
 }
 
-// The builds run side by side, so that each clears only what it writes itself.
-export default defineConfig([
+const builds: Options[] = [
 	{
 		...library,
 		entry: Object.fromEntries([...entryPoints(), ...programs()].map(toEntry)), // they share what they have in common
@@ -29,7 +29,6 @@ export default defineConfig([
 		esbuildOptions: (options) => {
 			options.sourcesContent = false; // the package has the sources beside the maps
 		},
-		clean: ["**/*.{js,js.map}", `!${minified}.js`],
 		onSuccess: () => thinMaps("dist", programs().map(({ output }: EntryPoint) => output)),
 	},
 	{
@@ -38,7 +37,6 @@ export default defineConfig([
 		format: ["cjs"],
 		// The classes are AsyncDisposable, which TypeScript's es2022 library does not know yet.
 		dts: { banner: '/// <reference lib="esnext.disposable" />' },
-		clean: ["**/*.{cjs,cjs.map,d.ts,d.cts}"],
 		onSuccess: () => declareModules("dist"),
 	},
 	{
@@ -47,6 +45,11 @@ export default defineConfig([
 		format: ["esm"],
 		splitting: false,
 		minify: true,
-		clean: [`${minified}.*`],
 	},
-]);
+];
+
+// The builds run side by side, and tsup's own `clean` of one could remove the files of another: the folder is removed before.
+export default defineConfig(() => {
+	rmSync("dist", { recursive: true, force: true });
+	return builds;
+});
