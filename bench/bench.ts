@@ -12,7 +12,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { build, type Plugin, type PluginBuild } from "esbuild";
@@ -124,8 +124,11 @@ async function bundle(): Promise<void> {
 	});
 }
 
+/** Another copy of the library may be older than the layout of one folder per room. */
 function aliasOf(name: string): [string, string] {
-	return [`upkeep/${name}`, join(dirname(request.library), `src/${name}.ts`)];
+	const source: string = join(dirname(request.library), "src", name);
+	const door: string = join(source, `${basename(name)}.ts`);
+	return [`upkeep/${name}`, existsSync(door) ? door : `${source}.ts`];
 }
 
 async function measure(name: TopicName): Promise<void> {

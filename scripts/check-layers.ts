@@ -40,14 +40,22 @@ const doors: Readonly<Record<string, string>> = {
 	"stores/postgres/schema.ts": "the command line prints it",
 };
 
+/** The longest that a file under src/ may be, in lines. */
+const longest = 400;
+
 export function checkLayers(): void {
 	const imports: Import[] = globSync("src/**/*.ts").flatMap(importsOf);
 	const faults: string[] = [
+		...globSync("src/**/*.ts").filter(isLong).map((file) => `${file}: more than ${longest} lines; it holds two ideas`),
 		...imports.filter(pointsUp).map(describe),
 		...circles(imports),
 		...imports.filter(goesByWindow).map((one: Import) => `${describe(one)}: it is not a door of its room`),
 	];
 	if (faults.length > 0) throw new Error(faults.join("\n"));
+}
+
+function isLong(file: string): boolean {
+	return readFileSync(file, "utf8").trimEnd().split("\n").length > longest;
 }
 
 function importsOf(from: string): Import[] {

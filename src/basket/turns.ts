@@ -30,11 +30,11 @@ export interface TurnsOwner {
 	/** Whether tasks may begin, and whether they may be claimed. */
 	readonly isWorking: boolean;
 	readonly isOpen: boolean;
-	/** Calls {@link Turns.pump} soonin the right async context. */
+	/** Calls {@link Turns.pump} soon, in the right async context. */
 	poke(): void;
-	/** Calls {@link Turns.turn} in a new macrotaskin the right async context. */
+	/** Calls {@link Turns.turn} in a new macrotask, in the right async context. */
 	turnSoon(): void;
-	/** Calls {@link Claims.tick}in the right async context. */
+	/** Calls {@link Claims.tick} in the right async context. */
 	tick(): void;
 	/** Pokes after this many milliseconds. */
 	sleep(duration: number): void;
@@ -66,10 +66,7 @@ export class Turns<Tx> {
 	readonly #pace: Pace;
 	/** The task that runs alone, if any. */
 	#alone: ClaimedTask<Tx> | undefined;
-	/**
-	 * Whether a task was claimed that must run alone, so that more may follow; or the last turn has failed, so that
-	 * its claims are unknown.
-	 */
+	/** Whether a task was claimed that must run alone, and more may follow; or the claims of the last turn are unknown. */
 	#isCautious = false;
 	/** Whether there may be a task to claim. */
 	isDue = false;

@@ -4,11 +4,12 @@
  * @module
  */
 
-import type { Codec } from "../basket/engine.ts";
+import { Batch, type Codec } from "../basket/engine.ts";
 import type { Save, Store } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { OnError } from "../platform/observe.ts";
-import type { FailedJobAttempt } from "./options.ts";
+import type { FailedJobAttempt, ProcessorSettings } from "./options.ts";
+import { saveWanted, type WaitingSave } from "./saving.ts";
+import { observe, type OnError } from "../platform/observe.ts";
 
 /** The owner of a run. */
 export interface JobOwner<Tx> {
@@ -31,4 +32,19 @@ export interface JobOwner<Tx> {
 	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** The step or the attempt has changed. */
 	onChange(): void;
+}
+
+/** @param onChange called when the step or the attempt of a job has changed */
+export function createOwner<Tx>(
+	{ settings, codec, crashes, retain, onAttemptFailed }: ProcessorSettings<Tx>,
+	onChange: () => void,
+): JobOwner<Tx> {
+	const { store, name, clock, lease, onError } = settings;
+	const save = (waiting: readonly WaitingSave[]) => saveWanted(store, name, waiting);
+	const saves = new Batch<WaitingSave, boolean>(save, { clock, limit: lease / 3 });
+	return {
+		...{ store, name, codec, clock, crashes, retain, onError, onChange },
+		save: async (save, begin) => (await saves.submit([{ save, begin }]))[0]!,
+		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
+	};
 }

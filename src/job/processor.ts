@@ -7,12 +7,11 @@
  * @module
  */
 
-import { BasketEngine, Batch, checkName, cut, getTask, isTransient, listTasks } from "../basket/engine.ts";
+import { BasketEngine, checkName, cut, getTask, isTransient, listTasks } from "../basket/engine.ts";
 import type { AddOptions, WorkOptions } from "../basket/basket.ts";
 import type { Counts } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
-import type { JobOwner } from "./owner.ts";
 import { addJobs, type JobsToAdd } from "./adding.ts";
 import { LiveJobs } from "./live.ts";
 import { type AddJobArguments, checkProcessorOptions, type NewJob, type ProcessorOptions } from "./options.ts";
@@ -27,11 +26,11 @@ import {
 	type SignalValue,
 	storedOutcome,
 } from "./outcome.ts";
-import { saveWanted, type WaitingSave } from "./saving.ts";
+import { createOwner, type JobOwner } from "./owner.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
 import { Endings } from "./waiting.ts";
 import { check, checkSignal, refuse } from "../platform/check.ts";
-import { observe, report } from "../platform/observe.ts";
+import { report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
@@ -95,27 +94,12 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * name
 	 */
 	constructor(options: ProcessorOptions<Jobs, Tx>) {
-		const { settings, jobs, codec, crashes, retain, onSettled, onAttemptFailed } = checkProcessorOptions<Tx>(
-			options,
-			(job, claim) => this.#live.run(job, claim),
-		);
-		const { store, name, clock, onError } = settings;
+		const checked = checkProcessorOptions<Tx>(options, (job, claim) => this.#live.run(job, claim));
+		const { settings, jobs, codec, onSettled } = checked;
+		const { clock, onError } = settings;
 		this.#known = { jobs, codec };
 		this.#engine = new BasketEngine(settings);
-		const save = (waiting: readonly WaitingSave[]) => saveWanted(store, name, waiting);
-		const saves = new Batch<WaitingSave, boolean>(save, { clock, limit: settings.lease / 3 });
-		this.#owner = {
-			store,
-			name,
-			codec,
-			clock,
-			crashes,
-			retain,
-			onError,
-			save: async (save, begin) => (await saves.submit([{ save, begin }]))[0]!,
-			onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
-			onChange: () => this.#snapshot.changed(),
-		};
+		this.#owner = createOwner(checked, () => this.#snapshot.changed());
 		this.#endings = new Endings(clock);
 		this.#live = new LiveJobs(this.#owner, this.#endings, onSettled);
 		this.#snapshot = new Snapshot(() => this.#read(), onError);
