@@ -13,63 +13,13 @@ import { sleep } from "../../platform/clock.ts";
 import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { toStoreError } from "./errors.ts";
-
-/** The required part of a prepared statement. */
-export interface SqliteStatement {
-	/** Runs the statement and returns all rows. */
-	all(...parameters: unknown[]): unknown[];
-	/** Runs the statement and returns the number of changed rows. */
-	run(...parameters: unknown[]): unknown;
-}
-
-/**
- * The required part of an open connection: a `DatabaseSync` of node:sqlite, or a `Database` of bun:sqlite,
- * better-sqlite3 or libsql.
- */
-export interface SqliteConnection {
-	/** Compiles a statement. */
-	prepare(sql: string): SqliteStatement;
-	/** Whether a transaction is open (node:sqlite). */
-	readonly isTransaction?: boolean;
-	/** Whether a transaction is open (bun:sqlite and better-sqlite3). */
-	readonly inTransaction?: boolean;
-	/** Closes the connection. Required if the store has opened it. */
-	close?(): unknown;
-}
-
-/** Members that only some connections have. */
-interface Extras {
-	/** better-sqlite3: whether it is open. (node:sqlite: a method.) */
-	readonly open?: unknown;
-	/** Only better-sqlite3 and compatible packages have it. */
-	readonly pragma?: unknown;
-	exec?(sql: string): unknown;
-}
-
-/** Switches that make rows independent of the connection's settings: two of node:sqlite, one of the others. */
-interface Switches {
-	safeIntegers?(isOn: boolean): unknown;
-	setReadBigInts?(isOn: boolean): void;
-	setReturnArrays?(isOn: boolean): void;
-}
-
-/** A cached statement. */
-interface Prepared {
-	readonly statement: SqliteStatement & Switches;
-	/** Whether its parameters must be named by their numbers. */
-	readonly isNamed: boolean;
-}
-
-type Value = string | number | null | Uint8Array;
+import { type AnyConnection, type SqliteConnection, Statements, type Value } from "./statements.ts";
 
 /** The used part of an `AsyncLocalStorage` of `node:async_hooks`. */
 interface Context {
 	run<R>(store: object, work: () => R): R;
 	getStore(): object | undefined;
 }
-
-/** The maximum number of cached statements: lists have many forms. */
-const mostStatements = 200;
 
 /** The number of calls and the time, in milliseconds, after which the event loop continues. */
 const mostAtOnce = 16;
@@ -78,14 +28,14 @@ const longestAtOnce = 5;
 /** The maximum pause between two tries, in milliseconds. */
 const longestPause = 20;
 
+export type { SqliteConnection };
+
 export class Connection {
 	readonly #patience: number;
-	readonly #statements = new Map<string, Prepared>();
+	readonly #statements = new Statements();
 	/** States: absent → (use) → open → (end, or the owner closes it) → closed. */
-	#db: (SqliteConnection & Extras) | undefined;
+	#db: AnyConnection | undefined;
 	#isEnded = false;
-	/** Whether this connection treats the number of a parameter as a name. Absent if not yet known. */
-	#areNumbersNames: boolean | undefined;
 	/** The last of the queued writers. */
 	#last: Promise<unknown> | undefined;
 	/** Detects calls from inside a transaction. */
@@ -109,7 +59,7 @@ export class Connection {
 	/** Uses this connection from now on. */
 	use(db: SqliteConnection): void {
 		this.#db = db;
-		this.#areNumbersNames = undefined;
+		this.#statements.clear();
 	}
 
 	/** Closes the connection when queued writes have ended. Later calls are refused. */
@@ -129,7 +79,7 @@ export class Connection {
 	}
 
 	/** On a closed connection, better-sqlite3 reports that no transaction is open, and libsql still runs its statements. */
-	get #open(): SqliteConnection & Extras {
+	get #open(): AnyConnection {
 		const db = this.#db;
 		if (db === undefined) throw new StoreError("not-open", "Call open() first: it opens the database");
 		if (!this.#isEnded && db.open !== false) return db;
@@ -155,22 +105,12 @@ export class Connection {
 
 	/** Returns all rows. Numbers that JavaScript cannot represent are rounded: they were written by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
-		const prepared = this.#prepare(sql);
-		const given = argumentsOf(prepared, parameters);
-		try {
-			return prepared.statement.all(...given) as Row[];
-		} catch (error) {
-			// A statement that writes must not run again; its rows contain only numbers of this store.
-			if (!(error instanceof RangeError) || !/^\s*(SELECT|WITH)/.test(sql)) throw error;
-			return readRounded(prepared.statement, given) as Row[];
-		}
+		return this.#statements.all(this.#open, sql, parameters) as Row[];
 	}
 
 	/** Returns the number of changed rows. */
 	run(sql: string, ...parameters: Value[]): number {
-		const prepared = this.#prepare(sql);
-		const { changes } = prepared.statement.run(...argumentsOf(prepared, parameters)) as { changes: number | bigint };
-		return Number(changes);
+		return this.#statements.run(this.#open, sql, parameters);
 	}
 
 	/**
@@ -181,21 +121,6 @@ export class Connection {
 		const db = this.#open;
 		if (db.pragma !== undefined && db.exec !== undefined) db.exec(sql);
 		else this.run(sql);
-	}
-
-	#prepare(sql: string): Prepared {
-		const db = this.#open;
-		let prepared = this.#statements.get(sql);
-		if (prepared === undefined) {
-			if (this.#statements.size >= mostStatements) this.#statements.clear();
-			const statement: Prepared["statement"] = db.prepare(sql);
-			statement.setReadBigInts?.(false);
-			statement.setReturnArrays?.(false);
-			statement.safeIntegers?.(false);
-			prepared = { statement, isNamed: /\?\d/.test(sql) && (this.#areNumbersNames ??= takesNames(db)) };
-			this.#statements.set(sql, prepared);
-		}
-		return prepared;
 	}
 
 	/** Runs a read in one snapshot of the database. */
@@ -378,35 +303,6 @@ export class Connection {
 		} finally {
 			this.all(`PRAGMA busy_timeout = ${timeout}`);
 		}
-	}
-}
-
-/** True for better-sqlite3, and for some versions of node:sqlite, which is detected by a test. */
-function takesNames(db: SqliteConnection & Extras): boolean {
-	if (db.pragma !== undefined) return true;
-	try {
-		db.prepare("SELECT ?1").all(0);
-		return false;
-	} catch {
-		return true;
-	}
-}
-
-/** The arguments in the form that the driver accepts. */
-function argumentsOf({ isNamed }: Prepared, values: readonly Value[]): readonly unknown[] {
-	return isNamed ? [Object.fromEntries(values.map((value, index) => [index + 1, value]))] : values;
-}
-
-/** node:sqlite throws if a number is too large. */
-function readRounded(statement: SqliteStatement & Switches, parameters: readonly unknown[]): unknown[] {
-	statement.setReadBigInts?.(true);
-	try {
-		const round = (value: unknown) => typeof value === "bigint" ? Number(value) : value;
-		return statement.all(...parameters).map((row) =>
-			Object.fromEntries(Object.entries(row as object).map(([name, value]) => [name, round(value)]))
-		);
-	} finally {
-		statement.setReadBigInts?.(false);
 	}
 }
 
