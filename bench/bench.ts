@@ -1,4 +1,4 @@
-// `npm run bench`: how fast and how small the library is beside others, in every engine that is there.
+// `npm run bench` measures the speed and the size of this library and of others, in each installed engine.
 //
 //     npm run bench                                 everything, which takes some minutes
 //     npm run bench -- run attach                   only these topics
@@ -8,7 +8,7 @@
 //     npm run bench -- --library ../copy/mod.ts     measures another copy of the library
 //
 // Each case runs in a process of its own and reports its best round. The processes take turns, case by case, so that
-// what else the machine does hits all alike, and the best process of each counts. Trust the ratios.
+// other load of the machine affects all cases alike, and the best process of each case counts. Trust the ratios.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ interface Request {
 }
 
 const folder: string = join(root, "bench");
-/** These load files of their own. */
+/** These packages load files of their own. */
 const unbundled: Plugin = {
 	name: "unbundled",
 	setup({ onResolve }: PluginBuild): void {
@@ -72,19 +72,19 @@ function readRequest(): Request {
 			library: resolve(values.library),
 		};
 	} catch (error) {
-		console.error((error as Error).message.split(". ")[0]); // the rest is advice on quoting
+		console.error((error as Error).message.split(". ")[0]); // the rest of the message is advice on quoting
 		return process.exit(2);
 	}
 }
 
-/** Those that were named, in the usual order; all if none was. */
+/** The named entries in their usual order, or all entries if no name is given. */
 function chosen<T extends string>(kind: string, names: string[], known: readonly T[]): T[] {
 	const unknown: string | undefined = names.find((name: string) => !known.includes(name as T));
 	if (unknown !== undefined) throw new Error(`There is no ${kind} "${unknown}", only ${known.join(", ")}`);
 	return names.length === 0 ? [...known] : known.filter((name: T) => names.includes(name));
 }
 
-/** They are no dependencies of the project: nobody but the benchmarks needs them. */
+/** Only the benchmarks need the peers, so they are not dependencies of the project. */
 function installPeers(): void {
 	const { dependencies } = readJson<{ dependencies: Record<string, string> }>(join(folder, "package.json"));
 	if (Object.entries(dependencies).every(([name, version]: [string, string]) => installed(name) === version)) return;
@@ -103,7 +103,7 @@ function installed(name: string): string | undefined {
 	return existsSync(file) ? readJson<{ version: string }>(file).version : undefined;
 }
 
-/** The same JavaScript for all engines. */
+/** Bundles the same JavaScript for all engines. */
 async function bundle(): Promise<void> {
 	await build({
 		entryPoints: request.topics.flatMap((name: TopicName) => [name, ...topics[name].modules ?? []])
@@ -124,7 +124,7 @@ async function bundle(): Promise<void> {
 	});
 }
 
-/** Another copy of the library may be older than the layout of one folder per room. */
+/** Another copy of the library may be older than the current layout, which has one folder per room. */
 function aliasOf(name: string): [string, string] {
 	const source: string = join(dirname(request.library), "src", name);
 	const door: string = join(source, `${basename(name)}.ts`);
@@ -135,7 +135,7 @@ async function measure(name: TopicName): Promise<void> {
 	const topic: Topic = topics[name];
 	const engines: EngineName[] = topic.engines.filter((engine: EngineName) => request.engines.includes(engine));
 	const results: Results = Object.fromEntries(topic.cases.map((label: string) => [label, {}]));
-	// As durable as it is by default.
+	// The default durability of Postgres.
 	const server: PostgresServer | undefined = topic.needsPostgres
 		? await startPostgres({ isDurable: true, settings: { max_connections: 300 } })
 		: undefined;

@@ -1,4 +1,4 @@
-// How a bundled topic is run in each engine: one case, in a process of its own, which reports a few numbers.
+// Runs one case of a bundled topic in an engine, in a process of its own, which reports a few numbers.
 import { join } from "node:path";
 import process from "node:process";
 import { execute } from "../scripts/command.ts";
@@ -7,7 +7,7 @@ import { findBrowser } from "../scripts/test/browsers.ts";
 import { runInPage } from "./page.ts";
 import { type EngineName, engineNames } from "./topics.ts";
 
-/** In milliseconds: much longer than any case takes. */
+/** In milliseconds. It is much longer than any case takes. */
 const timeout = 300_000;
 
 const commands: Record<Exclude<EngineName, "chromium">, string[]> = {
@@ -16,12 +16,12 @@ const commands: Record<Exclude<EngineName, "chromium">, string[]> = {
 	bun: [tool("bun"), "run"],
 };
 
-/** The engines that are there. The runtimes are dependencies of the project, the browser is not. */
+/** The installed engines. The runtimes are dependencies of the project; the browser is not. */
 export function presentEngines(): EngineName[] {
 	return engineNames.filter((name: EngineName) => name !== "chromium" || findBrowser(name) !== undefined);
 }
 
-/** Runs a bundle and resolves with what it reports. */
+/** Runs a bundle and resolves with the numbers that it reports. */
 export async function runIn(engine: EngineName, bundle: string, parameters: URLSearchParams): Promise<number[]> {
 	const output: string = engine === "chromium"
 		? await runInPage(bundle, parameters, timeout)
@@ -34,7 +34,7 @@ export async function runIn(engine: EngineName, bundle: string, parameters: URLS
 }
 
 function runInRuntime([program, ...args]: string[], bundle: string, parameters: URLSearchParams): Promise<string> {
-	// So that a case can start another process of its kind.
+	// A case can use this command to start another process like itself.
 	const command: [string, string] = ["command", JSON.stringify([program, ...args, bundle])];
 	return execute(program!, [...args, bundle, String(new URLSearchParams([...parameters, command]))], { timeout });
 }

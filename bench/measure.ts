@@ -1,17 +1,17 @@
-// What runs inside a measured process, the same in each engine: it picks the case that it was told to, and reports a
-// number or a few.
+// The code inside a measured process, the same in each engine. It runs the requested case, and reports one or a few
+// numbers.
 
-/** Performs its operation so many times, one after the other unless the case says otherwise. */
+/** Performs an operation `count` times, one after the other unless the case says otherwise. */
 export type Work = (count: number) => unknown;
 
-/** A case that is timed. It is set up in its own process, once. */
+/** A timed case. It is set up once, in its own process. */
 export interface TimedCase {
-	/** How many operations belong together; all counts are multiples of it. 1 by default. */
+	/** The number of operations that belong together. All counts are multiples of it. @default 1 */
 	batch?: number;
 	setUp: () => Work | Promise<Work>;
 }
 
-/** How long each part of the measurement takes, in milliseconds. */
+/** The durations of the parts of a measurement, in milliseconds. */
 interface Plan {
 	warmUp: number;
 	round: number;
@@ -23,18 +23,18 @@ const plans: Record<string, Plan> = {
 	quick: { warmUp: 100, round: 20, rounds: 5 },
 };
 
-/** What the process was told: `case` and `plan`, after the program's name or in the address of the page. */
+/** The parameters of the process, `case` and `plan`, from the command line or the address of the page. */
 export function parameters(): URLSearchParams {
 	return new URLSearchParams(globalThis.location?.search || globalThis.process?.argv[2]);
 }
 
-/** Times the case that was asked for and reports nanoseconds per operation. */
+/** Times the requested case and reports nanoseconds per operation. */
 export async function time(cases: Record<string, TimedCase>): Promise<void> {
 	const { batch = 1, setUp } = cases[parameters().get("case")!]!;
 	await report(await fastest(await setUp(), batch, plans[parameters().get("plan")!]!));
 }
 
-/** The best round: what the machine does besides only ever adds. */
+/** Returns the best round, because other load of the machine can only add time. */
 async function fastest(work: Work, batch: number, { warmUp, round, rounds }: Plan): Promise<number> {
 	let count: number = batch;
 	for (const start = performance.now(); performance.now() - start < warmUp;) {
@@ -45,16 +45,17 @@ async function fastest(work: Work, batch: number, { warmUp, round, rounds }: Pla
 	return best * 1e6 / count;
 }
 
-/** Something that is done as a whole, each time from scratch. */
+/** Work that is done as a whole, each time from the beginning. */
 export interface Round {
 	work: () => Promise<void>;
-	/** Throws if the work was not done; is not timed. */
+	/** Throws if the work was not done. It is not timed. */
 	verify: () => void | Promise<void>;
 }
 
 /**
- * Performs rounds of `count` operations for a while, and reports the best in nanoseconds per operation: of time and, where
- * that can be known, of the CPU time of the whole process, on which what the machine does besides has less influence.
+ * Performs rounds of `count` operations for a while, and reports the best round in nanoseconds per operation. If the
+ * engine can measure it, also reports the CPU time of the whole process, which depends less on other load of the
+ * machine.
  */
 export async function timeRounds(count: number, setUp: () => Round | Promise<Round>): Promise<void> {
 	const { warmUp, round, rounds } = plans[parameters().get("plan")!]!;
@@ -84,13 +85,13 @@ async function elapsed(work: Work, count: number): Promise<number> {
 	return performance.now() - start;
 }
 
-/** Hands the result to the process that started this one. */
+/** Sends the results to the parent process. */
 export async function report(...results: number[]): Promise<void> {
 	if ("document" in globalThis) await fetch("/result", { method: "POST", body: results.join(" ") });
 	else console.log(results.join(" "));
 }
 
-/** Keeps a result from being optimised away, and the measurement from being one of something else. */
+/** Ensures that a result is not optimized away, and that the measured code does the expected work. */
 export function expect(actual: unknown, expected: unknown): void {
 	if (actual !== expected) throw new Error(`The case did ${actual} instead of ${expected}`);
 }

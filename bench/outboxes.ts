@@ -1,10 +1,10 @@
-// What an outbox adds to a page or a service worker, here and elsewhere: each bundled, minified and compressed in the
-// same way, and whole, with all that it needs to be imported.
+// Measures the size of an outbox in a page or a service worker, for this library and others. Each is bundled with all of
+// its imports, minified and compressed in the same way.
 //
-//     npm run bench:outboxes        measures, and writes what the others weigh into bench/outboxes.json
+//     npm run bench:outboxes        measures, and writes the sizes of the others into bench/outboxes.json
 //
-// The README quotes the sizes. `npm run check -- readme` measures ours, and takes those of the others from that file: it
-// is about the versions that bench/package.json names.
+// The README quotes the sizes. `npm run check -- readme` measures ours, and reads those of the others from that file, which
+// is valid for the versions in bench/package.json.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { build } from "esbuild";
 
-/** Sizes in bytes, by the names that the README quotes them by. */
+/** Sizes in bytes, by their names in the README. */
 export type Sizes = Record<string, number>;
 
 interface Recorded {
@@ -22,7 +22,7 @@ interface Recorded {
 
 interface Program {
 	code: string;
-	/** Packages that are left out. */
+	/** Packages that are not bundled. */
 	external?: string[];
 }
 
@@ -57,7 +57,7 @@ const others: Record<string, Program> = {
 	},
 };
 
-/** What an outbox of this library weighs, from dist/, and what those of others do. */
+/** Measures the outboxes of this library, from dist/, and those of others. */
 export async function measureOutboxes(): Promise<Sizes> {
 	const { versions, sizes }: Recorded = JSON.parse(readFileSync(record, "utf8"));
 	if (JSON.stringify(versions) === JSON.stringify(wantedVersions())) return { ...await measure(own), ...sizes };

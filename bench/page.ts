@@ -1,4 +1,4 @@
-// Runs a bundle in a page of the system's Chromium, headless and without a driver: the page posts its result back.
+// Runs a bundle in a page of the installed Chromium, headless and without a driver. The page posts its result back.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -15,10 +15,10 @@ addEventListener("unhandledrejection", ({ reason }) => fail(reason));
 import("/bundle.js").catch(fail);
 </script>`;
 
-/** Isolated, a page has a clock of 5 µs instead of 100. */
+/** The clock of an isolated page has a resolution of 5 µs instead of 100 µs. */
 const headers = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
 
-/** Resolves with what the page posts, or rejects if that takes longer than `timeout` milliseconds. */
+/** Resolves with the result that the page posts, or rejects after `timeout` milliseconds. */
 export async function runInPage(bundle: string, parameters: URLSearchParams, timeout: number): Promise<string> {
 	const { promise, resolve, reject } = Promise.withResolvers<string>();
 	const server: Server = createServer((request, response) => answer(bundle, request, response, resolve));
@@ -53,7 +53,7 @@ function answer(
 
 function open(folder: string, url: string): ChildProcess {
 	const [program, ...args] = browsers.chromium.command(findBrowser("chromium")!, folder, url);
-	// Detached, it leads a process group: a browser is many processes, and all of them have to end.
+	// A detached process leads a process group, so that all processes of the browser can be ended.
 	const child = spawn(program!, args, { stdio: "ignore", detached: true, env: { ...process.env, HOME: folder } });
 	const stop = (): void => kill(child);
 	process.once("exit", stop);

@@ -1,4 +1,4 @@
-// What the cases use of the peers, so that they can be type-checked where the peers are not installed.
+// The parts of the peers that the cases use, so that the cases can be type-checked if the peers are not installed.
 
 declare module "cockatiel" {
 	export const handleAll: unique symbol;

@@ -1,27 +1,26 @@
-// The results of a topic as text: each case beside its ratio to the first one, and the targets with ✓ or ✗.
+// The results of a topic as text: each case with its ratio to the first case, and the targets with ✓ or ✗.
 import type { EngineName, Target, Topic } from "./topics.ts";
 
-/** By case, then by engine: a number for each column, as far as the engine can tell them. */
+/** By case, then by engine: a number for each column that the engine can measure. */
 export type Results = Record<string, Partial<Record<EngineName, number[]>>>;
 
 export interface Verdict extends Target {
 	engine: EngineName;
-	/** The ratio, or the number itself. */
+	/** The ratio to the other case, or the number itself. */
 	actual: number;
 	isMet: boolean;
 }
 
-/** The cases that an engine can run. */
 export function casesIn({ cases, only }: Topic, engine: EngineName): string[] {
 	return cases.filter((label: string) => only?.[label]?.includes(engine) ?? true);
 }
 
-/** What the numbers of each case are. */
+/** The units of the numbers of each case. */
 export function columnsOf({ unit, more = [] }: Topic): string[] {
 	return [unit, ...more];
 }
 
-/** Compares what was measured with what is wanted. */
+/** Compares the results with the targets. */
 export function judge(topic: Topic, results: Results, engines: EngineName[]): Verdict[] {
 	return topic.targets.flatMap((target: Target): Verdict[] =>
 		engines.map((engine: EngineName) => judgeOne(topic, results, engine, target)).filter((one) => one !== undefined)
@@ -76,7 +75,7 @@ function short(value: number): string {
 	return value.toFixed(value < 10 ? 1 : 0);
 }
 
-/** The first column to the left, the others to the right. */
+/** Aligns the first column to the left, the others to the right. */
 function align(rows: string[][]): string {
 	const widths: number[] = rows.reduce(
 		(widest: number[], row: string[]) =>

@@ -1,5 +1,5 @@
-// What is measured, in which engines, and how good it has to be. The cases themselves are in `cases/`, one file for
-// each topic, under the names that stand here.
+// The measured topics with their engines and targets. The cases are in `cases/`, one file for each topic, under the
+// same names.
 
 export type EngineName = "node" | "deno" | "bun" | "chromium";
 
@@ -21,41 +21,41 @@ export type TopicName =
 	| "postgres-idle"
 	| "postgres-backlog";
 
-/** A ratio, or a number, that must not be exceeded. */
+/** The maximum of a ratio or of a number. */
 export interface Target {
-	/** The case that has to be good. */
+	/** The case that the target is for. */
 	case: string;
-	/** How often the cost of the other case it may have at most; without one, its cost itself. */
+	/** The maximum ratio to the other case. Without another case, the maximum number itself. */
 	most: number;
-	/** The other case. */
+	/** The case to compare with. */
 	of?: string;
-	/** Which of its numbers, if it is not the first. */
+	/** The column to compare, if it is not the first. */
 	column?: string;
 }
 
 export interface Topic {
 	title: string;
-	/** What the first number of each case is. */
+	/** The unit of the first number of each case. */
 	unit: "ns" | "µs" | "ms" | "bytes" | "statements";
-	/** More numbers that each case reports, as far as the engine can tell them. */
+	/** Further numbers that each case reports if the engine can measure them. */
 	more?: readonly string[];
 	engines: readonly EngineName[];
-	/** Cases that not all of these engines can run. */
+	/** Cases that only some of the engines can run. */
 	only?: Readonly<Record<string, readonly EngineName[]>>;
-	/** How many processes of each case there are, if they take long. */
+	/** The number of processes of each case, for long cases. */
 	processes?: number;
-	/** In the order of the table; the first one is what the others are compared with. */
+	/** The cases in the order of the table. The others are compared with the first. */
 	cases: readonly string[];
 	targets: readonly Target[];
-	/** Whether there has to be a server, which is begun for the topic. */
+	/** Whether the topic needs a Postgres server, which is started for it. */
 	needsPostgres?: boolean;
-	/** More modules of `cases/` that it loads by their URL. */
+	/** Further modules of `cases/` that the topic loads by their URLs. */
 	modules?: readonly string[];
 }
 
 export const engineNames: readonly EngineName[] = ["node", "deno", "bun", "chromium"];
 
-// Names that stand in more than one place.
+// Names that occur more than once.
 const bare = "bare await";
 const loop = "hand-written loop, signal read";
 const thread = "Thread.call";
@@ -138,7 +138,7 @@ export const topics: Record<TopicName, Topic> = {
 	memory: {
 		title: "Heap of one of 100,000 tasks of a Group that wait in a backoff, name included",
 		unit: "bytes",
-		engines: ["node", "deno", "bun"], // no page can force a garbage collection
+		engines: ["node", "deno", "bun"], // a page cannot force a garbage collection
 		cases: ["bare setTimeout", "awaited setTimeout", "Group task"],
 		targets: [{ case: "Group task", most: 2, of: "bare setTimeout" }],
 	},
@@ -164,7 +164,7 @@ export const topics: Record<TopicName, Topic> = {
 	threads: {
 		title: "Round trip of a call into a thread that adds 1 to a number, one after the other or 100 at once",
 		unit: "ns",
-		engines: ["node"], // the only one that the peers support
+		engines: ["node"], // the peers support only Node
 		cases: [thread, "piscina", "tinypool", threads, "piscina, 100", "tinypool, 100"],
 		targets: [
 			{ case: thread, most: 1, of: "piscina" },

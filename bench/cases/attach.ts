@@ -1,5 +1,5 @@
-// Attach and detach while another listener keeps the operation running. Nothing is awaited; every abort has the same
-// reason, since one without a reason makes an error first, which costs more than all the rest.
+// Attach and detach while another listener keeps the operation running. The loop awaits nothing. All aborts share one
+// reason, because an abort without a reason creates an error, which costs more than everything else.
 import { atom, onMount } from "nanostores";
 import { Observable, share } from "rxjs";
 import { Intermittent } from "upkeep";

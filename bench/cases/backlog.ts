@@ -1,5 +1,5 @@
-// What a claim of 100 tasks costs while many others wait in an SQLite database, and how much memory a process takes that
-// works there. Another process has added them. `synchronous` is NORMAL, so that no disk is measured.
+// The time of a claim of 100 tasks while many others wait in an SQLite database, and the memory of a worker process.
+// Another process adds the tasks. `synchronous` is NORMAL, so that the disk is not measured.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import process from "node:process";
@@ -38,7 +38,7 @@ async function measure(): Promise<void> {
 	}
 }
 
-/** The median, in microseconds. Each claim is given back, which moves it behind all others. */
+/** Returns the median in microseconds. Each claim is released, which moves its tasks behind all others. */
 async function claimTime(store: Store<DatabaseSync>): Promise<number> {
 	const times: number[] = [];
 	for (let i = 0; i < 200; i++) {
@@ -52,7 +52,7 @@ async function claimTime(store: Store<DatabaseSync>): Promise<number> {
 	return times.sort((a, b) => a - b)[times.length / 2]! * 1e3;
 }
 
-/** A few seconds of work at most: as many tasks as there are in the smallest of these databases. */
+/** Works for a few seconds at most, on as many tasks as the smallest of these databases has. */
 async function work(store: Store<DatabaseSync>): Promise<number> {
 	const { promise, resolve } = Promise.withResolvers<void>();
 	let started = 0;

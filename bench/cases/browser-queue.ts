@@ -1,7 +1,8 @@
-// The same as `queue` in a page, in IndexedDB. By hand a task is stored in a transaction of its own, and taken away in
-// another one before it is run: less cannot be done, and more is wanted, since a task is lost if the page goes meanwhile.
-// So it is with workbox's QueueStore, which needs three. It is what a Queue keeps its requests in, which itself needs a
-// service worker, and makes a Request of each; its entries here are as small as an entry can be.
+// The same as `queue`, but in a page with IndexedDB. The hand-written queue adds a task in one transaction and
+// removes it in another before it runs. This is the least possible work, but a task is lost if the page closes
+// meanwhile. The QueueStore of workbox has the same weakness and needs three transactions. It is the storage of a
+// workbox Queue, which needs a service worker and creates a Request for each entry. The entries here are as small as
+// possible.
 import { deleteDB, type IDBPDatabase, openDB } from "idb";
 import { Basket } from "upkeep";
 import { indexedDBStore } from "upkeep/stores/indexeddb";
@@ -10,7 +11,7 @@ import { expect, parameters, type Round, timeRounds } from "../measure.ts";
 
 type Task = (payload: number) => Promise<void>;
 
-/** Something that keeps and runs tasks, new and empty. */
+/** A new and empty queue that stores and runs tasks. */
 interface Queue {
 	process: (payloads: number[]) => Promise<void>;
 	left: () => Promise<number>;
@@ -30,7 +31,7 @@ await timeRounds(count, setUp);
 async function setUp(): Promise<Round> {
 	let done = 0;
 	let sum = 0;
-	// Async although it awaits nothing: that is the task to be measured.
+	// The measured task is async, although it awaits nothing.
 	// deno-lint-ignore require-await
 	const queue = await cases[parameters().get("case")!]!(async (payload) => {
 		done++;

@@ -1,4 +1,4 @@
-// Many attempts in flight on one signal: all are started, then all are let go.
+// Many concurrent attempts on one signal: all start, then all end.
 import { run, type TaskContext } from "upkeep";
 import { expect, time, type TimedCase } from "../measure.ts";
 import { handWritten } from "./hand-written.ts";

@@ -1,5 +1,5 @@
-// The loop that people write where they have no library: as the others, it tries again, ends early when its caller
-// aborts, and bounds each attempt.
+// The usual hand-written loop. Like the others, it retries, ends early if its caller aborts, and has a timeout per
+// attempt.
 
 export interface HandWrittenContext {
 	readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
-// Jobs of five no-op steps that are there already, until all are completed and that is stored. By hand, a job is a row, and
-// its results so far are written to it after each step, in a commit of its own or with those of the other jobs of a batch.
-// openworkflow claims run by run, and looks again after 50 ms and more when it has claimed enough: the more runs at once it
-// may have, the faster it is, and it gets as many as there are.
+// Existing jobs of five no-op steps, until the completion of all jobs is stored. In the hand-written version a job is
+// a row. Its results are written to the row after each step, in a commit of its own or together with those of the
+// other jobs of a batch. openworkflow claims one run at a time, and polls again after 50 ms or more when it has
+// claimed enough. Therefore more concurrent runs make it faster, and it may run all jobs at once.
 import { mkdtempSync, rmSync } from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
@@ -13,11 +13,11 @@ import { expect, parameters, type Round, timeRounds } from "../measure.ts";
 
 type Synchronous = "FULL" | "NORMAL";
 
-/** Jobs that were added. */
+/** A queue of added jobs. */
 interface Queue {
-	/** Resolves when all are completed and that is stored. */
+	/** Resolves when the completion of all jobs is stored. */
 	process: () => Promise<void>;
-	/** How many are completed. */
+	/** The number of completed jobs. */
 	completed: () => number | Promise<number>;
 }
 
@@ -40,7 +40,7 @@ try {
 }
 process.exit();
 
-/** For example "Processor, 10, FULL". */
+/** Splits a label such as "Processor, 10, FULL". */
 function split(label: string): [string, number, Synchronous] {
 	const [library, ...rest] = label.split(", ");
 	return [
@@ -60,7 +60,7 @@ async function setUp(make: () => Queue | Promise<Queue>): Promise<Round> {
 	return { work: () => queue.process(), verify };
 }
 
-/** A step: it returns something that has to be stored. Async although it awaits nothing. */
+/** A step whose result must be stored. It is async, although it awaits nothing. */
 // deno-lint-ignore require-await
 async function step(): Promise<number> {
 	return ++done;
@@ -143,7 +143,7 @@ async function openworkflow(
 	const { OpenWorkflow } = await import("openworkflow");
 	const { BackendSqlite } = await import("openworkflow/sqlite");
 	const backend = BackendSqlite.connect(newFile());
-	// It has no option for this.
+	// openworkflow has no option for this.
 	(backend as unknown as { db: DatabaseSync }).db.exec(
 		`PRAGMA synchronous = ${synchronous}`,
 	);

@@ -1,6 +1,6 @@
-// What a waiting task keeps on the heap, after a forced garbage collection. Each task of a Group has a name of its own
-// (`t0`, `t1`, …), which is counted; the function and the error that it throws are shared, so that they are not. Bun
-// keeps a part of each setTimeout outside of the heap, which is not seen here.
+// The heap that a waiting task retains after a forced garbage collection. Each task of a Group has a name of its own
+// (`t0`, `t1`, …), which counts. All tasks share the function and its error, so these do not count. Bun keeps a part
+// of each setTimeout outside the heap, which is not measured.
 import process from "node:process";
 import { Group } from "upkeep";
 import { expect, parameters, report } from "../measure.ts";
@@ -23,7 +23,7 @@ const warmUp: unknown = await fill(1_000);
 const before: number = await usedHeap();
 const kept: unknown = await fill(count);
 await report((await usedHeap() - before) / count);
-expect(warmUp === kept, false); // both have been alive until here
+expect(warmUp === kept, false); // keeps both alive until here
 process.exit();
 
 function doNothing(): void {}
@@ -32,7 +32,7 @@ function repeated(count: number, make: () => unknown): unknown {
 	return Array.from({ length: count }, make);
 }
 
-/** The least that a hand-written retry would keep while it waits. */
+/** The minimum that a hand-written retry retains while it waits. */
 async function sleepAnHour(): Promise<void> {
 	await new Promise((resolve) => setTimeout(resolve, hour));
 }
@@ -47,7 +47,10 @@ async function spawnTasks(count: number): Promise<Group> {
 	return group;
 }
 
-/** Collects more than once: what a finaliser or a weak reference lets go is only gone with the next collection. */
+/**
+ * Collects more than once, because a value that a finalizer or a weak reference releases is only freed by the next
+ * collection.
+ */
 async function usedHeap(): Promise<number> {
 	for (let i = 0; i < 4; i++) {
 		if (typeof Bun === "object") Bun.gc(true);

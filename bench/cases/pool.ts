@@ -1,4 +1,4 @@
-// Many no-op tasks given to a limiter at once, and all of them awaited; and how the cost of a task grows with the queue.
+// Many no-op tasks that are given to a limiter at once and awaited, and the growth of the cost per task with the queue.
 import pLimit from "p-limit";
 import PQueue from "p-queue";
 import { Pool } from "upkeep";
@@ -8,7 +8,7 @@ type Task = () => Promise<number>;
 type Limiter = (task: Task, index: number) => Promise<number>;
 
 const concurrency = 100;
-// Async although it awaits nothing: that is the task to be measured.
+// The measured task is async, although it awaits nothing.
 // deno-lint-ignore require-await
 const task: Task = async () => 1;
 
@@ -47,7 +47,7 @@ function prioritized(): Limiter {
 	return (task, index) => pool.run(task, { priority: index % 7 });
 }
 
-/** What one would write without a library: a counter and an array. */
+/** A limiter without a library: a counter and an array. */
 function handWritten(): Limiter {
 	let running = 0;
 	let next = 0;

@@ -1,4 +1,4 @@
-// What a claim of 100 tasks costs while many others wait in Postgres. Nobody has told the planner how many there are.
+// The time of a claim of 100 tasks while many others wait in Postgres. The planner has no statistics of the table.
 import process from "node:process";
 import pg from "pg";
 import { postgresStore } from "upkeep/stores/postgres";
@@ -23,7 +23,7 @@ await withDatabase(async (url) => {
 		const { claims } = await store.turn(name, { settle: [], claim: [{ kinds: ["task"], limit: claimed }], lease });
 		times.push(performance.now() - start);
 		expect(claims.length, claimed);
-		// Given back, which moves them behind all others.
+		// A release moves the tasks behind all others.
 		const settle = claims.map((ref) => ({ ref, outcome: { type: "release" } as const }));
 		expect((await store.turn(name, { settle, claim: [], lease })).settled.every(Boolean), true);
 	}

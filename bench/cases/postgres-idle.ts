@@ -1,12 +1,12 @@
-// How many statements a worker sends while it has nothing to do. They are counted on their way, in the messages of the
-// protocol, so that nothing is missed and nothing need be installed in the server.
+// The number of statements that an idle worker sends. A proxy counts them in the messages of the protocol, so that
+// none is missed and the server needs no extension.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import process from "node:process";
 import { parameters, report } from "../measure.ts";
 import { openQueue, pause, withDatabase } from "./postgres-queues.ts";
 
-/** In milliseconds: something may happen once a minute. */
+/** In milliseconds. It exceeds a minute, because some statements may be sent once a minute. */
 const idling = parameters().get("plan") === "quick" ? 15_000 : 125_000;
 let statements = 0;
 
@@ -34,7 +34,7 @@ function relayTo(client: Socket, port: number): void {
 	client.on("data", count);
 }
 
-/** Reads messages: a letter and a length that counts itself, but the first one has no letter. */
+/** Reads messages. A message begins with a letter and a length, which includes itself. The first message has no letter. */
 function counter(): (chunk: Uint8Array) => void {
 	let unread: Buffer = Buffer.alloc(0);
 	let header = 0;

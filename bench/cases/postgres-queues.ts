@@ -1,7 +1,8 @@
-// What is compared on Postgres, behind one face. Each has a database of its own, on one server. All are as fast as their own
-// documentation makes them: graphile-worker with the settings of its page on performance, pg-boss with batches of 1,000,
-// fetched and completed by two loops at once, or pushed to a function where it matters how soon. By hand, there are two connections, a claim is a row with a later due time, in
-// batches of 100, and a batch is removed by one statement.
+// The compared queues on Postgres, behind one interface. Each queue has a database of its own on one server, and
+// settings from its own documentation: graphile-worker those of its page on performance, pg-boss batches of 1,000.
+// Two concurrent loops fetch and complete the batches of pg-boss; where latency is measured, a function receives
+// them. The hand-written queue has two connections. It claims batches of 100 rows by a later due time, and removes a
+// batch with one statement.
 import type { PgBoss } from "pg-boss";
 import pg from "pg";
 import postgres from "postgres";
@@ -9,15 +10,15 @@ import { Basket, type Store } from "upkeep";
 import { postgresStore } from "upkeep/stores/postgres";
 import { parameters } from "../measure.ts";
 
-/** Something that keeps and runs tasks, whose payloads are numbers. */
+/** A queue that stores and runs tasks whose payloads are numbers. */
 export interface Queue {
-	/** Adds tasks, all or none. */
+	/** Adds all of the tasks, or none of them. */
 	add(payloads: number[]): Promise<unknown>;
-	/** Adds one. */
+	/** Adds one task. */
 	addOne(payload: number): Promise<unknown>;
-	/** Works from here on, and tells of each task that is begun. Resolves when it is ready. */
+	/** Starts to work, and reports the start of each task. Resolves when the queue is ready. */
 	work(onTask: (payload: number) => void): Promise<void>;
-	/** Whether nothing is left to do; of no meaning before all tasks were begun. */
+	/** Whether no task is left. Only valid when all tasks have started. */
 	isEmpty(): boolean | Promise<boolean>;
 }
 
@@ -25,12 +26,12 @@ interface Boxed {
 	readonly payload: number;
 }
 
-/** How many tasks are claimed at once by hand, and how many of these are worked on at once. */
+/** The number of tasks that the hand-written queue claims at once, and the number that it runs concurrently. */
 const batch = 100;
 const connections = 2;
 const bossBatch = 1_000;
 
-/** By the first part of a case's name. */
+/** By the first part of the name of a case. */
 const openers: Record<string, (url: string) => Promise<Queue>> = {
 	"pg by hand": byHand,
 	"Basket, pg": (url) => basket(postgresStore(new pg.Pool({ connectionString: url }))),
@@ -41,12 +42,11 @@ const openers: Record<string, (url: string) => Promise<Queue>> = {
 	"pg-boss, pushed": (url) => boss(url, true),
 };
 
-/** Opens a queue in a database. */
 export async function openQueue(name: string, url: string): Promise<Queue> {
 	return await openers[name]!(url);
 }
 
-/** Makes a database for this process alone, and removes it at the end. */
+/** Creates a database for this process, and removes it at the end. */
 export async function withDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {
 	const server = parameters().get("server")!;
 	const name = `bench_${globalThis.process.pid}`;
@@ -56,7 +56,7 @@ export async function withDatabase<T>(work: (url: string) => Promise<T>): Promis
 	try {
 		return await work(Object.assign(new URL(server), { pathname: `/${name}` }).href);
 	} finally {
-		// Those that are still connected are cut off, and say so.
+		// The server ends the open connections, which emit an error.
 		globalThis.process.on("uncaughtException", () => {});
 		await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
 		await client.end();
@@ -127,7 +127,7 @@ async function byHand(url: string): Promise<Queue> {
 		add,
 		addOne: (payload) => add([payload]),
 		work: async (onTask) => {
-			// deno-lint-ignore require-await -- as a task is
+			// deno-lint-ignore require-await -- a task is async
 			for (let i = 0; i < connections; i++) void work(async (payload) => onTask(payload));
 			await pause(200);
 		},
@@ -198,7 +198,7 @@ async function boss(url: string, isPushed = false): Promise<Queue> {
 	};
 }
 
-/** That there is something to claim. */
+/** Signals that tasks can be claimed. */
 class Hint {
 	count = 0;
 	#waiting: (() => void)[] = [];
@@ -208,7 +208,7 @@ class Hint {
 		for (const wake of this.#waiting.splice(0)) wake();
 	}
 
-	/** Resolves with the first one that was not counted yet. */
+	/** Resolves with the first hint after the counted ones. */
 	async after(count: number): Promise<void> {
 		if (count === this.count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
 	}

@@ -1,5 +1,5 @@
-// How soon a task is begun after its `add`, by a worker of the same process that waits; and what one `add` alone takes,
-// while nobody works.
+// The latency from `add` to the start of the task in a waiting worker of the same process, and the time of one `add`
+// without a worker.
 import process from "node:process";
 import { expect, parameters, report } from "../measure.ts";
 import { openQueue, pause, type Queue, withDatabase } from "./postgres-queues.ts";
@@ -16,7 +16,7 @@ await withDatabase(async (url) => {
 });
 process.exit();
 
-/** The mean, in microseconds. */
+/** Returns the mean in microseconds. */
 async function addAlone(queue: Queue): Promise<number> {
 	for (let i = 0; i < adds / 10; i++) await queue.addOne(0);
 	const start = performance.now();

@@ -1,4 +1,4 @@
-// Many no-op tasks that are there already, worked off by several processes at once.
+// Many existing no-op tasks that several processes work off concurrently.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
@@ -46,14 +46,14 @@ async function begin(url: string): Promise<ChildProcess> {
 	return child;
 }
 
-/** Resolves with how many it has done. */
+/** Resolves with the number of tasks that the child has done. */
 async function drain(child: ChildProcess): Promise<number> {
 	child.stdin!.write("drain");
 	const [text] = await once(child.stdout!, "data");
 	return Number(text);
 }
 
-/** Drains each time that it is told to. */
+/** Drains the queue on each message of the parent. */
 async function work(url: string): Promise<void> {
 	const basket = open(url);
 	await basket.open();

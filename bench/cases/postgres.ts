@@ -1,10 +1,10 @@
-// Many no-op tasks, added in bulk to a queue that is worked off already, until all are done and that is stored.
+// Many no-op tasks that are added in bulk to a queue with a running worker, until the end of all tasks is stored.
 import process from "node:process";
 import { expect, parameters, type Round, timeRounds } from "../measure.ts";
 import { openQueue, pause, type Queue, withDatabase } from "./postgres-queues.ts";
 
 const [label, count] = split(parameters().get("case")!);
-/** More than this are added in several calls. */
+/** The maximum number of tasks per call. */
 const mostAdded = 10_000;
 
 await withDatabase(async (url) => {
@@ -22,7 +22,7 @@ await withDatabase(async (url) => {
 });
 process.exit();
 
-/** For example "Basket, pg, 10,000". */
+/** Splits a label such as "Basket, pg, 10,000". */
 function split(label: string): [string, number] {
 	const [, name, count] = /^(.*), ([\d,]+)$/.exec(label)!;
 	const isQuick = parameters().get("plan") === "quick";

@@ -1,12 +1,12 @@
-// What the peers on SQLite need to be run quietly, and at all.
+// Workarounds for the peers on SQLite.
 import type Database from "better-sqlite3";
 
-/** A logger for plainjob. */
+/** A silent logger for plainjob. */
 export const silent = { error() {}, warn() {}, info() {}, debug() {} };
 
 /**
- * liteque 0.8.0 relies on what better-sqlite3 did before 11.10, and refuses since then: a transaction may return a promise,
- * and is committed before that has settled.
+ * Lets a transaction return a promise, and commits it before the promise settles. liteque 0.8.0 relies on this
+ * behavior of better-sqlite3 before version 11.10; newer versions refuse it.
  */
 export function allowPromises({ prototype }: typeof Database): void {
 	const { transaction } = prototype;

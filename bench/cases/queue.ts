@@ -1,7 +1,7 @@
-// Many no-op tasks, added at once and worked off until that is stored: nobody is in a hurry to see the first one. All
-// libraries are used as they come, apart from their logging. plainjob and liteque set `synchronous` to NORMAL themselves,
-// and plainjob keeps the rows of what is done. Written by hand, a claim is a row with a later due time, in batches of 100,
-// each of which is removed in the commit that claims the next.
+// Many no-op tasks that are added at once, until the end of all tasks is stored. The latency of the first task is not
+// measured. All libraries have their default settings, except for logging. plainjob and liteque set `synchronous` to NORMAL
+// themselves, and plainjob keeps the rows of completed tasks. The hand-written queue claims batches of 100 rows by a later
+// due time, and removes each batch in the commit that claims the next.
 import { mkdtempSync, rmSync } from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
@@ -15,11 +15,11 @@ import { allowPromises, silent } from "./queue-peers.ts";
 
 type Task = (payload: number) => Promise<void>;
 
-/** Something that keeps and runs tasks. */
+/** A queue that stores and runs tasks. */
 interface Queue {
-	/** Adds a task for each payload, and resolves when all are done and that is stored. */
+	/** Adds a task for each payload, and resolves when the end of all tasks is stored. */
 	process: (payloads: number[]) => Promise<void>;
-	/** How many tasks are not done. */
+	/** The number of tasks that are not done. */
 	left: () => number | Promise<number>;
 }
 
@@ -52,14 +52,14 @@ async function setUp(
 ): Promise<Round> {
 	let done = 0;
 	let sum = 0;
-	// Async although it awaits nothing: that is the task to be measured.
+	// The measured task is async, although it awaits nothing.
 	// deno-lint-ignore require-await
 	const queue = await make(async (payload) => {
 		done++;
 		sum += payload;
 	});
 	const payloads = Array.from({ length: count }, (_, i) => i);
-	const isByHand = parameters().get("case") === "memoryStore by hand"; // runs nothing
+	const isByHand = parameters().get("case") === "memoryStore by hand"; // this case runs no tasks
 	const verify = async (): Promise<void> => {
 		expect(await queue.left(), 0);
 		expect(isByHand || done, isByHand || count);
@@ -92,7 +92,7 @@ async function basket<Tx>(task: Task, store: Store<Tx>): Promise<Queue> {
 	};
 }
 
-/** What the store alone costs: the calls that a basket makes, and nothing else. */
+/** Measures the store alone, with the same calls that a basket makes. */
 function storeByHand<Tx>(store: Store<Tx>): Queue {
 	const claim = [{ kinds: ["task"], limit: batch }];
 	return {
@@ -197,7 +197,7 @@ async function liteque(task: Task): Promise<Queue> {
 	const options = { pollIntervalMs: 10, timeoutSecs: 60, concurrency: 10 };
 	return {
 		process: async (payloads) => {
-			for (const payload of payloads) await queue.enqueue(payload); // it has nothing for many at once
+			for (const payload of payloads) await queue.enqueue(payload); // liteque has no bulk operation
 			await new Runner(queue, { run: ({ data }) => task(data) }, options)
 				.runUntilEmpty();
 		},

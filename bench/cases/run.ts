@@ -1,12 +1,12 @@
-// One successful attempt. All cases are awaited one by one in the same loop. The peers have what they need made once,
-// outside of the loop, as far as they allow it; p-retry and cockatiel run with the options that they have by default.
+// One successful attempt. The same loop awaits the calls of each case one by one. If a peer allows it, its objects
+// are created once, outside the loop. p-retry and cockatiel run with their default options.
 import { handleAll, retry } from "cockatiel";
 import pRetry from "p-retry";
 import { run, type TaskContext } from "upkeep";
 import { expect, time, type TimedCase, type Work } from "../measure.ts";
 import { handWritten } from "./hand-written.ts";
 
-// Async although they await nothing: that is the task to be measured.
+// The measured tasks are async, although they await nothing.
 // deno-lint-ignore require-await
 const task = async (): Promise<number> => 1;
 // deno-lint-ignore require-await

@@ -1,4 +1,4 @@
-// What the threads of the peers do: they take the exports of a module.
+// The functions for the threads of the peers, which use the exports of a module.
 export function add(value: number): number {
 	return value + 1;
 }

@@ -1,4 +1,4 @@
-// The same for a thread of upkeep.
+// The same functions for a thread of upkeep.
 import { serve } from "upkeep/threads";
 import { add } from "./threads-plain.ts";
 

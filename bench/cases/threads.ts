@@ -1,4 +1,4 @@
-// Calls into one thread that is running already. The peers get one that may have as many tasks as are in flight.
+// Calls to one thread that is already running. The thread of a peer accepts as many concurrent tasks as the case has.
 import process from "node:process";
 import { Piscina } from "piscina";
 import { Tinypool } from "tinypool";

@@ -1,7 +1,7 @@
-// How soon a task is begun after its `add`, by a worker that has nothing to do, and what such a worker costs while it
-// waits. The worker is the process that measures; across processes somebody else adds the tasks. The payload of each is the
-// moment of its `add`, on the wall clock, which processes share. plainjob looks every second unless it is told otherwise;
-// liteque has to be told, and is told what its own examples say.
+// The latency from `add` to the start of the task in an idle worker, and the CPU time of an idle worker. The worker
+// is the measuring process; in the cases across processes another process adds the tasks. The payload is the time of
+// the `add` on the wall clock, which all processes share. By default plainjob polls each second. liteque has no
+// default, so it gets the interval of its own examples.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import process from "node:process";
@@ -13,9 +13,9 @@ import { sqliteStore } from "upkeep/stores/sqlite";
 import { expect, parameters, report } from "../measure.ts";
 import { allowPromises, silent } from "./queue-peers.ts";
 
-/** Adds a task with the moment at which it is called. */
+/** Adds a task whose payload is the current time. */
 type Add = () => unknown;
-/** Opens the queue and, if there is a function for its tasks, begins to work. */
+/** Opens the queue and, if a function for its tasks is given, starts to work. */
 type Open = (file: string, onTask: ((addedAt: number) => void) | undefined) => Add | Promise<Add>;
 
 const openers: Record<string, Open> = {
@@ -26,7 +26,7 @@ const openers: Record<string, Open> = {
 	liteque,
 };
 
-/** In milliseconds: how long to look at a worker that waits, and for how long to add tasks. */
+/** The duration of the idle measurement and that of adding tasks, in milliseconds. */
 const [idling, adding] = parameters().get("plan") === "quick" ? [2_000, 2_000] : [10_000, 6_000];
 const name = parameters().get("case")!;
 const file = parameters().get("file");
@@ -71,7 +71,7 @@ async function measure(): Promise<void> {
 	}
 }
 
-/** CPU time of this process that does nothing, in milliseconds per minute. */
+/** Measures the CPU time of this idle process, in milliseconds per minute. */
 async function idleCost(): Promise<number> {
 	await pause(500);
 	const before = process.cpuUsage();
@@ -81,7 +81,7 @@ async function idleCost(): Promise<number> {
 	return (user + system) / 1e3 * 60_000 / (now() - start);
 }
 
-/** Resolves with how many were added, when all of them should have been begun. */
+/** Resolves with the number of added tasks when all of them should have started. */
 async function addElsewhere(file: string): Promise<number> {
 	const [program, ...args] = JSON.parse(parameters().get("command")!) as string[];
 	const child = spawn(program!, [...args, String(new URLSearchParams([...parameters(), ["file", file]]))], {
@@ -94,7 +94,7 @@ async function addElsewhere(file: string): Promise<number> {
 	return Number(output);
 }
 
-/** Nobody says here when a task is begun: the pauses are long enough. */
+/** Adds tasks without waiting for their start. The pauses are long enough. */
 async function addFor(file: string): Promise<void> {
 	const add: Add = await openers[name]!(file, undefined);
 	let count = 0;
@@ -109,7 +109,7 @@ function now(): number {
 	return performance.timeOrigin + performance.now();
 }
 
-/** Not always the same, or the rhythm of a worker that looks from time to time would show. */
+/** Waits for a random time, so that the interval of a polling worker does not influence the result. */
 function pause(least: number): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, least * (1 + 2 * Math.random())));
 }
@@ -131,7 +131,7 @@ async function plainjob(file: string, onTask: ((addedAt: number) => void) | unde
 	const { default: Database } = await import("better-sqlite3");
 	const { better, defineQueue, defineWorker } = await import("plainjob");
 	const queue = defineQueue({ connection: better(new Database(file)), logger: silent });
-	// deno-lint-ignore require-await -- it wants a promise
+	// deno-lint-ignore require-await -- the library requires a promise
 	const run = async ({ data }: { data: string }): Promise<void> => onTask?.(JSON.parse(data));
 	void defineWorker("task", run, { queue, logger: silent }).start();
 	return () => queue.add("task", now());
@@ -143,7 +143,7 @@ async function liteque(file: string, onTask: ((addedAt: number) => void) | undef
 	const db = buildDBClient(file, { runMigrations: true });
 	const queue = new SqliteQueue<number>("task", db, { defaultJobArgs: { numRetries: 3 }, keepFailedJobs: false });
 	const options = { pollIntervalMs: 1_000, timeoutSecs: 60, concurrency: 10 };
-	// deno-lint-ignore require-await -- it wants a promise
+	// deno-lint-ignore require-await -- the library requires a promise
 	void new Runner(queue, { run: async ({ data }) => onTask?.(data) }, options).run();
 	return () => queue.enqueue(now());
 }
