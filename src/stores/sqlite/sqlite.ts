@@ -1,9 +1,9 @@
 /**
  * Stores the tasks of baskets in an SQLite database, optionally in the same file as your own tables.
  *
- * It uses a connection of `node:sqlite` (Node from 22.13 on, Deno, Bun), of `bun:sqlite`, or of the packages
- * `better-sqlite3` and `libsql` (also in Node 20), and includes no driver. Several processes of one machine can work
- * on one file. For several machines use `upkeep/stores/postgres`.
+ * It uses a connection of `node:sqlite` (Node from 22.13 on, Deno, Bun), of `bun:sqlite`, or of the packages `libsql`
+ * (Node from 20 on) and `better-sqlite3` (version 13: Node from 22.14 on), and includes no driver. Several processes of
+ * one machine can work on one file. For several machines use `upkeep/stores/postgres`.
  *
  * @module
  */
@@ -58,7 +58,7 @@ const lookInterval = 1_000;
  * | `new DatabaseSync(path)` of `node:sqlite` | Node from 22.13 on, Deno, Bun |
  * | `new Database(path)` of `bun:sqlite` | Bun |
  * | `new Database(path)` of the package `libsql` | Node from 20 on; its binaries come with the package |
- * | `new Database(path)` of the package `better-sqlite3` | Node from 20 on; its binaries are fetched, or compiled |
+ * | `new Database(path)` of the package `better-sqlite3` 13 | Node from 22.14 on; its binaries come with the package |
  *
  * An open connection belongs to the caller, who can use it, and closes it when no basket runs any more. A function
  * that opens a connection is called when the store is first opened, and again by the next `open()` if it fails;
