@@ -1,4 +1,4 @@
-// Whatever lives has Symbol.asyncDispose: the same laws for all of them.
+// All disposable objects follow the same laws of Symbol.asyncDispose.
 import { describe, expect, test } from "vitest";
 import {
 	Basket,
@@ -17,22 +17,22 @@ import {
 import { VirtualClock } from "../src/testing/testing.ts";
 import { settle, SpiedController, untilAborted, watch } from "./support.ts";
 
-/** Something that lives, of which one thing runs at a time. */
+/** A disposable object that runs one operation at a time. */
 interface Living {
 	readonly thing: AsyncDisposable;
-	/** Begins something that calls `enter` when it starts and `leave` when it has ended; settles in whatever way. */
+	/** Begins an operation that calls `enter` at its start and `leave` at its end. The promise may resolve or reject. */
 	begin(): Promise<unknown>;
-	/** Whether it can be used again afterwards. */
+	/** Whether the object cannot be used again afterwards. */
 	readonly isOver?: boolean;
 }
 
-/** What a maker is given. */
+/** The argument of a factory. */
 interface Tools {
 	readonly clock: VirtualClock;
 	readonly signal: AbortSignal;
-	/** Runs for 5 ms, and after an abort for 5 ms more. */
+	/** Runs for 5 ms, or until 5 ms after an abort. */
 	readonly work: (context: { readonly signal: AbortSignal }) => Promise<void>;
-	/** The same, but it takes 5 ms until it runs, and then it runs until it is stopped. */
+	/** Starts within 5 ms, and then runs until it is stopped. */
 	readonly start: (signal: AbortSignal) => Promise<() => Promise<void>>;
 }
 
@@ -86,7 +86,7 @@ class Bench {
 	readonly controller = new SpiedController();
 	running = 0;
 	begun = 0;
-	/** What a callback throws would be taken for its failure. */
+	/** A violated law is recorded, because an error in a callback would count as a failure of the operation. */
 	most = 0;
 	readonly living: Living;
 
@@ -118,7 +118,7 @@ class Bench {
 
 const hasSymbol = Symbol.asyncDispose !== undefined;
 
-// Safari and older Firefox have no such symbol: there is the verb of which this is an alias.
+// Safari and older Firefox lack this symbol. They have the method for which it is an alias.
 describe.skipIf(!hasSymbol)("Symbol.asyncDispose", () => {
 	for (const [name, make] of Object.entries(makers)) {
 		test(`of ${name} ends what is starting or running and resolves when that has ended, however often it is called`, async () => {

@@ -1,5 +1,5 @@
-// The door: whatever is given to a public function instead of what it asks for, the answer is a TypeError or RangeError that
-// names the argument, or what the caller's own getter has thrown; and nothing has changed.
+// Checks of arguments. If a public function gets an invalid value, it throws a TypeError or RangeError that names the
+// argument, or the error of the caller's own getter. The state is unchanged.
 import {
 	Basket,
 	configure,
@@ -40,7 +40,7 @@ function newBasket() {
 
 type AnyCall = (...values: unknown[]) => unknown;
 
-/** A basket, of which a call is made with a hostile value. */
+/** A door that calls a method of a basket with a hostile value. */
 function ofBasket(names: RegExp, give: (basket: Record<string, AnyCall>, value: unknown) => unknown): () => Door {
 	return () => {
 		const basket = newBasket();
@@ -145,7 +145,7 @@ testDoors("Basket", {
 });
 
 testDoors("run(), Runner, Group, sleep()", {
-	// Nobody can know that a class is no function before it is called.
+	// A class cannot be distinguished from a function before the call.
 	"run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => run(value) }),
 	"run(options)": () => ({ names: /"(options|attempts|backoff|signal)/, give: (value) => run(noop, value) }),
 	...options([...runnerOptions, "signal"], (options) => run(noop, options)),

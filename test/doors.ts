@@ -1,9 +1,9 @@
-// What the tests of the doors share: what nobody expects, and the law for what comes of it.
+// Helpers for tests of argument checks: hostile values, and the law for the result.
 import fc from "./property.ts";
 import { describe, expect, test } from "vitest";
 import { VirtualClock } from "../src/testing/testing.ts";
 
-/** What the getters of hostile objects throw. */
+/** The error that the getters of hostile objects throw. */
 export const mine = new Error("of the caller");
 const cycle: { self?: unknown } = {};
 cycle.self = [cycle];
@@ -15,7 +15,7 @@ const thrower = (): never => {
 const revoked = Proxy.revocable({}, {});
 revoked.revoke();
 
-/** What nobody expects, each time. */
+/** Values that are hostile for every argument. */
 const hostile: readonly unknown[] = [
 	...[null, true, false, 0, -0, -1, 1, 0.5, NaN, Infinity, -Infinity, 2 ** 53, 1e308, 1n, Symbol("s"), new Date(NaN)],
 	...["", "a", " ", "\0", "a\ud83d", "\udc00", "__proto__", "constructor", "x".repeat(200_000), "100", "_1"],
@@ -30,31 +30,31 @@ const hostile: readonly unknown[] = [
 
 const anything = fc.anything({ maxDepth: 1, withBigInt: true, withDate: true, withMap: true, withNullPrototype: true });
 
-/** How an engine speaks of a value that it was not prepared for. */
+/** Messages of engines for unchecked values. */
 const raw =
 	/is not a function|is not iterable|not an object|of (null|undefined)|(null|undefined) is not|call stack|reading '|convert|destructur/i;
 
-/** One place where a caller gives something. */
+/** A place where a caller passes a value. */
 export interface Door {
-	/** Whose error names the argument so. */
+	/** The name of the argument in the error. */
 	readonly names: RegExp;
-	/** Gives it. What it returns is waited for if it comes soon. */
+	/** Passes the value. The test waits for the result if it settles soon. */
 	readonly give: (value: never) => unknown;
-	/** What must be as before if it was refused. */
+	/** Returns the state that a refused call must not change. */
 	readonly state?: () => unknown;
-	/** Whether a symbol and a bigint may be given, which is so almost nowhere. */
+	/** Whether the argument may be a symbol or a bigint, which is rare. */
 	readonly takesAll?: boolean;
-	/** The only types, as `typeof` has them, that may be taken, besides `undefined`; `null` is none of them. */
+	/** The accepted types in addition to `undefined`, as results of `typeof`. `null` is not accepted. */
 	readonly takes?: readonly string[] | undefined;
 }
 
-/** What a call has come to: an error, or nothing for a while. */
+/** Returns the error of a call; `undefined` if it does not fail soon. */
 async function refusalOf(give: () => unknown): Promise<{ readonly error: unknown } | undefined> {
 	try {
 		let isSettled = false;
 		const given = Promise.resolve(give()).finally(() => isSettled = true);
 		given.catch(() => {});
-		// Whatever checks its arguments does that soon.
+		// Arguments are checked within a few microtasks.
 		for (let turn = 0; turn < 50 && !isSettled; turn++) await Promise.resolve();
 		if (isSettled) await given;
 	} catch (error) {
@@ -64,7 +64,7 @@ async function refusalOf(give: () => unknown): Promise<{ readonly error: unknown
 
 function expectRefusal(error: unknown, names: RegExp): void {
 	if (error === mine) return;
-	// Only an engine knows that a proxy is revoked.
+	// Only the engine can detect a revoked proxy.
 	const { name, message } = error as Error;
 	if (name === "TypeError" && /revoked/.test(message)) return;
 	if (names.test(message) && !raw.test(message.replace(/current value is.*/s, "")) && message.length < 1_000) {
@@ -100,9 +100,9 @@ export function testDoors(title: string, doors: Readonly<Record<string, () => Do
 
 export const noop = () => {};
 export const clock = new VirtualClock();
-/** Options of which one is hostile. */
+/** Options with one hostile value. */
 export const one = (name: string, value: unknown) => ({ clock, [name]: value });
-/** With the clock last, which a single task has not. */
+/** The clock is the last option, because a single task does not have it. */
 export const runnerOptions = [
 	...["attempts", "backoff", "timeout", "deadline", "shouldRetry", "onAttemptFailed", "abandonAfter", "unref", "clock"],
 ];
@@ -113,7 +113,7 @@ const other: Record<string, string> = {
 	jobs: "job",
 };
 
-/** Of which type an option is, whoever has it; absent: of several. */
+/** The type of each option in all functions; absent if the option has several types. */
 const types = new Map(
 	Object.entries({
 		number: [
@@ -155,13 +155,13 @@ const types = new Map(
 	}).flatMap(([type, names]) => names.map((name) => [name, [type]] as const)),
 );
 
-/** A door for each of some options. */
+/** Returns a door for each option. */
 export function options(
 	names: readonly string[],
 	give: (options: never) => unknown,
 ): Record<string, () => Door> {
 	return Object.fromEntries(names.map((name) => {
-		// Whoever gives "min" may be told of "max".
+		// The error for "min" may name "max".
 		const open = () => ({
 			names: new RegExp(`"(${name}|${other[name] ?? name})`),
 			give: (value: unknown) => give(one(name, value) as never),
@@ -171,7 +171,7 @@ export function options(
 	}));
 }
 
-/** The first step of a list. */
+/** Returns the first result of an async iterable. */
 export function next(list: unknown): unknown {
 	return (list as AsyncIterator<unknown>).next();
 }

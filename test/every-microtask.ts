@@ -1,4 +1,4 @@
-// Something that comes a microtask too early or too late is found by trying each one. A test that uses this looks so:
+// Tries an action at each microtask, which finds an event that is one microtask too early or too late. For example:
 //
 //     await atEachMicrotask(30, async (k) => {
 //     	const controller = new SpiedController();
@@ -10,9 +10,9 @@
 //     	expect(controller.listeners).toBe(0);
 //     });
 //
-// With "abort, then settle" as well as "settle, then abort" it looks at both sides of a settlement.
+// Tests of "abort, then settle" and of "settle, then abort" cover both sides of a settlement.
 
-/** Runs the trial for each k from 0 to below `count`, one after the other, and says for which k it failed. */
+/** Runs the trial for each k from 0 to `count - 1`, one after the other. An error names the k of the failed trial. */
 export async function atEachMicrotask(count: number, trial: (k: number) => unknown): Promise<void> {
 	const failed: number[] = [];
 	let first: unknown;
@@ -28,7 +28,7 @@ export async function atEachMicrotask(count: number, trial: (k: number) => unkno
 	throw new Error(`With ${failed.join(", ")} microtasks between: ${text}`, { cause: first });
 }
 
-/** Calls `action` after k microtasks; after none, at once. */
+/** Calls `action` after k microtasks; immediately if k is 0. */
 export function afterMicrotasks(k: number, action: () => void): void {
 	if (k === 0) action();
 	else queueMicrotask(() => afterMicrotasks(k - 1, action));

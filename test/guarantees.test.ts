@@ -1,5 +1,6 @@
-// The README's guarantees, sentence by sentence: a check compares the titles. Each is tested in depth elsewhere; here it is
-// put to the proof as it is written. Those that only a server can show are in test/runtimes/server/guarantees.test.ts.
+// The guarantees of the README, sentence by sentence; a check compares the titles. Other files test each guarantee in
+// depth; here each test follows the words. The guarantees that need a server are in
+// test/runtimes/server/guarantees.test.ts.
 import { describe, expect, test } from "vitest";
 import {
 	Basket,
@@ -31,7 +32,7 @@ const fail = (): never => {
 };
 const seeds = Array.from({ length: 50 }, (_, seed) => seed);
 
-/** Counts what is under way at the same time. */
+/** Counts concurrent operations. */
 class Overlap {
 	most = 0;
 	total = 0;
@@ -356,7 +357,10 @@ describe("At least once", () => {
 		const machine = new Machine();
 		const begun = new Set<string>();
 		const done = new Map<string, number>();
-		/** A process, and how it dies: it gets no answer any more, no timer of it fires, and what it does is not seen. */
+		/**
+		 * Starts a process that can die. A dead process receives no answers, its timers do not fire, and its actions
+		 * are not recorded.
+		 */
 		const spawn = () => {
 			const spied = new SpiedStore(machine.memory);
 			let isDead = false;
@@ -401,7 +405,8 @@ describe("At least once", () => {
 		const dead: string[] = [];
 		for await (const { id } of adder.list({ state: "dead" })) dead.push(id);
 		expect(dead.filter((id) => id.startsWith("poison"))).toEqual(["poison 5", "poison 15", "poison 25"]);
-		// One of `attempts: 1` that was running when its process died has had its attempt, and only such a one is dead.
+		// If the process of a running task with `attempts: 1` dies, the task has used its attempt. Only such tasks are
+		// dead.
 		const others = dead.filter((id) => !id.startsWith("poison"));
 		expect(others.filter((id) => !id.startsWith("once") || !begun.has(id) || done.has(id))).toEqual([]);
 		expect([done.size + others.length, (await adder.counts()).waiting]).toEqual([60, 0]);
@@ -413,7 +418,7 @@ describe("Each caller for itself", () => {
 	test("An invalid item of one caller never fails the call of another", async () => {
 		const limits = { maxPayload: 1_000, maxAdd: 3, maxAddBytes: 2_000 };
 		const spied = new SpiedStore(memoryStore(), limits);
-		// As Deno KV does, whose commits are bounded.
+		// Like Deno KV, whose commits are limited.
 		spied.before = (member, [, tasks]) => {
 			if (member !== "add") return;
 			const sizes = (tasks as { payload: string }[]).map(({ payload }) => payload.length);

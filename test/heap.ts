@@ -1,12 +1,13 @@
-// How the heap grows with the uses of something. Only Node, Deno and Bun let a test collect the garbage and read the size.
+// Measures heap growth per use. Only Node, Deno and Bun let a test force a garbage collection and read the heap size.
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { sleep } from "../mod.ts";
 
 /**
- * Bytes per use, once as many uses have warmed up compiled code, inline caches and the tables behind weak maps. What leaks does so
- * each time; what is above the limit is measured again, since other tests may have left something in the same heap.
+ * Returns the growth in bytes per use. As many uses before the measurement warm up compiled code, inline caches and
+ * the tables of weak maps. A result above the limit is measured again, because other tests may have left garbage in
+ * the same heap, while a leak grows each time.
  */
 export async function growthOf(
 	use: (signal: AbortSignal) => Promise<unknown>,

@@ -50,7 +50,7 @@ describe("Basket", () => {
 		basket.add("sendMail");
 		// @ts-expect-error no such option
 		basket.add("tick", undefined, { lanes: "x" });
-		// @ts-expect-error the memory store has no transactions
+		// @ts-expect-error the memory store has not a transactions
 		basket.add("tick", undefined, { tx: {} });
 	});
 
@@ -61,7 +61,7 @@ describe("Basket", () => {
 			store,
 			tasks: {
 				at: { schema: at, run: (when) => expectTypeOf(when).toEqualTypeOf<Date>() },
-				// The order of the two makes no difference, nor does a context without a type.
+				// Neither the order of the two properties nor a context without a type makes a difference.
 				behind: { run: (when, { signal }) => signal.aborted || when.getTime(), schema: at },
 				annotated: { schema: at, run: (when: Date, { save }) => save(when) },
 				wider: { schema: at, run: (when: Date | string) => when },
@@ -72,22 +72,22 @@ describe("Basket", () => {
 		for (const kind of ["at", "behind", "annotated", "wider", "none"] as const) {
 			basket.add(kind, "2026-01-01");
 			basket.addMany([{ kind, payload: "2026-01-01" }]);
-			// @ts-expect-error what it gives, and not what it takes
+			// @ts-expect-error the output of the schema instead of its input
 			basket.add(kind, new Date());
 			// @ts-expect-error the payload is missing
 			basket.add(kind);
 		}
 		basket.add("own", 1);
-		// @ts-expect-error no number
+		// @ts-expect-error not a number
 		basket.add("own", "1");
 		expectTypeOf<PayloadOf<{ schema: typeof at; run: (when: Date) => void }>>().toEqualTypeOf<string>();
-		// @ts-expect-error the function does not take what the schema gives
+		// @ts-expect-error the function does not accept the output of the schema
 		new Basket({ store, tasks: { at: { schema: at, run: (when: number) => when } } });
 		// @ts-expect-error a Date has no such method
 		new Basket({ store, tasks: { at: { schema: at, run: (when) => when.toUpperCase() } } });
-		// @ts-expect-error no task
+		// @ts-expect-error not a task
 		new Basket({ store, tasks: { at: 1 } });
-		// @ts-expect-error nothing to run
+		// @ts-expect-error a function is missing
 		new Basket({ store, tasks: { at: { schema: at } } });
 	});
 
@@ -103,17 +103,17 @@ describe("Basket", () => {
 			},
 		});
 		for (const kind of ["mail", "defined", "method"] as const) {
-			// @ts-expect-error nobody has said what it takes
+			// @ts-expect-error the type of the payload is not declared
 			basket.add(kind, 42);
-			// @ts-expect-error the same
+			// @ts-expect-error the same error
 			basket.add(kind);
-			// @ts-expect-error the same
+			// @ts-expect-error the same error
 			basket.addMany([{ kind, payload: 42 }]);
 		}
 		basket.add("anything", 42);
 		basket.add("anything");
 		basket.add("nothing");
-		// @ts-expect-error a payload that is used as if it had a type
+		// @ts-expect-error a payload without a type is used
 		new Basket({ store, tasks: { mail: (payload) => payload.to } });
 	});
 
@@ -121,12 +121,12 @@ describe("Basket", () => {
 		new Basket({
 			store: {} as Store<Tx>,
 			tasks: {
-				// @ts-expect-error no transaction
+				// @ts-expect-error not a transaction
 				wrong: (_: Mail, { complete }) => complete(42),
 				right: (mail: Mail, { complete, save }) => [complete({ commit() {} }), save(mail, { tx: { commit() {} } })],
 			},
 		});
-		// @ts-expect-error the memory store has no transactions
+		// @ts-expect-error the memory store has not a transactions
 		new Basket({ store, tasks: { wrong: (_: Mail, { complete }) => complete(42) } });
 	});
 
@@ -150,24 +150,24 @@ describe("Basket", () => {
 		const tasks = {
 			a: async (_: number, context: BasketContext<number, Tx>) => {
 				await context.complete({ commit() {} });
-				// @ts-expect-error no such transaction
+				// @ts-expect-error not a transaction of the store
 				await context.complete({});
 				await context.save(1, { tx: { commit() {} } });
-				// @ts-expect-error no such transaction
+				// @ts-expect-error not a transaction of the store
 				await context.save(1, { tx: {} });
 			},
 		};
 		const basket = new Basket({ store: {} as Store<Tx>, tasks });
 		basket.add("a", 1, { tx: { commit() {} } });
-		// @ts-expect-error no such transaction
+		// @ts-expect-error not a transaction of the store
 		basket.add("a", 1, { tx: {} });
 	});
 
 	test("a context that says of no transactions has none, and one of another store is refused", () => {
 		const plain = {
-			// @ts-expect-error no transactions
+			// @ts-expect-error not a transactions
 			complete: (_: Mail, context: BasketContext<Mail>) => context.complete(42),
-			// @ts-expect-error no payload
+			// @ts-expect-error not a payload
 			save: (_: Mail, context: BasketContext) => context.save({ to: "a" }),
 			look: (_: Mail, { id, signal }: BasketContext) => [id, signal],
 		};
@@ -175,7 +175,7 @@ describe("Basket", () => {
 		new Basket({ store: {} as Store<Tx>, tasks: plain });
 		const other = { a: (_: Mail, context: BasketContext<Mail, Tx>) => context.complete({ commit() {} }) };
 		new Basket({ store: {} as Store<Tx>, tasks: other });
-		// @ts-expect-error the memory store has no transactions
+		// @ts-expect-error the memory store has not a transactions
 		new Basket({ store, tasks: other });
 		// @ts-expect-error the transactions of another store
 		new Basket({ store: {} as Store<{ other(): void }>, tasks: other });
@@ -199,7 +199,7 @@ describe("Basket", () => {
 		expectTypeOf<PayloadOf<{ run: (mail: Mail) => void }>>().toEqualTypeOf<Mail>();
 		// @ts-expect-error no such state
 		basket.list({ state: "sleeping" });
-		// @ts-expect-error there is no basket without a store
+		// @ts-expect-error a basket needs a store
 		new Basket({ tasks: {} });
 	});
 });

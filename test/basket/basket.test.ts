@@ -195,7 +195,7 @@ describe("Basket.add()", () => {
 	});
 });
 
-/** A task as the store shows it. */
+/** Adds a task and returns it as the store shows it. */
 async function addedTask(machine: Machine): Promise<StoredTask> {
 	await machine.memory.add("default", [{ kind: "a", payload: "", delay: 0, priority: 0 }]);
 	return (await machine.memory.list("default", { limit: 1 }))[0]!;
@@ -381,7 +381,7 @@ describe("Basket: retries", () => {
 		const tasks = {
 			a: (_: unknown, { attempt, previousError }: BasketContext) => {
 				seen.push([attempt, (previousError as Error | undefined)?.message, machine.clock.now() - 1_000_000]);
-				expect(Object.keys(previousError ?? {})).not.toContain("delay"); // which is the engine's own
+				expect(Object.keys(previousError ?? {})).not.toContain("delay"); // an internal property of the engine
 				throw new TypeError(`failure ${attempt}`);
 			},
 		};
@@ -496,7 +496,8 @@ describe("Basket: retries", () => {
 			await machine.clock.advance(duration);
 			await run.stop();
 		}
-		// Attempts at 0, 1 and 3 s; the next one would be at 7 s, and the one after that behind the deadline.
+		// The attempts start at 0, 1 and 3 s. The next attempt would start at 7 s, and the one after it would exceed
+		// the deadline.
 		expect(await machine.basket(tasks).get("x")).toMatchObject({
 			state: "dead",
 			attempts: 4,

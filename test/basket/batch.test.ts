@@ -6,7 +6,7 @@ import { Batch } from "../../src/basket/batch.ts";
 import { errorOf } from "../support.ts";
 import { Machine } from "./support.ts";
 
-/** The errors that say that nothing was stored. */
+/** Errors that mean that nothing is stored. */
 const refusals: readonly [string, () => Error][] = [
 	["RangeError", () => new RangeError("too large")],
 	["TypeError", () => new TypeError("no such type")],
@@ -89,7 +89,7 @@ describe("Batch.submit()", () => {
 	});
 });
 
-/** A store with other capabilities. */
+/** Returns a store with other capabilities. */
 function storeWith(capabilities: Partial<Store["capabilities"]>, add?: Store["add"]): Store<never> {
 	const store = memoryStore();
 	return { ...store, ...add && { add }, capabilities: { ...store.capabilities, ...capabilities } };

@@ -1,4 +1,4 @@
-// What happens when processes die, claims are lost and stores fail.
+// Behavior of baskets if processes die, claims are lost or stores fail.
 import { describe, expect, test } from "vitest";
 import { memoryStore, sleep, StoreError } from "../../mod.ts";
 import type { Claim, Turn } from "../../src/store.ts";
@@ -66,7 +66,7 @@ describe("Basket: crashes", () => {
 		expect(await basket.get("x")).toMatchObject({ state: "dead", crashes: 3, attempts: 3 });
 	});
 
-	/** A task that has crashed twice, and whose third claim is over in 100 ms. */
+	/** Adds a task that has crashed twice, and whose third claim ends in 100 ms. */
 	async function suspect(machine: Machine, basket: { add(kind: "suspect"): Promise<unknown> }): Promise<void> {
 		await basket.add("suspect");
 		for (const lease of [10, 10, 100]) {
@@ -75,7 +75,7 @@ describe("Basket: crashes", () => {
 		}
 	}
 
-	/** Kinds that say beside how many others they run. */
+	/** Kinds of tasks that log the number of concurrent tasks. */
 	function neighbours(machine: Machine) {
 		const log: string[] = [];
 		let running = 0;
@@ -98,7 +98,7 @@ describe("Basket: crashes", () => {
 		await machine.clock.advance(100);
 		await basket.add("other");
 		await machine.clock.advance(400);
-		// Nothing is claimed for a moment, so that it can run.
+		// The basket claims nothing for a moment, so that the suspect can run.
 		expect([log, await basket.counts()]).toMatchObject([["slow beside 0"], { running: 2, waiting: 1 }]);
 		await machine.clock.advance(100);
 		expect(log).toEqual(["slow beside 0", "suspect beside 0", "other beside 0"]);
@@ -135,7 +135,7 @@ describe("Basket: crashes", () => {
 		await machine.clock.advance(500);
 		const other = running(machine.basket(tasks));
 		await machine.clock.advance(1_000);
-		expect(log).toEqual(["slow beside 0", "suspect beside 1"]); // in the other process
+		expect(log).toEqual(["slow beside 0", "suspect beside 1"]); // the suspect runs in the other process
 		await other.stop();
 		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 1 });
 		const stopped = run.stop();
@@ -147,7 +147,7 @@ describe("Basket: crashes", () => {
 		const machine = new Machine();
 		const begun = new Set<number>();
 		const process = { isAlive: true };
-		// A process that dies as soon as a poisoned task begins: whatever else it has claimed is not begun.
+		// A process dies as soon as a poisoned task begins. Its other claimed tasks do not begin.
 		const basket = () =>
 			machine.basket({
 				poison: () => {
@@ -247,7 +247,10 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
-	/** Two baskets on one store, as two processes have them; the first one runs tasks until they are aborted. */
+	/**
+	 * Creates two baskets on one store, like those of two processes. The tasks of the first basket run until they are
+	 * aborted.
+	 */
 	function pair() {
 		const machine = new Machine();
 		const reasons: unknown[] = [];
@@ -456,7 +459,7 @@ describe("Basket: leases", () => {
 		const run = running(basket);
 		await machine.clock.advance(100);
 		machine.clock.setNow(machine.clock.now() + 3_600_000);
-		await basket.retry("nobody"); // has a look at the store
+		await basket.retry("nobody"); // makes the basket check the store
 		await machine.clock.advance(0);
 		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 1, crashes: 1 });
 		end.resolve();
@@ -501,9 +504,9 @@ describe("Basket: leases", () => {
 		await basket.add("a", 1, { id: "x" });
 		const run = running(basket);
 		machine.spied.before = (member) => member === "extend" || member === "save" ? way.promise : undefined;
-		await machine.clock.advance(16_000); // renewing and saving are on their way
+		await machine.clock.advance(16_000); // a renewal and a save are pending
 		machine.clock.setNow(machine.clock.now() + 3_600_000);
-		await basket.retry("nobody"); // has a look at the store
+		await basket.retry("nobody"); // makes the basket check the store
 		await machine.clock.advance(0);
 		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 1, crashes: 1 });
 		way.resolve();
@@ -522,7 +525,7 @@ describe("Basket: leases", () => {
 		const { monotonic } = machine.clock;
 		machine.spied.after = (member) => {
 			if (member !== "turn" || log.length > 0) return;
-			log.push("asleep"); // the process, with all of its timers
+			log.push("asleep"); // the process and all of its timers stand still
 			machine.clock.monotonic = () => 40_000;
 		};
 		const run = running(basket);
@@ -530,20 +533,20 @@ describe("Basket: leases", () => {
 		machine.clock.monotonic = monotonic;
 		await machine.clock.advance(0);
 		expect(log).toEqual(["asleep", 1, 2]);
-		expect(machine.settled).toMatchObject([{ id: "x", attempt: 1 }, { id: "y", attempt: 1 }]); // given back: no crash
+		expect(machine.settled).toMatchObject([{ id: "x", attempt: 1 }, { id: "y", attempt: 1 }]); // released, so this is not a crash
 		await run.stop();
 	});
 
 	type Losing = (machine: Machine, basket: ReturnType<typeof quick>) => Promise<void>;
 	const ids = Array.from({ length: 20 }, (_, n) => `x${n}`);
-	/** How tasks that were claimed and have not begun can be lost. */
+	/** The ways to lose claimed tasks that have not begun. */
 	const losses: Readonly<Record<string, Losing>> = {
 		"deleted here": async (_, basket) => {
 			for (const id of ids) await basket.delete(id);
 		},
 		"deleted elsewhere": async (machine) => {
 			await machine.memory.delete("default", ids);
-			await machine.clock.advance(10_000); // until the next renewal
+			await machine.clock.advance(10_000); // time of the next renewal
 		},
 		"over with their leases when the basket is paused": async (machine, basket) => {
 			const away = new StoreError("unavailable", "away");
@@ -556,7 +559,7 @@ describe("Basket: leases", () => {
 		},
 	};
 
-	/** Claims ahead when it has done some tasks. */
+	/** Creates a basket that claims ahead after some tasks. */
 	function quick(machine: Machine, log: string[], end: Promise<void>) {
 		return machine.basket({ a: (name: string) => log.push(name) === 12 ? end : undefined }, { concurrency: 1 });
 	}
@@ -584,7 +587,7 @@ describe("Basket: leases", () => {
 		expect(await basket.counts()).toMatchObject({ waiting: 0, running: 0 });
 		expect(log!.filter((name) => name.startsWith("x"))).toEqual(loss.startsWith("deleted") ? [] : ids);
 		expect(twice).toEqual([]);
-		// An idle basket has one timer, and nothing to renew.
+		// An idle basket has one timer and renews nothing.
 		expect(machine.clock.pending).toBe(1);
 		await run.stop();
 	});
@@ -604,7 +607,7 @@ describe("Basket: leases", () => {
 });
 
 describe("Basket: claiming ahead", () => {
-	/** The most tasks that were claimed and not settled. */
+	/** Records the maximum number of tasks that are claimed and not settled. */
 	const spyClaims = (machine: Machine, kind?: string) => {
 		const seen = { now: 0, most: 0 };
 		machine.spied.before = (member, [, turn]) => {
@@ -657,7 +660,7 @@ describe("Basket: claiming ahead", () => {
 		const drained = basket.drain();
 		await machine.clock.advance(60_000);
 		await drained;
-		// 10, 510, 480, and none.
+		// The turns claim 10, 510, 480 and 0 tasks.
 		expect(machine.spied.count("turn")).toBe(4);
 	});
 
@@ -670,7 +673,7 @@ describe("Basket: claiming ahead", () => {
 			return member === "turn" ? sleep(100, machine) : undefined;
 		};
 		const basket = machine.basket({ a: (delay: number) => sleep(delay, machine) }, { concurrency: 2 });
-		// The second one ends 1 ms after the claim that follows the end of the first.
+		// The second task ends 1 ms after the claim that follows the end of the first task.
 		await basket.addMany([1_000, 1_101, ...Array.from({ length: 10 }, () => 1_000)].map((payload) => (
 			{ kind: "a", payload } as const
 		)));

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { jsonCodec } from "../../mod.ts";
 import { decodeFailure, encodeFailure } from "../../src/basket/codec.ts";
 
-/** What `encode` says against a payload, `undefined` if nothing. */
+/** Returns the part that `encode` refuses; `undefined` if it accepts the payload. */
 function refusal(payload: unknown): string | undefined {
 	try {
 		jsonCodec.encode(payload);
@@ -26,7 +26,7 @@ class User {
 class Labelled extends Map {
 	readonly label = "a property of its own";
 }
-/** As in a frame, whose objects have another prototype. */
+/** The objects of another frame have another prototype. */
 const foreign = Object.assign(Object.create(Object.create(null, { toString: { value: () => "" } })), { a: 1 });
 const cycle: Record<string, unknown> = { a: 1 };
 cycle.self = { again: [cycle] };
@@ -77,7 +77,7 @@ describe("jsonCodec.encode()", () => {
 			[{ a: { toJSON: () => NaN } }, "payload.a is NaN"],
 			[{ toJSON: () => undefined }, "payload is undefined"],
 		];
-		// In happy-dom its properties show that it is none of the platform's.
+		// In happy-dom the properties of these objects show that they do not belong to the platform.
 		if (globalThis.navigator?.userAgent.includes("HappyDOM")) wrong.splice(0, 3);
 		for (const [payload, message] of wrong) {
 			const said = refusal(payload);
@@ -131,7 +131,7 @@ describe("jsonCodec.encode()", () => {
 	});
 });
 
-/** A payload as the documentation says that it comes back; throws for what must not have been taken. */
+/** Returns a payload in its documented form after decoding. Throws for a payload that must be refused. */
 function plain(value: unknown): unknown {
 	if (Array.isArray(value)) return Array.from(value, (part) => part === undefined ? refuse("a hole") : plain(part));
 	if (typeof value === "number") return Number.isFinite(value) ? value + 0 : refuse(value);
@@ -149,7 +149,7 @@ function refuse(value: unknown): never {
 }
 
 describe("encodeFailure()", () => {
-	/** What is left of something that was thrown. */
+	/** Returns the stored form of a thrown value. */
 	const stored = (error: unknown) => decodeFailure(encodeFailure(error));
 
 	test("keeps name, message and code of errors, and of whatever looks like one", () => {

@@ -1,4 +1,4 @@
-// Tasks that are completed in a transaction of the caller.
+// Completion of tasks in a transaction of the caller.
 import { describe, expect, test } from "vitest";
 import { Basket, type BasketContext, sleep, type Store, StoreError } from "../../mod.ts";
 import type { Claim, Done, Ref } from "../../src/store.ts";
@@ -6,14 +6,14 @@ import { deferred, errorOf, watch } from "../support.ts";
 import { Machine, running, SpiedStore } from "./support.ts";
 
 /**
- * Transactions for the memory store: what is completed in one happens when it is committed. Until it ends, whoever else wants
- * to write about such a task has to wait, as in a database.
+ * Transactions for the memory store. A completion takes effect at the commit. Until the transaction ends, other
+ * writes to its tasks wait, as in a database.
  */
 class Transactions {
 	readonly machine: Machine = new Machine();
 	readonly spied: SpiedStore;
 	readonly store: Store<Tx>;
-	/** Which transaction has locked a claim. */
+	/** The transaction that has locked a claim. */
 	readonly #locks = new Map<string, Tx>();
 
 	constructor() {
@@ -25,7 +25,7 @@ class Transactions {
 			if (!isCurrent || tx.completed.has(ref.token)) return false;
 			this.#locks.set(ref.token, tx);
 			tx.completed.add(ref.token);
-			// Nobody can claim it as long as the transaction is open.
+			// The task cannot be claimed while the transaction is open.
 			const leaseEndsAt = (await memory.get(basket, ref.id))!.dueAt!;
 			await memory.extend(basket, [ref], 1_000_000_000);
 			tx.onRollback = () => memory.extend(basket, [ref], Math.max(1, leaseEndsAt - this.machine.clock.now()));
@@ -55,14 +55,14 @@ class Transactions {
 	}
 }
 
-/** May be begun again after its end, as a connection is that stands for its transaction. */
+/** A transaction that can begin again after its end, like a connection that represents its transaction. */
 class Tx {
 	changes: (() => Promise<unknown>)[] = [];
 	readonly completed = new Set<string>();
 	onRollback: (() => unknown) | undefined;
 	#end = deferred();
 
-	/** Absent if it has locked nothing. */
+	/** Absent if the transaction has no locks. */
 	get ended(): Promise<void> | undefined {
 		return this.completed.size > 0 ? this.#end.promise : undefined;
 	}
@@ -191,7 +191,7 @@ describe("context.complete()", () => {
 			expect(all.machine.settled).toEqual([]);
 			expect(all.machine.errors.at(-1)).toMatchObject({ message: "gone" });
 			all.spied.before = undefined;
-			await all.machine.clock.advance(15_000); // the pauses between its questions have grown
+			await all.machine.clock.advance(15_000); // the pauses between its calls have grown
 			expect(all.machine.settled).toMatchObject([{ outcome: expected, attempt: 1 }]);
 			await run.stop();
 		},

@@ -1,12 +1,12 @@
-// What every store has to make possible: that a task which runs in one process hears soon what another one does to it. The
-// leases are so long that no renewal can tell in time.
+// A running task must soon learn of changes that another process makes. The leases are so long that no renewal
+// reports a change in time.
 import { expect } from "vitest";
 import { Basket, job, Processor, type Store } from "../../mod.ts";
 import { deferred, untilAborted } from "../support.ts";
 
 const lease = 600_000;
 
-/** Deletes a task that runs, and cancels a job, each over another one of two stores that two processes might have. */
+/** Deletes a running task, and cancels a running job, through the store of another process. */
 export async function expectHeardElsewhere<Tx>(one: Store<Tx>, other: Store<Tx>): Promise<void> {
 	await expectDeletionHeard(one, other);
 	await expectCancelHeard(one, other);

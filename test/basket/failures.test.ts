@@ -1,4 +1,4 @@
-// What a basket does when its store, or what the user gave it, fails in ways that waiting does not mend.
+// Behavior of a basket if its store or a function of the user fails permanently.
 import { describe, expect, test } from "vitest";
 import { StoreError } from "../../mod.ts";
 import type { Settlement, Turn } from "../../src/store.ts";
@@ -61,7 +61,7 @@ describe("Basket: a StoreError that will not pass", () => {
 		const basket = machine.basket({
 			a: async (_: number, { signal }) => {
 				await untilAborted(signal).catch(() => log.push("aborted"));
-				await machine.clock.advance; // as it likes
+				await machine.clock.advance; // let the basket continue
 				log.push("ended");
 			},
 			b: () => new Promise(() => {}),
@@ -82,7 +82,7 @@ describe("Basket: a StoreError that will not pass", () => {
 });
 
 describe("Basket: a settlement that a store cannot take", () => {
-	/** Refuses turns that settle certain tasks, other than as dead, in a way that says nothing of which. */
+	/** Refuses turns that settle certain tasks with another outcome than dead. The error does not name the task. */
 	function refuse(machine: Machine, isRefused: (settlement: Settlement) => boolean): void {
 		machine.spied.before = (member, [, turn]) => {
 			if (member !== "turn") return;
@@ -185,7 +185,7 @@ describe("Basket: what it is told of", () => {
 			calls++;
 			seen.add(basket.getSnapshot());
 		});
-		await basket.hold("nobody"); // changes nothing here, but perhaps elsewhere
+		await basket.hold("nobody"); // no change here, but possibly in another process
 		await machine.clock.advance(600_000);
 		expect([seen.size, calls > 1]).toEqual([1, true]);
 		await run.stop();

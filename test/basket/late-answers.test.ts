@@ -1,4 +1,4 @@
-// Calls of the store that are answered late, or never, while others are answered at once.
+// Store calls that are answered late or never, while other calls are answered at once.
 import { describe, expect, test } from "vitest";
 import { job, Processor, sleep } from "../../mod.ts";
 import { Batch } from "../../src/basket/batch.ts";
@@ -194,7 +194,7 @@ describe("Basket.run()", () => {
 				spied.after = undefined;
 				await sleep(12_000, { clock });
 			};
-			// What keeps the stop waiting when nothing runs any more.
+			// The stop waits for this call, because no task runs anymore.
 			spied.before = (member) => member === "extend" && spied.count("extend") === 1 ? hang() : undefined;
 			await basket.add("b", undefined, { id: "x" });
 			await clock.advance(10_500);

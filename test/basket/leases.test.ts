@@ -1,4 +1,4 @@
-// A claim ends here when its lease may be over, whatever the store does: errs, hangs, or answers late.
+// A process ends a claim when the lease may have ended, even if the store fails, hangs or answers late.
 import { describe, expect, test } from "vitest";
 import { sleep, StoreError } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
@@ -10,14 +10,14 @@ const fail = () => {
 	throw new StoreError("unavailable", "gone");
 };
 
-/** How a store can be away. */
+/** The ways in which a store can be unavailable. */
 const absences = [
 	["errs", () => fail],
 	["hangs", () => hang],
 	["answers after the lease", ({ clock }: Machine) => () => sleep(45_000, { clock })],
 ] as const;
 
-/** What all runs of a task saw: when each began and when its signal aborted, in milliseconds since the beginning. */
+/** Records when each run of a task began and when its signal aborted, in milliseconds since the beginning. */
 function spy(machine: Machine): {
 	readonly log: [string, number][];
 	politely: (_: unknown, context: { signal: AbortSignal }) => Promise<never>;
@@ -34,7 +34,7 @@ function spy(machine: Machine): {
 	};
 }
 
-/** Stops a basket that has something to wait for. */
+/** Stops a basket whose stop must wait. */
 async function end({ clock }: Machine, run: ReturnType<typeof running>): Promise<void> {
 	const stopped = run.stop();
 	await clock.advance(10_000);
@@ -57,7 +57,8 @@ describe("Basket: a claim ends locally", () => {
 		await machine.clock.advance(20_000);
 		machine.spied.before = undefined;
 		await machine.clock.advance(60_000);
-		// It goes on by itself, and nobody has died: what could not be given back in time was claimed again by this process.
+		// The basket continues by itself without a crash. This process claims again the tasks that it could not release
+		// in time.
 		expect(log.length).toBe(3);
 		expect((await basket.list().next()).value).toMatchObject({ state: "running", attempts: 0, crashes: 0 });
 		await run.stop();
@@ -99,7 +100,7 @@ describe("Basket: a claim ends locally", () => {
 		machine.spied.before = (member) => member === "extend" ? fail() : undefined;
 		const run = running(basket);
 		await machine.clock.advance(400_000);
-		// Each run ends when its lease may be over; then the task was given back, and begins anew.
+		// Each run ends when its lease may have ended. Then the task is released and begins again.
 		expect(log.filter(([what]) => what === "ClaimLostError").length).toBe(13);
 		expect(await basket.get("x")).toMatchObject({ state: "running", attempts: 0, crashes: 0 });
 		expect(machine.settled.every(({ outcome, attempt }) => outcome === "released" && attempt === 1)).toBe(true);
@@ -188,7 +189,7 @@ describe("Basket: a claim ends locally", () => {
 		await basket.add("a", 1);
 		const run = running(basket);
 		await machine.clock.advance(0);
-		// Its timers have not fired yet: what waits for the world goes on first.
+		// Before its timers fire, pending answers arrive.
 		const { monotonic } = machine.clock;
 		machine.clock.monotonic = () => 31_000;
 		way.resolve();
@@ -242,7 +243,10 @@ describe("Basket: a claim ends locally", () => {
 });
 
 describe("Basket: a turn that is given up", () => {
-	/** A basket on a store of which the first turn that is not empty takes effect at once, and is answered when a test says so. */
+	/**
+	 * Creates a basket on a store whose first turn that is not empty takes effect at once. The test decides when this
+	 * turn is answered.
+	 */
 	function late(machine: Machine, kinds: number, settling = false) {
 		const answer = deferred();
 		let isFirst = true;

@@ -1,4 +1,5 @@
-// Whatever comes in any of the first microtasks around the end of a run: what is told is stored, and nothing is left behind.
+// Actions in each of the first microtasks around the end of a run. The reported outcome must be stored, and nothing
+// must be left behind.
 import { describe, expect, test } from "vitest";
 import type { Basket } from "../../mod.ts";
 import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
@@ -13,7 +14,7 @@ interface Trial {
 	readonly stop: () => void;
 }
 
-/** How a run ends, on its own; and what is stored then, if nothing else happens. */
+/** The ways in which a run ends, with the stored outcome if nothing else happens. */
 const endings: Record<string, { end: (signal: AbortSignal) => unknown; outcome: string }> = {
 	"returns": { end: () => {}, outcome: "done" },
 	"returns a promise": { end: async () => await null, outcome: "done" },
@@ -26,7 +27,7 @@ const endings: Record<string, { end: (signal: AbortSignal) => unknown; outcome: 
 	"rejects": { end: () => Promise.reject(new Error("failure")), outcome: "retry" },
 };
 
-/** What somebody does meanwhile. */
+/** Actions during the end of a run. */
 const actions: Record<string, (trial: Trial) => unknown> = {
 	"an abort": ({ stop }) => stop(),
 	"stop()": ({ basket }) => basket.stop(),
@@ -78,7 +79,7 @@ describe.each(Object.entries(endings))("Basket: a run that %s", (_ending, { end,
 	});
 });
 
-/** What onSettled was told is so, told once, and what it was not told is not so. */
+/** Checks that onSettled reports each stored outcome once, and nothing else. */
 async function checkTold(machine: Machine, action: string, outcome: string): Promise<void> {
 	const { settled, errors, memory } = machine;
 	const stored = await memory.get("default", "x");
@@ -91,7 +92,7 @@ async function checkTold(machine: Machine, action: string, outcome: string): Pro
 	if (told === "retry") expect(outcome).toBe("retry");
 	if (told === "retry" && !isLost) expect(stored).toMatchObject({ attempts: 1, crashes: 0 });
 	if (told === "released") expect(stored ?? { attempts: 0 }).toMatchObject({ attempts: 0 });
-	// What has returned has succeeded, as long as the claim was its own.
+	// A run that returned has succeeded if it still had its claim.
 	if (outcome === "done" && !isLost) expect(told).toBe("done");
 	if (outcome === "retry" && !["an abort", "stop()"].includes(action) && !isLost) expect(told).toBe("retry");
 }

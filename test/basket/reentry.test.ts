@@ -1,4 +1,4 @@
-// Every hook, subscriber and callback may call everything back, synchronously.
+// Each hook, subscriber and callback may call any method synchronously.
 import { describe, expect, test } from "vitest";
 import type { Basket, BasketContext, TaskSettled } from "../../mod.ts";
 import { watch } from "../support.ts";
@@ -6,7 +6,7 @@ import { Machine, running } from "./support.ts";
 
 type Tested = Basket<{ a: (payload: number, context: BasketContext<number, never>) => unknown }, never>;
 
-/** Everything that a basket can be asked, by its name. What is asked for may be refused, but must not be left behind. */
+/** All methods of a basket, by name. A call may be refused, but it must not stay pending. */
 const calls: Record<string, (basket: Tested) => unknown> = {
 	add: (basket) => basket.add("a", 100),
 	addMany: (basket) => basket.addMany([{ kind: "a", payload: 100 }, { kind: "a", payload: 100 }]),
@@ -35,14 +35,14 @@ const calls: Record<string, (basket: Tested) => unknown> = {
 };
 
 interface Place {
-	/** What it adds to the options. */
+	/** Additional options of the basket. */
 	options?: (enter: () => void) => object;
-	/** What it does with the basket, before that runs. */
+	/** Prepares the basket before it runs. */
 	prepare?: (basket: Tested, enter: () => void) => void;
 	task?: (enter: () => void, context: BasketContext<number, never>) => void;
 }
 
-/** Where it is called from. */
+/** The places that call back. */
 const places: Record<string, Place> = {
 	"a task": { task: (enter) => enter() },
 	"a task that fails": {
@@ -99,7 +99,7 @@ describe.each(Object.entries(places))("Basket: called back from %s", (_place, { 
 		let entered = 0;
 		let isInside = false;
 		const enter = () => {
-			// Called back from its own call it would go on for ever.
+			// Otherwise a callback of its own call would never end.
 			if (isInside || entered === 5) return;
 			isInside = true;
 			entered++;
@@ -121,7 +121,7 @@ describe.each(Object.entries(places))("Basket: called back from %s", (_place, { 
 		if (first.state === "pending") void basket.stop();
 		await machine.clock.advance(10_000);
 		expect(first.state).toBe("resolved");
-		// Whatever was stopped meanwhile: another run does all the rest.
+		// Another run does the rest, even if the basket was stopped meanwhile.
 		entered = 5;
 		const second = running(basket);
 		await machine.clock.advance(10_000);
@@ -131,7 +131,7 @@ describe.each(Object.entries(places))("Basket: called back from %s", (_place, { 
 		expect(asked.length > 0 || _place === "an abort listener of a task").toBe(true);
 		expect(asked.map(({ state }) => state)).not.toContain("pending");
 		const refused = asked.filter(({ state }) => state === "rejected").map(({ error }) => (error as Error).name);
-		// Only a drain may be: by a stop, or because it would wait for itself.
+		// Only a drain may be refused: by a stop, or because it would wait for itself.
 		expect(name === "drain" ? [] : refused).toEqual([]);
 		expect(await basket.counts()).toEqual({ waiting: 0, running: 0, held: 0, dead: 0, done: 0 });
 		expect([machine.clock.pending, basket.getSnapshot()]).toMatchObject([0, { state: "stopped", running: 0 }]);

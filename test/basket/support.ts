@@ -1,17 +1,18 @@
-// What the tests of the engine need: a basket on the memory store in virtual time, a store that can be watched and broken.
+// Helpers for the tests of the engine: a basket on the memory store in virtual time, and a store that a test can
+// observe and break.
 import { Basket, type BasketOptions, memoryStore, type Store, type TaskMap, type TaskSettled } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
 type Member = Exclude<keyof Store<unknown>, "capabilities">;
 type Call = (...args: never[]) => unknown;
 
-/** Passes every call on to another store; counts them, and lets a test answer instead. */
+/** Forwards all calls to another store, counts them, and lets a test intercept them. */
 export class SpiedStore {
 	readonly calls: string[] = [];
 	readonly store: Store<never>;
-	/** Called before a member; what it throws, or a promise it returns, delays or fails the call. */
+	/** Called before each call of a member. If it throws, the call fails; if it returns a promise, the call waits for it. */
 	before: ((member: Member, args: readonly unknown[]) => unknown) | undefined;
-	/** Called with what a member came to. */
+	/** Called with the result of each call. */
 	after: ((member: Member, result: unknown) => unknown) | undefined;
 
 	constructor(inner: Store<never>, capabilities: Partial<Store["capabilities"]> = {}) {
@@ -30,13 +31,13 @@ export class SpiedStore {
 		this.store = { capabilities: { ...inner.capabilities, ...capabilities }, ...members } as unknown as Store<never>;
 	}
 
-	/** How often a member was called. */
+	/** Returns the number of calls of a member. */
 	count(member: Member): number {
 		return this.calls.filter((call) => call === member).length;
 	}
 }
 
-/** One machine: a clock, a store, and any number of baskets on it. */
+/** A clock, a store, and any number of baskets on the store. */
 export class Machine {
 	readonly clock: VirtualClock = new VirtualClock({ now: 1_000_000 });
 	readonly memory: Store<never> = memoryStore({ clock: this.clock, random: () => 0.5 });
@@ -59,7 +60,7 @@ export class Machine {
 		});
 	}
 
-	/** Drains a basket, without any time passing. */
+	/** Drains a basket without advancing the time. */
 	async drain(basket: { drain(options?: object): Promise<void> }, options?: { signal?: AbortSignal }): Promise<void> {
 		const drained = basket.drain(options);
 		drained.catch(() => {});
@@ -67,14 +68,14 @@ export class Machine {
 		await drained;
 	}
 
-	/** A process that claims a task and dies at once. */
+	/** Claims a task like a process that dies immediately afterwards. */
 	async crash(kind: string, lease = 30_000): Promise<string | undefined> {
 		const { claims } = await this.memory.turn("default", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease });
 		return claims[0]?.id;
 	}
 }
 
-/** A run that the test ends. */
+/** Starts a run that the test ends. */
 export function running(basket: { run(options: { signal: AbortSignal }): Promise<void> }): {
 	stop: (reason?: unknown) => Promise<void>;
 	done: Promise<void>;

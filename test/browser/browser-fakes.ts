@@ -1,9 +1,9 @@
-// Stand-ins for what only browsers have, so that every engine can run the tests of upkeep/browser.
+// Fakes of browser APIs, so that every engine can run the tests of upkeep/browser.
 import { onTestFinished } from "vitest";
 import type { Locks } from "../../src/browser/browser.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** Gives an object another property until the test is over. */
+/** Replaces a property of an object until the end of the test. */
 export function replace(object: object, name: string, value: unknown): void {
 	const before = Object.getOwnPropertyDescriptor(object, name);
 	Object.defineProperty(object, name, { configurable: true, writable: true, value });
@@ -13,13 +13,13 @@ export function replace(object: object, name: string, value: unknown): void {
 	});
 }
 
-/** Takes the place of the global scope as a target of events, and counts the listeners. */
+/** Replaces the global scope as an event target, and counts the listeners. */
 export class FakeScope extends EventTarget {
 	readonly #listeners: { type: string; listener: EventListener }[] = [];
 
 	constructor() {
 		super();
-		// By this the library knows a browser.
+		// The library detects a browser by this property.
 		replace(globalThis.navigator, "onLine", true);
 		replace(globalThis, "addEventListener", (type: string, listener: EventListener) => {
 			this.#listeners.push({ type, listener });
@@ -32,7 +32,7 @@ export class FakeScope extends EventTarget {
 		});
 	}
 
-	/** The types that are listened to, in order, one entry for each listener. */
+	/** The event types of all listeners in order, with one entry per listener. */
 	get listened(): string[] {
 		return this.#listeners.map(({ type }) => type).sort();
 	}
@@ -42,7 +42,7 @@ export class FakeScope extends EventTarget {
 	}
 }
 
-/** Makes the document, which is made where there is none, visible or not. */
+/** Makes the document visible or hidden. Creates a document if the engine has none. */
 export function setVisibility(visibilityState: "visible" | "hidden"): void {
 	if (typeof document === "object") replace(document, "visibilityState", visibilityState);
 	else replace(globalThis, "document", { visibilityState });
@@ -51,12 +51,12 @@ export function setVisibility(visibilityState: "visible" | "hidden"): void {
 /** Web Locks of one name. */
 export class FakeLocks implements Locks {
 	steals = 0;
-	/** Whether the holder of a lock that was stolen does not hear of it yet, as one that is frozen. */
+	/** Whether the holder of a stolen lock is not notified yet, like a frozen page. */
 	isDeaf = false;
 	#holder: { reject(reason: unknown): void } | undefined;
 	#queue: (() => void)[] = [];
 
-	/** How many hold the lock or wait for it. */
+	/** The number of contexts that hold the lock or wait for it. */
 	get size(): number {
 		return this.#queue.length + Number(this.#holder !== undefined);
 	}
@@ -95,7 +95,7 @@ export class FakeLocks implements Locks {
 	}
 }
 
-/** Takes the place of BroadcastChannel: delivers in the next microtask. */
+/** Replaces BroadcastChannel. Delivers messages in the next microtask. */
 export class FakeChannels {
 	readonly open: Set<{ name: string; onmessage?: (event: { data: unknown }) => void }> = new Set();
 
@@ -121,7 +121,7 @@ export class FakeChannels {
 	}
 }
 
-/** A clock that can jump while its timers stand still, as that of a page that is frozen does. */
+/** A clock that can jump while its timers stand still, like the clock of a frozen page. */
 export class FreezableClock extends VirtualClock {
 	#jumped = 0;
 
@@ -129,7 +129,7 @@ export class FreezableClock extends VirtualClock {
 		return super.monotonic() + this.#jumped;
 	}
 
-	/** Lets time pass and no timer fire. */
+	/** Advances the time without firing timers. */
 	jump(duration: number): void {
 		this.#jumped += duration;
 	}

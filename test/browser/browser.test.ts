@@ -84,7 +84,7 @@ describe("visible()", () => {
 	});
 });
 
-/** Contexts that compete for one lead. */
+/** Contexts that compete for leadership. */
 class Election {
 	readonly scope = new FakeScope();
 	readonly channels = new FakeChannels();
@@ -106,7 +106,7 @@ class Election {
 		return this.candidates.map(({ isOpen }) => isOpen());
 	}
 
-	/** Lets time pass for all of them, or all but those that are frozen. */
+	/** Advances the time of all contexts except for the frozen ones. */
 	async advance(duration: number, frozen: number[] = []): Promise<void> {
 		for (let passed = 0; passed < duration; passed += 100) {
 			await Promise.all(this.candidates.map(({ clock }, index) => frozen.includes(index) || clock.advance(100)));
@@ -336,13 +336,13 @@ describe("leader()", () => {
 	});
 });
 
-/** A basket as far as it matters here. */
+/** The part of a basket that these tests need. */
 class FakeBasket {
 	waiting = 0;
 	counted = 0;
 	drained: (AbortSignal | undefined)[] = [];
 	readonly listeners = new Set<() => void>();
-	/** What a drain does. */
+	/** The effect of a drain. */
 	onDrain: () => unknown = () => this.waiting = 0;
 
 	async drain({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
@@ -384,7 +384,7 @@ class Worker {
 		return this;
 	}
 
-	/** What became of an event that the browser has sent. */
+	/** Sends a sync event and returns its outcome. */
 	sync(fields: { tag?: string; lastChance?: boolean } = {}): ReturnType<typeof watch<unknown>> | undefined {
 		let outcome: ReturnType<typeof watch<unknown>> | undefined;
 		const waitUntil = (promise: Promise<unknown>) => outcome = watch(promise);
@@ -448,7 +448,8 @@ describe("backgroundSync()", () => {
 		basket.onDrain = () => basket.change(2);
 		basket.waiting = 1;
 		worker.start();
-		// The service worker was started for the event: that comes before the first look has an answer.
+		// The browser starts the service worker for the event, which arrives before the first check of the store has an
+		// answer.
 		const outcomes = [worker.sync()];
 		await settle();
 		await clock.advance(5000);

@@ -52,7 +52,7 @@ describe("change() of ids", () => {
 });
 
 describe("change() to remove jobs", () => {
-	/** One that has done a step, one that has done nothing, and one that is through. */
+	/** Creates a job with one completed step, a job that has not begun, and a completed job. */
 	async function withJobs(terminal: FakeTerminal): Promise<Store<never>> {
 		const { clock } = terminal;
 		const store = storeOf(terminal);

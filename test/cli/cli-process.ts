@@ -9,11 +9,11 @@ const prefix = "Deno" in globalThis ? ["run", "--quiet", "--allow-all", "--no-lo
 
 export interface CliOptions {
 	readonly env?: Record<string, string> | undefined;
-	/** Of the terminal that it runs in. @default 0, which is a pipe */
+	/** The width of the terminal of the process. @default 0, which is a pipe */
 	readonly columns?: number | undefined;
 }
 
-/** A process that runs the command line, perhaps in a terminal. */
+/** A process that runs the command line, optionally in a terminal. */
 export class CliProcess {
 	readonly #child: ChildProcess;
 	text = "";
@@ -39,19 +39,19 @@ export class CliProcess {
 			this.errors += text;
 			this.#onText();
 		});
-		this.#child.stdin!.on("error", () => {}); // it may be gone before it has read anything
+		this.#child.stdin!.on("error", () => {}); // the process may end before it reads its input
 		this.ended = once(this.#child, "close").then(([code, signal]) => {
 			this.#onText();
 			return signal ?? code;
 		});
 	}
 
-	/** Resolves once this was printed; rejects if it ends without that. */
+	/** Resolves when a match is printed. Rejects if the process ends without a match. */
 	async printed(pattern: RegExp): Promise<void> {
 		await this.#wait(pattern, () => this.text);
 	}
 
-	/** Likewise for its error output. */
+	/** The same for the error output. */
 	async noted(pattern: RegExp): Promise<void> {
 		await this.#wait(pattern, () => this.errors);
 	}
@@ -68,28 +68,28 @@ export class CliProcess {
 		this.#child.stdin!.write(text);
 	}
 
-	/** Nothing more comes on its input. */
+	/** Ends the input of the process. */
 	end(): void {
 		this.#child.stdin!.end();
 	}
 
-	/** Reads no more of what it prints. */
+	/** Closes the read end of the output. */
 	leave(): void {
 		this.#child.stdout!.destroy();
 	}
 
-	/** Not by `child.kill`: Deno then reports the signal, even if the process has handled it and ended by itself. */
+	/** Does not use `child.kill`: Deno would then report the signal, even if the process handles it and exits by itself. */
 	interrupt(): void {
 		process.kill(this.#child.pid!, "SIGINT");
 	}
 
-	/** Harmless if it has ended. */
+	/** Has no effect if the process has ended. */
 	kill(): void {
 		this.#child.kill("SIGKILL");
 	}
 }
 
-/** Runs it to its end, with nothing to read. */
+/** Runs the command line to its end without input. */
 export async function run(args: readonly string[], options?: CliOptions): Promise<[unknown, string, string]> {
 	const cli = new CliProcess(args, options);
 	cli.end();

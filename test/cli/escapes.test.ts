@@ -1,4 +1,4 @@
-// What is stored may come from anybody: nothing of it does anything to a terminal.
+// Stored data may come from an attacker. It must not control the terminal.
 import { describe, expect, test } from "vitest";
 import { job, memoryStore, Processor, type Store } from "../../mod.ts";
 import { change } from "../../src/cli/change.ts";
@@ -18,7 +18,7 @@ const commands: Readonly<Record<CommandName, typeof list | typeof change | typeo
 	...{ retry: change, hold: change, release: change, rm: change },
 };
 
-/** Tasks in all states, with something evil wherever there is room, in a basket with such a name. */
+/** Adds tasks in all states, with an evil string in each field and as the name of the basket. */
 async function fill(store: Store<never>): Promise<void> {
 	const task = { kind: evil, payload: JSON.stringify({ [evil]: evil }), delay: 0, priority: 0, lane: evil };
 	const ids = ["", " 2", " 3", " 4", " 5"].map((end) => name + end);
@@ -38,7 +38,7 @@ async function fill(store: Store<never>): Promise<void> {
 	await store.change(name, [ids[4]!], "hold");
 }
 
-/** Jobs of evil names, one that is done, one that has failed and one on its way. */
+/** Adds jobs with evil names: a completed one, a failed one and an active one. */
 async function fillJobs(store: Store<never>): Promise<void> {
 	const fails = () => {
 		const error = new Error(evil);

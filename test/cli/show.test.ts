@@ -4,7 +4,7 @@ import { list } from "../../src/cli/list.ts";
 import { show } from "../../src/cli/show.ts";
 import { add, FakeTerminal, request, storeOf } from "./support.ts";
 
-/** Jobs that wait, were reverted, are tried again, and are through. */
+/** Creates jobs that wait, are reverted, are retried, and are completed. */
 async function withJobs(terminal: FakeTerminal): Promise<Store<never>> {
 	const store = storeOf(terminal);
 	const trip = job<{ to: string }>("trip", { version: 3 })

@@ -1,4 +1,4 @@
-// A terminal and a store for the tests of the commands, in virtual time.
+// A fake terminal and a store for the tests of the commands, in virtual time.
 import { memoryStore, type Store } from "../../mod.ts";
 import type { NewTask } from "../../src/store.ts";
 import { encodeFailure } from "../../src/basket/codec.ts";
@@ -6,7 +6,7 @@ import type { Request, Terminal } from "../../src/cli/terminal.ts";
 import { plain } from "../../src/cli/text.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** Remembers what it was given. */
+/** Records its output. */
 export class FakeTerminal implements Terminal {
 	readonly isTable: boolean;
 	readonly canAsk: boolean;
@@ -44,13 +44,13 @@ export class FakeTerminal implements Terminal {
 		this.drawn = render(this.columns, this.rows);
 	}
 
-	/** What Ctrl-C does. */
+	/** The effect of Ctrl-C. */
 	close(): void {
 		this.#closing.abort();
 	}
 
-	/** What was printed, read. */
-	// deno-lint-ignore no-explicit-any -- a test says what it expects
+	/** The output, parsed as JSON lines. */
+	// deno-lint-ignore no-explicit-any -- the tests check the types of the values
 	get json(): any[] {
 		return this.printed.map((line) => JSON.parse(line));
 	}
@@ -64,7 +64,7 @@ export function request(command: Request["command"], values: Partial<Request> = 
 	};
 }
 
-/** A store with the clock of the terminal. */
+/** Creates a store with the clock of the terminal. */
 export function storeOf({ clock }: FakeTerminal): Store<never> {
 	return memoryStore({ clock, random: () => 0.5 });
 }
@@ -73,7 +73,7 @@ export async function add(store: Store<never>, ...tasks: Partial<NewTask>[]): Pr
 	await store.add("default", tasks.map((task) => ({ kind: "mail", payload: "{}", delay: 0, priority: 0, ...task })));
 }
 
-/** Claims what is due of a kind, and lets it fail. */
+/** Claims the due tasks of a kind, and makes them fail. */
 export async function fail(
 	store: Store<never>,
 	kind: string,

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { clean, cleanLines, count, cut, distance, duration, instant, toJson, widthOf } from "../../src/cli/text.ts";
 
-/** Sets the title of a window, turns the direction around, begins a sequence with one character, rings, is half of one. */
+/**
+ * Sets the window title, reverses the text direction, begins a sequence with one character, ends with a lone
+ * surrogate, rings the bell.
+ */
 const evil = "a\x1b]0;b\x07\u202ec\x9bd\u2028e\ud800f\x7f";
 
-/** What could do something to a terminal. */
+/** Characters that could control a terminal. */
 const harmful = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 describe("clean()", () => {

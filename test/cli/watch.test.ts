@@ -4,16 +4,16 @@ import { watch } from "../../src/cli/watch.ts";
 import { widthOf } from "../../src/cli/text.ts";
 import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
 
-/** Lets time pass, and everything happen meanwhile that the store does. */
+/** Advances the time and completes all pending work of the store. */
 async function pass({ clock }: FakeTerminal, time: number): Promise<void> {
 	const step = Math.max(100, time / 100);
 	do {
 		await clock.advance(Math.min(step, time));
-		await new Promise((resolve) => setTimeout(resolve, 0)); // what the memory does takes no time, only microtasks
+		await new Promise((resolve) => setTimeout(resolve, 0)); // the memory store only needs microtasks
 	} while ((time -= step) > 0);
 }
 
-/** Watches while something is done, and until it is stopped. */
+/** Watches during an action, and then stops. */
 async function during(
 	terminal: FakeTerminal,
 	store: Store<never>,

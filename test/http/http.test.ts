@@ -7,7 +7,7 @@ import { settle, SpiedController, watch } from "../support.ts";
 
 const origin = "http://localhost";
 
-/** A registry of two kinds and its handler, which lets everybody in unless it is told otherwise. */
+/** Creates a registry of two kinds and its handler, which allows all requests by default. */
 function bench(options: ServicesHandlerOptions = {}) {
 	const readConfig = v.object({ port: v.number(), fails: v.optional(v.boolean()) });
 	const applied: unknown[] = [];
@@ -29,7 +29,7 @@ function bench(options: ServicesHandlerOptions = {}) {
 			headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
 			...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
 		});
-		// Some only a browser itself may set on a request.
+		// Only the browser itself may set some of these headers on a request.
 		const all = new Headers(request.headers);
 		for (const name of ["origin", "sec-fetch-site"]) if (name in headers) all.set(name, headers[name]!);
 		Object.defineProperty(request, "headers", { value: all });
@@ -332,7 +332,7 @@ describe("servicesHandler() problems", () => {
 	});
 });
 
-/** What a stream of events brings, piece by piece. */
+/** Reads a stream of events piece by piece. */
 class Client {
 	readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
 	readonly #decoder = new TextDecoder();
@@ -347,7 +347,7 @@ class Client {
 		return value && this.#decoder.decode(value);
 	}
 
-	/** The type, id and data of some events; `:` for a comment. */
+	/** Reads events: the type, id and data of each, or `:` as the type of a comment. */
 	async events(count: number): Promise<{ type: string; id: string; data: Record<string, string> }[]> {
 		const events = [];
 		while (events.length < count) {
@@ -533,7 +533,7 @@ describe("servicesHandler() server-sent events", () => {
 	});
 });
 
-/** A request whose signal is the controller's own, and not one that follows it. */
+/** Creates a request whose signal is the signal of the controller itself, not a derived one. */
 function spied(): { controller: SpiedController; request: Request } {
 	const controller = new SpiedController();
 	const request = new Request(`${origin}/services`, { headers: { accept: "text/event-stream" } });
@@ -542,7 +542,7 @@ function spied(): { controller: SpiedController; request: Request } {
 }
 
 describe("servicesHandler() and other sites", () => {
-	/** Requests that change something, without a body and with one. */
+	/** Requests that change state, without and with a body. */
 	const changes: [method: string, path: string, body?: unknown][] = [
 		["POST", "/services", { id: "new", kind: "plain" }],
 		["PUT", "/services/a/config", {}],
