@@ -44,7 +44,7 @@ function deletion(name: string, isRetried: boolean, isReverted: boolean): Deleti
 		...options,
 		run: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>
 			call(`${title}.remove`, input.userId, signal, flaky),
-		// Reverts are retried for ever, so they succeed eventually.
+		// Reverts are retried forever, so they succeed eventually.
 		revert: !isReverted
 			? undefined
 			: ({ input, signal }: { input: { userId: string }; signal: AbortSignal }) =>

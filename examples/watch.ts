@@ -12,7 +12,7 @@
  *   shared/live-screen.ts).
  *
  * Decisions: Ctrl-C is the normal way to end this program, so that it exits with 0; bad arguments make it exit with
- * 2. It ends when nothing runs any more, and never by force, except at a second Ctrl-C. A new configuration begins a
+ * 2. It ends when nothing runs anymore, and never by force, except at a second Ctrl-C. A new configuration begins a
  * new round for every URL; the counts continue.
  */
 
@@ -75,7 +75,7 @@ class Watcher implements Watched {
 	async #forgetAllBut(urls: readonly string[]): Promise<void> {
 		for (const [url, task] of this.group.tasks()) {
 			if (urls.includes(url)) continue;
-			await task.wait(); // the end of its configuration has cancelled it
+			await task.wait(); // the end of its configuration has canceled it
 			this.group.delete(url);
 			this.history.delete(url);
 		}

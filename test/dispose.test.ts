@@ -86,7 +86,10 @@ class Bench {
 	readonly controller = new SpiedController();
 	running = 0;
 	begun = 0;
-	/** A violated law is recorded, because an error in a callback would count as a failure of the operation. */
+	/**
+	 * The maximum number of concurrent operations. It is checked later, because an error in a callback would count as
+	 * a failure of the operation.
+	 */
 	most = 0;
 	readonly living: Living;
 

@@ -1,10 +1,10 @@
-// The uses of one long-lived signal that must leave nothing behind: listeners are counted in every engine, the heap is
-// measured where a test can ask for a garbage collection.
+// Uses of one long-lived signal that must not leak. The listeners are counted in every engine. The heap is measured
+// in engines in which a test can force a garbage collection.
 import { Group, Intermittent, Lifecycle, run, Runner, Services } from "../mod.ts";
 
 const reading = (context: { signal: AbortSignal }) => void context.signal.aborted;
 
-/** Each uses the signal once; called again when the promise has settled. */
+/** Each function uses the signal once. It is called again when its promise has settled. */
 export function useCases(): Record<string, (signal: AbortSignal) => Promise<unknown>> {
 	const shared = new Intermittent(() => {});
 	const group = new Group({ forget: true });

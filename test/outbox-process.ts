@@ -1,4 +1,4 @@
-// The main example as its users run it: a process of its own, in the runtime that runs the test.
+// The main example as a separate process, in the runtime of the test.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
@@ -10,11 +10,11 @@ const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-
 
 export class OutboxProcess {
 	readonly #child: ChildProcess;
-	/** What it has printed. */
+	/** The output so far. */
 	text = "";
 	errors = "";
 	#onText = () => {};
-	/** Its exit code, or the signal that ended it, once all that it printed is there. */
+	/** Resolves with the exit code, or the signal that ended the process, when its output is complete. */
 	readonly ended: Promise<unknown>;
 
 	constructor(args: readonly string[]) {
@@ -24,11 +24,11 @@ export class OutboxProcess {
 			this.#onText();
 		});
 		this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
-		this.#child.stdin!.on("error", () => {}); // it may be gone before it has read everything
+		this.#child.stdin!.on("error", () => {}); // the process may end before it reads all of its input
 		this.ended = once(this.#child, "close").then(([code, signal]) => signal ?? code);
 	}
 
-	/** Resolves with the first match of what it prints; rejects if it ends without one. */
+	/** Resolves with the first match in the output. Rejects if the process ends without a match. */
 	async printed(pattern: RegExp): Promise<RegExpExecArray> {
 		for (let isOver = false;;) {
 			const match = pattern.exec(this.text);
@@ -39,7 +39,7 @@ export class OutboxProcess {
 		}
 	}
 
-	/** The address of the page, with a slash at its end. */
+	/** Resolves with the address of the page, which ends with a slash. */
 	async url(): Promise<string> {
 		return (await this.printed(/^Listening on (\S+)\n/m))[1]!;
 	}
@@ -52,12 +52,12 @@ export class OutboxProcess {
 		this.#child.stdin!.write(text);
 	}
 
-	/** Not by `child.kill`: Deno then reports the signal, even if the process has handled it and ended by itself. */
+	/** Does not use `child.kill`: Deno would then report the signal, even if the process handles it and exits by itself. */
 	interrupt(): void {
 		process.kill(this.#child.pid!, "SIGINT");
 	}
 
-	/** Harmless if it has ended. */
+	/** Has no effect if the process has ended. */
 	async kill(): Promise<void> {
 		this.#child.kill("SIGKILL");
 		await this.ended;

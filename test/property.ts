@@ -1,4 +1,4 @@
-// fast-check for all tests, with the seed of the suite; a failure says how to see it again.
+// fast-check for all tests, with the seed of the suite. The message of a failure explains how to reproduce it.
 import fc from "fast-check";
 import { seed } from "./seed.ts";
 

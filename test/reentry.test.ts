@@ -169,7 +169,7 @@ describe("a task that never settles", () => {
 });
 
 describe("services.delete() and services.stop()", () => {
-	/** Runs `action` once, in the named place. */
+	/** Creates a registry that runs `action` once, in the named place. */
 	const prepare = (place: string, action: () => void): Services => {
 		let isDone = false;
 		const once = (here: string) => {

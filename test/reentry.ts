@@ -1,4 +1,4 @@
-// What calls back from inside of a callback finds a class in the middle of something. A test that uses this looks so:
+// A reentrant call from a callback reaches a class in the middle of an operation. Example of a test:
 //
 //     await atEachCall(async (reentry) => {
 //     	const pool = new Pool({ max: 1 });
@@ -7,18 +7,18 @@
 //     	…
 //     });
 //
-// `enter` is put into every callback there is. In the first trial its first call acts, in the second one its second …
+// A test calls `enter` in each callback. In the first trial the first of these calls acts, in the second the second …
 
 import { isPage } from "./support.ts";
 
-/** Each call takes a trial of its own; pages, where a macrotask is slow, try some. */
+/** Each call needs its own trial. In pages, where a macrotask is slow, only some calls are tried. */
 const step = isPage ? 7 : 1;
 
-/** Calls back once. */
+/** Makes one reentrant call. */
 export class Reentry {
-	/** How often a callback was called. */
+	/** The number of callback calls. */
 	calls = 0;
-	/** What the chosen call does. */
+	/** The action of the chosen call. */
 	act: () => unknown = () => {};
 	readonly #at: number;
 
@@ -31,7 +31,7 @@ export class Reentry {
 	};
 }
 
-/** Runs the trial for each call of `enter` that there is, and says at which it failed. */
+/** Runs the trial for each call of `enter`. An error names the call at which it failed. */
 export async function atEachCall(trial: (reentry: Reentry) => unknown, most = 200): Promise<void> {
 	for (let at = 0; at < most; at += step) {
 		const reentry = new Reentry(at);

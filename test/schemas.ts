@@ -1,4 +1,4 @@
-// A Standard Schema validator that is a function, in the way of ArkType.
+// A Standard Schema validator that is a function, like those of ArkType.
 import type { StandardSchema } from "../mod.ts";
 
 export function type(check: (data: unknown) => string[]): StandardSchema<unknown> & (() => void) {

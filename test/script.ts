@@ -1,4 +1,4 @@
-/** Takes one number after the other for what happens next; nothing happens when there are no more. */
+/** Selects actions by a list of numbers. When the list ends, nothing happens. */
 export class Script {
 	readonly #numbers: number[];
 

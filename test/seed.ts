@@ -1,7 +1,7 @@
 /**
- * Where all that is random in tests begins: the same in each run, since whether the suite passes must be no matter of luck.
- * `UPKEEP_SEED=random` explores in Node, Deno and Bun, and `UPKEEP_SEED=7` sees again what was found; pages and workerd have
- * no environment.
+ * The seed of all random tests. It is the same in each run, so that the result of the suite does not depend on
+ * chance. In Node, Deno and Bun `UPKEEP_SEED=random` uses a new seed, and `UPKEEP_SEED=7` reproduces a failure. Pages
+ * and workerd have no environment variables.
  */
 export const seed: number = read();
 

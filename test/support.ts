@@ -1,6 +1,6 @@
-// What several test files need.
+// Helpers for several test files.
 
-/** Whether to run at full length: more seeds, more kills. `npm test -- --long`; in pages and workerd the answer is no. */
+/** Whether `npm test -- --long` runs more seeds and more kills. Always false in pages and workerd. */
 export const isLong: boolean = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process
 	?.env?.["UPKEEP_LONG"] === "1";
 
@@ -24,7 +24,7 @@ export function deferred<T = void>(): Deferred<T> {
 /** A controller whose signal counts the listeners on it. */
 export class SpiedController extends AbortController {
 	listeners = 0;
-	/** How many listeners were ever added. */
+	/** The total number of added listeners. */
 	added = 0;
 
 	constructor() {
@@ -44,7 +44,7 @@ export class SpiedController extends AbortController {
 	}
 }
 
-/** What a promise has come to so far. */
+/** Observes a promise and returns its current state. */
 export function watch<T>(
 	promise: Promise<T>,
 ): { state: "pending" | "resolved" | "rejected"; value?: T; error?: unknown } {
@@ -56,12 +56,12 @@ export function watch<T>(
 	return watched;
 }
 
-/** Lets all promises settle that can. */
+/** Lets all promises settle that can settle. */
 export function settle(): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-/** Rejects with the signal's reason when that aborts, as a well-behaved task does. */
+/** Rejects with the reason of the signal when it aborts, like a well-behaved task. */
 export function untilAborted(signal: AbortSignal): Promise<never> {
 	return new Promise((_, reject) => {
 		if (signal.aborted) reject(signal.reason);
@@ -69,7 +69,7 @@ export function untilAborted(signal: AbortSignal): Promise<never> {
 	});
 }
 
-/** The error of a promise that must reject. */
+/** Returns the error of a promise that must reject. */
 export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 	try {
 		await promise;
@@ -79,5 +79,5 @@ export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 	throw new Error("It did not reject");
 }
 
-/** Whether this is a page, or workerd: a macrotask is slow there. */
+/** Whether this engine is a page or workerd, where macrotasks are slow. */
 export const isPage: boolean = "document" in globalThis || globalThis.navigator?.userAgent === "Cloudflare-Workers";

@@ -36,7 +36,7 @@ describe("run() and Runner", () => {
 
 	test("give the task its context", () => {
 		run((context) => expectTypeOf(context).toEqualTypeOf<TaskContext>());
-		// @ts-expect-error the context is not the task's to change
+		// @ts-expect-error the context is read-only
 		run((context) => context.attempt = 2);
 		expectTypeOf<Task>().toEqualTypeOf<(context: TaskContext) => void | PromiseLike<void>>();
 	});
@@ -68,7 +68,7 @@ describe("Group", () => {
 		expectTypeOf(group.get("a")).toEqualTypeOf<GroupTask | undefined>();
 		expectTypeOf(group.tasks()).toEqualTypeOf<Map<string, GroupTask>>();
 		expectTypeOf(group).toExtend<AsyncDisposable>();
-		// @ts-expect-error a task is stopped by cancel()
+		// @ts-expect-error cancel() stops a task
 		group.get("a")!.state = "stopped";
 		// @ts-expect-error the reason is an option
 		group.stop("enough");
@@ -107,7 +107,7 @@ describe("Intermittent", () => {
 		expectTypeOf(new Intermittent(() => () => {}).attach(signal)).toEqualTypeOf<Promise<void>>();
 		expectTypeOf(new Intermittent(() => {}).attach(signal)).toEqualTypeOf<Promise<void>>();
 		expectTypeOf(poll(() => 1)).toEqualTypeOf<Intermittent>();
-		// @ts-expect-error a start does not give a bare value
+		// @ts-expect-error a start must not return a plain value
 		new Intermittent(() => 1);
 	});
 
@@ -126,7 +126,7 @@ describe("Lifecycle", () => {
 		new Lifecycle((config) => expectTypeOf(config).toEqualTypeOf<{ port: number }>(), {
 			readConfig: v.object({ port: v.number() }),
 		});
-		// @ts-expect-error the schema's output is not what applyConfig takes
+		// @ts-expect-error applyConfig does not accept the output of the schema
 		new Lifecycle((_config: { host: string }) => {}, { readConfig: v.object({ port: v.number() }) });
 	});
 
@@ -136,9 +136,9 @@ describe("Lifecycle", () => {
 		expectTypeOf(stop(lifecycle)).toEqualTypeOf<Promise<LifecycleState>>();
 		expectTypeOf(configure(lifecycle, {})).toEqualTypeOf<Promise<LifecycleState>>();
 		expectTypeOf(stop({ stop: () => 1 })).toEqualTypeOf<Promise<number>>();
-		// @ts-expect-error it has no such method
+		// @ts-expect-error the object lacks the method
 		stop({ end() {} });
-		// @ts-expect-error its data is a number
+		// @ts-expect-error the data must be a number
 		configure({ configure(_data: number) {} }, "1");
 	});
 });
@@ -153,7 +153,7 @@ describe("Services", () => {
 		expectTypeOf(services.create({ kind: "a" })).toEqualTypeOf<Promise<ServiceRecord>>();
 		// @ts-expect-error no such kind
 		services.create({ kind: "c" });
-		// @ts-expect-error a kind makes something that can be started, stopped, configured and watched
+		// @ts-expect-error a kind must create a service
 		new Services({ kinds: { a: () => ({ start() {} }) } });
 		expectTypeOf(services).toExtend<Services>();
 		expectTypeOf(servicesHandler).toBeCallableWith(services);
@@ -162,7 +162,7 @@ describe("Services", () => {
 	test("stop one or all, and tell their changes", async () => {
 		expectTypeOf(services.stop("a")).toEqualTypeOf<Promise<ServiceRecord>>();
 		expectTypeOf(services.stop()).toEqualTypeOf<Promise<void>>();
-		// @ts-expect-error all must not be stopped by mistake
+		// @ts-expect-error an undefined id must not stop all services
 		services.stop({} as string | undefined);
 		for await (const change of services.watch({ signal: undefined })) {
 			expectTypeOf(change).toEqualTypeOf<ServiceChange>();

@@ -89,7 +89,7 @@ export function readMessage(text: string): unknown {
 	}
 }
 
-/** Reads up to the size limit. The rest is not cancelled, because the connection would end before the response is sent. */
+/** Reads up to the size limit. The rest is not canceled, because the connection would end before the response is sent. */
 async function readBody({ body, headers }: Request): Promise<string> {
 	const tooLong = new Refusal(413, `A message has at most ${mostBytes} bytes`);
 	if (Number(headers.get("content-length")) > mostBytes) throw tooLong;

@@ -1,4 +1,4 @@
-/** Text that fits into the columns of a terminal, and its colours. */
+/** Text that fits into the columns of a terminal, and its colors. */
 
 import process from "node:process";
 

@@ -33,7 +33,7 @@ export class Network {
 		this.#poll.attach(signal).catch(() => {}); // it rejects if the signal has aborted, which is all right
 	}
 
-	/** Resolves when nobody is attached and nothing runs any more. */
+	/** Resolves when nobody is attached and nothing runs anymore. */
 	async wait(): Promise<void> {
 		await this.#poll.wait();
 	}

@@ -1,8 +1,8 @@
 /**
- * The calls of an engine to its store. No call is awaited for ever.
+ * The calls of an engine to its store. No call is awaited forever.
  *
  * A call that is not answered within its limit is given up: its caller continues as if it had failed, and its outcome
- * is unknown. The call cannot be cancelled, so its answer may still arrive; it is passed only to code that can use
+ * is unknown. The call cannot be canceled, so its answer may still arrive; it is passed only to code that can use
  * it.
  *
  * State: `open` (from {@link Calls.open} on) → `leaving` ({@link Calls.leave}: failed calls are not retried) →
@@ -93,7 +93,7 @@ export class Calls {
 		return [...this.#underWay].some(({ begunAt, number }) => begunAt <= begunBy && this.#answered < number);
 	}
 
-	/** Resolves when no call is awaited any more. */
+	/** Resolves when no call is awaited anymore. */
 	async idle(): Promise<void> {
 		while (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
 	}

@@ -56,7 +56,7 @@ export class ClaimState {
 		return expired.includes(this.#state);
 	}
 
-	/** Whether nothing is written about this claim any more, except its release. */
+	/** Whether nothing is written about this claim anymore, except its release. */
 	get isOver(): boolean {
 		return over.includes(this.#state);
 	}

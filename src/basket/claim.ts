@@ -1,5 +1,5 @@
 /**
- * What a worker and a store say to each other about a claim: how it begins, what is saved under it, and how it ends.
+ * The messages between a worker and a store about a claim: its start, the data that is saved under it, and its end.
  *
  * @module
  */

@@ -220,7 +220,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		this.#mayAsk();
 	}
 
-	/** Renewals that began before do not matter any more. */
+	/** Renewals that began before do not matter anymore. */
 	#recover(until: number): void {
 		const { isFailing } = this;
 		this.#renewedAt = Math.max(this.#renewedAt, Math.min(until, this.settings.clock.monotonic()));

@@ -14,7 +14,7 @@ import { cut } from "./codec.ts";
  *
  * The signal aborts at the timeout and when the basket's run is aborted. It aborts with a `ClaimLostError` when
  * another worker has taken over the task, when the task was deleted, or when its lease may have expired because the
- * store was not reachable. Then nothing that this run does is stored any more.
+ * store was not reachable. Then nothing that this run does is stored anymore.
  *
  * @typeParam P the payload that `save` takes
  * @typeParam Tx the transactions of the store; without them, neither `complete` nor `save` takes one

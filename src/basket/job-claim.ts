@@ -14,7 +14,7 @@ export interface JobClaim {
 	readonly claim: Claim;
 	/** The signal of the run. */
 	readonly signal: AbortSignal;
-	/** Whether nothing is written about this claim any more. */
+	/** Whether nothing is written about this claim anymore. */
 	readonly isOver: boolean;
 	/** Waits for calls to the store with a time limit, which also limits the stop of the basket. */
 	readonly calls: {

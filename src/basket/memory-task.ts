@@ -1,5 +1,5 @@
 /**
- * One task in memory, and how it is shown.
+ * A task in memory, and its conversion to the public form.
  *
  * @module
  */
@@ -51,7 +51,7 @@ export function isOver({ state }: Task): boolean {
 	return state === "done" || state === "dead";
 }
 
-/** The state, as it is shown. */
+/** Returns the public state. */
 export function stateOf({ state, isHeld }: Task): TaskState {
 	return isHeld && state === "waiting" ? "held" : state;
 }
@@ -76,7 +76,7 @@ export function orderOf(key: string | undefined): number {
 	return Number(key);
 }
 
-/** What is known of a task. */
+/** Returns the public form of a task. */
 export function show(task: Task): StoredTask {
 	const { order, at, id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane } = task;
 	return {

@@ -2,7 +2,7 @@
  * Claimed tasks that must not begin while other tasks run here. A repeatedly crashing task runs alone in its process.
  * A task whose last run here has lost its claim waits until that run has ended.
  *
- * Other tasks do not wait for them for ever, and they do not wait for a single process:
+ * Other tasks do not wait for them forever, and they do not wait for a single process:
  *
  * - `empty` → (a task is parked) → `quiet`: for a second nothing is claimed, so that short tasks can end;
  * - `quiet` → (tasks still run) → `offered`: the parked tasks are released, and nothing is claimed for a moment, so

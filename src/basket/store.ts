@@ -161,7 +161,7 @@ export interface ListQuery {
 	/** Only tasks of this kind. */
 	readonly kind?: string | undefined;
 	/**
-	 * Only tasks after this {@link StoredTask.key}; its task need not exist any more. A string that cannot be a key of
+	 * Only tasks after this {@link StoredTask.key}; its task need not exist anymore. A string that cannot be a key of
 	 * this store causes a RangeError.
 	 */
 	readonly after?: string | undefined;

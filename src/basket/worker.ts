@@ -4,7 +4,7 @@
  * State: `stopped` → (a user joins) → `starting` → (the store is open) → `running` → (the last user leaves) →
  * `stopping` → `stopped`. If a user joins during `stopping`, the worker starts again afterwards.
  *
- * Nothing here waits for a store for ever: `stopping` ends with the grace period. A store that has answered since the
+ * Nothing here waits for a store forever: `stopping` ends with the grace period. A store that has answered since the
  * last request, or was asked less than a second ago, gets one more second for its last answers.
  *
  * @module

@@ -2,7 +2,7 @@
  * Hints that a retry may succeed now, for the `wake` option of a basket.
  *
  * Do not use them as a gate: behind a VPN or a captive portal, browsers report offline and online wrongly, and a
- * queue that waits for them may wait for ever.
+ * queue that waits for them may wait forever.
  *
  * @module
  */

@@ -68,7 +68,7 @@ interface LeaderSettings {
  * leaders. This is harmless for a basket, because a lost claim can never write.
  *
  * If there are no Web Locks, or they are refused (an insecure context, a sandbox, most servers), the gate is open for
- * every subscriber. Otherwise the gate would never open and the work would stall for ever; too many workers only
+ * every subscriber. Otherwise the gate would never open and the work would stall forever; too many workers only
  * compete for claims.
  *
  * @param name the name of the election

@@ -60,7 +60,7 @@ export interface Terminal {
 	readonly columns: number;
 	/** The current height. */
 	readonly rows: number;
-	/** Colours text, if colours are enabled. */
+	/** Colors text, if colors are enabled. */
 	readonly paint: Paint;
 	/** Aborts at Ctrl-C, and when the reader of a pipe has left. */
 	readonly closed: AbortSignal;

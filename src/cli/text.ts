@@ -18,7 +18,7 @@ const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green
 /** Without colors. */
 export const plain: Paint = (_style, text) => text;
 
-/** With the basic colours of every terminal. */
+/** With the basic colors of every terminal. */
 export const coloured: Paint = (style, text) => style === undefined ? text : `\x1b[${codes[style]}m${text}\x1b[0m`;
 
 /** Control characters, which escape sequences begin with, direction marks, and halves of surrogate pairs. */

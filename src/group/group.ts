@@ -20,7 +20,7 @@ import { type StopOptions, Waiters, type WaitOptions } from "../platform/waiters
 
 /** Options for a {@link Group}, and defaults for its tasks. */
 export interface GroupOptions extends RunnerOptions {
-	/** Cancels every task of the group. Tasks that are spawned later are cancelled at once. */
+	/** Cancels every task of the group. Tasks that are spawned later are canceled at once. */
 	signal?: AbortSignal | undefined;
 	/**
 	 * Whether the group forgets a task when it stops. Otherwise the task stays until {@link Group.delete}. Use it if
@@ -49,7 +49,7 @@ export interface GroupTaskOptions extends RunnerOptions {
  * A task and its hooks are called in the async context (`AsyncLocalStorage`) of the `spawn`. Subscribers are called
  * in that of the call that changes something.
  *
- * A task can spawn other tasks. While the group stops, these are cancelled at once. A stopped group can be used
+ * A task can spawn other tasks. While the group stops, these are canceled at once. A stopped group can be used
  * again.
  *
  * @example
@@ -176,7 +176,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	}
 
 	/**
-	 * Cancels all tasks and resolves when they have stopped. Tasks that are spawned meanwhile are cancelled as well,
+	 * Cancels all tasks and resolves when they have stopped. Tasks that are spawned meanwhile are canceled as well,
 	 * with the reason of the first call. A task that awaits this call waits for itself.
 	 *
 	 * @param options the reason, and a limit for the wait

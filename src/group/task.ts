@@ -18,7 +18,7 @@ import { Waiters, type WaitOptions } from "../platform/waiters.ts";
  * - `"pending"`: the first attempt has not begun;
  * - `"running"`: an attempt is running;
  * - `"delay"`: it waits for the next attempt;
- * - `"stopped"`: it has succeeded, failed finally, or was cancelled.
+ * - `"stopped"`: it has succeeded, failed finally, or was canceled.
  */
 export type GroupTaskState = "pending" | "running" | "delay" | "stopped";
 

@@ -31,7 +31,7 @@ export interface IntermittentOperation<V> {
 /**
  * Starts the operation.
  *
- * Its signal aborts when no listener waits for the start any more, and just before `stop` is called.
+ * Its signal aborts when no listener waits for the start anymore, and just before `stop` is called.
  */
 export type IntermittentStart<V> = (
 	signal: AbortSignal,
@@ -47,7 +47,7 @@ export interface IntermittentOptions {
 	 * alive, and {@link Intermittent.wait} waits. @default 0
 	 */
 	linger?: number | undefined;
-	/** Called with an error of `stop`, of a subscriber, or of a start for which no listener waits any more. */
+	/** Called with an error of `stop`, of a subscriber, or of a start for which no listener waits anymore. */
 	onError?: OnError | undefined;
 	/** The clock to use. @default systemClock */
 	clock?: Clock | undefined;
@@ -57,7 +57,7 @@ export interface IntermittentOptions {
  * - `"idle"`: the operation does not run;
  * - `"starting"`: the start is running, and a listener waits for it;
  * - `"running"`: the operation runs, with listeners or during the linger time;
- * - `"stopping"`: the stop is running, or a start for which no listener waits any more.
+ * - `"stopping"`: the stop is running, or a start for which no listener waits anymore.
  */
 export type IntermittentState = "idle" | "starting" | "running" | "stopping";
 

@@ -10,7 +10,7 @@ import type { TaskContext } from "../run/task.ts";
 /**
  * The argument of the `run` of a step. Destructure it; a copy such as `{ ...context }` lacks the signal.
  *
- * The signal aborts at the timeout of the step, when the processor's run is aborted, and when the job is cancelled.
+ * The signal aborts at the timeout of the step, when the processor's run is aborted, and when the job is canceled.
  * It aborts with a `ClaimLostError` if another processor has taken over the job: then nothing that this attempt does
  * is stored.
  */
@@ -32,7 +32,7 @@ export interface StepContext<I = unknown, R = unknown, Tx = never> extends TaskC
 	readonly version: number | string | undefined;
 	/**
 	 * Stores the result of the step inside your own transaction, so that its effect and that it is done are committed
-	 * together: exactly once, even across crashes. Call it before the commit, and return what it resolves with:
+	 * together: exactly once, even across crashes. Call it before the commit, and return its result:
 	 * `return await commit(tx, result)`. If the transaction commits, the step is done with this result, whatever it
 	 * throws or returns afterwards; if it does not, the attempt has failed.
 	 *

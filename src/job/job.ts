@@ -46,7 +46,7 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
 	 * get the decoded result.
 	 */
 	run: (context: StepContext<I, R, Tx>) => T | PromiseLike<T>;
-	/** Undoes the step if a later step fails or the job is cancelled. Without it, the step needs no revert. */
+	/** Undoes the step if a later step fails or the job is canceled. Without it, the step needs no revert. */
 	revert?: ((context: RevertContext<I, R & { readonly [K in N]: T }, T, Tx>) => unknown) | undefined;
 	/**
 	 * The maximum number of attempts of `run`, after which the job is reverted. A crash of the process does not count.

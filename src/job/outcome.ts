@@ -51,7 +51,7 @@ export type JobOutcome<J extends AnyJob = UnknownJob> =
 	}
 	| {
 		/**
-		 * A step failed, or the job was cancelled. `reverted`: all completed steps with a revert were reverted;
+		 * A step failed, or the job was canceled. `reverted`: all completed steps with a revert were reverted;
 		 * `failed`: not all of them.
 		 */
 		readonly status: "reverted" | "failed";

@@ -23,7 +23,7 @@ export interface JobOwner<Tx> {
 	readonly onError: OnError | undefined;
 	/**
 	 * Saves one checkpoint, perhaps together with those of others. Resolves with `false` if the claim is lost, or the checkpoint
-	 * is not wanted any more.
+	 * is not wanted anymore.
 	 *
 	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
 	 */

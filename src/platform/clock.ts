@@ -120,7 +120,7 @@ class SystemClock implements Clock {
 	readonly #fire = (): void => {
 		this.#armedFor = NaN;
 		const now = this.monotonic();
-		// Timers set from now on wait for the next macrotask. Otherwise delays of 0 could keep this loop busy for ever.
+		// Timers set from now on wait for the next macrotask. Otherwise delays of 0 could keep this loop busy forever.
 		const { order } = this.#queue;
 		let timer: Timer | undefined;
 		try {

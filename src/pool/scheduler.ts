@@ -125,7 +125,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 			if (worker === undefined) this.#prepare(job);
 			else this.#assign(worker);
 		}
-		// Also if the job was cancelled meanwhile: jobs behind it have waited for its turn.
+		// Also if the job was canceled meanwhile: jobs behind it have waited for its turn.
 		this.#dispatch();
 	};
 
@@ -194,7 +194,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	readonly #begin = (job: Job<W>): void => {
 		const { worker, attempt, details } = job;
-		// It was cancelled, or lost its worker, in the microtask between.
+		// It was canceled, or lost its worker, in the microtask between.
 		if (worker === undefined || worker.isGone || attempt === undefined) return;
 		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
 		details?.onAssigned?.();
@@ -238,7 +238,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	/**
 	 * Parks a failed job until the engine has decided. Returns whether the engine decides; it does unless the job was
-	 * cancelled.
+	 * canceled.
 	 */
 	#park(job: Job<W>, thrown: unknown): boolean {
 		const run = job.details?.run;
@@ -303,7 +303,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.schedule();
 	}
 
-	/** Fails the next task, so that tasks do not wait for ever. */
+	/** Fails the next task, so that tasks do not wait forever. */
 	onMakeError(error: unknown): void {
 		const job = this.#queue.first;
 		if (job === undefined) return report(this.#onError, error);

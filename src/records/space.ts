@@ -21,7 +21,7 @@ export interface Index<Row> {
 	keyOf(row: Row): Key | undefined;
 	/** Whether no two rows may have the same key. */
 	readonly isUnique?: boolean | undefined;
-	/** Returns what must be known of a row if only its index key is left. A space need not store it. */
+	/** Returns the data that must survive if only the index key of a row is left. A space need not store it. */
 	hintOf?(row: Row): Part | undefined;
 	/** Whether a space may omit the index: see {@link RecordSpace.isSparse}. */
 	readonly isOptional?: boolean | undefined;
@@ -52,8 +52,7 @@ export interface Entry {
 }
 
 /**
- * A value under a key or an index key that is not the row that belongs there: somebody has edited it, or a disk has
- * lost it.
+ * A value under a key or an index key that is not the expected row, because of a manual edit or data loss.
  *
  * @example
  * ```ts
@@ -158,7 +157,7 @@ export interface RecordTransaction {
 	/** The clock of the store at the start of the transaction, in milliseconds since 1970. */
 	readonly now: number;
 	/**
-	 * The number of earlier tries of this work that others have rolled back: 0, 1, 2 … After a rollback, it should
+	 * The number of earlier tries of this work that conflicts have rolled back: 0, 1, 2 … After a rollback, it should
 	 * take less, or begin elsewhere.
 	 */
 	readonly attempt: number;

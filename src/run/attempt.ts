@@ -60,7 +60,7 @@ export class Attempt implements TaskContext {
 		this.#controller?.abort(reason);
 	}
 
-	/** Ends the attempt: nothing interrupts it any more. */
+	/** Ends the attempt: nothing interrupts it anymore. */
 	end(): void {
 		this.#owner = undefined;
 	}

@@ -47,8 +47,9 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	deadline?: number | undefined;
 	/**
 	 * The maximum wait, after an abort or a timeout, for a task that has not settled, in milliseconds. After that the
-	 * attempt counts as failed and its late result is dropped. A retry may then overlap the abandoned attempt.
-	 * Unlike the `grace` of a `Basket`, which bounds the end of its whole run, this is about one attempt that ignores its signal.
+	 * attempt counts as failed and its late result is dropped. A retry may then overlap the abandoned attempt. Unlike
+	 * the `grace` of a `Basket`, which bounds the end of its whole run, this option limits one attempt that ignores
+	 * its signal.
 	 * @default Infinity
 	 */
 	abandonAfter?: number | undefined;

@@ -103,7 +103,7 @@ export class ThreadDiedError extends Error {
 	/**
 	 * Created when a thread is lost.
 	 *
-	 * @param what what happened
+	 * @param what what has happened, as the end of "The thread …"
 	 * @param options the `cause`: the uncaught error in the thread, if there was one
 	 */
 	constructor(what: string, options?: ErrorOptions) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { jsonCodec } from "../../mod.ts";
 import { decodeFailure, encodeFailure } from "../../src/basket/codec.ts";
 
-/** Returns the part that `encode` refuses; `undefined` if it accepts the payload. */
+/** Returns the error message of `encode`; `undefined` if it accepts the payload. */
 function refusal(payload: unknown): string | undefined {
 	try {
 		jsonCodec.encode(payload);

@@ -61,7 +61,7 @@ describe("Basket: a StoreError that will not pass", () => {
 		const basket = machine.basket({
 			a: async (_: number, { signal }) => {
 				await untilAborted(signal).catch(() => log.push("aborted"));
-				await machine.clock.advance; // let the basket continue
+				await machine.clock.advance; // yields for a microtask
 				log.push("ended");
 			},
 			b: () => new Promise(() => {}),

@@ -347,7 +347,7 @@ class Client {
 		return value && this.#decoder.decode(value);
 	}
 
-	/** Reads events: the type, id and data of each, or `:` as the type of a comment. */
+	/** Reads events: the type, id and data of each. The type of a comment is its text. */
 	async events(count: number): Promise<{ type: string; id: string; data: Record<string, string> }[]> {
 		const events = [];
 		while (events.length < count) {

@@ -1,7 +1,7 @@
-// Operations for tests of Intermittent and IntermittentMap that count how often they run.
+// Operations that count their runs, for tests of Intermittent and IntermittentMap.
 import type { IntermittentStop } from "../../mod.ts";
 
-/** Starts, each with the stop that it gives. */
+/** Start functions, each for a given stop function. */
 export const starts: Record<string, (stop: () => unknown) => unknown> = {
 	"gives nothing but its stop": (stop) => stop,
 	"is async": (stop) => Promise.resolve(stop),
@@ -17,7 +17,7 @@ export const starts: Record<string, (stop: () => unknown) => unknown> = {
 		throw new Error("no start");
 	},
 };
-/** Stops. */
+/** Stop functions. */
 export const stops: Record<string, () => unknown> = {
 	"returns": () => {},
 	"takes some microtasks": async () => {
@@ -26,13 +26,13 @@ export const stops: Record<string, () => unknown> = {
 	"fails": () => Promise.reject(new Error("no stop")),
 };
 
-/** An operation and how often it runs. */
+/** An operation with the number of its runs. */
 export interface CountedOperation {
 	readonly counted: { running: number; most: number; starts: number };
 	readonly start: (signal: AbortSignal) => PromiseLike<IntermittentStop>;
 }
 
-/** An operation that notices when it runs twice. */
+/** Creates an operation that detects concurrent runs. */
 export function makeCounted(
 	start: (stop: () => unknown) => unknown,
 	stop: () => unknown,

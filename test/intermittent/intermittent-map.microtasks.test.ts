@@ -1,15 +1,16 @@
-// Listeners of a key come and go at each microtask around its starts and stops: its operation runs once, the map knows the
-// keys that are not idle and no others, and the operation of another key does not notice.
+// Listeners attach to a key and detach at each microtask around its starts and stops. The operation of the key must
+// not run twice, the map must contain exactly the keys that are not idle, and the operation of another key must be
+// unaffected.
 import { describe, expect, test } from "vitest";
 import { type Clock, IntermittentMap, type Timer } from "../../mod.ts";
 import { type CountedOperation, makeCounted, starts, stops } from "./counted-operation.ts";
 import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
 import { isPage, settle, SpiedController } from "../support.ts";
 
-/** A map of two operations, and the listeners of their keys. */
+/** A map with two operations, and the listeners of their keys. */
 class Bench {
 	readonly timers: Timer[] = [];
-	/** What a subscriber must not have seen. */
+	/** Violations that a subscriber has seen. */
 	readonly faults: unknown[] = [];
 	readonly controllers: SpiedController[] = [];
 	readonly attached: Promise<unknown>[] = [];
@@ -19,7 +20,7 @@ class Bench {
 	constructor(start: string, stop: string, linger = 0) {
 		const make = () => makeCounted(starts[start]!, stops[stop]!);
 		this.operations = { a: make(), b: make() };
-		// Its timers fire when they are told to, at once.
+		// The test fires the timers of this clock.
 		const clock: Clock = { now: () => 0, monotonic: () => 0, set: (timer) => void this.timers.push(timer), clear() {} };
 		this.map = new IntermittentMap((key, signal) => this.operations[key].start(signal), { linger, clock });
 		this.map.subscribe(() => {
@@ -31,7 +32,7 @@ class Bench {
 		});
 	}
 
-	/** What can be seen of the map is so, and the same in each way of looking. It looks too often for `expect`. */
+	/** Checks that all views of the map are correct and agree. It runs too often for `expect`. */
 	readonly look = (): void => {
 		const { map } = this;
 		const snapshot = map.getSnapshot();
@@ -52,7 +53,7 @@ class Bench {
 		}
 	};
 
-	/** Returns what ends the listening. */
+	/** Attaches a listener and returns a function that detaches it. */
 	attach(key: "a" | "b"): () => void {
 		const controller = new SpiedController();
 		this.controllers.push(controller);
@@ -60,14 +61,14 @@ class Bench {
 		return () => controller.abort("enough");
 	}
 
-	/** All that lingers is over. */
+	/** Waits until no key lingers. */
 	async rest(): Promise<void> {
 		await settle();
 		for (const timer of this.timers.splice(0)) timer.fire();
 		await settle();
 	}
 
-	/** k microtasks later, looking after each. */
+	/** Waits for k microtasks and checks the map after each. */
 	async after(k: number): Promise<void> {
 		this.look();
 		for (let left = k; left > 0; left--) {
@@ -150,7 +151,7 @@ describe("IntermittentMap at each microtask", () => {
 				await settle();
 				const { counted } = bench.operations.a;
 				if (!leavesAgain) expect([counted.running, counted.starts]).toEqual([1, state === "running" ? 1 : 2]);
-				// One that has left begins a linger of its own, or leaves a start behind that is stopped.
+				// A listener that detached begins a new linger, or leaves a start behind that is stopped.
 				else expect([counted.running, counted.starts]).toEqual([state === "running" ? 1 : 0, state === "idle" ? 2 : 1]);
 				await bench.end();
 			});

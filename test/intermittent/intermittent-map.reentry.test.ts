@@ -1,4 +1,5 @@
-// Every callback of an IntermittentMap attaches to any key, or ends any listening, synchronously: the laws hold after it.
+// Each callback of an IntermittentMap attaches to any key or detaches any listener synchronously. The laws must hold
+// afterwards.
 import { describe, expect, test } from "vitest";
 import { IntermittentMap, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
@@ -12,7 +13,7 @@ interface Listener {
 	state: "waiting" | "listening" | "refused";
 }
 
-/** It is the same everywhere; a macrotask is slow in pages and in workerd. */
+/** Fewer runs in pages and workerd, where a macrotask is slow. The behavior does not depend on the engine. */
 const numRuns = isPage ? 30 : 300;
 
 const numbers = fc.array(fc.nat(5039), { minLength: 200, maxLength: 400 });
@@ -25,7 +26,7 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 	const controllers: SpiedController[] = [];
 	let listeners: Listener[] = [];
 	let unstopped = 0;
-	/** What a callback throws would be taken for a failure of the operation. */
+	/** Violations are recorded, because an error in a callback would count as a failure of the operation. */
 	const faults: string[] = [];
 	const law = (text: string, holds: boolean) => void (holds || faults.push(text));
 
@@ -55,7 +56,7 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 			law(`${key} does not run if it is idle`, state !== "idle" || !running.get(key));
 		}
 	};
-	/** When the script is over, nothing more is done. */
+	/** Does nothing when the script has ended. */
 	const act = () => {
 		look();
 		const action = script.below(12);
@@ -97,7 +98,7 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 	};
 	const map = new IntermittentMap(start, { linger, clock, onError: act });
 	map.subscribe(() => {
-		// Whoever hears that a key is idle is the one that wants it again.
+		// A subscriber that learns that a key is idle attaches to it again.
 		const idle = keys.filter((key) => map.get(key).state === "idle");
 		if (!script.isOver && script.below(3) > 0) attach(idle[script.below(3)] ?? "a");
 		act();
@@ -118,7 +119,7 @@ async function check(numbers: readonly number[], linger: number): Promise<void> 
 		expect([key, map.get(key)]).toEqual([key, { state, listeners: attached.length }]);
 		expect(attached.filter(({ state }) => state !== "listening")).toEqual([]);
 	}
-	while (!script.isOver) script.below(1); // no more callback does anything
+	while (!script.isOver) script.below(1); // uses up the script, so that further callbacks do nothing
 	while (listeners.length > 0) leave(0);
 	await clock.runUntilIdle();
 	while (listeners.length > 0) leave(0);

@@ -4,7 +4,7 @@ import { Intermittent, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { SpiedController } from "../support.ts";
 
-/** How one start behaves, and the stop that belongs to it. */
+/** The behavior of one start and of its stop. */
 interface Script {
 	readonly startTime: number;
 	readonly start: "value" | "throw" | "reject";
@@ -22,12 +22,12 @@ interface Simple {
 type Command =
 	| Simple
 	| { readonly kind: "advance"; readonly duration: number }
-	/** The next callback that is called does it. */
+	/** The next callback runs the command. */
 	| { readonly kind: "re-enter"; readonly command: Simple };
 
 interface Listener {
 	readonly signal: number;
-	/** What it has been told: that it runs, that the start which it caused failed, or its signal's reason. */
+	/** The result of the listener: that the operation runs, that its start failed, or the reason of its signal. */
 	outcome?: string;
 }
 
@@ -49,7 +49,7 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
 	{ weight: 1, arbitrary: fc.record({ kind: fc.constant("re-enter" as const), command: simple }) },
 );
 
-/** An operation that keeps books, and fails the test when a law of `start` and `stop` is broken. */
+/** An operation that keeps records, and fails the test if a law of `start` and `stop` is broken. */
 class Books {
 	readonly clock = new VirtualClock();
 	readonly errors: unknown[] = [];
@@ -57,10 +57,10 @@ class Books {
 	failures = 0;
 	stops = 0;
 	isOn = false;
-	/** To be called by each callback. */
+	/** Each callback calls this function. */
 	reenter = (): void => {};
 	readonly #scripts: readonly Script[];
-	/** Laws that were broken: what a callback throws may be taken for a failure of the operation. */
+	/** Broken laws. They are recorded, because an error in a callback may count as a failure of the operation. */
 	readonly broken: string[] = [];
 
 	constructor(scripts: readonly Script[]) {
@@ -168,7 +168,7 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	const abort = (signal: number) => {
 		const controller = controllers[signal]!;
 		listeners = listeners.filter((listener) => listener.signal !== signal);
-		// Before the abort: what is attached inside of it is attached to the new one.
+		// The controller is replaced before the abort, so that a listener that attaches during the abort uses the new one.
 		controllers[signal] = new SpiedController();
 		controller.abort(`abort ${signal}`);
 		books.expect("no listener stays on an aborted signal", controller.listeners === 0);
@@ -219,9 +219,9 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	}
 	inner = [];
 	await clock.runUntilIdle();
-	// What a subscriber's expectations threw has come here.
+	// Failed expectations of subscribers are reported here.
 	expect([books.errors.filter((error) => error instanceof Error), books.broken]).toEqual([[], []]);
-	// At rest: it runs if and only if somebody listens, and everybody has been told.
+	// At rest, the operation runs if and only if it has listeners, and each listener has its result.
 	expect(shared.state).toBe(listeners.length > 0 ? "running" : "idle");
 	for (const { outcome } of settled) expect(outcome).toBeDefined();
 	for (let signal = 0; signal < 5; signal++) {
@@ -229,7 +229,7 @@ async function check(scripts: readonly Script[], linger: number, commands: reado
 	}
 	await clock.runUntilIdle();
 	expect([shared.state, shared.listeners, clock.pending, books.isOn, unstopped]).toEqual(["idle", 0, 0, false, 0]);
-	// Each start has failed or was stopped once, and each failure was told to at most one listener.
+	// Each start has failed or was stopped once, and each failure was reported to at most one listener.
 	expect(books.starts).toBe(books.failures + books.stops);
 	expect(caused).toBeLessThanOrEqual(books.failures);
 }

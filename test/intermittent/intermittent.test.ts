@@ -6,7 +6,7 @@ import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
 import { atEachCall } from "../reentry.ts";
 import { deferred, errorOf, isPage, settle, SpiedController, watch } from "../support.ts";
 
-/** An operation whose starts and stops can be held up, and that notices when it runs twice at once. */
+/** An operation that detects concurrent runs, and whose starts and stops a test can block. */
 class Operation {
 	readonly log: string[] = [];
 	readonly signals: AbortSignal[] = [];
@@ -635,7 +635,7 @@ describe("IntermittentMap", () => {
 		const late: Promise<void>[] = [];
 		const unsubscribe = map.subscribe(() => {
 			unsubscribe();
-			late.push(map.attach("b", signal)); // which is still to be stopped
+			late.push(map.attach("b", signal)); // the operation of b must still stop
 		});
 		await map.stop();
 		await Promise.all(late);
@@ -774,7 +774,7 @@ describe("Intermittent at each microtask", () => {
 				);
 				await settle();
 				await Promise.all(attached);
-				// Whoever has left begins a linger of its own.
+				// A listener that detached begins a new linger.
 				if (isLingering) expect([shared.state, counted.running]).toEqual(["running", 1]);
 				await shared.attach(third.signal);
 				expect([shared.state, counted.most, counted.running]).toEqual(["running", 1, 1]);

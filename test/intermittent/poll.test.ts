@@ -14,7 +14,7 @@ import { VirtualClock } from "../../src/testing/testing.ts";
 import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
 import { atEachCall } from "../reentry.ts";
 
-/** Polls for a while and tells when the calls were. */
+/** Polls for a while and returns the times of the calls. */
 async function callsOf(
 	action: (call: number, clock: VirtualClock) => unknown,
 	options: PollOptions,

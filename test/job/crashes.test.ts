@@ -2,5 +2,5 @@ import { isPage } from "../support.ts";
 import { testCrashes } from "./crashes.ts";
 import { openMemory } from "./database.ts";
 
-// It is the same everywhere; a macrotask is slow in pages and in workerd.
+// Fewer trials in pages and workerd, where a macrotask is slow. The behavior does not depend on the engine.
 testCrashes("memoryStore()", openMemory, { stride: isPage ? 3 : 1 });

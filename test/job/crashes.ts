@@ -1,16 +1,16 @@
-// A process may die at any moment: at each call to the store, before or after the store has done it.
+// Processes that die at each call of the store, before or after its effect.
 import { afterAll, describe, expect, test } from "vitest";
 import { type AnyJob, type Job, job, type JobOutcome, type JobStatus, type StepContext } from "../../mod.ts";
 import type { OpenDatabase } from "./database.ts";
 import { type Fault, type Machine, once, type Process, withMachines } from "./support.ts";
 
-/** One that has died never comes back. */
+/** A dead process never returns. */
 type Death = "die before" | "die after";
 
-/** What the steps of a job did, and whether each of them was allowed to. */
+/** The effects of the steps of a job, with a check that each effect was allowed. */
 class Log {
 	readonly entries: string[] = [];
-	/** What was run although the store had its result already. */
+	/** Runs of steps whose result was already stored. */
 	readonly faults: string[] = [];
 	readonly machine: Machine;
 
@@ -18,22 +18,22 @@ class Log {
 		this.machine = machine;
 	}
 
-	/** A step runs only while its result is not stored, a revert only while the step is not reverted. */
+	/** Logs an effect. A step may run only while its result is not stored, a revert only while the step is not reverted. */
 	async effect(text: string, id: string, at: number, isRevert: boolean): Promise<void> {
 		this.entries.push(text);
 		const state = await this.machine.checkpoint(id);
 		const isDue = state.isBackward === isRevert && state.at === at + (isRevert ? 1 : 0);
-		// A step that was claimed and turned back in memory runs its revert before that is stored only at its own failure.
+		// Only after its own failure may a step run its revert before the change of direction is stored.
 		if (!isDue) this.faults.push(`${text} at ${state.at} ${state.isBackward ? "backward" : "forward"}`);
 	}
 
-	/** In which order effects happened, however often in a row. */
+	/** The order of the effects, without repetitions. */
 	get order(): string[] {
 		return this.entries.filter((entry, index) => entry !== this.entries[index - 1]);
 	}
 }
 
-/** Jobs that between them go every way there is. */
+/** Jobs that together cover every path. */
 const scenarios: Record<string, { make(log: Log): Job; status: JobStatus; order: string[]; signals?: string[] }> = {
 	"completes": { make: (log) => steps(log, ["a"], ["b"], ["c"]), status: "completed", order: ["a", "b", "c"] },
 	"is tried again": { make: (log) => steps(log, ["a", 1], ["b", 2]), status: "completed", order: ["a", "b"] },
@@ -81,9 +81,9 @@ function steps(log: Log, ...definitions: [name: string, failures?: number, rever
 }
 
 /**
- * A job whose effects are committed together with their results.
+ * Creates a job whose effects are committed together with their results.
  *
- * @param rollbacks how many attempts of each step and revert write their effect, and then roll back
+ * @param rollbacks the number of attempts of each step and revert that write their effect and then roll back
  */
 function committing(process: Process, rollbacks: number): Job {
 	const committed = (line: string) => async ({ attempt, commit }: StepContext<unknown, unknown, unknown>) => {
@@ -101,7 +101,10 @@ function committing(process: Process, rollbacks: number): Job {
 	}) as unknown as Job;
 }
 
-/** Lets one process after the other die at its k-th call, and then one live; tells how it ended, and whether all died. */
+/**
+ * Lets one process after the other die at its k-th call. The next process survives. Returns the outcome, and whether
+ * all of the others died.
+ */
 async function live(
 	machine: Machine,
 	make: (process: Process) => AnyJob,
@@ -131,17 +134,17 @@ async function live(
 	return { status, hasDied: died === deaths.length };
 }
 
-/** What the tests of a store are told. */
+/** Options of the tests for a store. */
 export interface CrashSuiteOptions {
 	/**
-	 * For a slow store: the job that is reverted dies at each call, before and after, and makes every kind of call that there
-	 * is but a commit; the other jobs, which differ in what they wait for, die at each of so many calls only, at others before
-	 * than after. @default 1
+	 * The distance between the calls at which processes die, for a slow store. The reverted job, which makes every
+	 * kind of call except for a commit, still dies before and after each call. The other jobs, which differ in their
+	 * waits, die only at each `stride`-th call, with different calls for deaths before and after. @default 1
 	 */
 	readonly stride?: number;
 }
 
-/** @param name how to call the store in the titles */
+/** @param name the name of the store in the titles */
 export function testCrashes(name: string, open: OpenDatabase, { stride = 1 }: CrashSuiteOptions = {}): void {
 	describe(`a job on ${name}`, () => {
 		const opening = once(open);
@@ -167,7 +170,7 @@ export function testCrashes(name: string, open: OpenDatabase, { stride = 1 }: Cr
 			register(`${title}, wherever two processes die one after the other`, async (open) => {
 				for (let first = 1; first < 9; first++) {
 					for (let second = 1; second < 9; second++) {
-						if (stride > 1 && (first + 3 * second) % 8 !== 0) continue; // each of them once
+						if (stride > 1 && (first + 3 * second) % 8 !== 0) continue; // each call once
 						const machine = await open();
 						const log = new Log(machine);
 						const ended = await live(machine, () => make(log), [[first, "die before"], [second, "die after"]]);
@@ -196,9 +199,9 @@ export function testCrashes(name: string, open: OpenDatabase, { stride = 1 }: Cr
 }
 
 /**
- * Has a process die before and after each call to the store, until there is none any more.
+ * Makes a process die before and after each call of the store until it makes no further call.
  *
- * @param stride visits every how-manieth one only: others before and others after
+ * @param stride the distance between the visited calls, which differ for deaths before and after
  */
 async function everywhere(stride: number, visit: (k: number, death: Death) => Promise<boolean>): Promise<void> {
 	for (const [index, death] of (["die before", "die after"] as const).entries()) {

@@ -1,4 +1,4 @@
-// A checkpoint that was damaged by hand: each of its fields with each kind of wrong value.
+// Damaged checkpoints: each field with each kind of invalid value.
 import { describe, expect, test } from "vitest";
 import { job } from "../../mod.ts";
 import { openMemory } from "./database.ts";
@@ -10,7 +10,7 @@ const texts = ["", "x", "__proto__"];
 const numbers = [-1, 0.5, 7, 1e300];
 const objects = [[], [null], {}, { x: 1 }];
 
-/** What a field must never hold. What it may hold, and would not be told from what a run had left, is not here. */
+/** Invalid values of each field. Values that a run could also have stored are not included. */
 const wrong: Record<string, readonly unknown[]> = {
 	form: [null, true, ...texts, ...numbers, ...objects],
 	uid: [null, true, "", ...numbers, ...objects],
@@ -40,10 +40,10 @@ const wrong: Record<string, readonly unknown[]> = {
 	isFirm: [null, ...texts, ...numbers, ...objects],
 };
 
-/** May hold anything that the codec can read: a schema is what tells. */
+/** May contain any value that the codec can read. Only a schema can reject it. */
 const free = ["input"];
 
-/** The calls of the steps, as they come. */
+/** The calls of the steps, in order. */
 const calls: string[] = [];
 
 const away = (name: string) => () => {
@@ -65,7 +65,7 @@ const failing = job<string>("failing")
 const healthy = job("healthy").step("a", { run: () => "well" });
 const jobs = [definition, failing, healthy];
 
-/** Where a job can stand when its checkpoint is damaged. */
+/** The positions of a job when its checkpoint is damaged. */
 const places: Record<string, (machine: Machine) => Promise<{ id: string; kind: string; state: Checkpoint }>> = {
 	"that waits for the next attempt of a step": (machine) => stand(machine, definition),
 	"that waits for the next attempt of a revert": (machine) => stand(machine, failing),
@@ -78,7 +78,7 @@ async function stand(machine: Machine, definition: (typeof jobs)[number]) {
 	return { id, kind: definition.name, state: await machine.checkpoint(id) };
 }
 
-/** A job with this damage, and a healthy one beside it, are given to a processor for half a day. */
+/** Runs a processor with a damaged job and a healthy job for half a day. */
 async function suffer(machine: Machine, id: string, kind: string, state: Checkpoint): Promise<void> {
 	const processor = machine.processor(jobs);
 	await machine.replace(id, kind, JSON.stringify(state));

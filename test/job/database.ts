@@ -1,35 +1,38 @@
-// The databases on which the tests of jobs run: a store, and beside it lines that only a transaction keeps together with it.
+// The databases for the tests of jobs: a store, and lines that only a transaction keeps consistent with it.
 import type { Save } from "../../src/basket/store.ts";
 import { type Clock, memoryStore, type Store } from "../../mod.ts";
 
 // deno-lint-ignore no-explicit-any -- each database has transactions of its own
 export interface Connection<Tx = any> {
-	/** With the tests' time. */
+	/** The store uses the time of the tests. */
 	readonly store: Store<Tx>;
-	/** Writes a line and whatever else belongs to it: both if `work` resolves, none if it rejects. */
+	/**
+	 * Writes a line in one transaction with the changes of `work`. The transaction commits if `work` resolves, and
+	 * rolls back if it rejects.
+	 */
 	write(line: string, work: (tx: Tx) => Promise<unknown>): Promise<unknown>;
 	/** The lines of all connections with the same name, in the order of their commits. */
 	lines(): Promise<string[]>;
-	/** As if the process had died: transactions that are open roll back. */
+	/** Rolls back open transactions, as if the process had died. */
 	cut(): void;
 }
 
-/** An open database, for one test after the other. */
+/** An open database, which one test after the other uses. */
 export interface Database {
 	/**
-	 * Connects as a process of its own does.
+	 * Connects like a separate process.
 	 *
-	 * @param name tells what a test does here from what the others do
+	 * @param name separates the data of this test from that of other tests
 	 */
 	connect(clock: Clock, name: string): Connection;
-	/** Where the store's time is not that of the clock: sets it, to milliseconds since 1970. */
+	/** Sets the time of the store, in milliseconds since 1970, if it does not use the clock. */
 	setTime?(now: number): Promise<void>;
 	close(): Promise<void>;
 }
 
 export type OpenDatabase = () => Promise<Database>;
 
-/** A transaction of the memory: what it was given to do, it does at its commit. */
+/** A transaction of the memory store. It applies its changes at the commit. */
 class MemoryTransaction {
 	readonly #work: (() => unknown)[] = [];
 
@@ -44,7 +47,7 @@ class MemoryTransaction {
 
 type Call = (...args: unknown[]) => Promise<unknown>;
 
-/** The memory has no transactions; those of the tests are good enough as long as nobody else comes between. */
+/** Opens a memory store with simple transactions, which are sufficient without concurrent writes. */
 export function openMemory(): Promise<Database> {
 	const stores = new Map<string, { memory: Store<never>; lines: string[] }>();
 	const connect = (clock: Clock, name: string): Connection<MemoryTransaction> => {
@@ -56,7 +59,7 @@ export function openMemory(): Promise<Database> {
 			if (tx === undefined) return await call(basket, items);
 			tx.push(() => call(basket, items));
 			if (member === "add") return items.map((item) => ({ ...item, added: true }));
-			// Says whose claim is lost, and saves nothing.
+			// Finds the lost claims without a change.
 			return await memory.save(basket, items.map(({ ref }) => ({ ref })));
 		};
 		let isCut = false;

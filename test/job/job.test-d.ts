@@ -67,7 +67,7 @@ describe("Processor", () => {
 		processor.add(other, 1);
 		// @ts-expect-error another job
 		processor.addMany([{ job: other, input: 1 }]);
-		// @ts-expect-error there is none
+		// @ts-expect-error the processor has no jobs
 		new Processor({ store: memoryStore(), jobs: [] }).add(plain);
 		const any: Processor = processor;
 		any.add(other, 1);
@@ -81,7 +81,7 @@ describe("Processor", () => {
 		const processor = new Processor({ store: memoryStore(), jobs: [dated] });
 		processor.add(dated, "2026-01-01");
 		processor.addMany([{ job: dated, input: "2026-01-01" }]);
-		// @ts-expect-error what it gives, and not what it takes
+		// @ts-expect-error the output of the schema instead of its input
 		processor.add(dated, new Date());
 		// @ts-expect-error the input is missing
 		processor.add(dated);
@@ -94,7 +94,7 @@ describe("Processor", () => {
 		processor.signal("any", "approval", true);
 		// @ts-expect-error no such step
 		processor.signal(id, "nothing", true);
-		// @ts-expect-error a step that waits for nothing
+		// @ts-expect-error the step does not wait
 		processor.signal(id, "auth", true);
 		// @ts-expect-error another value
 		processor.signal(id, "approval", "yes");
@@ -102,7 +102,7 @@ describe("Processor", () => {
 		processor.signal(id, "approval");
 		// @ts-expect-error another value
 		processor.signal(id, "named", { n: 1 });
-		// @ts-expect-error no job of this processor waits with it
+		// @ts-expect-error no step of this name waits in any job
 		processor.signal("any", "nothing");
 		const open = job("open").waitFor("go");
 		const started = await new Processor({ store: memoryStore(), jobs: [open] }).add(open);
@@ -114,7 +114,7 @@ describe("Processor", () => {
 		expectTypeOf<JobTypes<typeof dated>["results"]["at"]>().toEqualTypeOf<Date>();
 		const due = await new Processor({ store: memoryStore(), jobs: [dated] }).add(dated);
 		any.signal(due.id, "at", "2026-01-01");
-		// @ts-expect-error what its schema gives, and not what it takes
+		// @ts-expect-error the output of the schema instead of its input
 		any.signal(due.id, "at", new Date());
 	});
 
@@ -139,17 +139,17 @@ describe("Processor", () => {
 			.step("c", { run: ({ results }) => results });
 		expectTypeOf<JobTypes<typeof withTx>["results"]["a"]>().toEqualTypeOf<number>();
 		expectTypeOf<JobTypes<typeof withTx>["results"]["b"]>().toEqualTypeOf<undefined>();
-		// @ts-expect-error no transaction
+		// @ts-expect-error not a transaction
 		job<number, Tx>("wrong").step("a", { run: ({ commit }) => commit(42) });
 		// @ts-expect-error the same in a revert
 		job<number, Tx>("wrong").step("a", { run: () => 1, revert: ({ commit }) => commit(42) });
-		// @ts-expect-error a job that has not said what its transactions are has none
+		// @ts-expect-error a job without a type of transactions has none
 		job<number>("wrong").step("a", { run: ({ commit }) => commit(42) });
 		// @ts-expect-error a context with the transactions of another database
 		job<number>("wrong").step("a", { run: (context: StepContext<number, unknown, Tx>) => context });
 		const store = {} as Store<Tx>;
 		new Processor({ store, jobs: [withTx, plain] }).add(withTx, 1, { tx: { commit() {} } });
-		// @ts-expect-error the memory store has no transactions
+		// @ts-expect-error the memory store has not a transactions
 		new Processor({ store: memoryStore(), jobs: [withTx] });
 		// @ts-expect-error the transactions of another store
 		new Processor({ store: {} as Store<{ other(): void }>, jobs: [plain, withTx] });

@@ -1,4 +1,4 @@
-// What holds for jobs, whatever store they are kept in.
+// Laws of jobs that hold for every store.
 import { afterAll, describe as group, expect, test } from "vitest";
 import { object, pipe, string, trim } from "valibot";
 import {
@@ -22,7 +22,7 @@ const fail = (): never => {
 	throw new Error("failure");
 };
 
-/** A job of steps that write down what they do, and how often they fail before. */
+/** Creates a job whose steps log their calls and fail a given number of times first. */
 function logged(log: string[], ...steps: [name: string, failures?: number, revertFailures?: number][]): Job {
 	let result: Job = job("logged");
 	for (const [name, failures = 0, revertFailures = 0] of steps) {
@@ -40,7 +40,7 @@ function logged(log: string[], ...steps: [name: string, failures?: number, rever
 	return result;
 }
 
-/** Adds a job, works until it is over however long that takes, and tells how it ended. */
+/** Adds a job, runs it until its end, and returns the outcome. */
 async function finish(machine: Machine, definition: Job, process = machine.process()) {
 	const processor = process.processor([definition]);
 	const { id } = await processor.add(definition);
@@ -52,7 +52,7 @@ async function finish(machine: Machine, definition: Job, process = machine.proce
 	return (await processor.result(id))!;
 }
 
-/** @param name how to call the store in the titles */
+/** @param name the name of the store in the titles */
 export function testJobs(name: string, open: OpenDatabase): void {
 	type Body = (make: () => Promise<Machine>) => Promise<void>;
 
@@ -154,7 +154,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					for (const each of jobs) await processor.add(each as Job, undefined, { id: each.name });
 					const running = machine.start(processor);
 					await machine.advance(10_000);
-					// Another message than the one that is waited for ends no backoff.
+					// Only the awaited message ends the backoff.
 					await processor.release("forward");
 					await machine.store.post(machine.name, "forward", "{}");
 					await machine.advance(10_000);
@@ -415,7 +415,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 						expect(log.every((name) => name === "b") && log.length <= 3).toBe(true);
 					}
 				}
-				// The stack and most of the message are given up before the job is.
+				// The stack and most of the message are dropped before the job fails.
 				expect([found[0], found[4], found.at(-1)]).toEqual(["held", "reverted", "reverted"]);
 			});
 
@@ -735,7 +735,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				expect((await machine.stored(id)).state).toBe("waiting");
 				await machine.advance(1_800_000);
 				const second = machine.processor([definition]);
-				// A message makes it due, but not over.
+				// A message makes the job due, but does not end its wait.
 				await machine.store.post(machine.name, id, JSON.stringify({ type: "signal", name: "a" }));
 				await machine.drain(second);
 				expect(at).toEqual([0]);
@@ -1147,7 +1147,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		group("context.commit()", () => {
 			type Commit = (tx: unknown, result?: unknown) => Promise<unknown>;
 
-			/** A job whose first step commits its result as `body` says. */
+			/** Creates a job whose first step commits its result with `body`. */
 			function committing(log: string[], body: (commit: Commit) => unknown): Job {
 				return job<undefined, unknown>("committing")
 					.step("a", {
@@ -1456,7 +1456,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				void first.run();
 				await machine.advance(30_000);
 				isFatal = false;
-				// The first crash is that of the process above.
+				// The first crash is the crash of the process above.
 				for (let count = 0; count < 9; count++) await machine.crash("fatal");
 				const processor = machine.processor([definition]);
 				await machine.drain(processor);
@@ -1472,7 +1472,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const definition = logged(log, ["a"], ["b"], ["c", 1]);
 				let saves = 0;
 				const first = machine.processor([definition], { crashes: 3 }, (member) => {
-					// After the revert of b, before it is stored.
+					// After the revert of b and before it is stored.
 					return member === "save" && ++saves === 4 ? "die before" : undefined;
 				});
 				const { id } = await first.add(definition);

@@ -1,4 +1,4 @@
-// Something happens at each of the first microtasks around the end of a step, of a revert, and of a job.
+// Actions at each of the first microtasks around the end of a step, of a revert, and of a job.
 import { describe, expect, test } from "vitest";
 import { job, type Processor } from "../../mod.ts";
 import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
@@ -7,10 +7,10 @@ import { type Machine, withMachines } from "./support.ts";
 
 const count = 30;
 
-/** What happens in the middle of a job, and what it may lead to. */
+/** An action during a job, and its possible results. */
 interface Case {
 	act: (processor: Processor, id: string, controller: AbortController) => unknown;
-	/** Undoes it, so that the job can come to its end. */
+	/** Undoes the action, so that the job can end. */
 	undo?: (processor: Processor, id: string) => unknown;
 	ends: readonly string[];
 }
@@ -50,7 +50,7 @@ const definition = job("whole")
 	.waitFor("go", { timeout: 1_000_000 })
 	.step("c", { run: step("c"), revert: step("undo c") });
 
-/** Runs one job to its end; `act` comes k microtasks after `at` has returned. */
+/** Runs a job to its end. Calls `act` k microtasks after `at` has returned. */
 async function trial(machine: Machine, k: number, at: string, { act, undo }: Case): Promise<string> {
 	log = [];
 	const processor = machine.processor([definition]);

@@ -1,4 +1,4 @@
-// Postgres, for the tests of jobs: the processes share the connections of one pool, and the time of the server is the tests'.
+// Postgres for the tests of jobs. The processes share one pool of connections, and the server has the time of the tests.
 import { postgresStore } from "../../src/stores/postgres/postgres.ts";
 import type { Driver } from "../stores/postgres/suite.ts";
 import { startPostgres } from "../servers/postgres.ts";
@@ -42,7 +42,7 @@ export function openPostgres(driver: Driver): OpenDatabase {
 	};
 }
 
-/** The drivers' own ways to ask. */
+/** The query methods of the drivers. */
 interface Asked {
 	query?(sql: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 	unsafe?(sql: string, values: unknown[]): PromiseLike<unknown[]>;

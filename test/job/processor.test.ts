@@ -1,4 +1,4 @@
-// The laws of jobs on memoryStore(), and what has nothing to do with a store.
+// The laws of jobs on memoryStore(), and behavior that does not depend on a store.
 import { describe as group, expect, test } from "vitest";
 import { describeJob, job, memoryStore, Processor } from "../../mod.ts";
 import { openMemory } from "./database.ts";

@@ -1,4 +1,4 @@
-// Every callback of a processor calls back everything, at once: what it promises about jobs holds all the same.
+// Each callback of a processor may call any method synchronously. The guarantees for jobs must still hold.
 import { describe, expect, test } from "vitest";
 import { job, type Processor } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
@@ -7,7 +7,7 @@ import { type Machine, withMachines } from "./support.ts";
 
 const noop = () => {};
 
-/** Everything public that a callback may call; `cancel` and `delete` only of jobs whose end does not matter. */
+/** All public methods that a callback may call; `cancel` and `delete` only for jobs whose end does not matter. */
 const calls: Record<string, (processor: Processor, random: Random) => unknown> = {
 	add: (processor, random) => processor.add(minor, undefined, { id: `minor-${random.below(20)}` }),
 	addMany: (processor, random) => processor.addMany([{ job: minor, id: `minor-${random.below(20)}` }]),
@@ -47,7 +47,7 @@ async function storm(machine: Machine, seed: number): Promise<void> {
 	let left = 400;
 	let isBusy = false;
 	const callBack = (): void => {
-		// A subscriber is called by what it calls.
+		// The calls of a subscriber would call it again.
 		if (isBusy || --left < 0) return;
 		isBusy = true;
 		for (let count = random.below(4); count > 0; count--) {

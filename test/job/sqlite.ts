@@ -1,4 +1,4 @@
-// SQLite in a file, for the tests of jobs: each process has a connection of its own.
+// SQLite in a file for the tests of jobs. Each process has its own connection.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,7 +43,7 @@ export function openSqlite(open: (path: string) => Driver): OpenDatabase {
 					cut: () => {
 						if (isClosed) return;
 						isClosed = true;
-						// A driver may keep a connection open until its statements are gone.
+						// A driver may keep a connection open until its statements are collected.
 						if (db.isTransaction ?? db.inTransaction) db.exec("ROLLBACK");
 						db.close();
 					},

@@ -2,6 +2,6 @@ import { isPage } from "../support.ts";
 import { openMemory } from "./database.ts";
 import { testStorm } from "./storm.ts";
 
-// It is the same everywhere; a macrotask is slow in pages and in workerd.
+// Fewer jobs in pages and workerd, where a macrotask is slow. The behavior does not depend on the engine.
 if (isPage) testStorm("memoryStore()", openMemory, 100, 10);
 else testStorm("memoryStore()", openMemory);

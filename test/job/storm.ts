@@ -1,25 +1,25 @@
-// Many processors on one store: steps fail, hang and time out, processes die, jobs are cancelled. Whatever happens, each job
-// ends in one of its three states, and what its steps did agrees with that.
+// Many processors on one store. Steps fail, hang and time out, processes die, and jobs are canceled. Each job must
+// end in one of its three states, and the effects of its steps must agree with this state.
 import { expect, test } from "vitest";
 import { type Job, job, type JobOutcome, type RevertContext, type StepContext } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
 import type { Database, OpenDatabase } from "./database.ts";
 import { type Fault, Machine, type Process } from "./support.ts";
 
-/** What a step or a revert has done. */
+/** The effect of a step or a revert. */
 interface Effect {
 	readonly id: string;
 	readonly step: string;
 	readonly isRevert: boolean;
-	/** The attempt's number among all, so that those of a job are in order. */
+	/** The number of the attempt among all attempts, which gives the order within a job. */
 	readonly n: number;
-	/** All of that. The result of a step is the token of the attempt that it is from. */
+	/** All of these fields. The result of a step is the token of its successful attempt. */
 	readonly token: string;
 }
 
 const plan = ["a", "b", "nap", "c", "d"];
 const steps = ["a", "b", "c", "d"];
-/** Commits its results and its reverts, so that they are there exactly once. */
+/** This step commits its results and its reverts, so that they exist exactly once. */
 const committing = "b";
 const withoutRevert = "c";
 
@@ -29,13 +29,13 @@ interface StormOptions {
 	readonly jobs: number;
 }
 
-/** How the jobs have ended, and how many processes have died. */
+/** The outcomes of the jobs, and the number of dead processes. */
 interface StormReport {
 	readonly ends: Readonly<Record<JobOutcome["status"], number>>;
 	readonly deaths: number;
 }
 
-/** @param name how to call the store in the title */
+/** @param name the name of the store in the title */
 export function testStorm(name: string, open: OpenDatabase, jobs = 1_000, processors = 50): void {
 	const title = `${jobs} jobs on ${name}, ${processors} processors that die: each ends in one way, as its effects say`;
 	test(title, async () => {
@@ -50,7 +50,7 @@ export function testStorm(name: string, open: OpenDatabase, jobs = 1_000, proces
 	}, 120_000);
 }
 
-/** Resolves when all jobs have ended. Rejects if one has not, or not as it must. */
+/** Resolves when all jobs have ended. Rejects if a job does not end, or has a wrong outcome. */
 async function storm(database: Database, options: StormOptions): Promise<StormReport> {
 	const machine = new Machine(database);
 	await database.setTime?.(machine.clock.now());
@@ -67,11 +67,11 @@ class Storm {
 	readonly #options: StormOptions;
 	readonly #random: Random;
 	readonly #effects: string[] = [];
-	/** Steps that were run although their turn had passed, or had not come. */
+	/** Steps that ran too late or too early. */
 	readonly #faults: string[] = [];
 	#tokens = 0;
 	#deaths = 0;
-	/** How likely a process is to die at a call to the store. */
+	/** The probability that a process dies at a call of the store. */
 	#danger = 0.01;
 
 	constructor(machine: Machine, options: StormOptions) {
@@ -87,7 +87,7 @@ class Storm {
 		const processor = observer.processor([definition]);
 		const ids: string[] = [];
 		for (let index = 0; index < jobs; index++) {
-			// Some kill whoever runs them, each time.
+			// Some jobs kill their process at each run.
 			const id = index % 200 === 100 ? `poison-${index}` : `job-${index}`;
 			const delay = 1_000 * this.#random.below(30);
 			ids.push((await processor.add(definition, undefined, { id, delay })).id);
@@ -113,7 +113,7 @@ class Storm {
 		return { ends, deaths: this.#deaths };
 	}
 
-	/** Each death takes one processor away and brings another one. */
+	/** Starts a processor. A new one replaces each dead one. */
 	#start(): void {
 		const fault: Fault = () => {
 			if (!this.#random.chance(this.#danger)) return undefined;
@@ -143,7 +143,7 @@ class Storm {
 			.step("c", options("c")).step("d", options("d")) as unknown as Job;
 	}
 
-	/** An attempt: it may do what it has to do, fail before or after that, hang or take too long. */
+	/** Performs an attempt, which succeeds, fails before or after its effect, hangs, or takes too long. */
 	async #act(
 		process: Process,
 		step: string,
@@ -190,7 +190,7 @@ function groupById(tokens: readonly string[]): Map<string, Effect[]> {
 	return groups;
 }
 
-/** What is wrong with the end of a job that had these effects, in this order. */
+/** Returns the problem of the outcome of a job with these effects, in this order. */
 function problemOf({ status, error, revertError, results, unreverted }: JobOutcome, effects: readonly Effect[]) {
 	const done = steps.filter((step) => step in results);
 	const forward = effects.filter(({ isRevert }) => !isRevert);
@@ -217,7 +217,7 @@ function problemOf({ status, error, revertError, results, unreverted }: JobOutco
 		"a revert was skipped": status === "completed" ||
 			reverted.every((step) => backward.some((effect) => effect.step === step)),
 		"a revert ran out of order": isInOrder(backward, revertible),
-		// The first one that is left may have had its effect, and failed or crashed after it.
+		// The first remaining revert may have had its effect and then failed or crashed.
 		"a revert ran before its time": backward.every(({ step }) => revertible.indexOf(step) <= reverted.length) &&
 			backward.every(({ step }) => revertible.includes(step)),
 	};

@@ -1,4 +1,4 @@
-// What the tests of jobs need: processes in virtual time on one database, which can be taken away from any of them.
+// Helpers for the tests of jobs: processes in virtual time on one database, each of which can lose its access.
 import { Processor, type ProcessorOptions, type Store } from "../../mod.ts";
 import type { StoredTask } from "../../src/store.ts";
 import { soon } from "../../src/platform/soon.ts";
@@ -8,8 +8,8 @@ import type { Connection, Database, OpenDatabase } from "./database.ts";
 type Call = (...args: unknown[]) => Promise<unknown>;
 
 /**
- * What a test has to say about a call to the store: how often it was called before, by this process. The `commit` of a
- * transaction counts as one.
+ * Decides the fault of a store call. `count` is the number of earlier calls of the member by this process. The
+ * `commit` of a transaction is such a call, too.
  */
 export type Fault = (member: string, count: number) => "die before" | "die after" | Error | undefined;
 
@@ -31,32 +31,35 @@ const members = [
 	],
 ];
 
-/** After these somebody may have something to do. */
+/** After these calls a process may have work. */
 const waking = ["add", "delete", "change", "hasten", "post", "commit"];
 
-/** What never comes, to one who has died. Each time another one, which goes with the dead: one for all would keep them for ever. */
+/**
+ * Returns a promise that never settles, for a dead process. Each call returns a new promise, because a shared one
+ * would retain all dead processes.
+ */
 function never(): Promise<never> {
 	return new Promise(() => {});
 }
 
-/** Distinguishes what one test stores from what others do in the same database. */
+/** The number of machines, which separates the data of the tests in one database. */
 let machines = 0;
 
 /** A machine with a clock, a database, and processes that may die. */
 export class Machine {
 	readonly clock: VirtualClock = new VirtualClock({ now: 1_000_000 });
-	/** Of the basket. */
+	/** The name of the basket. */
 	readonly name: string = `jobs-${++machines}`;
 	readonly errors: unknown[] = [];
-	/** The members called, of all processes. */
+	/** The store calls of all processes. */
 	readonly calls: string[] = [];
-	/** The store, without any process. */
+	/** The store without a process. */
 	readonly store: Store<unknown>;
 	readonly #database: Database;
 	readonly #main: Connection;
 	readonly #connections: Connection[] = [];
 	readonly #watchers = new Set<() => void>();
-	/** What the database is doing, for a process that lives. */
+	/** The pending database operations of live processes. */
 	readonly #busy = new Set<object>();
 	#onFree = () => {};
 
@@ -68,7 +71,7 @@ export class Machine {
 		this.store = { ...through, capabilities: store.capabilities } as never;
 	}
 
-	/** Lets the time pass. What is asked of the database takes none of it: it is waited for. */
+	/** Advances the time. Database operations take no virtual time, because the clock waits for them. */
 	async advance(duration: number): Promise<void> {
 		const { clock } = this;
 		const end = clock.monotonic() + duration;
@@ -86,7 +89,7 @@ export class Machine {
 		}
 	}
 
-	/** What a test asks, perhaps in a step, takes no time either. */
+	/** Wraps a store call of a test, possibly in a step, so that the clock waits for it. */
 	#through(store: Store<unknown>, member: string): Call {
 		return async (...args) => {
 			const call = {};
@@ -95,7 +98,7 @@ export class Machine {
 		};
 	}
 
-	/** Resolves when nobody can go on but by time. */
+	/** Resolves when only the time can make the processes continue. */
 	async #quiet(): Promise<void> {
 		for (let count = 0; count < 2; count++) {
 			await new Promise<void>(soon);
@@ -124,18 +127,21 @@ export class Machine {
 		return new Process(this, this.#connect(), fault);
 	}
 
-	/** A processor in a process of its own. */
+	/** Creates a processor in its own process. */
 	processor(
 		jobs: ProcessorOptions["jobs"],
-		// deno-lint-ignore no-explicit-any -- of any database
+		// deno-lint-ignore no-explicit-any -- any database
 		options: Partial<ProcessorOptions<any>> = {},
 		fault?: Fault,
-		// deno-lint-ignore no-explicit-any -- of any database
+		// deno-lint-ignore no-explicit-any -- any database
 	): Processor<any> {
 		return this.process(fault).processor(jobs, options);
 	}
 
-	/** What stores tell each other of takes real time; that is for tests of their own. */
+	/**
+	 * Wakes a process after store calls of any process. Notifications of the stores take real time and have their own
+	 * tests.
+	 */
 	watch(wake: () => void): () => void {
 		this.#watchers.add(wake);
 		return () => this.#watchers.delete(wake);
@@ -145,12 +151,12 @@ export class Machine {
 		for (const wake of [...this.#watchers]) wake();
 	}
 
-	/** What was committed with `Process.write()`. */
+	/** Returns the lines that `Process.write()` has committed. */
 	async lines(): Promise<string[]> {
 		return await this.#main.lines();
 	}
 
-	/** Runs a processor until it is stopped. */
+	/** Starts a processor, which runs until it is stopped. */
 	start(processor: Pick<Processor, "run">): { stop(): Promise<void>; done: Promise<void> } {
 		const controller = new AbortController();
 		const done = processor.run({ signal: controller.signal });
@@ -163,35 +169,35 @@ export class Machine {
 		};
 	}
 
-	/** Works off what is due, without any time passing. */
+	/** Drains a processor without advancing the time. */
 	async drain(processor: Pick<Processor, "drain">): Promise<void> {
 		const drained = processor.drain();
 		let isOver = false;
 		const end = () => void (isOver = true);
 		drained.then(end, end);
-		// It has timers of no delay.
+		// A drain uses timers without a delay.
 		while (!isOver) await this.advance(0);
 		await drained;
 	}
 
-	/** A process that claims a job and dies at once, and the end of its lease. */
+	/** Claims a job like a process that dies immediately afterwards, and waits for the end of its lease. */
 	async crash(kind: string, lease = 30_000): Promise<string | undefined> {
 		const { claims } = await this.store.turn(this.name, { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease });
 		await this.advance(lease);
 		return claims[0]?.id;
 	}
 
-	/** What is stored of a job. */
+	/** Returns the stored task of a job. */
 	async stored(id: string): Promise<StoredTask & { readonly state: string; readonly payload: string }> {
 		return await this.store.get(this.name, id) as never;
 	}
 
-	// deno-lint-ignore no-explicit-any -- a test looks into what nobody else may
+	// deno-lint-ignore no-explicit-any -- tests read internal fields
 	async checkpoint(id: string): Promise<any> {
 		return JSON.parse((await this.stored(id)).payload);
 	}
 
-	/** Stores something else of a job that waits. */
+	/** Replaces the kind and the payload of a waiting job. */
 	async replace(id: string, kind: string, payload: string): Promise<void> {
 		await this.store.delete(this.name, [id]);
 		await this.store.add(this.name, [{ id, kind, payload, delay: 0, priority: 0 }]);
@@ -202,17 +208,17 @@ export class Machine {
 	}
 }
 
-/** What has a connection of its own, and may die. */
+/** A process, which has its own connection and may die. */
 export class Process {
-	/** The store as this process sees it; once it has died, it gets no answer any more. */
+	/** The store as this process sees it. A dead process gets no more answers. */
 	readonly store: Store<unknown>;
 	isDead = false;
-	/** Told that it has died. */
+	/** Called when the process dies. */
 	onDeath: () => void = () => {};
 	readonly #machine: Machine;
 	readonly #connection: Connection;
 	readonly #fault: Fault;
-	/** What is under way. */
+	/** The pending calls. */
 	readonly #calls = new Set<object>();
 	#count = 0;
 
@@ -225,10 +231,10 @@ export class Process {
 		this.store = { ...store, watch, capabilities: connection.store.capabilities } as never;
 	}
 
-	// deno-lint-ignore no-explicit-any -- of any database
+	// deno-lint-ignore no-explicit-any -- any database
 	processor(jobs: ProcessorOptions["jobs"], options: Partial<ProcessorOptions<any>> = {}): Processor<any> {
 		const { clock, name, errors } = this.#machine;
-		// deno-lint-ignore no-explicit-any -- of any database
+		// deno-lint-ignore no-explicit-any -- any database
 		return new Processor<any>({
 			store: this.store,
 			name,
@@ -240,8 +246,8 @@ export class Process {
 		});
 	}
 
-	/** Writes a line in the same transaction as what `work` does with that; `tx` is whatever the store takes. */
-	// deno-lint-ignore no-explicit-any -- of any database
+	/** Writes a line in one transaction with the changes of `work`. `tx` is a transaction of the store. */
+	// deno-lint-ignore no-explicit-any -- any database
 	async write(line: string, work: (tx: any) => Promise<unknown>): Promise<void> {
 		const call = this.#begin();
 		let verdict: ReturnType<Fault>;
@@ -261,7 +267,7 @@ export class Process {
 		}
 	}
 
-	/** Nothing that was not committed will be. */
+	/** Ends the process. Open transactions will not commit. */
 	die(): void {
 		if (this.isDead) return;
 		this.isDead = true;
@@ -311,7 +317,7 @@ export class Process {
 	}
 }
 
-/** Calls a test with what makes machines on a database of several tests, and cuts their connections afterwards. */
+/** Calls a test with a function that creates machines on a shared database, and cuts their connections afterwards. */
 export async function withMachines(
 	open: () => Promise<Database>,
 	body: (make: () => Promise<Machine>) => Promise<void>,
@@ -332,7 +338,7 @@ export async function withMachines(
 	}
 }
 
-/** A database that is opened when it is first needed. */
+/** Opens the database on first use. */
 export function once(open: OpenDatabase): { get(): Promise<Database>; close(): Promise<void> } {
 	let opening: Promise<Database> | undefined;
 	return {

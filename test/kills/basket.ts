@@ -1,20 +1,20 @@
-// The basket of the kill tests, the same in all processes, and what its tasks leave behind.
+// The basket of the kill tests, which is the same in all processes, and the log of its tasks.
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { Basket, type BasketContext, sleep } from "../../mod.ts";
 import type { Database } from "./database.ts";
 
-/** What a task is given. */
+/** The payload of a task. */
 export interface Work {
-	/** The place in its lane, or among all. */
+	/** The position in its lane, or among all tasks without a lane. */
 	readonly place: number;
-	/** How long it takes, in milliseconds. */
+	/** The duration in milliseconds. */
 	readonly duration: number;
-	/** How likely an attempt is to fail: 0 to 1. */
+	/** The probability that an attempt fails, from 0 to 1. */
 	readonly failure: number;
 }
 
-/** A line of the log: a run has begun, has failed as it was told, or has done its work. */
+/** A line of the log: a run begins, fails on purpose, or has done its work. */
 export interface Line {
 	readonly event: "begin" | "fail" | "end";
 	readonly id: string;
@@ -27,10 +27,11 @@ type Run = (work: Work, context: BasketContext<Work>) => Promise<void>;
 export type KillBasket = Basket<{ exact: Run; followUp: Run; loose: Run }>;
 
 /**
- * - `exact` writes its effect, adds a `followUp` and completes in one transaction: each effect must be there once;
- * - `loose` writes a line into the log and returns: it must be there once at least.
+ * - `exact` writes its effect, adds a `followUp` and completes in one transaction, so that each effect must exist
+ *   once;
+ * - `loose` writes a line to the log and returns, so that the line must exist at least once.
  *
- * @param log the path of a file; lines are added whole, and outlive the process that wrote them
+ * @param log the path of a file. Lines are written atomically, and survive their process
  */
 export function makeBasket(database: Database, log: string, lease: number): KillBasket {
 	const write = (event: Line["event"], id: string) => {
@@ -79,7 +80,7 @@ export function makeBasket(database: Database, log: string, lease: number): Kill
 	return basket;
 }
 
-/** Lines that are whole. */
+/** Returns the complete lines. */
 export function readLog(log: string): Line[] {
 	if (!existsSync(log)) return [];
 	return readFileSync(log, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line));

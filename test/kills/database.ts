@@ -1,40 +1,40 @@
-// The databases that the processes of the kill tests share: a store, and beside it a list of effects that nothing but the
-// transaction of the task protects against being there twice.
+// The shared databases of the kill tests: a store, and a list of effects. Only the transaction of a task prevents a
+// duplicate effect.
 import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import type { DenoKv, DenoKvKeyPart, DenoKvOperation } from "../../src/stores/deno-kv/database.ts";
 import { type SqliteConnection, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 import { sleep, type Store } from "../../mod.ts";
 
-/** The databases that are tried. */
+/** The names of the tested databases. */
 export const databaseNames = ["sqlite", "bun:sqlite", "libsql", "deno-kv", "postgres", "postgres.js"] as const;
 export type DatabaseName = (typeof databaseNames)[number];
 
-/** What a task has done. */
+/** The effect of a task. */
 export interface Effect {
-	/** The task. */
+	/** The id of the task. */
 	readonly id: string;
-	/** Its lane; empty if it stands in none. */
+	/** The lane of the task; empty if it has none. */
 	readonly lane: string;
-	/** The place at which it was added to that. */
+	/** The position of the task in its lane. */
 	readonly place: number;
 }
 
 // deno-lint-ignore no-explicit-any -- each database has transactions of its own
 export interface Database<Tx = any> {
 	readonly store: Store<Tx>;
-	/** Writes an effect and whatever else belongs to it, both or none. Rejects if that was not committed. */
+	/** Writes an effect in one transaction with the changes of `rest`. Rejects if the transaction does not commit. */
 	apply(effect: Effect, rest: (tx: Tx) => Promise<unknown>): Promise<void>;
 	/** All effects, in the order of their commits. */
 	effects(): Promise<Effect[]>;
-	/** Makes what is beside the store, once, before anybody else opens the database. */
+	/** Creates the table of effects. Called once, before other processes open the database. */
 	prepare?(): Promise<unknown>;
 	close(): unknown;
 }
 
 /**
- * Opens a database, as every process does that shares it.
+ * Opens a database, which other processes may share.
  *
- * @param path of a file, or the URL of a server, which may be down at the moment
+ * @param path the path of a file, or the URL of a server, which may be down
  */
 export async function openDatabase(name: DatabaseName, path: string): Promise<Database> {
 	if (name === "deno-kv") return await openDenoKv(path);
@@ -49,12 +49,12 @@ interface Sqlite extends SqliteConnection {
 }
 
 async function openSqlite(name: "sqlite" | "bun:sqlite" | "libsql", path: string): Promise<Database<Sqlite>> {
-	const module: string = name === "sqlite" ? "node:sqlite" : name; // none is known everywhere
+	const module: string = name === "sqlite" ? "node:sqlite" : name; // no runtime has all of these modules
 	const { DatabaseSync, Database, default: Libsql } = await import(module);
 	const db: Sqlite = new (DatabaseSync ?? Database ?? Libsql)(path);
 	db.exec("PRAGMA busy_timeout = 10000");
 	db.exec("PRAGMA journal_mode = WAL");
-	db.exec("PRAGMA synchronous = NORMAL"); // the machine goes on
+	db.exec("PRAGMA synchronous = NORMAL"); // sufficient, because the machine itself does not crash
 	db.exec(
 		"CREATE TABLE IF NOT EXISTS effects (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, lane TEXT, place INTEGER)",
 	);
@@ -74,7 +74,7 @@ async function openSqlite(name: "sqlite" | "bun:sqlite" | "libsql", path: string
 	};
 }
 
-/** What is used of it besides what the store uses. */
+/** The methods that are used in addition to those of the store. */
 interface Kv extends DenoKv<DenoKvOperation> {
 	close(): void;
 }
@@ -86,7 +86,7 @@ async function openDenoKv(path: string): Promise<Database<DenoKvOperation>> {
 	return {
 		store,
 		async apply(effect, rest) {
-			// Each try has a key of its own, so that an effect that is there twice can be seen.
+			// Each attempt has its own key, so that duplicate effects are visible.
 			const key: DenoKvKeyPart[] = ["effects", effect.id, crypto.randomUUID()];
 			for (let tries = 0; tries < 10; tries++) {
 				const tx = kv.atomic();

@@ -9,19 +9,19 @@ import { type KillBasket, makeBasket } from "./basket.ts";
 import { type Database, type DatabaseName, openDatabase } from "./database.ts";
 import { PostgresMachine } from "../servers/postgres-machine.ts";
 
-/** What the processes share, as the one sees it that kills them. */
+/** The shared objects, as the killing process sees them. */
 export interface Shared {
 	readonly fleet: Fleet;
 	readonly database: Database;
-	/** The database's own processes, if it has any. */
+	/** The database server, if the database has one. */
 	readonly server: PostgresMachine | undefined;
-	/** Works at nothing here. */
+	/** This basket runs no tasks. */
 	readonly basket: KillBasket;
 	/** The path of the log. */
 	readonly log: string;
 }
 
-/** Calls a function with a new database; afterwards nothing is left of that, nor of any process. */
+/** Calls a function with a new database, and removes the database and all processes afterwards. */
 export function withShared<T>(
 	name: DatabaseName,
 	lease: number,
@@ -32,7 +32,10 @@ export function withShared<T>(
 	});
 }
 
-/** @param program what its processes run, one of the fixtures: told the database, its path, that of the log, and the lease */
+/**
+ * @param program the fixture that the processes run. Its arguments are the database, its path, the path of the log,
+ * and the lease
+ */
 export async function withFleet<T>(
 	name: DatabaseName,
 	lease: number,
@@ -57,33 +60,33 @@ export async function withFleet<T>(
 	}
 }
 
-/** A process that was killed. */
+/** The kill of a process. */
 export interface Kill {
 	readonly pid: number;
-	/** Milliseconds since 1970: a moment before. */
+	/** The time just before the kill, in milliseconds since 1970. */
 	readonly at: number;
 }
 
-/** Working processes of this same runtime, on one database. */
+/** Processes of this runtime that work on one database. */
 export class Fleet {
 	readonly kills: Kill[] = [];
-	/** Who could not be started, or has ended on its own. */
+	/** Processes that failed to start, or ended by themselves. */
 	readonly faults: string[] = [];
-	/** What they have complained of. */
+	/** The reported errors of the processes. */
 	readonly complaints: string[] = [];
 	readonly #command: string[];
-	/** And what resolves when they work, or have ended. */
+	/** The processes, each with a promise that resolves when it works or has ended. */
 	readonly #children = new Map<ChildProcess, Promise<unknown>>();
 
 	/**
-	 * @param program what they run: one of the fixtures
-	 * @param args what each process is told
+	 * @param program the fixture that the processes run
+	 * @param args the arguments of each process
 	 */
 	constructor(program: string, args: readonly string[]) {
 		this.#command = [...flags(), fileURLToPath(new URL(`../fixtures/${program}`, import.meta.url)), ...args];
 	}
 
-	/** The pids of those that work now. */
+	/** The pids of the working processes. */
 	get pids(): number[] {
 		return [...this.#children.keys()].map(({ pid }) => pid!);
 	}
@@ -95,7 +98,7 @@ export class Fleet {
 			child.once("exit", resolve).once("error", resolve);
 		});
 		this.#children.set(child, ready);
-		child.stdin.on("error", () => {}); // it may be gone
+		child.stdin.on("error", () => {}); // the process may have ended
 		child.stderr.setEncoding("utf8").on("data", (text: string) => this.complaints.push(text));
 		child.once("error", (error) => this.faults.push(String(error)));
 		child.once("exit", (code) => {
@@ -103,13 +106,13 @@ export class Fleet {
 		});
 	}
 
-	/** Resolves when at least one of them works. Rejects if one has ended on its own. */
+	/** Resolves when at least one process works. Rejects if a process has ended by itself. */
 	async oneReady(): Promise<void> {
 		await Promise.race(this.#children.values());
 		if (this.faults.length > 0) throw new Error([...this.faults, ...this.complaints].join("\n"));
 	}
 
-	/** Kills one, ready or not, and resolves when it is gone. */
+	/** Kills a process, ready or not, and resolves when it has ended. */
 	async kill(pid: number): Promise<Kill> {
 		const [child] = [...this.#children.keys()].filter((child) => child.pid === pid);
 		this.#children.delete(child!);

@@ -1,4 +1,4 @@
-// Processes that work off jobs and are killed at random moments: what must hold when all of the jobs are over.
+// Processes that run jobs and are killed at random times, with the laws that must hold when all jobs have ended.
 import { existsSync, readFileSync } from "node:fs";
 import { type JobOutcome, type JobStatus, sleep } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
@@ -10,23 +10,23 @@ import type { StormOptions } from "./storm.ts";
 export interface JobStormReport {
 	readonly kills: number;
 	readonly jobs: number;
-	/** How many attempts were begun. */
+	/** The number of attempts. */
 	readonly attempts: number;
-	/** How many of them were begun anew by another process. */
+	/** The number of attempts that another process repeated. */
 	readonly interrupted: number;
-	/** What is not as it must be. */
+	/** Violated laws. */
 	readonly violations: readonly string[];
-	/** What the processes have complained of: claims that were lost, because the machine was too slow for the lease. */
+	/** Reported errors of the processes: claims that were lost because the machine was too slow for the lease. */
 	readonly complaints: readonly string[];
-	/** How long all of it took, in milliseconds. */
+	/** The total duration in milliseconds. */
 	readonly duration: number;
 }
 
-/** How many jobs are added with each kill. */
+/** The number of jobs that are added with each kill. */
 const perKill = 6;
 const steps = ["a", "b", "c", "d"];
 
-/** Resolves when every job is over and every process is gone. */
+/** Resolves when all jobs and all processes have ended. */
 export function killJobsAtRandom(options: StormOptions): Promise<JobStormReport> {
 	const { database: name, kills, interval = 150, workers = 3, lease = 1_000, seed, limit = 60_000 } = options;
 	const since = performance.now();
@@ -71,7 +71,7 @@ export function killJobsAtRandom(options: StormOptions): Promise<JobStormReport>
 	});
 }
 
-/** Waits until all are over, or for as long as that may take. */
+/** Waits until all jobs have ended, or until the time limit. */
 async function outcomesOf(
 	{ processor }: KillProcessor,
 	fleet: Fleet,
@@ -143,7 +143,7 @@ function committedProblems(end: JobStatus, forward: number | undefined, backward
 	return [...problems, `the effect of the revert of b is there ${backward} times`];
 }
 
-/** It has ended as it had to, each step that was done has ended, and so has each revert. */
+/** Checks that the job has the expected end, and that each completed step and revert has logged its end. */
 function endProblems(end: JobStatus, outcome: JobOutcome | undefined, lines: readonly JobLine[]): string[] {
 	if (outcome === undefined) return ["it has not ended"];
 	const { status, results, unreverted, error } = outcome;
@@ -167,7 +167,7 @@ function endProblems(end: JobStatus, outcome: JobOutcome | undefined, lines: rea
 	return problems;
 }
 
-/** Whatever was begun is behind what was begun before it: forward a, b, c, d, and then backward b, a. */
+/** Checks the order of the attempts: forward a, b, c, d, then backward b, a. */
 function orderProblems(lines: readonly JobLine[]): string[] {
 	const order = [...steps, "-b", "-a"];
 	const begun = lines.filter(({ event, isLate }) => event === "begin" && !isLate);

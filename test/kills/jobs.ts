@@ -1,4 +1,4 @@
-// The jobs of the kill tests, the same in all processes, and what their steps leave behind.
+// The jobs of the kill tests, which are the same in all processes, and the log of their steps.
 import { appendFileSync } from "node:fs";
 import process from "node:process";
 import {
@@ -13,27 +13,27 @@ import {
 } from "../../mod.ts";
 import type { Database } from "./database.ts";
 
-/** What a job is given. */
+/** The input of a job. */
 export interface JobWork {
-	/** How long a step takes, in milliseconds. */
+	/** The duration of a step in milliseconds. */
 	readonly duration: number;
-	/** How likely an attempt is to fail: 0 to 1. */
+	/** The probability that an attempt fails, from 0 to 1. */
 	readonly failure: number;
-	/** How it has to end: `reverted` because of its last step, `failed` because of the revert of its first one. */
+	/** The expected status: `reverted` because of the last step, `failed` because of the revert of the first step. */
 	readonly end: JobStatus;
 }
 
-/** A line of the log: an attempt of a step, or of its revert, has begun, or has done its work. */
+/** A line of the log: an attempt of a step or of its revert begins, or has done its work. */
 export interface JobLine {
 	readonly event: "begin" | "end";
 	readonly id: string;
 	readonly step: string;
 	readonly isRevert: boolean;
-	/** Of the attempt, and its result: begins with the pid. */
+	/** The token of the attempt, which is also its result. It begins with the pid. */
 	readonly token: string;
 	/** Milliseconds since 1970. */
 	readonly at: number;
-	/** The process has just been kept waiting by its machine for so long that it may have lost its claims unawares. */
+	/** Whether the machine has just delayed the process for so long that it may have lost its claims without noticing. */
 	readonly isLate: boolean;
 }
 
@@ -43,10 +43,11 @@ export interface KillProcessor {
 }
 
 /**
- * A job of six steps: `a`, `c` and `d` write lines into the log, `c` cannot be reverted, `nap` sleeps, `go` waits for a
- * signal; `b` and its revert write an effect and commit it together with what they come to, so that each must be there once.
+ * Creates a processor with a job of six steps. `a`, `c` and `d` write lines to the log, `c` cannot be reverted, `nap`
+ * sleeps, and `go` waits for a signal. `b` and its revert write an effect and commit it together with their result,
+ * so that each effect must exist once.
  *
- * @param log the path of a file; lines are added whole, and outlive the process that wrote them
+ * @param log the path of a file. Lines are written atomically, and survive their process
  */
 export function makeProcessor(database: Database, log: string, lease: number): KillProcessor {
 	const isLate = watchLateness(lease);
@@ -90,7 +91,7 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 	return { processor, definition };
 }
 
-/** Says whether this process was kept from working a while ago, or is coming from there. */
+/** Returns a function that reports whether the machine has delayed this process recently. */
 function watchLateness(lease: number): () => boolean {
 	let beatAt = performance.now();
 	let lateAt = -Infinity;

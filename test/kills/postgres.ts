@@ -1,11 +1,14 @@
-// Postgres, through either driver, for the kill tests: see database.ts.
+// Postgres with either driver for the kill tests; see database.ts.
 import { sleep } from "../../mod.ts";
 import { query } from "../servers/postgres-machine.ts";
 import { connectPostgres, type DriverName } from "../servers/postgres-drivers.ts";
 import type { Database, Effect } from "./database.ts";
 
 const table = "CREATE TABLE effects (n bigserial PRIMARY KEY, id text, lane text, place int)";
-/** In a lane one task ends before the next one begins, so that its effects have their numbers in the order of the commits. */
+/**
+ * A task of a lane ends before the next task begins, so that the effects of a lane are numbered in the order of their
+ * commits.
+ */
 const all = "SELECT id, lane, place FROM effects ORDER BY n";
 
 export function openPostgres(driver: DriverName, url: string): Database {

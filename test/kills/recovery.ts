@@ -1,17 +1,17 @@
-// How long a task waits whose process was killed.
+// Measures the delay of a task whose process is killed.
 import { sleep } from "../../mod.ts";
 import { type Line, readLog } from "./basket.ts";
 import type { DatabaseName } from "./database.ts";
 import { type Shared, withShared } from "./fleet.ts";
 
 export interface Recovery {
-	/** When the killed process was gone, when its lease ended, and when another process began the task again. */
+	/** The times when the killed process had ended, when its lease ended, and when another process began the task again. */
 	readonly goneAt: number;
 	readonly leaseEndedAt: number;
 	readonly begunAt: number;
 }
 
-/** Kills the process that runs a task, again and again, while another one has nothing else to do. */
+/** Kills the process of a task repeatedly while another process is idle. */
 export function killRepeatedly(database: DatabaseName, times: number, lease: number): Promise<Recovery[]> {
 	return withShared(database, lease, async (shared) => {
 		const { basket, fleet } = shared;
@@ -27,7 +27,7 @@ export function killRepeatedly(database: DatabaseName, times: number, lease: num
 			const goneAt = Date.now();
 			const { dueAt, attempts } = (await basket.get("long"))!;
 			last = await nextBegin(shared, before);
-			// On a slow machine somebody else may have claimed it before it was looked at.
+			// On a slow machine another process may have claimed the task before this check.
 			if (attempts === kills) recoveries.push({ goneAt, leaseEndedAt: dueAt!, begunAt: last.at });
 			fleet.start();
 		}

@@ -1,4 +1,5 @@
-// Processes that work off one basket and are killed at random moments: what must hold when all of it is done.
+// Processes that run the tasks of one basket and are killed at random times, with the laws that must hold when all
+// tasks are done.
 import { sleep, StoreError } from "../../mod.ts";
 import { type Line, readLog, type Work } from "./basket.ts";
 import type { DatabaseName, Effect } from "./database.ts";
@@ -6,47 +7,47 @@ import { type Kill, type Shared, withShared } from "./fleet.ts";
 
 export interface StormOptions {
 	readonly database: DatabaseName;
-	/** How many processes are killed, one after the other. */
+	/** The number of processes to kill, one after the other. */
 	readonly kills: number;
-	/** How often the server is killed as well, with all of its processes, and started again. @default 0 */
+	/** The number of times that the server is killed with all of its processes, and restarted. @default 0 */
 	readonly crashes?: number;
-	/** How long to wait between two kills, on average, in milliseconds. @default 150 */
+	/** The average interval between two kills, in milliseconds. @default 150 */
 	readonly interval?: number;
-	/** How many processes work at a time. @default 3 */
+	/** The number of concurrent processes. @default 3 */
 	readonly workers?: number;
-	/** In milliseconds. @default 1_000 */
+	/** The lease of claims, in milliseconds. @default 1_000 */
 	readonly lease?: number;
-	/** Makes the same choices again; the moments remain the machine's. */
+	/** The same seed leads to the same choices, but not to the same times. */
 	readonly seed: number;
-	/** How long everything may take from the last kill on, in milliseconds. @default 60_000 */
+	/** The time limit after the last kill, in milliseconds. @default 60_000 */
 	readonly limit?: number;
 }
 
 export interface StormReport {
 	readonly kills: number;
-	/** How often the server was killed. */
+	/** The number of times that the server was killed. */
 	readonly crashes: number;
-	/** How many tasks were added, those that tasks added included. */
+	/** The number of added tasks, including those that tasks added. */
 	readonly tasks: number;
-	/** How many runs were begun. */
+	/** The number of runs. */
 	readonly runs: number;
-	/** How many runs a kill has ended. */
+	/** The number of runs that a kill has ended. */
 	readonly interrupted: number;
-	/** How long it took from each of these kills to the next run of the task, in milliseconds; the shortest first. */
+	/** The time from each of these kills to the next run of the task, in milliseconds, in ascending order. */
 	readonly recoveries: readonly number[];
-	/** What is not as it must be. */
+	/** Violated laws. */
 	readonly violations: readonly string[];
-	/** What the processes have complained of: claims that were lost, because the machine was too slow for the lease. */
+	/** Reported errors of the processes: claims that were lost because the machine was too slow for the lease. */
 	readonly complaints: readonly string[];
-	/** How long all of it took, in milliseconds. */
+	/** The total duration in milliseconds. */
 	readonly duration: number;
 }
 
-/** How many tasks are added with each kill, and in how many lanes some of them stand. */
+/** The number of tasks that are added with each kill, and the number of lanes. */
 const perKill = 16;
 const lanes = 3;
 
-/** Resolves when every task is done and every process is gone. */
+/** Resolves when all tasks are done and all processes have ended. */
 export function killAtRandom(options: StormOptions): Promise<StormReport> {
 	const { database, lease = 1_000 } = options;
 	return withShared(database, lease, (shared) => new Storm(options, shared).run());
@@ -56,7 +57,7 @@ class Storm {
 	readonly #options: StormOptions;
 	readonly #shared: Shared;
 	readonly #random: () => number;
-	/** The ids of all tasks that write their effects in transactions, and of the others. */
+	/** The ids of the tasks that write their effects in transactions, and those of the other tasks. */
 	readonly #exact: string[] = [];
 	readonly #loose: string[] = [];
 	readonly #since: number = performance.now();
@@ -87,7 +88,7 @@ class Storm {
 		return this.#report(left, readLog(log), await persist(() => database.effects()));
 	}
 
-	/** The crashes are spread evenly between the kills. */
+	/** Crashes the server after some of the kills, at even intervals. */
 	async #crashAfter(kill: number): Promise<void> {
 		const { kills, crashes = 0 } = this.#options;
 		if (Math.floor((kill + 1) * crashes / kills) === this.#crashes) return;
@@ -98,7 +99,7 @@ class Storm {
 		await server!.start();
 	}
 
-	/** A third of the tasks of each kind stands in no lane. */
+	/** Adds tasks. A third of the tasks of each kind has no lane. */
 	async #add(count: number): Promise<void> {
 		const entries = Array.from({ length: count }, () => {
 			const isExact = this.#random() < 0.75;
@@ -116,7 +117,7 @@ class Storm {
 		await persist(() => this.#shared.basket.addMany(entries));
 	}
 
-	/** Waits until nothing is left to be done; tells what is left if that takes too long. */
+	/** Waits until no task is left. Returns the remaining tasks if this takes too long. */
 	async #finish(): Promise<string[]> {
 		const { basket, fleet } = this.#shared;
 		const until = performance.now() + (this.#options.limit ?? 60_000);
@@ -158,7 +159,7 @@ class Storm {
 	}
 }
 
-/** Tries again while the server is away. Tasks have ids of their own, so that they may be added twice. */
+/** Retries while the server is down. The tasks have ids, so that a repeated add has no effect. */
 async function persist<T>(call: () => Promise<T>): Promise<T> {
 	for (;;) {
 		try {
@@ -170,7 +171,7 @@ async function persist<T>(call: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** What the drivers say themselves, outside of the store, has a code of the server or of the system. */
+/** Whether the server is down. Errors that come directly from the drivers have a code of the server or of the system. */
 function isAway(error: unknown): boolean {
 	if (error instanceof StoreError) return error.isTransient;
 	return /^(57P|08|E|CONNECTION)/.test(String((error as { code?: unknown }).code)) || /terminated/.test(String(error));
@@ -184,7 +185,7 @@ function differences(ids: readonly string[], effects: readonly Effect[]): string
 	);
 }
 
-/** In a lane effects are in the order in which their tasks were added. */
+/** Checks that the effects of each lane have the order of their tasks. */
 function disorder(effects: readonly Effect[]): string[] {
 	const last = new Map<string, Effect>();
 	return effects.filter(({ lane }) => lane !== "").flatMap((effect) => {
@@ -199,7 +200,7 @@ function missing(ids: readonly string[], lines: readonly Line[]): string[] {
 	return ids.filter((id) => !ended.has(id)).map((id) => `${id} was never run to its end`);
 }
 
-/** Runs that had begun in a process when that was killed, and how long it took until they were begun again. */
+/** Returns the number of runs that a kill has ended, and the times until the next runs of their tasks. */
 function recoveriesOf(
 	kills: readonly Kill[],
 	lines: readonly Line[],
@@ -216,7 +217,7 @@ function recoveriesOf(
 	return { interrupted: recoveries.length, recoveries: recoveries.sort((a, b) => a - b) };
 }
 
-/** Numbers from 0 to 1, the same for the same seed. */
+/** Returns a generator of numbers from 0 to 1, which depend only on the seed. */
 function randomFrom(seed: number): () => number {
 	let state = seed;
 	return () => {

@@ -1,12 +1,12 @@
-// The tests with killed processes, for each database. The platform's own time is the subject here.
+// The tests with killed processes, for each database. They use the real time of the platform.
 import { describe, expect, test } from "vitest";
 import type { DatabaseName } from "./database.ts";
 import { killRepeatedly } from "./recovery.ts";
 import { killAtRandom } from "./storm.ts";
 
 /**
- * @param kills how many; `npm run kills` makes hundreds
- * @param crashes how often the server is killed meanwhile, if it has one
+ * @param kills the number of kills; `npm run kills` makes hundreds
+ * @param crashes the number of times that the server is killed, if the database has one
  */
 export function testKills(database: DatabaseName, kills: number, crashes = 0): void {
 	describe(`Basket on ${database} with processes that are killed`, () => {

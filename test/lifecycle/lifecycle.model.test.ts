@@ -3,14 +3,14 @@ import { describe, expect, test } from "vitest";
 import { type ConfigContext, Lifecycle, type LifecycleState, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** A configuration, which says how its application behaves. */
+/** A configuration that determines the behavior of its application. */
 interface Config {
 	readonly time: number;
-	/** How often it fails before it succeeds. */
+	/** The number of failures before the first success. */
 	readonly failures: number;
 	/** Whether it ends as soon as its signal aborts. */
 	readonly isPolite: boolean;
-	/** What it calls, in the middle of its application. */
+	/** The method that the application calls. */
 	readonly inner: "nothing" | "stop" | "restart" | "configure";
 }
 
@@ -18,7 +18,7 @@ interface Configure {
 	readonly kind: "configure";
 	readonly config: Config;
 	readonly readTime: number;
-	/** Whether it cannot be read. */
+	/** Whether the configuration is unreadable. */
 	readonly isBad: boolean;
 }
 
@@ -57,19 +57,19 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
 	{ weight: 2, arbitrary: fc.record({ kind: fc.constant("advance" as const), duration: fc.nat(8) }) },
 );
 
-/** Drives a lifecycle and keeps the books that its laws are checked with. */
+/** Drives a lifecycle and keeps the records for the checks of its laws. */
 class Bench {
 	readonly clock = new VirtualClock();
 	readonly all: Configured[] = [];
 	readonly lifecycle: Lifecycle<Configured>;
 	readonly #signals: { readonly configured: Configured; readonly signal: AbortSignal }[] = [];
-	/** Broken laws: thrown inside an application they would only make that fail. */
+	/** Broken laws. They are recorded, because an error in an application would only make it fail. */
 	readonly #violations: string[] = [];
 	#isApplying = false;
-	/** Each start begins a new one; 0 while stopped. */
+	/** The number of the current period, which a start begins; 0 while stopped. */
 	period = 0;
 	#periods = 0;
-	/** The newest configuration of this period that could be read: the one that counts in the end. */
+	/** The newest readable configuration of this period, which must be in effect at the end. */
 	newest: Configured | undefined;
 	readonly hasRetry: boolean;
 
@@ -161,7 +161,7 @@ class Bench {
 		if (config.inner === "configure") this.configure({ kind: "configure", config: inner, readTime: 0, isBad: false });
 	}
 
-	/** What must hold when nothing is going on any more. */
+	/** Checks the laws that hold at rest. */
 	checkRest(): void {
 		const { newest } = this;
 		const isFailed = newest !== undefined && newest.config.failures > 0 && !this.hasRetry;

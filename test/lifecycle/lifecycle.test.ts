@@ -15,7 +15,7 @@ import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
 import { atEachCall } from "../reentry.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
-/** A lifecycle whose applications are held up until the test lets them go. */
+/** A lifecycle whose applications wait until the test releases them. */
 class Held {
 	readonly applied: { config: unknown; signal: AbortSignal; finish: () => void; fail: (error: unknown) => void }[] = [];
 	running = 0;
@@ -604,7 +604,7 @@ describe("Lifecycle re-entered", () => {
 				call(lifecycle.stop());
 				await clock.runUntilIdle();
 				reentry.act = () => {};
-				// One more change of state, for those that wait for one.
+				// Causes one more change of state for pending waits.
 				await lifecycle.start();
 				await lifecycle.stop();
 				await Promise.all(calls);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { inContext, inContextAlways } from "../../src/platform/async-context.ts";
 import { settle } from "../support.ts";
 
-// That the context is the right one: test/runtimes/server/async-context.test.ts.
+// For tests of the context itself, see test/runtimes/server/async-context.test.ts.
 
 describe("inContext()", () => {
 	test("calls back once, a microtask after its first call", async () => {

@@ -21,7 +21,7 @@ class Alarm extends Timer {
 	}
 }
 
-// Here the platform's own timers are the subject: these tests wait for real, a few milliseconds each.
+// These tests use the timers of the platform. Each waits for a few real milliseconds.
 describe("systemClock", () => {
 	test("tells the time of the machine", () => {
 		expect(Math.abs(systemClock.now() - Date.now())).toBeLessThan(1000);
@@ -41,7 +41,7 @@ describe("systemClock", () => {
 
 	test("fires in the order of the times, and of the calls, and never early", async () => {
 		const order: string[] = [];
-		// As a sum: the difference of two times may be a rounding less.
+		// Uses a sum, because the difference of two times may be smaller due to rounding.
 		const notBefore = performance.now() + 20;
 		await new Promise<void>((resolve) => {
 			systemClock.set(new Alarm(resolve), 30);
@@ -128,11 +128,11 @@ describe("systemClock", () => {
 	});
 });
 
-// In workerd each wait has a timer of the platform's own, and no page ever sleeps.
+// In workerd each wait has its own platform timer, and pages never sleep.
 const isWorkerd = navigator.userAgent === "Cloudflare-Workers";
 
 describe.skipIf(isWorkerd)("systemClock in a browser", () => {
-	/** A clock as the machine's, which has nothing to do yet: in the latter another test file may have left something. */
+	/** Creates a new clock like systemClock, in which another test file may have left timers. */
 	function startInBrowser(): { scope: FakeScope; clock: Clock } {
 		return { scope: new FakeScope(), clock: makeClock() };
 	}
@@ -152,9 +152,9 @@ describe.skipIf(isWorkerd)("systemClock in a browser", () => {
 		scope.dispatch(type);
 		order.push("dispatched");
 		await Promise.all([first, second]);
-		// On a busy machine the others may be due by now, too.
+		// On a busy machine the other timers may be due, too.
 		expect(order.slice(0, 3)).toEqual(["dispatched", "1", "6"]);
-		await later; // for which the platform's timer was set anew
+		await later; // the platform timer is set again for this one
 	});
 
 	test("catches up on a sleep of the machine that only the wall clock has seen, and not on a correction of that", async () => {
@@ -196,7 +196,7 @@ describe.skipIf(isWorkerd)("systemClock in a browser", () => {
 	});
 });
 
-// Not in workerd: see above.
+// Skipped in workerd; see above.
 describe.skipIf(isWorkerd)("systemClock, whose platform", () => {
 	test("has lost its timer, goes on with the next one that is set", async () => {
 		const clock = makeClock();

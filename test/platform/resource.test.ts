@@ -5,11 +5,11 @@ import { deferred, errorOf, settle } from "../support.ts";
 
 interface Made {
 	readonly resource: Resource<object>;
-	/** What was done, in order. */
+	/** The log of operations, in order. */
 	readonly log: string[];
 }
 
-/** @param open opens something, or fails; told the number of the call */
+/** @param open opens the resource or fails. Its argument is the number of the call */
 function make(open: (call: number) => object | Promise<object>): Made {
 	const log: string[] = [];
 	let calls = 0;

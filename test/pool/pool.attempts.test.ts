@@ -1,4 +1,4 @@
-// What a pool makes of the options of run: the same, on workers.
+// The options of run() have the same effects in a pool.
 import { describe, expect, test } from "vitest";
 import {
 	Pool,
@@ -21,10 +21,10 @@ const fail = (): never => {
 	throw new Error("failure");
 };
 
-/** Ignores its signal. */
+/** A task that ignores its signal. */
 const forever = (): Promise<never> => new Promise(() => {});
 
-/** Workers that keep books. */
+/** Creates workers that keep records. */
 function workshop() {
 	const books = { made: 0, destroyed: [] as number[], died: [] as ((reason?: unknown) => void)[] };
 	const createWorker = ({ died }: { died: (reason?: unknown) => void }) => {
@@ -34,7 +34,7 @@ function workshop() {
 	return { books, createWorker, destroyWorker: (worker: number) => void books.destroyed.push(worker) };
 }
 
-/** Who tries a task, with an abort that comes from outside. */
+/** The ways to run a task with an external abort. */
 const ways: Record<string, (task: Task<string>, options: RunnerOptions, signal: AbortSignal) => Promise<string>> = {
 	"run()": (task, options, signal) => run(task, { ...options, signal }),
 	"a Pool with the options": (task, options, signal) => new Pool({ max: 1, ...options }).run(task, { signal }),
@@ -49,7 +49,7 @@ const ways: Record<string, (task: Task<string>, options: RunnerOptions, signal: 
 		}).result(),
 };
 
-/** What the task does in each attempt. */
+/** The behavior of the task in each attempt. */
 const scripts: Record<string, (context: { attempt: number; signal: AbortSignal }, clock: VirtualClock) => unknown> = {
 	"fails at once": fail,
 	"rejects later": async (_context, clock) => {
@@ -85,7 +85,7 @@ const plans: Record<string, RunnerOptions> = {
 	"shouldRetry that throws": { attempts: 9, shouldRetry: () => fail() },
 };
 
-/** All that can be seen of a run. */
+/** Returns all observable events of a run. */
 async function story(way: string, plan: string, script: string, abortAt: number): Promise<unknown[]> {
 	const clock = new VirtualClock();
 	const controller = new SpiedController();
@@ -110,7 +110,7 @@ async function story(way: string, plan: string, script: string, abortAt: number)
 	done.then((value) => tell("value", value), (error) => tell("error", text(error), text((error as Error)?.cause)));
 	await clock.advance(abortAt);
 	controller.abort("enough");
-	// A task that ignores its signal may not be waited for: then it is not told how it ends.
+	// The run may not wait for a task that ignores its signal. Then the end of the task is not reported.
 	await clock.runUntilIdle();
 	if (script !== "ignores its signal") expect(controller.listeners).toBe(0);
 	return told;

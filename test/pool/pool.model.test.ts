@@ -3,15 +3,18 @@ import { describe, expect, test } from "vitest";
 import { type FailedAttempt, NameInUseError, Pool, type PoolContext, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** What a task does in each of its runs. */
+/** The behavior of a task in each run. */
 interface Script {
 	readonly time: number;
 	readonly outcome: "return" | "reject" | "throw";
 	/** Whether it ends as soon as its signal aborts. */
 	readonly isPolite: boolean;
-	/** How often it wants to be restarted. */
+	/** The number of restarts that the task requests. */
 	readonly restarts: number;
-	/** Who says so: the short form, or the engine's options, with which it may also be given up. */
+	/**
+	 * The option that restarts the task: the short form, or `attempts` of the engine, with which the task may also be
+	 * abandoned.
+	 */
 	readonly options: "restart" | "attempts";
 	readonly priority: number;
 }
@@ -28,10 +31,10 @@ type Simple =
 type Command =
 	| Simple
 	| { readonly kind: "advance"; readonly duration: number }
-	/** A subscriber does it when it hears of the next change. */
+	/** A subscriber runs the command at the next change. */
 	| { readonly kind: "re-enter"; readonly command: Simple };
 
-/** How the making of each worker goes. */
+/** The behavior of the creation of a worker. */
 interface Making {
 	readonly time: number;
 	readonly isFailing: boolean;
@@ -74,18 +77,18 @@ interface Booked {
 	outcome?: "resolved" | "rejected";
 }
 
-/** Drives a pool, keeps books, and fails the test when a law is broken. */
+/** Drives a pool, keeps records, and fails the test if a law is broken. */
 class Bench {
 	readonly clock = new VirtualClock();
 	readonly pool: Pool<number>;
 	readonly booked: Booked[] = [];
-	/** Broken laws: thrown inside a task they would only make that fail. */
+	/** Broken laws. They are recorded, because an error in a task would only make it fail. */
 	readonly #violations: string[] = [];
 	readonly #live = new Map<number, { isBusy: boolean; died: () => void }>();
 	readonly #makings: readonly Making[];
 	#made = 0;
 	#destroyed = 0;
-	/** What a subscriber is to do. */
+	/** The commands for subscribers. */
 	#inner: Simple[] = [];
 
 	constructor(min: number, makings: readonly Making[]) {
@@ -177,10 +180,10 @@ class Bench {
 		this.#expect(booked.starts++ <= booked.restarts, "a run for each restart, and one more");
 		this.#expect(booked.outcome === undefined, "no run after the end");
 		const worker = this.#live.get(context.worker)!;
-		// Each worker has one task at a time, and there are never more than the largest max that there has been.
+		// Each worker has one task at a time, and the number of workers never exceeds the largest `max` so far.
 		this.#expect(!worker.isBusy, "one task on a worker");
 		worker.isBusy = true;
-		// A worker that was given up with its task is destroyed.
+		// A worker that is abandoned with its task is destroyed.
 		this.#expect([...this.#live.values()].filter(({ isBusy }) => isBusy).length <= 5, "no more than max");
 		const leave = () => worker.isBusy = false;
 		if (outcome === "throw") {
@@ -196,7 +199,7 @@ class Bench {
 		if (!isKept) this.#violations.push(law);
 	}
 
-	/** @param isAbrupt stops it in the middle of whatever goes on */
+	/** @param isAbrupt stops the pool during its work */
 	async end(isAbrupt: boolean): Promise<void> {
 		this.#inner = [];
 		const isIdle = this.pool.wait();
@@ -204,7 +207,7 @@ class Bench {
 		else this.pool.resume();
 		await this.clock.runUntilIdle(5000);
 		expect(await isIdle).toBe(true);
-		// Nothing is lost: every task has been told, after it ran, was cancelled, or could get no worker.
+		// No task is lost: each has a result after it ran, was canceled, or got no worker.
 		for (const { outcome, starts, restarts } of this.booked) {
 			expect(outcome).toBeDefined();
 			expect(starts).toBeLessThanOrEqual(restarts + 1);

@@ -20,13 +20,13 @@ const fail = (): never => {
 
 const forever = ({ signal }: { signal: AbortSignal }): Promise<never> => untilAborted(signal);
 
-/** Workers that keep books. */
+/** Workers that keep records. */
 class Workshop {
 	made = 0;
 	readonly destroyed: number[] = [];
 	readonly died: ((reason?: unknown) => void)[] = [];
 	readonly signals: AbortSignal[] = [];
-	/** What the next ones fail with. */
+	/** The errors of the next creations. */
 	errors: unknown[] = [];
 	waitFor: Promise<unknown> | undefined;
 
@@ -808,7 +808,7 @@ describe("Pool", () => {
 });
 
 describe("Pool at each microtask", () => {
-	/** Ends a task around its settlement, in each way there is. */
+	/** All ways to end a task around its settlement. */
 	const endings: Record<string, (made: { task: PoolTask; pool: Pool<number>; controller: AbortController }) => void> = {
 		"a cancel": ({ task }) => task.cancel("enough"),
 		"an abort": ({ controller }) => controller.abort("enough"),
@@ -885,7 +885,7 @@ describe("Pool at each microtask", () => {
 				return "value";
 			}, { restart: () => true });
 			expect(await task.result()).toBe("value");
-			// At once means: before it has returned.
+			// An immediate call happens before the method returns.
 			expect(runs).toBe(k === 0 ? 2 : 1);
 			await settle();
 			await pool.stop();

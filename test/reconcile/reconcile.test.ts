@@ -5,7 +5,7 @@ import { afterMicrotasks, atEachMicrotask } from "../every-microtask.ts";
 import { atEachCall } from "../reentry.ts";
 import { errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
-/** A plan whose rounds are given. */
+/** Creates a plan with given rounds. */
 const rounds = (...rounds: PlanTask[][]): Plan => ({ create: () => rounds.shift() ?? [] });
 
 const task = (name: string, log: string[], children: PlanTask[] = []): PlanTask => ({

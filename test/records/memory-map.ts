@@ -1,4 +1,4 @@
-// The least ordered map with transactions: a sorted array, one transaction at a time.
+// A minimal ordered map with transactions: a sorted array, and one transaction at a time.
 import type { Clock } from "../../mod.ts";
 import type { StoreCapabilities } from "../../src/store.ts";
 import type { WakeReason } from "../../src/basket/store.ts";

@@ -1,11 +1,12 @@
-// An ordered map that answers with promises, lets several transactions go on at once, and undoes those that others were faster than.
+// An asynchronous ordered map with concurrent transactions. It rolls back a transaction that conflicts with an
+// earlier commit.
 import type { Clock } from "../../mod.ts";
 import type { StoreCapabilities } from "../../src/store.ts";
 import type { WakeReason } from "../../src/basket/store.ts";
 import type { MapEntry, MapRange, MapTransaction, OrderedMap, TransactOptions } from "../../src/records/records.ts";
 import { Sorted } from "./sorted.ts";
 
-/** A caller's transaction: a list of changes, which nobody hears of before it commits. */
+/** A transaction of the caller: a list of changes that are invisible before the commit. */
 export class Changes {
 	readonly drafts = new Map<OptimisticMap, Draft>();
 
@@ -83,7 +84,7 @@ class Draft implements MapTransaction {
 	readonly #got = new Map<string, number>();
 	#turn: Promise<unknown> = Promise.resolve();
 	#isBusy = false;
-	/** Which version of which key the commit depends on. */
+	/** The versions of the keys on which the commit depends. */
 	readonly seen = new Map<string, number>();
 	readonly written = new Map<string, unknown>();
 	readonly fail?: () => void;
@@ -128,11 +129,11 @@ class Draft implements MapTransaction {
 	}
 
 	check(key: string): void {
-		// What this very transaction has written first is nobody else's.
+		// If this transaction has not read the key, the key must not exist at the commit.
 		if (!this.seen.has(key)) this.seen.set(key, this.#got.get(key) ?? 0);
 	}
 
-	/** One after the other, the first one at once. */
+	/** Runs operations one after the other, the first immediately. */
 	inTurn<R>(work: () => R | Promise<R>): Promise<R> {
 		const done = this.#isBusy ? this.#turn.then(work) : Promise.resolve(work());
 		this.#isBusy = true;

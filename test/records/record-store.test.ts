@@ -10,7 +10,7 @@ testStore("recordStore() over a map", async () => {
 	return { store, advance: (duration) => clock.advance(duration), close: () => {} };
 }, { test, without: ["tx", "shared"] });
 
-// What pages carry: see the store in IndexedDB.
+// PlainStore is the part of the store that pages load; see the store on IndexedDB.
 testStore("PlainStore over a map", async () => {
 	const clock = new VirtualClock();
 	const space = overMap(new MemoryMap(clock));
@@ -50,7 +50,7 @@ testRecordSpace("overMap() over an optimistic map", async () => {
 	return { space: overMap(new OptimisticMap(new VirtualClock())), close() {} };
 }, { test });
 
-/** As a database does that is read anew each time. */
+/** A map that copies each value, like a database. */
 class CopyingMap extends MemoryMap {
 	override get(keys: readonly string[]): unknown[] {
 		return super.get(keys).map((value) => structuredClone(value));

@@ -1,4 +1,4 @@
-// The same as test/simulation.test.ts, on the store that is made of rows.
+// The same as test/simulation.test.ts, on the record store.
 import { isLong, isPage } from "../support.ts";
 import { openRecords } from "../simulation/records.ts";
 import { testSimulation } from "../simulation/suite.ts";

@@ -1,10 +1,10 @@
-// Whatever is given to run, Runner, sleep and Group: what they do not take is refused with an error that names it.
+// Argument checks of run, Runner, sleep and Group. An error must name each invalid argument.
 import { describe, expect, test } from "vitest";
 import { Group, retryAfter, run, Runner, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { settle } from "../support.ts";
 
-/** Of all kinds, and none that a name, a tag or a callback could be. */
+/** Values of all kinds, none of which is a valid name, tag or callback. */
 const oddities: readonly unknown[] = [
 	null,
 	true,
@@ -28,7 +28,7 @@ const oddities: readonly unknown[] = [
 
 const task = () => 1;
 
-/** What each takes, as the names of its options or arguments; an oddity that is in order is not refused. */
+/** The options or arguments of each function. A valid oddity is not refused. */
 const doors: Record<string, readonly [call: (name: string, odd: unknown) => unknown, names: readonly string[]]> = {
 	"run()": [
 		(name, odd) => run(task, { [name]: odd }),
@@ -81,10 +81,10 @@ const doors: Record<string, readonly [call: (name: string, odd: unknown) => unkn
 	"Group.subscribe()": [(_name, odd) => new Group().subscribe(odd as never), ["listener"]],
 };
 
-/** What is taken though it is odd. */
+/** Whether an odd value is valid. */
 const isTaken = (name: string, odd: unknown): boolean => {
 	const isObject = typeof odd === "object" && odd !== null;
-	if (name === "options") return isObject; // none of these has an option
+	if (name === "options") return isObject; // none of these objects has a known option
 	if (name === "unref" || name === "forget") return odd === true;
 	return false;
 };
@@ -95,7 +95,7 @@ describe.each(Object.entries(doors))("%s", (title, [call, names]) => {
 			if (isTaken(name, odd)) continue;
 			let error: unknown;
 			try {
-				// A constructor and a synchronous method throw, what returns a promise rejects.
+				// Constructors and synchronous methods throw; asynchronous functions reject.
 				const result = call(name, odd);
 				expect(typeof (result as Promise<unknown> | undefined)?.then).toBe("function");
 				await result;

@@ -1,4 +1,5 @@
-// An abort at each microtask around each moment of a run: what was done stays done, whoever asks for it.
+// An abort at each microtask around each moment of a run. A completed result must stay complete, for all ways to run
+// a task.
 import { describe, expect, test } from "vitest";
 import { Group, Pool, type PoolOptions, run, Runner, type RunnerOptions, sleep, type Task } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
@@ -7,7 +8,7 @@ import { isPage, SpiedController, watch } from "../support.ts";
 
 interface Begun {
 	readonly done: Promise<string>;
-	/** Absent, the controller does it. */
+	/** If absent, the controller aborts. */
 	abort?(reason: unknown): void;
 }
 
@@ -51,7 +52,7 @@ const ways: Record<string, Begin> = {
 	},
 };
 
-/** What a task does in an attempt, with `value` if it succeeds. */
+/** The behavior of a task in an attempt; `value` is the result of a success. */
 const deeds: Record<string, (value: string | undefined) => string | PromiseLike<string>> = {
 	"returns or throws": (value) => {
 		if (value === undefined) throw new Error("failure");
@@ -65,7 +66,7 @@ const deeds: Record<string, (value: string | undefined) => string | PromiseLike<
 	},
 };
 
-/** When the abort comes, give or take some microtasks. */
+/** The moments of the abort, plus or minus some microtasks. */
 const moments = ["start", "call 1", "end 1", "shouldRetry", "onAttemptFailed", "call 2", "end 2"] as const;
 type Moment = typeof moments[number];
 
@@ -76,7 +77,7 @@ const plans: Record<string, RunnerOptions> = {
 	"abandonAfter: 5": { abandonAfter: 5, timeout: 1000 },
 };
 
-/** One run with an abort k microtasks after the moment, or, with a negative one, the moment that long after the abort. */
+/** Runs a task with an abort k microtasks after the moment. If k is negative, the abort comes first. */
 async function trial(
 	begin: Begin,
 	deed: string,
@@ -89,7 +90,7 @@ async function trial(
 	const clock = new VirtualClock();
 	const controller = new SpiedController();
 	const reason = { why: "enough" };
-	/** What was told of the attempts that failed; `isFinal` if nobody had aborted and there is no other. */
+	/** The reported failed attempts. `isFinal` means that no abort has happened and no attempt follows. */
 	const told: { error: unknown; isFinal: boolean }[] = [];
 	/** Calls that began after the abort. */
 	let late = 0;
@@ -126,7 +127,7 @@ async function trial(
 			const value = context.attempt === last ? "value" : undefined;
 			const end = () => {
 				at(`end ${context.attempt}`);
-				// Nobody has given up on it: then it would have been told as failed.
+				// The run has not abandoned the attempt, which would be reported as a failure.
 				if (value !== undefined && told.length < context.attempt) returned = value;
 			};
 			const result = deeds[deed]!;
@@ -148,23 +149,24 @@ async function trial(
 	}
 	if (done.state === "rejected") {
 		const final = told.at(-1);
-		// Told as final is final; whatever else comes to an end has come to it by the abort.
+		// A failure that is reported as final is final. Otherwise the abort has ended the run.
 		expect(done.error).toBe(final?.isFinal ? final.error : reason);
 	}
 	expect([controller.listeners, clock.pending]).toEqual([0, 0]);
 }
 
-/** Everything but the moment of the abort. */
+/** All cases apart from the number of microtasks. */
 const cases = moments.flatMap((moment) =>
 	Object.keys(deeds).flatMap((deed) =>
 		[false, true].flatMap((isRead) => ([1, 2] as const).map((last) => ({ moment, deed, isRead, last })))
 	)
 );
 
-// Microtasks are the same everywhere; a macrotask, of which a trial takes some, is slow in pages and in workerd.
+// Skipped in pages and workerd, where macrotasks are slow and each trial needs some. Microtasks do not depend on the
+// engine.
 describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
 	test.each(Object.keys(plans))("keeps its laws whenever an abort comes: %s", async (plan) => {
-		// All at once, since a macrotask takes long in some engines.
+		// All cases run concurrently, because a macrotask takes long in some engines.
 		await Promise.all(cases.map(async ({ moment, deed, isRead, last }) => {
 			try {
 				await atEachMicrotask(30, (k) => trial(begin, deed, plan, moment, k, isRead, last));
@@ -176,7 +178,7 @@ describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
 	});
 });
 
-/** What a task does once its time is over, k microtasks later. */
+/** The behavior of a task k microtasks after its timeout. */
 const reactions: Record<string, (reason: unknown) => string> = {
 	"returns": () => "value",
 	"rejects with the reason": (reason) => {
@@ -187,7 +189,7 @@ const reactions: Record<string, (reason: unknown) => string> = {
 	},
 };
 
-/** An attempt whose time is over, and that ends, or is aborted by its caller, some microtasks after that. */
+/** Runs an attempt that times out, and then ends or is aborted by its caller some microtasks later. */
 async function late(begin: Begin, reaction: string, abandonAfter: number, k: number, isAborted: boolean) {
 	const clock = new VirtualClock();
 	const controller = new SpiedController();
@@ -225,12 +227,12 @@ async function late(begin: Begin, reaction: string, abandonAfter: number, k: num
 		expect([(error as Error).name, error]).toEqual(["TimeoutError", told.at(-1)]);
 		expect((told[0] as Error).name).toBe("TimeoutError");
 	}
-	// An attempt that was given up may overlap the next one, no other may.
+	// Only an abandoned attempt may overlap the next one.
 	if (abandonAfter > 0) expect(most).toBe(1);
 	expect([controller.listeners, clock.pending]).toEqual([0, 0]);
 }
 
-// Not in pages and workerd: see above.
+// Skipped in pages and workerd; see above.
 describe.skipIf(isPage).each(Object.entries(ways))("%s", (_way, begin) => {
 	test.each([0, 20, Infinity])("keeps its laws around a timeout, with abandonAfter: %s", async (abandonAfter) => {
 		for (const reaction of Object.keys(reactions)) {
@@ -264,7 +266,7 @@ describe("sleep(), Group.wait() and GroupTask.wait()", () => {
 			expect([true, reason]).toContain(sleeping.state === "resolved" ? sleeping.value : sleeping.error);
 			for (const { state, value } of [waiting, ending]) expect([state, typeof value]).toEqual(["resolved", "boolean"]);
 			expect([controllers.map(({ listeners }) => listeners), clock.pending]).toEqual([[0, 0, 0], 0]);
-			// What had stopped before the abort is told so.
+			// A task that stopped before the abort gets this result.
 			if (k > 10) expect([waiting.value, ending.value]).toEqual([true, true]);
 			if (k === 0) expect([waiting.value, ending.value]).toEqual([false, false]);
 		});

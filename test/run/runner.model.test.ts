@@ -13,12 +13,12 @@ import {
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { SpiedController, watch } from "../support.ts";
 
-/** What a task does in one attempt. */
+/** The behavior of a task in one attempt. */
 interface Script {
-	/** How long it takes. Infinity: for ever. */
+	/** The duration. Infinity means that the attempt never ends. */
 	readonly duration: number;
 	readonly outcome: "return" | "fail" | "stopNow" | "retryNow" | "resetBackoff" | "retryAfter";
-	/** Whether it reads its signal, and when that aborts, what it does at once. */
+	/** The immediate reaction to an abort of the signal, or that the task does not read the signal. */
 	readonly reaction: "unread" | "deaf" | "reject" | "fail" | "return";
 }
 
@@ -30,22 +30,22 @@ interface Scenario {
 	readonly deadline: number;
 	readonly abandonAfter: number;
 	readonly abortAt: number;
-	/** The attempts after which shouldRetry says no. */
+	/** The attempts after which shouldRetry returns false. */
 	readonly vetoes: readonly number[];
 }
 
 interface Outcome {
-	/** When each attempt began. */
+	/** The start times of the attempts. */
 	readonly starts: readonly number[];
 	readonly result: string;
 	readonly at: number;
-	/** What onAttemptFailed was told: the error, and the delay if there is another attempt. */
+	/** The arguments of onAttemptFailed: the error, and the delay if another attempt follows. */
 	readonly failures: readonly (readonly [error: string, delay: number | undefined])[];
 }
 
 const retryAfterDelay = 77;
 
-/** The laws of a run, written down a second time, as plainly as they can be. */
+/** A second, simple implementation of the laws of a run. */
 function model(scenario: Scenario): Outcome | undefined {
 	const { scripts, attempts, backoff, timeout, deadline, abandonAfter, abortAt } = scenario;
 	const starts: number[] = [];
@@ -68,7 +68,7 @@ function model(scenario: Scenario): Outcome | undefined {
 			endsAt = interruptedAt + abandonAfter;
 			end = "abandoned";
 		}
-		if (endsAt === Infinity) return undefined; // it waits for ever
+		if (endsAt === Infinity) return undefined; // the run never ends
 		now = endsAt;
 		if (end === "return") return { starts, result: `value ${attempt}`, at: now, failures };
 		const limit = deadline <= now ? "deadline" : "timeout";
@@ -99,7 +99,7 @@ function model(scenario: Scenario): Outcome | undefined {
 	}
 }
 
-/** The same, done by the library. */
+/** The same run by the library. */
 async function reality(scenario: Scenario): Promise<Outcome | undefined> {
 	const clock = new VirtualClock();
 	const controller = new SpiedController();
@@ -168,7 +168,8 @@ const script: fc.Arbitrary<Script> = fc.record({
 	reaction: fc.constantFrom("unread", "deaf", "reject", "fail", "return"),
 });
 
-// Each kind of time has a fraction of its own, so that no two things happen at the same time: their order is no law.
+// Each kind of time has its own fraction, so that no two events are simultaneous, because the order of simultaneous
+// events is undefined.
 const orNever = (offset: number, most: number) =>
 	fc.oneof(fc.constant(Infinity), fc.nat(most).map((whole) => whole + offset));
 

@@ -1,4 +1,4 @@
-// Every callback of a Runner and of a Group calls back whatever is public, synchronously: the laws hold after it.
+// Each callback of a Runner and of a Group calls any public method synchronously. The laws must hold afterwards.
 import fc from "../property.ts";
 import { describe, expect, test } from "vitest";
 import { Group, type GroupTask, NameInUseError, Runner, type TaskContext } from "../../mod.ts";
@@ -7,7 +7,7 @@ import { VirtualClock } from "../../src/testing/testing.ts";
 import { Script } from "../script.ts";
 import { deferred, isPage, settle, SpiedController, watch } from "../support.ts";
 
-/** It is the same everywhere; a macrotask is slow in pages and in workerd. */
+/** Fewer runs in pages and workerd, where a macrotask is slow. The behavior does not depend on the engine. */
 const numRuns = isPage ? 30 : 300;
 
 const numbers = fc.array(fc.nat(5039), { minLength: 20, maxLength: 150 });
@@ -34,7 +34,7 @@ describe("Runner", () => {
 					else if (action === 3) unsubscribes.pop()?.();
 					else if (script.below(9) === 0) controller.abort("enough");
 				};
-				/** 1 while an attempt is told whose call has not come yet. */
+				/** 1 while a reported attempt has not been called yet. */
 				let beginning = 0;
 				const subscriber = () => {
 					const { state } = runner.getSnapshot();
@@ -92,7 +92,7 @@ describe("Group", () => {
 				const script = new Script(numbers);
 				const clock = new VirtualClock();
 				const controllers: SpiedController[] = [];
-				/** How many run, by name. */
+				/** The number of running tasks by name. */
 				const running = new Map<string, number>();
 				const spawned: GroupTask[] = [];
 				const ended: GroupTask[] = [];
@@ -130,7 +130,7 @@ describe("Group", () => {
 						if (script.below(4) > 0) context.signal.addEventListener("abort", () => act("an abort listener"));
 						act("a task");
 						if (script.below(4) > 0) return slow();
-						// Some are over before their call is.
+						// Some tasks end before their call returns.
 						running.set(name, 0);
 						if (script.below(3) > 0) throw new Error("failure");
 					};
@@ -199,7 +199,7 @@ describe("Group", () => {
 						errors.push(error);
 					}
 				});
-				// In half of the cases all ends early, and what is spawned after that never begins.
+				// Half of the cases abort all tasks early. Tasks that are spawned afterwards never begin.
 				const aborting = new CallbackTimer(() => {
 					for (const task of spawned) note(task);
 					all.abort("over");

@@ -14,12 +14,12 @@ import {
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
-/** Fails for ever. */
+/** A task that always fails. */
 const fail = ({ attempt }: { attempt: number }): never => {
 	throw new Error(`failure ${attempt}`);
 };
 
-/** Fails as often as it is told to. */
+/** Creates a task that fails the given number of times. */
 const failing = (times: number) => ({ attempt }: { attempt: number }): number => {
 	if (attempt <= times) throw new Error(`failure ${attempt}`);
 	return attempt;
@@ -327,7 +327,7 @@ describe("run() timeout", () => {
 		await clock.runUntilIdle();
 		const error = done.error as Error;
 		expect(error).toMatchObject({ name: "TimeoutError", cause: { message: "request failed" } });
-		// A chain of causes that ends.
+		// The chain of causes ends.
 		expect(((error.cause as Error).cause as Error).cause).toBe(undefined);
 	});
 

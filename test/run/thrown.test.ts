@@ -1,4 +1,4 @@
-// Anything can be thrown. Whatever it is, it comes back as it is, and nothing hangs because something cannot be read of it.
+// Thrown values of any type. The same value must be reported, and an unreadable value must not make a run hang.
 import { describe, expect, test } from "vitest";
 import {
 	Basket,
@@ -25,7 +25,7 @@ const mine = (): never => {
 const { proxy, revoke } = Proxy.revocable({}, {});
 revoke();
 
-// The AbortController of workerd reads its reason, and throws if that cannot be read.
+// The AbortController of workerd reads its reason, and throws if the reason is unreadable.
 const isReader = globalThis.navigator?.userAgent === "Cloudflare-Workers";
 
 const thrown: Record<string, unknown> = {
@@ -48,10 +48,10 @@ const thrown: Record<string, unknown> = {
 	"what has half a hint": { upkeepHint: null },
 };
 
-/** In an array: as the value of a promise it would be asked for a `then`. */
+/** In an array, because a promise would read the `then` of the value. */
 type Boxed = readonly unknown[];
 
-/** Each way to have it thrown; gives what has come out of it. */
+/** All ways to throw a value. Each returns the reported value. */
 const ways: Record<string, (fail: () => never, clock: VirtualClock) => Promise<Boxed>> = {
 	"run() without options": (fail) => caught(run(fail)),
 	"run()": (fail, clock) => caught(run(fail, { attempts: 2, backoff: 5, clock })),
@@ -175,7 +175,7 @@ const ways: Record<string, (fail: () => never, clock: VirtualClock) => Promise<B
 		const never = ({ worker }: { worker: unknown }) => new Promise<never>(worker as () => void);
 		errors.push(...await inPool(options, (pool) => caught(pool.run(never))));
 		if (thrown !== undefined) return once(errors, 3);
-		// A death without a reason has one of its own.
+		// If a death has no reason, the library creates an error.
 		return errors.every((error) => (error as Error).message === "The worker has died") ? [thrown] : errors;
 	},
 	"createWorker": (fail, clock) =>
@@ -192,7 +192,7 @@ const ways: Record<string, (fail: () => never, clock: VirtualClock) => Promise<B
 	},
 };
 
-/** What a promise rejects with, as it is. */
+/** Returns the original rejection value of a promise. */
 async function caught(promise: Promise<unknown>): Promise<Boxed> {
 	try {
 		return ["a value", await promise];
@@ -201,7 +201,7 @@ async function caught(promise: Promise<unknown>): Promise<Boxed> {
 	}
 }
 
-/** The one that was told so often. */
+/** Returns the value, which must be reported `count` times. */
 function once(errors: unknown[], count: number): unknown[] {
 	return errors.length === count && errors.every((error) => Object.is(error, errors[0])) ? [errors[0]] : errors;
 }
@@ -233,7 +233,7 @@ describe("whatever is thrown", () => {
 
 	test("as the reason of an abort, is what run() rejects with", async () => {
 		for (const [title, value] of Object.entries(thrown)) {
-			if (value === undefined) continue; // the platform makes an AbortError of it
+			if (value === undefined) continue; // the platform replaces it with an AbortError
 			const controller = new AbortController();
 			const task = ({ signal }: { signal: AbortSignal }) =>
 				new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));

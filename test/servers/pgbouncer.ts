@@ -1,4 +1,4 @@
-// PgBouncer in front of a Postgres server: many connections of clients share few of the server, each for one transaction.
+// PgBouncer for a Postgres server: many client connections share few server connections, each for one transaction.
 import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -8,10 +8,10 @@ import process from "node:process";
 import { sleep } from "../../mod.ts";
 
 const program = "/usr/sbin/pgbouncer";
-/** It refuses to be root. */
+/** PgBouncer refuses to run as root. */
 const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
-/** Whether tests may do without: on a desk that lacks it. CI has installed it, so that there a lack is a failure. */
+/** Whether tests may be skipped: on a desk without PgBouncer. In CI a missing PgBouncer is a failure. */
 export const mayLackPgBouncer: boolean = !existsSync(program) && !process.env["CI"];
 
 export interface PgBouncer {
@@ -21,10 +21,10 @@ export interface PgBouncer {
 }
 
 /**
- * Starts one in transaction mode.
+ * Starts PgBouncer in transaction mode.
  *
  * @param server the port of the Postgres server
- * @param size how many connections to each database of that server there are at most
+ * @param size the maximum number of connections to each database of the server
  */
 export async function openPgBouncer(server: number, size = 5): Promise<PgBouncer> {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-pgbouncer-"));
@@ -61,13 +61,13 @@ function configuration(server: number, port: number, size: number): string {
 		"auth_type = any",
 		"pool_mode = transaction",
 		`default_pool_size = ${size}`,
-		"server_login_retry = 1", // seconds until it tries again to reach a server that was down
+		"server_login_retry = 1", // seconds until PgBouncer tries again to connect to a server that was down
 		"ignore_startup_parameters = extra_float_digits",
 		"",
 	].join("\n");
 }
 
-/** Resolves when clients are accepted. */
+/** Resolves when PgBouncer accepts clients. */
 async function answer(child: ChildProcess, port: number): Promise<void> {
 	let log = "";
 	child.stderr!.setEncoding("utf8").on("data", (text: string) => log += text);

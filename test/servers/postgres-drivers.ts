@@ -1,4 +1,4 @@
-// The two drivers, as the tests of what goes wrong use them: a store on a pool, and transactions of the caller.
+// The two drivers for the tests of faults: a store on a pool, and transactions of the caller.
 import pg from "pg";
 import postgres from "postgres";
 import type { Store } from "../../mod.ts";
@@ -7,26 +7,26 @@ import { postgresStore } from "../../src/stores/postgres/postgres.ts";
 export type DriverName = "pg" | "postgres";
 export const driverNames: readonly DriverName[] = ["pg", "postgres"];
 
-/** What a store is told besides its client. */
+/** The options of a store. */
 export type StoreOptions = Parameters<typeof postgresStore>[1];
 
 /** A pool of connections of one driver. */
 // deno-lint-ignore no-explicit-any -- each driver has transactions of its own
 export interface Connected<Tx = any> {
 	readonly store: Store<Tx>;
-	/** Asks in a transaction, committed when the function has resolved. */
+	/** Runs a function in a transaction, which commits when the function resolves. */
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
-	/** Asks in `tx`. */
+	/** Sends a query in `tx`. */
 	ask(tx: Tx, text: string): Promise<unknown>;
 	close(): Promise<void>;
 }
 
 export interface ConnectOptions {
-	/** How many connections there are at most. @default 5 */
+	/** The maximum number of connections. @default 5 */
 	readonly max?: number | undefined;
-	/** How long to wait for a connection, and for an answer, in milliseconds. @default for an answer for ever, by `pg` */
+	/** The time limit for a connection and for an answer, in milliseconds. @default no limit for answers with `pg` */
 	readonly timeout?: number | undefined;
-	/** Whether statements may be prepared, which PgBouncer does not allow. @default true */
+	/** Whether the driver may prepare statements, which PgBouncer does not allow. @default true */
 	readonly isPreparing?: boolean | undefined;
 	readonly store?: StoreOptions | undefined;
 }
@@ -52,7 +52,7 @@ function connectPg(url: string, { max = 5, timeout, store }: ConnectOptions): Co
 				isDone = true;
 				return result;
 			} finally {
-				tx.release(!isDone); // the end of a connection is a rollback
+				tx.release(!isDone); // closing a connection rolls back its transaction
 			}
 		},
 		ask: (tx, text) => tx.query(text),

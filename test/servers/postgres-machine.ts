@@ -1,4 +1,4 @@
-// A Postgres that can die: it is killed with all of its processes, started again on the same data and at the same port, and
+// A Postgres server that can crash: all of its processes are killed, and it restarts with the same data and port. It
 // may have a standby that takes over.
 import { spawnSync } from "node:child_process";
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,10 +9,10 @@ import pg from "pg";
 import { sleep } from "../../mod.ts";
 import { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
 
-/** The user that the servers run as, if this process is root. */
+/** The user of the servers, if this process runs as root. */
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
-/** One server, which is up or down. */
+/** A server, which is up or down. */
 export class PostgresMachine {
 	readonly #folder: string;
 	readonly #options: PostgresOptions;
@@ -36,7 +36,7 @@ export class PostgresMachine {
 		}
 	}
 
-	/** Of the superuser, who needs no password. */
+	/** The URL of the superuser, which has no password. */
 	get url(): string {
 		return this.#server.url;
 	}
@@ -45,7 +45,7 @@ export class PostgresMachine {
 		return this.#server.port;
 	}
 
-	/** Ends all of its processes at once, as if the machine had lost its power. It is down then. */
+	/** Kills all processes of the server, like a power failure. The server is down afterwards. */
 	async crash(): Promise<void> {
 		const { pid } = this.#server;
 		const killed = this.#server.kill();
@@ -53,20 +53,23 @@ export class PostgresMachine {
 		await killed;
 	}
 
-	/** Ends it with a signal: SIGINT rolls everything back, SIGQUIT leaves it as it is, SIGKILL hits the first process only. */
+	/**
+	 * Ends the server with a signal. SIGINT rolls back all transactions, SIGQUIT ends without a rollback, SIGKILL only
+	 * reaches the first process.
+	 */
 	async end(signal: "SIGINT" | "SIGQUIT" | "SIGKILL"): Promise<void> {
 		const children = childrenOf(this.#server.pid);
 		process.kill(this.#server.pid, signal);
 		await this.#server.stop();
-		for (const child of children) kill(child); // before the next one takes over the memory
+		for (const child of children) kill(child); // before the next server takes over the memory
 	}
 
-	/** Ends it in good order, whoever is connected. It is down then. */
+	/** Shuts down the server, even if clients are connected. The server is down afterwards. */
 	async stop(): Promise<void> {
 		await this.#server.stop();
 	}
 
-	/** Makes it go up again, after {@link crash} or {@link stop}. */
+	/** Starts the server again after {@link crash} or {@link stop}. */
 	async start(): Promise<void> {
 		const until = performance.now() + 20_000;
 		for (;;) {
@@ -74,7 +77,7 @@ export class PostgresMachine {
 				this.#server = await startPostgres(this.#options);
 				return;
 			} catch (error) {
-				// Until the last of its processes has let go of the memory that they shared.
+				// Retries until the last process of the old server has released the shared memory.
 				if (performance.now() > until) throw error;
 				await sleep(50);
 			}
@@ -82,8 +85,8 @@ export class PostgresMachine {
 	}
 
 	/**
-	 * Starts a standby with the same data, which follows this one; this one is stopped and started for it. From then on
-	 * nothing is committed here that is not there, too.
+	 * Starts a standby with the same data, which replicates this server. This server restarts. Afterwards each of its
+	 * commits waits for the standby.
 	 */
 	async startStandby(): Promise<PostgresMachine> {
 		await this.stop();
@@ -116,7 +119,7 @@ export class PostgresMachine {
 	}
 }
 
-/** Asks a server once, on a connection of its own. */
+/** Sends a query to a server on a new connection. */
 export async function query(url: string, text: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
 	const client = new pg.Client(url);
 	await client.connect();
@@ -127,7 +130,10 @@ export async function query(url: string, text: string, values?: unknown[]): Prom
 	}
 }
 
-/** Elsewhere than on Linux nobody is found: the children of a server end by themselves, soon after it. */
+/**
+ * Returns the child processes; none on systems other than Linux, where the children of a server end by themselves
+ * soon after it.
+ */
 function childrenOf(pid: number): number[] {
 	if (process.platform !== "linux") return [];
 	return readdirSync("/proc").map(Number).filter((child) => child > 0 && parentOf(child) === pid);
@@ -135,7 +141,7 @@ function childrenOf(pid: number): number[] {
 
 function parentOf(pid: number): number {
 	try {
-		// The name of the program, in brackets, may contain anything.
+		// The name of the program, in parentheses, may contain any characters.
 		return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ")[1]);
 	} catch {
 		return NaN; // it has ended
@@ -146,6 +152,6 @@ function kill(pid: number): void {
 	try {
 		process.kill(pid, "SIGKILL");
 	} catch {
-		// it has ended
+		// the process has ended
 	}
 }

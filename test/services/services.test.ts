@@ -22,7 +22,7 @@ interface Config {
 	hangs?: boolean;
 }
 
-/** A registry with one kind, whose services log what happens to them. */
+/** Creates a registry with one kind, whose services log their calls. */
 function bench(options: Partial<ServicesOptions<"a">> = {}) {
 	const log: string[] = [];
 	const made: Lifecycle<Config>[] = [];
@@ -44,7 +44,7 @@ function brief({ type, id, state }: ServiceChange): string {
 	return `${type} ${id} ${state}`;
 }
 
-/** Takes changes as long as there are any. */
+/** Reads the given number of changes. */
 async function drain(changes: AsyncIterator<ServiceChange, undefined>, count: number): Promise<string[]> {
 	const seen: string[] = [];
 	while (seen.length < count) seen.push(brief((await changes.next()).value!));
@@ -191,7 +191,7 @@ describe("Services.create()", () => {
 	});
 });
 
-/** The least that a service can be. */
+/** Creates a minimal service. */
 function fake(): Service {
 	return {
 		start() {},
@@ -499,7 +499,7 @@ describe("Services.watch()", () => {
 		await services.create({ id: "x", kind: "a" });
 		const changes = services.watch();
 		expect(brief((await changes.next()).value!)).toBe("added y active");
-		services.stop("y"); // while the first ones are being delivered
+		services.stop("y"); // during the delivery of the first changes
 		await services.create({ id: "z", kind: "a" });
 		expect(await drain(changes, 3)).toEqual(["added x active", "updated y inactive", "added z active"]);
 		const next = changes.next();
@@ -573,7 +573,7 @@ describe("Services.watch()", () => {
 		expect(await calls[2]).toEqual({ value: undefined, done: true });
 	});
 
-	// Safari and older Firefox have no such symbol: there is return().
+	// Safari and older Firefox lack this symbol, but return() works.
 	test.skipIf(Symbol.asyncDispose === undefined)("ends when it is disposed of, twice or once", async () => {
 		const { services } = bench();
 		const changes = services.watch();
@@ -655,7 +655,7 @@ describe("Services.watch()", () => {
 		await drain(changes, 2);
 		await services.stop("x"); // 3
 		await services.stop("y"); // 4
-		await services.start("x"); // 5, told before 4
+		await services.start("x"); // 5, reported before 4
 		expect(await changes.next()).toMatchObject({ value: { id: "x", state: "active", revision: 3 } });
 		expect(await changes.next()).toMatchObject({ value: { id: "y", state: "inactive", revision: 5 } });
 		await changes.return!();
@@ -792,7 +792,7 @@ describe("Services at each microtask", () => {
 					const live = [...signals].filter(([{ aborted }]) => !aborted).map(([, n]) => n);
 					const state = services.get("x")?.state;
 					expect([most <= 1, running, errors]).toEqual([true, 0, []]);
-					// What runs is one configuration of a service that is listed as active; one that is active has its own.
+					// An active service runs its own configuration, and only active services run.
 					expect(live.length).toBe(state === "active" ? 1 : 0);
 					if (title === "a configure()" && name === "configure()") expect(live).toEqual(["newest"]);
 					if (title === "a configure() with unreadable data" && name === "configure()") {

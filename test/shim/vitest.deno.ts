@@ -1,7 +1,8 @@
-// Lets `deno test` run the suite natively: deno.json maps "vitest" to this file. Tests are registered with Deno itself, one
-// for each leaf under its full title ("suite > test"), so that its filter, its report and its skips speak of tests and not
-// of suites; `expect`, `vi` and `expectTypeOf` are Vitest's own. It has what Vitest, Bun and Deno have in common.
-// Rejected: Deno's node:test, which reports a suite as one more test and a skipped suite as a single one.
+// Lets `deno test` run the suite natively: deno.json maps "vitest" to this file. Each test is registered with Deno
+// under its full title ("suite > test"), so that the filter, the report and the skips of Deno refer to tests, not to
+// suites. `expect`, `vi` and `expectTypeOf` come from Vitest. The shim contains the common features of Vitest, Bun
+// and Deno. Rejected: the node:test of Deno, which reports a suite as a further test and a skipped suite as a single
+// test.
 import * as vitest from "npm:vitest@5.1.0";
 
 type Vitest = typeof vitest;
@@ -23,22 +24,22 @@ interface Suite {
 	beforeEach: Hook[];
 	afterEach: Hook[];
 	afterAll: Hook[];
-	/** Its beforeAll hooks, once they were started. */
+	/** The beforeAll hooks, when they have started. */
 	opening: Promise<void> | undefined;
-	/** How many tests have still to run before its afterAll hooks. */
+	/** The number of tests that must run before the afterAll hooks. */
 	remaining: number;
 }
 
-// Tests may replace the global ones.
+// Tests may replace the global functions.
 const { setTimeout, clearTimeout } = globalThis;
 /** In milliseconds, as in scripts/test/engines.ts. */
 const defaultTimeout = 60_000;
 const whole: Suite = createSuite("", {}, undefined);
-/** The suite whose body is running: what is registered belongs to it. */
+/** The suite whose body is running. New tests and hooks belong to it. */
 let current: Suite = whole;
 /** The suites whose beforeAll hooks have run and whose afterAll hooks have not, outer ones before inner ones. */
 const opened: Set<Suite> = new Set();
-/** What the running test wants done when it is over. */
+/** The hooks that run at the end of the running test. */
 let finishers: Hook[] = [];
 
 export const test: Vitest["test"] = createRegistrar(registerTest, {}) as unknown as Vitest["test"];
@@ -53,12 +54,12 @@ export const expect: Vitest["expect"] = vitest.expect;
 export const expectTypeOf: Vitest["expectTypeOf"] = vitest.expectTypeOf;
 export const vi: Vitest["vi"] = vitest.vi;
 
-// With a filter or `only`, a suite's last test may never come.
+// With a filter or `only`, the last test of a suite may not run.
 Deno.test.afterAll(async () => {
 	for (const suite of [...opened].reverse()) await close(suite);
 });
 
-/** `test` or `describe` with everything that hangs on it; `test.skip.each` is the registrar of skipped tests, and so on. */
+/** Creates `test` or `describe` with all of its properties. For example, `test.skip.each` registers skipped tests. */
 function createRegistrar(register: Register, mode: Mode): unknown {
 	const change = (more: Mode): unknown => createRegistrar(register, { ...mode, ...more });
 	const registrar = (title: string, first?: Argument, second?: Argument): void => {
@@ -101,7 +102,7 @@ function registerTest(title: string, mode: Mode, body: Body | undefined, timeout
 		name: [...suites.slice(1).map((suite) => suite.title), title].join(" > "),
 		ignore,
 		only,
-		sanitizeOps: false, // the other engines have no such thing, and the suite checks for leaks itself
+		sanitizeOps: false, // the other engines have no such check, and the suite checks for leaks itself
 		sanitizeResources: false,
 		fn: () => runTest(suites, body!, timeout),
 	});
@@ -122,7 +123,7 @@ async function runTest(suites: Suite[], body: Body, timeout: number): Promise<vo
 	}
 }
 
-/** Runs its beforeAll hooks once; if they fail, every test of the suite does. */
+/** Runs the beforeAll hooks of a suite once. If they fail, every test of the suite fails. */
 function open(suite: Suite): Promise<void> {
 	opened.add(suite);
 	return suite.opening ??= runHooks(suite.beforeAll);
@@ -143,7 +144,7 @@ function within(timeout: number, work: unknown): Promise<void> {
 	});
 }
 
-/** A suite and those around it, the outermost first. */
+/** Returns a suite and its enclosing suites, the outermost first. */
 function lineage(suite: Suite): Suite[] {
 	return suite.parent === undefined ? [suite] : [...lineage(suite.parent), suite];
 }
@@ -153,7 +154,10 @@ function createSuite(title: string, mode: Mode, parent: Suite | undefined): Suit
 	return { title, mode, parent, ...hooks, opening: undefined, remaining: 0 };
 }
 
-/** Fills in `%s` and its kin from the values in turn, `%#` with the row's index, `$name` from a row that is an object. */
+/**
+ * Replaces `%s` and similar placeholders by the values in turn, `%#` by the index of the row, and `$name` by a
+ * property of a row object.
+ */
 function formatTitle(title: string, values: readonly unknown[], index: number): string {
 	const rest = [...values];
 	return title

@@ -10,11 +10,11 @@ export type SimulatedBasket = Basket<ReturnType<typeof makeTasks>>;
 
 export class BasketProcess extends Process {
 	readonly basket: SimulatedBasket;
-	/** When all its slots were taken last, or it did not work. */
+	/** The last time when all slots were taken, or the process did not work. */
 	busyAt: number;
 	readonly #world: BasketWorld;
 	readonly #hints = new Set<() => void>();
-	/** How many outcomes were stored, and not told yet. */
+	/** The number of stored outcomes that are not reported yet, by id. */
 	readonly #untold = new Map<string, number>();
 
 	constructor(world: BasketWorld, name: string) {
@@ -50,7 +50,7 @@ export class BasketProcess extends Process {
 		this.basket.resume();
 	}
 
-	/** Tells the basket that the world may be well again. */
+	/** Hints to the basket that faults may have ended. */
 	hint(): void {
 		for (const listener of [...this.#hints]) listener();
 	}
@@ -60,7 +60,7 @@ export class BasketProcess extends Process {
 		this.#untold.set(key, (this.#untold.get(key) ?? 0) + 1);
 	}
 
-	/** Begins a transaction in the store. */
+	/** Begins a transaction of the store. */
 	async begin(): Promise<Transaction> {
 		const transaction = await this.hear(this.#world.ledger.begin(this));
 		return {

@@ -1,4 +1,4 @@
-// A simulation of a basket: tasks are added, changed and looked at, while everything goes wrong.
+// A simulation of a basket: processes add, change and read tasks during all kinds of faults.
 import type { BasketWorld } from "./basket-world.ts";
 import type { Action } from "./profile.ts";
 import { sleep } from "../../mod.ts";
@@ -9,8 +9,9 @@ import { Simulation } from "./simulation.ts";
 import { kinds } from "./tasks.ts";
 
 /**
- * Within how many milliseconds everything is done, once all processes live and are connected: the longest delay of an add, the
- * longest backoff, two leases, the longest delay of a retried call of the store, and the longest sleep of a worker.
+ * The time in milliseconds within which all tasks must be done after all processes are alive and connected: the
+ * longest delay of an add, the longest backoff, two leases, the longest delay of a retried store call, and the
+ * longest sleep of a worker.
  */
 const patience = 60_000 + 32_000 + 2 * 30_000 + longestRetry + 60_000;
 
@@ -70,7 +71,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		this.handle(process, "add", added);
 	}
 
-	/** Somebody else claims something again and again, and dies each time. */
+	/** Another process claims a task repeatedly and dies each time. */
 	async #crash(): Promise<void> {
 		const { random, clock, ledger } = this.world;
 		const store = ledger.storeFor({ name: "somebody", isAlive: false });
@@ -81,13 +82,13 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		}
 	}
 
-	/** Most often one that is there. */
+	/** Changes a task, which exists in most cases. */
 	#change(process: BasketProcess, change: "hold" | "release" | "retry" | "delete"): void {
 		const { random, ledger } = this.world;
 		const ids = [...ledger.entries.keys()];
 		const id = ids.length > 0 && random.chance(0.9) ? random.pick(ids) : "nobody";
 		this.handle(process, change, process.basket[change](id));
-		// Under the same id there may soon be something else, while somebody still works on what was there.
+		// Another task may soon have the same id while a process still runs the deleted one.
 		if (change === "delete" && !id.startsWith("_") && random.chance(0.7)) {
 			this.handle(process, "add", process.basket.add("endless", { changes: 0 }, { id }));
 		}
@@ -122,7 +123,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		if (left !== undefined) this.world.fail(`${describe(left)} is not done after ${patience} ms of calm`);
 	}
 
-	/** Everything adds up, and nothing is left behind. */
+	/** Checks that all totals are correct, and that nothing is left behind. */
 	protected override async finish(): Promise<void> {
 		const { ledger, processes } = this.world;
 		const { basket } = processes[0]!;

@@ -1,4 +1,4 @@
-// The world of processes that work on one basket, and what must hold in it at any time.
+// The world of processes that work on one basket, and its invariants.
 import type { BasketContext, Store } from "../../mod.ts";
 import type { Outcome, Save, Settlement } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
@@ -15,15 +15,15 @@ import { World } from "./world.ts";
 
 export class BasketWorld extends World<BasketProcess> {
 	declare readonly profile: Profile;
-	/** By the claim under which they were begun. */
+	/** The runs by the claims under which they began. */
 	readonly runs: Map<ClaimRecord, Run> = new Map();
-	/** By each claim under which they are, or were, run. */
+	/** The runs by each of their present and earlier claims. */
 	readonly #runs = new Map<ClaimRecord, Run>();
-	/** By the claims under which runs go on: those under which they went on before. */
+	/** The claims under which runs continue, each with the previous claim of the run. */
 	readonly #continued = new Map<ClaimRecord, ClaimRecord>();
-	/** Claims of which it was told that they are done. */
+	/** Claims that were reported as done. */
 	readonly #isTold = new Set<ClaimRecord>();
-	/** Claims of which somebody was told that they are lost. */
+	/** Claims that were reported as lost. */
 	readonly #lost = new Set<ClaimRecord>();
 
 	constructor(
@@ -41,7 +41,7 @@ export class BasketWorld extends World<BasketProcess> {
 		return this.runs.size;
 	}
 
-	/** A function is called. */
+	/** Called when a function is called. */
 	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>): Run {
 		const what = `${process.name} runs ${context.id}`;
 		const record = process.told.get(context.id)!;
@@ -79,42 +79,45 @@ export class BasketWorld extends World<BasketProcess> {
 		return run;
 	}
 
-	/** A run goes on under a new claim of its process, if its own has ended unnoticed. */
+	/**
+	 * Called when a claim is reported. A run continues under a new claim of its process if its own claim has ended
+	 * unnoticed.
+	 */
 	override onTold(record: ClaimRecord, before: ClaimRecord | undefined): void {
 		const run = before && this.#runs.get(before);
 		if (before === undefined || run === undefined || run.isSettled || run.session !== run.process.session) return;
-		// A task that was added again in the same millisecond cannot be told from the one before by its claims.
+		// The claims do not distinguish a task from one that is added again in the same millisecond.
 		const isSame = run.record.entry.addedAt === record.entry.addedAt;
 		if (!isSame || this.#mayBeLost(run, before)) return;
-		// What is over when it is told is only given back.
+		// A claim that has ended when it is reported is only released.
 		if (record.knownUntil <= this.clock.monotonic()) return void run.process.told.set(record.claim.id, before);
 		run.current = record;
 		this.#runs.set(record, run);
 		this.#continued.set(record, before);
 	}
 
-	/** Whether it ends, or may. One that has used up its time may go on until it is given up. */
+	/** Whether the run ends or may end. A run that has exceeded its time may continue until it is abandoned. */
 	#mayBeLost({ context: { signal }, isActive }: Run, record: ClaimRecord): boolean {
-		// It has ended, and it is not known yet what its transaction has come to.
+		// The run has ended, and the result of its transaction is not known yet.
 		if (!isActive && record.wasCompleting && isOverFor(record, this.clock.monotonic())) return true;
 		if (!signal.aborted) return false;
 		return signal.reason?.name !== "TimeoutError" || this.#lost.has(record) ||
 			isOverFor(record, this.clock.monotonic());
 	}
 
-	/** A claim that was told late, and is given back, was one that nobody waited for any more: no run goes on under it. */
+	/** A claim that is reported late and released is no longer expected, so no run continues under it. */
 	#forgetStray(record: ClaimRecord): void {
 		const before = this.#continued.get(record);
 		if (before === undefined || !isLate(record)) return;
 		const run = this.#runs.get(record);
-		if (run === undefined) return; // given back before, and again
+		if (run === undefined) return; // released before, and again
 		this.#runs.delete(record);
 		if (run.current !== record) return;
 		run.current = before;
 		run.process.told.set(record.claim.id, before);
 	}
 
-	/** What is run under a claim, whether or not it has begun under that one. */
+	/** Returns the run under a claim, even if it began under another one. */
 	#runOf(record: ClaimRecord): Run | undefined {
 		const run = this.#runs.get(record);
 		const isLost = run?.context.signal.aborted && run.context.signal.reason?.name === "ClaimLostError";
@@ -149,7 +152,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
 	}
 
-	/** Two runs of one task, wherever they are. */
+	/** Checks for another run of the same task in any process. */
 	#checkOverlap(what: string, run: Run, record: ClaimRecord): void {
 		if (run.record.entry !== record.entry || !laws.overlap || run.context.signal.aborted) return;
 		if ([run.current, record].some((one) => excuseForSurprise(this, one) !== undefined)) return;
@@ -165,7 +168,7 @@ export class BasketWorld extends World<BasketProcess> {
 			return;
 		}
 		const { process, context } = run;
-		// Nobody has waited for this claim, perhaps: then it holds what it has gone on under before.
+		// The process may no longer have expected this claim. Then its run continues under the previous claim.
 		const before = isLate(record) ? this.#continued.get(record) : undefined;
 		if (before !== undefined && before.knownUntil > this.clock.monotonic()) {
 			const left = before.knownUntil - this.clock.monotonic();
@@ -190,7 +193,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
 		if (record.isCompleted) this.fail(`${what}, which its transaction has done`);
 		if (record.isCompleting) this.fail(`${what}, whose transaction is open`);
-		// What was decided once is tried until it is stored, whatever becomes known meanwhile.
+		// A settlement is retried until it is stored, even if the process learns something new meanwhile.
 		const isRepeated = record.settledAs === outcome.type;
 		record.settledAs = outcome.type;
 		if (isRepeated) return this.#onStored(owner as BasketProcess, record, outcome, isStored);
@@ -222,7 +225,7 @@ export class BasketWorld extends World<BasketProcess> {
 		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
-		// What ends when the grace does is given back as it was.
+		// A run that ends together with the grace period is released unchanged.
 		const isInTime = run !== undefined && run.endedAt < (owner as BasketProcess).graceEndsAt;
 		if (outcome.type === "release" && isInTime && run.outcome === "succeeded" && !isOld && !isAbandoned && !isExpired) {
 			this.fail(`${what}, which has succeeded`);
@@ -233,14 +236,14 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/**
-	 * Only whoever commits a task that is being completed can end its claim in time, unless somebody deletes it or sets the clock:
-	 * its process cannot tell these apart.
+	 * Only a commit can end the claim of a task that is being completed in time, unless the task is deleted or the
+	 * clock is set. The process cannot distinguish these cases.
 	 */
 	override mayCountAsCommitted({ wasCompleting, isDeleted, extendedAt }: ClaimRecord): boolean {
 		return wasCompleting && (isDeleted || this.jumpedAt >= extendedAt);
 	}
 
-	/** Whether a process may take a task that was deleted for one that was committed. */
+	/** Whether a process may mistake a deleted task for a committed one. */
 	mayHaveBeenCommitted(process: BasketProcess, id: string): boolean {
 		for (const record of this.runs.keys()) {
 			if (record.owner === process && record.claim.id === id && this.mayCountAsCommitted(record)) return true;
@@ -248,7 +251,7 @@ export class BasketWorld extends World<BasketProcess> {
 		return false;
 	}
 
-	/** A process has told that a task is done. */
+	/** Called when a process reports that a task is done. */
 	onTellsDone(process: BasketProcess, id: string): void {
 		this.#isTold.add(process.told.get(id)!);
 	}
@@ -259,7 +262,7 @@ export class BasketWorld extends World<BasketProcess> {
 		(owner as BasketProcess).onStored(record.claim.id, "done");
 	}
 
-	/** A run has ended whose transaction was committed: if nothing is in the way, that is told. */
+	/** Called when a run with a committed transaction has ended, which must be reported unless a fault prevents it. */
 	onEnd({ process, session, isCommitted, current }: Run): void {
 		current.endedAt = this.clock.monotonic();
 		const isLast = current.claim.crashes >= 2 || this.activeCalls(process) >= process.concurrency - 1;
@@ -292,7 +295,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (run !== undefined && payload !== undefined && isStored) run.isSaved = true;
 	}
 
-	/** A process was told to stop. */
+	/** Called when a process must stop. */
 	override checkAborted(process: BasketProcess): void {
 		for (const run of this.runs.values()) {
 			if (run.process !== process || !run.isActive || run.context.signal.aborted) continue;
@@ -300,30 +303,30 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 	}
 
-	/** A process has stopped. */
+	/** Called when a process has stopped. */
 	override checkStopped(process: BasketProcess): void {
 		const isLeftRunning = [...this.runs.values()].some((run) =>
 			run.process === process && run.isActive && rules[run.record.claim.kind]!.isAbandoned
 		);
-		const isWaiting = process.calls > 0 || process.frozenAt === this.clock.monotonic(); // answers come after timers
+		const isWaiting = process.calls > 0 || process.frozenAt === this.clock.monotonic(); // answers follow timers
 		if (process.engineClock.pending > 0 && !isLeftRunning && !isWaiting) {
 			this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
 		}
 	}
 
-	/** All is done: of what is over nothing is kept, and an idle basket has one timer. */
+	/** Checks an idle process: it retains nothing of ended runs, and has one timer. */
 	checkIdle(process: BasketProcess): void {
 		if (process.calls > 0 || process.isStopping || this.activeCalls(process) > 0) return;
 		const { pending } = process.engineClock;
 		if (pending > 1) this.fail(`${process.name} has nothing to do, and ${pending} timers are set`);
 	}
 
-	/** A process was told that it has lost a claim. */
+	/** Called when a process learns that it has lost a claim. */
 	override onLost(record: ClaimRecord): void {
 		this.#lost.add(record);
 	}
 
-	/** Between two steps, when all that can happen now has happened. */
+	/** Called between two steps, when no event is pending. */
 	override check(): void {
 		for (const record of this.#lost) {
 			const run = this.#runOf(record);
@@ -342,14 +345,14 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 	}
 
-	/** Whether something runs there that must run alone. */
+	/** Whether the process runs a task that must run alone. */
 	#isAloneIn(process: BasketProcess): boolean {
 		return [...this.runs.values()].some((run) =>
 			run.isActive && run.process === process && run.record.claim.crashes >= 2
 		);
 	}
 
-	/** Nobody must have what may be tried only so often, and not run it. */
+	/** Checks that no process holds a task with limited attempts without running it. */
 	#checkAhead(process: BasketProcess): void {
 		const now = this.clock.monotonic();
 		if (Math.max(process.turnDisturbedAt, process.frozenAt) >= now - recovery(process)) return;
@@ -357,7 +360,7 @@ export class BasketWorld extends World<BasketProcess> {
 			record?.owner === process && this.ledger.isCurrent(record) ? [record] : []
 		);
 		if (claimed.some(({ claim }) => claim.crashes >= 2)) return;
-		// It waits for the end of a run here that has lost its claim, and goes on.
+		// The task may wait for the end of an earlier run in this process that has lost its claim and continues.
 		const isRun = (id: string) =>
 			[...this.runs.values()].some((run) => run.isActive && run.process === process && run.record.claim.id === id);
 		for (const record of claimed) {
@@ -374,7 +377,7 @@ export class BasketWorld extends World<BasketProcess> {
 		return count;
 	}
 
-	/** A process is gone. */
+	/** Called when a process has ended. */
 	override forget(process: BasketProcess): void {
 		super.forget(process);
 		for (const run of this.runs.values()) if (run.process === process) run.isActive = false;

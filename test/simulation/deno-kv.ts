@@ -1,4 +1,4 @@
-// The store on a Deno KV in memory, in virtual time.
+// The store on Deno KV in memory, in virtual time.
 import type { Store } from "../../mod.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { PatientClock } from "./patient-clock.ts";
@@ -7,7 +7,7 @@ import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import { type DenoKv, denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import { patientStore, seedCrypto } from "./patient-store.ts";
 
-/** Loaded in Node as well, whose types know nothing of it. */
+/** This file also loads in Node, whose types lack Deno. */
 const runtime = globalThis as unknown as { Deno: { openKv(path: string): Promise<DenoKv & { close(): void }> } };
 
 export async function openDenoKv(clock: VirtualClock): Promise<SimulatedStore> {
@@ -24,7 +24,7 @@ export async function openDenoKv(clock: VirtualClock): Promise<SimulatedStore> {
 	return { store: patientStore(store, patient, wakes), transactions: transactionsOf(kv, patient, wakes), close };
 }
 
-/** Lists of changes, whose commits fail if something is not as it was. */
+/** Transactions that are lists of changes, whose commits fail if a checked value has changed. */
 function transactionsOf(kv: DenoKv, clock: PatientClock, wakes: ReadonlySet<() => void>): StoreTransactions {
 	let count = 0;
 	const begin = async (): Promise<StoreTransaction> => {

@@ -1,38 +1,41 @@
-// What a claim is excused for, each time by name: what has happened to it must be allowed by what has gone wrong.
+// The named excuses of claims: only a fault may excuse an unusual event of a claim.
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 
-/** For how long a worker that stops waits for calls that are under way when its grace is over. */
+/** The time for which a stopping worker waits for pending calls after its grace period. */
 export const lastMoment = 1_000;
-/** For how long it claims nothing when it has given back what must run alone, so that others can. */
+/**
+ * The time for which a worker claims nothing after it has released a task that must run alone, so that others can
+ * claim it.
+ */
 export const offer = 100;
-/** The longest delay of the engine before it tries a call of the store again. */
+/** The longest delay before the engine retries a store call. */
 export const longestRetry = 30_000;
 
-/** For so long after its line was well again a process may be busy with what went wrong. */
+/** Returns the time that a process may need to recover after its line is repaired. */
 export function recovery({ lease }: Process): number {
 	return longestRetry + lease;
 }
 
-/** Whether the lease may be over by what its owner knows, or did before this moment. */
+/** Whether the lease may have ended as far as its owner knows, or knew just before. */
 export function isOverFor({ learnedAt, knownBefore, knownUntil, overAt }: ClaimRecord, now: number): boolean {
 	return overAt < Infinity || (learnedAt === now ? knownBefore : knownUntil) <= now;
 }
 
-/** Whether its owner was told so late that it may have given up the call which asked for it. */
+/** Whether the owner received the claim so late that it may have abandoned the call. */
 export function isLate({ owner, askedAt, toldAt }: ClaimRecord): boolean {
 	return toldAt >= askedAt + (owner as Process).lease / 3;
 }
 
-/** Why nobody could keep the lease from being over earlier than its owner has known; `undefined`: somebody could. */
+/** Returns the reason why the lease could end earlier than its owner knew; `undefined` if there is none. */
 export function excuseForSurprise(world: World, { owner, claimedAt, extendedAt }: ClaimRecord): string | undefined {
 	const process = owner as Process;
 	if (process.isFrozen || process.frozenAt >= claimedAt) return "its process was frozen";
 	return world.jumpedAt >= extendedAt ? "the clock was set" : undefined;
 }
 
-/** Why a task may be claimed as crashed although its process lives; `undefined`: it may not. */
+/** Returns the reason why a task may be claimed as crashed although its process is alive; `undefined` if there is none. */
 export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): string | undefined {
 	const process = record.owner as Process;
 	const { lease, renewalDisturbedAt, turnDisturbedAt, lateTurnUntil } = process;
@@ -43,13 +46,13 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	if (surprise !== undefined) return surprise;
 	if (toldAt === Infinity) return "its process was never told of it";
 	if (isLeftBehind) return "its process has stopped, and could not say so";
-	// Whoever knows that a lease is over gives the claim back before it asks for more.
-	// What is being completed is not given back: nobody knows whether it is committed.
+	// A process that knows that a lease has ended releases the claim before it claims more tasks. A task that is being
+	// completed is not released, because its commit is unknown.
 	if (next === process && !record.wasCompleting) {
 		return lateTurnUntil >= now ? "it was asked for before that was known" : undefined;
 	}
 	if (now > Math.max(safeUntil, turnDisturbedAt) + recovery(process)) return undefined;
-	// A renewal that fails, or is given up after a third of the lease, leaves time for another one.
+	// A renewal that fails, or is abandoned after a third of the lease, leaves time for another renewal.
 	const hasTried = record.wasCompleting
 		? record.tries >= 2
 		: process.renewalSentAt >= Math.min(safeUntil, record.knownUntil, record.overAt) - lease / 2;
@@ -57,7 +60,7 @@ export function excuseForCrash(world: World, record: ClaimRecord, next: Owner): 
 	return toldAt >= askedAt + lease / 3 ? "its process was told too late to renew it" : undefined;
 }
 
-/** Why a process that has stopped may hold a claim; `undefined`: it may not. */
+/** Returns the reason why a stopped process may hold a claim; `undefined` if there is none. */
 export function excuseForKeeping(world: World, record: ClaimRecord): string | undefined {
 	const { stoppedAt, graceEndsAt, turnDisturbedAt, renewalDisturbedAt, frozenAt, isInVain } = record.owner as Process;
 	const now = world.clock.monotonic();

@@ -1,17 +1,17 @@
-// Laws that the engine does not keep yet are switched off here, each until its mend.
+// A law that the engine does not keep yet can be disabled here until it is fixed.
 
-/** Whether calls come late or never, lines are cut, and processes freeze. */
+/** Whether calls are late or lost, lines are cut, and processes freeze. */
 export const hasLongFaults = true;
 
 export const laws = {
-	/** `run` resolves when its grace is over, whatever the store does. */
+	/** `run` resolves at the end of its grace period, even if the store fails. */
 	stop: true,
-	/** A signal aborts at the latest when the lease may be over. */
+	/** A signal aborts at the latest when the lease may have ended. */
 	expiry: true,
-	/** Two runs of one task overlap only if the first one ignores its signal, or its process was frozen. */
+	/** Two runs of one task only overlap if the first one ignores its signal, or its process was frozen. */
 	overlap: true,
-	/** A process that lives takes no crash of its own. */
+	/** A live process does not cause a crash. */
 	crashes: true,
-	/** A process that has stopped, or drained, holds nothing. */
+	/** A process that has stopped or drained holds no claims. */
 	givesBack: true,
 };

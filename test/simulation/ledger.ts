@@ -1,5 +1,5 @@
-// Keeps its own books of what is in a store, by the words of `src/basket/store.ts` and with no thought of speed, and
-// compares each answer of the store with them.
+// Keeps simple records of the content of a store, as documented in `src/basket/store.ts`, and compares each answer of
+// the store with them.
 import type { Added, Change, Counts, Store } from "../../mod.ts";
 import type {
 	Claim,
@@ -21,63 +21,66 @@ import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import { deferred } from "../support.ts";
 
-/** Who has a claim. */
+/** The owner of a claim. */
 export interface Owner {
 	readonly name: string;
 	readonly isAlive: boolean;
 }
 
-/** A claim that a store has given, for ever. */
+/** The record of a claim, which also stays after its end. */
 export interface ClaimRecord {
 	readonly number: number;
 	readonly claim: Claim;
 	readonly owner: Owner;
-	/** What was claimed: not what was added later under the same id. */
+	/** The claimed task, not one that is added later with the same id. */
 	readonly entry: Entry;
-	/** The claim that has ended by its lease right before this one. */
+	/** The previous claim, if it ended with its lease. */
 	readonly before: ClaimRecord | undefined;
-	/** When the store has given it, and made its lease longer last, on the monotonic clock. */
+	/** The monotonic times of the claim and of the last extension of its lease. */
 	readonly claimedAt: number;
 	extendedAt: number;
-	/** Until when nobody else gets it, if the wall clock is not set. */
+	/** The time until which no other process gets the task if the wall clock is not set. */
 	safeUntil: number;
-	/** When its owner has asked for it, was told of it, and until when that may rely on it by what it knows. */
+	/** The times when its owner requested it, when it was reported to the owner, and until which the owner may rely on it. */
 	askedAt: number;
 	toldAt: number;
 	knownUntil: number;
-	/** When it has learned that, and what it had known before. */
+	/** The time when the owner learned this, and the end that it knew before. */
 	learnedAt: number;
 	knownBefore: number;
-	/** When the lease was over by what its owner knew, before it learned something else: from then on it only gives it back. */
+	/** The time when the lease had ended as far as its owner knew. After this time the owner only releases the claim. */
 	overAt: number;
-	/** As what its owner wanted it to end. */
+	/** The requested outcome of its owner. */
 	settledAs: Outcome["type"] | undefined;
-	/** The task was deleted. */
+	/** Whether the task was deleted. */
 	isDeleted: boolean;
-	/** Its owner has stopped, and could not say so to the store. */
+	/** Whether its owner has stopped without being able to release it. */
 	isLeftBehind: boolean;
-	/** Its owner has ever asked to complete it in a transaction; one is open in which it is; it was committed. */
+	/**
+	 * Whether its owner has ever requested a completion in a transaction, whether such a transaction is open, and
+	 * whether it was committed.
+	 */
 	wasCompleting: boolean;
 	isCompleting: boolean;
 	isCompleted: boolean;
-	/** How often its owner has tried to make its lease longer, since that has succeeded. */
+	/** The number of attempts to extend the lease since the last success. */
 	tries: number;
-	/** When its run has ended, on the monotonic clock. */
+	/** The monotonic time of the end of its run. */
 	endedAt: number;
 }
 
-/** A transaction of somebody. */
+/** A transaction of a process. */
 export interface Transaction {
 	readonly tx: unknown;
 	readonly isOpen: boolean;
-	/** Leaves the mark of a task in the store. */
+	/** Writes the mark of a task to the store. */
 	mark(entry: Entry): void | Promise<void>;
-	/** Says whether it is committed. */
+	/** Resolves with whether the transaction is committed. */
 	commit(): Promise<boolean>;
 	rollBack(): Promise<void>;
 }
 
-/** A task in the books. */
+/** The record of a task. */
 export interface Entry {
 	readonly id: string;
 	readonly kind: string;
@@ -90,7 +93,7 @@ export interface Entry {
 	state: "waiting" | "running" | "dead" | "done";
 	isHeld: boolean;
 	isBackingOff: boolean;
-	/** When it is due, its lease ends, or it may be removed: not before `due`, and not after `dueBy`. */
+	/** The time when it is due, its lease ends, or it may be removed: not before `due`, and not after `dueBy`. */
 	due: number;
 	dueBy: number;
 	attempts: number;
@@ -98,48 +101,48 @@ export interface Entry {
 	error: string | undefined;
 	progress: string | undefined;
 	record: ClaimRecord | undefined;
-	/** What was posted, and not taken away since. */
+	/** The posted messages that are not removed yet. */
 	inbox: readonly Message[];
-	/** How many messages there were ever. */
+	/** The total number of messages. */
 	posted: number;
-	/** Who has made it due by a message, if nothing was done about it since. */
+	/** The process whose message has made the task due, if no operation has followed. */
 	postedBy: Owner | undefined;
-	/** Whether it was done and its time was over at some moment: a store may have removed it then. */
+	/** Whether the task was done and its retention had ended at some time, so that a store may have removed it. */
 	mayBeGone: boolean;
-	/** Nothing was done about it since it was added. */
+	/** Whether no operation has followed the add. */
 	isFresh: boolean;
-	/** The number of the operation that has changed it last. */
+	/** The number of the last operation that changed the task. */
 	changedIn: number;
 }
 
-/** What the rest of the simulation wants to know. */
+/** The events for the rest of the simulation. */
 export interface LedgerWatcher {
 	fail(text: string): void;
 	trace(text: string): void;
 	onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
-	/** The claim of a task that was still running has ended by its lease, and somebody takes it up. */
+	/** Called when a process claims a task that was still running when its lease ended. */
 	onCrash(entry: Entry, record: ClaimRecord, next: Owner): void;
-	/** What follows is told before it is in the books. */
+	/** This callback and the next ones are called before the records are updated. */
 	onSave?(owner: Owner, save: Save, isStored: boolean, record: ClaimRecord): void;
 	onPost?(owner: Owner, entry: Entry, data: Data): void;
 	onDelete?(owner: Owner, entry: Entry): void;
-	/** What follows is in the books already. */
+	/** This callback and the next ones are called after the records are updated. */
 	onAdd?(owner: Owner, entry: Entry): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
-	/** A transaction was committed that completes a task. */
+	/** Called when a transaction that completes a task is committed. */
 	onCompleted?(owner: Owner, record: ClaimRecord): void;
-	/** Whether its owner may take a lost claim for one that its transaction has completed. */
+	/** Whether the owner may mistake a lost claim for a completed one. */
 	mayCountAsCommitted?(record: ClaimRecord): boolean;
 }
 
 interface OpenTransaction {
 	readonly owner: Owner;
 	readonly own: StoreTransaction;
-	/** The claims that it completes. */
+	/** The claims that the transaction completes. */
 	readonly records: Set<ClaimRecord>;
-	/** Those that it was refused. */
+	/** The claims that the transaction was refused. */
 	readonly refused: Set<ClaimRecord>;
 	readonly onEnd: () => void;
 }
@@ -147,23 +150,23 @@ interface OpenTransaction {
 export class Ledger {
 	readonly entries: Map<string, Entry> = new Map();
 	readonly records: Map<string, ClaimRecord> = new Map();
-	/** When each operation was, on the monotonic clock. */
+	/** The monotonic times of the operations. */
 	readonly #times: number[] = [0];
-	/** How many tasks were ever added, and how many of them were done or deleted. */
+	/** The total numbers of tasks that were added, done, deleted and expired. */
 	readonly totals = { added: 0, done: 0, deleted: 0, expired: 0 };
 	readonly #store: Store<never>;
 	readonly #clock: VirtualClock;
 	readonly #watcher: LedgerWatcher;
 	#last: Promise<unknown> = Promise.resolve();
 	#order = 0;
-	/** All that were ever kept as done. */
+	/** All tasks that were ever retained as done. */
 	readonly #kept: Entry[] = [];
 	readonly transactions: StoreTransactions | undefined;
-	/** The transactions that are open, by what `complete` is given. */
+	/** The open transactions, by the argument of `complete`. */
 	readonly #open = new Map<unknown, OpenTransaction>();
-	/** The orders of the tasks that transactions have completed. */
+	/** The `order` numbers of the tasks that transactions have completed. */
 	readonly #completed: number[] = [];
-	/** How many transactions keep everybody else from the store, or are about to, and when the last one has ended. */
+	/** The number of transactions that block the store or will do so, and the time when the last one ended. */
 	#locks = 0;
 	#unlockedAt = -Infinity;
 
@@ -179,10 +182,10 @@ export class Ledger {
 		this.#watcher = watcher;
 	}
 
-	/** The store as one process sees it. One operation at a time, so that the books have them in their order. */
+	/** Returns the store as one process sees it. Operations run one at a time, so that they are recorded in order. */
 	storeFor(owner: Owner): Store<never> {
 		const store = this.#store;
-		// deno-lint-ignore no-explicit-any -- of all members at once nothing more can be said
+		// deno-lint-ignore no-explicit-any -- the members have no common type
 		const record = (member: keyof Store, check?: (owner: Owner, args: any, result: any) => void) => (...args: any[]) =>
 			this.#inTurn(async () => {
 				// deno-lint-ignore no-explicit-any -- the same
@@ -211,12 +214,12 @@ export class Ledger {
 		} as Store<never>;
 	}
 
-	/** Of the tasks that can be claimed for certain, the first one that satisfies. */
+	/** Returns the first wanted task of those that can certainly be claimed. */
 	findClaimable(isWanted: (entry: Entry) => boolean): Entry | undefined {
 		return [...this.entries.values()].find((entry) => this.#isCertain(entry) && isWanted(entry));
 	}
 
-	/** For how many milliseconds a task can have been claimed by now, as nothing was done about it since. */
+	/** Returns the time in milliseconds for which the task has been claimable without an operation on it. */
 	dueFor({ dueBy, changedIn }: Entry): number {
 		return Math.min(this.#now - dueBy, this.#clock.monotonic() - this.#times[changedIn]!);
 	}
@@ -226,12 +229,12 @@ export class Ledger {
 		return entry?.state === "running" && entry.record === record;
 	}
 
-	/** Until when a transaction has kept everybody else from the store, on the monotonic clock. */
+	/** The monotonic time until which a transaction has blocked the store. */
 	get lockedAt(): number {
 		return this.#locks > 0 ? this.#clock.monotonic() : this.#unlockedAt;
 	}
 
-	/** Begins a transaction. If there can be only one, its turn lasts until it ends. */
+	/** Begins a transaction. An exclusive transaction blocks other operations until it ends. */
 	begin(owner: Owner): Promise<Transaction> {
 		const { isExclusive } = this.transactions!;
 		if (!isExclusive) return this.#inTurn(() => this.#beginNow(owner, () => {}));
@@ -261,7 +264,7 @@ export class Ledger {
 			get isOpen() {
 				return isOpen();
 			},
-			mark: ({ order }) => isOpen() ? own.mark(order) : undefined, // who is dead leaves none
+			mark: ({ order }) => isOpen() ? own.mark(order) : undefined, // a dead process writes none
 			commit: () => this.#inTurn(() => this.#commit(open), isExclusive),
 			rollBack: async () => isOpen() ? await this.#rollBack(open) : undefined,
 		};
@@ -303,12 +306,12 @@ export class Ledger {
 		onEnd();
 	}
 
-	/** A process has died: what it has not committed is rolled back. */
+	/** Rolls back the open transactions of a dead process. */
 	forget(owner: Owner): void {
 		for (const open of [...this.#open.values()]) if (open.owner === owner) void this.#rollBack(open);
 	}
 
-	/** What transactions have left in the store is what they have completed, each once. */
+	/** Checks that the marks in the store are those of the completed tasks, each once. */
 	async checkMarks(): Promise<void> {
 		const marks = await this.transactions?.marks() ?? [];
 		const inOrder = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b);
@@ -320,9 +323,9 @@ export class Ledger {
 		this.#trace(owner, `complete ${ref.id} ${isCompleted}`);
 		const { records, refused } = this.#open.get(tx)!;
 		const asked = this.records.get(ref.token)!;
-		// On a connection that stands for a second transaction, this looks as if it was asked twice in one.
+		// On a connection that is used for a second transaction, this looks like a second request in the same transaction.
 		if (!isCompleted && !records.has(asked) && this.#watcher.mayCountAsCommitted?.(asked)) refused.add(asked);
-		// A second time in one transaction, a store may say either.
+		// For a second request in the same transaction, a store may return either result.
 		if (entry !== undefined && records.has(entry.record!)) return;
 		this.#equal(`complete of ${ref.id}`, isCompleted, entry !== undefined);
 		if (!isCompleted || entry === undefined) return;
@@ -330,7 +333,7 @@ export class Ledger {
 		entry.record!.isCompleting = true;
 	};
 
-	/** @param isInside whether it is part of a transaction, whose turn it is */
+	/** @param isInside whether the operation belongs to the transaction that has the turn */
 	#inTurn<T>(work: () => Promise<T>, isInside = false): Promise<T> {
 		if (isInside && this.transactions?.isExclusive) return work();
 		const result = this.#last.then(work);
@@ -342,7 +345,7 @@ export class Ledger {
 		return this.#clock.now();
 	}
 
-	/** How many operations there were. */
+	/** The number of operations. */
 	get operations(): number {
 		return this.#times.length - 1;
 	}
@@ -401,7 +404,7 @@ export class Ledger {
 		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
 
-	/** One that was kept long enough may have been removed. */
+	/** Forgets a task whose retention has ended, because the store may have removed it. */
 	#forgetExpired(id: string): void {
 		const entry = this.entries.get(id);
 		if (!entry?.mayBeGone) return;
@@ -452,7 +455,7 @@ export class Ledger {
 		entry.isHeld ||= outcome.hold === true;
 	}
 
-	/** Until its time, or a message. */
+	/** Makes a task wait until its time or a message. */
 	#putOff(entry: Entry, delay: number | null, seen: number): void {
 		this.#forgetMessages(entry, seen);
 		entry.attempts = entry.crashes = 0;
@@ -509,7 +512,7 @@ export class Ledger {
 			age: now - addedAt,
 			inbox: entry.inbox,
 		};
-		// A store may give more.
+		// A store may return more properties.
 		const given = Object.fromEntries(Object.keys(expected).map((key) => [key, claim[key as keyof Claim]]));
 		this.#equal(`the claim of ${id}`, given, expected);
 		const number = this.records.size + 1;
@@ -612,7 +615,7 @@ export class Ledger {
 		this.#trace(owner, `list ${state} ${tasks.map(({ id }) => id)}`);
 		const found = new Set(tasks.map(({ id }) => id));
 		let expected = [...this.entries.values()].sort((a, b) => a.order - b.order);
-		// Expired ones may be there or not.
+		// Expired tasks may exist or not.
 		const isGone = ({ mayBeGone, id }: Entry) => mayBeGone && !found.has(id);
 		expected = expected.filter((entry) =>
 			(state ?? stateOf(entry)) === stateOf(entry) && (kind ?? entry.kind) === entry.kind && !isGone(entry)
@@ -674,7 +677,7 @@ export class Ledger {
 		});
 	};
 
-	/** Says whether it applies. */
+	/** Applies a change. Returns whether the change applies to the task. */
 	#changeOne(entry: Entry, change: Change): boolean {
 		const isOver = entry.state === "dead" || entry.state === "done";
 		if (change !== "retry") {
@@ -716,7 +719,7 @@ export class Ledger {
 			: undefined;
 	}
 
-	/** Whether claims may find it, now or later: it is neither over nor held, and the head of its lane. */
+	/** Whether claims may find the task now or later: it has not ended, is not held, and is the head of its lane. */
 	#isInPlace(entry: Entry): boolean {
 		if (entry.isHeld || entry.state === "dead" || entry.state === "done") return false;
 		if (entry.lane === undefined) return true;
@@ -733,7 +736,7 @@ export class Ledger {
 		return entry.dueBy <= this.#now && this.#isInPlace(entry);
 	}
 
-	/** Another one may have become the head. */
+	/** Updates a lane, in which another task may have become the head. */
 	#touchLane({ lane }: Entry): void {
 		if (lane === undefined) return;
 		for (const entry of this.entries.values()) if (entry.lane === lane) entry.changedIn = this.operations;
@@ -757,7 +760,7 @@ export function describe({ id, kind, state, isHeld, lane, due, priority, order }
 	}, lane ${lane}, due ${due}, priority ${priority}, order ${order})`;
 }
 
-/** By value; what is undefined counts as absent. */
+/** Compares by value. Undefined properties count as absent. */
 function same(a: unknown, b: unknown): boolean {
 	if (a === b) return true;
 	if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

@@ -1,5 +1,5 @@
-// The line between one simulated process and the store: calls are slow, fail, come late or never, and now and then the
-// line is cut for longer than a lease.
+// The line between a simulated process and the store. Calls are slow, fail, or are late or lost. Sometimes the line
+// is cut for longer than a lease.
 import type { Fault, StoreCall } from "../../src/testing/testing.ts";
 import type { World } from "./world.ts";
 import { StoreError } from "../../mod.ts";
@@ -7,16 +7,16 @@ import { StoreError } from "../../mod.ts";
 type Member = StoreCall["member"];
 
 /**
- * - `"errs"`, `"hangs"`: no call comes through;
- * - `"waits"`: there is no free connection, so that calls wait for one, in order, and come through when there is;
- * - the others: of some members only.
+ * - `"errs"`, `"hangs"`: no call reaches the store;
+ * - `"waits"`: no connection is free, so calls wait in order until one is;
+ * - the others only affect some members.
  */
 export const cuts = [
 	...["errs", "hangs", "waits", "renewals fail", "renewals hang", "turns fail", "turns hang"] as const,
 ];
 export type Cut = typeof cuts[number];
 
-/** What only the engine calls, and only while it works. */
+/** The members that only the engine calls, and only while it works. */
 export const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
 
 export class Line {
@@ -39,19 +39,19 @@ export class Line {
 		this.#cut = undefined;
 	}
 
-	/** What goes wrong on the way to the store. */
+	/** Returns the fault on the way to the store. */
 	before(member: Member): Fault | undefined {
 		return this.#end(member, this.#ofCut(member, false) ?? this.#ofCall(["unavailable", "busy", "full"]));
 	}
 
-	/** What goes wrong on the way back: "full" and "busy" would say that nothing was done. */
+	/** Returns the fault on the way back. It is never "full" or "busy", which mean that the call had no effect. */
 	after(member: Member): Fault | undefined {
 		return this.#end(member, this.#ofCut(member, true) ?? this.#ofCall(["unavailable"]));
 	}
 
-	/** What the user has called is waited for without end, so that it must come to one. */
+	/** Makes calls of the user end, because they are awaited without a limit. */
 	#end(member: Member, fault: Fault | undefined): Fault | undefined {
-		// A transaction that nobody else waits for may take any time; otherwise its function says for how long they do.
+		// A transaction that blocks no other may take any time. Otherwise its function limits the duration.
 		const isLocking = member === "complete" && this.#world.ledger.transactions?.isExclusive;
 		if (isLocking) return fault?.error === undefined ? undefined : { error: fault.error };
 		if (!fault?.hang || [...engineMembers, "open"].includes(member)) return fault;

@@ -1,4 +1,4 @@
-// The store of examples/stores/lmdb.ts, which is no part of the package, in virtual time.
+// The store of examples/stores/lmdb.ts, which is not part of the package, in virtual time.
 import type { SimulatedStore } from "./simulate.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lmdbStore } from "../../examples/stores/lmdb.ts";
 
-/** In memory where that can be had: a simulation does not ask what a power cut leaves, and a disk is slow to sync. */
+/** In memory if possible, because a disk is slow to sync and a simulation does not test power failures. */
 const folder = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-/** It looks for what others have added in real time: not in the time of a test. */
+/** The interval of polling in real time, which exceeds the duration of any test. */
 const never = 1e9;
 
 export async function openLmdb(clock: VirtualClock): Promise<SimulatedStore> {

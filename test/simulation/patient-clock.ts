@@ -3,14 +3,14 @@ import { soon } from "../../src/platform/soon.ts";
 import { type Timer, TimerQueue } from "../../src/platform/timer-queue.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
-/** Stands still while somebody waits for the real world, also between two timers of the same instant. */
+/** A clock that stands still during real asynchronous calls, also between two timers of the same time. */
 export class PatientClock extends VirtualClock {
-	/** How many calls are under way. */
+	/** The number of pending calls. */
 	calls = 0;
 	readonly #timers = new TimerQueue();
 	#elapsed = 0;
 
-	/** Does something that takes real time. */
+	/** Performs a call that takes real time. */
 	async during<T>(work: () => Promise<T>): Promise<T> {
 		this.calls++;
 		try {
@@ -56,7 +56,7 @@ export class PatientClock extends VirtualClock {
 		this.#elapsed = end;
 	}
 
-	/** What an answer sets going may be the next question. */
+	/** Waits until no call is pending. The consequences of an answer may include the next call. */
 	async #untilIdle(): Promise<void> {
 		do await macrotask(); while (this.calls > 0);
 	}

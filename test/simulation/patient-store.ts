@@ -1,6 +1,6 @@
-// A store whose answers take real time, in virtual time: whoever moves the time waits until nothing is under way to the store
-// and back. One call comes after the other, and whoever watches is told by this: what comes first in real time, and what the
-// store tells at some moment or other, would make a seed go another way each time.
+// A store whose answers take real time, in virtual time. The clock waits until no call is pending. Calls run one
+// after the other, and this wrapper sends the wake-ups, because a seed would not be reproducible with the real order
+// of answers or with notifications of the store.
 import type { Store, WakeReason } from "../../mod.ts";
 import { soon } from "../../src/platform/soon.ts";
 import type { PatientClock } from "./patient-clock.ts";
@@ -17,10 +17,11 @@ export function patientStore(
 	const call = (member: string) => (...args: unknown[]): Promise<unknown> =>
 		clock.during(async () => {
 			const answer = last.then(() => all[member]!(...args));
-			// Whoever is given an answer does all that follows from it first: a platform may answer the next call at once, or not.
+			// The receiver of an answer first handles all of its consequences, because the platform may or may not
+			// answer the next call at once.
 			last = answer.catch(() => {}).then(() => new Promise<void>(soon));
 			const result = await answer;
-			// It does not know whether the task was running.
+			// The wrapper does not know whether the task was running.
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
 			if (isChange(member, args)) { for (const wake of wakes) wake(reason); }
 			return result;
@@ -35,14 +36,14 @@ export function patientStore(
 	} as unknown as Store<never>;
 }
 
-/** Makes what is random by the platform follow from the seed. Ends that. */
+/** Makes the random values of the platform depend on the seed. Returns a function that restores them. */
 export function seedCrypto(): () => void {
 	const { crypto } = globalThis;
 	const { randomUUID, getRandomValues } = crypto;
 	const hex = (digits: number) =>
 		Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join("");
 	let count = 0;
-	// Math.random() has few values in a simulation, and these must be unique.
+	// Math.random() returns few different values in a simulation, but UUIDs must be unique.
 	crypto.randomUUID = () =>
 		`${(++count).toString(16).padStart(8, "0")}-${hex(4)}-${hex(4)}-${hex(4)}-${hex(12)}` as const;
 	crypto.getRandomValues = <T extends ArrayBufferView | null>(array: T): T => {

@@ -1,5 +1,5 @@
-// The store on Postgres in virtual time: a server really runs, but is told what time it is. Whoever moves the time waits
-// until nothing is under way to the server and back.
+// The store on Postgres in virtual time. The server is real, but the simulation sets its time. The clock waits until
+// no call is pending.
 import pg from "pg";
 import type { Store, WakeReason } from "../../mod.ts";
 import { postgresStore } from "../../src/stores/postgres/postgres.ts";
@@ -11,7 +11,7 @@ import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 
 const schema = "simulated";
 
-/** A server for simulations, one after the other. */
+/** A server that simulations use one after the other. */
 export class SimulationServer {
 	readonly #server: PostgresServer;
 	readonly #pool: pg.Pool;
@@ -47,16 +47,16 @@ export class SimulationServer {
 	}
 }
 
-/** Tells the server the time before each call, and those who watch that something may have changed after it. */
+/** A store that sets the time of the server before each call, and wakes the watchers afterwards. */
 class TimedStore implements StoreTransactions {
-	/** Calls that wait for a transaction would keep the time waiting, and with that its end. */
+	/** Calls that wait for a transaction would stop the clock, so that the transaction would never end. */
 	readonly isExclusive = true;
 	readonly isStrict = false;
 	readonly store: Store<never>;
 	readonly #clock: PatientClock;
 	readonly #pool: pg.Pool;
 	readonly #wakes = new Set<(reason?: WakeReason) => void>();
-	/** What the server was told last. */
+	/** The time that the server received last. */
 	#told = NaN;
 
 	constructor(inner: Store<never>, clock: PatientClock, pool: pg.Pool) {
@@ -82,7 +82,7 @@ class TimedStore implements StoreTransactions {
 			const result = await call();
 			const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
 			const isChange = member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
-			// It does not know whether the task was running.
+			// The store does not know whether the task was running.
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
 			if (isChange) { for (const wake of this.#wakes) wake(reason); }
 			return result;

@@ -1,10 +1,10 @@
-// The time of one simulated process, or of a part of it: it can be frozen, and ends with its process.
+// The clock of a simulated process or of a part of it. It can be frozen, and it ends with its process.
 import type { Clock, Timer } from "../../mod.ts";
 
 export class ProcessClock implements Clock {
 	readonly #clock: Clock;
 	readonly #timers = new Set<Timer>();
-	/** The timers that a freeze has taken off the clock, with the moments for which they were set. */
+	/** The timers that a freeze has removed from the clock, with their due times. */
 	#frozen: Map<Timer, number> | undefined;
 	#isStopped = false;
 
@@ -33,7 +33,7 @@ export class ProcessClock implements Clock {
 		this.#clock.clear(timer);
 	}
 
-	/** How many timers are set. */
+	/** The number of set timers. */
 	get pending(): number {
 		let count = this.#frozen?.size ?? 0;
 		for (const timer of this.#timers) {
@@ -43,7 +43,7 @@ export class ProcessClock implements Clock {
 		return count;
 	}
 
-	/** No timer fires until {@link thaw}. */
+	/** Stops all timers until {@link thaw}. */
 	freeze(): void {
 		if (this.#isStopped) return;
 		const set = [...this.#timers].filter(({ position }) => position >= 0).sort((a, b) =>
@@ -53,7 +53,7 @@ export class ProcessClock implements Clock {
 		for (const timer of set) this.#clock.clear(timer);
 	}
 
-	/** What was due meanwhile fires now, in its order. */
+	/** Fires the timers that were due meanwhile, in order. */
 	thaw(): void {
 		const frozen = this.#frozen ?? new Map<Timer, number>();
 		this.#frozen = undefined;

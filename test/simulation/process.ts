@@ -1,4 +1,4 @@
-// One simulated process: whatever works on a store, with its own view of that and of the time, which may die at any moment.
+// A simulated process: a worker with its own view of the store and of the time, which may die at any time.
 import type { Store, StoreError, WakeReason } from "../../mod.ts";
 import type { Ref, Turn, TurnResult } from "../../src/store.ts";
 import type { Fault, StoreCall } from "../../src/testing/testing.ts";
@@ -11,10 +11,10 @@ import { laws } from "./laws.ts";
 import { type Cut, engineMembers, Line } from "./line.ts";
 import { ProcessClock } from "./process-clock.ts";
 
-/** What something goes wrong with. */
+/** The kinds of disturbed calls. */
 type Disturbed = "any" | "renewal" | "turn" | "lateTurn";
 
-/** What is simulated. */
+/** The simulated worker. */
 export interface SimulatedWorker {
 	run(options: { signal: AbortSignal }): Promise<void>;
 	drain(options: { signal: AbortSignal }): Promise<void>;
@@ -29,48 +29,48 @@ export abstract class Process implements Owner {
 	readonly concurrency: number;
 	readonly lease: number;
 	readonly grace: number;
-	/** The way to the store. */
+	/** The line to the store. */
 	readonly line: Line;
 	isAlive = true;
 	isPaused = false;
-	/** Counts the runs of the worker: tasks that were left behind by one are no concern of the next. */
+	/** The number of the run of the worker. A run does not handle the abandoned tasks of the previous one. */
 	session = 0;
-	/** Since when, and until when, its tasks may go on after it was told to stop last, on the monotonic clock. */
+	/** The monotonic time of the last stop request, and the time until which its tasks may then continue. */
 	stoppedAt = -Infinity;
 	graceEndsAt = Infinity;
-	/** When it has tried to renew its leases last. */
+	/** The time of the last attempt to renew its leases. */
 	renewalSentAt = -Infinity;
-	/** Of any call, of renewals, of turns, and of turns on their way to the store. */
+	/** The end of the last disturbance of any call, of renewals, of turns, and of turns on their way to the store. */
 	readonly #disturbances: Record<Disturbed, number> = {
 		any: -Infinity,
 		renewal: -Infinity,
 		turn: -Infinity,
 		lateTurn: -Infinity,
 	};
-	/** When it has given back tasks that have crashed often: others may claim these first. */
+	/** The time when it released tasks that have crashed often. Other processes may claim these tasks first. */
 	offeredAt = -Infinity;
-	/** Until when it was frozen last. */
+	/** The end of the last freeze. */
 	frozenAt = -Infinity;
-	/** The newest claim of each task that it was told of. */
+	/** The newest claim of each task that was reported to this process. */
 	readonly told: Map<string, ClaimRecord> = new Map();
-	/** The number of the last turn that asked for tasks, and when that was by the wall clock. */
+	/** The operation number of the last turn that requested tasks, and its wall-clock time. */
 	lastTurn = { operation: 0, at: -Infinity };
-	/** When the calls of the engine were begun that are on their way to the store. */
+	/** The start times of the engine calls that are on their way to the store. */
 	readonly #approaching = new Set<{ readonly since: number; readonly session: number }>();
-	/** Calls on their way, there or back. */
+	/** The number of calls on their way to the store or back. */
 	calls = 0;
-	/** The calls of the engine that have come to no end, how many there were, and how many when the last answer came. */
+	/** The pending calls of the engine, the number of all calls, and this number at the last answer. */
 	readonly #unanswered = new Set<{ readonly sentAt: number; readonly number: number }>();
 	#sent = 0;
 	#answered = 0;
 	readonly #world: World;
-	/** The time of the engine, and of the functions. */
+	/** The clocks of the engine and of the functions. */
 	readonly engineClock: ProcessClock;
 	readonly taskClock: ProcessClock;
 	readonly #users = new Map<Promise<void>, AbortController>();
-	/** Those who were told to stop, if these were all. */
+	/** The runs that a stop of the whole worker must end. */
 	readonly #leaving = new Set<Promise<void>>();
-	/** While it is frozen: resolves when it is not any more. */
+	/** Resolves at the end of the current freeze. */
 	#thawed: Deferred | undefined;
 
 	constructor(world: World, name: string) {
@@ -83,7 +83,7 @@ export abstract class Process implements Owner {
 		this.engineClock = new ProcessClock(clock);
 		this.taskClock = new ProcessClock(clock);
 		this.line = new Line(world, this.lease);
-		// What was sent arrives, whatever becomes of the process.
+		// A sent call arrives even if the process dies.
 		const faulty = faultyStore(ledger.storeFor(this), (call) => this.#plan(call), { clock });
 		this.store = this.#attend(faulty);
 	}
@@ -96,12 +96,12 @@ export abstract class Process implements Owner {
 		return this.#thawed !== undefined;
 	}
 
-	/** Whether it was told to stop and has not stopped yet. */
+	/** Whether a requested stop has not ended yet. */
 	get isStopping(): boolean {
 		return this.#leaving.size > 0;
 	}
 
-	/** Until when something goes wrong, or went wrong last, with any call, a renewal, or a turn, on the monotonic clock. */
+	/** The monotonic time until which any call, a renewal or a turn is or was last disturbed. */
 	get disturbedAt(): number {
 		return this.#disturbed("any");
 	}
@@ -114,12 +114,12 @@ export abstract class Process implements Owner {
 		return this.#disturbed("turn");
 	}
 
-	/** Until when a turn is on its way to the store. */
+	/** The time until which a turn is on its way to the store. */
 	get lateTurnUntil(): number {
 		return this.#disturbed("lateTurn");
 	}
 
-	/** Somebody's transaction keeps all calls waiting. */
+	/** Returns the end of the disturbance. A transaction that blocks the store delays all calls. */
 	#disturbed(what: Disturbed): number {
 		return Math.max(this.#disturbances[what], this.#world.ledger.lockedAt);
 	}
@@ -128,7 +128,7 @@ export abstract class Process implements Owner {
 		for (const what of all) this.#disturbances[what] = Math.max(this.#disturbances[what], until);
 	}
 
-	/** Whether a call of the engine is under way for long, and no answer to any has come since. */
+	/** Whether a call of the engine has been pending for long without an answer to any call. */
 	get isInVain(): boolean {
 		const now = this.#world.clock.monotonic();
 		return [...this.#unanswered].some(({ sentAt, number }) =>
@@ -136,7 +136,7 @@ export abstract class Process implements Owner {
 		);
 	}
 
-	/** Begins to work, until {@link stop}, or until nothing is due. */
+	/** Starts the worker, which runs until {@link stop} or until no task is due. */
 	work(isDraining: boolean): void {
 		const controller = new AbortController();
 		const { signal } = controller;
@@ -157,7 +157,7 @@ export abstract class Process implements Owner {
 		this.lastTurn = { operation: 0, at: -Infinity };
 	}
 
-	/** Tells one of those that work, or all of them, to stop. */
+	/** Stops one or all of the runs. */
 	stop(isForAll: boolean): void {
 		const users = [...this.#users];
 		if (users.length === 0 || this.isStopping) return;
@@ -169,7 +169,7 @@ export abstract class Process implements Owner {
 		if (this.isStopping) this.#world.checkAborted(this);
 	}
 
-	/** Whatever the store does, it has stopped when that is over. */
+	/** Checks that the process has stopped at the end of the grace period, even if the store fails. */
 	#beginGrace(): void {
 		const { clock, after, fail } = this.#world;
 		this.stoppedAt = clock.monotonic();
@@ -177,11 +177,11 @@ export abstract class Process implements Owner {
 		const leaving = [...this.#leaving];
 		const check = () => {
 			if (!this.isAlive || !laws.stop || !leaving.some((user) => this.#leaving.has(user))) return;
-			// It has just thawed: timers that were due meanwhile are coming.
+			// The process has just thawed, and timers that were due meanwhile have not fired yet.
 			if (this.frozenAt === clock.monotonic()) return after(1, check, this.taskClock);
 			fail(`${this.name} has not stopped, and its grace of ${this.grace} is over`);
 		};
-		// By its own time: a process that is frozen at the end of its grace begins its last moment when it thaws.
+		// Uses the time of the process: if it is frozen at the end of its grace period, its last moment begins at the thaw.
 		after(this.grace, () => after(lastMoment + 1, check, this.taskClock), this.taskClock);
 	}
 
@@ -196,7 +196,7 @@ export abstract class Process implements Owner {
 		if (this.isWorking) return this.#begin();
 		this.#world.checkStopped(this);
 		const now = this.#world.clock.monotonic();
-		// Nothing is waited for without end.
+		// The process must not wait without a limit.
 		const isOnItsWay = [...this.#approaching].some(({ since, session }) =>
 			session === this.session && since > now - Math.min(lastMoment, this.lease / 3)
 		);
@@ -205,7 +205,7 @@ export abstract class Process implements Owner {
 		}
 	}
 
-	/** As SIGKILL does it: nothing more happens here. */
+	/** Ends the process like SIGKILL. */
 	kill(): void {
 		this.#world.trace(`${this.name} dies`);
 		this.isAlive = false;
@@ -213,7 +213,7 @@ export abstract class Process implements Owner {
 		this.#world.forget(this);
 	}
 
-	/** As SIGSTOP does it, or a machine that sleeps: neither a timer fires nor is an answer heard, until {@link thaw}. */
+	/** Freezes the process like SIGSTOP or a sleeping machine. No timer fires and no answer arrives until the thaw. */
 	freeze(duration: number): void {
 		if (this.isFrozen) return;
 		const { trace, after, clock } = this.#world;
@@ -232,17 +232,17 @@ export abstract class Process implements Owner {
 		this.frozenAt = clock.monotonic();
 		this.#disturbUntil(this.frozenAt, "any");
 		for (const clock of [this.engineClock, this.taskClock]) clock.thaw();
-		after(0, resolve, clock); // timers come first, then answers
+		after(0, resolve, clock); // timers fire before answers arrive
 		after(1, () => this.#world.checkLeases(this), clock);
 	}
 
-	/** Cuts its line to the store for a while. */
+	/** Cuts the line to the store for a while. */
 	cut(cut: Cut, duration: number): void {
 		this.#world.trace(`${this.name} is cut: ${cut} for ${duration}`);
 		this.line.cut(cut, duration);
 	}
 
-	/** The store as this process hears it: not at all while it is frozen or dead. */
+	/** Wraps a store so that its answers do not reach a frozen or dead process. */
 	#attend(store: Store<never>): Store<never> {
 		const attended: Record<string, unknown> = { ...store };
 		for (const [member, original] of Object.entries(store)) {
@@ -278,7 +278,7 @@ export abstract class Process implements Owner {
 		}
 	}
 
-	/** An answer that is none of the store's. */
+	/** Receives an answer that does not come from the store. */
 	protected async hear<T>(answer: Promise<T>): Promise<T> {
 		const result = await answer;
 		await this.#attending();
@@ -328,7 +328,7 @@ export abstract class Process implements Owner {
 		return { hang: true };
 	}
 
-	/** The store has answered. */
+	/** Handles an answer of the store. */
 	#hear(member: StoreCall["member"], args: readonly unknown[], result: unknown, sentAt: number): void {
 		const { ledger, clock } = this.#world;
 		if (member === "turn") this.#learn((result as TurnResult).claims, sentAt, (args[1] as Turn).lease);
@@ -336,7 +336,7 @@ export abstract class Process implements Owner {
 			const refs = args[1] as readonly Ref[];
 			const held = refs.filter((_, index) => (result as readonly string[])[index] !== "lost");
 			this.#learn(held, sentAt, args[2] as number);
-			// One that has waited for longer may be of no interest any more.
+			// The process may ignore an answer that took longer.
 			const isFresh = sentAt === clock.monotonic();
 			for (const ref of refs) {
 				if (isFresh && !held.includes(ref)) this.#world.onLost(ledger.records.get(ref.token)!);
@@ -345,7 +345,7 @@ export abstract class Process implements Owner {
 		if (sentAt === clock.monotonic()) this.onAnswered(member, args, result);
 	}
 
-	/** From now on it knows that it holds these claims, until some moment on the monotonic clock. */
+	/** Records that the process now knows that it holds these claims, and until when. */
 	#learn(refs: readonly Ref[], askedAt: number, lease: number): void {
 		const until = askedAt + lease;
 		const now = this.#world.clock.monotonic();
@@ -355,7 +355,7 @@ export abstract class Process implements Owner {
 			if (isNew) record.askedAt = askedAt;
 			record.toldAt = Math.min(record.toldAt, now);
 			if (record.learnedAt < now) record.knownBefore = record.knownUntil;
-			// In the very millisecond, its end may have come before the answer.
+			// In the same millisecond, the end of the lease may precede the answer.
 			if (!isNew && record.knownUntil <= now) record.overAt = Math.min(record.overAt, record.knownUntil);
 			record.learnedAt = now;
 			record.knownUntil = Math.max(record.knownUntil, until);
@@ -369,7 +369,7 @@ export abstract class Process implements Owner {
 		}
 	}
 
-	/** The store has answered at once. */
+	/** Called when the store has answered without a delay. */
 	protected onAnswered(_member: StoreCall["member"], _args: readonly unknown[], _result: unknown): void {}
 
 	#noteTurn({ claim, settle }: Turn): void {
@@ -381,7 +381,7 @@ export abstract class Process implements Owner {
 		if (claim.length > 0) this.lastTurn = { operation: this.#world.ledger.operations, at: this.#world.clock.now() };
 	}
 
-	/** When the fault is over; what hangs is given up at some time. */
+	/** Calls an action at the end of a fault. A hanging call is abandoned at some time. */
 	#later(fault: Fault | undefined, action: () => void): void {
 		const delay = fault?.hang ? this.lease : fault?.delay;
 		if (!delay) action();

@@ -1,4 +1,4 @@
-// How rough a simulated run is: each seed has its own, so that rare things meet each other in some of them.
+// The fault rates of a simulated run. Each seed has its own rates, so that rare events coincide in some seeds.
 import type { Random } from "./random.ts";
 import { hasLongFaults } from "./laws.ts";
 
@@ -22,7 +22,7 @@ const behaviours = {
 	"die": 0,
 };
 
-/** What a task does that is completed in a transaction. */
+/** The actions of a task that is completed in a transaction, with their weights. */
 const endings = {
 	"commit": 5,
 	"commit and go on": 1,
@@ -62,18 +62,18 @@ const actions = {
 
 export type Action = keyof typeof actions;
 
-/** What goes wrong in any simulation. */
+/** The fault rates of any simulation. */
 export interface Roughness {
 	readonly processes: number;
 	readonly steps: number;
-	/** How likely a call or an answer takes long, or fails. */
+	/** The probability that a call or an answer is slow or fails. */
 	readonly slowness: number;
 	readonly errors: number;
-	/** How likely a call takes longer than a lease, or is never answered. */
+	/** The probability that a call takes longer than a lease, or gets no answer. */
 	readonly lateness: number;
 	readonly hangs: number;
 	readonly lostWakes: number;
-	/** How likely a process dies right before or after a call. */
+	/** The probability that a process dies just before or after a call. */
 	readonly deaths?: number | undefined;
 }
 
@@ -81,7 +81,7 @@ export interface Profile extends Roughness {
 	readonly behaviours: typeof behaviours;
 	readonly endings: typeof endings;
 	readonly actions: typeof actions;
-	/** How many tasks there may be. */
+	/** The maximum number of tasks. */
 	readonly tasks: number;
 }
 

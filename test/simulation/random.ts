@@ -1,13 +1,13 @@
-/** Numbers that look random and are the same for the same seed: mulberry32. */
+/** A seeded random number generator: mulberry32. */
 export class Random {
 	#state: number;
 
 	constructor(seed: number) {
 		this.#state = seed >>> 0;
-		for (let i = 0; i < 4; i++) this.next(); // neighbouring seeds begin alike
+		for (let i = 0; i < 4; i++) this.next(); // adjacent seeds begin with similar numbers
 	}
 
-	/** From 0 up to 1. */
+	/** Returns a number from 0 up to, but not including, 1. */
 	readonly next = (): number => {
 		this.#state = (this.#state + 0x6d2b79f5) >>> 0;
 		let mixed = this.#state;
@@ -16,7 +16,7 @@ export class Random {
 		return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
 	};
 
-	/** A whole number from 0, below `end`. */
+	/** Returns an integer from 0 to `end - 1`. */
 	below(end: number): number {
 		return Math.floor(this.next() * end);
 	}
@@ -29,7 +29,7 @@ export class Random {
 		return this.next() < probability;
 	}
 
-	/** One of the names, more often the ones with more weight. */
+	/** Returns one of the names, with probabilities in proportion to the weights. */
 	weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
 		let rest = this.next() * Object.values<number>(weights).reduce((sum, weight) => sum + weight);
 		const names = Object.keys(weights) as K[];

@@ -4,7 +4,7 @@ import { overMap, recordStore } from "../../src/records/records.ts";
 import { MemoryMap } from "../records/memory-map.ts";
 import { withTransactions } from "./transactions.ts";
 
-/** The store that is made of rows, over a map that answers at once. */
+/** Opens the record store over a synchronous map. */
 export function openRecords(clock: VirtualClock): SimulatedStore {
 	const isExclusive = Math.random() < 0.3;
 	return { ...withTransactions(recordStore(overMap(new MemoryMap(clock))), isExclusive), close() {} };

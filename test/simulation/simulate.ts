@@ -1,5 +1,5 @@
-// A deterministic simulation: several processes work on one basket, die, are slow and lose answers, while the time jumps.
-// All that is random comes from one seed, so that a failure can be replayed.
+// A deterministic simulation: several processes work on one basket, die, are slow and lose answers, while the time
+// jumps. All random values come from one seed, so that a failure can be replayed.
 import type { Store } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { BasketSimulation } from "./basket-simulation.ts";
@@ -11,10 +11,10 @@ import { makeProfile } from "./profile.ts";
 import { Random } from "./random.ts";
 import type { StoreTransactions } from "./transactions.ts";
 
-/** A store to be simulated on, of its own. */
+/** A new store for a simulation. */
 export interface SimulatedStore {
 	readonly store: Store<never>;
-	/** Absent: it has none that can be open for a while. */
+	/** Absent if the store has no transactions that can stay open. */
 	readonly transactions?: StoreTransactions | undefined;
 	close(): void;
 }
@@ -22,25 +22,25 @@ export interface SimulatedStore {
 export interface SimulationOptions {
 	readonly seed: number;
 	readonly open: (clock: VirtualClock) => SimulatedStore | Promise<SimulatedStore>;
-	/** Whose time it is, if it needs more than a clock of its own. */
+	/** Creates the clock of the simulation, if the store needs a special one. */
 	readonly makeClock?: ((options: { now: number }) => VirtualClock) | undefined;
-	/** Of jobs, in place of tasks of a basket. */
+	/** Whether to simulate jobs instead of the tasks of a basket. */
 	readonly hasJobs?: boolean | undefined;
 	readonly onTrace?: ((line: string) => void) | undefined;
 }
 
-/** What a simulation came to. */
+/** The result of a simulation. */
 export interface SimulationReport {
-	/** The first thing that was wrong. */
+	/** The first failure. */
 	readonly failure: string | undefined;
-	/** The same for the same seed. */
+	/** A hash of the trace, which is the same for the same seed. */
 	readonly hash: number;
 	readonly operations: number;
 	readonly runs: number;
 	readonly added: number;
 }
 
-/** The command that runs one seed and shows what happens. */
+/** Returns the command that runs one seed with a trace. */
 export function replay(seed: number, store: string, hasJobs: boolean): string {
 	if (store === "indexeddb") return `indexeddb-simulation.test.ts, with seed ${seed} alone`;
 	const command = store === "deno-kv" ? "deno run -A --unstable-kv scripts/simulate.ts" : "npm run simulate --";
@@ -55,8 +55,8 @@ export async function simulate(
 	const clock = makeClock?.(start) ?? new VirtualClock(start);
 	const { random: original } = Math;
 	const { stackTraceLimit } = Error;
-	Error.stackTraceLimit = 0; // stacks would cost more than all the rest
-	// Engine and store have randomness of their own. Whole numbers of milliseconds are enough of it.
+	Error.stackTraceLimit = 0; // stacks would cost more than the simulation itself
+	// The engine and the store also use random numbers, for which whole milliseconds are sufficient.
 	Math.random = () => random.below(50) / 50;
 	const { store, transactions, close } = await open(clock);
 	try {

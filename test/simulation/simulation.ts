@@ -1,4 +1,4 @@
-// How any simulation goes: some hundred random steps, then nothing goes wrong any more and all must come to an end.
+// The course of any simulation: some hundred random steps, then a time without faults in which all work must end.
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 import { StoreError } from "../../mod.ts";
@@ -27,12 +27,12 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 
 	protected abstract readonly actions: Readonly<Record<A, number>>;
 	protected abstract makeProcess(name: string): P;
-	/** What this kind of simulation alone can do. */
+	/** Performs an action that only this kind of simulation has. */
 	protected abstract actSpecially(action: A, process: P): void;
-	/** From here on nothing goes wrong, so that everything must come to an end. */
+	/** Ends all faults, so that all work must end. */
 	protected abstract calmDown(): Promise<void>;
 
-	/** Calls that are under way when all is well again come to an end, or are given up. */
+	/** Waits until calls that are pending after the faults end or are abandoned. */
 	protected async settleDown(): Promise<void> {
 		const { clock, processes } = this.world;
 		this.world.calm();
@@ -78,12 +78,12 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 		}
 	}
 
-	/** From a fraction of a lease up to several. */
+	/** Returns a time from a fraction of a lease to several leases. */
 	#pickTime({ lease }: P): number {
 		return Math.ceil(lease * this.world.random.pick([0.2, 0.6, 1, 1.5, 2, 3, 5]));
 	}
 
-	/** What nobody waits for may fail because the store does. */
+	/** Handles a result that is not awaited. It may fail if the store fails. */
 	protected handle(process: Process, what: string, result: Promise<unknown>): void {
 		const { trace, fail } = this.world;
 		result.then(
@@ -95,10 +95,10 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 		);
 	}
 
-	/** All is stopped, and nothing is left behind. */
+	/** Stops all processes, and checks that nothing is left behind. */
 	protected async finish(): Promise<void> {
 		const { clock, ledger, processes } = this.world;
-		// Who was told to run while it was stopping begins again when it has stopped.
+		// A process that was started during a stop begins again after the stop.
 		for (let round = 0; round < 2; round++) {
 			for (const process of processes) process.stop(true);
 			await clock.advance(60_000);

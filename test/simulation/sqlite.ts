@@ -9,7 +9,7 @@ import { type Deferred, deferred } from "../support.ts";
 export function openSqlite(clock: VirtualClock): SimulatedStore {
 	const db = new DatabaseSync(":memory:");
 	db.exec("CREATE TABLE marks (number INTEGER)");
-	// No other process can have added anything, and to look for it takes real time.
+	// No other process adds tasks, and polling takes real time.
 	const store = sqliteStore(db, { clock, pollInterval: 1e9 });
 	const watchers = new Watchers(store as unknown as Store<never>);
 	return {
@@ -26,7 +26,7 @@ function members(store: SqliteStore): Record<string, unknown> {
 	return { capabilities: store.capabilities, ...Object.fromEntries(bound) };
 }
 
-/** The store looks for the end of a transaction of the caller in real time; it forgets that when nobody watches. */
+/** The watchers of a store. With watchers, the store polls for the end of a caller's transaction in real time. */
 class Watchers {
 	readonly #store: Store<never>;
 	readonly #all = new Set<{ undo: () => void; readonly args: Parameters<NonNullable<Store["watch"]>> }>();
@@ -50,7 +50,7 @@ class Watchers {
 	}
 }
 
-/** One connection: everybody else waits. */
+/** Transactions on one connection, which block all other calls. */
 class Transactions implements StoreTransactions {
 	readonly isExclusive = true;
 	readonly isStrict = false;

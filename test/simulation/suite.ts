@@ -1,26 +1,26 @@
 // The tests of a simulation, for any store. A store brings:
 //
-// - `open(clock)`: an empty store of its own for each seed, whose time is `clock.now()`, and what closes it;
-// - `makeClock`, if an answer of the store takes real time, as from a server, a browser or a file: a `PatientClock` of
+// - `open(clock)`: a new empty store for each seed, whose time is `clock.now()`, with a function that closes it;
+// - `makeClock`, if the answers of the store take real time, as with a server, a browser or a file: a `PatientClock` of
 //   `patient-clock.ts`, whose time stands still while `calls` is not 0. The store counts its calls there;
-// - `transactions`, if it has any that can be open for a while: they complete tasks, and leave a mark for each;
-// - wake-ups in virtual time, or none: what comes from a real timer makes a seed go another way each time;
-// - nothing that is random but by `Math.random`, which follows the seed.
+// - `transactions`, if the store has transactions that can stay open: they complete tasks, and write a mark for each;
+// - wake-ups in virtual time, or none, because a seed is not reproducible with wake-ups from real timers;
+// - no random values except for those of `Math.random`, which depends on the seed.
 //
 // See `memory.ts`, `sqlite.ts` and `postgres.ts`.
 import { describe, expect, test } from "vitest";
 import { replay, simulate, type SimulationOptions } from "./simulate.ts";
 
-/** One test for so many seeds, so that none takes too long. */
+/** The number of seeds per test, so that no test takes too long. */
 const batch = 250;
 
 export interface SimulationTestOptions {
-	/** What `npm run simulate` calls the store. */
+	/** The name of the store for `npm run simulate`. */
 	readonly store: string;
 	readonly open: SimulationOptions["open"];
 	readonly makeClock?: SimulationOptions["makeClock"];
 	readonly seeds: number;
-	/** Of jobs, in place of tasks of a basket. */
+	/** Whether to simulate jobs instead of the tasks of a basket. */
 	readonly hasJobs?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// What the simulated tasks do: everything that a function may do, well-behaved or not.
+// The functions of simulated tasks, which behave in all possible ways, well or badly.
 import type { BasketContext, TaskMap } from "../../mod.ts";
 import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
@@ -8,17 +8,17 @@ import { transact } from "./transact.ts";
 import { retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
-	/** How often a run has changed it. */
+	/** The number of changes by runs. */
 	changes: number;
-	/** Cannot be read by the kind `strange`. */
+	/** Whether the codec of the kind `strange` cannot decode the payload. */
 	isBroken?: boolean;
 }
 
-/** What is particular about a kind. */
+/** The rules of a kind. */
 export interface KindRules {
 	readonly attempts: number;
 	readonly crashes: number;
-	/** Whether a run may be given up while its function goes on. */
+	/** Whether a run may be abandoned while its function continues. */
 	readonly isAbandoned: boolean;
 }
 
@@ -37,37 +37,37 @@ export const rules: Readonly<Record<string, KindRules>> = {
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
 
-/** One call of a function. */
+/** A call of a function. */
 export interface Run {
 	readonly process: BasketProcess;
 	readonly session: number;
-	/** The claim under which it was begun. */
+	/** The claim under which the run began. */
 	readonly record: ClaimRecord;
-	/** The claim under which it goes on. */
+	/** The claim under which the run continues. */
 	current: ClaimRecord;
 	/** The number of the attempt. */
 	readonly attempt: number;
 	readonly context: BasketContext<Payload>;
 	readonly payload: Payload;
-	/** The payload as the store must have it at least. */
+	/** The payload of the last save that the store must have. */
 	saved: string;
-	/** Whether what it has saved last is stored. */
+	/** Whether the last save is stored. */
 	isSaved: boolean;
 	isActive: boolean;
-	/** What has come of it is stored. */
+	/** Whether the outcome is stored. */
 	isSettled: boolean;
 	outcome: "succeeded" | "failed" | undefined;
-	/** It has said that there must be no other attempt. */
+	/** Whether the run has requested that no other attempt follows. */
 	isFinal: boolean;
-	/** A transaction of it was committed that completes its task. */
+	/** Whether a transaction that completes the task was committed. */
 	isCommitted: boolean;
-	/** When it ended, on the monotonic clock. */
+	/** The monotonic time of the end. */
 	endedAt: number;
-	/** Whether its process had been told to stop when it ended. */
+	/** Whether the run ended during a stop of its process. */
 	endedInStop: boolean;
 }
 
-// deno-lint-ignore explicit-function-return-type -- the map of kinds is its type
+// deno-lint-ignore explicit-function-return-type -- the return type is inferred from the map of kinds
 export function makeTasks(world: BasketWorld, process: BasketProcess) {
 	const run = (payload: Payload, context: BasketContext<Payload>) => perform(world, process, payload, context);
 	return {

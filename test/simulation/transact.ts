@@ -1,4 +1,4 @@
-// What a simulated task does that is completed in a transaction: it is done if that is committed, and only then.
+// Simulated tasks that are completed in a transaction. Such a task is done if and only if the transaction is committed.
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import type { Transaction } from "./ledger.ts";
@@ -54,7 +54,7 @@ class Steps {
 		this.#run = run;
 	}
 
-	/** Most often politely: otherwise the transaction outlives the claim. */
+	/** Waits, in most cases until an abort at the latest. Otherwise the transaction may outlive the claim. */
 	async pause(): Promise<void> {
 		const { random, isCalm } = this.#world;
 		if (isCalm || random.chance(0.5)) return;
@@ -71,7 +71,7 @@ class Steps {
 		await this.#run.context.complete(transaction.tx as never);
 	}
 
-	/** In another transaction. */
+	/** Repeats the completion in another transaction. */
 	async repeat(): Promise<void> {
 		const transaction = await this.#process.begin();
 		try {

@@ -1,32 +1,35 @@
-// Transactions of the simulated tasks: what a store does with them, and what the books say about it.
+// Transactions of the simulated tasks: the operations of a store, and their records.
 import type { Store } from "../../mod.ts";
 import type { Done, Ref } from "../../src/store.ts";
 
 /** A transaction of a store. */
 export interface StoreTransaction {
-	/** What `complete` is given. */
+	/** The argument of `complete`. */
 	readonly tx: unknown;
-	/** Leaves a mark that is there if it is committed. */
+	/** Writes a mark, which exists after a commit. */
 	mark(number: number): void | Promise<void>;
-	/** Says whether it is committed. */
+	/** Resolves with whether the transaction is committed. */
 	commit(): Promise<boolean>;
 	rollBack(): Promise<void>;
 }
 
-/** What a store has of transactions. */
+/** The transactions of a store. */
 export interface StoreTransactions {
-	/** Whether all others wait while one is open. Otherwise it is a list of changes, made with the commit or not at all. */
+	/**
+	 * Whether an open transaction blocks all other calls. Otherwise a transaction is a list of changes, which a commit
+	 * applies together or not at all.
+	 */
 	readonly isExclusive: boolean;
-	/** Whether a commit may be refused although the claim is good, because something about it has changed. */
+	/** Whether a commit may be refused although the claim is valid, because the stored task has changed. */
 	readonly isStrict: boolean;
 	begin(): Promise<StoreTransaction>;
-	/** All marks that are committed. */
+	/** Resolves with all committed marks. */
 	marks(): Promise<readonly number[]>;
 }
 
 const basket = "simulated";
 
-/** Gives a store transactions that has none. */
+/** Adds transactions to a store that has none. */
 export function withTransactions(
 	store: Store<never>,
 	isExclusive: boolean,
@@ -49,7 +52,7 @@ const members = "open add turn extend save get list counts delete change hasten 
 	" ",
 ) as (keyof Store)[];
 
-/** The members of a store, which may be of a class. */
+/** Returns the bound members of a store, which may be an instance of a class. */
 function bound(store: Store<never>): object {
 	const all = store as unknown as Record<string, (...args: unknown[]) => unknown>;
 	return Object.fromEntries(members.map((name) => [name, (...args: unknown[]) => all[name]!(...args)]));
@@ -74,7 +77,7 @@ class ListTransaction implements StoreTransaction {
 		this.#own.push(number);
 	}
 
-	/** Between its two calls the ledger lets nobody else at the store. */
+	/** Commits with two store calls, between which the ledger allows no other call. */
 	async commit(): Promise<boolean> {
 		const completed = [...this.completed.values()];
 		const areGood = await this.#store.save(basket, completed.map(({ ref }) => ({ ref })));

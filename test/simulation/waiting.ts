@@ -1,17 +1,20 @@
-// How long a process with a free slot may leave something that is due.
+// Checks how long a process with a free slot may leave a due task waiting.
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import { offer, recovery } from "./excuses.ts";
 import { describe, type Entry } from "./ledger.ts";
 
-/** For how long others wait for the sake of what must run alone: so that what is quick comes to an end, then for an offer. */
+/**
+ * The time for which other tasks wait for a task that must run alone: first for the end of quick tasks, then for an
+ * offer.
+ */
 const longestQuiet = 1_000 + offer;
-/** A worker looks at its store after so long whatever it was told, as the clock may have been set. */
+/** The longest time between two checks of the store by a worker, because the clock may have been set. */
 const longestSleep = 61_000;
-/** For what is due a worker wakes within a millisecond. */
+/** A worker wakes within a millisecond of the due time. */
 const moment = 2;
 
-/** Keeps in mind when the process was busy last, and that it does not stay free beside something that it could run. */
+/** Records when the process was last busy, and checks that it does not stay idle while a task could run. */
 export function checkWaiting(world: BasketWorld, process: BasketProcess, active: number, isAloneHere: boolean): void {
 	const { clock, ledger, jumpedAt } = world;
 	const now = clock.monotonic();

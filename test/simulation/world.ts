@@ -1,4 +1,4 @@
-// What all simulated worlds have in common: processes on one store, the time, and what goes wrong.
+// The common parts of all simulated worlds: processes on one store, the time, and the faults.
 import type { Change, Clock, Store } from "../../mod.ts";
 import type { Data, Save, Settlement } from "../../src/store.ts";
 import type { Fault, VirtualClock } from "../../src/testing/testing.ts";
@@ -18,20 +18,20 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	readonly clock: VirtualClock;
 	readonly ledger: Ledger;
 	readonly processes: P[] = [];
-	/** Ends what would hang for ever. */
+	/** Functions that end hanging calls. */
 	readonly hanging: Set<() => void> = new Set();
-	/** Nothing goes wrong any more. */
+	/** Whether the faults have ended. */
 	isCalm = false;
-	/** When the clock has jumped last, and a wake-up was lost, on the monotonic clock. */
+	/** The monotonic times of the last clock jump and of the last lost wake-up. */
 	jumpedAt = -Infinity;
 	wakeLostAt = -Infinity;
-	/** By how much the clock was set back in all. */
+	/** The total time by which the clock was set back. */
 	setBack = 0;
-	/** Since when nothing goes wrong any more. */
+	/** The time when the faults ended. */
 	calmAt = Infinity;
-	/** The first thing that was wrong. */
+	/** The first failure. */
 	failure: string | undefined;
-	/** Of all that was traced. */
+	/** The hash of the trace. */
 	hash = 0x811c9dc5;
 	readonly #onTrace: ((line: string) => void) | undefined;
 
@@ -50,14 +50,14 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.ledger = new Ledger(store, clock, this, transactions);
 	}
 
-	/** How many functions were called. */
+	/** The number of function calls. */
 	abstract readonly calls: number;
 	abstract onSettle(owner: Owner, settlement: Settlement, isStored: boolean, record: ClaimRecord): void;
-	/** A process was told to stop. */
+	/** Called when a process must stop. */
 	abstract checkAborted(process: Process): void;
-	/** A process has stopped. */
+	/** Called when a process has stopped. */
 	abstract checkStopped(process: Process): void;
-	/** A process has stopped, perhaps to begin anew. */
+	/** Checks the claims of a process that has stopped and may start again. */
 	checkGivenBack(process: Process): void {
 		for (const { id, record } of this.ledger.entries.values()) {
 			if (record?.owner !== process || !this.ledger.isCurrent(record)) continue;
@@ -69,16 +69,16 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		}
 	}
 
-	/** A process was told that it has a claim, after another one on a task with that id. */
+	/** Called when a claim is reported to a process, with its previous claim on a task with this id. */
 	onTold?(record: ClaimRecord, before: ClaimRecord | undefined): void;
-	/** The lease of a claim is over by what its process knows: nothing goes on under it. */
+	/** Checks that no run continues under a claim whose lease has ended as far as its process knows. */
 	abstract checkLease(record: ClaimRecord): void;
-	/** A process was frozen, and has had the time to see what has become of its claims. */
+	/** Checks the claims of a process that was frozen and has had the time to notice lost claims. */
 	checkLeases(process: Process): void {
 		for (const record of process.told.values()) this.checkLease(record);
 	}
 
-	/** The claim of a task that was running has ended by its lease, and somebody takes it up. */
+	/** Called when a process claims a task that was still running when its lease ended. */
 	onCrash(entry: Entry, record: ClaimRecord, next: Owner): void {
 		const excuse = excuseForCrash(this, record, next);
 		this.trace(`${record.owner.name} has lost ${entry.id} to ${next.name}: ${excuse}`);
@@ -86,11 +86,11 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.fail(`${next.name} claims ${entry.id} as crashed, while ${record.owner.name} is well`);
 	}
 
-	/** A process was told that it has lost a claim. */
+	/** Called when a process learns that it has lost a claim. */
 	abstract onLost(record: ClaimRecord): void;
-	/** Between two steps, when all that can happen now has happened. */
+	/** Called between two steps, when no event is pending. */
 	abstract check(): void;
-	/** How many functions are at work. */
+	/** Returns the number of running functions of a process. */
 	protected abstract activeCalls(process: Process): number;
 	onSave?(owner: Owner, save: Save, isStored: boolean, record: ClaimRecord): void;
 	onPost?(owner: Owner, entry: Entry, data: Data): void;
@@ -113,17 +113,17 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		this.#onTrace?.(line);
 	};
 
-	/** Calls back after a delay, unless the process dies before. */
+	/** Calls an action after a delay unless the process dies first. */
 	after(delay: number, action: () => void, clock: Clock): void {
 		void sleep(delay, { clock }).then(action);
 	}
 
-	/** A call at which the process dies. */
+	/** Whether the process dies at this call. */
 	isFatal(): boolean {
 		return !this.isCalm && !!this.profile.deaths && this.random.chance(this.profile.deaths);
 	}
 
-	/** Whether a wake-up gets lost, or is late. */
+	/** Returns the fault of a wake-up, which may be lost or late. */
 	loseWake(): Fault | undefined {
 		if (this.isCalm || !this.random.chance(this.profile.lostWakes)) return undefined;
 		this.wakeLostAt = this.clock.monotonic();
@@ -138,7 +138,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		if (!isExpected) this.fail(`${process.name} reports ${error}`);
 	}
 
-	/** A process has ended because nothing was due. */
+	/** Checks a process that has ended because no task was due. */
 	checkDrained(process: Process): void {
 		for (const { id, record } of this.ledger.entries.values()) {
 			if (record?.owner !== process || !this.ledger.isCurrent(record)) continue;
@@ -153,7 +153,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		if (left !== undefined) this.fail(`${process.name} has drained, and ${describe(left)} is due`);
 	}
 
-	/** An engine looks at its store once a minute, whatever it was told. */
+	/** The time from which an engine must have checked its store, which it does at least once a minute. */
 	protected get calmSince(): number {
 		return this.clock.monotonic() - 61_000;
 	}
@@ -166,28 +166,28 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		if (left !== undefined) this.fail(`${process.name} has nothing to do, and ${describe(left)} is due`);
 	}
 
-	/** Whether a process must have noticed when a task is due. */
+	/** Whether a process must know the due time of a task. */
 	isKnown(process: Process, { addedBy, isFresh, lane, postedBy, record }: Entry): boolean {
 		const wasTold = this.wakeLostAt < this.calmSince;
-		// A renewal tells nobody; after the clock was set back, it makes a lease end earlier.
+		// A renewal causes no wake-up. After the clock was set back, it makes a lease end earlier.
 		const isShortened = record !== undefined && record.extendedAt >= this.calmSince &&
 			this.jumpedAt >= record.claimedAt;
 		if (wasTold && !isShortened) return true;
 		return lane === undefined && (postedBy === process || (addedBy === process && isFresh));
 	}
 
-	/** A process is gone. */
+	/** Called when a process has ended. */
 	forget(process: Process): void {
 		this.processes.splice(this.processes.indexOf(process as P), 1);
 		this.ledger.forget(process);
 	}
 
-	/** For ever, as long as not everything is calm. */
+	/** Hangs until the faults end. */
 	hang(process: Process): Promise<void> {
 		return new Promise((resolve) => this.hanging.add(() => process.isAlive && resolve()));
 	}
 
-	/** All processes live, and are connected. */
+	/** Makes all processes live and connected. */
 	calm(): void {
 		this.trace("calm");
 		this.isCalm = true;
@@ -198,7 +198,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		}
 	}
 
-	/** The wall clock is set. */
+	/** Sets the wall clock. */
 	jump(by: number): void {
 		this.trace(`the clock jumps by ${by}`);
 		this.clock.setNow(this.clock.now() + by);

@@ -1,4 +1,4 @@
-// The doors of the stores: see door.test.ts.
+// Argument checks of the stores; see door.test.ts.
 import { expect, test } from "vitest";
 import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import { indexedDBStore, withFallback } from "../../src/stores/indexeddb/indexeddb.ts";

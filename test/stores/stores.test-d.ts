@@ -1,4 +1,4 @@
-// What the types of the stores say of the client that was given, or of the function that opens it.
+// The types of stores for a given client, and for a function that opens it.
 import { DatabaseSync } from "node:sqlite";
 import Libsql from "libsql";
 import { Pool } from "pg";
@@ -9,7 +9,7 @@ import { denoKvStore } from "../../src/stores/deno-kv/deno-kv.ts";
 import { type PostgresStore, postgresStore } from "../../src/stores/postgres/postgres.ts";
 import { type SqliteStore, sqliteStore } from "../../src/stores/sqlite/sqlite.ts";
 
-/** An operation of somebody's own. */
+/** An operation of a user. */
 interface Operation extends DenoKvOperation {
 	own(): void;
 }
@@ -23,9 +23,9 @@ describe("the stores", () => {
 		expectTypeOf(sqliteStore(async () => new DatabaseSync(path))).toEqualTypeOf<SqliteStore<DatabaseSync>>();
 		expectTypeOf(sqliteStore(new Libsql(path))).toEqualTypeOf<SqliteStore<Libsql.Database>>();
 		expectTypeOf(sqliteStore(() => new Libsql(path))).toEqualTypeOf<SqliteStore<Libsql.Database>>();
-		// @ts-expect-error a name is no connection
+		// @ts-expect-error a path is not a connection
 		sqliteStore(path);
-		// @ts-expect-error nor is what this function gives
+		// @ts-expect-error the function must return a connection
 		sqliteStore(() => path);
 	});
 
@@ -34,7 +34,7 @@ describe("the stores", () => {
 		expectTypeOf(denoKvStore(kv)).toEqualTypeOf<DenoKvStore<Operation>>();
 		expectTypeOf(denoKvStore(() => kv)).toEqualTypeOf<DenoKvStore<Operation>>();
 		expectTypeOf(denoKvStore(async () => kv)).toEqualTypeOf<DenoKvStore<Operation>>();
-		// @ts-expect-error a number is no database
+		// @ts-expect-error a number is not a database
 		denoKvStore(async () => 1);
 	});
 
@@ -43,7 +43,7 @@ describe("the stores", () => {
 		expectTypeOf(postgresStore(async () => new Pool())).toEqualTypeOf<PostgresStore>();
 		expectTypeOf(postgresStore(() => postgres(""))).toEqualTypeOf<PostgresStore>();
 		expectTypeOf(postgresStore(postgres(""))).toEqualTypeOf<PostgresStore>();
-		// @ts-expect-error a number is no client
+		// @ts-expect-error a number is not a client
 		postgresStore(() => 1);
 	});
 });

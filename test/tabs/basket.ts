@@ -1,22 +1,22 @@
-// The basket of the tab tests: the same in tabs and in the service worker. What its tasks do can be seen from outside.
+// The basket of the tab tests, which is the same in tabs and in the service worker. The test can observe its tasks.
 import { Basket, type BasketContext } from "../../mod.ts";
 import { online } from "../../src/browser/browser.ts";
 import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
 
-/** What a task is given. */
+/** The payload of a task. */
 export interface Delivery {
-	/** How long the endpoint takes to answer, in milliseconds; absent: until the test says so. */
+	/** The delay of the answer of the endpoint, in milliseconds. If it is absent, the test answers. */
 	readonly duration?: number | undefined;
-	/** Whether a tab with a debugger is stopped before it delivers. */
+	/** Whether a tab with a debugger stops before the delivery. */
 	readonly stands?: boolean | undefined;
-	/** Who has delivered it, as the task saves it at its end. */
+	/** The name of the tab or service worker that delivered the task, which the task saves at its end. */
 	readonly savedBy?: string | undefined;
 }
 
 type Deliver = (delivery: Delivery, context: BasketContext<Delivery>) => Promise<void>;
 export type TabBasket = Basket<{ deliver: Deliver }, IDBTransaction>;
 
-/** @param by names the tab or the service worker */
+/** @param by the name of the tab or the service worker */
 export function makeBasket(by: string, onError: (error: unknown) => void, lease = 30_000): TabBasket {
 	return new Basket({
 		store: indexedDBStore("tabs"),
@@ -28,14 +28,14 @@ export function makeBasket(by: string, onError: (error: unknown) => void, lease 
 		onError,
 		tasks: {
 			async deliver(delivery: Delivery, { id, save }: BasketContext<Delivery>): Promise<void> {
-				// Here no transaction is open, which would stop the other tabs, too.
+				// Stops while no transaction is open, because an open one would block the other tabs.
 				// deno-lint-ignore no-debugger
 				if (delivery.stands) debugger;
-				// The signal is left out, so that what comes of a run that has lost its claim can be seen.
+				// The signal is not passed, so that the test can observe a run that has lost its claim.
 				const response = await fetch(`/deliver?${new URLSearchParams({ id, by, duration: `${delivery.duration}` })}`);
 				if (!response.ok) throw new Error(await response.text());
 				await save({ ...delivery, savedBy: by }).catch((error) => {
-					onError(error); // what becomes of a run without a claim is told to nobody
+					onError(error); // the result of a run without a claim is not reported
 					throw error;
 				});
 			},

@@ -1,4 +1,4 @@
-// What a page does whose disk is full: it adds until nothing more goes in, and works off what it has.
+// A page with a full disk. It adds tasks until the disk is full, and then runs them.
 import { Basket, type StoreError } from "../../mod.ts";
 import { indexedDBStore } from "../../src/stores/indexeddb/indexeddb.ts";
 
@@ -12,7 +12,7 @@ const basket = new Basket({
 });
 
 const fullDisk = {
-	/** Adds tasks of so many bytes until that fails; says how many there are, and how it failed. */
+	/** Adds tasks of the given size in bytes until an add fails. Returns the number of tasks and the error. */
 	async fill(size: number): Promise<{ added: number; code: string; message: string }> {
 		let added = 0;
 		for (let count = 20;;) {
@@ -26,14 +26,14 @@ const fullDisk = {
 			}
 		}
 	},
-	/** Works off all there is. */
+	/** Runs all tasks. */
 	async drain(): Promise<{ delivered: number; errors: string[] }> {
 		await basket.drain();
 		return { delivered, errors };
 	},
 };
 
-/** Text that cannot be compressed by much. */
+/** Returns text that hardly compresses. */
 function noise(size: number): string {
 	const bytes = crypto.getRandomValues(new Uint8Array(size));
 	return Array.from(bytes, (byte) => String.fromCharCode(48 + byte % 75)).join("").replaceAll("\\", "/");

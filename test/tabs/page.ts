@@ -1,4 +1,4 @@
-// A tab, which the test drives through `tab`.
+// A tab that the test drives through `tab`.
 import { backgroundSync } from "../../src/browser/browser.ts";
 import { type Delivery, makeBasket } from "./basket.ts";
 
@@ -9,7 +9,7 @@ const basket = makeBasket(parameters.get("by")!, onError, Number(parameters.get(
 
 const tab = {
 	errors,
-	/** Works until the tab is gone. */
+	/** Runs the basket until the tab closes. */
 	run(): void {
 		basket.run().catch(onError);
 	},
@@ -18,7 +18,7 @@ const tab = {
 		basket.addMany(ids.map((id) => ({ kind: "deliver", payload: delivery, id }))),
 	counts: () => basket.counts(),
 	get: (id: string) => basket.get(id),
-	/** Resolves when the service worker works beside this tab. */
+	/** Registers the service worker, and resolves when it is active. */
 	async register(): Promise<void> {
 		await navigator.serviceWorker.register("/service-worker.js");
 		const registration = await navigator.serviceWorker.ready;

@@ -1,4 +1,4 @@
-// The service worker: it drains the basket when a tab asks for it, and when the browser sends a sync event.
+// The service worker, which drains the basket on request of a tab and on sync events.
 import { backgroundSync } from "../../src/browser/browser.ts";
 import { makeBasket } from "./basket.ts";
 

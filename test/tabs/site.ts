@@ -1,4 +1,4 @@
-// The origin of the tabs: it serves them, takes what they deliver, and keeps a record of that.
+// The server of the tabs. It serves the pages, and receives and records deliveries.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -11,11 +11,11 @@ export interface Request {
 	readonly by: string;
 	/** Milliseconds of `performance.now()`. */
 	readonly begunAt: number;
-	/** When it was answered, or had lost its tab; `undefined`: not yet. */
+	/** The time of the answer, or when the tab was lost; `undefined` before. */
 	endedAt: number | undefined;
 	/** Whether it was answered. */
 	isAnswered: boolean;
-	/** Answers it. */
+	/** Sends the answer. */
 	readonly answer: () => void;
 }
 
@@ -36,7 +36,7 @@ export async function bundle(): Promise<Map<string, string>> {
 
 export class Site {
 	readonly requests: Request[] = [];
-	/** Whether the endpoint refuses what is delivered. */
+	/** Whether the endpoint refuses deliveries. */
 	isDown = false;
 	readonly #files: ReadonlyMap<string, string>;
 	readonly #server: Server;
@@ -51,8 +51,8 @@ export class Site {
 	}
 
 	/**
-	 * Requests of one task that were under way at the same time. Of a tab that is gone the end may come late: its lock is free
-	 * before its connections are closed.
+	 * The concurrent requests of one task. The end of a request from a closed tab may be noticed late, because the
+	 * lock of the tab is released before its connections close.
 	 */
 	get overlaps(): string[] {
 		return this.requests.filter((one, index) =>
@@ -60,7 +60,7 @@ export class Site {
 		).map(({ id }) => id);
 	}
 
-	/** Who has delivered a task, in order. */
+	/** Returns the names of the tabs that delivered a task, in order. */
 	deliverersOf(id: string): string[] {
 		return this.requests.filter((request) => request.id === id).map(({ by }) => by);
 	}

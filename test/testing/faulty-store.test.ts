@@ -6,7 +6,7 @@ import { errorOf, settle, watch } from "../support.ts";
 const task = { kind: "work", payload: "", delay: 0, priority: 0 };
 const broken = new StoreError("unavailable", "Gone");
 
-/** A faulty store whose plan holds for `add` alone, and the calls that the plan was asked about. */
+/** Creates a faulty store whose plan only affects `add`, with the calls that the plan received. */
 function open(plan: FaultPlan) {
 	const clock = new VirtualClock();
 	const calls: StoreCall[] = [];

@@ -1,4 +1,4 @@
-// What a thread has to do wherever there are threads: run by the tests of the servers and of the browsers.
+// The tests of threads for all engines with threads, which the tests of servers and browsers run.
 import { afterEach, describe, expect, test } from "vitest";
 import {
 	type PlatformWorker,
@@ -70,7 +70,7 @@ function inPool(source: Source): void {
 }
 
 const cleanups: (() => unknown)[] = [];
-/** What `died` of the thread that was started last was called with. */
+/** The arguments of `died` of the most recently started thread. */
 let died: unknown[] = [];
 
 afterEach(async () => {
@@ -181,7 +181,7 @@ function errors(source: Source): void {
 }
 
 function aborts(source: Source): void {
-	/** Calls, and aborts when the function has begun. */
+	/** Calls a function, and aborts the call when the function has begun. */
 	const abortOnceRunning = async (
 		thread: Thread<Functions>,
 		name: "untilAborted" | "reasonOf" | "failWhenAborted" | "never" | "busy",
@@ -284,7 +284,7 @@ function deaths(source: Source): void {
 		});
 	}
 
-	// Safari and older Firefox have no such symbol: there is terminate().
+	// Safari and older Firefox lack this symbol, but terminate() works.
 	test.skipIf(Symbol.asyncDispose === undefined)("Symbol.asyncDispose of a thread terminates it, once", async () => {
 		const thread = await start(source);
 		const call = thread.call("never", []);
@@ -344,7 +344,7 @@ function starts(source: Source, elsewhere: (code: string) => string | URL): void
 		const { createWorker } = threadWorker(elsewhere("globalThis.process ? process.exit(1) : close()"), {
 			startTimeout: 1_000,
 		});
-		// Only Node and Bun tell of a thread that exits before it serves.
+		// Only Node and Bun report a thread that exits before it serves.
 		const { name } = await errorOf(createWorker()) as Error;
 		expect(["ThreadDiedError", "TimeoutError"]).toContain(name);
 	});

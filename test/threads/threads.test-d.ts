@@ -14,13 +14,13 @@ describe("Thread.call()", () => {
 		expectTypeOf(thread.call("never", [])).toEqualTypeOf<Promise<never>>();
 		// @ts-expect-error no such function
 		thread.call("divide", [1, 2]);
-		// @ts-expect-error that is no function
+		// @ts-expect-error not a function
 		thread.call("constant", []);
 		// @ts-expect-error a parameter of another type
 		thread.call("add", ["1"]);
 		// @ts-expect-error a parameter is missing
 		thread.call("add", []);
-		// @ts-expect-error one too many
+		// @ts-expect-error too many arguments
 		thread.call("add", [1, 2, 3]);
 	});
 
@@ -37,7 +37,7 @@ describe("threadWorker()", () => {
 		expectTypeOf(createWorker()).toEqualTypeOf<Promise<Thread<Functions>>>();
 		expectTypeOf(destroyWorker).parameter(0).toEqualTypeOf<Thread<Functions>>();
 		threadWorker<Functions>(() => new Worker("data:,"), { abandonAfter: undefined });
-		// @ts-expect-error no worker
+		// @ts-expect-error not a worker
 		threadWorker<Functions>(() => ({}));
 	});
 
@@ -51,7 +51,7 @@ describe("serve()", () => {
 	test("takes functions with and without a context, and whole modules", () => {
 		serve({ add: (a: number) => a + 1, wait(this: ThreadContext) {} });
 		serve({} as Functions);
-		// @ts-expect-error no object
+		// @ts-expect-error not an object
 		serve(1);
 	});
 

@@ -1,11 +1,12 @@
-// What needs no thread. Real ones are tested in test/runtimes/: workerd has none, and happy-dom none of a browser's.
+// Tests that need no thread. test/runtimes/ tests real threads, because workerd has none, and happy-dom has no
+// browser threads.
 import { describe, expect, test } from "vitest";
 import { serve, ThreadDiedError, threadWorker } from "../../src/threads/threads.ts";
 import { pack, unpack } from "../../src/threads/error-border.ts";
 import { errorOf } from "../support.ts";
 
 const url = "data:text/javascript,";
-/** A worker that never says anything. */
+/** A worker that sends no messages. */
 const silent = () => ({ addEventListener() {}, postMessage() {}, terminate() {} });
 
 describe("threadWorker()", () => {

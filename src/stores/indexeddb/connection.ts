@@ -25,7 +25,7 @@ export interface Connection {
 	readonly isGiven: boolean;
 	/** Resolves with an open connection whose schema was checked. */
 	database(): Promise<IDBDatabase>;
-	/** Lets go of a connection that is of no use any more, or of the current one; whether there may be another one. */
+	/** Drops the given connection, which is unusable, or the current one. Returns whether another one may be opened. */
 	forget(database?: IDBDatabase): boolean;
 	/** Closes the connection that it has opened. */
 	close(): void;

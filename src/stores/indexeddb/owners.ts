@@ -56,7 +56,7 @@ export class Owners {
 			globalThis.navigator?.locks?.request(this.#prefix + mark, options, () => {
 				awaited.delete(mark);
 				return onGone(mark);
-			}).catch(() => {}); // nobody waits any more, or locks are refused: the leases decide
+			}).catch(() => {}); // nobody waits anymore, or locks are refused: the leases decide
 		}
 	}
 

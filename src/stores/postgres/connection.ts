@@ -34,7 +34,7 @@ export class Connection {
 		this.#client = isOpener(client) ? this.#madeBy(client) : this.#given(client);
 	}
 
-	/** The watch. Throws a `StoreError` if there is no client yet or any more. */
+	/** The watch. Throws a `StoreError` if there is no client yet or anymore. */
 	get watch(): Watch {
 		return this.#open.watch;
 	}

@@ -30,7 +30,7 @@ interface Ending {
 	close?(): unknown;
 }
 
-/** How long `postgres` and Bun wait for running queries, in seconds: without a limit, postgres may wait for ever. */
+/** How long `postgres` and Bun wait for running queries, in seconds: without a limit, postgres may wait forever. */
 const endTimeout = 5;
 
 /** @throws {TypeError} for an unsupported client, with this name */
@@ -68,7 +68,7 @@ function querySql(client: PostgresSql): Query {
 	return async (text, values, timeout) => {
 		const asking = client.unsafe(text, values) as PromiseLike<unknown[]> & { state?: unknown; cancel?(): unknown };
 		const rows = await within(asking, timeout, () => {
-			// A query that still waits for a connection must not run later, when nobody expects it. Cancelling a query
+			// A query that still waits for a connection must not run later, when nobody expects it. Canceling a query
 			// that was sent needs another connection, and nobody could catch its failure.
 			if (asking.state === null) asking.cancel?.();
 			throw tooLate(timeout);

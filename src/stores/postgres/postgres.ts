@@ -96,7 +96,7 @@ export interface PostgresStore extends Store<PostgresClient> {
 /**
  * Creates a {@link Store} over a client.
  *
- * A passed client belongs to the caller, who configures it, and closes it when no basket runs any more. A function
+ * A passed client belongs to the caller, who configures it, and closes it when no basket runs anymore. A function
  * that creates a client is called when the store is first opened, and again by the next `open()` if it fails;
  * `close()` of the store ends that client. So a basket can be created before anything is awaited.
  *
@@ -175,7 +175,7 @@ function checkSchema(schema = "upkeep"): string {
 	);
 }
 
-/** `null`: it was there a moment ago. */
+/** Returns the public state; `undefined` for `null`, which means that the task has just disappeared. */
 function present(state: number | null): TaskState | undefined {
 	return state === null ? undefined : stateOf(state);
 }

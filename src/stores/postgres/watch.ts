@@ -162,7 +162,7 @@ export class Watch {
 		if (!session.isHeard && this.#looks === this.#patience.echo) {
 			return this.#fail(session, new Error("The listening connection receives nothing"));
 		}
-		// What comes in the meantime may not be heard.
+		// A notification in the meantime may be missed.
 		if (!session.isHeard) wakeAll(this.#watchers);
 		this.#looks = session.isHeard ? 0 : this.#looks + 1;
 		systemClock.set(this.#timer, session.isHeard ? this.#interval * this.#patience.quiet : this.#interval);
@@ -180,7 +180,7 @@ export class Watch {
 	}
 }
 
-/** What a connection says that is lost already is of no interest. */
+/** Ends a connection, and ignores its errors, because it may already be lost. */
 function stop(end: (() => unknown) | undefined): void {
 	Promise.resolve().then(end).catch(() => {});
 }

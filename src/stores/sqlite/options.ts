@@ -1,5 +1,5 @@
 /**
- * The options of the store for SQLite, and what it can do besides a {@link Store}.
+ * The options of the store for SQLite, and its members in addition to those of a {@link Store}.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export interface SqliteStore<Db extends SqliteConnection = SqliteConnection> ext
 	 * Runs a function inside a transaction: BEGIN IMMEDIATE before it, COMMIT when it resolves, ROLLBACK when it
 	 * rejects. The function may await: meanwhile neither another such transaction nor the store itself interferes.
 	 * Inside it, await only work of this transaction: a call of the store without `tx` waits for the end of the
-	 * transaction, so awaiting it would wait for ever.
+	 * transaction, so awaiting it would wait forever.
 	 *
 	 * @param work the function; its argument is the connection, to be passed as `tx`
 	 * @returns the result of the function, when the transaction has committed

@@ -60,7 +60,7 @@ const lookInterval = 1_000;
  * | `new Database(path)` of the package `libsql` | Node from 20 on; its binaries come with the package |
  * | `new Database(path)` of the package `better-sqlite3` 13 | Node from 22.14 on; its binaries come with the package |
  *
- * An open connection belongs to the caller, who can use it, and closes it when no basket runs any more. A function
+ * An open connection belongs to the caller, who can use it, and closes it when no basket runs anymore. A function
  * that opens a connection is called when the store is first opened, and again by the next `open()` if it fails;
  * `close()` of the store closes that connection. So a basket can be created before anything is awaited.
  *
@@ -250,7 +250,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		const { settle, claim, lease } = turn;
 		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
 		const found = claim.map((request) => this.#tasks.claim(basket, request, levels, lease, now));
-		// Mostly there is more like the last one, which is known sooner than what else there is.
+		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
 		const last = found.at(-1)?.at(-1);
 		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
 		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kindsOf(turn), now);
@@ -364,7 +364,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return result;
 	}
 
-	/** Needs the lock of those who write, and changes nothing. */
+	/** A statement that takes the write lock without a change. */
 	get #lock(): string {
 		return `UPDATE ${this.#tables.schema} SET version = version WHERE 0`;
 	}

@@ -21,10 +21,16 @@ export interface Gone {
 	readonly isPosted: number;
 }
 
-/** How many numbers are set aside for the next tasks, so that the row that says which are in use is not written with each. */
+/**
+ * The count of task numbers that are reserved together, so that the row with the last reserved number is not written
+ * for each task.
+ */
 const spare = 100;
 
-/** Numbers of tasks that nobody but this connection has, as long as the last one in use is `end` and nothing was rolled back. */
+/**
+ * Task numbers that only this connection uses, while the last reserved number is `end` and no transaction was rolled
+ * back.
+ */
 interface Block {
 	readonly next: number;
 	readonly end: number;
@@ -91,9 +97,9 @@ export class SqliteTasks {
 	}
 
 	/**
-	 * Reserves `count` unique numbers and returns the first, above those of all tasks, even if somebody has set the
-	 * last one back. A number far above was written by hand, too. A block is kept only if a transaction of the store
-	 * has set it aside: nobody tells the store that a caller has rolled back.
+	 * Reserves `count` unique numbers and returns the first, above those of all tasks, even if a manual edit has set
+	 * the last number back. A number that is much higher was also written by hand. A block is kept only if a
+	 * transaction of the store has reserved it, because the store does not learn of rollbacks by the caller.
 	 */
 	#reserve(count: number, isOwn: boolean): number {
 		const { schema, tasks } = this.tables;

@@ -1,4 +1,4 @@
-// upkeep/browser with what browsers really have; test/browser/browser.test.ts has the rest, with stand-ins.
+// upkeep/browser with real browser APIs. test/browser/browser.test.ts has the other tests, which use fakes.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { sleep, type Subscribable } from "../../../mod.ts";
 import { leader, type LeaderOptions, online, persistStorage, visible } from "../../../src/browser/browser.ts";
@@ -6,7 +6,7 @@ import { VirtualClock } from "../../../src/testing/testing.ts";
 import { replace } from "../../browser/browser-fakes.ts";
 
 let names = 0;
-/** A lead that no other test asks for. */
+/** Returns a name of a leadership that no other test uses. */
 const newName = () => `test ${performance.timeOrigin} ${names++}`;
 
 class Candidate {
@@ -25,13 +25,13 @@ class Candidate {
 		return this.#gate.getSnapshot();
 	}
 
-	/** Resolves when the gate is open, or closed. */
+	/** Resolves when the gate has the given state. */
 	async becomes(isOpen: boolean): Promise<void> {
 		await vi.waitFor(() => expect(this.isOpen).toBe(isOpen));
 	}
 }
 
-/** How many hold the lock of this lead, or wait for it. */
+/** Returns the number of contexts that hold the lock of a leadership or wait for it. */
 async function countLocks(name: string): Promise<number> {
 	const { held, pending } = await navigator.locks.query();
 	return [...held!, ...pending!].filter((lock) => lock.name === `upkeep:leader:${name}`).length;
@@ -159,7 +159,7 @@ test.each(["visibilitychange", "resume", "pageshow", "online"])("systemClock cat
 
 test("persistStorage() tells what this browser says", async () => {
 	const storage = navigator.storage as StorageManager | undefined; // WebKitGTK has none
-	if (storage) replace(storage, "persist", undefined); // or Firefox would ask somebody
+	if (storage) replace(storage, "persist", undefined); // otherwise Firefox would ask the user
 	const { state, usage = 0, quota = 1 } = await persistStorage();
 	expect(state).toBe(storage ? "best-effort" : "unknown");
 	expect(usage).toBeLessThan(quota);

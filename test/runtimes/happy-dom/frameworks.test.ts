@@ -1,5 +1,5 @@
-// React and Vue need a document to render into, which of the engines in which their packages resolve only happy-dom has.
-// The one-liners are those of the README: this test reads them from there.
+// React and Vue render into a document. Of the engines that can resolve their packages, only happy-dom has one. The
+// test reads the one-liners from the README.
 import { readFileSync } from "node:fs";
 import { act, createElement, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
@@ -12,7 +12,7 @@ const names = { useSyncExternalStore, readable, onScopeDispose, shallowRef };
 
 type Tasks = readonly GroupTaskSnapshot[];
 
-/** The README's line for a framework, as a function of the group; types are stripped from plain code by doing nothing. */
+/** Returns the README line for a framework as a function of the group. The lines are plain JavaScript. */
 function fromReadme<T>(name: string, group: Group): T {
 	const readme = readFileSync("README.md", "utf8");
 	const code = readme.match(new RegExp(`^export const ${name} = ((?:.|\\n\\t|\\n\\})*);$`, "m"))![1];

@@ -1,4 +1,4 @@
-// A clone in which nothing is installed: what it does at once, and what it fetches before.
+// Commands in a clone without installed packages. Some run at once; others first install packages.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,13 +21,13 @@ const parts = [
 	"package-lock.json",
 	".npmrc",
 ];
-/** Those of the machine itself, without what `npm test` has put before them. */
+/** The PATH of the machine, without the entries that `npm test` has added. */
 const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
 const nodes = { 24: dirname(process.execPath), 20: await findNode20() };
 
 const isDesk = ["", "0", "false"].includes(process.env["CI"] ?? "");
 
-/** The folder of the machine's own Node, if that is a 20. */
+/** The folder of the installed Node, if its version is 20. */
 async function findNode20(): Promise<string | undefined> {
 	const folder = path.find((folder) => existsSync(join(folder, "node")));
 	if (folder === undefined) return undefined;
@@ -41,7 +41,7 @@ async function findNode20(): Promise<string | undefined> {
 let clone: string;
 const running: Command[] = [];
 
-/** A command in the clone, as somebody types it. */
+/** A command in the clone, as a user types it. */
 class Command {
 	readonly #child: ChildProcess;
 	text = "";
@@ -50,9 +50,9 @@ class Command {
 
 	constructor(node: string, program: string, ...args: string[]) {
 		const env: NodeJS.ProcessEnv = { ...process.env, PATH: [node, ...path].join(delimiter) };
-		// Nothing of the npm that runs this test.
+		// Removes the variables of the npm that runs this test.
 		for (const name of Object.keys(env)) if (/^npm_|^NODE_OPTIONS$|^VITEST/.test(name)) delete env[name];
-		// A group of its own: npm starts a shell, and that starts Node.
+		// The command gets its own process group, because npm starts a shell, which starts Node.
 		this.#child = spawn(program, args, { cwd: clone, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
 		for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
 			stream.setEncoding("utf8").on("data", (text: string) => {
@@ -67,7 +67,7 @@ class Command {
 		running.push(this);
 	}
 
-	/** Resolves with what was printed in this form; rejects if it ends without that. */
+	/** Resolves with the first match in the output. Rejects if the command ends without a match. */
 	async printed(pattern: RegExp): Promise<RegExpExecArray> {
 		for (let isOver = false;;) {
 			const match = pattern.exec(this.text);
@@ -78,18 +78,18 @@ class Command {
 		}
 	}
 
-	/** All of its processes. Harmless if they have ended. */
+	/** Kills all processes of the command. Has no effect if they have ended. */
 	async kill(): Promise<void> {
 		try {
 			process.kill(-this.#child.pid!, "SIGKILL");
 		} catch {
-			// It has ended by itself.
+			// The command has ended by itself.
 		}
 		await this.ended;
 	}
 }
 
-// Windows has neither groups of processes nor these signals.
+// Windows has neither process groups nor these signals.
 describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 	beforeAll(async () => {
 		clone = await mkdtemp(join(tmpdir(), "upkeep-clone-"));
@@ -138,7 +138,7 @@ describe.skipIf(process.platform === "win32")("a fresh clone", () => {
 		expect(await readdir(clone)).not.toContain("node_modules");
 	}, timeout);
 
-	// On a desk whose own Node is a later one there is none to try; in CI that is a failure.
+	// Skipped on a desk with a later Node. In CI a missing Node 20 is a failure.
 	test.skipIf(nodes[20] === undefined && isDesk)(
 		"npm start delivers on Node 20 with two packages (skipped without a Node 20)",
 		async () => {

@@ -1,6 +1,6 @@
-// A basket in Chromium whose profile is on a disk that is full. On Linux, for root only: others cannot have a disk of their own
-// to be filled. A hundredth of its disk Chromium leaves free for itself: on one of 80 MB that is too little for its own tidying
-// up, and it loses whole databases.
+// A basket in Chromium with its profile on a full disk. It needs Linux and root, because only root can mount a small
+// disk. Chromium keeps 1 % of the disk free for itself. On a disk of 80 MB this is too little for its own cleanup,
+// and it loses whole databases.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
@@ -12,7 +12,7 @@ import { findBrowser } from "../../../scripts/test/browsers.ts";
 import { lackOfSmallDisk, openSmallDisk } from "../../servers/small-disk.ts";
 import type { FullDisk } from "../../tabs/full-disk.ts";
 
-/** In the page. */
+/** A global of the page. */
 declare const fullDisk: FullDisk;
 
 const executablePath = findBrowser("chromium");
@@ -40,7 +40,7 @@ describe.skipIf(lack !== undefined)(`Basket on indexedDBStore(), whose disk is f
 			expect(message).toMatch(/no space is left .* Delete data or tasks/);
 			expect(added).toBeGreaterThan(300);
 			const { delivered, errors } = await page.evaluate(() => fullDisk.drain());
-			// Renewals may find no space, which the basket tells and gets over.
+			// Renewals may fail for lack of space. The basket reports this and recovers.
 			const others = errors.filter((error) => !error.includes("no space is left"));
 			expect({ delivered, others }).toEqual({ delivered: added, others: [] });
 		} finally {

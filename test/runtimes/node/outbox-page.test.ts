@@ -1,5 +1,5 @@
-// The page of the main example, in a real browser that is driven from outside, because the server must be killed meanwhile.
-// Leaves screenshots in test-results/.
+// The page of the main example in a real browser. The browser is driven from outside, because the test kills the
+// server. The test writes screenshots to test-results/.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { root } from "../../../scripts/test/engines.ts";
 import { OutboxProcess } from "../../outbox-process.ts";
 
 const executable = findBrowser("chromium");
-/** On a desk a browser that is missing is a reason to skip; in CI it is a failure. */
+/** Skipped on a desk without a browser. In CI a missing browser is a failure. */
 const isSkipped = executable === undefined && ["", "0", "false"].includes(process.env["CI"] ?? "");
 const timeout = 60_000;
 const results = join(root, "test-results");
@@ -45,7 +45,7 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		const failures: string[] = [];
 		page.on("pageerror", (error) => failures.push(String(error)));
 		page.on("console", (message) => {
-			// The browser itself remarks on each request that nobody has answered.
+			// The browser logs each request that gets no answer.
 			if (message.type() === "error" && !message.text().includes("net::ERR_")) failures.push(message.text());
 		});
 		await page.goto(url);
@@ -94,7 +94,7 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		await listed(page, "dead", "nobody: refused");
 		await page.setViewportSize({ width: 390, height: 700 });
 		const error = await page.locator("#dead li small").first().boundingBox();
-		expect(error!.width).toBeGreaterThan(250); // beside the buttons it had a third of that
+		expect(error!.width).toBeGreaterThan(250); // beside the buttons it would have a third of this width
 		await picture(page, "outbox-narrow");
 		await page.locator("#dead li", { hasText: "refused" }).getByText("Try now").click();
 		await outbox.printed(/ dead refused [^]* dead refused /);
@@ -112,7 +112,7 @@ async function state(page: Page, state: "there" | "away"): Promise<void> {
 async function send(page: Page, text: string): Promise<void> {
 	await page.getByLabel("Message").fill(text);
 	await page.getByRole("button", { name: "Send" }).click();
-	await page.waitForFunction(() => document.querySelector("input")!.value === ""); // it is stored
+	await page.waitForFunction(() => document.querySelector("input")!.value === ""); // the message is stored
 }
 
 async function listed(page: Page, list: "device" | "delivered" | "dead", text: string): Promise<void> {

@@ -1,5 +1,5 @@
-// Real clients of Postgres, whose lines and server are disturbed in all ways: the processes live, nothing is lost, nothing
-// runs twice at once, and all is done soon after everything has healed.
+// Real Postgres clients whose connections and server are disturbed in many ways. The processes must survive, no task
+// may be lost or run concurrently with itself, and all tasks must be done soon after the faults end.
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -13,12 +13,12 @@ import { isLong } from "../../support.ts";
 
 const lease = 1_500;
 const program = fileURLToPath(new URL("../../fixtures/postgres-client.ts", import.meta.url));
-/** The driver postgres writes to a connection that is gone, where nobody can catch it (porsager/postgres#1154). */
+/** The driver postgres writes to a lost connection, and its error cannot be caught (porsager/postgres#1154). */
 const knownDefect = /Cannot read properties of null \(reading 'write'\)[^]*postgres\/src\/connection\.js/;
 
 type Told = [at: number, what: string, id: string, run: string];
 
-/** A process that works, and is started again when a defect of its driver that is known has ended it. */
+/** A worker process, which is restarted if a known defect of its driver ends it. */
 class Client {
 	readonly told: Told[] = [];
 	readonly faults: string[] = [];
@@ -34,18 +34,18 @@ class Client {
 	#start(): void {
 		const child = this.#child = spawn(process.execPath, this.#args, { stdio: ["pipe", "pipe", "pipe"] });
 		let [rest, complaints] = ["", ""];
-		child.stdin!.on("error", () => {}); // it may be gone
+		child.stdin!.on("error", () => {}); // the process may have ended
 		child.stderr!.setEncoding("utf8").on("data", (text: string) => complaints += text);
 		child.stdout!.setEncoding("utf8").on("data", (text: string) => {
 			const lines = (rest + text).split("\n");
 			rest = lines.pop()!;
-			// The driver postgres shows notices there.
+			// The driver postgres also prints notices.
 			this.told.push(...lines.filter((line) => /^\[\d/.test(line)).map((line) => JSON.parse(line)));
 		});
 		child.once("close", (code, signal) => {
 			const isKnown = knownDefect.test(complaints);
 			if (!isKnown && code !== 0) this.faults.push(`ended with ${code ?? signal}: ${complaints}`);
-			// What ran there runs no more.
+			// The tasks of the ended process no longer run.
 			const ends = this.open.map(([, , id, run]): Told => [Date.now(), "end", id, run]);
 			this.told.push(...ends);
 			if (isKnown && !this.#isStopped) this.#start();
@@ -85,7 +85,7 @@ interface Scene {
 	readonly proxy: Proxy;
 }
 
-/** Cuts a line on which that is going on, when there is one. */
+/** Waits for a connection that satisfies the condition, and cuts it. */
 async function cutWhere(proxy: Proxy, isMeant: (line: Line) => boolean): Promise<void> {
 	for (let count = 0; count < 100 && proxy.cut(isMeant) === 0; count++) await sleep(2);
 }
@@ -97,11 +97,11 @@ function ending(signal: "SIGINT" | "SIGQUIT" | "SIGKILL") {
 	};
 }
 
-/** What is done to lines and server. In a short run each number of connections gets a third of them. */
+/** The disturbances of connections and server. In a short run each number of connections gets a third of them. */
 const disturbances: readonly ((scene: Scene) => unknown)[] = [
-	({ proxy }) => proxy.cut(), // a reset, whatever they do
-	({ proxy }) => cutWhere(proxy, ({ said }) => /turn_\d+\([^]{0,200}$/.test(said)), // in mid-query
-	async ({ proxy }) => { // slow
+	({ proxy }) => proxy.cut(), // a reset at any time
+	({ proxy }) => cutWhere(proxy, ({ said }) => /turn_\d+\([^]{0,200}$/.test(said)), // during a query
+	async ({ proxy }) => { // slow connections
 		for (let count = 0; count < 5; count++) {
 			proxy.freeze();
 			await sleep(60);
@@ -109,9 +109,9 @@ const disturbances: readonly ((scene: Scene) => unknown)[] = [
 			await sleep(20);
 		}
 	},
-	({ url }) => endConnections(url), // closed by the server
-	({ proxy }) => cutWhere(proxy, ({ said }) => /commit[^a-z]{0,20}$/i.test(said)), // in mid-commit: did it happen?
-	async ({ proxy }) => { // everything is swallowed, new connections, too
+	({ url }) => endConnections(url), // connections that the server closes
+	({ proxy }) => cutWhere(proxy, ({ said }) => /commit[^a-z]{0,20}$/i.test(said)), // during a commit, with an unknown result
+	async ({ proxy }) => { // all data is lost, also on new connections
 		proxy.isHole = true;
 		proxy.freeze();
 		await sleep(lease + 500);
@@ -131,7 +131,7 @@ async function disturb(scene: Scene, part: number): Promise<void> {
 	}
 }
 
-/** Runs of one task that overlap, by whoever they are. */
+/** Returns overlapping runs of one task in any processes. */
 function overlaps(told: readonly Told[]): string[] {
 	const ends = new Map<string, number>();
 	for (const [at, what, , run] of told) if (what === "end" && !ends.has(run)) ends.set(run, at);
@@ -146,7 +146,7 @@ function overlaps(told: readonly Told[]): string[] {
 		.map(({ id, at, end }) => `${id} ran from ${at} to ${end} and meanwhile`);
 }
 
-/** All must be done when the leases are over that were lost, and what waits had its time. */
+/** Resolves when all tasks are done, which must happen soon after the lost leases and the delays have ended. */
 async function untilDone(store: Store, clients: readonly Client[], count: number): Promise<void> {
 	const end = performance.now() + 10_000 + lease * 2 + count * 50;
 	for (;;) {
@@ -173,7 +173,7 @@ describe("Basket on Postgres with real clients", () => {
 		const adder = connectPostgres("pg", url, { max: 2 });
 		await adder.store.open();
 		const ids: string[] = [];
-		/** Tried until it has been done, with the same ids. */
+		/** Retries with the same ids until the tasks are added. */
 		const add = async (count: number) => {
 			const names = Array.from({ length: count }, () => `t${ids.length + 1}-${Math.random()}`);
 			const tasks = names.map((id, index) => ({

@@ -1,4 +1,4 @@
-// The same as test/simulation.test.ts, on Postgres; `npm run simulate -- --store postgres` takes any number of seeds.
+// The same as test/simulation.test.ts, on Postgres. `npm run simulate -- --store postgres` runs any number of seeds.
 import { afterAll, beforeAll } from "vitest";
 import { PatientClock } from "../../simulation/patient-clock.ts";
 import { SimulationServer } from "../../simulation/postgres.ts";

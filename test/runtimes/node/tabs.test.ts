@@ -1,5 +1,5 @@
-// Baskets on IndexedDB in real tabs of Chromium, which are closed, crashed and frozen from outside. The times are the
-// browser's own: they are the subject here.
+// Baskets on IndexedDB in real tabs of Chromium, which the test closes, crashes and freezes. These tests use the real
+// timers of the browser.
 import process from "node:process";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -8,10 +8,10 @@ import type { Delivery } from "../../tabs/basket.ts";
 import type { Tab } from "../../tabs/page.ts";
 import { bundle, type Request, Site } from "../../tabs/site.ts";
 
-/** In the pages. */
+/** A global of the pages. */
 declare const tab: Tab;
 
-/** How long a claim holds, and how long anything may take on a slow machine, in milliseconds. */
+/** The lease of a claim, and the time limit of an operation on a slow machine, in milliseconds. */
 const lease = 1_500;
 const longLease = 60_000;
 const patience = { timeout: 20_000, interval: 20 };
@@ -21,7 +21,7 @@ let browser: Browser;
 let context: BrowserContext;
 let site: Site;
 
-// On a desk a browser that is missing is a reason to skip; in CI it is a failure.
+// Skipped on a desk without a browser. In CI a missing browser is a failure.
 describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60_000 }, () => {
 	beforeAll(async () => {
 		files = await bundle();
@@ -89,7 +89,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 		await second.evaluate(() => tab.run());
 		const session = await context.newCDPSession(first);
 		const crashed = new Promise((resolve) => first.once("crash", resolve));
-		session.send("Page.crash").catch(() => {}); // nobody is left to answer
+		session.send("Page.crash").catch(() => {}); // the crashed page does not answer
 		await crashed;
 		const after = await nextRequest("task", before);
 		after.answer();
@@ -109,7 +109,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 		await untilDone(second);
 	});
 
-	// Chromium freezes only what is hidden, and without a window nothing is: a debugger stops a tab as well.
+	// Chromium only freezes hidden tabs, and a headless browser has none. Therefore a debugger stops the tab.
 	test("a tab that stands still loses its claim, and writes nothing under it when it goes on", async () => {
 		const { first, second } = await openTwo();
 		const session = await context.newCDPSession(first);
@@ -138,7 +138,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 		const before = await begin(second, "before");
 		before.answer();
 		await untilDone(second);
-		// From here on the other tab sleeps for a minute, unless it is woken.
+		// From this point, the other tab sleeps for a minute unless it is woken.
 		const addedAt = performance.now();
 		const request = await begin(first, "task", false);
 		expect(request.by).toBe("second");
@@ -152,7 +152,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 		await context.setOffline(true);
 		await first.evaluate(() => tab.run());
 		await first.evaluate(() => tab.add(["task"], { duration: 0 }));
-		// The next attempt would be an hour later.
+		// The next attempt is due in an hour.
 		await vi.waitFor(async () => {
 			expect(await first.evaluate(async () => (await tab.get("task"))!.attempts)).toBe(1);
 		}, patience);
@@ -163,7 +163,7 @@ describe.skipIf(isMissing())("Basket on indexedDBStore() in tabs", { timeout: 60
 	});
 });
 
-/** Skipped on a desk, never in CI. */
+/** Whether the browser is missing and the tests may be skipped. CI never skips them. */
 function isMissing(): boolean {
 	return findBrowser("chromium") === undefined && ["", "0", "false"].includes(process.env["CI"] ?? "");
 }
@@ -179,7 +179,7 @@ async function openTwo(claimLease = lease): Promise<{ first: Page; second: Page 
 	return { first: await open("first", claimLease), second: await open("second", claimLease) };
 }
 
-/** Adds a task that takes until it is answered, and waits until it runs; in this tab, if that is not to be left open. */
+/** Adds a task that ends when the test answers it, and waits until it runs. By default, this tab runs the basket. */
 async function begin(page: Page, id: string, isRunHere = true): Promise<Request> {
 	if (isRunHere) await page.evaluate(() => tab.run());
 	await page.evaluate((id) => tab.add([id], {}), id);

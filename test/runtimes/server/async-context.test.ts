@@ -1,5 +1,5 @@
-// What the library calls for somebody is in the async context of that caller, whoever else waits on the same timer, signal
-// or worker. Another class is one more row.
+// The library calls callbacks in the async context of their caller, even if other callers wait for the same timer,
+// signal or worker. Each class has a row.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import {
@@ -25,28 +25,28 @@ import { VirtualClock } from "../../../src/testing/testing.ts";
 import { threadWorker } from "../../../src/threads/threads.ts";
 import { untilAborted } from "../../support.ts";
 
-/** What one of several callers asks for; settles when its callbacks have been called. */
+/** The operation of one of several callers. It settles when its callbacks have been called. */
 type Ask = (see: () => void) => unknown;
 
 /**
- * Makes what the callers share, and returns what each of them does with it: pass `see`, or something that calls it, as each
- * of the callbacks. All time is the clock's.
+ * Creates the shared objects, and returns the operation of each caller. The operation passes `see`, or a function
+ * that calls it, as each of the callbacks. All times come from the clock.
  */
 type Share = (clock: Clock) => Ask;
 
-/** A task that looks, then fails. */
+/** Creates a task that calls `see` and fails. */
 const failing = (see: () => void) => (): never => {
 	see();
 	throw new Error("failure");
 };
 
-/** A task that looks when its signal aborts, then fails. */
+/** Creates a task that calls `see` when its signal aborts, and then fails. */
 const patient = (see: () => void) => ({ signal }: { signal: AbortSignal }): Promise<never> => {
 	signal.addEventListener("abort", see);
 	return untilAborted(signal);
 };
 
-/** Calls in the async context of nobody. */
+/** Calls a function outside the async context of any caller. */
 const outside: <T>(callback: () => T) => T = AsyncLocalStorage.snapshot();
 
 const rows: Record<string, Share> = {
@@ -139,7 +139,7 @@ const rows: Record<string, Share> = {
 	},
 	"Group.spawn(), a replacement": (clock) => {
 		const group = new Group({ clock });
-		// Not even an abort ends one before its time, so that the next one starts in its context if in anybody's.
+		// Even an abort does not end a task early, so that a wrong context of the next task would be that of this task.
 		const task = (see: () => void) => () => {
 			see();
 			return sleep(5, { clock }).then(see);
@@ -311,7 +311,7 @@ const rows: Record<string, Share> = {
 	"reconcile(), an abort listener at its timeout": (clock) => (see) =>
 		reconcile({ create: () => [{ name: "work", perform: patient(see) }] }, { deadline: 5, clock }).catch(see),
 	"threadWorker(), a call's onProgress and the thread's died": (clock) => {
-		/** A thread that answers from the shared timer, and then dies. */
+		/** Creates a thread that answers from the shared timer, and then dies. */
 		const start = () => {
 			const listeners: Record<string, (event: object) => void> = {};
 			const post = (...data: unknown[]) => listeners["message"]!({ data });
@@ -350,7 +350,7 @@ const rows: Record<string, Share> = {
 	},
 };
 
-/** The basket of one of several callers, which has its own name in their common store; others add the tasks. */
+/** Runs the basket of one of several callers. It has its own name in the shared store, and other baskets add its tasks. */
 function serve(
 	store: Store<never>,
 	clock: Clock,

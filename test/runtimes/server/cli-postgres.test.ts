@@ -1,4 +1,4 @@
-// The command line against a Postgres server, with a driver that it finds by itself.
+// The command line with a Postgres server and a driver that it finds by itself.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import postgres from "postgres";
 import { postgresStore } from "upkeep/stores/postgres";

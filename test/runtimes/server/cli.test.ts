@@ -1,4 +1,4 @@
-// The command line as its users run it: a process of its own, in the runtime that runs this test, mostly in a pipe.
+// The command line as a separate process, in the runtime of the test, mostly in a pipe.
 import { afterEach, describe, expect, test } from "vitest";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -26,8 +26,8 @@ function start(...options: ConstructorParameters<typeof CliProcess>): CliProcess
 	return cli;
 }
 
-/** Runs it, and reads the JSON lines that it prints. */
-// deno-lint-ignore no-explicit-any -- a test says what it expects
+/** Runs the command line, and returns the JSON lines of its output. */
+// deno-lint-ignore no-explicit-any -- the tests check the types of the values
 async function read(...args: string[]): Promise<any[]> {
 	const [code, text, errors] = await run(args);
 	expect([code, errors]).toEqual([0, ""]);
@@ -40,7 +40,7 @@ async function folder(): Promise<string> {
 	return path;
 }
 
-/** A file with 3 dead tasks, one that waits and has evil text, and one of another basket. */
+/** Creates a database file with 3 dead tasks, a waiting task with evil text, and a task of another basket. */
 async function createDatabase(): Promise<{ path: string; db: DatabaseSync; store: ReturnType<typeof sqliteStore> }> {
 	const path = join(await folder(), "tasks.db");
 	const db = new DatabaseSync(path);
@@ -118,7 +118,7 @@ describe("upkeep in a pipe", () => {
 		expect([await cli.ended, cli.errors]).toEqual([0, ""]);
 	}, timeout);
 
-	// Windows has no signal that a process could send to another and that this one could react to.
+	// A process on Windows cannot send a signal that another process can handle.
 	test.skipIf(process.platform === "win32")("watches until it is interrupted", async () => {
 		const { path, store } = await createDatabase();
 		const cli = start(["watch", "--db", path, "--interval", "0.1"]);
@@ -235,11 +235,11 @@ test("upkeep explains itself and its commands", async () => {
 	}
 }, timeout);
 
-/** `script` of util-linux gives a program a terminal of its own; a desk may lack it, CI must not. */
+/** `script` of util-linux gives a program its own terminal. A desk may lack it, but CI must have it. */
 const lacksTerminal = !existsSync("/usr/bin/script") && !process.env["CI"];
 
 describe.skipIf(process.platform !== "linux" || lacksTerminal)("upkeep in a terminal", () => {
-	/** Without what the program itself may use: colours. */
+	/** Removes colors, which the program itself may use. */
 	const strip = (text: string): string => text.replaceAll("\x1b[", "\x9b").replace(/\x9b[\d;]*m/g, "");
 
 	test("prints tables that fit, in colours, and nothing that could do harm", async () => {

@@ -1,4 +1,4 @@
-// The example of jobs as its users run it: killed in the middle of its work, and started again.
+// The example of jobs as a separate process, which is killed during its work and restarted.
 import { afterEach, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +15,7 @@ let child: ChildProcess | undefined;
 
 afterEach(() => void child?.kill("SIGKILL"));
 
-/** Runs the example, until it ends or has printed something that it is to be killed at. */
+/** Runs the example until it ends. Kills it if its output matches `killAt`. */
 async function play(args: string[], killAt?: RegExp, cwd?: string): Promise<string> {
 	const running = child = spawn(process.execPath, [...prefix, ...args], { cwd });
 	let output = "";

@@ -1,4 +1,4 @@
-// The example of many processes as its users run it: some of them are killed while they work.
+// The example of many processes, some of which are killed during their work.
 import { expect, test } from "vitest";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -27,7 +27,7 @@ test("examples/fleet.ts delivers each parcel once, though workers are killed", a
 	expect(code).toBe(0);
 }, 120_000);
 
-// `script` of util-linux gives it a terminal.
+// `script` of util-linux gives the example a terminal.
 test.skipIf(process.platform !== "linux")("examples/fleet.ts leaves its verdict on the screen that stays", async () => {
 	const args = ["--parcels", "200", "--workers", "1", "--kill-every", "60"];
 	const line = [process.execPath, ...prefix, ...args].map((word) => `'${word}'`).join(" ");
@@ -37,7 +37,7 @@ test.skipIf(process.platform !== "linux")("examples/fleet.ts leaves its verdict 
 	child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
 	const [code] = await once(child, "close");
 	const screens = output.split("\x1b[?1049l");
-	expect(screens.length).toBe(2); // it is left once
+	expect(screens.length).toBe(2); // the alternate screen is left once
 	expect(screens[1]).toContain("each was delivered exactly once");
 	expect(code).toBe(0);
 }, 120_000);

@@ -1,4 +1,4 @@
-// Those of the README's guarantees that only a server can show: see test/guarantees.test.ts.
+// The guarantees of the README that need a server; see test/guarantees.test.ts.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -24,7 +24,7 @@ describe("At least once", () => {
 			const db = new DatabaseSync(join(folder, "a.db"));
 			db.exec("CREATE TABLE effects (id)");
 			const store = sqliteStore(db, { clock });
-			// Where the first run of a task stands still, as if its process had died there, or goes wrong.
+			// The points at which the first run of a task hangs, as if its process had died, or fails.
 			const ends = ["before the commit", "after the commit", "rolled back", "thrown after the commit", "nothing"];
 			const begun: string[] = [];
 			const basket = new Basket({
@@ -122,7 +122,7 @@ describe("Each caller for itself", () => {
 	});
 
 	test("The library causes no unhandled rejection", async () => {
-		// Each of these runtimes ends a process for one; first a program that has one, to see that.
+		// Each of these runtimes ends a process with an unhandled rejection. The first program proves this.
 		expect((await execute(`Promise.reject(new Error("unhandled"));`)).code).not.toBe(0);
 		expect((await execute(storm)).code).toBe(0);
 	}, 30_000);
@@ -133,7 +133,7 @@ describe("Each caller for itself", () => {
 	}, 30_000);
 });
 
-/** All that can fail, fails, and nobody waits for it. */
+/** Everything that can fail does, and no result is awaited. */
 const storm = `
 	const fail = () => { throw new Error("failure"); };
 	const reject = () => Promise.reject(new Error("failure"));
@@ -180,7 +180,7 @@ const storm = `
 	await sleep(100);
 `;
 
-/** Runs a program in this same runtime until it ends by itself. */
+/** Runs a program in the runtime of the test until it ends by itself. */
 function execute(program: string): Promise<{ code: number; output: string }> {
 	const library = JSON.stringify(pathToFileURL(join(process.cwd(), "mod.ts")).href);
 	const code = `const upkeep = await import(${library});

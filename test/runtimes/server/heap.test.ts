@@ -1,4 +1,4 @@
-// Only Node, Deno and Bun let a test collect the garbage and read the size of the heap.
+// Only Node, Deno and Bun let a test force a garbage collection and read the heap size.
 import { describe, expect, test } from "vitest";
 import { Basket, memoryStore, Pool } from "../../../mod.ts";
 import { growthOf } from "../../heap.ts";
@@ -6,7 +6,7 @@ import { useCases } from "../../leaks.ts";
 
 const uses = 100_000;
 const timeout = 60_000;
-/** Bytes. Two promises more, with the functions that settle one of them, are above it. */
+/** The limit in bytes. Two additional promises, one of them with its settling functions, exceed it. */
 const mostForWaiting = "Bun" in globalThis ? 340 : 480;
 
 describe("100,000 uses of one long-lived signal leave a flat heap", () => {
@@ -16,7 +16,7 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 		}, timeout);
 	}
 
-	// Fewer, because each is some turns of the event loop.
+	// Fewer uses, because each takes some turns of the event loop.
 	test("Basket.add() and drain(), 2,000 times", async () => {
 		const basket = new Basket({
 			store: memoryStore(),
@@ -35,7 +35,7 @@ describe("100,000 uses of one long-lived signal leave a flat heap", () => {
 	}, timeout);
 });
 
-// What survives is what costs time: the garbage collector carries along whatever each of 100,000 waiting tasks holds.
+// Retained objects cost time, because the garbage collector processes the objects of each of 100,000 waiting tasks.
 test("Pool.run() keeps no more for a task that waits than its place, its turn and its result", async () => {
 	const pool = new Pool({ max: 1 });
 	pool.pause();

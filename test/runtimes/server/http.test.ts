@@ -1,4 +1,4 @@
-// The handler behind a real server of the runtime: node:http with the adapter of the example, Deno.serve, Bun.serve.
+// The handler with a real server of the runtime: node:http with the adapter of the example, Deno.serve or Bun.serve.
 import { afterEach, describe, expect, test } from "vitest";
 import { request } from "node:http";
 import { type RunningServer, serve } from "../../../examples/shared/serve.ts";
@@ -12,7 +12,7 @@ afterEach(async () => {
 	for (const server of servers.splice(0)) await server.close();
 });
 
-/** A server, and a promise for the end of each watch that it has begun. */
+/** Starts a server, with a promise for the end of each watch. */
 async function bench() {
 	const services = new Services({ kinds: { a: () => new Lifecycle(() => {}) } });
 	const ends: Deferred[] = [];
@@ -34,7 +34,7 @@ async function bench() {
 	return { services, ends, url: `http://127.0.0.1:${server.port}/services` };
 }
 
-/** Reads until the text is there. */
+/** Reads until the text arrives. */
 async function until(reader: ReadableStreamDefaultReader<Uint8Array>, text: string): Promise<string> {
 	let all = "";
 	while (!all.includes(text)) {

@@ -1,4 +1,4 @@
-// The main example as its users run it. Its page is tested in test/runtimes/node/outbox-page.test.ts.
+// The main example as a separate process. test/runtimes/node/outbox-page.test.ts tests its page.
 import { afterEach, describe, expect, test } from "vitest";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,7 +10,7 @@ import process from "node:process";
 import { sleep } from "upkeep";
 import { OutboxProcess } from "../../outbox-process.ts";
 
-/** No test waits for a time to pass, except for the lease of a process that was killed, but a busy machine is slow. */
+/** The tests only wait for the lease of a killed process, but a busy machine is slow. */
 const timeout = 60_000;
 const cleanups: (() => unknown)[] = [];
 
@@ -30,11 +30,11 @@ async function createFile(): Promise<string> {
 	return join(folder, "outbox.db");
 }
 
-/** Where messages go. */
+/** The receiver of the messages. */
 class Webhook {
-	/** How often each id has come. */
+	/** The number of deliveries of each id. */
 	readonly received = new Map<string, number>();
-	/** Gives the status to answer with, or nothing to leave the request without an answer. */
+	/** Returns the status of the answer, or `undefined` to send no answer. */
 	answer: (id: string) => number | undefined = () => 204;
 	/** Called after each request. */
 	onRequest: () => void = () => {};
@@ -59,7 +59,7 @@ class Webhook {
 	}
 }
 
-/** Resolves with whether the message was accepted. */
+/** Posts a message. Resolves with whether the server accepted it. */
 async function post(url: string, id: string): Promise<boolean> {
 	const headers = { "idempotency-key": id };
 	const body = JSON.stringify({ text: `message ${id}` });
@@ -73,14 +73,14 @@ async function until<T>(read: () => Promise<T>, isReached: (value: T) => boolean
 	}
 }
 
-// Windows has no signal that a process could send to another and that this one could react to.
+// A process on Windows cannot send a signal that another process can handle.
 describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 	test("delivers each message that it has accepted, though it is killed twice", async () => {
 		const webhook = new Webhook();
 		const args = ["--plain", "--db", await createFile(), "--webhook", await webhook.start()];
 		const unaccepted = { posts: idsOf("post"), lines: idsOf("line") };
 		const urls = new Set<string>();
-		/** Sends what was not accepted so far, until all is accepted or the process is gone. */
+		/** Sends the messages that are not accepted yet, until all are accepted or the process has ended. */
 		const send = async (outbox: OutboxProcess) => {
 			const url = await outbox.url();
 			urls.add(url);
@@ -90,7 +90,7 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		};
 		for (const mark of [40, 120]) {
 			const outbox = start(...args);
-			// From the mark on nothing is answered, so that it dies with its hands full.
+			// From the mark on, the webhook does not answer, so that the process is killed during deliveries.
 			webhook.answer = (id) => webhook.received.size > mark ? undefined : id.endsWith("3") ? flaky(id, webhook) : 204;
 			const isReached = new Promise<void>((resolve) => {
 				webhook.onRequest = () => webhook.received.size > mark && resolve();
@@ -111,9 +111,9 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		const { counts } = await until(() => outbox.status(), ({ counts }) => counts.waiting + counts.running === 0);
 		expect(counts.dead).toBe(0);
 		expect([...webhook.received.keys()].sort()).toEqual([...idsOf("post"), ...idsOf("line")].sort());
-		// What it had in its hands when it was killed.
+		// The deliveries that were active at the kill.
 		expect([...webhook.received].filter(([id, count]) => !id.endsWith("3") && count > 1).length).toBeGreaterThan(0);
-		expect(urls.size).toBe(1); // the page finds it again
+		expect(urls.size).toBe(1); // the address is the same, so that the page finds the server again
 		outbox.interrupt();
 		expect(await outbox.ended).toBe(0);
 	}, timeout);
@@ -134,13 +134,13 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		expect(await send({ body: `"${"x".repeat(65_536)}"` })).toMatchObject([413, {
 			error: expect.stringMatching(/65536/),
 		}]);
-		// Without a length, and without an end: it is not read any further than is allowed.
+		// A request without a length and without an end. The server reads only up to its limit.
 		let pieces = 0;
 		const endless = new ReadableStream<Uint8Array>({
 			pull: (controller) => void (++pieces < 100_000 ? controller.enqueue(new Uint8Array(16_384)) : controller.close()),
 		});
 		const refused = await send({ body: endless, duplex: "half" } as RequestInit).catch((error) => [error.name]);
-		expect([413, "TypeError"]).toContain(refused[0]); // or the connection ends while the client goes on sending
+		expect([413, "TypeError"]).toContain(refused[0]); // or the connection ends while the client is still sending
 		expect(pieces).toBeLessThan(100_000);
 		expect(await send({ body: "1", headers: id("_") })).toMatchObject([400, { error: expect.stringMatching(/"id"/) }]);
 		expect(await send({ body: "1", headers: { origin: "http://example.com" } })).toMatchObject([403, {}]);
@@ -207,12 +207,12 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 			expect([name, response.headers.get("content-type")]).toEqual([name, expect.stringContaining("javascript")]);
 			const code = await response.text();
 			expect(code).not.toMatch(/^(?:import type|export interface|interface) /m);
-			// All that it imports is there as well: a browser would not run any of it otherwise.
+			// All of its imports must exist. Otherwise a browser runs none of the code.
 			for (const [, path] of code.matchAll(/^(?:import|export)[^;"]*? from "(\.[^"]+)"/gm)) {
 				expect(names).toContain(new URL(path!, new URL(name, url)).pathname);
 			}
 		}
-		// Nothing else of the project is to be had.
+		// The server serves no other files of the project.
 		for (
 			const name of [
 				"package.json",
@@ -247,12 +247,12 @@ function idsOf(kind: string): string[] {
 	return Array.from({ length: 100 }, (_, index) => `${kind}-${index}`);
 }
 
-/** Fails the first time. */
+/** Fails the first delivery of each id. */
 function flaky(id: string, { received }: Webhook): number {
 	return received.get(id) === 1 ? 503 : 204;
 }
 
-/** `fetch` does not let one name another host, nor say which page asks. */
+/** Sends a request with headers that `fetch` does not allow, such as another host or origin. */
 async function statusFor(url: string, headers: Record<string, string>, method = "GET"): Promise<number | undefined> {
 	const asked = request(url, { method, headers }).end();
 	const [response] = await once(asked, "response");

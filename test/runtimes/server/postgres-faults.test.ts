@@ -1,5 +1,5 @@
-// What goes wrong between a basket and its Postgres: work goes on, or waits and says so, and nothing is lost. Time is the
-// server's here and cannot be moved, so that leases are short and states are waited for.
+// Faults between a basket and Postgres. Work must continue, or wait and report the fault, and no task may be lost.
+// The server has real time, so the leases are short and the tests wait for states.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, type Timer } from "../../../mod.ts";
 import { driverNames } from "../../servers/postgres-drivers.ts";
@@ -8,7 +8,7 @@ import { createDatabase, effectsOf, endConnections, names, through, until, Work 
 import { mayLackPgBouncer, openPgBouncer } from "../../servers/pgbouncer.ts";
 import { Proxy } from "../../servers/proxy.ts";
 
-/** How long each test may take, in milliseconds: each waits for what must come, and that for long enough by itself. */
+/** The time limit of a test in milliseconds. It exceeds the time limits of the waits within a test. */
 const limit = 40_000;
 
 let machine: PostgresMachine;
@@ -23,7 +23,7 @@ afterAll(async () => {
 	await machine.close();
 }, 30_000);
 
-/** Closes it after all tests, if nobody does before. */
+/** Closes an object after all tests. */
 function closing<T extends { close(): unknown }>(each: T): T {
 	open.push(each);
 	return each;
@@ -74,11 +74,11 @@ describe("Basket on Postgres, whose connections are lost", () => {
 			code: "unavailable",
 			isTransient: true,
 		});
-		worker.basket.resume(); // it looks for work
+		worker.basket.resume(); // makes the worker look for tasks
 		await until(() => worker.storeErrors.length > 1, "it says that the server is away", worker);
 		const errors = worker.storeErrors.length;
 		await sleep(500);
-		// Without a backoff there would be thousands.
+		// Without a backoff there would be thousands of errors.
 		expect(worker.storeErrors.length - errors).toBeLessThan(100);
 		expect(worker.basket.getSnapshot().state).toBe("running");
 		const adding = adder.add("exact", names("after", 5));
@@ -123,7 +123,7 @@ describe("Basket on Postgres, which fails over", () => {
 	}, limit);
 });
 
-// Skipped only on a desk that has no PgBouncer.
+// Skipped only on a desk without PgBouncer.
 describe.skipIf(mayLackPgBouncer)("Basket on Postgres behind PgBouncer in transaction mode", () => {
 	test.each(driverNames)("adds, runs, completes, and notices what others add, with %s", async (driver) => {
 		const url = await createDatabase(machine.url);
@@ -200,7 +200,7 @@ describe("Basket on Postgres with a limit for statements", () => {
 		await worker.add("loose", ["before"]);
 		await worker.untilRan(["before"]);
 		await query(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET statement_timeout = 100`);
-		await endConnections(url); // the limit is for new ones
+		await endConnections(url); // the limit applies to new connections
 		const adder = work(url);
 		await adder.basket.open();
 		await adder.connected.transaction(async (tx) => {
@@ -208,7 +208,7 @@ describe("Basket on Postgres with a limit for statements", () => {
 			await adder.connected.ask(tx, "LOCK TABLE upkeep.tasks IN ACCESS EXCLUSIVE MODE");
 			const rejection = { name: "StoreError", code: "busy", isTransient: true };
 			await expect(adder.basket.add("loose", "never")).rejects.toMatchObject(rejection);
-			worker.basket.resume(); // it looks for work
+			worker.basket.resume(); // makes the worker look for tasks
 			await until(() => worker.storeErrors.some(({ code }) => code === "busy"), "it says that it waits", worker);
 		});
 		await adder.add("loose", ["after"]);
@@ -217,7 +217,7 @@ describe("Basket on Postgres with a limit for statements", () => {
 	}, limit);
 });
 
-/** A machine whose clock was set wrong. */
+/** The clock of a machine with a wrong time. */
 class WrongClock implements Clock {
 	readonly #by: number;
 
@@ -249,12 +249,12 @@ describe("Basket on Postgres, on a machine whose clock is wrong", () => {
 		const other = await work(url, { duration: 1_500, basket: { concurrency: 1 } }).start();
 		await other.add("loose", ["long"]);
 		await other.untilRan(["long"]);
-		other.basket.pause(); // what comes is the worker's
+		other.basket.pause(); // only the worker runs new tasks
 		const worker = await work(url, { basket }).start();
 		const since = Date.now();
 		await worker.basket.add("loose", "late", { delay: 500 });
 		await worker.basket.add("loose", "now");
-		await worker.untilRan(["now", "late"]); // which waits for seconds, not for an hour
+		await worker.untilRan(["now", "late"]); // after seconds, not after an hour
 		expect(Date.now() - since).toBeGreaterThanOrEqual(500);
 		const { addedAt } = (await worker.basket.get("long"))!;
 		expect(Math.abs(addedAt - since)).toBeLessThan(60_000);

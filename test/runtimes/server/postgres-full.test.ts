@@ -1,5 +1,5 @@
-// A Postgres whose disk is full: what is added says so, what was added is done when there is space again. On Linux, for root
-// only: others cannot have a disk of their own to be filled.
+// Postgres with a full disk. An add reports the lack of space, and earlier tasks are done when there is space again.
+// It needs Linux and root, because only root can mount a small disk.
 import { spawnSync } from "node:child_process";
 import { afterAll, describe, expect, test } from "vitest";
 import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
@@ -20,7 +20,7 @@ describe.skipIf(lack !== undefined)(`Basket on Postgres, whose disk is full${rea
 		open.push(disk);
 		const machine = await PostgresMachine.start();
 		open.push(machine);
-		spawnSync("chown", ["65534", disk.path]); // of the user that the server runs as
+		spawnSync("chown", ["65534", disk.path]); // owned by the user of the server
 		await query(machine.url, `CREATE TABLESPACE small LOCATION '${disk.path}'`);
 		const url = await createDatabase(machine.url, "TABLESPACE small");
 		const worker = new Work("pg", url);

@@ -1,4 +1,4 @@
-// Only a server process ends by itself when nothing keeps it alive.
+// Only server processes end by themselves when nothing keeps them alive.
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,7 +9,7 @@ import { describe, expect, test } from "vitest";
 const isDeno = "Deno" in globalThis;
 const library = pathToFileURL(join(process.cwd(), "mod.ts")).href;
 
-/** Runs a program in this same runtime until it ends by itself, and gives what it printed. */
+/** Runs a program in the runtime of the test until it ends by itself, and returns its output. */
 async function outputOf(program: string): Promise<string> {
 	const code = `const { Group, poll, run, sleep } = await import(${JSON.stringify(library)});\n${program}`;
 	const args = isDeno

@@ -1,4 +1,4 @@
-// The example works on a real folder, which only a server has.
+// Only servers, because the example works on a real folder.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,7 +19,7 @@ function start(...args: string[]): ChildProcess {
 	return spawn(process.execPath, [...command, "examples/reconcile.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** What it prints until it ends, and its exit code; `onLine` sees the output as it grows. */
+/** Resolves with the output and the exit code. `onLine` sees the output as it grows. */
 function ended(
 	child: ChildProcess,
 	onOutput?: (output: string) => void,

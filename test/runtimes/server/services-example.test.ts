@@ -1,4 +1,4 @@
-// The example of services over HTTP as its users run it: a process of its own, in the runtime that runs this test.
+// The example of services over HTTP as a separate process, in the runtime of the test.
 import { afterEach, describe, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const file = fileURLToPath(new URL("../../../examples/services.ts", import.meta.url));
 const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-check", file] : [file];
-/** No test waits for a time to pass, but a busy machine may take its time. */
+/** The tests do not wait for times, but a busy machine may be slow. */
 const timeout = 30_000;
 let child: ChildProcess | undefined;
 
@@ -38,7 +38,7 @@ function start(args: string[]) {
 }
 
 describe("examples/services.ts", () => {
-	// Windows has no signal that a process could send to another and that this one could react to.
+	// A process on Windows cannot send a signal that another process can handle.
 	test.skipIf(process.platform === "win32")(
 		"does what its header says, and ends at an interrupt with nothing left",
 		async () => {
@@ -78,7 +78,7 @@ describe("examples/services.ts", () => {
 
 			example.interrupt();
 			expect(await example.ended).toBe(0);
-			// Once in its life Deno remarks that somebody has listened to the signal of a request.
+			// Deno prints this notice once, on the first listener of a request signal.
 			expect(example.output.errors.replace(/^Deno\.serve: request\.signal aborts on .*\n/, "")).toBe("");
 			expect(example.output.text).toMatch(/Stopped\n$/);
 			await expect(stat(dirname(copy))).rejects.toThrow("ENOENT");

@@ -1,4 +1,4 @@
-// Real threads in Node, Deno and Bun; test/threads/threads.test.ts has what needs none.
+// Real threads in Node, Deno and Bun. test/threads/threads.test.ts has the tests that need no thread.
 import { execFile } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -11,20 +11,20 @@ const fixture = new URL("../../fixtures/thread.ts", import.meta.url);
 const dataUrl = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
 
 testThreads("threads of a URL", fixture, dataUrl);
-// Not in Bun, whose own Worker is the one to use: that of its node:worker_threads loses events.
+// Skipped in Bun, whose node:worker_threads loses events. Its global Worker is tested instead.
 if (!("Bun" in globalThis)) testThreads("threads of node:worker_threads", () => new Worker(fixture), dataUrl);
 
 const program = fileURLToPath(new URL("../../fixtures/thread-process.ts", import.meta.url));
 const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-check", program] : [program];
 
-/** What a process that uses threads printed before it ended by itself. */
+/** Returns the output of a process with threads that ends by itself. */
 async function outputOf(mode: string): Promise<string> {
 	const { stdout, stderr } = await promisify(execFile)(process.execPath, [...prefix, mode], { timeout: 14_000 });
 	return (stdout + stderr).trim();
 }
 
 describe("a process", () => {
-	// Deno gives no say in whether a thread keeps the process alive.
+	// In Deno a program cannot control whether a thread keeps the process alive.
 	test.skipIf("Deno" in globalThis)("ends when its threads are idle", async () => {
 		expect(await outputOf("idle")).toBe("idle");
 	});

@@ -1,4 +1,4 @@
-// The example uses threads and a terminal's output, which only a server has.
+// Only servers, because the example uses threads and terminal output.
 import { execFile } from "node:child_process";
 import process from "node:process";
 import { promisify } from "node:util";

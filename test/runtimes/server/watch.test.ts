@@ -1,4 +1,4 @@
-// The main example as its users run it: a process of its own, in the runtime that runs this test.
+// The example as a separate process, in the runtime of the test.
 import { afterEach, describe, expect, test } from "vitest";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const file = fileURLToPath(new URL("../../../examples/watch.ts", import.meta.url));
 const prefix = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", "--no-check", file] : [file];
-/** No test waits for a time to pass, but a busy machine may take its time. */
+/** The tests do not wait for times, but a busy machine may be slow. */
 const timeout = 30_000;
 const summary = /^Stopped after .+: \d+ checks?, \d+ ok, \d+ failed\.$/;
 const cleanups: (() => unknown)[] = [];
@@ -24,13 +24,13 @@ afterEach(async () => {
 /** A process that runs the example. */
 class Watch {
 	readonly child: ChildProcess;
-	/** What it has printed. */
+	/** The output so far. */
 	text = "";
 	errors = "";
-	/** How much of the text was looked at by {@link line}. */
+	/** The position in the text after the last match of {@link line}. */
 	#seen = 0;
 	#onText = () => {};
-	/** Its exit code, or the signal that ended it, once all that it printed is there. */
+	/** Resolves with the exit code, or the signal that ended the process, when its output is complete. */
 	readonly ended: Promise<unknown>;
 
 	constructor(args: readonly string[], input = "") {
@@ -41,7 +41,7 @@ class Watch {
 			this.#onText();
 		});
 		this.child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
-		this.child.stdin!.on("error", () => {}).end(input); // it may be gone before it has read anything
+		this.child.stdin!.on("error", () => {}).end(input); // the process may end before it reads its input
 		this.ended = once(this.child, "close").then(([code, signal]) => {
 			this.#onText();
 			return signal ?? code;
@@ -63,7 +63,7 @@ class Watch {
 		}
 	}
 
-	/** Not by `child.kill`: Deno then reports the signal, even if the process has handled it and ended by itself. */
+	/** Does not use `child.kill`: Deno would then report the signal, even if the process handles it and exits by itself. */
 	interrupt(signal: "SIGINT" | "SIGTERM"): void {
 		process.kill(this.child.pid!, signal);
 	}
@@ -73,7 +73,7 @@ class Watch {
 	}
 }
 
-/** Nothing that would change what it prints or how it connects. */
+/** Returns an environment without variables that change its output or its connections. */
 function environment(): Record<string, string | undefined> {
 	const { HTTP_PROXY: _1, http_proxy: _2, NODE_OPTIONS: _3, ...rest } = process.env;
 	return rest;
@@ -90,7 +90,7 @@ async function serve(listener: RequestListener): Promise<string> {
 	return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A file that is never there in part. */
+/** Creates a file that is written atomically. */
 async function createFile(): Promise<{ path: string; write: (text: string) => Promise<void> }> {
 	const folder = await mkdtemp(join(tmpdir(), "watch-test-"));
 	cleanups.push(() => rm(folder, { recursive: true, force: true }));
@@ -189,7 +189,7 @@ describe("examples/watch.ts", () => {
 		await watch.line(/ ok /);
 	}, timeout);
 
-	// Windows has no signal that a process could send to another and that this one could react to.
+	// A process on Windows cannot send a signal that another process can handle.
 	test.skipIf(process.platform === "win32")(
 		"ends at an interrupt with nothing left that runs",
 		async () => {
@@ -265,7 +265,7 @@ describe("examples/watch.ts", () => {
 	}, timeout);
 });
 
-/** The one line that the example ends with, when nothing else has happened. */
+/** Returns the last line of the example, which must be its only output. */
 async function failure(args: string[]): Promise<string> {
 	const watch = new Watch(args, "no URL\n");
 	expect(await watch.ended).toBe(2);

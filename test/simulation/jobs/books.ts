@@ -1,4 +1,4 @@
-// What is known of each simulated job: what is stored of it, by the words of `src/job/state.ts`, and what was posted.
+// Records of the simulated jobs: their stored states, as documented in `src/job/state.ts`, and their messages.
 import type { Data, Message } from "../../../src/store.ts";
 import type { JobMessage } from "../../../src/job/job-run.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
@@ -6,30 +6,30 @@ import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Call } from "./calls.ts";
 import type { JobRules } from "./definitions.ts";
 
-/** A job, for ever. */
+/** The record of a job, which also stays after its end. */
 export interface JobBook {
 	readonly entry: Entry;
 	readonly rules: JobRules;
-	/** As the store has it. */
+	/** The stored state. */
 	state: JobCheckpoint;
 	/** The first signal of each name. */
 	readonly signals: Map<string, { readonly value?: unknown }>;
-	/** When each of the messages was posted, by its number, on the monotonic clock. */
+	/** The monotonic time of each message, by its number. */
 	readonly postedAt: Map<number, number>;
-	/** How many claims in a row have ended without a word at this step. */
+	/** The number of consecutive claims at this step that ended without a settlement. */
 	crashes: number;
-	/** The steps that were reverted, in that order. */
+	/** The reverted steps, in the order of their reverts. */
 	readonly reverted: string[];
 	readonly calls: Call[];
-	/** What came of them, as far as that is stored. */
+	/** The stored attempts. */
 	readonly history: CountedAttempt[];
-	/** Of each step and revert. */
+	/** The idempotency key of each step and revert. */
 	readonly keys: Map<string, string>;
-	/** What is known of its claims, the last one of each process. */
+	/** The last claim of each process. */
 	readonly claims: Map<Owner, JobClaim>;
-	/** A hint has ended its backoff. */
+	/** Whether a hint has ended the backoff. */
 	isHastened: boolean;
-	/** On the monotonic clock. */
+	/** The monotonic time of the add. */
 	readonly addedAt: number;
 	endedAt: number;
 	deletedAt: number;
@@ -40,28 +40,28 @@ export interface CountedAttempt {
 	readonly isRevert: boolean;
 	readonly attempt: number;
 	readonly hasFailed: boolean;
-	/** Absent if it was given up. */
+	/** Absent if the attempt was abandoned. */
 	readonly duration: number | undefined;
 }
 
 /** A claim on a job. */
 export interface JobClaim {
 	readonly record: ClaimRecord;
-	/** The run of its worker in which it was made. */
+	/** The session of its worker. */
 	readonly session: number;
-	/** When the job was added at the earliest by what its process knows, on the monotonic clock. */
+	/** The earliest monotonic time of the add that the process can derive. */
 	readonly addedAt: number;
-	/** How old it was at least when the claim was made. */
+	/** The minimum age of the job at the claim. */
 	readonly leastAge: number;
-	/** The messages that its run knows for certain. */
+	/** The messages that the run must know. */
 	readonly inbox: readonly Message[];
-	/** Whether that may have begun under the claim before. */
+	/** Whether the run may have begun under the previous claim. */
 	readonly isContinued: boolean;
-	/** As it was stored last under this claim. */
+	/** The last stored state under this claim. */
 	state: JobCheckpoint;
-	/** Those that nothing is stored of. */
+	/** The calls whose results are not stored. */
 	calls: Call[];
-	/** Its process was told that it is lost. */
+	/** Whether the process has learned that the claim is lost. */
 	isLost: boolean;
 }
 

@@ -1,4 +1,4 @@
-// What the steps of simulated jobs do: everything that a function may do, well-behaved or not.
+// The functions of simulated jobs, which behave in all possible ways, well or badly.
 import type { RevertContext, StepContext } from "../../../mod.ts";
 import type { ClaimRecord } from "../ledger.ts";
 import type { JobBook } from "./books.ts";
@@ -9,30 +9,30 @@ import type { JobWorld } from "./world.ts";
 import { resetBackoff, retryAfter, retryNow, sleep, stopNow } from "../../../mod.ts";
 import { untilAborted } from "../../support.ts";
 
-/** One call of a function. */
+/** A call of a function. */
 export interface Call {
 	readonly process: JobProcess;
 	readonly session: number;
-	/** The claim under which it was begun. */
+	/** The claim under which the call began. */
 	readonly record: ClaimRecord;
 	readonly book: JobBook;
 	readonly step: StepRules;
 	readonly isRevert: boolean;
 	readonly context: RevertContext;
-	/** On the monotonic clock. */
+	/** The monotonic start time. */
 	readonly beganAt: number;
 	abortedAt: number;
 	endedAt: number;
 	isActive: boolean;
 	outcome: "succeeded" | "failed" | undefined;
-	/** What it returned. */
+	/** The returned value. */
 	value: unknown;
-	/** The message of what it threw. */
+	/** The message of the thrown error. */
 	message: string | undefined;
-	/** What it asked for. */
+	/** The hint of the thrown error. */
 	hint: "give up" | "retry after" | "retry now" | "reset the backoff" | undefined;
 	delay: number;
-	/** Whether what came of it is stored. */
+	/** Whether the result of the call is stored. */
 	isCounted: boolean;
 }
 
@@ -73,7 +73,7 @@ function end(world: JobWorld, call: Call): unknown {
 	return call.value;
 }
 
-/** An error that it is to throw. */
+/** Creates an error for the call to throw. */
 function fail(world: JobWorld, call: Call): Error {
 	const error = failure(call);
 	call.outcome = "failed";

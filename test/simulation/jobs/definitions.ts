@@ -1,4 +1,4 @@
-// Jobs of random shape: what a simulated processor can run, and what is particular about each step.
+// Random jobs for simulated processors, with the rules of each step.
 import type { JobStepOptions, RevertContext, StepContext } from "../../../mod.ts";
 import type { Random } from "../random.ts";
 import { type Job, job } from "../../../mod.ts";
@@ -12,18 +12,18 @@ export interface StepRules {
 	readonly timeout: number | undefined;
 	readonly abandonAfter: number | undefined;
 	readonly backoff: number | { readonly start: number; readonly factor: number; readonly max: number };
-	/** How long it sleeps, or waits at most. */
+	/** The duration of a sleep, or the maximum duration of a wait. */
 	readonly duration: number;
 }
 
 export interface JobRules {
 	readonly name: string;
 	readonly steps: readonly StepRules[];
-	/** Whether any of them can be undone. */
+	/** Whether any step can be reverted. */
 	readonly hasRevert: boolean;
 }
 
-/** Three jobs that are as different as chance will have them. */
+/** Creates three random jobs. */
 export function makeRules(random: Random): JobRules[] {
 	return ["red", "green", "blue"].map((name) => {
 		const steps = Array.from({ length: 1 + random.below(6) }, (_, index) => makeStep(random, `s${index}`));
@@ -50,11 +50,11 @@ function makeStep(random: Random, name: string): StepRules {
 	};
 }
 
-/** Does what a step does. */
+/** Performs a step or a revert. */
 export type Perform = (rules: JobRules, step: StepRules, isRevert: boolean, context: StepContext) => unknown;
 
 export function makeJob(rules: JobRules, perform: Perform): Job {
-	// deno-lint-ignore no-explicit-any -- its type depends on its steps
+	// deno-lint-ignore no-explicit-any -- the type of a job depends on its steps
 	let result: any = job(rules.name, { version: 1 });
 	for (const step of rules.steps) {
 		const { name, type, duration, hasRevert, attempts, revertAttempts, timeout, abandonAfter, backoff } = step;
@@ -74,7 +74,7 @@ export function makeJob(rules: JobRules, perform: Perform): Job {
 	return result;
 }
 
-/** The steps that are done before this one and can be undone, the last one first. */
+/** Returns the steps before `end` that can be reverted, the last one first. */
 export function revertable({ steps }: JobRules, end: number): string[] {
 	return steps.slice(0, end).filter(({ hasRevert }) => hasRevert).map(({ name }) => name).reverse();
 }

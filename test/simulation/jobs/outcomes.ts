@@ -1,8 +1,8 @@
-// What a processor tells of jobs, compared with what is stored.
+// Compares the outcomes and states from a processor with the stored ones.
 import type { JobAttempt, JobOutcome, JobRecord } from "../../../mod.ts";
 import type { CountedAttempt, JobBook } from "./books.ts";
 
-/** What is wrong with an outcome. */
+/** Returns the error in an outcome, if there is one. */
 export function checkOutcome(book: JobBook, { history, ...outcome }: JobOutcome): string | undefined {
 	const { state, rules } = book;
 	const { status, results, error, revertError, unreverted = [] } = state;
@@ -11,7 +11,7 @@ export function checkOutcome(book: JobBook, { history, ...outcome }: JobOutcome)
 	return differ(outcome, expected) ?? checkHistory(book, history);
 }
 
-/** What is wrong with a state. */
+/** Returns the error in a state, if there is one. */
 export function checkState(book: JobBook, shown: JobRecord): string | undefined {
 	const { state, entry, rules } = book;
 	const { at, isBackward, attempts, previous: previousError, results, error, revertError, input, version } = state;
@@ -24,7 +24,7 @@ export function checkState(book: JobBook, shown: JobRecord): string | undefined 
 	return differ(rest, { ...expected, status, ...position, results, error, revertError }) ?? checkHistory(book, history);
 }
 
-/** The last attempts, each as it was. */
+/** Checks that the history contains the last attempts. */
 function checkHistory({ history }: JobBook, shown: readonly JobAttempt[]): string | undefined {
 	const told = shown.map(({ error, startedAt: _, ...rest }) => ({ ...rest, hasFailed: error !== undefined }));
 	const expected = history.slice(-50).map((attempt, index) => ({ ...told[index], ...clean(attempt) }));
@@ -34,7 +34,7 @@ function checkHistory({ history }: JobBook, shown: readonly JobAttempt[]): strin
 	return differ(told, expected);
 }
 
-/** Without what is not known. */
+/** Removes an unknown duration. */
 function clean({ duration, ...rest }: CountedAttempt): object {
 	return duration === undefined ? rest : { ...rest, duration };
 }
@@ -44,7 +44,7 @@ function differ(actual: object, expected: object): string | undefined {
 	return text === right ? undefined : `${text}, should be ${right}`;
 }
 
-/** In an order of its own, without what is undefined. */
+/** Serializes a value with sorted keys and without undefined properties. */
 function toText(value: unknown): string {
 	return JSON.stringify(value, (_, part) => {
 		const isRecord = typeof part === "object" && part !== null && !Array.isArray(part);

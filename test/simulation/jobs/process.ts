@@ -13,9 +13,9 @@ export type JobChange = "cancel" | "hold" | "release" | "delete" | "signal";
 export class JobProcess extends Process {
 	readonly processor: Processor;
 	readonly jobs: readonly Job<number>[];
-	/** How many jobs it has brought to their end, as they are stored. */
+	/** The number of jobs that this process has ended, by their stored status. */
 	readonly ended: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
-	/** How many wait for the end of a job. */
+	/** The number of pending waits for the end of a job. */
 	waiting = 0;
 	readonly #world: JobWorld;
 	readonly #hints = new Set<() => void>();
@@ -66,7 +66,7 @@ export class JobProcess extends Process {
 		});
 	}
 
-	/** Sends something to any of its steps that wait, or to all. */
+	/** Sends a signal to one or all of the waiting steps of a job. */
 	#signal(id: string): void {
 		const { random, ledger, profile } = this.#world;
 		const kind = ledger.entries.get(id)?.kind;
@@ -74,7 +74,7 @@ export class JobProcess extends Process {
 		for (const { name } of names) {
 			if (random.chance(0.3)) continue;
 			const value = random.pick([undefined, null, `value ${random.below(1_000)}`]);
-			// Meanwhile something else may have taken its place.
+			// Meanwhile another job may have replaced this one.
 			this.handle("signal", this.processor.signal(id, name, value), undefined, (error) => error instanceof TypeError);
 		}
 	}
@@ -110,7 +110,7 @@ export class JobProcess extends Process {
 		this.handle(`${verb} ${id}`, asked, (outcome) => this.#world.checkTold(what, id, since, outcome), isExpected);
 	}
 
-	/** What nobody waits for may fail because the store does. */
+	/** Handles a result that is not awaited. It may fail if the store fails. */
 	handle<T>(
 		what: string,
 		result: Promise<T>,

@@ -1,4 +1,4 @@
-// How rough a simulated run of jobs is.
+// The fault rates of a simulated run of jobs.
 import type { Random } from "../random.ts";
 import type { Roughness } from "../profile.ts";
 import { type JobRules, makeRules } from "./definitions.ts";
@@ -51,10 +51,10 @@ export interface JobProfile extends Roughness {
 	readonly deaths: number;
 	readonly behaviours: typeof behaviours;
 	readonly actions: typeof actions;
-	/** How many jobs there may be. */
+	/** The maximum number of jobs. */
 	readonly jobs: number;
 	readonly rules: readonly JobRules[];
-	/** Settings of all processors. */
+	/** The settings of all processors. */
 	readonly crashes: number;
 	readonly retain: number;
 }

@@ -1,4 +1,4 @@
-// A simulation of jobs: they are added, cancelled, held, told and deleted, while everything goes wrong.
+// A simulation of jobs: processes add, cancel, hold, signal and delete jobs during all kinds of faults.
 import type { JobBook } from "./books.ts";
 import type { JobAction } from "./profile.ts";
 import type { JobWorld } from "./world.ts";
@@ -41,7 +41,7 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 		}
 	}
 
-	/** Most often one that is there. */
+	/** Returns the id of a job, which exists in most cases. */
 	#pick(): string {
 		const { random, ledger } = this.world;
 		const ids = [...ledger.entries.keys()];
@@ -76,7 +76,7 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 		}
 	}
 
-	/** All work, nothing hangs, and nothing is held. */
+	/** Makes all processes work, ends hanging calls, and releases held jobs. */
 	#help(): void {
 		const { hanging, processes, open } = this.world;
 		for (const end of hanging) end();
@@ -85,19 +85,19 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 		for (const { entry } of open) if (entry.isHeld) processes[0]!.change("release", entry.id);
 	}
 
-	/** Whether it may wait for ever, as nobody sends its signal. */
+	/** Whether the job may wait forever because no process sends its signal. */
 	#isWaiting({ rules, state, signals }: JobBook): boolean {
 		const step = rules.steps[state.at];
 		if (state.isBackward || step?.type !== "waitFor" || step.duration < Infinity) return false;
 		return !signals.has(step.name);
 	}
 
-	/** Another one is the head of its lane. */
+	/** Whether a job that may wait forever blocks the lane of this job. */
 	#isBlocked({ entry }: JobBook, open: readonly JobBook[]): boolean {
 		return entry.lane !== undefined && open.some((other) => other.entry.lane === entry.lane && this.#isWaiting(other));
 	}
 
-	/** Ends the waiting. */
+	/** Sends the awaited signals. */
 	#tell(books: readonly JobBook[]): void {
 		const { random, processes } = this.world;
 		for (const { entry } of books) {
@@ -110,7 +110,7 @@ export class JobSimulation extends Simulation<JobWorld, JobProcess, JobAction> {
 	protected override async finish(): Promise<void> {
 		const { clock, ledger, processes, books } = this.world;
 		const { processor } = processes[0]!;
-		await clock.advance(160_000); // for those who wait: a line may have been cut for five leases
+		await clock.advance(160_000); // for pending waits, because a line may have been cut for five leases
 		for (const process of processes) {
 			if (process.waiting > 0) this.world.fail(`${process.name} waits for what is over`);
 			this.#checkTotals(process);

@@ -1,4 +1,5 @@
-// May a checkpoint follow another one? What was called under the claim, posted to it, and what time it is, decide.
+// Checks whether a checkpoint may follow another one. This depends on the calls under the claim, the messages and the
+// time.
 import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { JobBook, JobClaim } from "./books.ts";
 import type { Call } from "./calls.ts";
@@ -9,11 +10,11 @@ export interface Transition {
 	readonly book: JobBook;
 	readonly claim: JobClaim;
 	readonly next: JobCheckpoint;
-	/** Messages up to this number are taken away with it. */
+	/** The save removes messages up to this number. */
 	readonly seen: number;
-	/** On the monotonic clock. */
+	/** The monotonic time. */
 	readonly now: number;
-	/** After how many crashes in a row a step is given up. */
+	/** The number of consecutive crashes after which a step is abandoned. */
 	readonly crashes: number;
 	readonly fail: (text: string) => void;
 }
@@ -35,13 +36,13 @@ export function equal({ fail }: Pick<Transition, "fail">, what: string, actual: 
 	if (text !== right) fail(`with ${what} ${text}, should be ${right}`);
 }
 
-/** The call that was made for the position, if nothing is stored of it yet. */
+/** Returns the call for the current position, if its result is not stored yet. */
 function lastCall({ book: { state, rules }, claim: { calls } }: Transition): Call | undefined {
 	const { name } = rules.steps[state.isBackward ? state.at - 1 : state.at]!;
 	return calls.findLast(({ step, isRevert }) => step.name === name && isRevert === state.isBackward);
 }
 
-/** What came of a call is stored. */
+/** Marks the result of a call as stored. */
 function count({ book, now }: Transition, call: Call, hasFailed: boolean): void {
 	call.isCounted = true;
 	const { step: { name: step }, isRevert, context: { attempt }, beganAt } = call;
@@ -74,7 +75,7 @@ function judgeForward(transition: Transition): void {
 	equal(transition, "results", sorted(next.results), sorted(results));
 }
 
-/** A step without a function comes to an end. */
+/** Ends a step without a function. */
 function pass(transition: Transition, step: StepRules, results: Record<string, unknown>): void {
 	const { book, fail } = transition;
 	const { name, type } = step;
@@ -88,12 +89,12 @@ function pass(transition: Transition, step: StepRules, results: Record<string, u
 	if (value !== undefined) results[name] = value;
 }
 
-/** Whether this claim can know of a signal. */
+/** Whether a run under this claim can know a signal. */
 function isKnown({ book: { state }, claim: { record } }: Transition, name: string): boolean {
 	return Object.hasOwn(state.signals, name) || hasSignal(record.claim.inbox, name);
 }
 
-/** Whether a sleep can be over, by the store's clock as it was when the claim was made. */
+/** Whether a sleep can have ended by the store time of the claim. */
 function isOver(transition: Transition, step: StepRules): boolean {
 	const { book: { state, rules }, claim, now } = transition;
 	const isCurrent = rules.steps[state.at] === step && state.until !== undefined;
@@ -101,13 +102,13 @@ function isOver(transition: Transition, step: StepRules): boolean {
 	return now - claim.addedAt >= until;
 }
 
-/** How old the job was at least when its step was done. */
+/** Returns the minimum age of the job when its step ended. */
 function leastAge({ claim: { leastAge, calls } }: Transition): number {
 	const ended = calls.map(({ beganAt, endedAt, abortedAt }) => Math.min(endedAt, abortedAt) - beganAt);
 	return ended.filter((duration) => duration < Infinity).reduce((sum, duration) => sum + duration, leastAge);
 }
 
-/** Signals that have come are kept until their step. */
+/** Checks that signals are kept until their step. */
 function judgeSignals(transition: Transition): void {
 	const { book: { rules, signals, state, entry }, claim, seen, next, fail } = transition;
 	const taken = [...entry.inbox.filter(({ n }) => n <= seen), ...(claim.isContinued ? [] : claim.inbox)];
@@ -123,12 +124,12 @@ function judgeSignals(transition: Transition): void {
 	for (const name of Object.keys(next.signals)) if (!signals.has(name)) fail(`with the signal ${name}`);
 }
 
-/** From forward to backward. */
+/** Checks a change from forward to backward. */
 function judgeTurn(transition: Transition, at: number, results: Record<string, unknown>): void {
 	const { book, next, fail } = transition;
 	const { rules, state } = book;
 	const reason = at === state.at ? turnReason(transition) : undefined;
-	// A wait that took too long, behind whatever could be passed on the way there.
+	// The reason may be a wait that timed out, behind steps that the job could pass.
 	for (; reason === undefined; at++) {
 		const step = rules.steps[at];
 		if (step === undefined || step.type === "step") return fail(`backward without a reason: ${next.error?.message}`);
@@ -143,7 +144,7 @@ function judgeTurn(transition: Transition, at: number, results: Record<string, u
 	judgeRest(transition, revertable(rules, at));
 }
 
-/** Why a job turns back at the step where it was; `undefined` for none of these reasons. */
+/** Returns the reason why a job turns back at its current step; `undefined` for other reasons. */
 function turnReason(transition: Transition): string | undefined {
 	const { book: { state, rules }, claim, next } = transition;
 	const { message = "", name } = next.error ?? {};
@@ -172,14 +173,14 @@ function isFinal(transition: Transition, call: Call, limit: number, error: JobCh
 	return true;
 }
 
-/** Whether it has failed, or was given up at its timeout; not because of anything else that has interrupted it. */
+/** Whether the call has failed or timed out. Other interruptions do not count. */
 export function hasFailed(call: Call): boolean {
 	const { aborted, reason } = call.context.signal;
 	if (aborted && reason?.name !== "TimeoutError") return false;
 	return call.outcome === "failed" || isAbandoned(call);
 }
 
-/** Whether it was given up some time after its abort. */
+/** Whether the call was abandoned after its abort. */
 export function isAbandoned({ abortedAt, endedAt, step: { abandonAfter = Infinity } }: Call): boolean {
 	return abortedAt < Infinity && endedAt >= abortedAt + abandonAfter;
 }
@@ -214,7 +215,7 @@ function judgeBackward(transition: Transition): void {
 	}
 }
 
-/** These are still to be reverted. */
+/** Checks the steps that must still be reverted. */
 function judgeRest(transition: Transition, names: readonly string[]): void {
 	const { book: { rules, state }, next } = transition;
 	const [first] = names;
@@ -226,7 +227,7 @@ function judgeRest(transition: Transition, names: readonly string[]): void {
 	if (state.isBackward) equal(transition, "error", next.error, state.error);
 }
 
-/** The position is as it was: perhaps an attempt has failed. */
+/** Checks a checkpoint with the same position, after which an attempt may have failed. */
 function judgeAttempts(transition: Transition, limit: number): void {
 	const { book: { state }, next, fail } = transition;
 	if (next.attempts === state.attempts) return equal(transition, "previous error", next.previous, state.previous);
@@ -257,13 +258,13 @@ function judgeBackoff(transition: Transition, call: Call): void {
 	}
 }
 
-/** At the beginning of a step. */
+/** Checks a checkpoint at the beginning of a step. */
 function judgeFresh(transition: Transition): void {
 	const { next: { attempts, previous, lastDelay } } = transition;
 	equal(transition, "attempts", { attempts, previous, lastDelay }, { attempts: 0 });
 }
 
-/** A time that is waited for, with nothing to be called. */
+/** Checks a checkpoint that waits for a time without a call. */
 function judgeUntil(transition: Transition): void {
 	const { book: { state, rules }, claim, next, now, fail } = transition;
 	const step = next.isBackward ? undefined : rules.steps[next.at];

@@ -1,4 +1,4 @@
-// The world of processes that work off jobs, and what must hold in it at any time.
+// The world of processes that run jobs, and its invariants.
 import type { JobOutcome, RevertContext, Store } from "../../../mod.ts";
 import type { Data, Save, Settlement } from "../../../src/store.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
@@ -20,7 +20,7 @@ import { equal, hasFailed, isAbandoned, judge } from "./transitions.ts";
 export class JobWorld extends World<JobProcess> {
 	declare readonly profile: JobProfile;
 	calls = 0;
-	/** All that ever were, by the number that each was given. */
+	/** The records of all jobs, by their numbers. */
 	readonly books: Map<number, JobBook> = new Map();
 	readonly #byEntry = new Map<Entry, JobBook>();
 	readonly #activeCalls = new Set<Call>();
@@ -40,7 +40,7 @@ export class JobWorld extends World<JobProcess> {
 		return this.clock.monotonic();
 	}
 
-	/** Those that are stored and not over. */
+	/** The stored jobs that have not ended. */
 	get open(): JobBook[] {
 		return [...this.books.values()].filter(({ endedAt, deletedAt }) => Math.min(endedAt, deletedAt) === Infinity);
 	}
@@ -58,7 +58,7 @@ export class JobWorld extends World<JobProcess> {
 	override onClaim(owner: Owner, record: ClaimRecord): void {
 		const book = this.#byEntry.get(record.entry)!;
 		const last = book.claims.get(owner);
-		// The same run may go on, by what it knew from the claim before.
+		// The same run may continue with its knowledge from the previous claim.
 		const { session } = owner as JobProcess;
 		const isContinued = last !== undefined && last.session === session && isContinuedBy(last.record, record);
 		const before = isContinued ? last : undefined;
@@ -136,7 +136,7 @@ export class JobWorld extends World<JobProcess> {
 		book.claims.get(owner)!.calls = [];
 		if (outcome.type === "later") {
 			book.crashes = 0;
-			// The store forgets them here, so that to remember them would hide as many of the next ones.
+			// The store resets its crash counter here. A remembered count would hide as many of the next crashes.
 			equal(this, `${what}: crashes`, book.state.crashed, 0);
 			this.#checkDelay(what, book, book.claims.get(owner)!, outcome.delay, outcome.backoff === true);
 		}
@@ -169,7 +169,7 @@ export class JobWorld extends World<JobProcess> {
 		if (next.at !== state.at || next.isBackward !== state.isBackward) book.crashes = 0;
 	}
 
-	/** Whatever has ended in time must be in the books when its claim ends. */
+	/** Checks that all calls that ended in time are recorded when the claim ends. */
 	#checkCounted(what: string, book: JobBook, process: JobProcess, record: ClaimRecord): void {
 		if (isOverFor(record, this.#now)) return;
 		for (const call of book.claims.get(process)!.calls) {
@@ -188,7 +188,7 @@ export class JobWorld extends World<JobProcess> {
 		}
 	}
 
-	/** Who waits, waits for what is stored. */
+	/** Checks that the delay of a waiting job agrees with its stored state. */
 	#checkDelay(what: string, book: JobBook, { leastAge }: JobClaim, delay: number | null, isBackoff: boolean): void {
 		const { state, rules: { steps } } = book;
 		const { type, duration } = state.isBackward ? { type: "step", duration: 0 } : steps[state.at]!;
@@ -203,7 +203,7 @@ export class JobWorld extends World<JobProcess> {
 		}
 	}
 
-	/** What was done is undone, in reverse order, or named. */
+	/** Checks that completed steps are reverted in reverse order, or listed as unreverted. */
 	#checkEnd(what: string, { rules, state: { status, results, unreverted = [] }, reverted }: JobBook): void {
 		const done = rules.steps.filter(({ name, hasRevert }) => hasRevert && Object.hasOwn(results, name));
 		const names = done.map(({ name }) => name).reverse();
@@ -211,7 +211,7 @@ export class JobWorld extends World<JobProcess> {
 		if (status === "reverted") equal(this, `${what}: left`, unreverted, []);
 	}
 
-	/** A function is called. */
+	/** Called when a function is called. */
 	begin(
 		process: JobProcess,
 		rules: JobRules,
@@ -253,7 +253,7 @@ export class JobWorld extends World<JobProcess> {
 		return call;
 	}
 
-	/** It is its turn, by what is stored. */
+	/** Checks that the stored state allows the call. */
 	#checkContext(
 		what: string,
 		book: JobBook,
@@ -291,7 +291,7 @@ export class JobWorld extends World<JobProcess> {
 		if (this.#isDeaf(process, record, book.deletedAt)) this.fail(`${what}, which was deleted`);
 	}
 
-	/** Whether a process should know of something by now, as it renews its leases three times in each. */
+	/** Whether a process must know a change by now, because it renews its leases three times per lease. */
 	#isDeaf(process: JobProcess, record: ClaimRecord, since: number): boolean {
 		if (process.isFrozen || Math.max(process.disturbedAt, this.jumpedAt) >= since || record.safeUntil < since) {
 			return false;
@@ -307,7 +307,7 @@ export class JobWorld extends World<JobProcess> {
 		isRevert: boolean,
 	): void {
 		if (!isRevert && hasCancel(inbox)) this.fail(`${what}, which was cancelled`);
-		// What was claimed ahead knows of nothing that was posted since, until it has begun.
+		// A task that was claimed ahead does not know later messages until it begins.
 		const first = book.calls.find((call) => call.record === record);
 		if (!this.ledger.isCurrent(record) || first === undefined) return;
 		for (const { n, data } of book.entry.inbox) {
@@ -333,17 +333,17 @@ export class JobWorld extends World<JobProcess> {
 		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
 	}
 
-	/** Whether another process may go on with it. */
+	/** Whether another process may continue the job. */
 	#isElsewhere({ record, context: { signal } }: Call): boolean {
 		return signal.aborted || !laws.overlap || excuseForSurprise(this, record) !== undefined;
 	}
 
-	/** Whether its process has stopped meanwhile. */
+	/** Whether the process has stopped meanwhile. */
 	#isLeft({ process, session }: Call): boolean {
 		return session !== process.session || process.graceEndsAt <= this.#now;
 	}
 
-	/** Whether it goes on although it was told that its claim is lost. */
+	/** Whether the call continues although its claim was reported as lost. */
 	#isIgnorant({ record, context: { signal } }: Call, claim?: JobClaim): boolean {
 		return signal.aborted && record !== claim?.record && !this.ledger.isCurrent(record);
 	}
@@ -375,10 +375,10 @@ export class JobWorld extends World<JobProcess> {
 	override checkStopped(process: JobProcess): void {
 		if (this.activeCalls(process) > 0) return;
 		const { session } = process;
-		// A run that was left behind may need a moment to see that.
+		// A run that was left behind may need a moment to notice this.
 		this.after(0, () => process.isAlive && process.session === session && this.#checkEmpty(process), this.clock);
 		if (process.engineClock.pending === 0 || process.waiting > 0 || process.calls > 0) return;
-		if (process.frozenAt === this.#now) return; // answers come after timers
+		if (process.frozenAt === this.#now) return; // answers follow timers
 		this.fail(`${process.name} has stopped, and ${process.engineClock.pending} timers are set`);
 	}
 
@@ -399,7 +399,7 @@ export class JobWorld extends World<JobProcess> {
 		}
 	}
 
-	/** A cancel reaches a running step within a third of the lease, and so does a deletion. */
+	/** Checks that a cancel or a deletion reaches a running step within a third of the lease. */
 	#checkHeeded(process: JobProcess, { book, record, isRevert, context: { signal }, ...call }: Call): void {
 		if (signal.aborted || call.session !== process.session) return;
 		const claim = book.claims.get(process)!;
@@ -416,7 +416,7 @@ export class JobWorld extends World<JobProcess> {
 		}
 	}
 
-	/** A process itself has cancelled a job, and nothing went wrong. */
+	/** Checks that a process that has canceled a job without a fault aborts the running step. */
 	checkCancelled(process: JobProcess, id: string): void {
 		for (const { book, record, isRevert, context: { signal }, session } of this.#active(process)) {
 			if (book.entry.id !== id || isRevert || signal.aborted || session !== process.session) continue;
@@ -433,7 +433,7 @@ export class JobWorld extends World<JobProcess> {
 		for (const call of this.#active(process)) call.isActive = false;
 	}
 
-	/** What somebody was told who asked for the end of a job, since some moment. */
+	/** Checks the outcome that a wait since the given time has received. */
 	checkTold(what: string, id: string, since: number, outcome: JobOutcome | undefined): void {
 		const books = [...this.books.values()].filter(({ entry, deletedAt }) => entry.id === id && deletedAt >= since);
 		if (outcome === undefined) {
@@ -444,7 +444,7 @@ export class JobWorld extends World<JobProcess> {
 		if (!problems.includes(undefined)) this.fail(`${what} of ${id} ${problems[0] ?? "what is not there"}`);
 	}
 
-	/** Somebody was told that there is no such job, who has asked at some moment. */
+	/** Checks a call since the given time that reported an unknown job. */
 	checkMissing(what: string, id: string, since: number): void {
 		const isHere = [...this.books.values()].some(({ entry, addedAt, deletedAt }) =>
 			entry.id === id && addedAt < since && deletedAt === Infinity && !entry.mayBeGone
@@ -453,12 +453,12 @@ export class JobWorld extends World<JobProcess> {
 	}
 }
 
-/** Whether a run may go on under another claim, as nobody has settled its own. */
+/** Whether a run may continue under another claim because its own claim was not settled. */
 function isContinuedBy({ claim }: ClaimRecord, { claim: { attempts, crashes } }: ClaimRecord): boolean {
 	return attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
 }
 
-/** The age of a job before which nothing is to be done. */
+/** Returns the age of a job before which it has no work. */
 function untilOf({ until, delay, at, isBackward }: JobCheckpoint): number {
 	return until ?? (at === 0 && !isBackward ? delay : undefined) ?? -Infinity;
 }

@@ -1,4 +1,4 @@
-// What postgresStore() does about rights, settings, schemas and rows that are not what they must be, for each driver.
+// postgresStore() with wrong privileges, settings, schemas and rows, for each driver.
 import { expect, test } from "vitest";
 import { Basket } from "../../../mod.ts";
 import type { Claim, Store } from "../../../src/basket/store.ts";
@@ -12,7 +12,7 @@ export function testDamage(driver: Driver, main: Main): void {
 	testRows(main);
 }
 
-/** Works with connections of a role that has some settings of its own. */
+/** Runs a function with connections of a role that has its own settings. */
 async function as(
 	driver: Driver,
 	main: Main,
@@ -31,7 +31,7 @@ async function as(
 	}
 }
 
-/** Uses every member that a worker uses, on tasks of every kind. */
+/** Calls every member that a worker uses, with tasks of every kind. */
 async function useAll(store: Store, { transaction }: Connections): Promise<void> {
 	const lanes = ["a", "b"].map((id) => task({ id, lane: "l", priority: 3 }));
 	await store.add("basket", [...lanes, task(), task({ delay: 60_000, id: "late" })]);
@@ -64,7 +64,7 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 	expect(await store.delete("basket", ["b", "late", "nobody"])).toEqual([true, true, false]);
 }
 
-/** Whatever has the name of something that the functions use, or might, for arguments of these types. */
+/** Creates objects with the same names as those that the functions use, or might use, for arguments of these types. */
 const trap = `DO $$ DECLARE f text; a text; o text; BEGIN
 	FOR f IN SELECT DISTINCT m[1] FROM pg_proc p, regexp_matches(prosrc, '([a-z_]+)\\(', 'g') m
 		WHERE pronamespace = 'model'::regnamespace AND EXISTS (SELECT FROM pg_proc WHERE proname = m[1] AND pronamespace = 'pg_catalog'::regnamespace)
@@ -117,7 +117,7 @@ function testHostile(driver: Driver, main: Main): void {
 	});
 }
 
-/** Each of these must end `run`, with the reason, before anything has been done. */
+/** Each of these faults must end `run` with the reason before a task runs. */
 function testLasting(driver: Driver, main: Main): void {
 	async function expectEnd(store: Store<never>, code: string, words: RegExp): Promise<void> {
 		let runs = 0;
@@ -148,7 +148,7 @@ function testLasting(driver: Driver, main: Main): void {
 		const { store, run } = await fresh(main, schema);
 		await store.add("basket", [task({ payload: "0" })]);
 		await run(damage);
-		store.open = () => Promise.resolve(); // the process has opened it before
+		store.open = () => Promise.resolve(); // as if the process had opened the store before
 		await expectEnd(store as Store<never>, code, words);
 	});
 
@@ -183,7 +183,7 @@ function testLasting(driver: Driver, main: Main): void {
 			await as(driver, main, schema, [`default_transaction_isolation = '${level}'`], async ({ client }) => {
 				const strict = postgresStore(client, { schema });
 				await strict.open();
-				await strict.add("basket", [task({ payload: "0" })]); // without a lane that does no harm
+				await strict.add("basket", [task({ payload: "0" })]); // at this level, an add without a lane is safe
 				await expectEnd(strict as Store<never>, "refused", /READ COMMITTED/);
 			});
 		},
@@ -215,7 +215,7 @@ function testLasting(driver: Driver, main: Main): void {
 
 const bad = { text: ["U&'\\FDD0{'", "U&'\\FDD0' || '5'", "U&'\\FDD1*'", "''", "'x'", "repeat('x', 100000)"] };
 const numbers = (top: string) => ["-1", `-${top}`, top, "0", "1"];
-/** What each column can be set to that the store would not. */
+/** For each column, possible values that the store never writes. */
 const edits: Record<string, string[]> = {
 	seq: ["-5", "9223372036854775807", "9007199254740993"],
 	due: [...numbers("9223372036854775807"), "9007199254740991", "extract(epoch FROM timestamp '9999-01-01') * 1000"],
@@ -241,7 +241,7 @@ function testRows(main: Main): void {
 		const { store, run } = await fresh(main, "edited");
 		for (const value of values) {
 			await store.add("basket", ["victim", "innocent"].map((id) => task({ id })));
-			// The server refuses what no row may have.
+			// The server refuses values that violate a constraint.
 			await run(`UPDATE edited.tasks SET ${column} = ${value} WHERE id = 'victim'`).catch((error) =>
 				expect(String(error)).toMatch(/sound|out of range|unique/)
 			);
@@ -249,7 +249,7 @@ function testRows(main: Main): void {
 			for (let round = 0; round < 3; round++) ran.push(...await workOff(store));
 			expect([column, value, ran.includes("innocent")]).toEqual([column, value, true]);
 			const left = await store.list("basket", { limit: 9 });
-			// That is one that is held while it runs, and was left by its worker: it waits for its release.
+			// Such a task is held while it runs, and its worker has left it. It waits for its release.
 			if (value !== "3") expect(left.every(({ state }) => state !== "running")).toBe(true);
 			await store.counts("basket");
 			for (const { id } of left) await store.get("basket", id);
@@ -258,7 +258,7 @@ function testRows(main: Main): void {
 	});
 }
 
-/** Claims and settles everything that is due. @returns the ids */
+/** Claims and settles all due tasks. @returns the ids */
 async function workOff(store: Store): Promise<string[]> {
 	const claims: readonly Claim[] = await claimed(store, ["work", "x", ""]);
 	const settle = claims.map((ref) => ({ ref, outcome: { type: "done" as const } }));

@@ -1,4 +1,4 @@
-// The drivers that postgresStore() is tested with.
+// The drivers for the tests of postgresStore().
 import pg from "pg";
 import postgres from "postgres";
 import type { PostgresClient } from "../../../src/stores/postgres/postgres.ts";
@@ -25,7 +25,7 @@ export const pool: Driver = {
 				}
 			},
 			close() {
-				// The server may end before it has heard that this one has gone.
+				// The server may end before it has noticed the end of this connection.
 				pool.on("error", () => {});
 				return pool.end();
 			},
@@ -33,7 +33,7 @@ export const pool: Driver = {
 	},
 };
 
-/** A connection that the store shares with nobody, and another one for transactions. */
+/** A connection that only the store uses, and another one for transactions. */
 export const single: Driver = {
 	name: "postgresStore() with a Client of pg",
 	async open(url) {
@@ -54,7 +54,7 @@ export const sql: Driver = {
 	open: async (url) => connectionsOf(postgres(url, { onnotice: () => {} }) as unknown as Sql),
 };
 
-/** What `postgres` and Bun have in common. */
+/** The common interface of `postgres` and Bun. */
 export interface Sql {
 	unsafe(text: string, values?: unknown[]): PromiseLike<unknown>;
 	begin(work: (tx: PostgresClient) => Promise<unknown>): Promise<unknown>;
@@ -66,7 +66,7 @@ export function connectionsOf(sql: Sql): Connections {
 		client: sql,
 		run: async (text) => await sql.unsafe(text),
 		transaction: (work) => sql.begin(work),
-		// Without a limit, postgres waits for ever after it has lost a connection that did nothing.
+		// Without a limit, postgres waits forever if it has lost an idle connection.
 		close: () => sql.end({ timeout: 1 }),
 	};
 }

@@ -1,4 +1,4 @@
-// What goes wrong at the edges of postgresStore(), for each driver: connections, transactions, rights, settings, damage.
+// Faults around postgresStore(), for each driver: connections, transactions, privileges, settings, damage.
 import { expect, test } from "vitest";
 import type { NewTask, Store } from "../../../src/basket/store.ts";
 import type { StoreError } from "../../../src/platform/store-error.ts";
@@ -9,7 +9,7 @@ import type { PostgresServer } from "../../servers/postgres.ts";
 
 export type Main = () => { server: PostgresServer; connections: Connections };
 
-/** A store with a schema of its own, made as the documentation says. */
+/** Creates a store with its own schema, as documented. */
 export async function fresh(main: Main, schema: string) {
 	const { client, run, transaction } = main().connections;
 	const store = postgresStore(client, { schema });
@@ -23,7 +23,7 @@ export function testEdges(driver: Driver, main: Main): void {
 	testDamage(driver, main);
 }
 
-/** Clients are as the documentation sets them up: what nobody listens for would end the process of the tests. */
+/** The clients are set up as documented. An error event without a listener would end the process of the tests. */
 function testConnections(driver: Driver, main: Main): void {
 	test("add() rejects when its connection is lost in the middle, and the process goes on", async () => {
 		const { store, run, transaction } = await fresh(main, "cut");
@@ -51,7 +51,7 @@ function testConnections(driver: Driver, main: Main): void {
 		await close();
 	});
 
-	// Not with a driver that writes to a connection that is gone: nobody else can catch what it throws then.
+	// Skipped for a driver that writes to lost connections, because its error cannot be caught.
 	test.skipIf(driver.isFragile)(
 		"add() with tx: a connection lost in the transaction rejects it, and the process goes on",
 		async () => {
@@ -101,7 +101,7 @@ function testTransactions(main: Main): void {
 }
 
 function isRefusal(error: unknown): void {
-	// Some drivers know by themselves that a transaction is over.
+	// Some drivers detect by themselves that a transaction has ended.
 	expect(error instanceof TypeError ? error.message : `StoreError ${(error as StoreError).code}`).toMatch(
 		/"tx"|StoreError/,
 	);
@@ -115,7 +115,7 @@ export async function ask(tx: PostgresClient, text: string): Promise<unknown> {
 	return await ("unsafe" in tx ? tx.unsafe(text) : tx.query(text));
 }
 
-/** Ends the connections for which that is so, when there is one. */
+/** Waits for connections that satisfy the condition, and ends them. */
 async function endWhere(run: Connections["run"], condition: string): Promise<void> {
 	const text = `SELECT count(pg_terminate_backend(pid))::int AS count FROM pg_stat_activity
 		WHERE pid <> pg_backend_pid() AND ${condition}`;

@@ -11,21 +11,24 @@ import { seed } from "../../seed.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { deferred } from "../../support.ts";
 
-/** A driver, and how to work with it. */
+/** A driver with its functions for the tests. */
 export interface Driver {
-	/** How to call the store in titles. */
+	/** The name of the store in titles. */
 	readonly name: string;
-	/** Opens one that can have several connections, as another process would. */
+	/** Opens a client with several connections, like another process. */
 	open(url: string): Promise<Connections>;
-	/** Whether it cannot tell that the connection that listens is lost, so that it takes a minute to find out. */
+	/** Whether the driver cannot detect the loss of the listening connection, so that the store needs a minute to notice. */
 	readonly isDeaf?: boolean;
-	/** Whether it ends the process when something is asked in a transaction whose connection is lost (porsager/postgres#1154). */
+	/**
+	 * Whether the driver ends the process if a query is sent in a transaction with a lost connection
+	 * (porsager/postgres#1154).
+	 */
 	readonly isFragile?: boolean;
 }
 
 export interface Connections {
 	readonly client: PostgresClient;
-	/** Runs SQL that has no parameters and maybe several statements. */
+	/** Runs one or more SQL statements without parameters. */
 	run(sql: string): Promise<unknown>;
 	transaction(work: (tx: PostgresClient) => Promise<unknown>): Promise<unknown>;
 	close(): Promise<unknown>;
@@ -47,7 +50,7 @@ export function testPostgres(driver: Driver): void {
 	describe(driver.name, () => testEdges(driver, () => ({ server, connections })));
 }
 
-/** What the suite does not ask of every store. */
+/** Tests that the suite for all stores does not contain. */
 function own(driver: Driver, main: () => { server: PostgresServer; connections: Connections }): void {
 	const lease = 30_000;
 	const claimed = async (store: Store) => {
@@ -99,7 +102,7 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 			expect(await asking.then(() => "answered", () => "ended")).toBe("ended");
 			expect(opened.length).toBe(1);
 		} finally {
-			await opened[0]?.close().catch(() => {}); // what the test itself has opened besides
+			await opened[0]?.close().catch(() => {}); // a further connection of the test
 		}
 	});
 
@@ -201,7 +204,7 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 		expect(during).toBe(before);
 	});
 
-	// Not with a driver that never tells that it has lost the connection: that is noticed by the echo, after a minute.
+	// Skipped for a driver that does not report a lost connection. There the echo detects the loss after a minute.
 	test.skipIf(driver.isDeaf)("watch() goes on when its connection was lost", async () => {
 		const { store, run, client } = await fresh("lost");
 		let woken = 0;
@@ -278,7 +281,7 @@ function own(driver: Driver, main: () => { server: PostgresServer; connections: 
 	}, 60_000);
 }
 
-/** Four add to three lanes, some in transactions that do not commit; six work them off. */
+/** Four producers add to three lanes, partly in transactions that do not commit. Six workers run the tasks. */
 async function race(store: Store, transaction: Connections["transaction"]): Promise<void> {
 	const lanes = ["a", "b", "c"];
 	const order = new Map<string, string[]>(lanes.map((lane) => [lane, []]));
@@ -346,7 +349,7 @@ async function until(isSo: () => boolean): Promise<void> {
 	}
 }
 
-/** Waits until whoever begins to listen has been woken for it. */
+/** Waits until the wake-up at the start of listening has happened. */
 async function quiet(run: Connections["run"], count: () => number): Promise<void> {
 	await until(() => count() > 0);
 	for (let before = -1; before !== count();) {
@@ -361,7 +364,10 @@ async function errorOf(work: Promise<unknown>): Promise<StoreError> {
 	return error;
 }
 
-/** The tests of the suite use one schema, one after the other, which is several times as fast as one for each. */
+/**
+ * Registers the suite for all stores. Its tests share one schema, one after the other, which is several times faster
+ * than a schema for each test.
+ */
 export function conformance(name: string, main: () => Connections, open: () => Promise<Connections>): void {
 	const schema = "suite";
 	let isReady = false;
@@ -392,7 +398,7 @@ export function conformance(name: string, main: () => Connections, open: () => P
 	}, { test, seed });
 }
 
-/** The time of the server, which stands still until it is moved. */
+/** Returns SQL that stops the clock of the server until the test moves it. */
 export function stoppedClock(schema: string): string {
 	return `CREATE TABLE ${schema}.test_clock AS SELECT 1700000000000::bigint AS at;
 		CREATE OR REPLACE FUNCTION ${schema}.clock() RETURNS bigint LANGUAGE sql AS 'SELECT at FROM ${schema}.test_clock'`;

@@ -1,4 +1,4 @@
-// Rows that somebody has edited by hand: each column of each table, with each value that SQLite lets through.
+// Manually edited rows: each column of each table with each value that SQLite accepts.
 import { expect, test } from "vitest";
 import { Basket, type Store, StoreError } from "../../../mod.ts";
 import type { Claim, NewTask, TaskState } from "../../../src/basket/store.ts";
@@ -12,7 +12,7 @@ const values = [
 	...["'{\"broken'", "'[]'", "'{\"message\":5}'", "char(64976) || 'no JSON'"],
 ];
 
-/** What the edited task was doing. */
+/** The states of the edited task. */
 const forms = ["fresh", "tried", "crashed", "held", "dead", "done", "in a lane"] as const;
 type Form = typeof forms[number];
 
@@ -32,7 +32,7 @@ function task(id: string, fields: Partial<NewTask> = {}): NewTask {
 	return { id, kind: "work", payload: "1", delay: 0, priority: 0, ...fields };
 }
 
-/** A task in a form, with a message and progress, and others beside it. */
+/** Creates a task in the given form, with a message and progress, and other tasks. */
 async function setUp(open: Open, form: Form): Promise<Scene> {
 	const db = open(":memory:");
 	const clock = new VirtualClock({ now: 1_700_000_000_000 });
@@ -61,7 +61,7 @@ async function claim(store: SqliteStore<Database>): Promise<readonly Claim[]> {
 	return (await store.turn("b", { settle: [], claim: [{ kinds, limit: 2 }], lease })).claims;
 }
 
-/** Works everything off that is due, and gives the ids in order. */
+/** Completes all due tasks, and returns their ids in order. */
 async function drain(store: SqliteStore<Database>): Promise<string[]> {
 	const ids: string[] = [];
 	let settle: { ref: Claim; outcome: { type: "done" } }[] = [];
@@ -74,7 +74,7 @@ async function drain(store: SqliteStore<Database>): Promise<string[]> {
 	throw new Error("It never comes to an end");
 }
 
-/** Everything that a person may do with it; what is refused is refused by the store itself. */
+/** Makes all manual changes of the task. Only the store itself may refuse a change. */
 async function handle({ store, ref }: Scene): Promise<void> {
 	const calls = [
 		() => store.get("b", "victim"),
@@ -104,7 +104,7 @@ async function look(store: SqliteStore<Database>): Promise<void> {
 	expect([waiting, running, held, dead, done].every((count) => count >= 0)).toBe(true);
 }
 
-/** Edits a row; `false` if SQLite does not let it happen. */
+/** Edits a row. Returns `false` if SQLite refuses the change. */
 function edit(db: Database, table: string, column: string, value: string): boolean {
 	const where = { upkeep_tasks: "WHERE id = 'victim'", upkeep_messages: "", upkeep_schema: "" }[table];
 	try {
@@ -176,7 +176,7 @@ async function survives(scene: Scene): Promise<void> {
 	expect(ids.filter((id) => id === "other")).toEqual(["other"]);
 	await look(store);
 	const victim = await store.get("b", "victim");
-	// Who stood behind it gets its turn; where the head was edited out of its lane, somebody has to ask for that.
+	// The follower gets its turn. If the edit has removed the head from its lane, this needs a manual change.
 	if (!ids.includes("follower") && victim?.lane !== "l") {
 		await store.change("b", ["follower"], "retry");
 		ids.push(...await drain(store));

@@ -1,4 +1,4 @@
-// What no waiting mends: each call of sqliteStore() rejects with a StoreError that says so, and what works off a basket ends.
+// Permanent faults: each call of sqliteStore() rejects with a StoreError that reports this, and workers end.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,19 +10,19 @@ import { VirtualClock } from "../../../src/testing/testing.ts";
 import { errorOf, settle, watch } from "../../support.ts";
 import type { Database, Open } from "./suite.ts";
 
-/** Something that somebody does to a database. */
+/** A permanent fault of a database. */
 interface Misfortune {
 	readonly name: string;
 	readonly code: StoreErrorCode;
-	/** What the message says. */
+	/** The expected message. */
 	readonly words: RegExp;
-	/** Another connection than the store's does it, so that a worker that sleeps is woken. */
+	/** SQL that another connection than that of the store runs, which wakes a sleeping worker. */
 	readonly byOther?: string;
-	/** Something that only the store's own connection can suffer. */
+	/** SQL that must run on the connection of the store. */
 	readonly bySelf?: string;
 	readonly isFileDeleted?: boolean;
 	readonly journal?: string;
-	/** Whether tasks can still be looked at. */
+	/** Whether tasks can still be read. */
 	readonly isReadable?: boolean;
 }
 
@@ -136,7 +136,7 @@ export function testLasting(make: Open): void {
 				}),
 				...(misfortune.isReadable ? {} : { counts: () => store.counts("default") }),
 			};
-			// These do not need what is missing.
+			// These members do not need the missing object.
 			if (misfortune.name === "no index") { for (const name of ["settle", "extend", "save"]) delete calls[name]; }
 			if (misfortune.name === "a renamed column") { for (const name of ["save", "counts"]) delete calls[name]; }
 			for (const [name, call] of Object.entries(calls)) {
@@ -158,7 +158,7 @@ export function testLasting(make: Open): void {
 			const work = { store: store as Store<Database>, clock, tasks: { work: () => {} } };
 			await strike(misfortune);
 			const users = [new Basket(work).run(), new Basket(work).drain()].map((user) => watch(user));
-			// Nothing is tried again after a while, so no time has to pass.
+			// Nothing is retried later, so the time need not advance.
 			while (users.some(({ state }) => state === "pending")) {
 				await settle();
 				await clock.advance(0);

@@ -1,4 +1,4 @@
-// Lists and counts of sqliteStore(): that they read what they show, and nothing else.
+// Lists and counts of sqliteStore() must only read the rows that they return.
 import { expect, test } from "vitest";
 import type { ListQuery, NewTask, TaskState } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
@@ -13,7 +13,7 @@ const queries: readonly Omit<ListQuery, "limit">[] = [{}, ...kinds.map((kind) =>
 interface Spied {
 	readonly db: Database;
 	readonly store: SqliteStore<Database>;
-	/** What the database was asked since the last call. */
+	/** Returns the statements since the last call. */
 	asked(): string[];
 }
 
@@ -48,7 +48,7 @@ async function spied(db: Database): Promise<Spied> {
 	};
 }
 
-/** Tasks of two kinds in all states, with others between them. */
+/** Adds tasks of two kinds in all states, mixed with other tasks. */
 async function fill(store: SqliteStore<Database>, basket: string): Promise<void> {
 	const task = (kind: string, fields: Partial<NewTask> = {}) => ({
 		kind,
@@ -77,7 +77,7 @@ async function fill(store: SqliteStore<Database>, basket: string): Promise<void>
 	await store.change(basket, ["b2", ...kinds.map((kind) => `held ${kind}`)], "hold");
 }
 
-/** @param make opens a database of its own */
+/** @param make opens a new database */
 export function testLists(make: Open): void {
 	test.each(queries.map((query, index) => [index, JSON.stringify(query), query] as const))(
 		"sqliteStore().list() reads what it shows from indexes, in their order: query %d, %s",
@@ -95,11 +95,12 @@ export function testLists(make: Open): void {
 			expect(listed.length).toBeGreaterThan(0);
 			const searched = plan.filter((detail) => / upkeep_tasks /.test(detail));
 			expect(searched.length).toBeGreaterThan(0);
-			// With these a search reads the rows behind a key, of one basket and one kind, or all that are running.
+			// A search with one of these index conditions only reads the rows behind a key, the rows of one basket and
+			// one kind, or all running tasks.
 			const narrow =
 				/^SEARCH upkeep_tasks USING (INDEX|COVERING INDEX) upkeep_tasks_(home \(home[=>]|aside \(basket=\? AND state=\? AND kind|claimable \(basket=\? AND state=\?)/;
 			expect(searched.filter((detail) => !narrow.test(detail))).toEqual([]);
-			// SQLite would have to read everything before it can sort it.
+			// To sort rows, SQLite must read all of them.
 			const isSorted = plan.some((detail) => /TEMP B-TREE/.test(detail));
 			expect(isSorted).toBe(query.state === "running");
 			db.close();
@@ -116,7 +117,7 @@ export function testLists(make: Open): void {
 		const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql!}`).all().map((row) => (row as { detail: string }).detail);
 		const searched = plan.filter((detail) => / upkeep_tasks /.test(detail));
 		expect(searched.every((detail) => /^SEARCH .* \(basket=\?/.test(detail))).toBe(true);
-		expect(searched.filter((detail) => !/COVERING/.test(detail)).length).toBe(1); // who is blocked in a lane
+		expect(searched.filter((detail) => !/COVERING/.test(detail)).length).toBe(1); // for blocked tasks of a lane
 		const all = await store.list("b", { limit: 100 });
 		expect(counts).toEqual(Object.fromEntries(states.map((state) => [
 			state,
@@ -132,7 +133,7 @@ export function testLists(make: Open): void {
 		for (const basket of ["b", "other"]) await fill(store, basket);
 		const before = await Promise.all(queries.map((query) => store.list("b", { ...query, limit: 100 })));
 		const counts = await store.counts("b");
-		// As if all names had one hash.
+		// As if all names had the same hash.
 		const [{ home }] = db.prepare("SELECT max(home) AS home FROM upkeep_tasks WHERE basket = 'b' AND kind = 'a'")
 			.all() as [
 				{ home: number },

@@ -1,4 +1,4 @@
-// That sqliteStore() leaves the event loop to others, and names alone.
+// Tests that sqliteStore() yields to the event loop, and never mistakes one name for another.
 import { expect, test } from "vitest";
 import type { NewTask } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
@@ -17,7 +17,7 @@ async function openStore(make: Open): Promise<{ db: Database; store: SqliteStore
 	return { db, store };
 }
 
-/** How often the event loop was free before the work was done. */
+/** Counts the turns of the event loop until the work is done. */
 async function breaths(work: Promise<unknown>): Promise<number> {
 	let count = 0;
 	let isDone = false;
@@ -57,8 +57,8 @@ export function testResponsive(make: Open): void {
 				if (areAtOnce) return void await Promise.all(ids.map((id) => store.delete("b", [id])));
 				for (const id of ids) await store.delete("b", [id]);
 			};
-			// It takes more than 16 of them, and 5 ms, until somebody else has his turn: each look at the time is one.
-			let time = performance.now(); // what has added them began on this scale
+			// The store yields after more than 16 calls and 5 ms. Here each reading of the time advances it.
+			let time = performance.now(); // continues the time scale of the adds
 			replace(performance, "now", () => ++time);
 			expect(await breaths(deleting())).toBeGreaterThan(100);
 			expect(await store.counts("b")).toMatchObject({ waiting: 0 });

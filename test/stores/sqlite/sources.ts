@@ -1,4 +1,4 @@
-// What sqliteStore() is made of: a connection, or a function that opens one; and how it speaks to one.
+// The source of sqliteStore(): a connection, or a function that opens one; and the calls of a connection.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Database, Open } from "./suite.ts";
 
 const task: NewTask = { kind: "work", payload: "1", delay: 0, priority: 0 };
 
-/** A path in a folder that is there during the work alone. */
+/** Calls a function with a path in a temporary folder. */
 async function withPath(work: (path: string) => Promise<void>): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-source-"));
 	try {
@@ -30,7 +30,7 @@ function isOpen(db: Database): boolean {
 	}
 }
 
-/** A connection that writes down what it is asked. */
+/** Returns a connection that records its statements. */
 function spied(db: Database, asked: Set<string>): Database {
 	return new Proxy(db, {
 		get(_, key) {
@@ -202,7 +202,7 @@ export function testSources(make: Open): void {
 	});
 
 	test("sqliteStore() numbers the parameters of a statement from 1 on without gaps, or not at all", async () => {
-		// better-sqlite3 counts a gap as one more parameter, and takes numbered and other ones in different ways.
+		// better-sqlite3 counts a gap as a parameter, and treats numbered parameters differently from others.
 		const db = make(":memory:");
 		const asked = new Set<string>();
 		const store = sqliteStore(spied(db, asked));
@@ -219,7 +219,7 @@ export function testSources(make: Open): void {
 	});
 }
 
-/** Every member, so that each statement is asked. */
+/** Calls every member, so that each statement runs. */
 async function useAll(store: SqliteStore<Database>): Promise<void> {
 	const kinds = ["work", "other"];
 	const turn = { settle: [], claim: [{ kinds, limit: 9 }], lease: 30_000 };

@@ -1,4 +1,5 @@
-// What sqliteStore() asks of SQLite: few statements, none of which has to be compiled again, and numbers of tasks in blocks.
+// The statements of sqliteStore(): they are few, SQLite compiles none of them again, and task numbers are reserved in
+// blocks.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +20,7 @@ function task(fields: Partial<NewTask> = {}): NewTask {
 	return { kind: "work", payload: "1", delay: 0, priority: 0, ...fields };
 }
 
-/** A connection that writes down what it is asked. */
+/** Returns a connection that records its statements. */
 function spied(db: Database): { spy: Database; asked: string[] } {
 	const asked: string[] = [];
 	const spy = new Proxy(db, {
@@ -72,7 +73,7 @@ export function testStatements(open: Open): void {
 			await work();
 			return asked.length;
 		};
-		// Each has a transaction, which is two, and one that asks for the busy timeout.
+		// Each add needs two statements for its transaction and one for the busy timeout.
 		expect(await count(() => store.add("b", [task()]))).toBeLessThanOrEqual(3 + 2);
 		expect(await count(() => store.turn("idle", { settle: [], claim: [{ kinds, limit: 1 }], lease })))
 			.toBeLessThanOrEqual(
@@ -96,7 +97,8 @@ export function testStatements(open: Open): void {
 		await store.turn("b", { settle: [], claim: [{ kinds, limit: 1 }], lease });
 		await store.list("b", { limit: 5 });
 		expect(asked.filter((sql) => /\bLIMIT\b/.test(sql)).length).toBeGreaterThan(2);
-		// SQLite plans with the value of a parameter that is a limit, and so anew for each: its `LIMIT ?1 + 0` is no parameter.
+		// SQLite plans with the value of a LIMIT parameter, and compiles the statement again for each value.
+		// `LIMIT ?1 + 0` avoids this.
 		expect(asked.filter((sql) => /\bLIMIT\s+[?:@$]\w*\s*(?![\s\w]*\+)/.test(sql))).toEqual([]);
 	});
 
@@ -134,7 +136,7 @@ export function testStatements(open: Open): void {
 					() => expect.unreachable(),
 					() => {},
 				),
-			// As many as were refused, so that the other connection is given the same numbers; and some that are gone.
+			// As many tasks as were refused, so that the other connection gets the same numbers, and some deleted tasks.
 			async () => {
 				numbers.push(...await add(second, 121));
 				const more = [...await add(second, 1), ...await add(second, 1)];

@@ -1,4 +1,4 @@
-// The tests of sqliteStore() that need an SQLite, for each driver of one.
+// The tests of sqliteStore() that need SQLite, for each driver.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,13 +22,13 @@ import { testSources } from "./sources.ts";
 import { testStatements } from "./statements.ts";
 import { deferred, errorOf, settle, watch } from "../../support.ts";
 
-/** What the drivers have in common, and the tests use. */
+/** The common interface of the drivers that the tests use. */
 export interface Database extends SqliteConnection {
 	exec(sql: string): unknown;
 	close(): void;
 }
 
-/** What a store has left behind whose tables had the version 2: a running head of a lane, one behind it, a dead one, and a held one. */
+/** Tables of version 2 with a running head of a lane, a task behind it, a dead task, and a held task. */
 const statementsOfVersion2 = [
 	"CREATE TABLE upkeep_schema (version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT",
 	`CREATE TABLE upkeep_tasks (
@@ -58,7 +58,7 @@ const statementsOfVersion2 = [
 	"INSERT INTO upkeep_messages VALUES (8, 1, 'hello')",
 ];
 
-/** Opens a database, if wanted for reading alone. */
+/** Opens a database, optionally read-only. */
 export type Open = (path: string, isReadOnly?: boolean) => Database;
 
 interface Opened {
@@ -73,7 +73,7 @@ afterEach(() => {
 	cleanups = [];
 });
 
-/** @param name how to call the store of this driver */
+/** @param name the name of the store of this driver in titles */
 export function testSqlite(name: string, open: Open): void {
 	conformance(name, open);
 	describe(name, () => {
@@ -152,11 +152,11 @@ function closeQuietly(db: Database): void {
 	try {
 		db.close();
 	} catch {
-		// The test has closed it.
+		// The test has closed the database.
 	}
 }
 
-/** An open store on a database of its own, and connections to the same file. */
+/** Creates an open store on a new database, with further connections to the same file. */
 async function fresh(open: Open, options?: SqliteStoreOptions): Promise<Opened & { connect(): Database }> {
 	const { connect, close } = inFile(open);
 	cleanups.push(close);
@@ -591,7 +591,7 @@ function transactions(open: Open): void {
 }
 
 function watching(open: Open): void {
-	/** Watches, and gives a function that waits for the next wake-up. */
+	/** Watches a store, and returns a function that waits for the next wake-up. */
 	function watcher(store: SqliteStore<Database>, basket = "b"): { next(): Promise<void>; count: number; stop(): void } {
 		let waiting = deferred();
 		const self = {
@@ -726,7 +726,7 @@ function plans(open: Open): void {
 			});
 			const store = sqliteStore(spied);
 			await store.open();
-			if (isAnalyzed) db.exec("ANALYZE"); // of empty tables, which makes a scan seem cheap
+			if (isAnalyzed) db.exec("ANALYZE"); // statistics of empty tables make a scan seem cheap
 			await everything(store);
 			const statements = [...asked].filter((sql) => /^\s*(SELECT|WITH|UPDATE|DELETE|INSERT)/.test(sql));
 			expect(statements.length).toBeGreaterThan(20);

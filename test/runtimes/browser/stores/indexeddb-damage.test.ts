@@ -1,5 +1,5 @@
-// Records that somebody has edited by hand: each property, in each state. A browser takes its time, so that each state has a
-// part of the wrong values, another one for each property.
+// Manually edited records: each property, in each state. Browsers are slow, so each state is tested with some of the
+// invalid values, which differ for each property.
 import { afterEach, describe, expect, test } from "vitest";
 import type { NewTask, Outcome, Ref, Store } from "../../../../src/basket/store.ts";
 import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
@@ -67,7 +67,7 @@ async function open() {
 
 type Opened = Awaited<ReturnType<typeof open>>;
 
-/** Brings a task with one behind it into a state. */
+/** Brings a task into a state, with another task behind it. */
 async function prepare(store: Store<IDBTransaction>, basket: string, state: string): Promise<void> {
 	if (state === "blocked") await store.add(basket, [task("head", { lane: "l" })]);
 	await store.add(basket, [task("bad", { lane: "l", priority: 1 }), task("next", { lane: "l" }), task("other")]);
@@ -81,7 +81,7 @@ async function prepare(store: Store<IDBTransaction>, basket: string, state: stri
 async function take(store: Store<IDBTransaction>, basket: string, limit = 9) {
 	return await store.turn(basket, { settle: [], claim: [{ kinds: ["k"], limit }], lease: 1_000 }).then(
 		({ claims, dueIn }) => {
-			expect(dueIn >= 0).toBe(true); // and is a number
+			expect(dueIn >= 0).toBe(true); // false for NaN, too
 			return claims;
 		},
 	);
@@ -96,7 +96,7 @@ async function end(
 	await store.turn(basket, { settle: refs.map((ref) => ({ ref, outcome })), claim: [], lease: 1_000 });
 }
 
-/** Works off all that can be, and says what that was. */
+/** Completes all tasks that can be claimed, and returns their ids. */
 async function workOff(store: Store<IDBTransaction>, basket: string): Promise<string[]> {
 	const seen: string[] = [];
 	for (let round = 0; round < 3; round++) {
@@ -108,7 +108,7 @@ async function workOff(store: Store<IDBTransaction>, basket: string): Promise<st
 	return seen;
 }
 
-/** What is wrong afterwards, if anything. */
+/** Returns the problem after the damage, if there is one. */
 async function damageOne(
 	{ store, clock, database }: Opened,
 	state: string,
@@ -129,7 +129,7 @@ async function damageOne(
 	);
 	await committed(transaction);
 	const shown = await store.list(basket, { limit: 9 });
-	// Some of these values are right.
+	// Some of these values are valid.
 	const isRight = isSound(changed) && shown.every(({ state: now }) => now !== "dead" || state === "dead");
 	if (isRight) return undefined;
 	const key = String(seq).padStart(16, "0");

@@ -21,7 +21,7 @@ const openIndexedDB: OpenDatabase = async () => {
 				async write(line, work) {
 					const tx = database.transaction([...indexedDBStoreNames, "lines"], "readwrite", { durability: "relaxed" });
 					const commit = committed(tx);
-					commit.catch(() => {}); // told by what caused it
+					commit.catch(() => {}); // reported by the cause of the abort
 					open.add(tx);
 					try {
 						tx.objectStore("lines").add({ name, line });

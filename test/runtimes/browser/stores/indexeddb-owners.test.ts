@@ -1,4 +1,4 @@
-// Who takes over the tasks of a store that is gone. No time passes here, so that no lease ends.
+// Takeover of the tasks of a closed store. The time stands still, so that no lease ends.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import type { Store } from "../../../../src/basket/store.ts";
@@ -12,7 +12,7 @@ let count = 0;
 
 type IndexedDBStore = Store<IDBTransaction>;
 
-/** One database, and those who claim from it. */
+/** A database with stores and workers that claim from it. */
 class Origin {
 	readonly name: string = `upkeep-owners-${now}-${++count}`;
 
@@ -27,7 +27,7 @@ class Origin {
 		return store;
 	}
 
-	/** A worker that has claimed. */
+	/** Starts a worker that claims tasks. */
 	async worker(limit: number): Promise<{ worker: Worker; told: unknown[] }> {
 		const worker = new Worker(new URL("../../../fixtures/claimer.ts", import.meta.url), { type: "module" });
 		onTestFinished(() => worker.terminate());
@@ -38,7 +38,7 @@ class Origin {
 		return { worker, told };
 	}
 
-	/** Resolves when so many locks are held, and so many waited for. */
+	/** Resolves when the given numbers of locks are held and pending. */
 	async locks(held: number, pending: number): Promise<void> {
 		const own = (list: LockInfo[] = []) => list.filter(({ name }) => name!.startsWith(`upkeep:${this.name}:`)).length;
 		await vi.waitFor(async () => {
@@ -52,13 +52,13 @@ async function add(store: IndexedDBStore, ...ids: string[]): Promise<void> {
 	await store.add("b", ids.map((id) => ({ id, kind: "k", payload: "p", delay: 0, priority: 0 })));
 }
 
-/** What can be claimed now. */
+/** Claims all available tasks. */
 async function claim(store: IndexedDBStore, limit = 10): Promise<unknown[]> {
 	const { claims } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit }], lease: 30_000 });
 	return claims.map(({ id, crashes }) => ({ id, crashes }));
 }
 
-/** Counts how often it is woken. */
+/** Counts the wake-ups of a store. */
 function watch(store: IndexedDBStore): { woken: number; stop: () => void } {
 	const watching = { woken: 0, stop: () => {} };
 	watching.stop = store.watch!("b", () => watching.woken++, (error) => expect.unreachable(String(error)));
@@ -161,7 +161,7 @@ describe("indexedDBStore() in a page that is kept for its back button", () => {
 		expect(await claim(other)).toEqual([]);
 		await origin.locks(2, 1);
 		expect(await store.get("b", "a")).toEqual(before);
-		// It is as good as any other owner again.
+		// The store is a normal owner again.
 		stop();
 		await store.close!();
 		await origin.locks(1, 0);

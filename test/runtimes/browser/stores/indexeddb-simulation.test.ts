@@ -1,4 +1,5 @@
-// The same as test/simulation.test.ts, on the IndexedDB of a browser: each answer takes real time, so that there are few seeds.
+// The same as test/simulation.test.ts, on the IndexedDB of a browser. Each answer takes real time, so there are few
+// seeds.
 import { openIndexedDB } from "../../../simulation/indexeddb.ts";
 import { PatientClock } from "../../../simulation/patient-clock.ts";
 import { testSimulation } from "../../../simulation/suite.ts";

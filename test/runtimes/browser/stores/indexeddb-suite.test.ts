@@ -1,4 +1,4 @@
-// The tests that every store has to pass, over a database of the store's own and over one of the caller.
+// The tests for all stores, over a database of the store and over one of the caller.
 import { test } from "vitest";
 import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { systemClock } from "../../../../src/platform/clock.ts";
@@ -10,7 +10,7 @@ import { openOwn, openPlain, transactIn } from "./indexeddb-support.ts";
 
 let count = 0;
 
-const register = (title: string, body: () => Promise<void>) => test(title, body, 60_000); // some store 10,000 tasks
+const register = (title: string, body: () => Promise<void>) => test(title, body, 60_000); // some tests store 10,000 tasks
 testRecordSpace("IndexedDB", async () => {
 	const name = `upkeep-space-${Date.now()}-${++count}`;
 	const space = new IndexedDBSpace(new NamedConnection(name, systemClock), "relaxed", systemClock);
@@ -19,7 +19,7 @@ testRecordSpace("IndexedDB", async () => {
 testStore("indexedDBStore(name)", () => fixture((name) => Promise.resolve(name), openPlain), { test: register, seed });
 testStore("indexedDBStore(database)", () => fixture(openOwn, openOwn), { test: register, seed });
 
-/** Stores on what `open` gives for a new name; the transactions are of another connection. */
+/** Creates stores on the result of `open` for a new name. The transactions use another connection. */
 async function fixture(
 	open: (name: string) => Promise<string | IDBDatabase>,
 	connect: (name: string) => Promise<IDBDatabase>,

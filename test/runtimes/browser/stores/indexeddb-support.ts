@@ -1,7 +1,7 @@
-// Connections and transactions as applications make them, for the tests of indexedDBStore().
+// Connections and transactions like those of applications, for the tests of indexedDBStore().
 import { indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
 
-/** A database of an application, with one object store of its own besides those of the store. */
+/** Opens a database of an application, which has an object store in addition to those of the store. */
 export function openOwn(name: string): Promise<IDBDatabase> {
 	const request = indexedDB.open(name, 7);
 	request.onupgradeneeded = () => {
@@ -11,7 +11,7 @@ export function openOwn(name: string): Promise<IDBDatabase> {
 	return settled(request);
 }
 
-/** A connection that is good for nobody: it closes when it is told to, and not before. */
+/** Opens a connection that blocks upgrades: it closes only on request. */
 export function openPlain(
 	name: string,
 	version?: number,
@@ -22,7 +22,7 @@ export function openPlain(
 	return settled(request);
 }
 
-/** What a request comes to. */
+/** Resolves with the result of a request. */
 export function settled<T>(request: IDBRequest<T>): Promise<T> {
 	return new Promise((resolve, reject) => {
 		request.onsuccess = () => resolve(request.result);
@@ -38,14 +38,14 @@ export function committed(transaction: IDBTransaction): Promise<void> {
 	});
 }
 
-/** Commits if the work resolves, and rolls back if it rejects. */
+/** Runs work in a transaction that commits if the work resolves, and rolls back if it rejects. */
 export async function transactIn(
 	database: IDBDatabase,
 	work: (tx: IDBTransaction) => Promise<unknown>,
 ): Promise<void> {
 	const transaction = database.transaction(indexedDBStoreNames, "readwrite");
 	const commit = committed(transaction);
-	commit.catch(() => {}); // an abort below is told by what caused it
+	commit.catch(() => {}); // the cause of the abort below is reported instead
 	try {
 		await work(transaction);
 	} catch (error) {

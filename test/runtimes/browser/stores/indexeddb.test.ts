@@ -1,4 +1,4 @@
-// What only a real IndexedDB shows; the conformance suite runs over it, too.
+// Tests that need a real IndexedDB. The conformance suite runs over it, too.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
@@ -43,14 +43,14 @@ async function open(
 	return store;
 }
 
-/** A database of an application, which closes it in the end. */
+/** Opens a database of an application, and closes it after the test. */
 async function openOwn(name: string = newName()): Promise<IDBDatabase> {
 	const database = await support.openOwn(name);
 	opened.push(database);
 	return database;
 }
 
-/** A connection without any logic. */
+/** Opens a connection without further logic. */
 async function openPlain(...args: Parameters<typeof support.openPlain>): Promise<IDBDatabase> {
 	const database = await support.openPlain(...args);
 	opened.push(database);
@@ -65,12 +65,12 @@ function claim(limit = 10, more: Partial<Turn> = {}): Turn {
 	return { settle: [], claim: [{ kinds: ["k"], limit }], lease: 30_000, ...more };
 }
 
-/** The transaction that an application would make. */
+/** Begins a transaction as an application does. */
 function begin(database: IDBDatabase, mode: IDBTransactionMode = "readwrite"): IDBTransaction {
 	return database.transaction([...indexedDBStoreNames, "mine"], mode);
 }
 
-/** From now on a transaction may write so many records, as if there were no space for more. */
+/** Limits the number of records that a transaction can write, as if space were low. */
 function limitWrites(most: number | (() => number)): void {
 	vi.restoreAllMocks();
 	const { put } = IDBObjectStore.prototype;
@@ -166,7 +166,7 @@ describe("indexedDBStore(name)", () => {
 		await store.add("b", [task()]);
 		await store.turn("b", claim());
 		const outcome = { type: "done" } as const;
-		// The new task has the number of the old one, but the old claim is not one of it.
+		// The new task has the number of the old one, but the old claim is not valid for it.
 		expect((await store.turn("b", claim(1, { settle: [{ ref: claims[0]!, outcome }] }))).settled).toEqual([false]);
 	});
 
@@ -197,7 +197,7 @@ describe("indexedDBStore(name)", () => {
 
 	test("says that it is blocked after a while, and goes on once it is not", async () => {
 		const name = newName();
-		const other = await openPlain(name, 1); // which closes for nobody
+		const other = await openPlain(name, 1); // which blocks upgrades
 		const gone = settled(indexedDB.deleteDatabase(name));
 		const requests = vi.spyOn(IDBFactory.prototype, "open");
 		const clock = new VirtualClock();
@@ -258,7 +258,7 @@ describe("indexedDBStore(name)", () => {
 			code: "full",
 			isTransient: true,
 		});
-		// What only had to be removed is gone; the other one is running still.
+		// The task that only had to be removed is gone; the other task is still running.
 		expect(await store.get("b", "t5")).toBe(undefined);
 		expect(await errorOf(store.extend("b", turn.claims, 1))).toMatchObject({ code: "full" });
 		vi.restoreAllMocks();
@@ -277,7 +277,7 @@ describe("indexedDBStore(name)", () => {
 		expect(await reserve()).toBe(0);
 		await store.add("b", [task({ payload: "x".repeat(100_000) })]);
 		await vi.waitFor(async () => expect(await reserve()).toBe(1));
-		// A browser that has no space left refuses any write, and gets the space of what is deleted.
+		// A browser without free space refuses all writes. Deletions free space.
 		let left = 0;
 		limitWrites(() => left);
 		const remove = IDBObjectStore.prototype.delete;
@@ -376,7 +376,7 @@ describe("indexedDBStore(name)", () => {
 		const store = await open(name);
 		await store.add("b", [task({ id: "a" }), task({ id: "b" })]);
 		const { claims: [ref] } = await store.turn("b", claim(1));
-		const database = await openPlain(name, 2); // which the old tab does not block
+		const database = await openPlain(name, 2); // the old tab does not block the upgrade
 		const newer = { name: "StoreError", code: "newer-schema", isTransient: false };
 		const outcome = { type: "done" } as const;
 		for (
@@ -421,7 +421,7 @@ describe("indexedDBStore(name)", () => {
 			task({ id: "next", lane: "l" }),
 		]);
 		const { get } = IDBObjectStore.prototype;
-		const fail = (rows: IDBObjectStore) => rows.add({ key: ["b", "task", 2] }); // which is there already
+		const fail = (rows: IDBObjectStore) => rows.add({ key: ["b", "task", 2] }); // the key already exists
 		const { getAll } = IDBIndex.prototype;
 		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementation(function (this: IDBIndex, ...args) {
 			const isDue = JSON.stringify((args[0] as IDBKeyRange).lower).includes("task.due");
@@ -533,7 +533,7 @@ describe("indexedDBStore().watch()", () => {
 		expect(isOpen()).toBe(0);
 		dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
 		expect(isOpen()).toBe(1);
-		expect(wake).toHaveBeenCalledTimes(1); // it may have missed something
+		expect(wake).toHaveBeenCalledTimes(1); // the watch may have missed a change
 		stop();
 		expect(isOpen()).toBe(0);
 		await store.add("b", [task()]);
@@ -605,7 +605,7 @@ describe("indexedDBStore(database)", () => {
 		const adding = begin(database);
 		adding.objectStore("mine").put("draft", 1);
 		await store.add("b", [task({ id: "a", lane: "l" }), task({ lane: "l" })], adding);
-		adding.objectStore("mine").put("sent", 2); // it is active still
+		adding.objectStore("mine").put("sent", 2); // the transaction is still active
 		await committed(adding);
 		const { claims: [ref] } = await store.turn("b", claim());
 		const completing = begin(database);

@@ -1,6 +1,6 @@
 import { type Open, testSqlite } from "../../../stores/sqlite/suite.ts";
 
-// Bun's own modules have no types here.
+// The modules of Bun have no types here.
 const name = "bun:sqlite";
 const { Database }: { Database: new (path: string, options?: { readonly: boolean }) => ReturnType<Open> } =
 	await import(

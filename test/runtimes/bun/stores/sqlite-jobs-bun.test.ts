@@ -2,7 +2,7 @@ import { testCrashes } from "../../../job/crashes.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { openSqlite } from "../../../job/sqlite.ts";
 
-// Bun's own modules have no types here.
+// The modules of Bun have no types here.
 const name = "bun:sqlite";
 const { Database } = await import(name);
 

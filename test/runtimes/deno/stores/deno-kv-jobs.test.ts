@@ -3,7 +3,7 @@ import type { OpenDatabase } from "../../../job/database.ts";
 import { testCrashes } from "../../../job/crashes.ts";
 import { testJobs } from "../../../job/laws.ts";
 
-/** A change is made whole by its commit or not at all, so that there is nothing to cut. */
+/** A commit applies all of its changes or none, so that no transaction must be cut. */
 const openDenoKv: OpenDatabase = async () => {
 	const kv = await Deno.openKv(":memory:");
 	return {

@@ -1,5 +1,5 @@
-// Claims and ends tasks until all that were added before the task "end" are gone, and writes their ids: run several times at
-// once by deno-kv.test.ts.
+// Claims and completes tasks until all tasks before the task "end" are gone, and prints their ids. deno-kv.test.ts
+// runs several of these processes concurrently.
 import { denoKvStore } from "upkeep/stores/deno-kv";
 
 const kv = await Deno.openKv(Deno.args[0]);
@@ -18,4 +18,4 @@ for (let isOver = false; !isOver;) {
 	const { settled } = await store.turn("basket", { settle, claim: [], lease: 60_000 });
 	turn.claims.forEach(({ id }, index) => console.log(settled[index] ? id : "lost"));
 }
-// The database stays open: nothing that is left may keep the process alive.
+// The database stays open, which must not keep the process alive.

@@ -1,4 +1,4 @@
-// The same as test/simulation.test.ts, on a Deno KV: each answer takes real time, so that there are fewer seeds.
+// The same as test/simulation.test.ts, on Deno KV. Each answer takes real time, so there are fewer seeds.
 import process from "node:process";
 import { openDenoKv } from "../../../simulation/deno-kv.ts";
 import { PatientClock } from "../../../simulation/patient-clock.ts";

@@ -260,7 +260,7 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 	test("an add() takes as many bytes as the capabilities say, whatever they are made of, and no more", async () => {
 		const { kv, store } = await open();
 		const { maxAdd = 0, maxAddBytes = 0 } = store.capabilities;
-		// Half in one large payload after the other, half in short ones, of characters that take two bytes or more.
+		// Half of the size is in large payloads, half in short ones. Their characters take two bytes or more.
 		const payloads = [
 			...Array.from({ length: 9 }, () => "x".repeat(64_999) + "é"),
 			"語".repeat(666),
@@ -487,7 +487,7 @@ describe("denoKvStore() and others", () => {
 		await claim(store);
 		let woken = 0;
 		const stop = store.watch!(basket, () => woken++, () => {});
-		await until(() => woken === 1); // for what was there before
+		await until(() => woken === 1); // the first wake-up is for the existing tasks
 		await store.delete(basket, ["a"]);
 		await until(() => woken === 2);
 		await store.delete(basket, ["b"]);
@@ -611,7 +611,7 @@ describe("denoKvStore() and failures", () => {
 		expect(await errorOf(store.get(basket, "a"))).toMatchObject({ name: "StoreError", code, cause });
 	});
 
-	/** What SQLite says, what the system says, and what a server says to a token without the right. */
+	/** Errors of SQLite, of the system, and of a server for a token without the required permission. */
 	test.each([
 		["attempt to write a readonly database"],
 		["Permission denied (os error 13)"],
@@ -860,7 +860,10 @@ describe("denoKvStore()", () => {
 
 const unreadable = "The stored task could not be read";
 
-/** Brings a task with one before it and one behind it into a state, damages its record, and looks what becomes of all. */
+/**
+ * Brings a task, with a task before and behind it, into a state, damages its record, and checks the results for all
+ * three tasks.
+ */
 async function damageOne(
 	kv: Deno.Kv,
 	store: Store<Deno.AtomicOperation>,
@@ -888,7 +891,7 @@ async function damageOne(
 	const found = (await rows()).find(({ key, value }) => isTask(key) && (value as { id?: string }).id === "bad")!;
 	const damaged = damage(found.value as object);
 	await kv.set(found.key, damaged);
-	// Some of these values are right, if not here.
+	// Some of these values are valid, although they do not belong here.
 	const place = (found.value as { order: string }).order;
 	if (isSound(damaged) && damaged.order === place) return;
 	const shown = `${name}, ${state}, ${Deno.inspect(damaged)}`;
@@ -903,7 +906,7 @@ async function damageOne(
 		seen.push(...claims.map(({ id }) => id));
 		await settle(claims, { type: "done" });
 	}
-	// If nobody could know its id, it has another one by now.
+	// If its id was unreadable, the task has a new id.
 	const { id } = (await store.list(name, { limit: 9 })).find(({ key }) => key === place)!;
 	if (isRetried) {
 		same(await store.change(name, [id], "retry"), [true], shown);
@@ -912,7 +915,7 @@ async function damageOne(
 	same(await store.delete(name, [id]), [true], shown);
 	for (let round = 0; round < 3; round++) {
 		const claims = await take();
-		// Never two of one lane at once.
+		// Never claims two tasks of one lane at once.
 		expect(claims.filter(({ lane }) => lane === "l").length <= 1).toBe(true);
 		seen.push(...claims.map(({ id }) => id));
 		await settle(claims, { type: "done" });
@@ -939,7 +942,7 @@ async function open(options: DenoKvStoreOptions = {}, path = ":memory:"): Promis
 		try {
 			kv.close();
 		} catch {
-			// the test has closed it
+			// the test has closed the database
 		}
 	});
 	const clock = new VirtualClock({ now: 1_000_000 });
@@ -972,7 +975,7 @@ async function contents(kv: Deno.Kv): Promise<Deno.KvEntry<unknown>[]> {
 	return await Array.fromAsync(kv.list({ prefix: [] }));
 }
 
-/** What is stored besides what every basket has. */
+/** Returns the stored keys, except for those that each basket has. */
 async function leftovers(kv: Deno.Kv): Promise<Deno.KvKey[]> {
 	return (await contents(kv)).map(({ key }) => key).filter((key) => key.includes("row"));
 }
@@ -995,7 +998,7 @@ function replace(kv: Deno.Kv, members: object): DenoKv<Deno.AtomicOperation> {
 	return { ...bound, ...members } as never;
 }
 
-/** Counts keys that were read, and answers for ranges. */
+/** Counts the keys that are read, and the answers for ranges. */
 function countReads(kv: Deno.Kv): { kv: DenoKv<Deno.AtomicOperation>; count: () => number } {
 	let count = 0;
 	const list = (selector: Deno.KvListSelector, options?: Deno.KvListOptions) => {

@@ -1,4 +1,4 @@
-// Only Node: the driver is an addon of Node's.
+// Only Node, because the driver is a Node addon.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

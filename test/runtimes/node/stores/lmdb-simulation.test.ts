@@ -1,4 +1,5 @@
-// The same as test/simulation.test.ts, on a database that is no part of the package. Only Node: the driver is an addon of Node's.
+// The same as test/simulation.test.ts, on a store that is not part of the package. Only Node, because the driver is a
+// Node addon.
 import { openLmdb } from "../../../simulation/lmdb.ts";
 import { testSimulation } from "../../../simulation/suite.ts";
 import { isLong } from "../../../support.ts";

@@ -1,4 +1,4 @@
-// Only Node: the driver is an addon of Node's.
+// Only Node, because the driver is a Node addon.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The same as postgres-pg.test.ts, over a single connection; and what there is to say about only that.
+// The same as postgres-pg.test.ts, over a single connection, with tests of its own.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import pg from "pg";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";

@@ -1,4 +1,4 @@
-// The same as postgres-pg.test.ts, on a Postgres in this process, which has one connection.
+// The same as postgres-pg.test.ts, on a Postgres in this process with one connection.
 import { PGlite } from "@electric-sql/pglite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";

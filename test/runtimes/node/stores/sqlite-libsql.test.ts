@@ -1,4 +1,4 @@
-// Only Node: Deno and Bun have an SQLite of their own.
+// Only Node, because Deno and Bun have built-in SQLite modules.
 import { openLibsql } from "../../../stores/sqlite/libsql.ts";
 import { testSqlite } from "../../../stores/sqlite/suite.ts";
 

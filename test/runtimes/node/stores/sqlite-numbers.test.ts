@@ -1,4 +1,5 @@
-// The node:sqlite of Node 22.13 to 22.18, at least, takes a parameter such as ?1 by its name alone; the suite runs on a newer one.
+// In Node 22.13 to 22.18, at least, node:sqlite accepts a parameter such as ?1 only by its name. The suite runs on a
+// newer Node.
 import { expect, test } from "vitest";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Basket } from "upkeep";

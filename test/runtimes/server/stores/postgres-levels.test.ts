@@ -1,4 +1,5 @@
-// A claim of postgresStore() does not walk past what was done, and misses nothing for that. The server is told the time.
+// A claim of postgresStore() does not scan rows of completed tasks, and still misses no task. The tests set the time
+// of the server.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Claim, NewTask, Store } from "../../../../src/basket/store.ts";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
@@ -33,7 +34,7 @@ async function turn(name: string, settle: readonly Claim[] = [], limit = 100, ow
 	return claims;
 }
 
-/** Works some tasks off, so that the levels are raised to this moment. */
+/** Completes some tasks, so that the levels rise to the current time. */
 async function raise(name: string): Promise<void> {
 	for (let round = 0; round < 4; round++) {
 		await advance(200);
@@ -51,7 +52,7 @@ async function rowsOf(text: string): Promise<Record<string, unknown>[]> {
 	return (await connections.run(text) as { rows: Record<string, unknown>[] }).rows;
 }
 
-/** How many blocks of the indexes a turn looks at that finds one task, and one that finds none. */
+/** Returns the number of index blocks that a turn reads if it finds one task, and if it finds none. */
 async function blocks(name: string): Promise<[one: number, none: number]> {
 	const counted = async () => {
 		let count = 0;
@@ -63,7 +64,7 @@ async function blocks(name: string): Promise<[one: number, none: number]> {
 					WHERE indrelid = 'upkeep.tasks'::regclass`);
 				return (row as { count: number }).count;
 			};
-			const before = await fetched(); // the connection's, for a while
+			const before = await fetched(); // the counter belongs to the connection and is not reset at once
 			await ask(`SELECT upkeep.turn_2('${name}', '{}', '[]', '[[10, ["work"]]]', '30000', '')`);
 			count = await fetched() - before;
 			throw new Error("roll back");
@@ -95,7 +96,7 @@ test("turn() looks at no more after thousands of tasks that nobody has vacuumed 
 test("turn() claims what was added in a transaction that has taken long", async () => {
 	await connections.transaction(async (tx) => {
 		await add("slow", [{ id: "slow" }], tx as never);
-		await raise("slow").catch(() => {}); // while that is open the levels stay
+		await raise("slow").catch(() => {}); // an open transaction keeps the levels
 	});
 	expect((await turn("slow")).map(({ id }) => id)).toEqual(["slow"]);
 });

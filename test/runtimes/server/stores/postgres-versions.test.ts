@@ -1,4 +1,4 @@
-// What becomes of a postgresStore() when the tables are older than the library, and when the server is one that follows another.
+// postgresStore() with tables of an older version, and on a standby server.
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import pg from "pg";
@@ -25,7 +25,7 @@ afterAll(async () => {
 	await machine.close();
 }, 30_000);
 
-/** Calls a function as a program of then does. */
+/** Calls a function like a program of the older version. */
 async function then<T>(name: string, ...values: unknown[]): Promise<T> {
 	const places = [basket, ...values].map((_, index) => `$${index + 1}`);
 	const given = values.map((value) => typeof value === "string" ? value : JSON.stringify(value));
@@ -33,14 +33,14 @@ async function then<T>(name: string, ...values: unknown[]): Promise<T> {
 	return JSON.parse(rows[0].answer);
 }
 
-/** Adds tasks as a program of then does: `[id, lane, delay, payload]`. */
+/** Adds tasks like a program of the older version: `[id, lane, delay, payload]`. */
 async function addThen(...tasks: [id: string, lane: string | null, delay: number, payload: string][]): Promise<void> {
 	const column = (index: number) => `{${tasks.map((task) => task[index] === null ? "NULL" : `"${task[index]}"`)}}`;
 	const same = (value: string) => `{${tasks.map(() => value)}}`;
 	await then("add", same("work"), column(0), column(1), same("0"), column(2), column(3), "1");
 }
 
-/** Claims one task as a program of then does. */
+/** Claims a task like a program of the older version. */
 async function claimThen(): Promise<{ s: number; n: number; i: string }> {
 	type Columns = [seqs: number[], ids: string[]];
 	const [, , [columns]] = await then<[unknown, unknown, Columns[]]>("turn", "{}", [], [[1, ["work"]]], "600000", "");
@@ -53,7 +53,7 @@ async function open(): Promise<Store<PostgresClient>> {
 	return store;
 }
 
-/** One task in each state, and what is to be seen of them. */
+/** Adds a task in each state, and returns the claim of the running task. */
 async function fill(): Promise<{ s: number; n: number; i: string }> {
 	await addThen(["dead", null, 0, "1"]);
 	const dead = await claimThen();
@@ -157,10 +157,10 @@ describe("postgresStore() on a standby", () => {
 		await outbox.add("work", 1);
 		await writing.end();
 		const standby = await primary.startStandby();
-		await primary.close(); // nobody else is left
+		await primary.close(); // the last other connection
 		const reading = new pg.Pool({ connectionString: standby.url, connectionTimeoutMillis: 5_000 });
 		const [told, done] = [deferred(), deferred()];
-		const errors: unknown[] = []; // it cannot listen either
+		const errors: unknown[] = []; // a standby does not support LISTEN
 		const waiting = new Basket({
 			store: postgresStore(reading),
 			tasks: { work: (_: number) => done.resolve() },

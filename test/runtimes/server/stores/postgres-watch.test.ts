@@ -1,4 +1,4 @@
-// How postgresStore() finds out that it hears nothing, with a connection that does as it is told.
+// Detection of lost notifications by postgresStore(), with a fake connection.
 import { expect, test } from "vitest";
 import { Watch } from "../../../../src/stores/postgres/watch.ts";
 
@@ -9,7 +9,7 @@ const long = { quiet: 1_000_000, echo: 1_000_000 };
 class Line {
 	readonly watch: Watch;
 	readonly stop: () => void;
-	/** Whether messages come through. */
+	/** Whether messages arrive. */
 	isGood = true;
 	listening = 0;
 	begun = 0;

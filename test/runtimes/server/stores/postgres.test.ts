@@ -1,4 +1,4 @@
-// What can be tested of postgresStore() without a server.
+// Tests of postgresStore() that need no server.
 import { describe, expect, test } from "vitest";
 import { type PostgresClient, postgresSchema, postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import type { StoreError } from "../../../../src/platform/store-error.ts";

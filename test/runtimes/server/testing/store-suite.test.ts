@@ -1,5 +1,5 @@
-// A suite that found no fault would say nothing: each of these stores has one. In three engines only, since it is the
-// suite that is tested here, and not an engine.
+// Tests that the store suite finds faults: each of these stores has one. Three engines are sufficient, because the
+// tests check the suite and not an engine.
 import { describe, expect, test } from "vitest";
 import { memoryStore, type Store } from "../../../../mod.ts";
 import type { Claim, NewTask, Turn, TurnResult } from "../../../../src/store.ts";
@@ -11,7 +11,7 @@ interface Registered {
 	readonly body: () => Promise<void>;
 }
 
-/** The tests that `testStore` registers for a fixture. */
+/** Returns the tests that `testStore` registers for a fixture. */
 function collect(
 	open: () => StoreFixture<never>,
 	without: readonly ("tx" | "shared" | "watch")[] = ["tx", "shared"],
@@ -25,13 +25,13 @@ function collect(
 	return tests;
 }
 
-/** The titles of those that fail. */
+/** Returns the titles of the failed tests. */
 async function failures(tests: readonly Registered[]): Promise<string[]> {
 	const results = await Promise.allSettled(tests.map(({ body }) => body()));
 	return tests.filter((_, index) => results[index]!.status === "rejected").map(({ title }) => title);
 }
 
-/** The title of one that fails, if there is one. Those that take long come last. */
+/** Returns the title of a failed test, if there is one. Long tests run last. */
 async function firstFailure(tests: readonly Registered[]): Promise<string | undefined> {
 	const isLong = ({ title }: Registered) => /more than fits|however many|as large ones|exactly|model/.test(title);
 	for (const { title, body } of [...tests.filter((test) => !isLong(test)), ...tests.filter(isLong)]) {
@@ -39,7 +39,7 @@ async function firstFailure(tests: readonly Registered[]): Promise<string | unde
 	}
 }
 
-/** A memory store in virtual time, of which some members are replaced. */
+/** Creates a memory store in virtual time with some replaced members. */
 function fixture(change: Mutation = () => ({})): StoreFixture<never> {
 	const clock = new VirtualClock({ now: 1_700_000_000_000 });
 	const store = memoryStore({ clock });
@@ -57,7 +57,7 @@ function withMembers(store: Store<never>, members: Partial<Store<never>>): Store
 		get(target, name) {
 			const value = (name in members ? members : target)[name as keyof Store];
 			if (typeof value !== "function") return value;
-			// Transactions go to the real one: to refuse them is no merit of a fault.
+			// Calls with transactions use the real store, so that a fault is not found only because transactions fail.
 			const isRefused = (name === "add" || name === "save") && name in members;
 			return (...values: unknown[]) =>
 				Reflect.apply(isRefused && values[2] !== undefined ? target[name as "add"] : value, target, values);
@@ -65,7 +65,7 @@ function withMembers(store: Store<never>, members: Partial<Store<never>>): Store
 	});
 }
 
-/** Changes what a turn wants, or what it came to. */
+/** Changes the request or the result of a turn. */
 function turning(
 	before: (turn: Turn) => Turn,
 	after: (result: TurnResult) => TurnResult = (result) => result,
@@ -92,7 +92,7 @@ function changeOutcomes(change: (outcome: Turn["settle"][number]["outcome"]) => 
 	}));
 }
 
-/** What may be wrong with a store. */
+/** The faults of stores. */
 const mutations: Record<string, Mutation> = {
 	"writes under lost claims": (store) => {
 		const tokens = new Map<string, string>();
