@@ -632,7 +632,7 @@ describe("denoKvStore() and failures", () => {
 		});
 		const error = await errorOf(outbox.run());
 		expect(error).toMatchObject({ name: "StoreError", code: "refused", isTransient: false, cause });
-		expect(String(error)).toMatch(/rights of its file/);
+		expect(String(error)).toMatch(/check the permissions of its file/);
 		expect(await errorOf(outbox.drain())).toMatchObject({ code: "refused" });
 		expect(await errorOf(outbox.add("work", 2))).toMatchObject({ code: "refused" });
 		expect([runs, errors, outbox.getSnapshot().state]).toEqual([0, [], "stopped"]);
