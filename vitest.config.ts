@@ -46,7 +46,7 @@ export default defineConfig(async () => ({
 }));
 
 function tests(name: string): { name: string; include: string[] } {
-	return { name, include: testFiles(name) };
+	return { name, include: testFiles(name, [], true) };
 }
 
 async function workerd(): Promise<Project> {

@@ -24,12 +24,47 @@ export interface Run {
 /** Says in the environment that everything runs at full length: `npm test -- --long` sets it to "1", and the tests read it. */
 export const longVariable = "UPKEEP_LONG";
 
-/**
- * Files that Deno and Bun run only with `--long`: they start many processes, and what they show of the library is the same
- * in Node, which always runs them. What these runtimes do differently has tests that always run.
+/*
+ * Files that an engine runs only with `--long`, as `.ci/run` does, so that `npm test` takes a few minutes.
  */
-const sameAsInNode: RegExp =
-	/^test\/runtimes\/server\/(?:cli|cli-postgres|[\w-]+-example|kills-\w+|postgres-(?:faults|full)|watch)\.test\.ts$/;
+
+/** Examples and storms, in processes of their own. `npm start` and the page of its outbox always run in Node. */
+const manyPrograms: readonly string[] = ["runtimes/server/(?:[\\w-]+-example|kills(?:-\\w+)?|watch)"];
+
+/** These start many processes, and show the same of the library in Deno and Bun as in Node. */
+const manyProcesses: readonly string[] = [
+	...manyPrograms,
+	"runtimes/server/(?:cli|cli-postgres|postgres-(?:faults|full))",
+];
+
+/** These do thousands of things to the library alone, which needs nothing of the platform for them. Node always runs them. */
+const manySteps: readonly string[] = [
+	"job/(?:microtasks|reentry|crashes|storm|damage)",
+	"basket/microtasks",
+	"(?:records/)?simulation",
+	"[\\w-]+/[\\w-]+\\.model",
+	"runtimes/(?:server|browser|deno)/stores/[\\w-]+-(?:simulation|jobs)",
+];
+
+/** Also databases through one more driver or in one more state. Node always runs `pg`, `node:sqlite` and `lmdb`. */
+const longInNode: readonly string[] = [
+	...manyPrograms,
+	"intermittent/intermittent-map\\.microtasks",
+	"runtimes/node/(?:postgres-clients|postgres-simulation|full-disk|kills-libsql|tabs)",
+	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
+	"runtimes/server/postgres-faults",
+	"runtimes/server/stores/postgres-(?:sql|levels)",
+];
+
+/** Also what Node shows for them: they talk to Postgres in the same way. */
+const longInDenoAndBun: readonly string[] = [
+	...manyProcesses,
+	...manySteps,
+	"intermittent/intermittent-map\\.microtasks",
+	"runtimes/server/stores/postgres[\\w-]*",
+	"runtimes/server/testing/store-suite",
+	"runtimes/(?:bun|deno)/kills-[\\w-]+",
+];
 
 export interface Engine {
 	/** The folders of test/runtimes/ whose tests it runs besides the common ones. */
@@ -42,8 +77,8 @@ export interface Engine {
 	read: ReadReport;
 	/** Which of the files of test/ it takes. @default "*.test.ts" */
 	pattern?: string | undefined;
-	/** Which of these it takes only with `--long`. */
-	long?: RegExp | undefined;
+	/** Which of these it takes only with `--long`: patterns of paths under test/, without `.test.ts`. */
+	long?: readonly string[] | undefined;
 }
 
 /** In the order of the table of results. */
@@ -55,7 +90,7 @@ export const engines: Record<string, Engine> = {
 		read: readTypes,
 		pattern: "*.{test,test-d}.ts",
 	},
-	node: vitest("node", ["node", "server"]),
+	node: vitest("node", ["node", "server"], longInNode),
 	deno: {
 		folders: ["deno", "server"],
 		missing: () => missingBinary("deno"),
@@ -66,7 +101,7 @@ export const engines: Record<string, Engine> = {
 			...files,
 		],
 		read: readJunit,
-		long: sameAsInNode,
+		long: longInDenoAndBun,
 	},
 	bun: {
 		folders: ["bun", "server"],
@@ -78,10 +113,10 @@ export const engines: Record<string, Engine> = {
 			...heapFirst(files).map((file) => `./${file}`), // without the dot Bun takes it for a part of a name
 		],
 		read: readJunit,
-		long: sameAsInNode,
+		long: longInDenoAndBun,
 	},
-	workerd: vitest("workerd", ["workerd"]),
-	"happy-dom": vitest("happy-dom", ["happy-dom"]),
+	workerd: vitest("workerd", ["workerd"], manySteps),
+	"happy-dom": vitest("happy-dom", ["happy-dom"], manySteps),
 	chromium: browser("chromium"),
 	firefox: browser("firefox"),
 	webkit: browser("webkit"),
@@ -96,11 +131,12 @@ export function testFiles(
 	only: readonly string[] = [],
 	all: boolean = process.env[longVariable] === "1",
 ): string[] {
-	const { folders, pattern = "*.test.ts", long } = engines[name]!;
+	const { folders, pattern = "*.test.ts", long = [] } = engines[name]!;
+	const needsLength = new RegExp(`^test/(?:${long.join("|")})\\.test\\.ts$`);
 	const files = globSync(`test/**/${pattern}`, { cwd: root }).map((file) => file.replaceAll("\\", "/")).sort();
 	return files.filter((file) => {
 		if (!belongs(file, folders)) return false;
-		return only.length > 0 ? only.some((part) => file.includes(part)) : all || !long?.test(file);
+		return only.length > 0 ? only.some((part) => file.includes(part)) : all || !needsLength.test(file);
 	});
 }
 
@@ -118,9 +154,15 @@ function heapFirst(files: readonly string[]): string[] {
 }
 
 /** An engine that Vitest drives: vitest.config.ts reads its name from the environment, see there. */
-function vitest(name: string, folders: readonly string[], missing: Engine["missing"] = () => undefined): Engine {
+function vitest(
+	name: string,
+	folders: readonly string[],
+	long: readonly string[],
+	missing: Engine["missing"] = () => undefined,
+): Engine {
 	return {
 		folders,
+		long,
 		missing: () => missingBinary("vitest") ?? missing(),
 		command: ({ files, report, filter }) => [
 			binary("node"),
@@ -134,7 +176,7 @@ function vitest(name: string, folders: readonly string[], missing: Engine["missi
 }
 
 function browser(name: BrowserName): Engine {
-	return vitest(name, ["browser"], () => {
+	return vitest(name, ["browser"], manySteps, () => {
 		return findBrowser(name) === undefined
 			? `${name} not found, install it or set ${browsers[name].variable}`
 			: undefined;
