@@ -11,11 +11,11 @@ import { root } from "../../../scripts/test/engines.ts";
 import { OutboxProcess } from "../../outbox-process.ts";
 
 const executable = findBrowser("chromium");
-/** Skipped on a desk without a browser. In CI a missing browser is a failure. */
 const isSkipped = executable === undefined && ["", "0", "false"].includes(process.env["CI"] ?? "");
 const timeout = 60_000;
 const results = join(root, "test-results");
 
+// Skipped on a desk without a browser. In CI a missing browser is a failure.
 describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromium)", () => {
 	let folder: string;
 	let outbox: OutboxProcess;

@@ -14,6 +14,7 @@ afterAll(async () => {
 	for (const each of open.toReversed()) await each.close();
 }, 30_000);
 
+// Skipped where no disk can be mounted; the title says why.
 describe.skipIf(lack !== undefined)(`Basket on Postgres, whose disk is full${reason}`, () => {
 	test("rejects what is added with the code full, and goes on when there is space", async () => {
 		const disk = openSmallDisk(40);

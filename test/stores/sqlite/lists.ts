@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { ListQuery, NewTask, TaskState } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
 import { errorOf } from "../../support.ts";
+import { spyOnStatements } from "./spy.ts";
 import type { Database, Open } from "./suite.ts";
 
 const states: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
@@ -19,22 +20,7 @@ interface Spied {
 
 async function spied(db: Database): Promise<Spied> {
 	let asked = new Set<string>();
-	const spy = new Proxy(db, {
-		get(_, key) {
-			const value = Reflect.get(db, key) as unknown;
-			if (key !== "prepare") return typeof value === "function" ? value.bind(db) : value;
-			return (sql: string) => {
-				const statement = db.prepare(sql);
-				return {
-					all: (...values: unknown[]) => {
-						asked.add(sql);
-						return statement.all(...values);
-					},
-					run: (...values: unknown[]) => statement.run(...values),
-				};
-			};
-		},
-	});
+	const spy = spyOnStatements(db, (sql, way) => way === "all" && asked.add(sql));
 	const store = sqliteStore(spy);
 	await store.open();
 	return {

@@ -4,6 +4,7 @@ import type { NewTask } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
 import { replace } from "../../browser/browser-fakes.ts";
 import { errorOf } from "../../support.ts";
+import { spyOnStatements } from "./spy.ts";
 import type { Database, Open } from "./suite.ts";
 
 function task(fields: Partial<NewTask> = {}): NewTask {
@@ -69,23 +70,7 @@ export function testResponsive(make: Open): void {
 	test("sqliteStore().delete() of many ids asks the database a few times", async () => {
 		const db = make(":memory:");
 		let asked = 0;
-		const count = <T>(result: T): T => {
-			asked++;
-			return result;
-		};
-		const spy = new Proxy(db, {
-			get(_, key) {
-				const value = Reflect.get(db, key) as unknown;
-				if (key !== "prepare") return typeof value === "function" ? value.bind(db) : value;
-				return (sql: string) => {
-					const statement = db.prepare(sql);
-					return {
-						all: (...values: unknown[]) => count(statement.all(...values)),
-						run: (...values: unknown[]) => count(statement.run(...values)),
-					};
-				};
-			},
-		});
+		const spy = spyOnStatements(db, () => asked++);
 		const store = sqliteStore(spy);
 		await store.open();
 		const given = Array.from({ length: 10_000 }, (_, index) => `${index}`);
