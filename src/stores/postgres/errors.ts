@@ -46,16 +46,17 @@ export function toStoreError(error: unknown): StoreError {
  * Determines the cause of a failure that may be transient or permanent.
  *
  * @param versionOf returns the version of the tables; 0 if there are none
- * @param isStandby whether the server is a standby, which may be promoted
+ * @param isReadOnly whether transactions are read-only by a setting. On a standby they are so until it is promoted, which
+ *   may have happened since the failure, so it does not suffice to ask whether the server is a standby now.
  */
 export async function explain(
 	failure: StoreError,
 	versionOf: () => Promise<number>,
-	isStandby: () => Promise<boolean>,
+	isReadOnly: () => Promise<boolean>,
 ): Promise<StoreError> {
 	const { code, errno } = Object(failure.cause) as Failure;
 	try {
-		if ((code === "25006" || errno === "25006") && !await isStandby()) return readOnly(failure);
+		if ((code === "25006" || errno === "25006") && await isReadOnly()) return readOnly(failure);
 		if (failure.code === "not-open") return missing(failure, await versionOf());
 	} catch {
 		// The cause cannot be determined.

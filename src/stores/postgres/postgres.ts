@@ -374,10 +374,12 @@ class Postgres implements PostgresStore {
 			if (error instanceof TypeError && query !== this.#query) throw error; // it is not a transaction
 			const failure = toStoreError(error);
 			// A failed transaction allows no further query, and a single connection may be that of the transaction.
-			throw query === this.#query ? await explain(failure, () => this.#version(), this.#isStandby) : failure;
+			throw query === this.#query ? await explain(failure, () => this.#version(), this.#isReadOnly) : failure;
 		}
 	}
 
-	readonly #isStandby = async (): Promise<boolean> =>
-		await this.#query("SELECT pg_catalog.pg_is_in_recovery()::int4", [], this.#timeout) as unknown === 1;
+	readonly #isReadOnly = async (): Promise<boolean> => {
+		const text = "SELECT (current_setting('transaction_read_only')::bool AND NOT pg_catalog.pg_is_in_recovery())::int4";
+		return await this.#query(text, [], this.#timeout) as unknown === 1;
+	};
 }

@@ -1,7 +1,9 @@
 // Faults between a basket and Postgres. Work must continue, or wait and report the fault, and no task may be lost.
 // The server has real time, so the leases are short and the tests wait for states.
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clock, sleep, systemClock, type Timer } from "../../../mod.ts";
+import { postgresStore } from "../../../src/stores/postgres/postgres.ts";
 import { driverNames } from "../../servers/postgres-drivers.ts";
 import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
 import { createDatabase, effectsOf, endConnections, names, through, until, Work } from "../../servers/postgres-work.ts";
@@ -121,6 +123,33 @@ describe("Basket on Postgres, which fails over", () => {
 		expect(await effectsOf(through(url, standby))).toEqual(all.toSorted());
 		expect(worker.storeErrors.length).toBeGreaterThan(0);
 	}, limit);
+
+	test.each([["is still a standby", false], ["has been promoted meanwhile", true]])(
+		"is told that a write failed for the time being by a server that %s",
+		async (_, isPromotedMeanwhile) => {
+			const primary = closing(await PostgresMachine.start());
+			const url = await createDatabase(primary.url);
+			await work(url).basket.add("loose", "before");
+			const standby = closing(await primary.startStandby());
+			await primary.crash();
+			const client = new Client(through(url, standby));
+			await client.connect();
+			closing({ close: () => client.end() });
+			const promoting = {
+				query: (text: string, values?: unknown[]) =>
+					client.query(text, values).catch(async (error) => {
+						if (isPromotedMeanwhile) await standby.promote();
+						throw error;
+					}),
+			};
+			const store = postgresStore(promoting);
+			await store.open();
+			const turn = () => store.turn("outbox", { settle: [], claim: [{ kinds: ["loose"], limit: 1 }], lease: 1000 });
+			await expect(turn()).rejects.toMatchObject({ code: "unavailable", isTransient: true });
+			if (isPromotedMeanwhile) await expect(turn()).resolves.toMatchObject({ settled: [] });
+		},
+		limit,
+	);
 });
 
 // Skipped only on a desk without PgBouncer.
