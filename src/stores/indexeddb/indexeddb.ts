@@ -48,7 +48,7 @@ export interface IndexedDBStoreOptions {
  *
  * If the disk or the quota is full, adding rejects with a `StoreError` whose code is `"full"`, and stored tasks are
  * processed in smaller steps. For this, a store that has added a megabyte keeps 4 MB in reserve, which it then
- * releases. With your own transaction, the commit itself may fail because no space is left: then `tx.error` is the
+ * releases. It writes the reserve a second later, or at once when it has added 8 MB. With your own transaction, the commit itself may fail because no space is left: then `tx.error` is the
  * browser's own error.
  *
  * Where the browser has no storage for the page, `open()` rejects with a `StoreError` whose code is `"unavailable"`

@@ -8,7 +8,7 @@
  */
 
 import { result } from "./request.ts";
-import { indexedDBStoreNames, metaName } from "./schema.ts";
+import { metaName } from "./schema.ts";
 import { transact } from "./transact.ts";
 
 const key = "reserve";
@@ -19,9 +19,16 @@ const size = 4_194_304;
 /** A store that has added this many bytes keeps a reserve; a page with a few tasks needs none. */
 export const worthwhile = 1_048_576;
 
+/** How long it waits then, in milliseconds, so that the reserve does not slow down a burst of additions. */
+export const pause = 1000;
+
+/** A store that has added this many bytes does not wait. */
+export const urgent: number = 8 * worthwhile;
+
 /** Creates or releases the reserve. Returns whether there was one. */
 export async function reserve(database: IDBDatabase, isKept: boolean): Promise<boolean> {
-	const transaction = database.transaction(indexedDBStoreNames, "readwrite");
+	// Only over this object store, so that work on tasks does not wait for it.
+	const transaction = database.transaction(metaName, "readwrite");
 	return await transact(transaction, async () => {
 		const meta = transaction.objectStore(metaName);
 		const isThere = await result(meta.getKey(key)) !== undefined;
@@ -31,9 +38,10 @@ export async function reserve(database: IDBDatabase, isKept: boolean): Promise<b
 	});
 }
 
-/** Bytes that cannot be compressed. */
+/** Bytes that browsers cannot compress: they compress blocks of at most this length, each by itself. */
 function makeNoise(): Uint8Array {
+	const block = crypto.getRandomValues(new Uint8Array(65_536));
 	const bytes = new Uint8Array(size);
-	for (let from = 0; from < size; from += 65_536) crypto.getRandomValues(bytes.subarray(from, from + 65_536));
+	for (let from = 0; from < size; from += block.length) bytes.set(block, from);
 	return bytes;
 }

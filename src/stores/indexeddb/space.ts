@@ -8,14 +8,15 @@ import type { StoreCapabilities, TurnResult, WakeReason } from "../../basket/sto
 import { listen } from "../../platform/awake.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { StoreError } from "../../platform/store-error.ts";
+import { CallbackTimer } from "../../platform/timer-queue.ts";
 import { endLeases } from "../../records/owning.ts";
 import type { RecordSpace, RecordTransaction, TransactOptions, Work } from "../../records/records.ts";
 import type { Connection } from "./connection.ts";
 import { ownerOf, Owners } from "./owners.ts";
 import { isFull, isLost, toStoreError } from "./request.ts";
-import { reserve, worthwhile } from "./reserve.ts";
+import { pause, reserve, urgent, worthwhile } from "./reserve.ts";
 import { Rows } from "./rows.ts";
-import { indexedDBStoreNames } from "./schema.ts";
+import { rowsName } from "./schema.ts";
 import { checkTransaction, join, transact } from "./transact.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -32,8 +33,9 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	readonly #clock: Clock;
 	readonly #wakes: Wakes;
 	readonly #owners: Owners;
-	/** How many bytes were added since there is no reserve. */
+	/** The number of bytes that were added since there was no reserve. */
 	#added = 0;
+	readonly #reserving = new CallbackTimer(() => this.#keepReserve(), true);
 	#unlisten: (() => void) | undefined;
 	/** The time of the last check for claims of other owners. */
 	#lookedAt = -Infinity;
@@ -75,14 +77,11 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 				const mode = purpose === "read" ? "readonly" : "readwrite";
 				// A lease need not survive a power failure, because its owner does not either.
 				const durability = purpose === "lease" ? "relaxed" : this.#durability;
-				const transaction = database.transaction(indexedDBStoreNames, mode, { durability });
+				const transaction = database.transaction(rowsName, mode, { durability });
 				const rows = new Rows(transaction, basket, this.#clock.now());
 				const value = await transact(transaction, () => workOn(rows, work), () => isCommitting = true);
 				if (rows.isAwake) this.#wakes.send(basket, rows.reason);
-				if (purpose === "add" && this.#added < worthwhile && (this.#added += rows.size) >= worthwhile) {
-					// Not awaited, and it may fail: the reserve is only a precaution.
-					reserve(database, true).catch(() => {});
-				}
+				if (purpose === "add") this.#planReserve(rows.size);
 				return value;
 			} catch (error) {
 				// The reserve is not for additions.
@@ -116,6 +115,7 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 
 	async close(): Promise<void> {
 		this.#unlisten?.();
+		this.#clock.clear(this.#reserving);
 		this.#wakes.end();
 		this.#owners.leave();
 		this.#connection.close();
@@ -141,6 +141,21 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 		} catch {
 			// They are released when their leases expire.
 		}
+	}
+
+	/** The reserve costs as much as 4 MB of tasks: it does not delay the additions that follow at once. */
+	#planReserve(size: number): void {
+		const before = this.#added;
+		this.#added += size;
+		const reaches = (mark: number) => before < mark && this.#added >= mark;
+		if (reaches(urgent)) this.#keepReserve();
+		else if (reaches(worthwhile)) this.#clock.set(this.#reserving, pause);
+	}
+
+	/** Not awaited, and it may fail: the reserve is only a precaution. */
+	#keepReserve(): void {
+		this.#clock.clear(this.#reserving);
+		this.#connection.database().then((database) => reserve(database, true)).catch(() => {});
 	}
 
 	/** Releases the reserve. Returns whether there was one. */

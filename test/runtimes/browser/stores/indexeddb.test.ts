@@ -57,6 +57,12 @@ async function openPlain(...args: Parameters<typeof support.openPlain>): Promise
 	return database;
 }
 
+/** Returns a function that counts the reserves in a database. */
+async function countReserve(name: string): Promise<() => Promise<number>> {
+	const database = await openPlain(name);
+	return () => settled(database.transaction("upkeep.meta").objectStore("upkeep.meta").count("reserve"));
+}
+
 function task(more: Partial<NewTask> = {}): NewTask {
 	return { kind: "k", payload: "p", delay: 0, priority: 0, ...more };
 }
@@ -265,17 +271,43 @@ describe("indexedDBStore(name)", () => {
 		expect(await store.extend("b", turn.claims, 1)).toEqual(["ok", "lost"]);
 	});
 
-	test("keeps a reserve once it has added a megabyte, and gives it up for what has to be written to a full disk", async () => {
+	test("keeps a reserve once it has added 8 MB, even if that takes no second", async () => {
 		const name = newName();
-		const store = await open(name);
-		const database = await openPlain(name);
-		const reserve = () => {
-			const meta = database.transaction("upkeep.meta").objectStore("upkeep.meta");
-			return settled(meta.count("reserve"));
-		};
+		const store = await open(name, { clock: new VirtualClock() });
+		const reserve = await countReserve(name);
+		const add = (count: number) =>
+			store.add("b", Array.from({ length: count }, () => task({ payload: "x".repeat(1_048_576) })));
+		await add(7);
+		expect(await reserve()).toBe(0);
+		await add(1);
+		await vi.waitFor(async () => expect(await reserve()).toBe(1));
+	});
+
+	test("keeps no reserve after close()", async () => {
+		const name = newName();
+		const clock = new VirtualClock();
+		const store = await open(name, { clock });
+		const reserve = await countReserve(name);
+		await store.add("b", [task({ payload: "x".repeat(1_100_000) })]);
+		expect(clock.pending).toBe(1);
+		await store.close!();
+		expect(clock.pending).toBe(0);
+		expect(await reserve()).toBe(0);
+	});
+
+	test("keeps a reserve a second after it has added a megabyte, and gives it up for what has to be written to a full disk", async () => {
+		const name = newName();
+		const clock = new VirtualClock();
+		const store = await open(name, { clock });
+		const reserve = await countReserve(name);
 		await store.add("b", [task({ payload: "x".repeat(1_000_000) })]);
+		await clock.advance(10_000);
 		expect(await reserve()).toBe(0);
 		await store.add("b", [task({ payload: "x".repeat(100_000) })]);
+		await clock.advance(999);
+		await store.add("b", [task({ payload: "x".repeat(100_000) })]);
+		expect(await reserve()).toBe(0);
+		await clock.advance(1);
 		await vi.waitFor(async () => expect(await reserve()).toBe(1));
 		// A browser without free space refuses all writes. Deletions free space.
 		let left = 0;
