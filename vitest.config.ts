@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import type { BrowserName } from "./scripts/test/browsers.ts";
-import { root, testFiles, testTimeout } from "./scripts/test/engines.ts";
+import { longVariable, root, testFiles, testTimeout } from "./scripts/test/engines.ts";
 
 type Project = TestProjectInlineConfiguration;
 
@@ -39,6 +39,7 @@ export default defineConfig(async () => ({
 	...(engine === undefined ? {} : { cacheDir: join(tmpdir(), "node_modules/.vite") }),
 	test: {
 		api: { host: "127.0.0.1" }, // the port is the next free one
+		env: { [longVariable]: process.env[longVariable] ?? "" },
 		testTimeout,
 		hookTimeout: testTimeout,
 		projects: await Promise.all(wanted.map((name) => projects[name]!())),
@@ -66,6 +67,7 @@ async function browser(name: BrowserName): Promise<Project> {
 		extends: true,
 		test: {
 			...tests(name),
+			isolate: false,
 			browser: {
 				enabled: true,
 				headless: true,

@@ -1,8 +1,15 @@
 // Helpers for several test files.
+import { soon } from "../src/platform/soon.ts";
 
-/** Whether `npm test -- --long` runs more seeds and more kills. Always false in pages and workerd. */
-export const isLong: boolean = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process
-	?.env?.["UPKEEP_LONG"] === "1";
+type Variables = Record<string, string | undefined> | undefined;
+
+const variables: readonly Variables[] = [
+	(globalThis as { process?: { env?: Variables } }).process?.env,
+	(import.meta as { env?: Variables }).env, // in pages, which have no process
+];
+
+/** Whether `npm test -- --long` runs, with more seeds and more kills. */
+export const isLong: boolean = variables.some((env) => env?.["UPKEEP_LONG"] === "1");
 
 /** A promise and the functions that settle it. */
 export interface Deferred<T = void> {
@@ -56,9 +63,9 @@ export function watch<T>(
 	return watched;
 }
 
-/** Lets all promises settle that can settle. */
+/** Lets all promises settle that can settle: the next macrotask, which in a page comes sooner than a timer of 4 ms. */
 export function settle(): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, 0));
+	return new Promise(soon);
 }
 
 /** Rejects with the reason of the signal when it aborts, like a well-behaved task. */

@@ -41,15 +41,15 @@ const manyProcesses: readonly string[] = [
 const manySteps: readonly string[] = [
 	"job/(?:microtasks|reentry|crashes|storm|damage)",
 	"basket/microtasks",
+	"records/record-store",
 	"(?:records/)?simulation",
 	"[\\w-]+/[\\w-]+\\.model",
-	"runtimes/(?:server|browser|deno)/stores/[\\w-]+-(?:simulation|jobs)",
+	"runtimes/(?:server|browser|deno)/stores/[\\w-]+-(?:simulation|jobs|database)",
 ];
 
 /** Also databases through one more driver or in one more state. Node always runs `pg`, `node:sqlite` and `lmdb`. */
 const longInNode: readonly string[] = [
 	...manyPrograms,
-	"intermittent/intermittent-map\\.microtasks",
 	"runtimes/node/(?:postgres-clients|postgres-simulation|full-disk|kills-libsql|tabs)",
 	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
 	"runtimes/server/postgres-faults",
@@ -60,7 +60,6 @@ const longInNode: readonly string[] = [
 const longInDenoAndBun: readonly string[] = [
 	...manyProcesses,
 	...manySteps,
-	"intermittent/intermittent-map\\.microtasks",
 	"runtimes/server/stores/postgres[\\w-]*",
 	"runtimes/server/testing/store-suite",
 	"runtimes/(?:bun|deno)/kills-[\\w-]+",

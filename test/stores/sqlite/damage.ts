@@ -1,9 +1,11 @@
-// Manually edited rows: each column of each table with each value that SQLite accepts.
+// Manually edited rows: each column of each table with each value that SQLite accepts. Without --long, each form of a
+// task gets a quarter of the values, which differ for each column.
 import { expect, test } from "vitest";
 import { Basket, type Store, StoreError } from "../../../mod.ts";
 import type { Claim, NewTask, TaskState } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
 import { VirtualClock } from "../../../src/testing/testing.ts";
+import { isLong } from "../../support.ts";
 import type { Database, Open } from "./suite.ts";
 
 const values = [
@@ -122,8 +124,9 @@ export function testDamage(make: Open): void {
 		async (form) => {
 			let edits = 0;
 			const columns = await columnsOf(make, ["upkeep_tasks", "upkeep_messages"]);
-			for (const [table, column] of columns) {
-				for (const value of values) {
+			for (const [index, [table, column]] of columns.entries()) {
+				const from = index + forms.indexOf(form);
+				for (const value of values.filter((_, at) => isLong || (at + from) % 4 === 0)) {
 					const scene = await setUp(make, form);
 					const { db } = scene;
 					if (edit(db, table, column, value)) {
@@ -136,7 +139,7 @@ export function testDamage(make: Open): void {
 					db.close();
 				}
 			}
-			expect(edits).toBeGreaterThan(100);
+			expect(edits).toBeGreaterThan(isLong ? 100 : 25);
 		},
 		120_000,
 	);

@@ -12,7 +12,7 @@ import { DenoKvMap } from "../../../../src/stores/deno-kv/map.ts";
 import { Schema } from "../../../../src/stores/deno-kv/schema.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { seed } from "../../../seed.ts";
-import { errorOf, settle } from "../../../support.ts";
+import { errorOf, isLong, settle } from "../../../support.ts";
 
 const basket = "basket";
 
@@ -764,13 +764,17 @@ describe("denoKvStore() and failures", () => {
 			"seen",
 		];
 		const whole = [["null", null], ["text", "damaged"], ["an empty object", {}], ["a list", [1]]] as const;
+		const states = ["waiting", "running", "held", "blocked", "dead", "done"];
 		const rows = properties.flatMap((property) => wrong.map((value) => [property, value] as const));
 
-		test.each(["waiting", "running", "held", "blocked", "dead", "done"])(
+		// Without --long, each state gets a fifth of the wrong values, which differ for each property.
+		test.each(states)(
 			"makes that %s task dead with the reason, and harms nothing else: each property, each wrong value",
 			async (state) => {
 				const { kv, store, clock } = await open();
+				const from = states.indexOf(state);
 				for (const [index, row] of [...rows, ...whole].entries()) {
+					if (!isLong && index < rows.length && (index + from) % 5 !== 0) continue;
 					const name = `basket ${index}`;
 					await damageOne(kv, store, clock, name, state, index % 2 === 0, (record) => {
 						return index < rows.length ? { ...record, [row[0] as string]: row[1] } : row[1];
