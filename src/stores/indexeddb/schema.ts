@@ -67,7 +67,7 @@ export function upgradeIndexedDB(database: IDBDatabase, _transaction: IDBTransac
 	check("database.createObjectStore", check("database", database, "object").createObjectStore, "function");
 	check("transaction.objectStore", check("transaction", _transaction, "object").objectStore, "function");
 	if (hasSchema(database)) return;
-	database.createObjectStore(rowsName, { keyPath: "key" }).createIndex(indexName, "in", { multiEntry: true });
+	database.createObjectStore(rowsName, { keyPath: "$key" }).createIndex(indexName, "$in", { multiEntry: true });
 	database.createObjectStore(metaName).put(schemaVersion, versionKey);
 }
 

@@ -33,8 +33,7 @@ const properties = [
 	"lane",
 	"posted",
 	"seen",
-	"in",
-	"row",
+	"$in",
 ];
 
 const states = ["waiting", "running", "held", "blocked", "dead", "done"];
@@ -122,14 +121,10 @@ async function damageOne(
 	const transaction = database.transaction("upkeep.rows", "readwrite");
 	const rows = transaction.objectStore("upkeep.rows");
 	const seq = state === "blocked" ? 2 : 1;
-	const stored = await settled(rows.get([basket, "task", seq])) as { row: object };
-	const changed: Record<string, unknown> = { ...stored.row, [row.property]: row.value };
+	const stored = await settled(rows.get([`task ${basket}`, seq])) as object;
+	const changed: Record<string, unknown> = { ...stored, [row.property]: row.value };
 	if (row.value === undefined) delete changed[row.property];
-	rows.put(
-		row.property === "in" || row.property === "row"
-			? { ...stored, [row.property]: row.value }
-			: { ...stored, row: changed },
-	);
+	rows.put(changed);
 	await committed(transaction);
 	const shown = await store.list(basket, { limit: 9 });
 	// Some of these values are valid.

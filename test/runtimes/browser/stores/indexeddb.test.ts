@@ -185,7 +185,7 @@ describe("indexedDBStore(name)", () => {
 		expect(database.version).toBe(2);
 		database.close();
 		const again = await openPlain(name);
-		expect(await settled(again.transaction("upkeep.rows").objectStore("upkeep.rows").count(["b", "task", 1]))).toBe(1);
+		expect(await settled(again.transaction("upkeep.rows").objectStore("upkeep.rows").count(["task b", 1]))).toBe(1);
 	});
 
 	test("refuses a later schema inside a database of the same version", async () => {
@@ -361,7 +361,7 @@ describe("indexedDBStore(name)", () => {
 		expect((await store.get("b", second!.id))!.payload).toBe(long);
 		await store.delete("b", left);
 		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
-		expect(await settled(rows.getAllKeys())).toEqual([["b", "meta", "order"]]);
+		expect(await settled(rows.getAllKeys())).toEqual([["meta b", "order"]]);
 	});
 
 	test("makes a task dead whose long payload is gone, and lets its lane go on", async () => {
@@ -373,7 +373,7 @@ describe("indexedDBStore(name)", () => {
 		]);
 		const database = await openPlain(name);
 		const transaction = database.transaction("upkeep.rows", "readwrite");
-		transaction.objectStore("upkeep.rows").delete(["b", "data", 1]);
+		transaction.objectStore("upkeep.rows").delete(["data b", 1]);
 		await committed(transaction);
 		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /could not be read/ });
 		expect((await store.turn("b", claim())).claims).toEqual([]);
@@ -426,7 +426,7 @@ describe("indexedDBStore(name)", () => {
 			]
 		) expect(await errorOf(call())).toMatchObject(newer);
 		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
-		const states = (await settled(rows.getAll())).flatMap(({ row }) => row.state ?? []);
+		const states = (await settled(rows.getAll())).flatMap(({ state }) => state ?? []);
 		expect(states).toEqual(["running", "waiting"]);
 	});
 
@@ -437,8 +437,8 @@ describe("indexedDBStore(name)", () => {
 		const database = await openPlain(name);
 		const transaction = database.transaction("upkeep.rows", "readwrite");
 		const rows = transaction.objectStore("upkeep.rows");
-		const stored = await settled(rows.get(["b", "task", 1]));
-		rows.put({ ...stored, row: { ...stored.row, payload: 42 } });
+		const stored = await settled(rows.get(["task b", 1]));
+		rows.put({ ...stored, payload: 42 });
 		await committed(transaction);
 		expect((await store.turn("b", claim())).claims).toEqual([]);
 		expect(await store.get("b", "bad")).toMatchObject({ state: "dead", payload: "", error: /could not be read/ });
@@ -453,14 +453,14 @@ describe("indexedDBStore(name)", () => {
 			task({ id: "next", lane: "l" }),
 		]);
 		const { get } = IDBObjectStore.prototype;
-		const fail = (rows: IDBObjectStore) => rows.add({ key: ["b", "task", 2] }); // the key already exists
+		const fail = (rows: IDBObjectStore) => rows.add({ $key: ["task b", 2] }); // the key already exists
 		const { getAll } = IDBIndex.prototype;
 		vi.spyOn(IDBIndex.prototype, "getAll").mockImplementation(function (this: IDBIndex, ...args) {
 			const isDue = JSON.stringify((args[0] as IDBKeyRange).lower).includes("task.due");
 			return isDue ? fail(this.objectStore) as IDBRequest : getAll.apply(this, args as []);
 		});
 		vi.spyOn(IDBObjectStore.prototype, "get").mockImplementation(function (this: IDBObjectStore, key) {
-			return String(key) === "b,task,1" ? fail(this) as IDBRequest : get.call(this, key);
+			return String(key) === "task b,1" ? fail(this) as IDBRequest : get.call(this, key);
 		});
 		const first = (await store.turn("b", claim())).claims;
 		vi.restoreAllMocks();
