@@ -11,7 +11,7 @@ import type { Added, NewTask, Store } from "./store.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { checkName } from "./options.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { check } from "../platform/check.ts";
+import { check, checkFinite } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** Options for {@link Basket.add}. */
@@ -88,7 +88,7 @@ function newTask<Tx>(
 	if (id !== undefined) {
 		check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
 	}
-	check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
+	checkFinite("delay", delay);
 	const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
 	check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
 	if (lane !== undefined) checkName("lane", lane);

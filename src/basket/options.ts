@@ -14,7 +14,7 @@ import { type ContextOwner, UserContext } from "./user-context.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
-import { check, checkDelay, checkFunction, refuse } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFinite, checkFunction, refuse } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
@@ -277,15 +277,10 @@ function checkKind(
 	check("codec.encode", check("codec", codec, "object").encode, "function");
 	check("codec.decode", codec.decode, "function");
 	checkCount("crashes", crashes);
-	check("retain", retain, "number", Number.isFinite(retain) && retain >= 0, "0 or more, and finite");
+	checkFinite("retain", retain);
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
 	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext<unknown>(claim, attempt));
 	const end: Kind["end"] = () => endingWith({ type: "done", retain });
 	return { call, end, schema, codec, crashes, retain, settings };
-}
-
-function checkCount(what: string, value: number): void {
-	const isCount = (Number.isInteger(value) || value === Infinity) && value >= 1;
-	check(what, value, "number", isCount, "a whole number from 1, or Infinity");
 }

@@ -10,7 +10,7 @@ import { decodeFailure, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
-import { check, checkWord } from "../platform/check.ts";
+import { check, checkCount, checkWord } from "../platform/check.ts";
 
 /** Options for {@link Basket.list}. */
 export interface TaskQuery {
@@ -58,8 +58,7 @@ export async function* listTasks<Tx>(
 	query: TaskQuery,
 ): AsyncGenerator<TaskRecord, void, undefined> {
 	const { limit = Infinity, ...rest } = check("query", query, "object");
-	const isCount = limit === Infinity || (Number.isInteger(limit) && limit > 0);
-	check("limit", limit, "number", isCount, "a whole number from 1, or Infinity");
+	checkCount("limit", limit);
 	let { after } = rest;
 	const { state, kind } = rest;
 	if (state !== undefined) checkWord("state", state, taskStates);

@@ -61,7 +61,7 @@ export class Users {
 				return onFailed(new DOMException(text, "InvalidStateError"));
 			}
 			this.#users.add(user);
-			if (signal !== undefined) link(signal, user);
+			link(signal, user);
 			owner.onJoined();
 		});
 	}
@@ -83,7 +83,7 @@ export class Users {
 
 	#leave(user: User, settle: () => void, reason: unknown): void {
 		if (!this.#users.delete(user)) return;
-		if (user.signal !== undefined) unlink(user.signal, user);
+		unlink(user.signal, user);
 		const owner = this.#owner;
 		if (this.#users.size === 0) owner.end(reason).then(settle);
 		// Other users may be leaving, too: then all wait for the same end.

@@ -216,7 +216,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		if (this.#forget && this.#tasks.get(task.name) === task) this.delete(task.name);
 		if (--this.#live > 0) return;
 		this.#stopping = undefined;
-		if (this.#signal !== undefined) unlink(this.#signal, this.#host);
+		unlink(this.#signal, this.#host);
 		this.#waiters.release();
 	}
 }

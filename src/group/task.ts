@@ -142,7 +142,7 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 		if (this.#state !== "pending") return;
 		if (signal?.aborted) return this.cancel(signal.reason);
 		this.#signal = signal;
-		if (signal !== undefined) link(signal, this);
+		link(signal, this);
 		(predecessor?.wait() ?? resolved).then(() => {
 			if (this.#state === "pending") this.#execution!.loop(this);
 		});
@@ -189,7 +189,7 @@ export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
 	}
 
 	#stop(hasFailed: boolean, previousError: unknown, value?: T): void {
-		if (this.#signal !== undefined) unlink(this.#signal, this);
+		unlink(this.#signal, this);
 		this.#outcome = { attempt: this.attempt, previousError, value, hasFailed };
 		this.#execution = this.#signal = undefined;
 		this.#change("stopped");

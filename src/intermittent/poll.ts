@@ -13,7 +13,7 @@ import { inContext } from "../platform/async-context.ts";
 import { check, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
-import { Timer } from "../platform/timer-queue.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The counts of a poll since its operation started. */
 export interface PollCounts {
@@ -87,79 +87,61 @@ export function poll(action: (signal: AbortSignal) => unknown, options: PollOpti
 	checkFunction("onAttempt", onAttempt);
 	const clock = checkClock(options.clock);
 	const delays = checkBackoff(backoff === undefined ? interval : backoff);
-	return new Intermittent((signal) => {
-		const poller = new Poller({ action, interval, delays, onAttempt, onError, clock }, signal);
-		poller.call();
-		return () => poller.stop();
-	}, options);
+	return new Intermittent(
+		(signal) => startCalling({ action, interval, delays, onAttempt, onError, clock }, signal),
+		options,
+	);
 }
 
-/** The calls from one start to the next stop. */
-class Poller extends Timer implements Delayed {
-	readonly #settings: PollSettings;
-	readonly #signal: AbortSignal;
-	lastDelay: number | undefined;
+/** Makes the calls from one start to the next stop. Returns the function that stops. */
+function startCalling(settings: PollSettings, signal: AbortSignal): () => Promise<void> | undefined {
+	const { action, interval, delays, onAttempt, onError, clock } = settings;
+	const delayed: Delayed = { lastDelay: undefined };
+	let counts: PollCounts = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
 	/** The time at which the last call was due. */
-	#dueAt: number;
-	#call: Promise<void> | undefined;
+	let dueAt = clock.monotonic();
+	let running: Promise<void> | undefined;
+	let isStopped = false;
 	/** Makes the next call, in the async context of the start. */
-	#callNext: (() => void) | undefined;
-	#isStopped = false;
-	#state: PollCounts = { attempts: 0, successes: 0, failures: 0, consecutiveSuccesses: 0, consecutiveFailures: 0 };
+	let callNext: () => void;
+	const timer = new CallbackTimer(() => callNext());
 
-	constructor(settings: PollSettings, signal: AbortSignal) {
-		super();
-		this.#settings = settings;
-		this.#signal = signal;
-		this.#dueAt = settings.clock.monotonic();
-	}
-
-	fire(): void {
-		this.#callNext!();
-	}
-
-	call(): void {
-		if (this.#isStopped) return;
+	const call = () => {
+		if (isStopped) return;
 		let onOver!: () => void;
 		// Set before the action is called, because the action may detach the last listener, and the next start must
 		// wait for this call.
-		this.#call = new Promise((resolve) => onOver = resolve);
-		new Promise((resolve) => resolve(this.#settings.action(this.#signal))).then(
-			() => this.#next(true, undefined, undefined),
-			(thrown) => this.#fail(thrown),
-		).then(onOver);
-	}
-
-	stop(): Promise<void> | undefined {
-		this.#isStopped = true;
-		this.#settings.clock.clear(this);
-		return this.#call;
-	}
-
-	#fail(thrown: unknown): void {
-		const hint = steering(thrown);
-		const delay = nextDelay(this.#settings.delays, this, hint);
-		this.#next(false, unwrap(thrown), hint.stop ? Infinity : delay);
-	}
+		running = new Promise((resolve) => onOver = resolve);
+		new Promise((resolve) => resolve(action(signal))).then(() => next(true), (thrown) => {
+			const hint = steering(thrown);
+			const delay = nextDelay(delays, delayed, hint);
+			next(false, hint.stop ? Infinity : delay, unwrap(thrown));
+		}).then(onOver);
+	};
 
 	/** @param delay if absent, the interval continues */
-	#next(isSuccess: boolean, error: unknown, delay: number | undefined): void {
-		this.#call = undefined;
-		if (this.#isStopped) return;
-		if (isSuccess) this.lastDelay = undefined;
-		this.#state = count(this.#state, isSuccess);
-		const { interval, clock, onAttempt, onError } = this.#settings;
-		const isEnough = observe(onError, onAttempt, this.#state, error) === true;
+	const next = (isSuccess: boolean, delay?: number, error?: unknown) => {
+		running = undefined;
+		if (isStopped) return;
+		if (isSuccess) delayed.lastDelay = undefined;
+		counts = count(counts, isSuccess);
+		const isEnough = observe(onError, onAttempt, counts, error) === true;
 		// The hook may have stopped the poll.
-		if (isEnough || delay === Infinity || this.#isStopped) return;
+		if (isEnough || delay === Infinity || isStopped) return;
 		const now = clock.monotonic();
-		if (delay !== undefined) this.#dueAt = now + delay;
-		// Counted from the time at which the last call was due, and not from its start, so that the rhythm does not
-		// drift.
-		else this.#dueAt += (Math.floor((now - this.#dueAt) / interval) + 1) * interval;
-		this.#callNext = inContext(() => this.call());
-		clock.set(this, this.#dueAt - now);
-	}
+		// An interval counts from the time at which the last call was due, and not from its start, so that the rhythm does
+		// not drift.
+		dueAt = delay === undefined ? dueAt + (Math.floor((now - dueAt) / interval) + 1) * interval : now + delay;
+		callNext = inContext(call);
+		clock.set(timer, dueAt - now);
+	};
+
+	call();
+	return () => {
+		isStopped = true;
+		clock.clear(timer);
+		return running;
+	};
 }
 
 function count(before: PollCounts, isSuccess: boolean): PollCounts {

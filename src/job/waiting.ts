@@ -49,7 +49,7 @@ export class Endings {
 				current = undefined;
 				this.#clock.clear(timer);
 				this.#leave(id, waiter);
-				if (signal !== undefined) unlink(signal, waiter);
+				unlink(signal, waiter);
 			};
 			const see = (ended?: JobCheckpoint) => {
 				const own = current = {};
@@ -75,7 +75,7 @@ export class Endings {
 			const timer = new CallbackTimer(() => see());
 			const waiter: Waiter = { abort, tell: see };
 			this.#waiting.set(id, (this.#waiting.get(id) ?? new Set()).add(waiter));
-			if (signal !== undefined) link(signal, waiter);
+			link(signal, waiter);
 			see();
 		});
 	}

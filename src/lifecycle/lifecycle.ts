@@ -242,10 +242,10 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 			const unsubscribe = this.subscribe(() => {
 				if (this.#state === from) return;
 				unsubscribe();
-				if (signal !== undefined) unlink(signal, waiting);
+				unlink(signal, waiting);
 				resolve(this.#state);
 			});
-			if (signal !== undefined) link(signal, waiting);
+			link(signal, waiting);
 		});
 	}
 

@@ -41,6 +41,17 @@ export function checkLimit(name: string, value: number): number {
 	return check(name, value, "number", typeof value === "number" && value > 0, "more than 0");
 }
 
+/** Checks a number that is `least` or more, and finite. */
+export function checkFinite(name: string, value: number, least = 0): number {
+	return check(name, value, "number", Number.isFinite(value) && value >= least, `${least} or more, and finite`);
+}
+
+/** Checks a whole number from `least`, or Infinity. */
+export function checkCount(name: string, value: number, least = 1): number {
+	const isCount = (Number.isInteger(value) || value === Infinity) && value >= least;
+	return check(name, value, "number", isCount, `a whole number from ${least}, or Infinity`);
+}
+
 /** Checks that the value is one of these words. */
 export function checkWord<T extends string>(name: string, value: T, words: readonly T[]): T {
 	return check(name, value, "string", words.includes(value), words.join(" or "));

@@ -9,9 +9,9 @@
 
 import { onAwake } from "./awake.ts";
 import { check, checkDelay, checkedSignal } from "./check.ts";
-import { type Abortable, link, unlink } from "./signals.ts";
+import { link, unlink } from "./signals.ts";
 import { hop, isPage } from "./page.ts";
-import { Timer, TimerQueue } from "./timer-queue.ts";
+import { CallbackTimer, type Timer, TimerQueue } from "./timer-queue.ts";
 
 /**
  * The hook from which the library gets the time. All options objects accept a `clock`. The default is
@@ -197,39 +197,17 @@ export async function sleep(delay: number, options: SleepOptions = {}): Promise<
 	if (unref !== undefined) check("unref", unref, "boolean");
 	if (signal?.aborted) throw signal.reason;
 	await new Promise<void>((resolve, reject) => {
-		const sleeper = new Sleeper(resolve, reject, signal, clock, unref);
-		clock.set(sleeper, delay);
-		if (signal !== undefined) link(signal, sleeper);
+		const timer = new CallbackTimer(() => {
+			unlink(signal, sleeper);
+			resolve();
+		}, unref);
+		const sleeper = {
+			abort(reason: unknown) {
+				clock.clear(timer);
+				reject(reason);
+			},
+		};
+		clock.set(timer, delay);
+		link(signal, sleeper);
 	});
-}
-
-class Sleeper extends Timer implements Abortable {
-	readonly #resolve: () => void;
-	readonly #reject: (reason: unknown) => void;
-	readonly #signal: AbortSignal | undefined;
-	readonly #clock: Clock;
-
-	constructor(
-		resolve: () => void,
-		reject: (reason: unknown) => void,
-		signal: AbortSignal | undefined,
-		clock: Clock,
-		unref?: boolean,
-	) {
-		super(unref);
-		this.#resolve = resolve;
-		this.#reject = reject;
-		this.#signal = signal;
-		this.#clock = clock;
-	}
-
-	fire(): void {
-		if (this.#signal !== undefined) unlink(this.#signal, this);
-		this.#resolve();
-	}
-
-	abort(reason: unknown): void {
-		this.#clock.clear(this);
-		this.#reject(reason);
-	}
 }

@@ -22,7 +22,8 @@ const works: WeakMap<AbortSignal, Set<Abortable>> = /* @__PURE__ */ new WeakMap(
  *
  * @returns the set of all work on the signal, for {@link unlink}
  */
-export function link(signal: AbortSignal, item: Abortable): Set<Abortable> {
+export function link(signal: AbortSignal | undefined, item: Abortable): Set<Abortable> | undefined {
+	if (signal === undefined) return undefined;
 	let work = works.get(signal);
 	if (work === undefined) works.set(signal, work = new Set());
 	if (work.size === 0) signal.addEventListener("abort", abortAll);
@@ -31,11 +32,11 @@ export function link(signal: AbortSignal, item: Abortable): Set<Abortable> {
 
 /** Undoes {@link link}. Does nothing if the item is not linked. Passing the result of `link` saves a look-up. */
 export function unlink(
-	signal: AbortSignal,
+	signal: AbortSignal | undefined,
 	item: Abortable,
-	work: Set<Abortable> | undefined = works.get(signal),
+	work: Set<Abortable> | undefined = works.get(signal!),
 ): void {
-	if (work?.delete(item) && work.size === 0) signal.removeEventListener("abort", abortAll);
+	if (work?.delete(item) && work.size === 0) signal!.removeEventListener("abort", abortAll);
 }
 
 /** The listener of all signals. An object with `handleEvent` would cost twice as much in Node. */

@@ -28,7 +28,7 @@ export class Waiters {
 		if (signal !== undefined && checkSignal(signal).aborted) return false;
 		return await new Promise((resolve) => {
 			const release = () => {
-				if (signal !== undefined) unlink(signal, waiter);
+				unlink(signal, waiter);
 				resolve(true);
 			};
 			const waiter = {
@@ -38,7 +38,7 @@ export class Waiters {
 				},
 			};
 			this.#waiting.add(release);
-			if (signal !== undefined) link(signal, waiter);
+			link(signal, waiter);
 		});
 	}
 

@@ -8,7 +8,7 @@ import type { CreateWorkerContext, PoolOptions } from "./options.ts";
 import { type BackoffSettings, checkBackoff, type Delayed, nextDelay } from "../run/backoff.ts";
 import { PoolWorker } from "./worker.ts";
 import { inContextAlways } from "../platform/async-context.ts";
-import { check, checkDelay, checkFunction } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -263,7 +263,5 @@ export class Crew<W> implements Delayed {
 }
 
 function checkMax(max: number, min: number): number {
-	const least = Math.max(min, 1);
-	const isAllowed = (Number.isInteger(max) || max === Infinity) && max >= least;
-	return check("max", max, "number", isAllowed, `a whole number from ${least}, or Infinity`);
+	return checkCount("max", max, Math.max(min, 1));
 }

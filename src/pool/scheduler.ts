@@ -159,7 +159,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		if (details !== undefined) {
 			const { name, signal, run, onUnassigned } = details;
 			if (name !== undefined) this.named.delete(name);
-			if (signal !== undefined) unlink(signal, details);
+			unlink(signal, details);
 			run?.settings.clock.clear(run);
 			// Has no effect if it was assigned, because a promise settles once.
 			onUnassigned?.(outcome);

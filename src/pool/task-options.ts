@@ -32,30 +32,16 @@ export interface JobOptions {
 
 /** Checks the given options. Reads each option once, because a getter may return another value the next time. */
 export function checkTaskOptions<W>(options: PoolTaskOptions<W>, defaults: RunnerSettings): JobOptions {
-	const {
-		priority = 0,
-		signal,
-		restart,
-		attempts = restart && Infinity,
-		backoff,
-		timeout,
-		deadline,
-		abandonAfter,
-		shouldRetry,
-		onAttemptFailed,
-		unref,
-	} = check("options", options, "object");
+	const { priority = 0, signal, restart } = check("options", options, "object");
 	check("priority", priority, "number", Number.isFinite(priority), "a finite number");
 	if (signal !== undefined) checkSignal(signal);
+	let given = options;
 	if (restart !== undefined) {
-		check("restart", restart, "function", shouldRetry === undefined, 'a function, given without "shouldRetry"');
+		given = { ...options };
+		check("restart", restart, "function", given.shouldRetry === undefined, 'a function, given without "shouldRetry"');
+		given.attempts ??= Infinity;
+		given.shouldRetry = exactly(restart);
 	}
-	const isDefault = attempts === undefined && backoff === undefined && timeout === undefined &&
-		deadline === undefined && abandonAfter === undefined && shouldRetry === undefined &&
-		onAttemptFailed === undefined && unref === undefined;
-	if (isDefault) return jobOptions(priority, signal, defaults);
-	const ask = restart === undefined ? shouldRetry : exactly(restart);
-	const given = { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry: ask, onAttemptFailed, unref };
 	return jobOptions(priority, signal, checkRunnerOptions(given as RunnerOptions, defaults));
 }
 

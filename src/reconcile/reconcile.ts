@@ -10,7 +10,7 @@
 
 import { run } from "../run/run.ts";
 import { unwrap } from "../run/task.ts";
-import { check, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock, sleep } from "../platform/clock.ts";
 import { nameOf } from "../platform/error-name.ts";
 import { observe, type OnError } from "../platform/observe.ts";
@@ -163,15 +163,14 @@ export async function reconcile(plan: Plan, options: ReconcileOptions = {}): Pro
 		onError,
 	} = check("options", options, "object");
 	check("plan.create", check("plan", plan, "object").create, "function");
-	const isCount = (Number.isInteger(errorsToTolerate) || errorsToTolerate === Infinity) && errorsToTolerate >= 0;
-	check("errorsToTolerate", errorsToTolerate, "number", isCount, "a whole number from 0, or Infinity");
+	checkCount("errorsToTolerate", errorsToTolerate, 0);
 	checkDelay("interval", interval);
 	checkLimit("deadline", deadline);
 	checkFunction("onEvent", onEvent);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const settings = { plan, errorsToTolerate, interval, onEvent, onError, clock };
-	const task = (context: PlanContext) => new Reconciliation(settings, context.signal).run();
+	const task = ({ signal }: PlanContext) => work(settings, { signal });
 	return await run(task, { timeout: deadline, abandonAfter, signal, clock });
 }
 
@@ -184,96 +183,66 @@ interface Settings {
 	readonly clock: Clock;
 }
 
-/** One call of {@link reconcile}. */
-class Reconciliation {
-	readonly #settings: Settings;
-	readonly #context: PlanContext;
-	#round = 0;
-	#tasks = 0;
-	readonly #failures: PlanFailure[] = [];
+/** The work of one call of {@link reconcile}. */
+async function work(settings: Settings, context: PlanContext): Promise<ReconcileReport> {
+	const { plan, errorsToTolerate, interval, onEvent, onError, clock } = settings;
+	const { signal } = context;
+	const failures: PlanFailure[] = [];
+	let round = 0;
+	let count = 0;
 
-	constructor(settings: Settings, signal: AbortSignal) {
-		this.#settings = settings;
-		this.#context = { signal };
-	}
+	const tell = (event: ReconcileEvent) => observe(onError, onEvent, event);
 
-	async run(): Promise<ReconcileReport> {
-		const { interval, clock } = this.#settings;
-		for (let tasks = await this.#create(); tasks.length > 0; tasks = await this.#create()) {
-			await this.#runAll(tasks);
-			await sleep(interval, { signal: this.#context.signal, clock });
-		}
-		return { rounds: this.#round, tasks: this.#tasks, failures: this.#failures };
-	}
-
-	async #create(): Promise<readonly PlanTask[]> {
-		this.#context.signal.throwIfAborted();
-		const tasks = await this.#settings.plan.create(this.#context);
-		this.#context.signal.throwIfAborted();
-		checkTasks(tasks);
-		if (tasks.length > 0) this.#tell({ type: "round", round: ++this.#round, tasks: tasks.map(({ name }) => name) });
-		return tasks;
-	}
-
-	/**
-	 * Children run before the rest of the plan: depth first, but without recursion, so that deep trees cannot overflow
-	 * the stack.
-	 */
-	async #runAll(tasks: readonly PlanTask[]): Promise<void> {
-		const left = [...tasks].reverse();
-		for (let task = left.pop(); task !== undefined; task = left.pop()) {
-			this.#tasks++;
-			for (const child of [...await this.#runOne(task)].reverse()) left.push(child);
-		}
-	}
-
-	/** Returns the children if all phases succeeded. */
-	async #runOne(task: PlanTask): Promise<readonly PlanTask[]> {
-		const { name } = task;
-		let children: readonly PlanTask[] = [];
-		const perform = async () => {
-			const result = await task.perform(this.#context);
-			if (Array.isArray(result)) children = checkTasks(result);
-		};
-		const isDone = await this.#phase(name, "pre", task.pre && (() => task.pre!(this.#context))) &&
-			await this.#phase(name, "perform", perform) &&
-			await this.#phase(name, "post", task.post && (() => task.post!(this.#context)));
-		return isDone ? children : [];
-	}
-
-	/** Whether the phase succeeded or is absent. */
-	async #phase(name: string, phase: PlanPhase, perform: (() => unknown) | undefined): Promise<boolean> {
-		if (perform === undefined) return true;
-		this.#context.signal.throwIfAborted();
-		this.#tell({ type: "started", round: this.#round, name, phase });
-		// `onEvent` may have aborted.
-		this.#context.signal.throwIfAborted();
-		try {
-			await perform();
-		} catch (thrown) {
-			this.#fail({ name, phase, error: unwrap(thrown) });
-			return false;
-		}
-		this.#tell({ type: "succeeded", round: this.#round, name, phase });
-		return true;
-	}
-
-	#fail(failure: PlanFailure): void {
+	const fail = (failure: PlanFailure) => {
 		// An error caused by an abort is not a failure of the task.
-		this.#context.signal.throwIfAborted();
+		signal.throwIfAborted();
 		const { error } = failure;
-		this.#tell({ type: "failed", round: this.#round, ...failure });
-		this.#failures.push(failure);
+		tell({ type: "failed", round, ...failure });
+		failures.push(failure);
 		// Compared by name, so that an error of the CommonJS build also ends the ES module.
 		if (nameOf(error) === "FatalError") throw error;
-		const { errorsToTolerate } = this.#settings;
-		if (this.#failures.length <= errorsToTolerate) return;
-		const text = `${this.#failures.length} tasks have failed, and "errorsToTolerate" is ${errorsToTolerate}`;
+		if (failures.length <= errorsToTolerate) return;
+		const text = `${failures.length} tasks have failed, and "errorsToTolerate" is ${errorsToTolerate}`;
 		throw new FatalError(text, { cause: error });
-	}
+	};
 
-	#tell(event: ReconcileEvent): void {
-		observe(this.#settings.onError, this.#settings.onEvent, event);
+	/** Runs the phases of a task. Returns its children if all phases succeeded. */
+	const perform = async (task: PlanTask): Promise<readonly PlanTask[]> => {
+		const { name } = task;
+		let children: readonly PlanTask[] = [];
+		for (const phase of ["pre", "perform", "post"] as const) {
+			if (task[phase] === undefined) continue;
+			signal.throwIfAborted();
+			tell({ type: "started", round, name, phase });
+			// `onEvent` may have aborted.
+			signal.throwIfAborted();
+			try {
+				const result = await task[phase](context);
+				if (phase === "perform" && Array.isArray(result)) children = checkTasks(result);
+			} catch (thrown) {
+				fail({ name, phase, error: unwrap(thrown) });
+				return [];
+			}
+			tell({ type: "succeeded", round, name, phase });
+		}
+		return children;
+	};
+
+	for (;;) {
+		signal.throwIfAborted();
+		const tasks = await plan.create(context);
+		signal.throwIfAborted();
+		checkTasks(tasks);
+		if (tasks.length === 0) return { rounds: round, tasks: count, failures };
+		tell({ type: "round", round: ++round, tasks: tasks.map(({ name }) => name) });
+		// Children run before the rest of the plan: depth first, but without recursion, so that deep trees cannot overflow
+		// the stack.
+		const left = [...tasks].reverse();
+		for (let task = left.pop(); task !== undefined; task = left.pop()) {
+			count++;
+			for (const child of [...await perform(task)].reverse()) left.push(child);
+		}
+		await sleep(interval, { signal, clock });
 	}
 }
 

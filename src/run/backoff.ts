@@ -6,7 +6,7 @@
  */
 
 import type { Steering } from "./task.ts";
-import { check, checkWord } from "../platform/check.ts";
+import { check, checkFinite, checkWord } from "../platform/check.ts";
 import { observe } from "../platform/observe.ts";
 
 /**
@@ -42,9 +42,9 @@ export type BackoffSettings = { readonly [K in keyof BackoffOptions]-?: NonNulla
 export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings {
 	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : check("backoff", backoff, "object");
 	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
-	check("backoff.start", start, "number", Number.isFinite(start) && start >= 0, "0 or more, and finite");
+	checkFinite("backoff.start", start);
 	check("backoff.max", max, "number", typeof max === "number" && max >= start, `"backoff.start" (${start}) or more`);
-	check("backoff.factor", factor, "number", Number.isFinite(factor) && factor >= 1, "1 or more, and finite");
+	checkFinite("backoff.factor", factor, 1);
 	check("backoff.random", random, "function");
 	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);
 	return { start, max: Math.min(max, Number.MAX_VALUE), factor, jitter, random };
@@ -66,25 +66,24 @@ export interface Delayed {
  */
 export function nextDelay(backoff: BackoffSettings | undefined, delayed: Delayed, hint: Steering = {}): number {
 	if (hint.reset) delayed.lastDelay = undefined;
-	if (hint.delay !== undefined) return hint.delay;
-	return backoff === undefined ? 0 : withJitter(backoff, delayed.lastDelay = grow(backoff, delayed.lastDelay));
-}
-
-/** The next delay before its jitter. Decorrelated jitter is included, because it is part of the growth. */
-function grow(backoff: BackoffSettings, last: number | undefined): number {
+	if (hint.delay !== undefined || backoff === undefined) return hint.delay ?? 0;
 	const { start, max, factor, jitter } = backoff;
-	if (jitter === "decorrelated") return Math.min(max, between(backoff, start, 3 * (last ?? start)));
-	return last === undefined ? start : Math.min(max, last * factor);
-}
-
-function withJitter(backoff: BackoffSettings, delay: number): number {
-	if (backoff.jitter === "full") return between(backoff, 0, delay);
-	return backoff.jitter === "equal" ? between(backoff, delay / 2, delay) : delay;
+	const last = delayed.lastDelay;
+	const delay = delayed.lastDelay = Math.min(
+		max,
+		// Decorrelated jitter is part of the growth.
+		jitter === "decorrelated"
+			? between(backoff, start, 3 * (last ?? start))
+			: last === undefined
+			? start
+			: last * factor,
+	);
+	if (jitter === "full") return between(backoff, 0, delay);
+	return jitter === "equal" ? between(backoff, delay / 2, delay) : delay;
 }
 
 function between({ random }: BackoffSettings, least: number, most: number): number {
 	const part = observe(undefined, random) as number;
 	// A delay of Infinity would become NaN.
-	most = Math.min(most, Number.MAX_VALUE);
-	return part >= 0 && part <= 1 ? least + part * (most - least) : most;
+	return part >= 0 && part <= 1 ? least + part * (Math.min(most, Number.MAX_VALUE) - least) : most;
 }

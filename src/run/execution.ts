@@ -186,7 +186,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	watch(attempt: Attempt): void {
 		const remaining = this.#remaining(attempt);
 		if (remaining <= 0) return;
-		if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
+		this.#work ??= link(this.#signal, this);
 		if (remaining < Infinity && this.position < 0) {
 			this.#wait(remaining, () => this.#current === attempt && this.#expire(attempt), this.#isCalling);
 		}
@@ -274,7 +274,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	#follow(attempt: Attempt, thrown: unknown): void {
 		this.fail(attempt, thrown).then(({ error, again, delay }) => {
 			if (!again || this.isAborted) return this.#finish()?.onFailure(again ? this.reason : error);
-			if (this.#signal !== undefined) this.#work ??= link(this.#signal, this);
+			this.#work ??= link(this.#signal, this);
 			this.#wait(delay, goOn);
 			this.#owner?.onDelay?.(error, delay);
 		}, (error) => this.#finish()?.onFailure(error));
@@ -313,7 +313,7 @@ export async function step<T>(
 	onAttempt?: () => void,
 ): Promise<RunStep<T>> {
 	if (signal?.aborted) execution.abort(signal.reason);
-	else if (signal !== undefined) link(signal, execution);
+	else link(signal, execution);
 	try {
 		const refusal = execution.refusal();
 		if (refusal !== undefined) return refusal;
@@ -324,7 +324,7 @@ export async function step<T>(
 			return { ok: true, value, again: false, delay: 0 };
 		}, (thrown) => execution.fail(attempt, thrown));
 	} finally {
-		if (signal !== undefined) unlink(signal, execution);
+		unlink(signal, execution);
 	}
 }
 

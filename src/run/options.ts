@@ -6,7 +6,7 @@
 
 import type { TaskContext } from "./task.ts";
 import { type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
-import { check, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock, systemClock } from "../platform/clock.ts";
 
 /** The argument of {@link RunnerOptions.onAttemptFailed}. */
@@ -93,38 +93,33 @@ export const defaultSettings: RunnerSettings = {
 	clock: systemClock,
 };
 
-/** Checks the given options. The others come from `defaults`. */
+const checks: { readonly [K in keyof RunnerSettings]: (name: string, value: never) => RunnerSettings[K] } = {
+	attempts: checkCount,
+	backoff: (_, value) => checkBackoff(value),
+	timeout: checkLimit,
+	deadline: checkLimit,
+	abandonAfter: checkDelay,
+	shouldRetry: checkFunction,
+	onAttemptFailed: checkFunction,
+	unref: (name, value) => check(name, value, "boolean"),
+	clock: (_, value) => checkClock(value),
+};
+
+/** Checks the given options. The others come from `defaults`; if none is given, the result is `defaults` itself. */
 export function checkRunnerOptions(
 	options: RunnerOptions | undefined,
 	defaults: RunnerSettings = defaultSettings,
 ): RunnerSettings {
 	if (options === undefined) return defaults;
-	const {
-		attempts = defaults.attempts,
-		timeout = defaults.timeout,
-		deadline = defaults.deadline,
-		abandonAfter = defaults.abandonAfter,
-		shouldRetry = defaults.shouldRetry,
-		onAttemptFailed = defaults.onAttemptFailed,
-		unref = defaults.unref,
-	} = options;
-	const isCount = (Number.isInteger(attempts) || attempts === Infinity) && attempts >= 1;
-	check("attempts", attempts, "number", isCount, "a whole number from 1, or Infinity");
-	checkLimit("timeout", timeout);
-	checkLimit("deadline", deadline);
-	checkDelay("abandonAfter", abandonAfter);
-	checkFunction("shouldRetry", shouldRetry);
-	checkFunction("onAttemptFailed", onAttemptFailed);
-	check("unref", unref, "boolean");
-	return {
-		attempts,
-		backoff: options.backoff === undefined ? defaults.backoff : checkBackoff(options.backoff),
-		timeout,
-		deadline,
-		abandonAfter,
-		shouldRetry,
-		onAttemptFailed,
-		unref,
-		clock: options.clock === undefined ? defaults.clock : checkClock(options.clock),
-	};
+	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock } = options;
+	// A loop over an object that always has the same properties is fast; a look-up of absent options by name is not.
+	const given = { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock };
+	let settings: Record<string, unknown> | undefined;
+	for (const name in given) {
+		const value = given[name as keyof RunnerSettings];
+		if (value !== undefined) {
+			(settings ??= { ...defaults })[name] = checks[name as keyof RunnerSettings](name, value as never);
+		}
+	}
+	return (settings ?? defaults) as RunnerSettings;
 }

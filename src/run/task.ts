@@ -16,7 +16,7 @@
  * @module
  */
 
-import { check } from "../platform/check.ts";
+import { checkFinite } from "../platform/check.ts";
 
 /**
  * A piece of work. Returning (or resolving) is success, throwing (or rejecting) anything at all is failure.
@@ -187,6 +187,6 @@ export function resetBackoff(error?: unknown): Error {
  * ```
  */
 export function retryAfter(delay: number, error?: unknown): Error {
-	check("delay", delay, "number", Number.isFinite(delay) && delay >= 0, "0 or more, and finite");
+	checkFinite("delay", delay);
 	return new Hint(error, { delay });
 }

@@ -158,7 +158,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 	abort(): void {
 		this.#state = "over";
 		this.#changes.watches.delete(this);
-		if (this.#signal !== undefined) unlink(this.#signal, this);
+		unlink(this.#signal, this);
 		this.#pending.clear();
 		for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
 	}
@@ -192,7 +192,7 @@ export class Watch implements AsyncIterableIterator<ServiceChange, undefined>, A
 		if (!this.#changes.knows(since)) throw new RangeError(`"since" must be a revision that is remembered: ${since}`);
 		this.#state = "open";
 		if (this.#signal?.aborted) return this.abort();
-		if (this.#signal !== undefined) link(this.#signal, this);
+		link(this.#signal, this);
 		this.#changes.watches.add(this);
 		const happened = this.#happenedSince(since);
 		this.#limit = happened.length + this.#maxWaiting;

@@ -272,7 +272,7 @@ class Call extends Timer implements Abortable {
 		this.#tell = onProgress && inContextAlways(() => {
 			for (const report of this.#reports.splice(0)) observe(thread.settings.onError, onProgress, ...report);
 		});
-		if (options.signal !== undefined) link(options.signal, this);
+		link(options.signal, this);
 	}
 
 	resolve(value: unknown): void {

@@ -189,7 +189,7 @@ class Start<M> extends Timer implements Abortable {
 		this.#thread = new RunningThread(worker, settings, this);
 		settings.clock.set(this, timeout);
 		if (callbacks.signal?.aborted) this.abort(callbacks.signal.reason); // aborted while the worker was created
-		else if (callbacks.signal !== undefined) link(callbacks.signal, this);
+		else link(callbacks.signal, this);
 	}
 
 	onReady(): void {
@@ -218,7 +218,7 @@ class Start<M> extends Timer implements Abortable {
 	#finish(): void {
 		const { signal } = this.#callbacks;
 		this.#isOver = true;
-		if (signal !== undefined) unlink(signal, this);
+		unlink(signal, this);
 		this.#settings.clock.clear(this);
 	}
 }
