@@ -6,16 +6,17 @@ const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.too
 const folder = "node_modules/.cache/types";
 
 export async function checkTypes(): Promise<void> {
-	// Unchanged programs are not checked again.
-	const memory = (
-		project: string,
-	): string[] => ["--incremental", "--tsBuildInfoFile", `${folder}/${project}.tsbuildinfo`];
 	const runs: Promise<string>[] = projects.filter(existsSync).map((project: string) =>
-		execute("tsc", ["-p", project, ...memory(project)])
+		execute("tsc", ["-p", project, ...incremental(project)])
 	);
 	// Deno's own types, which tsc does not know.
 	runs.push(execute("deno", ["check", "test/shim/vitest.deno.ts", ...globSync("test/runtimes/deno/**/*.ts")]));
 	const outcomes: PromiseSettledResult<string>[] = await Promise.allSettled(runs);
 	const failures = outcomes.filter((outcome) => outcome.status === "rejected");
 	if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason.message).join("\n"));
+}
+
+/** Arguments of tsc, which then checks only what has changed in a project since the last time. */
+export function incremental(project: string): string[] {
+	return ["--incremental", "--tsBuildInfoFile", `${folder}/${project}.tsbuildinfo`];
 }

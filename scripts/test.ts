@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Outcome, runChild } from "./test/child.ts";
-import { type Engine, engines, longVariable, root, testFiles } from "./test/engines.ts";
+import { type Engine, engines, longestFirst, longVariable, root, testFiles } from "./test/engines.ts";
 import type { Counts, Source } from "./test/reports.ts";
 import { formatCounts, formatTable, judge, notRun, type Result, total } from "./test/results.ts";
 
@@ -32,7 +32,7 @@ const usage: string = `Runs the one suite in every engine: ${Object.keys(engines
   npm test -- node deno                   only these engines
   npm test -- test/group/group.test.ts    only files whose path contains this (anything with a "/" or a ".")
   npm test -- --filter "Group.spawn()"    only tests whose title contains this
-  npm test -- --jobs 1 --limit 60         one engine at a time (2 unless told), each stopped after 60 seconds (600)`;
+  npm test -- --jobs 1 --limit 60         one engine at a time (3, with --long 2), each stopped after 60 seconds (600)`;
 
 const request: Request = readArguments(process.argv.slice(2));
 const narrowed: boolean = request.paths.length > 0 || request.filter !== undefined;
@@ -69,7 +69,7 @@ function readArguments(args: string[]): Request {
 			allowPositionals: true,
 			options: { filter: text, jobs: text, limit: text, long: flag, help: { ...flag, short: "h" } },
 		});
-		const { filter, jobs = "2", limit = "600", long, help } = values;
+		const { filter, long, jobs = long ? "2" : "3", limit = "600", help } = values;
 		if (help) {
 			console.log(usage);
 			process.exit();
@@ -106,7 +106,7 @@ function toCount(name: string, text: string): number {
 
 async function runAll(): Promise<Result[]> {
 	const results = new Map<string, Result>();
-	const queue = request.names.values();
+	const queue = longestFirst(request.names).values();
 	const lane = async (): Promise<void> => {
 		for (const name of queue) results.set(name, await run(name, engines[name]!));
 	};

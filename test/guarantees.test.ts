@@ -24,13 +24,13 @@ import { VirtualClock } from "../src/testing/testing.ts";
 import { Machine, running, SpiedStore } from "./basket/support.ts";
 import { afterMicrotasks, atEachMicrotask } from "./every-microtask.ts";
 import { Random } from "./simulation/random.ts";
-import { deferred, errorOf, SpiedController, untilAborted, watch } from "./support.ts";
+import { deferred, errorOf, isLong, isPage, SpiedController, untilAborted, watch } from "./support.ts";
 
 const noop = () => {};
 const fail = (): never => {
 	throw new Error("failure");
 };
-const seeds = Array.from({ length: 50 }, (_, seed) => seed);
+const seeds = Array.from({ length: isPage && !isLong ? 10 : 50 }, (_, seed) => seed);
 
 /** Counts concurrent operations. */
 class Overlap {

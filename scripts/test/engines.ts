@@ -3,6 +3,7 @@
 import { existsSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { incremental } from "../check-types.ts";
 import { type BrowserName, browsers, findBrowser } from "./browsers.ts";
 import { readJunit, type ReadReport, readTypes, readVitest } from "./reports.ts";
 
@@ -10,6 +11,8 @@ export const root: string = dirname(dirname(import.meta.dirname));
 
 /** How long a test may take, in milliseconds: generous, because a slow machine must not fail a test that works. */
 export const testTimeout = 60_000;
+
+const typesProject = "tsconfig.test.json";
 
 /** One run of one engine. */
 export interface Run {
@@ -44,7 +47,7 @@ const manySteps: readonly string[] = [
 	"records/record-store",
 	"(?:records/)?simulation",
 	"[\\w-]+/[\\w-]+\\.model",
-	"runtimes/(?:server|browser|deno)/stores/[\\w-]+-(?:simulation|jobs|database)",
+	"runtimes/(?:server|browser|deno|bun)/stores/[\\w-]+-(?:simulation|jobs(?:-bun)?|database)",
 ];
 
 /** Also databases through one more driver or in one more state. Node always runs `pg`, `node:sqlite` and `lmdb`. */
@@ -57,13 +60,16 @@ const longInNode: readonly string[] = [
 ];
 
 /** Also what Node shows for them: they talk to Postgres in the same way. */
-const longInDenoAndBun: readonly string[] = [
+const longInDeno: readonly string[] = [
 	...manyProcesses,
 	...manySteps,
 	"runtimes/server/stores/postgres[\\w-]*",
 	"runtimes/server/testing/store-suite",
 	"runtimes/(?:bun|deno)/kills-[\\w-]+",
 ];
+
+/** Also `node:sqlite`: Bun always runs `bun:sqlite`. */
+const longInBun: readonly string[] = [...longInDeno, "runtimes/server/stores/sqlite"];
 
 export interface Engine {
 	/** The folders of test/runtimes/ whose tests it runs besides the common ones. */
@@ -85,7 +91,11 @@ export const engines: Record<string, Engine> = {
 	types: {
 		folders: ["node", "bun", "server", "workerd", "happy-dom", "browser"], // Deno's own tests: `deno check`
 		missing: () => missingBinary("tsc"),
-		command: () => [binary("node"), binary("tsc"), "--project", "tsconfig.test.json", "--pretty", "false"],
+		command: () => [
+			binary("node"),
+			...[binary("tsc"), "--project", typesProject, "--pretty", "false"],
+			...incremental(typesProject),
+		],
 		read: readTypes,
 		pattern: "*.{test,test-d}.ts",
 	},
@@ -100,7 +110,7 @@ export const engines: Record<string, Engine> = {
 			...files,
 		],
 		read: readJunit,
-		long: longInDenoAndBun,
+		long: longInDeno,
 	},
 	bun: {
 		folders: ["bun", "server"],
@@ -112,7 +122,7 @@ export const engines: Record<string, Engine> = {
 			...heapFirst(files).map((file) => `./${file}`), // without the dot Bun takes it for a part of a name
 		],
 		read: readJunit,
-		long: longInDenoAndBun,
+		long: longInBun,
 	},
 	workerd: vitest("workerd", ["workerd"], manySteps),
 	"happy-dom": vitest("happy-dom", ["happy-dom"], manySteps),
@@ -120,6 +130,12 @@ export const engines: Record<string, Engine> = {
 	firefox: browser("firefox"),
 	webkit: browser("webkit"),
 };
+
+/** In this order no engine runs for long while all others are done, and the machine has nothing else to do. */
+export function longestFirst(names: readonly string[]): string[] {
+	const order = ["node", "deno", "workerd", "webkit", "chromium", "bun", "firefox", "happy-dom", "types"];
+	return names.toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
+}
 
 /**
  * The test files of an engine, relative to the root; with `only`, those whose path contains one of these texts. Files that

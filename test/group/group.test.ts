@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { Group, type GroupTask, NameInUseError, retryAfter, sleep } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
-import { deferred, errorOf, settle, SpiedController, untilAborted, watch } from "../support.ts";
+import { deferred, errorOf, isLong, isPage, settle, SpiedController, untilAborted, watch } from "../support.ts";
 
 const fail = (): never => {
 	throw new Error("failure");
@@ -515,7 +515,7 @@ describe("Group", () => {
 				running.set(name, running.get(name)! - 1);
 			}
 		};
-		for (let i = 0; i < 2000; i++) {
+		for (let i = 0; i < (isPage && !isLong ? 400 : 2000); i++) {
 			const name = `name ${random(5)}`;
 			const ifPresent = (["keep", "replace"] as const)[random(2)];
 			if (random(3)) group.spawn(name, task(name), { ifPresent });
