@@ -23,8 +23,10 @@ export const isClaimable = "state < 2";
 export const isClaimed = "state IN (1, 3)";
 /** The tasks in a lane, the head first. */
 export const isInLane = "lane IS NOT NULL AND state < 6";
+/** The other tasks. */
+export const isAtHome = "state < 3";
 /** The tasks that are held, dead or done, or will be held when their run has ended. */
-export const isAside = "home IS NULL";
+export const isAside = "state > 2";
 
 /** The due time of a task that only a message makes due: the largest safe integer. */
 export const never = 9_007_199_254_740_991;

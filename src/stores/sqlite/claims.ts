@@ -7,7 +7,7 @@
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { damaged, endingOf, idOf, isPlain, isRemoval, mostRows, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, decode, encode, type TaskRow } from "./data.ts";
+import { after, bounds, decode, encode, isAmong, type TaskRow } from "./data.ts";
 import { checkFound } from "./schema.ts";
 import { type Gone, SqliteTasks } from "./tasks.ts";
 
@@ -200,6 +200,7 @@ export class SqliteClaims extends SqliteTasks {
 			return ended !== undefined;
 		});
 		const isStirred = this.promote(basket, lanes);
+		this.blocks.sweep(basket, settlements.length);
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
 	}
 
@@ -260,8 +261,8 @@ export class SqliteClaims extends SqliteTasks {
 		const { state, delay, attempts, crashes, error, backoff, seen, payload } = endingOf(outcome);
 		const due = delay === null ? State.never : after(now, delay);
 		const isDone = state === State.done;
-		// Otherwise the indexes of these columns are not written.
-		const leave = state > State.blocked ? `home = NULL, gone = ${isDone ? "?4" : "NULL"},` : "";
+		// Otherwise the index of this column is not written.
+		const leave = state > State.blocked ? `gone = ${isDone ? "?4" : "NULL"},` : "";
 		const update = `UPDATE ${this.tables.tasks} SET ${leave}
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
@@ -365,23 +366,6 @@ function proofOf({ id, token }: Ref): string {
 /** Whether it is a valid counter. */
 function isCount(number: number): boolean {
 	return number >= 0 && number < State.never;
-}
-
-/** SQL for the rows with these numbers, for use with their {@link bounds}. */
-function isAmong(seqs: readonly number[]): string {
-	return isRange(seqs) ? "seq BETWEEN ?1 AND ?2" : "seq IN (SELECT value FROM json_each(?1)) AND ?2";
-}
-
-function bounds(seqs: readonly number[]): [string | number, number] {
-	return isRange(seqs) ? [seqs[0]!, seqs.at(-1)!] : [JSON.stringify(seqs), 1];
-}
-
-/**
- * Whether the numbers are consecutive: tasks that were added together are mostly settled together, and a range is
- * faster than a list.
- */
-function isRange(seqs: readonly number[]): boolean {
-	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
 }
 
 function byTurn(a: DueRow, b: DueRow): number {

@@ -65,31 +65,23 @@ export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: nu
 	return state === State.done && gone !== null && gone <= now;
 }
 
-/** The number of values of {@link homeOf} per basket, for its kinds. */
-const kinds = 4_194_304;
-
-/** The value of the column `home`. It is stored, so the function must never change. Collisions only make lists slower. */
-export function homeOf(basket: string, kind: string): number {
-	return firstHomeOf(basket) + (hash(kind) >>> 10);
-}
-
-/** The range of the homes of a basket. */
-export function homesOf(basket: string): [first: number, last: number] {
-	const first = firstHomeOf(basket);
-	return [first, first + kinds - 1];
-}
-
-function firstHomeOf(basket: string): number {
-	return (hash(basket) >>> 1) * kinds;
-}
-
-/** The 32-bit FNV-1a hash. */
-function hash(text: string): number {
-	let result = 0x811c9dc5;
-	for (let index = 0; index < text.length; index++) result = Math.imul(result ^ text.charCodeAt(index), 0x01000193);
-	return result >>> 0;
-}
-
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {
 	return { n, data: decode(data) ?? "" };
+}
+
+/** SQL for the rows with these numbers, for use with their {@link bounds}. */
+export function isAmong(seqs: readonly number[]): string {
+	return isRange(seqs) ? "seq BETWEEN ?1 AND ?2" : "seq IN (SELECT value FROM json_each(?1)) AND ?2";
+}
+
+export function bounds(seqs: readonly number[]): [string | number, number] {
+	return isRange(seqs) ? [seqs[0]!, seqs.at(-1)!] : [JSON.stringify(seqs), 1];
+}
+
+/**
+ * Whether the numbers are consecutive: tasks that were added together are mostly settled together, and a range is
+ * faster than a list.
+ */
+function isRange(seqs: readonly number[]): boolean {
+	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
 }

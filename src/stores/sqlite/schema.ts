@@ -1,5 +1,5 @@
 /**
- * The tables and their migrations.
+ * The tables, and the check of their version.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import type { Connection } from "./connection.ts";
 import { tooNew } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 
-/** Version 1 was never published. Version 2 had no `news`. */
-const version = 3;
+/** Versions 1 to 3 were never published. */
+const version = 4;
 
 /** The names of the tables and indexes. */
 export interface Tables {
@@ -18,7 +18,7 @@ export interface Tables {
 	readonly tasks: string;
 	readonly messages: string;
 	readonly claimable: string;
-	readonly homes: string;
+	readonly blocks: string;
 	readonly lanes: string;
 	readonly aside: string;
 	readonly kept: string;
@@ -31,7 +31,7 @@ export function nameTables(prefix: string): Tables {
 		tasks: `${prefix}tasks`,
 		messages: `${prefix}messages`,
 		claimable: `${prefix}tasks_claimable`,
-		homes: `${prefix}tasks_home`,
+		blocks: `${prefix}blocks`,
 		lanes: `${prefix}tasks_lane`,
 		aside: `${prefix}tasks_aside`,
 		kept: `${prefix}tasks_kept`,
@@ -43,18 +43,18 @@ export function nameTables(prefix: string): Tables {
  * tasks with a claim of another worker. Ids that the store creates are `_` and the `seq`, and are not stored:
  * indexing every id would cost a fifth of the speed.
  *
- * `home` is a number computed from basket and kind, and NULL while the task is aside: held, dead or done. Its index
- * has the tasks of a kind in the order of `seq`. `gone` is the time at which a done task is removed. A change of
- * `state` or `due` costs a check of each index that mentions them, so `home` and `gone` are separate columns that a
- * claim does not change. CHECK constraints cost as much, and exist only for values that, if edited by hand, would
- * harm other tasks.
+ * The rows of `blocks` lead a list to the tasks of a kind, see {@link SqliteBlocks}. An index that has the tasks of
+ * each kind in the order of `seq` would cost a third of the speed of adds. It exists only for the tasks that are aside.
+ *
+ * `gone` is the time at which a done task is removed. A change of `state` or `due` costs a check of each index that
+ * mentions them, so `gone` is a separate column that a claim does not change. CHECK constraints cost as much, and exist
+ * only for values that, if edited by hand, would harm other tasks.
  */
-function statements({ schema, tasks, messages, claimable, homes, lanes, aside, kept }: Tables): readonly string[] {
+function statements({ schema, tasks, messages, blocks, claimable, lanes, aside, kept }: Tables): readonly string[] {
 	return [
 		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL, news INTEGER NOT NULL DEFAULT 0) STRICT`,
 		`CREATE TABLE ${tasks} (
 			seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND ${State.never}),
-			home INTEGER,
 			basket TEXT NOT NULL,
 			kind TEXT NOT NULL,
 			id TEXT,
@@ -75,12 +75,17 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 			payload ANY NOT NULL
 		) STRICT`,
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due) WHERE ${State.isClaimable}`,
-		`CREATE INDEX ${homes} ON ${tasks} (home) WHERE home IS NOT NULL`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
-		`CREATE INDEX ${aside} ON ${tasks} (basket, state, kind, home) WHERE ${State.isAside}`,
+		`CREATE INDEX ${aside} ON ${tasks} (basket, state, kind) WHERE ${State.isAside}`,
 		`CREATE INDEX ${kept} ON ${tasks} (basket, gone, state) WHERE gone IS NOT NULL`,
 		`CREATE UNIQUE INDEX ${tasks}_id ON ${tasks} (basket, id) WHERE id IS NOT NULL`,
 		`CREATE INDEX ${tasks}_backoff ON ${tasks} (basket) WHERE backoff = 1`,
+		`CREATE TABLE ${blocks} (
+			basket TEXT NOT NULL,
+			kind TEXT NOT NULL,
+			block INTEGER NOT NULL,
+			PRIMARY KEY (basket, kind, block)
+		) STRICT, WITHOUT ROWID`,
 		`CREATE TABLE ${messages} (
 			task INTEGER NOT NULL,
 			n INTEGER NOT NULL,
@@ -91,31 +96,18 @@ function statements({ schema, tasks, messages, claimable, homes, lanes, aside, k
 	];
 }
 
-/** The migration from version 2. */
-function upgrade({ schema }: Tables): readonly string[] {
-	return [
-		`ALTER TABLE ${schema} ADD COLUMN news INTEGER NOT NULL DEFAULT 0`,
-		`UPDATE ${schema} SET version = ${version}`,
-	];
-}
-
-/** The statements that create or migrate the tables. Throws if this is not possible. */
-function findSteps(connection: Connection, tables: Tables): readonly string[] {
-	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-	if (connection.all(find, tables.schema).length === 0) return statements(tables);
-	if (versionIn(connection, tables) === 2) return upgrade(tables);
-	checkVersion(connection, tables);
-	return [];
-}
-
-/** Whether the tables exist in this version. Throws if another version created them and they cannot be migrated. */
+/** Whether the tables exist. Throws if another version created them. */
 export function isCurrent(connection: Connection, tables: Tables): boolean {
-	return findSteps(connection, tables).length === 0;
+	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+	const areThere = connection.all(find, tables.schema).length > 0;
+	if (areThere) checkVersion(connection, tables);
+	return areThere;
 }
 
-/** Creates or migrates the tables. The caller has begun a transaction that excludes all other writers. */
-export function migrate(connection: Connection, tables: Tables): void {
-	for (const sql of findSteps(connection, tables)) connection.run(sql);
+/** Creates the tables. The caller has begun a transaction that excludes all other writers. */
+export function create(connection: Connection, tables: Tables): void {
+	if (isCurrent(connection, tables)) return;
+	for (const sql of statements(tables)) connection.run(sql);
 }
 
 function versionIn(connection: Connection, { schema }: Tables): number | undefined {

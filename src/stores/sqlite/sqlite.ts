@@ -38,7 +38,7 @@ import { toStoreError } from "./errors.ts";
 import { DatabaseFile } from "./file.ts";
 import { SqliteLists } from "./lists.ts";
 import type { SqliteStore, SqliteStoreOptions } from "./options.ts";
-import { checkVersion, isCurrent, migrate, nameTables, type Tables } from "./schema.ts";
+import { checkVersion, create, isCurrent, nameTables, type Tables } from "./schema.ts";
 import type { SqliteConnection, SqliteStatement } from "./statements.ts";
 import { Watch } from "./watch.ts";
 
@@ -203,7 +203,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async open(): Promise<void> {
 		await this.#db.open();
 		const isCurrentNow = await this.#connection.read(() => isCurrent(this.#connection, this.#tables));
-		if (!isCurrentNow) await this.#connection.write(() => migrate(this.#connection, this.#tables));
+		if (!isCurrentNow) await this.#connection.write(() => create(this.#connection, this.#tables));
 		const { file } = this.#connection;
 		if (!this.#isOpen && file) this.#file = new DatabaseFile(file);
 		this.#isOpen = true;

@@ -6,10 +6,11 @@
 
 import type { Added, Change, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
 import { StoreError } from "../../platform/store-error.ts";
+import { spare, SqliteBlocks } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
 import { damaged, idOf, seqIn, showTask, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, columns, decode, encode, homeOf, isGone, isName, showMessage, type TaskRow } from "./data.ts";
+import { after, columns, decode, encode, isGone, isName, showMessage, type TaskRow } from "./data.ts";
 import { checkFound, noRow, type Tables } from "./schema.ts";
 
 /** The required data of a task that is removed or ends. */
@@ -22,16 +23,10 @@ export interface Gone {
 }
 
 /**
- * The count of task numbers that are reserved together, so that the row with the last reserved number is not written
- * for each task.
- */
-const spare = 100;
-
-/**
  * Task numbers that only this connection uses, while the last reserved number is `end` and no transaction was rolled
  * back.
  */
-interface Block {
+interface Reserve {
 	readonly next: number;
 	readonly end: number;
 	readonly rollbacks: number;
@@ -43,11 +38,13 @@ const mostCharacters = 4_000_000;
 export class SqliteTasks {
 	protected readonly connection: Connection;
 	protected readonly tables: Tables;
-	#block: Block = { next: 1, end: 0, rollbacks: 0 };
+	protected readonly blocks: SqliteBlocks;
+	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
 
 	constructor(connection: Connection, tables: Tables) {
 		this.connection = connection;
 		this.tables = tables;
+		this.blocks = new SqliteBlocks(connection, tables);
 	}
 
 	/** @param isOwn whether the transaction is the store's own */
@@ -57,10 +54,13 @@ export class SqliteTasks {
 		while (added.length < tasks.length) {
 			const from = added.length;
 			const alike = countAlike(tasks, from);
-			if (alike > 1) this.#insertAlike(basket, tasks.slice(from, from + alike), first + from, now);
-			else added.push(this.#insertUnlessThere(basket, tasks[from]!, first + from, now));
+			const seq = first + from;
+			this.blocks.note(basket, tasks[from]!.kind, seq, seq + Math.max(alike, 1) - 1, isOwn);
+			if (alike > 1) this.#insertAlike(basket, tasks.slice(from, from + alike), seq, now);
+			else added.push(this.#insertUnlessThere(basket, tasks[from]!, seq, now));
 			while (added.length < from + alike) added.push({ id: `_${first + added.length}`, added: true });
 		}
+		this.blocks.sweep(basket, 0);
 		this.promote(basket, tasks.map(({ lane }) => lane));
 		return added;
 	}
@@ -69,9 +69,9 @@ export class SqliteTasks {
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
 		this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, home, basket, kind, priority, state, due, added, payload)
-			SELECT ?1 + key, ?2, ?3, ?4, ?5, ${State.waiting}, ?6, ?7, value FROM json_each(?8)`,
-			...[seq, homeOf(basket, kind), basket, kind, priority, after(now, delay), now],
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload)
+			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, value FROM json_each(?7)`,
+			...[seq, basket, kind, priority, after(now, delay), now],
 			JSON.stringify(tasks.map(({ payload }) => encode(payload))),
 		);
 	}
@@ -89,17 +89,17 @@ export class SqliteTasks {
 	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
 		const { id = null, kind, payload, delay, priority, lane = null } = task;
 		return this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, home, basket, kind, id, lane, priority, state, due, added, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
-			...[seq, homeOf(basket, kind), basket, kind, id, lane, priority],
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
+			...[seq, basket, kind, id, lane, priority],
 			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
 		) > 0;
 	}
 
 	/**
 	 * Reserves `count` unique numbers and returns the first, above those of all tasks, even if a manual edit has set
-	 * the last number back. A number that is much higher was also written by hand. A block is kept only if a
-	 * transaction of the store has reserved it, because the store does not learn of rollbacks by the caller.
+	 * the last number back. A number that is much higher was also written by hand. Spare numbers are kept only if a
+	 * transaction of the store has reserved them, because the store does not learn of rollbacks by the caller.
 	 */
 	#reserve(count: number, isOwn: boolean): number {
 		const { schema, tasks } = this.tables;
@@ -111,17 +111,18 @@ export class SqliteTasks {
 		checkFound(row?.version, this.tables);
 		const { seq, last } = row!;
 		const { rollbacks } = this.connection;
-		const block = this.#block;
-		const isGood = seq === block.end && rollbacks === block.rollbacks && last < block.next;
-		if (isGood && count <= seq + 1 - block.next) {
-			this.#block = { ...block, next: block.next + count };
-			return block.next;
+		const reserved = this.#reserved;
+		const isSame = seq === reserved.end && rollbacks === reserved.rollbacks;
+		if (isSame && last < reserved.next && count <= seq + 1 - reserved.next) {
+			this.#reserved = { ...reserved, next: reserved.next + count };
+			return reserved.next;
 		}
+		if (!isSame) this.blocks.forget();
 		const next = Math.max(seq, last) + count + 1;
 		const end = next - 1 + (isOwn ? spare : 0);
 		if (!(end < State.never)) throw new StoreError("corrupt", noRow(schema));
 		this.connection.run(`UPDATE ${schema} SET seq = ?`, end);
-		if (isOwn) this.#block = { next, end, rollbacks };
+		if (isOwn) this.#reserved = { next, end, rollbacks };
 		return next - count;
 	}
 
@@ -219,8 +220,8 @@ export class SqliteTasks {
 	#hold(basket: string, { seq, state, kind }: TaskRow, change: "hold" | "release"): boolean {
 		const to = changed(state, change);
 		if (to === undefined) return false;
-		const home = change === "hold" ? null : homeOf(basket, kind);
-		this.connection.run(`UPDATE ${this.tables.tasks} SET state = ?, home = ? WHERE seq = ?`, to, home, seq);
+		if (change === "release") this.blocks.note(basket, kind, seq, seq, false);
+		this.connection.run(`UPDATE ${this.tables.tasks} SET state = ? WHERE seq = ?`, to, seq);
 		return true;
 	}
 
@@ -245,10 +246,11 @@ export class SqliteTasks {
 	#begin(basket: string, row: TaskRow, now: number): void {
 		const { seq, lane, kind } = row;
 		const last = this.#reserve(1, true);
+		this.blocks.note(basket, kind, last, last, true);
 		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, home = ?4, gone = NULL, due = ?5, added = ?5,
-				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?6`,
-			...[last, idOf(row), lane === null ? State.waiting : State.blocked, homeOf(basket, kind), now, seq],
+			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, gone = NULL, due = ?4, added = ?4,
+				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
+			...[last, idOf(row), lane === null ? State.waiting : State.blocked, now, seq],
 		);
 		this.connection.run(`UPDATE ${this.tables.messages} SET task = ? WHERE task = ?`, last, seq);
 		this.promote(basket, [lane]);
@@ -259,7 +261,7 @@ export class SqliteTasks {
 		const { tasks, messages } = this.tables;
 		const isNumber = seq > 0 && seq <= State.never; // other numbers cannot be represented exactly
 		this.connection.run(
-			`UPDATE ${tasks} SET state = ${State.dead}, home = NULL, gone = NULL, due = ${State.never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
+			`UPDATE ${tasks} SET state = ${State.dead}, gone = NULL, due = ${State.never}, error = ?1, attempts = 0, crashes = 0, claims = 0,
 				priority = 0, posted = 0, seen = 0, backoff = 0, payload = iif(?2, '', payload)
 			WHERE ${isNumber ? "seq = ?3" : `(seq < 1 OR seq > ${State.never}) AND ?3`}`,
 			...[reason, isPayloadLost ? 1 : 0, seq],

@@ -28,36 +28,6 @@ export interface Database extends SqliteConnection {
 	close(): void;
 }
 
-/** Tables of version 2 with a running head of a lane, a task behind it, a dead task, and a held task. */
-const statementsOfVersion2 = [
-	"CREATE TABLE upkeep_schema (version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT",
-	`CREATE TABLE upkeep_tasks (
-		seq INTEGER PRIMARY KEY CHECK (seq BETWEEN 1 AND 9007199254740991), home INTEGER, basket TEXT NOT NULL,
-		kind TEXT NOT NULL, id TEXT, lane TEXT, priority INTEGER NOT NULL CHECK (abs(priority) <= 100),
-		state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 7), due INTEGER NOT NULL, gone INTEGER, added INTEGER NOT NULL,
-		attempts INTEGER NOT NULL DEFAULT 0, crashes INTEGER NOT NULL DEFAULT 0, claims INTEGER NOT NULL DEFAULT 0,
-		posted INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, backoff INTEGER NOT NULL DEFAULT 0,
-		error TEXT, progress TEXT, payload ANY NOT NULL
-	) STRICT`,
-	"CREATE INDEX upkeep_tasks_claimable ON upkeep_tasks (basket, state, kind, priority DESC, due) WHERE state < 2",
-	"CREATE INDEX upkeep_tasks_home ON upkeep_tasks (home) WHERE home IS NOT NULL",
-	"CREATE INDEX upkeep_tasks_lane ON upkeep_tasks (basket, lane) WHERE lane IS NOT NULL AND state < 6",
-	"CREATE INDEX upkeep_tasks_aside ON upkeep_tasks (basket, state, kind, home) WHERE home IS NULL",
-	"CREATE INDEX upkeep_tasks_kept ON upkeep_tasks (basket, gone, state) WHERE gone IS NOT NULL",
-	"CREATE UNIQUE INDEX upkeep_tasks_id ON upkeep_tasks (basket, id) WHERE id IS NOT NULL",
-	"CREATE INDEX upkeep_tasks_backoff ON upkeep_tasks (basket) WHERE backoff = 1",
-	`CREATE TABLE upkeep_messages (
-		task INTEGER NOT NULL, n INTEGER NOT NULL, data ANY NOT NULL, PRIMARY KEY (task, n)
-	) STRICT, WITHOUT ROWID`,
-	"INSERT INTO upkeep_schema VALUES (2, 8)",
-	`INSERT INTO upkeep_tasks (seq, home, basket, kind, id, lane, priority, state, due, added, attempts, claims, posted, error, payload)
-	VALUES (5, 8129263858804276, 'b', 'work', 'head', 'l', 0, 1, 9000000000000, 1, 0, 1, 0, NULL, '1'),
-		(6, 8129263858804276, 'b', 'work', 'behind', 'l', 0, 2, 1, 1, 0, 0, 0, NULL, '2'),
-		(7, NULL, 'b', 'work', NULL, NULL, 0, 6, 9007199254740991, 1, 2, 0, 0, 'the end', '3'),
-		(8, NULL, 'b', 'work', NULL, NULL, 0, 4, 1, 1, 0, 0, 1, NULL, '4')`,
-	"INSERT INTO upkeep_messages VALUES (8, 1, 'hello')",
-];
-
 /** Opens a database, optionally read-only. */
 export type Open = (path: string, isReadOnly?: boolean) => Database;
 
@@ -130,7 +100,7 @@ function inMemory(open: Open): { connect(): Database; close(): void } {
 	return { connect: () => db, close: () => db.close() };
 }
 
-function inFile(open: Open): { connect(): Database; close(): void } {
+export function inFile(open: Open): { connect(): Database; close(): void } {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-"));
 	const databases: Database[] = [];
 	return {
@@ -222,46 +192,35 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 3\b/);
+		expect(String(error)).toMatch(/version 1234.* 4\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 
-	test("sqliteStore().open() refuses the tables of a version that was never published, and changes nothing", async () => {
-		const { connect, close } = inFile(open);
-		cleanups.push(close);
-		const db = connect();
-		db.exec("CREATE TABLE upkeep_schema (version, seq)");
-		db.exec("INSERT INTO upkeep_schema VALUES (1, 5)");
-		const error = await errorOf(sqliteStore(db).open());
-		expect(error).toMatchObject({ name: "StoreError", code: "refused", isTransient: false });
-		expect(String(error)).toMatch(/version 1.*another prefix/);
-		expect(rowsOf(db, "SELECT name FROM sqlite_schema").length).toBe(1);
-	});
+	test.each([1, 2, 3])(
+		"sqliteStore().open() refuses the tables of version %d, which was never published, and changes nothing",
+		async (version) => {
+			const { connect, close } = inFile(open);
+			cleanups.push(close);
+			const db = connect();
+			db.exec("CREATE TABLE upkeep_schema (version, seq)");
+			db.exec(`INSERT INTO upkeep_schema VALUES (${version}, 5)`);
+			const error = await errorOf(sqliteStore(db).open());
+			expect(error).toMatchObject({ name: "StoreError", code: "refused", isTransient: false });
+			expect(String(error)).toMatch(new RegExp(`version ${version}.*another prefix`));
+			expect(rowsOf(db, "SELECT name FROM sqlite_schema").length).toBe(1);
+		},
+	);
 
-	test("sqliteStore().open() brings tables of version 2 up to date, by whoever of several comes first, and nothing is lost", async () => {
+	test("sqliteStore().open() creates the tables once if several processes begin together", async () => {
 		const { connect, close } = inFile(open);
 		cleanups.push(close);
-		const db = connect();
-		for (const sql of statementsOfVersion2) db.exec(sql);
 		const stores = await Promise.all(Array.from({ length: 5 }, async () => {
 			const store = sqliteStore(connect());
 			await store.open();
 			return store;
 		}));
-		const store = stores[0]!;
-		expect(await store.list("b", { limit: 100 })).toMatchObject([
-			{ id: "head", state: "running", payload: "1", lane: "l" },
-			{ id: "behind", state: "waiting", payload: "2", lane: "l" },
-			{ id: "_7", state: "dead", payload: "3", error: "the end", attempts: 2 },
-			{ id: "_8", state: "held", payload: "4" },
-		]);
-		expect((await store.get("b", "_8"))!.inbox).toEqual([{ n: 1, data: "hello" }]);
-		expect(await store.extend("b", [{ id: "head", token: "5.1" }], 30_000)).toEqual(["ok"]);
-		expect(await store.delete("b", ["head"])).toEqual([true]);
-		expect(await store.change("b", ["_8"], "release")).toEqual([true]);
-		expect((await claim(store)).map(({ id }) => id).toSorted()).toEqual(["_8", "behind"]);
-		expect(await store.add("b", [task()])).toEqual([{ id: "_9", added: true }]);
-		expect(rowsOf(db, "SELECT version FROM upkeep_schema")).toMatchObject([{ version: 3 }]);
+		for (const store of stores) await store.add("b", [task()]);
+		expect(await waitingIn(stores[0]!)).toBe(5);
 	});
 
 	test("sqliteStore() with another prefix has tables of its own", async () => {
