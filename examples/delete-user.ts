@@ -3,10 +3,11 @@
  * (`retried`), completed steps reverted (`reverted`), and both. Run it with `node examples/delete-user.ts`,
  * `deno run -A examples/delete-user.ts` or `bun examples/delete-user.ts`.
  *
- * --db jobs.db             # where the jobs are kept; kill the program, start it again: each job goes on where it was
- * # (if this is not given: in delete-user.db, which is removed at the end) --flaky 0.4              # which part of
- * all calls fails --pace 400               # how long a call takes, in milliseconds --diagram                # prints
- * the flavour with everything as a Mermaid diagram
+ *     --db jobs.db    # keeps the jobs in this file: kill the program and start it again, and each job resumes
+ *                     # (by default in delete-user.db, which is removed at the end)
+ *     --flaky 0.4     # the share of calls that fail
+ *     --pace 400      # the duration of a call, in milliseconds
+ *     --diagram       # prints the variant `both` as a Mermaid diagram
  *
  * What the library does here: each variant is a `job`. A `Processor` runs the jobs on an SQLite database and stores
  * each result before the next step begins. The ids are fixed: adding an existing job changes nothing.
@@ -63,23 +64,23 @@ const jobs = [
 	deletion("both", true, true),
 ];
 
-function show(flavour: string, text: string): void {
-	console.log(`${flavour.padEnd(9)} ${text}`);
+function show(variant: string, text: string): void {
+	console.log(`${variant.padEnd(9)} ${text}`);
 }
 
-function showAttempt(flavour: string, { step, isRevert, attempt, error }: JobAttempt): void {
+function showAttempt(variant: string, { step, isRevert, attempt, error }: JobAttempt): void {
 	const what = `${isRevert ? "restore" : "remove "} ${step.padEnd(6)}`;
 	show(
-		flavour,
+		variant,
 		`${error === undefined ? "✓" : "✗"} ${what} attempt ${attempt}${error === undefined ? "" : `: ${error}`}`,
 	);
 }
 
-function showOutcome(flavour: string, { status, error, results }: JobOutcome): void {
+function showOutcome(variant: string, { status, error, results }: JobOutcome): void {
 	const done = Object.keys(results).join(", ") || "nothing";
-	if (status === "completed") show(flavour, "is completed: the user is gone everywhere");
-	else if (status === "reverted") show(flavour, `is reverted: the user is there as before (${error.message})`);
-	else show(flavour, `has failed, and left behind that this was done: ${done} (${error.message})`);
+	if (status === "completed") show(variant, "is completed: the user is gone everywhere");
+	else if (status === "reverted") show(variant, `is reverted: the user is there as before (${error.message})`);
+	else show(variant, `has failed, and left behind that this was done: ${done} (${error.message})`);
 }
 
 async function main(): Promise<void> {
@@ -93,16 +94,16 @@ async function main(): Promise<void> {
 
 	// A job that was running when the program was killed still exists, with all its results.
 	const shown = new Map<string, number>();
-	for (const flavour of jobs) {
-		const before = await processor.get(flavour.name);
-		if (before !== undefined) show(flavour.name, `goes on ${before.direction} at ${before.step}`);
-		shown.set(flavour.name, before?.history.length ?? 0);
-		await processor.add(flavour, { userId: "u1" }, { id: flavour.name });
+	for (const variant of jobs) {
+		const before = await processor.get(variant.name);
+		if (before !== undefined) show(variant.name, `goes on ${before.direction} at ${before.step}`);
+		shown.set(variant.name, before?.history.length ?? 0);
+		await processor.add(variant, { userId: "u1" }, { id: variant.name });
 	}
 
-	const showNews = (flavour: string, history: readonly JobAttempt[]) => {
-		for (const attempt of history.slice(shown.get(flavour))) showAttempt(flavour, attempt);
-		shown.set(flavour, history.length);
+	const showNews = (variant: string, history: readonly JobAttempt[]) => {
+		for (const attempt of history.slice(shown.get(variant))) showAttempt(variant, attempt);
+		shown.set(variant, history.length);
 	};
 	const running = processor.run({ signal: controller.signal });
 	const outcomes = jobs.map(async ({ name }) => {

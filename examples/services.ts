@@ -3,16 +3,18 @@
  * `node examples/services.ts`, `deno run -A examples/services.ts` or `bun examples/services.ts`; `--port` and
  * `--token` are 8080 and "secret" unless given. Ctrl-C ends it.
  *
- * alias call='curl -H "Authorization: Bearer secret" -H "Content-Type: application/json"'
- * url=http://127.0.0.1:8080/services
+ *     alias call='curl -H "Authorization: Bearer secret" -H "Content-Type: application/json"'
+ *     url=http://127.0.0.1:8080/services
  *
- * call $url                                                           # both services, and what they are doing call
- * -N -H "Accept: text/event-stream" $url                         # each change, as it happens call -X PUT -d '{
- * "url": "http://127.0.0.1:1", "interval": 1 }' $url/uptime/config call -X POST $url/backup/stop call -X POST
- * $url/backup/start                                      # with the configuration that it had call -X PUT -d '{
- * "from": "no/such/file", "to": "/tmp" }' $url/backup/config    # the state is "error" call -X PUT -d '{ "interval":
- * "often" }' $url/uptime/config                     # 400, and nothing changes call -d '{ "id": "self", "kind":
- * "uptime", "config": { "url": "http://127.0.0.1:8080" } }' $url call -X DELETE $url/self
+ *     call $url                                                           # both services and their states
+ *     call -N -H "Accept: text/event-stream" $url                         # each change, as it happens
+ *     call -X PUT -d '{ "url": "http://127.0.0.1:1", "interval": 1 }' $url/uptime/config
+ *     call -X POST $url/backup/stop
+ *     call -X POST $url/backup/start                                      # with the same configuration
+ *     call -X PUT -d '{ "from": "no/such/file", "to": "/tmp" }' $url/backup/config    # the state is "error"
+ *     call -X PUT -d '{ "interval": "often" }' $url/uptime/config                     # 400, and nothing changes
+ *     call -d '{ "id": "self", "kind": "uptime", "config": { "url": "http://127.0.0.1:8080" } }' $url
+ *     call -X DELETE $url/self
  *
  * What the library does here: each service is a `Lifecycle`, so that a new configuration replaces the previous one;
  * `Services` is the registry; `servicesHandler` is the HTTP interface. Node has no server for such a handler:

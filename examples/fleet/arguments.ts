@@ -7,12 +7,12 @@ export const usage =
 
   fleet.ts [options]
 
-  --workers <n>        how many processes work at the same time; default: 4
-  --parcels <n>        how many there are to deliver; default: 10000
-  --kill-every <s>     how long a worker is left alone, in seconds; default: 3
-  --kills <n>          how many workers are killed at most; default: as many as it comes to
-  --database <url>     a Postgres of yours, where it makes the schema "upkeep" and the table "fleet_deliveries";
-                       default: a throw-away server
+  --workers <n>        the number of processes that work at the same time; default: 4
+  --parcels <n>        the number of parcels; default: 10000
+  --kill-every <s>     the time between two kills, in seconds; default: 3
+  --kills <n>          the maximum number of kills; default: no limit
+  --database <url>     your own Postgres, where it creates the schema "upkeep" and the table "fleet_deliveries";
+                       default: a temporary server
   --help
 
 Exit codes: 0 if each parcel was delivered exactly once, also after Ctrl-C; 1 if not; 2 after bad arguments.
@@ -24,7 +24,7 @@ export interface Options {
 	/** Between two kills, in milliseconds. */
 	readonly pace: number;
 	readonly kills: number;
-	/** `undefined`: one of its own. */
+	/** `undefined`: a temporary server. */
 	readonly database: string | undefined;
 	readonly isHelp: boolean;
 }

@@ -4,35 +4,35 @@ import { fileURLToPath } from "node:url";
 import { parseOptions, UsageError } from "../shared/arguments.ts";
 
 export const usage =
-	`An outbox: accepts JSON messages, keeps them in an SQLite file, and delivers each to a webhook until it is delivered.
+	`An outbox: accepts JSON messages, stores them in an SQLite file, and sends each to a webhook until it is delivered.
 
   outbox.ts [options]
 
-  --port <n>           default: the one of the last time if it is free, else any free one
-  --webhook <url>      gets each message as a POST; default: a flaky endpoint of its own, with messages to try it on
+  --port <n>           default: the last port if it is free, otherwise any free one
+  --webhook <url>      gets each message as a POST; default: its own flaky endpoint, which gets demo messages
   --db <file>          default: .outbox/outbox.db in this project
   --for <seconds>      end after this time
-  --no-demo            only messages that somebody else sends
-  --plain              lines instead of the live view, as in a pipe or where CI is set
+  --no-demo            sends no demo messages
+  --plain              lines instead of the live view, as in a pipe or if CI is set
   --help
 
-Messages come as JSON lines on standard input, from the page that is at the address it prints, and over HTTP:
+Messages come as JSON lines on standard input, from the page at the printed address, and over HTTP:
 
   curl -d '{ "to": "ada", "text": "hello" }' -H 'Idempotency-Key: hello-1' http://127.0.0.1:<port>/messages
-  curl http://127.0.0.1:<port>/messages                            what is waiting, dead, and delivered
-  curl -X POST http://127.0.0.1:<port>/messages/hello-1/retry      at once; a dead one anew
+  curl http://127.0.0.1:<port>/messages                            waiting, dead and delivered messages
+  curl -X POST http://127.0.0.1:<port>/messages/hello-1/retry      retries it at once; restarts a dead one
   curl -X DELETE http://127.0.0.1:<port>/messages/hello-1
 
-A message with the id (the Idempotency-Key, or its own "id") of one that is stored is accepted and not stored again.
-The id goes to the webhook as its Idempotency-Key. What it answers with 4xx, other than 408, 425 and 429, is dead.
-Kill it with SIGKILL and start it again: it goes on. Any number of these processes can work on one file.
-Exit codes: 0, also after Ctrl-C; 1 if the file or the port cannot be had; 2 after bad arguments; 130 after a second Ctrl-C.
+The id of a message is its Idempotency-Key, or its own "id". A message with the id of a stored one is accepted, and not
+stored again. The webhook gets the id as Idempotency-Key. If it answers with 4xx other than 408, 425 and 429, the message
+is dead. Kill the program with SIGKILL and start it again: it resumes. Any number of processes can work on one file.
+Exit codes: 0, also after Ctrl-C; 1 if the file or the port cannot be used; 2 after bad arguments; 130 after a second Ctrl-C.
 `;
 
 export interface Options {
 	/** `undefined`: any. */
 	readonly port: number | undefined;
-	/** `undefined`: one of its own. */
+	/** `undefined`: its own endpoint. */
 	readonly webhook: string | undefined;
 	readonly file: string;
 	/** In milliseconds. */
@@ -59,7 +59,7 @@ export function readArguments(args: string[]): Options {
 		webhook: webhook === undefined ? undefined : toUrl(webhook),
 		file: db ?? fileURLToPath(new URL("../../.outbox/outbox.db", import.meta.url)),
 		duration: values.for === undefined ? Infinity : toSeconds(values.for) * 1000,
-		// Nobody wants made-up messages at a webhook that is real.
+		// A real webhook gets no demo messages.
 		isDemo: webhook === undefined && !values["no-demo"],
 		isPlain: values.plain ?? false,
 		isHelp: values.help ?? false,

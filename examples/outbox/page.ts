@@ -8,17 +8,17 @@ const main = "/examples/outbox/page/main.ts";
 const worker = "/examples/outbox/page/service-worker.ts";
 const javascript = "text/javascript";
 
-/** Answers if it is about the page. The modules are read when one of them is first asked for. */
+/** Returns `undefined` for paths that are not of the page. The modules are read at the first request for one of them. */
 export function createPage(): (request: Request) => Promise<Response | undefined> {
 	let reading: Promise<ReadonlyMap<string, string>> | undefined;
 	const readAll = () => reading ??= readModules(main, worker);
 	const files: Record<string, () => Response | Promise<Response>> = {
 		"/": async () => answer(await readFile(path("index.html")), "text/html"),
 		"/icon.svg": async () => answer(await readFile(path("icon.svg")), "image/svg+xml"),
-		// Where the script of a worker lies says which pages it serves.
+		// The path of a service worker's script determines which pages it controls.
 		"/main.js": () => answer(`import "${main}";\n`, javascript),
 		"/service-worker.js": () => answer(`import "${worker}";\n`, javascript),
-		// All that the page needs when the server is away.
+		// All files that the page needs while the server is away.
 		"/files.json": async () => {
 			const names = ["/", "/icon.svg", "/main.js", ...(await readAll()).keys()];
 			return answer(JSON.stringify(names), "application/json");
@@ -36,7 +36,7 @@ export function createPage(): (request: Request) => Promise<Response | undefined
 			if (method === "HEAD") return new Response(null, found);
 			return new Response("The page is read-only\n", { status: 405, headers: { allow: "GET, HEAD" } });
 		} catch (error) {
-			reading = undefined; // whoever asks again may find the file mended
+			reading = undefined; // the file may be repaired before the next request
 			return new Response(`${describe(error)}\n`, { status: 500 });
 		}
 	};

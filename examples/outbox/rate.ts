@@ -1,9 +1,9 @@
-/** How often something has happened of late. */
+/** The rate of an event over the last seconds. */
 
 const seconds = 10;
 
 export class Rate {
-	/** For each of the last seconds how often, at its place modulo the number of places, and which second that was. */
+	/** A ring with one place per second: the second, and its number of events. */
 	readonly #counts = Array.from({ length: seconds }, () => ({ second: 0, count: 0 }));
 
 	add(): void {

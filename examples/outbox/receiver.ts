@@ -48,9 +48,9 @@ export class Receiver {
 		if (behaviour === "fails") return new Response(null, { status: 503 });
 		if (behaviour === "busy") return new Response(null, { status: 429, headers: { "retry-after": "2" } });
 		if (behaviour === "slow") await this.#sleep(800);
-		if (behaviour === "hangs") await this.#sleep(5_000); // the sender has given up before
+		if (behaviour === "hangs") await this.#sleep(5_000); // the sender gives up before
 		else this.#receive(request.headers.get("idempotency-key"));
-		const hasFailed = behaviour === "hangs" || behaviour === "loses"; // which has got it, and says something else
+		const hasFailed = behaviour === "hangs" || behaviour === "loses"; // `loses` has received the message, and says otherwise
 		return new Response(null, { status: hasFailed ? 502 : 204 });
 	}
 

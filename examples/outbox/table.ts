@@ -10,7 +10,7 @@ export interface Shown extends Facts {
 	readonly status: ServerStatus;
 	/** The latest last. */
 	readonly events: readonly string[];
-	/** Of the process, as long as it runs. */
+	/** The id of the process while it runs. */
 	readonly pid: number | undefined;
 }
 
@@ -18,7 +18,7 @@ const colours: Record<string, Colour> = {
 	...{ waiting: "yellow", running: "cyan", dead: "red", done: "green", delivered: "green", retry: "yellow" },
 	...{ refused: "red", error: "red" },
 };
-/** Of the columns of the table; the last one has what is left. */
+/** The widths of the columns. The last column takes the rest. */
 const widths = { state: 7, id: 14, age: 6, failures: 4, next: 6 };
 
 /** Lines of at most `width` columns, and at most `height` of them. */
@@ -26,7 +26,7 @@ export function renderStatus(shown: Shown, width: number, height: number): strin
 	const head = toHead(shown).map((line) => cut(line, width));
 	const foot = shown.pid === undefined
 		? []
-		: ["", cut(`kill -9 ${shown.pid} and start it again: it goes on. Ctrl-C ends it`, width)];
+		: ["", cut(`kill -9 ${shown.pid} and start it again: it resumes. Ctrl-C ends it`, width)];
 	const room = Math.max(0, height - head.length - foot.length - 1);
 	const events = toEvents(shown.events, width, Math.floor(room / 3));
 	return [...head, "", ...toRows(shown.status, width, room - events.length), ...events, ...foot].slice(0, height);
@@ -55,7 +55,7 @@ function toProgress({ id, attempts, error = "the process died" }: MessageStatus)
 	return attempts === 0 ? `${id}, not tried yet` : `${id}, ${count(attempts, "failure")}, the last: ${error}`;
 }
 
-/** The latest ones, below a blank line; none if there is hardly room. */
+/** The latest events below a blank line; none if there is no room. */
 function toEvents(events: readonly string[], width: number, room: number): string[] {
 	if (room < 3 || events.length === 0) return [];
 	return ["", ...events.slice(-room + 1).map((event) => paint(colours[event.split(" ")[1]!], cut(event, width)))];
@@ -63,7 +63,7 @@ function toEvents(events: readonly string[], width: number, room: number): strin
 
 function toRows({ running, waiting, dead, delivered }: ServerStatus, width: number, room: number): string[] {
 	const heading = toLine(["state", "id", "age", "fail", "next", "message, or what the last attempt came to"], width);
-	// Dead ones want to be seen; the rest is for what is under way.
+	// Some room is for dead messages, the rest for the others.
 	const shownDead = dead.slice(0, Math.max(1, Math.floor((room - 1) / 4)));
 	const others = [...running, ...waiting].slice(0, Math.max(0, room - 1 - shownDead.length));
 	const done = delivered.slice(0, Math.max(0, room - 1 - shownDead.length - others.length));

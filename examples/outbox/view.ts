@@ -37,7 +37,7 @@ export class Log implements View {
 		output(`Listening on ${url}\n`);
 		output(`Delivering to ${webhook}\n`);
 		output(`Stored in ${file}: ${counts.waiting + counts.running} to be delivered, ${counts.dead} dead\n`);
-		if (isDemo) output("Sending messages that are made up, to try it on (not with --no-demo)\n");
+		if (isDemo) output("Sending demo messages (not with --no-demo)\n");
 	}
 
 	readonly note = (kind: string, text: string): void => {
@@ -88,7 +88,7 @@ export class Screen implements View {
 		if (this.#events.length > remembered) this.#events.shift();
 	};
 
-	/** What it shows last is how it ended. */
+	/** The last lines show the end. */
 	async close(): Promise<void> {
 		await this.#refresh().catch(() => {});
 		this.#screen?.close();

@@ -1,12 +1,12 @@
-/** The command line, as far as all examples have it in common. */
+/** The common part of the command lines of the examples. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { line } from "./words.ts";
 
-/** Something that the user has to put right; the message is one line. */
+/** A mistake in the command line. The message is one line. */
 export class UsageError extends Error {}
 
-/** `parseArgs` of Node, with a complaint of one line. */
+/** `parseArgs` of Node, with errors of one line. */
 export function parseOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
 	try {
 		return parseArgs(config);

@@ -1,4 +1,4 @@
-/** Draws lines in place, on the terminal's second screen, which leaves the first one intact. */
+/** Draws lines in place, on the alternate screen of the terminal. */
 
 import { writeSync } from "node:fs";
 import process from "node:process";
@@ -7,7 +7,7 @@ import { poll, sleep } from "../../mod.ts";
 const enter = "\x1b[?1049h\x1b[?25l";
 const leave = "\x1b[?25h\x1b[?1049l";
 
-/** The lines, at most `columns` wide and `rows` of them; the last picture, which stays on the first screen, has no limit of rows. */
+/** Returns at most `rows` lines of at most `columns` columns. The last lines stay on the normal screen, and have no limit. */
 export type Render = (columns: number, rows: number, isLast: boolean) => string[];
 
 export class LiveScreen {
@@ -26,13 +26,13 @@ export class LiveScreen {
 		return this.#closed.signal;
 	}
 
-	/** Says whether it was not open. */
+	/** Returns `false` if it is already open. */
 	open(): boolean {
 		if (this.#isOpen) return false;
 		this.#isOpen = true;
 		process.on("exit", this.#leave); // also after a crash
 		writeSync(1, enter);
-		poll(this.changed, { interval: 1000 }).attach(this.closed); // for the countdowns, and for a new size
+		poll(this.changed, { interval: 1000 }).attach(this.closed); // for countdowns and changes of the size
 		return true;
 	}
 
@@ -44,7 +44,7 @@ export class LiveScreen {
 		this.#leave();
 	}
 
-	/** Draws soon, and only once for all the changes until then. */
+	/** Draws soon, once for all changes until then. */
 	readonly changed = (): void => {
 		if (this.#isDue) return;
 		this.#isDue = true;
@@ -64,7 +64,7 @@ export class LiveScreen {
 	}
 
 	readonly #leave = (): void => {
-		// At once: the process may be about to exit.
+		// Synchronously, because the process may be about to exit.
 		const lines = this.#render((process.stdout.columns ?? 80) - 1, Infinity, true);
 		writeSync(1, `${leave}${lines.join("\n")}\n`);
 	};

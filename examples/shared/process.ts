@@ -13,7 +13,7 @@ export const isLive: boolean = stdout.isTTY === true && env["TERM"] !== "dumb" &
 	["", "0", "false"].includes(env["CI"] ?? "");
 
 stdout.on("error", (error: Error & { code?: string }) => {
-	// A reader that has seen enough (`| head`) is no fault; a full disk is.
+	// A reader that closes the pipe (`| head`) is no error; a full disk is.
 	if (error.code !== "EPIPE" && !isClosed) {
 		console.error(`output: ${line(error.message)}`);
 		process.exitCode = 1;
@@ -26,15 +26,15 @@ export function output(text: string): void {
 	if (!isClosed) stdout.write(text);
 }
 
-/** Aborts `end` at the first signal, and when nobody reads the output; at the second signal it exits. */
+/** Aborts `end` at the first signal, and when the output is closed. Exits at the second signal. */
 export function whenInterrupted(end: AbortController): void {
 	let interruptedAt = Infinity;
 	const onSignal = () => {
-		// Under npm one Ctrl-C may come twice: from the terminal, and passed on by npm.
+		// Under npm, one Ctrl-C may arrive twice: from the terminal and from npm.
 		if (performance.now() - interruptedAt > 300) process.exit(130);
 		interruptedAt = Math.min(interruptedAt, performance.now());
 		end.abort();
 	};
 	onClosed = () => end.abort();
-	for (const signal of signals) process.on(signal, onSignal); // which does not keep the process from ending
+	for (const signal of signals) process.on(signal, onSignal); // listeners do not keep the process alive
 }

@@ -1,8 +1,8 @@
-/** Opens an SQLite file: with what the runtime has of its own, or else, in Node 20, with the package libsql. */
+/** Opens an SQLite file with the runtime's own SQLite, or in Node 20 with the package libsql. */
 
 import type { DatabaseSync } from "node:sqlite";
 
-/** Opens the file, or makes it. What libsql opens has the methods that the examples and `sqliteStore` call. */
+/** Opens or creates the file. A connection of libsql has the methods that the examples and `sqliteStore` call. */
 export async function openSqlite(file: string): Promise<DatabaseSync> {
 	const own = await import("node:sqlite").catch(() => undefined);
 	if (own !== undefined) return new own.DatabaseSync(file);

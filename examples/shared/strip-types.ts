@@ -1,16 +1,16 @@
-/** What makes TypeScript of a source that a browser can run: the runtime itself, wherever it can. */
+/** Converts TypeScript to JavaScript for browsers, if possible with the runtime's own function. */
 
 import module from "node:module";
 import process from "node:process";
 
 type Strip = (text: string) => string | Promise<string>;
 
-/** What only Bun has. */
+/** The part of Bun that is used here. */
 interface Bun {
 	readonly Transpiler: new (options: object) => { transformSync(text: string): string };
 }
 
-/** Takes the types out of a module. What it imports as a value stays imported, under the same name. */
+/** Removes the types from a module. Imports of values stay. */
 export const stripTypes: Strip = "Bun" in globalThis
 	? stripInBun
 	: typeof module.stripTypeScriptTypes === "function"
@@ -21,7 +21,7 @@ export const stripTypes: Strip = "Bun" in globalThis
 function stripInNode(text: string): string {
 	const { emitWarning } = process;
 	try {
-		process.emitWarning = () => {}; // that it is experimental
+		process.emitWarning = () => {}; // Node warns that the function is experimental
 		return module.stripTypeScriptTypes(text);
 	} finally {
 		process.emitWarning = emitWarning;
@@ -33,7 +33,7 @@ function stripInBun(text: string): string {
 	return new Transpiler({ loader: "ts" }).transformSync(text);
 }
 
-/** `scripts/run.mjs` has fetched what this needs. */
+/** `scripts/run.mjs` has fetched the package. */
 async function stripInOldNode(text: string): Promise<string> {
 	const { transform } = await import("esbuild");
 	const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true } };

@@ -7,12 +7,12 @@ const hasColours = !process.env["NO_COLOR"];
 
 export type Colour = keyof typeof codes;
 
-/** Without its end, if that is too long. */
+/** Cuts the end of a text that is too long. */
 export function cut(text: string, width: number): string {
 	return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
-/** Without its middle: the end of a URL or of an id tells more than its beginning. */
+/** Cuts the middle, because the end of a URL or an id says more than its beginning. */
 export function shorten(text: string, width: number): string {
 	if (text.length <= width) return text;
 	const tail = Math.ceil((width - 1) * 0.6);

@@ -1,16 +1,16 @@
-/** Errors, numbers and times, as the table and the plain lines put them. */
+/** Errors, numbers and times as text. */
 
-/** What went wrong, on one line. What failed in `fetch` is deep inside the error, and elsewhere in each runtime. */
+/** Describes an error on one line. The cause of a failed `fetch` is inside the error, at another place in each runtime. */
 export function describe(error: unknown): string {
 	if (!(error instanceof Error)) return line(String(error));
 	const { cause, code } = error as Error & { code?: unknown };
 	if (cause instanceof Error && error.name !== "TimeoutError") return describe(cause);
 	if (typeof code === "string") return code;
-	// Deno's text begins with what is known: the URL, and which part of the client has failed.
+	// Deno's message begins with known facts: the URL, and the part of the client that failed.
 	return line((error.message || error.name).replace(/^error sending request .*: /s, ""));
 }
 
-/** Server and file contents end up here: none of their control characters may reach the terminal. */
+/** One line without control characters, because the text may come from a server or a file. */
 export function line(text: string): string {
 	return text.replace(/[\s\p{Cc}]+/gu, " ").trim();
 }

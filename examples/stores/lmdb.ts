@@ -1,8 +1,9 @@
 // A store over LMDB, which is not part of the package: an example for databases that are ordered maps with
 // transactions.
 //
-// npm install lmdb import { lmdbStore } from "./lmdb.ts"; const outbox = new Basket({ store: lmdbStore("data/tasks"),
-// tasks: { … } });
+//     npm install lmdb
+//     import { lmdbStore } from "./lmdb.ts";
+//     const outbox = new Basket({ store: lmdbStore("data/tasks"), tasks: { … } });
 import { deserialize, serialize } from "node:v8";
 import { open, type RootDatabase } from "lmdb";
 import {

@@ -119,7 +119,7 @@ function loadsOf(
 	];
 }
 
-/** Which part of the most that a store takes at once these tasks are. */
+/** The share of a call to the store that these tasks take: 1 is a full call. */
 export function shareOf(store: Store<never>, tasks: readonly NewTask[]): number {
 	const [all, bytes] = loadsOf(store, tasks);
 	return Math.max(all!.count / all!.most, bytes!.count / bytes!.most);

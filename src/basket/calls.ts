@@ -140,7 +140,7 @@ export class Calls {
 
 class Call extends Timer {
 	readonly begunAt: number;
-	/** Which of the calls it is. */
+	/** The sequence number. */
 	readonly number: number;
 	readonly giveUp: (text: string) => void;
 	readonly #limit: number;

@@ -35,7 +35,7 @@ export interface ClaimOwner<Tx> {
 	onProgress(): void;
 }
 
-/** Handles the answer of the store to a renewal. */
+/** The answer of the store to a renewal. */
 export type LeaseState = "ok" | "lost" | "posted";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {

@@ -18,7 +18,7 @@ export interface Ended<Tx> {
 	ending: Ending;
 	/** The reason why it is unknown whether the end was stored. */
 	doubt?: unknown;
-	/** Its ending could not be stored, and has become that reason. */
+	/** Whether its ending could not be stored, so that it becomes dead with that reason. */
 	isBuried?: boolean;
 	/** Whether the end was stored, from a late answer. */
 	isStored?: boolean;

@@ -73,7 +73,7 @@ export class Turns<Tx> {
 	/** `resting` → (there is work) → `scheduled` → (a new macrotask) → `turning` → (the turn has ended) → `resting`. */
 	#state: "resting" | "scheduled" | "turning" = "resting";
 	#onTurned: (() => void) | undefined;
-	/** Whether the last settlements were too much for the store in some way that is none of its own: one at a time, to find out which. */
+	/** Whether the store has refused the last settlements with an error that is no `StoreError`: each is then sent alone. */
 	#isSingle = false;
 	/** The time limit of a turn, in milliseconds. */
 	#limit: number;

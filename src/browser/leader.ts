@@ -83,7 +83,7 @@ interface LeaderSettings {
  * let stop = () => {};
  * await new Promise<void>((resolve) => {
  * 	stop = gate.subscribe(() => gate.getSnapshot() && resolve());
- * if (gate.getSnapshot()) resolve(); // if there are no locks
+ * 	if (gate.getSnapshot()) resolve(); // if there are no locks
  * });
  * console.log("This is the one tab that sends.");
  * stop();

@@ -18,10 +18,10 @@ export function isHalfDone({ state }: StoredTask, checkpoint: JobCheckpoint | un
 }
 
 /** The state of a step. */
-export type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
+type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
 
 /** A step of a job. */
-export interface StepView {
+interface StepView {
 	/** Its name. */
 	readonly name: string;
 	/** Its state. A step without a revert stays `done` when the job goes backward. */
@@ -31,7 +31,7 @@ export interface StepView {
 }
 
 /** The steps of a job in order. */
-export function stepsOf(checkpoint: JobCheckpoint): StepView[] {
+function stepsOf(checkpoint: JobCheckpoint): StepView[] {
 	const { plan, results } = checkpoint;
 	return plan.map((name, index) => ({
 		name,
@@ -59,7 +59,7 @@ export function describeTask(task: StoredTask, checkpoint: JobCheckpoint | undef
 	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint) }) };
 }
 
-/** The job as a JSON object, with the names of `Processor.state`. */
+/** The job as a JSON object, with the names of `JobRecord`. */
 function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
 	const { version, status, isBackward, plan, at, attempts, previous, input, results, signals } = checkpoint;
 	return {

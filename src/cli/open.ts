@@ -86,12 +86,12 @@ async function connect(path: string, isReading: boolean): Promise<Database> {
 
 /** For a Node without SQLite: opens the file with an installed package. */
 async function openWithPackage(path: string, isReading: boolean): Promise<Database> {
-	const Package = await load("better-sqlite3", 12) ?? await load("libsql", 0);
+	const Package = await load("better-sqlite3", 13) ?? await load("libsql", 0);
 	if (Package === undefined) {
 		const { version } = (globalThis as { process?: { version?: string } }).process ?? {};
 		throw new Failure(
 			1,
-			`SQLite needs Node 22.13 or later, Deno or Bun, or the package better-sqlite3 or libsql; this is Node ${version}`,
+			`SQLite needs Node 22.13 or later, Deno or Bun, or the package libsql in this folder; this is Node ${version}`,
 		);
 	}
 	const db = new Package(path);

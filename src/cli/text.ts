@@ -76,12 +76,6 @@ export function cut(text: string, width: number): string {
 	return width > 0 ? `${result}…` : "";
 }
 
-/** Text that is padded to a width. */
-export function pad(text: string, width: number, isRight = false): string {
-	const space = " ".repeat(Math.max(0, width - widthOf(text)));
-	return isRight ? space + text : text + space;
-}
-
 const units: readonly (readonly [name: string, length: number, least: number])[] = [
 	["d", 86_400_000, 172_800_000],
 	["h", 3_600_000, 7_200_000],

@@ -31,8 +31,8 @@ export interface StandardSchema<Output = unknown, Input = Output> {
 }
 
 /**
- * A validator that accepts everything: it gives data a type that only the compiler knows. For signals, inputs and payloads that
- * come from your own code; use a real validator for what comes from elsewhere.
+ * A validator that accepts everything: it gives data a type that only the compiler knows. Use it for signals, inputs and
+ * payloads that come from your own code, and a real validator for data from elsewhere.
  *
  * @typeParam T the type of the data
  *

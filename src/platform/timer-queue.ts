@@ -10,7 +10,7 @@ import { Heap } from "./heap.ts";
  * An object that a clock wakes later. A clock stores the timer itself without a wrapper, so that 100,000 sleeping
  * tasks cost little. The fields belong to the clock; subclasses implement only {@link Timer.fire}.
  *
- * Use `sleep` to wait. Use this class to write a `Clock`, or for very many waits.
+ * Use `sleep` to wait. This is what a `Clock` of your own gets.
  *
  * @example
  * ```ts

@@ -26,15 +26,19 @@ export function* look(
 /** The number of rows per read if some of them may not match. */
 const page = 200;
 
-/** The result of one part of a list, and where the next part begins. */
-export interface Part {
+/** One part of a list, and where the next part begins. */
+export interface ListedPart {
 	readonly found: readonly StoredTask[];
 	/** Absent after the last part. */
 	readonly above?: Order | undefined;
 }
 
 /** Lists tasks in order, after `above`. It may return fewer tasks than exist, and then returns where to continue. */
-export function* listPart(session: Session, { state, kind, limit }: ListQuery, above: Order | undefined): Work<Part> {
+export function* listPart(
+	session: Session,
+	{ state, kind, limit }: ListQuery,
+	above: Order | undefined,
+): Work<ListedPart> {
 	const isAside = state !== undefined && state !== "waiting" && !session.isSparse;
 	const prefix: Key = isAside ? [state] : [];
 	const isFiltered = kind !== undefined || (state !== undefined && !isAside);

@@ -8,7 +8,7 @@
 import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { isSound, toTask } from "./row.ts";
-import { type LaneKeeper, Session, type Settings } from "./session.ts";
+import { type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
 import { type LaneRow, lanes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
@@ -18,9 +18,6 @@ export const laneWeight = 3;
 
 /** The number of keys per read. */
 const page = 1000;
-
-/** The maximum number of backoffs that one transaction ends. */
-const mostHastened = 1000;
 
 export class RecordSession extends Session {
 	declare readonly lanes?: LaneRows;

@@ -20,8 +20,8 @@ const ended = {
 	isBackingOff: undefined,
 } as const;
 
-/** How many backoffs are ended in one transaction. */
-const mostHastened = 1000;
+/** The maximum number of backoffs that one transaction ends. */
+export const mostHastened = 1000;
 
 /** The settings of all transactions of a store. */
 export interface Settings {

@@ -11,14 +11,14 @@ import type { ConfigureOptions, LifecycleState } from "../lifecycle/lifecycle.ts
 import { Entry, type ServiceFactory, type ServiceRecord } from "./entry.ts";
 import { ServiceNotFoundError, UnknownKindError } from "./errors.ts";
 import { Changes, type ServiceChange, type ServiceWatchOptions, Watch } from "./watch.ts";
-
-export type { Service, ServiceFactory, ServiceRecord } from "./entry.ts";
-export type { ServiceChange, ServiceWatchOptions } from "./watch.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { check, checkFunction, checkWord } from "../platform/check.ts";
 import { NameInUseError } from "../platform/name-in-use-error.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
+
+export type { Service, ServiceFactory, ServiceRecord } from "./entry.ts";
+export type { ServiceChange, ServiceWatchOptions } from "./watch.ts";
 
 /** Options for {@link Services}. */
 export interface ServicesOptions<K extends string = string> {
@@ -277,7 +277,8 @@ export class Services<K extends string = string> implements Subscribable<readonl
 	list(options: ServiceQuery = {}): readonly ServiceRecord[] {
 		const { after = "", limit = Infinity } = check("options", options, "object");
 		check("after", after, "string");
-		check("limit", limit, "number", (limit === Infinity || Number.isInteger(limit)) && limit > 0, "a positive integer");
+		const isCount = limit === Infinity || (Number.isInteger(limit) && limit > 0);
+		check("limit", limit, "number", isCount, "a positive integer, or Infinity");
 		const all = this.getSnapshot();
 		const start = after === "" ? 0 : all.findIndex(({ id }) => id > after);
 		return start < 0 ? [] : all.slice(start, start + limit);

@@ -21,10 +21,10 @@ export function pack(data: Data): unknown {
 	return decode(utf8) === data ? { utf8 } : data;
 }
 
-/** The size of the result of {@link pack}, in bytes. */
+/** The size of the result of {@link pack}, in bytes; of small data about. */
 export function sizeOf(data: Data): number {
 	if (typeof data !== "string") return data.length;
-	// Small data need not be encoded to know its size.
+	// Small data fits in any case, so its exact size does not matter.
 	if (data.length < 1_000 || isLatin(data)) return data.length;
 	const utf8 = new TextEncoder().encode(data);
 	return decode(utf8) === data ? utf8.length : 2 * data.length;

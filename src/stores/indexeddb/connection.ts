@@ -89,7 +89,8 @@ export class NamedConnection implements Connection {
 	/** Rejects a caller that has waited too long for another tab to close its connection. The request continues. */
 	#wait(opening: Promise<IDBDatabase>): Promise<IDBDatabase> {
 		return new Promise((resolve, reject) => {
-			const message = `Cannot open the database "${this.name}": another tab keeps an old version of it open, perhaps`;
+			const message =
+				`Cannot open the database "${this.name}": close other tabs, which may keep an old version of it open`;
 			const timer = new CallbackTimer(() => reject(new StoreError("blocked", message)));
 			this.#clock.set(timer, patience);
 			opening.then(resolve, reject).then(() => this.#clock.clear(timer));

@@ -33,8 +33,8 @@ const fullMessage =
 	"Delete data or tasks, or work tasks off";
 
 /**
- * The error of a store for one of IndexedDB, which is known by its name: it may be of another realm, or of something that stands in for
- * IndexedDB. Others, which are faults of a program, stay as they are.
+ * Converts an error of IndexedDB to an error of a store. It is identified by its name, because it may come from another
+ * realm or from an imitation of IndexedDB. Other errors, which are faults of a program, stay as they are.
  */
 export function toStoreError(error: unknown, what: string): unknown {
 	if (!/^(?!Type|Range|Store)\w+Error\b/.test(String(error))) return error;

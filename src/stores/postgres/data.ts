@@ -1,5 +1,5 @@
 /**
- * How values look in the tables, and rows outside.
+ * Conversion between values and table columns.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The tables, and how they came to be.
+ * The tables and their migrations.
  *
  * @module
  */

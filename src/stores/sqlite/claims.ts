@@ -45,7 +45,7 @@ const noLane: Pick<Gone, "lane"> = { lane: null };
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 export class SqliteClaims extends SqliteTasks {
-	/** Whether tasks were kept long enough. Looks also whether the tables are of this version: together that is one statement. */
+	/** Whether there are done tasks whose retention has ended. The same statement reads the version, which is checked. */
 	hasExpired(basket: string, now: number): boolean {
 		const [row] = this.connection.all<{ version: number; hasExpired: number }>(
 			`SELECT version, EXISTS (SELECT 1 ${this.#expired}) AS hasExpired FROM ${this.tables.schema}`,

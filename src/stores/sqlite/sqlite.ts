@@ -350,8 +350,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	/** Makes a change after which tasks may be due. */
-	async #change<T>(basket: string, work: () => T, tx?: Db): Promise<T> {
-		if (tx !== undefined) return this.#inside(basket, work, tx);
+	async #change<T>(basket: string, work: () => T): Promise<T> {
 		const result = await this.#write(work);
 		this.#watch.wake(basket);
 		return result;

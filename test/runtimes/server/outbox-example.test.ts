@@ -183,9 +183,9 @@ describe.skipIf(process.platform === "win32")("examples/outbox.ts", () => {
 		expect(outbox.errors).toBe("");
 	}, timeout);
 
-	test("without a webhook shows itself on messages that are made up", async () => {
+	test("without a webhook shows itself on demo messages", async () => {
 		const outbox = start("--db", await createFile());
-		await outbox.printed(/^Sending messages that are made up/m);
+		await outbox.printed(/^Sending demo messages/m);
 		await outbox.printed(/ dead demo-dead 404 Not Found \(attempt 1\)\n/);
 		await outbox.printed(/ retry demo-\S+ \d+ .+ \(attempt 1\), again in .+\n/);
 		await outbox.printed(/ done demo-\S+ \(attempt 2\)\n/);
