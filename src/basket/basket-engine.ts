@@ -101,8 +101,7 @@ export class BasketEngine<Tx> {
 	#read(): BasketSnapshot {
 		const { state, running, totals } = this.worker;
 		const shown: BasketSnapshot = { state, running, ...totals };
-		const keys = Object.keys(shown) as (keyof BasketSnapshot)[];
-		if (keys.some((key) => shown[key] !== this.#shown?.[key])) this.#shown = shown;
+		if (JSON.stringify(shown) !== JSON.stringify(this.#shown)) this.#shown = shown;
 		return this.#shown!;
 	}
 }

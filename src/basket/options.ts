@@ -14,7 +14,7 @@ import { type ContextOwner, UserContext } from "./user-context.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
-import { check, checkCount, checkDelay, checkFinite, checkFunction, refuse } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFinite, checkFunction, checkMethods, refuse } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
@@ -215,18 +215,14 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		"object",
 	);
 	const { gate, wake = [], onSettled, onError } = options;
-	check("store.turn", check("store", store, "object").turn, "function");
-	check("store.capabilities", store.capabilities, "object");
+	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
 	check("lease", lease, "number", Number.isFinite(lease) && lease > 0, "more than 0, and finite");
 	checkDelay("grace", grace);
-	if (gate !== undefined) {
-		check("gate.getSnapshot", check("gate", gate, "object").getSnapshot, "function");
-		check("gate.subscribe", gate.subscribe, "function");
-	}
+	if (gate !== undefined) checkMethods("gate", gate, "getSnapshot", "subscribe");
 	const hints = [wake].flat();
-	for (const hint of hints) check("wake.subscribe", check("wake", hint, "object").subscribe, "function");
+	for (const hint of hints) checkMethods("wake", hint, "subscribe");
 	checkFunction("onSettled", onSettled);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
@@ -274,8 +270,7 @@ function checkKind(
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
 	check("run", run, "function");
 	checkSchema(schema);
-	check("codec.encode", check("codec", codec, "object").encode, "function");
-	check("codec.decode", codec.decode, "function");
+	checkMethods("codec", codec, "encode", "decode");
 	checkCount("crashes", crashes);
 	checkFinite("retain", retain);
 	// One clock for everything that a basket does.

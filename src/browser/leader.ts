@@ -5,7 +5,7 @@
  */
 
 import { listen } from "../platform/awake.ts";
-import { check, checkFunction, checkSignal } from "../platform/check.ts";
+import { check, checkFunction, checkMethods, checkSignal } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
@@ -97,9 +97,7 @@ export function leader(name: string, options: LeaderOptions = {}): Subscribable<
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const { locks = scope.navigator?.locks as Locks | undefined } = options;
-	if (locks !== undefined && locks !== null) {
-		check("locks.request", check("locks", locks, "object").request, "function");
-	}
+	if (locks !== undefined && locks !== null) checkMethods("locks", locks, "request");
 	const candidate = new Candidate(`upkeep:leader:${name}`, { timeout, signal, locks, onError, clock });
 	return {
 		subscribe: whileSubscribed(candidate.subscribe, () => candidate.begin()),

@@ -52,6 +52,13 @@ export function checkCount(name: string, value: number, least = 1): number {
 	return check(name, value, "number", isCount, `a whole number from ${least}, or Infinity`);
 }
 
+/** Checks that a value is an object with these methods. */
+export function checkMethods<T>(name: string, value: T, ...methods: readonly (keyof T & string)[]): T {
+	check(name, value, "object");
+	for (const method of methods) check(`${name}.${method}`, value[method], "function");
+	return value;
+}
+
 /** Checks that the value is one of these words. */
 export function checkWord<T extends string>(name: string, value: T, words: readonly T[]): T {
 	return check(name, value, "string", words.includes(value), words.join(" or "));

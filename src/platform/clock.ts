@@ -8,7 +8,7 @@
  */
 
 import { onAwake } from "./awake.ts";
-import { check, checkDelay, checkedSignal } from "./check.ts";
+import { check, checkDelay, checkedSignal, checkMethods } from "./check.ts";
 import { link, unlink } from "./signals.ts";
 import { hop, isPage } from "./page.ts";
 import { CallbackTimer, type Timer, TimerQueue } from "./timer-queue.ts";
@@ -159,10 +159,7 @@ export function makeClock(): Clock {
 
 /** Checks a `clock` option. The default is the system clock. */
 export function checkClock(clock: Clock | undefined): Clock {
-	if (clock === undefined) return systemClock;
-	check("clock", clock, "object");
-	for (const name of ["set", "clear", "now", "monotonic"] as const) check("clock." + name, clock[name], "function");
-	return clock;
+	return clock === undefined ? systemClock : checkMethods("clock", clock, "set", "clear", "now", "monotonic");
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import type { Store } from "../../basket/store.ts";
-import { check, checkFunction } from "../../platform/check.ts";
+import { check, checkFunction, checkMethods } from "../../platform/check.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
 import { StoreError } from "../../platform/store-error.ts";
 
@@ -45,7 +45,7 @@ export function withFallback<Tx>(
 	options: FallbackOptions = {},
 ): Store<Tx> {
 	for (const [name, value] of Object.entries({ store, fallback })) {
-		check(`${name}.open`, check(name, value as Store, "object").open, "function");
+		checkMethods(name, value as Store, "open");
 	}
 	const { onFallback } = check("options", options, "object");
 	checkFunction("onFallback", onFallback);

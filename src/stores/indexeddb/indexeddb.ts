@@ -8,7 +8,7 @@
  */
 
 import type { Store } from "../../basket/store.ts";
-import { check, checkWord } from "../../platform/check.ts";
+import { check, checkMethods, checkWord } from "../../platform/check.ts";
 import { checkClock, type Clock } from "../../platform/clock.ts";
 import { PlainStore } from "../../records/records.ts";
 import { type Connection, givenConnection, NamedConnection } from "./connection.ts";
@@ -90,6 +90,5 @@ export function indexedDBStore(
 
 function toConnection(database: string | IDBDatabase, clock: Clock): Connection {
 	if (typeof database === "string") return new NamedConnection(database, clock);
-	check("database.transaction", check("database", database, "object").transaction, "function");
-	return givenConnection(database);
+	return givenConnection(checkMethods("database", database, "transaction"));
 }

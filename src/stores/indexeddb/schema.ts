@@ -4,7 +4,7 @@
  * @module
  */
 
-import { check } from "../../platform/check.ts";
+import { checkMethods } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { result } from "./request.ts";
 
@@ -64,8 +64,8 @@ export const indexedDBStoreNames: readonly string[] = [rowsName, metaName];
  * ```
  */
 export function upgradeIndexedDB(database: IDBDatabase, _transaction: IDBTransaction): void {
-	check("database.createObjectStore", check("database", database, "object").createObjectStore, "function");
-	check("transaction.objectStore", check("transaction", _transaction, "object").objectStore, "function");
+	checkMethods("database", database, "createObjectStore");
+	checkMethods("transaction", _transaction, "objectStore");
 	if (hasSchema(database)) return;
 	database.createObjectStore(rowsName, { keyPath: "$key" }).createIndex(indexName, "$in", { multiEntry: true });
 	database.createObjectStore(metaName).put(schemaVersion, versionKey);
