@@ -88,3 +88,6 @@ export async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 
 /** Whether this engine is a page or workerd, where macrotasks are slow. */
 export const isPage: boolean = "document" in globalThis || globalThis.navigator?.userAgent === "Cloudflare-Workers";
+
+/** Whether this engine is Node itself, which does at full length what needs nothing of an engine. */
+export const isNode: boolean = !isPage && !("Deno" in globalThis) && !("Bun" in globalThis);

@@ -1,9 +1,8 @@
 // The same as test/simulation.test.ts, on the record store.
-import { isLong, isPage } from "../support.ts";
+import { isLong, isNode, isPage } from "../support.ts";
 import { openRecords } from "../simulation/records.ts";
 import { testSimulation } from "../simulation/suite.ts";
 
-const isNode = !isPage && !("Deno" in globalThis) && !("Bun" in globalThis);
 const seeds = isPage ? 5 : (isLong ? 4 : 1) * (isNode ? 100 : 25);
 testSimulation({ store: "records", open: openRecords, seeds });
 testSimulation({ store: "records", open: openRecords, seeds: Math.ceil(seeds / 4), hasJobs: true });
