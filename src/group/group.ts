@@ -90,9 +90,9 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 	#stopping: { readonly reason: unknown } | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
-	readonly subscribe: (listener: () => void) => () => void;
+	declare readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}: the tasks as {@link GroupTaskSnapshot}s, in the order of {@link tasks}. */
-	readonly getSnapshot: () => readonly GroupTaskSnapshot[];
+	declare readonly getSnapshot: () => readonly GroupTaskSnapshot[];
 
 	/**
 	 * Creates a group without tasks.
@@ -131,7 +131,7 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 		const signal = options === undefined ? options : checkedSignal(options);
 		const ifPresent = options?.ifPresent;
 		if (ifPresent !== undefined) checkWord("ifPresent", ifPresent, ["throw", "keep", "replace"]);
-		const settings = checkRunnerOptions(options, this.#settings);
+		const settings = options === undefined ? this.#settings : checkRunnerOptions(options, this.#settings);
 		const present = this.#tasks.get(name);
 		if (present !== undefined && present.state !== "stopped") {
 			if (ifPresent === "keep") return present as SpawnedTask<T>;

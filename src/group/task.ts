@@ -87,7 +87,7 @@ const resolved = /* @__PURE__ */ Promise.resolve();
 
 /** The class behind {@link GroupTask}. Its objects are small, because there may be 100,000 of them. */
 export class SpawnedTask<T> implements GroupTask<T>, LoopOwner<T>, Abortable {
-	readonly name: string;
+	declare readonly name: string;
 	readonly #owner: TaskOwner;
 	#execution: Execution<T> | undefined;
 	#signal: AbortSignal | undefined;

@@ -51,9 +51,9 @@ export class IntermittentMap<K, V = void>
 	#seen: ReadonlyMap<K, IntermittentSnapshot> = new Map();
 
 	/** See {@link Subscribable.subscribe}. */
-	readonly subscribe: (listener: () => void) => () => void;
+	declare readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}: the keys whose operations are not idle. */
-	readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
+	declare readonly getSnapshot: () => ReadonlyMap<K, IntermittentSnapshot>;
 
 	/**
 	 * Creates a map in which every operation is idle.

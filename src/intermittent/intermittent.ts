@@ -130,9 +130,9 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 	#seen: IntermittentSnapshot | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
-	readonly subscribe: (listener: () => void) => () => void;
+	declare readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
-	readonly getSnapshot: () => IntermittentSnapshot;
+	declare readonly getSnapshot: () => IntermittentSnapshot;
 
 	/**
 	 * Creates an idle operation.
@@ -189,7 +189,7 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 			return Promise.reject(error);
 		}
 		if (signal.aborted) return Promise.reject(signal.reason);
-		const attachment = new Attachment<V>(signal, this.#detach);
+		const attachment: Attachment<V> = { signal, abort: (reason) => this.#detach(attachment, reason) };
 		link(signal, attachment);
 		this.#attached.add(attachment);
 		if (this.#state === "running") {
@@ -201,14 +201,13 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 			this.#snapshot.changed(); // a subscriber may stop the operation
 			return value;
 		}
-		this.#waiting.add(attachment);
-		const started = attachment.started();
-		if (this.#state === "idle") this.#begin(attachment);
-		else {
+		return new Promise((resolve, reject) => {
+			Object.assign(attachment, { resolve, reject });
+			this.#waiting.add(attachment);
+			if (this.#state === "idle") return this.#begin(attachment);
 			attachment.begin = inContext(() => this.#waiting.has(attachment) ? this.#begin(attachment) : this.#rest());
 			this.#snapshot.changed();
-		}
-		return started;
+		});
 	}
 
 	/** Resolves with `true` when the operation is idle, or with `false` if the signal aborts first. */
@@ -249,12 +248,12 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 		return this.stop();
 	}
 
-	readonly #detach = (attachment: Attachment<V>, reason: unknown): void => {
+	#detach(attachment: Attachment<V>, reason: unknown): void {
 		this.#attached.delete(attachment);
 		if (this.#waiting.delete(attachment)) attachment.reject!(reason);
 		if (this.#attached.size === 0) this.#leave(reason, this.#linger);
 		this.#snapshot.changed();
-	};
+	}
 
 	/** The last listener has left. */
 	#leave(reason: unknown, linger: number): void {
@@ -331,30 +330,13 @@ export class Intermittent<V = void> implements Subscribable<IntermittentSnapshot
 }
 
 /** One listener. */
-class Attachment<V> implements Abortable {
+interface Attachment<V> extends Abortable {
 	readonly signal: AbortSignal;
-	readonly #detach: (attachment: Attachment<V>, reason: unknown) => void;
 	/** Starts the operation in the async context of this listener. If this listener has left, the next one does it. */
-	begin: (() => void) | undefined;
+	begin?: () => void;
 	/** These settle the promise of its `attach`, unless the operation already ran. */
-	resolve: ((value: Promise<V>) => void) | undefined;
-	reject: ((reason: unknown) => void) | undefined;
-
-	constructor(signal: AbortSignal, detach: (attachment: Attachment<V>, reason: unknown) => void) {
-		this.signal = signal;
-		this.#detach = detach;
-	}
-
-	started(): Promise<V> {
-		return new Promise((resolve, reject) => {
-			this.resolve = resolve;
-			this.reject = reject;
-		});
-	}
-
-	abort(reason: unknown): void {
-		this.#detach(this, reason);
-	}
+	resolve?: (value: Promise<V>) => void;
+	reject?: (reason: unknown) => void;
 }
 
 /** Normalizes the result of a start. */

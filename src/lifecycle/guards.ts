@@ -40,7 +40,7 @@ export class MissingMethodError extends TypeError {
 	/** The name of this error. */
 	override readonly name = "MissingMethodError";
 	/** The missing method. */
-	readonly method: "start" | "stop" | "configure";
+	declare readonly method: "start" | "stop" | "configure";
 
 	/**
 	 * Created by {@link start}, {@link stop} and {@link configure}.

@@ -128,9 +128,9 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 	#applied: Application<C> | undefined;
 
 	/** See {@link Subscribable.subscribe}. */
-	readonly subscribe: (listener: () => void) => () => void;
+	declare readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
-	readonly getSnapshot: () => LifecycleSnapshot;
+	declare readonly getSnapshot: () => LifecycleSnapshot;
 
 	/**
 	 * Creates an inactive lifecycle.
@@ -306,7 +306,7 @@ export class Lifecycle<C = unknown> implements Subscribable<LifecycleSnapshot>, 
 /** One configuration: waiting, being applied, then in effect until it ends. */
 class Application<C> {
 	/** Resolves the call of `configure`. */
-	readonly settle: (state: LifecycleState) => void;
+	declare readonly settle: (state: LifecycleState) => void;
 	/** If the configuration must wait: begins to apply it, in the async context of the caller of `configure`. */
 	advance: (() => void) | undefined;
 	/** Whether it was superseded or stopped. */

@@ -25,9 +25,9 @@ export class NameInUseError extends Error {
 	/** The name of this error. */
 	override readonly name = "NameInUseError";
 	/** The kind of object that has the name: a task of a `Group` or a `Pool`, or a service. */
-	readonly subject: "task" | "service";
+	declare readonly subject: "task" | "service";
 	/** The name of the task, or the id of the service. */
-	readonly id: string;
+	declare readonly id: string;
 
 	/**
 	 * Created by the calls that require an unused name.

@@ -26,5 +26,5 @@ export function observe<A extends unknown[], R>(
 
 /** Reports an error that nobody else will see. */
 export function report(onError: OnError | undefined, error: unknown): void {
-	if (onError) observe(undefined, onError, error);
+	observe(undefined, onError, error);
 }

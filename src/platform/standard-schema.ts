@@ -84,7 +84,7 @@ export class ValidationError extends Error {
 	/** The name of this error. */
 	override readonly name = "ValidationError";
 	/** All issues. */
-	readonly issues: readonly SchemaIssue[];
+	declare readonly issues: readonly SchemaIssue[];
 
 	/**
 	 * Created by all code that uses a validator.

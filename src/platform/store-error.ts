@@ -53,7 +53,7 @@ export class StoreError extends Error {
 	/** The name of this error. */
 	override readonly name = "StoreError";
 	/** The kind of failure, for programs. */
-	readonly code: StoreErrorCode;
+	declare readonly code: StoreErrorCode;
 
 	/**
 	 * Created by a store.

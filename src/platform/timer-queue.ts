@@ -35,7 +35,7 @@ export abstract class Timer {
 	/** Any other data of the clock. Absent until the clock writes it. */
 	declare own: unknown;
 	/** Whether a server process may exit before the timer is due. */
-	readonly unref: boolean;
+	declare readonly unref: boolean;
 
 	/**
 	 * Creates a timer that is not set.

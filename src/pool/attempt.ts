@@ -23,7 +23,7 @@ export interface AttemptedJob<W> {
 
 /** The context of one attempt of a job. */
 export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
-	readonly worker: W;
+	declare readonly worker: W;
 	readonly #job: AttemptedJob<W>;
 	readonly #onReport: () => void;
 
@@ -66,7 +66,7 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 	/** The error of the last attempt, including hints, until it is decided what follows. */
 	thrown: unknown;
 	/** Lets the owner decide, after a failure that was detected outside the async context of the job's caller. */
-	readonly ask: () => void;
+	declare readonly ask: () => void;
 	readonly #job: J;
 	readonly #owner: RunOwner<J>;
 	/** The attempt whose task has not settled. */

@@ -14,9 +14,8 @@ export interface JobDetails<W> {
 	readonly name: string | undefined;
 	readonly priority: number;
 	readonly signal: AbortSignal | undefined;
-	/** These settle `assigned`. */
-	readonly onAssigned: (() => void) | undefined;
-	readonly onUnassigned: ((error: unknown) => void) | undefined;
+	/** These settle `assigned` of a named task. */
+	readonly assigned: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 	/** Cancels the task. The signal is linked to it. */
 	readonly abort: (reason: unknown) => void;
 	/** Present if the task may be retried or has a time limit. */
@@ -44,7 +43,7 @@ export interface JobWorker<W> {
  * parked (it has failed, and is in the pool's set of parked tasks) → over, or waiting again → …
  */
 export class Job<W> extends Waiting implements AttemptedJob<W> {
-	readonly task: PoolFunction<unknown, W>;
+	declare readonly task: PoolFunction<unknown, W>;
 	/** Set once, right after the job is created. */
 	details: JobDetails<W> | undefined;
 	/**
@@ -105,8 +104,8 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
  * is one such object per task, and private fields take longer to initialize.
  */
 export class JobResult<W> {
-	readonly job: Job<W>;
-	readonly onConnected: ((job: Job<W>) => void) | undefined;
+	declare readonly job: Job<W>;
+	declare readonly onConnected: ((job: Job<W>) => void) | undefined;
 
 	constructor(job: Job<W>, onConnected?: (job: Job<W>) => void) {
 		this.job = job;

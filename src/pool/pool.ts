@@ -8,6 +8,7 @@
  */
 
 import type { PoolFunction, PoolOptions, PoolSnapshot, PoolTask, PoolTaskRecord, PoolWorkerRecord } from "./options.ts";
+import type { JobDetails } from "./job.ts";
 import { Scheduler } from "./scheduler.ts";
 import { checkTaskOptions, type JobOptions, jobOptions, type PoolTaskOptions } from "./task-options.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
@@ -54,9 +55,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	readonly #snapshot: Snapshot<PoolSnapshot>;
 
 	/** See {@link Subscribable.subscribe}. */
-	readonly subscribe: (listener: () => void) => () => void;
+	declare readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
-	readonly getSnapshot: () => PoolSnapshot;
+	declare readonly getSnapshot: () => PoolSnapshot;
 
 	/**
 	 * Creates a pool with `min` workers.
@@ -123,10 +124,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 		if (this.#scheduler.named.has(name)) {
 			throw new NameInUseError("task", name, "use another name, or wait until it is over");
 		}
-		let onAssigned!: () => void;
-		let onUnassigned!: (error: unknown) => void;
-		const assigned = new Promise<void>((resolve, reject) => [onAssigned, onUnassigned] = [resolve, reject]);
-		const job = this.#scheduler.newJob(task, checked, { name, onAssigned, onUnassigned });
+		let settlers!: JobDetails<W>["assigned"];
+		const assigned = new Promise<void>((resolve, reject) => settlers = { resolve, reject });
+		const job = this.#scheduler.newJob(task, checked, name, settlers);
 		const result = this.#scheduler.add<T>(job);
 		assigned.catch(() => {});
 		result.catch(() => {});

@@ -20,7 +20,7 @@ export class Waiting {
 /** The items of one priority. */
 class Lane implements Placed {
 	/** The negative priority: a heap puts the least first. */
-	readonly at: number;
+	declare readonly at: number;
 	readonly order = 0;
 	position = -1;
 	first: Waiting | undefined;

@@ -16,20 +16,15 @@ import { type OnError, report } from "../platform/observe.ts";
 import { link, unlink } from "../platform/signals.ts";
 import { Waiters } from "../platform/waiters.ts";
 
-/** Data that only named tasks have. */
-type Named = Pick<JobDetails<unknown>, "name" | "onAssigned" | "onUnassigned">;
-
-const unnamed: Named = { name: undefined, onAssigned: undefined, onUnassigned: undefined };
-
 /** The states of a task are described above {@link Job}. */
 export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
-	readonly crew: Crew<W>;
+	declare readonly crew: Crew<W>;
 	/** The named tasks that wait or run. */
 	readonly named: Map<string, Job<W>> = new Map();
 	readonly whenIdle: Waiters = new Waiters();
 	readonly whenGone: Waiters = new Waiters();
 	/** The snapshot has changed. */
-	readonly onChange: () => void;
+	declare readonly onChange: () => void;
 	/** The number of running tasks. */
 	running = 0;
 	/** Whether no task may begin. After resetting it, call {@link schedule}. */
@@ -62,13 +57,17 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	}
 
 	/** Creates a task without adding it. */
-	newJob(task: PoolFunction<unknown, W>, options: JobOptions | undefined, named: Named = unnamed): Job<W> {
+	newJob(
+		task: PoolFunction<unknown, W>,
+		options: JobOptions | undefined,
+		name?: string,
+		assigned?: JobDetails<W>["assigned"],
+	): Job<W> {
 		const job = new Job(task);
 		if (options === undefined) return job;
 		const { priority, signal, settings } = options;
-		const { name, onAssigned, onUnassigned } = named;
 		const details: JobDetails<W> = job.details = {
-			...{ name, priority, signal, onAssigned, onUnassigned },
+			...{ name, priority, signal, assigned },
 			abort: (reason: unknown) => this.#cancel(job, reason),
 			run: settings && new JobRun<W, Job<W>>(job, settings, this),
 			progress: undefined,
@@ -157,12 +156,12 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		const { details } = job;
 		this.#parked.delete(job);
 		if (details !== undefined) {
-			const { name, signal, run, onUnassigned } = details;
+			const { name, signal, run, assigned } = details;
 			if (name !== undefined) this.named.delete(name);
 			unlink(signal, details);
 			run?.settings.clock.clear(run);
 			// Has no effect if it was assigned, because a promise settles once.
-			onUnassigned?.(outcome);
+			assigned?.reject(outcome);
 		}
 		job.settle(isSuccess, outcome);
 	}
@@ -197,7 +196,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		// It was canceled, or lost its worker, in the microtask between.
 		if (worker === undefined || worker.isGone || attempt === undefined) return;
 		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
-		details?.onAssigned?.();
+		details?.assigned?.resolve();
 		const result = details?.run?.perform(attempt) ?? attempt.perform(job.task as Task<unknown>);
 		result.then(worker.onSuccess, worker.onFailure);
 	};

@@ -5,7 +5,7 @@
  */
 
 import type { Job, JobWorker } from "./job.ts";
-import { Timer } from "../platform/timer-queue.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The interface of a worker to its pool. */
 export interface WorkerOwner<W> {
@@ -18,8 +18,8 @@ export interface WorkerOwner<W> {
  *
  * State: being created (without a resource) → idle → (a job) → busy → idle → … → gone.
  */
-export class PoolWorker<W> extends Timer implements JobWorker<W> {
-	readonly id: number;
+export class PoolWorker<W> extends CallbackTimer implements JobWorker<W> {
+	declare readonly id: number;
 	resource: W | undefined;
 	job: Job<W> | undefined;
 	/** Whether it has completed a task. A worker that dies before counts as one that could not be created. */
@@ -29,19 +29,13 @@ export class PoolWorker<W> extends Timer implements JobWorker<W> {
 	/** Whether the pool has removed it; the outcome of its task is then ignored. */
 	isGone = false;
 	/** Created once per worker, not once per task. */
-	readonly onSuccess: (value: unknown) => void;
-	readonly onFailure: (error: unknown) => void;
-	readonly #onIdle: () => void;
+	declare readonly onSuccess: (value: unknown) => void;
+	declare readonly onFailure: (error: unknown) => void;
 
 	constructor(id: number, owner: WorkerOwner<W>, onIdle: () => void) {
-		super(true);
+		super(onIdle, true);
 		this.id = id;
-		this.#onIdle = onIdle;
 		this.onSuccess = (value) => owner.onSuccess(this, value);
 		this.onFailure = (error) => owner.onFailure(this, error);
-	}
-
-	fire(): void {
-		this.#onIdle();
 	}
 }

@@ -18,8 +18,8 @@ export interface AttemptOwner {
 
 /** The context passed to a task. Tasks are called here only. */
 export class Attempt implements TaskContext {
-	readonly attempt: number;
-	readonly previousError: unknown;
+	declare readonly attempt: number;
+	declare readonly previousError: unknown;
 	/** Cleared at the end of the attempt; `undefined` if nothing can interrupt the attempt. */
 	#owner: AttemptOwner | undefined;
 	#controller: AbortController | undefined;

@@ -22,7 +22,6 @@ import { Timer } from "../platform/timer-queue.ts";
 
 /** The outcome of an attempt that failed. */
 interface FailedStep {
-	readonly ok: false;
 	readonly error: unknown;
 	readonly again: boolean;
 	readonly delay: number;
@@ -47,7 +46,7 @@ export interface LoopOwner<T> {
 
 /** One run of a task. Its timer measures the delay between attempts and the time limits of an attempt. */
 export class Execution<T> extends Timer implements AttemptOwner, Abortable, Delayed {
-	readonly settings: RunnerSettings;
+	declare readonly settings: RunnerSettings;
 	/** The number of the last attempt that was begun. */
 	attempt: number = 0;
 	#task: Task<T> | undefined;
@@ -57,12 +56,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	#cancelled: { readonly reason: unknown } | undefined;
 	/** Initially `undefined`, which means never: a numeric field would make every object larger. */
 	deadlineAt: number | undefined;
-	/** The beginning and the end of the attempt, on the monotonic clock, if its time is limited. */
-	#beganAt: number | undefined;
+	/** The end of the attempt, on the monotonic clock, if its time is limited. */
 	#endsAt: number | undefined;
+	/** The beginning of such an attempt, until the task has been called: meanwhile the clock is not read again. */
+	#beganAt: number | undefined;
 	#current: Attempt | undefined;
-	/** Whether the task is being called: the time counts from the beginning, and the clock is not read again. */
-	#isCalling = false;
 	/** Fails an attempt whose task has not settled, if such tasks are abandoned. */
 	#giveUp: ((reason: unknown) => void) | undefined;
 	/** The error of the last attempt. */
@@ -128,7 +126,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	}
 
 	/** The outcome without a further attempt, if none may begin. */
-	refusal(): RunStep<T> & FailedStep | undefined {
+	refusal(): FailedStep | undefined {
 		if (this.isAborted) return failure(this.reason);
 		if (this.deadlineAt! <= this.settings.clock.monotonic()) {
 			return failure(this.timeoutError("deadline", this.previousError));
@@ -170,9 +168,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	/** Calls the task, unless `onAttempt` has aborted. */
 	perform(attempt: Attempt): Promise<T> {
 		if (this.isAborted) return Promise.reject(this.reason);
-		this.#isCalling = true;
 		const result = attempt.perform(this.#task!);
-		this.#isCalling = false;
+		this.#beganAt = undefined;
 		if (this.settings.abandonAfter === Infinity) return result;
 		return new Promise((resolve, reject) => {
 			result.then(resolve, reject);
@@ -188,7 +185,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		if (remaining <= 0) return;
 		this.#work ??= link(this.#signal, this);
 		if (remaining < Infinity && this.position < 0) {
-			this.#wait(remaining, () => this.#current === attempt && this.#expire(attempt), this.#isCalling);
+			this.#wait(remaining, () => this.#current === attempt && this.#expire(attempt));
 		}
 	}
 
@@ -197,18 +194,18 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		if (this.isAborted) this.#interrupt(attempt, this.reason);
 		if (attempt.interruption !== undefined) return 0;
 		if (this.#endsAt === undefined) return Infinity;
-		const remaining = this.#endsAt - (this.#isCalling ? this.#beganAt! : this.settings.clock.monotonic());
+		const remaining = this.#endsAt - (this.#beganAt ?? this.settings.clock.monotonic());
 		if (remaining <= 0) this.#expire(attempt);
 		return remaining;
 	}
 
 	#expire(attempt: Attempt): void {
-		this.#interrupt(attempt, this.timeoutError(this.#limit, attempt.previousError));
+		this.#interrupt(attempt, this.#lateError(attempt.previousError));
 	}
 
-	/** The time limit that ends the attempt first. */
-	get #limit(): "timeout" | "deadline" {
-		return this.#endsAt === this.deadlineAt ? "deadline" : "timeout";
+	/** The error of the time limit that ends the attempt first. */
+	#lateError(cause: unknown): DOMException {
+		return this.timeoutError(this.#endsAt === this.deadlineAt ? "deadline" : "timeout", cause);
 	}
 
 	#interrupt(attempt: Attempt, reason: unknown): void {
@@ -225,16 +222,16 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		if (abandonAfter === 0) this.fire();
 	}
 
-	#wait(delay: number, callback: (run: { again(): void }) => void, isSinceBegin = false): void {
+	#wait(delay: number, callback: (run: { again(): void }) => void): void {
 		this.#proceed = inContext(callback);
-		this.settings.clock.set(this, delay, isSinceBegin ? this.#beganAt : undefined);
+		this.settings.clock.set(this, delay, this.#beganAt);
 	}
 
 	/** Decides what follows a failed attempt. Rejects only if `shouldRetry` does. */
-	async fail(attempt: Attempt, thrown: unknown): Promise<RunStep<T> & FailedStep> {
+	async fail(attempt: Attempt, thrown: unknown): Promise<FailedStep> {
 		const { attempts, backoff, clock, shouldRetry, onAttemptFailed } = this.settings;
 		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
-		let step: RunStep<T> & FailedStep = failure(error);
+		let step: FailedStep = failure(error);
 		const hint = steering(thrown);
 		try {
 			const mayRetry = !this.isAborted && !hint.stop && this.attempt < attempts &&
@@ -244,14 +241,14 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 				const delay = nextDelay(backoff, this, hint);
 				step = clock.monotonic() + delay >= this.deadlineAt!
 					? failure(this.timeoutError("deadline", error))
-					: { ok: false, error, again: true, delay };
+					: { error, again: true, delay };
 			}
 		} catch (refusal) {
 			if (!this.isAborted) throw refusal;
 		} finally {
 			if (this.isAborted) step = failure(this.reason);
 			this.end();
-			observe(undefined, onAttemptFailed, { error, attempt: this.attempt, again: step.again, delay: step.delay });
+			observe(undefined, onAttemptFailed, { ...step, error, attempt: this.attempt });
 		}
 		return step;
 	}
@@ -263,7 +260,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 		if (attempt.interruption === undefined || Object.is(attempt.interruption.reason, thrown)) return thrown;
 		// A new error, because the thrown error may have the signal's reason as its cause, and causes must not be
 		// circular.
-		return this.timeoutError(this.#limit, thrown);
+		return this.#lateError(thrown);
 	}
 
 	/** The error of a time limit that has passed. */
@@ -284,7 +281,11 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	end(): void {
 		if (this.position >= 0) this.settings.clock.clear(this);
 		this.#current?.end();
-		this.#current = this.#giveUp = this.#proceed = undefined;
+		this.#current =
+			this.#beganAt =
+			this.#giveUp =
+			this.#proceed =
+				undefined;
 	}
 
 	/** Ends the run and releases everything. */
@@ -316,13 +317,13 @@ export async function step<T>(
 	else link(signal, execution);
 	try {
 		const refusal = execution.refusal();
-		if (refusal !== undefined) return refusal;
+		if (refusal !== undefined) return { ok: false, ...refusal };
 		const attempt = execution.begin();
 		onAttempt?.();
 		return await execution.perform(attempt).then((value) => {
 			execution.end();
 			return { ok: true, value, again: false, delay: 0 };
-		}, (thrown) => execution.fail(attempt, thrown));
+		}, (thrown) => execution.fail(attempt, thrown).then((failed) => ({ ok: false, ...failed })));
 	} finally {
 		unlink(signal, execution);
 	}
@@ -348,6 +349,6 @@ function goOn(run: { again(): void }): void {
 	run.again();
 }
 
-function failure<T>(error: unknown): RunStep<T> & FailedStep {
-	return { ok: false, error, again: false, delay: 0 };
+function failure(error: unknown): FailedStep {
+	return { error, again: false, delay: 0 };
 }

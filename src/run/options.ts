@@ -107,10 +107,9 @@ const checks: { readonly [K in keyof RunnerSettings]: (name: string, value: neve
 
 /** Checks the given options. The others come from `defaults`; if none is given, the result is `defaults` itself. */
 export function checkRunnerOptions(
-	options: RunnerOptions | undefined,
+	options: RunnerOptions = {},
 	defaults: RunnerSettings = defaultSettings,
 ): RunnerSettings {
-	if (options === undefined) return defaults;
 	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock } = options;
 	// A loop over an object that always has the same properties is fast; a look-up of absent options by name is not.
 	const given = { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock };

@@ -65,7 +65,7 @@ class Hint extends Error {
 	 * Identified by name and not by `instanceof`, so that a hint of the CommonJS build works in a run of the ES
 	 * module.
 	 */
-	readonly upkeepHint: Steering;
+	declare readonly upkeepHint: Steering;
 
 	constructor(error: unknown, steering: Steering) {
 		super("A hint for the run that called this task; it has no effect elsewhere", { cause: unwrap(error) });
