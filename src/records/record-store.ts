@@ -14,13 +14,14 @@ import type {
 	NewTask,
 	Ref,
 	Save,
+	Settlement,
 	Store,
 	Turn,
 	TurnResult,
 } from "../basket/store.ts";
 import { taskStates } from "../basket/store.ts";
 import { check } from "../platform/check.ts";
-import { claim, findNext } from "./claiming.ts";
+import { claim, type Claimed, findNext } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
 import { counted } from "./orders.ts";
@@ -180,28 +181,48 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		{ settle: settlements, claim: requests, lease }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
-		const settled = await this.many(basket, "change", settlements, settle);
 		await this.do(basket, "change", (session) => {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
 			return settle(session, [], Math.min(settlements.length + 10, most));
 		});
+		const settled: boolean[] = [];
+		let begun: Claimed | undefined;
+		while (settled.length < settlements.length) {
+			const part = await this.do(basket, "change", (session) => {
+				const most = perCommit / 2 ** session.tx.attempt;
+				const some = take(settlements, settled.length, most);
+				const isLast = settled.length + some.length === settlements.length;
+				return settleAndClaim(session, some, isLast ? requests[0] : undefined, lease, most);
+			});
+			for (const one of part.settled) settled.push(one);
+			begun = part.claimed;
+		}
 		const claims: Claim[] = [];
 		let dueIn = Infinity;
-		for (const request of requests) dueIn = await this.#claimInParts(basket, request, lease, claims);
+		for (const request of requests) {
+			dueIn = await this.#claimInParts(basket, request, lease, claims, begun);
+			begun = undefined;
+		}
 		if (requests.length > 1) dueIn = await this.do(basket, "read", (session) => findNext(session, kindsOf(requests)));
 		return { settled, claims, dueIn };
 	}
 
-	async #claimInParts(basket: string, { kinds, limit }: ClaimRequest, lease: number, claims: Claim[]): Promise<number> {
-		let dueIn = 0;
-		for (let rest = limit; rest > 0 && dueIn === 0;) {
-			const request = { kinds, limit: Math.min(rest, this.space.perCommit!) };
-			const part = await this.do(basket, "change", (session) => claim(session, request, lease));
+	/** @param begun the claims that were already made for this request */
+	async #claimInParts(
+		basket: string,
+		{ kinds, limit }: ClaimRequest,
+		lease: number,
+		claims: Claim[],
+		begun: Claimed = { claims: [], dueIn: 0 },
+	): Promise<number> {
+		let part = begun;
+		for (let rest = limit;;) {
 			for (const one of part.claims) claims.push(one);
 			rest -= part.claims.length;
-			dueIn = part.dueIn;
+			if (rest <= 0 || part.dueIn > 0) return part.dueIn;
+			const request = { kinds, limit: Math.min(rest, this.space.perCommit!) };
+			part = await this.do(basket, "change", (session) => claim(session, request, lease));
 		}
-		return dueIn;
 	}
 
 	#refusalOf({ payload, progress = "" }: Save): RangeError | undefined {
@@ -230,14 +251,37 @@ function* orFail({ tx }: Session, work: Work<boolean[]>): Work<boolean[]> {
 	return results;
 }
 
+/**
+ * Settles claims, and claims as many tasks as fit into the rest of the commit, which saves a commit. After a conflict,
+ * settlements do not wait for claims, which are what workers compete for.
+ */
+function* settleAndClaim(
+	session: Session,
+	settlements: readonly Settlement[],
+	request: ClaimRequest | undefined,
+	lease: number,
+	most: number,
+): Work<{ settled: boolean[]; claimed?: Claimed }> {
+	const settled = yield* settle(session, settlements);
+	const room = settlements.reduce((rest, one) => rest - weightOf(one), most);
+	if (request === undefined || room < 1 || session.tx.attempt > 0) return { settled };
+	yield* session.promote();
+	const { kinds, limit } = request;
+	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, lease) };
+}
+
+/** The weight of an item in a commit. */
+function weightOf(item: Item): number {
+	const { lane } = typeof item === "string" ? { lane: item } : "ref" in item ? item.ref : item;
+	return lane === undefined ? 1 : laneWeight;
+}
+
 /** As many items from this index on as fit into the weight, but at least one. */
 function take<T extends Item>(items: readonly T[], from: number, most: number): readonly T[] {
 	if (most === Infinity) return from === 0 ? items : items.slice(from);
 	let end = from;
 	for (let weight = 0; end < items.length; end++) {
-		const item: Item = items[end]!;
-		const { lane } = typeof item === "string" ? { lane: item } : "ref" in item ? item.ref : item;
-		weight += lane === undefined ? 1 : laneWeight;
+		weight += weightOf(items[end]!);
 		if (weight > most && end > from) break;
 	}
 	return items.slice(from, end);

@@ -78,3 +78,34 @@ test("Store.turn() ends a claim once: of two outcomes the second is lost", async
 	expect((await store.turn("b", { settle, claim: [], lease: 9 })).settled).toEqual([true, false]);
 	expect((await store.get("b", "a"))?.error).toBe("first");
 });
+
+/** Counts its commits that write. */
+class CountingMap extends OptimisticMap {
+	commits = 0;
+	override commit(draft: Parameters<OptimisticMap["commit"]>[0]): boolean {
+		if (draft.written.size > 0) this.commits++;
+		return super.commit(draft);
+	}
+}
+
+// One commit takes nine tasks without a lane.
+test.each([[4, 4, 1], [4, 5, 1], [9, 9, 2], [10, 10, 3], [0, 10, 2], [10, 0, 2]])(
+	"Store.turn() fills its commits: %i settlements and %i claims take %i",
+	async (ended, wanted, commits) => {
+		const map = new CountingMap(new VirtualClock());
+		const store = recordStore(overMap(map));
+		await store.open();
+		const add = async (count: number) => {
+			for (let n = 0; n < count; n++) await store.add("b", [{ kind: "k", payload: "1", delay: 0, priority: 0 }]);
+		};
+		await add(ended);
+		const claim = (limit: number) => limit === 0 ? [] : [{ kinds: ["k"], limit }];
+		const { claims } = await store.turn("b", { settle: [], claim: claim(ended), lease: 9 });
+		await add(wanted);
+		map.commits = 0;
+		const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+		const result = await store.turn("b", { settle, claim: claim(wanted), lease: 9 });
+		expect([result.settled, result.claims.length]).toEqual([claims.map(() => true), wanted]);
+		expect(map.commits).toBe(commits);
+	},
+);

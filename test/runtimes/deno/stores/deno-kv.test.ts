@@ -411,6 +411,32 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		expect(await leftovers(kv)).toEqual([]);
 	});
 
+	test.each([[10, 1], [49, 1], [99, 2], [100, 3]])(
+		"turn() fills its commits: %i settlements and as many claims take %i",
+		async (count, most) => {
+			const { kv, store } = await open();
+			for (let n = 0; n < 2 * count; n++) await store.add(basket, [task(`t${n}`)]);
+			const claims = await claim(store, count);
+			let commits = 0;
+			const atomic = () => {
+				const operation = kv.atomic();
+				const commit = () => {
+					commits++;
+					return Deno.AtomicOperation.prototype.commit.call(operation);
+				};
+				return Object.assign(operation, { commit });
+			};
+			const counted = denoKvStore(replace(kv, { atomic }), { clock: new VirtualClock({ now: 1_000_000 }) });
+			await counted.open();
+			commits = 0;
+			const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+			const request = [{ kinds: ["work"], limit: count }];
+			const result = await counted.turn(basket, { settle, claim: request, lease: 60_000 });
+			expect([result.settled, result.claims.length]).toEqual([claims.map(() => true), count]);
+			expect(commits).toBe(most);
+		},
+	);
+
 	test("post() refuses more messages than one commit can remove", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
