@@ -44,6 +44,10 @@ export interface BasketContext<P = never, Tx = never> extends TaskContext {
 	 * run counts as failed. If it commits, later errors of the task have no effect. A second call in one transaction
 	 * does nothing.
 	 *
+	 * If `tx` is a connection, a basket cannot distinguish its transactions. So a call in a later transaction on the same
+	 * connection, while the lease lasts, may count as such a second call, even if the earlier transaction was committed,
+	 * or if it was rolled back and the task has been deleted since. Use another connection if you try a transaction again.
+	 *
 	 * If the basket cannot ask the store before the lease may have expired whether the transaction was committed,
 	 * `onSettled` is not called, and `onError` is called with a `ClaimLostError` that `isUnknown`. If the task is
 	 * deleted between this call and the end of the run, it may be reported as done, because a basket cannot

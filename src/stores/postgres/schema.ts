@@ -5,17 +5,20 @@
  */
 
 import { functionsOf } from "./functions.ts";
-import { version } from "./sql.ts";
+import { never, version } from "./sql.ts";
 
 /** Quotes a name. */
 export function quote(name: string): string {
 	return `"${name}"`;
 }
 
-/** Constraints against manual changes that could not be repaired. */
-const sound = `seq BETWEEN 1 AND 9007199254740991 AND due BETWEEN 0 AND 9007199254740991
-	AND added BETWEEN 0 AND 9007199254740991 AND priority BETWEEN -100 AND 100 AND state BETWEEN 0 AND 7
-	AND attempts >= 0 AND crashes >= 0 AND claims >= 0 AND posted >= 0 AND seen >= 0 AND (id IS NULL OR id <> '_' || seq)`;
+/**
+ * Constraints against manual changes that could not be repaired. Postgres prepares them again for each statement that
+ * writes tasks, so they are short. Without `::text` it would also compile a function each time.
+ */
+const sound = `least(seq - 1, due, added) >= 0 AND greatest(seq, due, added) <= ${never}
+	AND least(attempts, crashes, claims, posted, seen) >= 0 AND abs(priority) <= 100 AND state BETWEEN 0 AND 7
+	AND (id IS NULL OR id <> '_' || seq::text)`;
 
 /** The names of the functions of version 1. */
 const first = [
@@ -91,7 +94,7 @@ END LOOP;`,
 	priority smallint NOT NULL,
 	low bigint NOT NULL,
 	ends bigint NOT NULL,
-	term bigint NOT NULL DEFAULT 9007199254740991,
+	term bigint NOT NULL DEFAULT ${never},
 	at bigint NOT NULL DEFAULT 0,
 	x xid8,
 	checked bigint NOT NULL DEFAULT 0

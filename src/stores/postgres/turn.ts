@@ -26,7 +26,7 @@ export function turn(s: string): string {
 		"(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
-	ks text[] := ARRAY(SELECT DISTINCT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
+	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; wanted int; lastDue bigint; isMore boolean := false; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
