@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../platform/clock.ts";
+import { codeOf } from "../platform/store-error.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 interface Group<T, R> {
@@ -132,8 +133,4 @@ export class Batch<T, R> {
 function mayBeOf(error: unknown): boolean {
 	const codes: unknown[] = ["full", "busy", "refused", "not-open"];
 	return error instanceof RangeError || error instanceof TypeError || codes.includes(codeOf(error));
-}
-
-function codeOf(error: unknown): unknown {
-	return (error as { code?: unknown } | undefined)?.code;
 }

@@ -24,6 +24,7 @@ import { type Ended, Outcomes } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { Parking } from "./parking.ts";
 import { report } from "../platform/observe.ts";
+import { codeOf } from "../platform/store-error.ts";
 
 /** The interface of the turns to their worker. */
 export interface TurnsOwner {
@@ -326,7 +327,7 @@ export class Turns<Tx> {
 
 	/** Handles a failed turn. Throws the error if the next turn must wait. */
 	#failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): void {
-		const code = (error as { code?: unknown } | undefined)?.code;
+		const code = codeOf(error);
 		const isCertain = code === "full" || code === "busy";
 		if (!isCertain) { for (const one of ended) one.doubt = error ?? "unknown"; }
 		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt);

@@ -5,8 +5,8 @@
  */
 
 import type { ServiceChange, ServiceRecord, Services } from "../services/services.ts";
-import { describe } from "./problem.ts";
 import type { Clock } from "../platform/clock.ts";
+import { messageOf } from "../platform/thrown.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
@@ -27,7 +27,7 @@ export interface EventStreamOptions {
 
 /** The JSON form of a service for clients. */
 export function toJson({ id, kind, state, error }: ServiceRecord): object {
-	return { id, kind, state, ...(state === "error" ? { error: describe(error) } : {}) };
+	return { id, kind, state, ...(state === "error" ? { error: messageOf(error) } : {}) };
 }
 
 /**

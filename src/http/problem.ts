@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../platform/thrown.ts";
 import type { SchemaIssue } from "../platform/standard-schema.ts";
 
 const titles: Readonly<Record<number, string>> = {
@@ -76,16 +77,7 @@ function problemOf(error: unknown): Problem | undefined {
 	const status = statuses.get(name);
 	// A task whose name is in use is the service's own affair.
 	if (status === undefined || subject === "task") return;
-	return new Problem(status, describe(error), name === "InvalidConfigError" ? issuesOf(cause) : {});
-}
-
-/** The message of an error, without its stack. */
-export function describe(error: unknown): string {
-	try {
-		return String(Object(error).message ?? error);
-	} catch {
-		return "unknown"; // not every value can be converted to a string
-	}
+	return new Problem(status, messageOf(error), name === "InvalidConfigError" ? issuesOf(cause) : {});
 }
 
 /** The issues of a validator, each with a JSON Pointer (RFC 6901) to its location. */

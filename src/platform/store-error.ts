@@ -72,3 +72,8 @@ export class StoreError extends Error {
 		return !lasting.includes(this.code);
 	}
 }
+
+/** The `code` of an error, which is that of a {@link StoreError} of any build; a class would identify only that of this one. */
+export function codeOf(error: unknown): unknown {
+	return (error as { code?: unknown } | null | undefined)?.code;
+}

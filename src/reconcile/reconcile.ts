@@ -12,7 +12,7 @@ import { run } from "../run/run.ts";
 import { unwrap } from "../run/task.ts";
 import { check, checkCount, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
 import { checkClock, type Clock, sleep } from "../platform/clock.ts";
-import { nameOf } from "../platform/error-name.ts";
+import { nameOf } from "../platform/thrown.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 
 /** The argument of the functions of a plan. */

@@ -25,7 +25,7 @@ import type {
 	Turn,
 	TurnResult,
 } from "../basket/store.ts";
-import { StoreError } from "../platform/store-error.ts";
+import { codeOf } from "../platform/store-error.ts";
 import { add } from "./adding.ts";
 import { change, hasten, post, remove } from "./changing.ts";
 import { claim, findNext } from "./claiming.ts";
@@ -135,7 +135,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 		try {
 			return await this.#turnAndLook(basket, turn);
 		} catch (error) {
-			if (!isFull(error)) throw error;
+			if (codeOf(error) !== "full") throw error;
 			return await this.#turnWhenFull(basket, turn, error);
 		}
 	}
@@ -215,8 +215,4 @@ function* turnAtOnce(session: Session, { settle: settlements, claim: requests, l
 /** All requested kinds. */
 export function kindsOf(requests: readonly ClaimRequest[]): string[] {
 	return requests.flatMap(({ kinds }) => kinds);
-}
-
-function isFull(error: unknown): boolean {
-	return error instanceof StoreError && error.code === "full";
 }

@@ -7,7 +7,7 @@
 import type { ConfigureOptions, LifecycleSnapshot, LifecycleState } from "../lifecycle/lifecycle.ts";
 import { InvalidConfigError, ServiceFailedError } from "./errors.ts";
 import { abortError } from "../platform/abort-error.ts";
-import { nameOf } from "../platform/error-name.ts";
+import { nameOf } from "../platform/thrown.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
 import { Waiters } from "../platform/waiters.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { messageOf } from "../platform/thrown.ts";
+
 /**
  * No service has this id now.
  *
@@ -94,7 +96,7 @@ export class InvalidConfigError extends Error {
 	 * @param cause the error of its `configure`
 	 */
 	constructor(id: string, cause: unknown) {
-		super(`The configuration of the service ${JSON.stringify(id)} cannot be read: ${textOf(cause)}`, { cause });
+		super(`The configuration of the service ${JSON.stringify(id)} cannot be read: ${messageOf(cause)}`, { cause });
 		this.id = id;
 	}
 }
@@ -131,16 +133,7 @@ export class ServiceFailedError extends Error {
 	 * @param cause the error of the service
 	 */
 	constructor(id: string, cause: unknown) {
-		super(`The service ${JSON.stringify(id)} has failed: ${textOf(cause)}`, { cause });
+		super(`The service ${JSON.stringify(id)} has failed: ${messageOf(cause)}`, { cause });
 		this.id = id;
-	}
-}
-
-/** The message of anything that was thrown. */
-function textOf(cause: unknown): string {
-	try {
-		return String(Object(cause).message ?? cause);
-	} catch {
-		return "unknown"; // not every value can be converted to a string
 	}
 }

@@ -109,3 +109,30 @@ test.each([[4, 4, 1], [4, 5, 1], [9, 9, 2], [10, 10, 3], [0, 10, 2], [10, 0, 2]]
 		expect(map.commits).toBe(commits);
 	},
 );
+
+test("Store.turn() claims fewer tasks when an error of another build says that no space is left", async () => {
+	const space = overMap(new MemoryMap(new VirtualClock()));
+	const { transact } = space;
+	let most = Infinity;
+	space.transact = (basket, work, options) =>
+		transact(basket, function* (tx) {
+			let written = 0;
+			const put: typeof tx.put = (...given) => {
+				if (++written > most) throw Object.assign(new Error("full"), { name: "StoreError", code: "full" });
+				tx.put(...given);
+			};
+			return yield* work(new Proxy(tx, { get: (_, name) => name === "put" ? put : bound(tx, name) }));
+		}, options);
+	const store = recordStore(space);
+	await store.open();
+	const tasks = Array.from({ length: 8 }, () => ({ kind: "k", payload: "1", delay: 0, priority: 0 }));
+	await store.add("b", tasks);
+	most = 2;
+	const turn = { settle: [], claim: [{ kinds: ["k"], limit: 8 }], lease: 9 };
+	expect((await store.turn("b", turn)).claims.length).toBe(2);
+});
+
+function bound(target: object, name: string | symbol): unknown {
+	const value = Reflect.get(target, name);
+	return typeof value === "function" ? value.bind(target) : value;
+}

@@ -7,7 +7,7 @@
 import type { Store } from "../../basket/store.ts";
 import { check, checkFunction, checkMethods } from "../../platform/check.ts";
 import { observe, type OnError } from "../../platform/observe.ts";
-import { StoreError } from "../../platform/store-error.ts";
+import { codeOf } from "../../platform/store-error.ts";
 
 /** Options for {@link withFallback}. */
 export interface FallbackOptions {
@@ -88,5 +88,5 @@ export function withFallback<Tx>(
 }
 
 function isWant(error: unknown): boolean {
-	return error instanceof StoreError && (error.code === "unavailable" || error.code === "full");
+	return codeOf(error) === "unavailable" || codeOf(error) === "full";
 }
