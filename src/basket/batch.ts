@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../platform/clock.ts";
-import { codeOf } from "../platform/store-error.ts";
+import { codeOf, propertyOf } from "../platform/store-error.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 interface Group<T, R> {
@@ -132,5 +132,5 @@ export class Batch<T, R> {
 /** Whether the error says that nothing was done, and one of several callers may be the cause. */
 function mayBeOf(error: unknown): boolean {
 	const codes: unknown[] = ["full", "busy", "refused", "not-open"];
-	return error instanceof RangeError || error instanceof TypeError || codes.includes(codeOf(error));
+	return ["RangeError", "TypeError"].includes(propertyOf(error, "name") as string) || codes.includes(codeOf(error));
 }

@@ -16,7 +16,7 @@ import { type BackoffSettings, checkBackoff } from "../run/backoff.ts";
 import { Execution } from "../run/execution.ts";
 import { defaultSettings, type RunnerSettings } from "../run/options.ts";
 import { report } from "../platform/observe.ts";
-import { StoreError } from "../platform/store-error.ts";
+import { propertyOf, StoreError } from "../platform/store-error.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
 /**
@@ -27,12 +27,12 @@ const mostStrange = 5;
 
 /** Whether the error is a transient `StoreError`. Identified by its field, because it may come from another build. */
 export function isTransient(error: unknown): boolean {
-	return (error as { isTransient?: unknown } | undefined)?.isTransient === true;
+	return propertyOf(error, "isTransient") === true;
 }
 
 /** Whether the error is not a `StoreError`: a programming error, or data that the store cannot accept. */
 export function isStrange(error: unknown): boolean {
-	return typeof (error as { isTransient?: unknown } | undefined)?.isTransient !== "boolean";
+	return typeof propertyOf(error, "isTransient") !== "boolean";
 }
 
 export class Calls {

@@ -75,5 +75,14 @@ export class StoreError extends Error {
 
 /** The `code` of an error, which is that of a {@link StoreError} of any build; a class would identify only that of this one. */
 export function codeOf(error: unknown): unknown {
-	return (error as { code?: unknown } | null | undefined)?.code;
+	return propertyOf(error, "code");
+}
+
+/** A property of a thrown value; `undefined` if it has none or it cannot be read, as that of a revoked proxy. */
+export function propertyOf(thrown: unknown, name: string): unknown {
+	try {
+		return (thrown as Record<string, unknown> | null | undefined)?.[name];
+	} catch {
+		return undefined;
+	}
 }

@@ -16,6 +16,33 @@ const refusals: readonly [string, () => Error][] = [
 	]),
 ];
 
+const revocable = Proxy.revocable({}, {});
+revocable.revoke();
+
+/** Thrown values whose members cannot be read. */
+const unreadable: readonly (readonly [string, unknown])[] = [
+	["a revoked proxy", revocable.proxy],
+	[
+		"an error whose getters throw",
+		Object.create(Error.prototype, {
+			code: { get: fail },
+			isTransient: { get: fail },
+			name: { get: fail },
+			message: { get: fail },
+		}),
+	],
+	["null", null],
+];
+
+function fail(): never {
+	throw new Error("a getter");
+}
+
+/** Not the thrown value itself: a promise cannot resolve with it. */
+async function isRejected(promise: Promise<unknown>, thrown: unknown): Promise<boolean> {
+	return await promise.then(() => false, (error) => Object.is(error, thrown));
+}
+
 const patience = { clock: systemClock, limit: 10_000 };
 
 describe("Batch.submit()", () => {
@@ -34,6 +61,12 @@ describe("Batch.submit()", () => {
 			expect(await batch.submit(["again"])).toEqual(["AGAIN"]);
 		});
 	}
+
+	test.each(unreadable)("gives each caller what the store has thrown, even %s", async (_, thrown) => {
+		const batch = new Batch<string, string>(() => Promise.reject(thrown), patience);
+		const ends = await Promise.all(["a", "b"].map((item) => isRejected(batch.submit([item]), thrown)));
+		expect(ends).toEqual([true, true]);
+	});
 
 	test("repeats nothing after an error that does not say whether it was done", async () => {
 		for (const error of [new StoreError("unavailable", "lost"), new Error("what?"), undefined]) {
@@ -152,5 +185,19 @@ describe("Basket.addMany()", () => {
 		controller.abort();
 		await run;
 		expect((await basket.counts()).waiting).toBe(199_999);
+	});
+});
+
+describe("Basket.run()", () => {
+	test.each(unreadable)("rejects with what the store throws again and again, even with %s", async (_, thrown) => {
+		const machine = new Machine();
+		machine.spied.before = (member) => {
+			if (member === "turn") throw thrown;
+		};
+		const basket = machine.basket({ a: () => {} });
+		await basket.add("a");
+		const end = isRejected(basket.run(), thrown);
+		await machine.clock.advance(3_600_000);
+		expect(await end).toBe(true);
 	});
 });
