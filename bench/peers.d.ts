@@ -17,6 +17,20 @@ declare module "p-retry" {
 	export default function pRetry<T>(task: () => Promise<T>): Promise<T>;
 }
 
+declare module "croner" {
+	export class Cron {
+		constructor(pattern: string, options: { timezone: string });
+		nextRun(after: Date): Date | null;
+	}
+}
+
+declare module "cronosjs" {
+	export class CronosExpression {
+		static parse(pattern: string, options: { timezone: string }): CronosExpression;
+		nextDate(after: Date): Date | null;
+	}
+}
+
 declare module "piscina" {
 	export class Piscina {
 		constructor(options: object);

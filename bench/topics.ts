@@ -10,6 +10,7 @@ export type TopicName =
 	| "memory"
 	| "pool"
 	| "threads"
+	| "cron"
 	| "queue"
 	| "browser-queue"
 	| "wake"
@@ -173,6 +174,16 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: threads, most: 1, of: "tinypool, 100" },
 		],
 		modules: ["threads-plain", "threads-served"],
+	},
+	cron: {
+		title: "The next instant of a cron pattern in the zone of Berlin, mean of 4 patterns",
+		unit: "ns",
+		engines: engineNames,
+		cases: ["cron", "cronosjs", "croner"],
+		targets: [
+			{ case: "cron", most: 0.5, of: "cronosjs" },
+			{ case: "cron", most: 0.5, of: "croner" },
+		],
 	},
 	queue: {
 		title: "One of 10,000 no-op tasks, added in bulk and run until all are done and that is stored",
