@@ -10,11 +10,21 @@ export {
 	type AddOptions,
 	Basket,
 	type BasketSnapshot,
+	type BasketStopOptions,
+	type Changed,
 	type NewBasketTask,
+	type ScheduleOptions,
+	type ScheduleRecord,
+	type StoredPause,
+	type TaskFilter,
+	TaskNotFoundError,
 	type TaskQuery,
 	type TaskRecord,
+	type TaskResult,
+	type TxOptions,
 	type WorkOptions,
 } from "./src/basket/basket.ts";
+export { type ListableBasket, live, type LiveOptions } from "./src/basket/live.ts";
 export { type Codec, jsonCodec, type TaskFailure } from "./src/basket/codec.ts";
 export { type BasketContext, ClaimLostError, type TaskProgress } from "./src/basket/context.ts";
 export {
@@ -33,10 +43,14 @@ export {
 	type Added,
 	type Change,
 	type Counts,
+	type Pauses,
 	type Store,
 	type TaskState,
 	type WakeReason,
 } from "./src/basket/store.ts";
+export { every } from "./src/schedule/every.ts";
+export { type Recurrence, type Schedule } from "./src/schedule/schedule.ts";
+export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
 // Work of several steps.
@@ -54,10 +68,12 @@ export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export {
 	type AddJobArguments,
+	type AddJobOptions,
 	type FailedJobAttempt,
 	type JobSettled,
 	type NewJob,
 	type ProcessorOptions,
+	type StoredJobPause,
 } from "./src/job/options.ts";
 export {
 	type AddedJob,
@@ -77,7 +93,7 @@ export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } f
 export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";
 export { type BackoffOptions, type Jitter } from "./src/run/backoff.ts";
 export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
-export { resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
+export { later, resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
 
 // Named tasks.
 export { Group, type GroupOptions, type GroupTaskOptions } from "./src/group/group.ts";
@@ -91,6 +107,7 @@ export {
 	type PoolFunction,
 	type PoolOptions,
 	type PoolSnapshot,
+	type PoolStopOptions,
 	type PoolTask,
 	type PoolTaskRecord,
 	type PoolWorkerRecord,

@@ -28,6 +28,7 @@ export default defineConfig(async () => ({
 		alias: [
 			{ find: /^upkeep$/, replacement: join(root, "mod.ts") },
 			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser/browser.ts") },
+			{ find: /^upkeep\/cron$/, replacement: join(root, "src/cron/cron.ts") },
 			{ find: /^upkeep\/http$/, replacement: join(root, "src/http/http.ts") },
 			{ find: /^upkeep\/store$/, replacement: join(root, "src/store.ts") },
 			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1/$1.ts") },

@@ -55,6 +55,7 @@ export type {
 	Message,
 	NewTask,
 	Outcome,
+	Pauses,
 	Ref,
 	Save,
 	Settlement,

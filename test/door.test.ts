@@ -7,6 +7,7 @@ import {
 	Intermittent,
 	IntermittentMap,
 	job,
+	later,
 	Lifecycle,
 	memoryStore,
 	poll,
@@ -23,8 +24,10 @@ import {
 	start,
 	stop,
 	stopNow,
+	TaskNotFoundError,
 } from "../mod.ts";
 import { backgroundSync, leader, online, visible } from "../src/browser/browser.ts";
+import { cron } from "../src/cron/cron.ts";
 import { servicesHandler } from "../src/http/http.ts";
 import { serve, threadWorker } from "../src/threads/threads.ts";
 import { faultyStore, testStore, VirtualClock } from "../src/testing/testing.ts";
@@ -64,6 +67,7 @@ const basketOptions = [
 		"grace",
 		"crashes",
 		"retain",
+		"retainDead",
 		"codec",
 		"gate",
 		"wake",
@@ -79,10 +83,12 @@ testDoors("new Basket()", {
 		names: /"(tasks\.a|run|schema|codec|crashes|retain|attempts|backoff)/,
 		give: (value) => new Basket({ store, tasks: { a: value } }),
 	}),
-	...Object.fromEntries(["run", "schema", "codec", "crashes", "retain", ...runnerOptions.slice(0, -1)].map((name) => {
-		const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
-		return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
-	})),
+	...Object.fromEntries(
+		["run", "schema", "codec", "crashes", "retain", "retainDead", ...runnerOptions.slice(0, -1)].map((name) => {
+			const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
+			return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
+		}),
+	),
 	"the name of a task": () => ({
 		takesAll: true,
 		names: /"kind"/,
@@ -90,13 +96,13 @@ testDoors("new Basket()", {
 	}),
 });
 
-const entryOptions = ["id", "delay", "priority", "lane"];
+const entryOptions = ["id", "delay", "at", "ifPresent", "within", "priority", "lane"];
 
 testDoors("Basket", {
 	"add(kind)": ofBasket(/"kind"|no tasks of the kind/, (basket, value) => basket.add!(value, 1)),
 	"add(payload)": ofBasket(/payload/, (basket, value) => basket.add!("a", value)),
 	"add(options)": ofBasket(
-		/"(options|id|delay|priority|lane|tx)"|transactions/,
+		/"(options|id|delay|at|ifPresent|within|priority|lane|tx)"|transactions/,
 		(basket, value) => basket.add!("a", 1, value),
 	),
 	...Object.fromEntries(entryOptions.flatMap((name) => {
@@ -136,8 +142,37 @@ testDoors("Basket", {
 		`${name}(id)`,
 		ofBasket(/"id"/, (basket, value) => basket[name]!(value)),
 	])),
-	"list(query)": ofBasket(/"(query|state|kind|after|limit)"/, (basket, value) => next(basket.list!(value))),
-	...Object.fromEntries(["state", "kind", "after", "limit"].map((name) => [
+	"wait(id)": ofBasket(/"id"/, async (basket, value) => {
+		await (basket.wait!(value) as Promise<unknown>).catch((error) => {
+			if (!(error instanceof TaskNotFoundError)) throw error;
+		});
+	}),
+	...Object.fromEntries(["pause", "resume"].flatMap((name) => [
+		[`${name}(options)`, ofBasket(/"(options|stored|kind)"/, (basket, value) => basket[name]!(value ?? null))],
+		[
+			`${name}(options.kind)`,
+			ofBasket(/"kind"/, async (basket, value) => {
+				await basket[name]!({ stored: true, kind: value });
+				await basket.resume!({ stored: true, kind: value });
+			}),
+		],
+	])),
+	"stop(options)": ofBasket(/"(options|signal|finish)/, (basket, value) => basket.stop!(value)),
+	"stop(options.finish)": ofBasket(/"finish"/, (basket, value) => basket.stop!({ finish: value })),
+	"run(options.finish)": ofBasket(/"finish"/, (basket, value) => {
+		return basket.run!({ signal: AbortSignal.abort(), finish: value });
+	}),
+	...Object.fromEntries(["delete", "retry", "hold", "release"].map((name) => [
+		`${name}(filter.lane)`,
+		ofBasket(/"(id|lane)"/, (basket, value) => basket[name]!({ lane: value })),
+	])),
+	"clear(filter)": ofBasket(/"filter"/, (basket, value) => basket.clear!(value ?? null)),
+	"clear(filter.prefix)": ofBasket(/"prefix"/, (basket, value) => basket.clear!({ kind: "b", prefix: value })),
+	"list(query)": ofBasket(
+		/"(query|state|kind|lane|prefix|order|after|limit)"/,
+		(basket, value) => next(basket.list!(value)),
+	),
+	...Object.fromEntries(["state", "kind", "lane", "prefix", "order", "after", "limit"].map((name) => [
 		`list(query.${name})`,
 		ofBasket(new RegExp(`"${name}"`), (basket, value) => next(basket.list!({ [name]: value }))),
 	])),
@@ -181,11 +216,19 @@ testDoors("run(), Runner, Group, sleep()", {
 	"sleep(options.unref)": () => ({ names: /"unref/, give: (value) => sleep(0, { clock, unref: value }) }),
 	"sleep(options.clock)": () => ({ names: /"clock/, give: (value) => sleep(0, { clock: value }) }),
 	"retryAfter(delay)": () => ({ names: /"delay"/, give: (value) => retryAfter(value, mine) }),
+	"later(delay)": () => ({ names: /"delay"/, give: (value) => later(value, mine) }),
 	"stopNow(error)": () => ({
 		takesAll: true,
 		names: /^$/,
 		give: (value) => void [stopNow(value), retryNow(value), resetBackoff(value)],
 	}),
+});
+
+testDoors("cron()", {
+	"cron(text)": () => ({ names: /"text"/, give: (value) => cron(value) }),
+	"cron(options)": () => ({ names: /"(options|timeZone|gap)"/, give: (value) => cron("@daily", value) }),
+	...options(["timeZone", "gap"], (options) => cron("@daily", options)),
+	"next(after)": () => ({ names: /"after"/, give: (value) => cron("@daily").next(value) }),
 });
 
 const attemptOptions = [
@@ -212,6 +255,10 @@ const poolTaskOptions = ["options", "priority", "signal", "restart", ...attemptO
 const anyOfPoolTask = new RegExp(`"(${poolTaskOptions.join("|")})`);
 
 testDoors("Pool, Intermittent, poll()", {
+	"pool.stop(options.finish)": () => ({
+		names: /"finish"/,
+		give: (value) => new Pool({ max: 1, clock }).stop({ finish: value }),
+	}),
 	"new Pool(options)": () => ({ names: /"(options|max)"/, give: (value) => void new Pool(value) }),
 	...options(poolOptions, (options) => new Pool({ max: 1, ...options as object })),
 	...Object.fromEntries(["name", "task", ...poolTaskOptions].map((name) => [

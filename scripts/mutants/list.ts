@@ -256,8 +256,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "delete: whatever has the id now has lost its claim",
 		file: "src/basket/basket-engine.ts",
-		from: "claimed?.lose();",
-		to: "this.worker.claims.get(id)?.lose();",
+		from: "for (const task of claims) task?.lose();",
+		to: "for (const id of ids) this.worker.claims.get(id)?.lose();",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -275,7 +275,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "store: crashes are never forgotten",
 		file: memory,
-		from: 'if (type !== "release") task.crashes = 0;',
+		from: 'if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;',
 		to: "",
 	},
 	{
@@ -379,5 +379,91 @@ export const mutants: readonly Mutant[] = [
 		from: 'if (task?.state === "running") this.#stir("claims");',
 		to: "",
 		test: "test/basket/claims.test.ts",
+	},
+	{
+		name: "replacing: a waiting task keeps its attempts",
+		file: memory,
+		from: "\t\t\trenew(task);\n\t\t\tthis.#take(task, replacement);",
+		to: "\t\t\tthis.#take(task, replacement);",
+	},
+	{
+		name: "replacing: the newest payload is lost at a crash",
+		file: memory,
+		from: "if (task.replacement !== undefined) this.#take(task, task.replacement);",
+		to: "task.replacement = undefined;",
+	},
+	{
+		name: "replacing: the newest payload is lost at a release",
+		file: memory,
+		from: "\t\tconst { replacement } = task;\n",
+		to: '\t\tif (type === "release") task.replacement = undefined;\n\t\tconst { replacement } = task;\n',
+	},
+	{
+		name: "replacing: a retry keeps the old payload",
+		file: memory,
+		from: "\t\tif (replacement !== undefined) {\n\t\t\tif (hasEnded) renew(task);",
+		to: '\t\tif (replacement !== undefined && type !== "retry") {\n\t\t\tif (hasEnded) renew(task);',
+	},
+	{
+		name: "replacing: a done task forgets the payload behind it",
+		file: memory,
+		from: "if (hasEnded && task.replacement === undefined) {",
+		to: "if (hasEnded) {",
+	},
+	{
+		name: "replacing: the delay does not count behind a running task",
+		file: memory,
+		from: "at = Math.max(at, replacement.at);",
+		to: "",
+	},
+	{
+		name: "replacing: a committed task is reported as lost if this process has claimed what has replaced it",
+		file: claims,
+		from: 'before.renewed("lost", 0);\n\t\t\tif (!before.isCompleted) before.lose();',
+		to: "before.lose();",
+		test: "test/basket/complete.test.ts",
+	},
+	{
+		name: "pauses: a turn ignores that of a kind",
+		file: memory,
+		from: "this.#paused.has(kind) ? [] : ",
+		to: "",
+	},
+	{
+		name: "pauses: a turn ignores that of all kinds",
+		file: memory,
+		from: "if (this.#paused.has(undefined)) return [];",
+		to: "",
+	},
+	{
+		name: "later: it counts an attempt",
+		file: memory,
+		from: 'if (type === "retry" || type === "release") at += outcome.delay ?? 0;',
+		to:
+			'if (type === "retry" || type === "release") at += outcome.delay ?? 0;\n\t\tif (type === "release" && outcome.delay !== undefined) task.attempts++;',
+	},
+	{
+		name: "results: a task gets that of another run",
+		file: task,
+		from: "result: await this.#encode(value) } };",
+		to: 'result: String(await this.#encode(value)).replace(/\\d+/, "1") } };',
+	},
+	{
+		name: "retention: a dead task is there after its time",
+		file: memory,
+		from: "return isOver(task) && task.at <= this.now;",
+		to: 'return task.state === "done" && task.at <= this.now;',
+	},
+	{
+		name: "stop with finish: a task begins",
+		file: "src/basket/worker.ts",
+		from: "return !this.#isPaused && this.#endPatience === undefined &&",
+		to: "return !this.#isPaused &&",
+	},
+	{
+		name: "stop with finish: a call that comes meanwhile ends, too",
+		file: "src/basket/worker.ts",
+		from: "for (const user of all) user.abort(reason);",
+		to: "for (const user of this.users.all) user.abort(reason);",
 	},
 ];

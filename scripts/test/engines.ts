@@ -37,7 +37,7 @@ const manyPrograms: readonly string[] = ["runtimes/server/(?:[\\w-]+-example|kil
 /** These start many processes, and show the same of the library in Deno and Bun as in Node. */
 const manyProcesses: readonly string[] = [
 	...manyPrograms,
-	"runtimes/server/(?:cli|cli-postgres|postgres-(?:faults|full))",
+	"runtimes/server/(?:cli|cli-postgres|postgres-(?:faults|full)|kills-replaces)",
 ];
 
 /** These do thousands of things to the library alone, which needs nothing of the platform for them. Node always runs them. */
@@ -55,7 +55,7 @@ const longInNode: readonly string[] = [
 	...manyPrograms,
 	"runtimes/node/(?:postgres-clients|postgres-simulation|full-disk|kills-libsql|tabs)",
 	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
-	"runtimes/server/postgres-faults",
+	"runtimes/server/(?:postgres-faults|kills-replaces)",
 	"runtimes/server/stores/postgres-(?:sql|levels)",
 ];
 

@@ -11,20 +11,43 @@ import type { Added, NewTask, Store } from "./store.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { checkName } from "./options.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { check, checkFinite } from "../platform/check.ts";
+import { check, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
+import type { Clock } from "../platform/clock.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** Options for {@link Basket.add}. */
 export interface AddOptions<Tx = never> {
 	/**
-	 * The id of the task. While a task with this id is stored, in any state, adding it again does nothing, and
-	 * {@link Added.state} is its state: a `"dead"` task stays until {@link Basket.retry} or {@link Basket.delete}. A
-	 * done task is stored for the time of `retain`. 1 to 255 characters, not beginning with `_`. Default: an id that
-	 * the store creates.
+	 * The id of the task: 1 to 255 characters, not beginning with `_`. If a task with this id is stored, in any state,
+	 * `ifPresent` decides, and {@link Added.state} is its state. Default: an id that the store creates.
 	 */
 	id?: string | undefined;
-	/** The delay before the task is due, in milliseconds: 0 or more, finite. @default 0 */
+	/**
+	 * What happens if a task with this id is stored:
+	 *
+	 * - `"keep"`: it stays unchanged. A dead task stays until {@link Basket.retry} or {@link Basket.delete}, a done task
+	 *   for the time of `retain`;
+	 * - `"replace"`: the newest payload is the one that runs. A waiting task gets the payload, the priority and the
+	 *   delay, and begins with its first attempt; it keeps its place in its lane, and a hold. Behind a running task, the
+	 *   newest payload waits until that is done or dead, or until its next attempt: it is never lost, and the two never
+	 *   run at the same time. A dead or done task begins anew, behind all others. Kind and lane must be the same.
+	 *
+	 * @default "keep"
+	 */
+	ifPresent?: "keep" | "replace" | undefined;
+	/**
+	 * The delay before the task is due, in milliseconds: 0 or more, finite. With `ifPresent: "replace"` each add counts
+	 * it anew, as a debounce does. @default 0
+	 */
 	delay?: number | undefined;
+	/** The time at which the task is due, on the clock of this machine, instead of `delay`. A past time is now. */
+	at?: Date | undefined;
+	/**
+	 * With `ifPresent: "replace"`: the maximum time in milliseconds, not less than `delay`, from the first add to the
+	 * due time, however often the task is replaced. When an attempt has begun, the next add counts as the first one.
+	 * @default Infinity
+	 */
+	within?: number | undefined;
 	/** Tasks with a higher priority run first: a whole number from -100 to 100. @default 0 */
 	priority?: number | undefined;
 	/**
@@ -58,15 +81,22 @@ export async function addTasks<Tx>(
 	entries: readonly Entry[],
 	tx: Tx | undefined,
 ): Promise<readonly Added[]> {
-	const { store, name } = engine.settings;
 	if (entries.length === 0) return [];
 	const tasks: NewTask[] = [];
-	let delay = Infinity;
 	for (const entry of entries) {
-		const task = synchronous(newTask(engine.settings, entry, tx), tx);
+		const task = newTask(engine.settings, entry, tx);
 		tasks.push(isThenable(task) ? await task : task);
-		delay = Math.min(delay, tasks.at(-1)!.delay);
 	}
+	return await storeTasks(engine, tasks, tx);
+}
+
+/** With a transaction, it is synchronous until the store is called. */
+export async function storeTasks<Tx>(
+	engine: AddingOwner<Tx>,
+	tasks: readonly NewTask[],
+	tx: Tx | undefined,
+): Promise<readonly Added[]> {
+	const { store, name } = engine.settings;
 	for (const { what, count, most } of loadsOf(store, tasks)) {
 		if (count <= most) continue;
 		throw new RangeError(`At most ${most} ${what} can be added to this store at once: these are ${count}`);
@@ -74,29 +104,48 @@ export async function addTasks<Tx>(
 	if (tx !== undefined) return await store.add(name, tasks, tx);
 	await engine.open();
 	const added = await engine.adding.submit(tasks);
-	engine.changed(delay);
+	engine.changed(tasks.reduce((least, { delay }) => Math.min(least, delay), Infinity));
 	return added;
 }
 
-function newTask<Tx>(
-	{ kinds, store }: BasketSettings<Tx>,
+/** Checks and encodes a task. With a transaction, it is synchronous. */
+export function newTask<Tx>(
+	{ kinds, store, clock }: BasketSettings<Tx>,
 	entry: Entry,
 	tx: Tx | undefined,
 ): NewTask | PromiseLike<NewTask> {
-	const { id, delay = 0, priority = 0, lane } = check("entry", entry, "object");
+	const { id, ifPresent = "keep", priority = 0, lane, within } = check("entry", entry, "object");
 	const kind = kindOf(kinds, entry.kind);
 	if (id !== undefined) {
 		check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
 	}
-	checkFinite("delay", delay);
+	const delay = delayOf(entry, clock);
+	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace"]) === "replace";
+	if (isReplacing && id === undefined) refuse("id", id, `the id of the task to replace`);
+	if (within !== undefined) {
+		check("within", within, "number", checkDelay("within", within) >= delay, "at least the delay");
+		if (!isReplacing) refuse("within", within, `absent without ifPresent: "replace"`);
+	}
 	const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
 	check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
 	if (lane !== undefined) checkName("lane", lane);
-	const task = { id, kind: entry.kind, delay, priority, lane };
+	const task: Omit<NewTask, "payload"> = { id, kind: entry.kind, delay, priority, lane };
+	if (isReplacing) Object.assign(task, { ifPresent, within: within === Infinity ? undefined : within });
 	const { maxPayload } = store.capabilities;
 	const valid = kind.schema && validate(kind.schema, entry.payload);
 	const payload = chain(synchronous(valid, tx), () => encodePayload(kind, entry.payload, maxPayload));
-	return chain(payload, (payload) => ({ ...task, payload }));
+	return chain(synchronous(payload, tx), (payload) => ({ ...task, payload }));
+}
+
+/** The delay before a task is due. */
+export function delayOf({ delay = 0, at }: Pick<AddOptions, "delay" | "at">, clock: Clock): number {
+	checkFinite("delay", delay);
+	if (at === undefined) return delay;
+	if (delay > 0) refuse("delay", delay, `absent with "at"`);
+	// A Date of another realm is no instance of this one's class.
+	const instant = typeof Object(at).getTime === "function" ? at.getTime() : refuse("at", at, "a Date");
+	if (!Number.isFinite(instant)) refuse("at", at, "a valid Date", RangeError);
+	return Math.max(0, instant - clock.now());
 }
 
 function kindOf(kinds: ReadonlyMap<string, Kind>, name: string): Kind {

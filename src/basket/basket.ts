@@ -7,28 +7,39 @@
  * @module
  */
 
+import type { AddArguments, Changed, NewBasketTask, TxOptions } from "./arguments.ts";
 import type { BasketOptions, PayloadOf, TaskMap } from "./options.ts";
-import type { Added, Counts } from "./store.ts";
+import type { Added, Change, Counts, Pauses } from "./store.ts";
 import { type AddOptions, addTasks } from "./adding.ts";
-import { BasketEngine, type BasketSnapshot, type WorkOptions } from "./basket-engine.ts";
+import { BasketEngine, type BasketSnapshot, type BasketStopOptions, type WorkOptions } from "./basket-engine.ts";
+import { changeMany, type TaskFilter } from "./many.ts";
 import { checkBasketOptions } from "./options.ts";
+import { checkStored, type StoredPause } from "./pausing.ts";
 import { getTask, listTasks, type TaskQuery, type TaskRecord } from "./reading.ts";
+import { addSchedule, listSchedules, scheduleId, type ScheduleOptions, type ScheduleRecord } from "./scheduling.ts";
+import { type TaskResult, waitForTask } from "./task-result.ts";
 import { check, refuse } from "../platform/check.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
+import type { WaitOptions } from "../platform/waiters.ts";
 
-export type { AddOptions, BasketSnapshot, TaskQuery, TaskRecord, WorkOptions };
-
-/** A task for {@link Basket.addMany}. */
-export type NewBasketTask<Tasks> = {
-	[K in keyof Tasks & string]:
-		& { readonly kind: K }
-		& Omit<AddOptions, "tx">
-		& (undefined extends PayloadOf<Tasks[K]> ? { payload?: PayloadOf<Tasks[K]> } : { payload: PayloadOf<Tasks[K]> });
-}[keyof Tasks & string];
-
-/** The arguments of {@link Basket.add} after the kind. The payload is optional if it may be `undefined`. */
-export type AddArguments<P, Tx> = undefined extends P ? [payload?: P, options?: AddOptions<Tx>]
-	: [payload: P, options?: AddOptions<Tx>];
+export type {
+	AddArguments,
+	AddOptions,
+	BasketSnapshot,
+	BasketStopOptions,
+	Changed,
+	NewBasketTask,
+	ScheduleOptions,
+	ScheduleRecord,
+	StoredPause,
+	TaskFilter,
+	TaskQuery,
+	TaskRecord,
+	TaskResult,
+	TxOptions,
+	WorkOptions,
+};
+export { TaskNotFoundError } from "./task-result.ts";
 
 /**
  * A persistent collection of tasks. An added task runs until it succeeds, across crashes of the process, the tab or
@@ -79,10 +90,7 @@ export type AddArguments<P, Tx> = undefined extends P ? [payload?: P, options?: 
 export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribable<BasketSnapshot>, AsyncDisposable {
 	readonly #engine: BasketEngine<Tx>;
 
-	/**
-	 * See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed tasks, so
-	 * that `counts` and `list` may differ.
-	 */
+	/** See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed tasks. */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => BasketSnapshot;
@@ -145,13 +153,45 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	 * @throws {TypeError} (as a rejection) if `entries` is not iterable
 	 * @throws {RangeError} (as a rejection) for more tasks or bytes than the store accepts at once
 	 */
-	async addMany(
-		entries: Iterable<NewBasketTask<Tasks>>,
-		options: Pick<AddOptions<Tx>, "tx"> = {},
-	): Promise<readonly Added[]> {
+	async addMany(entries: Iterable<NewBasketTask<Tasks>>, options: TxOptions<Tx> = {}): Promise<readonly Added[]> {
 		const { tx } = check("options", options, "object");
 		if (typeof Object(entries)[Symbol.iterator] !== "function") refuse("entries", entries, "iterable");
 		return await addTasks(this.#engine, [...entries], tx);
+	}
+
+	/**
+	 * Schedules tasks of a kind: one task, whose id is `schedule:` and the name, runs at each instant, and never twice at
+	 * the same time. A failed tick is retried like any task. If it is out of attempts, `onSettled` tells that it is dead,
+	 * and the next tick follows. After the last instant, the task is removed. `hold` is a pause; `retry` makes it run now,
+	 * if the next instant is more than five seconds away, and does not use up that instant.
+	 *
+	 * A schedule with this name is replaced. If only its payload or options change, its next instant stays; if nothing
+	 * changes, nothing is stored. Instants are those of the store's clock; with a server, the first one may be wrong if the
+	 * clock of this machine differs by more than some seconds.
+	 *
+	 * @param name 1 to 246 characters
+	 * @returns whether anything was stored, and the state of the schedule before
+	 * @throws {TypeError | RangeError} (as a rejection) for what `add` refuses, a name or options of the wrong type or out
+	 * of range, a schedule without a next instant, and if the task with this id is no schedule or has another kind
+	 * @throws {ValidationError | StoreError} (as a rejection) as `add` does
+	 */
+	schedule<K extends keyof Tasks & string>(
+		name: string,
+		kind: K,
+		payload: PayloadOf<Tasks[K]>,
+		options: ScheduleOptions<Tx>,
+	): Promise<Added> {
+		return addSchedule(this.#engine, name, kind, payload, options);
+	}
+
+	/** Ends a schedule, like `delete` of its task. Returns whether there was one. */
+	async unschedule(name: string, options?: TxOptions<Tx>): Promise<boolean> {
+		return await this.#engine.change(scheduleId(name), "delete", options);
+	}
+
+	/** Lists the schedules of all kinds, in the order in which they were added. */
+	schedules(): AsyncGenerator<ScheduleRecord, void, undefined> {
+		return listSchedules(this.#engine);
 	}
 
 	/**
@@ -189,22 +229,52 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 		return this.#engine.work(true, options);
 	}
 
-	/** Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active. */
-	stop(): Promise<void> {
-		return this.#engine.worker.stop();
+	/**
+	 * Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active.
+	 * With `finish`, running tasks may end before. A call without it ends the patience of an earlier one.
+	 *
+	 * @throws {TypeError | RangeError} (as a rejection) for options of the wrong type or out of range
+	 */
+	stop(options: BasketStopOptions = {}): Promise<void> {
+		return this.#engine.stop(options);
 	}
 
+	/** Pauses this basket object: no further task begins; running tasks continue, and those claimed ahead are released. */
+	pause(): void;
 	/**
-	 * Pauses the basket: no further task begins, and running tasks continue. Tasks that were claimed in advance are
-	 * released.
+	 * Pauses tasks in the store, for all processes: see {@link StoredPause}.
+	 *
+	 * @returns whether it was not paused before
+	 * @throws {TypeError | RangeError} (as a rejection) for options of the wrong type
+	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
-	pause(): void {
-		this.#engine.worker.pause();
+	pause(options: StoredPause): Promise<boolean>;
+	pause(options?: StoredPause): void | Promise<boolean> {
+		if (options === undefined) return this.#engine.worker.pause();
+		return this.#pauseStored(options, true);
 	}
 
 	/** Undoes {@link Basket.pause}. */
-	resume(): void {
-		this.#engine.worker.resume();
+	resume(): void;
+	/**
+	 * Undoes a stored pause.
+	 *
+	 * @returns whether it was paused before
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.pause}
+	 */
+	resume(options: StoredPause): Promise<boolean>;
+	resume(options?: StoredPause): void | Promise<boolean> {
+		if (options === undefined) return this.#engine.worker.resume();
+		return this.#pauseStored(options, false);
+	}
+
+	/** The stored pauses. Rejects with a {@link StoreError} if the store does not answer. */
+	pauses(): Promise<Pauses> {
+		return this.#engine.pauses();
+	}
+
+	async #pauseStored(options: StoredPause, isPaused: boolean): Promise<boolean> {
+		return await this.#engine.pause(checkStored(options).kind, isPaused);
 	}
 
 	/**
@@ -240,50 +310,86 @@ export class Basket<Tasks, Tx = never, Outputs = unknown> implements Subscribabl
 	}
 
 	/**
+	 * Waits until a task is done or dead, in any process. The end is noticed at once if this process runs the task, and
+	 * otherwise within five seconds. At a temporary failure of the store, `onError` is called, and the wait continues.
+	 *
+	 * A task that is replaced while it runs is waited for until its newest payload is done. If other processes run
+	 * tasks, `retain` should keep them for at least a minute: a task that is gone is not found.
+	 *
+	 * @returns the state, the result and the error
+	 * @throws {TaskNotFoundError} (as a rejection) if there is no task with this id, or not anymore, and it has not ended
+	 * in this process
+	 * @throws {StoreError} (as a rejection) for a permanent failure
+	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
+	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters, or `signal` is
+	 * not an AbortSignal
+	 */
+	wait(id: string, options: WaitOptions = {}): Promise<TaskResult> {
+		return waitForTask(this.#engine, id, options);
+	}
+
+	/**
 	 * Restarts a dead task, behind all others; makes a waiting task due at once.
 	 *
-	 * @returns whether the task was changed
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @param which the id of a task, or a filter: then all tasks that it selects are changed, in batches
+	 * @param options your own transaction, for an id
+	 * @returns whether the task was changed; with a filter, how many were changed
+	 * @throws {TypeError | RangeError} (as a rejection) for an id that no task can have, and a filter without a property
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
-	retry(id: string): Promise<boolean> {
-		return this.#engine.change(id, "retry");
+	retry<W extends string | TaskFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return this.#change(which, "retry", options);
 	}
 
 	/**
 	 * Prevents a waiting task from running until {@link Basket.release}, and a running task from being retried. Its
-	 * lane waits.
+	 * lane waits. The arguments are those of {@link Basket.retry}.
 	 *
-	 * @returns whether the task was changed: not to a task that is dead, done or not there
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the task was changed (not if it is dead, done or not there), or how many were
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.retry}
 	 */
-	hold(id: string): Promise<boolean> {
-		return this.#engine.change(id, "hold");
+	hold<W extends string | TaskFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return this.#change(which, "hold", options);
 	}
 
 	/**
-	 * Undoes {@link Basket.hold}.
+	 * Undoes {@link Basket.hold}. The arguments are those of {@link Basket.retry}.
 	 *
-	 * @returns whether the task was changed
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the task was changed, or how many were
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.retry}
 	 */
-	release(id: string): Promise<boolean> {
-		return this.#engine.change(id, "release");
+	release<W extends string | TaskFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return this.#change(which, "release", options);
 	}
 
 	/**
 	 * Removes a task in any state. If the task runs, its signal aborts with a `ClaimLostError`. In another process,
 	 * this happens when the store notifies that process, or, if the store cannot, at the next renewal of its lease:
-	 * after a third of the lease at most.
+	 * after a third of the lease at most. The arguments are those of {@link Basket.retry}.
 	 *
-	 * @returns whether the task existed
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the task existed, or how many did
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.retry}
 	 */
-	delete(id: string): Promise<boolean> {
-		return this.#engine.delete(id);
+	delete<W extends string | TaskFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return this.#change(which, "delete", options);
+	}
+
+	/**
+	 * Deletes all tasks that a filter selects, in batches; without one all tasks of the basket.
+	 *
+	 * @returns the number of deleted tasks
+	 * @throws {unknown} (as a rejection) the errors of {@link Basket.retry}
+	 */
+	clear(filter: TaskFilter = {}): Promise<number> {
+		return changeMany(this.#engine, filter, "delete", undefined, true);
+	}
+
+	#change<W>(which: W, change: Change | "delete", options?: TxOptions<Tx>): Promise<Changed<W>> {
+		const isFilter = Object(which) === which;
+		const changing = isFilter
+			? changeMany(this.#engine, which as TaskFilter, change, options?.tx)
+			: this.#engine.change(which as string, change, options);
+		return changing as Promise<Changed<W>>;
 	}
 
 	/** The same as {@link Basket.stop}. */

@@ -51,10 +51,15 @@ export interface Message {
 export interface Done {
 	/** Discriminates an {@link Outcome}. */
 	readonly type: "done";
-	/** How long the task is kept as `"done"`, with its id, in milliseconds. If absent or 0, the task is removed. */
+	/**
+	 * How long the task is kept as `"done"`, with its id, in milliseconds; `Infinity` until it is deleted. If absent or
+	 * 0, the task is removed.
+	 */
 	readonly retain?: number | undefined;
 	/** The new payload. If absent, the payload stays unchanged. */
 	readonly payload?: Data | undefined;
+	/** The result, which is kept with the task. */
+	readonly result?: Data | undefined;
 }
 
 /**
@@ -68,8 +73,9 @@ export interface Done {
  *   if its inbox has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and
  *   `crashes` become 0. `backoff` is as with `retry`;
  * - `dead`: the task becomes dead. `attempts` and `error` are stored;
- * - `release`: neither an attempt nor a crash; the task is due at once. A crash of the previous claim, which this
- *   claim has counted, stays counted.
+ * - `release`: neither an attempt nor a crash; the task is due at once, and a crash of the previous claim, which this
+ *   claim has counted, stays counted. With a `delay` the task has run, and is due again after that: `crashes` becomes
+ *   0, and attempts and error stay.
  */
 export type Outcome =
 	| Done
@@ -94,8 +100,15 @@ export type Outcome =
 		readonly attempts: number;
 		readonly error: string;
 		readonly payload?: Data | undefined;
+		/** How long the task is kept as `"dead"`, in milliseconds: more than 0. Absent: until it is retried or deleted. */
+		readonly retain?: number | undefined;
 	}
-	| { readonly type: "release"; readonly payload?: Data | undefined };
+	| {
+		readonly type: "release";
+		readonly payload?: Data | undefined;
+		/** The time until the task is due, in milliseconds; absent if the task was not run. */
+		readonly delay?: number | undefined;
+	};
 
 /** The settlement of one claim. */
 export interface Settlement {

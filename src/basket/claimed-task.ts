@@ -9,15 +9,18 @@ import type { Calls } from "./calls.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings, Kind } from "./options.ts";
-import type { Claim, Data } from "./store.ts";
+import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { endingWith, released } from "./ending.ts";
-import { chain, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
+import { deadEnding, endingWith, released } from "./ending.ts";
+import { beginTick, endTick } from "./schedules.ts";
+import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
+import { isEnvelope } from "../schedule/envelope.ts";
+import type { Tick, TickHost } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -38,7 +41,7 @@ export interface ClaimOwner<Tx> {
 /** The answer of the store to a renewal. */
 export type LeaseState = "ok" | "lost" | "posted";
 
-export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim {
+export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim, TickHost {
 	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
 	/** The earliest time at which the lease may expire, on the monotonic clock. */
@@ -52,6 +55,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
+	/** Its tick, while the function of a task of a schedule may run. */
+	tick: Tick | undefined;
+	/** For a task of a schedule: the store's clock at the claim, minus the monotonic clock when its answer arrived. */
+	readonly #ahead: number | undefined;
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
 	#payload: unknown;
@@ -69,7 +76,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.claim = claim;
 		this.leaseEndsAt = leaseEndsAt;
 		this.#stored = claim.payload;
-		this.#kind = owner.settings.kinds.get(claim.kind)!;
+		const kind = this.#kind = owner.settings.kinds.get(claim.kind)!;
+		// The store's clock is read once: it must not be ahead of the store, or the next tick would be due too early.
+		const isTick = kind?.mayRecur && isEnvelope(claim.payload);
+		this.#ahead = isTick ? claim.addedAt + claim.age - owner.settings.clock.monotonic() : undefined;
 	}
 
 	get id(): string {
@@ -96,14 +106,44 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.attempt = this.claim.attempts + 1;
 		let ending: Ending;
 		try {
-			ending = this.#refusal() ?? this.#release() ?? await this.#perform();
+			const unready = this.#ahead === undefined ? undefined : await this.#beginTick();
+			if (unready !== undefined) this.attempt = 0;
+			ending = unready ?? this.#refusal() ?? this.#release() ?? await this.#perform();
 		} catch (refusal) {
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
 		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
 		this.end();
-		return payload === undefined ? ending : { ...ending, outcome: { ...ending.outcome, payload } };
+		if (payload !== undefined) ending = { ...ending, outcome: { ...ending.outcome, payload } };
+		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
+	}
+
+	/** The present on the store's clock, or a little before it. */
+	now(): number {
+		return this.#ahead! + this.#owner.settings.clock.monotonic();
+	}
+
+	/** Decides what a claim of a schedule stands for. Returns its end if the function is not called now. */
+	async #beginTick(): Promise<Ending | undefined> {
+		const begun = await beginTick(this.#owner.settings.schedules, this.#kind, this.claim.payload, this);
+		if ("type" in begun) return endingWith(begun);
+		this.tick = begun;
+	}
+
+	/** Stores a payload before the function is called. */
+	async decide(payload: string): Promise<boolean> {
+		const { claim } = this;
+		const { store, name, onError } = this.#owner.settings;
+		try {
+			const [saved] = await this.calls.track(() => store.save(name, [{ ref: claim, payload }]));
+			this.#stored = payload;
+			if (!saved) this.lose();
+			return saved!;
+		} catch (error) {
+			report(onError, error);
+			return false;
+		}
 	}
 
 	/** The basket stops: later failures do not count. */
@@ -163,14 +203,17 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	}
 
 	async #perform(): Promise<Ending> {
-		const payload = this.#read(this.claim.payload);
+		const payload = this.#read(this.tick?.payload ?? this.claim.payload);
 		this.#payload = isThenable(payload) ? await payload : payload;
 		return this.#release() ?? this.#end(await this.#execute(this.#call));
 	}
 
 	#execute(task: Task<unknown>): Promise<RunStep<unknown>> {
-		const { error, age } = this.claim;
-		const before = decodeFailure(error);
+		const { error, attempts } = this.claim;
+		const { tick } = this;
+		// The last error and the time since the add belong to earlier ticks.
+		const before = tick !== undefined && attempts === 0 ? undefined : decodeFailure(error);
+		const age = tick === undefined ? this.claim.age : Math.max(0, this.now() - tick.due);
 		const { delay, ...failure } = before ?? {};
 		const previousError = before && Object.assign(new Error(before.message), failure);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
@@ -190,13 +233,25 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
-		if (step.ok) return this.#kind.end(step.value);
-		const { error, delay, again } = step;
+		if (step.ok) return this.#kind.hasResult ? this.#succeed(step.value) : this.#kind.end(step.value);
+		const { error, delay, again, later } = step;
 		if (this.#isAborted || this.isExpired) return released;
+		if (later) return { outcome: { type: "release", delay }, error: undefined, delay };
 		if (!again) return this.#dead(this.attempt, error);
 		const { lastDelay, isFirm } = this.#execution!;
 		const stored = encodeFailure(error, lastDelay);
 		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, backoff: !isFirm }, error, delay };
+	}
+
+	/** A result that cannot be stored is reported, and missing: the work is done nevertheless. */
+	async #succeed(value: unknown): Promise<Ending> {
+		const ending = this.#kind.end(value);
+		try {
+			return { ...ending, outcome: { ...ending.outcome as Done, result: await this.#encode(value) } };
+		} catch (error) {
+			report(this.#owner.settings.onError, error);
+			return ending;
+		}
 	}
 
 	/**
@@ -246,14 +301,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	}
 
 	#dead(attempts: number, thrown: unknown): Ending {
-		const error = unwrap(thrown);
-		return { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
+		return deadEnding(attempts, unwrap(thrown), this.#kind.retainDead);
 	}
 
-	/**
-	 * The payload after the run, if it has changed. If it cannot be stored, the error is reported and the stored
-	 * payload stays.
-	 */
+	/** The payload after the run, if it has changed. If it cannot be stored, this is reported. */
 	async #changed(): Promise<Data | undefined> {
 		try {
 			const data = await this.#encode(this.#payload);
@@ -264,7 +315,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	}
 
 	#encode(payload: unknown): Data | PromiseLike<Data> {
-		return encodePayload(this.#kind, payload, this.#owner.settings.store.capabilities.maxPayload);
+		const { maxPayload } = this.#owner.settings.store.capabilities;
+		const data = encodePayload(this.#kind, payload, maxPayload);
+		const { tick } = this;
+		return tick === undefined ? data : chain(data, (data) => checkSize(tick.seal(data), maxPayload));
 	}
 
 	/** See `BasketContext.report`. */
@@ -296,6 +350,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	async complete(tx: Tx): Promise<void> {
 		this.#throwIfOver();
 		checkTx(tx);
+		const text = "A task of a schedule cannot be completed in a transaction: its next instant is stored later";
+		if (this.#ahead !== undefined) throw new TypeError(text);
 		const { store, name } = this.#owner.settings;
 		const { isCompleting, claim } = this;
 		const before = this.#completedIn;

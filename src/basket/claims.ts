@@ -83,7 +83,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 				before.leaseEndsAt = leaseEndsAt;
 				return undefined;
 			}
-			before.lose();
+			// Before its lease can have expired, only the commit of its own transaction can have ended it.
+			before.renewed("lost", 0);
+			if (!before.isCompleted) before.lose();
 		}
 		const task = new ClaimedTask(this, claim, leaseEndsAt);
 		this.#tasks.set(claim.id, task);

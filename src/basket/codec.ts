@@ -6,6 +6,7 @@
 
 import type { Data } from "./store.ts";
 import { findLoss } from "./json-loss.ts";
+import { mask, unmask } from "../schedule/envelope.ts";
 
 /**
  * Encodes payloads for storage and decodes them. The default is JSON; use another codec for dates, compression or
@@ -43,6 +44,17 @@ export const jsonCodec: Codec = {
 		return data === "" ? undefined : JSON.parse(data);
 	},
 };
+
+/** A codec whose data is never mistaken for a schedule. */
+export function masked(codec: Codec): Codec {
+	return {
+		encode(payload) {
+			const data = codec.encode(payload);
+			return "then" in Object(data) ? (data as PromiseLike<Data>).then(mask) : mask(data as Data);
+		},
+		decode: (data) => codec.decode(unmask(data)),
+	};
+}
 
 /** The stored form of an error: enough for people and for the next attempt. */
 export interface TaskFailure {

@@ -31,11 +31,22 @@ export interface BasketContext<P = never, Tx = never> extends TaskContext {
 	/** The number of consecutive crashed runs right before this one. */
 	readonly crashes: number;
 	/**
+	 * The instant for which a task of a schedule runs, in milliseconds since 1970 on the store's clock: the same for each
+	 * attempt. For a schedule that was made due by `retry`, the time of the claim. `undefined` for other tasks.
+	 */
+	readonly due: number | undefined;
+	/**
+	 * How many missed instants a task of a schedule stands for: 0 if it is on time, and for other tasks. With `"once"`,
+	 * the instants up to `due`; of a schedule that is not an interval, at most 1,000 at a time are counted.
+	 */
+	readonly missed: number;
+	/**
 	 * Stores a new payload now, for the next attempt in any process. Without this call, changes to the payload are
 	 * stored only when an attempt fails.
 	 *
 	 * Rejects with a `ClaimLostError` if the task was taken over, with an error of the codec, and with a `StoreError`.
-	 * With `tx`, the payload is stored if that transaction commits.
+	 * With `tx`, the payload is stored if that transaction commits. The next tick of a schedule begins with the payload
+	 * that was scheduled.
 	 */
 	readonly save: (payload: P, options?: { tx?: Tx | undefined }) => Promise<void>;
 	/**
@@ -53,7 +64,8 @@ export interface BasketContext<P = never, Tx = never> extends TaskContext {
 	 * deleted between this call and the end of the run, it may be reported as done, because a basket cannot
 	 * distinguish a deletion from a commit.
 	 *
-	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back.
+	 * Rejects with a `ClaimLostError` if the task was taken over: then roll the transaction back. Rejects with a
+	 * TypeError for a task of a schedule, because its next instant is stored only when it ends.
 	 */
 	readonly complete: (tx: Tx) => Promise<void>;
 	/**

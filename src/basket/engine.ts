@@ -5,7 +5,7 @@
  * @module
  */
 
-export { addTasks } from "./adding.ts";
+export { addTasks, delayOf } from "./adding.ts";
 export { BasketEngine } from "./basket-engine.ts";
 export { Batch } from "./batch.ts";
 export { isTransient } from "./calls.ts";
@@ -23,5 +23,7 @@ export {
 	type TaskMap,
 	type WakeHint,
 } from "./options.ts";
+export { checkStored } from "./pausing.ts";
 export { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 export { getTask, listTasks } from "./reading.ts";
+export { Endings } from "./waiting.ts";

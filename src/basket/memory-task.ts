@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data, Message, StoredTask, TaskState } from "./store.ts";
+import type { Data, Message, NewTask, StoredTask, TaskState } from "./store.ts";
 import { check } from "../platform/check.ts";
 import type { Heap, Placed } from "../platform/heap.ts";
 
@@ -15,9 +15,9 @@ export interface Task extends Placed {
 	readonly order: number;
 	readonly id: string;
 	readonly kind: string;
-	readonly priority: number;
+	priority: number;
 	readonly lane: string | undefined;
-	readonly addedAt: number;
+	addedAt: number;
 	payload: Data;
 	state: Exclude<TaskState, "held">;
 	isHeld: boolean;
@@ -28,7 +28,10 @@ export interface Task extends Placed {
 	attempts: number;
 	crashes: number;
 	error: string | undefined;
+	result: Data | undefined;
 	progress: string | undefined;
+	/** What has replaced its payload while it was running. */
+	replacement: Replacement | undefined;
 	inbox: Message[];
 	/** The number of messages so far. */
 	posted: number;
@@ -38,6 +41,16 @@ export interface Task extends Placed {
 	previous: Task | undefined;
 	/** The next task in its lane. */
 	next: Task | undefined;
+}
+
+/** A payload that waits behind a running task. */
+export interface Replacement {
+	readonly payload: Data;
+	readonly priority: number;
+	/** The time at which the first payload was added during this run. */
+	readonly addedAt: number;
+	/** The earliest due time. */
+	readonly at: number;
 }
 
 /** Whether a claim takes this task before the other, if both are due. */
@@ -61,6 +74,24 @@ export function copy(data: Data): Data {
 	return typeof data === "string" ? data : new Uint8Array(data);
 }
 
+/** What replaces the payload of a task, now or when its claim ends. */
+export function replacementOf(
+	task: Task,
+	{ payload, priority, delay, within = Infinity }: NewTask,
+	now: number,
+): Replacement {
+	const isNew = task.state === "running" ? task.replacement === undefined : task.attempts + task.crashes > 0;
+	const addedAt = isNew ? now : (task.replacement ?? task).addedAt;
+	return { payload: copy(payload), priority, addedAt, at: Math.min(now + delay, addedAt + within) };
+}
+
+/** Forgets the attempts of a task: its payload is replaced. */
+export function renew(task: Task): void {
+	task.attempts = task.crashes = 0;
+	task.error = task.progress = undefined;
+	task.isBackingOff = false;
+}
+
 /** Removes the messages up to this number. */
 export function forget(task: Task, seen: number): void {
 	if (task.inbox.length > 0) task.inbox = task.inbox.filter(({ n }) => n > seen);
@@ -78,7 +109,7 @@ export function orderOf(key: string | undefined): number {
 
 /** Returns the public form of a task. */
 export function show(task: Task): StoredTask {
-	const { order, at, id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane } = task;
+	const { order, at, id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane } = task;
 	return {
 		key: String(order).padStart(keyLength, "0"),
 		id,
@@ -88,6 +119,7 @@ export function show(task: Task): StoredTask {
 		attempts,
 		crashes,
 		error,
+		result: result && copy(result),
 		progress,
 		dueAt: at < Infinity ? at : undefined,
 		addedAt,

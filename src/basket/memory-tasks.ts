@@ -15,12 +15,27 @@ import type {
 	Message,
 	NewTask,
 	Outcome,
+	Pauses,
 	Ref,
 	Save,
 	StoredTask,
 	WakeReason,
 } from "./store.ts";
-import { copy, forget, isBefore, isOver, orderOf, show, showAll, stateOf, type Task } from "./memory-task.ts";
+import {
+	copy,
+	forget,
+	isBefore,
+	isOver,
+	renew,
+	type Replacement,
+	replacementOf,
+	show,
+	showAll,
+	stateOf,
+	type Task,
+} from "./memory-task.ts";
+import { TaskLog } from "./memory-log.ts";
+import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
 
 /**
@@ -33,10 +48,12 @@ export class MemoryTasks {
 	readonly watchers: Set<(reason?: WakeReason) => void> = new Set();
 	readonly #byId = new Map<string, Task>();
 	/** All tasks in the order added. Removed tasks stay until they are the majority. */
-	#log: Task[] = [];
+	readonly #log = new TaskLog();
 	readonly #heaps = new Map<string, Map<number, Heap<Task>>>();
-	/** Done tasks that are retained. */
+	/** Done and dead tasks that are retained for a time. */
 	readonly #kept = new Heap<Task>();
+	/** The paused kinds; `undefined` pauses all of them. */
+	readonly #paused = new Set<string | undefined>();
 	/** The last task of each lane. */
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
@@ -52,15 +69,21 @@ export class MemoryTasks {
 
 	/** Whether this basket can be forgotten. */
 	get isUnused(): boolean {
-		return this.#byId.size + this.watchers.size === 0;
+		return this.#byId.size + this.watchers.size + this.#paused.size === 0;
 	}
 
 	add(task: NewTask): Added {
 		const order = this.#number();
 		const { id = "_" + order } = task;
 		const before = this.#find(id);
-		if (before !== undefined) return { id, added: false, state: stateOf(before) };
-		return { id, added: this.#insert(task, id, order) };
+		if (before === undefined) return { id, added: this.#insert(task, id, order) };
+		const state = stateOf(before);
+		return { id, added: task.ifPresent === "replace" && this.#replace(before, task, order), state };
+	}
+
+	/** Checks that tasks can replace those with their ids. Nothing is changed. */
+	check(tasks: readonly NewTask[]): void {
+		checkPlaces(tasks, (id) => this.#find(id));
 	}
 
 	settle(ref: Ref, outcome: Outcome): boolean {
@@ -73,18 +96,26 @@ export class MemoryTasks {
 			task.attempts = outcome.attempts;
 			task.error = outcome.error;
 		}
-		if (type === "done" || type === "dead") return this.#end(task, type, type === "done" ? outcome.retain : Infinity);
+		const hasEnded = type === "done" || type === "dead";
+		if (hasEnded && task.replacement === undefined) {
+			if (type === "done") task.result = outcome.result && copy(outcome.result);
+			return this.#end(task, type, outcome.retain ?? (type === "done" ? 0 : Infinity));
+		}
 		task.state = "waiting";
 		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
-		if (type !== "release") task.crashes = 0;
-		if (type === "retry") {
-			at += outcome.delay;
-			task.isHeld ||= outcome.hold === true;
-		}
+		if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;
+		if (type === "retry") task.isHeld ||= outcome.hold === true;
+		if (type === "retry" || type === "release") at += outcome.delay ?? 0;
 		if (type === "later") {
 			task.attempts = 0;
 			forget(task, outcome.seen);
 			if (task.inbox.length === 0) at += outcome.delay ?? Infinity;
+		}
+		const { replacement } = task;
+		if (replacement !== undefined) {
+			if (hasEnded) renew(task);
+			this.#take(task, replacement);
+			at = Math.max(at, replacement.at);
 		}
 		return this.#place(task, at);
 	}
@@ -137,14 +168,19 @@ export class MemoryTasks {
 		return task && showAll(task);
 	}
 
-	list({ state, kind, after, limit }: ListQuery): StoredTask[] {
-		const found: StoredTask[] = [];
-		for (let index = this.#behind(orderOf(after)); index < this.#log.length && found.length < limit; index++) {
-			const task = this.#log[index]!;
-			const isWanted = (state ?? stateOf(task)) === stateOf(task) && (kind ?? task.kind) === task.kind;
-			if (isWanted && this.#byId.get(task.id) === task && !this.#isGone(task)) found.push(show(task));
-		}
-		return found;
+	list(query: ListQuery): StoredTask[] {
+		return this.#log.list(query, (task) => this.#byId.get(task.id) === task && !this.#isGone(task)).map(show);
+	}
+
+	pause(kind: string | undefined, isPaused: boolean): boolean {
+		if (isPaused) return this.#paused.size < this.#paused.add(kind).size;
+		this.#stir();
+		return this.#paused.delete(kind);
+	}
+
+	pauses(): Pauses {
+		const kinds = [...this.#paused].filter((kind) => kind !== undefined).sort();
+		return { all: this.#paused.has(undefined), kinds };
 	}
 
 	counts(): Counts {
@@ -195,8 +231,8 @@ export class MemoryTasks {
 	}
 
 	/** Whether its retention has ended: then nobody may see it, even if no turn has removed it. */
-	#isGone({ state, at }: Task): boolean {
-		return state === "done" && at <= this.now;
+	#isGone(task: Task): boolean {
+		return isOver(task) && task.at <= this.now;
 	}
 
 	#find(id: string): Task | undefined {
@@ -229,7 +265,9 @@ export class MemoryTasks {
 			attempts: 0,
 			crashes: 0,
 			error: undefined,
+			result: undefined,
 			progress: undefined,
+			replacement: undefined,
 			inbox,
 			posted,
 			heap: this.#heapOf(kind, priority),
@@ -237,13 +275,35 @@ export class MemoryTasks {
 			next: undefined,
 		};
 		this.#byId.set(id, task);
-		this.#log.push(task);
+		this.#log.add(task);
 		if (lane !== undefined) {
 			task.previous = this.#lanes.get(lane);
 			if (task.previous !== undefined) task.previous.next = task;
 			this.#lanes.set(lane, task);
 		}
 		return this.#place(task, task.at);
+	}
+
+	/** The payload of a task is replaced, now or when its claim ends. */
+	#replace(task: Task, given: NewTask, order: number): true {
+		if (isOver(task)) {
+			this.#remove(task);
+			return this.#insert(given, task.id, order);
+		}
+		const replacement = replacementOf(task, given, this.now);
+		if (task.state === "running") task.replacement = replacement;
+		else {
+			renew(task);
+			this.#take(task, replacement);
+			this.#place(task, replacement.at);
+		}
+		return true;
+	}
+
+	#take(task: Task, { payload, priority, addedAt }: Replacement): void {
+		task.heap.remove(task);
+		Object.assign(task, { payload, priority, addedAt, replacement: undefined });
+		task.heap = this.#heapOf(task.kind, priority);
 	}
 
 	/** Puts a task where claims find it from `at` on, if it can be claimed at all. */
@@ -261,6 +321,7 @@ export class MemoryTasks {
 		if (task.state === "running") {
 			task.attempts++;
 			task.crashes++;
+			if (task.replacement !== undefined) this.#take(task, task.replacement);
 		}
 		task.state = "running";
 		const token = task.token = String(this.#number());
@@ -274,13 +335,13 @@ export class MemoryTasks {
 	}
 
 	/** Ends a task, which is retained or removed. */
-	#end(task: Task, state: "done" | "dead", retain = 0): true {
+	#end(task: Task, state: "done" | "dead", retain: number): true {
 		if (!(retain > 0)) return this.#remove(task);
 		this.#leave(task);
 		task.at = this.now + retain;
 		task.state = state;
 		task.isHeld = false;
-		if (state === "done") (task.heap = this.#kept).put(task);
+		if (retain < Infinity) (task.heap = this.#kept).put(task);
 		return true;
 	}
 
@@ -290,9 +351,7 @@ export class MemoryTasks {
 		// The log may keep the task for a while.
 		task.payload = "";
 		task.inbox = [];
-		if (this.#log.length > 2 * this.#byId.size + 100) {
-			this.#log = this.#log.filter((task) => this.#byId.get(task.id) === task);
-		}
+		if (this.#log.size > 2 * this.#byId.size + 100) this.#log.compact((task) => this.#byId.get(task.id) === task);
 		return true;
 	}
 
@@ -311,17 +370,6 @@ export class MemoryTasks {
 		task.previous = task.next = undefined;
 	}
 
-	/** The index in the log of the first task that was added after this order. */
-	#behind(order: number): number {
-		let least = 0;
-		for (let most = this.#log.length; least < most;) {
-			const middle = (least + most) >> 1;
-			if (this.#log[middle]!.order <= order) least = middle + 1;
-			else most = middle;
-		}
-		return least;
-	}
-
 	#heapOf(kind: string, priority: number): Heap<Task> {
 		let heaps = this.#heaps.get(kind);
 		if (heaps === undefined) this.#heaps.set(kind, heaps = new Map());
@@ -331,7 +379,8 @@ export class MemoryTasks {
 	}
 
 	#heapsOf(kinds: readonly string[]): Heap<Task>[] {
-		return kinds.flatMap((kind) => [...this.#heaps.get(kind)?.values() ?? []]);
+		if (this.#paused.has(undefined)) return [];
+		return kinds.flatMap((kind) => this.#paused.has(kind) ? [] : [...this.#heaps.get(kind)?.values() ?? []]);
 	}
 
 	/** Wakes the watchers soon, once for all changes until then. */

@@ -73,6 +73,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 		open: async () => {},
 		add: member((all, tasks: readonly NewTask[], tx?: never) => {
 			refuse(tx);
+			all.check(tasks);
 			return tasks.map((task) => all.add(task));
 		}),
 		turn: member((all, { settle, claim, lease }: Turn) => {
@@ -91,8 +92,16 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 		get: member((all, id: string) => all.get(id)),
 		list: member((all, query: ListQuery) => all.list(query)),
 		counts: member((all) => all.counts()),
-		delete: member((all, ids: readonly string[]) => ids.map((id) => all.delete(id))),
-		change: member((all, ids: readonly string[], change: Change) => ids.map((id) => all.change(id, change))),
+		delete: member((all, ids: readonly string[], tx?: never) => {
+			refuse(tx);
+			return ids.map((id) => all.delete(id));
+		}),
+		change: member((all, ids: readonly string[], change: Change, tx?: never) => {
+			refuse(tx);
+			return ids.map((id) => all.change(id, change));
+		}),
+		pause: member((all, kind: string | undefined, isPaused: boolean) => all.pause(kind, isPaused)),
+		pauses: member((all) => all.pauses()),
 		hasten: member((all, within: number) => all.hasten(within, random)),
 		post: member((all, id: string, data: Data) => all.post(id, data)),
 		watch(basket, wake, onError) {

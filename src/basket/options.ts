@@ -8,13 +8,16 @@ import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Store } from "./store.ts";
-import { jsonCodec } from "./codec.ts";
+import { jsonCodec, masked } from "./codec.ts";
 import { type Ending, endingWith } from "./ending.ts";
+import { prefix, type Recurring, ticksOf } from "./schedules.ts";
 import { type ContextOwner, UserContext } from "./user-context.ts";
+import type { Recurrence } from "../schedule/schedule.ts";
+import type { Recurs, Schedules } from "../schedule/ticks.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
-import { check, checkCount, checkDelay, checkFinite, checkFunction, checkMethods, refuse } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction, checkLimit, checkMethods, refuse } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
@@ -27,7 +30,7 @@ import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts
 export type TaskFunction<P, Tx = never> = (payload: P, context: BasketContext<P, Tx>) => unknown;
 
 /** A kind of task with options. Absent options come from the basket. */
-export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
+export interface TaskDefinition<P, Tx = never> extends RunnerOptions, Omit<Recurring, "every"> {
 	/** Does the work. */
 	run: TaskFunction<P, Tx>;
 	/**
@@ -42,6 +45,20 @@ export interface TaskDefinition<P, Tx = never> extends RunnerOptions {
 	crashes?: number | undefined;
 	/** See {@link BasketOptions.retain}. */
 	retain?: number | undefined;
+	/** See {@link BasketOptions.retainDead}. */
+	retainDead?: number | undefined;
+	/**
+	 * The function runs at the instants of this schedule, with the payload `undefined`. When `run` or `drain` begins, the
+	 * schedule is stored under the name of the kind; a changed one moves the next tick, and an unchanged one leaves it. A
+	 * process whose definition has no schedule leaves such ticks to others.
+	 */
+	every?: Recurrence | undefined;
+	/**
+	 * Functions that read the texts of stored schedules, such as `cron` and `every`, or throw. A process that was given
+	 * no schedule with a stored text, and cannot read it, leaves its ticks to others. If the basket was given any
+	 * schedule, it reads the texts of intervals. @default []
+	 */
+	reads?: readonly ((text: string) => Recurrence)[] | undefined;
 }
 
 /** Any kinds of tasks, by name. The tasks of a basket extend it. */
@@ -139,8 +156,13 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 * in ten, so that it can begin; meanwhile it is offered to other processes. @default 10
 	 */
 	crashes?: number | undefined;
-	/** How long a done task is kept, with its id, in milliseconds. @default 0 */
+	/**
+	 * How long a done task is kept, with its id and its result, in milliseconds; `Infinity`: until it is deleted. The
+	 * result is what its function has returned, encoded by the codec. @default 0
+	 */
 	retain?: number | undefined;
+	/** How long a dead task is kept, in milliseconds, more than 0. @default Infinity: until it is retried or deleted */
+	retainDead?: number | undefined;
 	/** How payloads are encoded. @default jsonCodec */
 	codec?: Codec | undefined;
 	/**
@@ -170,8 +192,11 @@ export interface TaskSettled {
 	readonly id: string;
 	/** The kind of the task. */
 	readonly kind: string;
-	/** The outcome: done, to be retried, dead, or left to the next run because this one was aborted. */
-	readonly outcome: "done" | "retry" | "dead" | "released";
+	/**
+	 * The outcome: done, to be retried, dead, put off by {@link later}, or left to the next run because this one was
+	 * aborted.
+	 */
+	readonly outcome: "done" | "retry" | "dead" | "later" | "released";
 	/** The number of the attempt, from 1. */
 	readonly attempt: number;
 	/** The error, if the run failed. */
@@ -181,15 +206,20 @@ export interface TaskSettled {
 }
 
 /** A checked kind of task. */
-export interface Kind {
+export interface Kind extends Recurs {
 	/** Makes one attempt, for a user's function or for a job. The argument of each is created from the claim. */
 	call(payload: unknown, claim: ContextOwner<never> & JobClaim, attempt: TaskContext): unknown;
 	/** How the claim ends, if that has returned: a job does not always end with its claim. */
 	end(value: unknown): Ending;
+	/** Whether the returned value is stored with the done task. */
+	readonly hasResult: boolean;
+	/** Whether its tasks may be ticks of schedules. */
+	readonly mayRecur: boolean;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
 	readonly retain: number;
+	readonly retainDead: number;
 	readonly settings: RunnerSettings;
 }
 
@@ -198,12 +228,17 @@ export interface BasketSettings<Tx> {
 	readonly store: Store<Tx>;
 	readonly name: string;
 	readonly kinds: ReadonlyMap<string, Kind>;
+	readonly schedules: Schedules;
 	readonly concurrency: number;
 	readonly lease: number;
 	readonly grace: number;
 	readonly gate: Subscribable<boolean> | undefined;
 	readonly wake: readonly WakeHint[];
 	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
+	/** The engine's own: running tasks should come to an end. */
+	readonly onFinish?: (() => void) | undefined;
+	/** The engine's own: a task is done or dead, and this is stored. */
+	readonly onEnd?: ((task: { readonly id: string; readonly kind: string }, ending: Ending) => void) | undefined;
 	readonly onError: OnError | undefined;
 	readonly clock: Clock;
 }
@@ -227,7 +262,8 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
-	return { store, name, kinds, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
+	const schedules = { known: new Map(), ticks: undefined };
+	return { store, name, kinds, schedules, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
 }
 
 /** Like `isWellFormed`, which some runtimes lack. */
@@ -246,17 +282,21 @@ export function checkName(what: string, name: string): string {
 }
 
 /** The options that kinds and baskets have in common. */
-type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema">;
+type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema" | "reads" | keyof Recurring>;
 
 function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<string, Kind> {
 	const backoff = checkBackoff({ start: 1_000, factor: 2, max: 3_600_000, jitter: "full" });
-	const least = { codec: jsonCodec, crashes: 10, retain: 0 };
+	const { codec = jsonCodec } = options;
+	const least = { codec, crashes: 10, retain: 0, retainDead: Infinity };
 	const settings = { ...defaultSettings, attempts: Infinity, backoff, clock };
-	const defaults = checkKind({ ...options, run: () => {}, schema: undefined }, { ...least, settings });
+	const basket = { ...options, run: () => {}, schema: undefined, every: undefined, reads: undefined };
+	// The codec is masked once.
+	const defaults = { ...checkKind(basket, { ...least, settings }), codec };
 	return new Map(
 		Object.entries(tasks).map(([name, task]) => {
 			checkName("kind", name);
 			const definition = typeof task === "function" ? { run: task } : check(`tasks.${name}`, task, "object");
+			if (definition.every !== undefined) checkName("kind", prefix + name);
 			return [name, checkKind(definition, defaults)];
 		}),
 	);
@@ -265,17 +305,24 @@ function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<str
 function checkKind(
 	// deno-lint-ignore no-explicit-any -- of any kind
 	definition: TaskDefinition<any, any>,
-	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "settings">,
+	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "retainDead" | "settings">,
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
+	const { retainDead = defaults.retainDead, every, missed, spread, reads = [] } = definition;
 	check("run", run, "function");
 	checkSchema(schema);
 	checkMethods("codec", codec, "encode", "decode");
 	checkCount("crashes", crashes);
-	checkFinite("retain", retain);
+	checkDelay("retain", retain);
+	checkLimit("retainDead", retainDead);
+	if (every === undefined && (missed ?? spread) !== undefined) refuse("every", every, "a schedule");
+	const rule = every && ticksOf(every).check(every, missed, spread);
+	check("reads", reads, "object", Array.isArray(reads), "an array of functions");
+	for (const read of reads) check("reads", read, "function");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
 	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext<unknown>(claim, attempt));
-	const end: Kind["end"] = () => endingWith({ type: "done", retain });
-	return { call, end, schema, codec, crashes, retain, settings };
+	const end: Kind["end"] = (value) => ({ ...endingWith({ type: "done", retain }), value });
+	const results = { hasResult: retain > 0, crashes, retain, retainDead };
+	return { ...results, call, end, mayRecur: true, rule, reads, schema, codec: masked(codec), settings };
 }

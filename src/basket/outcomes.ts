@@ -61,14 +61,17 @@ export class Outcomes<Tx> {
 	}
 
 	/** The end of a run is stored. */
-	tell(task: ClaimedTask<Tx>, { outcome: { type }, error, delay, onStored }: Ending): void {
+	tell(task: ClaimedTask<Tx>, ending: Ending): void {
+		const { outcome: { type }, error, delay, told, onStored } = ending;
 		if (task.attempt === 0) return; // released before it began
-		const outcome = type === "release" ? "released" : type as TaskSettled["outcome"];
+		const isPutOff = ending.outcome.type === "release" && ending.outcome.delay !== undefined;
+		const outcome = told ?? (type !== "release" ? type as TaskSettled["outcome"] : isPutOff ? "later" : "released");
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;
-		const { onSettled, onError } = this.#settings;
+		const { onSettled, onEnd, onError } = this.#settings;
 		observe(onError, onStored);
+		if (type === "done" || type === "dead") onEnd?.(task, ending);
 		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
 	}
 }

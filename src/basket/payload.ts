@@ -39,7 +39,7 @@ export function chain<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | P
 	return isThenable(value) ? value.then(next) : next(value);
 }
 
-function checkSize(data: Data, limit = Infinity): Data {
+export function checkSize<D extends Data>(data: D, limit: number = Infinity): D {
 	const isData = typeof data === "string" || data instanceof Uint8Array;
 	if (!isData) refuse("codec.encode()", data, "a string or a Uint8Array");
 	// A UTF-16 code unit takes at most 3 bytes.

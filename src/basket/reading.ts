@@ -10,6 +10,7 @@ import { decodeFailure, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
 import { checkName } from "./options.ts";
 import { taskStates } from "./store.ts";
+import { openEnvelope, unpack } from "../schedule/envelope.ts";
 import { check, checkCount, checkWord } from "../platform/check.ts";
 
 /** Options for {@link Basket.list}. */
@@ -18,20 +19,30 @@ export interface TaskQuery {
 	state?: TaskState | undefined;
 	/** Only tasks of this kind. */
 	kind?: string | undefined;
-	/** Only tasks after the task with this {@link TaskRecord.key}. */
+	/** Only tasks in this lane. */
+	lane?: string | undefined;
+	/** Only tasks whose ids were given and begin with this text: 1 to 255 characters, not beginning with `_`. */
+	prefix?: string | undefined;
+	/** `"oldest"`: in the order in which they were added; `"newest"`: the other way round. @default "oldest" */
+	order?: "oldest" | "newest" | undefined;
+	/** Only tasks after the task with this {@link TaskRecord.key}, in this order. */
 	after?: string | undefined;
 	/** The maximum number of tasks: a whole number from 1. @default Infinity */
 	limit?: number | undefined;
 }
 
 /** A task, as {@link Basket.list} and {@link Basket.get} return it. */
-export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "progress"> {
+export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "result" | "progress"> {
 	/** The decoded payload; the stored data if it cannot be decoded, or if this basket does not know the kind. */
 	readonly payload: unknown;
 	/** The error of the last attempt. */
 	readonly error: TaskFailure | undefined;
+	/** What the function of a done task has returned, decoded like the payload. See {@link BasketOptions.retain}. */
+	readonly result: unknown;
 	/** The last reported progress. */
 	readonly progress: TaskProgress | undefined;
+	/** Of the task of a schedule: its text, and its instant that is due next or runs. */
+	readonly schedule?: { readonly text: string; readonly next: number } | undefined;
 }
 
 /** The number of tasks per request to the store. */
@@ -52,17 +63,28 @@ export async function getTask<Tx>(engine: ReadingOwner<Tx>, id: string): Promise
 	return task && await show(settings, task);
 }
 
+/** Checks what selects tasks. */
+export function checkQuery<Q extends TaskQuery>(query: Q): Q {
+	const { state, kind, lane, prefix } = check("query", query, "object");
+	if (state !== undefined) checkWord("state", state, taskStates);
+	if (kind !== undefined) checkName("kind", kind);
+	if (lane !== undefined) checkName("lane", lane);
+	if (prefix !== undefined) {
+		check("prefix", checkName("prefix", prefix), "string", !prefix.startsWith("_"), `without "_" at the beginning`);
+	}
+	return query;
+}
+
 /** See `Basket.list`. */
 export async function* listTasks<Tx>(
 	engine: ReadingOwner<Tx>,
 	query: TaskQuery,
 ): AsyncGenerator<TaskRecord, void, undefined> {
-	const { limit = Infinity, ...rest } = check("query", query, "object");
+	const { limit = Infinity, order = "oldest", ...rest } = checkQuery(query);
 	checkCount("limit", limit);
 	let { after } = rest;
-	const { state, kind } = rest;
-	if (state !== undefined) checkWord("state", state, taskStates);
-	if (kind !== undefined) checkName("kind", kind);
+	const { state, kind, lane, prefix } = rest;
+	const isReverse = checkWord("order", order, ["oldest", "newest"]) === "newest";
 	if (after !== undefined) check("after", after, "string");
 	await engine.open();
 	const { settings } = engine;
@@ -70,7 +92,7 @@ export async function* listTasks<Tx>(
 	let left = limit;
 	while (left > 0) {
 		const count = Math.min(left, pageSize);
-		const tasks = await store.list(name, { state, kind, after, limit: count });
+		const tasks = await store.list(name, { state, kind, lane, prefix, after, isReverse, limit: count });
 		for (const task of tasks) yield await show(settings, task);
 		if (tasks.length < count) return;
 		after = tasks.at(-1)!.key;
@@ -79,12 +101,17 @@ export async function* listTasks<Tx>(
 }
 
 async function show<Tx>({ kinds }: BasketSettings<Tx>, task: StoredTask): Promise<TaskRecord> {
-	const { payload, error, progress, ...rest } = task;
+	const { payload, error, result, progress, ...rest } = task;
 	const { delay: _, ...failure } = decodeFailure(error) ?? {};
+	const kind = kinds.get(task.kind);
+	const envelope = kind?.mayRecur === false ? undefined : openEnvelope(payload);
+	const given = envelope === undefined ? payload : unpack(envelope.payload);
 	return {
 		...rest,
-		payload: await decode(kinds.get(task.kind), payload).catch(() => payload),
+		...envelope && { schedule: { text: envelope.text, next: envelope.due } },
+		payload: await decode(kind, given).catch(() => given),
 		error: error === undefined ? undefined : failure as TaskFailure,
+		result: result === undefined ? undefined : await decode(kind, result).catch(() => result),
 		progress: decodeProgress(progress),
 	};
 }

@@ -32,7 +32,7 @@
  *   one. The outcome of the first call is unknown until its answer arrives. A time limit of the store itself should
  *   be shorter, and include the wait for a connection. Any other error than a `StoreError` counts as a programming
  *   error: after five of them `run` and `drain` reject.
- * - **Kept tasks.** When the retention of a done task has ended, the task is absent for every member, even if no turn
+ * - **Kept tasks.** When the retention of a done or dead task has ended, the task is absent for every member, even if no turn
  *   has removed it yet: its id can be added again.
  * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
  *   with an error that says so.
@@ -60,7 +60,7 @@ export type {
  * - `"waiting"`: waits for its due time, for a worker, or for its turn in its lane;
  * - `"running"`: claimed by a worker;
  * - `"held"`: not available to workers until it is released;
- * - `"dead"`: out of attempts, or unreadable; kept until it is retried or deleted;
+ * - `"dead"`: out of attempts, or unreadable; kept until it is retried or deleted, or for its retention time;
  * - `"done"`: succeeded, kept for its retention time.
  */
 export type TaskState = "waiting" | "running" | "held" | "dead" | "done";
@@ -74,7 +74,7 @@ export interface StoreCapabilities {
 	readonly durable: boolean;
 	/** Whether several processes or tabs can use the store at the same time. */
 	readonly shared: boolean;
-	/** Whether `add`, `save` and `complete` accept a transaction of the caller. */
+	/** Whether `add`, `save`, `complete`, `delete` and `change` accept a transaction of the caller. */
 	readonly tx: boolean;
 	/** The clock of the store: that of the machine, on which several machines would have to agree, or that of a server. */
 	readonly clock: "machine" | "server";
@@ -106,17 +106,24 @@ export interface NewTask {
 	readonly priority: number;
 	/** The lane, if any. */
 	readonly lane?: string | undefined;
+	/** What happens if a task with this id is stored. Absent: it stays unchanged. With `"replace"`, see {@link Store.add}. */
+	readonly ifPresent?: "replace" | undefined;
+	/**
+	 * With `ifPresent`: the maximum time from the first add to the due time, in milliseconds: at least `delay`, and
+	 * finite. Absent if there is no maximum.
+	 */
+	readonly within?: number | undefined;
 }
 
 /** The result of adding a {@link NewTask}. */
 export interface Added {
 	/** The id, given or created. */
 	readonly id: string;
-	/** `false` if a task with this id already existed, in any state; it stays unchanged. */
+	/** Whether the payload was stored: in a new task, or in place of another payload. */
 	readonly added: boolean;
 	/**
-	 * The state of the existing task with this id. Absent if there was none, or if the transaction is only a list of
-	 * changes and cannot report it.
+	 * The state of the task with this id before the call. Absent if there was none, or if the transaction is only a
+	 * list of changes and cannot report it.
 	 */
 	readonly state?: TaskState | undefined;
 }
@@ -139,11 +146,13 @@ export interface StoredTask {
 	readonly crashes: number;
 	/** The error of the last settlement with `retry` or `dead`. */
 	readonly error?: string | undefined;
+	/** The result of a done task. */
+	readonly result?: Data | undefined;
 	/** The last saved progress. */
 	readonly progress?: string | undefined;
 	/**
 	 * In milliseconds since 1970 on the store's clock: the due time; for a running task, the end of its lease; for a
-	 * done task, its removal. Absent if only a message makes it due, and for a dead task.
+	 * done or dead task, its removal. Absent if only a message makes it due, and if it is never removed.
 	 */
 	readonly dueAt?: number | undefined;
 	/** The time at which it was added, in milliseconds since 1970. */
@@ -160,6 +169,12 @@ export interface ListQuery {
 	readonly state?: TaskState | undefined;
 	/** Only tasks of this kind. */
 	readonly kind?: string | undefined;
+	/** Only tasks in this lane, in any state. */
+	readonly lane?: string | undefined;
+	/** Only tasks whose ids were given by callers and begin with this text. */
+	readonly prefix?: string | undefined;
+	/** Whether the last tasks come first; then `after` continues with earlier tasks. @default false */
+	readonly isReverse?: boolean | undefined;
 	/**
 	 * Only tasks after this {@link StoredTask.key}; its task need not exist anymore. A string that cannot be a key of
 	 * this store causes a RangeError.
@@ -180,6 +195,14 @@ export type Counts = { readonly [State in TaskState]: number };
  * - `"release"`: undoes a hold.
  */
 export type Change = "retry" | "hold" | "release";
+
+/** What {@link Store.pause} has paused. */
+export interface Pauses {
+	/** Whether all kinds are paused. */
+	readonly all: boolean;
+	/** The kinds that are paused by themselves, sorted. */
+	readonly kinds: readonly string[];
+}
 
 /** An additional reason of {@link Store.watch}: a running task may have been deleted, or a message posted to it. */
 export type WakeReason = "claims";
@@ -206,6 +229,20 @@ export interface Store<Tx = unknown> {
 	 * Stores tasks, all or none, and resolves when they are durable. Their order is that of the array, after all
 	 * existing tasks. If two tasks in one call have the same id, the first is added. O(n log N).
 	 *
+	 * A task with `ifPresent: "replace"` replaces the task with its id:
+	 *
+	 * - *waiting, blocked, held*: gets the new payload and priority, no attempts, crashes, error or progress, and keeps
+	 *   its place in its lane and its hold. It is due after `delay`, but not later than `within` after `addedAt`. If it
+	 *   had attempts or crashes, `addedAt` becomes now, as a new wait begins;
+	 * - *running*: stays as it is. The payload waits behind it, and replaces one that already waits there. When the
+	 *   claim ends as done or dead, the task is waiting instead, with that payload, no attempts, and its place in its
+	 *   lane. When the claim ends in any other way, or its lease does and another claim begins, the next attempt gets
+	 *   that payload, whatever payload the outcome has. `addedAt` becomes the time at which the first such payload was
+	 *   added. The task is due at the later of the usual time and `delay`, at most `within`, after that;
+	 * - *dead, done*: is removed, and the new task is added behind all others.
+	 *
+	 * It rejects with a TypeError if kind or lane differ, and stores nothing then.
+	 *
 	 * With `tx`, the tasks are added inside that transaction. All requests to the database are made before this
 	 * returns, so that a transaction that commits automatically is still open. The tasks exist when it commits, and
 	 * otherwise not at all; the lanes of the tasks are locked until then. Watchers are not woken before the commit. If
@@ -217,7 +254,7 @@ export interface Store<Tx = unknown> {
 	 * Settles claims, promotes the next tasks of their lanes, and claims due tasks: `waiting` tasks that are due, and
 	 * `running` tasks whose lease has expired. The highest priority is claimed first, then the earliest due time, then
 	 * the order of adding. A task that was still running has crashed: the claim increases `attempts` and `crashes` by
-	 * one. Done tasks whose retention has ended are removed, at least as many as are settled.
+	 * one. Tasks whose retention has ended are removed, at least as many as are settled.
 	 *
 	 * Concurrent turns never claim the same task. The cost depends neither on the number of waiting tasks nor on tasks
 	 * of other kinds: O((n + kinds) log N).
@@ -247,17 +284,41 @@ export interface Store<Tx = unknown> {
 	/** Gets one task with its inbox. O(log N). */
 	get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined>;
 
-	/** Lists tasks in the order of their keys, which is the order of adding. The cost does not grow with `after`. */
+	/**
+	 * Lists tasks in the order of their keys, which is the order of adding. The cost does not grow with `after`. With a
+	 * `lane` that has ended tasks, or with a `prefix`, it may read all tasks of the lane or with the prefix.
+	 */
 	list(basket: string, query: ListQuery): Promise<readonly StoredTask[]>;
 
 	/** Counts the tasks in each state. May take O(N). */
 	counts(basket: string): Promise<Counts>;
 
-	/** Removes tasks in any state. Returns which of them existed. A running task loses its claim. O(n log N). */
-	delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]>;
+	/**
+	 * Removes tasks in any state. Returns which of them existed. A running task loses its claim. O(n log N).
+	 *
+	 * With `tx`, the tasks are removed if that transaction commits. If a transaction is only a list of changes, a task
+	 * that does not exist makes its commit fail.
+	 */
+	delete(basket: string, ids: readonly string[], tx?: Tx): Promise<readonly boolean[]>;
 
-	/** Applies a change to tasks. Returns which of them were changed. O(n log N). */
-	change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]>;
+	/**
+	 * Applies a change to tasks. Returns which of them were changed. O(n log N).
+	 *
+	 * With `tx`, the tasks are changed if that transaction commits. If a transaction is only a list of changes, a task
+	 * that cannot be changed makes its commit fail.
+	 */
+	change(basket: string, ids: readonly string[], change: Change, tx?: Tx): Promise<readonly boolean[]>;
+
+	/**
+	 * Pauses or resumes a kind, or all kinds (`undefined`): no turn claims a task of a paused kind, and `dueIn` ignores
+	 * it. Running tasks continue. The pause lasts until it is undone, for all processes. A resume wakes watchers.
+	 *
+	 * @returns whether this changed anything
+	 */
+	pause(basket: string, kind: string | undefined, isPaused: boolean): Promise<boolean>;
+
+	/** Returns what is paused. */
+	pauses(basket: string): Promise<Pauses>;
 
 	/**
 	 * Ends backoffs early: each waiting task whose last settlement had a `backoff`, and which is due later than

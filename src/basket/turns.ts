@@ -17,9 +17,8 @@ import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
 import { isStrange } from "./calls.ts";
-import { released } from "./ending.ts";
+import { deadEnding, released } from "./ending.ts";
 import { Claims } from "./claims.ts";
-import { encodeFailure } from "./codec.ts";
 import { type Ended, Outcomes } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { Parking } from "./parking.ts";
@@ -43,7 +42,7 @@ export interface TurnsOwner {
 	onFailure(error: unknown): void;
 	/** No task is due, no task runs, and all outcomes are stored. */
 	onQuiet(): void;
-	/** A task or call has ended while the worker stops. */
+	/** A task or call has ended. */
 	onProgress(): void;
 	onChange(): void;
 }
@@ -219,6 +218,7 @@ export class Turns<Tx> {
 		else this.#ended.push({ task, ending });
 		this.pump();
 		if (task.isOver) this.#owner.onChange();
+		this.#owner.onProgress();
 	}
 
 	/** The task's own transaction has settled it. */
@@ -245,10 +245,10 @@ export class Turns<Tx> {
 		}
 	}
 
-	/** The ids of running tasks that have lost their claims. */
+	/** The ids of running tasks that have lost their claims, or whose transactions have ended them: they may be claimed. */
 	#runningInVain(): Set<string> {
 		const ids = new Set<string>();
-		for (const { id, isOver } of this.#running) if (isOver) ids.add(id);
+		for (const { id, isOver, isCompleted } of this.#running) if (isOver || isCompleted) ids.add(id);
 		return ids;
 	}
 
@@ -349,7 +349,7 @@ export class Turns<Tx> {
 		one.isBuried = true;
 		const error = new Error(`How it has ended cannot be stored: ${reason}`, { cause: reason });
 		const attempts = Math.max(task.attempt, task.claim.attempts);
-		one.ending = { outcome: { type: "dead", attempts, error: encodeFailure(error) }, error, delay: 0 };
+		one.ending = deadEnding(attempts, error);
 	}
 
 	/** A turn that was given up has taken effect nevertheless. */

@@ -8,6 +8,7 @@ import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
+import type { Tick } from "../schedule/ticks.ts";
 
 /** The part of a claimed task that it uses. */
 export interface ContextOwner<Tx> {
@@ -15,6 +16,8 @@ export interface ContextOwner<Tx> {
 	readonly kind: string;
 	readonly attempt: number;
 	readonly claim: Claim;
+	/** Its tick, if it belongs to a schedule. */
+	readonly tick: Pick<Tick, "due" | "missed"> | undefined;
 	save(payload: unknown, tx: Tx | undefined): Promise<void>;
 	complete(tx: Tx): Promise<void>;
 	report(progress: number, description: string | undefined): void;
@@ -52,6 +55,14 @@ export class UserContext<Tx> implements BasketContext<unknown, Tx> {
 
 	get attempt(): number {
 		return this.#task.attempt;
+	}
+
+	get due(): number | undefined {
+		return this.#task.tick?.due;
+	}
+
+	get missed(): number {
+		return this.#task.tick?.missed ?? 0;
 	}
 
 	get signal(): AbortSignal {

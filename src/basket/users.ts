@@ -8,7 +8,7 @@ import { inContextAlways } from "../platform/async-context.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 
 /** A call of `run` or `drain`. */
-interface User extends Abortable {
+export interface User extends Abortable {
 	/** Whether the user leaves when no task is due. */
 	readonly isDraining: boolean;
 	readonly signal: AbortSignal | undefined;
@@ -66,9 +66,9 @@ export class Users {
 		});
 	}
 
-	/** Makes all users leave. */
-	abort(reason: unknown): void {
-		for (const user of this.#users) user.abort(reason);
+	/** The present users. */
+	get all(): readonly User[] {
+		return [...this.#users];
 	}
 
 	/** No task is due: draining users leave. */

@@ -21,6 +21,7 @@ import { abortError } from "../platform/abort-error.ts";
 import { onAwake } from "../platform/awake.ts";
 import { systemClock } from "../platform/clock.ts";
 import { observe, report } from "../platform/observe.ts";
+import { link, unlink } from "../platform/signals.ts";
 import { soon } from "../platform/soon.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
@@ -48,6 +49,8 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	/** Functions that undo the start of the worker. */
 	#undo: (() => void)[] = [];
 	#isPaused = false;
+	/** Set while running tasks may end before the worker stops. Ends this time. */
+	#endPatience: (() => void) | undefined;
 	/** The pending work of the next {@link Worker.work}. */
 	#isTickDue = false;
 	#isTurnDue = false;
@@ -73,7 +76,8 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	get state(): "stopped" | "starting" | "running" | "paused" | "stopping" {
-		return this.#state === "running" && !this.isOpen ? "paused" : this.#state;
+		if (this.#state !== "running") return this.#state;
+		return this.#endPatience !== undefined ? "stopping" : this.isOpen ? "running" : "paused";
 	}
 
 	get running(): number {
@@ -86,18 +90,51 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 
 	get isOpen(): boolean {
 		const { gate, onError } = this.#settings;
-		return !this.#isPaused && (gate === undefined || observe(onError, () => gate.getSnapshot()) === true);
+		return !this.#isPaused && this.#endPatience === undefined &&
+			(gate === undefined || observe(onError, () => gate.getSnapshot()) === true);
 	}
 
 	onJoined(): void {
+		this.#endPatience?.(); // the work goes on
 		if (this.#state === "stopped") this.#start();
 		else this.wake();
 	}
 
-	/** Makes all users leave. */
-	async stop(): Promise<void> {
-		this.users.abort(abortError("The basket was stopped"));
+	/** Makes all users leave, when running tasks have had time to end. Users that join after the call stay. */
+	async stop(finish: number, signal?: AbortSignal): Promise<void> {
+		this.#endPatience?.();
+		const { all } = this.users;
+		const patience = this.finish(finish, signal);
+		// Without patience at once: the caller sees aborted signals, and may run the basket again.
+		if (patience !== undefined) await patience;
+		const reason = abortError("The basket was stopped");
+		for (const user of all) user.abort(reason);
 		await this.stopping;
+	}
+
+	/**
+	 * Begins nothing new, and waits until no task runs, `duration` milliseconds have passed, the signal aborts, or
+	 * somebody wants the worker to go on or to stop at once. Returns `undefined` if there is nothing to wait for.
+	 */
+	finish(duration: number, signal?: AbortSignal): Promise<void> | undefined {
+		if (duration <= 0 || this.running === 0 || !this.isWorking || signal?.aborted) return undefined;
+		const { clock } = this.#settings;
+		return new Promise<void>((resolve) => {
+			const end = () => {
+				clock.clear(timer);
+				if (signal !== undefined) unlink(signal, patience);
+				if (this.#endPatience === end) this.#endPatience = undefined;
+				resolve();
+			};
+			const patience = { abort: end };
+			const timer = new CallbackTimer(end);
+			this.#endPatience?.();
+			this.#endPatience = end;
+			if (duration < Infinity) clock.set(timer, duration);
+			if (signal !== undefined) link(signal, patience);
+			this.#settings.onFinish?.();
+			this.#openOrClosed();
+		}).then(() => this.#openOrClosed());
 	}
 
 	pause(): void {
@@ -147,6 +184,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	onProgress(): void {
+		if (this.running === 0) this.#endPatience?.();
 		this.#onEnded?.();
 	}
 

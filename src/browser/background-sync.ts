@@ -9,6 +9,7 @@ import { listen } from "../platform/awake.ts";
 import { check, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
+import { link, unlink } from "../platform/signals.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The part of a basket that {@link backgroundSync} needs. */
@@ -19,6 +20,8 @@ export interface SyncableBasket {
 	counts(): Promise<{ readonly waiting: number }>;
 	/** Calls the listener after each change. */
 	subscribe(listener: () => void): () => void;
+	/** What it does now. Absent if it is never paused. */
+	getSnapshot?(): { readonly state: string; readonly running: number };
 }
 
 /** The required part of a `ServiceWorkerRegistration`. TypeScript's own type lacks Background Sync. */
@@ -49,6 +52,8 @@ interface SyncEvent extends Event {
 	waitUntil(promise: Promise<unknown>): void;
 }
 
+/** Ends a drain that would wait for a pause or a gate. */
+const paused = /* @__PURE__ */ Symbol("paused");
 /** The minimum time between two checks of the basket, in milliseconds, because counting has a cost. */
 const pause = 100;
 /** The minimum time after an event was requested. */
@@ -63,6 +68,9 @@ const longPause = 1000;
  * the top level of the service worker, before anything is awaited, with `registration`. If tasks still wait after a
  * drain, the event fails, and the browser repeats it a few times (Chromium: twice, after 5 and 15 minutes). After
  * that, the next change of the basket or an opened page registers it again.
+ *
+ * An event never waits for a pause or a closed gate: it ends when nothing runs anymore, because the browser ends a
+ * service worker that waits, and others do the work meanwhile.
  *
  * Without Background Sync it does nothing: the basket then runs only while a page is open.
  *
@@ -152,12 +160,26 @@ class BackgroundSync {
 	/** Drains the basket. Rejects if the browser should send the event again. */
 	async drain({ lastChance }: SyncEvent): Promise<void> {
 		this.#events++;
+		const basket = this.#basket;
+		const { signal } = this.#controller;
+		const own = new AbortController();
+		const end = { abort: (reason: unknown) => own.abort(reason) };
+		const unsubscribe = basket.subscribe(() => {
+			const { state, running } = basket.getSnapshot?.() ?? {};
+			if (state === "paused" && running === 0) own.abort(paused);
+		});
+		if (signal.aborted) own.abort(signal.reason);
+		else link(signal, end);
 		try {
-			await this.#basket.drain({ signal: this.#controller.signal });
+			await basket.drain({ signal: own.signal });
 			if (lastChance) return;
 			const { waiting } = await this.#basket.counts();
 			if (waiting > 0) throw new Error(`There are still ${waiting} tasks waiting`);
+		} catch (error) {
+			if (error !== paused) throw error;
 		} finally {
+			unsubscribe();
+			unlink(signal, end);
 			this.#events--;
 		}
 	}

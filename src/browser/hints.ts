@@ -11,7 +11,7 @@ import type { WakeHint } from "../basket/engine.ts";
 import { listen } from "../platform/awake.ts";
 import { scope } from "../platform/scope.ts";
 import { Snapshot } from "../platform/snapshot.ts";
-import { whileSubscribed } from "./while-subscribed.ts";
+import { whileSubscribed } from "../platform/while-subscribed.ts";
 
 /**
  * A hint when the network of the browser is back, in pages and in workers.

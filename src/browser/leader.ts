@@ -12,7 +12,7 @@ import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { scope } from "../platform/scope.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { Timer } from "../platform/timer-queue.ts";
-import { whileSubscribed } from "./while-subscribed.ts";
+import { whileSubscribed } from "../platform/while-subscribed.ts";
 
 /** The part of `navigator.locks` that {@link leader} needs. */
 export interface Locks {

@@ -20,8 +20,10 @@ export type Arguments =
 const text = { type: "string" } as const;
 const flag = { type: "boolean", default: false } as const;
 const options = {
-	...{ db: text, basket: text, tables: text, state: text, kind: text, after: text, limit: text, interval: text },
+	...{ db: text, basket: text, tables: text, state: text, kind: text, lane: text, prefix: text, after: text },
+	...{ limit: text, interval: text },
 	...{
+		newest: flag,
 		all: flag,
 		yes: { ...flag, short: "y" },
 		"half-done": flag,
@@ -35,7 +37,11 @@ const options = {
 const states: readonly string[] = ["waiting", "running", "held", "dead", "done"] satisfies TaskState[];
 
 /** Options of a single command. All others go with every command. */
-const special = ["state", "kind", "after", "limit", "interval", "all", "yes", "half-done"] as const;
+const special = [
+	...["state", "kind", "lane", "prefix", "newest", "after", "limit", "interval", "all", "yes", "half-done"] as const,
+];
+/** The options that select tasks. */
+const filters = ["state", "kind", "lane", "prefix"] as const;
 
 type Values = ReturnType<typeof parse>["values"];
 
@@ -51,7 +57,9 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 	if (values.version) return { type: "version" };
 	const command = toCommand(name);
 	refuseOthers(command, values);
-	const ids = checkIds(command, rest, values);
+	const takesKind = commands[command].takes === "kind";
+	const ids = takesKind ? [] : checkIds(command, rest, values);
+	if (command === "clear") checkClear(values);
 	const request: Request = {
 		command,
 		ids,
@@ -59,7 +67,10 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		tables: values.tables,
 		basket: values.basket ?? "default",
 		state: toState(values.state),
-		kind: values.kind,
+		kind: takesKind ? toKind(command, rest) : values.kind,
+		lane: values.lane,
+		prefix: toPrefix(values.prefix),
+		isNewest: values.newest,
 		after: values.after,
 		limit: toNumber(
 			"limit",
@@ -67,7 +78,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 			(number) => Number.isSafeInteger(number) && number > 0,
 			"a whole number from 1",
 		),
-		isAll: values.all,
+		isAll: values.all || command === "clear",
 		isSure: values.yes,
 		takesHalfDone: values["half-done"],
 		interval: 1_000 *
@@ -119,20 +130,44 @@ function refuseOthers(command: CommandName, values: Values): void {
 }
 
 /** A command that changes something must name its tasks. */
-function checkIds(command: CommandName, ids: readonly string[], { all, state, kind, yes }: Values): readonly string[] {
+function checkIds(command: CommandName, ids: readonly string[], values: Values): readonly string[] {
+	const { all, state, yes } = values;
 	const { takes, all: suitable = [] }: CommandHelp = commands[command];
 	if (takes === "none" && ids.length > 0) throw wrong(`${command} takes no ids: ${quote(ids[0]!)}`);
 	if (takes === "one" && ids.length !== 1) throw wrong(`${command} takes one id`);
 	if (takes !== "many") return ids;
 	if (!all && ids.length === 0) throw wrong(`${command} takes ids, or --all --state ${suitable.join("|")}`);
-	if (!all && (state ?? kind ?? (yes || undefined)) !== undefined) {
-		throw wrong(`--state, --kind and --yes of ${command} go with --all`);
+	if (!all && (yes || isFiltered(values))) {
+		throw wrong(`--state, --kind, --lane, --prefix and --yes of ${command} go with --all`);
 	}
 	if (all && ids.length > 0) throw wrong(`${command} takes ids or --all, not both`);
 	if (all && !suitable.includes(state as TaskState)) {
 		throw wrong(`${command} --all takes --state ${suitable.join("|")}`);
 	}
 	return ids;
+}
+
+function isFiltered(values: Values): boolean {
+	return filters.some((name) => values[name] !== undefined);
+}
+
+/** A forgotten option must not remove all tasks. */
+function checkClear(values: Values): void {
+	if (!values.all && !isFiltered(values)) {
+		throw wrong("clear takes --state, --kind, --lane or --prefix, or --all for all tasks of the basket");
+	}
+	if (values.all && isFiltered(values)) throw wrong("clear takes --all without --state, --kind, --lane and --prefix");
+}
+
+function toKind(command: CommandName, [kind, ...rest]: readonly string[]): string | undefined {
+	if (rest.length > 0) throw wrong(`${command} takes one kind, or none for all kinds`);
+	if (kind === "") throw wrong(`${command} takes a kind that is not empty`);
+	return kind;
+}
+
+function toPrefix(prefix: string | undefined): string | undefined {
+	if (prefix === undefined || /^[^_]/.test(prefix)) return prefix;
+	throw wrong(`--prefix takes the beginning of a given id, which is not empty and has no "_" first`);
 }
 
 function toDatabase(db: string | undefined): string {

@@ -1,5 +1,6 @@
 /**
- * `upkeep retry`, `hold`, `release` and `rm`: the commands that change tasks, by id or, with `--all`, by state and kind.
+ * `upkeep retry`, `hold`, `release`, `rm` and `clear`: the commands that change tasks, by id or, with `--all` and for
+ * `clear`, by state, kind, lane and prefix.
  *
  * @module
  */
@@ -8,17 +9,20 @@ import type { Change, Store, StoredTask } from "../basket/store.ts";
 import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
 import { jobOf } from "./task.ts";
-import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
+import { type CommandName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
 /** The number of tasks that are shown before the question. */
 const previewSize = 10;
 
-const words: Readonly<Record<Change | "rm", readonly [done: string, rule: string]>> = {
+type Changing = Change | "rm" | "clear";
+
+const words: Readonly<Record<Changing, readonly [done: string, rule: string]>> = {
 	retry: ["retried", "only dead and waiting ones can be retried"],
 	hold: ["held", "only waiting and running ones can be held"],
 	release: ["released", "only held ones can be released"],
 	rm: ["removed", ""],
+	clear: ["removed", ""],
 };
 
 /** Changes tasks, and reports which of them were changed. */
@@ -28,7 +32,11 @@ export async function change(store: Store, request: Request, terminal: Terminal)
 
 async function apply(store: Store, { basket, command }: Request, ids: readonly string[]): Promise<readonly boolean[]> {
 	if (ids.length === 0) return [];
-	return command === "rm" ? await store.delete(basket, ids) : await store.change(basket, ids, command as Change);
+	return isRemoval(command) ? await store.delete(basket, ids) : await store.change(basket, ids, command as Change);
+}
+
+function isRemoval(command: CommandName): boolean {
+	return command === "rm" || command === "clear";
 }
 
 async function changeNamed(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
@@ -57,7 +65,7 @@ async function keptOf(
 	terminal: Terminal,
 ): Promise<ReadonlyMap<string, Failure>> {
 	const { basket, command, takesHalfDone } = request;
-	if (command !== "rm" || takesHalfDone) return new Map();
+	if (!isRemoval(command) || takesHalfDone) return new Map();
 	const tasks: StoredTask[] = [];
 	for (const id of ids) {
 		const task = await store.get(basket, id);
@@ -94,7 +102,7 @@ async function isHalfDoneConfirmed(number: number, isEach: boolean, terminal: Te
 async function whyNot(store: Store, { basket, command }: Request, id: string): Promise<Failure> {
 	const task = await store.get(basket, id);
 	if (task === undefined) return missing(id, basket);
-	return new Failure(1, `The task ${quote(id)} is ${task.state}: ${words[command as Change][1]}`);
+	return new Failure(1, `The task ${quote(id)} is ${task.state}: ${words[command as Changing][1]}`);
 }
 
 async function report(
@@ -103,7 +111,7 @@ async function report(
 	{ command }: Request,
 	terminal: Terminal,
 ): Promise<void> {
-	const [done] = words[command as Change];
+	const [done] = words[command as Changing];
 	if (!terminal.isTable) await terminal.print(toJson({ id, [done]: reason === undefined, reason: reason?.message }));
 	else if (reason === undefined) await terminal.print(`${quote(id)} is ${done}`);
 	if (reason !== undefined) terminal.note(reason.message);
@@ -113,7 +121,7 @@ async function report(
 interface Survey {
 	readonly number: number;
 	readonly first: readonly StoredTask[];
-	/** The number of jobs that `rm` does not remove without a second confirmation. */
+	/** The number of jobs that a removal does not remove without a second confirmation. */
 	readonly halfDone: number;
 }
 
@@ -123,15 +131,16 @@ interface Survey {
  */
 async function changeAll(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const { command, isSure, takesHalfDone } = request;
-	const [done] = words[command as Change];
-	if (!isSure && !terminal.canAsk) throw new Failure(2, `${command} --all needs --yes without a terminal`);
+	const [done] = words[command as Changing];
+	const name = command === "clear" ? command : `${command} --all`;
+	if (!isSure && !terminal.canAsk) throw new Failure(2, `${name} needs --yes without a terminal`);
 	const found = await survey(store, request);
 	const { number, halfDone } = found;
 	if (!isSure && number > 0 && !await isConfirmed(found, request, terminal)) {
 		throw new Failure(1, `Nothing was ${done}`);
 	}
 	const isAsked = halfDone > 0 && !isSure && await isHalfDoneConfirmed(halfDone, halfDone === number, terminal);
-	const keepsHalfDone = command === "rm" && !takesHalfDone && !isAsked;
+	const keepsHalfDone = isRemoval(command) && !takesHalfDone && !isAsked;
 	let [seen, changed, kept] = [0, 0, 0];
 	for await (const tasks of number === 0 ? [] : pages(store, request)) {
 		if (terminal.closed.aborted) throw new Failure(1, `Interrupted: ${count(changed, "task")} of ${number} ${done}`);
@@ -152,7 +161,7 @@ async function finish(
 	{ command }: Request,
 	terminal: Terminal,
 ): Promise<void> {
-	const [done] = words[command as Change];
+	const [done] = words[command as Changing];
 	if (!terminal.isTable) {
 		return await terminal.print(toJson({ found, [done]: changed, ...(kept > 0 ? { halfDone: kept } : {}) }));
 	}
@@ -171,7 +180,7 @@ async function survey(store: Store, request: Request): Promise<Survey> {
 	for await (const tasks of pages(store, request)) {
 		number += tasks.length;
 		for (const task of tasks.slice(0, previewSize - first.length)) first.push(task);
-		if (command === "rm" && !takesHalfDone) halfDone += (await halfDoneOf(tasks)).length;
+		if (isRemoval(command) && !takesHalfDone) halfDone += (await halfDoneOf(tasks)).length;
 	}
 	return { number, first, halfDone };
 }

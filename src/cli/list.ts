@@ -6,6 +6,7 @@
 
 import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts";
 import { describeTask } from "./job.ts";
+import { pauseLines } from "./pause.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
 import { describeDue, jobOf, summarize } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
@@ -40,13 +41,16 @@ const squeeze: Squeeze = [
 	...[[4, 0], [3, 0], [7, 0], [1, 0], [0, 8]] as const,
 ];
 
-/** Tasks in the order in which they were added, a page at a time. */
+/** The part of a request that selects tasks. */
+export type Pages = Pick<Request, "basket" | "state" | "kind" | "lane" | "prefix" | "isNewest" | "after">;
+
+/** Tasks in the order in which they were added, or the other way round, a page at a time. */
 export async function* pages(
 	store: Store,
-	{ basket, state, kind, after }: Pick<Request, "basket" | "state" | "kind" | "after">,
+	{ basket, state, kind, lane, prefix, isNewest: isReverse, after }: Pages,
 	limit = Infinity,
 ): AsyncGenerator<readonly StoredTask[], void, undefined> {
-	let query: ListQuery = { state, kind, after, limit: 0 };
+	let query: ListQuery = { state, kind, lane, prefix, isReverse, after, limit: 0 };
 	for (let left = limit; left > 0; left -= pageSize) {
 		query = { ...query, limit: Math.min(left, pageSize) };
 		const tasks = await store.list(basket, query);
@@ -72,8 +76,8 @@ export async function list(store: Store, request: Request, terminal: Terminal): 
 	return 0;
 }
 
-function nothingFound({ basket, state, kind, after }: Request, terminal: Terminal): void {
-	const isFiltered = state !== undefined || kind !== undefined || after !== undefined;
+function nothingFound({ basket, state, kind, lane, prefix, after }: Request, terminal: Terminal): void {
+	const isFiltered = [state, kind, lane, prefix, after].some((value) => value !== undefined);
 	terminal.note(
 		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME selects another`,
 	);
@@ -112,12 +116,14 @@ export async function taskTable(
 	return toTable(columns, rows, [...empty, ...squeeze], width, paint);
 }
 
-/** Shows how many tasks are in each state. */
+/** Shows how many tasks are in each state, and what is paused. */
 export async function counts(store: Store, request: Request, terminal: Terminal): Promise<0> {
 	const found = await store.counts(request.basket);
+	const pauses = await store.pauses(request.basket);
 	// A basket consists of its tasks, so an empty basket looks like a misspelled name.
 	if (terminal.isTable && Object.values(found).every((number) => number === 0)) nothingFound(request, terminal);
-	await terminal.print(terminal.isTable ? countTable(found, terminal).join("\n") : toJson(found));
+	if (!terminal.isTable) await terminal.print(toJson({ ...found, pauses }));
+	else await terminal.print([...countTable(found, terminal), ...pauseLines(pauses)].join("\n"));
 	return 0;
 }
 

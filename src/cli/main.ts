@@ -11,7 +11,9 @@ import { readArguments } from "./arguments.ts";
 import { change } from "./change.ts";
 import { counts, list } from "./list.ts";
 import { openStore } from "./open.ts";
+import { pause } from "./pause.ts";
 import { note, openTerminal } from "./process.ts";
+import { schedules } from "./schedules.ts";
 import { show } from "./show.ts";
 import { type CommandName, type ExitCode, Failure, type Request, type Terminal } from "./terminal.ts";
 import { clean } from "./text.ts";
@@ -28,6 +30,10 @@ const commands: Readonly<Record<CommandName, Command>> = {
 	hold: change,
 	release: change,
 	rm: change,
+	clear: change,
+	pause,
+	resume: pause,
+	schedules,
 };
 
 /** Runs the command; resolves with the exit code. */

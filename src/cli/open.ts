@@ -8,7 +8,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sqliteStore } from "../stores/sqlite/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
-import { isCurrent, nameTables } from "../stores/sqlite/schema.ts";
+import { areThere, nameTables } from "../stores/sqlite/schema.ts";
 import { load, openPostgres } from "./postgres.ts";
 import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 
@@ -20,7 +20,7 @@ interface Database extends SqliteConnection {
 /** How long to wait for other writers, in milliseconds. */
 const patience = 10_000;
 
-const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch"];
+const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch", "schedules"];
 
 /**
  * Opens the store. A command that only reads opens the database read-only, if the driver can.
@@ -66,7 +66,7 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
 	const connection = new Connection(patience);
 	connection.use(db);
-	if (await connection.read(() => isCurrent(connection, nameTables(prefix)))) return;
+	if (await connection.read(() => areThere(connection, nameTables(prefix)))) return;
 	throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
 }
 

@@ -7,8 +7,19 @@
 import type { Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { decodeFailure } from "../basket/engine.ts";
+import { unmask } from "../schedule/envelope.ts";
 import { describeTask, jobLines } from "./job.ts";
-import { decodeData, describeDue, describeFailure, inline, jobOf, toMessages } from "./task.ts";
+import {
+	decodeData,
+	describeDue,
+	describeFailure,
+	describeSchedule,
+	inline,
+	jobOf,
+	type OpenPayload,
+	openPayload,
+	toMessages,
+} from "./task.ts";
 import { missing, type Request, type Terminal } from "./terminal.ts";
 import { clean, cleanLines, distance, instant, type Paint, toJson } from "./text.ts";
 
@@ -37,11 +48,12 @@ function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }
 		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),
 		...failureLines(task, paint),
 		"",
-		...(job === undefined ? payloadLines("Payload", decodeData(task.payload), paint) : [
+		...(job === undefined ? payloadLines("Payload", decodeData(openPayload(task).data), paint) : [
 			...payloadLines("Input", { payload: job.input }, paint),
 			"",
 			...jobLines(job, paint),
 		]),
+		...(task.result === undefined ? [] : ["", ...payloadLines("Result", decodeData(unmask(task.result)), paint)]),
 		...task.inbox.map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
 	];
 }
@@ -49,6 +61,7 @@ function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }
 function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
 	const { kind, state, attempts, crashes, priority, lane, key, addedAt, dueAt, progress } = task;
 	const due = describeDue(task, now);
+	const { schedule } = openPayload(task);
 	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
 	const status = job?.status === undefined ? state : `${state}: ${job.status}`;
 	return [
@@ -61,9 +74,18 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
 		["priority", String(priority)],
 		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies [string, string]]),
+		...(schedule === undefined ? [] : scheduleFacts(schedule, now)),
 		["key", clean(key)],
 		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),
 	];
+}
+
+function scheduleFacts(
+	schedule: NonNullable<OpenPayload["schedule"]>,
+	now: number,
+): [name: string, value: string][] {
+	const { next } = schedule;
+	return [["schedule", describeSchedule(schedule)], ["instant", `${distance(next, now)} (${instant(next)})`]];
 }
 
 function failureLines({ error }: StoredTask, paint: Paint): string[] {

@@ -8,6 +8,7 @@ import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/engine.ts"
 import type { Data, Message, StoredTask } from "../basket/store.ts";
 import { decodeCheckpoint } from "../job/decode.ts";
 import type { JobCheckpoint } from "../job/state.ts";
+import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
 import { clean, distance, duration, toJson } from "./text.ts";
 
 /** How a payload that is not JSON is shown. */
@@ -34,14 +35,39 @@ export function decodeData(data: Data): Decoded {
 	}
 }
 
+/** The payload for the function of a task, and its schedule if it recurs. */
+export interface OpenPayload {
+	readonly data: Data;
+	readonly schedule?: { readonly text: string; readonly next: number } | undefined;
+}
+
+/** Takes the payload of a schedule out of what is stored around it. Never throws. */
+export function openPayload({ payload }: Pick<StoredTask, "payload">): OpenPayload {
+	const { text, due: next, payload: inner } = openEnvelope(payload) ?? {};
+	if (typeof text !== "string" || typeof next !== "number") return { data: unmask(payload) };
+	try {
+		return { data: unmask(unpack(inner!)), schedule: { text, next } };
+	} catch {
+		return { data: payload, schedule: { text, next } }; // somebody has edited it
+	}
+}
+
+/** The text of a schedule; an interval as a duration. */
+export function describeSchedule({ text }: NonNullable<OpenPayload["schedule"]>): string {
+	return /^\d+(\.\d+)?$/.test(text) ? `every ${duration(Number(text))}` : clean(text);
+}
+
 /** The task as an object for JSON. Instants are milliseconds since 1970; absent values are left out. */
-export function toRecord({ payload, error, progress, ...task }: StoredTask): Record<string, unknown> {
+export function toRecord({ payload, error, result, progress, ...task }: StoredTask): Record<string, unknown> {
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
+	const { data, schedule } = openPayload({ payload });
 	return {
 		...task,
+		...(schedule === undefined ? {} : { schedule }),
 		...(error === undefined ? {} : { error: { name, message, code, stack } }),
+		...(result === undefined ? {} : { result: decodeData(unmask(result)).payload }),
 		...(progress === undefined ? {} : { progress: decodeData(progress).payload }),
-		...decodeData(payload),
+		...decodeData(data),
 	};
 }
 
@@ -60,11 +86,11 @@ export function describeFailure({ name, message }: TaskFailure): string {
 
 /** When the state of a task will change by itself, in a few words. */
 export function describeDue({ state, dueAt }: StoredTask, now: number): string {
-	if (state === "dead") return "";
-	if (dueAt === undefined) return state === "done" ? "" : "a message";
+	const isKept = state === "done" || state === "dead";
+	if (dueAt === undefined) return isKept ? "" : "a message";
 	const left = dueAt - now;
 	if (state === "running") return left > 0 ? `lease ${duration(left)}` : "lease over";
-	if (state === "done") return left > 0 ? `kept ${duration(left)}` : "to go";
+	if (isKept) return left > 0 ? `kept ${duration(left)}` : "to go";
 	return left > 0 ? distance(dueAt, now) : "now";
 }
 
@@ -76,8 +102,9 @@ export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	if (job !== undefined) return summarizeJob(job);
 	const failure = decodeFailure(task.error);
 	if (failure !== undefined && task.state !== "done") return describeFailure(failure);
-	if (typeof task.payload !== "string") return `${task.payload.length} bytes`;
-	return clean(task.payload.slice(0, longest));
+	const { data, schedule } = openPayload(task);
+	const text = typeof data === "string" ? clean(data.slice(0, longest)) : `${data.length} bytes`;
+	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }
 
 /** The checkpoint, if the payload is one. */

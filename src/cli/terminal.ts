@@ -12,7 +12,19 @@ import { clean, type Paint } from "./text.ts";
 export type ExitCode = 0 | 1 | 2 | 3;
 
 /** The commands. */
-export type CommandName = "ls" | "show" | "counts" | "watch" | "retry" | "hold" | "release" | "rm";
+export type CommandName =
+	| "ls"
+	| "show"
+	| "counts"
+	| "watch"
+	| "retry"
+	| "hold"
+	| "release"
+	| "rm"
+	| "clear"
+	| "pause"
+	| "resume"
+	| "schedules";
 
 /** A checked request. */
 export interface Request {
@@ -28,13 +40,19 @@ export interface Request {
 	readonly basket: string;
 	/** Only tasks in this state. */
 	readonly state: TaskState | undefined;
-	/** Only tasks of this kind. */
+	/** Only tasks of this kind; for `pause` and `resume`, the kind. */
 	readonly kind: string | undefined;
+	/** Only tasks in this lane. */
+	readonly lane: string | undefined;
+	/** Only tasks whose ids were given and begin with this text. */
+	readonly prefix: string | undefined;
+	/** Whether the last tasks come first. */
+	readonly isNewest: boolean;
 	/** Only tasks after this key. */
 	readonly after: string | undefined;
 	/** The maximum number of tasks. */
 	readonly limit: number;
-	/** All tasks with the state and the kind. */
+	/** All tasks that the state, the kind, the lane and the prefix select. */
 	readonly isAll: boolean;
 	/** Without a question. */
 	readonly isSure: boolean;

@@ -10,7 +10,7 @@ import type { CommandName } from "./terminal.ts";
 /** The usage of a command. */
 export interface CommandHelp {
 	/** How many ids it takes. */
-	readonly takes: "none" | "one" | "many";
+	readonly takes: "none" | "one" | "many" | "kind";
 	/** The options of this command. */
 	readonly options: readonly string[];
 	/** The states that its `--all` takes. */
@@ -34,12 +34,16 @@ export const general: string = `Shows and changes the tasks of a basket or the j
 
   upkeep ls              lists the tasks in the order in which they were added
   upkeep show ID         everything about one task; a job with its steps
-  upkeep counts          the number of tasks in each state
+  upkeep counts          the number of tasks in each state, and what is paused
+  upkeep schedules       the recurring tasks and their next instants
   upkeep watch           the counts and the failures, live, until Ctrl-C
   upkeep retry ID…       starts dead tasks anew, waiting ones at once
   upkeep hold ID…        keeps tasks from running
   upkeep release ID…     undoes a hold
   upkeep rm ID…          removes tasks
+  upkeep clear           removes all tasks of a state, kind, lane or prefix
+  upkeep pause [KIND]    no process begins a task of the kind, or of any kind
+  upkeep resume [KIND]   undoes a pause
   upkeep help COMMAND    shows the options of a command
   upkeep --version
 ${common}
@@ -56,12 +60,14 @@ Exit codes
 
 const filters = `
   --state STATE      only waiting, running, held, dead or done tasks
-  --kind KIND        only tasks of this kind; for jobs: only this definition`;
+  --kind KIND        only tasks of this kind; for jobs: only this definition
+  --lane LANE        only tasks in this lane
+  --prefix TEXT      only tasks whose given ids begin with this text`;
 
 const every = (states: readonly string[]) => `
-  --all              instead of ids: all tasks with the state, and the kind
+  --all              instead of ids: all tasks that these options select:
   --state STATE      with --all: ${states.join(", ")}
-  --kind KIND        with --all
+  --kind KIND        with --all, and also --lane LANE and --prefix TEXT
   -y, --yes          with --all: does not ask; needed without a terminal
 `;
 
@@ -74,9 +80,10 @@ const halfDone = `  --half-done        also removes jobs that have done some of 
 export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
 		takes: "none",
-		options: ["state", "kind", "limit", "after"],
+		options: ["state", "kind", "lane", "prefix", "newest", "limit", "after"],
 		help: `upkeep ls: lists the tasks in the order in which they were added; as JSON lines.
 ${filters}
+  --newest           the task that was added last comes first
   --limit N          the maximum number of tasks; default: 50
   --after KEY        only tasks after this "key" of a task in the JSON output;
                      a table that reaches the limit shows it, too
@@ -88,7 +95,11 @@ ${common}`,
 		help: `upkeep show ID: everything that is stored about a task; the steps of a job.
 ${common}`,
 	},
-	counts: { takes: "none", options: [], help: `upkeep counts: the number of tasks in each state.\n${common}` },
+	counts: {
+		takes: "none",
+		options: [],
+		help: `upkeep counts: the number of tasks in each state, and what is paused.\n${common}`,
+	},
 	watch: {
 		takes: "none",
 		options: ["kind", "interval"],
@@ -118,9 +129,48 @@ ${common}`,
 		"dead",
 		"done",
 	], halfDone),
+	clear: {
+		takes: "none",
+		options: ["state", "kind", "lane", "prefix", "all", "yes", "half-done"],
+		help: `upkeep clear: removes all tasks that the options select; running tasks lose their
+claims. It shows how many they are, and asks.
+${filters}
+  --all              instead of these: all tasks of the basket
+  -y, --yes          does not ask; needed without a terminal
+${halfDone}${common}`,
+	},
+	schedules: {
+		takes: "none",
+		options: ["kind"],
+		help: `upkeep schedules: the recurring tasks and their next instants; as JSON lines.
+
+They are tasks: "upkeep hold schedule:NAME" pauses one, "release" undoes that,
+"retry" makes it run now, and "rm" ends it.
+
+  --kind KIND        only schedules of this kind
+${common}`,
+	},
+	pause: pausing(
+		"pause",
+		"no process begins a task of this kind until resume, or of any kind\nif none is given; running tasks continue",
+	),
+	resume: pausing(
+		"resume",
+		"undoes a pause of this kind, or of all kinds if none is given; the\ntwo pauses are independent",
+	),
 };
+
+function pausing(name: string, what: string): CommandHelp {
+	const help = `upkeep ${name} [KIND]: ${what}.\n\nFor jobs, KIND is the name of a definition.\n${common}`;
+	return { takes: "kind", options: [], help };
+}
 
 function changing(name: string, what: string, all: readonly TaskState[], more = ""): CommandHelp {
 	const help = `upkeep ${name} ID…: ${what}.\n${every(all)}${more}${common}`;
-	return { takes: "many", options: ["all", "state", "kind", "yes", ...(more === "" ? [] : ["half-done"])], all, help };
+	return {
+		takes: "many",
+		options: ["all", ...["state", "kind", "lane", "prefix"], "yes", ...(more === "" ? [] : ["half-done"])],
+		all,
+		help,
+	};
 }

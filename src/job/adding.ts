@@ -4,13 +4,13 @@
  * @module
  */
 
-import { addTasks, type BasketEngine, type Codec, cut, isThenable, synchronous } from "../basket/engine.ts";
+import { addTasks, type BasketEngine, type Codec, cut, delayOf, isThenable, synchronous } from "../basket/engine.ts";
 import type { Added, Data } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { NewJob } from "./options.ts";
 import type { PreparedJob } from "./state.ts";
 import { firstCheckpoint } from "./state.ts";
-import { check } from "../platform/check.ts";
+import { check, refuse } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** The jobs and the codec of the processor. */
@@ -28,9 +28,13 @@ export async function addJobs<Tx>(
 ): Promise<readonly Added[]> {
 	const tasks = [];
 	for (const entry of entries) {
-		const { job, input, ...rest } = check("entry", entry, "object");
-		const encoded = encode(known, job, input, rest.delay, tx);
-		tasks.push({ ...rest, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
+		const { job, input, id, priority, lane, ...times } = check("entry", entry, "object");
+		for (const name of ["ifPresent", "within"]) {
+			if (name in times) refuse(name, times[name as never], "absent for a job");
+		}
+		const delay = delayOf(times, engine.settings.clock);
+		const encoded = encode(known, job, input, delay, tx);
+		tasks.push({ id, priority, lane, delay, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
 	}
 	return await addTasks(engine, tasks, tx);
 }

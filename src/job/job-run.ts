@@ -231,6 +231,10 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		if (signal.aborted) throw signal.reason;
 		if (this.#isCancelled) return 0;
 		const { error, again, delay } = result;
+		if (result.later) {
+			this.state = attempt.postponed(delay);
+			return delay;
+		}
 		this.#tell(step, attempt.number, result);
 		const history = attempt.history(textOf(error));
 		if (!again) return await this.#fail(error, history);

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { type Ending, endingWith, type JobClaim } from "../basket/engine.ts";
+import { type Ending, type Endings, endingWith, type JobClaim } from "../basket/engine.ts";
 import type { Outcome } from "../basket/store.ts";
 import type { JobSettled } from "./options.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
-import type { Endings } from "./waiting.ts";
 import { JobRun } from "./job-run.ts";
 import { type LiveJob, position } from "./view.ts";
 import { observe } from "../platform/observe.ts";
@@ -18,11 +17,15 @@ export class LiveJobs<Tx> {
 	/** The numbers of jobs that ended here, by status. */
 	readonly totals: Record<JobStatus, number> = { completed: 0, reverted: 0, failed: 0 };
 	readonly #owner: JobOwner<Tx>;
-	readonly #endings: Endings;
+	readonly #endings: Endings<JobCheckpoint>;
 	readonly #onSettled: ((settled: JobSettled) => void) | undefined;
 	readonly #runs = new Map<string, JobRun<Tx>>();
 
-	constructor(owner: JobOwner<Tx>, endings: Endings, onSettled: ((settled: JobSettled) => void) | undefined) {
+	constructor(
+		owner: JobOwner<Tx>,
+		endings: Endings<JobCheckpoint>,
+		onSettled: ((settled: JobSettled) => void) | undefined,
+	) {
 		this.#owner = owner;
 		this.#endings = endings;
 		this.#onSettled = onSettled;
@@ -47,9 +50,9 @@ export class LiveJobs<Tx> {
 		await this.#runs.get(id)?.look();
 	}
 
-	/** Ends the claims after the running steps. */
-	yield(): void {
-		for (const run of this.#runs.values()) run.yield();
+	/** Ends the claims after the running steps, of the jobs with this name only if there is one. */
+	yield(name?: string): void {
+		for (const run of this.#runs.values()) if ((name ?? run.task.kind) === run.task.kind) run.yield();
 	}
 
 	/** The running jobs by id. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AddArguments, AddOptions } from "../basket/basket.ts";
+import type { AddOptions } from "../basket/basket.ts";
 import {
 	type BasketOptions,
 	type BasketSettings,
@@ -84,16 +84,29 @@ export interface FailedJobAttempt extends FailedAttempt {
 	readonly isRevert: boolean;
 }
 
+/** Options for {@link Processor.add}. A job that is there stays as it is: its steps may be done in part. */
+export type AddJobOptions<Tx = never> = Omit<AddOptions<Tx>, "ifPresent" | "within">;
+
+/** Options for {@link Processor.pause} and {@link Processor.resume} in the store. */
+export interface StoredJobPause {
+	/** The pause is kept in the store, for all processes. */
+	stored: true;
+	/** Only jobs with this name. Default: all jobs. */
+	job?: string | undefined;
+}
+
 /** A job for {@link Processor.addMany}. */
 export type NewJob<J extends AnyJob> = J extends AnyJob ?
 		& { readonly job: J }
-		& Omit<AddOptions, "tx">
+		& Omit<AddJobOptions, "tx">
 		& (undefined extends JobTypes<J>["input"] ? { readonly input?: JobTypes<J>["input"] }
 			: { readonly input: JobTypes<J>["input"] })
 	: never;
 
 /** The arguments of {@link Processor.add} behind the job: the input may be left out where it may be `undefined`. */
-export type AddJobArguments<J extends AnyJob, Tx> = AddArguments<JobTypes<J>["input"], Tx>;
+export type AddJobArguments<J extends AnyJob, Tx> = undefined extends JobTypes<J>["input"]
+	? [input?: JobTypes<J>["input"], options?: AddJobOptions<Tx>]
+	: [input: JobTypes<J>["input"], options?: AddJobOptions<Tx>];
 
 /** The job decodes its payload itself, because it handles damaged payloads. */
 const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data };
@@ -135,7 +148,14 @@ export function checkProcessorOptions<Tx>(
 	const kinds = [...jobs].map(([name, job]) => {
 		const call: Kind["call"] = (_, claim) => run(job, claim);
 		const end = (ending: unknown) => ending as Ending;
-		return [name, { ...settings.kinds.get(name)!, call, end }] as const;
+		return [name, {
+			...settings.kinds.get(name)!,
+			call,
+			end,
+			codec: rawCodec,
+			hasResult: false,
+			mayRecur: false,
+		}] as const;
 	});
 	return { settings: { ...settings, kinds: new Map(kinds) }, jobs, codec, crashes, retain, onSettled, onAttemptFailed };
 }

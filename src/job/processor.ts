@@ -7,32 +7,36 @@
  * @module
  */
 
-import { BasketEngine, checkName, cut, getTask, isTransient, listTasks } from "../basket/engine.ts";
-import type { AddOptions, WorkOptions } from "../basket/basket.ts";
-import type { Counts } from "../basket/store.ts";
+import { BasketEngine, checkStored, Endings, getTask, listTasks } from "../basket/engine.ts";
+import type { AddOptions, BasketStopOptions, WorkOptions } from "../basket/basket.ts";
+import type { Counts, Pauses } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
+import type { JobCheckpoint } from "./state.ts";
 import { addJobs, type JobsToAdd } from "./adding.ts";
 import { LiveJobs } from "./live.ts";
-import { type AddJobArguments, checkProcessorOptions, type NewJob, type ProcessorOptions } from "./options.ts";
+import {
+	type AddJobArguments,
+	checkProcessorOptions,
+	type NewJob,
+	type ProcessorOptions,
+	type StoredJobPause,
+} from "./options.ts";
 import {
 	type AddedJob,
-	asStored,
 	type JobId,
 	type JobOf,
 	type JobOutcome,
-	outcomeOf,
 	type SignalName,
 	type SignalValue,
 	storedOutcome,
 } from "./outcome.ts";
 import { createOwner, type JobOwner } from "./owner.ts";
+import { checkSignalValue, postTo } from "./signals.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
-import { Endings } from "./waiting.ts";
-import { check, checkSignal, refuse } from "../platform/check.ts";
-import { report } from "../platform/observe.ts";
+import { waitForJob } from "./waiting.ts";
+import { check, refuse } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
-import { validate } from "../platform/standard-schema.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
 
 /**
@@ -75,13 +79,10 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	readonly #known: JobsToAdd;
 	readonly #engine: BasketEngine<Tx>;
 	readonly #live: LiveJobs<Tx>;
-	readonly #endings: Endings;
+	readonly #endings: Endings<JobCheckpoint>;
 	readonly #snapshot: Snapshot<ProcessorSnapshot>;
 
-	/**
-	 * See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed jobs, so
-	 * that `get` and `list` may differ.
-	 */
+	/** See {@link Subscribable.subscribe}. Listeners are also called when other processes may have changed jobs. */
 	readonly subscribe: (listener: () => void) => () => void;
 	/** See {@link Subscribable.getSnapshot}. */
 	readonly getSnapshot: () => ProcessorSnapshot;
@@ -98,7 +99,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		const { settings, jobs, codec, onSettled } = checked;
 		const { clock, onError } = settings;
 		this.#known = { jobs, codec };
-		this.#engine = new BasketEngine(settings);
+		this.#engine = new BasketEngine({ ...settings, onFinish: () => this.#live.yield() });
 		this.#owner = createOwner(checked, () => this.#snapshot.changed());
 		this.#endings = new Endings(clock);
 		this.#live = new LiveJobs(this.#owner, this.#endings, onSettled);
@@ -185,20 +186,47 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 		return this.#engine.work(true, options);
 	}
 
-	/** Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active. */
-	stop(): Promise<void> {
-		return this.#engine.worker.stop();
+	/**
+	 * Ends every `run` and `drain`, like their signals, and resolves when they have ended. Does nothing if none is active.
+	 * With `finish`, running steps may end before. A call without it ends the patience of an earlier one.
+	 *
+	 * @throws {TypeError | RangeError} (as a rejection) for options of the wrong type or out of range
+	 */
+	stop(options: BasketStopOptions = {}): Promise<void> {
+		return this.#engine.stop(options);
 	}
 
-	/** Pauses the processor: no further job or step begins. Running steps continue; their signals do not abort. */
-	pause(): void {
-		this.#engine.worker.pause();
-		this.#live.yield();
+	/** Pauses this processor object: no further job or step begins. Running steps continue; their signals do not abort. */
+	pause(): void;
+	/**
+	 * Pauses the jobs of a definition, or all jobs, in the store: see {@link Basket.pause}. In other processes, a running
+	 * job continues until it must wait.
+	 *
+	 * @returns whether it was not paused before
+	 */
+	pause(options: StoredJobPause): Promise<boolean>;
+	pause(options?: StoredJobPause): void | Promise<boolean> {
+		if (options === undefined) this.#engine.worker.pause();
+		this.#live.yield(options?.job);
+		return options === undefined ? undefined : this.#pauseStored(options, true);
 	}
 
 	/** Undoes {@link Processor.pause}. */
-	resume(): void {
-		this.#engine.worker.resume();
+	resume(): void;
+	/** Undoes a stored pause. Returns whether it was paused before. */
+	resume(options: StoredJobPause): Promise<boolean>;
+	resume(options?: StoredJobPause): void | Promise<boolean> {
+		return options === undefined ? this.#engine.worker.resume() : this.#pauseStored(options, false);
+	}
+
+	/** The stored pauses; their kinds are the names of jobs. */
+	pauses(): Promise<Pauses> {
+		return this.#engine.pauses();
+	}
+
+	async #pauseStored(options: StoredJobPause, isPaused: boolean): Promise<boolean> {
+		const { job: kind, ...rest } = check("options", options, "object");
+		return await this.#engine.pause(checkStored({ ...rest, kind }).kind, isPaused);
 	}
 
 	/**
@@ -224,23 +252,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	wait<J extends AnyJob>(id: JobId<J>, options?: WaitOptions): Promise<JobOutcome<J>>;
 	/** The same for an id without types. */
 	wait(id: string, options?: WaitOptions): Promise<JobOutcome>;
-	async wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
-		const { signal } = check("options", options, "object");
-		if (signal !== undefined) checkSignal(signal);
-		check("id", id, "string");
-		return await this.#endings.wait(id, signal, async (ended) => {
-			return ended === undefined ? await this.#look(id) : outcomeOf(await asStored(this.#owner.codec, ended));
-		});
-	}
-
-	/** Like {@link result}, but ignores temporary failures of the store. */
-	async #look(id: string): Promise<JobOutcome | undefined> {
-		try {
-			return await this.result(id);
-		} catch (error) {
-			if (!isTransient(error)) throw error;
-			report(this.#owner.onError, error);
-		}
+	wait(id: string, options: WaitOptions = {}): Promise<JobOutcome> {
+		return waitForJob(this.#owner, this.#endings, () => this.result(id), id, options);
 	}
 
 	/**
@@ -314,15 +327,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 			: [value: SignalValue<JobOf<Id, Jobs>, N>]
 	): Promise<boolean> {
 		const record = await getTask(this.#engine, id);
-		const job = record && this.#known.jobs.get(record.kind);
-		const step = job?.steps.get(check("name", name, "string"))?.definition;
-		if (job !== undefined && step?.type !== "waitFor") {
-			throw new TypeError(
-				`The job ${JSON.stringify(job.job.name)} does not wait for ${JSON.stringify(cut(name, 100))}`,
-			);
-		}
-		const schema = step?.options.schema;
-		if (schema !== undefined) await validate(schema, value);
+		await checkSignalValue(record && this.#known.jobs.get(record.kind), name, value);
 		return await this.#post(id, { type: "signal", name, value });
 	}
 
@@ -372,7 +377,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
 	delete(id: string): Promise<boolean> {
-		return this.#engine.delete(id);
+		return this.#engine.change(id, "delete");
 	}
 
 	/** The same as {@link Processor.stop}. */
@@ -381,12 +386,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	async #post(id: string, message: JobMessage): Promise<boolean> {
-		checkName("id", id);
-		const { store, name, codec } = this.#owner;
-		const data = await codec.encode(message);
-		await this.#engine.open();
-		if (!await store.post(name, id, data)) return false;
-		this.#engine.changed();
+		if (!await postTo(this.#owner, this.#engine, id, message)) return false;
 		await this.#live.look(id);
 		return true;
 	}

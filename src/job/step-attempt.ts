@@ -105,6 +105,12 @@ export class StepAttempt<Tx> {
 		return { ...this.#state, attempts, previous, lastDelay, isFirm: isFirm || undefined, since, until, history };
 	}
 
+	/** The state while the job waits for an attempt that was put off and does not count. */
+	postponed(delay: number): JobCheckpoint {
+		const { since = this.#beganAt } = this.#state;
+		return { ...this.#state, isFirm: true, since, until: Math.floor(this.#position.age + delay) };
+	}
+
 	#call(attempt: TaskContext): unknown {
 		const { definition: { name, options } } = this.#step;
 		const { uid, input, results, version, error, isBackward } = this.#state;

@@ -1,87 +1,38 @@
 /**
- * Waits for jobs to end in any process.
+ * Waits for the end of a job, in any process.
  *
  * @module
  */
 
+import { type Endings, isTransient } from "../basket/engine.ts";
+import { asStored, type JobOutcome, outcomeOf } from "./outcome.ts";
+import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint } from "./state.ts";
-import { type BackoffSettings, checkBackoff, type Delayed, nextDelay } from "../run/backoff.ts";
-import type { Clock } from "../platform/clock.ts";
-import { type Abortable, link, unlink } from "../platform/signals.ts";
-import { CallbackTimer } from "../platform/timer-queue.ts";
+import { check, checkedSignal } from "../platform/check.ts";
+import { report } from "../platform/observe.ts";
+import type { WaitOptions } from "../platform/waiters.ts";
 
-/** A caller that waits for one job. */
-interface Waiter extends Abortable {
-	tell(ended: JobCheckpoint): void;
-}
-
-/** Callers are notified at once of jobs that end in this process. For other jobs, each caller polls the store. */
-export class Endings {
-	readonly #clock: Clock;
-	readonly #pace: BackoffSettings = checkBackoff({ start: 100, max: 5_000 });
-	readonly #waiting = new Map<string, Set<Waiter>>();
-
-	constructor(clock: Clock) {
-		this.#clock = clock;
-	}
-
-	/** The end of a job is stored. */
-	tell(id: string, ended: JobCheckpoint): void {
-		for (const waiter of [...this.#waiting.get(id) ?? []]) waiter.tell(ended);
-	}
-
-	/**
-	 * Polls until there is an outcome. A running request to the store delays neither an abort nor the notification of
-	 * the end. Its answer after the end is ignored, because the job may already be removed.
-	 *
-	 * @param look returns the outcome, from the reported end or from the store; `undefined` if there is none yet
-	 */
-	wait<T>(
-		id: string,
-		signal: AbortSignal | undefined,
-		look: (ended?: JobCheckpoint) => Promise<T | undefined>,
-	): Promise<T> {
-		return new Promise((resolve, reject) => {
-			if (signal?.aborted) return reject(signal.reason);
-			const delayed: Delayed = { lastDelay: undefined };
-			let current: object | undefined;
-			const leave = () => {
-				current = undefined;
-				this.#clock.clear(timer);
-				this.#leave(id, waiter);
-				unlink(signal, waiter);
-			};
-			const see = (ended?: JobCheckpoint) => {
-				const own = current = {};
-				this.#clock.clear(timer);
-				look(ended).then(
-					(outcome) => {
-						if (current !== own) return;
-						if (outcome === undefined) return this.#clock.set(timer, nextDelay(this.#pace, delayed));
-						leave();
-						resolve(outcome);
-					},
-					(error) => {
-						if (current !== own) return;
-						leave();
-						reject(error);
-					},
-				);
-			};
-			const abort = (reason: unknown) => {
-				leave();
-				reject(reason);
-			};
-			const timer = new CallbackTimer(() => see());
-			const waiter: Waiter = { abort, tell: see };
-			this.#waiting.set(id, (this.#waiting.get(id) ?? new Set()).add(waiter));
-			link(signal, waiter);
-			see();
-		});
-	}
-
-	#leave(id: string, waiter: Waiter): void {
-		const waiters = this.#waiting.get(id);
-		if (waiters?.delete(waiter) && waiters.size === 0) this.#waiting.delete(id);
-	}
+/**
+ * See `Processor.wait`. Temporary failures of the store are reported, and the wait continues.
+ *
+ * @param look reads the outcome from the store
+ */
+export async function waitForJob<Tx>(
+	owner: JobOwner<Tx>,
+	endings: Endings<JobCheckpoint>,
+	look: () => Promise<JobOutcome | undefined>,
+	id: string,
+	options: WaitOptions,
+): Promise<JobOutcome> {
+	const signal = checkedSignal(options);
+	check("id", id, "string");
+	return await endings.wait(id, signal, async (ended) => {
+		if (ended !== undefined) return outcomeOf(await asStored(owner.codec, ended));
+		try {
+			return await look();
+		} catch (error) {
+			if (!isTransient(error)) throw error;
+			report(owner.onError, error);
+		}
+	});
 }

@@ -60,7 +60,7 @@ export class Crew<W> implements Delayed {
 	#toMake = 0;
 	readonly #toDestroy: W[] = [];
 	#isDelayed = false;
-	#hasEnded = false;
+	hasEnded = false;
 
 	constructor(options: PoolOptions<W>, owner: CrewOwner<W>) {
 		const { min = 0, max, idleTimeout = 10_000, createWorker, destroyWorker, onError } = options;
@@ -99,7 +99,7 @@ export class Crew<W> implements Delayed {
 
 	/** Whether the crew has ended and has no workers left. */
 	get isGone(): boolean {
-		return this.#hasEnded && this.workers.size + this.#making + this.#ending === 0;
+		return this.hasEnded && this.workers.size + this.#making + this.#ending === 0;
 	}
 
 	/** Lends a worker, if one is idle or can be created synchronously. */
@@ -115,7 +115,7 @@ export class Crew<W> implements Delayed {
 		if (worker.isGone) return false;
 		worker.hasWorked = true;
 		this.lastDelay = undefined;
-		if (!this.#hasEnded && this.workers.size <= this.#max) return true;
+		if (!this.hasEnded && this.workers.size <= this.#max) return true;
 		this.#remove(worker);
 		return false;
 	}
@@ -135,7 +135,7 @@ export class Crew<W> implements Delayed {
 
 	/** Creates workers: up to `min`, and one for each waiting task, up to `max`. */
 	grow(wanted: number): void {
-		if (this.#hasEnded || this.#isDelayed) return;
+		if (this.hasEnded || this.#isDelayed) return;
 		if (this.#createWorker === undefined) {
 			while (this.workers.size < this.#min) this.giveBack(this.#newWorker());
 			return;
@@ -150,7 +150,7 @@ export class Crew<W> implements Delayed {
 
 	/** Ends the crew. Busy workers leave when their tasks are done. */
 	end(reason: unknown): void {
-		this.#hasEnded = true;
+		this.hasEnded = true;
 		this.#clock.clear(this.#retry);
 		this.#making -= this.#toMake;
 		this.#toMake = 0;
@@ -198,7 +198,7 @@ export class Crew<W> implements Delayed {
 
 	#onMade(worker: PoolWorker<W>): void {
 		this.workers.set(worker.id, worker);
-		if (worker.death === undefined && !this.#hasEnded) {
+		if (worker.death === undefined && !this.hasEnded) {
 			this.giveBack(worker);
 			return this.#owner.onChange();
 		}
@@ -207,7 +207,7 @@ export class Crew<W> implements Delayed {
 	}
 
 	#onMakeError(error: unknown): void {
-		if (this.#hasEnded) return;
+		if (this.hasEnded) return;
 		this.#hold();
 		this.#owner.onMakeError(error);
 	}
@@ -224,7 +224,7 @@ export class Crew<W> implements Delayed {
 	}
 
 	#lose(worker: PoolWorker<W>, reason: unknown): void {
-		if (!worker.hasWorked && !this.#hasEnded) this.#hold();
+		if (!worker.hasWorked && !this.hasEnded) this.#hold();
 		this.#remove(worker);
 		this.#owner.onLost(worker, reason);
 		this.#owner.onReady();

@@ -18,8 +18,8 @@ export interface JobDetails<W> {
 	readonly assigned: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 	/** Cancels the task. The signal is linked to it. */
 	readonly abort: (reason: unknown) => void;
-	/** Present if the task may be retried or has a time limit. */
-	readonly run: JobRun<W, Job<W>> | undefined;
+	/** Present if the task may be retried, has a time limit, or was put off. */
+	run: JobRun<W, Job<W>> | undefined;
 	progress: number | undefined;
 	description: string | undefined;
 }

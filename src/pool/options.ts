@@ -7,6 +7,16 @@
 import type { RunnerOptions } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { OnError } from "../platform/observe.ts";
+import type { StopOptions } from "../platform/waiters.ts";
+
+/** Options for {@link Pool.stop}. */
+export interface PoolStopOptions extends StopOptions {
+	/**
+	 * How long running tasks may continue before their signals abort, in milliseconds; `Infinity` until they have ended.
+	 * @default 0
+	 */
+	finish?: number | undefined;
+}
 
 /** The argument of a task of a pool. */
 export interface PoolContext<W = undefined> extends TaskContext {
@@ -16,7 +26,7 @@ export interface PoolContext<W = undefined> extends TaskContext {
 	readonly report: (progress: number, description?: string) => void;
 }
 
-/** A task of a pool. It may throw the hints of a task: `stopNow`, `retryNow`, `resetBackoff`, `retryAfter`. */
+/** A task of a pool. It may throw the hints of a task: `stopNow`, `retryNow`, `resetBackoff`, `retryAfter`, `later`. */
 export type PoolFunction<T, W = undefined> = (context: PoolContext<W>) => T | PromiseLike<T>;
 
 /** The argument of `createWorker`. */

@@ -7,16 +7,26 @@
  * @module
  */
 
-import type { PoolFunction, PoolOptions, PoolSnapshot, PoolTask, PoolTaskRecord, PoolWorkerRecord } from "./options.ts";
+import type {
+	PoolFunction,
+	PoolOptions,
+	PoolSnapshot,
+	PoolStopOptions,
+	PoolTask,
+	PoolTaskRecord,
+	PoolWorkerRecord,
+} from "./options.ts";
 import type { JobDetails } from "./job.ts";
 import { Scheduler } from "./scheduler.ts";
 import { checkTaskOptions, type JobOptions, jobOptions, type PoolTaskOptions } from "./task-options.ts";
 import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
-import { check, checkedSignal } from "../platform/check.ts";
+import { check, checkDelay, checkedSignal } from "../platform/check.ts";
 import { NameInUseError } from "../platform/name-in-use-error.ts";
+import { link, unlink } from "../platform/signals.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
-import type { StopOptions, WaitOptions } from "../platform/waiters.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
+import type { WaitOptions } from "../platform/waiters.ts";
 
 /**
  * Runs tasks on workers, at most `max` at the same time. Tasks with a higher priority run first; tasks with the same
@@ -182,17 +192,38 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	 * Ends the pool permanently: waiting tasks are rejected, running tasks are aborted, and each worker is destroyed
 	 * when its task has settled or was abandoned (`abandonAfter`). A second call waits, too; its reason is ignored.
 	 *
-	 * @param options the reason, and a limit for the wait
+	 * With `finish`, running tasks may end before they are aborted; tasks that fail meanwhile are not retried. A call
+	 * without it ends the patience of an earlier one.
+	 *
+	 * @param options the reason, the time for running tasks, and a limit for the wait
 	 * @returns a promise that resolves when every worker is gone
-	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the pool continues to stop
+	 * @throws {TypeError | RangeError} (as a rejection) for options of the wrong type or out of range
+	 * @throws {unknown} (as a rejection) the signal's reason, if it aborts first; the pool continues to stop. With
+	 * `finish`, the signal ends the patience instead
 	 */
-	async stop(options: StopOptions = {}): Promise<void> {
+	async stop(options: PoolStopOptions = {}): Promise<void> {
 		const signal = checkedSignal(options);
-		const { reason = abortError("The pool was stopped") } = options;
+		const { reason = abortError("The pool was stopped"), finish = 0 } = options;
+		const isPatient = checkDelay("finish", finish) > 0;
 		const scheduler = this.#scheduler;
-		if (!scheduler.hasStopped) scheduler.stop(reason);
-		if (!scheduler.isGone && !await scheduler.whenGone.wait(signal)) throw signal!.reason;
+		if (!scheduler.hasStopped) scheduler.close(reason);
+		if (isPatient && !scheduler.isIdle && !signal?.aborted) await this.#finish(finish, signal);
+		scheduler.end(reason);
+		if (!scheduler.isGone && !await scheduler.whenGone.wait(isPatient ? undefined : signal)) throw signal!.reason;
 		await resultsFirst();
+	}
+
+	/** Waits until no task runs, the time has passed, or the signal aborts. */
+	async #finish(duration: number, signal: AbortSignal | undefined): Promise<void> {
+		const { clock } = this.#settings;
+		const controller = new AbortController();
+		const patience = { abort: () => controller.abort() };
+		const timer = new CallbackTimer(patience.abort);
+		link(signal, patience);
+		if (duration < Infinity) clock.set(timer, duration);
+		await this.#scheduler.whenIdle.wait(controller.signal);
+		clock.clear(timer);
+		unlink(signal, patience);
 	}
 
 	/** The same as {@link stop}. */

@@ -11,7 +11,9 @@ import { Job, type JobDetails, JobResult } from "./job.ts";
 import { PoolQueue } from "./queue.ts";
 import type { JobOptions } from "./task-options.ts";
 import type { PoolWorker } from "./worker.ts";
-import { type Task, unwrap } from "../run/task.ts";
+import { checkRunnerOptions } from "../run/options.ts";
+import { steering, type Task, unwrap } from "../run/task.ts";
+import type { Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { link, unlink } from "../platform/signals.ts";
 import { Waiters } from "../platform/waiters.ts";
@@ -34,11 +36,13 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	/** Failed tasks that are not back in the queue: they wait for a decision or a delay. */
 	readonly #parked = new Set<Job<W>>();
 	readonly #onError: OnError | undefined;
+	readonly #clock: Clock | undefined;
 	#isScheduled = false;
 
 	constructor(options: PoolOptions<W>, onChange: () => void) {
 		this.onChange = onChange;
 		this.#onError = options.onError;
+		this.#clock = options.clock;
 		this.crew = new Crew(options, this);
 	}
 
@@ -93,8 +97,8 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		queueMicrotask(this.#dispatch);
 	}
 
-	/** Ends everything permanently. Called once. */
-	stop(reason: unknown): void {
+	/** Begins nothing more: waiting tasks are rejected, running tasks continue. */
+	close(reason: unknown): void {
 		this.hasStopped = true;
 		for (let job = this.#queue.first; job !== undefined; job = this.#queue.first) {
 			this.#queue.remove(job);
@@ -102,8 +106,14 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		}
 		const parked = [...this.#parked];
 		for (const job of parked) this.#settle(job, false, reason);
-		this.crew.end(reason);
 		for (const { details } of parked) details!.run!.close(reason);
+		this.#afterwards();
+	}
+
+	/** Ends the workers, when it is closed. */
+	end(reason: unknown): void {
+		if (this.crew.hasEnded) return;
+		this.crew.end(reason);
 		for (const { job } of [...this.crew.workers.values()]) job?.abort(reason);
 		this.#afterwards();
 	}
@@ -240,6 +250,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	 * canceled.
 	 */
 	#park(job: Job<W>, thrown: unknown): boolean {
+		if (job.details?.run === undefined && steering(thrown).later) this.#equip(job);
 		const run = job.details?.run;
 		if (run === undefined) return false;
 		run.thrown = thrown;
@@ -247,11 +258,21 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		return true;
 	}
 
+	/** Gives a job that is put off a run of the engine, of which this was the first attempt. */
+	#equip(job: Job<W>): void {
+		const run = new JobRun<W, Job<W>>(job, checkRunnerOptions({ clock: this.#clock }), this);
+		run.attempt = 1;
+		const none = { name: undefined, priority: 0, signal: undefined, assigned: undefined };
+		const abort = (reason: unknown) => this.#cancel(job, reason);
+		job.details ??= { ...none, abort, run, progress: undefined, description: undefined };
+		job.details.run = run; // the same object, which its signal knows
+	}
+
 	decide(job: Job<W>): void {
 		if (!this.#parked.has(job)) return;
 		const run = job.details!.run!;
 		run.fail(job.attempt!, run.thrown).then(
-			({ again, delay, error }) => again ? this.#restart(job, delay) : this.#refuse(job, error),
+			({ again, delay, error }) => again && !this.hasStopped ? this.#restart(job, delay) : this.#refuse(job, error),
 			(error) => this.#refuse(job, error),
 		);
 	}

@@ -4,35 +4,71 @@
  * @module
  */
 
+import { checkPlace, type Place } from "../basket/place.ts";
 import type { Added, NewTask } from "../basket/store.ts";
-import { fresh, isExpired } from "./row.ts";
-import type { Session } from "./session.ts";
+import { fresh, isExpired, isSound, renewed } from "./row.ts";
+import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
-import { idOf, type Order, type TaskRow } from "./tables.ts";
+import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
 
 /** Adds tasks in order. In a blind transaction, tasks without ids and lanes need no reads. */
 export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> {
 	const taken = yield* session.findStored(news.flatMap(({ id }) => id ?? []));
+	if (news.some(({ ifPresent }) => ifPresent !== undefined)) checkPlaces(session, news, taken);
 	const join = yield* enterLanes(session, news);
 	return news.map((task): Added => {
 		const { id } = task;
-		const before = id === undefined ? undefined : taken.get(id);
-		if (before !== undefined && !isExpired(before.row, session.now)) return session.refuse(id!, before.row);
-		if (before !== undefined) session.remove(before);
-		const row = insert(session, task, join(task.lane));
+		const found = id === undefined ? undefined : taken.get(id);
+		const before = found && !isExpired(found.row, session.now) ? found : undefined;
+		if (before !== undefined && task.ifPresent === undefined) return session.refuse(id!, before.row);
+		const isReplaced = before !== undefined && !isOver(before.row);
+		if (found !== undefined && !isReplaced) session.remove(found);
+		const row = isReplaced ? replace(session, before, task) : insert(session, task, join(task.lane));
 		if (id !== undefined) taken.set(id, { before: row, row });
-		return { id: idOf(row), added: true };
+		const added = { id: idOf(row), added: true };
+		return before === undefined ? added : { ...added, state: stateOf(before.row) };
 	});
 }
 
-/** The place of a new task. */
-interface Place {
+/** Checks that tasks can replace those with their ids, before anything is written. Anything can replace an unreadable task. */
+function checkPlaces({ now }: Session, news: readonly NewTask[], taken: ReadonlyMap<string, Found>): void {
+	const places = new Map<string, Place>();
+	for (const task of news) {
+		const { id, ifPresent } = task;
+		if (id === undefined) continue;
+		const { before, row } = taken.get(id) ?? {};
+		const place = places.get(id) ?? (row && isSound(before) && !isExpired(row, now) ? row : task);
+		places.set(id, place);
+		if (ifPresent !== undefined) checkPlace(id, place, task);
+	}
+}
+
+/** Replaces the payload of a task, now or when its claim ends. */
+function replace(
+	session: Session,
+	{ before, row }: Found,
+	{ payload, priority, delay, within = Infinity }: NewTask,
+): TaskRow {
+	const { now } = session;
+	const isRunning = row.state === "running";
+	const first = isRunning ? row.next : row.attempts + row.crashes > 0 ? undefined : row;
+	const addedAt = first?.addedAt ?? now;
+	const next = { priority, addedAt, dueAt: Math.min(now + delay, addedAt + within) };
+	const after = isRunning
+		? { ...row, next, ...session.withSpare(payload, row) }
+		: { ...row, ...renewed, ...next, ...session.withPayload(row.home, payload, row) };
+	session.put(after, before);
+	return after;
+}
+
+/** The place of a new task among all tasks. */
+interface Rank {
 	readonly order: Order;
 	readonly isBlocked?: true | undefined;
 }
 
 /** Takes the next place, with or without a lane. */
-export type Join = (lane: string | undefined) => Place;
+export type Join = (lane: string | undefined) => Rank;
 
 /** Checks which lanes are occupied. The returned function takes the next place, in one of these lanes or without a lane. */
 export function* enterLanes(session: Session, news: readonly { readonly lane?: string | undefined }[]): Work<Join> {
@@ -55,19 +91,13 @@ export function* enterLanes(session: Session, news: readonly { readonly lane?: s
 export function insert(
 	session: Session,
 	{ id, kind, payload, delay, priority, lane }: NewTask,
-	{ order, isBlocked }: Place,
-	old: Pick<TaskRow, "home" | "posted" | "seen" | "payload"> = {
-		...fresh,
-		home: order,
-		...session.withPayload(order, payload),
-	},
+	{ order, isBlocked }: Rank,
+	data: Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> = { home: order, ...session.withPayload(order, payload) },
 ): TaskRow {
 	const { now } = session;
-	const { home, posted, seen } = old;
 	const row: TaskRow = {
 		...fresh,
 		order,
-		home,
 		id,
 		kind,
 		priority,
@@ -76,9 +106,7 @@ export function insert(
 		state: "waiting",
 		isBlocked,
 		dueAt: now + delay,
-		posted,
-		seen,
-		payload: old.payload,
+		...data,
 	};
 	session.put(row);
 	return row;

@@ -54,7 +54,14 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 	}
 	if (row.state !== "dead") return undefined;
 	session.erase(before);
-	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), row);
+	const { home, posted, seen, payload, isSwapped } = row;
+	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), {
+		home,
+		posted,
+		seen,
+		payload,
+		...(isSwapped && { isSwapped }),
+	});
 }
 
 /** Due now, but not after tasks that became due later. */

@@ -26,17 +26,20 @@ export interface Claimed {
 export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: number): Work<Claimed> {
 	// One task more than requested: its existence decides when to ask again.
 	const { due, nextIn } = yield* findDue(session, kinds, session.reach(limit));
-	const rows = session.choose(due, limit);
+	const found = session.choose(due, limit);
+	// The claim of a crashed task has ended.
+	const rows = found.map((row) => session.take(row));
 	const contents = yield* readContents(rows);
 	const claims: Claim[] = [];
 	rows.forEach((row, index) => {
 		const { payload, inbox } = contents[index]!;
-		if (isData(payload)) claims.push(begin(session, row, { payload, inbox: toInbox(inbox) }, lease));
-		else session.bury(row);
+		const before = found[index]!;
+		if (isData(payload)) claims.push(begin(session, row, before, { payload, inbox: toInbox(inbox) }, lease));
+		else session.bury(before);
 	});
 	yield* session.promote();
 	// Tasks after an unreadable one may be due.
-	if (due.length > rows.length || session.buried > 0) return { claims, dueIn: 0 };
+	if (due.length > found.length || session.buried > 0) return { claims, dueIn: 0 };
 	return { claims, dueIn: Math.min(nextIn, claims.length > 0 ? lease : Infinity) };
 }
 
@@ -48,20 +51,21 @@ export function* findNext(session: Session, kinds: readonly string[]): Work<numb
 
 function begin(
 	session: Session,
+	row: TaskRow,
 	before: TaskRow,
 	{ payload, inbox }: Pick<Claim, "payload" | "inbox">,
 	lease: number,
 ): Claim {
 	const { now, settings } = session;
-	const crashed = before.state === "running" ? 1 : 0;
-	const [attempts, crashes] = [before.attempts + crashed, before.crashes + crashed];
+	const crashed = row.state === "running" ? 1 : 0;
+	const [attempts, crashes] = [row.attempts + crashed, row.crashes + crashed];
 	// The token begins with the order of the task, which saves a look-up.
-	const token = `${before.order}.${settings.nextMark()}`;
-	const { kind, lane, priority, error, addedAt } = before;
-	const row = { ...before, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
-	session.put({ ...row, dueAt: now + lease }, before);
+	const token = `${row.order}.${settings.nextMark()}`;
+	const { kind, lane, priority, error, addedAt } = row;
+	const running = { ...row, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
+	session.put({ ...running, dueAt: now + lease }, before);
 	const age = now - addedAt;
-	const id = idOf(before);
+	const id = idOf(row);
 	return { id, token, lane, kind, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox };
 }
 

@@ -2,8 +2,8 @@
  * Encodes keys as strings with the same order.
  *
  * A string is encoded as `t`, the string and `!`. A number is encoded as `n` and its 64 bits in 13 base-36 digits
- * that sort like the numbers. Control characters, spaces, `!`, `%` and lone surrogates, which UTF-8 cannot encode,
- * are escaped with `%`.
+ * that sort like the numbers. Control characters, spaces, `!` and `"` are escaped with `"`; `~`, the delete character
+ * and lone surrogates, which UTF-8 cannot encode, with `~`. All but lone surrogates keep their order.
  *
  * @module
  */
@@ -11,7 +11,7 @@
 import type { Key, Part } from "./space.ts";
 
 /** With the flag `u`, the second range matches only lone surrogates. */
-const inTheWay = /[\0-!%\x7f]|[\ud800-\udfff]/gu;
+const inTheWay = /[\0-"~\x7f]|[\ud800-\udfff]/gu;
 
 const digits = 13;
 
@@ -47,9 +47,8 @@ export function keyOf(text: string): Key {
 function escape(part: Part): string {
 	return String(part).replace(inTheWay, (unit) => {
 		const code = unit.charCodeAt(0);
-		if (code < 36) return `%${code.toString(36)}`;
-		if (unit === "%") return "%y";
-		return unit === "\x7f" ? "%z" : `%U${code.toString(16)}`;
+		if (code < 36) return `"${code.toString(36)}`;
+		return code < 128 ? `~${code - 126}` : `~U${code.toString(16)}`;
 	});
 }
 
@@ -62,9 +61,9 @@ function ofNumber(number: number): string {
 }
 
 function unescape(text: string): string {
-	return text.replace(/%(?:U([0-9a-f]{4})|(.))/g, (_, half: string | undefined, digit: string) => {
-		if (half !== undefined) return String.fromCharCode(Number.parseInt(half, 16));
-		return digit === "y" ? "%" : digit === "z" ? "\x7f" : String.fromCharCode(Number.parseInt(digit, 36));
+	return text.replace(/["~](?:U([0-9a-f]{4})|(.))/g, ([lead], half: string | undefined, digit: string) => {
+		const code = half === undefined ? Number.parseInt(digit, 36) + (lead === "~" ? 126 : 0) : Number.parseInt(half, 16);
+		return String.fromCharCode(code);
 	});
 }
 

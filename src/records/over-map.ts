@@ -153,6 +153,8 @@ class MappedTransaction implements RecordTransaction {
 	readonly #map: MapTransaction;
 	readonly #base: string;
 	readonly #isSparse: boolean;
+	/** The unique index keys of removed rows: the checks of these rows are enough. */
+	readonly #freed = new Set<string>();
 	#isAwake = false;
 	#reason: WakeReason | undefined;
 
@@ -181,7 +183,7 @@ class MappedTransaction implements RecordTransaction {
 		const old = this.#indexTextsOf(table, before);
 		for (const [indexText, { isUnique, hint }] of this.#indexTextsOf(table, row)) {
 			if (old.delete(indexText)) continue;
-			if (isUnique) this.#map.check?.(indexText);
+			if (isUnique && !this.#freed.has(indexText)) this.#map.check?.(indexText);
 			this.#map.set(indexText, hint === undefined ? key : { key, hint });
 		}
 		for (const indexText of old.keys()) this.#map.delete(indexText);
@@ -193,7 +195,10 @@ class MappedTransaction implements RecordTransaction {
 		const keys = this.#indexTextsOf(table, row);
 		// In a table without indexes, a row can be removed without having been read.
 		if (table.isShared || Object.keys(table.indexes).length > 0) this.#map.check?.(text);
-		for (const indexText of keys.keys()) this.#map.delete(indexText);
+		for (const indexText of keys.keys()) {
+			this.#map.delete(indexText);
+			this.#freed.add(indexText);
+		}
 		this.#map.delete(text);
 	}
 

@@ -16,6 +16,7 @@ import type {
 	ListQuery,
 	Message,
 	NewTask,
+	Pauses,
 	Ref,
 	Save,
 	Settlement,
@@ -33,6 +34,7 @@ import { countAside, listPart, look } from "./looking.ts";
 import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
 import { findTokens } from "./owning.ts";
+import { pause, readPauses, withoutPaused } from "./pausing.ts";
 import { extend, save, settle } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 
@@ -97,13 +99,13 @@ export class PlainStore<Tx> implements Store<Tx> {
 	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
 		const { after, limit } = query;
 		let found: readonly StoredTask[] = [];
-		let above = after === undefined ? undefined : this.settings.orders.fromKey(after);
+		let behind = after === undefined ? undefined : this.settings.orders.fromKey(after);
 		do {
 			const rest = { ...query, limit: limit - found.length };
-			const part = await this.do(basket, "read", (session) => listPart(session, rest, above));
+			const part = await this.do(basket, "read", (session) => listPart(session, rest, behind));
 			found = [...found, ...part.found];
-			above = part.above;
-		} while (above !== undefined && found.length < limit);
+			behind = part.behind;
+		} while (behind !== undefined && found.length < limit);
 		return found;
 	}
 
@@ -111,12 +113,20 @@ export class PlainStore<Tx> implements Store<Tx> {
 		return this.do(basket, "read", countAside);
 	}
 
-	delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.many(basket, "change", ids, remove);
+	delete(basket: string, ids: readonly string[], tx?: Tx): Promise<readonly boolean[]> {
+		return this.many(basket, "change", ids, remove, tx);
 	}
 
-	change(basket: string, ids: readonly string[], what: Change): Promise<readonly boolean[]> {
-		return this.many(basket, "change", ids, (session, some) => change(session, some, what));
+	change(basket: string, ids: readonly string[], what: Change, tx?: Tx): Promise<readonly boolean[]> {
+		return this.many(basket, "change", ids, (session, some) => change(session, some, what), tx);
+	}
+
+	pause(basket: string, kind: string | undefined, isPaused: boolean): Promise<boolean> {
+		return this.do(basket, "change", (session) => pause(session, kind, isPaused));
+	}
+
+	pauses(basket: string): Promise<Pauses> {
+		return this.do(basket, "read", readPauses);
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {
@@ -197,9 +207,10 @@ export class PlainStore<Tx> implements Store<Tx> {
 }
 
 /** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
-function* turnAtOnce(session: Session, { settle: settlements, claim: requests, lease }: Turn): Work<TurnResult> {
+function* turnAtOnce(session: Session, { settle: settlements, claim: requested, lease }: Turn): Work<TurnResult> {
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
+	const requests = withoutPaused(requested, session.paused);
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
 	for (const request of requests) {

@@ -45,14 +45,17 @@ export class RecordSession extends Session {
 		return { id, added: true };
 	}
 
-	/** Makes a task dead whose payload cannot be stored, so that it does not block other settlements. Errors are shortened. */
+	/**
+	 * Makes a task dead whose payload or result cannot be stored, so that it does not block other settlements. Errors
+	 * are shortened.
+	 */
 	override fit({ attempts }: TaskRow, outcome: Outcome): Outcome {
 		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
-		const { payload } = outcome;
-		const size = payload === undefined || largest === Infinity ? 0 : measure(payload);
-		if (size > largest) {
-			const error = `A payload of ${size} bytes cannot be stored: ${largest} is the most`;
-			return { type: "dead", attempts, error };
+		const { payload, result }: { readonly payload?: Data | undefined; readonly result?: Data | undefined } = outcome;
+		for (const [name, data] of largest === Infinity ? [] : Object.entries({ payload, result })) {
+			const size = data === undefined ? 0 : measure(data);
+			const error = `A ${name} of ${size} bytes cannot be stored: ${largest} is the most`;
+			if (size > largest) return { type: "dead", attempts, error };
 		}
 		if (!("error" in outcome) || outcome.error.length <= longest) return outcome;
 		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };

@@ -28,7 +28,8 @@ import { counted } from "./orders.ts";
 import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
 import type { Session } from "./session.ts";
-import { save as saveAll, settle } from "./settling.ts";
+import { settle } from "./settling.ts";
+import { withoutPaused } from "./pausing.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 import type { Order } from "./tables.ts";
 
@@ -84,12 +85,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 
 	override async complete(basket: string, ref: Ref, outcome: Done, tx: Tx): Promise<boolean> {
-		const [isDone] = await this.do(
-			basket,
-			"change",
-			(session) => orFail(session, settle(session, [{ ref, outcome }])),
-			tx,
-		);
+		const [isDone] = await this.many(basket, "change", [{ ref, outcome }], settle, tx);
 		return isDone!;
 	}
 
@@ -98,7 +94,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		const refusal = refusals.find((refusal) => refusal !== undefined);
 		if (tx !== undefined) {
 			if (refusal !== undefined) throw refusal;
-			return await this.do(basket, "change", (session) => orFail(session, saveAll(session, saves)), tx);
+			return await super.save(basket, saves, tx);
 		}
 		// One save that is too large must not affect the others.
 		const saved = await super.save(basket, saves.filter((_, index) => refusals[index] === undefined));
@@ -118,11 +114,11 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		return counts;
 	}
 
-	override async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
+	override async delete(basket: string, ids: readonly string[], tx?: Tx): Promise<readonly boolean[]> {
 		// From the end, so that if a whole lane is deleted in order, only one head is removed, and not each task as it
 		// becomes the head.
 		const backwards = [...new Set(ids)].reverse();
-		const removed = await super.delete(basket, backwards);
+		const removed = await super.delete(basket, backwards, tx);
 		const gone = new Set(backwards.filter((_, index) => removed[index]));
 		return ids.map((id) => gone.delete(id));
 	}
@@ -145,7 +141,9 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		purpose: Purpose,
 		items: readonly T[],
 		work: (session: Session, some: readonly T[]) => Work<readonly R[]>,
+		tx?: Tx,
 	): Promise<readonly R[]> {
+		if (tx !== undefined) return await this.do(basket, purpose, (session) => orFail(session, work(session, items)), tx);
 		const results: R[] = [];
 		while (results.length < items.length) {
 			const part = await this.do(basket, purpose, (session) => {
@@ -178,13 +176,15 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	async #turnInParts(
 		basket: string,
-		{ settle: settlements, claim: requests, lease }: Turn,
+		{ settle: settlements, claim: requested, lease }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
-		await this.do(basket, "change", (session) => {
+		const paused = await this.do(basket, "change", function* (session) {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
-			return settle(session, [], Math.min(settlements.length + 10, most));
+			yield* settle(session, [], Math.min(settlements.length + 10, most));
+			return session.paused;
 		});
+		const requests = withoutPaused(requested, paused);
 		const settled: boolean[] = [];
 		let begun: Claimed | undefined;
 		while (settled.length < settlements.length) {
@@ -244,10 +244,10 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 }
 
-/** A lost claim must make the commit of a list of changes fail. */
-function* orFail({ tx }: Session, work: Work<boolean[]>): Work<boolean[]> {
+/** What cannot be done must make the commit of a list of changes fail: a claim was lost, or a task is not there. */
+function* orFail<R>({ tx }: Session, work: Work<readonly R[]>): Work<readonly R[]> {
 	const results = yield* work;
-	if (tx.isBlind && results.includes(false)) tx.fail!();
+	if (tx.isBlind && results.includes(false as R)) tx.fail!();
 	return results;
 }
 

@@ -6,7 +6,7 @@
 
 import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { Stray } from "./space.ts";
-import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
+import { idOf, isOver, type Next, type Order, stateOf, type TaskRow } from "./tables.ts";
 
 /** The error of a task whose row is not valid. */
 export const unreadable = "The stored task could not be read";
@@ -17,6 +17,26 @@ const mostMessages = 1_000_000;
 /** The fields of a task without claims and messages. */
 export const fresh = { attempts: 0, crashes: 0, posted: 0, seen: 0 } as const;
 
+/** The fields of a task whose payload was replaced. Its messages stay. */
+export const renewed = {
+	attempts: 0,
+	crashes: 0,
+	error: undefined,
+	progress: undefined,
+	isBackingOff: undefined,
+} as const;
+
+/** The state of a task whose payload cannot be read. */
+export const ended = {
+	state: "dead",
+	error: unreadable as string,
+	token: undefined,
+	dueAt: undefined,
+	isBackingOff: undefined,
+	spare: undefined,
+	next: undefined,
+} as const;
+
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
 
 /** Whether a row is a readable task. */
@@ -24,11 +44,15 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
+	const { spare, next, isSwapped, paused } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
-		isOptional("string", id, lane, token, error, progress) && isOptional("boolean", isHeld, isBlocked, isBackingOff) &&
+		isOptional("string", id, lane, token, error, progress) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
+		(spare === undefined || spare === true || isData(spare)) && (next === undefined || isNext(Object(next))) &&
+		(paused === undefined || Array.isArray(paused)) &&
 		[attempts, crashes, seen, posted].every(isCount) && seen <= posted && posted - seen <= mostMessages;
 }
 
@@ -58,24 +82,29 @@ interface Details {
 	readonly retain?: number | undefined;
 	readonly attempts?: number;
 	readonly error?: string;
-	readonly delay?: number | null;
+	readonly delay?: number | null | undefined;
 	readonly hold?: boolean | undefined;
 	readonly seen?: number;
 	readonly backoff?: boolean | undefined;
 }
 
-/** The row of a running task after an outcome, without payload and messages; `undefined` if the task is removed. */
+/** The time at which an ended task is removed; `undefined` if it is never removed. */
+function removalOf(now: number, retain: number): number | undefined {
+	return retain < Infinity ? now + retain : undefined;
+}
+
+/** The row of a running task after an outcome, without data and messages; `undefined` if the task is removed. */
 export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
-	const { type, retain = 0, attempts = 0, error, delay, hold, seen = 0, backoff }: Details & Pick<Outcome, "type"> =
+	const { type, retain, attempts = 0, error, delay, hold, seen = 0, backoff }: Details & Pick<Outcome, "type"> =
 		outcome;
 	const ended = { ...row, token: undefined, isBackingOff: backoff || undefined };
-	const over = { ...ended, isHeld: undefined, dueAt: now + retain };
+	const over = { ...ended, isHeld: undefined };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
 		case "done":
-			return retain > 0 ? { ...over, state: type } : undefined;
+			return retain! > 0 ? { ...over, state: type, dueAt: removalOf(now, retain!) } : undefined;
 		case "dead":
-			return { ...over, state: type, dueAt: undefined, attempts, error };
+			return { ...over, state: type, dueAt: removalOf(now, retain ?? Infinity), attempts, error };
 		case "retry":
 			return { ...waiting, isHeld: hold || row.isHeld, attempts, crashes: 0, error, dueAt: now + delay! };
 		case "later": {
@@ -84,19 +113,19 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 			return { ...waiting, seen: last, dueAt, attempts: 0, crashes: 0 };
 		}
 	}
-	return waiting;
+	return delay === undefined ? waiting : { ...waiting, crashes: 0, dueAt: now + delay! };
 }
 
-/** Whether it is done and its retention has ended. Then it is invisible, even if no turn has removed it. */
-export function isExpired({ state, dueAt }: TaskRow, now: number): boolean {
-	return state === "done" && dueAt !== undefined && dueAt <= now;
+/** Whether it has ended, and its retention, too. Then it is invisible, even if no turn has removed it. */
+export function isExpired(row: TaskRow, now: number): boolean {
+	return isOver(row) && row.dueAt !== undefined && row.dueAt <= now;
 }
 
 /** The public form of a task. */
-export function show(row: TaskRow, key: string, payload: Data): StoredTask {
+export function show(row: TaskRow, key: string, payload: Data, result?: Data): StoredTask {
 	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = row;
-	const instant = dueAt === Infinity || row.state === "dead" ? undefined : dueAt;
-	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, progress };
+	const instant = dueAt === Infinity ? undefined : dueAt;
+	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, result, progress };
 	return { ...shown, dueAt: instant, addedAt, priority, lane };
 }
 
@@ -125,6 +154,10 @@ export function toInbox(found: readonly (object | undefined)[]): Message[] {
 
 function isOrder(value: unknown): value is Order {
 	return typeof value === "string" || Number.isSafeInteger(value);
+}
+
+function isNext({ priority, addedAt, dueAt }: Partial<Next>): boolean {
+	return Number.isSafeInteger(priority) && Number.isFinite(addedAt) && Number.isFinite(dueAt);
 }
 
 function isCount(value: unknown): value is number {

@@ -5,20 +5,11 @@
  */
 
 import type { Added, Data, Outcome, Ref } from "../basket/store.ts";
-import { copy, isExpired, isHead, isSound, toTask, unreadable } from "./row.ts";
+import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, isFree, messages, type Order, payloads, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { idOf, isFree, messages, type Order, stateOf, tableOf, type TaskRow, tasks } from "./tables.ts";
 import { type Answers, ask, get, range } from "./work.ts";
-
-/** The state of a task whose payload cannot be read. */
-const ended = {
-	state: "dead",
-	error: unreadable,
-	token: undefined,
-	dueAt: undefined,
-	isBackingOff: undefined,
-} as const;
 
 /** The maximum number of backoffs that one transaction ends. */
 export const mostHastened = 1000;
@@ -71,6 +62,8 @@ export class Session {
 	#isDamaged = false;
 	/** The number of unreadable rows that were buried. */
 	buried = 0;
+	/** The paused kinds, and `true` for all kinds, once a turn has read them. */
+	paused: readonly unknown[] = [];
 
 	constructor(tx: RecordTransaction, settings: Settings) {
 		this.tx = tx;
@@ -104,8 +97,8 @@ export class Session {
 			get(tasks, made.map((id) => [this.settings.orders.parse(id.slice(1))])),
 		);
 		const found = new Map<string, Found>();
-		made.forEach((id, index) => this.#keep(found, id, byHome[index]));
-		ids.forEach((id, index) => this.#keep(found, id, byId[index]));
+		made.forEach((id, index) => this.#match(found, id, byHome[index]));
+		ids.forEach((id, index) => this.#match(found, id, byId[index]));
 		return found;
 	}
 
@@ -125,7 +118,7 @@ export class Session {
 		return [rows, ...rest as unknown as Answers<R>];
 	}
 
-	/** The result for a task whose id is in use. */
+	/** The answer for a task whose id is in use. */
 	refuse(id: string, row: TaskRow): Added {
 		return { id, added: false, state: stateOf(row) };
 	}
@@ -165,7 +158,7 @@ export class Session {
 		if (isHead(row)) this.free(row.lane);
 		this.erase(before);
 		this.forget(row, row.posted);
-		if (row.payload === undefined) this.tx.remove(payloads, { home: row.home, data: "" });
+		this.#empty(row);
 	}
 
 	/** Removes the row of a task and all its index keys. */
@@ -177,6 +170,7 @@ export class Session {
 	/** Makes an unreadable task dead. It counts as the head of its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
 		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
+		if (isSound(before)) this.#empty(before);
 		this.lose(row.lane ?? lane);
 		this.tx.put(tasks, row, before);
 		if (!isSound(before)) this.#isDamaged = true;
@@ -195,14 +189,55 @@ export class Session {
 	}
 
 	/** The change of a task's row by a new payload. With `before`, the task already has a payload. */
-	withPayload(home: Order, data: Data | undefined, before?: TaskRow): { readonly payload?: Data | undefined } {
+	withPayload(home: Order, data: Data | undefined, before?: TaskRow): Pick<TaskRow, "payload"> {
 		if (data === undefined) return {};
-		if (data.length > this.settings.inline) {
-			this.tx.put(payloads, { home, data: copy(data) });
-			return { payload: undefined };
-		}
-		if (before !== undefined && before.payload === undefined) this.tx.remove(payloads, { home, data: "" });
-		return { payload: copy(data) };
+		const payload = this.#keep(data, before ?? { home });
+		if (before !== undefined && payload !== undefined) this.#discard(before);
+		return { payload };
+	}
+
+	/** The change of a task's row by its result, or by a payload that has to wait. */
+	withSpare(data: Data | undefined, before: TaskRow): Pick<TaskRow, "spare"> {
+		if (data === undefined) return {};
+		const spare = this.#keep(data, before, true) ?? true;
+		if (before.spare === true && spare !== true) this.#discard(before, true);
+		return { spare };
+	}
+
+	/** The row of a task whose claim has ended: the payload that has waited behind it takes effect. */
+	take(row: TaskRow): TaskRow {
+		const { next, spare, isSwapped, dueAt } = row;
+		if (next === undefined) return row;
+		this.#discard(row);
+		const isLong = spare === true;
+		return {
+			...row,
+			...next,
+			dueAt: dueAt === undefined ? undefined : Math.max(dueAt, next.dueAt),
+			payload: isLong ? undefined : spare,
+			spare: undefined,
+			next: undefined,
+			isSwapped: isLong && !isSwapped || undefined,
+		};
+	}
+
+	/** Stores data apart that is too long for a row. Returns the data otherwise. */
+	#keep(data: Data, row: Pick<TaskRow, "home" | "isSwapped">, isSpare?: boolean): Data | undefined {
+		const kept = copy(data);
+		if (data.length <= this.settings.inline) return kept;
+		this.tx.put(tableOf(row, isSpare), { home: row.home, data: kept });
+		return undefined;
+	}
+
+	/** Removes the payload, or the spare data, from where it is if it is too long for a row. */
+	#discard(row: TaskRow, isSpare?: boolean): void {
+		if (isSpare || row.payload === undefined) this.tx.remove(tableOf(row, isSpare), { home: row.home, data: "" });
+	}
+
+	/** Removes all data that is apart from the row. */
+	#empty(row: TaskRow): void {
+		this.#discard(row);
+		if (row.spare === true) this.#discard(row, true);
 	}
 
 	/** The head of a lane is gone. */
@@ -239,7 +274,7 @@ export class Session {
 	}
 
 	/** Returns the row if it belongs to the id. An unreadable task also counts as the requested one. */
-	#keep(found: Map<string, Found>, id: string, before: TaskRow | Stray | undefined): void {
+	#match(found: Map<string, Found>, id: string, before: TaskRow | Stray | undefined): void {
 		if (before === undefined || this.isElsewhere(before)) return;
 		const row = isSound(before) ? before : { ...toTask(before), id };
 		if (idOf(row) === id) found.set(id, { before, row });

@@ -5,15 +5,15 @@
  */
 
 import type { Outcome, Ref, Save, Settlement } from "../basket/store.ts";
-import { isExpired, isSound, settled } from "./row.ts";
+import { isExpired, isSound, renewed, settled } from "./row.ts";
 import type { Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
-import { type DataRow, messages, payloads, type TaskRow, tasks } from "./tables.ts";
+import { type DataRow, messages, payloads, spares, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /**
  * Settles claims. Returns for each whether it was settled; `false` if it was lost. Promotes the lanes. It also
- * removes at most `most` expired tasks; both share one round of reads.
+ * removes at most `most` expired tasks, and finds the pauses; both share one round of reads.
  */
 export function* settle(session: Session, settlements: readonly Settlement[], most?: number): Work<boolean[]> {
 	const refs = settlements.map(({ ref }) => ref);
@@ -33,13 +33,18 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 }
 
 function end(session: Session, row: TaskRow, given: Outcome): void {
+	const { now } = session;
 	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
-	const after = settled(row, outcome, session.now);
+	const isEnd = type === "done" || type === "dead";
+	const isAgain = isEnd && row.next !== undefined;
+	const after = isAgain ? settled({ ...row, ...renewed }, { type: "release" }, now) : settled(row, outcome, now);
 	if (after === undefined) return session.remove({ before: row, row });
-	if (type === "done" || type === "dead") session.free(row.lane);
 	session.forget(row, after.seen);
-	session.put({ ...after, ...session.withPayload(row.home, payload, row) }, row);
+	if (row.next !== undefined) return session.put(session.take(after), row);
+	if (isEnd) session.free(row.lane);
+	const result = type === "done" ? outcome.result : undefined;
+	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, row);
 }
 
 /** Extends leases. */
@@ -72,8 +77,9 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 
 function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
 	for (const before of kept) {
-		if (isSound(before) && isExpired(before, session.now)) session.remove({ before, row: before });
-		else session.bury(before);
+		if (!isSound(before) || !isExpired(before, session.now)) session.bury(before);
+		else if (before.order === session.settings.orders.parse("")) session.paused = before.paused ?? [];
+		else session.remove({ before, row: before });
 	}
 }
 
@@ -81,19 +87,32 @@ function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
 export interface Contents {
 	/** The stored value, readable or not. */
 	readonly payload: unknown;
+	/** Likewise: the result of a done task. */
+	readonly result: unknown;
 	/** The rows of messages, readable or not. */
 	readonly inbox: readonly object[];
 }
 
-/** Reads the payloads and the unseen messages of tasks. */
+/** Reads the data and the unseen messages of tasks. */
 export function* readContents(rows: readonly TaskRow[], withInbox = true): Work<Contents[]> {
-	const apart = rows.filter(({ payload }) => payload === undefined);
+	const apart = rows.filter(({ payload, spare }) => payload === undefined || spare === true);
+	const others = apart.filter(({ isSwapped, spare }) => isSwapped || spare === true);
 	const posted = rows.filter(({ seen, posted }) => withInbox && posted > seen);
 	const inboxes = posted.map(({ home, seen, posted }) => {
 		return range(messages, undefined, { prefix: [home], above: [home, seen], limit: posted - seen });
 	});
-	const [data, ...lists] = yield* ask(get(payloads, apart.map(({ home }) => [home])), ...inboxes);
-	const found = new Map<TaskRow, unknown>(apart.map((row, index) => [row, (data[index] as Partial<DataRow>)?.data]));
+	const keysOf = (rows: readonly TaskRow[]) => rows.map(({ home }) => [home]);
+	const [data, spare, ...lists] = yield* ask(get(payloads, keysOf(apart)), get(spares, keysOf(others)), ...inboxes);
+	const found = toMap(apart, data);
+	const foundSpare = toMap(others, spare);
 	const messagesOf = new Map(posted.map((row, index) => [row, lists[index]!]));
-	return rows.map((row) => ({ payload: row.payload ?? found.get(row), inbox: messagesOf.get(row) ?? [] }));
+	return rows.map((row) => {
+		const [one, other] = row.isSwapped ? [foundSpare, found] : [found, foundSpare];
+		const result = row.state !== "done" ? undefined : row.spare === true ? other.get(row) ?? null : row.spare;
+		return { payload: row.payload ?? one.get(row), result, inbox: messagesOf.get(row) ?? [] };
+	});
+}
+
+function toMap(rows: readonly TaskRow[], found: readonly (DataRow | Stray | undefined)[]): Map<TaskRow, unknown> {
+	return new Map(rows.map((row, index) => [row, (found[index] as Partial<DataRow>)?.data]));
 }

@@ -98,7 +98,7 @@ export interface Get<Row extends object = object> {
 }
 
 /**
- * Reads rows in the order of their keys: keys that begin with `prefix`, after `above` (and after all keys that begin
+ * Reads rows in the order of their keys (texts by their UTF-16 code units or by their code points, lone surrogates anywhere): keys that begin with `prefix`, after `above` (and after all keys that begin
  * with it), and not after `upTo` (or after keys that begin with it). O(log N + answer): it reads nothing beyond
  * `limit`.
  *

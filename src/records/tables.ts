@@ -5,6 +5,7 @@
  * | --- | --- | --- | --- |
  * | `task` | order | task | see {@link tasks} |
  * | `data` | home | task whose payload is too long for its row | – |
+ * | `spare` | home | task whose spare data (see {@link TaskRow.spare}) is too long for its row | – |
  * | `message` | home, n | message | – |
  * | `lane` | lane | lane that is not empty, where the space is optimistic | – |
  * | `meta` | name | the last order, where the space is not optimistic | – |
@@ -50,6 +51,22 @@ export interface TaskRow {
 	readonly seen: number;
 	/** Absent if it is in `data`. */
 	readonly payload?: Data | undefined;
+	/** The result of a done task, or the payload that waits behind a running one; `true` if it is in `spare`. */
+	readonly spare?: Data | true | undefined;
+	/** What else becomes of a running task behind which a payload waits. */
+	readonly next?: Next | undefined;
+	/** The pauses, in the row that is no task: see `pausing.ts`. */
+	readonly paused?: readonly unknown[] | undefined;
+	/** Whether `data` and `spare` have changed places: so a long payload takes effect without being read. */
+	readonly isSwapped?: boolean | undefined;
+}
+
+export interface Next {
+	readonly priority: number;
+	/** The time at which the first payload was added behind this claim. */
+	readonly addedAt: number;
+	/** The earliest due time. */
+	readonly dueAt: number;
 }
 
 export interface DataRow {
@@ -76,8 +93,9 @@ export interface MetaRow {
 
 /**
  * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks that can be claimed, now or
- * after their lease, in the order of claims; `lane` has all tasks in lanes; `backoff` has the tasks for `hasten`;
- * `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
+ * after their lease, in the order of claims; `lane` has all tasks in lanes, and `past` those that have left theirs;
+ * `backoff` has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not
+ * simply wait.
  *
  * Blocked and held tasks are not in `due`, so they do not slow down claims.
  */
@@ -90,21 +108,31 @@ export const tasks: Table<TaskRow> = {
 			keyOf: (row) => isFree(row) ? [row.kind, rankOf(row.priority), row.dueAt!, row.order] : undefined,
 			hintOf: ({ lane }) => lane,
 		},
-		lane: { keyOf: (row) => row.lane === undefined || isOver(row) ? undefined : [row.lane, row.order] },
+		lane: { keyOf: (row) => isOver(row) ? undefined : toLaneKey(row) },
+		past: { keyOf: (row) => isOver(row) ? toLaneKey(row) : undefined },
 		backoff: {
 			keyOf: (row) => row.isBackingOff && row.state === "waiting" && isFree(row) ? [row.dueAt!, row.order] : undefined,
 		},
-		kept: { keyOf: ({ state, dueAt, order }) => state === "done" && dueAt! < Infinity ? [dueAt!, order] : undefined },
+		kept: { keyOf: (row) => isOver(row) && row.dueAt! < Infinity ? [row.dueAt!, row.order] : undefined },
 		aside: { keyOf: (row) => stateOf(row) === "waiting" ? undefined : [stateOf(row), row.order], isOptional: true },
 	},
 	salvage(index, [first, second]) {
 		if (index === "due") return { kind: first, priority: -Number(second) };
+		if (index === "past") return { lane: first };
 		return index === "id" || index === "lane" ? { [index]: first } : {};
 	},
 };
 
 /** Payloads that are too long for the row of their task. */
 export const payloads: Table<DataRow> = { name: "data", keyOf: ({ home }) => [home], indexes: {} };
+
+/** Spare data that is too long for the row of its task. */
+export const spares: Table<DataRow> = { name: "spare", keyOf: ({ home }) => [home], indexes: {} };
+
+/** Where the payload of a task is, or its spare data, if it is too long for its row. */
+export function tableOf({ isSwapped }: Pick<TaskRow, "isSwapped">, isSpare?: boolean): Table<DataRow> {
+	return !isSwapped === !isSpare ? payloads : spares;
+}
 
 /** The messages of tasks. */
 export const messages: Table<MessageRow> = {
@@ -142,6 +170,10 @@ export function idOf({ id, home }: TaskRow): string {
 /** The rank of a priority in the index: high priorities come first. */
 export function rankOf(priority: number): number {
 	return -priority;
+}
+
+function toLaneKey({ lane, order }: TaskRow): Key | undefined {
+	return lane === undefined ? undefined : [lane, order];
 }
 
 function toIdKey({ id, home, order }: TaskRow): Key | undefined {

@@ -25,12 +25,14 @@ interface FailedStep {
 	readonly error: unknown;
 	readonly again: boolean;
 	readonly delay: number;
+	/** Whether the attempt does not count. */
+	readonly later?: boolean | undefined;
 }
 
 /** The outcome of one attempt. */
 export type RunStep<T> =
 	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
-	| { readonly ok: false; readonly error: unknown; readonly again: boolean; readonly delay: number };
+	| FailedStep & { readonly ok: false };
 
 /** The owner of a loop of attempts. Its methods must not throw. */
 export interface LoopOwner<T> {
@@ -99,12 +101,16 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 				this.#finish();
 				return value;
 			},
-			(thrown) =>
-				new Promise((onSuccess, onFailure) => {
-					this.#owner = { onSuccess, onFailure };
-					this.#follow(attempt, thrown);
-				}),
+			(thrown) => this.follow(attempt, thrown),
 		);
+	}
+
+	/** Makes the attempts after one that has failed. */
+	follow(attempt: Attempt, thrown: unknown): Promise<T> {
+		return new Promise((onSuccess, onFailure) => {
+			this.#owner = { onSuccess, onFailure };
+			this.#follow(attempt, thrown);
+		});
 	}
 
 	/** Makes all attempts and reports each of them to the owner. */
@@ -230,25 +236,28 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	/** Decides what follows a failed attempt. Rejects only if `shouldRetry` does. */
 	async fail(attempt: Attempt, thrown: unknown): Promise<FailedStep> {
 		const { attempts, backoff, clock, shouldRetry, onAttemptFailed } = this.settings;
-		const error = this.previousError = this.#errorOf(attempt, unwrap(thrown));
-		let step: FailedStep = failure(error);
+		const error = this.#errorOf(attempt, unwrap(thrown));
 		const hint = steering(thrown);
+		const later = attempt.interruption === undefined && hint.later;
+		if (!later) this.previousError = error;
+		let step: FailedStep = failure(error);
 		try {
-			const mayRetry = !this.isAborted && !hint.stop && this.attempt < attempts &&
+			const mayRetry = !this.isAborted && !hint.stop && (later || this.attempt < attempts) &&
 				!(clock.monotonic() >= this.deadlineAt!);
-			if (mayRetry && (shouldRetry === undefined || await shouldRetry(error, attempt))) {
+			if (mayRetry && (later || shouldRetry === undefined || await shouldRetry(error, attempt))) {
 				this.isFirm = hint.delay !== undefined;
 				const delay = nextDelay(backoff, this, hint);
 				step = clock.monotonic() + delay >= this.deadlineAt!
 					? failure(this.timeoutError("deadline", error))
-					: { error, again: true, delay };
+					: { error, again: true, delay, later };
 			}
 		} catch (refusal) {
 			if (!this.isAborted) throw refusal;
 		} finally {
 			if (this.isAborted) step = failure(this.reason);
 			this.end();
-			observe(undefined, onAttemptFailed, { ...step, error, attempt: this.attempt });
+			if (step.later) this.attempt--;
+			else observe(undefined, onAttemptFailed, { error, attempt: this.attempt, again: step.again, delay: step.delay });
 		}
 		return step;
 	}

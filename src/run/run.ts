@@ -9,8 +9,8 @@
 import type { RunStep } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
 import { Execution, step } from "./execution.ts";
-import { checkRunnerOptions, type RunnerOptions } from "./options.ts";
-import { type Task, unwrap } from "./task.ts";
+import { checkRunnerOptions, defaultSettings, type RunnerOptions } from "./options.ts";
+import { steering, type Task, unwrap } from "./task.ts";
 import { check, checkedSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 
@@ -77,17 +77,19 @@ export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 		check("task", task, "function");
 		// Nothing can interrupt this single attempt: an Execution would only make it slower.
 		if (options === undefined) {
-			return new Attempt(1).perform(task).then(undefined, rethrow);
+			const attempt = new Attempt(1);
+			return attempt.perform(task).then(undefined, (thrown) => {
+				if (!steering(thrown).later) throw unwrap(thrown);
+				const execution = new Execution(task, defaultSettings);
+				execution.attempt = 1;
+				return execution.follow(attempt, thrown);
+			});
 		}
 		const signal = checkedSignal(options);
 		return new Execution(task, checkRunnerOptions(options), signal).run();
 	} catch (error) {
 		return Promise.reject(error);
 	}
-}
-
-function rethrow(thrown: unknown): never {
-	throw unwrap(thrown);
 }
 
 /**

@@ -56,6 +56,8 @@ export interface Steering {
 	readonly reset?: boolean;
 	/** The next delay, in milliseconds, instead of that of the backoff. */
 	readonly delay?: number;
+	/** The attempt does not count. */
+	readonly later?: boolean;
 }
 
 /** The error behind {@link stopNow} and its siblings. Callers never get it; they get `error`. */
@@ -189,4 +191,35 @@ export function resetBackoff(error?: unknown): Error {
 export function retryAfter(delay: number, error?: unknown): Error {
 	checkFinite("delay", delay);
 	return new Hint(error, { delay });
+}
+
+/**
+ * Returns an error to throw. Not now: the task runs again after exactly `delay`, and this is no failure. The attempt
+ * does not count, the backoff stays where it was, and neither `shouldRetry` nor `onAttemptFailed` is called. A task of a
+ * basket keeps its place in its lane. A deadline still ends the run.
+ *
+ * For a failure after which the service says when to come back, use {@link retryAfter}, which counts.
+ *
+ * @param delay in milliseconds, 0 or more, and finite
+ * @param reason why, for those who read logs; the caller of the run gets it only if a deadline or an abort ends the run
+ * @throws {TypeError} if `delay` is not a number
+ * @throws {RangeError} if `delay` is negative, infinite or NaN
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { later, run } from "upkeep";
+ *
+ * let isCharged = false;
+ * setTimeout(() => void (isCharged = true), 20);
+ * const task = ({ attempt }: { attempt: number }) => {
+ * 	if (!isCharged) throw later(10, "the battery is low");
+ * 	return `done in attempt ${attempt}`;
+ * };
+ * assert.equal(await run(task), "done in attempt 1");
+ * ```
+ */
+export function later(delay: number, reason?: unknown): Error {
+	checkFinite("delay", delay);
+	return new Hint(reason, { delay, later: true });
 }

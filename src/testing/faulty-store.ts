@@ -54,10 +54,13 @@ export interface FaultyStoreOptions {
 	clock?: Clock | undefined;
 }
 
-const members = [
-	...["open", "add", "turn", "complete", "extend", "save", "get", "list", "counts", "delete", "change", "hasten"],
-	...["post", "watch", "close"],
-] as const as readonly StoreCall["member"][];
+/** A record, so that the compiler misses a member that is not here. */
+const wrapped: Readonly<Record<StoreCall["member"], true>> = {
+	...{ open: true, add: true, turn: true, complete: true, extend: true, save: true, get: true, list: true },
+	...{ counts: true, delete: true, change: true, pause: true, pauses: true, hasten: true, post: true, watch: true },
+	close: true,
+};
+const members = Object.keys(wrapped) as readonly StoreCall["member"][];
 
 // deno-lint-ignore no-explicit-any -- the members have no narrower common type
 type Member = (...args: any[]) => any;

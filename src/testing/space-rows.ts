@@ -108,3 +108,17 @@ export function range(
 export function keysOf(found: unknown): string[] {
 	return (found as readonly (Row | Stray | undefined)[]).map((row) => row?.key.join() ?? "");
 }
+
+/** Texts in the order of their code units, and in that of their code points. */
+export function orders(texts: readonly string[]): string[][] {
+	return [[...texts].sort(), [...texts].sort((one, other) => comparePoints(pointsOf(one), pointsOf(other)))];
+}
+
+function pointsOf(text: string): number[] {
+	return Array.from(text, (point) => point.codePointAt(0)!);
+}
+
+function comparePoints(one: readonly number[], other: readonly number[]): number {
+	const index = one.findIndex((point, index) => point !== other[index]);
+	return index === -1 ? one.length - other.length : one[index]! - (other[index] ?? -1);
+}

@@ -7,7 +7,7 @@
 
 import { check } from "../platform/check.ts";
 import type { Key, Range, RecordSpace } from "../records/records.ts";
-import { get, keys, keysOf, names, others, put, range, read, type Row, rows, work } from "./space-rows.ts";
+import { get, keys, keysOf, names, orders, others, put, range, read, type Row, rows, work } from "./space-rows.ts";
 import { equal, fail, rejects } from "./store-suite/assert.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 
@@ -206,6 +206,20 @@ function tests(): SpaceTest[] {
 			},
 		},
 		{
+			title: "has texts in the order of their code units, or of their code points",
+			async run(space) {
+				// Lone surrogates may be anywhere.
+				const texts = names.filter((name) => !/[\ud800-\udfff]/u.test(name));
+				await put(space, ...texts.map((name) => ({ key: ["t", name], mark: name, value: name })));
+				const found = (await keys(space, "mark", { prefix: [] })).map((key) => key.slice(2));
+				const isOrdered = orders(texts).some((sorted) => JSON.stringify(sorted) === JSON.stringify(found));
+				equal(isOrdered, true, `whether ${JSON.stringify(found)} is in order`);
+				const part = await keys(space, "mark", { prefix: [], above: ["a"], upTo: ["b"] });
+				const wanted = found.slice(found.indexOf("a") + 1, found.indexOf("b") + 1).map((name) => `t,${name}`);
+				equal(part, wanted, "texts from a to b");
+			},
+		},
+		{
 			title: "gives the part of a range that was asked for",
 			async run(space) {
 				const all = [["a"], ["a", 1], ["a", 1, "x"], ["a", 2], ["a", 3], ["a", 3, "x"], ["b", 1]] as const;
@@ -237,6 +251,11 @@ function tests(): SpaceTest[] {
 					equal(await part({ prefix: ["a"], above: ["a", 1], upTo: ["a", 3] }), within.slice(2), "between");
 					equal(await part({ prefix: ["a"], above: ["a", 1] }, 2), within.slice(2, 4), "limited");
 					equal(await part({ prefix: ["a"], reverse: true }, 2), ["a,3,x", "a,3"], "from the end");
+					equal(
+						await part({ prefix: ["a"], upTo: ["a", 2], reverse: true }, 2),
+						["a,2", "a,1,x"],
+						"from a bound backwards",
+					);
 					equal(await part({ prefix: ["c"] }), [], "of nothing");
 				}
 			},

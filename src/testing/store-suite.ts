@@ -16,6 +16,8 @@ import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
+import { pausing } from "./store-suite/pausing.ts";
+import { replacing } from "./store-suite/replacing.ts";
 import { settling } from "./store-suite/settling.ts";
 import { transactions } from "./store-suite/transactions.ts";
 import { watching } from "./store-suite/watching.ts";
@@ -83,12 +85,26 @@ export function testStore<Tx>(
 
 /** A function, because bundlers treat the construction of a list as a side effect. */
 function allTests(): StoreTest[] {
-	return [adding, claiming, settling, expiring, lanes, changing, inbox, looking, transactions, watching].flat();
+	return [
+		adding,
+		replacing,
+		pausing,
+		claiming,
+		settling,
+		expiring,
+		lanes,
+		changing,
+		inbox,
+		looking,
+		transactions,
+		watching,
+	]
+		.flat();
 }
 
 /** A store without transactions must not claim to have them. */
 const refusal: StoreTest = {
-	title: "add(), save() and complete() refuse a transaction, as there are none",
+	title: "add(), save(), complete(), delete() and change() refuse a transaction, as there are none",
 	async run(bench) {
 		const { store, basket } = bench;
 		const [ref] = await bench.running("a");
@@ -97,6 +113,8 @@ const refusal: StoreTest = {
 		await rejects(store.add(basket, [task], {}), "add() in a transaction");
 		await rejects(store.save(basket, [{ ref: ref!, payload: "x" }], {}), "save() in a transaction");
 		await rejects(store.complete(basket, ref!, { type: "done" }, {}), "complete()");
+		await rejects(store.delete(basket, ["a"], {}), "delete() in a transaction");
+		await rejects(store.change(basket, ["a"], "hold", {}), "change() in a transaction");
 		equal(await bench.list(), before, "tasks after this");
 	},
 };

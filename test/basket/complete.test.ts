@@ -99,6 +99,30 @@ describe("context.complete()", () => {
 		expect([await basket.counts(), all.machine.errors]).toMatchObject([{ waiting: 0, running: 0 }, []]);
 	});
 
+	test("is reported as done if this process claims what has replaced the task before its function ends", async () => {
+		const all = new Transactions();
+		const events: string[] = [];
+		const basket = all.basket({
+			a: async (n: number, { complete, signal }) => {
+				events.push(`begin ${n}`);
+				signal.addEventListener("abort", () => events.push(`abort ${n}`));
+				const tx = new Tx();
+				await complete(tx);
+				if (n === 1) await basket.add("a", 2, { id: "x", ifPresent: "replace" });
+				await tx.commit();
+				await sleep(1_000, { clock: all.machine.clock });
+				events.push(`end ${n}`);
+			},
+		});
+		await basket.add("a", 1, { id: "x" });
+		const run = running(basket);
+		await all.machine.clock.advance(5_000);
+		expect(events).toEqual(["begin 1", "end 1", "begin 2", "end 2"]);
+		expect(all.machine.settled.map(({ id, outcome }) => [id, outcome])).toEqual([["x", "done"], ["x", "done"]]);
+		expect(all.machine.errors).toEqual([]);
+		await run.stop();
+	});
+
 	test("does not count if the transaction does not commit: the run has failed", async () => {
 		const all = new Transactions();
 		const basket = all.basket({

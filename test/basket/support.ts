@@ -26,7 +26,7 @@ export class SpiedStore {
 				return result;
 			};
 		}
-		const rest = ["get", "list", "counts", "delete", "change", "post", "watch"] as const;
+		const rest = ["get", "list", "counts", "delete", "change", "pause", "pauses", "post", "watch"] as const;
 		for (const member of rest) members[member] = (inner[member] as Call).bind(inner);
 		this.store = { capabilities: { ...inner.capabilities, ...capabilities }, ...members } as unknown as Store<never>;
 	}

@@ -7,6 +7,7 @@ import {
 	persistStorage,
 	visible,
 } from "../../src/browser/browser.ts";
+import { Basket, memoryStore } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { FakeChannels, FakeLocks, FakeScope, FreezableClock, replace, setVisibility } from "./browser-fakes.ts";
 import { deferred, errorOf, settle, SpiedController, watch } from "../support.ts";
@@ -429,6 +430,59 @@ describe("backgroundSync()", () => {
 		await settle();
 		expect([basket.counted, tags.length]).toEqual([4, 2]);
 	});
+
+	test.each([["a pause", true], ["a closed gate", false]])(
+		"never waits for %s: the event ends with what runs",
+		async (_, isPause) => {
+			const scope = new FakeScope();
+			const clock = new VirtualClock();
+			const [begun, gates] = [[] as number[], [deferred(), deferred()]];
+			const gate = { isOpen: true, listeners: new Set<() => void>() };
+			const basket = new Basket({
+				store: memoryStore({ clock }),
+				clock,
+				concurrency: 1,
+				gate: {
+					getSnapshot: () => gate.isOpen,
+					subscribe(listener: () => void) {
+						gate.listeners.add(listener);
+						return () => gate.listeners.delete(listener);
+					},
+				},
+				tasks: {
+					send: (index: number) => {
+						begun.push(index);
+						return gates[index]!.promise;
+					},
+				},
+			});
+			await basket.addMany([0, 1].map((payload) => ({ kind: "send", payload })));
+			const stop = backgroundSync(basket, { scope: "/", sync: { register: () => Promise.resolve() } }, { clock });
+			const sync = () => {
+				let event: Promise<unknown> | undefined;
+				scope.dispatch("sync", { tag: "upkeep", lastChance: false, waitUntil: (end: Promise<unknown>) => event = end });
+				return watch(event!);
+			};
+			const first = sync();
+			await clock.advance(10);
+			expect(begun).toEqual([0]);
+			if (isPause) basket.pause();
+			else {
+				gate.isOpen = false;
+				for (const listener of gate.listeners) listener();
+			}
+			await clock.advance(10);
+			expect(first.state).toBe("pending");
+			gates[0]!.resolve();
+			await clock.advance(10);
+			expect([first.state, begun]).toEqual(["resolved", [0]]);
+			const second = sync();
+			await clock.advance(60_000);
+			expect([second.state, begun]).toEqual(["resolved", [0]]);
+			expect(await basket.counts()).toMatchObject({ waiting: 1, running: 0 });
+			stop();
+		},
+	);
 
 	test("drains on an event of its tag, which succeeds if nothing is left", async () => {
 		const worker = new Worker().start();

@@ -197,6 +197,17 @@ describe("change() of all", () => {
 		expect(await statesOf(store, ["d0", "d2", "other"])).toEqual(["dead", "dead", "waiting"]);
 	});
 
+	test("hits only the lane and the beginning of ids", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a-1", lane: "ada" }, { id: "a-2" }, { id: "b-1", lane: "bob" });
+		const waiting = { isAll: true, isSure: true, state: "waiting" } as const;
+		expect(await change(store, request("hold", { ...waiting, lane: "ada" }), terminal)).toBe(0);
+		expect(await statesOf(store, ["a-1", "a-2", "b-1"])).toEqual(["held", "waiting", "waiting"]);
+		expect(await change(store, request("hold", { ...waiting, prefix: "b-" }), terminal)).toBe(0);
+		expect(await statesOf(store, ["a-1", "a-2", "b-1"])).toEqual(["held", "waiting", "held"]);
+	});
+
 	test("retries each task once, also if it is dead again before the last one was retried", async () => {
 		const terminal = new FakeTerminal();
 		const store = await withDead(terminal, 700);
@@ -227,5 +238,57 @@ describe("change() of all", () => {
 		const removing = change(closing, request("rm", { ...everyDead, isSure: true }), terminal);
 		await expect(removing).rejects.toMatchObject({ code: 1, message: "Interrupted: 250 tasks of 300 removed" });
 		expect((await store.counts("default")).dead).toBe(50);
+	});
+});
+
+describe("change() to clear", () => {
+	const clearing = { isAll: true } as const;
+
+	test("removes what the options select, in any state, and says how many", async () => {
+		const terminal = new FakeTerminal();
+		const store = await withDead(terminal, 300);
+		await add(store, { id: "new" });
+		const selected = request("clear", { ...clearing, isSure: true, kind: "mail", prefix: "d2" });
+		expect(await change(store, selected, terminal)).toBe(0);
+		expect(terminal.json).toEqual([{ found: 111, removed: 111 }]);
+		expect(await statesOf(store, ["d2", "d1", "new"])).toEqual([undefined, "dead", "waiting"]);
+		expect(await change(store, request("clear", { ...clearing, isSure: true }), terminal)).toBe(0);
+		expect(terminal.json.at(-1)).toEqual({ found: 191, removed: 191 });
+		expect(await store.list("default", { limit: 1 })).toEqual([]);
+	});
+
+	test("asks, and does nothing where nobody can be asked and nobody is sure", async () => {
+		const [pipe, terminal] = [new FakeTerminal(), new FakeTerminal({ isTable: true, canAsk: true })];
+		const store = await withDead(terminal, 3);
+		const selected = request("clear", { ...clearing, state: "dead", db: "tasks.db" });
+		await expect(change(store, selected, pipe)).rejects.toMatchObject({
+			code: 2,
+			message: "clear needs --yes without a terminal",
+		});
+		terminal.answer = "no";
+		await expect(change(store, selected, terminal)).rejects.toMatchObject({ code: 1, message: "Nothing was removed" });
+		expect((await store.counts("default")).dead).toBe(3);
+		terminal.answer = "y";
+		expect(await change(store, selected, terminal)).toBe(0);
+		expect(terminal.questions.at(-1)).toBe(`clear 3 tasks of the basket "default" in "tasks.db"? [y/N] `);
+		expect(terminal.printed.at(-1)).toBe("3 tasks removed");
+	});
+
+	test("leaves jobs that are half done, unless --half-done is given", async () => {
+		const terminal = new FakeTerminal();
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		const trip = job<string>("trip").step("flight", { run: () => "1A", revert: () => {} }).waitFor("approval");
+		const processor = new Processor({ store, clock, jobs: [trip] });
+		await processor.add(trip, "", { id: "half" });
+		const drained = processor.drain();
+		await clock.advance(0);
+		await drained;
+		await processor.add(trip, "", { id: "new" });
+		const all = { ...clearing, basket: "jobs", kind: "trip", isSure: true };
+		expect(await change(store, request("clear", all), terminal)).toBe(1);
+		expect(terminal.json).toEqual([{ found: 2, removed: 1, halfDone: 1 }]);
+		expect(await change(store, request("clear", { ...all, takesHalfDone: true }), terminal)).toBe(0);
+		expect(terminal.json.at(-1)).toEqual({ found: 1, removed: 1 });
 	});
 });

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { job, memoryStore, Processor, type Store } from "../../mod.ts";
 import { change } from "../../src/cli/change.ts";
 import { counts, list } from "../../src/cli/list.ts";
+import { pause } from "../../src/cli/pause.ts";
+import { schedules } from "../../src/cli/schedules.ts";
 import { show } from "../../src/cli/show.ts";
 import { type CommandName, Failure, type Request } from "../../src/cli/terminal.ts";
 import { watch } from "../../src/cli/watch.ts";
@@ -13,9 +15,10 @@ const evil = "x\x1b]0;t\x07\x9b2J\x85\r\n\u202e\u2066\u061c\u2028\u{e0041}\u200d
 const harmful = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const name = evil.replaceAll("\0", "");
 
-const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch>> = {
+const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch | typeof pause>> = {
 	...{ ls: list, counts, show, watch },
-	...{ retry: change, hold: change, release: change, rm: change },
+	...{ retry: change, hold: change, release: change, rm: change, clear: change },
+	...{ pause, resume: pause, schedules },
 };
 
 /** Adds tasks in all states, with an evil string in each field and as the name of the basket. */
@@ -30,12 +33,20 @@ async function fill(store: Store<never>): Promise<void> {
 	const settle = [
 		{ ref: a!, outcome: { type: "dead", attempts: 1, error } },
 		{ ref: b!, outcome: { type: "retry", attempts: 1, error: evil, delay: 1_000, payload: evil } },
-		{ ref: c!, outcome: { type: "done", retain: 1e6, payload: evil } },
+		{ ref: c!, outcome: { type: "done", retain: 1e6, result: JSON.stringify(evil) } },
 	] as const;
 	await store.turn(name, { settle: [...settle], claim: [], lease: 30_000 });
 	await store.post(name, d!.id, JSON.stringify(evil));
 	await store.post(name, d!.id, evil);
 	await store.change(name, [ids[4]!], "hold");
+	await fillSchedules(store);
+}
+
+/** Adds a schedule with an evil text, and a pause of an evil kind. */
+async function fillSchedules(store: Store<never>): Promise<void> {
+	const payload = `\u0001${JSON.stringify({ text: evil, due: 1e12, payload: evil })}`;
+	await store.add(name, [{ id: `schedule:${name}`, kind: evil, payload, delay: 1_000, priority: 0 }]);
+	await store.pause(name, `${evil} 6`, true);
 }
 
 /** Adds jobs with evil names: a completed one, a failed one and an active one. */
@@ -59,6 +70,7 @@ async function fillJobs(store: Store<never>): Promise<void> {
 	await processor.add(bad, evil, { id: `${name} 2` });
 	await processor.add(slow, evil, { id: `${name} 3` });
 	await processor.drain();
+	await fillSchedules(store);
 }
 
 function everything(terminal: FakeTerminal): string[] {
@@ -81,7 +93,12 @@ describe.each([["a task", fill], ["a job", fillJobs]] as const)("upkeep does a t
 		const changes = command === "show"
 			? []
 			: [{ isAll: true, state: "waiting" as const }, { isAll: true, state: "done" as const }];
-		const requests = isNaming ? [...named, { ids: [`${name} nobody`] }, ...changes] : wholes;
+		const kinds: Partial<Request>[] = [{}, { kind: evil }];
+		const requests = ["pause", "resume", "schedules"].includes(command)
+			? kinds
+			: isNaming
+			? [...named, { ids: [`${name} nobody`] }, ...changes]
+			: wholes;
 		let printed = 0;
 		for (const values of requests) {
 			const terminal = new FakeTerminal({ isTable, canAsk: true });

@@ -65,6 +65,26 @@ describe("list()", () => {
 		}]);
 	});
 
+	test("filters by lane and the beginning of ids, and goes on behind a key from the newest", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		const ids = Array.from({ length: 300 }, (_, index) => `t${index}`);
+		await add(store, { id: "other" }, {}, ...ids.map((id) => ({ id, lane: "ada" })), { id: "t-bob", lane: "bob" });
+		const shown = async (values: Parameters<typeof request>[1]) => {
+			terminal.printed = [];
+			await list(store, request("ls", { limit: 1_000, ...values }), terminal);
+			return terminal.printed.slice(1).map((line) => line.split(" ")[0]);
+		};
+		expect(await shown({ lane: "bob" })).toEqual(["t-bob"]);
+		expect(await shown({ prefix: "t29", lane: "ada" })).toEqual(["t29", ...ids.slice(290)]);
+		expect(await shown({ prefix: "t", isNewest: true })).toEqual(["t-bob", ...ids.toReversed()]);
+		expect(await shown({ isNewest: true, limit: 3 })).toEqual(["t-bob", "t299", "t298"]);
+		const [, after] = /--after (\S+) shows more$/.exec(terminal.notes[0]!)!;
+		expect(await shown({ isNewest: true, limit: 2, after })).toEqual(["t297", "t296"]);
+		expect(await shown({ lane: "eve" })).toEqual([]);
+		expect(terminal.notes.at(-1)).toMatch(/^No tasks like that in the basket/);
+	});
+
 	test("tells people what failed and what comes next, in lines that fit", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		const store = storeOf(terminal);
@@ -103,7 +123,8 @@ test("counts() is one object, or a table", async () => {
 	await fail(store, "sms", "dead");
 	await counts(store, request("counts"), pipe);
 	await counts(store, request("counts"), table);
-	expect(pipe.json).toEqual([{ waiting: 2, running: 0, held: 0, dead: 1, done: 0 }]);
+	const pauses = { all: false, kinds: [] };
+	expect(pipe.json).toEqual([{ waiting: 2, running: 0, held: 0, dead: 1, done: 0, pauses }]);
 	expect(table.printed.slice(0, 2)).toEqual(["STATE    TASKS", "waiting      2"]);
 });
 

@@ -55,6 +55,27 @@ describe("show()", () => {
 		}]);
 	});
 
+	test("shows the result of a done task, and until when it or a dead one is kept", async () => {
+		const [pipe, table] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
+		const store = storeOf(pipe);
+		await add(store, { id: "a" }, { id: "b" });
+		const claim = [{ kinds: ["mail"], limit: 2 }];
+		const { claims: [done, dead] } = await store.turn("default", { settle: [], claim, lease: 1_000 });
+		const error = `{"name":"Error","message":"no such user"}`;
+		await store.turn("default", {
+			settle: [
+				{ ref: done!, outcome: { type: "done", retain: 60_000, result: `{"sent":1}` } },
+				{ ref: dead!, outcome: { type: "dead", attempts: 1, error, retain: 3_600_000 } },
+			],
+			claim: [],
+			lease: 1_000,
+		});
+		await shown(store, pipe, "a", "default");
+		expect(pipe.json).toMatchObject([{ state: "done", result: { sent: 1 } }]);
+		expect(await shown(store, table, "a", "default")).toMatch(/done, kept 60 s \([^]+Result\n {2}\{\n {4}"sent": 1/);
+		expect(await shown(store, table, "b", "default")).toMatch(/dead, kept 60 min \(/);
+	});
+
 	test("shows people the payload and the failure whole, and harmless", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		const store = storeOf(terminal);

@@ -59,7 +59,17 @@ export class FakeTerminal implements Terminal {
 export function request(command: Request["command"], values: Partial<Request> = {}): Request {
 	return {
 		...{ command, ids: [], db: "", tables: undefined, basket: "default", state: undefined, kind: undefined },
-		...{ after: undefined, limit: 50, isAll: false, isSure: false, takesHalfDone: false, interval: 1_000 },
+		...{
+			lane: undefined,
+			prefix: undefined,
+			isNewest: false,
+			after: undefined,
+			limit: 50,
+			isAll: false,
+			isSure: false,
+			takesHalfDone: false,
+			interval: 1_000,
+		},
 		...values,
 	};
 }

@@ -40,6 +40,10 @@ export class BasketProcess extends Process {
 		return this.basket;
 	}
 
+	protected override get running(): number {
+		return this.basket.getSnapshot().running;
+	}
+
 	pause(): void {
 		this.isPaused = true;
 		this.basket.pause();
@@ -48,6 +52,12 @@ export class BasketProcess extends Process {
 	resume(): void {
 		this.isPaused = false;
 		this.basket.resume();
+	}
+
+	/** Pauses or resumes a kind, or all kinds, for all processes. */
+	pauseStored(kind: string | undefined, isPaused: boolean): Promise<boolean> {
+		const options = { stored: true, kind } as const;
+		return isPaused ? this.basket.pause(options) : this.basket.resume(options);
 	}
 
 	/** Hints to the basket that faults may have ended. */

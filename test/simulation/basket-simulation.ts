@@ -1,4 +1,5 @@
 // A simulation of a basket: processes add, change and read tasks during all kinds of faults.
+import type { NewBasketTask } from "../../mod.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import type { Action } from "./profile.ts";
 import { sleep } from "../../mod.ts";
@@ -6,7 +7,10 @@ import { BasketProcess } from "./basket-process.ts";
 import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
 import { Simulation } from "./simulation.ts";
-import { kinds } from "./tasks.ts";
+import { kinds, type makeTasks } from "./tasks.ts";
+
+/** Where the tasks with an id belong, so that most of them can replace each other. */
+type Place = { readonly kind: typeof kinds[number]; readonly lane: string | undefined };
 
 /**
  * The time in milliseconds within which all tasks must be done after all processes are alive and connected: the
@@ -17,6 +21,7 @@ const patience = 60_000 + 32_000 + 2 * 30_000 + longestRetry + 60_000;
 
 export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Action> {
 	#tasks = 0;
+	readonly #places = new Map<string, Place>();
 
 	protected get actions(): BasketWorld["profile"]["actions"] {
 		return this.world.profile.actions;
@@ -32,6 +37,14 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 				return this.#add(process, 1);
 			case "add many":
 				return this.#add(process, 1 + this.world.random.below(8));
+			case "replace":
+				return this.#replace(process);
+			case "pause all":
+				return this.#pause(process);
+			case "resume all":
+				return this.#resume(process, this.world.random.pick([...this.world.ledger.paused, undefined]));
+			case "finish":
+				return process.finish(this.world.random.pick([10, 1_000, 10_000, 60_000]));
 			case "pause":
 				return process.pause();
 			case "resume":
@@ -55,20 +68,67 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		if (this.#tasks + count > profile.tasks) return;
 		this.#tasks += count;
 		const entries = Array.from({ length: count }, () => {
-			const kind = random.pick(kinds);
-			return {
-				kind,
-				payload: { changes: 0, ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
-				id: random.chance(0.7) ? `t${random.below(profile.tasks / 2)}` : undefined,
-				delay: random.chance(0.3) ? random.pick([1, 100, 5_000, 60_000]) : 0,
-				priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
-				lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined,
-			};
+			const id = random.chance(0.7) ? `t${random.below(profile.tasks / 2)}` : undefined;
+			return this.#entry(id, id !== undefined && random.chance(0.4));
 		});
-		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
+		this.#submit(process, entries);
+	}
+
+	/** Replaces a task that is there, or was just there. */
+	#replace(process: BasketProcess): void {
+		const { random, ledger } = this.world;
+		const ids = [...ledger.entries.keys()].filter((id) => this.#places.has(id));
+		const isRunning = (id: string) => ledger.entries.get(id)!.state === "running";
+		const running = ids.filter(isRunning);
+		const among = running.length > 0 && random.chance(0.6) ? running : ids;
+		if (among.length > 0) this.#submit(process, [this.#entry(random.pick(among), true)]);
+	}
+
+	#entry(id: string | undefined, isReplacing: boolean) {
+		const { random } = this.world;
+		const { kind, lane } = this.#placeOf(id);
+		const delay = random.chance(0.3) ? random.pick([1, 100, 5_000, 60_000]) : 0;
+		const within = random.pick([undefined, delay, delay + 500, delay + 30_000]);
+		return {
+			kind,
+			payload: { ...this.world.payload(), ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
+			id,
+			delay,
+			priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
+			lane,
+			...(isReplacing ? { ifPresent: "replace" as const, within } : {}),
+		};
+	}
+
+	#placeOf(id: string | undefined): Place {
+		const { random } = this.world;
+		const known = id === undefined ? undefined : this.#places.get(id);
+		if (known !== undefined && random.chance(0.95)) return known;
+		const place = { kind: random.pick(kinds), lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
+		if (id !== undefined && known === undefined) this.#places.set(id, place);
+		return place;
+	}
+
+	#submit(process: BasketProcess, entries: readonly NewBasketTask<ReturnType<typeof makeTasks>>[]): void {
 		const { basket } = process;
-		const added: Promise<unknown> = count === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
-		this.handle(process, "add", added);
+		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
+		const added: Promise<unknown> = entries.length === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
+		// The ledger checks that the refusal is right.
+		this.handle(
+			process,
+			"add",
+			added,
+			(error) => error instanceof TypeError && /cannot be replaced/.test(error.message),
+		);
+	}
+
+	#pause(process: BasketProcess): void {
+		const { random } = this.world;
+		this.handle(process, "pause", process.pauseStored(random.chance(0.2) ? undefined : random.pick(kinds), true));
+	}
+
+	#resume(process: BasketProcess, kind: string | undefined): void {
+		this.handle(process, "resume", process.pauseStored(kind, false));
 	}
 
 	/** Another process claims a task repeatedly and dies each time. */
@@ -90,7 +150,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		this.handle(process, change, process.basket[change](id));
 		// Another task may soon have the same id while a process still runs the deleted one.
 		if (change === "delete" && !id.startsWith("_") && random.chance(0.7)) {
-			this.handle(process, "add", process.basket.add("endless", { changes: 0 }, { id }));
+			this.handle(process, "add", process.basket.add("endless", this.world.payload(), { id }));
 		}
 	}
 
@@ -98,8 +158,9 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { random, ledger } = this.world;
 		const { basket } = process;
 		this.handle(process, "counts", basket.counts());
+		this.handle(process, "pauses", basket.pauses());
 		this.handle(process, "get", basket.get([...ledger.entries.keys()].at(random.below(5)) ?? "nobody"));
-		this.handle(process, "list", readAll(basket.list({ state: random.pick([undefined, "waiting", "dead"]) })));
+		this.handle(process, "list", readAll(basket.list({ state: random.pick([undefined, "waiting", "dead", "done"]) })));
 	}
 
 	protected async calmDown(): Promise<void> {
@@ -113,10 +174,13 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 				if (process.isPaused) process.resume();
 				if (!process.isWorking) process.work(false);
 			}
+			for (const kind of ledger.paused) this.#resume(processes[0]!, kind);
 			const held = [...ledger.entries.values()].filter(({ isHeld }) => isHeld);
 			for (const { id } of held) this.handle(processes[0]!, "release", processes[0]!.basket.release(id));
 			await clock.advance(10_000);
 			this.world.check();
+			// A late add may still arrive.
+			if (processes.some(({ calls }) => calls > 0)) continue;
 			if ([...ledger.entries.values()].every(({ state }) => state === "dead" || state === "done")) return;
 		}
 		const left = [...ledger.entries.values()].find(({ state }) => state !== "dead" && state !== "done");
@@ -135,6 +199,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		if (added !== done + deleted + dead) {
 			this.world.fail(`${added} were added, ${done} done, ${deleted} deleted, and ${dead} are dead`);
 		}
+		this.world.checkNewest();
 		await super.finish();
 	}
 }

@@ -1,15 +1,15 @@
 // The world of processes that work on one basket, and its invariants.
 import type { BasketContext, Store } from "../../mod.ts";
-import type { Outcome, Save, Settlement } from "../../src/store.ts";
+import type { Data, Outcome, Save, Settlement } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
-import type { ClaimRecord, Owner } from "./ledger.ts";
+import type { ClaimRecord, Entry, Owner } from "./ledger.ts";
 import type { Profile } from "./profile.ts";
 import type { Random } from "./random.ts";
 import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Payload, rules, type Run } from "./tasks.ts";
+import { type Payload, resultOf, rules, type Run } from "./tasks.ts";
 import { checkWaiting } from "./waiting.ts";
 import { World } from "./world.ts";
 
@@ -25,6 +25,11 @@ export class BasketWorld extends World<BasketProcess> {
 	readonly #isTold = new Set<ClaimRecord>();
 	/** Claims that were reported as lost. */
 	readonly #lost = new Set<ClaimRecord>();
+	#payloads = 0;
+	/** The number of the payload whose add was committed last, by id. */
+	readonly #newest = new Map<string, number>();
+	/** The numbers of the payloads with which tasks became done or dead. */
+	readonly #over = new Set<number>();
 
 	constructor(
 		random: Random,
@@ -39,6 +44,32 @@ export class BasketWorld extends World<BasketProcess> {
 
 	override get calls(): number {
 		return this.runs.size;
+	}
+
+	/** Returns a payload that no other add has. */
+	payload(): Payload {
+		return { n: ++this.#payloads, changes: 0 };
+	}
+
+	override onPayload(id: string, payload: Data): void {
+		this.#newest.set(id, numberOf(payload));
+	}
+
+	override onDelete(_owner: Owner, { id }: Entry): void {
+		this.#newest.delete(id);
+	}
+
+	/** A claim has the payload whose add was committed last. */
+	override onClaim(owner: Owner, { claim: { id, payload } }: ClaimRecord): void {
+		const [n, newest] = [numberOf(payload), this.#newest.get(id)];
+		if (n !== newest) this.fail(`${owner.name} claims ${id} with payload ${n}, and ${newest} was added last`);
+	}
+
+	/** Checks at the end that no newest payload was lost: each has run until its task was done or dead. */
+	checkNewest(): void {
+		for (const [id, n] of this.#newest) {
+			if (!this.#over.has(n)) this.fail(`payload ${n} of ${id} was added last, and has neither succeeded nor failed`);
+		}
 	}
 
 	/** Called when a function is called. */
@@ -65,6 +96,7 @@ export class BasketWorld extends World<BasketProcess> {
 			isSettled: false,
 			isSaved: false,
 			outcome: undefined,
+			putOff: undefined,
 			isFinal: false,
 			isCommitted: false,
 			endedAt: Infinity,
@@ -87,7 +119,7 @@ export class BasketWorld extends World<BasketProcess> {
 		const run = before && this.#runs.get(before);
 		if (before === undefined || run === undefined || run.isSettled || run.session !== run.process.session) return;
 		// The claims do not distinguish a task from one that is added again in the same millisecond.
-		const isSame = run.record.entry.addedAt === record.entry.addedAt;
+		const isSame = before.claim.addedAt === record.claim.addedAt;
 		if (!isSame || this.#mayBeLost(run, before)) return;
 		// A claim that has ended when it is reported is only released.
 		if (record.knownUntil <= this.clock.monotonic()) return void run.process.told.set(record.claim.id, before);
@@ -155,6 +187,7 @@ export class BasketWorld extends World<BasketProcess> {
 	/** Checks for another run of the same task in any process. */
 	#checkOverlap(what: string, run: Run, record: ClaimRecord): void {
 		if (run.record.entry !== record.entry || !laws.overlap || run.context.signal.aborted) return;
+		if (run.isCommitted) return; // its task is done, and what has replaced it may run
 		if ([run.current, record].some((one) => excuseForSurprise(this, one) !== undefined)) return;
 		this.fail(`${what}, while ${run.process.name} runs it`);
 	}
@@ -197,6 +230,12 @@ export class BasketWorld extends World<BasketProcess> {
 		const isRepeated = record.settledAs === outcome.type;
 		record.settledAs = outcome.type;
 		if (isRepeated) return this.#onStored(owner as BasketProcess, record, outcome, isStored);
+		const isPutOff = outcome.type === "release" && outcome.delay !== undefined;
+		if (isPutOff && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
+			this.fail(`${what} for ${outcome.delay}, which was not put off so`);
+		}
+		if (outcome.type === "dead" && run?.outcome === "put off" && !isAbandoned) this.fail(`${what}, which was put off`);
+		if (outcome.type === "done") this.#checkResult(what, run, outcome.result);
 		if (outcome.type === "done" && run?.outcome !== "succeeded") this.fail(`${what}, which has not succeeded`);
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			const counted = run === undefined ? claim.attempts : run.attempt;
@@ -214,14 +253,14 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 		const isOld = run?.session !== (owner as BasketProcess).session;
 		const isExpired = isOverFor(record, this.clock.monotonic());
-		const { isStopping, isWorking } = owner as BasketProcess;
-		const hasStopped = isStopping || !isWorking;
+		const { isStopping, isFinishing, isWorking } = owner as BasketProcess;
+		const hasStopped = (isStopping && !isFinishing) || !isWorking;
 		const isEarly = this.clock.monotonic() < (owner as BasketProcess).graceEndsAt;
 		if (outcome.type === "release" && run?.isActive && !isOld && !isAbandoned && isEarly && !isExpired) {
 			this.fail(`${what}, whose grace is not over`);
 		}
 		if (
-			outcome.type === "release" && run !== undefined && !isOld && !isExpired && !hasStopped
+			outcome.type === "release" && !isPutOff && run !== undefined && !isOld && !isExpired && !hasStopped
 		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}
@@ -259,6 +298,7 @@ export class BasketWorld extends World<BasketProcess> {
 	override onCompleted(owner: Owner, record: ClaimRecord): void {
 		const run = this.#runs.get(record)!;
 		run.isCommitted = run.isSettled = true;
+		this.#over.add(numberOf(record.claim.payload));
 		(owner as BasketProcess).onStored(record.claim.id, "done");
 	}
 
@@ -277,10 +317,21 @@ export class BasketWorld extends World<BasketProcess> {
 		}, this.clock);
 	}
 
-	#onStored(process: BasketProcess, record: ClaimRecord, { type }: Outcome, isStored: boolean): void {
+	#onStored(process: BasketProcess, record: ClaimRecord, outcome: Outcome, isStored: boolean): void {
+		const { type } = outcome;
 		const run = this.#runOf(record);
 		if (run !== undefined) run.isSettled = true;
-		if (isStored) process.onStored(record.claim.id, type === "release" ? "released" : type);
+		if (!isStored) return;
+		if (type === "done" || type === "dead") this.#over.add(numberOf(record.claim.payload));
+		const isPutOff = type === "release" && outcome.delay !== undefined;
+		process.onStored(record.claim.id, isPutOff ? "later" : type === "release" ? "released" : type);
+	}
+
+	/** The result is that of the run whose end is stored. */
+	#checkResult(what: string, run: Run | undefined, result: Data | undefined): void {
+		const hasResult = run !== undefined && rules[run.context.kind]!.hasResult;
+		const expected = hasResult ? JSON.stringify(resultOf(run)) : undefined;
+		if (result !== expected) this.fail(`${what} with the result ${result}, should be ${expected}`);
 	}
 
 	#checkPayload(what: string, run: Run, outcome: Settlement["outcome"]): void {
@@ -382,4 +433,8 @@ export class BasketWorld extends World<BasketProcess> {
 		super.forget(process);
 		for (const run of this.runs.values()) if (run.process === process) run.isActive = false;
 	}
+}
+
+function numberOf(payload: Data): number {
+	return (JSON.parse(payload as string) as Payload).n;
 }

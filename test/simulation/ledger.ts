@@ -1,6 +1,6 @@
 // Keeps simple records of the content of a store, as documented in `src/basket/store.ts`, and compares each answer of
 // the store with them.
-import type { Added, Change, Counts, Store } from "../../mod.ts";
+import type { Added, Change, Counts, Pauses, Store } from "../../mod.ts";
 import type {
 	Claim,
 	ClaimRequest,
@@ -84,12 +84,17 @@ export interface Transaction {
 export interface Entry {
 	readonly id: string;
 	readonly kind: string;
-	readonly priority: number;
+	priority: number;
 	readonly lane: string | undefined;
-	readonly addedAt: number;
-	readonly addedBy: Owner;
+	addedAt: number;
+	/** The process whose add was the last one. */
+	addedBy: Owner;
 	readonly order: number;
 	payload: unknown;
+	/** The result of a done task. */
+	result: unknown;
+	/** The payload that waits behind the running task. */
+	replacement: Replacement | undefined;
 	state: "waiting" | "running" | "dead" | "done";
 	isHeld: boolean;
 	isBackingOff: boolean;
@@ -107,12 +112,22 @@ export interface Entry {
 	posted: number;
 	/** The process whose message has made the task due, if no operation has followed. */
 	postedBy: Owner | undefined;
-	/** Whether the task was done and its retention had ended at some time, so that a store may have removed it. */
+	/** Whether the retention of the task had ended at some time, so that a store may have removed it. */
 	mayBeGone: boolean;
-	/** Whether no operation has followed the add. */
+	/** Whether the due time follows from the last add alone, and no operation has followed it. */
 	isFresh: boolean;
 	/** The number of the last operation that changed the task. */
 	changedIn: number;
+}
+
+/** A payload that waits behind a running task. */
+interface Replacement {
+	readonly payload: unknown;
+	readonly priority: number;
+	/** The time of the first such add during this run. */
+	readonly addedAt: number;
+	/** The earliest due time. */
+	readonly due: number;
 }
 
 /** The events for the rest of the simulation. */
@@ -128,6 +143,8 @@ export interface LedgerWatcher {
 	onDelete?(owner: Owner, entry: Entry): void;
 	/** This callback and the next ones are called after the records are updated. */
 	onAdd?(owner: Owner, entry: Entry): void;
+	/** Called when an add has stored a payload: in a new task, or in place of another payload. */
+	onPayload?(id: string, payload: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
@@ -140,8 +157,8 @@ export interface LedgerWatcher {
 interface OpenTransaction {
 	readonly owner: Owner;
 	readonly own: StoreTransaction;
-	/** The claims that the transaction completes. */
-	readonly records: Set<ClaimRecord>;
+	/** The claims that the transaction completes, and the times of the calls. */
+	readonly records: Map<ClaimRecord, number>;
 	/** The claims that the transaction was refused. */
 	readonly refused: Set<ClaimRecord>;
 	readonly onEnd: () => void;
@@ -152,14 +169,16 @@ export class Ledger {
 	readonly records: Map<string, ClaimRecord> = new Map();
 	/** The monotonic times of the operations. */
 	readonly #times: number[] = [0];
-	/** The total numbers of tasks that were added, done, deleted and expired. */
+	/** The total numbers of tasks that were added, done, deleted, and removed after their time. */
 	readonly totals = { added: 0, done: 0, deleted: 0, expired: 0 };
 	readonly #store: Store<never>;
 	readonly #clock: VirtualClock;
 	readonly #watcher: LedgerWatcher;
 	#last: Promise<unknown> = Promise.resolve();
 	#order = 0;
-	/** All tasks that were ever retained as done. */
+	/** The paused kinds; `undefined` pauses all of them. */
+	readonly paused: Set<string | undefined> = new Set();
+	/** All tasks that were ever retained for a time. */
 	readonly #kept: Entry[] = [];
 	readonly transactions: StoreTransactions | undefined;
 	/** The open transactions, by the argument of `complete`. */
@@ -189,9 +208,12 @@ export class Ledger {
 		const record = (member: keyof Store, check?: (owner: Owner, args: any, result: any) => void) => (...args: any[]) =>
 			this.#inTurn(async () => {
 				// deno-lint-ignore no-explicit-any -- the same
-				const result = await (store[member] as any)(...args);
+				const result = await (store[member] as any)(...args).catch((error: unknown) => {
+					if (error instanceof TypeError && member === "add") this.#checkRefusal(args[1], error);
+					throw error;
+				});
 				this.#count();
-				for (const entry of this.#kept) entry.mayBeGone ||= entry.due <= this.#now;
+				for (const entry of this.#kept) entry.mayBeGone ||= isOver(entry) && entry.due <= this.#now;
 				check?.(owner, args.slice(1), result);
 				return result;
 			}, member === "complete");
@@ -208,10 +230,17 @@ export class Ledger {
 			counts: record("counts", this.#counts),
 			delete: record("delete", this.#delete),
 			change: record("change", this.#change),
+			pause: record("pause", this.#pause),
+			pauses: record("pauses", this.#pauses),
 			hasten: record("hasten", this.#hasten),
 			post: record("post", this.#post),
 			watch: store.watch!.bind(store),
 		} as Store<never>;
+	}
+
+	/** The answer of an add did not arrive, so that its process does not know when the task is due. */
+	forgetFresh(owner: Owner): void {
+		for (const entry of this.entries.values()) if (entry.addedBy === owner) entry.isFresh = false;
 	}
 
 	/** Returns the first wanted task of those that can certainly be claimed. */
@@ -254,7 +283,7 @@ export class Ledger {
 	async #beginNow(owner: Owner, onEnd: () => void): Promise<Transaction> {
 		const { isExclusive } = this.transactions!;
 		const own = await this.transactions!.begin();
-		const open: OpenTransaction = { owner, own, records: new Set(), refused: new Set(), onEnd };
+		const open: OpenTransaction = { owner, own, records: new Map(), refused: new Set(), onEnd };
 		this.#open.set(own.tx, open);
 		this.#trace(owner, "begins a transaction");
 		if (!owner.isAlive) await this.#rollBack(open);
@@ -275,8 +304,8 @@ export class Ledger {
 		if (this.#open.get(own.tx) !== open) return false;
 		const isCommitted = await own.commit();
 		this.#count();
-		const areGood = [...records].every((record) => this.isCurrent(record));
-		const ids = [...records].map(({ claim: { id } }) => id);
+		const areGood = [...records.keys()].every((record) => this.isCurrent(record));
+		const ids = [...records.keys()].map(({ claim: { id } }) => id);
 		this.#trace(owner, `commits ${ids} ${isCommitted}`);
 		if (areGood !== isCommitted && (isCommitted || !this.transactions!.isStrict)) {
 			this.#fail(`commit of ${ids} is ${isCommitted}, should be ${areGood}`);
@@ -284,11 +313,11 @@ export class Ledger {
 		this.#end(open);
 		if (!isCommitted) return false;
 		for (const { entry } of open.refused) this.#completed.push(entry.order);
-		for (const record of records) {
+		for (const [record, completedAt] of records) {
 			record.isCompleted = true;
 			this.#completed.push(record.entry.order);
 			this.#watcher.onCompleted?.(owner, record);
-			this.#apply(record.entry, { type: "done" });
+			this.#apply(record.entry, { type: "done" }, completedAt);
 		}
 		return true;
 	}
@@ -302,7 +331,7 @@ export class Ledger {
 
 	#end({ own, records, onEnd }: OpenTransaction): void {
 		this.#open.delete(own.tx);
-		for (const record of records) record.isCompleting = false;
+		for (const record of records.keys()) record.isCompleting = false;
 		onEnd();
 	}
 
@@ -329,7 +358,7 @@ export class Ledger {
 		if (entry !== undefined && records.has(entry.record!)) return;
 		this.#equal(`complete of ${ref.id}`, isCompleted, entry !== undefined);
 		if (!isCompleted || entry === undefined) return;
-		records.add(entry.record!);
+		records.set(entry.record!, this.#now);
 		entry.record!.isCompleting = true;
 	};
 
@@ -370,18 +399,61 @@ export class Ledger {
 	readonly #add = (owner: Owner, [tasks]: [readonly NewTask[]], added: readonly Added[]): void => {
 		this.#equal("the number of added", added.length, tasks.length);
 		tasks.forEach((task, index) => {
-			const { id, added: isAdded } = added[index]!;
+			const { id, added: isAdded, state } = added[index]!;
+			const { kind, lane, delay, priority, ifPresent, within, payload } = task;
+			const how = ifPresent === undefined ? "" : ` ${ifPresent} within ${within} ${payload}`;
 			this.#trace(
 				owner,
-				`add ${id} ${task.kind} ${isAdded} lane ${task.lane} delay ${task.delay} priority ${task.priority}`,
+				`add ${id} ${kind} ${isAdded} ${state} lane ${lane} delay ${delay} priority ${priority}${how}`,
 			);
 			if (task.id === undefined) this.#equal("the beginning of a made id", id[0], "_");
 			else this.#equal("id", id, task.id);
-			if (isAdded) this.#forgetExpired(id);
-			this.#equal(`added of ${id}`, isAdded, !this.entries.has(id));
-			if (isAdded) this.#insert(owner, id, task);
+			const before = this.#find(id, state !== undefined);
+			this.#equal(`the state of ${id} before the add`, state, before && stateOf(before));
+			this.#equal(`added of ${id}`, isAdded, before === undefined || ifPresent === "replace");
+			if (!isAdded) return;
+			if (before === undefined) this.#insert(owner, id, task);
+			else this.#replace(owner, before, task);
+			this.#watcher.onPayload?.(id, payload);
 		});
 	};
+
+	/** A refused add must contain a task that cannot replace the one with its id. */
+	#checkRefusal(tasks: readonly NewTask[], error: TypeError): void {
+		const present = new Map<string, Pick<NewTask, "kind" | "lane">>();
+		const isRight = tasks.some((task) => {
+			if (task.id === undefined) return false;
+			const before = present.get(task.id) ?? this.entries.get(task.id) ?? task;
+			present.set(task.id, before);
+			return task.ifPresent === "replace" && (before.kind !== task.kind || before.lane !== task.lane);
+		});
+		if (!isRight) this.#fail(`an add is refused with ${error}`);
+	}
+
+	/** Replaces a payload, now or when the claim of the task has ended. */
+	#replace(owner: Owner, entry: Entry, task: NewTask): void {
+		const { id, kind, lane } = entry;
+		this.#equal(`the kind and lane of ${id}`, [task.kind, task.lane], [kind, lane]);
+		if (isOver(entry)) {
+			this.totals.added -= entry.state === "dead" ? 1 : 0;
+			return this.#insert(owner, id, task);
+		}
+		const { payload, priority, delay, within = Infinity } = task;
+		const isRunning = entry.state === "running";
+		const isNew = isRunning ? entry.replacement === undefined : entry.attempts + entry.crashes > 0;
+		const addedAt = isNew ? this.#now : (entry.replacement ?? entry).addedAt;
+		const due = Math.min(this.#now + delay, addedAt + within);
+		const replacement = { payload, priority, addedAt, due };
+		if (isRunning) return void (entry.replacement = replacement);
+		renew(entry);
+		take(entry, replacement);
+		entry.due = entry.dueBy = due;
+		entry.addedBy = owner;
+		// With \`within\`, it may be due before the delay of this add.
+		entry.isFresh = due === this.#now + delay;
+		entry.postedBy = undefined;
+		entry.changedIn = this.operations;
+	}
 
 	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane }: NewTask): void {
 		this.totals.added++;
@@ -399,17 +471,29 @@ export class Ledger {
 				crashes: 0,
 			},
 			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
-			...{ inbox: [], posted: 0, postedBy: undefined },
+			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined },
 		});
 		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
 
-	/** Forgets a task whose retention has ended, because the store may have removed it. */
-	#forgetExpired(id: string): void {
+	/**
+	 * Finds a task, and forgets it if the store does not have it anymore because its retention has ended.
+	 *
+	 * @param isThere whether the store has it
+	 */
+	#find(id: string, isThere: boolean): Entry | undefined {
 		const entry = this.entries.get(id);
-		if (!entry?.mayBeGone) return;
+		if (isThere && entry !== undefined && this.#isGone(entry)) this.#fail(`${describe(entry)} is there after its time`);
+		if (isThere || !entry?.mayBeGone) return entry;
 		this.entries.delete(id);
 		this.totals.expired++;
+		this.totals.deleted += entry.state === "dead" ? 1 : 0;
+		return undefined;
+	}
+
+	/** Whether its retention is over. After the clock was set back, a task may be there again, or removed. */
+	#isGone(entry: Entry): boolean {
+		return isOver(entry) && entry.due <= this.#now;
 	}
 
 	readonly #turn = (owner: Owner, [turn]: [Turn], result: TurnResult): void => {
@@ -435,24 +519,32 @@ export class Ledger {
 		if (entry !== undefined && isSettled) this.#apply(entry, outcome);
 	}
 
-	#apply(entry: Entry, outcome: Outcome): void {
-		const now = this.#now;
+	/** @param since the time from which what has replaced the task may be due: its completion, or only its commit */
+	#apply(entry: Entry, outcome: Outcome, since: number = this.#now): void {
+		const { type } = outcome;
+		const { replacement } = entry;
+		const isEnd = type === "done" || type === "dead";
 		entry.changedIn = this.operations;
 		entry.record = undefined;
 		entry.payload = outcome.payload ?? entry.payload;
-		if (outcome.type === "done" || outcome.type === "dead") this.#touchLane(entry);
-		if (outcome.type === "done") return this.#finish(entry, outcome.retain ?? 0);
-		entry.state = outcome.type === "dead" ? "dead" : "waiting";
-		entry.due = entry.dueBy = outcome.type === "retry" ? now + outcome.delay : now;
+		if (type === "retry" || type === "dead") {
+			entry.attempts = outcome.attempts;
+			entry.error = outcome.error;
+		}
+		if (type === "done") this.totals.done++;
+		if (isEnd && replacement === undefined) return this.#finish(entry, outcome);
+		entry.state = "waiting";
+		entry.due = entry.dueBy = this.#now + (type === "retry" || type === "release" ? outcome.delay ?? 0 : 0);
 		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
-		if (outcome.type === "dead") entry.isHeld = false;
-		if (outcome.type === "release") return;
-		if (outcome.type === "later") return this.#putOff(entry, outcome.delay, outcome.seen);
-		entry.attempts = outcome.attempts;
-		entry.error = outcome.error;
-		if (outcome.type !== "retry") return;
-		entry.crashes = 0;
-		entry.isHeld ||= outcome.hold === true;
+		if (type === "later") this.#putOff(entry, outcome.delay, outcome.seen);
+		else if (type !== "release" || outcome.delay !== undefined) entry.crashes = 0;
+		if (type === "retry") entry.isHeld ||= outcome.hold === true;
+		if (replacement === undefined) return;
+		if (isEnd) renew(entry);
+		if (type === "done") this.totals.added++;
+		take(entry, replacement);
+		entry.dueBy = Math.max(entry.due, replacement.due);
+		entry.due = Math.max(Math.min(entry.due, since), replacement.due);
 	}
 
 	/** Makes a task wait until its time or a message. */
@@ -466,13 +558,15 @@ export class Ledger {
 		entry.inbox = entry.inbox.filter(({ n }) => n > seen);
 	}
 
-	#finish(entry: Entry, retain: number): void {
-		this.totals.done++;
+	#finish(entry: Entry, outcome: Outcome & { readonly type: "done" | "dead" }): void {
+		this.#touchLane(entry);
+		const { type, retain = type === "done" ? 0 : Infinity } = outcome;
 		if (retain === 0) return void this.entries.delete(entry.id);
 		this.#kept.push(entry);
-		entry.state = "done";
-		entry.isHeld = false;
+		entry.state = type;
+		entry.isHeld = entry.isBackingOff = false;
 		entry.due = entry.dueBy = this.#now + retain;
+		if (type === "done") entry.result = outcome.result;
 	}
 
 	#claim(owner: Owner, { kinds, limit }: ClaimRequest, lease: number, claims: readonly Claim[]): void {
@@ -496,6 +590,7 @@ export class Ledger {
 			this.#watcher.onCrash(entry, entry.record!, owner);
 			entry.attempts++;
 			entry.crashes++;
+			if (entry.replacement !== undefined) take(entry, entry.replacement);
 		}
 		const now = this.#now;
 		const { id, kind, lane, payload, attempts, crashes, priority, error, addedAt } = entry;
@@ -587,8 +682,7 @@ export class Ledger {
 
 	readonly #get = (owner: Owner, [id]: [string], task: StoredTask | undefined): void => {
 		this.#trace(owner, `get ${id} ${task?.state}`);
-		if (task === undefined) this.#forgetExpired(id);
-		const entry = this.entries.get(id);
+		const entry = this.#find(id, task !== undefined);
 		this.#equal(`whether ${id} is there`, task !== undefined, entry !== undefined);
 		if (task === undefined || entry === undefined) return;
 		this.#compare(task, entry);
@@ -598,9 +692,8 @@ export class Ledger {
 	readonly #post = (owner: Owner, [id, data]: [string, Data], isPosted: boolean): void => {
 		this.#trace(owner, `post ${id} ${data} ${isPosted}`);
 		const entry = this.entries.get(id);
-		const isOver = entry === undefined || entry.state === "dead" || entry.state === "done";
-		this.#equal(`post to ${id}`, isPosted, !isOver);
-		if (isOver) return;
+		this.#equal(`post to ${id}`, isPosted, entry !== undefined && !isOver(entry));
+		if (entry === undefined || isOver(entry)) return;
 		this.#watcher.onPost?.(owner, entry, data);
 		entry.isFresh = false;
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data }];
@@ -624,17 +717,18 @@ export class Ledger {
 			this.#equal("the list", tasks.map(({ id }) => id), expected.map(({ id }) => id).slice(0, limit));
 		}
 		for (const task of tasks) {
-			const entry = this.entries.get(task.id);
+			const entry = this.#find(task.id, true);
 			if (entry !== undefined) this.#compare(task, entry);
 		}
 	};
 
 	#compare({ key: _, dueAt, ...task }: StoredTask, entry: Entry): void {
-		const { id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane, due, dueBy } = entry;
-		const expected = { id, kind, payload, attempts, crashes, error, progress, addedAt, priority, lane };
+		const { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane, due, dueBy } =
+			entry;
+		const expected = { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane };
 		const { inbox: __, ...shown } = task as StoredTask & { inbox?: unknown };
 		this.#equal(`the task ${id}`, shown, { ...expected, state: stateOf(entry) });
-		if (entry.state === "dead" || due === Infinity) this.#equal(`dueAt of ${id}`, dueAt, undefined);
+		if (due === Infinity) this.#equal(`dueAt of ${id}`, dueAt, undefined);
 		else if (!(dueAt! >= due && dueAt! <= dueBy)) {
 			this.#fail(`dueAt of ${id} is ${dueAt}, should be ${due} to ${dueBy}`);
 		}
@@ -643,21 +737,23 @@ export class Ledger {
 	readonly #counts = (owner: Owner, _: [], counts: Counts): void => {
 		this.#trace(owner, `counts ${Object.values(counts)}`);
 		const expected = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		let expired = 0;
+		const expired = { done: 0, dead: 0 };
 		for (const entry of this.entries.values()) {
+			if (this.#isGone(entry)) continue;
 			expected[stateOf(entry)]++;
-			if (entry.mayBeGone) expired++;
+			if (entry.mayBeGone) expired[entry.state as keyof typeof expired]++;
 		}
-		const missing = expected.done - counts.done;
-		if (missing >= 0 && missing <= expired) expected.done = counts.done;
+		for (const state of ["done", "dead"] as const) {
+			const missing = expected[state] - counts[state];
+			if (missing >= 0 && missing <= expired[state]) expected[state] = counts[state];
+		}
 		this.#equal("counts", counts, expected);
 	};
 
 	readonly #delete = (owner: Owner, [ids]: [readonly string[]], deleted: readonly boolean[]): void => {
 		ids.forEach((id, index) => {
 			this.#trace(owner, `delete ${id} ${deleted[index]}`);
-			if (!deleted[index]) this.#forgetExpired(id);
-			const entry = this.entries.get(id);
+			const entry = this.#find(id, deleted[index]!);
 			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
 			if (entry !== undefined) this.#watcher.onDelete?.(owner, entry);
 			if (!this.entries.delete(id)) return;
@@ -670,7 +766,8 @@ export class Ledger {
 	readonly #change = (owner: Owner, [ids, change]: [readonly string[], Change], changed: readonly boolean[]): void => {
 		ids.forEach((id, index) => {
 			this.#trace(owner, `${change} ${id} ${changed[index]}`);
-			const entry = this.entries.get(id);
+			const isDead = this.entries.get(id)?.state === "dead";
+			const entry = change === "retry" && isDead ? this.#find(id, changed[index]!) : this.entries.get(id);
 			const applies = entry !== undefined && this.#changeOne(entry, change);
 			this.#equal(`${change} of ${id}`, changed[index], applies);
 			if (applies) this.#watcher.onChange?.(owner, entry, change);
@@ -679,9 +776,8 @@ export class Ledger {
 
 	/** Applies a change. Returns whether the change applies to the task. */
 	#changeOne(entry: Entry, change: Change): boolean {
-		const isOver = entry.state === "dead" || entry.state === "done";
 		if (change !== "retry") {
-			if (isOver || entry.isHeld === (change === "hold")) return false;
+			if (isOver(entry) || entry.isHeld === (change === "hold")) return false;
 			entry.isHeld = !entry.isHeld;
 		} else if (entry.state === "dead") {
 			this.entries.delete(entry.id);
@@ -696,6 +792,28 @@ export class Ledger {
 		entry.changedIn = this.operations;
 		return true;
 	}
+
+	readonly #pause = (
+		owner: Owner,
+		[kind, isPaused]: [string | undefined, boolean],
+		isChanged: boolean,
+	): void => {
+		this.#trace(owner, `${isPaused ? "pauses" : "resumes"} ${kind} ${isChanged}`);
+		this.#equal(`pause of ${kind}`, isChanged, this.paused.has(kind) !== isPaused);
+		if (isPaused) this.paused.add(kind);
+		else this.paused.delete(kind);
+		for (const entry of this.entries.values()) {
+			if (kind !== undefined && kind !== entry.kind) continue;
+			entry.changedIn = this.operations;
+			entry.isFresh = false;
+			entry.postedBy = undefined;
+		}
+	};
+
+	readonly #pauses = (_owner: Owner, _: [], pauses: Pauses): void => {
+		const kinds = [...this.paused].filter((kind) => kind !== undefined).sort();
+		this.#equal("the pauses", pauses, { all: this.paused.has(undefined), kinds });
+	};
 
 	readonly #hasten = (owner: Owner, [within]: [number], count: number): void => {
 		this.#trace(owner, `hasten ${count}`);
@@ -719,12 +837,15 @@ export class Ledger {
 			: undefined;
 	}
 
-	/** Whether claims may find the task now or later: it has not ended, is not held, and is the head of its lane. */
+	/**
+	 * Whether claims may find the task now or later: it has not ended, is neither held nor paused, and is the head of its
+	 * lane.
+	 */
 	#isInPlace(entry: Entry): boolean {
-		if (entry.isHeld || entry.state === "dead" || entry.state === "done") return false;
+		if (entry.isHeld || isOver(entry) || this.paused.has(undefined) || this.paused.has(entry.kind)) return false;
 		if (entry.lane === undefined) return true;
 		return ![...this.entries.values()].some((other) =>
-			other.lane === entry.lane && other.order < entry.order && other.state !== "dead" && other.state !== "done"
+			other.lane === entry.lane && other.order < entry.order && !isOver(other)
 		);
 	}
 
@@ -752,6 +873,21 @@ function isBefore(a: Entry, b: Entry): boolean {
 
 function stateOf({ state, isHeld }: Entry): StoredTask["state"] {
 	return state === "waiting" && isHeld ? "held" : state;
+}
+
+function isOver({ state }: Entry): boolean {
+	return state === "dead" || state === "done";
+}
+
+/** A new payload begins without attempts. */
+function renew(entry: Entry): void {
+	entry.attempts = entry.crashes = 0;
+	entry.error = entry.progress = undefined;
+	entry.isBackingOff = false;
+}
+
+function take(entry: Entry, { payload, priority, addedAt }: Replacement): void {
+	Object.assign(entry, { payload, priority, addedAt, replacement: undefined });
 }
 
 export function describe({ id, kind, state, isHeld, lane, due, priority, order }: Entry): string {

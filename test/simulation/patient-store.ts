@@ -5,7 +5,7 @@ import type { Store, WakeReason } from "../../mod.ts";
 import { soon } from "../../src/platform/soon.ts";
 import type { PatientClock } from "./patient-clock.ts";
 
-const members = "open add turn complete extend save get list counts delete change hasten post".split(" ");
+const members = "open add turn complete extend save get list counts delete change pause pauses hasten post".split(" ");
 
 export function patientStore(
 	inner: Store<never>,
@@ -55,5 +55,5 @@ export function seedCrypto(): () => void {
 
 function isChange(member: string, args: readonly unknown[]): boolean {
 	const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
-	return member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
+	return member === "turn" ? settle.length > 0 : ["add", "delete", "change", "pause", "post"].includes(member);
 }

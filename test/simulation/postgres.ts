@@ -62,7 +62,9 @@ class TimedStore implements StoreTransactions {
 	constructor(inner: Store<never>, clock: PatientClock, pool: pg.Pool) {
 		this.#clock = clock;
 		this.#pool = pool;
-		const members = "open add turn complete extend save get list counts delete change hasten post".split(" ");
+		const members = "open add turn complete extend save get list counts delete change pause pauses hasten post".split(
+			" ",
+		);
 		const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
 		const call = (member: string) => (...args: unknown[]) => this.#call(() => all[member]!(...args), member, args);
 		this.store = {
@@ -81,7 +83,9 @@ class TimedStore implements StoreTransactions {
 			if (now !== this.#told) await this.#pool.query(`UPDATE ${schema}.time SET at = $1`, [this.#told = now]);
 			const result = await call();
 			const { settle = [] } = Object(args[1]) as { settle?: readonly unknown[] };
-			const isChange = member === "turn" ? settle.length > 0 : ["add", "delete", "change", "post"].includes(member);
+			const isChange = member === "turn"
+				? settle.length > 0
+				: ["add", "delete", "change", "pause", "post"].includes(member);
 			// The store does not know whether the task was running.
 			const reason = member === "delete" || member === "post" ? "claims" : undefined;
 			if (isChange) { for (const wake of this.#wakes) wake(reason); }

@@ -18,7 +18,7 @@ type Disturbed = "any" | "renewal" | "turn" | "lateTurn";
 export interface SimulatedWorker {
 	run(options: { signal: AbortSignal }): Promise<void>;
 	drain(options: { signal: AbortSignal }): Promise<void>;
-	stop(): Promise<void>;
+	stop(options?: { readonly finish?: number; readonly signal?: AbortSignal }): Promise<void>;
 }
 
 export abstract class Process implements Owner {
@@ -70,6 +70,10 @@ export abstract class Process implements Owner {
 	readonly #users = new Map<Promise<void>, AbortController>();
 	/** The runs that a stop of the whole worker must end. */
 	readonly #leaving = new Set<Promise<void>>();
+	/** The runs that a stop has ended while the work went on. */
+	readonly #replaced = new Set<Promise<void>>();
+	/** Set while running tasks may end before a stop. Its abort ends this time. */
+	#patience: AbortController | undefined;
 	/** Resolves at the end of the current freeze. */
 	#thawed: Deferred | undefined;
 
@@ -99,6 +103,16 @@ export abstract class Process implements Owner {
 	/** Whether a requested stop has not ended yet. */
 	get isStopping(): boolean {
 		return this.#leaving.size > 0;
+	}
+
+	/** The number of tasks that the worker runs. */
+	protected get running(): number {
+		return 0;
+	}
+
+	/** Whether running tasks may end before a requested stop, and no task may begin. */
+	get isFinishing(): boolean {
+		return this.#patience !== undefined;
 	}
 
 	/** The monotonic time until which any call, a renewal or a turn is or was last disturbed. */
@@ -140,12 +154,20 @@ export abstract class Process implements Owner {
 	work(isDraining: boolean): void {
 		const controller = new AbortController();
 		const { signal } = controller;
+		// Somebody who wants work while tasks may end makes the worker go on. If none runs, the stop has begun.
+		if (this.isFinishing && this.running > 0) this.#goOn();
 		if (!this.isWorking) this.#begin();
 		const user = isDraining ? this.worker.drain({ signal }) : this.worker.run({ signal });
 		this.#users.set(user, controller);
 		this.#world.trace(`${this.name} ${isDraining ? "drains" : "runs"}`);
-		user.then(() => this.#ended(user, isDraining), (error) => {
-			if (!signal.aborted && !this.#leaving.has(user)) this.#world.fail(`${this.name} ended with ${error}`);
+		user.then(() => {
+			const isAsked = isDraining || signal.aborted || this.#leaving.has(user) || this.#replaced.has(user);
+			if (this.isAlive && !isAsked) this.#world.fail(`${this.name} has ended, and nobody has stopped it`);
+			this.#ended(user, isDraining);
+		}, (error) => {
+			if (!signal.aborted && !this.#leaving.has(user) && !this.#replaced.has(user)) {
+				this.#world.fail(`${this.name} ended with ${error}`);
+			}
 			this.#ended(user, false);
 		});
 	}
@@ -159,14 +181,42 @@ export abstract class Process implements Owner {
 
 	/** Stops one or all of the runs. */
 	stop(isForAll: boolean): void {
+		if (this.isFinishing) isForAll = true; // all runs are about to end
 		const users = [...this.#users];
-		if (users.length === 0 || this.isStopping) return;
+		if (users.length === 0 || (this.isStopping && !this.isFinishing)) return;
+		this.#patience = undefined;
 		this.#world.trace(`${this.name} stops ${isForAll}`);
 		if (isForAll || users.length === 1) { for (const [user] of users) this.#leaving.add(user); }
 		if (this.isStopping) this.#beginGrace();
 		if (isForAll) void this.worker.stop();
 		else users[0]![1].abort(new Error("stop"));
 		if (this.isStopping) this.#world.checkAborted(this);
+	}
+
+	/** Stops when no task runs, at the latest after this time. */
+	finish(duration: number): void {
+		if (!this.isWorking || this.isStopping) return;
+		const { trace, after, clock } = this.#world;
+		trace(`${this.name} finishes within ${duration}`);
+		for (const user of this.#users.keys()) this.#leaving.add(user);
+		this.stoppedAt = clock.monotonic();
+		const patience = this.#patience = new AbortController();
+		void this.worker.stop({ finish: Infinity, signal: patience.signal });
+		after(duration, () => {
+			if (this.#patience !== patience) return;
+			this.#patience = undefined;
+			this.#beginGrace();
+			patience.abort();
+		}, this.taskClock);
+	}
+
+	/** The work goes on, and only the earlier calls end. */
+	#goOn(): void {
+		this.#world.trace(`${this.name} goes on`);
+		this.#patience = undefined;
+		this.stoppedAt = -Infinity;
+		for (const user of this.#leaving) this.#replaced.add(user);
+		this.#leaving.clear();
 	}
 
 	/** Checks that the process has stopped at the end of the grace period, even if the store fails. */
@@ -188,10 +238,14 @@ export abstract class Process implements Owner {
 	#ended(user: Promise<void>, hasDrained: boolean): void {
 		if (!this.isAlive) return;
 		this.#users.delete(user);
+		if (this.#replaced.delete(user)) return;
 		this.#world.trace(`${this.name} ${hasDrained ? "drained" : "ended"}`);
 		if (hasDrained && !this.isStopping) this.#world.checkDrained(this);
 		const isLast = this.#leaving.delete(user) ? !this.isStopping : !this.isWorking;
 		if (!isLast) return;
+		// If the last task has ended in time, the stop has begun then.
+		const hasFinished = this.isFinishing;
+		this.#patience = undefined;
 		this.#world.checkGivenBack(this);
 		if (this.isWorking) return this.#begin();
 		this.#world.checkStopped(this);
@@ -200,7 +254,7 @@ export abstract class Process implements Owner {
 		const isOnItsWay = [...this.#approaching].some(({ since, session }) =>
 			session === this.session && since > now - Math.min(lastMoment, this.lease / 3)
 		);
-		if (isOnItsWay && now < this.graceEndsAt) {
+		if (isOnItsWay && now < this.graceEndsAt && !hasFinished) {
 			this.#world.fail(`${this.name} has stopped, and a call of it is on its way to the store`);
 		}
 	}
@@ -310,6 +364,7 @@ export abstract class Process implements Owner {
 		if (member === "turn" && call.result !== undefined) this.#noteTurn(call.args[1] as Turn);
 		if (isEngines && this.#world.isFatal()) return this.#die(call);
 		const fault = this.#disturb(this.line.after(member), call);
+		if (member === "add" && fault?.error !== undefined) this.#world.ledger.forgetFresh(this);
 		this.#later(fault, () => this.calls--);
 		return fault;
 	}

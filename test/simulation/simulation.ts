@@ -83,14 +83,21 @@ export abstract class Simulation<W extends World<P>, P extends Process, A extend
 		return Math.ceil(lease * this.world.random.pick([0.2, 0.6, 1, 1.5, 2, 3, 5]));
 	}
 
-	/** Handles a result that is not awaited. It may fail if the store fails. */
-	protected handle(process: Process, what: string, result: Promise<unknown>): void {
+	/** Handles a result that is not awaited. It may fail if the store fails, and as expected. */
+	protected handle(
+		process: Process,
+		what: string,
+		result: Promise<unknown>,
+		isExpected: (error: unknown) => boolean = () => false,
+	): void {
 		const { trace, fail } = this.world;
 		result.then(
 			() => trace(`${process.name} ${what} is done`),
 			(error) => {
 				trace(`${process.name} ${what} has failed: ${error.message}`);
-				if (!(error instanceof StoreError)) fail(`${process.name}: ${what} rejects with ${error}`);
+				if (!(error instanceof StoreError) && !isExpected(error)) {
+					fail(`${process.name}: ${what} rejects with ${error}`);
+				}
 			},
 		);
 	}

@@ -5,9 +5,11 @@ import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import { untilAborted } from "../support.ts";
 import { transact } from "./transact.ts";
-import { retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
+import { later, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
+	/** The number of the payload, which identifies its add. */
+	readonly n: number;
 	/** The number of changes by runs. */
 	changes: number;
 	/** Whether the codec of the kind `strange` cannot decode the payload. */
@@ -20,16 +22,19 @@ export interface KindRules {
 	readonly crashes: number;
 	/** Whether a run may be abandoned while its function continues. */
 	readonly isAbandoned: boolean;
+	/** Whether results are kept. */
+	readonly hasResult: boolean;
 }
 
-const usual: KindRules = { attempts: Infinity, crashes: 10, isAbandoned: false };
+const usual: KindRules = { attempts: Infinity, crashes: 10, isAbandoned: false, hasResult: false };
 
 export const rules: Readonly<Record<string, KindRules>> = {
 	endless: usual,
 	thrice: { ...usual, attempts: 3 },
 	once: { ...usual, attempts: 1 },
 	timed: { ...usual, attempts: 4, isAbandoned: true },
-	kept: usual,
+	kept: { ...usual, hasResult: true },
+	buried: { ...usual, attempts: 2 },
 	fragile: { ...usual, crashes: 3 },
 	strange: usual,
 	transacted: usual,
@@ -56,7 +61,9 @@ export interface Run {
 	isActive: boolean;
 	/** Whether the outcome is stored. */
 	isSettled: boolean;
-	outcome: "succeeded" | "failed" | undefined;
+	outcome: "succeeded" | "failed" | "put off" | undefined;
+	/** The time by which the run has put its task off. */
+	putOff: number | undefined;
 	/** Whether the run has requested that no other attempt follows. */
 	isFinal: boolean;
 	/** Whether a transaction that completes the task was committed. */
@@ -76,6 +83,7 @@ export function makeTasks(world: BasketWorld, process: BasketProcess) {
 		once: { run, attempts: 1 },
 		timed: { run, attempts: 4, timeout: 3_000, abandonAfter: 1_000 },
 		kept: { run, retain: 20_000 },
+		buried: { run, attempts: 2, backoff: 500, retainDead: 20_000 },
 		fragile: { run, crashes: 3 },
 		strange: { run, codec: slowCodec },
 		transacted: { run },
@@ -117,10 +125,13 @@ function perform(
 	if (behaviour === "return" || behaviour === "throw") {
 		end(world, run, behaviour === "return");
 		if (behaviour === "throw") throw failure();
-		return;
+		return resultOf(run);
 	}
 	return behave(world, process, run, behaviour).then(
-		() => end(world, run, true),
+		() => {
+			end(world, run, true);
+			return resultOf(run);
+		},
 		(error) => {
 			end(world, run, false);
 			throw error;
@@ -128,10 +139,15 @@ function perform(
 	);
 }
 
+/** The result of a run, which no other run has. */
+export function resultOf({ record }: Run): unknown {
+	return { claim: record.number };
+}
+
 function end(world: BasketWorld, run: Run, isSuccess: boolean): void {
 	if (!run.process.isAlive) return;
 	run.isActive = false;
-	run.outcome = isSuccess ? "succeeded" : "failed";
+	run.outcome = isSuccess ? "succeeded" : run.putOff === undefined ? "failed" : "put off";
 	run.endedAt = world.clock.monotonic();
 	run.endedInStop = run.context.signal.aborted;
 	world.onEnd(run);
@@ -187,8 +203,12 @@ async function behave(world: BasketWorld, process: BasketProcess, run: Run, beha
 			throw retryAfter(delay, failure());
 		case "retry now":
 			throw retryNow(failure());
+		case "put off":
+			if (random.chance(0.5)) payload.changes++;
+			run.putOff = delay;
+			throw later(delay, "not now");
 		case "add": {
-			await process.basket.add("endless", { changes: 0 });
+			await process.basket.add("endless", world.payload());
 			return;
 		}
 		case "stop":

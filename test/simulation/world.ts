@@ -96,6 +96,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onPost?(owner: Owner, entry: Entry, data: Data): void;
 	onDelete?(owner: Owner, entry: Entry): void;
 	onAdd?(owner: Owner, entry: Entry): void;
+	onPayload?(id: string, payload: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;

@@ -33,6 +33,11 @@ describe("faultyStore()", () => {
 		expect("close" in store).toBe(false);
 	});
 
+	test("has all members of the store", () => {
+		const original = { ...memoryStore(), close: async () => {} };
+		expect(Object.keys(faultyStore(original, () => undefined)).sort()).toEqual(Object.keys(original).sort());
+	});
+
 	test("without a fault the store is called before the call returns", () => {
 		let isCalled = false;
 		const original = Object.assign(memoryStore(), {

@@ -48,14 +48,14 @@ export interface DenoKvStore<Tx extends DenoKvOperation = DenoKvOperation> exten
  * function has opened. So a basket can be created before anything is awaited: `denoKvStore(() => Deno.openKv())`.
  *
  * With `tx`, an `AtomicOperation`, a call appends its checks and changes; await it before `commit()`. If an id is in
- * use, a claim is lost, or another process changes the same task or lane meanwhile, the commit resolves with
- * `{ ok: false }`, as it does for the caller's own checks. Extending a claim also changes its task, so you may have
+ * use that the task does not replace, a task to delete or to change is not there, a claim is lost, or another process
+ * changes the same task or lane meanwhile, the commit resolves with `{ ok: false }`, as it does for the caller's own checks. Extending a claim also changes its task, so you may have
  * to repeat a commit.
  *
  * The limits: 49 tasks and 650,000 bytes of payloads in one `add`; 65,000 bytes for a payload or a message; 1,000
  * bytes for a name (500 for the name of a basket); 500 unseen messages of a task; 16,000 characters of progress. Data
  * over a limit is refused with a RangeError; in a call with several `save`s, only those over the limit are refused. A
- * settlement with a payload over the limit makes its task dead. Errors are shortened to 8,000 characters.
+ * settlement with a payload or a result over the limit makes its task dead. Errors are shortened to 8,000 characters.
  *
  * @param kv an open database, of `Deno.openKv` (`--unstable-kv`) or of `@deno/kv`, or a function that opens one
  * @param options the key prefix, the polling interval and the clock

@@ -29,8 +29,11 @@ const [maxName, maxBasketName] = [1_000, 500];
 /** The keys of a commit may have 80 KiB, the whole commit 800 KiB. */
 const [maxKeys, maxCommit] = [81_000, 815_000];
 
-/** The keys of a task: its own, one by kind, and those of its id and its lane, which are also checked. */
-const keysPerTask = 7;
+/**
+ * The keys of a task: its own, one by kind, and those of its id and its lane, which are also checked; and those of an
+ * ended task that it replaces.
+ */
+const [keysPerTask, keysPerReplaced] = [7, 12];
 
 /** The overhead of a key besides names and prefix, and of a row besides names and payload. */
 const [bytesPerKey, bytesPerRow] = [80, 600];
@@ -55,11 +58,12 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 function checkTasks(tasks: readonly NewTask[], base: number): void {
 	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
 	let [payloads, keys, all] = [0, 0, 0];
-	for (const { id = "", kind, lane = "", payload } of tasks) {
+	for (const { id = "", kind, lane = "", payload, ifPresent } of tasks) {
 		const names = [checkName("kind", kind), checkName("id", id), checkName("lane", lane)] as const;
 		const size = checkData(payload);
 		payloads += size;
-		keys += keysPerTask * (base + bytesPerKey) + names[0] + 2 * names[1] + 4 * names[2];
+		keys += (ifPresent === undefined ? keysPerTask : keysPerReplaced) * (base + bytesPerKey) + names[0] + 2 * names[1] +
+			4 * names[2];
 		// Data in the row may take two bytes per character: short payloads, and names, which are also stored beside a key.
 		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2]) + bytesPerRow;
 	}

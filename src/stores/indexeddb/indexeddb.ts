@@ -35,8 +35,8 @@ export interface IndexedDBStoreOptions {
  * tab upgrades or deletes the database, and while the page is in the back/forward cache; the browser can also close
  * it. The next use reopens the database, and creates an empty one if it was deleted.
  *
- * **With a database of yours** (see {@link upgradeIndexedDB}) pass `add`, `save` and `complete` a transaction over
- * {@link indexedDBStoreNames} and your own object stores: both are committed together. The transaction belongs to
+ * **With a database of yours** (see {@link upgradeIndexedDB}) pass `add`, `save`, `complete`, `delete` and `change` a
+ * transaction over {@link indexedDBStoreNames} and your own object stores: both are committed together. The transaction belongs to
  * you. Promises of the store inside it resolve while the transaction is active, so you can continue to use it after
  * an `await`. Await nothing else in it, because IndexedDB commits a transaction without pending requests. When you
  * close the connection, calls reject with a `StoreError` whose code is `"closed"`.

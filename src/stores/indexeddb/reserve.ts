@@ -23,7 +23,7 @@ export const worthwhile = 1_048_576;
 export const pause = 1000;
 
 /** A store that has added this many bytes does not wait. */
-export const urgent: number = 8 * worthwhile;
+export const urgent = 8_388_608;
 
 /** Creates or releases the reserve. Returns whether there was one. */
 export async function reserve(database: IDBDatabase, isKept: boolean): Promise<boolean> {

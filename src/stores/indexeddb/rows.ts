@@ -116,19 +116,17 @@ export class Rows implements RecordTransaction {
 	}
 
 	async #range(read: Range): Promise<object[]> {
-		const { limit, reverse } = read;
-		// This store uses a counter and never reads from the end.
-		const rows = await this.#getAll(read, this.#boundsOf(read), reverse || limit === Infinity ? undefined : limit);
-		return reverse ? rows.reverse().slice(0, limit) : rows;
+		const { limit } = read;
+		return await this.#getAll(read, this.#boundsOf(read), limit === Infinity ? undefined : limit);
 	}
 
 	async #getAll(read: Get | Range, keys: IDBKeyRange, limit?: number): Promise<object[]> {
-		const { table, index } = read;
+		const { table, index, reverse }: Pick<Range, "table" | "index" | "reverse"> = read;
 		const source = this.#sourceOf(read);
-		const found = await result(source.getAll(keys, limit), true) as object[] | undefined;
+		const found = reverse ? undefined : await result(source.getAll(keys, limit), true) as object[] | undefined;
 		if (found?.every(Boolean)) return found.map((one) => this.#toRow(table, one, index));
 		// The browser has lost the values of some rows (large values are separate files), but still has their keys.
-		const primary = await result(source.getAllKeys(keys, limit));
+		const primary = reverse ? await lastKeys(source, keys, limit) : await result(source.getAllKeys(keys, limit));
 		return await Promise.all(primary.map(async (key) => {
 			const found = await result(this.#store.get(key), true);
 			return found ? this.#toRow(table, found, index) : await this.#salvage(table, keyIn(key));
@@ -184,6 +182,21 @@ export class Rows implements RecordTransaction {
 		const entry = Array.isArray(keys) ? keys.find((key) => key?.[0] === name) : undefined;
 		return new Stray(key, row, entry && { index: index!, key: keyIn(entry) }, true);
 	}
+}
+
+/** The last primary keys of a range, backwards. */
+async function lastKeys(
+	source: IDBObjectStore | IDBIndex,
+	keys: IDBKeyRange,
+	limit = Infinity,
+): Promise<IDBValidKey[]> {
+	const found: IDBValidKey[] = [];
+	const request = source.openKeyCursor(keys, "prev");
+	for (let cursor = await result(request); cursor !== null && found.length < limit; cursor = await result(request)) {
+		found.push(cursor.primaryKey);
+		cursor.continue();
+	}
+	return found;
 }
 
 function isSameList(wanted: readonly IDBValidKey[][], found: unknown): boolean {

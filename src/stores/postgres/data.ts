@@ -49,15 +49,20 @@ export function decode(text: string): Data | undefined {
 	}
 }
 
+/** Encodes optional data. */
+export function encodeData(data: Data | undefined): string | undefined {
+	return data === undefined ? undefined : encode(data);
+}
+
 /** Encodes optional text: names and errors. */
 export function encodeText(text: string | null | undefined): string | undefined {
 	return text === undefined || text === null ? undefined : sql.encodeText(text);
 }
 
 /** Damaged text is returned unchanged. */
-function decodeText(text: string): string;
-function decodeText(text: string | null): string | null;
-function decodeText(text: string | null): string | null {
+export function decodeText(text: string): string;
+export function decodeText(text: string | null): string | null;
+export function decodeText(text: string | null): string | null {
 	return text && (sql.decodeText(text) ?? text);
 }
 
@@ -84,7 +89,7 @@ export function refOf({ id, token }: Ref): { s: number; n: number; i: string | u
 
 /** The values that the function writes for a settlement; absent ones stay unchanged. */
 export function showEnding(settlement: Settlement): Record<string, unknown> {
-	const { state, delay, attempts, crashes, error, backoff, seen, payload } = sql.endingOf(settlement.outcome);
+	const { state, delay, attempts, crashes, error, backoff, seen, payload, result } = sql.endingOf(settlement.outcome);
 	return {
 		...refOf(settlement.ref),
 		t: sql.isRemoval(settlement) ? -1 : state,
@@ -94,7 +99,8 @@ export function showEnding(settlement: Settlement): Record<string, unknown> {
 		e: encodeText(error),
 		k: backoff,
 		m: seen,
-		v: payload === undefined ? undefined : encode(payload),
+		v: encodeData(payload),
+		u: encodeData(result),
 	};
 }
 
@@ -106,7 +112,9 @@ export function showTask(row: TaskRow): StoredTask {
 	const names = columns.split(", ");
 	const show = (value: string | number | null) => typeof value === "string" ? decodeText(value) : value;
 	const shown = Object.fromEntries(names.map((name, at) => [name, show(row[at]!)]));
-	return sql.showTask(shown as unknown as sql.TaskRow, decode(row[names.indexOf("payload")] as string));
+	const data = (name: string) => decode(row[names.indexOf(name)] as string);
+	const task = sql.showTask(shown as unknown as sql.TaskRow, data("payload"));
+	return shown["result"] === null ? task : { ...task, result: data("result") };
 }
 
 /** Converts claims; `undefined` for each unreadable one. */

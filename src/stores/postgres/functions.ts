@@ -16,28 +16,35 @@
 import {
 	columns,
 	create as createIn,
+	entries,
+	inOrder,
 	isGone,
 	isNamed,
+	isNamedBy,
 	isRef,
 	laneLock,
 	levelLock,
 	lower,
 	nameIn,
 	notify as notifyIn,
+	numberAt,
 } from "./sql.ts";
+import { list } from "./list.ts";
+import { pausing } from "./pausing.ts";
+import { put } from "./put.ts";
 import { turn } from "./turn.ts";
-
-/** The number of the task at index `o` in the arrays of `add`. */
-const numberAt = "blocks[1 + (o - 1) / 1024] * 1024 + (o - 1) % 1024";
 
 /** The tasks in the arrays of `add`. */
 function insert(s: string, id: string, end: string): string {
 	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, priority, state, due, added, payload)
-	SELECT ${numberAt}, b, k, ${id}, l, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
+	SELECT ${numberAt("o")}, b, k, ${id}, l, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
 	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], ps::int[], ds::bigint[], vs::text[]) WITH ORDINALITY
 		AS r (k, i, l, p, d, v, o)
 	${end}`;
 }
+
+/** Tasks by their ids. */
+const names = entries("s bigint, i text");
 
 /** @param s the schema, quoted */
 export function functionsOf(s: string): string[] {
@@ -103,7 +110,7 @@ ELSE
 	FOR attempt IN 1..9 LOOP
 		WITH a AS (
 			${insert(s, "i", "WHERE attempt = 1 OR i IS NOT NULL")}
-			ORDER BY i, o ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING RETURNING seq
+			ORDER BY i COLLATE "C", o ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING RETURNING seq
 		) SELECT count(*) INTO more FROM a;
 		done := done + more;
 		there := NULL;
@@ -116,7 +123,7 @@ ELSE
 		DELETE FROM ${s}.messages WHERE task = ANY (gone);
 		SELECT json_agg(json_build_array(o - 1, x.state)), count(*) FILTER (WHERE x.seq IS NULL) INTO there, lost
 		FROM unnest(ids::text[]) WITH ORDINALITY r (i, o) LEFT JOIN ${s}.tasks x ON x.basket = b AND x.id = i
-		WHERE i IS NOT NULL AND x.seq IS DISTINCT FROM ${numberAt};
+		WHERE i IS NOT NULL AND x.seq IS DISTINCT FROM ${numberAt("o")};
 		EXIT WHEN lost = 0;
 	END LOOP;
 END IF;
@@ -124,6 +131,8 @@ IF lanes <> '{}' THEN PERFORM ${call("promote")}(b, lanes, '{}'); END IF;
 IF hint <> '' THEN ${notify} END IF;
 RETURN json_build_array(blocks, there);`,
 		),
+
+		put(s),
 
 		turn(s),
 
@@ -150,11 +159,11 @@ RETURN to_json(answers);`,
 			"save",
 			"(b text, q text) RETURNS text",
 			"r record; saved boolean[] := '{}'; p int;",
-			`FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, n int, i text, v text, g text, m int) LOOP
+			`FOR r IN SELECT * FROM ${entries("s bigint, n int, i text, v text, g text, m int")} ${inOrder} LOOP
 	UPDATE ${s}.tasks SET payload = coalesce(r.v, payload), progress = coalesce(r.g, progress),
 		seen = greatest(seen, least(posted, coalesce(r.m, 0)))
 	WHERE ${isRef} RETURNING posted INTO p;
-	saved := saved || FOUND;
+	saved[r.o] := FOUND;
 	IF FOUND AND p > 0 THEN DELETE FROM ${s}.messages WHERE task = r.s AND n <= r.m; END IF;
 END LOOP;
 RETURN to_json(saved);`,
@@ -164,9 +173,9 @@ RETURN to_json(saved);`,
 			"remove",
 			"(b text, q text, hint text) RETURNS text",
 			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false;`,
-			`FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, i text) LOOP
+			`FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
 	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone" INTO x;
-	removed := removed || (FOUND AND NOT coalesce(x."isGone", true));
+	removed[r.o] := FOUND AND NOT coalesce(x."isGone", true);
 	CONTINUE WHEN NOT FOUND;
 	isClaimed := isClaimed OR x.state IN (1, 3);
 	IF x.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = x.seq; END IF;
@@ -177,17 +186,25 @@ IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
 		),
 
-		// A dead task gets a new number and moves to the end; its id contains the old one.
+		// A dead task gets a new number and moves to the end; its id contains the old one. The locks of lanes come before those
+		// of tasks, as in all functions that wait for both.
 		create(
 			"change",
 			"(b text, q text, w text) RETURNS text",
-			"t bigint; r record; x record; changed boolean[] := '{}'; can boolean; last bigint; touched bigint[] := '{}';",
-			`PERFORM pg_advisory_xact_lock_shared(${levelLock});
+			"t bigint; r record; x record; changed boolean[] := '{}'; can boolean; last bigint; touched bigint[] := '{}'; lanes text[]; blocks bigint[];",
+			`IF w = 'retry' THEN
+	lanes := ARRAY(SELECT DISTINCT dead.lane FROM ${names}, LATERAL (
+		SELECT lane FROM ${s}.tasks WHERE ${isNamedBy("e")} AND state = 6 AND lane IS NOT NULL
+	) dead);
+	PERFORM ${call("enter")}(b, lanes);
+	blocks := ARRAY(SELECT nextval('${s}.seq') FROM generate_series(0, (json_array_length(q::json) - 1) / 1024));
+END IF;
+PERFORM pg_advisory_xact_lock_shared(${levelLock});
 t := ${s}.clock();
-FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, i text) LOOP
-	SELECT seq, state, lane INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
-	can := coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' ELSE '{0,2,6}' END::int[]), false);
-	changed := changed || can;
+FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
+	SELECT seq, state, lane, ${isGone} AS "isGone" INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
+	can := coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' ELSE '{0,2,6}' END::int[]) AND NOT x."isGone", false);
+	changed[r.o] := can;
 	CONTINUE WHEN NOT can;
 	touched := touched || x.seq;
 	IF w <> 'retry' THEN
@@ -196,8 +213,8 @@ FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, i text) LOOP
 	ELSIF x.state < 6 THEN
 		UPDATE ${s}.tasks SET due = least(due, t) WHERE seq = x.seq;
 	ELSE
-		PERFORM ${call("enter")}(b, ARRAY[x.lane]);
-		last := nextval('${s}.seq') * 1024;
+		IF x.lane IS NOT NULL AND x.lane <> ALL (lanes) THEN RAISE 'a task has died meanwhile' USING ERRCODE = '40001'; END IF;
+		last := ${numberAt("r.o")};
 		UPDATE ${s}.tasks SET seq = last, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
 			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
 		WHERE seq = x.seq;
@@ -254,20 +271,7 @@ RETURN (SELECT json_build_array(${columns}, (
 )) FROM ${s}.tasks WHERE ${isNamed} AND NOT (${isGone}));`,
 		),
 
-		// The query determines the index.
-		create(
-			"list",
-			"(b text, q text) RETURNS text",
-			`r record; rest text := ''; found text;`,
-			`SELECT * INTO r FROM json_to_record(q::json) AS (forms int[], kind text, after bigint, most bigint);
-IF r.forms IS NOT NULL THEN rest := rest || ' AND state IN (' || array_to_string(r.forms, ', ') || ')'; END IF;
-IF r.forms[1] > 3 THEN rest := rest || ' AND state > 3'; END IF;
-IF r.kind IS NOT NULL THEN rest := rest || ' AND kind = $4'; END IF;
-EXECUTE 'SELECT json_agg(json_build_array(${columns}) ORDER BY seq)::text FROM (
-	SELECT * FROM ${s}.tasks WHERE basket = $1 AND seq > $2 AND NOT (state = 7 AND due <= $5)' || rest || ' ORDER BY seq LIMIT $3
-) t' INTO found USING b, r.after, r.most, r.kind, ${s}.clock();
-RETURN coalesce(found, '[]');`,
-		),
+		list(s),
 
 		create(
 			"counts",
@@ -277,6 +281,8 @@ RETURN coalesce(found, '[]');`,
 	SELECT state, count(*) FROM ${s}.tasks WHERE basket = b AND NOT (${isGone}) GROUP BY state
 ) c);`,
 		),
+
+		...pausing(s),
 
 		create(
 			"tell",

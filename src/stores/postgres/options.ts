@@ -4,6 +4,8 @@
  * @module
  */
 
+import { check } from "../../platform/check.ts";
+
 /** Options for `postgresStore`. */
 export interface PostgresStoreOptions {
 	/** The name of the schema with the tables and functions: letters, digits and `_`. @default "upkeep" */
@@ -21,4 +23,16 @@ export interface PostgresStoreOptions {
 	 * @default 10_000
 	 */
 	timeout?: number | undefined;
+}
+
+/** @throws {TypeError | RangeError} for an invalid name */
+export function checkSchema(schema = "upkeep"): string {
+	const isAllowed = typeof schema === "string" && /^(?!pg_)[a-z_]\w{0,62}$/i.test(schema);
+	return check(
+		"schema",
+		schema,
+		"string",
+		isAllowed,
+		"at most 63 letters, digits and _, beginning with no digit and not with pg_",
+	);
 }

@@ -18,24 +18,26 @@ import type {
 	ListQuery,
 	Message,
 	NewTask,
+	Pauses,
 	Ref,
 	Save,
 	Store,
 	StoreCapabilities,
 	StoredTask,
-	TaskState,
 	Turn,
 	TurnResult,
 	WakeReason,
 } from "../../basket/store.ts";
 import { check, checkLimit } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { countsOf, formsOf, isPlain, isRemoval, mostRows, seqOf, seqOfKey, stateOf, tooNew } from "../sql/sql.ts";
+import { countsOf, isPlain, isRemoval, mostRows, seqOf, tooNew } from "../sql/sql.ts";
+import { type AddAnswer, columnsOf, showAdded } from "./adding.ts";
 import {
-	arrayOf,
 	type ClaimColumns,
+	decodeText,
 	duration,
 	encode,
+	encodeData,
 	encodeText,
 	type MessageRow,
 	nameOf,
@@ -49,7 +51,9 @@ import {
 import { Connection, type PostgresSource } from "./connection.ts";
 import { queryIn } from "./driver.ts";
 import { explain, toStoreError } from "./errors.ts";
-import type { PostgresStoreOptions } from "./options.ts";
+import { checkSchema, type PostgresStoreOptions } from "./options.ts";
+import { again, impatiently, isLocked, oneByOne } from "./patience.ts";
+import { queryOf } from "./query.ts";
 import { migration, quote } from "./schema.ts";
 import { nameIn, version } from "./sql.ts";
 import { Watch } from "./watch.ts";
@@ -119,9 +123,9 @@ export interface PostgresStore extends Store<PostgresClient> {
  * not possible, or notifications do not arrive (a pooler, a pool of one connection), the store polls every
  * `pollInterval`, and a running task that was deleted elsewhere ends at the next renewal of its lease.
  *
- * If a process hangs or loses its connection inside its own transaction, the tasks that it has completed and the
- * lanes that it has added to stay locked until the server ends that transaction: set
- * `idle_in_transaction_session_timeout`. The store listens for errors of a pool, of its clients, and of a passed
+ * If a process hangs or loses its connection inside its own transaction, the tasks that it has completed, replaced,
+ * changed or deleted and the lanes that it has added to stay locked until the server ends that transaction: set
+ * `idle_in_transaction_session_timeout`. The store itself never waits in a circle with such a transaction. The store listens for errors of a pool, of its clients, and of a passed
  * client. So a lost connection rejects the calls on it, and never ends the process. Set `connectionTimeoutMillis` for
  * a pool of pg: otherwise an unanswered connection attempt occupies a place in the pool and prevents the pool from
  * ending. The package postgres, at least up to 3.4.9, can end the whole process when a connection is lost during a
@@ -164,25 +168,11 @@ export function postgresStore(client: PostgresSource, options: PostgresStoreOpti
 	return new Postgres(client, checkSchema(schema), pollInterval, timeout);
 }
 
-function checkSchema(schema = "upkeep"): string {
-	const isAllowed = typeof schema === "string" && /^(?!pg_)[a-z_]\w{0,62}$/i.test(schema);
-	return check(
-		"schema",
-		schema,
-		"string",
-		isAllowed,
-		"at most 63 letters, digits and _, beginning with no digit and not with pg_",
-	);
-}
-
-/** Returns the public state; `undefined` for `null`, which means that the task has just disappeared. */
-function present(state: number | null): TaskState | undefined {
-	return state === null ? undefined : stateOf(state);
-}
-
 interface CallOptions {
 	readonly tx?: PostgresClient | undefined;
 	readonly timeout?: number | undefined;
+	/** Whether the call gives up a lock early. */
+	readonly isImpatient?: boolean | undefined;
 }
 
 class Postgres implements PostgresStore {
@@ -233,28 +223,27 @@ class Postgres implements PostgresStore {
 
 	async add(basket: string, tasks: readonly NewTask[], tx?: PostgresClient): Promise<readonly Added[]> {
 		if (tasks.length === 0) return [];
-		const hasIds = tasks.some(({ id }) => id !== undefined);
-		const isNews = tasks.some(({ delay }) => delay < 60_000);
-		const [blocks, there] = await this.#call<[number[], [index: number, state: number | null][] | null]>(
-			{ tx, timeout: this.#timeout + tasks.length },
-			...["add", basket] as const,
-			arrayOf(tasks.map(({ kind }) => encode(kind))),
-			hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
-			arrayOf(tasks.map(({ lane }) => encodeText(lane))),
-			`{${tasks.map(({ priority }) => priority)}}`,
-			`{${tasks.map(({ delay }) => duration(delay))}}`,
-			arrayOf(tasks.map(({ payload }) => encode(payload))),
-			isNews && (tx !== undefined || this.#watch.mayTell(encode(basket))) ? "1" : "",
-		);
-		const states = new Map(there);
-		return tasks.map(({ id }, index) => {
-			if (states.has(index)) return { id: id!, added: false, state: present(states.get(index)!) };
-			return { id: id ?? `_${blocks[Math.floor(index / 1024)]! * 1024 + index % 1024}`, added: true };
-		});
+		const isReplacing = tasks.some(({ ifPresent }) => ifPresent !== undefined);
+		const isNews = isReplacing || tasks.some(({ delay }) => delay < 60_000);
+		const hint = isNews && (tx !== undefined || this.#watch.mayTell(encode(basket))) ? "1" : "";
+		const isImpatient = tx === undefined && tasks.length > 1 &&
+			tasks.some(({ id, lane }) => (id ?? lane) !== undefined);
+		const options = { tx, timeout: this.#timeout + tasks.length, isImpatient };
+		const member = isReplacing ? "put" : "add";
+		const columns = columnsOf(tasks, isReplacing);
+		const add = () => this.#call<AddAnswer>(options, member, basket, ...columns, hint);
+		return showAdded(tasks, await (isImpatient ? again(options.timeout, add) : add()));
 	}
 
-	turn(basket: string, turn: Turn): Promise<TurnResult> {
-		return this.#turn(undefined, basket, turn);
+	async turn(basket: string, turn: Turn): Promise<TurnResult> {
+		try {
+			return await this.#turn(undefined, basket, turn);
+		} catch (error) {
+			if (turn.settle.length < 2 || !isLocked(error)) throw error;
+		}
+		const alone = turn.settle.map((one) => this.#turn(undefined, basket, { ...turn, settle: [one], claim: [] }));
+		const settled = (await Promise.all(alone)).map(({ settled }) => settled[0]!);
+		return { ...await this.#turn(undefined, basket, { ...turn, settle: [] }), settled };
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
@@ -266,7 +255,7 @@ class Postgres implements PostgresStore {
 			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(
 			...[
-				{ tx },
+				{ tx, isImpatient: tx === undefined && settle.length > 1 },
 				"turn",
 				basket,
 				`{${short}}`,
@@ -309,11 +298,11 @@ class Postgres implements PostgresStore {
 	async save(basket: string, saves: readonly Save[], tx?: PostgresClient): Promise<readonly boolean[]> {
 		const rows = saves.map(({ ref, payload, progress, seen }) => ({
 			...refOf(ref),
-			v: payload === undefined ? undefined : encode(payload),
+			v: encodeData(payload),
 			g: encodeText(progress),
 			m: seen,
 		}));
-		return this.#call({ tx }, "save", basket, rows);
+		return this.#each(tx, "save", basket, rows);
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
@@ -323,26 +312,34 @@ class Postgres implements PostgresStore {
 		return { ...showTask(row as TaskRow), inbox };
 	}
 
-	async list(basket: string, { state, kind, after, limit }: ListQuery): Promise<readonly StoredTask[]> {
-		const rows = await this.#call<TaskRow[]>({}, "list", basket, {
-			forms: state === undefined ? undefined : formsOf(state),
-			kind: encodeText(kind),
-			after: seqOfKey(after),
-			most: Math.min(limit, mostRows),
-		});
-		return rows.map(showTask);
+	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
+		return (await this.#call<TaskRow[]>({}, "list", basket, queryOf(query))).map(showTask);
 	}
 
 	async counts(basket: string): Promise<Counts> {
 		return countsOf(await this.#call<[number, number][]>({ timeout: this.#timeout * 6 }, "counts", basket));
 	}
 
-	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
-		return this.#call({}, "remove", basket, ids.map(nameOf), "1");
+	async delete(basket: string, ids: readonly string[], tx?: PostgresClient): Promise<readonly boolean[]> {
+		return this.#each(tx, "remove", basket, ids.map(nameOf), "1");
 	}
 
-	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
-		return this.#call({}, "change", basket, ids.map(nameOf), change);
+	async change(
+		basket: string,
+		ids: readonly string[],
+		change: Change,
+		tx?: PostgresClient,
+	): Promise<readonly boolean[]> {
+		return this.#each(tx, "change", basket, ids.map(nameOf), change);
+	}
+
+	async pause(basket: string, kind: string | undefined, isPaused: boolean): Promise<boolean> {
+		return this.#call({}, "pause", basket, [kind === undefined ? null : encode(kind)], isPaused ? "1" : "");
+	}
+
+	async pauses(basket: string): Promise<Pauses> {
+		const kinds = (await this.#call<(string | null)[]>({}, "pauses", basket)).map(decodeText);
+		return { all: kinds.includes(null), kinds: kinds.filter((kind) => kind !== null).sort() };
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {
@@ -357,12 +354,27 @@ class Postgres implements PostgresStore {
 		return this.#watch.add(encode(basket), wake, onError);
 	}
 
+	/** Calls a function of several items, which are only in a transaction of the caller inseparable. */
+	#each<T, R>(tx: PostgresClient | undefined, name: string, basket: string, items: readonly T[], ...rest: string[]) {
+		const call = (some: readonly T[]) => {
+			const isImpatient = tx === undefined && some.length > 1;
+			return this.#call<readonly R[]>({ tx, isImpatient }, name, basket, some, ...rest);
+		};
+		return tx === undefined ? oneByOne(items, call) : call(items);
+	}
+
 	/** Calls one of the functions. */
-	async #call<T>({ tx, timeout }: CallOptions, name: string, basket: string, ...given: unknown[]): Promise<T> {
+	async #call<T>(
+		{ tx, timeout, isImpatient }: CallOptions,
+		name: string,
+		basket: string,
+		...given: unknown[]
+	): Promise<T> {
 		if (!this.#isOpen) throw new StoreError("not-open", "Open the store first: this creates its tables");
 		const values = given.map((value) => typeof value === "string" ? value : JSON.stringify(value));
 		const places = ["basket", ...values].map((_, index) => `$${index + 1}`);
-		const text = `SELECT ${this.#schema}.${nameIn(name)}(${places})`;
+		const call = `${this.#schema}.${nameIn(name)}(${places})`;
+		const text = isImpatient ? impatiently(call) : `SELECT ${call}`;
 		const query = tx === undefined ? this.#query : queryIn(tx);
 		return JSON.parse(await this.#ask(text, [encode(basket), ...values], query, timeout) ?? "null");
 	}

@@ -16,9 +16,10 @@ export function quote(name: string): string {
  * Constraints against manual changes that could not be repaired. Postgres prepares them again for each statement that
  * writes tasks, so they are short. Without `::text` it would also compile a function each time.
  */
-const sound = `least(seq - 1, due, added) >= 0 AND greatest(seq, due, added) <= ${never}
-	AND least(attempts, crashes, claims, posted, seen) >= 0 AND abs(priority) <= 100 AND state BETWEEN 0 AND 7
-	AND (id IS NULL OR id <> '_' || seq::text)`;
+const sound =
+	`least(seq - 1, due, added, newer_due, newer_added) >= 0 AND greatest(seq, due, added, newer_due, newer_added) <= ${never}
+	AND least(attempts, crashes, claims, posted, seen) >= 0 AND greatest(abs(priority), abs(newer_priority)) <= 100
+	AND state BETWEEN 0 AND 7 AND (id IS NULL OR id <> '_' || seq::text)`;
 
 /** The names of the functions of version 1. */
 const first = [
@@ -41,6 +42,9 @@ const first = [
  *
  * `seq` is the order of all tasks. Ids that the store creates are `_` and the `seq`, and are not stored: indexing
  * every id would cost a fifth of the speed.
+ *
+ * `newer` and the columns after it are a payload that waits behind a running task, which it replaces at the end of the claim.
+ * All columns together fit into a bitmap of three bytes, so that columns without a value cost nothing.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -85,8 +89,6 @@ END LOOP;`,
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 1;`,
-		// Existing rows may be damaged; new ones must be valid.
-		`ALTER TABLE ${s}.tasks ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
 		`ALTER TABLE ${s}.messages ADD CONSTRAINT sound CHECK (n > 0) NOT VALID;`,
 		`CREATE TABLE ${s}.levels (
 	basket text COLLATE "C" NOT NULL,
@@ -101,6 +103,17 @@ END LOOP;`,
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
 		`CREATE INDEX ON ${s}.levels (basket, kind);`,
 		`INSERT INTO ${s}.levels SELECT basket, kind, priority, 0, 0 FROM ${s}.tasks GROUP BY basket, kind, priority;`,
+	], [
+		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname ~ '_2$' LOOP
+	EXECUTE 'DROP FUNCTION ' || old;
+END LOOP;`,
+		`ALTER TABLE ${s}.tasks ADD result text, ADD newer text, ADD newer_priority smallint, ADD newer_added bigint, ADD newer_due bigint;`,
+		// Existing rows may be damaged; new ones must be valid.
+		`ALTER TABLE ${s}.tasks DROP CONSTRAINT IF EXISTS sound, ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
+		`DROP INDEX ${s}.tasks_basket_due_idx;`,
+		`CREATE INDEX ON ${s}.tasks (basket, due) WHERE state > 5 AND due < ${never};`,
+		// Tasks that have ended are not in the other index of lanes, where the head of a lane must come first.
+		`CREATE INDEX ON ${s}.tasks (basket, lane, seq) WHERE lane IS NOT NULL AND state > 5;`,
 		...functionsOf(s),
 	]];
 }

@@ -5,7 +5,7 @@
  */
 
 /** The version of the tables and functions of this library. */
-export const version = 2;
+export const version = 3;
 
 /** The due time of a task that only a message makes due: the largest safe integer of JavaScript. */
 export const never = "9007199254740991";
@@ -14,14 +14,19 @@ export const never = "9007199254740991";
 export const isRef = "seq = r.s AND claims = r.n AND basket = b AND state IN (1, 3) AND id IS NOT DISTINCT FROM r.i";
 
 /** The task with the id `r.i`, which the store may have created from the number `r.s`. */
-export const isNamed = "basket = b AND (id = r.i OR seq = r.s AND id IS NULL)";
+export const isNamed: string = isNamedBy("r");
 
-/** A done task whose retention has ended: it is invisible, even if it has not been removed. */
-export const isGone = "state = 7 AND due <= t";
+/** The same, with an id in the row `r`. */
+export function isNamedBy(r: string): string {
+	return `basket = b AND (id = ${r}.i OR seq = ${r}.s AND id IS NULL)`;
+}
+
+/** A done or dead task whose retention has ended: it is invisible, even if it has not been removed. */
+export const isGone = "state > 5 AND due <= t";
 
 /** The columns for `showTask` of data.ts. */
 export const columns =
-	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress";
+	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress, result";
 
 /** The lock number of the lane `l` of the basket `b`. */
 export const laneLock = "hashtextextended(l, hashtextextended(b, 0))";
@@ -62,6 +67,13 @@ export function claimable(s: string, state: 0 | 1, priority: string, more = ""):
 }
 
 /**
+ * The priority of a row of `levels` that pauses its kind, and of one that pauses all kinds: a turn reads this table
+ * anyway. Such a row has a `term` that no lease is shorter than, so it is never copied.
+ */
+export const pausedKind = 999;
+export const pausedAll = 1000;
+
+/**
  * Levels: for each kind and priority that ever existed in a basket, `low` is an instant before which no waiting task
  * is due, and `ends` is an instant before which no lease ends. Without them, each claim would skip all entries of
  * tasks done since the last vacuum.
@@ -88,6 +100,17 @@ export function look(s: string, kinds: string): string {
 	} f.kind ORDER BY due LIMIT 1) e ON true
 ) v (kind, priority, low, ends, at, term, mature, due, waiting, running)`;
 }
+
+/** The elements of the JSON array `q`, with these columns; `o` is the place in the array, from 1 on. */
+export function entries(columns: string): string {
+	return `(SELECT *, row_number() OVER ()::int AS o FROM json_to_recordset(q::json) AS j (${columns})) e`;
+}
+
+/** All functions lock tasks in this order of `entries`, so that two of them never wait for each other. */
+export const inOrder: string = `ORDER BY coalesce(i, '_' || s) COLLATE "C"`;
+
+/** The number of the task at index `o` in the arrays of `add` and `put`, which take whole blocks of numbers. */
+export const numberAt = (o: string): string => `blocks[1 + (${o} - 1) / 1024] * 1024 + (${o} - 1) % 1024`;
 
 /** Lowers the levels for `rows` with the columns kind, priority and due: for waiting tasks, or for running ones. */
 export function lower(s: string, rows: string, column: "low" | "ends" = "low"): string {

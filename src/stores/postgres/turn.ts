@@ -4,7 +4,21 @@
  * @module
  */
 
-import { claimable, create, isRef, laneLock, levelLock, look, lower, nameIn, never, notify } from "./sql.ts";
+import {
+	claimable,
+	create,
+	entries,
+	inOrder,
+	isRef,
+	laneLock,
+	levelLock,
+	look,
+	lower,
+	nameIn,
+	never,
+	notify,
+	pausedKind,
+} from "./sql.ts";
 
 /**
  * The minimum intervals at which levels are raised and expired tasks removed, and at which levels are compared with
@@ -16,7 +30,14 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
+/** The newer payload takes its place, if there is one. */
+const newer =
+	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
+				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
+
+/** A pause of all kinds is a NULL, with which no kind compares as different. */
+const unpaused = (kinds: string) => `ARRAY(SELECT k FROM unnest(${kinds}) k WHERE k <> ALL (paused))`;
 
 /** @param s the schema, quoted */
 export function turn(s: string): string {
@@ -27,7 +48,7 @@ export function turn(s: string): string {
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
-	kinds text[]; wanted int; lastDue bigint; isMore boolean := false; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
+	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
 		USING ERRCODE = '0A000';
@@ -45,8 +66,10 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 	END IF;
 END LOOP;
 ${survey(s)}
+IF paused IS NOT NULL THEN ks := ${unpaused("ks")}; END IF;
 FOR wanted, kinds IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->1)) FROM json_array_elements(c::json) x LOOP
 	isMore := false;
+	IF paused IS NOT NULL THEN kinds := ${unpaused("kinds")}; END IF;
 ${claim(s)}
 END LOOP;
 ${raise(s)}
@@ -70,11 +93,11 @@ function settle(s: string): string {
 	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
 END IF;
 IF q <> '[]' THEN
-	FOR r IN SELECT * FROM json_to_recordset(q::json)
-		AS (s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, v text)
-	LOOP
+	FOR r IN SELECT * FROM ${
+		entries("s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, v text, u text")
+	} ${inOrder} LOOP
 		IF r.t < 0 THEN
-			DELETE FROM ${s}.tasks WHERE ${isRef} RETURNING lane, posted INTO l, p;
+			DELETE FROM ${s}.tasks WHERE ${isRef} AND newer IS NULL RETURNING lane, posted INTO l, p;
 		ELSE
 			UPDATE ${s}.tasks SET
 				state = CASE WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
@@ -84,10 +107,15 @@ IF q <> '[]' THEN
 				error = coalesce(r.e, error),
 				backoff = r.k IS TRUE,
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
-				payload = coalesce(r.v, payload)
-			WHERE ${isRef} RETURNING lane, posted INTO l, p;
+				payload = coalesce(r.v, payload),
+				result = r.u
+			WHERE ${isRef} AND newer IS NULL RETURNING lane, posted INTO l, p;
 		END IF;
-		settled := settled || FOUND;
+		IF NOT FOUND THEN
+			${takeNewer(s)}
+			IF FOUND THEN r.t := 0; END IF;
+		END IF;
+		settled[r.o] := FOUND;
 		CONTINUE WHEN NOT FOUND;
 		IF p > 0 THEN
 			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
@@ -100,6 +128,23 @@ END IF;
 IF lanes <> '{}' THEN
 	stirred := ${s}.${nameIn("promote")}(b, lanes, heads) OR stirred;
 END IF;`;
+}
+
+/** Ends a claim whose task has a newer payload. It stays the head of its lane, and its messages stay unless they were seen. */
+function takeNewer(s: string): string {
+	const isOver = "(r.t < 0 OR r.t > 5)";
+	return `UPDATE ${s}.tasks SET
+				state = CASE WHEN state = 3 OR r.t = 4 THEN 4 ELSE 0 END,
+				due = greatest(newer_due, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
+					ELSE coalesce(t + r.d, ${never}) END),
+				attempts = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.a, attempts) END,
+				crashes = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.c, crashes) END,
+				error = CASE WHEN ${isOver} THEN NULL ELSE coalesce(r.e, error) END,
+				progress = CASE WHEN ${isOver} THEN NULL ELSE progress END,
+				backoff = r.k IS TRUE,
+				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
+				${newer}
+			WHERE ${isRef} AND newer IS NOT NULL RETURNING lane, posted INTO l, p;`;
 }
 
 /**
@@ -117,8 +162,9 @@ function survey(s: string): string {
 			SELECT priority, due ${claimable(s, state, "< l.priority")} l.kind ORDER BY priority DESC, due LIMIT 1
 		) x
 	) ${lower(s, "level", state === 0 ? "low" : "ends")};`;
-	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(greatest(v.low, v.at)), max(v.term) FILTER (WHERE v.kind = ANY (ks))
-INTO checked, top, longest FROM ${s}.levels v WHERE basket = b;
+	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(greatest(v.low, v.at)), max(v.term) FILTER (WHERE v.kind = ANY (ks)),
+	array_agg(CASE v.priority WHEN ${pausedKind} THEN v.kind END) FILTER (WHERE v.priority >= ${pausedKind})
+INTO checked, top, longest, paused FROM ${s}.levels v WHERE basket = b;
 IF hint = '' AND (top > ${s}.clock() OR c <> '[]' AND checked IS DISTINCT FROM greatest(least(checked, t), t - ${pace.survey}))
 	AND pg_try_advisory_xact_lock(${levelLock})
 THEN
@@ -158,14 +204,19 @@ function claim(s: string): string {
 			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next},
 				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
-		) SELECT count(*), max(due), json_build_array(
-			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
+		) SELECT count(*), max(due), bool_or(newer IS NOT NULL), json_build_array(
+			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane),
+			array_agg(coalesce(newer_priority, priority)), array_agg(coalesce(newer_added, added)), array_agg(t - coalesce(newer_added, added)),
 			array_agg(${grown("attempts")}), array_agg(${
 		grown("crashes")
-	}), array_agg(${next}), array_agg(error), array_agg(payload),
+	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
 			array_agg(CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END)
-		) INTO p, lastDue, columns FROM c;
+		) INTO p, lastDue, isReplaced, columns FROM c;
 		CONTINUE WHEN p = 0;
+		IF isReplaced THEN
+			UPDATE ${s}.tasks SET ${newer} WHERE newer IS NOT NULL
+			AND seq = ANY (ARRAY(SELECT json_array_elements_text(columns->0)::bigint));
+		END IF;
 		taken := taken || columns;
 		wanted := wanted - p;
 		IF wanted = 0 THEN
@@ -196,7 +247,7 @@ THEN
 	END IF;
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (ARRAY(
-			SELECT seq FROM ${s}.tasks WHERE basket = b AND state = 7 AND due <= t LIMIT ${sweep} FOR UPDATE SKIP LOCKED
+			SELECT seq FROM ${s}.tasks WHERE basket = b AND state > 5 AND due < ${never} AND due <= t LIMIT ${sweep} FOR UPDATE SKIP LOCKED
 		)) RETURNING seq, posted
 	) SELECT array_agg(seq) FILTER (WHERE posted > 0) INTO swept FROM d;
 	DELETE FROM ${s}.messages WHERE task = ANY (swept);

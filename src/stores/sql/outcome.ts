@@ -14,7 +14,10 @@ import * as State from "./state.ts";
 /** The values that a settlement writes; `undefined` leaves a column unchanged. */
 export interface Ending {
 	readonly state: number;
-	/** The time until the task is due, in milliseconds; `null` if only a message makes it due. For a done task, its retention. */
+	/**
+	 * The time until the task is due, in milliseconds; `null` if only a message makes it due. For a done or dead task, its
+	 * retention; `null` if it is never removed.
+	 */
 	readonly delay: number | null;
 	readonly attempts?: number | undefined;
 	readonly crashes?: number | undefined;
@@ -23,16 +26,24 @@ export interface Ending {
 	/** Messages up to this number are removed. */
 	readonly seen?: number | undefined;
 	readonly payload?: Data | undefined;
+	/** Of a done task. */
+	readonly result?: Data | undefined;
 }
 
 /** The end of a claim that leaves its task in the table. */
 export function endingOf(outcome: Outcome): Ending {
 	const { type } = outcome;
-	if (type === "done") return { ...outcome, state: State.done, delay: outcome.retain ?? 0 };
-	if (type === "release") return { ...outcome, state: State.waiting, delay: 0 };
+	if (type === "done") return { ...outcome, state: State.done, delay: retention(outcome.retain ?? 0) };
+	// A delay says that the task has run, so that it has not crashed.
+	if (type === "release" && outcome.delay === undefined) return { ...outcome, state: State.waiting, delay: 0 };
+	if (type === "release") return { ...outcome, state: State.waiting, delay: outcome.delay!, crashes: 0 };
 	if (type === "later") return { ...outcome, state: State.waiting, attempts: 0, crashes: 0 };
-	if (type === "dead") return { ...outcome, state: State.dead, delay: null };
+	if (type === "dead") return { ...outcome, state: State.dead, delay: retention(outcome.retain) };
 	return { ...outcome, state: outcome.hold ? State.held : State.waiting, crashes: 0 };
+}
+
+function retention(retain = Infinity): number | null {
+	return retain < Infinity ? retain : null;
 }
 
 /** Whether the task is removed, as most tasks are. */

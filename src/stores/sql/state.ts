@@ -27,6 +27,10 @@ export const isInLane = "lane IS NOT NULL AND state < 6";
 export const isAtHome = "state < 3";
 /** The tasks that are held, dead or done, or will be held when their run has ended. */
 export const isAside = "state > 2";
+/** The dead and done tasks. */
+export const isOver = "state > 5";
+/** Those of them that were in a lane. */
+export const isEndedInLane = "lane IS NOT NULL AND state > 5";
 
 /** The due time of a task that only a message makes due: the largest safe integer. */
 export const never = 9_007_199_254_740_991;

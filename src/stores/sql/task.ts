@@ -80,7 +80,7 @@ export function showTask(row: TaskRow, payload: Data | undefined): StoredTask {
 		crashes,
 		error: error ?? (state in states ? undefined : damaged("state", state)),
 		progress: progress ?? undefined,
-		dueAt: due >= State.never || state === State.dead ? undefined : due,
+		dueAt: due >= State.never ? undefined : due,
 		addedAt: added,
 		priority,
 		lane: lane ?? undefined,

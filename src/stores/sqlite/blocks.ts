@@ -112,8 +112,15 @@ export function blockOf(seq: number): number {
 }
 
 /** SQL for the tasks whose numbers are in a block. */
-export function inBlock(block: string, first = `${block} * ${blockSize}`): string {
-	return `task.seq BETWEEN ${first} AND ${block} * ${blockSize} + ${blockSize - 1}`;
+export function inBlock(block: string): string {
+	return `task.seq BETWEEN ${block} * ${blockSize} AND ${block} * ${blockSize} + ${blockSize - 1}`;
+}
+
+/** SQL for those of them whose numbers are in a range. */
+export function inBlockWithin(block: string, from: string, to: string): string {
+	return `task.seq BETWEEN max(${from}, ${block} * ${blockSize}) AND min(${to}, ${block} * ${blockSize} + ${
+		blockSize - 1
+	})`;
 }
 
 function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {

@@ -5,36 +5,17 @@
  */
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
-import { damaged, endingOf, idOf, isPlain, isRemoval, mostRows, seqOf } from "../sql/sql.ts";
+import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { after, bounds, decode, encode, isAmong, type TaskRow } from "./data.ts";
-import { checkFound } from "./schema.ts";
-import { type Gone, SqliteTasks } from "./tasks.ts";
-
-/** Tasks of one kind and priority that can be claimed, now or later: waiting tasks, or running tasks after their lease. */
-export interface Level {
-	readonly kind: string;
-	readonly state: number;
-	readonly priority: number;
-	/** The due time of the first of them. */
-	readonly due: number;
-}
-
-/** The maximum number of levels per statement. */
-const mostMerged = 50;
+import { type DueRow, type Level, type Seen, SqliteDue } from "./due.ts";
+import type { Gone } from "./tasks.ts";
 
 /** The number of expired tasks that a turn without settlements removes. */
 const leastExpired = 100;
 
 /** The result of {@link proofOf} for the claim of a task. It differs after another claim or a restart. */
 const madeProof = "seq || '.' || claims || ' ' || coalesce(id, '_' || seq)";
-/** The columns that are read of every claimed task. Each column costs time. */
-const claimColumns = `seq, kind, id, lane, priority, due, added, claims, payload,
-	state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh`;
-
-type DueRow =
-	& Pick<TaskRow, "seq" | "kind" | "id" | "lane" | "priority" | "due" | "added" | "claims" | "payload">
-	& { readonly isFresh: number };
 
 /** The history of a task. It is read for few tasks, because most are {@link fresh}. */
 type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
@@ -44,45 +25,7 @@ const noLane: Pick<Gone, "lane"> = { lane: null };
 
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
-export class SqliteClaims extends SqliteTasks {
-	/** Whether there are done tasks whose retention has ended. The same statement reads the version, which is checked. */
-	hasExpired(basket: string, now: number): boolean {
-		const [row] = this.connection.all<{ version: number; hasExpired: number }>(
-			`SELECT version, EXISTS (SELECT 1 ${this.#expired}) AS hasExpired FROM ${this.tables.schema}`,
-			...[basket, now],
-		);
-		checkFound(row?.version, this.tables);
-		return row!.hasExpired > 0;
-	}
-
-	/** The time until the first task of these kinds can be claimed, in milliseconds; `Infinity` if there is none. */
-	dueIn(basket: string, kinds: readonly string[], now: number): number {
-		return dueIn(this.levels(basket, kinds), now);
-	}
-
-	/** One index look-up per priority and kind, independent of the number of tasks. */
-	levels(basket: string, kinds: readonly string[]): Level[] {
-		if (kinds.length === 0) return [];
-		const from = `FROM ${this.tables.tasks} AS task INDEXED BY ${this.tables.claimable}
-			WHERE task.basket = ?1 AND ${State.isClaimable}`;
-		const same = "task.state = level.state AND task.kind = level.kind";
-		return this.connection.all<Level>(
-			`WITH RECURSIVE level (kind, state, priority) AS (
-				SELECT name.value, form.state, (
-					SELECT max(task.priority) ${from} AND task.state = form.state AND task.kind = name.value
-				)
-				FROM json_each(?2) AS name, (SELECT ${State.waiting} AS state UNION ALL SELECT ${State.running}) AS form
-				UNION ALL
-				SELECT kind, state, (SELECT max(task.priority) ${from} AND ${same} AND task.priority < level.priority)
-				FROM level WHERE priority IS NOT NULL
-			)
-			SELECT kind, state, priority, (SELECT min(task.due) ${from} AND ${same} AND task.priority = level.priority) AS due
-			FROM level WHERE priority IS NOT NULL`,
-			basket,
-			JSON.stringify([...new Set(kinds)]),
-		);
-	}
-
+export class SqliteClaims extends SqliteDue {
 	/** @param found what {@link levels} has found for these kinds, and perhaps others */
 	claim(
 		basket: string,
@@ -95,11 +38,15 @@ export class SqliteClaims extends SqliteTasks {
 		let levels = found.filter(({ kind }) => kinds.includes(kind));
 		for (let broken = -1; broken !== 0 && claims.length < limit;) {
 			if (broken > 0) levels = this.levels(basket, kinds);
-			const rows = this.#due(basket, levels.filter(({ due }) => due <= now), limit - claims.length, now);
-			const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
+			const due = this.due(basket, levels.filter(({ due }) => due <= now), limit - claims.length, now);
+			const histories = this.#histories(due.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
+			const crashed = [...histories.values()].filter(({ state }) => state === State.running).map(({ seq }) => seq);
+			const replacements = this.replacements.among(crashed);
+			const rows = replacements.size > 0 ? due.map((row) => ({ ...row, ...replacements.get(row.seq) })) : due;
 			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
 			const good = read.filter((claim) => typeof claim !== "string");
 			this.#take(rows.filter((_, index) => typeof read[index] !== "string").map(({ seq }) => seq), after(now, lease));
+			if (replacements.size > 0) this.replacements.take(crashed, "continues");
 			for (const claim of good) claims.push(claim);
 			broken = rows.length - good.length;
 			if (broken > 0) this.#bury(basket, rows, read);
@@ -123,31 +70,6 @@ export class SqliteClaims extends SqliteTasks {
 			if (typeof reason === "string") this.bury(seq, reason, decode(payload) === undefined);
 		}
 		this.promote(basket, broken.map(({ lane }) => lane));
-	}
-
-	/** The due tasks in the order of claims, at most as many as needed. */
-	#due(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
-		const most = Math.min(limit, mostRows);
-		const rows: DueRow[] = [];
-		for (let first = 0; first < levels.length; first += mostMerged) {
-			for (const row of this.#merge(basket, levels.slice(first, first + mostMerged), most, now)) rows.push(row);
-		}
-		if (levels.length > mostMerged) rows.sort(byTurn);
-		return rows.slice(0, most);
-	}
-
-	/** SQLite reads each level from the index, and no more rows than needed. */
-	#merge(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
-		const one = `SELECT ${claimColumns} FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable}
-			WHERE basket = ?1 AND due <= ?2 AND ${State.isClaimable}`;
-		const parts = levels.map(({ state }, index) =>
-			`${one} AND state = ${state} AND kind = ?${2 * index + 4} AND priority = ?${2 * index + 5}`
-		);
-		return this.connection.all<DueRow>(
-			`${parts.join(" UNION ALL ")} ORDER BY ${levels.length > 1 ? "priority DESC, " : ""}due, seq LIMIT ?3 + 0`,
-			...[basket, now, limit],
-			...levels.flatMap(({ kind, priority }) => [kind, priority]),
-		);
 	}
 
 	#histories(seqs: readonly number[]): Map<number, History> {
@@ -189,28 +111,45 @@ export class SqliteClaims extends SqliteTasks {
 		};
 	}
 
-	settle(basket: string, settlements: readonly Settlement[], now: number): { settled: boolean[]; isStirred: boolean } {
-		const removed = this.#remove(basket, settlements.filter(isRemoval).map(({ ref }) => ref));
+	settle(
+		basket: string,
+		settlements: readonly Settlement[],
+		{ hasReplacements }: Seen,
+		now: number,
+	): { settled: boolean[]; isStirred: boolean } {
+		const replaced = this.replacements.among(hasReplacements ? settlements.map(({ ref }) => seqOf(ref)) : []);
+		const isReplaced = ({ ref }: Settlement) => replaced.size > 0 && replaced.has(seqOf(ref));
+		const isRemoved = (settlement: Settlement) => isRemoval(settlement) && !isReplaced(settlement);
+		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
 			const { ref, outcome } = settlement;
-			if (isRemoval(settlement)) return removed.has(proofOf(ref));
+			if (isRemoved(settlement)) return removed.has(proofOf(ref));
+			if (isReplaced(settlement)) return this.#endReplaced(basket, ref, outcome, now);
 			const ended = this.#end(basket, ref, outcome, now);
 			if (ended !== undefined && isOver(outcome)) lanes.push(ended.lane);
 			return ended !== undefined;
 		});
-		const isStirred = this.promote(basket, lanes);
+		const isStirred = this.promote(basket, lanes) || replaced.size > 0;
 		this.blocks.sweep(basket, settlements.length);
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
+	}
+
+	/** The task stays, and with it the head of its lane. */
+	#endReplaced(basket: string, ref: Ref, outcome: Outcome, now: number): boolean {
+		const ended = this.#end(basket, ref, isOver(outcome) ? { type: "release" } : outcome, now);
+		if (ended !== undefined) this.replacements.take([seqOf(ref)], isOver(outcome) ? "ends the task" : "ends");
+		return ended !== undefined;
 	}
 
 	/**
 	 * The row is kept, but expires at once: if the task is completed again in the same transaction, the row shows that
 	 * this claim did it, and a rollback removes this trace.
 	 */
-	complete(basket: string, ref: Ref, { retain = 0, payload }: Done, now: number): boolean {
+	complete(basket: string, ref: Ref, done: Done, now: number): boolean {
+		if (this.replacements.among([seqOf(ref)]).size > 0) return this.#endReplaced(basket, ref, done, now);
 		// It has expired by any clock, even one that is set back.
-		const ended = this.#end(basket, ref, { type: "done", retain: retain === 0 ? -now : retain, payload }, now);
+		const ended = this.#end(basket, ref, { ...done, retain: (done.retain ?? 0) > 0 ? done.retain : -now }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
 		this.promote(basket, [ended.lane]);
 		return true;
@@ -258,12 +197,13 @@ export class SqliteClaims extends SqliteTasks {
 
 	/** One statement per task: payloads may be bytes, which JSON cannot contain. */
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
-		const { state, delay, attempts, crashes, error, backoff, seen, payload } = endingOf(outcome);
+		const { state, delay, attempts, crashes, error, backoff, seen, payload, result } = endingOf(outcome);
 		const due = delay === null ? State.never : after(now, delay);
 		const isDone = state === State.done;
+		const isKeptFor = delay !== null && state >= State.dead;
 		// Otherwise the index of this column is not written.
-		const leave = state > State.blocked ? `gone = ${isDone ? "?4" : "NULL"},` : "";
-		const update = `UPDATE ${this.tables.tasks} SET ${leave}
+		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"},` : "";
+		const update = `UPDATE ${this.tables.tasks} SET ${leave} ${isDone ? "result = ?12," : ""}
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
@@ -276,6 +216,7 @@ export class SqliteClaims extends SqliteTasks {
 		const values = [
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
 			...[backoff ? 1 : 0, seen ?? null, now, payload === undefined ? null : encode(payload)],
+			...isDone ? [result === undefined ? null : encode(result)] : [],
 		];
 		if (ref.lane === undefined && seen === undefined) {
 			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
@@ -290,23 +231,10 @@ export class SqliteClaims extends SqliteTasks {
 		if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
 	}
 
-	/** Whether a waiting task like this claim is due already. */
-	hasMore(basket: string, { kind, priority }: Claim, now: number): boolean {
-		return this.connection.all(
-			`SELECT 1 FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable} WHERE basket = ?1 AND ${State.isClaimable}
-			AND state = ${State.waiting} AND kind = ?2 AND priority = ?3 AND due <= ?4 LIMIT 1`,
-			...[basket, kind, priority, now],
-		).length > 0;
-	}
-
-	get #expired(): string {
-		return `FROM ${this.tables.tasks} INDEXED BY ${this.tables.kept} WHERE basket = ?1 AND gone <= ?2 AND state = ${State.done}`;
-	}
-
 	/** Removes expired tasks: at least as many as were settled. */
 	expire(basket: string, settled: number, now: number): void {
 		this.forget(this.connection.all<Gone>(
-			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.#expired} ORDER BY gone LIMIT ?3 + 0)
+			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq ${this.expired} ORDER BY gone LIMIT ?3 + 0)
 			RETURNING ${shownGone()}`,
 			...[basket, now, settled + leastExpired],
 		));
@@ -339,11 +267,6 @@ export class SqliteClaims extends SqliteTasks {
 	}
 }
 
-export function dueIn(levels: readonly Level[], now: number): number {
-	const due = levels.reduce((least, { due }) => Math.min(least, due), State.never);
-	return due === State.never ? Infinity : Math.max(0, due - now);
-}
-
 function isOver({ type }: Outcome): boolean {
 	return type === "done" || type === "dead";
 }
@@ -366,8 +289,4 @@ function proofOf({ id, token }: Ref): string {
 /** Whether it is a valid counter. */
 function isCount(number: number): boolean {
 	return number >= 0 && number < State.never;
-}
-
-function byTurn(a: DueRow, b: DueRow): number {
-	return b.priority - a.priority || a.due - b.due || a.seq - b.seq;
 }

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Data, Message, NewTask } from "../../basket/store.ts";
+import type { Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
-import { decodeText, encodeText, type TaskRow as ShownRow } from "../sql/sql.ts";
+import { decodeText, encodeText, showTask, type TaskRow as ShownRow } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 
 /** A row of the table of tasks. */
@@ -16,11 +16,12 @@ export interface TaskRow extends ShownRow {
 	readonly posted: number;
 	readonly seen: number;
 	readonly payload: unknown;
+	readonly result: unknown;
 }
 
 /** The columns of a {@link TaskRow}. */
 export const columns =
-	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload";
+	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload, result";
 
 /** Encodes data: text as in all SQL stores. Bytes stay bytes. */
 export function encode(data: Data): Data {
@@ -43,10 +44,16 @@ export function isName(name: string): boolean {
 	return !/\0|\p{Surrogate}/u.test(name);
 }
 
+const rule = "well-formed text without a NUL";
+
+export function checkKind(basket: string, kind?: string): void {
+	check("basket", basket, "string", isName(basket), rule);
+	if (kind !== undefined) check("kind", kind, "string", isName(kind) && kind !== "", `${rule}, not empty`);
+}
+
 /** Refuses names that would be changed. */
 export function checkNames(basket: string, tasks: readonly NewTask[]): void {
-	const rule = "well-formed text without a NUL";
-	check("basket", basket, "string", isName(basket), rule);
+	checkKind(basket);
 	let last: string | undefined;
 	for (const { id, kind, lane } of tasks) {
 		if (kind !== last) check("kind", last = kind, "string", isName(kind), rule);
@@ -60,9 +67,13 @@ export function after(now: number, duration: number): number {
 	return Math.min(now + Math.ceil(duration), State.never - 1);
 }
 
-/** Whether the retention of a done task has ended. It may still be in the table, but is invisible. */
+/** Whether the retention of a done or dead task has ended. It may still be in the table, but is invisible. */
 export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: number): boolean {
-	return state === State.done && gone !== null && gone <= now;
+	return state >= State.dead && gone !== null && gone <= now;
+}
+
+export function show(row: TaskRow): StoredTask {
+	return { ...showTask(row, decode(row.payload)), result: decode(row.result) };
 }
 
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {

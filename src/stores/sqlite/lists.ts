@@ -3,24 +3,30 @@
  *
  * No index has all tasks of a basket in the order of their numbers, because it would make each add and each settlement
  * slower. But the blocks of a kind lead to most of its tasks in this order, and an index to the others. A list merges
- * the numbers of these before it reads whole rows.
+ * the numbers of these before it reads whole rows. The tasks of a lane have indexes of their own, and those with a prefix
+ * are next to each other in the index of the ids.
  *
  * @module
  */
 
-import type { Counts, ListQuery, StoredTask } from "../../basket/store.ts";
-import { blockOf, blockSize, inBlock } from "./blocks.ts";
+import type { Counts, ListQuery, StoredTask, TaskState } from "../../basket/store.ts";
+import { blockOf, inBlockWithin } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
-import { countsOf, mostRows, showTask, stateOf } from "../sql/sql.ts";
+import { countsOf, formsOf, mostRows, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { bounds, columns, decode, isAmong, type TaskRow } from "./data.ts";
+import { bounds, columns, isAmong, isName, show, type TaskRow } from "./data.ts";
 import type { Tables } from "./schema.ts";
 
-/** SQL for tasks in the order of their numbers, after SELECT, and its values after the first three. */
+/** SQL for tasks in the order of their numbers, after SELECT, and its values after the first four. */
 interface Stream {
 	readonly sql: string;
 	readonly values: readonly (string | number)[];
+	/** What the order of the numbers follows. */
+	readonly by?: string;
 }
+
+/** The first and the last number. */
+type Range = readonly [from: number, to: number];
 
 export class SqliteLists {
 	readonly #connection: Connection;
@@ -34,37 +40,72 @@ export class SqliteLists {
 	/**
 	 * Lists at most a million tasks.
 	 *
-	 * @param after the number after which the list begins
+	 * @param after the number behind which the list begins, or before which if it is reverse
 	 */
 	list(basket: string, query: ListQuery, after: number, now: number): StoredTask[] {
 		const limit = Math.min(query.limit, mostRows);
-		const read = ({ sql, values }: Stream) =>
-			this.#connection.all<{ seq: number }>(`SELECT task.seq ${sql} LIMIT ?3 + 0`, basket, after, limit, ...values);
-		const streams = [...this.#atHome(basket, query, after), ...this.#aside(basket, query, now)];
-		const seqs = streams.flatMap(read).map(({ seq }) => seq).sort((a, b) => a - b).slice(0, limit);
-		if (seqs.length === 0) return [];
-		const sql = `SELECT ${columns} FROM ${this.#tables.tasks} WHERE ${isAmong(seqs)} ORDER BY seq`;
-		return this.#connection.all<TaskRow>(sql, ...bounds(seqs)).map((row) => showTask(row, decode(row.payload)));
+		const range: Range = query.isReverse ? [1, after - 1] : [after + 1, State.never];
+		const step = query.isReverse ? -1 : 1;
+		const order = query.isReverse ? " DESC" : "";
+		const read = ({ sql, by = "", values }: Stream) =>
+			this.#connection.all<{ seq: number }>(
+				`SELECT task.seq ${sql} ORDER BY ${by && by + order + ","} task.seq${order} LIMIT ?4 + 0`,
+				...[basket, ...range, limit, ...values],
+			);
+		const streams = this.#streams(basket, query, range, now);
+		const found = streams.flatMap(read).map(({ seq }) => seq).sort((a, b) => step * (a - b)).slice(0, limit);
+		if (found.length === 0) return [];
+		const seqs = query.isReverse ? found.reverse() : found;
+		const sql = `SELECT ${columns} FROM ${this.#tables.tasks} WHERE ${isAmong(seqs)} ORDER BY seq${order}`;
+		return this.#connection.all<TaskRow>(sql, ...bounds(seqs)).map(show);
+	}
+
+	#streams(basket: string, query: ListQuery, range: Range, now: number): Stream[] {
+		const { lanes, ended, ids } = this.#tables;
+		const { state, lane, prefix } = query;
+		if (![lane, prefix].every((text) => text === undefined || isName(text))) return [];
+		if (lane !== undefined) {
+			return [
+				...isOver(state) === true ? [] : [this.#narrow(lanes, State.isInLane, query, now)],
+				...isOver(state) === false ? [] : [this.#narrow(ended, State.isEndedInLane, query, now)],
+			];
+		}
+		if (prefix !== undefined) return [this.#narrow(ids, "id IS NOT NULL", query, now)];
+		return [...this.#atHome(basket, query, range), ...this.#aside(basket, query, now)];
+	}
+
+	/** The tasks of a lane or with a prefix. Ids that the store has created and stored begin with `_`. */
+	#narrow(index: string, isThere: string, { state, kind, lane, prefix }: ListQuery, now: number): Stream {
+		const values: (string | number)[] = [];
+		const value = (given: string | number) => `?${values.push(given) + 4}`;
+		const conditions = [`(gone IS NULL OR gone > ${value(now)} OR NOT ${State.isOver})`];
+		if (state !== undefined) conditions.push(`state IN (${formsOf(state)})`);
+		if (kind !== undefined) conditions.push(`kind = ${value(kind)}`);
+		if (lane !== undefined) conditions.push(`lane = ${value(lane)}`);
+		if (prefix !== undefined) conditions.push(`id >= ${value(prefix)}`, "substr(id, 1, 1) <> '_'");
+		const end = endOf(prefix);
+		if (end !== undefined) conditions.push(`id < ${value(end)}`);
+		const sql = `FROM ${this.#tables.tasks} AS task INDEXED BY ${index}
+			WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3 AND ${isThere} AND ${conditions.join(" AND ")}`;
+		return { sql, values };
 	}
 
 	/** The tasks that are not aside: one stream per kind. */
-	#atHome(basket: string, { state, kind }: ListQuery, after: number): Stream[] {
+	#atHome(basket: string, { state, kind }: ListQuery, [from, to]: Range): Stream[] {
 		const { tasks, blocks, claimable } = this.#tables;
 		if (state === "running") {
 			// Not in the order of their numbers; but there are only as many as workers process.
-			const sql = `FROM ${tasks} AS task INDEXED BY ${claimable} WHERE basket = ?1 AND seq > ?2
-				AND state = ${State.running} AND ${State.isClaimable} ${
-				kind === undefined ? "" : "AND kind = ?4"
-			} ORDER BY seq`;
+			const sql = `FROM ${tasks} AS task INDEXED BY ${claimable} WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3
+				AND state = ${State.running} AND ${State.isClaimable} ${kind === undefined ? "" : "AND kind = ?5"}`;
 			return [{ sql, values: kind === undefined ? [] : [kind] }];
 		}
 		if (state !== undefined && state !== "waiting") return [];
 		const sql = `FROM ${blocks} AS home CROSS JOIN ${tasks} AS task
-			ON ${inBlock("block", `max(?2 + 1, block * ${blockSize})`)} AND task.basket = ?1 AND task.kind = ?4
+			ON ${inBlockWithin("block", "?2", "?3")} AND task.basket = ?1 AND task.kind = ?5
 			AND ${state === undefined ? State.isAtHome : `state IN (${State.waiting}, ${State.blocked})`}
-			WHERE home.basket = ?1 AND home.kind = ?4 AND block >= ?5 ORDER BY block, seq`;
+			WHERE home.basket = ?1 AND home.kind = ?5 AND block BETWEEN ?6 AND ?7`;
 		const kinds = kind === undefined ? this.#kinds(`FROM ${blocks} WHERE basket = ?`, basket) : [kind];
-		return kinds.map((kind) => ({ sql, values: [kind, blockOf(after)] }));
+		return kinds.map((kind) => ({ sql, by: "block", values: [kind, blockOf(from), blockOf(to)] }));
 	}
 
 	/** The tasks that are aside: one stream per state and kind. */
@@ -74,10 +115,10 @@ export class SqliteLists {
 		return this.#forms(query).flatMap((state) => {
 			const isThere = `state = ${state} AND ${State.isAside}`;
 			const kinds = query.kind === undefined ? this.#kinds(`${from("")} AND ${isThere}`, basket) : [query.kind];
-			const isDone = state === State.done;
-			const sql = `${from("AS task")}1 AND seq > ?2 AND ${isThere} AND kind = ?4
-				${isDone ? "AND (gone IS NULL OR gone > ?5)" : ""} ORDER BY seq`;
-			return kinds.map((kind) => ({ sql, values: isDone ? [kind, now] : [kind] }));
+			const isOver = state >= State.dead;
+			const sql = `${from("AS task")}1 AND seq BETWEEN ?2 AND ?3 AND ${isThere} AND kind = ?5
+				${isOver ? "AND (gone IS NULL OR gone > ?6)" : ""}`;
+			return kinds.map((kind) => ({ sql, values: isOver ? [kind, now] : [kind] }));
 		});
 	}
 
@@ -107,10 +148,27 @@ export class SqliteLists {
 			`SELECT state, count(*) AS count ${from(claimable, State.isClaimable)} GROUP BY state
 			UNION ALL SELECT state, count(*) ${from(aside, State.isAside)} GROUP BY state
 			UNION ALL SELECT ${State.blocked}, count(*) ${from(lanes, `${State.isInLane} AND state = ${State.blocked}`)}
-			UNION ALL SELECT ${State.done}, -count(*) ${from(kept, `gone <= ?2 AND state = ${State.done}`)}`,
+			UNION ALL SELECT state, -count(*) ${from(kept, `gone <= ?2 AND ${State.isOver}`)} GROUP BY state`,
 			basket,
 			now,
 		);
 		return countsOf(found.map(({ state, count }) => [state, count]));
 	}
+}
+
+/** Whether the tasks of this state are over; `undefined` without a state. */
+function isOver(state: TaskState | undefined): boolean | undefined {
+	return state && (state === "dead" || state === "done");
+}
+
+/** The first text behind all that begin with the prefix, in the order of code points; `undefined` if there is none. */
+function endOf(prefix = ""): string | undefined {
+	const characters = [...prefix];
+	while (characters.length > 0) {
+		const code = characters.pop()!.codePointAt(0)!;
+		if (code === 0x10ffff) continue;
+		// Surrogates are no characters.
+		return characters.join("") + String.fromCodePoint(code === 0xd7ff ? 0xe000 : code + 1);
+	}
+	return undefined;
 }

@@ -9,19 +9,26 @@ import type { Connection } from "./connection.ts";
 import { tooNew } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 
-/** Versions 1 to 3 were never published. */
-const version = 4;
+/** Versions 1 to 4 were never published. */
+const version = 5;
+
+/** The oldest version that is migrated. */
+const oldest = 4;
 
 /** The names of the tables and indexes. */
 export interface Tables {
 	readonly schema: string;
 	readonly tasks: string;
 	readonly messages: string;
+	readonly replacements: string;
+	readonly pauses: string;
 	readonly claimable: string;
 	readonly blocks: string;
 	readonly lanes: string;
 	readonly aside: string;
 	readonly kept: string;
+	readonly ended: string;
+	readonly ids: string;
 }
 
 /** @param prefix the common prefix */
@@ -30,11 +37,15 @@ export function nameTables(prefix: string): Tables {
 		schema: `${prefix}schema`,
 		tasks: `${prefix}tasks`,
 		messages: `${prefix}messages`,
+		replacements: `${prefix}replacements`,
+		pauses: `${prefix}pauses`,
 		claimable: `${prefix}tasks_claimable`,
 		blocks: `${prefix}blocks`,
 		lanes: `${prefix}tasks_lane`,
 		aside: `${prefix}tasks_aside`,
 		kept: `${prefix}tasks_kept`,
+		ended: `${prefix}tasks_ended`,
+		ids: `${prefix}tasks_id`,
 	};
 }
 
@@ -46,11 +57,16 @@ export function nameTables(prefix: string): Tables {
  * The rows of `blocks` lead a list to the tasks of a kind, see {@link SqliteBlocks}. An index that has the tasks of
  * each kind in the order of `seq` would cost a third of the speed of adds. It exists only for the tasks that are aside.
  *
- * `gone` is the time at which a done task is removed. A change of `state` or `due` costs a check of each index that
+ * A row of `replacements` is a payload that waits behind the claim of a task. Most tasks never have one, so it is not in
+ * columns of the task. Payloads that are gathered for a task will be messages of it. `pauses` has the paused kinds; an
+ * empty text stands for all.
+ *
+ * `gone` is the time at which a done or dead task is removed. A change of `state` or `due` costs a check of each index that
  * mentions them, so `gone` is a separate column that a claim does not change. CHECK constraints cost as much, and exist
  * only for values that, if edited by hand, would harm other tasks.
  */
-function statements({ schema, tasks, messages, blocks, claimable, lanes, aside, kept }: Tables): readonly string[] {
+function statements(tables: Tables): readonly string[] {
+	const { schema, tasks, messages, blocks, claimable, lanes, aside, ids } = tables;
 	return [
 		`CREATE TABLE ${schema} (version INTEGER NOT NULL, seq INTEGER NOT NULL, news INTEGER NOT NULL DEFAULT 0) STRICT`,
 		`CREATE TABLE ${tasks} (
@@ -72,13 +88,13 @@ function statements({ schema, tasks, messages, blocks, claimable, lanes, aside, 
 			backoff INTEGER NOT NULL DEFAULT 0,
 			error TEXT,
 			progress TEXT,
-			payload ANY NOT NULL
+			payload ANY NOT NULL,
+			result ANY
 		) STRICT`,
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due) WHERE ${State.isClaimable}`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
 		`CREATE INDEX ${aside} ON ${tasks} (basket, state, kind) WHERE ${State.isAside}`,
-		`CREATE INDEX ${kept} ON ${tasks} (basket, gone, state) WHERE gone IS NOT NULL`,
-		`CREATE UNIQUE INDEX ${tasks}_id ON ${tasks} (basket, id) WHERE id IS NOT NULL`,
+		`CREATE UNIQUE INDEX ${ids} ON ${tasks} (basket, id) WHERE id IS NOT NULL`,
 		`CREATE INDEX ${tasks}_backoff ON ${tasks} (basket) WHERE backoff = 1`,
 		`CREATE TABLE ${blocks} (
 			basket TEXT NOT NULL,
@@ -93,21 +109,60 @@ function statements({ schema, tasks, messages, blocks, claimable, lanes, aside, 
 			PRIMARY KEY (task, n)
 		) STRICT, WITHOUT ROWID`,
 		`INSERT INTO ${schema} VALUES (${version}, 0, 0)`,
+		...additions(tables),
 	];
 }
 
-/** Whether the tables exist. Throws if another version created them. */
-export function isCurrent(connection: Connection, tables: Tables): boolean {
-	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
-	const areThere = connection.all(find, tables.schema).length > 0;
-	if (areThere) checkVersion(connection, tables);
-	return areThere;
+/** What version 5 has more than version 4, besides a column. */
+function additions({ tasks, replacements, pauses, kept, ended }: Tables): readonly string[] {
+	return [
+		`CREATE INDEX ${kept} ON ${tasks} (basket, gone) WHERE gone IS NOT NULL`,
+		`CREATE INDEX ${ended} ON ${tasks} (basket, lane) WHERE ${State.isEndedInLane}`,
+		`CREATE TABLE ${replacements} (
+			task INTEGER PRIMARY KEY,
+			payload ANY NOT NULL,
+			priority INTEGER NOT NULL CHECK (abs(priority) <= 100),
+			added INTEGER NOT NULL,
+			due INTEGER NOT NULL
+		) STRICT`,
+		`CREATE TABLE ${pauses} (
+			basket TEXT NOT NULL,
+			kind TEXT NOT NULL,
+			PRIMARY KEY (basket, kind)
+		) STRICT, WITHOUT ROWID`,
+	];
 }
 
-/** Creates the tables. The caller has begun a transaction that excludes all other writers. */
+function migration(tables: Tables): readonly string[] {
+	const { schema, tasks, kept } = tables;
+	return [
+		`ALTER TABLE ${tasks} ADD COLUMN result ANY`,
+		`DROP INDEX ${kept}`,
+		...additions(tables),
+		`UPDATE ${schema} SET version = ${version}`,
+	];
+}
+
+/** Whether the tables exist, in any version. */
+export function areThere(connection: Connection, tables: Tables): boolean {
+	const find = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?";
+	return connection.all(find, tables.schema).length > 0;
+}
+
+/** Whether the tables have this version. Throws if they have one that cannot be migrated. */
+export function isCurrent(connection: Connection, tables: Tables): boolean {
+	if (!areThere(connection, tables)) return false;
+	const found = versionIn(connection, tables);
+	if (found === oldest) return false;
+	checkFound(found, tables);
+	return true;
+}
+
+/** Creates or migrates the tables. The caller has begun a transaction that excludes all other writers. */
 export function create(connection: Connection, tables: Tables): void {
 	if (isCurrent(connection, tables)) return;
-	for (const sql of statements(tables)) connection.run(sql);
+	const sqls = areThere(connection, tables) ? migration(tables) : statements(tables);
+	for (const sql of sqls) connection.run(sql);
 }
 
 function versionIn(connection: Connection, { schema }: Tables): number | undefined {
@@ -124,8 +179,10 @@ export function checkFound(found: number | undefined, { schema }: Tables): asser
 	if (found === version) return;
 	if (found === undefined) throw new StoreError("corrupt", noRow(schema));
 	if (found > version) throw tooNew(found, version);
-	const message =
-		`The tables have version ${found}, from before the first release, and cannot be migrated: use another prefix, or drop them`;
+	const advice = found === oldest
+		? "open the store again, which migrates them"
+		: "they are from before the first release, and cannot be migrated: use another prefix, or drop them";
+	const message = `The tables have version ${found}: ${advice}`;
 	throw new StoreError("refused", message);
 }
 

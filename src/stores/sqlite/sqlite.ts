@@ -11,12 +11,14 @@
 import type {
 	Added,
 	Change,
+	ClaimRequest,
 	Counts,
 	Data,
 	Done,
 	ListQuery,
 	Message,
 	NewTask,
+	Pauses,
 	Ref,
 	Save,
 	StoreCapabilities,
@@ -30,10 +32,12 @@ import { checkClock, type Clock } from "../../platform/clock.ts";
 import { Resource } from "../../platform/resource.ts";
 import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { dueIn, type Level, SqliteClaims } from "./claims.ts";
+import { SqliteClaims } from "./claims.ts";
 import { Connection } from "./connection.ts";
 import { seqOfKey } from "../sql/sql.ts";
-import { checkNames } from "./data.ts";
+import * as State from "../sql/state.ts";
+import { checkKind, checkNames } from "./data.ts";
+import { dueIn, type Level, type Seen } from "./due.ts";
 import { toStoreError } from "./errors.ts";
 import { DatabaseFile } from "./file.ts";
 import { SqliteLists } from "./lists.ts";
@@ -67,7 +71,7 @@ const lookInterval = 1_000;
  * Opening the store creates the tables; the first use of a basket opens its store. If the store opens the connection
  * itself, `capabilities` assumes a file until then: a database in memory is not durable.
  *
- * The `tx` of `add`, `save` and `complete` is the connection itself, while a transaction is open on it. Without `tx`,
+ * The `tx` of `add`, `save`, `complete`, `delete` and `change` is the connection itself, while a transaction is open on it. Without `tx`,
  * the store does nothing inside your transaction: it waits for its end.
  *
  * The store does not change the settings of the database. Use write-ahead logging for speed, and so that readers and
@@ -125,8 +129,8 @@ export function sqliteStore<Db extends SqliteConnection>(
 /** The result of a turn, and whether others may then have work. */
 type Turned = TurnResult & { readonly isStirred: boolean };
 
-function kindsOf({ claim }: Turn): string[] {
-	return claim.flatMap(({ kinds }) => kinds);
+function kindsOf(requests: readonly ClaimRequest[]): string[] {
+	return requests.flatMap(({ kinds }) => kinds);
 }
 
 function checkConnection(name: string, db: SqliteConnection): void {
@@ -212,10 +216,10 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async add(basket: string, tasks: readonly NewTask[], tx?: Db): Promise<readonly Added[]> {
 		checkNames(basket, tasks);
 		const work = () => this.#tasks.add(basket, tasks, this.#now(), tx === undefined);
-		if (tx !== undefined) return this.#inside(basket, work, tx);
-		this.#checkOpen();
-		const added = await this.#connection.write(work); // which looks at the version itself
-		this.#watch.wake(basket);
+		if (tx === undefined) this.#checkOpen(); // the work looks at the version itself
+		const added = tx === undefined ? await this.#connection.write(work) : this.#inside(basket, work, tx);
+		if (tx === undefined) this.#watch.wake(basket);
+		if (added instanceof TypeError) throw added;
 		return added;
 	}
 
@@ -231,29 +235,33 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	/** Most turns that settle nothing find nothing. They must not keep others from writing, nor wait for them. */
 	#tryTurn(basket: string, turn: Turn): Turned | undefined {
 		const now = this.#now();
-		const hasExpired = this.#tasks.hasExpired(basket, now);
-		const levels = this.#tasks.levels(basket, kindsOf(turn));
+		const seen = this.#tasks.look(basket, now);
+		const claim = this.#tasks.unpaused(basket, turn.claim, seen);
+		const levels = this.#tasks.levels(basket, kindsOf(claim));
 		const pause = dueIn(levels, now);
-		if (pause > 0 && !hasExpired) return { settled: [], claims: [], dueIn: pause, isStirred: false };
-		return this.#connection.tryLock(this.#lock) ? this.#claim(basket, turn, hasExpired, levels, now) : undefined;
+		if (pause > 0 && !seen.hasExpired) return { settled: [], claims: [], dueIn: pause, isStirred: false };
+		const isLocked = this.#connection.tryLock(this.#lock);
+		return isLocked ? this.#claim(basket, { ...turn, claim }, seen, levels, now) : undefined;
 	}
 
 	#turn(basket: string, turn: Turn): Turned {
 		const now = this.#now();
-		const hasExpired = this.#tasks.hasExpired(basket, now);
-		const { settled, isStirred } = this.#tasks.settle(basket, turn.settle, now);
-		const levels = this.#tasks.levels(basket, kindsOf(turn));
-		return { ...this.#claim(basket, turn, hasExpired, levels, now), settled, isStirred };
+		const seen = this.#tasks.look(basket, now);
+		const claim = this.#tasks.unpaused(basket, turn.claim, seen);
+		const { settled, isStirred } = this.#tasks.settle(basket, turn.settle, seen, now);
+		const levels = this.#tasks.levels(basket, kindsOf(claim));
+		return { ...this.#claim(basket, { ...turn, claim }, seen, levels, now), settled, isStirred };
 	}
 
-	#claim(basket: string, turn: Turn, hasExpired: boolean, levels: readonly Level[], now: number): Turned {
+	/** @param turn without paused kinds */
+	#claim(basket: string, turn: Turn, { hasExpired }: Seen, levels: readonly Level[], now: number): Turned {
 		const { settle, claim, lease } = turn;
 		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
 		const found = claim.map((request) => this.#tasks.claim(basket, request, levels, lease, now));
 		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
 		const last = found.at(-1)?.at(-1);
 		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
-		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kindsOf(turn), now);
+		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kindsOf(claim), now);
 		return { settled: [], claims: found.flat(), dueIn: pause, isStirred: false };
 	}
 
@@ -277,7 +285,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async list(basket: string, query: ListQuery): Promise<readonly StoredTask[]> {
 		const { limit } = query;
 		const found: StoredTask[] = [];
-		let after = seqOfKey(query.after);
+		let after = query.isReverse && query.after === undefined ? State.never + 1 : seqOfKey(query.after);
 		while (true) {
 			const most = Math.min(limit - found.length, pageSize);
 			const page = { ...query, limit: most };
@@ -293,15 +301,26 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return this.#read(() => this.#lists.counts(basket, this.#now()));
 	}
 
-	async delete(basket: string, ids: readonly string[]): Promise<readonly boolean[]> {
+	async delete(basket: string, ids: readonly string[], tx?: Db): Promise<readonly boolean[]> {
 		const work = () => this.#tasks.delete(basket, ids, this.#now());
+		if (tx !== undefined) return this.#inside(basket, work, tx).removed;
 		const { removed, isClaimed } = await this.#write(work);
 		this.#watch.wake(basket, isClaimed ? "claims" : undefined);
 		return removed;
 	}
 
-	async change(basket: string, ids: readonly string[], change: Change): Promise<readonly boolean[]> {
-		return this.#change(basket, () => this.#tasks.change(basket, ids, change, this.#now()));
+	async change(basket: string, ids: readonly string[], change: Change, tx?: Db): Promise<readonly boolean[]> {
+		const work = () => this.#tasks.change(basket, ids, change, this.#now(), tx === undefined);
+		return tx === undefined ? this.#change(basket, work) : this.#inside(basket, work, tx);
+	}
+
+	async pause(basket: string, kind: string | undefined, isPaused: boolean): Promise<boolean> {
+		checkKind(basket, kind);
+		return this.#change(basket, () => this.#tasks.pauses.set(basket, kind, isPaused));
+	}
+
+	async pauses(basket: string): Promise<Pauses> {
+		return this.#read(() => this.#tasks.pauses.get(basket));
 	}
 
 	async hasten(basket: string, within: number): Promise<number> {

@@ -5,12 +5,14 @@
  */
 
 import type { Added, Change, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
+import { checkPlace, type Place } from "../../basket/place.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { spare, SqliteBlocks } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
-import { damaged, idOf, seqIn, showTask, stateOf } from "../sql/sql.ts";
+import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, columns, decode, encode, isGone, isName, showMessage, type TaskRow } from "./data.ts";
+import { after, columns, encode, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
+import { SqliteReplacements } from "./replacements.ts";
 import { checkFound, noRow, type Tables } from "./schema.ts";
 
 /** The required data of a task that is removed or ends. */
@@ -39,16 +41,44 @@ export class SqliteTasks {
 	protected readonly connection: Connection;
 	protected readonly tables: Tables;
 	protected readonly blocks: SqliteBlocks;
+	protected readonly replacements: SqliteReplacements;
 	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
 
 	constructor(connection: Connection, tables: Tables) {
 		this.connection = connection;
 		this.tables = tables;
 		this.blocks = new SqliteBlocks(connection, tables);
+		this.replacements = new SqliteReplacements(connection, tables);
 	}
 
-	/** @param isOwn whether the transaction is the store's own */
-	add(basket: string, tasks: readonly NewTask[], now: number, isOwn: boolean): Added[] {
+	/** The reason why tasks cannot replace those with their ids, if there is one. */
+	#refusal(basket: string, tasks: readonly NewTask[], now: number): TypeError | undefined {
+		if (tasks.every(({ ifPresent }) => ifPresent === undefined)) return undefined;
+		const present = new Map<string, Place>();
+		try {
+			for (const task of tasks) {
+				const { id, ifPresent } = task;
+				if (id === undefined) continue;
+				const row = present.has(id) ? undefined : this.#find(basket, id, now);
+				const before = present.get(id) ?? (row && { kind: row.kind, lane: row.lane ?? undefined }) ?? task;
+				present.set(id, before);
+				if (ifPresent !== undefined) checkPlace(id, before, task);
+			}
+		} catch (error) {
+			if (error instanceof TypeError) return error;
+			throw error;
+		}
+		return undefined;
+	}
+
+	/**
+	 * Does nothing if it refuses a task.
+	 *
+	 * @param isOwn whether the transaction is the store's own
+	 */
+	add(basket: string, tasks: readonly NewTask[], now: number, isOwn: boolean): Added[] | TypeError {
+		const refusal = this.#refusal(basket, tasks, now);
+		if (refusal !== undefined) return refusal;
 		const first = this.#reserve(tasks.length, isOwn);
 		const added: Added[] = [];
 		while (added.length < tasks.length) {
@@ -77,12 +107,18 @@ export class SqliteTasks {
 	}
 
 	#insertUnlessThere(basket: string, task: NewTask, seq: number, now: number): Added {
-		const { id = null } = task;
+		const { id = null, ifPresent } = task;
 		if (this.#insert(basket, task, seq, now)) return { id: idOf({ seq, id }), added: true };
 		const present = this.#read(basket, id!)!;
-		if (!isGone(present, now)) return { id: id!, added: false, state: stateOf(present.state) };
-		this.#remove([{ seq: present.seq, isPosted: present.posted }]);
-		return this.#insertUnlessThere(basket, task, seq, now);
+		const isGoneNow = isGone(present, now);
+		const state = stateOf(present.state);
+		const isReplaced = ifPresent !== undefined;
+		if (isGoneNow || (isReplaced && ["dead", "done"].includes(state))) {
+			this.#remove([{ seq: present.seq, isPosted: present.posted }]);
+			this.#insert(basket, task, seq, now);
+		} else if (isReplaced && state === "running") this.replacements.put(present.seq, task, now);
+		else if (isReplaced) this.replacements.replace(present, task, now);
+		return isGoneNow ? { id: id!, added: true } : { id: id!, added: isReplaced, state };
 	}
 
 	/** Tasks in a lane begin blocked; the head is determined when all are inserted. */
@@ -144,7 +180,7 @@ export class SqliteTasks {
 
 	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
 		const row = this.#find(basket, id, now);
-		return row && { ...showTask(row, decode(row.payload)), inbox: this.inbox(row).map(showMessage) };
+		return row && { ...show(row), inbox: this.inbox(row).map(showMessage) };
 	}
 
 	/** The messages that were not removed. A task that never had a message needs no query. */
@@ -187,7 +223,10 @@ export class SqliteTasks {
 		if (gone.length > 0) this.#remove(gone);
 		this.promote(basket, gone.map(({ lane }) => lane));
 		const isClaimed = gone.some(({ state }) => stateOf(state) === "running");
-		if (isClaimed) this.#tellWorkers();
+		if (isClaimed) {
+			this.replacements.forget(gone.map(({ seq }) => seq));
+			this.#tellWorkers();
+		}
 		return { removed: ids.map((id) => found.delete(id)), isClaimed };
 	}
 
@@ -209,11 +248,12 @@ export class SqliteTasks {
 		}
 	}
 
-	change(basket: string, ids: readonly string[], change: Change, now: number): boolean[] {
+	/** @param isOwn whether the transaction is the store's own */
+	change(basket: string, ids: readonly string[], change: Change, now: number, isOwn: boolean): boolean[] {
 		return ids.map((id) => {
 			const row = this.#find(basket, id, now);
 			if (row === undefined) return false;
-			return change === "retry" ? this.#retry(basket, row, now) : this.#hold(basket, row, change);
+			return change === "retry" ? this.#retry(basket, row, now, isOwn) : this.#hold(basket, row, change);
 		});
 	}
 
@@ -225,12 +265,12 @@ export class SqliteTasks {
 		return true;
 	}
 
-	#retry(basket: string, row: TaskRow, now: number): boolean {
+	#retry(basket: string, row: TaskRow, now: number, isOwn: boolean): boolean {
 		const { seq, state } = row;
 		if (state === State.waiting || state === State.blocked) {
 			this.#hurry(seq, now);
 			this.promote(basket, [row.lane]); // if its head was removed by hand
-		} else if (stateOf(state) === "dead") this.#begin(basket, row, now);
+		} else if (stateOf(state) === "dead") this.#begin(basket, row, now, isOwn);
 		else return false;
 		return true;
 	}
@@ -243,10 +283,10 @@ export class SqliteTasks {
 	 * Restarts a task. Its number determines its order, so it gets a new one and moves to the end; its id contains the
 	 * old one.
 	 */
-	#begin(basket: string, row: TaskRow, now: number): void {
+	#begin(basket: string, row: TaskRow, now: number, isOwn: boolean): void {
 		const { seq, lane, kind } = row;
-		const last = this.#reserve(1, true);
-		this.blocks.note(basket, kind, last, last, true);
+		const last = this.#reserve(1, isOwn);
+		this.blocks.note(basket, kind, last, last, isOwn);
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, gone = NULL, due = ?4, added = ?4,
 				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
@@ -256,9 +296,13 @@ export class SqliteTasks {
 		this.promote(basket, [lane]);
 	}
 
-	/** Makes an unreadable task dead, so that nobody retries it. Its counters are reset, because they may be damaged. */
+	/**
+	 * Makes an unreadable task dead, so that nobody retries it. Its counters are reset, because they may be damaged. It
+	 * gets the payload that waits behind it, so that this is not lost.
+	 */
 	protected bury(seq: number, reason: string, isPayloadLost: boolean): void {
 		const { tasks, messages } = this.tables;
+		this.replacements.take([seq], "continues");
 		const isNumber = seq > 0 && seq <= State.never; // other numbers cannot be represented exactly
 		this.connection.run(
 			`UPDATE ${tasks} SET state = ${State.dead}, gone = NULL, due = ${State.never}, error = ?1, attempts = 0, crashes = 0, claims = 0,

@@ -1,20 +1,21 @@
 /**
- * Tests of done tasks whose retention has ended: from then on, every member treats them as absent, even if no turn
- * has removed them.
+ * Tests of done and dead tasks whose retention has ended: from then on, every member treats them as absent, even if no
+ * turn has removed them.
  *
  * @module
  */
 
-import type { Claim } from "../../basket/store.ts";
+import type { Claim, Outcome } from "../../basket/store.ts";
 import type { Bench, StoreTest } from "./bench.ts";
 import { equal } from "./assert.ts";
 import { idsOf, numbered } from "./bench.ts";
 
-export const expiring: readonly StoreTest[] = [
+/** The tests of tasks that have ended in this state. */
+const testsOf = (state: "done" | "dead"): readonly StoreTest[] => [
 	{
-		title: "add() takes the id of a done task whose time is over, though no turn has removed it",
+		title: `add() takes the id of a ${state} task whose time is over, though no turn has removed it`,
 		async run(bench) {
-			await overdue(bench, "a", "b");
+			await overdue(bench, state, "a", "b");
 			await bench.add("c");
 			const added = await bench.add({ id: "a", payload: "new" }, { id: "a", payload: "newer" }, "c");
 			const wanted = [{ id: "a", added: true }, { id: "a", added: false, state: "waiting" }];
@@ -26,9 +27,9 @@ export const expiring: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "turn() leaves a task alone that was added under the id of a done one whose time is over",
+		title: `turn() leaves a task alone that was added under the id of a ${state} one whose time is over`,
 		async run(bench) {
-			await overdue(bench, "a");
+			await overdue(bench, state, "a");
 			await bench.add({ id: "a", payload: "new" });
 			// Each of these calls may remove expired tasks.
 			for (let round = 0; round < 3; round++) {
@@ -37,29 +38,29 @@ export const expiring: readonly StoreTest[] = [
 				if (round === 0) await bench.settleAll([await bench.claimOnly("a")], { type: "release" });
 			}
 			equal((await bench.get("a")).payload, "new", "payload");
-			const counts = { waiting: 1, running: 0, held: 0, dead: 0, done: 1 };
+			const counts = { waiting: 1, running: 0, held: 0, dead: 0, done: 0, [state]: 1 };
 			equal(await bench.store.counts(bench.basket), counts, "counts()");
 		},
 	},
 	{
-		title: "get(), list() and counts() show no done task whose time is over, though no turn has removed it",
+		title: `get(), list() and counts() show no ${state} task whose time is over, though no turn has removed it`,
 		async run(bench) {
 			// Many, because reading a task may remove it.
-			await overdue(bench, "a", "b", ...numbered(150, "task "));
+			await overdue(bench, state, "a", "b", ...numbered(150, "task "));
 			const { store, basket } = bench;
 			equal(idsOf(await bench.list()), ["kept"], "listed at first");
-			equal(await bench.states("a", "b", "kept"), [undefined, undefined, "done"], "states that get() gives");
+			equal(await bench.states("a", "b", "kept"), [undefined, undefined, state], "states that get() gives");
 			equal(idsOf(await bench.list()), ["kept"], "listed");
-			equal(idsOf(await store.list(basket, { state: "done", limit: 9 })), ["kept"], "listed as done");
+			equal(idsOf(await store.list(basket, { state, limit: 9 })), ["kept"], `listed as ${state}`);
 			equal(idsOf(await store.list(basket, { kind: "work", limit: 1 })), ["kept"], "the first one listed");
-			const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 1 };
+			const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0, [state]: 1 };
 			equal(await store.counts(basket), counts, "counts()");
 		},
 	},
 	{
-		title: "delete(), change() and post() find no done task whose time is over, though no turn has removed it",
+		title: `delete(), change() and post() find no ${state} task whose time is over, though no turn has removed it`,
 		async run(bench) {
-			await overdue(bench, "a", "b");
+			await overdue(bench, state, "a", "b");
 			const { store, basket } = bench;
 			equal(await store.delete(basket, ["a", "kept"]), [false, true], "deleted");
 			for (const change of ["retry", "hold", "release"] as const) {
@@ -71,9 +72,9 @@ export const expiring: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "extend(), save() and turn() know no claim of a done task whose time is over",
+		title: `extend(), save() and turn() know no claim of a ${state} task whose time is over`,
 		async run(bench) {
-			const [a] = await overdue(bench, "a");
+			const [a] = await overdue(bench, state, "a");
 			const { store, basket } = bench;
 			equal(await store.extend(basket, [a!], bench.long), ["lost"], "extend()");
 			equal(await store.save(basket, [{ ref: a!, payload: "late" }]), [false], "save()");
@@ -82,10 +83,10 @@ export const expiring: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "add() in a transaction takes the id of a done task whose time is over",
+		title: `add() in a transaction takes the id of a ${state} task whose time is over`,
 		needs: ["tx"],
 		async run(bench) {
-			await overdue(bench, "a");
+			await overdue(bench, state, "a");
 			const task = { id: "a", kind: "work", payload: "new", delay: 0, priority: 0 };
 			await bench.fixture.transaction!(async (tx) => {
 				equal((await bench.store.add(bench.basket, [task], tx))[0]!.added, true, "added");
@@ -96,11 +97,15 @@ export const expiring: readonly StoreTest[] = [
 	},
 ];
 
-/** Adds done tasks whose retention has ended, with their claims, and a task "kept" whose retention has not ended. */
-async function overdue(bench: Bench, ...ids: string[]): Promise<readonly Claim[]> {
+export const expiring: readonly StoreTest[] = (["done", "dead"] as const).flatMap(testsOf);
+
+/** Adds ended tasks whose retention has ended, with their claims, and a task "kept" whose retention has not ended. */
+async function overdue(bench: Bench, state: "done" | "dead", ...ids: string[]): Promise<readonly Claim[]> {
 	const claims = await bench.running(...ids, "kept");
-	await bench.settleAll(claims.slice(0, -1), { type: "done", retain: bench.unit, payload: "result" });
-	await bench.settle(claims.at(-1)!, { type: "done", retain: bench.long });
+	const end = (retain: number): Outcome =>
+		state === "done" ? { type: "done", retain, result: "result" } : { type: "dead", retain, attempts: 1, error: "x" };
+	await bench.settleAll(claims.slice(0, -1), end(bench.unit));
+	await bench.settle(claims.at(-1)!, end(bench.long));
 	await bench.pass(1);
 	return claims;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TaskState } from "../../basket/store.ts";
+import type { ListQuery, TaskState } from "../../basket/store.ts";
 import { equal, rejects } from "./assert.ts";
 import { type Bench, idsOf, numbered, type StoreTest } from "./bench.ts";
 
@@ -59,6 +59,70 @@ export const looking: readonly StoreTest[] = [
 				["2", "4"],
 				"listed",
 			);
+		},
+	},
+	{
+		title: "list() lists the last tasks first, and goes on with earlier ones",
+		async run(bench) {
+			await inEveryState(bench);
+			const ids = idsOf(await bench.list());
+			for (const limit of [1, 2, 4, 100]) {
+				equal(await page(bench, { isReverse: true }, limit), ids.toReversed(), `all, ${limit} at a time`);
+				const held = await page(bench, { isReverse: true, state: "held" }, limit);
+				equal(held, ["held head", "held"], `held ones, ${limit} at a time`);
+			}
+			const { key } = (await bench.list())[3]!;
+			await bench.store.delete(bench.basket, [ids[3]!]);
+			const behind = await bench.store.list(bench.basket, { after: key, limit: 9, isReverse: true });
+			equal(idsOf(behind), ids.slice(0, 3).toReversed(), "those before a deleted one");
+		},
+	},
+	{
+		title: "list() lists the tasks of a lane, in every state",
+		async run(bench) {
+			await bench.add({ id: "dead", lane: "l" }, { id: "done", lane: "l" }, { id: "other", lane: "m" }, "none");
+			await bench.settleAll([(await bench.claim())[0]!], { type: "dead", attempts: 1, error: "x" });
+			await bench.settleAll(await bench.claim(), { type: "done", retain: bench.long });
+			await bench.add({ id: "running", lane: "l" }, ...numbered(3, "blocked ").map((id) => ({ id, lane: "l" })));
+			await bench.claimOnly("running");
+			const lane = ["dead", "done", "running", ...numbered(3, "blocked ")];
+			for (const limit of [1, 2, 100]) {
+				equal(await page(bench, { lane: "l" }, limit), lane, `all, ${limit} at a time`);
+				const reverse = await page(bench, { lane: "l", isReverse: true }, limit);
+				equal(reverse, lane.toReversed(), `from the end, ${limit} at a time`);
+			}
+			equal(await page(bench, { lane: "l", state: "waiting" }, 2), numbered(3, "blocked "), "waiting ones");
+			equal(await page(bench, { lane: "l", kind: "other" }, 2), [], "of another kind");
+			equal(await page(bench, { lane: "nobody" }, 2), [], "of a lane without tasks");
+		},
+	},
+	{
+		title: "list() lists the tasks whose ids begin with a text",
+		async run(bench) {
+			const ids = [
+				"order:1",
+				"order:10",
+				"Order:1",
+				"order",
+				"order:",
+				"order;",
+				"order:2",
+				"a%b_c",
+				"aXbYc",
+				"ä:1",
+				"z",
+			];
+			await bench.add(...ids, { payload: "no id" }, { id: "order:3", lane: "l" });
+			const all = [...ids, "order:3"];
+			for (const prefix of ["order:", "order:1", "o", "O", "order:10", "nobody", "a%", "a%b_", "ä", "\uffff", "z"]) {
+				const wanted = all.filter((id) => id.startsWith(prefix));
+				for (const limit of [1, 3, 100]) {
+					equal(await page(bench, { prefix }, limit), wanted, `"${prefix}", ${limit} at a time`);
+					const reverse = await page(bench, { prefix, isReverse: true }, limit);
+					equal(reverse, wanted.toReversed(), `"${prefix}" from the end, ${limit} at a time`);
+				}
+			}
+			equal(await page(bench, { prefix: "order:", lane: "l" }, 2), ["order:3"], "in a lane");
 		},
 	},
 	{
@@ -169,7 +233,7 @@ async function inEveryState(bench: Bench): Promise<void> {
 	await bench.add({ id: "blocked", lane: "l" });
 }
 
-async function page(bench: Bench, query: { kind?: string; state?: TaskState }, limit: number): Promise<string[]> {
+async function page(bench: Bench, query: Omit<ListQuery, "limit">, limit: number): Promise<string[]> {
 	const ids: string[] = [];
 	let after: string | undefined;
 	while (true) {

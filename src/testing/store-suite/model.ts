@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Change, NewTask, Outcome, Ref, TaskState } from "../../basket/store.ts";
+import { type Change, type NewTask, type Outcome, type Ref, type TaskState, taskStates } from "../../basket/store.ts";
 import { between, equal, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
@@ -53,6 +53,7 @@ class StoreAndModel {
 		const actions = [
 			...[this.#add, this.#add, this.#add, this.#turn, this.#turn, this.#turn, this.#turn],
 			...[this.#extend, this.#save, this.#post, this.#change, this.#change, this.#delete, this.#hasten, this.#pass],
+			...[this.#pause, this.#list],
 		];
 		await this.#random.of(actions).call(this);
 		await this.#compare();
@@ -60,13 +61,15 @@ class StoreAndModel {
 
 	async #add(): Promise<void> {
 		const tasks = Array.from({ length: 1 + this.#random.below(4) }, () => this.#newTask());
+		for (const [index, task] of tasks.entries()) tasks[index] = this.#perhapsReplacing(task, tasks.slice(0, index));
 		this.log.push(`add ${show(tasks)}`);
 		const added = await this.#bench.store.add(basket, tasks);
 		for (const [index, task] of tasks.entries()) {
 			const id = task.id ?? added[index]!.id;
 			const before = this.#model.find(id);
-			equal(added[index], { id, added: before === undefined, state: before && stateOf(before) }, `add() of "${id}"`);
-			if (added[index]!.added) this.#model.add({ ...task, id });
+			const isAdded = before === undefined || task.ifPresent !== undefined;
+			equal(added[index], { id, added: isAdded, state: before && stateOf(before) }, `add() of "${id}"`);
+			if (isAdded) this.#model.replace({ ...task, id });
 		}
 	}
 
@@ -84,6 +87,15 @@ class StoreAndModel {
 			priority: random.of([0, 0, 0, 1, -1, 100]),
 			lane: random.of([undefined, undefined, "l", "m"]),
 		});
+	}
+
+	/** Lets a task replace the one with its id, which has the same kind and lane then. */
+	#perhapsReplacing(task: NewTask, earlier: readonly NewTask[]): NewTask {
+		const { id, delay } = task;
+		if (id === undefined || this.#random.below(2) === 0) return task;
+		const { kind, lane } = this.#model.find(id) ?? earlier.find((other) => other.id === id) ?? task;
+		const within = this.#random.of([undefined, delay, delay + this.#duration()]);
+		return { ...task, kind, lane, ifPresent: "replace", within };
 	}
 
 	async #turn(): Promise<void> {
@@ -121,14 +133,17 @@ class StoreAndModel {
 		const seen = random.below(4);
 		return random.of<Outcome>([
 			{ type: "done" },
-			{ type: "done", retain: this.#duration(1), payload },
+			{ type: "done", retain: this.#duration(1), payload, result: random.of([undefined, this.#text()]) },
 			{ type: "retry", delay: this.#duration(), ...failed },
 			{ type: "retry", delay: this.#duration(1), ...failed, backoff: true },
 			{ type: "retry", delay: this.#duration(1), ...failed, hold: true },
 			{ type: "later", delay: random.of([null, this.#duration()]), seen, payload },
 			{ type: "later", delay: this.#duration(1), seen, payload, backoff: true },
+			{ type: "done", retain: Infinity },
 			{ type: "dead", ...failed },
+			{ type: "dead", ...failed, retain: this.#duration(1) },
 			{ type: "release", payload },
+			{ type: "release", payload, delay: this.#duration() },
 		]);
 	}
 
@@ -193,6 +208,43 @@ class StoreAndModel {
 		equal(await this.#bench.store.delete(basket, ids), wanted, "delete()");
 	}
 
+	/** Pauses last for a few steps only: most of the time all kinds are claimed. */
+	async #pause(): Promise<void> {
+		const { paused } = this.#model;
+		const kind = this.#random.of([...paused, ...kinds.slice(0, 1), undefined]);
+		const isPaused = paused.size === 0;
+		this.log.push(`pause ${kind} ${isPaused}`);
+		const isChanged = paused.has(kind) !== isPaused;
+		equal(await this.#bench.store.pause(basket, kind, isPaused), isChanged, "pause()");
+		if (isPaused) paused.add(kind);
+		else paused.delete(kind);
+		const wanted = { all: paused.has(undefined), kinds: [...paused].filter((kind) => kind !== undefined) };
+		equal(await this.#bench.store.pauses(basket), wanted, "pauses()");
+	}
+
+	async #list(): Promise<void> {
+		const random = this.#random;
+		const query = {
+			state: random.of([undefined, undefined, ...taskStates]),
+			kind: random.of([undefined, undefined, ...kinds]),
+			lane: random.of([undefined, undefined, "l", "m"]),
+			prefix: random.of([undefined, undefined, "task ", "task 1"]),
+			isReverse: random.of([undefined, true]),
+		};
+		const limit = 1 + random.below(10);
+		this.log.push(`list ${show(query)}`);
+		const all = this.#model.tasks.filter((task) =>
+			[task.kind, undefined].includes(query.kind) && [task.lane, undefined].includes(query.lane) &&
+			[stateOf(task), undefined].includes(query.state) && task.id.startsWith(query.prefix ?? "")
+		);
+		const wanted = idsOf(query.isReverse ? all.reverse() : all);
+		for (let after: string | undefined, from = 0; from === 0 || from < wanted.length; from += limit) {
+			const page = await this.#bench.store.list(basket, { ...query, after, limit });
+			equal(idsOf(page), wanted.slice(from, from + limit), "a page of list()");
+			after = page.at(-1)?.key;
+		}
+	}
+
 	async #hasten(): Promise<void> {
 		const within = this.#bench.isExact ? this.#duration() : 0;
 		this.log.push(`hasten ${within}`);
@@ -214,12 +266,12 @@ class StoreAndModel {
 		const counts: Record<string, number> = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 		for (const [index, { key: _, addedAt, dueAt, ...given }] of listed.entries()) {
 			const task = this.#model.tasks[index]!;
-			const { id, kind, priority, lane, payload, attempts, crashes, error, progress } = task;
+			const { id, kind, priority, lane, payload, attempts, crashes, error, result, progress } = task;
 			const state = stateOf(task);
 			// For finished tasks, the store decides about fields that are not specified.
 			if (state === "done") Object.assign(given, { attempts, error });
 			if (state === "done" || state === "dead") Object.assign(given, { crashes });
-			const wanted = { id, kind, priority, lane, payload, state, attempts, crashes, error, progress };
+			const wanted = { id, kind, priority, lane, payload, state, attempts, crashes, error, result, progress };
 			equal(given, wanted, `"${id}"`);
 			counts[state]!++;
 			if (this.#bench.isExact) this.#compareTimes(task, state, addedAt, dueAt);

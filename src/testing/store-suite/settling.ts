@@ -23,15 +23,31 @@ export const settling: readonly StoreTest[] = [
 		title: "turn() keeps a task that is done for a while, with its id and its result",
 		async run(bench) {
 			const claims = await bench.running("a", "b");
-			await bench.settle(claims[0]!, { type: "done", retain: bench.long, payload: "result" });
+			await bench.settle(claims[0]!, { type: "done", retain: bench.long, payload: "rest", result: "result" });
 			await bench.settle(claims[1]!, { type: "done", retain: bench.long });
 			const a = await bench.get("a");
-			equal([a.state, a.payload], ["done", "result"], "state and payload");
+			equal([a.state, a.payload, a.result], ["done", "rest", "result"], "state, payload and result");
 			between(a.dueAt! - a.addedAt, bench.long, bench.long * 1.5, "how long it is kept");
-			equal((await bench.get("b")).payload, "payload of b", "a payload that was not replaced");
+			const b = await bench.get("b");
+			equal([b.payload, b.result], ["payload of b", undefined], "a payload that was not replaced, and no result");
 			equal(await bench.add("a"), [{ id: "a", added: false, state: "done" }], "added while it is kept");
 			equal(idsOf(await bench.store.list(bench.basket, { state: "done", limit: 9 })), ["a", "b"], "listed as done");
 			await bench.expectClaims([], "of done ones");
+		},
+	},
+	{
+		title: "turn() keeps an ended task for ever if its retention is infinite, and a dead one without a retention",
+		async run(bench) {
+			const [done, dead, gone] = await bench.running("done", "dead", "gone");
+			await bench.settle(done!, { type: "done", retain: Infinity });
+			await bench.settle(dead!, { type: "dead", attempts: 1, error: "x" });
+			await bench.settle(gone!, { type: "dead", attempts: 1, error: "x", retain: bench.unit });
+			await bench.pass(1);
+			if (bench.isExact) await bench.pass(1e9);
+			await bench.settleAll(await bench.running("a", "b", "c"));
+			const dues = (await bench.list()).map(({ id, state, dueAt }) => ({ id, state, dueAt }));
+			const kept = [{ id: "done", state: "done" }, { id: "dead", state: "dead" }];
+			equal(dues, kept, "what is left");
 		},
 	},
 	{
@@ -90,6 +106,27 @@ export const settling: readonly StoreTest[] = [
 			await bench.pass(1);
 			const claim = await bench.claimOnly("a");
 			equal([claim.attempts, claim.crashes, claim.payload], [0, 0, "half"], "attempts, crashes and payload");
+		},
+	},
+	{
+		title: "turn() gives a task back until later, with its attempts and its error",
+		async run(bench) {
+			await bench.add("a", "b");
+			const [first] = await bench.claim(1);
+			await bench.settle(first!, { type: "retry", delay: 0, attempts: 2, error: "no luck" });
+			await bench.claim(2, bench.unit);
+			await bench.pass(1);
+			const [a, b] = (await bench.claim()).toSorted((one, other) => one.id < other.id ? -1 : 1);
+			equal([a!.attempts, a!.crashes, b!.crashes], [3, 1, 1], "attempts and crashes before");
+			await bench.settle(a!, { type: "release", delay: bench.unit });
+			await bench.settle(b!, { type: "release", delay: bench.long, payload: "half" });
+			const stored = await bench.get("b");
+			const shown = [stored.state, stored.attempts, stored.crashes, stored.payload];
+			equal(shown, ["waiting", 1, 0, "half"], "state, attempts, crashes and payload");
+			await bench.expectClaims([], "before that");
+			await bench.pass(1);
+			const claim = await bench.claimOnly("a");
+			equal([claim.attempts, claim.crashes, claim.error], [3, 0, "no luck"], "attempts, crashes and error");
 		},
 	},
 	{

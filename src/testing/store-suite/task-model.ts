@@ -11,7 +11,7 @@ import type { Change, Message, NewTask, Outcome, Ref, Save, TaskState } from "..
 export interface ModelTask {
 	readonly id: string;
 	readonly kind: string;
-	readonly priority: number;
+	priority: number;
 	readonly lane: string | undefined;
 	payload: NewTask["payload"];
 	state: Exclude<TaskState, "held">;
@@ -20,7 +20,10 @@ export interface ModelTask {
 	attempts: number;
 	crashes: number;
 	error: string | undefined;
+	result?: NewTask["payload"] | undefined;
 	progress: string | undefined;
+	/** What has replaced its payload while it was running. */
+	replacement?: Pick<ModelTask, "payload" | "priority" | "addedAt" | "dueAt"> | undefined;
 	inbox: Message[];
 	posted: number;
 	addedAt: number;
@@ -35,6 +38,8 @@ export interface ModelTask {
 export class TaskModel {
 	/** In the order of their keys. */
 	tasks: ModelTask[] = [];
+	/** The paused kinds; `undefined` pauses all. */
+	readonly paused: Set<string | undefined> = new Set();
 	/** Milliseconds since the beginning. */
 	now = 0;
 
@@ -56,9 +61,34 @@ export class TaskModel {
 		return task;
 	}
 
+	/** Adds a task, or lets it replace the one with its id. */
+	replace(given: NewTask & { id: string }): void {
+		const { id, payload, priority, delay, within = Infinity } = given;
+		const task = this.find(id);
+		if (task === undefined) return void this.add(given);
+		if (task.state === "dead" || task.state === "done") {
+			this.delete(id);
+			return void this.add(given);
+		}
+		const isRunning = task.state === "running";
+		const isNew = isRunning ? task.replacement === undefined : task.attempts > 0 || task.crashes > 0;
+		const addedAt = isNew ? this.now : (task.replacement ?? task).addedAt;
+		const dueAt = Math.min(this.now + delay, addedAt + within);
+		task.replacement = { payload, priority, addedAt, dueAt };
+		if (isRunning) return;
+		this.#renew(task);
+		this.#take(task, dueAt);
+	}
+
 	settle(ref: Ref, outcome: Outcome): boolean {
 		const task = this.current(ref);
 		if (task === undefined) return false;
+		if ((outcome.type === "done" || outcome.type === "dead") && task.replacement !== undefined) {
+			task.state = "waiting";
+			this.#renew(task);
+			this.#take(task, this.now);
+			return true;
+		}
 		if (outcome.payload !== undefined) task.payload = outcome.payload;
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			task.attempts = outcome.attempts;
@@ -68,9 +98,10 @@ export class TaskModel {
 		task.state = outcome.type === "done" || outcome.type === "dead" ? outcome.type : "waiting";
 		if (task.state !== "waiting") task.isHeld = false;
 		if (outcome.type === "done") {
+			task.result = outcome.result;
 			task.dueAt = this.now + (outcome.retain ?? 0);
 			if (!outcome.retain) this.tasks.splice(this.tasks.indexOf(task), 1);
-		} else if (outcome.type === "dead") task.dueAt = Infinity;
+		} else if (outcome.type === "dead") task.dueAt = this.now + (outcome.retain ?? Infinity);
 		else if (outcome.type === "retry") {
 			task.crashes = 0;
 			task.dueAt = this.now + outcome.delay;
@@ -79,7 +110,11 @@ export class TaskModel {
 			task.attempts = task.crashes = 0;
 			task.inbox = task.inbox.filter(({ n }) => n > outcome.seen);
 			task.dueAt = this.now + (task.inbox.length > 0 ? 0 : outcome.delay ?? Infinity);
-		} else task.dueAt = this.now;
+		} else {
+			task.dueAt = this.now + (outcome.delay ?? 0);
+			if (outcome.delay !== undefined) task.crashes = 0;
+		}
+		this.#take(task, task.dueAt);
 		return true;
 	}
 
@@ -90,6 +125,7 @@ export class TaskModel {
 			const isCrash = task.state === "running";
 			task.attempts += isCrash ? 1 : 0;
 			task.crashes += isCrash ? 1 : 0;
+			this.#take(task, 0);
 			task.state = "running";
 			task.dueAt = this.now + lease;
 		}
@@ -166,17 +202,32 @@ export class TaskModel {
 		return late.length;
 	}
 
-	/** Advances the time, and removes done tasks whose retention has ended. */
+	/** Advances the time, and removes tasks whose retention has ended. */
 	pass(milliseconds: number): void {
 		this.now += milliseconds;
-		this.tasks = this.tasks.filter((task) => task.state !== "done" || task.dueAt > this.now);
+		const isOver = ({ state }: ModelTask) => state === "done" || state === "dead";
+		this.tasks = this.tasks.filter((task) => !isOver(task) || task.dueAt > this.now);
+	}
+
+	#renew(task: ModelTask): void {
+		task.attempts = task.crashes = 0;
+		task.error = task.progress = undefined;
+		task.isBackingOff = false;
+	}
+
+	/** The replacement, if there is one, takes its place. It is due at this time or later. */
+	#take(task: ModelTask, dueAt: number): void {
+		if (task.replacement === undefined) return;
+		const due = { dueAt: Math.max(dueAt, task.replacement.dueAt), dueFrom: undefined, dueTo: undefined };
+		Object.assign(task, task.replacement, { replacement: undefined, ...due });
 	}
 
 	#canRun(task: ModelTask): boolean {
 		const isOpen = ({ state }: ModelTask) => state === "waiting" || state === "running";
 		const before = this.tasks.slice(0, this.tasks.indexOf(task));
 		const isBlocked = task.lane !== undefined && before.some((other) => other.lane === task.lane && isOpen(other));
-		return isOpen(task) && !task.isHeld && !isBlocked;
+		const isPaused = this.paused.has(undefined) || this.paused.has(task.kind);
+		return isOpen(task) && !task.isHeld && !isBlocked && !isPaused;
 	}
 
 	/** The due time of a task that is already due may stay or change: stores differ. */

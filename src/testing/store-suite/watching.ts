@@ -41,7 +41,7 @@ export const watching: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "watch() wakes for a message, a release, a retry and a deleted head of a lane",
+		title: "watch() wakes for a message, a release, a retry, a deleted head of a lane, and the end of a pause",
 		needs: ["watch"],
 		async run(bench) {
 			const { store, basket } = bench;
@@ -56,6 +56,10 @@ export const watching: readonly StoreTest[] = [
 			await expectWoken(bench, store, (index) => bench.change(`released ${index}`, "release"));
 			await expectWoken(bench, store, (index) => bench.change(`retried ${index}`, "retry"));
 			await expectWoken(bench, store, (index) => store.delete(basket, [`head ${index}`]));
+			await expectWoken(bench, store, async () => {
+				await store.pause(basket, "work", true);
+				await store.pause(basket, "work", false);
+			});
 		},
 	},
 	{

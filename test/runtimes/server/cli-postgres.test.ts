@@ -38,7 +38,11 @@ describe("upkeep with Postgres", () => {
 			expect([code, errors]).toEqual([0, ""]);
 			return text.trimEnd().split("\n").map((line) => JSON.parse(line));
 		};
-		expect(await read("counts")).toEqual([{ waiting: 20, running: 0, held: 0, dead: 280, done: 0 }]);
+		await read("pause", "mail");
+		const pauses = { all: false, kinds: ["mail"] };
+		expect(await read("counts")).toEqual([{ waiting: 20, running: 0, held: 0, dead: 280, done: 0, pauses }]);
+		expect(await read("resume", "mail")).toMatchObject([{ changed: true, pauses: { all: false, kinds: [] } }]);
+		expect(await read("ls", "--newest", "--prefix", "t29", "--limit", "1")).toMatchObject([{ id: "t299" }]);
 		expect(await read("ls", "--state", "dead", "--limit", "270")).toHaveLength(270);
 		expect(await read("show", "t0")).toMatchObject([{
 			state: "dead",

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
+import { Basket, every } from "upkeep";
 import { sqliteStore } from "upkeep/stores/sqlite";
 import { readArguments } from "../../../src/cli/arguments.ts";
 import { openStore } from "../../../src/cli/open.ts";
@@ -67,7 +68,8 @@ async function createDatabase(): Promise<{ path: string; db: DatabaseSync; store
 describe("upkeep in a pipe", () => {
 	test("prints JSON and changes tasks, each in another process", async () => {
 		const { path, store } = await createDatabase();
-		expect(await read("counts", "--db", path)).toEqual([{ waiting: 1, running: 0, held: 0, dead: 3, done: 0 }]);
+		const pauses = { all: false, kinds: [] };
+		expect(await read("counts", "--db", path)).toEqual([{ waiting: 1, running: 0, held: 0, dead: 3, done: 0, pauses }]);
 		const dead = await read("ls", "--db", path, "--state", "dead", "--limit", "2");
 		expect(dead).toMatchObject([{ id: "a", payload: { to: "ada" }, error: { message: "no such user" } }, { id: "b" }]);
 		expect(await read("ls", "--db", path, "--state", "dead", "--after", dead[1].key)).toMatchObject([{ id: "c" }]);
@@ -84,6 +86,32 @@ describe("upkeep in a pipe", () => {
 		expect(await read("release", "a", "--db", path)).toEqual([{ id: "a", released: true }]);
 		expect(await read("rm", "--all", "--state", "dead", "--yes", "--db", path)).toEqual([{ found: 1, removed: 1 }]);
 		expect(await store.counts("default")).toMatchObject({ waiting: 3, held: 0, dead: 0 });
+	}, timeout);
+
+	test("pauses, lists the newest, clears and resumes, each in another process", async () => {
+		const { path, store } = await createDatabase();
+		await read("pause", "mail", "--db", path);
+		expect(await store.pauses("default")).toEqual({ all: false, kinds: ["mail"] });
+		expect(await read("counts", "--db", path)).toMatchObject([{ pauses: { kinds: ["mail"] } }]);
+		const newest = await read("ls", "--newest", "--kind", "mail", "--limit", "2", "--db", path);
+		expect(newest.map(({ id }) => id)).toEqual(["c", "b"]);
+		expect(await read("ls", "--newest", "--prefix", "a", "--db", path)).toMatchObject([{ id: "a" }]);
+		const clearing = ["clear", "--state", "dead", "--kind", "mail", "--prefix", "b", "--db", path];
+		expect(await run(clearing)).toEqual([2, "", "upkeep: clear needs --yes without a terminal\n"]);
+		expect(await read(...clearing, "--yes")).toEqual([{ found: 1, removed: 1 }]);
+		expect(await read("retry", "--all", "--state", "dead", "--yes", "--db", path)).toEqual([{ found: 2, retried: 2 }]);
+		expect(await read("resume", "mail", "--db", path)).toMatchObject([{ changed: true, pauses: { kinds: [] } }]);
+		expect(await store.counts("default")).toMatchObject({ waiting: 3, dead: 0 });
+	}, timeout);
+
+	test("lists schedules without a change of the database", async () => {
+		const { path, store, db } = await createDatabase();
+		const basket = new Basket({ store, tasks: { mail: (_: string) => {} } });
+		await basket.schedule("daily", "mail", "ada", { every: every(86_400_000) });
+		db.close();
+		const before = readFileSync(path);
+		expect(await read("schedules", "--db", path)).toMatchObject([{ schedule: { text: "86400000" }, payload: "ada" }]);
+		expect(readFileSync(path)).toEqual(before);
 	}, timeout);
 
 	test("takes the database from UPKEEP_DB, and the basket by name", async () => {
@@ -186,7 +214,16 @@ describe("upkeep says what is wrong in one line", () => {
 			[["rm"], "rm takes ids, or --all --state"],
 			[["rm", "--all"], "rm --all takes --state"],
 			[["rm", "a", "--all", "--state", "dead"], "rm takes ids or --all, not both"],
-			[["rm", "a", "--state", "dead"], "--state, --kind and --yes of rm go with --all"],
+			[["rm", "a", "--state", "dead"], "--state, --kind, --lane, --prefix and --yes of rm go with --all"],
+			[["hold", "a", "--lane", "b"], "--state, --kind, --lane, --prefix and --yes of hold go with --all"],
+			[["clear", "--yes"], "clear takes --state, --kind, --lane or --prefix, or --all"],
+			[["clear", "--all", "--kind", "a"], "clear takes --all without --state, --kind, --lane and --prefix"],
+			[["clear", "a", "--state", "dead"], `clear takes no ids: "a"`],
+			[["pause", "a", "b"], "pause takes one kind, or none for all kinds"],
+			[["resume", ""], "resume takes a kind that is not empty"],
+			[["pause", "--kind", "a"], "--kind does not go with pause"],
+			[["retry", "a", "--newest"], "--newest does not go with retry"],
+			[["ls", "--prefix", "_1"], `--prefix takes the beginning of a given id, which is not empty and has no "_" first`],
 			[["ls", "--limit", "-1"], `--limit takes a whole number from 1, not "-1"`],
 			[["watch", "--interval", "-2"], `--interval takes seconds, at least 0.05, not "-2"`],
 			[["ls", "--db", "file://elsewhere/tasks.db"], "--db is not a valid file URL"],

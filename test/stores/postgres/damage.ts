@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Basket } from "../../../mod.ts";
 import type { Claim, Store } from "../../../src/basket/store.ts";
 import { postgresStore } from "../../../src/stores/postgres/postgres.ts";
+import { nameIn, version } from "../../../src/stores/postgres/sql.ts";
 import { ask, claimed, fresh, type Main, task } from "./edges.ts";
 import type { Connections, Driver } from "./suite.ts";
 
@@ -62,6 +63,34 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 	expect(await store.list("basket", { state: "dead", kind: "work", limit: 9 })).toHaveLength(2);
 	expect(await store.counts("basket")).toMatchObject({ dead: 2, waiting: 1, held: 1, done: 1 });
 	expect(await store.delete("basket", ["b", "late", "nobody"])).toEqual([true, true, false]);
+	await useNewest(store);
+}
+
+/** The same for what replaces other tasks, pauses and long lists. */
+async function useNewest(store: Store): Promise<void> {
+	const replace = { ifPresent: "replace", within: 60_000 } as const;
+	const newest = ["x", "y"].map((id) => task({ id, lane: id, payload: "newest", ...replace }));
+	await store.add("basket", newest.map(({ id, lane }) => task({ id, lane })));
+	const claims = await claimed(store);
+	expect(claims).toHaveLength(2);
+	expect(await store.add("basket", [...newest, task({ id: "z", delay: 60_000, ...replace })])).toMatchObject([
+		{ added: true, state: "running" },
+		{ added: true, state: "running" },
+		{ added: true },
+	]);
+	await expect(store.add("basket", [task({ id: "x", ...replace })])).rejects.toBeInstanceOf(TypeError);
+	const outcomes = [{ type: "done", result: "kept" }, { type: "later", delay: 0, seen: 0 }] as const;
+	await store.turn("basket", { settle: claims.map((ref, n) => ({ ref, outcome: outcomes[n]! })), claim: [], lease: 1 });
+	expect(await store.pause("basket", "work", true)).toBe(true);
+	expect(await store.pauses("basket")).toEqual({ all: false, kinds: ["work"] });
+	expect(await claimed(store)).toEqual([]);
+	expect(await store.pause("basket", "work", false)).toBe(true);
+	const again = await claimed(store);
+	expect(again.map(({ payload }) => payload)).toEqual(["newest", "newest"]);
+	for (const query of [{ lane: "x" }, { prefix: "x" }, { lane: "x", prefix: "x", isReverse: true }]) {
+		expect(await store.list("basket", { ...query, limit: 9 })).toMatchObject([{ id: "x", state: "running" }]);
+	}
+	expect(await store.delete("basket", ["x", "y", "z"])).toEqual([true, true, true]);
 }
 
 /** Creates objects with the same names as those that the functions use, or might use, for arguments of these types. */
@@ -136,7 +165,7 @@ function testLasting(driver: Driver, main: Main): void {
 
 	test.each([
 		["DROP TABLE", "broken_table", "DROP TABLE broken_table.tasks", "corrupt", /restore/],
-		["DROP FUNCTION", "broken_turn", "DROP FUNCTION broken_turn.turn_2", "corrupt", /restore/],
+		["DROP FUNCTION", "broken_turn", `DROP FUNCTION broken_turn.${nameIn("turn")}`, "corrupt", /restore/],
 		[
 			"DROP SCHEMA",
 			"broken_schema",
@@ -158,7 +187,7 @@ function testLasting(driver: Driver, main: Main): void {
 			const { client, run } = await fresh(main, "unversioned");
 			await run(damage);
 			await expectEnd(postgresStore(client, { schema: "unversioned" }) as Store<never>, "corrupt", /version/);
-			await run("DELETE FROM unversioned.version; INSERT INTO unversioned.version VALUES (2)");
+			await run("DELETE FROM unversioned.version; INSERT INTO unversioned.version VALUES (" + version + ")");
 		},
 	);
 
@@ -194,11 +223,11 @@ function testLasting(driver: Driver, main: Main): void {
 		await store.add("basket", [task()]);
 		const [claim] = await claimed(store);
 		await run(`DO $$ DECLARE f record; BEGIN
-			FOR f IN SELECT oid::regprocedure AS old, replace(proname, '_2', '_3') AS new FROM pg_proc
-				WHERE pronamespace = 'outdated'::regnamespace AND proname LIKE '%\\_2' LOOP
+			FOR f IN SELECT oid::regprocedure AS old, replace(proname, '_${version}', '_${version + 1}') AS new FROM pg_proc
+				WHERE pronamespace = 'outdated'::regnamespace AND proname LIKE '%\\_${version}' LOOP
 				EXECUTE format('ALTER FUNCTION %s RENAME TO %I', f.old, f.new);
 			END LOOP;
-			UPDATE outdated.version SET version = 3;
+			UPDATE outdated.version SET version = ${version + 1};
 		END $$`);
 		const settle = [{ ref: claim!, outcome: { type: "done" as const } }];
 		for (
@@ -234,6 +263,11 @@ const edits: Record<string, string[]> = {
 	lane: bad.text,
 	error: bad.text,
 	progress: bad.text,
+	result: bad.text,
+	newer: bad.text,
+	newer_priority: [...numbers("32767"), "100"],
+	newer_added: numbers("9223372036854775807"),
+	newer_due: [...numbers("9223372036854775807"), "9007199254740991"],
 };
 
 function testRows(main: Main): void {
@@ -246,7 +280,11 @@ function testRows(main: Main): void {
 				expect(String(error)).toMatch(/sound|out of range|unique/)
 			);
 			const ran: string[] = [];
-			for (let round = 0; round < 3; round++) ran.push(...await workOff(store));
+			for (let round = 0; round < 3; round++) {
+				ran.push(...await workOff(store));
+				await store.add("basket", [task({ id: "victim", ifPresent: "replace" })]).catch(isRefused);
+			}
+			if (ran.includes("victim")) await workOff(store);
 			expect([column, value, ran.includes("innocent")]).toEqual([column, value, true]);
 			const left = await store.list("basket", { limit: 9 });
 			// Such a task is held while it runs, and its worker has left it. It waits for its release.
@@ -256,6 +294,11 @@ function testRows(main: Main): void {
 			await run("TRUNCATE edited.tasks, edited.messages, edited.lanes");
 		}
 	});
+}
+
+/** A damaged task may be of another kind. */
+function isRefused(error: unknown): void {
+	expect(error).toBeInstanceOf(TypeError);
 }
 
 /** Claims and settles all due tasks. @returns the ids */

@@ -3,6 +3,9 @@ import { expect, test } from "vitest";
 import type { NewTask, Store } from "../../../src/basket/store.ts";
 import type { StoreError } from "../../../src/platform/store-error.ts";
 import { type PostgresClient, postgresStore } from "../../../src/stores/postgres/postgres.ts";
+import { queryOf } from "../../../src/stores/postgres/query.ts";
+import { nameIn } from "../../../src/stores/postgres/sql.ts";
+import { testCircles } from "./circles.ts";
 import { testDamage } from "./damage.ts";
 import type { Connections, Driver } from "./suite.ts";
 import type { PostgresServer } from "../../servers/postgres.ts";
@@ -20,7 +23,61 @@ export async function fresh(main: Main, schema: string) {
 export function testEdges(driver: Driver, main: Main): void {
 	testConnections(driver, main);
 	testTransactions(main);
+	testLists(main);
+	testCircles(driver, main);
 	testDamage(driver, main);
+}
+
+function testLists(main: Main): void {
+	test("list() by a prefix finds ids with any characters, and none that the store has created", async () => {
+		const { store } = await fresh(main, "prefixes");
+		const ids = [
+			"a",
+			"a\0b",
+			"a\ud83d",
+			"a\u{1f600}",
+			"a\u{1f600}\0",
+			"a\u{1f7ff}",
+			"a\ufdd0",
+			"\ufdd0a",
+			"\ufdd0\0",
+			"ab",
+			"a\u{10ffff}b",
+		];
+		await store.add("basket", [...ids.map((id) => task({ id })), task()]);
+		for (const prefix of ["", ...ids, "a\ud83d", "a\ud83c", "_", "b", "\0"]) {
+			const wanted = ids.filter((id) => id.startsWith(prefix));
+			const found = async (isReverse: boolean) =>
+				(await store.list("basket", { prefix, isReverse, limit: 99 })).map(({ id }) => id);
+			expect([prefix, await found(false)]).toEqual([prefix, wanted]);
+			expect([prefix, await found(true)]).toEqual([prefix, wanted.toReversed()]);
+		}
+	});
+
+	test("list() by a lane or a prefix reads no other task, of thousands", async () => {
+		const { store, transaction } = await fresh(main, "wide");
+		const many = Array.from({ length: 3_000 }, (_, n) => task({ id: `task ${n}`, lane: `lane ${n % 3}` }));
+		await store.add("basket", [...many, ...["few 1", "few 2"].map((id) => task({ id, lane: "few" }))]);
+		const read = async (query: object) => {
+			let count = NaN;
+			await transaction(async (tx) => {
+				const counted = async () => {
+					const rows = await ask(tx, `SELECT pg_stat_get_xact_blocks_fetched('wide.tasks'::regclass)::int AS count`);
+					return Number(JSON.stringify(rows).match(/"count":(\d+)/)![1]);
+				};
+				const before = await counted();
+				const given = JSON.stringify({ after: 0, most: 9, ...query }).replaceAll("'", "''");
+				await ask(tx, `SELECT wide.${nameIn("list")}('basket', '${given}')`);
+				count = await counted() - before;
+			});
+			return count;
+		};
+		const { froms, tos } = queryOf({ prefix: "few", limit: 9 });
+		for (const query of [{ lane: "few" }, { lane: "lane 1" }, { froms, tos }]) {
+			const count = await read(query);
+			expect([query, count > 0 && count < 40]).toEqual([query, true]);
+		}
+	});
 }
 
 /** The clients are set up as documented. An error event without a listener would end the process of the tests. */

@@ -15,8 +15,22 @@ const values = [
 ];
 
 /** The states of the edited task. */
-const forms = ["fresh", "tried", "crashed", "held", "dead", "done", "in a lane"] as const;
+const forms = [
+	"fresh",
+	"tried",
+	"crashed",
+	"replaced",
+	"replaced and settled",
+	"held",
+	"dead",
+	"kept dead",
+	"done",
+	"in a lane",
+] as const;
 type Form = typeof forms[number];
+
+/** The tables with rows of the edited task. */
+const tables = ["upkeep_tasks", "upkeep_messages", "upkeep_replacements"];
 
 const states: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
 const kinds = ["work"];
@@ -49,18 +63,20 @@ async function setUp(open: Open, form: Form): Promise<Scene> {
 	const outcomes = {
 		tried: { type: "retry", delay: 0, attempts: 1, error: "x", backoff: true },
 		dead: { type: "dead", attempts: 1, error: "x" },
-		done: { type: "done", retain: 1_000_000 },
+		"kept dead": { type: "dead", attempts: 1, error: "x", retain: 1_000_000 },
+		done: { type: "done", retain: 1_000_000, result: "1" },
 	} as const;
 	const outcome = outcomes[form as "tried"];
 	if (outcome !== undefined) await store.turn("b", { settle: [{ ref: ref!, outcome }], claim: [], lease });
+	if (form.startsWith("replaced")) await store.add("b", [task("victim", { payload: "2", ifPresent: "replace" })]);
 	if (form === "held") await store.change("b", ["victim"], "hold");
 	await store.add("b", [task("other"), task("follower", { lane: "l" })]);
 	await clock.advance(2 * lease);
 	return { db, store, form, ref };
 }
 
-async function claim(store: SqliteStore<Database>): Promise<readonly Claim[]> {
-	return (await store.turn("b", { settle: [], claim: [{ kinds, limit: 2 }], lease })).claims;
+async function claim(store: SqliteStore<Database>, limit = 2): Promise<readonly Claim[]> {
+	return (await store.turn("b", { settle: [], claim: [{ kinds, limit }], lease })).claims;
 }
 
 /** Completes all due tasks, and returns their ids in order. */
@@ -108,7 +124,7 @@ async function look(store: SqliteStore<Database>): Promise<void> {
 
 /** Edits a row. Returns `false` if SQLite refuses the change. */
 function edit(db: Database, table: string, column: string, value: string): boolean {
-	const where = { upkeep_tasks: "WHERE id = 'victim'", upkeep_messages: "", upkeep_schema: "" }[table];
+	const where = table === "upkeep_tasks" ? "WHERE id = 'victim'" : "";
 	try {
 		db.exec(`UPDATE ${table} SET ${column} = ${value} ${where}`);
 		return true;
@@ -123,7 +139,7 @@ export function testDamage(make: Open): void {
 		"sqliteStore() goes on with all other tasks, whatever is written into a column of a task: %s",
 		async (form) => {
 			let edits = 0;
-			const columns = await columnsOf(make, ["upkeep_tasks", "upkeep_messages"]);
+			const columns = await columnsOf(make, tables);
 			for (const [index, [table, column]] of columns.entries()) {
 				const from = index + forms.indexOf(form);
 				for (const value of values.filter((_, at) => isLong || (at + from) % 4 === 0)) {
@@ -143,6 +159,33 @@ export function testDamage(make: Open): void {
 		},
 		120_000,
 	);
+
+	test.each([["counts", "crashes = -5"], ["payload", "payload = 5"]])(
+		"sqliteStore() keeps the newest payload of a task whose row is damaged: %s",
+		async (_, set) => {
+			const { db, store } = await setUp(make, "replaced");
+			db.exec(`UPDATE upkeep_tasks SET ${set} WHERE id = 'victim'`);
+			const victim = (await claim(store, 9)).find(({ id }) => id === "victim") ?? await store.get("b", "victim");
+			expect(victim).toMatchObject({ payload: "2" });
+			expect(db.prepare("SELECT * FROM upkeep_replacements").all()).toEqual([]);
+			db.close();
+		},
+	);
+
+	test("sqliteStore() lets the newest payload run if the claim before it was removed by hand", async () => {
+		const { db, store } = await setUp(make, "replaced");
+		db.exec("UPDATE upkeep_tasks SET state = 0 WHERE id = 'victim'");
+		const claims = await claim(store, 9);
+		expect(claims.find(({ id }) => id === "victim")).toMatchObject({ payload: "1" });
+		const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+		await store.turn("b", { settle, claim: [], lease });
+		expect(await store.get("b", "victim")).toMatchObject({ state: "waiting", payload: "2" });
+		db.exec("INSERT INTO upkeep_replacements SELECT seq, 'old', 0, 0, 0 FROM upkeep_tasks WHERE id = 'victim'");
+		await store.add("b", [task("victim", { payload: "3", ifPresent: "replace" })]);
+		expect(await drain(store)).toEqual(["victim"]);
+		expect((await store.list("b", { limit: 9 })).map(({ id }) => id)).toEqual([]);
+		db.close();
+	});
 
 	test("sqliteStore() refuses with a StoreError, whatever is written into its own row", async () => {
 		for (const [table, column] of await columnsOf(make, ["upkeep_schema"])) {
@@ -173,8 +216,11 @@ async function columnsOf(make: Open, tables: readonly string[]): Promise<[table:
 }
 
 async function survives(scene: Scene): Promise<void> {
-	const { store } = scene;
+	const { store, form, ref } = scene;
 	await look(store);
+	if (form === "replaced and settled") {
+		await store.turn("b", { settle: [{ ref: ref!, outcome: { type: "done" } }], claim: [], lease });
+	}
 	const ids = await drain(store);
 	expect(ids.filter((id) => id === "other")).toEqual(["other"]);
 	await look(store);
@@ -185,7 +231,7 @@ async function survives(scene: Scene): Promise<void> {
 		ids.push(...await drain(store));
 	}
 	expect(ids.includes("follower")).toBe(victim === undefined || victim.lane !== "l" || victim.state === "dead");
-	if (victim?.state === "dead" && scene.form !== "dead") expect(victim.error).toBeTypeOf("string");
+	if (victim?.state === "dead" && !form.endsWith("dead")) expect(victim.error).toBeTypeOf("string");
 	await handle(scene);
 	await look(store);
 	expect((await store.add("b", [task("last")]))[0]).toMatchObject({ added: true });

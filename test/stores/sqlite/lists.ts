@@ -10,8 +10,13 @@ import { type Database, inFile, type Open } from "./suite.ts";
 
 const states: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
 const kinds = ["a", "b"];
-const queries: readonly Omit<ListQuery, "limit">[] = [{}, ...kinds.map((kind) => ({ kind }))]
-	.flatMap((query) => [query, ...states.map((state) => ({ ...query, state }))]);
+type Query = Omit<ListQuery, "limit">;
+const byState: readonly Query[] = [{}, ...kinds.map((kind) => ({ kind })), { lane: "l" }, { prefix: "b" }];
+const pairs: readonly Query[] = [{ lane: "l", kind: "b" }, { lane: "l", prefix: "a" }, { prefix: "b", kind: "a" }];
+const queries: readonly Query[] = byState
+	.flatMap((query) => [query, ...states.map((state) => ({ ...query, state }))])
+	.concat(pairs)
+	.flatMap((query) => [query, { ...query, isReverse: true }]);
 
 interface Spied {
 	readonly db: Database;
@@ -49,6 +54,14 @@ async function drain(store: SqliteStore<Database>, kinds: readonly string[]): Pr
 	} while (settle.length > 0);
 }
 
+/** Tasks of a lane that have ended. */
+const ends = [
+	{ id: "b dead", outcome: { type: "dead", attempts: 1, error: "x" } },
+	{ id: "b done", outcome: { type: "done", retain: 60_000 } },
+	{ id: "b kept", outcome: { type: "done", retain: Infinity, result: "result" } },
+	{ id: "a over", outcome: { type: "dead", attempts: 1, error: "x", retain: 1e-9 } },
+] as const;
+
 /** Adds tasks of two kinds in all states, mixed with other tasks. */
 async function fill(store: SqliteStore<Database>, basket: string): Promise<void> {
 	const task = (kind: string, fields: Partial<NewTask> = {}) => ({
@@ -73,6 +86,11 @@ async function fill(store: SqliteStore<Database>, basket: string): Promise<void>
 	});
 	await store.turn(basket, { settle, claim: [], lease: 60_000 });
 	await store.change(basket, [claims[3]!.id], "hold");
+	for (const [kind, { id, outcome }] of ends.entries()) {
+		await store.add(basket, [task(kinds[kind % 2]!, { id, lane: "l", priority: 1 })]);
+		const { claims: [ref] } = await store.turn(basket, { settle: [], claim: [{ kinds, limit: 1 }], lease: 60_000 });
+		await store.turn(basket, { settle: [{ ref: ref!, outcome }], claim: [], lease: 60_000 });
+	}
 	const lane = kinds.flatMap((kind) => [1, 2].map((n) => task(kind, { id: `${kind}${n}`, lane: "l" })));
 	await store.add(basket, [...lane, ...kinds.map((kind) => task(kind, { id: `held ${kind}` }))]);
 	await store.change(basket, ["b2", ...kinds.map((kind) => `held ${kind}`)], "hold");
@@ -91,19 +109,24 @@ export function testLists(make: Open): void {
 				db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all().map((row) => (row as { detail: string }).detail)
 			);
 			const all = await store.list("b", { limit: 100 });
-			const wanted = all.filter(({ state, kind }) => (query.state ?? state) === state && (query.kind ?? kind) === kind);
-			expect(listed).toEqual(wanted);
-			expect(listed.length).toBeGreaterThan(0);
+			const { state, kind, lane, prefix = "", isReverse } = query;
+			const wanted = all.filter((task) =>
+				[task.state, undefined].includes(state) && [task.kind, undefined].includes(kind) &&
+				[task.lane, undefined].includes(lane) && task.id.startsWith(prefix)
+			);
+			expect(listed).toEqual(isReverse ? wanted.reverse() : wanted);
+			if (prefix === "" && (lane === undefined || state !== "running")) expect(listed.length).toBeGreaterThan(0);
 			const searched = plan.filter((detail) => !/^LIST|^SCAN json_each|TEMP B-TREE/.test(detail));
 			expect(searched.length).toBeGreaterThan(0);
 			// A search with one of these conditions only reads the rows behind a key, the rows of one block, the rows of
-			// one basket and one kind, or all running tasks.
+			// one basket and one kind, those of one lane, those with one prefix, or all running tasks.
 			const narrow =
-				/^SEARCH (task|upkeep_tasks|home|upkeep_blocks) USING (COVERING INDEX|INDEX|INTEGER PRIMARY KEY|PRIMARY KEY) ?(upkeep_tasks_aside \(basket=\? AND state=\?( AND kind.*)?\)|upkeep_tasks_claimable \(basket=\? AND state=\?.*|\(rowid.*|\(basket=\? AND kind.*)$/;
+				/^SEARCH (task|upkeep_tasks|home|upkeep_blocks) USING (COVERING INDEX|INDEX|INTEGER PRIMARY KEY|PRIMARY KEY) ?(upkeep_tasks_(lane|ended) \(basket=\? AND lane=\?.*|upkeep_tasks_id \(basket=\? AND id>\? AND id<\?\)|upkeep_tasks_aside \(basket=\? AND state=\?( AND kind.*)?\)|upkeep_tasks_claimable \(basket=\? AND state=\?.*|\(rowid.*|\(basket=\? AND kind.*)$/;
 			expect(searched.filter((detail) => !narrow.test(detail))).toEqual([]);
 			// To sort rows, SQLite must read all of them.
 			const isSorted = plan.some((detail) => /TEMP B-TREE/.test(detail));
-			expect(isSorted).toBe(query.state === "running");
+			const isInOrder = lane !== undefined || (prefix === "" && state !== "running");
+			expect(isSorted).toBe(!isInOrder);
 			db.close();
 		},
 	);
@@ -118,7 +141,8 @@ export function testLists(make: Open): void {
 		const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql!}`).all().map((row) => (row as { detail: string }).detail);
 		const searched = plan.filter((detail) => / upkeep_tasks /.test(detail));
 		expect(searched.every((detail) => /^SEARCH .* \(basket=\?/.test(detail))).toBe(true);
-		expect(searched.filter((detail) => !/COVERING/.test(detail)).length).toBe(1); // for blocked tasks of a lane
+		// For blocked tasks of a lane, and for those whose retention has ended.
+		expect(searched.filter((detail) => !/COVERING/.test(detail)).length).toBe(2);
 		const all = await store.list("b", { limit: 100 });
 		expect(counts).toEqual(Object.fromEntries(states.map((state) => [
 			state,
@@ -240,6 +264,39 @@ export function testLists(make: Open): void {
 		expect(count).toBeLessThan(20); // of 320
 		expect((await store.list("b", { limit: 10 })).map(({ kind }) => kind)).toEqual(["rare"]);
 		expect((await store.list("other", { limit: 10_000 })).length).toBe(4_000);
+		db.close();
+	});
+
+	test.each([
+		["a\ud7ff", ["a\ud7ff", "a\ud7ffb"]],
+		["a\u{10ffff}", ["a\u{10ffff}", "a\u{10ffff}\u{10ffff}"]],
+		["\u{10ffff}", ["\u{10ffff}", "\u{10ffff}z"]],
+		["", [
+			"a",
+			"a\ud7ff",
+			"a\ud7ffb",
+			"a\ue000",
+			"a\u{10ffff}",
+			"a\u{10ffff}\u{10ffff}",
+			"b",
+			"\u{10ffff}",
+			"\u{10ffff}z",
+		]],
+		["_", []],
+		["a\ud83d", []],
+		["a\0", []],
+	])("sqliteStore().list() lists the ids that callers gave and that begin with %j", async (prefix, wanted) => {
+		const db = make(":memory:");
+		const store = sqliteStore(db);
+		await store.open();
+		await store.add("b", tasksOf("a", 1));
+		const { claims } = await store.turn("b", { settle: [], claim: [{ kinds, limit: 1 }], lease: 60_000 });
+		const settle = claims.map((ref) => ({ ref, outcome: { type: "dead", attempts: 1, error: "x" } as const }));
+		await store.turn("b", { settle, claim: [], lease: 60_000 });
+		const ids = ["a", "a\ud7ff", "a\ud7ffb", "a\ue000", "a\u{10ffff}", "a\u{10ffff}\u{10ffff}", "b", "\u{10ffff}"];
+		await store.add("b", [...ids, "\u{10ffff}z"].map((id) => ({ ...tasksOf("a", 1)[0]!, id })));
+		await store.change("b", [claims[0]!.id], "retry"); // its id is stored from now on
+		expect((await store.list("b", { prefix, limit: 99 })).map(({ id }) => id)).toEqual(wanted);
 		db.close();
 	});
 

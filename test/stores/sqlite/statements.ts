@@ -158,6 +158,41 @@ export function testStatements(open: Open): void {
 		await add(store, 1);
 	});
 
+	test("sqliteStore().change() and delete() in a transaction that is rolled back leave all tasks and their order alone", async () => {
+		const connect = filesOf(open);
+		const db = connect();
+		const [store, other] = [sqliteStore(db), sqliteStore(connect())];
+		await Promise.all([store.open(), other.open()]);
+		await store.add("b", [task({ id: "dead" }), task({ id: "other" })]);
+		const [ref] = await claim(store);
+		const outcome = { type: "dead", attempts: 1, error: "x" } as const;
+		await store.turn("b", { settle: [{ ref: ref!, outcome }], claim: [], lease });
+		const before = await store.list("b", { limit: 9 });
+		const rolledBack = store.transaction(async (tx) => {
+			expect(await store.change("b", ["dead", "nobody"], "retry", tx)).toEqual([true, false]);
+			expect(await store.change("b", ["other"], "hold", tx)).toEqual([true]);
+			expect(await store.delete("b", ["other", "nobody"], tx)).toEqual([true, false]);
+			throw new Error("roll back");
+		});
+		await expect(rolledBack).rejects.toThrow("roll back");
+		expect(await store.list("b", { limit: 9 })).toEqual(before);
+		for (const one of [other, store, other, store]) await one.add("b", [task()]);
+		await store.transaction((tx) => store.change("b", ["dead"], "retry", tx));
+		const ids = (await other.list("b", { limit: 9 })).map(({ id }) => id);
+		expect([ids[0], ids.length, ids.at(-1)]).toEqual(["other", 6, "dead"]);
+	});
+
+	test.each(["", "a\0b", 5])("sqliteStore().pause() refuses %j, which is no kind", async (kind) => {
+		const db = open(":memory:");
+		cleanups.push(() => db.close());
+		const store = sqliteStore(db);
+		await store.open();
+		const error = await store.pause("b", kind as string, true).then(() => undefined, (error) => error);
+		expect(error).toMatchObject({ name: kind === 5 ? "TypeError" : "RangeError" });
+		expect(String(error)).toMatch(/"kind"/);
+		expect(await store.pauses("b")).toEqual({ all: false, kinds: [] });
+	});
+
 	test("sqliteStore().turn() that finds something waits while another connection writes, and then claims it", async () => {
 		const connect = filesOf(open);
 		const [db, other] = [connect(), connect()];

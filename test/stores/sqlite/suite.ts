@@ -20,6 +20,7 @@ import { testLists } from "./lists.ts";
 import { testResponsive } from "./responsive.ts";
 import { testSources } from "./sources.ts";
 import { testStatements } from "./statements.ts";
+import { testVersions } from "./versions.ts";
 import { deferred, errorOf, settle, watch } from "../../support.ts";
 
 /** The common interface of the drivers that the tests use. */
@@ -60,6 +61,7 @@ export function testSqlite(name: string, open: Open): void {
 		testResponsive(open);
 		testLasting(open);
 		testStatements(open);
+		testVersions(open);
 	});
 }
 
@@ -192,7 +194,7 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 4\b/);
+		expect(String(error)).toMatch(/version 1234.* 5\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 

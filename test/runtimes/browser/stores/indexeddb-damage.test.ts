@@ -33,10 +33,14 @@ const properties = [
 	"lane",
 	"posted",
 	"seen",
+	"spare",
+	"next",
+	"isSwapped",
+	"paused",
 	"$in",
 ];
 
-const states = ["waiting", "running", "held", "blocked", "dead", "done"];
+const states = ["waiting", "running", "replaced", "held", "blocked", "dead", "done"];
 
 const every = isLong ? 5 : wrong.length;
 
@@ -74,10 +78,11 @@ async function prepare(store: Store<IDBTransaction>, basket: string, state: stri
 	if (state === "blocked") await store.add(basket, [task("head", { lane: "l" })]);
 	await store.add(basket, [task("bad", { lane: "l", priority: 1 }), task("next", { lane: "l" }), task("other")]);
 	if (state === "held") await store.change(basket, ["bad"], "hold");
-	if (!["running", "dead", "done"].includes(state)) return;
+	if (!["running", "replaced", "dead", "done"].includes(state)) return;
 	const claims = await take(store, basket, 1);
+	if (state === "replaced") await store.add(basket, [task("bad", { lane: "l", payload: "new", ifPresent: "replace" })]);
 	if (state === "dead") await end(store, basket, claims, { type: "dead", attempts: 1, error: "e" });
-	if (state === "done") await end(store, basket, claims, { type: "done", retain: 1e9 });
+	if (state === "done") await end(store, basket, claims, { type: "done", retain: 1e9, result: "result" });
 }
 
 async function take(store: Store<IDBTransaction>, basket: string, limit = 9) {

@@ -10,6 +10,7 @@ import {
 } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
+import { expectData, expectLists } from "../../../records/laws.ts";
 import { deferred, errorOf } from "../../../support.ts";
 import * as support from "./indexeddb-support.ts";
 import { committed, settled } from "./indexeddb-support.ts";
@@ -362,6 +363,36 @@ describe("indexedDBStore(name)", () => {
 		await store.delete("b", left);
 		const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
 		expect(await settled(rows.getAllKeys())).toEqual([["meta b", "order"]]);
+	});
+
+	test("stores data of any length, and leaves nothing of it behind", async () => {
+		const name = newName();
+		const clock = new VirtualClock({ now: 1_000_000 });
+		const store = await open(name, { durability: "relaxed", clock });
+		const database = await openPlain(name);
+		await expectData(store as Store<never>, 16_000, (duration) => clock.advance(duration), async () => {
+			const rows = database.transaction("upkeep.rows").objectStore("upkeep.rows");
+			return (await settled(rows.getAllKeys())).filter((key) => (key as string[])[0] !== "meta laws");
+		});
+	});
+
+	test("lists by lane and by prefix, whatever the names are made of", async () => {
+		await expectLists(await open() as Store<never>);
+	});
+
+	test("list() from the end reads what is there, and a task that cannot be read as dead", async () => {
+		const name = newName();
+		const store = await open(name);
+		await store.add("b", Array.from({ length: 50 }, (_, index) => task({ id: `${index}` })));
+		const database = await openPlain(name);
+		const transaction = database.transaction("upkeep.rows", "readwrite");
+		const rows = transaction.objectStore("upkeep.rows");
+		rows.put({ ...await settled(rows.get(["task b", 49])), attempts: "none" });
+		await committed(transaction);
+		const getAll = vi.spyOn(IDBObjectStore.prototype, "getAll");
+		const found = await store.list("b", { limit: 3, isReverse: true });
+		expect(found.map(({ id, state }) => [id, state])).toEqual([["49", "waiting"], ["48", "dead"], ["47", "waiting"]]);
+		expect(getAll.mock.calls.length).toBe(0);
 	});
 
 	test("makes a task dead whose long payload is gone, and lets its lane go on", async () => {

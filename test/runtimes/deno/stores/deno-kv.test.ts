@@ -12,6 +12,7 @@ import { DenoKvMap } from "../../../../src/stores/deno-kv/map.ts";
 import { Schema } from "../../../../src/stores/deno-kv/schema.ts";
 import { expectHeardElsewhere } from "../../../basket/elsewhere.ts";
 import { seed } from "../../../seed.ts";
+import { expectData, expectLists } from "../../../records/laws.ts";
 import { errorOf, isLong, settle } from "../../../support.ts";
 
 const basket = "basket";
@@ -146,6 +147,8 @@ describe("denoKvStore() in a transaction", () => {
 				() => store.add(basket, [task("b")], tx),
 				() => store.save(basket, [{ ref: ref!, payload: "2" }], tx),
 				() => store.complete(basket, ref!, { type: "done" }, tx),
+				() => store.delete(basket, ["a"], tx),
+				() => store.change(basket, ["a"], "hold", tx),
 			];
 			for (const call of calls) {
 				await expect(call()).rejects.toMatchObject({
@@ -186,6 +189,37 @@ describe("denoKvStore() in a transaction", () => {
 		expect(other!.id).toBe("a");
 		expect(await tx.commit()).toEqual({ ok: false });
 		expect((await store.get(basket, "a"))!.state).toBe("running");
+	});
+
+	test("delete() and change() of what cannot be deleted or changed let commit() fail, with all that is in it", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a"), task("b")]);
+		for (const ids of [["a", "b"], ["a", "absent"]]) {
+			for (const call of ["delete", "hold"] as const) {
+				const tx = kv.atomic().set(["mine"], 1);
+				const asked = call === "delete" ? store.delete(basket, ids, tx) : store.change(basket, ids, call, tx);
+				expect(await asked).toEqual(ids.map((id) => id !== "absent"));
+				expect((await store.counts(basket)).waiting).toBe(2);
+				if (ids.includes("absent")) expect(await tx.commit()).toEqual({ ok: false });
+			}
+		}
+		expect((await kv.get(["mine"])).value).toBe(null);
+		const tx = kv.atomic();
+		expect(await store.change(basket, ["a"], "hold", tx)).toEqual([true]);
+		expect(await store.delete(basket, ["b", "b"], tx)).toEqual([true, false]);
+		expect((await tx.commit()).ok).toBe(true);
+		expect((await store.list(basket, { limit: 9 })).map(({ id, state }) => [id, state])).toEqual([["a", "held"]]);
+	});
+
+	test("add() with replace conflicts with a claim that came first, and shows what it replaces", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a")]);
+		const replacing = task("a", { payload: "new", ifPresent: "replace" });
+		const tx = kv.atomic();
+		expect(await store.add(basket, [replacing], tx)).toEqual([{ id: "a", added: true, state: "waiting" }]);
+		await claim(store);
+		expect(await tx.commit()).toEqual({ ok: false });
+		expect(await store.add(basket, [replacing])).toEqual([{ id: "a", added: true, state: "running" }]);
 	});
 
 	test("calls with the same transaction see what the others have done in it", async () => {
@@ -702,6 +736,7 @@ describe("denoKvStore() and failures", () => {
 				() => store.save(basket, [{ ref: a!, progress: "p" }]),
 				() => store.delete(basket, ["b"]),
 				() => store.change(basket, ["c"], "retry"),
+				() => store.pause(basket, "work", true),
 				() => store.post(basket, "b", "message"),
 			]
 		) expect(await errorOf(call())).toMatchObject(newer);
@@ -788,9 +823,13 @@ describe("denoKvStore() and failures", () => {
 			"token",
 			"posted",
 			"seen",
+			"spare",
+			"next",
+			"isSwapped",
+			"paused",
 		];
 		const whole = [["null", null], ["text", "damaged"], ["an empty object", {}], ["a list", [1]]] as const;
-		const states = ["waiting", "running", "held", "blocked", "dead", "done"];
+		const states = ["waiting", "running", "replaced", "held", "blocked", "dead", "done"];
 		const rows = properties.flatMap((property) => wrong.map((value) => [property, value] as const));
 
 		// Without --long, each state gets a fifth of the wrong values, which differ for each property.
@@ -844,6 +883,39 @@ describe("denoKvStore() and failures", () => {
 });
 
 describe("denoKvStore()", () => {
+	test("add() replaces as many ended tasks as it takes new ones, each in a lane of its own", async () => {
+		const { kv, store } = await open();
+		const ids = Array.from({ length: store.capabilities.maxAdd! }, (_, index) => `task ${index}`);
+		const payload = "x".repeat(3_000);
+		const tasks = ids.map((id) => task(id, { lane: id, payload, ifPresent: "replace" }));
+		await store.add(basket, tasks);
+		const claims = await claim(store, 99);
+		const outcome = { type: "done", retain: 1e9, result: payload } as const;
+		await store.turn(basket, { settle: claims.map((ref) => ({ ref, outcome })), claim: [], lease: 1 });
+		const replaced = ids.map((id) => ({ id, added: true, state: "done" }));
+		expect(await store.add(basket, tasks)).toEqual(replaced);
+		await end(store, await claim(store, 99));
+		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test("lists by lane and by prefix, whatever the names are made of", async () => {
+		await expectLists((await open()).store as Store<never>);
+	});
+
+	test("stores data of any length, and leaves nothing of it behind", async () => {
+		const { kv, store, clock } = await open();
+		await expectData(store as Store<never>, 2_000, (duration) => clock.advance(duration), () => leftovers(kv));
+	});
+
+	test("turn() makes a task dead whose result has outgrown Deno KV", async () => {
+		const { store } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const outcome = { type: "done", retain: 1e9, result: "x".repeat(70_000) } as const;
+		await store.turn(basket, { settle: [{ ref: ref!, outcome }], claim: [], lease: 1 });
+		expect(await store.get(basket, "a")).toMatchObject({ state: "dead", error: /A result of 70000 bytes/ });
+	});
+
 	test("leaves nothing behind of tasks that are gone", async () => {
 		const { kv, store, clock } = await open();
 		const large = "x".repeat(5000);
@@ -910,10 +982,11 @@ async function damageOne(
 	const head = state === "blocked" ? [task("head", { lane: "l" })] : [];
 	await store.add(name, [...head, task("bad", { lane: "l", priority: 1 }), task("next", { lane: "l" }), task("other")]);
 	if (state === "held") await store.change(name, ["bad"], "hold");
-	if (["running", "dead", "done"].includes(state)) {
+	if (["running", "replaced", "dead", "done"].includes(state)) {
 		const claims = await take(1);
+		if (state === "replaced") await store.add(name, [task("bad", { lane: "l", payload: "new", ifPresent: "replace" })]);
 		if (state === "dead") await settle(claims, { type: "dead", attempts: 1, error: "e" });
-		if (state === "done") await settle(claims, { type: "done", retain: 1e9 });
+		if (state === "done") await settle(claims, { type: "done", retain: 1e9, result: "result" });
 	}
 	const rows = () =>
 		contents(kv).then((all) => all.filter(({ key }) => key[1] === "row" && String(key[2]).startsWith(textOf([name]))));

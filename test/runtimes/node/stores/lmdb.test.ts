@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "vitest";
+import type { Store } from "../../../../src/basket/store.ts";
 import { LmdbMap, lmdbStore } from "../../../../examples/stores/lmdb.ts";
 import { overMap } from "../../../../src/records/records.ts";
 import { testRecordSpace, testStore, VirtualClock } from "../../../../src/testing/testing.ts";
+import { expectLists } from "../../../records/laws.ts";
 
 testRecordSpace("LMDB", async () => {
 	const path = makeFolder();
@@ -38,6 +40,15 @@ testStore("lmdbStore()", async () => {
 		},
 	};
 }, { test, without: ["tx"] });
+
+test("lmdbStore() lists by lane and by prefix, whatever the names are made of", async () => {
+	const path = makeFolder();
+	const store = lmdbStore(path);
+	await store.open();
+	await expectLists(store as Store<never>);
+	await store.close!();
+	rmSync(path, { recursive: true, force: true });
+});
 
 function makeFolder(): string {
 	return mkdtempSync(join(tmpdir(), "upkeep-lmdb-"));

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Claim, NewTask, Store } from "../../../../src/basket/store.ts";
 import { postgresStore } from "../../../../src/stores/postgres/postgres.ts";
+import { nameIn } from "../../../../src/stores/postgres/sql.ts";
 import { pool } from "../../../stores/postgres/drivers.ts";
 import { type Connections, stoppedClock } from "../../../stores/postgres/suite.ts";
 import { type PostgresServer, startPostgres } from "../../../servers/postgres.ts";
@@ -65,7 +66,7 @@ async function blocks(name: string): Promise<[one: number, none: number]> {
 				return (row as { count: number }).count;
 			};
 			const before = await fetched(); // the counter belongs to the connection and is not reset at once
-			await ask(`SELECT upkeep.turn_2('${name}', '{}', '[]', '[[10, ["work"]]]', '30000', '')`);
+			await ask(`SELECT upkeep.${nameIn("turn")}('${name}', '{}', '[]', '[[10, ["work"]]]', '30000', '')`);
 			count = await fetched() - before;
 			throw new Error("roll back");
 		}).catch(() => {});

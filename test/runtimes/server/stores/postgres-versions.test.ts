@@ -5,12 +5,14 @@ import pg from "pg";
 import { Basket, type Store } from "../../../../mod.ts";
 import type { Ref } from "../../../../src/store.ts";
 import { type PostgresClient, postgresStore } from "../../../../src/stores/postgres/postgres.ts";
+import { version } from "../../../../src/stores/postgres/sql.ts";
 import { PostgresMachine } from "../../../servers/postgres-machine.ts";
 import { deferred } from "../../../support.ts";
 
-const schema = "first";
 const basket = "basket";
-const first = readFileSync(new URL("../../../fixtures/postgres-schema-1.sql", import.meta.url), "utf8");
+const [first, second] = [1, 2].map((version) =>
+	readFileSync(new URL(`../../../fixtures/postgres-schema-${version}.sql`, import.meta.url), "utf8")
+);
 
 let machine: PostgresMachine;
 let pool: pg.Pool;
@@ -47,7 +49,7 @@ async function claimThen(): Promise<{ s: number; n: number; i: string }> {
 	return { s: columns![0][0]!, n: 1, i: columns![1][0]! };
 }
 
-async function open(): Promise<Store<PostgresClient>> {
+async function open(schema = "first"): Promise<Store<PostgresClient>> {
 	const store = postgresStore(pool, { schema });
 	await store.open();
 	return store;
@@ -84,18 +86,18 @@ describe("postgresStore() with tables of version 1", () => {
 	let head: { s: number; n: number; i: string };
 
 	beforeAll(async () => {
-		await pool.query(first);
+		await pool.query(first!);
 		head = await fill();
 	});
 
 	test("open() brings them up to date, by whoever of several comes first, and nothing is lost", async () => {
-		const stores = await Promise.all(Array.from({ length: 5 }, open));
+		const stores = await Promise.all(Array.from({ length: 5 }, () => open()));
 		const found = await stores[0]!.list(basket, { limit: 100 });
 		expect(found.toSorted((a, b) => stored.findIndex(isOf(a)) - stored.findIndex(isOf(b)))).toMatchObject(stored);
 		for (const id of ["later", "held"]) {
 			expect((await stores[0]!.get(basket, id))!.inbox).toEqual([{ n: 1, data: "hello" }]);
 		}
-		expect((await pool.query("SELECT version FROM first.version")).rows).toEqual([{ version: 2 }]);
+		expect((await pool.query("SELECT version FROM first.version")).rows).toEqual([{ version }]);
 	});
 
 	test("a program of then cannot write any more, and is told that something is missing", async () => {
@@ -131,6 +133,46 @@ describe("postgresStore() with tables of version 1", () => {
 		expect(behind.map(({ id }) => id)).toEqual(["behind"]);
 		await settle(store, behind);
 		expect(await store.counts(basket)).toEqual({ waiting: 0, running: 0, held: 0, dead: 0, done: 1 });
+	});
+});
+
+describe("postgresStore() with tables of version 2", () => {
+	/** Calls a function like a program of version 2. */
+	const then = (name: string, ...values: string[]) => {
+		const places = [basket, ...values].map((_, index) => `$${index + 1}`);
+		return pool.query(`SELECT second.${name}_2(${places})`, [basket, ...values]);
+	};
+	const addThen = (ids: string, lanes: string) =>
+		then("add", "{work,work}", ids, lanes, "{0,0}", "{0,0}", "{1,2}", "1");
+	const claimThen = () => then("turn", "{}", "[]", '[[9, ["work"]]]', "600000", "");
+
+	test("open() brings them up to date, and keeps dead and done tasks, claims and lanes", async () => {
+		await pool.query(second!);
+		await addThen("{dead,done}", "{NULL,NULL}");
+		await claimThen();
+		const numbers = Object.fromEntries((await pool.query("SELECT id, seq FROM second.tasks")).rows.map(Object.values));
+		const dead = { s: numbers.dead, n: 1, i: "dead", t: 6, a: 3, e: "the end" };
+		const done = { s: numbers.done, n: 1, i: "done", t: 7, d: 600_000 };
+		await then("turn", "{}", JSON.stringify([dead, done]), "[]", "0", "");
+		await addThen("{head,behind}", "{lane,lane}");
+		await claimThen();
+		const store = await open("second");
+		await expect(claimThen()).rejects.toMatchObject({ code: "42883" });
+		expect(await store.list(basket, { limit: 9 })).toMatchObject([
+			{ id: "dead", state: "dead", attempts: 3, error: "the end", dueAt: undefined },
+			{ id: "done", state: "done" },
+			{ id: "head", state: "running", lane: "lane" },
+			{ id: "behind", state: "waiting", lane: "lane" },
+		]);
+		const replaced = { id: "head", kind: "work", lane: "lane", payload: "new", delay: 0, priority: 0 };
+		const added = await store.add(basket, [{ ...replaced, ifPresent: "replace" }]);
+		expect(added).toEqual([{ id: "head", added: true, state: "running" }]);
+		await settle(store, [{
+			id: "head",
+			token: `${(await pool.query("SELECT seq FROM second.tasks WHERE id = 'head'")).rows[0].seq}.1`,
+		}]);
+		expect(await claim(store)).toMatchObject([{ id: "head", payload: "new", attempts: 0 }]);
+		expect((await pool.query("SELECT version FROM second.version")).rows).toEqual([{ version }]);
 	});
 });
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { check } from "../platform/check.ts";
+import { check } from "./check.ts";
 
 /** See `Subscribable.subscribe`. */
 export type Subscribe = (listener: () => void) => () => void;

@@ -1,0 +1,83 @@
+/**
+ * The options of a schedule. Each schedule brings along the code that runs it, so a basket without schedules has none.
+ *
+ * @module
+ */
+
+import type { Data } from "./store.ts";
+import { deadEnding, type Ending, endingWith } from "./ending.ts";
+import { openEnvelope } from "../schedule/envelope.ts";
+import type { Recurrence } from "../schedule/schedule.ts";
+import type { Recurs, Schedules, Tick, TickHost, TickOutcome, Ticks } from "../schedule/ticks.ts";
+import { check } from "../platform/check.ts";
+
+/** The ids of schedules begin with this. */
+export const prefix = "schedule:";
+
+/** When a task recurs. */
+export interface Recurring {
+	/**
+	 * The schedule: `every(30_000)`, a `cron()` of `upkeep/cron`, or one of another library by `every({ text, next })`.
+	 */
+	every: Recurrence;
+	/**
+	 * What becomes of a tick that is claimed more than a minute after its instant, because no process was there or the
+	 * tick before it took too long:
+	 *
+	 * - `"once"`: all missed instants are one tick. `context.due` is the latest of them;
+	 * - `"all"`: each of them is a tick, in order;
+	 * - `"skip"`: none of them runs, and the next tick is that of the next instant;
+	 * - a number of milliseconds, instead of the minute: each tick runs unless it is later than that.
+	 *
+	 * @default "once"
+	 */
+	missed?: "once" | "all" | "skip" | number | undefined;
+	/**
+	 * The schedule is due up to this many milliseconds after its instants, so that many schedules are not due at the same
+	 * time. A hash of its name determines the delay, which is always the same. @default 0
+	 */
+	spread?: number | undefined;
+}
+
+/** The code of a schedule. */
+export function ticksOf(every: Recurrence): Ticks {
+	const { ticks } = check("every", every, "object");
+	return check("every.ticks", ticks as Ticks, "object", true, "that of every() or cron()");
+}
+
+/** See `Ticks.begin`. A claim of a schedule that this process cannot run is left to others. */
+export async function beginTick(
+	{ known, ticks }: Schedules,
+	{ rule, reads }: Recurs,
+	payload: Data,
+	host: TickHost,
+): Promise<Tick | TickOutcome> {
+	const envelope = openEnvelope(payload);
+	if (envelope === undefined) throw new TypeError("The stored schedule is damaged");
+	const { text, isDeclared } = envelope;
+	let every = known.get(text) ?? ticks?.read(text);
+	for (const read of reads) {
+		try {
+			every ??= read(text);
+		} catch {
+			// It is for texts of another form.
+		}
+	}
+	// A declared schedule whose kind has none does not fire any more.
+	const isUnknown = every === undefined || isDeclared && rule === undefined;
+	return isUnknown ? { type: "release", delay: 5_000 } : await ticksOf(every!).begin(envelope, host);
+}
+
+/** The schedule goes on: an attempt that is done or dead is the end of its tick only. */
+export function endTick(tick: Tick, ending: Ending, attempts: number): Ending {
+	const { type } = ending.outcome;
+	if (type !== "done" && type !== "dead") return ending;
+	try {
+		const outcome = tick.end();
+		if (outcome !== undefined) return { ...ending, told: type, outcome };
+		return type === "done" ? endingWith({ type }) : ending;
+	} catch (error) {
+		// The schedule itself fails.
+		return deadEnding(attempts, error);
+	}
+}

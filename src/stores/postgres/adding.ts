@@ -1,0 +1,53 @@
+/**
+ * The arguments of `add` and `put`, and what they answer.
+ *
+ * @module
+ */
+
+import type { Added, NewTask, TaskState } from "../../basket/store.ts";
+import { checkPlace } from "../../basket/place.ts";
+import { stateOf } from "../sql/sql.ts";
+import { arrayOf, decodeText, duration, encode, encodeText } from "./data.ts";
+
+/** What the functions answer. Without `blocks`, nothing was added because of `wrong`. */
+export type AddAnswer = readonly [
+	/** The first numbers of the blocks of 1024 numbers that the tasks have in their order. */
+	blocks: number[] | null,
+	there: [index: number, state: number | null, isReplaced?: boolean][] | null,
+	wrong?: [index: number, kind: string, lane: string | null],
+];
+
+/** The tasks by column. */
+export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): string[] {
+	const hasIds = isReplacing || tasks.some(({ id }) => id !== undefined);
+	const columns = [
+		arrayOf(tasks.map(({ kind }) => encode(kind))),
+		hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
+		arrayOf(tasks.map(({ lane }) => encodeText(lane))),
+		`{${tasks.map(({ priority }) => priority)}}`,
+		`{${tasks.map(({ delay }) => duration(delay))}}`,
+		arrayOf(tasks.map(({ payload }) => encode(payload))),
+	];
+	if (!isReplacing) return columns;
+	const withins = tasks.map(({ within }) => within === undefined ? "NULL" : duration(within));
+	return [...columns, `{${withins}}`, `{${tasks.map(({ ifPresent }) => ifPresent !== undefined)}}`];
+}
+
+/** @throws {TypeError} if a task cannot replace the one that is there */
+export function showAdded(tasks: readonly NewTask[], [blocks, there, wrong]: AddAnswer): Added[] {
+	if (wrong) {
+		const [index, kind, lane] = wrong;
+		checkPlace(tasks[index]!.id!, { kind: decodeText(kind), lane: decodeText(lane) ?? undefined }, tasks[index]!);
+	}
+	const found = new Map(there?.map(([index, ...rest]) => [index, rest]));
+	return tasks.map(({ id }, index) => {
+		const [state, isReplaced = false] = found.get(index) ?? [];
+		if (state !== undefined) return { id: id!, added: isReplaced, state: present(state) };
+		return { id: id ?? `_${blocks![Math.floor(index / 1024)]! * 1024 + index % 1024}`, added: true };
+	});
+}
+
+/** Returns the public state; `undefined` for `null`, which means that the task has just disappeared. */
+function present(state: number | null): TaskState | undefined {
+	return state === null ? undefined : stateOf(state);
+}

@@ -1,0 +1,46 @@
+/**
+ * Listing, as a function in the database.
+ *
+ * @module
+ */
+
+import { columns, create } from "./sql.ts";
+
+/**
+ * The query determines the index: the ids with a prefix are read and sorted, the tasks of a lane come from two indexes,
+ * those aside from a third one, and all others in the order of their numbers.
+ *
+ * @param s the schema, quoted
+ */
+export function list(s: string): string {
+	return create(
+		s,
+		"list",
+		"(b text, q text) RETURNS text",
+		"r record; rest text := ''; source text; direction text := 'ASC'; found text;",
+		`SELECT * INTO r FROM json_to_record(q::json)
+	AS (forms int[], kind text, lane text, froms text[], tos text[], after bigint, most bigint, back boolean);
+IF r.back THEN direction := 'DESC'; END IF;
+rest := rest || ' AND NOT (state > 5 AND due <= $5) AND seq ' || CASE WHEN r.back THEN '<' ELSE '>' END || ' $2';
+IF r.forms IS NOT NULL THEN rest := rest || ' AND state IN (' || array_to_string(r.forms, ', ') || ')'; END IF;
+IF r.kind IS NOT NULL THEN rest := rest || ' AND kind = $4'; END IF;
+IF r.lane IS NOT NULL THEN rest := rest || ' AND lane = $8'; END IF;
+rest := rest || ' ORDER BY seq ' || direction || ' LIMIT $3';
+source := 'SELECT * FROM ${s}.tasks WHERE basket = $1';
+IF r.froms IS NOT NULL THEN
+	source := 'WITH named AS MATERIALIZED (
+		SELECT x.* FROM unnest($6, $7) u (f, l), LATERAL (
+			SELECT * FROM ${s}.tasks WHERE basket = $1 AND id IS NOT NULL AND id >= f AND id <= l AND left(id, 1) <> ''_''
+		) x
+	) SELECT * FROM named WHERE true' || rest;
+ELSIF r.lane IS NOT NULL THEN
+	source := 'SELECT * FROM ((' || source || ' AND lane IS NOT NULL AND state < 6' || rest || ')
+		UNION ALL (' || source || ' AND lane IS NOT NULL AND state > 5' || rest || ')) x ORDER BY seq ' || direction || ' LIMIT $3';
+ELSE
+	source := source || CASE WHEN r.forms[1] > 3 THEN ' AND state > 3' ELSE '' END || rest;
+END IF;
+EXECUTE 'SELECT json_agg(json_build_array(${columns}) ORDER BY seq ' || direction || ')::text FROM (' || source || ') t'
+INTO found USING b, r.after, r.most, r.kind, ${s}.clock(), r.froms, r.tos, r.lane;
+RETURN coalesce(found, '[]');`,
+	);
+}

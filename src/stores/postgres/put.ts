@@ -1,0 +1,98 @@
+/**
+ * Adding with `ifPresent`, as a function in the database.
+ *
+ * @module
+ */
+
+import { create, isGone, levelLock, lower, nameIn, notify, numberAt } from "./sql.ts";
+
+/** The arrays of tasks. `c` is whether the task replaces another one, `w` its maximum wait. */
+const given =
+	`unnest(ks::text[], ids::text[], ls::text[], ps::int[], ds::bigint[], vs::text[], ws::bigint[], cs::boolean[])
+	WITH ORDINALITY AS g (k, i, l, p, d, v, w, c, o)`;
+
+/** What would wait for this long anyway is no news for other processes. */
+const soon = 60_000;
+
+/**
+ * The plain `add` inserts all tasks in one statement. This function takes one after the other, in the order in which
+ * all functions lock tasks, so that two calls with some of the same ids never wait for each other. It answers with the
+ * first numbers of the blocks, the tasks that were there, and the task that has another kind or lane, if any: then it
+ * has changed nothing, so that a transaction of the caller can go on.
+ *
+ * @param s the schema, quoted
+ */
+export function put(s: string): string {
+	return create(
+		s,
+		"put",
+		"(b text, ks text, ids text, ls text, ps text, ds text, vs text, ws text, cs text, hint text) RETURNS text",
+		`t bigint; r record; blocks bigint[]; own bigint; there json[] := '{}'; touched bigint[] := '{}'; wrong json;
+	prior bigint; form int; other text; place text; letters int; ended boolean; isNew boolean;
+	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
+		`IF lanes <> '{}' THEN PERFORM ${s}.${nameIn("enter")}(b, lanes); END IF;
+PERFORM pg_advisory_xact_lock_shared(${levelLock});
+PERFORM pg_current_xact_id();
+t := ${s}.clock();
+SELECT json_build_array(o - 1, kind, lane) INTO wrong FROM (
+	SELECT g.*, CASE WHEN seq IS NULL THEN first_value(k) OVER same ELSE kind END AS kind,
+		CASE WHEN seq IS NULL THEN first_value(l) OVER same ELSE lane END AS lane
+	FROM ${given} LEFT JOIN ${s}.tasks ON basket = b AND id = i AND NOT (${isGone})
+	WINDOW same AS (PARTITION BY i ORDER BY o)
+) x WHERE c AND i IS NOT NULL AND (k <> kind OR l IS DISTINCT FROM lane) ORDER BY o LIMIT 1;
+IF wrong IS NOT NULL THEN RETURN json_build_array(NULL, NULL, wrong); END IF;
+blocks := ARRAY(SELECT nextval('${s}.seq') FROM generate_series(0, (cardinality(vs::text[]) - 1) / 1024));
+FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
+	own := ${numberAt("r.o")};
+	form := NULL;
+	LOOP
+		SELECT seq, state, kind, lane, posted, ${isGone} INTO prior, form, other, place, letters, ended
+		FROM ${s}.tasks WHERE basket = b AND id = r.i FOR UPDATE;
+		isNew := prior IS NULL OR ended OR form > 5 AND r.c;
+		EXIT WHEN NOT isNew;
+		IF prior IS NOT NULL THEN
+			DELETE FROM ${s}.tasks WHERE seq = prior;
+			IF letters > 0 THEN DELETE FROM ${s}.messages WHERE task = prior; END IF;
+			IF ended THEN form := NULL; END IF;
+		END IF;
+		INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, priority, state, due, added, payload)
+		VALUES (own, b, r.k, r.i, r.l, r.p, CASE WHEN r.l IS NULL THEN 0 ELSE 2 END, t + r.d, t, r.v)
+		ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING;
+		EXIT WHEN FOUND;
+	END LOOP;
+	IF form IS NOT NULL THEN
+		there := there || json_build_array(r.o - 1, form, r.c);
+		IF r.c AND (other <> r.k OR place IS DISTINCT FROM r.l) THEN
+			RAISE 'the task was added with another kind or lane meanwhile' USING ERRCODE = '40001';
+		END IF;
+	END IF;
+	IF isNew THEN
+		touched := touched || own;
+	ELSIF r.c THEN
+		touched := touched || prior;
+		IF form IN (1, 3) THEN
+			UPDATE ${s}.tasks SET newer = r.v, newer_priority = r.p, newer_added = coalesce(newer_added, t),
+				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w)
+			WHERE seq = prior;
+		ELSE
+			UPDATE ${s}.tasks SET payload = r.v, priority = r.p, attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
+				added = CASE WHEN attempts + crashes::bigint > 0 THEN t ELSE added END,
+				due = least(t + r.d, CASE WHEN attempts + crashes::bigint > 0 THEN t ELSE added END + r.w)
+			WHERE seq = prior;
+		END IF;
+	END IF;
+END LOOP;
+${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state = 0`)};
+${
+			lower(
+				s,
+				`(SELECT kind, newer_priority AS priority, newer_due AS due FROM ${s}.tasks WHERE seq = ANY (touched) AND newer IS NOT NULL) n`,
+			)
+		};
+IF lanes <> '{}' THEN PERFORM ${s}.${nameIn("promote")}(b, lanes, '{}'); END IF;
+IF hint <> '' AND EXISTS (SELECT FROM ${s}.tasks WHERE seq = ANY (touched) AND state = 0 AND due < t + ${soon}) THEN
+	${notify(s)}
+END IF;
+RETURN json_build_array(blocks, to_json(there), NULL);`,
+	);
+}

@@ -1,0 +1,88 @@
+/**
+ * Payloads in place of others: those that wait behind a claim are rows of their own.
+ *
+ * @module
+ */
+
+import type { NewTask } from "../../basket/store.ts";
+import type { Connection } from "./connection.ts";
+import { after, encode, type TaskRow } from "./data.ts";
+import type { Tables } from "./schema.ts";
+
+/** A payload that waits behind a claim, with what else it replaces. */
+export type Replacement = Pick<TaskRow, "payload" | "priority" | "added">;
+
+export class SqliteReplacements {
+	readonly #connection: Connection;
+	readonly #tables: Tables;
+
+	constructor(connection: Connection, tables: Tables) {
+		this.#connection = connection;
+		this.#tables = tables;
+	}
+
+	/** Replaces the payload of a task that has no claim. */
+	replace({ seq, attempts, crashes, added }: TaskRow, task: NewTask, now: number): void {
+		const isNew = attempts + crashes > 0;
+		const { payload, priority } = task;
+		this.#connection.run(
+			`UPDATE ${this.#tables.tasks} SET payload = ?, priority = ?, due = ?, added = coalesce(?, added), ${forgotten}
+			WHERE seq = ?`,
+			...[encode(payload), priority, dueOf(task, isNew ? now : added, now), isNew ? now : null, seq],
+		);
+		this.forget([seq]); // if its claim was removed by hand
+	}
+
+	/** Lets a payload wait behind the claim of a task, in place of another that waits there. */
+	put(seq: number, task: NewTask, now: number): void {
+		const { payload, priority } = task;
+		const added = this.among([seq]).get(seq)?.added ?? now;
+		this.#connection.run(
+			`INSERT INTO ${this.#tables.replacements} VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT (task) DO UPDATE SET payload = ?2, priority = ?3, due = ?5`,
+			...[seq, encode(payload), priority, added, dueOf(task, added, now)],
+		);
+	}
+
+	/** The payloads that wait behind the claims of these tasks. */
+	among(seqs: readonly number[]): Map<number, Replacement> {
+		if (seqs.length === 0) return new Map();
+		const rows = this.#connection.all<Replacement & { readonly task: number }>(
+			`SELECT task, payload, priority, added FROM ${this.#tables.replacements} WHERE ${isOneOf("task")}`,
+			JSON.stringify(seqs),
+		);
+		return new Map(rows.map(({ task, ...replacement }) => [task, replacement]));
+	}
+
+	/**
+	 * Tasks get the payloads that wait behind them.
+	 *
+	 * @param claim what has become of their claims: another one begins, or it ended, and with it perhaps the task
+	 */
+	take(seqs: readonly number[], claim: "continues" | "ends" | "ends the task"): void {
+		const due = claim === "continues" ? "" : ", due = max(task.due, next.due)";
+		this.#connection.run(
+			`UPDATE ${this.#tables.tasks} AS task SET payload = next.payload, priority = next.priority, added = next.added
+			${due} ${claim === "ends the task" ? `, ${forgotten}` : ""}
+			FROM ${this.#tables.replacements} AS next WHERE next.task = seq AND ${isOneOf("seq")}`,
+			JSON.stringify(seqs),
+		);
+		this.forget(seqs);
+	}
+
+	forget(seqs: readonly number[]): void {
+		this.#connection.run(`DELETE FROM ${this.#tables.replacements} WHERE ${isOneOf("task")}`, JSON.stringify(seqs));
+	}
+}
+
+/** SQL that lets a task begin with its first attempt. */
+const forgotten = "attempts = 0, crashes = 0, backoff = 0, error = NULL, progress = NULL";
+
+function isOneOf(column: string): string {
+	return `${column} IN (SELECT value FROM json_each(?))`;
+}
+
+/** An `added` that was written by hand may be any number. */
+function dueOf({ delay, within = Infinity }: NewTask, added: number, now: number): number {
+	return Math.max(0, Math.min(after(now, delay), after(added, within)));
+}
