@@ -32,7 +32,14 @@ interface FailedStep {
 /** The outcome of one attempt. */
 export type RunStep<T> =
 	| { readonly ok: true; readonly value: T; readonly again: false; readonly delay: 0 }
-	| FailedStep & { readonly ok: false };
+	| {
+		readonly ok: false;
+		readonly error: unknown;
+		readonly again: boolean;
+		readonly delay: number;
+		/** Whether {@link later} has put the task off: then the attempt does not count. */
+		readonly later?: boolean | undefined;
+	};
 
 /** The owner of a loop of attempts. Its methods must not throw. */
 export interface LoopOwner<T> {

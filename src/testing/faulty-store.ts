@@ -56,11 +56,25 @@ export interface FaultyStoreOptions {
 
 /** A record, so that the compiler misses a member that is not here. */
 const wrapped: Readonly<Record<StoreCall["member"], true>> = {
-	...{ open: true, add: true, turn: true, complete: true, extend: true, save: true, get: true, list: true },
-	...{ counts: true, delete: true, change: true, pause: true, pauses: true, hasten: true, post: true, watch: true },
+	open: true,
+	add: true,
+	turn: true,
+	complete: true,
+	extend: true,
+	save: true,
+	get: true,
+	list: true,
+	counts: true,
+	delete: true,
+	change: true,
+	pause: true,
+	pauses: true,
+	hasten: true,
+	post: true,
+	watch: true,
 	close: true,
 };
-const members = Object.keys(wrapped) as readonly StoreCall["member"][];
+const members = /* @__PURE__ */ Object.keys(wrapped) as readonly StoreCall["member"][];
 
 // deno-lint-ignore no-explicit-any -- the members have no narrower common type
 type Member = (...args: any[]) => any;

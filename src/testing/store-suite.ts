@@ -87,11 +87,11 @@ export function testStore<Tx>(
 function allTests(): StoreTest[] {
 	return [
 		adding,
-		replacing,
+		replacing(),
 		pausing,
 		claiming,
 		settling,
-		expiring,
+		expiring(),
 		lanes,
 		changing,
 		inbox,

@@ -44,7 +44,7 @@ function insert(s: string, id: string, end: string): string {
 }
 
 /** Tasks by their ids. */
-const names = entries("s bigint, i text");
+const names = /* @__PURE__ */ entries("s bigint, i text");
 
 /** @param s the schema, quoted */
 export function functionsOf(s: string): string[] {

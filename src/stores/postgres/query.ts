@@ -10,7 +10,7 @@ import { encodeText } from "./data.ts";
 import { never } from "./sql.ts";
 
 /** The largest text that begins with another one, as far as ids are concerned. */
-const last = "\u{10ffff}".repeat(256);
+const last = /* @__PURE__ */ "\u{10ffff}".repeat(256);
 
 /** The arguments of the function. */
 export function queryOf(query: ListQuery): Record<string, unknown> {

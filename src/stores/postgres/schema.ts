@@ -16,7 +16,7 @@ export function quote(name: string): string {
  * Constraints against manual changes that could not be repaired. Postgres prepares them again for each statement that
  * writes tasks, so they are short. Without `::text` it would also compile a function each time.
  */
-const sound =
+const sound = (): string =>
 	`least(seq - 1, due, added, newer_due, newer_added) >= 0 AND greatest(seq, due, added, newer_due, newer_added) <= ${never}
 	AND least(attempts, crashes, claims, posted, seen) >= 0 AND greatest(abs(priority), abs(newer_priority)) <= 100
 	AND state BETWEEN 0 AND 7 AND (id IS NULL OR id <> '_' || seq::text)`;
@@ -109,7 +109,7 @@ END LOOP;`,
 END LOOP;`,
 		`ALTER TABLE ${s}.tasks ADD result text, ADD newer text, ADD newer_priority smallint, ADD newer_added bigint, ADD newer_due bigint;`,
 		// Existing rows may be damaged; new ones must be valid.
-		`ALTER TABLE ${s}.tasks DROP CONSTRAINT IF EXISTS sound, ADD CONSTRAINT sound CHECK (${sound}) NOT VALID;`,
+		`ALTER TABLE ${s}.tasks DROP CONSTRAINT IF EXISTS sound, ADD CONSTRAINT sound CHECK (${sound()}) NOT VALID;`,
 		`DROP INDEX ${s}.tasks_basket_due_idx;`,
 		`CREATE INDEX ON ${s}.tasks (basket, due) WHERE state > 5 AND due < ${never};`,
 		// Tasks that have ended are not in the other index of lanes, where the head of a lane must come first.

@@ -14,7 +14,7 @@ export const never = "9007199254740991";
 export const isRef = "seq = r.s AND claims = r.n AND basket = b AND state IN (1, 3) AND id IS NOT DISTINCT FROM r.i";
 
 /** The task with the id `r.i`, which the store may have created from the number `r.s`. */
-export const isNamed: string = isNamedBy("r");
+export const isNamed: string = /* @__PURE__ */ isNamedBy("r");
 
 /** The same, with an id in the row `r`. */
 export function isNamedBy(r: string): string {
