@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { useCases } from "./leaks.ts";
-import { isLong, SpiedController } from "./support.ts";
+import { isLong, isNode, SpiedController } from "./support.ts";
 
-const uses = isLong ? 100_000 : 10_000;
+const uses = isLong && isNode ? 100_000 : 10_000;
 
 describe(`${uses} uses of one long-lived signal leave no listener on it`, () => {
 	for (const [name, use] of Object.entries(useCases())) {

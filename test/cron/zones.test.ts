@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { cron } from "../../src/cron/cron.ts";
 import { seed } from "../seed.ts";
-import { isLong } from "../support.ts";
+import { isLong, isNode } from "../support.ts";
 import { changesOf, clockAround, differenceAt, localTime, readRules } from "./oracle.ts";
 import { patterns } from "./patterns.ts";
 
@@ -13,8 +13,9 @@ const special = ["America/St_Johns", "Australia/Lord_Howe", "Antarctica/Troll", 
 const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
 const isEverything = process?.env?.["UPKEEP_ZONES"] === "all";
 const all: string[] = isLong || isEverything ? Intl.supportedValuesOf("timeZone") : [];
-const sample = isEverything ? all : [...special, ...all.filter((_, i) => (i + seed) % 14 === 0)];
-const used = patterns.filter((_, i) => isLong || isEverything || i % 20 === 0);
+const sample = isEverything ? all : [...special, ...all.filter((_, i) => (i + seed) % 20 === 0)];
+// Node compares all patterns; the other engines show that their Intl gives the same instants.
+const used = patterns.filter((_, i) => (isLong && isNode) || isEverything || i % 20 === 0);
 
 describe("cron().next() agrees with a cron that goes minute by minute, at each change from 2000 to 2037", () => {
 	test.each(sample)("%s", (timeZone) => {

@@ -15,7 +15,7 @@ type Tasks = readonly GroupTaskSnapshot[];
 /** Returns the README line for a framework as a function of the group. The lines are plain JavaScript. */
 function fromReadme<T>(name: string, group: Group): T {
 	const readme = readFileSync("README.md", "utf8");
-	const code = readme.match(new RegExp(`^export const ${name} = ((?:.|\\n\\t|\\n\\})*);$`, "m"))![1];
+	const code = readme.match(new RegExp(`^export const ${name} = ((?:.|\\n\\t|\\n\\})*);(?: // \\w+)?$`, "m"))![1];
 	return new Function(...Object.keys(names), "group", `return ${code}`)(...Object.values(names), group);
 }
 

@@ -5,8 +5,11 @@ import { Basket, type Store, StoreError } from "../../../mod.ts";
 import type { Claim, NewTask, TaskState } from "../../../src/basket/store.ts";
 import { type SqliteStore, sqliteStore } from "../../../src/stores/sqlite/sqlite.ts";
 import { VirtualClock } from "../../../src/testing/testing.ts";
-import { isLong } from "../../support.ts";
+import { isLong, isNode } from "../../support.ts";
 import type { Database, Open } from "./suite.ts";
+
+/** Node tries all values; the others show that their drivers read damaged rows in the same way. */
+const isFull = isLong && isNode;
 
 const values = [
 	...["NULL", "'text'", "''", "X'00ff'", "1.5", "0", "-1", "77", "1e300"],
@@ -142,7 +145,7 @@ export function testDamage(make: Open): void {
 			const columns = await columnsOf(make, tables);
 			for (const [index, [table, column]] of columns.entries()) {
 				const from = index + forms.indexOf(form);
-				for (const value of values.filter((_, at) => isLong || (at + from) % 4 === 0)) {
+				for (const value of values.filter((_, at) => isFull || (at + from) % 4 === 0)) {
 					const scene = await setUp(make, form);
 					const { db } = scene;
 					if (edit(db, table, column, value)) {
@@ -155,7 +158,7 @@ export function testDamage(make: Open): void {
 					db.close();
 				}
 			}
-			expect(edits).toBeGreaterThan(isLong ? 100 : 25);
+			expect(edits).toBeGreaterThan(isFull ? 100 : 25);
 		},
 		120_000,
 	);
