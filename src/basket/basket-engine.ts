@@ -99,8 +99,8 @@ export class BasketEngine<Tx> {
 		const controller = new AbortController();
 		const leave = async () => {
 			// The tasks of other users go on.
-			const patience = worker.users.size === 1 ? worker.finish(finish) : undefined;
-			if (patience !== undefined) await patience;
+			const finishing = worker.users.size === 1 ? worker.finish(finish) : undefined;
+			if (finishing !== undefined) await finishing;
 			controller.abort(signal.reason);
 		};
 		const patience = { abort: () => void leave() };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkPlace, type Place } from "../basket/place.ts";
+import { checkPlaces } from "../basket/place.ts";
 import type { Added, NewTask } from "../basket/store.ts";
 import { fresh, isExpired, isSound, renewed } from "./row.ts";
 import type { Found, Session } from "./session.ts";
@@ -14,7 +14,13 @@ import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
 /** Adds tasks in order. In a blind transaction, tasks without ids and lanes need no reads. */
 export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> {
 	const taken = yield* session.findStored(news.flatMap(({ id }) => id ?? []));
-	if (news.some(({ ifPresent }) => ifPresent !== undefined)) checkPlaces(session, news, taken);
+	if (news.some(({ ifPresent }) => ifPresent !== undefined)) {
+		checkPlaces(news, (id) => {
+			const { before, row } = taken.get(id) ?? {};
+			// Anything can replace an unreadable task.
+			return row && isSound(before) && !isExpired(row, session.now) ? row : undefined;
+		});
+	}
 	const join = yield* enterLanes(session, news);
 	return news.map((task): Added => {
 		const { id } = task;
@@ -28,19 +34,6 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 		const added = { id: idOf(row), added: true };
 		return before === undefined ? added : { ...added, state: stateOf(before.row) };
 	});
-}
-
-/** Checks that tasks can replace those with their ids, before anything is written. Anything can replace an unreadable task. */
-function checkPlaces({ now }: Session, news: readonly NewTask[], taken: ReadonlyMap<string, Found>): void {
-	const places = new Map<string, Place>();
-	for (const task of news) {
-		const { id, ifPresent } = task;
-		if (id === undefined) continue;
-		const { before, row } = taken.get(id) ?? {};
-		const place = places.get(id) ?? (row && isSound(before) && !isExpired(row, now) ? row : task);
-		places.set(id, place);
-		if (ifPresent !== undefined) checkPlace(id, place, task);
-	}
 }
 
 /** Replaces the payload of a task, now or when its claim ends. */
