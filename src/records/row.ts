@@ -84,7 +84,7 @@ interface Details {
 	readonly error?: string;
 	readonly delay?: number | null | undefined;
 	readonly hold?: boolean | undefined;
-	readonly seen?: number;
+	readonly seen?: number | undefined;
 	readonly backoff?: boolean | undefined;
 }
 
