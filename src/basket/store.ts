@@ -34,16 +34,20 @@
  *   error: after five of them `run` and `drain` reject.
  * - **Kept tasks.** When the retention of a done or dead task has ended, the task is absent for every member, even if no turn
  *   has removed it yet: its id can be added again.
- * - **Limits.** A task with a `limitKey` that waits is behind the *gate* of its kind and key, and not where claims look for
- *   other tasks: 100,000 of them behind one gate cost a claim of other tasks or keys nothing. A turn looks at the gates
- *   that may be open, each in its turn. Of a kind with a limit ({@link KindLimit}) it claims a task only if fewer than
- *   `atOnce` tasks of that kind and key are running, and if the last starts are long enough ago (GCRA: with
- *   `next` = the stored instant of the gate, a start needs now ≥ `next` - (`burst` - 1) × `spacing`, and sets
- *   `next` = max(now, `next`) + `spacing`). Running tasks are counted when they are needed, and never by a stored counter;
- *   one whose lease has expired counts, and the claim that takes it up needs no second place, but is a start. A
- *   `release` without a delay takes its start back. Within a key, tasks are claimed in the usual order. What may not be claimed
- *   now does not count as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken
- *   if others wait for it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
+ * - **Limits.** A task with a `limitKey` that waits is behind the *gate* of its kind and key, and not where claims look
+ *   for other tasks: 100,000 of them behind one gate cost a claim of other tasks or keys nothing. A turn looks at the
+ *   gates that may be open, each in its turn. Of a kind with a limit ({@link KindLimit}) it claims a task only if fewer
+ *   than `atOnce` tasks of that kind and key are running, and if the last starts are long enough ago (GCRA: with `next`
+ *   = the stored instant of the gate, a start needs now ≥ `next` - (`burst` - 1) × `spacing`, and sets `next` =
+ *   max(now, `next`) + `spacing`). Running tasks are counted when they are needed, and never by a stored counter; one
+ *   whose lease has expired counts, and the claim that takes it up needs no second place, but is a start. A `release`
+ *   without a delay takes its start back: `next` becomes earlier by the `spacing` of that start. If the gate has had a
+ *   start at a later instant, that one was allowed in spite of it, and `next` stays. `isKeyShut` is a second instant of
+ *   the gate, before which no start is allowed; a shorter one changes nothing. A turn without a limit for a kind heeds
+ *   neither. If a running task is replaced by one with another key, the claim that takes it up needs a place at the
+ *   gate of the new key. Within a key, tasks are claimed in the usual order. What may not be claimed now does not count
+ *   as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others wait for
+ *   it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
  * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
  *   with an error that says so.
  *
