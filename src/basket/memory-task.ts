@@ -7,6 +7,7 @@
 import type { Data, Message, NewTask, StoredTask, TaskState } from "./store.ts";
 import { check } from "../platform/check.ts";
 import type { Heap, Placed } from "../platform/heap.ts";
+import type { Gate } from "./memory-gates.ts";
 
 /** One stored task. Its order never changes: a restarted task becomes a new object. */
 export interface Task extends Placed {
@@ -17,6 +18,7 @@ export interface Task extends Placed {
 	readonly kind: string;
 	priority: number;
 	readonly lane: string | undefined;
+	limitKey: string | undefined;
 	addedAt: number;
 	payload: Data;
 	state: Exclude<TaskState, "held">;
@@ -37,6 +39,8 @@ export interface Task extends Placed {
 	posted: number;
 	/** The heap that it belongs to when it is in a heap. */
 	heap: Heap<Task>;
+	/** The gate that this heap belongs to, if the task is behind a gate. */
+	gate: Gate<Task> | undefined;
 	/** The previous task in its lane. While there is one, this task is blocked. */
 	previous: Task | undefined;
 	/** The next task in its lane. */
@@ -47,16 +51,11 @@ export interface Task extends Placed {
 export interface Replacement {
 	readonly payload: Data;
 	readonly priority: number;
+	readonly limitKey: string | undefined;
 	/** The time at which the first payload was added during this run. */
 	readonly addedAt: number;
 	/** The earliest due time. */
 	readonly at: number;
-}
-
-/** Whether a claim takes this task before the other, if both are due. */
-export function isBefore(a: Task, b: Task): boolean {
-	if (a.priority !== b.priority) return a.priority > b.priority;
-	return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
 /** Whether the task has ended. */
@@ -77,12 +76,12 @@ export function copy(data: Data): Data {
 /** What replaces the payload of a task, now or when its claim ends. */
 export function replacementOf(
 	task: Task,
-	{ payload, priority, delay, within = Infinity }: NewTask,
+	{ payload, priority, limitKey, delay, within = Infinity }: NewTask,
 	now: number,
 ): Replacement {
 	const isNew = task.state === "running" ? task.replacement === undefined : task.attempts + task.crashes > 0;
 	const addedAt = isNew ? now : (task.replacement ?? task).addedAt;
-	return { payload: copy(payload), priority, addedAt, at: Math.min(now + delay, addedAt + within) };
+	return { payload: copy(payload), priority, limitKey, addedAt, at: Math.min(now + delay, addedAt + within) };
 }
 
 /** Forgets the attempts of a task: its payload is replaced. */
@@ -109,7 +108,22 @@ export function orderOf(key: string | undefined): number {
 
 /** Returns the public form of a task. */
 export function show(task: Task): StoredTask {
-	const { order, at, id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane } = task;
+	const {
+		order,
+		at,
+		id,
+		kind,
+		payload,
+		attempts,
+		crashes,
+		error,
+		result,
+		progress,
+		addedAt,
+		priority,
+		lane,
+		limitKey,
+	} = task;
 	return {
 		key: String(order).padStart(keyLength, "0"),
 		id,
@@ -125,6 +139,7 @@ export function show(task: Task): StoredTask {
 		addedAt,
 		priority,
 		lane,
+		limitKey,
 	};
 }
 
