@@ -67,10 +67,12 @@ export interface Done {
 	readonly result?: Data | undefined;
 	/**
 	 * Messages up to this number are removed. If others are left, the task has not ended: it is waiting again, due at
-	 * once or when its replacement is, with `attempts` and `crashes` of 0, and in its place in its lane. If absent, messages do
-	 * not matter.
+	 * once or when its replacement is, without attempts, crashes, error and progress, and in its place in its lane. The result
+	 * is not kept then. If absent, messages do not matter.
 	 */
 	readonly seen?: number | undefined;
+	/** With `seen`: if at least this number of messages is left, the task is due at once, whenever its replacement is. */
+	readonly most?: number | undefined;
 }
 
 /**

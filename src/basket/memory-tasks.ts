@@ -23,16 +23,21 @@ import type {
 	WakeReason,
 } from "./store.ts";
 import {
+	collect,
 	copy,
 	forget,
+	type Inbox,
+	inboxFor,
 	isOver,
 	renew,
+	replaced,
 	type Replacement,
-	replacementOf,
 	show,
 	showAll,
+	showClaimed,
 	stateOf,
 	type Task,
+	unseen,
 } from "./memory-task.ts";
 import { TaskLog } from "./memory-log.ts";
 import { TaskQueue } from "./memory-queue.ts";
@@ -74,7 +79,7 @@ export class MemoryTasks {
 		const before = this.#find(id);
 		if (before === undefined) return { id, added: this.#insert(task, id, order) };
 		const state = stateOf(before);
-		return { id, added: task.ifPresent === "replace" && this.#replace(before, task, order), state };
+		return { id, added: task.ifPresent !== undefined && this.#replace(before, task, order), state };
 	}
 
 	/** Checks that tasks can replace those with their ids. Nothing is changed. */
@@ -190,7 +195,8 @@ export class MemoryTasks {
 			task.error = outcome.error;
 		}
 		const hasEnded = type === "done" || type === "dead";
-		if (hasEnded && task.replacement === undefined) {
+		const { left, isFull } = unseen(task, outcome);
+		if (hasEnded && task.replacement === undefined && left === 0) {
 			if (type === "done") task.result = outcome.result && copy(outcome.result);
 			return this.#end(task, type, outcome.retain ?? (type === "done" ? 0 : Infinity));
 		}
@@ -202,14 +208,13 @@ export class MemoryTasks {
 		if (type === "retry" || type === "release") at += outcome.delay ?? 0;
 		if (type === "later") {
 			task.attempts = 0;
-			forget(task, outcome.seen);
-			if (task.inbox.length === 0) at += outcome.delay ?? Infinity;
+			if (left === 0) at += outcome.delay ?? Infinity;
 		}
 		const { replacement } = task;
+		if (hasEnded) renew(task);
 		if (replacement !== undefined) {
-			if (hasEnded) renew(task);
 			this.#take(task, replacement);
-			at = Math.max(at, replacement.at);
+			if ((hasEnded || !replacement.isCollected) && !isFull) at = Math.max(at, replacement.at);
 		}
 		return this.#place(task, at);
 	}
@@ -233,12 +238,8 @@ export class MemoryTasks {
 	}
 
 	/** A restarted task already has messages. */
-	#insert(
-		{ kind, payload, delay, priority, lane, limitKey }: NewTask,
-		id: string,
-		order: number,
-		{ inbox, posted }: Pick<Task, "inbox" | "posted"> = { inbox: [], posted: 0 },
-	): true {
+	#insert(given: NewTask, id: string, order: number, { inbox, posted }: Inbox = { inbox: [], posted: 0 }): true {
+		const { kind, payload, delay, priority, lane, limitKey } = given;
 		const task: Task = {
 			at: this.now + delay,
 			order,
@@ -267,6 +268,7 @@ export class MemoryTasks {
 			previous: undefined,
 			next: undefined,
 		};
+		if (collect(task, given)) task.at = this.now;
 		this.#byId.set(id, task);
 		this.#log.add(task);
 		if (lane !== undefined) {
@@ -280,15 +282,15 @@ export class MemoryTasks {
 	/** The payload of a task is replaced, now or when its claim ends. */
 	#replace(task: Task, given: NewTask, order: number): true {
 		if (isOver(task)) {
+			const inbox = inboxFor(task, given);
 			this.#remove(task);
-			return this.#insert(given, task.id, order);
+			return this.#insert(given, task.id, order, inbox);
 		}
-		const replacement = replacementOf(task, given, this.now);
+		const replacement = replaced(task, given, this.now);
 		if (task.state === "running") {
 			task.replacement = replacement;
 			this.#place(task, task.at);
 		} else {
-			renew(task);
 			this.#take(task, replacement);
 			this.#place(task, replacement.at);
 		}
@@ -323,7 +325,7 @@ export class MemoryTasks {
 		task.state = "running";
 		const token = task.token = String(this.#number());
 		this.#place(task, this.now + lease);
-		return { ...showAll(task), token, age: this.now - task.addedAt };
+		return { ...showClaimed(task), token, age: this.now - task.addedAt };
 	}
 
 	#running({ id, token }: Ref): Task | undefined {

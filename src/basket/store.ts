@@ -270,9 +270,10 @@ export interface Store<Tx = unknown> {
 	 * - *waiting, blocked, held, without attempts and crashes*: is due after `delay`, but not later than `within` after
 	 *   `addedAt`, and at once with `most` messages or more. Payload and priority become the new ones;
 	 * - *waiting, blocked, held, with attempts or crashes*: stays due when it is;
-	 * - *running*: as with `"replace"`. With `most` messages or more behind the claim, the due time is that of the end of the claim;
+	 * - *running*: as with `"replace"`, but a claim that ends in another way than done or dead leaves the due time as it is
+	 *   without a replacement: no item waits longer because of a later one. See also `most` of {@link Done};
 	 * - *dead*: begins anew behind all others, as if retried, with the new payload and with all of its messages, and is due
-	 *   after `delay`.
+	 *   after `delay`, and at once with `most` messages or more.
 	 *
 	 * The payload is the same for all items of an id: what the basket needs to know of them. Both reject with a TypeError if
 	 * kind or lane differ, or if only one of the two tasks was added with `"collect"` (then its payload begins with

@@ -10,6 +10,7 @@ import type { Session } from "./session.ts";
 import { readContents } from "./settling.ts";
 import type { Key, Stray, Work } from "./space.ts";
 import { idOf, rankOf, type TaskRow, tasks } from "./tables.ts";
+import { mostInbox } from "../basket/claim.ts";
 import { ask, range } from "./work.ts";
 
 /** The maximum number of rows per read. */
@@ -29,7 +30,7 @@ export function* claim(session: Session, { kinds, limit }: ClaimRequest, lease: 
 	const found = session.choose(due, limit);
 	// The claim of a crashed task has ended.
 	const rows = found.map((row) => session.take(row));
-	const contents = yield* readContents(rows);
+	const contents = yield* readContents(rows, mostInbox);
 	const claims: Claim[] = [];
 	rows.forEach((row, index) => {
 		const { payload, inbox } = contents[index]!;

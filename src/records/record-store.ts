@@ -80,7 +80,10 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	override async add(basket: string, tasks: readonly NewTask[], tx?: Tx): Promise<readonly Added[]> {
 		this.space.limits?.checkTasks?.(basket, tasks);
-		for (const { payload } of tasks) this.#checkData("payload", payload);
+		for (const { payload, item = "" } of tasks) {
+			this.#checkData("payload", payload);
+			this.#checkData("item", item);
+		}
 		return await super.add(basket, tasks, tx);
 	}
 

@@ -44,10 +44,10 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, paused } = rest;
+	const { spare, next, isSwapped, isCollected, paused } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
 		isOptional("string", id, lane, token, error, progress) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&

@@ -182,6 +182,14 @@ export class Session {
 		this.free(lane);
 	}
 
+	/** Adds a message to a task. Returns its number. */
+	post({ home, posted, seen }: Pick<TaskRow, "home" | "posted" | "seen">, id: string, data: Data): number {
+		const n = posted + 1;
+		this.checkInbox(id, n - seen);
+		this.tx.put(messages, { home, n, data: copy(data) });
+		return n;
+	}
+
 	/** Removes the messages of a task up to a number. */
 	forget({ home, seen, posted }: TaskRow, until: number): void {
 		const last = Math.min(until, posted);
@@ -204,8 +212,12 @@ export class Session {
 		return { spare };
 	}
 
-	/** The row of a task whose claim has ended: the payload that has waited behind it takes effect. */
-	take(row: TaskRow): TaskRow {
+	/**
+	 * The row of a task whose claim has ended: the payload that has waited behind it takes effect.
+	 *
+	 * @param keepsTime whether the task is due when it would be without that payload
+	 */
+	take(row: TaskRow, keepsTime?: boolean): TaskRow {
 		const { next, spare, isSwapped, dueAt } = row;
 		if (next === undefined) return row;
 		this.#discard(row);
@@ -213,7 +225,7 @@ export class Session {
 		return {
 			...row,
 			...next,
-			dueAt: dueAt === undefined ? undefined : Math.max(dueAt, next.dueAt),
+			dueAt: dueAt === undefined || keepsTime ? dueAt : Math.max(dueAt, next.dueAt),
 			payload: isLong ? undefined : spare,
 			spare: undefined,
 			next: undefined,

@@ -55,6 +55,8 @@ export interface TaskRow {
 	readonly spare?: Data | true | undefined;
 	/** What else becomes of a running task behind which a payload waits. */
 	readonly next?: Next | undefined;
+	/** Whether it was added with `"collect"`. */
+	readonly isCollected?: boolean | undefined;
 	/** The pauses, in the row that is no task: see `pausing.ts`. */
 	readonly paused?: readonly unknown[] | undefined;
 	/** Whether `data` and `spare` have changed places: so a long payload takes effect without being read. */

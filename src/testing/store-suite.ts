@@ -10,6 +10,7 @@ import { equal, rejects } from "./store-suite/assert.ts";
 import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
 import { changing } from "./store-suite/changing.ts";
 import { claiming } from "./store-suite/claiming.ts";
+import { collecting } from "./store-suite/collecting.ts";
 import { expiring } from "./store-suite/expiring.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 import { inbox } from "./store-suite/inbox.ts";
@@ -91,6 +92,7 @@ function allTests(): StoreTest[] {
 	return [
 		adding,
 		replacing(),
+		collecting(),
 		pausing,
 		claiming,
 		settling,

@@ -31,7 +31,7 @@ const [maxKeys, maxCommit] = [81_000, 815_000];
 
 /**
  * The keys of a task: its own, one by kind, and those of its id and its lane, which are also checked; and those of an
- * ended task that it replaces.
+ * ended task that it replaces, or that of an item.
  */
 const [keysPerTask, keysPerReplaced] = [7, 12];
 
@@ -58,12 +58,12 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 function checkTasks(tasks: readonly NewTask[], base: number): void {
 	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
 	let [payloads, keys, all] = [0, 0, 0];
-	for (const { id = "", kind, lane = "", payload, ifPresent } of tasks) {
+	for (const { id = "", kind, lane = "", payload, ifPresent, item } of tasks) {
 		const names = [checkName("kind", kind), checkName("id", id), checkName("lane", lane)] as const;
-		const size = checkData(payload);
+		const size = checkData(payload) + (item === undefined ? 0 : checkData(item));
 		payloads += size;
-		keys += (ifPresent === undefined ? keysPerTask : keysPerReplaced) * (base + bytesPerKey) + names[0] + 2 * names[1] +
-			4 * names[2];
+		const count = (ifPresent === undefined ? keysPerTask : keysPerReplaced) + (item === undefined ? 0 : 1);
+		keys += count * (base + bytesPerKey) + names[0] + 2 * names[1] + 4 * names[2];
 		// Data in the row may take two bytes per character: short payloads, and names, which are also stored beside a key.
 		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2]) + bytesPerRow;
 	}

@@ -99,9 +99,15 @@ export function showEnding(settlement: Settlement): Record<string, unknown> {
 		e: encodeText(error),
 		k: backoff,
 		m: seen,
+		h: mostOf(settlement),
 		v: encodeData(payload),
 		u: encodeData(result),
 	};
+}
+
+/** If the messages of a done task matter: how many of them make it due at once, whatever waits behind its claim. */
+function mostOf({ outcome }: Settlement): number | undefined {
+	return outcome.type === "done" && outcome.seen !== undefined ? outcome.most ?? sql.mostRows : undefined;
 }
 
 export function showMessage([n, data]: MessageRow): Message {

@@ -28,6 +28,7 @@ import {
 	nameIn,
 	notify as notifyIn,
 	numberAt,
+	restart,
 } from "./sql.ts";
 import { list } from "./list.ts";
 import { pausing } from "./pausing.ts";
@@ -215,10 +216,7 @@ FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
 	ELSE
 		IF x.lane IS NOT NULL AND x.lane <> ALL (lanes) THEN RAISE 'a task has died meanwhile' USING ERRCODE = '40001'; END IF;
 		last := ${numberAt("r.o")};
-		UPDATE ${s}.tasks SET seq = last, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
-			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
-		WHERE seq = x.seq;
-		UPDATE ${s}.messages SET task = last WHERE task = x.seq;
+		${restart(s, "last", "x.seq")}
 		touched := touched || last;
 		IF x.lane IS NOT NULL THEN PERFORM ${call("promote")}(b, ARRAY[x.lane], '{}'); END IF;
 	END IF;

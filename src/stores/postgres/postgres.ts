@@ -247,7 +247,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
-		const areShort = settle.map((settlement) => isRemoval(settlement) && isPlain(settlement.ref));
+		const areShort = settle.map((one) => isRemoval(one) && isPlain(one.ref) && !("seen" in one.outcome));
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
 		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, mostRows), kinds.map(encode)]);

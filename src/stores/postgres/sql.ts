@@ -120,3 +120,14 @@ export function lower(s: string, rows: string, column: "low" | "ends" = "low"): 
 	SELECT FROM ${s}.levels v WHERE v.basket = b AND v.kind = m.kind AND v.priority = m.priority AND v.${column} <= m.due
 )`;
 }
+
+/** Whether a payload is that of a task that was added with `"collect"`. */
+export const isCollected = (payload: string): string => `(left(${payload}, 1) = chr(2))`;
+
+/** Restarts the dead task `old` under the number `last`, at the end. */
+export function restart(s: string, last: string, old: string): string {
+	return `UPDATE ${s}.tasks SET seq = ${last}, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
+			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
+		WHERE seq = ${old};
+		UPDATE ${s}.messages SET task = ${last} WHERE task = ${old};`;
+}

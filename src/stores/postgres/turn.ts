@@ -4,11 +4,13 @@
  * @module
  */
 
+import { mostInbox } from "../../basket/claim.ts";
 import {
 	claimable,
 	create,
 	entries,
 	inOrder,
+	isCollected,
 	isRef,
 	laneLock,
 	levelLock,
@@ -46,7 +48,7 @@ export function turn(s: string): string {
 		"turn",
 		"(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
-	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
+	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
@@ -94,9 +96,16 @@ function settle(s: string): string {
 END IF;
 IF q <> '[]' THEN
 	FOR r IN SELECT * FROM ${
-		entries("s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, v text, u text")
+		entries("s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text")
 	} ${inOrder} LOOP
-		IF r.t < 0 THEN
+		unread := NULL;
+		IF r.h IS NOT NULL THEN
+			SELECT posted - greatest(seen, r.m) INTO unread FROM ${s}.tasks WHERE ${isRef} FOR UPDATE;
+		END IF;
+		IF unread > 0 THEN
+			${leaveMessages(s)}
+			r.t := 0;
+		ELSIF r.t < 0 THEN
 			DELETE FROM ${s}.tasks WHERE ${isRef} AND newer IS NULL RETURNING lane, posted INTO l, p;
 		ELSE
 			UPDATE ${s}.tasks SET
@@ -130,12 +139,25 @@ IF lanes <> '{}' THEN
 END IF;`;
 }
 
+/** Ends a claim whose task is done, but has other messages. It is waiting again, and stays the head of its lane. */
+function leaveMessages(s: string): string {
+	return `UPDATE ${s}.tasks SET
+				state = CASE state WHEN 3 THEN 4 ELSE 0 END,
+				due = CASE WHEN unread < r.h THEN greatest(newer_due, t) ELSE t END,
+				attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
+				seen = greatest(seen, r.m),
+				${newer}
+			WHERE ${isRef} RETURNING lane, posted INTO l, p;`;
+}
+
 /** Ends a claim whose task has a newer payload. It stays the head of its lane, and its messages stay unless they were seen. */
 function takeNewer(s: string): string {
 	const isOver = "(r.t < 0 OR r.t > 5)";
 	return `UPDATE ${s}.tasks SET
 				state = CASE WHEN state = 3 OR r.t = 4 THEN 4 ELSE 0 END,
-				due = greatest(newer_due, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
+				due = greatest(CASE WHEN ${
+		isCollected("newer")
+	} AND NOT ${isOver} THEN 0 ELSE newer_due END, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
 					ELSE coalesce(t + r.d, ${never}) END),
 				attempts = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.a, attempts) END,
 				crashes = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.c, crashes) END,
@@ -210,7 +232,11 @@ function claim(s: string): string {
 			array_agg(${grown("attempts")}), array_agg(${
 		grown("crashes")
 	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
-			array_agg(CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END)
+			array_agg(CASE WHEN posted > seen THEN (
+				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
+					SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
+				) m
+			) END)
 		) INTO p, lastDue, isReplaced, columns FROM c;
 		CONTINUE WHEN p = 0;
 		IF isReplaced THEN

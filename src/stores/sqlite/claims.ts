@@ -5,10 +5,13 @@
  */
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
+import { mostInbox } from "../../basket/claim.ts";
+import { isCollected } from "../../basket/place.ts";
 import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { after, bounds, decode, encode, isAmong, type TaskRow } from "./data.ts";
 import { type DueRow, type Level, type Seen, SqliteDue } from "./due.ts";
+import type { Replacement } from "./replacements.ts";
 import type { Gone } from "./tasks.ts";
 
 /** The number of expired tasks that a turn without settlements removes. */
@@ -91,7 +94,7 @@ export class SqliteClaims extends SqliteDue {
 		}
 		const payload = decode(row.payload);
 		if (payload === undefined) return damaged("payload", row.payload);
-		const inbox = this.inbox({ seq, posted, seen }).map(({ n, data }) => ({ n, data: decode(data) }));
+		const inbox = this.inbox({ seq, posted, seen }, mostInbox).map(({ n, data }) => ({ n, data: decode(data) }));
 		if (inbox.some(({ n, data }) => data === undefined || !Number.isSafeInteger(n))) {
 			return damaged("inbox", "no message");
 		}
@@ -119,27 +122,63 @@ export class SqliteClaims extends SqliteDue {
 	): { settled: boolean[]; isStirred: boolean } {
 		const replaced = this.replacements.among(hasReplacements ? settlements.map(({ ref }) => seqOf(ref)) : []);
 		const isReplaced = ({ ref }: Settlement) => replaced.size > 0 && replaced.has(seqOf(ref));
-		const isRemoved = (settlement: Settlement) => isRemoval(settlement) && !isReplaced(settlement);
+		const isRemoved = (one: Settlement) => isRemoval(one) && !isReplaced(one) && !countsMessages(one.outcome);
+		let isAgain = false;
 		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
 			const { ref, outcome } = settlement;
 			if (isRemoved(settlement)) return removed.has(proofOf(ref));
-			if (isReplaced(settlement)) return this.#endReplaced(basket, ref, outcome, now);
+			const left = countsMessages(outcome) ? this.#countLeft(basket, ref, outcome.seen) : 0;
+			if (left === undefined) return false;
+			if (left > 0 || isReplaced(settlement)) {
+				isAgain = true;
+				return this.#endReplaced(basket, ref, outcome, now, replaced.get(seqOf(ref)), left);
+			}
+			if (isRemoval(settlement)) {
+				for (const lane of this.#remove(basket, [ref]).values()) lanes.push(lane);
+				return true;
+			}
 			const ended = this.#end(basket, ref, outcome, now);
 			if (ended !== undefined && isOver(outcome)) lanes.push(ended.lane);
 			return ended !== undefined;
 		});
-		const isStirred = this.promote(basket, lanes) || replaced.size > 0;
+		const isStirred = this.promote(basket, lanes) || isAgain;
 		this.blocks.sweep(basket, settlements.length);
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
 	}
 
-	/** The task stays, and with it the head of its lane. */
-	#endReplaced(basket: string, ref: Ref, outcome: Outcome, now: number): boolean {
+	/**
+	 * The task stays, and with it the head of its lane.
+	 *
+	 * @param left how many messages are left, if they matter
+	 */
+	#endReplaced(
+		basket: string,
+		ref: Ref,
+		outcome: Outcome,
+		now: number,
+		replacement: Replacement | undefined,
+		left: number,
+	): boolean {
 		const ended = this.#end(basket, ref, isOver(outcome) ? { type: "release" } : outcome, now);
-		if (ended !== undefined) this.replacements.take([seqOf(ref)], isOver(outcome) ? "ends the task" : "ends");
-		return ended !== undefined;
+		if (ended === undefined) return false;
+		const isFull = outcome.type === "done" && left >= (outcome.most ?? Infinity);
+		const keepsTime = isOver(outcome) ? isFull : isCollected(replacement?.payload);
+		if (isOver(outcome)) this.replacements.renew(seqOf(ref));
+		this.replacements.take([seqOf(ref)], keepsTime ? "continues" : "ends");
+		return true;
+	}
+
+	/** Removes the messages up to a number, and counts the others. Returns `undefined` if the claim is lost. */
+	#countLeft(basket: string, ref: Ref, seen: number): number | undefined {
+		const [row] = this.connection.all<Gone & { readonly left: number }>(
+			`UPDATE ${this.tables.tasks} SET seen = max(seen, min(posted, ?3)) WHERE ${isRef()}
+			RETURNING ${shownGone()}, posted - seen AS left`,
+			...[proofOf(ref), basket, seen],
+		);
+		if (row !== undefined) this.#forgetSeen(row, seen);
+		return row?.left;
 	}
 
 	/**
@@ -147,7 +186,10 @@ export class SqliteClaims extends SqliteDue {
 	 * this claim did it, and a rollback removes this trace.
 	 */
 	complete(basket: string, ref: Ref, done: Done, now: number): boolean {
-		if (this.replacements.among([seqOf(ref)]).size > 0) return this.#endReplaced(basket, ref, done, now);
+		const left = countsMessages(done) ? this.#countLeft(basket, ref, done.seen) : 0;
+		if (left === undefined) return this.#isDone(basket, ref);
+		const replacement = this.replacements.among([seqOf(ref)]).get(seqOf(ref));
+		if (replacement !== undefined || left > 0) return this.#endReplaced(basket, ref, done, now, replacement, left);
 		// It has expired by any clock, even one that is set back.
 		const ended = this.#end(basket, ref, { ...done, retain: (done.retain ?? 0) > 0 ? done.retain : -now }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
@@ -265,6 +307,10 @@ export class SqliteClaims extends SqliteDue {
 			return saved !== undefined;
 		});
 	}
+}
+
+function countsMessages(outcome: Outcome): outcome is Done & { readonly seen: number } {
+	return outcome.type === "done" && outcome.seen !== undefined;
 }
 
 function isOver({ type }: Outcome): boolean {

@@ -7,6 +7,7 @@
 import type { NewTask } from "../../basket/store.ts";
 import type { Connection } from "./connection.ts";
 import { after, encode, type TaskRow } from "./data.ts";
+import { stateOf } from "../sql/sql.ts";
 import type { Tables } from "./schema.ts";
 
 /** A payload that waits behind a claim, with what else it replaces. */
@@ -44,6 +45,30 @@ export class SqliteReplacements {
 		);
 	}
 
+	/**
+	 * An item was added to a task: gives it the payload and the due time, which wait behind its claim if it has one. A task
+	 * that has failed keeps its due time.
+	 */
+	collect(
+		{ seq, state, attempts, crashes, added, seen, due }: TaskRow,
+		posted: number,
+		task: NewTask,
+		now: number,
+	): void {
+		const { payload, priority, most = Infinity } = task;
+		const { tasks } = this.#tables;
+		if (stateOf(state) === "running") {
+			this.put(seq, task, now);
+			this.#connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, posted, seq);
+			return;
+		}
+		const soon = posted - seen >= most ? now : dueOf(task, added, now);
+		this.#connection.run(
+			`UPDATE ${tasks} SET posted = ?, payload = ?, priority = ?, due = ? WHERE seq = ?`,
+			...[posted, encode(payload), priority, attempts + crashes > 0 ? due : soon, seq],
+		);
+	}
+
 	/** The payloads that wait behind the claims of these tasks. */
 	among(seqs: readonly number[]): Map<number, Replacement> {
 		if (seqs.length === 0) return new Map();
@@ -57,17 +82,21 @@ export class SqliteReplacements {
 	/**
 	 * Tasks get the payloads that wait behind them.
 	 *
-	 * @param claim what has become of their claims: another one begins, or it ended, and with it perhaps the task
+	 * @param claim whether another claim begins, or whatever else leaves the due time as it is
 	 */
-	take(seqs: readonly number[], claim: "continues" | "ends" | "ends the task"): void {
+	take(seqs: readonly number[], claim: "continues" | "ends"): void {
 		const due = claim === "continues" ? "" : ", due = max(task.due, next.due)";
 		this.#connection.run(
-			`UPDATE ${this.#tables.tasks} AS task SET payload = next.payload, priority = next.priority, added = next.added
-			${due} ${claim === "ends the task" ? `, ${forgotten}` : ""}
+			`UPDATE ${this.#tables.tasks} AS task SET payload = next.payload, priority = next.priority, added = next.added ${due}
 			FROM ${this.#tables.replacements} AS next WHERE next.task = seq AND ${isOneOf("seq")}`,
 			JSON.stringify(seqs),
 		);
 		this.forget(seqs);
+	}
+
+	/** Lets a task begin with its first attempt. */
+	renew(seq: number): void {
+		this.#connection.run(`UPDATE ${this.#tables.tasks} SET ${forgotten} WHERE seq = ?`, seq);
 	}
 
 	forget(seqs: readonly number[]): void {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Change, type NewTask, type Outcome, type Ref, type TaskState, taskStates } from "../../basket/store.ts";
+import { type Change, type Claim, type NewTask, type Outcome, type TaskState, taskStates } from "../../basket/store.ts";
 import { between, equal, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
@@ -14,6 +14,8 @@ import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
 const steps = 400;
 const basket = "basket";
 const kinds = ["a", "b", "c"];
+/** The payload of tasks whose items are collected. */
+const envelope = "\u0002{}";
 
 /** The test of one random sequence. */
 export function modelTest(seed: number): StoreTest {
@@ -38,7 +40,7 @@ class StoreAndModel {
 	readonly #random: Random;
 	readonly #model = new TaskModel();
 	/** Current and former claims. */
-	#refs: Ref[] = [];
+	#refs: Claim[] = [];
 	/** The store's clock at the beginning, once it is known. */
 	#start: number | undefined;
 	/** Makes each id and each text unique. */
@@ -69,7 +71,8 @@ class StoreAndModel {
 			const before = this.#model.find(id);
 			const isAdded = before === undefined || task.ifPresent !== undefined;
 			equal(added[index], { id, added: isAdded, state: before && stateOf(before) }, `add() of "${id}"`);
-			if (isAdded) this.#model.replace({ ...task, id });
+			if (isAdded && task.item !== undefined) this.#model.collect({ ...task, id });
+			else if (isAdded) this.#model.replace({ ...task, id });
 		}
 	}
 
@@ -89,18 +92,23 @@ class StoreAndModel {
 		});
 	}
 
-	/** Lets a task replace the one with its id, which has the same kind and lane then. */
+	/** Lets a task replace the one with its id, or add to its items. It has the same kind and lane then. */
 	#perhapsReplacing(task: NewTask, earlier: readonly NewTask[]): NewTask {
 		const { id, delay } = task;
-		if (id === undefined || this.#random.below(2) === 0) return task;
-		const { kind, lane } = this.#model.find(id) ?? earlier.find((other) => other.id === id) ?? task;
-		const within = this.#random.of([undefined, delay, delay + this.#duration()]);
-		return { ...task, kind, lane, ifPresent: "replace", within };
+		const random = this.#random;
+		if (id === undefined || random.below(2) === 0) return task;
+		const before = this.#model.find(id) ?? earlier.find((other) => other.id === id);
+		const { kind, lane } = before ?? task;
+		const within = random.of([undefined, delay, delay + this.#duration()]);
+		const given = { ...task, kind, lane, within };
+		const isCollected = before === undefined ? random.below(2) === 0 : before.payload === envelope;
+		if (!isCollected) return { ...given, ifPresent: "replace" };
+		return { ...given, payload: envelope, ifPresent: "collect", item: task.payload, most: random.of([1, 2, 3, 100]) };
 	}
 
 	async #turn(): Promise<void> {
 		const random = this.#random;
-		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome() }));
+		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome(ref) }));
 		const claim = Array.from({ length: random.below(3) }, () => ({
 			kinds: random.some(kinds).concat(random.of(kinds)),
 			// In real time, it is unknown which of two tasks was due first.
@@ -126,13 +134,16 @@ class StoreAndModel {
 		this.#refs = this.#refs.slice(-20);
 	}
 
-	#outcome(): Outcome {
+	#outcome({ payload: before }: Claim): Outcome {
 		const random = this.#random;
-		const payload = random.of([undefined, this.#text()]);
+		// The payload of collected items never changes.
+		const payload = before === envelope ? undefined : random.of([undefined, this.#text()]);
 		const failed = { attempts: random.below(5), error: this.#text(), payload };
 		const seen = random.below(4);
 		return random.of<Outcome>([
 			{ type: "done" },
+			{ type: "done", seen, most: random.of([undefined, 1, 2]) },
+			{ type: "done", seen: seen + 2, retain: this.#duration(1), result: this.#text() },
 			{ type: "done", retain: this.#duration(1), payload, result: random.of([undefined, this.#text()]) },
 			{ type: "retry", delay: this.#duration(), ...failed },
 			{ type: "retry", delay: this.#duration(1), ...failed, backoff: true },
@@ -165,7 +176,7 @@ class StoreAndModel {
 		const random = this.#random;
 		const saves = random.some(this.#refs).map((ref) => ({
 			ref,
-			payload: random.of([undefined, this.#text()]),
+			payload: ref.payload === envelope ? undefined : random.of([undefined, this.#text()]),
 			progress: random.of([undefined, this.#text()]),
 			seen: random.of([undefined, random.below(4)]),
 		}));

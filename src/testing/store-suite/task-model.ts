@@ -24,6 +24,8 @@ export interface ModelTask {
 	progress: string | undefined;
 	/** What has replaced its payload while it was running. */
 	replacement?: Pick<ModelTask, "payload" | "priority" | "addedAt" | "dueAt"> | undefined;
+	/** Whether its items are collected. */
+	readonly isCollected: boolean;
 	inbox: Message[];
 	posted: number;
 	addedAt: number;
@@ -52,8 +54,8 @@ export class TaskModel {
 		return this.tasks.find((task) => task.id === id && task.state === "running" && task.token === token);
 	}
 
-	add({ id, kind, priority, lane, payload, delay }: NewTask & { id: string }): ModelTask {
-		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0 };
+	add({ id, kind, priority, lane, payload, delay }: NewTask & { id: string }, isCollected: boolean): ModelTask {
+		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, isCollected };
 		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
 		const times = { addedAt: this.now, dueAt: this.now + delay };
 		const task: ModelTask = { id, kind, priority, lane, payload, ...none, ...state, ...times };
@@ -65,10 +67,10 @@ export class TaskModel {
 	replace(given: NewTask & { id: string }): void {
 		const { id, payload, priority, delay, within = Infinity } = given;
 		const task = this.find(id);
-		if (task === undefined) return void this.add(given);
+		if (task === undefined) return void this.add(given, false);
 		if (task.state === "dead" || task.state === "done") {
 			this.delete(id);
-			return void this.add(given);
+			return void this.add(given, false);
 		}
 		const isRunning = task.state === "running";
 		const isNew = isRunning ? task.replacement === undefined : task.attempts > 0 || task.crashes > 0;
@@ -80,13 +82,34 @@ export class TaskModel {
 		this.#take(task, dueAt);
 	}
 
+	/** Adds an item to a task, which begins with it. */
+	collect(given: NewTask & { id: string }): void {
+		const { id, payload, priority, delay, within = Infinity, item, most } = given;
+		const before = this.find(id);
+		const isOver = before?.state === "dead" || before?.state === "done";
+		if (isOver) this.delete(id);
+		const task = before === undefined || isOver ? this.add(given, true) : before;
+		if (before?.state === "dead") Object.assign(task, { inbox: before.inbox, posted: before.posted });
+		task.inbox.push({ n: ++task.posted, data: item! });
+		const { addedAt } = task.state === "running" ? task.replacement ?? { addedAt: this.now } : task;
+		const dueAt = Math.min(this.now + delay, addedAt + within);
+		if (task.state === "running") task.replacement = { payload, priority, addedAt, dueAt };
+		else Object.assign(task, { payload, priority });
+		if (task.state === "running" || task.attempts > 0 || task.crashes > 0) return;
+		Object.assign(task, { dueAt: task.inbox.length >= most! ? this.now : dueAt, dueFrom: undefined, dueTo: undefined });
+	}
+
 	settle(ref: Ref, outcome: Outcome): boolean {
 		const task = this.current(ref);
 		if (task === undefined) return false;
-		if ((outcome.type === "done" || outcome.type === "dead") && task.replacement !== undefined) {
+		const { seen = Infinity, most = Infinity } = outcome.type === "done" ? outcome : {};
+		if (seen < Infinity) task.inbox = task.inbox.filter(({ n }) => n > seen);
+		const left = seen < Infinity ? task.inbox.length : 0;
+		if ((outcome.type === "done" || outcome.type === "dead") && (task.replacement !== undefined || left > 0)) {
 			task.state = "waiting";
+			task.dueAt = this.now;
 			this.#renew(task);
-			this.#take(task, this.now);
+			this.#take(task, this.now, left >= most);
 			return true;
 		}
 		if (outcome.payload !== undefined) task.payload = outcome.payload;
@@ -114,7 +137,7 @@ export class TaskModel {
 			task.dueAt = this.now + (outcome.delay ?? 0);
 			if (outcome.delay !== undefined) task.crashes = 0;
 		}
-		this.#take(task, task.dueAt);
+		this.#take(task, task.dueAt, task.isCollected);
 		return true;
 	}
 
@@ -168,7 +191,7 @@ export class TaskModel {
 		if (task === undefined) return false;
 		if (change === "retry" && task.state === "dead") {
 			this.delete(id);
-			this.add({ ...task, delay: 0 }).posted = task.posted;
+			this.add({ ...task, delay: 0 }, task.isCollected).posted = task.posted;
 			return true;
 		}
 		if (change === "release" && task.isHeld) {
@@ -215,10 +238,11 @@ export class TaskModel {
 		task.isBackingOff = false;
 	}
 
-	/** The replacement, if there is one, takes its place. It is due at this time or later. */
-	#take(task: ModelTask, dueAt: number): void {
+	/** The replacement, if there is one, takes its place. It is due at this time, or perhaps later. */
+	#take(task: ModelTask, time: number, keepsTime = false): void {
 		if (task.replacement === undefined) return;
-		const due = { dueAt: Math.max(dueAt, task.replacement.dueAt), dueFrom: undefined, dueTo: undefined };
+		const dueAt = keepsTime ? time : Math.max(time, task.replacement.dueAt);
+		const due = { dueAt, dueFrom: undefined, dueTo: undefined };
 		Object.assign(task, task.replacement, { replacement: undefined, ...due });
 	}
 
