@@ -50,6 +50,7 @@ export {
 } from "./src/basket/store.ts";
 export { every } from "./src/schedule/every.ts";
 export { type Recurrence, type Schedule } from "./src/schedule/schedule.ts";
+export { batch, type BatchContext, type BatchFunction, type BatchOptions, type BatchTask } from "./src/batch/batch.ts";
 export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 

@@ -14,7 +14,7 @@ const floors: string[][] = [
 	["platform"],
 	["run", "schedule"],
 	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
-	["services", "job", "records", "stores/sql"],
+	["services", "job", "batch", "records", "stores/sql"],
 	["store.ts", "stores", "browser", "http", "testing", "threads", "cron"],
 	["cli"],
 ];
@@ -31,7 +31,7 @@ const doors: Readonly<Record<string, string>> = {
 	"schedule/ticks.ts": "how a basket sees the code that runs schedules",
 	"basket/store.ts": "the hook below a basket, which stores implement",
 	"basket/place.ts": "the check of a task that is to replace another, for stores",
-	"basket/engine.ts": "what jobs are made of besides a basket",
+	"basket/engine.ts": "what jobs and batches are made of besides a basket",
 	"job/state.ts": "what is stored of a job, which the command line shows",
 	"job/decode.ts": "likewise",
 	"records/owning.ts": "for stores that know when an owner of claims has gone",

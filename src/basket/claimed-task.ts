@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { BatchMember, SharedRun } from "./batches.ts";
 import type { Calls } from "./calls.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
@@ -41,7 +42,7 @@ export interface ClaimOwner<Tx> {
 /** The answer of the store to a renewal. */
 export type LeaseState = "ok" | "lost" | "posted";
 
-export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim, TickHost {
+export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickHost {
 	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
 	/** The earliest time at which the lease may expire, on the monotonic clock. */
@@ -52,6 +53,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	attempt = 0;
 	/** Called at each renewal of the lease while messages are in the inbox. */
 	onPosted: (() => void) | undefined;
+	/** Set if it runs in a call with others. */
+	sharedRun: SharedRun | undefined;
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
@@ -223,13 +226,17 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 
 	readonly #call = (attempt: TaskContext): unknown => {
 		this.#attempt = attempt;
+		return this.calling(() => this.#kind.call(this.#payload, this, attempt));
+	};
+
+	calling<T>(call: () => T): T {
 		this.#owner.isCalling = true;
 		try {
-			return this.#kind.call(this.#payload, this, attempt);
+			return call();
 		} finally {
 			this.#owner.isCalling = false;
 		}
-	};
+	}
 
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);

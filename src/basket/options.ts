@@ -4,10 +4,12 @@
  * @module
  */
 
+import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Store } from "./store.ts";
+import { batchesOf } from "./batches.ts";
 import { jsonCodec, masked } from "./codec.ts";
 import { type Ending, endingWith } from "./ending.ts";
 import { prefix, type Recurring, ticksOf } from "./schedules.ts";
@@ -215,6 +217,8 @@ export interface Kind extends Recurs {
 	readonly hasResult: boolean;
 	/** Whether its tasks may be ticks of schedules. */
 	readonly mayRecur: boolean;
+	/** Present if its function takes several tasks. */
+	readonly batch: Batching | undefined;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
@@ -228,6 +232,7 @@ export interface BasketSettings<Tx> {
 	readonly store: Store<Tx>;
 	readonly name: string;
 	readonly kinds: ReadonlyMap<string, Kind>;
+	readonly batches: Batches | undefined;
 	readonly schedules: Schedules;
 	readonly concurrency: number;
 	readonly lease: number;
@@ -263,7 +268,9 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const clock = checkClock(options.clock);
 	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
 	const schedules = { known: new Map(), ticks: undefined };
-	return { store, name, kinds, schedules, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
+	const batches = batchesOf(kinds);
+	const rest = { gate, wake: hints, onSettled, onError, clock };
+	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
 }
 
 /** Like `isWellFormed`, which some runtimes lack. */
@@ -321,8 +328,10 @@ function checkKind(
 	for (const read of reads) check("reads", read, "function");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
-	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext<unknown>(claim, attempt));
+	const call: Kind["call"] = (payload, claim, attempt) =>
+		(claim.sharedRun ?? run)(payload, new UserContext<unknown>(claim, attempt));
 	const end: Kind["end"] = (value) => ({ ...endingWith({ type: "done", retain }), value });
 	const results = { hasResult: retain > 0, crashes, retain, retainDead };
-	return { ...results, call, end, mayRecur: true, rule, reads, schema, codec: masked(codec), settings };
+	const { upkeepBatch: batch } = run as { upkeepBatch?: Batching };
+	return { ...results, call, end, mayRecur: true, batch, rule, reads, schema, codec: masked(codec), settings };
 }
