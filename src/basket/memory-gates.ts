@@ -166,14 +166,17 @@ export class Gates<T extends Queued> {
 	/** Puts a gate where it belongs after a change. */
 	update(gate: Gate<T>, now: number): void {
 		const { goneAt } = gate;
+		if (goneAt < Infinity) return this.#retire(gate, goneAt, now);
 		const readyAt = gate.readyAt(this.#limit);
-		if (goneAt <= now) {
-			gate.heap.remove(gate);
-			this.#gates.delete(gate.key);
-		} else if (goneAt < Infinity) this.#move(gate, this.#idle, goneAt);
-		else if (readyAt === Infinity) gate.heap.remove(gate);
+		if (readyAt === Infinity) gate.heap.remove(gate);
 		else if (readyAt > now) this.#move(gate, this.#closed, readyAt);
 		else if (gate.heap !== this.#open || gate.position < 0) this.#move(gate, this.#open, ++this.#turns);
+	}
+
+	#retire(gate: Gate<T>, goneAt: number, now: number): void {
+		if (goneAt > now) return this.#move(gate, this.#idle, goneAt);
+		gate.heap.remove(gate);
+		this.#gates.delete(gate.key);
 	}
 
 	#move(gate: Gate<T>, heap: Heap<Gate<T>>, at: number): void {

@@ -16,7 +16,8 @@ export class Line<T extends Queued> {
 	readonly #heaps = new Map<number, Heap<T>>();
 
 	get isEmpty(): boolean {
-		return [...this.#heaps.values()].every(({ head }) => head === undefined);
+		for (const { size } of this.#heaps.values()) if (size > 0) return false;
+		return true;
 	}
 
 	/** The instant at which the first task is due. */

@@ -57,7 +57,8 @@ export class TaskQueue {
 		task.heap = heap;
 		task.gate = gate;
 		heap.put(task);
-		for (const changed of new Set([before, gate])) this.#update(kind, changed);
+		if (before !== gate) this.#update(kind, before);
+		this.#update(kind, gate);
 	}
 
 	/** Removes a task, so that claims do not find it. */
