@@ -12,6 +12,7 @@ export {
 	type BasketSnapshot,
 	type BasketStopOptions,
 	type Changed,
+	type CollectOptions,
 	type NewBasketTask,
 	type ScheduleOptions,
 	type ScheduleRecord,

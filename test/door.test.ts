@@ -96,13 +96,13 @@ testDoors("new Basket()", {
 	}),
 });
 
-const entryOptions = ["id", "delay", "at", "ifPresent", "within", "priority", "lane"];
+const entryOptions = ["id", "delay", "at", "ifPresent", "within", "most", "priority", "lane"];
 
 testDoors("Basket", {
 	"add(kind)": ofBasket(/"kind"|no tasks of the kind/, (basket, value) => basket.add!(value, 1)),
 	"add(payload)": ofBasket(/payload/, (basket, value) => basket.add!("a", value)),
 	"add(options)": ofBasket(
-		/"(options|id|delay|at|ifPresent|within|priority|lane|tx)"|transactions/,
+		/"(options|id|delay|at|ifPresent|within|most|priority|lane|tx)"|transactions/,
 		(basket, value) => basket.add!("a", 1, value),
 	),
 	...Object.fromEntries(entryOptions.flatMap((name) => {

@@ -12,6 +12,7 @@ import type { Ending } from "./ending.ts";
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
+import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
@@ -23,7 +24,6 @@ import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { isEnvelope } from "../schedule/envelope.ts";
 import type { Tick, TickHost } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
-import { validate } from "../platform/standard-schema.ts";
 
 /** The interface of a claimed task to its basket. */
 export interface ClaimOwner<Tx> {
@@ -69,6 +69,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	#stored: Data;
 	/** Whether the basket stops: later failures do not count. */
 	#isAborted = false;
+	/** The items of this run, if the payload is collected items. */
+	#collected: Collected | undefined;
 	/** The last transaction in which the task was completed. */
 	#completedIn: unknown;
 
@@ -116,9 +118,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
-		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
+		const isKept = this.#execution === undefined || this.#collected !== undefined || ending.outcome.type === "done";
+		const payload = isKept ? undefined : await this.#changed();
 		this.end();
 		if (payload !== undefined) ending = { ...ending, outcome: { ...ending.outcome, payload } };
+		if (ending.outcome.type === "done") ending = { ...ending, outcome: { ...ending.outcome, ...this.#collected?.end } };
 		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
 	}
 
@@ -199,14 +203,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
-	/** Decodes and checks a payload. Returns a promise only if the codec or the schema is asynchronous. */
-	#read(data: Data): unknown {
-		const { codec, schema } = this.#kind;
-		return chain(codec.decode(data), (payload) => schema === undefined ? payload : validate(schema, payload));
-	}
-
 	async #perform(): Promise<Ending> {
-		const payload = this.#read(this.tick?.payload ?? this.claim.payload);
+		const collected = this.#collected = collectedIn(this.#kind, this.claim);
+		const payload = readPayload(this.#kind, this.tick?.payload ?? this.claim.payload, collected?.items);
 		this.#payload = isThenable(payload) ? await payload : payload;
 		return this.#release() ?? this.#end(await this.#execute(this.#call));
 	}
@@ -338,6 +337,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** See `BasketContext.save`. */
 	async save(payload: unknown, tx: Tx | undefined): Promise<void> {
+		if (this.#collected !== undefined) {
+			throw new TypeError("Collected items cannot be saved: they stay as they were added");
+		}
 		let data = this.#encode(payload);
 		if (isThenable(data)) data = await synchronous(data, tx);
 		this.#throwIfOver();
@@ -365,7 +367,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
-			const isCompleted = await store.complete(name, claim, { type: "done", retain: this.#kind.retain }, tx);
+			const done = { ...this.#collected?.end, type: "done", retain: this.#kind.retain } as const;
+			const isCompleted = await store.complete(name, claim, done, tx);
 			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an
 			// earlier call. By now the connection may have another transaction.
 			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();

@@ -18,7 +18,7 @@ export interface Place {
 export const collectedMark = "\u0002";
 
 /** Whether this is the payload of a task that was added with `"collect"`. */
-export function isCollected(payload: unknown): boolean {
+export function isCollected(payload: unknown): payload is string {
 	return typeof payload === "string" && payload.startsWith(collectedMark);
 }
 

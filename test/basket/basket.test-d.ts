@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { number, object, pipe, string, transform } from "valibot";
+import { array, number, object, pipe, string, transform } from "valibot";
 import {
 	type Added,
 	Basket,
@@ -52,6 +52,46 @@ describe("Basket", () => {
 		basket.add("tick", undefined, { lanes: "x" });
 		// @ts-expect-error the memory store has not a transactions
 		basket.add("tick", undefined, { tx: {} });
+	});
+
+	test("add() with collect takes an item of the array that the function takes", () => {
+		const collect = { id: "events", ifPresent: "collect" } as const;
+		const basket = new Basket({
+			store,
+			tasks: {
+				track: (_events: Mail[]) => {},
+				pair: (_pair: readonly [string, number]) => {},
+				each: { schema: array(number()), run: (_numbers: number[]) => {} },
+				one: (_mail: Mail) => {},
+				either: (_mails: Mail[] | Mail) => {},
+			},
+		});
+		expectTypeOf(basket.add("track", { to: "a" }, { ...collect, delay: 1, within: 2, most: 3 })).toEqualTypeOf<
+			Promise<Added>
+		>();
+		basket.add("track", [{ to: "a" }]);
+		basket.add("pair", 1, collect);
+		basket.add("each", 1, collect);
+		basket.add("either", { to: "a" }, collect);
+		basket.addMany([{ kind: "track", payload: { to: "a" }, ...collect }, { kind: "track", payload: [{ to: "a" }] }]);
+		// @ts-expect-error the array instead of an item
+		basket.add("track", [{ to: "a" }], collect);
+		// @ts-expect-error an item instead of the array
+		basket.add("track", { to: "a" });
+		// @ts-expect-error an item instead of the array
+		basket.add("track", { to: "a" }, { id: "events", ifPresent: "replace" });
+		// @ts-expect-error the id is missing
+		basket.add("track", { to: "a" }, { ifPresent: "collect" });
+		// @ts-expect-error another item
+		basket.add("track", { to: 1 }, collect);
+		// @ts-expect-error the function takes no array
+		basket.add("one", { to: "a" }, collect);
+		// @ts-expect-error only for items
+		basket.add("one", { to: "a" }, { id: "events", ifPresent: "replace", most: 3 });
+		// @ts-expect-error the array instead of an item
+		basket.addMany([{ kind: "track", payload: [{ to: "a" }], ...collect }]);
+		// @ts-expect-error the function takes no array
+		basket.addMany([{ kind: "one", payload: { to: "a" }, ...collect }]);
 	});
 
 	test("a schema types the payload of run(), and add() takes what the schema takes", () => {
