@@ -12,7 +12,7 @@ interface Import {
 // From the ground up.
 const floors: string[][] = [
 	["platform"],
-	["run", "schedule"],
+	["run", "schedule", "limit"],
 	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
 	["services", "job", "batch", "records", "stores/sql"],
 	["store.ts", "stores", "browser", "http", "testing", "threads", "cron"],

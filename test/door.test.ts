@@ -9,6 +9,7 @@ import {
 	job,
 	later,
 	Lifecycle,
+	limit,
 	memoryStore,
 	poll,
 	Pool,
@@ -84,10 +85,12 @@ testDoors("new Basket()", {
 		give: (value) => new Basket({ store, tasks: { a: value } }),
 	}),
 	...Object.fromEntries(
-		["run", "schema", "codec", "crashes", "retain", "retainDead", ...runnerOptions.slice(0, -1)].map((name) => {
-			const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
-			return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
-		}),
+		["run", "schema", "codec", "crashes", "retain", "retainDead", "limit", ...runnerOptions.slice(0, -1)].map(
+			(name) => {
+				const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
+				return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
+			},
+		),
 	),
 	"the name of a task": () => ({
 		takesAll: true,
@@ -221,6 +224,33 @@ testDoors("run(), Runner, Group, sleep()", {
 		takesAll: true,
 		names: /^$/,
 		give: (value) => void [stopNow(value), retryNow(value), resetBackoff(value)],
+	}),
+});
+
+const rateOptions = ["tasks", "per", "burst"];
+
+testDoors("limit(), later(), retryAfter()", {
+	"limit(options)": () => ({ names: /"(options|key|atOnce|rate)/, give: (value) => limit(value) }),
+	...options(["key", "atOnce", "rate"], (options) => limit({ rate: { tasks: 1, per: 1 }, ...options as object })),
+	...Object.fromEntries(rateOptions.map((name) => {
+		const give = (value: unknown) => limit({ rate: { tasks: 1, per: 1, [name]: value } });
+		return [`limit(rate.${name})`, () => ({ names: new RegExp(`"rate(\\.${name})?"`), give })];
+	})),
+	"limit.key()": () => ({
+		names: /"limit.key\(\)"/,
+		takes: ["string"],
+		give: (value) => limit({ key: () => value, atOnce: 1 }).keyOf(1),
+	}),
+	"later(options)": () => ({ names: /"(options|limit)"/, give: (value) => later(1, mine, value) }),
+	"later(options.limit)": () => ({
+		names: /"limit"/,
+		takes: ["boolean"],
+		give: (value) => later(1, mine, { limit: value }),
+	}),
+	"retryAfter(options.limit)": () => ({
+		names: /"limit"/,
+		takes: ["boolean"],
+		give: (value) => retryAfter(1, mine, { limit: value }),
 	}),
 });
 

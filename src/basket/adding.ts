@@ -11,10 +11,10 @@ import type { Added, NewTask, Store } from "./store.ts";
 import { mostInbox } from "./claim.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { sealCollected } from "./collecting.ts";
-import { checkName } from "./options.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
+import { checkName } from "../platform/name.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** Options for {@link Basket.add}. */
@@ -175,12 +175,17 @@ export function newTask<Tx>(
 	const task: Omit<NewTask, "payload"> = { id, kind: entry.kind, delay, priority, lane };
 	if (isReplacing) Object.assign(task, { ifPresent, within: within === Infinity ? undefined : within });
 	const { maxPayload } = store.capabilities;
-	const valid = kind.schema && validate(kind.schema, isCollecting ? [entry.payload] : entry.payload);
-	const payload = chain(synchronous(valid, tx), () => encodePayload(kind, entry.payload, maxPayload));
-	return chain(
-		synchronous(payload, tx),
-		(data) => isCollecting ? { ...task, ...sealCollected(data, most) } : { ...task, payload: data },
-	);
+	const given = isCollecting ? [entry.payload] : entry.payload;
+	const finish = (valid: unknown) => {
+		const limitKey = kind.limit?.keyOf(valid);
+		const payload = encodePayload(kind, entry.payload, maxPayload);
+		return chain(
+			synchronous(payload, tx),
+			(data) => ({ ...task, limitKey, ...isCollecting ? sealCollected(data, most) : { payload: data } }),
+		);
+	};
+	if (kind.schema === undefined) return finish(given);
+	return chain(synchronous(validate(kind.schema, given), tx), finish);
 }
 
 /** The delay before a task is due. */

@@ -7,16 +7,17 @@
 
 import type { BatchMember, SharedRun } from "./batches.ts";
 import type { Calls } from "./calls.ts";
+import type { ClaimOwner, LeaseState } from "./claim-owner.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
-import type { BasketSettings, Kind } from "./options.ts";
+import type { Kind } from "./options.ts";
 import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
-import { decodeFailure, encodeFailure } from "./codec.ts";
+import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { deadEnding, endingWith, released } from "./ending.ts";
+import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { beginTick, endTick } from "./schedules.ts";
 import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
@@ -24,23 +25,6 @@ import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { isEnvelope } from "../schedule/envelope.ts";
 import type { Tick, TickHost } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
-
-/** The interface of a claimed task to its basket. */
-export interface ClaimOwner<Tx> {
-	readonly settings: BasketSettings<Tx>;
-	readonly calls: Calls;
-	/** Whether the function of a task is being called synchronously. */
-	isCalling: boolean;
-	/** Ends the claims whose leases may have expired. */
-	expire(): void;
-	/** Renews leases, and calls {@link ClaimedTask.renewed}. */
-	extend(tasks: readonly ClaimedTask<Tx>[], limit: number): Promise<readonly LeaseState[]>;
-	/** Progress was reported and should be saved soon. */
-	onProgress(): void;
-}
-
-/** The answer of the store to a renewal. */
-export type LeaseState = "ok" | "lost" | "posted";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickHost {
 	/** The current claim. A renewed claim replaces it. */
@@ -98,6 +82,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	/** The signal of the current attempt. */
 	get signal(): AbortSignal {
 		return this.#attempt!.signal;
+	}
+
+	/** Its end if the task is given back. */
+	get released(): Ending {
+		return this.#execution !== undefined && this.#kind.limit?.spacing ? releasedStart : released;
 	}
 
 	/** Whether the task has crashed so often that it must run alone. */
@@ -207,7 +196,15 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		const collected = this.#collected = collectedIn(this.#kind, this.claim);
 		const payload = readPayload(this.#kind, this.tick?.payload ?? this.claim.payload, collected?.items);
 		this.#payload = isThenable(payload) ? await payload : payload;
-		return this.#release() ?? this.#end(await this.#execute(this.#call));
+		return this.#release() ?? this.#move() ?? this.#end(await this.#execute(this.#call));
+	}
+
+	/** Gives a task back that does not wait where its limit wants it: its payload or the limit was changed. */
+	#move(): Ending | undefined {
+		const limitKey = this.#kind.limit?.keyOf(this.#payload);
+		if (limitKey === undefined || limitKey === this.claim.limitKey) return undefined;
+		this.attempt = 0;
+		return endingWith({ type: "release", limitKey });
 	}
 
 	#execute(task: Task<unknown>): Promise<RunStep<unknown>> {
@@ -240,13 +237,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) return this.#kind.hasResult ? this.#succeed(step.value) : this.#kind.end(step.value);
-		const { error, delay, again, later } = step;
-		if (this.#isAborted || this.isExpired) return released;
-		if (later) return { outcome: { type: "release", delay }, error: undefined, delay };
-		if (!again) return this.#dead(this.attempt, error);
-		const { lastDelay, isFirm } = this.#execution!;
-		const stored = encodeFailure(error, lastDelay);
-		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, backoff: !isFirm }, error, delay };
+		if (this.#isAborted || this.isExpired) return this.released;
+		if (!step.again) return this.#dead(this.attempt, step.error);
+		return againEnding(step, this.#execution!, this.attempt, this.#kind.limit !== undefined);
 	}
 
 	/** A result that cannot be stored is reported, and missing: the work is done nevertheless. */
@@ -269,7 +262,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		if (this.isCompleted) return endingWith({ type: "done" });
 		if (state === undefined || state === "lost") return this.#giveUp();
 		this.endCommit();
-		if (this.isExpired) return released;
+		if (this.isExpired) return this.released;
 		if (!step.ok) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
 		return this.#end(await this.#execute(() => Promise.reject(error)));

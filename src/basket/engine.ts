@@ -18,7 +18,6 @@ export {
 	type BasketOptions,
 	type BasketSettings,
 	checkBasketOptions,
-	checkName,
 	type Kind,
 	type TaskDefinition,
 	type TaskMap,

@@ -8,11 +8,11 @@ import type { BasketSettings, Kind } from "./options.ts";
 import type { Data, Message, StoredTask, TaskState } from "./store.ts";
 import { decodeFailure, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
-import { checkName } from "./options.ts";
 import { isCollected } from "./place.ts";
 import { taskStates } from "./store.ts";
 import { openEnvelope, unpack } from "../schedule/envelope.ts";
 import { check, checkCount, checkWord } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 
 /** Options for {@link Basket.list}. */
 export interface TaskQuery {

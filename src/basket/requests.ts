@@ -1,27 +1,35 @@
 /**
- * What a worker asks its store for.
+ * What a worker asks its store for, and the limits that hold for it.
  *
  * @module
  */
 
 import type { Kind } from "./options.ts";
-import type { ClaimRequest } from "./store.ts";
+import type { ClaimRequest, KindLimit } from "./store.ts";
 
 /** The requests of a worker, for its kinds. */
 export class Requests {
+	/** The limits of the kinds. */
+	readonly limits: readonly KindLimit[];
 	/**
 	 * All kinds; the kinds whose tasks survive a crash before they run; and the kinds of which more tasks may be
-	 * claimed than run at once: not those of batches, which fill their calls instead.
+	 * claimed than run at once: not those of batches, which fill their calls instead, and not those with a limit, which
+	 * would take places from other workers.
 	 */
 	readonly #lists: readonly (readonly string[])[];
 
 	constructor(kinds: ReadonlyMap<string, Kind>) {
 		this.#lists = [1, 3, Infinity].map((least) =>
 			[...kinds.keys()].filter((kind) => {
-				const { batch, settings: { attempts } } = kinds.get(kind)!;
-				return attempts >= least && !(batch !== undefined && least === Infinity);
+				const { batch, limit, settings: { attempts } } = kinds.get(kind)!;
+				return attempts >= least && !((batch ?? limit) !== undefined && least === Infinity);
 			})
 		);
+		this.limits = [...kinds].flatMap(([kind, { limit }]) => {
+			if (limit === undefined) return [];
+			const { atOnce, spacing, burst } = limit;
+			return [{ kind, atOnce, spacing, burst }];
+		});
 	}
 
 	/** Whether the requests are for all kinds. */

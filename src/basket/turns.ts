@@ -226,14 +226,14 @@ export class Turns<Tx> {
 		task.expire();
 		if (!task.isOver) return;
 		this.#parking.delete(task);
-		this.#ended.push({ task, ending: released });
+		this.#ended.push({ task, ending: task.released });
 		this.#owner.poke();
 	}
 
 	/** A claim that is over is lost, so there is nothing to release, or was already released with its lease. */
 	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
 		for (const task of tasks) {
-			if (!task.isOver) this.#ended.push({ task, ending: released });
+			if (!task.isOver) this.#ended.push({ task, ending: task.released });
 			else if (!task.isExpired) this.claims.delete(task);
 		}
 	}
@@ -258,7 +258,8 @@ export class Turns<Tx> {
 		this.isDue = !this.#requests.isForAll(claim);
 		let result: TurnResult;
 		try {
-			const ask = () => store.turn(name, { settle, claim, lease });
+			const limits = claim.length > 0 ? this.#requests.limits : undefined;
+			const ask = () => store.turn(name, { settle, claim, lease, limits });
 			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;

@@ -6,6 +6,7 @@ import {
 	type BasketContext,
 	type BasketSnapshot,
 	type Counts,
+	limit,
 	memoryStore,
 	type PayloadOf,
 	type StandardSchema,
@@ -92,6 +93,54 @@ describe("Basket", () => {
 		basket.addMany([{ kind: "track", payload: [{ to: "a" }], ...collect }]);
 		// @ts-expect-error the function takes no array
 		basket.addMany([{ kind: "one", payload: { to: "a" }, ...collect }]);
+	});
+
+	test("a limit takes the payload of its kind, and does not change what add() takes", () => {
+		const atOnce = 2;
+		const basket = new Basket({
+			store,
+			tasks: {
+				plain: { run: (mail: Mail) => mail.to, limit: limit({ key: ({ to }) => to, atOnce }) },
+				before: { limit: limit({ key: ({ to }: Mail) => to, atOnce }), run: (mail: Mail, { save }) => save(mail) },
+				whole: { run: (mail: Mail) => mail.to, limit: limit({ rate: { tasks: 1, per: 1_000 } }) },
+				typed: { schema: object({ to: string() }), run: ({ to }) => to, limit: limit({ key: ({ to }) => to, atOnce }) },
+				wide: {
+					schema: object({ to: string(), n: number() }),
+					run: ({ n }) => n,
+					limit: limit({ key: ({ to }: Mail) => to, atOnce }),
+				},
+				narrow: {
+					run: (mail: Mail & { text: string }) => mail.text,
+					limit: limit({ key: ({ to }: Mail) => to, atOnce }),
+				},
+				text: { run: (to: string) => to, limit: limit({ key: (to) => to, atOnce }) },
+			},
+		});
+		for (const kind of ["plain", "before", "whole", "typed"] as const) {
+			basket.add(kind, { to: "ada" });
+			// @ts-expect-error another payload
+			basket.add(kind, { to: 1 });
+		}
+		basket.add("wide", { to: "ada", n: 1 });
+		basket.add("narrow", { to: "ada", text: "hello" });
+		// @ts-expect-error the key takes a part of the payload, but the function takes all of it
+		basket.add("narrow", { to: "ada" });
+		basket.add("text", "ada");
+		new Basket({
+			store,
+			tasks: {
+				// @ts-expect-error the schema has no such property
+				a: { schema: object({ n: number() }), run: () => {}, limit: limit({ key: ({ to }: Mail) => to, atOnce }) },
+			},
+		});
+		// @ts-expect-error the key is no text
+		limit({ key: () => 5, atOnce });
+		// @ts-expect-error a rate needs a time
+		limit({ rate: { tasks: 1 } });
+		// @ts-expect-error limit() is missing
+		new Basket({ store, tasks: { a: { run: () => {}, limit: { atOnce } } } });
+		// @ts-expect-error a basket has no limit
+		new Basket({ store, tasks: {}, limit: limit({ atOnce }) });
 	});
 
 	test("a schema types the payload of run(), and add() takes what the schema takes", () => {
