@@ -24,6 +24,9 @@ export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): stri
 		arrayOf(tasks.map(({ kind }) => encode(kind))),
 		hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
 		arrayOf(tasks.map(({ lane }) => encodeText(lane))),
+		tasks.some(({ limitKey }) => limitKey !== undefined)
+			? arrayOf(tasks.map(({ limitKey }) => encodeText(limitKey)))
+			: "",
 		`{${tasks.map(({ priority }) => priority)}}`,
 		`{${tasks.map(({ delay }) => duration(delay))}}`,
 		arrayOf(tasks.map(({ payload }) => encode(payload))),

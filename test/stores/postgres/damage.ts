@@ -268,6 +268,9 @@ const edits: Record<string, string[]> = {
 	newer_priority: [...numbers("32767"), "100"],
 	newer_added: numbers("9223372036854775807"),
 	newer_due: [...numbers("9223372036854775807"), "9007199254740991"],
+	gate: bad.text,
+	place: bad.text,
+	started: numbers("9223372036854775807"),
 };
 
 function testRows(main: Main): void {
