@@ -21,7 +21,7 @@ export function itemsFrom(tasks: readonly NewTask[], from: number): readonly New
 	return tasks.slice(from, to);
 }
 
-/** The number of tasks from this index on that differ only in their payloads, which are text. */
+/** The number of tasks from this index on that differ only in their keys and their payloads, which are text. */
 export function countAlike(tasks: readonly NewTask[], from: number): number {
 	const { kind, priority, delay } = tasks[from]!;
 	let to = from;

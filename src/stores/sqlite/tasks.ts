@@ -11,10 +11,11 @@ import { spare, SqliteBlocks } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
 import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, columns, encode, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
+import { after, changed, columns, encode, gateOf, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
 import { countAlike, itemsFrom } from "./alike.ts";
 import { SqliteReplacements } from "./replacements.ts";
-import { checkFound, noRow, type Tables } from "./schema.ts";
+import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /** The required data of a task that is removed or ends. */
 export interface Gone {
@@ -75,8 +76,12 @@ export class SqliteTasks {
 	 * @param isOwn whether the transaction is the store's own
 	 */
 	add(basket: string, tasks: readonly NewTask[], now: number, isOwn: boolean): Added[] | TypeError {
-		const refusal = this.#refusal(basket, tasks, now);
-		if (refusal !== undefined) return refusal;
+		if (tasks.some(({ ifPresent, limitKey }) => ifPresent !== undefined || limitKey !== undefined)) {
+			checkVersion(this.connection, this.tables);
+			const refusal = this.#refusal(basket, tasks, now);
+			if (refusal !== undefined) return refusal;
+			if (tasks.some(({ limitKey }) => limitKey !== undefined)) createGates(this.connection, this.tables);
+		}
 		const first = this.#reserve(tasks.length, isOwn);
 		const added: Added[] = [];
 		while (added.length < tasks.length) {
@@ -97,11 +102,15 @@ export class SqliteTasks {
 	/** Inserts tasks in one statement, which is two or three times faster than one statement each. */
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
+		const haveKeys = tasks.some(({ limitKey }) => limitKey !== undefined);
 		this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload)
-			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, value FROM json_each(?7)`,
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload ${
+				haveKeys ? ", gate" : ""
+			})
+			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, ${haveKeys ? "value ->> 0, value ->> 1" : "value"}
+			FROM json_each(?7)`,
 			...[seq, basket, kind, priority, after(now, delay), now],
-			JSON.stringify(tasks.map(({ payload }) => encode(payload))),
+			JSON.stringify(tasks.map((task) => haveKeys ? [encode(task.payload), gateOf(task)] : encode(task.payload))),
 		);
 	}
 
@@ -144,12 +153,17 @@ export class SqliteTasks {
 
 	/** Tasks in a lane begin blocked; the head is determined when all are inserted. */
 	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
-		const { id = null, kind, payload, delay, priority, lane = null } = task;
+		const { id = null, kind, payload, delay, priority, lane = null, limitKey } = task;
+		const hasKey = limitKey !== undefined;
 		return this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload ${
+				hasKey ? ", gate" : ""
+			})
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ? ${hasKey ? ", ?" : ""})
+			ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
 			...[seq, basket, kind, id, lane, priority],
 			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
+			...hasKey ? [gateOf(task)] : [],
 		) > 0;
 	}
 
@@ -222,7 +236,7 @@ export class SqliteTasks {
 	/** Ids that the store has created are stored only if the number in them is no longer that of the task. */
 	#read(basket: string, id: string): TaskRow | undefined {
 		if (!isName(id)) return undefined;
-		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
+		const select = `SELECT ${columns(this.tables)} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = seqIn(id);
 		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
@@ -380,11 +394,4 @@ export class SqliteTasks {
 		else this.#hurry(seq, now);
 		return { isPosted: true, isClaimed };
 	}
-}
-
-/** The state after a change; `undefined` if the change does not apply. */
-function changed(state: number, change: "hold" | "release"): number | undefined {
-	const pairs = [[State.waiting, State.held], [State.blocked, State.stayed], [State.running, State.stopping]];
-	const [from, to] = change === "hold" ? [0, 1] : [1, 0];
-	return pairs.find((pair) => pair[from!] === state)?.[to!];
 }

@@ -16,6 +16,7 @@ import { expectHeardElsewhere } from "../../basket/elsewhere.ts";
 import { seed } from "../../seed.ts";
 import { testDamage } from "./damage.ts";
 import { testLasting } from "./lasting.ts";
+import { testLimits } from "./limits.ts";
 import { testLists } from "./lists.ts";
 import { testResponsive } from "./responsive.ts";
 import { testSources } from "./sources.ts";
@@ -57,6 +58,7 @@ export function testSqlite(name: string, open: Open): void {
 		damage(open);
 		plans(open);
 		testDamage(open);
+		testLimits(open);
 		testLists(open);
 		testResponsive(open);
 		testLasting(open);
@@ -194,7 +196,7 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 5\b/);
+		expect(String(error)).toMatch(/version 1234.* 6\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 
@@ -688,14 +690,18 @@ function plans(open: Open): void {
 			const store = sqliteStore(spied);
 			await store.open();
 			if (isAnalyzed) db.exec("ANALYZE"); // statistics of empty tables make a scan seem cheap
-			await everything(store);
-			const statements = [...asked].filter((sql) => /^\s*(SELECT|WITH|UPDATE|DELETE|INSERT)/.test(sql));
-			expect(statements.length).toBeGreaterThan(20);
-			const scans = statements.flatMap((sql) => {
-				const plan = rowsOf<{ detail: string }>(db, `EXPLAIN QUERY PLAN ${sql}`).map(({ detail }) => detail);
-				return plan.filter((detail) => /^SCAN (task|upkeep_(tasks|messages))\b/.test(detail));
-			});
-			expect(scans).toEqual([]);
+			// With limits, the tables are others.
+			for (const use of [everything, everythingOfLimits]) {
+				asked.clear();
+				await use(store);
+				const statements = [...asked].filter((sql) => /^\s*(SELECT|WITH|UPDATE|DELETE|INSERT)/.test(sql));
+				expect(statements.length).toBeGreaterThan(20);
+				const scans = statements.flatMap((sql) => {
+					const plan = rowsOf<{ detail: string }>(db, `EXPLAIN QUERY PLAN ${sql}`).map(({ detail }) => detail);
+					return plan.filter((detail) => /^SCAN (task|home|upkeep_(tasks|messages|gates))\b/.test(detail));
+				});
+				expect(scans).toEqual([]);
+			}
 		},
 	);
 
@@ -725,5 +731,24 @@ function plans(open: Open): void {
 		await store.get("b", "a");
 		for (const state of ["waiting", "dead", "held", "done"] as const) await store.list("b", { state, limit: 9 });
 		await store.delete("b", ["a", "b"]);
+	}
+	async function everythingOfLimits(store: SqliteStore<Database>): Promise<void> {
+		const limits = [{ kind: "work", atOnce: 1, spacing: 1e-9, burst: 1 }];
+		const turn = { settle: [], claim: [{ kinds: ["work", "other"], limit: 9 }], lease: 1, limits };
+		const keyed = ["a", "a", "b"].map((limitKey) => task({ limitKey }));
+		await store.add("b", [...keyed, task({ id: "c", limitKey: "c" }), task({ kind: "other", limitKey: "a" })]);
+		const { claims: [a, b, c] } = await store.turn("b", turn);
+		await store.add("b", [task({ id: "c", limitKey: "d", ifPresent: "replace" })]);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		await store.turn("b", turn);
+		const settle = [
+			{ ref: a!, outcome: { type: "release" } },
+			{ ref: b!, outcome: { type: "release", delay: 0, limitKey: "e", isKeyShut: true } },
+			{ ref: c!, outcome: { type: "done" } },
+		] as const;
+		await store.turn("b", { ...turn, settle });
+		await store.turn("b", { ...turn, limits: undefined });
+		for (const state of ["waiting", "running"] as const) await store.list("b", { state, limit: 9 });
+		await store.counts("b");
 	}
 }
