@@ -47,7 +47,7 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 function replace(
 	session: Session,
 	{ before, row }: Found,
-	{ payload, priority, delay, within = Infinity, item, most = Infinity }: NewTask,
+	{ payload, priority, limitKey, delay, within = Infinity, item, most = Infinity }: NewTask,
 ): TaskRow {
 	const { now } = session;
 	const isRunning = row.state === "running";
@@ -57,7 +57,7 @@ function replace(
 	const posted = item === undefined ? row.posted : session.post(row, idOf(row), item);
 	const isFull = !isRunning && posted - row.seen >= most;
 	const soon = isFull ? now : Math.min(now + delay, addedAt + within);
-	const next = { priority, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
+	const next = { priority, limitKey, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
 	const past = item === undefined ? renewed : {};
 	const after = isRunning
 		? { ...row, posted, next, ...session.withSpare(payload, row) }
@@ -103,7 +103,7 @@ export function* enterLanes(session: Session, news: readonly { readonly lane?: s
 /** Puts a new task, or a restarted one, which keeps its old data. */
 export function insert(
 	session: Session,
-	{ id, kind, payload, delay, priority, lane, item, most = Infinity }: NewTask,
+	{ id, kind, payload, delay, priority, lane, limitKey, item, most = Infinity }: NewTask,
 	{ order, isBlocked }: Rank,
 	data: Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> = { home: order, ...session.withPayload(order, payload) },
 ): TaskRow {
@@ -118,6 +118,7 @@ export function insert(
 		kind,
 		priority,
 		lane,
+		limitKey,
 		addedAt: now,
 		state: "waiting",
 		isBlocked,

@@ -5,7 +5,7 @@
  */
 
 import type { Done, Outcome, Ref, Save, Settlement } from "../basket/store.ts";
-import { isExpired, isSound, renewed, settled } from "./row.ts";
+import { type Details, isExpired, isSound, renewed, settled } from "./row.ts";
 import type { Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
 import { type DataRow, messages, payloads, spares, type TaskRow, tasks } from "./tables.ts";
@@ -37,6 +37,7 @@ function end(session: Session, row: TaskRow, given: Outcome): void {
 	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
 	const isEnd = type === "done" || type === "dead";
+	amend(session, row, outcome);
 	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = type === "done" ? outcome : {};
 	const last = seen === undefined ? row.seen : Math.max(row.seen, Math.min(seen, row.posted));
 	const left = seen === undefined ? 0 : row.posted - last;
@@ -51,6 +52,14 @@ function end(session: Session, row: TaskRow, given: Outcome): void {
 	if (isEnd) session.free(row.lane);
 	const result = type === "done" ? outcome.result : undefined;
 	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, row);
+}
+
+/** A release that has run nothing takes its start back. An outcome can shut the key. */
+function amend({ marks, now }: Session, { kind, limitKey, start }: TaskRow, outcome: Outcome): void {
+	if (limitKey === undefined) return;
+	const { type, delay, isKeyShut }: Details & Pick<Outcome, "type"> = outcome;
+	if (start !== undefined && type === "release" && delay === undefined) marks.of(kind, limitKey).starts.push(start);
+	if (isKeyShut) marks.shut(kind, limitKey, now + (delay ?? 0));
 }
 
 /** Extends leases. */
@@ -84,8 +93,10 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
 	for (const before of kept) {
 		if (!isSound(before) || !isExpired(before, session.now)) session.bury(before);
-		else if (before.order === session.settings.orders.parse("")) session.paused = before.paused ?? [];
-		else session.remove({ before, row: before });
+		else if (before.order === session.settings.orders.parse("")) {
+			session.paused = before.paused ?? [];
+			session.gated = before.gated ?? [];
+		} else session.remove({ before, row: before });
 	}
 }
 

@@ -1,0 +1,152 @@
+/**
+ * Keeps the gates of limits up to date. Whoever changes a task with a limit key marks its gate; at the end of the
+ * transaction, the marked gates become ready, so that the next turn looks at them. A turn knows the limits and decides
+ * what a gate admits: see `serving.ts`.
+ *
+ * @module
+ */
+
+import { fresh, isGate, isSound } from "./row.ts";
+import type { Orders } from "./orders.ts";
+import type { RecordTransaction, Work } from "./space.ts";
+import { type GateRow, gates, isBusy, isGated, type Start, type TaskRow, tasks } from "./tables.ts";
+import { ask, get } from "./work.ts";
+
+/** What a transaction has changed behind a gate. */
+export interface Mark {
+	readonly kind: string;
+	readonly limitKey: string;
+	/** The earliest instant at which a task behind it may be claimed now. */
+	at: number;
+	/** Whether a task is gone, or not due as early as before: the gate may admit another one, or may not be needed. */
+	isFreed: boolean;
+	/** The starts to take back. */
+	readonly starts: Start[];
+	/** Nothing starts before this instant. */
+	shutUntil: number;
+}
+
+/** What it needs to know of a transaction. */
+export interface Marker {
+	readonly tx: RecordTransaction;
+	readonly settings: { readonly orders: Orders };
+	/** The kinds that are known to have had gates. */
+	gated: readonly unknown[];
+}
+
+/** The marked gates of one transaction. */
+export class Marks {
+	readonly #all = new Map<string, Mark>();
+
+	/** The change of a task, which may have been added or removed. */
+	note(before: TaskRow | undefined, after: TaskRow | undefined, now: number): void {
+		if (before?.limitKey !== undefined && isFreed(before, after)) {
+			const mark = this.of(before.kind, before.limitKey);
+			mark.isFreed = true;
+			mark.at = now;
+		}
+		if (after?.limitKey === undefined || !(isGated(after) || (isBusy(after) && !after.isHeld))) return;
+		const mark = this.of(after.kind, after.limitKey);
+		mark.at = Math.min(mark.at, after.dueAt!);
+	}
+
+	/** The mark of a gate, which is made if there is none. */
+	of(kind: string, limitKey: string): Mark {
+		const name = nameOf(kind, limitKey);
+		let mark = this.#all.get(name);
+		if (mark === undefined) {
+			this.#all.set(name, mark = { kind, limitKey, at: Infinity, isFreed: false, starts: [], shutUntil: 0 });
+		}
+		return mark;
+	}
+
+	/** Nothing of the key starts before this instant. */
+	shut(kind: string, limitKey: string, until: number): void {
+		const mark = this.of(kind, limitKey);
+		mark.shutUntil = Math.max(mark.shutUntil, until);
+	}
+
+	/** The marks of these kinds, or all of them. */
+	list(kinds?: { has(kind: string): boolean }): Mark[] {
+		return [...this.#all.values()].filter(({ kind }) => kinds?.has(kind) ?? true);
+	}
+
+	/** The gate was written. */
+	delete({ kind, limitKey }: Pick<Mark, "kind" | "limitKey">): void {
+		this.#all.delete(nameOf(kind, limitKey));
+	}
+}
+
+/** Whether a gate may admit another task, or is ready too early, because of a change. */
+function isFreed(before: TaskRow, after: TaskRow | undefined): boolean {
+	const isSame = after?.limitKey === before.limitKey;
+	if (isSame && isBusy(after!)) return false;
+	return isBusy(before) || (isGated(before) && !(isSame && isGated(after!) && after!.dueAt! <= before.dueAt!));
+}
+
+/** A unique name of a gate. */
+export function nameOf(kind: string, limitKey: string): string {
+	return `${kind.length} ${kind}${limitKey}`;
+}
+
+/** A gate that nobody has looked at. */
+export function newGate(kind: string, limitKey: string): GateRow {
+	return { kind, limitKey, readyAt: Infinity, by: "", turn: 0, next: 0, startedAt: 0, shutUntil: 0, isIdle: true };
+}
+
+/** A gate after these starts were taken back, and after it was shut. */
+export function amended(row: GateRow, { starts, shutUntil }: Mark): GateRow {
+	let { next } = row;
+	// If there was a later start, it was allowed in spite of this one.
+	for (const { at, spacing } of starts) if (at >= row.startedAt) next -= spacing;
+	return { ...row, next, shutUntil: Math.max(row.shutUntil, shutUntil) };
+}
+
+/** Writes the marked gates. */
+export function* writeMarks(session: Marker, marks: readonly Mark[]): Work<void> {
+	if (marks.length === 0) return;
+	const { tx } = session;
+	const { now } = tx;
+	const [found] = yield* ask(get(gates, marks.map(({ kind, limitKey }) => [kind, limitKey])));
+	const made: string[] = [];
+	for (const [index, mark] of marks.entries()) {
+		const { kind, limitKey, isFreed } = mark;
+		const before = found[index];
+		const row = isGate(before) ? before : newGate(kind, limitKey);
+		const after = amended(row, mark);
+		const isWaited = row.by !== "";
+		const at = Math.max(Math.min(mark.at, Number.MAX_VALUE), now);
+		// If the limit decides, more tasks change nothing.
+		const isReady = row.isIdle || isFreed || !isWaited;
+		const readyAt = !isReady ? row.readyAt : row.isIdle ? at : Math.min(row.readyAt, at);
+		if (row === before && readyAt === row.readyAt && after.next === row.next && after.shutUntil === row.shutUntil) {
+			continue;
+		}
+		const by = readyAt < row.readyAt || row.isIdle ? "" : row.by;
+		tx.put(gates, { ...after, readyAt, by, isIdle: undefined }, before);
+		if (before === undefined) made.push(kind);
+		if (isWaited && isFreed) tx.wake();
+	}
+	yield* declareGated(session, made);
+}
+
+/** Stores in the row of the pauses, which each turn reads, that these kinds have gates. */
+export function* declareGated(session: Marker, kinds: readonly string[]): Work<void> {
+	if (kinds.every((kind) => session.gated.includes(kind))) return;
+	const { tx, settings } = session;
+	const order = settings.orders.parse("");
+	const [[before]] = yield* ask(get(tasks, [[order]]));
+	const row = isSound(before) ? before : pauseRow(order);
+	session.gated = row.gated ?? [];
+	const missing = new Set(kinds.filter((kind) => !session.gated.includes(kind)));
+	if (missing.size === 0) return;
+	session.gated = [...session.gated, ...missing];
+	tx.put(tasks, { ...row, gated: session.gated }, before);
+}
+
+/** The row of the pauses: see `pausing.ts`. */
+export function pauseRow(order: TaskRow["order"]): TaskRow {
+	const none = { kind: "", priority: 0, addedAt: 0, state: "done", payload: "" } as const;
+	// Before all tasks whose retention has ended.
+	return { ...fresh, ...none, order, home: order, dueAt: -1 };
+}
