@@ -20,6 +20,8 @@ export interface Claimed {
 	readonly claims: readonly Claim[];
 	/** See {@link TurnResult.dueIn}. */
 	readonly dueIn: number;
+	/** Whether there may be more behind gates that were not looked at. */
+	readonly isCut?: boolean | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ export function* claim(
 	// Tasks after an unreadable one may be due.
 	if (all.length > found.length || session.buried > 0) return { claims, dueIn: 0 };
 	const next = Math.min(nextIn, gated?.nextIn ?? Infinity);
-	return { claims, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity) };
+	return { claims, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
 }
 
 /** The time until the first task of these kinds is due. */

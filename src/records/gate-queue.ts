@@ -14,7 +14,7 @@ import { type GateRow, gates, type NoteRow } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /** The limits of the kinds that may have gates. */
-export type Limits = ReadonlyMap<string, KindLimit>;
+export type Limits = Map<string, KindLimit>;
 
 /** The number of gates per read. */
 const page = 20;
@@ -24,14 +24,19 @@ const step = 0.001;
 
 type GateName = Pick<GateRow, "kind" | "limitKey">;
 
-/** The limits of a turn; the other kinds that have gates have a burst of 0, and no limit. */
+/** The limits of a turn. The other kinds that have gates have a burst of 0, and no limit. */
 export function limitsOf(given: readonly KindLimit[] | undefined, gated: readonly unknown[]): Limits {
-	const limits = new Map<string, KindLimit>();
-	for (const kind of gated) {
-		if (typeof kind === "string") limits.set(kind, { kind, atOnce: Infinity, spacing: 0, burst: 0 });
-	}
-	for (const limit of given ?? []) limits.set(limit.kind, limit);
+	const limits = new Map((given ?? []).map((limit) => [limit.kind, limit]));
+	addGated(limits, gated);
 	return limits;
+}
+
+/** Adds kinds that have gates. */
+export function addGated(limits: Limits, kinds: readonly unknown[]): void {
+	for (const kind of kinds) {
+		if (typeof kind !== "string" || limits.has(kind)) continue;
+		limits.set(kind, { kind, atOnce: Infinity, spacing: 0, burst: 0 });
+	}
 }
 
 /** The text of a limit, which is empty if the kind has none. */
@@ -76,10 +81,12 @@ export class GateQueue {
 	/** The gates that must be looked at because of a change, whatever their rows say. */
 	readonly #changed: Queued[] = [];
 	readonly #known = new Set<string>();
-	#isWriting = false;
+	readonly #isDry: boolean;
 
-	constructor(session: Session, limits: readonly KindLimit[]) {
+	/** @param isDry whether nothing is changed */
+	constructor(session: Session, limits: readonly KindLimit[], isDry: boolean) {
 		this.#session = session;
+		this.#isDry = isDry;
 		this.turn = session.now;
 		this.#limits = new Map(limits.map((limit) => [limit.kind, limit]));
 		this.#sources = limits.flatMap(toSources);
@@ -88,11 +95,10 @@ export class GateQueue {
 	/** Must be called before {@link next}. Removes at most so many idle gates that are no longer needed, and returns their number. */
 	*open(most: number): Work<number> {
 		const { now, tx } = this.#session;
-		this.#isWriting = true;
 		const notes = yield* this.#session.findNotes([...this.#limits.keys()]);
 		yield* this.#add(notes);
 		// Workers that remove the same ones at the same time would conflict again and again.
-		if (tx.attempt > 0) return 0;
+		if (this.#isDry || tx.attempt > 0) return 0;
 		const [idle] = yield* ask(range(gates, "idle", { prefix: [], upTo: [now], limit: most }));
 		for (const one of idle) {
 			if (one instanceof Stray && tx.drop !== undefined) tx.drop(gates, one);
@@ -110,20 +116,16 @@ export class GateQueue {
 			const [first] = lists.sort(([a], [b]) => a!.at - b!.at || a!.row.turn - b!.row.turn);
 			if (first === undefined) break;
 			const gate = first.shift()!;
-			this.#session.marks.delete(gate.row);
+			if (!this.#isDry) this.#session.marks.delete(gate.row);
 			next.push(gate);
 		}
 		return next;
 	}
 
-	/** The time until a gate may be open, or at least until `later` if it cannot be told. Changes nothing. */
-	*peek(later: number): Work<number> {
-		const { marks } = this.#session;
-		const notes = yield* this.#session.findNotes([...this.#limits.keys()]);
-		if (marks.list(this.#limits).length + notes.length > 0) return 0;
+	/** Whether there are more gates. */
+	*hasMore(): Work<boolean> {
 		yield* this.#fill(1);
-		if (this.#sources.some(({ by, rows }) => by !== undefined && rows.length > 0)) return 0;
-		return this.#sources.some(({ rows }) => rows.length > 0) ? Math.min(this.nextIn, later) : this.nextIn;
+		return this.#changed.length > 0 || this.#sources.some(({ rows }) => rows.length > 0);
 	}
 
 	/** Adds the gates that this transaction or notes have marked. */
@@ -180,7 +182,7 @@ export class GateQueue {
 			const { entry, key } = one as Stray;
 			const [[kind], limitKey] = [key, key[1]];
 			const name = entry === undefined ? [kind, limitKey] : [entry.key[0], entry.key.at(-1)];
-			if (this.#isWriting && one instanceof Stray) tx.drop?.(gates, one);
+			if (!this.#isDry && one instanceof Stray) tx.drop?.(gates, one);
 			source.above = entry?.key;
 			strays.push({ kind: String(name[0]), limitKey: String(name[1]) });
 			return entry !== undefined;
@@ -188,15 +190,14 @@ export class GateQueue {
 		this.#see(one);
 		source.above = gates.indexes["ready"]!.keyOf(one);
 		if (end !== undefined && one.by >= end) return false;
+		const name = nameOf(one.kind, one.limitKey);
+		if (this.#known.has(name)) return true;
 		if (by !== undefined && one.readyAt > now) {
 			this.nextIn = Math.min(this.nextIn, one.readyAt - now);
 			return false;
 		}
-		const name = nameOf(one.kind, one.limitKey);
-		if (!this.#known.has(name)) {
-			this.#known.add(name);
-			rows.push({ before: one, row: one, limit, notes: [], at: Math.min(one.readyAt, now) });
-		}
+		this.#known.add(name);
+		rows.push({ before: one, row: one, limit, notes: [], at: Math.min(one.readyAt, now) });
 		return true;
 	}
 

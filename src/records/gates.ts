@@ -20,6 +20,8 @@ export interface Mark {
 	at: number;
 	/** Whether a task is gone, or not due as early as before: the gate may admit another one, or may not be needed. */
 	isFreed: boolean;
+	/** The first end of a lease that was put off, or of a task that was held. */
+	endedAt: number;
 	/** The starts to take back. */
 	readonly starts: Start[];
 	/** Nothing starts before this instant. */
@@ -40,10 +42,16 @@ export class Marks {
 
 	/** The change of a task, which may have been added or removed. */
 	note(before: TaskRow | undefined, after: TaskRow | undefined, now: number): void {
-		if (before?.limitKey !== undefined && isFreed(before, after)) {
-			const mark = this.of(before.kind, before.limitKey);
-			mark.isFreed = true;
-			mark.at = now;
+		if (before?.limitKey !== undefined) {
+			const isExtended = isBusy(before) && !before.isHeld && (after?.isHeld || after?.dueAt! > before.dueAt!);
+			if (isFreed(before, after)) {
+				const mark = this.of(before.kind, before.limitKey);
+				mark.isFreed = true;
+				mark.at = now;
+			} else if (isExtended) {
+				const mark = this.of(before.kind, before.limitKey);
+				mark.endedAt = Math.min(mark.endedAt, before.dueAt!);
+			}
 		}
 		if (after?.limitKey === undefined || !(isGated(after) || (isBusy(after) && !after.isHeld))) return;
 		const mark = this.of(after.kind, after.limitKey);
@@ -55,7 +63,7 @@ export class Marks {
 		const name = nameOf(kind, limitKey);
 		let mark = this.#all.get(name);
 		if (mark === undefined) {
-			this.#all.set(name, mark = { kind, limitKey, at: Infinity, isFreed: false, starts: [], shutUntil: 0 });
+			this.#all.set(name, mark = newMark(kind, limitKey));
 		}
 		return mark;
 	}
@@ -71,10 +79,19 @@ export class Marks {
 		return [...this.#all.values()].filter(({ kind }) => kinds?.has(kind) ?? true);
 	}
 
+	/** The kinds of the marked gates. */
+	get kinds(): string[] {
+		return this.list().map(({ kind }) => kind);
+	}
+
 	/** The gate was written. */
 	delete({ kind, limitKey }: Pick<Mark, "kind" | "limitKey">): void {
 		this.#all.delete(nameOf(kind, limitKey));
 	}
+}
+
+function newMark(kind: string, limitKey: string): Mark {
+	return { kind, limitKey, at: Infinity, isFreed: false, endedAt: Infinity, starts: [], shutUntil: 0 };
 }
 
 /** Whether a gate may admit another task, or is ready too early, because of a change. */
@@ -110,18 +127,18 @@ export function* writeMarks(session: Marker, marks: readonly Mark[]): Work<void>
 	const [found] = yield* ask(get(gates, marks.map(({ kind, limitKey }) => [kind, limitKey])));
 	const made: string[] = [];
 	for (const [index, mark] of marks.entries()) {
-		const { kind, limitKey, isFreed } = mark;
+		const { kind, limitKey, isFreed, endedAt } = mark;
 		const before = found[index];
 		const row = isGate(before) ? before : newGate(kind, limitKey);
 		const after = amended(row, mark);
 		const isWaited = row.by !== "";
-		const at = Math.max(Math.min(mark.at, Number.MAX_VALUE), now);
+		const isExtended = endedAt <= row.readyAt && endedAt < Infinity;
+		const at = isExtended ? now : Math.max(mark.at, now);
 		// If the limit decides, more tasks change nothing.
-		const isReady = row.isIdle || isFreed || !isWaited;
+		const isReady = row.isIdle || isFreed || isExtended || !isWaited;
 		const readyAt = !isReady ? row.readyAt : row.isIdle ? at : Math.min(row.readyAt, at);
-		if (row === before && readyAt === row.readyAt && after.next === row.next && after.shutUntil === row.shutUntil) {
-			continue;
-		}
+		const isAmended = after.next !== row.next || after.shutUntil !== row.shutUntil;
+		if (!row.isIdle && readyAt === row.readyAt && !isAmended) continue;
 		const by = readyAt < row.readyAt || row.isIdle ? "" : row.by;
 		tx.put(gates, { ...after, readyAt, by, isIdle: undefined }, before);
 		if (before === undefined) made.push(kind);

@@ -213,7 +213,7 @@ function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const requests = withoutPaused(requested, session.paused);
-	const limits = limitsOf(turn.limits, session.gated);
+	const limits = limitsOf(turn.limits, [...session.gated, ...session.marks.kinds]);
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
 	for (const request of requests) {

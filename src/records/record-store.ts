@@ -24,7 +24,7 @@ import { check } from "../platform/check.ts";
 import { claim, type Claimed, findNext } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
-import { type Limits, limitsOf } from "./gate-queue.ts";
+import { addGated, type Limits, limitsOf } from "./gate-queue.ts";
 import { counted } from "./orders.ts";
 import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
@@ -225,11 +225,12 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		begun: Claimed = { claims: [], dueIn: 0 },
 	): Promise<number> {
 		let part = begun;
-		for (let rest = limit;;) {
+		for (let [rest, parts] = [limit, 0];; parts++) {
 			for (const one of part.claims) claims.push(one);
 			rest -= part.claims.length;
-			if (rest <= 0 || part.dueIn > 0) return part.dueIn;
-			const request = { kinds, limit: Math.min(rest, this.space.perCommit!) };
+			const isEnd = rest <= 0 || part.dueIn > 0;
+			if (isEnd && !(part.isCut && parts < mostParts)) return part.dueIn;
+			const request = { kinds, limit: Math.min(Math.max(rest, 0), this.space.perCommit!) };
 			part = await this.do(basket, "change", (session) => claim(session, request, lease, limits));
 		}
 	}
@@ -253,6 +254,9 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 }
 
+/** The maximum number of commits in which a turn looks at gates. */
+const mostParts = 100;
+
 /** What cannot be done must make the commit of a list of changes fail: a claim was lost, or a task is not there. */
 function* orFail<R>({ tx }: Session, work: Work<readonly R[]>): Work<readonly R[]> {
 	const results = yield* work;
@@ -273,6 +277,7 @@ function* settleAndClaim(
 	most: number,
 ): Work<{ settled: boolean[]; claimed?: Claimed }> {
 	const settled = yield* settle(session, settlements);
+	addGated(limits, session.marks.kinds);
 	const room = settlements.reduce((rest, one) => rest - weightOf(one), most);
 	if (request === undefined || room < 1 || session.tx.attempt > 0) return { settled };
 	yield* session.promote();

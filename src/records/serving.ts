@@ -41,7 +41,7 @@ export interface Gated {
 	readonly weight: number;
 	/** The time until one of the gates may open. */
 	nextIn: number;
-	/** Whether other gates may be open. */
+	/** Whether other gates may be open that were not looked at. */
 	readonly isCut: boolean;
 	readonly gates: readonly Gate[];
 	readonly turn: number;
@@ -49,24 +49,30 @@ export interface Gated {
 	startOf(row: TaskRow): Start | undefined;
 }
 
-/** Finds at most so many tasks behind open gates; `undefined` if no kind has gates. */
+/**
+ * Finds at most so many tasks behind open gates; `undefined` if no kind has gates.
+ *
+ * @param room the number of rows that may be written
+ * @param isDry whether nothing will be claimed or changed
+ */
 export function* findGated(
 	session: Session,
 	kinds: readonly string[],
 	limits: Limits,
 	most: number,
 	room: number,
+	isDry: boolean = false,
 ): Work<Gated | undefined> {
 	const wanted = [...new Set(kinds)].flatMap((kind) => limits.get(kind) ?? []);
 	if (wanted.length === 0) return undefined;
-	const queue = new GateQueue(session, wanted);
+	const queue = new GateQueue(session, wanted, isDry);
 	const removed = yield* queue.open(Math.ceil(Math.min(room, 100) / 10));
 	const budget = Math.min(mostGates, Math.ceil(room / 4));
 	const found: Gate[] = [];
 	const due: TaskRow[] = [];
 	const gateOf = new Map<TaskRow, Gate>();
 	let isCut = false;
-	while (due.length < most && !isCut) {
+	while (due.length < most) {
 		const some = yield* queue.next(Math.min(page, most - due.length, budget - found.length));
 		if (some.length === 0) break;
 		for (const gate of yield* look(session, some, most - due.length)) {
@@ -75,7 +81,8 @@ export function* findGated(
 			yield* take(session, gate, due, most);
 			for (const row of due.slice(first)) gateOf.set(row, gate);
 		}
-		isCut = found.length >= budget;
+		isCut = found.length >= budget && (yield* queue.hasMore());
+		if (found.length >= budget) break;
 	}
 	const startOf = (row: TaskRow) => {
 		const { spacing } = gateOf.get(row)?.limit ?? { spacing: 0 };
@@ -193,8 +200,13 @@ function isEqual(before: Queued["before"], after: GateRow): boolean {
 		);
 }
 
-/** The time until a gate of these kinds may open. */
+/** The time until a gate of these kinds admits a task. Changes nothing. */
 export function* findNextGate(session: Session, kinds: readonly string[], limits: Limits): Work<number> {
-	const wanted = [...new Set(kinds)].flatMap((kind) => limits.get(kind) ?? []);
-	return wanted.length === 0 ? Infinity : yield* new GateQueue(session, wanted).peek(breath);
+	const gated = yield* findGated(session, kinds, limits, 1, Infinity, true);
+	if (gated === undefined) return Infinity;
+	const { due, gates, turn, isCut, nextIn } = gated;
+	if (due.length > 0) return 0;
+	const nexts = gates.map((gate) => closed(gate, new Set(), turn, session.now, 0))
+		.map((row) => row === undefined || row.isIdle ? Infinity : row.readyAt - session.now);
+	return Math.max(0, Math.min(nextIn, isCut ? breath : Infinity, ...nexts));
 }
