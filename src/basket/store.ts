@@ -56,6 +56,8 @@
 
 import type { Data, Done, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 
+export { mostInbox } from "./claim.ts";
+
 export type {
 	Claim,
 	ClaimRequest,

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { mostInbox } from "../basket/claim.ts";
-import type { Claim, ClaimRequest } from "../basket/store.ts";
+import { type Claim, type ClaimRequest, mostInbox } from "../basket/store.ts";
 import { copy, isData, toInbox } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";

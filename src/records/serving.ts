@@ -206,7 +206,10 @@ export function* findNextGate(session: Session, kinds: readonly string[], limits
 	if (gated === undefined) return Infinity;
 	const { due, gates, turn, isCut, nextIn } = gated;
 	if (due.length > 0) return 0;
-	const nexts = gates.map((gate) => closed(gate, new Set(), turn, session.now, 0))
-		.map((row) => row === undefined || row.isIdle ? Infinity : row.readyAt - session.now);
-	return Math.max(0, Math.min(nextIn, isCut ? breath : Infinity, ...nexts));
+	let next = isCut ? Math.min(nextIn, breath) : nextIn;
+	for (const gate of gates) {
+		const row = closed(gate, new Set(), turn, session.now, 0);
+		if (row !== undefined && !row.isIdle) next = Math.min(next, row.readyAt - session.now);
+	}
+	return Math.max(0, next);
 }

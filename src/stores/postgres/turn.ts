@@ -4,7 +4,7 @@
  * @module
  */
 
-import { mostInbox } from "../../basket/claim.ts";
+import { mostInbox } from "../../basket/store.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
 import {
 	claimable,

@@ -5,7 +5,7 @@
  */
 
 import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement, Turn } from "../../basket/store.ts";
-import { mostInbox } from "../../basket/claim.ts";
+import { mostInbox } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
 import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Claim, Message, NewTask, Outcome, Ref } from "../../basket/store.ts";
-import { mostInbox } from "../../basket/claim.ts";
+import { mostInbox } from "../../basket/store.ts";
 import { between, equal, rejects } from "./assert.ts";
 import { type Bench, idsOf, newTask, numbered, type StoreTest } from "./bench.ts";
 
