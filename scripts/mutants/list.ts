@@ -16,6 +16,7 @@ const task = "src/basket/claimed-task.ts";
 const turns = "src/basket/turns.ts";
 const calls = "src/basket/calls.ts";
 const memory = "src/basket/memory-tasks.ts";
+const memoryTask = "src/basket/memory-task.ts";
 const jobRun = "src/job/job-run.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -292,9 +293,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "store: messages that were seen stay",
-		file: memory,
-		from: "forget(task, outcome.seen);",
-		to: "",
+		file: memoryTask,
+		from: "\tforget(task, seen);\n\treturn",
+		to: "\treturn",
 		jobs: true,
 	},
 	{
@@ -382,9 +383,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "replacing: a waiting task keeps its attempts",
-		file: memory,
-		from: "\t\t\trenew(task);\n\t\t\tthis.#take(task, replacement);",
-		to: "\t\t\tthis.#take(task, replacement);",
+		file: memoryTask,
+		from: "if (!isRunning && !isCollected) renew(task);",
+		to: "",
 	},
 	{
 		name: "replacing: the newest payload is lost at a crash",
@@ -401,20 +402,56 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "replacing: a retry keeps the old payload",
 		file: memory,
-		from: "\t\tif (replacement !== undefined) {\n\t\t\tif (hasEnded) renew(task);",
-		to: '\t\tif (replacement !== undefined && type !== "retry") {\n\t\t\tif (hasEnded) renew(task);',
+		from: "if (replacement !== undefined) {",
+		to: 'if (replacement !== undefined && type !== "retry") {',
 	},
 	{
 		name: "replacing: a done task forgets the payload behind it",
 		file: memory,
-		from: "if (hasEnded && task.replacement === undefined) {",
-		to: "if (hasEnded) {",
+		from: "if (hasEnded && task.replacement === undefined && left === 0) {",
+		to: "if (hasEnded && left === 0) {",
 	},
 	{
 		name: "replacing: the delay does not count behind a running task",
 		file: memory,
 		from: "at = Math.max(at, replacement.at);",
-		to: "",
+		to: ";",
+	},
+	{
+		name: "collecting: what comes during a run is lost when that is done",
+		file: memoryTask,
+		from: "\tforget(task, seen);\n\treturn",
+		to: "\tforget(task, Infinity);\n\treturn",
+	},
+	{
+		name: "collecting: an item that exceeds a run is lost",
+		file: "src/basket/collecting.ts",
+		from: "const seen = items.at(-1)?.n;",
+		to: "const seen = inbox.at(-1)?.n;",
+	},
+	{
+		name: "collecting: a dead task forgets its items when another one is added",
+		file: memoryTask,
+		from: 'return item !== undefined && state === "dead" ? { inbox, posted } : undefined;',
+		to: "return undefined;",
+	},
+	{
+		name: "collecting: an item shortens the backoff of those before it",
+		file: memoryTask,
+		from: "const at = hasFailed && isCollected ? task.at : ",
+		to: "const at = ",
+	},
+	{
+		name: "collecting: enough items behind a running task wait for their delay",
+		file: memoryTask,
+		from: "isFull: task.inbox.length >= most };",
+		to: "isFull: false };",
+	},
+	{
+		name: "collecting: a failed run changes what is stored of its items",
+		file: task,
+		from: "|| this.#collected !== undefined ||",
+		to: "||",
 	},
 	{
 		name: "replacing: a committed task is reported as lost if this process has claimed what has replaced it",

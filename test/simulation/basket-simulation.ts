@@ -7,7 +7,7 @@ import { BasketProcess } from "./basket-process.ts";
 import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
 import { Simulation } from "./simulation.ts";
-import { kinds, type makeTasks } from "./tasks.ts";
+import { kinds, type makeTasks, plainKinds } from "./tasks.ts";
 
 /** Where the tasks with an id belong, so that most of them can replace each other. */
 type Place = { readonly kind: typeof kinds[number]; readonly lane: string | undefined };
@@ -39,6 +39,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 				return this.#add(process, 1 + this.world.random.below(8));
 			case "replace":
 				return this.#replace(process);
+			case "collect":
+				return this.#collect(process);
 			case "pause all":
 				return this.#pause(process);
 			case "resume all":
@@ -84,6 +86,24 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		if (among.length > 0) this.#submit(process, [this.#entry(random.pick(among), true)]);
 	}
 
+	/** Adds items of one task. */
+	#collect(process: BasketProcess): void {
+		const { random } = this.world;
+		const id = `c${random.below(3)}`;
+		const delay = random.chance(0.5) ? random.pick([1, 100, 5_000, 60_000]) : 0;
+		const entries = Array.from({ length: 1 + random.below(4) }, () => ({
+			kind: "gathered" as const,
+			payload: this.world.payload(),
+			id,
+			ifPresent: "collect" as const,
+			delay,
+			within: random.pick([undefined, delay, delay + 500, delay + 30_000]),
+			most: random.pick([1, 2, 5, 100]),
+			lane: id === "c0" ? "a" : undefined,
+		}));
+		this.#handleAdd(process, process.basket.addMany(entries));
+	}
+
 	#entry(id: string | undefined, isReplacing: boolean) {
 		const { random } = this.world;
 		const { kind, lane } = this.#placeOf(id);
@@ -104,7 +124,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { random } = this.world;
 		const known = id === undefined ? undefined : this.#places.get(id);
 		if (known !== undefined && random.chance(0.95)) return known;
-		const place = { kind: random.pick(kinds), lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
+		const place = { kind: random.pick(plainKinds), lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
 		if (id !== undefined && known === undefined) this.#places.set(id, place);
 		return place;
 	}
@@ -113,6 +133,10 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { basket } = process;
 		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
 		const added: Promise<unknown> = entries.length === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
+		this.#handleAdd(process, added);
+	}
+
+	#handleAdd(process: BasketProcess, added: Promise<unknown>): void {
 		// The ledger checks that the refusal is right.
 		this.handle(
 			process,
@@ -200,6 +224,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			this.world.fail(`${added} were added, ${done} done, ${deleted} deleted, and ${dead} are dead`);
 		}
 		this.world.checkNewest();
+		this.world.checkItems();
 		await super.finish();
 	}
 }

@@ -1,6 +1,6 @@
 // The world of processes that work on one basket, and its invariants.
 import type { BasketContext, Store } from "../../mod.ts";
-import type { Data, Outcome, Save, Settlement } from "../../src/store.ts";
+import type { Claim, Data, Message, Outcome, Save, Settlement } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Entry, Owner } from "./ledger.ts";
@@ -28,6 +28,8 @@ export class BasketWorld extends World<BasketProcess> {
 	#payloads = 0;
 	/** The number of the payload whose add was committed last, by id. */
 	readonly #newest = new Map<string, number>();
+	/** The ids of the tasks of all items whose adds were committed, by number, while no run with them is done. */
+	readonly #items = new Map<number, string>();
 	/** The numbers of the payloads with which tasks became done or dead. */
 	readonly #over = new Set<number>();
 
@@ -55,12 +57,18 @@ export class BasketWorld extends World<BasketProcess> {
 		this.#newest.set(id, numberOf(payload));
 	}
 
-	override onDelete(_owner: Owner, { id }: Entry): void {
+	override onItem(id: string, item: Data): void {
+		this.#items.set(numberOf(item), id);
+	}
+
+	override onDelete(_owner: Owner, { id, isCollected, inbox }: Entry): void {
 		this.#newest.delete(id);
+		if (isCollected) { for (const { data } of inbox) this.#items.delete(numberOf(data)); }
 	}
 
 	/** A claim has the payload whose add was committed last. */
-	override onClaim(owner: Owner, { claim: { id, payload } }: ClaimRecord): void {
+	override onClaim(owner: Owner, { claim: { id, payload }, entry: { isCollected } }: ClaimRecord): void {
+		if (isCollected) return;
 		const [n, newest] = [numberOf(payload), this.#newest.get(id)];
 		if (n !== newest) this.fail(`${owner.name} claims ${id} with payload ${n}, and ${newest} was added last`);
 	}
@@ -69,6 +77,15 @@ export class BasketWorld extends World<BasketProcess> {
 	checkNewest(): void {
 		for (const [id, n] of this.#newest) {
 			if (!this.#over.has(n)) this.fail(`payload ${n} of ${id} was added last, and has neither succeeded nor failed`);
+		}
+	}
+
+	/** Checks at the end that no item was lost: each was given to a run that is done, unless its task is dead. */
+	checkItems(): void {
+		for (const [n, id] of this.#items) {
+			const entry = this.ledger.entries.get(id);
+			const isKept = entry?.state === "dead" && entry.inbox.some(({ data }) => numberOf(data) === n);
+			if (!isKept) this.fail(`item ${n} of ${id} was added, and no run with it is done`);
 		}
 	}
 
@@ -156,11 +173,17 @@ export class BasketWorld extends World<BasketProcess> {
 		return run?.record !== record && isLost ? undefined : run;
 	}
 
-	#checkClaim(what: string, { claim }: ClaimRecord, payload: Payload, { attempt, crashes, kind }: BasketContext): void {
+	#checkClaim(
+		what: string,
+		{ claim, entry }: ClaimRecord,
+		payload: Payload,
+		{ attempt, crashes, kind }: BasketContext,
+	): void {
 		const { attempts } = rules[kind]!;
 		if (attempt !== claim.attempts + 1 || attempt > attempts) this.fail(`${what} as attempt ${attempt}`);
 		if (crashes !== claim.crashes || crashes >= rules[kind]!.crashes) this.fail(`${what} after ${crashes} crashes`);
-		if (JSON.stringify(payload) !== claim.payload) this.fail(`${what} with ${JSON.stringify(payload)}`);
+		const stored = entry.isCollected ? `[${firstItems(claim).map(({ data }) => data)}]` : claim.payload;
+		if (JSON.stringify(payload) !== stored) this.fail(`${what} with ${JSON.stringify(payload)}`);
 	}
 
 	#checkOthers(what: string, process: BasketProcess, record: ClaimRecord, isCurrent: boolean): void {
@@ -236,6 +259,7 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 		if (outcome.type === "dead" && run?.outcome === "put off" && !isAbandoned) this.fail(`${what}, which was put off`);
 		if (outcome.type === "done") this.#checkResult(what, run, outcome.result);
+		if (outcome.type === "done" && record.entry.isCollected) this.#checkSeen(what, run, outcome.seen);
 		if (outcome.type === "done" && run?.outcome !== "succeeded") this.fail(`${what}, which has not succeeded`);
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			const counted = run === undefined ? claim.attempts : run.attempt;
@@ -322,7 +346,10 @@ export class BasketWorld extends World<BasketProcess> {
 		const run = this.#runOf(record);
 		if (run !== undefined) run.isSettled = true;
 		if (!isStored) return;
-		if (type === "done" || type === "dead") this.#over.add(numberOf(record.claim.payload));
+		const { entry: { isCollected } } = record;
+		if (type === "done" && isCollected) {
+			for (const { data } of firstItems(run!.record.claim)) this.#items.delete(numberOf(data));
+		} else if (!isCollected && (type === "done" || type === "dead")) this.#over.add(numberOf(record.claim.payload));
 		const isPutOff = type === "release" && outcome.delay !== undefined;
 		process.onStored(record.claim.id, isPutOff ? "later" : type === "release" ? "released" : type);
 	}
@@ -334,7 +361,17 @@ export class BasketWorld extends World<BasketProcess> {
 		if (result !== expected) this.fail(`${what} with the result ${result}, should be ${expected}`);
 	}
 
+	/** A run has seen the items that it got, and no others. */
+	#checkSeen(what: string, run: Run | undefined, seen: number | undefined): void {
+		const last = run && firstItems(run.record.claim).at(-1)?.n;
+		if (seen === undefined || seen !== last) this.fail(`${what} with items up to ${seen}, should be up to ${last}`);
+	}
+
 	#checkPayload(what: string, run: Run, outcome: Settlement["outcome"]): void {
+		if (run.record.entry.isCollected) {
+			if (outcome.payload !== undefined) this.fail(`${what} with ${outcome.payload} in place of its items`);
+			return;
+		}
 		const stored = outcome.payload ?? run.saved;
 		if (outcome.type !== "done" && stored !== JSON.stringify(run.payload)) {
 			this.fail(`${what} with ${stored}, should be ${JSON.stringify(run.payload)}`);
@@ -433,6 +470,11 @@ export class BasketWorld extends World<BasketProcess> {
 		super.forget(process);
 		for (const run of this.runs.values()) if (run.process === process) run.isActive = false;
 	}
+}
+
+/** The items that a run under this claim gets. */
+function firstItems({ payload, inbox }: Claim): readonly Message[] {
+	return inbox.slice(0, JSON.parse((payload as string).slice(1)).most);
 }
 
 function numberOf(payload: Data): number {

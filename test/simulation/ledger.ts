@@ -93,6 +93,8 @@ export interface Entry {
 	payload: unknown;
 	/** The result of a done task. */
 	result: unknown;
+	/** Whether its items are collected: they are its messages. */
+	isCollected: boolean;
 	/** The payload that waits behind the running task. */
 	replacement: Replacement | undefined;
 	state: "waiting" | "running" | "dead" | "done";
@@ -145,6 +147,8 @@ export interface LedgerWatcher {
 	onAdd?(owner: Owner, entry: Entry): void;
 	/** Called when an add has stored a payload: in a new task, or in place of another payload. */
 	onPayload?(id: string, payload: Data): void;
+	/** Called when an add has stored an item of a task. */
+	onItem?(id: string, item: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
@@ -400,8 +404,9 @@ export class Ledger {
 		this.#equal("the number of added", added.length, tasks.length);
 		tasks.forEach((task, index) => {
 			const { id, added: isAdded, state } = added[index]!;
-			const { kind, lane, delay, priority, ifPresent, within, payload } = task;
-			const how = ifPresent === undefined ? "" : ` ${ifPresent} within ${within} ${payload}`;
+			const { kind, lane, delay, priority, ifPresent, within, payload, item, most } = task;
+			const what = item === undefined ? payload : `${item} most ${most}`;
+			const how = ifPresent === undefined ? "" : ` ${ifPresent} within ${within} ${what}`;
 			this.#trace(
 				owner,
 				`add ${id} ${kind} ${isAdded} ${state} lane ${lane} delay ${delay} priority ${priority}${how}`,
@@ -410,8 +415,12 @@ export class Ledger {
 			else this.#equal("id", id, task.id);
 			const before = this.#find(id, state !== undefined);
 			this.#equal(`the state of ${id} before the add`, state, before && stateOf(before));
-			this.#equal(`added of ${id}`, isAdded, before === undefined || ifPresent === "replace");
+			this.#equal(`added of ${id}`, isAdded, before === undefined || ifPresent !== undefined);
 			if (!isAdded) return;
+			if (item !== undefined) {
+				this.#collect(owner, before, id, task);
+				return this.#watcher.onItem?.(id, item);
+			}
 			if (before === undefined) this.#insert(owner, id, task);
 			else this.#replace(owner, before, task);
 			this.#watcher.onPayload?.(id, payload);
@@ -420,12 +429,14 @@ export class Ledger {
 
 	/** A refused add must contain a task that cannot replace the one with its id. */
 	#checkRefusal(tasks: readonly NewTask[], error: TypeError): void {
-		const present = new Map<string, Pick<NewTask, "kind" | "lane">>();
-		const isRight = tasks.some((task) => {
-			if (task.id === undefined) return false;
-			const before = present.get(task.id) ?? this.entries.get(task.id) ?? task;
-			present.set(task.id, before);
-			return task.ifPresent === "replace" && (before.kind !== task.kind || before.lane !== task.lane);
+		const present = new Map<string, Pick<Entry, "kind" | "lane" | "isCollected">>();
+		const isRight = tasks.some(({ id, kind, lane, item, ifPresent }) => {
+			if (id === undefined) return false;
+			const own = { kind, lane, isCollected: item !== undefined };
+			const before = present.get(id) ?? this.entries.get(id) ?? own;
+			present.set(id, before);
+			const isOther = before.kind !== kind || before.lane !== lane || before.isCollected !== own.isCollected;
+			return ifPresent !== undefined && isOther;
 		});
 		if (!isRight) this.#fail(`an add is refused with ${error}`);
 	}
@@ -455,6 +466,30 @@ export class Ledger {
 		entry.changedIn = this.operations;
 	}
 
+	/** Adds an item to a task, which begins with it. */
+	#collect(owner: Owner, before: Entry | undefined, id: string, task: NewTask): void {
+		const { payload, priority, delay, within = Infinity, item, most } = task;
+		if (before === undefined || isOver(before)) {
+			this.totals.added -= before?.state === "dead" ? 1 : 0;
+			this.#insert(owner, id, task);
+		}
+		const entry = this.entries.get(id)!;
+		this.#equal(`the kind and lane of ${id}`, [task.kind, task.lane], [entry.kind, entry.lane]);
+		entry.isCollected = true;
+		if (before?.state === "dead") Object.assign(entry, { inbox: before.inbox, posted: before.posted });
+		entry.inbox = [...entry.inbox, { n: ++entry.posted, data: item! }];
+		const isRunning = entry.state === "running";
+		const { addedAt } = isRunning ? entry.replacement ?? { addedAt: this.#now } : entry;
+		const due = Math.min(this.#now + delay, addedAt + within);
+		if (isRunning) return void (entry.replacement = { payload, priority, addedAt, due });
+		Object.assign(entry, { payload, priority, addedBy: owner, postedBy: undefined, changedIn: this.operations });
+		entry.isFresh = false;
+		if (entry.attempts + entry.crashes > 0) return;
+		const isFull = entry.inbox.length >= most!;
+		entry.due = entry.dueBy = isFull ? this.#now : due;
+		entry.isFresh = !isFull && due === this.#now + delay;
+	}
+
 	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane }: NewTask): void {
 		this.totals.added++;
 		const due = this.#now + delay;
@@ -471,7 +506,7 @@ export class Ledger {
 				crashes: 0,
 			},
 			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
-			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined },
+			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined, isCollected: false },
 		});
 		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
@@ -532,17 +567,22 @@ export class Ledger {
 			entry.error = outcome.error;
 		}
 		if (type === "done") this.totals.done++;
-		if (isEnd && replacement === undefined) return this.#finish(entry, outcome);
+		const { seen = Infinity, most = Infinity } = type === "done" ? outcome : {};
+		if (seen < Infinity) this.#forgetMessages(entry, seen);
+		const left = seen < Infinity ? entry.inbox.length : 0;
+		if (isEnd && replacement === undefined && left === 0) return this.#finish(entry, outcome);
 		entry.state = "waiting";
 		entry.due = entry.dueBy = this.#now + (type === "retry" || type === "release" ? outcome.delay ?? 0 : 0);
 		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
 		if (type === "later") this.#putOff(entry, outcome.delay, outcome.seen);
 		else if (type !== "release" || outcome.delay !== undefined) entry.crashes = 0;
 		if (type === "retry") entry.isHeld ||= outcome.hold === true;
-		if (replacement === undefined) return;
 		if (isEnd) renew(entry);
 		if (type === "done") this.totals.added++;
+		if (replacement === undefined) return;
 		take(entry, replacement);
+		// Items that are there already do not wait longer because of others.
+		if (isEnd ? left >= most : entry.isCollected) return;
 		entry.dueBy = Math.max(entry.due, replacement.due);
 		entry.due = Math.max(Math.min(entry.due, since), replacement.due);
 	}
@@ -783,6 +823,8 @@ export class Ledger {
 			this.entries.delete(entry.id);
 			this.totals.added--;
 			this.#insert(entry.addedBy, entry.id, { ...entry, payload: entry.payload as string, delay: 0 });
+			const { isCollected, inbox, posted } = entry;
+			if (isCollected) Object.assign(this.entries.get(entry.id)!, { isCollected, inbox, posted });
 		} else if (entry.state === "waiting" && !entry.isHeld) {
 			entry.due = Math.min(entry.due, this.#now);
 			entry.dueBy = Math.min(entry.dueBy, this.#now);

@@ -43,6 +43,7 @@ const actions = {
 	"add": 12,
 	"add many": 3,
 	"replace": 6,
+	"collect": 4,
 	"advance": 25,
 	"run": 3,
 	"drain": 2,

@@ -38,9 +38,13 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	fragile: { ...usual, crashes: 3 },
 	strange: usual,
 	transacted: usual,
+	gathered: usual,
 };
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
+
+/** The kinds whose payloads are not collected. */
+export const plainKinds = kinds.filter((kind) => kind !== "gathered");
 
 /** A call of a function. */
 export interface Run {
@@ -87,6 +91,8 @@ export function makeTasks(world: BasketWorld, process: BasketProcess) {
 		fragile: { run, crashes: 3 },
 		strange: { run, codec: slowCodec },
 		transacted: { run },
+		// The world knows by the claim that this is an array.
+		gathered: (items: Payload[], context: BasketContext<Payload[]>) => run(items as never, context as never),
 	} satisfies TaskMap;
 }
 

@@ -97,6 +97,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onDelete?(owner: Owner, entry: Entry): void;
 	onAdd?(owner: Owner, entry: Entry): void;
 	onPayload?(id: string, payload: Data): void;
+	onItem?(id: string, item: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
