@@ -10,6 +10,7 @@
  * callers may take long. The next turn that can lock the gate takes the note. It commits with what it tells of, so
  * nothing is lost; a gate is only closed by a turn that has not seen a note.
  *
+ * - `area` stands for basket and kind;
  * - `terms` is the limit by which the other columns were computed; `NULL` if the key has no tasks, and only its last starts
  *   matter, until `ready`;
  * - `turn` orders gates that are ready at the same time;
@@ -30,7 +31,10 @@ const soon = 20;
 export const gateVariables = (s: string): string =>
 	`lk text[]; la float8[]; lp float8[]; lu float8[]; lt text[]; vk text[]; vp int[]; rated text[]; nk text[]; ng text[]; was text; tookNewer boolean;
 	told ${s}.notes[] := '{}'; isGated boolean; isFull boolean := false; moment bigint; readied bigint; gated bigint[] := '{}'; took bigint[]; batch ${s}.gates[]; served ${s}.gates[];
-	looked ${s}.gates[]; chosen bigint[]; one text; share int; isCut boolean; readyAfter bigint; turnAfter bigint;`;
+	looked ${s}.gates[]; chosen bigint[]; one text; rows tid[]; servedRows tid[]; lasts bigint[]; share int; isCut boolean; readyAfter bigint; turnAfter bigint;`;
+
+/** The number of a kind in a basket. With the names instead, plans would find a gate by kind alone. */
+const area = (kind: string) => `hashtextextended(${kind}, hashtextextended(b, 0))`;
 
 /** The limits of the kinds: `k` has `a` places, the spacing `s`, the burst `u` and the terms `x`. */
 const limits = "unnest(lk, la, lp, lu, lt) AS l (k, a, s, u, x)";
@@ -91,12 +95,14 @@ IF isGated THEN
 		SELECT u.kind, u.gate FROM unnest(told) u WHERE u.kind = ANY (lk)
 	) f;
 	IF nk IS NOT NULL THEN
-		-- Turns lock gates in this order when they wait at all: for one that another turn is just making.
-		INSERT INTO ${s}.gates (basket, kind, gate, terms)
-		SELECT b, u.k, u.g, lt[array_position(lk, u.k)] FROM unnest(nk, ng) u (k, g) ON CONFLICT DO NOTHING;
 		p := cardinality(nk);
-		SELECT array_agg(f.kind), array_agg(f.gate) INTO nk, ng FROM unnest(nk, ng) u (k, g), LATERAL (
-			SELECT kind, gate FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g FOR UPDATE SKIP LOCKED
+		-- Turns make gates in this order, because one that another turn is just making has to be waited for.
+		INSERT INTO ${s}.gates (basket, kind, gate, area, terms)
+		SELECT b, u.k, u.g, ${area("u.k")}, lt[array_position(lk, u.k)] FROM unnest(nk, ng) u (k, g)
+		WHERE (SELECT true FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g) IS NULL ON CONFLICT DO NOTHING;
+		SELECT array_agg(f.kind), array_agg(f.gate), array_agg(f.ctid), array_agg(f.last) INTO nk, ng, rows, lasts
+		FROM unnest(nk, ng) u (k, g), LATERAL (
+			SELECT kind, gate, ctid, last FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g FOR UPDATE SKIP LOCKED
 		) f;
 		IF p > coalesce(cardinality(nk), 0) THEN soon := t + ${soon}; END IF;
 		WITH d AS (
@@ -111,15 +117,11 @@ IF isGated THEN
 			ready = least(CASE WHEN g.terms IS NOT NULL THEN g.ready END, greatest(t, m.due)),
 			turn = CASE WHEN g.terms IS NOT NULL AND g.ready <= t THEN g.turn ELSE nextval('${s}.seq') END
 		FROM (
-			SELECT d.kind, d.gate, min(d.due) AS due, max(d.shut) AS shut, count(*) FILTER (WHERE d.start = o.last) AS back
+			SELECT o.tid, min(d.due) AS due, max(d.shut) AS shut, count(*) FILTER (WHERE d.start = o.last) AS back
 			FROM (
 				SELECT * FROM d UNION ALL SELECT kind, gate, due, shut, start FROM unnest(told)
-			) d JOIN (
-				SELECT u.k, u.g, f.last FROM unnest(nk, ng) u (k, g), LATERAL (
-					SELECT last FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g
-				) f
-			) o ON o.k = d.kind AND o.g = d.gate GROUP BY 1, 2
-		) m WHERE g.basket = b AND g.kind = m.kind AND g.gate = m.gate;
+			) d JOIN unnest(nk, ng, rows, lasts) o (k, g, tid, last) ON o.k = d.kind AND o.g = d.gate GROUP BY 1
+		) m WHERE g.ctid = m.tid;
 	END IF;
 	IF cardinality(told) > 0 THEN
 		INSERT INTO ${s}.notes SELECT u.* FROM unnest(told) u WHERE NOT EXISTS (SELECT FROM unnest(nk, ng) n (k, g) WHERE n.k = u.kind AND n.g = u.gate);
@@ -127,9 +129,13 @@ IF isGated THEN
 	-- A worker has other limits than the last one had.
 	UPDATE ${s}.gates g SET terms = f.x, ready = least(g.ready, t) FROM (
 		SELECT o.kind, o.gate, l.x FROM ${limits}, LATERAL (
-			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE basket = b AND kind = l.k AND terms < l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
+			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE area = ${
+		area("l.k")
+	} AND terms < l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
 			UNION ALL
-			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE basket = b AND kind = l.k AND terms > l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
+			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE area = ${
+		area("l.k")
+	} AND terms > l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
 		) o
 	) f WHERE g.basket = b AND g.kind = f.kind AND g.gate = f.gate;
 	GET DIAGNOSTICS p = ROW_COUNT;
@@ -144,23 +150,23 @@ END IF;`;
  */
 export function open(s: string): string {
 	return `	IF isGated THEN
-		gated := '{}'; took := '{}'; served := '{}';
+		gated := '{}'; took := '{}'; served := '{}'; servedRows := '{}';
 		FOR one IN SELECT l.k FROM ${limits} WHERE l.k = ANY (kinds) AND EXISTS (
-			SELECT FROM ${s}.gates WHERE basket = b AND kind = l.k AND terms = l.x AND ready <= moment
+			SELECT FROM ${s}.gates WHERE area = ${area("l.k")} AND terms = l.x AND ready <= moment
 		) LOOP
 			chosen := '{}'; looked := '{}'; isCut := false; readyAfter := -1; turnAfter := 0;
 			LOOP
 				p := wanted - cardinality(chosen);
 				SELECT array_agg(g.gate), (array_agg(g.ready))[count(*)], (array_agg(g.turn))[count(*)] INTO ng, readyAfter, turnAfter FROM (
-					SELECT gate, ready, turn FROM ${s}.gates WHERE basket = b AND kind = one AND terms = lt[array_position(lk, one)]
+					SELECT gate, ready, turn FROM ${s}.gates WHERE area = ${area("one")} AND terms = lt[array_position(lk, one)]
 					AND ready <= moment AND (ready, turn) > (readyAfter, turnAfter) ORDER BY ready, turn LIMIT p
 				) g;
 				EXIT WHEN ng IS NULL;
-				SELECT array_agg(f.g) INTO batch FROM unnest(ng) n, LATERAL (
-					SELECT g FROM ${s}.gates g WHERE basket = b AND kind = one AND gate = n AND ready <= moment FOR UPDATE SKIP LOCKED
+				SELECT array_agg(f.g), array_agg(f.ctid) INTO batch, rows FROM unnest(ng) n, LATERAL (
+					SELECT g, ctid FROM ${s}.gates g WHERE basket = b AND kind = one AND gate = n AND ready <= moment FOR UPDATE SKIP LOCKED
 				) f;
 				CONTINUE WHEN batch IS NULL;
-				looked := looked || batch;
+				looked := looked || batch; servedRows := servedRows || rows;
 				moment := ${s}.clock();
 				share := (p - 1) / cardinality(batch) + 1;
 				${offer(s)}
@@ -212,11 +218,12 @@ function offer(s: string): string {
 export function close(s: string): string {
 	return `	IF isGated AND cardinality(served) > 0 THEN
 		WITH g AS MATERIALIZED (
-			SELECT g.kind, g.gate, g.shut, l.a, l.s, l.u, l.x, n.count AS starts, c.running, c.ends, c.moved,
+			SELECT g.tid, g.kind, g.gate, g.shut, l.a, l.s, l.u, l.x, n.count AS starts, c.running, c.ends, c.moved,
 				CASE WHEN l.s > 0 AND n.count > 0 THEN (${
 		starts("g.next", "k < n.count")
 	} SELECT a.n FROM a ORDER BY a.k DESC LIMIT 1) ELSE g.next END AS next
-			FROM unnest(served) g JOIN ${limits} ON l.k = g.kind LEFT JOIN (
+			FROM (SELECT u.*, y.tid FROM unnest(served) WITH ORDINALITY u JOIN unnest(servedRows) WITH ORDINALITY y (tid, o) ON y.o = u.ordinality) g
+			JOIN ${limits} ON l.k = g.kind LEFT JOIN (
 				SELECT kind, gate, count(*) FROM ${s}.tasks WHERE seq = ANY (took) AND gate IS NOT NULL GROUP BY 1, 2
 			) n ON n.kind = g.kind AND n.gate = g.gate, LATERAL (
 				SELECT count(*) FILTER (WHERE place IS NULL) + (
@@ -239,10 +246,12 @@ export function close(s: string): string {
 			spacing = CASE WHEN i.starts > 0 AND i.s > 0 THEN i.s ELSE o.spacing END,
 			ready = least(${never}, CASE WHEN i."isIdle" THEN ceil(greatest(i.next, i.shut)) WHEN coalesce(i.waits, i.ends) IS NULL THEN ${never}
 				ELSE greatest(i.due, moment) END)
-		FROM i WHERE o.basket = b AND o.kind = i.kind AND o.gate = i.gate;
+		FROM i WHERE o.ctid = i.tid;
 		DELETE FROM ${s}.gates WHERE ctid = ANY (ARRAY(
 			SELECT f.ctid FROM unnest(lk) u (k), LATERAL (
-				SELECT ctid FROM ${s}.gates WHERE basket = b AND kind = u.k AND terms IS NULL AND ready <= moment LIMIT ${most.gates} FOR UPDATE SKIP LOCKED
+				SELECT ctid FROM ${s}.gates WHERE area = ${
+		area("u.k")
+	} AND terms IS NULL AND ready <= moment LIMIT ${most.gates} FOR UPDATE SKIP LOCKED
 			) f
 		));
 	END IF;`;
@@ -252,7 +261,7 @@ export function close(s: string): string {
 export function opening(s: string): string {
 	return `IF isGated THEN
 	readied := (SELECT min(nullif(f.ready, ${never})) FROM ${limits}, LATERAL (
-		SELECT ready FROM ${s}.gates WHERE basket = b AND kind = l.k AND terms = l.x ORDER BY ready LIMIT 1
+		SELECT ready FROM ${s}.gates WHERE area = ${area("l.k")} AND terms = l.x ORDER BY ready LIMIT 1
 	) f);
 	-- What nobody has claimed although there was room for it, another one has locked.
 	IF readied <= moment AND NOT isFull THEN readied := t + ${soon}; END IF;
@@ -263,8 +272,8 @@ END IF;`;
 /** Whether others can take a place that this turn has freed. */
 export function isLeft(s: string): string {
 	return `EXISTS (
-	SELECT FROM unnest(told) n WHERE n.due < 0 AND (c = '[]' OR soon <= coalesce(moment, t) OR n.kind <> ALL (lk))
-	AND EXISTS (${waitsAt(s, "n.kind", "n.gate")})
+	SELECT FROM unnest(told) n, LATERAL (${waitsAt(s, "n.kind", "n.gate")} LIMIT 1) w
+	WHERE n.due < 0 AND (c = '[]' OR soon <= coalesce(moment, t) OR n.kind <> ALL (lk))
 )`;
 }
 
@@ -273,14 +282,15 @@ export function isLeft(s: string): string {
  * hand, or the clock was set back.
  */
 export function surveyGates(s: string, interval: number): string {
-	return `WITH RECURSIVE n (kind, gate) AS (
-		SELECT u.k, (SELECT gate FROM ${s}.tasks WHERE basket = b AND kind = u.k AND gate IS NOT NULL AND state < 4 ORDER BY gate LIMIT 1)
+	const keys = (state: string) =>
+		`(WITH RECURSIVE n (kind, gate) AS (
+		SELECT u.k, (SELECT gate FROM ${s}.tasks WHERE basket = b AND kind = u.k AND gate IS NOT NULL AND state ${state} ORDER BY gate LIMIT 1)
 		FROM (SELECT DISTINCT unnest(ks)) u (k)
 		UNION ALL
-		SELECT n.kind, (SELECT x.gate FROM ${s}.tasks x WHERE x.basket = b AND x.kind = n.kind AND x.gate > n.gate AND x.state < 4 ORDER BY x.gate LIMIT 1)
+		SELECT n.kind, (SELECT x.gate FROM ${s}.tasks x WHERE x.basket = b AND x.kind = n.kind AND x.gate > n.gate AND x.state ${state} ORDER BY x.gate LIMIT 1)
 		FROM n WHERE n.gate IS NOT NULL
-	)
-	SELECT array_agg(n.kind), array_agg(n.gate) INTO nk, ng FROM n WHERE n.gate IS NOT NULL;
+	) SELECT n.kind, n.gate FROM n WHERE n.gate IS NOT NULL)`;
+	return `SELECT array_agg(f.kind), array_agg(f.gate) INTO nk, ng FROM (${keys("= 0")} UNION ${keys("IN (1, 3)")}) f;
 	IF nk IS NOT NULL THEN
 		isGated := true;
 		INSERT INTO ${s}.notes SELECT b, u.k, u.g, t FROM unnest(nk, ng) u (k, g) WHERE NOT EXISTS (
