@@ -2,6 +2,7 @@
 // argument, or the error of the caller's own getter. The state is unchanged.
 import {
 	Basket,
+	batch,
 	configure,
 	Group,
 	Intermittent,
@@ -180,6 +181,13 @@ testDoors("Basket", {
 		ofBasket(new RegExp(`"${name}"`), (basket, value) => next(basket.list!({ [name]: value }))),
 	])),
 	"subscribe(listener)": ofBasket(/"listener"/, (basket, value) => basket.subscribe!(value)),
+});
+
+testDoors("batch()", {
+	options: () => ({ names: /"(options|most)"/, give: (value) => batch(value, noop) }),
+	"options.most": () => ({ names: /"most"/, give: (value) => batch({ most: value }, noop) }),
+	"options.wait": () => ({ names: /"wait"/, give: (value) => batch({ most: 1, wait: value }, noop) }),
+	run: () => ({ names: /"run"/, give: (value) => batch({ most: 1 }, value) }),
 });
 
 testDoors("run(), Runner, Group, sleep()", {

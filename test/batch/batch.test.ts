@@ -152,6 +152,24 @@ describe("batch() gathers", () => {
 		await run.stop();
 	});
 
+	test("also what is added while the store answers", async () => {
+		const bench = new Bench();
+		const basket = bench.basket({ send: batch({ most: 4, wait: 1_000 }, bench.send) }, { concurrency: 1 });
+		const run = running(basket);
+		await bench.add(basket, "a");
+		bench.spied.after = async (member) => {
+			if (member !== "turn") return;
+			bench.spied.after = undefined;
+			await basket.add("send", "c", { id: "c" });
+		};
+		await bench.add(basket, "b");
+		expect([await bench.claimed(), bench.calls.length]).toEqual([3, 0]);
+		await bench.clock.advance(1_000);
+		expect(bench.sent).toEqual(["a b c"]);
+		bench.calls[0]!.resolve(undefined);
+		await run.stop();
+	});
+
 	test("one task of a lane at a time", async () => {
 		const bench = new Bench();
 		const basket = bench.basket({ send: batch({ most: 10 }, bench.send) });
