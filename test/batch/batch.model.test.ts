@@ -107,7 +107,7 @@ class World extends Machine {
 		if (!isTrue) this.faults.push(text);
 	}
 
-	enter({ id, signal }: BatchTask<unknown>): void {
+	enter({ id, signal }: Pick<BatchTask<unknown>, "id" | "signal">): void {
 		this.expect(!signal.aborted, `${id} begins aborted`);
 		this.expect(!this.live.has(id), `${id} runs twice`);
 		this.live.add(id);

@@ -7,6 +7,7 @@ import {
 	type BatchTask,
 	ClaimLostError,
 	later,
+	limit,
 	resetBackoff,
 	retryAfter,
 	retryNow,
@@ -418,6 +419,25 @@ describe("batch() and concurrency", () => {
 		expect(bench.sent).toEqual(["a", "b c"]);
 		expect(bench.calls[1]!.tasks.map(({ attempt }) => attempt)).toEqual([1, 1]);
 		bench.calls[1]!.resolve(undefined);
+		await run.stop();
+	});
+
+	test("a limit counts tasks, not calls", async () => {
+		const bench = new Bench();
+		const send = {
+			run: batch({ most: 10 }, bench.send),
+			limit: limit({ key: (payload: string) => payload[0]!, atOnce: 2 }),
+		};
+		const basket = bench.basket({ send, other: (_: string) => {} });
+		await bench.add(basket, "a1 a2 a3 b1 b2 b3 c1");
+		const run = running(basket);
+		for (let turn = 0; turn < 3; turn++) {
+			await bench.clock.advance(0);
+			bench.calls.at(-1)!.resolve(undefined);
+		}
+		await bench.clock.advance(0);
+		expect(bench.sent.map((call) => call.split(" ").sort().join(" "))).toEqual(["a1 a2 b1 b2 c1", "a3 b3"]);
+		expect([bench.outcomes.length, bench.errors]).toEqual([7, []]);
 		await run.stop();
 	});
 
