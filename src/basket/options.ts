@@ -145,7 +145,10 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	backoff?: RunnerOptions["backoff"];
 	/** The time limit of all attempts and delays together, in milliseconds from the `add`. @default Infinity */
 	deadline?: number | undefined;
-	/** The maximum number of tasks that this basket runs at the same time: a whole number from 1. @default 10 */
+	/**
+	 * The maximum number of tasks that this basket object runs at the same time: a whole number from 1. `limit` in the
+	 * definition of a kind holds for all processes. @default 10
+	 */
 	concurrency?: number | undefined;
 	/**
 	 * How long a claim is valid after its process has died, in milliseconds. While the task runs, the lease is renewed

@@ -6,6 +6,7 @@ import {
 	type BasketContext,
 	type BasketSnapshot,
 	type Counts,
+	job,
 	limit,
 	memoryStore,
 	type PayloadOf,
@@ -139,6 +140,8 @@ describe("Basket", () => {
 		limit({ rate: { tasks: 1 } });
 		// @ts-expect-error limit() is missing
 		new Basket({ store, tasks: { a: { run: () => {}, limit: { atOnce } } } });
+		// @ts-expect-error a job has no limit
+		job("a", { limit: limit({ atOnce }) });
 		// @ts-expect-error a basket has no limit
 		new Basket({ store, tasks: {}, limit: limit({ atOnce }) });
 	});

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import {
 	Basket,
+	batch,
+	type BatchTask,
 	every,
 	later,
 	type Limit,
@@ -372,6 +374,44 @@ describe("Basket.run() with limits", () => {
 		expect(calls.times()).toEqual([1_000, 1_000, 1_700]);
 		expect((await basket.get("schedule:report"))?.limitKey).toBe("own");
 		await stop();
+	});
+});
+
+describe("batch() with a limit", () => {
+	test("gets no more tasks of a key than the limit lets run, and holds a key back if one of them says so", async () => {
+		const machine = new Machine();
+		const sizes: number[][] = [];
+		const basket = machine.basket({
+			send: {
+				run: batch({ most: 10 }, (tasks: readonly BatchTask<Call>[], { fail }) => {
+					sizes.push(["ada", "eve"].map((name) => tasks.filter(({ payload }) => payload.tenant === name).length));
+					const busy = sizes.length === 1 ? tasks.find(({ payload }) => payload.tenant === "eve") : undefined;
+					if (busy !== undefined) fail(busy.id, later(1_000, "429", { limit: true }));
+				}),
+				limit: limit({ key: byTenant, atOnce: 3 }),
+			},
+		}, { concurrency: 1 });
+		await basket.addMany(repeat(12, (index) => (
+			{ kind: "send", payload: { tenant: index % 2 === 0 ? "ada" : "eve" } }
+		)));
+		await machine.drain(basket);
+		expect(sizes).toEqual([[3, 3], [3, 0]]);
+		await machine.clock.advance(1_000);
+		await machine.drain(basket);
+		expect(sizes.slice(2)).toEqual([[0, 3], [0, 1]]);
+		expect(machine.settled.filter(({ outcome }) => outcome === "done").length).toBe(12);
+	});
+
+	test("gives a task back that waits behind another key, while the others of its call run", async () => {
+		const machine = new Machine();
+		const runs: string[][] = [];
+		const old = machine.basket({ send: (_: Call) => {} });
+		const run = batch({ most: 10 }, (tasks: readonly BatchTask<Call>[]) => void runs.push(tasks.map(({ id }) => id)));
+		const basket = machine.basket({ send: { run, limit: limit({ key: byTenant, atOnce: 3 }) } }, { concurrency: 1 });
+		await old.add("send", { tenant: "ada" }, { id: "old" });
+		await basket.add("send", { tenant: "ada" }, { id: "new" });
+		await machine.drain(basket);
+		expect(runs).toEqual([["new"], ["old"]]);
 	});
 });
 
