@@ -355,6 +355,28 @@ describe("Basket.run() with limits", () => {
 		await stop();
 	});
 
+	test("gives the start of a task back that was claimed and did not begin", async () => {
+		const calls = new Calls();
+		const { machine, run } = calls;
+		const { turns } = recorded(machine.spied);
+		const basket = machine.basket({ call: { run, limit: limit({ rate: { tasks: 1, per: 10_000 } }) } });
+		await basket.add("call", { tenant: "first" });
+		await basket.add("call", { tenant: "second" });
+		machine.spied.after = (member) => void (member === "turn" && basket.pause()); // before the claim arrives
+		const { stop } = running(basket);
+		await machine.clock.advance(1_000);
+		expect(calls.starts).toEqual([]);
+		expect(turns.map(({ settle, claim, limits }) => [settle.length, claim.length, limits?.length])).toEqual([
+			[0, 1, 1],
+			[1, 0, undefined],
+		]);
+		machine.spied.after = undefined;
+		basket.resume();
+		await machine.clock.advance(20_000);
+		expect(calls.starts).toEqual([["first", 1_000], ["second", 11_000]]);
+		await stop();
+	});
+
 	test("holds back the ticks of schedules, too", async () => {
 		const calls = new Calls();
 		const { machine, run } = calls;
