@@ -34,7 +34,8 @@ export function isEngaged(table = ""): string {
 /** SQL for the gates without a task that could be due. */
 export const isIdle: string = `ready = ${State.never} AND full = 0`;
 
-const isAtGate = (row: string) => `${row}.state IN (${State.waiting}, ${State.running}, ${State.stopping})`;
+/** SQL for the states that matter to gates. A list of three states would be a table, made for each row. */
+const isAtGate = (row: string) => `(${row}.state <= ${State.running} OR ${row}.state = ${State.stopping})`;
 
 export function limitStatements(tables: Tables): readonly string[] {
 	const { tasks, replacements, claimable, gates, ready, idle, gated, engaged } = tables;

@@ -33,8 +33,10 @@ export interface Pick {
 	readonly rows: readonly DueRow[];
 	/** The numbers of those that have crashed, and thus need no place. */
 	readonly crashed: ReadonlySet<number>;
-	/** Whether more tasks are due, and whether some of these could be claimed, too. */
+	/** Whether more tasks are due, and whether none other wait if not. */
 	readonly hasMore: boolean;
+	readonly isAll: boolean;
+	/** Whether some of these could be claimed, too. */
 	readonly isCut: boolean;
 }
 
@@ -106,7 +108,7 @@ export class SqlitePicks {
 	/** The due tasks of gates. Gates without such tasks are closed. */
 	#due(basket: string, looked: readonly Gate[], most: number, now: number): Pick[] {
 		const share = Math.max(1, Math.ceil(most / Math.max(1, looked.length)));
-		const closed: Gate[] = [];
+		const closed: Closing[] = [];
 		const open = new Map<number, Gate[]>();
 		const found = new Map<Gate, Pick>();
 		for (const gate of looked) {
@@ -114,23 +116,21 @@ export class SqlitePicks {
 			const places = Math.min(starts, placesAt(gate));
 			const count = Math.min(places, share);
 			if (starts > 0 && isCrashedAt(gate, now)) found.set(gate, this.#withCrashed(basket, gate, starts, places, now));
-			else if (places <= 0) closed.push(gate);
+			else if (places <= 0) closed.push({ gate, hasMore: false, isAll: false });
 			else if (!open.get(count)?.push(gate)) open.set(count, [gate]);
 		}
 		for (const [count, gates] of open) {
-			const rows = this.#waiting(basket, gates, count + 1, now);
+			// If that fills the gate, more tasks do not matter.
+			const most = gates.every((gate) => count === placesAt(gate)) ? count : count + 1;
+			const waiting = this.#waiting(basket, gates, most, now);
 			for (const gate of gates) {
-				const due = rows.get(gate.gate);
-				if (due === undefined) closed.push(gate);
-				else {found.set(gate, {
-						gate,
-						...cut(due, count),
-						crashed: noneCrashed,
-						isCut: due.length > count && count === share,
-					});}
+				const { due, isAll } = waiting.get(gate.gate) ?? nothing;
+				const pick = { gate, ...cut(due, count), isAll, crashed: noneCrashed };
+				if (due.length === 0) closed.push({ gate, hasMore: false, isAll });
+				else found.set(gate, { ...pick, isCut: pick.hasMore && count === share });
 			}
 		}
-		this.#close(basket, closed.map((gate) => ({ gate, hasMore: false })), now);
+		this.#close(basket, closed, now);
 		return looked.flatMap((gate) => found.get(gate) ?? []);
 	}
 
@@ -141,29 +141,46 @@ export class SqlitePicks {
 			AND gate = ?3 AND ${isEngaged()} AND state = ${State.running} AND due <= ?4 ORDER BY due, seq LIMIT ?5 + 0`,
 			...[basket, gate.kind, gate.gate, now, starts + 1],
 		);
-		const waiting = places > 0 ? this.#waiting(basket, [gate], places + 1, now).get(gate.gate) ?? [] : [];
+		const waiting = places > 0 ? this.#waiting(basket, [gate], places + 1, now).get(gate.gate)?.due ?? [] : [];
 		const may = cut(waiting, places);
 		const { rows, hasMore } = cut([...crashed, ...may.rows].sort(byTurn), starts);
 		const numbers = new Set(crashed.map(({ seq }) => seq));
-		return { gate, rows, crashed: numbers, hasMore: hasMore || may.hasMore, isCut: false };
+		return { gate, rows, crashed: numbers, hasMore: hasMore || may.hasMore, isAll: false, isCut: false };
 	}
 
 	/** The due tasks that wait at gates of one kind, in the order of claims: at most so many of each gate. */
-	#waiting(basket: string, gates: readonly Gate[], most: number, now: number): Map<string, DueRow[]> {
+	#waiting(basket: string, gates: readonly Gate[], most: number, now: number): Map<string, Waiting> {
 		const { tasks, gated } = this.#tables;
-		const rows = this.#connection.all<DueRow>(
+		// Mostly, the first tasks are due; then nothing else is looked at.
+		const first = this.#connection.all<DueRow>(
+			`SELECT ${
+				claimColumns(this.#tables)
+			} FROM (SELECT value FROM json_each(?3)) AS place CROSS JOIN ${tasks} ON seq IN (
+				SELECT task.seq FROM ${tasks} AS task INDEXED BY ${gated} WHERE task.basket = ?1 AND task.kind = ?2
+				AND task.gate = place.value AND ${isGated("task.")} ORDER BY task.priority DESC, task.due, task.seq LIMIT ?4 + 0
+			)`,
+			...[basket, gates[0]!.kind, namesOf(gates), most],
+		);
+		const found = new Map<string, Waiting>();
+		for (const [gate, rows] of byGate(first)) {
+			found.set(gate, { due: rows.sort(byTurn), isAll: rows.length < most });
+		}
+		const isAhead = ({ gate }: Gate) => found.get(gate)?.due.some(({ due }) => due > now);
+		const others = gates.filter(isAhead);
+		if (others.length === 0) return found;
+		for (const { gate } of others) found.delete(gate);
+		const due = this.#connection.all<DueRow>(
 			`${this.#levels} SELECT ${claimColumns(this.#tables)} FROM level CROSS JOIN ${tasks} ON seq IN (
 				SELECT task.seq FROM ${tasks} AS task INDEXED BY ${gated} WHERE task.basket = ?1 AND task.kind = ?2
 				AND task.gate = level.place AND ${isGated("task.")} AND task.priority = level.rank AND task.due <= ?4
 				ORDER BY task.due, task.seq LIMIT ?5 + 0
 			) WHERE rank IS NOT NULL`,
-			...[basket, gates[0]!.kind, namesOf(gates), now, most],
+			...[basket, gates[0]!.kind, namesOf(others), now, most],
 		);
-		const found = new Map<string, DueRow[]>();
-		for (const row of rows) {
-			if (!found.get(row.gate!)?.push(row)) found.set(row.gate!, [row]);
+		for (const [gate, rows] of byGate(due)) {
+			found.set(gate, { due: rows.sort(byTurn).slice(0, most), isAll: false });
 		}
-		for (const due of found.values()) due.sort(byTurn).splice(most);
+		for (const { gate } of others) if (!found.has(gate)) found.set(gate, { due: [], isAll: false });
 		return found;
 	}
 
@@ -196,16 +213,20 @@ export class SqlitePicks {
 
 	/** Determines from when on tasks may be claimed at gates of one kind. */
 	#close(basket: string, gates: readonly Closing[], now: number): void {
-		const isDry = ({ gate, hasMore }: Closing) => !hasMore && placesAt(gate) > 0;
+		const isDry = ({ gate, hasMore, isAll }: Closing) => !hasMore && !isAll && placesAt(gate) > 0;
 		const fronts = this.#fronts(basket, gates.filter(isDry).map(({ gate }) => gate));
-		for (const { gate, hasMore } of gates) {
+		for (const { gate, hasMore, starts } of gates) {
 			const isFull = placesAt(gate) <= 0;
 			const waitingAt = isFull ? State.never : hasMore ? now : fronts.get(gate.gate) ?? State.never;
 			const at = Math.min(waitingAt, gate.lease ?? State.never);
 			const opens = opensAt(gate);
+			const served = starts === undefined
+				? ""
+				: `, last = ?5, turn = ?6${starts > 0 ? ", next = ?7, started = ?5" : ""}`;
 			this.#connection.run(
-				`UPDATE ${this.#tables.gates} SET ready = ?, opens = ?, full = ? WHERE number = ?`,
+				`UPDATE ${this.#tables.gates} SET ready = ?1, opens = ?2, full = ?3 ${served} WHERE number = ?4`,
 				...[at < State.never ? Math.max(at, opens) : State.never, Math.max(now, opens), isFull ? 1 : 0, gate.number],
+				...starts === undefined ? [] : [now, ++this.#turn, ...starts > 0 ? [gate.next] : []],
 			);
 		}
 	}
@@ -228,26 +249,21 @@ export class SqlitePicks {
 	}
 
 	#serve(basket: string, pick: Pick, taken: readonly DueRow[], until: number, now: number): Closing {
-		const { tasks, gates } = this.#tables;
-		const { gate, rows, crashed } = pick;
+		const { gate, rows, crashed, isAll } = pick;
 		const spacing = gate.limit?.spacing ?? 0;
 		const seqs = taken.map(({ seq }) => seq);
-		const isCounted = spacing > 0 && taken.length > 0;
+		const starts = spacing > 0 ? taken.length : 0;
 		let { next, lease } = gate;
-		if (isCounted) {
+		if (starts > 0) {
 			for (const _ of taken) next = Math.max(now, next) + spacing;
-			const sql = `UPDATE ${tasks} SET started = ?3, spacing = ?4 WHERE ${isAmong(seqs)}`;
+			const sql = `UPDATE ${this.#tables.tasks} SET started = ?3, spacing = ?4 WHERE ${isAmong(seqs)}`;
 			this.#connection.run(sql, ...bounds(seqs), now, spacing);
 		}
-		this.#connection.run(
-			`UPDATE ${gates} SET last = ?1, turn = ?2 ${isCounted ? ", next = ?4, started = ?1" : ""} WHERE number = ?3`,
-			...[now, ++this.#turn, gate.number],
-			...isCounted ? [next] : [],
-		);
 		if (crashed.size > 0) lease = this.#leaseOf(basket, gate);
 		else if (taken.length > 0) lease = Math.min(lease ?? until, until);
 		const running = gate.running + seqs.filter((seq) => !crashed.has(seq)).length;
-		return { gate: { ...gate, next, running, lease }, hasMore: pick.hasMore || taken.length < rows.length };
+		const hasMore = pick.hasMore || taken.length < rows.length;
+		return { gate: { ...gate, next, running, lease }, hasMore, isAll, starts };
 	}
 
 	#leaseOf(basket: string, { kind, gate }: Gate): number | null {
@@ -260,10 +276,30 @@ export class SqlitePicks {
 	}
 }
 
-/** A gate after a look, and whether due tasks wait there. */
+/** A gate after a look. */
 interface Closing {
 	readonly gate: Gate;
+	/** Whether more tasks are due, and whether none other wait if not. */
 	readonly hasMore: boolean;
+	readonly isAll: boolean;
+	/** The number of starts that its limit counts, if it had its turn. */
+	readonly starts?: number;
+}
+
+/** The due tasks of a gate, and whether these are all that wait there. */
+interface Waiting {
+	readonly due: readonly DueRow[];
+	readonly isAll: boolean;
+}
+
+const nothing: Waiting = { due: [], isAll: true };
+
+function byGate(rows: readonly DueRow[]): Map<string, DueRow[]> {
+	const found = new Map<string, DueRow[]>();
+	for (const row of rows) {
+		if (!found.get(row.gate!)?.push(row)) found.set(row.gate!, [row]);
+	}
+	return found;
 }
 
 /**
