@@ -49,7 +49,7 @@ export {
 	type TaskState,
 	type WakeReason,
 } from "./src/basket/store.ts";
-export { type Limit, limit, type LimitOptions, type RateOptions } from "./src/limit/limit.ts";
+export { type Limit, limit, type LimitBounds, type LimitOptions, type RateOptions } from "./src/limit/limit.ts";
 export { every } from "./src/schedule/every.ts";
 export { type Recurrence, type Schedule } from "./src/schedule/schedule.ts";
 export { batch, type BatchContext, type BatchFunction, type BatchOptions, type BatchTask } from "./src/batch/batch.ts";

@@ -86,7 +86,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Its end if the task is given back. */
 	get released(): Ending {
-		return this.#execution !== undefined && this.#kind.limit?.spacing ? releasedStart : released;
+		return this.#execution !== undefined && this.#kind.limit?.bounds.spacing ? releasedStart : released;
 	}
 
 	/** Whether the task has crashed so often that it must run alone. */

@@ -25,11 +25,7 @@ export class Requests {
 				return attempts >= least && !((batch ?? limit) !== undefined && least === Infinity);
 			})
 		);
-		this.limits = [...kinds].flatMap(([kind, { limit }]) => {
-			if (limit === undefined) return [];
-			const { atOnce, spacing, burst } = limit;
-			return [{ kind, atOnce, spacing, burst }];
-		});
+		this.limits = [...kinds].flatMap(([kind, { limit }]) => limit === undefined ? [] : { kind, ...limit.bounds });
 	}
 
 	/** Whether the requests are for all kinds. */

@@ -40,6 +40,12 @@ export interface RateOptions {
 export interface Limit<P> {
 	/** Returns the key of a payload, checked. */
 	readonly keyOf: (payload: P) => string;
+	/** What a store has to know. */
+	readonly bounds: LimitBounds;
+}
+
+/** The numbers of a {@link Limit}. */
+export interface LimitBounds {
 	/** The maximum number of running tasks of a key, or `Infinity`. */
 	readonly atOnce: number;
 	/** The time between two starts, in milliseconds, or 0. */
@@ -100,10 +106,10 @@ export function limit<P = any>(options: LimitOptions<P>): Limit<P> {
 	if (atOnce !== Infinity) checkWhole("atOnce", atOnce);
 	else if (rate === undefined) refuse("options", options, `an object with "atOnce" or "rate"`);
 	const keyOf = key === undefined ? () => "" : (payload: P) => checkName("limit.key()", key(payload));
-	return { keyOf, atOnce, ...rate === undefined ? { spacing: 0, burst: 1 } : checkRate(rate) };
+	return { keyOf, bounds: { atOnce, ...rate === undefined ? { spacing: 0, burst: 1 } : checkRate(rate) } };
 }
 
-function checkRate(rate: RateOptions): Pick<Limit<never>, "spacing" | "burst"> {
+function checkRate(rate: RateOptions): Omit<LimitBounds, "atOnce"> {
 	const { tasks, per, burst = 1 } = check("rate", rate, "object");
 	checkWhole("rate.tasks", tasks);
 	check("rate.per", per, "number", Number.isFinite(per) && per > 0, "more than 0, and finite");

@@ -3,10 +3,14 @@ import { Basket, later, limit, type LimitOptions, memoryStore, retryAfter } from
 
 describe("limit()", () => {
 	test("takes atOnce, a rate or both, and does not round", () => {
-		expect(limit({ atOnce: 2 })).toMatchObject({ atOnce: 2, spacing: 0, burst: 1 });
-		expect(limit({ rate: { tasks: 3, per: 1_000 } })).toMatchObject({ atOnce: Infinity, spacing: 1_000 / 3, burst: 1 });
+		expect(limit({ atOnce: 2 }).bounds).toEqual({ atOnce: 2, spacing: 0, burst: 1 });
+		expect(limit({ rate: { tasks: 3, per: 1_000 } }).bounds).toEqual({
+			atOnce: Infinity,
+			spacing: 1_000 / 3,
+			burst: 1,
+		});
 		const both = limit({ atOnce: 1, rate: { tasks: 100, per: 60_000, burst: 5 } });
-		expect(both).toMatchObject({ atOnce: 1, spacing: 600, burst: 5 });
+		expect(both.bounds).toEqual({ atOnce: 1, spacing: 600, burst: 5 });
 	});
 
 	test("limits the whole kind without a key, and otherwise what the key returns for the payload", () => {
