@@ -22,6 +22,8 @@ export interface BatchMember {
 	readonly isSuspect: boolean;
 	/** Set by {@link Batches.join}: is called instead of the kind's own function. */
 	sharedRun?: SharedRun | undefined;
+	/** Ends the claims of this process whose leases may have expired. */
+	checkLeases(): void;
 	/** Calls a function of the user. */
 	calling<T>(call: () => T): T;
 }

@@ -225,6 +225,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		return this.calling(() => this.#kind.call(this.#payload, this, attempt));
 	};
 
+	checkLeases(): void {
+		this.#owner.expire();
+	}
+
 	calling<T>(call: () => T): T {
 		this.#owner.isCalling = true;
 		try {

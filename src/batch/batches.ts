@@ -118,7 +118,7 @@ class Gatherer {
 
 	callFor(task: BatchMember): Call {
 		if (this.#call !== undefined && !task.isSuspect) return this.#call;
-		const call = new Call(this.#run, (call) => task.calling(call));
+		const call = new Call(this.#run, task);
 		if (task.isSuspect) return call;
 		this.#mayAsk = true;
 		if (this.#wait > 0) this.#clock.set(this.#timer, this.#wait);

@@ -12,13 +12,15 @@
  * @module
  */
 
-import type { BasketContext, SharedRun } from "../basket/engine.ts";
+import type { BasketContext, BatchMember, SharedRun } from "../basket/engine.ts";
 import { inContext } from "../platform/async-context.ts";
 import { unwrap } from "../run/task.ts";
 
 /** The function of a batch. */
 // deno-lint-ignore no-explicit-any -- of any payload
 type Run = (tasks: readonly any[], context: any) => unknown;
+
+type Host = Pick<BatchMember, "calling" | "checkLeases">;
 
 interface Member {
 	/** Absent while the payload is being read. */
@@ -41,10 +43,10 @@ export class Call {
 	/** Runs in the async context of the first task. */
 	readonly #begin: () => void;
 
-	/** @param calling calls the function */
-	constructor(run: Run, calling: (call: () => unknown) => unknown = (call) => call()) {
+	/** @param host the first task; absent without a basket */
+	constructor(run: Run, host?: Host) {
 		this.#run = run;
-		this.#begin = inContext(() => void this.#perform(calling));
+		this.#begin = inContext(() => void this.#perform(host));
 	}
 
 	get size(): number {
@@ -87,7 +89,8 @@ export class Call {
 	}
 
 	/** Tasks may have left since {@link #begin} was called, but none has come. */
-	async #perform(calling: (call: () => unknown) => unknown): Promise<void> {
+	async #perform(host: Host | undefined): Promise<void> {
+		host?.checkLeases(); // the machine may have slept while the call gathered
 		for (const [id, member] of this.#members) {
 			if (member.isAborted) continue;
 			this.#begun.set(id, member);
@@ -97,7 +100,8 @@ export class Call {
 		if (members.length === 0) return;
 		const context = { signal: this.#controller.signal, fail: (id: string, error?: unknown) => this.#fail(id, error) };
 		try {
-			await calling(() => this.#run(members.map(({ task }) => task), context));
+			const call = () => this.#run(members.map(({ task }) => task), context);
+			await (host === undefined ? call() : host.calling(call));
 			this.#end();
 			for (const { resolve } of members) resolve!();
 		} catch (error) {

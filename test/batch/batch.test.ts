@@ -14,6 +14,7 @@ import {
 	stopNow,
 } from "../../mod.ts";
 import { type Deferred, deferred, errorOf, untilAborted } from "../support.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { Machine, running } from "../basket/support.ts";
 
 type Task = BatchTask<string>;
@@ -27,6 +28,15 @@ interface Call extends Deferred<unknown> {
 
 const ids = (tasks: readonly { id: string }[]): string => tasks.map(({ id }) => id).join(" ");
 const failure = new Error("failure");
+
+/** The clock of a machine that sleeps: meanwhile its timers do not go on. */
+class SleepingClock extends VirtualClock {
+	slept = 0;
+
+	override monotonic(): number {
+		return super.monotonic() + this.slept;
+	}
+}
 
 /** A machine, and the calls of the function that {@link calling} makes. */
 class Bench extends Machine {
@@ -684,6 +694,24 @@ describe("batch() and claims", () => {
 		bench.calls[0]!.resolve(undefined);
 		await run.stop();
 		expect(bench.clock.pending).toBe(0);
+	});
+
+	test("a call does not begin with tasks whose leases have ended while the machine slept", async () => {
+		const bench = new Bench();
+		const clock = new SleepingClock();
+		const basket = bench.basket({ send: batch({ most: 3, wait: 100 }, bench.send) }, { clock });
+		const run = running(basket);
+		await clock.advance(0);
+		await basket.addMany(["a", "b"].map((id) => ({ kind: "send" as const, payload: id, id })));
+		await clock.advance(50);
+		expect(basket.getSnapshot().running).toBe(2);
+		clock.slept = 3_600_000;
+		await clock.advance(50);
+		expect(bench.sent).toEqual([]);
+		await clock.advance(200);
+		expect(bench.sent).toEqual(["a b"]);
+		bench.calls[0]!.resolve(undefined);
+		await run.stop();
 	});
 
 	test("leases are renewed while a call gathers and while it runs", async () => {
