@@ -46,13 +46,11 @@ export class TaskQueue {
 
 	/** Puts a task where claims find it, or moves it. */
 	put(task: Task): void {
-		const { kind, limitKey, replacement, gate: before } = task;
-		const key = replacement === undefined ? limitKey : replacement.limitKey;
-		if (key === undefined && before === undefined) return task.heap.put(task);
-		const gate = key === undefined ? undefined : this.#gatesOf(kind).of(key);
-		let heap: Heap<Task>;
-		if (gate === undefined) heap = this.heapOf(kind, task.priority);
-		else heap = (task.state === "running" && key === limitKey ? gate.claimed : gate.waiting).heapOf(task.priority);
+		const { kind, limitKey, priority, state, gate: before } = task;
+		if (limitKey === undefined && before === undefined) return task.heap.put(task);
+		const gate = limitKey === undefined ? undefined : this.#gatesOf(kind).of(limitKey);
+		const line = state === "running" ? gate?.claimed : gate?.waiting;
+		const heap = line?.heapOf(priority) ?? this.heapOf(kind, priority);
 		if (task.heap !== heap) task.heap.remove(task);
 		task.heap = heap;
 		task.gate = gate;
@@ -71,11 +69,11 @@ export class TaskQueue {
 		this.#update(kind, gate);
 	}
 
-	/** Calls `begin` with one task after the other, which it makes running. */
+	/** Calls `begin` with one task after the other. It makes the task running, or puts it behind another gate. */
 	claim(
 		{ kinds, limit: most }: ClaimRequest,
 		limits: readonly KindLimit[] | undefined,
-		begin: (task: Task) => Claim,
+		begin: (task: Task) => Claim | undefined,
 	): Claim[] {
 		const { now } = this.#time;
 		const claims: Claim[] = [];
@@ -95,7 +93,8 @@ export class TaskQueue {
 				gates.pass();
 			}
 			if (first === undefined) break;
-			claims.push(begin(first));
+			const claim = begin(first);
+			if (claim !== undefined) claims.push(claim);
 		}
 		return claims;
 	}

@@ -287,10 +287,8 @@ export class MemoryTasks {
 			return this.#insert(given, task.id, order, inbox);
 		}
 		const replacement = replaced(task, given, this.now);
-		if (task.state === "running") {
-			task.replacement = replacement;
-			this.#place(task, task.at);
-		} else {
+		if (task.state === "running") task.replacement = replacement;
+		else {
 			this.#take(task, replacement);
 			this.#place(task, replacement.at);
 		}
@@ -314,12 +312,18 @@ export class MemoryTasks {
 		return true;
 	}
 
-	#begin(task: Task, lease: number): Claim {
+	/** Makes a task running, if its key has not changed since it crashed. */
+	#begin(task: Task, lease: number): Claim | undefined {
+		const { limitKey } = task;
 		if (task.state === "running") {
 			task.attempts++;
 			task.crashes++;
 			this.#queue.end(task);
 			if (task.replacement !== undefined) this.#take(task, task.replacement);
+			if (task.limitKey !== limitKey) {
+				task.state = "waiting";
+				return void this.#place(task, task.at);
+			}
 		}
 		this.#queue.start(task);
 		task.state = "running";

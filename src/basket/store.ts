@@ -44,10 +44,11 @@
  *   without a delay takes its start back: `next` becomes earlier by the `spacing` of that start. If the gate has had a
  *   start at a later instant, that one was allowed in spite of it, and `next` stays. `isKeyShut` is a second instant of
  *   the gate, before which no start is allowed; a shorter one changes nothing. A turn without a limit for a kind heeds
- *   neither. If a running task is replaced by one with another key, the claim that takes it up needs a place at the
- *   gate of the new key. Within a key, tasks are claimed in the usual order. What may not be claimed now does not count
- *   as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others wait for
- *   it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
+ *   neither. If a running task is replaced by one with another key and crashes, the turn that would take it up puts it
+ *   behind the gate of the new key instead, with `attempts` and `crashes` one higher: it may have a place of the old
+ *   key that others need. Within a key, tasks are claimed in the usual order. What may not be claimed now does not
+ *   count as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others
+ *   wait for it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
  * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
  *   with an error that says so.
  *

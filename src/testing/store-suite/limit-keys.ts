@@ -142,6 +142,28 @@ export function limitKeys(): StoreTest[] {
 			},
 		},
 		{
+			title: "turn() puts a crashed task that was replaced by one with another key behind the gate of that",
+			async run(bench) {
+				const limiter = new Limiter(bench, { atOnce: 1 });
+				await bench.add(...keyed("a", 2), ...keyed("b", 2));
+				const claims = [...await limiter.claim(9, bench.unit)].sort((x, y) => x.id < y.id ? -1 : 1);
+				equal(idsOf(claims), ["a1", "b1"], "claimed");
+				// Each has the place that the other one needs.
+				await bench.add({ id: "a1", limitKey: "b", payload: "new", ifPresent: "replace" });
+				await bench.add({ id: "b1", limitKey: "a", payload: "new", ifPresent: "replace" });
+				await bench.pass(1);
+				const ended: unknown[] = [];
+				for (let turn = 0; turn < 20 && ended.length < 4; turn++) {
+					const some = await limiter.claim();
+					equal(new Set(some.map(({ limitKey }) => limitKey)).size, some.length, "how many have keys of their own");
+					for (const { id, limitKey, crashes, payload } of some) ended.push([id, limitKey, crashes, payload]);
+					await bench.settleAll(some);
+				}
+				const wanted = [["a1", "b", 1, "new"], ["a2", "a", 0, "payload of a2"], ["b1", "a", 1, "new"]];
+				equal([...ended].sort(), [...wanted, ["b2", "b", 0, "payload of b2"]], "claims");
+			},
+		},
+		{
 			title: "list(), get() and counts() show tasks that wait for a place as waiting, with their keys",
 			async run(bench) {
 				const limiter = new Limiter(bench, { atOnce: 1 });

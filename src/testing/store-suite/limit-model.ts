@@ -23,6 +23,8 @@ export class ModelGate {
 	/** The latest `next` that a store may have. */
 	#latest = -Infinity;
 	#lastAt = -Infinity;
+	/** The earliest and the latest instant until which a store may have the key shut. */
+	#shutFrom = -Infinity;
 	#shutUntil = -Infinity;
 
 	start(at: number, spacing: number): ModelStart | undefined {
@@ -41,14 +43,25 @@ export class ModelGate {
 	}
 
 	shut(until: number): void {
+		this.#shutFrom = Math.max(this.#shutFrom, until);
 		this.#shutUntil = Math.max(this.#shutUntil, until);
+	}
+
+	/** A store may forget what does not matter now: that shows if its clock is set back. */
+	forget(now: number): void {
+		if (this.#shutFrom <= now) this.#shutFrom = -Infinity;
+		if (this.#earliest <= now && this.#shutFrom === -Infinity) this.#starts = [];
 	}
 
 	/** The first instant at which a task may start, and the one from which it must. */
 	opensAt({ spacing, burst }: KindLimit): readonly [number, number] {
-		const earliest = this.#starts.reduce((next, start) => Math.max(start.at, next) + start.spacing, -Infinity);
 		const rest = (burst - 1) * spacing;
-		const from = spacing === 0 ? -Infinity : earliest - rest - rounding;
-		return [Math.max(this.#shutUntil, from), Math.max(this.#shutUntil, this.#latest - rest + rounding)];
+		const from = spacing === 0 ? -Infinity : this.#earliest - rest - rounding;
+		return [Math.max(this.#shutFrom, from), Math.max(this.#shutUntil, this.#latest - rest + rounding)];
+	}
+
+	/** The earliest `next` that a store may have. */
+	get #earliest(): number {
+		return this.#starts.reduce((next, start) => Math.max(start.at, next) + start.spacing, -Infinity);
 	}
 }
