@@ -16,6 +16,9 @@ const task = "src/basket/claimed-task.ts";
 const turns = "src/basket/turns.ts";
 const calls = "src/basket/calls.ts";
 const memory = "src/basket/memory-tasks.ts";
+const gates = "src/basket/memory-gates.ts";
+const queue = "src/basket/memory-queue.ts";
+const suite = "test/basket/memory.test.ts";
 const memoryTask = "src/basket/memory-task.ts";
 const jobRun = "src/job/job-run.ts";
 
@@ -468,7 +471,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "pauses: a turn ignores that of all kinds",
-		file: memory,
+		file: queue,
 		from: "if (this.#paused.has(undefined)) return [];",
 		to: "",
 	},
@@ -502,5 +505,75 @@ export const mutants: readonly Mutant[] = [
 		file: "src/basket/worker.ts",
 		from: "for (const user of all) user.abort(reason);",
 		to: "for (const user of this.users.all) user.abort(reason);",
+	},
+	{
+		name: "limits: a gate does not count what is running",
+		file: gates,
+		from: "return this.running.size < (limit?.atOnce ?? Infinity);",
+		to: "return true;",
+	},
+	{
+		name: "limits: a release keeps its start",
+		file: gates,
+		from: "if (isTakenBack && start?.at === this.#lastAt) this.#next -= start.spacing;",
+		to: "",
+	},
+	{
+		name: "limits: a release takes a start back that later ones have followed",
+		file: gates,
+		from: "if (isTakenBack && start?.at === this.#lastAt)",
+		to: "if (isTakenBack && start !== undefined)",
+		test: suite,
+	},
+	{
+		name: "limits: the claim that takes up a crashed task is no start",
+		file: queue,
+		from: "if (task.limitKey === undefined) return;",
+		to: 'if (task.limitKey === undefined || task.state === "running") return;',
+	},
+	{
+		name: "limits: a key that is shut stays open",
+		file: gates,
+		from: "this.#shutUntil = Math.max(this.#shutUntil, until);",
+		to: "",
+	},
+	{
+		name: "limits: the gate of a key without tasks is forgotten at once",
+		file: gates,
+		from: "Infinity : Math.max(this.#next, this.#shutUntil)",
+		to: "Infinity : -Infinity",
+	},
+	{
+		name: "limits: a deleted task keeps its place",
+		file: memory,
+		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
+		to: 'this.#stir("claims");',
+	},
+	{
+		name: "limits: a key is served again and again while others wait",
+		file: gates,
+		from: "if (gate !== undefined) this.#move(gate, this.#open, ++this.#turns);",
+		to: "",
+		test: suite,
+	},
+	{
+		name: "limits: nobody is woken when a place becomes free",
+		file: memory,
+		from: "if (this.#queue.takeLeft()) this.#stir();",
+		to: "",
+		test: suite,
+	},
+	{
+		name: "limits: a crashed task with another key stays at its place",
+		file: memory,
+		from: "if (task.limitKey !== limitKey) {",
+		to: "if (task.limitKey !== task.limitKey) {",
+		test: suite,
+	},
+	{
+		name: "limits: a worker does not say them to its store",
+		file: "src/basket/requests.ts",
+		from: "if (limit === undefined) return [];",
+		to: "if (limit !== kind) return [];",
 	},
 ];

@@ -6,8 +6,9 @@ import { sleep } from "../../mod.ts";
 import { BasketProcess } from "./basket-process.ts";
 import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
+import type { Random } from "./random.ts";
 import { Simulation } from "./simulation.ts";
-import { kinds, type makeTasks, plainKinds } from "./tasks.ts";
+import { kinds, limitsOf, makeLimits, type makeTasks, plainKinds } from "./tasks.ts";
 
 /** Where the tasks with an id belong, so that most of them can replace each other. */
 type Place = { readonly kind: typeof kinds[number]; readonly lane: string | undefined };
@@ -60,6 +61,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			case "retry":
 			case "delete":
 				return this.#change(process, action);
+			case "deploy":
+				return void (this.world.limits = makeLimits(this.world.random));
 			case "look":
 				return this.#look(process);
 		}
@@ -111,7 +114,10 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const within = random.pick([undefined, delay, delay + 500, delay + 30_000]);
 		return {
 			kind,
-			payload: { ...this.world.payload(), ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
+			payload: {
+				...this.world.payload(keyOf(random, id)),
+				...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}),
+			},
 			id,
 			delay,
 			priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
@@ -124,7 +130,9 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { random } = this.world;
 		const known = id === undefined ? undefined : this.#places.get(id);
 		if (known !== undefined && random.chance(0.95)) return known;
-		const place = { kind: random.pick(plainKinds), lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
+		const isLimited = this.world.profile.isLimited && random.chance(0.8);
+		const kind = random.pick(isLimited ? ["narrow", "slow"] as const : plainKinds);
+		const place = { kind, lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
 		if (id !== undefined && known === undefined) this.#places.set(id, place);
 		return place;
 	}
@@ -158,10 +166,11 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 	/** Another process claims a task repeatedly and dies each time. */
 	async #crash(): Promise<void> {
 		const { random, clock, ledger } = this.world;
-		const store = ledger.storeFor({ name: "somebody", isAlive: false });
-		const kind = random.pick(kinds);
+		const limits = limitsOf(this.world.limits);
+		const store = ledger.storeFor({ name: "somebody", isAlive: false, limits });
+		const kind = random.pick(this.world.profile.isLimited ? ["narrow", "slow"] as const : kinds);
 		for (let times = 1 + random.below(3); times > 0; times--) {
-			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1 });
+			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1, limits });
 			await sleep(2, { clock });
 		}
 	}
@@ -227,6 +236,11 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		this.world.checkItems();
 		await super.finish();
 	}
+}
+
+/** The limit key of a task, which is always the same for an id. */
+function keyOf(random: Random, id: string | undefined): string {
+	return `${id === undefined ? random.below(2) : id.charCodeAt(id.length - 1) % 2}`;
 }
 
 async function readAll(tasks: AsyncIterable<unknown>): Promise<void> {

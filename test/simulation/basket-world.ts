@@ -9,7 +9,7 @@ import type { Random } from "./random.ts";
 import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Payload, resultOf, rules, type Run } from "./tasks.ts";
+import { type Limits, makeLimits, type Payload, resultOf, rules, type Run } from "./tasks.ts";
 import { checkWaiting } from "./waiting.ts";
 import { World } from "./world.ts";
 
@@ -25,6 +25,8 @@ export class BasketWorld extends World<BasketProcess> {
 	readonly #isTold = new Set<ClaimRecord>();
 	/** Claims that were reported as lost. */
 	readonly #lost = new Set<ClaimRecord>();
+	/** The limits of the processes that are started from now on. */
+	limits: Limits;
 	#payloads = 0;
 	/** The number of the payload whose add was committed last, by id. */
 	readonly #newest = new Map<string, number>();
@@ -42,6 +44,7 @@ export class BasketWorld extends World<BasketProcess> {
 		transactions?: StoreTransactions | undefined,
 	) {
 		super(random, profile, clock, store, onTrace, transactions);
+		this.limits = makeLimits(random);
 	}
 
 	override get calls(): number {
@@ -49,8 +52,8 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** Returns a payload that no other add has. */
-	payload(): Payload {
-		return { n: ++this.#payloads, changes: 0 };
+	payload(key = ""): Payload {
+		return { n: ++this.#payloads, key, changes: 0 };
 	}
 
 	override onPayload(id: string, payload: Data): void {
@@ -100,7 +103,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (record.safeUntil <= this.clock.monotonic()) this.fail(`${what}, whose lease is over`);
 		if (process.isPaused) this.fail(`${what}, but it is paused`);
 		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
-		this.#checkClaim(what, record, payload, context);
+		this.#checkClaim(what, process, record, payload, context);
 		const isCurrent = this.ledger.isCurrent(record);
 		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
 		if (!isCurrent && !isSurprise) this.fail(`${what}, whose claim is lost`);
@@ -149,6 +152,8 @@ export class BasketWorld extends World<BasketProcess> {
 	#mayBeLost({ context: { signal }, isActive }: Run, record: ClaimRecord): boolean {
 		// The run has ended, and the result of its transaction is not known yet.
 		if (!isActive && record.wasCompleting && isOverFor(record, this.clock.monotonic())) return true;
+		// The process takes a lost claim for a committed one.
+		if (this.#lost.has(record) && this.mayCountAsCommitted(record)) return true;
 		if (!signal.aborted) return false;
 		return signal.reason?.name !== "TimeoutError" || this.#lost.has(record) ||
 			isOverFor(record, this.clock.monotonic());
@@ -175,6 +180,7 @@ export class BasketWorld extends World<BasketProcess> {
 
 	#checkClaim(
 		what: string,
+		process: BasketProcess,
 		{ claim, entry }: ClaimRecord,
 		payload: Payload,
 		{ attempt, crashes, kind }: BasketContext,
@@ -182,6 +188,8 @@ export class BasketWorld extends World<BasketProcess> {
 		const { attempts } = rules[kind]!;
 		if (attempt !== claim.attempts + 1 || attempt > attempts) this.fail(`${what} as attempt ${attempt}`);
 		if (crashes !== claim.crashes || crashes >= rules[kind]!.crashes) this.fail(`${what} after ${crashes} crashes`);
+		const limit = kind === "narrow" || kind === "slow" ? process.kindLimits[kind] : undefined;
+		if (limit !== undefined && limit.keyOf(payload) !== claim.limitKey) this.fail(`${what} with ${claim.limitKey}`);
 		const stored = entry.isCollected ? `[${firstItems(claim).map(({ data }) => data)}]` : claim.payload;
 		if (JSON.stringify(payload) !== stored) this.fail(`${what} with ${JSON.stringify(payload)}`);
 	}
@@ -254,7 +262,9 @@ export class BasketWorld extends World<BasketProcess> {
 		record.settledAs = outcome.type;
 		if (isRepeated) return this.#onStored(owner as BasketProcess, record, outcome, isStored);
 		const isPutOff = outcome.type === "release" && outcome.delay !== undefined;
-		if (isPutOff && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
+		// What is released after it has begun counts as a start.
+		const hasCounted = isPutOff && outcome.delay === 0 && run !== undefined && claim.kind === "slow";
+		if (isPutOff && !hasCounted && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
 			this.fail(`${what} for ${outcome.delay}, which was not put off so`);
 		}
 		if (outcome.type === "dead" && run?.outcome === "put off" && !isAbandoned) this.fail(`${what}, which was put off`);
@@ -317,6 +327,10 @@ export class BasketWorld extends World<BasketProcess> {
 	/** Called when a process reports that a task is done. */
 	onTellsDone(process: BasketProcess, id: string): void {
 		this.#isTold.add(process.told.get(id)!);
+		// What has replaced the task may be claimed before the run ends that has completed it.
+		for (const { current, isCommitted } of this.runs.values()) {
+			if (isCommitted && current.owner === process && current.claim.id === id) this.#isTold.add(current);
+		}
 	}
 
 	override onCompleted(owner: Owner, record: ClaimRecord): void {
@@ -350,7 +364,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (type === "done" && isCollected) {
 			for (const { data } of firstItems(run!.record.claim)) this.#items.delete(numberOf(data));
 		} else if (!isCollected && (type === "done" || type === "dead")) this.#over.add(numberOf(record.claim.payload));
-		const isPutOff = type === "release" && outcome.delay !== undefined;
+		const isPutOff = type === "release" && outcome.delay !== undefined && run?.outcome === "put off";
 		process.onStored(record.claim.id, isPutOff ? "later" : type === "release" ? "released" : type);
 	}
 

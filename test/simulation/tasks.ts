@@ -1,15 +1,19 @@
 // The functions of simulated tasks, which behave in all possible ways, well or badly.
 import type { BasketContext, TaskMap } from "../../mod.ts";
+import type { KindLimit } from "../../src/store.ts";
 import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
+import type { Random } from "./random.ts";
 import { untilAborted } from "../support.ts";
 import { transact } from "./transact.ts";
-import { later, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
+import { later, type Limit, limit, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
 	/** The number of the payload, which identifies its add. */
 	readonly n: number;
+	/** The key of its limit. */
+	readonly key: string;
 	/** The number of changes by runs. */
 	changes: number;
 	/** Whether the codec of the kind `strange` cannot decode the payload. */
@@ -39,12 +43,41 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	strange: usual,
 	transacted: usual,
 	gathered: usual,
+	narrow: usual,
+	slow: usual,
 };
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
 
 /** The kinds whose payloads are not collected. */
 export const plainKinds = kinds.filter((kind) => kind !== "gathered");
+
+/** The limits of the kinds `narrow` and `slow` in a process: those of its deploy. */
+export interface Limits {
+	readonly narrow: Limit<Payload>;
+	readonly slow: Limit<Payload>;
+}
+
+/**
+ * Returns the limits of a new deploy, with the same keys as all others: what a store does with a crashed task whose key
+ * has changed cannot be seen from outside.
+ */
+export function makeLimits(random: Random): Limits {
+	const key = ({ key }: Payload) => key;
+	const atOnce = random.pick([1, 2]);
+	const rate = { tasks: random.pick([3, 7]), per: random.pick([1_000, 20_000]), burst: random.pick([1, 2, 5]) };
+	return {
+		narrow: limit({ key, atOnce }),
+		slow: limit(random.chance(0.5) ? { rate } : { rate, atOnce: 3 }),
+	};
+}
+
+/** Returns what a turn says of these limits. */
+export function limitsOf(limits: Limits): KindLimit[] {
+	return Object.entries(limits).map(([kind, { atOnce, spacing, burst }]: [string, Limit<Payload>]) => {
+		return { kind, atOnce, spacing, burst };
+	});
+}
 
 /** A call of a function. */
 export interface Run {
@@ -79,7 +112,7 @@ export interface Run {
 }
 
 // deno-lint-ignore explicit-function-return-type -- the return type is inferred from the map of kinds
-export function makeTasks(world: BasketWorld, process: BasketProcess) {
+export function makeTasks(world: BasketWorld, process: BasketProcess, limits: Limits) {
 	const run = (payload: Payload, context: BasketContext<Payload>) => perform(world, process, payload, context);
 	return {
 		endless: run,
@@ -93,6 +126,8 @@ export function makeTasks(world: BasketWorld, process: BasketProcess) {
 		transacted: { run },
 		// The world knows by the claim that this is an array.
 		gathered: (items: Payload[], context: BasketContext<Payload[]>) => run(items as never, context as never),
+		narrow: { run, limit: limits.narrow },
+		slow: { run, limit: limits.slow },
 	} satisfies TaskMap;
 }
 
@@ -212,7 +247,8 @@ async function behave(world: BasketWorld, process: BasketProcess, run: Run, beha
 		case "put off":
 			if (random.chance(0.5)) payload.changes++;
 			run.putOff = delay;
-			throw later(delay, "not now");
+			// For kinds without a limit, this concerns the task alone.
+			throw later(delay, "not now", { limit: random.chance(0.5) });
 		case "add": {
 			await process.basket.add("endless", world.payload());
 			return;
