@@ -39,6 +39,7 @@ const doors: Readonly<Record<string, string>> = {
 	"stores/sql/state.ts": "numbers, which are imported as a namespace",
 	"stores/sqlite/connection.ts": "the command line opens files itself",
 	"stores/sqlite/schema.ts": "likewise, and looks at their version first",
+	"stores/sqlite/tables.ts": "likewise, by the names of their tables",
 	"stores/postgres/driver.ts": "the command line brings a client of its own",
 	"stores/postgres/errors.ts": "likewise, and says what went wrong with it",
 	"stores/postgres/schema.ts": "the command line prints it",
