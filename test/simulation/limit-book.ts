@@ -21,7 +21,7 @@ export class LimitBook {
 	readonly #gates = new Map<string, GateBook>();
 
 	/** Counts a start. Returns what is wrong with it. */
-	start(name: string, now: number, { spacing, burst }: KindLimit): { start?: ModelStart; fault?: string } {
+	start(name: string, now: number, { spacing, burst }: KindLimit): { start?: ModelStart; fault?: string | undefined } {
 		const book = this.#bookOf(name);
 		const start = book.gate.start(now, spacing);
 		if (start === undefined) return {};

@@ -74,9 +74,7 @@ export function makeLimits(random: Random): Limits {
 
 /** Returns what a turn says of these limits. */
 export function limitsOf(limits: Limits): KindLimit[] {
-	return Object.entries(limits).map(([kind, { atOnce, spacing, burst }]: [string, Limit<Payload>]) => {
-		return { kind, atOnce, spacing, burst };
-	});
+	return Object.entries(limits).map(([kind, { bounds }]: [string, Limit<Payload>]) => ({ kind, ...bounds }));
 }
 
 /** A call of a function. */
