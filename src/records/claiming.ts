@@ -40,7 +40,8 @@ export function* claim(
 	const most = session.reach(limit);
 	const { due, nextIn } = yield* findDue(session, kinds, most);
 	const gated = yield* findGated(session, kinds, limits, most, room);
-	const all = gated === undefined ? due : [...due, ...gated.due].sort((a, b) => isBefore(a, b) ? -1 : 1);
+	const offered = gated?.due.slice(0, limit) ?? [];
+	const all = gated === undefined ? due : [...due, ...offered].sort((a, b) => isBefore(a, b) ? -1 : 1);
 	const found = session.choose(all, gated === undefined ? limit : Math.min(limit, Math.max(1, room - gated.weight)));
 	// The claim of a crashed task has ended.
 	const rows = found.map((row) => session.take(row));
@@ -58,10 +59,11 @@ export function* claim(
 		);
 		begun.add(before);
 	});
-	if (gated !== undefined) closeGates(session, gated, begun, lease);
+	if (gated !== undefined) closeGates(session, gated, { offered: new Set(offered), begun, lease });
 	yield* session.promote();
 	// Tasks after an unreadable one may be due.
-	if (all.length > found.length || session.buried > 0) return { claims, dueIn: 0 };
+	const isMore = due.length + (gated?.due.length ?? 0) > found.length;
+	if (isMore || session.buried > 0) return { claims, dueIn: 0 };
 	const next = Math.min(nextIn, gated?.nextIn ?? Infinity);
 	return { claims, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
 }

@@ -32,12 +32,15 @@ export interface Mark {
 export interface Marker {
 	readonly tx: RecordTransaction;
 	readonly settings: { readonly orders: Orders };
+	readonly marks: Marks;
 	/** The kinds that are known to have had gates. */
 	gated: readonly unknown[];
 }
 
 /** The marked gates of one transaction. */
 export class Marks {
+	/** The kinds of which this transaction has made gates. */
+	readonly made: Set<string> = new Set();
 	readonly #all = new Map<string, Mark>();
 
 	/** The change of a task, which may have been added or removed. */
@@ -119,13 +122,17 @@ export function amended(row: GateRow, { starts, shutUntil }: Mark): GateRow {
 	return { ...row, next, shutUntil: Math.max(row.shutUntil, shutUntil) };
 }
 
-/** Writes the marked gates. */
+/** Writes the marked gates, at the end of the transaction. */
 export function* writeMarks(session: Marker, marks: readonly Mark[]): Work<void> {
-	if (marks.length === 0) return;
+	const { made } = session.marks;
+	if (marks.length > 0) yield* writeAll(session, marks);
+	if (made.size > 0) yield* declareGated(session, [...made]);
+}
+
+function* writeAll(session: Marker, marks: readonly Mark[]): Work<void> {
 	const { tx } = session;
 	const { now } = tx;
 	const [found] = yield* ask(get(gates, marks.map(({ kind, limitKey }) => [kind, limitKey])));
-	const made: string[] = [];
 	for (const [index, mark] of marks.entries()) {
 		const { kind, limitKey, isFreed, endedAt } = mark;
 		const before = found[index];
@@ -133,7 +140,8 @@ export function* writeMarks(session: Marker, marks: readonly Mark[]): Work<void>
 		const after = amended(row, mark);
 		const isWaited = row.by !== "";
 		const isExtended = endedAt <= row.readyAt && endedAt < Infinity;
-		const at = isExtended ? now : Math.max(mark.at, now);
+		// A gate that is not there may have got lost, with others behind it.
+		const at = isExtended || row !== before ? now : Math.max(mark.at, now);
 		// If the limit decides, more tasks change nothing.
 		const isReady = row.isIdle || isFreed || isExtended || !isWaited;
 		const readyAt = !isReady ? row.readyAt : row.isIdle ? at : Math.min(row.readyAt, at);
@@ -141,14 +149,13 @@ export function* writeMarks(session: Marker, marks: readonly Mark[]): Work<void>
 		if (!row.isIdle && readyAt === row.readyAt && !isAmended) continue;
 		const by = readyAt < row.readyAt || row.isIdle ? "" : row.by;
 		tx.put(gates, { ...after, readyAt, by, isIdle: undefined }, before);
-		if (before === undefined) made.push(kind);
+		if (before === undefined) session.marks.made.add(kind);
 		if (isWaited && isFreed) tx.wake();
 	}
-	yield* declareGated(session, made);
 }
 
 /** Stores in the row of the pauses, which each turn reads, that these kinds have gates. */
-export function* declareGated(session: Marker, kinds: readonly string[]): Work<void> {
+function* declareGated(session: Marker, kinds: readonly string[]): Work<void> {
 	if (kinds.every((kind) => session.gated.includes(kind))) return;
 	const { tx, settings } = session;
 	const order = settings.orders.parse("");

@@ -7,7 +7,7 @@
 
 import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
-import { declareGated, type Mark, writeMarks } from "./gates.ts";
+import { writeMarks } from "./gates.ts";
 import { isNote, isSound, toTask } from "./row.ts";
 import { type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
@@ -45,18 +45,18 @@ export class RecordSession extends Session {
 	}
 
 	/** In an optimistic space, it appends a note for each gate, unless a start is taken back or the key is shut. */
-	override *writeMarks(): Work<void> {
-		const marks = this.marks.list();
-		const isDirect = ({ starts, shutUntil }: Mark) => this.lanes === undefined || starts.length > 0 || shutUntil > 0;
-		yield* writeMarks(this, marks.filter(isDirect));
-		const rest = marks.filter((mark) => !isDirect(mark));
-		if (rest.length === 0) return;
+	override writeMarks(): Work<void> {
+		const all = this.marks.list();
+		if (this.lanes === undefined || all.length === 0) return super.writeMarks();
 		const mark = crypto.randomUUID();
-		for (const { kind, limitKey, isFreed } of rest) {
+		const direct = all.filter(({ kind, limitKey, isFreed, starts, shutUntil }) => {
+			if (starts.length > 0 || shutUntil > 0) return true;
 			this.tx.put(notes, { kind, limitKey, at: this.now, mark });
 			if (isFreed) this.tx.wake();
-		}
-		yield* declareGated(this, rest.map(({ kind }) => kind));
+			this.marks.made.add(kind);
+			return false;
+		});
+		return writeMarks(this, direct);
 	}
 
 	override *findNotes(kinds: readonly string[]): Work<readonly NoteRow[]> {
@@ -74,16 +74,23 @@ export class RecordSession extends Session {
 	}
 
 	/**
-	 * Makes a task dead whose payload or result cannot be stored, so that it does not block other settlements. Errors
+	 * Makes a task dead whose payload, result or limit key cannot be stored, so that it does not block other settlements. Errors
 	 * are shortened.
 	 */
-	override fit({ attempts }: TaskRow, outcome: Outcome): Outcome {
+	override fit({ attempts, kind }: TaskRow, outcome: Outcome): Outcome {
 		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
 		const { payload, result }: { readonly payload?: Data | undefined; readonly result?: Data | undefined } = outcome;
 		for (const [name, data] of largest === Infinity ? [] : Object.entries({ payload, result })) {
 			const size = data === undefined ? 0 : measure(data);
 			const error = `A ${name} of ${size} bytes cannot be stored: ${largest} is the most`;
 			if (size > largest) return { type: "dead", attempts, error };
+		}
+		if (outcome.type === "release" && outcome.limitKey !== undefined) {
+			try {
+				this.#limits.checkLimitKey?.(kind, outcome.limitKey);
+			} catch (error) {
+				return { type: "dead", attempts, error: (error as Error).message };
+			}
 		}
 		if (!("error" in outcome) || outcome.error.length <= longest) return outcome;
 		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };

@@ -277,10 +277,10 @@ function* settleAndClaim(
 	most: number,
 ): Work<{ settled: boolean[]; claimed?: Claimed }> {
 	const settled = yield* settle(session, settlements);
+	yield* session.promote();
 	addGated(limits, session.marks.kinds);
 	const room = settlements.reduce((rest, one) => rest - weightOf(one), most);
 	if (request === undefined || room < 1 || session.tx.attempt > 0) return { settled };
-	yield* session.promote();
 	const { kinds, limit } = request;
 	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, lease, limits, room) };
 }

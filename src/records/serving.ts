@@ -142,12 +142,22 @@ function nextAfter({ limit: { spacing } }: Queued, next: number, now: number): n
 	return spacing > 0 ? Math.max(now, next) + spacing : next;
 }
 
-/** Writes the gates of a turn. `begun` are the tasks that were claimed. */
-export function closeGates(session: Session, gated: Gated, begun: ReadonlySet<TaskRow>, lease: number): void {
+/** What became of the tasks that gates admit. */
+export interface Served {
+	/** The tasks whose gates have had their turn, even if other tasks came first. */
+	readonly offered: ReadonlySet<TaskRow>;
+	/** The tasks that were claimed. */
+	readonly begun: ReadonlySet<TaskRow>;
+	readonly lease: number;
+}
+
+/** Writes the gates of a turn. */
+export function closeGates(session: Session, gated: Gated, served: Served): void {
+	const { begun } = served;
 	const { now, tx } = session;
 	for (const gate of gated.gates) {
 		const { before, row, notes: found } = gate;
-		const after = closed(gate, begun, gated.turn, now, lease);
+		const after = closed(gate, served, gated.turn, now);
 		for (const note of found) tx.remove(notes, note);
 		if (after === undefined) {
 			if (before !== undefined) tx.remove(gates, before);
@@ -157,19 +167,14 @@ export function closeGates(session: Session, gated: Gated, begun: ReadonlySet<Ta
 		// A note is forgotten only with a write, so that a concurrent turn that did not see it conflicts.
 		const isSame = found.length === 0 && gate.taken.every((one) => !begun.has(one)) && isEqual(before, after);
 		if (!isSame) tx.put(gates, after, before);
+		if (before === undefined) session.marks.made.add(row.kind);
 		if (row.by !== "" && after.readyAt <= now) tx.wake();
 	}
 	if (gated.isCut) gated.nextIn = Math.min(gated.nextIn, begun.size > 0 ? 0 : breath);
 }
 
 /** The row of a gate after a turn; `undefined` if it is no longer needed. */
-function closed(
-	gate: Gate,
-	begun: ReadonlySet<TaskRow>,
-	turn: number,
-	now: number,
-	lease: number,
-): GateRow | undefined {
+function closed(gate: Gate, { offered, begun, lease }: Served, turn: number, now: number): GateRow | undefined {
 	const { row, limit, waiting, taken } = gate;
 	const { kind, limitKey, shutUntil } = row;
 	const started = taken.filter((one) => begun.has(one));
@@ -182,14 +187,15 @@ function closed(
 	const crashedAt = isLeft("running") ? now : leaseEnd;
 	const freeAt = Math.min(waitingAt, crashedAt);
 	const startedAt = started.length > 0 && limit.spacing > 0 ? now : row.startedAt;
-	const rest = { kind, limitKey, turn: started.length > 0 ? turn : row.turn, next, startedAt, shutUntil };
+	const isServed = taken.some((one) => offered.has(one));
+	const rest = { kind, limitKey, turn: isServed ? turn : row.turn, next, startedAt, shutUntil };
 	if (freeAt === Infinity) {
 		const until = Math.max(next, shutUntil);
 		return until > now ? { ...rest, readyAt: until, by: "", isIdle: true } : undefined;
 	}
 	const readyAt = Math.max(running < limit.atOnce ? freeAt : crashedAt, opensAt(gate, next));
 	if (readyAt > freeAt) return { ...rest, readyAt, by: textOf(limit) };
-	const isStill = started.length === 0 && row.by === "" && !row.isIdle && row.readyAt <= now && readyAt <= now;
+	const isStill = !isServed && row.by === "" && !row.isIdle && row.readyAt <= now && readyAt <= now;
 	return { ...rest, readyAt: isStill ? row.readyAt : readyAt, by: "" };
 }
 
@@ -206,9 +212,10 @@ export function* findNextGate(session: Session, kinds: readonly string[], limits
 	if (gated === undefined) return Infinity;
 	const { due, gates, turn, isCut, nextIn } = gated;
 	if (due.length > 0) return 0;
+	const none = { offered: new Set<TaskRow>(), begun: new Set<TaskRow>(), lease: 0 };
 	let next = isCut ? Math.min(nextIn, breath) : nextIn;
 	for (const gate of gates) {
-		const row = closed(gate, new Set(), turn, session.now, 0);
+		const row = closed(gate, none, turn, session.now);
 		if (row !== undefined && !row.isIdle) next = Math.min(next, row.readyAt - session.now);
 	}
 	return Math.max(0, next);

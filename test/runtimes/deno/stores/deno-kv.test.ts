@@ -137,6 +137,18 @@ describe("denoKvStore() in a transaction", () => {
 		expect((await store.counts(basket)).waiting).toBe(2);
 	});
 
+	test("add() behind a gate that is claimed meanwhile commits, and its task is claimed", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { limitKey: "key" })]);
+		const tx = kv.atomic();
+		await store.add(basket, [task("b", { limitKey: "key" })], tx);
+		const [a] = await claim(store);
+		await end(store, [a!]);
+		expect(await claim(store)).toEqual([]);
+		expect((await tx.commit()).ok).toBe(true);
+		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
+	});
+
 	test("what is no transaction is refused by name, and nothing is stored", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
@@ -714,7 +726,7 @@ describe("denoKvStore() and failures", () => {
 
 	test("open() refuses a newer schema, and changes nothing", async () => {
 		const { kv, store } = await open();
-		await kv.set(["upkeep", "schema"], 2);
+		await kv.set(["upkeep", "schema"], 3);
 		const before = await contents(kv);
 		expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code: "newer-schema", isTransient: false });
 		expect(await contents(kv)).toEqual(before);
@@ -724,7 +736,7 @@ describe("denoKvStore() and failures", () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a"), task("b"), task("c", { delay: 1 })]);
 		const [a] = await claim(store, 1);
-		await kv.set(["upkeep", "schema"], 2);
+		await kv.set(["upkeep", "schema"], 3);
 		const before = await contents(kv);
 		const newer = { name: "StoreError", code: "newer-schema", isTransient: false, message: /update the library/ };
 		for (
@@ -746,6 +758,19 @@ describe("denoKvStore() and failures", () => {
 		expect(await contents(kv)).toEqual(before);
 	});
 
+	test("open() takes over the first schema, and its tasks stay", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a"), task("b")]);
+		const [a] = await claim(store, 1);
+		await kv.set(["upkeep", "schema"], 1);
+		const later = denoKvStore(kv);
+		await Promise.all([later.open(), denoKvStore(kv).open()]);
+		expect((await kv.get(["upkeep", "schema"])).value).toBe(2);
+		await end(later, [a!]);
+		await later.add(basket, [task("c", { limitKey: "key" })]);
+		expect((await claim(later)).map(({ id }) => id)).toEqual(["b", "c"]);
+	});
+
 	test("goes on with an empty database once somebody has removed everything", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
@@ -754,7 +779,7 @@ describe("denoKvStore() and failures", () => {
 		expect(await store.extend(basket, [ref!], 1_000)).toEqual(["lost"]);
 		await store.add(basket, [task("b")]);
 		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
-		expect((await kv.get(["upkeep", "schema"])).value).toBe(1);
+		expect((await kv.get(["upkeep", "schema"])).value).toBe(2);
 	});
 
 	test("a database whose tables are gone is corrupt, which waiting does not mend", async () => {
