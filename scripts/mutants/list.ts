@@ -38,7 +38,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "expiry: what has ended by its lease is not given back",
 		file: turns,
-		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: released });",
+		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: task.released });",
 		to: "this.#parking.delete(task);\n\t\tthis.claims.delete(task);",
 	},
 	{
@@ -196,9 +196,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "crashes: kinds with few attempts are claimed ahead",
-		file: turns,
-		from: "this.#kinds = [1, 3, Infinity]",
-		to: "this.#kinds = [1, 3, 1]",
+		file: "src/basket/requests.ts",
+		from: "this.#lists = [1, 3, Infinity]",
+		to: "this.#lists = [1, 3, 1]",
 	},
 	{
 		name: "crashes: others wait for what must run alone",
@@ -291,8 +291,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "store: what is held is claimed",
 		file: memory,
-		from: "if (task.isHeld || task.previous !== undefined) task.heap.remove(task);",
-		to: "if (task.previous !== undefined) task.heap.remove(task);",
+		from: "if (task.isHeld || task.previous !== undefined) this.#queue.remove(task);",
+		to: "if (task.previous !== undefined) this.#queue.remove(task);",
 	},
 	{
 		name: "store: messages that were seen stay",
@@ -380,8 +380,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "others' changes: the store says nothing of a running task that is deleted",
 		file: memory,
-		from: 'if (task?.state === "running") this.#stir("claims");',
-		to: "",
+		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
+		to: "this.#queue.end(task);",
 		test: "test/basket/claims.test.ts",
 	},
 	{
@@ -465,7 +465,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "pauses: a turn ignores that of a kind",
-		file: memory,
+		file: queue,
 		from: "this.#paused.has(kind) ? [] : ",
 		to: "",
 	},
@@ -573,7 +573,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "limits: a worker does not say them to its store",
 		file: "src/basket/requests.ts",
-		from: "if (limit === undefined) return [];",
-		to: "if (limit !== kind) return [];",
+		from: "limit === undefined ? [] : { kind, ...limit.bounds }",
+		to: "limit === undefined ? [] : { kind, ...limit.bounds, atOnce: Infinity }",
 	},
 ];
