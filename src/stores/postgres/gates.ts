@@ -31,7 +31,7 @@ const soon = 20;
 export const gateVariables = (s: string): string =>
 	`lk text[]; la float8[]; lp float8[]; lu float8[]; lt text[]; vk text[]; vp int[]; rated text[]; nk text[]; ng text[]; was text; tookNewer boolean;
 	told ${s}.notes[] := '{}'; isGated boolean; isFull boolean := false; moment bigint; readied bigint; gated bigint[] := '{}'; took bigint[]; batch ${s}.gates[]; served ${s}.gates[];
-	looked ${s}.gates[]; chosen bigint[]; one text; rows tid[]; servedRows tid[]; lasts bigint[]; share int; isCut boolean; readyAfter bigint; turnAfter bigint;`;
+	looked ${s}.gates[]; chosen bigint[]; one text; rows tid[]; servedRows tid[]; lasts bigint[]; share int; isCut boolean; isMoved boolean; allKinds text[]; allGates text[]; readyAfter bigint; turnAfter bigint;`;
 
 /** The number of a kind in a basket. With the names instead, plans would find a gate by kind alone. */
 const area = (kind: string) => `hashtextextended(${kind}, hashtextextended(b, 0))`;
@@ -70,6 +70,15 @@ export function hasGates(s: string): string {
 
 /** Reads the limits, and takes notes. A start in the future is of a clock that was set back. */
 export function heed(s: string): string {
+	const known =
+		`SELECT DISTINCT kind, priority FROM ${s}.levels WHERE basket = b AND kind = ANY (ks) AND priority < 999 ORDER BY 1, 2`;
+	const foreign = (comparison: string, count: number) =>
+		`FROM ${s}.gates WHERE area = ${area("l.k")} AND terms ${comparison} l.x LIMIT ${count}`;
+	const lock =
+		`SELECT array_agg(f.kind), array_agg(f.gate), array_agg(f.ctid), array_agg(f.last) INTO nk, ng, rows, lasts
+		FROM unnest(nk, ng) u (k, g), LATERAL (
+			SELECT kind, gate, ctid, last FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g FOR UPDATE SKIP LOCKED
+		) f;`;
 	return `IF c = '[]' THEN
 	isGated := false;
 	IF cardinality(told) > 0 THEN INSERT INTO ${s}.notes SELECT * FROM unnest(told); END IF;
@@ -77,13 +86,14 @@ ELSE
 	isGated := isGated OR cardinality(told) > 0;
 END IF;
 IF isGated THEN
-	SELECT array_agg(u.k), array_agg(m.a), array_agg(m.s), array_agg(m.u), array_agg(concat_ws(' ', m.a, m.s, m.u)), array_agg(u.k) FILTER (WHERE m.s > 0)
-	INTO lk, la, lp, lu, lt, rated
+	SELECT array_agg(u.k), array_agg(m.a), array_agg(m.s), array_agg(m.u), array_agg(concat_ws(' ', m.a, m.s, m.u)), array_agg(u.k) FILTER (WHERE m.s > 0),
+		(SELECT array_agg(f.kind) FROM (${known}) f),
+		(SELECT array_agg(f.priority) FROM (${known}) f),
+		EXISTS (SELECT FROM ${s}.tasks o WHERE o.basket = b AND o.kind = ANY (ks) AND o.place IS NOT NULL)
+	INTO lk, la, lp, lu, lt, rated, vk, vp, isMoved
 	FROM (SELECT DISTINCT unnest(ks)) u (k) LEFT JOIN (
 		SELECT DISTINCT ON (e.k) e.* FROM json_array_elements(c::json) x, json_to_recordset(coalesce(x->2, '[]')) AS e (k text, a float8, s float8, u float8)
 	) m ON m.k = u.k;
-	SELECT array_agg(v.kind), array_agg(v.priority) INTO vk, vp
-	FROM (SELECT DISTINCT kind, priority FROM ${s}.levels WHERE basket = b AND kind = ANY (lk) AND priority < 999) v;
 	WITH RECURSIVE n (kind, gate) AS (
 		SELECT u.k, (SELECT gate FROM ${s}.notes WHERE basket = b AND kind = u.k ORDER BY gate LIMIT 1) FROM unnest(lk) u (k)
 		UNION ALL
@@ -95,16 +105,17 @@ IF isGated THEN
 		SELECT u.kind, u.gate FROM unnest(told) u WHERE u.kind = ANY (lk)
 	) f;
 	IF nk IS NOT NULL THEN
-		p := cardinality(nk);
-		-- Turns make gates in this order, because one that another turn is just making has to be waited for.
-		INSERT INTO ${s}.gates (basket, kind, gate, area, terms)
-		SELECT b, u.k, u.g, ${area("u.k")}, lt[array_position(lk, u.k)] FROM unnest(nk, ng) u (k, g)
-		WHERE (SELECT true FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g) IS NULL ON CONFLICT DO NOTHING;
-		SELECT array_agg(f.kind), array_agg(f.gate), array_agg(f.ctid), array_agg(f.last) INTO nk, ng, rows, lasts
-		FROM unnest(nk, ng) u (k, g), LATERAL (
-			SELECT kind, gate, ctid, last FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g FOR UPDATE SKIP LOCKED
-		) f;
-		IF p > coalesce(cardinality(nk), 0) THEN soon := t + ${soon}; END IF;
+		allKinds := nk; allGates := ng;
+		${lock}
+		IF cardinality(allKinds) > coalesce(cardinality(nk), 0) THEN
+			-- Turns make gates in this order, because one that another turn is just making has to be waited for.
+			INSERT INTO ${s}.gates (basket, kind, gate, area, terms)
+			SELECT b, u.k, u.g, ${area("u.k")}, lt[array_position(lk, u.k)] FROM unnest(allKinds, allGates) u (k, g)
+			WHERE (SELECT true FROM ${s}.gates WHERE basket = b AND kind = u.k AND gate = u.g) IS NULL ON CONFLICT DO NOTHING;
+			nk := allKinds; ng := allGates;
+			${lock}
+		END IF;
+		IF cardinality(allKinds) > coalesce(cardinality(nk), 0) THEN soon := t + ${soon}; END IF;
 		WITH d AS (
 			DELETE FROM ${s}.notes WHERE ctid = ANY (ARRAY(
 				SELECT f.ctid FROM unnest(nk, ng) u (k, g), LATERAL (
@@ -121,25 +132,26 @@ IF isGated THEN
 			FROM (
 				SELECT * FROM d UNION ALL SELECT kind, gate, due, shut, start FROM unnest(told)
 			) d JOIN unnest(nk, ng, rows, lasts) o (k, g, tid, last) ON o.k = d.kind AND o.g = d.gate GROUP BY 1
-		) m WHERE g.ctid = m.tid;
+		) m WHERE g.ctid = m.tid AND (
+			g.terms IS NULL OR g.ready > greatest(t, m.due) OR m.shut > g.shut OR m.back > 0 OR g.last > ${s}.clock()
+		);
 	END IF;
 	IF cardinality(told) > 0 THEN
 		INSERT INTO ${s}.notes SELECT u.* FROM unnest(told) u WHERE NOT EXISTS (SELECT FROM unnest(nk, ng) n (k, g) WHERE n.k = u.kind AND n.g = u.gate);
 	END IF;
-	-- A worker has other limits than the last one had.
-	UPDATE ${s}.gates g SET terms = f.x, ready = least(g.ready, t) FROM (
-		SELECT o.kind, o.gate, l.x FROM ${limits}, LATERAL (
-			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE area = ${
-		area("l.k")
-	} AND terms < l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
-			UNION ALL
-			SELECT * FROM (SELECT kind, gate FROM ${s}.gates WHERE area = ${
-		area("l.k")
-	} AND terms > l.x LIMIT ${most.terms} FOR UPDATE SKIP LOCKED) o
-		) o
-	) f WHERE g.basket = b AND g.kind = f.kind AND g.gate = f.gate;
-	GET DIAGNOSTICS p = ROW_COUNT;
-	IF p >= ${most.terms} THEN soon := t; END IF;
+	IF EXISTS (SELECT FROM ${limits}, LATERAL (
+		(SELECT ${foreign("<", 1)}) UNION ALL (SELECT ${foreign(">", 1)})
+	) o) THEN
+		-- A worker has other limits than the last one had.
+		UPDATE ${s}.gates g SET terms = f.x, ready = least(g.ready, t) FROM (
+			SELECT o.ctid, l.x FROM ${limits}, LATERAL (
+				SELECT * FROM (SELECT ctid ${foreign("<", most.terms)} FOR UPDATE SKIP LOCKED) o
+				UNION ALL SELECT * FROM (SELECT ctid ${foreign(">", most.terms)} FOR UPDATE SKIP LOCKED) o
+			) o
+		) f WHERE g.ctid = f.ctid;
+		GET DIAGNOSTICS p = ROW_COUNT;
+		IF p >= ${most.terms} THEN soon := t; END IF;
+	END IF;
 	moment := ${s}.clock();
 END IF;`;
 }
@@ -154,7 +166,7 @@ export function open(s: string): string {
 		FOR one IN SELECT l.k FROM ${limits} WHERE l.k = ANY (kinds) AND EXISTS (
 			SELECT FROM ${s}.gates WHERE area = ${area("l.k")} AND terms = l.x AND ready <= moment
 		) LOOP
-			chosen := '{}'; looked := '{}'; isCut := false; readyAfter := -1; turnAfter := 0;
+			chosen := '{}'; looked := '{}'; isCut := false; readyAfter := -${never}; turnAfter := -${never};
 			LOOP
 				p := wanted - cardinality(chosen);
 				SELECT array_agg(g.gate), (array_agg(g.ready))[count(*)], (array_agg(g.turn))[count(*)] INTO ng, readyAfter, turnAfter FROM (
@@ -182,36 +194,40 @@ export function open(s: string): string {
 	END IF;`;
 }
 
+/** The running tasks with a place at a gate `g`: their number, and the first ends of the leases of those that stay and of those that move. */
+const running = (s: string) =>
+	`SELECT count(*) FILTER (WHERE place IS NULL) + CASE WHEN isMoved THEN (
+				SELECT count(*) FROM ${s}.tasks WHERE basket = b AND kind = g.kind AND place = g.gate AND state IN (1, 3)
+			) ELSE 0 END, min(due) FILTER (WHERE state = 1 AND place IS NULL), min(due) FILTER (WHERE state = 1 AND place IS NOT NULL)
+			FROM ${at(s, "IN (1, 3)")}`;
+
 /** What the gates of `batch` allow, at most `share` tasks of each and `p` in all. */
 function offer(s: string): string {
 	return `WITH g AS MATERIALIZED (
-				SELECT g.kind, g.gate, g.ordinality AS o, CASE WHEN l.a IS NULL THEN share ELSE greatest(l.a - (
-					SELECT count(*) FROM ${at(s, "IN (1, 3)")} AND place IS NULL
-				) - (
-					SELECT count(*) FROM ${s}.tasks WHERE basket = b AND kind = g.kind AND place = g.gate AND state IN (1, 3)
-				), 0) END AS places, CASE WHEN l.x = '' THEN share WHEN g.shut > moment THEN 0 WHEN l.s > 0 THEN (
-					${starts("g.next", "k < share AND moment >= n - (l.u - 1) * l.s")} SELECT max(k) FROM a
-				) ELSE share END AS starts
-				FROM unnest(batch) WITH ORDINALITY g JOIN ${limits} ON l.k = g.kind
+				SELECT g.kind, g.gate, g.ordinality AS o, least(c.ends, c.moved) <= moment AS "hasCrashed",
+					CASE WHEN l.a IS NULL THEN share ELSE greatest(l.a - c.count, 0) END AS places,
+					CASE WHEN l.x = '' THEN share WHEN g.shut > moment THEN 0 WHEN l.s > 0 THEN (
+						${starts("g.next", "k < share AND moment >= n - (l.u - 1) * l.s")} SELECT max(k) FROM a
+					) ELSE share END AS starts
+				FROM unnest(batch) WITH ORDINALITY g JOIN ${limits} ON l.k = g.kind, LATERAL (${
+		running(s)
+	}) c (count, ends, moved)
+			), w AS (
+				SELECT g.o, g.places, g.starts, w.* FROM g JOIN ${priorities} ON v.k = g.kind, LATERAL (
+					SELECT seq, priority, due, true AS "needsPlace" FROM ${at(s, "= 0")} AND priority = v.p AND due <= moment
+					ORDER BY due, seq LIMIT least(g.places, g.starts) FOR UPDATE SKIP LOCKED
+				) w UNION ALL SELECT g.o, g.places, g.starts, w.* FROM g, LATERAL (
+					SELECT seq, priority, due, place IS NOT NULL FROM ${at(s, "IN (1, 3)")} AND state = 1 AND due <= moment
+					ORDER BY priority DESC, due, seq LIMIT g.starts FOR UPDATE SKIP LOCKED
+				) w WHERE g."hasCrashed" AND g.starts > 0
+			), x AS (
+				SELECT w.*, count(*) FILTER (WHERE w."needsPlace") OVER (PARTITION BY w.o ORDER BY w.priority DESC, w.due, w.seq) AS used FROM w
 			), f AS (
-				SELECT x.seq, g.o, row_number() OVER (PARTITION BY g.o ORDER BY x.priority DESC, x.due, x.seq) AS nth FROM g, LATERAL (
-					SELECT * FROM (
-						SELECT y.*, count(*) FILTER (WHERE y."needsPlace") OVER (ORDER BY y.priority DESC, y.due, y.seq) AS used FROM (
-							SELECT w.* FROM ${priorities}, LATERAL (
-								SELECT seq, priority, due, true AS "needsPlace" FROM ${
-		at(s, "= 0")
-	} AND priority = v.p AND due <= moment
-								ORDER BY due, seq LIMIT least(g.places, g.starts) FOR UPDATE SKIP LOCKED
-							) w WHERE v.k = g.kind UNION ALL SELECT * FROM (
-								SELECT seq, priority, due, place IS NOT NULL FROM ${at(s, "= 1")} AND due <= moment
-								ORDER BY priority DESC, due, seq LIMIT g.starts FOR UPDATE SKIP LOCKED
-							) e
-						) y
-					) z WHERE NOT z."needsPlace" OR z.used <= g.places ORDER BY z.priority DESC, z.due, z.seq LIMIT g.starts
-				) x
+				SELECT x.seq, x.o, x.starts, row_number() OVER (PARTITION BY x.o ORDER BY x.priority DESC, x.due, x.seq) AS nth
+				FROM x WHERE NOT x."needsPlace" OR x.used <= x.places
 			)
 			SELECT chosen || coalesce(array_agg(h.seq), '{}'), isCut OR coalesce(bool_or(h.nth = share), false) INTO chosen, isCut
-			FROM (SELECT f.seq, f.nth FROM f ORDER BY f.nth, f.o LIMIT p) h;`;
+			FROM (SELECT f.seq, f.nth FROM f WHERE f.nth <= f.starts ORDER BY f.nth, f.o LIMIT p) h;`;
 }
 
 /** Writes the gates anew, when some of `gated` were claimed. */
@@ -225,12 +241,7 @@ export function close(s: string): string {
 			FROM (SELECT u.*, y.tid FROM unnest(served) WITH ORDINALITY u JOIN unnest(servedRows) WITH ORDINALITY y (tid, o) ON y.o = u.ordinality) g
 			JOIN ${limits} ON l.k = g.kind LEFT JOIN (
 				SELECT kind, gate, count(*) FROM ${s}.tasks WHERE seq = ANY (took) AND gate IS NOT NULL GROUP BY 1, 2
-			) n ON n.kind = g.kind AND n.gate = g.gate, LATERAL (
-				SELECT count(*) FILTER (WHERE place IS NULL) + (
-					SELECT count(*) FROM ${s}.tasks WHERE basket = b AND kind = g.kind AND place = g.gate AND state IN (1, 3)
-				), min(due) FILTER (WHERE state = 1 AND place IS NULL), min(due) FILTER (WHERE state = 1 AND place IS NOT NULL)
-				FROM ${at(s, "IN (1, 3)")}
-			) c (running, ends, moved)
+			) n ON n.kind = g.kind AND n.gate = g.gate, LATERAL (${running(s)}) c (running, ends, moved)
 		), h AS MATERIALIZED (
 			SELECT g.*, CASE WHEN g.a IS NULL OR g.running < g.a THEN least(g.moved, (
 				SELECT min(w.due) FROM ${priorities}, LATERAL (

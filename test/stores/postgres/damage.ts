@@ -5,6 +5,7 @@ import type { Claim, Store } from "../../../src/basket/store.ts";
 import { postgresStore } from "../../../src/stores/postgres/postgres.ts";
 import { nameIn, version } from "../../../src/stores/postgres/sql.ts";
 import { ask, claimed, fresh, type Main, task } from "./edges.ts";
+import { useKeys } from "./limits.ts";
 import type { Connections, Driver } from "./suite.ts";
 
 export function testDamage(driver: Driver, main: Main): void {
@@ -64,6 +65,7 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 	expect(await store.counts("basket")).toMatchObject({ dead: 2, waiting: 1, held: 1, done: 1 });
 	expect(await store.delete("basket", ["b", "late", "nobody"])).toEqual([true, true, false]);
 	await useNewest(store);
+	await useKeys(store, { transaction });
 }
 
 /** The same for what replaces other tasks, pauses and long lists. */
