@@ -20,7 +20,7 @@ export interface Mark {
 	at: number;
 	/** Whether a task is gone, or not due as early as before: the gate may admit another one, or may not be needed. */
 	isFreed: boolean;
-	/** The first end of a lease that was put off, or of a task that was held. */
+	/** The first end of a lease, before or now, of the running tasks that can be taken up at another time now. */
 	endedAt: number;
 	/** The starts to take back. */
 	readonly starts: Start[];
@@ -45,16 +45,13 @@ export class Marks {
 
 	/** The change of a task, which may have been added or removed. */
 	note(before: TaskRow | undefined, after: TaskRow | undefined, now: number): void {
-		if (before?.limitKey !== undefined) {
-			const isExtended = isBusy(before) && !before.isHeld && (after?.isHeld || after?.dueAt! > before.dueAt!);
-			if (isFreed(before, after)) {
-				const mark = this.of(before.kind, before.limitKey);
-				mark.isFreed = true;
-				mark.at = now;
-			} else if (isExtended) {
-				const mark = this.of(before.kind, before.limitKey);
-				mark.endedAt = Math.min(mark.endedAt, before.dueAt!);
-			}
+		if (before?.limitKey !== undefined && isFreed(before, after)) {
+			const mark = this.of(before.kind, before.limitKey);
+			mark.isFreed = true;
+			mark.at = now;
+		} else if (before !== undefined && after !== undefined && isBusy(before) && isOtherLease(before, after)) {
+			const mark = this.of(before.kind, before.limitKey!);
+			mark.endedAt = Math.min(mark.endedAt, before.dueAt!, after.dueAt!);
 		}
 		if (after?.limitKey === undefined || !(isGated(after) || (isBusy(after) && !after.isHeld))) return;
 		const mark = this.of(after.kind, after.limitKey);
@@ -102,6 +99,11 @@ function isFreed(before: TaskRow, after: TaskRow | undefined): boolean {
 	const isSame = after?.limitKey === before.limitKey;
 	if (isSame && isBusy(after!)) return false;
 	return isBusy(before) || (isGated(before) && !(isSame && isGated(after!) && after!.dueAt! <= before.dueAt!));
+}
+
+/** Whether a running task can be taken up at another time than before. */
+function isOtherLease(before: TaskRow, after: TaskRow): boolean {
+	return before.dueAt !== after.dueAt || !before.isHeld !== !after.isHeld;
 }
 
 /** A unique name of a gate. */

@@ -148,6 +148,22 @@ describe.each([
 		expect(await store.pauses("b")).toEqual({ all: false, kinds: [] });
 	});
 
+	test("Store.extend() with a shorter lease lets the task be taken up when that ends, though others wait", async () => {
+		const clock = new VirtualClock({ now: 1_000 });
+		const { store } = open(clock);
+		const one = { limits: [{ kind: "k", atOnce: 1, spacing: 0, burst: 1 }] };
+		await store.add("b", [task("a"), task("b")]);
+		const [a] = await turn(store, one);
+		expect(await turn(store, one)).toEqual([]);
+		await store.change("b", ["a"], "hold");
+		expect(await turn(store, one)).toEqual([]);
+		await store.extend("b", [a!], 10);
+		await store.change("b", ["a"], "release");
+		expect(await turn(store, one)).toEqual([]);
+		await clock.advance(10);
+		expect(idsOf(await turn(store, one))).toEqual(["a"]);
+	});
+
 	test("Store.pause() and a resume forget no kind that has gates", async () => {
 		const { store } = open(new VirtualClock({ now: 1_000 }));
 		await store.add("b", [task("a")]);
