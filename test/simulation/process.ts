@@ -263,6 +263,7 @@ export abstract class Process implements Owner {
 
 	/** Ends the process like SIGKILL. */
 	kill(): void {
+		if (!this.isAlive) return; // another of its functions has killed it
 		this.#world.trace(`${this.name} dies`);
 		this.isAlive = false;
 		for (const clock of [this.engineClock, this.taskClock]) clock.stop();
