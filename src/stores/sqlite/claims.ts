@@ -32,11 +32,11 @@ const noLane: Pick<Gone, "lane"> = { lane: null };
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 export class SqliteClaims extends SqliteDue {
-	readonly #picks: SqlitePicks;
+	readonly picks: SqlitePicks;
 
 	constructor(connection: Connection, tables: Tables) {
 		super(connection, tables);
-		this.#picks = new SqlitePicks(connection, tables, this.gates);
+		this.picks = new SqlitePicks(connection, tables, this.gates);
 	}
 
 	/** @param found what {@link levels} has found for these kinds, and perhaps others */
@@ -53,13 +53,13 @@ export class SqliteClaims extends SqliteDue {
 		for (let isAgain = false, isLast = false; !isLast && claims.length < limit; isAgain = true) {
 			if (isAgain) levels = this.levels(basket, kinds);
 			const most = limit - claims.length;
-			const picks = this.#picks.pick(basket, kinds, limits, most, now);
+			const picks = this.picks.pick(basket, kinds, limits, most, now);
 			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
 			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
 			const { read, taken } = this.#begin(rows, until, now);
 			for (const claim of read) if (typeof claim === "object") claims.push(claim);
 			// Before the changes that make gates ready again.
-			if (picks.length > 0) this.#picks.serve(basket, [...offered], taken, until, now);
+			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
 			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
 			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
 			const isCut = picks.flat().some(({ isCut }) => isCut);

@@ -69,11 +69,6 @@ export class SqliteDue extends SqliteTasks {
 	}
 
 	/** The time until the first task of these kinds can be claimed, in milliseconds; `Infinity` if there is none. */
-	dueIn(basket: string, kinds: readonly string[], now: number): number {
-		return this.pauseFor(basket, kinds, this.levels(basket, kinds), now);
-	}
-
-	/** The same, if the levels are known. */
 	pauseFor(basket: string, kinds: readonly string[], levels: readonly Level[], now: number): number {
 		return Math.min(dueIn(levels, now), this.gates.dueIn(basket, kinds, now));
 	}

@@ -99,7 +99,8 @@ export class SqliteGates {
 		if (this.#known.size >= mostKnown) this.#known.clear();
 		this.#known.set(`${basket}\0${kind}`, { limit, at: now });
 		this.#connection.run(
-			`UPDATE ${gates} SET ready = min(ready, ?3), last = min(last, ?3), opens = min(opens, ?3), full = 0
+			`UPDATE ${gates} SET ready = min(ready, ?3), last = min(last, ?3), opens = min(opens, ?3), full = 0,
+			next = iif(next < ${State.never}, next, 0), shut = iif(shut < ${State.never}, shut, 0)
 			WHERE basket = ?1 AND kind = ?2`,
 			...[basket, kind, now],
 		);

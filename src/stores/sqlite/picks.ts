@@ -40,8 +40,10 @@ export interface Pick {
 	readonly isCut: boolean;
 }
 
-/** How many gates are looked at in one statement, and for one request. */
+/** From how many keys a few tasks come at least, and how many more gates are looked at first. */
 const fewestGates = 16;
+const spareGates = 3;
+/** The maximum number of gates for one request. */
 const mostGates = 1_000;
 
 const noneCrashed: ReadonlySet<number> = new Set();
@@ -70,17 +72,20 @@ export class SqlitePicks {
 		const seen = new Set<number>();
 		let count = 0;
 		// Each key gets its turn, so a few tasks come from as many keys.
-		while ((count < most || picks.length < Math.min(most, fewestGates)) && seen.size < mostGates) {
-			const room = Math.max(fewestGates, Math.ceil((most - count) / 2));
+		const isEnough = () => count >= most && picks.length >= Math.min(most, fewestGates);
+		for (let spare = spareGates; !isEnough() && seen.size < mostGates; spare *= 2) {
+			const wanted = Math.max(Math.min(most, fewestGates) - picks.length, Math.ceil((most - count) / 2));
+			const room = wanted + spare;
 			const looked = this.#look(basket, kind, limit, picks.length + room, now).filter(({ number }) =>
 				!seen.has(number)
 			);
-			for (const { number } of looked) seen.add(number);
-			for (const pick of this.#due(basket, looked, most, now)) {
+			const gates = this.#firstOpen(looked, wanted, now);
+			for (const { number } of gates) seen.add(number);
+			for (const pick of this.#due(basket, gates, most, now)) {
 				picks.push(pick);
 				count += pick.rows.length;
 			}
-			if (looked.length < room) break;
+			if (looked.length < room && gates.length === looked.length) break;
 		}
 		return picks;
 	}
@@ -97,6 +102,16 @@ export class SqlitePicks {
 			...[basket, kind, now, most, atOnce === Infinity ? 0 : Math.min(atOnce, 1_000_000_000)],
 		);
 		return rows.map((row) => ({ ...row, kind, limit }));
+	}
+
+	/** The gates up to one that is open: so many of these are enough. */
+	#firstOpen(looked: readonly Gate[], enough: number, now: number): readonly Gate[] {
+		let open = 0;
+		const end = looked.findIndex((gate) => {
+			const isOpen = startsAt(gate, 1, now) > 0 && (placesAt(gate) > 0 || isCrashedAt(gate, now));
+			return isOpen && ++open === enough;
+		});
+		return end < 0 ? looked : looked.slice(0, end + 1);
 	}
 
 	/** SQL for the running tasks of the gate `home`. */

@@ -83,6 +83,10 @@ const lookInterval = 1_000;
  * than 1,000 tasks is read in parts, each at its own moment. One `add` is one commit, which blocks the event loop for
  * about a millisecond per 1,000 tasks and cannot be divided. So add large numbers of tasks in parts.
  *
+ * The first task with the key of a limit adds what limits need to the tables, which takes about a second per million
+ * tasks, and waits until nobody iterates over the rows of a statement of this connection. A database without limits pays
+ * nothing for them. Older versions of this library refuse the changed tables.
+ *
  * Names (of baskets, kinds and lanes) and ids must be well-formed text without NUL; others are refused.
  *
  * A connection of libsql keeps its file open after `close()` until its statements are garbage-collected. libsql

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ClaimRequest, Turn, TurnResult } from "../../basket/store.ts";
+import type { ClaimRequest, KindLimit, Turn, TurnResult } from "../../basket/store.ts";
 import type { SqliteClaims } from "./claims.ts";
 import type { Level, Seen } from "./due.ts";
 
@@ -56,8 +56,17 @@ export class SqliteTurns {
 		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
 		const last = found.at(-1)?.at(-1);
 		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
-		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kinds, now);
+		const pause = hasMore ? 0 : this.#dueIn(basket, kinds, turn.limits ?? [], now);
 		return { settled: [], claims: found.flat(), dueIn: pause, isStirred: false };
+	}
+
+	/** The time until a task can be claimed. A gate that seems ready may have no such task; then the look closes it. */
+	#dueIn(basket: string, kinds: readonly string[], limits: readonly KindLimit[], now: number): number {
+		const levels = this.#tasks.levels(basket, kinds);
+		const pause = this.#tasks.pauseFor(basket, kinds, levels, now);
+		if (pause > 0 || levels.some(({ due }) => due <= now)) return pause;
+		const isDue = kinds.some((kind) => this.#tasks.picks.pick(basket, [kind], limits, 1, now).flat().length > 0);
+		return isDue ? 0 : this.#tasks.pauseFor(basket, kinds, levels, now);
 	}
 }
 

@@ -322,4 +322,44 @@ export function testLimits(open: Open): void {
 		expect(asked.filter((sql) => /\bLIMIT\s+[?:@$]\w*\s*(?![\s\w]*\+)/.test(sql))).toEqual([]);
 		db.close();
 	});
+
+	test("sqliteStore().turn() serves all keys, whatever is written into a column of a gate, or if its row is missing", async () => {
+		const columns = ["number", "kind", "gate", "ready", "turn", "last", "opens", "full", "next", "started", "shut"];
+		const values = ["'text'", "-1", "77", "1e300", "9007199254740991", "9223372036854775807", "-9223372036854775808"];
+		const edits = columns.flatMap((column) => values.map((value) => `UPDATE upkeep_gates SET ${column} = ${value}`));
+		let count = 0;
+		for (const edit of [...edits.map((edit) => `${edit} WHERE gate = 'a'`), "DELETE FROM upkeep_gates"]) {
+			const scene = await setUp(open);
+			const { db, store, clock } = scene;
+			const limits = atOnce(1, { spacing: 10, burst: 2 });
+			await store.add("b", ["a", "a", "a", "b", "b"].map((key) => task(key)));
+			let claims = await claim(scene, limits);
+			expect(keysOf(claims)).toEqual(["a", "b"]);
+			if (!isEdited(db, edit)) continue;
+			count++;
+			await store.add("b", [task("c")]);
+			const served: (string | undefined)[] = [];
+			for (let minute = 0; minute < 5; minute++) {
+				claims = (await turn(scene, limits, 9, claims)).claims;
+				served.push(...keysOf(claims));
+				expect(new Set(keysOf(claims)).size).toBe(claims.length);
+				if (minute === 0) expect(keysOf(claims)).toContain("c");
+				await clock.advance(60_000);
+			}
+			expect([edit, served.map(String).sort()]).toEqual([edit, ["a", "a", "b", "c"]]);
+			db.close();
+		}
+		expect(count).toBeGreaterThan(40);
+	});
+}
+
+/** Edits rows. Returns `false` if SQLite refuses the change. */
+function isEdited(db: Database, sql: string): boolean {
+	try {
+		db.exec(sql);
+		return true;
+	} catch {
+		db.close();
+		return false;
+	}
 }
