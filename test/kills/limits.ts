@@ -168,7 +168,10 @@ export function killLimited(
 	});
 }
 
-/** Counts the tasks of each key that have begun and not ended. Another claim of a task takes the place of the last one. */
+/**
+ * Counts the tasks of each key that have begun and not ended. Another claim of a task takes the place of the last one,
+ * and ends its function: the process is dead, or has aborted it.
+ */
 function held(lines: readonly Line[], begin: Line["event"], end: Line["event"]) {
 	const newest = new Map<string, Line>();
 	const holders = new Map(keys.map((key) => [key, new Map<string, string>()]));
@@ -186,7 +189,9 @@ function held(lines: readonly Line[], begin: Line["event"], end: Line["event"]) 
 			holding?.set(id, token);
 			most = Math.max(most, holding?.size ?? 0);
 			if (holding!.size > atOnce) violations.push(`${begin} of ${id} at ${at}: ${key} has ${[...holding!.keys()]}`);
-		} else if (event === end && before?.token === token) holders.get(before.key!)?.delete(id);
+		} else if (event === "claim" || before?.token === token && event === end) {
+			holders.get(before?.key ?? "")?.delete(id);
+		}
 	}
 	return { most, takenUp, violations };
 }
