@@ -20,7 +20,7 @@
  * @module
  */
 
-import { never, nowhere, waitsAt } from "./sql.ts";
+import { levelLock, lower, never, newer, nowhere, waitsAt } from "./sql.ts";
 
 /** The most gates with notes, notes of one gate, and gates with other terms, that one turn takes. */
 const most = { gates: 1_000, notes: 1_000, terms: 250 };
@@ -94,6 +94,19 @@ IF isGated THEN
 	FROM (SELECT DISTINCT unnest(ks)) u (k) LEFT JOIN (
 		SELECT DISTINCT ON (e.k) e.* FROM json_array_elements(c::json) x, json_to_recordset(coalesce(x->2, '[]')) AS e (k text, a float8, s float8, u float8)
 	) m ON m.k = u.k;
+	IF isMoved AND pg_try_advisory_xact_lock_shared(${levelLock}) THEN
+		-- Their places may be those that others need for theirs.
+		FOR ended IN UPDATE ${s}.tasks SET state = 0, attempts = least(attempts, 2147483646) + 1, crashes = least(crashes, 2147483646) + 1, ${newer}
+			WHERE seq = ANY (ARRAY(
+				SELECT seq FROM ${s}.tasks WHERE basket = b AND kind = ANY (lk) AND place IS NOT NULL AND state = 1 AND due <= t FOR UPDATE SKIP LOCKED
+			)) RETURNING kind, gate, nullif(place, ${nowhere}) AS place, priority, due
+		LOOP
+			IF ended.place IS NOT NULL THEN told := told || ROW(b, ended.kind, ended.place, -1, NULL, NULL)::${s}.notes; END IF;
+			IF ended.gate IS NOT NULL THEN told := told || ROW(b, ended.kind, ended.gate, ended.due, NULL, NULL)::${s}.notes;
+			ELSE ${lower(s, "(SELECT ended.kind, ended.priority, ended.due) e (kind, priority, due)")};
+			END IF;
+		END LOOP;
+	END IF;
 	WITH RECURSIVE n (kind, gate) AS (
 		SELECT u.k, (SELECT gate FROM ${s}.notes WHERE basket = b AND kind = u.k ORDER BY gate LIMIT 1) FROM unnest(lk) u (k)
 		UNION ALL
@@ -194,37 +207,35 @@ export function open(s: string): string {
 	END IF;`;
 }
 
-/** The running tasks with a place at a gate `g`: their number, and the first ends of the leases of those that stay and of those that move. */
+/** The running tasks with a place at a gate `g`: their number, and when the first lease of a task of this key ends. */
 const running = (s: string) =>
 	`SELECT count(*) FILTER (WHERE place IS NULL) + CASE WHEN isMoved THEN (
 				SELECT count(*) FROM ${s}.tasks WHERE basket = b AND kind = g.kind AND place = g.gate AND state IN (1, 3)
-			) ELSE 0 END, min(due) FILTER (WHERE state = 1 AND place IS NULL), min(due) FILTER (WHERE state = 1 AND place IS NOT NULL)
+			) ELSE 0 END, min(due) FILTER (WHERE state = 1)
 			FROM ${at(s, "IN (1, 3)")}`;
 
 /** What the gates of `batch` allow, at most `share` tasks of each and `p` in all. */
 function offer(s: string): string {
 	return `WITH g AS MATERIALIZED (
-				SELECT g.kind, g.gate, g.ordinality AS o, least(c.ends, c.moved) <= moment AS "hasCrashed",
+				SELECT g.kind, g.gate, g.ordinality AS o, c.ends <= moment AS "hasCrashed",
 					CASE WHEN l.a IS NULL THEN share ELSE greatest(l.a - c.count, 0) END AS places,
 					CASE WHEN l.x = '' THEN share WHEN g.shut > moment THEN 0 WHEN l.s > 0 THEN (
 						${starts("g.next", "k < share AND moment >= n - (l.u - 1) * l.s")} SELECT max(k) FROM a
 					) ELSE share END AS starts
-				FROM unnest(batch) WITH ORDINALITY g JOIN ${limits} ON l.k = g.kind, LATERAL (${
-		running(s)
-	}) c (count, ends, moved)
+				FROM unnest(batch) WITH ORDINALITY g JOIN ${limits} ON l.k = g.kind, LATERAL (${running(s)}) c (count, ends)
 			), w AS (
-				SELECT g.o, g.places, g.starts, w.* FROM g JOIN ${priorities} ON v.k = g.kind, LATERAL (
-					SELECT seq, priority, due, true AS "needsPlace" FROM ${at(s, "= 0")} AND priority = v.p AND due <= moment
+				SELECT g.o, g.places, g.starts, true AS waits, w.* FROM g JOIN ${priorities} ON v.k = g.kind, LATERAL (
+					SELECT seq, priority, due FROM ${at(s, "= 0")} AND priority = v.p AND due <= moment
 					ORDER BY due, seq LIMIT least(g.places, g.starts) FOR UPDATE SKIP LOCKED
-				) w UNION ALL SELECT g.o, g.places, g.starts, w.* FROM g, LATERAL (
-					SELECT seq, priority, due, place IS NOT NULL FROM ${at(s, "IN (1, 3)")} AND state = 1 AND due <= moment
+				) w UNION ALL SELECT g.o, g.places, g.starts, false, w.* FROM g, LATERAL (
+					SELECT seq, priority, due FROM ${at(s, "IN (1, 3)")} AND state = 1 AND place IS NULL AND due <= moment
 					ORDER BY priority DESC, due, seq LIMIT g.starts FOR UPDATE SKIP LOCKED
 				) w WHERE g."hasCrashed" AND g.starts > 0
 			), x AS (
-				SELECT w.*, count(*) FILTER (WHERE w."needsPlace") OVER (PARTITION BY w.o ORDER BY w.priority DESC, w.due, w.seq) AS used FROM w
+				SELECT w.*, count(*) FILTER (WHERE w.waits) OVER (PARTITION BY w.o ORDER BY w.priority DESC, w.due, w.seq) AS used FROM w
 			), f AS (
 				SELECT x.seq, x.o, x.starts, row_number() OVER (PARTITION BY x.o ORDER BY x.priority DESC, x.due, x.seq) AS nth
-				FROM x WHERE NOT x."needsPlace" OR x.used <= x.places
+				FROM x WHERE NOT x.waits OR x.used <= x.places
 			)
 			SELECT chosen || coalesce(array_agg(h.seq), '{}'), isCut OR coalesce(bool_or(h.nth = share), false) INTO chosen, isCut
 			FROM (SELECT f.seq, f.nth FROM f WHERE f.nth <= f.starts ORDER BY f.nth, f.o LIMIT p) h;`;
@@ -234,23 +245,23 @@ function offer(s: string): string {
 export function close(s: string): string {
 	return `	IF isGated AND cardinality(served) > 0 THEN
 		WITH g AS MATERIALIZED (
-			SELECT g.tid, g.kind, g.gate, g.shut, l.a, l.s, l.u, l.x, n.count AS starts, c.running, c.ends, c.moved,
+			SELECT g.tid, g.kind, g.gate, g.shut, l.a, l.s, l.u, l.x, n.count AS starts, c.running, c.ends,
 				CASE WHEN l.s > 0 AND n.count > 0 THEN (${
 		starts("g.next", "k < n.count")
 	} SELECT a.n FROM a ORDER BY a.k DESC LIMIT 1) ELSE g.next END AS next
 			FROM (SELECT u.*, y.tid FROM unnest(served) WITH ORDINALITY u JOIN unnest(servedRows) WITH ORDINALITY y (tid, o) ON y.o = u.ordinality) g
 			JOIN ${limits} ON l.k = g.kind LEFT JOIN (
 				SELECT kind, gate, count(*) FROM ${s}.tasks WHERE seq = ANY (took) AND gate IS NOT NULL GROUP BY 1, 2
-			) n ON n.kind = g.kind AND n.gate = g.gate, LATERAL (${running(s)}) c (running, ends, moved)
+			) n ON n.kind = g.kind AND n.gate = g.gate, LATERAL (${running(s)}) c (running, ends)
 		), h AS MATERIALIZED (
-			SELECT g.*, CASE WHEN g.a IS NULL OR g.running < g.a THEN least(g.moved, (
+			SELECT g.*, CASE WHEN g.a IS NULL OR g.running < g.a THEN (
 				SELECT min(w.due) FROM ${priorities}, LATERAL (
 					SELECT due FROM ${at(s, "= 0")} AND priority = v.p ORDER BY due LIMIT 1
 				) w WHERE v.k = g.kind
-			)) END AS waits, CASE WHEN g.x = '' THEN 0 ELSE greatest(g.shut, CASE WHEN g.s > 0 THEN g.next - (g.u - 1) * g.s END) END AS opens
+			) END AS waits, CASE WHEN g.x = '' THEN 0 ELSE greatest(g.shut, CASE WHEN g.s > 0 THEN g.next - (g.u - 1) * g.s END) END AS opens
 			FROM g
 		), i AS (
-			SELECT h.*, h.running = 0 AND h.waits IS NULL AND h.moved IS NULL AS "isIdle", greatest(least(h.waits, h.ends), ceil(h.opens)) AS due FROM h
+			SELECT h.*, h.running = 0 AND h.waits IS NULL AND h.ends IS NULL AS "isIdle", greatest(least(h.waits, h.ends), ceil(h.opens)) AS due FROM h
 		)
 		UPDATE ${s}.gates o SET next = i.next, terms = CASE WHEN i."isIdle" THEN NULL ELSE i.x END, turn = nextval('${s}.seq'),
 			last = CASE WHEN i.starts > 0 AND i.s > 0 THEN moment ELSE o.last END,

@@ -24,6 +24,11 @@ export function isNamedBy(r: string): string {
 /** A done or dead task whose retention has ended: it is invisible, even if it has not been removed. */
 export const isGone = "state > 5 AND due <= t";
 
+/** The newer payload takes its place, if there is one. */
+export const newer =
+	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
+				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
+
 /** The columns for `showTask` of data.ts. */
 export const columns =
 	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress, result";

@@ -19,6 +19,7 @@ import {
 	lower,
 	nameIn,
 	never,
+	newer,
 	notify,
 	pausedKind,
 } from "./sql.ts";
@@ -34,10 +35,6 @@ const sweep = 5_000;
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
 const settledColumns = "lane, posted, kind, gate, place, started, due, state";
-/** The newer payload takes its place, if there is one. */
-const newer =
-	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
-				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
