@@ -93,7 +93,7 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** Called when a function is called. */
-	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>): Run {
+	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>, call: object): Run {
 		const what = `${process.name} runs ${context.id}`;
 		const record = process.told.get(context.id)!;
 		const continued = this.#runs.get(record);
@@ -101,13 +101,15 @@ export class BasketWorld extends World<BasketProcess> {
 		if (record.owner !== process) this.fail(`${what}, which was claimed by ${record.owner.name}`);
 		if (this.runs.has(record)) this.fail(`${what} twice under one claim`);
 		if (record.safeUntil <= this.clock.monotonic()) this.fail(`${what}, whose lease is over`);
-		if (process.isPaused) this.fail(`${what}, but it is paused`);
-		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
+		// A call that gathers tasks begins at a pause.
+		const isLast = context.kind === "batched" && (process.isFinishing || !process.isStopping);
+		if (process.isPaused && !isLast) this.fail(`${what}, but it is paused`);
+		if (!process.isWorking || (process.isStopping && !isLast)) this.fail(`${what}, but it has stopped`);
 		this.#checkClaim(what, process, record, payload, context);
 		const isCurrent = this.ledger.isCurrent(record);
 		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
 		if (!isCurrent && !isSurprise) this.fail(`${what}, whose claim is lost`);
-		this.#checkOthers(what, process, record, isCurrent);
+		this.#checkOthers(what, process, record, isCurrent, call);
 		const { session } = process;
 		const saved = record.claim.payload as string;
 		const state = {
@@ -123,7 +125,7 @@ export class BasketWorld extends World<BasketProcess> {
 			endedInStop: false,
 		};
 		const run: Run = {
-			...{ process, session, record, current: record, attempt: context.attempt, context, payload },
+			...{ process, session, record, current: record, attempt: context.attempt, context, payload, call },
 			...state,
 		};
 		this.runs.set(record, run);
@@ -194,8 +196,8 @@ export class BasketWorld extends World<BasketProcess> {
 		if (JSON.stringify(payload) !== stored) this.fail(`${what} with ${JSON.stringify(payload)}`);
 	}
 
-	#checkOthers(what: string, process: BasketProcess, record: ClaimRecord, isCurrent: boolean): void {
-		let count = 1;
+	#checkOthers(what: string, process: BasketProcess, record: ClaimRecord, isCurrent: boolean, call: object): void {
+		const calls = new Set([call]);
 		const isAlone = record.claim.crashes >= 2;
 		for (const run of this.runs.values()) {
 			if (!run.isActive) continue;
@@ -206,13 +208,13 @@ export class BasketWorld extends World<BasketProcess> {
 			}
 			this.#checkOverlap(what, run, record);
 			if (run.process !== process || run.session !== process.session || this.#isAbandoned(run)) continue;
-			count++;
+			calls.add(run.call);
 			if (run.record.entry === record.entry && !run.context.signal.aborted) this.fail(`${what} twice at once`);
 			if (isAlone || run.record.claim.crashes >= 2) {
 				this.fail(`${what} beside ${claim.id}, and one of them has crashed too often`);
 			}
 		}
-		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
+		if (calls.size > process.concurrency) this.fail(`${what}, the ${calls.size}th of ${process.concurrency}`);
 	}
 
 	/** Checks for another run of the same task in any process. */
@@ -474,9 +476,9 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	protected override activeCalls(process: BasketProcess): number {
-		let count = 0;
-		for (const run of this.runs.values()) if (run.isActive && run.process === process) count++;
-		return count;
+		const calls = new Set<object>();
+		for (const run of this.runs.values()) if (run.isActive && run.process === process) calls.add(run.call);
+		return calls.size;
 	}
 
 	/** Called when a process has ended. */

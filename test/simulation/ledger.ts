@@ -566,7 +566,11 @@ export class Ledger {
 		turn.settle.forEach((settlement, index) => this.#settle(owner, settlement, result.settled[index]!));
 		if (turn.claim.length > 0) this.#equal("the limits of a turn", turn.limits ?? [], owner.limits ?? []);
 		const left = [...result.claims];
-		for (const request of turn.claim) this.#claim(owner, request, turn.lease, left.splice(0, request.limit));
+		for (const request of turn.claim) {
+			const { kinds, limit } = request;
+			const end = left.findIndex(({ kind }, index) => index >= limit || !kinds.includes(kind));
+			this.#claim(owner, request, turn.lease, left.splice(0, end < 0 ? Infinity : end));
+		}
 		this.#equal("the number of claims over the limit", left.length, 0);
 		if (turn.claim.length > 0) this.#checkDueIn(owner, turn.claim.flatMap(({ kinds }) => kinds), result.dueIn);
 		this.#trace(

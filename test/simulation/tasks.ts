@@ -1,5 +1,5 @@
 // The functions of simulated tasks, which behave in all possible ways, well or badly.
-import type { BasketContext, TaskMap } from "../../mod.ts";
+import type { BasketContext, BatchContext, BatchTask, TaskMap } from "../../mod.ts";
 import type { KindLimit } from "../../src/store.ts";
 import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
@@ -7,7 +7,7 @@ import type { BasketWorld } from "./basket-world.ts";
 import type { Random } from "./random.ts";
 import { untilAborted } from "../support.ts";
 import { transact } from "./transact.ts";
-import { later, type Limit, limit, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
+import { batch, later, type Limit, limit, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
 	/** The number of the payload, which identifies its add. */
@@ -45,6 +45,7 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	gathered: usual,
 	narrow: usual,
 	slow: usual,
+	batched: usual,
 };
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
@@ -89,6 +90,8 @@ export interface Run {
 	readonly attempt: number;
 	readonly context: BasketContext<Payload>;
 	readonly payload: Payload;
+	/** The call that the task shares with others. */
+	readonly call: object;
 	/** The payload of the last save that the store must have. */
 	saved: string;
 	/** Whether the last save is stored. */
@@ -122,6 +125,9 @@ export function makeTasks(world: BasketWorld, process: BasketProcess, limits: Li
 		fragile: { run, crashes: 3 },
 		strange: { run, codec: slowCodec },
 		transacted: { run },
+		batched: batch({ most: 3 }, (tasks: readonly BatchTask<Payload>[], context) => {
+			return performAll(world, process, tasks, context);
+		}),
 		// The world knows by the claim that this is an array.
 		gathered: (items: Payload[], context: BasketContext<Payload[]>) => run(items as never, context as never),
 		narrow: { run, limit: limits.narrow },
@@ -145,9 +151,10 @@ function perform(
 	process: BasketProcess,
 	payload: Payload,
 	context: BasketContext<Payload>,
+	call: object = {},
 ): unknown {
 	if (!process.isAlive) return new Promise(() => {});
-	const run = world.begin(process, payload, context);
+	const run = world.begin(process, payload, context, call);
 	if (context.kind === "transacted" && world.ledger.transactions !== undefined) {
 		return transact(world, process, run).then(
 			() => end(world, run, run.isCommitted),
@@ -161,14 +168,15 @@ function perform(
 	world.trace(
 		`${process.name} begins ${context.id} attempt ${context.attempt} crashes ${context.crashes}: ${behaviour}`,
 	);
+	const isShared = context.kind === "batched";
 	if (behaviour === "return" || behaviour === "throw") {
-		end(world, run, behaviour === "return");
+		if (behaviour === "throw" || !isShared) end(world, run, behaviour === "return");
 		if (behaviour === "throw") throw failure();
 		return resultOf(run);
 	}
 	return behave(world, process, run, behaviour).then(
 		() => {
-			end(world, run, true);
+			if (!isShared) end(world, run, true);
 			return resultOf(run);
 		},
 		(error) => {
@@ -176,6 +184,24 @@ function perform(
 			throw error;
 		},
 	);
+}
+
+/** A call for several tasks: those that fail do so at once, and the others succeed when the last one has ended. */
+async function performAll(
+	world: BasketWorld,
+	process: BasketProcess,
+	tasks: readonly BatchTask<Payload>[],
+	{ fail }: BatchContext,
+): Promise<void> {
+	const call = {};
+	await Promise.all(tasks.map(async (task) => {
+		try {
+			await perform(world, process, task.payload, task, call);
+		} catch (error) {
+			fail(task.id, error);
+		}
+	}));
+	for (const run of world.runs.values()) if (run.call === call && run.isActive) end(world, run, true);
 }
 
 /** The result of a run, which no other run has. */
