@@ -457,16 +457,23 @@ export class Ledger {
 
 	/** A refused add must contain a task that cannot replace the one with its id. */
 	#checkRefusal(tasks: readonly NewTask[], error: TypeError): void {
+		// A task whose retention has ended may be there or not.
+		const isRight = [true, false].some((isThere) => this.#isRefused(tasks, isThere));
+		if (!isRight) this.#fail(`an add is refused with ${error}`);
+	}
+
+	#isRefused(tasks: readonly NewTask[], isThere: boolean): boolean {
 		const present = new Map<string, Pick<Entry, "kind" | "lane" | "isCollected">>();
-		const isRight = tasks.some(({ id, kind, lane, item, ifPresent }) => {
+		return tasks.some(({ id, kind, lane, item, ifPresent }) => {
 			if (id === undefined) return false;
 			const own = { kind, lane, isCollected: item !== undefined };
-			const before = present.get(id) ?? this.entries.get(id) ?? own;
+			const entry = this.entries.get(id);
+			const isStored = entry !== undefined && (isThere || !(entry.mayBeGone || this.#isGone(entry)));
+			const before = present.get(id) ?? (isStored ? entry : own);
 			present.set(id, before);
 			const isOther = before.kind !== kind || before.lane !== lane || before.isCollected !== own.isCollected;
 			return ifPresent !== undefined && isOther;
 		});
-		if (!isRight) this.#fail(`an add is refused with ${error}`);
 	}
 
 	/** Replaces a payload, now or when the claim of the task has ended. */
