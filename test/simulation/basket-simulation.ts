@@ -169,6 +169,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const limits = limitsOf(this.world.limits);
 		const store = ledger.storeFor({ name: "somebody", isAlive: false, limits });
 		const kind = random.pick(this.world.profile.isLimited ? ["narrow", "slow"] as const : kinds);
+		await store.open();
 		for (let times = 1 + random.below(3); times > 0; times--) {
 			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1, limits });
 			await sleep(2, { clock });
