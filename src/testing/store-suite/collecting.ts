@@ -4,13 +4,11 @@
  * @module
  */
 
-import type { Claim, Message, NewTask, Outcome, Ref } from "../../basket/store.ts";
+import type { Message, NewTask, Outcome, Ref } from "../../basket/store.ts";
 import { mostInbox } from "../../basket/store.ts";
 import { between, equal, rejects } from "./assert.ts";
-import { type Bench, idsOf, newTask, numbered, type StoreTest } from "./bench.ts";
-
-/** The payload of tasks whose items are collected. */
-const envelope = "\u0002{}";
+import { idsOf, newTask, numbered, type StoreTest } from "./bench.ts";
+import { collect, done, envelope, itemsOf, newItem, running } from "./items.ts";
 
 /** A function, because bundlers treat the construction of a list as a side effect. */
 export function collecting(): readonly StoreTest[] {
@@ -383,28 +381,4 @@ export function collecting(): readonly StoreTest[] {
 			},
 		},
 	];
-}
-
-/** A task with an item. */
-function newItem(item: Message["data"], rest: Partial<NewTask> = {}): NewTask {
-	return newTask({ id: "a", payload: envelope, ifPresent: "collect", item, most: 1000, ...rest });
-}
-
-/** Adds an item. */
-async function collect(bench: Bench, item: Message["data"], rest: Partial<NewTask> = {}) {
-	const [added] = await bench.store.add(bench.basket, [newItem(item, rest)]);
-	return added!;
-}
-
-/** Adds tasks with one item each, and claims them. */
-function running(bench: Bench, ...ids: string[]): Promise<readonly Claim[]> {
-	return bench.running(...ids.map((id) => newItem("1", { id })));
-}
-
-function done(bench: Bench, claim: Ref, seen: number): Promise<boolean> {
-	return bench.settle(claim, { type: "done", seen });
-}
-
-function itemsOf({ inbox }: Claim): Message["data"][] {
-	return inbox.map(({ data }) => data);
 }
