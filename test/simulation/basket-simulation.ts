@@ -11,7 +11,9 @@ import { Simulation } from "./simulation.ts";
 import { kinds, limitsOf, makeLimits, type makeTasks, plainKinds } from "./tasks.ts";
 
 /** Where the tasks with an id belong, so that most of them can replace each other. */
-type Place = { readonly kind: typeof kinds[number]; readonly lane: string | undefined };
+type Place = { readonly kind: typeof plainKinds[number]; readonly lane: string | undefined };
+/** A task whose payload is not collected. */
+type PlainTask = Exclude<NewBasketTask<ReturnType<typeof makeTasks>>, { readonly kind: "gathered" }>;
 
 /**
  * The time in milliseconds within which all tasks must be done after all processes are alive and connected: the
@@ -137,7 +139,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		return place;
 	}
 
-	#submit(process: BasketProcess, entries: readonly NewBasketTask<ReturnType<typeof makeTasks>>[]): void {
+	#submit(process: BasketProcess, entries: readonly PlainTask[]): void {
 		const { basket } = process;
 		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
 		const added: Promise<unknown> = entries.length === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);

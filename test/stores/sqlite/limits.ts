@@ -44,7 +44,7 @@ function turn(
 }
 
 async function claim(
-	scene: Scene,
+	scene: Pick<Scene, "store">,
 	limits: readonly KindLimit[] | undefined,
 	limit?: number,
 ): Promise<readonly Claim[]> {
