@@ -40,7 +40,7 @@ export interface Pick {
 	readonly isCut: boolean;
 }
 
-/** From how many keys a few tasks come at least, and how many more gates are looked at first. */
+/** From how many keys a few tasks come at least, and how many more gates are looked at. */
 const fewestGates = 16;
 const spareGates = 3;
 /** The maximum number of gates for one request. */
@@ -73,9 +73,9 @@ export class SqlitePicks {
 		let count = 0;
 		// Each key gets its turn, so a few tasks come from as many keys.
 		const isEnough = () => count >= most && picks.length >= Math.min(most, fewestGates);
-		for (let spare = spareGates; !isEnough() && seen.size < mostGates; spare *= 2) {
-			const wanted = Math.max(Math.min(most, fewestGates) - picks.length, Math.ceil((most - count) / 2));
-			const room = wanted + spare;
+		for (let scale = 1; !isEnough() && seen.size < mostGates; scale = Math.min(2 * scale, mostGates)) {
+			const wanted = scale * Math.max(1, Math.min(most, fewestGates) - picks.length, Math.ceil((most - count) / 2));
+			const room = Math.min(wanted, mostGates) + spareGates;
 			const looked = this.#look(basket, kind, limit, picks.length + room, now).filter(({ number }) =>
 				!seen.has(number)
 			);

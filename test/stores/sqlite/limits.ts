@@ -247,6 +247,21 @@ export function testLimits(open: Open): void {
 		scene.db.close();
 	});
 
+	test("sqliteStore().turn() looks at all gates that only seem ready in one turn, and in few steps", async () => {
+		const asked: string[] = [];
+		const db = open(":memory:");
+		const store = sqliteStore(spyOnStatements(db, (sql) => asked.push(sql)), { clock: new VirtualClock() });
+		await store.open();
+		await store.add("b", Array.from({ length: 900 }, (_, index) => task(`k${index}`)));
+		const claims = await claim({ store }, atOnce(1), 1_000);
+		expect(claims.length).toBe(900);
+		asked.length = 0;
+		const last = await turn({ store }, atOnce(1), 1, claims);
+		expect([last.claims.length, last.dueIn]).toEqual([0, Infinity]);
+		expect(asked.filter((sql) => /^\s*(SELECT|WITH)/.test(sql)).length).toBeLessThan(100);
+		db.close();
+	});
+
 	test("sqliteStore() removes the gates of keys without tasks when their starts no longer matter", async () => {
 		const scene = await setUp(open);
 		const { db, store, clock } = scene;
