@@ -19,6 +19,7 @@ const memory = "src/basket/memory-tasks.ts";
 const gates = "src/basket/memory-gates.ts";
 const queue = "src/basket/memory-queue.ts";
 const suite = "test/basket/memory.test.ts";
+const batching = "test/batch/batch.test.ts";
 const memoryTask = "src/basket/memory-task.ts";
 const jobRun = "src/job/job-run.ts";
 
@@ -575,5 +576,46 @@ export const mutants: readonly Mutant[] = [
 		file: "src/basket/requests.ts",
 		from: "limit === undefined ? [] : { kind, ...limit.bounds }",
 		to: "limit === undefined ? [] : { kind, ...limit.bounds, atOnce: Infinity }",
+	},
+	{
+		name: "batches: tasks that have left still share a slot",
+		file: "src/batch/batches.ts",
+		from: "if (call.size > 0) this.joined--;",
+		to: "",
+		test: batching,
+	},
+	{
+		name: "batches: a call takes one task too many",
+		file: "src/batch/batches.ts",
+		from: "else if (this.room === 0) this.begin();",
+		to: "else if (this.room < 0) this.begin();",
+		test: batching,
+	},
+	{
+		name: "batches: tasks for a call that has begun meanwhile are kept",
+		file: "src/basket/turns.ts",
+		from: "this.#release(batches.strays(this.#ahead))",
+		to: "undefined",
+		test: batching,
+	},
+	{
+		name: "batches: a call begins with tasks whose leases have ended",
+		file: "src/batch/call.ts",
+		from: "host?.checkLeases();",
+		to: "",
+		test: batching,
+	},
+	{
+		name: "batches: a task that fails alone is done with the others",
+		file: "src/batch/call.ts",
+		from: "member.reject!(error);",
+		to: "",
+	},
+	{
+		name: "batches: an error of the function is the error of its first task only",
+		file: "src/batch/call.ts",
+		from: "for (const { reject } of members) reject!(error);",
+		to: "members[0]!.reject!(error);\n\t\t\tfor (const { resolve } of members) resolve!();",
+		test: batching,
 	},
 ];
