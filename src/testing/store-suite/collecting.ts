@@ -119,7 +119,9 @@ export function collecting(): readonly StoreTest[] {
 				const { inbox, addedAt, dueAt, ...a } = await bench.get("a");
 				equal([a.state, a.attempts, a.crashes, a.error], ["waiting", 0, 0, undefined], "the task that waits");
 				equal(inbox, [{ n: 2, data: "2" }, { n: 3, data: "3" }], "the items that are left");
-				between(dueAt! - addedAt, bench.long - 1, bench.long + bench.unit, "due after the first item behind the claim");
+				// In real time, the items may have come far apart.
+				const most = bench.isExact ? bench.long + bench.unit : 2 * bench.long;
+				between(dueAt! - addedAt, bench.long - 1, most, "due after the first item behind the claim");
 				await bench.expectClaims([], "before this time");
 			},
 		},
