@@ -129,6 +129,7 @@ export function killLimited(
 		};
 		await stir(fleet, options, {
 			random,
+			busy: () => busyIn(journal.read()),
 			isOver: async () => await left() === 0,
 			onKill: () => add(perKill),
 		});
@@ -166,6 +167,12 @@ export function killLimited(
 			await basket.addMany(entries);
 		}
 	});
+}
+
+/** The processes whose functions have begun and not ended. */
+function busyIn(lines: readonly (Line & { readonly pid: number })[]): number[] {
+	const ended = new Set(lines.filter(({ event }) => event === "end").map(({ token }) => token));
+	return lines.filter(({ event, token }) => event === "begin" && !ended.has(token)).map(({ pid }) => pid);
 }
 
 /**

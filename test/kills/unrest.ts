@@ -24,6 +24,8 @@ export interface Unrest {
 	readonly onKill?: () => Promise<unknown>;
 	/** The roles of the processes that are started, in turn. @default one without a name */
 	readonly roles?: () => readonly string[];
+	/** Processes that are worth a kill at random, if there are any. @default all */
+	readonly busy?: () => readonly number[];
 	/** Processes that have to be killed now. */
 	readonly marked?: () => readonly number[];
 }
@@ -31,7 +33,7 @@ export interface Unrest {
 /** Returns whether the storm was over in time. */
 export async function stir(fleet: Fleet, options: UnrestOptions, unrest: Unrest): Promise<boolean> {
 	const { kills, processes = 8, interval = 150, limit = 110_000 } = options;
-	const { random, isOver, onKill, roles = () => [], marked = () => [] } = unrest;
+	const { random, isOver, onKill, roles = () => [], busy = () => [], marked = () => [] } = unrest;
 	let started = 0;
 	while (started < processes) start();
 	const until = performance.now() + limit;
@@ -41,7 +43,8 @@ export async function stir(fleet: Fleet, options: UnrestOptions, unrest: Unrest)
 		await sleep(2 * interval * random.next());
 		for (const pid of new Set(marked())) if (fleet.pids.includes(pid)) await replace(pid);
 		if (count < kills) {
-			await replace(random.pick(fleet.pids));
+			const pids = busy().filter((pid) => fleet.pids.includes(pid));
+			await replace(random.pick(pids.length > 0 ? pids : fleet.pids));
 			count++;
 			await onKill?.();
 		} else if (await isOver()) return true;

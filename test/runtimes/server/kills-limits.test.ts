@@ -2,11 +2,19 @@ import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { killLimited } from "../../kills/limits.ts";
 
-const kills = process.env["UPKEEP_LONG"] === "1" ? 50 : 10;
+const isLong = process.env["UPKEEP_LONG"] === "1";
 
 describe("limit() in 8 processes that are killed", () => {
-	test("never lets more tasks of a key run or begin than it allows, and all tasks are done", async () => {
-		const report = await killLimited("sqlite", { kills, interval: 100 }, kills);
+	test.each(
+		[
+			{ database: "sqlite", kills: isLong ? 50 : 10 },
+			{ database: "postgres", kills: isLong ? 25 : 5 },
+		] as const,
+	)("never lets more tasks of a key run or begin than it allows, and all are done, on $database", async ({
+		database,
+		kills,
+	}) => {
+		const report = await killLimited(database, { kills, interval: 100 }, kills);
 		expect(report.violations).toEqual([]);
 		expect(report.kills).toBe(kills);
 		expect(report.interrupted).toBeGreaterThan(0);
