@@ -33,6 +33,8 @@ interface Line {
 	readonly key?: string;
 	/** The time of a claim, on the clock of the store; otherwise the time of the line. */
 	readonly at: number;
+	/** The latest time of a claim: a server tells when its turn has begun, and starts are counted later in it. */
+	readonly until?: number;
 	/** Whether a settlement gives its start back. */
 	readonly isReleased?: boolean;
 }
@@ -102,7 +104,9 @@ function watch({ store }: Database, journal: Journal<Line>): void {
 		}
 		const result = await make(basket, turn);
 		for (const { id, token, limitKey, addedAt, age } of result.claims) {
-			journal.write({ event: "claim", id, token, key: limitKey ?? "none", at: addedAt + age });
+			const at = addedAt + age;
+			const until = store.capabilities.clock === "server" ? Date.now() : at;
+			journal.write({ event: "claim", id, token, key: limitKey ?? "none", at, until });
 		}
 		return result;
 	};
@@ -210,9 +214,9 @@ function windowsOf(lines: readonly Line[]) {
 	const violations: string[] = [];
 	let inWindow = 0;
 	for (const key of keys) {
-		const starts = claims.filter((line) => line.key === key).map(({ at }) => at).sort((a, b) => a - b);
-		for (const [index, at] of starts.entries()) {
-			const count = starts.slice(index, index + most + 2).filter((other) => other < at + rate.per).length;
+		const starts = claims.filter((line) => line.key === key).sort((a, b) => a.at - b.at);
+		for (const [index, { at }] of starts.entries()) {
+			const count = starts.slice(index).filter(({ until }) => until! < at + rate.per).length;
 			inWindow = Math.max(inWindow, count);
 			if (count > most) violations.push(`${count} starts of ${key} in the ${rate.per} ms from ${at}`);
 		}
