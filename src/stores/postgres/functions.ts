@@ -188,7 +188,7 @@ RETURN to_json(saved);`,
 			"(b text, q text, hint text) RETURNS text",
 			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
 			`FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf} AS key INTO x;
+	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key INTO x;
 	removed[r.o] := FOUND AND NOT coalesce(x."isGone", true);
 	CONTINUE WHEN NOT FOUND;
 	IF x.state IN (1, 3) THEN
@@ -285,7 +285,7 @@ RETURN true;`,
 			"(b text, q text) RETURNS text",
 			`t bigint := ${s}.clock(); r record;`,
 			`SELECT * INTO r FROM json_to_record(q::json) AS (s bigint, i text);
-RETURN (SELECT json_build_array(${columns}, ${keyOf}, (
+RETURN (SELECT json_build_array(${columns}, ${keyOf()}, (
 	SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq AND n > seen
 )) FROM ${s}.tasks WHERE ${isNamed} AND NOT (${isGone}));`,
 		),

@@ -27,7 +27,9 @@ const given =
 	WITH ORDINALITY AS g (k, i, l, y, p, d, v, w, c, x, m, o)`;
 
 /** The gate of a running task that is replaced: it keeps its place at that of its claim. */
-const moved = `gate = r.y, place = nullif(coalesce(place, gate, ${nowhere}), coalesce(r.y, ${nowhere}))`;
+function moved(): string {
+	return `gate = r.y, place = nullif(coalesce(place, gate, ${nowhere}), coalesce(r.y, ${nowhere}))`;
+}
 
 /** What would wait for this long anyway is no news for other processes. */
 const soon = 60_000;
@@ -100,7 +102,7 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 		touched := touched || prior;
 		IF NOT isNew AND form IN (1, 3) THEN
 			UPDATE ${s}.tasks SET posted = posted + 1, newer = r.v, newer_priority = r.p, newer_added = coalesce(newer_added, t),
-				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved}
+				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved()}
 			WHERE seq = prior RETURNING posted INTO letters;
 		ELSE
 			UPDATE ${s}.tasks SET posted = posted + 1, payload = r.v, priority = r.p, gate = r.y, due = CASE
@@ -116,7 +118,7 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 		touched := touched || prior;
 		IF form IN (1, 3) THEN
 			UPDATE ${s}.tasks SET newer = r.v, newer_priority = r.p, newer_added = coalesce(newer_added, t),
-				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved}
+				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved()}
 			WHERE seq = prior;
 		ELSE
 			UPDATE ${s}.tasks SET payload = r.v, priority = r.p, gate = r.y, attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,

@@ -37,8 +37,9 @@ export const columns =
 export const nowhere = "chr(64977)";
 
 /** The key at whose gate a running task has its place; for other tasks the key at whose gate they wait. */
-export const keyOf: string =
-	/* @__PURE__ */ `CASE WHEN place IS NULL OR state NOT IN (1, 3) THEN gate ELSE nullif(place, ${nowhere}) END`;
+export function keyOf(): string {
+	return `CASE WHEN place IS NULL OR state NOT IN (1, 3) THEN gate ELSE nullif(place, ${nowhere}) END`;
+}
 
 /** The lock number of the lane `l` of the basket `b`. */
 export const laneLock = "hashtextextended(l, hashtextextended(b, 0))";
