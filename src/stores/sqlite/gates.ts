@@ -80,7 +80,7 @@ export class SqliteGates {
 		const { gates, idle } = this.#tables;
 		this.#connection.run(
 			`DELETE FROM ${gates} WHERE number IN (
-				SELECT number FROM ${gates} INDEXED BY ${idle} WHERE basket = ?1 AND ${isIdle} AND max(next, shut) <= ?2
+				SELECT number FROM ${gates} INDEXED BY ${idle} WHERE basket = ?1 AND ${isIdle()} AND max(next, shut) <= ?2
 				LIMIT ${mostIdle}
 			)`,
 			...[basket, now],

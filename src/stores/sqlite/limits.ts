@@ -32,7 +32,9 @@ export function isEngaged(table = ""): string {
 }
 
 /** SQL for the gates without a task that could be due. */
-export const isIdle: string = `ready = ${State.never} AND full = 0`;
+export function isIdle(): string {
+	return `ready = ${State.never} AND full = 0`;
+}
 
 /** SQL for the states that matter to gates. A list of three states would be a table, made for each row. */
 const isAtGate = (row: string) => `(${row}.state <= ${State.running} OR ${row}.state = ${State.stopping})`;
@@ -68,7 +70,7 @@ export function limitStatements(tables: Tables): readonly string[] {
 			UNIQUE (basket, kind, gate)
 		) STRICT`,
 		`CREATE INDEX ${ready} ON ${gates} (basket, kind, ready, turn)`,
-		`CREATE INDEX ${idle} ON ${gates} (basket, max(next, shut)) WHERE ${isIdle}`,
+		`CREATE INDEX ${idle} ON ${gates} (basket, max(next, shut)) WHERE ${isIdle()}`,
 		`CREATE TRIGGER ${tasks}_added AFTER INSERT ON ${tasks} WHEN new.gate IS NOT NULL AND ${isAtGate("new")} BEGIN
 			INSERT INTO ${gates} (basket, kind, gate, ready) VALUES (new.basket, new.kind, new.gate, new.due)
 			ON CONFLICT (basket, kind, gate) DO UPDATE SET ready = max(excluded.ready, opens)
