@@ -29,7 +29,7 @@ const kinds: readonly (readonly [StoreErrorCode, codes: RegExp, words?: RegExp])
 	["corrupt", /^XX00[12]/],
 	["not-open", /^(3F000|42P01|42883)/],
 	["refused", /^(0A|22|25P|28|3D|42|54)/],
-	["closed", /^CONNECTION_ENDED/, /end on the pool|PGlite is clos|Client was closed|is not queryable/],
+	["closed", /^CONNECTION_ENDED/, /end on the pool|PGlite is clos/],
 ];
 
 /** Converts an error of a driver to a StoreError, unless it already is one. */

@@ -101,7 +101,7 @@ export class PgPool {
 			return textOf(await within(asking, endsAt - systemClock.monotonic()));
 		} catch (error) {
 			if (!isAnswer(error)) listening.onEnd(error);
-			throw error;
+			throw ofPool(error);
 		} finally {
 			isOver = true;
 		}
@@ -143,13 +143,25 @@ async function askAndRelease(
 		return textOf(rows);
 	} catch (error) {
 		isBroken = !isAnswer(error);
-		// For a single client this would be permanent; a pool has other connections.
-		throw /not queryable/.test(Object(error).message)
-			? new StoreError("unavailable", "The connection was lost", { cause: error })
-			: error;
+		throw ofPool(error);
 	} finally {
 		client.release(isBroken);
 	}
+}
+
+/** A client that is lost is lost forever, but a pool has others: this is transient. */
+function ofPool(error: unknown): unknown {
+	return isLost(error) ? new StoreError("unavailable", "Postgres: The connection was lost", { cause: error }) : error;
+}
+
+/** A store on a single client cannot go on without it. */
+function ofSingle(error: unknown): unknown {
+	const advice = "The connection of the client was lost: make another store, or use a pool, which connects again";
+	return isLost(error) ? new StoreError("closed", `Postgres: ${advice}`, { cause: error }) : error;
+}
+
+function isLost(error: unknown): boolean {
+	return /not queryable/.test(Object(error).message);
 }
 
 /** Whether the error is an answer of the server, which keeps the connection. */
@@ -167,7 +179,9 @@ export function queueOf(client: PgClient): Query {
 			while (!isOver && /[TE]/.test(client.getTransactionStatus?.() ?? "")) await pause(5);
 			return isOver ? [] : (await client.query(text, values)).rows;
 		};
-		const answer = within(last.then(ask), timeout).then(textOf).finally(() => isOver = true);
+		const answer = within(last.then(ask), timeout).then(textOf, (error) => {
+			throw ofSingle(error);
+		}).finally(() => isOver = true);
 		last = answer.catch(() => {});
 		return answer;
 	};

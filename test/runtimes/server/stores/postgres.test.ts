@@ -1,5 +1,7 @@
 // Tests of postgresStore() that need no server.
 import { describe, expect, test } from "vitest";
+import { driverOf, queryIn } from "../../../../src/stores/postgres/driver.ts";
+import { toStoreError } from "../../../../src/stores/postgres/errors.ts";
 import { type PostgresClient, postgresSchema, postgresStore } from "../../../../src/stores/postgres/postgres.ts";
 import type { StoreError } from "../../../../src/platform/store-error.ts";
 
@@ -89,6 +91,37 @@ describe("postgresStore()", () => {
 		};
 		await expect(postgresStore(pool, { timeout: 20 }).open()).rejects.toMatchObject({ code: "unavailable" });
 		expect(released).toEqual([true]);
+	});
+});
+
+// A pool gives another connection for one that is lost; a store on a single client ends, because nothing brings it back.
+describe.each([
+	"Client has encountered a connection error and is not queryable",
+	"Client was closed and is not queryable",
+])("of pg: %s", (text) => {
+	const lost = () => ({ query: () => Promise.reject(new Error(text)), release() {}, on() {}, off() {} });
+	const listening = () => ({
+		...lost(),
+		query: (text: string) => /LISTEN/.test(text) ? Promise.resolve({ rows: [] }) : lost().query(),
+	});
+	const poolOf = (clients: unknown[]) => ({
+		...{ totalCount: 1, query: lost().query, on() {}, off() {} },
+		connect: () => clients.length > 0 ? Promise.resolve(clients.shift() as never) : new Promise<never>(() => {}),
+	});
+
+	test.each([
+		["a connection of a pool", "unavailable", () => driverOf(poolOf([lost()]))],
+		["the listening connection, which is lent", "unavailable", async () => {
+			const driver = driverOf(poolOf([listening()]));
+			await driver.listen!("channel", () => {}, () => {});
+			return driver;
+		}],
+		["the client of a transaction", "unavailable", () => ({ query: queryIn(lost()) })],
+		["a single client", "closed", () => driverOf(lost())],
+	])("%s: %s", async (_, code, make) => {
+		const { query } = await make();
+		const asking = query("SELECT 1", [], 1_000).catch((error) => Promise.reject(toStoreError(error)));
+		await expect(asking).rejects.toMatchObject({ code, isTransient: code === "unavailable" });
 	});
 });
 
