@@ -12,6 +12,7 @@ export {
 	type BasketSnapshot,
 	type BasketStopOptions,
 	type Changed,
+	type CollectOptions,
 	type NewBasketTask,
 	type ScheduleOptions,
 	type ScheduleRecord,
@@ -48,8 +49,10 @@ export {
 	type TaskState,
 	type WakeReason,
 } from "./src/basket/store.ts";
+export { type Limit, limit, type LimitBounds, type LimitOptions, type RateOptions } from "./src/limit/limit.ts";
 export { every } from "./src/schedule/every.ts";
 export { type Recurrence, type Schedule } from "./src/schedule/schedule.ts";
+export { batch, type BatchContext, type BatchFunction, type BatchOptions, type BatchTask } from "./src/batch/batch.ts";
 export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
@@ -93,7 +96,16 @@ export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } f
 export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";
 export { type BackoffOptions, type Jitter } from "./src/run/backoff.ts";
 export { type FailedAttempt, type RunnerOptions } from "./src/run/options.ts";
-export { later, resetBackoff, retryAfter, retryNow, stopNow, type Task, type TaskContext } from "./src/run/task.ts";
+export {
+	type DelayOptions,
+	later,
+	resetBackoff,
+	retryAfter,
+	retryNow,
+	stopNow,
+	type Task,
+	type TaskContext,
+} from "./src/run/task.ts";
 
 // Named tasks.
 export { Group, type GroupOptions, type GroupTaskOptions } from "./src/group/group.ts";

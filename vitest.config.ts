@@ -9,8 +9,13 @@ import { longVariable, root, testFiles, testTimeout } from "./scripts/test/engin
 
 type Project = TestProjectInlineConfiguration;
 
-const projects: Record<string, () => Project | Promise<Project>> = {
-	node: () => ({ extends: true, test: tests("node") }),
+const projects: Record<string, () => Project | Promise<Project> | Project[]> = {
+	// Files that every engine runs share a process, as they do in the other engines: loading the library anew for each of them
+	// would cost a minute.
+	node: () => [
+		{ extends: true, test: { ...tests("node", isCommon), isolate: false } },
+		{ extends: true, test: { ...tests("node", (file) => !isCommon(file)), name: "node-alone" } },
+	],
 	// A window for every file would cost half a second each; workerd and Bun share their globals, too.
 	"happy-dom": () => ({ extends: true, test: { ...tests("happy-dom"), environment: "happy-dom", isolate: false } }),
 	workerd,
@@ -43,12 +48,16 @@ export default defineConfig(async () => ({
 		env: { [longVariable]: process.env[longVariable] ?? "" },
 		testTimeout,
 		hookTimeout: testTimeout,
-		projects: await Promise.all(wanted.map((name) => projects[name]!())),
+		projects: (await Promise.all(wanted.map((name) => projects[name]!()))).flat(),
 	},
 }));
 
-function tests(name: string): { name: string; include: string[] } {
-	return { name, include: testFiles(name, [], true) };
+function tests(name: string, isWanted: (file: string) => boolean = () => true): { name: string; include: string[] } {
+	return { name, include: testFiles(name, [], true).filter(isWanted) };
+}
+
+function isCommon(file: string): boolean {
+	return !file.startsWith("test/runtimes/");
 }
 
 async function workerd(): Promise<Project> {

@@ -12,9 +12,9 @@ interface Import {
 // From the ground up.
 const floors: string[][] = [
 	["platform"],
-	["run", "schedule"],
+	["run", "schedule", "limit"],
 	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
-	["services", "job", "records", "stores/sql"],
+	["services", "job", "batch", "records", "stores/sql"],
 	["store.ts", "stores", "browser", "http", "testing", "threads", "cron"],
 	["cli"],
 ];
@@ -31,7 +31,7 @@ const doors: Readonly<Record<string, string>> = {
 	"schedule/ticks.ts": "how a basket sees the code that runs schedules",
 	"basket/store.ts": "the hook below a basket, which stores implement",
 	"basket/place.ts": "the check of a task that is to replace another, for stores",
-	"basket/engine.ts": "what jobs are made of besides a basket",
+	"basket/engine.ts": "what jobs and batches are made of besides a basket",
 	"job/state.ts": "what is stored of a job, which the command line shows",
 	"job/decode.ts": "likewise",
 	"records/owning.ts": "for stores that know when an owner of claims has gone",
@@ -39,6 +39,7 @@ const doors: Readonly<Record<string, string>> = {
 	"stores/sql/state.ts": "numbers, which are imported as a namespace",
 	"stores/sqlite/connection.ts": "the command line opens files itself",
 	"stores/sqlite/schema.ts": "likewise, and looks at their version first",
+	"stores/sqlite/tables.ts": "likewise, by the names of their tables",
 	"stores/postgres/driver.ts": "the command line brings a client of its own",
 	"stores/postgres/errors.ts": "likewise, and says what went wrong with it",
 	"stores/postgres/schema.ts": "the command line prints it",
@@ -76,7 +77,8 @@ function pointsUp({ from, to, typeOnly }: Import): boolean {
 	if (roomOf(from) === roomOf(to)) return false;
 	const [above, below]: number[] = [floorOf(from), floorOf(to)];
 	// A store contains no part of the engine.
-	if (from.startsWith("src/stores/") && roomOf(to) === "basket") return !typeOnly && to !== "src/basket/place.ts";
+	const forStores: string[] = ["src/basket/store.ts", "src/basket/place.ts"];
+	if (from.startsWith("src/stores/") && roomOf(to) === "basket") return !typeOnly && !forStores.includes(to);
 	return below! >= above!;
 }
 

@@ -22,7 +22,18 @@ const chosen: readonly Mutant[] = mutants.filter(({ name }) => positionals.every
 const limit = 120_000;
 
 const copy: string = mkdtempSync(join(tmpdir(), "upkeep-mutants-"));
-for (const name of ["src", "test", "scripts", "mod.ts", "package.json", "tsconfig.json", "vitest.config.ts"]) {
+for (
+	const name of [
+		"src",
+		"test",
+		"scripts",
+		"mod.ts",
+		"package.json",
+		"tsconfig.json",
+		"tsconfig.test.json",
+		"vitest.config.ts",
+	]
+) {
 	cpSync(join(root, name), join(copy, name), { recursive: true });
 }
 symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));

@@ -51,6 +51,7 @@ export type {
 	Counts,
 	Data,
 	Done,
+	KindLimit,
 	ListQuery,
 	Message,
 	NewTask,

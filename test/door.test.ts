@@ -2,6 +2,7 @@
 // argument, or the error of the caller's own getter. The state is unchanged.
 import {
 	Basket,
+	batch,
 	configure,
 	Group,
 	Intermittent,
@@ -9,6 +10,7 @@ import {
 	job,
 	later,
 	Lifecycle,
+	limit,
 	memoryStore,
 	poll,
 	Pool,
@@ -84,10 +86,12 @@ testDoors("new Basket()", {
 		give: (value) => new Basket({ store, tasks: { a: value } }),
 	}),
 	...Object.fromEntries(
-		["run", "schema", "codec", "crashes", "retain", "retainDead", ...runnerOptions.slice(0, -1)].map((name) => {
-			const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
-			return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
-		}),
+		["run", "schema", "codec", "crashes", "retain", "retainDead", "limit", ...runnerOptions.slice(0, -1)].map(
+			(name) => {
+				const give = (value: unknown) => new Basket({ store, tasks: { a: { run: noop, [name]: value } } } as never);
+				return [`a task's ${name}`, () => ({ names: new RegExp(`"${name}`), give })];
+			},
+		),
 	),
 	"the name of a task": () => ({
 		takesAll: true,
@@ -96,13 +100,13 @@ testDoors("new Basket()", {
 	}),
 });
 
-const entryOptions = ["id", "delay", "at", "ifPresent", "within", "priority", "lane"];
+const entryOptions = ["id", "delay", "at", "ifPresent", "within", "most", "priority", "lane"];
 
 testDoors("Basket", {
 	"add(kind)": ofBasket(/"kind"|no tasks of the kind/, (basket, value) => basket.add!(value, 1)),
 	"add(payload)": ofBasket(/payload/, (basket, value) => basket.add!("a", value)),
 	"add(options)": ofBasket(
-		/"(options|id|delay|at|ifPresent|within|priority|lane|tx)"|transactions/,
+		/"(options|id|delay|at|ifPresent|within|most|priority|lane|tx)"|transactions/,
 		(basket, value) => basket.add!("a", 1, value),
 	),
 	...Object.fromEntries(entryOptions.flatMap((name) => {
@@ -179,6 +183,13 @@ testDoors("Basket", {
 	"subscribe(listener)": ofBasket(/"listener"/, (basket, value) => basket.subscribe!(value)),
 });
 
+testDoors("batch()", {
+	options: () => ({ names: /"(options|most)"/, give: (value) => batch(value, noop) }),
+	"options.most": () => ({ names: /"most"/, give: (value) => batch({ most: value }, noop) }),
+	"options.wait": () => ({ names: /"wait"/, give: (value) => batch({ most: 1, wait: value }, noop) }),
+	run: () => ({ names: /"run"/, give: (value) => batch({ most: 1 }, value) }),
+});
+
 testDoors("run(), Runner, Group, sleep()", {
 	// A class cannot be distinguished from a function before the call.
 	"run(task)": () => ({ names: /"task"|class constructor/i, give: (value) => run(value) }),
@@ -221,6 +232,33 @@ testDoors("run(), Runner, Group, sleep()", {
 		takesAll: true,
 		names: /^$/,
 		give: (value) => void [stopNow(value), retryNow(value), resetBackoff(value)],
+	}),
+});
+
+const rateOptions = ["tasks", "per", "burst"];
+
+testDoors("limit(), later(), retryAfter()", {
+	"limit(options)": () => ({ names: /"(options|key|atOnce|rate)/, give: (value) => limit(value) }),
+	...options(["key", "atOnce", "rate"], (options) => limit({ rate: { tasks: 1, per: 1 }, ...options as object })),
+	...Object.fromEntries(rateOptions.map((name) => {
+		const give = (value: unknown) => limit({ rate: { tasks: 1, per: 1, [name]: value } });
+		return [`limit(rate.${name})`, () => ({ names: new RegExp(`"rate(\\.${name})?"`), give })];
+	})),
+	"limit.key()": () => ({
+		names: /"limit.key\(\)"/,
+		takes: ["string"],
+		give: (value) => limit({ key: () => value, atOnce: 1 }).keyOf(1),
+	}),
+	"later(options)": () => ({ names: /"(options|limit)"/, give: (value) => later(1, mine, value) }),
+	"later(options.limit)": () => ({
+		names: /"limit"/,
+		takes: ["boolean"],
+		give: (value) => later(1, mine, { limit: value }),
+	}),
+	"retryAfter(options.limit)": () => ({
+		names: /"limit"/,
+		takes: ["boolean"],
+		give: (value) => retryAfter(1, mine, { limit: value }),
 	}),
 });
 

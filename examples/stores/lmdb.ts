@@ -31,8 +31,11 @@ export interface LmdbStoreOptions {
 /** LMDB keys have at most 1,978 bytes, and contain the names of a task, its lane and its basket. */
 const maxName = 500;
 
-/** The version of the stored layout. */
-const version = 1;
+/** The version of the stored layout. Version 2 has limits; the rest is as in version 1. */
+const version = 2;
+
+/** The names of a task. */
+type Names = { [name in "id" | "lane" | "limitKey"]?: string | undefined } & { kind: string };
 
 /** A store in a folder, which several processes can share. */
 export function lmdbStore(path: string, options: LmdbStoreOptions = {}): Store {
@@ -45,9 +48,10 @@ export class LmdbMap implements OrderedMap {
 	readonly clock: Clock | undefined;
 	readonly limits = {
 		checkBasket: (basket: string) => checkName("basket", basket),
-		checkTasks: (_: string, tasks: readonly { id?: string | undefined; kind: string; lane?: string | undefined }[]) => {
-			for (const { id = "", kind, lane = "" } of tasks) {
-				Object.entries({ id, kind, lane }).forEach(([what, name]) => checkName(what, name));
+		checkLimitKey: (_: string, limitKey: string) => checkName("limitKey", limitKey),
+		checkTasks: (_: string, tasks: readonly Names[]) => {
+			for (const { id = "", kind, lane = "", limitKey = "" } of tasks) {
+				Object.entries({ id, kind, lane, limitKey }).forEach(([what, name]) => checkName(what, name));
 			}
 		},
 	};
@@ -70,7 +74,7 @@ export class LmdbMap implements OrderedMap {
 				if (found > version) {
 					throw new StoreError("newer-schema", `The layout ${found} is not known here: update the library`);
 				}
-				db.putSync(["schema"], serialize(found));
+				db.putSync(["schema"], serialize(version));
 			});
 		});
 	}

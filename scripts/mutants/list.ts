@@ -16,6 +16,11 @@ const task = "src/basket/claimed-task.ts";
 const turns = "src/basket/turns.ts";
 const calls = "src/basket/calls.ts";
 const memory = "src/basket/memory-tasks.ts";
+const gates = "src/basket/memory-gates.ts";
+const queue = "src/basket/memory-queue.ts";
+const suite = "test/basket/memory.test.ts";
+const batching = "test/batch/batch.test.ts";
+const memoryTask = "src/basket/memory-task.ts";
 const jobRun = "src/job/job-run.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -34,7 +39,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "expiry: what has ended by its lease is not given back",
 		file: turns,
-		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: released });",
+		from: "this.#parking.delete(task);\n\t\tthis.#ended.push({ task, ending: task.released });",
 		to: "this.#parking.delete(task);\n\t\tthis.claims.delete(task);",
 	},
 	{
@@ -192,9 +197,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "crashes: kinds with few attempts are claimed ahead",
-		file: turns,
-		from: "this.#kinds = [1, 3, Infinity]",
-		to: "this.#kinds = [1, 3, 1]",
+		file: "src/basket/requests.ts",
+		from: "this.#lists = [1, 3, Infinity]",
+		to: "this.#lists = [1, 3, 1]",
 	},
 	{
 		name: "crashes: others wait for what must run alone",
@@ -287,14 +292,14 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "store: what is held is claimed",
 		file: memory,
-		from: "if (task.isHeld || task.previous !== undefined) task.heap.remove(task);",
-		to: "if (task.previous !== undefined) task.heap.remove(task);",
+		from: "if (task.isHeld || task.previous !== undefined) this.#queue.remove(task);",
+		to: "if (task.previous !== undefined) this.#queue.remove(task);",
 	},
 	{
 		name: "store: messages that were seen stay",
-		file: memory,
-		from: "forget(task, outcome.seen);",
-		to: "",
+		file: memoryTask,
+		from: "\tforget(task, seen);\n\treturn",
+		to: "\treturn",
 		jobs: true,
 	},
 	{
@@ -376,15 +381,15 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "others' changes: the store says nothing of a running task that is deleted",
 		file: memory,
-		from: 'if (task?.state === "running") this.#stir("claims");',
-		to: "",
+		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
+		to: "this.#queue.end(task);",
 		test: "test/basket/claims.test.ts",
 	},
 	{
 		name: "replacing: a waiting task keeps its attempts",
-		file: memory,
-		from: "\t\t\trenew(task);\n\t\t\tthis.#take(task, replacement);",
-		to: "\t\t\tthis.#take(task, replacement);",
+		file: memoryTask,
+		from: "if (!isRunning && !isCollected) renew(task);",
+		to: "",
 	},
 	{
 		name: "replacing: the newest payload is lost at a crash",
@@ -401,20 +406,56 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "replacing: a retry keeps the old payload",
 		file: memory,
-		from: "\t\tif (replacement !== undefined) {\n\t\t\tif (hasEnded) renew(task);",
-		to: '\t\tif (replacement !== undefined && type !== "retry") {\n\t\t\tif (hasEnded) renew(task);',
+		from: "if (replacement !== undefined) {",
+		to: 'if (replacement !== undefined && type !== "retry") {',
 	},
 	{
 		name: "replacing: a done task forgets the payload behind it",
 		file: memory,
-		from: "if (hasEnded && task.replacement === undefined) {",
-		to: "if (hasEnded) {",
+		from: "if (hasEnded && task.replacement === undefined && left === 0) {",
+		to: "if (hasEnded && left === 0) {",
 	},
 	{
 		name: "replacing: the delay does not count behind a running task",
 		file: memory,
 		from: "at = Math.max(at, replacement.at);",
-		to: "",
+		to: ";",
+	},
+	{
+		name: "collecting: what comes during a run is lost when that is done",
+		file: memoryTask,
+		from: "\tforget(task, seen);\n\treturn",
+		to: "\tforget(task, Infinity);\n\treturn",
+	},
+	{
+		name: "collecting: an item that exceeds a run is lost",
+		file: "src/basket/collecting.ts",
+		from: "const seen = items.at(-1)?.n;",
+		to: "const seen = inbox.at(-1)?.n;",
+	},
+	{
+		name: "collecting: a dead task forgets its items when another one is added",
+		file: memoryTask,
+		from: 'return item !== undefined && state === "dead" ? { inbox, posted } : undefined;',
+		to: "return undefined;",
+	},
+	{
+		name: "collecting: an item shortens the backoff of those before it",
+		file: memoryTask,
+		from: "const at = hasFailed && isCollected ? task.at : ",
+		to: "const at = ",
+	},
+	{
+		name: "collecting: enough items behind a running task wait for their delay",
+		file: memoryTask,
+		from: "isFull: task.inbox.length >= most };",
+		to: "isFull: false };",
+	},
+	{
+		name: "collecting: a failed run changes what is stored of its items",
+		file: task,
+		from: "|| this.#collected !== undefined ||",
+		to: "||",
 	},
 	{
 		name: "replacing: a committed task is reported as lost if this process has claimed what has replaced it",
@@ -425,13 +466,13 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "pauses: a turn ignores that of a kind",
-		file: memory,
+		file: queue,
 		from: "this.#paused.has(kind) ? [] : ",
 		to: "",
 	},
 	{
 		name: "pauses: a turn ignores that of all kinds",
-		file: memory,
+		file: queue,
 		from: "if (this.#paused.has(undefined)) return [];",
 		to: "",
 	},
@@ -465,5 +506,116 @@ export const mutants: readonly Mutant[] = [
 		file: "src/basket/worker.ts",
 		from: "for (const user of all) user.abort(reason);",
 		to: "for (const user of this.users.all) user.abort(reason);",
+	},
+	{
+		name: "limits: a gate does not count what is running",
+		file: gates,
+		from: "return this.running.size < (limit?.atOnce ?? Infinity);",
+		to: "return true;",
+	},
+	{
+		name: "limits: a release keeps its start",
+		file: gates,
+		from: "if (isTakenBack && start?.at === this.#lastAt) this.#next -= start.spacing;",
+		to: "",
+	},
+	{
+		name: "limits: a release takes a start back that later ones have followed",
+		file: gates,
+		from: "if (isTakenBack && start?.at === this.#lastAt)",
+		to: "if (isTakenBack && start !== undefined)",
+		test: suite,
+	},
+	{
+		name: "limits: the claim that takes up a crashed task is no start",
+		file: queue,
+		from: "if (task.limitKey === undefined) return;",
+		to: 'if (task.limitKey === undefined || task.state === "running") return;',
+	},
+	{
+		name: "limits: a key that is shut stays open",
+		file: gates,
+		from: "this.#shutUntil = Math.max(this.#shutUntil, until);",
+		to: "",
+	},
+	{
+		name: "limits: the gate of a key without tasks is forgotten at once",
+		file: gates,
+		from: "Infinity : Math.max(this.#next, this.#shutUntil)",
+		to: "Infinity : -Infinity",
+	},
+	{
+		name: "limits: a deleted task keeps its place",
+		file: memory,
+		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
+		to: 'this.#stir("claims");',
+	},
+	{
+		name: "limits: a key is served again and again while others wait",
+		file: gates,
+		from: "if (gate !== undefined) this.#move(gate, this.#open, ++this.#turns);",
+		to: "",
+		test: suite,
+	},
+	{
+		name: "limits: nobody is woken when a place becomes free",
+		file: memory,
+		from: "if (this.#queue.takeLeft()) this.#stir();",
+		to: "",
+		test: suite,
+	},
+	{
+		name: "limits: a crashed task with another key stays at its place",
+		file: memory,
+		from: "if (task.limitKey !== limitKey) {",
+		to: "if (task.limitKey !== task.limitKey) {",
+		test: suite,
+	},
+	{
+		name: "limits: a worker does not say them to its store",
+		file: "src/basket/requests.ts",
+		from: "limit === undefined ? [] : { kind, ...limit.bounds }",
+		to: "limit === undefined ? [] : { kind, ...limit.bounds, atOnce: Infinity }",
+	},
+	{
+		name: "batches: tasks that have left still share a slot",
+		file: "src/batch/batches.ts",
+		from: "if (call.size > 0) this.joined--;",
+		to: "",
+		test: batching,
+	},
+	{
+		name: "batches: a call takes one task too many",
+		file: "src/batch/batches.ts",
+		from: "else if (this.room === 0) this.begin();",
+		to: "else if (this.room < 0) this.begin();",
+		test: batching,
+	},
+	{
+		name: "batches: tasks for a call that has begun meanwhile are kept",
+		file: "src/basket/turns.ts",
+		from: "this.#release(batches.strays(this.#ahead))",
+		to: "undefined",
+		test: batching,
+	},
+	{
+		name: "batches: a call begins with tasks whose leases have ended",
+		file: "src/batch/call.ts",
+		from: "host?.checkLeases();",
+		to: "",
+		test: batching,
+	},
+	{
+		name: "batches: a task that fails alone is done with the others",
+		file: "src/batch/call.ts",
+		from: "member.reject!(error);",
+		to: "",
+	},
+	{
+		name: "batches: an error of the function is the error of its first task only",
+		file: "src/batch/call.ts",
+		from: "for (const { reject } of members) reject!(error);",
+		to: "members[0]!.reject!(error);\n\t\t\tfor (const { resolve } of members) resolve!();",
+		test: batching,
 	},
 ];

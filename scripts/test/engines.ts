@@ -181,7 +181,7 @@ function vitest(
 		missing: () => missingBinary("vitest") ?? missing(),
 		command: ({ files, report, filter }) => [
 			binary("node"),
-			...[binary("vitest"), "run", `--project=${name}`],
+			...[binary("vitest"), "run", `--project=${name}*`],
 			...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
 			...(filter === undefined ? [] : [`--testNamePattern=${literally(filter)}`]),
 			...files,

@@ -8,11 +8,13 @@
 import type { Batch } from "./batch.ts";
 import type { BasketSettings, Kind } from "./options.ts";
 import type { Added, NewTask, Store } from "./store.ts";
+import { mostInbox } from "./claim.ts";
 import { cut, sizeOf } from "./codec.ts";
-import { checkName } from "./options.ts";
+import { sealCollected } from "./collecting.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
-import { check, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
+import { checkName } from "../platform/name.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** Options for {@link Basket.add}. */
@@ -59,10 +61,44 @@ export interface AddOptions<Tx = never> {
 	tx?: Tx | undefined;
 }
 
+/**
+ * Options for {@link Basket.add} that collect items: the function of the kind takes an array, and each add gives one
+ * item of it. Many adds are one run.
+ *
+ * - The task with the `id` begins with its first item. Other items wait with it, in order.
+ * - A run gets the items that are there when it begins, at most `most`. Items that are added during the run, or exceed
+ *   `most`, are for the next run. When a run is done, its items are gone, and the task ends if there are no others.
+ * - A failed run is retried when its backoff ends, with its items and those that were added meanwhile. They cannot be
+ *   saved or changed by the run.
+ * - A dead task to which an item is added begins anew with its old items, behind all others.
+ *
+ * Kind and lane must be the same for all items of an id, and the task must not be one that was added otherwise. Kinds
+ * with a schedule have no such tasks.
+ */
+export interface CollectOptions<Tx = never> extends Omit<AddOptions<Tx>, "id" | "ifPresent"> {
+	/** The id of the task, as in {@link AddOptions}. */
+	id: string;
+	/** The payload is an item. */
+	ifPresent: "collect";
+	/**
+	 * The delay before the task is due, in milliseconds: 0 or more, finite. Each item counts it anew, within the time of
+	 * `within`. @default 0
+	 */
+	delay?: number | undefined;
+	/**
+	 * The maximum time in milliseconds, not less than `delay`, from the first item to the due time. Items that are added
+	 * during a run count from the first of them. @default Infinity
+	 */
+	within?: number | undefined;
+	/** The maximum number of items of a run; with as many, it is due at once. A whole number from 1 to 1,000. @default 100 */
+	most?: number | undefined;
+}
+
 /** A task to add, of any kind. */
-export interface Entry extends Omit<AddOptions, "tx"> {
+export interface Entry extends Omit<AddOptions, "tx" | "ifPresent">, Pick<CollectOptions, "most"> {
 	readonly kind: string;
 	readonly payload?: unknown;
+	readonly ifPresent?: "keep" | "replace" | "collect" | undefined;
 }
 
 /** The interface of adding to its basket. */
@@ -104,7 +140,8 @@ export async function storeTasks<Tx>(
 	if (tx !== undefined) return await store.add(name, tasks, tx);
 	await engine.open();
 	const added = await engine.adding.submit(tasks);
-	engine.changed(tasks.reduce((least, { delay }) => Math.min(least, delay), Infinity));
+	// Only the store knows whether there are enough items.
+	engine.changed(tasks.reduce((least, { delay, item }) => Math.min(least, item === undefined ? delay : 0), Infinity));
 	return added;
 }
 
@@ -114,17 +151,23 @@ export function newTask<Tx>(
 	entry: Entry,
 	tx: Tx | undefined,
 ): NewTask | PromiseLike<NewTask> {
-	const { id, ifPresent = "keep", priority = 0, lane, within } = check("entry", entry, "object");
+	const { id, ifPresent = "keep", priority = 0, lane, within, most } = check("entry", entry, "object");
 	const kind = kindOf(kinds, entry.kind);
 	if (id !== undefined) {
 		check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
 	}
 	const delay = delayOf(entry, clock);
-	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace"]) === "replace";
-	if (isReplacing && id === undefined) refuse("id", id, `the id of the task to replace`);
+	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]) !== "keep";
+	const isCollecting = ifPresent === "collect";
+	if (isReplacing && id === undefined) refuse("id", id, `the id of the task to ${ifPresent}`);
 	if (within !== undefined) {
 		check("within", within, "number", checkDelay("within", within) >= delay, "at least the delay");
-		if (!isReplacing) refuse("within", within, `absent without ifPresent: "replace"`);
+		if (!isReplacing) refuse("within", within, `absent without ifPresent: "replace" or "collect"`);
+	}
+	if (isCollecting && kind.rule !== undefined) refuse("ifPresent", ifPresent, "absent for a kind with a schedule");
+	if (most !== undefined) {
+		if (!isCollecting) refuse("most", most, `absent without ifPresent: "collect"`);
+		check("most", checkCount("most", most), "number", most <= mostInbox, `${mostInbox} or less`);
 	}
 	const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
 	check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
@@ -132,9 +175,17 @@ export function newTask<Tx>(
 	const task: Omit<NewTask, "payload"> = { id, kind: entry.kind, delay, priority, lane };
 	if (isReplacing) Object.assign(task, { ifPresent, within: within === Infinity ? undefined : within });
 	const { maxPayload } = store.capabilities;
-	const valid = kind.schema && validate(kind.schema, entry.payload);
-	const payload = chain(synchronous(valid, tx), () => encodePayload(kind, entry.payload, maxPayload));
-	return chain(synchronous(payload, tx), (payload) => ({ ...task, payload }));
+	const given = isCollecting ? [entry.payload] : entry.payload;
+	const finish = (valid: unknown) => {
+		const limitKey = kind.limit?.keyOf(valid);
+		const payload = encodePayload(kind, entry.payload, maxPayload);
+		return chain(
+			synchronous(payload, tx),
+			(data) => ({ ...task, limitKey, ...isCollecting ? sealCollected(data, most) : { payload: data } }),
+		);
+	};
+	if (kind.schema === undefined) return finish(given);
+	return chain(synchronous(validate(kind.schema, given), tx), finish);
 }
 
 /** The delay before a task is due. */
@@ -161,7 +212,9 @@ function loadsOf(
 	tasks: readonly NewTask[],
 ): { what: string; count: number; most: number }[] {
 	const { maxAdd = Infinity, maxAddBytes = Infinity } = capabilities;
-	const bytes = maxAddBytes < Infinity ? tasks.reduce((sum, { payload }) => sum + sizeOf(payload), 0) : 0;
+	const bytes = maxAddBytes < Infinity
+		? tasks.reduce((sum, { payload, item = "" }) => sum + sizeOf(payload) + sizeOf(item), 0)
+		: 0;
 	return [
 		{ what: "tasks", count: tasks.length, most: maxAdd },
 		{ what: "bytes of payloads", count: bytes, most: maxAddBytes },

@@ -11,12 +11,12 @@ import type { TaskResult } from "./task-result.ts";
 import { shareOf } from "./adding.ts";
 import { Batch } from "./batch.ts";
 import { decodeFailure, encodeFailure } from "./codec.ts";
-import { checkName } from "./options.ts";
 import { Opening } from "./opening.ts";
 import { declare } from "./scheduling.ts";
 import { Endings } from "./waiting.ts";
 import { Worker } from "./worker.ts";
 import { check, checkDelay, checkSignal } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 import { link, unlink } from "../platform/signals.ts";
 import { Snapshot } from "../platform/snapshot.ts";
 

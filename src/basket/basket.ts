@@ -10,7 +10,7 @@
 import type { AddArguments, Changed, NewBasketTask, TxOptions } from "./arguments.ts";
 import type { BasketOptions, PayloadOf, TaskMap } from "./options.ts";
 import type { Added, Change, Counts, Pauses } from "./store.ts";
-import { type AddOptions, addTasks } from "./adding.ts";
+import { type AddOptions, addTasks, type CollectOptions } from "./adding.ts";
 import { BasketEngine, type BasketSnapshot, type BasketStopOptions, type WorkOptions } from "./basket-engine.ts";
 import { changeMany, type TaskFilter } from "./many.ts";
 import { checkBasketOptions } from "./options.ts";
@@ -28,6 +28,7 @@ export type {
 	BasketSnapshot,
 	BasketStopOptions,
 	Changed,
+	CollectOptions,
 	NewBasketTask,
 	ScheduleOptions,
 	ScheduleRecord,

@@ -29,15 +29,20 @@ export interface Claim extends Ref {
 	readonly crashes: number;
 	/** The priority. */
 	readonly priority: number;
+	/** See `limitKey` of `NewTask`. */
+	readonly limitKey?: string | undefined;
 	/** The error of the last settlement with `retry` or `dead`. */
 	readonly error?: string | undefined;
 	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
 	readonly addedAt: number;
 	/** The time since it was added, in milliseconds on the store's clock. */
 	readonly age: number;
-	/** The messages that were posted to it and not removed since, oldest first. */
+	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
 	readonly inbox: readonly Message[];
 }
+
+/** The maximum number of messages in a {@link Claim}. */
+export const mostInbox = 1_000;
 
 /** A message to a task. */
 export interface Message {
@@ -60,6 +65,14 @@ export interface Done {
 	readonly payload?: Data | undefined;
 	/** The result, which is kept with the task. */
 	readonly result?: Data | undefined;
+	/**
+	 * Messages up to this number are removed. If others are left, the task has not ended: it is waiting again, due at
+	 * once or when its replacement is, without attempts, crashes, error and progress, and in its place in its lane. The result
+	 * is not kept then. If absent, messages do not matter.
+	 */
+	readonly seen?: number | undefined;
+	/** With `seen`: if at least this number of messages is left, the task is due at once, whenever its replacement is. */
+	readonly most?: number | undefined;
 }
 
 /**
@@ -75,7 +88,10 @@ export interface Done {
  * - `dead`: the task becomes dead. `attempts` and `error` are stored;
  * - `release`: neither an attempt nor a crash; the task is due at once, and a crash of the previous claim, which this
  *   claim has counted, stays counted. With a `delay` the task has run, and is due again after that: `crashes` becomes
- *   0, and attempts and error stay.
+ *   0, and attempts and error stay. Without one, a claim that a limit has counted as a start counts no more. With a
+ *   `limitKey`, the task gets that key.
+ *
+ * With `isKeyShut`, no task of the same kind and `limitKey` is claimed before `delay` has passed.
  */
 export type Outcome =
 	| Done
@@ -87,6 +103,7 @@ export type Outcome =
 		readonly payload?: Data | undefined;
 		readonly backoff?: boolean | undefined;
 		readonly hold?: boolean | undefined;
+		readonly isKeyShut?: boolean | undefined;
 	}
 	| {
 		readonly type: "later";
@@ -94,6 +111,7 @@ export type Outcome =
 		readonly seen: number;
 		readonly payload?: Data | undefined;
 		readonly backoff?: boolean | undefined;
+		readonly isKeyShut?: boolean | undefined;
 	}
 	| {
 		readonly type: "dead";
@@ -108,6 +126,8 @@ export type Outcome =
 		readonly payload?: Data | undefined;
 		/** The time until the task is due, in milliseconds; absent if the task was not run. */
 		readonly delay?: number | undefined;
+		readonly limitKey?: string | undefined;
+		readonly isKeyShut?: boolean | undefined;
 	};
 
 /** The settlement of one claim. */
@@ -134,6 +154,23 @@ export interface Turn {
 	readonly claim: readonly ClaimRequest[];
 	/** The lease of the new claims, in milliseconds: more than 0, finite. */
 	readonly lease: number;
+	/** The limits of the requested kinds. A kind without one has no limit, whatever keys its tasks have. */
+	readonly limits?: readonly KindLimit[] | undefined;
+}
+
+/**
+ * The limit of a kind, for each `limitKey` of `NewTask` by itself. A task that has no key is not limited: the basket
+ * gives it its key with a `release`.
+ */
+export interface KindLimit {
+	/** The kind. */
+	readonly kind: string;
+	/** The maximum number of running tasks, from 1; `Infinity` if there is none. */
+	readonly atOnce: number;
+	/** The time between two starts, in milliseconds, not rounded; 0 if there is none. */
+	readonly spacing: number;
+	/** The number of starts that may come at once after a rest, from 1. */
+	readonly burst: number;
 }
 
 /** The result of a {@link Turn}. */

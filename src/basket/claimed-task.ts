@@ -5,16 +5,19 @@
  * @module
  */
 
+import type { BatchMember, SharedRun } from "./batches.ts";
 import type { Calls } from "./calls.ts";
+import type { ClaimOwner, LeaseState } from "./claim-owner.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
-import type { BasketSettings, Kind } from "./options.ts";
+import type { Kind } from "./options.ts";
 import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
+import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
-import { decodeFailure, encodeFailure } from "./codec.ts";
+import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { deadEnding, endingWith, released } from "./ending.ts";
+import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { beginTick, endTick } from "./schedules.ts";
 import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
@@ -22,26 +25,8 @@ import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { isEnvelope } from "../schedule/envelope.ts";
 import type { Tick, TickHost } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
-import { validate } from "../platform/standard-schema.ts";
 
-/** The interface of a claimed task to its basket. */
-export interface ClaimOwner<Tx> {
-	readonly settings: BasketSettings<Tx>;
-	readonly calls: Calls;
-	/** Whether the function of a task is being called synchronously. */
-	isCalling: boolean;
-	/** Ends the claims whose leases may have expired. */
-	expire(): void;
-	/** Renews leases, and calls {@link ClaimedTask.renewed}. */
-	extend(tasks: readonly ClaimedTask<Tx>[], limit: number): Promise<readonly LeaseState[]>;
-	/** Progress was reported and should be saved soon. */
-	onProgress(): void;
-}
-
-/** The answer of the store to a renewal. */
-export type LeaseState = "ok" | "lost" | "posted";
-
-export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, JobClaim, TickHost {
+export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickHost {
 	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
 	/** The earliest time at which the lease may expire, on the monotonic clock. */
@@ -52,6 +37,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	attempt = 0;
 	/** Called at each renewal of the lease while messages are in the inbox. */
 	onPosted: (() => void) | undefined;
+	/** Set if it runs in a call with others. */
+	sharedRun: SharedRun | undefined;
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
@@ -66,6 +53,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 	#stored: Data;
 	/** Whether the basket stops: later failures do not count. */
 	#isAborted = false;
+	/** The items of this run, if the payload is collected items. */
+	#collected: Collected | undefined;
 	/** The last transaction in which the task was completed. */
 	#completedIn: unknown;
 
@@ -95,6 +84,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		return this.#attempt!.signal;
 	}
 
+	/** Its end if the task is given back. */
+	get released(): Ending {
+		return this.#execution !== undefined && this.#kind.limit?.bounds.spacing ? releasedStart : released;
+	}
+
 	/** Whether the task has crashed so often that it must run alone. */
 	get isSuspect(): boolean {
 		return this.claim.crashes >= 2;
@@ -113,9 +107,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
-		const payload = this.#execution === undefined || ending.outcome.type === "done" ? undefined : await this.#changed();
+		const isKept = this.#execution === undefined || this.#collected !== undefined || ending.outcome.type === "done";
+		const payload = isKept ? undefined : await this.#changed();
 		this.end();
 		if (payload !== undefined) ending = { ...ending, outcome: { ...ending.outcome, payload } };
+		if (ending.outcome.type === "done") ending = { ...ending, outcome: { ...ending.outcome, ...this.#collected?.end } };
 		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
 	}
 
@@ -196,16 +192,19 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
-	/** Decodes and checks a payload. Returns a promise only if the codec or the schema is asynchronous. */
-	#read(data: Data): unknown {
-		const { codec, schema } = this.#kind;
-		return chain(codec.decode(data), (payload) => schema === undefined ? payload : validate(schema, payload));
+	async #perform(): Promise<Ending> {
+		const collected = this.#collected = collectedIn(this.#kind, this.claim);
+		const payload = readPayload(this.#kind, this.tick?.payload ?? this.claim.payload, collected?.items);
+		this.#payload = isThenable(payload) ? await payload : payload;
+		return this.#release() ?? this.#move() ?? this.#end(await this.#execute(this.#call));
 	}
 
-	async #perform(): Promise<Ending> {
-		const payload = this.#read(this.tick?.payload ?? this.claim.payload);
-		this.#payload = isThenable(payload) ? await payload : payload;
-		return this.#release() ?? this.#end(await this.#execute(this.#call));
+	/** Gives a task back that does not wait where its limit wants it: its payload or the limit was changed. */
+	#move(): Ending | undefined {
+		const limitKey = this.#kind.limit?.keyOf(this.#payload);
+		if (limitKey === undefined || limitKey === this.claim.limitKey) return undefined;
+		this.attempt = 0;
+		return endingWith({ type: "release", limitKey });
 	}
 
 	#execute(task: Task<unknown>): Promise<RunStep<unknown>> {
@@ -223,24 +222,28 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 
 	readonly #call = (attempt: TaskContext): unknown => {
 		this.#attempt = attempt;
+		return this.calling(() => this.#kind.call(this.#payload, this, attempt));
+	};
+
+	checkLeases(): void {
+		this.#owner.expire();
+	}
+
+	calling<T>(call: () => T): T {
 		this.#owner.isCalling = true;
 		try {
-			return this.#kind.call(this.#payload, this, attempt);
+			return call();
 		} finally {
 			this.#owner.isCalling = false;
 		}
-	};
+	}
 
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) return this.#kind.hasResult ? this.#succeed(step.value) : this.#kind.end(step.value);
-		const { error, delay, again, later } = step;
-		if (this.#isAborted || this.isExpired) return released;
-		if (later) return { outcome: { type: "release", delay }, error: undefined, delay };
-		if (!again) return this.#dead(this.attempt, error);
-		const { lastDelay, isFirm } = this.#execution!;
-		const stored = encodeFailure(error, lastDelay);
-		return { outcome: { type: "retry", delay, attempts: this.attempt, error: stored, backoff: !isFirm }, error, delay };
+		if (this.#isAborted || this.isExpired) return this.released;
+		if (!step.again) return this.#dead(this.attempt, step.error);
+		return againEnding(step, this.#execution!, this.attempt, this.#kind.limit !== undefined);
 	}
 
 	/** A result that cannot be stored is reported, and missing: the work is done nevertheless. */
@@ -263,7 +266,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		if (this.isCompleted) return endingWith({ type: "done" });
 		if (state === undefined || state === "lost") return this.#giveUp();
 		this.endCommit();
-		if (this.isExpired) return released;
+		if (this.isExpired) return this.released;
 		if (!step.ok) return this.#end(step);
 		const error = new Error("The transaction given to complete() was not committed");
 		return this.#end(await this.#execute(() => Promise.reject(error)));
@@ -331,6 +334,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 
 	/** See `BasketContext.save`. */
 	async save(payload: unknown, tx: Tx | undefined): Promise<void> {
+		if (this.#collected !== undefined) {
+			throw new TypeError("Collected items cannot be saved: they stay as they were added");
+		}
 		let data = this.#encode(payload);
 		if (isThenable(data)) data = await synchronous(data, tx);
 		this.#throwIfOver();
@@ -358,7 +364,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Job
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
-			const isCompleted = await store.complete(name, claim, { type: "done", retain: this.#kind.retain }, tx);
+			const done = { ...this.#collected?.end, type: "done", retain: this.#kind.retain } as const;
+			const isCompleted = await store.complete(name, claim, done, tx);
 			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an
 			// earlier call. By now the connection may have another transaction.
 			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();

@@ -14,9 +14,10 @@
  */
 
 import type { Calls } from "./calls.ts";
+import type { ClaimOwner, Leased, LeaseState } from "./claim-owner.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
-import { ClaimedTask, type ClaimOwner, type LeaseState } from "./claimed-task.ts";
+import { ClaimedTask } from "./claimed-task.ts";
 import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -165,7 +166,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	 * @param onAnswer called with each answer, before it is heeded
 	 * @returns the answer of the store for each claim
 	 */
-	extend(tasks: readonly ClaimedTask<Tx>[], limit: number, onAnswer?: () => void): Promise<readonly LeaseState[]> {
+	extend(tasks: readonly Leased[], limit: number, onAnswer?: () => void): Promise<readonly LeaseState[]> {
 		const { store, name, lease, clock } = this.settings;
 		const claims = tasks.map(({ claim }) => claim);
 		const endsAt = clock.monotonic() + lease;

@@ -6,14 +6,18 @@
 
 import type { Outcome } from "./store.ts";
 import { encodeFailure } from "./codec.ts";
+import type { Execution, RunStep } from "../run/execution.ts";
+
+/** A failed attempt. */
+type Again = Extract<RunStep<unknown>, { readonly ok: false }>;
 
 /** The end of a run: what is stored and what is reported. */
 export interface Ending {
 	readonly outcome: Outcome;
 	readonly error: unknown;
 	readonly delay: number;
-	/** How it has ended, if the outcome is that of a schedule, which goes on. */
-	readonly told?: "done" | "dead" | undefined;
+	/** How it has ended, if its outcome does not tell. */
+	readonly told?: "done" | "dead" | "released" | undefined;
 	/** What the function has returned. */
 	readonly value?: unknown;
 	/** Called once this is stored. */
@@ -32,4 +36,31 @@ export function deadEnding(attempts: number, error: unknown, retain: number = In
 }
 
 /** The end of a released claim. */
-export const released: Ending = /* @__PURE__ */ endingWith({ type: "release" });
+export const released: Ending = { outcome: { type: "release" }, error: undefined, delay: 0, told: "released" };
+
+/** The same after the function was called: for the rate of a limit, that remains a start. */
+export const releasedStart: Ending = {
+	outcome: { type: "release", delay: 0 },
+	error: undefined,
+	delay: 0,
+	told: "released",
+};
+
+/**
+ * The end of an attempt after which another one follows.
+ *
+ * @param attempts the attempts including this one
+ * @param mayShut whether its kind has a limit, all of whose tasks it may hold back
+ */
+export function againEnding(
+	{ error, delay, later }: Again,
+	{ lastDelay, hint }: Pick<Execution<unknown>, "lastDelay" | "hint">,
+	attempts: number,
+	mayShut: boolean,
+): Ending {
+	const isKeyShut = mayShut && hint?.limit;
+	if (later) return { outcome: { type: "release", delay, isKeyShut }, error: undefined, delay };
+	const backoff = hint?.delay === undefined;
+	const stored = encodeFailure(error, lastDelay);
+	return { outcome: { type: "retry", delay, attempts, error: stored, backoff, isKeyShut }, error, delay };
+}

@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Data, Message, NewTask, StoredTask, TaskState } from "./store.ts";
+import type { Data, Done, Message, NewTask, Outcome, StoredTask, TaskState } from "./store.ts";
+import { mostInbox } from "./claim.ts";
 import { check } from "../platform/check.ts";
 import type { Heap, Placed } from "../platform/heap.ts";
+import type { Gate } from "./memory-gates.ts";
 
 /** One stored task. Its order never changes: a restarted task becomes a new object. */
 export interface Task extends Placed {
@@ -17,6 +19,7 @@ export interface Task extends Placed {
 	readonly kind: string;
 	priority: number;
 	readonly lane: string | undefined;
+	limitKey: string | undefined;
 	addedAt: number;
 	payload: Data;
 	state: Exclude<TaskState, "held">;
@@ -37,26 +40,28 @@ export interface Task extends Placed {
 	posted: number;
 	/** The heap that it belongs to when it is in a heap. */
 	heap: Heap<Task>;
+	/** The gate that this heap belongs to, if the task is behind a gate. */
+	gate: Gate<Task> | undefined;
 	/** The previous task in its lane. While there is one, this task is blocked. */
 	previous: Task | undefined;
 	/** The next task in its lane. */
 	next: Task | undefined;
 }
 
+/** The messages of a task. */
+export type Inbox = Pick<Task, "inbox" | "posted">;
+
 /** A payload that waits behind a running task. */
 export interface Replacement {
 	readonly payload: Data;
 	readonly priority: number;
+	readonly limitKey: string | undefined;
 	/** The time at which the first payload was added during this run. */
 	readonly addedAt: number;
 	/** The earliest due time. */
 	readonly at: number;
-}
-
-/** Whether a claim takes this task before the other, if both are due. */
-export function isBefore(a: Task, b: Task): boolean {
-	if (a.priority !== b.priority) return a.priority > b.priority;
-	return a.at < b.at || (a.at === b.at && a.order < b.order);
+	/** Whether items are collected: then `at` matters only if the claim ends as done or dead. */
+	readonly isCollected: boolean;
 }
 
 /** Whether the task has ended. */
@@ -74,15 +79,30 @@ export function copy(data: Data): Data {
 	return typeof data === "string" ? data : new Uint8Array(data);
 }
 
-/** What replaces the payload of a task, now or when its claim ends. */
-export function replacementOf(
-	task: Task,
-	{ payload, priority, delay, within = Infinity }: NewTask,
-	now: number,
-): Replacement {
-	const isNew = task.state === "running" ? task.replacement === undefined : task.attempts + task.crashes > 0;
+/** What replaces the payload of a task, now or when its claim ends. The item, if there is one, is added at once. */
+export function replaced(task: Task, given: NewTask, now: number): Replacement {
+	const { payload, priority, limitKey, delay, within = Infinity } = given;
+	const isCollected = given.item !== undefined;
+	const isFull = collect(task, given);
+	const isRunning = task.state === "running";
+	const hasFailed = !isRunning && task.attempts + task.crashes > 0;
+	const isNew = isRunning ? task.replacement === undefined : hasFailed && !isCollected;
 	const addedAt = isNew ? now : (task.replacement ?? task).addedAt;
-	return { payload: copy(payload), priority, addedAt, at: Math.min(now + delay, addedAt + within) };
+	const soon = Math.min(now + delay, addedAt + within);
+	const at = hasFailed && isCollected ? task.at : isFull && !isRunning ? now : soon;
+	if (!isRunning && !isCollected) renew(task);
+	return { payload: copy(payload), priority, limitKey, addedAt, at, isCollected };
+}
+
+/** The messages that a dead task keeps if another item is added. */
+export function inboxFor({ state, inbox, posted }: Task, { item }: NewTask): Inbox | undefined {
+	return item !== undefined && state === "dead" ? { inbox, posted } : undefined;
+}
+
+/** Adds the item of a new task to its messages, if it has one. Returns whether there are enough to be due at once. */
+export function collect(to: Inbox, { item, most = Infinity }: NewTask): boolean {
+	if (item !== undefined) to.inbox.push({ n: ++to.posted, data: copy(item) });
+	return item !== undefined && to.inbox.length >= most;
 }
 
 /** Forgets the attempts of a task: its payload is replaced. */
@@ -94,7 +114,16 @@ export function renew(task: Task): void {
 
 /** Removes the messages up to this number. */
 export function forget(task: Task, seen: number): void {
-	if (task.inbox.length > 0) task.inbox = task.inbox.filter(({ n }) => n > seen);
+	const left = task.inbox.findIndex(({ n }) => n > seen);
+	task.inbox.splice(0, left < 0 ? task.inbox.length : left);
+}
+
+/** Removes the messages that were seen. Returns how many are left, and whether these make a done task due. */
+export function unseen(task: Task, outcome: Outcome): { left: number; isFull: boolean } {
+	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = "seen" in outcome ? outcome : {};
+	if (seen === undefined) return { left: 0, isFull: false };
+	forget(task, seen);
+	return { left: task.inbox.length, isFull: task.inbox.length >= most };
 }
 
 const keyLength = 16;
@@ -109,7 +138,22 @@ export function orderOf(key: string | undefined): number {
 
 /** Returns the public form of a task. */
 export function show(task: Task): StoredTask {
-	const { order, at, id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane } = task;
+	const {
+		order,
+		at,
+		id,
+		kind,
+		payload,
+		attempts,
+		crashes,
+		error,
+		result,
+		progress,
+		addedAt,
+		priority,
+		lane,
+		limitKey,
+	} = task;
 	return {
 		key: String(order).padStart(keyLength, "0"),
 		id,
@@ -125,10 +169,16 @@ export function show(task: Task): StoredTask {
 		addedAt,
 		priority,
 		lane,
+		limitKey,
 	};
 }
 
 /** The same, with the inbox. */
-export function showAll(task: Task): StoredTask & { readonly inbox: readonly Message[] } {
-	return { ...show(task), inbox: task.inbox.map(({ n, data }) => ({ n, data: copy(data) })) };
+export function showAll(task: Task, most?: number): StoredTask & { readonly inbox: readonly Message[] } {
+	return { ...show(task), inbox: task.inbox.slice(0, most).map(({ n, data }) => ({ n, data: copy(data) })) };
+}
+
+/** The same, as far as a claim has it. */
+export function showClaimed(task: Task): StoredTask & { readonly inbox: readonly Message[] } {
+	return showAll(task, mostInbox);
 }

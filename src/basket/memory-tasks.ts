@@ -8,7 +8,6 @@ import type {
 	Added,
 	Change,
 	Claim,
-	ClaimRequest,
 	Counts,
 	Data,
 	ListQuery,
@@ -19,41 +18,43 @@ import type {
 	Ref,
 	Save,
 	StoredTask,
+	Turn,
+	TurnResult,
 	WakeReason,
 } from "./store.ts";
 import {
+	collect,
 	copy,
 	forget,
-	isBefore,
+	type Inbox,
+	inboxFor,
 	isOver,
 	renew,
+	replaced,
 	type Replacement,
-	replacementOf,
 	show,
 	showAll,
+	showClaimed,
 	stateOf,
 	type Task,
+	unseen,
 } from "./memory-task.ts";
 import { TaskLog } from "./memory-log.ts";
+import { TaskQueue } from "./memory-queue.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
 
-/**
- * All tasks of a basket. Tasks that can be claimed now or later are in a heap for their kind and priority, so a claim
- * never looks at another kind, at a blocked task, or at more than the first task of a heap. A running task stays in
- * its heap until its lease ends, so a crashed task simply becomes due.
- */
+/** All tasks of a basket. */
 export class MemoryTasks {
 	/** The watchers, which are notified when a task may be due. */
 	readonly watchers: Set<(reason?: WakeReason) => void> = new Set();
 	readonly #byId = new Map<string, Task>();
 	/** All tasks in the order added. Removed tasks stay until they are the majority. */
 	readonly #log = new TaskLog();
-	readonly #heaps = new Map<string, Map<number, Heap<Task>>>();
+	/** The tasks that can be claimed now or later. */
+	readonly #queue: TaskQueue = new TaskQueue(this);
 	/** Done and dead tasks that are retained for a time. */
 	readonly #kept = new Heap<Task>();
-	/** The paused kinds; `undefined` pauses all of them. */
-	readonly #paused = new Set<string | undefined>();
 	/** The last task of each lane. */
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
@@ -69,7 +70,7 @@ export class MemoryTasks {
 
 	/** Whether this basket can be forgotten. */
 	get isUnused(): boolean {
-		return this.#byId.size + this.watchers.size + this.#paused.size === 0;
+		return this.#byId.size + this.watchers.size + this.#queue.size === 0;
 	}
 
 	add(task: NewTask): Added {
@@ -78,7 +79,7 @@ export class MemoryTasks {
 		const before = this.#find(id);
 		if (before === undefined) return { id, added: this.#insert(task, id, order) };
 		const state = stateOf(before);
-		return { id, added: task.ifPresent === "replace" && this.#replace(before, task, order), state };
+		return { id, added: task.ifPresent !== undefined && this.#replace(before, task, order), state };
 	}
 
 	/** Checks that tasks can replace those with their ids. Nothing is changed. */
@@ -86,65 +87,15 @@ export class MemoryTasks {
 		checkPlaces(tasks, (id) => this.#find(id));
 	}
 
-	settle(ref: Ref, outcome: Outcome): boolean {
-		const task = this.#running(ref);
-		if (task === undefined) return false;
-		const { type } = outcome;
-		let at = this.now;
-		if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
-		if (type === "retry" || type === "dead") {
-			task.attempts = outcome.attempts;
-			task.error = outcome.error;
-		}
-		const hasEnded = type === "done" || type === "dead";
-		if (hasEnded && task.replacement === undefined) {
-			if (type === "done") task.result = outcome.result && copy(outcome.result);
-			return this.#end(task, type, outcome.retain ?? (type === "done" ? 0 : Infinity));
-		}
-		task.state = "waiting";
-		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
-		if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;
-		if (type === "retry") task.isHeld ||= outcome.hold === true;
-		if (type === "retry" || type === "release") at += outcome.delay ?? 0;
-		if (type === "later") {
-			task.attempts = 0;
-			forget(task, outcome.seen);
-			if (task.inbox.length === 0) at += outcome.delay ?? Infinity;
-		}
-		const { replacement } = task;
-		if (replacement !== undefined) {
-			if (hasEnded) renew(task);
-			this.#take(task, replacement);
-			at = Math.max(at, replacement.at);
-		}
-		return this.#place(task, at);
-	}
-
-	/** Removes at most `limit` tasks whose retention has ended. */
-	expire(limit: number): void {
-		for (let head: Task | undefined; limit-- > 0 && (head = this.#kept.head) !== undefined && head.at <= this.now;) {
-			this.#remove(head);
-		}
-	}
-
-	claim({ kinds, limit }: ClaimRequest, lease: number): Claim[] {
-		const claims: Claim[] = [];
-		const heaps = this.#heapsOf(kinds);
-		while (claims.length < limit) {
-			let first: Task | undefined;
-			for (const { head } of heaps) {
-				if (head !== undefined && head.at <= this.now && (first === undefined || isBefore(head, first))) first = head;
-			}
-			if (first === undefined) break;
-			claims.push(this.#begin(first, lease));
-		}
-		return claims;
-	}
-
-	/** The time until the first task of these kinds can be claimed. */
-	dueIn(kinds: readonly string[]): number {
-		const first = this.#heapsOf(kinds).reduce((least, { head }) => Math.min(least, head?.at ?? Infinity), Infinity);
-		return Math.max(0, first - this.now);
+	turn({ settle, claim, lease, limits }: Turn): TurnResult {
+		const settled = settle.map(({ ref, outcome }) => this.#settle(ref, outcome));
+		// Limited, because a turn would take long if the retention of many tasks has ended.
+		this.#expire(settle.length + 100);
+		this.#queue.sweep();
+		const begin = (task: Task) => this.#begin(task, lease);
+		const claims = claim.flatMap((request) => this.#queue.claim(request, limits, begin));
+		if (this.#queue.takeLeft()) this.#stir();
+		return { settled, claims, dueIn: this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds)) };
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -173,14 +124,12 @@ export class MemoryTasks {
 	}
 
 	pause(kind: string | undefined, isPaused: boolean): boolean {
-		if (isPaused) return this.#paused.size < this.#paused.add(kind).size;
-		this.#stir();
-		return this.#paused.delete(kind);
+		if (!isPaused) this.#stir();
+		return this.#queue.pause(kind, isPaused);
 	}
 
 	pauses(): Pauses {
-		const kinds = [...this.#paused].filter((kind) => kind !== undefined).sort();
-		return { all: this.#paused.has(undefined), kinds };
+		return this.#queue.pauses();
 	}
 
 	counts(): Counts {
@@ -191,8 +140,12 @@ export class MemoryTasks {
 
 	delete(id: string): boolean {
 		const task = this.#find(id);
-		if (task?.state === "running") this.#stir("claims");
-		return task !== undefined && this.#remove(task);
+		if (task === undefined) return false;
+		if (task.state === "running") {
+			this.#queue.end(task);
+			this.#stir("claims");
+		}
+		return this.#remove(task);
 	}
 
 	change(id: string, change: Change): boolean {
@@ -230,6 +183,49 @@ export class MemoryTasks {
 		return true;
 	}
 
+	#settle(ref: Ref, outcome: Outcome): boolean {
+		const task = this.#running(ref);
+		if (task === undefined) return false;
+		const { type } = outcome;
+		this.#queue.end(task, outcome);
+		let at = this.now;
+		if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
+		if (type === "retry" || type === "dead") {
+			task.attempts = outcome.attempts;
+			task.error = outcome.error;
+		}
+		const hasEnded = type === "done" || type === "dead";
+		const { left, isFull } = unseen(task, outcome);
+		if (hasEnded && task.replacement === undefined && left === 0) {
+			if (type === "done") task.result = outcome.result && copy(outcome.result);
+			return this.#end(task, type, outcome.retain ?? (type === "done" ? 0 : Infinity));
+		}
+		task.state = "waiting";
+		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
+		if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;
+		if (type === "release") task.limitKey = outcome.limitKey ?? task.limitKey;
+		if (type === "retry") task.isHeld ||= outcome.hold === true;
+		if (type === "retry" || type === "release") at += outcome.delay ?? 0;
+		if (type === "later") {
+			task.attempts = 0;
+			if (left === 0) at += outcome.delay ?? Infinity;
+		}
+		const { replacement } = task;
+		if (hasEnded) renew(task);
+		if (replacement !== undefined) {
+			this.#take(task, replacement);
+			if ((hasEnded || !replacement.isCollected) && !isFull) at = Math.max(at, replacement.at);
+		}
+		return this.#place(task, at);
+	}
+
+	/** Removes at most `limit` tasks whose retention has ended. */
+	#expire(limit: number): void {
+		for (let head: Task | undefined; limit-- > 0 && (head = this.#kept.head) !== undefined && head.at <= this.now;) {
+			this.#remove(head);
+		}
+	}
+
 	/** Whether its retention has ended: then nobody may see it, even if no turn has removed it. */
 	#isGone(task: Task): boolean {
 		return isOver(task) && task.at <= this.now;
@@ -242,12 +238,8 @@ export class MemoryTasks {
 	}
 
 	/** A restarted task already has messages. */
-	#insert(
-		{ kind, payload, delay, priority, lane }: NewTask,
-		id: string,
-		order: number,
-		{ inbox, posted }: Pick<Task, "inbox" | "posted"> = { inbox: [], posted: 0 },
-	): true {
+	#insert(given: NewTask, id: string, order: number, { inbox, posted }: Inbox = { inbox: [], posted: 0 }): true {
+		const { kind, payload, delay, priority, lane, limitKey } = given;
 		const task: Task = {
 			at: this.now + delay,
 			order,
@@ -256,6 +248,7 @@ export class MemoryTasks {
 			kind,
 			priority,
 			lane,
+			limitKey,
 			addedAt: this.now,
 			payload: copy(payload),
 			state: "waiting",
@@ -270,10 +263,12 @@ export class MemoryTasks {
 			replacement: undefined,
 			inbox,
 			posted,
-			heap: this.#heapOf(kind, priority),
+			heap: this.#queue.heapOf(kind, priority),
+			gate: undefined,
 			previous: undefined,
 			next: undefined,
 		};
+		if (collect(task, given)) task.at = this.now;
 		this.#byId.set(id, task);
 		this.#log.add(task);
 		if (lane !== undefined) {
@@ -287,46 +282,54 @@ export class MemoryTasks {
 	/** The payload of a task is replaced, now or when its claim ends. */
 	#replace(task: Task, given: NewTask, order: number): true {
 		if (isOver(task)) {
+			const inbox = inboxFor(task, given);
 			this.#remove(task);
-			return this.#insert(given, task.id, order);
+			return this.#insert(given, task.id, order, inbox);
 		}
-		const replacement = replacementOf(task, given, this.now);
+		const replacement = replaced(task, given, this.now);
 		if (task.state === "running") task.replacement = replacement;
 		else {
-			renew(task);
 			this.#take(task, replacement);
 			this.#place(task, replacement.at);
 		}
 		return true;
 	}
 
-	#take(task: Task, { payload, priority, addedAt }: Replacement): void {
-		task.heap.remove(task);
-		Object.assign(task, { payload, priority, addedAt, replacement: undefined });
-		task.heap = this.#heapOf(task.kind, priority);
+	#take(task: Task, { payload, priority, limitKey, addedAt }: Replacement): void {
+		this.#queue.remove(task);
+		Object.assign(task, { payload, priority, limitKey, addedAt, replacement: undefined });
+		task.heap = this.#queue.heapOf(task.kind, priority);
 	}
 
 	/** Puts a task where claims find it from `at` on, if it can be claimed at all. */
 	#place(task: Task, at: number): true {
 		task.at = at;
-		if (task.isHeld || task.previous !== undefined) task.heap.remove(task);
+		if (task.isHeld || task.previous !== undefined) this.#queue.remove(task);
 		else {
-			task.heap.put(task);
+			this.#queue.put(task);
 			if (task.state === "waiting") this.#stir();
 		}
 		return true;
 	}
 
-	#begin(task: Task, lease: number): Claim {
+	/** Makes a task running, if its key has not changed since it crashed. */
+	#begin(task: Task, lease: number): Claim | undefined {
+		const { limitKey } = task;
 		if (task.state === "running") {
 			task.attempts++;
 			task.crashes++;
+			this.#queue.end(task);
 			if (task.replacement !== undefined) this.#take(task, task.replacement);
+			if (task.limitKey !== limitKey) {
+				task.state = "waiting";
+				return void this.#place(task, task.at);
+			}
 		}
+		this.#queue.start(task);
 		task.state = "running";
 		const token = task.token = String(this.#number());
 		this.#place(task, this.now + lease);
-		return { ...showAll(task), token, age: this.now - task.addedAt };
+		return { ...showClaimed(task), token, age: this.now - task.addedAt };
 	}
 
 	#running({ id, token }: Ref): Task | undefined {
@@ -358,7 +361,7 @@ export class MemoryTasks {
 	/** Removes a task from its heap and its lane, where the next task becomes the head. */
 	#leave(task: Task): void {
 		const { lane, previous, next } = task;
-		task.heap.remove(task);
+		this.#queue.remove(task);
 		// It has already left its lane.
 		if (lane === undefined || isOver(task)) return;
 		if (previous !== undefined) previous.next = next;
@@ -368,19 +371,6 @@ export class MemoryTasks {
 		} else if (previous !== undefined) this.#lanes.set(lane, previous);
 		else this.#lanes.delete(lane);
 		task.previous = task.next = undefined;
-	}
-
-	#heapOf(kind: string, priority: number): Heap<Task> {
-		let heaps = this.#heaps.get(kind);
-		if (heaps === undefined) this.#heaps.set(kind, heaps = new Map());
-		let heap = heaps.get(priority);
-		if (heap === undefined) heaps.set(priority, heap = new Heap());
-		return heap;
-	}
-
-	#heapsOf(kinds: readonly string[]): Heap<Task>[] {
-		if (this.#paused.has(undefined)) return [];
-		return kinds.flatMap((kind) => this.#paused.has(kind) ? [] : [...this.#heaps.get(kind)?.values() ?? []]);
 	}
 
 	/** Wakes the watchers soon, once for all changes until then. */

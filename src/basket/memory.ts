@@ -76,13 +76,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 			all.check(tasks);
 			return tasks.map((task) => all.add(task));
 		}),
-		turn: member((all, { settle, claim, lease }: Turn) => {
-			const settled = settle.map(({ ref, outcome }) => all.settle(ref, outcome));
-			// Limited, because a turn would take long if the retention of many tasks has ended.
-			all.expire(settle.length + 100);
-			const claims = claim.flatMap((request) => all.claim(request, lease));
-			return { settled, claims, dueIn: all.dueIn(claim.flatMap(({ kinds }) => kinds)) };
-		}),
+		turn: member((all, turn: Turn) => all.turn(turn)),
 		complete: async () => refuse(true),
 		extend: member((all, refs: readonly Ref[], lease: number) => refs.map((ref) => all.extend(ref, lease))),
 		save: member((all, saves: readonly Save[], tx?: never) => {

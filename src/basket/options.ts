@@ -4,14 +4,17 @@
  * @module
  */
 
+import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Store } from "./store.ts";
+import { batchesOf } from "./batches.ts";
 import { jsonCodec, masked } from "./codec.ts";
 import { type Ending, endingWith } from "./ending.ts";
 import { prefix, type Recurring, ticksOf } from "./schedules.ts";
 import { type ContextOwner, UserContext } from "./user-context.ts";
+import type { Limit } from "../limit/limit.ts";
 import type { Recurrence } from "../schedule/schedule.ts";
 import type { Recurs, Schedules } from "../schedule/ticks.ts";
 import { checkBackoff } from "../run/backoff.ts";
@@ -19,6 +22,7 @@ import { checkRunnerOptions, defaultSettings, type RunnerOptions, type RunnerSet
 import type { TaskContext } from "../run/task.ts";
 import { check, checkCount, checkDelay, checkFunction, checkLimit, checkMethods, refuse } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
+import { checkName } from "../platform/name.ts";
 import type { OnError } from "../platform/observe.ts";
 import type { Subscribable } from "../platform/snapshot.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
@@ -47,6 +51,11 @@ export interface TaskDefinition<P, Tx = never> extends RunnerOptions, Omit<Recur
 	retain?: number | undefined;
 	/** See {@link BasketOptions.retainDead}. */
 	retainDead?: number | undefined;
+	/**
+	 * How many tasks run at once, and begin in a time, in all processes: `limit({ key, atOnce, rate })`. A task that waits
+	 * for its limit is not due: `drain` leaves it. @default no limit
+	 */
+	limit?: Limit<P> | undefined;
 	/**
 	 * The function runs at the instants of this schedule, with the payload `undefined`. When `run` or `drain` begins, the
 	 * schedule is stored under the name of the kind; a changed one moves the next tick, and an unchanged one leaves it. A
@@ -80,7 +89,7 @@ export type TaskEntries<Outputs, Tx> = {
 };
 
 /** A {@link TaskDefinition} that is typed by its schema. */
-export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, "run" | "schema"> {
+export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, "run" | "schema" | "limit"> {
 	/** See {@link TaskDefinition.run}. */
 	run: (
 		payload: unknown extends Output ? never : Output,
@@ -89,6 +98,9 @@ export interface TaskEntry<Output, Tx> extends Omit<TaskDefinition<Output, Tx>, 
 	) => unknown;
 	/** See {@link TaskDefinition.schema}. */
 	schema?: StandardSchema<Output, unknown> | undefined;
+	/** See {@link TaskDefinition.limit}. */
+	// deno-lint-ignore no-explicit-any -- without a schema, the function declares its payload
+	limit?: Limit<unknown extends Output ? any : Output> | undefined;
 }
 
 /**
@@ -133,7 +145,10 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	backoff?: RunnerOptions["backoff"];
 	/** The time limit of all attempts and delays together, in milliseconds from the `add`. @default Infinity */
 	deadline?: number | undefined;
-	/** The maximum number of tasks that this basket runs at the same time: a whole number from 1. @default 10 */
+	/**
+	 * The maximum number of tasks that this basket object runs at the same time: a whole number from 1. `limit` in the
+	 * definition of a kind holds for all processes. @default 10
+	 */
 	concurrency?: number | undefined;
 	/**
 	 * How long a claim is valid after its process has died, in milliseconds. While the task runs, the lease is renewed
@@ -215,6 +230,9 @@ export interface Kind extends Recurs {
 	readonly hasResult: boolean;
 	/** Whether its tasks may be ticks of schedules. */
 	readonly mayRecur: boolean;
+	/** Present if its function takes several tasks. */
+	readonly batch: Batching | undefined;
+	readonly limit: Limit<unknown> | undefined;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
@@ -228,6 +246,7 @@ export interface BasketSettings<Tx> {
 	readonly store: Store<Tx>;
 	readonly name: string;
 	readonly kinds: ReadonlyMap<string, Kind>;
+	readonly batches: Batches | undefined;
 	readonly schedules: Schedules;
 	readonly concurrency: number;
 	readonly lease: number;
@@ -263,33 +282,20 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const clock = checkClock(options.clock);
 	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
 	const schedules = { known: new Map(), ticks: undefined };
-	return { store, name, kinds, schedules, concurrency, lease, grace, gate, wake: hints, onSettled, onError, clock };
-}
-
-/** Like `isWellFormed`, which some runtimes lack. */
-const halfPair = /\p{Surrogate}/u;
-
-/**
- * Checks a name that every store can accept: 1 to 255 characters without NUL.
- *
- * A lone surrogate, which `text.slice(0, n)` may leave, has no form in UTF-8: a store would keep another name.
- */
-export function checkName(what: string, name: string): string {
-	const isAllowed = typeof name === "string" && name.length > 0 && name.length < 256 && !name.includes("\0");
-	check(what, name, "string", isAllowed, "1 to 255 characters without NUL");
-	if (halfPair.test(name)) refuse(what, JSON.stringify(name), "well-formed text, without half a surrogate pair");
-	return name;
+	const batches = batchesOf(kinds);
+	const rest = { gate, wake: hints, onSettled, onError, clock };
+	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
 }
 
 /** The options that kinds and baskets have in common. */
-type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema" | "reads" | keyof Recurring>;
+type KindOptions = Omit<TaskDefinition<unknown>, "run" | "schema" | "limit" | "reads" | keyof Recurring>;
 
 function checkKinds(tasks: TaskMap, options: KindOptions, clock: Clock): Map<string, Kind> {
 	const backoff = checkBackoff({ start: 1_000, factor: 2, max: 3_600_000, jitter: "full" });
 	const { codec = jsonCodec } = options;
 	const least = { codec, crashes: 10, retain: 0, retainDead: Infinity };
 	const settings = { ...defaultSettings, attempts: Infinity, backoff, clock };
-	const basket = { ...options, run: () => {}, schema: undefined, every: undefined, reads: undefined };
+	const basket = { ...options, run: () => {}, schema: undefined, limit: undefined, every: undefined, reads: undefined };
 	// The codec is masked once.
 	const defaults = { ...checkKind(basket, { ...least, settings }), codec };
 	return new Map(
@@ -308,21 +314,24 @@ function checkKind(
 	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "retainDead" | "settings">,
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
-	const { retainDead = defaults.retainDead, every, missed, spread, reads = [] } = definition;
+	const { retainDead = defaults.retainDead, limit, every, missed, spread, reads = [] } = definition;
 	check("run", run, "function");
 	checkSchema(schema);
 	checkMethods("codec", codec, "encode", "decode");
 	checkCount("crashes", crashes);
 	checkDelay("retain", retain);
 	checkLimit("retainDead", retainDead);
+	if (limit !== undefined && typeof Object(limit).keyOf !== "function") refuse("limit", limit, "made by limit()");
 	if (every === undefined && (missed ?? spread) !== undefined) refuse("every", every, "a schedule");
 	const rule = every && ticksOf(every).check(every, missed, spread);
 	check("reads", reads, "object", Array.isArray(reads), "an array of functions");
 	for (const read of reads) check("reads", read, "function");
 	// One clock for everything that a basket does.
 	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
-	const call: Kind["call"] = (payload, claim, attempt) => run(payload, new UserContext<unknown>(claim, attempt));
+	const call: Kind["call"] = (payload, claim, attempt) =>
+		(claim.sharedRun ?? run)(payload, new UserContext<unknown>(claim, attempt));
 	const end: Kind["end"] = (value) => ({ ...endingWith({ type: "done", retain }), value });
 	const results = { hasResult: retain > 0, crashes, retain, retainDead };
-	return { ...results, call, end, mayRecur: true, rule, reads, schema, codec: masked(codec), settings };
+	const { upkeepBatch: batch } = run as { upkeepBatch?: Batching };
+	return { ...results, call, end, mayRecur: true, batch, limit, rule, reads, schema, codec: masked(codec), settings };
 }

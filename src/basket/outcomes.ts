@@ -7,8 +7,7 @@
 
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
-import type { BasketSettings, TaskSettled } from "./options.ts";
-import { released } from "./ending.ts";
+import type { BasketSettings } from "./options.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 
@@ -51,7 +50,7 @@ export class Outcomes<Tx> {
 			const { task, ending, doubt, isStored } = one;
 			if (settled[index] || isStored) return this.tell(task, ending);
 			const isUnknown = one.isToldUnknown = doubt !== undefined;
-			if (!isUnknown || ending !== released) {
+			if (!isUnknown || ending.told !== "released") {
 				errors.push(new ClaimLostError(task.id, isUnknown ? { isUnknown, cause: doubt } : {}));
 			}
 		});
@@ -64,8 +63,7 @@ export class Outcomes<Tx> {
 	tell(task: ClaimedTask<Tx>, ending: Ending): void {
 		const { outcome: { type }, error, delay, told, onStored } = ending;
 		if (task.attempt === 0) return; // released before it began
-		const isPutOff = ending.outcome.type === "release" && ending.outcome.delay !== undefined;
-		const outcome = told ?? (type !== "release" ? type as TaskSettled["outcome"] : isPutOff ? "later" : "released");
+		const outcome = told ?? (type === "release" ? "later" : type);
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;

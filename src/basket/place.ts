@@ -1,5 +1,5 @@
 /**
- * The check of a task that is to replace another.
+ * The check of a task that is to replace another, or to add to its items.
  *
  * @module
  */
@@ -7,18 +7,31 @@
 import type { NewTask } from "./store.ts";
 
 /** What a task cannot change while it is stored. */
-export type Place = Pick<NewTask, "kind" | "lane">;
+export interface Place {
+	readonly kind: string;
+	readonly lane?: string | null | undefined;
+	/** The beginning of the payload shows whether the items of the task are collected. */
+	readonly payload?: unknown;
+}
+
+/** The first character of the payload of a task that was added with `"collect"`. */
+export const collectedMark = "\u0002";
+
+/** Whether this is the payload of a task that was added with `"collect"`. */
+export function isCollected(payload: unknown): payload is string {
+	return typeof payload === "string" && payload.startsWith(collectedMark);
+}
 
 /**
  * Checks that a task can replace the one with its id.
  *
- * @throws {TypeError} if kind or lane differ
+ * @throws {TypeError} if kind or lane differ, or only one of them was added with `"collect"`
  */
-export function checkPlace(id: string, { kind, lane }: Place, task: Place): void {
-	if (kind === task.kind && (lane ?? undefined) === task.lane) return;
-	const there = describe({ kind, lane: lane ?? undefined });
-	const text = `The task ${JSON.stringify(id)} is of ${there}, and cannot be replaced by one of ${describe(task)}`;
-	throw new TypeError(text);
+export function checkPlace(id: string, there: Place, task: Place): void {
+	const isSame = there.kind === task.kind && (there.lane ?? undefined) === task.lane;
+	if (isSame && isCollected(there.payload) === isCollected(task.payload)) return;
+	const [before, after] = [describe(there), describe(task)];
+	throw new TypeError(`The task ${JSON.stringify(id)} is of ${before}, and cannot be replaced by one of ${after}`);
 }
 
 /**
@@ -38,8 +51,7 @@ export function checkPlaces(tasks: readonly NewTask[], find: (id: string) => Pla
 	}
 }
 
-function describe({ kind, lane }: Place): string {
-	return `the kind ${JSON.stringify(kind)} ${
-		lane === undefined ? "without a lane" : `in the lane ${JSON.stringify(lane)}`
-	}`;
+function describe({ kind, lane, payload }: Place): string {
+	const where = typeof lane === "string" ? `in the lane ${JSON.stringify(lane)}` : "without a lane";
+	return `the kind ${JSON.stringify(kind)} ${where}${isCollected(payload) ? ", with collected items" : ""}`;
 }

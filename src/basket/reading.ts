@@ -5,13 +5,14 @@
  */
 
 import type { BasketSettings, Kind } from "./options.ts";
-import type { Data, StoredTask, TaskState } from "./store.ts";
+import type { Data, Message, StoredTask, TaskState } from "./store.ts";
 import { decodeFailure, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
-import { checkName } from "./options.ts";
+import { isCollected } from "./place.ts";
 import { taskStates } from "./store.ts";
 import { openEnvelope, unpack } from "../schedule/envelope.ts";
 import { check, checkCount, checkWord } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 
 /** Options for {@link Basket.list}. */
 export interface TaskQuery {
@@ -33,7 +34,10 @@ export interface TaskQuery {
 
 /** A task, as {@link Basket.list} and {@link Basket.get} return it. */
 export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "result" | "progress"> {
-	/** The decoded payload; the stored data if it cannot be decoded, or if this basket does not know the kind. */
+	/**
+	 * The decoded payload; the stored data if it cannot be decoded, or if this basket does not know the kind. Of a task
+	 * whose items are collected: an array of all of them by {@link Basket.get}, `undefined` in a list.
+	 */
 	readonly payload: unknown;
 	/** The error of the last attempt. */
 	readonly error: TaskFailure | undefined;
@@ -100,18 +104,24 @@ export async function* listTasks<Tx>(
 	}
 }
 
-async function show<Tx>({ kinds }: BasketSettings<Tx>, task: StoredTask): Promise<TaskRecord> {
-	const { payload, error, result, progress, ...rest } = task;
+async function show<Tx>(
+	{ kinds }: BasketSettings<Tx>,
+	task: StoredTask & { readonly inbox?: readonly Message[] },
+): Promise<TaskRecord> {
+	const { payload, error, result, progress, inbox, ...rest } = task;
 	const { delay: _, ...failure } = decodeFailure(error) ?? {};
 	const kind = kinds.get(task.kind);
-	const envelope = kind?.mayRecur === false ? undefined : openEnvelope(payload);
+	const mayRecur = kind?.mayRecur !== false;
+	const envelope = mayRecur ? openEnvelope(payload) : undefined;
 	const given = envelope === undefined ? payload : unpack(envelope.payload);
+	const show = (data: Data) => decode(kind, data).catch(() => data);
+	const items = mayRecur && isCollected(payload) && Promise.all((inbox ?? []).map(({ data }) => show(data)));
 	return {
 		...rest,
 		...envelope && { schedule: { text: envelope.text, next: envelope.due } },
-		payload: await decode(kind, given).catch(() => given),
+		payload: items ? inbox && await items : await show(given),
 		error: error === undefined ? undefined : failure as TaskFailure,
-		result: result === undefined ? undefined : await decode(kind, result).catch(() => result),
+		result: result === undefined ? undefined : await show(result),
 		progress: decodeProgress(progress),
 	};
 }

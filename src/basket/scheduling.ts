@@ -8,12 +8,12 @@ import type { AddingOwner } from "./adding.ts";
 import type { TaskRecord } from "./reading.ts";
 import type { Added, NewTask, TaskState } from "./store.ts";
 import { newTask, storeTasks } from "./adding.ts";
-import { checkName } from "./options.ts";
 import { checkSize, isThenable } from "./payload.ts";
 import { listTasks } from "./reading.ts";
 import { prefix, type Recurring, ticksOf } from "./schedules.ts";
 import type { Rule } from "../schedule/ticks.ts";
 import { check } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 
 /** Options for {@link Basket.schedule}. */
 export interface ScheduleOptions<Tx = never> extends Recurring {

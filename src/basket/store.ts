@@ -34,6 +34,21 @@
  *   error: after five of them `run` and `drain` reject.
  * - **Kept tasks.** When the retention of a done or dead task has ended, the task is absent for every member, even if no turn
  *   has removed it yet: its id can be added again.
+ * - **Limits.** A task with a `limitKey` that waits is behind the *gate* of its kind and key, and not where claims look
+ *   for other tasks: 100,000 of them behind one gate cost a claim of other tasks or keys nothing. A turn looks at the
+ *   gates that may be open, each in its turn. Of a kind with a limit ({@link KindLimit}) it claims a task only if fewer
+ *   than `atOnce` tasks of that kind and key are running, and if the last starts are long enough ago (GCRA: with `next`
+ *   = the stored instant of the gate, a start needs now ≥ `next` - (`burst` - 1) × `spacing`, and sets `next` =
+ *   max(now, `next`) + `spacing`). Running tasks are counted when they are needed, and never by a stored counter; one
+ *   whose lease has expired counts, and the claim that takes it up needs no second place, but is a start. A `release`
+ *   without a delay takes its start back: `next` becomes earlier by the `spacing` of that start. If the gate has had a
+ *   start at a later instant, that one was allowed in spite of it, and `next` stays. `isKeyShut` is a second instant of
+ *   the gate, before which no start is allowed; a shorter one changes nothing. A turn without a limit for a kind heeds
+ *   neither. If a running task is replaced by one with another key and crashes, the turn that would take it up puts it
+ *   behind the gate of the new key instead, with `attempts` and `crashes` one higher: it may have a place of the old
+ *   key that others need. Within a key, tasks are claimed in the usual order. What may not be claimed now does not
+ *   count as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others
+ *   wait for it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
  * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
  *   with an error that says so.
  *
@@ -42,11 +57,14 @@
 
 import type { Data, Done, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 
+export { mostInbox } from "./claim.ts";
+
 export type {
 	Claim,
 	ClaimRequest,
 	Data,
 	Done,
+	KindLimit,
 	Message,
 	Outcome,
 	Ref,
@@ -106,8 +124,14 @@ export interface NewTask {
 	readonly priority: number;
 	/** The lane, if any. */
 	readonly lane?: string | undefined;
-	/** What happens if a task with this id is stored. Absent: it stays unchanged. With `"replace"`, see {@link Store.add}. */
-	readonly ifPresent?: "replace" | undefined;
+	/** What happens if a task with this id is stored. Absent: it stays unchanged. Otherwise see {@link Store.add}. */
+	readonly ifPresent?: "replace" | "collect" | undefined;
+	/** With `"collect"`: the first message, or the next one, of the task. */
+	readonly item?: Data | undefined;
+	/** With `"collect"`: the number of messages with which it is due at once. */
+	readonly most?: number | undefined;
+	/** The key of its limit, of 0 to 255 characters. Absent if its kind had no limit when it was added. */
+	readonly limitKey?: string | undefined;
 	/**
 	 * With `ifPresent`: the maximum time from the first add to the due time, in milliseconds: at least `delay`, and
 	 * finite. Absent if there is no maximum.
@@ -161,6 +185,8 @@ export interface StoredTask {
 	readonly priority: number;
 	/** The lane, if any. */
 	readonly lane?: string | undefined;
+	/** See {@link NewTask.limitKey}. */
+	readonly limitKey?: string | undefined;
 }
 
 /** Options for {@link Store.list}. */
@@ -241,7 +267,20 @@ export interface Store<Tx = unknown> {
 	 *   added. The task is due at the later of the usual time and `delay`, at most `within`, after that;
 	 * - *dead, done*: is removed, and the new task is added behind all others.
 	 *
-	 * It rejects with a TypeError if kind or lane differ, and stores nothing then.
+	 * A task with `ifPresent: "collect"` adds its `item` as a message to the task with its id:
+	 *
+	 * - *absent, done*: is added with its payload and this first message. With `most` of 1 it is due at once;
+	 * - *waiting, blocked, held, without attempts and crashes*: is due after `delay`, but not later than `within` after
+	 *   `addedAt`, and at once with `most` messages or more. Payload and priority become the new ones;
+	 * - *waiting, blocked, held, with attempts or crashes*: stays due when it is;
+	 * - *running*: as with `"replace"`, but a claim that ends in another way than done or dead leaves the due time as it is
+	 *   without a replacement: no item waits longer because of a later one. See also `most` of {@link Done};
+	 * - *dead*: begins anew behind all others, as if retried, with the new payload and with all of its messages, and is due
+	 *   after `delay`, and at once with `most` messages or more.
+	 *
+	 * The payload is the same for all items of an id: what the basket needs to know of them. Both reject with a TypeError if
+	 * kind or lane differ, or if only one of the two tasks was added with `"collect"` (then its payload begins with
+	 * U+0002), and store nothing then.
 	 *
 	 * With `tx`, the tasks are added inside that transaction. All requests to the database are made before this
 	 * returns, so that a transaction that commits automatically is still open. The tasks exist when it commits, and

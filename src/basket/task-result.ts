@@ -8,9 +8,9 @@ import type { TaskFailure } from "./codec.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Endings } from "./waiting.ts";
 import { isTransient } from "./calls.ts";
-import { checkName } from "./options.ts";
 import { getTask } from "./reading.ts";
 import { check, checkSignal } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 import { report } from "../platform/observe.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
 

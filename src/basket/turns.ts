@@ -16,36 +16,16 @@ import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
+import type { TurnsOwner } from "./turns-owner.ts";
 import { isStrange } from "./calls.ts";
 import { deadEnding, released } from "./ending.ts";
 import { Claims } from "./claims.ts";
 import { type Ended, Outcomes } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { Parking } from "./parking.ts";
+import { Requests } from "./requests.ts";
 import { report } from "../platform/observe.ts";
 import { codeOf } from "../platform/store-error.ts";
-
-/** The interface of the turns to their worker. */
-export interface TurnsOwner {
-	/** Whether tasks may begin, and whether they may be claimed. */
-	readonly isWorking: boolean;
-	readonly isOpen: boolean;
-	/** Calls {@link Turns.pump} soon, in the right async context. */
-	poke(): void;
-	/** Calls {@link Turns.turn} in a new macrotask, in the right async context. */
-	turnSoon(): void;
-	/** Calls {@link Claims.tick} in the right async context. */
-	tick(): void;
-	/** Pokes after this many milliseconds. */
-	sleep(duration: number): void;
-	/** The worker cannot continue. */
-	onFailure(error: unknown): void;
-	/** No task is due, no task runs, and all outcomes are stored. */
-	onQuiet(): void;
-	/** A task or call has ended. */
-	onProgress(): void;
-	onChange(): void;
-}
 
 export class Turns<Tx> {
 	readonly claims: Claims<Tx>;
@@ -53,11 +33,7 @@ export class Turns<Tx> {
 	readonly #settings: BasketSettings<Tx>;
 	readonly #owner: TurnsOwner;
 	readonly #calls: Calls;
-	/**
-	 * All kinds; the kinds whose tasks survive a crash before they run; and the kinds of which more tasks may be
-	 * claimed than run at once.
-	 */
-	readonly #kinds: readonly (readonly string[])[];
+	readonly #requests: Requests;
 	readonly #running = new Set<ClaimedTask<Tx>>();
 	/** The next task is the last element. */
 	#ahead: ClaimedTask<Tx>[] = [];
@@ -91,9 +67,7 @@ export class Turns<Tx> {
 		});
 		this.#pace = new Pace(settings);
 		this.#parking = new Parking(settings.clock, (tasks) => this.#release(tasks), () => owner.poke());
-		this.#kinds = [1, 3, Infinity].map((attempts) =>
-			[...settings.kinds.keys()].filter((kind) => settings.kinds.get(kind)!.settings.attempts >= attempts)
-		);
+		this.#requests = new Requests(settings.kinds);
 	}
 
 	/** The number of running tasks. */
@@ -106,12 +80,25 @@ export class Turns<Tx> {
 		return this.#state === "turning";
 	}
 
+	/** The number of taken slots: the tasks of a call share one. */
+	get #slots(): number {
+		return this.#running.size - (this.#settings.batches?.joined ?? 0);
+	}
+
+	/** There may be a task to claim. */
+	wake(): void {
+		this.isDue = true;
+		this.#settings.batches?.wake();
+	}
+
 	/** Starts the tasks that can start, and schedules a turn if needed. */
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
 		this.#startTasks();
 		if (this.#state !== "resting") return;
-		if (this.#ended.length === 0 && !(this.isDue && this.#request().length > 0)) return this.#restIfQuiet();
+		const isAsking = this.isDue && this.#request().length > 0;
+		this.#settings.batches?.settle(isAsking);
+		if (this.#ended.length === 0 && !isAsking) return this.#restIfQuiet();
 		this.#state = "scheduled";
 		// Tasks that end at the same time are settled together.
 		this.#owner.turnSoon();
@@ -132,8 +119,9 @@ export class Turns<Tx> {
 		this.#owner.onChange();
 	}
 
-	/** Releases tasks that have not begun. */
+	/** Releases tasks that have not begun. Calls that gather begin, unless the worker stops. */
 	releaseClaimed(): void {
+		if (this.#owner.isWorking) this.#settings.batches?.flush();
 		this.#release(this.#ahead.splice(0));
 		this.#release(this.#parking.clear());
 	}
@@ -149,6 +137,7 @@ export class Turns<Tx> {
 			// If a transaction completes the task, its commit decides.
 			if (!task.isCompleting) this.#release([task]);
 			task.close();
+			this.#settings.batches?.leave(task);
 		}
 		this.#running.clear();
 	}
@@ -177,10 +166,12 @@ export class Turns<Tx> {
 	}
 
 	#startTasks(): void {
-		while (this.#alone === undefined && this.#running.size < this.#settings.concurrency) {
-			const task = this.#next();
-			if (task === undefined) return;
-			this.#startTask(task);
+		const { batches, concurrency } = this.#settings;
+		while (this.#alone === undefined) {
+			const isFull = this.#slots >= concurrency;
+			const task = isFull ? batches?.next(this.#ahead) : this.#next();
+			if (task !== undefined) this.#startTask(task);
+			else return isFull && batches !== undefined ? this.#release(batches.strays(this.#ahead)) : undefined;
 		}
 	}
 
@@ -206,13 +197,15 @@ export class Turns<Tx> {
 		if (task.isOver) return this.#release([task]);
 		this.#running.add(task);
 		if (task.isSuspect) this.#alone = task;
+		this.#settings.batches?.join(task);
 		task.run().then((ending) => this.#end(task, ending, begunAt));
 	}
 
 	#end(task: ClaimedTask<Tx>, ending: Ending, begunAt: number): void {
 		if (!this.#running.delete(task)) return; // abandoned
 		if (task === this.#alone) this.#alone = undefined;
-		this.#pace.count(begunAt);
+		if (task.sharedRun === undefined) this.#pace.count(begunAt);
+		else this.#settings.batches!.leave(task);
 		if (task.isOver) this.claims.delete(task);
 		else if (task.isCompleted) this.#completed(task, ending);
 		else this.#ended.push({ task, ending });
@@ -225,7 +218,7 @@ export class Turns<Tx> {
 	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
 		this.#close(task);
 		this.outcomes.tell(task, ending);
-		this.isDue = true; // the next task of its lane
+		this.wake(); // the next task of its lane
 	}
 
 	/** Its lease may have expired. It is released, so that the next claim does not count a crash. */
@@ -233,14 +226,14 @@ export class Turns<Tx> {
 		task.expire();
 		if (!task.isOver) return;
 		this.#parking.delete(task);
-		this.#ended.push({ task, ending: released });
+		this.#ended.push({ task, ending: task.released });
 		this.#owner.poke();
 	}
 
 	/** A claim that is over is lost, so there is nothing to release, or was already released with its lease. */
 	#release(tasks: Iterable<ClaimedTask<Tx>>): void {
 		for (const task of tasks) {
-			if (!task.isOver) this.#ended.push({ task, ending: released });
+			if (!task.isOver) this.#ended.push({ task, ending: task.released });
 			else if (!task.isExpired) this.claims.delete(task);
 		}
 	}
@@ -254,21 +247,24 @@ export class Turns<Tx> {
 
 	/** Makes one call to the store: settles ended tasks and claims new ones. */
 	async #exchange(): Promise<void> {
-		const { store, name, lease, clock } = this.#settings;
+		const { store, name, lease, clock, batches } = this.#settings;
 		const isSingle = this.#isSingle && this.#ended.length > 0;
+		if (this.#ended.length > 0) batches?.wake(); // the next tasks of their lanes
 		const claim = isSingle ? [] : this.#request();
 		const ended = this.#ended.slice(0, isSingle ? 1 : undefined);
 		const settle = ended.map(settlementOf);
 		const begunAt = clock.monotonic();
 		// Later hints are not covered by this call.
-		this.isDue = claim.length === 0;
+		this.isDue = !this.#requests.isForAll(claim);
 		let result: TurnResult;
 		try {
-			const ask = () => store.turn(name, { settle, claim, lease });
+			const limits = claim.length > 0 ? this.#requests.limits : undefined;
+			const ask = () => store.turn(name, { settle, claim, lease, limits });
 			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;
 			this.#isCautious ||= claim.length > 0;
+			batches?.settle(false);
 			return this.#failed(ended, error, begunAt);
 		}
 		this.#isSingle = isSingle;
@@ -277,6 +273,7 @@ export class Turns<Tx> {
 		this.#settledAll(ended, result.settled);
 		if (claim.length === 0) return;
 		this.#pace.restart();
+		batches?.answered(result.claims);
 		this.#take(result.claims, begunAt + lease);
 		if (result.dueIn <= 0) this.isDue = true;
 		else this.#owner.sleep(result.dueIn);
@@ -291,24 +288,17 @@ export class Turns<Tx> {
 
 	/** The claims to request from the store. */
 	#request(): ClaimRequest[] {
-		const free = Math.min(this.#settings.concurrency - this.#running.size, 1_000);
-		const isFull = free <= 0 || this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
+		const isFull = this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
 		const isNextAlone = this.#running.size === 0 && this.#parking.size > 0;
 		// A worker that cannot renew its claims must not take more.
 		if (isFull || isNextAlone || this.claims.isFailing) return [];
 		if (!this.#owner.isWorking || !this.#owner.isOpen) return [];
-		// A task with one or two attempts must not lose one to a crash caused by another task before it begins: it is
-		// claimed alone and begins first.
-		const limits = this.#isCautious ? [1] : [1, free - 1, this.#pace.ahead];
-		const requests: { kinds: readonly string[]; limit: number }[] = [];
-		limits.forEach((limit, index) => {
-			const kinds = this.#kinds[index]!;
-			const last = requests.at(-1);
-			// Each list is a part of the one before.
-			if (last?.kinds.length === kinds.length) last.limit += limit;
-			else if (kinds.length > 0 && limit > 0) requests.push({ kinds, limit });
-		});
-		return requests;
+		const { batches, concurrency } = this.#settings;
+		const free = concurrency - this.#slots;
+		const tasks = Math.min(free * (batches?.width ?? 1), 1_000);
+		const counts = this.#isCautious ? [1] : [1, tasks - 1, this.#pace.ahead];
+		const requests = free > 0 ? this.#requests.of(counts) : [];
+		return this.#isCautious || batches === undefined ? requests : [...requests, ...batches.requests()];
 	}
 
 	#take(claims: readonly Claim[], leaseEndsAt: number): void {

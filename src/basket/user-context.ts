@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SharedRun } from "./batches.ts";
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
 import { check } from "../platform/check.ts";
@@ -18,6 +19,8 @@ export interface ContextOwner<Tx> {
 	readonly claim: Claim;
 	/** Its tick, if it belongs to a schedule. */
 	readonly tick: Pick<Tick, "due" | "missed"> | undefined;
+	/** Runs it together with others, if it belongs to a call. */
+	readonly sharedRun?: SharedRun | undefined;
 	save(payload: unknown, tx: Tx | undefined): Promise<void>;
 	complete(tx: Tx): Promise<void>;
 	report(progress: number, description: string | undefined): void;

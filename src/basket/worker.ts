@@ -14,8 +14,9 @@ import type { BasketSettings } from "./options.ts";
 import type { Claims } from "./claims.ts";
 import type { WorkerTotals } from "./outcomes.ts";
 import type { WakeReason } from "./store.ts";
+import type { TurnsOwner } from "./turns-owner.ts";
 import { Calls } from "./calls.ts";
-import { Turns, type TurnsOwner } from "./turns.ts";
+import { Turns } from "./turns.ts";
 import { Users, type UsersOwner } from "./users.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { onAwake } from "../platform/awake.ts";
@@ -149,7 +150,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 
 	/** There may be a task to claim. */
 	wake(): void {
-		this.turns.isDue = true;
+		this.turns.wake();
 		if (this.#isGateMute) this.sleep(longestSleep);
 		this.poke();
 	}

@@ -35,6 +35,9 @@ const columns: readonly Column[] = [
 	{ title: "ERROR OR PAYLOAD" },
 ];
 
+/** It is shown if a task has one. */
+const limitColumn: Column = { title: "LIMIT" };
+
 /** Ids of the usual length are cut last, because an id that is cut cannot be used. */
 const squeeze: Squeeze = [
 	...[[7, 24], [6, 12], [1, 16], [5, 0], [6, 0], [7, 12], [1, 10], [0, 36]] as const,
@@ -109,11 +112,14 @@ export async function taskTable(
 			distance(task.addedAt, now),
 			clean(task.lane ?? ""),
 			summarize(task, job),
+			clean(task.limitKey ?? ""),
 		];
 	}));
+	const limits = tasks.some(({ limitKey = "" }) => limitKey !== "") ? [limitColumn] : [];
 	// An empty column takes no room.
 	const empty = rows.every((row) => row[6] === "") ? [[6, 0] as const] : [];
-	return toTable(columns, rows, [...empty, ...squeeze], width, paint);
+	const cuts = [...empty, ...limits.map(() => [columns.length, 12] as const), ...squeeze];
+	return toTable([...columns, ...limits], rows, cuts, width, paint);
 }
 
 /** Shows how many tasks are in each state, and what is paused. */

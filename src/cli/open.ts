@@ -8,7 +8,8 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sqliteStore } from "../stores/sqlite/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
-import { areThere, nameTables } from "../stores/sqlite/schema.ts";
+import { areThere } from "../stores/sqlite/schema.ts";
+import { nameTables } from "../stores/sqlite/tables.ts";
 import { load, openPostgres } from "./postgres.ts";
 import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 

@@ -59,7 +59,7 @@ function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }
 }
 
 function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
-	const { kind, state, attempts, crashes, priority, lane, key, addedAt, dueAt, progress } = task;
+	const { kind, state, attempts, crashes, priority, lane, limitKey, key, addedAt, dueAt, progress } = task;
 	const due = describeDue(task, now);
 	const { schedule } = openPayload(task);
 	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
@@ -74,6 +74,7 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
 		["priority", String(priority)],
 		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies [string, string]]),
+		...(limitKey === undefined ? [] : [["limit", clean(limitKey) || "that of its kind"] satisfies [string, string]]),
 		...(schedule === undefined ? [] : scheduleFacts(schedule, now)),
 		["key", clean(key)],
 		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),

@@ -29,7 +29,7 @@ export async function addJobs<Tx>(
 	const tasks = [];
 	for (const entry of entries) {
 		const { job, input, id, priority, lane, ...times } = check("entry", entry, "object");
-		for (const name of ["ifPresent", "within"]) {
+		for (const name of ["ifPresent", "within", "most"]) {
 			if (name in times) refuse(name, times[name as never], "absent for a job");
 		}
 		const delay = delayOf(times, engine.settings.clock);

@@ -11,8 +11,8 @@
  */
 
 import type { RevertContext, StepContext } from "./context.ts";
-import { checkName } from "../basket/engine.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
 

@@ -97,7 +97,8 @@ export class StepAttempt<Tx> {
 
 	/** The state while the job waits for the next attempt. */
 	next(error: unknown, delay: number, history: readonly StoredAttempt[]): JobCheckpoint {
-		const { attempt: attempts, lastDelay, isFirm } = this.#execution;
+		const { attempt: attempts, lastDelay, hint } = this.#execution;
+		const isFirm = hint?.delay !== undefined;
 		const previous = decodeFailure(encodeFailure(error));
 		const { since = this.#beganAt } = this.#state;
 		// Rounded down, so that it is not later than the due time of the store: sums of fractions differ.

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkPlaces } from "../basket/place.ts";
+import { checkPlaces, collectedMark } from "../basket/place.ts";
 import type { Added, NewTask } from "../basket/store.ts";
 import { fresh, isExpired, isSound, renewed } from "./row.ts";
 import type { Found, Session } from "./session.ts";
@@ -18,7 +18,9 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 		checkPlaces(news, (id) => {
 			const { before, row } = taken.get(id) ?? {};
 			// Anything can replace an unreadable task.
-			return row && isSound(before) && !isExpired(row, session.now) ? row : undefined;
+			const isStored = row && isSound(before) && !isExpired(row, session.now);
+			// A long payload is not in the row.
+			return isStored ? { ...row, payload: row.isCollected ? collectedMark : "" } : undefined;
 		});
 	}
 	const join = yield* enterLanes(session, news);
@@ -28,8 +30,13 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 		const before = found && !isExpired(found.row, session.now) ? found : undefined;
 		if (before !== undefined && task.ifPresent === undefined) return session.refuse(id!, before.row);
 		const isReplaced = before !== undefined && !isOver(before.row);
-		if (found !== undefined && !isReplaced) session.remove(found);
-		const row = isReplaced ? replace(session, before, task) : insert(session, task, join(task.lane));
+		const isRestarted = before?.row.state === "dead" && task.item !== undefined && isSound(before.before);
+		if (found !== undefined && !isReplaced && !isRestarted) session.remove(found);
+		const row = isReplaced
+			? replace(session, before, task)
+			: isRestarted
+			? restart(session, before, task, join(task.lane))
+			: insert(session, task, join(task.lane));
 		if (id !== undefined) taken.set(id, { before: row, row });
 		const added = { id: idOf(row), added: true };
 		return before === undefined ? added : { ...added, state: stateOf(before.row) };
@@ -40,18 +47,31 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 function replace(
 	session: Session,
 	{ before, row }: Found,
-	{ payload, priority, delay, within = Infinity }: NewTask,
+	{ payload, priority, limitKey, delay, within = Infinity, item, most = Infinity }: NewTask,
 ): TaskRow {
 	const { now } = session;
 	const isRunning = row.state === "running";
-	const first = isRunning ? row.next : row.attempts + row.crashes > 0 ? undefined : row;
+	const hasFailed = !isRunning && row.attempts + row.crashes > 0;
+	const first = isRunning ? row.next : hasFailed && item === undefined ? undefined : row;
 	const addedAt = first?.addedAt ?? now;
-	const next = { priority, addedAt, dueAt: Math.min(now + delay, addedAt + within) };
+	const posted = item === undefined ? row.posted : session.post(row, idOf(row), item);
+	const isFull = !isRunning && posted - row.seen >= most;
+	const soon = isFull ? now : Math.min(now + delay, addedAt + within);
+	const next = { priority, limitKey, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
+	const past = item === undefined ? renewed : {};
 	const after = isRunning
-		? { ...row, next, ...session.withSpare(payload, row) }
-		: { ...row, ...renewed, ...next, ...session.withPayload(row.home, payload, row) };
+		? { ...row, posted, next, ...session.withSpare(payload, row) }
+		: { ...row, ...past, posted, ...next, ...session.withPayload(row.home, payload, row) };
 	session.put(after, before);
 	return after;
+}
+
+/** Lets a dead task begin anew with its old items and another one. */
+function restart(session: Session, { before, row }: Found, task: NewTask, rank: Rank): TaskRow {
+	session.erase(before);
+	const { home, posted, seen, isSwapped } = row;
+	const data = { home, posted, seen, ...(isSwapped && { isSwapped }), ...session.withPayload(home, task.payload, row) };
+	return insert(session, task, rank, data);
 }
 
 /** The place of a new task among all tasks. */
@@ -83,11 +103,14 @@ export function* enterLanes(session: Session, news: readonly { readonly lane?: s
 /** Puts a new task, or a restarted one, which keeps its old data. */
 export function insert(
 	session: Session,
-	{ id, kind, payload, delay, priority, lane }: NewTask,
+	{ id, kind, payload, delay, priority, lane, limitKey, item, most = Infinity }: NewTask,
 	{ order, isBlocked }: Rank,
 	data: Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> = { home: order, ...session.withPayload(order, payload) },
 ): TaskRow {
 	const { now } = session;
+	const { posted = 0, seen = 0 } = data;
+	const unseen = { home: data.home, posted, seen };
+	const collected = item !== undefined && { isCollected: true, posted: session.post(unseen, id!, item) };
 	const row: TaskRow = {
 		...fresh,
 		order,
@@ -95,11 +118,13 @@ export function insert(
 		kind,
 		priority,
 		lane,
+		limitKey,
 		addedAt: now,
 		state: "waiting",
 		isBlocked,
-		dueAt: now + delay,
+		dueAt: posted + 1 - seen >= most ? now : now + delay,
 		...data,
+		...collected,
 	};
 	session.put(row);
 	return row;

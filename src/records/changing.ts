@@ -6,10 +6,10 @@
 
 import type { Change, Data } from "../basket/store.ts";
 import { enterLanes, insert, type Join } from "./adding.ts";
-import { copy, isSound } from "./row.ts";
+import { isSound } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
-import { isOver, messages, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { isOver, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
 /** Removes tasks. Returns which of them existed. */
@@ -54,13 +54,14 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 	}
 	if (row.state !== "dead") return undefined;
 	session.erase(before);
-	const { home, posted, seen, payload, isSwapped } = row;
+	const { home, posted, seen, payload, isSwapped, isCollected } = row;
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), {
 		home,
 		posted,
 		seen,
 		payload,
 		...(isSwapped && { isSwapped }),
+		...(isCollected && { isCollected }),
 	});
 }
 
@@ -90,9 +91,7 @@ export function* post(session: Session, id: string, data: Data): Work<boolean> {
 	const found = (yield* session.find([id])).get(id);
 	if (found === undefined || isOver(found.row)) return false;
 	const { before, row } = found;
-	const posted = row.posted + 1;
-	session.checkInbox(id, posted - row.seen);
-	session.tx.put(messages, { home: row.home, n: posted, data: copy(data) });
+	const posted = session.post(row, id, data);
 	const dueAt = row.state === "waiting" ? atOnce(session, row) : row.dueAt;
 	session.put({ ...row, posted, dueAt }, before);
 	if (row.state === "running") session.tx.wake("claims");

@@ -19,7 +19,7 @@ export function* look(
 ): Work<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {
 	const found = (yield* session.find([id])).get(id);
 	if (found === undefined) return undefined;
-	const [contents] = yield* readContents([found.row]);
+	const [contents] = yield* readContents([found.row], Infinity);
 	return { ...reveal(session, found.row, contents!), inbox: toInbox(contents!.inbox) };
 }
 
@@ -50,7 +50,7 @@ export function* listPart(session: Session, query: ListQuery, behind: Order | un
 	const { rows, end } = prefix === undefined || lane !== undefined
 		? yield* readInOrder(session, query, behind, select)
 		: { rows: yield* readByPrefix(session, prefix, select), end: undefined };
-	const contents = yield* readContents(rows, false);
+	const contents = yield* readContents(rows, 0);
 	const found = rows.map((row, index) => reveal(session, row, contents[index]!));
 	return { found, behind: rows.length === limit ? rows.at(-1)!.order : end };
 }

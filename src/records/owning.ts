@@ -4,7 +4,9 @@
  * @module
  */
 
+import { counted } from "./orders.ts";
 import { isSound } from "./row.ts";
+import { Session } from "./session.ts";
 import type { RecordTransaction, Work } from "./space.ts";
 import { type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
@@ -15,12 +17,15 @@ export function* findTokens(): Work<string[]> {
 }
 
 /** Ends leases at once. */
-export function* endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<void> {
-	for (const row of yield* findRunning()) {
-		if (!isGone(row.token!)) continue;
-		tx.put(tasks, { ...row, dueAt: tx.now }, row);
-		tx.wake();
-	}
+export function endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<void> {
+	const settings = { orders: counted, inline: Infinity, random: Math.random, nextMark: String };
+	return new Session(tx, settings).whole(function* (session) {
+		for (const row of yield* findRunning()) {
+			if (!isGone(row.token!)) continue;
+			session.put({ ...row, dueAt: tx.now }, row);
+			tx.wake();
+		}
+	});
 }
 
 function* findRunning(): Work<TaskRow[]> {

@@ -9,14 +9,12 @@
  */
 
 import type { ClaimRequest, Pauses } from "../basket/store.ts";
-import { fresh, isSound } from "./row.ts";
+import { pauseRow } from "./gates.ts";
+import { isSound } from "./row.ts";
 import type { Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
 import { type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get } from "./work.ts";
-
-/** Before all tasks whose retention has ended. */
-const dueAt = -1;
 
 /** Returns what is paused. */
 export function* readPauses(session: Session): Work<Pauses> {
@@ -27,14 +25,13 @@ export function* readPauses(session: Session): Work<Pauses> {
 /** Pauses or resumes a kind, or all kinds. Returns whether this changed anything. */
 export function* pause(session: Session, kind: string | undefined, isPaused: boolean): Work<boolean> {
 	const { tx } = session;
-	const { order, before, paused: all } = yield* find(session);
+	const { order, before, paused: all, gated } = yield* find(session);
 	const name = kind ?? true;
 	if (all.includes(name) === isPaused) return false;
 	const paused = isPaused ? [...all, name] : all.filter((one) => one !== name);
 	tx.guard?.(tasks, [order]);
-	const none = { kind: "", priority: 0, addedAt: 0, state: "done", payload: "" } as const;
-	if (before !== undefined && paused.length === 0) tx.remove(tasks, before);
-	else tx.put(tasks, { ...fresh, ...none, order, home: order, dueAt, paused }, before);
+	if (before !== undefined && paused.length + gated.length === 0) tx.remove(tasks, before);
+	else tx.put(tasks, { ...pauseRow(order), paused, gated }, before);
 	if (!isPaused) tx.wake();
 	return true;
 }
@@ -44,13 +41,14 @@ interface Found {
 	readonly order: Order;
 	readonly before: TaskRow | Stray | undefined;
 	readonly paused: readonly (string | true)[];
+	readonly gated: readonly unknown[];
 }
 
 function* find({ settings }: Session): Work<Found> {
 	const order = settings.orders.parse("");
 	const [[before]] = yield* ask(get(tasks, [[order]]));
-	const { paused = [] } = isSound(before) ? before : {};
-	return { order, before, paused: paused.filter((one) => one === true || typeof one === "string") };
+	const { paused = [], gated = [] } = isSound(before) ? before : {};
+	return { order, before, gated, paused: paused.filter((one) => one === true || typeof one === "string") };
 }
 
 /** The requests without paused kinds. */

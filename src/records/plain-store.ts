@@ -30,6 +30,7 @@ import { codeOf } from "../platform/store-error.ts";
 import { add } from "./adding.ts";
 import { change, hasten, post, remove } from "./changing.ts";
 import { claim, findNext } from "./claiming.ts";
+import { limitsOf } from "./gate-queue.ts";
 import { countAside, listPart, look } from "./looking.ts";
 import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
@@ -207,19 +208,21 @@ export class PlainStore<Tx> implements Store<Tx> {
 }
 
 /** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
-function* turnAtOnce(session: Session, { settle: settlements, claim: requested, lease }: Turn): Work<TurnResult> {
+function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
+	const { settle: settlements, claim: requested, lease } = turn;
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const requests = withoutPaused(requested, session.paused);
+	const limits = limitsOf(turn.limits, [...session.gated, ...session.marks.kinds]);
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
 	for (const request of requests) {
-		const part = yield* claim(session, request, lease);
+		const part = yield* claim(session, request, lease, limits);
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}
 	// A task that exceeded the limit of one request may have been claimed by another one.
-	if (requests.length > 1) dueIn = yield* findNext(session, kindsOf(requests));
+	if (requests.length > 1) dueIn = yield* findNext(session, kindsOf(requests), limits);
 	return { settled, claims, dueIn };
 }
 

@@ -7,20 +7,25 @@
 
 import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
-import { isSound, toTask } from "./row.ts";
+import { writeMarks } from "./gates.ts";
+import { isNote, isSound, toTask } from "./row.ts";
 import { type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { type LaneRow, lanes, type Order, type TaskRow, tasks } from "./tables.ts";
+import { type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
 
 /** The weight of a task in a lane within a commit: it changes the next task, too. */
 export const laneWeight = 3;
+
+/** The number of notes about gates that are read together. */
+const mostNotes = 100;
 
 /** The number of keys per read. */
 const page = 1000;
 
 export class RecordSession extends Session {
 	declare readonly lanes?: LaneRows;
+	override readonly room: number;
 	override readonly isSparse: boolean;
 	override readonly most: number;
 	readonly #limits: RecordLimits;
@@ -36,6 +41,29 @@ export class RecordSession extends Session {
 		this.isSparse = isSparse;
 		this.most = Math.ceil(Math.min(perCommit, mostHastened) / 2 ** tx.attempt);
 		this.#limits = limits;
+		this.room = (space.perCommit ?? Infinity) / 2 ** tx.attempt;
+	}
+
+	/** In an optimistic space, it appends a note for each gate, unless a start is taken back or the key is shut. */
+	override writeMarks(): Work<void> {
+		const all = this.marks.list();
+		if (this.lanes === undefined || all.length === 0) return super.writeMarks();
+		const mark = crypto.randomUUID();
+		const direct = all.filter(({ kind, limitKey, isFreed, starts, shutUntil }) => {
+			if (starts.length > 0 || shutUntil > 0) return true;
+			this.tx.put(notes, { kind, limitKey, at: this.now, mark });
+			if (isFreed) this.tx.wake();
+			this.marks.made.add(kind);
+			return false;
+		});
+		return writeMarks(this, direct);
+	}
+
+	override *findNotes(kinds: readonly string[]): Work<readonly NoteRow[]> {
+		if (this.lanes === undefined) return [];
+		const limit = Math.ceil(mostNotes / kinds.length);
+		const found = yield* ask(...kinds.map((kind) => range(notes, undefined, { prefix: [kind], limit })));
+		return found.flat().filter((one): one is NoteRow => isNote(one) || (this.tx.remove(notes, one), false));
 	}
 
 	/** If the transaction is only a list of changes, an id in use cannot be reported: the commit must fail. */
@@ -46,16 +74,23 @@ export class RecordSession extends Session {
 	}
 
 	/**
-	 * Makes a task dead whose payload or result cannot be stored, so that it does not block other settlements. Errors
+	 * Makes a task dead whose payload, result or limit key cannot be stored, so that it does not block other settlements. Errors
 	 * are shortened.
 	 */
-	override fit({ attempts }: TaskRow, outcome: Outcome): Outcome {
+	override fit({ attempts, kind }: TaskRow, outcome: Outcome): Outcome {
 		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
 		const { payload, result }: { readonly payload?: Data | undefined; readonly result?: Data | undefined } = outcome;
 		for (const [name, data] of largest === Infinity ? [] : Object.entries({ payload, result })) {
 			const size = data === undefined ? 0 : measure(data);
 			const error = `A ${name} of ${size} bytes cannot be stored: ${largest} is the most`;
 			if (size > largest) return { type: "dead", attempts, error };
+		}
+		if (outcome.type === "release" && outcome.limitKey !== undefined) {
+			try {
+				this.#limits.checkLimitKey?.(kind, outcome.limitKey);
+			} catch (error) {
+				return { type: "dead", attempts, error: (error as Error).message };
+			}
 		}
 		if (!("error" in outcome) || outcome.error.length <= longest) return outcome;
 		return { ...outcome, error: outcome.error.slice(0, longest) + "…" };

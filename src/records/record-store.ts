@@ -24,6 +24,7 @@ import { check } from "../platform/check.ts";
 import { claim, type Claimed, findNext } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
+import { addGated, type Limits, limitsOf } from "./gate-queue.ts";
 import { counted } from "./orders.ts";
 import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
@@ -80,7 +81,10 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	override async add(basket: string, tasks: readonly NewTask[], tx?: Tx): Promise<readonly Added[]> {
 		this.space.limits?.checkTasks?.(basket, tasks);
-		for (const { payload } of tasks) this.#checkData("payload", payload);
+		for (const { payload, item = "" } of tasks) {
+			this.#checkData("payload", payload);
+			this.#checkData("item", item);
+		}
 		return await super.add(basket, tasks, tx);
 	}
 
@@ -176,15 +180,16 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	async #turnInParts(
 		basket: string,
-		{ settle: settlements, claim: requested, lease }: Turn,
+		{ settle: settlements, claim: requested, lease, limits: given }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
-		const paused = await this.do(basket, "change", function* (session) {
+		const { paused, gated } = await this.do(basket, "change", function* (session) {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
 			yield* settle(session, [], Math.min(settlements.length + 10, most));
-			return session.paused;
+			return { paused: session.paused, gated: session.gated };
 		});
 		const requests = withoutPaused(requested, paused);
+		const limits = limitsOf(given, gated);
 		const settled: boolean[] = [];
 		let begun: Claimed | undefined;
 		while (settled.length < settlements.length) {
@@ -192,7 +197,8 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 				const most = perCommit / 2 ** session.tx.attempt;
 				const some = take(settlements, settled.length, most);
 				const isLast = settled.length + some.length === settlements.length;
-				return settleAndClaim(session, some, isLast ? requests[0] : undefined, lease, most);
+				session.gated = gated;
+				return settleAndClaim(session, some, isLast ? requests[0] : undefined, lease, limits, most);
 			});
 			for (const one of part.settled) settled.push(one);
 			begun = part.claimed;
@@ -200,10 +206,12 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		const claims: Claim[] = [];
 		let dueIn = Infinity;
 		for (const request of requests) {
-			dueIn = await this.#claimInParts(basket, request, lease, claims, begun);
+			dueIn = await this.#claimInParts(basket, request, lease, limits, claims, begun);
 			begun = undefined;
 		}
-		if (requests.length > 1) dueIn = await this.do(basket, "read", (session) => findNext(session, kindsOf(requests)));
+		if (requests.length > 1) {
+			dueIn = await this.do(basket, "read", (session) => findNext(session, kindsOf(requests), limits));
+		}
 		return { settled, claims, dueIn };
 	}
 
@@ -212,16 +220,18 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		basket: string,
 		{ kinds, limit }: ClaimRequest,
 		lease: number,
+		limits: Limits,
 		claims: Claim[],
 		begun: Claimed = { claims: [], dueIn: 0 },
 	): Promise<number> {
 		let part = begun;
-		for (let rest = limit;;) {
+		for (let [rest, parts] = [limit, 0];; parts++) {
 			for (const one of part.claims) claims.push(one);
 			rest -= part.claims.length;
-			if (rest <= 0 || part.dueIn > 0) return part.dueIn;
-			const request = { kinds, limit: Math.min(rest, this.space.perCommit!) };
-			part = await this.do(basket, "change", (session) => claim(session, request, lease));
+			const isEnd = rest <= 0 || part.dueIn > 0;
+			if (isEnd && !(part.isCut && parts < mostParts)) return part.dueIn;
+			const request = { kinds, limit: Math.min(Math.max(rest, 0), this.space.perCommit!) };
+			part = await this.do(basket, "change", (session) => claim(session, request, lease, limits));
 		}
 	}
 
@@ -244,6 +254,9 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 }
 
+/** The maximum number of commits in which a turn looks at gates. */
+const mostParts = 100;
+
 /** What cannot be done must make the commit of a list of changes fail: a claim was lost, or a task is not there. */
 function* orFail<R>({ tx }: Session, work: Work<readonly R[]>): Work<readonly R[]> {
 	const results = yield* work;
@@ -260,14 +273,16 @@ function* settleAndClaim(
 	settlements: readonly Settlement[],
 	request: ClaimRequest | undefined,
 	lease: number,
+	limits: Limits,
 	most: number,
 ): Work<{ settled: boolean[]; claimed?: Claimed }> {
 	const settled = yield* settle(session, settlements);
+	yield* session.promote();
+	addGated(limits, session.marks.kinds);
 	const room = settlements.reduce((rest, one) => rest - weightOf(one), most);
 	if (request === undefined || room < 1 || session.tx.attempt > 0) return { settled };
-	yield* session.promote();
 	const { kinds, limit } = request;
-	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, lease) };
+	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, lease, limits, room) };
 }
 
 /** The weight of an item in a commit. */

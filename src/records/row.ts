@@ -6,7 +6,17 @@
 
 import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { Stray } from "./space.ts";
-import { idOf, isOver, type Next, type Order, stateOf, type TaskRow } from "./tables.ts";
+import {
+	type GateRow,
+	idOf,
+	isOver,
+	type Next,
+	type NoteRow,
+	type Order,
+	type Start,
+	stateOf,
+	type TaskRow,
+} from "./tables.ts";
 
 /** The error of a task whose row is not valid. */
 export const unreadable = "The stored task could not be read";
@@ -35,6 +45,7 @@ export const ended = {
 	isBackingOff: undefined,
 	spare: undefined,
 	next: undefined,
+	start: undefined,
 } as const;
 
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
@@ -44,15 +55,16 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, paused } = rest;
+	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
-		isOptional("string", id, lane, token, error, progress) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped) &&
+		isOptional("string", id, lane, token, error, progress, limitKey) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
 		(spare === undefined || spare === true || isData(spare)) && (next === undefined || isNext(Object(next))) &&
-		(paused === undefined || Array.isArray(paused)) &&
+		[paused, gated].every((list) => list === undefined || Array.isArray(list)) &&
+		(start === undefined || isStart(Object(start))) &&
 		[attempts, crashes, seen, posted].every(isCount) && seen <= posted && posted - seen <= mostMessages;
 }
 
@@ -60,7 +72,7 @@ export function isSound(value: unknown): value is TaskRow {
 export function toTask(found: TaskRow | Stray): TaskRow {
 	if (isSound(found)) return found;
 	const { value = found, key = undefined } = found instanceof Stray ? found : {};
-	const { order, home, id, kind, lane, payload, priority } = Object(value) as Partial<TaskRow>;
+	const { order, home, id, kind, lane, payload, priority, limitKey } = Object(value) as Partial<TaskRow>;
 	const place = key?.[0] ?? (isOrder(order) ? order : 0);
 	return {
 		...fresh,
@@ -69,6 +81,7 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 		id: textOf(id),
 		kind: textOf(kind) ?? "",
 		lane: textOf(lane),
+		limitKey: textOf(limitKey),
 		payload: isData(payload) ? payload : "",
 		state: "dead",
 		error: unreadable,
@@ -78,14 +91,16 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 }
 
 /** The common fields of the outcomes. */
-interface Details {
+export interface Details {
 	readonly retain?: number | undefined;
 	readonly attempts?: number;
 	readonly error?: string;
 	readonly delay?: number | null | undefined;
 	readonly hold?: boolean | undefined;
-	readonly seen?: number;
+	readonly seen?: number | undefined;
 	readonly backoff?: boolean | undefined;
+	readonly limitKey?: string | undefined;
+	readonly isKeyShut?: boolean | undefined;
 }
 
 /** The time at which an ended task is removed; `undefined` if it is never removed. */
@@ -95,9 +110,16 @@ function removalOf(now: number, retain: number): number | undefined {
 
 /** The row of a running task after an outcome, without data and messages; `undefined` if the task is removed. */
 export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
-	const { type, retain, attempts = 0, error, delay, hold, seen = 0, backoff }: Details & Pick<Outcome, "type"> =
-		outcome;
-	const ended = { ...row, token: undefined, isBackingOff: backoff || undefined };
+	const { type, retain, attempts = 0, error, delay, hold, seen = 0, backoff, limitKey }:
+		& Details
+		& Pick<Outcome, "type"> = outcome;
+	const ended = {
+		...row,
+		token: undefined,
+		isBackingOff: backoff || undefined,
+		...(row.start && { start: undefined }),
+		...(limitKey !== undefined && { limitKey }),
+	};
 	const over = { ...ended, isHeld: undefined };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
@@ -123,10 +145,10 @@ export function isExpired(row: TaskRow, now: number): boolean {
 
 /** The public form of a task. */
 export function show(row: TaskRow, key: string, payload: Data, result?: Data): StoredTask {
-	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane } = row;
+	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane, limitKey } = row;
 	const instant = dueAt === Infinity ? undefined : dueAt;
 	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, result, progress };
-	return { ...shown, dueAt: instant, addedAt, priority, lane };
+	return { ...shown, dueAt: instant, addedAt, priority, lane, limitKey };
 }
 
 /** Whether it is the head of its lane, or has no lane. */
@@ -156,8 +178,26 @@ function isOrder(value: unknown): value is Order {
 	return typeof value === "string" || Number.isSafeInteger(value);
 }
 
-function isNext({ priority, addedAt, dueAt }: Partial<Next>): boolean {
-	return Number.isSafeInteger(priority) && Number.isFinite(addedAt) && Number.isFinite(dueAt);
+function isNext({ priority, addedAt, dueAt, limitKey }: Partial<Next>): boolean {
+	return Number.isSafeInteger(priority) && Number.isFinite(addedAt) && Number.isFinite(dueAt) &&
+		isOptional("string", limitKey);
+}
+
+function isStart({ at, spacing }: Partial<Start>): boolean {
+	return Number.isFinite(at) && Number.isFinite(spacing);
+}
+
+/** Whether a value is a readable note about a gate. */
+export function isNote(value: unknown): value is NoteRow {
+	const { kind, limitKey, at, mark } = Object(value) as NoteRow;
+	return [kind, limitKey, mark].every((text) => typeof text === "string") && Number.isFinite(at);
+}
+
+/** Whether a value is a readable gate. */
+export function isGate(value: unknown): value is GateRow {
+	const { kind, limitKey, by, readyAt, turn, next, startedAt, shutUntil } = Object(value) as GateRow;
+	return [kind, limitKey, by].every((text) => typeof text === "string") &&
+		[turn, next, startedAt, shutUntil].every(Number.isFinite) && readyAt >= 0;
 }
 
 function isCount(value: unknown): value is number {

@@ -5,10 +5,11 @@
  */
 
 import type { Added, Data, Outcome, Ref } from "../basket/store.ts";
+import { Marks, writeMarks } from "./gates.ts";
 import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, isFree, messages, type Order, stateOf, tableOf, type TaskRow, tasks } from "./tables.ts";
+import { idOf, isFree, messages, type NoteRow, type Order, stateOf, tableOf, type TaskRow, tasks } from "./tables.ts";
 import { type Answers, ask, get, range } from "./work.ts";
 
 /** The maximum number of backoffs that one transaction ends. */
@@ -64,6 +65,10 @@ export class Session {
 	buried = 0;
 	/** The paused kinds, and `true` for all kinds, once a turn has read them. */
 	paused: readonly unknown[] = [];
+	/** The kinds that have ever had a gate, once they were read. */
+	gated: readonly unknown[] = [];
+	/** The gates behind which this transaction has changed tasks. */
+	readonly marks: Marks = new Marks();
 
 	constructor(tx: RecordTransaction, settings: Settings) {
 		this.tx = tx;
@@ -79,7 +84,13 @@ export class Session {
 		const result = yield* work(this);
 		if (this.#isDamaged) yield* this.mend();
 		yield* this.promote();
+		yield* this.writeMarks();
 		return result;
+	}
+
+	/** Lets turns know of the marked gates. */
+	writeMarks(): Work<void> {
+		return writeMarks(this, this.marks.list());
 	}
 
 	/** Finds tasks by id, except expired ones. */
@@ -128,6 +139,14 @@ export class Session {
 		return outcome;
 	}
 
+	/** Finds the notes about gates, where the space is optimistic. */
+	*findNotes(_kinds: readonly string[]): Work<readonly NoteRow[]> {
+		return yield* ask();
+	}
+
+	/** The number of changes that fit into this transaction. */
+	readonly room: number = Infinity;
+
 	/** The number of due tasks to read for a claim. */
 	reach(limit: number): number {
 		return limit + 1;
@@ -149,6 +168,7 @@ export class Session {
 	/** Writes a task. Watchers are notified if it can now be claimed and could not be before. */
 	put(row: TaskRow, before?: TaskRow | Stray): void {
 		this.tx.put(tasks, row, before);
+		this.#mark(before, row);
 		const wasHeld = !(before instanceof Stray) && before?.isHeld;
 		if (isFree(row) && (row.state === "waiting" || wasHeld)) this.tx.wake();
 	}
@@ -164,6 +184,7 @@ export class Session {
 	/** Removes the row of a task and all its index keys. */
 	erase(before: TaskRow | Stray): void {
 		this.tx.remove(tasks, before);
+		this.#mark(before, undefined);
 		if (!isSound(before)) this.#isDamaged = true;
 	}
 
@@ -173,6 +194,7 @@ export class Session {
 		if (isSound(before)) this.#empty(before);
 		this.lose(row.lane ?? lane);
 		this.tx.put(tasks, row, before);
+		this.#mark(before, row);
 		if (!isSound(before)) this.#isDamaged = true;
 	}
 
@@ -180,6 +202,14 @@ export class Session {
 	lose(lane: string | undefined): void {
 		this.buried++;
 		this.free(lane);
+	}
+
+	/** Adds a message to a task. Returns its number. */
+	post({ home, posted, seen }: Pick<TaskRow, "home" | "posted" | "seen">, id: string, data: Data): number {
+		const n = posted + 1;
+		this.checkInbox(id, n - seen);
+		this.tx.put(messages, { home, n, data: copy(data) });
+		return n;
 	}
 
 	/** Removes the messages of a task up to a number. */
@@ -204,8 +234,12 @@ export class Session {
 		return { spare };
 	}
 
-	/** The row of a task whose claim has ended: the payload that has waited behind it takes effect. */
-	take(row: TaskRow): TaskRow {
+	/**
+	 * The row of a task whose claim has ended: the payload that has waited behind it takes effect.
+	 *
+	 * @param keepsTime whether the task is due when it would be without that payload
+	 */
+	take(row: TaskRow, keepsTime?: boolean): TaskRow {
 		const { next, spare, isSwapped, dueAt } = row;
 		if (next === undefined) return row;
 		this.#discard(row);
@@ -213,12 +247,17 @@ export class Session {
 		return {
 			...row,
 			...next,
-			dueAt: dueAt === undefined ? undefined : Math.max(dueAt, next.dueAt),
+			limitKey: next.limitKey,
+			dueAt: dueAt === undefined || keepsTime ? dueAt : Math.max(dueAt, next.dueAt),
 			payload: isLong ? undefined : spare,
 			spare: undefined,
 			next: undefined,
 			isSwapped: isLong && !isSwapped || undefined,
 		};
+	}
+
+	#mark(before: TaskRow | Stray | undefined, row: TaskRow | undefined): void {
+		this.marks.note(before instanceof Stray ? undefined : before, row, this.now);
 	}
 
 	/** Stores data apart that is too long for a row. Returns the data otherwise. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Outcome, Ref, Save, Settlement } from "../basket/store.ts";
-import { isExpired, isSound, renewed, settled } from "./row.ts";
+import type { Done, Outcome, Ref, Save, Settlement } from "../basket/store.ts";
+import { type Details, isExpired, isSound, renewed, settled } from "./row.ts";
 import type { Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
 import { type DataRow, messages, payloads, spares, type TaskRow, tasks } from "./tables.ts";
@@ -37,14 +37,29 @@ function end(session: Session, row: TaskRow, given: Outcome): void {
 	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
 	const isEnd = type === "done" || type === "dead";
-	const isAgain = isEnd && row.next !== undefined;
-	const after = isAgain ? settled({ ...row, ...renewed }, { type: "release" }, now) : settled(row, outcome, now);
+	amend(session, row, outcome);
+	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = type === "done" ? outcome : {};
+	const last = seen === undefined ? row.seen : Math.max(row.seen, Math.min(seen, row.posted));
+	const left = seen === undefined ? 0 : row.posted - last;
+	const isAgain = isEnd && (row.next !== undefined || left > 0);
+	const read = { ...row, seen: last };
+	const after = isAgain ? settled({ ...read, ...renewed }, { type: "release" }, now) : settled(read, outcome, now);
 	if (after === undefined) return session.remove({ before: row, row });
 	session.forget(row, after.seen);
-	if (row.next !== undefined) return session.put(session.take(after), row);
+	const keepsTime = row.isCollected && !isEnd || left >= most;
+	if (row.next !== undefined) return session.put(session.take(after, keepsTime), row);
+	if (isAgain) return session.put(after, row);
 	if (isEnd) session.free(row.lane);
 	const result = type === "done" ? outcome.result : undefined;
 	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, row);
+}
+
+/** A release that has run nothing takes its start back. An outcome can shut the key. */
+function amend({ marks, now }: Session, { kind, limitKey, start }: TaskRow, outcome: Outcome): void {
+	if (limitKey === undefined) return;
+	const { type, delay, isKeyShut }: Details & Pick<Outcome, "type"> = outcome;
+	if (start !== undefined && type === "release" && delay === undefined) marks.of(kind, limitKey).starts.push(start);
+	if (isKeyShut) marks.shut(kind, limitKey, now + (delay ?? 0));
 }
 
 /** Extends leases. */
@@ -78,8 +93,10 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {
 	for (const before of kept) {
 		if (!isSound(before) || !isExpired(before, session.now)) session.bury(before);
-		else if (before.order === session.settings.orders.parse("")) session.paused = before.paused ?? [];
-		else session.remove({ before, row: before });
+		else if (before.order === session.settings.orders.parse("")) {
+			session.paused = before.paused ?? [];
+			session.gated = before.gated ?? [];
+		} else session.remove({ before, row: before });
 	}
 }
 
@@ -93,13 +110,13 @@ export interface Contents {
 	readonly inbox: readonly object[];
 }
 
-/** Reads the data and the unseen messages of tasks. */
-export function* readContents(rows: readonly TaskRow[], withInbox = true): Work<Contents[]> {
+/** Reads the data and the unseen messages of tasks, at most so many of each. */
+export function* readContents(rows: readonly TaskRow[], most: number): Work<Contents[]> {
 	const apart = rows.filter(({ payload, spare }) => payload === undefined || spare === true);
 	const others = apart.filter(({ isSwapped, spare }) => isSwapped || spare === true);
-	const posted = rows.filter(({ seen, posted }) => withInbox && posted > seen);
+	const posted = rows.filter(({ seen, posted }) => most > 0 && posted > seen);
 	const inboxes = posted.map(({ home, seen, posted }) => {
-		return range(messages, undefined, { prefix: [home], above: [home, seen], limit: posted - seen });
+		return range(messages, undefined, { prefix: [home], above: [home, seen], limit: Math.min(posted - seen, most) });
 	});
 	const keysOf = (rows: readonly TaskRow[]) => rows.map(({ home }) => [home]);
 	const [data, spare, ...lists] = yield* ask(get(payloads, keysOf(apart)), get(spares, keysOf(others)), ...inboxes);

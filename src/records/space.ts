@@ -205,6 +205,8 @@ export interface RecordLimits {
 	readonly messages?: number | undefined;
 	/** Throws a `RangeError` for tasks that do not fit into one `add`, or whose names are too long. */
 	readonly checkTasks?: ((basket: string, tasks: readonly NewTask[]) => void) | undefined;
+	/** Throws a `RangeError` for a kind and a limit key that are too long together. */
+	readonly checkLimitKey?: ((kind: string, limitKey: string) => void) | undefined;
 	/** Throws a `RangeError` for the name of a basket that is too long. */
 	readonly checkBasket?: ((basket: string) => void) | undefined;
 }

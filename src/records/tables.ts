@@ -8,6 +8,8 @@
  * | `spare` | home | task whose spare data (see {@link TaskRow.spare}) is too long for its row | – |
  * | `message` | home, n | message | – |
  * | `lane` | lane | lane that is not empty, where the space is optimistic | – |
+ * | `gate` | kind, limit key | limit key in use | see {@link gates} |
+ * | `note` | kind, instant, limit key, mark | change behind a gate, where the space is optimistic | – |
  * | `meta` | name | the last order, where the space is not optimistic | – |
  *
  * The *order* of a task is its place among all tasks. A restarted dead task gets a new order. Its *home* is its first
@@ -55,14 +57,29 @@ export interface TaskRow {
 	readonly spare?: Data | true | undefined;
 	/** What else becomes of a running task behind which a payload waits. */
 	readonly next?: Next | undefined;
+	/** Whether it was added with `"collect"`. */
+	readonly isCollected?: boolean | undefined;
 	/** The pauses, in the row that is no task: see `pausing.ts`. */
 	readonly paused?: readonly unknown[] | undefined;
 	/** Whether `data` and `spare` have changed places: so a long payload takes effect without being read. */
 	readonly isSwapped?: boolean | undefined;
+	/** The key of its limit. A task with a key is behind a gate. */
+	readonly limitKey?: string | undefined;
+	/** What its current claim has used up of the rate of its gate. */
+	readonly start?: Start | undefined;
+	/** In the row of the pauses: the kinds that have ever had a gate. */
+	readonly gated?: readonly unknown[] | undefined;
+}
+
+/** A start that counts for the rate of a gate. */
+export interface Start {
+	readonly at: number;
+	readonly spacing: number;
 }
 
 export interface Next {
 	readonly priority: number;
+	readonly limitKey?: string | undefined;
 	/** The time at which the first payload was added behind this claim. */
 	readonly addedAt: number;
 	/** The earliest due time. */
@@ -86,18 +103,49 @@ export interface LaneRow {
 	readonly last: Order;
 }
 
+/**
+ * A gate. It may be missing only if no task is behind it. `readyAt` is never later than the instant at which a task
+ * behind it can be claimed under the limit `by`, so other gates need not be looked at.
+ */
+export interface GateRow {
+	readonly kind: string;
+	readonly limitKey: string;
+	/** When a task behind it may be claimed; if there is none, when the row is no longer needed. */
+	readonly readyAt: number;
+	/** The limit without which `readyAt` would be earlier; empty if the tasks alone decide. */
+	readonly by: string;
+	/** When it was last served, which decides between gates that are ready at the same instant. */
+	readonly turn: number;
+	/** See {@link KindLimit} of the store: the instant of GCRA, and that of its last start. */
+	readonly next: number;
+	readonly startedAt: number;
+	/** Before this instant, no task starts. */
+	readonly shutUntil: number;
+	/** Whether no task is behind it. */
+	readonly isIdle?: boolean | undefined;
+}
+
+/** Says that a gate has to be looked at. */
+export interface NoteRow {
+	readonly kind: string;
+	readonly limitKey: string;
+	readonly at: number;
+	/** Unique. */
+	readonly mark: string;
+}
+
 export interface MetaRow {
 	readonly name: string;
 	readonly value: number;
 }
 
 /**
- * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks that can be claimed, now or
- * after their lease, in the order of claims; `lane` has all tasks in lanes, and `past` those that have left theirs;
- * `backoff` has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not
- * simply wait.
+ * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks without a limit key that can be
+ * claimed, now or after their lease, in the order of claims; `gated` has those with a key that wait, and `busy` those
+ * that are running, held ones last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
+ * has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
  *
- * Blocked and held tasks are not in `due`, so they do not slow down claims.
+ * Blocked and held tasks are not in `due` and `gated`, so they do not slow down claims.
  */
 export const tasks: Table<TaskRow> = {
 	name: "task",
@@ -105,7 +153,15 @@ export const tasks: Table<TaskRow> = {
 	indexes: {
 		id: { keyOf: toIdKey, isUnique: true },
 		due: {
-			keyOf: (row) => isFree(row) ? [row.kind, rankOf(row.priority), row.dueAt!, row.order] : undefined,
+			keyOf: (row) => isFree(row) && !isLimited(row) ? [row.kind, ...toPlace(row)] : undefined,
+			hintOf: ({ lane }) => lane,
+		},
+		gated: {
+			keyOf: (row) => isGated(row) ? [row.kind, row.limitKey!, ...toPlace(row)] : undefined,
+			hintOf: ({ lane }) => lane,
+		},
+		busy: {
+			keyOf: (row) => isBusy(row) ? [row.kind, row.limitKey!, Number(!!row.isHeld), row.dueAt!, row.order] : undefined,
 			hintOf: ({ lane }) => lane,
 		},
 		lane: { keyOf: (row) => isOver(row) ? undefined : toLaneKey(row) },
@@ -116,8 +172,10 @@ export const tasks: Table<TaskRow> = {
 		kept: { keyOf: (row) => isOver(row) && row.dueAt! < Infinity ? [row.dueAt!, row.order] : undefined },
 		aside: { keyOf: (row) => stateOf(row) === "waiting" ? undefined : [stateOf(row), row.order], isOptional: true },
 	},
-	salvage(index, [first, second]) {
+	salvage(index, [first, second, third]) {
 		if (index === "due") return { kind: first, priority: -Number(second) };
+		if (index === "gated") return { kind: first, limitKey: second, priority: -Number(third) };
+		if (index === "busy") return { kind: first, limitKey: second };
 		if (index === "past") return { lane: first };
 		return index === "id" || index === "lane" ? { [index]: first } : {};
 	},
@@ -144,6 +202,27 @@ export const messages: Table<MessageRow> = {
 /** A transaction that joins a lane or empties it writes this row, so that concurrent ones conflict. */
 export const lanes: Table<LaneRow> = { name: "lane", keyOf: ({ lane }) => [lane], isShared: true, indexes: {} };
 
+/** The gates: `ready` has those with tasks, and `idle` the others. */
+export const gates: Table<GateRow> = {
+	name: "gate",
+	keyOf: ({ kind, limitKey }) => [kind, limitKey],
+	isShared: true,
+	indexes: {
+		ready: {
+			keyOf: ({ kind, by, readyAt, turn, limitKey, isIdle }) =>
+				isIdle ? undefined : [kind, by, readyAt, turn, limitKey],
+		},
+		idle: { keyOf: ({ kind, readyAt, limitKey, isIdle }) => isIdle ? [readyAt, kind, limitKey] : undefined },
+	},
+};
+
+/** Adds and settlements append to this table, so that they never conflict with claims behind the same gate. */
+export const notes: Table<NoteRow> = {
+	name: "note",
+	keyOf: ({ kind, at, limitKey, mark }) => [kind, at, limitKey, mark],
+	indexes: {},
+};
+
 /** Facts about a basket. */
 export const facts: Table<MetaRow> = { name: "meta", keyOf: ({ name }) => [name], isShared: true, indexes: {} };
 
@@ -162,6 +241,21 @@ export function isFree(row: TaskRow): boolean {
 	return !row.isHeld && !row.isBlocked && !isOver(row) && row.dueAt! < Infinity;
 }
 
+/** Whether a row has a limit key. */
+function isLimited({ limitKey }: TaskRow): boolean {
+	return limitKey !== undefined;
+}
+
+/** Whether it waits behind a gate. */
+export function isGated(row: TaskRow): boolean {
+	return isLimited(row) && row.state === "waiting" && isFree(row);
+}
+
+/** Whether it takes a place at a gate. */
+export function isBusy(row: TaskRow): boolean {
+	return isLimited(row) && row.state === "running";
+}
+
 /** The id of a task. */
 export function idOf({ id, home }: TaskRow): string {
 	return id ?? `_${home}`;
@@ -170,6 +264,11 @@ export function idOf({ id, home }: TaskRow): string {
 /** The rank of a priority in the index: high priorities come first. */
 export function rankOf(priority: number): number {
 	return -priority;
+}
+
+/** The place in the order of claims. */
+function toPlace({ priority, dueAt, order }: TaskRow): Key {
+	return [rankOf(priority), dueAt!, order];
 }
 
 function toLaneKey({ lane, order }: TaskRow): Key | undefined {

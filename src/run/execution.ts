@@ -12,7 +12,7 @@
  */
 
 import type { RunnerSettings } from "./options.ts";
-import { steering, type Task, unwrap } from "./task.ts";
+import { type Steering, steering, type Task, unwrap } from "./task.ts";
 import { Attempt, type AttemptOwner, timeoutError } from "./attempt.ts";
 import { type Delayed, nextDelay } from "./backoff.ts";
 import { inContext } from "../platform/async-context.ts";
@@ -76,8 +76,8 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	previousError: unknown;
 	/** The last delay of the backoff, before its jitter. */
 	lastDelay: number | undefined;
-	/** Whether the task itself requested the delay of the last step. */
-	isFirm = false;
+	/** What the task has requested for the step after the last attempt. */
+	hint: Steering | undefined;
 	/** Set during a loop only. */
 	#owner: LoopOwner<T> | undefined;
 	/** Called when the timer fires. Continues in the async context in which the timer was set. */
@@ -252,7 +252,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 			const mayRetry = !this.isAborted && !hint.stop && (later || this.attempt < attempts) &&
 				!(clock.monotonic() >= this.deadlineAt!);
 			if (mayRetry && (later || shouldRetry === undefined || await shouldRetry(error, attempt))) {
-				this.isFirm = hint.delay !== undefined;
+				this.hint = hint;
 				const delay = nextDelay(backoff, this, hint);
 				step = clock.monotonic() + delay >= this.deadlineAt!
 					? failure(this.timeoutError("deadline", error))

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { checkFinite } from "../platform/check.ts";
+import { check, checkFinite } from "../platform/check.ts";
 
 /**
  * A piece of work. Returning (or resolving) is success, throwing (or rejecting) anything at all is failure.
@@ -58,6 +58,18 @@ export interface Steering {
 	readonly delay?: number;
 	/** The attempt does not count. */
 	readonly later?: boolean;
+	/** The delay is for all tasks of the same limit. */
+	readonly limit?: boolean;
+}
+
+/** Options for {@link retryAfter} and {@link later}. */
+export interface DelayOptions {
+	/**
+	 * Whether no task of the same kind and key begins before the delay has passed, in any process: for a service that
+	 * answers with 429 or 503 to a customer, or to everybody. It has an effect for tasks of a basket whose kind has a
+	 * `limit`, and is ignored elsewhere. Tasks that run already are not stopped. @default false
+	 */
+	limit?: boolean | undefined;
 }
 
 /** The error behind {@link stopNow} and its siblings. Callers never get it; they get `error`. */
@@ -170,8 +182,9 @@ export function resetBackoff(error?: unknown): Error {
  * `max`: for example the delay of a `Retry-After` header. Afterwards the backoff continues where it was.
  *
  * @param delay in milliseconds, 0 or more, and finite; use {@link stopNow} for no retry
- * @param error the error that the caller of the run gets if this was the last attempt
- * @throws {TypeError} if `delay` is not a number
+ * @param error the error that the caller of the run gets if this was the last attempt; then nothing is held back either
+ * @param options whether the delay is for other tasks, too
+ * @throws {TypeError} if `delay` is not a number, or `options` are of the wrong type
  * @throws {RangeError} if `delay` is negative, infinite or NaN
  *
  * @example
@@ -188,9 +201,8 @@ export function resetBackoff(error?: unknown): Error {
  * assert.ok(performance.now() - startedAt >= 50);
  * ```
  */
-export function retryAfter(delay: number, error?: unknown): Error {
-	checkFinite("delay", delay);
-	return new Hint(error, { delay });
+export function retryAfter(delay: number, error?: unknown, options: DelayOptions = {}): Error {
+	return new Hint(error, delaying(delay, options));
 }
 
 /**
@@ -202,7 +214,8 @@ export function retryAfter(delay: number, error?: unknown): Error {
  *
  * @param delay in milliseconds, 0 or more, and finite
  * @param reason why, for those who read logs; the caller of the run gets it only if a deadline or an abort ends the run
- * @throws {TypeError} if `delay` is not a number
+ * @param options whether the delay is for other tasks, too
+ * @throws {TypeError} if `delay` is not a number, or `options` are of the wrong type
  * @throws {RangeError} if `delay` is negative, infinite or NaN
  *
  * @example
@@ -219,7 +232,11 @@ export function retryAfter(delay: number, error?: unknown): Error {
  * assert.equal(await run(task), "done in attempt 1");
  * ```
  */
-export function later(delay: number, reason?: unknown): Error {
-	checkFinite("delay", delay);
-	return new Hint(reason, { delay, later: true });
+export function later(delay: number, reason?: unknown, options: DelayOptions = {}): Error {
+	return new Hint(reason, { ...delaying(delay, options), later: true });
+}
+
+function delaying(delay: number, options: DelayOptions): Steering {
+	const { limit = false } = check("options", options, "object");
+	return { delay: checkFinite("delay", delay), limit: check("limit", limit, "boolean") };
 }

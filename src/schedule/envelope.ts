@@ -1,8 +1,8 @@
 /**
  * The stored payload of a schedule: an envelope around the payload for the function.
  *
- * An envelope is a text that begins with U+0001 and a brace. Each text of a codec that begins with U+0001 gets another
- * one in front, so that none is mistaken for an envelope.
+ * An envelope is a text that begins with U+0001 and a brace. Each text of a codec that begins with U+0001 or U+0002 gets
+ * another U+0001 in front, so that none is mistaken for an envelope.
  *
  * @module
  */
@@ -54,9 +54,9 @@ export function sealEnvelope(envelope: Envelope): string {
 	return mark + JSON.stringify(envelope);
 }
 
-/** Distinguishes the data of a codec from envelopes. */
+/** Distinguishes the data of a codec from envelopes, and from the payload of collected items, which begins with U+0002. */
 export function mask(data: Data): Data {
-	return typeof data === "string" && data.startsWith(mark) ? mark + data : data;
+	return typeof data === "string" && data >= mark && data < "\u0003" ? mark + data : data;
 }
 
 /** Undoes {@link mask}. */

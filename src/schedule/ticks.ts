@@ -22,7 +22,7 @@ export interface ScheduleTask {
 	readonly kind: string;
 	readonly payload: Data;
 	readonly delay: number;
-	readonly ifPresent?: "replace" | undefined;
+	readonly ifPresent?: "replace" | "collect" | undefined;
 }
 
 /** What adding a task has done. */

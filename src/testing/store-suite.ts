@@ -10,15 +10,19 @@ import { equal, rejects } from "./store-suite/assert.ts";
 import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
 import { changing } from "./store-suite/changing.ts";
 import { claiming } from "./store-suite/claiming.ts";
+import { collecting } from "./store-suite/collecting.ts";
 import { expiring } from "./store-suite/expiring.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
+import { limitKeys } from "./store-suite/limit-keys.ts";
+import { limiting } from "./store-suite/limiting.ts";
 import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
 import { pausing } from "./store-suite/pausing.ts";
 import { replacing } from "./store-suite/replacing.ts";
 import { settling } from "./store-suite/settling.ts";
+import { spacing } from "./store-suite/spacing.ts";
 import { transactions } from "./store-suite/transactions.ts";
 import { watching } from "./store-suite/watching.ts";
 
@@ -88,11 +92,15 @@ function allTests(): StoreTest[] {
 	return [
 		adding,
 		replacing(),
+		collecting(),
 		pausing,
 		claiming,
 		settling,
 		expiring(),
 		lanes,
+		limiting(),
+		limitKeys(),
+		spacing(),
 		changing,
 		inbox,
 		looking,

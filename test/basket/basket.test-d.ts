@@ -1,11 +1,13 @@
 import { describe, expectTypeOf, test } from "vitest";
-import { number, object, pipe, string, transform } from "valibot";
+import { array, number, object, pipe, string, transform } from "valibot";
 import {
 	type Added,
 	Basket,
 	type BasketContext,
 	type BasketSnapshot,
 	type Counts,
+	job,
+	limit,
 	memoryStore,
 	type PayloadOf,
 	type StandardSchema,
@@ -52,6 +54,96 @@ describe("Basket", () => {
 		basket.add("tick", undefined, { lanes: "x" });
 		// @ts-expect-error the memory store has not a transactions
 		basket.add("tick", undefined, { tx: {} });
+	});
+
+	test("add() with collect takes an item of the array that the function takes", () => {
+		const collect = { id: "events", ifPresent: "collect" } as const;
+		const basket = new Basket({
+			store,
+			tasks: {
+				track: (_events: Mail[]) => {},
+				pair: (_pair: readonly [string, number]) => {},
+				each: { schema: array(number()), run: (_numbers: number[]) => {} },
+				one: (_mail: Mail) => {},
+				either: (_mails: Mail[] | Mail) => {},
+			},
+		});
+		expectTypeOf(basket.add("track", { to: "a" }, { ...collect, delay: 1, within: 2, most: 3 })).toEqualTypeOf<
+			Promise<Added>
+		>();
+		basket.add("track", [{ to: "a" }]);
+		basket.add("pair", 1, collect);
+		basket.add("each", 1, collect);
+		basket.add("either", { to: "a" }, collect);
+		basket.addMany([{ kind: "track", payload: { to: "a" }, ...collect }, { kind: "track", payload: [{ to: "a" }] }]);
+		// @ts-expect-error the array instead of an item
+		basket.add("track", [{ to: "a" }], collect);
+		// @ts-expect-error an item instead of the array
+		basket.add("track", { to: "a" });
+		// @ts-expect-error an item instead of the array
+		basket.add("track", { to: "a" }, { id: "events", ifPresent: "replace" });
+		// @ts-expect-error the id is missing
+		basket.add("track", { to: "a" }, { ifPresent: "collect" });
+		// @ts-expect-error another item
+		basket.add("track", { to: 1 }, collect);
+		// @ts-expect-error the function takes no array
+		basket.add("one", { to: "a" }, collect);
+		// @ts-expect-error only for items
+		basket.add("one", { to: "a" }, { id: "events", ifPresent: "replace", most: 3 });
+		// @ts-expect-error the array instead of an item
+		basket.addMany([{ kind: "track", payload: [{ to: "a" }], ...collect }]);
+		// @ts-expect-error the function takes no array
+		basket.addMany([{ kind: "one", payload: { to: "a" }, ...collect }]);
+	});
+
+	test("a limit takes the payload of its kind, and does not change what add() takes", () => {
+		const atOnce = 2;
+		const basket = new Basket({
+			store,
+			tasks: {
+				plain: { run: (mail: Mail) => mail.to, limit: limit({ key: ({ to }) => to, atOnce }) },
+				before: { limit: limit({ key: ({ to }: Mail) => to, atOnce }), run: (mail: Mail, { save }) => save(mail) },
+				whole: { run: (mail: Mail) => mail.to, limit: limit({ rate: { tasks: 1, per: 1_000 } }) },
+				typed: { schema: object({ to: string() }), run: ({ to }) => to, limit: limit({ key: ({ to }) => to, atOnce }) },
+				wide: {
+					schema: object({ to: string(), n: number() }),
+					run: ({ n }) => n,
+					limit: limit({ key: ({ to }: Mail) => to, atOnce }),
+				},
+				narrow: {
+					run: (mail: Mail & { text: string }) => mail.text,
+					limit: limit({ key: ({ to }: Mail) => to, atOnce }),
+				},
+				text: { run: (to: string) => to, limit: limit({ key: (to) => to, atOnce }) },
+			},
+		});
+		for (const kind of ["plain", "before", "whole", "typed"] as const) {
+			basket.add(kind, { to: "ada" });
+			// @ts-expect-error another payload
+			basket.add(kind, { to: 1 });
+		}
+		basket.add("wide", { to: "ada", n: 1 });
+		basket.add("narrow", { to: "ada", text: "hello" });
+		// @ts-expect-error the key takes a part of the payload, but the function takes all of it
+		basket.add("narrow", { to: "ada" });
+		basket.add("text", "ada");
+		new Basket({
+			store,
+			tasks: {
+				// @ts-expect-error the schema has no such property
+				a: { schema: object({ n: number() }), run: () => {}, limit: limit({ key: ({ to }: Mail) => to, atOnce }) },
+			},
+		});
+		// @ts-expect-error the key is no text
+		limit({ key: () => 5, atOnce });
+		// @ts-expect-error a rate needs a time
+		limit({ rate: { tasks: 1 } });
+		// @ts-expect-error limit() is missing
+		new Basket({ store, tasks: { a: { run: () => {}, limit: { atOnce } } } });
+		// @ts-expect-error a job has no limit
+		job("a", { limit: limit({ atOnce }) });
+		// @ts-expect-error a basket has no limit
+		new Basket({ store, tasks: {}, limit: limit({ atOnce }) });
 	});
 
 	test("a schema types the payload of run(), and add() takes what the schema takes", () => {

@@ -108,6 +108,28 @@ describe("list()", () => {
 		expect(terminal.printed[2]).toMatch(/ other +waiting +0 +in 90 s +now +y+…$/);
 	});
 
+	test("shows the keys of limits if there are any", async () => {
+		const [pipe, table] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
+		const store = storeOf(pipe);
+		await add(store, { id: "a" }, { id: "b", limitKey: "" });
+		await list(store, request("ls"), table);
+		expect(table.printed[0]).toMatch(/ERROR OR PAYLOAD$/);
+		await add(store, { id: "c", limitKey: "ada\x1b" });
+		table.printed = [];
+		table.columns = 150;
+		await list(store, request("ls"), table);
+		expect(table.printed[0]).toMatch(/ERROR OR PAYLOAD +LIMIT$/);
+		expect(table.printed[3]).toMatch(/ ada\\u\{1b\}$/);
+		await list(store, request("ls"), pipe);
+		expect(pipe.json.map(({ limitKey }) => limitKey)).toEqual([undefined, "", "ada\x1b"]);
+		for (let width = 1; width < 120; width++) {
+			table.printed = [];
+			table.columns = width;
+			await list(store, request("ls"), table);
+			for (const line of table.printed) expect(widthOf(line)).toBeLessThanOrEqual(width);
+		}
+	});
+
 	test("says where it has looked if there is nothing", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		await list(storeOf(terminal), request("ls"), terminal);

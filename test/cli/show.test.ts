@@ -55,6 +55,15 @@ describe("show()", () => {
 		}]);
 	});
 
+	test("shows the key of its limit", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		await add(store, { id: "a", limitKey: "ada" }, { id: "b", limitKey: "" }, { id: "c" });
+		expect(await shown(store, terminal, "a", "default")).toMatch(/^ {2}limit +ada$/m);
+		expect(await shown(store, terminal, "b", "default")).toMatch(/^ {2}limit +that of its kind$/m);
+		expect(await shown(store, terminal, "c", "default")).not.toMatch(/^ {2}limit/m);
+	});
+
 	test("shows the result of a done task, and until when it or a dead one is kept", async () => {
 		const [pipe, table] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
 		const store = storeOf(pipe);

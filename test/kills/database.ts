@@ -22,8 +22,8 @@ export interface Effect {
 // deno-lint-ignore no-explicit-any -- each database has transactions of its own
 export interface Database<Tx = any> {
 	readonly store: Store<Tx>;
-	/** Writes an effect in one transaction with the changes of `rest`. Rejects if the transaction does not commit. */
-	apply(effect: Effect, rest: (tx: Tx) => Promise<unknown>): Promise<void>;
+	/** Writes effects in one transaction with the changes of `rest`. Rejects if the transaction does not commit. */
+	apply(effects: Effect | readonly Effect[], rest: (tx: Tx) => Promise<unknown>): Promise<void>;
 	/** All effects, in the order of their commits. */
 	effects(): Promise<Effect[]>;
 	/** Creates the table of effects. Called once, before other processes open the database. */
@@ -62,12 +62,10 @@ async function openSqlite(name: "sqlite" | "bun:sqlite" | "libsql", path: string
 	const insertion = db.prepare("INSERT INTO effects (id, lane, place) VALUES (?, ?, ?)");
 	return {
 		store,
-		apply: ({ id, lane, place }, rest) =>
+		apply: (effects, rest) =>
 			store.transaction(async (tx) => {
-				insertion.run(id, lane, place);
-				if (place % 4 === 0) await sleep(2 * Math.random());
-				await rest(tx);
-				if (place % 4 === 1) await sleep(2 * Math.random());
+				for (const { id, lane, place } of listOf(effects)) insertion.run(id, lane, place);
+				await slowly(effects, () => rest(tx));
 			}),
 		effects: () => Promise.resolve(db.prepare("SELECT id, lane, place FROM effects ORDER BY n").all() as Effect[]),
 		close: () => db.close(),
@@ -85,12 +83,15 @@ async function openDenoKv(path: string): Promise<Database<DenoKvOperation>> {
 	const store = denoKvStore(kv, { pollInterval: 50 });
 	return {
 		store,
-		async apply(effect, rest) {
-			// Each attempt has its own key, so that duplicate effects are visible.
-			const key: DenoKvKeyPart[] = ["effects", effect.id, crypto.randomUUID()];
+		async apply(effects, rest) {
+			// Each attempt has its own keys, so that duplicate effects are visible.
+			const attempt = crypto.randomUUID();
 			for (let tries = 0; tries < 10; tries++) {
 				const tx = kv.atomic();
-				tx.set(key, effect);
+				for (const effect of listOf(effects)) {
+					const key: DenoKvKeyPart[] = ["effects", effect.id, effect.place, attempt];
+					tx.set(key, effect);
+				}
 				await rest(tx);
 				if ((await tx.commit()).ok) return;
 				await sleep(10 * Math.random());
@@ -105,4 +106,16 @@ async function openDenoKv(path: string): Promise<Database<DenoKvOperation>> {
 		},
 		close: () => kv.close(),
 	};
+}
+
+export function listOf<T>(values: T | readonly T[]): readonly T[] {
+	return Array.isArray(values) ? values : [values as T];
+}
+
+/** Makes a change of a transaction, in half of the cases with a pause before or after it. */
+export async function slowly(effects: Effect | readonly Effect[], change: () => Promise<unknown>): Promise<void> {
+	const place = listOf(effects)[0]?.place ?? 0;
+	if (place % 4 === 0) await sleep(2 * Math.random());
+	await change();
+	if (place % 4 === 1) await sleep(2 * Math.random());
 }

@@ -33,20 +33,21 @@ export function withShared<T>(
 }
 
 /**
- * @param program the fixture that the processes run. Its arguments are the database, its path, the path of the log,
- * and the lease
+ * @param program the fixture that the processes run, and its first arguments. Further ones are the database, its path,
+ * the path of the log, the lease, and a role
  */
 export async function withFleet<T>(
 	name: DatabaseName,
 	lease: number,
-	program: string,
+	program: string | readonly [string, ...string[]],
 	work: (fleet: Fleet, database: Database, log: string, server: PostgresMachine | undefined) => Promise<T>,
 ): Promise<T> {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-kills-"));
 	const log = join(folder, "log");
 	const server = name.startsWith("postgres") ? await PostgresMachine.start({ isDurable: true }) : undefined;
 	const path = server?.url ?? join(folder, "tasks.db");
-	const fleet = new Fleet(program, [name, path, log, `${lease}`]);
+	const [file, ...first] = [program].flat();
+	const fleet = new Fleet(file!, [...first, name, path, log, `${lease}`]);
 	let database: Database | undefined;
 	try {
 		database = await openDatabase(name, path);
@@ -77,6 +78,8 @@ export class Fleet {
 	readonly #command: string[];
 	/** The processes, each with a promise that resolves when it works or has ended. */
 	readonly #children = new Map<ChildProcess, Promise<unknown>>();
+	/** What each process was started with. */
+	readonly #roles = new Map<number, string>();
 
 	/**
 	 * @param program the fixture that the processes run
@@ -91,8 +94,16 @@ export class Fleet {
 		return [...this.#children.keys()].map(({ pid }) => pid!);
 	}
 
-	start(): void {
-		const child = spawn(process.execPath, this.#command, { stdio: ["pipe", "pipe", "pipe"] });
+	/** The pids of those that were started with this role. */
+	pidsOf(role: string): number[] {
+		return this.pids.filter((pid) => this.#roles.get(pid) === role);
+	}
+
+	/** @param role a last argument for this process */
+	start(role?: string): void {
+		const child = spawn(process.execPath, role === undefined ? this.#command : [...this.#command, role], {
+			stdio: ["pipe", "pipe", "pipe"],
+		});
 		const ready = new Promise((resolve) => {
 			child.stdout.once("data", resolve);
 			child.once("exit", resolve).once("error", resolve);
@@ -104,6 +115,7 @@ export class Fleet {
 		child.once("exit", (code) => {
 			if (this.#children.delete(child)) this.faults.push(`${child.pid} has ended with ${code}`);
 		});
+		this.#roles.set(child.pid!, role ?? "");
 	}
 
 	/** Resolves when at least one process works. Rejects if a process has ended by itself. */

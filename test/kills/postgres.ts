@@ -1,8 +1,7 @@
 // Postgres with either driver for the kill tests; see database.ts.
-import { sleep } from "../../mod.ts";
 import { query } from "../servers/postgres-machine.ts";
 import { connectPostgres, type DriverName } from "../servers/postgres-drivers.ts";
-import type { Database, Effect } from "./database.ts";
+import { type Database, type Effect, listOf, slowly } from "./database.ts";
 
 const table = "CREATE TABLE effects (n bigserial PRIMARY KEY, id text, lane text, place int)";
 /**
@@ -16,12 +15,11 @@ export function openPostgres(driver: DriverName, url: string): Database {
 	return {
 		store,
 		prepare: () => query(url, table),
-		apply: ({ id, lane, place }, rest) =>
+		apply: (effects, rest) =>
 			transaction(async (tx) => {
-				await ask(tx, `INSERT INTO effects (id, lane, place) VALUES ('${id}', '${lane}', ${place})`);
-				if (place % 4 === 0) await sleep(2 * Math.random());
-				await rest(tx);
-				if (place % 4 === 1) await sleep(2 * Math.random());
+				const rows = listOf(effects).map(({ id, lane, place }) => `('${id}', '${lane}', ${place})`);
+				await ask(tx, `INSERT INTO effects (id, lane, place) VALUES ${rows.join()}`);
+				await slowly(effects, () => rest(tx));
 			}),
 		effects: async () => await query(url, all) as unknown as Effect[],
 		close,

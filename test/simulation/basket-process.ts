@@ -2,14 +2,18 @@
 import type { TaskSettled } from "../../mod.ts";
 import type { BasketWorld } from "./basket-world.ts";
 import type { Transaction } from "./ledger.ts";
+import type { KindLimit } from "../../src/store.ts";
 import { Basket } from "../../mod.ts";
 import { Process } from "./process.ts";
-import { makeTasks } from "./tasks.ts";
+import { type Limits, limitsOf, makeTasks } from "./tasks.ts";
 
 export type SimulatedBasket = Basket<ReturnType<typeof makeTasks>>;
 
 export class BasketProcess extends Process {
 	readonly basket: SimulatedBasket;
+	/** The limits of its kinds, as they are written in its tasks and as it asks the store for them. */
+	readonly kindLimits: Limits;
+	override readonly limits: readonly KindLimit[];
 	/** The last time when all slots were taken, or the process did not work. */
 	busyAt: number;
 	readonly #world: BasketWorld;
@@ -21,6 +25,8 @@ export class BasketProcess extends Process {
 		super(world, name);
 		this.#world = world;
 		this.busyAt = world.clock.monotonic();
+		this.kindLimits = world.limits;
+		this.limits = limitsOf(world.limits);
 		this.basket = new Basket({
 			store: this.store,
 			name: "simulated",
@@ -32,7 +38,7 @@ export class BasketProcess extends Process {
 			onSettled: (settled) => this.#onSettled(settled),
 			onError: (error) => world.onError(this, error),
 			clock: this.engineClock,
-			tasks: makeTasks(world, this),
+			tasks: makeTasks(world, this, this.kindLimits),
 		});
 	}
 

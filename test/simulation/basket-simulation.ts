@@ -6,11 +6,14 @@ import { sleep } from "../../mod.ts";
 import { BasketProcess } from "./basket-process.ts";
 import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
+import type { Random } from "./random.ts";
 import { Simulation } from "./simulation.ts";
-import { kinds, type makeTasks } from "./tasks.ts";
+import { kinds, limitsOf, makeLimits, type makeTasks, plainKinds } from "./tasks.ts";
 
 /** Where the tasks with an id belong, so that most of them can replace each other. */
-type Place = { readonly kind: typeof kinds[number]; readonly lane: string | undefined };
+type Place = { readonly kind: typeof plainKinds[number]; readonly lane: string | undefined };
+/** A task whose payload is not collected. */
+type PlainTask = Exclude<NewBasketTask<ReturnType<typeof makeTasks>>, { readonly kind: "gathered" }>;
 
 /**
  * The time in milliseconds within which all tasks must be done after all processes are alive and connected: the
@@ -39,6 +42,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 				return this.#add(process, 1 + this.world.random.below(8));
 			case "replace":
 				return this.#replace(process);
+			case "collect":
+				return this.#collect(process);
 			case "pause all":
 				return this.#pause(process);
 			case "resume all":
@@ -58,6 +63,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			case "retry":
 			case "delete":
 				return this.#change(process, action);
+			case "deploy":
+				return void (this.world.limits = makeLimits(this.world.random));
 			case "look":
 				return this.#look(process);
 		}
@@ -84,6 +91,24 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		if (among.length > 0) this.#submit(process, [this.#entry(random.pick(among), true)]);
 	}
 
+	/** Adds items of one task. */
+	#collect(process: BasketProcess): void {
+		const { random } = this.world;
+		const id = `c${random.below(3)}`;
+		const delay = random.chance(0.5) ? random.pick([1, 100, 5_000, 60_000]) : 0;
+		const entries = Array.from({ length: 1 + random.below(4) }, () => ({
+			kind: "gathered" as const,
+			payload: this.world.payload(),
+			id,
+			ifPresent: "collect" as const,
+			delay,
+			within: random.pick([undefined, delay, delay + 500, delay + 30_000]),
+			most: random.pick([1, 2, 5, 100]),
+			lane: id === "c0" ? "a" : undefined,
+		}));
+		this.#handleAdd(process, process.basket.addMany(entries));
+	}
+
 	#entry(id: string | undefined, isReplacing: boolean) {
 		const { random } = this.world;
 		const { kind, lane } = this.#placeOf(id);
@@ -91,7 +116,10 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const within = random.pick([undefined, delay, delay + 500, delay + 30_000]);
 		return {
 			kind,
-			payload: { ...this.world.payload(), ...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}) },
+			payload: {
+				...this.world.payload(keyOf(random, id)),
+				...(kind === "strange" && random.chance(0.2) ? { isBroken: true } : {}),
+			},
 			id,
 			delay,
 			priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
@@ -104,15 +132,21 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { random } = this.world;
 		const known = id === undefined ? undefined : this.#places.get(id);
 		if (known !== undefined && random.chance(0.95)) return known;
-		const place = { kind: random.pick(kinds), lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
+		const isLimited = this.world.profile.isLimited && random.chance(0.8);
+		const kind = random.pick(isLimited ? ["narrow", "slow"] as const : plainKinds);
+		const place = { kind, lane: random.chance(0.5) ? random.pick(["a", "b"]) : undefined };
 		if (id !== undefined && known === undefined) this.#places.set(id, place);
 		return place;
 	}
 
-	#submit(process: BasketProcess, entries: readonly NewBasketTask<ReturnType<typeof makeTasks>>[]): void {
+	#submit(process: BasketProcess, entries: readonly PlainTask[]): void {
 		const { basket } = process;
 		const [{ kind, payload, ...options }] = entries as [typeof entries[0]];
 		const added: Promise<unknown> = entries.length === 1 ? basket.add(kind, payload, options) : basket.addMany(entries);
+		this.#handleAdd(process, added);
+	}
+
+	#handleAdd(process: BasketProcess, added: Promise<unknown>): void {
 		// The ledger checks that the refusal is right.
 		this.handle(
 			process,
@@ -134,10 +168,12 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 	/** Another process claims a task repeatedly and dies each time. */
 	async #crash(): Promise<void> {
 		const { random, clock, ledger } = this.world;
-		const store = ledger.storeFor({ name: "somebody", isAlive: false });
-		const kind = random.pick(kinds);
+		const limits = limitsOf(this.world.limits);
+		const store = ledger.storeFor({ name: "somebody", isAlive: false, limits });
+		const kind = random.pick(this.world.profile.isLimited ? ["narrow", "slow"] as const : kinds);
+		await store.open();
 		for (let times = 1 + random.below(3); times > 0; times--) {
-			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1 });
+			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1, limits });
 			await sleep(2, { clock });
 		}
 	}
@@ -200,8 +236,14 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			this.world.fail(`${added} were added, ${done} done, ${deleted} deleted, and ${dead} are dead`);
 		}
 		this.world.checkNewest();
+		this.world.checkItems();
 		await super.finish();
 	}
+}
+
+/** The limit key of a task, which is always the same for an id. */
+function keyOf(random: Random, id: string | undefined): string {
+	return `${id === undefined ? random.below(2) : id.charCodeAt(id.length - 1) % 2}`;
 }
 
 async function readAll(tasks: AsyncIterable<unknown>): Promise<void> {

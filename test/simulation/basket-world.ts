@@ -1,6 +1,6 @@
 // The world of processes that work on one basket, and its invariants.
 import type { BasketContext, Store } from "../../mod.ts";
-import type { Data, Outcome, Save, Settlement } from "../../src/store.ts";
+import type { Claim, Data, Message, Outcome, Save, Settlement } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { ClaimRecord, Entry, Owner } from "./ledger.ts";
@@ -9,7 +9,7 @@ import type { Random } from "./random.ts";
 import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Payload, resultOf, rules, type Run } from "./tasks.ts";
+import { type Limits, makeLimits, type Payload, resultOf, rules, type Run } from "./tasks.ts";
 import { checkWaiting } from "./waiting.ts";
 import { World } from "./world.ts";
 
@@ -25,9 +25,13 @@ export class BasketWorld extends World<BasketProcess> {
 	readonly #isTold = new Set<ClaimRecord>();
 	/** Claims that were reported as lost. */
 	readonly #lost = new Set<ClaimRecord>();
+	/** The limits of the processes that are started from now on. */
+	limits: Limits;
 	#payloads = 0;
 	/** The number of the payload whose add was committed last, by id. */
 	readonly #newest = new Map<string, number>();
+	/** The ids of the tasks of all items whose adds were committed, by number, while no run with them is done. */
+	readonly #items = new Map<number, string>();
 	/** The numbers of the payloads with which tasks became done or dead. */
 	readonly #over = new Set<number>();
 
@@ -40,6 +44,7 @@ export class BasketWorld extends World<BasketProcess> {
 		transactions?: StoreTransactions | undefined,
 	) {
 		super(random, profile, clock, store, onTrace, transactions);
+		this.limits = makeLimits(random);
 	}
 
 	override get calls(): number {
@@ -47,20 +52,26 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	/** Returns a payload that no other add has. */
-	payload(): Payload {
-		return { n: ++this.#payloads, changes: 0 };
+	payload(key = ""): Payload {
+		return { n: ++this.#payloads, key, changes: 0 };
 	}
 
 	override onPayload(id: string, payload: Data): void {
 		this.#newest.set(id, numberOf(payload));
 	}
 
-	override onDelete(_owner: Owner, { id }: Entry): void {
+	override onItem(id: string, item: Data): void {
+		this.#items.set(numberOf(item), id);
+	}
+
+	override onDelete(_owner: Owner, { id, isCollected, inbox }: Entry): void {
 		this.#newest.delete(id);
+		if (isCollected) { for (const { data } of inbox) this.#items.delete(numberOf(data)); }
 	}
 
 	/** A claim has the payload whose add was committed last. */
-	override onClaim(owner: Owner, { claim: { id, payload } }: ClaimRecord): void {
+	override onClaim(owner: Owner, { claim: { id, payload }, entry: { isCollected } }: ClaimRecord): void {
+		if (isCollected) return;
 		const [n, newest] = [numberOf(payload), this.#newest.get(id)];
 		if (n !== newest) this.fail(`${owner.name} claims ${id} with payload ${n}, and ${newest} was added last`);
 	}
@@ -72,8 +83,17 @@ export class BasketWorld extends World<BasketProcess> {
 		}
 	}
 
+	/** Checks at the end that no item was lost: each was given to a run that is done, unless its task is dead. */
+	checkItems(): void {
+		for (const [n, id] of this.#items) {
+			const entry = this.ledger.entries.get(id);
+			const isKept = entry?.state === "dead" && entry.inbox.some(({ data }) => numberOf(data) === n);
+			if (!isKept) this.fail(`item ${n} of ${id} was added, and no run with it is done`);
+		}
+	}
+
 	/** Called when a function is called. */
-	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>): Run {
+	begin(process: BasketProcess, payload: Payload, context: BasketContext<Payload>, call: object): Run {
 		const what = `${process.name} runs ${context.id}`;
 		const record = process.told.get(context.id)!;
 		const continued = this.#runs.get(record);
@@ -81,13 +101,15 @@ export class BasketWorld extends World<BasketProcess> {
 		if (record.owner !== process) this.fail(`${what}, which was claimed by ${record.owner.name}`);
 		if (this.runs.has(record)) this.fail(`${what} twice under one claim`);
 		if (record.safeUntil <= this.clock.monotonic()) this.fail(`${what}, whose lease is over`);
-		if (process.isPaused) this.fail(`${what}, but it is paused`);
-		if (!process.isWorking || process.isStopping) this.fail(`${what}, but it has stopped`);
-		this.#checkClaim(what, record, payload, context);
+		// A call that gathers tasks begins at a pause.
+		const isLast = context.kind === "batched" && (process.isFinishing || !process.isStopping);
+		if (process.isPaused && !isLast) this.fail(`${what}, but it is paused`);
+		if (!process.isWorking || (process.isStopping && !isLast)) this.fail(`${what}, but it has stopped`);
+		this.#checkClaim(what, process, record, payload, context);
 		const isCurrent = this.ledger.isCurrent(record);
 		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
 		if (!isCurrent && !isSurprise) this.fail(`${what}, whose claim is lost`);
-		this.#checkOthers(what, process, record, isCurrent);
+		this.#checkOthers(what, process, record, isCurrent, call);
 		const { session } = process;
 		const saved = record.claim.payload as string;
 		const state = {
@@ -103,7 +125,7 @@ export class BasketWorld extends World<BasketProcess> {
 			endedInStop: false,
 		};
 		const run: Run = {
-			...{ process, session, record, current: record, attempt: context.attempt, context, payload },
+			...{ process, session, record, current: record, attempt: context.attempt, context, payload, call },
 			...state,
 		};
 		this.runs.set(record, run);
@@ -132,6 +154,8 @@ export class BasketWorld extends World<BasketProcess> {
 	#mayBeLost({ context: { signal }, isActive }: Run, record: ClaimRecord): boolean {
 		// The run has ended, and the result of its transaction is not known yet.
 		if (!isActive && record.wasCompleting && isOverFor(record, this.clock.monotonic())) return true;
+		// The process takes a lost claim for a committed one.
+		if (this.#lost.has(record) && this.mayCountAsCommitted(record)) return true;
 		if (!signal.aborted) return false;
 		return signal.reason?.name !== "TimeoutError" || this.#lost.has(record) ||
 			isOverFor(record, this.clock.monotonic());
@@ -156,15 +180,24 @@ export class BasketWorld extends World<BasketProcess> {
 		return run?.record !== record && isLost ? undefined : run;
 	}
 
-	#checkClaim(what: string, { claim }: ClaimRecord, payload: Payload, { attempt, crashes, kind }: BasketContext): void {
+	#checkClaim(
+		what: string,
+		process: BasketProcess,
+		{ claim, entry }: ClaimRecord,
+		payload: Payload,
+		{ attempt, crashes, kind }: BasketContext,
+	): void {
 		const { attempts } = rules[kind]!;
 		if (attempt !== claim.attempts + 1 || attempt > attempts) this.fail(`${what} as attempt ${attempt}`);
 		if (crashes !== claim.crashes || crashes >= rules[kind]!.crashes) this.fail(`${what} after ${crashes} crashes`);
-		if (JSON.stringify(payload) !== claim.payload) this.fail(`${what} with ${JSON.stringify(payload)}`);
+		const limit = kind === "narrow" || kind === "slow" ? process.kindLimits[kind] : undefined;
+		if (limit !== undefined && limit.keyOf(payload) !== claim.limitKey) this.fail(`${what} with ${claim.limitKey}`);
+		const stored = entry.isCollected ? `[${firstItems(claim).map(({ data }) => data)}]` : claim.payload;
+		if (JSON.stringify(payload) !== stored) this.fail(`${what} with ${JSON.stringify(payload)}`);
 	}
 
-	#checkOthers(what: string, process: BasketProcess, record: ClaimRecord, isCurrent: boolean): void {
-		let count = 1;
+	#checkOthers(what: string, process: BasketProcess, record: ClaimRecord, isCurrent: boolean, call: object): void {
+		const calls = new Set([call]);
 		const isAlone = record.claim.crashes >= 2;
 		for (const run of this.runs.values()) {
 			if (!run.isActive) continue;
@@ -175,13 +208,13 @@ export class BasketWorld extends World<BasketProcess> {
 			}
 			this.#checkOverlap(what, run, record);
 			if (run.process !== process || run.session !== process.session || this.#isAbandoned(run)) continue;
-			count++;
+			calls.add(run.call);
 			if (run.record.entry === record.entry && !run.context.signal.aborted) this.fail(`${what} twice at once`);
 			if (isAlone || run.record.claim.crashes >= 2) {
 				this.fail(`${what} beside ${claim.id}, and one of them has crashed too often`);
 			}
 		}
-		if (count > process.concurrency) this.fail(`${what}, the ${count}th of ${process.concurrency}`);
+		if (calls.size > process.concurrency) this.fail(`${what}, the ${calls.size}th of ${process.concurrency}`);
 	}
 
 	/** Checks for another run of the same task in any process. */
@@ -231,11 +264,14 @@ export class BasketWorld extends World<BasketProcess> {
 		record.settledAs = outcome.type;
 		if (isRepeated) return this.#onStored(owner as BasketProcess, record, outcome, isStored);
 		const isPutOff = outcome.type === "release" && outcome.delay !== undefined;
-		if (isPutOff && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
+		// What is released after it has begun counts as a start.
+		const hasCounted = isPutOff && outcome.delay === 0 && run !== undefined && claim.kind === "slow";
+		if (isPutOff && !hasCounted && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
 			this.fail(`${what} for ${outcome.delay}, which was not put off so`);
 		}
 		if (outcome.type === "dead" && run?.outcome === "put off" && !isAbandoned) this.fail(`${what}, which was put off`);
 		if (outcome.type === "done") this.#checkResult(what, run, outcome.result);
+		if (outcome.type === "done" && record.entry.isCollected) this.#checkSeen(what, run, outcome.seen);
 		if (outcome.type === "done" && run?.outcome !== "succeeded") this.fail(`${what}, which has not succeeded`);
 		if (outcome.type === "retry" || outcome.type === "dead") {
 			const counted = run === undefined ? claim.attempts : run.attempt;
@@ -293,6 +329,10 @@ export class BasketWorld extends World<BasketProcess> {
 	/** Called when a process reports that a task is done. */
 	onTellsDone(process: BasketProcess, id: string): void {
 		this.#isTold.add(process.told.get(id)!);
+		// What has replaced the task may be claimed before the run ends that has completed it.
+		for (const { current, isCommitted } of this.runs.values()) {
+			if (isCommitted && current.owner === process && current.claim.id === id) this.#isTold.add(current);
+		}
 	}
 
 	override onCompleted(owner: Owner, record: ClaimRecord): void {
@@ -322,8 +362,11 @@ export class BasketWorld extends World<BasketProcess> {
 		const run = this.#runOf(record);
 		if (run !== undefined) run.isSettled = true;
 		if (!isStored) return;
-		if (type === "done" || type === "dead") this.#over.add(numberOf(record.claim.payload));
-		const isPutOff = type === "release" && outcome.delay !== undefined;
+		const { entry: { isCollected } } = record;
+		if (type === "done" && isCollected) {
+			for (const { data } of firstItems(run!.record.claim)) this.#items.delete(numberOf(data));
+		} else if (!isCollected && (type === "done" || type === "dead")) this.#over.add(numberOf(record.claim.payload));
+		const isPutOff = type === "release" && outcome.delay !== undefined && run?.outcome === "put off";
 		process.onStored(record.claim.id, isPutOff ? "later" : type === "release" ? "released" : type);
 	}
 
@@ -334,7 +377,17 @@ export class BasketWorld extends World<BasketProcess> {
 		if (result !== expected) this.fail(`${what} with the result ${result}, should be ${expected}`);
 	}
 
+	/** A run has seen the items that it got, and no others. */
+	#checkSeen(what: string, run: Run | undefined, seen: number | undefined): void {
+		const last = run && firstItems(run.record.claim).at(-1)?.n;
+		if (seen === undefined || seen !== last) this.fail(`${what} with items up to ${seen}, should be up to ${last}`);
+	}
+
 	#checkPayload(what: string, run: Run, outcome: Settlement["outcome"]): void {
+		if (run.record.entry.isCollected) {
+			if (outcome.payload !== undefined) this.fail(`${what} with ${outcome.payload} in place of its items`);
+			return;
+		}
 		const stored = outcome.payload ?? run.saved;
 		if (outcome.type !== "done" && stored !== JSON.stringify(run.payload)) {
 			this.fail(`${what} with ${stored}, should be ${JSON.stringify(run.payload)}`);
@@ -423,9 +476,9 @@ export class BasketWorld extends World<BasketProcess> {
 	}
 
 	protected override activeCalls(process: BasketProcess): number {
-		let count = 0;
-		for (const run of this.runs.values()) if (run.isActive && run.process === process) count++;
-		return count;
+		const calls = new Set<object>();
+		for (const run of this.runs.values()) if (run.isActive && run.process === process) calls.add(run.call);
+		return calls.size;
 	}
 
 	/** Called when a process has ended. */
@@ -433,6 +486,11 @@ export class BasketWorld extends World<BasketProcess> {
 		super.forget(process);
 		for (const run of this.runs.values()) if (run.process === process) run.isActive = false;
 	}
+}
+
+/** The items that a run under this claim gets. */
+function firstItems({ payload, inbox }: Claim): readonly Message[] {
+	return inbox.slice(0, JSON.parse((payload as string).slice(1)).most);
 }
 
 function numberOf(payload: Data): number {

@@ -6,6 +6,7 @@ import type {
 	ClaimRequest,
 	Data,
 	Done,
+	KindLimit,
 	ListQuery,
 	Message,
 	NewTask,
@@ -19,12 +20,16 @@ import type {
 } from "../../src/store.ts";
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
+import type { ModelStart } from "../../src/testing/store-suite/limit-model.ts";
 import { deferred } from "../support.ts";
+import { LimitBook } from "./limit-book.ts";
 
 /** The owner of a claim. */
 export interface Owner {
 	readonly name: string;
 	readonly isAlive: boolean;
+	/** The limits with which it claims. */
+	readonly limits?: readonly KindLimit[] | undefined;
 }
 
 /** The record of a claim, which also stays after its end. */
@@ -86,6 +91,9 @@ export interface Entry {
 	readonly kind: string;
 	priority: number;
 	readonly lane: string | undefined;
+	limitKey: string | undefined;
+	/** The start of its claim, if a limit has counted it. */
+	start: ModelStart | undefined;
 	addedAt: number;
 	/** The process whose add was the last one. */
 	addedBy: Owner;
@@ -93,6 +101,8 @@ export interface Entry {
 	payload: unknown;
 	/** The result of a done task. */
 	result: unknown;
+	/** Whether its items are collected: they are its messages. */
+	isCollected: boolean;
 	/** The payload that waits behind the running task. */
 	replacement: Replacement | undefined;
 	state: "waiting" | "running" | "dead" | "done";
@@ -124,6 +134,7 @@ export interface Entry {
 interface Replacement {
 	readonly payload: unknown;
 	readonly priority: number;
+	readonly limitKey: string | undefined;
 	/** The time of the first such add during this run. */
 	readonly addedAt: number;
 	/** The earliest due time. */
@@ -145,6 +156,8 @@ export interface LedgerWatcher {
 	onAdd?(owner: Owner, entry: Entry): void;
 	/** Called when an add has stored a payload: in a new task, or in place of another payload. */
 	onPayload?(id: string, payload: Data): void;
+	/** Called when an add has stored an item of a task. */
+	onItem?(id: string, item: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
@@ -178,6 +191,7 @@ export class Ledger {
 	#order = 0;
 	/** The paused kinds; `undefined` pauses all of them. */
 	readonly paused: Set<string | undefined> = new Set();
+	readonly #limits = new LimitBook();
 	/** All tasks that were ever retained for a time. */
 	readonly #kept: Entry[] = [];
 	readonly transactions: StoreTransactions | undefined;
@@ -243,14 +257,31 @@ export class Ledger {
 		for (const entry of this.entries.values()) if (entry.addedBy === owner) entry.isFresh = false;
 	}
 
-	/** Returns the first wanted task of those that can certainly be claimed. */
-	findClaimable(isWanted: (entry: Entry) => boolean): Entry | undefined {
-		return [...this.entries.values()].find((entry) => this.#isCertain(entry) && isWanted(entry));
+	/** Returns the first wanted task of those that the owner can certainly claim. */
+	findClaimable(owner: Owner, isWanted: (entry: Entry) => boolean): Entry | undefined {
+		return [...this.entries.values()].find((entry) => this.readyBy(owner, entry) <= this.#now && isWanted(entry));
 	}
 
-	/** Returns the time in milliseconds for which the task has been claimable without an operation on it. */
-	dueFor({ dueBy, changedIn }: Entry): number {
-		return Math.min(this.#now - dueBy, this.#clock.monotonic() - this.#times[changedIn]!);
+	/** The time from which the owner can certainly claim the task, if nothing changes. */
+	readyBy(owner: Owner, entry: Entry): number {
+		return this.#isInPlace(entry) ? Math.max(entry.dueBy, this.#opensAt(owner, entry)[1]) : Infinity;
+	}
+
+	/** Returns the time in milliseconds for which the owner could claim the task without an operation on it. */
+	dueFor(owner: Owner, entry: Entry): number {
+		return Math.min(this.#now - this.readyBy(owner, entry), this.#clock.monotonic() - this.#times[entry.changedIn]!);
+	}
+
+	/** The first instant at which the gate of a task may be open for the owner, and the one from which it must. */
+	#opensAt(owner: Owner, entry: Entry): readonly [number, number] {
+		const name = gateOf(entry);
+		if (name === undefined) return [-Infinity, -Infinity];
+		const limit = owner.limits?.find(({ kind }) => kind === entry.kind);
+		if (limit === undefined) return [-Infinity, -Infinity];
+		const isRunning = (other: Entry) => other.state === "running" && gateOf(other) === name;
+		const running = [...this.entries.values()].filter(isRunning);
+		if (running.length >= limit.atOnce && !running.includes(entry)) return [Infinity, Infinity];
+		return this.#limits.opensAt(name, limit);
 	}
 
 	isCurrent(record: ClaimRecord): boolean {
@@ -380,6 +411,7 @@ export class Ledger {
 	}
 
 	#count(): void {
+		this.#limits.forget(this.#now);
 		this.#times.push(this.#clock.monotonic());
 	}
 
@@ -400,8 +432,9 @@ export class Ledger {
 		this.#equal("the number of added", added.length, tasks.length);
 		tasks.forEach((task, index) => {
 			const { id, added: isAdded, state } = added[index]!;
-			const { kind, lane, delay, priority, ifPresent, within, payload } = task;
-			const how = ifPresent === undefined ? "" : ` ${ifPresent} within ${within} ${payload}`;
+			const { kind, lane, delay, priority, ifPresent, within, payload, item, most } = task;
+			const what = item === undefined ? payload : `${item} most ${most}`;
+			const how = ifPresent === undefined ? "" : ` ${ifPresent} within ${within} ${what}`;
 			this.#trace(
 				owner,
 				`add ${id} ${kind} ${isAdded} ${state} lane ${lane} delay ${delay} priority ${priority}${how}`,
@@ -410,8 +443,12 @@ export class Ledger {
 			else this.#equal("id", id, task.id);
 			const before = this.#find(id, state !== undefined);
 			this.#equal(`the state of ${id} before the add`, state, before && stateOf(before));
-			this.#equal(`added of ${id}`, isAdded, before === undefined || ifPresent === "replace");
+			this.#equal(`added of ${id}`, isAdded, before === undefined || ifPresent !== undefined);
 			if (!isAdded) return;
+			if (item !== undefined) {
+				this.#collect(owner, before, id, task);
+				return this.#watcher.onItem?.(id, item);
+			}
 			if (before === undefined) this.#insert(owner, id, task);
 			else this.#replace(owner, before, task);
 			this.#watcher.onPayload?.(id, payload);
@@ -420,14 +457,23 @@ export class Ledger {
 
 	/** A refused add must contain a task that cannot replace the one with its id. */
 	#checkRefusal(tasks: readonly NewTask[], error: TypeError): void {
-		const present = new Map<string, Pick<NewTask, "kind" | "lane">>();
-		const isRight = tasks.some((task) => {
-			if (task.id === undefined) return false;
-			const before = present.get(task.id) ?? this.entries.get(task.id) ?? task;
-			present.set(task.id, before);
-			return task.ifPresent === "replace" && (before.kind !== task.kind || before.lane !== task.lane);
-		});
+		// A task whose retention has ended may be there or not.
+		const isRight = [true, false].some((isThere) => this.#isRefused(tasks, isThere));
 		if (!isRight) this.#fail(`an add is refused with ${error}`);
+	}
+
+	#isRefused(tasks: readonly NewTask[], isThere: boolean): boolean {
+		const present = new Map<string, Pick<Entry, "kind" | "lane" | "isCollected">>();
+		return tasks.some(({ id, kind, lane, item, ifPresent }) => {
+			if (id === undefined) return false;
+			const own = { kind, lane, isCollected: item !== undefined };
+			const entry = this.entries.get(id);
+			const isStored = entry !== undefined && (isThere || !(entry.mayBeGone || this.#isGone(entry)));
+			const before = present.get(id) ?? (isStored ? entry : own);
+			present.set(id, before);
+			const isOther = before.kind !== kind || before.lane !== lane || before.isCollected !== own.isCollected;
+			return ifPresent !== undefined && isOther;
+		});
 	}
 
 	/** Replaces a payload, now or when the claim of the task has ended. */
@@ -443,7 +489,7 @@ export class Ledger {
 		const isNew = isRunning ? entry.replacement === undefined : entry.attempts + entry.crashes > 0;
 		const addedAt = isNew ? this.#now : (entry.replacement ?? entry).addedAt;
 		const due = Math.min(this.#now + delay, addedAt + within);
-		const replacement = { payload, priority, addedAt, due };
+		const replacement = { payload, priority, limitKey: task.limitKey, addedAt, due };
 		if (isRunning) return void (entry.replacement = replacement);
 		renew(entry);
 		take(entry, replacement);
@@ -455,11 +501,37 @@ export class Ledger {
 		entry.changedIn = this.operations;
 	}
 
-	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane }: NewTask): void {
+	/** Adds an item to a task, which begins with it. */
+	#collect(owner: Owner, before: Entry | undefined, id: string, task: NewTask): void {
+		const { payload, priority, limitKey, delay, within = Infinity, item, most } = task;
+		if (before === undefined || isOver(before)) {
+			this.totals.added -= before?.state === "dead" ? 1 : 0;
+			this.#insert(owner, id, task);
+		}
+		const entry = this.entries.get(id)!;
+		this.#equal(`the kind and lane of ${id}`, [task.kind, task.lane], [entry.kind, entry.lane]);
+		entry.isCollected = true;
+		if (before?.state === "dead") Object.assign(entry, { inbox: before.inbox, posted: before.posted });
+		entry.inbox = [...entry.inbox, { n: ++entry.posted, data: item! }];
+		const isRunning = entry.state === "running";
+		const { addedAt } = isRunning ? entry.replacement ?? { addedAt: this.#now } : entry;
+		const due = Math.min(this.#now + delay, addedAt + within);
+		if (isRunning) return void (entry.replacement = { payload, priority, limitKey, addedAt, due });
+		Object.assign(entry, { payload, priority, addedBy: owner, postedBy: undefined, changedIn: this.operations });
+		entry.isFresh = false;
+		if (entry.attempts + entry.crashes > 0) return;
+		const isFull = entry.inbox.length >= most!;
+		entry.due = entry.dueBy = isFull ? this.#now : due;
+		entry.isFresh = !isFull && due === this.#now + delay;
+	}
+
+	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane, limitKey }: NewTask): void {
 		this.totals.added++;
 		const due = this.#now + delay;
 		this.entries.set(id, {
-			...{ id, kind, priority, lane, addedAt: this.#now, addedBy, order: ++this.#order, payload, state: "waiting" },
+			...{ id, kind, priority, lane, limitKey, addedAt: this.#now, addedBy, order: ++this.#order, payload },
+			state: "waiting",
+			start: undefined,
 			...{
 				isHeld: false,
 				isBackingOff: false,
@@ -471,7 +543,7 @@ export class Ledger {
 				crashes: 0,
 			},
 			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
-			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined },
+			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined, isCollected: false },
 		});
 		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
@@ -499,10 +571,15 @@ export class Ledger {
 	readonly #turn = (owner: Owner, [turn]: [Turn], result: TurnResult): void => {
 		this.#equal("the number of settled", result.settled.length, turn.settle.length);
 		turn.settle.forEach((settlement, index) => this.#settle(owner, settlement, result.settled[index]!));
+		if (turn.claim.length > 0) this.#equal("the limits of a turn", turn.limits ?? [], owner.limits ?? []);
 		const left = [...result.claims];
-		for (const request of turn.claim) this.#claim(owner, request, turn.lease, left.splice(0, request.limit));
+		for (const request of turn.claim) {
+			const { kinds, limit } = request;
+			const end = left.findIndex(({ kind }, index) => index >= limit || !kinds.includes(kind));
+			this.#claim(owner, request, turn.lease, left.splice(0, end < 0 ? Infinity : end));
+		}
 		this.#equal("the number of claims over the limit", left.length, 0);
-		if (turn.claim.length > 0) this.#checkDueIn(turn.claim.flatMap(({ kinds }) => kinds), result.dueIn);
+		if (turn.claim.length > 0) this.#checkDueIn(owner, turn.claim.flatMap(({ kinds }) => kinds), result.dueIn);
 		this.#trace(
 			owner,
 			`turn settled ${result.settled} claimed ${result.claims.map(({ id }) => id)} due in ${result.dueIn}`,
@@ -526,25 +603,46 @@ export class Ledger {
 		const isEnd = type === "done" || type === "dead";
 		entry.changedIn = this.operations;
 		entry.record = undefined;
+		this.#leaveGate(entry, outcome);
 		entry.payload = outcome.payload ?? entry.payload;
 		if (type === "retry" || type === "dead") {
 			entry.attempts = outcome.attempts;
 			entry.error = outcome.error;
 		}
 		if (type === "done") this.totals.done++;
-		if (isEnd && replacement === undefined) return this.#finish(entry, outcome);
+		const { seen = Infinity, most = Infinity } = type === "done" ? outcome : {};
+		if (seen < Infinity) this.#forgetMessages(entry, seen);
+		const left = seen < Infinity ? entry.inbox.length : 0;
+		if (isEnd && replacement === undefined && left === 0) return this.#finish(entry, outcome);
 		entry.state = "waiting";
 		entry.due = entry.dueBy = this.#now + (type === "retry" || type === "release" ? outcome.delay ?? 0 : 0);
 		entry.isBackingOff = "backoff" in outcome && outcome.backoff === true;
+		if (type === "release") entry.limitKey = outcome.limitKey ?? entry.limitKey;
 		if (type === "later") this.#putOff(entry, outcome.delay, outcome.seen);
 		else if (type !== "release" || outcome.delay !== undefined) entry.crashes = 0;
 		if (type === "retry") entry.isHeld ||= outcome.hold === true;
-		if (replacement === undefined) return;
 		if (isEnd) renew(entry);
 		if (type === "done") this.totals.added++;
+		if (replacement === undefined) return;
 		take(entry, replacement);
+		// Items that are there already do not wait longer because of others.
+		if (isEnd ? left >= most : entry.isCollected) return;
 		entry.dueBy = Math.max(entry.due, replacement.due);
 		entry.due = Math.max(Math.min(entry.due, since), replacement.due);
+	}
+
+	/** A claim has ended, so that another task of the key may have a place. */
+	#leaveGate(entry: Entry, outcome?: Outcome): void {
+		const { start } = entry;
+		const name = gateOf(entry);
+		entry.start = undefined;
+		if (name === undefined) return;
+		const isTakenBack = outcome?.type === "release" && outcome.delay === undefined;
+		if (isTakenBack && start !== undefined) this.#limits.takeBack(name, start);
+		if (outcome !== undefined && "isKeyShut" in outcome && outcome.isKeyShut) {
+			this.#limits.shut(name, this.#now + (outcome.delay ?? 0));
+		}
+		for (const other of this.entries.values()) if (gateOf(other) === name) other.changedIn = this.operations;
 	}
 
 	/** Makes a task wait until its time or a message. */
@@ -572,15 +670,19 @@ export class Ledger {
 	#claim(owner: Owner, { kinds, limit }: ClaimRequest, lease: number, claims: readonly Claim[]): void {
 		for (const claim of claims) {
 			const entry = this.entries.get(claim.id);
-			if (entry === undefined || !kinds.includes(entry.kind) || !this.#isPossible(entry)) {
+			if (entry === undefined || !kinds.includes(entry.kind) || !this.#isPossible(owner, entry)) {
 				this.#fail(`${claim.id} was claimed, which is ${entry === undefined ? "not there" : describe(entry)}`);
 				continue;
 			}
-			const earlier = this.findClaimable((other) => kinds.includes(other.kind) && isBefore(other, entry));
+			// Keys are served in turn.
+			const earlier = this.findClaimable(
+				owner,
+				(other) => kinds.includes(other.kind) && gateOf(other) === gateOf(entry) && isBefore(other, entry),
+			);
 			if (earlier !== undefined) this.#fail(`${describe(entry)} was claimed before ${describe(earlier)}`);
 			this.#begin(owner, entry, claim, lease);
 		}
-		const missed = claims.length < limit && this.findClaimable(({ kind }) => kinds.includes(kind));
+		const missed = claims.length < limit && this.findClaimable(owner, ({ kind }) => kinds.includes(kind));
 		if (missed) this.#fail(`${describe(missed)} was not claimed`);
 	}
 
@@ -590,14 +692,16 @@ export class Ledger {
 			this.#watcher.onCrash(entry, entry.record!, owner);
 			entry.attempts++;
 			entry.crashes++;
+			this.#leaveGate(entry);
 			if (entry.replacement !== undefined) take(entry, entry.replacement);
 		}
 		const now = this.#now;
-		const { id, kind, lane, payload, attempts, crashes, priority, error, addedAt } = entry;
+		const { id, kind, lane, limitKey, payload, attempts, crashes, priority, error, addedAt } = entry;
 		const expected = {
 			id,
 			kind,
 			lane,
+			limitKey,
 			payload,
 			attempts,
 			crashes,
@@ -636,19 +740,37 @@ export class Ledger {
 		};
 		this.records.set(claim.token, entry.record);
 		entry.state = "running";
+		this.#start(owner, entry);
 		entry.changedIn = this.operations;
 		entry.due = entry.dueBy = now + lease;
 		this.#watcher.onClaim?.(owner, entry.record);
 	}
 
-	#checkDueIn(kinds: readonly string[], dueIn: number): void {
+	/** Checks that the limit of the owner has allowed a claim. */
+	#start(owner: Owner, entry: Entry): void {
+		const limit = owner.limits?.find(({ kind }) => kind === entry.kind);
+		const name = gateOf(entry);
+		if (limit === undefined || name === undefined) return;
+		const { start, fault } = this.#limits.start(name, this.#now, limit);
+		entry.start = start;
+		if (fault !== undefined) this.#fail(fault);
+	}
+
+	/**
+	 * What is due later and has no place may count, because a place may be free by then. A gate may still have the end of
+	 * a lease that was extended since.
+	 */
+	#checkDueIn(owner: Owner, kinds: readonly string[], dueIn: number): void {
 		let [least, most] = [Infinity, Infinity];
 		for (const entry of this.entries.values()) {
 			if (!kinds.includes(entry.kind) || !this.#isInPlace(entry)) continue;
-			least = Math.min(least, Math.max(0, entry.due - this.#now));
-			most = Math.min(most, Math.max(0, entry.dueBy - this.#now));
+			const [opensAt] = this.#opensAt(owner, entry);
+			const isExtended = entry.state === "running" && gateOf(entry) !== undefined;
+			const from = entry.due <= this.#now ? opensAt : isExtended ? this.#now + 1 : entry.due;
+			least = Math.min(least, Math.max(0, from - this.#now));
+			most = Math.min(most, Math.max(0, this.readyBy(owner, entry) - this.#now));
 		}
-		if (dueIn < least || dueIn > most) this.#fail(`dueIn is ${dueIn}, should be from ${least} to ${most}`);
+		if (dueIn < least || dueIn > Math.ceil(most)) this.#fail(`dueIn is ${dueIn}, should be from ${least} to ${most}`);
 	}
 
 	readonly #extend = (owner: Owner, [refs, lease]: [readonly Ref[], number], states: readonly string[]): void => {
@@ -723,9 +845,10 @@ export class Ledger {
 	};
 
 	#compare({ key: _, dueAt, ...task }: StoredTask, entry: Entry): void {
-		const { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane, due, dueBy } =
-			entry;
-		const expected = { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, lane };
+		const { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, due, dueBy } = entry;
+		const { lane, limitKey } = entry;
+		const place = { id, kind, addedAt, priority, lane, limitKey };
+		const expected = { ...place, payload, attempts, crashes, error, result, progress };
 		const { inbox: __, ...shown } = task as StoredTask & { inbox?: unknown };
 		this.#equal(`the task ${id}`, shown, { ...expected, state: stateOf(entry) });
 		if (due === Infinity) this.#equal(`dueAt of ${id}`, dueAt, undefined);
@@ -759,6 +882,7 @@ export class Ledger {
 			if (!this.entries.delete(id)) return;
 			if (entry!.record !== undefined) entry!.record.isDeleted = true;
 			this.totals.deleted += entry!.state === "done" ? 0 : 1;
+			if (entry!.state === "running") this.#leaveGate(entry!);
 			this.#touchLane(entry!);
 		});
 	};
@@ -783,6 +907,8 @@ export class Ledger {
 			this.entries.delete(entry.id);
 			this.totals.added--;
 			this.#insert(entry.addedBy, entry.id, { ...entry, payload: entry.payload as string, delay: 0 });
+			const { isCollected, inbox, posted } = entry;
+			if (isCollected) Object.assign(this.entries.get(entry.id)!, { isCollected, inbox, posted });
 		} else if (entry.state === "waiting" && !entry.isHeld) {
 			entry.due = Math.min(entry.due, this.#now);
 			entry.dueBy = Math.min(entry.dueBy, this.#now);
@@ -849,12 +975,8 @@ export class Ledger {
 		);
 	}
 
-	#isPossible(entry: Entry): boolean {
-		return entry.due <= this.#now && this.#isInPlace(entry);
-	}
-
-	#isCertain(entry: Entry): boolean {
-		return entry.dueBy <= this.#now && this.#isInPlace(entry);
+	#isPossible(owner: Owner, entry: Entry): boolean {
+		return entry.due <= this.#now && this.#isInPlace(entry) && this.#opensAt(owner, entry)[0] <= this.#now;
 	}
 
 	/** Updates a lane, in which another task may have become the head. */
@@ -879,6 +1001,11 @@ function isOver({ state }: Entry): boolean {
 	return state === "dead" || state === "done";
 }
 
+/** The name of the gate of a task. */
+function gateOf({ kind, limitKey }: Entry): string | undefined {
+	return limitKey === undefined ? undefined : `${kind} ${limitKey}`;
+}
+
 /** A new payload begins without attempts. */
 function renew(entry: Entry): void {
 	entry.attempts = entry.crashes = 0;
@@ -886,8 +1013,8 @@ function renew(entry: Entry): void {
 	entry.isBackingOff = false;
 }
 
-function take(entry: Entry, { payload, priority, addedAt }: Replacement): void {
-	Object.assign(entry, { payload, priority, addedAt, replacement: undefined });
+function take(entry: Entry, { payload, priority, limitKey, addedAt }: Replacement): void {
+	Object.assign(entry, { payload, priority, limitKey, addedAt, replacement: undefined });
 }
 
 export function describe({ id, kind, state, isHeld, lane, due, priority, order }: Entry): string {

@@ -33,7 +33,8 @@ export class SimulationServer {
 
 	readonly open = async (clock: VirtualClock): Promise<SimulatedStore> => {
 		await this.#pool.query(
-			`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.marks;
+			`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes,
+				${schema}.marks;
 			ALTER SEQUENCE ${schema}.seq RESTART`,
 		);
 		const store = postgresStore(this.#pool, { schema }) as unknown as Store<never>;

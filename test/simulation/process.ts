@@ -1,6 +1,6 @@
 // A simulated process: a worker with its own view of the store and of the time, which may die at any time.
 import type { Store, StoreError, WakeReason } from "../../mod.ts";
-import type { Ref, Turn, TurnResult } from "../../src/store.ts";
+import type { KindLimit, Ref, Turn, TurnResult } from "../../src/store.ts";
 import type { Fault, StoreCall } from "../../src/testing/testing.ts";
 import type { ClaimRecord, Owner } from "./ledger.ts";
 import type { World } from "./world.ts";
@@ -26,6 +26,8 @@ export abstract class Process implements Owner {
 	abstract readonly worker: SimulatedWorker;
 	/** The store as this process sees it. */
 	protected readonly store: Store<never>;
+	/** The limits with which it claims. */
+	readonly limits: readonly KindLimit[] = [];
 	readonly concurrency: number;
 	readonly lease: number;
 	readonly grace: number;
@@ -261,6 +263,7 @@ export abstract class Process implements Owner {
 
 	/** Ends the process like SIGKILL. */
 	kill(): void {
+		if (!this.isAlive) return; // another of its functions has killed it
 		this.#world.trace(`${this.name} dies`);
 		this.isAlive = false;
 		for (const clock of [this.engineClock, this.taskClock]) clock.stop();

@@ -43,6 +43,7 @@ const actions = {
 	"add": 12,
 	"add many": 3,
 	"replace": 6,
+	"collect": 4,
 	"advance": 25,
 	"run": 3,
 	"drain": 2,
@@ -63,6 +64,7 @@ const actions = {
 	"retry": 1.5,
 	"delete": 2,
 	"look": 1,
+	"deploy": 1,
 };
 
 export type Action = keyof typeof actions;
@@ -88,6 +90,8 @@ export interface Profile extends Roughness {
 	readonly actions: typeof actions;
 	/** The maximum number of tasks. */
 	readonly tasks: number;
+	/** Whether most of the tasks are of the kinds that have limits. */
+	readonly isLimited: boolean;
 }
 
 export function makeProfile(random: Random): Profile {
@@ -112,5 +116,6 @@ export function makeProfile(random: Random): Profile {
 			...(hasLongFaults ? long : {}),
 		},
 		tasks: 12 + random.below(18),
+		isLimited: random.chance(0.25),
 	};
 }

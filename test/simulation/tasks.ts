@@ -1,15 +1,19 @@
 // The functions of simulated tasks, which behave in all possible ways, well or badly.
-import type { BasketContext, TaskMap } from "../../mod.ts";
+import type { BasketContext, BatchContext, BatchTask, TaskMap } from "../../mod.ts";
+import type { KindLimit } from "../../src/store.ts";
 import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
+import type { Random } from "./random.ts";
 import { untilAborted } from "../support.ts";
 import { transact } from "./transact.ts";
-import { later, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
+import { batch, later, type Limit, limit, retryAfter, retryNow, sleep, stopNow } from "../../mod.ts";
 
 export interface Payload {
 	/** The number of the payload, which identifies its add. */
 	readonly n: number;
+	/** The key of its limit. */
+	readonly key: string;
 	/** The number of changes by runs. */
 	changes: number;
 	/** Whether the codec of the kind `strange` cannot decode the payload. */
@@ -38,9 +42,41 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	fragile: { ...usual, crashes: 3 },
 	strange: usual,
 	transacted: usual,
+	gathered: usual,
+	narrow: usual,
+	slow: usual,
+	batched: usual,
 };
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
+
+/** The kinds whose payloads are not collected. */
+export const plainKinds = kinds.filter((kind) => kind !== "gathered");
+
+/** The limits of the kinds `narrow` and `slow` in a process: those of its deploy. */
+export interface Limits {
+	readonly narrow: Limit<Payload>;
+	readonly slow: Limit<Payload>;
+}
+
+/**
+ * Returns the limits of a new deploy, with the same keys as all others: what a store does with a crashed task whose key
+ * has changed cannot be seen from outside.
+ */
+export function makeLimits(random: Random): Limits {
+	const key = ({ key }: Payload) => key;
+	const atOnce = random.pick([1, 2]);
+	const rate = { tasks: random.pick([3, 7]), per: random.pick([1_000, 20_000]), burst: random.pick([1, 2, 5]) };
+	return {
+		narrow: limit({ key, atOnce }),
+		slow: limit(random.chance(0.5) ? { rate } : { rate, atOnce: 3 }),
+	};
+}
+
+/** Returns what a turn says of these limits. */
+export function limitsOf(limits: Limits): KindLimit[] {
+	return Object.entries(limits).map(([kind, { bounds }]: [string, Limit<Payload>]) => ({ kind, ...bounds }));
+}
 
 /** A call of a function. */
 export interface Run {
@@ -54,6 +90,8 @@ export interface Run {
 	readonly attempt: number;
 	readonly context: BasketContext<Payload>;
 	readonly payload: Payload;
+	/** The call that the task shares with others. */
+	readonly call: object;
 	/** The payload of the last save that the store must have. */
 	saved: string;
 	/** Whether the last save is stored. */
@@ -75,7 +113,7 @@ export interface Run {
 }
 
 // deno-lint-ignore explicit-function-return-type -- the return type is inferred from the map of kinds
-export function makeTasks(world: BasketWorld, process: BasketProcess) {
+export function makeTasks(world: BasketWorld, process: BasketProcess, limits: Limits) {
 	const run = (payload: Payload, context: BasketContext<Payload>) => perform(world, process, payload, context);
 	return {
 		endless: run,
@@ -87,6 +125,13 @@ export function makeTasks(world: BasketWorld, process: BasketProcess) {
 		fragile: { run, crashes: 3 },
 		strange: { run, codec: slowCodec },
 		transacted: { run },
+		batched: batch({ most: 3 }, (tasks: readonly BatchTask<Payload>[], context) => {
+			return performAll(world, process, tasks, context);
+		}),
+		// The world knows by the claim that this is an array.
+		gathered: (items: Payload[], context: BasketContext<Payload[]>) => run(items as never, context as never),
+		narrow: { run, limit: limits.narrow },
+		slow: { run, limit: limits.slow },
 	} satisfies TaskMap;
 }
 
@@ -106,9 +151,10 @@ function perform(
 	process: BasketProcess,
 	payload: Payload,
 	context: BasketContext<Payload>,
+	call: object = {},
 ): unknown {
 	if (!process.isAlive) return new Promise(() => {});
-	const run = world.begin(process, payload, context);
+	const run = world.begin(process, payload, context, call);
 	if (context.kind === "transacted" && world.ledger.transactions !== undefined) {
 		return transact(world, process, run).then(
 			() => end(world, run, run.isCommitted),
@@ -122,14 +168,15 @@ function perform(
 	world.trace(
 		`${process.name} begins ${context.id} attempt ${context.attempt} crashes ${context.crashes}: ${behaviour}`,
 	);
+	const isShared = context.kind === "batched";
 	if (behaviour === "return" || behaviour === "throw") {
-		end(world, run, behaviour === "return");
+		if (behaviour === "throw" || !isShared) end(world, run, behaviour === "return");
 		if (behaviour === "throw") throw failure();
 		return resultOf(run);
 	}
 	return behave(world, process, run, behaviour).then(
 		() => {
-			end(world, run, true);
+			if (!isShared) end(world, run, true);
 			return resultOf(run);
 		},
 		(error) => {
@@ -137,6 +184,24 @@ function perform(
 			throw error;
 		},
 	);
+}
+
+/** A call for several tasks: those that fail do so at once, and the others succeed when the last one has ended. */
+async function performAll(
+	world: BasketWorld,
+	process: BasketProcess,
+	tasks: readonly BatchTask<Payload>[],
+	{ fail }: BatchContext,
+): Promise<void> {
+	const call = {};
+	await Promise.all(tasks.map(async (task) => {
+		try {
+			await perform(world, process, task.payload, task, call);
+		} catch (error) {
+			fail(task.id, error);
+		}
+	}));
+	for (const run of world.runs.values()) if (run.call === call && run.isActive) end(world, run, true);
 }
 
 /** The result of a run, which no other run has. */
@@ -206,7 +271,8 @@ async function behave(world: BasketWorld, process: BasketProcess, run: Run, beha
 		case "put off":
 			if (random.chance(0.5)) payload.changes++;
 			run.putOff = delay;
-			throw later(delay, "not now");
+			// For kinds without a limit, this concerns the task alone.
+			throw later(delay, "not now", { limit: random.chance(0.5) });
 		case "add": {
 			await process.basket.add("endless", world.payload());
 			return;

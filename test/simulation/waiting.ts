@@ -22,8 +22,10 @@ export function checkWaiting(world: BasketWorld, process: BasketProcess, active:
 	const wellAt = Math.max(process.disturbedAt, process.frozenAt) + recovery(process);
 	const free = now - Math.max(process.busyAt, wellAt, jumpedAt + longestSleep);
 	if (free <= longestQuiet + moment) return;
-	const left = ledger.findClaimable((entry) =>
-		!isSuspect(entry) && ledger.dueFor(entry) > longestQuiet + moment && world.isKnown(process, entry)
+	const left = ledger.findClaimable(
+		process,
+		(entry) =>
+			!isSuspect(entry) && ledger.dueFor(process, entry) > longestQuiet + moment && world.isKnown(process, entry),
 	);
 	if (left !== undefined) world.fail(`${process.name} has a free slot for ${free} ms, and ${describe(left)} waits`);
 }

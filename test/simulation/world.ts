@@ -97,6 +97,7 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onDelete?(owner: Owner, entry: Entry): void;
 	onAdd?(owner: Owner, entry: Entry): void;
 	onPayload?(id: string, payload: Data): void;
+	onItem?(id: string, item: Data): void;
 	onHasten?(owner: Owner, entry: Entry): void;
 	onClaim?(owner: Owner, record: ClaimRecord): void;
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
@@ -150,7 +151,10 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 			}
 		}
 		const { operation, at } = process.lastTurn;
-		const left = this.ledger.findClaimable(({ changedIn, dueBy }) => changedIn < operation && dueBy <= at);
+		const left = this.ledger.findClaimable(
+			process,
+			(entry) => entry.changedIn < operation && this.ledger.readyBy(process, entry) <= at,
+		);
 		if (left !== undefined) this.fail(`${process.name} has drained, and ${describe(left)} is due`);
 	}
 
@@ -163,18 +167,19 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		const calmAt = this.isCalm ? this.calmAt : -Infinity;
 		if (Math.max(process.disturbedAt, this.jumpedAt, calmAt) >= this.calmSince || process.isFrozen) return;
 		if (this.activeCalls(process) > 0 || process.offeredAt >= this.clock.monotonic() - offer) return;
-		const left = this.ledger.findClaimable((entry) => this.isKnown(process, entry));
+		const left = this.ledger.findClaimable(process, (entry) => this.isKnown(process, entry));
 		if (left !== undefined) this.fail(`${process.name} has nothing to do, and ${describe(left)} is due`);
 	}
 
 	/** Whether a process must know the due time of a task. */
-	isKnown(process: Process, { addedBy, isFresh, lane, postedBy, record }: Entry): boolean {
+	isKnown(process: Process, { addedBy, isFresh, lane, limitKey, postedBy, record }: Entry): boolean {
 		const wasTold = this.wakeLostAt < this.calmSince;
 		// A renewal causes no wake-up. After the clock was set back, it makes a lease end earlier.
 		const isShortened = record !== undefined && record.extendedAt >= this.calmSince &&
 			this.jumpedAt >= record.claimedAt;
 		if (wasTold && !isShortened) return true;
-		return lane === undefined && (postedBy === process || (addedBy === process && isFresh));
+		if (lane !== undefined || limitKey !== undefined) return false;
+		return (postedBy === process || (addedBy === process && isFresh));
 	}
 
 	/** Called when a process has ended. */

@@ -53,7 +53,7 @@ export interface DenoKvStore<Tx extends DenoKvOperation = DenoKvOperation> exten
  * to repeat a commit.
  *
  * The limits: 49 tasks and 650,000 bytes of payloads in one `add`; 65,000 bytes for a payload or a message; 1,000
- * bytes for a name (500 for the name of a basket); 500 unseen messages of a task; 16,000 characters of progress. Data
+ * bytes for a name (500 for the name of a basket, 1,250 for a kind and a limit key together); 500 unseen messages of a task; 16,000 characters of progress. Data
  * over a limit is refused with a RangeError; in a call with several `save`s, only those over the limit are refused. A
  * settlement with a payload or a result over the limit makes its task dead. Errors are shortened to 8,000 characters.
  *

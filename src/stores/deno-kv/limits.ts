@@ -26,12 +26,15 @@ export const longestInline = 2_000;
 /** The maximum sizes of a name and of a basket's name, in bytes: both must fit into a key of 2 KiB. */
 const [maxName, maxBasketName] = [1_000, 500];
 
+/** The maximum size of a kind and a limit key together, in bytes: both are in one key. */
+const maxGateName = 1_250;
+
 /** The keys of a commit may have 80 KiB, the whole commit 800 KiB. */
 const [maxKeys, maxCommit] = [81_000, 815_000];
 
 /**
  * The keys of a task: its own, one by kind, and those of its id and its lane, which are also checked; and those of an
- * ended task that it replaces.
+ * ended task that it replaces, or that of an item.
  */
 const [keysPerTask, keysPerReplaced] = [7, 12];
 
@@ -49,6 +52,7 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 		error: 8_000,
 		// One commit must be able to remove all of them.
 		messages: 500,
+		checkLimitKey,
 		checkBasket: (basket) => void checkName("basket", basket, maxBasketName),
 		checkTasks: (basket, tasks) => checkTasks(tasks, base + sizeOfName(basket)),
 	};
@@ -58,18 +62,28 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 function checkTasks(tasks: readonly NewTask[], base: number): void {
 	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
 	let [payloads, keys, all] = [0, 0, 0];
-	for (const { id = "", kind, lane = "", payload, ifPresent } of tasks) {
+	for (const { id = "", kind, lane = "", payload, ifPresent, item, limitKey } of tasks) {
 		const names = [checkName("kind", kind), checkName("id", id), checkName("lane", lane)] as const;
-		const size = checkData(payload);
+		const gate = limitKey === undefined ? 0 : checkLimitKey(kind, limitKey);
+		const size = checkData(payload) + (item === undefined ? 0 : checkData(item));
 		payloads += size;
-		keys += (ifPresent === undefined ? keysPerTask : keysPerReplaced) * (base + bytesPerKey) + names[0] + 2 * names[1] +
-			4 * names[2];
+		const count = (ifPresent === undefined ? keysPerTask : keysPerReplaced) + (item === undefined ? 0 : 1);
+		keys += count * (base + bytesPerKey) + names[0] + 2 * names[1] + 4 * names[2];
+		// In an index, and in the key and the row of a note.
+		if (gate > 0) keys += 5 * gate + base + bytesPerKey;
 		// Data in the row may take two bytes per character: short payloads, and names, which are also stored beside a key.
 		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2]) + bytesPerRow;
 	}
 	check("the size of all payloads in bytes", payloads, "number", payloads <= maxAddBytes, `${maxAddBytes} or less`);
 	check("the size of all names in bytes", keys, "number", keys <= maxKeys, `${maxKeys} or less`);
 	check("the size of all tasks in bytes", all + keys, "number", all + keys <= maxCommit, `${maxCommit} or less`);
+}
+
+/** Refuses a limit key that does not fit into a key together with its kind. Returns the size of both in bytes. */
+function checkLimitKey(kind: string, limitKey: string): number {
+	const size = sizeOfName(kind) + sizeOfName(limitKey);
+	const name = `the length of "kind" and "limitKey" in bytes`;
+	return check(name, size, "number", size <= maxGateName, `${maxGateName} or less`);
 }
 
 function checkData(data: Data): number {

@@ -8,8 +8,11 @@ import type { Resource } from "../../platform/resource.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { ask, type DenoKv, type DenoKvKeyPart } from "./database.ts";
 
-/** The schema version of this library. */
-const version = 1;
+/**
+ * The schema version of this library. Version 2 has limits: an older library would lose the tasks behind their gates.
+ * The other rows are those of version 1.
+ */
+const version = 2;
 
 /** A check that makes a commit fail if another version of the library has changed the schema. */
 export interface Guard {
@@ -33,14 +36,14 @@ export class Schema {
 		return this.#guard;
 	}
 
-	/** Reads the stored version, and stores the current one if there is none. */
+	/** Reads the stored version, and stores the current one if there is none, or an older one. */
 	async open(): Promise<void> {
 		const key = this.#key;
 		for (;;) {
 			const [found] = await ask(() => this.#kv.value.getMany([key]));
 			const { value, versionstamp } = found!;
-			if (versionstamp === null) await ask(() => this.#commitFirst());
-			else if (Number(value) <= version) return void (this.#guard = { key, versionstamp });
+			if (versionstamp === null || Number(value) < version) await ask(() => this.#commit(versionstamp));
+			else if (Number(value) === version) return void (this.#guard = { key, versionstamp });
 			else throw newerSchema(value);
 		}
 	}
@@ -50,9 +53,9 @@ export class Schema {
 		if (this.#guard !== undefined) await this.open();
 	}
 
-	#commitFirst(): Promise<unknown> {
+	#commit(versionstamp: string | null): Promise<unknown> {
 		const operation = this.#kv.value.atomic();
-		operation.check({ key: this.#key, versionstamp: null });
+		operation.check({ key: this.#key, versionstamp });
 		operation.set(this.#key, version);
 		return operation.commit();
 	}

@@ -18,8 +18,11 @@ export const metaName = "upkeep.meta";
 /** The key of the schema version in the object store {@link metaName}. */
 const versionKey = "version";
 
-/** The version of the schema of this library. The store's own database has the same version. */
-export const schemaVersion = 1;
+/**
+ * The version of the schema of this library. The store's own database has the same version. Version 2 has limits: an
+ * older library would take tasks with a limit key for damaged ones.
+ */
+export const schemaVersion = 2;
 
 /**
  * The names of the store's object stores, for a transaction that you pass as `tx`.
@@ -43,7 +46,7 @@ export const indexedDBStoreNames: readonly string[] = [rowsName, metaName];
  * With its own database (`indexedDBStore("name")`), the store does this automatically.
  *
  * @param database the database that is being upgraded
- * @param _transaction the transaction of the upgrade: `request.transaction` of the request that opens the database
+ * @param transaction the transaction of the upgrade: `request.transaction` of the request that opens the database
  * @throws {TypeError} for other arguments
  *
  * @example
@@ -63,12 +66,19 @@ export const indexedDBStoreNames: readonly string[] = [rowsName, metaName];
  * await store.open();
  * ```
  */
-export function upgradeIndexedDB(database: IDBDatabase, _transaction: IDBTransaction): void {
+export function upgradeIndexedDB(database: IDBDatabase, transaction: IDBTransaction): void {
 	checkMethods("database", database, "createObjectStore");
-	checkMethods("transaction", _transaction, "objectStore");
-	if (hasSchema(database)) return;
-	database.createObjectStore(rowsName, { keyPath: "$key" }).createIndex(indexName, "$in", { multiEntry: true });
-	database.createObjectStore(metaName).put(schemaVersion, versionKey);
+	checkMethods("transaction", transaction, "objectStore");
+	if (!hasSchema(database)) {
+		database.createObjectStore(rowsName, { keyPath: "$key" }).createIndex(indexName, "$in", { multiEntry: true });
+		database.createObjectStore(metaName);
+	}
+	const meta = transaction.objectStore(metaName);
+	const request = meta.get(versionKey);
+	request.onsuccess = () => {
+		// The rows are those of version 1. A later version stays.
+		if (!(request.result >= schemaVersion)) meta.put(schemaVersion, versionKey);
+	};
 }
 
 function hasSchema(database: IDBDatabase): boolean {
@@ -87,6 +97,13 @@ export async function checkSchema(database: IDBDatabase): Promise<void> {
 	const meta = database.transaction(metaName).objectStore(metaName);
 	const version = await result(meta.get(versionKey)) as number;
 	if (version > schemaVersion) throw newerSchema(database.name, `its schema has the version ${version}`);
+	if (version < schemaVersion) {
+		throw new StoreError(
+			"not-open",
+			`The database "${database.name}" has the schema ${version}, and this library needs ${schemaVersion}: ` +
+				"open it with a higher version number, and call upgradeIndexedDB when it is upgraded",
+		);
+	}
 }
 
 /** The error for a database of a later version. */

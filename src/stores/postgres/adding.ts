@@ -5,16 +5,16 @@
  */
 
 import type { Added, NewTask, TaskState } from "../../basket/store.ts";
-import { checkPlace } from "../../basket/place.ts";
+import { checkPlace, collectedMark } from "../../basket/place.ts";
 import { stateOf } from "../sql/sql.ts";
-import { arrayOf, decodeText, duration, encode, encodeText } from "./data.ts";
+import { arrayOf, decodeText, duration, encode, encodeData, encodeText } from "./data.ts";
 
 /** What the functions answer. Without `blocks`, nothing was added because of `wrong`. */
 export type AddAnswer = readonly [
 	/** The first numbers of the blocks of 1024 numbers that the tasks have in their order. */
 	blocks: number[] | null,
 	there: [index: number, state: number | null, isReplaced?: boolean][] | null,
-	wrong?: [index: number, kind: string, lane: string | null],
+	wrong?: [index: number, kind: string, lane: string | null, isCollected: boolean],
 ];
 
 /** The tasks by column. */
@@ -24,20 +24,30 @@ export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): stri
 		arrayOf(tasks.map(({ kind }) => encode(kind))),
 		hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
 		arrayOf(tasks.map(({ lane }) => encodeText(lane))),
+		tasks.some(({ limitKey }) => limitKey !== undefined)
+			? arrayOf(tasks.map(({ limitKey }) => encodeText(limitKey)))
+			: "",
 		`{${tasks.map(({ priority }) => priority)}}`,
 		`{${tasks.map(({ delay }) => duration(delay))}}`,
 		arrayOf(tasks.map(({ payload }) => encode(payload))),
 	];
 	if (!isReplacing) return columns;
 	const withins = tasks.map(({ within }) => within === undefined ? "NULL" : duration(within));
-	return [...columns, `{${withins}}`, `{${tasks.map(({ ifPresent }) => ifPresent !== undefined)}}`];
+	return [
+		...columns,
+		`{${withins}}`,
+		`{${tasks.map(({ ifPresent }) => ifPresent !== undefined)}}`,
+		arrayOf(tasks.map(({ item }) => encodeData(item))),
+		`{${tasks.map(({ most }) => most ?? "NULL")}}`,
+	];
 }
 
 /** @throws {TypeError} if a task cannot replace the one that is there */
 export function showAdded(tasks: readonly NewTask[], [blocks, there, wrong]: AddAnswer): Added[] {
 	if (wrong) {
-		const [index, kind, lane] = wrong;
-		checkPlace(tasks[index]!.id!, { kind: decodeText(kind), lane: decodeText(lane) ?? undefined }, tasks[index]!);
+		const [index, kind, lane, isCollected] = wrong;
+		const there = { kind: decodeText(kind), lane: decodeText(lane), payload: isCollected ? collectedMark : "" };
+		checkPlace(tasks[index]!.id!, there, tasks[index]!);
 	}
 	const found = new Map(there?.map(([index, ...rest]) => [index, rest]));
 	return tasks.map(({ id }, index) => {

@@ -4,7 +4,17 @@
  * @module
  */
 
-import type { Claim, Data, Message, Ref, Settlement, StoredTask } from "../../basket/store.ts";
+import type {
+	Claim,
+	ClaimRequest,
+	Data,
+	KindLimit,
+	Message,
+	Outcome,
+	Ref,
+	Settlement,
+	StoredTask,
+} from "../../basket/store.ts";
 import * as sql from "../sql/sql.ts";
 import { columns } from "./sql.ts";
 
@@ -26,6 +36,7 @@ export type ClaimColumns = readonly [
 	errors: (string | null)[],
 	payloads: string[],
 	inboxes: (readonly MessageRow[] | null)[],
+	limitKeys: (string | null)[],
 ];
 
 export type MessageRow = readonly [n: number, data: string];
@@ -99,9 +110,36 @@ export function showEnding(settlement: Settlement): Record<string, unknown> {
 		e: encodeText(error),
 		k: backoff,
 		m: seen,
+		h: mostOf(settlement),
 		v: encodeData(payload),
 		u: encodeData(result),
+		...limitsOf(settlement.outcome),
 	};
+}
+
+/** If the messages of a done task matter: how many of them make it due at once, whatever waits behind its claim. */
+function mostOf({ outcome }: Settlement): number | undefined {
+	return outcome.type === "done" && outcome.seen !== undefined ? outcome.most ?? sql.mostRows : undefined;
+}
+
+/** What a settlement means for the gate of its task: the key that it gets, whether it is shut, and whether a start is taken back. */
+function limitsOf(outcome: Outcome): Record<string, unknown> {
+	return {
+		g: outcome.type === "release" ? encodeText(outcome.limitKey) : undefined,
+		z: "isKeyShut" in outcome && outcome.isKeyShut === true || undefined,
+		y: outcome.type === "release" && outcome.delay === undefined || undefined,
+	};
+}
+
+/** A request with the limits of its kinds. */
+export function showRequest({ kinds, limit }: ClaimRequest, limits: readonly KindLimit[] = []): unknown[] {
+	const own = limits.filter(({ kind }) => kinds.includes(kind)).map(({ kind, atOnce, spacing, burst }) => ({
+		k: encode(kind),
+		a: atOnce < Infinity ? atOnce : undefined,
+		s: spacing,
+		u: burst,
+	}));
+	return [Math.min(limit, sql.mostRows), kinds.map(encode), own];
 }
 
 export function showMessage([n, data]: MessageRow): Message {
@@ -109,18 +147,33 @@ export function showMessage([n, data]: MessageRow): Message {
 }
 
 export function showTask(row: TaskRow): StoredTask {
-	const names = columns.split(", ");
+	const names = [...columns.split(", "), "limitKey"];
 	const show = (value: string | number | null) => typeof value === "string" ? decodeText(value) : value;
 	const shown = Object.fromEntries(names.map((name, at) => [name, show(row[at]!)]));
 	const data = (name: string) => decode(row[names.indexOf(name)] as string);
 	const task = sql.showTask(shown as unknown as sql.TaskRow, data("payload"));
-	return shown["result"] === null ? task : { ...task, result: data("result") };
+	const limitKey = shown["limitKey"] as string ?? undefined;
+	return { ...task, limitKey, ...shown["result"] === null ? {} : { result: data("result") } };
 }
 
 /** Converts claims; `undefined` for each unreadable one. */
 export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
-	const [seqs, ids, kinds, lanes, priorities, addedAts, ages, attempts, crashes, claims, errors, payloads, inboxes] =
-		columns;
+	const [
+		seqs,
+		ids,
+		kinds,
+		lanes,
+		priorities,
+		addedAts,
+		ages,
+		attempts,
+		crashes,
+		claims,
+		errors,
+		payloads,
+		inboxes,
+		keys,
+	] = columns;
 	return seqs.map((seq, index) => {
 		const payload = decode(payloads[index]!);
 		const inbox = (inboxes[index] ?? []).map(([n, text]) => ({ n, data: decode(text) }));
@@ -141,6 +194,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 			addedAt: addedAts[index]!,
 			age: ages[index]!,
 			inbox: inbox as Message[],
+			limitKey: decodeText(keys[index]!) ?? undefined,
 		};
 	});
 }

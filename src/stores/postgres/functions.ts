@@ -22,12 +22,16 @@ import {
 	isNamed,
 	isNamedBy,
 	isRef,
+	keyOf,
 	laneLock,
 	levelLock,
 	lower,
 	nameIn,
+	note,
 	notify as notifyIn,
 	numberAt,
+	restart,
+	waitsAt,
 } from "./sql.ts";
 import { list } from "./list.ts";
 import { pausing } from "./pausing.ts";
@@ -36,12 +40,15 @@ import { turn } from "./turn.ts";
 
 /** The tasks in the arrays of `add`. */
 function insert(s: string, id: string, end: string): string {
-	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, priority, state, due, added, payload)
-	SELECT ${numberAt("o")}, b, k, ${id}, l, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
-	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], ps::int[], ds::bigint[], vs::text[]) WITH ORDINALITY
-		AS r (k, i, l, p, d, v, o)
+	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload)
+	SELECT ${numberAt("o")}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
+	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[])
+		WITH ORDINALITY AS r (k, i, l, g, p, d, v, o)
 	${end}`;
 }
+
+/** The tasks in the array of `extend`. */
+const extended = "seq IN (SELECT s FROM json_to_recordset(q::json) AS (s bigint))";
 
 /** Tasks by their ids. */
 const names = /* @__PURE__ */ entries("s bigint, i text");
@@ -77,8 +84,10 @@ WITH heads AS (
 	UPDATE ${s}.tasks SET state = CASE state WHEN 2 THEN 0 ELSE 4 END WHERE state IN (2, 5) AND seq = ANY (ARRAY(
 		SELECT (SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = l AND state < 6 AND seq > coalesce(a, 0) ORDER BY seq LIMIT 1)
 		FROM unnest(mine, lows) u (l, a)
-	)) RETURNING kind, priority, due
-), lowered AS (${lower(s, "heads")}) SELECT count(*) INTO promoted FROM heads;
+	)) RETURNING kind, priority, due, gate, state
+), lowered AS (${lower(s, "heads")}), noted AS (${
+				note(s, "heads WHERE state = 0")
+			}) SELECT count(*) INTO promoted FROM heads;
 RETURN promoted > 0;`,
 		),
 
@@ -96,7 +105,7 @@ END LOOP;`,
 		// use is checked again: its task may have expired or been deleted meanwhile.
 		create(
 			"add",
-			"(b text, ks text, ids text, ls text, ps text, ds text, vs text, hint text) RETURNS text",
+			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, hint text) RETURNS text",
 			`t bigint; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; lost int;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
 			`IF lanes <> '{}' THEN PERFORM ${call("enter")}(b, lanes); END IF;
@@ -127,6 +136,9 @@ ELSE
 		EXIT WHEN lost = 0;
 	END LOOP;
 END IF;
+IF gs <> '' THEN
+	${note(s, "unnest(ks::text[], gs::text[], ds::bigint[]) u (kind, gate, d), LATERAL (SELECT t + d) x (due)")};
+END IF;
 IF lanes <> '{}' THEN PERFORM ${call("promote")}(b, lanes, '{}'); END IF;
 IF hint <> '' THEN ${notify} END IF;
 RETURN json_build_array(blocks, there);`,
@@ -141,7 +153,8 @@ RETURN json_build_array(blocks, there);`,
 		create(
 			"extend",
 			"(b text, q text, lease text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; answers int[] := '{}'; isPosted boolean;`,
+			`t bigint := ${s}.clock(); r record; answers int[] := '{}'; isPosted boolean;
+	isShorter boolean := EXISTS (SELECT FROM ${s}.tasks WHERE ${extended} AND gate IS NOT NULL AND due > t + lease::bigint);`,
 			`FOR r IN SELECT * FROM json_to_recordset(q::json) AS (s bigint, n int, i text) LOOP
 	UPDATE ${s}.tasks SET due = t + lease::bigint
 	WHERE seq = (SELECT seq FROM ${s}.tasks WHERE ${isRef} FOR UPDATE SKIP LOCKED);
@@ -150,8 +163,9 @@ RETURN json_build_array(blocks, there);`,
 END LOOP;
 IF EXISTS (SELECT FROM ${s}.levels v WHERE v.basket = b AND v.ends > t + lease::bigint) THEN
 	PERFORM pg_advisory_xact_lock_shared(${levelLock});
-	${lower(s, `${s}.tasks WHERE seq IN (SELECT s FROM json_to_recordset(q::json) AS (s bigint)) AND state = 1`, "ends")};
+	${lower(s, `${s}.tasks WHERE ${extended} AND state = 1`, "ends")};
 END IF;
+IF isShorter THEN ${note(s, `${s}.tasks WHERE ${extended} AND state = 1`)}; END IF;
 RETURN to_json(answers);`,
 		),
 
@@ -172,16 +186,22 @@ RETURN to_json(saved);`,
 		create(
 			"remove",
 			"(b text, q text, hint text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false;`,
+			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
 			`FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone" INTO x;
+	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key INTO x;
 	removed[r.o] := FOUND AND NOT coalesce(x."isGone", true);
 	CONTINUE WHEN NOT FOUND;
-	isClaimed := isClaimed OR x.state IN (1, 3);
+	IF x.state IN (1, 3) THEN
+		isClaimed := true;
+		IF x.key IS NOT NULL THEN
+			INSERT INTO ${s}.notes VALUES (b, x.kind, x.key, 0);
+			isFreed := isFreed OR EXISTS (${waitsAt(s, "x.kind", "x.key")});
+		END IF;
+	END IF;
 	IF x.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = x.seq; END IF;
 	IF x.lane IS NOT NULL AND x.state < 6 THEN lanes := lanes || x.lane; END IF;
 END LOOP;
-IF ${call("promote")}(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') THEN ${notify} END IF;
+IF ${call("promote")}(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') OR isFreed THEN ${notify} END IF;
 IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
 		),
@@ -215,16 +235,14 @@ FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
 	ELSE
 		IF x.lane IS NOT NULL AND x.lane <> ALL (lanes) THEN RAISE 'a task has died meanwhile' USING ERRCODE = '40001'; END IF;
 		last := ${numberAt("r.o")};
-		UPDATE ${s}.tasks SET seq = last, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
-			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
-		WHERE seq = x.seq;
-		UPDATE ${s}.messages SET task = last WHERE task = x.seq;
+		${restart(s, "last", "x.seq")}
 		touched := touched || last;
 		IF x.lane IS NOT NULL THEN PERFORM ${call("promote")}(b, ARRAY[x.lane], '{}'); END IF;
 	END IF;
 END LOOP;
 ${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state = 0`)};
 ${lower(s, `${s}.tasks WHERE seq = ANY (touched) AND state = 1`, "ends")};
+${note(s, `${s}.tasks WHERE seq = ANY (touched) AND state IN (0, 1)`)};
 IF w <> 'hold' THEN ${notify} END IF;
 RETURN to_json(changed);`,
 		),
@@ -237,8 +255,8 @@ RETURN to_json(changed);`,
 t := ${s}.clock();
 WITH sooner AS (
 	UPDATE ${s}.tasks SET due = t + floor(random() * w::bigint)::bigint
-	WHERE basket = b AND backoff AND state = 0 AND due > t + w::bigint RETURNING kind, priority, due
-), lowered AS (${lower(s, "sooner")}) SELECT count(*) INTO hastened FROM sooner;
+	WHERE basket = b AND backoff AND state = 0 AND due > t + w::bigint RETURNING kind, priority, due, gate
+), lowered AS (${lower(s, "sooner")}), noted AS (${note(s, "sooner")}) SELECT count(*) INTO hastened FROM sooner;
 IF hastened > 0 THEN ${notify} END IF;
 RETURN hastened;`,
 		),
@@ -257,6 +275,7 @@ WHERE ${isNamed} AND state < 6 RETURNING seq, posted, state IN (1, 3) INTO k, p,
 IF NOT FOUND THEN RETURN false; END IF;
 INSERT INTO ${s}.messages VALUES (k, p, d);
 ${lower(s, `${s}.tasks WHERE seq = k AND state = 0`)};
+${note(s, `${s}.tasks WHERE seq = k AND state = 0`)};
 IF isClaimed THEN ${notifyWorkers} ELSE ${notify} END IF;
 RETURN true;`,
 		),
@@ -266,7 +285,7 @@ RETURN true;`,
 			"(b text, q text) RETURNS text",
 			`t bigint := ${s}.clock(); r record;`,
 			`SELECT * INTO r FROM json_to_record(q::json) AS (s bigint, i text);
-RETURN (SELECT json_build_array(${columns}, (
+RETURN (SELECT json_build_array(${columns}, ${keyOf()}, (
 	SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq AND n > seen
 )) FROM ${s}.tasks WHERE ${isNamed} AND NOT (${isGone}));`,
 		),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { columns, create } from "./sql.ts";
+import { columns, create, keyOf } from "./sql.ts";
 
 /**
  * The query determines the index: the ids with a prefix are read and sorted, the tasks of a lane come from two indexes,
@@ -39,7 +39,7 @@ ELSIF r.lane IS NOT NULL THEN
 ELSE
 	source := source || CASE WHEN r.forms[1] > 3 THEN ' AND state > 3' ELSE '' END || rest;
 END IF;
-EXECUTE 'SELECT json_agg(json_build_array(${columns}) ORDER BY seq ' || direction || ')::text FROM (' || source || ') t'
+EXECUTE 'SELECT json_agg(json_build_array(${columns}, ${keyOf()}) ORDER BY seq ' || direction || ')::text FROM (' || source || ') t'
 INTO found USING b, r.after, r.most, r.kind, ${s}.clock(), r.froms, r.tos, r.lane;
 RETURN coalesce(found, '[]');`,
 	);

@@ -30,7 +30,7 @@ import type {
 } from "../../basket/store.ts";
 import { check, checkLimit } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { countsOf, isPlain, isRemoval, mostRows, seqOf, tooNew } from "../sql/sql.ts";
+import { countsOf, isPlain, isRemoval, seqOf, tooNew } from "../sql/sql.ts";
 import { type AddAnswer, columnsOf, showAdded } from "./adding.ts";
 import {
 	type ClaimColumns,
@@ -45,6 +45,7 @@ import {
 	showClaims,
 	showEnding,
 	showMessage,
+	showRequest,
 	showTask,
 	type TaskRow,
 } from "./data.ts";
@@ -246,11 +247,12 @@ class Postgres implements PostgresStore {
 		return { ...await this.#turn(undefined, basket, { ...turn, settle: [] }), settled };
 	}
 
-	async #turn(tx: PostgresClient | undefined, basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
-		const areShort = settle.map((settlement) => isRemoval(settlement) && isPlain(settlement.ref));
+	async #turn(tx: PostgresClient | undefined, basket: string, turn: Turn): Promise<TurnResult> {
+		const { settle, claim, lease, limits } = turn;
+		const areShort = settle.map((one) => isRemoval(one) && isPlain(one.ref) && !("seen" in one.outcome));
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
-		const wanted = claim.map(({ kinds, limit }) => [Math.min(limit, mostRows), kinds.map(encode)]);
+		const wanted = claim.map((request) => showRequest(request, limits));
 		const [gone, settledOthers, columns, dueIn, isStirred] = await this.#call<
 			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(

@@ -44,7 +44,10 @@ const first = [
  * every id would cost a fifth of the speed.
  *
  * `newer` and the columns after it are a payload that waits behind a running task, which it replaces at the end of the claim.
- * All columns together fit into a bitmap of three bytes, so that columns without a value cost nothing.
+ * Columns without a value cost nothing: their bitmap fits into the padding of a row up to 72 columns.
+ *
+ * `gate` is the key of a limit, `place` that of a running task that was replaced by one with another key, and `started`
+ * the start that its gate has counted: see gates.ts.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -114,6 +117,42 @@ END LOOP;`,
 		`CREATE INDEX ON ${s}.tasks (basket, due) WHERE state > 5 AND due < ${never};`,
 		// Tasks that have ended are not in the other index of lanes, where the head of a lane must come first.
 		`CREATE INDEX ON ${s}.tasks (basket, lane, seq) WHERE lane IS NOT NULL AND state > 5;`,
+	], [
+		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname ~ '_3$' LOOP
+	EXECUTE 'DROP FUNCTION ' || old;
+END LOOP;`,
+		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint;`,
+		// Claims must not find tasks with a key here.
+		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx, ${s}.tasks_basket_kind_priority_due_seq_idx1;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0 AND gate IS NULL;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 1 AND gate IS NULL;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, gate, priority DESC, due, seq) WHERE gate IS NOT NULL AND state = 0;`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, gate, due) WHERE gate IS NOT NULL AND state IN (1, 3);`,
+		`CREATE INDEX ON ${s}.tasks (basket, kind, place) WHERE place IS NOT NULL;`,
+		`CREATE TABLE ${s}.gates (
+	basket text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	gate text COLLATE "C" NOT NULL,
+	area bigint NOT NULL,
+	terms text COLLATE "C",
+	ready bigint NOT NULL DEFAULT ${never},
+	turn bigint NOT NULL DEFAULT nextval('${s}.seq'),
+	next double precision NOT NULL DEFAULT 0,
+	last bigint NOT NULL DEFAULT 0,
+	spacing double precision NOT NULL DEFAULT 0,
+	shut bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
+		`CREATE UNIQUE INDEX ON ${s}.gates (basket, kind, gate);`,
+		`CREATE INDEX ON ${s}.gates (area, terms, ready, turn);`,
+		`CREATE TABLE ${s}.notes (
+	basket text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	gate text COLLATE "C" NOT NULL,
+	due bigint NOT NULL,
+	shut bigint,
+	start bigint
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
+		`CREATE INDEX ON ${s}.notes (basket, kind, gate, due);`,
 		...functionsOf(s),
 	]];
 }

@@ -5,7 +5,7 @@
  */
 
 /** The version of the tables and functions of this library. */
-export const version = 3;
+export const version = 4;
 
 /** The due time of a task that only a message makes due: the largest safe integer of JavaScript. */
 export const never = "9007199254740991";
@@ -24,9 +24,22 @@ export function isNamedBy(r: string): string {
 /** A done or dead task whose retention has ended: it is invisible, even if it has not been removed. */
 export const isGone = "state > 5 AND due <= t";
 
+/** The newer payload takes its place, if there is one. */
+export const newer =
+	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
+				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
+
 /** The columns for `showTask` of data.ts. */
 export const columns =
 	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress, result";
+
+/** The column `place` of a running task that had no key when it was claimed: no key is stored as this character. */
+export const nowhere = "chr(64977)";
+
+/** The key at whose gate a running task has its place; for other tasks the key at whose gate they wait. */
+export function keyOf(): string {
+	return `CASE WHEN place IS NULL OR state NOT IN (1, 3) THEN gate ELSE nullif(place, ${nowhere}) END`;
+}
 
 /** The lock number of the lane `l` of the basket `b`. */
 export const laneLock = "hashtextextended(l, hashtextextended(b, 0))";
@@ -61,9 +74,9 @@ export function notify(s: string, mark: ":" | "!" = ":"): string {
 	return `PERFORM pg_notify('${s.slice(1, -1)}', '${mark}' || left(b, 1000));`;
 }
 
-/** The tasks in the state 0 or 1, of one priority and kind, that a claim considers. */
+/** The tasks in the state 0 or 1, of one priority and kind and behind no gate, that a claim considers. */
 export function claimable(s: string, state: 0 | 1, priority: string, more = ""): string {
-	return `FROM ${s}.tasks WHERE basket = b AND state = ${state} AND priority ${priority} ${more} AND kind =`;
+	return `FROM ${s}.tasks WHERE basket = b AND state = ${state} AND gate IS NULL AND priority ${priority} ${more} AND kind =`;
 }
 
 /**
@@ -112,6 +125,21 @@ export const inOrder: string = `ORDER BY coalesce(i, '_' || s) COLLATE "C"`;
 /** The number of the task at index `o` in the arrays of `add` and `put`, which take whole blocks of numbers. */
 export const numberAt = (o: string): string => `blocks[1 + (${o} - 1) / 1024] * 1024 + (${o} - 1) % 1024`;
 
+/**
+ * Notes that tasks wait behind gates, for `rows` with the columns kind, gate and due. It waits for no turn, and no turn
+ * waits for its transaction: see gates.ts.
+ */
+export function note(s: string, rows: string): string {
+	return `INSERT INTO ${s}.notes (basket, kind, gate, due) SELECT b, m.kind, m.gate, min(m.due) FROM (
+	SELECT kind, gate, due FROM ${rows}
+) m WHERE m.gate IS NOT NULL GROUP BY m.kind, m.gate`;
+}
+
+/** Finds a task that waits for a place at a gate. */
+export function waitsAt(s: string, kind: string, gate: string): string {
+	return `SELECT FROM ${s}.tasks WHERE basket = b AND kind = ${kind} AND gate = ${gate} AND state = 0`;
+}
+
 /** Lowers the levels for `rows` with the columns kind, priority and due: for waiting tasks, or for running ones. */
 export function lower(s: string, rows: string, column: "low" | "ends" = "low"): string {
 	return `INSERT INTO ${s}.levels (basket, kind, priority, low, ends) SELECT b, m.kind, m.priority, m.due, 0 FROM (
@@ -119,4 +147,15 @@ export function lower(s: string, rows: string, column: "low" | "ends" = "low"): 
 ) m (kind, priority, due) WHERE NOT EXISTS (
 	SELECT FROM ${s}.levels v WHERE v.basket = b AND v.kind = m.kind AND v.priority = m.priority AND v.${column} <= m.due
 )`;
+}
+
+/** Whether a payload is that of a task that was added with `"collect"`. */
+export const isCollected = (payload: string): string => `(left(${payload}, 1) = chr(2))`;
+
+/** Restarts the dead task `old` under the number `last`, at the end. */
+export function restart(s: string, last: string, old: string): string {
+	return `UPDATE ${s}.tasks SET seq = ${last}, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
+			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
+		WHERE seq = ${old};
+		UPDATE ${s}.messages SET task = ${last} WHERE task = ${old};`;
 }

@@ -4,11 +4,14 @@
  * @module
  */
 
+import { mostInbox } from "../../basket/store.ts";
+import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
 import {
 	claimable,
 	create,
 	entries,
 	inOrder,
+	isCollected,
 	isRef,
 	laneLock,
 	levelLock,
@@ -16,6 +19,7 @@ import {
 	lower,
 	nameIn,
 	never,
+	newer,
 	notify,
 	pausedKind,
 } from "./sql.ts";
@@ -30,10 +34,7 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
-/** The newer payload takes its place, if there is one. */
-const newer =
-	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
-				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
+const settledColumns = "lane, posted, kind, gate, place, started, due, state";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
@@ -46,9 +47,10 @@ export function turn(s: string): string {
 		"turn",
 		"(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
-	lanes text[]; heads bigint[]; l text; p int; posts boolean; stirred boolean := false; soon bigint;
+	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
-	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint;`,
+	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
+	${gateVariables(s)}`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
 		USING ERRCODE = '0A000';
@@ -67,16 +69,22 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 END LOOP;
 ${survey(s)}
 IF paused IS NOT NULL THEN ks := ${unpaused("ks")}; END IF;
+${heed(s)}
 FOR wanted, kinds IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->1)) FROM json_array_elements(c::json) x LOOP
 	isMore := false;
 	IF paused IS NOT NULL THEN kinds := ${unpaused("kinds")}; END IF;
+${open(s)}
 ${claim(s)}
+	isFull := isFull OR wanted = 0;
+${close(s)}
 END LOOP;
 ${raise(s)}
 IF isMore THEN soon := t;
 ELSIF c <> '[]' THEN
 	soon := least(soon, (SELECT min(nullif(v.due, ${never})) FROM ${look(s, "ks")}));
+	${opening(s)}
 END IF;
+IF cardinality(told) > 0 THEN stirred := stirred OR ${isLeft(s)}; END IF;
 IF stirred AND hint <> '' THEN ${notify(s)} END IF;
 RETURN json_build_array(gone, settled, taken, soon - t, stirred);`,
 	);
@@ -86,18 +94,30 @@ function settle(s: string): string {
 	return `IF plain <> '{}' THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
-		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted
+		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted, kind, gate
 	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL),
-		array_agg(seq) FILTER (WHERE lane IS NOT NULL)
-	INTO gone, posts, lanes, heads FROM d;
+		array_agg(seq) FILTER (WHERE lane IS NOT NULL),
+		coalesce(array_agg(ROW(b, kind, gate, -1, NULL, NULL)::${s}.notes) FILTER (WHERE gate IS NOT NULL), '{}')
+	INTO gone, posts, lanes, heads, told FROM d;
 	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
 END IF;
 IF q <> '[]' THEN
 	FOR r IN SELECT * FROM ${
-		entries("s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, v text, u text")
+		entries(
+			"s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean",
+		)
 	} ${inOrder} LOOP
-		IF r.t < 0 THEN
-			DELETE FROM ${s}.tasks WHERE ${isRef} AND newer IS NULL RETURNING lane, posted INTO l, p;
+		unread := NULL;
+		tookNewer := false;
+		IF r.h IS NOT NULL THEN
+			SELECT posted - greatest(seen, r.m) INTO unread FROM ${s}.tasks WHERE ${isRef} FOR UPDATE;
+		END IF;
+		IF r.g IS NOT NULL THEN SELECT gate INTO was FROM ${s}.tasks WHERE ${isRef} FOR UPDATE; END IF;
+		IF unread > 0 THEN
+			${leaveMessages(s)}
+			r.t := 0;
+		ELSIF r.t < 0 THEN
+			DELETE FROM ${s}.tasks WHERE ${isRef} AND newer IS NULL RETURNING ${settledColumns} INTO ended;
 		ELSE
 			UPDATE ${s}.tasks SET
 				state = CASE WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
@@ -108,21 +128,23 @@ IF q <> '[]' THEN
 				backoff = r.k IS TRUE,
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
 				payload = coalesce(r.v, payload),
-				result = r.u
-			WHERE ${isRef} AND newer IS NULL RETURNING lane, posted INTO l, p;
+				result = r.u,
+				gate = coalesce(r.g, gate)
+			WHERE ${isRef} AND newer IS NULL RETURNING ${settledColumns} INTO ended;
 		END IF;
 		IF NOT FOUND THEN
 			${takeNewer(s)}
-			IF FOUND THEN r.t := 0; END IF;
+			IF FOUND THEN r.t := 0; tookNewer := true; END IF;
 		END IF;
 		settled[r.o] := FOUND;
 		CONTINUE WHEN NOT FOUND;
-		IF p > 0 THEN
+		IF ended.posted > 0 THEN
 			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
 		END IF;
 		IF r.t BETWEEN 0 AND 5 THEN stirred := true;
-		ELSIF l IS NOT NULL THEN lanes := lanes || l; heads := heads || r.s;
+		ELSIF ended.lane IS NOT NULL THEN lanes := lanes || ended.lane; heads := heads || r.s;
 		END IF;
+${tell(s)}
 	END LOOP;
 END IF;
 IF lanes <> '{}' THEN
@@ -130,12 +152,25 @@ IF lanes <> '{}' THEN
 END IF;`;
 }
 
+/** Ends a claim whose task is done, but has other messages. It is waiting again, and stays the head of its lane. */
+function leaveMessages(s: string): string {
+	return `UPDATE ${s}.tasks SET
+				state = CASE state WHEN 3 THEN 4 ELSE 0 END,
+				due = CASE WHEN unread < r.h THEN greatest(newer_due, t) ELSE t END,
+				attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
+				seen = greatest(seen, r.m),
+				${newer}
+			WHERE ${isRef} RETURNING ${settledColumns} INTO ended;`;
+}
+
 /** Ends a claim whose task has a newer payload. It stays the head of its lane, and its messages stay unless they were seen. */
 function takeNewer(s: string): string {
 	const isOver = "(r.t < 0 OR r.t > 5)";
 	return `UPDATE ${s}.tasks SET
 				state = CASE WHEN state = 3 OR r.t = 4 THEN 4 ELSE 0 END,
-				due = greatest(newer_due, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
+				due = greatest(CASE WHEN ${
+		isCollected("newer")
+	} AND NOT ${isOver} THEN 0 ELSE newer_due END, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
 					ELSE coalesce(t + r.d, ${never}) END),
 				attempts = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.a, attempts) END,
 				crashes = CASE WHEN ${isOver} THEN 0 ELSE coalesce(r.c, crashes) END,
@@ -144,7 +179,7 @@ function takeNewer(s: string): string {
 				backoff = r.k IS TRUE,
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
 				${newer}
-			WHERE ${isRef} AND newer IS NOT NULL RETURNING lane, posted INTO l, p;`;
+			WHERE ${isRef} AND newer IS NOT NULL RETURNING ${settledColumns} INTO ended;`;
 }
 
 /**
@@ -163,14 +198,16 @@ function survey(s: string): string {
 		) x
 	) ${lower(s, "level", state === 0 ? "low" : "ends")};`;
 	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(greatest(v.low, v.at)), max(v.term) FILTER (WHERE v.kind = ANY (ks)),
-	array_agg(CASE v.priority WHEN ${pausedKind} THEN v.kind END) FILTER (WHERE v.priority >= ${pausedKind})
-INTO checked, top, longest, paused FROM ${s}.levels v WHERE basket = b;
+	array_agg(CASE v.priority WHEN ${pausedKind} THEN v.kind END) FILTER (WHERE v.priority >= ${pausedKind}),
+	${hasGates(s)}
+INTO checked, top, longest, paused, isGated FROM ${s}.levels v WHERE basket = b;
 IF hint = '' AND (top > ${s}.clock() OR c <> '[]' AND checked IS DISTINCT FROM greatest(least(checked, t), t - ${pace.survey}))
 	AND pg_try_advisory_xact_lock(${levelLock})
 THEN
 	UPDATE ${s}.levels SET low = 0, ends = 0, at = 0, x = NULL WHERE basket = b AND greatest(low, at) > ${s}.clock();
 	${all(0)}
 	${all(1)}
+	${surveyGates(s, pace.survey)}
 	UPDATE ${s}.levels SET checked = t WHERE basket = b AND kind = ANY (ks);
 END IF;
 IF longest > lease::bigint AND c <> '[]' THEN
@@ -184,7 +221,10 @@ END IF;`;
 /** Mostly more tasks are due than were claimed; then the claimed entries need not be skipped to find them. */
 function claim(s: string): string {
 	return `	FOR r IN SELECT v.priority, array_agg(v.kind) AS kinds, array_agg(v.waiting) AS waiting, array_agg(v.running) AS running
-		FROM ${look(s, "kinds")} WHERE v.due <= t GROUP BY 1 ORDER BY 1 DESC
+		FROM (
+			SELECT v.priority, v.kind, v.waiting, v.running FROM ${look(s, "kinds")} WHERE v.due <= t
+			UNION ALL SELECT DISTINCT priority, NULL, NULL::bigint, NULL::bigint FROM ${s}.tasks WHERE seq = ANY (gated)
+		) v GROUP BY 1 ORDER BY 1 DESC
 	LOOP
 		PERFORM pg_current_xact_id();
 		leaseEnd := ${s}.clock() + lease::bigint;
@@ -199,10 +239,11 @@ function claim(s: string): string {
 		claimable(s, 1, "= r.priority", "AND due >= e AND due <= t")
 	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
 				) running
-			) x ORDER BY due, seq LIMIT wanted
+			) x UNION ALL SELECT * FROM ${s}.tasks WHERE seq = ANY (gated) AND priority = r.priority ORDER BY due, seq LIMIT wanted
 		), u AS (
 			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next},
-				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}
+				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}, place = NULL,
+				started = CASE WHEN gate IS NOT NULL AND kind = ANY (rated) THEN moment END
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
 		) SELECT count(*), max(due), bool_or(newer IS NOT NULL), json_build_array(
 			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane),
@@ -210,7 +251,12 @@ function claim(s: string): string {
 			array_agg(${grown("attempts")}), array_agg(${
 		grown("crashes")
 	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
-			array_agg(CASE WHEN posted > seen THEN (SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq) END)
+			array_agg(CASE WHEN posted > seen THEN (
+				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
+					SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
+				) m
+			) END),
+			array_agg(gate)
 		) INTO p, lastDue, isReplaced, columns FROM c;
 		CONTINUE WHEN p = 0;
 		IF isReplaced THEN
@@ -218,6 +264,7 @@ function claim(s: string): string {
 			AND seq = ANY (ARRAY(SELECT json_array_elements_text(columns->0)::bigint));
 		END IF;
 		taken := taken || columns;
+		IF isGated THEN took := took || ARRAY(SELECT json_array_elements_text(columns->0)::bigint); END IF;
 		wanted := wanted - p;
 		IF wanted = 0 THEN
 			IF EXISTS (

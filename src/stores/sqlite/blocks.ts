@@ -10,7 +10,7 @@
 
 import type { Connection } from "./connection.ts";
 import * as State from "../sql/state.ts";
-import type { Tables } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /** The number of task numbers per block: a list may read so many rows for each that it returns, if kinds are mixed. */
 export const blockSize = 128;

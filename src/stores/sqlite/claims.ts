@@ -4,18 +4,24 @@
  * @module
  */
 
-import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
+import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement, Turn } from "../../basket/store.ts";
+import { mostInbox } from "../../basket/store.ts";
+import { isCollected } from "../../basket/place.ts";
 import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, bounds, decode, encode, isAmong, type TaskRow } from "./data.ts";
-import { type DueRow, type Level, type Seen, SqliteDue } from "./due.ts";
+import type { Connection } from "./connection.ts";
+import { after, bounds, decode, type DueRow, encode, isAmong, keyOf, type TaskRow } from "./data.ts";
+import { type Level, type Seen, SqliteDue } from "./due.ts";
+import { isFelt, type Left } from "./gates.ts";
+import { inTurn, SqlitePicks } from "./picks.ts";
+import { isRef, madeProof, proofOf, shownGone } from "./proof.ts";
+import type { Replacement } from "./replacements.ts";
+import { createGates } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 import type { Gone } from "./tasks.ts";
 
 /** The number of expired tasks that a turn without settlements removes. */
 const leastExpired = 100;
-
-/** The result of {@link proofOf} for the claim of a task. It differs after another claim or a restart. */
-const madeProof = "seq || '.' || claims || ' ' || coalesce(id, '_' || seq)";
 
 /** The history of a task. It is read for few tasks, because most are {@link fresh}. */
 type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
@@ -26,44 +32,85 @@ const noLane: Pick<Gone, "lane"> = { lane: null };
 const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
 
 export class SqliteClaims extends SqliteDue {
+	readonly picks: SqlitePicks;
+
+	constructor(connection: Connection, tables: Tables) {
+		super(connection, tables);
+		this.picks = new SqlitePicks(connection, tables, this.gates);
+	}
+
 	/** @param found what {@link levels} has found for these kinds, and perhaps others */
 	claim(
 		basket: string,
 		{ kinds, limit }: ClaimRequest,
 		found: readonly Level[],
-		lease: number,
+		{ lease, limits = [] }: Pick<Turn, "lease" | "limits">,
 		now: number,
 	): Claim[] {
 		const claims: Claim[] = [];
+		const until = after(now, lease);
 		let levels = found.filter(({ kind }) => kinds.includes(kind));
-		for (let broken = -1; broken !== 0 && claims.length < limit;) {
-			if (broken > 0) levels = this.levels(basket, kinds);
-			const due = this.due(basket, levels.filter(({ due }) => due <= now), limit - claims.length, now);
-			const histories = this.#histories(due.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
-			const crashed = [...histories.values()].filter(({ state }) => state === State.running).map(({ seq }) => seq);
-			const replacements = this.replacements.among(crashed);
-			const rows = replacements.size > 0 ? due.map((row) => ({ ...row, ...replacements.get(row.seq) })) : due;
-			const read = rows.map((row) => this.#read(row, histories.get(row.seq) ?? fresh, now));
-			const good = read.filter((claim) => typeof claim !== "string");
-			this.#take(rows.filter((_, index) => typeof read[index] !== "string").map(({ seq }) => seq), after(now, lease));
-			if (replacements.size > 0) this.replacements.take(crashed, "continues");
-			for (const claim of good) claims.push(claim);
-			broken = rows.length - good.length;
-			if (broken > 0) this.#bury(basket, rows, read);
+		for (let isAgain = false, isLast = false; !isLast && claims.length < limit; isAgain = true) {
+			if (isAgain) levels = this.levels(basket, kinds);
+			const most = limit - claims.length;
+			const picks = this.picks.pick(basket, kinds, limits, most, now);
+			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
+			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
+			const { read, taken } = this.#begin(rows, until, now);
+			for (const claim of read) if (typeof claim === "object") claims.push(claim);
+			// Before the changes that make gates ready again.
+			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
+			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
+			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
+			const isCut = picks.flat().some(({ isCut }) => isCut);
+			isLast = taken.size === rows.length && !(isCut && rows.length > 0);
 		}
 		return claims;
+	}
+
+	/** Claims those of the tasks that can be read, unless they are replaced by ones with other keys. */
+	#begin(
+		rows: readonly DueRow[],
+		until: number,
+		now: number,
+	): { read: (Claim | string | undefined)[]; taken: ReadonlySet<number> } {
+		const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
+		const crashed = [...histories.values()].filter(({ state }) => state === State.running).map(({ seq }) => seq);
+		const replacements = this.replacements.among(crashed);
+		const read = rows.map((row) => {
+			const next = replacements.get(row.seq);
+			if (next !== undefined && (next.gate ?? null) !== (row.gate ?? null)) return undefined;
+			return this.#read({ ...row, ...next }, histories.get(row.seq) ?? fresh, now);
+		});
+		const seqs = rows.filter((_, index) => typeof read[index] === "object").map(({ seq }) => seq);
+		this.#take(seqs, until);
+		if (replacements.size > 0) this.replacements.take(seqs.filter((seq) => replacements.has(seq)), "continues");
+		return { read, taken: new Set(seqs) };
+	}
+
+	/** Crashed tasks that are replaced by ones with other keys wait at the gates of these. */
+	#requeue(seqs: readonly number[]): void {
+		if (seqs.length === 0) return;
+		this.connection.run(
+			`UPDATE ${this.tables.tasks} SET state = ${State.waiting}, attempts = attempts + 1, crashes = crashes + 1
+			WHERE ${isAmong(seqs)}`,
+			...bounds(seqs),
+		);
+		this.replacements.take(seqs, "continues");
 	}
 
 	#take(seqs: readonly number[], until: number): void {
 		if (seqs.length === 0) return;
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
-			attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
+			${this.tables.hasGates ? "started = NULL," : ""} attempts = attempts + state, crashes = crashes + state WHERE ${
+				isAmong(seqs)
+			}`,
 			...[...bounds(seqs), until],
 		);
 	}
 
-	#bury(basket: string, rows: readonly DueRow[], read: readonly (Claim | string)[]): void {
+	#bury(basket: string, rows: readonly DueRow[], read: readonly (Claim | string | undefined)[]): void {
 		const broken = rows.filter((_, index) => typeof read[index] === "string");
 		for (const [index, { seq, payload }] of rows.entries()) {
 			const reason = read[index]!;
@@ -91,7 +138,7 @@ export class SqliteClaims extends SqliteDue {
 		}
 		const payload = decode(row.payload);
 		if (payload === undefined) return damaged("payload", row.payload);
-		const inbox = this.inbox({ seq, posted, seen }).map(({ n, data }) => ({ n, data: decode(data) }));
+		const inbox = this.inbox({ seq, posted, seen }, mostInbox).map(({ n, data }) => ({ n, data: decode(data) }));
 		if (inbox.some(({ n, data }) => data === undefined || !Number.isSafeInteger(n))) {
 			return damaged("inbox", "no message");
 		}
@@ -104,6 +151,7 @@ export class SqliteClaims extends SqliteDue {
 			attempts: attempts + state,
 			crashes: crashes + state,
 			priority,
+			limitKey: keyOf(row.gate),
 			error: error ?? undefined,
 			addedAt: added,
 			age: now - added,
@@ -117,29 +165,73 @@ export class SqliteClaims extends SqliteDue {
 		{ hasReplacements }: Seen,
 		now: number,
 	): { settled: boolean[]; isStirred: boolean } {
+		if (settlements.some(({ outcome }) => keyIn(outcome) !== undefined)) createGates(this.connection, this.tables);
 		const replaced = this.replacements.among(hasReplacements ? settlements.map(({ ref }) => seqOf(ref)) : []);
 		const isReplaced = ({ ref }: Settlement) => replaced.size > 0 && replaced.has(seqOf(ref));
-		const isRemoved = (settlement: Settlement) => isRemoval(settlement) && !isReplaced(settlement);
+		const isRemoved = (one: Settlement) => isRemoval(one) && !isReplaced(one) && !countsMessages(one.outcome);
+		let isAgain = false;
 		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
 			const { ref, outcome } = settlement;
 			if (isRemoved(settlement)) return removed.has(proofOf(ref));
-			if (isReplaced(settlement)) return this.#endReplaced(basket, ref, outcome, now);
+			if (this.tables.hasGates && isFelt(outcome)) this.#leave(basket, ref, outcome, now);
+			const left = countsMessages(outcome) ? this.#countLeft(basket, ref, outcome.seen) : 0;
+			if (left === undefined) return false;
+			if (left > 0 || isReplaced(settlement)) {
+				isAgain = true;
+				return this.#endReplaced(basket, ref, outcome, now, replaced.get(seqOf(ref)), left);
+			}
+			if (isRemoval(settlement)) {
+				for (const lane of this.#remove(basket, [ref]).values()) lanes.push(lane);
+				return true;
+			}
 			const ended = this.#end(basket, ref, outcome, now);
 			if (ended !== undefined && isOver(outcome)) lanes.push(ended.lane);
 			return ended !== undefined;
 		});
-		const isStirred = this.promote(basket, lanes) || replaced.size > 0;
+		const isStirred = this.promote(basket, lanes) || isAgain;
 		this.blocks.sweep(basket, settlements.length);
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
 	}
 
-	/** The task stays, and with it the head of its lane. */
-	#endReplaced(basket: string, ref: Ref, outcome: Outcome, now: number): boolean {
+	#leave(basket: string, ref: Ref, outcome: Outcome, now: number): void {
+		const sql = `SELECT kind, gate, started, spacing FROM ${this.tables.tasks} WHERE ${isRef()} AND gate IS NOT NULL`;
+		const [left] = this.connection.all<Left>(sql, proofOf(ref), basket);
+		if (left !== undefined) this.gates.leave(basket, left, outcome, now);
+	}
+
+	/**
+	 * The task stays, and with it the head of its lane.
+	 *
+	 * @param left how many messages are left, if they matter
+	 */
+	#endReplaced(
+		basket: string,
+		ref: Ref,
+		outcome: Outcome,
+		now: number,
+		replacement: Replacement | undefined,
+		left: number,
+	): boolean {
 		const ended = this.#end(basket, ref, isOver(outcome) ? { type: "release" } : outcome, now);
-		if (ended !== undefined) this.replacements.take([seqOf(ref)], isOver(outcome) ? "ends the task" : "ends");
-		return ended !== undefined;
+		if (ended === undefined) return false;
+		const isFull = outcome.type === "done" && left >= (outcome.most ?? Infinity);
+		const keepsTime = isOver(outcome) ? isFull : isCollected(replacement?.payload);
+		if (isOver(outcome)) this.replacements.renew(seqOf(ref));
+		this.replacements.take([seqOf(ref)], keepsTime ? "continues" : "ends");
+		return true;
+	}
+
+	/** Removes the messages up to a number, and counts the others. Returns `undefined` if the claim is lost. */
+	#countLeft(basket: string, ref: Ref, seen: number): number | undefined {
+		const [row] = this.connection.all<Gone & { readonly left: number }>(
+			`UPDATE ${this.tables.tasks} SET seen = max(seen, min(posted, ?3)) WHERE ${isRef()}
+			RETURNING ${shownGone()}, posted - seen AS left`,
+			...[proofOf(ref), basket, seen],
+		);
+		if (row !== undefined) this.#forgetSeen(row, seen);
+		return row?.left;
 	}
 
 	/**
@@ -147,7 +239,10 @@ export class SqliteClaims extends SqliteDue {
 	 * this claim did it, and a rollback removes this trace.
 	 */
 	complete(basket: string, ref: Ref, done: Done, now: number): boolean {
-		if (this.replacements.among([seqOf(ref)]).size > 0) return this.#endReplaced(basket, ref, done, now);
+		const left = countsMessages(done) ? this.#countLeft(basket, ref, done.seen) : 0;
+		if (left === undefined) return this.#isDone(basket, ref);
+		const replacement = this.replacements.among([seqOf(ref)]).get(seqOf(ref));
+		if (replacement !== undefined || left > 0) return this.#endReplaced(basket, ref, done, now, replacement, left);
 		// It has expired by any clock, even one that is set back.
 		const ended = this.#end(basket, ref, { ...done, retain: (done.retain ?? 0) > 0 ? done.retain : -now }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
@@ -203,7 +298,10 @@ export class SqliteClaims extends SqliteDue {
 		const isKeptFor = delay !== null && state >= State.dead;
 		// Otherwise the index of this column is not written.
 		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"},` : "";
-		const update = `UPDATE ${this.tables.tasks} SET ${leave} ${isDone ? "result = ?12," : ""}
+		const key = keyIn(outcome);
+		// Only a done task has a result, and only a released one gets a key.
+		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";
+		const update = `UPDATE ${this.tables.tasks} SET ${leave} ${also}
 				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
@@ -217,6 +315,7 @@ export class SqliteClaims extends SqliteDue {
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
 			...[backoff ? 1 : 0, seen ?? null, now, payload === undefined ? null : encode(payload)],
 			...isDone ? [result === undefined ? null : encode(result)] : [],
+			...key === undefined ? [] : [encode(key)],
 		];
 		if (ref.lane === undefined && seen === undefined) {
 			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
@@ -267,23 +366,17 @@ export class SqliteClaims extends SqliteDue {
 	}
 }
 
+function countsMessages(outcome: Outcome): outcome is Done & { readonly seen: number } {
+	return outcome.type === "done" && outcome.seen !== undefined;
+}
+
+/** The key that a released task gets. */
+function keyIn(outcome: Outcome): string | undefined {
+	return outcome.type === "release" ? outcome.limitKey : undefined;
+}
+
 function isOver({ type }: Outcome): boolean {
 	return type === "done" || type === "dead";
-}
-
-/** SQL for the task of the basket ?2 whose claim has the proof ?1. */
-function isRef(): string {
-	return `seq = CAST(?1 AS INTEGER) AND ${madeProof} = ?1 AND basket = ?2 AND ${State.isClaimed}`;
-}
-
-/** For {@link Gone}. */
-function shownGone(): string {
-	return `seq, ${madeProof} AS proof, lane, posted <> 0 AS isPosted`;
-}
-
-/** The proof of a claim. It begins with the number of the task. */
-function proofOf({ id, token }: Ref): string {
-	return `${token} ${id}`;
 }
 
 /** Whether it is a valid counter. */

@@ -8,6 +8,7 @@ import type { Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import { decodeText, encodeText, showTask, type TaskRow as ShownRow } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
+import type { Tables } from "./tables.ts";
 
 /** A row of the table of tasks. */
 export interface TaskRow extends ShownRow {
@@ -17,11 +18,43 @@ export interface TaskRow extends ShownRow {
 	readonly seen: number;
 	readonly payload: unknown;
 	readonly result: unknown;
+	/** The key of its limit. Absent if the tables have no keys. */
+	readonly gate?: string | null;
 }
 
+/** A due task. */
+export type DueRow =
+	& Pick<TaskRow, "seq" | "kind" | "id" | "lane" | "priority" | "due" | "added" | "claims" | "payload" | "gate">
+	& { readonly isFresh: number };
+
 /** The columns of a {@link TaskRow}. */
-export const columns =
-	"seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress, payload, result";
+export function columns({ hasGates }: Tables): string {
+	return `seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress,
+		payload, result${hasGates ? ", gate" : ""}`;
+}
+
+/** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
+export function claimColumns({ hasGates }: Tables): string {
+	return `seq, kind, id, lane, priority, due, added, claims, payload,
+		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh${
+		hasGates ? ", gate" : ""
+	}`;
+}
+
+/** The order of claims. */
+export function byTurn(a: DueRow, b: DueRow): number {
+	return b.priority - a.priority || a.due - b.due || a.seq - b.seq;
+}
+
+/** The key of a limit as a column. */
+export function gateOf({ limitKey }: Pick<NewTask, "limitKey">): string | null {
+	return limitKey === undefined ? null : encodeText(limitKey);
+}
+
+/** The key of a limit as it was given, or as it was written by hand. */
+export function keyOf(gate: string | null | undefined): string | undefined {
+	return gate == null ? undefined : decodeText(gate) ?? gate;
+}
 
 /** Encodes data: text as in all SQL stores. Bytes stay bytes. */
 export function encode(data: Data): Data {
@@ -73,7 +106,7 @@ export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: nu
 }
 
 export function show(row: TaskRow): StoredTask {
-	return { ...showTask(row, decode(row.payload)), result: decode(row.result) };
+	return { ...showTask(row, decode(row.payload)), result: decode(row.result), limitKey: keyOf(row.gate) };
 }
 
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {
@@ -95,4 +128,11 @@ export function bounds(seqs: readonly number[]): [string | number, number] {
  */
 function isRange(seqs: readonly number[]): boolean {
 	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
+}
+
+/** The state after a change; `undefined` if the change does not apply. */
+export function changed(state: number, change: "hold" | "release"): number | undefined {
+	const pairs = [[State.waiting, State.held], [State.blocked, State.stayed], [State.running, State.stopping]];
+	const [from, to] = change === "hold" ? [0, 1] : [1, 0];
+	return pairs.find((pair) => pair[from!] === state)?.[to!];
 }

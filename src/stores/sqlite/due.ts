@@ -8,9 +8,11 @@ import type { Claim, ClaimRequest } from "../../basket/store.ts";
 import { mostRows } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
-import type { TaskRow } from "./data.ts";
+import { byTurn, claimColumns, type DueRow } from "./data.ts";
+import { SqliteGates } from "./gates.ts";
 import { SqlitePauses } from "./pauses.ts";
-import { checkFound, type Tables } from "./schema.ts";
+import { checkFound, isClaimable } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 import { SqliteTasks } from "./tasks.ts";
 
 /** What a turn heeds if it is there. */
@@ -34,20 +36,14 @@ export interface Level {
 /** The maximum number of levels per statement. */
 const mostMerged = 50;
 
-/** The columns that are read of every claimed task. Each column costs time. */
-const claimColumns = `seq, kind, id, lane, priority, due, added, claims, payload,
-	state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh`;
-
-export type DueRow =
-	& Pick<TaskRow, "seq" | "kind" | "id" | "lane" | "priority" | "due" | "added" | "claims" | "payload">
-	& { readonly isFresh: number };
-
 export class SqliteDue extends SqliteTasks {
 	readonly pauses: SqlitePauses;
+	readonly gates: SqliteGates;
 
 	constructor(connection: Connection, tables: Tables) {
 		super(connection, tables);
 		this.pauses = new SqlitePauses(connection, tables);
+		this.gates = new SqliteGates(connection, tables);
 	}
 
 	/** Looks for what most turns need not heed. The same statement reads the version, which is checked. */
@@ -73,15 +69,15 @@ export class SqliteDue extends SqliteTasks {
 	}
 
 	/** The time until the first task of these kinds can be claimed, in milliseconds; `Infinity` if there is none. */
-	dueIn(basket: string, kinds: readonly string[], now: number): number {
-		return dueIn(this.levels(basket, kinds), now);
+	pauseFor(basket: string, kinds: readonly string[], levels: readonly Level[], now: number): number {
+		return Math.min(dueIn(levels, now), this.gates.dueIn(basket, kinds, now));
 	}
 
 	/** One index look-up per priority and kind, independent of the number of tasks. */
 	levels(basket: string, kinds: readonly string[]): Level[] {
 		if (kinds.length === 0) return [];
 		const from = `FROM ${this.tables.tasks} AS task INDEXED BY ${this.tables.claimable}
-			WHERE task.basket = ?1 AND ${State.isClaimable}`;
+			WHERE task.basket = ?1 AND ${isClaimable(this.tables)}`;
 		const same = "task.state = level.state AND task.kind = level.kind";
 		return this.connection.all<Level>(
 			`WITH RECURSIVE level (kind, state, priority) AS (
@@ -113,8 +109,8 @@ export class SqliteDue extends SqliteTasks {
 
 	/** SQLite reads each level from the index, and no more rows than needed. */
 	#merge(basket: string, levels: readonly Level[], limit: number, now: number): DueRow[] {
-		const one = `SELECT ${claimColumns} FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable}
-			WHERE basket = ?1 AND due <= ?2 AND ${State.isClaimable}`;
+		const one = `SELECT ${claimColumns(this.tables)} FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable}
+			WHERE basket = ?1 AND due <= ?2 AND ${isClaimable(this.tables)}`;
 		const parts = levels.map(({ state }, index) =>
 			`${one} AND state = ${state} AND kind = ?${2 * index + 4} AND priority = ?${2 * index + 5}`
 		);
@@ -126,12 +122,14 @@ export class SqliteDue extends SqliteTasks {
 	}
 
 	/** Whether a waiting task like this claim is due already. */
-	hasMore(basket: string, { kind, priority }: Claim, now: number): boolean {
-		return this.connection.all(
-			`SELECT 1 FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable} WHERE basket = ?1 AND ${State.isClaimable}
+	hasMore(basket: string, { kind, priority, limitKey }: Claim, now: number): boolean {
+		return limitKey === undefined && this.connection.all(
+					`SELECT 1 FROM ${this.tables.tasks} INDEXED BY ${this.tables.claimable} WHERE basket = ?1 AND ${
+						isClaimable(this.tables)
+					}
 			AND state = ${State.waiting} AND kind = ?2 AND priority = ?3 AND due <= ?4 LIMIT 1`,
-			...[basket, kind, priority, now],
-		).length > 0;
+					...[basket, kind, priority, now],
+				).length > 0;
 	}
 
 	protected get expired(): string {
@@ -139,11 +137,7 @@ export class SqliteDue extends SqliteTasks {
 	}
 }
 
-export function dueIn(levels: readonly Level[], now: number): number {
+function dueIn(levels: readonly Level[], now: number): number {
 	const due = levels.reduce((least, { due }) => Math.min(least, due), State.never);
 	return due === State.never ? Infinity : Math.max(0, due - now);
-}
-
-function byTurn(a: DueRow, b: DueRow): number {
-	return b.priority - a.priority || a.due - b.due || a.seq - b.seq;
 }

@@ -15,7 +15,9 @@ import type { Connection } from "./connection.ts";
 import { countsOf, formsOf, mostRows, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { bounds, columns, isAmong, isName, show, type TaskRow } from "./data.ts";
-import type { Tables } from "./schema.ts";
+import { isEngaged, isGated } from "./limits.ts";
+import { isClaimable } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /** SQL for tasks in the order of their numbers, after SELECT, and its values after the first four. */
 interface Stream {
@@ -56,7 +58,9 @@ export class SqliteLists {
 		const found = streams.flatMap(read).map(({ seq }) => seq).sort((a, b) => step * (a - b)).slice(0, limit);
 		if (found.length === 0) return [];
 		const seqs = query.isReverse ? found.reverse() : found;
-		const sql = `SELECT ${columns} FROM ${this.#tables.tasks} WHERE ${isAmong(seqs)} ORDER BY seq${order}`;
+		const sql = `SELECT ${columns(this.#tables)} FROM ${this.#tables.tasks} WHERE ${
+			isAmong(seqs)
+		} ORDER BY seq${order}`;
 		return this.#connection.all<TaskRow>(sql, ...bounds(seqs)).map(show);
 	}
 
@@ -92,12 +96,16 @@ export class SqliteLists {
 
 	/** The tasks that are not aside: one stream per kind. */
 	#atHome(basket: string, { state, kind }: ListQuery, [from, to]: Range): Stream[] {
-		const { tasks, blocks, claimable } = this.#tables;
+		const { tasks, blocks, claimable, engaged } = this.#tables;
 		if (state === "running") {
 			// Not in the order of their numbers; but there are only as many as workers process.
-			const sql = `FROM ${tasks} AS task INDEXED BY ${claimable} WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3
-				AND state = ${State.running} AND ${State.isClaimable} ${kind === undefined ? "" : "AND kind = ?5"}`;
-			return [{ sql, values: kind === undefined ? [] : [kind] }];
+			const stream = (index: string, isThere: string) => ({
+				sql: `FROM ${tasks} AS task INDEXED BY ${index} WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3
+					AND state = ${State.running} AND ${isThere} ${kind === undefined ? "" : "AND kind = ?5"}`,
+				values: kind === undefined ? [] : [kind],
+			});
+			const plain = stream(claimable, isClaimable(this.#tables));
+			return this.#tables.hasGates ? [plain, stream(engaged, isEngaged())] : [plain];
 		}
 		if (state !== undefined && state !== "waiting") return [];
 		const sql = `FROM ${blocks} AS home CROSS JOIN ${tasks} AS task
@@ -142,13 +150,16 @@ export class SqliteLists {
 	}
 
 	counts(basket: string, now: number): Counts {
-		const { tasks, claimable, aside, lanes, kept } = this.#tables;
+		const { tasks, claimable, aside, lanes, kept, gated, engaged, hasGates } = this.#tables;
 		const from = (index: string, where: string) => `FROM ${tasks} INDEXED BY ${index} WHERE basket = ?1 AND ${where}`;
+		const keyed = !hasGates ? "" : `UNION ALL SELECT ${State.waiting}, count(*) ${from(gated, isGated())}
+			UNION ALL SELECT ${State.running}, count(*) ${from(engaged, `${isEngaged()} AND state = ${State.running}`)}`;
 		const found = this.#connection.all<{ state: number; count: number }>(
-			`SELECT state, count(*) AS count ${from(claimable, State.isClaimable)} GROUP BY state
+			`SELECT state, count(*) AS count ${from(claimable, isClaimable(this.#tables))} GROUP BY state
 			UNION ALL SELECT state, count(*) ${from(aside, State.isAside)} GROUP BY state
 			UNION ALL SELECT ${State.blocked}, count(*) ${from(lanes, `${State.isInLane} AND state = ${State.blocked}`)}
-			UNION ALL SELECT state, -count(*) ${from(kept, `gone <= ?2 AND ${State.isOver}`)} GROUP BY state`,
+			UNION ALL SELECT state, -count(*) ${from(kept, `gone <= ?2 AND ${State.isOver}`)} GROUP BY state
+			${keyed}`,
 			basket,
 			now,
 		);

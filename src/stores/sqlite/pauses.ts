@@ -6,7 +6,7 @@
 
 import type { Pauses } from "../../basket/store.ts";
 import type { Connection } from "./connection.ts";
-import type { Tables } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /** Stands for all kinds in the table: no kind has this name. */
 const all = "";

@@ -6,11 +6,12 @@
 
 import type { NewTask } from "../../basket/store.ts";
 import type { Connection } from "./connection.ts";
-import { after, encode, type TaskRow } from "./data.ts";
-import type { Tables } from "./schema.ts";
+import { after, encode, gateOf, type TaskRow } from "./data.ts";
+import { stateOf } from "../sql/sql.ts";
+import type { Tables } from "./tables.ts";
 
 /** A payload that waits behind a claim, with what else it replaces. */
-export type Replacement = Pick<TaskRow, "payload" | "priority" | "added">;
+export type Replacement = Pick<TaskRow, "payload" | "priority" | "added" | "gate">;
 
 export class SqliteReplacements {
 	readonly #connection: Connection;
@@ -25,10 +26,12 @@ export class SqliteReplacements {
 	replace({ seq, attempts, crashes, added }: TaskRow, task: NewTask, now: number): void {
 		const isNew = attempts + crashes > 0;
 		const { payload, priority } = task;
+		const { hasGates } = this.#tables;
 		this.#connection.run(
 			`UPDATE ${this.#tables.tasks} SET payload = ?, priority = ?, due = ?, added = coalesce(?, added), ${forgotten}
-			WHERE seq = ?`,
-			...[encode(payload), priority, dueOf(task, isNew ? now : added, now), isNew ? now : null, seq],
+			${hasGates ? ", gate = ?" : ""} WHERE seq = ?`,
+			...[encode(payload), priority, dueOf(task, isNew ? now : added, now), isNew ? now : null],
+			...[...hasGates ? [gateOf(task)] : [], seq],
 		);
 		this.forget([seq]); // if its claim was removed by hand
 	}
@@ -37,10 +40,39 @@ export class SqliteReplacements {
 	put(seq: number, task: NewTask, now: number): void {
 		const { payload, priority } = task;
 		const added = this.among([seq]).get(seq)?.added ?? now;
+		const { hasGates } = this.#tables;
 		this.#connection.run(
-			`INSERT INTO ${this.#tables.replacements} VALUES (?1, ?2, ?3, ?4, ?5)
-			ON CONFLICT (task) DO UPDATE SET payload = ?2, priority = ?3, due = ?5`,
+			`INSERT INTO ${this.#tables.replacements} VALUES (?1, ?2, ?3, ?4, ?5 ${hasGates ? ", ?6" : ""})
+			ON CONFLICT (task) DO UPDATE SET payload = ?2, priority = ?3, due = ?5 ${hasGates ? ", gate = ?6" : ""}`,
 			...[seq, encode(payload), priority, added, dueOf(task, added, now)],
+			...hasGates ? [gateOf(task)] : [],
+		);
+	}
+
+	/**
+	 * An item was added to a task: gives it the payload and the due time, which wait behind its claim if it has one. A task
+	 * that has failed keeps its due time.
+	 */
+	collect(
+		{ seq, state, attempts, crashes, added, seen, due }: TaskRow,
+		posted: number,
+		task: NewTask,
+		now: number,
+	): void {
+		const { payload, priority, most = Infinity } = task;
+		const { tasks, hasGates } = this.#tables;
+		if (stateOf(state) === "running") {
+			this.put(seq, task, now);
+			this.#connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, posted, seq);
+			return;
+		}
+		const soon = posted - seen >= most ? now : dueOf(task, added, now);
+		this.#connection.run(
+			`UPDATE ${tasks} SET posted = ?, payload = ?, priority = ?, due = ? ${
+				hasGates ? ", gate = ?" : ""
+			} WHERE seq = ?`,
+			...[posted, encode(payload), priority, attempts + crashes > 0 ? due : soon],
+			...[...hasGates ? [gateOf(task)] : [], seq],
 		);
 	}
 
@@ -48,7 +80,9 @@ export class SqliteReplacements {
 	among(seqs: readonly number[]): Map<number, Replacement> {
 		if (seqs.length === 0) return new Map();
 		const rows = this.#connection.all<Replacement & { readonly task: number }>(
-			`SELECT task, payload, priority, added FROM ${this.#tables.replacements} WHERE ${isOneOf("task")}`,
+			`SELECT task, payload, priority, added ${
+				this.#tables.hasGates ? ", gate" : ""
+			} FROM ${this.#tables.replacements} WHERE ${isOneOf("task")}`,
 			JSON.stringify(seqs),
 		);
 		return new Map(rows.map(({ task, ...replacement }) => [task, replacement]));
@@ -57,17 +91,23 @@ export class SqliteReplacements {
 	/**
 	 * Tasks get the payloads that wait behind them.
 	 *
-	 * @param claim what has become of their claims: another one begins, or it ended, and with it perhaps the task
+	 * @param claim whether another claim begins, or whatever else leaves the due time as it is
 	 */
-	take(seqs: readonly number[], claim: "continues" | "ends" | "ends the task"): void {
+	take(seqs: readonly number[], claim: "continues" | "ends"): void {
 		const due = claim === "continues" ? "" : ", due = max(task.due, next.due)";
+		const gate = this.#tables.hasGates ? ", gate = next.gate" : "";
 		this.#connection.run(
 			`UPDATE ${this.#tables.tasks} AS task SET payload = next.payload, priority = next.priority, added = next.added
-			${due} ${claim === "ends the task" ? `, ${forgotten}` : ""}
+			${due} ${gate}
 			FROM ${this.#tables.replacements} AS next WHERE next.task = seq AND ${isOneOf("seq")}`,
 			JSON.stringify(seqs),
 		);
 		this.forget(seqs);
+	}
+
+	/** Lets a task begin with its first attempt. */
+	renew(seq: number): void {
+		this.#connection.run(`UPDATE ${this.#tables.tasks} SET ${forgotten} WHERE seq = ?`, seq);
 	}
 
 	forget(seqs: readonly number[]): void {

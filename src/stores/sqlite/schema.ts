@@ -6,48 +6,19 @@
 
 import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
+import { limitStatements } from "./limits.ts";
+import type { Tables } from "./tables.ts";
 import { tooNew } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 
 /** Versions 1 to 4 were never published. */
 const version = 5;
 
+/** The version of tables that have what limits need, see `limits.ts`. The others cost less, and are as current. */
+const limited = 6;
+
 /** The oldest version that is migrated. */
 const oldest = 4;
-
-/** The names of the tables and indexes. */
-export interface Tables {
-	readonly schema: string;
-	readonly tasks: string;
-	readonly messages: string;
-	readonly replacements: string;
-	readonly pauses: string;
-	readonly claimable: string;
-	readonly blocks: string;
-	readonly lanes: string;
-	readonly aside: string;
-	readonly kept: string;
-	readonly ended: string;
-	readonly ids: string;
-}
-
-/** @param prefix the common prefix */
-export function nameTables(prefix: string): Tables {
-	return {
-		schema: `${prefix}schema`,
-		tasks: `${prefix}tasks`,
-		messages: `${prefix}messages`,
-		replacements: `${prefix}replacements`,
-		pauses: `${prefix}pauses`,
-		claimable: `${prefix}tasks_claimable`,
-		blocks: `${prefix}blocks`,
-		lanes: `${prefix}tasks_lane`,
-		aside: `${prefix}tasks_aside`,
-		kept: `${prefix}tasks_kept`,
-		ended: `${prefix}tasks_ended`,
-		ids: `${prefix}tasks_id`,
-	};
-}
 
 /**
  * `seq` is the order of all tasks. The row in the schema table assigns each number once. `news` counts changes to
@@ -169,16 +140,31 @@ function versionIn(connection: Connection, { schema }: Tables): number | undefin
 	return connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
 }
 
+/** Adds what limits need, if it is not there. The caller has begun a transaction, and looked at the version. */
+export function createGates(connection: Connection, tables: Tables): void {
+	if (tables.hasGates) return;
+	for (const sql of [...limitStatements(tables), `UPDATE ${tables.schema} SET version = ${limited}`]) {
+		connection.run(sql);
+	}
+	tables.hasGates = true;
+}
+
+/** SQL for the tasks in the index of claims: not those behind a gate. */
+export function isClaimable({ hasGates }: Tables): string {
+	return hasGates ? `${State.isClaimable} AND gate IS NULL` : State.isClaimable;
+}
+
 /** Checks that the tables still have this version: a newer library may have changed them meanwhile. */
 export function checkVersion(connection: Connection, tables: Tables): void {
 	checkFound(versionIn(connection, tables), tables);
 }
 
 /** Likewise, of a version that was read; `undefined`: there is none. */
-export function checkFound(found: number | undefined, { schema }: Tables): asserts found is number {
-	if (found === version) return;
-	if (found === undefined) throw new StoreError("corrupt", noRow(schema));
-	if (found > version) throw tooNew(found, version);
+export function checkFound(found: number | undefined, tables: Tables): void {
+	tables.hasGates = found === limited;
+	if (found === version || found === limited) return;
+	if (found === undefined) throw new StoreError("corrupt", noRow(tables.schema));
+	if (found > limited) throw tooNew(found, limited);
 	const advice = found === oldest
 		? "open the store again, which migrates them"
 		: "they are from before the first release, and cannot be migrated: use another prefix, or drop them";

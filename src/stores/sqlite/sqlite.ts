@@ -11,7 +11,6 @@
 import type {
 	Added,
 	Change,
-	ClaimRequest,
 	Counts,
 	Data,
 	Done,
@@ -37,13 +36,14 @@ import { Connection } from "./connection.ts";
 import { seqOfKey } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { checkKind, checkNames } from "./data.ts";
-import { dueIn, type Level, type Seen } from "./due.ts";
 import { toStoreError } from "./errors.ts";
 import { DatabaseFile } from "./file.ts";
 import { SqliteLists } from "./lists.ts";
 import type { SqliteStore, SqliteStoreOptions } from "./options.ts";
-import { checkVersion, create, isCurrent, nameTables, type Tables } from "./schema.ts";
+import { checkVersion, create, isCurrent } from "./schema.ts";
+import { nameTables, type Tables } from "./tables.ts";
 import type { SqliteConnection, SqliteStatement } from "./statements.ts";
+import { SqliteTurns } from "./turns.ts";
 import { Watch } from "./watch.ts";
 
 export type { SqliteConnection, SqliteStatement, SqliteStore, SqliteStoreOptions };
@@ -82,6 +82,10 @@ const lookInterval = 1_000;
  * SQLite works in the thread of its caller. The store yields to the event loop every few milliseconds: a list of more
  * than 1,000 tasks is read in parts, each at its own moment. One `add` is one commit, which blocks the event loop for
  * about a millisecond per 1,000 tasks and cannot be divided. So add large numbers of tasks in parts.
+ *
+ * The first task with the key of a limit adds what limits need to the tables, which takes about a second per million
+ * tasks, and waits until nobody iterates over the rows of a statement of this connection. A database without limits pays
+ * nothing for them. Older versions of this library refuse the changed tables.
  *
  * Names (of baskets, kinds and lanes) and ids must be well-formed text without NUL; others are refused.
  *
@@ -126,13 +130,6 @@ export function sqliteStore<Db extends SqliteConnection>(
 	return new Sqlite(db, new Connection(busyTimeout), nameTables(prefix), pollInterval, checkClock(clock));
 }
 
-/** The result of a turn, and whether others may then have work. */
-type Turned = TurnResult & { readonly isStirred: boolean };
-
-function kindsOf(requests: readonly ClaimRequest[]): string[] {
-	return requests.flatMap(({ kinds }) => kinds);
-}
-
 function checkConnection(name: string, db: SqliteConnection): void {
 	const rule = `an open database, as \`new DatabaseSync("tasks.db")\` is, or a function that opens one`;
 	check(`${name}.prepare`, check(name, db, "object", true, rule).prepare, "function");
@@ -144,6 +141,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	readonly #connection: Connection;
 	readonly #tables: Tables;
 	readonly #tasks: SqliteClaims;
+	readonly #turns: SqliteTurns;
 	readonly #lists: SqliteLists;
 	readonly #watch: Watch;
 	readonly #clock: Clock;
@@ -176,6 +174,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#db = typeof db === "function" ? this.#openedBy(db) : this.#given(db);
 		this.#tables = tables;
 		this.#tasks = new SqliteClaims(connection, tables);
+		this.#turns = new SqliteTurns(this.#tasks);
 		this.#lists = new SqliteLists(connection, tables);
 		this.#watch = new Watch(connection, tables, pollInterval);
 		this.#clock = clock;
@@ -223,46 +222,15 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return added;
 	}
 
-	async turn(basket: string, { settle, claim, lease }: Turn): Promise<TurnResult> {
+	async turn(basket: string, { settle, claim, lease, limits }: Turn): Promise<TurnResult> {
 		this.#checkOpen();
-		const turn = { settle, claim, lease };
-		const done = settle.length > 0 ? undefined : await this.#connection.read(() => this.#tryTurn(basket, turn));
-		const { isStirred, ...result } = done ?? await this.#connection.write(() => this.#turn(basket, turn));
+		const turn = { settle, claim, lease, limits };
+		const tried = () => this.#turns.tryTurn(basket, turn, this.#now(), () => this.#connection.tryLock(this.#lock));
+		const done = settle.length > 0 ? undefined : await this.#connection.read(tried);
+		const { isStirred, ...result } = done ??
+			await this.#connection.write(() => this.#turns.turn(basket, turn, this.#now()));
 		if (isStirred) this.#watch.wake(basket);
 		return result;
-	}
-
-	/** Most turns that settle nothing find nothing. They must not keep others from writing, nor wait for them. */
-	#tryTurn(basket: string, turn: Turn): Turned | undefined {
-		const now = this.#now();
-		const seen = this.#tasks.look(basket, now);
-		const claim = this.#tasks.unpaused(basket, turn.claim, seen);
-		const levels = this.#tasks.levels(basket, kindsOf(claim));
-		const pause = dueIn(levels, now);
-		if (pause > 0 && !seen.hasExpired) return { settled: [], claims: [], dueIn: pause, isStirred: false };
-		const isLocked = this.#connection.tryLock(this.#lock);
-		return isLocked ? this.#claim(basket, { ...turn, claim }, seen, levels, now) : undefined;
-	}
-
-	#turn(basket: string, turn: Turn): Turned {
-		const now = this.#now();
-		const seen = this.#tasks.look(basket, now);
-		const claim = this.#tasks.unpaused(basket, turn.claim, seen);
-		const { settled, isStirred } = this.#tasks.settle(basket, turn.settle, seen, now);
-		const levels = this.#tasks.levels(basket, kindsOf(claim));
-		return { ...this.#claim(basket, { ...turn, claim }, seen, levels, now), settled, isStirred };
-	}
-
-	/** @param turn without paused kinds */
-	#claim(basket: string, turn: Turn, { hasExpired }: Seen, levels: readonly Level[], now: number): Turned {
-		const { settle, claim, lease } = turn;
-		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
-		const found = claim.map((request) => this.#tasks.claim(basket, request, levels, lease, now));
-		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
-		const last = found.at(-1)?.at(-1);
-		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
-		const pause = hasMore ? 0 : this.#tasks.dueIn(basket, kindsOf(claim), now);
-		return { settled: [], claims: found.flat(), dueIn: pause, isStirred: false };
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: Db): Promise<boolean> {

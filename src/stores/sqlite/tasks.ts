@@ -11,9 +11,11 @@ import { spare, SqliteBlocks } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
 import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, columns, encode, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
+import { after, changed, columns, encode, gateOf, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
+import { countAlike, itemsFrom } from "./alike.ts";
 import { SqliteReplacements } from "./replacements.ts";
-import { checkFound, noRow, type Tables } from "./schema.ts";
+import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /** The required data of a task that is removed or ends. */
 export interface Gone {
@@ -33,9 +35,6 @@ interface Reserve {
 	readonly end: number;
 	readonly rollbacks: number;
 }
-
-/** The maximum number of payload characters per statement; the limit of SQLite is far higher. */
-const mostCharacters = 4_000_000;
 
 export class SqliteTasks {
 	protected readonly connection: Connection;
@@ -60,7 +59,7 @@ export class SqliteTasks {
 				const { id, ifPresent } = task;
 				if (id === undefined) continue;
 				const row = present.has(id) ? undefined : this.#find(basket, id, now);
-				const before = present.get(id) ?? (row && { kind: row.kind, lane: row.lane ?? undefined }) ?? task;
+				const before = present.get(id) ?? row ?? task;
 				present.set(id, before);
 				if (ifPresent !== undefined) checkPlace(id, before, task);
 			}
@@ -77,8 +76,12 @@ export class SqliteTasks {
 	 * @param isOwn whether the transaction is the store's own
 	 */
 	add(basket: string, tasks: readonly NewTask[], now: number, isOwn: boolean): Added[] | TypeError {
-		const refusal = this.#refusal(basket, tasks, now);
-		if (refusal !== undefined) return refusal;
+		if (tasks.some(({ ifPresent, limitKey }) => ifPresent !== undefined || limitKey !== undefined)) {
+			checkVersion(this.connection, this.tables);
+			const refusal = this.#refusal(basket, tasks, now);
+			if (refusal !== undefined) return refusal;
+			if (tasks.some(({ limitKey }) => limitKey !== undefined)) createGates(this.connection, this.tables);
+		}
 		const first = this.#reserve(tasks.length, isOwn);
 		const added: Added[] = [];
 		while (added.length < tasks.length) {
@@ -87,7 +90,8 @@ export class SqliteTasks {
 			const seq = first + from;
 			this.blocks.note(basket, tasks[from]!.kind, seq, seq + Math.max(alike, 1) - 1, isOwn);
 			if (alike > 1) this.#insertAlike(basket, tasks.slice(from, from + alike), seq, now);
-			else added.push(this.#insertUnlessThere(basket, tasks[from]!, seq, now));
+			else if (tasks[from]!.item === undefined) added.push(this.#insertUnlessThere(basket, tasks[from]!, seq, now));
+			else for (const one of this.#collect(basket, itemsFrom(tasks, from), seq, now)) added.push(one);
 			while (added.length < from + alike) added.push({ id: `_${first + added.length}`, added: true });
 		}
 		this.blocks.sweep(basket, 0);
@@ -98,11 +102,15 @@ export class SqliteTasks {
 	/** Inserts tasks in one statement, which is two or three times faster than one statement each. */
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
+		const haveKeys = tasks.some(({ limitKey }) => limitKey !== undefined);
 		this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload)
-			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, value FROM json_each(?7)`,
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload ${
+				haveKeys ? ", gate" : ""
+			})
+			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, ${haveKeys ? "value ->> 0, value ->> 1" : "value"}
+			FROM json_each(?7)`,
 			...[seq, basket, kind, priority, after(now, delay), now],
-			JSON.stringify(tasks.map(({ payload }) => encode(payload))),
+			JSON.stringify(tasks.map((task) => haveKeys ? [encode(task.payload), gateOf(task)] : encode(task.payload))),
 		);
 	}
 
@@ -121,14 +129,41 @@ export class SqliteTasks {
 		return isGoneNow ? { id: id!, added: true } : { id: id!, added: isReplaced, state };
 	}
 
+	/** Adds the items of these tasks, which have the same id, to one task. Otherwise only the last of them matters. */
+	#collect(basket: string, tasks: readonly NewTask[], seq: number, now: number): Added[] {
+		const task = tasks.at(-1)!;
+		const id = task.id!;
+		const found = this.#read(basket, id);
+		const before = found === undefined || isGone(found, now) ? undefined : found;
+		const state = before && stateOf(before.state);
+		const isAnew = before === undefined || state === "dead" || state === "done";
+		if (state === "dead") this.#begin(basket, before!, seq, now);
+		else if (isAnew) {
+			if (found !== undefined) this.#remove([{ seq: found.seq, isPosted: found.posted }]);
+			this.#insert(basket, task, seq, now);
+		}
+		const row = isAnew ? this.#read(basket, id)! : before;
+		const posted = this.#post(row, tasks.map(({ item }) => item!));
+		// A damaged task is dead now, and begins anew.
+		if (posted === undefined) return this.#collect(basket, tasks, seq, now);
+		this.replacements.collect(row, posted, task, now);
+		const later = { id, added: true, state: stateOf(row.state) };
+		return tasks.map((_, index) => index > 0 ? later : state === undefined ? { id, added: true } : { ...later, state });
+	}
+
 	/** Tasks in a lane begin blocked; the head is determined when all are inserted. */
 	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
-		const { id = null, kind, payload, delay, priority, lane = null } = task;
+		const { id = null, kind, payload, delay, priority, lane = null, limitKey } = task;
+		const hasKey = limitKey !== undefined;
 		return this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload ${
+				hasKey ? ", gate" : ""
+			})
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ? ${hasKey ? ", ?" : ""})
+			ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
 			...[seq, basket, kind, id, lane, priority],
 			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
+			...hasKey ? [gateOf(task)] : [],
 		) > 0;
 	}
 
@@ -184,9 +219,13 @@ export class SqliteTasks {
 	}
 
 	/** The messages that were not removed. A task that never had a message needs no query. */
-	protected inbox({ seq, posted, seen }: Pick<TaskRow, "seq" | "posted" | "seen">): { n: number; data: unknown }[] {
+	protected inbox(
+		{ seq, posted, seen }: Pick<TaskRow, "seq" | "posted" | "seen">,
+		most = -1,
+	): { n: number; data: unknown }[] {
 		if (posted <= seen) return [];
-		return this.connection.all(`SELECT n, data FROM ${this.tables.messages} WHERE task = ? ORDER BY n`, seq);
+		const sql = `SELECT n, data FROM ${this.tables.messages} WHERE task = ? ORDER BY n LIMIT ? + 0`;
+		return this.connection.all(sql, seq, most);
 	}
 
 	#find(basket: string, id: string, now: number): TaskRow | undefined {
@@ -197,7 +236,7 @@ export class SqliteTasks {
 	/** Ids that the store has created are stored only if the number in them is no longer that of the task. */
 	#read(basket: string, id: string): TaskRow | undefined {
 		if (!isName(id)) return undefined;
-		const select = `SELECT ${columns} FROM ${this.tables.tasks} WHERE basket = ?`;
+		const select = `SELECT ${columns(this.tables)} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = seqIn(id);
 		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
 			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
@@ -270,8 +309,11 @@ export class SqliteTasks {
 		if (state === State.waiting || state === State.blocked) {
 			this.#hurry(seq, now);
 			this.promote(basket, [row.lane]); // if its head was removed by hand
-		} else if (stateOf(state) === "dead") this.#begin(basket, row, now, isOwn);
-		else return false;
+		} else if (stateOf(state) === "dead") {
+			const last = this.#reserve(1, isOwn);
+			this.blocks.note(basket, row.kind, last, last, isOwn);
+			this.#begin(basket, row, last, now);
+		} else return false;
 		return true;
 	}
 
@@ -280,13 +322,11 @@ export class SqliteTasks {
 	}
 
 	/**
-	 * Restarts a task. Its number determines its order, so it gets a new one and moves to the end; its id contains the
+	 * Restarts a task. Its number determines its order, so it gets the last one and moves to the end; its id contains the
 	 * old one.
 	 */
-	#begin(basket: string, row: TaskRow, now: number, isOwn: boolean): void {
-		const { seq, lane, kind } = row;
-		const last = this.#reserve(1, isOwn);
-		this.blocks.note(basket, kind, last, last, isOwn);
+	#begin(basket: string, row: TaskRow, last: number, now: number): void {
+		const { seq, lane } = row;
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, gone = NULL, due = ?4, added = ?4,
 				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
@@ -321,24 +361,32 @@ export class SqliteTasks {
 		);
 	}
 
+	/** Adds messages to a task. Returns the number of the last one, or makes the task dead if its numbers are damaged. */
+	#post({ seq, posted }: TaskRow, items: readonly Data[]): number | undefined {
+		const { messages } = this.tables;
+		const sql = `SELECT coalesce(max(n), 0) AS last FROM ${messages} WHERE task = ?`;
+		const [{ last }] = this.connection.all<{ last: number }>(sql, seq) as [{ last: number }];
+		const from = Math.max(posted, last);
+		const to = from + items.length;
+		if (!Number.isSafeInteger(to)) return void this.bury(seq, damaged("posted", posted), false);
+		const values = items.map(encode);
+		if (values.length === 1) this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, to, values[0]!);
+		else {
+			const insert = `INSERT INTO ${messages} SELECT ?1, ?2 + key + 1, value FROM json_each(?3)`;
+			this.connection.run(insert, seq, from, JSON.stringify(values));
+		}
+		return to;
+	}
+
 	/** Posts a message. Also returns whether the task has a claim. */
 	post(basket: string, id: string, data: Data, now: number): { isPosted: boolean; isClaimed: boolean } {
 		const row = this.#find(basket, id, now);
 		const refused = { isPosted: false, isClaimed: false };
 		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return refused;
-		const { seq, state, posted } = row;
-		const { tasks, messages } = this.tables;
-		const [{ last }] = this.connection.all<{ last: number }>(
-			`SELECT coalesce(max(n), 0) AS last FROM ${messages} WHERE task = ?`,
-			seq,
-		) as [{ last: number }];
-		const n = Math.max(posted, last) + 1;
-		if (!Number.isSafeInteger(n)) {
-			this.bury(seq, damaged("posted", posted), false);
-			return refused;
-		}
-		this.connection.run(`INSERT INTO ${messages} VALUES (?, ?, ?)`, seq, n, encode(data));
-		this.connection.run(`UPDATE ${tasks} SET posted = ? WHERE seq = ?`, n, seq);
+		const { seq, state } = row;
+		const posted = this.#post(row, [data]);
+		if (posted === undefined) return refused;
+		this.connection.run(`UPDATE ${this.tables.tasks} SET posted = ? WHERE seq = ?`, posted, seq);
 		// A held task becomes due, too, because the later release does not know of the message. The due time of a
 		// running task is its lease.
 		const isClaimed = stateOf(state) === "running";
@@ -346,25 +394,4 @@ export class SqliteTasks {
 		else this.#hurry(seq, now);
 		return { isPosted: true, isClaimed };
 	}
-}
-
-/** The state after a change; `undefined` if the change does not apply. */
-function changed(state: number, change: "hold" | "release"): number | undefined {
-	const pairs = [[State.waiting, State.held], [State.blocked, State.stayed], [State.running, State.stopping]];
-	const [from, to] = change === "hold" ? [0, 1] : [1, 0];
-	return pairs.find((pair) => pair[from!] === state)?.[to!];
-}
-
-/** The number of tasks from this index on that differ only in their payloads, which are text. */
-function countAlike(tasks: readonly NewTask[], from: number): number {
-	const { kind, priority, delay } = tasks[from]!;
-	let to = from;
-	let length = 0;
-	for (let task; (task = tasks[to]) !== undefined; to++) {
-		const isPlain = task.id === undefined && task.lane === undefined && typeof task.payload === "string";
-		if (!isPlain || task.kind !== kind || task.priority !== priority || task.delay !== delay) break;
-		length += task.payload.length;
-		if (length > mostCharacters) break;
-	}
-	return to - from;
 }

@@ -11,7 +11,7 @@ import { CallbackTimer } from "../../platform/timer-queue.ts";
 import { addWatcher, reportTo, wake, wakeAll, type Watchers } from "../sql/sql.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
-import type { Tables } from "./schema.ts";
+import type { Tables } from "./tables.ts";
 
 /**
  * One timer for all watchers, which reads two numbers: SQLite counts the commits of other connections, and the

@@ -8,6 +8,7 @@ import type {
 	Added,
 	Claim,
 	ClaimRequest,
+	KindLimit,
 	NewTask,
 	Outcome,
 	Ref,
@@ -60,6 +61,7 @@ export interface BenchTurn {
 	readonly settle?: readonly Settlement[];
 	readonly claim?: readonly ClaimRequest[];
 	readonly lease?: number;
+	readonly limits?: readonly KindLimit[];
 }
 
 /** A new store with helpers for the tests. */
@@ -103,8 +105,11 @@ export class Bench {
 	}
 
 	/** Makes a turn with long leases that does only what the arguments say. */
-	turn({ settle = [], claim = [], lease = this.long }: BenchTurn, store: Store = this.store): Promise<TurnResult> {
-		return store.turn(this.basket, { settle, claim, lease });
+	turn(
+		{ settle = [], claim = [], lease = this.long, limits }: BenchTurn,
+		store: Store = this.store,
+	): Promise<TurnResult> {
+		return store.turn(this.basket, { settle, claim, lease, ...(limits && { limits }) });
 	}
 
 	/** Claims tasks of the kind `work`. */
@@ -216,8 +221,9 @@ export function idsOf(tasks: readonly { readonly id: string }[]): string[] {
 }
 
 /** The data that every claim has. A store may return more. */
-export function claimed({ id, kind, payload, attempts, crashes, priority, lane, error, inbox }: Claim): Partial<Claim> {
-	return { id, kind, payload, attempts, crashes, priority, lane, error, inbox };
+export function claimed(claim: Claim): Partial<Claim> {
+	const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox } = claim;
+	return { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox };
 }
 
 /** Numbered ids. */

@@ -5,8 +5,16 @@
  * @module
  */
 
-import { type Change, type NewTask, type Outcome, type Ref, type TaskState, taskStates } from "../../basket/store.ts";
-import { between, equal, show } from "./assert.ts";
+import {
+	type Change,
+	type Claim,
+	type KindLimit,
+	type NewTask,
+	type Outcome,
+	type TaskState,
+	taskStates,
+} from "../../basket/store.ts";
+import { between, equal, fail, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
 
@@ -14,6 +22,9 @@ import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
 const steps = 400;
 const basket = "basket";
 const kinds = ["a", "b", "c"];
+const limitKeys = ["", "x", "y"];
+/** The payload of tasks whose items are collected. */
+const envelope = "\u0002{}";
 
 /** The test of one random sequence. */
 export function modelTest(seed: number): StoreTest {
@@ -38,7 +49,8 @@ class StoreAndModel {
 	readonly #random: Random;
 	readonly #model = new TaskModel();
 	/** Current and former claims. */
-	#refs: Ref[] = [];
+	#refs: Claim[] = [];
+	#limits: readonly KindLimit[] = [];
 	/** The store's clock at the beginning, once it is known. */
 	#start: number | undefined;
 	/** Makes each id and each text unique. */
@@ -69,7 +81,8 @@ class StoreAndModel {
 			const before = this.#model.find(id);
 			const isAdded = before === undefined || task.ifPresent !== undefined;
 			equal(added[index], { id, added: isAdded, state: before && stateOf(before) }, `add() of "${id}"`);
-			if (isAdded) this.#model.replace({ ...task, id });
+			if (isAdded && task.item !== undefined) this.#model.collect({ ...task, id });
+			else if (isAdded) this.#model.replace({ ...task, id });
 		}
 	}
 
@@ -86,53 +99,79 @@ class StoreAndModel {
 			delay: this.#duration(),
 			priority: random.of([0, 0, 0, 1, -1, 100]),
 			lane: random.of([undefined, undefined, "l", "m"]),
+			limitKey: random.of([undefined, undefined, ...limitKeys]),
 		});
 	}
 
-	/** Lets a task replace the one with its id, which has the same kind and lane then. */
+	/** Lets a task replace the one with its id, or add to its items. It has the same kind and lane then. */
 	#perhapsReplacing(task: NewTask, earlier: readonly NewTask[]): NewTask {
 		const { id, delay } = task;
-		if (id === undefined || this.#random.below(2) === 0) return task;
-		const { kind, lane } = this.#model.find(id) ?? earlier.find((other) => other.id === id) ?? task;
-		const within = this.#random.of([undefined, delay, delay + this.#duration()]);
-		return { ...task, kind, lane, ifPresent: "replace", within };
+		const random = this.#random;
+		if (id === undefined || random.below(2) === 0) return task;
+		const before = this.#model.find(id) ?? earlier.find((other) => other.id === id);
+		const { kind, lane } = before ?? task;
+		const within = random.of([undefined, delay, delay + this.#duration()]);
+		const isCollected = before === undefined ? random.below(2) === 0 : before.payload === envelope;
+		// Only a task that is not running gets another key. That of items never changes.
+		const isRunning = before !== undefined && "state" in before && before.state === "running";
+		const { limitKey } = before !== undefined && (isRunning || isCollected) ? before : task;
+		const given = { ...task, kind, lane, within, limitKey };
+		if (!isCollected) return { ...given, ifPresent: "replace" };
+		return { ...given, payload: envelope, ifPresent: "collect", item: task.payload, most: random.of([1, 2, 3, 100]) };
 	}
 
 	async #turn(): Promise<void> {
 		const random = this.#random;
-		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome() }));
+		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome(ref) }));
 		const claim = Array.from({ length: random.below(3) }, () => ({
 			kinds: random.some(kinds).concat(random.of(kinds)),
 			// In real time, it is unknown which of two tasks was due first.
 			limit: this.#bench.isExact ? 1 + random.below(4) : 1000,
 		}));
 		const lease = Math.max(1, this.#duration(1));
-		this.log.push(`turn ${show({ settle, claim, lease })}`);
-		const turn = await this.#bench.store.turn(basket, { settle, claim, lease });
+		if (random.below(5) === 0) this.#limits = this.#newLimits();
+		const limits = random.below(6) === 0 ? [] : this.#limits;
+		this.log.push(`turn ${show({ settle, claim, lease, limits })}`);
+		const turn = await this.#bench.turn({ settle, claim, lease, limits });
 		equal(turn.settled, settle.map(({ ref, outcome }) => this.#model.settle(ref, outcome)), "settled");
-		const wanted = claim.map((request) => this.#model.claim(request.kinds, request.limit, lease));
-		const order = (ids: string[]) => this.#bench.isExact ? ids : ids.sort();
-		equal(order(idsOf(turn.claims)), order(idsOf(wanted.flat())), "claimed");
+		this.#model.claim(idsOf(turn.claims), claim, limits, lease, this.#bench.isExact);
 		for (const given of turn.claims) {
 			const task = this.#model.find(given.id)!;
-			const { id, kind, payload, attempts, crashes, priority, lane, error, inbox } = task;
+			const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox } = task;
 			const { token } = given;
-			equal(claimed(given), { id, kind, payload, attempts, crashes, priority, lane, error, inbox }, `claim of "${id}"`);
+			const wanted = { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox };
+			equal(claimed(given), wanted, `claim of "${id}"`);
 			equal(this.#refs.some((ref) => ref.id === id && ref.token === token), false, "a token is used again");
 			task.token = token;
 			this.#refs.push(given);
 		}
-		if (claim.length > 0) this.#checkDueIn(turn.dueIn, claim.flatMap(({ kinds }) => kinds));
+		if (claim.length > 0) this.#checkDueIn(turn.dueIn, claim.flatMap(({ kinds }) => kinds), limits);
 		this.#refs = this.#refs.slice(-20);
 	}
 
-	#outcome(): Outcome {
+	/** In real time, it is unknown when exactly a task starts. */
+	#newLimits(): KindLimit[] {
+		const { isExact, unit } = this.#bench;
+		if (!isExact) return [];
 		const random = this.#random;
-		const payload = random.of([undefined, this.#text()]);
+		return random.some(kinds).map((kind) => ({
+			kind,
+			atOnce: random.of([1, 2, Infinity]),
+			spacing: random.of([0, unit / 3, unit, 3 * unit]),
+			burst: random.of([1, 1, 2, 4]),
+		}));
+	}
+
+	#outcome({ payload: before }: Claim): Outcome {
+		const random = this.#random;
+		// The payload of collected items never changes.
+		const payload = before === envelope ? undefined : random.of([undefined, this.#text()]);
 		const failed = { attempts: random.below(5), error: this.#text(), payload };
 		const seen = random.below(4);
 		return random.of<Outcome>([
 			{ type: "done" },
+			{ type: "done", seen, most: random.of([undefined, 1, 2]) },
+			{ type: "done", seen: seen + 2, retain: this.#duration(1), result: this.#text() },
 			{ type: "done", retain: this.#duration(1), payload, result: random.of([undefined, this.#text()]) },
 			{ type: "retry", delay: this.#duration(), ...failed },
 			{ type: "retry", delay: this.#duration(1), ...failed, backoff: true },
@@ -144,13 +183,19 @@ class StoreAndModel {
 			{ type: "dead", ...failed, retain: this.#duration(1) },
 			{ type: "release", payload },
 			{ type: "release", payload, delay: this.#duration() },
+			{ type: "release", limitKey: random.of(limitKeys) },
+			{ type: "release", limitKey: random.of(limitKeys), delay: this.#duration() },
+			{ type: "retry", delay: this.#duration(1), ...failed, isKeyShut: true },
+			{ type: "later", delay: this.#duration(1), seen, isKeyShut: true },
+			{ type: "release", delay: this.#duration(1), isKeyShut: true },
 		]);
 	}
 
-	#checkDueIn(dueIn: number, kinds: readonly string[]): void {
-		const wanted = this.#model.dueIn(kinds);
-		if (wanted === Infinity || wanted === 0) equal(dueIn, wanted, "dueIn");
-		else between(dueIn, this.#bench.isExact ? wanted - 1 : 1, wanted + 1, "dueIn");
+	#checkDueIn(dueIn: number, kinds: readonly string[], limits: readonly KindLimit[]): void {
+		const [least, most] = this.#model.dueIn(kinds, limits);
+		if (most === 0 || least === Infinity) return equal(dueIn, most, "dueIn");
+		between(dueIn, this.#bench.isExact ? Math.max(0, least - 1) : 1, most + 1, "dueIn");
+		if (least > 0 && dueIn === 0) fail("dueIn is 0, and nothing can be claimed");
 	}
 
 	async #extend(): Promise<void> {
@@ -165,7 +210,7 @@ class StoreAndModel {
 		const random = this.#random;
 		const saves = random.some(this.#refs).map((ref) => ({
 			ref,
-			payload: random.of([undefined, this.#text()]),
+			payload: ref.payload === envelope ? undefined : random.of([undefined, this.#text()]),
 			progress: random.of([undefined, this.#text()]),
 			seen: random.of([undefined, random.below(4)]),
 		}));
@@ -266,12 +311,13 @@ class StoreAndModel {
 		const counts: Record<string, number> = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
 		for (const [index, { key: _, addedAt, dueAt, ...given }] of listed.entries()) {
 			const task = this.#model.tasks[index]!;
-			const { id, kind, priority, lane, payload, attempts, crashes, error, result, progress } = task;
+			const { id, kind, priority, lane, limitKey, payload, attempts, crashes, error, result, progress } = task;
 			const state = stateOf(task);
 			// For finished tasks, the store decides about fields that are not specified.
 			if (state === "done") Object.assign(given, { attempts, error });
 			if (state === "done" || state === "dead") Object.assign(given, { crashes });
-			const wanted = { id, kind, priority, lane, payload, state, attempts, crashes, error, result, progress };
+			const shown = { id, kind, priority, lane, limitKey, payload, state };
+			const wanted = { ...shown, attempts, crashes, error, result, progress };
 			equal(given, wanted, `"${id}"`);
 			counts[state]!++;
 			if (this.#bench.isExact) this.#compareTimes(task, state, addedAt, dueAt);

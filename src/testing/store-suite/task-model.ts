@@ -5,7 +5,19 @@
  * @module
  */
 
-import type { Change, Message, NewTask, Outcome, Ref, Save, TaskState } from "../../basket/store.ts";
+import type {
+	Change,
+	ClaimRequest,
+	KindLimit,
+	Message,
+	NewTask,
+	Outcome,
+	Ref,
+	Save,
+	TaskState,
+} from "../../basket/store.ts";
+import { fail } from "./assert.ts";
+import { ModelGate, type ModelStart } from "./limit-model.ts";
 
 /** A task of the model. Instants are milliseconds since the beginning. */
 export interface ModelTask {
@@ -13,6 +25,9 @@ export interface ModelTask {
 	readonly kind: string;
 	priority: number;
 	readonly lane: string | undefined;
+	limitKey: string | undefined;
+	/** The start of its claim, if a limit has counted it. */
+	start?: ModelStart | undefined;
 	payload: NewTask["payload"];
 	state: Exclude<TaskState, "held">;
 	isHeld: boolean;
@@ -23,7 +38,9 @@ export interface ModelTask {
 	result?: NewTask["payload"] | undefined;
 	progress: string | undefined;
 	/** What has replaced its payload while it was running. */
-	replacement?: Pick<ModelTask, "payload" | "priority" | "addedAt" | "dueAt"> | undefined;
+	replacement?: Pick<ModelTask, "payload" | "priority" | "limitKey" | "addedAt" | "dueAt"> | undefined;
+	/** Whether its items are collected. */
+	readonly isCollected: boolean;
 	inbox: Message[];
 	posted: number;
 	addedAt: number;
@@ -40,6 +57,7 @@ export class TaskModel {
 	tasks: ModelTask[] = [];
 	/** The paused kinds; `undefined` pauses all. */
 	readonly paused: Set<string | undefined> = new Set();
+	readonly #gates = new Map<string, ModelGate>();
 	/** Milliseconds since the beginning. */
 	now = 0;
 
@@ -52,41 +70,66 @@ export class TaskModel {
 		return this.tasks.find((task) => task.id === id && task.state === "running" && task.token === token);
 	}
 
-	add({ id, kind, priority, lane, payload, delay }: NewTask & { id: string }): ModelTask {
-		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0 };
+	add(
+		{ id, kind, priority, lane, limitKey, payload, delay }: NewTask & { id: string },
+		isCollected: boolean,
+	): ModelTask {
+		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, isCollected };
 		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
 		const times = { addedAt: this.now, dueAt: this.now + delay };
-		const task: ModelTask = { id, kind, priority, lane, payload, ...none, ...state, ...times };
+		const task: ModelTask = { id, kind, priority, lane, limitKey, payload, ...none, ...state, ...times };
 		this.tasks.push(task);
 		return task;
 	}
 
 	/** Adds a task, or lets it replace the one with its id. */
 	replace(given: NewTask & { id: string }): void {
-		const { id, payload, priority, delay, within = Infinity } = given;
+		const { id, payload, priority, limitKey, delay, within = Infinity } = given;
 		const task = this.find(id);
-		if (task === undefined) return void this.add(given);
+		if (task === undefined) return void this.add(given, false);
 		if (task.state === "dead" || task.state === "done") {
 			this.delete(id);
-			return void this.add(given);
+			return void this.add(given, false);
 		}
 		const isRunning = task.state === "running";
 		const isNew = isRunning ? task.replacement === undefined : task.attempts > 0 || task.crashes > 0;
 		const addedAt = isNew ? this.now : (task.replacement ?? task).addedAt;
 		const dueAt = Math.min(this.now + delay, addedAt + within);
-		task.replacement = { payload, priority, addedAt, dueAt };
+		task.replacement = { payload, priority, limitKey, addedAt, dueAt };
 		if (isRunning) return;
 		this.#renew(task);
 		this.#take(task, dueAt);
 	}
 
+	/** Adds an item to a task, which begins with it. */
+	collect(given: NewTask & { id: string }): void {
+		const { id, payload, priority, limitKey, delay, within = Infinity, item, most } = given;
+		const before = this.find(id);
+		const isOver = before?.state === "dead" || before?.state === "done";
+		if (isOver) this.delete(id);
+		const task = before === undefined || isOver ? this.add(given, true) : before;
+		if (before?.state === "dead") Object.assign(task, { inbox: before.inbox, posted: before.posted });
+		task.inbox.push({ n: ++task.posted, data: item! });
+		const { addedAt } = task.state === "running" ? task.replacement ?? { addedAt: this.now } : task;
+		const dueAt = Math.min(this.now + delay, addedAt + within);
+		if (task.state === "running") task.replacement = { payload, priority, limitKey, addedAt, dueAt };
+		else Object.assign(task, { payload, priority });
+		if (task.state === "running" || task.attempts > 0 || task.crashes > 0) return;
+		Object.assign(task, { dueAt: task.inbox.length >= most! ? this.now : dueAt, dueFrom: undefined, dueTo: undefined });
+	}
+
 	settle(ref: Ref, outcome: Outcome): boolean {
 		const task = this.current(ref);
 		if (task === undefined) return false;
-		if ((outcome.type === "done" || outcome.type === "dead") && task.replacement !== undefined) {
+		this.#leaveGate(task, outcome);
+		const { seen = Infinity, most = Infinity } = outcome.type === "done" ? outcome : {};
+		if (seen < Infinity) task.inbox = task.inbox.filter(({ n }) => n > seen);
+		const left = seen < Infinity ? task.inbox.length : 0;
+		if ((outcome.type === "done" || outcome.type === "dead") && (task.replacement !== undefined || left > 0)) {
 			task.state = "waiting";
+			task.dueAt = this.now;
 			this.#renew(task);
-			this.#take(task, this.now);
+			this.#take(task, this.now, left >= most);
 			return true;
 		}
 		if (outcome.payload !== undefined) task.payload = outcome.payload;
@@ -113,29 +156,102 @@ export class TaskModel {
 		} else {
 			task.dueAt = this.now + (outcome.delay ?? 0);
 			if (outcome.delay !== undefined) task.crashes = 0;
+			task.limitKey = outcome.limitKey ?? task.limitKey;
 		}
-		this.#take(task, task.dueAt);
+		this.#take(task, task.dueAt, task.isCollected);
 		return true;
 	}
 
-	claim(kinds: readonly string[], limit: number, lease: number): ModelTask[] {
-		const due = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task) && task.dueAt <= this.now);
-		due.sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt);
-		for (const task of due.slice(0, limit)) {
-			const isCrash = task.state === "running";
-			task.attempts += isCrash ? 1 : 0;
-			task.crashes += isCrash ? 1 : 0;
-			this.#take(task, 0);
-			task.state = "running";
-			task.dueAt = this.now + lease;
+	/**
+	 * Claims the tasks that a store has claimed.
+	 *
+	 * @param isInOrder whether it is known which of two tasks is claimed first
+	 * @throws if the store could not claim one of them then, or should have claimed others
+	 */
+	claim(
+		ids: readonly string[],
+		requests: readonly ClaimRequest[],
+		limits: readonly KindLimit[],
+		lease: number,
+		isInOrder: boolean,
+	): void {
+		const left = [...ids];
+		for (const request of requests) {
+			let count = 0;
+			for (let task; count < request.limit && (task = this.find(left[0] ?? "")); count++, left.shift()) {
+				if (!request.kinds.includes(task.kind)) break;
+				this.#checkClaim(task, request, limits, isInOrder);
+				this.#begin(task, limits, lease);
+			}
+			if (count === request.limit) continue;
+			const missed = this.#due(request.kinds).find((task) => this.#readyAt(task, limits)[1] <= this.now);
+			if (missed !== undefined) fail(`claimed ${ids}: "${missed.id}" is not among them`);
 		}
-		return due.slice(0, limit);
+		if (left.length > 0) fail(`claimed ${ids}: expected none from "${left[0]}" on`);
 	}
 
-	/** The time until the first task of these kinds is due, in milliseconds. */
-	dueIn(kinds: readonly string[]): number {
-		const able = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task));
-		return Math.max(0, able.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity) - this.now);
+	/** Tasks without a key are claimed in order, and so are those of each key. */
+	#checkClaim(task: ModelTask, { kinds }: ClaimRequest, limits: readonly KindLimit[], isInOrder: boolean): void {
+		const able = this.#due(kinds).filter((other) =>
+			gateOf(other) === gateOf(task) && this.#readyAt(other, limits)[0] <= this.now
+		);
+		if (!able.includes(task)) fail(`"${task.id}" is claimed, and cannot be`);
+		if (isInOrder && able[0] !== task) fail(`"${task.id}" is claimed before "${able[0]!.id}"`);
+	}
+
+	#begin(task: ModelTask, limits: readonly KindLimit[], lease: number): void {
+		const isCrash = task.state === "running";
+		task.attempts += isCrash ? 1 : 0;
+		task.crashes += isCrash ? 1 : 0;
+		this.#take(task, 0);
+		task.state = "running";
+		task.dueAt = this.now + lease;
+		const spacing = limits.find(({ kind }) => kind === task.kind)?.spacing ?? 0;
+		task.start = this.#gateOf(gateOf(task))?.start(this.now, spacing);
+	}
+
+	#leaveGate(task: ModelTask, outcome: Outcome): void {
+		const gate = this.#gateOf(gateOf(task, task.limitKey));
+		if (outcome.type === "release" && outcome.delay === undefined) gate?.takeBack(task.start);
+		task.start = undefined;
+		if ("isKeyShut" in outcome && outcome.isKeyShut) gate?.shut(this.now + (outcome.delay ?? 0));
+	}
+
+	/** The tasks of these kinds that are due if their gates are open, in the order of claims. */
+	#due(kinds: readonly string[]): ModelTask[] {
+		const due = this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task) && task.dueAt <= this.now);
+		return due.sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt);
+	}
+
+	/** The first instant at which the gate of a task may let it start, and the one from which it must. */
+	#readyAt(task: ModelTask, limits: readonly KindLimit[]): readonly [number, number] {
+		const limit = limits.find(({ kind }) => kind === task.kind);
+		const name = gateOf(task);
+		const gate = this.#gateOf(name);
+		if (limit === undefined || gate === undefined) return [-Infinity, -Infinity];
+		const running = this.tasks.filter((other) => other.state === "running" && gateOf(other, other.limitKey) === name);
+		return running.length < limit.atOnce || running.includes(task) ? gate.opensAt(limit) : [Infinity, Infinity];
+	}
+
+	#gateOf(name: string | undefined): ModelGate | undefined {
+		if (name === undefined) return undefined;
+		const gate = this.#gates.get(name) ?? new ModelGate();
+		this.#gates.set(name, gate);
+		return gate;
+	}
+
+	/**
+	 * The time until the first task of these kinds can be claimed, in milliseconds, as the least and the most that a
+	 * store may say: it may be asked again when a task is due that has no place then.
+	 */
+	dueIn(kinds: readonly string[], limits: readonly KindLimit[]): readonly [number, number] {
+		let [least, most] = [Infinity, Infinity];
+		for (const task of this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task))) {
+			const [from, to] = this.#readyAt(task, limits);
+			least = Math.min(least, task.dueAt > this.now ? task.dueAt : from);
+			most = Math.min(most, Math.max(task.dueAt, to));
+		}
+		return [Math.max(0, least - this.now), Math.max(0, most - this.now)];
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -168,7 +284,7 @@ export class TaskModel {
 		if (task === undefined) return false;
 		if (change === "retry" && task.state === "dead") {
 			this.delete(id);
-			this.add({ ...task, delay: 0 }).posted = task.posted;
+			this.add({ ...task, delay: 0 }, task.isCollected).posted = task.posted;
 			return true;
 		}
 		if (change === "release" && task.isHeld) {
@@ -215,10 +331,11 @@ export class TaskModel {
 		task.isBackingOff = false;
 	}
 
-	/** The replacement, if there is one, takes its place. It is due at this time or later. */
-	#take(task: ModelTask, dueAt: number): void {
+	/** The replacement, if there is one, takes its place. It is due at this time, or perhaps later. */
+	#take(task: ModelTask, time: number, keepsTime = false): void {
 		if (task.replacement === undefined) return;
-		const due = { dueAt: Math.max(dueAt, task.replacement.dueAt), dueFrom: undefined, dueTo: undefined };
+		const dueAt = keepsTime ? time : Math.max(time, task.replacement.dueAt);
+		const due = { dueAt, dueFrom: undefined, dueTo: undefined };
 		Object.assign(task, task.replacement, { replacement: undefined, ...due });
 	}
 
@@ -236,6 +353,11 @@ export class TaskModel {
 		task.dueFrom = -Infinity;
 		task.dueTo = this.now;
 	}
+}
+
+/** The name of the gate where a task waits for its next claim. */
+function gateOf(task: ModelTask, key: string | undefined = (task.replacement ?? task).limitKey): string | undefined {
+	return key === undefined ? undefined : JSON.stringify([task.kind, key]);
 }
 
 export function stateOf({ state, isHeld }: ModelTask): TaskState {

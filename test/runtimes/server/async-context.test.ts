@@ -4,6 +4,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import {
 	Basket,
+	batch,
+	type BatchContext,
+	type BatchTask,
 	type Clock,
 	Group,
 	Intermittent,
@@ -125,6 +128,17 @@ const rows: Record<string, Share> = {
 			signal.throwIfAborted();
 		};
 		return (see) => serve({ ...store, extend }, clock, task(see), see);
+	},
+	"Basket.run(), the function of a batch that waits": (clock) => {
+		const store = memoryStore({ clock });
+		const send = (see: () => void) => async (tasks: readonly BatchTask<undefined>[], { fail }: BatchContext) => {
+			see();
+			await sleep(5, { clock });
+			see();
+			if (tasks[0]!.attempt === 1) throw new Error("failure");
+			if (tasks[0]!.attempt === 2) fail(tasks[0]!.id);
+		};
+		return (see) => serve(store, clock, batch({ most: 2, wait: 3 }, send(see)) as never, see);
 	},
 	"sleep()": (clock) => (see) => sleep(5, { clock }).then(see),
 	"Group.spawn()": (clock) => {

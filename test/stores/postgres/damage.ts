@@ -5,6 +5,7 @@ import type { Claim, Store } from "../../../src/basket/store.ts";
 import { postgresStore } from "../../../src/stores/postgres/postgres.ts";
 import { nameIn, version } from "../../../src/stores/postgres/sql.ts";
 import { ask, claimed, fresh, type Main, task } from "./edges.ts";
+import { useKeys } from "./limits.ts";
 import type { Connections, Driver } from "./suite.ts";
 
 export function testDamage(driver: Driver, main: Main): void {
@@ -64,6 +65,7 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 	expect(await store.counts("basket")).toMatchObject({ dead: 2, waiting: 1, held: 1, done: 1 });
 	expect(await store.delete("basket", ["b", "late", "nobody"])).toEqual([true, true, false]);
 	await useNewest(store);
+	await useKeys(store, { transaction });
 }
 
 /** The same for what replaces other tasks, pauses and long lists. */
@@ -268,6 +270,9 @@ const edits: Record<string, string[]> = {
 	newer_priority: [...numbers("32767"), "100"],
 	newer_added: numbers("9223372036854775807"),
 	newer_due: [...numbers("9223372036854775807"), "9007199254740991"],
+	gate: bad.text,
+	place: bad.text,
+	started: numbers("9223372036854775807"),
 };
 
 function testRows(main: Main): void {

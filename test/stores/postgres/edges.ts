@@ -7,6 +7,7 @@ import { queryOf } from "../../../src/stores/postgres/query.ts";
 import { nameIn } from "../../../src/stores/postgres/sql.ts";
 import { testCircles } from "./circles.ts";
 import { testDamage } from "./damage.ts";
+import { testLimits } from "./limits.ts";
 import type { Connections, Driver } from "./suite.ts";
 import type { PostgresServer } from "../../servers/postgres.ts";
 
@@ -26,6 +27,7 @@ export function testEdges(driver: Driver, main: Main): void {
 	testLists(main);
 	testCircles(driver, main);
 	testDamage(driver, main);
+	testLimits(driver, main);
 }
 
 function testLists(main: Main): void {

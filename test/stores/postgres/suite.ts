@@ -392,7 +392,9 @@ export function conformance(name: string, main: () => Connections, open: () => P
 			},
 			async close() {
 				for (const other of others) await other.close();
-				await run(`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels`);
+				await run(
+					`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes`,
+				);
 			},
 		};
 	}, { test, seed });

@@ -29,6 +29,7 @@ const forms = [
 	"kept dead",
 	"done",
 	"in a lane",
+	"with a key",
 ] as const;
 type Form = typeof forms[number];
 
@@ -58,9 +59,9 @@ async function setUp(open: Open, form: Form): Promise<Scene> {
 	const store = sqliteStore(db, { clock, pollInterval: 1e9 });
 	await store.open();
 	const lane = form === "in a lane" ? "l" : undefined;
-	await store.add("b", [task("victim", { lane })]);
+	await store.add("b", [task("victim", { lane, limitKey: form === "with a key" ? "k" : undefined })]);
 	await store.post("b", "victim", "message");
-	const isClaimed = form !== "fresh" && form !== "held" && form !== "in a lane";
+	const isClaimed = !["fresh", "held", "in a lane", "with a key"].includes(form);
 	const [ref] = isClaimed ? await claim(store) : [];
 	if (ref !== undefined) await store.save("b", [{ ref, progress: "[1]" }]);
 	const outcomes = {
@@ -207,7 +208,9 @@ export function testDamage(make: Open): void {
 
 async function columnsOf(make: Open, tables: readonly string[]): Promise<[table: string, column: string][]> {
 	const db = make(":memory:");
-	await sqliteStore(db).open();
+	const store = sqliteStore(db);
+	await store.open();
+	await store.add("b", [task("keyed", { limitKey: "k" })]); // tables without keys have fewer columns
 	const columns = tables.flatMap((table) =>
 		db.prepare(`PRAGMA table_info(${table})`).all().map((row) =>
 			[table, (row as { name: string }).name] satisfies [string, string]

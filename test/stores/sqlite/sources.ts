@@ -252,4 +252,13 @@ async function useAll(store: SqliteStore<Database>): Promise<void> {
 	await store.counts("b");
 	for (const id of ["b", third!.id]) await store.get("b", id);
 	await store.delete("b", ["b", "c", third!.id, "nobody"]);
+	const limits = [{ kind: "work", atOnce: 1, spacing: 1, burst: 2 }];
+	await store.add("b", ["x", "x", "y"].map((limitKey) => ({ ...task, limitKey })));
+	await add({ id: "z", limitKey: "z" });
+	const limited = await store.turn("b", { ...turn, limits });
+	await add({ id: "z", limitKey: "y", ifPresent: "replace" });
+	const outcome = { type: "release", limitKey: "y", isKeyShut: true } as const;
+	await store.turn("b", { ...turn, limits, settle: limited.claims.map((ref) => ({ ref, outcome })) });
+	for (const state of ["waiting", "running"] as const) await store.list("b", { state, kind: "work", limit: 9 });
+	await store.counts("b");
 }

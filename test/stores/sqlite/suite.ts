@@ -16,10 +16,12 @@ import { expectHeardElsewhere } from "../../basket/elsewhere.ts";
 import { seed } from "../../seed.ts";
 import { testDamage } from "./damage.ts";
 import { testLasting } from "./lasting.ts";
+import { testLimits } from "./limits.ts";
 import { testLists } from "./lists.ts";
 import { testResponsive } from "./responsive.ts";
 import { testSources } from "./sources.ts";
 import { testStatements } from "./statements.ts";
+import { spyOnStatements } from "./spy.ts";
 import { testVersions } from "./versions.ts";
 import { deferred, errorOf, settle, watch } from "../../support.ts";
 
@@ -57,6 +59,7 @@ export function testSqlite(name: string, open: Open): void {
 		damage(open);
 		plans(open);
 		testDamage(open);
+		testLimits(open);
 		testLists(open);
 		testResponsive(open);
 		testLasting(open);
@@ -194,7 +197,7 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 5\b/);
+		expect(String(error)).toMatch(/version 1234.* 6\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 
@@ -668,32 +671,25 @@ function damage(open: Open): void {
 }
 
 function plans(open: Open): void {
-	test.each([[false], [true]])(
-		"sqliteStore() looks up what it needs by an index (statistics: %s)",
-		async (isAnalyzed) => {
+	// With limits, the tables are others.
+	test.each([[false, "no"], [true, "no"], [false, "some"], [true, "some"]])(
+		"sqliteStore() looks up what it needs by an index (statistics: %s, %s limits)",
+		async (isAnalyzed, limits) => {
 			const { connect, close } = inFile(open);
 			cleanups.push(close);
 			const db = connect();
 			const asked = new Set<string>();
-			const spied = new Proxy(db, {
-				get(_, key) {
-					const value = Reflect.get(db, key) as unknown;
-					if (key !== "prepare") return typeof value === "function" ? value.bind(db) : value;
-					return (sql: string) => {
-						asked.add(sql);
-						return db.prepare(sql);
-					};
-				},
-			});
-			const store = sqliteStore(spied);
+			const store = sqliteStore(spyOnStatements(db, (sql) => asked.add(sql)));
 			await store.open();
 			if (isAnalyzed) db.exec("ANALYZE"); // statistics of empty tables make a scan seem cheap
-			await everything(store);
+			if (limits === "some") await store.add("other", [task({ limitKey: "k" })]);
+			asked.clear();
+			await (limits === "some" ? everythingOfLimits : everything)(store);
 			const statements = [...asked].filter((sql) => /^\s*(SELECT|WITH|UPDATE|DELETE|INSERT)/.test(sql));
 			expect(statements.length).toBeGreaterThan(20);
 			const scans = statements.flatMap((sql) => {
 				const plan = rowsOf<{ detail: string }>(db, `EXPLAIN QUERY PLAN ${sql}`).map(({ detail }) => detail);
-				return plan.filter((detail) => /^SCAN (task|upkeep_(tasks|messages))\b/.test(detail));
+				return plan.filter((detail) => /^SCAN (task|home|upkeep_(tasks|messages|gates))\b/.test(detail));
 			});
 			expect(scans).toEqual([]);
 		},
@@ -725,5 +721,24 @@ function plans(open: Open): void {
 		await store.get("b", "a");
 		for (const state of ["waiting", "dead", "held", "done"] as const) await store.list("b", { state, limit: 9 });
 		await store.delete("b", ["a", "b"]);
+	}
+	async function everythingOfLimits(store: SqliteStore<Database>): Promise<void> {
+		const limits = [{ kind: "work", atOnce: 1, spacing: 1e-9, burst: 1 }];
+		const turn = { settle: [], claim: [{ kinds: ["work", "other"], limit: 9 }], lease: 1, limits };
+		const keyed = ["a", "a", "b"].map((limitKey) => task({ limitKey }));
+		await store.add("b", [...keyed, task({ id: "c", limitKey: "c" }), task({ kind: "other", limitKey: "a" })]);
+		const { claims: [a, b, c] } = await store.turn("b", turn);
+		await store.add("b", [task({ id: "c", limitKey: "d", ifPresent: "replace" })]);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+		await store.turn("b", turn);
+		const settle = [
+			{ ref: a!, outcome: { type: "release" } },
+			{ ref: b!, outcome: { type: "release", delay: 0, limitKey: "e", isKeyShut: true } },
+			{ ref: c!, outcome: { type: "done" } },
+		] as const;
+		await store.turn("b", { ...turn, settle });
+		await store.turn("b", { ...turn, limits: undefined });
+		for (const state of ["waiting", "running"] as const) await store.list("b", { state, limit: 9 });
+		await store.counts("b");
 	}
 }

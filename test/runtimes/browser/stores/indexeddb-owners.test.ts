@@ -98,6 +98,23 @@ describe("indexedDBStore() takes over at once what was claimed by a worker", () 
 		await origin.locks(2, 0);
 	});
 
+	test("that has the only place at a gate for which another task waits", async () => {
+		const origin = new Origin();
+		const store = await origin.open();
+		const task = { kind: "k", payload: "p", delay: 0, priority: 0, limitKey: "key" };
+		await store.add("b", [{ ...task, id: "worker" }, { ...task, id: "waits" }]);
+		const { worker, told } = await origin.worker(1);
+		expect(told).toEqual([[{ id: "worker", crashes: 0 }]]);
+		const limits = [{ kind: "k", atOnce: 1, spacing: 0, burst: 1 }];
+		const turn = () => store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 9 }], lease: 30_000, limits });
+		const watching = watch(store);
+		expect((await turn()).claims).toEqual([]);
+		worker.terminate();
+		await expectWoken(watching);
+		expect((await turn()).claims).toMatchObject([{ id: "worker", crashes: 1 }]);
+		watching.stop();
+	});
+
 	test("that was gone before", async () => {
 		const origin = new Origin();
 		const store = await origin.open();

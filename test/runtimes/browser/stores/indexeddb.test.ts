@@ -51,6 +51,19 @@ async function openOwn(name: string = newName()): Promise<IDBDatabase> {
 	return database;
 }
 
+/** Creates a database as the first version of this library did, with a task. */
+async function openFirst(name: string, version = 1): Promise<IDBDatabase> {
+	const fields = { kind: "k", payload: "", priority: 0, addedAt: 0, attempts: 0, crashes: 0, posted: 0, seen: 0 };
+	const row = { ...fields, order: 1, home: 1, id: "old", state: "waiting", dueAt: 0 };
+	return await openPlain(name, 1, (database) => {
+		const rows = database.createObjectStore("upkeep.rows", { keyPath: "$key" });
+		rows.createIndex("in", "$in", { multiEntry: true });
+		rows.put({ ...row, $key: ["task b", 1], $in: [["task.id b", "old"], ["task.due b", "k", 0, 0, 1]] });
+		rows.put({ name: "order", value: 1, $key: ["meta b", "order"], $in: [] });
+		database.createObjectStore("upkeep.meta").put(version, "version");
+	});
+}
+
 /** Opens a connection without further logic. */
 async function openPlain(...args: Parameters<typeof support.openPlain>): Promise<IDBDatabase> {
 	const database = await support.openPlain(...args);
@@ -181,12 +194,47 @@ describe("indexedDBStore(name)", () => {
 		const name = newName();
 		const store = await open(name);
 		await store.add("b", [task()]);
-		const database = await openPlain(name, 2);
+		const database = await openPlain(name, 3);
 		expect(await errorOf(store.counts("b"))).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(database.version).toBe(2);
+		expect(database.version).toBe(3);
 		database.close();
 		const again = await openPlain(name);
 		expect(await settled(again.transaction("upkeep.rows").objectStore("upkeep.rows").count(["task b", 1]))).toBe(1);
+	});
+
+	test("takes over a database of the first version while another tab uses it, and its tasks stay", async () => {
+		const name = newName();
+		const first = await openFirst(name);
+		first.onversionchange = () => first.close();
+		const store = await open(name);
+		expect((await openPlain(name)).version).toBe(2);
+		await store.add("b", [{ ...task(), id: "limited", limitKey: "key" }]);
+		expect((await store.turn("b", claim(9))).claims.map(({ id }) => id)).toEqual(["old", "limited"]);
+	});
+
+	test("refuses a database of an application with the first schema until it is upgraded, and its tasks stay", async () => {
+		const name = newName();
+		const first = await openFirst(name);
+		const store = indexedDBStore(first);
+		expect(await errorOf(store.open())).toMatchObject({ code: "not-open", message: /higher version number/ });
+		first.close();
+		const request = indexedDB.open(name, 2);
+		request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
+		const database = await settled(request);
+		opened.push(database);
+		const upgraded = await open(database);
+		expect((await upgraded.turn("b", claim(9))).claims.map(({ id }) => id)).toEqual(["old"]);
+	});
+
+	test("upgradeIndexedDB() leaves the version of a later schema as it is", async () => {
+		const name = newName();
+		await openFirst(name, 99);
+		const request = indexedDB.open(name, 2);
+		request.onupgradeneeded = () => upgradeIndexedDB(request.result, request.transaction!);
+		request.onblocked = () => opened.splice(0).forEach((one) => one.close!());
+		const database = await settled(request);
+		opened.push(database);
+		expect(await errorOf(indexedDBStore(database).open())).toMatchObject({ code: "newer-schema" });
 	});
 
 	test("refuses a later schema inside a database of the same version", async () => {
@@ -439,7 +487,7 @@ describe("indexedDBStore(name)", () => {
 		const store = await open(name);
 		await store.add("b", [task({ id: "a" }), task({ id: "b" })]);
 		const { claims: [ref] } = await store.turn("b", claim(1));
-		const database = await openPlain(name, 2); // the old tab does not block the upgrade
+		const database = await openPlain(name, 3); // the old tab does not block the upgrade
 		const newer = { name: "StoreError", code: "newer-schema", isTransient: false };
 		const outcome = { type: "done" } as const;
 		for (

@@ -137,6 +137,18 @@ describe("denoKvStore() in a transaction", () => {
 		expect((await store.counts(basket)).waiting).toBe(2);
 	});
 
+	test("add() behind a gate that is claimed meanwhile commits, and its task is claimed", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a", { limitKey: "key" })]);
+		const tx = kv.atomic();
+		await store.add(basket, [task("b", { limitKey: "key" })], tx);
+		const [a] = await claim(store);
+		await end(store, [a!]);
+		expect(await claim(store)).toEqual([]);
+		expect((await tx.commit()).ok).toBe(true);
+		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
+	});
+
 	test("what is no transaction is refused by name, and nothing is stored", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
@@ -471,6 +483,51 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		},
 	);
 
+	test("turn() claims and settles a hundred tasks with keys of their own, and leaves no gates behind", async () => {
+		const { kv, store, clock } = await open();
+		const limits = [{ kind: "work", atOnce: 1, spacing: 100, burst: 1 }];
+		const tasks = Array.from({ length: 120 }, (_, index) => task(`t${index}`, { limitKey: `${index % 100}` }));
+		for (let index = 0; index < tasks.length; index += 40) await store.add(basket, tasks.slice(index, index + 40));
+		const turn = (refs: readonly Ref[]) =>
+			store.turn(basket, {
+				settle: refs.map((ref) => ({ ref, outcome: { type: "done" } })),
+				claim: [{ kinds: ["work"], limit: 200 }],
+				lease: 60_000,
+				limits,
+			});
+		const first = await turn([]);
+		expect([first.claims.length, first.dueIn]).toEqual([100, 60_000]);
+		const second = await turn(first.claims);
+		expect([second.settled.every(Boolean), second.claims, second.dueIn]).toEqual([true, [], 100]);
+		await clock.advance(100);
+		const third = await turn([]);
+		expect(third.claims.map(({ limitKey }) => Number(limitKey)).sort((a, b) => a - b)).toEqual(
+			Array.from({ length: 20 }, (_, index) => index),
+		);
+		await turn(third.claims);
+		await clock.advance(100);
+		for (let turns = 0; turns < 12; turns++) await turn([]);
+		expect((await leftovers(kv)).filter((key) => /gate|note/.test(String(key.at(-1))))).toEqual([]);
+	});
+
+	test("add() refuses a limit key that is too long for its kind, and a released task that gets one becomes dead", async () => {
+		const { kv, store } = await open();
+		const long = "€".repeat(255);
+		const before = await contents(kv);
+		const refused = store.add(basket, [task("a", { limitKey: long, kind: "k".repeat(500) })]);
+		expect(await errorOf(refused)).toMatchObject({ name: "RangeError", message: /limitKey/ });
+		expect(await contents(kv)).toEqual(before);
+		await store.add(basket, [
+			task("a", { limitKey: long, kind: "k".repeat(485) }),
+			task("b", { kind: "k".repeat(500) }),
+		]);
+		const [b] = await claim(store, 1, "k".repeat(500));
+		const settle = [{ ref: b!, outcome: { type: "release", limitKey: long } }] as const;
+		expect((await store.turn(basket, { settle, claim: [], lease: 1 })).settled).toEqual([true]);
+		expect(await store.get(basket, "b")).toMatchObject({ state: "dead", error: expect.stringMatching(/limitKey/) });
+		expect((await claim(store, 1, "k".repeat(485))).map(({ id }) => id)).toEqual(["a"]);
+	});
+
 	test("post() refuses more messages than one commit can remove", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
@@ -714,7 +771,7 @@ describe("denoKvStore() and failures", () => {
 
 	test("open() refuses a newer schema, and changes nothing", async () => {
 		const { kv, store } = await open();
-		await kv.set(["upkeep", "schema"], 2);
+		await kv.set(["upkeep", "schema"], 3);
 		const before = await contents(kv);
 		expect(await errorOf(store.open())).toMatchObject({ name: "StoreError", code: "newer-schema", isTransient: false });
 		expect(await contents(kv)).toEqual(before);
@@ -724,7 +781,7 @@ describe("denoKvStore() and failures", () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a"), task("b"), task("c", { delay: 1 })]);
 		const [a] = await claim(store, 1);
-		await kv.set(["upkeep", "schema"], 2);
+		await kv.set(["upkeep", "schema"], 3);
 		const before = await contents(kv);
 		const newer = { name: "StoreError", code: "newer-schema", isTransient: false, message: /update the library/ };
 		for (
@@ -746,6 +803,19 @@ describe("denoKvStore() and failures", () => {
 		expect(await contents(kv)).toEqual(before);
 	});
 
+	test("open() takes over the first schema, and its tasks stay", async () => {
+		const { kv, store } = await open();
+		await store.add(basket, [task("a"), task("b")]);
+		const [a] = await claim(store, 1);
+		await kv.set(["upkeep", "schema"], 1);
+		const later = denoKvStore(kv);
+		await Promise.all([later.open(), denoKvStore(kv).open()]);
+		expect((await kv.get(["upkeep", "schema"])).value).toBe(2);
+		await end(later, [a!]);
+		await later.add(basket, [task("c", { limitKey: "key" })]);
+		expect((await claim(later)).map(({ id }) => id)).toEqual(["b", "c"]);
+	});
+
 	test("goes on with an empty database once somebody has removed everything", async () => {
 		const { kv, store } = await open();
 		await store.add(basket, [task("a")]);
@@ -754,7 +824,7 @@ describe("denoKvStore() and failures", () => {
 		expect(await store.extend(basket, [ref!], 1_000)).toEqual(["lost"]);
 		await store.add(basket, [task("b")]);
 		expect((await claim(store)).map(({ id }) => id)).toEqual(["b"]);
-		expect((await kv.get(["upkeep", "schema"])).value).toBe(1);
+		expect((await kv.get(["upkeep", "schema"])).value).toBe(2);
 	});
 
 	test("a database whose tables are gone is corrupt, which waiting does not mend", async () => {

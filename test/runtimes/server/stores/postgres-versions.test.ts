@@ -10,7 +10,7 @@ import { PostgresMachine } from "../../../servers/postgres-machine.ts";
 import { deferred } from "../../../support.ts";
 
 const basket = "basket";
-const [first, second] = [1, 2].map((version) =>
+const [first, second, third] = [1, 2, 3].map((version) =>
 	readFileSync(new URL(`../../../fixtures/postgres-schema-${version}.sql`, import.meta.url), "utf8")
 );
 
@@ -173,6 +173,45 @@ describe("postgresStore() with tables of version 2", () => {
 		}]);
 		expect(await claim(store)).toMatchObject([{ id: "head", payload: "new", attempts: 0 }]);
 		expect((await pool.query("SELECT version FROM second.version")).rows).toEqual([{ version }]);
+	});
+});
+
+describe("postgresStore() with tables of version 3", () => {
+	/** Calls a function like a program of version 3. */
+	const then = (name: string, ...values: string[]) => {
+		const places = [basket, ...values].map((_, index) => `$${index + 1}`);
+		return pool.query(`SELECT third.${name}_3(${places})`, [basket, ...values]);
+	};
+	const addThen = (ids: string, lanes: string) =>
+		then("add", "{work,work}", ids, lanes, "{0,0}", "{0,0}", "{1,2}", "1");
+
+	test("open() brings them up to date, and limits what was running and waiting as soon as it has a key", async () => {
+		await pool.query(third!);
+		await addThen("{a,b}", "{NULL,lane}");
+		await then("turn", "{}", "[]", '[[9, ["work"]]]', "600000", "");
+		await addThen("{c,d}", "{NULL,lane}");
+		const store = await open("third");
+		await expect(addThen("{x,y}", "{NULL,NULL}")).rejects.toMatchObject({ code: "42883" });
+		expect(await store.list(basket, { limit: 9 })).toMatchObject(
+			["a", "b", "c", "d"].map((id, index) => ({ id, state: index < 2 ? "running" : "waiting", limitKey: undefined })),
+		);
+		const limits = [{ kind: "work", atOnce: 1, spacing: 0, burst: 1 }];
+		const turn = (settle: readonly Ref[], limitKey: string) =>
+			store.turn(basket, {
+				settle: settle.map((ref) => ({ ref, outcome: { type: "release", limitKey } })),
+				claim: [{ kinds: ["work"], limit: 9 }],
+				lease: 600_000,
+				limits,
+			});
+		const [c] = (await turn([], "")).claims;
+		expect(c).toMatchObject({ id: "c", limitKey: undefined });
+		const numbers = Object.fromEntries((await pool.query("SELECT id, seq FROM third.tasks")).rows.map(Object.values));
+		const claims = ["a", "b", "c"].map((id) => ({ id, token: `${numbers[id]}.1` }));
+		const [a] = (await turn(claims, "key")).claims;
+		expect(a).toMatchObject({ id: "a", limitKey: "key" });
+		await settle(store, [a!]);
+		expect((await turn([], "")).claims).toMatchObject([{ id: "b", limitKey: "key", lane: "lane" }]);
+		expect((await pool.query("SELECT version FROM third.version")).rows).toEqual([{ version }]);
 	});
 });
 

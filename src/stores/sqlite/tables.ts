@@ -1,0 +1,52 @@
+/**
+ * The names of the tables and indexes, and which of them exist.
+ *
+ * @module
+ */
+
+/** The names of the tables and indexes. */
+export interface Tables {
+	/** Whether the tables have version 6. Each check of the version sets it. */
+	hasGates: boolean;
+	readonly schema: string;
+	readonly tasks: string;
+	readonly messages: string;
+	readonly replacements: string;
+	readonly pauses: string;
+	readonly claimable: string;
+	readonly blocks: string;
+	readonly lanes: string;
+	readonly aside: string;
+	readonly kept: string;
+	readonly ended: string;
+	readonly ids: string;
+	readonly gates: string;
+	readonly ready: string;
+	readonly idle: string;
+	readonly gated: string;
+	readonly engaged: string;
+}
+
+/** @param prefix the common prefix */
+export function nameTables(prefix: string): Tables {
+	return {
+		hasGates: false,
+		schema: `${prefix}schema`,
+		tasks: `${prefix}tasks`,
+		messages: `${prefix}messages`,
+		replacements: `${prefix}replacements`,
+		pauses: `${prefix}pauses`,
+		claimable: `${prefix}tasks_claimable`,
+		blocks: `${prefix}blocks`,
+		lanes: `${prefix}tasks_lane`,
+		aside: `${prefix}tasks_aside`,
+		kept: `${prefix}tasks_kept`,
+		ended: `${prefix}tasks_ended`,
+		ids: `${prefix}tasks_id`,
+		gates: `${prefix}gates`,
+		ready: `${prefix}gates_ready`,
+		idle: `${prefix}gates_idle`,
+		gated: `${prefix}tasks_gated`,
+		engaged: `${prefix}tasks_engaged`,
+	};
+}

@@ -1,0 +1,15 @@
+import process from "node:process";
+import { describe, expect, test } from "vitest";
+import { killBatches } from "../../kills/batches.ts";
+
+const kills = process.env["UPKEEP_LONG"] === "1" ? 30 : 6;
+
+describe("batch() in 8 processes that are killed", () => {
+	test("runs each task to its end, and only the tasks that kill their processes become dead", async () => {
+		const report = await killBatches("sqlite", { kills }, kills);
+		expect(report.violations).toEqual([]);
+		expect(report.kills).toBeGreaterThanOrEqual(kills);
+		expect(report.interrupted).toBeGreaterThan(0);
+		expect(report.most).toBeGreaterThan(1);
+	}, 120_000);
+});

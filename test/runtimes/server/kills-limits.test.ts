@@ -1,0 +1,23 @@
+import process from "node:process";
+import { describe, expect, test } from "vitest";
+import { killLimited } from "../../kills/limits.ts";
+
+const isLong = process.env["UPKEEP_LONG"] === "1";
+
+describe("limit() in 8 processes that are killed", () => {
+	test.each(
+		[
+			{ database: "sqlite", kills: isLong ? 50 : 10 },
+			{ database: "postgres", kills: isLong ? 25 : 5 },
+		] as const,
+	)("never lets more tasks of a key run or begin than it allows, and all are done, on $database", async ({
+		database,
+		kills,
+	}) => {
+		const report = await killLimited(database, { kills, interval: 100 }, kills);
+		expect(report.violations).toEqual([]);
+		expect(report.kills).toBe(kills);
+		expect(report.interrupted).toBeGreaterThan(0);
+		expect(report.atOnce).toBe(2); // the storm comes up to the limit
+	}, 120_000);
+});

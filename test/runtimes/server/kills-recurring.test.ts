@@ -1,0 +1,15 @@
+import process from "node:process";
+import { describe, expect, test } from "vitest";
+import { killRecurring } from "../../kills/recurring.ts";
+
+const [instants, kills] = process.env["UPKEEP_LONG"] === "1" ? [20, 10] : [6, 2];
+
+describe("every() in 20 baskets of 4 processes that are killed", () => {
+	test("runs each instant, in order, and again only after a kill before its settlement", async () => {
+		const report = await killRecurring("sqlite", instants, { kills, interval: 700 }, kills);
+		expect(report.violations).toEqual([]);
+		expect(report.instants).toBeGreaterThanOrEqual(instants);
+		expect(report.kills).toBeGreaterThanOrEqual(kills);
+		expect(report.stuck).toBeGreaterThan(0);
+	}, 120_000);
+});
