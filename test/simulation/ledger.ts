@@ -192,8 +192,6 @@ export class Ledger {
 	/** The paused kinds; `undefined` pauses all of them. */
 	readonly paused: Set<string | undefined> = new Set();
 	readonly #limits = new LimitBook();
-	/** The latest time that the clock has shown. */
-	#latest = -Infinity;
 	/** All tasks that were ever retained for a time. */
 	readonly #kept: Entry[] = [];
 	readonly transactions: StoreTransactions | undefined;
@@ -414,7 +412,6 @@ export class Ledger {
 
 	#count(): void {
 		this.#limits.forget(this.#now);
-		this.#latest = Math.max(this.#latest, this.#now);
 		this.#times.push(this.#clock.monotonic());
 	}
 
@@ -761,11 +758,10 @@ export class Ledger {
 
 	/**
 	 * What is due later and has no place may count, because a place may be free by then. A gate may still have the end of
-	 * a lease that was extended since; and since the clock was set back, the time at which its last task was settled.
+	 * a lease that was extended since.
 	 */
 	#checkDueIn(owner: Owner, kinds: readonly string[], dueIn: number): void {
-		const isGateAhead = this.#now < this.#latest && owner.limits?.some(({ kind }) => kinds.includes(kind)) === true;
-		let [least, most] = [isGateAhead ? 1 : Infinity, Infinity];
+		let [least, most] = [Infinity, Infinity];
 		for (const entry of this.entries.values()) {
 			if (!kinds.includes(entry.kind) || !this.#isInPlace(entry)) continue;
 			const [opensAt] = this.#opensAt(owner, entry);
