@@ -6,7 +6,7 @@
  */
 
 import type { KindLimit } from "../basket/store.ts";
-import { amended, nameOf, newGate } from "./gates.ts";
+import { amended, nameOf, newGate, readySince } from "./gates.ts";
 import { isGate } from "./row.ts";
 import type { Session } from "./session.ts";
 import { type Key, Stray, type Work } from "./space.ts";
@@ -59,10 +59,10 @@ export interface Queued {
 /** A range of gates, the first of which are in memory. */
 interface Source {
 	readonly limit: KindLimit;
-	/** The range has the gates that are ready by this limit; if absent, those with other limits. */
-	readonly by?: string;
+	/** The range has the gates that are ready by this limit; if undefined, those with other limits. */
+	readonly by: string | undefined;
 	/** The range ends before this limit. */
-	readonly end?: string;
+	readonly end: string | undefined;
 	readonly prefix: Key;
 	readonly rows: Queued[];
 	above: Key | undefined;
@@ -149,7 +149,7 @@ export class GateQueue {
 			const noted = own.reduce((least, { at }) => Math.min(least, at), now);
 			const isReady = row.by === "" && !row.isIdle;
 			// Whoever adds often must not come before others again and again.
-			const at = Math.min(now, isReady ? row.readyAt : Math.max(noted, row.turn));
+			const at = Math.min(now, isReady ? readySince(row) : Math.max(noted, row.turn));
 			this.#changed.push({ before, row, limit: this.#limits.get(kind!)!, notes: own, at });
 			this.#see(row);
 		});
@@ -197,7 +197,7 @@ export class GateQueue {
 			return false;
 		}
 		this.#known.add(name);
-		rows.push({ before: one, row: one, limit, notes: [], at: Math.min(one.readyAt, now) });
+		rows.push({ before: one, row: one, limit, notes: [], at: Math.min(readySince(one), now) });
 		return true;
 	}
 
@@ -214,12 +214,15 @@ export class GateQueue {
 	}
 }
 
-/** The ranges of gates of a kind: ready without a limit, by the current one, or by another one. */
+/** The ranges of gates of a kind: ready, ready at an instant without a limit or by the current one, or by another one. */
 function toSources(limit: KindLimit): Source[] {
 	const { kind } = limit;
 	const text = textOf(limit);
-	const rest = { limit, isAtEnd: false, above: undefined };
-	const own = ["", ...(text === "" ? [] : [text])].map((by): Source => ({ ...rest, by, prefix: [kind, by], rows: [] }));
-	const before: Source = { ...rest, prefix: [kind], above: [kind, ""], end: text, rows: [] };
-	return [...own, ...(text === "" ? [] : [before]), { ...rest, prefix: [kind], above: [kind, text], rows: [] }];
+	const source = (by: string | undefined, prefix: Key, above?: Key, end?: string): Source => (
+		{ limit, by, prefix, above, end, isAtEnd: false, rows: [] }
+	);
+	const own = [source("", [kind, "", 0]), source("", [kind, ""], [kind, "", 0])];
+	const others = source(undefined, [kind], [kind, text]);
+	if (text === "") return [...own, others];
+	return [...own, source(text, [kind, text]), source(undefined, [kind], [kind, ""], text), others];
 }

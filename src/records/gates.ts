@@ -116,6 +116,16 @@ export function newGate(kind: string, limitKey: string): GateRow {
 	return { kind, limitKey, readyAt: Infinity, by: "", turn: 0, next: 0, startedAt: 0, shutUntil: 0, isIdle: true };
 }
 
+/** A gate that is ready from this instant on. If that is now, it takes its place behind those that are ready already. */
+export function readied(row: GateRow, readyAt: number, now: number): GateRow {
+	return readyAt > now ? { ...row, readyAt } : { ...row, readyAt: 0, turn: Math.max(row.turn, now) };
+}
+
+/** Since when a gate is ready. */
+export function readySince({ readyAt, turn }: GateRow): number {
+	return readyAt === 0 ? turn : readyAt;
+}
+
 /** A gate after these starts were taken back, and after it was shut. */
 export function amended(row: GateRow, { starts, shutUntil }: Mark): GateRow {
 	let { next } = row;
@@ -150,7 +160,8 @@ function* writeAll(session: Marker, marks: readonly Mark[]): Work<void> {
 		const isAmended = after.next !== row.next || after.shutUntil !== row.shutUntil;
 		if (!row.isIdle && readyAt === row.readyAt && !isAmended) continue;
 		const by = readyAt < row.readyAt || row.isIdle ? "" : row.by;
-		tx.put(gates, { ...after, readyAt, by, isIdle: undefined }, before);
+		const next = readyAt === row.readyAt ? after : readied(after, readyAt, now);
+		tx.put(gates, { ...next, by, isIdle: undefined }, before);
 		if (before === undefined) session.marks.made.add(kind);
 		if (isWaited && isFreed) tx.wake();
 	}

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { readied } from "./gates.ts";
 import { GateQueue, type Limits, type Queued, textOf } from "./gate-queue.ts";
 import { isGate, isSound } from "./row.ts";
 import type { Session } from "./session.ts";
@@ -196,7 +197,7 @@ function closed(gate: Gate, { offered, begun, lease }: Served, turn: number, now
 	const readyAt = Math.max(running < limit.atOnce ? freeAt : crashedAt, opensAt(gate, next));
 	if (readyAt > freeAt) return { ...rest, readyAt, by: textOf(limit) };
 	const isStill = !isServed && row.by === "" && !row.isIdle && row.readyAt <= now && readyAt <= now;
-	return { ...rest, readyAt: isStill ? row.readyAt : readyAt, by: "" };
+	return isStill ? { ...rest, readyAt: row.readyAt, by: "" } : readied({ ...rest, readyAt, by: "" }, readyAt, now);
 }
 
 function isEqual(before: Queued["before"], after: GateRow): boolean {

@@ -110,11 +110,14 @@ export interface LaneRow {
 export interface GateRow {
 	readonly kind: string;
 	readonly limitKey: string;
-	/** When a task behind it may be claimed; if there is none, when the row is no longer needed. */
+	/**
+	 * When a task behind it may be claimed: 0 if it was ready by the clock of then, because one that is set back must not
+	 * shut it. If there is no task, when the row is no longer needed.
+	 */
 	readonly readyAt: number;
 	/** The limit without which `readyAt` would be earlier; empty if the tasks alone decide. */
 	readonly by: string;
-	/** When it was last served, which decides between gates that are ready at the same instant. */
+	/** When it was last served, or became ready since: this is its place among the gates that are ready. */
 	readonly turn: number;
 	/** See {@link KindLimit} of the store: the instant of GCRA, and that of its last start. */
 	readonly next: number;

@@ -43,7 +43,7 @@ export class LimitBook {
 
 	/** A store may forget what does not matter at this time. */
 	forget(now: number): void {
-		for (const { gate } of this.#gates.values()) gate.forget(now);
+		for (const book of this.#gates.values()) if (book.gate.forget(now)) book.starts = [];
 	}
 
 	/** The first instant at which a gate may be open, and the one from which it must. */

@@ -47,10 +47,16 @@ export class ModelGate {
 		this.#shutUntil = Math.max(this.#shutUntil, until);
 	}
 
-	/** A store may forget what does not matter now: that shows if its clock is set back. */
-	forget(now: number): void {
+	/**
+	 * A store may forget what does not matter now: that shows if its clock is set back.
+	 *
+	 * @returns whether it may have forgotten all starts
+	 */
+	forget(now: number): boolean {
 		if (this.#shutFrom <= now) this.#shutFrom = -Infinity;
-		if (this.#earliest <= now && this.#shutFrom === -Infinity) this.#starts = [];
+		const mayForget = this.#earliest <= now && this.#shutFrom === -Infinity;
+		if (mayForget) this.#starts = [];
+		return mayForget;
 	}
 
 	/** The first instant at which a task may start, and the one from which it must. */
