@@ -118,7 +118,7 @@ export function newGate(kind: string, limitKey: string): GateRow {
 
 /** A gate that is ready from this instant on. If that is now, it takes its place behind those that are ready already. */
 export function readied(row: GateRow, readyAt: number, now: number): GateRow {
-	return readyAt > now ? { ...row, readyAt } : { ...row, readyAt: 0, turn: Math.max(row.turn, now) };
+	return readyAt > now ? { ...row, readyAt } : { ...row, readyAt: 0, turn: Math.max(row.turn, readyAt) };
 }
 
 /** Since when a gate is ready. */
@@ -158,10 +158,11 @@ function* writeAll(session: Marker, marks: readonly Mark[]): Work<void> {
 		const isReady = row.isIdle || isFreed || isExtended || !isWaited;
 		const readyAt = !isReady ? row.readyAt : row.isIdle ? at : Math.min(row.readyAt, at);
 		const isAmended = after.next !== row.next || after.shutUntil !== row.shutUntil;
-		if (!row.isIdle && readyAt === row.readyAt && !isAmended) continue;
-		const by = readyAt < row.readyAt || row.isIdle ? "" : row.by;
-		const next = readyAt === row.readyAt ? after : readied(after, readyAt, now);
-		tx.put(gates, { ...next, by, isIdle: undefined }, before);
+		// An instant that is over, as the end of a lease, would lie in the future of a clock that is set back.
+		const isSame = !row.isIdle && (!isReady || (readyAt === row.readyAt && (readyAt > now || readyAt === 0)));
+		if (isSame && !isAmended) continue;
+		const next = isSame ? after : { ...readied(after, readyAt, now), by: "", isIdle: undefined };
+		tx.put(gates, next, before);
 		if (before === undefined) session.marks.made.add(kind);
 		if (isWaited && isFreed) tx.wake();
 	}

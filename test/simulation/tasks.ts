@@ -151,10 +151,10 @@ function perform(
 	process: BasketProcess,
 	payload: Payload,
 	context: BasketContext<Payload>,
-	call: object = {},
+	run?: Run,
 ): unknown {
 	if (!process.isAlive) return new Promise(() => {});
-	const run = world.begin(process, payload, context, call);
+	run ??= world.begin(process, payload, context, {});
 	if (context.kind === "transacted" && world.ledger.transactions !== undefined) {
 		return transact(world, process, run).then(
 			() => end(world, run, run.isCommitted),
@@ -194,9 +194,11 @@ async function performAll(
 	{ fail }: BatchContext,
 ): Promise<void> {
 	const call = {};
-	await Promise.all(tasks.map(async (task) => {
+	// All have begun before one of them stops the basket.
+	const runs = process.isAlive ? tasks.map((task) => world.begin(process, task.payload, task, call)) : [];
+	await Promise.all(tasks.map(async (task, index) => {
 		try {
-			await perform(world, process, task.payload, task, call);
+			await perform(world, process, task.payload, task, runs[index]);
 		} catch (error) {
 			fail(task.id, error);
 		}
