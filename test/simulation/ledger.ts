@@ -758,15 +758,17 @@ export class Ledger {
 
 	/**
 	 * What is due later and has no place may count, because a place may be free by then. A gate may still have the end of
-	 * a lease that was extended since.
+	 * a lease that was extended since, or whose task was held since.
 	 */
 	#checkDueIn(owner: Owner, kinds: readonly string[], dueIn: number): void {
 		let [least, most] = [Infinity, Infinity];
 		for (const entry of this.entries.values()) {
-			if (!kinds.includes(entry.kind) || !this.#isInPlace(entry)) continue;
+			if (!kinds.includes(entry.kind)) continue;
+			const isGated = entry.state === "running" && gateOf(entry) !== undefined;
+			if (isGated && entry.isHeld) least = Math.min(least, 1);
+			if (!this.#isInPlace(entry)) continue;
 			const [opensAt] = this.#opensAt(owner, entry);
-			const isExtended = entry.state === "running" && gateOf(entry) !== undefined;
-			const from = entry.due <= this.#now ? opensAt : isExtended ? this.#now + 1 : entry.due;
+			const from = entry.due <= this.#now ? opensAt : isGated ? this.#now + 1 : entry.due;
 			least = Math.min(least, Math.max(0, from - this.#now));
 			most = Math.min(most, Math.max(0, this.readyBy(owner, entry) - this.#now));
 		}
