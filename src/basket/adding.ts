@@ -99,6 +99,8 @@ export interface Entry extends Omit<AddOptions, "tx" | "ifPresent">, Pick<Collec
 	readonly kind: string;
 	readonly payload?: unknown;
 	readonly ifPresent?: "keep" | "replace" | "collect" | undefined;
+	/** The key of its limit, if its kind cannot compute it. */
+	readonly limitKey?: string | undefined;
 }
 
 /** The interface of adding to its basket. */
@@ -177,7 +179,7 @@ export function newTask<Tx>(
 	const { maxPayload } = store.capabilities;
 	const given = isCollecting ? [entry.payload] : entry.payload;
 	const finish = (valid: unknown) => {
-		const limitKey = kind.limit?.keyOf(valid);
+		const limitKey = kind.limit && (kind.limit.keyOf?.(valid) ?? entry.limitKey);
 		const payload = encodePayload(kind, entry.payload, maxPayload);
 		return chain(
 			synchronous(payload, tx),

@@ -201,7 +201,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Gives a task back that does not wait where its limit wants it: its payload or the limit was changed. */
 	#move(): Ending | undefined {
-		const limitKey = this.#kind.limit?.keyOf(this.#payload);
+		const limitKey = this.#kind.limit?.keyOf?.(this.#payload);
 		if (limitKey === undefined || limitKey === this.claim.limitKey) return undefined;
 		this.attempt = 0;
 		return endingWith({ type: "release", limitKey });

@@ -18,12 +18,13 @@ export {
 	type BasketOptions,
 	type BasketSettings,
 	checkBasketOptions,
+	checkMade,
 	type Kind,
 	type TaskDefinition,
 	type TaskMap,
 	type WakeHint,
 } from "./options.ts";
 export { checkStored } from "./pausing.ts";
-export { checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
+export { chain, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 export { getTask, listTasks } from "./reading.ts";
 export { Endings } from "./waiting.ts";

@@ -232,7 +232,8 @@ export interface Kind extends Recurs {
 	readonly mayRecur: boolean;
 	/** Present if its function takes several tasks. */
 	readonly batch: Batching | undefined;
-	readonly limit: Limit<unknown> | undefined;
+	/** A job computes its key itself. */
+	readonly limit: Pick<Limit<unknown>, "bounds"> & Partial<Limit<unknown>> | undefined;
 	readonly schema: StandardSchema | undefined;
 	readonly codec: Codec;
 	readonly crashes: number;
@@ -321,7 +322,7 @@ function checkKind(
 	checkCount("crashes", crashes);
 	checkDelay("retain", retain);
 	checkLimit("retainDead", retainDead);
-	if (limit !== undefined && typeof Object(limit).keyOf !== "function") refuse("limit", limit, "made by limit()");
+	if (limit !== undefined) checkMade(limit);
 	if (every === undefined && (missed ?? spread) !== undefined) refuse("every", every, "a schedule");
 	const rule = every && ticksOf(every).check(every, missed, spread);
 	check("reads", reads, "object", Array.isArray(reads), "an array of functions");
@@ -334,4 +335,9 @@ function checkKind(
 	const results = { hasResult: retain > 0, crashes, retain, retainDead };
 	const { upkeepBatch: batch } = run as { upkeepBatch?: Batching };
 	return { ...results, call, end, mayRecur: true, batch, limit, rule, reads, schema, codec: masked(codec), settings };
+}
+
+/** Checks what is given as `limit`. Not in the room of limits, which is loaded only if a limit is made. */
+export function checkMade(limit: Limit<never>): void {
+	if (typeof Object(limit).keyOf !== "function") refuse("limit", limit, "made by limit()");
 }

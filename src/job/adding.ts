@@ -4,7 +4,16 @@
  * @module
  */
 
-import { addTasks, type BasketEngine, type Codec, cut, delayOf, isThenable, synchronous } from "../basket/engine.ts";
+import {
+	addTasks,
+	type BasketEngine,
+	chain,
+	type Codec,
+	cut,
+	delayOf,
+	isThenable,
+	synchronous,
+} from "../basket/engine.ts";
 import type { Added, Data } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { NewJob } from "./options.ts";
@@ -34,27 +43,35 @@ export async function addJobs<Tx>(
 		}
 		const delay = delayOf(times, engine.settings.clock);
 		const encoded = encode(known, job, input, delay, tx);
-		tasks.push({ id, priority, lane, delay, kind: job.name, payload: isThenable(encoded) ? await encoded : encoded });
+		const first = isThenable(encoded) ? await encoded : encoded;
+		tasks.push({ id, priority, lane, delay, kind: job.name, ...first });
 	}
 	return await addTasks(engine, tasks, tx);
 }
 
-/** The first checkpoint of a job. Returns a promise only if the schema or the codec is asynchronous. */
+/** The first checkpoint of a job, and the key of its limit. */
+interface First {
+	readonly payload: Data;
+	readonly limitKey: string | undefined;
+}
+
+/** Returns a promise only if the schema or the codec is asynchronous. */
 function encode<Tx>(
 	{ jobs, codec }: JobsToAdd,
 	job: AnyJob,
 	input: unknown,
 	delay: number | undefined,
 	tx: Tx | undefined,
-): Data | PromiseLike<Data> {
+): First | PromiseLike<First> {
 	const name = check("job.name", check("job", job, "object").name, "string");
 	const known = jobs.get(name)?.job;
 	if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
 	if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
-	const finish = () => {
+	const finish = (valid: unknown) => {
+		const limitKey = known.limit?.keyOf(valid);
 		const encoded = codec.encode(firstCheckpoint(known, input, delay));
-		return isThenable(encoded) ? synchronous(encoded, tx) : encoded;
+		return chain(synchronous(encoded, tx), (payload) => ({ payload, limitKey }));
 	};
-	const valid = known.schema && validate(known.schema, input);
-	return isThenable(valid) ? synchronous(valid, tx).then(finish) : finish();
+	if (known.schema === undefined) return finish(input);
+	return chain(synchronous(validate(known.schema, input), tx), finish);
 }

@@ -61,6 +61,9 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** Whether the claim must end after the running step, because of a message. */
 	#isYielding = false;
 	#isCancelled = false;
+	/** Whether this claim has run a step, and whether the step holds back the other jobs of its limit. */
+	#hasRun = false;
+	#isKeyShut = false;
 	/** The reason for which the job is held, if it is. */
 	heldFor: TaskFailure | undefined;
 	/** The problem that prevents the job from continuing. */
@@ -80,11 +83,15 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 
 	/** Resumes the job. Rejects if it was aborted or has lost its claim. */
 	async run(data: Data): Promise<Outcome> {
+		let limitKey;
 		try {
 			this.state = await fitCheckpoint(this.job, await decodeCheckpoint(this.owner.codec, data));
+			limitKey = this.state.status === undefined ? this.job.job.limit?.keyOf(this.state.input) : undefined;
 		} catch (error) {
 			return this.#hold(error);
 		}
+		// The limit was changed.
+		if (limitKey !== undefined && limitKey !== this.task.claim.limitKey) return { type: "release", limitKey };
 		this.task.onPosted = () => void this.look();
 		this.owner.onChange();
 		await this.#readInbox();
@@ -163,7 +170,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);
 			if (delay === undefined && !isCall) continue;
 			if (delay !== undefined) return await this.#later(delay, isCall);
-			if (this.#isYielding) return await this.#later(0);
+			if (this.#isYielding || this.#mustQueue()) return await this.#later(0);
 			if (!this.#isStored) {
 				if (signal.aborted) return { type: "release", payload: this.#data };
 				if (!await this.#save()) return await this.#later(0);
@@ -172,6 +179,11 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			if (delay !== undefined) return await this.#later(delay, true);
 			isAwake = false;
 		}
+	}
+
+	/** Each step is a start of its own where these are limited. */
+	#mustQueue(): boolean {
+		return this.#hasRun && (this.job.job.limit?.bounds.spacing ?? 0) > 0;
 	}
 
 	/** The remaining delay of a job that was added with a delay and became due early because of a message. */
@@ -217,6 +229,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** Makes one attempt of a step or of its revert. Returns the delay before the next attempt, if there is one. */
 	async #try(step: PreparedStep, signal: AbortSignal): Promise<number | undefined> {
 		const attempt = this.#attempt = new StepAttempt<Tx>(this, step);
+		this.#hasRun = true;
 		this.owner.onChange();
 		const result = await attempt.run(signal);
 		this.#attempt = undefined;
@@ -231,6 +244,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		if (signal.aborted) throw signal.reason;
 		if (this.#isCancelled) return 0;
 		const { error, again, delay } = result;
+		this.#isKeyShut = again && attempt.isKeyShut && this.job.job.limit !== undefined;
 		if (result.later) {
 			this.state = attempt.postponed(delay);
 			return delay;
@@ -344,7 +358,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	async #later(delay: number | null, isBackoff = false): Promise<Outcome> {
 		try {
 			const { state: { isFirm }, data: payload } = await this.#fit({ ...this.state, crashed: 0 });
-			return { type: "later", delay, seen: this.seen, payload, backoff: isBackoff && !isFirm };
+			const { seen } = this;
+			return { type: "later", delay, seen, payload, backoff: isBackoff && !isFirm, isKeyShut: this.#isKeyShut };
 		} catch (error) {
 			// The step must not be tried more often than allowed.
 			return this.#hold(error);

@@ -10,7 +10,9 @@
  * @module
  */
 
+import type { Limit } from "../limit/limit.ts";
 import type { RevertContext, StepContext } from "./context.ts";
+import { checkMade } from "../basket/engine.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
@@ -33,6 +35,14 @@ export interface JobOptions<I, A = I> {
 	 * not pass, and whenever a stored job is resumed, so it must accept its own output.
 	 */
 	schema?: StandardSchema<I, A> | undefined;
+	/**
+	 * How many of these jobs run a step at once, and how many steps begin in a time, in all processes:
+	 * `limit({ key, atOnce, rate })`. `key` gets the input, as the schema returns it. A job that sleeps or waits for a
+	 * signal, an attempt or its limit has no place. Each attempt of a step or of a revert counts for `rate`. If `key`
+	 * throws, or if the key is not allowed, `add` rejects, and a stored job is held. @default no limit
+	 */
+	// Does not determine the input: `limit({ atOnce })` fits each one.
+	limit?: Limit<[I][I extends unknown ? 0 : never]> | undefined;
 }
 
 /**
@@ -118,6 +128,9 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	readonly version: number | string | undefined;
 	/** See {@link JobOptions.schema}. */
 	readonly schema: StandardSchema<I, A> | undefined;
+	/** See {@link JobOptions.limit}. */
+	// deno-lint-ignore no-explicit-any -- of the input, in which a job must not vary
+	readonly limit: Limit<any> | undefined;
 	/** The steps in order. */
 	readonly steps: readonly JobStep[];
 	/** For the compiler only; never set. See {@link JobTypes}. */
@@ -133,16 +146,18 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * Created by {@link job}.
 	 *
 	 * @param name the name
-	 * @param options the version, and the schema of the input
+	 * @param options the version, the schema of the input, and the limit
 	 * @param steps the steps
 	 */
 	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
-		const { version, schema } = check("options", options, "object");
+		const { version, schema, limit } = check("options", options, "object");
 		this.name = checkName("name", name);
 		if (version !== undefined && typeof version !== "string") check("version", version, "number");
 		checkSchema(schema);
+		if (limit !== undefined) checkMade(limit);
 		this.version = version;
 		this.schema = schema;
+		this.limit = limit;
 		this.steps = steps;
 	}
 
@@ -228,7 +243,7 @@ export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
  * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
  * @typeParam A what `add` takes, where a schema makes the input of it
  * @param name the name, which identifies the definition in a store; 1 to 255 characters
- * @param options the version, and the schema of the input
+ * @param options the version, the schema of the input, and the limit
  * @returns a job without steps
  * @throws {TypeError | RangeError} for a name or options of the wrong type, or out of range
  *

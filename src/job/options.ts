@@ -155,6 +155,7 @@ export function checkProcessorOptions<Tx>(
 			codec: rawCodec,
 			hasResult: false,
 			mayRecur: false,
+			limit: jobs.get(name)!.job.limit && { bounds: jobs.get(name)!.job.limit!.bounds },
 		}] as const;
 	});
 	return { settings: { ...settings, kinds: new Map(kinds) }, jobs, codec, crashes, retain, onSettled, onAttemptFailed };

@@ -79,6 +79,11 @@ export class StepAttempt<Tx> {
 		return this.#execution.attempt;
 	}
 
+	/** Whether the delay is for all jobs of the same limit. */
+	get isKeyShut(): boolean {
+		return this.#execution.hint?.limit === true;
+	}
+
 	abort(reason: unknown): void {
 		this.#execution.abort(reason);
 	}

@@ -140,8 +140,12 @@ describe("Basket", () => {
 		limit({ rate: { tasks: 1 } });
 		// @ts-expect-error limit() is missing
 		new Basket({ store, tasks: { a: { run: () => {}, limit: { atOnce } } } });
-		// @ts-expect-error a job has no limit
-		job("a", { limit: limit({ atOnce }) });
+		job("a", { limit: limit({ atOnce }) }).step("b", {
+			run: ({ input }) => expectTypeOf(input).toEqualTypeOf<undefined>(),
+		});
+		job<Mail>("a", { limit: limit({ key: ({ to }) => to, atOnce }) });
+		// @ts-expect-error the input has no such property
+		job<{ n: number }>("a", { limit: limit({ key: ({ to }: Mail) => to, atOnce }) });
 		// @ts-expect-error a basket has no limit
 		new Basket({ store, tasks: {}, limit: limit({ atOnce }) });
 	});
