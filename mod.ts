@@ -26,6 +26,7 @@ export {
 	type WorkOptions,
 } from "./src/basket/basket.ts";
 export { type ListableBasket, live, type LiveOptions } from "./src/basket/live.ts";
+export { cloneCodec } from "./src/basket/clone-codec.ts";
 export { type Codec, jsonCodec, type TaskFailure } from "./src/basket/codec.ts";
 export { type BasketContext, ClaimLostError, type TaskProgress } from "./src/basket/context.ts";
 export {

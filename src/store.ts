@@ -48,6 +48,7 @@ export type {
 	Change,
 	Claim,
 	ClaimRequest,
+	ClonedData,
 	Counts,
 	Data,
 	Done,

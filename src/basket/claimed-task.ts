@@ -14,6 +14,7 @@ import type { Kind } from "./options.ts";
 import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { type Collected, collectedIn, readPayload } from "./collecting.ts";
+import { fingerprint } from "./cloned.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
@@ -155,7 +156,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	isContinuedBy({ addedAt, attempts, crashes, payload }: Claim): boolean {
 		const { claim } = this;
 		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
-		return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);
+		return isNext && !this.isExpired && addedAt === claim.addedAt && fingerprint(payload) === fingerprint(this.#stored);
 	}
 
 	/** Records data that the run itself has saved, for a kind whose payloads are stored unchanged. */

@@ -19,6 +19,8 @@ export interface Codec {
 	encode(payload: unknown): Data | PromiseLike<Data>;
 	/** Decodes the result of {@link encode}. If it throws, the task becomes dead, with the error as the reason. */
 	decode(data: Data): unknown;
+	/** Whether it needs a store whose capabilities contain `clones`: see `cloneCodec`. @default false */
+	readonly clones?: boolean | undefined;
 }
 
 /**
@@ -48,6 +50,7 @@ export const jsonCodec: Codec = {
 /** A codec whose data is never mistaken for a schedule. */
 export function masked(codec: Codec): Codec {
 	return {
+		clones: codec.clones,
 		encode(payload) {
 			const data = codec.encode(payload);
 			return "then" in Object(data) ? (data as PromiseLike<Data>).then(mask) : mask(data as Data);

@@ -58,6 +58,7 @@ function isEmptied(value: object, keys: readonly string[]): boolean {
 	return keys.length === 0 || (typeof type === "function" && type !== Object && value instanceof type);
 }
 
-function segment(key: string | number): string {
+/** The part of a path that names a member. */
+export function segment(key: string | number): string {
 	return /^[\p{L}_$][\p{L}\d_$]*$/u.test(key as string) ? `.${key}` : `[${JSON.stringify(key)}]`;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { TaskQuery, TaskRecord } from "./reading.ts";
+import { findLoss } from "./json-loss.ts";
 import { check, checkLimit, checkMethods } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
@@ -164,10 +165,14 @@ class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
 	}
 }
 
+function isAsText(value: unknown): boolean {
+	return value === undefined || findLoss(value) === undefined;
+}
+
 /** The record as text; an empty one if its payload has none. */
 function textOf(record: TaskRecord): string {
 	try {
-		return JSON.stringify(record);
+		return isAsText(record.payload) && isAsText(record.result) ? JSON.stringify(record) : "";
 	} catch {
 		return "";
 	}

@@ -76,7 +76,7 @@ export function stateOf({ state, isHeld }: Task): TaskState {
 
 /** Not `slice`, which does not copy a Buffer of Node. */
 export function copy(data: Data): Data {
-	return typeof data === "string" ? data : new Uint8Array(data);
+	return data instanceof Uint8Array ? new Uint8Array(data) : data;
 }
 
 /** What replaces the payload of a task, now or when its claim ends. The item, if there is one, is added at once. */

@@ -69,7 +69,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 	}
 
 	return {
-		capabilities: { durable: false, shared: false, tx: false, clock: "machine" },
+		capabilities: { durable: false, shared: false, tx: false, clock: "machine", clones: true },
 		open: async () => {},
 		add: member((all, tasks: readonly NewTask[], tx?: never) => {
 			refuse(tx);

@@ -282,6 +282,11 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
+	for (const [name, { codec }] of kinds) {
+		if (codec.clones && !store.capabilities.clones) {
+			refuse(`tasks.${name}.codec`, codec, "another one, as this store cannot keep cloned values");
+		}
+	}
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const rest = { gate, wake: hints, onSettled, onError, clock };

@@ -6,6 +6,7 @@
 
 import type { Kind } from "./options.ts";
 import type { Data } from "./store.ts";
+import { isCloned } from "./cloned.ts";
 import { sizeOf } from "./codec.ts";
 import { check, refuse } from "../platform/check.ts";
 
@@ -15,7 +16,7 @@ export function encodePayload(
 	payload: unknown,
 	limit: number | undefined,
 ): Data | PromiseLike<Data> {
-	return chain(codec.encode(payload), (data) => checkSize(data, limit));
+	return chain(codec.encode(payload), (data) => checkSize(data, limit, codec.clones));
 }
 
 /** Lets a codec take its time; not inside a transaction, which may be over by then. */
@@ -39,8 +40,8 @@ export function chain<T, R>(value: T | PromiseLike<T>, next: (value: T) => R | P
 	return isThenable(value) ? value.then(next) : next(value);
 }
 
-export function checkSize<D extends Data>(data: D, limit: number = Infinity): D {
-	const isData = typeof data === "string" || data instanceof Uint8Array;
+export function checkSize<D extends Data>(data: D, limit: number = Infinity, clones?: boolean): D {
+	const isData = typeof data === "string" || data instanceof Uint8Array || (clones && isCloned(data));
 	if (!isData) refuse("codec.encode()", data, "a string or a Uint8Array");
 	// A UTF-16 code unit takes at most 3 bytes.
 	if (data.length * 3 <= limit || sizeOf(data) <= limit) return data;

@@ -84,6 +84,8 @@ async function schedule<Tx>(
 	const id = scheduleId(name);
 	const given = newTask(settings, { id, kind, payload }, tx);
 	const task = isThenable(given) ? await given : given;
+	// What is stored around it is text.
+	checkSize(task.payload);
 	const host = {
 		now: () => clock.now(),
 		async get(id: string) {

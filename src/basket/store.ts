@@ -58,6 +58,7 @@
 import type { Data, Done, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 
 export { mostInbox } from "./claim.ts";
+export { type ClonedData, isCloned } from "./cloned.ts";
 
 export type {
 	Claim,
@@ -96,6 +97,11 @@ export interface StoreCapabilities {
 	readonly tx: boolean;
 	/** The clock of the store: that of the machine, on which several machines would have to agree, or that of a server. */
 	readonly clock: "machine" | "server";
+	/**
+	 * Whether it also keeps {@link ClonedData} where it keeps {@link Data}, and copies it by structured clone, as
+	 * `cloneCodec` needs. @default false
+	 */
+	readonly clones?: boolean | undefined;
 	/** The maximum size of a payload, in bytes of UTF-8 or of the array. Absent if there is no limit. */
 	readonly maxPayload?: number | undefined;
 	/**

@@ -113,7 +113,6 @@ const rawCodec: Codec = { encode: (data) => data as Data, decode: (data) => data
 /** The kind of task behind each job. A job gets the claim directly, so this function is never called. */
 const jobTask: TaskDefinition<unknown> = {
 	run: () => {},
-	codec: rawCodec,
 	attempts: Infinity,
 	crashes: Infinity,
 };
@@ -141,7 +140,8 @@ export function checkProcessorOptions<Tx>(
 	const onSettled = checkFunction("onSettled", options.onSettled);
 	const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
 	const jobs = prepare(check("jobs", options.jobs, "object"), options.backoff, checkClock(options.clock));
-	const tasks = Object.fromEntries([...jobs.keys()].map((name) => [name, jobTask]));
+	const stored = { ...rawCodec, clones: codec.clones };
+	const tasks = Object.fromEntries([...jobs.keys()].map((name) => [name, { ...jobTask, codec: stored }]));
 	// Also checks the options of the basket.
 	const own = { onSettled: undefined, onAttemptFailed: undefined };
 	const settings = checkBasketOptions<Tx>({ ...rest, ...own, name, retain, crashes, codec, tasks });
@@ -152,7 +152,7 @@ export function checkProcessorOptions<Tx>(
 			...settings.kinds.get(name)!,
 			call,
 			end,
-			codec: rawCodec,
+			codec: stored,
 			hasResult: false,
 			mayRecur: false,
 			limit: jobs.get(name)!.job.limit && { bounds: jobs.get(name)!.job.limit!.bounds },

@@ -5,6 +5,7 @@
  */
 
 import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
+import { isCloned } from "../basket/store.ts";
 import { Stray } from "./space.ts";
 import {
 	type GateRow,
@@ -158,12 +159,12 @@ export function isHead(row: TaskRow): boolean {
 
 /** Whether a value is encoded data. */
 export function isData(value: unknown): value is Data {
-	return typeof value === "string" || value instanceof Uint8Array;
+	return typeof value === "string" || value instanceof Uint8Array || isCloned(value);
 }
 
 /** Not `slice`, which does not copy a Buffer of Node. */
 export function copy(data: Data): Data {
-	return typeof data === "string" ? data : new Uint8Array(data);
+	return data instanceof Uint8Array ? new Uint8Array(data) : data;
 }
 
 /** The readable messages. */

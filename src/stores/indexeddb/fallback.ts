@@ -67,7 +67,11 @@ export function withFallback<Tx>(
 
 	const own: Partial<Store> = {
 		// The same object before and after the choice of the store.
-		capabilities: new Proxy(store.capabilities, { get: (_, name) => Reflect.get(chosen.capabilities, name) }),
+		capabilities: new Proxy(store.capabilities, {
+			// A basket asks this one before the choice: both must be able to.
+			get: (_, name) =>
+				Reflect.get((name === "clones" && store.capabilities.clones ? fallback : chosen).capabilities, name),
+		}),
 		open: async () => {
 			await (decision ??= decide());
 			await chosen.open();

@@ -24,7 +24,13 @@ import { Wakes } from "./wakes.ts";
 const lookInterval = 1_000;
 
 export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
-	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "machine" };
+	readonly capabilities: StoreCapabilities = {
+		durable: true,
+		shared: true,
+		tx: true,
+		clock: "machine",
+		clones: true,
+	};
 	readonly isOptimistic = false;
 	/** Of 10 kB a row of its own costs adding more than it saves renewed leases; of 50 kB it saves nine tenths of their time. */
 	readonly inline = 16_000;

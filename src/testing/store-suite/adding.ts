@@ -194,6 +194,32 @@ export const adding: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "cloned values are kept wherever data is, if the capabilities say so",
+		async run(bench) {
+			if (!bench.store.capabilities.clones) return;
+			// Longer than a row of most stores.
+			const values = [9, 90_000].map((length) => ({
+				cloned: new Map([["a", new Date(length)]]),
+				length,
+				mark: `${length}`,
+			}));
+			for (const value of values) {
+				const payload = value as unknown as Data;
+				await bench.add({ id: "a", payload });
+				await bench.store.post(bench.basket, "a", payload);
+				const claim = await bench.claimOnly("a");
+				equal([claim.payload, claim.inbox[0]!.data], [payload, payload], "claimed");
+				await bench.store.save(bench.basket, [{ ref: claim, payload }]);
+				await bench.settleAll([claim], { type: "done", retain: bench.long, result: payload });
+				const { payload: kept, result } = await bench.get("a");
+				equal([kept, result], [payload, payload], "kept");
+				const { cloned } = kept as unknown as { cloned: Map<string, Date> };
+				equal(cloned.get("a")?.getTime(), value.length, "the value in it");
+				await bench.store.delete(bench.basket, ["a"]);
+			}
+		},
+	},
+	{
 		title: "add() keeps its own copy of bytes, and gives none of it away",
 		async run(bench) {
 			const payload = Uint8Array.of(1, 2, 3);

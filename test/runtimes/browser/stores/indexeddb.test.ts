@@ -1,5 +1,6 @@
 // Tests that need a real IndexedDB. The conformance suite runs over it, too.
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { Basket, batch, type BatchTask, cloneCodec } from "../../../../mod.ts";
 import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
 import {
@@ -114,6 +115,37 @@ describe("indexedDBStore(name)", () => {
 		await (await open(name)).add("b", [task({ payload: "text" }), task({ payload: bytes })]);
 		const { claims } = await (await open(name)).turn("b", claim());
 		expect(claims.map(({ payload }) => payload)).toEqual(["text", new Uint8Array([0, 255])]);
+	});
+
+	test("keeps Files and Maps for the next store of that name, with cloneCodec", async () => {
+		const name = newName();
+		const seen: string[] = [];
+		type Photo = { file: File; tags: Map<string, Date> };
+		const show = async ({ file, tags }: Photo) => {
+			seen.push(`${file.name} ${(await file.text()).length} ${tags.get("at")!.getTime()}`);
+		};
+		const tasks = {
+			one: show,
+			some: async (photos: readonly Photo[]) => {
+				for (const photo of photos) await show(photo);
+			},
+			many: batch({ most: 2 }, async (tasks: readonly BatchTask<Photo>[]) => {
+				for (const { payload } of tasks) await show(payload);
+			}),
+		};
+		const make = async () => new Basket({ store: await open(name), codec: cloneCodec, tasks, attempts: 1 });
+		const photo = (size: number) => ({
+			file: new File([new Uint8Array(size).fill(32)], `${size}.jpg`),
+			tags: new Map([["at", new Date(size)]]),
+		});
+		const first = await make();
+		for (const size of [1, 100_000]) await first.add("one", photo(size));
+		for (const size of [2, 3]) await first.add("some", photo(size), { id: "all", ifPresent: "collect" });
+		for (const size of [4, 5]) await first.add("many", photo(size));
+		const next = await make();
+		await next.drain();
+		expect((await next.counts()).dead).toBe(0);
+		expect(seen.sort()).toEqual([1, 100_000, 2, 3, 4, 5].map((size) => `${size}.jpg ${size} ${size}`));
 	});
 
 	test("stores no more of a buffer than the part that it was given", async () => {
