@@ -1,7 +1,7 @@
 // What the memory store keeps of limits.
 import { expect, test } from "vitest";
 import { MemoryTasks } from "../../src/basket/memory-tasks.ts";
-import { isLong, isNode } from "../support.ts";
+import { isNode } from "../support.ts";
 
 const limits = [{ kind: "work", atOnce: 2, spacing: 60_000, burst: 1 }];
 const claim = [{ kinds: ["work"], limit: 1_000 }];
@@ -17,7 +17,7 @@ function add(all: MemoryTasks, key: string): void {
 
 test("MemoryTasks.turn() keeps nothing of keys without tasks whose starts no longer matter", () => {
 	const all = makeTasks();
-	const count = isNode || isLong ? 100_000 : 10_000;
+	const count = isNode ? 100_000 : 10_000;
 	for (let index = 0; index < count; index++) add(all, `key ${index}`);
 	let settle: Parameters<MemoryTasks["turn"]>[0]["settle"] = [];
 	let ended = 0;

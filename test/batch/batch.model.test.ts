@@ -268,5 +268,5 @@ test("batch() holds its laws with random kinds, functions, commands and faults",
 	const scripts = fc.array(script, { minLength: 1, maxLength: 20 });
 	const commands = fc.array(command, { maxLength: 60, size: "max" });
 	const property = fc.asyncProperty(shapes, fc.integer({ min: 1, max: 3 }), scripts, commands, play);
-	await fc.assert(property, { numRuns: isLong ? 2_000 : isNode ? 300 : 40 });
+	await fc.assert(property, { numRuns: isNode ? (isLong ? 1_000 : 300) : 40 });
 });

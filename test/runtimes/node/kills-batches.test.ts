@@ -1,3 +1,4 @@
+// Only Node: the same storm in Deno and Bun would show the same of the library, and `kills.test.ts` shows how their processes die.
 import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { killBatches } from "../../kills/batches.ts";
