@@ -3,4 +3,4 @@ import { testCrashes } from "./crashes.ts";
 import { openMemory } from "./database.ts";
 
 // Fewer trials in pages and workerd, where a macrotask is slow. The behavior does not depend on the engine.
-testCrashes("memoryStore()", openMemory, { stride: isPage ? 3 : 1 });
+testCrashes("memoryStore()", openMemory, { stride: isPage ? 6 : 1 });
