@@ -276,7 +276,8 @@ export class Turns<Tx> {
 		batches?.answered(result.claims);
 		this.#take(result.claims, begunAt + lease);
 		if (result.dueIn <= 0) this.isDue = true;
-		else this.#owner.sleep(result.dueIn);
+		// Counted from the request, not from the answer: the next request is under way as long as this one was.
+		else this.#owner.sleep(result.dueIn - (clock.monotonic() - begunAt));
 	}
 
 	/** A slow store that answers gets the time that it needs, up to a whole lease. */

@@ -181,7 +181,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	sleep(duration: number): void {
-		if (this.isWorking) this.#settings.clock.set(this.#timer, Math.min(duration, longestSleep));
+		if (this.isWorking) this.#settings.clock.set(this.#timer, Math.max(0, Math.min(duration, longestSleep)));
 	}
 
 	onProgress(): void {

@@ -613,6 +613,26 @@ describe("Basket.stop() with limits", () => {
 	});
 });
 
+describe("Basket.run() on a slow store", () => {
+	const delays: [to: number, from: number][] = [[2, 2], [1, 5], [4, 1]];
+	test.each(delays)("reaches its rate if a call takes %d ms to the store, and its answer %d ms", async (to, from) => {
+		const calls = new Calls();
+		const { machine, run } = calls;
+		const { clock, spied } = machine;
+		spied.before = (member) => member === "turn" ? sleep(to, { clock }) : undefined;
+		spied.after = (member) => member === "turn" ? sleep(from, { clock }) : undefined;
+		const basket = machine.basket({ call: { run, limit: limit({ rate: { tasks: 50, per: 1_000 } }) } });
+		await basket.addMany(Array.from({ length: 60 }, () => ({ kind: "call" as const, payload: { tenant: "ada" } })));
+		const { stop } = running(basket);
+		await clock.advance(1_000);
+		expect(calls.starts.length).toBeGreaterThanOrEqual(49);
+		expect(spied.count("turn")).toBeLessThanOrEqual(160);
+		spied.before = spied.after = undefined;
+		await clock.advance(10);
+		await stop();
+	});
+});
+
 describe("Basket.run() after a crash", () => {
 	test("keeps the place of a dead process until its lease has ended, and counts the next run as a start", async () => {
 		const calls = new Calls();
