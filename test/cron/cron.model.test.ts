@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { cron } from "../../src/cron/cron.ts";
 import fc from "../property.ts";
-import { isLong } from "../support.ts";
+import { isLong, isNode } from "../support.ts";
 import { readRules } from "./oracle.ts";
 
 const day = 86_400_000;
 const from = Date.UTC(2000, 0, 1);
-const numRuns = isLong ? 1_000 : 300;
+const numRuns = isNode && isLong ? 1_000 : 300;
 
 /** A number, a range, either with a step, or a star with or without one. */
 function items(min: number, max: number, names: readonly string[] = []): fc.Arbitrary<string> {
