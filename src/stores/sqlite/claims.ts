@@ -4,7 +4,18 @@
  * @module
  */
 
-import type { Claim, ClaimRequest, Done, Message, Outcome, Ref, Save, Settlement, Turn } from "../../basket/store.ts";
+import type {
+	Claim,
+	ClaimRequest,
+	Done,
+	KindLimit,
+	Message,
+	Outcome,
+	Ref,
+	Save,
+	Settlement,
+	Turn,
+} from "../../basket/store.ts";
 import { mostInbox } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
 import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
@@ -12,7 +23,7 @@ import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
 import { after, bounds, decode, type DueRow, encode, isAmong, keyOf, type TaskRow } from "./data.ts";
 import { type Level, type Seen, SqliteDue } from "./due.ts";
-import { isFelt, type Left } from "./gates.ts";
+import { bySpacing, isFelt, type Left } from "./gates.ts";
 import { inTurn, SqlitePicks } from "./picks.ts";
 import { isRef, madeProof, proofOf, shownGone } from "./proof.ts";
 import type { Replacement } from "./replacements.ts";
@@ -56,7 +67,7 @@ export class SqliteClaims extends SqliteDue {
 			const picks = this.picks.pick(basket, kinds, limits, most, now);
 			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
 			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
-			const { read, taken } = this.#begin(rows, until, now);
+			const { read, taken } = this.#begin(rows, limits, until, now);
 			for (const claim of read) if (typeof claim === "object") claims.push(claim);
 			// Before the changes that make gates ready again.
 			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
@@ -71,6 +82,7 @@ export class SqliteClaims extends SqliteDue {
 	/** Claims those of the tasks that can be read, unless they are replaced by ones with other keys. */
 	#begin(
 		rows: readonly DueRow[],
+		limits: readonly KindLimit[],
 		until: number,
 		now: number,
 	): { read: (Claim | string | undefined)[]; taken: ReadonlySet<number> } {
@@ -82,8 +94,9 @@ export class SqliteClaims extends SqliteDue {
 			if (next !== undefined && (next.gate ?? null) !== (row.gate ?? null)) return undefined;
 			return this.#read({ ...row, ...next }, histories.get(row.seq) ?? fresh, now);
 		});
-		const seqs = rows.filter((_, index) => typeof read[index] === "object").map(({ seq }) => seq);
-		this.#take(seqs, until);
+		const taken = rows.filter((_, index) => typeof read[index] === "object");
+		const seqs = taken.map(({ seq }) => seq);
+		for (const [spacing, among] of bySpacing(taken, limits)) this.#take(among, spacing, until, now);
 		if (replacements.size > 0) this.replacements.take(seqs.filter((seq) => replacements.has(seq)), "continues");
 		return { read, taken: new Set(seqs) };
 	}
@@ -99,14 +112,14 @@ export class SqliteClaims extends SqliteDue {
 		this.replacements.take(seqs, "continues");
 	}
 
-	#take(seqs: readonly number[], until: number): void {
-		if (seqs.length === 0) return;
+	/** @param spacing of the starts, if a limit counts them */
+	#take(seqs: readonly number[], spacing: number, until: number, now: number): void {
+		const isCounted = spacing > 0;
+		const start = !this.tables.hasGates ? "" : isCounted ? "started = ?4, spacing = ?5," : "started = NULL,";
 		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
-			${this.tables.hasGates ? "started = NULL," : ""} attempts = attempts + state, crashes = crashes + state WHERE ${
-				isAmong(seqs)
-			}`,
-			...[...bounds(seqs), until],
+			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1, ${start}
+			attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
+			...[...bounds(seqs), until, ...isCounted ? [now, spacing] : []],
 		);
 	}
 

@@ -7,7 +7,7 @@
 import type { KindLimit, Outcome } from "../../basket/store.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
-import { after } from "./data.ts";
+import { after, type DueRow } from "./data.ts";
 import { isGated, isIdle } from "./limits.ts";
 import type { Tables } from "./tables.ts";
 
@@ -160,6 +160,16 @@ export class SqliteGates {
 /** The limit of a kind, if it has one. */
 export function limitOf(kind: string, limits: readonly KindLimit[]): KindLimit | undefined {
 	return limits.find((limit) => limit.kind === kind);
+}
+
+/** The numbers of tasks, by the spacing of the limit that counts their starts; 0 if none does. */
+export function bySpacing(rows: readonly DueRow[], limits: readonly KindLimit[]): Map<number, number[]> {
+	const found = new Map<number, number[]>();
+	for (const { seq, kind, gate } of rows) {
+		const spacing = (gate ?? null) === null ? 0 : limitOf(kind, limits)?.spacing ?? 0;
+		if (!found.get(spacing)?.push(seq)) found.set(spacing, [seq]);
+	}
+	return found;
 }
 
 function textOf(kind: string, limits: readonly KindLimit[]): string {

@@ -7,7 +7,7 @@
 import type { KindLimit } from "../../basket/store.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
-import { bounds, byTurn, claimColumns, type DueRow, isAmong } from "./data.ts";
+import { byTurn, claimColumns, type DueRow } from "./data.ts";
 import { limitOf, type SqliteGates } from "./gates.ts";
 import { isEngaged, isGated } from "./limits.ts";
 import type { Tables } from "./tables.ts";
@@ -269,11 +269,7 @@ export class SqlitePicks {
 		const seqs = taken.map(({ seq }) => seq);
 		const starts = spacing > 0 ? taken.length : 0;
 		let { next, lease } = gate;
-		if (starts > 0) {
-			for (const _ of taken) next = Math.max(now, next) + spacing;
-			const sql = `UPDATE ${this.#tables.tasks} SET started = ?3, spacing = ?4 WHERE ${isAmong(seqs)}`;
-			this.#connection.run(sql, ...bounds(seqs), now, spacing);
-		}
+		if (starts > 0) { for (const _ of taken) next = Math.max(now, next) + spacing; }
 		if (crashed.size > 0) lease = this.#leaseOf(basket, gate);
 		else if (taken.length > 0) lease = Math.min(lease ?? until, until);
 		const running = gate.running + seqs.filter((seq) => !crashed.has(seq)).length;
