@@ -24,6 +24,7 @@ export {
 	type TaskMap,
 	type WakeHint,
 } from "./options.ts";
+export { changeMany } from "./many.ts";
 export { checkStored } from "./pausing.ts";
 export { chain, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 export { getTask, listTasks } from "./reading.ts";

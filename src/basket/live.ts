@@ -13,10 +13,10 @@ import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 import { whileSubscribed } from "../platform/while-subscribed.ts";
 
-/** The part of a basket that {@link live} needs. */
-export interface ListableBasket {
+/** The part of a basket or a processor that {@link live} needs. */
+export interface ListableBasket<Item = TaskRecord, Query = TaskQuery> {
 	/** See {@link Basket.list}. */
-	list(query?: TaskQuery): AsyncIterable<TaskRecord>;
+	list(query?: Query): AsyncIterable<Item>;
 	/** See {@link Basket.subscribe}. */
 	readonly subscribe: (listener: () => void) => () => void;
 }
@@ -35,14 +35,14 @@ export interface LiveOptions {
 const pause = 1_000;
 
 /**
- * Returns the tasks that a query selects, as a state that frameworks can subscribe to. In React:
+ * Returns the tasks or jobs that a query selects, as a state that frameworks can subscribe to. In React:
  * `const tasks = useSyncExternalStore(list.subscribe, list.getSnapshot)`.
  *
  * While there are subscribers, it reads the tasks again after changes of the basket, at most once per `pace`. The list
  * is `undefined` until the first read has succeeded. It is a new array only if something in it has changed, and
  * records that have not changed stay the same objects. It hears of changes by other processes while the basket runs.
  *
- * @param basket a basket
+ * @param basket a basket or a processor
  * @param query what to list; `limit` is 100 if it is absent, as a user interface shows no more at once
  * @param options the pace, and hooks
  * @throws {TypeError | RangeError} for options of the wrong type or out of range; errors of the query go to `onError`
@@ -62,35 +62,43 @@ const pause = 1_000;
  * stop();
  * ```
  */
-export function live(
-	basket: ListableBasket,
-	query: TaskQuery = {},
+export function live<
+	Item extends { readonly key: string } = TaskRecord,
+	Query extends Pick<TaskQuery, "limit"> = TaskQuery,
+>(
+	basket: ListableBasket<Item, Query>,
+	query: Query = {} as Query,
 	options: LiveOptions = {},
-): Subscribable<readonly TaskRecord[] | undefined> {
+): Subscribable<readonly Item[] | undefined> {
 	checkMethods("basket", basket, "list", "subscribe");
 	const { limit = 100, ...rest } = check("query", query, "object");
 	const { pace = 200, onError, clock } = check("options", options, "object");
 	checkLimit("pace", pace);
 	if (onError !== undefined) check("onError", onError, "function");
-	return new LiveTasks(basket, { limit, ...rest }, pace, onError, checkClock(clock));
+	return new LiveTasks(
+		() => basket.list({ ...rest, limit } as Query),
+		(listener) => basket.subscribe(listener),
+		pace,
+		onError,
+		checkClock(clock),
+	);
 }
 
 /** A record, and a text that differs if the record does. */
-interface Shown {
-	readonly record: TaskRecord;
+interface Shown<Item> {
+	readonly record: Item;
 	readonly text: string;
 }
 
-class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
-	readonly #basket: ListableBasket;
-	readonly #query: TaskQuery;
+class LiveTasks<Item extends { readonly key: string }> implements Subscribable<readonly Item[] | undefined> {
+	readonly #list: () => AsyncIterable<Item>;
 	readonly #pace: number;
 	readonly #onError: OnError | undefined;
 	readonly #clock: Clock;
 	readonly #timer = new CallbackTimer(() => void this.#read());
-	readonly #snapshot: Snapshot<readonly TaskRecord[] | undefined>;
-	#records: readonly TaskRecord[] | undefined;
-	#shown: ReadonlyMap<string, Shown> = new Map();
+	readonly #snapshot: Snapshot<readonly Item[] | undefined>;
+	#records: readonly Item[] | undefined;
+	#shown: ReadonlyMap<string, Shown<Item>> = new Map();
 	/** The current round of subscribers. A read of an earlier round is ignored. */
 	#round: object | undefined;
 	/** `resting` → (a change) → `reading` → `pausing`, and back; a change meanwhile makes it read again. */
@@ -98,23 +106,28 @@ class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
 	#isStale = false;
 
 	readonly subscribe: (listener: () => void) => () => void;
-	readonly getSnapshot: () => readonly TaskRecord[] | undefined;
+	readonly getSnapshot: () => readonly Item[] | undefined;
 
-	constructor(basket: ListableBasket, query: TaskQuery, pace: number, onError: OnError | undefined, clock: Clock) {
-		this.#basket = basket;
-		this.#query = query;
+	constructor(
+		list: () => AsyncIterable<Item>,
+		subscribe: ListableBasket["subscribe"],
+		pace: number,
+		onError: OnError | undefined,
+		clock: Clock,
+	) {
+		this.#list = list;
 		this.#pace = pace;
 		this.#onError = onError;
 		this.#clock = clock;
 		this.#snapshot = new Snapshot(() => this.#records, onError);
 		this.getSnapshot = this.#snapshot.getSnapshot;
-		this.subscribe = whileSubscribed(this.#snapshot.subscribe, () => this.#begin());
+		this.subscribe = whileSubscribed(this.#snapshot.subscribe, () => this.#begin(subscribe));
 	}
 
-	#begin(): () => void {
+	#begin(subscribe: ListableBasket["subscribe"]): () => void {
 		this.#round = {};
 		this.#state = "resting";
-		const unsubscribe = this.#basket.subscribe(() => this.#look());
+		const unsubscribe = subscribe(() => this.#look());
 		this.#look();
 		return () => {
 			this.#round = undefined;
@@ -135,8 +148,8 @@ class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
 		this.#isStale = false;
 		let delay = this.#pace;
 		try {
-			const records: TaskRecord[] = [];
-			for await (const record of this.#basket.list(this.#query)) records.push(record);
+			const records: Item[] = [];
+			for await (const record of this.#list()) records.push(record);
 			if (round === this.#round) this.#show(records);
 		} catch (error) {
 			report(this.#onError, error);
@@ -148,8 +161,8 @@ class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
 		this.#clock.set(this.#timer, delay);
 	}
 
-	#show(found: readonly TaskRecord[]): void {
-		const shown = new Map<string, Shown>();
+	#show(found: readonly Item[]): void {
+		const shown = new Map<string, Shown<Item>>();
 		const records = found.map((record) => {
 			const text = textOf(record);
 			const before = this.#shown.get(record.key);
@@ -165,14 +178,10 @@ class LiveTasks implements Subscribable<readonly TaskRecord[] | undefined> {
 	}
 }
 
-function isAsText(value: unknown): boolean {
-	return value === undefined || findLoss(value) === undefined;
-}
-
 /** The record as text; an empty one if its payload has none. */
-function textOf(record: TaskRecord): string {
+function textOf(record: unknown): string {
 	try {
-		return isAsText(record.payload) && isAsText(record.result) ? JSON.stringify(record) : "";
+		return findLoss(record) === undefined ? JSON.stringify(record) : "";
 	} catch {
 		return "";
 	}

@@ -7,13 +7,14 @@
  * @module
  */
 
-import { BasketEngine, checkStored, Endings, getTask, listTasks } from "../basket/engine.ts";
-import type { AddOptions, BasketStopOptions, WorkOptions } from "../basket/basket.ts";
+import { BasketEngine, Endings, getTask, listTasks } from "../basket/engine.ts";
+import type { BasketStopOptions, Changed, TxOptions, WorkOptions } from "../basket/basket.ts";
 import type { Counts, Pauses } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { JobMessage } from "./job-run.ts";
 import type { JobCheckpoint } from "./state.ts";
 import { addJobs, type JobsToAdd } from "./adding.ts";
+import { changeJobs, clearJobs, type JobFilter, pauseJobs, runningAmong } from "./changing.ts";
 import { LiveJobs } from "./live.ts";
 import {
 	type AddJobArguments,
@@ -154,7 +155,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async addMany(
 		entries: Iterable<NewJob<Jobs>>,
-		options: Pick<AddOptions<Tx>, "tx"> = {},
+		options: TxOptions<Tx> = {},
 	): Promise<readonly AddedJob<Jobs>[]> {
 		const { tx } = check("options", options, "object");
 		if (typeof Object(entries)[Symbol.iterator] !== "function") refuse("entries", entries, "iterable");
@@ -179,8 +180,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * aborts.
 	 *
 	 * @throws {unknown} (as a rejection) the reason of `signal` itself, if it aborts first
-	 * @throws {StoreError} (as a rejection) for a permanent failure, or for another error of the store after five tries
-	 * @throws {TypeError} (as a rejection) if `signal` is not an AbortSignal
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.run}
 	 */
 	drain(options: WorkOptions = {}): Promise<void> {
 		return this.#engine.work(true, options);
@@ -208,7 +208,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	pause(options?: StoredJobPause): void | Promise<boolean> {
 		if (options === undefined) this.#engine.worker.pause();
 		this.#live.yield(options?.job);
-		return options === undefined ? undefined : this.#pauseStored(options, true);
+		return options === undefined ? undefined : pauseJobs(this.#engine, options, true);
 	}
 
 	/** Undoes {@link Processor.pause}. */
@@ -216,17 +216,12 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	/** Undoes a stored pause. Returns whether it was paused before. */
 	resume(options: StoredJobPause): Promise<boolean>;
 	resume(options?: StoredJobPause): void | Promise<boolean> {
-		return options === undefined ? this.#engine.worker.resume() : this.#pauseStored(options, false);
+		return options === undefined ? this.#engine.worker.resume() : pauseJobs(this.#engine, options, false);
 	}
 
 	/** The stored pauses; their kinds are the names of jobs. */
 	pauses(): Promise<Pauses> {
 		return this.#engine.pauses();
-	}
-
-	async #pauseStored(options: StoredJobPause, isPaused: boolean): Promise<boolean> {
-		const { job: kind, ...rest } = check("options", options, "object");
-		return await this.#engine.pause(checkStored({ ...rest, kind }).kind, isPaused);
 	}
 
 	/**
@@ -260,8 +255,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * The outcome of a job; `undefined` if it has not ended.
 	 *
 	 * @throws {JobNotFoundError} (as a rejection) if no job has the id
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.get}
 	 */
 	result<J extends AnyJob>(id: JobId<J>): Promise<JobOutcome<J> | undefined>;
 	/** The same for an id without types. */
@@ -285,9 +279,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	/**
 	 * Lists the jobs in the order in which they were added. Reads page by page.
 	 *
-	 * @throws {TypeError | RangeError} (as a rejection of the first step) for a query of the wrong type or out of
-	 * range
-	 * @throws {StoreError} (as a rejection of a step) if the store cannot be opened or does not answer
+	 * @throws {unknown} (as a rejection of a step) the errors of {@link Processor.get}; also for a wrong query
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
@@ -303,8 +295,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 *
 	 * @returns `false` if the job has ended or does not exist. `true` is not a guarantee: the job may end before it
 	 * notices the cancellation
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.get}
 	 */
 	async cancel(id: string): Promise<boolean> {
 		return await this.#post(id, { type: "cancel" });
@@ -317,8 +308,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * @returns `false` if no job has the id, or the job has ended
 	 * @throws {TypeError} (as a rejection) if the job has no such step, or the value cannot be encoded
 	 * @throws {ValidationError} (as a rejection) if the value does not pass the schema of the step
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.get}
 	 */
 	async signal<Id extends string, N extends SignalName<JobOf<Id, Jobs>>>(
 		id: Id,
@@ -335,49 +325,62 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 * Makes a job due at once that waits for its delay or for another attempt of a step. A job that sleeps or waits for a
 	 * signal keeps waiting. A dead job, whose record the store could not read, is tried again.
 	 *
-	 * @returns whether the job was changed: not if it runs, is held, has ended or does not exist
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
+	 * @param which the id of a job, or a filter: then all jobs that it selects are changed, in batches
+	 * @param options your own transaction, for an id
+	 * @returns whether the job was changed: not if it runs, is held, has ended or does not exist; with a filter, how many
+	 * were changed
+	 * @throws {TypeError | RangeError} (as a rejection) for an id that no job can have, and a filter without a property
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
-	retry(id: string): Promise<boolean> {
-		return this.#engine.change(id, "retry");
+	retry<W extends string | JobFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return changeJobs(this.#engine, which, "retry", options);
 	}
 
 	/**
 	 * Hides a job from all processors until {@link Processor.release}. A running job continues until its current step
-	 * is done.
+	 * is done; with a `tx`, until it must wait. The arguments are those of {@link Processor.retry}.
 	 *
-	 * @returns whether the job was changed: not if it is already held, has ended or does not exist
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the job was changed (not if it is held already, has ended or does not exist), or how many were
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.retry}
 	 */
-	async hold(id: string): Promise<boolean> {
-		const isHeld = await this.#engine.change(id, "hold");
-		// A message would make a waiting job due.
-		if (isHeld && (await getTask(this.#engine, id))?.state === "running") await this.#post(id, { type: "yield" });
-		return isHeld;
+	async hold<W extends string | JobFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		const held = await changeJobs(this.#engine, which, "hold", options);
+		// A message would make a waiting job due, and is not part of a transaction.
+		const running = held && options?.tx === undefined ? await runningAmong(this.#engine, which) : [];
+		for (const id of running) await this.#post(id, { type: "yield" });
+		return held;
 	}
 
 	/**
-	 * Undoes {@link Processor.hold}, and retries a job that is held because of a problem.
+	 * Undoes {@link Processor.hold}, and retries a job that is held because of a problem. The arguments are those of
+	 * {@link Processor.retry}.
 	 *
-	 * @returns whether the job was changed
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the job was changed, or how many were
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.retry}
 	 */
-	release(id: string): Promise<boolean> {
-		return this.#engine.change(id, "release");
+	release<W extends string | JobFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return changeJobs(this.#engine, which, "release", options);
 	}
 
 	/**
-	 * Removes a job in any state, with its outcome. Nothing is reverted; use {@link Processor.cancel} for that.
+	 * Removes a job in any state, with its outcome. Nothing is reverted; use {@link Processor.cancel} for that. The
+	 * arguments are those of {@link Processor.retry}.
 	 *
-	 * @returns whether the job existed
-	 * @throws {TypeError | RangeError} (as a rejection) if `id` is not a text of 1 to 255 characters
-	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
+	 * @returns whether the job existed, or how many did
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.retry}
 	 */
-	delete(id: string): Promise<boolean> {
-		return this.#engine.change(id, "delete");
+	delete<W extends string | JobFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
+		return changeJobs(this.#engine, which, "delete", options);
+	}
+
+	/**
+	 * Removes all jobs that a filter selects, in batches; without one all jobs of the processor. Nothing is reverted.
+	 *
+	 * @returns the number of removed jobs
+	 * @throws {unknown} (as a rejection) the errors of {@link Processor.retry}
+	 */
+	clear(filter: JobFilter = {}): Promise<number> {
+		return clearJobs(this.#engine, filter);
 	}
 
 	/** The same as {@link Processor.stop}. */

@@ -44,6 +44,10 @@ export interface JobRecord {
 	readonly addedAt: number;
 	/** The time at which it continues, or is removed if it has ended; absent if only a signal lets it continue. */
 	readonly dueAt: number | undefined;
+	/** The priority. */
+	readonly priority: number;
+	/** The lane, if any. */
+	readonly lane: string | undefined;
 	/** The position among all jobs, for {@link JobQuery.after}. */
 	readonly key: string;
 }
@@ -54,7 +58,13 @@ export interface JobQuery {
 	state?: "waiting" | "running" | "held" | "dead" | "done" | undefined;
 	/** Only jobs of the definition with this name. */
 	job?: string | undefined;
-	/** Only jobs after the one with this {@link JobRecord.key}. */
+	/** Only jobs in this lane. */
+	lane?: string | undefined;
+	/** Only jobs whose ids were given and begin with this text: 1 to 255 characters, not beginning with `_`. */
+	prefix?: string | undefined;
+	/** `"oldest"`: in the order in which they were added; `"newest"`: the other way round. @default "oldest" */
+	order?: "oldest" | "newest" | undefined;
+	/** Only jobs after the one with this {@link JobRecord.key}, in this order. */
 	after?: string | undefined;
 	/** The maximum number of jobs: a whole number from 1. @default Infinity */
 	limit?: number | undefined;
@@ -90,7 +100,7 @@ export interface ProcessorSnapshot {
 
 /** Shows a stored job. Unreadable parts are omitted. */
 export async function showJob(codec: Codec, record: TaskRecord): Promise<JobRecord> {
-	const { id, kind, state, error: reason, addedAt, dueAt, key } = record;
+	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = record;
 	const read = decodeCheckpoint(codec, record.payload as Data);
 	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
 	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
@@ -98,7 +108,7 @@ export async function showJob(codec: Codec, record: TaskRecord): Promise<JobReco
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const step = { ...position(checkpoint), attempts, previousError: previous };
-	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, key };
+	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
 	return { id, job: kind, status, problem, ...step, ...stored };
 }
 
