@@ -18,6 +18,7 @@ import {
 	jobOf,
 	type OpenPayload,
 	openPayload,
+	toItems,
 	toMessages,
 } from "./task.ts";
 import { missing, type Request, type Terminal } from "./terminal.ts";
@@ -37,31 +38,40 @@ export async function show(store: Store, { basket, ids }: Request, terminal: Ter
 }
 
 function record({ inbox, ...task }: FoundTask, job: JobCheckpoint | undefined): unknown {
-	return { ...describeTask(task, job), inbox: toMessages(inbox) };
+	// The items are the messages.
+	const isCollecting = openPayload(task).most !== undefined;
+	const rest = isCollecting ? { payload: toItems(inbox), inbox: [] } : { inbox: toMessages(inbox) };
+	return { ...describeTask(task, job), ...rest };
 }
 
 function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }: Terminal): string[] {
 	const facts = factsOf(task, job, clock.now());
+	const { data, most } = openPayload(task);
+	const isCollecting = most !== undefined;
 	const width = facts.reduce((width, [name]) => Math.max(width, name.length), 0);
 	return [
 		paint("bold", clean(task.id)),
 		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),
 		...failureLines(task, paint),
 		"",
-		...(job === undefined ? payloadLines("Payload", decodeData(openPayload(task).data), paint) : [
-			...payloadLines("Input", { payload: job.input }, paint),
-			"",
-			...jobLines(job, paint),
-		]),
+		...(isCollecting
+			? payloadLines("Items", { payload: toItems(task.inbox) }, paint)
+			: job === undefined
+			? payloadLines("Payload", decodeData(data), paint)
+			: [
+				...payloadLines("Input", { payload: job.input }, paint),
+				"",
+				...jobLines(job, paint),
+			]),
 		...(task.result === undefined ? [] : ["", ...payloadLines("Result", decodeData(unmask(task.result)), paint)]),
-		...task.inbox.map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
+		...(isCollecting ? [] : task.inbox).map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
 	];
 }
 
 function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
 	const { kind, state, attempts, crashes, priority, lane, limitKey, key, addedAt, dueAt, progress } = task;
 	const due = describeDue(task, now);
-	const { schedule } = openPayload(task);
+	const { schedule, most } = openPayload(task);
 	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
 	const status = job?.status === undefined ? state : `${state}: ${job.status}`;
 	return [
@@ -76,6 +86,7 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies [string, string]]),
 		...(limitKey === undefined ? [] : [["limit", clean(limitKey) || "that of its kind"] satisfies [string, string]]),
 		...(schedule === undefined ? [] : scheduleFacts(schedule, now)),
+		...(most === undefined ? [] : [["collects", `at most ${most} items in a run`] satisfies [string, string]]),
 		["key", clean(key)],
 		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),
 	];

@@ -8,6 +8,7 @@ import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/engine.ts"
 import type { Data, Message, StoredTask } from "../basket/store.ts";
 import { decodeCheckpoint } from "../job/decode.ts";
 import type { JobCheckpoint } from "../job/state.ts";
+import { isCollected } from "../basket/place.ts";
 import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
 import { clean, distance, duration, toJson } from "./text.ts";
 
@@ -39,10 +40,14 @@ export function decodeData(data: Data): Decoded {
 export interface OpenPayload {
 	readonly data: Data;
 	readonly schedule?: { readonly text: string; readonly next: number } | undefined;
+	/** The maximum number of items of a run, if items are collected. They are the inbox of the task. */
+	readonly most?: number | undefined;
 }
 
 /** Takes the payload of a schedule out of what is stored around it. Never throws. */
 export function openPayload({ payload }: Pick<StoredTask, "payload">): OpenPayload {
+	const most = isCollected(payload) ? mostIn(payload) : undefined;
+	if (most !== undefined) return { data: "", most };
 	const { text, due: next, payload: inner } = openEnvelope(payload) ?? {};
 	if (typeof text !== "string" || typeof next !== "number") return { data: unmask(payload) };
 	try {
@@ -50,6 +55,18 @@ export function openPayload({ payload }: Pick<StoredTask, "payload">): OpenPaylo
 	} catch {
 		return { data: payload, schedule: { text, next } }; // somebody has edited it
 	}
+}
+
+/** `undefined` if somebody has edited it. */
+function mostIn(payload: string): number | undefined {
+	const { payload: bounds } = decodeData(payload.slice(1));
+	const { most } = Object(bounds) as { readonly most?: unknown };
+	return typeof most === "number" ? most : undefined;
+}
+
+/** The collected items of a task: its inbox. */
+export function toItems(inbox: readonly Message[]): readonly unknown[] {
+	return inbox.map(({ data }) => decodeData(unmask(data)).payload);
 }
 
 /** The text of a schedule; an interval as a duration. */
@@ -60,9 +77,10 @@ export function describeSchedule({ text }: NonNullable<OpenPayload["schedule"]>)
 /** The task as an object for JSON. Instants are milliseconds since 1970; absent values are left out. */
 export function toRecord({ payload, error, result, progress, ...task }: StoredTask): Record<string, unknown> {
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
-	const { data, schedule } = openPayload({ payload });
+	const { data, schedule, most } = openPayload({ payload });
 	return {
 		...task,
+		...(most === undefined ? {} : { collects: { most } }),
 		...(schedule === undefined ? {} : { schedule }),
 		...(error === undefined ? {} : { error: { name, message, code, stack } }),
 		...(result === undefined ? {} : { result: decodeData(unmask(result)).payload }),
@@ -102,7 +120,8 @@ export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	if (job !== undefined) return summarizeJob(job);
 	const failure = decodeFailure(task.error);
 	if (failure !== undefined && task.state !== "done") return describeFailure(failure);
-	const { data, schedule } = openPayload(task);
+	const { data, schedule, most } = openPayload(task);
+	if (most !== undefined) return `items, at most ${most} in a run`;
 	const text = typeof data === "string" ? clean(data.slice(0, longest)) : `${data.length} bytes`;
 	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }

@@ -4,11 +4,12 @@
  * @module
  */
 
-import type { Counts, Store } from "../basket/store.ts";
+import type { Counts, Pauses, Store } from "../basket/store.ts";
 import { sleep } from "../platform/clock.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { Failures, type TaskFailed } from "./failures.ts";
 import { stateStyles } from "./list.ts";
+import { pauseLines } from "./pause.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
 import type { Request, Terminal } from "./terminal.ts";
 import { clean, cut, instant, type Paint, toJson, widthOf } from "./text.ts";
@@ -20,6 +21,8 @@ const remembered = 200;
 
 interface Shown {
 	counts: Counts | undefined;
+	/** What is paused in the store. */
+	pauses: Pauses | undefined;
 	/** The failures, the latest first. */
 	failures: TaskFailed[];
 	/** Why the store cannot be read now. */
@@ -33,7 +36,7 @@ interface Shown {
 export async function watch(store: Store, request: Request, terminal: Terminal): Promise<0> {
 	const { clock, closed } = terminal;
 	const failures = new Failures(store, request);
-	const shown: Shown = { counts: undefined, failures: [], problem: undefined };
+	const shown: Shown = { counts: undefined, pauses: undefined, failures: [], problem: undefined };
 	while (!closed.aborted) {
 		const since = clock.monotonic();
 		await look(store, request, failures, shown, terminal);
@@ -53,12 +56,16 @@ async function look(
 	const { basket } = request;
 	try {
 		const counts = await store.counts(basket);
+		const pauses = await store.pauses(basket);
 		const news = await failures.next(terminal.clock.now());
-		const isNews = toJson(counts) !== toJson(shown.counts ?? {}) || news.length > 0 || shown.problem !== undefined;
-		shown.counts = counts;
+		const isSame = toJson({ counts, pauses }) === toJson({ counts: shown.counts, pauses: shown.pauses });
+		const isNews = !isSame || news.length > 0 || shown.problem !== undefined;
+		Object.assign(shown, { counts, pauses });
 		shown.failures = [...news.toReversed(), ...shown.failures].slice(0, remembered);
 		shown.problem = undefined;
-		if (!terminal.isTable && isNews) await terminal.print(toJson({ at: terminal.clock.now(), counts, failures: news }));
+		if (!terminal.isTable && isNews) {
+			await terminal.print(toJson({ at: terminal.clock.now(), counts, pauses, failures: news }));
+		}
 	} catch (error) {
 		// A database that restarts comes back.
 		if (!(error instanceof StoreError && error.isTransient)) throw error;
@@ -69,7 +76,7 @@ async function look(
 }
 
 function render(
-	{ counts, failures, problem }: Shown,
+	{ counts, pauses, failures, problem }: Shown,
 	{ basket }: Request,
 	terminal: Terminal,
 	columns: number,
@@ -80,6 +87,9 @@ function render(
 	const title = cut(clean(basket), time === "" ? columns : columns - time.length - 2);
 	const gap = time === "" ? "" : " ".repeat(columns - widthOf(title) - time.length);
 	const head = [`${paint("bold", title)}${gap}${paint("dim", time)}`, ...countLines(counts, columns, paint)];
+	for (const line of pauseLines(pauses ?? { all: false, kinds: [] })) {
+		head.push(paint("yellow", cut(clean(line), columns)));
+	}
 	if (problem !== undefined) head.push(paint("red", cut(clean(problem), columns)));
 	const room = Math.max(0, rows - head.length - 2);
 	if (failures.length === 0) return [...head, "", paint("dim", cut("No failures", columns))].slice(0, rows);

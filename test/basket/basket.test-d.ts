@@ -6,14 +6,17 @@ import {
 	type BasketContext,
 	type BasketSnapshot,
 	type Counts,
+	every,
 	job,
 	limit,
 	memoryStore,
 	type PayloadOf,
+	type Recurrence,
 	type StandardSchema,
 	type Store,
 	type TaskRecord,
 } from "../../mod.ts";
+import { cron } from "../../src/cron/cron.ts";
 
 interface Mail {
 	to: string;
@@ -54,6 +57,46 @@ describe("Basket", () => {
 		basket.add("tick", undefined, { lanes: "x" });
 		// @ts-expect-error the memory store has not a transactions
 		basket.add("tick", undefined, { tx: {} });
+	});
+
+	test("schedule() is typed by the map of tasks, and takes what every() and cron() give", () => {
+		const hourly = every(3_600_000);
+		expectTypeOf(hourly).toEqualTypeOf<Recurrence>();
+		expectTypeOf(basket.schedule("a", "sendMail", { to: "a" }, { every: hourly })).toEqualTypeOf<Promise<Added>>();
+		basket.schedule("a", "tick", undefined, { every: cron("@daily"), missed: "all", spread: 1, tx: undefined });
+		basket.schedule("a", "checked", { n: 1 }, { every: every({ text: "x", next: () => undefined }), missed: 60_000 });
+		basket.schedule("a", "tick", undefined, { every: every("3600000") });
+		// @ts-expect-error no such kind
+		basket.schedule("a", "nothing", undefined, { every: hourly });
+		// @ts-expect-error another payload
+		basket.schedule("a", "sendMail", { to: 1 }, { every: hourly });
+		// @ts-expect-error without a schedule
+		basket.schedule("a", "tick", undefined, {});
+		// @ts-expect-error a number is no schedule
+		basket.schedule("a", "tick", undefined, { every: 3_600_000 });
+		// @ts-expect-error no such word
+		basket.schedule("a", "tick", undefined, { every: hourly, missed: "never" });
+		// @ts-expect-error a plain schedule is made one by every()
+		basket.schedule("a", "tick", undefined, { every: { text: "x", next: () => undefined } });
+		// @ts-expect-error a Date is no schedule
+		every(new Date());
+	});
+
+	test("a kind that recurs has the payload undefined, and its context tells the instant", () => {
+		new Basket({
+			store,
+			tasks: {
+				nightly: {
+					run: (_: void, { due, missed }) => expectTypeOf([due, missed]).toEqualTypeOf<(number | undefined)[]>(),
+					every: cron("30 2 * * *"),
+					missed: "skip",
+					spread: 1_000,
+					reads: [every, cron],
+				},
+				// @ts-expect-error a number is no schedule
+				wrong: { run: () => {}, every: 1_000 },
+			},
+		});
 	});
 
 	test("add() with collect takes an item of the array that the function takes", () => {

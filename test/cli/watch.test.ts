@@ -51,6 +51,24 @@ describe("watch()", () => {
 		expect(terminal.json[1].failures[0].at).toBe(terminal.json[1].at);
 	});
 
+	test("shows what is paused in the store, and tells programs when that changes", async () => {
+		const [terminal, people] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
+		const store = storeOf(terminal);
+		await add(store, { id: "a" });
+		await during(terminal, store, async () => {
+			await store.pause("default", "mail", true);
+			await pass(terminal, 3_000);
+		});
+		const pauses = terminal.json.map(({ pauses }) => pauses);
+		expect(pauses).toEqual([{ all: false, kinds: [] }, { all: false, kinds: ["mail"] }]);
+		await store.pause("default", undefined, true);
+		people.columns = 30;
+		await during(people, store, () => {});
+		expect(people.drawn.slice(-5)).toContain("All kinds are paused");
+		expect(people.drawn).toContain(`Paused: "mail"`);
+		for (const line of people.drawn) expect(widthOf(line)).toBeLessThanOrEqual(30);
+	});
+
 	test("tells a failure once, and again when the next attempt fails", async () => {
 		const terminal = new FakeTerminal();
 		const store = storeOf(terminal);
