@@ -140,7 +140,7 @@ export function checkProcessorOptions<Tx>(
 	const onSettled = checkFunction("onSettled", options.onSettled);
 	const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
 	const jobs = prepare(check("jobs", options.jobs, "object"), options.backoff, checkClock(options.clock));
-	const stored = { ...rawCodec, clones: codec.clones };
+	const stored = { ...rawCodec, clones: codec?.clones };
 	const tasks = Object.fromEntries([...jobs.keys()].map((name) => [name, { ...jobTask, codec: stored }]));
 	// Also checks the options of the basket.
 	const own = { onSettled: undefined, onAttemptFailed: undefined };

@@ -20,7 +20,8 @@ export function checkState(book: JobBook, shown: JobRecord): string | undefined 
 	const status = state.status ?? (entry.state === "waiting" && entry.isHeld ? "held" : entry.state);
 	const position = { direction, step: state.status === undefined ? step : undefined, attempts, previousError };
 	const { history, key: _, problem: __, dueAt: ___, ...rest } = shown;
-	const expected = { id: entry.id, job: rules.name, addedAt: entry.addedAt, input, version };
+	const { id, addedAt, lane, priority } = entry;
+	const expected = { id, job: rules.name, addedAt, lane, priority, input, version };
 	return differ(rest, { ...expected, status, ...position, results, error, revertError }) ?? checkHistory(book, history);
 }
 

@@ -132,9 +132,14 @@ function testCosts(main: Main): void {
 						WHERE indrelid IN ('wide_key.tasks'::regclass, 'wide_key.gates'::regclass, 'wide_key.notes'::regclass)`;
 					return Number(JSON.stringify(await ask(tx, text)).match(/"count":(\d+)/)![1]);
 				};
-				const before = await counted();
 				const given = `'[[9, ["work"], [{"k": "work", "a": 2, "s": 0, "u": 1}]]]', '30000', ''`;
-				await ask(tx, `SELECT wide_key.${nameIn("turn")}('keys', '{}', '[]', ${given})`);
+				const turn = () => ask(tx, `SELECT wide_key.${nameIn("turn")}('keys', '{}', '[]', ${given})`);
+				// The first call on a connection is planned, and the planner looks into indexes, too.
+				await ask(tx, "SAVEPOINT planned");
+				await turn();
+				await ask(tx, "ROLLBACK TO SAVEPOINT planned");
+				const before = await counted();
+				await turn();
 				count = await counted() - before;
 				throw new Error("roll back");
 			}).catch((error) => expect(String(error)).toMatch(/roll back/));

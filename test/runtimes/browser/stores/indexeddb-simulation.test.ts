@@ -5,5 +5,5 @@ import { PatientClock } from "../../../simulation/patient-clock.ts";
 import { testSimulation } from "../../../simulation/suite.ts";
 
 const makeClock = (options: { now: number }) => new PatientClock(options);
-testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 20 });
+testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 12 });
 testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 5, hasJobs: true });
