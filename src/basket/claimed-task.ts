@@ -20,14 +20,15 @@ import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { beginTick, endTick } from "./schedules.ts";
+import { tickHostOf, type TickTask } from "./tick-host.ts";
 import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { type Task, type TaskContext, unwrap } from "../run/task.ts";
 import { isEnvelope } from "../schedule/envelope.ts";
-import type { Tick, TickHost } from "../schedule/ticks.ts";
+import type { Tick } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
 
-export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickHost {
+export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickTask {
 	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
 	/** The earliest time at which the lease may expire, on the monotonic clock. */
@@ -123,24 +124,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Decides what a claim of a schedule stands for. Returns its end if the function is not called now. */
 	async #beginTick(): Promise<Ending | undefined> {
-		const begun = await beginTick(this.#owner.settings.schedules, this.#kind, this.claim.payload, this);
+		const begun = await beginTick(
+			this.#owner.settings.schedules,
+			this.#kind,
+			this.claim.payload,
+			tickHostOf(this.#owner, this),
+		);
 		if ("type" in begun) return endingWith(begun);
 		this.tick = begun;
-	}
-
-	/** Stores a payload before the function is called. */
-	async decide(payload: string): Promise<boolean> {
-		const { claim } = this;
-		const { store, name, onError } = this.#owner.settings;
-		try {
-			const [saved] = await this.calls.track(() => store.save(name, [{ ref: claim, payload }]));
-			this.#stored = payload;
-			if (!saved) this.lose();
-			return saved!;
-		} catch (error) {
-			report(onError, error);
-			return false;
-		}
 	}
 
 	/** The basket stops: later failures do not count. */
@@ -251,7 +242,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	async #succeed(value: unknown): Promise<Ending> {
 		const ending = this.#kind.end(value);
 		try {
-			return { ...ending, outcome: { ...ending.outcome as Done, result: await this.#encode(value) } };
+			return {
+				...ending,
+				outcome: { ...ending.outcome as Done, result: await encodePayload(this.#kind, value, this.#maxPayload) },
+			};
 		} catch (error) {
 			report(this.#owner.settings.onError, error);
 			return ending;
@@ -319,10 +313,13 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	}
 
 	#encode(payload: unknown): Data | PromiseLike<Data> {
-		const { maxPayload } = this.#owner.settings.store.capabilities;
-		const data = encodePayload(this.#kind, payload, maxPayload);
+		const data = encodePayload(this.#kind, payload, this.#maxPayload);
 		const { tick } = this;
-		return tick === undefined ? data : chain(data, (data) => checkSize(tick.seal(data), maxPayload));
+		return tick === undefined ? data : chain(data, (data) => checkSize(tick.seal(data), this.#maxPayload));
+	}
+
+	get #maxPayload(): number | undefined {
+		return this.#owner.settings.store.capabilities.maxPayload;
 	}
 
 	/** See `BasketContext.report`. */
@@ -358,7 +355,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.#throwIfOver();
 		checkTx(tx);
 		const text = "A task of a schedule cannot be completed in a transaction: its next instant is stored later";
-		if (this.#ahead !== undefined) throw new TypeError(text);
+		if (this.tick?.isAlone === false) throw new TypeError(text);
 		const { store, name } = this.#owner.settings;
 		const { isCompleting, claim } = this;
 		const before = this.#completedIn;

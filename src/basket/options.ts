@@ -320,7 +320,7 @@ function checkKind(
 	defaults: Pick<Kind, "codec" | "crashes" | "retain" | "retainDead" | "settings">,
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
-	const { retainDead = defaults.retainDead, limit, every, missed, spread, reads = [] } = definition;
+	const { retainDead = defaults.retainDead, limit, every, missed, spread, overlap, reads = [] } = definition;
 	check("run", run, "function");
 	checkSchema(schema);
 	checkMethods("codec", codec, "encode", "decode");
@@ -328,8 +328,8 @@ function checkKind(
 	checkDelay("retain", retain);
 	checkLimit("retainDead", retainDead);
 	if (limit !== undefined) checkMade(limit);
-	if (every === undefined && (missed ?? spread) !== undefined) refuse("every", every, "a schedule");
-	const rule = every && ticksOf(every).check(every, missed, spread);
+	if (every === undefined && (missed ?? spread ?? overlap) !== undefined) refuse("every", every, "a schedule");
+	const rule = every && ticksOf(every).check(every, missed, spread, overlap);
 	check("reads", reads, "object", Array.isArray(reads), "an array of functions");
 	for (const read of reads) check("reads", read, "function");
 	// One clock for everything that a basket does.

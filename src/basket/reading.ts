@@ -118,7 +118,7 @@ async function show<Tx>(
 	const items = mayRecur && isCollected(payload) && Promise.all((inbox ?? []).map(({ data }) => show(data)));
 	return {
 		...rest,
-		...envelope && { schedule: { text: envelope.text, next: envelope.due } },
+		...envelope && envelope.of === undefined && { schedule: { text: envelope.text, next: envelope.due } },
 		payload: items ? inbox && await items : await show(given),
 		error: error === undefined ? undefined : failure as TaskFailure,
 		result: result === undefined ? undefined : await show(result),

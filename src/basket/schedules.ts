@@ -37,6 +37,12 @@ export interface Recurring {
 	 * time. A hash of its name determines the delay, which is always the same. @default 0
 	 */
 	spread?: number | undefined;
+	/**
+	 * Each tick is a task of its own, with the id of the schedule, `@` and its instant: a tick begins at its instant even
+	 * if earlier ones run, fail or wait for their backoff. They are retried, kept and dead like other tasks, and go on if
+	 * the schedule is ended. A limit of the kind holds for them and for the schedule. @default false
+	 */
+	overlap?: boolean | undefined;
 }
 
 /** The code of a schedule. */
@@ -54,7 +60,7 @@ export async function beginTick(
 ): Promise<Tick | TickOutcome> {
 	const envelope = openEnvelope(payload);
 	if (envelope === undefined) throw new TypeError("The stored schedule is damaged");
-	const { text, isDeclared } = envelope;
+	const { text, isDeclared, of } = envelope;
 	let every = known.get(text) ?? ticks?.read(text);
 	for (const read of reads) {
 		try {
@@ -64,14 +70,16 @@ export async function beginTick(
 		}
 	}
 	// A declared schedule whose kind has none does not fire any more.
-	const isUnknown = every === undefined || isDeclared && rule === undefined;
-	return isUnknown ? { type: "release", delay: 5_000 } : await ticksOf(every!).begin(envelope, host);
+	const isUnknown = isDeclared && rule === undefined;
+	// A tick that is a task of its own needs no next instant.
+	const code = of === undefined || every !== undefined ? every && ticksOf(every) : ticks;
+	return isUnknown || !code ? { type: "release", delay: 5_000 } : await code.begin(envelope, host);
 }
 
 /** The schedule goes on: an attempt that is done or dead is the end of its tick only. */
 export function endTick(tick: Tick, ending: Ending, attempts: number): Ending {
 	const { type } = ending.outcome;
-	if (type !== "done" && type !== "dead") return ending;
+	if (tick.isAlone || type !== "done" && type !== "dead") return ending;
 	try {
 		const outcome = tick.end();
 		if (outcome !== undefined) return { ...ending, told: type, outcome };

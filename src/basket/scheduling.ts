@@ -55,8 +55,8 @@ export async function addSchedule<Tx>(
 	payload: unknown,
 	options: ScheduleOptions<Tx>,
 ): Promise<Added> {
-	const { every, missed, spread, tx } = check("options", options, "object");
-	return await schedule(engine, name, kind, payload, ticksOf(every).check(every, missed, spread), tx);
+	const { every, missed, spread, overlap, tx } = check("options", options, "object");
+	return await schedule(engine, name, kind, payload, ticksOf(every).check(every, missed, spread, overlap), tx);
 }
 
 /** See `Basket.schedules`. */
@@ -82,6 +82,8 @@ async function schedule<Tx>(
 	const { settings } = engine;
 	const { store, clock, schedules } = settings;
 	const id = scheduleId(name);
+	// The ids of its ticks are longer.
+	if (rule.overlap) checkName("name", `${id}@${clock.now()}`);
 	const given = newTask(settings, { id, kind, payload }, tx);
 	const task = isThenable(given) ? await given : given;
 	// What is stored around it is text.

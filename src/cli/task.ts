@@ -48,10 +48,11 @@ export interface OpenPayload {
 export function openPayload({ payload }: Pick<StoredTask, "payload">): OpenPayload {
 	const most = isCollected(payload) ? mostIn(payload) : undefined;
 	if (most !== undefined) return { data: "", most };
-	const { text, due: next, payload: inner } = openEnvelope(payload) ?? {};
+	const { text, due: next, payload: inner, of } = openEnvelope(payload) ?? {};
 	if (typeof text !== "string" || typeof next !== "number") return { data: unmask(payload) };
 	try {
-		return { data: unmask(unpack(inner!)), schedule: { text, next } };
+		const data = unmask(unpack(inner!));
+		return of === undefined ? { data, schedule: { text, next } } : { data };
 	} catch {
 		return { data: payload, schedule: { text, next } }; // somebody has edited it
 	}

@@ -23,6 +23,10 @@ export interface Envelope {
 	readonly missed: "once" | "all" | "skip" | number;
 	/** See `ScheduleOptions.spread`. */
 	readonly spread: number;
+	/** Whether each tick is a task of its own. */
+	readonly overlaps?: true | undefined;
+	/** The id of the schedule, in the payload of such a tick. */
+	readonly of?: string | undefined;
 	/** Whether a definition of a kind has made it. */
 	readonly isDeclared: boolean;
 	/** How many missed instants the next run stands for, as far as this was decided. */

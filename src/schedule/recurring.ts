@@ -40,7 +40,7 @@ export function recurring(instants: Instants): Recurrence {
 	return { text, next, ticks };
 }
 
-function checkRule(every: Recurrence, missed: Envelope["missed"] = "once", spread = 0): Rule {
+function checkRule(every: Recurrence, missed: Envelope["missed"] = "once", spread = 0, overlap = false): Rule {
 	if (typeof missed === "number") {
 		check("missed", missed, "number", missed > 0 && missed < Infinity, "more than 0, and finite");
 	} else {
@@ -49,5 +49,5 @@ function checkRule(every: Recurrence, missed: Envelope["missed"] = "once", sprea
 			refuse("missed", missed, "once, all, skip or a number", typeof missed === "string" ? RangeError : TypeError);
 		}
 	}
-	return { every, missed, spread: checkFinite("spread", spread) };
+	return { every, missed, spread: checkFinite("spread", spread), overlap: check("overlap", overlap, "boolean") };
 }

@@ -15,10 +15,11 @@ export async function storeSchedule<T extends ScheduleTask, State>(
 	entry: ScheduleEntry<T>,
 ): Promise<AddedTask<State>> {
 	const { schedules, id, task, rule, isDeclared, isInTransaction } = entry;
-	const { every, missed, spread } = rule;
+	const { every, missed, spread, overlap } = rule;
 	schedules.ticks ??= every.ticks as Ticks;
 	schedules.known.set(every.text, every);
-	const wanted = { text: every.text, missed, spread, isDeclared, payload: pack(task.payload) };
+	const overlaps = overlap || undefined;
+	const wanted = { text: every.text, missed, spread, overlaps, isDeclared, payload: pack(task.payload) };
 	const put = (due: number, ifPresent: "replace" | undefined, count = 0) => {
 		const delay = Math.max(0, due + spreadOf(id, spread) - host.now());
 		return host.add({ ...task, payload: sealEnvelope({ ...wanted, due, count }), delay, ifPresent });

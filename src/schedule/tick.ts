@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { Tick, TickHost, TickOutcome } from "./ticks.ts";
-import { type Envelope, pack, sealEnvelope, unpack } from "./envelope.ts";
+import type { AloneTask, Tick, TickHost, TickOutcome } from "./ticks.ts";
+import { type Envelope, openEnvelope, pack, sealEnvelope, unpack } from "./envelope.ts";
 import { firstAfter, type Instants, lastUntil } from "./instants.ts";
 
 /** A tick that begins later than this after its instant is missed, in milliseconds. */
@@ -26,6 +26,7 @@ export async function beginTick(
 	host: TickHost,
 ): Promise<Tick | TickOutcome> {
 	const { claim } = host;
+	if (envelope.of !== undefined) return await beginAlone(instants, { ...envelope, of: envelope.of }, host);
 	const plan = planOf(instants, envelope, claim, host.now());
 	const seen = claim.inbox.at(-1)?.n ?? 0;
 	if (plan === undefined) return { type: "done" };
@@ -37,11 +38,41 @@ export async function beginTick(
 		const next = plan.after(host.now());
 		return next && { ...next, seen };
 	};
-	return { ...plan, end };
+	if (envelope.overlaps === undefined) return { ...plan, isAlone: false, end };
+	// Before the next instant is stored: then a crash in between adds the same one again, which changes nothing.
+	const isAdded = await host.add(toAlone(envelope, host, plan));
+	return isAdded ? end() ?? { type: "done" } : { type: "release", delay: 5_000 };
+}
+
+/** The tick as a task of its own. */
+function toAlone({ text, missed }: Envelope, { claim }: TickHost, tick: Plan): AloneTask {
+	const { id: of, kind, priority, limitKey } = claim;
+	const { due, missed: count } = tick;
+	const sealed = { text, due, missed, spread: 0, isDeclared: false, count, payload: pack(tick.payload), of };
+	return { id: `${of}@${due}`, kind, priority, limitKey, payload: sealEnvelope(sealed), delay: 0 };
+}
+
+/**
+ * Begins a tick that is a task of its own, once its schedule has stored a later instant: until then the schedule may add
+ * it again after a crash, and must find it.
+ */
+async function beginAlone(
+	instants: Instants,
+	envelope: Envelope & { readonly of: string },
+	host: TickHost,
+): Promise<Tick | TickOutcome> {
+	const found = await host.get(envelope.of);
+	const { state = "done", payload = "" } = found?.task ?? {};
+	const schedule = state === "done" || state === "dead" ? undefined : openEnvelope(payload);
+	if (found === undefined || schedule !== undefined && schedule.due <= envelope.due) {
+		// Mostly the schedule is about to store it.
+		return { type: "release", delay: Math.min(1_000, Math.max(50, host.now() - envelope.due)) };
+	}
+	return { ...tickOf(instants, envelope, envelope, 0), isAlone: true, end: () => undefined };
 }
 
 /** A tick that is to begin. */
-interface Plan extends Omit<Tick, "end"> {
+interface Plan extends Omit<Tick, "end" | "isAlone"> {
 	/** What must be stored before the function is called. */
 	readonly decided: string | undefined;
 	/** The next tick; `undefined` if there is none. */

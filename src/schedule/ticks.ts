@@ -14,6 +14,7 @@ export interface Rule {
 	readonly every: Recurrence;
 	readonly missed: Envelope["missed"];
 	readonly spread: number;
+	readonly overlap: boolean;
 }
 
 /** A task to store. */
@@ -58,6 +59,9 @@ export interface SchedulingHost<T extends ScheduleTask, State> {
 export interface TickHost {
 	readonly claim: {
 		readonly id: string;
+		readonly kind: string;
+		readonly priority: number;
+		readonly limitKey?: string | undefined;
 		readonly attempts: number;
 		readonly inbox: readonly { readonly n: number }[];
 	};
@@ -65,6 +69,22 @@ export interface TickHost {
 	now(): number;
 	/** Stores a payload. Returns whether the function may be called then. */
 	decide(payload: string): Promise<boolean>;
+	/** Adds a task, unless there is one with its id. Returns `false` if the store has failed. */
+	add(task: AloneTask): Promise<boolean>;
+	/** Gets a task. Returns `undefined` if the store has failed. */
+	get(
+		id: string,
+	): Promise<{ readonly task: { readonly payload: Data; readonly state: string } | undefined } | undefined>;
+}
+
+/** A tick as a task of its own. */
+export interface AloneTask {
+	readonly id: string;
+	readonly kind: string;
+	readonly payload: string;
+	readonly priority: number;
+	readonly limitKey?: string | undefined;
+	readonly delay: number;
 }
 
 /** The part of a kind that recurs. */
@@ -91,6 +111,8 @@ export interface Tick {
 	/** See `BasketContext.due` and `BasketContext.missed`. */
 	readonly due: number;
 	readonly missed: number;
+	/** Whether it is a task of its own, which ends like any other. */
+	readonly isAlone: boolean;
 	/** The payload for the function. */
 	readonly payload: Data;
 	/** The envelope with the payload as the function has left it. */
@@ -102,7 +124,12 @@ export interface Tick {
 /** The code that runs schedules. */
 export interface Ticks {
 	/** Checks a rule. */
-	check(every: Recurrence, missed: Envelope["missed"] | undefined, spread: number | undefined): Rule;
+	check(
+		every: Recurrence,
+		missed: Envelope["missed"] | undefined,
+		spread: number | undefined,
+		overlap: boolean | undefined,
+	): Rule;
 	/** Reads the text of an interval; `undefined` for any other text. */
 	read(text: string): Recurrence | undefined;
 	/** Stores a schedule, unless it is stored already. */

@@ -63,7 +63,7 @@ describe("Basket", () => {
 		const hourly = every(3_600_000);
 		expectTypeOf(hourly).toEqualTypeOf<Recurrence>();
 		expectTypeOf(basket.schedule("a", "sendMail", { to: "a" }, { every: hourly })).toEqualTypeOf<Promise<Added>>();
-		basket.schedule("a", "tick", undefined, { every: cron("@daily"), missed: "all", spread: 1, tx: undefined });
+		basket.schedule("a", "tick", undefined, { every: cron("@daily"), missed: "all", spread: 1, overlap: true });
 		basket.schedule("a", "checked", { n: 1 }, { every: every({ text: "x", next: () => undefined }), missed: 60_000 });
 		basket.schedule("a", "tick", undefined, { every: every("3600000") });
 		// @ts-expect-error no such kind
