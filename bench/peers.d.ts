@@ -207,7 +207,7 @@ declare module "graphile-worker" {
 	}
 	interface WorkerUtils {
 		migrate(): Promise<void>;
-		addJob(identifier: string, payload: unknown): Promise<unknown>;
+		addJob(identifier: string, payload: unknown, spec?: { jobKey: string; runAt: Date }): Promise<unknown>;
 		addJobs(jobs: readonly { identifier: string; payload: unknown }[]): Promise<unknown>;
 	}
 	interface RunnerOptions extends SharedOptions {
@@ -228,9 +228,12 @@ declare module "pg-boss" {
 		constructor(options: { connectionString: string; useListenNotify: boolean });
 		start(): Promise<unknown>;
 		createQueue(name: string, options: { notify: boolean }): Promise<void>;
-		insert(name: string, jobs: readonly { data: object }[]): Promise<unknown>;
+		insert(name: string, jobs: readonly { data: object; group?: { id: string } }[]): Promise<unknown>;
 		send(name: string, data: object): Promise<unknown>;
-		fetch<T>(name: string, options: { batchSize: number }): Promise<Job<T>[]>;
+		fetch<T>(
+			name: string,
+			options: { batchSize: number; groupConcurrency?: number | undefined },
+		): Promise<Job<T>[]>;
 		complete(name: string, ids: readonly string[]): Promise<unknown>;
 		work<T>(
 			name: string,

@@ -17,6 +17,9 @@ export type TopicName =
 	| "backlog"
 	| "jobs"
 	| "postgres"
+	| "limits"
+	| "postgres-limits"
+	| "postgres-replace"
 	| "postgres-workers"
 	| "postgres-wake"
 	| "postgres-idle"
@@ -80,6 +83,7 @@ const postgres = "Basket, postgres";
 const graphile = "graphile-worker";
 const boss = "pg-boss";
 const amounts = ["10,000", "100,000"];
+const limitedTo = (name: string): string => `${name}, at most 2 of a key`;
 const attachOne = "Intermittent, 1,000 attaches to a signal";
 
 export const topics: Record<TopicName, Topic> = {
@@ -286,6 +290,37 @@ export const topics: Record<TopicName, Topic> = {
 			])
 		),
 		processes: 3,
+		needsPostgres: true,
+	},
+	limits: {
+		title: "One of 10,000 no-op tasks of 1,000 keys that wait in SQLite, until all are done and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: [sqlite, limitedTo(sqlite)],
+		targets: [{ case: limitedTo(sqlite), most: 1.43, of: sqlite }],
+		processes: 2,
+	},
+	"postgres-limits": {
+		title: "The same with 4,000 tasks in Postgres",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: [pg, limitedTo(pg), boss, limitedTo(boss)],
+		targets: [
+			{ case: limitedTo(pg), most: 1.43, of: pg },
+			{ case: limitedTo(pg), most: 1, of: limitedTo(boss) },
+		],
+		processes: 2,
+		needsPostgres: true,
+	},
+	"postgres-replace": {
+		title: "Replacing the payload of a task in Postgres that waits, one after the other",
+		unit: "ns",
+		engines: ["node"],
+		cases: [graphile, pg],
+		targets: [{ case: pg, most: 1, of: graphile }],
+		processes: 2,
 		needsPostgres: true,
 	},
 	"postgres-workers": {

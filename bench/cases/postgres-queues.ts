@@ -1,12 +1,12 @@
 // The compared queues on Postgres, behind one interface. Each queue has a database of its own on one server, and
 // settings from its own documentation: graphile-worker those of its page on performance, pg-boss batches of 1,000.
 // Two concurrent loops fetch and complete the batches of pg-boss; where latency is measured, a function receives
-// them. The hand-written queue has two connections. It claims batches of 100 rows by a later due time, and removes a
+// them. Limited queues have at most 2 running tasks of each of 1,000 keys. The hand-written queue has two connections. It claims batches of 100 rows by a later due time, and removes a
 // batch with one statement.
 import type { PgBoss } from "pg-boss";
 import pg from "pg";
 import postgres from "postgres";
-import { Basket, type Store } from "upkeep";
+import { Basket, limit, type Store } from "upkeep";
 import { postgresStore } from "upkeep/stores/postgres";
 import { parameters } from "../measure.ts";
 
@@ -16,6 +16,8 @@ export interface Queue {
 	add(payloads: number[]): Promise<unknown>;
 	/** Adds one task. */
 	addOne(payload: number): Promise<unknown>;
+	/** Adds the task with this id, due in an hour, or replaces its payload. */
+	replace?(id: string, payload: number): Promise<unknown>;
 	/** Starts to work, and reports the start of each task. Resolves when the queue is ready. */
 	work(onTask: (payload: number) => void): Promise<void>;
 	/** Whether no task is left. Only valid when all tasks have started. */
@@ -30,15 +32,20 @@ interface Boxed {
 const batch = 100;
 const connections = 2;
 const bossBatch = 1_000;
+const keys = 1_000;
+const mostOfKey = 2;
+const hour = 3_600_000;
 
 /** By the first part of the name of a case. */
 const openers: Record<string, (url: string) => Promise<Queue>> = {
 	"pg by hand": byHand,
 	"Basket, pg": (url) => basket(postgresStore(new pg.Pool({ connectionString: url }))),
 	"Basket, pg, 100 lanes": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 100),
+	"Basket, pg, at most 2 of a key": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 0, true),
 	"Basket, postgres": (url) => basket(postgresStore(postgres(url, { onnotice: () => {} }))),
 	"graphile-worker": graphile,
 	"pg-boss": boss,
+	"pg-boss, at most 2 of a key": (url) => boss(url, false, true),
 	"pg-boss, pushed": (url) => boss(url, true),
 };
 
@@ -63,11 +70,19 @@ export async function withDatabase<T>(work: (url: string) => Promise<T>): Promis
 	}
 }
 
-async function basket<Tx>(store: Store<Tx>, lanes = 0): Promise<Queue> {
+/** The key of a task. Its limit is per key. */
+function keyOf(payload: number): string {
+	return `key ${payload % keys}`;
+}
+
+async function basket<Tx>(store: Store<Tx>, lanes = 0, isLimited = false): Promise<Queue> {
 	let onTask: (payload: number) => void;
 	let added = 0;
 	const laneOf = (payload: number): string | undefined => lanes === 0 ? undefined : `${payload % lanes}`;
-	const basket = new Basket({ store, tasks: { task: (payload: number) => onTask(payload) } });
+	const run = (payload: number) => onTask(payload);
+	const task = isLimited ? { run, limit: limit({ key: keyOf, atOnce: mostOfKey }) } : { run };
+	// Limited tasks are not claimed ahead of time: a place for each of a batch of pg-boss.
+	const basket = new Basket({ store, concurrency: isLimited ? bossBatch : undefined, tasks: { task } });
 	await basket.open();
 	return {
 		add: (payloads) => {
@@ -78,6 +93,7 @@ async function basket<Tx>(store: Store<Tx>, lanes = 0): Promise<Queue> {
 			added++;
 			return basket.add("task", payload);
 		},
+		replace: (id, payload) => basket.add("task", payload, { id, ifPresent: "replace", delay: hour }),
 		work: async (listener) => {
 			onTask = listener;
 			void basket.run();
@@ -152,6 +168,7 @@ async function graphile(url: string): Promise<Queue> {
 	return {
 		add: (payloads) => utils.addJobs(payloads.map((payload) => ({ identifier: "task", payload }))),
 		addOne: (payload) => utils.addJob("task", payload),
+		replace: (jobKey, payload) => utils.addJob("task", payload, { jobKey, runAt: new Date(Date.now() + hour) }),
 		work: async (onTask) => {
 			const taskList = { task: async (payload: unknown): Promise<void> => onTask(payload as number) };
 			await run({ ...shared, preset: { worker }, noHandleSignals: true, taskList });
@@ -164,27 +181,30 @@ async function graphile(url: string): Promise<Queue> {
 	};
 }
 
-async function boss(url: string, isPushed = false): Promise<Queue> {
+async function boss(url: string, isPushed = false, isLimited = false): Promise<Queue> {
 	const { PgBoss } = await import("pg-boss");
 	const boss: PgBoss = new PgBoss({ connectionString: url, useListenNotify: true });
 	await boss.start();
 	await boss.createQueue("task", { notify: true });
 	const hint = new Hint();
 	let left = 0;
+	const fetch = { batchSize: bossBatch, groupConcurrency: isLimited ? mostOfKey : undefined };
+	const groupOf = (payload: number) => isLimited ? { group: { id: keyOf(payload) } } : {};
 	const fetchAll = async (onTask: (payload: number) => void): Promise<void> => {
 		for (;;) {
 			const { count } = hint;
-			const jobs = await boss.fetch<Boxed>("task", { batchSize: bossBatch });
+			const jobs = await boss.fetch<Boxed>("task", fetch);
 			for (const { data: { payload } } of jobs) onTask(payload);
 			if (jobs.length === 0) await hint.after(count);
 			else await boss.complete("task", jobs.map(({ id }) => id));
 			left -= jobs.length;
+			if (isLimited && jobs.length > 0) hint.give(); // there are free places
 		}
 	};
 	return {
 		add: async (payloads) => {
 			left += payloads.length;
-			await boss.insert("task", payloads.map((payload) => ({ data: { payload } })));
+			await boss.insert("task", payloads.map((payload) => ({ data: { payload }, ...groupOf(payload) })));
 			hint.give();
 		},
 		addOne: (payload) => boss.send("task", { payload }),

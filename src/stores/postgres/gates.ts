@@ -24,6 +24,8 @@ import { levelLock, lower, never, newer, nowhere, waitsAt } from "./sql.ts";
 
 /** The most gates with notes, notes of one gate, and gates with other terms, that one turn takes. */
 const most = { gates: 1_000, notes: 1_000, terms: 250 };
+/** From how many keys a few tasks come at least. More tasks come from half as many keys, as each gate costs time. */
+const fewestGates = 16;
 /** When a turn looks again at what another one has locked, in milliseconds. */
 const soon = 20;
 
@@ -184,7 +186,8 @@ export function open(s: string): string {
 				p := wanted - cardinality(chosen);
 				SELECT array_agg(g.gate), (array_agg(g.ready))[count(*)], (array_agg(g.turn))[count(*)] INTO ng, readyAfter, turnAfter FROM (
 					SELECT gate, ready, turn FROM ${s}.gates WHERE area = ${area("one")} AND terms = lt[array_position(lk, one)]
-					AND ready <= moment AND (ready, turn) > (readyAfter, turnAfter) ORDER BY ready, turn LIMIT p
+					AND ready <= moment AND (ready, turn) > (readyAfter, turnAfter) ORDER BY ready, turn
+					LIMIT CASE WHEN looked = '{}' THEN greatest(least(p, ${fewestGates}), (p + 1) / 2) ELSE p END
 				) g;
 				EXIT WHEN ng IS NULL;
 				SELECT array_agg(f.g), array_agg(f.ctid) INTO batch, rows FROM unnest(ng) n, LATERAL (
