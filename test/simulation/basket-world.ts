@@ -366,7 +366,9 @@ export class BasketWorld extends World<BasketProcess> {
 		if (type === "done" && isCollected) {
 			for (const { data } of firstItems(run!.record.claim)) this.#items.delete(numberOf(data));
 		} else if (!isCollected && (type === "done" || type === "dead")) this.#over.add(numberOf(record.claim.payload));
-		const isPutOff = type === "release" && outcome.delay !== undefined && run?.outcome === "put off";
+		// A release without a delay of its own may look as if it was put off for none.
+		const isCut = type === "release" && outcome.delay === 0 && run?.endedInStop === true;
+		const isPutOff = type === "release" && outcome.delay !== undefined && run?.outcome === "put off" && !isCut;
 		process.onStored(record.claim.id, isPutOff ? "later" : type === "release" ? "released" : type);
 	}
 

@@ -85,6 +85,9 @@ export interface Transaction {
 	rollBack(): Promise<void>;
 }
 
+/** Less than any time after which a task is due, but more than none. */
+const shortest = 0.001;
+
 /** The record of a task. */
 export interface Entry {
 	readonly id: string;
@@ -765,10 +768,10 @@ export class Ledger {
 		for (const entry of this.entries.values()) {
 			if (!kinds.includes(entry.kind)) continue;
 			const isGated = entry.state === "running" && gateOf(entry) !== undefined;
-			if (isGated && entry.isHeld) least = Math.min(least, 1);
+			if (isGated && entry.isHeld) least = Math.min(least, shortest);
 			if (!this.#isInPlace(entry)) continue;
 			const [opensAt] = this.#opensAt(owner, entry);
-			const from = entry.due <= this.#now ? opensAt : isGated ? this.#now + 1 : entry.due;
+			const from = entry.due <= this.#now ? opensAt : isGated ? this.#now + shortest : entry.due;
 			least = Math.min(least, Math.max(0, from - this.#now));
 			most = Math.min(most, Math.max(0, this.readyBy(owner, entry) - this.#now));
 		}
