@@ -61,7 +61,7 @@ async function changeSome<Tx>(
 	tx: Tx | undefined,
 	mayBeAll?: boolean,
 ): Promise<number> {
-	const { job, ...rest } = check("filter", filter, "object");
+	const { job, ...rest } = check(mayBeAll ? "filter" : "id", filter, "object");
 	// It would be replaced, and select more than the caller means.
 	if ("kind" in rest) refuse("kind", rest.kind, `absent: "job" is the name of the definition`);
 	return await changeMany(engine, { ...rest, kind: job }, change, tx, mayBeAll);
