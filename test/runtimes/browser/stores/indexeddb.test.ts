@@ -1,6 +1,6 @@
 // Tests that need a real IndexedDB. The conformance suite runs over it, too.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Basket, batch, type BatchTask, cloneCodec } from "../../../../mod.ts";
+import { Basket, batch, type BatchTask, cloneCodec, memoryStore } from "../../../../mod.ts";
 import type { NewTask, Store, Turn } from "../../../../src/basket/store.ts";
 import { StoreError } from "../../../../src/platform/store-error.ts";
 import {
@@ -146,6 +146,14 @@ describe("indexedDBStore(name)", () => {
 		await next.drain();
 		expect((await next.counts()).dead).toBe(0);
 		expect(seen.sort()).toEqual([1, 100_000, 2, 3, 4, 5].map((size) => `${size}.jpg ${size} ${size}`));
+	});
+
+	test("withFallback() keeps cloned values only if both stores do", () => {
+		const cannot = { ...memoryStore(), capabilities: { ...memoryStore().capabilities, clones: undefined } };
+		const clones = [memoryStore(), cannot].map((other) =>
+			withFallback(indexedDBStore(newName()), other).capabilities.clones
+		);
+		expect(clones).toEqual([true, undefined]);
 	});
 
 	test("stores no more of a buffer than the part that it was given", async () => {
