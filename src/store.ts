@@ -45,6 +45,7 @@
 
 export type {
 	Added,
+	BasketLimit,
 	Change,
 	Claim,
 	ClaimRequest,

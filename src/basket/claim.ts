@@ -156,21 +156,37 @@ export interface Turn {
 	readonly lease: number;
 	/** The limits of the requested kinds. A kind without one has no limit, whatever keys its tasks have. */
 	readonly limits?: readonly KindLimit[] | undefined;
+	/** The limit of the whole basket. A turn without it heeds none. A turn that only settles has it, too. */
+	readonly overall?: BasketLimit | undefined;
 }
 
 /**
- * The limit of a kind, for each `limitKey` of `NewTask` by itself. A task that has no key is not limited: the basket
- * gives it its key with a `release`.
+ * The limit of a whole basket. A turn with it claims no more tasks of any kinds than it admits, besides the limits of
+ * their kinds: fewer than `atOnce` tasks are running when one is claimed, and GCRA admits the start, with one `next` for
+ * the basket; if the clock is set back, `next` goes back with it.
+ *
+ * - Each claim by such a turn is a start, also if it is released. Claims by other turns need not be counted.
+ * - With `atOnce`, the turn first puts back the tasks whose lease has expired, of any kind and as far as it can: they wait
+ *   with `attempts` and `crashes` one higher. The others count as running.
+ * - If it admits no other task, `dueIn` is at least the time until it may: until the next start, or until the first
+ *   lease ends. When a later turn leaves a place free, watchers are woken.
  */
-export interface KindLimit {
-	/** The kind. */
-	readonly kind: string;
+export interface BasketLimit {
 	/** The maximum number of running tasks, from 1; `Infinity` if there is none. */
 	readonly atOnce: number;
 	/** The time between two starts, in milliseconds, not rounded; 0 if there is none. */
 	readonly spacing: number;
 	/** The number of starts that may come at once after a rest, from 1. */
 	readonly burst: number;
+}
+
+/**
+ * The limit of a kind, for each `limitKey` of `NewTask` by itself. A task that has no key is not limited: the basket
+ * gives it its key with a `release`.
+ */
+export interface KindLimit extends BasketLimit {
+	/** The kind. */
+	readonly kind: string;
 }
 
 /** The result of a {@link Turn}. */

@@ -21,6 +21,8 @@ export class TaskQueue {
 	readonly #gates = new Map<string, Gates<Task>>();
 	/** The paused kinds; `undefined` pauses all of them. */
 	readonly #paused = new Set<string | undefined>();
+	/** All running tasks, if the basket has a limit. */
+	running: Set<Task> | undefined;
 	/** The gates at which claims have ended, with the number of tasks that were running. */
 	readonly #left = new Map<Gate<Task>, number>();
 
@@ -109,6 +111,7 @@ export class TaskQueue {
 
 	/** A claim of this task has begun. It is put afterwards. */
 	start(task: Task): void {
+		this.running?.add(task);
 		if (task.limitKey === undefined) return;
 		const gates = this.#gatesOf(task.kind);
 		gates.start(task, gates.of(task.limitKey), this.#time.now);
@@ -117,6 +120,7 @@ export class TaskQueue {
 	/** A claim of this task has ended, with this outcome if it was settled. */
 	end(task: Task, outcome?: Outcome): void {
 		const { kind, limitKey } = task;
+		this.running?.delete(task);
 		if (limitKey === undefined) return;
 		const gate = this.#gatesOf(kind).of(limitKey);
 		if (!this.#left.has(gate)) this.#left.set(gate, gate.running.size);

@@ -64,6 +64,40 @@ export interface Replacement {
 	readonly isCollected: boolean;
 }
 
+/** A task that waits. */
+export function createTask(
+	{ kind, payload, delay, priority, lane, limitKey }: NewTask,
+	given: Pick<Task, "id" | "order" | "inbox" | "posted">,
+	heap: Heap<Task>,
+	now: number,
+): Task {
+	return {
+		...given,
+		at: now + delay,
+		position: -1,
+		kind,
+		priority,
+		lane,
+		limitKey,
+		addedAt: now,
+		payload: copy(payload),
+		state: "waiting",
+		isHeld: false,
+		isBackingOff: false,
+		token: "",
+		attempts: 0,
+		crashes: 0,
+		error: undefined,
+		result: undefined,
+		progress: undefined,
+		replacement: undefined,
+		heap,
+		gate: undefined,
+		previous: undefined,
+		next: undefined,
+	};
+}
+
 /** Whether the task has ended. */
 export function isOver({ state }: Task): boolean {
 	return state === "done" || state === "dead";

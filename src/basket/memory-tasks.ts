@@ -6,6 +6,7 @@
 
 import type {
 	Added,
+	BasketLimit,
 	Change,
 	Claim,
 	Counts,
@@ -25,6 +26,7 @@ import type {
 import {
 	collect,
 	copy,
+	createTask,
 	forget,
 	type Inbox,
 	inboxFor,
@@ -41,6 +43,8 @@ import {
 } from "./memory-task.ts";
 import { TaskLog } from "./memory-log.ts";
 import { TaskQueue } from "./memory-queue.ts";
+import { within } from "./admission.ts";
+import { BasketGate } from "./basket-gate.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
 
@@ -58,6 +62,7 @@ export class MemoryTasks {
 	/** The last task of each lane. */
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
+	readonly #gate = new BasketGate();
 	#isStirred = false;
 	#reason: WakeReason | undefined;
 	/** The store's clock at the start of the current call. */
@@ -70,7 +75,7 @@ export class MemoryTasks {
 
 	/** Whether this basket can be forgotten. */
 	get isUnused(): boolean {
-		return this.#byId.size + this.watchers.size + this.#queue.size === 0;
+		return this.#byId.size + this.watchers.size + this.#queue.size === 0 && this.#gate.goneAt <= this.now;
 	}
 
 	add(task: NewTask): Added {
@@ -87,15 +92,33 @@ export class MemoryTasks {
 		checkPlaces(tasks, (id) => this.#find(id));
 	}
 
-	turn({ settle, claim, lease, limits }: Turn): TurnResult {
+	turn({ settle, claim, lease, limits, overall }: Turn): TurnResult {
 		const settled = settle.map(({ ref, outcome }) => this.#settle(ref, outcome));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + 100);
 		this.#queue.sweep();
 		const begin = (task: Task) => this.#begin(task, lease);
-		const claims = claim.flatMap((request) => this.#queue.claim(request, limits, begin));
+		const most = overall === undefined ? Infinity : this.#admit(overall);
+		const claims = within(most, claim, (request) => this.#queue.claim(request, limits, begin));
 		if (this.#queue.takeLeft()) this.#stir();
-		return { settled, claims, dueIn: this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds)) };
+		const dueIn = this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds));
+		if (overall === undefined) return { settled, claims, dueIn };
+		const { isFreed, nextIn } = this.#gate.close(overall, claims.length, dueIn, this.now);
+		if (isFreed) this.#stir();
+		return { settled, claims, dueIn: nextIn };
+	}
+
+	/** Puts the tasks back whose lease has expired. Returns how many tasks the limit of the basket admits. */
+	#admit(limit: BasketLimit): number {
+		this.#queue.running ??= new Set([...this.#byId.values()].filter(({ state }) => state === "running"));
+		const running = this.#gate.running = this.#queue.running;
+		for (const task of limit.atOnce < Infinity ? [...running] : []) {
+			if (task.isHeld || task.at > this.now) continue;
+			this.#crash(task);
+			task.state = "waiting";
+			this.#place(task, task.at);
+		}
+		return this.#gate.admit(limit, this.now);
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -239,35 +262,8 @@ export class MemoryTasks {
 
 	/** A restarted task already has messages. */
 	#insert(given: NewTask, id: string, order: number, { inbox, posted }: Inbox = { inbox: [], posted: 0 }): true {
-		const { kind, payload, delay, priority, lane, limitKey } = given;
-		const task: Task = {
-			at: this.now + delay,
-			order,
-			position: -1,
-			id,
-			kind,
-			priority,
-			lane,
-			limitKey,
-			addedAt: this.now,
-			payload: copy(payload),
-			state: "waiting",
-			isHeld: false,
-			isBackingOff: false,
-			token: "",
-			attempts: 0,
-			crashes: 0,
-			error: undefined,
-			result: undefined,
-			progress: undefined,
-			replacement: undefined,
-			inbox,
-			posted,
-			heap: this.#queue.heapOf(kind, priority),
-			gate: undefined,
-			previous: undefined,
-			next: undefined,
-		};
+		const { kind, priority, lane } = given;
+		const task = createTask(given, { id, order, inbox, posted }, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
 		this.#byId.set(id, task);
 		this.#log.add(task);
@@ -312,14 +308,19 @@ export class MemoryTasks {
 		return true;
 	}
 
+	/** The claim of a task ends with its lease. */
+	#crash(task: Task): void {
+		task.attempts++;
+		task.crashes++;
+		this.#queue.end(task);
+		if (task.replacement !== undefined) this.#take(task, task.replacement);
+	}
+
 	/** Makes a task running, if its key has not changed since it crashed. */
 	#begin(task: Task, lease: number): Claim | undefined {
 		const { limitKey } = task;
 		if (task.state === "running") {
-			task.attempts++;
-			task.crashes++;
-			this.#queue.end(task);
-			if (task.replacement !== undefined) this.#take(task, task.replacement);
+			this.#crash(task);
 			if (task.limitKey !== limitKey) {
 				task.state = "waiting";
 				return void this.#place(task, task.at);

@@ -14,7 +14,7 @@ import { jsonCodec, masked } from "./codec.ts";
 import { type Ending, endingWith } from "./ending.ts";
 import { prefix, type Recurring, ticksOf } from "./schedules.ts";
 import { type ContextOwner, UserContext } from "./user-context.ts";
-import type { Limit } from "../limit/limit.ts";
+import type { Limit, LimitBounds } from "../limit/limit.ts";
 import type { Recurrence } from "../schedule/schedule.ts";
 import type { Recurs, Schedules } from "../schedule/ticks.ts";
 import { checkBackoff } from "../run/backoff.ts";
@@ -181,6 +181,11 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	/** How payloads are encoded. @default jsonCodec */
 	codec?: Codec | undefined;
 	/**
+	 * How many tasks of all kinds run at once, and begin in a time, in all processes that work on the basket: `limit({
+	 * atOnce, rate })`, without a `key`. The limits of the kinds hold besides. @default no limit
+	 */
+	limit?: Limit<never> | undefined;
+	/**
 	 * Nothing is claimed while this state is `false`: `leader()` of `upkeep/browser`, or your own. Running tasks
 	 * continue. If subscribing to it fails, the error is reported, and the state is checked once a minute.
 	 */
@@ -250,6 +255,7 @@ export interface BasketSettings<Tx> {
 	readonly batches: Batches | undefined;
 	readonly schedules: Schedules;
 	readonly concurrency: number;
+	readonly limit: LimitBounds | undefined;
 	readonly lease: number;
 	readonly grace: number;
 	readonly gate: Subscribable<boolean> | undefined;
@@ -269,12 +275,15 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		options,
 		"object",
 	);
-	const { gate, wake = [], onSettled, onError } = options;
+	const { gate, wake = [], limit: overall, onSettled, onError } = options;
 	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
 	check("lease", lease, "number", Number.isFinite(lease) && lease > 0, "more than 0, and finite");
 	checkDelay("grace", grace);
+	if (overall !== undefined && checkMade(overall).isKeyed) {
+		refuse("limit", "one with a key", "a limit without a key for a whole basket: only kinds and jobs have keys");
+	}
 	if (gate !== undefined) checkMethods("gate", gate, "getSnapshot", "subscribe");
 	const hints = [wake].flat();
 	for (const hint of hints) checkMethods("wake", hint, "subscribe");
@@ -289,7 +298,8 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	}
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
-	const rest = { gate, wake: hints, onSettled, onError, clock };
+	const limit = overall?.bounds;
+	const rest = { limit, gate, wake: hints, onSettled, onError, clock };
 	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
 }
 
@@ -343,6 +353,6 @@ function checkKind(
 }
 
 /** Checks what is given as `limit`. Not in the room of limits, which is loaded only if a limit is made. */
-export function checkMade(limit: Limit<never>): void {
-	if (typeof Object(limit).keyOf !== "function") refuse("limit", limit, "made by limit()");
+export function checkMade(limit: Limit<never>): Limit<never> {
+	return typeof Object(limit).keyOf === "function" ? limit : refuse("limit", limit, "made by limit()");
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kind } from "./options.ts";
+import type { BasketSettings } from "./options.ts";
 import type { ClaimRequest, KindLimit } from "./store.ts";
 
 /** The requests of a worker, for its kinds. */
@@ -13,16 +13,16 @@ export class Requests {
 	readonly limits: readonly KindLimit[];
 	/**
 	 * All kinds; the kinds whose tasks survive a crash before they run; and the kinds of which more tasks may be
-	 * claimed than run at once: not those of batches, which fill their calls instead, and not those with a limit, which
-	 * would take places from other workers.
+	 * claimed than run at once: not those of batches, which fill their calls instead, and none with a limit, also of the
+	 * basket, which would take places from other workers.
 	 */
 	readonly #lists: readonly (readonly string[])[];
 
-	constructor(kinds: ReadonlyMap<string, Kind>) {
+	constructor({ kinds, limit: overall }: Pick<BasketSettings<never>, "kinds" | "limit">) {
 		this.#lists = [1, 3, Infinity].map((least) =>
 			[...kinds.keys()].filter((kind) => {
 				const { batch, limit, settings: { attempts } } = kinds.get(kind)!;
-				return attempts >= least && !((batch ?? limit) !== undefined && least === Infinity);
+				return attempts >= least && !((batch ?? limit ?? overall) !== undefined && least === Infinity);
 			})
 		);
 		this.limits = [...kinds].flatMap(([kind, { limit }]) => limit === undefined ? [] : { kind, ...limit.bounds });

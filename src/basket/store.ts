@@ -48,9 +48,8 @@
  *   behind the gate of the new key instead, with `attempts` and `crashes` one higher: it may have a place of the old
  *   key that others need. Within a key, tasks are claimed in the usual order. What may not be claimed now does not
  *   count as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others
- *   wait for it. The gate of a key without tasks is removed as soon as its last starts no longer matter.
- * - **Damage.** An unreadable record must neither fail a batch nor be claimed again and again: its task becomes dead,
- *   with an error that says so.
+ *   wait for it. The gate of a key without tasks is removed when its last starts no longer matter. See also {@link BasketLimit}.
+ * - **Damage.** An unreadable record neither fails a batch nor is claimed again: its task becomes dead, with an error.
  *
  * @module
  */
@@ -61,6 +60,7 @@ export { mostInbox } from "./claim.ts";
 export { type ClonedData, isCloned } from "./cloned.ts";
 
 export type {
+	BasketLimit,
 	Claim,
 	ClaimRequest,
 	Data,

@@ -67,7 +67,7 @@ export class Turns<Tx> {
 		});
 		this.#pace = new Pace(settings);
 		this.#parking = new Parking(settings.clock, (tasks) => this.#release(tasks), () => owner.poke());
-		this.#requests = new Requests(settings.kinds);
+		this.#requests = new Requests(settings);
 	}
 
 	/** The number of running tasks. */
@@ -247,7 +247,7 @@ export class Turns<Tx> {
 
 	/** Makes one call to the store: settles ended tasks and claims new ones. */
 	async #exchange(): Promise<void> {
-		const { store, name, lease, clock, batches } = this.#settings;
+		const { store, name, lease, clock, batches, limit: overall } = this.#settings;
 		const isSingle = this.#isSingle && this.#ended.length > 0;
 		if (this.#ended.length > 0) batches?.wake(); // the next tasks of their lanes
 		const claim = isSingle ? [] : this.#request();
@@ -259,7 +259,7 @@ export class Turns<Tx> {
 		let result: TurnResult;
 		try {
 			const limits = claim.length > 0 ? this.#requests.limits : undefined;
-			const ask = () => store.turn(name, { settle, claim, lease, limits });
+			const ask = () => store.turn(name, { settle, claim, lease, limits, overall });
 			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;

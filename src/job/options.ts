@@ -31,7 +31,7 @@ import { checkRunnerOptions, defaultSettings } from "../run/options.ts";
 export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> extends
 	Pick<
 		BasketOptions<TaskMap, Tx>,
-		"store" | "concurrency" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
+		"store" | "concurrency" | "limit" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
 	> {
 	/** The definitions of the jobs. Stored jobs of other definitions stay untouched. */
 	jobs: readonly Jobs[];

@@ -36,10 +36,12 @@ export interface RateOptions {
 	burst?: number | undefined;
 }
 
-/** The limit of a kind of task, made by {@link limit}. Its members are internal. */
+/** The limit of a kind of task, of a job or of a basket, made by {@link limit}. Its members are internal. */
 export interface Limit<P> {
 	/** Returns the key of a payload, checked. */
 	readonly keyOf: (payload: P) => string;
+	/** Whether each key has a limit of its own. */
+	readonly isKeyed: boolean;
 	/** What a store has to know. */
 	readonly bounds: LimitBounds;
 }
@@ -58,7 +60,7 @@ export interface LimitBounds {
 const longest = 316_224_000_000;
 
 /**
- * Limits the tasks of a kind, in all processes, machines and tabs that work on the basket:
+ * Limits the tasks of a kind, or of a whole basket, in all processes, machines and tabs that work on the basket:
  *
  * - with `atOnce`, no more tasks of a key have a claim. A task in a backoff has none. The task of a process that has died
  *   counts until its lease has ended and another process has claimed it;
@@ -71,7 +73,7 @@ const longest = 316_224_000_000;
  * tasks that are stored already. While processes with different limits work on a basket, each of them heeds its own.
  *
  * @param options what is limited
- * @returns the value for `limit` in the definition of a kind
+ * @returns the value for `limit` in the definition of a kind or of a job, or in the options of a basket
  * @throws {TypeError | RangeError} for options of the wrong type or out of range, and without `atOnce` and `rate`
  *
  * @example At most two requests at once for each customer, and at most ten a second.
@@ -106,7 +108,8 @@ export function limit<P = any>(options: LimitOptions<P>): Limit<P> {
 	if (atOnce !== Infinity) checkWhole("atOnce", atOnce);
 	else if (rate === undefined) refuse("options", options, `an object with "atOnce" or "rate"`);
 	const keyOf = key === undefined ? () => "" : (payload: P) => checkName("limit.key()", key(payload));
-	return { keyOf, bounds: { atOnce, ...rate === undefined ? { spacing: 0, burst: 1 } : checkRate(rate) } };
+	const isKeyed = key !== undefined;
+	return { keyOf, isKeyed, bounds: { atOnce, ...rate === undefined ? { spacing: 0, burst: 1 } : checkRate(rate) } };
 }
 
 function checkRate(rate: RateOptions): Omit<LimitBounds, "atOnce"> {

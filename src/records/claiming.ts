@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type Claim, type ClaimRequest, mostInbox } from "../basket/store.ts";
+import { type BasketLimit, type Claim, type ClaimRequest, mostInbox } from "../basket/store.ts";
 import { copy, isData, toInbox } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
+import { closeBasket, openBasket } from "./overall.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";
 import type { Session } from "./session.ts";
 import { readContents } from "./settling.ts";
@@ -68,6 +69,22 @@ export function* claim(
 	return { claims, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
 }
 
+/** The same under a limit of the basket, which is counted in this transaction. */
+export function* claimWithin(
+	session: Session,
+	{ kinds, limit }: ClaimRequest,
+	lease: number,
+	limits: Limits,
+	overall: BasketLimit,
+): Work<Claimed> {
+	session.isCounted = true;
+	const gate = yield* openBasket(session, overall);
+	const part = yield* claim(session, { kinds, limit: Math.min(limit, gate.left) }, lease, limits);
+	const { claims } = part;
+	const dueIn = closeBasket(session, gate, claims.length, part.dueIn, lease);
+	return { claims, dueIn, isCut: part.isCut && claims.length < gate.left };
+}
+
 /** The time until the first task of these kinds is due. */
 export function* findNext(session: Session, kinds: readonly string[], limits: Limits): Work<number> {
 	const { due, nextIn } = yield* findDue(session, kinds, 1);
@@ -96,8 +113,9 @@ function begin(
 	const token = `${row.order}.${settings.nextMark()}`;
 	const { kind, lane, limitKey, priority, error, addedAt } = row;
 	const running = { ...row, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
+	const { isCounted: isTaken } = session;
 	// Its gate is written by `closeGates`, and it wakes nobody.
-	session.tx.put(tasks, { ...running, dueAt: now + lease }, before);
+	session.tx.put(tasks, { ...running, isTaken, dueAt: now + lease }, before);
 	const [id, age] = [idOf(row), now - addedAt];
 	const place = { id, token, lane, limitKey, kind };
 	return { ...place, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox };

@@ -36,6 +36,7 @@ import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
 import { findTokens } from "./owning.ts";
 import { pause, readPauses, withoutPaused } from "./pausing.ts";
+import { closeBasket, openBasket, putBack } from "./overall.ts";
 import { extend, save, settle } from "./settling.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
 
@@ -209,20 +210,25 @@ export class PlainStore<Tx> implements Store<Tx> {
 
 /** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
 function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
-	const { settle: settlements, claim: requested, lease } = turn;
+	const { settle: settlements, claim: requested, lease, overall } = turn;
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const requests = withoutPaused(requested, session.paused);
 	const limits = limitsOf(turn.limits, [...session.gated, ...session.marks.kinds]);
+	if (overall !== undefined) yield* putBack(session, overall, Infinity);
+	const gate = overall && (yield* openBasket(session, overall));
+	session.isCounted = gate && true;
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
-	for (const request of requests) {
-		const part = yield* claim(session, request, lease, limits);
+	for (const { kinds, limit } of requests) {
+		const most = Math.min(limit, gate === undefined ? Infinity : gate.left - claims.length);
+		const part = yield* claim(session, { kinds, limit: most }, lease, limits);
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}
 	// A task that exceeded the limit of one request may have been claimed by another one.
 	if (requests.length > 1) dueIn = yield* findNext(session, kindsOf(requests), limits);
+	if (gate !== undefined) dueIn = closeBasket(session, gate, claims.length, dueIn, lease);
 	return { settled, claims, dueIn };
 }
 

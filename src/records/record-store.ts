@@ -6,6 +6,7 @@
 
 import type {
 	Added,
+	BasketLimit,
 	Claim,
 	ClaimRequest,
 	Counts,
@@ -21,7 +22,7 @@ import type {
 } from "../basket/store.ts";
 import { taskStates } from "../basket/store.ts";
 import { check } from "../platform/check.ts";
-import { claim, type Claimed, findNext } from "./claiming.ts";
+import { claim, type Claimed, claimWithin, findNext } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
 import { addGated, type Limits, limitsOf } from "./gate-queue.ts";
@@ -29,6 +30,7 @@ import { counted } from "./orders.ts";
 import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
 import type { Session } from "./session.ts";
+import { closeBasket, openBasket, putBack, soonest } from "./overall.ts";
 import { settle } from "./settling.ts";
 import { withoutPaused } from "./pausing.ts";
 import type { Purpose, RecordSpace, RecordTransaction, Work } from "./space.ts";
@@ -180,7 +182,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	async #turnInParts(
 		basket: string,
-		{ settle: settlements, claim: requested, lease, limits: given }: Turn,
+		{ settle: settlements, claim: requested, lease, limits: given, overall }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
 		const { paused, gated } = await this.do(basket, "change", function* (session) {
@@ -198,29 +200,42 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 				const some = take(settlements, settled.length, most);
 				const isLast = settled.length + some.length === settlements.length;
 				session.gated = gated;
-				return settleAndClaim(session, some, isLast ? requests[0] : undefined, lease, limits, most);
+				const request = isLast && overall === undefined ? requests[0] : undefined;
+				return settleAndClaim(session, some, request, lease, limits, most);
 			});
 			for (const one of part.settled) settled.push(one);
 			begun = part.claimed;
 		}
+		if (overall !== undefined) await this.#openBasket(basket, overall, requests.length > 0, perCommit);
 		const claims: Claim[] = [];
 		let dueIn = Infinity;
 		for (const request of requests) {
-			dueIn = await this.#claimInParts(basket, request, lease, limits, claims, begun);
+			dueIn = await this.#claimInParts(basket, request, { lease, limits, overall }, claims, begun);
 			begun = undefined;
 		}
 		if (requests.length > 1) {
-			dueIn = await this.do(basket, "read", (session) => findNext(session, kindsOf(requests), limits));
+			dueIn = await this.do(basket, "read", (session) => findNextWithin(session, kindsOf(requests), limits, overall));
 		}
 		return { settled, claims, dueIn };
+	}
+
+	/** Puts tasks back whose lease has expired. Wakes watchers if a place is free, unless claims follow. */
+	async #openBasket(basket: string, limit: BasketLimit, isClaiming: boolean, perCommit: number): Promise<void> {
+		for (let isMore = true; isMore;) {
+			isMore = await this.do(basket, "change", function* (session) {
+				const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
+				const isMore = (yield* putBack(session, limit, most)) === most;
+				if (!isClaiming) closeBasket(session, yield* openBasket(session, limit), 0, Infinity, 0);
+				return isMore;
+			});
+		}
 	}
 
 	/** @param begun the claims that were already made for this request */
 	async #claimInParts(
 		basket: string,
 		{ kinds, limit }: ClaimRequest,
-		lease: number,
-		limits: Limits,
+		{ lease, limits, overall }: Terms,
 		claims: Claim[],
 		begun: Claimed = { claims: [], dueIn: 0 },
 	): Promise<number> {
@@ -231,7 +246,14 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 			const isEnd = rest <= 0 || part.dueIn > 0;
 			if (isEnd && !(part.isCut && parts < mostParts)) return part.dueIn;
 			const request = { kinds, limit: Math.min(Math.max(rest, 0), this.space.perCommit!) };
-			part = await this.do(basket, "change", (session) => claim(session, request, lease, limits));
+			part = await this.do(
+				basket,
+				"change",
+				(session) =>
+					overall === undefined
+						? claim(session, request, lease, limits)
+						: claimWithin(session, request, lease, limits, overall),
+			);
 		}
 	}
 
@@ -252,6 +274,25 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		const size = measure(data);
 		check(`the size of "${name}" in bytes`, size, "number", size <= largest, `${largest} or less`);
 	}
+}
+
+/** What holds for the claims of a turn. */
+interface Terms {
+	readonly lease: number;
+	readonly limits: Limits;
+	readonly overall: BasketLimit | undefined;
+}
+
+/** The time until a task of these kinds may be claimed. */
+function* findNextWithin(
+	session: Session,
+	kinds: readonly string[],
+	limits: Limits,
+	overall: BasketLimit | undefined,
+): Work<number> {
+	const dueIn = yield* findNext(session, kinds, limits);
+	if (overall === undefined || dueIn === Infinity) return dueIn;
+	return soonest(yield* openBasket(session, overall), 0, dueIn, session.now, 0);
 }
 
 /** The maximum number of commits in which a turn looks at gates. */

@@ -56,10 +56,10 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated } = rest;
+	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
 		isOptional("string", id, lane, token, error, progress, limitKey) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&

@@ -65,6 +65,8 @@ export class Session {
 	buried = 0;
 	/** The paused kinds, and `true` for all kinds, once a turn has read them. */
 	paused: readonly unknown[] = [];
+	/** Whether the limit of the basket counts the claims of this transaction. */
+	isCounted?: true | undefined;
 	/** The kinds that have ever had a gate, once they were read. */
 	gated: readonly unknown[] = [];
 	/** The gates behind which this transaction has changed tasks. */

@@ -67,6 +67,8 @@ export interface TaskRow {
 	readonly limitKey?: string | undefined;
 	/** What its current claim has used up of the rate of its gate. */
 	readonly start?: Start | undefined;
+	/** Whether its last claim was made under a limit of the basket, which counts it. */
+	readonly isTaken?: boolean | undefined;
 	/** In the row of the pauses: the kinds that have ever had a gate. */
 	readonly gated?: readonly unknown[] | undefined;
 }
@@ -145,7 +147,7 @@ export interface MetaRow {
 /**
  * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks without a limit key that can be
  * claimed, now or after their lease, in the order of claims; `gated` has those with a key that wait, and `busy` those
- * that are running, held ones last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
+ * that are running, held ones last; `taken` has the running ones that a limit of the basket counts, held ones last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
  * has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
  *
  * Blocked and held tasks are not in `due` and `gated`, so they do not slow down claims.
@@ -165,6 +167,11 @@ export const tasks: Table<TaskRow> = {
 		},
 		busy: {
 			keyOf: (row) => isBusy(row) ? [row.kind, row.limitKey!, Number(!!row.isHeld), row.dueAt!, row.order] : undefined,
+			hintOf: ({ lane }) => lane,
+		},
+		taken: {
+			keyOf: (row) =>
+				row.isTaken && row.state === "running" ? [Number(!!row.isHeld), row.dueAt!, row.order] : undefined,
 			hintOf: ({ lane }) => lane,
 		},
 		lane: { keyOf: (row) => isOver(row) ? undefined : toLaneKey(row) },

@@ -19,6 +19,7 @@ import { limitKeys } from "./store-suite/limit-keys.ts";
 import { limiting } from "./store-suite/limiting.ts";
 import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
+import { overall } from "./store-suite/overall.ts";
 import { pausing } from "./store-suite/pausing.ts";
 import { replacing } from "./store-suite/replacing.ts";
 import { settling } from "./store-suite/settling.ts";
@@ -100,6 +101,7 @@ function allTests(): StoreTest[] {
 		lanes,
 		limiting(),
 		limitKeys(),
+		overall(),
 		spacing(),
 		changing,
 		inbox,

@@ -189,8 +189,9 @@ describe("Basket", () => {
 		job<Mail>("a", { limit: limit({ key: ({ to }) => to, atOnce }) });
 		// @ts-expect-error the input has no such property
 		job<{ n: number }>("a", { limit: limit({ key: ({ to }: Mail) => to, atOnce }) });
-		// @ts-expect-error a basket has no limit
 		new Basket({ store, tasks: {}, limit: limit({ atOnce }) });
+		// @ts-expect-error limit() is missing
+		new Basket({ store, tasks: {}, limit: { atOnce } });
 	});
 
 	test("a schema types the payload of run(), and add() takes what the schema takes", () => {

@@ -5,6 +5,7 @@
  */
 
 import type {
+	BasketLimit,
 	Claim,
 	ClaimRequest,
 	Data,
@@ -129,6 +130,13 @@ function limitsOf(outcome: Outcome): Record<string, unknown> {
 		z: "isKeyShut" in outcome && outcome.isKeyShut === true || undefined,
 		y: outcome.type === "release" && outcome.delay === undefined || undefined,
 	};
+}
+
+/** The limit of the basket; empty if there is none. */
+export function showLimit(limit: BasketLimit | undefined): string {
+	if (limit === undefined) return "";
+	const { atOnce, spacing, burst } = limit;
+	return JSON.stringify({ a: atOnce < Infinity ? atOnce : undefined, s: spacing, u: burst });
 }
 
 /** A request with the limits of its kinds. */

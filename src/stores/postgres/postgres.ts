@@ -44,6 +44,7 @@ import {
 	refOf,
 	showClaims,
 	showEnding,
+	showLimit,
 	showMessage,
 	showRequest,
 	showTask,
@@ -248,7 +249,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, turn: Turn): Promise<TurnResult> {
-		const { settle, claim, lease, limits } = turn;
+		const { settle, claim, lease, limits, overall } = turn;
 		const areShort = settle.map((one) => isRemoval(one) && isPlain(one.ref) && !("seen" in one.outcome));
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
@@ -257,14 +258,13 @@ class Postgres implements PostgresStore {
 			[number[] | null, boolean[], ClaimColumns[], number | null, boolean]
 		>(
 			...[
-				{ tx, isImpatient: tx === undefined && settle.length > 1 },
-				"turn",
-				basket,
+				...[{ tx, isImpatient: tx === undefined && settle.length > 1 }, "turn", basket] as const,
 				`{${short}}`,
 				others.map(showEnding),
 				wanted,
 				`${duration(lease)}`,
 				tx === undefined ? "" : "1",
+				showLimit(overall),
 			] as const,
 		);
 		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));

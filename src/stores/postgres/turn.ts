@@ -6,6 +6,7 @@
 
 import { mostInbox } from "../../basket/store.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
+import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
 	claimable,
 	create,
@@ -45,12 +46,12 @@ export function turn(s: string): string {
 	return create(
 		s,
 		"turn",
-		"(b text, plain text, q text, c text, lease text, hint text) RETURNS text",
+		"(b text, plain text, q text, c text, lease text, hint text, whole text DEFAULT '') RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
-	${gateVariables(s)}`,
+	${overallVariables}${gateVariables(s)}`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
 		USING ERRCODE = '0A000';
@@ -67,14 +68,18 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 		soon := t + 50;
 	END IF;
 END LOOP;
+${lockBasket(s)}
 ${survey(s)}
 IF paused IS NOT NULL THEN ks := ${unpaused("ks")}; END IF;
+${admit(s)}
 ${heed(s)}
 FOR wanted, kinds IN SELECT (x->>0)::int, ARRAY(SELECT json_array_elements_text(x->1)) FROM json_array_elements(c::json) x LOOP
 	isMore := false;
 	IF paused IS NOT NULL THEN kinds := ${unpaused("kinds")}; END IF;
+${cut}
 ${open(s)}
 ${claim(s)}
+${uncut}
 	isFull := isFull OR wanted = 0;
 ${close(s)}
 END LOOP;
@@ -85,6 +90,7 @@ ELSIF c <> '[]' THEN
 	${opening(s)}
 END IF;
 IF cardinality(told) > 0 THEN stirred := stirred OR ${isLeft(s)}; END IF;
+${leave(s)}
 IF stirred AND hint <> '' THEN ${notify(s)} END IF;
 RETURN json_build_array(gone, settled, taken, soon - t, stirred);`,
 	);

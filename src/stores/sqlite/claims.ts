@@ -71,7 +71,7 @@ export class SqliteClaims extends SqliteDue {
 			for (const claim of read) if (typeof claim === "object") claims.push(claim);
 			// Before the changes that make gates ready again.
 			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
-			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
+			this.requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
 			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
 			const isCut = picks.flat().some(({ isCut }) => isCut);
 			isLast = taken.size === rows.length && !(isCut && rows.length > 0);
@@ -101,8 +101,8 @@ export class SqliteClaims extends SqliteDue {
 		return { read, taken: new Set(seqs) };
 	}
 
-	/** Crashed tasks that are replaced by ones with other keys wait at the gates of these. */
-	#requeue(seqs: readonly number[]): void {
+	/** Crashed tasks wait again, instead of being claimed: those that are replaced by ones with other keys at the gates of these. */
+	requeue(seqs: readonly number[]): void {
 		if (seqs.length === 0) return;
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET state = ${State.waiting}, attempts = attempts + 1, crashes = crashes + 1

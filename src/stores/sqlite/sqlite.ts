@@ -43,6 +43,7 @@ import type { SqliteStore, SqliteStoreOptions } from "./options.ts";
 import { checkVersion, create, isCurrent } from "./schema.ts";
 import { nameTables, type Tables } from "./tables.ts";
 import type { SqliteConnection, SqliteStatement } from "./statements.ts";
+import { SqliteOverall } from "./overall.ts";
 import { SqliteTurns } from "./turns.ts";
 import { Watch } from "./watch.ts";
 
@@ -174,7 +175,7 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#db = typeof db === "function" ? this.#openedBy(db) : this.#given(db);
 		this.#tables = tables;
 		this.#tasks = new SqliteClaims(connection, tables);
-		this.#turns = new SqliteTurns(this.#tasks);
+		this.#turns = new SqliteTurns(this.#tasks, new SqliteOverall(connection, tables));
 		this.#lists = new SqliteLists(connection, tables);
 		this.#watch = new Watch(connection, tables, pollInterval);
 		this.#clock = clock;
@@ -222,11 +223,10 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		return added;
 	}
 
-	async turn(basket: string, { settle, claim, lease, limits }: Turn): Promise<TurnResult> {
+	async turn(basket: string, turn: Turn): Promise<TurnResult> {
 		this.#checkOpen();
-		const turn = { settle, claim, lease, limits };
 		const tried = () => this.#turns.tryTurn(basket, turn, this.#now(), () => this.#connection.tryLock(this.#lock));
-		const done = settle.length > 0 ? undefined : await this.#connection.read(tried);
+		const done = turn.settle.length > 0 ? undefined : await this.#connection.read(tried);
 		const { isStirred, ...result } = done ??
 			await this.#connection.write(() => this.#turns.turn(basket, turn, this.#now()));
 		if (isStirred) this.#watch.wake(basket);

@@ -21,6 +21,7 @@ export interface Tables {
 	readonly ended: string;
 	readonly ids: string;
 	readonly gates: string;
+	readonly baskets: string;
 	readonly ready: string;
 	readonly idle: string;
 	readonly gated: string;
@@ -44,6 +45,7 @@ export function nameTables(prefix: string): Tables {
 		ended: `${prefix}tasks_ended`,
 		ids: `${prefix}tasks_id`,
 		gates: `${prefix}gates`,
+		baskets: `${prefix}baskets`,
 		ready: `${prefix}gates_ready`,
 		idle: `${prefix}gates_idle`,
 		gated: `${prefix}tasks_gated`,

@@ -5,17 +5,21 @@
  */
 
 import type { ClaimRequest, KindLimit, Turn, TurnResult } from "../../basket/store.ts";
+import { within } from "../../basket/admission.ts";
 import type { SqliteClaims } from "./claims.ts";
 import type { Level, Seen } from "./due.ts";
+import type { SqliteOverall } from "./overall.ts";
 
 /** The result of a turn, and whether others may then have work. */
 type Turned = TurnResult & { readonly isStirred: boolean };
 
 export class SqliteTurns {
 	readonly #tasks: SqliteClaims;
+	readonly #overall: SqliteOverall;
 
-	constructor(tasks: SqliteClaims) {
+	constructor(tasks: SqliteClaims, overall: SqliteOverall) {
 		this.#tasks = tasks;
+		this.#overall = overall;
 	}
 
 	/**
@@ -43,21 +47,32 @@ export class SqliteTurns {
 		const levels = this.#tasks.levels(basket, kindsOf(claim));
 		const result = this.#claim(basket, { ...turn, claim }, seen, levels, now);
 		// A place may be free that this turn has not taken.
-		return { ...result, settled, isStirred: isStirred || this.#tasks.gates.hasWaiting(basket, now) };
+		return {
+			...result,
+			settled,
+			isStirred: isStirred || result.isStirred || this.#tasks.gates.hasWaiting(basket, now),
+		};
 	}
 
 	/** @param turn without paused kinds */
 	#claim(basket: string, turn: Turn, { hasExpired }: Seen, levels: readonly Level[], now: number): Turned {
-		const { settle, claim } = turn;
+		const { settle, claim, overall } = turn;
 		const kinds = kindsOf(claim);
 		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
 		if (kinds.length > 0) this.#tasks.gates.prepare(basket, kinds, turn.limits ?? [], now);
-		const found = claim.map((request) => this.#tasks.claim(basket, request, levels, turn, now));
+		const late = overall === undefined ? [] : this.#overall.late(basket, overall, now);
+		this.#tasks.requeue(late);
+		const known = late.length > 0 ? this.#tasks.levels(basket, kinds) : levels;
+		const gate = overall && this.#overall.open(basket, overall, now);
+		const begin = (request: ClaimRequest) => this.#tasks.claim(basket, request, known, turn, now);
+		const claims = within(gate?.left ?? Infinity, claim, begin);
 		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
-		const last = found.at(-1)?.at(-1);
+		const last = claims.at(-1);
 		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
 		const pause = hasMore ? 0 : this.#dueIn(basket, kinds, turn.limits ?? [], now);
-		return { settled: [], claims: found.flat(), dueIn: pause, isStirred: false };
+		if (gate === undefined) return { settled: [], claims, dueIn: pause, isStirred: false };
+		const { dueIn, isFreed } = this.#overall.close(basket, gate, claims.length, pause, now);
+		return { settled: [], claims, dueIn, isStirred: isFreed || late.length > 0 };
 	}
 
 	/** The time until a task can be claimed. A gate that seems ready may have no such task; then the look closes it. */

@@ -6,6 +6,7 @@
 
 import type {
 	Added,
+	BasketLimit,
 	Claim,
 	ClaimRequest,
 	KindLimit,
@@ -62,6 +63,7 @@ export interface BenchTurn {
 	readonly claim?: readonly ClaimRequest[];
 	readonly lease?: number;
 	readonly limits?: readonly KindLimit[];
+	readonly overall?: BasketLimit;
 }
 
 /** A new store with helpers for the tests. */
@@ -106,10 +108,10 @@ export class Bench {
 
 	/** Makes a turn with long leases that does only what the arguments say. */
 	turn(
-		{ settle = [], claim = [], lease = this.long, limits }: BenchTurn,
+		{ settle = [], claim = [], lease = this.long, limits, overall }: BenchTurn,
 		store: Store = this.store,
 	): Promise<TurnResult> {
-		return store.turn(this.basket, { settle, claim, lease, ...(limits && { limits }) });
+		return store.turn(this.basket, { settle, claim, lease, ...(limits && { limits }), ...(overall && { overall }) });
 	}
 
 	/** Claims tasks of the kind `work`. */

@@ -183,7 +183,7 @@ async function fiveTimes(bench: Bench, ...names: string[]): Promise<string[][]> 
 }
 
 /** Expects a wake-up for this reason after the watch has begun. */
-async function expectWoken(
+export async function expectWoken(
 	bench: Bench,
 	store: Store,
 	cause: (index: number) => Promise<unknown>,
