@@ -15,7 +15,7 @@ export interface TurnsOwner {
 	turnSoon(): void;
 	/** Calls {@link Claims.tick} in the right async context. */
 	tick(): void;
-	/** Pokes after this many milliseconds. */
+	/** Pokes after this many milliseconds, and at once if there are none. */
 	sleep(duration: number): void;
 	/** The worker cannot continue. */
 	onFailure(error: unknown): void;
