@@ -18,10 +18,10 @@ export interface BasketStarts {
 /** No start yet. */
 export const noStarts: BasketStarts = { next: 0, startedAt: 0 };
 
-/** The starts on a clock that may have been set back. */
-export function moved({ next, startedAt }: BasketStarts, now: number): BasketStarts {
-	const back = Math.max(0, startedAt - now);
-	return { next: next - back, startedAt: startedAt - back };
+/** The starts on a clock that may have been set back: then another object, to be stored, so that they do not go on with it. */
+export function moved(starts: BasketStarts, now: number): BasketStarts {
+	const back = starts.startedAt - now;
+	return back > 0 ? { next: starts.next - back, startedAt: now } : starts;
 }
 
 /** The number of tasks that may start. */

@@ -20,6 +20,8 @@ export interface BasketGate {
 	readonly before: GateRow | Stray | undefined;
 	readonly limit: BasketLimit;
 	readonly starts: BasketStarts;
+	/** Whether the clock was set back. */
+	readonly isMoved: boolean;
 	/** Whether a turn has found no place. */
 	readonly isWanted: boolean;
 	readonly running: number;
@@ -51,11 +53,13 @@ export function* openBasket(session: Session, limit: BasketLimit): Work<BasketGa
 	const [running, first] = limit.atOnce < Infinity
 		? yield* ask(count(tasks, "taken", []), range(tasks, "taken", { prefix: [0], limit: 1 }))
 		: [0, []];
-	const starts = moved(isGate(before) ? before : noStarts, now);
+	const found = isGate(before) ? before : noStarts;
+	const starts = moved(found, now);
 	const [head] = first;
 	const leaseEnd = head === undefined ? Infinity : isSound(head) ? head.dueAt! : now;
 	const left = admitted(limit, starts, running, now);
-	return { before, limit, starts, isWanted: isGate(before) && before.by !== "", running, leaseEnd, left };
+	const isWanted = isGate(before) && before.by !== "";
+	return { before, limit, starts, isMoved: starts !== found, isWanted, running, leaseEnd, left };
 }
 
 /**
@@ -73,7 +77,7 @@ export function closeBasket(session: Session, gate: BasketGate, count: number, d
 	const isFull = running >= limit.atOnce;
 	const isWanted = isFull && (gate.isWanted || dueIn < Infinity);
 	if (gate.isWanted && !isFull) tx.wake();
-	if (count > 0 || isWanted !== gate.isWanted) {
+	if (count > 0 || isWanted !== gate.isWanted || gate.isMoved) {
 		const row = { kind: "", limitKey: "", readyAt: now, turn: 0, shutUntil: 0, next, startedAt };
 		tx.put(gates, { ...row, by: isWanted ? "wanted" : "" }, before);
 	}

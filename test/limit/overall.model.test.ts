@@ -20,7 +20,9 @@ describe("Store", () => {
 			for (let round = 0; round < 6; round++) {
 				const clock = new VirtualClock({ now: 1_000_000 });
 				const store = make(clock);
-				await tryOverall({ stores: [store, store], advance: (duration) => clock.advance(duration) }, seed + round);
+				const advance = (duration: number) => clock.advance(duration);
+				const setBack = (duration: number) => clock.setNow(clock.now() - duration);
+				await tryOverall({ stores: [store, store], advance, setBack }, seed + round);
 			}
 		},
 	);

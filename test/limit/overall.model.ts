@@ -8,12 +8,13 @@ export interface Ground {
 	/** Two processes. */
 	readonly stores: readonly [Store, Store];
 	advance(duration: number): unknown;
+	setBack(duration: number): unknown;
 }
 
 const kinds = ["a", "b", "c"];
 
 /** Makes random calls, and demands that all tasks are done afterwards. */
-export async function tryOverall({ stores, advance }: Ground, seed: number, steps = 100): Promise<void> {
+export async function tryOverall({ stores, advance, setBack }: Ground, seed: number, steps = 100): Promise<void> {
 	const random = new Random(seed);
 	const basket = `basket ${seed}`;
 	const overall: BasketLimit = {
@@ -75,7 +76,10 @@ export async function tryOverall({ stores, advance }: Ground, seed: number, step
 		const id = `t${random.below(31)}`;
 		if (what < 3) await stores[0].add(basket, [newTask(), newTask()]);
 		else if (what === 3) await advance(random.pick([1, 25, 400]));
-		else if (what === 4) await stores[1].change(basket, [id], random.pick(["hold", "release", "retry"]));
+		else if (what === 5 && random.chance(0.3)) {
+			await setBack(random.pick([5, 300, 5_000]));
+			starts.length = 0;
+		} else if (what === 4) await stores[1].change(basket, [id], random.pick(["hold", "release", "retry"]));
 		else if (what === 5 && random.chance(0.3)) await stores[1].delete(basket, [id]);
 		else if (what === 6) await turn(0, settlements(2));
 		else await turn(1 + random.below(6), settlements(3), [random.pick(kinds)]);

@@ -15,7 +15,7 @@ const soon = 50;
 
 /** The variables: `places` is `NULL` without `atOnce`, and `room` without a limit. */
 export const overallVariables =
-	"places float8; spacing float8; burst float8; room float8; admitted float8; engaged bigint; nextStart float8; lastStart float8; isWanted boolean; isTight boolean; freeAt bigint; ";
+	"places float8; spacing float8; burst float8; room float8; admitted float8; engaged bigint; nextStart float8; lastStart float8; isWanted boolean; isTight boolean; isBack boolean; freeAt bigint; ";
 
 /** The lock of the basket, before any lock that other turns could wait for. */
 export function lockBasket(s: string): string {
@@ -62,6 +62,7 @@ export function admit(s: string): string {
 	SELECT g.next, g.last, g.terms IS NOT NULL INTO nextStart, lastStart, isWanted FROM ${s}.gates g WHERE basket = b AND kind = '' AND gate = '';
 	isWanted := coalesce(isWanted, false);
 	-- If the clock was set back, the rate goes back with it.
+	isBack := coalesce(lastStart, 0) > t;
 	nextStart := coalesce(nextStart, 0) - greatest(0, coalesce(lastStart, 0) - t);
 	lastStart := least(coalesce(lastStart, 0), t);
 	admitted := CASE WHEN spacing = 0 THEN 'Infinity'
@@ -94,7 +95,7 @@ export function leave(s: string): string {
 		nextStart := greatest(t, nextStart) + admitted * spacing;
 		lastStart := t;
 	END IF;
-	IF spacing > 0 AND admitted > 0 OR isTight <> isWanted THEN
+	IF spacing > 0 AND admitted > 0 OR isTight <> isWanted OR isBack THEN
 		INSERT INTO ${s}.gates (basket, kind, gate, area, terms, next, last)
 		VALUES (b, '', '', 0, CASE WHEN isTight THEN 'wanted' END, nextStart, lastStart)
 		ON CONFLICT (basket, kind, gate) DO UPDATE SET terms = excluded.terms, next = excluded.next, last = excluded.last;

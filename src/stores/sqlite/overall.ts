@@ -17,6 +17,8 @@ import type { Tables } from "./tables.ts";
 export interface BasketGate {
 	readonly limit: BasketLimit;
 	readonly starts: BasketStarts;
+	/** Whether the clock was set back. */
+	readonly isMoved: boolean;
 	/** Whether a turn has found no place. */
 	readonly isWanted: boolean;
 	readonly running: number;
@@ -55,9 +57,11 @@ export class SqliteOverall {
 			`SELECT next, started AS startedAt, wanted AS isWanted FROM ${baskets} WHERE basket = ?1`,
 			basket,
 		);
-		const starts = moved(row ?? noStarts, now);
+		const found = row ?? noStarts;
+		const starts = moved(found, now);
 		const { count: running } = this.#count(basket, limit);
-		return { limit, starts, isWanted: !!row?.isWanted, running, left: admitted(limit, starts, running, now) };
+		const left = admitted(limit, starts, running, now);
+		return { limit, starts, isMoved: starts !== found, isWanted: !!row?.isWanted, running, left };
 	}
 
 	/**
@@ -77,7 +81,7 @@ export class SqliteOverall {
 		const starts = started(limit, gate.starts, count, now);
 		const isFull = gate.running + count >= limit.atOnce;
 		const isWanted = isFull && (gate.isWanted || dueIn < Infinity);
-		if (isWanted !== gate.isWanted || starts !== gate.starts) {
+		if (isWanted !== gate.isWanted || starts !== gate.starts || gate.isMoved) {
 			this.#connection.run(
 				`INSERT INTO ${this.#tables.baskets} VALUES (?1, ?2, ?3, ?4)
 				ON CONFLICT DO UPDATE SET next = ?2, started = ?3, wanted = ?4`,
