@@ -76,7 +76,7 @@ export async function tryOverall({ stores, advance, setBack }: Ground, seed: num
 		const id = `t${random.below(31)}`;
 		if (what < 3) await stores[0].add(basket, [newTask(), newTask()]);
 		else if (what === 3) await advance(random.pick([1, 25, 400]));
-		else if (what === 5 && random.chance(0.3)) {
+		else if (what === 7 && random.chance(0.3)) {
 			await setBack(random.pick([5, 300, 5_000]));
 			starts.length = 0;
 		} else if (what === 4) await stores[1].change(basket, [id], random.pick(["hold", "release", "retry"]));
