@@ -48,13 +48,14 @@ export class ModelGate {
 	}
 
 	/**
-	 * A store may forget what does not matter now: that shows if its clock is set back.
+	 * A store may forget what does not matter now, which shows if its clock is set back later. If its clock was set back,
+	 * the starts may go back with it.
 	 *
 	 * @returns whether it may have forgotten all starts
 	 */
 	forget(now: number): boolean {
 		if (this.#shutFrom <= now) this.#shutFrom = -Infinity;
-		const mayForget = this.#earliest <= now && this.#shutFrom === -Infinity;
+		const mayForget = this.#lastAt > now || (this.#earliest <= now && this.#shutFrom === -Infinity);
 		if (mayForget) this.#starts = [];
 		return mayForget;
 	}
