@@ -54,9 +54,9 @@ const manySteps: readonly string[] = [
 const longInNode: readonly string[] = [
 	...manyPrograms,
 	"runtimes/node/(?:postgres-clients|postgres-simulation|full-disk|kills-\\w+|tabs)",
-	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
+	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs|sql)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
 	"runtimes/server/(?:postgres-faults|kills-replaces)",
-	"runtimes/server/stores/postgres-(?:sql|levels)",
+	"runtimes/server/stores/postgres-levels",
 ];
 
 /** Also what Node shows for them: they talk to Postgres in the same way. */

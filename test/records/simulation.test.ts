@@ -3,6 +3,6 @@ import { isLong, isNode, isPage } from "../support.ts";
 import { openRecords } from "../simulation/records.ts";
 import { testSimulation } from "../simulation/suite.ts";
 
-const seeds = isPage ? 5 : (isLong ? 4 : 1) * (isNode ? 100 : 25);
+const seeds = isPage ? 5 : (isLong ? 2 : 1) * (isNode ? 100 : 25);
 testSimulation({ store: "records", open: openRecords, seeds });
 testSimulation({ store: "records", open: openRecords, seeds: Math.ceil(seeds / 4), hasJobs: true });

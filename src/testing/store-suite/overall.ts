@@ -122,22 +122,20 @@ export function overall(): StoreTest[] {
 		{
 			title: "turn() starts no more tasks of all kinds than the rate of the basket allows",
 			async run(bench) {
-				const limit = { spacing: 2 * bench.unit, burst: 2 };
+				const { isExact, unit, long } = bench;
+				const limit = { spacing: isExact ? 2 * unit : long, burst: 2 };
 				await bench.add("w1", "w2", ...others(3));
 				const first = await turn(bench, limit);
 				equal(first.claims.length, 2, "claimed at first");
-				between(first.dueIn, 1, 2 * bench.unit, "dueIn");
+				between(first.dueIn, 1, limit.spacing, "dueIn");
 				const none = await turn(bench, limit, { settle: done(first.claims) });
 				equal(none.claims, [], "claimed at once after that");
+				if (!isExact) return;
 				await bench.pass(2);
 				equal((await turn(bench, limit)).claims.length, 1, "claimed after the time between two starts");
 				await bench.pass(20);
 				const last = await turn(bench, limit);
-				equal(
-					[last.claims.length, last.dueIn > bench.unit],
-					[2, true],
-					"claimed after a rest, and whether dueIn is later",
-				);
+				equal([last.claims.length, last.dueIn > unit], [2, true], "claimed after a rest, and whether dueIn is later");
 			},
 		},
 		{

@@ -3,7 +3,7 @@ import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { killBatches } from "../../kills/batches.ts";
 
-const kills = process.env["UPKEEP_LONG"] === "1" ? 30 : 6;
+const kills = process.env["UPKEEP_LONG"] === "1" ? 10 : 6;
 
 describe("batch() in 8 processes that are killed", () => {
 	test("runs each task to its end, and only the tasks that kill their processes become dead", async () => {

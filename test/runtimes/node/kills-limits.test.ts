@@ -1,15 +1,12 @@
 // Only Node: the same storm in Deno and Bun would show the same of the library, and `kills.test.ts` shows how their processes die.
-import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { killLimited } from "../../kills/limits.ts";
-
-const isLong = process.env["UPKEEP_LONG"] === "1";
 
 describe("limit() in 8 processes that are killed", () => {
 	test.each(
 		[
-			{ database: "sqlite", kills: isLong ? 20 : 10 },
-			{ database: "postgres", kills: isLong ? 15 : 5 },
+			{ database: "sqlite", kills: 10 },
+			{ database: "postgres", kills: 5 },
 		] as const,
 	)("never lets more tasks of a key run or begin than it allows, and all are done, on $database", async ({
 		database,

@@ -3,7 +3,7 @@ import process from "node:process";
 import { describe, expect, test } from "vitest";
 import { killRecurring } from "../../kills/recurring.ts";
 
-const [instants, kills] = process.env["UPKEEP_LONG"] === "1" ? [20, 10] : [6, 2];
+const [instants, kills] = process.env["UPKEEP_LONG"] === "1" ? [10, 5] : [6, 2];
 
 describe("every() in 20 baskets of 4 processes that are killed", () => {
 	test("runs each instant, in order, and again only after a kill before its settlement", async () => {
