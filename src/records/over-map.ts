@@ -202,8 +202,11 @@ class MappedTransaction implements RecordTransaction {
 		this.#map.delete(text);
 	}
 
-	drop(_table: Table, stray: Stray): void {
-		if (stray instanceof IndexedStray) this.#map.delete(stray.text);
+	drop(table: Table, stray: Stray): void {
+		if (!(stray instanceof IndexedStray)) return;
+		// The row may have been read before somebody wrote it together with this index key.
+		this.#map.check?.(this.#textOf(table, stray.key));
+		this.#map.delete(stray.text);
 	}
 
 	guard(table: Table, key: Key): void {

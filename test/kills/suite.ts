@@ -11,11 +11,13 @@ import { killAtRandom } from "./storm.ts";
 export function testKills(database: DatabaseName, kills: number, crashes = 0): void {
 	describe(`Basket on ${database} with processes that are killed`, () => {
 		test("every task is done, what complete() commits is there once, and lanes are in order", async () => {
-			const report = await killAtRandom({ database, kills, crashes, seed: kills });
+			// On a busy machine the file below Deno KV may keep a call waiting for longer than a third of a short lease.
+			const lease = database === "deno-kv" ? 3_000 : 1_000;
+			const report = await killAtRandom({ database, kills, crashes, lease, seed: kills });
 			expect(report.violations).toEqual([]);
 			expect([report.kills, report.crashes]).toEqual([kills, crashes]);
 			expect(report.interrupted).toBeGreaterThan(0);
-		}, 120_000);
+		}, 180_000);
 
 		test("a task is run again by another process when the lease is over", async () => {
 			const lease = 500;

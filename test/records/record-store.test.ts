@@ -88,6 +88,50 @@ class CountingMap extends OptimisticMap {
 	}
 }
 
+/** Each transaction reads a key once. A read of due tasks waits for what others do meanwhile. */
+class CachingMap extends OptimisticMap {
+	meanwhile: (() => Promise<unknown>) | undefined;
+
+	override transaction: OptimisticMap["transaction"] = (work, options) => {
+		return super.transaction((map, attempt) => {
+			const read = new Map<string, unknown>();
+			const { get, list } = map;
+			map.get = async (keys) => {
+				const others = keys.filter((key) => !read.has(key));
+				(await get.call(map, others)).forEach((value, index) => read.set(others[index]!, value));
+				return keys.map((key) => read.get(key));
+			};
+			map.list = async (range) => {
+				const { meanwhile } = this;
+				if (meanwhile !== undefined && range.start.includes(".due!")) {
+					this.meanwhile = undefined;
+					await meanwhile();
+				}
+				return await list.call(map, range);
+			};
+			return work(map, attempt);
+		}, options);
+	};
+}
+
+test("Store.turn() keeps the index keys of a task that another process puts back meanwhile", async () => {
+	const clock = new VirtualClock();
+	const map = new CachingMap(clock);
+	const [slow, other] = [recordStore(overMap(map)), recordStore(overMap(map))];
+	await slow.open();
+	await slow.add("b", [{ id: "a", kind: "k", payload: "1", delay: 0, priority: 0 }]);
+	const claim = [{ kinds: ["k"], limit: 1 }];
+	const { claims: [lost] } = await slow.turn("b", { settle: [], claim, lease: 9 });
+	await clock.advance(10);
+	const { claims: [ref] } = await other.turn("b", { settle: [], claim, lease: 9 });
+	// The turn has read the row, as the claim of the other process, before it reads the due tasks.
+	const outcome = { type: "retry", delay: 5, attempts: 1, error: "again" } as const;
+	map.meanwhile = () => other.turn("b", { settle: [{ ref: ref!, outcome }], claim: [], lease: 9 });
+	await slow.turn("b", { settle: [{ ref: lost!, outcome: { type: "done" } }], claim, lease: 9 });
+	await clock.advance(5);
+	expect((await other.turn("b", { settle: [], claim, lease: 9 })).claims.map(({ id }) => id)).toEqual(["a"]);
+});
+
 // One commit takes nine tasks without a lane.
 test.each([[4, 4, 1], [4, 5, 1], [9, 9, 2], [10, 10, 3], [0, 10, 2], [10, 0, 2]])(
 	"Store.turn() fills its commits: %i settlements and %i claims take %i",
