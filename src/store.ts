@@ -54,6 +54,7 @@ export type {
 	Data,
 	Done,
 	KindLimit,
+	LaneRun,
 	ListQuery,
 	Message,
 	NewTask,

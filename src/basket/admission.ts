@@ -33,15 +33,19 @@ export function admitted(limit: BasketLimit, { next }: BasketStarts, running: nu
 	return Math.min(places, Math.max(1, Math.floor(burst - Math.max(0, next - now) / spacing)));
 }
 
-/** Serves requests, with no more tasks in all than are admitted. */
+/**
+ * Serves requests, with no more tasks in all than are admitted.
+ *
+ * @param claim gets how many are left, for the followers that it may claim besides
+ */
 export function within(
 	most: number,
 	requests: readonly ClaimRequest[],
-	claim: (request: ClaimRequest) => readonly Claim[],
+	claim: (request: ClaimRequest, left: number) => readonly Claim[],
 ): Claim[] {
 	let left = most;
 	return requests.flatMap(({ kinds, limit }) => {
-		const claims = claim({ kinds, limit: Math.min(limit, left) });
+		const claims = claim({ kinds, limit: Math.min(limit, left) }, left);
 		left -= claims.length;
 		return claims;
 	});

@@ -6,7 +6,7 @@
 
 import type { BasketLimit } from "./claim.ts";
 import { admitsIn, admitted, type BasketStarts, moved, noStarts, started } from "./admission.ts";
-import type { Task } from "./memory-task.ts";
+import { hasLease, type Task } from "./memory-task.ts";
 
 export class BasketGate {
 	running: ReadonlySet<Task> = new Set();
@@ -38,7 +38,7 @@ export class BasketGate {
 		const isFreed = !isFull && this.#isWanted;
 		this.#isWanted = isFull && (this.#isWanted || dueIn < Infinity);
 		let leaseEnd = Infinity;
-		for (const { at, isHeld } of running) if (!isHeld) leaseEnd = Math.min(leaseEnd, at);
+		for (const task of running) if (hasLease(task)) leaseEnd = Math.min(leaseEnd, task.at);
 		return { isFreed, nextIn: Math.max(dueIn, admitsIn(limit, this.#starts, running.size, leaseEnd, now)) };
 	}
 }

@@ -8,7 +8,7 @@
  */
 
 import type { BasketContext } from "./context.ts";
-import type { Claim, ClaimRequest } from "./store.ts";
+import type { Claim, ClaimRequest, LaneRun } from "./store.ts";
 import type { RunnerSettings } from "../run/options.ts";
 
 /** Runs a task in a call that it shares with others. */
@@ -18,8 +18,15 @@ export type SharedRun = (payload: unknown, context: BasketContext<unknown, unkno
 export interface BatchMember {
 	readonly id: string;
 	readonly kind: string;
+	readonly claim: Pick<Claim, "lane">;
 	/** Whether it must run alone. */
 	readonly isSuspect: boolean;
+	/** See `ClaimState`. */
+	readonly isOver: boolean;
+	readonly isCompleting: boolean;
+	readonly isCompleted: boolean;
+	/** Set if a failure is that of a task before it in its lane: then it is given back. */
+	isReturned: boolean;
 	/** Set by {@link Batches.join}: is called instead of the kind's own function. */
 	sharedRun?: SharedRun | undefined;
 	/** Ends the claims of this process whose leases may have expired. */
@@ -38,6 +45,7 @@ export interface BatchKind {
 export interface Batching {
 	readonly most: number;
 	readonly wait: number;
+	readonly by: "kind" | "lane";
 	/** The user's function. */
 	// deno-lint-ignore no-explicit-any -- of any payload
 	readonly run: (tasks: readonly any[], context: any) => unknown;
@@ -51,6 +59,8 @@ export interface Batches {
 	readonly joined: number;
 	/** The number of tasks to claim for each free slot. */
 	readonly width: number;
+	/** The kinds whose tasks are claimed in runs. */
+	readonly runs: readonly LaneRun[];
 	/** A task begins: it joins a call, if its kind has batches. */
 	join(task: BatchMember): void;
 	/** A task has ended or was abandoned. */
@@ -59,6 +69,8 @@ export interface Batches {
 	requests(): ClaimRequest[];
 	/** The answer to the last requests. */
 	answered(claims: readonly Claim[]): void;
+	/** The followers among these claims that cannot begin, because not all tasks before them begin now. */
+	behind(claims: readonly Claim[], ready: ReadonlySet<string>): ReadonlySet<string>;
 	/** There may be tasks to claim that were not there before. */
 	wake(): void;
 	/** Removes and returns the next task that needs no slot. The last element is the next task. */

@@ -142,7 +142,7 @@ export interface Settlement {
 export interface ClaimRequest {
 	/** The kinds of tasks, at least one. */
 	readonly kinds: readonly string[];
-	/** The maximum number of tasks, 1 or more. */
+	/** The maximum number of tasks, 1 or more. Followers (see {@link LaneRun}) do not count. */
 	readonly limit: number;
 }
 
@@ -158,6 +158,27 @@ export interface Turn {
 	readonly limits?: readonly KindLimit[] | undefined;
 	/** The limit of the whole basket. A turn without it heeds none. A turn that only settles has it, too. */
 	readonly overall?: BasketLimit | undefined;
+	/** The kinds whose tasks are claimed in runs. */
+	readonly runs?: readonly LaneRun[] | undefined;
+}
+
+/**
+ * Lets a claim of the head of a lane also take *followers*: the tasks right behind it, in order, if they are of the same
+ * kind and due, have no `limitKey` and are not held. If a task has `attempts`, it is claimed alone: otherwise one that
+ * always fails or crashes would use up the attempts of others. A store may claim fewer followers.
+ *
+ * Followers stand right behind a running head without a gap, and each is `running` under a claim of its own, with all that
+ * this means. When the head leaves, the first follower is the head, and its claim continues. Before that, no claim takes
+ * up a follower whose lease has expired. If a claim ends and its task stays in the lane, the followers behind it are given
+ * back in the same commit, as if released, but after all settlements of that commit. If a turn takes up a crashed head, or
+ * puts it back (see {@link BasketLimit}), the followers behind it have crashed, too: they are given back with `attempts` and
+ * `crashes` one higher.
+ */
+export interface LaneRun {
+	/** The kind. */
+	readonly kind: string;
+	/** The maximum number of tasks, with the head. */
+	readonly most: number;
 }
 
 /**
@@ -165,9 +186,10 @@ export interface Turn {
  * their kinds: fewer than `atOnce` tasks are running when one is claimed, and GCRA admits the start, with one `next` for
  * the basket; if the clock is set back, `next` goes back with it.
  *
- * - Each claim by such a turn is a start, also if it is released. Claims by other turns need not be counted.
- * - With `atOnce`, the turn first puts back the tasks whose lease has expired, of any kind and as far as it can: they wait
- *   with `attempts` and `crashes` one higher. The others count as running.
+ * - Each claim by such a turn is a start, also that of a follower, and also if it is released. Claims by other turns need
+ *   not be counted.
+ * - With `atOnce`, the turn first puts back the tasks whose lease has expired, of any kind and as far as it can, but no
+ *   followers: they wait with `attempts` and `crashes` one higher. The others count as running.
  * - If it admits no other task, `dueIn` is at least the time until it may: until the next start, or until the first
  *   lease ends. When a later turn leaves a place free, watchers are woken.
  */
@@ -193,7 +215,7 @@ export interface KindLimit extends BasketLimit {
 export interface TurnResult {
 	/** For each settlement, whether it was written; `false` if the claim was lost. */
 	readonly settled: readonly boolean[];
-	/** The claimed tasks, in the order in which they should run. */
+	/** The claimed tasks, in the order in which they should run. Followers come right behind the head of their lane. */
 	readonly claims: readonly Claim[];
 	/**
 	 * The time until a task of the requested kinds is due, or the lease of a running one ends, in milliseconds. 0 if a

@@ -41,6 +41,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	onPosted: (() => void) | undefined;
 	/** Set if it runs in a call with others. */
 	sharedRun: SharedRun | undefined;
+	/** See {@link BatchMember}. */
+	isReturned = false;
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
@@ -109,7 +111,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
-		const isKept = this.#execution === undefined || this.#collected !== undefined || ending.outcome.type === "done";
+		const isKept = this.#execution === undefined || this.#collected !== undefined || this.isReturned ||
+			ending.outcome.type === "done";
 		const payload = isKept ? undefined : await this.#changed();
 		this.end();
 		if (payload !== undefined) ending = { ...ending, outcome: { ...ending.outcome, payload } };
@@ -233,7 +236,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	#end(step: RunStep<unknown>): Ending | Promise<Ending> {
 		if (this.isCompleting) return this.#verify(step);
 		if (step.ok) return this.#kind.hasResult ? this.#succeed(step.value) : this.#kind.end(step.value);
-		if (this.#isAborted || this.isExpired) return this.released;
+		if (this.#isAborted || this.isExpired || this.isReturned) return this.released;
 		if (!step.again) return this.#dead(this.attempt, step.error);
 		return againEnding(step, this.#execution!, this.attempt, this.#kind.limit !== undefined);
 	}

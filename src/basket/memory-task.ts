@@ -103,6 +103,17 @@ export function isOver({ state }: Task): boolean {
 	return state === "done" || state === "dead";
 }
 
+/** Whether a running task is claimed again when its lease has expired: not before the one that it runs behind. */
+export function hasLease({ isHeld, previous }: Task): boolean {
+	return !isHeld && previous === undefined;
+}
+
+/** Whether a task may run with the one before it in its lane, which has just been claimed. */
+export function mayFollow(task: Task | undefined, kind: string, now: number): task is Task {
+	return task?.state === "waiting" && !task.isHeld && task.kind === kind && task.at <= now && task.attempts === 0 &&
+		task.limitKey === undefined;
+}
+
 /** Returns the public state. */
 export function stateOf({ state, isHeld }: Task): TaskState {
 	return isHeld && state === "waiting" ? "held" : state;
@@ -137,6 +148,12 @@ export function inboxFor({ state, inbox, posted }: Task, { item }: NewTask): Inb
 export function collect(to: Inbox, { item, most = Infinity }: NewTask): boolean {
 	if (item !== undefined) to.inbox.push({ n: ++to.posted, data: copy(item) });
 	return item !== undefined && to.inbox.length >= most;
+}
+
+/** The claim of a task has ended without a settlement. */
+export function crash(task: Task): void {
+	task.attempts++;
+	task.crashes++;
 }
 
 /** Forgets the attempts of a task: its payload is replaced. */

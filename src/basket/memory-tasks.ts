@@ -11,6 +11,7 @@ import type {
 	Claim,
 	Counts,
 	Data,
+	LaneRun,
 	ListQuery,
 	Message,
 	NewTask,
@@ -21,16 +22,18 @@ import type {
 	StoredTask,
 	Turn,
 	TurnResult,
-	WakeReason,
 } from "./store.ts";
 import {
 	collect,
 	copy,
 	createTask,
+	crash,
 	forget,
+	hasLease,
 	type Inbox,
 	inboxFor,
 	isOver,
+	mayFollow,
 	renew,
 	replaced,
 	type Replacement,
@@ -45,13 +48,14 @@ import { TaskLog } from "./memory-log.ts";
 import { TaskQueue } from "./memory-queue.ts";
 import { within } from "./admission.ts";
 import { BasketGate } from "./basket-gate.ts";
+import { MemoryWatchers } from "./memory-watchers.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
 
 /** All tasks of a basket. */
 export class MemoryTasks {
 	/** The watchers, which are notified when a task may be due. */
-	readonly watchers: Set<(reason?: WakeReason) => void> = new Set();
+	readonly watchers: MemoryWatchers = new MemoryWatchers();
 	readonly #byId = new Map<string, Task>();
 	/** All tasks in the order added. Removed tasks stay until they are the majority. */
 	readonly #log = new TaskLog();
@@ -63,8 +67,6 @@ export class MemoryTasks {
 	readonly #lanes = new Map<string, Task>();
 	readonly #number: () => number;
 	readonly #gate = new BasketGate();
-	#isStirred = false;
-	#reason: WakeReason | undefined;
 	/** The store's clock at the start of the current call. */
 	now = 0;
 
@@ -92,20 +94,21 @@ export class MemoryTasks {
 		checkPlaces(tasks, (id) => this.#find(id));
 	}
 
-	turn({ settle, claim, lease, limits, overall }: Turn): TurnResult {
+	turn({ settle, claim, lease, limits, overall, runs = [] }: Turn): TurnResult {
 		const settled = settle.map(({ ref, outcome }) => this.#settle(ref, outcome));
+		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#byId.get(id));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + 100);
 		this.#queue.sweep();
-		const begin = (task: Task) => this.#begin(task, lease);
 		const most = overall === undefined ? Infinity : this.#admit(overall);
-		const claims = within(most, claim, (request) => this.#queue.claim(request, limits, begin));
-		if (this.#queue.takeLeft()) this.#stir();
+		const begin = (task: Task) => this.#begin(task, lease);
+		const heads = within(most, claim, (request) => this.#queue.claim(request, limits, begin));
+		const claims = runs.length === 0 ? heads : this.#follow(heads, runs, lease, most - heads.length);
+		if (this.#queue.takeLeft()) this.watchers.stir();
 		const dueIn = this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds));
-		if (overall === undefined) return { settled, claims, dueIn };
-		const { isFreed, nextIn } = this.#gate.close(overall, claims.length, dueIn, this.now);
-		if (isFreed) this.#stir();
-		return { settled, claims, dueIn: nextIn };
+		const closed = overall && this.#gate.close(overall, claims.length, dueIn, this.now);
+		if (closed?.isFreed) this.watchers.stir();
+		return { settled, claims, dueIn: closed?.nextIn ?? dueIn };
 	}
 
 	/** Puts the tasks back whose lease has expired. Returns how many tasks the limit of the basket admits. */
@@ -113,12 +116,33 @@ export class MemoryTasks {
 		this.#queue.running ??= new Set([...this.#byId.values()].filter(({ state }) => state === "running"));
 		const running = this.#gate.running = this.#queue.running;
 		for (const task of limit.atOnce < Infinity ? [...running] : []) {
-			if (task.isHeld || task.at > this.now) continue;
+			if (!hasLease(task) || task.at > this.now) continue;
 			this.#crash(task);
-			task.state = "waiting";
 			this.#place(task, task.at);
 		}
 		return this.#gate.admit(limit, this.now);
+	}
+
+	/** Claims what may run with these heads, at most so many in all. Returns the heads with their followers. */
+	#follow(heads: readonly Claim[], runs: readonly LaneRun[], lease: number, left: number): Claim[] {
+		return heads.flatMap((head) => {
+			const claims = [head];
+			const { most = 1 } = runs.find(({ kind }) => kind === head.kind) ?? {};
+			let task = head.attempts > 0 ? undefined : this.#byId.get(head.id)?.next;
+			for (; left > 0 && claims.length < most && mayFollow(task, head.kind, this.now); task = task.next, left--) {
+				claims.push(this.#begin(task, lease)!);
+			}
+			return claims;
+		});
+	}
+
+	/** The claim of a task has ended, but the task is still in its lane: no follower may be running behind it. */
+	#giveBackBehind(task: Task | undefined, hasCrashed = false): void {
+		if (task?.state !== "waiting") return;
+		for (let next = task.next; next?.state === "running"; next = next.next) {
+			if (hasCrashed) crash(next);
+			this.#settle(next, { type: "release" });
+		}
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -147,7 +171,7 @@ export class MemoryTasks {
 	}
 
 	pause(kind: string | undefined, isPaused: boolean): boolean {
-		if (!isPaused) this.#stir();
+		if (!isPaused) this.watchers.stir();
 		return this.#queue.pause(kind, isPaused);
 	}
 
@@ -166,7 +190,7 @@ export class MemoryTasks {
 		if (task === undefined) return false;
 		if (task.state === "running") {
 			this.#queue.end(task);
-			this.#stir("claims");
+			this.watchers.stir("claims");
 		}
 		return this.#remove(task);
 	}
@@ -182,14 +206,14 @@ export class MemoryTasks {
 		}
 		if (isOver(task) || (isRetry ? stateOf(task) !== "waiting" : task.isHeld === (change === "hold"))) return false;
 		if (!isRetry) task.isHeld = !task.isHeld;
-		this.#stir();
+		this.watchers.stir();
 		return this.#place(task, isRetry ? Math.min(task.at, this.now) : task.at);
 	}
 
 	hasten(within: number, random: () => number): number {
 		let count = 0;
 		for (const task of this.#byId.values()) {
-			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.at <= this.now + within) continue;
+			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.previous || task.at <= this.now + within) continue;
 			this.#place(task, this.now + within * random());
 			count++;
 		}
@@ -202,7 +226,7 @@ export class MemoryTasks {
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held task becomes due, too, because the later release does not know that a message was posted.
 		if (task.state !== "running") return this.#place(task, Math.min(task.at, this.now));
-		this.#stir("claims");
+		this.watchers.stir("claims");
 		return true;
 	}
 
@@ -303,15 +327,16 @@ export class MemoryTasks {
 		if (task.isHeld || task.previous !== undefined) this.#queue.remove(task);
 		else {
 			this.#queue.put(task);
-			if (task.state === "waiting") this.#stir();
+			if (task.state === "waiting") this.watchers.stir();
 		}
 		return true;
 	}
 
-	/** The claim of a task ends with its lease. */
+	/** The claim of a task ends with its lease. Those behind it have crashed with it. */
 	#crash(task: Task): void {
-		task.attempts++;
-		task.crashes++;
+		crash(task);
+		task.state = "waiting";
+		this.#giveBackBehind(task, true);
 		this.#queue.end(task);
 		if (task.replacement !== undefined) this.#take(task, task.replacement);
 	}
@@ -321,10 +346,7 @@ export class MemoryTasks {
 		const { limitKey } = task;
 		if (task.state === "running") {
 			this.#crash(task);
-			if (task.limitKey !== limitKey) {
-				task.state = "waiting";
-				return void this.#place(task, task.at);
-			}
+			if (task.limitKey !== limitKey) return void this.#place(task, task.at);
 		}
 		this.#queue.start(task);
 		task.state = "running";
@@ -372,19 +394,5 @@ export class MemoryTasks {
 		} else if (previous !== undefined) this.#lanes.set(lane, previous);
 		else this.#lanes.delete(lane);
 		task.previous = task.next = undefined;
-	}
-
-	/** Wakes the watchers soon, once for all changes until then. */
-	#stir(reason?: WakeReason): void {
-		if (this.watchers.size === 0) return;
-		this.#reason ??= reason;
-		if (this.#isStirred) return;
-		this.#isStirred = true;
-		queueMicrotask(() => {
-			const told = this.#reason;
-			this.#reason = undefined;
-			this.#isStirred = false;
-			for (const watcher of [...this.watchers]) watcher(told);
-		});
 	}
 }

@@ -21,7 +21,7 @@
  * - **Lanes.** Of the tasks of one lane that are not dead or done, the first added is the *head*. Only the head may
  *   be `waiting`, `running` or `held`; the others are `blocked`. When the head leaves (done, dead, deleted), the next
  *   task becomes the head in the same commit. Blocked tasks must not slow down a claim: 100,000 of them in one lane
- *   are normal.
+ *   are normal. A claim of the head may take those behind it along: see {@link LaneRun}.
  * - **Time.** Callers pass durations in milliseconds. The store has the clock, and stores instants of this clock.
  * - **Fencing.** Each claim has a unique token that is never reused. Every write of a worker about a task contains
  *   the token. If it is not the task's current token, or the task is not running, nothing is written.
@@ -32,8 +32,7 @@
  *   one. The outcome of the first call is unknown until its answer arrives. A time limit of the store itself should
  *   be shorter, and include the wait for a connection. Any other error than a `StoreError` counts as a programming
  *   error: after five of them `run` and `drain` reject.
- * - **Kept tasks.** When the retention of a done or dead task has ended, the task is absent for every member, even if no turn
- *   has removed it yet: its id can be added again.
+ * - **Kept tasks.** A done or dead task whose retention has ended is absent for every member, also while it is stored.
  * - **Limits.** A task with a `limitKey` that waits is behind the *gate* of its kind and key, and not where claims look
  *   for other tasks: 100,000 of them behind one gate cost a claim of other tasks or keys nothing. A turn looks at the
  *   gates that may be open, each in its turn. Of a kind with a limit ({@link KindLimit}) it claims a task only if fewer
@@ -66,6 +65,7 @@ export type {
 	Data,
 	Done,
 	KindLimit,
+	LaneRun,
 	Message,
 	Outcome,
 	Ref,

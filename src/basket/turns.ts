@@ -258,8 +258,8 @@ export class Turns<Tx> {
 		this.isDue = !this.#requests.isForAll(claim);
 		let result: TurnResult;
 		try {
-			const limits = claim.length > 0 ? this.#requests.limits : undefined;
-			const ask = () => store.turn(name, { settle, claim, lease, limits, overall });
+			const terms = claim.length > 0 ? { limits: this.#requests.limits, runs: batches?.runs } : {};
+			const ask = () => store.turn(name, { settle, claim, lease, overall, ...terms });
 			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;
@@ -310,9 +310,13 @@ export class Turns<Tx> {
 		}
 		const over = this.#runningInVain();
 		const mustWait = ({ id, isSuspect }: ClaimedTask<Tx>) => isSuspect || over.has(id);
-		for (const task of tasks) if (mustWait(task)) this.#parking.add(task);
+		const ready = tasks.filter((task) => !mustWait(task));
+		const behind = this.#settings.batches?.behind(claims, new Set(ready.map(({ id }) => id)));
+		const isBehind = ({ id }: ClaimedTask<Tx>) => behind?.has(id) === true;
+		for (const task of tasks) if (mustWait(task) && !isBehind(task)) this.#parking.add(task);
+		this.#release(tasks.filter(isBehind));
 		this.#isCautious = tasks.some(({ isSuspect }) => isSuspect);
-		this.#ahead = tasks.filter((task) => !mustWait(task)).reverse();
+		this.#ahead = ready.filter((task) => !isBehind(task)).reverse();
 		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
 	}
 

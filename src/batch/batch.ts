@@ -11,7 +11,7 @@
 import type { BasketContext, Batching } from "../basket/engine.ts";
 import { Batches } from "./batches.ts";
 import { Call } from "./call.ts";
-import { check, checkFinite } from "../platform/check.ts";
+import { check, checkFinite, refuse } from "../platform/check.ts";
 
 /** Options for {@link batch}. */
 export interface BatchOptions {
@@ -22,6 +22,16 @@ export interface BatchOptions {
 	 * `timeout` of the tasks. A full call begins at once. With 0, a call begins with the tasks that are due. @default 0
 	 */
 	wait?: number | undefined;
+	/**
+	 * Which tasks share a call:
+	 *
+	 * - `"kind"`: those of the kind, at most one of each lane;
+	 * - `"lane"`: the first task of a lane and those behind it, in order, while they are of this kind and due. A task
+	 *   without a lane has a call of its own. `wait` must be 0: a `delay` of the tasks lets them gather in their lane.
+	 *
+	 * @default "kind"
+	 */
+	by?: "kind" | "lane" | undefined;
 }
 
 /**
@@ -44,7 +54,7 @@ export interface BatchContext {
 	 * Lets one task fail, as if its own function had thrown the error, while the others continue. Hints are heeded:
 	 * `retryAfter`, `retryNow`, `resetBackoff`, `stopNow`, `later`.
 	 *
-	 * The task is settled at once, so that its next attempt does not wait for the end of the call: call it when you have
+	 * By kind, the task is settled at once, so that its next attempt does not wait for the end of the call: call it when you have
 	 * finished with this task. The first call for a task counts. An id that the call does not have is ignored, and so is
 	 * everything after the end of the call.
 	 */
@@ -77,6 +87,10 @@ export interface BatchFunction<P, Tx = never> {
  *   its place is free, and what the function still does has no effect;
  * - if the process dies, each task of the call has crashed once. After two crashes in a row, a task runs alone, in a
  *   call of one.
+ *
+ * By lane, a task is done only if all before it are. With `fail`, those before the task are done, and those behind it are
+ * given back without an attempt, when the function returns; the first failure in the lane counts. If the function throws,
+ * that is the failure of the first task. A task with failed or crashed attempts runs alone.
  *
  * A call takes one place of `concurrency`, whatever its size. For each free place, up to `most` tasks are claimed, and
  * no more. They are those that come first in the usual order; tasks that join a call which has begun to gather come
@@ -116,12 +130,14 @@ export function batch<P, Tx = never>(
 	options: BatchOptions,
 	run: (tasks: readonly BatchTask<P, Tx>[], context: BatchContext) => unknown,
 ): BatchFunction<P, Tx> {
-	const { most, wait = 0 } = check("options", options, "object");
+	const { most, wait = 0, by = "kind" } = check("options", options, "object");
 	const isAllowed = Number.isInteger(most) && most > 0 && most <= 1_000;
 	check("most", most, "number", isAllowed, "a whole number from 1 to 1,000");
 	checkFinite("wait", wait);
+	check("by", by, "string", by === "kind" || by === "lane", '"kind" or "lane"');
+	if (by === "lane" && wait > 0) refuse("wait", wait, '0 with "by": "lane"', RangeError);
 	check("run", run, "function");
-	const upkeepBatch: Batching = { most, wait, run, begin: (kinds) => new Batches(kinds) };
+	const upkeepBatch: Batching = { most, wait, by, run, begin: (kinds) => new Batches(kinds) };
 	return Object.assign(async (payload: P, context: BasketContext<P, Tx>) => {
 		const call = new Call(run);
 		const shared = call.enter(context.id);

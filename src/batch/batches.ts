@@ -9,25 +9,27 @@
  */
 
 import type { Batches as Engine, BatchKind, BatchMember } from "../basket/engine.ts";
-import type { Claim, ClaimRequest } from "../basket/store.ts";
-import { Call } from "./call.ts";
-import { refuse } from "../platform/check.ts";
-import type { Clock } from "../platform/clock.ts";
-import { CallbackTimer } from "../platform/timer-queue.ts";
+import type { Claim, ClaimRequest, LaneRun } from "../basket/store.ts";
+import type { Call } from "./call.ts";
+import { Gatherer } from "./gatherer.ts";
+import { LaneGatherer } from "./lane-gatherer.ts";
 
 export class Batches implements Engine {
 	joined = 0;
 	readonly width: number;
-	readonly #gatherers = new Map<string, Gatherer>();
+	readonly runs: readonly LaneRun[];
+	readonly #gatherers = new Map<string, Gatherer | LaneGatherer>();
 	/** The calls of the running tasks. */
 	readonly #calls = new Map<BatchMember, Call>();
 
 	constructor(kinds: ReadonlyMap<string, BatchKind>) {
 		for (const [name, kind] of kinds) {
-			if (kind.batch !== undefined) this.#gatherers.set(name, new Gatherer(name, kind));
+			if (kind.batch === undefined) continue;
+			this.#gatherers.set(name, kind.batch.by === "lane" ? new LaneGatherer(kind) : new Gatherer(name, kind));
 		}
 		// Otherwise tasks of other kinds may come first, and take the slots.
-		this.width = kinds.size === 1 ? this.#all[0]!.most : 1;
+		this.width = kinds.size === 1 ? this.#all[0]!.width : 1;
+		this.runs = [...kinds].flatMap(([kind, { batch }]) => batch?.by === "lane" ? { kind, most: batch.most } : []);
 	}
 
 	join(task: BatchMember): void {
@@ -36,8 +38,8 @@ export class Batches implements Engine {
 		const call = gatherer.callFor(task);
 		if (call.size > 0) this.joined++;
 		this.#calls.set(task, call);
-		task.sharedRun = call.enter(task.id);
-		gatherer.entered(call, task.isSuspect);
+		task.sharedRun = call.enter(task.id, task);
+		gatherer.entered(call, task);
 	}
 
 	leave(task: BatchMember): void {
@@ -59,12 +61,25 @@ export class Batches implements Engine {
 		}
 	}
 
+	behind(claims: readonly Claim[], ready: ReadonlySet<string>): ReadonlySet<string> {
+		const behind = new Set<string>();
+		/** Whether the tasks of each lane begin. */
+		const lanes = new Map<string, boolean>();
+		for (const { id, kind, lane } of claims) {
+			if (lane === undefined || this.#gatherers.get(kind)?.isInOrder !== true) continue;
+			const isHead = !lanes.has(lane);
+			lanes.set(lane, lanes.get(lane) !== false && ready.has(id));
+			if (!isHead && !lanes.get(lane)) behind.add(id);
+		}
+		return behind;
+	}
+
 	wake(): void {
 		for (const gatherer of this.#all) gatherer.wake();
 	}
 
 	next<T extends BatchMember>(ahead: T[]): T | undefined {
-		return take(ahead, ({ kind }) => (this.#gatherers.get(kind)?.room ?? 0) > 0);
+		return take(ahead, (task) => this.#gatherers.get(task.kind)?.takes(task) === true);
 	}
 
 	strays<T extends BatchMember>(ahead: T[]): T[] {
@@ -82,84 +97,8 @@ export class Batches implements Engine {
 		for (const gatherer of this.#all) gatherer.begin();
 	}
 
-	get #all(): readonly Gatherer[] {
+	get #all(): readonly (Gatherer | LaneGatherer)[] {
 		return [...this.#gatherers.values()];
-	}
-}
-
-/** The calls of a kind that gather, one after the other. */
-class Gatherer {
-	readonly #kind: string;
-	readonly most: number;
-	readonly #wait: number;
-	readonly #run: (tasks: readonly unknown[], context: unknown) => unknown;
-	readonly #clock: Clock;
-	readonly #timer: CallbackTimer = new CallbackTimer(() => this.begin());
-	/** The call that gathers, if any. */
-	#call: Call | undefined;
-	/** Whether there may be tasks for it, the number in the last request, and whether there was a hint since then. */
-	#mayAsk = false;
-	#asked = 0;
-	#isWoken = false;
-
-	constructor(kind: string, { batch, settings: { clock, timeout } }: BatchKind) {
-		const { most, wait, run } = batch!;
-		if (wait >= timeout) refuse("wait", wait, `less than the timeout of "${kind}", ${timeout}`, RangeError);
-		this.#kind = kind;
-		this.most = most;
-		this.#wait = wait;
-		this.#run = run;
-		this.#clock = clock;
-	}
-
-	get room(): number {
-		return this.#call === undefined ? 0 : this.most - this.#call.size;
-	}
-
-	callFor(task: BatchMember): Call {
-		if (this.#call !== undefined && !task.isSuspect) return this.#call;
-		const call = new Call(this.#run, task);
-		if (task.isSuspect) return call;
-		this.#mayAsk = true;
-		if (this.#wait > 0) this.#clock.set(this.#timer, this.#wait);
-		return this.#call = call;
-	}
-
-	entered(call: Call, isAlone: boolean): void {
-		if (isAlone) call.close();
-		else if (this.room === 0) this.begin();
-	}
-
-	/** A call without tasks does not wait for others. */
-	left(): void {
-		if (this.#call?.size === 0) this.begin();
-	}
-
-	request(): ClaimRequest[] {
-		this.#isWoken = false;
-		this.#asked = this.#mayAsk ? this.room : 0;
-		return this.#asked > 0 ? [{ kinds: [this.#kind], limit: this.#asked }] : [];
-	}
-
-	answered(count: number): void {
-		if (this.#asked > 0) this.#mayAsk = this.#wait > 0 && (this.#isWoken || count >= this.#asked);
-	}
-
-	wake(): void {
-		if (this.#wait > 0) this.#mayAsk = this.#isWoken = true;
-	}
-
-	settle(isAsking: boolean): void {
-		if (this.#wait === 0 && !(isAsking && this.#asked > 0)) this.begin();
-	}
-
-	/** The call begins that gathers. */
-	begin(): void {
-		const call = this.#call;
-		if (call === undefined) return;
-		this.#call = undefined;
-		this.#clock.clear(this.#timer);
-		call.close();
 	}
 }
 

@@ -9,30 +9,39 @@
  * the call has begun, it ends at once. Later it belongs to the function, which may still finish it, unless the engine
  * abandons it.
  *
+ * In a call in order, which has tasks of one lane, a task is done only if all before it are: the first failure is that of
+ * its task, and the tasks behind that are given back.
+ *
  * @module
  */
 
 import type { BasketContext, BatchMember, SharedRun } from "../basket/engine.ts";
 import { inContext } from "../platform/async-context.ts";
-import { unwrap } from "../run/task.ts";
+import { later, unwrap } from "../run/task.ts";
 
 /** The function of a batch. */
 // deno-lint-ignore no-explicit-any -- of any payload
 type Run = (tasks: readonly any[], context: any) => unknown;
 
-type Host = Pick<BatchMember, "calling" | "checkLeases">;
+type Host = Pick<BatchMember, "calling" | "checkLeases" | "isOver" | "isCompleting" | "isCompleted" | "isReturned">;
 
 interface Member {
 	/** Absent while the payload is being read. */
 	task?: object;
 	resolve?: () => void;
 	reject?: (error: unknown) => void;
-	/** Whether its signal has aborted. */
+	/** Whether its signal has aborted, or it was given back. */
 	isAborted?: boolean;
+	/** Absent without a basket. */
+	readonly host: Host | undefined;
+	/** The error with which it fails when the function has ended, in a call in order. */
+	failure?: { readonly error: unknown };
+	onLeft?: () => void;
 }
 
 export class Call {
 	readonly #run: Run;
+	readonly #isInOrder: boolean;
 	/** The tasks that have entered and not left, in order. */
 	readonly #members = new Map<string, Member>();
 	/** The tasks of the function, and those of them that have neither failed nor been aborted. */
@@ -40,12 +49,14 @@ export class Call {
 	readonly #left = new Set<string>();
 	readonly #controller = new AbortController();
 	#isClosed = false;
+	#hasBegun = false;
 	/** Runs in the async context of the first task. */
 	readonly #begin: () => void;
 
 	/** @param host the first task; absent without a basket */
-	constructor(run: Run, host?: Host) {
+	constructor(run: Run, host?: Host, isInOrder = false) {
 		this.#run = run;
+		this.#isInOrder = isInOrder;
 		this.#begin = inContext(() => void this.#perform(host));
 	}
 
@@ -54,14 +65,16 @@ export class Call {
 	}
 
 	/** A task joins the call. The returned function adds its payload, and resolves when the task is done. */
-	enter(id: string): SharedRun {
-		const member: Member = {};
+	enter(id: string, host?: Host): SharedRun {
+		const member: Member = { host };
 		this.#members.set(id, member);
 		return (payload, context) => this.#add(id, member, payload, context);
 	}
 
 	/** The task has ended. */
 	leave(id: string): void {
+		this.#members.get(id)?.onLeft?.();
+		this.#returnBehind(id);
 		this.#members.delete(id);
 		this.#beginIfRead();
 	}
@@ -77,7 +90,8 @@ export class Call {
 		return new Promise((resolve, reject) => {
 			Object.assign(member, { task: Object.assign(context, { payload }), resolve, reject });
 			signal.addEventListener("abort", () => this.#abort(id, member, signal.reason), { once: true });
-			if (signal.aborted) this.#abort(id, member, signal.reason);
+			if (member.isAborted) reject(later(0));
+			else if (signal.aborted) this.#abort(id, member, signal.reason);
 			this.#beginIfRead();
 		});
 	}
@@ -90,6 +104,7 @@ export class Call {
 
 	/** Tasks may have left since {@link #begin} was called, but none has come. */
 	async #perform(host: Host | undefined): Promise<void> {
+		this.#hasBegun = true;
 		host?.checkLeases(); // the machine may have slept while the call gathered
 		for (const [id, member] of this.#members) {
 			if (member.isAborted) continue;
@@ -103,11 +118,39 @@ export class Call {
 			const call = () => this.#run(members.map(({ task }) => task), context);
 			await (host === undefined ? call() : host.calling(call));
 			this.#end();
-			for (const { resolve } of members) resolve!();
+			const end = members.findIndex(({ failure }) => failure !== undefined);
+			for (const { resolve } of members.slice(0, end < 0 ? Infinity : end)) resolve!();
+			if (end >= 0) members[end]!.reject!(members[end]!.failure!.error);
+			if (end >= 0) { for (const member of members.slice(end + 1)) giveBack(member); }
 		} catch (error) {
 			this.#end();
-			for (const { reject } of members) reject!(error);
+			if (this.#isInOrder) await this.#failInOrder(members, error);
+			else for (const { reject } of members) reject!(error);
 		}
+	}
+
+	/** The error is that of the first task that is not over. If a transaction is to end that task, its commit decides. */
+	async #failInOrder(members: readonly Member[], error: unknown): Promise<void> {
+		let hasFailed = false;
+		for (const member of members) {
+			const { host } = member;
+			if (hasFailed) {
+				giveBack(member);
+				continue;
+			}
+			const left = host?.isCompleting ? new Promise<void>((resolve) => member.onLeft = resolve) : undefined;
+			hasFailed = !host?.isOver;
+			member.reject!(error);
+			await left;
+			if (host?.isCompleted || host?.isOver) hasFailed = false;
+		}
+	}
+
+	/** Before the call has begun, a task has ended: none behind it may run before it. */
+	#returnBehind(id: string): void {
+		if (!this.#isInOrder || this.#hasBegun || !this.#members.has(id)) return;
+		const ids = [...this.#members.keys()];
+		for (const other of ids.slice(ids.indexOf(id) + 1)) giveBack(this.#members.get(other)!);
 	}
 
 	#end(): void {
@@ -118,17 +161,35 @@ export class Call {
 	#fail(id: string, error: unknown): void {
 		const member = this.#begun.get(id);
 		if (member === undefined) return;
-		member.reject!(error);
+		if (this.#isInOrder) member.failure ??= { error };
+		else member.reject!(error);
 		this.#lessen(id, unwrap(error));
 	}
 
 	#abort(id: string, member: Member, reason: unknown): void {
+		const isBegun = this.#begun.get(id) === member;
+		const isFirst = !isBegun || this.#begun.keys().next().value === id;
+		if (this.#isInOrder && !isFirst && member.host !== undefined) member.host.isReturned = true;
 		member.isAborted = true;
-		if (this.#begun.get(id) === member) this.#lessen(id, reason);
-		else member.reject!(reason);
+		if (isBegun) return this.#lessen(id, reason);
+		member.reject!(reason);
+		this.#returnBehind(id);
 	}
 
+	/** A task needs nothing more of the function. In a call in order, neither does a task behind one that has failed. */
 	#lessen(id: string, reason: unknown): void {
-		if (this.#left.delete(id) && this.#left.size === 0) this.#controller.abort(reason);
+		const isLess = this.#left.delete(id);
+		if (this.#isInOrder && this.#begun.get(id)?.failure !== undefined) {
+			const ids = [...this.#begun.keys()];
+			for (const behind of ids.slice(ids.indexOf(id))) this.#left.delete(behind);
+		}
+		if (isLess && this.#left.size === 0) this.#controller.abort(reason);
 	}
+}
+
+/** Ends a run that does not count. */
+function giveBack(member: Member): void {
+	member.isAborted = true;
+	if (member.host !== undefined) member.host.isReturned = true;
+	member.reject?.(later(0));
 }

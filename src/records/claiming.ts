@@ -4,20 +4,29 @@
  * @module
  */
 
-import { type BasketLimit, type Claim, type ClaimRequest, mostInbox } from "../basket/store.ts";
-import { copy, isData, toInbox } from "./row.ts";
+import { type BasketLimit, type Claim, type ClaimRequest, type Data, mostInbox, type Turn } from "../basket/store.ts";
+import { copy, isData, isSound, toInbox } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
 import { closeBasket, openBasket } from "./overall.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";
 import type { Session } from "./session.ts";
-import { readContents } from "./settling.ts";
+import { giveBackBehind, readContents } from "./settling.ts";
 import { fill, isBefore, longestRead, type Shelf, toShelf } from "./shelf.ts";
 import type { Work } from "./space.ts";
 import { idOf, type TaskRow, tasks } from "./tables.ts";
+import { ask, range } from "./work.ts";
+
+/** What holds for the claims of a turn. */
+export interface Terms extends Pick<Turn, "lease" | "runs"> {
+	/** The number of tasks that the limit of the basket admits, with followers. */
+	readonly left?: number | undefined;
+}
 
 /** The claimed tasks, and the time until the next one is due. */
 export interface Claimed {
 	readonly claims: readonly Claim[];
+	/** The number of claims without the followers. */
+	readonly heads: number;
 	/** See {@link TurnResult.dueIn}. */
 	readonly dueIn: number;
 	/** Whether there may be more behind gates that were not looked at. */
@@ -32,11 +41,17 @@ export interface Claimed {
  */
 export function* claim(
 	session: Session,
-	{ kinds, limit }: ClaimRequest,
-	lease: number,
+	{ kinds, limit: requested }: ClaimRequest,
+	terms: Terms,
 	limits: Limits,
 	room: number = session.room,
 ): Work<Claimed> {
+	const { lease, left = Infinity } = terms;
+	const wanted = Math.min(requested, left);
+	const runs = runsOf(session, kinds, terms);
+	// A run that begins has room for all of its tasks.
+	const longest = [...runs.values()].reduce((most, one) => Math.max(most, one), 1);
+	const limit = longest === 1 ? wanted : Math.min(wanted, Math.max(1, Math.floor(room / longest)));
 	// One task more than requested: its existence decides when to ask again.
 	const most = session.reach(limit);
 	const { due, nextIn } = yield* findDue(session, kinds, most);
@@ -46,43 +61,56 @@ export function* claim(
 	const found = session.choose(all, gated === undefined ? limit : Math.min(limit, Math.max(1, room - gated.weight)));
 	// The claim of a crashed task has ended.
 	const rows = found.map((row) => session.take(row));
-	const contents = yield* readContents(rows, mostInbox);
+	const followers = yield* findFollowers(session, found, runs, left - found.length);
+	const contents = yield* readContents([...rows, ...followers.flat()], mostInbox);
 	const claims: Claim[] = [];
 	const begun = new Set<TaskRow>();
+	let read = rows.length;
 	rows.forEach((row, index) => {
-		const { payload, inbox } = contents[index]!;
+		const { payload } = contents[index]!;
 		const before = found[index]!;
+		const behind = followers[index]!;
+		const from = read;
+		read += behind.length;
 		if (!isData(payload)) return session.bury(before);
 		if (row.limitKey !== before.limitKey) return requeue(session, row, before);
 		const start = gated?.startOf(before);
-		claims.push(
-			begin(session, start === undefined ? row : { ...row, start }, before, { payload, inbox: toInbox(inbox) }, lease),
-		);
+		const heading = start === undefined ? row : { ...row, start };
+		const unreadable = behind.findIndex((_, at) => !isData(contents[from + at]!.payload));
+		const run = [heading, ...behind.slice(0, unreadable < 0 ? Infinity : unreadable)];
+		run.forEach((row, at) => {
+			const { payload, inbox } = contents[at === 0 ? index : from + at - 1]!;
+			const content = { payload: payload as Data, inbox: toInbox(inbox) };
+			const followers = run.length - 1 - at || undefined;
+			claims.push(begin(session, { ...row, followers }, at === 0 ? before : row, content, lease));
+		});
 		begun.add(before);
 	});
+	yield* giveBackBehind(session, found.filter(({ state }) => state === "running"), true);
 	if (gated !== undefined) closeGates(session, gated, { offered: new Set(offered), begun, lease });
 	yield* session.promote();
 	// Tasks after an unreadable one may be due.
 	const isMore = due.length + (gated?.due.length ?? 0) > found.length;
-	if (isMore || session.buried > 0) return { claims, dueIn: 0 };
+	const heads = begun.size;
+	if (isMore || session.buried > 0) return { claims, heads, dueIn: 0 };
 	const next = Math.min(nextIn, gated?.nextIn ?? Infinity);
-	return { claims, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
+	return { claims, heads, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
 }
 
 /** The same under a limit of the basket, which is counted in this transaction. */
 export function* claimWithin(
 	session: Session,
-	{ kinds, limit }: ClaimRequest,
-	lease: number,
+	request: ClaimRequest,
+	terms: Terms,
 	limits: Limits,
 	overall: BasketLimit,
 ): Work<Claimed> {
 	session.isCounted = true;
 	const gate = yield* openBasket(session, overall);
-	const part = yield* claim(session, { kinds, limit: Math.min(limit, gate.left) }, lease, limits);
-	const { claims } = part;
-	const dueIn = closeBasket(session, gate, claims.length, part.dueIn, lease);
-	return { claims, dueIn, isCut: part.isCut && claims.length < gate.left };
+	const part = yield* claim(session, request, { ...terms, left: gate.left }, limits);
+	const { claims, heads } = part;
+	const dueIn = closeBasket(session, gate, claims.length, part.dueIn, terms.lease);
+	return { claims, heads, dueIn, isCut: part.isCut && claims.length < gate.left };
 }
 
 /** The time until the first task of these kinds is due. */
@@ -91,10 +119,51 @@ export function* findNext(session: Session, kinds: readonly string[], limits: Li
 	return due.length > 0 ? 0 : Math.min(nextIn, yield* findNextGate(session, kinds, limits));
 }
 
+/** The maximum lengths of the runs of these kinds. What one of them can be given back in is one commit. */
+function runsOf(session: Session, kinds: readonly string[], { runs = [], left = Infinity }: Terms): ReadonlyMap<string, number> {
+	const longest = Math.max(1, Math.min(left, Math.floor(session.room / 2)));
+	return new Map(
+		runs.filter(({ kind }) => kinds.includes(kind)).map(({ kind, most }) => [kind, Math.min(most, longest)]),
+	);
+}
+
+/** The tasks that may be claimed with each of these, at most so many in all. */
+function* findFollowers(
+	session: Session,
+	heads: readonly TaskRow[],
+	runs: ReadonlyMap<string, number>,
+	most: number,
+): Work<TaskRow[][]> {
+	const mostBehind = ({ kind, lane, attempts, state }: TaskRow) =>
+		lane === undefined || attempts > 0 || state === "running" ? 0 : (runs.get(kind) ?? 1) - 1;
+	const leaders = heads.filter((row) => mostBehind(row) > 0);
+	if (leaders.length === 0 || most <= 0) return heads.map(() => []);
+	const found = yield* ask(...leaders.map((row) => {
+		const place = [row.lane!, row.order];
+		return range(tasks, "lane", { prefix: [row.lane!], above: place, limit: mostBehind(row) });
+	}));
+	const behind = new Map(leaders.map((head, index) => [head, found[index]!]));
+	let left = most;
+	return heads.map((head) => {
+		const rows = (behind.get(head) ?? []).slice(0, left);
+		const end = rows.findIndex((row) => !isSound(row) || !mayFollow(row, head, session.now));
+		const run = rows.slice(0, end < 0 ? Infinity : end) as TaskRow[];
+		left -= run.length;
+		return run;
+	});
+}
+
+function mayFollow(row: TaskRow, { kind }: TaskRow, now: number): boolean {
+	const { isHeld, attempts, limitKey, dueAt = Infinity } = row;
+	return row.kind === kind && row.state === "waiting" && !isHeld && attempts === 0 && limitKey === undefined &&
+		dueAt <= now;
+}
+
 /** A crashed task whose new payload has another limit key waits at the gate of that key. */
 function requeue(session: Session, row: TaskRow, before: TaskRow): void {
 	const [attempts, crashes] = [row.attempts + 1, row.crashes + 1];
-	const waiting = { ...row, state: "waiting", token: undefined, start: undefined, attempts, crashes } as const;
+	const ended = { token: undefined, start: undefined, followers: undefined };
+	const waiting = { ...row, ...ended, state: "waiting", attempts, crashes } as const;
 	session.put({ ...waiting, dueAt: session.now }, before);
 	session.buried++;
 }

@@ -11,6 +11,7 @@ import type { BasketLimit } from "../basket/store.ts";
 import { admitsIn, admitted, type BasketStarts, moved, noStarts, started } from "../basket/admission.ts";
 import { isGate, isSound } from "./row.ts";
 import type { Session } from "./session.ts";
+import { giveBackBehind } from "./settling.ts";
 import type { Stray, Work } from "./space.ts";
 import { type GateRow, gates, tasks } from "./tables.ts";
 import { ask, count, get, range } from "./work.ts";
@@ -40,9 +41,11 @@ export function* putBack(session: Session, { atOnce }: BasketLimit, most: number
 		else {
 			const row = session.take(before);
 			const [attempts, crashes] = [row.attempts + 1, row.crashes + 1];
-			session.put({ ...row, state: "waiting", token: undefined, start: undefined, attempts, crashes }, before);
+			const ended = { token: undefined, start: undefined, followers: undefined };
+			session.put({ ...row, ...ended, state: "waiting", attempts, crashes }, before);
 		}
 	}
+	yield* giveBackBehind(session, late.filter(isSound), true);
 	return late.length;
 }
 

@@ -201,16 +201,17 @@ export class PlainStore<Tx> implements Store<Tx> {
 		for (const [index, settlement] of inOrder) {
 			[settled[index]] = await this.do(basket, "change", (session) => settle(session, [settlement])) as [boolean];
 		}
-		if (inOrder.length === 0 && !turn.claim.some(({ limit }) => limit > 1)) throw error;
+		const mayClaimFewer = turn.runs !== undefined || turn.claim.some(({ limit }) => limit > 1);
+		if (inOrder.length === 0 && !mayClaimFewer) throw error;
 		const share = inOrder.length > 0 ? 1 : 2;
 		const claim = turn.claim.map(({ kinds, limit }) => ({ kinds, limit: Math.ceil(limit / share) }));
-		return { ...await this.turnOnce(basket, { ...turn, settle: [], claim }), settled };
+		return { ...await this.turnOnce(basket, { ...turn, settle: [], claim, runs: undefined }), settled };
 	}
 }
 
 /** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
 function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
-	const { settle: settlements, claim: requested, lease, overall } = turn;
+	const { settle: settlements, claim: requested, lease, runs, overall } = turn;
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const requests = withoutPaused(requested, session.paused);
@@ -220,9 +221,8 @@ function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
 	session.isCounted = gate && true;
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
-	for (const { kinds, limit } of requests) {
-		const most = Math.min(limit, gate === undefined ? Infinity : gate.left - claims.length);
-		const part = yield* claim(session, { kinds, limit: most }, lease, limits);
+	for (const request of requests) {
+		const part = yield* claim(session, request, turn, limits);
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}

@@ -22,7 +22,7 @@ import type {
 } from "../basket/store.ts";
 import { taskStates } from "../basket/store.ts";
 import { check } from "../platform/check.ts";
-import { claim, type Claimed, claimWithin, findNext } from "./claiming.ts";
+import { claim, type Claimed, claimWithin, findNext, type Terms } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
 import { addGated, type Limits, limitsOf } from "./gate-queue.ts";
@@ -182,7 +182,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	async #turnInParts(
 		basket: string,
-		{ settle: settlements, claim: requested, lease, limits: given, overall }: Turn,
+		{ settle: settlements, claim: requested, limits: given, overall, ...terms }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
 		const { paused, gated } = await this.do(basket, "change", function* (session) {
@@ -201,7 +201,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 				const isLast = settled.length + some.length === settlements.length;
 				session.gated = gated;
 				const request = isLast && overall === undefined ? requests[0] : undefined;
-				return settleAndClaim(session, some, request, lease, limits, most);
+				return settleAndClaim(session, some, request, terms, limits, most);
 			});
 			for (const one of part.settled) settled.push(one);
 			begun = part.claimed;
@@ -210,7 +210,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		const claims: Claim[] = [];
 		let dueIn = Infinity;
 		for (const request of requests) {
-			dueIn = await this.#claimInParts(basket, request, { lease, limits, overall }, claims, begun);
+			dueIn = await this.#claimInParts(basket, request, { ...terms, limits, overall }, claims, begun);
 			begun = undefined;
 		}
 		if (requests.length > 1) {
@@ -235,14 +235,14 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	async #claimInParts(
 		basket: string,
 		{ kinds, limit }: ClaimRequest,
-		{ lease, limits, overall }: Terms,
+		{ limits, overall, ...terms }: PartTerms,
 		claims: Claim[],
-		begun: Claimed = { claims: [], dueIn: 0 },
+		begun: Claimed = { claims: [], heads: 0, dueIn: 0 },
 	): Promise<number> {
 		let part = begun;
 		for (let [rest, parts] = [limit, 0];; parts++) {
 			for (const one of part.claims) claims.push(one);
-			rest -= part.claims.length;
+			rest -= part.heads;
 			const isEnd = rest <= 0 || part.dueIn > 0;
 			if (isEnd && !(part.isCut && parts < mostParts)) return part.dueIn;
 			const request = { kinds, limit: Math.min(Math.max(rest, 0), this.space.perCommit!) };
@@ -251,8 +251,8 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 				"change",
 				(session) =>
 					overall === undefined
-						? claim(session, request, lease, limits)
-						: claimWithin(session, request, lease, limits, overall),
+						? claim(session, request, terms, limits)
+						: claimWithin(session, request, terms, limits, overall),
 			);
 		}
 	}
@@ -276,9 +276,8 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 }
 
-/** What holds for the claims of a turn. */
-interface Terms {
-	readonly lease: number;
+/** What holds for the claims of a turn in parts. */
+interface PartTerms extends Terms {
 	readonly limits: Limits;
 	readonly overall: BasketLimit | undefined;
 }
@@ -313,7 +312,7 @@ function* settleAndClaim(
 	session: Session,
 	settlements: readonly Settlement[],
 	request: ClaimRequest | undefined,
-	lease: number,
+	terms: Terms,
 	limits: Limits,
 	most: number,
 ): Work<{ settled: boolean[]; claimed?: Claimed }> {
@@ -323,7 +322,7 @@ function* settleAndClaim(
 	const room = settlements.reduce((rest, one) => rest - weightOf(one), most);
 	if (request === undefined || room < 1 || session.tx.attempt > 0) return { settled };
 	const { kinds, limit } = request;
-	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, lease, limits, room) };
+	return { settled, claimed: yield* claim(session, { kinds, limit: Math.min(limit, room) }, terms, limits, room) };
 }
 
 /** The weight of an item in a commit. */

@@ -47,6 +47,8 @@ export const ended = {
 	spare: undefined,
 	next: undefined,
 	start: undefined,
+	isBlocked: undefined,
+	followers: undefined,
 } as const;
 
 const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
@@ -56,13 +58,14 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken } = rest;
+	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
 		isOptional("string", id, lane, token, error, progress, limitKey) &&
 		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
-		!(isBlocked && (lane === undefined || state !== "waiting")) && (payload === undefined || isData(payload)) &&
+		!(isBlocked && (lane === undefined || isOver(value as TaskRow))) &&
+		(followers === undefined || isCount(followers)) && (payload === undefined || isData(payload)) &&
 		(spare === undefined || spare === true || isData(spare)) && (next === undefined || isNext(Object(next))) &&
 		[paused, gated].every((list) => list === undefined || Array.isArray(list)) &&
 		(start === undefined || isStart(Object(start))) &&
@@ -119,9 +122,10 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		token: undefined,
 		isBackingOff: backoff || undefined,
 		...(row.start && { start: undefined }),
+		...(row.followers && { followers: undefined }),
 		...(limitKey !== undefined && { limitKey }),
 	};
-	const over = { ...ended, isHeld: undefined };
+	const over = { ...ended, isHeld: undefined, isBlocked: undefined };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
 		case "done":

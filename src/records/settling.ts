@@ -8,7 +8,7 @@ import type { Done, Outcome, Ref, Save, Settlement } from "../basket/store.ts";
 import { type Details, isExpired, isSound, renewed, settled } from "./row.ts";
 import type { Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
-import { type DataRow, messages, payloads, spares, type TaskRow, tasks } from "./tables.ts";
+import { type DataRow, messages, type Order, payloads, spares, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
 
 /**
@@ -22,17 +22,45 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 		...(most === undefined ? [] : [range(tasks, "kept", { prefix: [], upTo: [session.now], limit: most })]),
 	);
 	if (kept !== undefined) clear(session, kept);
-	const ended = new Set<string>();
-	return rows.map((row, index) => {
+	const ended = new Map<string, TaskRow>();
+	const settled = rows.map((row, index) => {
 		// If a claim has two outcomes, the first one counts; for the second one the claim is lost.
 		if (row === undefined || ended.has(row.token!)) return false;
-		ended.add(row.token!);
+		ended.set(row.token!, row);
 		end(session, row, settlements[index]!.outcome);
 		return true;
 	});
+	yield* giveBackBehind(session, [...ended.values()]);
+	return settled;
 }
 
-function end(session: Session, row: TaskRow, given: Outcome): void {
+/** Gives the followers behind tasks back whose claims have ended, unless the tasks have left their lanes. */
+export function* giveBackBehind(session: Session, ended: readonly TaskRow[], haveCrashed = false): Work<void> {
+	const heads = ended.filter(({ followers }) => followers);
+	if (heads.length === 0) return;
+	const [now, ...lists] = yield* ask(
+		get(tasks, heads.map(({ order }) => [order])),
+		...heads.map(({ lane, order, followers }) =>
+			range(tasks, "lane", { prefix: [lane!], above: [lane!, order], limit: followers! })
+		),
+	);
+	const given = new Set<Order>();
+	for (const [index, list] of lists.entries()) {
+		const head = now[index];
+		if (!haveCrashed && (!isSound(head) || head.state !== "waiting")) continue;
+		for (const row of list) {
+			if (!isSound(row) || row.state !== "running" || given.has(row.order)) break;
+			given.add(row.order);
+			const { attempts, crashes } = row;
+			end(session, haveCrashed ? { ...row, attempts: attempts + 1, crashes: crashes + 1 } : row, release, row);
+		}
+	}
+}
+
+const release: Outcome = { type: "release" };
+
+/** @param before the row as it was found */
+function end(session: Session, row: TaskRow, given: Outcome, before: TaskRow = row): void {
 	const { now } = session;
 	const outcome = session.fit(row, given);
 	const { type, payload } = outcome;
@@ -44,14 +72,14 @@ function end(session: Session, row: TaskRow, given: Outcome): void {
 	const isAgain = isEnd && (row.next !== undefined || left > 0);
 	const read = { ...row, seen: last };
 	const after = isAgain ? settled({ ...read, ...renewed }, { type: "release" }, now) : settled(read, outcome, now);
-	if (after === undefined) return session.remove({ before: row, row });
+	if (after === undefined) return session.remove({ before, row });
 	session.forget(row, after.seen);
 	const keepsTime = row.isCollected && !isEnd || left >= most;
-	if (row.next !== undefined) return session.put(session.take(after, keepsTime), row);
-	if (isAgain) return session.put(after, row);
+	if (row.next !== undefined) return session.put(session.take(after, keepsTime), before);
+	if (isAgain) return session.put(after, before);
 	if (isEnd) session.free(row.lane);
 	const result = type === "done" ? outcome.result : undefined;
-	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, row);
+	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, before);
 }
 
 /** A release that has run nothing takes its start back. An outcome can shut the key. */

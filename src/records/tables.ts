@@ -38,6 +38,8 @@ export interface TaskRow {
 	readonly isHeld?: boolean | undefined;
 	/** Whether an earlier task of its lane blocks it. */
 	readonly isBlocked?: boolean | undefined;
+	/** The number of followers behind it that were claimed with it, some of which may have ended. A blocked task that is running is one. */
+	readonly followers?: number | undefined;
 	/** Whether it waits only because of a backoff. */
 	readonly isBackingOff?: boolean | undefined;
 	/** The time at which it is due, its lease ends, or it is removed. */
@@ -147,7 +149,7 @@ export interface MetaRow {
 /**
  * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks without a limit key that can be
  * claimed, now or after their lease, in the order of claims; `gated` has those with a key that wait, and `busy` those
- * that are running, held ones last; `taken` has the running ones that a limit of the basket counts, held ones last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
+ * that are running, held ones last; `taken` has the running ones that a limit of the basket counts, held ones and followers last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
  * has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
  *
  * Blocked and held tasks are not in `due` and `gated`, so they do not slow down claims.
@@ -171,7 +173,9 @@ export const tasks: Table<TaskRow> = {
 		},
 		taken: {
 			keyOf: (row) =>
-				row.isTaken && row.state === "running" ? [Number(!!row.isHeld), row.dueAt!, row.order] : undefined,
+				row.isTaken && row.state === "running"
+					? [Number(!!row.isHeld || !!row.isBlocked), row.dueAt!, row.order]
+					: undefined,
 			hintOf: ({ lane }) => lane,
 		},
 		lane: { keyOf: (row) => isOver(row) ? undefined : toLaneKey(row) },

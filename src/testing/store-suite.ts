@@ -17,6 +17,7 @@ import { inbox } from "./store-suite/inbox.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { limitKeys } from "./store-suite/limit-keys.ts";
 import { limiting } from "./store-suite/limiting.ts";
+import { laneRuns } from "./store-suite/lane-runs.ts";
 import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
 import { overall } from "./store-suite/overall.ts";
@@ -99,6 +100,7 @@ function allTests(): StoreTest[] {
 		settling,
 		expiring(),
 		lanes,
+		laneRuns,
 		limiting(),
 		limitKeys(),
 		overall(),

@@ -15,6 +15,7 @@ import type {
 	Ref,
 	Settlement,
 	StoredTask,
+	TurnResult,
 } from "../../basket/store.ts";
 import * as sql from "../sql/sql.ts";
 import { columns } from "./sql.ts";
@@ -162,6 +163,26 @@ export function showTask(row: TaskRow): StoredTask {
 	const task = sql.showTask(shown as unknown as sql.TaskRow, data("payload"));
 	const limitKey = shown["limitKey"] as string ?? undefined;
 	return { ...task, limitKey, ...shown["result"] === null ? {} : { result: data("result") } };
+}
+
+/** The claims of a turn. One that has found nothing does not ask again at once, as others may have it locked. */
+export function showTaken(
+	claims: readonly (Claim | undefined)[],
+	dueIn: number | null,
+): Pick<TurnResult, "claims" | "dueIn"> {
+	const given = inRuns(claims.filter((claim) => claim !== undefined));
+	const pause = dueIn !== null && dueIn <= 0 && given.length === 0 ? 20 : 0;
+	return { claims: given, dueIn: Math.max(pause, dueIn ?? Infinity) };
+}
+
+/** Puts followers right behind their heads. */
+function inRuns(claims: readonly Claim[]): readonly Claim[] {
+	const runs = new Map<unknown, Claim[]>();
+	for (const claim of claims) {
+		const key = claim.lane ?? claim;
+		if (!runs.get(key)?.push(claim)) runs.set(key, [claim]);
+	}
+	return runs.size === claims.length ? claims : [...runs.values()].flat();
 }
 
 /** Converts claims; `undefined` for each unreadable one. */

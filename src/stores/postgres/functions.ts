@@ -18,6 +18,7 @@ import {
 	create as createIn,
 	entries,
 	inOrder,
+	isFollower,
 	isGone,
 	isNamed,
 	isNamedBy,
@@ -36,6 +37,7 @@ import {
 import { list } from "./list.ts";
 import { pausing } from "./pausing.ts";
 import { put } from "./put.ts";
+import { giveBack } from "./runs.ts";
 import { turn } from "./turn.ts";
 
 /** The tasks in the arrays of `add`. */
@@ -81,13 +83,16 @@ IF mine IS DISTINCT FROM ls THEN
 END IF;
 PERFORM pg_advisory_xact_lock_shared(${levelLock});
 WITH heads AS (
-	UPDATE ${s}.tasks SET state = CASE state WHEN 2 THEN 0 ELSE 4 END WHERE state IN (2, 5) AND seq = ANY (ARRAY(
+	UPDATE ${s}.tasks SET state = CASE WHEN state = 2 THEN 0 WHEN state = 5 THEN 4 WHEN behind = 1 THEN 1 ELSE 3 END, behind = NULL
+	WHERE (state IN (2, 5) OR ${isFollower}) AND seq = ANY (ARRAY(
 		SELECT (SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = l AND state < 6 AND seq > coalesce(a, 0) ORDER BY seq LIMIT 1)
 		FROM unnest(mine, lows) u (l, a)
 	)) RETURNING kind, priority, due, gate, state
-), lowered AS (${lower(s, "heads")}), noted AS (${
+), lowered AS (${lower(s, "heads WHERE state <> 1")}), ends AS (${
+				lower(s, "heads WHERE state = 1", "ends")
+			}), noted AS (${
 				note(s, "heads WHERE state = 0")
-			}) SELECT count(*) INTO promoted FROM heads;
+			}) SELECT count(*) FILTER (WHERE state <> 1) INTO promoted FROM heads;
 RETURN promoted > 0;`,
 		),
 
@@ -145,6 +150,8 @@ RETURN json_build_array(blocks, there);`,
 		),
 
 		put(s),
+
+		giveBack(s),
 
 		turn(s),
 
@@ -222,12 +229,14 @@ END IF;
 PERFORM pg_advisory_xact_lock_shared(${levelLock});
 t := ${s}.clock();
 FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	SELECT seq, state, lane, ${isGone} AS "isGone" INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
-	can := coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' ELSE '{0,2,6}' END::int[]) AND NOT x."isGone", false);
+	SELECT seq, state, lane, ${isGone} AS "isGone", ${isFollower} AS follows, behind INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
+	can := CASE WHEN x.follows THEN x.behind = CASE w WHEN 'hold' THEN 1 WHEN 'release' THEN 2 ELSE 0 END ELSE coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' ELSE '{0,2,6}' END::int[]) AND NOT x."isGone", false) END;
 	changed[r.o] := can;
 	CONTINUE WHEN NOT can;
 	touched := touched || x.seq;
-	IF w <> 'retry' THEN
+	IF x.follows THEN
+		UPDATE ${s}.tasks SET behind = 3 - behind WHERE seq = x.seq;
+	ELSIF w <> 'retry' THEN
 		UPDATE ${s}.tasks SET state = CASE state WHEN 0 THEN 4 WHEN 4 THEN 0 WHEN 1 THEN 3 WHEN 3 THEN 1 WHEN 2 THEN 5 ELSE 2 END
 		WHERE seq = x.seq;
 	ELSIF x.state < 6 THEN

@@ -20,7 +20,7 @@
  * @module
  */
 
-import { levelLock, lower, never, newer, nowhere, waitsAt } from "./sql.ts";
+import { levelLock, lower, nameIn, never, newer, nowhere, waitsAt } from "./sql.ts";
 
 /** The most gates with notes, notes of one gate, and gates with other terms, that one turn takes. */
 const most = { gates: 1_000, notes: 1_000, terms: 250 };
@@ -101,8 +101,11 @@ IF isGated THEN
 		FOR ended IN UPDATE ${s}.tasks SET state = 0, attempts = least(attempts, 2147483646) + 1, crashes = least(crashes, 2147483646) + 1, ${newer}
 			WHERE seq = ANY (ARRAY(
 				SELECT seq FROM ${s}.tasks WHERE basket = b AND kind = ANY (lk) AND place IS NOT NULL AND state = 1 AND due <= t FOR UPDATE SKIP LOCKED
-			)) RETURNING kind, gate, nullif(place, ${nowhere}) AS place, priority, due
+			)) RETURNING seq, lane, kind, gate, nullif(place, ${nowhere}) AS place, priority, due
 		LOOP
+			IF ended.lane IS NOT NULL THEN PERFORM ${s}.${
+		nameIn("give_back")
+	}(b, ARRAY[ended.lane], ARRAY[ended.seq], t, 1); END IF;
 			IF ended.place IS NOT NULL THEN told := told || ROW(b, ended.kind, ended.place, -1, NULL, NULL)::${s}.notes; END IF;
 			IF ended.gate IS NOT NULL THEN told := told || ROW(b, ended.kind, ended.gate, ended.due, NULL, NULL)::${s}.notes;
 			ELSE ${lower(s, "(SELECT ended.kind, ended.priority, ended.due) e (kind, priority, due)")};

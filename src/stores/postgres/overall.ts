@@ -8,7 +8,7 @@
  * @module
  */
 
-import { lower, newer, nowhere } from "./sql.ts";
+import { lower, nameIn, newer, nowhere } from "./sql.ts";
 
 /** When a turn looks again for a lease that is over, if it could not put back its task, in milliseconds. */
 const soon = 50;
@@ -46,16 +46,20 @@ export function admit(s: string): string {
 			-- Before the clock is read: see the levels.
 			PERFORM pg_current_xact_id();
 			t := ${s}.clock();
+			stays := '{}';
+			above := '{}';
 			FOR ended IN UPDATE ${s}.tasks SET state = 0, due = t, attempts = least(attempts, 2147483646) + 1, crashes = least(crashes, 2147483646) + 1, ${newer}
-				WHERE seq = ANY (took) RETURNING kind, gate, place, priority, due
+				WHERE seq = ANY (took) RETURNING seq, lane, kind, gate, place, priority, due
 			LOOP
 				stirred := true;
+				IF ended.lane IS NOT NULL THEN stays := stays || ended.lane; above := above || ended.seq; END IF;
 				was := nullif(coalesce(ended.place, ended.gate), ${nowhere});
 				IF was IS NOT NULL THEN told := told || ROW(b, ended.kind, was, -1, NULL, NULL)::${s}.notes; END IF;
 				IF ended.gate IS NOT NULL THEN told := told || ROW(b, ended.kind, ended.gate, ended.due, NULL, NULL)::${s}.notes;
 				ELSE ${lower(s, "(SELECT ended.kind, ended.priority, ended.due) e (kind, priority, due)")};
 				END IF;
 			END LOOP;
+			IF stays <> '{}' THEN PERFORM ${s}.${nameIn("give_back")}(b, stays, above, t, 1); END IF;
 		END IF;
 		${count(s)}
 	END IF;
@@ -81,7 +85,14 @@ export const cut = `	IF room IS NOT NULL THEN
 		room := room - wanted;
 	END IF;`;
 
-/** After them. */
+/** After `p` followers were claimed, which take what the heads of this request leave, and then the places of these. */
+export const cutRun = `			IF room IS NOT NULL THEN
+				room := room - p;
+				wanted := wanted + least(room, 0);
+				room := greatest(room, 0);
+			END IF;`;
+
+/** After the claims of a request. */
 export const uncut = "	room := room + wanted;";
 
 /** Counts the starts, and computes when a task may start. */

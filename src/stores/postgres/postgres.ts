@@ -47,6 +47,7 @@ import {
 	showLimit,
 	showMessage,
 	showRequest,
+	showTaken,
 	showTask,
 	type TaskRow,
 } from "./data.ts";
@@ -249,7 +250,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, turn: Turn): Promise<TurnResult> {
-		const { settle, claim, lease, limits, overall } = turn;
+		const { settle, claim, lease, limits, overall, runs = [] } = turn;
 		const areShort = settle.map((one) => isRemoval(one) && isPlain(one.ref) && !("seen" in one.outcome));
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
@@ -264,6 +265,7 @@ class Postgres implements PostgresStore {
 				wanted,
 				`${duration(lease)}`,
 				tx === undefined ? "" : "1",
+				runs.map(({ kind, most }) => ({ kind: encode(kind), most })),
 				showLimit(overall),
 			] as const,
 		);
@@ -273,9 +275,7 @@ class Postgres implements PostgresStore {
 		const settled = settle.map(({ ref }, index) => areShort[index] ? removed.has(seqOf(ref)) : settledOthers[next++]!);
 		const claims = columns.flatMap(showClaims);
 		if (claims.includes(undefined)) await this.#bury(basket, columns, claims);
-		const given = claims.filter((claim) => claim !== undefined);
-		const pause = dueIn !== null && dueIn <= 0 && given.length === 0 ? 20 : 0;
-		return { settled, claims: given, dueIn: Math.max(pause, dueIn ?? Infinity) };
+		return { settled, ...showTaken(claims, dueIn) };
 	}
 
 	/** Makes unreadable tasks dead. */
@@ -284,7 +284,7 @@ class Postgres implements PostgresStore {
 		const unread = rows.filter((_, index) => claims[index] === undefined);
 		const e = "The stored task is damaged and cannot be read";
 		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));
-		await this.#call({}, "turn", basket, "{}", endings, [], "0", "1");
+		await this.#call({}, "turn", basket, "{}", endings, [], "0", "1", []);
 	}
 
 	async complete(basket: string, ref: Ref, done: Done, tx: PostgresClient): Promise<boolean> {

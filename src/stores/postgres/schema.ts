@@ -47,7 +47,7 @@ const first = [
  * Columns without a value cost nothing: their bitmap fits into the padding of a row up to 72 columns.
  *
  * `gate` is the key of a limit, `place` that of a running task that was replaced by one with another key, and `started`
- * the start that its gate has counted: see gates.ts.
+ * the start that its gate has counted: see gates.ts. `behind` is set for a running task behind the head of its lane: see runs.ts.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -121,7 +121,7 @@ END LOOP;`,
 		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname ~ '_3$' LOOP
 	EXECUTE 'DROP FUNCTION ' || old;
 END LOOP;`,
-		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint;`,
+		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint, ADD behind smallint;`,
 		// Claims must not find tasks with a key here.
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx, ${s}.tasks_basket_kind_priority_due_seq_idx1;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0 AND gate IS NULL;`,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { mostInbox } from "../../basket/store.ts";
+
 /** The version of the tables and functions of this library. */
 export const version = 4;
 
@@ -152,10 +154,27 @@ export function lower(s: string, rows: string, column: "low" | "ends" = "low"): 
 /** Whether a payload is that of a task that was added with `"collect"`. */
 export const isCollected = (payload: string): string => `(left(${payload}, 1) = chr(2))`;
 
+/** The unread messages of a claimed task. */
+export function inboxOf(s: string): string {
+	return `CASE WHEN posted > seen THEN (
+				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
+					SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
+				) m
+			) END`;
+}
+
+/** A running task behind the head of its lane: see runs.ts. */
+export const isFollower = "state = 3 AND behind IS NOT NULL";
+
+/** The columns of a task whose claim has ended, but which stays in its lane. `toHold` is a condition under which it is held. */
+export const stayed = (toHold = "false"): string =>
+	`state = CASE WHEN ${isFollower} THEN CASE WHEN behind = 2 OR ${toHold} THEN 5 ELSE 2 END WHEN state = 3 OR ${toHold} THEN 4 ELSE 0 END,
+				behind = NULL`;
+
 /** Restarts the dead task `old` under the number `last`, at the end. */
 export function restart(s: string, last: string, old: string): string {
 	return `UPDATE ${s}.tasks SET seq = ${last}, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
-			due = t, added = t, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
+			due = t, added = t, behind = NULL, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
 		WHERE seq = ${old};
 		UPDATE ${s}.messages SET task = ${last} WHERE task = ${old};`;
 }

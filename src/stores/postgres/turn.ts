@@ -4,15 +4,17 @@
  * @module
  */
 
-import { mostInbox } from "../../basket/store.ts";
+import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
 import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
 	claimable,
 	create,
 	entries,
+	inboxOf,
 	inOrder,
 	isCollected,
+	isFollower,
 	isRef,
 	laneLock,
 	levelLock,
@@ -23,6 +25,7 @@ import {
 	newer,
 	notify,
 	pausedKind,
+	stayed,
 } from "./sql.ts";
 
 /**
@@ -35,7 +38,7 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
-const settledColumns = "lane, posted, kind, gate, place, started, due, state";
+const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
@@ -46,11 +49,12 @@ export function turn(s: string): string {
 	return create(
 		s,
 		"turn",
-		"(b text, plain text, q text, c text, lease text, hint text, whole text DEFAULT '') RETURNS text",
+		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '') RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
+	stays text[] := '{}'; above bigint[] := '{}'; head record; expected bigint[]; mine bigint[];
 	${overallVariables}${gateVariables(s)}`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
@@ -100,9 +104,9 @@ function settle(s: string): string {
 	return `IF plain <> '{}' THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
-		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted, kind, gate
-	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL),
-		array_agg(seq) FILTER (WHERE lane IS NOT NULL),
+		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted, kind, gate, behind
+	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL AND behind IS NULL),
+		array_agg(seq) FILTER (WHERE lane IS NOT NULL AND behind IS NULL),
 		coalesce(array_agg(ROW(b, kind, gate, -1, NULL, NULL)::${s}.notes) FILTER (WHERE gate IS NOT NULL), '{}')
 	INTO gone, posts, lanes, heads, told FROM d;
 	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
@@ -126,7 +130,9 @@ IF q <> '[]' THEN
 			DELETE FROM ${s}.tasks WHERE ${isRef} AND newer IS NULL RETURNING ${settledColumns} INTO ended;
 		ELSE
 			UPDATE ${s}.tasks SET
-				state = CASE WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
+				state = CASE WHEN ${isFollower} AND r.t < 6 THEN CASE WHEN r.t = 4 OR behind = 2 THEN 5 ELSE 2 END
+					WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
+				behind = CASE WHEN r.t > 5 THEN behind END,
 				due = CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL THEN t ELSE coalesce(t + r.d, ${never}) END,
 				attempts = coalesce(r.a, attempts),
 				crashes = coalesce(r.c, crashes),
@@ -147,11 +153,14 @@ IF q <> '[]' THEN
 		IF ended.posted > 0 THEN
 			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
 		END IF;
-		IF r.t BETWEEN 0 AND 5 THEN stirred := true;
-		ELSIF ended.lane IS NOT NULL THEN lanes := lanes || ended.lane; heads := heads || r.s;
+		IF r.t BETWEEN 0 AND 5 THEN
+			stirred := true;
+			IF ended.lane IS NOT NULL THEN stays := stays || ended.lane; above := above || r.s; END IF;
+		ELSIF ended.lane IS NOT NULL AND ended.behind IS NULL THEN lanes := lanes || ended.lane; heads := heads || r.s;
 		END IF;
 ${tell(s)}
 	END LOOP;
+	IF stays <> '{}' THEN PERFORM ${s}.${nameIn("give_back")}(b, stays, above, t, 0); END IF;
 END IF;
 IF lanes <> '{}' THEN
 	stirred := ${s}.${nameIn("promote")}(b, lanes, heads) OR stirred;
@@ -161,7 +170,7 @@ END IF;`;
 /** Ends a claim whose task is done, but has other messages. It is waiting again, and stays the head of its lane. */
 function leaveMessages(s: string): string {
 	return `UPDATE ${s}.tasks SET
-				state = CASE state WHEN 3 THEN 4 ELSE 0 END,
+				${stayed()},
 				due = CASE WHEN unread < r.h THEN greatest(newer_due, t) ELSE t END,
 				attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
 				seen = greatest(seen, r.m),
@@ -173,7 +182,7 @@ function leaveMessages(s: string): string {
 function takeNewer(s: string): string {
 	const isOver = "(r.t < 0 OR r.t > 5)";
 	return `UPDATE ${s}.tasks SET
-				state = CASE WHEN state = 3 OR r.t = 4 THEN 4 ELSE 0 END,
+				${stayed("r.t = 4")},
 				due = greatest(CASE WHEN ${
 		isCollected("newer")
 	} AND NOT ${isOver} THEN 0 ELSE newer_due END, CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL OR ${isOver} THEN t
@@ -257,21 +266,22 @@ function claim(s: string): string {
 			array_agg(${grown("attempts")}), array_agg(${
 		grown("crashes")
 	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
-			array_agg(CASE WHEN posted > seen THEN (
-				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
-					SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
-				) m
-			) END),
+			array_agg(${inboxOf(s)}),
 			array_agg(gate)
-		) INTO p, lastDue, isReplaced, columns FROM c;
+		), array_agg(lane) FILTER (WHERE state = 1 AND lane IS NOT NULL), array_agg(seq) FILTER (WHERE state = 1 AND lane IS NOT NULL)
+		INTO p, lastDue, isReplaced, columns, stays, above FROM c;
 		CONTINUE WHEN p = 0;
 		IF isReplaced THEN
 			UPDATE ${s}.tasks SET ${newer} WHERE newer IS NOT NULL
 			AND seq = ANY (ARRAY(SELECT json_array_elements_text(columns->0)::bigint));
 		END IF;
+		IF stays IS NOT NULL THEN PERFORM ${s}.${nameIn("give_back")}(b, stays, above, t, 1); END IF;
 		taken := taken || columns;
 		IF isGated THEN took := took || ARRAY(SELECT json_array_elements_text(columns->0)::bigint); END IF;
 		wanted := wanted - p;
+		IF runs <> '[]' THEN
+			${follow(s)}
+		END IF;
 		IF wanted = 0 THEN
 			IF EXISTS (
 				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${

@@ -91,7 +91,7 @@ export class SqliteBlocks {
 		const found = this.#connection.all<Block & { readonly isEmpty: number }>(
 			`SELECT kind, block, block < (SELECT (seq - ${spare}) / ${blockSize} FROM ${schema}) AND NOT EXISTS (
 				SELECT 1 FROM ${tasks} AS task WHERE ${inBlock("block")} AND task.basket = ${blocks}.basket
-				AND task.kind = ${blocks}.kind AND task.${State.isAtHome}
+				AND task.kind = ${blocks}.kind AND (task.${State.isAtHome} ${this.#tables.hasGates ? "OR task.behind" : ""})
 			) AS isEmpty
 			FROM ${blocks} WHERE basket = ?1 AND (kind, block) > (?2, ?3) ORDER BY kind, block LIMIT ${mostChecked}`,
 			...[basket, last?.kind ?? "", last?.block ?? -1],

@@ -1,177 +1,29 @@
 /**
- * Claims and their settlement.
+ * What workers write about their claims: their settlement, and what comes before that.
  *
  * @module
  */
 
-import type {
-	Claim,
-	ClaimRequest,
-	Done,
-	KindLimit,
-	Message,
-	Outcome,
-	Ref,
-	Save,
-	Settlement,
-	Turn,
-} from "../../basket/store.ts";
-import { mostInbox } from "../../basket/store.ts";
+import type { Done, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
-import { damaged, endingOf, idOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
+import { endingOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import type { Connection } from "./connection.ts";
-import { after, bounds, decode, type DueRow, encode, isAmong, keyOf, type TaskRow } from "./data.ts";
-import { type Level, type Seen, SqliteDue } from "./due.ts";
-import { bySpacing, isFelt, type Left } from "./gates.ts";
-import { inTurn, SqlitePicks } from "./picks.ts";
+import { SqliteClaiming } from "./claiming.ts";
+import { after, bounds, encode, isAmong, isFollower } from "./data.ts";
+import type { Seen } from "./due.ts";
+import { isFelt, type Left } from "./gates.ts";
 import { isRef, madeProof, proofOf, shownGone } from "./proof.ts";
 import type { Replacement } from "./replacements.ts";
 import { createGates } from "./schema.ts";
-import type { Tables } from "./tables.ts";
 import type { Gone } from "./tasks.ts";
 
 /** The number of expired tasks that a turn without settlements removes. */
 const leastExpired = 100;
 
-/** The history of a task. It is read for few tasks, because most are {@link fresh}. */
-type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
-
 /** The state of an ended task without a lane. */
 const noLane: Pick<Gone, "lane"> = { lane: null };
 
-const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
-
-export class SqliteClaims extends SqliteDue {
-	readonly picks: SqlitePicks;
-
-	constructor(connection: Connection, tables: Tables) {
-		super(connection, tables);
-		this.picks = new SqlitePicks(connection, tables, this.gates);
-	}
-
-	/** @param found what {@link levels} has found for these kinds, and perhaps others */
-	claim(
-		basket: string,
-		{ kinds, limit }: ClaimRequest,
-		found: readonly Level[],
-		{ lease, limits = [] }: Pick<Turn, "lease" | "limits">,
-		now: number,
-	): Claim[] {
-		const claims: Claim[] = [];
-		const until = after(now, lease);
-		let levels = found.filter(({ kind }) => kinds.includes(kind));
-		for (let isAgain = false, isLast = false; !isLast && claims.length < limit; isAgain = true) {
-			if (isAgain) levels = this.levels(basket, kinds);
-			const most = limit - claims.length;
-			const picks = this.picks.pick(basket, kinds, limits, most, now);
-			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
-			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
-			const { read, taken } = this.#begin(rows, limits, until, now);
-			for (const claim of read) if (typeof claim === "object") claims.push(claim);
-			// Before the changes that make gates ready again.
-			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
-			this.requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
-			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
-			const isCut = picks.flat().some(({ isCut }) => isCut);
-			isLast = taken.size === rows.length && !(isCut && rows.length > 0);
-		}
-		return claims;
-	}
-
-	/** Claims those of the tasks that can be read, unless they are replaced by ones with other keys. */
-	#begin(
-		rows: readonly DueRow[],
-		limits: readonly KindLimit[],
-		until: number,
-		now: number,
-	): { read: (Claim | string | undefined)[]; taken: ReadonlySet<number> } {
-		const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
-		const crashed = [...histories.values()].filter(({ state }) => state === State.running).map(({ seq }) => seq);
-		const replacements = this.replacements.among(crashed);
-		const read = rows.map((row) => {
-			const next = replacements.get(row.seq);
-			if (next !== undefined && (next.gate ?? null) !== (row.gate ?? null)) return undefined;
-			return this.#read({ ...row, ...next }, histories.get(row.seq) ?? fresh, now);
-		});
-		const taken = rows.filter((_, index) => typeof read[index] === "object");
-		const seqs = taken.map(({ seq }) => seq);
-		for (const [spacing, among] of bySpacing(taken, limits)) this.#take(among, spacing, until, now);
-		if (replacements.size > 0) this.replacements.take(seqs.filter((seq) => replacements.has(seq)), "continues");
-		return { read, taken: new Set(seqs) };
-	}
-
-	/** Crashed tasks wait again, instead of being claimed: those that are replaced by ones with other keys at the gates of these. */
-	requeue(seqs: readonly number[]): void {
-		if (seqs.length === 0) return;
-		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET state = ${State.waiting}, attempts = attempts + 1, crashes = crashes + 1
-			WHERE ${isAmong(seqs)}`,
-			...bounds(seqs),
-		);
-		this.replacements.take(seqs, "continues");
-	}
-
-	/** @param spacing of the starts, if a limit counts them */
-	#take(seqs: readonly number[], spacing: number, until: number, now: number): void {
-		const isCounted = spacing > 0;
-		const start = !this.tables.hasGates ? "" : isCounted ? "started = ?4, spacing = ?5," : "started = NULL,";
-		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1, ${start}
-			attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
-			...[...bounds(seqs), until, ...isCounted ? [now, spacing] : []],
-		);
-	}
-
-	#bury(basket: string, rows: readonly DueRow[], read: readonly (Claim | string | undefined)[]): void {
-		const broken = rows.filter((_, index) => typeof read[index] === "string");
-		for (const [index, { seq, payload }] of rows.entries()) {
-			const reason = read[index]!;
-			if (typeof reason === "string") this.bury(seq, reason, decode(payload) === undefined);
-		}
-		this.promote(basket, broken.map(({ lane }) => lane));
-	}
-
-	#histories(seqs: readonly number[]): Map<number, History> {
-		if (seqs.length === 0) return new Map();
-		const rows = this.connection.all<History>(
-			`SELECT seq, state, attempts, crashes, error, posted, seen FROM ${this.tables.tasks} WHERE ${isAmong(seqs)}`,
-			...bounds(seqs),
-		);
-		return new Map(rows.map((row) => [row.seq, row]));
-	}
-
-	/** The claim, or the reason why the task cannot be claimed. */
-	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | string {
-		const { seq, kind, lane, priority, added, claims } = row;
-		const { state, attempts, crashes, error, posted, seen } = history;
-		const areCounts = isCount(seq) && isCount(claims) && isCount(attempts) && isCount(crashes) && isCount(posted);
-		if (!areCounts || !isCount(seen) || !isCount(Math.abs(priority)) || !isCount(Math.abs(added))) {
-			return damaged("a number", Object.values({ ...row, payload: "…", ...history }).join());
-		}
-		const payload = decode(row.payload);
-		if (payload === undefined) return damaged("payload", row.payload);
-		const inbox = this.inbox({ seq, posted, seen }, mostInbox).map(({ n, data }) => ({ n, data: decode(data) }));
-		if (inbox.some(({ n, data }) => data === undefined || !Number.isSafeInteger(n))) {
-			return damaged("inbox", "no message");
-		}
-		return {
-			id: idOf(row),
-			token: `${seq}.${claims + 1}`,
-			lane: lane ?? undefined,
-			kind,
-			payload,
-			attempts: attempts + state,
-			crashes: crashes + state,
-			priority,
-			limitKey: keyOf(row.gate),
-			error: error ?? undefined,
-			addedAt: added,
-			age: now - added,
-			inbox: inbox as Message[],
-		};
-	}
-
+export class SqliteClaims extends SqliteClaiming {
 	settle(
 		basket: string,
 		settlements: readonly Settlement[],
@@ -183,6 +35,7 @@ export class SqliteClaims extends SqliteDue {
 		const isReplaced = ({ ref }: Settlement) => replaced.size > 0 && replaced.has(seqOf(ref));
 		const isRemoved = (one: Settlement) => isRemoval(one) && !isReplaced(one) && !countsMessages(one.outcome);
 		let isAgain = false;
+		const stayed: { readonly seq: number; readonly lane: string | undefined }[] = [];
 		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
@@ -193,7 +46,9 @@ export class SqliteClaims extends SqliteDue {
 			if (left === undefined) return false;
 			if (left > 0 || isReplaced(settlement)) {
 				isAgain = true;
-				return this.#endReplaced(basket, ref, outcome, now, replaced.get(seqOf(ref)), left);
+				const isEnded = this.#endReplaced(basket, ref, outcome, now, replaced.get(seqOf(ref)), left);
+				if (isEnded) stayed.push({ seq: seqOf(ref), lane: ref.lane });
+				return isEnded;
 			}
 			if (isRemoval(settlement)) {
 				for (const lane of this.#remove(basket, [ref]).values()) lanes.push(lane);
@@ -201,9 +56,11 @@ export class SqliteClaims extends SqliteDue {
 			}
 			const ended = this.#end(basket, ref, outcome, now);
 			if (ended !== undefined && isOver(outcome)) lanes.push(ended.lane);
+			else if (ended !== undefined) stayed.push({ seq: seqOf(ref), lane: ref.lane });
 			return ended !== undefined;
 		});
-		const isStirred = this.promote(basket, lanes) || isAgain;
+		this.lanes.giveBackBehind(basket, stayed, 0, now);
+		const isStirred = this.lanes.promote(basket, lanes) || isAgain;
 		this.blocks.sweep(basket, settlements.length);
 		return { settled, isStirred: isStirred || settlements.some(({ outcome }) => !isOver(outcome)) };
 	}
@@ -255,11 +112,15 @@ export class SqliteClaims extends SqliteDue {
 		const left = countsMessages(done) ? this.#countLeft(basket, ref, done.seen) : 0;
 		if (left === undefined) return this.#isDone(basket, ref);
 		const replacement = this.replacements.among([seqOf(ref)]).get(seqOf(ref));
-		if (replacement !== undefined || left > 0) return this.#endReplaced(basket, ref, done, now, replacement, left);
+		if (replacement !== undefined || left > 0) {
+			const isEnded = this.#endReplaced(basket, ref, done, now, replacement, left);
+			if (isEnded) this.lanes.giveBackBehind(basket, [{ seq: seqOf(ref), lane: ref.lane }], 0, now);
+			return isEnded;
+		}
 		// It has expired by any clock, even one that is set back.
 		const ended = this.#end(basket, ref, { ...done, retain: (done.retain ?? 0) > 0 ? done.retain : -now }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
-		this.promote(basket, [ended.lane]);
+		this.lanes.promote(basket, [ended.lane]);
 		return true;
 	}
 
@@ -315,7 +176,7 @@ export class SqliteClaims extends SqliteDue {
 		// Only a done task has a result, and only a released one gets a key.
 		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";
 		const update = `UPDATE ${this.tables.tasks} SET ${leave} ${also}
-				state = iif(?3 = ${State.waiting} AND state = ${State.stopping}, ${State.held}, ?3),
+				${this.#stateAfter("?3")},
 				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
 				attempts = coalesce(?5, attempts),
 				crashes = coalesce(?6, crashes),
@@ -336,6 +197,15 @@ export class SqliteClaims extends SqliteDue {
 		const [ended] = this.connection.all<Gone>(`${update} RETURNING ${shownGone()}`, ...values);
 		if (ended !== undefined && seen !== undefined) this.#forgetSeen(ended, seen);
 		return ended;
+	}
+
+	/** SQL for the state of a claimed task after an outcome: a follower goes back into its lane. */
+	#stateAfter(state: string): string {
+		const isHeld = `${state} = ${State.waiting} AND state = ${State.stopping}`;
+		if (!this.tables.hasGates) return `state = iif(${isHeld}, ${State.held}, ${state})`;
+		const place = `iif(behind = 2 OR ${state} = ${State.held}, ${State.stayed}, ${State.blocked})`;
+		return `state = CASE WHEN ${isFollower} AND ${state} < ${State.dead} THEN ${place} WHEN ${isHeld} THEN ${State.held}
+			ELSE ${state} END, behind = NULL`;
 	}
 
 	/** Removes messages up to a number. */
@@ -390,9 +260,4 @@ function keyIn(outcome: Outcome): string | undefined {
 
 function isOver({ type }: Outcome): boolean {
 	return type === "done" || type === "dead";
-}
-
-/** Whether it is a valid counter. */
-function isCount(number: number): boolean {
-	return number >= 0 && number < State.never;
 }

@@ -20,6 +20,8 @@ export interface TaskRow extends ShownRow {
 	readonly result: unknown;
 	/** The key of its limit. Absent if the tables have no keys. */
 	readonly gate?: string | null;
+	/** See {@link isFollower}. Absent if the tables have no runs. */
+	readonly behind?: number | null;
 }
 
 /** A due task. */
@@ -30,7 +32,7 @@ export type DueRow =
 /** The columns of a {@link TaskRow}. */
 export function columns({ hasGates }: Tables): string {
 	return `seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress,
-		payload, result${hasGates ? ", gate" : ""}`;
+		payload, result${hasGates ? ", gate, behind" : ""}`;
 }
 
 /** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
@@ -129,6 +131,12 @@ export function bounds(seqs: readonly number[]): [string | number, number] {
 function isRange(seqs: readonly number[]): boolean {
 	return seqs.every((seq, index) => seq === seqs[0]! + index) && seqs.length > 0;
 }
+
+/**
+ * SQL for the running tasks behind the head of a lane, of which claims must find only the head. They are `stopping`, and
+ * `behind` is 1, or 2 if the task will be held. In other states, `behind` means nothing.
+ */
+export const isFollower: string = `state = ${State.stopping} AND behind IS NOT NULL`;
 
 /** The state after a change; `undefined` if the change does not apply. */
 export function changed(state: number, change: "hold" | "release"): number | undefined {

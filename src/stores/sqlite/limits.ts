@@ -48,6 +48,7 @@ export function limitStatements(tables: Tables): readonly string[] {
 		`ALTER TABLE ${tasks} ADD COLUMN gate TEXT`,
 		`ALTER TABLE ${tasks} ADD COLUMN started INTEGER`,
 		`ALTER TABLE ${tasks} ADD COLUMN spacing REAL`,
+		`ALTER TABLE ${tasks} ADD COLUMN behind INTEGER`,
 		`ALTER TABLE ${replacements} ADD COLUMN gate TEXT`,
 		`DROP INDEX ${claimable}`,
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due)

@@ -35,15 +35,14 @@ export class SqliteOverall {
 		this.#tables = tables;
 	}
 
-	/** The running tasks whose lease has expired. */
-	late(basket: string, { atOnce }: BasketLimit, now: number): number[] {
+	/** The running tasks whose lease has expired. Followers are in another state. */
+	late(basket: string, { atOnce }: BasketLimit, now: number): { readonly seq: number; readonly lane: string | null }[] {
 		if (atOnce === Infinity) return [];
 		const isLate = `state = ${State.running} AND due <= ?2`;
-		const found = this.#connection.all<{ seq: number }>(
-			`SELECT seq FROM (${this.#running("seq, state, due")}) WHERE ${isLate}`,
+		return this.#connection.all(
+			`SELECT seq, lane FROM (${this.#running("seq, lane, state, due")}) WHERE ${isLate}`,
 			...[basket, now],
 		);
-		return found.map(({ seq }) => seq);
 	}
 
 	open(basket: string, limit: BasketLimit, now: number): BasketGate {

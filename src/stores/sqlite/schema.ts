@@ -14,7 +14,7 @@ import * as State from "../sql/state.ts";
 /** Versions 1 to 4 were never published. */
 const version = 5;
 
-/** The version of tables that have what limits need, see `limits.ts`. The others cost less, and are as current. */
+/** The version of tables that have what limits and runs need, see `limits.ts`. The others cost less, and are as current. */
 const limited = 6;
 
 /** The oldest version that is migrated. */
@@ -140,7 +140,7 @@ function versionIn(connection: Connection, { schema }: Tables): number | undefin
 	return connection.all<{ version: number }>(`SELECT version FROM ${schema}`)[0]?.version;
 }
 
-/** Adds what limits need, if it is not there. The caller has begun a transaction, and looked at the version. */
+/** Adds what limits and runs need, if it is not there. The caller has begun a transaction, and looked at the version. */
 export function createGates(connection: Connection, tables: Tables): void {
 	if (tables.hasGates) return;
 	for (const sql of [...limitStatements(tables), `UPDATE ${tables.schema} SET version = ${limited}`]) {

@@ -13,6 +13,7 @@ import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { after, changed, columns, encode, gateOf, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
 import { countAlike, itemsFrom } from "./alike.ts";
+import { SqliteLanes } from "./lanes.ts";
 import { SqliteReplacements } from "./replacements.ts";
 import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -41,6 +42,7 @@ export class SqliteTasks {
 	protected readonly tables: Tables;
 	protected readonly blocks: SqliteBlocks;
 	protected readonly replacements: SqliteReplacements;
+	protected readonly lanes: SqliteLanes;
 	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
 
 	constructor(connection: Connection, tables: Tables) {
@@ -48,6 +50,7 @@ export class SqliteTasks {
 		this.tables = tables;
 		this.blocks = new SqliteBlocks(connection, tables);
 		this.replacements = new SqliteReplacements(connection, tables);
+		this.lanes = new SqliteLanes(connection, tables, this.replacements);
 	}
 
 	/** The reason why tasks cannot replace those with their ids, if there is one. */
@@ -95,7 +98,7 @@ export class SqliteTasks {
 			while (added.length < from + alike) added.push({ id: `_${first + added.length}`, added: true });
 		}
 		this.blocks.sweep(basket, 0);
-		this.promote(basket, tasks.map(({ lane }) => lane));
+		this.lanes.promote(basket, tasks.map(({ lane }) => lane));
 		return added;
 	}
 
@@ -197,22 +200,6 @@ export class SqliteTasks {
 		return next - count;
 	}
 
-	/** Makes the first task of each lane the head if it is blocked. Returns whether one was changed. */
-	promote(basket: string, lanes: readonly (string | null | undefined)[]): boolean {
-		const named = [...new Set(lanes)].filter((lane) => typeof lane === "string");
-		const { tasks, lanes: index } = this.tables;
-		return named.length > 0 && this.connection.run(
-					`UPDATE ${tasks} SET state = iif(state = ${State.blocked}, ${State.waiting}, ${State.held})
-				WHERE state IN (${State.blocked}, ${State.stayed}) AND seq IN (
-					SELECT (
-						SELECT min(seq) FROM ${tasks} INDEXED BY ${index} WHERE basket = ?1 AND lane = value AND ${State.isInLane}
-					) FROM json_each(?2)
-				)`,
-					basket,
-					JSON.stringify(named),
-				) > 0;
-	}
-
 	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
 		const row = this.#find(basket, id, now);
 		return row && { ...show(row), inbox: this.inbox(row).map(showMessage) };
@@ -260,7 +247,7 @@ export class SqliteTasks {
 		const found = new Map(rows.filter((row) => !isGone(row, now)).map((row) => [row.name, row]));
 		const gone = [...found.values()];
 		if (gone.length > 0) this.#remove(gone);
-		this.promote(basket, gone.map(({ lane }) => lane));
+		this.lanes.promote(basket, gone.map(({ lane }) => lane));
 		const isClaimed = gone.some(({ state }) => stateOf(state) === "running");
 		if (isClaimed) {
 			this.replacements.forget(gone.map(({ seq }) => seq));
@@ -296,7 +283,11 @@ export class SqliteTasks {
 		});
 	}
 
-	#hold(basket: string, { seq, state, kind }: TaskRow, change: "hold" | "release"): boolean {
+	#hold(basket: string, { seq, state, kind, behind }: TaskRow, change: "hold" | "release"): boolean {
+		if (state === State.stopping && typeof behind === "number") {
+			const sql = `UPDATE ${this.tables.tasks} SET behind = 3 - behind WHERE seq = ? AND behind = ?`;
+			return this.connection.run(sql, seq, change === "hold" ? 1 : 2) > 0;
+		}
 		const to = changed(state, change);
 		if (to === undefined) return false;
 		if (change === "release") this.blocks.note(basket, kind, seq, seq, false);
@@ -308,7 +299,7 @@ export class SqliteTasks {
 		const { seq, state } = row;
 		if (state === State.waiting || state === State.blocked) {
 			this.#hurry(seq, now);
-			this.promote(basket, [row.lane]); // if its head was removed by hand
+			this.lanes.promote(basket, [row.lane]); // if its head was removed by hand
 		} else if (stateOf(state) === "dead") {
 			const last = this.#reserve(1, isOwn);
 			this.blocks.note(basket, row.kind, last, last, isOwn);
@@ -333,7 +324,7 @@ export class SqliteTasks {
 			...[last, idOf(row), lane === null ? State.waiting : State.blocked, now, seq],
 		);
 		this.connection.run(`UPDATE ${this.tables.messages} SET task = ? WHERE task = ?`, last, seq);
-		this.promote(basket, [lane]);
+		this.lanes.promote(basket, [lane]);
 	}
 
 	/**

@@ -61,10 +61,11 @@ export class SqliteTurns {
 		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
 		if (kinds.length > 0) this.#tasks.gates.prepare(basket, kinds, turn.limits ?? [], now);
 		const late = overall === undefined ? [] : this.#overall.late(basket, overall, now);
-		this.#tasks.requeue(late);
+		this.#tasks.lanes.giveBackBehind(basket, late, 1, now);
+		this.#tasks.requeue(late.map(({ seq }) => seq));
 		const known = late.length > 0 ? this.#tasks.levels(basket, kinds) : levels;
 		const gate = overall && this.#overall.open(basket, overall, now);
-		const begin = (request: ClaimRequest) => this.#tasks.claim(basket, request, known, turn, now);
+		const begin = (request: ClaimRequest, left: number) => this.#tasks.claim(basket, request, known, turn, left, now);
 		const claims = within(gate?.left ?? Infinity, claim, begin);
 		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
 		const last = claims.at(-1);

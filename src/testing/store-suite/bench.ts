@@ -10,6 +10,7 @@ import type {
 	Claim,
 	ClaimRequest,
 	KindLimit,
+	LaneRun,
 	NewTask,
 	Outcome,
 	Ref,
@@ -64,6 +65,7 @@ export interface BenchTurn {
 	readonly lease?: number;
 	readonly limits?: readonly KindLimit[];
 	readonly overall?: BasketLimit;
+	readonly runs?: readonly LaneRun[];
 }
 
 /** A new store with helpers for the tests. */
@@ -108,10 +110,11 @@ export class Bench {
 
 	/** Makes a turn with long leases that does only what the arguments say. */
 	turn(
-		{ settle = [], claim = [], lease = this.long, limits, overall }: BenchTurn,
+		{ settle = [], claim = [], lease = this.long, limits, overall, runs }: BenchTurn,
 		store: Store = this.store,
 	): Promise<TurnResult> {
-		return store.turn(this.basket, { settle, claim, lease, ...(limits && { limits }), ...(overall && { overall }) });
+		const terms = { ...(limits && { limits }), ...(overall && { overall }), ...(runs && { runs }) };
+		return store.turn(this.basket, { settle, claim, lease, ...terms });
 	}
 
 	/** Claims tasks of the kind `work`. */

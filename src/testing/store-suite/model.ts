@@ -16,7 +16,8 @@ import {
 } from "../../basket/store.ts";
 import { between, equal, fail, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
-import { type ModelTask, stateOf, TaskModel } from "./task-model.ts";
+import { type ModelTask, stateOf } from "./model-task.ts";
+import { TaskModel } from "./task-model.ts";
 
 /** The number of actions. */
 const steps = 400;
@@ -131,10 +132,12 @@ class StoreAndModel {
 		const lease = Math.max(1, this.#duration(1));
 		if (random.below(5) === 0) this.#limits = this.#newLimits();
 		const limits = random.below(6) === 0 ? [] : this.#limits;
-		this.log.push(`turn ${show({ settle, claim, lease, limits })}`);
-		const turn = await this.#bench.turn({ settle, claim, lease, limits });
+		const runs = random.some(kinds).map((kind) => ({ kind, most: 1 + random.below(4) }));
+		this.log.push(`turn ${show({ settle, claim, lease, limits, runs })}`);
+		const turn = await this.#bench.turn({ settle, claim, lease, limits, runs });
 		equal(turn.settled, settle.map(({ ref, outcome }) => this.#model.settle(ref, outcome)), "settled");
-		this.#model.claim(idsOf(turn.claims), claim, limits, lease, this.#bench.isExact);
+		this.#model.giveBack();
+		this.#model.claim(idsOf(turn.claims), claim, limits, lease, this.#bench.isExact, runs);
 		for (const given of turn.claims) {
 			const task = this.#model.find(given.id)!;
 			const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox } = task;

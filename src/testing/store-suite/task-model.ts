@@ -9,47 +9,16 @@ import type {
 	Change,
 	ClaimRequest,
 	KindLimit,
+	LaneRun,
 	Message,
 	NewTask,
 	Outcome,
 	Ref,
 	Save,
-	TaskState,
 } from "../../basket/store.ts";
 import { fail } from "./assert.ts";
-import { ModelGate, type ModelStart } from "./limit-model.ts";
-
-/** A task of the model. Instants are milliseconds since the beginning. */
-export interface ModelTask {
-	readonly id: string;
-	readonly kind: string;
-	priority: number;
-	readonly lane: string | undefined;
-	limitKey: string | undefined;
-	/** The start of its claim, if a limit has counted it. */
-	start?: ModelStart | undefined;
-	payload: NewTask["payload"];
-	state: Exclude<TaskState, "held">;
-	isHeld: boolean;
-	isBackingOff: boolean;
-	attempts: number;
-	crashes: number;
-	error: string | undefined;
-	result?: NewTask["payload"] | undefined;
-	progress: string | undefined;
-	/** What has replaced its payload while it was running. */
-	replacement?: Pick<ModelTask, "payload" | "priority" | "limitKey" | "addedAt" | "dueAt"> | undefined;
-	/** Whether its items are collected. */
-	readonly isCollected: boolean;
-	inbox: Message[];
-	posted: number;
-	addedAt: number;
-	dueAt: number;
-	/** A store may choose `dueAt` from this range; the model adopts its choice. */
-	dueFrom?: number | undefined;
-	dueTo?: number | undefined;
-	token: string | undefined;
-}
+import { ModelGate } from "./limit-model.ts";
+import { gateOf, isOpen, type ModelTask } from "./model-task.ts";
 
 /** The tasks of one basket, and the operations on them. */
 export class TaskModel {
@@ -174,6 +143,7 @@ export class TaskModel {
 		limits: readonly KindLimit[],
 		lease: number,
 		isInOrder: boolean,
+		runs: readonly LaneRun[] = [],
 	): void {
 		const left = [...ids];
 		for (const request of requests) {
@@ -182,6 +152,11 @@ export class TaskModel {
 				if (!request.kinds.includes(task.kind)) break;
 				this.#checkClaim(task, request, limits, isInOrder);
 				this.#begin(task, limits, lease);
+				for (const { id } of this.#followers(task, runs)) {
+					if (left[1] !== id) fail(`claimed ${ids}: expected "${id}" to follow "${left[0]}"`);
+					left.shift();
+					this.#begin(this.find(id)!, limits, lease);
+				}
 			}
 			if (count === request.limit) continue;
 			const missed = this.#due(request.kinds).find((task) => this.#readyAt(task, limits)[1] <= this.now);
@@ -199,13 +174,48 @@ export class TaskModel {
 		if (isInOrder && able[0] !== task) fail(`"${task.id}" is claimed before "${able[0]!.id}"`);
 	}
 
+	/** The tasks that are claimed with the head of a lane. */
+	#followers(head: ModelTask, runs: readonly LaneRun[]): ModelTask[] {
+		const most = runs.find(({ kind }) => kind === head.kind)?.most ?? 1;
+		const behind = this.#behind(head).slice(0, most - 1);
+		const end = behind.findIndex((task) =>
+			task.kind !== head.kind || task.isHeld || task.attempts > 0 || task.limitKey !== undefined ||
+			task.dueAt > this.now
+		);
+		return head.attempts > 0 ? [] : behind.slice(0, end < 0 ? Infinity : end);
+	}
+
+	/** The tasks behind another one in its lane. */
+	#behind(task: ModelTask): ModelTask[] {
+		const { lane } = task;
+		const later = this.tasks.slice(this.tasks.indexOf(task) + 1);
+		return later.filter((other) => lane !== undefined && other.lane === lane && isOpen(other));
+	}
+
+	/** Gives all tasks back that are running behind one that is not. */
+	giveBack(): void {
+		for (const task of this.tasks.filter(({ state }) => state === "waiting")) this.#giveBackBehind(task);
+	}
+
+	#giveBackBehind(task: ModelTask, crashes = 0): void {
+		for (const { id, token, state } of this.#behind(task)) {
+			if (state !== "running") continue;
+			const other = this.find(id)!;
+			other.attempts += crashes;
+			other.crashes += crashes;
+			this.settle({ id, token: token! }, { type: "release" });
+		}
+	}
+
 	#begin(task: ModelTask, limits: readonly KindLimit[], lease: number): void {
 		const isCrash = task.state === "running";
+		if (isCrash) this.#giveBackBehind(task, 1);
 		task.attempts += isCrash ? 1 : 0;
 		task.crashes += isCrash ? 1 : 0;
 		this.#take(task, 0);
 		task.state = "running";
 		task.dueAt = this.now + lease;
+		task.endedAt = undefined;
 		const spacing = limits.find(({ kind }) => kind === task.kind)?.spacing ?? 0;
 		task.start = this.#gateOf(gateOf(task))?.start(this.now, spacing);
 	}
@@ -248,7 +258,8 @@ export class TaskModel {
 		let [least, most] = [Infinity, Infinity];
 		for (const task of this.tasks.filter((task) => kinds.includes(task.kind) && this.#canRun(task))) {
 			const [from, to] = this.#readyAt(task, limits);
-			least = Math.min(least, task.dueAt > this.now ? task.dueAt : from);
+			const dueAt = Math.min(task.dueAt, Math.max(this.now, (task.state === "running" && task.endedAt) || Infinity));
+			least = Math.min(least, task.dueAt > this.now ? dueAt : from);
 			most = Math.min(most, Math.max(task.dueAt, to));
 		}
 		return [Math.max(0, least - this.now), Math.max(0, most - this.now)];
@@ -257,6 +268,7 @@ export class TaskModel {
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
 		const task = this.current(ref);
 		if (task === undefined) return "lost";
+		if (task.limitKey !== undefined) task.endedAt = Math.min(task.endedAt ?? Infinity, task.dueAt);
 		task.dueAt = this.now + lease;
 		return task.inbox.length > 0 ? "posted" : "ok";
 	}
@@ -309,7 +321,7 @@ export class TaskModel {
 	hasten(within: number): number {
 		const isLate = ({ dueAt }: ModelTask) => dueAt > this.now + within;
 		const late = this.tasks.filter((task) =>
-			task.isBackingOff && task.state === "waiting" && !task.isHeld && isLate(task)
+			task.isBackingOff && task.state === "waiting" && !task.isHeld && isLate(task) && !this.#isBlocked(task)
 		);
 		for (const task of late) {
 			Object.assign(task, { dueFrom: this.now, dueTo: this.now + within });
@@ -339,12 +351,14 @@ export class TaskModel {
 		Object.assign(task, task.replacement, { replacement: undefined, ...due });
 	}
 
-	#canRun(task: ModelTask): boolean {
-		const isOpen = ({ state }: ModelTask) => state === "waiting" || state === "running";
+	#isBlocked(task: ModelTask): boolean {
 		const before = this.tasks.slice(0, this.tasks.indexOf(task));
-		const isBlocked = task.lane !== undefined && before.some((other) => other.lane === task.lane && isOpen(other));
+		return task.lane !== undefined && before.some((other) => other.lane === task.lane && isOpen(other));
+	}
+
+	#canRun(task: ModelTask): boolean {
 		const isPaused = this.paused.has(undefined) || this.paused.has(task.kind);
-		return isOpen(task) && !task.isHeld && !isBlocked && !isPaused;
+		return isOpen(task) && !task.isHeld && !this.#isBlocked(task) && !isPaused;
 	}
 
 	/** The due time of a task that is already due may stay or change: stores differ. */
@@ -353,13 +367,4 @@ export class TaskModel {
 		task.dueFrom = -Infinity;
 		task.dueTo = this.now;
 	}
-}
-
-/** The name of the gate where a task waits for its next claim. */
-function gateOf(task: ModelTask, key: string | undefined = (task.replacement ?? task).limitKey): string | undefined {
-	return key === undefined ? undefined : JSON.stringify([task.kind, key]);
-}
-
-export function stateOf({ state, isHeld }: ModelTask): TaskState {
-	return isHeld && state === "waiting" ? "held" : state;
 }

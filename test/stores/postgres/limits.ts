@@ -132,7 +132,7 @@ function testCosts(main: Main): void {
 						WHERE indrelid IN ('wide_key.tasks'::regclass, 'wide_key.gates'::regclass, 'wide_key.notes'::regclass)`;
 					return Number(JSON.stringify(await ask(tx, text)).match(/"count":(\d+)/)![1]);
 				};
-				const given = `'[[9, ["work"], [{"k": "work", "a": 2, "s": 0, "u": 1}]]]', '30000', ''`;
+				const given = `'[[9, ["work"], [{"k": "work", "a": 2, "s": 0, "u": 1}]]]', '30000', '', '[]'`;
 				const turn = () => ask(tx, `SELECT wide_key.${nameIn("turn")}('keys', '{}', '[]', ${given})`);
 				// The first call on a connection is planned, and the planner looks into indexes, too.
 				await ask(tx, "SAVEPOINT planned");

@@ -66,7 +66,7 @@ async function blocks(name: string): Promise<[one: number, none: number]> {
 				return (row as { count: number }).count;
 			};
 			const before = await fetched(); // the counter belongs to the connection and is not reset at once
-			await ask(`SELECT upkeep.${nameIn("turn")}('${name}', '{}', '[]', '[[10, ["work"]]]', '30000', '')`);
+			await ask(`SELECT upkeep.${nameIn("turn")}('${name}', '{}', '[]', '[[10, ["work"]]]', '30000', '', '[]')`);
 			count = await fetched() - before;
 			throw new Error("roll back");
 		}).catch(() => {});

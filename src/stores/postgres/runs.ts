@@ -1,0 +1,69 @@
+/**
+ * Runs of lanes, as functions in the database: the followers that are claimed with a head.
+ *
+ * A follower is in the state 3, in which no claim finds it, and its column `behind` is 1, or 2 if it is to be held. So
+ * that it does not stay there, whoever takes the head away makes the first follower the head: the function `promote`.
+ *
+ * @module
+ */
+
+import { cutRun } from "./overall.ts";
+import { create, inboxOf, isCollected, isFollower, newer } from "./sql.ts";
+
+/** The maximum number of followers. With a constant, the plan reads the index of lanes in its order. */
+const most = 1_000;
+
+/** Gives the followers behind tasks back whose claims have ended; `crashed` is 1 if they have crashed with their heads. */
+export function giveBack(s: string): string {
+	return create(
+		s,
+		"give_back",
+		"(b text, ls text[], above bigint[], t bigint, crashed int) RETURNS void",
+		"r record; mine bigint[];",
+		`FOR i IN 1..cardinality(ls) LOOP
+	mine := '{}';
+	FOR r IN SELECT seq, ${isFollower} AS is_follower FROM ${s}.tasks
+		WHERE basket = b AND lane = ls[i] AND state < 6 AND seq > above[i] ORDER BY seq LIMIT ${most}
+	LOOP
+		EXIT WHEN NOT r.is_follower;
+		mine := mine || r.seq;
+	END LOOP;
+	UPDATE ${s}.tasks SET state = CASE behind WHEN 2 THEN 5 ELSE 2 END, behind = NULL, backoff = false,
+		due = CASE WHEN newer IS NULL OR ${isCollected("newer")} THEN t ELSE greatest(newer_due, t) END,
+		attempts = least(attempts, 2147483646) + crashed, crashes = least(crashes, 2147483646) + crashed, ${newer}
+	WHERE seq = ANY (mine) AND ${isFollower};
+END LOOP;`,
+	);
+}
+
+/**
+ * Claims followers of the heads in `columns`. A task that somebody has locked ends the run, as the state of that task may
+ * be about to change.
+ */
+export function follow(s: string): string {
+	const column = (index: number) => `ARRAY(SELECT json_array_elements_text(columns->${index}))`;
+	return `FOR head IN SELECT * FROM unnest(${column(0)}::bigint[], ${column(2)}, ${column(3)}, ${
+		column(7)
+	}::int[]) h (own, sort, corner, tries)
+			JOIN json_to_recordset(runs::json) AS j (kind text, most int) ON j.kind = sort WHERE corner IS NOT NULL AND tries = 0
+		LOOP
+			expected := ARRAY(SELECT seq FROM (
+				SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = head.corner AND state < 6 AND seq > head.own ORDER BY seq LIMIT ${most}
+			) x LIMIT least(head.most - 1, room + wanted)::int);
+			mine := ARRAY(
+				SELECT seq FROM ${s}.tasks WHERE seq = ANY (expected) AND basket = b AND kind = head.sort AND state = 2 AND attempts = 0
+				AND gate IS NULL AND due <= t ORDER BY seq FOR UPDATE SKIP LOCKED
+			);
+			p := 0;
+			WHILE mine[p + 1] = expected[p + 1] LOOP p := p + 1; END LOOP;
+			CONTINUE WHEN p = 0;
+			UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = claims % 2000000000 + 1 WHERE seq = ANY (mine[1:p]);
+			SELECT json_build_array(
+				array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
+				array_agg(attempts), array_agg(crashes), array_agg(claims), array_agg(error), array_agg(payload),
+				array_agg(${inboxOf(s)}), array_agg(gate)
+			) INTO columns FROM (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine[1:p]) ORDER BY seq) x;
+			taken := taken || columns;
+${cutRun}
+		END LOOP;`;
+}

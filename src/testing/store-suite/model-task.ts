@@ -1,0 +1,59 @@
+/**
+ * A task as a store is expected to have it.
+ *
+ * @module
+ */
+
+import type { Message, NewTask, TaskState } from "../../basket/store.ts";
+import type { ModelStart } from "./limit-model.ts";
+
+/** A task of the model. Instants are milliseconds since the beginning. */
+export interface ModelTask {
+	readonly id: string;
+	readonly kind: string;
+	priority: number;
+	readonly lane: string | undefined;
+	limitKey: string | undefined;
+	/** The start of its claim, if a limit has counted it. */
+	start?: ModelStart | undefined;
+	payload: NewTask["payload"];
+	state: Exclude<TaskState, "held">;
+	isHeld: boolean;
+	isBackingOff: boolean;
+	attempts: number;
+	crashes: number;
+	error: string | undefined;
+	result?: NewTask["payload"] | undefined;
+	progress: string | undefined;
+	/** What has replaced its payload while it was running. */
+	replacement?: Pick<ModelTask, "payload" | "priority" | "limitKey" | "addedAt" | "dueAt"> | undefined;
+	/** Whether its items are collected. */
+	readonly isCollected: boolean;
+	inbox: Message[];
+	posted: number;
+	addedAt: number;
+	dueAt: number;
+	/** A store may choose `dueAt` from this range; the model adopts its choice. */
+	dueFrom?: number | undefined;
+	dueTo?: number | undefined;
+	token: string | undefined;
+	/** The first end of its lease, before it was extended: a store may look at its gate then. */
+	endedAt?: number | undefined;
+}
+
+/** The name of the gate where a task waits for its next claim. */
+export function gateOf(
+	task: ModelTask,
+	key: string | undefined = (task.replacement ?? task).limitKey,
+): string | undefined {
+	return key === undefined ? undefined : JSON.stringify([task.kind, key]);
+}
+
+/** Whether it is in its lane, if it has one. */
+export function isOpen({ state }: ModelTask): boolean {
+	return state === "waiting" || state === "running";
+}
+
+export function stateOf({ state, isHeld }: ModelTask): TaskState {
+	return isHeld && state === "waiting" ? "held" : state;
+}
