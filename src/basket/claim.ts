@@ -219,7 +219,8 @@ export interface TurnResult {
 	readonly claims: readonly Claim[];
 	/**
 	 * The time until a task of the requested kinds is due, or the lease of a running one ends, in milliseconds. 0 if a
-	 * task is already due but exceeded the limit; `Infinity` if there is none. It has no meaning without a request.
+	 * task is already due but exceeded the limit; `Infinity` if there is none. Behind gates it may be too early, but not
+	 * too late. It has no meaning without a request.
 	 */
 	readonly dueIn: number;
 }

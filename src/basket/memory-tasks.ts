@@ -26,8 +26,8 @@ import type {
 import {
 	collect,
 	copy,
-	createTask,
 	crash,
+	createTask,
 	forget,
 	hasLease,
 	type Inbox,

@@ -120,7 +120,11 @@ export function* findNext(session: Session, kinds: readonly string[], limits: Li
 }
 
 /** The maximum lengths of the runs of these kinds. What one of them can be given back in is one commit. */
-function runsOf(session: Session, kinds: readonly string[], { runs = [], left = Infinity }: Terms): ReadonlyMap<string, number> {
+function runsOf(
+	session: Session,
+	kinds: readonly string[],
+	{ runs = [], left = Infinity }: Terms,
+): ReadonlyMap<string, number> {
 	const longest = Math.max(1, Math.min(left, Math.floor(session.room / 2)));
 	return new Map(
 		runs.filter(({ kind }) => kinds.includes(kind)).map(({ kind, most }) => [kind, Math.min(most, longest)]),

@@ -222,7 +222,7 @@ function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
 	for (const request of requests) {
-		const part = yield* claim(session, request, turn, limits);
+		const part = yield* claim(session, request, { lease, runs, left: gate && gate.left - claims.length }, limits);
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}

@@ -182,9 +182,11 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	async #turnInParts(
 		basket: string,
-		{ settle: settlements, claim: requested, limits: given, overall, ...terms }: Turn,
+		{ settle: ended, claim: requested, limits: given, overall, ...terms }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
+		const places = this.#lastFirst(ended);
+		const settlements = places.map((place) => ended[place]!);
 		const { paused, gated } = await this.do(basket, "change", function* (session) {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
 			yield* settle(session, [], Math.min(settlements.length + 10, most));
@@ -216,7 +218,16 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		if (requests.length > 1) {
 			dueIn = await this.do(basket, "read", (session) => findNextWithin(session, kindsOf(requests), limits, overall));
 		}
-		return { settled, claims, dueIn };
+		const answers = new Map(places.map((place, index) => [place, settled[index]!]));
+		return { settled: ended.map((_, place) => answers.get(place)!), claims, dueIn };
+	}
+
+	/** Each commit gives the followers behind its tasks back: before that, their own ends must count. */
+	#lastFirst(settlements: readonly Settlement[]): number[] {
+		const places = [...settlements.keys()];
+		if (settlements.every(({ ref }) => ref.lane === undefined)) return places;
+		const orders = settlements.map(({ ref: { token } }) => this.settings.orders.parse(token));
+		return places.sort((a, b) => orders[a]! < orders[b]! ? 1 : orders[a]! > orders[b]! ? -1 : a - b);
 	}
 
 	/** Puts tasks back whose lease has expired. Wakes watchers if a place is free, unless claims follow. */

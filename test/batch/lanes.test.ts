@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { batch, type BatchContext, type BatchTask, stopNow } from "../../mod.ts";
+import { batch, type BatchContext, type BatchTask, limit, stopNow } from "../../mod.ts";
 import { type Deferred, deferred } from "../support.ts";
 import { Machine, running } from "../basket/support.ts";
 
@@ -30,8 +30,8 @@ class Bench extends Machine {
 		return this.settled.splice(0).map(({ id, outcome, attempt }) => `${id} ${outcome} ${attempt}`);
 	}
 
-	start(concurrency = 2, more: object = {}) {
-		const basket = this.basket({ send: { run: this.send, backoff: 1_000, ...more } }, { concurrency });
+	start(concurrency = 2, more: object = {}, options: object = {}) {
+		const basket = this.basket({ send: { run: this.send, backoff: 1_000, ...more } }, { concurrency, ...options });
 		const add = (lane: string | undefined, ...ids: string[]) =>
 			basket.addMany(ids.map((id) => ({ kind: "send" as const, payload: id, id, ...(lane && { lane }) })));
 		return { basket, add, run: () => running(basket) };
@@ -152,6 +152,27 @@ describe("batch() by lane", () => {
 		bench.calls[1]!.resolve(undefined);
 		await bench.clock.advance(0);
 		expect([(await basket.get("b"))?.state, await basket.get("c")]).toEqual(["dead", undefined]);
+		await work.stop();
+	});
+
+	test("a limit of the basket counts each task, and cuts a call to the places that are left", async () => {
+		const bench = new Bench();
+		const { add, run } = bench.start(2, {}, { limit: limit({ atOnce: 2 }) });
+		await add("x", "a", "b", "c");
+		await add("y", "m", "n");
+		const work = run();
+		await bench.clock.advance(0);
+		expect(bench.sent).toEqual(["a", "m"]);
+		bench.calls[1]!.resolve(undefined);
+		await bench.clock.advance(0);
+		expect(bench.sent.slice(2)).toEqual(["n"]);
+		for (const call of bench.calls) call.resolve(undefined);
+		await bench.clock.advance(0);
+		expect(bench.sent.slice(3)).toEqual(["b c"]);
+		bench.calls[3]!.resolve(undefined);
+		await bench.clock.advance(0);
+		expect(bench.outcomes.sort()).toEqual(["a", "b", "c", "m", "n"].map((id) => `${id} done 1`));
+		expect(bench.errors).toEqual([]);
 		await work.stop();
 	});
 

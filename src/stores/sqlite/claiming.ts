@@ -65,7 +65,7 @@ export class SqliteClaiming extends SqliteDue {
 			}
 			// Before the changes that make gates ready again.
 			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
-			this.requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
+			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
 			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
 			const isCut = picks.flat().some(({ isCut }) => isCut);
 			isLast = taken.size === rows.length && !(isCut && rows.length > 0);
@@ -116,8 +116,14 @@ export class SqliteClaiming extends SqliteDue {
 		return { read, taken: new Set(seqs) };
 	}
 
-	/** Crashed tasks wait again, instead of being claimed: those that are replaced by ones with other keys at the gates of these. */
-	requeue(seqs: readonly number[]): void {
+	/** These crashed tasks wait again, and those behind them have crashed, too. */
+	putBack(basket: string, crashed: readonly Pick<DueRow, "seq" | "lane">[], now: number): void {
+		this.lanes.giveBackBehind(basket, crashed, 1, now);
+		this.#requeue(crashed.map(({ seq }) => seq));
+	}
+
+	/** Crashed tasks wait again: those that are replaced by ones with other keys at the gates of these. */
+	#requeue(seqs: readonly number[]): void {
 		if (seqs.length === 0) return;
 		this.connection.run(
 			`UPDATE ${this.tables.tasks} SET state = ${State.waiting}, attempts = attempts + 1, crashes = crashes + 1

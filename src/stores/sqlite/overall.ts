@@ -9,6 +9,7 @@ import type { BasketLimit } from "../../basket/store.ts";
 import { admitsIn, admitted, type BasketStarts, moved, noStarts, started } from "../../basket/admission.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
+import type { DueRow } from "./data.ts";
 import { isEngaged } from "./limits.ts";
 import { isClaimable } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -36,7 +37,7 @@ export class SqliteOverall {
 	}
 
 	/** The running tasks whose lease has expired. Followers are in another state. */
-	late(basket: string, { atOnce }: BasketLimit, now: number): { readonly seq: number; readonly lane: string | null }[] {
+	late(basket: string, { atOnce }: BasketLimit, now: number): Pick<DueRow, "seq" | "lane">[] {
 		if (atOnce === Infinity) return [];
 		const isLate = `state = ${State.running} AND due <= ?2`;
 		return this.#connection.all(

@@ -61,8 +61,7 @@ export class SqliteTurns {
 		if (hasExpired) this.#tasks.expire(basket, settle.length, now);
 		if (kinds.length > 0) this.#tasks.gates.prepare(basket, kinds, turn.limits ?? [], now);
 		const late = overall === undefined ? [] : this.#overall.late(basket, overall, now);
-		this.#tasks.lanes.giveBackBehind(basket, late, 1, now);
-		this.#tasks.requeue(late.map(({ seq }) => seq));
+		this.#tasks.putBack(basket, late, now);
 		const known = late.length > 0 ? this.#tasks.levels(basket, kinds) : levels;
 		const gate = overall && this.#overall.open(basket, overall, now);
 		const begin = (request: ClaimRequest, left: number) => this.#tasks.claim(basket, request, known, turn, left, now);
