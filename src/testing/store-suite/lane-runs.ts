@@ -125,6 +125,18 @@ export const laneRuns: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "turn() counts all settlements before it gives followers back, also of as many as a run may have",
+		async run(bench) {
+			await lane(bench, ...Array.from({ length: 60 }, (_, index) => `task ${index}`));
+			const { claims } = await bench.turn(request(1, 60));
+			const [head, ...others] = claims.map((ref): Settlement => ({ ref, outcome: { type: "done" } }));
+			const settle: Settlement[] = [{ ref: head!.ref, outcome: { type: "later", delay: 0, seen: 0 } }, ...others];
+			equal((await bench.turn({ settle })).settled, settle.map(() => true), "settled");
+			equal((await bench.get("task 0")).state, "waiting", "state of the head");
+			equal((await bench.list()).length, 61 - claims.length, "how many are left");
+		},
+	},
+	{
 		title: "turn() gives the followers of a head back that is replaced or held",
 		async run(bench) {
 			for (const [index, outcome] of ([{ type: "done" }, { ...retried, hold: true }] as Outcome[]).entries()) {
@@ -216,6 +228,55 @@ export const laneRuns: readonly StoreTest[] = [
 			equal(await bench.change("b", "hold"), true, "held");
 			equal(await bench.settle(b!, { type: "release" }), true, "released");
 			equal(await bench.states("b", "c"), ["held", "waiting"], "states");
+		},
+	},
+	{
+		title: "turn() cuts runs to what the limit of the basket admits, and counts followers for it",
+		async run(bench) {
+			await lane(bench, "a", "b", "c", "d");
+			await bench.add({ id: "x", lane: "other" }, { id: "y", lane: "other" });
+			const limit = { atOnce: 3, spacing: 0, burst: 1 };
+			const claims = (await bench.turn({ ...request(1, 9), overall: limit })).claims;
+			equal(idsOf(claims), ["a", "b", "c"], "claimed in a run of three places");
+			equal((await bench.turn({ ...request(9, 9), overall: limit })).claims, [], "claimed while all places are taken");
+			const settle = claims.slice(0, 2).map((ref): Settlement => ({ ref, outcome: { type: "done" } }));
+			equal(idsOf((await bench.turn({ ...request(9, 9), settle, overall: limit })).claims), ["x", "y"], "claimed next");
+			await bench.add(...["p", "q"].flatMap((lane) => [1, 2, 3].map((n) => ({ id: `${lane}${n}`, lane }))));
+			const both = await bench.turn({ ...request(9, 9), overall: { ...limit, atOnce: 7 } });
+			equal(both.claims.length, 4, "how many are claimed of two lanes");
+			equal(idsOf(both.claims).filter((id) => id.endsWith("1")), ["p1", "q1"], "heads among them");
+			const rate = { atOnce: Infinity, spacing: bench.long, burst: 2 };
+			await bench.add(...[1, 2, 3].map((n) => ({ id: `r${n}`, lane: "r" })), "free");
+			const started = await bench.turn({ ...request(1, 9), overall: rate });
+			equal(idsOf(started.claims), ["r1", "r2"], "claimed at a rate");
+			equal(started.dueIn > bench.unit, true, "whether dueIn is that of the next start");
+		},
+	},
+	{
+		title: "turn() with a limit of the basket puts a crashed head back with its followers, and no follower alone",
+		async run(bench) {
+			await lane(bench, "a", "b", "c", "d");
+			await bench.add("free");
+			const limit = { atOnce: 2, spacing: 0, burst: 1 };
+			const lease = bench.unit;
+			const old = (await bench.turn({ ...request(1, 3), lease, overall: { ...limit, atOnce: 9 } })).claims;
+			equal(await bench.store.extend(bench.basket, old.slice(0, 1), bench.long), ["ok"], "extended");
+			await bench.pass(1);
+			const { claims, dueIn } = await bench.turn({ ...request(9, 9), overall: limit });
+			equal(claims, [], "claimed when only the leases of followers have ended");
+			equal(dueIn > bench.unit, true, "whether dueIn is that of the lease of the head");
+			equal(await bench.states("a", "b", "c", "d"), ["running", "running", "running", "waiting"], "states");
+			equal(await bench.store.extend(bench.basket, old.slice(0, 1), lease), ["ok"], "extended for a short time");
+			await bench.pass(1);
+			await bench.turn({ claim: [{ kinds: ["other"], limit: 1 }], overall: limit });
+			equal(await bench.states("a", "b", "c", "d"), ["waiting", "waiting", "waiting", "waiting"], "states after that");
+			const crashes = await Promise.all(["a", "b", "c", "d"].map(async (id) => (await bench.get(id)).crashes));
+			equal(crashes, [1, 1, 1, 0], "crashes");
+			const settle = old.map((ref): Settlement => ({ ref, outcome: { type: "done" } }));
+			equal((await bench.turn({ settle })).settled, [false, false, false], "settled under the old claims");
+			const alone = (await bench.turn({ ...request(9, 9), overall: limit })).claims;
+			equal(idsOf(alone).sort(), ["a", "free"], "claimed");
+			equal((await bench.get("a")).attempts, 1, "attempts");
 		},
 	},
 	{

@@ -17,6 +17,7 @@ import {
 import { between, equal, fail, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf } from "./model-task.ts";
+import { Random } from "./random.ts";
 import { TaskModel } from "./task-model.ts";
 
 /** The number of actions. */
@@ -66,14 +67,15 @@ class StoreAndModel {
 		const actions = [
 			...[this.#add, this.#add, this.#add, this.#turn, this.#turn, this.#turn, this.#turn],
 			...[this.#extend, this.#save, this.#post, this.#change, this.#change, this.#delete, this.#hasten, this.#pass],
-			...[this.#pause, this.#list],
+			...[this.#pause, this.#list, this.#release],
 		];
 		await this.#random.of(actions).call(this);
 		await this.#compare();
 	}
 
 	async #add(): Promise<void> {
-		const tasks = Array.from({ length: 1 + this.#random.below(4) }, () => this.#newTask());
+		const isRun = this.#random.below(3) === 0 && this.#model.tasks.length < 30;
+		const tasks = Array.from({ length: 1 + this.#random.below(4) }, () => this.#newTask(isRun));
 		for (const [index, task] of tasks.entries()) tasks[index] = this.#perhapsReplacing(task, tasks.slice(0, index));
 		this.log.push(`add ${show(tasks)}`);
 		const added = await this.#bench.store.add(basket, tasks);
@@ -87,20 +89,21 @@ class StoreAndModel {
 		}
 	}
 
-	#newTask(): NewTask {
+	/** @param isAlike whether it can run with others of its lane */
+	#newTask(isAlike: boolean): NewTask {
 		const random = this.#random;
 		return newTask({
-			id: random.of([
+			id: isAlike ? undefined : random.of([
 				this.#model.tasks.length < 15 ? undefined : "task 0",
 				`task ${random.below(30)}`,
 				`task ${random.below(30)}`,
 			]),
-			kind: random.of(kinds),
+			kind: isAlike ? "a" : random.of(kinds),
 			payload: random.of([this.#text(), Uint8Array.of(++this.#count % 256)]),
-			delay: this.#duration(),
+			delay: isAlike ? 0 : this.#duration(),
 			priority: random.of([0, 0, 0, 1, -1, 100]),
-			lane: random.of([undefined, undefined, "l", "m"]),
-			limitKey: random.of([undefined, undefined, ...limitKeys]),
+			lane: isAlike ? "n" : random.of([undefined, undefined, "l", "m", random.below(3) === 0 ? "n" : "l"]),
+			limitKey: isAlike ? undefined : random.of([undefined, undefined, ...limitKeys]),
 		});
 	}
 
@@ -123,7 +126,8 @@ class StoreAndModel {
 
 	async #turn(): Promise<void> {
 		const random = this.#random;
-		const settle = random.some(this.#refs).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome(ref) }));
+		const among = random.below(3) > 0 ? this.#refs : this.#refs.filter(({ lane }) => lane === "n").slice(-4);
+		const settle = random.some(among).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome(ref) }));
 		const claim = Array.from({ length: random.below(3) }, () => ({
 			kinds: random.some(kinds).concat(random.of(kinds)),
 			// In real time, it is unknown which of two tasks was due first.
@@ -132,7 +136,7 @@ class StoreAndModel {
 		const lease = Math.max(1, this.#duration(1));
 		if (random.below(5) === 0) this.#limits = this.#newLimits();
 		const limits = random.below(6) === 0 ? [] : this.#limits;
-		const runs = random.some(kinds).map((kind) => ({ kind, most: 1 + random.below(4) }));
+		const runs = random.below(4) === 0 ? [] : kinds.map((kind) => ({ kind, most: 1 + random.below(4) }));
 		this.log.push(`turn ${show({ settle, claim, lease, limits, runs })}`);
 		const turn = await this.#bench.turn({ settle, claim, lease, limits, runs });
 		equal(turn.settled, settle.map(({ ref, outcome }) => this.#model.settle(ref, outcome)), "settled");
@@ -148,7 +152,8 @@ class StoreAndModel {
 			task.token = token;
 			this.#refs.push(given);
 		}
-		if (claim.length > 0) this.#checkDueIn(turn.dueIn, claim.flatMap(({ kinds }) => kinds), limits);
+		const isFull = claim.some(({ limit }) => limit <= turn.claims.length);
+		if (claim.length > 0) this.#checkDueIn(turn.dueIn, claim.flatMap(({ kinds }) => kinds), limits, isFull);
 		this.#refs = this.#refs.slice(-20);
 	}
 
@@ -194,7 +199,9 @@ class StoreAndModel {
 		]);
 	}
 
-	#checkDueIn(dueIn: number, kinds: readonly string[], limits: readonly KindLimit[]): void {
+	/** @param isFull whether a request was served in full: then a store need not look at the other gates */
+	#checkDueIn(dueIn: number, kinds: readonly string[], limits: readonly KindLimit[], isFull: boolean): void {
+		if (isFull && dueIn === 0 && this.#model.hasGates(kinds)) return;
 		const [least, most] = this.#model.dueIn(kinds, limits);
 		if (most === 0 || least === Infinity) return equal(dueIn, most, "dueIn");
 		between(dueIn, this.#bench.isExact ? Math.max(0, least - 1) : 1, most + 1, "dueIn");
@@ -228,9 +235,18 @@ class StoreAndModel {
 		equal(await this.#bench.store.post(basket, id, data), this.#model.post(id, data), "post()");
 	}
 
-	async #change(): Promise<void> {
-		const ids = [...new Set([this.#anyId(), this.#anyId()])];
+	#change(): Promise<void> {
 		const change = this.#random.of<Change>(["retry", "hold", "release"]);
+		return this.#changeAll([...new Set([this.#anyId(), this.#anyId()])], change);
+	}
+
+	/** Otherwise a lane would mostly wait for a head that is held. */
+	async #release(): Promise<void> {
+		await this.#changeAll(idsOf(this.#model.tasks.filter(({ lane, isHeld }) => lane === "n" && isHeld)), "release");
+	}
+
+	async #changeAll(ids: readonly string[], change: Change): Promise<void> {
+		if (ids.length === 0) return;
 		this.log.push(`change ${show(ids)} ${change}`);
 		const changed = await this.#bench.store.change(basket, ids, change);
 		for (const [index, id] of ids.entries()) {
@@ -354,33 +370,5 @@ class StoreAndModel {
 		const { isExact, unit, long } = this.#bench;
 		if (!isExact) return least === 0 ? this.#random.of([0, 0, long]) : long;
 		return unit * Math.max(least, this.#random.of([0, 0, 1, 2, 3, 10]));
-	}
-}
-
-/** Marsaglia's xorshift with 32 bits: the same numbers everywhere for the same seed. */
-class Random {
-	#state: number;
-
-	constructor(seed: number) {
-		this.#state = (seed | 0) || 1;
-		for (let round = 0; round < 10; round++) this.below(2);
-	}
-
-	/** A whole number from 0 to below `end`. */
-	below(end: number): number {
-		this.#state ^= this.#state << 13;
-		this.#state ^= this.#state >>> 17;
-		this.#state ^= this.#state << 5;
-		return Math.floor((this.#state >>> 0) / 4_294_967_296 * end);
-	}
-
-	of<T>(items: readonly T[]): T {
-		return items[this.below(items.length)]!;
-	}
-
-	/** None, some or all of them, in any order. */
-	some<T>(items: readonly T[]): T[] {
-		const left = [...items];
-		return Array.from({ length: this.below(items.length + 1) }, () => left.splice(this.below(left.length), 1)[0]!);
 	}
 }

@@ -27,6 +27,8 @@ export class TaskModel {
 	/** The paused kinds; `undefined` pauses all. */
 	readonly paused: Set<string | undefined> = new Set();
 	readonly #gates = new Map<string, ModelGate>();
+	/** When tasks were due that were deleted or replaced behind their gates. */
+	readonly #left: Pick<ModelTask, "kind" | "dueAt">[] = [];
 	/** Milliseconds since the beginning. */
 	now = 0;
 
@@ -66,6 +68,7 @@ export class TaskModel {
 		const dueAt = Math.min(this.now + delay, addedAt + within);
 		task.replacement = { payload, priority, limitKey, addedAt, dueAt };
 		if (isRunning) return;
+		this.#leaveTime(task);
 		this.#renew(task);
 		this.#take(task, dueAt);
 	}
@@ -262,7 +265,24 @@ export class TaskModel {
 			least = Math.min(least, task.dueAt > this.now ? dueAt : from);
 			most = Math.min(most, Math.max(task.dueAt, to));
 		}
+		for (const { kind, dueAt } of this.#looks()) {
+			if (kinds.includes(kind) && dueAt > this.now) least = Math.min(least, dueAt);
+		}
 		return [Math.max(0, least - this.now), Math.max(0, most - this.now)];
+	}
+
+	/** When a store may look at gates: also at the due times of tasks that are held, blocked, or have left their gates. */
+	#looks(): readonly Pick<ModelTask, "kind" | "dueAt">[] {
+		return [...this.#left, ...this.tasks.filter((task) => isOpen(task) && task.limitKey !== undefined)];
+	}
+
+	/** Whether there may be gates of these kinds. */
+	hasGates(kinds: readonly string[]): boolean {
+		return this.#looks().some(({ kind }) => kinds.includes(kind));
+	}
+
+	#leaveTime({ kind, limitKey, dueAt }: ModelTask): void {
+		if (limitKey !== undefined) this.#left.push({ kind, dueAt });
 	}
 
 	extend(ref: Ref, lease: number): "ok" | "lost" | "posted" {
@@ -313,6 +333,7 @@ export class TaskModel {
 
 	delete(id: string): boolean {
 		const task = this.find(id);
+		if (task !== undefined) this.#leaveTime(task);
 		this.tasks = this.tasks.filter((other) => other !== task);
 		return task !== undefined;
 	}

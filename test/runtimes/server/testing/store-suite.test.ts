@@ -15,12 +15,13 @@ interface Registered {
 function collect(
 	open: () => StoreFixture<never>,
 	without: readonly ("tx" | "shared" | "watch")[] = ["tx", "shared"],
+	seed = 1,
 ): Registered[] {
 	const tests: Registered[] = [];
 	testStore("store", async () => open(), {
 		test: (title, body) => tests.push({ title, body }),
 		without,
-		seed: 1,
+		seed,
 	});
 	return tests;
 }
@@ -142,6 +143,21 @@ const mutations: Record<string, Mutation> = {
 		...turn,
 		claim: turn.claim.map(({ kinds }) => ({ kinds, limit: 1000 })),
 	})),
+	"knows no runs": turning((turn) => ({ ...turn, runs: undefined })),
+	"claims runs of any length": turning((turn) => ({
+		...turn,
+		runs: turn.runs?.map(({ kind }) => ({ kind, most: 1000 })),
+	})),
+	"gives followers back before it has settled all": (store) => ({
+		async turn(basket, { settle, ...turn }) {
+			const settled: boolean[] = [];
+			for (const one of settle) {
+				settled.push(...(await store.turn(basket, { ...turn, settle: [one], claim: [] })).settled);
+			}
+			return { ...await store.turn(basket, { ...turn, settle: [] }), settled };
+		},
+	}),
+	"ignores the limit of the basket": turning((turn) => ({ ...turn, overall: undefined })),
 	"serves one request only": turning((turn) => ({ ...turn, claim: turn.claim.slice(0, 1) })),
 	"ignores kinds": (store) => ({
 		async turn(basket, turn) {
@@ -367,6 +383,16 @@ describe("testStore()", () => {
 		)!;
 		expect(String(await errorOf(body()))).toMatch(/seed 1, step \d+, after\n/);
 	});
+
+	for (const fault of ["knows no runs", "gives followers back before it has settled all"]) {
+		test(`finds by random operations alone a store that ${fault}`, async () => {
+			const isModel = ({ title }: Registered) => title.includes("model");
+			const tests = [1, 2, 3, 4, 5, 6, 7, 8].flatMap((seed) =>
+				collect(() => fixture(mutations[fault]), undefined, seed).filter(isModel)
+			);
+			expect(await firstFailure(tests)).toBeDefined();
+		});
+	}
 
 	test("throws at the door for arguments of the wrong type", () => {
 		const open = async () => fixture();
