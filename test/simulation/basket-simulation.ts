@@ -8,7 +8,7 @@ import { longestRetry } from "./excuses.ts";
 import { describe } from "./ledger.ts";
 import type { Random } from "./random.ts";
 import { Simulation } from "./simulation.ts";
-import { kinds, limitsOf, makeLimits, type makeTasks, plainKinds } from "./tasks.ts";
+import { kinds, laneRuns, limitsOf, makeLimits, type makeTasks, plainKinds } from "./tasks.ts";
 
 /** Where the tasks with an id belong, so that most of them can replace each other. */
 type Place = { readonly kind: typeof plainKinds[number]; readonly lane: string | undefined };
@@ -74,7 +74,9 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const { random, profile } = this.world;
 		if (this.#tasks + count > profile.tasks) return;
 		this.#tasks += count;
+		const isRun = count > 1 && random.chance(0.3);
 		const entries = Array.from({ length: count }, () => {
+			if (isRun) return { ...this.#entry(undefined, false), kind: "laned" as const, lane: "c" };
 			const id = random.chance(0.7) ? `t${random.below(profile.tasks / 2)}` : undefined;
 			return this.#entry(id, id !== undefined && random.chance(0.4));
 		});
@@ -173,7 +175,8 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 		const kind = random.pick(this.world.profile.isLimited ? ["narrow", "slow"] as const : kinds);
 		await store.open();
 		for (let times = 1 + random.below(3); times > 0; times--) {
-			await store.turn("simulated", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease: 1, limits });
+			const claim = [{ kinds: [kind], limit: 1 }];
+			await store.turn("simulated", { settle: [], claim, lease: 1, limits, runs: laneRuns });
 			await sleep(2, { clock });
 		}
 	}

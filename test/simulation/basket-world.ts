@@ -9,7 +9,7 @@ import type { Random } from "./random.ts";
 import type { StoreTransactions } from "./transactions.ts";
 import { excuseForSurprise, isLate, isOverFor, recovery } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Limits, makeLimits, type Payload, resultOf, rules, type Run } from "./tasks.ts";
+import { type Limits, makeLimits, type Payload, resultOf, rules, type Run, sharedKinds } from "./tasks.ts";
 import { checkWaiting } from "./waiting.ts";
 import { World } from "./world.ts";
 
@@ -102,7 +102,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (this.runs.has(record)) this.fail(`${what} twice under one claim`);
 		if (record.safeUntil <= this.clock.monotonic()) this.fail(`${what}, whose lease is over`);
 		// A call that gathers tasks begins at a pause.
-		const isLast = context.kind === "batched" && (process.isFinishing || !process.isStopping);
+		const isLast = sharedKinds.includes(context.kind) && (process.isFinishing || !process.isStopping);
 		if (process.isPaused && !isLast) this.fail(`${what}, but it is paused`);
 		if (!process.isWorking || (process.isStopping && !isLast)) this.fail(`${what}, but it has stopped`);
 		this.#checkClaim(what, process, record, payload, context);
@@ -110,6 +110,7 @@ export class BasketWorld extends World<BasketProcess> {
 		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
 		if (!isCurrent && !isSurprise) this.fail(`${what}, whose claim is lost`);
 		this.#checkOthers(what, process, record, isCurrent, call);
+		if (isCurrent) this.#checkLane(what, record, call);
 		const { session } = process;
 		const saved = record.claim.payload as string;
 		const state = {
@@ -203,7 +204,8 @@ export class BasketWorld extends World<BasketProcess> {
 			if (!run.isActive) continue;
 			const { claim } = run.current;
 			const isLive = isCurrent && run.process.isAlive && this.ledger.isCurrent(run.current);
-			if (isLive && claim.lane !== undefined && claim.lane === record.claim.lane) {
+			const isInLane = isLive && claim.lane !== undefined && claim.lane === record.claim.lane;
+			if (isInLane && !(run.call === call && run.record.entry.order < record.entry.order)) {
 				this.fail(`${what}, but ${claim.id} of the same lane is run`);
 			}
 			this.#checkOverlap(what, run, record);
@@ -215,6 +217,13 @@ export class BasketWorld extends World<BasketProcess> {
 			}
 		}
 		if (calls.size > process.concurrency) this.fail(`${what}, the ${calls.size}th of ${process.concurrency}`);
+	}
+
+	/** All tasks before it in its lane run in the same call. */
+	#checkLane(what: string, { entry }: ClaimRecord, call: object): void {
+		const inCall = [...this.runs.values()].flatMap((run) => run.call === call ? run.record.entry : []);
+		const first = this.ledger.before(entry).find((one) => !inCall.includes(one));
+		if (first !== undefined) this.fail(`${what}, but ${first.id} is before it in its lane`);
 	}
 
 	/** Checks for another run of the same task in any process. */
@@ -269,6 +278,7 @@ export class BasketWorld extends World<BasketProcess> {
 		if (isPutOff && !hasCounted && (run?.outcome !== "put off" || outcome.delay !== run.putOff)) {
 			this.fail(`${what} for ${outcome.delay}, which was not put off so`);
 		}
+		if (run?.outcome === "given back" && outcome.type !== "release") this.fail(`${what}, which another has kept back`);
 		if (outcome.type === "dead" && run?.outcome === "put off" && !isAbandoned) this.fail(`${what}, which was put off`);
 		if (outcome.type === "done") this.#checkResult(what, run, outcome.result);
 		if (outcome.type === "done" && record.entry.isCollected) this.#checkSeen(what, run, outcome.seen);
@@ -296,7 +306,8 @@ export class BasketWorld extends World<BasketProcess> {
 			this.fail(`${what}, whose grace is not over`);
 		}
 		if (
-			outcome.type === "release" && !isPutOff && run !== undefined && !isOld && !isExpired && !hasStopped
+			outcome.type === "release" && !isPutOff && run !== undefined && !isOld && !isExpired && !hasStopped &&
+			run.outcome !== "given back"
 		) {
 			this.fail(`${what}, which has begun and was not aborted`);
 		}

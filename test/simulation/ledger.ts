@@ -195,6 +195,8 @@ export class Ledger {
 	/** The paused kinds; `undefined` pauses all of them. */
 	readonly paused: Set<string | undefined> = new Set();
 	readonly #limits = new LimitBook();
+	/** When tasks were due that were deleted or replaced behind gates. */
+	readonly #left: Pick<Entry, "kind" | "due" | "dueBy">[] = [];
 	/** All tasks that were ever retained for a time. */
 	readonly #kept: Entry[] = [];
 	readonly transactions: StoreTransactions | undefined;
@@ -352,6 +354,7 @@ export class Ledger {
 			this.#completed.push(record.entry.order);
 			this.#watcher.onCompleted?.(owner, record);
 			this.#apply(record.entry, { type: "done" }, completedAt);
+			this.#giveBackBehind(this.entries.get(record.claim.id));
 		}
 		return true;
 	}
@@ -494,6 +497,7 @@ export class Ledger {
 		const due = Math.min(this.#now + delay, addedAt + within);
 		const replacement = { payload, priority, limitKey: task.limitKey, addedAt, due };
 		if (isRunning) return void (entry.replacement = replacement);
+		this.#leaveTime(entry);
 		renew(entry);
 		take(entry, replacement);
 		entry.due = entry.dueBy = due;
@@ -574,15 +578,19 @@ export class Ledger {
 	readonly #turn = (owner: Owner, [turn]: [Turn], result: TurnResult): void => {
 		this.#equal("the number of settled", result.settled.length, turn.settle.length);
 		turn.settle.forEach((settlement, index) => this.#settle(owner, settlement, result.settled[index]!));
+		turn.settle.forEach(({ ref }, index) => {
+			if (result.settled[index]) this.#giveBackBehind(this.entries.get(ref.id));
+		});
 		if (turn.claim.length > 0) this.#equal("the limits of a turn", turn.limits ?? [], owner.limits ?? []);
-		const left = [...result.claims];
+		const left = toRuns(result.claims);
 		for (const request of turn.claim) {
 			const { kinds, limit } = request;
-			const end = left.findIndex(({ kind }, index) => index >= limit || !kinds.includes(kind));
-			this.#claim(owner, request, turn.lease, left.splice(0, end < 0 ? Infinity : end));
+			const end = left.findIndex(([{ kind }], index) => index >= limit || !kinds.includes(kind));
+			this.#claim(owner, request, turn, left.splice(0, end < 0 ? Infinity : end));
 		}
 		this.#equal("the number of claims over the limit", left.length, 0);
-		if (turn.claim.length > 0) this.#checkDueIn(owner, turn.claim.flatMap(({ kinds }) => kinds), result.dueIn);
+		const isFull = turn.claim.some(({ limit }) => limit <= result.claims.length);
+		if (turn.claim.length > 0) this.#checkDueIn(owner, turn.claim.flatMap(({ kinds }) => kinds), result.dueIn, isFull);
 		this.#trace(
 			owner,
 			`turn settled ${result.settled} claimed ${result.claims.map(({ id }) => id)} due in ${result.dueIn}`,
@@ -670,8 +678,8 @@ export class Ledger {
 		if (type === "done") entry.result = outcome.result;
 	}
 
-	#claim(owner: Owner, { kinds, limit }: ClaimRequest, lease: number, claims: readonly Claim[]): void {
-		for (const claim of claims) {
+	#claim(owner: Owner, { kinds, limit }: ClaimRequest, turn: Turn, claims: readonly LaneClaims[]): void {
+		for (const [claim, ...followers] of claims) {
 			const entry = this.entries.get(claim.id);
 			if (entry === undefined || !kinds.includes(entry.kind) || !this.#isPossible(owner, entry)) {
 				this.#fail(`${claim.id} was claimed, which is ${entry === undefined ? "not there" : describe(entry)}`);
@@ -683,10 +691,46 @@ export class Ledger {
 				(other) => kinds.includes(other.kind) && gateOf(other) === gateOf(entry) && isBefore(other, entry),
 			);
 			if (earlier !== undefined) this.#fail(`${describe(entry)} was claimed before ${describe(earlier)}`);
-			this.#begin(owner, entry, claim, lease);
+			this.#begin(owner, entry, claim, turn.lease);
+			this.#follow(owner, entry, followers, turn);
 		}
 		const missed = claims.length < limit && this.findClaimable(owner, ({ kind }) => kinds.includes(kind));
 		if (missed) this.#fail(`${describe(missed)} was not claimed`);
+	}
+
+	/** Checks the tasks that were claimed with the head of their lane. */
+	#follow(owner: Owner, head: Entry, claims: readonly Claim[], { runs = [], lease }: Turn): void {
+		const { kind, attempts } = head;
+		const most = attempts > 0 ? 1 : runs.find((run) => run.kind === kind)?.most ?? 1;
+		const behind = this.#behind(head);
+		claims.forEach((claim, index) => {
+			const entry = behind[index];
+			const isNext = entry?.id === claim.id && entry.kind === kind && entry.state === "waiting" && !entry.isHeld;
+			if (!isNext || entry.due > this.#now || entry.attempts > 0 || gateOf(entry) !== undefined || index + 1 >= most) {
+				return this.#fail(`${claim.id} was claimed with ${describe(head)}, and is not next`);
+			}
+			this.#begin(owner, entry, claim, lease);
+		});
+	}
+
+	/** The tasks behind one in its lane, in order. */
+	#behind({ lane, order }: Entry): Entry[] {
+		if (lane === undefined) return [];
+		const behind = [...this.entries.values()].filter((one) => one.lane === lane && one.order > order && !isOver(one));
+		return behind.sort((a, b) => a.order - b.order);
+	}
+
+	/** The claim of a task has ended. If the task is still in its lane, nothing is running behind it. */
+	#giveBackBehind(entry: Entry | undefined, crashes: 0 | 1 = 0): void {
+		if (entry === undefined || (entry.state !== "waiting" && crashes === 0)) return;
+		const behind = this.#behind(entry);
+		const end = behind.findIndex(({ state }) => state !== "running");
+		for (const follower of behind.slice(0, end < 0 ? Infinity : end)) {
+			follower.attempts += crashes;
+			follower.crashes += crashes;
+			this.#apply(follower, { type: "release" });
+			this.#watcher.trace(`${follower.id} is given back behind ${entry.id}`);
+		}
 	}
 
 	#begin(owner: Owner, entry: Entry, claim: Claim, lease: number): void {
@@ -695,6 +739,7 @@ export class Ledger {
 			this.#watcher.onCrash(entry, entry.record!, owner);
 			entry.attempts++;
 			entry.crashes++;
+			this.#giveBackBehind(entry, 1);
 			this.#leaveGate(entry);
 			if (entry.replacement !== undefined) take(entry, entry.replacement);
 		}
@@ -761,21 +806,39 @@ export class Ledger {
 
 	/**
 	 * What is due later and has no place may count, because a place may be free by then. A gate may still have the end of
-	 * a lease that was extended since, or whose task was held since.
+	 * a lease that was extended since, or whose task was held since, or the time of a task that is held, blocked or gone.
 	 */
-	#checkDueIn(owner: Owner, kinds: readonly string[], dueIn: number): void {
+	#checkDueIn(owner: Owner, kinds: readonly string[], dueIn: number, isFull: boolean): void {
 		let [least, most] = [Infinity, Infinity];
 		for (const entry of this.entries.values()) {
 			if (!kinds.includes(entry.kind)) continue;
 			const isGated = entry.state === "running" && gateOf(entry) !== undefined;
 			if (isGated && entry.isHeld) least = Math.min(least, shortest);
+			const isAside = !isOver(entry) && !this.#isInPlace(entry);
+			if (isAside && gateOf(entry) !== undefined) least = Math.min(least, Math.max(shortest, entry.due - this.#now));
 			if (!this.#isInPlace(entry)) continue;
 			const [opensAt] = this.#opensAt(owner, entry);
 			const from = entry.due <= this.#now ? opensAt : isGated ? this.#now + shortest : entry.due;
 			least = Math.min(least, Math.max(0, from - this.#now));
 			most = Math.min(most, Math.max(0, this.readyBy(owner, entry) - this.#now));
 		}
+		for (const { kind, due, dueBy } of this.#left) {
+			if (kinds.includes(kind) && dueBy > this.#now) least = Math.min(least, Math.max(shortest, due - this.#now));
+		}
+		// If a request was served in full, a store need not look at all gates.
+		if (isFull && this.#mayHaveGates(kinds)) least = 0;
 		if (dueIn < least || dueIn > Math.ceil(most)) this.#fail(`dueIn is ${dueIn}, should be from ${least} to ${most}`);
+	}
+
+	#mayHaveGates(kinds: readonly string[]): boolean {
+		const gated = [...this.entries.values()].filter((entry) => gateOf(entry) !== undefined);
+		return [...gated, ...this.#left].some(({ kind }) => kinds.includes(kind));
+	}
+
+	/** A store may still look at the gate of a task at its time, although it is not there anymore. */
+	#leaveTime(entry: Entry): void {
+		const { kind, due, dueBy } = entry;
+		if (gateOf(entry) !== undefined && !isOver(entry)) this.#left.push({ kind, due, dueBy });
 	}
 
 	readonly #extend = (owner: Owner, [refs, lease]: [readonly Ref[], number], states: readonly string[]): void => {
@@ -885,6 +948,7 @@ export class Ledger {
 			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
 			if (entry !== undefined) this.#watcher.onDelete?.(owner, entry);
 			if (!this.entries.delete(id)) return;
+			this.#leaveTime(entry!);
 			if (entry!.record !== undefined) entry!.record.isDeleted = true;
 			this.totals.deleted += entry!.state === "done" ? 0 : 1;
 			if (entry!.state === "running") this.#leaveGate(entry!);
@@ -951,7 +1015,7 @@ export class Ledger {
 		const end = this.#now + within;
 		let [least, most] = [0, 0];
 		for (const entry of this.entries.values()) {
-			if (stateOf(entry) !== "waiting" || !entry.isBackingOff || entry.dueBy <= end) continue;
+			if (stateOf(entry) !== "waiting" || !entry.isBackingOff || entry.dueBy <= end || !this.#isHead(entry)) continue;
 			most++;
 			if (entry.due > end) least++;
 			entry.due = Math.min(entry.due, this.#now);
@@ -974,10 +1038,17 @@ export class Ledger {
 	 */
 	#isInPlace(entry: Entry): boolean {
 		if (entry.isHeld || isOver(entry) || this.paused.has(undefined) || this.paused.has(entry.kind)) return false;
-		if (entry.lane === undefined) return true;
-		return ![...this.entries.values()].some((other) =>
-			other.lane === entry.lane && other.order < entry.order && !isOver(other)
-		);
+		return this.#isHead(entry);
+	}
+
+	#isHead(entry: Entry): boolean {
+		return this.before(entry).length === 0;
+	}
+
+	/** The tasks before one in its lane. */
+	before({ lane, order }: Entry): Entry[] {
+		if (lane === undefined) return [];
+		return [...this.entries.values()].filter((one) => one.lane === lane && one.order < order && !isOver(one));
 	}
 
 	#isPossible(owner: Owner, entry: Entry): boolean {
@@ -989,6 +1060,20 @@ export class Ledger {
 		if (lane === undefined) return;
 		for (const entry of this.entries.values()) if (entry.lane === lane) entry.changedIn = this.operations;
 	}
+}
+
+/** A head with its followers. */
+type LaneClaims = readonly [Claim, ...Claim[]];
+
+/** Followers come right behind the head of their lane. */
+function toRuns(claims: readonly Claim[]): LaneClaims[] {
+	const runs: [Claim, ...Claim[]][] = [];
+	for (const claim of claims) {
+		const last = runs.at(-1);
+		if (claim.lane !== undefined && last?.[0].lane === claim.lane) last.push(claim);
+		else runs.push([claim]);
+	}
+	return runs;
 }
 
 function isBefore(a: Entry, b: Entry): boolean {

@@ -1,6 +1,6 @@
 // The functions of simulated tasks, which behave in all possible ways, well or badly.
 import type { BasketContext, BatchContext, BatchTask, TaskMap } from "../../mod.ts";
-import type { KindLimit } from "../../src/store.ts";
+import type { KindLimit, LaneRun } from "../../src/store.ts";
 import type { ClaimRecord } from "./ledger.ts";
 import type { BasketProcess } from "./basket-process.ts";
 import type { BasketWorld } from "./basket-world.ts";
@@ -46,7 +46,14 @@ export const rules: Readonly<Record<string, KindRules>> = {
 	narrow: usual,
 	slow: usual,
 	batched: usual,
+	laned: usual,
 };
+
+/** The runs of lanes that processes claim. */
+export const laneRuns: readonly LaneRun[] = [{ kind: "laned", most: 4 }];
+
+/** The kinds whose tasks share calls. */
+export const sharedKinds: readonly string[] = ["batched", "laned"];
 
 export const kinds = Object.keys(rules) as (keyof ReturnType<typeof makeTasks>)[];
 
@@ -99,7 +106,8 @@ export interface Run {
 	isActive: boolean;
 	/** Whether the outcome is stored. */
 	isSettled: boolean;
-	outcome: "succeeded" | "failed" | "put off" | undefined;
+	/** A run is given back if one before it in its call has not succeeded. */
+	outcome: "succeeded" | "failed" | "put off" | "given back" | undefined;
 	/** The time by which the run has put its task off. */
 	putOff: number | undefined;
 	/** Whether the run has requested that no other attempt follows. */
@@ -127,6 +135,9 @@ export function makeTasks(world: BasketWorld, process: BasketProcess, limits: Li
 		transacted: { run },
 		batched: batch({ most: 3 }, (tasks: readonly BatchTask<Payload>[], context) => {
 			return performAll(world, process, tasks, context);
+		}),
+		laned: batch({ most: laneRuns[0]!.most, by: "lane" }, (tasks: readonly BatchTask<Payload>[], context) => {
+			return performInOrder(world, process, tasks, context);
 		}),
 		// The world knows by the claim that this is an array.
 		gathered: (items: Payload[], context: BasketContext<Payload[]>) => run(items as never, context as never),
@@ -168,7 +179,7 @@ function perform(
 	world.trace(
 		`${process.name} begins ${context.id} attempt ${context.attempt} crashes ${context.crashes}: ${behaviour}`,
 	);
-	const isShared = context.kind === "batched";
+	const isShared = sharedKinds.includes(context.kind);
 	if (behaviour === "return" || behaviour === "throw") {
 		if (behaviour === "throw" || !isShared) end(world, run, behaviour === "return");
 		if (behaviour === "throw") throw failure();
@@ -206,15 +217,38 @@ async function performAll(
 	for (const run of world.runs.values()) if (run.call === call && run.isActive) end(world, run, true);
 }
 
+/** A call for the tasks of a lane: the first one that fails ends it, or makes it throw if none has succeeded. */
+async function performInOrder(
+	world: BasketWorld,
+	process: BasketProcess,
+	tasks: readonly BatchTask<Payload>[],
+	{ fail }: BatchContext,
+): Promise<void> {
+	const call = {};
+	const runs = process.isAlive ? tasks.map((task) => world.begin(process, task.payload, task, call)) : [];
+	for (const [index, task] of tasks.entries()) {
+		try {
+			await perform(world, process, task.payload, task, runs[index]);
+		} catch (error) {
+			for (const run of runs.slice(index + 1)) end(world, run, false, true);
+			if (index === 0 && !task.signal.aborted && world.random.chance(0.5)) throw error;
+			fail(task.id, error);
+			break;
+		}
+	}
+	for (const run of runs) if (run.isActive) end(world, run, true);
+}
+
 /** The result of a run, which no other run has. */
 export function resultOf({ record }: Run): unknown {
 	return { claim: record.number };
 }
 
-function end(world: BasketWorld, run: Run, isSuccess: boolean): void {
+function end(world: BasketWorld, run: Run, isSuccess: boolean, isGivenBack = false): void {
 	if (!run.process.isAlive) return;
 	run.isActive = false;
 	run.outcome = isSuccess ? "succeeded" : run.putOff === undefined ? "failed" : "put off";
+	if (isGivenBack) run.outcome = "given back";
 	run.endedAt = world.clock.monotonic();
 	run.endedInStop = run.context.signal.aborted;
 	world.onEnd(run);
