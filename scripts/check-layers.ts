@@ -31,6 +31,7 @@ const doors: Readonly<Record<string, string>> = {
 	"schedule/ticks.ts": "how a basket sees the code that runs schedules",
 	"basket/store.ts": "the hook below a basket, which stores implement",
 	"basket/place.ts": "the check of a task that is to replace another, for stores",
+	"basket/in-parts.ts": "the order of settlements that do not fit into one commit, for stores",
 	"basket/admission.ts": "the arithmetic of a limit of the basket, for stores that decide in their own code",
 	"basket/engine.ts": "what jobs and batches are made of besides a basket",
 	"job/state.ts": "what is stored of a job, which the command line shows",
@@ -78,7 +79,9 @@ function pointsUp({ from, to, typeOnly }: Import): boolean {
 	if (roomOf(from) === roomOf(to)) return false;
 	const [above, below]: number[] = [floorOf(from), floorOf(to)];
 	// A store contains no part of the engine.
-	const forStores: string[] = ["src/basket/store.ts", "src/basket/place.ts", "src/basket/admission.ts"];
+	const forStores: string[] = ["store.ts", "place.ts", "in-parts.ts", "admission.ts"].map((name) =>
+		`src/basket/${name}`
+	);
 	if (from.startsWith("src/stores/") && roomOf(to) === "basket") return !typeOnly && !forStores.includes(to);
 	return below! >= above!;
 }

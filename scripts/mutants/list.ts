@@ -90,7 +90,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "lost claims: any claim continues a run",
 		file: task,
-		from: "return isNext && !this.isExpired && addedAt === claim.addedAt && String(payload) === String(this.#stored);",
+		from:
+			"return isNext && !this.isExpired && addedAt === claim.addedAt && fingerprint(payload) === fingerprint(this.#stored);",
 		to: "return isNext || addedAt <= claim.addedAt || payload === this.#stored;",
 	},
 	{
@@ -273,8 +274,8 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "store: crashes are not counted",
-		file: memory,
-		from: "task.attempts++;\n\t\t\ttask.crashes++;",
+		file: memoryTask,
+		from: "task.attempts++;\n\ttask.crashes++;",
 		to: "task.attempts++;",
 	},
 	{
@@ -381,7 +382,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "others' changes: the store says nothing of a running task that is deleted",
 		file: memory,
-		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
+		from: 'this.#queue.end(task);\n\t\t\tthis.watchers.stir("claims");',
 		to: "this.#queue.end(task);",
 		test: "test/basket/claims.test.ts",
 	},
@@ -547,8 +548,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "limits: a deleted task keeps its place",
 		file: memory,
-		from: 'this.#queue.end(task);\n\t\t\tthis.#stir("claims");',
-		to: 'this.#stir("claims");',
+		from: 'this.#queue.end(task);\n\t\t\tthis.watchers.stir("claims");',
+		to: 'this.watchers.stir("claims");',
 	},
 	{
 		name: "limits: a key is served again and again while others wait",
@@ -560,15 +561,15 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "limits: nobody is woken when a place becomes free",
 		file: memory,
-		from: "if (this.#queue.takeLeft()) this.#stir();",
+		from: "if (this.#queue.takeLeft()) this.watchers.stir();",
 		to: "",
 		test: suite,
 	},
 	{
 		name: "limits: a crashed task with another key stays at its place",
 		file: memory,
-		from: "if (task.limitKey !== limitKey) {",
-		to: "if (task.limitKey !== task.limitKey) {",
+		from: "if (task.limitKey !== limitKey) return",
+		to: "if (task.limitKey !== task.limitKey) return",
 		test: suite,
 	},
 	{
@@ -586,9 +587,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "batches: a call takes one task too many",
-		file: "src/batch/batches.ts",
-		from: "else if (this.room === 0) this.begin();",
-		to: "else if (this.room < 0) this.begin();",
+		file: "src/batch/gatherer.ts",
+		from: "else if (this.#room === 0) this.begin();",
+		to: "else if (this.#room < 0) this.begin();",
 		test: batching,
 	},
 	{
@@ -617,5 +618,32 @@ export const mutants: readonly Mutant[] = [
 		from: "for (const { reject } of members) reject!(error);",
 		to: "members[0]!.reject!(error);\n\t\t\tfor (const { resolve } of members) resolve!();",
 		test: batching,
+	},
+	{
+		name: "lanes: a task begins although the one before it in its lane does not",
+		file: "src/batch/batches.ts",
+		from: "if (!isHead && !lanes.get(lane)) behind.add(id);",
+		to: "",
+		test: "test/batch/lanes.test.ts",
+	},
+	{
+		name: "lanes: tasks are done although the transaction of one before them was rolled back",
+		file: "src/batch/call.ts",
+		from: "failure !== undefined || isDecided(member) ||",
+		to: "failure !== undefined ||",
+		test: "test/batch/lanes.test.ts",
+	},
+	{
+		name: "lanes: what runs behind a task that stays keeps its claim",
+		file: memory,
+		from: "for (const { ref: { id } } of settle) this.#giveBackBehind(this.#byId.get(id));",
+		to: "",
+	},
+	{
+		name: "lanes: settlements in parts do not follow the order of a lane",
+		file: "src/basket/in-parts.ts",
+		from: "const [first, second] = areOver[a] ? [a, b] : [b, a];",
+		to: "const [first, second] = [b, a];",
+		test: "test/records/record-store.test.ts",
 	},
 ];

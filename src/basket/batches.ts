@@ -23,6 +23,7 @@ export interface BatchMember {
 	readonly isSuspect: boolean;
 	/** See `ClaimState`. */
 	readonly isOver: boolean;
+	readonly isExpired: boolean;
 	readonly isCompleting: boolean;
 	readonly isCompleted: boolean;
 	/** Set if a failure is that of a task before it in its lane: then it is given back. */

@@ -23,7 +23,14 @@ import { later, unwrap } from "../run/task.ts";
 // deno-lint-ignore no-explicit-any -- of any payload
 type Run = (tasks: readonly any[], context: any) => unknown;
 
-type Host = Pick<BatchMember, "calling" | "checkLeases" | "isOver" | "isCompleting" | "isCompleted" | "isReturned">;
+type Host = Pick<
+	BatchMember,
+	"calling" | "checkLeases" | "isOver" | "isExpired" | "isCompleting" | "isCompleted" | "isReturned"
+>;
+
+interface Failure {
+	readonly error: unknown;
+}
 
 interface Member {
 	/** Absent while the payload is being read. */
@@ -35,7 +42,9 @@ interface Member {
 	/** Absent without a basket. */
 	readonly host: Host | undefined;
 	/** The error with which it fails when the function has ended, in a call in order. */
-	failure?: { readonly error: unknown };
+	failure?: Failure;
+	/** Once it has left: whether those behind it need not wait for its task. */
+	isGone?: boolean;
 	onLeft?: () => void;
 }
 
@@ -73,10 +82,16 @@ export class Call {
 
 	/** The task has ended. */
 	leave(id: string): void {
-		this.#members.get(id)?.onLeft?.();
-		this.#returnBehind(id);
+		const member = this.#members.get(id);
+		if (member !== undefined) this.#leave(id, member);
 		this.#members.delete(id);
 		this.#beginIfRead();
+	}
+
+	#leave(id: string, member: Member): void {
+		member.isGone = isGone(member.host);
+		if (!this.#hasBegun || (this.#begun.has(id) && !member.isGone)) this.#returnBehind(id);
+		member.onLeft?.();
 	}
 
 	/** No further task joins the call. It begins when the payloads are read. */
@@ -104,8 +119,8 @@ export class Call {
 
 	/** Tasks may have left since {@link #begin} was called, but none has come. */
 	async #perform(host: Host | undefined): Promise<void> {
-		this.#hasBegun = true;
 		host?.checkLeases(); // the machine may have slept while the call gathered
+		this.#hasBegun = true;
 		for (const [id, member] of this.#members) {
 			if (member.isAborted) continue;
 			this.#begun.set(id, member);
@@ -118,37 +133,18 @@ export class Call {
 			const call = () => this.#run(members.map(({ task }) => task), context);
 			await (host === undefined ? call() : host.calling(call));
 			this.#end();
-			const end = members.findIndex(({ failure }) => failure !== undefined);
-			for (const { resolve } of members.slice(0, end < 0 ? Infinity : end)) resolve!();
-			if (end >= 0) members[end]!.reject!(members[end]!.failure!.error);
-			if (end >= 0) { for (const member of members.slice(end + 1)) giveBack(member); }
+			if (this.#isInOrder) await endInOrder(members);
+			else for (const { resolve } of members) resolve!();
 		} catch (error) {
 			this.#end();
-			if (this.#isInOrder) await this.#failInOrder(members, error);
+			if (this.#isInOrder) await endInOrder(members, { error });
 			else for (const { reject } of members) reject!(error);
 		}
 	}
 
-	/** The error is that of the first task that is not over. If a transaction is to end that task, its commit decides. */
-	async #failInOrder(members: readonly Member[], error: unknown): Promise<void> {
-		let hasFailed = false;
-		for (const member of members) {
-			const { host } = member;
-			if (hasFailed) {
-				giveBack(member);
-				continue;
-			}
-			const left = host?.isCompleting ? new Promise<void>((resolve) => member.onLeft = resolve) : undefined;
-			hasFailed = !host?.isOver;
-			member.reject!(error);
-			await left;
-			if (host?.isCompleted || host?.isOver) hasFailed = false;
-		}
-	}
-
-	/** Before the call has begun, a task has ended: none behind it may run before it. */
+	/** A task has left, or will, that is not done: none behind it may be. */
 	#returnBehind(id: string): void {
-		if (!this.#isInOrder || this.#hasBegun || !this.#members.has(id)) return;
+		if (!this.#isInOrder || !this.#members.has(id)) return;
 		const ids = [...this.#members.keys()];
 		for (const other of ids.slice(ids.indexOf(id) + 1)) giveBack(this.#members.get(other)!);
 	}
@@ -172,6 +168,7 @@ export class Call {
 		if (this.#isInOrder && !isFirst && member.host !== undefined) member.host.isReturned = true;
 		member.isAborted = true;
 		if (isBegun) return this.#lessen(id, reason);
+		if (this.#hasBegun) return; // the function has ended
 		member.reject!(reason);
 		this.#returnBehind(id);
 	}
@@ -185,6 +182,47 @@ export class Call {
 		}
 		if (isLess && this.#left.size === 0) this.#controller.abort(reason);
 	}
+}
+
+/**
+ * The function of a call in order has ended. A task is done if all before it are; an error of the function is that of the
+ * first task that is not gone.
+ *
+ * The commit of a transaction decides about a task that it is to end. It is looked for before anything else ends, and last
+ * for the head: when a task ends and stays in its lane, the claims behind it end, too, and that would look like a commit.
+ */
+async function endInOrder(members: readonly Member[], thrown?: Failure): Promise<void> {
+	const [head, ...others] = members;
+	const completing = new Set(members.filter(({ host }) => host?.isCompleting));
+	const isDecided = (member: Member) => completing.has(member);
+	await Promise.all(others.filter(isDecided).map((member) => untilLeft(member, () => giveBack(member))));
+	if (isDecided(head!)) await untilLeft(head!, () => end(head!, head!.failure ?? thrown));
+	let isBehind = false;
+	for (const member of members) {
+		const failure = member.failure ?? thrown;
+		if (isBehind) giveBack(member);
+		else if (!isDecided(member)) end(member, failure);
+		const hasFailed = failure !== undefined || isDecided(member) || member.host?.isExpired === true;
+		isBehind ||= member.failure !== undefined || (hasFailed && !(member.isGone ?? isGone(member.host)));
+	}
+}
+
+function end({ resolve, reject }: Member, failure: Failure | undefined): void {
+	if (failure === undefined) resolve!();
+	else reject!(failure.error);
+}
+
+/** Ends the run of a member. Resolves when it has left. */
+function untilLeft(member: Member, leave: () => void): Promise<void> | undefined {
+	if (member.isGone !== undefined) return undefined;
+	const left = new Promise<void>((resolve) => member.onLeft = resolve);
+	leave();
+	return left;
+}
+
+/** Whether a task is done in its transaction, deleted, or claimed by another worker. */
+function isGone(host: Host | undefined): boolean {
+	return host !== undefined && (host.isCompleted || (host.isOver && !host.isExpired && !host.isCompleting));
 }
 
 /** Ends a run that does not count. */

@@ -82,7 +82,9 @@ export function* claim(
 			const { payload, inbox } = contents[at === 0 ? index : from + at - 1]!;
 			const content = { payload: payload as Data, inbox: toInbox(inbox) };
 			const followers = run.length - 1 - at || undefined;
-			claims.push(begin(session, { ...row, followers }, at === 0 ? before : row, content, lease));
+			// Most rows have none, and would become longer.
+			const leading = row.followers === followers ? row : { ...row, followers };
+			claims.push(begin(session, leading, at === 0 ? before : row, content, lease));
 		});
 		begun.add(before);
 	});

@@ -26,6 +26,7 @@ import type {
 	Turn,
 	TurnResult,
 } from "../basket/store.ts";
+import { inParts } from "../basket/in-parts.ts";
 import { codeOf } from "../platform/store-error.ts";
 import { add } from "./adding.ts";
 import { change, hasten, post, remove } from "./changing.ts";
@@ -197,9 +198,11 @@ export class PlainStore<Tx> implements Store<Tx> {
 	async #turnWhenFull(basket: string, turn: Turn, error: unknown): Promise<TurnResult> {
 		const settled: boolean[] = [];
 		const isRemoval = ({ outcome }: Settlement) => Number(outcome.type === "done" && !(outcome.retain! > 0));
-		const inOrder = [...turn.settle.entries()].sort(([, a], [, b]) => isRemoval(b) - isRemoval(a));
-		for (const [index, settlement] of inOrder) {
-			[settled[index]] = await this.do(basket, "change", (session) => settle(session, [settlement])) as [boolean];
+		const places = inParts(turn.settle, ({ token }) => this.settings.orders.parse(token));
+		const inOrder = places.map((place) => [place, turn.settle[place]!] as const)
+			.sort(([, a], [, b]) => isRemoval(b) - isRemoval(a));
+		for (const [place, settlement] of inOrder) {
+			[settled[place]] = await this.do(basket, "change", (session) => settle(session, [settlement])) as [boolean];
 		}
 		const mayClaimFewer = turn.runs !== undefined || turn.claim.some(({ limit }) => limit > 1);
 		if (inOrder.length === 0 && !mayClaimFewer) throw error;

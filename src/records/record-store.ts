@@ -21,6 +21,7 @@ import type {
 	TurnResult,
 } from "../basket/store.ts";
 import { taskStates } from "../basket/store.ts";
+import { inParts } from "../basket/in-parts.ts";
 import { check } from "../platform/check.ts";
 import { claim, type Claimed, claimWithin, findNext, type Terms } from "./claiming.ts";
 import { clocked } from "./clocked.ts";
@@ -185,7 +186,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		{ settle: ended, claim: requested, limits: given, overall, ...terms }: Turn,
 		perCommit: number,
 	): Promise<TurnResult> {
-		const places = this.#lastFirst(ended);
+		const places = inParts(ended, ({ token }) => this.settings.orders.parse(token));
 		const settlements = places.map((place) => ended[place]!);
 		const { paused, gated } = await this.do(basket, "change", function* (session) {
 			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
@@ -220,14 +221,6 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		}
 		const answers = new Map(places.map((place, index) => [place, settled[index]!]));
 		return { settled: ended.map((_, place) => answers.get(place)!), claims, dueIn };
-	}
-
-	/** Each commit gives the followers behind its tasks back: before that, their own ends must count. */
-	#lastFirst(settlements: readonly Settlement[]): number[] {
-		const places = [...settlements.keys()];
-		if (settlements.every(({ ref }) => ref.lane === undefined)) return places;
-		const orders = settlements.map(({ ref: { token } }) => this.settings.orders.parse(token));
-		return places.sort((a, b) => orders[a]! < orders[b]! ? 1 : orders[a]! > orders[b]! ? -1 : a - b);
 	}
 
 	/** Puts tasks back whose lease has expired. Wakes watchers if a place is free, unless claims follow. */

@@ -125,7 +125,7 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		...(row.followers && { followers: undefined }),
 		...(limitKey !== undefined && { limitKey }),
 	};
-	const over = { ...ended, isHeld: undefined, isBlocked: undefined };
+	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }) };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
 		case "done":

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { batch, type BatchContext, type BatchTask, limit, stopNow } from "../../mod.ts";
+import { Basket, batch, type BatchContext, type BatchTask, limit, sleep, stopNow } from "../../mod.ts";
 import { type Deferred, deferred } from "../support.ts";
 import { Machine, running } from "../basket/support.ts";
+import { Transactions, Tx } from "../basket/transactions.ts";
 
 type Task = BatchTask<string>;
 
@@ -137,6 +138,56 @@ describe("batch() by lane", () => {
 		await work.stop();
 	});
 
+	test("a task that is given up while the call goes on gives those behind it back with it", async () => {
+		const bench = new Bench();
+		const codec = {
+			encode: (payload: unknown) => JSON.stringify(payload),
+			decode: async (data: string | Uint8Array) => {
+				if (data !== '"a"') await sleep(10, bench);
+				return JSON.parse(data as string);
+			},
+		};
+		const { add, run } = bench.start(2, { timeout: 500, abandonAfter: 100, codec });
+		await add("x", "a", "b", "c");
+		const work = run();
+		await bench.clock.advance(610); // the time of the head began earlier
+		expect(bench.outcomes.sort()).toEqual(["a retry 1", "b released 1", "c released 1"]);
+		bench.calls[0]!.resolve(undefined);
+		await bench.clock.advance(0);
+		expect([bench.outcomes, bench.errors]).toEqual([[], []]);
+		await work.stop();
+	});
+
+	test("a follower that still runs in an earlier call waits for that, and so do those behind it", async () => {
+		const bench = new Bench();
+		const { basket, add, run } = bench.start();
+		await add("x", "x", "b");
+		const work = run();
+		await bench.clock.advance(0);
+		await basket.delete("x");
+		await basket.delete("b");
+		await add("x", "a", "b", "c");
+		await bench.clock.advance(0);
+		expect(bench.sent).toEqual(["x b", "a"]);
+		bench.calls[1]!.resolve(undefined);
+		await bench.clock.advance(0);
+		expect(bench.sent.length).toBe(2);
+		bench.calls[0]!.resolve(undefined);
+		for (let index = 2; index < 4; index++) {
+			await bench.clock.advance(0);
+			bench.calls[index]!.resolve(undefined);
+		}
+		await bench.clock.advance(0);
+		expect(bench.sent.slice(2)).toEqual(["b", "c"]);
+		expect(bench.outcomes.filter((outcome) => !outcome.includes("released"))).toEqual([
+			"a done 1",
+			"b done 1",
+			"c done 1",
+		]);
+		expect(bench.errors).toEqual([]);
+		await work.stop();
+	});
+
 	test("a follower whose payload is bad is dead alone, and those behind it wait for the next call", async () => {
 		const bench = new Bench();
 		const { basket, run } = bench.start();
@@ -237,4 +288,59 @@ describe("batch() by lane", () => {
 			expect(() => batch(options, () => {})).toThrow(`"${name}" must be`);
 		},
 	);
+});
+
+describe("complete() in a batch() by lane", () => {
+	/** Completes tasks, each in a transaction of its own, and ends the call, and then the transactions. */
+	async function outcomes(ended: Record<string, "commit" | "rollback">, thrown?: Error): Promise<string[]> {
+		const { machine, store } = new Transactions();
+		const { clock, errors, settled } = machine;
+		const open: [Tx, "commit" | "rollback"][] = [];
+		const send = batch({ most: 3, by: "lane" }, async (tasks: readonly BatchTask<string, Tx>[]) => {
+			for (const { id, complete } of tasks) {
+				if (ended[id] === undefined) continue;
+				const tx = new Tx();
+				open.push([tx, ended[id]]);
+				await complete(tx);
+			}
+			if (thrown !== undefined) throw thrown;
+		});
+		const basket = new Basket<{ send: typeof send }, Tx>({
+			store,
+			clock,
+			tasks: { send },
+			backoff: 1_000,
+			onError: (error) => errors.push(error),
+			onSettled: (one) => settled.push(one),
+		});
+		await basket.addMany(["a", "b", "c"].map((id) => ({ kind: "send" as const, payload: id, id, lane: "x" })));
+		const work = running(basket);
+		await clock.advance(0);
+		for (const [tx, end] of open) await tx[end]();
+		await clock.advance(0);
+		const told = settled.map(({ id, outcome, attempt }) => `${id} ${outcome} ${attempt}`);
+		await work.stop();
+		expect(errors).toEqual([]);
+		return told.sort();
+	}
+
+	test.each(
+		[
+			["commit", ["a done 1", "b done 1", "c done 1"]],
+			["rollback", ["a retry 1", "b released 1", "c released 1"]],
+		] as const,
+	)("of the head decides by its %s whether others may be done", async (end, told) => {
+		expect(await outcomes({ a: end })).toEqual(told);
+	});
+
+	test("of all tasks is rolled back: the head fails, and the others are given back", async () => {
+		const all = { a: "rollback", b: "rollback", c: "rollback" } as const;
+		expect(await outcomes(all)).toEqual(["a retry 1", "b released 1", "c released 1"]);
+		expect(await outcomes(all, failure)).toEqual(["a retry 1", "b released 1", "c released 1"]);
+	});
+
+	test("of some tasks is committed: an error is that of the first one that is left", async () => {
+		expect(await outcomes({ a: "commit" }, failure)).toEqual(["a done 1", "b retry 1", "c released 1"]);
+		expect(await outcomes({ b: "commit" }, failure)).toEqual(["a retry 1", "b done 1", "c released 1"]);
+	});
 });

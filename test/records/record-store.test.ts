@@ -132,6 +132,46 @@ test("Store.turn() keeps the index keys of a task that another process puts back
 	expect((await other.turn("b", { settle: [], claim, lease: 9 })).claims.map(({ id }) => id)).toEqual(["a"]);
 });
 
+/** It fails when so many commits that write are done. */
+class BreakingMap extends CountingMap {
+	left = Infinity;
+	override commit(draft: Parameters<OptimisticMap["commit"]>[0]): boolean {
+		if (draft.written.size > 0 && this.left-- <= 0) throw new Error("broken");
+		return super.commit(draft);
+	}
+}
+
+test("Store.turn() ends the tasks of a run in order, so that its process may die in between", async () => {
+	const map = new BreakingMap(new VirtualClock());
+	const store = recordStore(overMap(map));
+	await store.open();
+	const ids = ["a", "b", "c", "d", "e", "f"];
+	await store.add("b", ids.map((id) => ({ id, kind: "k", payload: "1", delay: 0, priority: 0, lane: "l" })));
+	const runs = [{ kind: "k", most: 4 }];
+	const { claims } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 1 }], lease: 9, runs });
+	expect(claims.map(({ id }) => id)).toEqual(["a", "b", "c", "d"]);
+	const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const })).reverse();
+	map.left = 1;
+	await expect(store.turn("b", { settle, claim: [], lease: 9 })).rejects.toThrow("broken");
+	map.left = Infinity;
+	const left = (await store.list("b", { limit: 9 })).map(({ id }) => id);
+	expect([left.length < 6, left]).toEqual([true, ids.slice(-left.length)]);
+});
+
+test("Store.turn() gives the tasks of a run back one commit after the other, and loses no claim by that", async () => {
+	const map = new CountingMap(new VirtualClock());
+	const store = recordStore(overMap(map));
+	await store.open();
+	const ids = ["a", "b", "c", "d"];
+	await store.add("b", ids.map((id) => ({ id, kind: "k", payload: "1", delay: 0, priority: 0, lane: "l" })));
+	const runs = [{ kind: "k", most: 4 }];
+	const { claims } = await store.turn("b", { settle: [], claim: [{ kinds: ["k"], limit: 1 }], lease: 9, runs });
+	const settle = claims.map((ref) => ({ ref, outcome: { type: "release" } as const }));
+	map.commits = 0;
+	const { settled } = await store.turn("b", { settle, claim: [], lease: 9 });
+	expect([settled, map.commits > 1]).toEqual([[true, true, true, true], true]);
+});
+
 // One commit takes nine tasks without a lane.
 test.each([[4, 4, 1], [4, 5, 1], [9, 9, 2], [10, 10, 3], [0, 10, 2], [10, 0, 2]])(
 	"Store.turn() fills its commits: %i settlements and %i claims take %i",

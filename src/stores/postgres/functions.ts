@@ -69,11 +69,11 @@ $f$;`,
 
 		// Makes the first task of a lane the head if it is blocked. A turn that has just ended a head knows that the
 		// next one follows it. With one snapshot for the whole transaction, it would not see tasks that joined the lane
-		// before it got the lock.
+		// before it got the lock. If somebody has locked the first one, which may be about to end, a later turn looks again.
 		create(
 			"promote",
 			"(b text, ls text[], above bigint[]) RETURNS boolean",
-			"mine text[]; lows bigint[]; promoted int;",
+			"mine text[]; lows bigint[]; firsts bigint[]; running bigint[]; corners text[]; free bigint[] := '{}'; promoted int;",
 			`IF current_setting('transaction_isolation') <> 'read committed' AND ls <> '{}' THEN
 	RAISE 'lanes need transactions that are READ COMMITTED' USING ERRCODE = '0A000';
 END IF;
@@ -82,12 +82,18 @@ IF mine IS DISTINCT FROM ls THEN
 	INSERT INTO ${s}.lanes SELECT b, l FROM unnest(ls) l WHERE l <> ALL (coalesce(mine, '{}'));
 END IF;
 PERFORM pg_advisory_xact_lock_shared(${levelLock});
+SELECT array_agg(x.seq), array_agg(x.seq) FILTER (WHERE x.follows), array_agg(l) FILTER (WHERE x.follows) INTO firsts, running, corners
+FROM unnest(mine, lows) u (l, a), LATERAL (
+	SELECT seq, ${isFollower} AS follows FROM ${s}.tasks
+	WHERE basket = b AND lane = l AND state < 6 AND seq > coalesce(a, 0) ORDER BY seq LIMIT 1
+) x;
+IF running <> '{}' THEN
+	free := ARRAY(SELECT seq FROM ${s}.tasks WHERE seq = ANY (running) AND ${isFollower} FOR UPDATE SKIP LOCKED);
+	INSERT INTO ${s}.lanes SELECT b, l FROM unnest(running, corners) n (k, l) WHERE k <> ALL (free);
+END IF;
 WITH heads AS (
 	UPDATE ${s}.tasks SET state = CASE WHEN state = 2 THEN 0 WHEN state = 5 THEN 4 WHEN behind = 1 THEN 1 ELSE 3 END, behind = NULL
-	WHERE (state IN (2, 5) OR ${isFollower}) AND seq = ANY (ARRAY(
-		SELECT (SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = l AND state < 6 AND seq > coalesce(a, 0) ORDER BY seq LIMIT 1)
-		FROM unnest(mine, lows) u (l, a)
-	)) RETURNING kind, priority, due, gate, state
+	WHERE seq = ANY (firsts) AND (state IN (2, 5) OR seq = ANY (free)) RETURNING kind, priority, due, gate, state
 ), lowered AS (${lower(s, "heads WHERE state <> 1")}), ends AS (${
 				lower(s, "heads WHERE state = 1", "ends")
 			}), noted AS (${
@@ -142,7 +148,13 @@ ELSE
 	END LOOP;
 END IF;
 IF gs <> '' THEN
-	${note(s, "unnest(ks::text[], gs::text[], ds::bigint[]) u (kind, gate, d), LATERAL (SELECT t + d) x (due)")};
+	${
+				note(
+					s,
+					`unnest(ks::text[], gs::text[], ds::bigint[]) WITH ORDINALITY u (kind, gate, d, o), LATERAL (SELECT t + d) x (due)
+		WHERE there IS NULL OR o - 1 NOT IN (SELECT (e->>0)::int FROM json_array_elements(there) e)`,
+				)
+			};
 END IF;
 IF lanes <> '{}' THEN PERFORM ${call("promote")}(b, lanes, '{}'); END IF;
 IF hint <> '' THEN ${notify} END IF;

@@ -7,6 +7,9 @@
  * @module
  */
 
+import type { Settlement, TurnResult } from "../../basket/store.ts";
+import { inParts } from "../../basket/in-parts.ts";
+import { seqOf } from "../sql/sql.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { pause } from "./limit.ts";
 
@@ -37,6 +40,24 @@ export async function oneByOne<T, R>(
 	const results: R[] = [];
 	for (const item of items) results.push((await call([item]))[0]!);
 	return results;
+}
+
+/** Settles each claim in a call of its own, which may wait. Those of a lane are settled one after the other. */
+export async function settleAlone(
+	settlements: readonly Settlement[],
+	settle: (settlements: readonly Settlement[]) => Promise<TurnResult>,
+): Promise<boolean[]> {
+	const alone = async (one: Settlement) => (await settle([one])).settled[0]!;
+	const settled: Promise<boolean>[] = [];
+	const lanes = new Map<unknown, Promise<boolean>>();
+	for (const place of inParts(settlements, seqOf)) {
+		const one = settlements[place]!;
+		const lane = one.ref.lane ?? one;
+		const before = lanes.get(lane);
+		settled[place] = before === undefined ? alone(one) : before.then(() => alone(one));
+		lanes.set(lane, settled[place]);
+	}
+	return await Promise.all(settled);
 }
 
 /** Repeats a call whose items must not be separated until nothing is locked, for this many milliseconds. */

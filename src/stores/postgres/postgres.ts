@@ -55,7 +55,7 @@ import { Connection, type PostgresSource } from "./connection.ts";
 import { queryIn } from "./driver.ts";
 import { explain, toStoreError } from "./errors.ts";
 import { checkSchema, type PostgresStoreOptions } from "./options.ts";
-import { again, impatiently, isLocked, oneByOne } from "./patience.ts";
+import { again, impatiently, isLocked, oneByOne, settleAlone } from "./patience.ts";
 import { queryOf } from "./query.ts";
 import { migration, quote } from "./schema.ts";
 import { nameIn, version } from "./sql.ts";
@@ -244,8 +244,8 @@ class Postgres implements PostgresStore {
 		} catch (error) {
 			if (turn.settle.length < 2 || !isLocked(error)) throw error;
 		}
-		const alone = turn.settle.map((one) => this.#turn(undefined, basket, { ...turn, settle: [one], claim: [] }));
-		const settled = (await Promise.all(alone)).map(({ settled }) => settled[0]!);
+		const alone = (settle: Turn["settle"]) => this.#turn(undefined, basket, { ...turn, settle, claim: [] });
+		const settled = await settleAlone(turn.settle, alone);
 		return { ...await this.#turn(undefined, basket, { ...turn, settle: [] }), settled };
 	}
 

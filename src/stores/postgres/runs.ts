@@ -13,7 +13,11 @@ import { create, inboxOf, isCollected, isFollower, newer } from "./sql.ts";
 /** The maximum number of followers. With a constant, the plan reads the index of lanes in its order. */
 const most = 1_000;
 
-/** Gives the followers behind tasks back whose claims have ended; `crashed` is 1 if they have crashed with their heads. */
+/**
+ * Gives the followers behind tasks back whose claims have ended; `crashed` is 1 if they have crashed with their heads.
+ * A turn must not wait for the transaction of a process that hangs: if somebody has locked a follower whose lease has ended,
+ * it stays until it is the head.
+ */
 export function giveBack(s: string): string {
 	return create(
 		s,
@@ -28,6 +32,9 @@ export function giveBack(s: string): string {
 		EXIT WHEN NOT r.is_follower;
 		mine := mine || r.seq;
 	END LOOP;
+	CONTINUE WHEN mine = '{}';
+	mine := ARRAY(SELECT seq FROM ${s}.tasks WHERE seq = ANY (mine) AND (due <= t OR crashed = 1) FOR UPDATE SKIP LOCKED)
+		|| ARRAY(SELECT seq FROM ${s}.tasks WHERE seq = ANY (mine) AND due > t AND crashed = 0);
 	UPDATE ${s}.tasks SET state = CASE behind WHEN 2 THEN 5 ELSE 2 END, behind = NULL, backoff = false,
 		due = CASE WHEN newer IS NULL OR ${isCollected("newer")} THEN t ELSE greatest(newer_due, t) END,
 		attempts = least(attempts, 2147483646) + crashed, crashes = least(crashes, 2147483646) + crashed, ${newer}

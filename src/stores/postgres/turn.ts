@@ -68,9 +68,8 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 	IF pg_try_advisory_xact_lock(${laneLock}) THEN
 		DELETE FROM ${s}.lanes WHERE basket = b AND lane = l;
 		stirred := ${s}.${nameIn("promote")}(b, ARRAY[l], '{}') OR stirred;
-	ELSE
-		soon := t + 50;
 	END IF;
+	IF EXISTS (SELECT FROM ${s}.lanes WHERE basket = b AND lane = l) THEN soon := t + 50; END IF;
 END LOOP;
 ${lockBasket(s)}
 ${survey(s)}

@@ -8,6 +8,7 @@ import { nameIn } from "../../../src/stores/postgres/sql.ts";
 import { testCircles } from "./circles.ts";
 import { testDamage } from "./damage.ts";
 import { testLimits } from "./limits.ts";
+import { testRuns } from "./runs.ts";
 import type { Connections, Driver } from "./suite.ts";
 import type { PostgresServer } from "../../servers/postgres.ts";
 
@@ -28,6 +29,7 @@ export function testEdges(driver: Driver, main: Main): void {
 	testCircles(driver, main);
 	testDamage(driver, main);
 	testLimits(driver, main);
+	testRuns(main);
 }
 
 function testLists(main: Main): void {
