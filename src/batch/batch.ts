@@ -90,7 +90,8 @@ export interface BatchFunction<P, Tx = never> {
  *
  * By lane, a task is done only if all before it are. With `fail`, those before the task are done, and those behind it are
  * given back without an attempt, when the function returns; the first failure in the lane counts. If the function throws,
- * that is the failure of the first task. A task with failed or crashed attempts runs alone.
+ * that is the failure of the first task. If a transaction that completes a task is rolled back, the task and those behind
+ * it are given back; for the first task of the call, that is a failure. A task with failed or crashed attempts runs alone.
  *
  * A call takes one place of `concurrency`, whatever its size. For each free place, up to `most` tasks are claimed, and
  * no more. They are those that come first in the usual order; tasks that join a call which has begun to gather come

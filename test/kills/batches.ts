@@ -9,8 +9,9 @@ import { stir, type UnrestOptions } from "./unrest.ts";
 const most = 20;
 /** The number of crashes after which a task is dead. */
 const crashes = 6;
-/** The number of tasks that are added with each kill, and of those that kill their processes. */
+/** The number of tasks that are added with each kill, the lanes of the half that is in lanes, and the tasks that kill their processes. */
 const perKill = 60;
+const lanes = 3;
 const poisons = 2;
 
 interface Work {
@@ -18,9 +19,9 @@ interface Work {
 	readonly isPoison: boolean;
 }
 
-/** A call begins, or waits to be killed, or has committed the ends of its tasks. */
+/** A call begins, or waits to be killed, or has committed the ends of its tasks; or a task of it has lost its claim. */
 interface Line {
-	readonly event: "begin" | "stuck" | "end";
+	readonly event: "begin" | "stuck" | "lost" | "end";
 	/** The ids of its tasks, each with its number of crashes. */
 	readonly tasks: readonly (readonly [id: string, crashes: number])[];
 }
@@ -34,6 +35,8 @@ export interface BatchReport {
 	readonly calls: number;
 	/** The most tasks of a call. */
 	readonly most: number;
+	/** The same of one lane. */
+	readonly mostOfLane: number;
 	/** The number of tasks that crashed and ran again. */
 	readonly interrupted: number;
 	/** Violated laws. */
@@ -50,13 +53,19 @@ function makeBasket(database: Database, journal: Journal<Line>, lease: number) {
 		journal.write({ event: "begin", ...line });
 		if (tasks.some(({ payload }) => payload.isPoison)) {
 			journal.write({ event: "stuck", ...line });
+			for (const { id, crashes, signal } of tasks) {
+				signal.addEventListener("abort", () => journal.write({ event: "lost", tasks: [[id, crashes]] }));
+			}
 			await new Promise(() => {});
 		}
 		await sleep(30 * Math.random(), { signal });
 		const failed = tasks.filter(() => Math.random() < 0.02);
 		for (const { id } of failed) fail(id, new Error("as it was told"));
-		const others = tasks.filter((task) => !failed.includes(task));
-		const effects = others.map(({ id, payload }): Effect => ({ id, lane: "", place: payload.place }));
+		// In a lane, nothing is done behind a failure.
+		const end = tasks[0]!.lane === undefined || failed.length === 0 ? Infinity : tasks.indexOf(failed[0]!);
+		const others = tasks.slice(0, end).filter((task) => !failed.includes(task));
+		if (others.length === 0) return journal.write({ event: "end", ...line });
+		const effects = others.map(({ id, lane = "", payload }): Effect => ({ id, lane, place: payload.place }));
 		await database.apply(effects, async (tx) => {
 			for (const { complete } of others) await complete(tx);
 		});
@@ -69,7 +78,7 @@ function makeBasket(database: Database, journal: Journal<Line>, lease: number) {
 		concurrency: 2,
 		backoff: { start: 20, max: 100 },
 		onError: (error) => console.error(error),
-		tasks: { send: batch({ most, wait: 10 }, run) },
+		tasks: { send: batch({ most, wait: 10 }, run), push: batch({ most, by: "lane" }, run) },
 	});
 }
 
@@ -114,7 +123,8 @@ export function killBatches(
 		const lines = journal.read();
 		const begins = lines.filter(({ event }) => event === "begin");
 		const counts = new Map(ids.map((id) => [id, 0]));
-		for (const { id } of await database.effects()) counts.set(id, (counts.get(id) ?? NaN) + 1);
+		const effects = await database.effects();
+		for (const { id } of effects) counts.set(id, (counts.get(id) ?? NaN) + 1);
 		const killed = new Set(fleet.kills.map(({ pid }) => pid));
 		return {
 			kills: killed.size,
@@ -122,12 +132,14 @@ export function killBatches(
 			tasks: ids.length,
 			calls: begins.length,
 			most: Math.max(...begins.map(({ tasks }) => tasks.length)),
+			mostOfLane: Math.max(...begins.map(({ tasks }) => tasks.filter(([id]) => id.startsWith("lane")).length)),
 			interrupted: begins.flatMap(({ tasks }) => tasks).filter(([, crashes]) => crashes > 0).length,
 			violations: [
 				...remaining === 0 ? [] : [`${remaining} tasks are left`],
 				...[...counts].filter(([, count]) => count !== 1).map(([id, count]) => `${id} was done ${count} times`),
 				...dead.sort().join() === poisonous.join() ? [] : [`dead are ${dead}`],
-				...violationsOf(begins, killed),
+				...violationsOf(begins, killed, lines.filter(({ event }) => event === "lost")),
+				...disorderOf(effects),
 			],
 			complaints: fleet.complaints,
 			duration: performance.now() - since,
@@ -136,15 +148,25 @@ export function killBatches(
 		async function add(count: number): Promise<void> {
 			const entries = Array.from({ length: count }, () => {
 				const place = ids.length;
-				ids.push(`task-${place}`);
-				return { kind: "send" as const, id: `task-${place}`, payload: { place, isPoison: false } };
+				const isInLane = place % 2 > 0;
+				const id = `${isInLane ? "lane" : "task"}-${place}`;
+				ids.push(id);
+				const payload = { place, isPoison: false };
+				if (!isInLane) return { kind: "send" as const, id, payload };
+				return { kind: "push" as const, id, payload, lane: `${place % lanes}` };
 			});
 			await basket.addMany(entries);
 		}
 	});
 }
 
-function violationsOf(begins: readonly CallLine[], killed: ReadonlySet<number>): string[] {
+function violationsOf(
+	begins: readonly CallLine[],
+	killed: ReadonlySet<number>,
+	lost: readonly CallLine[],
+): string[] {
+	// A slow process gives its tasks back before it is killed: then they have not crashed.
+	const given = new Set(lost.map(({ pid, tasks }) => `${pid} ${tasks[0]![0]}`));
 	const last = new Map<string, { readonly pid: number; readonly crashes: number }>();
 	return begins.flatMap(({ tasks, pid }) => {
 		const violations = tasks.length > most ? [`a call has ${tasks.length} tasks`] : [];
@@ -152,12 +174,22 @@ function violationsOf(begins: readonly CallLine[], killed: ReadonlySet<number>):
 			const before = last.get(id);
 			last.set(id, { pid, crashes: count });
 			if (count > 1 && tasks.length > 1) violations.push(`${id} with ${count} crashes runs with others`);
-			const isKilled = before !== undefined && before.pid !== pid && killed.has(before.pid);
+			const isKilled = before !== undefined && before.pid !== pid && killed.has(before.pid) &&
+				!given.has(`${before.pid} ${id}`);
 			// A failure before the kill begins the count anew.
 			if (isKilled && id.startsWith("poison") && count <= before.crashes) {
 				violations.push(`a crash of ${id} was not counted: ${before.crashes}, then ${count}`);
 			}
 		}
 		return violations;
+	});
+}
+
+function disorderOf(effects: readonly Effect[]): string[] {
+	const last = new Map<string, Effect>();
+	return effects.filter(({ lane }) => lane !== "").flatMap((effect) => {
+		const before = last.get(effect.lane);
+		last.set(effect.lane, effect);
+		return before !== undefined && before.place > effect.place ? [`${effect.id} is done after ${before.id}`] : [];
 	});
 }

@@ -6,11 +6,16 @@ import { killBatches } from "../../kills/batches.ts";
 const kills = process.env["UPKEEP_LONG"] === "1" ? 10 : 6;
 
 describe("batch() in 8 processes that are killed", () => {
-	test("runs each task to its end, and only the tasks that kill their processes become dead", async () => {
-		const report = await killBatches("sqlite", { kills }, kills);
-		expect(report.violations).toEqual([]);
-		expect(report.kills).toBeGreaterThanOrEqual(kills);
-		expect(report.interrupted).toBeGreaterThan(0);
-		expect(report.most).toBeGreaterThan(1);
-	}, 120_000);
+	test(
+		"runs each task to its end, those of a lane in order, and only the tasks that kill their processes become dead",
+		async () => {
+			const report = await killBatches("sqlite", { kills }, kills);
+			expect(report.violations).toEqual([]);
+			expect(report.kills).toBeGreaterThanOrEqual(kills);
+			expect(report.interrupted).toBeGreaterThan(0);
+			expect(report.most).toBeGreaterThan(1);
+			expect(report.mostOfLane).toBeGreaterThan(1);
+		},
+		120_000,
+	);
 });
