@@ -53,7 +53,7 @@ const manySteps: readonly string[] = [
 /** Also databases through one more driver or in one more state. Node always runs `pg`, `node:sqlite` and `lmdb`. */
 const longInNode: readonly string[] = [
 	...manyPrograms,
-	"runtimes/node/(?:postgres-clients|postgres-simulation|full-disk|kills-\\w+|tabs)",
+	"runtimes/node/(?:postgres-clients|postgres-simulation|quota|kills-\\w+|tabs)",
 	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs|sql)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
 	"runtimes/server/(?:postgres-faults|kills-replaces)",
 	"runtimes/server/stores/postgres-levels",

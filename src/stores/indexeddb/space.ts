@@ -91,7 +91,11 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 				return value;
 			} catch (error) {
 				// The reserve is not for additions.
-				if (isFull(error) && purpose !== "add" && await this.#freeReserve(database)) continue;
+				if (isFull(error) && purpose !== "add") {
+					if (await this.#freeReserve(database)) continue;
+					// Chromium keeps files that it no longer needs, which count, until it opens the database again.
+					if (database) this.#connection.forget(database);
+				}
 				// A work that may have been committed must not be repeated.
 				const isUndone = database && !isCommitting && isLost(error);
 				if (!isUndone || !this.#connection.forget(database) || tries === 1) throw this.#errorOf(error);

@@ -412,6 +412,22 @@ describe("indexedDBStore(name)", () => {
 		expect(await reserve()).toBe(0);
 	});
 
+	test("opens the database again if the disk is full and no reserve is left, because this may free space", async () => {
+		const store = await open();
+		await store.add("b", [task()]);
+		let isClosed = false;
+		limitWrites(() => isClosed ? 100 : 0);
+		const close = IDBDatabase.prototype.close;
+		vi.spyOn(IDBDatabase.prototype, "close").mockImplementation(function (this: IDBDatabase) {
+			isClosed = true;
+			close.call(this);
+		});
+		expect(await errorOf(store.add("b", [task()]))).toMatchObject({ code: "full" });
+		expect(isClosed).toBe(false);
+		const turn = () => store.turn("b", claim());
+		expect((await turn().catch(turn)).claims.length).toBe(1);
+	});
+
 	test("writes a long payload once, wherever its task goes, and leaves nothing of it behind", async () => {
 		const name = newName();
 		const store = await open(name);
