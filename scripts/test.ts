@@ -139,7 +139,12 @@ async function startEngine(
 	showRunning();
 	const outcome = await runChild(engine.command({ files, report, filter: request.filter }), {
 		cwd: root,
-		environment: { TEST_ENGINE: name, DENO_NO_UPDATE_CHECK: "1", ...colors() },
+		environment: {
+			TEST_ENGINE: name,
+			DENO_NO_UPDATE_CHECK: "1",
+			NODE_COMPILE_CACHE: join(temporary, "compiled"), // programs of the tests start in a quarter of the time
+			...colors(),
+		},
 		temporary: folder,
 		limit: request.limit,
 		signal: interruption.signal,

@@ -38,11 +38,9 @@ export function testSimulation({ store, open, makeClock, seeds, hasJobs = false 
 		);
 
 		test("is the same for the same seed, and another one for another", async () => {
-			for (const seed of [1, 2]) {
-				const first = await simulate({ seed, open, makeClock, hasJobs });
-				expect(await simulate({ seed, open, makeClock, hasJobs })).toEqual(first);
-				expect((await simulate({ seed: seed + 100_000, open, makeClock, hasJobs })).hash).not.toBe(first.hash);
-			}
+			const first = await simulate({ seed: 2, open, makeClock, hasJobs });
+			expect(await simulate({ seed: 2, open, makeClock, hasJobs })).toEqual(first);
+			expect((await simulate({ seed: 100_002, open, makeClock, hasJobs })).hash).not.toBe(first.hash);
 		});
 	});
 }

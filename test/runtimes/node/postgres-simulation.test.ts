@@ -12,6 +12,6 @@ beforeAll(async () => {
 afterAll(() => server?.close());
 
 const makeClock = (options: { now: number }) => new PatientClock(options);
-const base = { store: "postgres", open: (clock: VirtualClock) => server.open(clock), makeClock, seeds: 15 } as const;
+const base = { store: "postgres", open: (clock: VirtualClock) => server.open(clock), makeClock, seeds: 8 } as const;
 testSimulation(base);
 testSimulation({ ...base, hasJobs: true });

@@ -1,5 +1,5 @@
 // postgresStore() beside transactions of the caller that lock the same tasks in another order, and many that replace one
-// task at the same time, for each driver.
+// task at the same time.
 import { expect, test } from "vitest";
 import type { Claim, NewTask, Store } from "../../../src/basket/store.ts";
 import { type PostgresClient, postgresStore } from "../../../src/stores/postgres/postgres.ts";

@@ -2,10 +2,12 @@
 import pg from "pg";
 import postgres from "postgres";
 import type { PostgresClient } from "../../../src/stores/postgres/postgres.ts";
+import { isNode } from "../../support.ts";
 import type { Connections, Driver } from "./suite.ts";
 
 export const pool: Driver = {
 	name: "postgresStore() with a Pool of pg",
+	isMain: isNode,
 	async open(url) {
 		const pool = new pg.Pool({ connectionString: url });
 		return {

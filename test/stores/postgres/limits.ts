@@ -1,5 +1,5 @@
-// Limits of postgresStore() beside transactions of the caller, roles with few rights and rows changed by hand, for each
-// driver. The tests set the time of the server where time matters.
+// Limits of postgresStore() beside transactions of the caller, roles with few rights and rows changed by hand. The tests
+// set the time of the server where time matters.
 import { expect, test } from "vitest";
 import type { Claim, KindLimit, NewTask, Settlement, Store } from "../../../src/basket/store.ts";
 import { postgresStore } from "../../../src/stores/postgres/postgres.ts";

@@ -17,6 +17,11 @@ export interface Driver {
 	readonly name: string;
 	/** Opens a client with several connections, like another process. */
 	open(url: string): Promise<Connections>;
+	/**
+	 * Whether the tests of the SQL itself also run: rows changed by hand, limits, circles of locks, plans. They find the
+	 * same with each driver, so one driver of one engine runs them.
+	 */
+	readonly isMain?: boolean;
 	/** Whether the driver cannot detect the loss of the listening connection, so that the store needs a minute to notice. */
 	readonly isDeaf?: boolean;
 	/**

@@ -10,4 +10,5 @@ const { Database }: { Database: new (path: string, options?: { readonly: boolean
 testSqlite(
 	"sqliteStore() of bun:sqlite",
 	(path, isReadOnly) => isReadOnly ? new Database(path, { readonly: true }) : new Database(path),
+	false,
 );

@@ -12,7 +12,7 @@ import { lmdbStore } from "../../../../examples/stores/lmdb.ts";
 import { isLong } from "../../../support.ts";
 
 const program = fileURLToPath(new URL("../../../fixtures/lmdb-process.ts", import.meta.url));
-const [lanes, length, most] = [10, 20, isLong ? 60 : 12];
+const [lanes, length, most] = [10, 20, isLong ? 24 : 12];
 
 test("lmdbStore() loses nothing when its processes are killed, and keeps lanes in order", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-lmdb-kills-"));

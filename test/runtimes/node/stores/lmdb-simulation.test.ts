@@ -4,6 +4,6 @@ import { openLmdb } from "../../../simulation/lmdb.ts";
 import { testSimulation } from "../../../simulation/suite.ts";
 import { isLong } from "../../../support.ts";
 
-const seeds = isLong ? 80 : 20;
+const seeds = isLong ? 40 : 20;
 testSimulation({ store: "lmdb", open: openLmdb, seeds });
 testSimulation({ store: "lmdb", open: openLmdb, seeds: seeds / 4, hasJobs: true });

@@ -2,4 +2,4 @@
 import { openLibsql } from "../../../stores/sqlite/libsql.ts";
 import { testSqlite } from "../../../stores/sqlite/suite.ts";
 
-testSqlite("sqliteStore() of libsql", openLibsql);
+testSqlite("sqliteStore() of libsql", openLibsql, false);
