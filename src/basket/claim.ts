@@ -136,6 +136,45 @@ export interface Settlement {
 	readonly ref: Ref;
 	/** The outcome. */
 	readonly outcome: Outcome;
+	/** What is appended to the log of the task, in the same commit. */
+	readonly log?: LogPart | undefined;
+}
+
+/**
+ * Entries for the log of a task, as a claim appends them with a {@link Save} or its {@link Settlement}. The log stays with
+ * the task, whatever becomes of the claim, until the task is removed. A restarted dead task keeps it.
+ *
+ * The cost does not depend on the number of entries that the log has. An entry that has one of these numbers is replaced, so
+ * that a call whose answer was lost can be repeated. The caller leaves no gaps.
+ */
+export interface LogPart {
+	/** The number of entries that the log has before these. */
+	readonly after: number;
+	/** The entries: 1 to {@link mostAppended}, together as large as one payload may be. */
+	readonly entries: readonly Data[];
+}
+
+/** The maximum number of entries in a {@link LogPart}. */
+export const mostAppended = 100;
+
+/** Selects entries of the log of a task. */
+export interface LogRead {
+	/** The id of the task. */
+	readonly id: string;
+	/** Only if this is the token of its current claim. Default: whether it is claimed or not. */
+	readonly token?: string | undefined;
+	/** Only entries with higher numbers. */
+	readonly after: number;
+	/** The maximum number of entries, 1 or more. */
+	readonly limit: number;
+}
+
+/** An entry of the log of a task. */
+export interface LogEntry {
+	/** Its number: 1, 2, 3 … */
+	readonly n: number;
+	/** The appended data. */
+	readonly data: Data;
 }
 
 /** A request for tasks. */
@@ -235,4 +274,6 @@ export interface Save {
 	readonly progress?: string | undefined;
 	/** Messages up to this number are removed. */
 	readonly seen?: number | undefined;
+	/** What is appended to the log of the task, in the same commit. */
+	readonly log?: LogPart | undefined;
 }

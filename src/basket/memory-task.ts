@@ -4,7 +4,18 @@
  * @module
  */
 
-import type { Data, Done, Message, NewTask, Outcome, StoredTask, TaskState } from "./store.ts";
+import type {
+	Data,
+	Done,
+	LogEntry,
+	LogPart,
+	LogRead,
+	Message,
+	NewTask,
+	Outcome,
+	StoredTask,
+	TaskState,
+} from "./store.ts";
 import { mostInbox } from "./claim.ts";
 import { check } from "../platform/check.ts";
 import type { Heap, Placed } from "../platform/heap.ts";
@@ -38,6 +49,8 @@ export interface Task extends Placed {
 	inbox: Message[];
 	/** The number of messages so far. */
 	posted: number;
+	/** The entries of its log, if it has any. */
+	log: Data[] | undefined;
 	/** The heap that it belongs to when it is in a heap. */
 	heap: Heap<Task>;
 	/** The gate that this heap belongs to, if the task is behind a gate. */
@@ -48,8 +61,8 @@ export interface Task extends Placed {
 	next: Task | undefined;
 }
 
-/** The messages of a task. */
-export type Inbox = Pick<Task, "inbox" | "posted">;
+/** The messages of a task, and its log. */
+export type Inbox = Pick<Task, "inbox" | "posted" | "log">;
 
 /** A payload that waits behind a running task. */
 export interface Replacement {
@@ -67,7 +80,7 @@ export interface Replacement {
 /** A task that waits. */
 export function createTask(
 	{ kind, payload, delay, priority, lane, limitKey }: NewTask,
-	given: Pick<Task, "id" | "order" | "inbox" | "posted">,
+	given: Pick<Task, "id" | "order" | keyof Inbox>,
 	heap: Heap<Task>,
 	now: number,
 ): Task {
@@ -139,9 +152,24 @@ export function replaced(task: Task, given: NewTask, now: number): Replacement {
 	return { payload: copy(payload), priority, limitKey, addedAt, at, isCollected };
 }
 
+/** The messages of a new task. */
+export function fresh(): Inbox {
+	return { inbox: [], posted: 0, log: undefined };
+}
+
 /** The messages that a dead task keeps if another item is added. */
-export function inboxFor({ state, inbox, posted }: Task, { item }: NewTask): Inbox | undefined {
-	return item !== undefined && state === "dead" ? { inbox, posted } : undefined;
+export function inboxFor({ state, inbox, posted, log }: Task, { item }: NewTask): Inbox | undefined {
+	return item !== undefined && state === "dead" ? { inbox, posted, log } : undefined;
+}
+
+/** Appends entries to the log of a task. */
+export function append(task: Task, { after, entries }: LogPart): void {
+	(task.log ??= []).splice(after, entries.length, ...entries.map(copy));
+}
+
+/** The entries that a read selects. */
+export function entriesOf({ log = [] }: Task, { after, limit }: LogRead): LogEntry[] {
+	return log.slice(after, after + limit).map((data, index) => ({ n: after + index + 1, data: copy(data) }));
 }
 
 /** Adds the item of a new task to its messages, if it has one. Returns whether there are enough to be due at once. */

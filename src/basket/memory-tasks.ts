@@ -13,6 +13,9 @@ import type {
 	Data,
 	LaneRun,
 	ListQuery,
+	LogEntry,
+	LogPart,
+	LogRead,
 	Message,
 	NewTask,
 	Outcome,
@@ -24,11 +27,14 @@ import type {
 	TurnResult,
 } from "./store.ts";
 import {
+	append,
 	collect,
 	copy,
 	crash,
 	createTask,
+	entriesOf,
 	forget,
+	fresh,
 	hasLease,
 	type Inbox,
 	inboxFor,
@@ -44,7 +50,7 @@ import {
 	type Task,
 	unseen,
 } from "./memory-task.ts";
-import { TaskLog } from "./memory-log.ts";
+import { isGone, TaskIndex } from "./memory-index.ts";
 import { TaskQueue } from "./memory-queue.ts";
 import { within } from "./admission.ts";
 import { BasketGate } from "./basket-gate.ts";
@@ -52,13 +58,10 @@ import { MemoryWatchers } from "./memory-watchers.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
 
-/** All tasks of a basket. */
 export class MemoryTasks {
 	/** The watchers, which are notified when a task may be due. */
 	readonly watchers: MemoryWatchers = new MemoryWatchers();
-	readonly #byId = new Map<string, Task>();
-	/** All tasks in the order added. Removed tasks stay until they are the majority. */
-	readonly #log = new TaskLog();
+	readonly #all = new TaskIndex();
 	/** The tasks that can be claimed now or later. */
 	readonly #queue: TaskQueue = new TaskQueue(this);
 	/** Done and dead tasks that are retained for a time. */
@@ -77,7 +80,7 @@ export class MemoryTasks {
 
 	/** Whether this basket can be forgotten. */
 	get isUnused(): boolean {
-		return this.#byId.size + this.watchers.size + this.#queue.size === 0 && this.#gate.goneAt <= this.now;
+		return this.#all.size + this.watchers.size + this.#queue.size === 0 && this.#gate.goneAt <= this.now;
 	}
 
 	add(task: NewTask): Added {
@@ -95,8 +98,8 @@ export class MemoryTasks {
 	}
 
 	turn({ settle, claim, lease, limits, overall, runs = [] }: Turn): TurnResult {
-		const settled = settle.map(({ ref, outcome }) => this.#settle(ref, outcome));
-		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#byId.get(id));
+		const settled = settle.map(({ ref, outcome, log }) => this.#settle(ref, outcome, log));
+		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + 100);
 		this.#queue.sweep();
@@ -113,7 +116,7 @@ export class MemoryTasks {
 
 	/** Puts the tasks back whose lease has expired. Returns how many tasks the limit of the basket admits. */
 	#admit(limit: BasketLimit): number {
-		this.#queue.running ??= new Set([...this.#byId.values()].filter(({ state }) => state === "running"));
+		this.#queue.running ??= new Set([...this.#all.values()].filter(({ state }) => state === "running"));
 		const running = this.#gate.running = this.#queue.running;
 		for (const task of limit.atOnce < Infinity ? [...running] : []) {
 			if (!hasLease(task) || task.at > this.now) continue;
@@ -128,7 +131,7 @@ export class MemoryTasks {
 		return heads.flatMap((head) => {
 			const claims = [head];
 			const { most = 1 } = runs.find(({ kind }) => kind === head.kind) ?? {};
-			let task = head.attempts > 0 ? undefined : this.#byId.get(head.id)?.next;
+			let task = head.attempts > 0 ? undefined : this.#all.get(head.id)?.next;
 			for (; left > 0 && claims.length < most && mayFollow(task, head.kind, this.now); task = task.next, left--) {
 				claims.push(this.#begin(task, lease)!);
 			}
@@ -152,13 +155,19 @@ export class MemoryTasks {
 		return task.inbox.length > 0 ? "posted" : "ok";
 	}
 
-	save({ ref, payload, progress, seen = 0 }: Save): boolean {
+	save({ ref, payload, progress, seen = 0, log }: Save): boolean {
 		const task = this.#running(ref);
 		if (task === undefined) return false;
 		if (payload !== undefined) task.payload = copy(payload);
 		if (progress !== undefined) task.progress = progress;
+		if (log !== undefined) append(task, log);
 		forget(task, seen);
 		return true;
+	}
+
+	log(read: LogRead): LogEntry[] | undefined {
+		const task = read.token === undefined ? this.#find(read.id) : this.#running(read as Ref);
+		return task && entriesOf(task, read);
 	}
 
 	get(id: string): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
@@ -167,7 +176,7 @@ export class MemoryTasks {
 	}
 
 	list(query: ListQuery): StoredTask[] {
-		return this.#log.list(query, (task) => this.#byId.get(task.id) === task && !this.#isGone(task)).map(show);
+		return this.#all.list(query, this.now).map(show);
 	}
 
 	pause(kind: string | undefined, isPaused: boolean): boolean {
@@ -180,9 +189,7 @@ export class MemoryTasks {
 	}
 
 	counts(): Counts {
-		const counts = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		for (const task of this.#byId.values()) counts[stateOf(task)] += this.#isGone(task) ? 0 : 1;
-		return counts;
+		return this.#all.counts(this.now);
 	}
 
 	delete(id: string): boolean {
@@ -212,7 +219,7 @@ export class MemoryTasks {
 
 	hasten(within: number, random: () => number): number {
 		let count = 0;
-		for (const task of this.#byId.values()) {
+		for (const task of this.#all.values()) {
 			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.previous || task.at <= this.now + within) continue;
 			this.#place(task, this.now + within * random());
 			count++;
@@ -221,7 +228,7 @@ export class MemoryTasks {
 	}
 
 	post(id: string, data: Data): boolean {
-		const task = this.#byId.get(id);
+		const task = this.#all.get(id);
 		if (task === undefined || isOver(task)) return false;
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held task becomes due, too, because the later release does not know that a message was posted.
@@ -230,9 +237,10 @@ export class MemoryTasks {
 		return true;
 	}
 
-	#settle(ref: Ref, outcome: Outcome): boolean {
+	#settle(ref: Ref, outcome: Outcome, log?: LogPart): boolean {
 		const task = this.#running(ref);
 		if (task === undefined) return false;
+		if (log !== undefined) append(task, log);
 		const { type } = outcome;
 		this.#queue.end(task, outcome);
 		let at = this.now;
@@ -273,24 +281,18 @@ export class MemoryTasks {
 		}
 	}
 
-	/** Whether its retention has ended: then nobody may see it, even if no turn has removed it. */
-	#isGone(task: Task): boolean {
-		return isOver(task) && task.at <= this.now;
-	}
-
 	#find(id: string): Task | undefined {
-		const task = this.#byId.get(id);
-		if (task !== undefined && this.#isGone(task)) this.#remove(task);
-		return this.#byId.get(id);
+		const task = this.#all.get(id);
+		if (task !== undefined && isGone(task, this.now)) this.#remove(task);
+		return this.#all.get(id);
 	}
 
-	/** A restarted task already has messages. */
-	#insert(given: NewTask, id: string, order: number, { inbox, posted }: Inbox = { inbox: [], posted: 0 }): true {
+	/** A restarted task already has messages and a log. */
+	#insert(given: NewTask, id: string, order: number, { inbox, posted, log }: Inbox = fresh()): true {
 		const { kind, priority, lane } = given;
-		const task = createTask(given, { id, order, inbox, posted }, this.#queue.heapOf(kind, priority), this.now);
+		const task = createTask(given, { id, order, inbox, posted, log }, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
-		this.#byId.set(id, task);
-		this.#log.add(task);
+		this.#all.add(task);
 		if (lane !== undefined) {
 			task.previous = this.#lanes.get(lane);
 			if (task.previous !== undefined) task.previous.next = task;
@@ -356,7 +358,7 @@ export class MemoryTasks {
 	}
 
 	#running({ id, token }: Ref): Task | undefined {
-		const task = this.#byId.get(id);
+		const task = this.#all.get(id);
 		return task?.state === "running" && task.token === token ? task : undefined;
 	}
 
@@ -373,11 +375,11 @@ export class MemoryTasks {
 
 	#remove(task: Task): true {
 		this.#leave(task);
-		this.#byId.delete(task.id);
-		// The log may keep the task for a while.
+		this.#all.remove(task);
+		// The index may keep the task for a while.
 		task.payload = "";
 		task.inbox = [];
-		if (this.#log.size > 2 * this.#byId.size + 100) this.#log.compact((task) => this.#byId.get(task.id) === task);
+		task.log = undefined;
 		return true;
 	}
 

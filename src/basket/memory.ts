@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { Change, Data, ListQuery, NewTask, Ref, Save, Store, Turn, WakeReason } from "./store.ts";
+import type { Change, Data, ListQuery, LogRead, NewTask, Ref, Save, Store, Turn, WakeReason } from "./store.ts";
 import { check } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { observe } from "../platform/observe.ts";
@@ -83,6 +83,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store<never> {
 			refuse(tx);
 			return saves.map((save) => all.save(save));
 		}),
+		log: member((all, reads: readonly LogRead[]) => reads.map((read) => all.log(read))),
 		get: member((all, id: string) => all.get(id)),
 		list: member((all, query: ListQuery) => all.list(query)),
 		counts: member((all) => all.counts()),

@@ -53,9 +53,9 @@
  * @module
  */
 
-import type { Data, Done, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
+import type { Data, Done, LogEntry, LogRead, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 
-export { mostInbox } from "./claim.ts";
+export { mostAppended, mostInbox } from "./claim.ts";
 export { type ClonedData, isCloned } from "./cloned.ts";
 
 export type {
@@ -66,6 +66,9 @@ export type {
 	Done,
 	KindLimit,
 	LaneRun,
+	LogEntry,
+	LogPart,
+	LogRead,
 	Message,
 	Outcome,
 	Ref,
@@ -325,6 +328,12 @@ export interface Store<Tx = unknown> {
 
 	/** Saves data of claims, each one unless it is lost. Leases are not changed. O(n log N). */
 	save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]>;
+
+	/**
+	 * Reads the logs of tasks: for each one, its entries in order. `undefined` if the task does not exist or its retention has
+	 * ended, or if the claim is lost. O(n log N + entries).
+	 */
+	log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]>;
 
 	/** Gets one task with its inbox. O(log N). */
 	get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined>;

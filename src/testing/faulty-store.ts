@@ -62,6 +62,7 @@ const wrapped: Readonly<Record<StoreCall["member"], true>> = {
 	complete: true,
 	extend: true,
 	save: true,
+	log: true,
 	get: true,
 	list: true,
 	counts: true,

@@ -18,6 +18,7 @@ import { lanes } from "./store-suite/lanes.ts";
 import { limitKeys } from "./store-suite/limit-keys.ts";
 import { limiting } from "./store-suite/limiting.ts";
 import { laneRuns } from "./store-suite/lane-runs.ts";
+import { logging } from "./store-suite/logging.ts";
 import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
 import { overall } from "./store-suite/overall.ts";
@@ -107,6 +108,7 @@ function allTests(): StoreTest[] {
 		spacing(),
 		changing,
 		inbox,
+		logging,
 		looking,
 		transactions,
 		watching,

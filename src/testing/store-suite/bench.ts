@@ -9,6 +9,7 @@ import type {
 	BasketLimit,
 	Claim,
 	ClaimRequest,
+	Data,
 	KindLimit,
 	LaneRun,
 	NewTask,
@@ -150,6 +151,14 @@ export class Bench {
 	/** Gets a task that must exist. */
 	async get(id: string): Promise<NonNullable<Awaited<ReturnType<Store["get"]>>>> {
 		return await this.store.get(this.basket, id) ?? fail(`get("${id}"): there is no such task`);
+	}
+
+	/** The data in the log of a task that must exist. */
+	async log(id: string, after = 0, limit = 10_000): Promise<Data[]> {
+		const [entries] = await this.store.log(this.basket, [{ id, after, limit }]);
+		if (entries === undefined) fail(`log() of "${id}": there is no such task`);
+		for (const [index, { n }] of entries.entries()) equal(n, after + index + 1, "the number of an entry");
+		return entries.map(({ data }) => data);
 	}
 
 	/** The states of tasks; `undefined` for missing tasks. */

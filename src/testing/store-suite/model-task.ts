@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Message, NewTask, TaskState } from "../../basket/store.ts";
+import type { LogPart, Message, NewTask, TaskState } from "../../basket/store.ts";
 import type { ModelStart } from "./limit-model.ts";
 
 /** A task of the model. Instants are milliseconds since the beginning. */
@@ -31,6 +31,7 @@ export interface ModelTask {
 	readonly isCollected: boolean;
 	inbox: Message[];
 	posted: number;
+	log: readonly NewTask["payload"][];
 	addedAt: number;
 	dueAt: number;
 	/** A store may choose `dueAt` from this range; the model adopts its choice. */
@@ -56,4 +57,9 @@ export function isOpen({ state }: ModelTask): boolean {
 
 export function stateOf({ state, isHeld }: ModelTask): TaskState {
 	return isHeld && state === "waiting" ? "held" : state;
+}
+
+/** Adds entries to its log, or puts them in place of those with their numbers. */
+export function append(task: ModelTask, { after, entries }: LogPart = { after: 0, entries: [] }): void {
+	task.log = [...task.log.slice(0, after), ...entries, ...task.log.slice(after + entries.length)];
 }

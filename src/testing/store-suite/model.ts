@@ -9,8 +9,10 @@ import {
 	type Change,
 	type Claim,
 	type KindLimit,
+	type LogPart,
 	type NewTask,
 	type Outcome,
+	type Ref,
 	type TaskState,
 	taskStates,
 } from "../../basket/store.ts";
@@ -127,7 +129,11 @@ class StoreAndModel {
 	async #turn(): Promise<void> {
 		const random = this.#random;
 		const among = random.below(3) > 0 ? this.#refs : this.#refs.filter(({ lane }) => lane === "n").slice(-4);
-		const settle = random.some(among).slice(0, 4).map((ref) => ({ ref, outcome: this.#outcome(ref) }));
+		const settle = random.some(among).slice(0, 4).map((ref) => ({
+			ref,
+			outcome: this.#outcome(ref),
+			log: this.#part(ref),
+		}));
 		const claim = Array.from({ length: random.below(3) }, () => ({
 			kinds: random.some(kinds).concat(random.of(kinds)),
 			// In real time, it is unknown which of two tasks was due first.
@@ -139,7 +145,7 @@ class StoreAndModel {
 		const runs = random.below(4) === 0 ? [] : kinds.map((kind) => ({ kind, most: 1 + random.below(4) }));
 		this.log.push(`turn ${show({ settle, claim, lease, limits, runs })}`);
 		const turn = await this.#bench.turn({ settle, claim, lease, limits, runs });
-		equal(turn.settled, settle.map(({ ref, outcome }) => this.#model.settle(ref, outcome)), "settled");
+		equal(turn.settled, settle.map(({ ref, outcome, log }) => this.#model.settle(ref, outcome, log)), "settled");
 		this.#model.giveBack();
 		this.#model.claim(idsOf(turn.claims), claim, limits, lease, this.#bench.isExact, runs);
 		for (const given of turn.claims) {
@@ -199,6 +205,17 @@ class StoreAndModel {
 		]);
 	}
 
+	/** A part that continues the log of a task, or that repeats its last entries with other data. */
+	#part({ id }: Ref): LogPart | undefined {
+		const random = this.#random;
+		const { log = [] } = this.#model.find(id) ?? {};
+		if (random.below(2) === 0) return undefined;
+		return {
+			after: Math.max(0, log.length - random.of([0, 0, 1, 2])),
+			entries: random.of([[this.#text()], [this.#text(), Uint8Array.of(7)]]),
+		};
+	}
+
 	/** @param isFull whether a request was served in full: then a store need not look at the other gates */
 	#checkDueIn(dueIn: number, kinds: readonly string[], limits: readonly KindLimit[], isFull: boolean): void {
 		if (isFull && dueIn === 0 && this.#model.hasGates(kinds)) return;
@@ -223,6 +240,7 @@ class StoreAndModel {
 			payload: ref.payload === envelope ? undefined : random.of([undefined, this.#text()]),
 			progress: random.of([undefined, this.#text()]),
 			seen: random.of([undefined, random.below(4)]),
+			log: this.#part(ref),
 		}));
 		this.log.push(`save ${show(saves)}`);
 		const wanted = saves.map((save) => this.#model.save(save));
@@ -343,7 +361,9 @@ class StoreAndModel {
 		}
 		equal(await this.#bench.store.counts(basket), counts, "counts()");
 		const some = this.#random.some(this.#model.tasks)[0];
-		if (some !== undefined) equal((await this.#bench.get(some.id)).inbox, some.inbox, `inbox of "${some.id}"`);
+		if (some === undefined) return;
+		equal((await this.#bench.get(some.id)).inbox, some.inbox, `inbox of "${some.id}"`);
+		equal(await this.#bench.log(some.id), some.log, `log of "${some.id}"`);
 	}
 
 	#compareTimes(task: ModelTask, state: TaskState, addedAt: number, given: number | undefined): void {

@@ -10,6 +10,7 @@ import type {
 	ClaimRequest,
 	KindLimit,
 	LaneRun,
+	LogPart,
 	Message,
 	NewTask,
 	Outcome,
@@ -18,7 +19,7 @@ import type {
 } from "../../basket/store.ts";
 import { fail } from "./assert.ts";
 import { ModelGate } from "./limit-model.ts";
-import { gateOf, isOpen, type ModelTask } from "./model-task.ts";
+import { append, gateOf, isOpen, type ModelTask } from "./model-task.ts";
 
 /** The tasks of one basket, and the operations on them. */
 export class TaskModel {
@@ -45,10 +46,10 @@ export class TaskModel {
 		{ id, kind, priority, lane, limitKey, payload, delay }: NewTask & { id: string },
 		isCollected: boolean,
 	): ModelTask {
-		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, isCollected };
+		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, log: [] };
 		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
 		const times = { addedAt: this.now, dueAt: this.now + delay };
-		const task: ModelTask = { id, kind, priority, lane, limitKey, payload, ...none, ...state, ...times };
+		const task: ModelTask = { id, kind, priority, lane, limitKey, payload, isCollected, ...none, ...state, ...times };
 		this.tasks.push(task);
 		return task;
 	}
@@ -80,7 +81,7 @@ export class TaskModel {
 		const isOver = before?.state === "dead" || before?.state === "done";
 		if (isOver) this.delete(id);
 		const task = before === undefined || isOver ? this.add(given, true) : before;
-		if (before?.state === "dead") Object.assign(task, { inbox: before.inbox, posted: before.posted });
+		if (before?.state === "dead") Object.assign(task, { inbox: before.inbox, posted: before.posted, log: before.log });
 		task.inbox.push({ n: ++task.posted, data: item! });
 		const { addedAt } = task.state === "running" ? task.replacement ?? { addedAt: this.now } : task;
 		const dueAt = Math.min(this.now + delay, addedAt + within);
@@ -90,9 +91,10 @@ export class TaskModel {
 		Object.assign(task, { dueAt: task.inbox.length >= most! ? this.now : dueAt, dueFrom: undefined, dueTo: undefined });
 	}
 
-	settle(ref: Ref, outcome: Outcome): boolean {
+	settle(ref: Ref, outcome: Outcome, log?: LogPart): boolean {
 		const task = this.current(ref);
 		if (task === undefined) return false;
+		append(task, log);
 		this.#leaveGate(task, outcome);
 		const { seen = Infinity, most = Infinity } = outcome.type === "done" ? outcome : {};
 		if (seen < Infinity) task.inbox = task.inbox.filter(({ n }) => n > seen);
@@ -293,9 +295,10 @@ export class TaskModel {
 		return task.inbox.length > 0 ? "posted" : "ok";
 	}
 
-	save({ ref, payload, progress, seen = 0 }: Save): boolean {
+	save({ ref, payload, progress, seen = 0, log }: Save): boolean {
 		const task = this.current(ref);
 		if (task === undefined) return false;
+		append(task, log);
 		task.payload = payload ?? task.payload;
 		task.progress = progress ?? task.progress;
 		task.inbox = task.inbox.filter(({ n }) => n > seen);
@@ -316,7 +319,7 @@ export class TaskModel {
 		if (task === undefined) return false;
 		if (change === "retry" && task.state === "dead") {
 			this.delete(id);
-			this.add({ ...task, delay: 0 }, task.isCollected).posted = task.posted;
+			Object.assign(this.add({ ...task, delay: 0 }, task.isCollected), { posted: task.posted, log: task.log });
 			return true;
 		}
 		if (change === "release" && task.isHeld) {
