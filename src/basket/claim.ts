@@ -39,6 +39,8 @@ export interface Claim extends Ref {
 	readonly age: number;
 	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
 	readonly inbox: readonly Message[];
+	/** Whether its log has entries. */
+	readonly hasLog?: boolean | undefined;
 }
 
 /** The maximum number of messages in a {@link Claim}. */

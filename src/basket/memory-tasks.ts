@@ -354,7 +354,7 @@ export class MemoryTasks {
 		task.state = "running";
 		const token = task.token = String(this.#number());
 		this.#place(task, this.now + lease);
-		return { ...showClaimed(task), token, age: this.now - task.addedAt };
+		return { ...showClaimed(task), token, age: this.now - task.addedAt, hasLog: task.log !== undefined };
 	}
 
 	#running({ id, token }: Ref): Task | undefined {

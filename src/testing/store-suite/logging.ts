@@ -76,6 +76,22 @@ export const logging: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "turn() says of each claim whether its task has a log",
+		async run(bench) {
+			const [a, b] = await bench.running("a", "b");
+			equal([a, b].map((claim) => claim!.hasLog ?? false), [false, false], "logs of new tasks");
+			await append(bench, a!, 0, ["1"]);
+			await bench.settleAll([a!, b!], { type: "release" });
+			const again = await bench.expectClaims(["a", "b"], "again");
+			equal(again.map(({ hasLog = false }) => hasLog), [true, false], "logs of released tasks");
+			await bench.turn({ settle: [settlement(again[1]!, { type: "release" }, 0, "1")] });
+			await bench.settleAll([again[0]!], { type: "dead", attempts: 1, error: "x" });
+			await bench.change("a", "retry");
+			const claims = await bench.expectClaims(["b", "a"], "at last");
+			equal(claims.map(({ hasLog }) => hasLog), [true, true], "logs of tasks with entries");
+		},
+	},
+	{
 		title: "a log survives a lease that ends, and a dead task keeps it when it is retried",
 		async run(bench) {
 			await bench.add("a");
