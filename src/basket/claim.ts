@@ -39,8 +39,8 @@ export interface Claim extends Ref {
 	readonly age: number;
 	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
 	readonly inbox: readonly Message[];
-	/** Whether its log has entries. */
-	readonly hasLog?: boolean | undefined;
+	/** The number of the last entry of its log. Absent or 0: it has none. */
+	readonly logged?: number | undefined;
 }
 
 /** The maximum number of messages in a {@link Claim}. */

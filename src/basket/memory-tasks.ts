@@ -354,7 +354,7 @@ export class MemoryTasks {
 		task.state = "running";
 		const token = task.token = String(this.#number());
 		this.#place(task, this.now + lease);
-		return { ...showClaimed(task), token, age: this.now - task.addedAt, hasLog: task.log !== undefined };
+		return { ...showClaimed(task), token, age: this.now - task.addedAt, logged: task.log?.length };
 	}
 
 	#running({ id, token }: Ref): Task | undefined {
