@@ -53,8 +53,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
 	#payload: unknown;
-	/** The payload in the store. */
+	/** The payload in the store, and the number of entries in the log. */
 	#stored: Data;
+	#logged: number;
 	/** Whether the basket stops: later failures do not count. */
 	#isAborted = false;
 	/** The items of this run, if the payload is collected items. */
@@ -69,6 +70,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.claim = claim;
 		this.leaseEndsAt = leaseEndsAt;
 		this.#stored = claim.payload;
+		this.#logged = claim.logged ?? 0;
 		const kind = this.#kind = owner.settings.kinds.get(claim.kind)!;
 		// The store's clock is read once: it must not be ahead of the store, or the next tick would be due too early.
 		const isTick = kind?.mayRecur && isEnvelope(claim.payload);
@@ -147,15 +149,16 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	 * Whether a new claim continues this one, without a change of the task in between: another worker may have
 	 * claimed, saved and released it.
 	 */
-	isContinuedBy({ addedAt, attempts, crashes, payload }: Claim): boolean {
+	isContinuedBy({ addedAt, attempts, crashes, payload, logged = 0 }: Claim): boolean {
 		const { claim } = this;
-		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1 && logged === this.#logged;
 		return isNext && !this.isExpired && addedAt === claim.addedAt && fingerprint(payload) === fingerprint(this.#stored);
 	}
 
-	/** Records data that the run itself has saved, for a kind whose payloads are stored unchanged. */
-	saved(data: Data): void {
-		this.#payload = this.#stored = data;
+	/** Records what the run itself has stored, for a kind whose payloads are stored unchanged. */
+	saved(data: Data | undefined, logged: number = this.#logged): void {
+		if (data !== undefined) this.#payload = this.#stored = data;
+		this.#logged = logged;
 	}
 
 	/** Another worker has the claim. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Outcome } from "./store.ts";
+import type { LogPart, Outcome } from "./store.ts";
 import { encodeFailure } from "./codec.ts";
 import type { Execution, RunStep } from "../run/execution.ts";
 
@@ -16,6 +16,8 @@ export interface Ending {
 	readonly outcome: Outcome;
 	readonly error: unknown;
 	readonly delay: number;
+	/** What is appended to the log of the task. */
+	readonly log?: LogPart | undefined;
 	/** How it has ended, if its outcome does not tell. */
 	readonly told?: "done" | "dead" | "released" | undefined;
 	/** What the function has returned. */
@@ -25,8 +27,8 @@ export interface Ending {
 }
 
 /** An ending that is no failure. */
-export function endingWith(outcome: Outcome, onStored?: () => void): Ending {
-	return { outcome, error: undefined, delay: 0, onStored };
+export function endingWith(outcome: Outcome, onStored?: () => void, log?: LogPart): Ending {
+	return { outcome, error: undefined, delay: 0, onStored, log };
 }
 
 /** The end of an attempt that was the last one. */

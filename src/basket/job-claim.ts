@@ -26,8 +26,8 @@ export interface JobClaim {
 	beginCommit(): void;
 	/** The transaction has ended, or there is none. */
 	endCommit(): void;
-	/** Records data that the run itself has stored. */
-	saved(data: Data): void;
+	/** Records what the run itself has stored: the payload, if it was changed, and the number of log entries. */
+	saved(data: Data | undefined, logged?: number): void;
 	/** Another worker has the claim. */
 	lose(): void;
 }

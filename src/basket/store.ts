@@ -56,7 +56,7 @@
 import type { Data, Done, LogEntry, LogRead, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 
 export { mostAppended, mostInbox } from "./claim.ts";
-export { type ClonedData, isCloned } from "./cloned.ts";
+export { type ClonedData, fingerprint, isCloned } from "./cloned.ts";
 
 export type {
 	BasketLimit,

@@ -390,5 +390,6 @@ export class Turns<Tx> {
 }
 
 function settlementOf<Tx>({ task, ending }: Ended<Tx>): Settlement {
-	return { ref: task.claim, outcome: ending.outcome };
+	const { outcome, log } = ending;
+	return log === undefined ? { ref: task.claim, outcome } : { ref: task.claim, outcome, log };
 }

@@ -8,7 +8,7 @@
 import type { Change, Store, StoredTask } from "../basket/store.ts";
 import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
-import { jobOf } from "./task.ts";
+import { JobReader } from "./job-reader.ts";
 import { type CommandName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
@@ -67,13 +67,14 @@ async function keptOf(
 	const { basket, command, takesHalfDone } = request;
 	if (!isRemoval(command) || takesHalfDone) return new Map();
 	const tasks: StoredTask[] = [];
+	const jobs = new JobReader(store, basket);
 	for (const id of ids) {
 		const task = await store.get(basket, id);
-		if (task !== undefined && await isLeft(task)) tasks.push(task);
+		if (task !== undefined && await isLeft(task, jobs)) tasks.push(task);
 	}
 	if (tasks.length === 0) return new Map();
 	if (terminal.canAsk) {
-		await preview(tasks.length, tasks.slice(0, previewSize), terminal);
+		await preview(tasks.length, tasks.slice(0, previewSize), jobs, terminal);
 		if (await isHalfDoneConfirmed(tasks.length, tasks.length === ids.length, terminal)) return new Map();
 	}
 	return new Map(tasks.map(({ id }) => [
@@ -82,14 +83,14 @@ async function keptOf(
 	]));
 }
 
-async function halfDoneOf(tasks: readonly StoredTask[]): Promise<StoredTask[]> {
+async function halfDoneOf(tasks: readonly StoredTask[], jobs: JobReader): Promise<StoredTask[]> {
 	const found: StoredTask[] = [];
-	for (const task of tasks) if (await isLeft(task)) found.push(task);
+	for (const task of tasks) if (await isLeft(task, jobs)) found.push(task);
 	return found;
 }
 
-async function isLeft(task: StoredTask): Promise<boolean> {
-	return isHalfDone(task, await jobOf(task.payload));
+async function isLeft(task: StoredTask, jobs: JobReader): Promise<boolean> {
+	return isHalfDone(task, await jobs.position(task));
 }
 
 async function isHalfDoneConfirmed(number: number, isEach: boolean, terminal: Terminal): Promise<boolean> {
@@ -134,9 +135,10 @@ async function changeAll(store: Store, request: Request, terminal: Terminal): Pr
 	const [done] = words[command as Changing];
 	const name = command === "clear" ? command : `${command} --all`;
 	if (!isSure && !terminal.canAsk) throw new Failure(2, `${name} needs --yes without a terminal`);
-	const found = await survey(store, request);
+	const jobs = new JobReader(store, request.basket);
+	const found = await survey(store, request, jobs);
 	const { number, halfDone } = found;
-	if (!isSure && number > 0 && !await isConfirmed(found, request, terminal)) {
+	if (!isSure && number > 0 && !await isConfirmed(found, request, jobs, terminal)) {
 		throw new Failure(1, `Nothing was ${done}`);
 	}
 	const isAsked = halfDone > 0 && !isSure && await isHalfDoneConfirmed(halfDone, halfDone === number, terminal);
@@ -145,7 +147,7 @@ async function changeAll(store: Store, request: Request, terminal: Terminal): Pr
 	for await (const tasks of number === 0 ? [] : pages(store, request)) {
 		if (terminal.closed.aborted) throw new Failure(1, `Interrupted: ${count(changed, "task")} of ${number} ${done}`);
 		const batch = tasks.slice(0, number - seen);
-		const left = new Set(keepsHalfDone ? await halfDoneOf(batch) : []);
+		const left = new Set(keepsHalfDone ? await halfDoneOf(batch, jobs) : []);
 		const applied = await apply(store, request, batch.filter((task) => !left.has(task)).map(({ id }) => id));
 		changed += applied.filter(Boolean).length;
 		kept += left.size;
@@ -173,27 +175,37 @@ async function finish(
 	if (meanwhile > 0) terminal.note(`${count(meanwhile, "task")} left, as they had changed meanwhile`);
 }
 
-async function survey(store: Store, request: Request): Promise<Survey> {
+async function survey(store: Store, request: Request, jobs: JobReader): Promise<Survey> {
 	const { command, takesHalfDone } = request;
 	const first: StoredTask[] = [];
 	let [number, halfDone] = [0, 0];
 	for await (const tasks of pages(store, request)) {
 		number += tasks.length;
 		for (const task of tasks.slice(0, previewSize - first.length)) first.push(task);
-		if (isRemoval(command) && !takesHalfDone) halfDone += (await halfDoneOf(tasks)).length;
+		if (isRemoval(command) && !takesHalfDone) halfDone += (await halfDoneOf(tasks, jobs)).length;
 	}
 	return { number, first, halfDone };
 }
 
-async function isConfirmed({ number, first }: Survey, request: Request, terminal: Terminal): Promise<boolean> {
+async function isConfirmed(
+	{ number, first }: Survey,
+	request: Request,
+	jobs: JobReader,
+	terminal: Terminal,
+): Promise<boolean> {
 	const { command, basket, db } = request;
-	await preview(number, first, terminal);
+	await preview(number, first, jobs, terminal);
 	const place = `the basket ${quote(basket)} in ${nameOf(db)}`;
 	return await isYes(terminal, `${command} ${count(number, "task")} of ${place}? [y/N] `);
 }
 
-async function preview(number: number, first: readonly StoredTask[], terminal: Terminal): Promise<void> {
-	await terminal.print((await taskTable(first, terminal)).join("\n"));
+async function preview(
+	number: number,
+	first: readonly StoredTask[],
+	jobs: JobReader,
+	terminal: Terminal,
+): Promise<void> {
+	await terminal.print((await taskTable(first, jobs, terminal)).join("\n"));
 	if (number > first.length) await terminal.print(`… and ${(number - first.length).toLocaleString("en-US")} more`);
 }
 

@@ -6,7 +6,8 @@
 
 import { decodeFailure } from "../basket/engine.ts";
 import type { Store, StoredTask, TaskState } from "../basket/store.ts";
-import { describeFailure, jobOf } from "./task.ts";
+import { headOf } from "./job-reader.ts";
+import { describeFailure } from "./task.ts";
 import type { Request } from "./terminal.ts";
 
 /** A failure that a look has found. */
@@ -126,7 +127,7 @@ export class Failures {
 /** A job keeps its failures in its checkpoint, and its task is done even if the job was reverted or has failed. */
 async function toFailed(task: StoredTask): Promise<TaskFailed | undefined> {
 	const { id, kind, state, error } = task;
-	const job = state === "dead" ? undefined : await jobOf(task.payload);
+	const job = state === "dead" ? undefined : await headOf(task.payload);
 	if (state === "done" && (job?.status ?? "completed") === "completed") return undefined;
 	const failure = (state === "done" ? job?.revertError ?? job?.error : job?.previous) ?? decodeFailure(error);
 	const attempts = job?.previous === undefined ? task.attempts : job.attempts;

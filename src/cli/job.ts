@@ -5,16 +5,16 @@
  */
 
 import type { StoredTask } from "../basket/store.ts";
-import { type JobAttempt, type JobCheckpoint, showHistory } from "../job/state.ts";
+import { type JobAttempt, type JobCheckpoint, type JobHead, showHistory } from "../job/state.ts";
 import { duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
 
 /** Whether removing a job would leave effects that are never reverted. */
-export function isHalfDone({ state }: StoredTask, checkpoint: JobCheckpoint | undefined): boolean {
+export function isHalfDone({ state }: StoredTask, checkpoint: JobHead | undefined): boolean {
 	if (checkpoint === undefined || checkpoint.status !== undefined) return false;
-	const { at, isBackward, results, history } = checkpoint;
-	return state === "running" || at > 0 || isBackward || history.length > 0 || Object.keys(results).length > 0;
+	const { at, isBackward, logged, history } = checkpoint;
+	return state === "running" || at > 0 || isBackward || history.length > 0 || logged > 0;
 }
 
 /** The state of a step. */

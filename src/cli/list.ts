@@ -8,7 +8,8 @@ import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts
 import { describeTask } from "./job.ts";
 import { pauseLines } from "./pause.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
-import { describeDue, jobOf, summarize } from "./task.ts";
+import { JobReader } from "./job-reader.ts";
+import { describeDue, summarize } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
@@ -66,11 +67,12 @@ export async function* pages(
 /** Lists tasks. */
 export async function list(store: Store, request: Request, terminal: Terminal): Promise<0> {
 	const { limit } = request;
+	const jobs = new JobReader(store, request.basket);
 	let shown = 0;
 	let last: string | undefined;
 	for await (const tasks of pages(store, request, limit)) {
 		if (terminal.closed.aborted) return 0;
-		await terminal.print(await toText(tasks, terminal, shown > 0));
+		await terminal.print(await toText(tasks, jobs, terminal, shown > 0));
 		shown += tasks.length;
 		last = tasks.at(-1)!.key;
 	}
@@ -86,23 +88,29 @@ function nothingFound({ basket, state, kind, lane, prefix, after }: Request, ter
 	);
 }
 
-async function toText(tasks: readonly StoredTask[], terminal: Terminal, isMore: boolean): Promise<string> {
+async function toText(
+	tasks: readonly StoredTask[],
+	jobs: JobReader,
+	terminal: Terminal,
+	isMore: boolean,
+): Promise<string> {
 	if (!terminal.isTable) {
-		const records = tasks.map(async (task) => toJson(describeTask(task, await jobOf(task.payload))));
+		const records = tasks.map(async (task) => toJson(describeTask(task, await jobs.whole(task))));
 		return (await Promise.all(records)).join("\n");
 	}
-	const lines = await taskTable(tasks, terminal);
+	const lines = await taskTable(tasks, jobs, terminal);
 	return lines.slice(isMore ? 1 : 0).join("\n");
 }
 
 /** Tasks as a table. */
 export async function taskTable(
 	tasks: readonly StoredTask[],
+	jobs: JobReader,
 	{ columns: width, paint, clock }: Pick<Terminal, "columns" | "paint" | "clock">,
 ): Promise<string[]> {
 	const now = clock.now();
 	const rows = await Promise.all(tasks.map(async (task) => {
-		const job = await jobOf(task.payload);
+		const job = await jobs.position(task);
 		return [
 			clean(task.id),
 			clean(task.kind),

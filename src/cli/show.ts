@@ -9,13 +9,13 @@ import type { JobCheckpoint } from "../job/state.ts";
 import { decodeFailure } from "../basket/engine.ts";
 import { unmask } from "../schedule/envelope.ts";
 import { describeTask, jobLines } from "./job.ts";
+import { JobReader } from "./job-reader.ts";
 import {
 	decodeData,
 	describeDue,
 	describeFailure,
 	describeSchedule,
 	inline,
-	jobOf,
 	type OpenPayload,
 	openPayload,
 	toItems,
@@ -31,7 +31,7 @@ export async function show(store: Store, { basket, ids }: Request, terminal: Ter
 	const id = ids[0]!;
 	const task = await store.get(basket, id);
 	if (task === undefined) throw missing(id, basket);
-	const job = await jobOf(task.payload);
+	const job = await new JobReader(store, basket).whole(task);
 	if (terminal.isTable) await terminal.print(lines(task, job, terminal).join("\n"));
 	else await terminal.print(toJson(record(task, job)));
 	return 0;

@@ -6,8 +6,7 @@
 
 import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/engine.ts";
 import type { Data, Message, StoredTask } from "../basket/store.ts";
-import { decodeCheckpoint } from "../job/decode.ts";
-import type { JobCheckpoint } from "../job/state.ts";
+import type { JobHead } from "../job/state.ts";
 import { isCollected } from "../basket/place.ts";
 import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
 import { clean, distance, duration, toJson } from "./text.ts";
@@ -117,7 +116,7 @@ export function describeDue({ state, dueAt }: StoredTask, now: number): string {
 const longest = 2_000;
 
 /** A task on one line: the position of a job, the last failure, or the payload. */
-export function summarize(task: StoredTask, job?: JobCheckpoint): string {
+export function summarize(task: StoredTask, job?: JobHead): string {
 	if (job !== undefined) return summarizeJob(job);
 	const failure = decodeFailure(task.error);
 	if (failure !== undefined && task.state !== "done") return describeFailure(failure);
@@ -127,13 +126,7 @@ export function summarize(task: StoredTask, job?: JobCheckpoint): string {
 	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }
 
-/** The checkpoint, if the payload is one. */
-export async function jobOf(data: Data): Promise<JobCheckpoint | undefined> {
-	if (typeof data !== "string" || !data.startsWith("{")) return undefined;
-	return await decodeCheckpoint(jsonCodec, data).catch(() => undefined);
-}
-
-function summarizeJob({ status, plan, at, isBackward, attempts, previous, error }: JobCheckpoint): string {
+function summarizeJob({ status, plan, at, isBackward, attempts, previous, error }: JobHead): string {
 	const reason = error === undefined ? "" : `: ${describeFailure(error)}`;
 	if (status !== undefined) return status + (status === "completed" ? "" : reason);
 	const step = plan[isBackward ? at - 1 : at];

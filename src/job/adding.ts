@@ -1,5 +1,5 @@
 /**
- * Adds jobs to a processor: each becomes a task, whose payload is its first checkpoint.
+ * Adds jobs to a processor: each becomes a task, whose payload is its first head.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Added, Data } from "../basket/store.ts";
 import type { AnyJob } from "./job.ts";
 import type { NewJob } from "./options.ts";
 import type { PreparedJob } from "./state.ts";
-import { firstCheckpoint } from "./state.ts";
+import { firstHead } from "./state.ts";
 import { check, refuse } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -49,7 +49,7 @@ export async function addJobs<Tx>(
 	return await addTasks(engine, tasks, tx);
 }
 
-/** The first checkpoint of a job, and the key of its limit. */
+/** The first head of a job, and the key of its limit. */
 interface First {
 	readonly payload: Data;
 	readonly limitKey: string | undefined;
@@ -69,7 +69,7 @@ function encode<Tx>(
 	if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
 	const finish = (valid: unknown) => {
 		const limitKey = known.limit?.keyOf(valid);
-		const encoded = codec.encode(firstCheckpoint(known, input, delay));
+		const encoded = codec.encode(firstHead(known, input, delay));
 		return chain(synchronous(encoded, tx), (payload) => ({ payload, limitKey }));
 	};
 	if (known.schema === undefined) return finish(input);

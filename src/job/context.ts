@@ -21,7 +21,10 @@ export interface StepContext<I = unknown, R = unknown, Tx = never> extends TaskC
 	readonly step: string;
 	/** The input of the job. */
 	readonly input: I;
-	/** The results of the previous steps, by name. */
+	/**
+	 * The results of the previous steps, by name. With more than 100 of them, this is an object to which the results of later
+	 * steps are added.
+	 */
 	readonly results: R;
 	/**
 	 * A key that is the same for all attempts of this step of this job, and unique otherwise; a revert has its own

@@ -1,7 +1,7 @@
 /**
- * Decodes and checks a stored checkpoint, which may have been edited or damaged.
+ * Decodes and checks the stored head of a job and the entries of its log, which may have been edited or damaged.
  *
- * If no run of a job could have stored the checkpoint, the job neither runs nor is reported as ended: the error names
+ * If no run of a job could have stored them, the job neither runs nor is reported as ended: the error names
  * the invalid field, and the job is held.
  *
  * @module
@@ -9,25 +9,26 @@
 
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
-import type { JobCheckpoint } from "./state.ts";
+import type { JobEntry } from "./log.ts";
+import type { JobHead } from "./state.ts";
 import { check } from "../platform/check.ts";
 
 /**
- * Decodes a checkpoint.
+ * Decodes a head.
  *
  * @throws {TypeError | RangeError} (as a rejection) that names the invalid field; also the errors of the codec
  */
-export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobCheckpoint> {
-	const state = check("state", await codec.decode(data) as JobCheckpoint, "object");
+export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
+	const state = check("state", await codec.decode(data) as JobHead, "object");
 	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm } = state;
-	check("form", form, "number", form === 1, "1");
+	check("form", form, "number", form === 2, "2");
 	check("uid", uid, "string", uid !== "", "a string that is not empty");
 	if (typeof version !== "number" && version !== undefined) check("version", version, "string");
 	const isPlan = Array.isArray(plan) && plan.every(isString) && new Set(plan).size === plan.length && plan.length > 0;
 	check("plan", plan, "object", isPlan, "an array of different names");
 	checkWhole("at", at, plan.length);
 	check("isBackward", isBackward, "boolean");
-	for (const name of ["crashed", "attempts"] as const) checkWhole(name, state[name]);
+	for (const name of ["crashed", "attempts", "logged"] as const) checkWhole(name, state[name]);
 	for (const name of ["until", "since", "lastDelay", "delay"] as const) {
 		const value = state[name];
 		if (value !== undefined) check(name, value, "number", Number.isFinite(value), "finite");
@@ -40,25 +41,33 @@ export async function decodeCheckpoint(codec: Codec, data: Data): Promise<JobChe
 		const isList = Array.isArray(unreverted) && unreverted.every((name) => plan.includes(name));
 		check("unreverted", unreverted, "object", isList, "an array of names in its plan");
 	}
-	checkRecords(state);
+	checkSignals(state);
 	checkStatus(state);
 	return state;
 }
 
 /**
- * Only steps before the cursor have results. In a job that goes backward, the cursor has come back from an unknown
- * position.
+ * Decodes an entry of the log.
+ *
+ * @throws {TypeError | RangeError} (as a rejection) that names the invalid field; also the errors of the codec
  */
-function checkRecords({ plan, at, isBackward, results, signals }: JobCheckpoint): void {
-	const done = isBackward ? plan : plan.slice(0, at);
-	const isOfSteps = isRecord(results) && Object.keys(results).every((name) => done.includes(name));
-	check("results", results, "object", isOfSteps, "of steps that its plan has before the current one");
+export async function decodeEntry(codec: Codec, data: Data, { plan }: JobHead): Promise<JobEntry> {
+	const entry = check("entry", await codec.decode(data) as JobEntry, "object");
+	const { at, isRevert, crashed, attempt } = entry;
+	checkWhole("at", at, plan.length - 1);
+	if (isRevert !== undefined) check("isRevert", isRevert, "boolean", isRevert === true, "true");
+	if (crashed !== undefined) checkWhole("crashed", crashed);
+	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, plan.length), "an attempt");
+	return entry;
+}
+
+function checkSignals({ signals }: JobHead): void {
 	const areSignals = isRecord(signals) && Object.values(signals).every(isRecord);
 	check("signals", signals, "object", areSignals, "an object of objects");
 }
 
 /** A job has ended exactly if its cursor is at an end. */
-function checkStatus({ plan, at, isBackward, error, revertError, status }: JobCheckpoint): void {
+function checkStatus({ plan, at, isBackward, error, revertError, status }: JobHead): void {
 	const isAtEnd = at === (isBackward ? 0 : plan.length);
 	const fits = isBackward
 		? error !== undefined && (isAtEnd ? status === "reverted" : status === undefined) ||

@@ -3,37 +3,27 @@
  *
  * Its invariants:
  *
- * - Each result is stored before the next step begins, and the end of the job together with its last result. A lost
- *   claim can store nothing, and ends the run.
+ * - Each result is appended to the log of the job before the next step begins, and the end of the job is stored together
+ *   with its last result. A lost claim can store nothing, and ends the run.
  * - A job that must wait (for the next attempt, a sleep, a signal) ends its claim, so that it holds neither a worker
  *   nor a lease.
- * - A checkpoint that cannot be stored now is stored with the settlement of the claim, which the worker retries until
+ * - What cannot be stored now is stored with the settlement of the claim, which the worker retries until
  *   it succeeds or the claim is lost. It is never a failure of the step.
  *
  * @module
  */
 
-import {
-	ClaimLostError,
-	cut,
-	decodeFailure,
-	encodeFailure,
-	encodePayload,
-	type JobClaim,
-	type TaskFailure,
-} from "../basket/engine.ts";
-import type { Data, Outcome, Save } from "../basket/store.ts";
-import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
+import { cut, decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
+import type { Data, Outcome } from "../basket/store.ts";
+import { ClaimedJob, LogReadError } from "./claimed-job.ts";
+import { checkPlan, fitInput, type PreparedStep, type StoredAttempt } from "./state.ts";
+import { StepAttempt } from "./step-attempt.ts";
+import { entryOf, fail, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";
+import type { FailedAttempt } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
-import type { FailedAttempt } from "../run/options.ts";
-import type { JobOwner } from "./owner.ts";
-import { decodeCheckpoint } from "./decode.ts";
-import { checkPlan, fitCheckpoint } from "./state.ts";
-import { type Checkpoint, type JobPosition, StepAttempt } from "./step-attempt.ts";
-import { fail, succeed } from "./transitions.ts";
 
 /** The decision after a failed attempt. */
 type FailedStep = Omit<FailedAttempt, "attempt">;
@@ -45,18 +35,7 @@ export type JobMessage =
 	/** Ends the claim after the running step, because something has changed. */
 	| { readonly type: "yield" };
 
-export class JobRun<Tx> implements JobPosition<Tx> {
-	readonly owner: JobOwner<Tx>;
-	readonly job: PreparedJob;
-	readonly task: JobClaim;
-	/** The checkpoint; `undefined` before it was read. */
-	state!: JobCheckpoint;
-	seen = 0;
-	/** The time at which the job was added, on the monotonic clock. */
-	readonly #addedAt: number;
-	/** The encoded state to store. */
-	#data: Data | undefined;
-	#isStored = true;
+export class JobRun<Tx> extends ClaimedJob<Tx> {
 	#attempt: StepAttempt<Tx> | undefined;
 	/** Whether the claim must end after the running step, because of a message. */
 	#isYielding = false;
@@ -69,33 +48,26 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	/** The problem that prevents the job from continuing. */
 	#problem: unknown;
 
-	constructor(owner: JobOwner<Tx>, job: PreparedJob, task: JobClaim) {
-		this.owner = owner;
-		this.job = job;
-		this.task = task;
-		this.#addedAt = owner.clock.monotonic() - task.claim.age;
-	}
-
-	/** The current age of the job. */
-	get age(): number {
-		return this.owner.clock.monotonic() - this.#addedAt;
-	}
-
-	/** Resumes the job. Rejects if it was aborted or has lost its claim. */
+	/** Resumes the job. Rejects if it was aborted or has lost its claim, and if its log could not be read. */
 	async run(data: Data): Promise<Outcome> {
 		let limitKey;
 		try {
-			this.state = await fitCheckpoint(this.job, await decodeCheckpoint(this.owner.codec, data));
-			limitKey = this.state.status === undefined ? this.job.job.limit?.keyOf(this.state.input) : undefined;
+			const state = await this.read(data);
+			if (state.status === undefined) {
+				const input = await fitInput(this.job, state);
+				limitKey = this.job.job.limit?.keyOf(input);
+				this.state = { ...state, input };
+			} else this.state = state;
 		} catch (error) {
-			return this.#hold(error);
+			if (error instanceof LogReadError) throw error.cause;
+			return await this.#hold(error);
 		}
 		// The limit was changed.
 		if (limitKey !== undefined && limitKey !== this.task.claim.limitKey) return { type: "release", limitKey };
 		this.task.onPosted = () => void this.look();
 		this.owner.onChange();
 		await this.#readInbox();
-		await this.#checkCrashes();
+		this.#checkCrashes();
 		const early = this.#early();
 		return early > 0 ? await this.#later(early) : await this.#proceed();
 	}
@@ -110,7 +82,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		const { store, name, onError } = this.owner;
 		try {
 			const task = await this.task.calls.track(() => store.get(name, this.task.id));
-			for (const { n, data } of task?.inbox ?? []) if (n > this.seen) this.#heed(await this.#read(data));
+			for (const { n, data } of task?.inbox ?? []) if (n > this.seen) this.#heed(await this.#decode(data));
 		} catch (error) {
 			report(onError, error);
 		}
@@ -125,7 +97,7 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		this.#attempt?.abort(cancelled());
 	}
 
-	async #read(message: Data): Promise<JobMessage | undefined> {
+	async #decode(message: Data): Promise<JobMessage | undefined> {
 		try {
 			return await this.owner.codec.decode(message) as JobMessage;
 		} catch (error) {
@@ -135,26 +107,26 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 
 	async #readInbox(): Promise<void> {
 		for (const { n, data } of this.task.claim.inbox) {
-			const message = await this.#read(data);
+			const message = await this.#decode(data);
 			this.seen = n;
 			const { plan, at, isBackward, signals, status } = this.state;
 			if (isBackward || status !== undefined) continue;
-			if (message?.type === "cancel") await this.#fail(cancelled());
+			if (message?.type === "cancel") this.#fail(cancelled());
 			if (message?.type !== "signal") continue;
 			const { name, value } = message;
 			// The first signal with a name counts.
 			const isOpen = plan.indexOf(name) >= at && !Object.hasOwn(signals, name);
-			if (isOpen) await this.#become({ ...this.state, signals: { ...signals, [name]: { value } } });
+			if (isOpen) this.become({ ...this.state, signals: { ...signals, [name]: { value } } });
 		}
 	}
 
-	async #checkCrashes(): Promise<void> {
+	#checkCrashes(): void {
 		const { crashes } = this.task.claim;
 		const { crashed, status } = this.state;
 		// Crashes before the checkpoint belong to another step.
 		const count = crashes >= crashed ? crashes - crashed : crashes;
 		if (status !== undefined || count < this.owner.crashes) return;
-		await this.#fail(new Error(`The process that ran the step ended without a word, ${count} times in a row`));
+		this.#fail(new Error(`The process that ran the step ended without a word, ${count} times in a row`));
 	}
 
 	async #proceed(): Promise<Outcome> {
@@ -163,18 +135,19 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		let isAwake = this.task.claim.inbox.length === 0;
 		for (;;) {
 			const { plan, at, isBackward, status } = this.state;
-			if (this.#problem !== undefined) return this.#hold(this.#problem);
-			if (status !== undefined) return { type: "done", retain: this.owner.retain, payload: this.#data };
+			if (this.#problem !== undefined) return await this.#hold(this.#problem);
+			if (status !== undefined) return await this.#done();
 			const step = this.job.steps.get(plan[isBackward ? at - 1 : at]!)!;
 			const isCall = isBackward || step.definition.type === "step";
 			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);
-			if (delay === undefined && !isCall) continue;
+			if (delay === undefined && !isCall && !this.log.isFull) continue;
 			if (delay !== undefined) return await this.#later(delay, isCall);
 			if (this.#isYielding || this.#mustQueue()) return await this.#later(0);
-			if (!this.#isStored) {
-				if (signal.aborted) return { type: "release", payload: this.#data };
-				if (!await this.#save()) return await this.#later(0);
+			if (!this.isStored) {
+				if (signal.aborted) return { type: "release", payload: await this.encodeHead() };
+				if (!await this.save()) return await this.#later(0);
 			}
+			if (!isCall) continue;
 			delay = await this.#try(step, signal);
 			if (delay !== undefined) return await this.#later(delay, true);
 			isAwake = false;
@@ -214,10 +187,11 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		if (type === "waitFor" && Object.hasOwn(signals, name)) {
 			const { [name]: signal, ...rest } = signals;
 			const read = async () => schema === undefined ? signal!.value : await validate(schema, signal!.value);
-			await read().then((value) => this.#succeed(value, { signals: rest }), (error) => this.#fail(error));
+			await read().then((value) => this.#succeed(value), (error) => this.#fail(error));
+			this.become({ ...this.state, signals: rest });
 		} else if (duration === 0 || (until !== undefined && until <= age)) {
-			if (type === "sleep") await this.#succeed(undefined, {});
-			else await this.#fail(timeoutError(`No signal ${JSON.stringify(name)} came within ${duration} ms`, undefined));
+			if (type === "sleep") await this.#succeed(undefined);
+			else this.#fail(timeoutError(`No signal ${JSON.stringify(name)} came within ${duration} ms`, undefined));
 		} else if (until !== undefined) return Math.ceil(until - age);
 		else if (duration === Infinity) return null;
 		else {
@@ -234,13 +208,11 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 		const result = await attempt.run(signal);
 		this.#attempt = undefined;
 		if (this.task.isOver) throw signal.reason;
-		if ("data" in result) {
-			this.#data = result.data;
-			this.state = result.state;
-			this.owner.onChange();
-			return undefined;
+		if ("entry" in result) {
+			this.log.stored++;
+			return this.advance(result.entry, result.data);
 		}
-		if (result.ok) return await this.#succeed(result.value, {}, (error) => attempt.history(error));
+		if (result.ok) return await this.#succeed(result.value, (error) => attempt.record(error));
 		if (signal.aborted) throw signal.reason;
 		if (this.#isCancelled) return 0;
 		const { error, again, delay } = result;
@@ -250,8 +222,8 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 			return delay;
 		}
 		this.#tell(step, attempt.number, result);
-		const history = attempt.history(textOf(error));
-		if (!again) return await this.#fail(error, history);
+		const history = remember(this.state.history, attempt.record(textOf(error)));
+		if (!again) return this.#fail(error, history);
 		this.state = attempt.next(error, delay, history);
 		return delay;
 	}
@@ -263,119 +235,56 @@ export class JobRun<Tx> implements JobPosition<Tx> {
 	}
 
 	/** A result that cannot be encoded fails its step. */
-	async #succeed(
-		value: unknown,
-		changes: Partial<JobCheckpoint>,
-		history: (error?: string) => readonly StoredAttempt[] = () => this.state.history,
-	): Promise<undefined> {
-		const { crashes: crashed } = this.task.claim;
+	async #succeed(value: unknown, record?: (error?: string) => StoredAttempt): Promise<undefined> {
 		try {
-			await this.#become(succeed(this.job, this.state, value, { ...changes, crashed, history: history() }));
+			const entry = entryOf(this.state, value, record?.(), this.task.claim.crashes);
+			const data = await this.encode(entry);
+			this.log.add(data);
+			this.advance(entry, data);
 		} catch (error) {
-			await this.#fail(error, history(textOf(error)));
+			const { history } = this.state;
+			this.#fail(error, record === undefined ? history : remember(history, record(textOf(error))));
 		}
 	}
 
 	/** Forward, the job turns backward; backward, the job ends. */
-	async #fail(error: unknown, history: readonly StoredAttempt[] = this.state.history): Promise<undefined> {
+	#fail(error: unknown, history: readonly StoredAttempt[] = this.state.history): undefined {
 		const { crashes: crashed } = this.task.claim;
 		const failure = decodeFailure(encodeFailure(error))!;
 		const state = fail(this.job, this.state, failure, { crashed, history });
-		if (state.status === undefined) this.#problem = checkPlan(this.job.job, state);
-		try {
-			await this.#become(state);
-		} catch (error) {
-			this.#problem = error;
-		}
+		if (state.status === undefined) this.#problem = checkPlan(this.job, state);
+		this.become(state);
 	}
-
-	async #become(next: JobCheckpoint): Promise<void> {
-		const { state, data } = await this.#fit(next);
-		this.#data = data;
-		this.state = state;
-		this.#isStored = false;
-		this.owner.onChange();
-	}
-
-	/** If the checkpoint is too large for the store, details for people are dropped first. */
-	async #fit(state: JobCheckpoint): Promise<Checkpoint> {
-		const { error, revertError, previous } = state;
-		const short = { ...state, history: [] };
-		const shortest = { ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) };
-		for (const form of [state, short]) {
-			try {
-				return { state: form, data: await this.encode(form) };
-			} catch {
-				// The last error is reported.
-			}
-		}
-		return { state: shortest, data: await this.encode(shortest) };
-	}
-
-	readonly encode = (state: JobCheckpoint): Data | PromiseLike<Data> => {
-		const { codec, store } = this.owner;
-		return encodePayload({ codec }, state, store.capabilities.maxPayload);
-	};
-
-	/** Returns whether the state could be saved now. */
-	async #save(): Promise<boolean> {
-		const { claim, isOver } = this.task;
-		this.throwIfLost(!isOver);
-		let isSaved;
-		try {
-			const save = { ref: claim, payload: this.#data, seen: this.seen };
-			isSaved = await this.#send(save);
-		} catch (error) {
-			report(this.owner.onError, error);
-			return false;
-		}
-		if (!isSaved && claim !== this.task.claim) return await this.#save(); // claimed again meanwhile
-		this.throwIfLost(isSaved);
-		this.task.saved(this.#data!);
-		return this.#isStored = true;
-	}
-
-	/** Its time is limited only after it is sent, together with those of others. */
-	#send(save: Save): Promise<boolean> {
-		return new Promise((resolve, reject) => {
-			const { task } = this;
-			let tracked: Promise<void> | undefined;
-			const saved = this.owner.save(save, () => {
-				if (!task.isOver) tracked ??= task.calls.track(() => saved).then(resolve, reject);
-				return !task.isOver;
-			});
-			saved.then(resolve, reject);
-		});
-	}
-
-	readonly throwIfLost = (isOurs: boolean): void => {
-		if (isOurs) return;
-		this.task.lose();
-		throw new ClaimLostError(this.task.id);
-	};
 
 	/** Ends the claim, which resets the crashes. */
 	async #later(delay: number | null, isBackoff = false): Promise<Outcome> {
 		try {
-			const { state: { isFirm }, data: payload } = await this.#fit({ ...this.state, crashed: 0 });
-			const { seen } = this;
-			return { type: "later", delay, seen, payload, backoff: isBackoff && !isFirm, isKeyShut: this.#isKeyShut };
+			const payload = await this.encodeHead({ crashed: 0 });
+			const { isFirm } = this.state;
+			const backoff = isBackoff && !isFirm;
+			return { type: "later", delay, seen: this.seen, payload, backoff, isKeyShut: this.#isKeyShut };
 		} catch (error) {
 			// The step must not be tried more often than allowed.
-			return this.#hold(error);
+			return await this.#hold(error);
+		}
+	}
+
+	/** The job has ended, and its head has the outcome. */
+	async #done(): Promise<Outcome> {
+		try {
+			return { type: "done", retain: this.owner.retain, payload: await this.encodeHead() };
+		} catch (error) {
+			return await this.#hold(error);
 		}
 	}
 
 	/** Holds the job and stores the reason, because a job whose state is uncertain never runs. */
-	#hold(reason: unknown): Outcome {
+	async #hold(reason: unknown): Promise<Outcome> {
 		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
 		this.heldFor = decodeFailure(error);
-		return { type: "retry", delay: 0, attempts: 0, error, payload: this.#data, hold: true };
+		const payload = this.state && await this.encodeHead().catch(() => undefined);
+		return { type: "retry", delay: 0, attempts: 0, error, payload, hold: true };
 	}
-}
-
-function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
-	return failure && { name: failure.name, message: cut(failure.message, 100), code: failure.code };
 }
 
 function cancelled(): DOMException {

@@ -38,7 +38,7 @@ export class LiveJobs<Tx> {
 		this.#runs.set(id, run);
 		try {
 			const outcome = await run.run(claim.claim.payload);
-			return endingWith(outcome, () => this.#settled(run, outcome));
+			return endingWith(outcome, () => this.#settled(run, outcome), run.part);
 		} finally {
 			if (this.#runs.get(id) === run) this.#runs.delete(id);
 			this.#owner.onChange();
@@ -65,7 +65,8 @@ export class LiveJobs<Tx> {
 	}
 
 	/** The end of a claim is stored. */
-	#settled({ task: { id, kind }, state, heldFor }: JobRun<Tx>, { type }: Outcome): void {
+	#settled({ task: { id, kind }, state, heldFor, replay }: JobRun<Tx>, { type }: Outcome): void {
+		if (type !== "done" && replay !== undefined) this.#owner.replays.put(id, replay);
 		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
 		if (type !== "done") return;
 		this.totals[state.status!]++;

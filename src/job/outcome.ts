@@ -6,9 +6,10 @@
 
 import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
-import type { Added, Data } from "../basket/store.ts";
+import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
-import { decodeCheckpoint } from "./decode.ts";
+import type { JobOwner } from "./owner.ts";
+import { findLog, readJob } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
@@ -107,19 +108,22 @@ export function outcomeOf(
 }
 
 /** The outcome of a stored job; `undefined` if it has not ended. */
-export async function storedOutcome(
-	codec: Codec,
+export async function storedOutcome<Tx>(
+	owner: JobOwner<Tx>,
 	id: string,
 	record: TaskRecord | undefined,
 ): Promise<JobOutcome | undefined> {
 	if (record === undefined) throw new JobNotFoundError(id);
-	const { state, payload, error } = record;
-	if (state === "done") return outcomeOf(await decodeCheckpoint(codec, payload as Data));
+	const { state, error } = record;
+	if (state === "done") {
+		const { codec, readLog } = owner;
+		return outcomeOf(await readJob(codec, undefined, await findLog(readLog, record)));
+	}
 	// The store itself could not read the job.
 	return state === "dead" ? outcomeOf({ plan: [], results: {}, history: [], status: "failed", error }) : undefined;
 }
 
-/** The checkpoint as a reader of the store, possibly in another process, sees it. */
+/** The state as a reader of the store, possibly in another process, sees it. */
 export async function asStored(codec: Codec, state: JobCheckpoint): Promise<JobCheckpoint> {
 	return await codec.decode(await codec.encode(state)) as JobCheckpoint;
 }

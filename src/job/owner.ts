@@ -5,9 +5,11 @@
  */
 
 import { Batch, type Codec } from "../basket/engine.ts";
-import type { Save, Store } from "../basket/store.ts";
+import type { LogEntry, LogRead, Save, Store } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { FailedJobAttempt, ProcessorSettings } from "./options.ts";
+import type { ReadLog } from "./log.ts";
+import { Replays } from "./replays.ts";
 import { saveWanted, type WaitingSave } from "./saving.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 
@@ -28,6 +30,10 @@ export interface JobOwner<Tx> {
 	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
 	 */
 	save(save: Save, begin: () => boolean): Promise<boolean>;
+	/** Reads a log, perhaps together with those of others. */
+	readonly readLog: ReadLog;
+	/** What is known of the logs of jobs that wait. */
+	readonly replays: Replays;
 	/** Reports a failed attempt of a step. Never throws. */
 	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** The step or the attempt has changed. */
@@ -41,9 +47,13 @@ export function createOwner<Tx>(
 ): JobOwner<Tx> {
 	const { store, name, clock, lease, onError } = settings;
 	const save = (waiting: readonly WaitingSave[]) => saveWanted(store, name, waiting);
-	const saves = new Batch<WaitingSave, boolean>(save, { clock, limit: lease / 3 });
+	const patience = { clock, limit: lease / 3 };
+	const saves = new Batch<WaitingSave, boolean>(save, patience);
+	const logs = new Batch<LogRead, readonly LogEntry[] | undefined>((reads) => store.log(name, reads), patience);
 	return {
 		...{ store, name, codec, clock, crashes, retain, onError, onChange },
+		replays: new Replays(),
+		readLog: async (read) => (await logs.submit([read]))[0],
 		save: async (save, begin) => (await saves.submit([{ save, begin }]))[0]!,
 		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 	};

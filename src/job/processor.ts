@@ -34,7 +34,7 @@ import {
 } from "./outcome.ts";
 import { createOwner, type JobOwner } from "./owner.ts";
 import { checkSignalValue, postTo } from "./signals.ts";
-import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob } from "./view.ts";
+import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob, showJobs } from "./view.ts";
 import { waitForJob } from "./waiting.ts";
 import { check, refuse } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -261,7 +261,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	/** The same for an id without types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
-		return await storedOutcome(this.#owner.codec, id, await getTask(this.#engine, id));
+		return await storedOutcome(this.#owner, id, await getTask(this.#engine, id));
 	}
 
 	/**
@@ -273,7 +273,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async get(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
-		return record && await showJob(this.#owner.codec, record);
+		return record && await showJob(this.#owner, this.#known.jobs, record);
 	}
 
 	/**
@@ -283,9 +283,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
-		for await (const record of listTasks(this.#engine, { ...rest, kind: job })) {
-			yield await showJob(this.#owner.codec, record);
-		}
+		yield* showJobs(this.#owner, this.#known.jobs, listTasks(this.#engine, { ...rest, kind: job }));
 	}
 
 	/**

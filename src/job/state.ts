@@ -1,5 +1,8 @@
 /**
- * The stored state of a job: its checkpoint, which is the payload of its task and finally contains its outcome.
+ * The stored state of a job: its *head*, which is the payload of its task and finally contains its outcome, and its log,
+ * which has an entry for each step that is done or reverted. A step appends an entry. The head is written when the job
+ * waits, turns backward or ends, so a step costs the same however many are done. The head says how many entries it
+ * includes; those behind it continue it.
  *
  * ```text
  *   forward ──(each step: run)──────────────────────────────► completed
@@ -38,7 +41,7 @@ export interface JobAttempt {
 	readonly error?: string | undefined;
 }
 
-/** A {@link JobAttempt} as it is stored. It is short, because all attempts are stored again with each result. */
+/** A {@link JobAttempt} as it is stored. It is short, because the head has many of them. */
 export type StoredAttempt = readonly [
 	/** The index of its step in the plan. */
 	at: number,
@@ -63,10 +66,10 @@ export interface PreparedJob {
 	readonly steps: ReadonlyMap<string, PreparedStep>;
 }
 
-/** The checkpoint. */
-export interface JobCheckpoint {
+/** The head. */
+export interface JobHead {
 	/** The version of the format. */
-	readonly form: 1;
+	readonly form: 2;
 	/** Identifies this job uniquely, also among jobs with the same id. */
 	readonly uid: string;
 	readonly version?: number | string | undefined;
@@ -74,7 +77,8 @@ export interface JobCheckpoint {
 	readonly plan: readonly string[];
 	readonly at: number;
 	readonly isBackward: boolean;
-	readonly results: Readonly<Record<string, unknown>>;
+	/** The number of log entries that are included. */
+	readonly logged: number;
 	/** Signals that have arrived before their steps. */
 	readonly signals: Readonly<Record<string, { readonly value?: unknown }>>;
 	/** The number of consecutive crashed claims at this checkpoint. */
@@ -107,50 +111,52 @@ export interface JobCheckpoint {
 	readonly previous?: TaskFailure | undefined;
 }
 
-/** The first checkpoint of a new job. */
-export function firstCheckpoint(
-	{ version, steps }: AnyJob,
-	input: unknown,
-	delay: number | undefined,
-): JobCheckpoint {
+/** The whole state: the head with all entries of the log. */
+export interface JobCheckpoint extends JobHead {
+	readonly results: JobResults;
+}
+
+/** The results of the steps by name. It only grows, see {@link keepResult}. */
+export type JobResults = Readonly<Record<string, unknown>>;
+
+/** Adds a result, which nobody can change: many results are one object for all steps. */
+export function keepResult(results: JobResults, name: string, value: unknown): void {
+	Object.defineProperty(results, name, { value, enumerable: true });
+}
+
+/** The first head of a new job. */
+export function firstHead({ version, steps }: AnyJob, input: unknown, delay: number | undefined): JobHead {
 	// Not randomUUID(), which pages have over HTTPS only.
 	const uid = crypto.getRandomValues(new Uint32Array(4)).reduce((text, part) => text + part.toString(36), "");
 	const plan = steps.map(({ name }) => name);
-	const start = { at: 0, isBackward: false, results: {}, signals: {}, crashed: 0, attempts: 0, history: [] };
-	return { form: 1, uid, version, input, plan, delay: delay || undefined, ...start };
+	const start = { at: 0, isBackward: false, logged: 0, signals: {}, crashed: 0, attempts: 0, history: [] };
+	return { form: 2, uid, version, input, plan, delay: delay || undefined, ...start };
 }
 
 /** The attempts in readable form. */
-export function showHistory({ plan, history }: Pick<JobCheckpoint, "plan" | "history">): readonly JobAttempt[] {
+export function showHistory({ plan, history }: Pick<JobHead, "plan" | "history">): readonly JobAttempt[] {
 	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
 		{ step: plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
 	));
 }
 
-/** Checks that the definition can resume the checkpoint. Returns it with input and results as parsed by their schemas. */
-export async function fitCheckpoint({ job, steps }: PreparedJob, state: JobCheckpoint): Promise<JobCheckpoint> {
-	if (state.status !== undefined) return state;
-	const problem = checkPlan(job, state);
+/** Checks that the definition can resume the job. Returns the input as parsed by its schema. */
+export async function fitInput(prepared: PreparedJob, state: JobHead): Promise<unknown> {
+	const { job } = prepared;
+	const problem = checkPlan(prepared, state);
 	if (problem !== undefined) throw problem;
-	const input = job.schema === undefined ? state.input : await validate(job.schema, state.input);
-	const results = { ...state.results };
-	for (const name of state.plan.slice(0, state.at)) {
-		const schema = steps.get(name)?.definition.options.schema;
-		if (schema !== undefined) results[name] = await validate(schema, results[name]);
-	}
-	return { ...state, input, results };
+	return job.schema === undefined ? state.input : await validate(job.schema, state.input);
 }
 
 /** Returns an error if the definition lacks a step that must run or be reverted. */
-export function checkPlan({ name, version, steps }: AnyJob, state: JobCheckpoint): Error | undefined {
-	const names = steps.map(({ name }) => name);
+export function checkPlan({ job: { name, version }, steps }: PreparedJob, state: JobHead): Error | undefined {
 	const { plan, at, isBackward } = state;
-	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !names.includes(name));
+	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !steps.has(name));
 	if (missing.length === 0) return undefined;
 	return new Error(
 		`The job ${JSON.stringify(name)} was added with steps that its definition lacks: ${list(missing)} of version ${
 			state.version ?? "none"
-		}; version ${version ?? "none"} has ${list(names)}`,
+		}; version ${version ?? "none"} has ${list([...steps.keys()])}`,
 	);
 }
 

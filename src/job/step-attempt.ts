@@ -5,35 +5,36 @@
  */
 
 import { checkTx, decodeFailure, encodeFailure, isThenable, type JobClaim, synchronous } from "../basket/engine.ts";
-import type { Data } from "../basket/store.ts";
+import { type Data, fingerprint } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
-import type { JobCheckpoint, PreparedJob, PreparedStep, StoredAttempt } from "./state.ts";
+import type { JobEntry } from "./log.ts";
+import type { JobCheckpoint, JobResults, PreparedStep, StoredAttempt } from "./state.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";
-import { remember, succeed } from "./transitions.ts";
+import { entryOf } from "./transitions.ts";
 
 /** The position of a job during an attempt. */
 export interface JobPosition<Tx> {
 	readonly owner: JobOwner<Tx>;
-	readonly job: PreparedJob;
 	readonly task: JobClaim;
 	readonly state: JobCheckpoint;
 	/** The current age of the job. */
 	readonly age: number;
-	/** The number of the last message that the state includes. */
-	readonly seen: number;
-	encode(state: JobCheckpoint): Data | PromiseLike<Data>;
+	encode(entry: JobEntry): Data | PromiseLike<Data>;
 	/** Throws if the claim was lost. */
 	throwIfLost(isOurs: boolean): void;
 }
 
-/** A checkpoint and its encoded form. */
-export interface Checkpoint {
-	readonly state: JobCheckpoint;
+/** An entry of the log that the attempt itself has stored, and its encoded form. */
+export interface Commitment {
+	readonly entry: JobEntry;
 	readonly data: Data;
 }
+
+/** Steps with more results before them share these, see {@link keepResult}. */
+const mostCopied = 100;
 
 export class StepAttempt<Tx> {
 	readonly #position: JobPosition<Tx>;
@@ -44,8 +45,8 @@ export class StepAttempt<Tx> {
 	readonly #execution: Execution<unknown>;
 	/** Set during the attempt. */
 	#context: TaskContext | undefined;
-	/** The checkpoint that its transaction will store. */
-	#commitment: Checkpoint | undefined;
+	/** What its transaction will store. */
+	#commitment: Commitment | undefined;
 
 	constructor(position: JobPosition<Tx>, step: PreparedStep) {
 		const { state, age } = position;
@@ -61,10 +62,10 @@ export class StepAttempt<Tx> {
 	}
 
 	/**
-	 * Calls the function. If it resolves with a {@link Checkpoint}, the function itself has stored it, whatever it did
+	 * Calls the function. If it resolves with a {@link Commitment}, the function itself has stored it, whatever it did
 	 * afterwards.
 	 */
-	async run(signal: AbortSignal): Promise<RunStep<unknown> | Checkpoint> {
+	async run(signal: AbortSignal): Promise<RunStep<unknown> | Commitment> {
 		const step = await takeStep(this.#execution, signal).catch(failed);
 		this.#context = undefined;
 		const { task } = this.#position;
@@ -88,16 +89,16 @@ export class StepAttempt<Tx> {
 		this.#execution.abort(reason);
 	}
 
-	/** The history including this attempt, which ends now. */
-	history(error?: string): readonly StoredAttempt[] {
+	/** What the history says of this attempt, which ends now. */
+	record(error?: string): StoredAttempt {
 		const { task, age } = this.#position;
-		const { history, isBackward, at } = this.#state;
+		const { isBackward, at } = this.#state;
 		const startedAt = Math.floor(task.claim.addedAt + this.#beganAt);
 		const duration = Math.round(age - this.#beganAt);
 		const entry = [isBackward ? at - 1 : at, this.#execution.attempt, startedAt, duration] as const;
 		const isRevert = isBackward ? 1 : 0;
-		if (error !== undefined) return remember(history, [...entry, isRevert, error]);
-		return remember(history, isBackward ? [...entry, isRevert] : entry);
+		if (error !== undefined) return [...entry, isRevert, error];
+		return isBackward ? [...entry, isRevert] : entry;
 	}
 
 	/** The state while the job waits for the next attempt. */
@@ -125,7 +126,7 @@ export class StepAttempt<Tx> {
 			id: this.#position.task.id,
 			step: name,
 			input,
-			results: { ...results },
+			results: viewOf(results, this.#state.logged),
 			version,
 			idempotencyKey: `${uid}/${name}${isBackward ? "/revert" : ""}`,
 			result: results[name],
@@ -143,25 +144,26 @@ export class StepAttempt<Tx> {
 		return schema === undefined || this.#state.isBackward ? value : validate(schema, value);
 	}
 
-	/** Stores the next checkpoint in the caller's transaction. It is synchronous until the store is called. */
+	/** Appends the result to the log in the caller's transaction. It is synchronous until the store is called. */
 	async #commit(attempt: TaskContext, tx: Tx, result: unknown): Promise<unknown> {
-		const { owner: { store, name }, job, task, seen, encode, throwIfLost } = this.#position;
-		throwIfLost(!task.isOver);
+		const position = this.#position;
+		const { owner: { store, name }, task } = position;
+		position.throwIfLost(!task.isOver);
 		// An abandoned attempt is too late.
 		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
 		checkTx(tx);
 		const checked = this.#check(result);
 		const valid = isThenable(checked) ? await synchronous(checked, tx) : checked;
-		const state = succeed(job, this.#state, valid, { crashed: task.claim.crashes, history: this.history() });
-		const encoded = encode(state);
+		const entry = entryOf(this.#state, valid, this.record(), task.claim.crashes);
+		const encoded = position.encode(entry);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
 		// Its lease is not renewed meanwhile, because the renewal could wait for the transaction.
 		task.beginCommit();
-		this.#commitment = { state, data };
+		this.#commitment = { entry, data };
 		try {
-			const save = { ref: task.claim, payload: data, seen };
+			const save = { ref: task.claim, log: { after: this.#state.logged, entries: [data] } };
 			const [isSaved] = await task.calls.track(() => store.save(name, [save], tx), Infinity);
-			throwIfLost(isSaved!);
+			position.throwIfLost(isSaved!);
 			return valid;
 		} catch (error) {
 			task.endCommit();
@@ -170,11 +172,12 @@ export class StepAttempt<Tx> {
 		}
 	}
 
-	async #isCommitted({ data }: Checkpoint): Promise<boolean> {
-		const { owner: { store, name }, task } = this.#position;
-		const stored = await task.calls.track(() => store.get(name, task.id));
-		if (String(stored?.payload) !== String(data)) return false;
-		task.saved(data);
+	async #isCommitted({ data }: Commitment): Promise<boolean> {
+		const { owner: { readLog }, task } = this.#position;
+		const { logged: after } = this.#state;
+		const [stored] = await task.calls.track(() => readLog({ id: task.id, after, limit: 1 })) ?? [];
+		if (stored === undefined || fingerprint(stored.data) !== fingerprint(data)) return false;
+		task.saved(undefined, after + 1);
 		return true;
 	}
 
@@ -186,6 +189,11 @@ export class StepAttempt<Tx> {
 		resume(execution, this.#state.attempts, previousError, lastDelay, 0);
 		return takeStep(execution).catch(failed);
 	}
+}
+
+/** A copy of the results; of many, the results themselves: to copy them for each step would cost more and more. */
+function viewOf(results: JobResults, count: number): JobResults {
+	return count > mostCopied ? results : { ...results };
 }
 
 function failed(error: unknown): RunStep<unknown> {

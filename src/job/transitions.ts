@@ -5,10 +5,11 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
-import type { JobCheckpoint, PreparedJob, StoredAttempt } from "./state.ts";
+import type { JobEntry } from "./log.ts";
+import type { JobCheckpoint, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
 
-/** The changes of a checkpoint that come from its claim. */
-export type Changes = Pick<JobCheckpoint, "crashed"> & Partial<Pick<JobCheckpoint, "history" | "signals">>;
+/** The changes that come from a claim. */
+export type Changes = Pick<JobHead, "crashed" | "history">;
 
 /** The maximum number of attempts in the history. */
 const longestHistory = 50;
@@ -18,14 +19,30 @@ export function remember(history: readonly StoredAttempt[], attempt: StoredAttem
 	return [...history, attempt].slice(-longestHistory);
 }
 
-/** The current step has succeeded or was reverted. Throws if the value is not a valid result. */
-export function succeed(job: PreparedJob, state: JobCheckpoint, value: unknown, changes: Changes): JobCheckpoint {
-	const { plan, at, isBackward, results } = state;
-	if (isBackward) return begin(job, { ...state, ...changes, at: at - 1 });
+/** The entry of the current step, which has succeeded or was reverted. Throws if the value is not a valid result. */
+export function entryOf(
+	{ at, isBackward }: JobHead,
+	value: unknown,
+	attempt: StoredAttempt | undefined,
+	crashes: number,
+): JobEntry {
+	const more = { attempt, crashed: crashes || undefined };
+	if (isBackward) return { at: at - 1, isRevert: true, ...more };
 	if (typeof value === "function" || typeof value === "symbol") {
 		throw new TypeError(`A result of type ${typeof value} cannot be stored`);
 	}
-	return begin(job, { ...state, ...changes, at: at + 1, results: { ...results, [plan[at]!]: value } });
+	return { at, value, ...more };
+}
+
+/**
+ * The current step has succeeded or was reverted, as the next entry of the log says.
+ *
+ * @param job `undefined` if the definition is not known here: then each step may have a revert
+ */
+export function follow<S extends JobHead>(job: PreparedJob | undefined, state: S, entry: JobEntry): S {
+	const { at, isRevert, attempt, crashed = 0 } = entry;
+	const history = attempt === undefined ? state.history : remember(state.history, attempt);
+	return begin(job, { ...state, logged: state.logged + 1, at: isRevert ? at : at + 1, crashed, history });
 }
 
 /** The current step is out of attempts: forward, the job turns backward; backward, the job ends. */
@@ -37,8 +54,9 @@ export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure,
 }
 
 /** The state at the beginning of a step, or at the end of the job. */
-function begin(job: PreparedJob, { at, status, ...state }: JobCheckpoint): JobCheckpoint {
+function begin<S extends JobHead>(job: PreparedJob | undefined, state: S): S {
 	const { plan, isBackward } = state;
+	let { at, status } = state;
 	const isRevertible = (name: string) => hasRevert(job, name);
 	if (isBackward) {
 		while (at > 0 && !isRevertible(plan[at - 1]!)) at--;
@@ -49,7 +67,7 @@ function begin(job: PreparedJob, { at, status, ...state }: JobCheckpoint): JobCh
 }
 
 /** Whether a step has a revert. True for a step that the definition lacks, because it may have had one. */
-function hasRevert({ steps }: PreparedJob, name: string): boolean {
-	const step = steps.get(name);
+function hasRevert(job: PreparedJob | undefined, name: string): boolean {
+	const step = job?.steps.get(name);
 	return step === undefined || step.definition.options.revert !== undefined;
 }

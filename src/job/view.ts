@@ -5,10 +5,10 @@
  */
 
 import type { TaskRecord } from "../basket/basket.ts";
-import type { Codec, TaskFailure } from "../basket/engine.ts";
-import type { Data } from "../basket/store.ts";
-import { decodeCheckpoint } from "./decode.ts";
-import { type JobAttempt, type JobCheckpoint, type JobStatus, showHistory } from "./state.ts";
+import type { TaskFailure } from "../basket/engine.ts";
+import type { JobOwner } from "./owner.ts";
+import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
+import { findLog, findLogs, type FoundJob, readJob } from "./stored.ts";
 
 /** A job, as {@link Processor.get} and {@link Processor.list} return it. */
 export interface JobRecord {
@@ -98,10 +98,26 @@ export interface ProcessorSnapshot {
 	readonly failed: number;
 }
 
+type LogOwner = Pick<JobOwner<unknown>, "codec" | "readLog">;
+type PreparedJobs = ReadonlyMap<string, PreparedJob>;
+
 /** Shows a stored job. Unreadable parts are omitted. */
-export async function showJob(codec: Codec, record: TaskRecord): Promise<JobRecord> {
-	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = record;
-	const read = decodeCheckpoint(codec, record.payload as Data);
+export async function showJob(owner: LogOwner, jobs: PreparedJobs, record: TaskRecord): Promise<JobRecord> {
+	return await show(owner, jobs, await findLog(owner.readLog, record));
+}
+
+/** Shows stored jobs. */
+export async function* showJobs(
+	owner: LogOwner,
+	jobs: PreparedJobs,
+	records: AsyncIterable<TaskRecord>,
+): AsyncGenerator<JobRecord, void, undefined> {
+	for await (const found of findLogs(owner.readLog, records)) yield await show(owner, jobs, found);
+}
+
+async function show({ codec }: LogOwner, jobs: PreparedJobs, found: FoundJob): Promise<JobRecord> {
+	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = found.record;
+	const read = readJob(codec, jobs.get(kind), found);
 	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
 	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
 	const history = showHistory({ plan, history: checkpoint.history ?? [] });

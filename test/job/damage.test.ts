@@ -12,13 +12,13 @@ const objects = [[], [null], {}, { x: 1 }];
 
 /** Invalid values of each field. Values that a run could also have stored are not included. */
 const wrong: Record<string, readonly unknown[]> = {
-	form: [null, true, ...texts, ...numbers, ...objects],
+	form: [null, true, ...texts, ...numbers, ...objects, 1],
 	uid: [null, true, "", ...numbers, ...objects],
 	version: [null, true, ...objects],
 	plan: [null, true, ...texts, ...numbers, ...objects, ["a", "a"], [["a"]]],
 	at: [null, true, ...texts, ...numbers, ...objects],
 	isBackward: [null, ...texts, ...numbers, ...objects],
-	results: [null, true, ...texts, ...numbers, [null], { x: 1 }],
+	logged: [null, true, ...texts, -1, 0.5, 7, 1e300, ...objects],
 	signals: [null, true, ...texts, ...numbers, [null], { x: 1 }, { w: null }],
 	crashed: [null, true, ...texts, -1, 0.5, 1e300, ...objects],
 	attempts: [null, true, ...texts, -1, 0.5, 1e300, ...objects],
@@ -75,7 +75,7 @@ async function stand(machine: Machine, definition: (typeof jobs)[number]) {
 	const processor = machine.processor(jobs);
 	const { id } = await processor.add(definition as typeof failing, "input");
 	await machine.drain(processor);
-	return { id, kind: definition.name, state: await machine.checkpoint(id) };
+	return { id, kind: definition.name, state: await machine.head(id) };
 }
 
 /** Runs a processor with a damaged job and a healthy job for half a day. */
@@ -117,7 +117,7 @@ for (const [place, standThere] of Object.entries(places)) {
 				}),
 		);
 
-		test.each(["form", "uid", "plan", "at", "isBackward", "results", "signals", "crashed", "attempts", "history"])(
+		test.each(["form", "uid", "plan", "at", "isBackward", "logged", "signals", "crashed", "attempts", "history"])(
 			"holds the job if it is not there: %s",
 			(name) =>
 				withMachines(openMemory, async (make) => {
@@ -132,13 +132,23 @@ for (const [place, standThere] of Object.entries(places)) {
 	});
 }
 
-describe("A checkpoint that goes forward", () => {
-	test("holds the job if a step that is still to come has a result", () =>
+describe("The log of a job", () => {
+	test.each([
+		["lacks its only entry", []],
+		["has an entry of a step that is still to come", [{ at: 0 }, { at: 3 }]],
+		["has an entry of a step that was done before", [{ at: 0 }, { at: 0 }]],
+		["has a revert while the job goes forward", [{ at: 0 }, { at: 0, isRevert: true }]],
+	])("holds the job, and harms no other: it %s", (_, entries) =>
 		withMachines(openMemory, async (make) => {
 			const machine = await make();
 			const { id, kind, state } = await stand(machine, definition);
-			await suffer(machine, id, kind, { ...state, results: { last: 1 } });
-			expect([(await machine.processor(jobs).get(id))!.status, calls]).toEqual(["held", []]);
+			await machine.replace(id, kind, JSON.stringify(state), entries.map((entry) => JSON.stringify(entry)));
+			const processor = machine.processor(jobs);
+			const { id: other } = await processor.add(healthy);
+			calls.length = 0;
+			await machine.drain(processor);
+			expect((await processor.wait(other)).status).toBe("completed");
+			expect([(await processor.get(id))!.status, calls]).toEqual(["held", []]);
 		}));
 });
 

@@ -386,10 +386,10 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				const machine = await make();
 				const { store } = machine.process();
 				const found: string[] = [];
-				for (let maxPayload = 500; maxPayload <= 3_500; maxPayload += 200) {
+				for (let maxPayload = 300; maxPayload <= 3_300; maxPayload += 200) {
 					const log: string[] = [];
 					const definition = job("narrow")
-						.step("a", { run: () => "result".repeat(50), revert: () => void log.push("-a") })
+						.step("a", { run: () => "result".repeat(20), revert: () => void log.push("-a") })
 						.step("b", {
 							attempts: 3,
 							backoff: 10,
@@ -1093,10 +1093,41 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				.step("a", { run: () => "a", schema: string() })
 				.waitFor("w")
 				.step("b", { run: noop });
+			const logs: [string, (entry: Record<string, unknown>) => unknown, string][] = [
+				["text that is no JSON", () => "{", "JSON"],
+				["nothing", () => "", "object"],
+				["no step", (entry) => ({ ...entry, at: undefined }), `"at"`],
+				["a step out of range", (entry) => ({ ...entry, at: 3 }), `"at"`],
+				["a direction that is none", (entry) => ({ ...entry, isRevert: 1 }), `"isRevert"`],
+				["crashes that are none", (entry) => ({ ...entry, crashed: -1 }), `"crashed"`],
+				["an attempt that is none", (entry) => ({ ...entry, attempt: [9] }), `"attempt"`],
+				["a result that fails its schema", (entry) => ({ ...entry, value: 1 }), "string"],
+			];
+			for (const [name, damage, text] of logs) {
+				law(`is held with an error that says why: an entry of its log with ${name}`, async (make) => {
+					const machine = await make();
+					const processor = machine.processor([definition]);
+					const { id } = await processor.add(definition, "input", { id: "x" });
+					await machine.drain(processor);
+					const [entry] = await machine.log(id);
+					const damaged = damage(JSON.parse(entry!.data as string));
+					const { payload } = await machine.stored(id);
+					await machine.replace(id, "trusted", payload, [
+						typeof damaged === "string" ? damaged : JSON.stringify(damaged),
+					]);
+					const reader = machine.processor([definition]);
+					await machine.drain(reader);
+					const state = (await reader.get(id))!;
+					expect([state.status, state.problem!.name]).toEqual(["held", "InvalidStateError"]);
+					expect(state.problem!.message).toContain(text);
+					expect((await machine.stored(id)).payload).toBe(payload);
+				});
+			}
+
 			const damages: [string, (state: Record<string, unknown>) => unknown, string][] = [
 				["text that is no JSON", () => "{", "JSON"],
 				["nothing", () => "", "object"],
-				["another form", (state) => ({ ...state, form: 2 }), `"form"`],
+				["another form", (state) => ({ ...state, form: 3 }), `"form"`],
 				["no plan", (state) => ({ ...state, plan: "abc" }), `"plan"`],
 				["a plan of numbers", (state) => ({ ...state, plan: [1] }), `"plan"`],
 				["an unknown step", (state) => ({ ...state, plan: ["a", "w", "x"] }), `lacks: "x"`],
@@ -1105,9 +1136,8 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				["a cursor between", (state) => ({ ...state, at: 0.5 }), `"at"`],
 				["no cursor", (state) => ({ ...state, at: undefined }), `"at"`],
 				["no direction", (state) => ({ ...state, isBackward: undefined }), `"isBackward"`],
-				["results that are none", (state) => ({ ...state, results: null }), `"results"`],
-				["a result of no step", (state) => ({ ...state, results: { a: "a", z: 1 } }), `"results"`],
-				["a result that fails its schema", (state) => ({ ...state, results: { a: 1 } }), "string"],
+				["more entries than its log has", (state) => ({ ...state, logged: 2 }), "lacks entries: it has 1 of 2"],
+				["fewer entries than its log has", (state) => ({ ...state, logged: 0 }), "entry 1"],
 				["an input that fails its schema", (state) => ({ ...state, input: 1 }), "string"],
 				["attempts that are none", (state) => ({ ...state, attempts: "many" }), `"attempts"`],
 				["no uid", (state) => ({ ...state, uid: 1 }), `"uid"`],
@@ -1120,7 +1150,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 					const processor = machine.processor([definition]);
 					const { id } = await processor.add(definition, "input", { id: "x" });
 					await machine.drain(processor);
-					const damaged = damage(await machine.checkpoint(id));
+					const damaged = damage(await machine.head(id));
 					const payload = typeof damaged === "string" ? damaged : JSON.stringify(damaged);
 					await machine.replace(id, "trusted", payload);
 					await machine.drain(processor);

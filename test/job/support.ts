@@ -1,6 +1,8 @@
 // Helpers for the tests of jobs: processes in virtual time on one database, each of which can lose its access.
 import { Processor, type ProcessorOptions, type Store } from "../../mod.ts";
-import type { StoredTask } from "../../src/store.ts";
+import type { Data, LogEntry, StoredTask } from "../../src/store.ts";
+import { jsonCodec } from "../../src/basket/engine.ts";
+import { readJob } from "../../src/job/stored.ts";
 import { soon } from "../../src/platform/soon.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import type { Connection, Database, OpenDatabase } from "./database.ts";
@@ -21,6 +23,7 @@ const members = [
 		"complete",
 		"extend",
 		"save",
+		"log",
 		"get",
 		"list",
 		"counts",
@@ -193,14 +196,32 @@ export class Machine {
 	}
 
 	// deno-lint-ignore no-explicit-any -- tests read internal fields
-	async checkpoint(id: string): Promise<any> {
+	async head(id: string): Promise<any> {
 		return JSON.parse((await this.stored(id)).payload);
 	}
 
-	/** Replaces the kind and the payload of a waiting job. */
-	async replace(id: string, kind: string, payload: string): Promise<void> {
+	/** The head of a job, continued by its log. */
+	// deno-lint-ignore no-explicit-any -- tests read internal fields
+	async checkpoint(id: string): Promise<any> {
+		return await readJob(jsonCodec, undefined, { record: await this.stored(id) as never, entries: await this.log(id) });
+	}
+
+	/** The log of a job. */
+	async log(id: string): Promise<readonly LogEntry[]> {
+		return (await this.store.log(this.name, [{ id, after: 0, limit: 10_000 }]))[0]!;
+	}
+
+	/** Replaces the kind and the payload of a waiting job, and its log. */
+	async replace(id: string, kind: string, payload: string, log?: readonly Data[]): Promise<void> {
+		const entries = log ?? (await this.log(id)).map(({ data }) => data);
 		await this.store.delete(this.name, [id]);
-		await this.store.add(this.name, [{ id, kind, payload, delay: 0, priority: 0 }]);
+		// The priority makes it the first one that is claimed.
+		await this.store.add(this.name, [{ id, kind, payload, delay: 0, priority: 100 }]);
+		if (entries.length === 0) return;
+		const turn = { claim: [{ kinds: [kind], limit: 1 }], lease: 30_000 };
+		const { claims } = await this.store.turn(this.name, { settle: [], ...turn });
+		const settle = claims.map((ref) => ({ ref, outcome: { type: "release" } as const, log: { after: 0, entries } }));
+		await this.store.turn(this.name, { ...turn, settle, claim: [] });
 	}
 
 	close(): void {

@@ -1,0 +1,137 @@
+/**
+ * The log of a job: an entry for each step that is done or reverted.
+ *
+ * @module
+ */
+
+import { type Codec, cut } from "../basket/engine.ts";
+import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
+import { decodeEntry } from "./decode.ts";
+import type { JobHead, PreparedJob, StoredAttempt } from "./state.ts";
+import { follow } from "./transitions.ts";
+
+/** An entry. */
+export interface JobEntry {
+	/** The index of the step in the plan. */
+	readonly at: number;
+	/** Whether it was reverted. */
+	readonly isRevert?: true | undefined;
+	/** The result. */
+	readonly value?: unknown;
+	/** Its last attempt. Absent for a step that calls nothing. */
+	readonly attempt?: StoredAttempt | undefined;
+	/** The number of crashes that its claim has counted, if any. */
+	readonly crashed?: number | undefined;
+}
+
+/** Reads logs of a basket, see {@link Store.log}. */
+export type ReadLog = (read: LogRead) => Promise<readonly LogEntry[] | undefined>;
+
+/** The number of entries that are read at once. */
+const pageSize = 1_000;
+
+/**
+ * Entries with a size up to this together may wait for the next commit, in bytes: so that what is appended at once is hardly
+ * larger than one payload may be.
+ */
+const mostWaiting = 8_192;
+
+/** Reads all entries behind the first ones. `undefined` if the job is not there, or the claim is lost. */
+export async function readEntries(
+	readLog: ReadLog,
+	read: Omit<LogRead, "limit">,
+): Promise<readonly LogEntry[] | undefined> {
+	const found: LogEntry[] = [];
+	for (let { after } = read;; after = found.at(-1)!.n) {
+		const page = await readLog({ ...read, after, limit: pageSize });
+		if (page === undefined) return undefined;
+		for (const entry of page) found.push(entry);
+		if (page.length < pageSize) return found;
+	}
+}
+
+/** The state of a job, and the results by the index of their steps. */
+export interface Replayed<S> {
+	readonly state: S;
+	readonly results: ReadonlyMap<number, unknown>;
+}
+
+/**
+ * Continues a head with the entries of its log.
+ *
+ * @param job the definition; `undefined` if it is not known here
+ * @param entries those behind the first `known` ones
+ * @returns the state, and the results in these entries
+ * @throws {Error} (as a rejection) for an entry that no run of this job could have appended here
+ */
+export async function replay<S extends JobHead>(
+	codec: Codec,
+	job: PreparedJob | undefined,
+	head: S,
+	entries: readonly LogEntry[],
+	known = 0,
+): Promise<Replayed<S>> {
+	const results = new Map<number, unknown>();
+	let state = head;
+	for (const [index, { n, data }] of entries.entries()) {
+		const number = known + index + 1;
+		try {
+			if (n !== number) throw new TypeError(`the next one has the number ${n}`);
+			const entry = await decodeEntry(codec, data, head);
+			if (n > head.logged) {
+				checkPlace(state, entry);
+				state = follow(job, state, entry);
+			}
+			if (!entry.isRevert) results.set(entry.at, entry.value);
+		} catch (error) {
+			throw new TypeError(`The log of the job cannot be read from its entry ${number} on: ${textOf(error)}`);
+		}
+	}
+	const count = known + entries.length;
+	if (count < head.logged) throw new TypeError(`The log of the job lacks entries: it has ${count} of ${head.logged}`);
+	return { state, results };
+}
+
+function checkPlace({ at, isBackward, status }: JobHead, entry: JobEntry): void {
+	const isNext = isBackward ? entry.at < at : entry.at === at;
+	if (status === undefined && isNext && isBackward === (entry.isRevert ?? false)) return;
+	throw new TypeError(`it does not fit the place of the job (${isBackward ? "backward" : "forward"} at ${at})`);
+}
+
+function textOf(error: unknown): string {
+	return cut(String((error as Partial<Error> | undefined)?.message), 200);
+}
+
+/** What a claim appends to the log of its job. */
+export class JobAppender {
+	/** The number of stored entries. */
+	stored: number;
+	#waiting: Data[] = [];
+	#size = 0;
+
+	constructor(stored: number) {
+		this.stored = stored;
+	}
+
+	/** The entries that are not stored, to be appended with the next commit. */
+	get part(): LogPart | undefined {
+		return this.#waiting.length === 0 ? undefined : { after: this.stored, entries: [...this.#waiting] };
+	}
+
+	/** Whether the entries must be stored before others are added. */
+	get isFull(): boolean {
+		return this.#waiting.length >= mostAppended || this.#size > mostWaiting;
+	}
+
+	add(data: Data): void {
+		this.#waiting.push(data);
+		this.#size += data.length;
+	}
+
+	/** This part is stored. */
+	keep({ entries }: LogPart): void {
+		this.#waiting.splice(0, entries.length);
+		this.#size = this.#waiting.reduce((size, { length }) => size + length, 0);
+		this.stored += entries.length;
+	}
+}

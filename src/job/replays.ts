@@ -1,0 +1,47 @@
+/**
+ * The results of jobs that wait, as they were read from their logs: otherwise, a job that waits after each step would read
+ * all results again each time.
+ *
+ * @module
+ */
+
+import type { JobResults } from "./state.ts";
+
+/** What a process knows of the log of a job. */
+export interface Replay {
+	/** See `JobHead`. */
+	readonly uid: string;
+	/** The number of entries that it includes. */
+	readonly logged: number;
+	readonly results: JobResults;
+	/** About how many bytes the entries have. */
+	readonly size: number;
+}
+
+/** The maximum size of all together, in bytes. The oldest ones are forgotten first. */
+const mostKept = 16_777_216;
+
+export class Replays {
+	readonly #byId = new Map<string, Replay>();
+	#size = 0;
+
+	put(id: string, replay: Replay): void {
+		this.take(id);
+		if (replay.size === 0 || replay.size > mostKept) return;
+		this.#byId.set(id, replay);
+		this.#size += replay.size;
+		for (const oldest of this.#byId.keys()) {
+			if (this.#size <= mostKept) return;
+			this.take(oldest);
+		}
+	}
+
+	/** Removes and returns what is known of a job. */
+	take(id: string): Replay | undefined {
+		const replay = this.#byId.get(id);
+		if (replay === undefined) return undefined;
+		this.#byId.delete(id);
+		this.#size -= replay.size;
+		return replay;
+	}
+}
