@@ -22,6 +22,7 @@ import { entryOf, fail, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";
 import type { FailedAttempt } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -137,6 +138,10 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 			const { plan, at, isBackward, status } = this.state;
 			if (this.#problem !== undefined) return await this.#hold(this.#problem);
 			if (status !== undefined) return await this.#done();
+			if (this.#timeLeft <= 0) {
+				this.#fail(this.#overdue);
+				continue;
+			}
 			const step = this.job.steps.get(plan[isBackward ? at - 1 : at]!)!;
 			const isCall = isBackward || step.definition.type === "step";
 			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);
@@ -152,6 +157,15 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 			if (delay !== undefined) return await this.#later(delay, true);
 			isAwake = false;
 		}
+	}
+
+	/** The time until the deadline of the job, in milliseconds. There is none for reverts. */
+	get #timeLeft(): number {
+		return this.state.isBackward ? Infinity : Math.ceil(this.job.job.deadline - this.age);
+	}
+
+	get #overdue(): DOMException {
+		return timeoutError(`The job was not completed within ${this.job.job.deadline} ms`, undefined);
 	}
 
 	/** Each step is a start of its own where these are limited. */
@@ -205,7 +219,11 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 		const attempt = this.#attempt = new StepAttempt<Tx>(this, step);
 		this.#hasRun = true;
 		this.owner.onChange();
+		const { clock } = this.owner;
+		const timer = new CallbackTimer(() => attempt.abort(this.#overdue));
+		if (this.#timeLeft < Infinity) clock.set(timer, this.#timeLeft);
 		const result = await attempt.run(signal);
+		clock.clear(timer);
 		this.#attempt = undefined;
 		if (this.task.isOver) throw signal.reason;
 		if ("entry" in result) {
@@ -215,6 +233,11 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 		if (result.ok) return await this.#succeed(result.value, (error) => attempt.record(error));
 		if (signal.aborted) throw signal.reason;
 		if (this.#isCancelled) return 0;
+		if (this.#timeLeft <= 0) {
+			const error = this.#overdue;
+			this.#tell(step, attempt.number, { error, again: false, delay: 0 });
+			return this.#fail(error, remember(this.state.history, attempt.record(textOf(error))));
+		}
 		const { error, again, delay } = result;
 		this.#isKeyShut = again && attempt.isKeyShut && this.job.job.limit !== undefined;
 		if (result.later) {
@@ -257,7 +280,9 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 	}
 
 	/** Ends the claim, which resets the crashes. */
-	async #later(delay: number | null, isBackoff = false): Promise<Outcome> {
+	async #later(wait: number | null, isBackoff = false): Promise<Outcome> {
+		const most = Math.max(0, Math.min(wait ?? Infinity, this.#timeLeft));
+		const delay = most < Infinity ? most : null;
 		try {
 			const payload = await this.encodeHead({ crashed: 0 });
 			const { isFirm } = this.state;

@@ -43,6 +43,12 @@ export interface JobOptions<I, A = I> {
 	 */
 	// Does not determine the input: `limit({ atOnce })` fits each one.
 	limit?: Limit<[I][I extends unknown ? 0 : never]> | undefined;
+	/**
+	 * The time from the add within which the job must be completed, in milliseconds: more than 0. When it is over, the signal
+	 * of a running step aborts, nothing is tried again, and the job is reverted because of a `TimeoutError`. Reverts have no
+	 * deadline. The deadline is that of the definition that runs the job. @default Infinity
+	 */
+	deadline?: number | undefined;
 }
 
 /**
@@ -131,6 +137,8 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	/** See {@link JobOptions.limit}. */
 	// deno-lint-ignore no-explicit-any -- of the input, in which a job must not vary
 	readonly limit: Limit<any> | undefined;
+	/** See {@link JobOptions.deadline}. */
+	readonly deadline: number;
 	/** The steps in order. */
 	readonly steps: readonly JobStep[];
 	/** For the compiler only; never set. See {@link JobTypes}. */
@@ -146,11 +154,11 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * Created by {@link job}.
 	 *
 	 * @param name the name
-	 * @param options the version, the schema of the input, and the limit
+	 * @param options the version, the schema of the input, the limit, and the deadline
 	 * @param steps the steps
 	 */
 	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
-		const { version, schema, limit } = check("options", options, "object");
+		const { version, schema, limit, deadline = Infinity } = check("options", options, "object");
 		this.name = checkName("name", name);
 		if (version !== undefined && typeof version !== "string") check("version", version, "number");
 		checkSchema(schema);
@@ -158,6 +166,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 		this.version = version;
 		this.schema = schema;
 		this.limit = limit;
+		this.deadline = checkLimit("deadline", deadline);
 		this.steps = steps;
 	}
 
@@ -243,7 +252,7 @@ export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
  * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
  * @typeParam A what `add` takes, where a schema makes the input of it
  * @param name the name, which identifies the definition in a store; 1 to 255 characters
- * @param options the version, the schema of the input, and the limit
+ * @param options the version, the schema of the input, the limit, and the deadline
  * @returns a job without steps
  * @throws {TypeError | RangeError} for a name or options of the wrong type, or out of range
  *

@@ -810,6 +810,81 @@ export function testJobs(name: string, open: OpenDatabase): void {
 			});
 		});
 
+		group("a job with a deadline", () => {
+			/** How the job ends, and when, in milliseconds after its add. */
+			async function end(machine: Machine, definition: Job, options?: { delay: number }) {
+				const processor = machine.processor([definition]);
+				const { id } = await processor.add(definition, undefined, options);
+				const running = machine.start(processor);
+				const { addedAt } = await machine.stored(id);
+				let endedAt = Infinity;
+				for (; endedAt === Infinity && machine.clock.now() < addedAt + 60_000; await machine.advance(500)) {
+					if (await processor.result(id) !== undefined) endedAt = machine.clock.now() - addedAt;
+				}
+				await running.stop();
+				const { status, error } = (await processor.result(id))!;
+				return { status, error: error?.name, endedAt };
+			}
+
+			const overdue = { status: "reverted", error: "TimeoutError", endedAt: 5_000 };
+			const reverted: string[] = [];
+			const begin = () => {
+				reverted.length = 0;
+				return job("overdue", { deadline: 5_000 })
+					.step("a", { run: noop, revert: () => void reverted.push("a") }) as unknown as Job;
+			};
+
+			law("is reverted when its deadline is over while it waits: for a signal, a time, an attempt", async (make) => {
+				const waiting = [
+					begin().waitFor("w"),
+					begin().waitFor("w", { timeout: 50_000 }),
+					begin().sleep("s", 50_000),
+					begin().step("b", { run: fail, attempts: Infinity, backoff: 50_000 }),
+					begin().step("b", { run: fail, attempts: Infinity, backoff: 400 }),
+				];
+				for (const definition of waiting) {
+					reverted.length = 0;
+					expect(await end(await make(), definition as unknown as Job)).toEqual(overdue);
+					expect(reverted).toEqual(["a"]);
+				}
+			});
+
+			law(
+				"aborts the signal of a step that runs, and reverts the steps before it, without a limit of time",
+				async (make) => {
+					const signals: AbortSignal[] = [];
+					const reasons: unknown[] = [];
+					const definition = begin()
+						.step("slow revert", {
+							run: noop,
+							revert: ({ attempt }) => {
+								if (attempt < 4) throw retryAfter(2_000, new Error("away"));
+							},
+						})
+						.step("b", {
+							attempts: 9,
+							run: async ({ signal }) => {
+								signals.push(signal);
+								await untilAborted(signal);
+								reasons.push((signal.reason as Error).name);
+							},
+						});
+					const ended = await end(await make(), definition as unknown as Job);
+					expect(ended).toEqual({ status: "reverted", error: "TimeoutError", endedAt: 11_000 });
+					expect([signals.length, reasons, reverted]).toEqual([1, ["TimeoutError"], ["a"]]);
+				},
+			);
+
+			law("begins no step after it, and completes if the last step ends before it", async (make) => {
+				const calls: string[] = [];
+				const late = job("late", { deadline: 5_000 }).step("a", { run: () => calls.push("a") });
+				const { status, error } = await end(await make(), late as unknown as Job, { delay: 9_000 });
+				expect([status, error, calls]).toEqual(["failed", "TimeoutError", []]);
+				const early = job("early", { deadline: 5_000 }).sleep("s", 4_000).step("a", { run: () => calls.push("a") });
+				expect(await end(await make(), early as unknown as Job)).toMatchObject({ status: "completed", endedAt: 4_000 });
+			});
+		});
+
 		group("Processor.cancel()", () => {
 			law("aborts the running step, and reverts what was done", async (make) => {
 				const machine = await make();
