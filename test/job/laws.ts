@@ -865,8 +865,8 @@ export function testJobs(name: string, open: OpenDatabase): void {
 							attempts: 9,
 							run: async ({ signal }) => {
 								signals.push(signal);
+								signal.addEventListener("abort", () => reasons.push((signal.reason as Error).name));
 								await untilAborted(signal);
-								reasons.push((signal.reason as Error).name);
 							},
 						});
 					const ended = await end(await make(), definition as unknown as Job);
