@@ -164,7 +164,8 @@ export function inboxFor({ state, inbox, posted, log }: Task, { item }: NewTask)
 
 /** Appends entries to the log of a task. */
 export function append(task: Task, { after, entries }: LogPart): void {
-	(task.log ??= []).splice(after, entries.length, ...entries.map(copy));
+	const log = task.log ??= [];
+	for (const [index, data] of entries.entries()) log[after + index] = copy(data);
 }
 
 /** The entries that a read selects. */

@@ -244,6 +244,7 @@ export class Ledger {
 			complete: record("complete", this.#complete),
 			extend: record("extend", this.#extend),
 			save: record("save", this.#save),
+			log: record("log"),
 			get: record("get", this.#get),
 			list: record("list", this.#list),
 			counts: record("counts", this.#counts),

@@ -12,13 +12,30 @@ import type { Connection } from "./connection.ts";
 import { after, bounds, claimColumns, decode, type DueRow, isAmong, keyOf, type TaskRow } from "./data.ts";
 import { type Level, SqliteDue } from "./due.ts";
 import { bySpacing } from "./gates.ts";
+import { lastEntry } from "./proof.ts";
 import { inTurn, SqlitePicks } from "./picks.ts";
 import type { Tables } from "./tables.ts";
 
 /** The history of a task. It is read for few tasks, because most are {@link fresh}. */
-type History = Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen">;
+interface History extends Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen"> {
+	/** The number of the last entry of its log. */
+	readonly logged: number | null;
+}
 
-const fresh: Omit<History, "seq"> = { state: 0, attempts: 0, crashes: 0, error: null, posted: 0, seen: 0 };
+const fresh: Omit<History, "seq"> = {
+	state: 0,
+	attempts: 0,
+	crashes: 0,
+	error: null,
+	posted: 0,
+	seen: 0,
+	logged: null,
+};
+
+/** The columns of a {@link History}, but for `seq`. */
+function historyColumns(tables: Tables): string {
+	return `state, attempts, crashes, error, posted, seen, ${lastEntry(tables)} AS logged`;
+}
 
 export class SqliteClaiming extends SqliteDue {
 	readonly picks: SqlitePicks;
@@ -77,7 +94,7 @@ export class SqliteClaiming extends SqliteDue {
 	#follow(basket: string, { seq, kind, lane }: DueRow, most: number, until: number, now: number): Claim[] {
 		const rows = this.lanes.behind<DueRow & Omit<History, "seq">>(
 			...[basket, lane!, seq, Math.min(most, mostRows)] as const,
-			`${claimColumns(this.tables)}, state, attempts, crashes, error, posted, seen`,
+			`${claimColumns(this.tables)}, ${historyColumns(this.tables)}`,
 		);
 		const claims: Claim[] = [];
 		for (const row of rows) {
@@ -157,7 +174,7 @@ export class SqliteClaiming extends SqliteDue {
 	#histories(seqs: readonly number[]): Map<number, History> {
 		if (seqs.length === 0) return new Map();
 		const rows = this.connection.all<History>(
-			`SELECT seq, state, attempts, crashes, error, posted, seen FROM ${this.tables.tasks} WHERE ${isAmong(seqs)}`,
+			`SELECT seq, ${historyColumns(this.tables)} FROM ${this.tables.tasks} WHERE ${isAmong(seqs)}`,
 			...bounds(seqs),
 		);
 		return new Map(rows.map((row) => [row.seq, row]));
@@ -166,7 +183,7 @@ export class SqliteClaiming extends SqliteDue {
 	/** The claim, or the reason why the task cannot be claimed. */
 	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | string {
 		const { seq, kind, lane, priority, added, claims } = row;
-		const { state, attempts, crashes, error, posted, seen } = history;
+		const { state, attempts, crashes, error, posted, seen, logged } = history;
 		const areCounts = isCount(seq) && isCount(claims) && isCount(attempts) && isCount(crashes) && isCount(posted);
 		if (!areCounts || !isCount(seen) || !isCount(Math.abs(priority)) || !isCount(Math.abs(added))) {
 			return damaged("a number", Object.values({ ...row, payload: "…", ...history }).join());
@@ -191,6 +208,7 @@ export class SqliteClaiming extends SqliteDue {
 			addedAt: added,
 			age: now - added,
 			inbox: inbox as Message[],
+			logged: logged ?? undefined,
 		};
 	}
 }

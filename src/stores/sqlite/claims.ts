@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Done, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
+import type { Done, LogEntry, LogRead, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
 import { endingOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -12,13 +12,19 @@ import { SqliteClaiming } from "./claiming.ts";
 import { after, bounds, encode, isAmong, isFollower } from "./data.ts";
 import type { Seen } from "./due.ts";
 import { isFelt, type Left } from "./gates.ts";
-import { isRef, madeProof, proofOf, shownGone } from "./proof.ts";
+import { isRef, madeProof, proofOf, shownEnded, shownGone } from "./proof.ts";
 import type { Replacement } from "./replacements.ts";
 import { createGates } from "./schema.ts";
 import type { Gone } from "./tasks.ts";
 
 /** The number of expired tasks that a turn without settlements removes. */
 const leastExpired = 100;
+
+/** The required data of a task that stays. */
+interface Ended extends Pick<Gone, "seq" | "lane"> {
+	/** Whether a message was ever posted to it. */
+	readonly isPosted: number;
+}
 
 /** The state of an ended task without a lane. */
 const noLane: Pick<Gone, "lane"> = { lane: null };
@@ -39,8 +45,9 @@ export class SqliteClaims extends SqliteClaiming {
 		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
 		const lanes = [...removed.values()];
 		const settled = settlements.map((settlement) => {
-			const { ref, outcome } = settlement;
+			const { ref, outcome, log } = settlement;
 			if (isRemoved(settlement)) return removed.has(proofOf(ref));
+			if (log !== undefined && !this.logs.append(basket, ref, log)) return false;
 			if (this.tables.hasGates && isFelt(outcome)) this.#leave(basket, ref, outcome, now);
 			const left = countsMessages(outcome) ? this.#countLeft(basket, ref, outcome.seen) : 0;
 			if (left === undefined) return false;
@@ -95,9 +102,9 @@ export class SqliteClaims extends SqliteClaiming {
 
 	/** Removes the messages up to a number, and counts the others. Returns `undefined` if the claim is lost. */
 	#countLeft(basket: string, ref: Ref, seen: number): number | undefined {
-		const [row] = this.connection.all<Gone & { readonly left: number }>(
+		const [row] = this.connection.all<Ended & { readonly left: number }>(
 			`UPDATE ${this.tables.tasks} SET seen = max(seen, min(posted, ?3)) WHERE ${isRef()}
-			RETURNING ${shownGone()}, posted - seen AS left`,
+			RETURNING ${shownEnded}, posted - seen AS left`,
 			...[proofOf(ref), basket, seen],
 		);
 		if (row !== undefined) this.#forgetSeen(row, seen);
@@ -150,7 +157,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const { tasks } = this.tables;
 		const [good] = this.connection.all<{ count: number }>(
 			`SELECT count(*) AS count FROM ${tasks} WHERE ${isAmong(seqs)} AND basket = ?3 AND claims = 1
-			AND ${State.isClaimed} AND id IS NULL AND lane IS NULL AND posted = 0`,
+			AND ${State.isClaimed} AND id IS NULL AND lane IS NULL AND posted = 0 AND log IS NULL`,
 			...[...bounds(seqs), basket],
 		);
 		const areGood = good!.count === seqs.length;
@@ -194,7 +201,7 @@ export class SqliteClaims extends SqliteClaiming {
 		if (ref.lane === undefined && seen === undefined) {
 			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
 		}
-		const [ended] = this.connection.all<Gone>(`${update} RETURNING ${shownGone()}`, ...values);
+		const [ended] = this.connection.all<Ended>(`${update} RETURNING ${shownEnded}`, ...values);
 		if (ended !== undefined && seen !== undefined) this.#forgetSeen(ended, seen);
 		return ended;
 	}
@@ -209,7 +216,7 @@ export class SqliteClaims extends SqliteClaiming {
 	}
 
 	/** Removes messages up to a number. */
-	#forgetSeen({ seq, isPosted }: Gone, seen: number): void {
+	#forgetSeen({ seq, isPosted }: Ended, seen: number): void {
 		if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
 	}
 
@@ -233,18 +240,30 @@ export class SqliteClaims extends SqliteClaiming {
 	}
 
 	save(basket: string, saves: readonly Save[]): boolean[] {
-		return saves.map(({ ref, payload, progress, seen = 0 }) => {
+		return saves.map(({ ref, payload, progress, seen = 0, log }) => {
+			if (log !== undefined && !this.logs.append(basket, ref, log)) return false;
+			// Then the claim is not lost, and the row of the task need not be written.
+			if (log !== undefined && payload === undefined && progress === undefined && seen === 0) return true;
 			const data = payload === undefined ? null : encode(payload);
 			const set = `UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress)`;
 			const values = [proofOf(ref), basket, data, progress ?? null];
 			// Without a returned row it takes a third of the time.
 			if (seen === 0) return this.connection.run(`${set} WHERE ${isRef()}`, ...values) > 0;
-			const [saved] = this.connection.all<Gone>(
-				`${set}, seen = max(seen, min(posted, ?5)) WHERE ${isRef()} RETURNING ${shownGone()}`,
+			const [saved] = this.connection.all<Ended>(
+				`${set}, seen = max(seen, min(posted, ?5)) WHERE ${isRef()} RETURNING ${shownEnded}`,
 				...[...values, seen],
 			);
 			if (saved !== undefined) this.#forgetSeen(saved, seen);
 			return saved !== undefined;
+		});
+	}
+
+	log(basket: string, reads: readonly LogRead[], now: number): (LogEntry[] | undefined)[] {
+		return reads.map((read) => {
+			const { id, token } = read;
+			const found = token === undefined ? this.find(basket, id, now) : this.logs.claimed(basket, { id, token });
+			const log = typeof found === "object" ? found.extra ?? 0 : found;
+			return log === undefined ? undefined : log > 0 ? this.logs.read(log, read) : [];
 		});
 	}
 }

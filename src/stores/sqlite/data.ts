@@ -38,7 +38,7 @@ export function columns({ hasGates }: Tables): string {
 /** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
 export function claimColumns({ hasGates }: Tables): string {
 	return `seq, kind, id, lane, priority, due, added, claims, payload,
-		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AS isFresh${
+		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AND log IS NULL AS isFresh${
 		hasGates ? ", gate" : ""
 	}`;
 }

@@ -32,6 +32,10 @@ const oldest = 4;
  * columns of the task. Payloads that are gathered for a task will be messages of it. `pauses` has the paused kinds; an
  * empty text stands for all.
  *
+ * The rows of `log` are the entries of the logs of tasks. `log` of a task is the number of its log: the number that the task
+ * had when its first entry was stored. A task that begins anew gets another number, and keeps its log. `NULL`: it has none,
+ * so that its removal needs no look for entries.
+ *
  * `gone` is the time at which a done or dead task is removed. A change of `state` or `due` costs a check of each index that
  * mentions them, so `gone` is a separate column that a claim does not change. CHECK constraints cost as much, and exist
  * only for values that, if edited by hand, would harm other tasks.
@@ -60,7 +64,8 @@ function statements(tables: Tables): readonly string[] {
 			error TEXT,
 			progress TEXT,
 			payload ANY NOT NULL,
-			result ANY
+			result ANY,
+			log INTEGER
 		) STRICT`,
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due) WHERE ${State.isClaimable}`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
@@ -84,11 +89,17 @@ function statements(tables: Tables): readonly string[] {
 	];
 }
 
-/** What version 5 has more than version 4, besides a column. */
-function additions({ tasks, replacements, pauses, kept, ended }: Tables): readonly string[] {
+/** What version 5 has more than version 4, besides columns. */
+function additions({ tasks, log, replacements, pauses, kept, ended }: Tables): readonly string[] {
 	return [
 		`CREATE INDEX ${kept} ON ${tasks} (basket, gone) WHERE gone IS NOT NULL`,
 		`CREATE INDEX ${ended} ON ${tasks} (basket, lane) WHERE ${State.isEndedInLane}`,
+		`CREATE TABLE ${log} (
+			task INTEGER NOT NULL,
+			n INTEGER NOT NULL,
+			data ANY NOT NULL,
+			PRIMARY KEY (task, n)
+		) STRICT, WITHOUT ROWID`,
 		`CREATE TABLE ${replacements} (
 			task INTEGER PRIMARY KEY,
 			payload ANY NOT NULL,
@@ -108,6 +119,7 @@ function migration(tables: Tables): readonly string[] {
 	const { schema, tasks, kept } = tables;
 	return [
 		`ALTER TABLE ${tasks} ADD COLUMN result ANY`,
+		`ALTER TABLE ${tasks} ADD COLUMN log INTEGER`,
 		`DROP INDEX ${kept}`,
 		...additions(tables),
 		`UPDATE ${schema} SET version = ${version}`,

@@ -15,6 +15,8 @@ import type {
 	Data,
 	Done,
 	ListQuery,
+	LogEntry,
+	LogRead,
 	Message,
 	NewTask,
 	Pauses,
@@ -244,6 +246,10 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	async save(basket: string, saves: readonly Save[], tx?: Db): Promise<readonly boolean[]> {
 		const work = () => this.#tasks.save(basket, saves);
 		return tx === undefined ? this.#write(work) : this.#inside(undefined, work, tx);
+	}
+
+	async log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {
+		return this.#read(() => this.#tasks.log(basket, reads, this.#now()));
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {

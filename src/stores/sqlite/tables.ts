@@ -11,6 +11,7 @@ export interface Tables {
 	readonly schema: string;
 	readonly tasks: string;
 	readonly messages: string;
+	readonly log: string;
 	readonly replacements: string;
 	readonly pauses: string;
 	readonly claimable: string;
@@ -35,6 +36,7 @@ export function nameTables(prefix: string): Tables {
 		schema: `${prefix}schema`,
 		tasks: `${prefix}tasks`,
 		messages: `${prefix}messages`,
+		log: `${prefix}log`,
 		replacements: `${prefix}replacements`,
 		pauses: `${prefix}pauses`,
 		claimable: `${prefix}tasks_claimable`,

@@ -14,6 +14,8 @@ import * as State from "../sql/state.ts";
 import { after, changed, columns, encode, gateOf, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
 import { countAlike, itemsFrom } from "./alike.ts";
 import { SqliteLanes } from "./lanes.ts";
+import { SqliteLogs } from "./logs.ts";
+import { shownExtra } from "./proof.ts";
 import { SqliteReplacements } from "./replacements.ts";
 import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -23,8 +25,8 @@ export interface Gone {
 	readonly seq: number;
 	readonly proof: string;
 	readonly lane: string | null;
-	/** Whether a message was ever posted to it. */
-	readonly isPosted: number;
+	/** The number of its log, or 0 if it has none, but messages were posted to it; otherwise `null`. */
+	readonly extra: number | null;
 }
 
 /**
@@ -37,10 +39,14 @@ interface Reserve {
 	readonly rollbacks: number;
 }
 
+/** A task that was found by its id. */
+type FoundRow = TaskRow & Pick<Gone, "extra">;
+
 export class SqliteTasks {
 	protected readonly connection: Connection;
 	protected readonly tables: Tables;
 	protected readonly blocks: SqliteBlocks;
+	protected readonly logs: SqliteLogs;
 	protected readonly replacements: SqliteReplacements;
 	protected readonly lanes: SqliteLanes;
 	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
@@ -49,6 +55,7 @@ export class SqliteTasks {
 		this.connection = connection;
 		this.tables = tables;
 		this.blocks = new SqliteBlocks(connection, tables);
+		this.logs = new SqliteLogs(connection, tables);
 		this.replacements = new SqliteReplacements(connection, tables);
 		this.lanes = new SqliteLanes(connection, tables, this.replacements);
 	}
@@ -61,7 +68,7 @@ export class SqliteTasks {
 			for (const task of tasks) {
 				const { id, ifPresent } = task;
 				if (id === undefined) continue;
-				const row = present.has(id) ? undefined : this.#find(basket, id, now);
+				const row = present.has(id) ? undefined : this.find(basket, id, now);
 				const before = present.get(id) ?? row ?? task;
 				present.set(id, before);
 				if (ifPresent !== undefined) checkPlace(id, before, task);
@@ -125,7 +132,7 @@ export class SqliteTasks {
 		const state = stateOf(present.state);
 		const isReplaced = ifPresent !== undefined;
 		if (isGoneNow || (isReplaced && ["dead", "done"].includes(state))) {
-			this.#remove([{ seq: present.seq, isPosted: present.posted }]);
+			this.#remove([present]);
 			this.#insert(basket, task, seq, now);
 		} else if (isReplaced && state === "running") this.replacements.put(present.seq, task, now);
 		else if (isReplaced) this.replacements.replace(present, task, now);
@@ -142,7 +149,7 @@ export class SqliteTasks {
 		const isAnew = before === undefined || state === "dead" || state === "done";
 		if (state === "dead") this.#begin(basket, before!, seq, now);
 		else if (isAnew) {
-			if (found !== undefined) this.#remove([{ seq: found.seq, isPosted: found.posted }]);
+			if (found !== undefined) this.#remove([found]);
 			this.#insert(basket, task, seq, now);
 		}
 		const row = isAnew ? this.#read(basket, id)! : before;
@@ -201,7 +208,7 @@ export class SqliteTasks {
 	}
 
 	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
-		const row = this.#find(basket, id, now);
+		const row = this.find(basket, id, now);
 		return row && { ...show(row), inbox: this.inbox(row).map(showMessage) };
 	}
 
@@ -215,24 +222,24 @@ export class SqliteTasks {
 		return this.connection.all(sql, seq, most);
 	}
 
-	#find(basket: string, id: string, now: number): TaskRow | undefined {
+	protected find(basket: string, id: string, now: number): FoundRow | undefined {
 		const row = this.#read(basket, id);
 		return row === undefined || isGone(row, now) ? undefined : row;
 	}
 
 	/** Ids that the store has created are stored only if the number in them is no longer that of the task. */
-	#read(basket: string, id: string): TaskRow | undefined {
+	#read(basket: string, id: string): FoundRow | undefined {
 		if (!isName(id)) return undefined;
-		const select = `SELECT ${columns(this.tables)} FROM ${this.tables.tasks} WHERE basket = ?`;
+		const select = `SELECT ${columns(this.tables)}, ${shownExtra} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = seqIn(id);
-		return this.connection.all<TaskRow>(`${select} AND id = ?`, basket, id)[0] ??
-			(seq > 0 ? this.connection.all<TaskRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
+		return this.connection.all<FoundRow>(`${select} AND id = ?`, basket, id)[0] ??
+			(seq > 0 ? this.connection.all<FoundRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
 
 	/** Deletes tasks in a few statements. Also returns whether one of them had a claim. */
 	delete(basket: string, ids: readonly string[], now: number): { removed: boolean[]; isClaimed: boolean } {
 		const { tasks } = this.tables;
-		const select = `SELECT name, seq, lane, state, gone, posted <> 0 AS isPosted
+		const select = `SELECT name, seq, lane, state, gone, ${shownExtra}
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
 		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
 		const made = ids.filter((id) => seqIn(id) > 0);
@@ -261,23 +268,25 @@ export class SqliteTasks {
 		this.connection.run(`UPDATE ${this.tables.schema} SET news = (news + 1) % 1000000000`);
 	}
 
-	#remove(rows: readonly Pick<Gone, "seq" | "isPosted">[]): void {
+	#remove(rows: readonly Pick<Gone, "seq" | "extra">[]): void {
 		const sql = `DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT value FROM json_each(?))`;
 		this.connection.run(sql, JSON.stringify(rows.map(({ seq }) => seq)));
 		this.forget(rows);
 	}
 
-	/** Removes the messages of removed tasks. */
-	protected forget(gone: readonly Pick<Gone, "seq" | "isPosted">[]): void {
-		for (const { seq, isPosted } of gone) {
-			if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ?`, seq);
+	/** Removes the messages and the logs of removed tasks. */
+	protected forget(gone: readonly Pick<Gone, "seq" | "extra">[]): void {
+		for (const { seq, extra } of gone) {
+			if (extra === null) continue;
+			this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ?`, seq);
+			if (extra > 0) this.logs.remove(extra);
 		}
 	}
 
 	/** @param isOwn whether the transaction is the store's own */
 	change(basket: string, ids: readonly string[], change: Change, now: number, isOwn: boolean): boolean[] {
 		return ids.map((id) => {
-			const row = this.#find(basket, id, now);
+			const row = this.find(basket, id, now);
 			if (row === undefined) return false;
 			return change === "retry" ? this.#retry(basket, row, now, isOwn) : this.#hold(basket, row, change);
 		});
@@ -371,7 +380,7 @@ export class SqliteTasks {
 
 	/** Posts a message. Also returns whether the task has a claim. */
 	post(basket: string, id: string, data: Data, now: number): { isPosted: boolean; isClaimed: boolean } {
-		const row = this.#find(basket, id, now);
+		const row = this.find(basket, id, now);
 		const refused = { isPosted: false, isClaimed: false };
 		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return refused;
 		const { seq, state } = row;

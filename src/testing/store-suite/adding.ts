@@ -316,7 +316,7 @@ export const adding: readonly StoreTest[] = [
 	},
 ];
 
-export function samples(maxPayload = Infinity): Data[] {
+function samples(maxPayload = Infinity): Data[] {
 	const size = Math.min(30_000, Math.floor(maxPayload / 3));
 	const all = Uint8Array.from({ length: 256 }, (_, index) => index);
 	return [

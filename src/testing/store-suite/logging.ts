@@ -5,7 +5,6 @@
  */
 
 import { type Data, mostAppended, type Outcome, type Ref, type Settlement } from "../../basket/store.ts";
-import { samples } from "./adding.ts";
 import { equal } from "./assert.ts";
 import { type Bench, newTask, numbered, type StoreTest } from "./bench.ts";
 

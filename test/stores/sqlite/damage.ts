@@ -39,7 +39,7 @@ const forms = [
 type Form = typeof forms[number];
 
 /** The tables with rows of the edited task. */
-const tables = ["upkeep_tasks", "upkeep_messages", "upkeep_replacements"];
+const tables = ["upkeep_tasks", "upkeep_messages", "upkeep_log", "upkeep_replacements"];
 
 const states: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
 const kinds = ["work"];
@@ -57,7 +57,7 @@ function task(id: string, fields: Partial<NewTask> = {}): NewTask {
 	return { id, kind: "work", payload: "1", delay: 0, priority: 0, ...fields };
 }
 
-/** Creates a task in the given form, with a message and progress, and other tasks. */
+/** Creates a task in the given form, with a message, progress and a log, and other tasks. */
 async function setUp(open: Open, form: Form): Promise<Scene> {
 	const db = open(":memory:");
 	const clock = new VirtualClock({ now: 1_700_000_000_000 });
@@ -68,7 +68,7 @@ async function setUp(open: Open, form: Form): Promise<Scene> {
 	await store.post("b", "victim", "message");
 	const isClaimed = !["fresh", "held", "in a lane", "with a key"].includes(form);
 	const [ref] = isClaimed ? await claim(store) : [];
-	if (ref !== undefined) await store.save("b", [{ ref, progress: "[1]" }]);
+	if (ref !== undefined) await store.save("b", [{ ref, progress: "[1]", log: { after: 0, entries: ["1"] } }]);
 	const outcomes = {
 		tried: { type: "retry", delay: 0, attempts: 1, error: "x", backoff: true },
 		dead: { type: "dead", attempts: 1, error: "x" },
@@ -109,9 +109,12 @@ async function handle({ store, ref }: Scene): Promise<void> {
 		() => store.change("b", ["victim"], "release"),
 		() => store.post("b", "victim", "another"),
 		() => store.hasten("b", 1_000),
-		...(ref === undefined
-			? []
-			: [() => store.extend("b", [ref], lease), () => store.save("b", [{ ref, progress: "2" }])]),
+		...(ref === undefined ? [] : [
+			() => store.extend("b", [ref], lease),
+			() => store.save("b", [{ ref, progress: "2" }]),
+			() => store.save("b", [{ ref, log: { after: 1, entries: ["2"] } }]),
+		]),
+		() => store.log("b", [{ id: "victim", after: 0, limit: 9 }]),
 		() => store.change("b", ["victim"], "retry"),
 		() => drain(store),
 		() => store.delete("b", ["victim"]),

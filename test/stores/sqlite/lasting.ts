@@ -129,16 +129,24 @@ export function testLasting(make: Open): void {
 				settle: () => store.turn("default", { ...claim, settle: [{ ref: ref!, outcome: done }] }),
 				extend: () => store.extend("default", [ref!], 1_000),
 				save: () => store.save("default", [{ ref: ref!, progress: "1" }]),
+				append: () => store.save("default", [{ ref: ref!, log: { after: 0, entries: ["1"] } }]),
 				...(/trigger|no index/.test(misfortune.name) ? {} : { add: () => store.add("default", [task]) }),
 				...(misfortune.isReadable || /no index|column/.test(misfortune.name) ? {} : {
 					get: () => store.get("default", ref!.id),
+					log: () => store.log("default", [{ id: ref!.id, after: 0, limit: 9 }]),
 					list: () => store.list("default", { limit: 9 }),
 				}),
 				...(misfortune.isReadable ? {} : { counts: () => store.counts("default") }),
 			};
 			// These members do not need the missing object.
-			if (misfortune.name === "no index") { for (const name of ["settle", "extend", "save"]) delete calls[name]; }
-			if (misfortune.name === "a renamed column") { for (const name of ["save", "counts"]) delete calls[name]; }
+			if (misfortune.name === "no index") {
+				for (const name of ["settle", "extend", "save", "append"]) delete calls[name];
+			}
+			if (misfortune.name === "a renamed column") {
+				for (const name of ["save", "append", "counts"]) {
+					delete calls[name];
+				}
+			}
 			for (const [name, call] of Object.entries(calls)) {
 				const error = await errorOf(call());
 				expect([name, error]).toMatchObject([name, { name: "StoreError", code: misfortune.code, isTransient: false }]);

@@ -233,6 +233,10 @@ async function useAll(store: SqliteStore<Database>): Promise<void> {
 	const [plain, second, third, fourth] = claims.filter(({ id }) => id.startsWith("_"));
 	await store.extend("b", claims, 30_000);
 	await store.save("b", [{ ref: plain!, payload: "2" }, { ref: head!, progress: "1", seen: 1 }]);
+	for (const entries of [["1"], ["1", "2"], ["1", Uint8Array.of(2)]]) {
+		await store.save("b", [{ ref: plain!, log: { after: 0, entries } }]);
+	}
+	await store.log("b", [{ id: plain!.id, after: 0, limit: 9 }, { ...plain!, after: 0, limit: 9 }]);
 	const error = { attempts: 1, error: "x" };
 	const settle = [
 		{ ref: plain!, outcome: { type: "done" } },

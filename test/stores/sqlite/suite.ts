@@ -18,6 +18,7 @@ import { testDamage } from "./damage.ts";
 import { testLasting } from "./lasting.ts";
 import { testLimits } from "./limits.ts";
 import { testLists } from "./lists.ts";
+import { testLogs } from "./logs.ts";
 import { testResponsive } from "./responsive.ts";
 import { testSources } from "./sources.ts";
 import { testStatements } from "./statements.ts";
@@ -68,6 +69,7 @@ export function testSqlite(name: string, open: Open, isMain = true): void {
 		testDamage(open);
 		testLimits(open);
 		testLists(open);
+		testLogs(open);
 		testResponsive(open);
 		testVersions(open);
 	});
@@ -88,9 +90,23 @@ function conformance(name: string, open: Open, places: readonly string[]): void 
 					await other.open();
 					return other;
 				},
-				close,
+				close() {
+					expectNoOrphans(db);
+					close();
+				},
 			};
 		}, { test, seed, without: place === "memory" ? ["shared"] : [] });
+	}
+}
+
+/** Each row of the other tables belongs to a task. */
+function expectNoOrphans(db: Database): void {
+	const key = { messages: "seq", replacements: "seq", log: "log" };
+	for (const [table, column] of Object.entries(key)) {
+		const sql = `SELECT * FROM upkeep_${table} WHERE task NOT IN (
+			SELECT ${column} FROM upkeep_tasks WHERE ${column} IS NOT NULL
+		)`;
+		expect(rowsOf(db, sql)).toEqual([]);
 	}
 }
 
@@ -694,7 +710,7 @@ function plans(open: Open): void {
 			expect(statements.length).toBeGreaterThan(20);
 			const scans = statements.flatMap((sql) => {
 				const plan = rowsOf<{ detail: string }>(db, `EXPLAIN QUERY PLAN ${sql}`).map(({ detail }) => detail);
-				return plan.filter((detail) => /^SCAN (task|home|upkeep_(tasks|messages|gates))\b/.test(detail));
+				return plan.filter((detail) => /^SCAN (task|home|upkeep_(tasks|messages|log|gates))\b/.test(detail));
 			});
 			expect(scans).toEqual([]);
 		},
@@ -709,6 +725,8 @@ function plans(open: Open): void {
 		const { claims: [a, b, c, d] } = await store.turn("b", turn);
 		await store.extend("b", [a!, b!], 30_000);
 		await store.save("b", [{ ref: c!, seen: 1 }]);
+		for (const entries of [["1"], ["1", "2"]]) await store.save("b", [{ ref: b!, log: { after: 0, entries } }]);
+		await store.log("b", [{ id: "b", after: 0, limit: 9 }, { ...b!, after: 0, limit: 9 }]);
 		await store.turn("b", { ...turn, settle: [{ ref: a!, outcome: { type: "done" } }] });
 		await store.turn("b", {
 			...turn,

@@ -108,6 +108,8 @@ export function testVersions(make: Open): void {
 		const replacing = { kind: "work", payload: "new", delay: 0, priority: 0, ifPresent: "replace" } as const;
 		await store.add("b", [{ ...replacing, id: "running" }, { ...replacing, id: "done" }]);
 		const ref = { id: "running", token: "2.3" };
+		expect(await store.save("b", [{ ref, log: { after: 0, entries: ["1", "2"] } }])).toEqual([true]);
+		expect(await store.log("b", [{ ...ref, after: 1, limit: 9 }])).toEqual([[{ n: 2, data: "2" }]]);
 		const outcome = { type: "done" } as const;
 		const turn = await store.turn("b", { settle: [{ ref, outcome }], claim: [{ kinds, limit: 9 }], lease });
 		expect(turn.settled).toEqual([true]);
