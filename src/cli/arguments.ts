@@ -65,7 +65,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		ids,
 		db: toDatabase(values.db ?? env["UPKEEP_DB"]),
 		tables: values.tables,
-		basket: values.basket ?? "default",
+		basket: values.basket ?? (["jobs", "signal"].includes(commands[command].takes) ? "jobs" : "default"),
 		state: toState(values.state),
 		kind: takesKind ? toKind(command, rest) : values.kind,
 		lane: values.lane,
@@ -135,6 +135,9 @@ function checkIds(command: CommandName, ids: readonly string[], values: Values):
 	const { takes, all: suitable = [] }: CommandHelp = commands[command];
 	if (takes === "none" && ids.length > 0) throw wrong(`${command} takes no ids: ${quote(ids[0]!)}`);
 	if (takes === "one" && ids.length !== 1) throw wrong(`${command} takes one id`);
+	if (takes === "jobs" && ids.length === 0) throw wrong(`${command} takes ids`);
+	const isSignal = ids.length === 2 || ids.length === 3;
+	if (takes === "signal" && !isSignal) throw wrong(`${command} takes an id, the name of a step, and perhaps a value`);
 	if (takes !== "many") return ids;
 	if (!all && ids.length === 0) throw wrong(`${command} takes ids, or --all --state ${suitable.join("|")}`);
 	if (!all && (yes || isFiltered(values))) {

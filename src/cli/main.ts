@@ -10,6 +10,7 @@ import type { Store } from "../basket/store.ts";
 import { readArguments } from "./arguments.ts";
 import { change } from "./change.ts";
 import { counts, list } from "./list.ts";
+import { cancel, signal } from "./messages.ts";
 import { openStore } from "./open.ts";
 import { pause } from "./pause.ts";
 import { note, openTerminal } from "./process.ts";
@@ -34,6 +35,8 @@ const commands: Readonly<Record<CommandName, Command>> = {
 	pause,
 	resume: pause,
 	schedules,
+	cancel,
+	signal,
 };
 
 /** Runs the command; resolves with the exit code. */

@@ -24,13 +24,15 @@ export type CommandName =
 	| "clear"
 	| "pause"
 	| "resume"
-	| "schedules";
+	| "schedules"
+	| "cancel"
+	| "signal";
 
 /** A checked request. */
 export interface Request {
 	/** The command. */
 	readonly command: CommandName;
-	/** The ids of the tasks; none with `isAll`. */
+	/** The ids of the tasks; none with `isAll`. For `signal`: the id, the name, and perhaps the value. */
 	readonly ids: readonly string[];
 	/** The file or the URL of the database. */
 	readonly db: string;

@@ -10,7 +10,7 @@ import type { CommandName } from "./terminal.ts";
 /** The usage of a command. */
 export interface CommandHelp {
 	/** How many ids it takes. */
-	readonly takes: "none" | "one" | "many" | "kind";
+	readonly takes: "none" | "one" | "many" | "kind" | "jobs" | "signal";
 	/** The options of this command. */
 	readonly options: readonly string[];
 	/** The states that its `--all` takes. */
@@ -21,7 +21,8 @@ export interface CommandHelp {
 
 const common = `
   --db FILE|URL      an SQLite file, file:… or postgres://…; default: UPKEEP_DB
-  --basket NAME      default: "default"; the jobs of a Processor are in "jobs"
+  --basket NAME      default: "default", and "jobs" for cancel and signal; the
+                     jobs of a Processor are in "jobs"
   --tables NAME      the prefix of the tables, default: "upkeep_"; in Postgres
                      their schema, default: "upkeep"
   --json             JSON, even on a terminal
@@ -44,11 +45,14 @@ export const general: string = `Shows and changes the tasks of a basket or the j
   upkeep clear           removes all tasks of a state, kind, lane or prefix
   upkeep pause [KIND]    no process begins a task of the kind, or of any kind
   upkeep resume [KIND]   undoes a pause
+  upkeep cancel ID…      reverts jobs
+  upkeep signal ID NAME [VALUE]
+                         sends a value to the step of a job that waits for it
   upkeep help COMMAND    shows the options of a command
   upkeep --version
 ${common}
 On a terminal the output is a table, otherwise JSON: one object, or one line for
-each task (ls, retry, hold, release, rm) or change (watch). Instants in JSON are
+each task (ls, retry, hold, release, rm, cancel) or change (watch). Instants in JSON are
 milliseconds since 1970. No command creates or migrates a database.
 
 Exit codes
@@ -148,6 +152,22 @@ They are tasks: "upkeep hold schedule:NAME" pauses one, "release" undoes that,
 "retry" makes it run now, and "rm" ends it.
 
   --kind KIND        only schedules of this kind
+${common}`,
+	},
+	cancel: {
+		takes: "jobs",
+		options: [],
+		help: `upkeep cancel ID…: reverts jobs. The signal of a running step aborts, and a process
+that runs these jobs undoes what is done.
+${common}`,
+	},
+	signal: {
+		takes: "signal",
+		options: [],
+		help: `upkeep signal ID NAME [VALUE]: sends a value, as JSON, to the step with this name of
+a job, which waits for it now or later. The first value counts.
+
+The Processor must use JSON, which is its default.
 ${common}`,
 	},
 	pause: pausing(

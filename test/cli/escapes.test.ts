@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { job, memoryStore, Processor, type Store } from "../../mod.ts";
 import { change } from "../../src/cli/change.ts";
 import { counts, list } from "../../src/cli/list.ts";
+import { cancel, signal } from "../../src/cli/messages.ts";
 import { pause } from "../../src/cli/pause.ts";
 import { schedules } from "../../src/cli/schedules.ts";
 import { show } from "../../src/cli/show.ts";
@@ -18,7 +19,7 @@ const name = evil.replaceAll("\0", "");
 const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch | typeof pause>> = {
 	...{ ls: list, counts, show, watch },
 	...{ retry: change, hold: change, release: change, rm: change, clear: change },
-	...{ pause, resume: pause, schedules },
+	...{ pause, resume: pause, schedules, cancel, signal },
 };
 
 /** Adds tasks in all states, with an evil string in each field and as the name of the basket. */
@@ -87,17 +88,18 @@ describe.each([["a task", fill], ["a job", fillJobs]] as const)("upkeep does a t
 		await fill(store);
 		const all = await store.list(name, { limit: 99 });
 		expect(all.length).toBeGreaterThan(2);
-		const named: Partial<Request>[] = all.map(({ id }) => ({ ids: [id] }));
+		const more = command === "signal" ? [evil, JSON.stringify(evil)] : [];
+		const named: Partial<Request>[] = all.map(({ id }) => ({ ids: [id, ...more] }));
 		const wholes: Partial<Request>[] = [{}, { state: "dead" }, { kind: evil }, { state: "done", limit: 1 }];
 		const isNaming = !["ls", "counts", "watch"].includes(command);
-		const changes = command === "show"
+		const changes = ["show", "cancel", "signal"].includes(command)
 			? []
 			: [{ isAll: true, state: "waiting" as const }, { isAll: true, state: "done" as const }];
 		const kinds: Partial<Request>[] = [{}, { kind: evil }];
 		const requests = ["pause", "resume", "schedules"].includes(command)
 			? kinds
 			: isNaming
-			? [...named, { ids: [`${name} nobody`] }, ...changes]
+			? [...named, { ids: [`${name} nobody`, ...more] }, ...changes]
 			: wholes;
 		let printed = 0;
 		for (const values of requests) {
