@@ -69,9 +69,14 @@ function replace(
 /** Lets a dead task begin anew with its old items and another one. */
 function restart(session: Session, { before, row }: Found, task: NewTask, rank: Rank): TaskRow {
 	session.erase(before);
-	const { home, posted, seen, isSwapped } = row;
-	const data = { home, posted, seen, ...(isSwapped && { isSwapped }), ...session.withPayload(home, task.payload, row) };
+	const { home, posted, seen } = row;
+	const data = { home, posted, seen, ...lasting(row), ...session.withPayload(home, task.payload, row) };
 	return insert(session, task, rank, data);
+}
+
+/** The facts about the data of a task that hold for its next row, too. */
+export function lasting({ isSwapped, isLogged }: TaskRow): Partial<TaskRow> {
+	return { ...(isSwapped && { isSwapped }), ...(isLogged && { isLogged }) };
 }
 
 /** The place of a new task among all tasks. */

@@ -5,7 +5,7 @@
  */
 
 import type { Change, Data } from "../basket/store.ts";
-import { enterLanes, insert, type Join } from "./adding.ts";
+import { enterLanes, insert, type Join, lasting } from "./adding.ts";
 import { isSound } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
@@ -54,13 +54,13 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 	}
 	if (row.state !== "dead") return undefined;
 	session.erase(before);
-	const { home, posted, seen, payload, isSwapped, isCollected } = row;
+	const { home, posted, seen, payload, isCollected } = row;
 	return insert(session, { ...row, payload: "", delay: 0 }, join!(row.lane), {
 		home,
 		posted,
 		seen,
 		payload,
-		...(isSwapped && { isSwapped }),
+		...lasting(row),
 		...(isCollected && { isCollected }),
 	});
 }

@@ -5,7 +5,7 @@
  */
 
 import { type BasketLimit, type Claim, type ClaimRequest, type Data, mostInbox, type Turn } from "../basket/store.ts";
-import { copy, isData, isSound, toInbox } from "./row.ts";
+import { copy, isData, isSound, toMessages } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
 import { closeBasket, openBasket } from "./overall.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";
@@ -13,7 +13,7 @@ import type { Session } from "./session.ts";
 import { giveBackBehind, readContents } from "./settling.ts";
 import { fill, isBefore, longestRead, type Shelf, toShelf } from "./shelf.ts";
 import type { Work } from "./space.ts";
-import { idOf, type TaskRow, tasks } from "./tables.ts";
+import { idOf, logs, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
 /** What holds for the claims of a turn. */
@@ -53,16 +53,18 @@ export function* claim(
 	const longest = [...runs.values()].reduce((most, one) => Math.max(most, one), 1);
 	const limit = longest === 1 ? wanted : Math.min(wanted, Math.max(1, Math.floor(room / longest)));
 	// One task more than requested: its existence decides when to ask again.
-	const most = session.reach(limit);
-	const { due, nextIn } = yield* findDue(session, kinds, most);
-	const gated = yield* findGated(session, kinds, limits, most, room);
+	const reach = session.reach(limit);
+	const { due, nextIn } = yield* findDue(session, kinds, reach);
+	const gated = yield* findGated(session, kinds, limits, reach, room);
 	const offered = gated?.due.slice(0, limit) ?? [];
 	const all = gated === undefined ? due : [...due, ...offered].sort((a, b) => isBefore(a, b) ? -1 : 1);
-	const found = session.choose(all, gated === undefined ? limit : Math.min(limit, Math.max(1, room - gated.weight)));
+	const most = Math.max(1, room - (gated?.weight ?? 0));
+	const found = session.choose(all, gated === undefined ? limit : Math.min(limit, most), most);
 	// The claim of a crashed task has ended.
 	const rows = found.map((row) => session.take(row));
 	const followers = yield* findFollowers(session, found, runs, left - found.length);
-	const contents = yield* readContents([...rows, ...followers.flat()], mostInbox);
+	const taken = [...rows, ...followers.flat()];
+	const contents = yield* readContents(taken, mostInbox, taken.filter(({ isLogged }) => isLogged));
 	const claims: Claim[] = [];
 	const begun = new Set<TaskRow>();
 	let read = rows.length;
@@ -79,8 +81,8 @@ export function* claim(
 		const unreadable = behind.findIndex((_, at) => !isData(contents[from + at]!.payload));
 		const run = [heading, ...behind.slice(0, unreadable < 0 ? Infinity : unreadable)];
 		run.forEach((row, at) => {
-			const { payload, inbox } = contents[at === 0 ? index : from + at - 1]!;
-			const content = { payload: payload as Data, inbox: toInbox(inbox) };
+			const { payload, inbox, logged } = contents[at === 0 ? index : from + at - 1]!;
+			const content = { payload: payload as Data, inbox: toMessages(inbox), logged };
 			const followers = run.length - 1 - at || undefined;
 			// Most rows have none, and would become longer.
 			const leading = row.followers === followers ? row : { ...row, followers };
@@ -178,7 +180,7 @@ function begin(
 	session: Session,
 	row: TaskRow,
 	before: TaskRow,
-	{ payload, inbox }: Pick<Claim, "payload" | "inbox">,
+	{ payload, inbox, logged }: Pick<Claim, "payload" | "inbox" | "logged">,
 	lease: number,
 ): Claim {
 	const { now, settings } = session;
@@ -191,9 +193,11 @@ function begin(
 	const { isCounted: isTaken } = session;
 	// Its gate is written by `closeGates`, and it wakes nobody.
 	session.tx.put(tasks, { ...running, isTaken, dueAt: now + lease }, before);
+	// The former claim may append as long as this one is not committed.
+	if (row.isLogged) session.tx.guard?.(logs, [row.home, (logged ?? 0) + 1]);
 	const [id, age] = [idOf(row), now - addedAt];
 	const place = { id, token, lane, limitKey, kind };
-	return { ...place, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox };
+	return { ...place, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox, logged };
 }
 
 /** The due tasks, and the time until the next one is due, which is known only if no other task is due. */

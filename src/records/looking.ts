@@ -5,7 +5,7 @@
  */
 
 import type { Counts, ListQuery, Message, StoredTask } from "../basket/store.ts";
-import { copy, ended, isData, isExpired, show, toInbox, toTask } from "./row.ts";
+import { copy, ended, isData, isExpired, show, toMessages, toTask } from "./row.ts";
 import type { Session } from "./session.ts";
 import { type Contents, readContents } from "./settling.ts";
 import { type Key, Stray, type Work } from "./space.ts";
@@ -20,7 +20,7 @@ export function* look(
 	const found = (yield* session.find([id])).get(id);
 	if (found === undefined) return undefined;
 	const [contents] = yield* readContents([found.row], Infinity);
-	return { ...reveal(session, found.row, contents!), inbox: toInbox(contents!.inbox) };
+	return { ...reveal(session, found.row, contents!), inbox: toMessages(contents!.inbox) };
 }
 
 /** The number of rows per read if some of them may not match. */

@@ -14,6 +14,8 @@ import type {
 	Data,
 	Done,
 	ListQuery,
+	LogEntry,
+	LogRead,
 	Message,
 	NewTask,
 	Pauses,
@@ -33,6 +35,7 @@ import { change, hasten, post, remove } from "./changing.ts";
 import { claim, findNext } from "./claiming.ts";
 import { limitsOf } from "./gate-queue.ts";
 import { countAside, listPart, look } from "./looking.ts";
+import { readLogs } from "./logs.ts";
 import { counted, type Orders } from "./orders.ts";
 import { Session, type Settings } from "./session.ts";
 import { findTokens } from "./owning.ts";
@@ -46,7 +49,7 @@ export type Item = string | Ref | { readonly ref: Ref };
 
 /**
  * A store over a space that runs one transaction at a time, of any size, that maintains its indexes, has no limits,
- * and identifies the owners of claims.
+ * removes rows by the beginning of their keys, and identifies the owners of claims.
  */
 export class PlainStore<Tx> implements Store<Tx> {
 	readonly capabilities: StoreCapabilities;
@@ -93,6 +96,10 @@ export class PlainStore<Tx> implements Store<Tx> {
 
 	save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]> {
 		return this.many(basket, "change", saves, save, tx);
+	}
+
+	log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {
+		return this.do(basket, "read", (session) => readLogs(session, reads));
 	}
 
 	get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {

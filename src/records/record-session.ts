@@ -8,8 +8,10 @@
 import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { writeMarks } from "./gates.ts";
+import { problemOf, sizeOf } from "./limits.ts";
+import { isRemnant, remnantOf, sweep } from "./logs.ts";
 import { isNote, isSound, toTask } from "./row.ts";
-import { type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
+import { type Ending, type Found, type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
 import { type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
@@ -20,6 +22,9 @@ export const laneWeight = 3;
 /** The number of notes about gates that are read together. */
 const mostNotes = 100;
 
+/** The number of entries of logs that are removed instead of one other change. Each is one key. */
+const entriesPerChange = 4;
+
 /** The number of keys per read. */
 const page = 1000;
 
@@ -29,6 +34,8 @@ export class RecordSession extends Session {
 	override readonly isSparse: boolean;
 	override readonly most: number;
 	readonly #limits: RecordLimits;
+	/** The remnants that were found, as long as there may be entries of their logs. */
+	remnants: readonly TaskRow[] = [];
 
 	constructor(
 		tx: RecordTransaction,
@@ -42,6 +49,26 @@ export class RecordSession extends Session {
 		this.most = Math.ceil(Math.min(perCommit, mostHastened) / 2 ** tx.attempt);
 		this.#limits = limits;
 		this.room = (space.perCommit ?? Infinity) / 2 ** tx.attempt;
+	}
+
+	override *whole<R>(work: (session: this) => Work<R>): Work<R> {
+		const result = yield* super.whole(work);
+		if (this.remnants.length > 0) this.remnants = yield* sweep(this, this.remnants, this.most * entriesPerChange);
+		return result;
+	}
+
+	override remove(found: Found): void {
+		if (isRemnant(found.row)) this.remnants = [...this.remnants, found.row];
+		else super.remove(found);
+	}
+
+	/** It may not fit into this commit, and needs reads. */
+	override clearLog(row: TaskRow): void {
+		if (this.tx.clear !== undefined) return super.clearLog(row);
+		const remnant = remnantOf(row);
+		this.tx.put(tasks, remnant);
+		// With concurrent transactions, one may append until this one has committed.
+		if (this.lanes === undefined) this.remnants = [...this.remnants, remnant];
 	}
 
 	/** In an optimistic space, it appends a note for each gate, unless a start is taken back or the key is shut. */
@@ -74,10 +101,16 @@ export class RecordSession extends Session {
 	}
 
 	/**
-	 * Makes a task dead whose payload, result or limit key cannot be stored, so that it does not block other settlements. Errors
-	 * are shortened.
+	 * Makes a task dead whose payload, result, entries or limit key cannot be stored, so that it does not block other
+	 * settlements. Errors are shortened.
 	 */
-	override fit({ attempts, kind }: TaskRow, outcome: Outcome): Outcome {
+	override fit(row: TaskRow, { outcome, log }: Ending): Ending {
+		const error = log && problemOf(log, this.#limits);
+		if (error === undefined) return { outcome: this.#fit(row, outcome), log };
+		return { outcome: { type: "dead", attempts: row.attempts, error } };
+	}
+
+	#fit({ attempts, kind }: TaskRow, outcome: Outcome): Outcome {
 		const { payload: largest = Infinity, sizeOf: measure = sizeOf, error: longest = Infinity } = this.#limits;
 		const { payload, result }: { readonly payload?: Data | undefined; readonly result?: Data | undefined } = outcome;
 		for (const [name, data] of largest === Infinity ? [] : Object.entries({ payload, result })) {
@@ -101,11 +134,18 @@ export class RecordSession extends Session {
 		return this.tx.attempt === 0 ? super.reach(limit) : this.#fewer(limit) * 4;
 	}
 
-	override choose(due: readonly TaskRow[], limit: number): readonly TaskRow[] {
-		if (this.tx.attempt === 0) return super.choose(due, limit);
+	override choose(due: readonly TaskRow[], limit: number, room: number): readonly TaskRow[] {
+		if (this.tx.attempt === 0) return this.#fitting(super.choose(due, limit, room), room);
 		const wanted = this.#fewer(limit);
 		const start = Math.floor(this.settings.random() * (Math.max(due.length - wanted, 0) + 1));
-		return due.slice(start, start + wanted);
+		return this.#fitting(due.slice(start, start + wanted), room);
+	}
+
+	/** A task with a log counts twice, because its log is checked, too. */
+	#fitting(rows: readonly TaskRow[], room: number): readonly TaskRow[] {
+		let weight = 0;
+		const end = rows.findIndex(({ isLogged }) => (weight += isLogged ? 2 : 1) > room);
+		return end < 0 ? rows : rows.slice(0, Math.max(end, 1));
 	}
 
 	#fewer(limit: number): number {
@@ -194,9 +234,4 @@ class LaneRows implements LaneKeeper {
 			count = found!.length;
 		}
 	}
-}
-
-/** The size in bytes of UTF-8 or of the array. */
-export function sizeOf(data: Data): number {
-	return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
 }

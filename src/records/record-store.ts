@@ -12,6 +12,7 @@ import type {
 	Counts,
 	Data,
 	Done,
+	LogPart,
 	NewTask,
 	Ref,
 	Save,
@@ -28,7 +29,8 @@ import { clocked } from "./clocked.ts";
 import { type CountedPart, countPart } from "./counting.ts";
 import { addGated, type Limits, limitsOf } from "./gate-queue.ts";
 import { counted } from "./orders.ts";
-import { laneWeight, RecordSession, sizeOf } from "./record-session.ts";
+import { problemOf, sizeOf } from "./limits.ts";
+import { laneWeight, RecordSession } from "./record-session.ts";
 import { type Item, kindsOf, PlainStore } from "./plain-store.ts";
 import type { Session } from "./session.ts";
 import { closeBasket, openBasket, putBack, soonest } from "./overall.ts";
@@ -188,11 +190,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	): Promise<TurnResult> {
 		const places = inParts(ended, ({ token }) => this.settings.orders.parse(token));
 		const settlements = places.map((place) => ended[place]!);
-		const { paused, gated } = await this.do(basket, "change", function* (session) {
-			const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
-			yield* settle(session, [], Math.min(settlements.length + 10, most));
-			return { paused: session.paused, gated: session.gated };
-		});
+		const { paused, gated } = await this.#expire(basket, settlements.length + 10, perCommit);
 		const requests = withoutPaused(requested, paused);
 		const limits = limitsOf(given, gated);
 		const settled: boolean[] = [];
@@ -221,6 +219,18 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		}
 		const answers = new Map(places.map((place, index) => [place, settled[index]!]));
 		return { settled: ended.map((_, place) => answers.get(place)!), claims, dueIn };
+	}
+
+	/** Removes expired tasks and logs of tasks that are gone, and finds the pauses. */
+	async #expire(basket: string, count: number, perCommit: number): Promise<RecordSession> {
+		for (let parts = 1;; parts++) {
+			const session = await this.do(basket, "change", function* (session) {
+				const most = Math.ceil(perCommit / laneWeight / 2 ** session.tx.attempt);
+				yield* settle(session, [], Math.min(count, most));
+				return session as RecordSession;
+			});
+			if (session.remnants.length === 0 || parts === mostSweeps) return session;
+		}
 	}
 
 	/** Puts tasks back whose lease has expired. Wakes watchers if a place is free, unless claims follow. */
@@ -261,8 +271,11 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		}
 	}
 
-	#refusalOf({ payload, progress = "" }: Save): RangeError | undefined {
-		const { progress: longest = Infinity } = this.space.limits ?? {};
+	#refusalOf({ payload, progress = "", log }: Save): RangeError | undefined {
+		const { limits = {} } = this.space;
+		const { progress: longest = Infinity } = limits;
+		const problem = log && problemOf(log, limits);
+		if (problem !== undefined) return new RangeError(problem);
 		try {
 			if (payload !== undefined) this.#checkData("payload", payload);
 			check("progress", progress, "string", progress.length <= longest, `of ${longest} characters or less`);
@@ -301,6 +314,12 @@ function* findNextWithin(
 /** The maximum number of commits in which a turn looks at gates. */
 const mostParts = 100;
 
+/**
+ * The maximum number of commits in which a turn removes logs: more than are appended meanwhile, and not so many that
+ * claims wait long.
+ */
+const mostSweeps = 10;
+
 /** What cannot be done must make the commit of a list of changes fail: a claim was lost, or a task is not there. */
 function* orFail<R>({ tx }: Session, work: Work<readonly R[]>): Work<readonly R[]> {
 	const results = yield* work;
@@ -331,9 +350,16 @@ function* settleAndClaim(
 
 /** The weight of an item in a commit. */
 function weightOf(item: Item): number {
-	const { lane } = typeof item === "string" ? { lane: item } : "ref" in item ? item.ref : item;
-	return lane === undefined ? 1 : laneWeight;
+	const { lane, log }: { lane?: string | undefined; log?: LogPart | undefined } = typeof item === "string"
+		? { lane: item }
+		: "ref" in item
+		? { lane: item.ref.lane, log: (item as Save).log }
+		: item;
+	return (lane === undefined ? 1 : laneWeight) + (log?.entries.length ?? 0) / entriesPerWeight;
 }
+
+/** The number of entries of a log that weigh as much as a task: each is one key, and is not checked. */
+const entriesPerWeight = 10;
 
 /** As many items from this index on as fit into the weight, but at least one. */
 function take<T extends Item>(items: readonly T[], from: number, most: number): readonly T[] {

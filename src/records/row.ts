@@ -58,10 +58,10 @@ export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers } = rest;
+	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers, isLogged } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
 		isOptional("string", id, lane, token, error, progress, limitKey) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken, isLogged) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || isOver(value as TaskRow))) &&
@@ -91,6 +91,8 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 		error: unreadable,
 		addedAt: 0,
 		priority: Number.isSafeInteger(priority) ? priority! : 0,
+		// It may have one.
+		isLogged: true,
 	};
 }
 
@@ -171,8 +173,8 @@ export function copy(data: Data): Data {
 	return data instanceof Uint8Array ? new Uint8Array(data) : data;
 }
 
-/** The readable messages. */
-export function toInbox(found: readonly (object | undefined)[]): Message[] {
+/** The readable ones of messages or of entries of a log. */
+export function toMessages(found: readonly (object | undefined)[]): Message[] {
 	return found.flatMap((row) => {
 		const { n, data } = Object(row) as Message;
 		return isCount(n) && isData(data) ? [{ n, data: copy(data) }] : [];

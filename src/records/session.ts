@@ -4,12 +4,23 @@
  * @module
  */
 
-import type { Added, Data, Outcome, Ref } from "../basket/store.ts";
+import type { Added, Data, LogPart, Ref, Settlement } from "../basket/store.ts";
 import { Marks, writeMarks } from "./gates.ts";
 import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { idOf, isFree, messages, type NoteRow, type Order, stateOf, tableOf, type TaskRow, tasks } from "./tables.ts";
+import {
+	idOf,
+	isFree,
+	logs,
+	messages,
+	type NoteRow,
+	type Order,
+	stateOf,
+	tableOf,
+	type TaskRow,
+	tasks,
+} from "./tables.ts";
 import { type Answers, ask, get, range } from "./work.ts";
 
 /** The maximum number of backoffs that one transaction ends. */
@@ -37,6 +48,9 @@ export interface LaneKeeper {
 	/** The last task has left the lane. */
 	leave(lane: string): void;
 }
+
+/** How a claim ends. */
+export type Ending = Omit<Settlement, "ref">;
 
 /** A task: the row as found, and its interpretation. */
 export interface Found {
@@ -136,9 +150,9 @@ export class Session {
 		return { id, added: false, state: stateOf(row) };
 	}
 
-	/** Adapts an outcome so that it can be stored. */
-	fit(_row: TaskRow, outcome: Outcome): Outcome {
-		return outcome;
+	/** Adapts the end of a claim so that it can be stored. */
+	fit(_row: TaskRow, ending: Ending): Ending {
+		return ending;
 	}
 
 	/** Finds the notes about gates, where the space is optimistic. */
@@ -154,8 +168,8 @@ export class Session {
 		return limit + 1;
 	}
 
-	/** Selects the tasks to claim. */
-	choose(due: readonly TaskRow[], limit: number): readonly TaskRow[] {
+	/** Selects the tasks to claim. They may write `room` rows. */
+	choose(due: readonly TaskRow[], limit: number, _room: number): readonly TaskRow[] {
 		return due.slice(0, limit);
 	}
 
@@ -175,12 +189,18 @@ export class Session {
 		if (isFree(row) && (row.state === "waiting" || wasHeld)) this.tx.wake();
 	}
 
-	/** Removes a task with its messages and its payload. */
+	/** Removes a task with its messages, its log and its payload. */
 	remove({ before, row }: Found): void {
 		if (isHead(row)) this.free(row.lane);
 		this.erase(before);
 		this.forget(row, row.posted);
 		this.#empty(row);
+		if (row.isLogged) this.clearLog(row);
+	}
+
+	/** Removes the log of a task that is gone. */
+	clearLog({ home }: TaskRow): void {
+		this.tx.clear!(logs, [home]);
 	}
 
 	/** Removes the row of a task and all its index keys. */
@@ -212,6 +232,13 @@ export class Session {
 		this.checkInbox(id, n - seen);
 		this.tx.put(messages, { home, n, data: copy(data) });
 		return n;
+	}
+
+	/** Appends entries to the log of a task. Returns its row, which has changed only if these are the first entries. */
+	append(row: TaskRow, { after, entries }: LogPart): TaskRow {
+		const { home } = row;
+		entries.forEach((data, index) => this.tx.put(logs, { home, n: after + index + 1, data: copy(data) }));
+		return row.isLogged ? row : { ...row, isLogged: true };
 	}
 
 	/** Removes the messages of a task up to a number. */

@@ -6,9 +6,10 @@
 
 import type { Done, Outcome, Ref, Save, Settlement } from "../basket/store.ts";
 import { type Details, isExpired, isSound, renewed, settled } from "./row.ts";
-import type { Session } from "./session.ts";
+import type { Ending, Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
 import { type DataRow, messages, type Order, payloads, spares, type TaskRow, tasks } from "./tables.ts";
+import { lastOf, numberOf } from "./logs.ts";
 import { ask, get, range } from "./work.ts";
 
 /**
@@ -27,7 +28,7 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 		// If a claim has two outcomes, the first one counts; for the second one the claim is lost.
 		if (row === undefined || ended.has(row.token!)) return false;
 		ended.set(row.token!, row);
-		end(session, row, settlements[index]!.outcome);
+		end(session, row, settlements[index]!);
 		return true;
 	});
 	yield* giveBackBehind(session, [...ended.values()]);
@@ -52,7 +53,12 @@ export function* giveBackBehind(session: Session, ended: readonly TaskRow[], hav
 			if (!isSound(row) || row.state !== "running" || given.has(row.order)) break;
 			given.add(row.order);
 			const { attempts, crashes } = row;
-			end(session, haveCrashed ? { ...row, attempts: attempts + 1, crashes: crashes + 1 } : row, release, row);
+			end(
+				session,
+				haveCrashed ? { ...row, attempts: attempts + 1, crashes: crashes + 1 } : row,
+				{ outcome: release },
+				row,
+			);
 		}
 	}
 }
@@ -60,9 +66,9 @@ export function* giveBackBehind(session: Session, ended: readonly TaskRow[], hav
 const release: Outcome = { type: "release" };
 
 /** @param before the row as it was found */
-function end(session: Session, row: TaskRow, given: Outcome, before: TaskRow = row): void {
+function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = row): void {
 	const { now } = session;
-	const outcome = session.fit(row, given);
+	const { outcome, log } = session.fit(row, given);
 	const { type, payload } = outcome;
 	const isEnd = type === "done" || type === "dead";
 	amend(session, row, outcome);
@@ -71,8 +77,9 @@ function end(session: Session, row: TaskRow, given: Outcome, before: TaskRow = r
 	const left = seen === undefined ? 0 : row.posted - last;
 	const isAgain = isEnd && (row.next !== undefined || left > 0);
 	const read = { ...row, seen: last };
-	const after = isAgain ? settled({ ...read, ...renewed }, { type: "release" }, now) : settled(read, outcome, now);
-	if (after === undefined) return session.remove({ before, row });
+	const stays = isAgain ? settled({ ...read, ...renewed }, release, now) : settled(read, outcome, now);
+	if (stays === undefined) return session.remove({ before, row });
+	const after = log === undefined ? stays : session.append(stays, log);
 	session.forget(row, after.seen);
 	const keepsTime = row.isCollected && !isEnd || left >= most;
 	if (row.next !== undefined) return session.put(session.take(after, keepsTime), before);
@@ -100,7 +107,7 @@ export function* extend(session: Session, refs: readonly Ref[], lease: number): 
 	});
 }
 
-/** Saves data of claims. */
+/** Saves data of claims. The row of a task is written only if it changes, so that an append is cheap. */
 export function* save(session: Session, saves: readonly Save[]): Work<boolean[]> {
 	const [rows] = yield* session.findClaims(saves.map(({ ref }) => ref));
 	// By token, as a space may give another object each time.
@@ -108,10 +115,15 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 	return rows.map((row, index) => {
 		if (row === undefined) return false;
 		const before = latest.get(row.token!) ?? row;
-		const { payload, progress = before.progress, seen: until = 0 } = saves[index]!;
-		session.forget(before, until);
+		const { payload, progress = before.progress, seen: until = 0, log } = saves[index]!;
 		const seen = Math.max(before.seen, Math.min(until, before.posted));
-		const after = { ...before, progress, seen, ...session.withPayload(row.home, payload, before) };
+		const logged = log === undefined ? before : session.append(before, log);
+		if (logged === before && payload === undefined && progress === before.progress && seen === before.seen) {
+			session.tx.guard?.(tasks, [row.order]);
+			return true;
+		}
+		session.forget(before, until);
+		const after = { ...logged, progress, seen, ...session.withPayload(row.home, payload, before) };
 		session.put(after, before);
 		latest.set(row.token!, after);
 		return true;
@@ -136,10 +148,16 @@ export interface Contents {
 	readonly result: unknown;
 	/** The rows of messages, readable or not. */
 	readonly inbox: readonly object[];
+	/** The number of the last entry of its log, if it has any, and if this was asked for. */
+	readonly logged?: number | undefined;
 }
 
-/** Reads the data and the unseen messages of tasks, at most so many of each. */
-export function* readContents(rows: readonly TaskRow[], most: number): Work<Contents[]> {
+/** Reads the data and the unseen messages of tasks, at most so many of each, and how long the logs of some of them are. */
+export function* readContents(
+	rows: readonly TaskRow[],
+	most: number,
+	logged: readonly TaskRow[] = [],
+): Work<Contents[]> {
 	const apart = rows.filter(({ payload, spare }) => payload === undefined || spare === true);
 	const others = apart.filter(({ isSwapped, spare }) => isSwapped || spare === true);
 	const posted = rows.filter(({ seen, posted }) => most > 0 && posted > seen);
@@ -147,14 +165,21 @@ export function* readContents(rows: readonly TaskRow[], most: number): Work<Cont
 		return range(messages, undefined, { prefix: [home], above: [home, seen], limit: Math.min(posted - seen, most) });
 	});
 	const keysOf = (rows: readonly TaskRow[]) => rows.map(({ home }) => [home]);
-	const [data, spare, ...lists] = yield* ask(get(payloads, keysOf(apart)), get(spares, keysOf(others)), ...inboxes);
+	const [data, spare, ...lists] = yield* ask(
+		get(payloads, keysOf(apart)),
+		get(spares, keysOf(others)),
+		...inboxes,
+		...logged.map(({ home }) => lastOf(home)),
+	);
 	const found = toMap(apart, data);
 	const foundSpare = toMap(others, spare);
 	const messagesOf = new Map(posted.map((row, index) => [row, lists[index]!]));
+	const lastEntryOf = new Map(logged.map((row, index) => [row, lists[posted.length + index]![0]]));
 	return rows.map((row) => {
 		const [one, other] = row.isSwapped ? [foundSpare, found] : [found, foundSpare];
 		const result = row.state !== "done" ? undefined : row.spare === true ? other.get(row) ?? null : row.spare;
-		return { payload: row.payload ?? one.get(row), result, inbox: messagesOf.get(row) ?? [] };
+		const logged = numberOf(lastEntryOf.get(row));
+		return { payload: row.payload ?? one.get(row), result, inbox: messagesOf.get(row) ?? [], logged };
 	});
 }
 

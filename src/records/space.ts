@@ -176,6 +176,11 @@ export interface RecordTransaction {
 	put<Row extends object>(table: Table<Row>, row: Row, before?: Row | Stray): void;
 	/** Removes a row or a {@link Stray} and all its index keys. It is checked as in {@link put} if it was read. */
 	remove<Row extends object>(table: Table<Row>, row: Row | Stray): void;
+	/**
+	 * Removes all rows of a table without indexes whose keys begin with a prefix. Absent where this needs reads, or may
+	 * not fit into a commit: then such rows are removed in parts, in later transactions.
+	 */
+	clear?(table: Table, prefix: Key): void;
 	/** Removes an index key whose row is missing or does not match; the row stays. Absent where no key does. */
 	drop?(table: Table, stray: Stray): void;
 	/** Lets the commit fail if a row that was read, or was found to be absent, has changed. Absent where nobody else can write. */
@@ -193,7 +198,7 @@ export interface RecordTransaction {
 
 /** The limits of a space. An absent member means no limit. */
 export interface RecordLimits {
-	/** The maximum size of a payload or a message, in bytes. */
+	/** The maximum size of a payload, a message or an entry of a log, in bytes. */
 	readonly payload?: number | undefined;
 	/** The size of a payload in bytes. @default the length in UTF-8, or the length of the array */
 	readonly sizeOf?: ((data: string | Uint8Array) => number) | undefined;
@@ -201,6 +206,10 @@ export interface RecordLimits {
 	readonly progress?: number | undefined;
 	/** The maximum length of an error, in UTF-16 code units; longer errors are shortened. */
 	readonly error?: number | undefined;
+	/** The maximum number of entries that are appended to a log together, if it is less than 100. */
+	readonly entries?: number | undefined;
+	/** The maximum size of all entries that are appended to a log together, in bytes. @default that of one payload */
+	readonly appended?: number | undefined;
 	/** The maximum number of unseen messages of a task. */
 	readonly messages?: number | undefined;
 	/** Throws a `RangeError` for tasks that do not fit into one `add`, or whose names are too long. */

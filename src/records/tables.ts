@@ -7,13 +7,14 @@
  * | `data` | home | task whose payload is too long for its row | – |
  * | `spare` | home | task whose spare data (see {@link TaskRow.spare}) is too long for its row | – |
  * | `message` | home, n | message | – |
+ * | `log` | home, n | entry of a log | – |
  * | `lane` | lane | lane that is not empty, where the space is optimistic | – |
  * | `gate` | kind, limit key | limit key in use | see {@link gates} |
  * | `note` | kind, instant, limit key, mark | change behind a gate, where the space is optimistic | – |
  * | `meta` | name | the last order, where the space is not optimistic | – |
  *
  * The *order* of a task is its place among all tasks. A restarted dead task gets a new order. Its *home* is its first
- * order, under which its messages and its payload stay.
+ * order, under which its messages, its log and its payload stay.
  *
  * @module
  */
@@ -71,6 +72,8 @@ export interface TaskRow {
 	readonly start?: Start | undefined;
 	/** Whether its last claim was made under a limit of the basket, which counts it. */
 	readonly isTaken?: boolean | undefined;
+	/** Whether it has a log, or had one. */
+	readonly isLogged?: boolean | undefined;
 	/** In the row of the pauses: the kinds that have ever had a gate. */
 	readonly gated?: readonly unknown[] | undefined;
 }
@@ -95,7 +98,8 @@ export interface DataRow {
 	readonly data: Data;
 }
 
-export interface MessageRow {
+/** A message, or an entry of a log. */
+export interface NumberedRow {
 	readonly home: Order;
 	readonly n: number;
 	readonly data: Data;
@@ -207,11 +211,14 @@ export function tableOf({ isSwapped }: Pick<TaskRow, "isSwapped">, isSpare?: boo
 }
 
 /** The messages of tasks. */
-export const messages: Table<MessageRow> = {
+export const messages: Table<NumberedRow> = {
 	name: "message",
 	keyOf: ({ home, n }) => [home, n],
 	indexes: {},
 };
+
+/** The entries of logs. A row of its own for each, so that an append costs the same however long the log is. */
+export const logs: Table<NumberedRow> = { name: "log", keyOf: ({ home, n }) => [home, n], indexes: {} };
 
 /** A transaction that joins a lane or empties it writes this row, so that concurrent ones conflict. */
 export const lanes: Table<LaneRow> = { name: "lane", keyOf: ({ lane }) => [lane], isShared: true, indexes: {} };

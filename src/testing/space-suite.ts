@@ -125,14 +125,14 @@ function tests(): SpaceTest[] {
 		{
 			title: "shows a transaction what it has written itself, by key, by index, in ranges and counted",
 			async run(space) {
-				await put(space, { key: [1], mark: "old", unique: "one" }, { key: [2], mark: "old" });
+				await put(space, { key: [1], mark: "old", unique: "one" }, ...[2, 4].map((n) => ({ key: [n], mark: "old" })));
 				const seen = await work(space, function* (tx) {
-					const [[first, second]] = (yield [read([[1], [2]])]) as [Row[]];
+					const [[first, second, last]] = (yield [read([[1], [2], [4]])]) as [Row[]];
 					tx.put(rows, { key: [1], mark: "new", unique: "uno" }, first);
-					tx.remove(rows, second!);
-					tx.put(rows, { key: [3], mark: "new" });
+					for (const row of [second!, last!]) tx.remove(rows, row);
+					for (const key of [[3], [4]]) tx.put(rows, { key, mark: "new" });
 					const [byKey, byUnique, old, fresh, count] = yield [
-						read([[1], [2], [3]]),
+						read([[1], [2], [3], [4]]),
 						read([["one"], ["uno"]], "unique"),
 						range("mark", { prefix: ["old"] }),
 						range("mark", { prefix: ["new"] }),
@@ -140,9 +140,10 @@ function tests(): SpaceTest[] {
 					];
 					return [keysOf(byKey), keysOf(byUnique), keysOf(old), keysOf(fresh), count];
 				});
-				equal(seen, [["1", "", "3"], ["", "1"], [], ["1", "3"], 2], "within");
-				equal(await keys(space, "mark", { prefix: ["new"] }), ["1", "3"], "afterwards");
-				equal(await keys(space, undefined, { prefix: [] }), ["1", "3"], "all afterwards");
+				equal(seen, [["1", "", "3", "4"], ["", "1"], [], ["1", "3", "4"], 3], "within");
+				for (const [index, prefix] of [["mark", ["new"]], ["mark", []], [undefined, []]] as const) {
+					equal(await keys(space, index, { prefix }), ["1", "3", "4"], "afterwards");
+				}
 			},
 		},
 		{

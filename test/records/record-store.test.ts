@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { overMap, PlainStore, recordStore } from "../../src/records/records.ts";
+import { textOf } from "../../src/records/key-text.ts";
+import { type Key, overMap, PlainStore, recordStore, type Table } from "../../src/records/records.ts";
 import { testRecordSpace, testStore, VirtualClock } from "../../src/testing/testing.ts";
 import { MemoryMap } from "./memory-map.ts";
 import { Changes, OptimisticMap } from "./optimistic-map.ts";
@@ -13,13 +14,18 @@ testStore("recordStore() over a map", async () => {
 // PlainStore is the part of the store that pages load; see the store on IndexedDB.
 testStore("PlainStore over a map", async () => {
 	const clock = new VirtualClock();
-	const space = overMap(new MemoryMap(clock));
+	const map = new MemoryMap(clock);
+	const space = overMap(map);
 	let stores = 0;
 	space.mark = () => `store${++stores}`;
 	const { transact } = space;
 	space.transact = async (basket, work, options) => {
 		if (options.tx !== undefined) throw new TypeError("There are no transactions");
-		return await transact(basket, work, options);
+		const clear = ({ name }: Table, prefix: Key) => {
+			const start = `${textOf([basket])}${name}!${textOf(prefix)}`;
+			for (const [key] of map.list({ start, end: `${start}~` })) map.delete(key);
+		};
+		return await transact(basket, (tx) => work(Object.assign(tx, { clear })), options);
 	};
 	return { store: new PlainStore(space), advance: (duration) => clock.advance(duration), close: () => {} };
 }, { test, without: ["tx", "shared"] });

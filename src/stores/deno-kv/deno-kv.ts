@@ -52,10 +52,11 @@ export interface DenoKvStore<Tx extends DenoKvOperation = DenoKvOperation> exten
  * changes the same task or lane meanwhile, the commit resolves with `{ ok: false }`, as it does for the caller's own checks. Extending a claim also changes its task, so you may have
  * to repeat a commit.
  *
- * The limits: 49 tasks and 650,000 bytes of payloads in one `add`; 65,000 bytes for a payload or a message; 1,000
- * bytes for a name (500 for the name of a basket, 1,250 for a kind and a limit key together); 500 unseen messages of a task; 16,000 characters of progress. Data
- * over a limit is refused with a RangeError; in a call with several `save`s, only those over the limit are refused. A
- * settlement with a payload or a result over the limit makes its task dead. Errors are shortened to 8,000 characters.
+ * The limits: 49 tasks and 650,000 bytes of payloads in one `add`; 65,000 bytes for a payload, a message or an entry
+ * of a log, and 260,000 for all entries that are appended together; 1,000 bytes for a name (500 for the name of a basket, 1,250 for a kind and a limit
+ * key together); 500 unseen messages of a task; 16,000 characters of progress. Data over a limit is refused with a RangeError; in a call with several `save`s, only those over the limit are refused. A
+ * settlement with a payload, a result or entries over the limit makes its task dead. The log of a task that is gone is
+ * removed in parts, by later turns. Errors are shortened to 8,000 characters.
  *
  * @param kv an open database, of `Deno.openKv` (`--unstable-kv`) or of `@deno/kv`, or a function that opens one
  * @param options the key prefix, the polling interval and the clock

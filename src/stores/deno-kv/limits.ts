@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data, NewTask } from "../../basket/store.ts";
+import { type Data, mostAppended, type NewTask } from "../../basket/store.ts";
 import type { RecordLimits } from "../../records/records.ts";
 import { check } from "../../platform/check.ts";
 import { textOf } from "../../records/key-text.ts";
@@ -38,6 +38,12 @@ const [maxKeys, maxCommit] = [81_000, 815_000];
  */
 const [keysPerTask, keysPerReplaced] = [7, 12];
 
+/** The maximum size of all entries that are appended together, in bytes: as others may wait for a large one. */
+const maxAppended = 4 * maxPayload;
+
+/** The keys besides those of entries that a settlement writes, in bytes. */
+const keysPerSettlement = 12_000;
+
 /** The overhead of a key besides names and prefix, and of a row besides names and payload. */
 const [bytesPerKey, bytesPerRow] = [80, 600];
 
@@ -47,6 +53,12 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 	return {
 		payload: maxPayload,
 		sizeOf,
+		appended: maxAppended,
+		// Fewer only behind a long prefix.
+		entries: Math.min(
+			mostAppended,
+			Math.floor((maxKeys - keysPerSettlement) / (base + maxBasketName + bytesPerKey)),
+		),
 		// In code units, so that it fits into the row.
 		progress: 16_000,
 		error: 8_000,

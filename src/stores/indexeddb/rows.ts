@@ -76,6 +76,10 @@ export class Rows implements RecordTransaction {
 		this.#removed.set(table, removed.add(part));
 	}
 
+	clear(table: Table, prefix: Key): void {
+		this.write = this.#store.delete(this.#boundsOf({ type: "count", table, prefix }));
+	}
+
 	wake(reason?: WakeReason): void {
 		this.isAwake = true;
 		this.reason ??= reason;
@@ -192,8 +196,9 @@ async function lastKeys(
 ): Promise<IDBValidKey[]> {
 	const found: IDBValidKey[] = [];
 	const request = source.openKeyCursor(keys, "prev");
-	for (let cursor = await result(request); cursor !== null && found.length < limit; cursor = await result(request)) {
+	for (let cursor = await result(request); cursor !== null; cursor = await result(request)) {
 		found.push(cursor.primaryKey);
+		if (found.length >= limit) break;
 		cursor.continue();
 	}
 	return found;

@@ -36,6 +36,7 @@ const properties = [
 	"spare",
 	"next",
 	"isSwapped",
+	"isLogged",
 	"paused",
 	"$in",
 ];

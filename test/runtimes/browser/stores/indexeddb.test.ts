@@ -480,6 +480,64 @@ describe("indexedDBStore(name)", () => {
 		});
 	});
 
+	test("appends with one write, and removes a log with its task, even with a full disk, but no other log", async () => {
+		const name = newName();
+		const store = await open(name);
+		const database = await openPlain(name);
+		const logs = async () => {
+			const keys = await settled(database.transaction("upkeep.rows").objectStore("upkeep.rows").getAllKeys());
+			return (keys as [string, number][]).filter(([table]) => table.startsWith("log ")).map((key) => key.slice(0, 2));
+		};
+		for (const basket of ["b", "b2"]) {
+			await store.add(basket, Array.from({ length: 10 }, (_, index) => task({ id: `${index + 1}` })));
+			const { claims } = await store.turn(basket, claim());
+			const log = { after: 0, entries: ["1", "2"] };
+			await store.save(basket, claims.filter(({ id }) => /1|2/.test(id)).map((ref) => ({ ref, log })));
+			if (basket === "b2") break;
+			const put = vi.spyOn(IDBObjectStore.prototype, "put");
+			await store.save("b", [{ ref: claims[0]!, log: { after: 2, entries: ["x".repeat(100_000)] } }]);
+			expect(put.mock.calls).toMatchObject([[{ n: 3, $key: ["log b", 1, 3] }]]);
+			expect((await logs()).length).toBe(7);
+			limitWrites(0);
+			const settle = [{ ref: claims[0]!, outcome: { type: "done" as const } }];
+			expect((await store.turn("b", { settle, claim: [], lease: 1 })).settled).toEqual([true]);
+			vi.restoreAllMocks();
+			const left = [["log b", 2], ["log b", 2], ["log b", 10], ["log b", 10]];
+			expect(await logs()).toEqual(left);
+		}
+		await store.delete("b2", ["10", "2"]);
+		const left = [["log b", 2], ["log b", 2], ["log b", 10], ["log b", 10], ["log b2", 1], ["log b2", 1]];
+		expect(await logs()).toEqual(left);
+	});
+
+	test("log() gives what is readable of a log that was edited by hand, and all of it goes with its task", async () => {
+		const name = newName();
+		const store = await open(name);
+		const database = await openPlain(name);
+		await store.add("b", [task({ id: "a" }), task({ id: "other" })]);
+		const { claims: [a, other] } = await store.turn("b", claim());
+		const numbers = Array.from({ length: 8 }, (_, index) => `${index + 1}`);
+		for (const ref of [a!, other!]) await store.save("b", [{ ref, log: { after: 0, entries: numbers } }]);
+		const transaction = database.transaction("upkeep.rows", "readwrite");
+		const rows = transaction.objectStore("upkeep.rows");
+		const changes = [{ n: 7 }, { n: "2" }, { data: 7 }, { data: null }, { data: undefined }, { home: 2 }, {
+			$in: [["x"]],
+		}];
+		for (const [index, change] of changes.entries()) {
+			rows.put({ home: 1, n: index + 1, data: "x", $in: [], $key: ["log b", 1, index + 1], ...change });
+		}
+		for (const n of [2.5, "text", -1, new Date(0)]) rows.put({ home: 1, n, data: "x", $in: [], $key: ["log b", 1, n] });
+		await committed(transaction);
+		const all = { after: 0, limit: 20 };
+		const found = await store.log("b", [{ id: "a", ...all }, { id: "other", ...all }]);
+		expect(found.map((entries) => entries!.map(({ data }) => data))).toEqual([["8"], numbers]);
+		expect(await store.save("b", [{ ref: a!, log: { after: 8, entries: ["9"] } }])).toEqual([true]);
+		const settle = [a!, other!].map((ref) => ({ ref, outcome: { type: "done" } as const }));
+		expect((await store.turn("b", { settle, claim: [], lease: 1 })).settled).toEqual([true, true]);
+		const left = await settled(database.transaction("upkeep.rows").objectStore("upkeep.rows").getAllKeys());
+		expect(left).toEqual([["meta b", "order"]]);
+	});
+
 	test("lists by lane and by prefix, whatever the names are made of", async () => {
 		await expectLists(await open() as Store<never>);
 	});

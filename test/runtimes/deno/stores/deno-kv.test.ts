@@ -174,6 +174,7 @@ describe("denoKvStore() in a transaction", () => {
 
 	test("complete() and save() of a lost claim let commit() fail, with all that is in it", async () => {
 		const { kv, store } = await open();
+		const entry = { after: 0, entries: ["1"] };
 		await store.add(basket, [task("a")]);
 		const [ref] = await claim(store);
 		await store.delete(basket, ["a"]);
@@ -181,6 +182,7 @@ describe("denoKvStore() in a transaction", () => {
 			const call of [
 				(tx: Deno.AtomicOperation) => store.complete(basket, ref!, { type: "done" }, tx),
 				async (tx: Deno.AtomicOperation) => (await store.save(basket, [{ ref: ref!, payload: "x" }], tx))[0],
+				async (tx: Deno.AtomicOperation) => (await store.save(basket, [{ ref: ref!, log: entry }], tx))[0],
 			]
 		) {
 			const tx = kv.atomic().set(["mine"], 1);
@@ -201,6 +203,25 @@ describe("denoKvStore() in a transaction", () => {
 		expect(other!.id).toBe("a");
 		expect(await tx.commit()).toEqual({ ok: false });
 		expect((await store.get(basket, "a"))!.state).toBe("running");
+	});
+
+	test("save() that only appends lets commit() fail if the claim is lost between the two, and no other append", async () => {
+		const { kv, store, clock } = await open();
+		await store.add(basket, [task("a")]);
+		const [ref] = await claim(store);
+		const append = async (after: number, tx?: Deno.AtomicOperation) => {
+			return (await store.save(basket, [{ ref: ref!, log: { after, entries: ["x"] } }], tx))[0];
+		};
+		await append(0);
+		const commit = async (meanwhile: () => Promise<unknown>) => {
+			const tx = kv.atomic();
+			expect(await append(1, tx)).toBe(true);
+			await meanwhile();
+			return (await tx.commit()).ok;
+		};
+		expect(await commit(() => append(2))).toBe(true);
+		await clock.advance(60_000);
+		expect(await commit(() => claim(store))).toBe(false);
 	});
 
 	test("delete() and change() of what cannot be deleted or changed let commit() fail, with all that is in it", async () => {
@@ -429,6 +450,75 @@ describe("denoKvStore() and the limits of Deno KV", () => {
 		await end(store, await claim(store, 100));
 		await store.delete(basket, [name]);
 		expect(await leftovers(kv)).toEqual([]);
+	});
+
+	test.each<[string, readonly string[], string, number]>([
+		["with the longest name of a basket", ["upkeep"], "é".repeat(250), 100],
+		["behind a long prefix", ["p".repeat(900)], "b", 46],
+	])(
+		"save() and turn() append as much as they may at once %s, and it is removed",
+		async (_what, prefix, name, most) => {
+			const { kv, store } = await open({ prefix });
+			const long = "n".repeat(500);
+			await store.add(name, [task(long, { kind: long, lane: long, payload: "x".repeat(60_000) })]);
+			const request = { kinds: [long], limit: 1 };
+			const { claims: [ref] } = await store.turn(name, { settle: [], claim: [request], lease: 60_000 });
+			const size = Math.floor(260_000 / most / 3);
+			const entries = Array.from({ length: most }, () => "語".repeat(size));
+			const payload = "y".repeat(60_000);
+			const more = { after: 0, entries: Array.from({ length: most + 1 }, () => "") };
+			expect(await errorOf(store.save(name, [{ ref: ref!, log: more }]))).toMatchObject({ name: "RangeError" });
+			expect(await store.save(name, [{ ref: ref!, payload, log: { after: 0, entries } }])).toEqual([true]);
+			const outcome = { type: "dead", attempts: 1, error: "語".repeat(8_000), payload } as const;
+			const settlement = { ref: ref!, outcome, log: { after: most, entries } };
+			expect((await store.turn(name, { settle: [settlement], claim: [], lease: 1 })).settled).toEqual([true]);
+			const [found] = await store.log(name, [{ id: long, after: 0, limit: 999 }]);
+			expect(found!.map(({ data }) => data)).toEqual([...entries, ...entries]);
+			await store.delete(name, [long]);
+			for (let turn = 0; turn < 2; turn++) await store.turn(name, { settle: [], claim: [request], lease: 1 });
+			expect(await leftovers(kv)).toEqual([]);
+		},
+	);
+
+	test.each([
+		["an entry", ["x", "y".repeat(65_001)], "an entry of 65001 bytes"],
+		["entries", [..."1234"].map((text) => text.repeat(65_000)).concat("x"), "entries of 260001 bytes"],
+	])("save() refuses %s too large, and a task that is settled with it is dead", async (_what, entries, problem) => {
+		const { store } = await open();
+		await store.add(basket, [task("a"), task("b")]);
+		const [a, b] = await claim(store);
+		const log = { after: 0, entries };
+		const few = { after: 0, entries: ["x"] };
+		const saving = store.save(basket, [{ ref: a!, log }, { ref: b!, log: few }]);
+		expect(await errorOf(saving)).toMatchObject({
+			name: "RangeError",
+			message: `"log" has ${problem}: ${problem.includes("an ") ? 65_000 : 260_000} is the most`,
+		});
+		const settle = [a!, b!].map((ref) => ({ ref, outcome: { type: "release" } as const, log }));
+		expect((await store.turn(basket, { settle, claim: [], lease: 1 })).settled).toEqual([true, true]);
+		const reads = ["a", "b"].map((id) => ({ id, after: 0, limit: 9 }));
+		expect((await store.log(basket, reads)).map((entries) => entries!.length)).toEqual([0, 1]);
+		expect(await store.get(basket, "b")).toMatchObject({ state: "dead", error: expect.stringContaining(problem) });
+	});
+
+	test("turn() appends to the logs of a hundred tasks, and those of 3,000 entries are removed with their tasks", async () => {
+		const { kv, store } = await open();
+		const ids = Array.from({ length: 100 }, (_, index) => `task ${index}`);
+		for (let start = 0; start < 100; start += 25) {
+			await store.add(basket, ids.slice(start, start + 25).map((id) => task(id)));
+		}
+		const claims = await claim(store, 100);
+		const log = { after: 0, entries: Array.from({ length: 30 }, (_, index) => `entry ${index}`) };
+		const settle = claims.map((ref) => ({ ref, outcome: { type: "done" as const, retain: 1e9 }, log }));
+		expect((await store.turn(basket, { settle, claim: [], lease: 1 })).settled).toEqual(ids.map(() => true));
+		expect((await store.delete(basket, ids)).every(Boolean)).toBe(true);
+		let turns = 0;
+		while ((await leftovers(kv)).length > 0 && turns < 20) {
+			await claim(store);
+			turns++;
+		}
+		// Each looks at ten tasks that are gone.
+		expect(turns <= 12).toBe(true);
 	});
 
 	test("turn() and delete() split what does not fit into one commit", async () => {
@@ -896,6 +986,7 @@ describe("denoKvStore() and failures", () => {
 			"spare",
 			"next",
 			"isSwapped",
+			"isLogged",
 			"paused",
 		];
 		const whole = [["null", null], ["text", "damaged"], ["an empty object", {}], ["a list", [1]]] as const;
