@@ -34,7 +34,7 @@ export class SimulationServer {
 	readonly open = async (clock: VirtualClock): Promise<SimulatedStore> => {
 		await this.#pool.query(
 			`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes,
-				${schema}.marks;
+				${schema}.log, ${schema}.leftovers, ${schema}.marks;
 			ALTER SEQUENCE ${schema}.seq RESTART`,
 		);
 		const store = postgresStore(this.#pool, { schema }) as unknown as Store<never>;

@@ -10,9 +10,13 @@ import type {
 	ClaimRequest,
 	Data,
 	KindLimit,
+	LogEntry,
+	LogPart,
+	LogRead,
 	Message,
 	Outcome,
 	Ref,
+	Save,
 	Settlement,
 	StoredTask,
 	TurnResult,
@@ -116,7 +120,31 @@ export function showEnding(settlement: Settlement): Record<string, unknown> {
 		v: encodeData(payload),
 		u: encodeData(result),
 		...limitsOf(settlement.outcome),
+		...partOf(settlement.log),
 	};
+}
+
+/** The values that the function writes for a save. */
+export function showSave({ ref, payload, progress, seen, log }: Save): Record<string, unknown> {
+	return { ...refOf(ref), v: encodeData(payload), g: encodeText(progress), m: seen, ...partOf(log) };
+}
+
+function partOf(log: LogPart | undefined): Record<string, unknown> {
+	return { f: log?.after, l: log?.entries.map(encode) };
+}
+
+/** The arguments by which the function finds entries of a log. */
+export function showRead({ id, token, after, limit }: LogRead): Record<string, unknown> {
+	const task = token === undefined ? nameOf(id) : refOf({ id, token });
+	return { ...task, f: after, m: Math.min(limit, sql.mostRows) };
+}
+
+/** The entries of a log, without unreadable ones. */
+export function showLog(rows: readonly MessageRow[] | null): LogEntry[] | undefined {
+	return rows?.flatMap(([n, text]) => {
+		const data = decode(text);
+		return data === undefined ? [] : [{ n, data }];
+	});
 }
 
 /** If the messages of a done task matter: how many of them make it due at once, whatever waits behind its claim. */

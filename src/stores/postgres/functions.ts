@@ -35,6 +35,7 @@ import {
 	waitsAt,
 } from "./sql.ts";
 import { list } from "./list.ts";
+import { append, erase, logging, opened, partColumns } from "./log.ts";
 import { pausing } from "./pausing.ts";
 import { put } from "./put.ts";
 import { giveBack } from "./runs.ts";
@@ -117,7 +118,7 @@ END LOOP;`,
 		create(
 			"add",
 			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, hint text) RETURNS text",
-			`t bigint; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; lost int;
+			`t bigint; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; logs bigint[]; lost int;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
 			`IF lanes <> '{}' THEN PERFORM ${call("enter")}(b, lanes); END IF;
 PERFORM pg_current_xact_id();
@@ -138,9 +139,10 @@ ELSE
 		WITH d AS (
 			DELETE FROM ${s}.tasks WHERE seq = ANY (ARRAY(
 				SELECT seq FROM ${s}.tasks WHERE basket = b AND id = ANY (ids::text[]) AND ${isGone} ORDER BY id FOR UPDATE
-			)) RETURNING seq
-		) SELECT array_agg(seq) INTO gone FROM d;
+			)) RETURNING seq, log
+		) SELECT array_agg(seq), array_agg(log) FILTER (WHERE log IS NOT NULL) INTO gone, logs FROM d;
 		DELETE FROM ${s}.messages WHERE task = ANY (gone);
+		${erase(s, "logs")}
 		SELECT json_agg(json_build_array(o - 1, x.state)), count(*) FILTER (WHERE x.seq IS NULL) INTO there, lost
 		FROM unnest(ids::text[]) WITH ORDINALITY r (i, o) LEFT JOIN ${s}.tasks x ON x.basket = b AND x.id = i
 		WHERE i IS NOT NULL AND x.seq IS DISTINCT FROM ${numberAt("o")};
@@ -191,13 +193,23 @@ RETURN to_json(answers);`,
 		create(
 			"save",
 			"(b text, q text) RETURNS text",
-			"r record; saved boolean[] := '{}'; p int;",
-			`FOR r IN SELECT * FROM ${entries("s bigint, n int, i text, v text, g text, m int")} ${inOrder} LOOP
-	UPDATE ${s}.tasks SET payload = coalesce(r.v, payload), progress = coalesce(r.g, progress),
-		seen = greatest(seen, least(posted, coalesce(r.m, 0)))
-	WHERE ${isRef} RETURNING posted INTO p;
+			"r record; saved boolean[] := '{}'; p int; own bigint;",
+			`FOR r IN SELECT * FROM ${
+				entries(`s bigint, n int, i text, v text, g text, m int, ${partColumns}`)
+			} ${inOrder} LOOP
+	own := NULL;
+	IF r.f IS NOT NULL AND coalesce(r.v, r.g, r.m::text) IS NULL THEN
+		SELECT log INTO own FROM ${s}.tasks WHERE ${isRef} FOR NO KEY UPDATE;
+	END IF;
+	IF own IS NULL THEN
+		UPDATE ${s}.tasks SET payload = coalesce(r.v, payload), progress = coalesce(r.g, progress),
+			seen = greatest(seen, least(posted, coalesce(r.m, 0))), ${opened}
+		WHERE ${isRef} RETURNING posted, log INTO p, own;
+	END IF;
 	saved[r.o] := FOUND;
-	IF FOUND AND p > 0 THEN DELETE FROM ${s}.messages WHERE task = r.s AND n <= r.m; END IF;
+	CONTINUE WHEN NOT FOUND;
+	IF p > 0 AND r.m IS NOT NULL THEN DELETE FROM ${s}.messages WHERE task = r.s AND n <= r.m; END IF;
+	IF r.f IS NOT NULL THEN ${append(s, "own")} END IF;
 END LOOP;
 RETURN to_json(saved);`,
 		),
@@ -205,9 +217,9 @@ RETURN to_json(saved);`,
 		create(
 			"remove",
 			"(b text, q text, hint text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
+			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; logs bigint[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
 			`FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key INTO x;
+	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key, log INTO x;
 	removed[r.o] := FOUND AND NOT coalesce(x."isGone", true);
 	CONTINUE WHEN NOT FOUND;
 	IF x.state IN (1, 3) THEN
@@ -218,8 +230,10 @@ RETURN to_json(saved);`,
 		END IF;
 	END IF;
 	IF x.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = x.seq; END IF;
+	IF x.log IS NOT NULL THEN logs := logs || x.log; END IF;
 	IF x.lane IS NOT NULL AND x.state < 6 THEN lanes := lanes || x.lane; END IF;
 END LOOP;
+${erase(s, "logs")}
 IF ${call("promote")}(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') OR isFreed THEN ${notify} END IF;
 IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
@@ -310,6 +324,8 @@ RETURN (SELECT json_build_array(${columns}, ${keyOf()}, (
 	SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM ${s}.messages WHERE task = seq AND n > seen
 )) FROM ${s}.tasks WHERE ${isNamed} AND NOT (${isGone}));`,
 		),
+
+		...logging(s),
 
 		list(s),
 

@@ -16,6 +16,8 @@ import type {
 	Data,
 	Done,
 	ListQuery,
+	LogEntry,
+	LogRead,
 	Message,
 	NewTask,
 	Pauses,
@@ -37,16 +39,17 @@ import {
 	decodeText,
 	duration,
 	encode,
-	encodeData,
-	encodeText,
 	type MessageRow,
 	nameOf,
 	refOf,
 	showClaims,
 	showEnding,
 	showLimit,
+	showLog,
 	showMessage,
+	showRead,
 	showRequest,
+	showSave,
 	showTaken,
 	showTask,
 	type TaskRow,
@@ -298,13 +301,11 @@ class Postgres implements PostgresStore {
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: PostgresClient): Promise<readonly boolean[]> {
-		const rows = saves.map(({ ref, payload, progress, seen }) => ({
-			...refOf(ref),
-			v: encodeData(payload),
-			g: encodeText(progress),
-			m: seen,
-		}));
-		return this.#each(tx, "save", basket, rows);
+		return this.#each(tx, "save", basket, saves.map(showSave));
+	}
+
+	async log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {
+		return (await this.#call<(MessageRow[] | null)[]>({}, "log", basket, reads.map(showRead))).map(showLog);
 	}
 
 	async get(basket: string, id: string): Promise<(StoredTask & { readonly inbox: readonly Message[] }) | undefined> {

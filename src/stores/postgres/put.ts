@@ -48,7 +48,7 @@ export function put(s: string): string {
 		"put",
 		"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, ws text, cs text, xs text, ms text, hint text) RETURNS text",
 		`t bigint; r record; blocks bigint[]; own bigint; there json[] := '{}'; touched bigint[] := '{}'; wrong json;
-	prior bigint; form int; other text; corner text; letters int; ended boolean; isNew boolean; isOther boolean;
+	prior bigint; form int; other text; corner text; letters int; recorded bigint; ended boolean; isNew boolean; isOther boolean;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
 		`IF lanes <> '{}' THEN PERFORM ${s}.${nameIn("enter")}(b, lanes); END IF;
 PERFORM pg_advisory_xact_lock_shared(${levelLock});
@@ -71,14 +71,15 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 	own := ${numberAt("r.o")};
 	form := NULL;
 	LOOP
-		SELECT seq, state, kind, lane, posted, ${isGone}, ${isCollected("payload")} <> ${isCollected("r.v")}
-		INTO prior, form, other, corner, letters, ended, isOther
+		SELECT seq, state, kind, lane, posted, log, ${isGone}, ${isCollected("payload")} <> ${isCollected("r.v")}
+		INTO prior, form, other, corner, letters, recorded, ended, isOther
 		FROM ${s}.tasks WHERE basket = b AND id = r.i FOR UPDATE;
 		isNew := prior IS NULL OR ended OR form > 5 AND r.c AND NOT (form = 6 AND r.x IS NOT NULL);
 		EXIT WHEN NOT isNew;
 		IF prior IS NOT NULL THEN
 			DELETE FROM ${s}.tasks WHERE seq = prior;
 			IF letters > 0 THEN DELETE FROM ${s}.messages WHERE task = prior; END IF;
+			IF recorded IS NOT NULL THEN PERFORM ${s}.${nameIn("erase")}(ARRAY[recorded]); END IF;
 			IF ended THEN form := NULL; END IF;
 		END IF;
 		INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload)

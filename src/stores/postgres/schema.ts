@@ -48,6 +48,7 @@ const first = [
  *
  * `gate` is the key of a limit, `place` that of a running task that was replaced by one with another key, and `started`
  * the start that its gate has counted: see gates.ts. `behind` is set for a running task behind the head of its lane: see runs.ts.
+ * `log` is the number of its log: see log.ts.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -121,7 +122,7 @@ END LOOP;`,
 		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname ~ '_3$' LOOP
 	EXECUTE 'DROP FUNCTION ' || old;
 END LOOP;`,
-		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint, ADD behind smallint;`,
+		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint, ADD behind smallint, ADD log bigint;`,
 		// Claims must not find tasks with a key here.
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx, ${s}.tasks_basket_kind_priority_due_seq_idx1;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0 AND gate IS NULL;`,
@@ -155,6 +156,9 @@ END LOOP;`,
 	start bigint
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
 		`CREATE INDEX ON ${s}.notes (basket, kind, gate, due);`,
+		`CREATE TABLE ${s}.log (task bigint, n integer CONSTRAINT sound CHECK (n > 0), data text NOT NULL, PRIMARY KEY (task, n))
+	WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);`,
+		`CREATE TABLE ${s}.leftovers (task bigint NOT NULL) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
 		...functionsOf(s),
 	]];
 }

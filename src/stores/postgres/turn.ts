@@ -6,6 +6,7 @@
 
 import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
+import { append, erase, opened, partColumns, takeLeftovers } from "./log.ts";
 import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
 	claimable,
@@ -38,7 +39,7 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
-const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind";
+const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
@@ -50,7 +51,7 @@ export function turn(s: string): string {
 		s,
 		"turn",
 		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '') RETURNS text",
-		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
+		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; logs bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
@@ -103,17 +104,18 @@ function settle(s: string): string {
 	return `IF plain <> '{}' THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (plain::bigint[]) AND basket = b AND state IN (1, 3)
-		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted, kind, gate, behind
+		AND claims = 1 AND id IS NULL RETURNING seq, lane, posted, kind, gate, behind, log
 	) SELECT array_agg(seq), bool_or(posted > 0), array_agg(lane) FILTER (WHERE lane IS NOT NULL AND behind IS NULL),
 		array_agg(seq) FILTER (WHERE lane IS NOT NULL AND behind IS NULL),
-		coalesce(array_agg(ROW(b, kind, gate, -1, NULL, NULL)::${s}.notes) FILTER (WHERE gate IS NOT NULL), '{}')
-	INTO gone, posts, lanes, heads, told FROM d;
+		coalesce(array_agg(ROW(b, kind, gate, -1, NULL, NULL)::${s}.notes) FILTER (WHERE gate IS NOT NULL), '{}'),
+		array_agg(log) FILTER (WHERE log IS NOT NULL)
+	INTO gone, posts, lanes, heads, told, logs FROM d;
 	IF posts THEN DELETE FROM ${s}.messages WHERE task = ANY (gone); END IF;
 END IF;
 IF q <> '[]' THEN
 	FOR r IN SELECT * FROM ${
 		entries(
-			"s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean",
+			`s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean, ${partColumns}`,
 		)
 	} ${inOrder} LOOP
 		unread := NULL;
@@ -140,7 +142,8 @@ IF q <> '[]' THEN
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
 				payload = coalesce(r.v, payload),
 				result = r.u,
-				gate = coalesce(r.g, gate)
+				gate = coalesce(r.g, gate),
+				${opened}
 			WHERE ${isRef} AND newer IS NULL RETURNING ${settledColumns} INTO ended;
 		END IF;
 		IF NOT FOUND THEN
@@ -152,6 +155,11 @@ IF q <> '[]' THEN
 		IF ended.posted > 0 THEN
 			DELETE FROM ${s}.messages WHERE task = r.s AND (r.t < 0 OR n <= r.m);
 		END IF;
+		IF ended.log IS NOT NULL THEN
+			IF r.t < 0 THEN logs := logs || ended.log;
+			ELSIF r.f IS NOT NULL THEN ${append(s, "ended.log")}
+			END IF;
+		END IF;
 		IF r.t BETWEEN 0 AND 5 THEN
 			stirred := true;
 			IF ended.lane IS NOT NULL THEN stays := stays || ended.lane; above := above || r.s; END IF;
@@ -161,6 +169,7 @@ ${tell(s)}
 	END LOOP;
 	IF stays <> '{}' THEN PERFORM ${s}.${nameIn("give_back")}(b, stays, above, t, 0); END IF;
 END IF;
+${erase(s, "logs")}
 IF lanes <> '{}' THEN
 	stirred := ${s}.${nameIn("promote")}(b, lanes, heads) OR stirred;
 END IF;`;
@@ -173,7 +182,8 @@ function leaveMessages(s: string): string {
 				due = CASE WHEN unread < r.h THEN greatest(newer_due, t) ELSE t END,
 				attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
 				seen = greatest(seen, r.m),
-				${newer}
+				${newer},
+				${opened}
 			WHERE ${isRef} RETURNING ${settledColumns} INTO ended;`;
 }
 
@@ -192,7 +202,8 @@ function takeNewer(s: string): string {
 				progress = CASE WHEN ${isOver} THEN NULL ELSE progress END,
 				backoff = r.k IS TRUE,
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
-				${newer}
+				${newer},
+				${opened}
 			WHERE ${isRef} AND newer IS NOT NULL RETURNING ${settledColumns} INTO ended;`;
 }
 
@@ -310,8 +321,10 @@ THEN
 	WITH d AS (
 		DELETE FROM ${s}.tasks WHERE seq = ANY (ARRAY(
 			SELECT seq FROM ${s}.tasks WHERE basket = b AND state > 5 AND due < ${never} AND due <= t LIMIT ${sweep} FOR UPDATE SKIP LOCKED
-		)) RETURNING seq, posted
-	) SELECT array_agg(seq) FILTER (WHERE posted > 0) INTO swept FROM d;
+		)) RETURNING seq, posted, log
+	) SELECT array_agg(seq) FILTER (WHERE posted > 0), array_agg(log) FILTER (WHERE log IS NOT NULL) INTO swept, logs FROM d;
 	DELETE FROM ${s}.messages WHERE task = ANY (swept);
+	${takeLeftovers(s, "logs")}
+	${erase(s, "logs")}
 END IF;`;
 }

@@ -40,8 +40,11 @@ async function useAll(store: Store, { transaction }: Connections): Promise<void>
 	const [a, free] = await claimed(store);
 	expect(await store.extend("basket", [a!, free!], 30_000)).toEqual(["ok", "ok"]);
 	expect(await store.save("basket", [{ ref: a!, payload: "saved", progress: "half" }])).toEqual([true]);
+	const log = { after: 0, entries: ["1", "2"] };
+	expect(await store.save("basket", [{ ref: a!, log }, { ref: a!, payload: "saved", log }])).toEqual([true, true]);
 	const retry = { type: "retry" as const, delay: 60_000, attempts: 1, error: "no", backoff: true };
-	await store.turn("basket", { settle: [{ ref: free!, outcome: retry }], claim: [], lease: 30_000 });
+	await store.turn("basket", { settle: [{ ref: free!, outcome: retry, log }], claim: [], lease: 30_000 });
+	expect(await store.log("basket", [{ id: "a", after: 1, limit: 1 }])).toEqual([[{ n: 2, data: "2" }]]);
 	expect(await store.hasten("basket", 0)).toBe(1);
 	await transaction(async (tx) => {
 		await ask(
@@ -110,7 +113,8 @@ const trap = `DO $$ DECLARE f text; a text; o text; BEGIN
 			EXECUTE format('ALTER FUNCTION public.trap(%s) RENAME TO %I', a, 'trap_' || md5(o || a));
 		END LOOP;
 	END LOOP;
-	CREATE TABLE public.tasks (seq int); CREATE TABLE public.levels (low int); CREATE TABLE public.lanes (lane int);
+	CREATE TABLE public.tasks (seq int); CREATE TABLE public.levels (low int); CREATE TABLE public.lanes (lane int); CREATE TABLE public.log (n int);
+	CREATE TABLE public.leftovers (n int);
 END $$`;
 
 function testHostile(driver: Driver, main: Main): void {
@@ -272,6 +276,7 @@ const edits: Record<string, string[]> = {
 	gate: bad.text,
 	place: bad.text,
 	started: numbers("9223372036854775807"),
+	log: [...numbers("9223372036854775807"), "seq"],
 };
 
 function testRows(main: Main): void {
@@ -295,7 +300,7 @@ function testRows(main: Main): void {
 			if (value !== "3") expect(left.every(({ state }) => state !== "running")).toBe(true);
 			await store.counts("basket");
 			for (const { id } of left) await store.get("basket", id);
-			await run("TRUNCATE edited.tasks, edited.messages, edited.lanes");
+			await run("TRUNCATE edited.tasks, edited.messages, edited.lanes, edited.log, edited.leftovers");
 		}
 	});
 }

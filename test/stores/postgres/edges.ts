@@ -13,6 +13,7 @@ import { testCircles } from "./circles.ts";
 import { testDamage, testLasting } from "./damage.ts";
 import { testLimits } from "./limits.ts";
 import { testRuns } from "./runs.ts";
+import { testLogs } from "./logs.ts";
 import type { Connections, Driver } from "./suite.ts";
 import type { PostgresServer } from "../../servers/postgres.ts";
 
@@ -36,6 +37,7 @@ export function testEdges(driver: Driver, main: Main): void {
 	testDamage(driver, main);
 	testLimits(driver, main);
 	testRuns(main);
+	testLogs(main);
 }
 
 function testLists(main: Main): void {

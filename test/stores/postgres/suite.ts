@@ -398,7 +398,8 @@ export function conformance(name: string, main: () => Connections, open: () => P
 			async close() {
 				for (const other of others) await other.close();
 				await run(
-					`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes`,
+					`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes,
+						${schema}.log, ${schema}.leftovers`,
 				);
 			},
 		};

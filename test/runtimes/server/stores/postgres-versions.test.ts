@@ -128,6 +128,7 @@ describe("postgresStore() with tables of version 1", () => {
 		await pool.query("UPDATE first.levels SET ends = 0, checked = 0");
 		const again = await claim(store);
 		expect(again).toMatchObject([{ id: "head", attempts: 1, crashes: 1 }]);
+		await expectLog(store, again[0]!);
 		await settle(store, again);
 		const behind = await claim(store);
 		expect(behind.map(({ id }) => id)).toEqual(["behind"]);
@@ -164,13 +165,13 @@ describe("postgresStore() with tables of version 2", () => {
 			{ id: "head", state: "running", lane: "lane" },
 			{ id: "behind", state: "waiting", lane: "lane" },
 		]);
+		const { rows } = await pool.query("SELECT seq FROM second.tasks WHERE id = 'head'");
+		const head = { id: "head", token: `${rows[0].seq}.1` };
+		await expectLog(store, head);
 		const replaced = { id: "head", kind: "work", lane: "lane", payload: "new", delay: 0, priority: 0 };
 		const added = await store.add(basket, [{ ...replaced, ifPresent: "replace" }]);
 		expect(added).toEqual([{ id: "head", added: true, state: "running" }]);
-		await settle(store, [{
-			id: "head",
-			token: `${(await pool.query("SELECT seq FROM second.tasks WHERE id = 'head'")).rows[0].seq}.1`,
-		}]);
+		await settle(store, [head]);
 		expect(await claim(store)).toMatchObject([{ id: "head", payload: "new", attempts: 0 }]);
 		expect((await pool.query("SELECT version FROM second.version")).rows).toEqual([{ version }]);
 	});
@@ -209,6 +210,7 @@ describe("postgresStore() with tables of version 3", () => {
 		const claims = ["a", "b", "c"].map((id) => ({ id, token: `${numbers[id]}.1` }));
 		const [a] = (await turn(claims, "key")).claims;
 		expect(a).toMatchObject({ id: "a", limitKey: "key" });
+		await expectLog(store, a!);
 		await settle(store, [a!]);
 		expect((await turn([], "")).claims).toMatchObject([{ id: "b", limitKey: "key", lane: "lane" }]);
 		expect((await pool.query("SELECT version FROM third.version")).rows).toEqual([{ version }]);
@@ -221,6 +223,13 @@ function isOf(task: { readonly id: string }): (other: { readonly id: string }) =
 
 async function claim(store: Store<PostgresClient>) {
 	return (await store.turn(basket, { settle: [], claim: [{ kinds: ["work"], limit: 100 }], lease: 600_000 })).claims;
+}
+
+/** Expects that a claim that may be of the older version can append to the log of its task. */
+async function expectLog(store: Store<PostgresClient>, { id, token }: Ref): Promise<void> {
+	expect(await store.log(basket, [{ id, token, after: 0, limit: 9 }])).toEqual([[]]);
+	expect(await store.save(basket, [{ ref: { id, token }, log: { after: 0, entries: ["1"] } }])).toEqual([true]);
+	expect(await store.log(basket, [{ id, token, after: 0, limit: 9 }])).toEqual([[{ n: 1, data: "1" }]]);
 }
 
 async function settle(store: Store<PostgresClient>, claims: readonly Ref[]): Promise<void> {
