@@ -43,6 +43,7 @@ export type ClaimColumns = readonly [
 	payloads: string[],
 	inboxes: (readonly MessageRow[] | null)[],
 	limitKeys: (string | null)[],
+	logged: Readonly<Record<number, number>> | null,
 ];
 
 export type MessageRow = readonly [n: number, data: string];
@@ -230,6 +231,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 		payloads,
 		inboxes,
 		keys,
+		logged,
 	] = columns;
 	return seqs.map((seq, index) => {
 		const payload = decode(payloads[index]!);
@@ -252,6 +254,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 			age: ages[index]!,
 			inbox: inbox as Message[],
 			limitKey: decodeText(keys[index]!) ?? undefined,
+			logged: logged?.[seq],
 		};
 	});
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { lastEntries } from "./log.ts";
 import { cutRun } from "./overall.ts";
 import { create, inboxOf, isCollected, isFollower, newer } from "./sql.ts";
 
@@ -68,7 +69,7 @@ export function follow(s: string): string {
 			SELECT json_build_array(
 				array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
 				array_agg(attempts), array_agg(crashes), array_agg(claims), array_agg(error), array_agg(payload),
-				array_agg(${inboxOf(s)}), array_agg(gate)
+				array_agg(${inboxOf(s)}), array_agg(gate), ${lastEntries(s)}
 			) INTO columns FROM (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine[1:p]) ORDER BY seq) x;
 			taken := taken || columns;
 ${cutRun}

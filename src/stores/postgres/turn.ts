@@ -6,7 +6,7 @@
 
 import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
-import { append, erase, opened, partColumns, takeLeftovers } from "./log.ts";
+import { append, erase, lastEntries, opened, partColumns, takeLeftovers } from "./log.ts";
 import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
 	claimable,
@@ -277,7 +277,8 @@ function claim(s: string): string {
 		grown("crashes")
 	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
 			array_agg(${inboxOf(s)}),
-			array_agg(gate)
+			array_agg(gate),
+			${lastEntries(s)}
 		), array_agg(lane) FILTER (WHERE state = 1 AND lane IS NOT NULL), array_agg(seq) FILTER (WHERE state = 1 AND lane IS NOT NULL)
 		INTO p, lastDue, isReplaced, columns, stays, above FROM c;
 		CONTINUE WHEN p = 0;

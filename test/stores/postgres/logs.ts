@@ -69,12 +69,24 @@ function testAppends(main: Main): void {
 			expect(await claimed(store)).toEqual([]);
 		});
 		const [second] = await claimed(store);
-		expect(second).toMatchObject({ id: "a", crashes: 1 });
+		expect(second).toMatchObject({ id: "a", crashes: 1, logged: 2 });
 		const late = { ref: first!, log: { after: 1, entries: ["late"] } };
 		expect(await store.save("basket", [late])).toEqual([false]);
 		const turn = { settle: [{ ...late, outcome: { type: "release" as const } }], claim: [], lease };
 		expect((await store.turn("basket", turn)).settled).toEqual([false]);
 		expect(await entriesOf(store, "a")).toEqual(["1", "2"]);
+	});
+
+	test("turn() says of each task of a run how many entries its log has", async () => {
+		const { store } = await fresh(main, "log_run");
+		await store.add("basket", ["a", "b", "c"].map((id) => task({ id, lane: "l" })));
+		const turn = { claim: [{ kinds: ["work"], limit: 9 }], lease, runs: [{ kind: "work", most: 9 }] };
+		const { claims: [a, b, c] } = await store.turn("basket", { ...turn, settle: [] });
+		await append(store, c!, 0, ["1"]);
+		await append(store, a!, 0, ["1", "2"]);
+		const settle = [c, b, a].map((ref) => ({ ref: ref!, outcome: { type: "release" as const } }));
+		const { claims } = await store.turn("basket", { ...turn, settle });
+		expect(claims.map(({ id, logged }) => [id, logged])).toEqual([["a", 2], ["b", undefined], ["c", 1]]);
 	});
 
 	test("add(), turn(), change() and delete() never look for entries of tasks that have no log", async () => {
