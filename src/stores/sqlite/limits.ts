@@ -54,7 +54,7 @@ export function limitStatements(tables: Tables): readonly string[] {
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due)
 			WHERE ${State.isClaimable} AND gate IS NULL`,
 		`CREATE INDEX ${gated} ON ${tasks} (basket, kind, gate, priority DESC, due) WHERE ${isGated()}`,
-		`CREATE INDEX ${engaged} ON ${tasks} (basket, kind, gate, state, due) WHERE ${isEngaged()}`,
+		`CREATE INDEX ${engaged} ON ${tasks} (basket, kind, gate, state, due, priority) WHERE ${isEngaged()}`,
 		`CREATE TABLE ${gates} (
 			number INTEGER PRIMARY KEY,
 			basket TEXT NOT NULL,

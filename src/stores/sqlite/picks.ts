@@ -152,8 +152,10 @@ export class SqlitePicks {
 	#withCrashed(basket: string, gate: Gate, starts: number, places: number, now: number): Pick {
 		const { tasks, engaged } = this.#tables;
 		const crashed = this.#connection.all<DueRow>(
-			`SELECT ${claimColumns(this.#tables)} FROM ${tasks} INDEXED BY ${engaged} WHERE basket = ?1 AND kind = ?2
-			AND gate = ?3 AND ${isEngaged()} AND state = ${State.running} AND due <= ?4 ORDER BY due, seq LIMIT ?5 + 0`,
+			`SELECT ${claimColumns(this.#tables)} FROM ${tasks} WHERE seq IN (
+				SELECT seq FROM ${tasks} INDEXED BY ${engaged} WHERE basket = ?1 AND kind = ?2 AND gate = ?3 AND ${isEngaged()}
+				AND state = ${State.running} AND due <= ?4 ORDER BY priority DESC, due, seq LIMIT ?5 + 0
+			)`,
 			...[basket, gate.kind, gate.gate, now, starts + 1],
 		);
 		const waiting = places > 0 ? this.#waiting(basket, [gate], places + 1, now).get(gate.gate)?.due ?? [] : [];

@@ -79,6 +79,19 @@ export function testLimits(open: Open): void {
 		scene.db.close();
 	});
 
+	test("sqliteStore().turn() takes the crashed tasks of a key up by priority, the end of the lease and order", async () => {
+		const scene = await setUp(open);
+		const ids = ["fourth", "fifth", "sixth", "second", "third", "first"];
+		const tasks = ids.map((id, index) => task("a", { id, priority: [0, 0, 0, 1, 1, 2][index]! }));
+		await scene.store.add("b", tasks);
+		expect((await claim(scene, atOnce(9))).length).toBe(6);
+		await scene.clock.advance(2 * lease);
+		for (const id of ["first", "second", "third", "fourth", "fifth", "sixth"]) {
+			expect((await claim(scene, atOnce(9), 1)).map(({ id }) => id)).toEqual([id]);
+		}
+		scene.db.close();
+	});
+
 	test("sqliteStore() has nothing for limits in a database without keys, and adds it with the first key", async () => {
 		const ways: [string, (store: SqliteStore<Database>, db: Database) => Promise<unknown>][] = [
 			["add", (store) => store.add("b", [task("a")])],

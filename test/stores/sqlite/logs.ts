@@ -229,10 +229,11 @@ export function testLogs(open: Open): void {
 		"sqliteStore() continues a log whose number in the row of its task was damaged by hand: %s",
 		async (number) => {
 			const { db, store } = await setUp(open, false);
-			await store.add("b", [task("a")]);
-			const [ref] = await claim(store);
+			await store.add("b", [task("a"), task("other")]);
+			const [ref, other] = await claim(store);
 			await append(store, ref!, 0, "1");
 			db.exec(`UPDATE upkeep_tasks SET log = ${number}`);
+			await settle(store, other!, { type: "done" });
 			expect(await dataOf(store, "a")).toEqual([]);
 			expect(await store.log("b", [{ id: "a", token: ref!.token, after: 0, limit: 9 }])).toEqual([[]]);
 			await settle(store, ref!, { type: "release" });
