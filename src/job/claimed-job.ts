@@ -25,8 +25,9 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 	readonly task: JobClaim;
 	/** The state; `undefined` before it was read. */
 	state!: JobCheckpoint;
-	/** The number of the last message that the state includes. */
+	/** The number of the last message that the state includes, and that of the last one that was removed. */
 	protected seen = 0;
+	#removed = 0;
 	/** The time at which the job was added, on the monotonic clock. */
 	readonly #addedAt: number;
 	protected readonly log: JobAppender;
@@ -148,10 +149,11 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		this.throwIfLost(!isOver);
 		let isSaved;
 		const { part } = this.log;
+		const { seen } = this;
 		let payload: Data | undefined;
 		try {
 			payload = this.#isHeadStored ? undefined : await this.encodeHead();
-			isSaved = await this.#send({ ref: claim, payload, seen: this.seen, log: part });
+			isSaved = await this.#send({ ref: claim, payload, seen: seen > this.#removed ? seen : undefined, log: part });
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;
@@ -159,6 +161,7 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		if (!isSaved && claim !== this.task.claim) return await this.save(); // claimed again meanwhile
 		this.throwIfLost(isSaved);
 		if (part !== undefined) this.log.keep(part);
+		this.#removed = seen;
 		this.task.saved(payload, this.log.stored);
 		return this.#isHeadStored = true;
 	}
