@@ -264,7 +264,7 @@ function claim(s: string): string {
 		claimable(s, 1, "= r.priority", "AND due >= e AND due <= t")
 	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
 				) running
-			) x UNION ALL SELECT * FROM ${s}.tasks WHERE seq = ANY (gated) AND priority = r.priority ORDER BY due, seq LIMIT wanted
+			) x UNION ALL SELECT * FROM ${s}.tasks WHERE seq = ANY (gated) AND seq <> ALL (took) AND priority = r.priority ORDER BY due, seq LIMIT wanted
 		), u AS (
 			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next},
 				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}, place = NULL,

@@ -164,6 +164,23 @@ export function limitKeys(): StoreTest[] {
 			},
 		},
 		{
+			title: "turn() claims a crashed task of a key once, though a newer payload has lowered its priority",
+			async run(bench) {
+				const limiter = new Limiter(bench, { atOnce: 9 });
+				await bench.add({ id: "a", limitKey: "k", priority: 5 });
+				await limiter.claim(9, bench.unit);
+				await bench.add({ id: "a", limitKey: "k", priority: 1, payload: "new", ifPresent: "replace" }, {
+					id: "b",
+					priority: 1,
+				});
+				await bench.pass(1);
+				const claims = await limiter.claim();
+				const shown = claims.map(({ id, crashes, payload, priority }) => [id, crashes, payload, priority]);
+				equal(shown, [["a", 1, "new", 1], ["b", 0, "payload of b", 1]], "claims");
+				await bench.settleAll(claims);
+			},
+		},
+		{
 			title: "list(), get() and counts() show tasks that wait for a place as waiting, with their keys",
 			async run(bench) {
 				const limiter = new Limiter(bench, { atOnce: 1 });
