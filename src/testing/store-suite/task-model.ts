@@ -387,6 +387,7 @@ export class TaskModel {
 
 	/** The due time of a task that is already due may stay or change: stores differ. */
 	#makeDue(task: ModelTask): void {
+		this.#leaveTime(task);
 		task.dueAt = Math.min(task.dueAt, this.now);
 		task.dueFrom = -Infinity;
 		task.dueTo = this.now;

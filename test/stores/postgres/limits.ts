@@ -121,6 +121,19 @@ function testOpenTransactions(main: Main): void {
 }
 
 function testCosts(main: Main): void {
+	test("add() of a task whose id is taken lets nobody look at the gate of its key", async () => {
+		const { store, run } = await fresh(main, "key_taken");
+		await run(stoppedClock("key_taken"));
+		await store.add("keys", [task({ id: "a", limitKey: "k", delay: 60_000 })]);
+		expect((await store.turn("keys", request([two]))).dueIn).toBe(60_000);
+		const added = await store.add(
+			"keys",
+			["a", "b"].map((id) => task({ id, limitKey: "k", delay: id === "a" ? 1_000 : 50_000 })),
+		);
+		expect(added.map(({ added }) => added)).toEqual([false, true]);
+		expect((await store.turn("keys", request([two]))).dueIn).toBe(50_000);
+	});
+
 	test("turn() reads a few blocks after an add to a key with thousands of waiting tasks, and leaves no gate behind", async () => {
 		const { store, transaction, run } = await fresh(main, "wide_key");
 		await run(stoppedClock("wide_key"));
