@@ -22,6 +22,9 @@ const suite = "test/basket/memory.test.ts";
 const batching = "test/batch/batch.test.ts";
 const memoryTask = "src/basket/memory-task.ts";
 const jobRun = "src/job/job-run.ts";
+const claimedJob = "src/job/claimed-job.ts";
+const jobLog = "src/job/log.ts";
+const jobLogs = "test/job/log.test.ts";
 
 export const mutants: readonly Mutant[] = [
 	{
@@ -147,16 +150,16 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "hanging calls: a checkpoint that was given up is sent after the stop",
-		file: jobRun,
+		file: claimedJob,
 		from: "return !task.isOver;",
 		to: "return true;",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
 		name: "hanging calls: one that waits for its turn counts as not answered",
-		file: jobRun,
-		from: "saved.then(resolve, reject);",
-		to: "tracked = task.calls.track(() => saved).then(resolve, reject);",
+		file: claimedJob,
+		from: "sent.then(resolve, reject);",
+		to: "tracked = task.calls.track(() => sent).then(resolve, reject);",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -312,9 +315,150 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "jobs: a step begins before the one before it is stored",
 		file: jobRun,
-		from: "if (!await this.#save()) return await this.#later(0);",
-		to: "void this.#save;",
+		from:
+			"if (!await this.save()) return await this.#later(0);\n\t\t\t\tcontinue; // a message may have come meanwhile",
+		to: "void this.save;",
 		jobs: true,
+	},
+	{
+		name: "log of jobs: a replay skips an entry",
+		file: jobLog,
+		from: "if (n > head.logged) {",
+		to: "if (n > head.logged && number !== 2) {",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: what is stored is not counted",
+		file: claimedJob,
+		from: "if (part !== undefined) this.log.keep(part);",
+		to: "if (part !== undefined) this.log.keep({ ...part, entries: part.entries.slice(1) });",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a head does not count its entries",
+		file: "src/job/transitions.ts",
+		from: "logged: state.logged + 1,",
+		to: "",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a run continues under a claim before which others have appended",
+		file: task,
+		from: " && logged === this.#logged;",
+		to: " && logged > -1;",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: what is known of a job is used although its head is behind it",
+		file: claimedJob,
+		from: " && kept.logged <= head.logged;",
+		to: ";",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: what is known of another job with the id is used",
+		file: claimedJob,
+		from: "kept !== undefined && kept.uid === head.uid",
+		to: "kept !== undefined",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: an entry counts as stored after a save that has failed",
+		file: claimedJob,
+		from: "report(this.owner.onError, error);\n\t\t\treturn false;",
+		to: "report(this.owner.onError, error);\n\t\t\tif (part !== undefined) this.log.keep(part);\n\t\t\treturn false;",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: entries that are not stored are lost when the claim ends",
+		file: claimedJob,
+		from: "get part(): LogPart | undefined {\n\t\treturn this.log.part;",
+		to: "get part(): LogPart | undefined {\n\t\treturn undefined;",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a step writes the head",
+		file: claimedJob,
+		from: "payload = this.#isHeadStored ? undefined : await this.encodeHead();",
+		to: "payload = await this.encodeHead();",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: the head is not written when the job turns",
+		file: claimedJob,
+		from: "this.state = next;\n\t\tthis.#isHeadStored = false;",
+		to: "this.state = next;",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a log that cannot be read holds the job",
+		file: jobRun,
+		from: "if (error instanceof LogReadError) throw error.cause;",
+		to: "void LogReadError;",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a missing last entry is not noticed",
+		file: claimedJob,
+		from: "const all = Math.max(head.logged, claim.logged ?? 0);",
+		to: "const all = head.logged;",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: what is known of one is forgotten when it waits",
+		file: "src/job/live.ts",
+		from: 'if (type !== "done" && replay !== undefined) this.#owner.replays.put(id, replay);',
+		to: "void replay;",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: results are kept in the head",
+		file: claimedJob,
+		from: "const { results: _, ...head } = { ...this.state, ...changes };",
+		to: "const head = { ...this.state, ...changes };",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: a head and a log of two moments are told as they are",
+		file: "src/job/stored.ts",
+		from: "if (reads === mostReads || isSame(next, record)) return",
+		to: "return",
+		jobs: true,
+	},
+	{
+		name: "log of jobs: the log of another job is told",
+		file: jobLog,
+		from: "if (entry.uid !== undefined && entry.uid !== head.uid)",
+		to: 'if (entry.uid === "")',
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: a message that comes while it is read waits for the next renewal",
+		file: jobRun,
+		from: "if (this.#mustLook) void this.look();",
+		to: "",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: a message that comes during a save waits for the next renewal",
+		file: jobRun,
+		from: "continue; // a message may have come meanwhile",
+		to: "",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: entries behind a head are judged by the definition of today",
+		file: jobLog,
+		from: "index === entries.length - 1 ? job : undefined",
+		to: "job",
+		test: jobLogs,
+	},
+	{
+		name: "log of jobs: large entries are appended together",
+		file: jobRun,
+		from: "if (!isCall && this.log.isFull && !await this.save()) return await this.#later(0);",
+		to: "",
+		test: jobLogs,
 	},
 	{
 		name: "jobs: a cancel does not reach the running step",
@@ -437,7 +581,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "collecting: a dead task forgets its items when another one is added",
 		file: memoryTask,
-		from: 'return item !== undefined && state === "dead" ? { inbox, posted } : undefined;',
+		from: 'return item !== undefined && state === "dead" ? { inbox, posted, log } : undefined;',
 		to: "return undefined;",
 	},
 	{
@@ -492,9 +636,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "retention: a dead task is there after its time",
-		file: memory,
-		from: "return isOver(task) && task.at <= this.now;",
-		to: 'return task.state === "done" && task.at <= this.now;',
+		file: "src/basket/memory-index.ts",
+		from: "return isOver(task) && task.at <= now;",
+		to: 'return task.state === "done" && task.at <= now;',
 	},
 	{
 		name: "stop with finish: a task begins",
@@ -609,7 +753,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "batches: a task that fails alone is done with the others",
 		file: "src/batch/call.ts",
-		from: "member.reject!(error);",
+		from: "else member.reject!(error);",
 		to: "",
 	},
 	{

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeFailure, jsonCodec, type TaskFailure } from "../basket/engine.ts";
+import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
 import type { Data, Message, StoredTask } from "../basket/store.ts";
 import type { JobHead } from "../job/state.ts";
 import { isCollected } from "../basket/place.ts";

@@ -5,9 +5,9 @@
  */
 
 import { ClaimLostError, cut, encodePayload, type JobClaim, type TaskFailure } from "../basket/engine.ts";
-import type { Data, LogEntry, LogPart, Save } from "../basket/store.ts";
+import type { Data, LogEntry, LogPart } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
-import { JobAppender, type JobEntry, readEntries, replay } from "./log.ts";
+import { JobAppender, type JobEntry, readEntries, type ReadLog, replay } from "./log.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
 import { type JobCheckpoint, type JobHead, type JobResults, keepResult, type PreparedJob } from "./state.ts";
@@ -69,7 +69,8 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		const { logged: after, results, size } = isUsable ? kept : { logged: 0, results: {}, size: 0 };
 		const entries = (claim.logged ?? 0) > after ? await this.#readLog(after) : [];
 		this.#size = entries.reduce((sum, { data }) => sum + data.length, size);
-		const { state, results: found } = await replay(owner.codec, this.job, head, entries, after);
+		const all = Math.max(head.logged, claim.logged ?? 0);
+		const { state, results: found } = await replay(owner.codec, this.job, head, entries, after, all);
 		await this.#keep(results, found, state);
 		return { ...state, results };
 	}
@@ -89,11 +90,13 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		}
 	}
 
+	readonly readLog: ReadLog = (read) => this.#send((begin) => this.owner.readLog(read, begin));
+
 	async #readLog(after: number): Promise<readonly LogEntry[]> {
-		const { task: { id, calls, claim: { token } }, owner } = this;
+		const { task: { id, claim: { token } }, owner } = this;
 		let entries;
 		try {
-			entries = await calls.track(() => readEntries(owner.readLog, { id, token, after }));
+			entries = await readEntries(this.readLog, { id, token, after });
 		} catch (error) {
 			report(owner.onError, error);
 			throw new LogReadError(undefined, { cause: error });
@@ -153,7 +156,8 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		let payload: Data | undefined;
 		try {
 			payload = this.#isHeadStored ? undefined : await this.encodeHead();
-			isSaved = await this.#send({ ref: claim, payload, seen: seen > this.#removed ? seen : undefined, log: part });
+			const save = { ref: claim, payload, seen: seen > this.#removed ? seen : undefined, log: part };
+			isSaved = await this.#send((begin) => this.owner.save(save, begin));
 		} catch (error) {
 			report(this.owner.onError, error);
 			return false;
@@ -167,15 +171,15 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 	}
 
 	/** Its time is limited only after it is sent, together with those of others. */
-	#send(save: Save): Promise<boolean> {
+	#send<R>(send: (begin: () => boolean) => Promise<R>): Promise<R> {
 		return new Promise((resolve, reject) => {
 			const { task } = this;
 			let tracked: Promise<void> | undefined;
-			const saved = this.owner.save(save, () => {
-				if (!task.isOver) tracked ??= task.calls.track(() => saved).then(resolve, reject);
+			const sent = send(() => {
+				if (!task.isOver) tracked ??= task.calls.track(() => sent).then(resolve, reject);
 				return !task.isOver;
 			});
-			saved.then(resolve, reject);
+			sent.then(resolve, reject);
 		});
 	}
 

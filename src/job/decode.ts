@@ -53,7 +53,8 @@ export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
  */
 export async function decodeEntry(codec: Codec, data: Data, { plan }: JobHead): Promise<JobEntry> {
 	const entry = check("entry", await codec.decode(data) as JobEntry, "object");
-	const { at, isRevert, crashed, attempt } = entry;
+	const { uid, at, isRevert, crashed, attempt } = entry;
+	if (uid !== undefined) check("uid", uid, "string");
 	checkWhole("at", at, plan.length - 1);
 	if (isRevert !== undefined) check("isRevert", isRevert, "boolean", isRevert === true, "true");
 	if (crashed !== undefined) checkWhole("crashed", crashed);

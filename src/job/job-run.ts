@@ -41,6 +41,8 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 	/** Whether the claim must end after the running step, because of a message. */
 	#isYielding = false;
 	#isCancelled = false;
+	/** Whether messages may have arrived while the log was read. */
+	#mustLook = false;
 	/** Whether this claim has run a step, and whether the step holds back the other jobs of its limit. */
 	#hasRun = false;
 	#isKeyShut = false;
@@ -66,11 +68,17 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 		// The limit was changed.
 		if (limitKey !== undefined && limitKey !== this.task.claim.limitKey) return { type: "release", limitKey };
 		this.task.onPosted = () => void this.look();
+		if (this.#mustLook) void this.look();
 		this.owner.onChange();
 		await this.#readInbox();
 		this.#checkCrashes();
 		const early = this.#early();
 		return early > 0 ? await this.#later(early) : await this.#proceed();
+	}
+
+	/** Whether nobody waits for it anymore: its claim is over, and no step is running. */
+	get isLeft(): boolean {
+		return this.task.isOver && this.#attempt === undefined;
 	}
 
 	/** Ends the claim after the running step. */
@@ -80,6 +88,8 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 
 	/** Checks for messages that concern the running step. Never rejects. */
 	async look(): Promise<void> {
+		this.#mustLook = this.state === undefined;
+		if (this.#mustLook) return;
 		const { store, name, onError } = this.owner;
 		try {
 			const task = await this.task.calls.track(() => store.get(name, this.task.id));
@@ -144,15 +154,16 @@ export class JobRun<Tx> extends ClaimedJob<Tx> {
 			}
 			const step = this.job.steps.get(plan[isBackward ? at - 1 : at]!)!;
 			const isCall = isBackward || step.definition.type === "step";
+			if (!isCall && this.log.isFull && !await this.save()) return await this.#later(0);
 			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);
-			if (delay === undefined && !isCall && !this.log.isFull) continue;
+			if (delay === undefined && !isCall) continue;
 			if (delay !== undefined) return await this.#later(delay, isCall);
 			if (this.#isYielding || this.#mustQueue()) return await this.#later(0);
 			if (!this.isStored) {
 				if (signal.aborted) return { type: "release", payload: await this.encodeHead() };
 				if (!await this.save()) return await this.#later(0);
+				continue; // a message may have come meanwhile
 			}
-			if (!isCall) continue;
 			delay = await this.#try(step, signal);
 			if (delay !== undefined) return await this.#later(delay, true);
 			isAwake = false;

@@ -58,8 +58,10 @@ export class LiveJobs<Tx> {
 	/** The running jobs by id. */
 	show(): ReadonlyMap<string, LiveJob> {
 		const jobs = new Map<string, LiveJob>();
-		for (const [id, { state, task: { kind } }] of this.#runs) {
-			if (state !== undefined) jobs.set(id, { id, job: kind, ...position(state), attempt: state.attempts + 1 });
+		for (const [id, { state, isLeft, task: { kind } }] of this.#runs) {
+			if (state !== undefined && !isLeft) {
+				jobs.set(id, { id, job: kind, ...position(state), attempt: state.attempts + 1 });
+			}
 		}
 		return jobs;
 	}

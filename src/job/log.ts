@@ -12,6 +12,8 @@ import { follow } from "./transitions.ts";
 
 /** An entry. */
 export interface JobEntry {
+	/** The `uid` of the job, in its first entry: another job with this id has another log. */
+	readonly uid?: string | undefined;
 	/** The index of the step in the plan. */
 	readonly at: number;
 	/** Whether it was reverted. */
@@ -61,6 +63,7 @@ export interface Replayed<S> {
  *
  * @param job the definition; `undefined` if it is not known here
  * @param entries those behind the first `known` ones
+ * @param logged how many there must be with these
  * @returns the state, and the results in these entries
  * @throws {Error} (as a rejection) for an entry that no run of this job could have appended here
  */
@@ -70,6 +73,7 @@ export async function replay<S extends JobHead>(
 	head: S,
 	entries: readonly LogEntry[],
 	known = 0,
+	logged: number = head.logged,
 ): Promise<Replayed<S>> {
 	const results = new Map<number, unknown>();
 	let state = head;
@@ -78,9 +82,11 @@ export async function replay<S extends JobHead>(
 		try {
 			if (n !== number) throw new TypeError(`the next one has the number ${n}`);
 			const entry = await decodeEntry(codec, data, head);
+			if (entry.uid !== undefined && entry.uid !== head.uid) throw new TypeError("it belongs to another job");
 			if (n > head.logged) {
 				checkPlace(state, entry);
-				state = follow(job, state, entry);
+				// The definition decides only what comes next: an earlier one may have had other reverts.
+				state = follow(index === entries.length - 1 ? job : undefined, state, entry);
 			}
 			if (!entry.isRevert) results.set(entry.at, entry.value);
 		} catch (error) {
@@ -88,7 +94,7 @@ export async function replay<S extends JobHead>(
 		}
 	}
 	const count = known + entries.length;
-	if (count < head.logged) throw new TypeError(`The log of the job lacks entries: it has ${count} of ${head.logged}`);
+	if (count < logged) throw new TypeError(`The log of the job lacks entries: it has ${count} of ${logged}`);
 	return { state, results };
 }
 

@@ -8,8 +8,7 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
-import type { JobOwner } from "./owner.ts";
-import { findLog, readJob } from "./stored.ts";
+import { findLog, type JobSource, readWhole } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
@@ -108,16 +107,19 @@ export function outcomeOf(
 }
 
 /** The outcome of a stored job; `undefined` if it has not ended. */
-export async function storedOutcome<Tx>(
-	owner: JobOwner<Tx>,
+export async function storedOutcome(
+	source: JobSource,
 	id: string,
 	record: TaskRecord | undefined,
 ): Promise<JobOutcome | undefined> {
 	if (record === undefined) throw new JobNotFoundError(id);
 	const { state, error } = record;
 	if (state === "done") {
-		const { codec, readLog } = owner;
-		return outcomeOf(await readJob(codec, undefined, await findLog(readLog, record)));
+		const whole = await readWhole(source, undefined, await findLog(source.readLog, record));
+		// The job was deleted meanwhile, and perhaps another one was added with its id.
+		if (whole === undefined || whole.record.key !== record.key) return await storedOutcome(source, id, whole?.record);
+		if (whole.state === undefined) throw whole.error;
+		return outcomeOf(whole.state);
 	}
 	// The store itself could not read the job.
 	return state === "dead" ? outcomeOf({ plan: [], results: {}, history: [], status: "failed", error }) : undefined;

@@ -10,7 +10,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { FailedJobAttempt, ProcessorSettings } from "./options.ts";
 import type { ReadLog } from "./log.ts";
 import { Replays } from "./replays.ts";
-import { saveWanted, type WaitingSave } from "./saving.ts";
+import { sendWanted, type Waiting } from "./sending.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 
 /** The owner of a run. */
@@ -30,8 +30,8 @@ export interface JobOwner<Tx> {
 	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
 	 */
 	save(save: Save, begin: () => boolean): Promise<boolean>;
-	/** Reads a log, perhaps together with those of others. */
-	readonly readLog: ReadLog;
+	/** Reads a log, perhaps together with those of others. `begin` is that of {@link save}. */
+	readLog(read: LogRead, begin?: () => boolean): ReturnType<ReadLog>;
 	/** What is known of the logs of jobs that wait. */
 	readonly replays: Replays;
 	/** Reports a failed attempt of a step. Never throws. */
@@ -46,15 +46,20 @@ export function createOwner<Tx>(
 	onChange: () => void,
 ): JobOwner<Tx> {
 	const { store, name, clock, lease, onError } = settings;
-	const save = (waiting: readonly WaitingSave[]) => saveWanted(store, name, waiting);
 	const patience = { clock, limit: lease / 3 };
-	const saves = new Batch<WaitingSave, boolean>(save, patience);
-	const logs = new Batch<LogRead, readonly LogEntry[] | undefined>((reads) => store.log(name, reads), patience);
+	const saves = new Batch<Waiting<Save>, boolean | undefined>(
+		(waiting) => sendWanted(waiting, (items) => store.save(name, items)),
+		patience,
+	);
+	const logs = new Batch<Waiting<LogRead>, readonly LogEntry[] | undefined>(
+		(waiting) => sendWanted(waiting, (items) => store.log(name, items)),
+		patience,
+	);
 	return {
 		...{ store, name, codec, clock, crashes, retain, onError, onChange },
 		replays: new Replays(),
-		readLog: async (read) => (await logs.submit([read]))[0],
-		save: async (save, begin) => (await saves.submit([{ save, begin }]))[0]!,
+		readLog: async (item, begin = () => true) => (await logs.submit([{ item, begin }]))[0],
+		save: async (item, begin) => (await saves.submit([{ item, begin }]))[0] ?? false,
 		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 	};
 }

@@ -34,6 +34,7 @@ import {
 } from "./outcome.ts";
 import { createOwner, type JobOwner } from "./owner.ts";
 import { checkSignalValue, postTo } from "./signals.ts";
+import type { JobSource } from "./stored.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob, showJobs } from "./view.ts";
 import { waitForJob } from "./waiting.ts";
 import { check, refuse } from "../platform/check.ts";
@@ -77,6 +78,7 @@ import type { WaitOptions } from "../platform/waiters.ts";
 export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	implements Subscribable<ProcessorSnapshot>, AsyncDisposable {
 	readonly #owner: JobOwner<Tx>;
+	readonly #source: JobSource;
 	readonly #known: JobsToAdd;
 	readonly #engine: BasketEngine<Tx>;
 	readonly #live: LiveJobs<Tx>;
@@ -98,13 +100,13 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	constructor(options: ProcessorOptions<Jobs, Tx>) {
 		const checked = checkProcessorOptions<Tx>(options, (job, claim) => this.#live.run(job, claim));
 		const { settings, jobs, codec, onSettled } = checked;
-		const { clock, onError } = settings;
 		this.#known = { jobs, codec };
 		this.#engine = new BasketEngine({ ...settings, onFinish: () => this.#live.yield() });
 		this.#owner = createOwner(checked, () => this.#snapshot.changed());
-		this.#endings = new Endings(clock);
+		this.#source = { ...this.#owner, readTask: (id) => getTask(this.#engine, id) };
+		this.#endings = new Endings(settings.clock);
 		this.#live = new LiveJobs(this.#owner, this.#endings, onSettled);
-		this.#snapshot = new Snapshot(() => this.#read(), onError);
+		this.#snapshot = new Snapshot(() => this.#read(), settings.onError);
 		this.#engine.snapshot.subscribe(() => this.#snapshot.changed());
 		this.subscribe = this.#snapshot.subscribe;
 		this.getSnapshot = this.#snapshot.getSnapshot;
@@ -261,7 +263,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	/** The same for an id without types. */
 	result(id: string): Promise<JobOutcome | undefined>;
 	async result(id: string): Promise<JobOutcome | undefined> {
-		return await storedOutcome(this.#owner, id, await getTask(this.#engine, id));
+		return await storedOutcome(this.#source, id, await getTask(this.#engine, id));
 	}
 
 	/**
@@ -273,7 +275,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async get(id: string): Promise<JobRecord | undefined> {
 		const record = await getTask(this.#engine, id);
-		return record && await showJob(this.#owner, this.#known.jobs, record);
+		return record && await showJob(this.#source, this.#known.jobs, record);
 	}
 
 	/**
@@ -283,7 +285,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 */
 	async *list(query: JobQuery = {}): AsyncGenerator<JobRecord, void, undefined> {
 		const { job, ...rest } = check("query", query, "object");
-		yield* showJobs(this.#owner, this.#known.jobs, listTasks(this.#engine, { ...rest, kind: job }));
+		yield* showJobs(this.#source, this.#known.jobs, listTasks(this.#engine, { ...rest, kind: job }));
 	}
 
 	/**

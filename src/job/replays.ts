@@ -21,15 +21,18 @@ export interface Replay {
 /** The maximum size of all together, in bytes. The oldest ones are forgotten first. */
 const mostKept = 16_777_216;
 
+/** About how many bytes a job takes besides its entries. */
+const overhead = 512;
+
 export class Replays {
 	readonly #byId = new Map<string, Replay>();
 	#size = 0;
 
 	put(id: string, replay: Replay): void {
 		this.take(id);
-		if (replay.size === 0 || replay.size > mostKept) return;
+		if (replay.size === 0 || replay.size + overhead > mostKept) return;
 		this.#byId.set(id, replay);
-		this.#size += replay.size;
+		this.#size += replay.size + overhead;
 		for (const oldest of this.#byId.keys()) {
 			if (this.#size <= mostKept) return;
 			this.take(oldest);
@@ -41,7 +44,7 @@ export class Replays {
 		const replay = this.#byId.get(id);
 		if (replay === undefined) return undefined;
 		this.#byId.delete(id);
-		this.#size -= replay.size;
+		this.#size -= replay.size + overhead;
 		return replay;
 	}
 }

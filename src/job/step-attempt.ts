@@ -8,7 +8,7 @@ import { checkTx, decodeFailure, encodeFailure, isThenable, type JobClaim, synch
 import { type Data, fingerprint } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
-import type { JobEntry } from "./log.ts";
+import type { JobEntry, ReadLog } from "./log.ts";
 import type { JobCheckpoint, JobResults, PreparedStep, StoredAttempt } from "./state.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -22,6 +22,7 @@ export interface JobPosition<Tx> {
 	readonly state: JobCheckpoint;
 	/** The current age of the job. */
 	readonly age: number;
+	readonly readLog: ReadLog;
 	encode(entry: JobEntry): Data | PromiseLike<Data>;
 	/** Throws if the claim was lost. */
 	throwIfLost(isOurs: boolean): void;
@@ -173,9 +174,9 @@ export class StepAttempt<Tx> {
 	}
 
 	async #isCommitted({ data }: Commitment): Promise<boolean> {
-		const { owner: { readLog }, task } = this.#position;
+		const { readLog, task } = this.#position;
 		const { logged: after } = this.#state;
-		const [stored] = await task.calls.track(() => readLog({ id: task.id, after, limit: 1 })) ?? [];
+		const [stored] = await readLog({ id: task.id, after, limit: 1 }) ?? [];
 		if (stored === undefined || fingerprint(stored.data) !== fingerprint(data)) return false;
 		task.saved(undefined, after + 1);
 		return true;

@@ -6,7 +6,7 @@
 
 import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec } from "../basket/engine.ts";
-import type { Data, LogEntry } from "../basket/store.ts";
+import { type Data, fingerprint, type LogEntry } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
 import { readEntries, type ReadLog, replay } from "./log.ts";
 import { type JobCheckpoint, keepResult, type PreparedJob } from "./state.ts";
@@ -16,6 +16,24 @@ export interface FoundJob {
 	readonly record: TaskRecord;
 	readonly entries: readonly LogEntry[];
 }
+
+/** Reads the store. */
+export interface JobSource {
+	readonly codec: Codec;
+	readonly readLog: ReadLog;
+	/** Reads the task of a job again. */
+	readonly readTask: (id: string) => Promise<TaskRecord | undefined>;
+}
+
+/** A job, and its state or the error because of which that cannot be read. */
+export interface WholeJob {
+	readonly record: TaskRecord;
+	readonly state: JobCheckpoint | undefined;
+	readonly error: unknown;
+}
+
+/** The number of times that a job is read until its head and its log fit. */
+const mostReads = 10;
 
 /** The number of logs that a list of jobs reads at once. */
 const logsAtOnce = 20;
@@ -38,6 +56,35 @@ export async function* findLogs(
 		some = [];
 	}
 	yield* await find();
+}
+
+/**
+ * Reads the state of a job. Its head and its log are read one after the other: if they do not fit because the job has
+ * changed between, both are read again.
+ *
+ * @param found what was read before
+ * @returns `undefined` if the job has gone meanwhile
+ */
+export async function readWhole(
+	{ codec, readLog, readTask }: JobSource,
+	job: PreparedJob | undefined,
+	found: FoundJob,
+): Promise<WholeJob | undefined> {
+	for (let reads = 1;; reads++) {
+		const { record } = found;
+		try {
+			return { record, state: await readJob(codec, job, found), error: undefined };
+		} catch (error) {
+			const next = await readTask(record.id);
+			if (next === undefined) return undefined;
+			if (reads === mostReads || isSame(next, record)) return { record, state: undefined, error };
+			found = await findLog(readLog, next);
+		}
+	}
+}
+
+function isSame(a: TaskRecord, b: TaskRecord): boolean {
+	return a.key === b.key && fingerprint(a.payload as Data) === fingerprint(b.payload as Data);
 }
 
 /**

@@ -21,12 +21,12 @@ export function remember(history: readonly StoredAttempt[], attempt: StoredAttem
 
 /** The entry of the current step, which has succeeded or was reverted. Throws if the value is not a valid result. */
 export function entryOf(
-	{ at, isBackward }: JobHead,
+	{ at, isBackward, uid, logged }: JobHead,
 	value: unknown,
 	attempt: StoredAttempt | undefined,
 	crashes: number,
 ): JobEntry {
-	const more = { attempt, crashed: crashes || undefined };
+	const more = { attempt, crashed: crashes || undefined, uid: logged === 0 ? uid : undefined };
 	if (isBackward) return { at: at - 1, isRevert: true, ...more };
 	if (typeof value === "function" || typeof value === "symbol") {
 		throw new TypeError(`A result of type ${typeof value} cannot be stored`);

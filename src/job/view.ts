@@ -6,9 +6,8 @@
 
 import type { TaskRecord } from "../basket/basket.ts";
 import type { TaskFailure } from "../basket/engine.ts";
-import type { JobOwner } from "./owner.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
-import { findLog, findLogs, type FoundJob, readJob } from "./stored.ts";
+import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
 
 /** A job, as {@link Processor.get} and {@link Processor.list} return it. */
 export interface JobRecord {
@@ -98,27 +97,34 @@ export interface ProcessorSnapshot {
 	readonly failed: number;
 }
 
-type LogOwner = Pick<JobOwner<unknown>, "codec" | "readLog">;
 type PreparedJobs = ReadonlyMap<string, PreparedJob>;
 
-/** Shows a stored job. Unreadable parts are omitted. */
-export async function showJob(owner: LogOwner, jobs: PreparedJobs, record: TaskRecord): Promise<JobRecord> {
-	return await show(owner, jobs, await findLog(owner.readLog, record));
+/** Shows a stored job, if it is still there. Unreadable parts are omitted. */
+export async function showJob(
+	source: JobSource,
+	jobs: PreparedJobs,
+	record: TaskRecord,
+): Promise<JobRecord | undefined> {
+	return await show(source, jobs, await findLog(source.readLog, record));
 }
 
 /** Shows stored jobs. */
 export async function* showJobs(
-	owner: LogOwner,
+	source: JobSource,
 	jobs: PreparedJobs,
 	records: AsyncIterable<TaskRecord>,
 ): AsyncGenerator<JobRecord, void, undefined> {
-	for await (const found of findLogs(owner.readLog, records)) yield await show(owner, jobs, found);
+	for await (const found of findLogs(source.readLog, records)) {
+		const shown = await show(source, jobs, found);
+		if (shown !== undefined) yield shown;
+	}
 }
 
-async function show({ codec }: LogOwner, jobs: PreparedJobs, found: FoundJob): Promise<JobRecord> {
-	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = found.record;
-	const read = readJob(codec, jobs.get(kind), found);
-	const checkpoint: Partial<JobCheckpoint> = await read.catch(() => ({}));
+async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Promise<JobRecord | undefined> {
+	const whole = await readWhole(source, jobs.get(found.record.kind), found);
+	if (whole === undefined) return undefined;
+	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = whole.record;
+	const checkpoint: Partial<JobCheckpoint> = whole.state ?? {};
 	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
 	const history = showHistory({ plan, history: checkpoint.history ?? [] });
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;

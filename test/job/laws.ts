@@ -15,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import type { OpenDatabase } from "./database.ts";
+import { testJobLogs } from "./log-laws.ts";
 import { type Machine, once, withMachines } from "./support.ts";
 
 const noop = () => {};
@@ -60,6 +61,8 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		const opening = once(open);
 		afterAll(() => opening.close());
 		const law = (title: string, body: Body) => test(title, () => withMachines(opening.get, body), 60_000);
+
+		testJobLogs(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {

@@ -8,6 +8,9 @@ import type {
 	Done,
 	KindLimit,
 	ListQuery,
+	LogEntry,
+	LogPart,
+	LogRead,
 	Message,
 	NewTask,
 	Outcome,
@@ -21,6 +24,7 @@ import type {
 import type { VirtualClock } from "../../src/testing/testing.ts";
 import type { StoreTransaction, StoreTransactions } from "./transactions.ts";
 import type { ModelStart } from "../../src/testing/store-suite/limit-model.ts";
+import { mostAppended } from "../../src/basket/claim.ts";
 import { deferred } from "../support.ts";
 import { LimitBook } from "./limit-book.ts";
 
@@ -123,6 +127,8 @@ export interface Entry {
 	inbox: readonly Message[];
 	/** The total number of messages. */
 	posted: number;
+	/** The entries of its log. */
+	log: readonly Data[];
 	/** The process whose message has made the task due, if no operation has followed. */
 	postedBy: Owner | undefined;
 	/** Whether the retention of the task had ended at some time, so that a store may have removed it. */
@@ -244,7 +250,7 @@ export class Ledger {
 			complete: record("complete", this.#complete),
 			extend: record("extend", this.#extend),
 			save: record("save", this.#save),
-			log: record("log"),
+			log: record("log", this.#log),
 			get: record("get", this.#get),
 			list: record("list", this.#list),
 			counts: record("counts", this.#counts),
@@ -519,7 +525,10 @@ export class Ledger {
 		const entry = this.entries.get(id)!;
 		this.#equal(`the kind and lane of ${id}`, [task.kind, task.lane], [entry.kind, entry.lane]);
 		entry.isCollected = true;
-		if (before?.state === "dead") Object.assign(entry, { inbox: before.inbox, posted: before.posted });
+		if (before?.state === "dead") {
+			const { inbox, posted, log } = before;
+			Object.assign(entry, { inbox, posted, log });
+		}
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data: item! }];
 		const isRunning = entry.state === "running";
 		const { addedAt } = isRunning ? entry.replacement ?? { addedAt: this.#now } : entry;
@@ -551,7 +560,15 @@ export class Ledger {
 				crashes: 0,
 			},
 			...{ error: undefined, progress: undefined, record: undefined, changedIn: this.operations },
-			...{ inbox: [], posted: 0, postedBy: undefined, result: undefined, replacement: undefined, isCollected: false },
+			...{
+				inbox: [],
+				posted: 0,
+				log: [],
+				postedBy: undefined,
+				result: undefined,
+				replacement: undefined,
+				isCollected: false,
+			},
 		});
 		this.#watcher.onAdd?.(addedBy, this.entries.get(id)!);
 	}
@@ -598,14 +615,27 @@ export class Ledger {
 		);
 	};
 
-	#settle(owner: Owner, { ref, outcome }: Settlement, isSettled: boolean): void {
+	#settle(owner: Owner, settlement: Settlement, isSettled: boolean): void {
+		const { ref, outcome, log } = settlement;
 		const entry = this.#claimed(ref);
 		this.#equal(`settled of ${ref.id} as ${outcome.type}`, isSettled, entry !== undefined);
 		this.#trace(owner, `settle ${ref.id} ${outcome.type} ${isSettled}`);
 		const record = this.records.get(ref.token);
 		if (record === undefined) return this.#fail(`${ref.id} is settled under a token that was never given`);
-		this.#watcher.onSettle(owner, { ref, outcome }, isSettled, record);
-		if (entry !== undefined && isSettled) this.#apply(entry, outcome);
+		this.#watcher.onSettle(owner, settlement, isSettled, record);
+		if (entry === undefined || !isSettled) return;
+		this.#append(entry, log);
+		this.#apply(entry, outcome);
+	}
+
+	/** Entries with numbers that exist are replaced. */
+	#append(entry: Entry, part: LogPart | undefined): void {
+		if (part === undefined) return;
+		const { after, entries } = part;
+		if (after > entry.log.length || entries.length < 1 || entries.length > mostAppended) {
+			this.#fail(`${entries.length} entries are appended to ${entry.id} after ${after} of ${entry.log.length}`);
+		}
+		entry.log = [...entry.log.slice(0, after), ...entries, ...entry.log.slice(after + entries.length)];
 	}
 
 	/** @param since the time from which what has replaced the task may be due: its completion, or only its commit */
@@ -759,9 +789,11 @@ export class Ledger {
 			addedAt,
 			age: now - addedAt,
 			inbox: entry.inbox,
+			logged: entry.log.length,
 		};
 		// A store may return more properties.
-		const given = Object.fromEntries(Object.keys(expected).map((key) => [key, claim[key as keyof Claim]]));
+		const all = { ...claim, logged: claim.logged ?? 0 };
+		const given = Object.fromEntries(Object.keys(expected).map((key) => [key, all[key as keyof Claim]]));
 		this.#equal(`the claim of ${id}`, given, expected);
 		const number = this.records.size + 1;
 		const before = entry.state === "running" ? entry.record : undefined;
@@ -858,7 +890,7 @@ export class Ledger {
 
 	readonly #save = (owner: Owner, [saves]: [readonly Save[]], saved: readonly boolean[]): void => {
 		saves.forEach((save, index) => {
-			const { ref, payload, progress, seen } = save;
+			const { ref, payload, progress, seen, log } = save;
 			const entry = this.#claimed(ref);
 			this.#trace(owner, `save ${ref.id} ${saved[index]}`);
 			this.#equal(`save of ${ref.id}`, saved[index], entry !== undefined);
@@ -868,6 +900,22 @@ export class Ledger {
 			if (seen !== undefined) this.#forgetMessages(entry, seen);
 			entry.payload = payload ?? entry.payload;
 			entry.progress = progress ?? entry.progress;
+			this.#append(entry, log);
+		});
+	};
+
+	readonly #log = (
+		owner: Owner,
+		[reads]: [readonly LogRead[]],
+		results: readonly (readonly LogEntry[] | undefined)[],
+	): void => {
+		this.#equal("the number of logs", results.length, reads.length);
+		reads.forEach(({ id, token, after, limit }, index) => {
+			const found = results[index];
+			this.#trace(owner, `log ${id} after ${after}: ${found?.length}`);
+			const entry = token === undefined ? this.#find(id, found !== undefined) : this.#claimed({ id, token });
+			const expected = entry?.log.slice(after, after + limit).map((data, index) => ({ n: after + index + 1, data }));
+			this.#equal(`the log of ${id}`, found, expected);
 		});
 	};
 
@@ -977,8 +1025,8 @@ export class Ledger {
 			this.entries.delete(entry.id);
 			this.totals.added--;
 			this.#insert(entry.addedBy, entry.id, { ...entry, payload: entry.payload as string, delay: 0 });
-			const { isCollected, inbox, posted } = entry;
-			if (isCollected) Object.assign(this.entries.get(entry.id)!, { isCollected, inbox, posted });
+			const { isCollected, inbox, posted, log } = entry;
+			Object.assign(this.entries.get(entry.id)!, { log }, isCollected ? { isCollected, inbox, posted } : {});
 		} else if (entry.state === "waiting" && !entry.isHeld) {
 			entry.due = Math.min(entry.due, this.#now);
 			entry.dueBy = Math.min(entry.dueBy, this.#now);

@@ -1,6 +1,7 @@
 // The line between a simulated process and the store. Calls are slow, fail, or are late or lost. Sometimes the line
 // is cut for longer than a lease.
 import type { Fault, StoreCall } from "../../src/testing/testing.ts";
+import type { LogRead } from "../../src/store.ts";
 import type { World } from "./world.ts";
 import { StoreError } from "../../mod.ts";
 
@@ -16,8 +17,14 @@ export const cuts = [
 ];
 export type Cut = typeof cuts[number];
 
-/** The members that only the engine calls, and only while it works. */
-export const engineMembers: readonly string[] = ["turn", "extend", "save", "hasten"];
+const engineMembers: readonly Member[] = ["turn", "extend", "save", "hasten"];
+
+/** Whether only the engine makes such a call, and only while it works. Users read logs, too, but without a claim. */
+export function isOfEngine({ member, args }: Pick<StoreCall, "member" | "args">): boolean {
+	return member === "log"
+		? (args[1] as readonly LogRead[]).every(({ token }) => token !== undefined)
+		: engineMembers.includes(member);
+}
 
 export class Line {
 	readonly #world: World;
@@ -40,21 +47,24 @@ export class Line {
 	}
 
 	/** Returns the fault on the way to the store. */
-	before(member: Member): Fault | undefined {
-		return this.#end(member, this.#ofCut(member, false) ?? this.#ofCall(["unavailable", "busy", "full"]));
+	before(call: StoreCall): Fault | undefined {
+		const { member } = call;
+		return this.#end(call, this.#ofCut(member, false) ?? this.#ofCall(["unavailable", "busy", "full"]));
 	}
 
 	/** Returns the fault on the way back. It is never "full" or "busy", which mean that the call had no effect. */
-	after(member: Member): Fault | undefined {
-		return this.#end(member, this.#ofCut(member, true) ?? this.#ofCall(["unavailable"]));
+	after(call: StoreCall): Fault | undefined {
+		const { member } = call;
+		return this.#end(call, this.#ofCut(member, true) ?? this.#ofCall(["unavailable"]));
 	}
 
 	/** Makes calls of the user end, because they are awaited without a limit. */
-	#end(member: Member, fault: Fault | undefined): Fault | undefined {
+	#end(call: StoreCall, fault: Fault | undefined): Fault | undefined {
+		const { member } = call;
 		// A transaction that blocks no other may take any time. Otherwise its function limits the duration.
 		const isLocking = member === "complete" && this.#world.ledger.transactions?.isExclusive;
 		if (isLocking) return fault?.error === undefined ? undefined : { error: fault.error };
-		if (!fault?.hang || [...engineMembers, "open"].includes(member)) return fault;
+		if (!fault?.hang || member === "open" || isOfEngine(call)) return fault;
 		return { delay: 2 * this.#lease, error: new StoreError("unavailable", "simulated timeout") };
 	}
 

@@ -5,7 +5,9 @@ import type { Store, WakeReason } from "../../mod.ts";
 import { soon } from "../../src/platform/soon.ts";
 import type { PatientClock } from "./patient-clock.ts";
 
-const members = "open add turn complete extend save get list counts delete change pause pauses hasten post".split(" ");
+const members = "open add turn complete extend save log get list counts delete change pause pauses hasten post".split(
+	" ",
+);
 
 export function patientStore(
 	inner: Store<never>,

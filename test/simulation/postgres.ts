@@ -63,9 +63,10 @@ class TimedStore implements StoreTransactions {
 	constructor(inner: Store<never>, clock: PatientClock, pool: pg.Pool) {
 		this.#clock = clock;
 		this.#pool = pool;
-		const members = "open add turn complete extend save get list counts delete change pause pauses hasten post".split(
-			" ",
-		);
+		const members = "open add turn complete extend save log get list counts delete change pause pauses hasten post"
+			.split(
+				" ",
+			);
 		const all = inner as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
 		const call = (member: string) => (...args: unknown[]) => this.#call(() => all[member]!(...args), member, args);
 		this.store = {

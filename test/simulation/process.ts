@@ -8,7 +8,7 @@ import { faultyStore } from "../../src/testing/testing.ts";
 import { type Deferred, deferred } from "../support.ts";
 import { lastMoment } from "./excuses.ts";
 import { laws } from "./laws.ts";
-import { type Cut, engineMembers, Line } from "./line.ts";
+import { type Cut, isOfEngine, Line } from "./line.ts";
 import { ProcessClock } from "./process-clock.ts";
 
 /** The kinds of disturbed calls. */
@@ -318,7 +318,8 @@ export abstract class Process implements Owner {
 
 	async #call<T>(member: StoreCall["member"], args: readonly unknown[], call: () => Promise<T>): Promise<T> {
 		const sentAt = this.#world.clock.monotonic();
-		const isEngines = engineMembers.includes(member);
+		// The run of a job gets its messages.
+		const isEngines = isOfEngine({ member, args }) || member === "get";
 		const own = { sentAt, number: isEngines ? ++this.#sent : 0 };
 		if (isEngines) this.#unanswered.add(own);
 		try {
@@ -351,7 +352,7 @@ export abstract class Process implements Owner {
 		const { member, phase } = call;
 		if (!this.isAlive) return { hang: true };
 		if (member === "watch") return this.#world.loseWake();
-		const isEngines = engineMembers.includes(member);
+		const isEngines = isOfEngine(call);
 		if (phase === "before") {
 			if (isEngines && !this.isWorking) this.#world.fail(`${this.name} has stopped, and calls ${member}`);
 			this.calls++;
@@ -359,14 +360,14 @@ export abstract class Process implements Owner {
 			const approach = { since: this.#world.clock.monotonic(), session: this.session };
 			if (isEngines) this.#approaching.add(approach);
 			if (isEngines && this.#world.isFatal()) return this.#die(call);
-			const fault = this.#disturb(this.line.before(member), call);
+			const fault = this.#disturb(this.line.before(call), call);
 			if (isEngines) this.#later(fault, () => this.#approaching.delete(approach));
 			if (fault?.error !== undefined || fault?.hang) this.#later(fault, () => this.calls--);
 			return fault;
 		}
 		if (member === "turn" && call.result !== undefined) this.#noteTurn(call.args[1] as Turn);
 		if (isEngines && this.#world.isFatal()) return this.#die(call);
-		const fault = this.#disturb(this.line.after(member), call);
+		const fault = this.#disturb(this.line.after(call), call);
 		if (member === "add" && fault?.error !== undefined) this.#world.ledger.forgetFresh(this);
 		this.#later(fault, () => this.calls--);
 		return fault;

@@ -20,7 +20,9 @@ export function openSqlite(clock: VirtualClock): SimulatedStore {
 }
 
 function members(store: SqliteStore): Record<string, unknown> {
-	const names = "open add turn complete extend save get list counts delete change pause pauses hasten post".split(" ");
+	const names = "open add turn complete extend save log get list counts delete change pause pauses hasten post".split(
+		" ",
+	);
 	const all = store as unknown as Record<string, (...args: unknown[]) => unknown>;
 	const bound = names.map((name) => [name, (...args: unknown[]) => all[name]!(...args)]);
 	return { capabilities: store.capabilities, ...Object.fromEntries(bound) };

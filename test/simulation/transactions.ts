@@ -48,7 +48,7 @@ export function withTransactions(
 	};
 }
 
-const members = "open add turn extend save get list counts delete change pause pauses hasten post watch".split(
+const members = "open add turn extend save log get list counts delete change pause pauses hasten post watch".split(
 	" ",
 ) as (keyof Store)[];
 

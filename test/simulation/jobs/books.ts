@@ -1,7 +1,9 @@
-// Records of the simulated jobs: their stored states, as documented in `src/job/state.ts`, and their messages.
+// Records of the simulated jobs: their stored states, as documented in `src/job/state.ts`, and their messages. The state
+// is the head, continued by the log, whose entries are in the ledger.
 import type { Data, Message } from "../../../src/store.ts";
 import type { JobMessage } from "../../../src/job/job-run.ts";
-import type { JobCheckpoint } from "../../../src/job/state.ts";
+import type { JobEntry } from "../../../src/job/log.ts";
+import type { JobCheckpoint, JobHead } from "../../../src/job/state.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Call } from "./calls.ts";
 import type { JobRules } from "./definitions.ts";
@@ -18,6 +20,12 @@ export interface JobBook {
 	readonly postedAt: Map<number, number>;
 	/** The number of consecutive claims at this step that ended without a settlement. */
 	crashes: number;
+	/** The number of crashes that nobody can count, because a claim has ended that could not read the log. */
+	hidden: number;
+	/** Whether the job waits only because a claim could not read the log. */
+	isUnread: boolean;
+	/** The monotonic time at which each entry of the log was stored. */
+	readonly loggedAt: number[];
 	/** The reverted steps, in the order of their reverts. */
 	readonly reverted: string[];
 	readonly calls: Call[];
@@ -65,8 +73,12 @@ export interface JobClaim {
 	isLost: boolean;
 }
 
-export function read(payload: unknown): JobCheckpoint {
+export function readHead(payload: unknown): JobHead {
 	return JSON.parse(payload as string);
+}
+
+export function readEntry(data: Data): JobEntry {
+	return JSON.parse(data as string);
 }
 
 export function readMessage(data: Data): JobMessage {
@@ -81,10 +93,13 @@ export function makeBook(entry: Entry, rules: JobRules, addedAt: number): JobBoo
 	return {
 		entry,
 		rules,
-		state: read(entry.payload),
+		state: { ...readHead(entry.payload), results: {} },
 		signals: new Map(),
 		postedAt: new Map(),
 		crashes: 0,
+		hidden: 0,
+		isUnread: false,
+		loggedAt: [],
 		reverted: [],
 		calls: [],
 		history: [],

@@ -1,6 +1,6 @@
 // A simulated process with a processor.
 import type { Job, JobStatus } from "../../../mod.ts";
-import type { Save } from "../../../src/store.ts";
+import type { LogRead, Save } from "../../../src/store.ts";
 import type { StoreCall } from "../../../src/testing/testing.ts";
 import type { JobWorld } from "./world.ts";
 import { JobNotFoundError, Processor, StoreError } from "../../../mod.ts";
@@ -93,12 +93,13 @@ export class JobProcess extends Process {
 	look(id: string): void {
 		const since = this.#world.clock.monotonic();
 		this.#ask("reads", id, since, this.processor.result(id));
-		this.handle("state", this.processor.get(id));
+		this.handle("state", this.processor.get(id), (shown) => shown && this.#world.checkShown(this.name, shown));
 		this.handle("list", this.#list());
 	}
 
 	async #list(): Promise<void> {
-		for await (const _ of this.processor.list({ state: this.#world.random.pick([undefined, "waiting", "done"]) }));
+		const state = this.#world.random.pick([undefined, "waiting", "done"] as const);
+		for await (const shown of this.processor.list({ state })) this.#world.checkShown(this.name, shown);
 	}
 
 	#ask(verb: string, id: string, since: number, asked: ReturnType<Processor["result"]>, reason?: unknown): void {
@@ -133,9 +134,15 @@ export class JobProcess extends Process {
 	}
 
 	protected override onAnswered(member: StoreCall["member"], args: readonly unknown[], result: unknown): void {
-		if (member !== "save") return;
-		(args[1] as readonly Save[]).forEach(({ ref }, index) => {
-			if (!(result as readonly boolean[])[index]) this.#world.onLost(this.#world.ledger.records.get(ref.token)!);
-		});
+		const lose = (token: string) => this.#world.onLost(this.#world.ledger.records.get(token)!);
+		if (member === "save") {
+			(args[1] as readonly Save[]).forEach(({ ref: { token } }, index) => {
+				if (!(result as readonly boolean[])[index]) lose(token);
+			});
+		} else if (member === "log") {
+			(args[1] as readonly LogRead[]).forEach(({ token }, index) => {
+				if (token !== undefined && (result as readonly unknown[])[index] === undefined) lose(token);
+			});
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // The world of processes that run jobs, and its invariants.
-import type { JobOutcome, RevertContext, Store } from "../../../mod.ts";
-import type { Data, Save, Settlement } from "../../../src/store.ts";
+import type { JobOutcome, JobRecord, RevertContext, Store } from "../../../mod.ts";
+import type { Data, Outcome, Save, Settlement } from "../../../src/store.ts";
 import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { VirtualClock } from "../../../src/testing/testing.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
@@ -12,10 +12,22 @@ import type { JobProfile } from "./profile.ts";
 import { excuseForSurprise, isOverFor } from "../excuses.ts";
 import { laws } from "../laws.ts";
 import { World } from "../world.ts";
-import { hasCancel, type JobBook, type JobClaim, makeBook, read, readMessage } from "./books.ts";
+import { hasCancel, type JobBook, type JobClaim, makeBook, readEntry, readHead, readMessage } from "./books.ts";
 import { describeCall } from "./calls.ts";
 import { checkOutcome } from "./outcomes.ts";
-import { equal, hasFailed, isAbandoned, judge } from "./transitions.ts";
+import {
+	equal,
+	hasFailed,
+	isAbandoned,
+	judgeCommit,
+	judgeEntry,
+	judgeHead,
+	sorted,
+	type Transition,
+} from "./transitions.ts";
+
+/** The part of a save or a settlement that changes the job. */
+type Stored = Pick<Save, "payload" | "log" | "seen">;
 
 export class JobWorld extends World<JobProcess> {
 	declare readonly profile: JobProfile;
@@ -48,9 +60,9 @@ export class JobWorld extends World<JobProcess> {
 	override onAdd(_owner: Owner, entry: Entry): void {
 		const rules = this.profile.rules.find(({ name }) => name === entry.kind)!;
 		const book = makeBook(entry, rules, this.#now);
-		const { input, at, isBackward, attempts, status, plan } = book.state;
-		const start = { at: 0, isBackward: false, attempts: 0, plan: rules.steps.map(({ name }) => name) };
-		equal(this, "the first checkpoint", { at, isBackward, attempts, plan, status }, start);
+		const { input, at, isBackward, attempts, logged, status, plan } = book.state;
+		const start = { at: 0, isBackward: false, attempts: 0, logged: 0, plan: rules.steps.map(({ name }) => name) };
+		equal(this, "the first head", { at, isBackward, attempts, logged, plan, status }, start);
 		this.books.set(input as number, book);
 		this.#byEntry.set(entry, book);
 	}
@@ -60,7 +72,8 @@ export class JobWorld extends World<JobProcess> {
 		const last = book.claims.get(owner);
 		// The same run may continue with its knowledge from the previous claim.
 		const { session } = owner as JobProcess;
-		const isContinued = last !== undefined && last.session === session && isContinuedBy(last.record, record);
+		const isContinued = last !== undefined && last.session === session && isContinuedBy(last, record);
+		book.isUnread = false;
 		const before = isContinued ? last : undefined;
 		const { age } = record.claim;
 		const addedAt = Math.min(this.#now - age, before?.addedAt ?? Infinity);
@@ -105,37 +118,49 @@ export class JobWorld extends World<JobProcess> {
 
 	override onHasten(_owner: Owner, entry: Entry): void {
 		const book = this.#byEntry.get(entry)!;
+		if (book.isUnread) return;
 		if (book.state.isFirm || book.state.attempts === 0) this.fail(`${entry.id} is hastened, which is not backing off`);
 		book.isHastened = true;
 	}
 
-	override onSave(owner: Owner, { payload, seen }: Save, isStored: boolean, record: ClaimRecord): void {
+	override onSave(owner: Owner, save: Save, isStored: boolean, record: ClaimRecord): void {
 		const book = this.#byEntry.get(record.entry)!;
 		const what = `${owner.name} saves ${record.claim.id}`;
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
+		if (save.payload === undefined && save.log === undefined) this.fail(`${what} without anything new`);
 		if (!isStored) return;
-		if (payload === undefined) this.fail(`${what} without its state`);
-		else this.#store(what, book, owner, payload, seen);
+		const { signals, isBackward } = book.state;
+		this.#store(what, book, owner, save);
+		if (save.payload !== undefined) {
+			const news = JSON.stringify([book.state.signals, book.state.isBackward]);
+			const isHeard = book.entry.inbox.some(({ n }) => n <= save.seen!);
+			if (!isHeard && news === JSON.stringify([signals, isBackward])) {
+				this.fail(`${what} with a head that says no more than the log`);
+			}
+		}
 		if (book.state.status !== undefined) this.fail(`${what} as ${book.state.status}, and it is not done`);
 	}
 
-	override onSettle(owner: Owner, { outcome }: Settlement, isStored: boolean, record: ClaimRecord): void {
+	override onSettle(owner: Owner, { outcome, log }: Settlement, isStored: boolean, record: ClaimRecord): void {
 		const book = this.#byEntry.get(record.entry)!;
 		const { id } = record.claim;
-		const what = `${owner.name} settles ${id} as ${outcome.type}`;
+		const { type, payload } = outcome;
+		const what = `${owner.name} settles ${id} as ${type}`;
 		if (owner !== record.owner) this.fail(`${what}, which was claimed by ${record.owner.name}`);
-		if (outcome.type === "retry" || outcome.type === "dead") this.fail(what);
+		if (type === "dead") this.fail(what);
 		if (!isStored) return;
-		const seen = outcome.type === "later" ? outcome.seen : 0;
-		if (outcome.payload !== undefined) {
-			this.#store(what, book, owner, outcome.payload, seen, outcome.type === "release");
-		}
+		if (payload !== undefined || log !== undefined) {
+			const seen = outcome.type === "later" ? outcome.seen : 0;
+			this.#store(what, book, owner, { payload, log, seen }, type === "release");
+		} else if (type === "done" || type === "later") this.fail(`${what} without its head`);
 		const { status } = book.state;
-		if ((outcome.type === "done") !== (status !== undefined)) this.fail(`${what}, status ${status}`);
+		if ((type === "done") !== (status !== undefined)) this.fail(`${what}, status ${status}`);
 		this.#checkCounted(what, book, owner as JobProcess, record);
+		const { calls } = book.claims.get(owner)!;
 		book.claims.get(owner)!.calls = [];
+		if (outcome.type === "retry") this.#checkUnread(what, book, outcome, record, calls);
 		if (outcome.type === "later") {
-			book.crashes = 0;
+			book.crashes = book.hidden = 0;
 			// The store resets its crash counter here. A remembered count would hide as many of the next crashes.
 			equal(this, `${what}: crashes`, book.state.crashed, 0);
 			this.#checkDelay(what, book, book.claims.get(owner)!, outcome.delay, outcome.backoff === true);
@@ -147,26 +172,71 @@ export class JobWorld extends World<JobProcess> {
 		this.#checkEnd(what, book);
 	}
 
-	#store(what: string, book: JobBook, owner: Owner, payload: Data, seen = 0, isRelease = false): void {
+	/** Checks a claim that ends because the log could not be read: nothing was run or changed. */
+	#checkUnread(
+		what: string,
+		book: JobBook,
+		{ payload, hold, backoff }: Extract<Outcome, { readonly type: "retry" }>,
+		record: ClaimRecord,
+		calls: readonly Call[],
+	): void {
+		const { disturbedAt } = record.owner as JobProcess;
+		if (disturbedAt < record.claimedAt) this.fail(`${what}, and the log could be read`);
+		if (hold || !backoff || payload !== undefined || !record.claim.logged) this.fail(`${what}, which is not put off`);
+		if (calls.some((call) => call.record === record)) this.fail(`${what}, and has run it`);
+		book.isUnread = true;
+		// The store has reset its counter, but the state still has the crashes up to the last step.
+		book.hidden = Math.max(book.hidden, book.state.crashed);
+		book.crashes = 0;
+	}
+
+	#store(what: string, book: JobBook, owner: Owner, { payload, log, seen = 0 }: Stored, isRelease = false): void {
 		const claim = book.claims.get(owner)!;
-		const next = read(payload);
-		this.trace(`${what} at ${next.at}${next.isBackward ? " backward" : ""} attempts ${next.attempts} ${next.status}`);
 		const { crashes } = this.profile;
-		const { state } = book;
+		const before = book.state;
 		const fail = (text: string) => this.fail(`${what} ${text}`);
+		const transition = { book, claim, now: this.#now, crashes, fail };
+		for (const [index, data] of log?.entries.entries() ?? []) {
+			this.#append(what, book, owner as JobProcess, log!.after + index, data, transition);
+		}
+		if (payload !== undefined) {
+			const next: JobCheckpoint = { ...readHead(payload), results: book.state.results };
+			if (Object.hasOwn(readHead(payload), "results")) fail("with results in its head");
+			judgeHead({ ...transition, next });
+			book.state = next;
+		}
+		const { at, isBackward, attempts, status } = book.state;
+		this.trace(`${what} at ${at}${isBackward ? " backward" : ""} attempts ${attempts} ${status} log ${log?.after}`);
 		const inbox = book.entry.inbox.filter(({ n }) => n <= seen);
 		const isLeft = claim.inbox.some(({ n }) => n > seen && book.entry.inbox.some((message) => message.n === n));
-		if (isLeft && next.status === undefined && !isRelease) {
-			fail("and leaves messages behind that it knows");
-		}
+		if (isLeft && status === undefined && !isRelease) fail("and leaves messages behind that it knows");
 		if (inbox.some(({ n }) => !claim.record.claim.inbox.some((known) => known.n === n))) {
 			fail("and forgets messages that it cannot know of");
 		}
-		judge({ book, claim, next, seen, now: this.#now, crashes, fail });
-		book.state = claim.state = next;
+		judgeCommit(transition, before, seen);
+		claim.state = book.state;
 		claim.calls = claim.calls.filter(({ isCounted }) => !isCounted);
 		book.isHastened = false;
-		if (next.at !== state.at || next.isBackward !== state.isBackward) book.crashes = 0;
+		if (at !== before.at || isBackward !== before.isBackward) book.crashes = book.hidden = 0;
+	}
+
+	/** Judges an entry. One that is there already may only be repeated as it is, after a fault. */
+	#append(
+		what: string,
+		book: JobBook,
+		process: JobProcess,
+		index: number,
+		data: Data,
+		transition: Transition,
+	): void {
+		const stored = book.entry.log[index];
+		if (stored !== undefined) {
+			equal(this, `${what}: its entry ${index + 1} again`, data, stored);
+			if (process.disturbedAt < book.loggedAt[index]!) this.fail(`${what} with entry ${index + 1} again`);
+			return;
+		}
+		book.state = judgeEntry(transition, readEntry(data));
+		book.loggedAt[index] = this.#now;
 	}
 
 	/** Checks that all calls that ended in time are recorded when the claim ends. */
@@ -270,7 +340,9 @@ export class JobWorld extends World<JobProcess> {
 		equal(this, `${what}: attempt`, attempt, state.attempts + 1);
 		if (attempt > (isRevert ? step.revertAttempts : step.attempts)) this.fail(`${what} as attempt ${attempt}`);
 		equal(this, `${what}: previous error`, (previousError as Error)?.message, state.previous?.message);
-		equal(this, `${what}: results`, results, state.results);
+		equal(this, `${what}: results`, sorted(results as object), sorted(state.results));
+		const isOver = isRevert ? book.reverted.includes(step.name) : Object.hasOwn(state.results, step.name);
+		if (isOver) this.fail(`${what} again`);
 		equal(this, `${what}: input`, [input, version, context.step], [state.input, state.version, step.name]);
 		if (isRevert) equal(this, `${what}: result and error`, [result, error], [state.results[step.name], state.error]);
 		const isEarly = this.#now - claim.addedAt < untilOf(state);
@@ -282,7 +354,9 @@ export class JobWorld extends World<JobProcess> {
 
 	#checkClaim(what: string, process: JobProcess, book: JobBook, { record, isLost, isContinued }: JobClaim): void {
 		if (this.ledger.isCurrent(record)) {
-			if (!isContinued && book.crashes >= this.profile.crashes) this.fail(`${what} after ${book.crashes} crashes`);
+			if (!isContinued && book.crashes >= this.profile.crashes + book.hidden) {
+				this.fail(`${what} after ${book.crashes} crashes`);
+			}
 			return;
 		}
 		const isSurprise = record.isDeleted || excuseForSurprise(this, record) !== undefined;
@@ -433,6 +507,23 @@ export class JobWorld extends World<JobProcess> {
 		for (const call of this.#active(process)) call.isActive = false;
 	}
 
+	/** Checks that a job is shown as it was at some time: its head and its log are read one after the other. */
+	checkShown(name: string, { id, input, results, history, direction, step, status }: JobRecord): void {
+		const book = this.books.get(input as number);
+		if (book?.entry.id !== id) return this.fail(`${name} is shown ${id} as ${status} without its state`);
+		const { steps } = book.rules;
+		const isOver = step === undefined;
+		const at = steps.findIndex(({ name }) => name === step);
+		const [next] = steps.filter(({ type }) => type === "step").filter(({ name }) => !Object.hasOwn(results, name));
+		const isPast = at > steps.findIndex((step) => step === next) && next !== undefined;
+		if (!isOver && direction === "forward" && isPast) {
+			this.fail(`${name} is shown ${id} at ${step} without ${next.name}`);
+		}
+		const done = history.filter(({ isRevert, error }) => !isRevert && error === undefined);
+		const lacks = done.find(({ step }) => !Object.hasOwn(results, step));
+		if (lacks !== undefined) this.fail(`${name} is shown ${id} without the result of ${lacks.step}`);
+	}
+
 	/** Checks the outcome that a wait since the given time has received. */
 	checkTold(what: string, id: string, since: number, outcome: JobOutcome | undefined): void {
 		const books = [...this.books.values()].filter(({ entry, deletedAt }) => entry.id === id && deletedAt >= since);
@@ -453,9 +544,10 @@ export class JobWorld extends World<JobProcess> {
 	}
 }
 
-/** Whether a run may continue under another claim because its own claim was not settled. */
-function isContinuedBy({ claim }: ClaimRecord, { claim: { attempts, crashes } }: ClaimRecord): boolean {
-	return attempts === claim.attempts + 1 && crashes === claim.crashes + 1;
+/** Whether a run may continue under another claim because its own claim was not settled, and nobody else has stored a step. */
+function isContinuedBy({ record: { claim }, state }: JobClaim, { claim: next }: ClaimRecord): boolean {
+	const { attempts, crashes, logged = 0 } = next;
+	return attempts === claim.attempts + 1 && crashes === claim.crashes + 1 && logged === state.logged;
 }
 
 /** Returns the age of a job before which it has no work. */
