@@ -46,7 +46,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
-	/** Its tick, while the function of a task of a schedule may run. */
+	/** Its tick, while the function of a scheduled task may run. */
 	tick: Tick | undefined;
 	/** For a task of a schedule: the store's clock at the claim, minus the monotonic clock when its answer arrived. */
 	readonly #ahead: number | undefined;
@@ -150,9 +150,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	 * claimed, saved and released it.
 	 */
 	isContinuedBy({ addedAt, attempts, crashes, payload, logged = 0 }: Claim): boolean {
-		const { claim } = this;
-		const isNext = attempts === claim.attempts + 1 && crashes === claim.crashes + 1 && logged === this.#logged;
-		return isNext && !this.isExpired && addedAt === claim.addedAt && fingerprint(payload) === fingerprint(this.#stored);
+		const { attempts: tried, crashes: crashed, addedAt: since } = this.claim;
+		const isNext = attempts === tried + 1 && crashes === crashed + 1 && addedAt === since && logged === this.#logged: number;
+		return isNext && !this.isExpired && fingerprint(payload) === fingerprint(this.#stored);
 	}
 
 	/** Records what the run itself has stored, for a kind whose payloads are stored unchanged. */
@@ -395,7 +395,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	#throwLost(): never {
 		if (this.#isLeaseOver()) this.#owner.expire();
-		else if (!this.isExpired) this.lose(); // a task that is being completed may still be released
+		else if (!this.isExpired) this.lose(); // if it is being completed, it may still be released
 		throw new ClaimLostError(this.id);
 	}
 }

@@ -54,7 +54,17 @@
  */
 
 import type { Data, Done, LogEntry, LogRead, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
+import type { Change, Counts, ListQuery, Pauses, TaskState, WakeReason } from "./asking.ts";
 
+export {
+	type Change,
+	type Counts,
+	type ListQuery,
+	type Pauses,
+	type TaskState,
+	taskStates,
+	type WakeReason,
+} from "./asking.ts";
 export { mostAppended, mostInbox } from "./claim.ts";
 export { type ClonedData, fingerprint, isCloned } from "./cloned.ts";
 
@@ -77,18 +87,6 @@ export type {
 	Turn,
 	TurnResult,
 } from "./claim.ts";
-
-/**
- * - `"waiting"`: waits for its due time, for a worker, or for its turn in its lane;
- * - `"running"`: claimed by a worker;
- * - `"held"`: not available to workers until it is released;
- * - `"dead"`: out of attempts, or unreadable; kept until it is retried or deleted, or for its retention time;
- * - `"done"`: succeeded, kept for its retention time.
- */
-export type TaskState = "waiting" | "running" | "held" | "dead" | "done";
-
-/** All task states. */
-export const taskStates: readonly TaskState[] = ["waiting", "running", "held", "dead", "done"];
 
 /** The capabilities of a store. */
 export interface StoreCapabilities {
@@ -197,50 +195,6 @@ export interface StoredTask {
 	/** See {@link NewTask.limitKey}. */
 	readonly limitKey?: string | undefined;
 }
-
-/** Options for {@link Store.list}. */
-export interface ListQuery {
-	/** Only tasks in this state. */
-	readonly state?: TaskState | undefined;
-	/** Only tasks of this kind. */
-	readonly kind?: string | undefined;
-	/** Only tasks in this lane, in any state. */
-	readonly lane?: string | undefined;
-	/** Only tasks whose ids were given by callers and begin with this text. */
-	readonly prefix?: string | undefined;
-	/** Whether the last tasks come first; then `after` continues with earlier tasks. @default false */
-	readonly isReverse?: boolean | undefined;
-	/**
-	 * Only tasks after this {@link StoredTask.key}; its task need not exist anymore. A string that cannot be a key of
-	 * this store causes a RangeError.
-	 */
-	readonly after?: string | undefined;
-	/** The maximum number of tasks, 1 or more. */
-	readonly limit: number;
-}
-
-/** The number of tasks in each state. */
-export type Counts = { readonly [State in TaskState]: number };
-
-/**
- * - `"retry"`: restarts a dead task as if it were added now with its id, lane and priority: without attempts or
- *   crashes, and behind all others. A waiting task, blocked or not, becomes due at once. Other tasks are not changed;
- * - `"hold"`: prevents a waiting task from being claimed, and a running task from being claimed again. It keeps its
- *   place in its lane, also as the head;
- * - `"release"`: undoes a hold.
- */
-export type Change = "retry" | "hold" | "release";
-
-/** What {@link Store.pause} has paused. */
-export interface Pauses {
-	/** Whether all kinds are paused. */
-	readonly all: boolean;
-	/** The kinds that are paused by themselves, sorted. */
-	readonly kinds: readonly string[];
-}
-
-/** An additional reason of {@link Store.watch}: a running task may have been deleted, or a message posted to it. */
-export type WakeReason = "claims";
 
 /**
  * Stores the tasks of any number of baskets, which are identified by name.

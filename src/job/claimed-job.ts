@@ -7,10 +7,17 @@
 import { ClaimLostError, cut, encodePayload, type JobClaim, type TaskFailure } from "../basket/engine.ts";
 import type { Data, LogEntry, LogPart } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
-import { JobAppender, type JobEntry, readEntries, type ReadLog, replay } from "./log.ts";
+import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
-import { type JobCheckpoint, type JobHead, type JobResults, keepResult, type PreparedJob } from "./state.ts";
+import {
+	type JobCheckpoint,
+	type JobEntry,
+	type JobHead,
+	type JobResults,
+	keepResult,
+	type PreparedJob,
+} from "./state.ts";
 import type { JobPosition } from "./step-attempt.ts";
 import { follow } from "./transitions.ts";
 import { report } from "../platform/observe.ts";

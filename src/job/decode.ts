@@ -9,8 +9,7 @@
 
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
-import type { JobEntry } from "./log.ts";
-import type { JobHead } from "./state.ts";
+import type { JobEntry, JobHead } from "./state.ts";
 import { check } from "../platform/check.ts";
 
 /**

@@ -29,13 +29,6 @@ import { validate } from "../platform/standard-schema.ts";
 /** The decision after a failed attempt. */
 type FailedStep = Omit<FailedAttempt, "attempt">;
 
-/** A message to a job. */
-export type JobMessage =
-	| { readonly type: "cancel" }
-	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
-	/** Ends the claim after the running step, because something has changed. */
-	| { readonly type: "yield" };
-
 export class JobRun<Tx> extends ClaimedJob<Tx> {
 	#attempt: StepAttempt<Tx> | undefined;
 	/** Whether the claim must end after the running step, because of a message. */

@@ -111,6 +111,22 @@ export interface JobHead {
 	readonly previous?: TaskFailure | undefined;
 }
 
+/** An entry of the log. */
+export interface JobEntry {
+	/** The `uid` of the job, in its first entry: another job with this id has another log. */
+	readonly uid?: string | undefined;
+	/** The index of the step in the plan. */
+	readonly at: number;
+	/** Whether it was reverted. */
+	readonly isRevert?: true | undefined;
+	/** The result. */
+	readonly value?: unknown;
+	/** Its last attempt. Absent for a step that calls nothing. */
+	readonly attempt?: StoredAttempt | undefined;
+	/** The number of crashes that its claim has counted, if any. */
+	readonly crashed?: number | undefined;
+}
+
 /** The whole state: the head with all entries of the log. */
 export interface JobCheckpoint extends JobHead {
 	readonly results: JobResults;
@@ -123,6 +139,13 @@ export type JobResults = Readonly<Record<string, unknown>>;
 export function keepResult(results: JobResults, name: string, value: unknown): void {
 	Object.defineProperty(results, name, { value, enumerable: true });
 }
+
+/** A message to a job. */
+export type JobMessage =
+	| { readonly type: "cancel" }
+	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
+	/** Ends the claim after the running step, because something has changed. */
+	| { readonly type: "yield" };
 
 /** The first head of a new job. */
 export function firstHead({ version, steps }: AnyJob, input: unknown, delay: number | undefined): JobHead {

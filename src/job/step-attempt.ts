@@ -8,8 +8,8 @@ import { checkTx, decodeFailure, encodeFailure, isThenable, type JobClaim, synch
 import { type Data, fingerprint } from "../basket/store.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
-import type { JobEntry, ReadLog } from "./log.ts";
-import type { JobCheckpoint, JobResults, PreparedStep, StoredAttempt } from "./state.ts";
+import type { ReadLog } from "./log.ts";
+import type { JobCheckpoint, JobEntry, JobResults, PreparedStep, StoredAttempt } from "./state.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";

@@ -5,8 +5,7 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
-import type { JobEntry } from "./log.ts";
-import type { JobCheckpoint, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
+import type { JobCheckpoint, JobEntry, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
 
 /** The changes that come from a claim. */
 export type Changes = Pick<JobHead, "crashed" | "history">;
