@@ -97,16 +97,28 @@ export function* findGated(
 function* look(session: Session, some: readonly Queued[], most: number): Work<Gate[]> {
 	const limit = Math.min(most + 1, longestRead);
 	const keyOf = ({ row: { kind, limitKey } }: Queued) => [kind, limitKey];
-	const busy = yield* ask(...some.map((one) => range(tasks, "busy", { prefix: [...keyOf(one), 0], limit })));
+	const prefixOf = (one: Queued) => [...keyOf(one), 0];
+	const busy = yield* ask(...some.map((one) => range(tasks, "busy", { prefix: prefixOf(one), limit })));
+	// If all of them have crashed, others may come before them, because they have a higher priority.
+	const crowded = some.filter((_, index) => {
+		const last = busy[index]!.at(-1);
+		return busy[index]!.length === limit && isSound(last) && last.dueAt! <= session.now;
+	});
+	const others = yield* ask(...crowded.map((one) => {
+		const prefix = prefixOf(one);
+		return range(tasks, "busy", { prefix, upTo: [...prefix, session.now], limit: longestRead });
+	}));
 	const limited = some.filter(({ limit: { atOnce } }) => atOnce < Infinity);
 	const counts = new Map<Queued, number>();
 	const counted = yield* ask(...limited.map((one) => count(tasks, "busy", keyOf(one))));
 	limited.forEach((one, index) => counts.set(one, counted[index]!));
 	const found = some.map((one, index): Gate => {
-		const rows = busy[index]!.filter((row): row is TaskRow => isSound(row) || (session.bury(row), false));
+		const isCrowded = crowded.includes(one);
+		const rows = (isCrowded ? others[crowded.indexOf(one)]! : busy[index]!).filter((row): row is TaskRow =>
+			isSound(row) || (session.bury(row), false)
+		);
 		const crashed = rows.filter(({ dueAt }) => dueAt! <= session.now);
-		const isMore = rows.length === limit && crashed.length === limit;
-		const leaseEnd = isMore ? session.now : rows[crashed.length]?.dueAt ?? Infinity;
+		const leaseEnd = isCrowded ? session.now : rows[crashed.length]?.dueAt ?? Infinity;
 		crashed.sort((a, b) => isBefore(a, b) ? -1 : 1);
 		const waiting = toShelf("gated", keyOf(one));
 		return { ...one, next: one.row.next, running: counts.get(one) ?? 0, waiting, crashed, leaseEnd, taken: [] };

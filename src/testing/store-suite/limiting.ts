@@ -132,6 +132,20 @@ export function limiting(): StoreTest[] {
 			},
 		},
 		{
+			title: "turn() takes the crashed tasks of a key up by priority, the end of the lease and order",
+			async run(bench) {
+				const limiter = new Limiter(bench, { atOnce: 9 });
+				const ids = ["fourth", "fifth", "sixth", "second", "third", "first"];
+				const priorities = [0, 0, 0, 1, 1, 2];
+				await bench.add(...ids.map((id, index) => ({ id, limitKey: "a", priority: priorities[index]! })));
+				equal((await limiter.claim(20, bench.unit)).length, ids.length, "how many are claimed");
+				await bench.pass(2);
+				for (const id of ["first", "second", "third", "fourth", "fifth", "sixth"]) {
+					equal(idsOf(await limiter.claim(1)), [id], "taken up");
+				}
+			},
+		},
+		{
 			title: "turn() merges the tasks of a key with other tasks by priority, due time and order",
 			async run(bench) {
 				await bench.add(
