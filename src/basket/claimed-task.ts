@@ -11,10 +11,9 @@ import type { ClaimOwner, LeaseState } from "./claim-owner.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
 import type { Kind } from "./options.ts";
-import type { Claim, Data, Done } from "./store.ts";
+import { type Claim, type Data, type Done, fingerprint } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { type Collected, collectedIn, readPayload } from "./collecting.ts";
-import { fingerprint } from "./cloned.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
@@ -151,7 +150,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	 */
 	isContinuedBy({ addedAt, attempts, crashes, payload, logged = 0 }: Claim): boolean {
 		const { attempts: tried, crashes: crashed, addedAt: since } = this.claim;
-		const isNext = attempts === tried + 1 && crashes === crashed + 1 && addedAt === since && logged === this.#logged: number;
+		const isNext = attempts === tried + 1 && crashes === crashed + 1 && addedAt === since && logged === this.#logged;
 		return isNext && !this.isExpired && fingerprint(payload) === fingerprint(this.#stored);
 	}
 
