@@ -16,7 +16,7 @@
 import { cut, decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import { ClaimedJob, LogReadError } from "./claimed-job.ts";
-import { checkPlan, fitInput, type PreparedStep, type StoredAttempt } from "./state.ts";
+import { checkPlan, fitInput, type JobMessage, type PreparedStep, type StoredAttempt } from "./state.ts";
 import { StepAttempt } from "./step-attempt.ts";
 import { entryOf, fail, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";

@@ -7,7 +7,7 @@
 import { type Codec, cut } from "../basket/engine.ts";
 import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
 import { decodeEntry } from "./decode.ts";
-import type { JobEntry, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
+import type { JobEntry, JobHead, PreparedJob } from "./state.ts";
 import { follow } from "./transitions.ts";
 
 /** Reads logs of a basket, see {@link Store.log}. */
