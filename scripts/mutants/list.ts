@@ -25,6 +25,7 @@ const jobRun = "src/job/job-run.ts";
 const claimedJob = "src/job/claimed-job.ts";
 const jobLog = "src/job/log.ts";
 const jobLogs = "test/job/log.test.ts";
+const logs = "test/records/logs.test.ts";
 
 export const mutants: readonly Mutant[] = [
 	{
@@ -780,7 +781,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "lanes: what runs behind a task that stays keeps its claim",
 		file: memory,
-		from: "for (const { ref: { id } } of settle) this.#giveBackBehind(this.#byId.get(id));",
+		from: "for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));",
 		to: "",
 		test: suite,
 	},
@@ -790,5 +791,33 @@ export const mutants: readonly Mutant[] = [
 		from: "const [first, second] = areOver[a] ? [a, b] : [b, a];",
 		to: "const [first, second] = [b, a];",
 		test: "test/records/record-store.test.ts",
+	},
+	{
+		name: "records: a save that only appends does not check that its claim is the current one",
+		file: "src/records/settling.ts",
+		from: "session.tx.guard?.(tasks, [row.order]);",
+		to: "",
+		test: logs,
+	},
+	{
+		name: "records: a claim may miss an entry that the former claim appends meanwhile",
+		file: "src/records/claiming.ts",
+		from: "if (row.isLogged) session.tx.guard?.",
+		to: "if (false) session.tx.guard?.",
+		test: logs,
+	},
+	{
+		name: "records: with concurrent transactions, a log is removed while somebody may append to it",
+		file: "src/records/record-session.ts",
+		from: "if (this.lanes === undefined) this.remnants",
+		to: "this.remnants",
+		test: logs,
+	},
+	{
+		name: "records: a restarted task leaves its log behind when it is removed",
+		file: "src/records/adding.ts",
+		from: "...(isLogged && { isLogged })",
+		to: "",
+		test: logs,
 	},
 ];

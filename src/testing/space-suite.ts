@@ -298,12 +298,13 @@ function tests(): SpaceTest[] {
 					}, basket);
 				}
 				for (const basket of names) {
-					const seen = await work(space, function* () {
+					const seen = await work(space, function* (tx) {
 						const [row, other, marked] = yield [
 							read([["k"]]),
 							{ type: "get", table: others, keys: [["k"]] },
 							range("mark", { prefix: [] }),
 						];
+						tx.clear?.(others, ["k"]);
 						return [row, other, marked].map((found) => (found as Row[]).map(({ value }) => value));
 					}, basket);
 					equal(seen, [[basket], [`other ${basket}`], [basket]], `in the basket ${JSON.stringify(basket)}`);
