@@ -94,9 +94,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "lost claims: any claim continues a run",
 		file: task,
-		from:
-			"return isNext && !this.isExpired && addedAt === claim.addedAt && fingerprint(payload) === fingerprint(this.#stored);",
-		to: "return isNext || addedAt <= claim.addedAt || payload === this.#stored;",
+		from: "return isNext && !this.isExpired && fingerprint(payload) === fingerprint(this.#stored);",
+		to: "return isNext || addedAt <= since || payload === this.#stored;",
 	},
 	{
 		name: "late answers: what they have claimed is not given back",
