@@ -39,7 +39,7 @@ const [maxKeys, maxCommit] = [81_000, 815_000];
 const [keysPerTask, keysPerReplaced] = [7, 12];
 
 /** The maximum size of all entries that are appended together, in bytes: as others may wait for a large one. */
-const maxAppended = 4 * maxPayload;
+const maxAppended = 260_000;
 
 /** The keys besides those of entries that a settlement writes, in bytes. */
 const keysPerSettlement = 12_000;

@@ -211,7 +211,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const isHeld = `${state} = ${State.waiting} AND state = ${State.stopping}`;
 		if (!this.tables.hasGates) return `state = iif(${isHeld}, ${State.held}, ${state})`;
 		const place = `iif(behind = 2 OR ${state} = ${State.held}, ${State.stayed}, ${State.blocked})`;
-		return `state = CASE WHEN ${isFollower} AND ${state} < ${State.dead} THEN ${place} WHEN ${isHeld} THEN ${State.held}
+		return `state = CASE WHEN ${isFollower()} AND ${state} < ${State.dead} THEN ${place} WHEN ${isHeld} THEN ${State.held}
 			ELSE ${state} END, behind = NULL`;
 	}
 

@@ -136,7 +136,9 @@ function isRange(seqs: readonly number[]): boolean {
  * SQL for the running tasks behind the head of a lane, of which claims must find only the head. They are `stopping`, and
  * `behind` is 1, or 2 if the task will be held. In other states, `behind` means nothing.
  */
-export const isFollower: string = `state = ${State.stopping} AND behind IS NOT NULL`;
+export function isFollower(): string {
+	return `state = ${State.stopping} AND behind IS NOT NULL`;
+}
 
 /** The state after a change; `undefined` if the change does not apply. */
 export function changed(state: number, change: "hold" | "release"): number | undefined {

@@ -37,7 +37,7 @@ export class SqliteLanes {
 		if (this.#tables.hasGates) {
 			this.#connection.run(
 				`UPDATE ${tasks} SET state = iif(behind = 1, ${State.running}, ${State.stopping}), behind = NULL
-				WHERE ${isFollower} AND ${areHeads}`,
+				WHERE ${isFollower()} AND ${areHeads}`,
 				...values,
 			);
 		}
@@ -101,7 +101,7 @@ export class SqliteLanes {
 		for (let most = 1, isFull = true; isFull; most = 1_000) {
 			const rows = this.behind<{ seq: number; isBehind: number }>(
 				...[basket, lane, seqs.at(-1) ?? head, most] as const,
-				`seq, ${isFollower} AS isBehind`,
+				`seq, ${isFollower()} AS isBehind`,
 			);
 			const end = rows.findIndex(({ isBehind }) => !isBehind);
 			for (const { seq } of rows.slice(0, end < 0 ? Infinity : end)) seqs.push(seq);

@@ -38,7 +38,7 @@ export class SqliteLogs {
 		const [n, data, from] = areTexts
 			? ["?3 + key", "value", ", (SELECT key, value FROM json_each(?4))"]
 			: ["?3", "?4", ""];
-		const sql = `INSERT INTO ${log} SELECT log, ${n}, ${data} FROM ${tasks} ${from} WHERE ${isRef()} AND ${hasLog}
+		const sql = `INSERT INTO ${log} SELECT log, ${n}, ${data} FROM ${tasks} ${from} WHERE ${isRef()} AND ${hasLog()}
 			ON CONFLICT (task, n) DO UPDATE SET data = excluded.data`;
 		const parts = areTexts ? [JSON.stringify(values)] : values;
 		return parts.every((part, index) => this.#connection.run(sql, proofOf(ref), basket, after + 1 + index, part) > 0);
@@ -46,7 +46,7 @@ export class SqliteLogs {
 
 	/** The number of the log, 0 if there is none; `undefined` if the claim is lost. */
 	claimed(basket: string, ref: Ref): number | undefined {
-		const sql = `SELECT iif(${hasLog}, log, 0) AS log FROM ${this.#tables.tasks} WHERE ${isRef()}`;
+		const sql = `SELECT iif(${hasLog()}, log, 0) AS log FROM ${this.#tables.tasks} WHERE ${isRef()}`;
 		return this.#connection.all<{ readonly log: number }>(sql, proofOf(ref), basket)[0]?.log;
 	}
 

@@ -17,10 +17,14 @@ export function isRef(): string {
 }
 
 /** SQL for whether a task has a log. Other numbers were written by hand. */
-export const hasLog: string = `log BETWEEN 1 AND ${State.never}`;
+export function hasLog(): string {
+	return `log BETWEEN 1 AND ${State.never}`;
+}
 
 /** SQL for the `extra` of a removed task. One column, because each one costs time. */
-export const shownExtra: string = `CASE WHEN ${hasLog} THEN log WHEN posted <> 0 THEN 0 END AS extra`;
+export function shownExtra(): string {
+	return `CASE WHEN ${hasLog()} THEN log WHEN posted <> 0 THEN 0 END AS extra`;
+}
 
 /** SQL for the number of the last entry in the log of a task; `NULL` if there is none. */
 export function lastEntry({ log }: Tables): string {
@@ -29,7 +33,7 @@ export function lastEntry({ log }: Tables): string {
 
 /** SQL for the columns of a removed task. */
 export function shownGone(): string {
-	return `seq, ${madeProof} AS proof, lane, ${shownExtra}`;
+	return `seq, ${madeProof} AS proof, lane, ${shownExtra()}`;
 }
 
 /** SQL for the columns of a task that stays. */

@@ -230,7 +230,7 @@ export class SqliteTasks {
 	/** Ids that the store has created are stored only if the number in them is no longer that of the task. */
 	#read(basket: string, id: string): FoundRow | undefined {
 		if (!isName(id)) return undefined;
-		const select = `SELECT ${columns(this.tables)}, ${shownExtra} FROM ${this.tables.tasks} WHERE basket = ?`;
+		const select = `SELECT ${columns(this.tables)}, ${shownExtra()} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = seqIn(id);
 		return this.connection.all<FoundRow>(`${select} AND id = ?`, basket, id)[0] ??
 			(seq > 0 ? this.connection.all<FoundRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
@@ -239,7 +239,7 @@ export class SqliteTasks {
 	/** Deletes tasks in a few statements. Also returns whether one of them had a claim. */
 	delete(basket: string, ids: readonly string[], now: number): { removed: boolean[]; isClaimed: boolean } {
 		const { tasks } = this.tables;
-		const select = `SELECT name, seq, lane, state, gone, ${shownExtra}
+		const select = `SELECT name, seq, lane, state, gone, ${shownExtra()}
 			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
 		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
 		const made = ids.filter((id) => seqIn(id) > 0);
