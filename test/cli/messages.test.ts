@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { job, Processor, unchecked } from "../../mod.ts";
 import { cancel, signal } from "../../src/cli/messages.ts";
-import { readArguments } from "../../src/cli/arguments.ts";
 import { add, FakeTerminal, request, storeOf } from "./support.ts";
 
 const undone: string[] = [];
@@ -78,21 +77,4 @@ describe("signal()", () => {
 		await expect(signal(store, of(...ids), terminal)).rejects.toMatchObject({ code, message });
 		expect((await store.get("jobs", "tea"))!.inbox).toEqual([]);
 	});
-});
-
-describe("readArguments()", () => {
-	const read = (...args: string[]) => readArguments([...args, "--db", "a.db"], {});
-
-	test("takes the basket of jobs for messages, unless another one is given", () => {
-		expect(read("cancel", "a", "b")).toMatchObject({ request: { ids: ["a", "b"], basket: "jobs" } });
-		expect(read("signal", "a", "go", "1", "--basket", "x")).toMatchObject({
-			request: { ids: ["a", "go", "1"], basket: "x" },
-		});
-		expect(read("ls")).toMatchObject({ request: { basket: "default" } });
-	});
-
-	test.each([[["cancel"]], [["signal", "a"]], [["signal", "a", "b", "1", "2"]], [["cancel", "a", "--all"]]])(
-		"refuses %j",
-		(args) => expect(() => read(...args)).toThrow(expect.objectContaining({ code: 2 })),
-	);
 });

@@ -272,6 +272,23 @@ test("upkeep explains itself and its commands", async () => {
 	}
 }, timeout);
 
+describe("readArguments()", () => {
+	const read = (...args: string[]) => readArguments([...args, "--db", "a.db"], {});
+
+	test("takes the basket of jobs for messages, unless another one is given", () => {
+		expect(read("cancel", "a", "b")).toMatchObject({ request: { ids: ["a", "b"], basket: "jobs" } });
+		expect(read("signal", "a", "go", "1", "--basket", "x")).toMatchObject({
+			request: { ids: ["a", "go", "1"], basket: "x" },
+		});
+		expect(read("ls")).toMatchObject({ request: { basket: "default" } });
+	});
+
+	test.each([[["cancel"]], [["signal", "a"]], [["signal", "a", "b", "1", "2"]], [["cancel", "a", "--all"]]])(
+		"refuses %j",
+		(args) => expect(() => read(...args)).toThrow(expect.objectContaining({ code: 2 })),
+	);
+});
+
 /** `script` of util-linux gives a program its own terminal. A desk may lack it, but CI must have it. */
 const lacksTerminal = !existsSync("/usr/bin/script") && !process.env["CI"];
 
