@@ -12,7 +12,9 @@ import { describe, expect, test } from "vitest";
 import { replay, simulate, type SimulationOptions } from "./simulate.ts";
 
 /** The number of seeds per test: on a store in a file they take a third of the time that a test has. */
-const batch = 100;
+const mostSeeds = 100;
+/** Likewise, where each answer takes real time. */
+const mostPatient = 20;
 
 export interface SimulationTestOptions {
 	/** The name of the store for `npm run simulate`. */
@@ -25,6 +27,7 @@ export interface SimulationTestOptions {
 }
 
 export function testSimulation({ store, open, makeClock, seeds, hasJobs = false }: SimulationTestOptions): void {
+	const batch = makeClock === undefined ? mostSeeds : mostPatient;
 	describe(`A simulation of ${hasJobs ? "jobs" : "tasks"} on the store "${store}"`, () => {
 		test.each(Array.from({ length: Math.ceil(seeds / batch) }, (_, index) => index * batch + 1))(
 			"keeps all invariants from seed %d on",

@@ -5,6 +5,6 @@ import { PatientClock } from "../../../simulation/patient-clock.ts";
 import { testSimulation } from "../../../simulation/suite.ts";
 
 const makeClock = (options: { now: number }) => new PatientClock(options);
-const seeds = process.env["UPKEEP_LONG"] ? 80 : 40;
+const seeds = process.env["UPKEEP_LONG"] ? 60 : 40;
 testSimulation({ store: "deno-kv", open: openDenoKv, makeClock, seeds });
 testSimulation({ store: "deno-kv", open: openDenoKv, makeClock, seeds: seeds / 4, hasJobs: true });
