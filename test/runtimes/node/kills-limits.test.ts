@@ -5,7 +5,7 @@ import { killLimited } from "../../kills/limits.ts";
 describe("limit() in 8 processes that are killed", () => {
 	test.each(
 		[
-			{ database: "sqlite", kills: 10 },
+			{ database: "sqlite", kills: 6 },
 			{ database: "postgres", kills: 5 },
 		] as const,
 	)("never lets more tasks of a key run or begin than it allows, and all are done, on $database", async ({
