@@ -1,4 +1,4 @@
-// Runs of lanes in postgresStore() beside open transactions of the caller, for each driver.
+// Runs of lanes in postgresStore() beside open transactions of the caller.
 import { expect, test } from "vitest";
 import type { Claim, Outcome, Store } from "../../../src/basket/store.ts";
 import { fresh, type Main, task, until } from "./edges.ts";
