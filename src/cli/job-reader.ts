@@ -9,7 +9,7 @@ import { jsonCodec } from "../basket/engine.ts";
 import { decodeHead } from "../job/decode.ts";
 import { readEntries, replay } from "../job/log.ts";
 import type { JobCheckpoint, JobHead } from "../job/state.ts";
-import { keepResult } from "../job/state.ts";
+import { wholeJob } from "../job/stored.ts";
 
 /** Reads the jobs of a basket. */
 export class JobReader {
@@ -39,10 +39,7 @@ export class JobReader {
 			(await this.#store.log(this.#basket, [read]))[0];
 		const entries = await readEntries(readLog, { id, after }) ?? [];
 		try {
-			const { state, results: found } = await replay(jsonCodec, undefined, head, entries, after);
-			const results = {};
-			for (const [at, value] of found) keepResult(results, state.plan[at]!, value);
-			return { ...state, results };
+			return wholeJob(await replay(jsonCodec, undefined, head, entries, after));
 		} catch {
 			return undefined;
 		}

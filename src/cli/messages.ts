@@ -6,7 +6,7 @@
 
 import type { Data, Store } from "../basket/store.ts";
 import { jsonCodec } from "../basket/engine.ts";
-import type { JobMessage } from "../job/state.ts";
+import type { JobMessage } from "../job/claimed-job.ts";
 import { JobReader } from "./job-reader.ts";
 import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { toJson } from "./text.ts";
