@@ -6,7 +6,7 @@
 
 import type { Data, Store } from "../basket/store.ts";
 import { jsonCodec } from "../basket/engine.ts";
-import type { JobMessage } from "../job/claimed-job.ts";
+import type { JobMessage } from "../job/state.ts";
 import { JobReader } from "./job-reader.ts";
 import { type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { toJson } from "./text.ts";
@@ -48,7 +48,8 @@ async function send(
 	if (job === undefined) return new Failure(1, `The task ${quote(id)} is no job that can be read`);
 	const { plan, at, isBackward, pending } = job;
 	// Only the body of a durable function knows its names.
-	const isOpen = message.type !== "signal" || !isBackward && (pending !== undefined || plan.indexOf(message.name) >= at);
+	const isOpen = message.type !== "signal" ||
+		!isBackward && (pending !== undefined || plan.indexOf(message.name) >= at);
 	if (message.type === "signal" && !isOpen) {
 		const left = isBackward ? [] : plan.slice(at);
 		const rest = left.length === 0 ? "" : `; its next steps are ${left.map(quote).join(", ")}`;

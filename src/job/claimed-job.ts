@@ -17,7 +17,7 @@ import {
 import type { Data, LogEntry, LogPart, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
 import { decodeRecord } from "./flow-log.ts";
-import { JobAppender, type JobEntry, readEntries, type ReadLog, replay } from "./log.ts";
+import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
 import type { FailedJobAttempt } from "./options.ts";
@@ -25,7 +25,9 @@ import {
 	fitInput,
 	type FlowRecord,
 	type JobCheckpoint,
+	type JobEntry,
 	type JobHead,
+	type JobMessage,
 	type JobResults,
 	keepResult,
 	type PreparedJob,
@@ -38,13 +40,6 @@ import { validate } from "../platform/standard-schema.ts";
 
 /** The log of a job could not be read, which says nothing about the job. */
 export class LogReadError extends Error {}
-
-/** A message to a job. */
-export type JobMessage =
-	| { readonly type: "cancel" }
-	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
-	/** Ends the claim after the running step, because something has changed. */
-	| { readonly type: "yield" };
 
 export abstract class ClaimedJob<Tx> {
 	readonly owner: JobOwner<Tx>;

@@ -15,14 +15,21 @@ import type { Flow, FlowRevertContext } from "./flow.ts";
 import type { FlowCall } from "./flow-call.ts";
 import type { JobOwner } from "./owner.ts";
 import type { LiveJob } from "./view.ts";
-import { cancelled, type JobMessage, textOf } from "./claimed-job.ts";
+import { cancelled, textOf } from "./claimed-job.ts";
 import { createFlow } from "./create-flow.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
 import { nothingPending, toRevert } from "./flow-log.ts";
 import { FlowPass } from "./flow-pass.ts";
 import { type End, FlowSteps } from "./flow-steps.ts";
 import { namedResults } from "./log.ts";
-import { fitInput, type FlowRecord, type JobHead, type PreparedJob, type StoredAttempt } from "./state.ts";
+import {
+	fitInput,
+	type FlowRecord,
+	type JobHead,
+	type JobMessage,
+	type PreparedJob,
+	type StoredAttempt,
+} from "./state.ts";
 import { checkResult, remember } from "./transitions.ts";
 import { checkRunnerOptions } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";

@@ -15,9 +15,15 @@
 
 import { decodeFailure, encodeFailure } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
-import { cancelled, ClaimedJob, type JobMessage, textOf } from "./claimed-job.ts";
-import type { JobEntry } from "./log.ts";
-import { checkPlan, keepResult, type PreparedStep, type StoredAttempt } from "./state.ts";
+import { cancelled, ClaimedJob, textOf } from "./claimed-job.ts";
+import {
+	checkPlan,
+	type JobEntry,
+	type JobMessage,
+	keepResult,
+	type PreparedStep,
+	type StoredAttempt,
+} from "./state.ts";
 import { type JobPosition, StepAttempt } from "./step-attempt.ts";
 import { entryOf, fail, follow, remember } from "./transitions.ts";
 import { type LiveJob, position } from "./view.ts";

@@ -10,29 +10,13 @@ import { decodeEntry } from "./decode.ts";
 import { decodeRecord, followRecord } from "./flow-log.ts";
 import {
 	type FlowRecord,
+	type JobEntry,
 	type JobHead,
 	type JobResults,
 	keepResult,
 	type PreparedJob,
-	type StoredAttempt,
 } from "./state.ts";
 import { follow } from "./transitions.ts";
-
-/** An entry. */
-export interface JobEntry {
-	/** The `uid` of the job, in its first entry: another job with this id has another log. */
-	readonly uid?: string | undefined;
-	/** The index of the step in the plan. */
-	readonly at: number;
-	/** Whether it was reverted. */
-	readonly isRevert?: true | undefined;
-	/** The result. */
-	readonly value?: unknown;
-	/** Its last attempt. Absent for a step that calls nothing. */
-	readonly attempt?: StoredAttempt | undefined;
-	/** The number of crashes that its claim has counted, if any. */
-	readonly crashed?: number | undefined;
-}
 
 /** Reads logs of a basket, see {@link Store.log}. */
 export type ReadLog = (read: LogRead) => Promise<readonly LogEntry[] | undefined>;

@@ -5,9 +5,8 @@
  */
 
 import { type BasketEngine, cut } from "../basket/engine.ts";
-import type { JobMessage } from "./claimed-job.ts";
 import type { JobOwner } from "./owner.ts";
-import type { PreparedJob } from "./state.ts";
+import type { JobMessage, PreparedJob } from "./state.ts";
 import { check } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { validate } from "../platform/standard-schema.ts";

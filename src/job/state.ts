@@ -118,6 +118,29 @@ export interface JobHead {
 	readonly previous?: TaskFailure | undefined;
 }
 
+/** An entry of the log. */
+export interface JobEntry {
+	/** The `uid` of the job, in its first entry: another job with this id has another log. */
+	readonly uid?: string | undefined;
+	/** The index of the step in the plan. */
+	readonly at: number;
+	/** Whether it was reverted. */
+	readonly isRevert?: true | undefined;
+	/** The result. */
+	readonly value?: unknown;
+	/** Its last attempt. Absent for a step that calls nothing. */
+	readonly attempt?: StoredAttempt | undefined;
+	/** The number of crashes that its claim has counted, if any. */
+	readonly crashed?: number | undefined;
+}
+
+/** A message to a job. */
+export type JobMessage =
+	| { readonly type: "cancel" }
+	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
+	/** Ends the claim after the running step, because something has changed. */
+	| { readonly type: "yield" };
+
 /** What a job stores of a step that waits for its next attempt, a time or a signal. See {@link JobHead}. */
 export type Waiting = Pick<JobHead, "attempts" | "until" | "isFirm" | "since" | "lastDelay" | "previous">;
 

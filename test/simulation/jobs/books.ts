@@ -1,8 +1,8 @@
 // Records of the simulated jobs: their stored states, as documented in `src/job/state.ts`, and their messages. The state
 // is the head, continued by the log, whose entries are in the ledger.
 import type { Data, Message } from "../../../src/store.ts";
-import type { JobMessage } from "../../../src/job/claimed-job.ts";
-import type { JobEntry } from "../../../src/job/log.ts";
+import type { JobMessage } from "../../../src/job/state.ts";
+import type { JobEntry } from "../../../src/job/state.ts";
 import type { JobCheckpoint, JobHead } from "../../../src/job/state.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Call } from "./calls.ts";
