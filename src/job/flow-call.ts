@@ -26,23 +26,19 @@ export interface FlowRequest {
 /** The revert of a step, as the body has registered it. */
 export type Revert = (result: unknown, context: FlowRevertContext) => unknown;
 
-/** Counts who waits for it. */
+/** Knows whether somebody waits for it. */
 class FlowPromise extends Promise<unknown> {
 	/** What is derived from it is nothing that must be awaited. */
 	static override get [Symbol.species](): PromiseConstructor {
 		return Promise;
 	}
 
-	/** The number of calls of `then`, which `await`, `catch` and `Promise.all` call, too. */
-	#uses = 0;
+	isAwaited = false;
 
-	get uses(): number {
-		return this.#uses;
-	}
-
+	/** `await`, `catch` and `Promise.all` call it, too. */
 	// deno-lint-ignore no-explicit-any -- as the type of Promise says
 	override then(...args: [any?, any?]): Promise<any> {
-		this.#uses++;
+		this.isAwaited = true;
 		return super.then(...args);
 	}
 }
@@ -77,7 +73,7 @@ export class FlowCall {
 
 	/** Whether the body waits for it. */
 	get isAwaited(): boolean {
-		return this.promise.uses > 0;
+		return this.promise.isAwaited;
 	}
 
 	resolve(value: unknown): void {

@@ -2,9 +2,10 @@
  * One pass of the body of a durable function: it is called from its start, and the promises of names that are recorded settle
  * in the order of the log.
  *
- * Between two of them, everything happens that the body does because of the first: what is done in microtasks is done when a
- * macrotask comes. Code in which only one promise is open, and only one reaction waits for it, needs no macrotask: nothing
- * else can happen. A record whose name is not registered when nothing happens any more was removed from the code.
+ * Each settles in a macrotask of its own, so that between two of them everything happens that the body does because of the
+ * first. It would be faster to let them settle while they are registered if no other promise is open: but another branch of the
+ * body may be about to register one, and then a race could have another winner. A record whose name is not registered when
+ * nothing happens any more was removed from the code.
  *
  * @module
  */
@@ -47,8 +48,6 @@ export class FlowPass {
 	readonly #ready = new Map<number, FlowCall>();
 	/** The number of all registered calls that have not settled. */
 	#open = 0;
-	/** The call that has settled last. */
-	#last: FlowCall | undefined;
 	/** The least order that the next new name can have. */
 	#nextOrder = 0;
 	#isReading = false;
@@ -123,9 +122,7 @@ export class FlowPass {
 		call.isParked = false;
 		this.#ready.set(index, call);
 		if (index < this.#cursor) this.#cursor = index;
-		const isAlone = this.#open === 1 && index === this.#cursor && !this.#isReading && !this.#isTicking;
-		if (isAlone && (this.#last?.promise.uses ?? 0) < 2) this.#settle(call, record);
-		else this.tick();
+		this.tick();
 	}
 
 	#tick(): void {
@@ -139,7 +136,6 @@ export class FlowPass {
 		this.#ready.delete(call.index);
 		this.#cursor = call.index + 1;
 		this.#nextOrder = Math.max(this.#nextOrder, order! + 1);
-		this.#last = call;
 		const { schema } = call.request;
 		if (error !== undefined) {
 			const { thrown = { error: Object.assign(new Error(error.message), error) } } = call;

@@ -142,6 +142,24 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			expect([value, seen]).toEqual([["b", "c", "a"], ["b", ["a", "b", "c"], "b", ["a", "b", "c"]]]);
 		});
 
+		law(
+			"a race has the same winner again if the winner takes longer from its result to the end than the loser",
+			async (make) => {
+				const winners: string[] = [];
+				await finish(await make(), async (flow) => {
+					const long = flow.step("long", () => 1).then(async () => {
+						for (let count = 0; count < 20; count++) await undefined;
+						return "long";
+					});
+					// Another branch, which registers its name a little later.
+					const short = Promise.resolve().then(() => flow.sleep("short", 5)).then(() => "short");
+					winners.push(await Promise.race([long, short]));
+					await flow.sleep("nap", 1_000);
+				});
+				expect(winners).toEqual(["long", "long", "long"]);
+			},
+		);
+
 		law("all, any, allSettled and catch get what steps resolve or reject with", async (make) => {
 			let passes = 0;
 			const caught: unknown[] = [];
@@ -487,7 +505,7 @@ export function testDurable(name: string, open: OpenDatabase): void {
 				expect([pending.status, pending.problem?.message]).toEqual(["held", '"nap" was a sleep']);
 				const read = await deploy(await make(), first, (flow) => flow.step("a", () => 1, { schema: number() }));
 				expect(read.status).toBe("held");
-			expect(read.problem?.message).toMatch(/Expected number/);
+				expect(read.problem?.message).toMatch(/Expected number/);
 			},
 		);
 
