@@ -57,6 +57,9 @@ export class FlowCall {
 	/** The stored result, and its index in the order in which results settle. */
 	record: FlowRecord | undefined;
 	index = -1;
+	/** While it waits to begin: continues it, and what follows from that. */
+	resume: (() => void) | undefined;
+	begun: Promise<void> | undefined;
 	/** The error of its last attempt in this process. */
 	thrown: { readonly error: unknown } | undefined;
 	#resolve!: (value: unknown) => void;

@@ -70,16 +70,16 @@ export class FlowPass {
 
 	register(request: FlowRequest): FlowCall {
 		const { name, type } = request;
+		// The job has gone on without this pass, whose promises do not settle.
+		if (this.isOver) return new FlowCall(request, 0);
 		if (this.calls.has(name)) {
 			const error = new TypeError(`The name ${JSON.stringify(name)} is used twice`);
-			if (!this.isOver) this.#owner.refuse(error);
+			this.#owner.refuse(error);
 			throw error;
 		}
 		const index = this.#indexes.get(name);
 		const record = index === undefined ? undefined : this.#records[index];
 		const call = new FlowCall(request, record?.order ?? this.#owner.orderOf(name) ?? this.#newOrder());
-		// The job has gone on without this pass.
-		if (this.isOver) return call;
 		this.calls.set(name, call);
 		this.#open++;
 		if (record === undefined) this.#owner.begin(call);

@@ -63,8 +63,8 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		const { isBackward, status, records = [] } = this.state;
 		const isOver = isBackward || status !== undefined;
 		const pending = isOver ? {} : this.#pending();
-		const names = new Set(records.map(({ name }) => name));
-		const signals = Object.entries(isOver ? {} : this.state.signals).filter(([name]) => !names.has(name));
+		const isOpen = ([name]: [string, unknown]) => !records.some((record) => record.name === name);
+		const signals = isOver ? [] : Object.entries(this.state.signals).filter(isOpen);
 		return super.encodeHead({ pending, signals: Object.fromEntries(signals), ...changes });
 	}
 
@@ -101,8 +101,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 			call.waiting = mayBegin ? { ...pending, until: undefined } : pending;
 		}
 		if (!pass.isReplaying) return this.#begin(call);
-		this.#waiting.push(call);
-		pass.tick();
+		this.#wait(call);
 	}
 
 	contradict(problem: unknown): void {
@@ -121,12 +120,12 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 
 	rest(): void {
 		if (this.state.isBackward) return this.restBackward();
-		if (!this.isYielding) { for (const call of this.#waiting.splice(0)) this.#begin(call); }
 		const { age } = this;
+		if (!this.isYielding) for (const call of this.#waiting.splice(0)) this.#resume(call);
 		let next = Infinity;
 		for (const call of this.parked) {
 			if (this.isYielding || !this.#isDue(call, age)) next = Math.min(next, call.waiting.until ?? Infinity);
-			else this.#begin(call);
+			else this.#resume(call);
 		}
 		if (this.running.size > 0 || this.saving !== undefined) {
 			if (!this.isStored) this.#save();
@@ -146,15 +145,10 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	#begin(call: FlowCall): void {
 		const { request: { name, type, duration, schema }, waiting: { until } } = call;
 		const { age, state: { signals } } = this;
-		this.parked.delete(call);
-		call.isParked = false;
 		if (type === "step") {
 			if (until !== undefined && until > age) return this.#park(call);
 			this.isYielding ||= this.mustQueue();
-			if (this.isYielding) {
-				this.#waiting.push(call);
-				return this.pass!.tick();
-			}
+			if (this.isYielding) return this.#wait(call);
 			return this.#track(this.#try(call));
 		}
 		if (type === "waitFor" && Object.hasOwn(signals, name)) {
@@ -177,7 +171,27 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	#park(call: FlowCall): void {
 		call.isParked = true;
 		this.parked.add(call);
+		this.#suspend(call);
+	}
+
+	/** Lets a call wait until the claim can begin it. */
+	#wait(call: FlowCall): void {
+		this.#waiting.push(call);
+		this.#suspend(call);
+	}
+
+	/** The call continues in the async context of the body, whoever lets it continue. */
+	#suspend(call: FlowCall): void {
+		const begin = () => this.pass!.isOver ? undefined : this.#begin(call);
+		call.begun = new Promise<void>((resolve) => call.resume = resolve).then(begin);
 		this.pass!.tick();
+	}
+
+	#resume(call: FlowCall): void {
+		this.parked.delete(call);
+		call.isParked = false;
+		call.resume!();
+		this.#track(call.begun!);
 	}
 
 	#track(work: Promise<void>): void {
@@ -207,7 +221,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		// The attempt was aborted, and does not count.
 		if (signal.aborted || this.pass!.isOver) return;
 		const { error, again, delay } = result;
-		this.isKeyShut = again && attempt.isKeyShut && this.job.job.limit !== undefined;
+		this.isKeyShut ||= again && attempt.isKeyShut && this.job.job.limit !== undefined;
 		if (result.later) call.waiting = attempt.postponed(delay);
 		else {
 			this.tell({ step: name, isRevert: false, attempt: attempt.number, error, again, delay });
