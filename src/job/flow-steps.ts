@@ -121,7 +121,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	rest(): void {
 		if (this.state.isBackward) return this.restBackward();
 		const { age } = this;
-		if (!this.isYielding) for (const call of this.#waiting.splice(0)) this.#resume(call);
+		if (!this.isYielding) { for (const call of this.#waiting.splice(0)) this.#resume(call); }
 		let next = Infinity;
 		for (const call of this.parked) {
 			if (this.isYielding || !this.#isDue(call, age)) next = Math.min(next, call.waiting.until ?? Infinity);

@@ -14,7 +14,7 @@ import {
 	stopNow,
 	ValidationError,
 } from "../../mod.ts";
-import { deferred, errorOf, untilAborted } from "../support.ts";
+import { deferred, errorOf, settle, untilAborted } from "../support.ts";
 import type { OpenDatabase } from "./database.ts";
 import { type Machine, once, withMachines } from "./support.ts";
 
@@ -253,6 +253,101 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			]]);
 		});
 
+		law("a sleep that has begun beside a running step ends in time, also after a crash", async (make) => {
+			const machine = await make();
+			const first = machine.process();
+			const definition = durable("it", (flow) =>
+				Promise.race([
+					flow.step("slow", ({ signal }) => untilAborted(signal)),
+					flow.sleep("patience", 50_000).then(() => "too late"),
+				]));
+			const processor = first.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			void processor.run();
+			await machine.advance(25_000);
+			first.die();
+			const other = machine.processor([definition]);
+			const running = machine.start(other);
+			await machine.advance(36_000);
+			expect(await other.result("it")).toMatchObject({ value: "too late" });
+			await running.stop();
+		});
+
+		law("a stop while a step runs cuts no backoff short, and forgets no attempt", async (make) => {
+			const machine = await make();
+			const at: Record<string, [number, number][]> = { a: [], b: [] };
+			const note = (name: string, attempt: number) => at[name]!.push([machine.clock.now() - 1_000_000, attempt]);
+			const definition = durable("it", (flow) =>
+				Promise.all([
+					flow.step("a", ({ attempt }) => {
+						note("a", attempt);
+						return attempt < 3 ? fail() : 1;
+					}, { attempts: 3, backoff: 20_000 }),
+					flow.step("b", ({ attempt, signal }) => {
+						note("b", attempt);
+						if (attempt === 1) fail();
+						return machine.clock.now() < 1_010_000 ? untilAborted(signal) : 1;
+					}, { attempts: 2, backoff: 20_000 }),
+				]));
+			const processor = machine.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			const running = machine.start(processor);
+			await machine.advance(4_000);
+			await processor.retry("it");
+			await machine.advance(2_000);
+			await running.stop();
+			await machine.advance(4_000);
+			const again = machine.start(processor);
+			await machine.advance(60_000);
+			expect(at).toEqual({ a: [[0, 1], [4_000, 2], [24_000, 3]], b: [[0, 1], [4_000, 2], [10_000, 2]] });
+			expect((await processor.result("it"))?.status).toBe("completed");
+			await again.stop();
+		});
+
+		law(
+			"a body that waits for something of its own is not left while it does, and when it is reverted",
+			async (make) => {
+				const seen: string[] = [];
+				const own = async () => {
+					for (let count = 0; count < 4; count++) await settle();
+				};
+				const { status } = await finish(await make(), async (flow) => {
+					await flow.step("a", () => 1, { revert: () => void seen.push("-a") });
+					const nap = flow.sleep("nap", 60_000);
+					await own();
+					seen.push("own");
+					await flow.step("b", () => 1, { revert: () => void seen.push("-b") });
+					await nap;
+					await flow.sleep("later", 1_000);
+					fail();
+				});
+				expect([status, seen]).toEqual(["reverted", ["own", "own", "own", "-b", "-a"]]);
+			},
+		);
+
+		law("a step that had begun before a crash keeps its place among the reverts", async (make) => {
+			const machine = await make();
+			const first = machine.process();
+			const seen: string[] = [];
+			const gate = deferred();
+			const step = (flow: Flow, name: string, run: () => unknown) =>
+				flow.step(name, run, { revert: () => void seen.push(name) });
+			const definition = durable("it", async (flow) => {
+				await Promise.all([step(flow, "a", () => first.isDead || gate.promise), step(flow, "b", () => 1)]);
+				await step(flow, "c", () => 1);
+				fail();
+			});
+			const processor = first.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			void processor.run();
+			await machine.advance(5_000);
+			first.die();
+			await machine.advance(30_000);
+			const other = machine.processor([definition]);
+			await machine.drain(other);
+			expect([(await other.result("it"))?.status, seen]).toEqual(["reverted", ["c", "b", "a"]]);
+		});
+
 		law("a race between a step and a sleep is decided while the step runs, whose signal then aborts", async (make) => {
 			const machine = await make();
 			let reason: unknown;
@@ -364,7 +459,7 @@ export function testDurable(name: string, open: OpenDatabase): void {
 				} finally {
 					seen.push("finally");
 				}
-			}, { cancelAt: 1_000 });
+			}, { cancelAt: 1_000, settings: { onAttemptFailed: ({ step }) => seen.push(step) } });
 			expect([outcome.status, outcome.error?.name]).toEqual(["reverted", "AbortError"]);
 			expect(seen).toEqual(["The job was cancelled", "a"]);
 		});

@@ -37,7 +37,7 @@ interface How {
 
 /** What a step, a revert or a body has done. */
 interface Event {
-	readonly what: "register" | "start" | "done" | "revert" | "reverted" | "stored" | "race" | "finally";
+	readonly what: "register" | "start" | "done" | "seen" | "revert" | "reverted" | "stored" | "race" | "finally";
 	readonly name: string;
 	/** The winner of a race. */
 	readonly value?: string | undefined;
@@ -272,7 +272,7 @@ export class FlowWorld {
 	async #step(name: string | readonly [string, number], how: How, flow: Flow, process: Process): Promise<unknown> {
 		const text = textOf(name);
 		this.#note(process, "register", text);
-		return await flow.step(name, async ({ attempt, signal }) => {
+		const result = flow.step(name, async ({ attempt, signal }) => {
 			await this.#survive(process);
 			this.#note(process, "start", text);
 			if (how.duration >= 0) await sleep(how.duration, { clock: this.machine.clock, signal });
@@ -289,6 +289,7 @@ export class FlowWorld {
 			this.#note(process, "done", text);
 			return [text];
 		}, { attempts: how.attempts, ...this.#revert(text, how, process) });
+		return await result.finally(() => this.#note(process, "seen", text));
 	}
 
 	#revert(name: string, { revertFailures }: How, process: Process): Pick<FlowStepOptions<string[]>, "revert"> {
@@ -318,6 +319,9 @@ export class FlowWorld {
 		for (const { what, name } of events) {
 			if (what === "stored") stored.add(name);
 			if (what === "start" && stored.has(name)) return `${name} runs again after its result was stored`;
+			if (what === "seen" && !stored.has(name)) {
+				return `the promise of ${name} has settled before its result was stored`;
+			}
 			if (name === "a wrong result") return name;
 		}
 		const winners = new Map<string, string>();
