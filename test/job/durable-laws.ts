@@ -14,7 +14,7 @@ import {
 	stopNow,
 	ValidationError,
 } from "../../mod.ts";
-import { deferred, errorOf, settle, untilAborted } from "../support.ts";
+import { deferred, errorOf, isPage, settle, untilAborted } from "../support.ts";
 import type { OpenDatabase } from "./database.ts";
 import { type Machine, once, withMachines } from "./support.ts";
 
@@ -185,16 +185,18 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			expect(caught.map((error) => error instanceof OutOfStock)).toEqual([true, false]);
 		});
 
-		law("a loop may make 1,000 steps, each of which runs once", async (make) => {
+		law("a loop may make hundreds of steps, each of which runs once", async (make) => {
 			const machine = await make();
 			let calls = 0;
+			// Each takes a macrotask, which is slow in pages and workerd.
+			const count = isPage ? 200 : 1_000;
 			const { value } = await finish(machine, async (flow) => {
 				let sum = 0;
-				for (let index = 0; index < 1_000; index++) sum += await flow.step(["add", index], () => (calls++, index));
+				for (let index = 0; index < count; index++) sum += await flow.step(["add", index], () => (calls++, index));
 				await flow.sleep("nap", 1_000);
 				return sum;
 			});
-			expect([value, calls]).toEqual([499_500, 1_000]);
+			expect([value, calls]).toEqual([count * (count - 1) / 2, count]);
 		});
 
 		law("a step has attempts, a backoff without a lease, and hints, as in a job", async (make) => {
