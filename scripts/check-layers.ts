@@ -37,6 +37,7 @@ const doors: Readonly<Record<string, string>> = {
 	"job/state.ts": "what is stored of a job, which the command line shows",
 	"job/decode.ts": "likewise",
 	"job/log.ts": "likewise",
+	"job/stored.ts": "likewise",
 	"records/owning.ts": "for stores that know when an owner of claims has gone",
 	"records/key-text.ts": "for a store that has to know how long its keys become",
 	"stores/sql/state.ts": "numbers, which are imported as a namespace",

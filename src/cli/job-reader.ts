@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Data, Store, StoredTask } from "../basket/store.ts";
+import type { Data, LogEntry, LogRead, Store, StoredTask } from "../basket/store.ts";
 import { jsonCodec } from "../basket/engine.ts";
 import { decodeHead } from "../job/decode.ts";
 import { readEntries, replay } from "../job/log.ts";
 import type { JobCheckpoint, JobHead } from "../job/state.ts";
-import { keepResult } from "../job/state.ts";
+import { readJob } from "../job/stored.ts";
 
 /** Reads the jobs of a basket. */
 export class JobReader {
@@ -23,29 +23,26 @@ export class JobReader {
 
 	/** The job with its results; `undefined` if the task is none, or cannot be read. */
 	async whole(task: StoredTask): Promise<JobCheckpoint | undefined> {
-		return await this.#read(task, 0);
+		if (await headOf(task.payload) === undefined) return undefined;
+		const found = { record: task, entries: await this.#entries(task, 0) };
+		return await readJob(jsonCodec, undefined, found).catch(() => undefined);
 	}
 
-	/** Likewise, without its results: reading them would take long if there are many. */
+	/**
+	 * Its state without results: reading them would take long if there are many. If its log does not fit, as when the job has
+	 * gone on meanwhile, its place is that of the head, but what is logged counts: it must not pass for a job that has not begun.
+	 */
 	async position(task: StoredTask): Promise<JobHead | undefined> {
-		return await this.#read(task, undefined);
+		const head = await headOf(task.payload);
+		if (head === undefined) return undefined;
+		const entries = await this.#entries(task, head.logged);
+		const replayed = replay(jsonCodec, undefined, head, entries, head.logged);
+		return await replayed.then(({ state }) => state, () => ({ ...head, logged: head.logged + entries.length }));
 	}
 
-	async #read({ id, payload }: StoredTask, from: number | undefined): Promise<JobCheckpoint | undefined> {
-		const head = await headOf(payload);
-		if (head === undefined) return undefined;
-		const after = from ?? head.logged;
-		const readLog = async (read: Parameters<Store["log"]>[1][number]) =>
-			(await this.#store.log(this.#basket, [read]))[0];
-		const entries = await readEntries(readLog, { id, after }) ?? [];
-		try {
-			const { state, results: found } = await replay(jsonCodec, undefined, head, entries, after);
-			const results = {};
-			for (const [at, value] of found) keepResult(results, state.plan[at]!, value);
-			return { ...state, results };
-		} catch {
-			return undefined;
-		}
+	async #entries({ id }: StoredTask, after: number): Promise<readonly LogEntry[]> {
+		const readLog = async (read: LogRead) => (await this.#store.log(this.#basket, [read]))[0];
+		return await readEntries(readLog, { id, after }) ?? [];
 	}
 }
 

@@ -96,7 +96,7 @@ function isSame(a: TaskRecord, b: TaskRecord): boolean {
 export async function readJob(
 	codec: Codec,
 	job: PreparedJob | undefined,
-	{ record, entries }: FoundJob,
+	{ record, entries }: { readonly record: Pick<TaskRecord, "payload">; readonly entries: readonly LogEntry[] },
 ): Promise<JobCheckpoint> {
 	const head = await decodeHead(codec, record.payload as Data);
 	const { state, results: found } = await replay(codec, job, head, entries);

@@ -86,6 +86,24 @@ describe("change() to remove jobs", () => {
 		expect(await left(store)).toEqual([]);
 	});
 
+	test.each(["{", `{"at":1}`, `{"at":0,"isRevert":true}`])(
+		"leaves one whose log does not fit its head, as when it has gone on meanwhile: %s",
+		async (entry) => {
+			const terminal = new FakeTerminal();
+			const store = await withJobs(terminal);
+			const { claims } = await store.turn("jobs", {
+				settle: [],
+				claim: [{ kinds: ["trip"], limit: 1 }],
+				lease: 30_000,
+			});
+			expect(claims.map(({ id }) => id)).toEqual(["new"]);
+			const settle = [{ ref: claims[0]!, outcome: { type: "release" }, log: { after: 0, entries: [entry] } }] as const;
+			await store.turn("jobs", { settle, claim: [], lease: 30_000 });
+			expect(await change(store, request("rm", { basket: "jobs", ids: ["new"] }), terminal)).toBe(1);
+			expect(await left(store)).toEqual(["half", "new", "whole"]);
+		},
+	);
+
 	test.each([["no", 1, ["half"]], ["y", 0, []]] as const)("asks: %s", async (answer, code, expected) => {
 		const terminal = new FakeTerminal({ isTable: true, canAsk: true });
 		const store = await withJobs(terminal);
