@@ -62,6 +62,7 @@ export {
 	type AnyJob,
 	type Job,
 	job,
+	JobDefinition,
 	type JobOptions,
 	type JobStep,
 	type JobStepOptions,
@@ -69,6 +70,14 @@ export {
 	type WaitForOptions,
 } from "./src/job/job.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
+export { Durable, durable, type FlowValues } from "./src/job/durable.ts";
+export {
+	type Flow,
+	type FlowName,
+	type FlowRevertContext,
+	type FlowStepContext,
+	type FlowStepOptions,
+} from "./src/job/flow.ts";
 export { describeJob, type JobDescription, type StepDescription } from "./src/job/describe.ts";
 export {
 	type AddJobArguments,

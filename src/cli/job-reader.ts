@@ -9,7 +9,7 @@ import { jsonCodec } from "../basket/engine.ts";
 import { decodeHead } from "../job/decode.ts";
 import { readEntries, replay } from "../job/log.ts";
 import type { JobCheckpoint, JobHead } from "../job/state.ts";
-import { readJob } from "../job/stored.ts";
+import { readJob, wholeJob } from "../job/stored.ts";
 
 /** Reads the jobs of a basket. */
 export class JobReader {
@@ -37,7 +37,7 @@ export class JobReader {
 		if (head === undefined) return undefined;
 		const entries = await this.#entries(task, head.logged);
 		const replayed = replay(jsonCodec, undefined, head, entries, head.logged);
-		return await replayed.then(({ state }) => state, () => ({ ...head, logged: head.logged + entries.length }));
+		return await replayed.then(wholeJob, () => ({ ...head, logged: head.logged + entries.length }));
 	}
 
 	async #entries({ id }: StoredTask, after: number): Promise<readonly LogEntry[]> {

@@ -41,6 +41,7 @@ function stepsOf(checkpoint: JobCheckpoint): StepView[] {
 }
 
 function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepState {
+	if (checkpoint.pending !== undefined) return flowStateOf(checkpoint, name, index);
 	const { at, isBackward, status, results } = checkpoint;
 	if (!isBackward) {
 		if (index < at) return "done";
@@ -51,6 +52,16 @@ function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepSt
 	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
 	if (Object.hasOwn(results, name) || index < at) return "done";
 	return attempts.length > 0 ? "failed" : "pending";
+}
+
+/** The same of a durable function, several of whose steps may be current at once. */
+function flowStateOf({ at, isBackward, status, records = [] }: JobCheckpoint, name: string, index: number): StepState {
+	const known = records.filter((record) => record.name === name);
+	if (known.length === 0) return "current";
+	if (known.length > 1) return "reverted";
+	if (known[0]!.error !== undefined) return "failed";
+	if (!isBackward || index !== at - 1) return "done";
+	return status === "failed" ? "failed" : "reverting";
 }
 
 /** A task as an object for JSON. The checkpoint of a job has a private format, so programs get the job instead. */
@@ -91,13 +102,13 @@ const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | u
 
 /** The steps and the attempts of a job as lines. */
 export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
-	const { attempts, previous, error, revertError, unreverted = [], signals } = checkpoint;
+	const { attempts, previous, error, revertError, unreverted = [], signals, pending = {} } = checkpoint;
 	const history = showHistory(checkpoint);
 	const failures = { "reverted because of": error, "revert failed": revertError, "last failure": previous };
 	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
 	return [
 		paint("bold", "Steps"),
-		...stepsOf(checkpoint).map((step) => stepLine(step, attempts, paint)),
+		...stepsOf(checkpoint).map((step) => stepLine(step, pending[step.name]?.attempts ?? attempts, paint)),
 		...known.map(([title, failure]) => `  ${title}: ${paint("red", describeFailure(failure!))}`),
 		...(unreverted.length > 0 ? [`  not reverted: ${unreverted.map(clean).join(", ")}`] : []),
 		...Object.entries(signals).map(([name, { value }]) => `  signal ${clean(name)} has come: ${inline(value)}`),

@@ -46,8 +46,11 @@ async function send(
 	if (task === undefined) return missing(id, basket);
 	const job = await new JobReader(store, basket).position(task);
 	if (job === undefined) return new Failure(1, `The task ${quote(id)} is no job that can be read`);
-	const { plan, at, isBackward } = job;
-	if (message.type === "signal" && (isBackward || plan.indexOf(message.name) < at)) {
+	const { plan, at, isBackward, pending } = job;
+	// Only the body of a durable function knows its names.
+	const isOpen = message.type !== "signal" ||
+		!isBackward && (pending !== undefined || plan.indexOf(message.name) >= at);
+	if (message.type === "signal" && !isOpen) {
 		const left = isBackward ? [] : plan.slice(at);
 		const rest = left.length === 0 ? "" : `; its next steps are ${left.map(quote).join(", ")}`;
 		return new Failure(1, `The job ${quote(id)} does not wait for ${quote(message.name)}${rest}`);

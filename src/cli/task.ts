@@ -126,13 +126,14 @@ export function summarize(task: StoredTask, job?: JobHead): string {
 	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }
 
-function summarizeJob({ status, plan, at, isBackward, attempts, previous, error }: JobHead): string {
+function summarizeJob({ status, plan, at, isBackward, attempts, previous, error, pending }: JobHead): string {
 	const reason = error === undefined ? "" : `: ${describeFailure(error)}`;
 	if (status !== undefined) return status + (status === "completed" ? "" : reason);
 	const step = plan[isBackward ? at - 1 : at];
-	const position = `${isBackward ? "reverts" : "at"} ${clean(step ?? "its end")} (${
-		isBackward ? at : at + 1
-	} of ${plan.length})`;
+	const place = `${clean(step ?? "its end")} (${isBackward ? at : at + 1} of ${plan.length})`;
+	// What else a durable function will do is not known.
+	const names = isBackward ? "steps" : plan.filter((name) => pending?.[name]).map(clean).join(", ") || "work";
+	const position = `${isBackward ? "reverts" : "at"} ${pending === undefined ? place : names}`;
 	const failed = attempts > 0 && previous !== undefined
 		? `, attempt ${attempts} failed: ${describeFailure(previous)}`
 		: reason;

@@ -1,32 +1,47 @@
 /**
- * The state of a job while this process has a claim on its task, and its way from the store and into it.
+ * The state of a job while this process has a claim on its task, and its way from the store and into it: how a claim begins
+ * and ends, whatever the job does meanwhile.
  *
  * @module
  */
 
-import { ClaimLostError, cut, encodePayload, type JobClaim, type TaskFailure } from "../basket/engine.ts";
-import type { Data, LogEntry, LogPart } from "../basket/store.ts";
+import {
+	ClaimLostError,
+	cut,
+	decodeFailure,
+	encodeFailure,
+	encodePayload,
+	type JobClaim,
+	type TaskFailure,
+} from "../basket/engine.ts";
+import type { Data, LogEntry, LogPart, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
+import { decodeRecord } from "./flow-log.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
+import type { FailedJobAttempt } from "./options.ts";
 import {
+	fitInput,
+	type FlowRecord,
 	type JobCheckpoint,
 	type JobEntry,
 	type JobHead,
+	type JobMessage,
 	type JobResults,
 	keepResult,
 	type PreparedJob,
 } from "./state.ts";
-import type { JobPosition } from "./step-attempt.ts";
-import { follow } from "./transitions.ts";
+import type { LiveJob } from "./view.ts";
+import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
+import { timeoutError } from "../run/attempt.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** The log of a job could not be read, which says nothing about the job. */
 export class LogReadError extends Error {}
 
-export class ClaimedJob<Tx> implements JobPosition<Tx> {
+export abstract class ClaimedJob<Tx> {
 	readonly owner: JobOwner<Tx>;
 	readonly job: PreparedJob;
 	readonly task: JobClaim;
@@ -35,11 +50,24 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 	/** The number of the last message that the state includes, and that of the last one that was removed. */
 	protected seen = 0;
 	#removed = 0;
+	/** Whether the claim must end after the running step, because of a message. */
+	protected isYielding = false;
+	/** Whether messages may have arrived while nobody could heed them. */
+	protected mustLook = false;
+	/** Whether this claim has run a step, and whether the step holds back the other jobs of its limit. */
+	protected hasRun = false;
+	protected isKeyShut = false;
+	/** The reason for which the job is held, if it is. */
+	heldFor: TaskFailure | undefined;
+	/** The problem that prevents the job from continuing. */
+	protected problem: unknown;
 	/** The time at which the job was added, on the monotonic clock. */
 	readonly #addedAt: number;
 	protected readonly log: JobAppender;
 	/** The size of the entries of the log, in bytes. */
 	#size = 0;
+	/** The entries of a durable function. */
+	#entries: LogEntry[] | undefined;
 	/** Whether the stored head, continued by the log, is the state. */
 	#isHeadStored = true;
 
@@ -56,6 +84,135 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		return this.owner.clock.monotonic() - this.#addedAt;
 	}
 
+	/** Continues a job whose claim has begun. */
+	protected abstract proceed(): Promise<Outcome>;
+	/** Heeds a message that was not seen before. */
+	protected abstract heed(message: JobMessage | undefined): void;
+	/** Forward, the job turns backward; backward, the job ends. */
+	protected abstract fail(error: unknown): void;
+	/** Checks for messages that concern the running step. Never rejects. */
+	abstract look(): Promise<void>;
+	/** Whether nobody waits for it anymore: its claim is over, and no step is running. */
+	abstract get isLeft(): boolean;
+	/** The current step. */
+	abstract get place(): Pick<LiveJob, "direction" | "step" | "attempt">;
+
+	/** Resumes the job. Rejects if it was aborted or has lost its claim, and if its log could not be read. */
+	async run(data: Data): Promise<Outcome> {
+		let limitKey;
+		try {
+			const state = await this.read(data);
+			if (state.status === undefined) {
+				const input = await fitInput(this.job, state);
+				limitKey = this.job.job.limit?.keyOf(input);
+				this.state = { ...state, input };
+			} else this.state = state;
+		} catch (error) {
+			if (error instanceof LogReadError) throw error.cause;
+			return await this.hold(error);
+		}
+		// The limit was changed.
+		if (limitKey !== undefined && limitKey !== this.task.claim.limitKey) return { type: "release", limitKey };
+		this.task.onPosted = () => void this.look();
+		if (this.mustLook) void this.look();
+		this.owner.onChange();
+		for (const { n, data } of this.task.claim.inbox) {
+			const message = await this.decodeMessage(data);
+			this.seen = n;
+			this.heed(message);
+		}
+		this.#checkCrashes();
+		const early = this.#early();
+		return early > 0 ? await this.later(early) : await this.proceed();
+	}
+
+	/** Ends the claim after the running step. */
+	yield(): void {
+		this.isYielding = true;
+	}
+
+	/** The messages in the store. */
+	protected async readMessages(): Promise<(readonly [n: number, message: JobMessage | undefined])[]> {
+		const { store, name } = this.owner;
+		const task = await this.task.calls.track(() => store.get(name, this.task.id));
+		const read = async ({ n, data }: { n: number; data: Data }) => [n, await this.decodeMessage(data)] as const;
+		return await Promise.all((task?.inbox ?? []).filter(({ n }) => n > this.seen).map(read));
+	}
+
+	protected async decodeMessage(message: Data): Promise<JobMessage | undefined> {
+		try {
+			return await this.owner.codec.decode(message) as JobMessage;
+		} catch (error) {
+			report(this.owner.onError, error);
+		}
+	}
+
+	#checkCrashes(): void {
+		const { crashes } = this.task.claim;
+		const { crashed, status } = this.state;
+		// Crashes before the checkpoint belong to another step.
+		const count = crashes >= crashed ? crashes - crashed : crashes;
+		if (status !== undefined || count < this.owner.crashes) return;
+		this.fail(new Error(`The process that ran the step ended without a word, ${count} times in a row`));
+	}
+
+	/** The time until the deadline of the job, in milliseconds. There is none for reverts. */
+	protected get timeLeft(): number {
+		return this.state.isBackward ? Infinity : Math.ceil(this.job.job.deadline - this.age);
+	}
+
+	protected get overdue(): DOMException {
+		return timeoutError(`The job was not completed within ${this.job.job.deadline} ms`, undefined);
+	}
+
+	/** Each step is a start of its own where these are limited. */
+	protected mustQueue(): boolean {
+		return this.hasRun && (this.job.job.limit?.bounds.spacing ?? 0) > 0;
+	}
+
+	/** The remaining delay of a job that was added with a delay and became due early because of a message. */
+	#early(): number {
+		const { at, isBackward, delay = 0 } = this.state;
+		const isTold = this.task.claim.inbox.length > 0;
+		// Limited to the delay, in case the clock was set back.
+		return isTold && at === 0 && !isBackward ? Math.min(delay, Math.ceil(delay - this.age)) : 0;
+	}
+
+	protected tell(failed: Omit<FailedJobAttempt, "id" | "job">): void {
+		const { id, kind: job } = this.task;
+		this.owner.onAttemptFailed({ id, job, ...failed });
+	}
+
+	/** Ends the claim, which resets the crashes. */
+	protected async later(wait: number | null, isBackoff = false): Promise<Outcome> {
+		const most = Math.max(0, Math.min(wait ?? Infinity, this.timeLeft));
+		const delay = most < Infinity ? most : null;
+		try {
+			const payload = await this.encodeHead({ crashed: 0 });
+			return { type: "later", delay, seen: this.seen, payload, backoff: isBackoff, isKeyShut: this.isKeyShut };
+		} catch (error) {
+			// The step must not be tried more often than allowed.
+			return await this.hold(error);
+		}
+	}
+
+	/** The job has ended, and its head has the outcome. */
+	protected async done(): Promise<Outcome> {
+		try {
+			return { type: "done", retain: this.owner.retain, payload: await this.encodeHead() };
+		} catch (error) {
+			return await this.hold(error);
+		}
+	}
+
+	/** Holds the job and stores the reason, because a job whose state is uncertain never runs. */
+	protected async hold(reason: unknown): Promise<Outcome> {
+		const error = encodeFailure(new DOMException(textOf(reason), "InvalidStateError"));
+		this.heldFor = decodeFailure(error);
+		const payload = this.state && await this.encodeHead().catch(() => undefined);
+		return { type: "retry", delay: 0, attempts: 0, error, payload, hold: true };
+	}
+
 	/** The entries that are stored with the end of the claim. */
 	get part(): LogPart | undefined {
 		return this.log.part;
@@ -64,7 +221,7 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 	/** What this process knows of the log when the end of the claim is stored; `undefined` if it was not read. */
 	get replay(): Replay | undefined {
 		const { uid, logged, results } = this.state ?? {};
-		return uid === undefined ? undefined : { uid, logged, results, size: this.#size };
+		return uid === undefined ? undefined : { uid, logged, results, entries: this.#entries, size: this.#size };
 	}
 
 	/** Reads the state from the head and the log. */
@@ -73,13 +230,35 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		const { task: { id, claim }, owner } = this;
 		const kept = owner.replays.take(id);
 		const isUsable = kept !== undefined && kept.uid === head.uid && kept.logged <= head.logged;
-		const { logged: after, results, size } = isUsable ? kept : { logged: 0, results: {}, size: 0 };
+		const { logged: after, results, size, entries: before = [] } = isUsable
+			? kept
+			: { logged: 0, results: {}, size: 0 };
 		const entries = (claim.logged ?? 0) > after ? await this.#readLog(after) : [];
 		this.#size = entries.reduce((sum, { data }) => sum + data.length, size);
 		const all = Math.max(head.logged, claim.logged ?? 0);
+		if (head.pending !== undefined) {
+			this.#entries = [...before, ...entries];
+			return await this.#fold(head, all);
+		}
 		const { state, results: found } = await replay(owner.codec, this.job, head, entries, after, all);
 		await this.#keep(results, found, state);
 		return { ...state, results };
+	}
+
+	/** The state of a durable function, with its records decoded anew. */
+	async #fold(head: JobHead, count: number): Promise<JobCheckpoint> {
+		const { state, records } = await replay(this.owner.codec, this.job, head, this.#entries!, 0, count);
+		return { ...state, results: {}, records };
+	}
+
+	/** The records of a durable function, decoded anew. */
+	protected async readRecords(): Promise<readonly FlowRecord[]> {
+		return (await this.#fold(this.state, this.state.logged)).records!;
+	}
+
+	/** One of them. */
+	protected readRecord(index: number): Promise<FlowRecord> {
+		return decodeRecord(this.owner.codec, this.#entries![index]!.data);
 	}
 
 	/** Results that later steps may get are read with their schemas. */
@@ -113,11 +292,10 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 	}
 
 	/** The state after an entry, which is in the log or will be stored next. */
-	protected advance(entry: JobEntry, { length }: Data): undefined {
-		const { plan, results } = this.state;
-		if (!entry.isRevert) keepResult(results, plan[entry.at]!, entry.value);
-		this.state = follow(this.job, this.state, entry);
-		this.#size += length;
+	protected advance(next: JobCheckpoint, data: Data): undefined {
+		this.state = next;
+		this.#size += data.length;
+		this.#entries?.push({ n: next.logged, data });
 		this.owner.onChange();
 	}
 
@@ -130,7 +308,7 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 
 	/** If the head is too large for the store, details for people are dropped first. */
 	protected async encodeHead(changes?: Partial<JobHead>): Promise<Data> {
-		const { results: _, ...head } = { ...this.state, ...changes };
+		const { results: _, records: __, value: ___, ...head } = { ...this.state, ...changes };
 		const { error, revertError, previous } = head;
 		const short = { ...head, history: [] };
 		const shortest = { ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) };
@@ -144,7 +322,7 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		return await this.encode(shortest);
 	}
 
-	readonly encode = (value: JobHead | JobEntry): Data | PromiseLike<Data> => {
+	readonly encode = (value: JobHead | JobEntry | FlowRecord): Data | PromiseLike<Data> => {
 		const { codec, store } = this.owner;
 		return encodePayload({ codec }, value, store.capabilities.maxPayload);
 	};
@@ -155,11 +333,10 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 
 	/** Returns whether the state could be saved now. */
 	protected async save(): Promise<boolean> {
-		const { claim, isOver } = this.task;
+		const { task: { claim, isOver }, state, seen } = this;
 		this.throwIfLost(!isOver);
 		let isSaved;
 		const { part } = this.log;
-		const { seen } = this;
 		let payload: Data | undefined;
 		try {
 			payload = this.#isHeadStored ? undefined : await this.encodeHead();
@@ -174,7 +351,9 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 		if (part !== undefined) this.log.keep(part);
 		this.#removed = seen;
 		this.task.saved(payload, this.log.stored);
-		return this.#isHeadStored = true;
+		// What has changed meanwhile is not stored.
+		if (payload !== undefined) this.#isHeadStored = this.state === state;
+		return true;
 	}
 
 	/** Its time is limited only after it is sent, together with those of others. */
@@ -202,4 +381,12 @@ export class ClaimedJob<Tx> implements JobPosition<Tx> {
 
 function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
 	return failure && { name: failure.name, message: cut(failure.message, 100), code: failure.code };
+}
+
+export function cancelled(): DOMException {
+	return abortError("The job was cancelled");
+}
+
+export function textOf(error: unknown): string {
+	return cut(decodeFailure(encodeFailure(error))!.message, 200);
 }

@@ -19,29 +19,29 @@ import { check } from "../platform/check.ts";
  */
 export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 	const state = check("state", await codec.decode(data) as JobHead, "object");
-	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm } = state;
+	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm, pending } = state;
 	check("form", form, "number", form === 2, "2");
 	check("uid", uid, "string", uid !== "", "a string that is not empty");
 	if (typeof version !== "number" && version !== undefined) check("version", version, "string");
-	const isPlan = Array.isArray(plan) && plan.every(isString) && new Set(plan).size === plan.length && plan.length > 0;
+	const isPlan = Array.isArray(plan) && plan.every(isString) && new Set(plan).size === plan.length &&
+		plan.length > 0 === (pending === undefined);
 	check("plan", plan, "object", isPlan, "an array of different names");
 	checkWhole("at", at, plan.length);
 	check("isBackward", isBackward, "boolean");
 	for (const name of ["crashed", "attempts", "logged"] as const) checkWhole(name, state[name]);
-	for (const name of ["until", "since", "lastDelay", "delay"] as const) {
-		const value = state[name];
-		if (value !== undefined) check(name, value, "number", Number.isFinite(value), "finite");
-	}
+	checkTimes(state, "until", "since", "lastDelay", "delay");
 	if (isFirm !== undefined) check("isFirm", isFirm, "boolean");
 	for (const name of ["error", "revertError", "previous"] as const) checkFailure(name, state[name]);
 	const isHistory = Array.isArray(history) && history.every((entry) => isAttempt(entry, plan.length));
 	check("history", history, "object", isHistory, "an array of attempts");
 	if (unreverted !== undefined) {
-		const isList = Array.isArray(unreverted) && unreverted.every((name) => plan.includes(name));
+		const isList = Array.isArray(unreverted) &&
+			unreverted.every(pending === undefined ? (name) => plan.includes(name) : isString);
 		check("unreverted", unreverted, "object", isList, "an array of names in its plan");
 	}
 	checkSignals(state);
-	checkStatus(state);
+	if (pending === undefined) checkStatus(state);
+	else checkFlow(state);
 	return state;
 }
 
@@ -59,6 +59,34 @@ export async function decodeEntry(codec: Codec, data: Data, { plan }: JobHead): 
 	if (crashed !== undefined) checkWhole("crashed", crashed);
 	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, plan.length), "an attempt");
 	return entry;
+}
+
+/** What a durable function waits for, and how it has ended. */
+function checkFlow({ pending, isBackward, error, revertError, status }: JobHead): void {
+	const arePending = isRecord(pending) && Object.values(pending).every(isRecord);
+	check("pending", pending, "object", arePending, "an object of objects");
+	for (const call of Object.values(pending!)) {
+		checkWhole("order", call.order);
+		checkWhole("attempts", call.attempts);
+		checkFlowType(call.type);
+		checkTimes(call, "until", "since", "lastDelay");
+		checkFailure("previous", call.previous);
+	}
+	const ways = isBackward ? [undefined, "reverted", "failed"] : [undefined, "completed"];
+	const fits = ways.includes(status) && isBackward === (error !== undefined) &&
+		(isBackward || revertError === undefined);
+	if (!fits) throw new TypeError(`"status" does not fit the direction of the job: current value is ${String(status)}`);
+}
+
+export function checkFlowType(type: string): void {
+	check("type", type, "string", ["step", "sleep", "waitFor"].includes(type), "step, sleep or waitFor");
+}
+
+function checkTimes<N extends string>(state: { readonly [K in N]?: number | undefined }, ...names: readonly N[]): void {
+	for (const name of names) {
+		const value = state[name];
+		if (value !== undefined) check<unknown>(name, value, "number", Number.isFinite(value), "finite");
+	}
 }
 
 function checkSignals({ signals }: JobHead): void {
@@ -80,12 +108,12 @@ function checkStatus({ plan, at, isBackward, error, revertError, status }: JobHe
 	);
 }
 
-function checkWhole(name: string, value: number, most: number = Number.MAX_SAFE_INTEGER): void {
+export function checkWhole(name: string, value: number, most: number = Number.MAX_SAFE_INTEGER): void {
 	const isWhole = Number.isInteger(value) && value >= 0 && value <= most;
 	check(name, value, "number", isWhole, `a whole number from 0 to ${most}`);
 }
 
-function checkFailure(name: string, failure: TaskFailure | undefined): void {
+export function checkFailure(name: string, failure: TaskFailure | undefined): void {
 	if (failure === undefined) return;
 	const { name: kind, message, stack } = check(name, failure, "object");
 	check(`${name}.name`, kind, "string");
@@ -93,10 +121,11 @@ function checkFailure(name: string, failure: TaskFailure | undefined): void {
 	if (stack !== undefined) check(`${name}.stack`, stack, "string");
 }
 
-function isAttempt(entry: unknown, length: number): boolean {
+export function isAttempt(entry: unknown, length: number): boolean {
 	if (!Array.isArray(entry)) return false;
 	const [at, attempt, startedAt, duration, isRevert, error] = entry;
-	return Number.isInteger(at) && at >= 0 && at < length && Number.isInteger(attempt) && attempt > 0 &&
+	const isPlace = length === 0 ? isString(at) : Number.isInteger(at) && at >= 0 && at < length;
+	return isPlace && Number.isInteger(attempt) && attempt > 0 &&
 		Number.isFinite(startedAt) && Number.isFinite(duration) && [undefined, 0, 1].includes(isRevert) &&
 		(error === undefined || isString(error));
 }

@@ -5,6 +5,7 @@
  */
 
 import type { AnyJob, JobStep } from "./job.ts";
+import { refuse } from "../platform/check.ts";
 
 /** A step in a {@link JobDescription}. */
 export interface StepDescription {
@@ -37,7 +38,8 @@ export interface JobDescription {
 /**
  * Describes the steps of a job, as data and as a diagram.
  *
- * @param job any job
+ * @param job any job that is a chain of steps
+ * @throws {TypeError} for a durable function, whose steps only its runs know
  *
  * @example
  * ```ts
@@ -55,7 +57,8 @@ export interface JobDescription {
  * assert.match(mermaid, /^flowchart TD\n/);
  * ```
  */
-export function describeJob({ name, version, steps }: AnyJob): JobDescription {
+export function describeJob({ name, version, steps, engine }: AnyJob): JobDescription {
+	if (engine !== undefined) refuse("job", name, "a chain of steps: only its runs know the steps of a durable function");
 	return { name, version, steps: steps.map(describeStep), mermaid: draw(steps) };
 }
 

@@ -105,6 +105,73 @@ export interface JobStep {
 }
 
 /**
+ * What the definitions of jobs have in common: those of steps in a chain, {@link Job}, and those of durable functions,
+ * `Durable`.
+ *
+ * @typeParam I the input
+ * @typeParam R the results of the steps, by name
+ * @typeParam V the value of the job
+ * @typeParam S the values of the signals that it waits for, by name
+ * @typeParam Tx the transactions that `commit` takes
+ * @typeParam A what `add` takes, where a schema makes the input of it
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { durable, job, type JobDefinition } from "upkeep";
+ *
+ * const nameOf = ({ name }: JobDefinition) => name;
+ * assert.deepEqual([job("trip"), durable("onboard", () => 1)].map(nameOf), ["trip", "onboard"]);
+ * ```
+ */
+// deno-lint-ignore no-explicit-any -- any definition
+export class JobDefinition<I = any, R = any, V = any, S = any, Tx = any, A = any> {
+	/** The name, which identifies the definition in a store. */
+	readonly name: string;
+	/** See {@link JobOptions.version}. */
+	readonly version: number | string | undefined;
+	/** See {@link JobOptions.schema}. */
+	readonly schema: StandardSchema<I, A> | undefined;
+	/** See {@link JobOptions.limit}. */
+	// deno-lint-ignore no-explicit-any -- of the input, in which a job must not vary
+	readonly limit: Limit<any> | undefined;
+	/** See {@link JobOptions.deadline}. */
+	readonly deadline: number;
+	/** The steps in order. A durable function has none: its body makes them. */
+	readonly steps: readonly JobStep[];
+	/** What a processor needs to run a durable function. It is internal. */
+	readonly engine?: unknown;
+	/** For the compiler only; never set. See {@link JobTypes}. */
+	readonly types?: {
+		readonly input: A;
+		readonly results: R;
+		readonly value: V;
+		readonly signals: S;
+		readonly tx: Tx;
+	};
+
+	/**
+	 * Created by {@link job} and by `durable`.
+	 *
+	 * @param name the name
+	 * @param options the version, the schema of the input, the limit, and the deadline
+	 * @param steps the steps
+	 */
+	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
+		const { version, schema, limit, deadline = Infinity } = check("options", options, "object");
+		this.name = checkName("name", name);
+		if (version !== undefined && typeof version !== "string") check("version", version, "number");
+		checkSchema(schema);
+		if (limit !== undefined) checkMade(limit);
+		this.version = version;
+		this.schema = schema;
+		this.limit = limit;
+		this.deadline = checkLimit("deadline", deadline);
+		this.steps = steps;
+	}
+}
+
+/**
  * The definition of a job. It is immutable: each method returns a new definition with one more step.
  *
  * @typeParam I the input
@@ -127,49 +194,8 @@ export interface JobStep {
  * ```
  */
 // deno-lint-ignore ban-types -- no results yet, and no signals
-export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I> {
-	/** The name, which identifies the definition in a store. */
-	readonly name: string;
-	/** See {@link JobOptions.version}. */
-	readonly version: number | string | undefined;
-	/** See {@link JobOptions.schema}. */
-	readonly schema: StandardSchema<I, A> | undefined;
-	/** See {@link JobOptions.limit}. */
-	// deno-lint-ignore no-explicit-any -- of the input, in which a job must not vary
-	readonly limit: Limit<any> | undefined;
-	/** See {@link JobOptions.deadline}. */
-	readonly deadline: number;
-	/** The steps in order. */
-	readonly steps: readonly JobStep[];
-	/** For the compiler only; never set. See {@link JobTypes}. */
-	readonly types?: {
-		readonly input: A;
-		readonly results: R;
-		readonly value: V;
-		readonly signals: S;
-		readonly tx: Tx;
-	};
-
-	/**
-	 * Created by {@link job}.
-	 *
-	 * @param name the name
-	 * @param options the version, the schema of the input, the limit, and the deadline
-	 * @param steps the steps
-	 */
-	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
-		const { version, schema, limit, deadline = Infinity } = check("options", options, "object");
-		this.name = checkName("name", name);
-		if (version !== undefined && typeof version !== "string") check("version", version, "number");
-		checkSchema(schema);
-		if (limit !== undefined) checkMade(limit);
-		this.version = version;
-		this.schema = schema;
-		this.limit = limit;
-		this.deadline = checkLimit("deadline", deadline);
-		this.steps = steps;
-	}
-
+export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I>
+	extends JobDefinition<I, R, V, S, Tx, A> {
 	/**
 	 * Adds a step.
 	 *
@@ -240,7 +266,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
  * @typeParam Tx the transactions of the store: the jobs of a processor use these, or none
  */
 // deno-lint-ignore no-explicit-any -- whatever it takes and gives
-export type AnyJob<Tx = any> = Job<any, any, any, any, Tx, any>;
+export type AnyJob<Tx = any> = JobDefinition<any, any, any, any, Tx, any>;
 
 /** The types of a job: the `input` that `add` takes, the `results` of its steps, its `value`, its `signals` and its `tx`. */
 export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;

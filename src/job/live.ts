@@ -9,8 +9,10 @@ import type { Outcome } from "../basket/store.ts";
 import type { JobSettled } from "./options.ts";
 import type { JobOwner } from "./owner.ts";
 import type { JobCheckpoint, JobStatus, PreparedJob } from "./state.ts";
+import type { ClaimedJob } from "./claimed-job.ts";
+import type { Engine } from "./engine.ts";
 import { JobRun } from "./job-run.ts";
-import { type LiveJob, position } from "./view.ts";
+import type { LiveJob } from "./view.ts";
 import { observe } from "../platform/observe.ts";
 
 export class LiveJobs<Tx> {
@@ -19,7 +21,7 @@ export class LiveJobs<Tx> {
 	readonly #owner: JobOwner<Tx>;
 	readonly #endings: Endings<JobCheckpoint>;
 	readonly #onSettled: ((settled: JobSettled) => void) | undefined;
-	readonly #runs = new Map<string, JobRun<Tx>>();
+	readonly #runs = new Map<string, ClaimedJob<Tx>>();
 
 	constructor(
 		owner: JobOwner<Tx>,
@@ -34,7 +36,8 @@ export class LiveJobs<Tx> {
 	/** Resumes a claimed job, and determines how the claim ends. Rejects if it was aborted or has lost its claim. */
 	async run(job: PreparedJob, claim: JobClaim): Promise<Ending> {
 		const { id } = claim;
-		const run = new JobRun(this.#owner, job, claim);
+		const { resume } = job.job.engine as Engine ?? {};
+		const run = resume?.(this.#owner, job, claim) ?? new JobRun(this.#owner, job, claim);
 		this.#runs.set(id, run);
 		try {
 			const outcome = await run.run(claim.claim.payload);
@@ -58,16 +61,14 @@ export class LiveJobs<Tx> {
 	/** The running jobs by id. */
 	show(): ReadonlyMap<string, LiveJob> {
 		const jobs = new Map<string, LiveJob>();
-		for (const [id, { state, isLeft, task: { kind } }] of this.#runs) {
-			if (state !== undefined && !isLeft) {
-				jobs.set(id, { id, job: kind, ...position(state), attempt: state.attempts + 1 });
-			}
+		for (const [id, run] of this.#runs) {
+			if (run.state !== undefined && !run.isLeft) jobs.set(id, { id, job: run.task.kind, ...run.place });
 		}
 		return jobs;
 	}
 
 	/** The end of a claim is stored. */
-	#settled({ task: { id, kind }, state, heldFor, replay }: JobRun<Tx>, { type }: Outcome): void {
+	#settled({ task: { id, kind }, state, heldFor, replay }: ClaimedJob<Tx>, { type }: Outcome): void {
 		if (type !== "done" && replay !== undefined) this.#owner.replays.put(id, replay);
 		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
 		if (type !== "done") return;

@@ -7,7 +7,15 @@
 import { type Codec, cut } from "../basket/engine.ts";
 import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
 import { decodeEntry } from "./decode.ts";
-import type { JobEntry, JobHead, PreparedJob } from "./state.ts";
+import { decodeRecord, followRecord } from "./flow-log.ts";
+import {
+	type FlowRecord,
+	type JobEntry,
+	type JobHead,
+	type JobResults,
+	keepResult,
+	type PreparedJob,
+} from "./state.ts";
 import { follow } from "./transitions.ts";
 
 /** Reads logs of a basket, see {@link Store.log}. */
@@ -40,6 +48,8 @@ export async function readEntries(
 export interface Replayed<S> {
 	readonly state: S;
 	readonly results: ReadonlyMap<number, unknown>;
+	/** The entries, if it is a durable function. */
+	readonly records: FlowRecord[];
 }
 
 /**
@@ -60,13 +70,21 @@ export async function replay<S extends JobHead>(
 	logged: number = head.logged,
 ): Promise<Replayed<S>> {
 	const results = new Map<number, unknown>();
+	const records: FlowRecord[] = [];
 	let state = head;
 	for (const [index, { n, data }] of entries.entries()) {
 		const number = known + index + 1;
 		try {
 			if (n !== number) throw new TypeError(`the next one has the number ${n}`);
+			if (head.pending !== undefined) {
+				const record = await decodeRecord(codec, data);
+				checkOwner(record, head);
+				if (n > head.logged) state = followRecord(state, record);
+				records.push(record);
+				continue;
+			}
 			const entry = await decodeEntry(codec, data, head);
-			if (entry.uid !== undefined && entry.uid !== head.uid) throw new TypeError("it belongs to another job");
+			checkOwner(entry, head);
 			if (n > head.logged) {
 				checkPlace(state, entry);
 				// The definition decides only what comes next: an earlier one may have had other reverts.
@@ -79,7 +97,21 @@ export async function replay<S extends JobHead>(
 	}
 	const count = known + entries.length;
 	if (count < logged) throw new TypeError(`The log of the job lacks entries: it has ${count} of ${logged}`);
-	return { state, results };
+	return { state, results, records };
+}
+
+/** The results by the names of their steps. */
+export function namedResults({ state: { plan }, results: found, records }: Replayed<JobHead>): JobResults {
+	const results = {};
+	for (const [at, value] of found) keepResult(results, plan[at]!, value);
+	for (const { name, value, error, isRevert } of records) {
+		if (name !== undefined && error === undefined && !isRevert) keepResult(results, name, value);
+	}
+	return results;
+}
+
+function checkOwner({ uid }: Pick<JobEntry, "uid">, head: JobHead): void {
+	if (uid !== undefined && uid !== head.uid) throw new TypeError("it belongs to another job");
 }
 
 function checkPlace({ at, isBackward, status }: JobHead, entry: JobEntry): void {

@@ -175,7 +175,9 @@ function prepare(
 		const name = check("job.name", check("job", job, "object").name, "string");
 		check("job.steps", job.steps, "object", Array.isArray(job.steps), "those of a job");
 		if (prepared.has(name)) throw new TypeError(`There are two jobs of the name ${JSON.stringify(name)}`);
-		if (job.steps.length === 0) throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
+		if (job.steps.length === 0 && job.engine === undefined) {
+			throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
+		}
 		const steps = job.steps.map((definition) => {
 			const { options } = definition;
 			const settings = checkRunnerOptions(options, defaults);
@@ -183,7 +185,7 @@ function prepare(
 			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
 			return [definition.name, { definition, settings, revertSettings }] as const;
 		});
-		prepared.set(name, { job, steps: new Map(steps) });
+		prepared.set(name, { job, steps: new Map(steps), defaults });
 	}
 	return prepared;
 }

@@ -101,8 +101,9 @@ export class JobNotFoundError extends Error {
 export function outcomeOf(
 	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
 ): JobOutcome {
-	const { status, plan, results, error, revertError, unreverted = [] } = state;
-	const value = status === "completed" ? results[plan.at(-1)!] : undefined;
+	const { status, plan, results, error, revertError, unreverted = [], pending } = state;
+	const last = pending === undefined ? results[plan.at(-1)!] : state.value;
+	const value = status === "completed" ? last : undefined;
 	return { status, value, error, revertError, results, unreverted, history: showHistory(state) } as JobOutcome;
 }
 
@@ -127,5 +128,5 @@ export async function storedOutcome(
 
 /** The state as a reader of the store, possibly in another process, sees it. */
 export async function asStored(codec: Codec, state: JobCheckpoint): Promise<JobCheckpoint> {
-	return await codec.decode(await codec.encode(state)) as JobCheckpoint;
+	return await codec.decode(await codec.encode({ ...state, records: undefined })) as JobCheckpoint;
 }

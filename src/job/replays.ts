@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { LogEntry } from "../basket/store.ts";
 import type { JobResults } from "./state.ts";
 
 /** What a process knows of the log of a job. */
@@ -14,6 +15,8 @@ export interface Replay {
 	/** The number of entries that it includes. */
 	readonly logged: number;
 	readonly results: JobResults;
+	/** The entries of a durable function: each pass decodes them anew, because its body may change what it gets. */
+	readonly entries?: readonly LogEntry[] | undefined;
 	/** About how many bytes the entries have. */
 	readonly size: number;
 }

@@ -19,7 +19,8 @@ import { validate } from "../platform/standard-schema.ts";
  */
 export async function checkSignalValue(job: PreparedJob | undefined, name: string, value: unknown): Promise<void> {
 	const step = job?.steps.get(check("name", name, "string"))?.definition;
-	if (job !== undefined && step?.type !== "waitFor") {
+	// The names of a durable function are in its body.
+	if (job !== undefined && job.job.engine === undefined && step?.type !== "waitFor") {
 		throw new TypeError(`The job ${JSON.stringify(job.job.name)} does not wait for ${JSON.stringify(cut(name, 100))}`);
 	}
 	const schema = step?.options.schema;

@@ -43,8 +43,8 @@ export interface JobAttempt {
 
 /** A {@link JobAttempt} as it is stored. It is short, because the head has many of them. */
 export type StoredAttempt = readonly [
-	/** The index of its step in the plan. */
-	at: number,
+	/** The index of its step in the plan; the name of the step of a durable function. */
+	at: number | string,
 	attempt: number,
 	startedAt: number,
 	duration: number,
@@ -64,6 +64,8 @@ export interface PreparedStep {
 export interface PreparedJob {
 	readonly job: AnyJob;
 	readonly steps: ReadonlyMap<string, PreparedStep>;
+	/** The settings of attempts for which a step has none of its own. */
+	readonly defaults: RunnerSettings;
 }
 
 /** The head. */
@@ -94,6 +96,11 @@ export interface JobHead {
 	readonly unreverted?: readonly string[] | undefined;
 	/** How the job has ended. */
 	readonly status?: JobStatus | undefined;
+	/**
+	 * What a durable function waits for, by name. Its presence says that the job is one. Names that are in the log are
+	 * obsolete here. A durable function has an empty plan, and the members below concern its current revert.
+	 */
+	readonly pending?: Readonly<Record<string, PendingCall>> | undefined;
 
 	// The following members concern the current step. Ages are milliseconds since the job was added, on the store's clock.
 
@@ -127,9 +134,56 @@ export interface JobEntry {
 	readonly crashed?: number | undefined;
 }
 
+/** A message to a job. */
+export type JobMessage =
+	| { readonly type: "cancel" }
+	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
+	/** Ends the claim after the running step, because something has changed. */
+	| { readonly type: "yield" };
+
+/** What a job stores of a step that waits for its next attempt, a time or a signal. See {@link JobHead}. */
+export type Waiting = Pick<JobHead, "attempts" | "until" | "isFirm" | "since" | "lastDelay" | "previous">;
+
+/** What a name stands for. */
+export type FlowType = "step" | "sleep" | "waitFor";
+
+/** A name that waits for its next attempt, a time or a signal. */
+export interface PendingCall extends Waiting {
+	readonly type: FlowType;
+	/** The place in the order in which names were first registered. */
+	readonly order: number;
+}
+
+/** An entry of the log of a durable function. */
+export interface FlowRecord {
+	/** The `uid` of the job, in its first entry. */
+	readonly uid?: string | undefined;
+	/** Absent for the value of the body. */
+	readonly name?: string | undefined;
+	readonly type?: FlowType | undefined;
+	/** See {@link PendingCall.order}. */
+	readonly order?: number | undefined;
+	/** The result. */
+	readonly value?: unknown;
+	/** The error with which it ended instead. */
+	readonly error?: TaskFailure | undefined;
+	/** Whether it can be reverted. */
+	readonly hasRevert?: true | undefined;
+	/** Whether it was reverted. */
+	readonly isRevert?: true | undefined;
+	/** Its last attempt. Absent for a name that calls nothing. */
+	readonly attempt?: StoredAttempt | undefined;
+	/** The number of crashes that its claim has counted, if any. */
+	readonly crashed?: number | undefined;
+}
+
 /** The whole state: the head with all entries of the log. */
 export interface JobCheckpoint extends JobHead {
 	readonly results: JobResults;
+	/** The log of a durable function. */
+	readonly records?: readonly FlowRecord[] | undefined;
+	/** The value of its body. */
+	readonly value?: unknown;
 }
 
 /** The results of the steps by name. It only grows, see {@link keepResult}. */
@@ -140,26 +194,20 @@ export function keepResult(results: JobResults, name: string, value: unknown): v
 	Object.defineProperty(results, name, { value, enumerable: true });
 }
 
-/** A message to a job. */
-export type JobMessage =
-	| { readonly type: "cancel" }
-	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
-	/** Ends the claim after the running step, because something has changed. */
-	| { readonly type: "yield" };
-
 /** The first head of a new job. */
-export function firstHead({ version, steps }: AnyJob, input: unknown, delay: number | undefined): JobHead {
+export function firstHead({ version, steps, engine }: AnyJob, input: unknown, delay: number | undefined): JobHead {
 	// Not randomUUID(), which pages have over HTTPS only.
 	const uid = crypto.getRandomValues(new Uint32Array(4)).reduce((text, part) => text + part.toString(36), "");
 	const plan = steps.map(({ name }) => name);
+	const pending = engine === undefined ? undefined : {};
 	const start = { at: 0, isBackward: false, logged: 0, signals: {}, crashed: 0, attempts: 0, history: [] };
-	return { form: 2, uid, version, input, plan, delay: delay || undefined, ...start };
+	return { form: 2, uid, version, input, plan, delay: delay || undefined, pending, ...start };
 }
 
 /** The attempts in readable form. */
 export function showHistory({ plan, history }: Pick<JobHead, "plan" | "history">): readonly JobAttempt[] {
 	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
-		{ step: plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
+		{ step: typeof at === "string" ? at : plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
 	));
 }
 
@@ -172,8 +220,11 @@ export async function fitInput(prepared: PreparedJob, state: JobHead): Promise<u
 }
 
 /** Returns an error if the definition lacks a step that must run or be reverted. */
-export function checkPlan({ job: { name, version }, steps }: PreparedJob, state: JobHead): Error | undefined {
-	const { plan, at, isBackward } = state;
+export function checkPlan({ job: { name, version, engine }, steps }: PreparedJob, state: JobHead): Error | undefined {
+	const { plan, at, isBackward, pending } = state;
+	if (pending !== undefined && engine === undefined) {
+		return new Error(`The job ${JSON.stringify(name)} was added as a durable function`);
+	}
 	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !steps.has(name));
 	if (missing.length === 0) return undefined;
 	return new Error(

@@ -4,24 +4,22 @@
  * @module
  */
 
-import { checkTx, decodeFailure, encodeFailure, isThenable, type JobClaim, synchronous } from "../basket/engine.ts";
+import { checkTx, isThenable, synchronous } from "../basket/engine.ts";
 import { type Data, fingerprint } from "../basket/store.ts";
+import { Attempting, failed, type Position } from "./attempting.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
 import type { ReadLog } from "./log.ts";
-import type { JobCheckpoint, JobEntry, JobResults, PreparedStep, StoredAttempt } from "./state.ts";
+import type { JobCheckpoint, JobEntry, JobResults, PreparedStep } from "./state.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import type { TaskContext } from "../run/task.ts";
 import { entryOf } from "./transitions.ts";
 
 /** The position of a job during an attempt. */
-export interface JobPosition<Tx> {
+export interface JobPosition<Tx> extends Position {
 	readonly owner: JobOwner<Tx>;
-	readonly task: JobClaim;
 	readonly state: JobCheckpoint;
-	/** The current age of the job. */
-	readonly age: number;
 	readonly readLog: ReadLog;
 	encode(entry: JobEntry): Data | PromiseLike<Data>;
 	/** Throws if the claim was lost. */
@@ -37,29 +35,24 @@ export interface Commitment {
 /** Steps with more results before them share these, see {@link keepResult}. */
 const mostCopied = 100;
 
-export class StepAttempt<Tx> {
+export class StepAttempt<Tx> extends Attempting {
 	readonly #position: JobPosition<Tx>;
 	readonly #step: PreparedStep;
 	/** The state at the start of the attempt. */
 	readonly #state: JobCheckpoint;
-	readonly #beganAt: number;
-	readonly #execution: Execution<unknown>;
 	/** Set during the attempt. */
 	#context: TaskContext | undefined;
 	/** What its transaction will store. */
 	#commitment: Commitment | undefined;
 
 	constructor(position: JobPosition<Tx>, step: PreparedStep) {
-		const { state, age } = position;
-		const { isBackward, attempts, previous, lastDelay, since = age } = state;
+		const { state } = position;
+		const { isBackward, at } = state;
+		const settings = isBackward ? step.revertSettings : step.settings;
+		super(position, { ...state, at: isBackward ? at - 1 : at }, settings);
 		this.#position = position;
 		this.#step = step;
 		this.#state = state;
-		this.#beganAt = age;
-		const settings = isBackward ? step.revertSettings : step.settings;
-		this.#execution = new Execution<unknown>((context) => this.#call(context), settings);
-		const before = previous && Object.assign(new Error(previous.message), previous);
-		resume(this.#execution, attempts, before, lastDelay, age - since);
 	}
 
 	/**
@@ -67,7 +60,7 @@ export class StepAttempt<Tx> {
 	 * afterwards.
 	 */
 	async run(signal: AbortSignal): Promise<RunStep<unknown> | Commitment> {
-		const step = await takeStep(this.#execution, signal).catch(failed);
+		const step = await this.take(signal);
 		this.#context = undefined;
 		const { task } = this.#position;
 		if (this.#commitment === undefined || task.isOver) return step;
@@ -76,50 +69,7 @@ export class StepAttempt<Tx> {
 		return step.ok ? await this.#uncommitted() : step;
 	}
 
-	/** The number of this attempt, from 1. */
-	get number(): number {
-		return this.#execution.attempt;
-	}
-
-	/** Whether the delay is for all jobs of the same limit. */
-	get isKeyShut(): boolean {
-		return this.#execution.hint?.limit === true;
-	}
-
-	abort(reason: unknown): void {
-		this.#execution.abort(reason);
-	}
-
-	/** What the history says of this attempt, which ends now. */
-	record(error?: string): StoredAttempt {
-		const { task, age } = this.#position;
-		const { isBackward, at } = this.#state;
-		const startedAt = Math.floor(task.claim.addedAt + this.#beganAt);
-		const duration = Math.round(age - this.#beganAt);
-		const entry = [isBackward ? at - 1 : at, this.#execution.attempt, startedAt, duration] as const;
-		const isRevert = isBackward ? 1 : 0;
-		if (error !== undefined) return [...entry, isRevert, error];
-		return isBackward ? [...entry, isRevert] : entry;
-	}
-
-	/** The state while the job waits for the next attempt. */
-	next(error: unknown, delay: number, history: readonly StoredAttempt[]): JobCheckpoint {
-		const { attempt: attempts, lastDelay, hint } = this.#execution;
-		const isFirm = hint?.delay !== undefined;
-		const previous = decodeFailure(encodeFailure(error));
-		const { since = this.#beganAt } = this.#state;
-		// Rounded down, so that it is not later than the due time of the store: sums of fractions differ.
-		const until = Math.floor(this.#position.age + delay);
-		return { ...this.#state, attempts, previous, lastDelay, isFirm: isFirm || undefined, since, until, history };
-	}
-
-	/** The state while the job waits for an attempt that was put off and does not count. */
-	postponed(delay: number): JobCheckpoint {
-		const { since = this.#beganAt } = this.#state;
-		return { ...this.#state, isFirm: true, since, until: Math.floor(this.#position.age + delay) };
-	}
-
-	#call(attempt: TaskContext): unknown {
+	protected override call(attempt: TaskContext): unknown {
 		const { definition: { name, options } } = this.#step;
 		const { uid, input, results, version, error, isBackward } = this.#state;
 		this.#context = attempt;
@@ -184,7 +134,7 @@ export class StepAttempt<Tx> {
 
 	/** The function has returned, but its transaction was not committed: the attempt has failed. */
 	#uncommitted(): Promise<RunStep<unknown>> {
-		const { settings, previousError, lastDelay } = this.#execution;
+		const { settings, previousError, lastDelay } = this.execution;
 		const error = new Error("The transaction given to commit() was not committed");
 		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
 		resume(execution, this.#state.attempts, previousError, lastDelay, 0);
@@ -195,8 +145,4 @@ export class StepAttempt<Tx> {
 /** A copy of the results; of many, the results themselves: to copy them for each step would cost more and more. */
 function viewOf(results: JobResults, count: number): JobResults {
 	return count > mostCopied ? results : { ...results };
-}
-
-function failed(error: unknown): RunStep<unknown> {
-	return { ok: false, error, again: false, delay: 0 };
 }

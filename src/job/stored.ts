@@ -8,8 +8,9 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec } from "../basket/engine.ts";
 import { type Data, fingerprint, type LogEntry } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
-import { readEntries, type ReadLog, replay } from "./log.ts";
-import { type JobCheckpoint, keepResult, type PreparedJob } from "./state.ts";
+import { showFlow } from "./flow-log.ts";
+import { namedResults, readEntries, type ReadLog, replay, type Replayed } from "./log.ts";
+import type { JobCheckpoint, JobHead, PreparedJob } from "./state.ts";
 
 /** A job that was found in the store, and its log. */
 export interface FoundJob {
@@ -99,8 +100,12 @@ export async function readJob(
 	{ record, entries }: { readonly record: Pick<TaskRecord, "payload">; readonly entries: readonly LogEntry[] },
 ): Promise<JobCheckpoint> {
 	const head = await decodeHead(codec, record.payload as Data);
-	const { state, results: found } = await replay(codec, job, head, entries);
-	const results = {};
-	for (const [at, value] of found) keepResult(results, state.plan[at]!, value);
-	return { ...state, results };
+	return wholeJob(await replay(codec, job, head, entries));
+}
+
+/** The state with its results, as readers see it. */
+export function wholeJob(replayed: Replayed<JobHead>): JobCheckpoint {
+	const { state, records } = replayed;
+	const whole = { ...state, results: namedResults(replayed) };
+	return state.pending === undefined ? whole : showFlow({ ...whole, records, value: records.at(-1)?.value });
 }

@@ -27,10 +27,15 @@ export function entryOf(
 ): JobEntry {
 	const more = { attempt, crashed: crashes || undefined, uid: logged === 0 ? uid : undefined };
 	if (isBackward) return { at: at - 1, isRevert: true, ...more };
+	checkResult(value);
+	return { at, value, ...more };
+}
+
+/** Refuses what no codec can store. */
+export function checkResult(value: unknown): void {
 	if (typeof value === "function" || typeof value === "symbol") {
 		throw new TypeError(`A result of type ${typeof value} cannot be stored`);
 	}
-	return { at, value, ...more };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { job, Processor, stopNow, type Store } from "../../mod.ts";
+import { durable, job, Processor, stopNow, type Store } from "../../mod.ts";
 import { list } from "../../src/cli/list.ts";
 import { show } from "../../src/cli/show.ts";
 import { add, FakeTerminal, request, storeOf } from "./support.ts";
@@ -177,4 +177,51 @@ test("list() shows where jobs are", async () => {
 		expect.stringMatching(/ reverted: no vacancy$/),
 		expect.stringMatching(/ 1 {2}in 60 s .+ at hotel \(2 of 3\), attempt 1 failed: 503 \\u\{1b\}\[2J$/),
 	]);
+});
+
+describe("a durable function", () => {
+	const onboard = durable("onboard", async (flow, { user }: { user: string }) => {
+		await flow.step("account", () => user, { revert: () => {} });
+		await flow.step("badge", () => Promise.reject(new Error("no badge"))).catch(() => {});
+		if (user === "eve") throw new Error("not her");
+		await Promise.all([
+			flow.waitFor(["approval", 1]),
+			flow.step("mail", () => Promise.reject(new Error("503")), { attempts: 3 }),
+		]);
+	});
+
+	const run = async (terminal: FakeTerminal) => {
+		const store = storeOf(terminal);
+		const { clock } = terminal;
+		const processor = new Processor({ store, clock, jobs: [onboard], backoff: { start: 60_000 } });
+		for (const user of ["ada", "eve"]) await processor.add(onboard, { user }, { id: user });
+		const drained = processor.drain();
+		for (let count = 0; count < 20; count++) await clock.advance(0);
+		await drained;
+		return store;
+	};
+
+	test("show() has its steps in the order of their start", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = await run(terminal);
+		const steps = (await shown(store, terminal, "ada")).split("Steps\n")[1]!.split("\n\nHistory")[0];
+		expect(steps).toBe([
+			`  ✓ account (done) → "ada"`,
+			"  ✗ badge (failed)",
+			`  ▶ ["approval",1] (current)`,
+			"  ▶ mail (current)  attempts that failed: 1",
+		].join("\n"));
+		expect(await shown(store, terminal, "eve")).toMatch(/ ↩ account \(reverted\)/);
+	});
+
+	test("list() shows what it waits for", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = await run(terminal);
+		terminal.columns = 140;
+		await list(store, request("ls", { basket: "jobs" }), terminal);
+		expect(terminal.printed.slice(1)).toEqual([
+			expect.stringMatching(/ at \["approval",1\], mail$/),
+			expect.stringMatching(/ reverted: not her$/),
+		]);
+	});
 });

@@ -58,6 +58,8 @@ export class Machine {
 	readonly calls: string[] = [];
 	/** The store without a process. */
 	readonly store: Store<unknown>;
+	/** The number of macrotasks without a database operation after which only the time can make the processes continue. */
+	patience = 2;
 	readonly #database: Database;
 	readonly #main: Connection;
 	readonly #connections: Connection[] = [];
@@ -103,7 +105,7 @@ export class Machine {
 
 	/** Resolves when only the time can make the processes continue. */
 	async #quiet(): Promise<void> {
-		for (let count = 0; count < 2; count++) {
+		for (let count = 0; count < this.patience; count++) {
 			await new Promise<void>(soon);
 			while (this.#busy.size > 0) {
 				count = 0;

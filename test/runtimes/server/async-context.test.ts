@@ -8,12 +8,14 @@ import {
 	type BatchContext,
 	type BatchTask,
 	type Clock,
+	durable,
 	Group,
 	Intermittent,
 	Lifecycle,
 	memoryStore,
 	poll,
 	Pool,
+	Processor,
 	reconcile,
 	run,
 	Runner,
@@ -139,6 +141,35 @@ const rows: Record<string, Share> = {
 			if (tasks[0]!.attempt === 2) fail(tasks[0]!.id);
 		};
 		return (see) => serve(store, clock, batch({ most: 2, wait: 3 }, send(see)) as never, see);
+	},
+	"Processor.run(), the steps of durable functions": (clock) => (see) => {
+		const twice = ({ attempt }: { attempt: number }) => {
+			see();
+			if (attempt === 1) throw new Error("failure");
+		};
+		const definition = durable("it", async (flow) => {
+			see();
+			const late = flow.waitFor("word").then(async () => {
+				see();
+				await flow.step("late", see, { revert: see });
+			});
+			// A backoff that ends, and a signal that comes, while a step runs.
+			const tried = flow.step("tried", twice, { attempts: 2, backoff: 5 });
+			await Promise.all([late, tried, flow.step("long", () => sleep(20, { clock }).then(see))]);
+			throw new Error("failure");
+		});
+		const controller = new AbortController();
+		const store = memoryStore({ clock });
+		const processor = new Processor({ store, clock, jobs: [definition] });
+		const done = processor.run({ signal: controller.signal });
+		const ended = outside(async () => {
+			const { id } = await processor.add(definition);
+			await sleep(10, { clock });
+			await processor.signal(id, "word");
+			await processor.wait(id);
+			controller.abort();
+		});
+		return Promise.all([done, ended]).then(see);
 	},
 	"sleep()": (clock) => (see) => sleep(5, { clock }).then(see),
 	"Group.spawn()": (clock) => {

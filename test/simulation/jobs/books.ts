@@ -1,7 +1,9 @@
 // Records of the simulated jobs: their stored states, as documented in `src/job/state.ts`, and their messages. The state
 // is the head, continued by the log, whose entries are in the ledger.
 import type { Data, Message } from "../../../src/store.ts";
-import type { JobCheckpoint, JobEntry, JobHead, JobMessage } from "../../../src/job/state.ts";
+import type { JobMessage } from "../../../src/job/state.ts";
+import type { JobEntry } from "../../../src/job/state.ts";
+import type { JobCheckpoint, JobHead } from "../../../src/job/state.ts";
 import type { ClaimRecord, Entry, Owner } from "../ledger.ts";
 import type { Call } from "./calls.ts";
 import type { JobRules } from "./definitions.ts";

@@ -1,6 +1,7 @@
 // Checks whether an entry of the log or a head may follow the stored state. This depends on the calls under the claim, the messages and the
 // time.
-import type { JobCheckpoint, JobEntry } from "../../../src/job/state.ts";
+import type { JobEntry } from "../../../src/job/state.ts";
+import type { JobCheckpoint } from "../../../src/job/state.ts";
 import type { JobBook, JobClaim } from "./books.ts";
 import type { Call } from "./calls.ts";
 import { hasCancel, hasSignal } from "./books.ts";

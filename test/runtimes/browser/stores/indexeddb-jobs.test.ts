@@ -1,6 +1,7 @@
 import type { OpenDatabase } from "../../../job/database.ts";
 import { indexedDBStore, indexedDBStoreNames, upgradeIndexedDB } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import { testCrashes } from "../../../job/crashes.ts";
+import { testDurable } from "../../../job/durable-laws.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { committed, settled } from "./indexeddb-support.ts";
 
@@ -53,4 +54,5 @@ const openIndexedDB: OpenDatabase = async () => {
 };
 
 testJobs("indexedDBStore()", openIndexedDB);
+testDurable("indexedDBStore()", openIndexedDB);
 testCrashes("indexedDBStore()", openIndexedDB, { stride: 3 });

@@ -1,4 +1,5 @@
 import { testCrashes } from "../../../job/crashes.ts";
+import { testDurable } from "../../../job/durable-laws.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { openSqlite } from "../../../job/sqlite.ts";
 
@@ -9,4 +10,5 @@ const { Database } = await import(name);
 const open = openSqlite((path) => new Database(path));
 
 testJobs("sqliteStore() of bun:sqlite", open);
+testDurable("sqliteStore() of bun:sqlite", open);
 testCrashes("sqliteStore() of bun:sqlite", open);

@@ -1,6 +1,7 @@
 import { denoKvStore } from "upkeep/stores/deno-kv";
 import type { OpenDatabase } from "../../../job/database.ts";
 import { testCrashes } from "../../../job/crashes.ts";
+import { testDurable } from "../../../job/durable-laws.ts";
 import { testJobs } from "../../../job/laws.ts";
 
 /** A commit applies all of its changes or none, so that no transaction must be cut. */
@@ -26,4 +27,5 @@ const openDenoKv: OpenDatabase = async () => {
 };
 
 testJobs("denoKvStore()", openDenoKv);
+testDurable("denoKvStore()", openDenoKv);
 testCrashes("denoKvStore()", openDenoKv, { stride: 3 });

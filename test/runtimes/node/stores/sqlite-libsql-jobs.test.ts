@@ -1,4 +1,5 @@
 import { testCrashes } from "../../../job/crashes.ts";
+import { testDurable } from "../../../job/durable-laws.ts";
 import { testJobs } from "../../../job/laws.ts";
 import { openSqlite } from "../../../job/sqlite.ts";
 import { openLibsql } from "../../../stores/sqlite/libsql.ts";
@@ -6,4 +7,5 @@ import { openLibsql } from "../../../stores/sqlite/libsql.ts";
 const open = openSqlite(openLibsql);
 
 testJobs("sqliteStore() of libsql", open);
+testDurable("sqliteStore() of libsql", open);
 testCrashes("sqliteStore() of libsql", open);

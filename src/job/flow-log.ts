@@ -1,0 +1,79 @@
+/**
+ * What is stored of a durable function: an entry of the log for each name that is done, and what it waits for. It is read
+ * without its definition, too.
+ *
+ * @module
+ */
+
+import type { Codec } from "../basket/engine.ts";
+import type { Data } from "../basket/store.ts";
+import { checkFailure, checkFlowType, checkWhole, isAttempt } from "./decode.ts";
+import type { FlowRecord, JobCheckpoint, JobHead } from "./state.ts";
+import { remember } from "./transitions.ts";
+import { check } from "../platform/check.ts";
+import { checkName } from "../platform/name.ts";
+
+/**
+ * Decodes an entry of the log.
+ *
+ * @throws {TypeError | RangeError} (as a rejection) that names the invalid field; also the errors of the codec
+ */
+export async function decodeRecord(codec: Codec, data: Data): Promise<FlowRecord> {
+	const record = check("entry", await codec.decode(data) as FlowRecord, "object");
+	const { uid, name, type, order, error, isRevert, attempt, crashed } = record;
+	if (uid !== undefined) check("uid", uid, "string");
+	if (name !== undefined) {
+		checkName("name", name);
+		checkFlowType(type!);
+		checkWhole("order", order!);
+	}
+	checkFailure("error", error);
+	if (isRevert !== undefined) check("isRevert", isRevert, "boolean", isRevert === true, "true");
+	if (crashed !== undefined) checkWhole("crashed", crashed);
+	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, 0), "an attempt");
+	return record;
+}
+
+/** The state after an entry. */
+export function followRecord<S extends JobHead>(state: S, record: FlowRecord): S {
+	const { isRevert, attempt, crashed = 0 } = record;
+	const history = attempt === undefined ? state.history : remember(state.history, attempt);
+	const next = { ...state, logged: state.logged + 1, crashed, history };
+	return isRevert ? { ...next, ...nothingPending } : next;
+}
+
+/** Nothing is known of the current revert. */
+export const nothingPending = {
+	attempts: 0,
+	until: undefined,
+	isFirm: undefined,
+	since: undefined,
+	lastDelay: undefined,
+	previous: undefined,
+} as const;
+
+/** The names that are to be reverted, in the order in which that happens. */
+export function toRevert(records: Iterable<FlowRecord>): FlowRecord[] {
+	const left = new Map<string, FlowRecord>();
+	for (const record of records) {
+		const { name, isRevert, hasRevert } = record;
+		if (hasRevert) left.set(name!, record);
+		if (isRevert) left.delete(name!);
+	}
+	return [...left.values()].sort((one, other) => other.order! - one.order!);
+}
+
+/** The state as readers see it: the plan has the names in the order of their start, and `at` is the place of the current one. */
+export function showFlow(state: JobCheckpoint): JobCheckpoint {
+	const { pending = {}, isBackward, records = [], status } = state;
+	const orders = new Map<string, number>();
+	for (const { name, order } of records) if (name !== undefined) orders.set(name, order!);
+	const waiting = isBackward || status !== undefined
+		? []
+		: Object.entries(pending).filter(([name]) => !orders.has(name));
+	for (const [name, { order }] of waiting) orders.set(name, order);
+	const plan = [...orders].sort(([, one], [, other]) => one - other).map(([name]) => name);
+	const current = waiting.sort(([, one], [, other]) => one.order - other.order)[0];
+	if (current !== undefined) return { ...state, ...current[1], plan, at: plan.indexOf(current[0]) };
+	return { ...state, plan, at: isBackward ? plan.indexOf(toRevert(records)[0]?.name ?? "") + 1 : plan.length };
+}

@@ -1,0 +1,331 @@
+/**
+ * The steps, sleeps and waits of a durable function while its body runs: they begin, wait, are tried again, and their results
+ * go through the log to their promises.
+ *
+ * @module
+ */
+
+import { decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
+import type { Data } from "../basket/store.ts";
+import type { Attempting } from "./attempting.ts";
+import type { FlowStepContext } from "./flow.ts";
+import type { FlowCall } from "./flow-call.ts";
+import type { FlowPass, PassOwner } from "./flow-pass.ts";
+import type { FlowRecord, JobHead, PendingCall } from "./state.ts";
+import type { TaskContext } from "../run/task.ts";
+import { ClaimedJob, textOf } from "./claimed-job.ts";
+import { FlowAttempt } from "./flow-attempt.ts";
+import { decodeRecord, followRecord, nothingPending } from "./flow-log.ts";
+import { checkResult, remember } from "./transitions.ts";
+import { timeoutError } from "../run/attempt.ts";
+import { validate } from "../platform/standard-schema.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
+
+/** How a pass has ended. */
+export type End =
+	| { readonly type: "value"; readonly value: unknown }
+	| { readonly type: "error"; readonly error: unknown }
+	/** Nothing can happen before a time or a signal, or the claim must end. */
+	| { readonly type: "wait" }
+	| { readonly type: "stop" };
+
+/** A result on its way into the log. */
+interface DoneCall {
+	readonly call: FlowCall;
+	readonly record: FlowRecord;
+	readonly data: Data;
+}
+
+export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner {
+	protected pass: FlowPass | undefined;
+	/** Ends the current pass. */
+	protected finish: ((end: End) => void) | undefined;
+	/** The registered calls that have not begun. */
+	#waiting: FlowCall[] = [];
+	protected readonly parked: Set<FlowCall> = new Set();
+	protected readonly attempts: Map<FlowCall, FlowAttempt<FlowStepContext>> = new Map();
+	/** What runs: attempts, and results that are being encoded. */
+	protected readonly running: Set<Promise<void>> = new Set();
+	#done: DoneCall[] = [];
+	/** What the next save stores, perhaps after one that has failed. */
+	readonly #appended: DoneCall[] = [];
+	protected saving: Promise<void> | undefined;
+	/** Whether everything that the body waits for is registered. */
+	protected isWhole = false;
+	/** Whether the job is due before its time, because somebody has asked for the next attempts now. */
+	protected isAwake = false;
+	protected readonly timer: CallbackTimer = new CallbackTimer(() => this.pass?.tick());
+
+	/** Backward, nothing happens any more. */
+	protected abstract restBackward(): void;
+
+	protected override encodeHead(changes?: Partial<JobHead>): Promise<Data> {
+		const { isBackward, status, records = [] } = this.state;
+		const isOver = isBackward || status !== undefined;
+		const pending = isOver ? {} : this.#pending();
+		const isOpen = ([name]: [string, unknown]) => !records.some((record) => record.name === name);
+		const signals = isOver ? [] : Object.entries(this.state.signals).filter(isOpen);
+		return super.encodeHead({ pending, signals: Object.fromEntries(signals), ...changes });
+	}
+
+	/** What the job waits for. Names that this pass has not reached stay as they are. */
+	#pending(): Record<string, PendingCall> {
+		const calls = this.pass?.calls ?? new Map<string, FlowCall>();
+		const before = this.isWhole ? [] : Object.entries(this.state.pending!);
+		const pending = Object.fromEntries(before.filter(([name]) => !calls.has(name)));
+		for (const [name, { record, isParked, waiting, order, request: { type } }] of calls) {
+			if (record === undefined && (isParked || waiting !== nothingPending)) {
+				pending[name] = { ...waiting, previous: brief(waiting.previous), type, order };
+			}
+		}
+		return pending;
+	}
+
+	orderOf(name: string): number | undefined {
+		return this.#pendingOf(name)?.order;
+	}
+
+	#pendingOf(name: string): PendingCall | undefined {
+		const { pending } = this.state;
+		return Object.hasOwn(pending!, name) ? pending![name] : undefined;
+	}
+
+	begin(call: FlowCall): void {
+		const { name, type } = call.request;
+		const pass = this.pass!;
+		if (this.state.isBackward) return pass.tick();
+		const pending = this.#pendingOf(name);
+		if (pending !== undefined) {
+			if (pending.type !== type) return this.contradict(new TypeError(`${JSON.stringify(name)} was a ${pending.type}`));
+			const mayBegin = this.isAwake && type === "step" && !pending.isFirm;
+			call.waiting = mayBegin ? { ...pending, until: undefined } : pending;
+		}
+		if (!pass.isReplaying) return this.#begin(call);
+		this.#wait(call);
+	}
+
+	contradict(problem: unknown): void {
+		this.problem = problem;
+		this.finish!({ type: "stop" });
+	}
+
+	mismatch(problem: TypeError): void {
+		if (this.state.isBackward) this.pass!.tick();
+		else this.contradict(problem);
+	}
+
+	refuse(error: TypeError): void {
+		if (!this.state.isBackward) this.finish!({ type: "error", error });
+	}
+
+	rest(): void {
+		if (this.state.isBackward) return this.restBackward();
+		const { age } = this;
+		if (!this.isYielding) { for (const call of this.#waiting.splice(0)) this.#resume(call); }
+		let next = Infinity;
+		for (const call of this.parked) {
+			if (this.isYielding || !this.#isDue(call, age)) next = Math.min(next, call.waiting.until ?? Infinity);
+			else this.#resume(call);
+		}
+		if (this.running.size > 0 || this.saving !== undefined) {
+			if (!this.isStored) this.#save();
+		} else if (this.isYielding) return this.finish!({ type: "wait" });
+		else if ([...this.parked].some(({ isAwaited }) => isAwaited)) {
+			this.isWhole = true;
+			return this.finish!({ type: "wait" });
+		}
+		if (next < Infinity && !this.isYielding) this.owner.clock.set(this.timer, Math.max(0, Math.ceil(next - age)));
+	}
+
+	#isDue({ request: { name, type }, waiting: { until } }: FlowCall, age: number): boolean {
+		return until !== undefined && until <= age || type === "waitFor" && Object.hasOwn(this.state.signals, name);
+	}
+
+	/** Begins what a name stands for, or lets it wait. */
+	#begin(call: FlowCall): void {
+		const { request: { name, type, duration, schema }, waiting: { until } } = call;
+		const { age, state: { signals } } = this;
+		if (type === "step") {
+			if (until !== undefined && until > age) return this.#park(call);
+			this.isYielding ||= this.mustQueue();
+			if (this.isYielding) return this.#wait(call);
+			return this.#track(this.#try(call));
+		}
+		if (type === "waitFor" && Object.hasOwn(signals, name)) {
+			const { value } = signals[name]!;
+			const read = async () => schema === undefined ? value : await validate(schema, value);
+			// The codec has read the value; what the schema makes of it is made again when it is delivered.
+			this.#track(read().then(() => this.#succeed(call, value), (error) => this.#end(call, error)));
+		} else if (duration === 0 || (until !== undefined && until <= age)) {
+			const text = `No signal ${JSON.stringify(name)} came within ${duration} ms`;
+			this.#track(type === "sleep" ? this.#succeed(call, undefined) : this.#end(call, timeoutError(text, undefined)));
+		} else {
+			if (until === undefined && duration < Infinity) {
+				call.waiting = { ...nothingPending, until: Math.floor(age + duration) };
+				this.become({ ...this.state });
+			}
+			this.#park(call);
+		}
+	}
+
+	#park(call: FlowCall): void {
+		call.isParked = true;
+		this.parked.add(call);
+		this.#suspend(call);
+	}
+
+	/** Lets a call wait until the claim can begin it. */
+	#wait(call: FlowCall): void {
+		this.#waiting.push(call);
+		this.#suspend(call);
+	}
+
+	/** The call continues in the async context of the body, whoever lets it continue. */
+	#suspend(call: FlowCall): void {
+		const begin = () => this.pass!.isOver ? undefined : this.#begin(call);
+		call.begun = new Promise<void>((resolve) => call.resume = resolve).then(begin);
+		this.pass!.tick();
+	}
+
+	#resume(call: FlowCall): void {
+		this.parked.delete(call);
+		call.isParked = false;
+		call.resume!();
+		this.#track(call.begun!);
+	}
+
+	#track(work: Promise<void>): void {
+		const done = work.catch((error) => {
+			// Not even the error could be encoded.
+			if (this.finish !== undefined) this.contradict(error);
+		}).then(() => {
+			this.running.delete(done);
+			this.pass!.tick();
+		});
+		this.running.add(done);
+	}
+
+	/** Makes one attempt of a step. */
+	async #try(call: FlowCall): Promise<void> {
+		const { signal } = this.task;
+		const { name, run, settings } = call.request;
+		const place = { ...call.waiting, at: name, isBackward: false };
+		const attempt = new FlowAttempt<FlowStepContext>(this, place, settings!, this.about(name), run!);
+		this.attempts.set(call, attempt);
+		this.hasRun = true;
+		this.owner.onChange();
+		const result = await attempt.take(signal);
+		this.attempts.delete(call);
+		if (this.task.isOver) return;
+		if (result.ok) return await this.#succeed(call, result.value, attempt);
+		// The attempt was aborted, and does not count.
+		if (signal.aborted || this.pass!.isOver) return;
+		const { error, again, delay } = result;
+		this.isKeyShut ||= again && attempt.isKeyShut && this.job.job.limit !== undefined;
+		if (result.later) call.waiting = attempt.postponed(delay);
+		else {
+			this.tell({ step: name, isRevert: false, attempt: attempt.number, error, again, delay });
+			if (!again) return await this.#end(call, error, attempt);
+			call.waiting = attempt.next(error, delay);
+			this.#remember(attempt, error);
+		}
+		this.become({ ...this.state });
+		this.#park(call);
+	}
+
+	protected about(name: string): Omit<FlowStepContext, keyof TaskContext> {
+		const { uid, version, isBackward } = this.state;
+		const idempotencyKey = `${uid}/${name}${isBackward ? "/revert" : ""}`;
+		return { id: this.task.id, step: name, version, idempotencyKey };
+	}
+
+	#remember(attempt: Attempting, error: unknown): void {
+		const history = remember(this.state.history, attempt.record(textOf(error)));
+		this.become({ ...this.state, history });
+	}
+
+	/** A result that cannot be encoded fails its step. */
+	async #succeed(call: FlowCall, value: unknown, attempt?: Attempting): Promise<void> {
+		const hasRevert = call.request.options.revert === undefined ? undefined : true;
+		try {
+			checkResult(value);
+			await this.#record(call, { value, hasRevert, attempt: attempt?.record() });
+		} catch (error) {
+			await this.#end(call, error, attempt);
+		}
+	}
+
+	/** The promise rejects. */
+	async #end(call: FlowCall, error: unknown, attempt?: Attempting): Promise<void> {
+		call.thrown = { error };
+		const failure = brief(decodeFailure(encodeFailure(error)));
+		await this.#record(call, { error: failure, attempt: attempt?.record(textOf(error)) });
+	}
+
+	async #record(call: FlowCall, rest: Partial<FlowRecord>): Promise<void> {
+		const { request: { name, type }, order } = call;
+		const data = await this.encode(this.stamp({ name, type, order, ...rest }));
+		// As later passes will read it.
+		const record = await decodeRecord(this.owner.codec, data);
+		this.#done.push({ call, record, data });
+		this.#save();
+	}
+
+	#save(): void {
+		this.saving ??= this.#saveAll();
+	}
+
+	/** Stores what is done, and lets its promises settle. */
+	async #saveAll(): Promise<void> {
+		try {
+			// Results that come together are stored together.
+			await undefined;
+			while (!this.pass!.isOver && (this.#done.length > 0 || !this.isStored)) {
+				this.#append();
+				const count = this.#appended.length;
+				if (!await this.save()) {
+					this.isYielding = true;
+					break;
+				}
+				for (const { call, record } of this.#appended.splice(0, count)) this.pass!.record(call, record);
+			}
+		} catch {
+			// The claim is lost.
+			this.finish?.({ type: "stop" });
+		}
+		this.saving = undefined;
+		this.pass!.tick();
+	}
+
+	/** Moves what is done towards the log, as much as may be stored at once. */
+	#append(): void {
+		while (this.#done.length > 0 && !this.log.isFull) {
+			const one = this.#done.shift()!;
+			this.appendRecord(one.record, one.data);
+			this.#appended.push(one);
+		}
+	}
+
+	/** What every entry says of the job and of the claim. */
+	protected stamp(record: FlowRecord): FlowRecord {
+		const { state: { uid, logged }, task: { claim: { crashes } } } = this;
+		return { ...record, crashed: crashes || undefined, uid: logged === 0 ? uid : undefined };
+	}
+
+	protected appendRecord(record: FlowRecord, data: Data): void {
+		this.log.add(data);
+		(this.state.records as FlowRecord[]).push(record);
+		this.advance(followRecord(this.state, record), data);
+	}
+
+	/** What was completed when the pass had ended. Returns whether nothing is lost if the claim goes on. */
+	protected async keepDone(): Promise<boolean> {
+		for (this.#append(); this.#done.length > 0; this.#append()) if (!await this.save()) return false;
+		return true;
+	}
+}
+
+/** What the body can see of a stored error. */
+function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
+	return failure && { name: failure.name, message: failure.message, code: failure.code };
+}

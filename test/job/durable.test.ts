@@ -1,0 +1,32 @@
+// The laws of durable functions on memoryStore(), and behavior that does not depend on a store.
+import { describe as group, expect, test } from "vitest";
+import { describeJob, Durable, durable, JobDefinition, memoryStore, Processor } from "../../mod.ts";
+import { isLong, isPage } from "../support.ts";
+import { openMemory } from "./database.ts";
+import { testDurable } from "./durable-laws.ts";
+import { tryFlow } from "./flows.ts";
+
+testDurable("memoryStore()", openMemory);
+
+group("durable()", () => {
+	test("refuses what is not allowed", () => {
+		expect(() => durable("", () => 1)).toThrow(`"name"`);
+		expect(() => durable("a", 1 as never)).toThrow(`"body"`);
+		expect(() => durable("a", () => 1, { deadline: 0 })).toThrow(`"deadline"`);
+		expect(() => durable("a", () => 1, { schema: {} as never })).toThrow(`"schema"`);
+		const one = durable("a", () => 1);
+		expect(() => new Processor({ store: memoryStore(), jobs: [one, one] })).toThrow(`two jobs of the name "a"`);
+	});
+
+	test("makes a definition, whose steps describeJob() does not know", () => {
+		const definition = durable("a", () => 1, { version: 2 });
+		expect([definition instanceof Durable, definition instanceof JobDefinition]).toEqual([true, true]);
+		expect(definition).toMatchObject({ name: "a", version: 2, steps: [] });
+		expect(() => describeJob(definition)).toThrow(`"job"`);
+	});
+
+	const seeds = isLong ? 1_000 : isPage ? 8 : 32;
+	test(`of random shape keeps its laws when processes die at random: ${seeds} seeds`, async () => {
+		for (let seed = 0; seed < seeds; seed++) expect(await tryFlow(openMemory, seed, 0.1)).toBe(undefined);
+	}, 600_000);
+});
