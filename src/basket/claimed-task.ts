@@ -36,8 +36,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	progress: string | undefined;
 	/** The number of this attempt, also if the run continues under a newer claim; 0 if it has not begun. */
 	attempt = 0;
-	/** Called at each renewal of the lease while messages are in the inbox. */
+	/** See {@link JobClaim}. */
 	onPosted: (() => void) | undefined;
+	isPosted = false;
 	/** Set if it runs in a call with others. */
 	sharedRun: SharedRun | undefined;
 	/** See {@link BatchMember}. */
@@ -128,12 +129,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Decides what a claim of a schedule stands for. Returns its end if the function is not called now. */
 	async #beginTick(): Promise<Ending | undefined> {
-		const begun = await beginTick(
-			this.#owner.settings.schedules,
-			this.#kind,
-			this.claim.payload,
-			tickHostOf(this.#owner, this),
-		);
+		const { settings: { schedules } } = this.#owner;
+		const begun = await beginTick(schedules, this.#kind, this.claim.payload, tickHostOf(this.#owner, this));
 		if ("type" in begun) return endingWith(begun);
 		this.tick = begun;
 	}
@@ -169,6 +166,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** The store has answered whether the claim is still there. */
 	renewed(state: LeaseState, endsAt: number): void {
+		this.isPosted ||= state === "posted";
 		if (state === "posted" && !this.isOver) this.onPosted?.();
 		if (state !== "lost") this.leaseEndsAt = Math.max(this.leaseEndsAt, endsAt);
 		else if (this.isCompleting) this.#completed();

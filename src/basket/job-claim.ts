@@ -22,6 +22,8 @@ export interface JobClaim {
 	};
 	/** Called at each renewal of the lease while messages are in the inbox of the job. */
 	onPosted: (() => void) | undefined;
+	/** Whether that has happened, perhaps before the job began to run. */
+	readonly isPosted: boolean;
 	/** A transaction will store the result of the run. Until it ends, the lease is not renewed in the usual way. */
 	beginCommit(): void;
 	/** The transaction has ended, or there is none. */

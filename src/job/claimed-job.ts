@@ -114,7 +114,7 @@ export abstract class ClaimedJob<Tx> {
 		// The limit was changed.
 		if (limitKey !== undefined && limitKey !== this.task.claim.limitKey) return { type: "release", limitKey };
 		this.task.onPosted = () => void this.look();
-		if (this.mustLook) void this.look();
+		if (this.mustLook || this.task.isPosted) void this.look();
 		this.owner.onChange();
 		for (const { n, data } of this.task.claim.inbox) {
 			const message = await this.decodeMessage(data);

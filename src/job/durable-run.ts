@@ -45,15 +45,18 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 	readonly #body: Body;
 	/** Whether the body was called again to revert. */
 	#isReplayed = false;
+	/** What is left to be reverted, see {@link toRevert}. Set while the job goes backward. */
+	#left: number[] | undefined;
+
 	constructor(owner: JobOwner<Tx>, job: PreparedJob, task: JobClaim, body: Body) {
 		super(owner, job, task);
 		this.#body = body;
 	}
 
 	get place(): Pick<LiveJob, "direction" | "step" | "attempt"> {
-		const { isBackward, records = [], attempts, status } = this.state;
+		const { isBackward, records, attempts, status } = this.state;
 		if (isBackward) {
-			const step = status === undefined ? toRevert(records)[0]?.name : undefined;
+			const step = status === undefined ? records![this.#leftToRevert().at(-1)!]?.name : undefined;
 			return { direction: "backward", step, attempt: attempts + 1 };
 		}
 		const [[call, attempt] = []] = this.attempts;
@@ -91,13 +94,13 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 	}
 
 	protected heed(message: JobMessage | undefined): void {
-		const { isBackward, signals, status, records = [] } = this.state;
+		const { isBackward, signals, status } = this.state;
 		if (isBackward || status !== undefined) return;
 		if (message?.type === "cancel") this.fail(cancelled());
 		if (message?.type !== "signal") return;
 		const { name, value } = message;
 		// The first signal with a name counts.
-		const isOpen = !Object.hasOwn(signals, name) && !records.some((record) => record.name === name);
+		const isOpen = !Object.hasOwn(signals, name) && !this.isRecorded(name);
 		if (isOpen) this.become({ ...this.state, signals: { ...signals, [name]: { value } } });
 	}
 
@@ -106,7 +109,7 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		const { records = [], isBackward } = this.state;
 		const { crashes: crashed } = this.task.claim;
 		const failure = decodeFailure(encodeFailure(error))!;
-		const left = toRevert(records).map(({ name }) => name!);
+		const left = toRevert(records).map((index) => records[index]!.name!).reverse();
 		const next = { ...this.state, ...nothingPending, crashed, history };
 		if (isBackward) return this.become({ ...next, status: "failed", revertError: failure, unreverted: left });
 		const calls = [...this.pass?.calls.values() ?? []];
@@ -221,17 +224,23 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		}
 	}
 
+	#leftToRevert(): number[] {
+		return this.#left ??= toRevert(this.state.records!);
+	}
+
 	protected restBackward(): void {
-		const { calls } = this.pass!;
-		const isComplete = toRevert(this.state.records!).every(({ name }) => calls.has(name!));
-		const isStuck = [...calls.values()].some(({ isSettled, isAwaited }) => isAwaited && !isSettled);
+		const { calls, open } = this.pass!;
+		const { records } = this.state;
+		const isComplete = this.#leftToRevert().every((index) => calls.has(records![index]!.name!));
+		const isStuck = [...open].some(({ isAwaited }) => isAwaited);
 		if (isComplete || isStuck) this.finish!({ type: "wait" });
 	}
 
 	/** Makes one attempt of the next revert. Returns how the claim ends, if it must. */
 	async #goBackward(): Promise<Outcome | undefined> {
 		const { task: { signal, claim }, state: { until = -Infinity, isFirm, records } } = this;
-		const record = toRevert(records!).at(0);
+		const index = this.#leftToRevert().at(-1)!;
+		const record = records![index];
 		if (record === undefined) return void this.become({ ...this.state, status: "reverted" });
 		const delay = Math.ceil(until - this.age);
 		const isAwake = claim.inbox.length === 0 && !this.hasRun;
@@ -253,17 +262,21 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 			this.fail(new TypeError(`The body does not register the revert of ${JSON.stringify(record.name)} anymore`));
 			return undefined;
 		}
-		return await this.#revert(call, record);
+		return await this.#revert(call, record, index);
 	}
 
-	async #revert({ request: { name, options, schema } }: FlowCall, done: FlowRecord): Promise<Outcome | undefined> {
+	async #revert(
+		{ request: { name, options, schema } }: FlowCall,
+		{ type, order }: FlowRecord,
+		index: number,
+	): Promise<Outcome | undefined> {
 		const { signal } = this.task;
 		const place = { ...this.state, at: name, isBackward: true };
 		const { revertAttempts: attempts = Infinity } = options;
 		const settings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, this.job.defaults);
 		let result: unknown;
 		try {
-			const { value } = await this.readRecord(this.state.records!.indexOf(done));
+			const { value } = await this.readRecord(index);
 			result = schema === undefined ? value : await validate(schema, value);
 		} catch (error) {
 			this.problem = error;
@@ -282,9 +295,9 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		const step = await attempt.take(signal);
 		this.throwIfLost(!this.task.isOver);
 		if (step.ok) {
-			const { type, order } = done;
 			const record = this.stamp({ name, type, order, isRevert: true, attempt: attempt.record() });
 			this.appendRecord(record, await this.encode(record));
+			this.#left!.pop();
 			return undefined;
 		}
 		if (signal.aborted) throw signal.reason;

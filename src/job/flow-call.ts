@@ -52,8 +52,6 @@ export class FlowCall {
 	waiting: Waiting = nothingPending;
 	/** Whether it waits for a time or a signal, and nothing of it runs. */
 	isParked = false;
-	/** Whether {@link promise} is settled. */
-	isSettled = false;
 	/** The stored result, and its index in the order in which results settle. */
 	record: FlowRecord | undefined;
 	index = -1;
@@ -80,12 +78,10 @@ export class FlowCall {
 	}
 
 	resolve(value: unknown): void {
-		this.isSettled = true;
 		this.#resolve(value);
 	}
 
 	reject(error: unknown): void {
-		this.isSettled = true;
 		// The body may await it later. If it never does, the job fails for that reason.
 		Promise.prototype.then.call(this.promise, undefined, () => {});
 		this.#reject(error);

@@ -52,15 +52,14 @@ export const nothingPending = {
 	previous: undefined,
 } as const;
 
-/** The names that are to be reverted, in the order in which that happens. */
-export function toRevert(records: Iterable<FlowRecord>): FlowRecord[] {
-	const left = new Map<string, FlowRecord>();
-	for (const record of records) {
-		const { name, isRevert, hasRevert } = record;
-		if (hasRevert) left.set(name!, record);
+/** The indexes of the records that are to be reverted, the next one last. */
+export function toRevert(records: readonly FlowRecord[]): number[] {
+	const left = new Map<string, number>();
+	for (const [index, { name, isRevert, hasRevert }] of records.entries()) {
+		if (hasRevert) left.set(name!, index);
 		if (isRevert) left.delete(name!);
 	}
-	return [...left.values()].sort((one, other) => other.order! - one.order!);
+	return [...left.values()].sort((one, other) => records[one]!.order! - records[other]!.order!);
 }
 
 /** The state as readers see it: the plan has the names in the order of their start, and `at` is the place of the current one. */
@@ -75,5 +74,6 @@ export function showFlow(state: JobCheckpoint): JobCheckpoint {
 	const plan = [...orders].sort(([, one], [, other]) => one - other).map(([name]) => name);
 	const current = waiting.sort(([, one], [, other]) => one.order - other.order)[0];
 	if (current !== undefined) return { ...state, ...current[1], plan, at: plan.indexOf(current[0]) };
-	return { ...state, plan, at: isBackward ? plan.indexOf(toRevert(records)[0]?.name ?? "") + 1 : plan.length };
+	const next = isBackward ? records[toRevert(records).at(-1)!]?.name ?? "" : undefined;
+	return { ...state, plan, at: next === undefined ? plan.length : plan.indexOf(next) + 1 };
 }

@@ -35,6 +35,8 @@ export interface PassOwner {
 export class FlowPass {
 	/** The names that are registered. */
 	readonly calls: Map<string, FlowCall> = new Map();
+	/** Those of them that have not settled. */
+	readonly open: Set<FlowCall> = new Set();
 	/** Whether the promises do not settle anymore. */
 	isOver = false;
 	readonly #owner: PassOwner;
@@ -46,8 +48,6 @@ export class FlowPass {
 	#cursor = 0;
 	/** The registered calls with a record that have not settled, by its index. */
 	readonly #ready = new Map<number, FlowCall>();
-	/** The number of all registered calls that have not settled. */
-	#open = 0;
 	/** The least order that the next new name can have. */
 	#nextOrder = 0;
 	#isReading = false;
@@ -81,7 +81,7 @@ export class FlowPass {
 		const record = index === undefined ? undefined : this.#records[index];
 		const call = new FlowCall(request, record?.order ?? this.#owner.orderOf(name) ?? this.#newOrder());
 		this.calls.set(name, call);
-		this.#open++;
+		this.open.add(call);
 		if (record === undefined) this.#owner.begin(call);
 		else if (record.type === type) this.#arrive(call, record, index!);
 		else this.#owner.mismatch(new TypeError(`${JSON.stringify(name)} is a ${type}, but the log has a ${record.type}`));
@@ -139,9 +139,9 @@ export class FlowPass {
 		const { schema } = call.request;
 		if (error !== undefined) {
 			const { thrown = { error: Object.assign(new Error(error.message), error) } } = call;
-			return this.#finish(() => call.reject(thrown.error));
+			return this.#finish(call, () => call.reject(thrown.error));
 		}
-		const accept = (value: unknown) => this.#finish(() => call.resolve(value));
+		const accept = (value: unknown) => this.#finish(call, () => call.resolve(value));
 		if (schema === undefined) return accept(value);
 		this.#isReading = true;
 		const refuse = (error: unknown) => this.isOver || this.#owner.contradict(error);
@@ -154,11 +154,11 @@ export class FlowPass {
 		}
 	}
 
-	#finish(settle: () => void): void {
-		this.#open--;
+	#finish(call: FlowCall, settle: () => void): void {
+		this.open.delete(call);
 		this.#isReading = false;
 		if (this.isOver) return;
 		settle();
-		if (this.#open > 0) this.tick();
+		if (this.open.size > 0) this.tick();
 	}
 }

@@ -54,31 +54,37 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	protected isWhole = false;
 	/** Whether the job is due before its time, because somebody has asked for the next attempts now. */
 	protected isAwake = false;
+	#recorded: Set<string | undefined> | undefined;
 	protected readonly timer: CallbackTimer = new CallbackTimer(() => this.pass?.tick());
 
 	/** Backward, nothing happens any more. */
 	protected abstract restBackward(): void;
 
 	protected override encodeHead(changes?: Partial<JobHead>): Promise<Data> {
-		const { isBackward, status, records = [] } = this.state;
+		const { isBackward, status } = this.state;
 		const isOver = isBackward || status !== undefined;
 		const pending = isOver ? {} : this.#pending();
-		const isOpen = ([name]: [string, unknown]) => !records.some((record) => record.name === name);
-		const signals = isOver ? [] : Object.entries(this.state.signals).filter(isOpen);
+		const signals = isOver ? [] : Object.entries(this.state.signals).filter(([name]) => !this.isRecorded(name));
 		return super.encodeHead({ pending, signals: Object.fromEntries(signals), ...changes });
 	}
 
 	/** What the job waits for. Names that this pass has not reached stay as they are. */
 	#pending(): Record<string, PendingCall> {
-		const calls = this.pass?.calls ?? new Map<string, FlowCall>();
+		const { calls, open = [] } = this.pass ?? {};
 		const before = this.isWhole ? [] : Object.entries(this.state.pending!);
-		const pending = Object.fromEntries(before.filter(([name]) => !calls.has(name)));
-		for (const [name, { record, isParked, waiting, order, request: { type } }] of calls) {
+		const pending = Object.fromEntries(before.filter(([name]) => !calls?.has(name)));
+		for (const { record, isParked, waiting, order, request: { name, type } } of open) {
 			if (record === undefined && (isParked || waiting !== nothingPending)) {
 				pending[name] = { ...waiting, previous: brief(waiting.previous), type, order };
 			}
 		}
 		return pending;
+	}
+
+	/** Whether the log has the name. */
+	protected isRecorded(name: string): boolean {
+		this.#recorded ??= new Set(this.state.records?.map(({ name }) => name));
+		return this.#recorded.has(name);
 	}
 
 	orderOf(name: string): number | undefined {
@@ -315,6 +321,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	protected appendRecord(record: FlowRecord, data: Data): void {
 		this.log.add(data);
 		(this.state.records as FlowRecord[]).push(record);
+		this.#recorded?.add(record.name);
 		this.advance(followRecord(this.state, record), data);
 	}
 

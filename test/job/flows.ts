@@ -341,7 +341,10 @@ export class FlowWorld {
 		if (outcome.unreverted.length === 0 && JSON.stringify(reverted) !== JSON.stringify(wanted)) {
 			return `the ${outcome.status} job has reverted ${reverted} instead of ${wanted}`;
 		}
-		if (outcome.unreverted.length > 0) return `${outcome.unreverted} are not reverted: ${outcome.revertError?.message}`;
+		const isGivenUp = outcome.revertError?.message.startsWith("The process that ran the step ended without a word");
+		if (outcome.unreverted.length > 0 && !(isGivenUp && this.deaths >= 10)) {
+			return `${outcome.unreverted} are not reverted: ${outcome.revertError?.message}`;
+		}
 		if (JSON.stringify([...new Set(of("reverted"))].filter((name) => !reverted.includes(name))) !== "[]") {
 			return "a lost revert";
 		}

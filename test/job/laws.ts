@@ -983,6 +983,31 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				expect(await processor.result(id)).toMatchObject({ status: "reverted", error: { message: "failure" } });
 				await running.stop();
 			});
+
+			law("reaches a job that is claimed and has not begun, within a third of the lease", async (make) => {
+				const machine = await make();
+				const seen: unknown[] = [];
+				const gate = deferred();
+				const definition = job<number>("cancelled").step("a", {
+					run: ({ input, signal }) => {
+						seen.push(input);
+						if (input === 2) return Promise.race([gate.promise, untilAborted(signal)]);
+						if (input > 2) return untilAborted(signal);
+					},
+				});
+				const processor = machine.processor([definition], { concurrency: 1 });
+				// After quick ones, several are claimed at once.
+				await processor.addMany([0, 1, 2, 3].map((input) => ({ job: definition, input, id: `job ${input}` })));
+				const running = machine.start(processor);
+				await machine.advance(0);
+				expect([(await processor.get("job 3"))?.status, seen]).toEqual(["running", [0, 1, 2]]);
+				await processor.cancel("job 3");
+				await machine.advance(15_000);
+				gate.resolve();
+				await machine.advance(1);
+				expect((await processor.get("job 3"))?.error?.message).toBe("The job was cancelled");
+				await running.stop();
+			});
 		});
 
 		group("Processor.hold(), release(), delete()", () => {

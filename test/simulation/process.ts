@@ -319,13 +319,15 @@ export abstract class Process implements Owner {
 	async #call<T>(member: StoreCall["member"], args: readonly unknown[], call: () => Promise<T>): Promise<T> {
 		const sentAt = this.#world.clock.monotonic();
 		// The run of a job gets its messages.
-		const isEngines = isOfEngine({ member, args }) || member === "get";
+		const isOnlyEngines = isOfEngine({ member, args });
+		const isEngines = isOnlyEngines || member === "get";
 		const own = { sentAt, number: isEngines ? ++this.#sent : 0 };
 		if (isEngines) this.#unanswered.add(own);
 		try {
 			const result = await call();
 			if (this.isFrozen) await this.#attending();
-			if (isEngines) this.#answered = this.#sent;
+			// An answer to a user tells the engine nothing.
+			if (isOnlyEngines) this.#answered = this.#sent;
 			this.#hear(member, args, result, sentAt);
 			return result;
 		} catch (error) {
