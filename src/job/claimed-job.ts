@@ -198,6 +198,8 @@ export abstract class ClaimedJob<Tx> {
 
 	/** The job has ended, and its head has the outcome. */
 	protected async done(): Promise<Outcome> {
+		// What the body has is not what is stored: it may have changed it.
+		this.state = { ...this.state, entries: this.#entries };
 		try {
 			return { type: "done", retain: this.owner.retain, payload: await this.encodeHead() };
 		} catch (error) {
@@ -308,7 +310,7 @@ export abstract class ClaimedJob<Tx> {
 
 	/** If the head is too large for the store, details for people are dropped first. */
 	protected async encodeHead(changes?: Partial<JobHead>): Promise<Data> {
-		const { results: _, records: __, value: ___, ...head } = { ...this.state, ...changes };
+		const { results: _, records: __, value: ___, entries: ____, ...head } = { ...this.state, ...changes };
 		const { error, revertError, previous } = head;
 		const short = { ...head, history: [] };
 		const shortest = { ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) };

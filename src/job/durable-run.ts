@@ -10,7 +10,7 @@
  */
 
 import { decodeFailure, encodeFailure, type JobClaim } from "../basket/engine.ts";
-import type { Outcome } from "../basket/store.ts";
+import type { Data, Outcome } from "../basket/store.ts";
 import type { Flow, FlowRevertContext } from "./flow.ts";
 import type { FlowCall } from "./flow-call.ts";
 import type { JobOwner } from "./owner.ts";
@@ -18,10 +18,9 @@ import type { LiveJob } from "./view.ts";
 import { cancelled, textOf } from "./claimed-job.ts";
 import { createFlow } from "./create-flow.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
-import { nothingPending, toRevert } from "./flow-log.ts";
+import { nothingPending, storable, toRevert } from "./flow-log.ts";
 import { FlowPass } from "./flow-pass.ts";
 import { type End, FlowSteps } from "./flow-steps.ts";
-import { namedResults } from "./log.ts";
 import {
 	fitInput,
 	type FlowRecord,
@@ -132,13 +131,6 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		}
 	}
 
-	/** The job has ended: its results are for those who wait in this process. */
-	protected override done(): Promise<Outcome> {
-		const { state } = this;
-		this.become({ ...state, results: namedResults({ state, results: new Map(), records: [...state.records!] }) });
-		return super.done();
-	}
-
 	async #goForward(): Promise<Outcome | undefined> {
 		const { task: { signal, claim }, state: { until = -Infinity } } = this;
 		this.isAwake = claim.inbox.length === 0 && until > this.age;
@@ -211,16 +203,24 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 			for (const [name, { isAwaited }] of this.pass!.calls) {
 				if (!isAwaited) throw new TypeError(`The body does not await ${JSON.stringify(name)}`);
 			}
-			checkResult(value);
-			const record = this.stamp({ value });
-			const data = await this.encode(record);
+			const record = this.stamp(storable(value));
+			const data = await this.#encodeValue(record);
 			if (this.log.isFull && !await this.save()) return await this.later(0);
 			this.appendRecord(record, data);
-			this.become({ ...this.state, ...nothingPending, status: "completed", value });
+			this.become({ ...this.state, ...nothingPending, status: "completed" });
 		} catch (error) {
 			this.throwIfLost(!this.task.isOver);
 			if (!await this.keepDone()) return await this.later(0);
 			this.fail(error);
+		}
+	}
+
+	async #encodeValue(record: FlowRecord): Promise<Data> {
+		try {
+			checkResult(record.value);
+			return await this.encode(record);
+		} catch (error) {
+			throw new TypeError(`The value of the body cannot be stored: ${textOf(error)}`, { cause: error });
 		}
 	}
 

@@ -60,6 +60,8 @@ export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, F
  * - If the body rejects, or the job is canceled, the steps that are done are reverted in the reverse order of their start.
  *   A step that rejects may be caught. An error that comes from the log is an `Error` with the name and the message of the
  *   first one, and not an instance of its class.
+ * - The codec must be able to store the value and the results of steps. Lists may contain `undefined`, as `Promise.all` makes
+ *   them of steps without a result. If the value cannot be stored, the job fails, and the error names the part of it.
  * - Steps may be inserted, removed and reordered while jobs wait. If a name stands for something else than the log says, the
  *   job is held. If a step that must be reverted is not registered, the job is `failed`, with the names that are left.
  *

@@ -20,7 +20,7 @@ import { checkName } from "../platform/name.ts";
  */
 export async function decodeRecord(codec: Codec, data: Data): Promise<FlowRecord> {
 	const record = check("entry", await codec.decode(data) as FlowRecord, "object");
-	const { uid, name, type, order, error, isRevert, attempt, crashed } = record;
+	const { uid, name, type, order, value, gaps, error, isRevert, attempt, crashed } = record;
 	if (uid !== undefined) check("uid", uid, "string");
 	if (name !== undefined) {
 		checkName("name", name);
@@ -31,7 +31,22 @@ export async function decodeRecord(codec: Codec, data: Data): Promise<FlowRecord
 	if (isRevert !== undefined) check("isRevert", isRevert, "boolean", isRevert === true, "true");
 	if (crashed !== undefined) checkWhole("crashed", crashed);
 	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, 0), "an attempt");
-	return record;
+	return gaps === undefined ? record : { ...record, value: widen(value, gaps), gaps: undefined };
+}
+
+/** What is stored of a result, see {@link FlowRecord.gaps}. */
+export function storable(value: unknown): Pick<FlowRecord, "value" | "gaps"> {
+	if (!Array.isArray(value) || !value.includes(undefined)) return { value };
+	const gaps = [...value.keys()].filter((index) => value[index] === undefined);
+	return { value: Array.from(value, (item) => item ?? null), gaps };
+}
+
+/** Undoes {@link storable}. */
+function widen(value: unknown, gaps: readonly number[]): unknown {
+	const isList = Array.isArray(value) && Array.isArray(gaps) && gaps.every((index) => index in value);
+	check("gaps", gaps, "object", isList, "indexes of the value");
+	for (const index of gaps) (value as unknown[])[index] = undefined;
+	return value;
 }
 
 /** The state after an entry. */

@@ -15,7 +15,7 @@ import type { FlowRecord, JobHead, PendingCall } from "./state.ts";
 import type { TaskContext } from "../run/task.ts";
 import { ClaimedJob, textOf } from "./claimed-job.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
-import { decodeRecord, followRecord, nothingPending } from "./flow-log.ts";
+import { decodeRecord, followRecord, nothingPending, storable } from "./flow-log.ts";
 import { checkResult, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -255,7 +255,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		const hasRevert = call.request.options.revert === undefined ? undefined : true;
 		try {
 			checkResult(value);
-			await this.#record(call, { value, hasRevert, attempt: attempt?.record() });
+			await this.#record(call, { ...storable(value), hasRevert, attempt: attempt?.record() });
 		} catch (error) {
 			await this.#end(call, error, attempt);
 		}

@@ -8,7 +8,8 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
-import { findLog, type JobSource, readWhole } from "./stored.ts";
+import { replay } from "./log.ts";
+import { findLog, type JobSource, readWhole, wholeJob } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
@@ -128,5 +129,7 @@ export async function storedOutcome(
 
 /** The state as a reader of the store, possibly in another process, sees it. */
 export async function asStored(codec: Codec, state: JobCheckpoint): Promise<JobCheckpoint> {
-	return await codec.decode(await codec.encode({ ...state, records: undefined })) as JobCheckpoint;
+	const { entries, ...rest } = state;
+	const stored = await codec.decode(await codec.encode({ ...rest, records: undefined })) as JobCheckpoint;
+	return entries === undefined ? stored : wholeJob(await replay(codec, undefined, stored, entries));
 }

@@ -18,6 +18,7 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
+import type { LogEntry } from "../basket/store.ts";
 import type { AnyJob, JobStep } from "./job.ts";
 import type { RunnerSettings } from "../run/options.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -165,6 +166,8 @@ export interface FlowRecord {
 	readonly order?: number | undefined;
 	/** The result. */
 	readonly value?: unknown;
+	/** Where the stored result, a list, has `undefined`, which JSON does not have: `Promise.all` makes such lists. */
+	readonly gaps?: readonly number[] | undefined;
 	/** The error with which it ended instead. */
 	readonly error?: TaskFailure | undefined;
 	/** Whether it can be reverted. */
@@ -184,6 +187,8 @@ export interface JobCheckpoint extends JobHead {
 	readonly records?: readonly FlowRecord[] | undefined;
 	/** The value of its body. */
 	readonly value?: unknown;
+	/** Its log as it is stored, when the job has ended. */
+	readonly entries?: readonly LogEntry[] | undefined;
 }
 
 /** The results of the steps by name. It only grows, see {@link keepResult}. */

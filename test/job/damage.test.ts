@@ -1,6 +1,6 @@
 // Damaged checkpoints: each field with each kind of invalid value.
 import { describe, expect, test } from "vitest";
-import { job } from "../../mod.ts";
+import { durable, job } from "../../mod.ts";
 import { openMemory } from "./database.ts";
 import { type Machine, withMachines } from "./support.ts";
 
@@ -150,6 +150,42 @@ describe("The log of a job", () => {
 			expect((await processor.wait(other)).status).toBe("completed");
 			expect([(await processor.get(id))!.status, calls]).toEqual(["held", []]);
 		}));
+});
+
+describe("The log of a durable function", () => {
+	const entry = { name: "a", type: "step", order: 0 };
+	const wrongFields: Record<string, unknown[]> = {
+		uid: [1, "of another job"],
+		name: ["", 1, null],
+		type: ["stop", 1, undefined],
+		order: [-1, 0.5, "0", undefined],
+		gaps: [0, {}, [1], ["length"], [0.5], [-1]],
+		error: ["no", {}, { name: "Error" }],
+		isRevert: [false, 1],
+		attempt: [{}, [0, 1, 1, 1], ["a", 0, 1, 1]],
+		crashed: [-1, "0"],
+	};
+
+	test.each(Object.keys(wrongFields))(
+		"holds the job, with the reason, and harms no other: a wrong %s",
+		(name) =>
+			withMachines(openMemory, async (make) => {
+				const machine = await make();
+				const flow = durable("flow", (flow) => flow.step("a", () => calls.push("a")));
+				for (const wrong of wrongFields[name]!) {
+					const id = `with ${JSON.stringify(wrong)}`;
+					await machine.processor([flow]).add(flow, undefined, { id });
+					const { payload } = await machine.stored(id);
+					await machine.replace(id, "flow", payload, [JSON.stringify({ ...entry, value: ["x"], [name]: wrong })]);
+					const processor = machine.processor([flow, healthy]);
+					const { id: other } = await processor.add(healthy);
+					calls.length = 0;
+					await machine.drain(processor);
+					expect([id, (await processor.wait(other)).status, (await processor.get(id))?.status, calls])
+						.toEqual([id, "completed", "held", []]);
+				}
+			}),
+	);
 });
 
 describe("The damaged outcome of a job", () => {

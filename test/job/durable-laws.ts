@@ -675,6 +675,51 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			});
 		});
 
+		law("what Promise.all makes of steps without a result is stored as it is, also as a result", async (make) => {
+			const machine = await make();
+			const seen: unknown[] = [];
+			const gaps = [undefined, null, 1];
+			const definition = durable("it", async (flow) => {
+				seen.push(await flow.step("list", () => gaps), await flow.step("empty", () => [undefined]));
+				await flow.sleep("nap", 1_000);
+				return await Promise.all([flow.step("a", () => {}), flow.step("b", () => 2)]);
+			});
+			const processor = machine.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			const told = processor.wait("it");
+			const running = machine.start(processor);
+			await machine.advance(5_000);
+			expect(seen).toEqual([gaps, [undefined], gaps, [undefined]]);
+			const expected = {
+				status: "completed",
+				value: [undefined, 2],
+				results: { list: gaps, empty: [undefined], b: 2 },
+			};
+			expect([await told, await processor.result("it")]).toMatchObject([expected, expected]);
+			await running.stop();
+		});
+
+		law("a value of the body that cannot be stored is named with the place of what is wrong in it", async (make) => {
+			const deep = await finish(await make(), async (flow) => ({ list: [await flow.step("a", () => {})] }));
+			expect(deep.error?.message).toMatch(/^The value of the body cannot be stored: .*value\.list\[0\] is undefined$/);
+			const lost = await finish(await make(), (flow) => Promise.allSettled([flow.step("a", () => fail())]));
+			expect(lost.error?.message).toMatch(/^The value of the body cannot be stored: .*value\[0\]\.reason is an Error$/);
+		});
+
+		law("wait() resolves with the results as they are stored, whatever the body has changed in them", async (make) => {
+			const machine = await make();
+			const definition = durable("it", async (flow) => {
+				(await flow.step("a", () => [1])).push(2);
+			});
+			const processor = machine.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			const told = processor.wait("it");
+			await machine.drain(processor);
+			expect([await told, await processor.wait("it")]).toMatchObject([{ results: { a: [1] } }, {
+				results: { a: [1] },
+			}]);
+		});
+
 		law("a process that dies again and again while a step runs ends the job", async (make) => {
 			const machine = await make();
 			const definition = durable("it", async (flow) => {
