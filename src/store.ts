@@ -64,6 +64,7 @@ export type {
 	Outcome,
 	Pauses,
 	Ref,
+	Restart,
 	Save,
 	Settlement,
 	Store,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Data } from "./claim.ts";
+
 /**
  * - `"waiting"`: waits for its due time, for a worker, or for its turn in its lane;
  * - `"running"`: claimed by a worker;
@@ -41,13 +43,30 @@ export interface ListQuery {
 export type Counts = { readonly [State in TaskState]: number };
 
 /**
+ * Begins a done or dead task anew with another payload, as `"retry"` does with a dead one: with its id, kind, lane, priority
+ * and limit key, without attempts or crashes, and behind all others. Its messages and its result are dropped. It is not for
+ * tasks that collect items.
+ */
+export interface Restart {
+	/** Tells it from the other changes. */
+	readonly type: "restart";
+	/** The key that the task must still have: so nobody sets a task back that was begun anew meanwhile. */
+	readonly key: string;
+	/** The new payload. */
+	readonly payload: Data;
+	/** Whether its log stays. Otherwise, it begins with an empty one, in which no entry of the old one appears later. */
+	readonly keepsLog: boolean;
+}
+
+/**
  * - `"retry"`: restarts a dead task as if it were added now with its id, lane and priority: without attempts or
  *   crashes, and behind all others. A waiting task, blocked or not, becomes due at once. Other tasks are not changed;
  * - `"hold"`: prevents a waiting task from being claimed, and a running task from being claimed again. It keeps its
  *   place in its lane, also as the head;
- * - `"release"`: undoes a hold.
+ * - `"release"`: undoes a hold;
+ * - a {@link Restart}, for a single task.
  */
-export type Change = "retry" | "hold" | "release";
+export type Change = "retry" | "hold" | "release" | Restart;
 
 /** What {@link Store.pause} has paused. */
 export interface Pauses {

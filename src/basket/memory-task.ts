@@ -5,6 +5,7 @@
  */
 
 import type {
+	Change,
 	Data,
 	Done,
 	LogEntry,
@@ -162,6 +163,15 @@ export function inboxFor({ state, inbox, posted, log }: Task, { item }: NewTask)
 	return item !== undefined && state === "dead" ? { inbox, posted, log } : undefined;
 }
 
+/** What is added if a change lets a task begin anew; `undefined` if it does not. */
+export function begunAnew(task: Task, change: Change): (Task & Pick<NewTask, "delay">) | undefined {
+	const anew = { ...task, delay: 0 };
+	if (typeof change !== "object") return change === "retry" && task.state === "dead" ? anew : undefined;
+	const { key, payload, keepsLog } = change;
+	if (!isOver(task) || keyOf(task) !== key) return undefined;
+	return { ...anew, payload, inbox: [], posted: 0, log: keepsLog ? task.log : undefined };
+}
+
 /** Appends entries to the log of a task. */
 export function append(task: Task, { after, entries }: LogPart): void {
 	const log = task.log ??= [];
@@ -216,10 +226,14 @@ export function orderOf(key: string | undefined): number {
 	return Number(key);
 }
 
+/** Undoes {@link orderOf}. */
+export function keyOf({ order }: Pick<Task, "order">): string {
+	return String(order).padStart(keyLength, "0");
+}
+
 /** Returns the public form of a task. */
 export function show(task: Task): StoredTask {
 	const {
-		order,
 		at,
 		id,
 		kind,
@@ -235,7 +249,7 @@ export function show(task: Task): StoredTask {
 		limitKey,
 	} = task;
 	return {
-		key: String(order).padStart(keyLength, "0"),
+		key: keyOf(task),
 		id,
 		kind,
 		payload: copy(payload),

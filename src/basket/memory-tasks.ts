@@ -28,6 +28,7 @@ import type {
 } from "./store.ts";
 import {
 	append,
+	begunAnew,
 	collect,
 	copy,
 	crash,
@@ -205,13 +206,11 @@ export class MemoryTasks {
 	change(id: string, change: Change): boolean {
 		const task = this.#find(id);
 		if (task === undefined) return false;
+		const anew = begunAnew(task, change);
+		if (anew !== undefined) return this.#remove(task) && this.#insert(anew, id, this.#number(), anew);
 		const isRetry = change === "retry";
-		if (isRetry && task.state === "dead") {
-			const anew = { ...task, delay: 0 };
-			this.#remove(task);
-			return this.#insert(anew, id, this.#number(), anew);
-		}
-		if (isOver(task) || (isRetry ? stateOf(task) !== "waiting" : task.isHeld === (change === "hold"))) return false;
+		const can = isRetry ? stateOf(task) === "waiting" : task.isHeld !== (change === "hold");
+		if (isOver(task) || typeof change === "object" || !can) return false;
 		if (!isRetry) task.isHeld = !task.isHeld;
 		this.watchers.stir();
 		return this.#place(task, isRetry ? Math.min(task.at, this.now) : task.at);

@@ -12,6 +12,7 @@
  *             add ─────────────────────────────────────────────► waiting
  *   waiting ─(turn: claim)─► running ─(done)──► removed, or kept as done until its time is over
  *   running ─(retry, later, release)─► waiting          running ─(dead)─► dead ─(change: retry)─► waiting, at the end
+ *   done, dead ─(change: restart)─► waiting, at the end, with another payload
  *   running ─(its lease ends, turn: claim)─► running, under a new token, `crashes` and `attempts` one higher
  *   waiting, blocked ⇄ (change: hold, release) ⇄ held   running ─(change: hold, then retry, later or release)─► held
  * ```
@@ -61,6 +62,7 @@ export {
 	type Counts,
 	type ListQuery,
 	type Pauses,
+	type Restart,
 	type TaskState,
 	taskStates,
 	type WakeReason,

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Change, Data } from "../basket/store.ts";
+import type { Change, Data, Restart } from "../basket/store.ts";
 import { enterLanes, insert, type Join, lasting } from "./adding.ts";
 import { isSound } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
-import { isOver, stateOf, type TaskRow, tasks } from "./tables.ts";
+import { idOf, isOver, stateOf, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
 /** Removes tasks. Returns which of them existed. */
@@ -29,11 +29,18 @@ export function* remove(session: Session, ids: readonly string[]): Work<boolean[
 /** Applies a change to tasks. Returns which of them were changed. */
 export function* change(session: Session, ids: readonly string[], what: Change): Work<boolean[]> {
 	const found = yield* session.find(ids);
-	const dead = [...found.values()].map(({ row }) => row).filter(({ state }) => what === "retry" && state === "dead");
-	const join = dead.length > 0 ? yield* enterLanes(session, dead) : undefined;
+	const isAnew = (row: TaskRow) =>
+		what === "retry" ? row.state === "dead" : typeof what === "object" && mayRestart(session, row, what);
+	const over = [...found.values()].map(({ row }) => row).filter(isAnew);
+	const join = over.length > 0 ? yield* enterLanes(session, over) : undefined;
 	return ids.map((id) => {
 		const one = found.get(id);
-		const after = one && (what === "retry" ? retry(session, one, join) : hold(session, one, what === "hold"));
+		if (one === undefined) return false;
+		const after = typeof what === "object"
+			? over.includes(one.row) ? restart(session, one, what, join!) : undefined
+			: what === "retry"
+			? retry(session, one, join)
+			: hold(session, one, what === "hold");
 		if (after !== undefined) found.set(id, { before: after, row: after });
 		return after !== undefined;
 	});
@@ -63,6 +70,19 @@ function retry(session: Session, { before, row }: Found, join: Join | undefined)
 		...lasting(row),
 		...(isCollected && { isCollected }),
 	});
+}
+
+function mayRestart({ settings }: Session, row: TaskRow, { key }: Restart): boolean {
+	return isOver(row) && settings.orders.toKey(row.order) === key;
+}
+
+/** Its log stays where it is, or goes with the old row: under another home, no entry of it can appear. */
+function restart(session: Session, found: Found, { payload, keepsLog }: Restart, join: Join): TaskRow {
+	const { row } = found;
+	const task = { ...row, id: idOf(row), payload, delay: 0 };
+	if (keepsLog) return insert(session, task, join(row.lane), session.keepLog(found, payload));
+	session.remove(found);
+	return insert(session, task, join(row.lane));
 }
 
 /** Due now, but not after tasks that became due later. */

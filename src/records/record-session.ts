@@ -9,11 +9,11 @@ import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { writeMarks } from "./gates.ts";
 import { problemOf, sizeOf } from "./limits.ts";
-import { isRemnant, remnantOf, sweep } from "./logs.ts";
+import { remnantOf, sweep } from "./logs.ts";
 import { isNote, isSound, toTask } from "./row.ts";
 import { type Ending, type Found, type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
+import { isRemnant, type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
 
 /** The weight of a task in a lane within a commit: it changes the next task, too. */

@@ -198,6 +198,15 @@ export class Session {
 		if (row.isLogged) this.clearLog(row);
 	}
 
+	/** Removes all of a task but its log. Returns what a new row keeps of it, with a payload. */
+	keepLog({ before, row }: Found, payload: Data): Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> {
+		const { home, posted, isLogged } = row;
+		this.erase(before);
+		this.forget(row, posted);
+		this.#empty(row);
+		return { home, posted: 0, seen: 0, isLogged, ...this.withPayload(home, payload) };
+	}
+
 	/** Removes the log of a task that is gone. */
 	clearLog({ home }: TaskRow): void {
 		this.tx.clear!(logs, [home]);

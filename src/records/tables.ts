@@ -247,6 +247,14 @@ export const notes: Table<NoteRow> = {
 /** Facts about a basket. */
 export const facts: Table<MetaRow> = { name: "meta", keyOf: ({ name }) => [name], isShared: true, indexes: {} };
 
+/** Of remnants, see `logs.ts`: before the ends of all retentions, as it is in the row of the pauses. */
+export const remnantAt = -1;
+
+/** Whether a row is a remnant. */
+export function isRemnant({ isLogged, dueAt }: TaskRow): boolean {
+	return isLogged === true && dueAt === remnantAt;
+}
+
 /** Whether a task has left its lane. */
 export function isOver({ state }: TaskRow): boolean {
 	return state === "dead" || state === "done";
@@ -296,7 +304,9 @@ function toLaneKey({ lane, order }: TaskRow): Key | undefined {
 	return lane === undefined ? undefined : [lane, order];
 }
 
-function toIdKey({ id, home, order }: TaskRow): Key | undefined {
+function toIdKey(row: TaskRow): Key | undefined {
+	const { id, home, order } = row;
 	if (id !== undefined) return [id];
-	return home === order ? undefined : [`_${home}`];
+	// A remnant must not have the id of the task that was restarted.
+	return home === order || isRemnant(row) ? undefined : [`_${home}`];
 }

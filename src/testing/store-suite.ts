@@ -23,6 +23,7 @@ import { looking } from "./store-suite/looking.ts";
 import { modelTest } from "./store-suite/model.ts";
 import { overall } from "./store-suite/overall.ts";
 import { pausing } from "./store-suite/pausing.ts";
+import { restarting } from "./store-suite/restarting.ts";
 import { replacing } from "./store-suite/replacing.ts";
 import { settling } from "./store-suite/settling.ts";
 import { spacing } from "./store-suite/spacing.ts";
@@ -107,6 +108,7 @@ function allTests(): StoreTest[] {
 		overall(),
 		spacing(),
 		changing,
+		restarting,
 		inbox,
 		logging,
 		looking,

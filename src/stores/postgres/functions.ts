@@ -239,30 +239,32 @@ IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
 		),
 
-		// A dead task gets a new number and moves to the end; its id contains the old one. The locks of lanes come before those
+		// A dead task, or one that is restarted, gets a new number and moves to the end; its id contains the old one. The locks of lanes come before those
 		// of tasks, as in all functions that wait for both.
 		create(
 			"change",
 			"(b text, q text, w text) RETURNS text",
 			"t bigint; r record; x record; changed boolean[] := '{}'; can boolean; last bigint; touched bigint[] := '{}'; lanes text[]; blocks bigint[];",
-			`IF w = 'retry' THEN
-	lanes := ARRAY(SELECT DISTINCT dead.lane FROM ${names}, LATERAL (
-		SELECT lane FROM ${s}.tasks WHERE ${isNamedBy("e")} AND state = 6 AND lane IS NOT NULL
-	) dead);
+			`IF w IN ('retry', 'restart') THEN
+	lanes := ARRAY(SELECT DISTINCT over.lane FROM ${names}, LATERAL (
+		SELECT lane FROM ${s}.tasks WHERE ${
+				isNamedBy("e")
+			} AND (state = 6 OR w = 'restart' AND state = 7) AND lane IS NOT NULL
+	) over);
 	PERFORM ${call("enter")}(b, lanes);
 	blocks := ARRAY(SELECT nextval('${s}.seq') FROM generate_series(0, (json_array_length(q::json) - 1) / 1024));
 END IF;
 PERFORM pg_advisory_xact_lock_shared(${levelLock});
 t := ${s}.clock();
-FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	SELECT seq, state, lane, ${isGone} AS "isGone", ${isFollower} AS follows, behind INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
-	can := CASE WHEN x.follows THEN x.behind = CASE w WHEN 'hold' THEN 1 WHEN 'release' THEN 2 ELSE 0 END ELSE coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' ELSE '{0,2,6}' END::int[]) AND NOT x."isGone", false) END;
+FOR r IN SELECT * FROM ${entries("s bigint, i text, k text, v text, l boolean")} ${inOrder} LOOP
+	SELECT seq, state, lane, log, ${isGone} AS "isGone", ${isFollower} AS follows, behind INTO x FROM ${s}.tasks WHERE ${isNamed} FOR UPDATE;
+	can := CASE WHEN x.follows THEN x.behind = CASE w WHEN 'hold' THEN 1 WHEN 'release' THEN 2 ELSE 0 END ELSE coalesce(x.state = ANY (CASE w WHEN 'hold' THEN '{0,1,2}' WHEN 'release' THEN '{3,4,5}' WHEN 'restart' THEN '{6,7}' ELSE '{0,2,6}' END::int[]) AND NOT x."isGone" AND (w <> 'restart' OR lpad(x.seq::text, 16, '0') = r.k), false) END;
 	changed[r.o] := can;
 	CONTINUE WHEN NOT can;
 	touched := touched || x.seq;
 	IF x.follows THEN
 		UPDATE ${s}.tasks SET behind = 3 - behind WHERE seq = x.seq;
-	ELSIF w <> 'retry' THEN
+	ELSIF w IN ('hold', 'release') THEN
 		UPDATE ${s}.tasks SET state = CASE state WHEN 0 THEN 4 WHEN 4 THEN 0 WHEN 1 THEN 3 WHEN 3 THEN 1 WHEN 2 THEN 5 ELSE 2 END
 		WHERE seq = x.seq;
 	ELSIF x.state < 6 THEN
@@ -270,6 +272,11 @@ FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
 	ELSE
 		IF x.lane IS NOT NULL AND x.lane <> ALL (lanes) THEN RAISE 'a task has died meanwhile' USING ERRCODE = '40001'; END IF;
 		last := ${numberAt("r.o")};
+		IF w = 'restart' THEN
+			DELETE FROM ${s}.messages WHERE task = x.seq;
+			IF x.log IS NOT NULL AND NOT r.l THEN PERFORM ${call("erase")}(ARRAY[x.log]); END IF;
+			UPDATE ${s}.tasks SET payload = r.v, result = NULL, posted = 0, seen = 0, log = CASE WHEN r.l THEN log END WHERE seq = x.seq;
+		END IF;
 		${restart(s, "last", "x.seq")}
 		touched := touched || last;
 		IF x.lane IS NOT NULL THEN PERFORM ${call("promote")}(b, ARRAY[x.lane], '{}'); END IF;

@@ -59,7 +59,7 @@ import { queryIn } from "./driver.ts";
 import { explain, toStoreError } from "./errors.ts";
 import { checkSchema, type PostgresStoreOptions } from "./options.ts";
 import { again, impatiently, isLocked, oneByOne, settleAlone } from "./patience.ts";
-import { queryOf } from "./query.ts";
+import { changesOf, queryOf } from "./query.ts";
 import { migration, quote } from "./schema.ts";
 import { nameIn, version } from "./sql.ts";
 import { Watch } from "./watch.ts";
@@ -333,7 +333,7 @@ class Postgres implements PostgresStore {
 		change: Change,
 		tx?: PostgresClient,
 	): Promise<readonly boolean[]> {
-		return this.#each(tx, "change", basket, ids.map(nameOf), change);
+		return this.#each(tx, "change", basket, ...changesOf(ids, change));
 	}
 
 	async pause(basket: string, kind: string | undefined, isPaused: boolean): Promise<boolean> {

@@ -1,12 +1,12 @@
 /**
- * The query of a list, as the database needs it.
+ * The query of a list and the changes of tasks, as the database needs them.
  *
  * @module
  */
 
-import type { ListQuery } from "../../basket/store.ts";
+import type { Change, ListQuery } from "../../basket/store.ts";
 import { formsOf, mostRows, seqOfKey } from "../sql/sql.ts";
-import { encodeText } from "./data.ts";
+import { encode, encodeText, nameOf } from "./data.ts";
 import { never } from "./sql.ts";
 
 /** The largest text that begins with another one, as far as ids are concerned. */
@@ -26,6 +26,13 @@ export function queryOf(query: ListQuery): Record<string, unknown> {
 		most: Math.min(limit, mostRows),
 		back: isReverse,
 	};
+}
+
+/** The arguments of a change of tasks, and its name. */
+export function changesOf(ids: readonly string[], change: Change): [items: readonly object[], name: string] {
+	if (typeof change === "string") return [ids.map(nameOf), change];
+	const { type, key, payload, keepsLog } = change;
+	return [ids.map((id) => ({ ...nameOf(id), k: key, v: encode(payload), l: keepsLog })), type];
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Added, Change, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
+import type { Added, Change, Data, Message, NewTask, Restart, StoredTask } from "../../basket/store.ts";
 import { checkPlace, type Place } from "../../basket/place.ts";
 import { StoreError } from "../../platform/store-error.ts";
 import { spare, SqliteBlocks } from "./blocks.ts";
@@ -17,6 +17,7 @@ import { SqliteLanes } from "./lanes.ts";
 import { SqliteLogs } from "./logs.ts";
 import { shownExtra } from "./proof.ts";
 import { SqliteReplacements } from "./replacements.ts";
+import { SqliteRestarts } from "./restarts.ts";
 import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
 import type { Tables } from "./tables.ts";
 
@@ -49,6 +50,7 @@ export class SqliteTasks {
 	protected readonly logs: SqliteLogs;
 	protected readonly replacements: SqliteReplacements;
 	protected readonly lanes: SqliteLanes;
+	readonly #restarts: SqliteRestarts;
 	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
 
 	constructor(connection: Connection, tables: Tables) {
@@ -58,6 +60,7 @@ export class SqliteTasks {
 		this.logs = new SqliteLogs(connection, tables);
 		this.replacements = new SqliteReplacements(connection, tables);
 		this.lanes = new SqliteLanes(connection, tables, this.replacements);
+		this.#restarts = new SqliteRestarts(connection, tables, this.lanes, this.logs);
 	}
 
 	/** The reason why tasks cannot replace those with their ids, if there is one. */
@@ -147,7 +150,7 @@ export class SqliteTasks {
 		const before = found === undefined || isGone(found, now) ? undefined : found;
 		const state = before && stateOf(before.state);
 		const isAnew = before === undefined || state === "dead" || state === "done";
-		if (state === "dead") this.#begin(basket, before!, seq, now);
+		if (state === "dead") this.#restarts.begin(basket, before!, seq, now);
 		else if (isAnew) {
 			if (found !== undefined) this.#remove([found]);
 			this.#insert(basket, task, seq, now);
@@ -288,6 +291,7 @@ export class SqliteTasks {
 		return ids.map((id) => {
 			const row = this.find(basket, id, now);
 			if (row === undefined) return false;
+			if (typeof change === "object") return this.#restart(basket, row, change, now, isOwn);
 			return change === "retry" ? this.#retry(basket, row, now, isOwn) : this.#hold(basket, row, change);
 		});
 	}
@@ -309,31 +313,26 @@ export class SqliteTasks {
 		if (state === State.waiting || state === State.blocked) {
 			this.#hurry(seq, now);
 			this.lanes.promote(basket, [row.lane]); // if its head was removed by hand
-		} else if (stateOf(state) === "dead") {
-			const last = this.#reserve(1, isOwn);
-			this.blocks.note(basket, row.kind, last, last, isOwn);
-			this.#begin(basket, row, last, now);
-		} else return false;
+		} else if (stateOf(state) === "dead") this.#begin(basket, row, now, isOwn);
+		else return false;
 		return true;
+	}
+
+	#restart(basket: string, row: FoundRow, change: Restart, now: number, isOwn: boolean): boolean {
+		if (!["dead", "done"].includes(stateOf(row.state)) || show(row).key !== change.key) return false;
+		this.#restarts.prepare(row.seq, row.extra, change);
+		this.#begin(basket, row, now, isOwn);
+		return true;
+	}
+
+	#begin(basket: string, row: TaskRow, now: number, isOwn: boolean): void {
+		const last = this.#reserve(1, isOwn);
+		this.blocks.note(basket, row.kind, last, last, isOwn);
+		this.#restarts.begin(basket, row, last, now);
 	}
 
 	#hurry(seq: number, now: number): void {
 		this.connection.run(`UPDATE ${this.tables.tasks} SET due = min(due, ?) WHERE seq = ?`, now, seq);
-	}
-
-	/**
-	 * Restarts a task. Its number determines its order, so it gets the last one and moves to the end; its id contains the
-	 * old one.
-	 */
-	#begin(basket: string, row: TaskRow, last: number, now: number): void {
-		const { seq, lane } = row;
-		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET seq = ?1, id = ?2, state = ?3, gone = NULL, due = ?4, added = ?4,
-				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
-			...[last, idOf(row), lane === null ? State.waiting : State.blocked, now, seq],
-		);
-		this.connection.run(`UPDATE ${this.tables.messages} SET task = ? WHERE task = ?`, last, seq);
-		this.lanes.promote(basket, [lane]);
 	}
 
 	/**

@@ -7,6 +7,7 @@
 import type {
 	Added,
 	BasketLimit,
+	Change,
 	Claim,
 	ClaimRequest,
 	Data,
@@ -174,7 +175,7 @@ export class Bench {
 	}
 
 	/** Changes one task and returns whether it changed. */
-	async change(id: string, change: "retry" | "hold" | "release"): Promise<boolean> {
+	async change(id: string, change: Change): Promise<boolean> {
 		return (await this.store.change(this.basket, [id], change))[0]!;
 	}
 

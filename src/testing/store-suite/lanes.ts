@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Change, Claim, Outcome, Store } from "../../basket/store.ts";
+import type { Claim, Outcome, Store } from "../../basket/store.ts";
 import { between, equal, fail } from "./assert.ts";
 import { type Bench, idsOf, numbered, type StoreTest } from "./bench.ts";
 
@@ -202,7 +202,7 @@ export const lanes: readonly StoreTest[] = [
 		async run(bench) {
 			await lane(bench, "a", "b", "c");
 			const claim = await bench.claimOnly("a");
-			for (const change of ["hold", "release", "retry"] as Change[]) {
+			for (const change of ["hold", "release", "retry"] as const) {
 				equal(await bench.change("b", change), true, change);
 				await bench.expectClaims([], `behind a running head, after ${change}`);
 			}

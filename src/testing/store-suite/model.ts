@@ -253,9 +253,13 @@ class StoreAndModel {
 		equal(await this.#bench.store.post(basket, id, data), this.#model.post(id, data), "post()");
 	}
 
-	#change(): Promise<void> {
-		const change = this.#random.of<Change>(["retry", "hold", "release"]);
-		return this.#changeAll([...new Set([this.#anyId(), this.#anyId()])], change);
+	async #change(): Promise<void> {
+		const id = this.#anyId();
+		const { key = "" } = await this.#bench.store.get(basket, id) ?? {};
+		const restart = { type: "restart", key, payload: this.#text(), keepsLog: this.#random.below(2) === 0 } as const;
+		const others = this.#model.find(id)?.isCollected ? [] : [restart];
+		const change = this.#random.of<Change>(["retry", "hold", "release", ...others]);
+		await this.#changeAll(change === restart ? [id] : [...new Set([id, this.#anyId()])], change);
 	}
 
 	/** Otherwise a lane would mostly wait for a head that is held. */
@@ -265,7 +269,7 @@ class StoreAndModel {
 
 	async #changeAll(ids: readonly string[], change: Change): Promise<void> {
 		if (ids.length === 0) return;
-		this.log.push(`change ${show(ids)} ${change}`);
+		this.log.push(`change ${show(ids)} ${show(change)}`);
 		const changed = await this.#bench.store.change(basket, ids, change);
 		for (const [index, id] of ids.entries()) {
 			const task = this.#model.find(id);

@@ -317,9 +317,13 @@ export class TaskModel {
 	change(id: string, change: Change): boolean {
 		const task = this.find(id);
 		if (task === undefined) return false;
-		if (change === "retry" && task.state === "dead") {
+		const restart = typeof change === "object" && !isOpen(task) ? change : undefined;
+		if (restart !== undefined || (change === "retry" && task.state === "dead")) {
+			const { payload = task.payload, keepsLog = true } = restart ?? {};
+			const posted = restart === undefined ? task.posted : 0;
 			this.delete(id);
-			Object.assign(this.add({ ...task, delay: 0 }, task.isCollected), { posted: task.posted, log: task.log });
+			const anew = this.add({ ...task, payload, delay: 0 }, task.isCollected);
+			Object.assign(anew, { posted, log: keepsLog ? task.log : [] });
 			return true;
 		}
 		if (change === "release" && task.isHeld) {
