@@ -136,8 +136,10 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		this.isAwake = claim.inbox.length === 0 && until > this.age;
 		this.state = { ...this.state, until: undefined };
 		const end = await this.#call(this.state.records!);
-		const reason = end.type === "error" ? end.error : abortError("The durable function has ended");
-		for (const attempt of this.attempts.values()) attempt.abort(reason);
+		if (this.attempts.size > 0) {
+			const reason = end.type === "error" ? end.error : abortError("The durable function has ended");
+			for (const attempt of this.attempts.values()) attempt.abort(reason);
+		}
 		await Promise.all(this.running);
 		await this.saving;
 		this.throwIfLost(!this.task.isOver);

@@ -13,11 +13,12 @@
 import type { FlowRecord } from "./state.ts";
 import { FlowCall, type FlowRequest } from "./flow-call.ts";
 import { isThenable } from "../basket/engine.ts";
-import { soon } from "../platform/soon.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** The run that a pass belongs to. */
 export interface PassOwner {
+	/** Calls back in a new macrotask. */
+	soon(callback: () => void): void;
 	/** The order that a name without a record had when it was registered first. */
 	orderOf(name: string): number | undefined;
 	/** A name without a record was registered. */
@@ -98,7 +99,7 @@ export class FlowPass {
 	tick(): void {
 		if (this.#isTicking || this.isOver) return;
 		this.#isTicking = true;
-		soon(() => {
+		this.#owner.soon(() => {
 			this.#isTicking = false;
 			if (!this.isOver && !this.#isReading) this.#tick();
 		});

@@ -87,6 +87,10 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		return this.#recorded.has(name);
 	}
 
+	soon(callback: () => void): void {
+		this.owner.soon(callback);
+	}
+
 	orderOf(name: string): number | undefined {
 		return this.#pendingOf(name)?.order;
 	}

@@ -12,6 +12,7 @@ import type { ReadLog } from "./log.ts";
 import { Replays } from "./replays.ts";
 import { sendWanted, type Waiting } from "./sending.ts";
 import { observe, type OnError } from "../platform/observe.ts";
+import { sharedSoon } from "../platform/soon.ts";
 
 /** The owner of a run. */
 export interface JobOwner<Tx> {
@@ -34,6 +35,8 @@ export interface JobOwner<Tx> {
 	readLog(read: LogRead, begin?: () => boolean): ReturnType<ReadLog>;
 	/** What is known of the logs of jobs that wait. */
 	readonly replays: Replays;
+	/** Calls back in a new macrotask, together with those of other jobs. */
+	soon(callback: () => void): void;
 	/** Reports a failed attempt of a step. Never throws. */
 	onAttemptFailed(failed: FailedJobAttempt): void;
 	/** The step or the attempt has changed. */
@@ -58,6 +61,7 @@ export function createOwner<Tx>(
 	return {
 		...{ store, name, codec, clock, crashes, retain, onError, onChange },
 		replays: new Replays(),
+		soon: sharedSoon(),
 		readLog: async (item, begin = () => true) => (await logs.submit([{ item, begin }]))[0],
 		save: async (item, begin) => (await saves.submit([{ item, begin }]))[0] ?? false,
 		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),

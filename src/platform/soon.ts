@@ -11,3 +11,22 @@ export function soon(callback: () => void): void {
 	const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
 	(setImmediate ?? (isPage() ? hop : setTimeout))(callback);
 }
+
+/**
+ * A {@link soon} with one macrotask for all callbacks that wait for it, each in its async context. So what several jobs do
+ * next happens at once, and is stored in one call.
+ */
+export function sharedSoon(): typeof soon {
+	// In workerd, a macrotask ends with the request that asked for it.
+	if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return soon;
+	let next: Promise<void> | undefined;
+	return (callback) => {
+		next ??= new Promise((resolve) =>
+			soon(() => {
+				next = undefined;
+				resolve();
+			})
+		);
+		void next.then(callback);
+	};
+}

@@ -8,6 +8,8 @@ import { tryFlow } from "./flows.ts";
 
 testDurable("memoryStore()", openMemory);
 
+const isWorkerd = globalThis.navigator?.userAgent === "Cloudflare-Workers";
+
 group("durable()", () => {
 	test("refuses what is not allowed", () => {
 		expect(() => durable("", () => 1)).toThrow(`"name"`);
@@ -23,6 +25,24 @@ group("durable()", () => {
 		expect([definition instanceof Durable, definition instanceof JobDefinition]).toEqual([true, true]);
 		expect(definition).toMatchObject({ name: "a", version: 2, steps: [] });
 		expect(() => describeJob(definition)).toThrow(`"job"`);
+	});
+
+	// A macrotask of workerd belongs to one request, so that jobs cannot share it.
+	test.skipIf(isWorkerd)("stores what jobs do at the same time in one call", async () => {
+		const store = memoryStore();
+		const sizes: number[] = [];
+		const save: typeof store.save = (name, items, tx) => {
+			sizes.push(items.length);
+			return store.save(name, items, tx);
+		};
+		const definition = durable("job", async (flow) => {
+			for (let step = 0; step < 5; step++) await flow.step(["step", step], () => step);
+		});
+		const processor = new Processor({ store: { ...store, save }, jobs: [definition], concurrency: 10 });
+		await processor.addMany(Array.from({ length: 10 }, () => ({ job: definition })));
+		await processor.drain();
+		expect(processor.getSnapshot().completed).toBe(10);
+		expect(sizes).toEqual([10, 10, 10, 10, 10]);
 	});
 
 	const seeds = isLong ? 1_000 : isPage ? 8 : 32;
