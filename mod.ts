@@ -70,6 +70,7 @@ export {
 	type WaitForOptions,
 } from "./src/job/job.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
+export { type RetryJobOptions } from "./src/job/restarting.ts";
 export { Durable, durable, type FlowValues } from "./src/job/durable.ts";
 export {
 	type Flow,

@@ -21,7 +21,7 @@ const text = { type: "string" } as const;
 const flag = { type: "boolean", default: false } as const;
 const options = {
 	...{ db: text, basket: text, tables: text, state: text, kind: text, lane: text, prefix: text, after: text },
-	...{ limit: text, interval: text },
+	...{ limit: text, interval: text, from: text },
 	...{
 		newest: flag,
 		all: flag,
@@ -38,7 +38,20 @@ const states: readonly string[] = ["waiting", "running", "held", "dead", "done"]
 
 /** Options of a single command. All others go with every command. */
 const special = [
-	...["state", "kind", "lane", "prefix", "newest", "after", "limit", "interval", "all", "yes", "half-done"] as const,
+	...[
+		"state",
+		"kind",
+		"lane",
+		"prefix",
+		"newest",
+		"after",
+		"limit",
+		"interval",
+		"all",
+		"yes",
+		"half-done",
+		"from",
+	] as const,
 ];
 /** The options that select tasks. */
 const filters = ["state", "kind", "lane", "prefix"] as const;
@@ -65,7 +78,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		ids,
 		db: toDatabase(values.db ?? env["UPKEEP_DB"]),
 		tables: values.tables,
-		basket: values.basket ?? (["jobs", "signal"].includes(commands[command].takes) ? "jobs" : "default"),
+		basket: values.basket ?? (isForJobs(command, values) ? "jobs" : "default"),
 		state: toState(values.state),
 		kind: takesKind ? toKind(command, rest) : values.kind,
 		lane: values.lane,
@@ -81,6 +94,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		isAll: values.all || command === "clear",
 		isSure: values.yes,
 		takesHalfDone: values["half-done"],
+		from: toFrom(values),
 		interval: 1_000 *
 			toNumber(
 				"interval",
@@ -190,6 +204,16 @@ function toPath(url: string): string {
 function toState(state: string | undefined): TaskState | undefined {
 	if (state === undefined || states.includes(state)) return state as TaskState | undefined;
 	throw wrong(`--state takes ${states.join(", ")}, not ${quote(state)}`);
+}
+
+function isForJobs(command: CommandName, { from }: Values): boolean {
+	return ["jobs", "signal"].includes(commands[command].takes) || from !== undefined;
+}
+
+function toFrom({ from, all }: Values): "failure" | "start" | undefined {
+	if (from !== undefined && all) throw wrong("--from goes with ids, not with --all");
+	if (from === undefined || from === "failure" || from === "start") return from;
+	throw wrong(`--from takes failure or start, not ${quote(from)}`);
 }
 
 function toNumber(name: string, value: string, isAllowed: (number: number) => boolean, rule: string): number {

@@ -9,13 +9,15 @@ import type { Change, Store, StoredTask } from "../basket/store.ts";
 import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
 import { JobReader } from "./job-reader.ts";
+import { restart, whyNotFrom } from "./restart.ts";
 import { type CommandName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
 /** The number of tasks that are shown before the question. */
 const previewSize = 10;
 
-type Changing = Change | "rm" | "clear";
+type Simple = Extract<Change, string>;
+type Changing = Simple | "rm" | "clear";
 
 const words: Readonly<Record<Changing, readonly [done: string, rule: string]>> = {
 	retry: ["retried", "only dead and waiting ones can be retried"],
@@ -30,9 +32,11 @@ export async function change(store: Store, request: Request, terminal: Terminal)
 	return request.isAll ? await changeAll(store, request, terminal) : await changeNamed(store, request, terminal);
 }
 
-async function apply(store: Store, { basket, command }: Request, ids: readonly string[]): Promise<readonly boolean[]> {
+async function apply(store: Store, request: Request, ids: readonly string[]): Promise<readonly boolean[]> {
+	const { basket, command, from } = request;
 	if (ids.length === 0) return [];
-	return isRemoval(command) ? await store.delete(basket, ids) : await store.change(basket, ids, command as Change);
+	if (from !== undefined) return await restart(store, basket, ids, from);
+	return isRemoval(command) ? await store.delete(basket, ids) : await store.change(basket, ids, command as Simple);
 }
 
 function isRemoval(command: CommandName): boolean {
@@ -100,9 +104,10 @@ async function isHalfDoneConfirmed(number: number, isEach: boolean, terminal: Te
 	return await isYes(terminal, `${which} half done, and nothing would be reverted. Remove all the same? [y/N] `);
 }
 
-async function whyNot(store: Store, { basket, command }: Request, id: string): Promise<Failure> {
+async function whyNot(store: Store, { basket, command, from }: Request, id: string): Promise<Failure> {
 	const task = await store.get(basket, id);
 	if (task === undefined) return missing(id, basket);
+	if (from !== undefined) return await whyNotFrom(task, from);
 	return new Failure(1, `The task ${quote(id)} is ${task.state}: ${words[command as Changing][1]}`);
 }
 

@@ -60,6 +60,8 @@ export interface Request {
 	readonly isSure: boolean;
 	/** Whether `rm` also removes jobs that have done some of their steps. */
 	readonly takesHalfDone: boolean;
+	/** Where jobs go on that `retry` makes go on, if they have ended. */
+	readonly from: "failure" | "start" | undefined;
 	/** The time between two looks, in milliseconds. */
 	readonly interval: number;
 }

@@ -38,7 +38,8 @@ export const general: string = `Shows and changes the tasks of a basket or the j
   upkeep counts          the number of tasks in each state, and what is paused
   upkeep schedules       the recurring tasks and their next instants
   upkeep watch           the counts and the failures, live, until Ctrl-C
-  upkeep retry ID…       starts dead tasks anew, waiting ones at once
+  upkeep retry ID…       starts dead tasks anew, waiting ones at once, and with
+                         --from jobs that have ended
   upkeep hold ID…        keeps tasks from running
   upkeep release ID…     undoes a hold
   upkeep rm ID…          removes tasks
@@ -80,6 +81,18 @@ const halfDone = `  --half-done        also removes jobs that have done some of 
                      are removed only if a terminal confirms it
 `;
 
+const from = `  --from failure     jobs that have failed go on where they failed: the step gets
+                     its attempts again, or the reverts go on; reverted ones
+                     begin anew
+  --from start       jobs that have ended begin anew, with the same input and the
+                     steps that they were added with
+
+With --from, the default of --basket is "jobs", and the Processor must use JSON,
+which is its default.
+`;
+
+const changingOptions = ["all", "state", "kind", "lane", "prefix", "yes"];
+
 /** The usage of each command. */
 export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
@@ -117,22 +130,27 @@ tasks, and a thousand of the other waiting tasks.
   --interval N       the least time between two looks, in seconds; default: 1
 ${common}`,
 	},
-	retry: changing("retry", "dead tasks start anew, waiting ones become due at once", [
-		"dead",
-		"waiting",
+	retry: changing("retry", "dead tasks start anew, waiting ones become due at once", ["dead", "waiting"], from, [
+		"from",
 	]),
 	hold: changing("hold", "keeps tasks from running; a running attempt continues", [
 		"waiting",
 		"running",
 	]),
 	release: changing("release", "undoes a hold", ["held"]),
-	rm: changing("rm", "removes tasks; a running task loses its claim", [
-		"waiting",
-		"running",
-		"held",
-		"dead",
-		"done",
-	], halfDone),
+	rm: changing(
+		"rm",
+		"removes tasks; a running task loses its claim",
+		[
+			"waiting",
+			"running",
+			"held",
+			"dead",
+			"done",
+		],
+		halfDone,
+		["half-done"],
+	),
 	clear: {
 		takes: "none",
 		options: ["state", "kind", "lane", "prefix", "all", "yes", "half-done"],
@@ -185,12 +203,13 @@ function pausing(name: string, what: string): CommandHelp {
 	return { takes: "kind", options: [], help };
 }
 
-function changing(name: string, what: string, all: readonly TaskState[], more = ""): CommandHelp {
+function changing(
+	name: string,
+	what: string,
+	all: readonly TaskState[],
+	more = "",
+	options: readonly string[] = [],
+): CommandHelp {
 	const help = `upkeep ${name} ID…: ${what}.\n${every(all)}${more}${common}`;
-	return {
-		takes: "many",
-		options: ["all", ...["state", "kind", "lane", "prefix"], "yes", ...(more === "" ? [] : ["half-done"])],
-		all,
-		help,
-	};
+	return { takes: "many", options: [...changingOptions, ...options], all, help };
 }

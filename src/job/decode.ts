@@ -39,6 +39,7 @@ export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 			unreverted.every(pending === undefined ? (name) => plan.includes(name) : isString);
 		check("unreverted", unreverted, "object", isList, "an array of names in its plan");
 	}
+	for (const name of ["causes", "ignored"] as const) checkNumbers(name, state[name]);
 	checkSignals(state);
 	if (pending === undefined) checkStatus(state);
 	else checkFlow(state);
@@ -87,6 +88,13 @@ function checkTimes<N extends string>(state: { readonly [K in N]?: number | unde
 		const value = state[name];
 		if (value !== undefined) check<unknown>(name, value, "number", Number.isFinite(value), "finite");
 	}
+}
+
+/** Of entries of the log. */
+function checkNumbers(name: string, numbers: readonly number[] | undefined): void {
+	if (numbers === undefined) return;
+	const areNumbers = Array.isArray(numbers) && numbers.every((n) => Number.isSafeInteger(n) && n > 0);
+	check(name, numbers, "object", areNumbers, "an array of whole numbers from 1");
 }
 
 function checkSignals({ signals }: JobHead): void {

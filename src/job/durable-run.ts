@@ -18,6 +18,7 @@ import type { LiveJob } from "./view.ts";
 import { cancelled, textOf } from "./claimed-job.ts";
 import { createFlow } from "./create-flow.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
+import { causesOf } from "./flow-causes.ts";
 import { nothingPending, storable, toRevert } from "./flow-log.ts";
 import { FlowPass } from "./flow-pass.ts";
 import { type End, FlowSteps } from "./flow-steps.ts";
@@ -146,7 +147,11 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		if (end.type === "value") return await this.#complete(end.value);
 		if (!await this.keepDone()) return await this.later(0);
 		if (this.problem !== undefined) return undefined;
-		if (end.type === "error") return void this.fail(end.error);
+		if (end.type === "error") {
+			const { error, isThrown = false } = end;
+			this.state = { ...this.state, causes: causesOf(this.state.records!, this.pass!, error, isThrown) };
+			return void this.fail(error);
+		}
 		if (!signal.aborted) return await this.#wait();
 		if (this.isStored) throw signal.reason;
 		return { type: "release", payload: await this.encodeHead() };
@@ -190,7 +195,7 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 			const finish = (end: End) => pass.isOver || this.finish!(end);
 			new Promise((resolve) => resolve(this.#body(flow, input as never))).then(
 				(value) => finish({ type: "value", value }),
-				(error) => finish({ type: "error", error }),
+				(error) => finish({ type: "error", error, isThrown: true }),
 			);
 		});
 		unlink(signal, onAbort);

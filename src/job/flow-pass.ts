@@ -139,7 +139,7 @@ export class FlowPass {
 		this.#nextOrder = Math.max(this.#nextOrder, order! + 1);
 		const { schema } = call.request;
 		if (error !== undefined) {
-			const { thrown = { error: Object.assign(new Error(error.message), error) } } = call;
+			const thrown = call.thrown ??= { error: Object.assign(new Error(error.message), error) };
 			return this.#finish(call, () => call.reject(thrown.error));
 		}
 		const accept = (value: unknown) => this.#finish(call, () => call.resolve(value));

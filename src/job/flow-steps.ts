@@ -24,7 +24,7 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 /** How a pass has ended. */
 export type End =
 	| { readonly type: "value"; readonly value: unknown }
-	| { readonly type: "error"; readonly error: unknown }
+	| { readonly type: "error"; readonly error: unknown; readonly isThrown?: boolean | undefined }
 	/** Nothing can happen before a time or a signal, or the claim must end. */
 	| { readonly type: "wait" }
 	| { readonly type: "stop" };

@@ -80,7 +80,8 @@ export async function replay<S extends JobHead>(
 				const record = await decodeRecord(codec, data);
 				checkOwner(record, head);
 				if (n > head.logged) state = followRecord(state, record);
-				records.push(record);
+				// The others keep their places.
+				records.push(head.ignored?.includes(n) ? {} : record);
 				continue;
 			}
 			const entry = await decodeEntry(codec, data, head);

@@ -32,6 +32,7 @@ import {
 	storedOutcome,
 } from "./outcome.ts";
 import { createOwner, type JobOwner } from "./owner.ts";
+import { type RetryJobOptions, retryJobs } from "./restarting.ts";
 import { checkSignalValue, postTo } from "./signals.ts";
 import type { JobSource } from "./stored.ts";
 import { type JobQuery, type JobRecord, type ProcessorSnapshot, showJob, showJobs } from "./view.ts";
@@ -321,18 +322,18 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Makes a job due at once that waits for its delay or for another attempt of a step. A job that sleeps or waits for a
-	 * signal keeps waiting. A dead job, whose record the store could not read, is tried again.
+	 * Makes a job due at once that waits for its delay or for an attempt of a step. One that sleeps or waits for a signal keeps
+	 * waiting; a dead one is tried again. With `from`, a job that has ended goes on where it failed, or begins anew.
 	 *
 	 * @param which the id of a job, or a filter: then all jobs that it selects are changed, in batches
-	 * @param options your own transaction, for an id
-	 * @returns whether the job was changed: not if it runs, is held, has ended or does not exist; with a filter, how many
-	 * were changed
+	 * @param options your own transaction, or where a job goes on that has ended, for an id
+	 * @returns whether the job was changed: not if it runs, is held, has ended or does not exist; with `from`, not if it
+	 * has not ended, or has completed and no failure; with a filter, how many were changed
 	 * @throws {TypeError | RangeError} (as a rejection) for an id that no job can have, and a filter without a property
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
-	retry<W extends string | JobFilter>(which: W, options?: TxOptions<Tx>): Promise<Changed<W>> {
-		return changeJobs(this.#engine, which, "retry", options);
+	retry<W extends string | JobFilter>(which: W, options?: RetryJobOptions<Tx>): Promise<Changed<W>> {
+		return retryJobs(this.#engine, this.#source, this.#known.jobs, which, options);
 	}
 
 	/**

@@ -102,6 +102,10 @@ export interface JobHead {
 	 * obsolete here. A durable function has an empty plan, and the members below concern its current revert.
 	 */
 	readonly pending?: Readonly<Record<string, PendingCall>> | undefined;
+	/** The numbers of the entries of the log with the failures because of which a durable function has failed. */
+	readonly causes?: readonly number[] | undefined;
+	/** The numbers of such entries that do not count anymore, because their names were retried. */
+	readonly ignored?: readonly number[] | undefined;
 
 	// The following members concern the current step. Ages are milliseconds since the job was added, on the store's clock.
 

@@ -51,6 +51,55 @@ describe("change() of ids", () => {
 	});
 });
 
+describe("change() to retry jobs from somewhere", () => {
+	test("lets a failed job go on, any ended one begin anew, and says why not", async () => {
+		const terminal = new FakeTerminal();
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		let isBroken = true;
+		const trip = job<string>("trip").step("flight", { run: ({ input }) => input }).step("hotel", {
+			run: () => {
+				if (isBroken) throw new Error("full");
+			},
+		});
+		const processor = new Processor({ store, clock, jobs: [trip], name: "default" });
+		const drain = async () => {
+			const drained = processor.drain();
+			await clock.advance(0);
+			await drained;
+		};
+		await processor.add(trip, "Rome", { id: "trip" });
+		await drain();
+		isBroken = false;
+		await add(store, { id: "mail" });
+		const ids = ["trip", "mail", "none"];
+		expect(await change(store, request("retry", { ids, from: "failure" }), terminal)).toBe(3);
+		expect(terminal.json).toEqual([
+			{ id: "trip", retried: true },
+			{ id: "mail", retried: false, reason: `The task "mail" is no job that can be read: --from is for these` },
+			{ id: "none", retried: false, reason: `There is no task "none" in the basket "default"` },
+		]);
+		const retry = async (from: "failure" | "start") => {
+			terminal.printed = [];
+			await change(store, request("retry", { ids: ["trip"], from }), terminal);
+			return terminal.json[0].reason;
+		};
+		expect(await retry("start")).toBe(`The job "trip" is waiting: only jobs that have ended begin again`);
+		await drain();
+		expect(await processor.result("trip")).toMatchObject({ status: "completed", results: { flight: "Rome" } });
+		expect(await retry("failure")).toBe(`The job "trip" is completed, without a failure`);
+		expect(await retry("start")).toBe(undefined);
+		expect(await processor.get("trip")).toMatchObject({
+			status: "waiting",
+			step: "flight",
+			results: {},
+			input: "Rome",
+		});
+		await drain();
+		expect((await processor.result("trip"))?.status).toBe("completed");
+	});
+});
+
 describe("change() to remove jobs", () => {
 	/** Creates a job with one completed step, a job that has not begun, and a completed job. */
 	async function withJobs(terminal: FakeTerminal): Promise<Store<never>> {

@@ -68,6 +68,7 @@ export function request(command: Request["command"], values: Partial<Request> = 
 			isAll: false,
 			isSure: false,
 			takesHalfDone: false,
+			from: undefined,
 			interval: 1_000,
 		},
 		...values,

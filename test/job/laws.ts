@@ -16,6 +16,7 @@ import {
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
+import { testRestarts } from "./restart-laws.ts";
 import { type Machine, once, withMachines } from "./support.ts";
 
 const noop = () => {};
@@ -63,6 +64,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		const law = (title: string, body: Body) => test(title, () => withMachines(opening.get, body), 60_000);
 
 		testJobLogs(law);
+		testRestarts(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {

@@ -228,6 +228,9 @@ describe("upkeep says what is wrong in one line", () => {
 			[["watch", "--interval", "-2"], `--interval takes seconds, at least 0.05, not "-2"`],
 			[["ls", "--db", "file://elsewhere/tasks.db"], "--db is not a valid file URL"],
 			[["hold", "a", "--half-done"], "--half-done does not go with hold"],
+			[["hold", "a", "--from", "start"], "--from does not go with hold"],
+			[["retry", "a", "--from", "end"], `--from takes failure or start, not "end"`],
+			[["retry", "--all", "--state", "dead", "--from", "start"], "--from goes with ids, not with --all"],
 			[["watch", "--interval", "0"], `--interval takes seconds, at least 0.05, not "0"`],
 		];
 		for (const [args, message] of cases) {
