@@ -100,8 +100,8 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		if (message?.type !== "signal") return;
 		const { name, value } = message;
 		// The first signal with a name counts.
-		const isOpen = !Object.hasOwn(signals, name) && !this.isRecorded(name);
-		if (isOpen) this.become({ ...this.state, signals: { ...signals, [name]: { value } } });
+		if (Object.hasOwn(signals, name)) return;
+		this.become({ ...this.state, signals: { ...signals, [name]: { value } } });
 	}
 
 	/** Forward, the job turns backward; backward, the job ends. */

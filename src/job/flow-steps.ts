@@ -54,6 +54,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	protected isWhole = false;
 	/** Whether the job is due before its time, because somebody has asked for the next attempts now. */
 	protected isAwake = false;
+	/** The names in the log. */
 	#recorded: Set<string | undefined> | undefined;
 	protected readonly timer: CallbackTimer = new CallbackTimer(() => this.pass?.tick());
 
@@ -64,7 +65,9 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		const { isBackward, status } = this.state;
 		const isOver = isBackward || status !== undefined;
 		const pending = isOver ? {} : this.#pending();
-		const signals = isOver ? [] : Object.entries(this.state.signals).filter(([name]) => !this.isRecorded(name));
+		this.#recorded ??= new Set(this.state.records?.map(({ name }) => name));
+		const isOpen = ([name]: [string, unknown]) => !this.#recorded!.has(name);
+		const signals = isOver ? [] : Object.entries(this.state.signals).filter(isOpen);
 		return super.encodeHead({ pending, signals: Object.fromEntries(signals), ...changes });
 	}
 
@@ -79,12 +82,6 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 			}
 		}
 		return pending;
-	}
-
-	/** Whether the log has the name. */
-	protected isRecorded(name: string): boolean {
-		this.#recorded ??= new Set(this.state.records?.map(({ name }) => name));
-		return this.#recorded.has(name);
 	}
 
 	soon(callback: () => void): void {

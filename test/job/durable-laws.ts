@@ -12,6 +12,7 @@ import {
 	retryAfter,
 	sleep,
 	stopNow,
+	StoreError,
 	ValidationError,
 } from "../../mod.ts";
 import { deferred, errorOf, isPage, settle, untilAborted } from "../support.ts";
@@ -352,6 +353,196 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			expect([(await other.result("it"))?.status, seen]).toEqual(["reverted", ["c", "b", "a"]]);
 		});
 
+		law("a step that waits for its next attempt keeps its place among the reverts", async (make) => {
+			const seen: string[] = [];
+			const step = (flow: Flow, name: string, run: (context: { attempt: number }) => unknown = () => 1) =>
+				flow.step(name, run, { attempts: 2, backoff: 5_000, revert: () => void seen.push(name) });
+			await finish(await make(), async (flow) => {
+				await Promise.all([step(flow, "a", ({ attempt }) => attempt > 1 || fail()), step(flow, "b")]);
+				await step(flow, "c");
+				fail();
+			});
+			expect(seen).toEqual(["c", "b", "a"]);
+		});
+
+		law("a crash before a promise settles does not change the places of later names", async (make) => {
+			const machine = await make();
+			// The first save has the result of a, and the attempt of b.
+			const dying = machine.process((member) => member === "save" ? "die after" : undefined);
+			const seen: string[] = [];
+			const step = (flow: Flow, name: string, run: (context: { attempt: number }) => unknown = () => 1) =>
+				flow.step(name, run, { attempts: 2, backoff: 1_000, revert: () => void seen.push(name) });
+			const definition = durable("it", async (flow) => {
+				const [a, b] = [step(flow, "a"), step(flow, "b", ({ attempt }) => attempt > 1 || fail())];
+				await a;
+				await Promise.all([step(flow, "c"), b]);
+				fail();
+			});
+			const processor = dying.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			void processor.run();
+			await machine.advance(1);
+			expect([dying.isDead, (await machine.head("it")).pending.b.attempts]).toEqual([true, 1]);
+			await machine.advance(30_000);
+			const other = machine.processor([definition]);
+			const running = machine.start(other);
+			await machine.advance(60_000);
+			expect([(await other.result("it"))?.status, seen]).toEqual(["reverted", ["c", "b", "a"]]);
+			await running.stop();
+		});
+
+		law("a new name comes behind those that are done, whatever was removed before them", async (make) => {
+			const machine = await make();
+			const seen: string[] = [];
+			const first = machine.process();
+			const step = (flow: Flow, name: string) => flow.step(name, () => 1, { revert: () => void seen.push(name) });
+			const before = durable(
+				"it",
+				(flow) => Promise.all([flow.step("removed", ({ signal }) => untilAborted(signal)), step(flow, "a")]),
+			);
+			const after = durable("it", async (flow) => {
+				await step(flow, "a");
+				await step(flow, "b");
+				fail();
+			});
+			await first.processor([before]).add(before, undefined, { id: "it" });
+			void first.processor([before]).run();
+			await machine.advance(1);
+			first.die();
+			await machine.advance(30_000);
+			await machine.drain(machine.processor([after]));
+			expect(seen).toEqual(["b", "a"]);
+		});
+
+		law("a step whose result the replay makes unnecessary does not run again", async (make) => {
+			const machine = await make();
+			const dying = machine.process((member) => member === "save" ? "die after" : undefined);
+			let runs = 0;
+			const definition = durable("it", (flow) =>
+				Promise.race([
+					flow.step("slow", ({ signal }) => (runs++, untilAborted(signal))),
+					flow.step("fast", () => "fast"),
+				]));
+			const processor = dying.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			void processor.run();
+			await machine.advance(30_000);
+			const other = machine.processor([definition]);
+			await machine.drain(other);
+			expect([await other.result("it"), runs]).toMatchObject([{ value: "fast" }, 1]);
+		});
+
+		law("no promise settles while its result cannot be stored", async (make) => {
+			const machine = await make();
+			let isAway = false;
+			const unavailable = new StoreError("unavailable", "away");
+			const process = machine.process((member) =>
+				isAway && ["save", "turn"].includes(member) ? unavailable : undefined
+			);
+			const seen: unknown[] = [];
+			const definition = durable("it", async (flow) => {
+				await flow.step("a", () => void (isAway = true));
+				seen.push(isAway, (await machine.log("it")).length);
+			});
+			const processor = process.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			const running = machine.start(processor);
+			await machine.advance(3_000);
+			expect([isAway, seen]).toEqual([true, []]);
+			isAway = false;
+			await machine.advance(20_000);
+			expect([(await processor.result("it"))?.status, seen]).toEqual(["completed", [false, 1]]);
+			await running.stop();
+		});
+
+		law("an attempt that fails while the head is being saved is stored, too", async (make) => {
+			const machine = await make();
+			const process = machine.process();
+			const [gate, held, sent] = [deferred(), deferred(), deferred()];
+			const save = async (...args: unknown[]) => {
+				const result = await (process.store.save as (...args: unknown[]) => Promise<unknown>)(...args);
+				sent.resolve();
+				await held.promise;
+				return result;
+			};
+			const definition = durable("it", (flow) =>
+				Promise.all([
+					flow.step("slow", ({ signal }) => untilAborted(signal)),
+					flow.sleep("nap", 50_000),
+					flow.step("flaky", () => gate.promise.then(() => fail()), { attempts: 2, backoff: 50_000 }),
+				]));
+			const processor = process.processor([definition], { store: { ...process.store, save } as never });
+			await processor.add(definition, undefined, { id: "it" });
+			void processor.run();
+			await machine.advance(1);
+			await sent.promise;
+			gate.resolve();
+			await machine.advance(1);
+			expect((await machine.head("it")).pending).toMatchObject({ nap: { until: 50_000 } });
+			held.resolve();
+			await machine.advance(1);
+			expect((await machine.head("it")).pending).toMatchObject({ nap: { until: 50_000 }, flaky: { attempts: 1 } });
+			process.die();
+		});
+
+		law("a head that is saved within a pass keeps names that the pass has not reached", async (make) => {
+			const machine = await make();
+			const process = machine.process();
+			const flaky = (flow: Flow) => flow.step("flaky", () => fail(), { attempts: 3, backoff: 100_000 });
+			const before = durable("it", (flow) => Promise.all([flow.sleep("old", 5_000), flaky(flow)]));
+			const after = durable("it", async (flow) => {
+				const nap = flow.sleep("new", 50_000);
+				await flow.step("busy", () => gate.promise);
+				await Promise.all([nap, flaky(flow)]);
+			});
+			const gate = deferred();
+			const old = machine.processor([before]);
+			await old.add(before, undefined, { id: "it" });
+			await machine.drain(old);
+			await machine.advance(5_000);
+			void process.processor([after]).run();
+			await machine.advance(1);
+			expect((await machine.head("it")).pending).toMatchObject({ new: { until: 55_000 }, flaky: { attempts: 1 } });
+			gate.resolve();
+			await machine.advance(1);
+			// This pass has reached everything.
+			expect(Object.keys((await machine.head("it")).pending).sort()).toEqual(["flaky", "new"]);
+			process.die();
+		});
+
+		law("a pass that has ended settles nothing, and leaves no changes of results to the next one", async (make) => {
+			const machine = await make();
+			const seen: unknown[] = [];
+			const gate = deferred();
+			let count = 0;
+			// It is called for the result, and in each pass.
+			const validate = async (value: unknown) => {
+				if (++count === 3) await gate.promise;
+				return { value };
+			};
+			const schema = { "~standard": { version: 1, vendor: "test", validate } } as never;
+			const definition = durable("it", async (flow) => {
+				const list = await flow.step("list", () => [1]);
+				seen.push([...list]);
+				list.push(2);
+				await flow.step("read", () => 1, { schema });
+				seen.push("read");
+				await flow.step("last", () => 1, { revert: () => void seen.push("reverted") });
+				await flow.sleep("nap", 1_000);
+			});
+			const processor = machine.processor([definition]);
+			await processor.add(definition, undefined, { id: "it" });
+			const running = machine.start(processor);
+			await machine.advance(1_500);
+			await processor.cancel("it");
+			await machine.advance(1_000);
+			gate.resolve();
+			await machine.advance(1_000);
+			expect((await processor.result("it"))?.status).toBe("reverted");
+			expect(seen).toEqual([[1], "read", [1], [1], "read", "reverted"]);
+			await running.stop();
+		});
+
 		law("a race between a step and a sleep is decided while the step runs, whose signal then aborts", async (make) => {
 			const machine = await make();
 			let reason: unknown;
@@ -389,6 +580,8 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			await machine.advance(1_000);
 			expect((await machine.log("it")).length).toBe(2);
 			gate.resolve();
+			await machine.advance(1);
+			expect((await machine.head("it")).signals).toEqual({});
 			await processor.signal("it", "bad", { n: 3 });
 			await machine.advance(60_000);
 			expect(await processor.result("it")).toMatchObject({ value: [{ n: 1 }, "x", "ValidationError"] });
