@@ -36,7 +36,7 @@ const unbundled: Plugin = {
 	name: "unbundled",
 	setup({ onResolve }: PluginBuild): void {
 		const filter =
-			/^(better-sqlite3|graphile-worker|liteque|openworkflow(\/sqlite)?|pg|pg-boss|piscina|plainjob|postgres|tinypool)$/;
+			/^(@dbos-inc\/dbos-sdk|better-sqlite3|graphile-worker|liteque|openworkflow(\/sqlite)?|pg|pg-boss|piscina|plainjob|postgres|tinypool)$/;
 		onResolve({ filter }, ({ path }: { path: string }) => ({
 			path: import.meta.resolve(path),
 			external: true,

@@ -195,6 +195,15 @@ declare module "openworkflow/sqlite" {
 	}
 }
 
+declare module "@dbos-inc/dbos-sdk" {
+	export class DBOS {
+		static setConfig(config: { name: string; systemDatabaseUrl: string; logLevel: string }): void;
+		static registerWorkflow<T>(work: () => Promise<T>, config: { name: string }): () => Promise<T>;
+		static runStep<T>(work: () => Promise<T>, config: { name: string }): Promise<T>;
+		static launch(): Promise<void>;
+	}
+}
+
 declare module "graphile-worker" {
 	import type { Pool } from "pg";
 

@@ -16,6 +16,8 @@ export type TopicName =
 	| "wake"
 	| "backlog"
 	| "jobs"
+	| "long-job"
+	| "postgres-jobs"
 	| "postgres"
 	| "limits"
 	| "postgres-limits"
@@ -74,7 +76,8 @@ const largest = "1,000,000 tasks";
 const resident = "resident MiB";
 const idb = "idb by hand";
 const indexedDB = "Basket, indexedDBStore";
-const jobs = "Processor";
+const jobs = ["Processor", "Processor, durable"] as const;
+const rawAt = (count: number): string => count === 1 ? raw : `${raw}, ${count}`;
 const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
 const rawPg = "pg by hand";
@@ -82,6 +85,7 @@ const pg = "Basket, pg";
 const postgres = "Basket, postgres";
 const graphile = "graphile-worker";
 const boss = "pg-boss";
+const dbos = "DBOS";
 const amounts = ["10,000", "100,000"];
 const limitedTo = (name: string): string => `${name}, at most 2 of a key`;
 const attachOne = "Intermittent, 1,000 attaches to a signal";
@@ -260,18 +264,49 @@ export const topics: Record<TopicName, Topic> = {
 		more: ["CPU"],
 		engines: ["node"],
 		cases: durabilities.flatMap((synchronous) => [
-			`${raw}, ${synchronous}`,
-			...atOnce.slice(1).map((count) => `${raw}, ${count}, ${synchronous}`),
-			...atOnce.map((count) => `${jobs}, ${count}, ${synchronous}`),
+			...atOnce.map((count) => `${rawAt(count)}, ${synchronous}`),
+			...jobs.flatMap((name) => atOnce.map((count) => `${name}, ${count}, ${synchronous}`)),
 			`openworkflow, ${synchronous}`,
 		]),
 		targets: durabilities.flatMap((synchronous) =>
-			atOnce.map((count) => `${jobs}, ${count}, ${synchronous}`).flatMap((label): Target[] => [
-				{ case: label, most: synchronous === "FULL" ? 1.67 : 2.5, of: `${raw}, ${synchronous}` },
-				{ case: label, most: 0.33, of: `openworkflow, ${synchronous}` },
+			jobs.flatMap((name) =>
+				atOnce.flatMap((count): Target[] => {
+					const label = `${name}, ${count}, ${synchronous}`;
+					return [
+						{ case: label, most: count === 1 ? 1.67 : 2, of: `${rawAt(count)}, ${synchronous}` },
+						{ case: label, most: 0.2, of: `openworkflow, ${synchronous}` },
+					];
+				})
+			)
+		),
+		processes: 3,
+	},
+	// Without openworkflow, whose workflows have at most 1,000 steps.
+	"long-job": {
+		title: "A step of one job of 1,600 no-op steps, until the job is completed and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: durabilities.flatMap((synchronous) => [raw, ...jobs].map((name) => `${name}, ${synchronous}`)),
+		targets: durabilities.flatMap((synchronous) =>
+			jobs.map((name): Target => ({ case: `${name}, ${synchronous}`, most: 1.67, of: `${raw}, ${synchronous}` }))
+		),
+		processes: 3,
+	},
+	"postgres-jobs": {
+		title: "A job of 5 no-op steps in Postgres, from its start to its result; with how many at once",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: atOnce.flatMap((count) => [rawPg, ...jobs, dbos].map((name) => `${name}, ${count}`)),
+		targets: atOnce.flatMap((count) =>
+			jobs.flatMap((name): Target[] => [
+				{ case: `${name}, ${count}`, most: 2, of: `${rawPg}, ${count}` },
+				{ case: `${name}, ${count}`, most: 0.2, of: `${dbos}, ${count}` },
 			])
 		),
 		processes: 3,
+		needsPostgres: true,
 	},
 	postgres: {
 		title:
