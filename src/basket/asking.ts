@@ -22,7 +22,7 @@ export const taskStates: readonly TaskState[] = ["waiting", "running", "held", "
 export interface ListQuery {
 	/** Only tasks in this state. */
 	readonly state?: TaskState | undefined;
-	/** Only tasks of this kind. */
+	/** Only tasks of this kind and its variants. */
 	readonly kind?: string | undefined;
 	/** Only tasks in this lane, in any state. */
 	readonly lane?: string | undefined;

@@ -5,6 +5,7 @@
  */
 
 import type { Counts, ListQuery } from "./store.ts";
+import { isOfKind } from "./variants.ts";
 import { isOver, orderOf, stateOf, type Task } from "./memory-task.ts";
 
 export class TaskIndex {
@@ -44,7 +45,7 @@ export class TaskIndex {
 	list(query: ListQuery, now: number): Task[] {
 		const { state, kind, lane, prefix = "", after, limit, isReverse = false } = query;
 		const isWanted = (task: Task) =>
-			(state ?? stateOf(task)) === stateOf(task) && (kind ?? task.kind) === task.kind &&
+			(state ?? stateOf(task)) === stateOf(task) && (kind === undefined || isOfKind(task.kind, kind)) &&
 			(lane ?? task.lane) === task.lane && task.id.startsWith(prefix) && this.#isThere(task) && !isGone(task, now);
 		const order = orderOf(after);
 		const end = after === undefined ? this.#inOrder.length : this.#behind(order - 1);

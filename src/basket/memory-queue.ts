@@ -7,6 +7,7 @@
 import type { Claim, ClaimRequest, KindLimit, Outcome, Pauses } from "./store.ts";
 import { type Gate, Gates } from "./memory-gates.ts";
 import { isBefore } from "./memory-line.ts";
+import { baseOf } from "./variants.ts";
 import type { Task } from "./memory-task.ts";
 import { Heap } from "../platform/heap.ts";
 
@@ -152,6 +153,10 @@ export class TaskQueue {
 		return { all: this.#paused.has(undefined), kinds };
 	}
 
+	#isPaused(kind: string): boolean {
+		return this.#paused.has(kind) || this.#paused.has(baseOf(kind));
+	}
+
 	#update(kind: string, gate: Gate<Task> | undefined): void {
 		if (gate !== undefined) this.#gatesOf(kind).update(gate, this.#time.now);
 	}
@@ -164,14 +169,14 @@ export class TaskQueue {
 
 	#heapsOf(kinds: readonly string[]): Heap<Task>[] {
 		if (this.#paused.has(undefined)) return [];
-		return kinds.flatMap((kind) => this.#paused.has(kind) ? [] : [...this.#heaps.get(kind)?.values() ?? []]);
+		return kinds.flatMap((kind) => this.#isPaused(kind) ? [] : [...this.#heaps.get(kind)?.values() ?? []]);
 	}
 
 	/** The gates of the kinds that are not paused. */
 	*#gatesFor(kinds: readonly string[]): Iterable<[string, Gates<Task>]> {
 		if (this.#gates.size === 0 || this.#paused.has(undefined)) return;
 		for (const kind of new Set(kinds)) {
-			const gates = this.#paused.has(kind) ? undefined : this.#gates.get(kind);
+			const gates = this.#isPaused(kind) ? undefined : this.#gates.get(kind);
 			if (gates !== undefined) yield [kind, gates];
 		}
 	}

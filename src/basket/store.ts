@@ -49,6 +49,8 @@
  *   key that others need. Within a key, tasks are claimed in the usual order. What may not be claimed now does not
  *   count as due: `dueIn` is the time until a gate may open. When a place becomes free, watchers are woken if others
  *   wait for it. The gate of a key without tasks is removed when its last starts no longer matter. See also {@link BasketLimit}.
+ * - **Variants.** A kind whose name begins with that of another kind and U+001F is a variant of that one. Claims and
+ *   limits treat it as a kind of its own. A list or a pause of a kind concerns its variants, too.
  * - **Damage.** An unreadable record neither fails a batch nor is claimed again: its task becomes dead, with an error.
  *
  * @module
@@ -67,6 +69,7 @@ export {
 	taskStates,
 	type WakeReason,
 } from "./asking.ts";
+export { baseOf, isOfKind, variantMark } from "./variants.ts";
 export { mostAppended, mostInbox } from "./claim.ts";
 export { type ClonedData, fingerprint, isCloned } from "./cloned.ts";
 
@@ -320,7 +323,7 @@ export interface Store<Tx = unknown> {
 	change(basket: string, ids: readonly string[], change: Change, tx?: Tx): Promise<readonly boolean[]>;
 
 	/**
-	 * Pauses or resumes a kind, or all kinds (`undefined`): no turn claims a task of a paused kind, and `dueIn` ignores
+	 * Pauses or resumes a kind with its variants, or all kinds (`undefined`): no turn claims a task of a paused kind, and `dueIn` ignores
 	 * it. Running tasks continue. The pause lasts until it is undone, for all processes. A resume wakes watchers.
 	 *
 	 * @returns whether this changed anything

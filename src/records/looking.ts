@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Counts, ListQuery, Message, StoredTask } from "../basket/store.ts";
+import { type Counts, isOfKind, type ListQuery, type Message, type StoredTask } from "../basket/store.ts";
 import { copy, ended, isData, isExpired, show, toMessages, toTask } from "./row.ts";
 import type { Session } from "./session.ts";
 import { type Contents, readContents } from "./settling.ts";
@@ -123,7 +123,7 @@ function toListed(found: TaskRow | Stray): TaskRow {
 }
 
 function isWanted(row: TaskRow, now: number, { state, kind, lane, prefix }: ListQuery): boolean {
-	return (state ?? stateOf(row)) === stateOf(row) && (kind ?? row.kind) === row.kind &&
+	return (state ?? stateOf(row)) === stateOf(row) && (kind === undefined || isOfKind(row.kind, kind)) &&
 		(lane ?? row.lane) === row.lane &&
 		(prefix === undefined || row.id?.startsWith(prefix) === true) && !isExpired(row, now);
 }

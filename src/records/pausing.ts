@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { ClaimRequest, Pauses } from "../basket/store.ts";
+import { baseOf, type ClaimRequest, type Pauses } from "../basket/store.ts";
 import { pauseRow } from "./gates.ts";
 import { isSound } from "./row.ts";
 import type { Session } from "./session.ts";
@@ -57,7 +57,7 @@ export function withoutPaused(
 	paused: readonly unknown[],
 ): readonly ClaimRequest[] {
 	if (paused.length === 0) return requests;
-	const isOpen = (kind: string) => !paused.includes(true) && !paused.includes(kind);
+	const isOpen = (kind: string) => ![true, kind, baseOf(kind)].some((one) => paused.includes(one));
 	return requests.map(({ kinds, limit }) => ({ kinds: kinds.filter(isOpen), limit })).filter(({ kinds }) =>
 		kinds.length
 	);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { variantMark } from "../../basket/store.ts";
 import { columns, create, keyOf } from "./sql.ts";
 
 /**
@@ -23,7 +24,9 @@ export function list(s: string): string {
 IF r.back THEN direction := 'DESC'; END IF;
 rest := rest || ' AND NOT (state > 5 AND due <= $5) AND seq ' || CASE WHEN r.back THEN '<' ELSE '>' END || ' $2';
 IF r.forms IS NOT NULL THEN rest := rest || ' AND state IN (' || array_to_string(r.forms, ', ') || ')'; END IF;
-IF r.kind IS NOT NULL THEN rest := rest || ' AND kind = $4'; END IF;
+IF r.kind IS NOT NULL THEN rest := rest || ' AND (kind = $4 OR starts_with(kind, $4 || chr(${
+			variantMark.charCodeAt(0)
+		})))'; END IF;
 IF r.lane IS NOT NULL THEN rest := rest || ' AND lane = $8'; END IF;
 rest := rest || ' ORDER BY seq ' || direction || ' LIMIT $3';
 source := 'SELECT * FROM ${s}.tasks WHERE basket = $1';

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { variantMark } from "../../basket/store.ts";
 import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
 import { append, erase, lastEntries, opened, partColumns, takeLeftovers } from "./log.ts";
@@ -42,8 +43,11 @@ const next = "claims % 2000000000 + 1";
 const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
+const mark = variantMark.charCodeAt(0);
+
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
-const unpaused = (kinds: string) => `ARRAY(SELECT k FROM unnest(${kinds}) k WHERE k <> ALL (paused))`;
+const unpaused = (kinds: string) =>
+	`ARRAY(SELECT k FROM unnest(${kinds}) k WHERE k <> ALL (paused) AND split_part(k, chr(${mark}), 1) <> ALL (paused))`;
 
 /** @param s the schema, quoted */
 export function turn(s: string): string {

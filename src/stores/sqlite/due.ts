@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Claim, ClaimRequest } from "../../basket/store.ts";
+import { baseOf, type Claim, type ClaimRequest } from "../../basket/store.ts";
 import { mostRows } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
@@ -64,7 +64,7 @@ export class SqliteDue extends SqliteTasks {
 	unpaused(basket: string, requests: readonly ClaimRequest[], { hasPauses }: Seen): readonly ClaimRequest[] {
 		if (!hasPauses) return requests;
 		const { all, kinds } = this.pauses.get(basket);
-		const isPaused = (kind: string) => all || kinds.includes(kind);
+		const isPaused = (kind: string) => all || kinds.includes(kind) || kinds.includes(baseOf(kind));
 		return requests.map((request) => ({ ...request, kinds: request.kinds.filter((kind) => !isPaused(kind)) }));
 	}
 

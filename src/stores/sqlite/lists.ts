@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Counts, ListQuery, StoredTask, TaskState } from "../../basket/store.ts";
+import { type Counts, type ListQuery, type StoredTask, type TaskState, variantMark } from "../../basket/store.ts";
 import { blockOf, inBlockWithin } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
 import { countsOf, formsOf, mostRows, stateOf } from "../sql/sql.ts";
@@ -84,7 +84,7 @@ export class SqliteLists {
 		const value = (given: string | number) => `?${values.push(given) + 4}`;
 		const conditions = [`(gone IS NULL OR gone > ${value(now)} OR NOT ${State.isOver})`];
 		if (state !== undefined) conditions.push(`state IN (${formsOf(state)})`);
-		if (kind !== undefined) conditions.push(`kind = ${value(kind)}`);
+		if (kind !== undefined) conditions.push(isOfKind(value(kind)));
 		if (lane !== undefined) conditions.push(`lane = ${value(lane)}`);
 		if (prefix !== undefined) conditions.push(`id >= ${value(prefix)}`, "substr(id, 1, 1) <> '_'");
 		const end = endOf(prefix);
@@ -101,7 +101,7 @@ export class SqliteLists {
 			// Not in the order of their numbers; but there are only as many as workers process.
 			const stream = (index: string, isThere: string) => ({
 				sql: `FROM ${tasks} AS task INDEXED BY ${index} WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3
-					AND state = ${State.running} AND ${isThere} ${kind === undefined ? "" : "AND kind = ?5"}`,
+					AND state = ${State.running} AND ${isThere} ${kind === undefined ? "" : `AND ${isOfKind("?5")}`}`,
 				values: kind === undefined ? [] : [kind],
 			});
 			const plain = stream(claimable, isClaimable(this.#tables));
@@ -112,7 +112,7 @@ export class SqliteLists {
 			ON ${inBlockWithin("block", "?2", "?3")} AND task.basket = ?1 AND task.kind = ?5
 			AND ${state === undefined ? State.isAtHome : `state IN (${State.waiting}, ${State.blocked})`}
 			WHERE home.basket = ?1 AND home.kind = ?5 AND block BETWEEN ?6 AND ?7`;
-		const kinds = kind === undefined ? this.#kinds(`FROM ${blocks} WHERE basket = ?`, basket) : [kind];
+		const kinds = this.#kinds(`FROM ${blocks} WHERE basket = ?`, basket, kind);
 		return kinds.map((kind) => ({ sql, by: "block", values: [kind, blockOf(from), blockOf(to)] }));
 	}
 
@@ -122,7 +122,7 @@ export class SqliteLists {
 		const from = (table: string) => `FROM ${tasks} ${table} INDEXED BY ${aside} WHERE basket = ?`;
 		return this.#forms(query).flatMap((state) => {
 			const isThere = `state = ${state} AND ${State.isAside}`;
-			const kinds = query.kind === undefined ? this.#kinds(`${from("")} AND ${isThere}`, basket) : [query.kind];
+			const kinds = this.#kinds(`${from("")} AND ${isThere}`, basket, query.kind);
 			const isOver = state >= State.dead;
 			const sql = `${from("AS task")}1 AND seq BETWEEN ?2 AND ?3 AND ${isThere} AND kind = ?5
 				${isOver ? "AND (gone IS NULL OR gone > ?6)" : ""}`;
@@ -135,8 +135,12 @@ export class SqliteLists {
 		return forms.filter((form) => state === undefined || stateOf(form) === state);
 	}
 
-	/** @param rows SQL for rows of an index that continues with the kind */
-	#kinds(rows: string, basket: string): string[] {
+	/**
+	 * All kinds, or one with its variants.
+	 *
+	 * @param rows SQL for rows of an index that continues with the kind
+	 */
+	#kinds(rows: string, basket: string, only?: string): string[] {
 		const next = (is: string, kind: string) =>
 			this.#connection.all<{ kind: string | null }>(
 				`SELECT min(kind) AS kind ${rows} AND kind ${is} ?`,
@@ -144,8 +148,8 @@ export class SqliteLists {
 				kind,
 			)[0]!
 				.kind;
-		const kinds: string[] = [];
-		for (let kind = next(">=", ""); kind !== null; kind = next(">", kind)) kinds.push(kind);
+		const [kinds, from] = only === undefined ? [[], ""] : [[only], only + variantMark];
+		for (let kind = next(">=", from); kind?.startsWith(from); kind = next(">", kind)) kinds.push(kind);
 		return kinds;
 	}
 
@@ -165,6 +169,11 @@ export class SqliteLists {
 		);
 		return countsOf(found.map(({ state, count }) => [state, count]));
 	}
+}
+
+/** SQL for whether a task is of a kind or of a variant of it. */
+function isOfKind(value: string): string {
+	return `(kind = ${value} OR substr(kind, 1, length(${value}) + 1) = ${value} || char(${variantMark.charCodeAt(0)}))`;
 }
 
 /** Whether the tasks of this state are over; `undefined` without a state. */

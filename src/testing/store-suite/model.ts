@@ -8,6 +8,7 @@
 import {
 	type Change,
 	type Claim,
+	isOfKind,
 	type KindLimit,
 	type LogPart,
 	type NewTask,
@@ -25,7 +26,7 @@ import { TaskModel } from "./task-model.ts";
 /** The number of actions. */
 const steps = 400;
 const basket = "basket";
-const kinds = ["a", "b", "c"];
+const kinds = ["a", "b", "c", "a\u001f2"];
 const limitKeys = ["", "x", "y"];
 /** The payload of tasks whose items are collected. */
 const envelope = "\u0002{}";
@@ -320,7 +321,7 @@ class StoreAndModel {
 		const limit = 1 + random.below(10);
 		this.log.push(`list ${show(query)}`);
 		const all = this.#model.tasks.filter((task) =>
-			[task.kind, undefined].includes(query.kind) && [task.lane, undefined].includes(query.lane) &&
+			(query.kind === undefined || isOfKind(task.kind, query.kind)) && [task.lane, undefined].includes(query.lane) &&
 			[stateOf(task), undefined].includes(query.state) && task.id.startsWith(query.prefix ?? "")
 		);
 		const wanted = idsOf(query.isReverse ? all.reverse() : all);

@@ -32,6 +32,35 @@ export const pausing: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "pause() and list() of a kind concern its variants, and no kind whose name only begins alike",
+		async run(bench) {
+			const { store, basket } = bench;
+			const kinds = ["work", "work\u001f2", "work\u001f", "work2", "wor", "Work\u001f2"];
+			await bench.add(...kinds.map((kind) => ({ id: `waiting ${kind}`, kind, lane: "l", limitKey: "k" })));
+			await bench.add(...kinds.map((kind) => ({ id: kind, kind })));
+			const claim = [{ kinds, limit: 99 }];
+			const running = (await bench.turn({ claim: [{ kinds: ["work\u001f2"], limit: 1 }] })).claims;
+			equal(idsOf(running), ["work\u001f2"], "claimed of a variant alone");
+			const variants = kinds.slice(0, 3);
+			const listed = async (query: object) => idsOf(await store.list(basket, { kind: "work", limit: 99, ...query }));
+			const waiting = variants.map((kind) => `waiting ${kind}`);
+			equal(await listed({}), [...waiting, ...variants], "listed");
+			equal(await listed({ isReverse: true }), [...waiting, ...variants].reverse(), "listed the other way round");
+			equal(await listed({ lane: "l" }), waiting, "listed of a lane");
+			equal(await listed({ state: "running" }), ["work\u001f2"], "listed of a state");
+			equal(await listed({ prefix: "wai" }), waiting, "listed with a prefix");
+			equal(await listed({ kind: "work\u001f2" }), ["waiting work\u001f2", "work\u001f2"], "listed of a variant");
+			equal(await store.pause(basket, "work", true), true, "paused");
+			const { claims } = await bench.turn({ claim });
+			equal(idsOf(claims).sort(), kinds.slice(3).sort(), "claimed while paused");
+			await bench.settleAll(running, { type: "done", retain: bench.long });
+			equal(await listed({ state: "done" }), ["work\u001f2"], "listed of ended ones");
+			await store.pause(basket, "work", false);
+			const resumed = (await bench.turn({ claim })).claims;
+			equal(idsOf(resumed).sort(), ["waiting work", "work", "work\u001f"], "claimed when resumed");
+		},
+	},
+	{
 		title: "pause() of all kinds stays apart from that of a kind",
 		async run(bench) {
 			const { store, basket } = bench;

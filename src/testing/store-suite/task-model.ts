@@ -5,17 +5,18 @@
  * @module
  */
 
-import type {
-	Change,
-	ClaimRequest,
-	KindLimit,
-	LaneRun,
-	LogPart,
-	Message,
-	NewTask,
-	Outcome,
-	Ref,
-	Save,
+import {
+	baseOf,
+	type Change,
+	type ClaimRequest,
+	type KindLimit,
+	type LaneRun,
+	type LogPart,
+	type Message,
+	type NewTask,
+	type Outcome,
+	type Ref,
+	type Save,
 } from "../../basket/store.ts";
 import { fail } from "./assert.ts";
 import { ModelGate } from "./limit-model.ts";
@@ -385,7 +386,7 @@ export class TaskModel {
 	}
 
 	#canRun(task: ModelTask): boolean {
-		const isPaused = this.paused.has(undefined) || this.paused.has(task.kind);
+		const isPaused = [undefined, task.kind, baseOf(task.kind)].some((kind) => this.paused.has(kind));
 		return isOpen(task) && !task.isHeld && !this.#isBlocked(task) && !isPaused;
 	}
 
