@@ -5,7 +5,7 @@
  */
 
 import { decodeFailure } from "../basket/engine.ts";
-import type { Store, StoredTask, TaskState } from "../basket/store.ts";
+import { baseOf, type Store, type StoredTask, type TaskState } from "../basket/store.ts";
 import { headOf } from "./job-reader.ts";
 import { describeFailure } from "./task.ts";
 import type { Request } from "./terminal.ts";
@@ -131,5 +131,5 @@ async function toFailed(task: StoredTask): Promise<TaskFailed | undefined> {
 	if (state === "done" && (job?.status ?? "completed") === "completed") return undefined;
 	const failure = (state === "done" ? job?.revertError ?? job?.error : job?.previous) ?? decodeFailure(error);
 	const attempts = job?.previous === undefined ? task.attempts : job.attempts;
-	return failure && { id, kind, state, attempts, error: describeFailure(failure) };
+	return failure && { id, kind: baseOf(kind), state, attempts, error: describeFailure(failure) };
 }

@@ -9,7 +9,7 @@ import { describeTask } from "./job.ts";
 import { pauseLines } from "./pause.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
 import { JobReader } from "./job-reader.ts";
-import { describeDue, summarize } from "./task.ts";
+import { describeDue, describeKind, summarize } from "./task.ts";
 import { quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, count, distance, type Style, toJson } from "./text.ts";
 
@@ -113,7 +113,7 @@ export async function taskTable(
 		const job = await jobs.position(task);
 		return [
 			clean(task.id),
-			clean(task.kind),
+			describeKind(task.kind),
 			task.state,
 			String(job?.attempts ?? task.attempts),
 			describeDue(task, now),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Store, StoredTask } from "../basket/store.ts";
+import { baseOf, type Store, type StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { decodeFailure } from "../basket/engine.ts";
 import { unmask } from "../schedule/envelope.ts";
@@ -14,6 +14,7 @@ import {
 	decodeData,
 	describeDue,
 	describeFailure,
+	describeKind,
 	describeSchedule,
 	inline,
 	type OpenPayload,
@@ -77,7 +78,9 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 	return [
 		[
 			job === undefined ? "kind" : "job",
-			clean(kind) + (job?.version === undefined ? "" : `, version ${clean(String(job.version))}`),
+			job === undefined
+				? describeKind(kind)
+				: clean(baseOf(kind)) + (job.version === undefined ? "" : `, version ${clean(String(job.version))}`),
 		],
 		["state", status + (due === "" ? "" : `, ${dueAt === undefined ? `until ${due} comes` : at(dueAt, due)}`)],
 		["added", at(addedAt, distance(addedAt, now))],

@@ -5,7 +5,7 @@
  */
 
 import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
-import type { Data, Message, StoredTask } from "../basket/store.ts";
+import { baseOf, type Data, type Message, type StoredTask } from "../basket/store.ts";
 import type { JobHead } from "../job/state.ts";
 import { isCollected } from "../basket/place.ts";
 import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
@@ -75,11 +75,14 @@ export function describeSchedule({ text }: NonNullable<OpenPayload["schedule"]>)
 }
 
 /** The task as an object for JSON. Instants are milliseconds since 1970; absent values are left out. */
-export function toRecord({ payload, error, result, progress, ...task }: StoredTask): Record<string, unknown> {
+export function toRecord({ payload, error, result, progress, kind, ...task }: StoredTask): Record<string, unknown> {
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
 	const { data, schedule, most } = openPayload({ payload });
+	const { name: base, version } = partsOf(kind);
 	return {
 		...task,
+		kind: base,
+		...(version === undefined ? {} : { version }),
 		...(most === undefined ? {} : { collects: { most } }),
 		...(schedule === undefined ? {} : { schedule }),
 		...(error === undefined ? {} : { error: { name, message, code, stack } }),
@@ -87,6 +90,18 @@ export function toRecord({ payload, error, result, progress, ...task }: StoredTa
 		...(progress === undefined ? {} : { progress: decodeData(progress).payload }),
 		...decodeData(data),
 	};
+}
+
+/** The name of a kind, and the version of a job of which it is the kind. */
+function partsOf(kind: string): { name: string; version: string | undefined } {
+	const name = baseOf(kind);
+	return { name, version: name === kind ? undefined : kind.slice(name.length + 1) };
+}
+
+/** A kind in a table. */
+export function describeKind(kind: string): string {
+	const { name, version } = partsOf(kind);
+	return clean(version === undefined ? name : `${name}@${version}`);
 }
 
 /** The inbox of a task as JSON objects. */

@@ -19,6 +19,7 @@ import type { AnyJob } from "./job.ts";
 import type { NewJob } from "./options.ts";
 import type { PreparedJob } from "./state.ts";
 import { firstHead } from "./state.ts";
+import { describe, kindOf } from "./version.ts";
 import { check, refuse } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -44,7 +45,7 @@ export async function addJobs<Tx>(
 		const delay = delayOf(times, engine.settings.clock);
 		const encoded = encode(known, job, input, delay, tx);
 		const first = isThenable(encoded) ? await encoded : encoded;
-		tasks.push({ id, priority, lane, delay, kind: job.name, ...first });
+		tasks.push({ id, priority, lane, delay, kind: kindOf(job), ...first });
 	}
 	return await addTasks(engine, tasks, tx);
 }
@@ -64,9 +65,12 @@ function encode<Tx>(
 	tx: Tx | undefined,
 ): First | PromiseLike<First> {
 	const name = check("job.name", check("job", job, "object").name, "string");
-	const known = jobs.get(name)?.job;
-	if (known === undefined) throw new TypeError(`The processor has no job ${JSON.stringify(cut(name, 100))}`);
-	if (known !== job) throw new TypeError(`The processor has another job of the name ${JSON.stringify(name)}`);
+	const { version } = job;
+	const known = jobs.get(kindOf({ name, version }))?.job;
+	if (known === undefined) {
+		throw new TypeError(`The processor has no job ${describe({ name: cut(name, 100), version })}`);
+	}
+	if (known !== job) throw new TypeError(`The processor has another job of the name ${describe(job)}`);
 	const finish = (valid: unknown) => {
 		const limitKey = known.limit?.keyOf(valid);
 		const encoded = codec.encode(firstHead(known, input, delay));

@@ -79,6 +79,11 @@ export abstract class ClaimedJob<Tx> {
 		this.log = new JobAppender(task.claim.logged ?? 0);
 	}
 
+	/** The name of its definition. */
+	get name(): string {
+		return this.job.job.name;
+	}
+
 	/** The current age of the job. */
 	get age(): number {
 		return this.owner.clock.monotonic() - this.#addedAt;
@@ -179,8 +184,7 @@ export abstract class ClaimedJob<Tx> {
 	}
 
 	protected tell(failed: Omit<FailedJobAttempt, "id" | "job">): void {
-		const { id, kind: job } = this.task;
-		this.owner.onAttemptFailed({ id, job, ...failed });
+		this.owner.onAttemptFailed({ id: this.task.id, job: this.name, ...failed });
 	}
 
 	/** Ends the claim, which resets the crashes. */

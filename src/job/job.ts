@@ -13,6 +13,7 @@
 import type { Limit } from "../limit/limit.ts";
 import type { RevertContext, StepContext } from "./context.ts";
 import { checkMade } from "../basket/engine.ts";
+import { checkNamed } from "./version.ts";
 import { check, checkDelay, checkLimit } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
@@ -26,8 +27,16 @@ import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
  */
 export interface JobOptions<I, A = I> {
 	/**
-	 * The version of the definition: a number or a string. It is stored with each added job. It is available as
-	 * `context.version`, and in the error of a job that no longer fits its definition.
+	 * The version of the definition: a number or a string; 1 and "1" are the same. A job is run by the version with which it
+	 * was added, which is `context.version`. Definitions of the same name with different versions, or one without, stand
+	 * side by side in a processor: `jobs: [tripV1, tripV2]`. Jobs of a version that a processor does not have wait for
+	 * another one.
+	 *
+	 * So if a change does not fit jobs that have begun, give the changed definition another version, deploy it together with
+	 * the old one, and remove the old one when `Processor.list({ job })` shows no job of it that has not ended. Lists,
+	 * filters and pauses by name concern all versions; a limit is that of its version.
+	 *
+	 * @default none
 	 */
 	version?: number | string | undefined;
 	/**
@@ -159,8 +168,7 @@ export class JobDefinition<I = any, R = any, V = any, S = any, Tx = any, A = any
 	 */
 	constructor(name: string, options: JobOptions<I, A> = {}, steps: readonly JobStep[] = []) {
 		const { version, schema, limit, deadline = Infinity } = check("options", options, "object");
-		this.name = checkName("name", name);
-		if (version !== undefined && typeof version !== "string") check("version", version, "number");
+		this.name = checkNamed({ name, version }).name;
 		checkSchema(schema);
 		if (limit !== undefined) checkMade(limit);
 		this.version = version;

@@ -55,26 +55,26 @@ export class LiveJobs<Tx> {
 
 	/** Ends the claims after the running steps, of the jobs with this name only if there is one. */
 	yield(name?: string): void {
-		for (const run of this.#runs.values()) if ((name ?? run.task.kind) === run.task.kind) run.yield();
+		for (const run of this.#runs.values()) if ((name ?? run.name) === run.name) run.yield();
 	}
 
 	/** The running jobs by id. */
 	show(): ReadonlyMap<string, LiveJob> {
 		const jobs = new Map<string, LiveJob>();
 		for (const [id, run] of this.#runs) {
-			if (run.state !== undefined && !run.isLeft) jobs.set(id, { id, job: run.task.kind, ...run.place });
+			if (run.state !== undefined && !run.isLeft) jobs.set(id, { id, job: run.name, ...run.place });
 		}
 		return jobs;
 	}
 
 	/** The end of a claim is stored. */
-	#settled({ task: { id, kind }, state, heldFor, replay }: ClaimedJob<Tx>, { type }: Outcome): void {
+	#settled({ task: { id }, name, state, heldFor, replay }: ClaimedJob<Tx>, { type }: Outcome): void {
 		if (type !== "done" && replay !== undefined) this.#owner.replays.put(id, replay);
-		if (heldFor !== undefined) return this.#tell(id, kind, { status: "held", error: heldFor });
+		if (heldFor !== undefined) return this.#tell(id, name, { status: "held", error: heldFor });
 		if (type !== "done") return;
 		this.totals[state.status!]++;
 		this.#endings.tell(id, state);
-		this.#tell(id, kind, { ...state, status: state.status! });
+		this.#tell(id, name, { ...state, status: state.status! });
 	}
 
 	#tell(

@@ -22,6 +22,7 @@ import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
 import type { AnyJob, JobTypes } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
+import { describe, kindOf } from "./version.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { check, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -33,7 +34,10 @@ export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> exte
 		BasketOptions<TaskMap, Tx>,
 		"store" | "concurrency" | "limit" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
 	> {
-	/** The definitions of the jobs. Stored jobs of other definitions stay untouched. */
+	/**
+	 * The definitions of the jobs, among them several versions of one name: see {@link JobOptions.version}. Stored jobs of
+	 * other definitions stay untouched.
+	 */
 	jobs: readonly Jobs[];
 	/** The name, which separates its jobs from the tasks of baskets in the same store. @default "jobs" */
 	name?: string | undefined;
@@ -91,7 +95,7 @@ export type AddJobOptions<Tx = never> = Omit<AddOptions<Tx>, "ifPresent" | "with
 export interface StoredJobPause {
 	/** The pause is kept in the store, for all processes. */
 	stored: true;
-	/** Only jobs with this name. Default: all jobs. */
+	/** Only jobs with this name, of all versions. Default: all jobs. */
 	job?: string | undefined;
 }
 
@@ -161,7 +165,7 @@ export function checkProcessorOptions<Tx>(
 	return { settings: { ...settings, kinds: new Map(kinds) }, jobs, codec, crashes, retain, onSettled, onAttemptFailed };
 }
 
-/** Checks the jobs of a processor. Returns them by name, with the settings of their steps. */
+/** Checks the jobs of a processor. Returns them by their kinds, with the settings of their steps. */
 function prepare(
 	jobs: readonly AnyJob[],
 	backoff: ProcessorOptions["backoff"],
@@ -174,7 +178,8 @@ function prepare(
 	for (const job of jobs) {
 		const name = check("job.name", check("job", job, "object").name, "string");
 		check("job.steps", job.steps, "object", Array.isArray(job.steps), "those of a job");
-		if (prepared.has(name)) throw new TypeError(`There are two jobs of the name ${JSON.stringify(name)}`);
+		const kind = kindOf(job);
+		if (prepared.has(kind)) throw new TypeError(`There are two jobs of the name ${describe(job)}`);
 		if (job.steps.length === 0 && job.engine === undefined) {
 			throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
 		}
@@ -185,7 +190,7 @@ function prepare(
 			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
 			return [definition.name, { definition, settings, revertSettings }] as const;
 		});
-		prepared.set(name, { job, steps: new Map(steps), defaults });
+		prepared.set(kind, { job, steps: new Map(steps), defaults });
 	}
 	return prepared;
 }

@@ -20,6 +20,7 @@
 import type { TaskFailure } from "../basket/engine.ts";
 import type { LogEntry } from "../basket/store.ts";
 import type { AnyJob, JobStep } from "./job.ts";
+import { describe } from "./version.ts";
 import type { RunnerSettings } from "../run/options.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -237,9 +238,9 @@ export function checkPlan({ job: { name, version, engine }, steps }: PreparedJob
 	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !steps.has(name));
 	if (missing.length === 0) return undefined;
 	return new Error(
-		`The job ${JSON.stringify(name)} was added with steps that its definition lacks: ${list(missing)} of version ${
-			state.version ?? "none"
-		}; version ${version ?? "none"} has ${list([...steps.keys()])}`,
+		`The job ${describe({ name, version })} was added with steps that its definition lacks: ${list(missing)}; it has ${
+			list([...steps.keys()])
+		}`,
 	);
 }
 

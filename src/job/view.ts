@@ -7,6 +7,7 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
+import { nameOf } from "./version.ts";
 import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
 
 /** A job, as {@link Processor.get} and {@link Processor.list} return it. */
@@ -55,7 +56,7 @@ export interface JobRecord {
 export interface JobQuery {
 	/** Only jobs in this state of the store; `done` for all ended jobs. */
 	state?: "waiting" | "running" | "held" | "dead" | "done" | undefined;
-	/** Only jobs of the definition with this name. */
+	/** Only jobs of the definition with this name, of all versions. */
 	job?: string | undefined;
 	/** Only jobs in this lane. */
 	lane?: string | undefined;
@@ -131,7 +132,7 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const step = { ...position(checkpoint), attempts, previousError: previous };
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
-	return { id, job: kind, status, problem, ...step, ...stored };
+	return { id, job: nameOf(kind), status, problem, ...step, ...stored };
 }
 
 /** The position of a job. */

@@ -37,6 +37,20 @@ describe("list()", () => {
 		expect(terminal.printed.join("")).not.toMatch(/\p{Cc}/u);
 	});
 
+	test("shows and selects the versions of a job by its name", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		await add(store, { id: "a", kind: "trip\u001f2" }, { id: "b", kind: "trip" }, { id: "c", kind: "trips" });
+		await list(store, request("ls", { kind: "trip" }), terminal);
+		expect(terminal.printed.slice(1).map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([["a", "trip@2"], [
+			"b",
+			"trip",
+		]]);
+		const programs = Object.assign(new FakeTerminal(), { clock: terminal.clock });
+		await list(store, request("ls", { kind: "trip" }), programs);
+		expect(programs.json.map(({ kind, version }) => [kind, version])).toEqual([["trip", "2"], ["trip", undefined]]);
+	});
+
 	test("stops at the limit, and goes on behind a key, over pages of the store", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		const store = storeOf(terminal);

@@ -1,6 +1,7 @@
 // Damaged checkpoints: each field with each kind of invalid value.
 import { describe, expect, test } from "vitest";
 import { durable, job } from "../../mod.ts";
+import { kindOf } from "../../src/job/version.ts";
 import { openMemory } from "./database.ts";
 import { type Machine, withMachines } from "./support.ts";
 
@@ -17,6 +18,8 @@ const wrong: Record<string, readonly unknown[]> = {
 	version: [null, true, ...objects],
 	plan: [null, true, ...texts, ...numbers, ...objects, ["a", "a"], [["a"]]],
 	at: [null, true, ...texts, ...numbers, ...objects],
+	causes: [null, true, ...texts, ...numbers, ...objects.slice(1), [0], ["1"]],
+	ignored: [null, true, ...texts, ...numbers, ...objects.slice(1), [0.5]],
 	isBackward: [null, ...texts, ...numbers, ...objects],
 	logged: [null, true, ...texts, -1, 0.5, 7, 1e300, ...objects],
 	signals: [null, true, ...texts, ...numbers, [null], { x: 1 }, { w: null }],
@@ -75,7 +78,7 @@ async function stand(machine: Machine, definition: (typeof jobs)[number]) {
 	const processor = machine.processor(jobs);
 	const { id } = await processor.add(definition as typeof failing, "input");
 	await machine.drain(processor);
-	return { id, kind: definition.name, state: await machine.head(id) };
+	return { id, kind: kindOf(definition), state: await machine.head(id) };
 }
 
 /** Runs a processor with a damaged job and a healthy job for half a day. */

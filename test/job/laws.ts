@@ -18,6 +18,7 @@ import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
 import { testRestarts } from "./restart-laws.ts";
 import { type Machine, once, withMachines } from "./support.ts";
+import { testVersions } from "./version-laws.ts";
 
 const noop = () => {};
 const fail = (): never => {
@@ -65,6 +66,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 
 		testJobLogs(law);
 		testRestarts(law);
+		testVersions(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {
@@ -1135,13 +1137,13 @@ export function testJobs(name: string, open: OpenDatabase): void {
 			law("goes on where all remaining steps are still there by name", async (make) => {
 				const machine = await make();
 				const log: string[] = [];
-				const before = job("changing", { version: 1 }).step("a", { run: () => "a" }).waitFor("w").step("b", {
+				const before = job("changing", { version: "1" }).step("a", { run: () => "a" }).waitFor("w").step("b", {
 					run: noop,
 				});
 				const old = machine.processor([before]);
 				const { id } = await old.add(before);
 				await machine.drain(old);
-				const after = job("changing", { version: 2 }).step("b", {
+				const after = job("changing", { version: 1 }).step("b", {
 					run: ({ version }) => void log.push(`b of ${version}`),
 				})
 					.step("new", { run: () => void log.push("new") }).waitFor("w");
@@ -1153,7 +1155,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 
 			law("holds a job that has lost a step, with the difference, until it is there again", async (make) => {
 				const machine = await make();
-				const before = job("changing", { version: 1 }).waitFor("w").step("b", { run: () => "b" });
+				const before = job("changing", { version: 2 }).waitFor("w").step("b", { run: () => "b" });
 				const old = machine.processor([before]);
 				const { id } = await old.add(before);
 				await machine.drain(old);
@@ -1163,7 +1165,9 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				await machine.drain(processor);
 				const state = (await processor.get(id))!;
 				expect([state.status, state.problem!.name]).toEqual(["held", "InvalidStateError"]);
-				expect(state.problem!.message).toContain(`lacks: "b" of version 1; version 2 has "w", "c"`);
+				expect(state.problem!.message).toContain(
+					`"changing" of the version 2 was added with steps that its definition lacks: "b"; it has "w", "c"`,
+				);
 				await old.release(id);
 				await machine.drain(old);
 				expect(await old.result(id)).toMatchObject({ status: "completed", value: "b" });

@@ -12,10 +12,12 @@ testJobs("memoryStore()", openMemory);
 group("new Processor()", () => {
 	test("refuses what is not allowed", () => {
 		const one = job("one").step("a", { run: noop });
+		const version = (version: number | string) => job("one", { version }).step("a", { run: noop });
 		const make = (options: object) => () => new Processor({ store: memoryStore(), jobs: [one], ...options });
 		for (
 			const [options, text] of [
 				[{ jobs: [one, one] }, `two jobs of the name "one"`],
+				[{ jobs: [version(1), version("1")] }, `two jobs of the name "one" of the version "1"`],
 				[{ jobs: [job("empty")] }, `"empty" has no steps`],
 				[{ jobs: undefined }, `"jobs"`],
 				[{ jobs: {} }, `"jobs" must be an array`],
@@ -42,6 +44,9 @@ group("Processor", () => {
 	test("add() refuses a job that the processor does not have, and another definition of the same name", async () => {
 		const processor = new Processor({ store: memoryStore(), jobs: [one] });
 		const twin = job<string>("one").step("a", { run: noop }).step("b", { run: noop });
+		await expect((processor as Processor).add(job("one", { version: 2 }))).rejects.toMatchObject({
+			message: `The processor has no job "one" of the version 2`,
+		});
 		await expect((processor as Processor).add(other, 1)).rejects.toMatchObject({
 			message: `The processor has no job "other"`,
 		});
@@ -196,7 +201,10 @@ group("job()", () => {
 		for (
 			const [make, text] of [
 				[() => job(""), `"name"`],
+				[() => job("a\u001fb"), `"name"`],
 				[() => job("a", { version: {} as never }), `"version"`],
+				[() => job("a", { version: "\0" }), `"version"`],
+				[() => job("a".repeat(200), { version: "b".repeat(55) }), `"version"`],
 				[() => job("a", { schema: {} as never }), `"schema"`],
 				[() => base.step("a", { run: noop }), `another step "a"`],
 				[() => base.sleep("a", 1), `another step "a"`],

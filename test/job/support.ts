@@ -31,11 +31,13 @@ const members = [
 		"change",
 		"hasten",
 		"post",
+		"pause",
+		"pauses",
 	],
 ];
 
 /** After these calls a process may have work. */
-const waking = ["add", "delete", "change", "hasten", "post", "commit"];
+const waking = ["add", "delete", "change", "hasten", "post", "pause", "commit"];
 
 /**
  * Returns a promise that never settles, for a dead process. Each call returns a new promise, because a shared one

@@ -4,6 +4,7 @@ import type { LogRead, Save } from "../../../src/store.ts";
 import type { StoreCall } from "../../../src/testing/testing.ts";
 import type { JobWorld } from "./world.ts";
 import { JobNotFoundError, Processor, StoreError } from "../../../mod.ts";
+import { nameOf } from "../../../src/job/version.ts";
 import { Process } from "../process.ts";
 import { perform } from "./calls.ts";
 import { makeJob } from "./definitions.ts";
@@ -70,7 +71,9 @@ export class JobProcess extends Process {
 	#signal(id: string): void {
 		const { random, ledger, profile } = this.#world;
 		const kind = ledger.entries.get(id)?.kind;
-		const names = profile.rules.find(({ name }) => name === kind)?.steps.filter(({ type }) => type === "waitFor") ?? [];
+		const names =
+			profile.rules.find(({ name }) => name === nameOf(kind ?? ""))?.steps.filter(({ type }) => type === "waitFor") ??
+				[];
 		for (const { name } of names) {
 			if (random.chance(0.3)) continue;
 			const value = random.pick([undefined, null, `value ${random.below(1_000)}`]);

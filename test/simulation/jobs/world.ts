@@ -9,6 +9,7 @@ import type { Call } from "./calls.ts";
 import type { JobRules, StepRules } from "./definitions.ts";
 import type { JobProcess } from "./process.ts";
 import type { JobProfile } from "./profile.ts";
+import { nameOf } from "../../../src/job/version.ts";
 import { excuseForSurprise, isOverFor } from "../excuses.ts";
 import { laws } from "../laws.ts";
 import { World } from "../world.ts";
@@ -58,7 +59,7 @@ export class JobWorld extends World<JobProcess> {
 	}
 
 	override onAdd(_owner: Owner, entry: Entry): void {
-		const rules = this.profile.rules.find(({ name }) => name === entry.kind)!;
+		const rules = this.profile.rules.find(({ name }) => name === nameOf(entry.kind))!;
 		const book = makeBook(entry, rules, this.#now);
 		const { input, at, isBackward, attempts, logged, status, plan } = book.state;
 		const start = { at: 0, isBackward: false, attempts: 0, logged: 0, plan: rules.steps.map(({ name }) => name) };
