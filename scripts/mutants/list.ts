@@ -615,7 +615,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "pauses: a turn ignores that of a kind",
 		file: queue,
-		from: "this.#paused.has(kind) ? [] : ",
+		from: "this.#isPaused(kind) ? [] : ",
 		to: "",
 	},
 	{
