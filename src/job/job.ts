@@ -85,7 +85,7 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
 }
 
 /**
- * Options of {@link Job.waitFor}.
+ * Options of {@link Job.waitFor} and `Flow.waitFor`.
  *
  * @typeParam T the result of the step
  * @typeParam A the input of the schema, and so of {@link Processor.signal}
@@ -94,8 +94,9 @@ export interface WaitForOptions<T, A = T> {
 	/** The time limit after which the step fails with a `TimeoutError`, in milliseconds. @default Infinity */
 	timeout?: number | undefined;
 	/**
-	 * Any Standard Schema validator for the value of the signal. It types the step and the signal, and reads the value when it is
-	 * sent, which rejects if it does not pass. `unchecked<T>()` gives the type alone.
+	 * Any Standard Schema validator for the value of the signal. In a chain, it types the step and the signal, and reads the value
+	 * when it is sent, which rejects if it does not pass. A durable function reads the value when it waits for it. `unchecked<T>()`
+	 * gives the type alone.
 	 */
 	schema?: StandardSchema<T, A> | undefined;
 }

@@ -39,9 +39,9 @@ export type JobOf<Id extends string, Jobs extends AnyJob> = Id extends { readonl
 /** How a job has ended, as returned by {@link Processor.wait} and {@link Processor.result}. */
 export type JobOutcome<J extends AnyJob = UnknownJob> =
 	| {
-		/** All steps are completed. */
+		/** All steps are completed; the body of a durable function has returned. */
 		readonly status: "completed";
-		/** The result of the last step. */
+		/** The result of the last step; the value of a durable function. */
 		readonly value: JobTypes<J>["value"];
 		readonly error: undefined;
 		readonly revertError: undefined;
@@ -53,7 +53,7 @@ export type JobOutcome<J extends AnyJob = UnknownJob> =
 	| {
 		/**
 		 * A step failed, or the job was canceled. `reverted`: all completed steps with a revert were reverted;
-		 * `failed`: not all of them.
+		 * `failed`: not all of them, or the job has no revert. A durable function has those that its body has registered.
 		 */
 		readonly status: "reverted" | "failed";
 		readonly value: undefined;

@@ -1,5 +1,5 @@
 /**
- * Persistent jobs: their steps run one after the other, each result is stored, and failed jobs are reverted.
+ * Persistent jobs: each result of their steps is stored, and failed jobs are reverted.
  *
  * Use a {@link Processor} for work of several steps that must all complete or be undone. Use a `Basket` for work of
  * one step.
@@ -302,8 +302,8 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Sends a value to the step with this name, which {@link Job.waitFor} has defined. The value is kept until the job
-	 * reaches the step. Only the first value counts.
+	 * Sends a value to the step with this name, which {@link Job.waitFor} has defined. The first value is kept until the job
+	 * reaches the step. A durable function takes any name, because its body has the names; that of a list is its JSON.
 	 *
 	 * @returns `false` if no job has the id, or the job has ended
 	 * @throws {TypeError} (as a rejection) if the job has no such step, or the value cannot be encoded
