@@ -6,13 +6,14 @@
 
 import { Batch, type Codec } from "../basket/engine.ts";
 import type { LogEntry, LogRead, Save, Store } from "../basket/store.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { FailedJobAttempt, ProcessorSettings } from "./options.ts";
 import type { ReadLog } from "./log.ts";
 import { Replays } from "./replays.ts";
 import { sendWanted, type Waiting } from "./sending.ts";
+import { type Clock, systemClock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
-import { sharedSoon } from "../platform/soon.ts";
+import { sharedSoon, soon } from "../platform/soon.ts";
+import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The owner of a run. */
 export interface JobOwner<Tx> {
@@ -58,10 +59,12 @@ export function createOwner<Tx>(
 		(waiting) => sendWanted(waiting, (items) => store.log(name, items)),
 		patience,
 	);
+	// A clock that a test moves must not move on while jobs have something to do.
+	const onClock = (callback: () => void) => clock.set(new CallbackTimer(callback), 0);
 	return {
 		...{ store, name, codec, clock, crashes, retain, onError, onChange },
 		replays: new Replays(),
-		soon: sharedSoon(),
+		soon: sharedSoon(clock === systemClock ? soon : onClock),
 		readLog: async (item, begin = () => true) => (await logs.submit([{ item, begin }]))[0],
 		save: async (item, begin) => (await saves.submit([{ item, begin }]))[0] ?? false,
 		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),

@@ -15,14 +15,16 @@ export function soon(callback: () => void): void {
 /**
  * A {@link soon} with one macrotask for all callbacks that wait for it, each in its async context. So what several jobs do
  * next happens at once, and is stored in one call.
+ *
+ * @param schedule calls back in a new macrotask
  */
-export function sharedSoon(): typeof soon {
+export function sharedSoon(schedule: typeof soon = soon): typeof soon {
 	// In workerd, a macrotask ends with the request that asked for it.
-	if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return soon;
+	if (schedule === soon && globalThis.navigator?.userAgent === "Cloudflare-Workers") return soon;
 	let next: Promise<void> | undefined;
 	return (callback) => {
 		next ??= new Promise((resolve) =>
-			soon(() => {
+			schedule(() => {
 				next = undefined;
 				resolve();
 			})

@@ -1,6 +1,7 @@
 // The laws of durable functions on memoryStore(), and behavior that does not depend on a store.
 import { describe as group, expect, test } from "vitest";
 import { describeJob, Durable, durable, JobDefinition, memoryStore, Processor } from "../../mod.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 import { isLong, isPage } from "../support.ts";
 import { openMemory } from "./database.ts";
 import { testDurable } from "./durable-laws.ts";
@@ -43,6 +44,26 @@ group("durable()", () => {
 		await processor.drain();
 		expect(processor.getSnapshot().completed).toBe(10);
 		expect(sizes).toEqual([10, 10, 10, 10, 10]);
+	});
+
+	test("does all it can before a virtual clock moves on", async () => {
+		const clock = new VirtualClock();
+		const at: number[] = [];
+		const definition = durable("job", async (flow) => {
+			for (let day = 0; day < 4; day++) {
+				for (let step = 0; step < 5; step++) await flow.step([day, step], () => step);
+				await flow.step(["note", day], () => void at.push(clock.now()));
+				await flow.sleep(["night", day], 86_400_000);
+			}
+		});
+		const processor = new Processor({ clock, store: memoryStore({ clock }), jobs: [definition] });
+		const running = processor.run();
+		const { id } = await processor.add(definition);
+		await clock.advance(4 * 86_400_000);
+		expect(at).toEqual([0, 1, 2, 3].map((day) => day * 86_400_000));
+		expect((await processor.result(id))?.status).toBe("completed");
+		await processor.stop();
+		await running;
 	});
 
 	const seeds = isLong ? 1_000 : isPage ? 8 : 32;
