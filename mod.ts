@@ -62,6 +62,7 @@ export {
 	type AnyJob,
 	type Job,
 	job,
+	type JobBranchOptions,
 	JobDefinition,
 	type JobOptions,
 	type JobStep,

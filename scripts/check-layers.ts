@@ -36,6 +36,8 @@ const doors: Readonly<Record<string, string>> = {
 	"basket/engine.ts": "what jobs and batches are made of besides a basket",
 	"job/state.ts": "what is stored of a job, which the command line shows",
 	"job/decode.ts": "likewise",
+	"job/branch-name.ts": "likewise",
+	"job/groups.ts": "likewise",
 	"job/log.ts": "likewise",
 	"job/stored.ts": "likewise",
 	"job/restarting.ts": "jobs that have ended begin again, also by the command line",

@@ -5,7 +5,9 @@
  */
 
 import type { StoredTask } from "../basket/store.ts";
-import { type JobAttempt, type JobCheckpoint, type JobHead, showHistory } from "../job/state.ts";
+import { branchOf } from "../job/branch-name.ts";
+import { groupAt, openBranches } from "../job/groups.ts";
+import { type JobAttempt, type JobCheckpoint, type JobHead, type JobResults, showHistory } from "../job/state.ts";
 import { duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
@@ -32,25 +34,39 @@ interface StepView {
 
 /** The steps of a job in order. */
 function stepsOf(checkpoint: JobCheckpoint): StepView[] {
-	const { plan, results } = checkpoint;
+	const { plan } = checkpoint;
+	const known = stepResults(checkpoint);
 	return plan.map((name, index) => ({
 		name,
-		state: stateOf(checkpoint, name, index),
-		...(Object.hasOwn(results, name) ? { result: results[name] } : {}),
+		state: stateOf(checkpoint, name, index, name in known),
+		...(name in known ? { result: known[name] } : {}),
 	}));
 }
 
-function stateOf(checkpoint: JobCheckpoint, name: string, index: number): StepState {
+/** The results by the names of steps; those of branches are in their groups. */
+function stepResults({ plan, results, pending }: JobCheckpoint): JobResults {
+	const known = Object.create(null);
+	for (const name of plan) {
+		const [group, branch = name] = (pending === undefined ? branchOf(name) : undefined) ?? [];
+		const all = group === undefined ? results : results[group] as JobResults | undefined ?? {};
+		if (Object.hasOwn(all, branch)) known[name] = all[branch];
+	}
+	return known;
+}
+
+function stateOf(checkpoint: JobCheckpoint, name: string, index: number, hasResult: boolean): StepState {
 	if (checkpoint.pending !== undefined) return flowStateOf(checkpoint, name, index);
-	const { at, isBackward, status, results } = checkpoint;
+	const { at, isBackward, status, open = [] } = checkpoint;
+	const branches = openBranches(checkpoint);
 	if (!isBackward) {
-		if (index < at) return "done";
+		if (branches.includes(index)) return "current";
+		if (index < at || open.length > 0 && groupAt(checkpoint.plan, at).includes(index)) return "done";
 		return index === at && status === undefined ? "current" : "pending";
 	}
 	const attempts = showHistory(checkpoint).filter(({ step }) => step === name);
 	if (attempts.some(({ isRevert, error }) => isRevert && error === undefined)) return "reverted";
 	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
-	if (Object.hasOwn(results, name) || index < at) return "done";
+	if (hasResult || index < at && !open.includes(index)) return "done";
 	return attempts.length > 0 ? "failed" : "pending";
 }
 
@@ -102,13 +118,16 @@ const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | u
 
 /** The steps and the attempts of a job as lines. */
 export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
-	const { attempts, previous, error, revertError, unreverted = [], signals, pending = {} } = checkpoint;
+	const { attempts, previous, error, revertError, unreverted = [], signals, pending = {}, branches = {} } = checkpoint;
 	const history = showHistory(checkpoint);
 	const failures = { "reverted because of": error, "revert failed": revertError, "last failure": previous };
 	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
 	return [
 		paint("bold", "Steps"),
-		...stepsOf(checkpoint).map((step) => stepLine(step, pending[step.name]?.attempts ?? attempts, paint)),
+		...stepsOf(checkpoint).map((step, index) => {
+			const known = pending[step.name] ?? branches[index] ?? { attempts };
+			return stepLine(step, known.attempts, paint);
+		}),
 		...known.map(([title, failure]) => `  ${title}: ${paint("red", describeFailure(failure!))}`),
 		...(unreverted.length > 0 ? [`  not reverted: ${unreverted.map(clean).join(", ")}`] : []),
 		...Object.entries(signals).map(([name, { value }]) => `  signal ${clean(name)} has come: ${inline(value)}`),

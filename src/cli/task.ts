@@ -6,6 +6,7 @@
 
 import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
 import { baseOf, type Data, type Message, type StoredTask } from "../basket/store.ts";
+import { openBranches } from "../job/groups.ts";
 import type { JobHead } from "../job/state.ts";
 import { isCollected } from "../basket/place.ts";
 import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
@@ -141,10 +142,12 @@ export function summarize(task: StoredTask, job?: JobHead): string {
 	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }
 
-function summarizeJob({ status, plan, at, isBackward, attempts, previous, error, pending }: JobHead): string {
+function summarizeJob(job: JobHead): string {
+	const { status, plan, at, isBackward, attempts, previous, error, pending } = job;
 	const reason = error === undefined ? "" : `: ${describeFailure(error)}`;
 	if (status !== undefined) return status + (status === "completed" ? "" : reason);
-	const step = plan[isBackward ? at - 1 : at];
+	const branches = openBranches(job).map((at) => plan[at]!);
+	const step = branches.length > 0 ? branches.join(", ") : plan[isBackward ? at - 1 : at];
 	const place = `${clean(step ?? "its end")} (${isBackward ? at : at + 1} of ${plan.length})`;
 	// What else a durable function will do is not known.
 	const names = isBackward ? "steps" : plan.filter((name) => pending?.[name]).map(clean).join(", ") || "work";

@@ -17,6 +17,7 @@ import {
 import type { Data, LogEntry, LogPart, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
 import { decodeRecord } from "./flow-log.ts";
+import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
@@ -29,7 +30,6 @@ import {
 	type JobHead,
 	type JobMessage,
 	type JobResults,
-	keepResult,
 	type PreparedJob,
 } from "./state.ts";
 import type { LiveJob } from "./view.ts";
@@ -271,14 +271,13 @@ export abstract class ClaimedJob<Tx> {
 	async #keep(
 		results: JobResults,
 		found: ReadonlyMap<number, unknown>,
-		{ plan, at: next, status }: JobHead,
+		{ plan, at: next, status, open }: JobHead,
 	): Promise<void> {
 		for (const [at, value] of found) {
 			const name = plan[at]!;
-			const schema = at < next && status === undefined
-				? this.job.steps.get(name)?.definition.options.schema
-				: undefined;
-			keepResult(results, name, schema === undefined ? value : await validate(schema, value));
+			const isNeeded = (at < next || open?.includes(at) === false) && status === undefined;
+			const schema = isNeeded ? this.job.steps.get(name)?.definition.options.schema : undefined;
+			keepStep(results, plan, at, schema === undefined ? value : await validate(schema, value));
 		}
 	}
 

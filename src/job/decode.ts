@@ -9,6 +9,7 @@
 
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
+import { branchOf } from "./branch-name.ts";
 import type { JobEntry, JobHead } from "./state.ts";
 import { check } from "../platform/check.ts";
 
@@ -19,11 +20,11 @@ import { check } from "../platform/check.ts";
  */
 export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 	const state = check("state", await codec.decode(data) as JobHead, "object");
-	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm, pending } = state;
+	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm, pending, open } = state;
 	check("form", form, "number", form === 2, "2");
 	check("uid", uid, "string", uid !== "", "a string that is not empty");
 	if (typeof version !== "number" && version !== undefined) check("version", version, "string");
-	const isPlan = Array.isArray(plan) && plan.every(isString) && new Set(plan).size === plan.length &&
+	const isPlan = Array.isArray(plan) && plan.every(isStep) && new Set(plan).size === plan.length &&
 		plan.length > 0 === (pending === undefined);
 	check("plan", plan, "object", isPlan, "an array of different names");
 	checkWhole("at", at, plan.length);
@@ -34,6 +35,11 @@ export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 	for (const name of ["error", "revertError", "previous"] as const) checkFailure(name, state[name]);
 	const isHistory = Array.isArray(history) && history.every((entry) => isAttempt(entry, plan.length));
 	check("history", history, "object", isHistory, "an array of attempts");
+	if (open !== undefined) {
+		const areOpen = Array.isArray(open) && open.every((at) => Number.isInteger(at) && at >= 0 && at < plan.length);
+		check("open", open, "object", areOpen, "an array of places in its plan");
+	}
+	checkBranches(state);
 	if (unreverted !== undefined) {
 		const isList = Array.isArray(unreverted) &&
 			unreverted.every(pending === undefined ? (name) => plan.includes(name) : isString);
@@ -102,6 +108,17 @@ function checkSignals({ signals }: JobHead): void {
 	check("signals", signals, "object", areSignals, "an object of objects");
 }
 
+function checkBranches({ branches }: JobHead): void {
+	if (branches === undefined) return;
+	const areBranches = isRecord(branches) && Object.values(branches).every(isRecord);
+	check("branches", branches, "object", areBranches, "an object of objects");
+	for (const branch of Object.values(branches)) {
+		checkWhole("attempts", branch.attempts);
+		checkTimes(branch, "until", "since", "lastDelay");
+		checkFailure("previous", branch.previous);
+	}
+}
+
 /** A job has ended exactly if its cursor is at an end. */
 function checkStatus({ plan, at, isBackward, error, revertError, status }: JobHead): void {
 	const isAtEnd = at === (isBackward ? 0 : plan.length);
@@ -136,6 +153,17 @@ export function isAttempt(entry: unknown, length: number): boolean {
 	return isPlace && Number.isInteger(attempt) && attempt > 0 &&
 		Number.isFinite(startedAt) && Number.isFinite(duration) && [undefined, 0, 1].includes(isRevert) &&
 		(error === undefined || isString(error));
+}
+
+/** The name of a step, or that of a branch. */
+function isStep(name: unknown): boolean {
+	if (!isString(name)) return false;
+	try {
+		const branch = branchOf(name as string);
+		return branch === undefined || branch.length === 2 && branch.every(isString);
+	} catch {
+		return false;
+	}
 }
 
 function isRecord(value: unknown): value is object {

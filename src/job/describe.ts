@@ -5,6 +5,8 @@
  */
 
 import type { AnyJob, JobStep } from "./job.ts";
+import { branchOf } from "./branch-name.ts";
+import { groupAt } from "./groups.ts";
 import { refuse } from "../platform/check.ts";
 
 /** A step in a {@link JobDescription}. */
@@ -68,19 +70,32 @@ function describeStep({ name, type, options, duration }: JobStep): StepDescripti
 	return { name, type, hasRevert, attempts, revertAttempts, duration: type === "step" ? timeout : duration };
 }
 
-/** Steps lead downwards. A failed step leads to the nearest revert before it, and each revert to the previous one. */
+/**
+ * Steps lead downwards, and branches stand side by side. A failed step leads to the nearest revert before it, a failed branch
+ * to the last revert of its group, and each revert to the previous one.
+ */
 function draw(steps: readonly JobStep[]): string {
 	const lines = ["flowchart TD"];
 	const isRevertible = steps.some(({ options }) => options.revert);
+	const plan = steps.map(({ name }) => name);
+	const placesAt = (at: number) => branchOf(plan[at]!) === undefined ? [at] : groupAt(plan, at);
 	let back = isRevertible ? "reverted" : "failed";
-	steps.forEach(({ name, type, options }, index) => {
-		const label = JSON.stringify(name).slice(1, -1).replaceAll('\\"', "#quot;");
-		lines.push(`s${index}${type === "step" ? `["${label}"]` : `(["${label}"])`}`);
-		lines.push(`s${index} --> ${index + 1 < steps.length ? `s${index + 1}` : "completed"}`);
-		lines.push(`s${index} -. fails .-> ${back}`);
-		if (options.revert === undefined) return;
-		lines.push(`r${index}["revert ${label}"] --> ${back}`);
-		back = `r${index}`;
-	});
+	for (let at = 0; at < steps.length; at = placesAt(at).at(-1)! + 1) {
+		const places = placesAt(at);
+		const after = places.at(-1)! + 1;
+		const next = after < steps.length ? placesAt(after).map((place) => `s${place}`).join(" & ") : "completed";
+		const last = places.findLast((place) => steps[place]!.options.revert);
+		const failed = places.length > 1 && last !== undefined ? `r${last}` : back;
+		for (const place of places) {
+			const { name, type, options } = steps[place]!;
+			const label = JSON.stringify(branchOf(name)?.join(": ") ?? name).slice(1, -1).replaceAll('\\"', "#quot;");
+			lines.push(`s${place}${type === "step" ? `["${label}"]` : `(["${label}"])`}`);
+			lines.push(`s${place} --> ${next}`);
+			lines.push(`s${place} -. fails .-> ${failed}`);
+			if (options.revert === undefined) continue;
+			lines.push(`r${place}["revert ${label}"] --> ${back}`);
+			back = `r${place}`;
+		}
+	}
 	return lines.join("\n\t") + "\n";
 }

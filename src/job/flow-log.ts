@@ -9,7 +9,7 @@ import type { Codec } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import { checkFailure, checkFlowType, checkWhole, isAttempt } from "./decode.ts";
 import type { FlowRecord, JobCheckpoint, JobHead } from "./state.ts";
-import { remember } from "./transitions.ts";
+import { noAttempts, remember } from "./transitions.ts";
 import { check } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 
@@ -58,14 +58,7 @@ export function followRecord<S extends JobHead>(state: S, record: FlowRecord): S
 }
 
 /** Nothing is known of the current revert. */
-export const nothingPending = {
-	attempts: 0,
-	until: undefined,
-	isFirm: undefined,
-	since: undefined,
-	lastDelay: undefined,
-	previous: undefined,
-} as const;
+export const nothingPending: typeof noAttempts = noAttempts;
 
 /** The indexes of the records that are to be reverted, the next one last. */
 export function toRevert(records: readonly FlowRecord[]): number[] {

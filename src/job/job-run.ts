@@ -13,35 +13,23 @@
  * @module
  */
 
-import { decodeFailure, encodeFailure } from "../basket/engine.ts";
-import type { Data, Outcome } from "../basket/store.ts";
-import { cancelled, ClaimedJob, textOf } from "./claimed-job.ts";
-import {
-	checkPlan,
-	type JobEntry,
-	type JobMessage,
-	keepResult,
-	type PreparedStep,
-	type StoredAttempt,
-} from "./state.ts";
-import { type JobPosition, StepAttempt } from "./step-attempt.ts";
-import { entryOf, fail, follow, remember } from "./transitions.ts";
+import type { Outcome } from "../basket/store.ts";
+import { cancelled } from "./claimed-job.ts";
+import { openBranches } from "./groups.ts";
+import { JobSteps } from "./job-steps.ts";
+import type { JobMessage, PreparedStep } from "./state.ts";
 import { type LiveJob, position } from "./view.ts";
 import { timeoutError } from "../run/attempt.ts";
-import { CallbackTimer } from "../platform/timer-queue.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
-export class JobRun<Tx> extends ClaimedJob<Tx> implements JobPosition<Tx> {
-	#attempt: StepAttempt<Tx> | undefined;
-	#isCancelled = false;
-
+export class JobRun<Tx> extends JobSteps<Tx> {
 	get place(): Pick<LiveJob, "direction" | "step" | "attempt"> {
-		return { ...position(this.state), attempt: this.state.attempts + 1 };
-	}
-
-	get isLeft(): boolean {
-		return this.task.isOver && this.#attempt === undefined;
+		const { state, attempts: running } = this;
+		const { direction, step, attempts } = position(state);
+		const [at] = openBranches(state).filter((at) => running.has(at));
+		if (at === undefined) return { direction, step, attempt: attempts + 1 };
+		return { direction, step: state.plan[at], attempt: (state.branches?.[at]?.attempts ?? 0) + 1 };
 	}
 
 	async look(): Promise<void> {
@@ -59,9 +47,7 @@ export class JobRun<Tx> extends ClaimedJob<Tx> implements JobPosition<Tx> {
 		const isCancel = message?.type === "cancel" && !this.state.isBackward;
 		if (!isCancel && message?.type !== "yield") return;
 		this.isYielding = true;
-		if (!isCancel) return;
-		this.#isCancelled = true;
-		this.#attempt?.abort(cancelled());
+		if (isCancel) this.cancel();
 	}
 
 	protected heed(message: JobMessage | undefined): void {
@@ -88,19 +74,28 @@ export class JobRun<Tx> extends ClaimedJob<Tx> implements JobPosition<Tx> {
 				continue;
 			}
 			const step = this.job.steps.get(plan[isBackward ? at - 1 : at]!)!;
+			const areBranches = openBranches(this.state).length > 0;
 			const isCall = isBackward || step.definition.type === "step";
 			if (!isCall && this.log.isFull && !await this.save()) return await this.later(0);
-			let delay = isCall ? this.#backoff(isAwake) : await this.#wait(step);
+			let delay = areBranches ? undefined : isCall ? this.#backoff(isAwake) : await this.#wait(step);
 			if (delay === undefined && !isCall) continue;
 			if (delay !== undefined) return await this.#later(delay, isCall);
+			const outcome = areBranches ? await this.waitForBranches(isAwake) : undefined;
+			if (outcome !== undefined) return outcome;
 			if (this.isYielding || this.mustQueue()) return await this.later(0);
 			if (!this.isStored) {
 				if (signal.aborted) return { type: "release", payload: await this.encodeHead() };
 				if (!await this.save()) return await this.later(0);
 				continue; // a message may have come meanwhile
 			}
-			delay = await this.#try(step, signal);
-			if (delay !== undefined) return await this.#later(delay, true);
+			if (areBranches) {
+				if (signal.aborted) throw signal.reason;
+				await this.runBranches(isAwake);
+				if (this.isCancelled) return await this.later(0);
+			} else {
+				delay = await this.#try(step, signal);
+				if (delay !== undefined) return await this.#later(delay, true);
+			}
 			isAwake = false;
 		}
 	}
@@ -125,10 +120,10 @@ export class JobRun<Tx> extends ClaimedJob<Tx> implements JobPosition<Tx> {
 		if (type === "waitFor" && Object.hasOwn(signals, name)) {
 			const { [name]: signal, ...rest } = signals;
 			const read = async () => schema === undefined ? signal!.value : await validate(schema, signal!.value);
-			await read().then((value) => this.#succeed(value), (error) => this.fail(error));
+			await read().then((value) => this.#pass(value), (error) => this.fail(error));
 			this.become({ ...this.state, signals: rest });
 		} else if (duration === 0 || (until !== undefined && until <= age)) {
-			if (type === "sleep") await this.#succeed(undefined);
+			if (type === "sleep") await this.#pass(undefined);
 			else this.fail(timeoutError(`No signal ${JSON.stringify(name)} came within ${duration} ms`, undefined));
 		} else if (until !== undefined) return Math.ceil(until - age);
 		else if (duration === Infinity) return null;
@@ -140,71 +135,21 @@ export class JobRun<Tx> extends ClaimedJob<Tx> implements JobPosition<Tx> {
 
 	/** Makes one attempt of a step or of its revert. Returns the delay before the next attempt, if there is one. */
 	async #try(step: PreparedStep, signal: AbortSignal): Promise<number | undefined> {
-		const attempt = this.#attempt = new StepAttempt<Tx>(this, step);
-		this.hasRun = true;
-		this.owner.onChange();
-		const { clock } = this.owner;
-		const timer = new CallbackTimer(() => attempt.abort(this.overdue));
-		if (this.timeLeft < Infinity) clock.set(timer, this.timeLeft);
-		const result = await attempt.run(signal);
-		clock.clear(timer);
-		this.#attempt = undefined;
-		if (this.task.isOver) throw signal.reason;
-		if ("entry" in result) {
-			this.log.stored++;
-			return this.#advance(result.entry, result.data);
-		}
-		if (result.ok) return await this.#succeed(result.value, (error) => attempt.record(error));
-		if (signal.aborted) throw signal.reason;
-		if (this.#isCancelled) return 0;
-		const where = { step: step.definition.name, isRevert: this.state.isBackward, attempt: attempt.number };
-		if (this.timeLeft <= 0) {
-			const error = this.overdue;
-			this.tell({ ...where, error, again: false, delay: 0 });
-			return this.fail(error, remember(this.state.history, attempt.record(textOf(error))));
-		}
-		const { error, again, delay } = result;
-		this.isKeyShut = again && attempt.isKeyShut && this.job.job.limit !== undefined;
-		if (result.later) {
-			this.state = { ...this.state, ...attempt.postponed(delay) };
-			return delay;
-		}
-		this.tell({ ...where, error, again, delay });
-		const history = remember(this.state.history, attempt.record(textOf(error)));
-		if (!again) return this.fail(error, history);
-		this.state = { ...this.state, ...attempt.next(error, delay), history };
-		return delay;
+		const { state: { isBackward, at }, state } = this;
+		const missed = await this.attempt(step, { ...state, at: isBackward ? at - 1 : at });
+		if (missed?.type === "failed") return this.fail(missed.error);
+		if (missed?.type === "again") this.state = { ...this.state, ...missed.waiting };
+		if (missed?.type === "aborted" && signal.aborted) throw signal.reason;
+		return missed && (missed.type === "again" ? missed.delay : 0);
 	}
 
-	/** The state after an entry, which is in the log or will be stored next. */
-	#advance(entry: JobEntry, data: Data): undefined {
-		const { plan, results } = this.state;
-		if (!entry.isRevert) keepResult(results, plan[entry.at]!, entry.value);
-		return this.advance(follow(this.job, this.state, entry), data);
+	/** A sleep is over, or a signal has come. */
+	async #pass(value: unknown): Promise<void> {
+		const missed = await this.succeed(this.state.at, value);
+		if (missed?.type === "failed") this.fail(missed.error);
 	}
 
 	#later(wait: number | null, isBackoff: boolean): Promise<Outcome> {
 		return this.later(wait, isBackoff && !this.state.isFirm);
-	}
-
-	/** A result that cannot be encoded fails its step. */
-	async #succeed(value: unknown, record?: (error?: string) => StoredAttempt): Promise<undefined> {
-		try {
-			const entry = entryOf(this.state, value, record?.(), this.task.claim.crashes);
-			const data = await this.encode(entry);
-			this.log.add(data);
-			this.#advance(entry, data);
-		} catch (error) {
-			const { history } = this.state;
-			this.fail(error, record === undefined ? history : remember(history, record(textOf(error))));
-		}
-	}
-
-	protected fail(error: unknown, history: readonly StoredAttempt[] = this.state.history): undefined {
-		const { crashes: crashed } = this.task.claim;
-		const failure = decodeFailure(encodeFailure(error))!;
-		const state = fail(this.job, this.state, failure, { crashed, history });
-		if (state.status === undefined) this.problem = checkPlan(this.job, state);
-		this.become(state);
 	}
 }

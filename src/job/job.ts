@@ -14,7 +14,8 @@ import type { Limit } from "../limit/limit.ts";
 import type { RevertContext, StepContext } from "./context.ts";
 import { checkMade } from "../basket/engine.ts";
 import { checkNamed } from "./version.ts";
-import { check, checkDelay, checkLimit } from "../platform/check.ts";
+import { branchName, branchOf } from "./branch-name.ts";
+import { check, checkDelay, checkLimit, refuse } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
@@ -83,6 +84,14 @@ export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends O
 	/** Any Standard Schema validator for the result. It validates the returned result, and the stored one when it is read. */
 	schema?: StandardSchema<T, unknown> | undefined;
 }
+
+/** Options for a branch of {@link Job.all}. */
+export type JobBranchOptions<I, R, T, Tx = never> =
+	& Omit<JobStepOptions<I, R, string, T, Tx>, "revert">
+	& {
+		/** Undoes the branch if it is done, and another branch or a later step fails or the job is canceled. */
+		revert?: ((context: RevertContext<I, R, T, Tx>) => unknown) | undefined;
+	};
 
 /**
  * Options of {@link Job.waitFor} and `Flow.waitFor`.
@@ -217,13 +226,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 		name: N,
 		options: JobStepOptions<I, R, N, T, Tx>,
 	): Job<I, R & { readonly [K in N]: T }, T, S, Tx, A> {
-		const { run, revert, revertAttempts = Infinity, schema } = check("options", options, "object");
-		check("run", run, "function");
-		if (revert !== undefined) check("revert", revert, "function");
-		checkSchema(schema);
-		checkRunnerOptions(options);
-		checkRunnerOptions({ attempts: revertAttempts });
-		return this.#with({ name, type: "step", options: options as JobStep["options"], duration: 0 });
+		return this.#with(stepOf(this.#free(name), options as JobStep["options"]));
 	}
 
 	/**
@@ -238,7 +241,12 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 		duration: number,
 	): Job<I, R & { readonly [K in N]: undefined }, undefined, S, Tx, A> {
 		check("duration", duration, "number", Number.isFinite(duration) && duration >= 0, "0 or more, and finite");
-		return this.#with({ name, type: "sleep", options: {}, duration: checkDelay("duration", duration) });
+		return this.#with({
+			name: this.#free(name),
+			type: "sleep",
+			options: {},
+			duration: checkDelay("duration", duration),
+		});
 	}
 
 	/**
@@ -257,16 +265,83 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 		const { timeout = Infinity, schema } = check("options", options, "object");
 		checkLimit("timeout", timeout);
 		checkSchema(schema);
-		return this.#with({ name, type: "waitFor", options: { schema }, duration: timeout });
+		return this.#with({ name: this.#free(name), type: "waitFor", options: { schema }, duration: timeout });
 	}
 
-	#with<R2, V2, S2>(step: JobStep): Job<I, R2, V2, S2, Tx, A> {
-		const isUsable = checkName("name", step.name) !== "__proto__";
-		if (!isUsable || this.steps.some(({ name }) => name === step.name)) {
-			throw new TypeError(`The job ${JSON.stringify(this.name)} cannot have another step ${JSON.stringify(step.name)}`);
-		}
-		return new Job<I, R2, V2, S2, Tx, A>(this.name, this as unknown as JobOptions<I, A>, [...this.steps, step]);
+	/**
+	 * Adds a step of several branches, which run at the same time. The job goes on when all are done; the result is an object
+	 * with their results by name.
+	 *
+	 * Each branch has its own attempts, timeout, schema and idempotency key, and its result is stored when it is done. A branch
+	 * that fails finally aborts the signals of the others. Then all that are done, also those that complete in spite of that,
+	 * are reverted as steps are, the last one first. A branch gets the results of the steps before. In `history` and in
+	 * `unreverted`, its name is a list as text, such as `["book","flight"]`.
+	 *
+	 * With `commit`, the transactions of branches wait for each other, and for results that are just being stored: a
+	 * transaction of IndexedDB, which cannot wait, then fails, and needs another attempt.
+	 *
+	 * @param name the name, once in a job: the results are found under it
+	 * @param branches the branches by name, at least one; options as those of {@link Job.step}
+	 * @throws {TypeError | RangeError} for a name that another step already has, for no branch, and for options of the wrong
+	 * type or out of range
+	 *
+	 * @example
+	 * ```ts
+	 * import assert from "node:assert/strict";
+	 * import { job, memoryStore, Processor } from "upkeep";
+	 *
+	 * const trip = job<{ to: string }>("trip")
+	 * 	.all("book", {
+	 * 		flight: { run: ({ input }) => `a seat to ${input.to}`, revert: ({ result }) => console.log("cancel", result) },
+	 * 		hotel: { run: () => ({ room: 7 }), attempts: 3 },
+	 * 	})
+	 * 	.step("mail", { run: ({ results }) => `${results.book.flight}, room ${results.book.hotel.room}` });
+	 *
+	 * const processor = new Processor({ store: memoryStore(), jobs: [trip] });
+	 * const { id } = await processor.add(trip, { to: "Rome" });
+	 * await processor.drain();
+	 * assert.equal((await processor.wait(id)).value, "a seat to Rome, room 7");
+	 * ```
+	 */
+	all<N extends string, T extends object>(
+		name: N,
+		branches: { readonly [K in keyof T]: JobBranchOptions<I, R, T[K], Tx> },
+	): Job<I, R & { readonly [K in N]: Readonly<T> }, Readonly<T>, S, Tx, A> {
+		const entries = Object.entries<JobStep["options"]>(check("branches", branches, "object"));
+		if (entries.length === 0) refuse("branches", branches, "an object with at least one branch");
+		this.#free(name);
+		return this.#with(...entries.map(([branch, options]) => {
+			checkUsable(branch);
+			return stepOf(checkName("name", branchName(name, branch)), options);
+		}));
 	}
+
+	/** A name that no step has. Those that begin with a bracket are names of branches. */
+	#free<N extends string>(name: N): N {
+		checkUsable(name);
+		if (name.startsWith("[")) refuse("name", name, 'a text that does not begin with "["');
+		if (this.steps.every((step) => (branchOf(step.name)?.[0] ?? step.name) !== name)) return name;
+		throw new TypeError(`The job ${JSON.stringify(this.name)} has another step ${JSON.stringify(name)}`);
+	}
+
+	#with<R2, V2, S2>(...steps: JobStep[]): Job<I, R2, V2, S2, Tx, A> {
+		return new Job<I, R2, V2, S2, Tx, A>(this.name, this as unknown as JobOptions<I, A>, [...this.steps, ...steps]);
+	}
+}
+
+function checkUsable(name: string): void {
+	if (checkName("name", name) === "__proto__") throw new TypeError('A step cannot have the name "__proto__"');
+}
+
+/** Checks the options of a step that calls a function. */
+function stepOf(name: string, options: JobStep["options"]): JobStep {
+	const { run, revert, revertAttempts = Infinity, schema } = check("options", options, "object");
+	check("run", run, "function");
+	if (revert !== undefined) check("revert", revert, "function");
+	checkSchema(schema);
+	checkRunnerOptions(options);
+	checkRunnerOptions({ attempts: revertAttempts });
+	return { name, type: "step", options, duration: 0 };
 }
 
 /**

@@ -7,15 +7,9 @@
 import { type Codec, cut } from "../basket/engine.ts";
 import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
 import { decodeEntry } from "./decode.ts";
+import { keepResult, keepStep, openBranches } from "./groups.ts";
 import { decodeRecord, followRecord } from "./flow-log.ts";
-import {
-	type FlowRecord,
-	type JobEntry,
-	type JobHead,
-	type JobResults,
-	keepResult,
-	type PreparedJob,
-} from "./state.ts";
+import type { FlowRecord, JobEntry, JobHead, JobResults, PreparedJob } from "./state.ts";
 import { follow } from "./transitions.ts";
 
 /** Reads logs of a basket, see {@link Store.log}. */
@@ -104,7 +98,7 @@ export async function replay<S extends JobHead>(
 /** The results by the names of their steps. */
 export function namedResults({ state: { plan }, results: found, records }: Replayed<JobHead>): JobResults {
 	const results = {};
-	for (const [at, value] of found) keepResult(results, plan[at]!, value);
+	for (const [at, value] of found) keepStep(results, plan, at, value);
 	for (const { name, value, error, isRevert } of records) {
 		if (name !== undefined && error === undefined && !isRevert) keepResult(results, name, value);
 	}
@@ -115,8 +109,14 @@ function checkOwner({ uid }: Pick<JobEntry, "uid">, head: JobHead): void {
 	if (uid !== undefined && uid !== head.uid) throw new TypeError("it belongs to another job");
 }
 
-function checkPlace({ at, isBackward, status }: JobHead, entry: JobEntry): void {
-	const isNext = isBackward ? entry.at < at : entry.at === at;
+function checkPlace(state: JobHead, entry: JobEntry): void {
+	const { at, isBackward, status, open = [] } = state;
+	const branches = openBranches(state);
+	const isNext = isBackward
+		? entry.at < at && !open.includes(entry.at)
+		: branches.length > 0
+		? branches.includes(entry.at)
+		: entry.at === at;
 	if (status === undefined && isNext && isBackward === (entry.isRevert ?? false)) return;
 	throw new TypeError(`it does not fit the place of the job (${isBackward ? "backward" : "forward"} at ${at})`);
 }

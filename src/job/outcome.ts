@@ -8,6 +8,7 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
+import { branchOf } from "./branch-name.ts";
 import { replay } from "./log.ts";
 import { findLog, type JobSource, readWhole, wholeJob } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
@@ -103,7 +104,8 @@ export function outcomeOf(
 	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
 ): JobOutcome {
 	const { status, plan, results, error, revertError, unreverted = [], pending } = state;
-	const last = pending === undefined ? results[plan.at(-1)!] : state.value;
+	const name = plan.at(-1) ?? "";
+	const last = pending === undefined ? results[branchOf(name)?.[0] ?? name] : state.value;
 	const value = status === "completed" ? last : undefined;
 	return { status, value, error, revertError, results, unreverted, history: showHistory(state) } as JobOutcome;
 }

@@ -13,6 +13,8 @@ import type { Data, Restart, StoredTask } from "../basket/store.ts";
 import { changeJobs, type JobFilter } from "./changing.ts";
 import { decodeEntry, decodeHead } from "./decode.ts";
 import { nothingPending } from "./flow-log.ts";
+import { branchOf } from "./branch-name.ts";
+import { groupAt } from "./groups.ts";
 import type { AnyJob } from "./job.ts";
 import type { ReadLog } from "./log.ts";
 import { firstHead, type JobHead, type PreparedJob } from "./state.ts";
@@ -118,5 +120,13 @@ async function continued(
 	const [last] = await source.readLog({ id, after: Math.max(0, head.logged - 1), limit: 1 }) ?? [];
 	const entry = last && await decodeEntry(source.codec, last.data, head);
 	if (entry?.isRevert) return begun(head, job);
-	return { head: { ...again, ...ended, at: entry === undefined ? 0 : entry.at + 1 }, keepsLog: true };
+	return { head: { ...again, ...ended, ...placeOfFailure(head, entry?.at) }, keepsLog: true };
+}
+
+/** The place of a job that has failed forward, and had nothing to revert. */
+function placeOfFailure({ plan, open = [] }: JobHead, last: number | undefined): Pick<JobHead, "at" | "open"> {
+	const [branch] = open;
+	if (branch !== undefined) return { at: groupAt(plan, branch)[0]!, open };
+	if (last === undefined) return { at: 0 };
+	return { at: branchOf(plan[last]!) === undefined ? last + 1 : groupAt(plan, last).at(-1)! + 1 };
 }

@@ -12,7 +12,7 @@
  *
  * The plan contains the names of the steps at the time of the `add`. `at` is the cursor in the plan. Forward, it is
  * the index of the next step. Backward, it is the number of steps that remain to be checked: the step before it is
- * reverted next.
+ * reverted next. Branches run at the same time: `at` is then the place of the first one, and `open` has those that are left.
  *
  * @module
  */
@@ -107,6 +107,10 @@ export interface JobHead {
 	readonly causes?: readonly number[] | undefined;
 	/** The numbers of such entries that do not count anymore, because their names were retried. */
 	readonly ignored?: readonly number[] | undefined;
+	/** Of a group of branches that has begun, the places in the plan that are not done. Also when the job has turned in it. */
+	readonly open?: readonly number[] | undefined;
+	/** The branches of the current group that wait for another attempt, by their place in the plan. */
+	readonly branches?: Readonly<Record<number, Waiting>> | undefined;
 
 	// The following members concern the current step. Ages are milliseconds since the job was added, on the store's clock.
 
@@ -196,13 +200,8 @@ export interface JobCheckpoint extends JobHead {
 	readonly entries?: readonly LogEntry[] | undefined;
 }
 
-/** The results of the steps by name. It only grows, see {@link keepResult}. */
+/** The results of the steps by name. It only grows, see `keepResult`. */
 export type JobResults = Readonly<Record<string, unknown>>;
-
-/** Adds a result, which nobody can change: many results are one object for all steps. */
-export function keepResult(results: JobResults, name: string, value: unknown): void {
-	Object.defineProperty(results, name, { value, enumerable: true });
-}
 
 /** The first head of a new job. */
 export function firstHead({ version, steps, engine }: AnyJob, input: unknown, delay: number | undefined): JobHead {

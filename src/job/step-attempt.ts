@@ -6,9 +6,10 @@
 
 import { checkTx, isThenable, synchronous } from "../basket/engine.ts";
 import { type Data, fingerprint } from "../basket/store.ts";
-import { Attempting, failed, type Position } from "./attempting.ts";
+import { Attempting, failed, type Place, type Position } from "./attempting.ts";
 import type { RevertContext } from "./context.ts";
 import type { JobOwner } from "./owner.ts";
+import { resultOf } from "./groups.ts";
 import type { ReadLog } from "./log.ts";
 import type { JobCheckpoint, JobEntry, JobResults, PreparedStep } from "./state.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
@@ -22,8 +23,17 @@ export interface JobPosition<Tx> extends Position {
 	readonly state: JobCheckpoint;
 	readonly readLog: ReadLog;
 	encode(entry: JobEntry): Data | PromiseLike<Data>;
+	/** Resolves when nothing is on its way into the log; `undefined` if nothing is. */
+	settle(): Promise<void> | undefined;
+	/** While a transaction is open, nothing else may be appended to the log. Returns the function that ends this. */
+	openCommit(): () => void;
 	/** Throws if the claim was lost. */
 	throwIfLost(isOurs: boolean): void;
+}
+
+/** The step of an attempt. */
+export interface StepPlace extends Place {
+	readonly at: number;
 }
 
 /** An entry of the log that the attempt itself has stored, and its encoded form. */
@@ -38,21 +48,21 @@ const mostCopied = 100;
 export class StepAttempt<Tx> extends Attempting {
 	readonly #position: JobPosition<Tx>;
 	readonly #step: PreparedStep;
+	readonly #place: StepPlace;
 	/** The state at the start of the attempt. */
 	readonly #state: JobCheckpoint;
 	/** Set during the attempt. */
 	#context: TaskContext | undefined;
-	/** What its transaction will store. */
-	#commitment: Commitment | undefined;
+	/** What its transaction will store behind the entries before it. */
+	#commitment: Commitment & { readonly after: number } | undefined;
+	#endCommit: (() => void) | undefined;
 
-	constructor(position: JobPosition<Tx>, step: PreparedStep) {
-		const { state } = position;
-		const { isBackward, at } = state;
-		const settings = isBackward ? step.revertSettings : step.settings;
-		super(position, { ...state, at: isBackward ? at - 1 : at }, settings);
+	constructor(position: JobPosition<Tx>, step: PreparedStep, place: StepPlace) {
+		super(position, place, place.isBackward ? step.revertSettings : step.settings);
 		this.#position = position;
 		this.#step = step;
-		this.#state = state;
+		this.#place = place;
+		this.#state = position.state;
 	}
 
 	/**
@@ -69,6 +79,11 @@ export class StepAttempt<Tx> extends Attempting {
 		return step.ok ? await this.#uncommitted() : step;
 	}
 
+	/** The result of the attempt is in the state. */
+	end(): void {
+		this.#endCommit?.();
+	}
+
 	protected override call(attempt: TaskContext): unknown {
 		const { definition: { name, options } } = this.#step;
 		const { uid, input, results, version, error, isBackward } = this.#state;
@@ -80,7 +95,7 @@ export class StepAttempt<Tx> extends Attempting {
 			results: viewOf(results, this.#state.logged),
 			version,
 			idempotencyKey: `${uid}/${name}${isBackward ? "/revert" : ""}`,
-			result: results[name],
+			result: resultOf(results, name),
 			error,
 			commit: (tx: Tx, result?: unknown) => this.#commit(attempt, tx, result),
 		}) as RevertContext<unknown, unknown, unknown, unknown>;
@@ -105,27 +120,32 @@ export class StepAttempt<Tx> extends Attempting {
 		checkTx(tx);
 		const checked = this.#check(result);
 		const valid = isThenable(checked) ? await synchronous(checked, tx) : checked;
-		const entry = entryOf(this.#state, valid, this.record(), task.claim.crashes);
+		const entry = entryOf(position.state, this.#place.at, valid, this.record(), task.claim.crashes);
 		const encoded = position.encode(entry);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
+		// Only if another branch is done just now.
+		for (let busy = position.settle(); busy !== undefined; busy = position.settle()) await busy;
+		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
+		const { logged: after } = position.state;
+		this.#endCommit = position.openCommit();
 		// Its lease is not renewed meanwhile, because the renewal could wait for the transaction.
 		task.beginCommit();
-		this.#commitment = { entry, data };
+		this.#commitment = { entry, data, after };
 		try {
-			const save = { ref: task.claim, log: { after: this.#state.logged, entries: [data] } };
+			const save = { ref: task.claim, log: { after, entries: [data] } };
 			const [isSaved] = await task.calls.track(() => store.save(name, [save], tx), Infinity);
 			position.throwIfLost(isSaved!);
 			return valid;
 		} catch (error) {
 			task.endCommit();
+			this.#endCommit();
 			this.#commitment = undefined;
 			throw error;
 		}
 	}
 
-	async #isCommitted({ data }: Commitment): Promise<boolean> {
+	async #isCommitted({ data, after }: Commitment & { readonly after: number }): Promise<boolean> {
 		const { readLog, task } = this.#position;
-		const { logged: after } = this.#state;
 		const [stored] = await readLog({ id: task.id, after, limit: 1 }) ?? [];
 		if (stored === undefined || fingerprint(stored.data) !== fingerprint(data)) return false;
 		task.saved(undefined, after + 1);
@@ -137,7 +157,7 @@ export class StepAttempt<Tx> extends Attempting {
 		const { settings, previousError, lastDelay } = this.execution;
 		const error = new Error("The transaction given to commit() was not committed");
 		const execution = new Execution<unknown>(() => Promise.reject(error), settings);
-		resume(execution, this.#state.attempts, previousError, lastDelay, 0);
+		resume(execution, this.#place.attempts, previousError, lastDelay, 0);
 		return takeStep(execution).catch(failed);
 	}
 }

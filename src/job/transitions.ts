@@ -5,10 +5,21 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
+import { placeAfter, placeToTurn } from "./groups.ts";
 import type { JobCheckpoint, JobEntry, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
 
 /** The changes that come from a claim. */
 export type Changes = Pick<JobHead, "crashed" | "history">;
+
+/** Nothing is known of the attempts of a step. */
+export const noAttempts = {
+	attempts: 0,
+	until: undefined,
+	isFirm: undefined,
+	since: undefined,
+	lastDelay: undefined,
+	previous: undefined,
+} as const;
 
 /** The maximum number of attempts in the history. */
 const longestHistory = 50;
@@ -18,15 +29,16 @@ export function remember(history: readonly StoredAttempt[], attempt: StoredAttem
 	return [...history, attempt].slice(-longestHistory);
 }
 
-/** The entry of the current step, which has succeeded or was reverted. Throws if the value is not a valid result. */
+/** The entry of the step at `at`, which has succeeded or was reverted. Throws if the value is not a valid result. */
 export function entryOf(
-	{ at, isBackward, uid, logged }: JobHead,
+	{ isBackward, uid, logged }: JobHead,
+	at: number,
 	value: unknown,
 	attempt: StoredAttempt | undefined,
 	crashes: number,
 ): JobEntry {
 	const more = { attempt, crashed: crashes || undefined, uid: logged === 0 ? uid : undefined };
-	if (isBackward) return { at: at - 1, isRevert: true, ...more };
+	if (isBackward) return { at, isRevert: true, ...more };
 	checkResult(value);
 	return { at, value, ...more };
 }
@@ -46,28 +58,34 @@ export function checkResult(value: unknown): void {
 export function follow<S extends JobHead>(job: PreparedJob | undefined, state: S, entry: JobEntry): S {
 	const { at, isRevert, attempt, crashed = 0 } = entry;
 	const history = attempt === undefined ? state.history : remember(state.history, attempt);
-	return begin(job, { ...state, logged: state.logged + 1, at: isRevert ? at : at + 1, crashed, history });
+	const next = { ...state, logged: state.logged + 1, crashed, history };
+	if (isRevert) return begin(job, { ...next, at });
+	const place = placeAfter(state, at);
+	const { [at]: _, ...branches } = state.branches ?? {};
+	return begin(job, { ...next, ...place, branches: place.open && branches });
 }
 
 /** The current step is out of attempts: forward, the job turns backward; backward, the job ends. */
 export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure, changes: Changes): JobCheckpoint {
 	const { plan, at, isBackward } = state;
-	if (!isBackward) return begin(job, { ...state, ...changes, error, isBackward: true });
-	const unreverted = plan.slice(0, at).filter((name) => hasRevert(job, name)).reverse();
+	if (!isBackward) {
+		return begin(job, { ...state, ...changes, ...placeToTurn(state), branches: undefined, error, isBackward: true });
+	}
+	const { open = [] } = state;
+	const unreverted = plan.slice(0, at).filter((name, at) => !open.includes(at) && hasRevert(job, name)).reverse();
 	return begin(job, { ...state, ...changes, revertError: error, status: "failed", unreverted });
 }
 
 /** The state at the beginning of a step, or at the end of the job. */
 function begin<S extends JobHead>(job: PreparedJob | undefined, state: S): S {
-	const { plan, isBackward } = state;
+	const { plan, isBackward, open = [] } = state;
 	let { at, status } = state;
 	const isRevertible = (name: string) => hasRevert(job, name);
 	if (isBackward) {
-		while (at > 0 && !isRevertible(plan[at - 1]!)) at--;
+		while (at > 0 && (open.includes(at - 1) || !isRevertible(plan[at - 1]!))) at--;
 		if (at === 0) status = plan.some(isRevertible) ? "reverted" : "failed";
 	} else if (at === plan.length) status = "completed";
-	const fresh = { attempts: 0, until: undefined, isFirm: undefined, since: undefined };
-	return { ...state, ...fresh, lastDelay: undefined, previous: undefined, at, status };
+	return { ...state, ...noAttempts, at, status };
 }
 
 /** Whether a step has a revert. True for a step that the definition lacks, because it may have had one. */

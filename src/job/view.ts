@@ -8,6 +8,8 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
 import { nameOf } from "./version.ts";
+import { openBranches } from "./groups.ts";
+import { noAttempts } from "./transitions.ts";
 import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
 
 /** A job, as {@link Processor.get} and {@link Processor.list} return it. */
@@ -98,6 +100,7 @@ export interface ProcessorSnapshot {
 	readonly failed: number;
 }
 
+type StepAttempts = Pick<JobCheckpoint, "attempts" | "previous">;
 type PreparedJobs = ReadonlyMap<string, PreparedJob>;
 
 /** Shows a stored job, if it is still there. Unreadable parts are omitted. */
@@ -126,19 +129,21 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	if (whole === undefined) return undefined;
 	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = whole.record;
 	const checkpoint: Partial<JobCheckpoint> = whole.state ?? {};
-	const { attempts = 0, previous, input, results = {}, version, error, revertError, plan = [] } = checkpoint;
+	const { input, results = {}, version, error, revertError, plan = [] } = checkpoint;
 	const history = showHistory({ plan, history: checkpoint.history ?? [] });
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
 	const problem = state === "held" || state === "dead" ? reason : undefined;
-	const step = { ...position(checkpoint), attempts, previousError: previous };
+	const { previous: previousError, ...place } = position(checkpoint);
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
-	return { id, job: nameOf(kind), status, problem, ...step, ...stored };
+	return { id, job: nameOf(kind), status, problem, ...place, previousError, ...stored };
 }
 
-/** The position of a job. */
-export function position(
-	{ plan = [], at = 0, isBackward, status }: Partial<JobCheckpoint>,
-): Pick<LiveJob, "direction" | "step"> {
-	const step = status === undefined ? plan[isBackward ? at - 1 : at] : undefined;
-	return { direction: isBackward ? "backward" : "forward", step };
+/** The position of a job: its current step, and what is known of the attempts of that. Of branches, it is the first one. */
+export function position(state: Partial<JobCheckpoint>): Pick<LiveJob, "direction" | "step"> & StepAttempts {
+	const { plan = [], at = 0, isBackward = false, status, branches, attempts = 0, previous } = state;
+	const [branch] = plan.length > 0 ? openBranches({ ...state, plan, at, isBackward, status }) : [];
+	const step = status === undefined ? plan[isBackward ? at - 1 : branch ?? at] : undefined;
+	const known = branch === undefined ? { attempts, previous } : branches?.[branch] ?? noAttempts;
+	const { attempts: count, previous: error } = known;
+	return { direction: isBackward ? "backward" : "forward", step, attempts: count, previous: error };
 }

@@ -225,3 +225,60 @@ describe("a durable function", () => {
 		]);
 	});
 });
+
+describe("a job with branches", () => {
+	const trip = job<{ to: string }>("trip")
+		.step("pay", { run: () => 5, revert: () => {} })
+		.all("book", {
+			flight: { run: ({ input }) => input.to, revert: () => {} },
+			hotel: { run: () => Promise.reject(new Error("503")), attempts: 3 },
+			car: {
+				run: ({ input }) => {
+					if (input.to === "hell") throw stopNow(new Error("no road"));
+					throw new Error("busy");
+				},
+				attempts: 2,
+			},
+		})
+		.step("mail", { run: () => {} });
+
+	/** The lines of the steps of a job to Paris and of one to hell, and those of the list. */
+	const run = async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const store = storeOf(terminal);
+		const { clock } = terminal;
+		const processor = new Processor({ store, clock, jobs: [trip], backoff: { start: 60_000 } });
+		for (const to of ["paris", "hell"]) await processor.add(trip, { to }, { id: to });
+		const drained = processor.drain();
+		for (let count = 0; count < 20; count++) await clock.advance(0);
+		await drained;
+		const steps = async (id: string) =>
+			(await shown(store, terminal, id)).split("Steps\n")[1]!.split("\n\nHistory")[0]!.split("\n");
+		const [paris, hell] = [await steps("paris"), await steps("hell")];
+		terminal.columns = 140;
+		terminal.printed = [];
+		await list(store, request("ls", { basket: "jobs" }), terminal);
+		return { paris, hell, listed: terminal.printed.slice(1) };
+	};
+
+	test("show() has each branch with its state, and list() those that are left", async () => {
+		const { paris, hell, listed } = await run();
+		expect(paris).toEqual([
+			"  ✓ pay (done) → 5",
+			`  ✓ ["book","flight"] (done) → "paris"`,
+			`  ▶ ["book","hotel"] (current)  attempts that failed: 1`,
+			`  ▶ ["book","car"] (current)  attempts that failed: 1`,
+			expect.stringMatching(/^ {2}· mail/),
+		]);
+		expect(hell.slice(0, 4)).toEqual([
+			expect.stringMatching(/ pay \(reverted\)/),
+			expect.stringMatching(/ \["book","flight"\] \(reverted\)/),
+			expect.stringMatching(/ \["book","hotel"\] \(failed\)/),
+			expect.stringMatching(/ \["book","car"\] \(failed\)/),
+		]);
+		expect(listed).toEqual([
+			expect.stringMatching(/ at \["book","hotel"\], \["book","car"\] \(2 of 5\)/),
+			expect.stringMatching(/ reverted: no road$/),
+		]);
+	});
+});

@@ -14,6 +14,7 @@ import {
 	ValidationError,
 } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
+import { testBranches } from "./branch-laws.ts";
 import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
 import { testRestarts } from "./restart-laws.ts";
@@ -67,6 +68,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		testJobLogs(law);
 		testRestarts(law);
 		testVersions(law);
+		testBranches(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {

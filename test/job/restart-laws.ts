@@ -146,7 +146,7 @@ export function testRestarts(law: Law): void {
 			for (const from of ["failure", "start"] as const) {
 				for (const id of ["it", "held", "nobody"]) expect(await processor.retry(id, { from })).toBe(false);
 				expect((await errorOf(processor.retry({ job: "restarts" }, { from })) as Error).message).toContain(`"from"`);
-				expect((await errorOf(processor.retry("it", { from, tx: {} })) as Error).message).toContain(`"tx"`);
+				expect((await errorOf(processor.retry("it", { from, tx: {} as never })) as Error).message).toContain(`"tx"`);
 			}
 			expect((await errorOf(processor.retry("it", { from: "end" as never })) as Error).message).toContain(`"from"`);
 			expect([await machine.stored("it"), await machine.stored("held")]).toEqual(before);

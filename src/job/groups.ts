@@ -1,0 +1,69 @@
+/**
+ * The branches of a job: steps that run at the same time. In the plan they stand one after the other, and their names are
+ * lists, such as `["book","flight"]`, so that the plan alone shows what belongs together.
+ *
+ * @module
+ */
+
+import { branchOf } from "./branch-name.ts";
+import type { JobHead, JobResults } from "./state.ts";
+
+/** What is known of the place of a job. */
+type Place = Pick<JobHead, "plan" | "at" | "isBackward" | "status" | "open" | "pending">;
+
+/** The places of the group that a branch belongs to. */
+export function groupAt(plan: readonly string[], at: number): readonly number[] {
+	const prefix = `${JSON.stringify(branchOf(plan[at]!)!.slice(0, 1)).slice(0, -1)},`;
+	let start = at;
+	let end = at + 1;
+	while (start > 0 && plan[start - 1]!.startsWith(prefix)) start--;
+	while (end < plan.length && plan[end]!.startsWith(prefix)) end++;
+	return Array.from({ length: end - start }, (_, index) => start + index);
+}
+
+/** The places of the current branches that are not done; none if the current step is no branch. */
+export function openBranches({ plan, at, isBackward, status, open, pending }: Place): readonly number[] {
+	// The names of a durable function are all its own.
+	if (isBackward || status !== undefined || pending !== undefined || branchOf(plan[at]!) === undefined) return [];
+	return open ?? groupAt(plan, at);
+}
+
+/** The place of a job after the step at `done`. */
+export function placeAfter(state: Place, done: number): Pick<JobHead, "at" | "open"> {
+	if (branchOf(state.plan[done]!) === undefined) return { at: done + 1, open: undefined };
+	const open = openBranches(state).filter((at) => at !== done);
+	const group = groupAt(state.plan, done);
+	return open.length > 0 ? { at: group[0]!, open } : { at: group.at(-1)! + 1, open: undefined };
+}
+
+/** The place of a job that turns backward: behind everything that may be done. */
+export function placeToTurn(state: Place): Pick<JobHead, "at" | "open"> {
+	const open = openBranches(state);
+	return open.length > 0 ? { at: groupAt(state.plan, state.at).at(-1)! + 1, open } : { at: state.at, open: undefined };
+}
+
+/** Adds a result, which nobody can change: many results are one object for all steps. */
+export function keepResult(results: JobResults, name: string, value: unknown): void {
+	Object.defineProperty(results, name, { value, enumerable: true });
+}
+
+/** Adds the result of the step at `at`. Those of branches are one object for their group, in the order of the plan. */
+export function keepStep(results: JobResults, plan: readonly string[], at: number, value: unknown): void {
+	const [group] = branchOf(plan[at]!) ?? [];
+	if (group === undefined) return keepResult(results, plan[at]!, value);
+	const all = {};
+	for (const place of groupAt(plan, at)) {
+		const [, branch] = branchOf(plan[place]!)!;
+		const known = results[group] as JobResults | undefined ?? {};
+		if (place === at) keepResult(all, branch, value);
+		else if (Object.hasOwn(known, branch)) keepResult(all, branch, known[branch]);
+	}
+	Object.defineProperty(results, group, { value: all, enumerable: true, configurable: true });
+}
+
+/** The result of a step of a chain; `undefined` if there is none. */
+export function resultOf(results: JobResults, name: string): unknown {
+	const [group, branch = name] = branchOf(name) ?? [];
+	const all = group === undefined ? results : results[group] as JobResults | undefined;
+	return all !== undefined && Object.hasOwn(all, branch) ? all[branch] : undefined;
+}
