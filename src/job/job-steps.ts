@@ -11,6 +11,7 @@ import { keepStep, openBranches } from "./groups.ts";
 import { checkPlan, type JobEntry, type PreparedStep, type StoredAttempt, type Waiting } from "./state.ts";
 import { type JobPosition, StepAttempt, type StepPlace } from "./step-attempt.ts";
 import { entryOf, fail, follow, noAttempts, remember } from "./transitions.ts";
+import { later } from "../run/task.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** What an attempt that has not succeeded leads to. */
@@ -51,7 +52,9 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 		if (this.#commit !== undefined) return this.#commit;
 		if (this.#storing === undefined && this.isStored) return undefined;
 		return this.#store().then((isStored) => {
-			if (!isStored) throw this.#broken?.reason ?? new Error("The results of other branches could not be stored");
+			if (isStored) return;
+			// This is no failure of the branch that waits.
+			throw this.#broken?.reason ?? later(0, "The results of other branches could not be stored");
 		});
 	}
 
