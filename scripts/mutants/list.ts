@@ -30,6 +30,10 @@ const flowPass = "src/job/flow-pass.ts";
 const flowSteps = "src/job/flow-steps.ts";
 const durableRun = "src/job/durable-run.ts";
 const durable = "test/job/durable.test.ts";
+const restarting = "src/job/restarting.ts";
+const flowCauses = "src/job/flow-causes.ts";
+const jobs = "test/job/processor.test.ts";
+const recordStore = "test/records/record-store.test.ts";
 
 export const mutants: readonly Mutant[] = [
 	{
@@ -1080,5 +1084,145 @@ export const mutants: readonly Mutant[] = [
 		from: 'this.isPosted ||= state === "posted";',
 		to: "",
 		test: "test/job/processor.test.ts",
+	},
+	{
+		name: "restart: a task is restarted whatever its key",
+		file: memoryTask,
+		from: "if (!isOver(task) || keyOf(task) !== key) return undefined;",
+		to: "if (!isOver(task)) return undefined;",
+		test: suite,
+	},
+	{
+		name: "restart: a task keeps its messages",
+		file: memoryTask,
+		from: "payload, inbox: [], posted: 0, log:",
+		to: "payload, log:",
+		test: suite,
+	},
+	{
+		name: "restart: a task always keeps its log",
+		file: memoryTask,
+		from: "log: keepsLog ? task.log : undefined",
+		to: "log: task.log",
+		test: suite,
+	},
+	{
+		name: "restart: records: a task is restarted whatever its key",
+		file: "src/records/changing.ts",
+		from: "isOver(row) && settings.orders.toKey(row.order) === key",
+		to: "isOver(row)",
+		test: recordStore,
+	},
+	{
+		name: "restart: records: a remnant has the id of the restarted task",
+		file: "src/records/tables.ts",
+		from: "home === order || isRemnant(row) ? undefined",
+		to: "home === order ? undefined",
+		test: recordStore,
+	},
+	{
+		name: "restart: records: the messages of a task that keeps its log stay",
+		file: "src/records/session.ts",
+		from: "this.forget(row, posted);\n\t\tthis.#empty(row);",
+		to: "this.#empty(row);",
+		test: logs,
+	},
+	{
+		name: "restart: a failure that was retried counts again in a later pass",
+		file: jobLog,
+		from: "records.push(head.ignored?.includes(n) ? {} : record);",
+		to: "records.push(record);",
+		test: jobs,
+	},
+	{
+		name: "restart: an earlier failure that was retried counts again",
+		file: restarting,
+		from: "[...head.ignored ?? [], ...head.causes ?? []]",
+		to: "[...head.causes ?? []]",
+		test: jobs,
+	},
+	{
+		name: "restart: a chain goes on at its start",
+		file: restarting,
+		from: "at: entry === undefined ? 0 : entry.at + 1",
+		to: "at: 0",
+		test: jobs,
+	},
+	{
+		name: "restart: a job from its start has the old key",
+		file: restarting,
+		from: "head: firstHead(job ?? stored as unknown as AnyJob, input, undefined), keepsLog: false",
+		to: "head: { ...firstHead(job ?? stored as unknown as AnyJob, input, undefined), uid: 'same' }, keepsLog: false",
+		test: jobs,
+	},
+	{
+		name: "restart: a delay of the first add holds the job back",
+		file: restarting,
+		from: "unreverted: undefined, delay: undefined, crashed: 0",
+		to: "unreverted: undefined, crashed: 0",
+		test: jobs,
+	},
+	{
+		name: "restart: a failure that the body has not seen stays",
+		file: flowCauses,
+		from: "(open.has(call) || (call.thrown && errors.has(call.thrown.error)))",
+		to: "(call.thrown && errors.has(call.thrown.error))",
+		test: jobs,
+	},
+	{
+		name: "restart: the causes of an error do not count",
+		file: flowCauses,
+		from: "for (const part of [cause, ...Array.isArray(errors) ? errors : []]) addParts(found, part);",
+		to: "",
+		test: jobs,
+	},
+	{
+		name: "restart: the parts of an AggregateError do not count",
+		file: flowCauses,
+		from: "[cause, ...Array.isArray(errors) ? errors : []]",
+		to: "[cause]",
+		test: jobs,
+	},
+	{
+		name: "restart: a last failure that was thrown as another error stays",
+		file: flowCauses,
+		from: "return found.length === 0 && isLast ? [records.length] : found;",
+		to: "return found;",
+		test: jobs,
+	},
+	{
+		name: "restart: a failure from the log is not known as the cause",
+		file: flowPass,
+		from: "const thrown = call.thrown ??= {",
+		to: "const thrown = call.thrown ?? {",
+		test: jobs,
+	},
+	{
+		name: "variants: a pause of a kind does not concern its variants",
+		file: queue,
+		from: "return this.#paused.has(kind) || this.#paused.has(baseOf(kind));",
+		to: "return this.#paused.has(kind);",
+		test: suite,
+	},
+	{
+		name: "variants: a list of a kind has those whose names begin alike",
+		file: "src/basket/variants.ts",
+		from: "kind.startsWith(other + variantMark)",
+		to: "kind.startsWith(other)",
+		test: suite,
+	},
+	{
+		name: "variants: records: a pause of a kind does not concern its variants",
+		file: "src/records/pausing.ts",
+		from: "[true, kind, baseOf(kind)].some",
+		to: "[true, kind].some",
+		test: recordStore,
+	},
+	{
+		name: "variants: a pause by name lets running jobs of a version go on",
+		file: "src/job/live.ts",
+		from: "(name ?? run.name) === run.name",
+		to: "(name ?? run.task.kind) === run.task.kind",
+		test: jobs,
 	},
 ];

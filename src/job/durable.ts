@@ -33,6 +33,7 @@ export type FlowValues = Readonly<Record<string, unknown>>;
  * ```
  */
 export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, FlowValues, V, FlowValues, never, A> {
+	/** See `JobDefinition.engine`. It is internal. */
 	override readonly engine: unknown;
 
 	/**

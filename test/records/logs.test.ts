@@ -47,7 +47,7 @@ const maps = {
 };
 
 describe.each(Object.entries(maps))("recordStore() over %s", (_name, makeMap) => {
-	test.each(["done", "dead", "deleted", "replaced", "retried"])(
+	test.each(["done", "dead", "deleted", "replaced", "retried", "restarted", "restarted with its log"])(
 		"leaves nothing of the log of a task that is %s and removed",
 		async (end) => {
 			const { map, keys } = makeMap();
@@ -57,7 +57,15 @@ describe.each(Object.entries(maps))("recordStore() over %s", (_name, makeMap) =>
 			if (end === "dead" || end === "retried") await settle(store, claim, { type: "dead", attempts: 1, error: "e" });
 			if (end === "retried") await store.change(basket, ["a"], "retry");
 			if (end === "done") await settle(store, claim, { type: "done" });
-			else if (end !== "replaced") await store.delete(basket, ["a"]);
+			else if (end.startsWith("restarted")) {
+				for (const data of ["1", "2", "long ".repeat(10_000)]) await store.post(basket, "a", data);
+				const result = "long ".repeat(10_000);
+				await settle(store, claim, { type: "done", retain: 1e9, payload: result, result });
+				const { key } = (await store.get(basket, "a"))!;
+				const change = { type: "restart", key, payload: "", keepsLog: end !== "restarted" } as const;
+				expect(await store.change(basket, ["a"], change)).toEqual([true]);
+				await store.delete(basket, ["a"]);
+			} else if (end !== "replaced") await store.delete(basket, ["a"]);
 			else {
 				await settle(store, claim, { type: "done", retain: 1e9 });
 				await store.add(basket, [{ ...task, id: "a", ifPresent: "replace" }]);

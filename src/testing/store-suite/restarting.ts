@@ -82,6 +82,7 @@ export const restarting: readonly StoreTest[] = [
 			const { id } = added!;
 			for (const [keepsLog, wanted] of [[true, ["1"]], [true, ["1", "2"]], [false, []], [true, ["1"]]] as const) {
 				const claim = await bench.claimOnly(id);
+				for (const data of ["old 1", "old 2"]) await bench.store.post(bench.basket, id, data);
 				const after = claim.logged ?? 0;
 				const settlement = { ref: claim, outcome: done(bench), log: { after, entries: [`${after + 1}`] } };
 				equal((await bench.turn({ settle: [settlement] })).settled, [true], "settled");
