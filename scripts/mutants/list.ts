@@ -829,8 +829,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "durable: promises settle in the order in which they are registered",
 		file: flowPass,
-		from: "const call = this.#ready.get(this.#cursor);",
-		to: "const call = [...this.#ready.values()][0];",
+		from: "const call = this.#ready[this.#cursor];",
+		to: "const call = this.open.find(({ record }) => record !== undefined);",
 		test: durable,
 	},
 	{
@@ -843,7 +843,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "durable: several promises settle in one macrotask",
 		file: flowPass,
-		from: "if (this.open.size > 0) this.tick();",
+		from: "if (this.open.length > 0) this.tick();",
 		to: "this.#tick();",
 		test: durable,
 	},
@@ -1011,14 +1011,14 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "durable: a promise need not be awaited",
 		file: durableRun,
-		from: "if (!isAwaited) throw",
+		from: "if (call?.isAwaited === false) throw",
 		to: "if (false) throw",
 		test: durable,
 	},
 	{
 		name: "durable: a step goes on after the end of the body",
 		file: durableRun,
-		from: "for (const attempt of this.attempts.values()) attempt.abort(reason);",
+		from: "for (const { attempt } of this.pass!.open) attempt?.abort(reason);",
 		to: "",
 		test: durable,
 	},

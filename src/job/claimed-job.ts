@@ -263,7 +263,7 @@ export abstract class ClaimedJob<Tx> {
 	}
 
 	/** One of them. */
-	protected readRecord(index: number): Promise<FlowRecord> {
+	protected readRecord(index: number): FlowRecord | PromiseLike<FlowRecord> {
 		return decodeRecord(this.owner.codec, this.#entries![index]!.data);
 	}
 
@@ -333,7 +333,7 @@ export abstract class ClaimedJob<Tx> {
 	};
 
 	protected get isStored(): boolean {
-		return this.#isHeadStored && this.log.part === undefined;
+		return this.#isHeadStored && this.log.isEmpty;
 	}
 
 	/** Returns whether the state could be saved now. */

@@ -59,12 +59,12 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 			const step = status === undefined ? records![this.#leftToRevert().at(-1)!]?.name : undefined;
 			return { direction: "backward", step, attempt: attempts + 1 };
 		}
-		const [[call, attempt] = []] = this.attempts;
-		return { direction: "forward", step: call?.request.name, attempt: attempt?.number ?? 1 };
+		const { request, attempt } = this.pass?.open.find(({ attempt }) => attempt !== undefined) ?? {};
+		return { direction: "forward", step: request?.name, attempt: attempt?.number ?? 1 };
 	}
 
 	get isLeft(): boolean {
-		return this.task.isOver && this.attempts.size === 0;
+		return this.task.isOver && this.pass?.open.every(({ attempt }) => attempt === undefined) !== false;
 	}
 
 	override yield(): void {
@@ -114,7 +114,7 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		if (isBackward) return this.become({ ...next, status: "failed", revertError: failure, unreverted: left });
 		const calls = [...this.pass?.calls.values() ?? []];
 		const isRevertible = records.some(({ hasRevert }) => hasRevert) ||
-			calls.some(({ request }) => request.options.revert);
+			calls.some((call) => call?.request.options.revert);
 		const status = left.length > 0 ? undefined : isRevertible ? "reverted" : "failed";
 		this.become({ ...next, isBackward: true, error: failure, status });
 	}
@@ -137,11 +137,11 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		this.isAwake = claim.inbox.length === 0 && until > this.age;
 		this.state = { ...this.state, until: undefined };
 		const end = await this.#call(this.state.records!);
-		if (this.attempts.size > 0) {
+		if (this.running > 0) {
 			const reason = end.type === "error" ? end.error : abortError("The durable function has ended");
-			for (const attempt of this.attempts.values()) attempt.abort(reason);
+			for (const { attempt } of this.pass!.open) attempt?.abort(reason);
+			await new Promise<void>((resolve) => this.onIdle = resolve);
 		}
-		await Promise.all(this.running);
 		await this.saving;
 		this.throwIfLost(!this.task.isOver);
 		if (end.type === "value") return await this.#complete(end.value);
@@ -207,8 +207,8 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 	/** The body has ended. */
 	async #complete(value: unknown): Promise<Outcome | undefined> {
 		try {
-			for (const [name, { isAwaited }] of this.pass!.calls) {
-				if (!isAwaited) throw new TypeError(`The body does not await ${JSON.stringify(name)}`);
+			for (const [name, call] of this.pass!.calls) {
+				if (call?.isAwaited === false) throw new TypeError(`The body does not await ${JSON.stringify(name)}`);
 			}
 			const record = this.stamp(storable(value));
 			const data = await this.#encodeValue(record);
@@ -239,7 +239,7 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		const { calls, open } = this.pass!;
 		const { records } = this.state;
 		const isComplete = this.#leftToRevert().every((index) => calls.has(records![index]!.name!));
-		const isStuck = [...open].some(({ isAwaited }) => isAwaited);
+		const isStuck = open.some(({ isAwaited }) => isAwaited);
 		if (isComplete || isStuck) this.finish!({ type: "wait" });
 	}
 

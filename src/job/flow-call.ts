@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FlowAttempt } from "./flow-attempt.ts";
 import type { FlowRevertContext, FlowStepContext, FlowStepOptions } from "./flow.ts";
 import type { FlowRecord, FlowType, Waiting } from "./state.ts";
 import type { RunnerSettings } from "../run/options.ts";
@@ -52,12 +53,16 @@ export class FlowCall {
 	waiting: Waiting = nothingPending;
 	/** Whether it waits for a time or a signal, and nothing of it runs. */
 	isParked = false;
+	/** Its index in {@link FlowPass.open}. */
+	place = 0;
 	/** The stored result, and its index in the order in which results settle. */
 	record: FlowRecord | undefined;
 	index = -1;
 	/** While it waits to begin: continues it, and what follows from that. */
 	resume: (() => void) | undefined;
 	begun: Promise<void> | undefined;
+	/** The attempt that runs. */
+	attempt: FlowAttempt<FlowStepContext> | undefined;
 	/** The error of its last attempt in this process. */
 	thrown: { readonly error: unknown } | undefined;
 	#resolve!: (value: unknown) => void;

@@ -24,7 +24,7 @@ export function causesOf(
 	addParts(errors, error);
 	const found = records.flatMap(({ name, error }, index) => {
 		const call = error === undefined ? undefined : calls.get(name!);
-		const isCause = call !== undefined && (open.has(call) || (call.thrown && errors.has(call.thrown.error)));
+		const isCause = call !== undefined && (open[call.place] === call || (call.thrown && errors.has(call.thrown.error)));
 		return isCause ? [index + 1] : [];
 	});
 	const isLast = isThrown && records.at(-1)?.error !== undefined;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Codec } from "../basket/engine.ts";
+import { chain, type Codec } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import { checkFailure, checkFlowType, checkWhole, isAttempt } from "./decode.ts";
 import type { FlowRecord, JobCheckpoint, JobHead } from "./state.ts";
@@ -14,12 +14,16 @@ import { check } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 
 /**
- * Decodes an entry of the log.
+ * Decodes an entry of the log: at once if the codec can, because this happens for each step in each pass.
  *
- * @throws {TypeError | RangeError} (as a rejection) that names the invalid field; also the errors of the codec
+ * @throws {TypeError | RangeError} that names the invalid field; also the errors of the codec
  */
-export async function decodeRecord(codec: Codec, data: Data): Promise<FlowRecord> {
-	const record = check("entry", await codec.decode(data) as FlowRecord, "object");
+export function decodeRecord(codec: Codec, data: Data): FlowRecord | PromiseLike<FlowRecord> {
+	return chain(codec.decode(data) as FlowRecord | PromiseLike<FlowRecord>, checkRecord);
+}
+
+function checkRecord(record: FlowRecord): FlowRecord {
+	check("entry", record, "object");
 	const { uid, name, type, order, value, gaps, error, isRevert, attempt, crashed } = record;
 	if (uid !== undefined) check("uid", uid, "string");
 	if (name !== undefined) {

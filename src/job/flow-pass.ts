@@ -34,21 +34,26 @@ export interface PassOwner {
 }
 
 export class FlowPass {
-	/** The names that are registered. */
-	readonly calls: Map<string, FlowCall> = new Map();
-	/** Those of them that have not settled. */
-	readonly open: Set<FlowCall> = new Set();
+	/** The names that are registered. Those of which nothing more is needed have no call. */
+	readonly calls: Map<string, FlowCall | undefined> = new Map();
+	/**
+	 * The calls that have not settled, in any order. An array, because V8 makes a new table after every few changes of a small
+	 * set, and its tables keep each other alive.
+	 */
+	readonly open: FlowCall[] = [];
 	/** Whether the promises do not settle anymore. */
 	isOver = false;
 	readonly #owner: PassOwner;
 	/** The results, in the order in which they settle. */
 	readonly #records: FlowRecord[] = [];
+	/** The indexes of those that were there before the pass. */
 	readonly #indexes = new Map<string, number>();
 	readonly #orders = new Set<number>();
 	/** Every record before has settled, or was not registered in time. */
 	#cursor = 0;
 	/** The registered calls with a record that have not settled, by its index. */
-	readonly #ready = new Map<number, FlowCall>();
+	readonly #ready: (FlowCall | undefined)[] = [];
+	#readyCount = 0;
 	/** The least order that the next new name can have. */
 	#nextOrder = 0;
 	#isReading = false;
@@ -56,12 +61,15 @@ export class FlowPass {
 
 	constructor(owner: PassOwner, records: Iterable<FlowRecord>) {
 		this.#owner = owner;
-		for (const record of records) if (record.name !== undefined && !record.isRevert) this.#append(record);
+		for (const record of records) {
+			const { name, isRevert } = record;
+			if (name !== undefined && !isRevert) this.#indexes.set(name, this.#append(record));
+		}
 	}
 
 	/** Whether records remain that may belong to names which are not registered yet. */
 	get isReplaying(): boolean {
-		return this.#cursor < this.#records.length || this.#ready.size > 0 || this.#isReading;
+		return this.#cursor < this.#records.length || this.#readyCount > 0 || this.#isReading;
 	}
 
 	/** Reserves the orders of names that have no record. */
@@ -82,7 +90,7 @@ export class FlowPass {
 		const record = index === undefined ? undefined : this.#records[index];
 		const call = new FlowCall(request, record?.order ?? this.#owner.orderOf(name) ?? this.#newOrder());
 		this.calls.set(name, call);
-		this.open.add(call);
+		call.place = this.open.push(call) - 1;
 		if (record === undefined) this.#owner.begin(call);
 		else if (record.type === type) this.#arrive(call, record, index!);
 		else this.#owner.mismatch(new TypeError(`${JSON.stringify(name)} is a ${type}, but the log has a ${record.type}`));
@@ -106,8 +114,8 @@ export class FlowPass {
 	}
 
 	#append(record: FlowRecord): number {
-		this.#indexes.set(record.name!, this.#records.length);
 		this.#orders.add(record.order!);
+		this.#ready.push(undefined);
 		return this.#records.push(record) - 1;
 	}
 
@@ -121,20 +129,22 @@ export class FlowPass {
 		call.record = record;
 		call.index = index;
 		call.isParked = false;
-		this.#ready.set(index, call);
+		this.#ready[index] = call;
+		this.#readyCount++;
 		if (index < this.#cursor) this.#cursor = index;
 		this.tick();
 	}
 
 	#tick(): void {
-		while (this.#cursor < this.#records.length && !this.#ready.has(this.#cursor)) this.#cursor++;
-		const call = this.#ready.get(this.#cursor);
+		while (this.#cursor < this.#records.length && this.#ready[this.#cursor] === undefined) this.#cursor++;
+		const call = this.#ready[this.#cursor];
 		if (call === undefined) return this.#owner.rest();
 		this.#settle(call, call.record!);
 	}
 
 	#settle(call: FlowCall, { error, value, order }: FlowRecord): void {
-		this.#ready.delete(call.index);
+		this.#ready[call.index] = undefined;
+		this.#readyCount--;
 		this.#cursor = call.index + 1;
 		this.#nextOrder = Math.max(this.#nextOrder, order! + 1);
 		const { schema } = call.request;
@@ -156,10 +166,14 @@ export class FlowPass {
 	}
 
 	#finish(call: FlowCall, settle: () => void): void {
-		this.open.delete(call);
+		const last = this.open.pop()!;
+		if (last !== call) this.open[last.place = call.place] = last;
 		this.#isReading = false;
 		if (this.isOver) return;
 		settle();
-		if (this.open.size > 0) this.tick();
+		// A body may make thousands. A call that has rejected may be why the body does.
+		const { isAwaited, record, request: { name, options } } = call;
+		if (isAwaited && record!.error === undefined && options.revert === undefined) this.calls.set(name, undefined);
+		if (this.open.length > 0) this.tick();
 	}
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
+import { chain, decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { Attempting } from "./attempting.ts";
 import type { FlowStepContext } from "./flow.ts";
@@ -43,9 +43,10 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	/** The registered calls that have not begun. */
 	#waiting: FlowCall[] = [];
 	protected readonly parked: Set<FlowCall> = new Set();
-	protected readonly attempts: Map<FlowCall, FlowAttempt<FlowStepContext>> = new Map();
-	/** What runs: attempts, and results that are being encoded. */
-	protected readonly running: Set<Promise<void>> = new Set();
+	/** The number of what runs: attempts, and results that are being encoded. */
+	protected running = 0;
+	/** Called when nothing runs anymore. */
+	protected onIdle: (() => void) | undefined;
 	#done: DoneCall[] = [];
 	/** What the next save stores, perhaps after one that has failed. */
 	readonly #appended: DoneCall[] = [];
@@ -134,7 +135,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 			if (this.isYielding || !this.#isDue(call, age)) next = Math.min(next, call.waiting.until ?? Infinity);
 			else this.#resume(call);
 		}
-		if (this.running.size > 0 || this.saving !== undefined) {
+		if (this.running > 0 || this.saving !== undefined) {
 			if (!this.isStored) this.#save();
 		} else if (this.isYielding) return this.finish!({ type: "wait" });
 		else if ([...this.parked].some(({ isAwaited }) => isAwaited)) {
@@ -202,14 +203,16 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	}
 
 	#track(work: Promise<void>): void {
-		const done = work.catch((error) => {
+		const end = () => {
+			if (--this.running === 0) this.onIdle?.();
+			this.pass!.tick();
+		};
+		this.running++;
+		void work.then(end, (error) => {
 			// Not even the error could be encoded.
 			if (this.finish !== undefined) this.contradict(error);
-		}).then(() => {
-			this.running.delete(done);
-			this.pass!.tick();
+			end();
 		});
-		this.running.add(done);
 	}
 
 	/** Makes one attempt of a step. */
@@ -218,11 +221,11 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		const { name, run, settings } = call.request;
 		const place = { ...call.waiting, at: name, isBackward: false };
 		const attempt = new FlowAttempt<FlowStepContext>(this, place, settings!, this.about(name), run!);
-		this.attempts.set(call, attempt);
+		call.attempt = attempt;
 		this.hasRun = true;
 		this.owner.onChange();
 		const result = await attempt.take(signal);
-		this.attempts.delete(call);
+		call.attempt = undefined;
 		if (this.task.isOver) return;
 		if (result.ok) return await this.#succeed(call, result.value, attempt);
 		// The attempt was aborted, and does not count.
@@ -269,13 +272,14 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		await this.#record(call, { error: failure, attempt: attempt?.record(textOf(error)) });
 	}
 
-	async #record(call: FlowCall, rest: Partial<FlowRecord>): Promise<void> {
+	#record(call: FlowCall, rest: Partial<FlowRecord>): void | PromiseLike<void> {
 		const { request: { name, type }, order } = call;
-		const data = await this.encode(this.stamp({ name, type, order, ...rest }));
-		// As later passes will read it.
-		const record = await decodeRecord(this.owner.codec, data);
-		this.#done.push({ call, record, data });
-		this.#save();
+		return chain(this.encode(this.stamp({ name, type, order, ...rest })), (data) =>
+			// As later passes will read it.
+			chain(decodeRecord(this.owner.codec, data), (record) => {
+				this.#done.push({ call, record, data });
+				this.#save();
+			}));
 	}
 
 	#save(): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Codec, cut } from "../basket/engine.ts";
+import { type Codec, cut, isThenable } from "../basket/engine.ts";
 import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
 import { decodeEntry } from "./decode.ts";
 import { keepResult, keepStep, openBranches } from "./groups.ts";
@@ -71,7 +71,8 @@ export async function replay<S extends JobHead>(
 		try {
 			if (n !== number) throw new TypeError(`the next one has the number ${n}`);
 			if (head.pending !== undefined) {
-				const record = await decodeRecord(codec, data);
+				const decoded = decodeRecord(codec, data);
+				const record = isThenable(decoded) ? await decoded : decoded;
 				checkOwner(record, head);
 				if (n > head.logged) state = followRecord(state, record);
 				// The others keep their places.
@@ -138,7 +139,11 @@ export class JobAppender {
 
 	/** The entries that are not stored, to be appended with the next commit. */
 	get part(): LogPart | undefined {
-		return this.#waiting.length === 0 ? undefined : { after: this.stored, entries: [...this.#waiting] };
+		return this.isEmpty ? undefined : { after: this.stored, entries: [...this.#waiting] };
+	}
+
+	get isEmpty(): boolean {
+		return this.#waiting.length === 0;
 	}
 
 	/** Whether the entries must be stored before others are added. */

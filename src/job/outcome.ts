@@ -9,8 +9,8 @@ import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
 import { branchOf } from "./branch-name.ts";
-import { replay } from "./log.ts";
-import { findLog, type JobSource, readWhole, wholeJob } from "./stored.ts";
+import { namedResults, replay } from "./log.ts";
+import { findLog, type JobSource, readWhole } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
@@ -133,5 +133,7 @@ export async function storedOutcome(
 export async function asStored(codec: Codec, state: JobCheckpoint): Promise<JobCheckpoint> {
 	const { entries, ...rest } = state;
 	const stored = await codec.decode(await codec.encode({ ...rest, records: undefined })) as JobCheckpoint;
-	return entries === undefined ? stored : wholeJob(await replay(codec, undefined, stored, entries));
+	if (entries === undefined) return stored;
+	const replayed = await replay(codec, undefined, stored, entries);
+	return { ...stored, results: namedResults(replayed), value: replayed.records.at(-1)?.value };
 }

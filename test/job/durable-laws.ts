@@ -373,12 +373,14 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			const step = (flow: Flow, name: string, run: (context: { attempt: number }) => unknown = () => 1) =>
 				flow.step(name, run, { attempts: 2, backoff: 1_000, revert: () => void seen.push(name) });
 			const definition = durable("it", async (flow) => {
-				const [a, b] = [step(flow, "a"), step(flow, "b", ({ attempt }) => attempt > 1 || fail())];
+				const a = step(flow, "a", () => failed.promise);
+				const b = step(flow, "b", ({ attempt }) => attempt > 1 || fail());
 				await a;
 				await Promise.all([step(flow, "c"), b]);
 				fail();
 			});
-			const processor = dying.processor([definition]);
+			const failed = deferred();
+			const processor = dying.processor([definition], { onAttemptFailed: () => failed.resolve() });
 			await processor.add(definition, undefined, { id: "it" });
 			void processor.run();
 			await machine.advance(1);
