@@ -1,13 +1,14 @@
 /**
- * Takes orders that reserve the article, the money and a courier, wait for a person to approve them, and undo everything
- * if that person says no: `node examples/order.ts`, `deno run -A examples/order.ts`, `bun examples/order.ts`. Each order is
- * placed twice, once as a durable function and once as a chain of steps.
+ * Takes orders that reserve the article, the money and a courier at once, wait for a person to approve them, and undo
+ * everything if that person says no: `node examples/order.ts`, `deno run -A examples/order.ts`, `bun examples/order.ts`.
+ * Each order is placed twice, once as a durable function and once as a chain of steps.
  *
  *     --diagram    # prints the chain as a Mermaid diagram
  *
  * What the library does here:
  *
- * - the result of each step is stored before the next one begins, and no step that is done runs again;
+ * - the three reservations run at the same time, as branches of `all` or through `Promise.all`. Each result is stored, and
+ *   what is done never runs again;
  * - the courier does not answer at first: `attempts` tries it again, and the job holds no worker meanwhile;
  * - `waitFor` waits for `processor.signal(id, "approval", …)`, and `sleep` for a time. In truth these take days;
  * - if the answer is no, what was reserved is undone in the reverse order, and each `revert` is retried until it succeeds.
@@ -80,20 +81,22 @@ const asFunction = durable("order as a function", async (flow, order: Order) => 
 });
 
 const asChain = job<Order>("order as a chain")
-	.step("stock", {
-		...limits,
-		run: (context) => stock.reserve(context.input, context),
-		revert: (context) => stock.free(context.result, context),
-	})
-	.step("payment", {
-		...limits,
-		run: (context) => bank.hold(context.input, context),
-		revert: (context) => bank.release(context.result, context),
-	})
-	.step("courier", {
-		...limits,
-		run: (context) => courier.book(context.input, context),
-		revert: (context) => courier.cancel(context.result, context),
+	.all("reserve", {
+		stock: {
+			...limits,
+			run: (context) => stock.reserve(context.input, context),
+			revert: (context) => stock.free(context.result, context),
+		},
+		payment: {
+			...limits,
+			run: (context) => bank.hold(context.input, context),
+			revert: (context) => bank.release(context.result, context),
+		},
+		courier: {
+			...limits,
+			run: (context) => courier.book(context.input, context),
+			revert: (context) => courier.cancel(context.result, context),
+		},
 	})
 	.step("ask", { run: ({ id, input }) => ask(id, input) })
 	.waitFor("approval", { schema: unchecked<boolean>(), timeout: patience })
@@ -104,7 +107,7 @@ const asChain = job<Order>("order as a chain")
 	})
 	.sleep("time to change one's mind", timeToChangeMind)
 	.step("send", {
-		run: ({ results: { stock, payment, courier } }) => send([stock, payment, courier]),
+		run: ({ results: { reserve: { stock, payment, courier } } }) => send([stock, payment, courier]),
 		attempts: Infinity,
 	});
 
