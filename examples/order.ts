@@ -27,6 +27,8 @@ interface Order {
 
 /** What the services need of the context of a step, which both kinds of jobs have. */
 type Call = Pick<TaskContext, "attempt" | "signal"> & { readonly id: string };
+/** Branches of `all` need this type for the results of functions that take a context. */
+type Undo = Call & { readonly result: string };
 
 const { values } = parseArgs({ options: { diagram: { type: "boolean", default: false } } });
 const beganAt = performance.now();
@@ -85,17 +87,17 @@ const asChain = job<Order>("order as a chain")
 		stock: {
 			...limits,
 			run: (context) => stock.reserve(context.input, context),
-			revert: (context) => stock.free(context.result, context),
+			revert: (context: Undo) => stock.free(context.result, context),
 		},
 		payment: {
 			...limits,
 			run: (context) => bank.hold(context.input, context),
-			revert: (context) => bank.release(context.result, context),
+			revert: (context: Undo) => bank.release(context.result, context),
 		},
 		courier: {
 			...limits,
 			run: (context) => courier.book(context.input, context),
-			revert: (context) => courier.cancel(context.result, context),
+			revert: (context: Undo) => courier.cancel(context.result, context),
 		},
 	})
 	.step("ask", { run: ({ id, input }) => ask(id, input) })
