@@ -65,7 +65,8 @@ Exit codes
 
 const filters = `
   --state STATE      only waiting, running, held, dead or done tasks
-  --kind KIND        only tasks of this kind; for jobs: only this definition
+  --kind KIND        only tasks of this kind; for jobs: only this definition,
+                     of all versions
   --lane LANE        only tasks in this lane
   --prefix TEXT      only tasks whose given ids begin with this text`;
 

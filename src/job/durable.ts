@@ -70,7 +70,7 @@ export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, F
  * infer both
  * @typeParam V the value
  * @typeParam A what `add` takes, where a schema makes the input of it
- * @param name the name, which identifies the definition in a store; 1 to 255 characters
+ * @param name the name, which identifies the definition in a store; 1 to 255 characters without U+001F
  * @param body gets the {@link Flow} and the input, and must do nothing but what these determine, except in steps
  * @param options the version, the schema of the input, the limit, and the deadline
  * @throws {TypeError | RangeError} for arguments of the wrong type, or out of range

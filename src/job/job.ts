@@ -361,7 +361,7 @@ export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
  * @typeParam I the input; with a schema it need not be given
  * @typeParam Tx the transactions of its store, for steps that call `commit`: `job<Order, DatabaseSync>("order")`
  * @typeParam A what `add` takes, where a schema makes the input of it
- * @param name the name, which identifies the definition in a store; 1 to 255 characters
+ * @param name the name, which identifies the definition in a store; 1 to 255 characters without U+001F
  * @param options the version, the schema of the input, the limit, and the deadline
  * @returns a job without steps
  * @throws {TypeError | RangeError} for a name or options of the wrong type, or out of range

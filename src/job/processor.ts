@@ -95,7 +95,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	 *
 	 * @param options the store, the jobs, and how to run them
 	 * @throws {TypeError | RangeError} for options of the wrong type or out of range, and for two jobs with the same
-	 * name
+	 * name and version
 	 */
 	constructor(options: ProcessorOptions<Jobs, Tx>) {
 		const checked = checkProcessorOptions<Tx>(options, (job, claim) => this.#live.run(job, claim));

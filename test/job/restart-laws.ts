@@ -36,6 +36,29 @@ async function first(machine: Machine, definition: AnyJob, input?: unknown, opti
 	return { processor, outcome: await end(machine, definition, "it") };
 }
 
+type Make = (step: (name: string) => () => string, weak: Broken) => AnyJob;
+
+/** Jobs whose step or revert is weak, and what becomes of them when it is mended. */
+const stumbling: readonly (readonly [title: string, status: string, make: Make])[] = [
+	[
+		"forward",
+		"completed",
+		(step, weak) =>
+			job("restarts").step("a", { run: step("a") }).step("b", { run: weak }).step("z", { run: step("z") }),
+	],
+	["backward", "reverted", (step, weak) =>
+		job("restarts").step("a", { run: step("a"), revert: step("z") })
+			.step("b", { run: () => 2, revert: weak, revertAttempts: 1 })
+			.step("c", { run: () => Promise.reject(new Error("c")) })],
+	["a durable function", "completed", (step, weak) =>
+		durable("restarts", async (flow) => {
+			await flow.step("a", step("a"));
+			await flow.step("b", weak);
+			await flow.sleep("rest", 1_000);
+			return await flow.step("z", step("z"));
+		})],
+];
+
 export function testRestarts(law: Law): void {
 	law(
 		"retry() from the failure gives the step that failed its attempts again, and keeps results and keys",
@@ -206,6 +229,30 @@ export function testRestarts(law: Law): void {
 		await machine.advance(0);
 		expect((await machine.stored("it")).state).toBe("done");
 	});
+
+	for (const [title, status, makeJob] of stumbling) {
+		law(`a process that dies at any call of the store after a restart loses nothing: ${title}`, async (make) => {
+			for (let count = 0, isReached = true; isReached; count++) {
+				const machine = await make();
+				machine.patience = 12;
+				const calls: string[] = [];
+				const weak = broken(calls, "weak");
+				const definition = makeJob((name) => () => (calls.push(name), name), weak);
+				const { processor, outcome } = await first(machine, definition);
+				expect(outcome.status).toBe("failed");
+				weak.mend();
+				await processor.retry("it", { from: "failure" });
+				const dying = machine.process((_member, n) => n === count ? count % 2 ? "die before" : "die after" : undefined);
+				void machine.start(dying.processor([definition]));
+				await machine.advance(10_000);
+				isReached = dying.isDead;
+				expect((await end(machine, definition, "it")).status).toBe(status);
+				const counts = (name: string) => calls.filter((call) => call === name).length;
+				expect([counts("a"), counts("z") >= 1, counts("z") <= 2]).toEqual([1, true, true]);
+				dying.die();
+			}
+		});
+	}
 
 	law("a dead job goes on as it is stored, or begins anew", async (make) => {
 		const machine = await make();
