@@ -469,8 +469,8 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "jobs: a cancel does not reach the running step",
-		file: jobRun,
-		from: "this.#attempt?.abort(cancelled());",
+		file: "src/job/job-steps.ts",
+		from: "this.#abort(cancelled());",
 		to: "",
 		jobs: true,
 	},
@@ -1144,8 +1144,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "restart: a chain goes on at its start",
 		file: restarting,
-		from: "at: entry === undefined ? 0 : entry.at + 1",
-		to: "at: 0",
+		from: "return { at: branchOf(plan[last]!) === undefined ? last + 1 : groupAt(plan, last).at(-1)! + 1 };",
+		to: "return { at: 0 };",
 		test: jobs,
 	},
 	{
@@ -1165,7 +1165,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "restart: a failure that the body has not seen stays",
 		file: flowCauses,
-		from: "(open.has(call) || (call.thrown && errors.has(call.thrown.error)))",
+		from: "(open[call.place] === call || (call.thrown && errors.has(call.thrown.error)))",
 		to: "(call.thrown && errors.has(call.thrown.error))",
 		test: jobs,
 	},
