@@ -82,6 +82,7 @@ export class StepAttempt<Tx> extends Attempting {
 	/** The result of the attempt is in the state. */
 	end(): void {
 		this.#endCommit?.();
+		this.#endCommit = undefined;
 	}
 
 	protected override call(attempt: TaskContext): unknown {
@@ -123,6 +124,8 @@ export class StepAttempt<Tx> extends Attempting {
 		const entry = entryOf(position.state, this.#place.at, valid, this.record(), task.claim.crashes);
 		const encoded = position.encode(entry);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
+		// Called again, because its transaction was rolled back and is tried again.
+		this.end();
 		// Only if another branch is done just now.
 		for (let busy = position.settle(); busy !== undefined; busy = position.settle()) await busy;
 		if (attempt !== this.#context) throw new DOMException("The attempt is over", "InvalidStateError");
@@ -138,7 +141,7 @@ export class StepAttempt<Tx> extends Attempting {
 			return valid;
 		} catch (error) {
 			task.endCommit();
-			this.#endCommit();
+			this.end();
 			this.#commitment = undefined;
 			throw error;
 		}
