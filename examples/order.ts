@@ -27,7 +27,7 @@ interface Order {
 
 /** What the services need of the context of a step, which both kinds of jobs have. */
 type Call = Pick<TaskContext, "attempt" | "signal"> & { readonly id: string };
-/** What the reverts of branches get: the compiler needs the type of a result if `run` has a parameter. */
+/** Branches of `all` need this type for the results of functions that take a context. */
 type Undo = Call & { readonly result: string };
 
 const { values } = parseArgs({ options: { diagram: { type: "boolean", default: false } } });

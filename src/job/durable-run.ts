@@ -144,6 +144,7 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		}
 		await this.saving;
 		this.throwIfLost(!this.task.isOver);
+		this.gate.check();
 		if (end.type === "value") return await this.#complete(end.value);
 		if (!await this.keepDone()) return await this.later(0);
 		if (this.problem !== undefined) return undefined;
@@ -289,21 +290,23 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 			this.problem = error;
 			return undefined;
 		}
-		const more = { ...this.about(name), error: this.state.error! };
-		const attempt = new FlowAttempt<FlowRevertContext>(
-			this,
-			place,
-			settings,
-			more,
-			(context) => options.revert!(result, context),
-		);
+		const recordOf = (attempt: StoredAttempt) => this.stamp({ name, type, order, isRevert: true, attempt });
+		const attempt = new FlowAttempt<Tx, FlowRevertContext<Tx>>(this, place, settings, {
+			more: { ...this.about(name), error: this.state.error! },
+			call: (context) => options.revert!(result, context),
+			check: (nothing) => nothing,
+			record: (_, attempt) => recordOf(attempt),
+		});
 		this.hasRun = true;
 		this.owner.onChange();
-		const step = await attempt.take(signal);
+		const step = await attempt.run(signal).finally(() => attempt.end());
 		this.throwIfLost(!this.task.isOver);
-		if (step.ok) {
-			const record = this.stamp({ name, type, order, isRevert: true, attempt: attempt.record() });
-			this.appendRecord(record, await this.encode(record));
+		if ("entry" in step || step.ok) {
+			if ("entry" in step) this.noteCommitted(step.entry, step.data);
+			else {
+				const record = recordOf(attempt.record());
+				this.appendRecord(record, await this.encode(record));
+			}
 			this.#left!.pop();
 			return undefined;
 		}

@@ -22,6 +22,7 @@ export type FlowValues = Readonly<Record<string, unknown>>;
  * @typeParam I the input
  * @typeParam V the value of its body
  * @typeParam A what `add` takes, where a schema makes the input of it
+ * @typeParam Tx the transactions of its store
  *
  * @example
  * ```ts
@@ -32,7 +33,8 @@ export type FlowValues = Readonly<Record<string, unknown>>;
  * assert.ok(onboard instanceof Durable && onboard.name === "onboard");
  * ```
  */
-export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, FlowValues, V, FlowValues, never, A> {
+export class Durable<I = unknown, V = unknown, A = I, Tx = never>
+	extends JobDefinition<I, FlowValues, V, FlowValues, Tx, A> {
 	/** See `JobDefinition.engine`. It is internal. */
 	override readonly engine: unknown;
 
@@ -43,10 +45,12 @@ export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, F
 	 * @param body the function
 	 * @param options the version, the schema of the input, the limit, and the deadline
 	 */
-	constructor(name: string, body: (flow: Flow, input: I) => unknown, options?: JobOptions<I, A>) {
+	constructor(name: string, body: (flow: Flow<Tx>, input: I) => unknown, options?: JobOptions<I, A>) {
 		super(name, options);
 		check("body", body, "function");
-		const engine: Engine = { resume: (owner, job, claim) => new DurableRun(owner, job, claim, body as Body) };
+		const engine: Engine = {
+			resume: (owner, job, claim) => new DurableRun(owner, job, claim, body as unknown as Body),
+		};
 		this.engine = engine;
 	}
 }
@@ -70,6 +74,7 @@ export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, F
  * infer both
  * @typeParam V the value
  * @typeParam A what `add` takes, where a schema makes the input of it
+ * @typeParam Tx the transactions of its store, for steps that call `commit`: `(flow: Flow<DatabaseSync>) => …`
  * @param name the name, which identifies the definition in a store; 1 to 255 characters without U+001F
  * @param body gets the {@link Flow} and the input, and must do nothing but what these determine, except in steps
  * @param options the version, the schema of the input, the limit, and the deadline
@@ -100,21 +105,21 @@ export class Durable<I = unknown, V = unknown, A = I> extends JobDefinition<I, F
  * assert.deepEqual([status, error?.message, removed], ["reverted", "not approved", ["a-ada"]]);
  * ```
  */
-export function durable<I, V, A = I>(
+export function durable<I, V, A = I, Tx = never>(
 	name: string,
-	body: (flow: Flow, input: I) => V | PromiseLike<V>,
+	body: (flow: Flow<Tx>, input: I) => V | PromiseLike<V>,
 	options?: JobOptions<I, A>,
-): Durable<I, V, A>;
+): Durable<I, V, A, Tx>;
 /** The same for a body whose value the compiler need not know. */
 export function durable<I>(
 	name: string,
 	body: (flow: Flow, input: I) => unknown,
 	options?: JobOptions<I, I>,
 ): Durable<I, unknown>;
-export function durable<I, V, A>(
+export function durable<I, V, A, Tx>(
 	name: string,
-	body: (flow: Flow, input: I) => unknown,
+	body: (flow: Flow<Tx>, input: I) => unknown,
 	options?: JobOptions<I, A>,
-): Durable<I, V, A> {
+): Durable<I, V, A, Tx> {
 	return new Durable(name, body, options);
 }

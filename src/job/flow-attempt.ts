@@ -4,28 +4,42 @@
  * @module
  */
 
-import { Attempting, type Place, type Position } from "./attempting.ts";
+import type { Place } from "./attempting.ts";
+import { type Commit, type CommitPosition, CommittingAttempt } from "./committing.ts";
+import type { FlowStepContext } from "./flow.ts";
+import type { FlowRecord, StoredAttempt } from "./state.ts";
 import type { RunnerSettings } from "../run/options.ts";
 import type { TaskContext } from "../run/task.ts";
 
-export class FlowAttempt<C> extends Attempting {
-	readonly #more: Omit<C, keyof TaskContext>;
-	readonly #call: (context: C) => unknown;
+/** What an attempt does. */
+export interface FlowWork<C> {
+	/** What the context has besides that of a task. */
+	readonly more: Omit<C, keyof TaskContext | "commit">;
+	/** The function of the user. */
+	readonly call: (context: C) => unknown;
+	/** Validates a result. */
+	readonly check: (result: unknown) => unknown;
+	/** What is stored of it. */
+	readonly record: (result: unknown, attempt: StoredAttempt) => FlowRecord;
+}
 
-	/** @param more what the context has besides that of a task */
-	constructor(
-		position: Position,
-		place: Place,
-		settings: RunnerSettings,
-		more: Omit<C, keyof TaskContext>,
-		call: (context: C) => unknown,
-	) {
+export class FlowAttempt<Tx, C extends FlowStepContext<Tx>> extends CommittingAttempt<Tx, FlowRecord> {
+	readonly #work: FlowWork<C>;
+
+	constructor(position: CommitPosition<Tx, FlowRecord>, place: Place, settings: RunnerSettings, work: FlowWork<C>) {
 		super(position, place, settings);
-		this.#more = more;
-		this.#call = call;
+		this.#work = work;
 	}
 
-	protected override call(context: TaskContext): unknown {
-		return this.#call(Object.assign(context, this.#more) as C);
+	protected override invoke(attempt: TaskContext, commit: Commit<Tx>): unknown {
+		return this.#work.call(Object.assign(attempt, this.#work.more, { commit }) as unknown as C);
+	}
+
+	protected override check(result: unknown): unknown {
+		return this.#work.check(result);
+	}
+
+	protected override entryOf(result: unknown): FlowRecord {
+		return this.#work.record(result, this.record());
 	}
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlowAttempt } from "./flow-attempt.ts";
+import type { Attempting } from "./attempting.ts";
 import type { FlowRevertContext, FlowStepContext, FlowStepOptions } from "./flow.ts";
 import type { FlowRecord, FlowType, Waiting } from "./state.ts";
 import type { RunnerSettings } from "../run/options.ts";
@@ -12,14 +12,14 @@ import type { StandardSchema } from "../platform/standard-schema.ts";
 import { nothingPending } from "./flow-log.ts";
 
 /** What the body has asked for. */
-export interface FlowRequest {
+export interface FlowRequest<Tx = unknown> {
 	readonly name: string;
 	readonly type: FlowType;
 	/** The duration of a sleep or the timeout of a wait, in milliseconds. */
 	readonly duration: number;
-	readonly run?: ((context: FlowStepContext) => unknown) | undefined;
-	// deno-lint-ignore no-explicit-any -- the type of the result is in the type of the promise
-	readonly options: FlowStepOptions<any>;
+	readonly run?: ((context: FlowStepContext<Tx>) => unknown) | undefined;
+	// deno-lint-ignore no-explicit-any -- the types of the result and of transactions are those of the body
+	readonly options: FlowStepOptions<any, any>;
 	readonly schema: StandardSchema | undefined;
 	readonly settings?: RunnerSettings | undefined;
 }
@@ -62,7 +62,7 @@ export class FlowCall {
 	resume: (() => void) | undefined;
 	begun: Promise<void> | undefined;
 	/** The attempt that runs. */
-	attempt: FlowAttempt<FlowStepContext> | undefined;
+	attempt: Attempting | undefined;
 	/** The error of its last attempt in this process. */
 	thrown: { readonly error: unknown } | undefined;
 	#resolve!: (value: unknown) => void;

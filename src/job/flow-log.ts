@@ -5,7 +5,7 @@
  * @module
  */
 
-import { chain, type Codec } from "../basket/engine.ts";
+import { chain, type Codec, type TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import { checkFailure, checkFlowType, checkWhole, isAttempt } from "./decode.ts";
 import type { FlowRecord, JobCheckpoint, JobHead } from "./state.ts";
@@ -88,4 +88,9 @@ export function showFlow(state: JobCheckpoint): JobCheckpoint {
 	if (current !== undefined) return { ...state, ...current[1], plan, at: plan.indexOf(current[0]) };
 	const next = isBackward ? records[toRevert(records).at(-1)!]?.name ?? "" : undefined;
 	return { ...state, plan, at: next === undefined ? plan.length : plan.indexOf(next) + 1 };
+}
+
+/** What the body can see of a stored error. */
+export function shortFailure(failure: TaskFailure | undefined): TaskFailure | undefined {
+	return failure && { name: failure.name, message: failure.message, code: failure.code };
 }

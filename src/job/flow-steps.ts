@@ -5,19 +5,22 @@
  * @module
  */
 
-import { chain, decodeFailure, encodeFailure, type TaskFailure } from "../basket/engine.ts";
+import { chain, decodeFailure, encodeFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { Attempting } from "./attempting.ts";
 import type { FlowStepContext } from "./flow.ts";
-import type { FlowCall } from "./flow-call.ts";
+import type { CommitPosition } from "./committing.ts";
+import type { FlowCall, FlowRequest } from "./flow-call.ts";
 import type { FlowPass, PassOwner } from "./flow-pass.ts";
-import type { FlowRecord, JobHead, PendingCall } from "./state.ts";
-import type { TaskContext } from "../run/task.ts";
+import type { FlowRecord, JobHead, PendingCall, StoredAttempt } from "./state.ts";
+import { later, type TaskContext } from "../run/task.ts";
 import { ClaimedJob, textOf } from "./claimed-job.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
-import { decodeRecord, followRecord, nothingPending, storable } from "./flow-log.ts";
+import { decodeRecord, followRecord, nothingPending, shortFailure, storable } from "./flow-log.ts";
+import { LogGate } from "./log-gate.ts";
 import { checkResult, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";
+import type { RunStep } from "../run/execution.ts";
 import { validate } from "../platform/standard-schema.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
@@ -36,7 +39,7 @@ interface DoneCall {
 	readonly data: Data;
 }
 
-export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner {
+export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner, CommitPosition<Tx, FlowRecord> {
 	protected pass: FlowPass | undefined;
 	/** Ends the current pass. */
 	protected finish: ((end: End) => void) | undefined;
@@ -47,6 +50,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 	protected running = 0;
 	/** Called when nothing runs anymore. */
 	protected onIdle: (() => void) | undefined;
+	readonly gate: LogGate = new LogGate();
 	#done: DoneCall[] = [];
 	/** What the next save stores, perhaps after one that has failed. */
 	readonly #appended: DoneCall[] = [];
@@ -79,7 +83,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		const pending = Object.fromEntries(before.filter(([name]) => !calls?.has(name)));
 		for (const { record, isParked, waiting, order, request: { name, type } } of open) {
 			if (record === undefined && (isParked || waiting !== nothingPending)) {
-				pending[name] = { ...waiting, previous: brief(waiting.previous), type, order };
+				pending[name] = { ...waiting, previous: shortFailure(waiting.previous), type, order };
 			}
 		}
 		return pending;
@@ -217,15 +221,34 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 
 	/** Makes one attempt of a step. */
 	async #try(call: FlowCall): Promise<void> {
-		const { signal } = this.task;
-		const { name, run, settings } = call.request;
+		const { name, run, settings, schema } = call.request;
 		const place = { ...call.waiting, at: name, isBackward: false };
-		const attempt = new FlowAttempt<FlowStepContext>(this, place, settings!, this.about(name), run!);
+		const attempt = new FlowAttempt<Tx, FlowStepContext<Tx>>(this, place, settings!, {
+			more: this.about(name),
+			call: run as NonNullable<FlowRequest<Tx>["run"]>,
+			check: (value) => schema === undefined ? value : validate(schema, value),
+			record: (value, attempt) => this.#recordOf(call, this.#resultOf(call, value, attempt)),
+		});
 		call.attempt = attempt;
 		this.hasRun = true;
 		this.owner.onChange();
-		const result = await attempt.take(signal);
-		call.attempt = undefined;
+		try {
+			const result = await attempt.run(this.task.signal);
+			call.attempt = undefined;
+			if ("entry" in result) await this.#committed(call, result.data);
+			else await this.#ended(call, attempt, result);
+		} catch (error) {
+			// Whether the result is stored is not known: the next claim finds out.
+			if (this.gate.broken === undefined) throw error;
+			this.finish?.({ type: "stop" });
+		} finally {
+			attempt.end();
+		}
+	}
+
+	/** The attempt has ended. */
+	async #ended(call: FlowCall, attempt: FlowAttempt<Tx, FlowStepContext<Tx>>, result: RunStep<unknown>): Promise<void> {
+		const { task: { signal } } = this;
 		if (this.task.isOver) return;
 		if (result.ok) return await this.#succeed(call, result.value, attempt);
 		// The attempt was aborted, and does not count.
@@ -234,7 +257,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		this.isKeyShut ||= again && attempt.isKeyShut && this.job.job.limit !== undefined;
 		if (result.later) call.waiting = attempt.postponed(delay);
 		else {
-			this.tell({ step: name, isRevert: false, attempt: attempt.number, error, again, delay });
+			this.tell({ step: call.request.name, isRevert: false, attempt: attempt.number, error, again, delay });
 			if (!again) return await this.#end(call, error, attempt);
 			call.waiting = attempt.next(error, delay);
 			this.#remember(attempt, error);
@@ -243,7 +266,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		this.#park(call);
 	}
 
-	protected about(name: string): Omit<FlowStepContext, keyof TaskContext> {
+	protected about(name: string): Omit<FlowStepContext, keyof TaskContext | "commit"> {
 		const { uid, version, isBackward } = this.state;
 		const idempotencyKey = `${uid}/${name}${isBackward ? "/revert" : ""}`;
 		return { id: this.task.id, step: name, version, idempotencyKey };
@@ -256,25 +279,53 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 
 	/** A result that cannot be encoded fails its step. */
 	async #succeed(call: FlowCall, value: unknown, attempt?: Attempting): Promise<void> {
-		const hasRevert = call.request.options.revert === undefined ? undefined : true;
 		try {
-			checkResult(value);
-			await this.#record(call, { ...storable(value), hasRevert, attempt: attempt?.record() });
+			await this.#record(call, this.#resultOf(call, value, attempt?.record()));
 		} catch (error) {
 			await this.#end(call, error, attempt);
 		}
 	}
 
+	/** What is stored of a result. */
+	#resultOf(call: FlowCall, value: unknown, attempt: StoredAttempt | undefined): Partial<FlowRecord> {
+		checkResult(value);
+		const hasRevert = call.request.options.revert === undefined ? undefined : true;
+		return { ...storable(value), hasRevert, attempt };
+	}
+
+	#recordOf({ request: { name, type }, order }: FlowCall, rest: Partial<FlowRecord>): FlowRecord {
+		return this.stamp({ name, type, order, ...rest });
+	}
+
+	/** The result is in the log already. */
+	async #committed(call: FlowCall, data: Data): Promise<void> {
+		const record = await decodeRecord(this.owner.codec, data);
+		this.noteCommitted(record, data);
+		this.pass!.record(call, record);
+	}
+
+	settle(): Promise<void> | undefined {
+		const { gate } = this;
+		gate.check();
+		if (gate.shut !== undefined) return gate.shut;
+		if (this.saving === undefined && this.isStored && this.#done.length === 0) return undefined;
+		this.#save();
+		return this.saving!.then(() => {
+			gate.check();
+			// This is no failure of the step that waits.
+			if (!this.isStored) throw later(0, "The results of other steps could not be stored");
+		});
+	}
+
 	/** The promise rejects. */
 	async #end(call: FlowCall, error: unknown, attempt?: Attempting): Promise<void> {
 		call.thrown = { error };
-		const failure = brief(decodeFailure(encodeFailure(error)));
+		const failure = shortFailure(decodeFailure(encodeFailure(error)));
 		await this.#record(call, { error: failure, attempt: attempt?.record(textOf(error)) });
 	}
 
 	#record(call: FlowCall, rest: Partial<FlowRecord>): void | PromiseLike<void> {
-		const { request: { name, type }, order } = call;
-		return chain(this.encode(this.stamp({ name, type, order, ...rest })), (data) =>
+		return chain(this.encode(this.#recordOf(call, rest)), (data) =>
 			// As later passes will read it.
 			chain(decodeRecord(this.owner.codec, data), (record) => {
 				this.#done.push({ call, record, data });
@@ -292,6 +343,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 			// Results that come together are stored together.
 			await undefined;
 			while (!this.pass!.isOver && (this.#done.length > 0 || !this.isStored)) {
+				await this.gate.pass();
 				this.#append();
 				const count = this.#appended.length;
 				if (!await this.save()) {
@@ -301,7 +353,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 				for (const { call, record } of this.#appended.splice(0, count)) this.pass!.record(call, record);
 			}
 		} catch {
-			// The claim is lost.
+			// The claim is lost, or must end.
 			this.finish?.({ type: "stop" });
 		}
 		this.saving = undefined;
@@ -325,6 +377,16 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 
 	protected appendRecord(record: FlowRecord, data: Data): void {
 		this.log.add(data);
+		this.#note(record, data);
+	}
+
+	/** An entry that is in the log already. */
+	protected noteCommitted(record: FlowRecord, data: Data): void {
+		this.log.stored++;
+		this.#note(record, data);
+	}
+
+	#note(record: FlowRecord, data: Data): void {
 		(this.state.records as FlowRecord[]).push(record);
 		this.#recorded?.add(record.name);
 		this.advance(followRecord(this.state, record), data);
@@ -335,9 +397,4 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner 
 		for (this.#append(); this.#done.length > 0; this.#append()) if (!await this.save()) return false;
 		return true;
 	}
-}
-
-/** What the body can see of a stored error. */
-function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
-	return failure && { name: failure.name, message: failure.message, code: failure.code };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { TaskFailure } from "../basket/engine.ts";
+import type { StepContext } from "./context.ts";
 import type { WaitForOptions } from "./job.ts";
 import type { StandardSchema } from "../platform/standard-schema.ts";
 import type { RunnerOptions } from "../run/options.ts";
@@ -22,7 +23,7 @@ export type FlowName = string | readonly (string | number | boolean | null)[];
  * The signal aborts at the timeout of the step, when the processor's run is aborted, when the job is canceled or fails, and
  * when the body has ended without this step. It aborts with a `ClaimLostError` if another processor has taken over the job.
  */
-export interface FlowStepContext extends TaskContext {
+export interface FlowStepContext<Tx = never> extends TaskContext {
 	/** The id of the job. */
 	readonly id: string;
 	/** The name of the step, as text. */
@@ -34,10 +35,18 @@ export interface FlowStepContext extends TaskContext {
 	readonly idempotencyKey: string;
 	/** The version of the definition with which the job was added. */
 	readonly version: number | string | undefined;
+	/**
+	 * Stores the result of the step inside your own transaction, so that its effect and that it is done are committed
+	 * together: exactly once, even across crashes. See {@link StepContext.commit}, which is the same; a revert calls
+	 * `commit(tx)`. Results of other steps that end meanwhile wait until the transaction is over.
+	 *
+	 * Its transactions are those that the body names: `(flow: Flow<DatabaseSync>) => …`.
+	 */
+	readonly commit: StepContext<unknown, unknown, Tx>["commit"];
 }
 
 /** The second argument of the revert of a step. */
-export interface FlowRevertContext extends FlowStepContext {
+export interface FlowRevertContext<Tx = never> extends FlowStepContext<Tx> {
 	/** The error because of which the job is reverted. */
 	readonly error: TaskFailure;
 }
@@ -46,12 +55,12 @@ export interface FlowRevertContext extends FlowStepContext {
  * Options of {@link Flow.step}. The {@link RunnerOptions} apply to the step and its revert, except `attempts` and
  * `deadline`, which apply to the step only.
  */
-export interface FlowStepOptions<T> extends Omit<RunnerOptions, "clock" | "unref"> {
+export interface FlowStepOptions<T, Tx = never> extends Omit<RunnerOptions, "clock" | "unref"> {
 	/**
 	 * Undoes the step if the job fails or is canceled. It gets the result, as it is stored. Replay must register it again,
 	 * so do not make it depend on anything but the input and the results of steps.
 	 */
-	revert?: ((result: T, context: FlowRevertContext) => unknown) | undefined;
+	revert?: ((result: T, context: FlowRevertContext<Tx>) => unknown) | undefined;
 	/** The maximum number of attempts, after which the promise rejects. A crash of the process does not count. @default 1 */
 	attempts?: number | undefined;
 	/** The maximum number of attempts of `revert`, after which the job has failed. @default Infinity */
@@ -68,8 +77,10 @@ export interface FlowStepOptions<T> extends Omit<RunnerOptions, "clock" | "unref
  * `finally` runs. When the time has come, the body is called again, and what is stored settles its promises in the same order
  * as before. Between these promises the body must do the same each time: it takes time, random numbers and everything from
  * elsewhere through a step, and waits for nothing else.
+ *
+ * @typeParam Tx the transactions of the store, for steps that call `commit`
  */
-export interface Flow {
+export interface Flow<Tx = never> {
 	/** The id of the job. */
 	readonly id: string;
 	/** The version of the definition with which the job was added. */
@@ -86,8 +97,8 @@ export interface Flow {
 	 */
 	step<T>(
 		name: FlowName,
-		run: (context: FlowStepContext) => T | PromiseLike<T>,
-		options?: FlowStepOptions<T>,
+		run: (context: FlowStepContext<Tx>) => T | PromiseLike<T>,
+		options?: FlowStepOptions<T, Tx>,
 	): Promise<T>;
 	/**
 	 * Sleeps, across restarts. Meanwhile the job holds no worker.

@@ -7,6 +7,7 @@
 import { decodeFailure, encodeFailure } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import { cancelled, ClaimedJob, textOf } from "./claimed-job.ts";
+import { LogGate } from "./log-gate.ts";
 import { keepStep, openBranches } from "./groups.ts";
 import { checkPlan, type JobEntry, type PreparedStep, type StoredAttempt, type Waiting } from "./state.ts";
 import { type JobPosition, StepAttempt, type StepPlace } from "./step-attempt.ts";
@@ -29,10 +30,7 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 	/** The error because of which all branches end. */
 	#failure: { readonly error: unknown } | undefined;
 	#storing: Promise<boolean> | undefined;
-	/** The transaction of a step, which is to append to the log. */
-	#commit: Promise<void> | undefined;
-	/** Why the claim must end without another entry: for example, it is not known whether a transaction was committed. */
-	#broken: { readonly reason: unknown } | undefined;
+	readonly gate: LogGate = new LogGate();
 
 	get isLeft(): boolean {
 		return this.task.isOver && this.attempts.size === 0;
@@ -48,25 +46,15 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 	}
 
 	settle(): Promise<void> | undefined {
-		if (this.#broken !== undefined) throw this.#broken.reason;
-		if (this.#commit !== undefined) return this.#commit;
+		this.gate.check();
+		if (this.gate.shut !== undefined) return this.gate.shut;
 		if (this.#storing === undefined && this.isStored) return undefined;
 		return this.#store().then((isStored) => {
 			if (isStored) return;
+			this.gate.check();
 			// This is no failure of the branch that waits.
-			throw this.#broken?.reason ?? later(0, "The results of other branches could not be stored");
+			throw later(0, "The results of other branches could not be stored");
 		});
-	}
-
-	openCommit(): () => void {
-		let close!: () => void;
-		this.#commit = new Promise((resolve) => {
-			close = () => {
-				this.#commit = undefined;
-				resolve();
-			};
-		});
-		return close;
 	}
 
 	/** Stores what branches have done while others run. Returns whether that was possible. */
@@ -78,8 +66,8 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 		// Results that come together are stored together.
 		await undefined;
 		while (!this.isStored) {
-			if (this.#commit !== undefined) await this.#commit;
-			else if (this.#broken !== undefined || !await this.save()) return false;
+			if (this.gate.shut !== undefined) await this.gate.shut;
+			else if (this.gate.broken !== undefined || !await this.save()) return false;
 		}
 		return true;
 	}
@@ -118,9 +106,6 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 			if (!again) return this.#failed(error, record);
 			this.state = { ...this.state, history: remember(this.state.history, record) };
 			return { type: "again", waiting: attempt.next(error, delay), delay };
-		} catch (reason) {
-			this.#broken ??= { reason };
-			throw reason;
 		} finally {
 			clock.clear(timer);
 			attempt.end();
@@ -141,8 +126,7 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 		try {
 			const entry = entryOf(this.state, at, value, record?.(), this.task.claim.crashes);
 			const data = await this.encode(entry);
-			while (this.#commit !== undefined) await this.#commit;
-			if (this.#broken !== undefined) throw this.#broken.reason;
+			await this.gate.pass();
 			this.log.add(data);
 			this.#advance(entry, data);
 		} catch (error) {
@@ -192,7 +176,7 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 		let wake!: () => void;
 		this.#failure = undefined;
 		const mayBegin = () =>
-			this.#failure === undefined && this.#broken === undefined && !this.isYielding && !this.isCancelled &&
+			this.#failure === undefined && this.gate.broken === undefined && !this.isYielding && !this.isCancelled &&
 			!signal.aborted &&
 			this.timeLeft > 0 && this.state.at === first;
 		const begin = (at: number) => {
@@ -221,7 +205,7 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 			clock.clear(timer);
 		} while (running.size > 0 || mayBegin());
 		await this.#storing;
-		if (this.#broken !== undefined) throw this.#broken.reason;
+		this.gate.check();
 		this.#endBranches();
 	}
 

@@ -124,6 +124,45 @@ export function testDurable(name: string, open: OpenDatabase): void {
 			await running.stop();
 		});
 
+		law(
+			"commit() stores the result of a step in its transaction, and what others have done follows it",
+			async (make) => {
+				const machine = await make();
+				const process = machine.process();
+				const isInside = deferred();
+				const isDone = deferred();
+				const order: string[] = [];
+				const definition = durable("it", async (flow: Flow<unknown>) => {
+					const note = (value: string) => (order.push(value), value);
+					const a = flow.step("a", async ({ commit, attempt }) => {
+						await process.write(`a ${attempt}`, async (tx) => {
+							await commit(tx, "a");
+							isInside.resolve();
+							await isDone.promise;
+							if (attempt === 1) throw new Error("rolled back");
+						});
+						return "not heeded behind the commit";
+					}, {
+						attempts: 2,
+						revert: (result, { commit }) => process.write(`-${result}`, (tx) => commit(tx)),
+					});
+					const b = flow.step("b", () => isInside.promise.then(() => (isDone.resolve(), "b")));
+					await Promise.all([a.then(note), b.then(note)]);
+					await flow.sleep("nap", 1_000);
+					throw new Error("undo");
+				});
+				const processor = process.processor([definition as unknown as AnyJob]);
+				await processor.add(definition as unknown as AnyJob, undefined, { id: "it" });
+				const running = machine.start(processor);
+				await machine.advance(20_000);
+				await running.stop();
+				expect(await machine.lines()).toEqual(["a 2", "-a"]);
+				expect(await processor.result("it")).toMatchObject({ status: "reverted", results: { a: "a", b: "b" } });
+				// The first attempt of a was alone when it had failed, so the pass has ended.
+				expect(order).toEqual(["b", "b", "a", "b", "a"]);
+			},
+		);
+
 		law("promises settle in the order of the log, so that a race has the same winner again", async (make) => {
 			const machine = await make();
 			const seen: unknown[] = [];

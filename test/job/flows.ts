@@ -33,6 +33,8 @@ interface How {
 	readonly hint: "none" | "retryAfter" | "stopNow" | "later";
 	readonly duration: number;
 	readonly revertFailures: number | undefined;
+	/** Whether it writes a line in a transaction. */
+	readonly commits: boolean;
 }
 
 /** What a step, a revert or a body has done. */
@@ -48,6 +50,8 @@ class Shape {
 	/** Whether what it does depends on which of its steps is faster. */
 	hasRaces = false;
 	readonly signals: string[] = [];
+	/** The steps that write a line. */
+	readonly committing: Set<string> = new Set();
 	readonly body: Part;
 	readonly #random: Random;
 	#names = 0;
@@ -81,7 +85,12 @@ class Shape {
 			const more = () => random.chance(0.6) ? this.#part(depth - 1) : undefined;
 			return { type, part: this.#part(depth - 1), rescue: more(), last: more() };
 		}
-		if (type === "step") return { type, name: this.#name(type), how: this.#how() };
+		if (type === "step") {
+			const name = this.#name(type);
+			const how = this.#how();
+			if (how.commits) this.committing.add(textOf(name));
+			return { type, name, how };
+		}
 		if (type === "sleep") return { type, name: `sleep${++this.#names}`, duration: random.pick([0, 5, 1_000, 60_000]) };
 		if (type === "wait") {
 			const name = `wait${++this.#names}`;
@@ -109,6 +118,7 @@ class Shape {
 			hint: random.pick(["none", "none", "none", "retryAfter", "stopNow", "later"]),
 			duration: random.pick([-1, 0, 0, 10, 2_000]),
 			revertFailures: random.chance(0.6) ? random.pick([0, 0, 1]) : undefined,
+			commits: random.chance(0.2),
 		};
 	}
 }
@@ -126,6 +136,8 @@ export class FlowWorld {
 	passes = 0;
 	readonly #random: Random;
 	#danger: number;
+	/** The end of the transaction before. */
+	readonly #writing = new Map<Process, Promise<unknown>>();
 	/** The steps that were put off. */
 	readonly #later = new Set<string>();
 
@@ -143,17 +155,22 @@ export class FlowWorld {
 		const connect = (...args: Parameters<Database["connect"]>): Connection => {
 			const connection = database.connect(...args);
 			const { store } = connection;
-			const noted = (member: "save" | "turn") => async (...args: unknown[]) => {
-				const result = await (store[member] as (...args: unknown[]) => Promise<unknown>)(...args);
-				const [entries = []] = await store.log(args[0] as string, [{ id: "job", after: 0, limit: 1_000 }]);
+			const note = async () => {
+				const [entries = []] = await store.log(args[1], [{ id: "job", after: 0, limit: 1_000 }]);
 				for (const { data } of entries) {
 					const { name, isRevert } = JSON.parse(data as string);
 					const known = this.events.some((event) => event.what === "stored" && event.name === name);
 					if (name !== undefined && !isRevert && !known) this.events.push({ what: "stored", name });
 				}
+			};
+			const noted = <A extends unknown[]>(call: (...args: A) => Promise<unknown>) => async (...args: A) => {
+				const result = await call(...args);
+				await note();
 				return result;
 			};
-			return { ...connection, store: { ...store, save: noted("save"), turn: noted("turn") } as never };
+			const { save, turn } = store as Record<"save" | "turn", (...args: unknown[]) => Promise<unknown>>;
+			const through = { ...store, save: noted(save.bind(store)), turn: noted(turn.bind(store)) };
+			return { ...connection, store: through as never, write: noted(connection.write) };
 		};
 		return { ...database, connect };
 	}
@@ -204,20 +221,20 @@ export class FlowWorld {
 	}
 
 	#define(process: Process): Durable {
-		const body = async (flow: Flow, input: { tags: string[] }) => {
+		const body = async (flow: Flow<unknown>, input: { tags: string[] }) => {
 			this.passes++;
 			// Later passes must not see this.
 			input.tags.push("b");
 			return [input.tags, await this.#do(this.shape.body, flow, process)];
 		};
-		return durable("random", body) as Durable;
+		return durable("random", body) as unknown as Durable;
 	}
 
 	#note(process: Process, what: Event["what"], name: string, value?: string): void {
 		if (!process.isDead) this.events.push({ what, name, value });
 	}
 
-	async #do(part: Part, flow: Flow, process: Process): Promise<unknown> {
+	async #do(part: Part, flow: Flow<unknown>, process: Process): Promise<unknown> {
 		await this.#survive(process);
 		const each = (parts: readonly Part[]) => parts.map((part) => this.#do(part, flow, process));
 		switch (part.type) {
@@ -269,10 +286,15 @@ export class FlowWorld {
 		}
 	}
 
-	async #step(name: string | readonly [string, number], how: How, flow: Flow, process: Process): Promise<unknown> {
+	async #step(
+		name: string | readonly [string, number],
+		how: How,
+		flow: Flow<unknown>,
+		process: Process,
+	): Promise<unknown> {
 		const text = textOf(name);
 		this.#note(process, "register", text);
-		const result = flow.step(name, async ({ attempt, signal }) => {
+		const result = flow.step(name, async ({ attempt, signal, commit }) => {
 			await this.#survive(process);
 			this.#note(process, "start", text);
 			if (how.duration >= 0) await sleep(how.duration, { clock: this.machine.clock, signal });
@@ -287,15 +309,35 @@ export class FlowWorld {
 				throw how.hint === "stopNow" ? stopNow(error) : error;
 			}
 			this.#note(process, "done", text);
+			if (how.commits) await this.#write(process, text, (tx) => commit(tx, [text]));
 			return [text];
 		}, { attempts: how.attempts, ...this.#revert(text, how, process) });
 		return await result.finally(() => this.#note(process, "seen", text));
 	}
 
-	#revert(name: string, { revertFailures }: How, process: Process): Pick<FlowStepOptions<string[]>, "revert"> {
+	/** Writes a line in a transaction. A connection has one at a time. */
+	async #write(process: Process, line: string, work: (tx: unknown) => Promise<unknown>): Promise<void> {
+		const written = Promise.resolve(this.#writing.get(process)).then(() =>
+			process.write(line, async (tx) => {
+				await work(tx);
+				await this.#survive(process);
+			})
+		);
+		this.#writing.set(process, written.catch(() => {}));
+		// A database that is away for a moment is no failure of the step.
+		await written.catch((error) => {
+			throw error instanceof StoreError ? later(1_000, error) : error;
+		});
+	}
+
+	#revert(
+		name: string,
+		{ revertFailures, commits }: How,
+		process: Process,
+	): Pick<FlowStepOptions<string[], unknown>, "revert"> {
 		if (revertFailures === undefined) return {};
 		return {
-			revert: async (result, { attempt }) => {
+			revert: async (result, { attempt, commit }) => {
 				await this.#survive(process);
 				if (JSON.stringify(result) !== JSON.stringify([name])) {
 					this.events.push({ what: "revert", name: "a wrong result" });
@@ -303,6 +345,7 @@ export class FlowWorld {
 				this.#note(process, "revert", name);
 				await this.#survive(process);
 				if (attempt <= revertFailures) throw new Error("not yet");
+				if (commits) await this.#write(process, `-${name}`, (tx) => commit(tx));
 				this.#note(process, "reverted", name);
 			},
 		};
@@ -348,6 +391,14 @@ export class FlowWorld {
 		if (JSON.stringify([...new Set(of("reverted"))].filter((name) => !reverted.includes(name))) !== "[]") {
 			return "a lost revert";
 		}
+		const commits = (name: string) => this.shape.committing.has(name);
+		const done = log.filter(({ name, isRevert, error }) => name !== undefined && !isRevert && error === undefined);
+		const lines = [
+			...done.map(({ name }) => name).filter(commits),
+			...reverted.filter(commits).map((name) => `-${name}`),
+		];
+		const written = (await machine.lines()).sort();
+		if (JSON.stringify(written) !== JSON.stringify(lines.sort())) return `${written} are written instead of ${lines}`;
 		return undefined;
 	}
 
