@@ -27,7 +27,7 @@ interface Order {
 
 /** What the services need of the context of a step, which both kinds of jobs have. */
 type Call = Pick<TaskContext, "attempt" | "signal"> & { readonly id: string };
-/** Branches of `all` need this type for the results of functions that take a context. */
+/** What the reverts of branches get: the compiler needs the type of a result if `run` has a parameter. */
 type Undo = Call & { readonly result: string };
 
 const { values } = parseArgs({ options: { diagram: { type: "boolean", default: false } } });

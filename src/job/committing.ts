@@ -79,6 +79,7 @@ export abstract class CommittingAttempt<Tx, E> extends Attempting {
 	/** The result of the attempt is in the state. */
 	end(): void {
 		this.#open?.();
+		this.#open = undefined;
 	}
 
 	protected override call(attempt: TaskContext): unknown {
@@ -98,6 +99,8 @@ export abstract class CommittingAttempt<Tx, E> extends Attempting {
 		const entry = this.entryOf(valid);
 		const encoded = position.encode(entry);
 		const data = isThenable(encoded) ? await synchronous(encoded, tx) : encoded;
+		// Called again, because its transaction was rolled back and is tried again.
+		this.end();
 		// Only if another step of the job is done just now.
 		for (let busy = position.settle(); busy !== undefined; busy = position.settle()) await busy;
 		this.#checkCurrent(attempt);
@@ -113,7 +116,7 @@ export abstract class CommittingAttempt<Tx, E> extends Attempting {
 			return valid;
 		} catch (error) {
 			task.endCommit();
-			this.#open();
+			this.end();
 			this.#commitment = undefined;
 			throw error;
 		}

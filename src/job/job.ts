@@ -11,14 +11,28 @@
  */
 
 import type { Limit } from "../limit/limit.ts";
-import type { RevertContext, StepContext } from "./context.ts";
+import type {
+	JobBranchCheck,
+	JobBranches,
+	JobBranchOptions,
+	JobBranchResults,
+	JobStepOptions,
+} from "./step-options.ts";
 import { checkMade } from "../basket/engine.ts";
 import { checkNamed } from "./version.ts";
 import { branchName, branchOf } from "./branch-name.ts";
 import { check, checkDelay, checkLimit, refuse } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
-import { checkRunnerOptions, type RunnerOptions } from "../run/options.ts";
+import { checkRunnerOptions } from "../run/options.ts";
+
+export type {
+	JobBranchCheck,
+	JobBranches,
+	JobBranchOptions,
+	JobBranchResults,
+	JobStepOptions,
+} from "./step-options.ts";
 
 /**
  * Options of {@link job}.
@@ -60,38 +74,6 @@ export interface JobOptions<I, A = I> {
 	 */
 	deadline?: number | undefined;
 }
-
-/**
- * Options for a step of a job. The {@link RunnerOptions} apply to the step and its revert, except `attempts` and
- * `deadline`, which apply to `run` only.
- */
-export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends Omit<RunnerOptions, "clock" | "unref"> {
-	/**
-	 * Does the work of the step. Its result is stored before the next step begins. If the process dies before that, it
-	 * is called again with the same `idempotencyKey`. The codec must support the result: after a restart, later steps
-	 * get the decoded result.
-	 */
-	run: (context: StepContext<I, R, Tx>) => T | PromiseLike<T>;
-	/** Undoes the step if a later step fails or the job is canceled. Without it, the step needs no revert. */
-	revert?: ((context: RevertContext<I, R & { readonly [K in N]: T }, T, Tx>) => unknown) | undefined;
-	/**
-	 * The maximum number of attempts of `run`, after which the job is reverted. A crash of the process does not count.
-	 * @default 1
-	 */
-	attempts?: number | undefined;
-	/** The maximum number of attempts of `revert`, after which the job has failed. @default Infinity */
-	revertAttempts?: number | undefined;
-	/** Any Standard Schema validator for the result. It validates the returned result, and the stored one when it is read. */
-	schema?: StandardSchema<T, unknown> | undefined;
-}
-
-/** Options for a branch of {@link Job.all}. */
-export type JobBranchOptions<I, R, T, Tx = never> =
-	& Omit<JobStepOptions<I, R, string, T, Tx>, "revert">
-	& {
-		/** Undoes the branch if it is done, and another branch or a later step fails or the job is canceled. */
-		revert?: ((context: RevertContext<I, R, T, Tx>) => unknown) | undefined;
-	};
 
 /**
  * Options of {@link Job.waitFor} and `Flow.waitFor`.
@@ -281,7 +263,8 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * transaction of IndexedDB, which cannot wait, then fails, and needs another attempt.
 	 *
 	 * @param name the name, once in a job: the results are found under it
-	 * @param branches the branches by name, at least one; options as those of {@link Job.step}
+	 * @param branches the branches by name, at least one; options as those of {@link Job.step}. If a `run` has a parameter, the
+	 * compiler needs the type of its result in `revert`: `revert: ({ result }: { result: string }) => …`
 	 * @throws {TypeError | RangeError} for a name that another step already has, for no branch, and for options of the wrong
 	 * type or out of range
 	 *
@@ -303,10 +286,10 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * assert.equal((await processor.wait(id)).value, "a seat to Rome, room 7");
 	 * ```
 	 */
-	all<N extends string, T extends object>(
+	all<N extends string, T extends object, B extends JobBranches<I, R, Tx>>(
 		name: N,
-		branches: { readonly [K in keyof T]: JobBranchOptions<I, R, T[K], Tx> },
-	): Job<I, R & { readonly [K in N]: Readonly<T> }, Readonly<T>, S, Tx, A> {
+		branches: B & { readonly [K in keyof T]: JobBranchOptions<I, R, T[K], Tx> } & JobBranchCheck<B>,
+	): Job<I, R & { readonly [K in N]: JobBranchResults<B> }, JobBranchResults<B>, S, Tx, A> {
 		const entries = Object.entries<JobStep["options"]>(check("branches", branches, "object"));
 		if (entries.length === 0) refuse("branches", branches, "an object with at least one branch");
 		this.#free(name);

@@ -281,7 +281,8 @@ export function testBranches(law: Law): void {
 			await machine.advance(100_000);
 			await running.stop();
 			expect(seen).toEqual([{ a: 3, b: 2 }]);
-			const bad = job("bad").all("all", { a: { run: () => () => 1 }, b: { run: () => 1 } });
+			const run = () => () => 1;
+			const bad = job("bad").all("all", { a: { run }, b: { run: () => 1 } });
 			const failing = machine.processor([bad as unknown as Job]);
 			await failing.add(bad as unknown as Job, undefined, { id: "bad" });
 			await machine.drain(failing);

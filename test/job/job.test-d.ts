@@ -118,6 +118,43 @@ describe("Processor", () => {
 		any.signal(due.id, "at", new Date());
 	});
 
+	test("all() types the results of its branches, whatever their functions take", () => {
+		const schema = object({ n: string() });
+		const limits = { attempts: 3, timeout: 1_000 };
+		const trip = job<{ to: string }>("trip")
+			.all("book", {
+				flight: {
+					...limits,
+					run: ({ input }) => input.to,
+					revert: ({ result }: { result: string }) => void result,
+				},
+				hotel: { run: () => Promise.resolve(7), revert: ({ result }) => expectTypeOf(result).toEqualTypeOf<number>() },
+				taxi: { run: ({ input }) => ({ n: input.to }), schema, attempts: 2 },
+				bus: {
+					run: (context) => context.input.to,
+					revert: ({ input }) => expectTypeOf(input.to).toEqualTypeOf<string>(),
+				},
+			})
+			.step("mail", { run: ({ results }) => results.book });
+		type Results = {
+			readonly flight: string;
+			readonly hotel: number;
+			readonly taxi: { n: string };
+			readonly bus: string;
+		};
+		expectTypeOf<JobTypes<typeof trip>["value"]>().toEqualTypeOf<Results>();
+		// @ts-expect-error another result
+		job<string>("a").all("b", { c: { run: ({ input }) => input, revert: ({ result }: { result: number }) => result } });
+		// @ts-expect-error no function
+		job("a").all("b", { c: { run: 1 } });
+		// @ts-expect-error no option
+		job<string>("a").all("b", { c: { run: ({ input }) => input, atempts: 1 } });
+		// @ts-expect-error another type of an option
+		job("a").all("b", { c: { run: () => 1, attempts: "1" } });
+		// @ts-expect-error a schema of another result
+		job<string>("a").all("b", { c: { run: ({ input }) => ({ n: input.length }), schema } });
+	});
+
 	test("a schema types the result of a step, be it asynchronous or not", () => {
 		const schema = object({ n: string() });
 		const checked = job("checked")

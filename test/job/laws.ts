@@ -1321,6 +1321,24 @@ export function testJobs(name: string, open: OpenDatabase): void {
 				}
 			});
 
+			law("may be called again in the same attempt, after a transaction that was rolled back", async (make) => {
+				const machine = await make();
+				const process = machine.process((member) =>
+					member === "commit" && count === 1 ? new Error("conflict") : undefined
+				);
+				let count = 0;
+				const definition = committing([], async (commit) => {
+					const effect = () => process.write("effect", (tx) => commit(tx, `result ${++count}`));
+					await effect().catch(effect);
+				});
+				const processor = process.processor([definition]);
+				const { id } = await processor.add(definition);
+				const running = machine.start(processor);
+				await machine.advance(1);
+				expect([(await processor.result(id))?.value, await machine.lines()]).toEqual(["result 2", ["effect"]]);
+				await running.stop();
+			});
+
 			law("of a transaction that is rolled back is a failed attempt", async (make) => {
 				const machine = await make();
 				const process = machine.process();

@@ -3,6 +3,8 @@ import { appendFileSync } from "node:fs";
 import process from "node:process";
 import {
 	type AnyJob,
+	durable,
+	type FlowStepContext,
 	job,
 	type JobStatus,
 	Processor,
@@ -19,6 +21,8 @@ export interface JobWork {
 	readonly duration: number;
 	/** The probability that an attempt fails, from 0 to 1. */
 	readonly failure: number;
+	/** Whether it is a durable function, and not a chain. */
+	readonly isFlow: boolean;
 	/** The expected status: `reverted` because of the last step, `failed` because of the revert of the first step. */
 	readonly end: JobStatus;
 }
@@ -39,21 +43,26 @@ export interface JobLine {
 
 export interface KillProcessor {
 	readonly processor: Processor<AnyJob, unknown>;
-	readonly definition: AnyJob;
+	readonly chain: AnyJob;
+	readonly flow: AnyJob;
 }
 
 /**
- * Creates a processor with a job of six steps. `a`, `c` and `d` write lines to the log, `c` cannot be reverted, `nap`
- * sleeps, and `go` waits for a signal. `b` and its revert write an effect and commit it together with their result,
- * so that each effect must exist once.
+ * Creates a processor with two jobs of six steps, a chain and a durable function. `a`, `c` and `d` write lines to the log, `c`
+ * cannot be reverted, `nap` sleeps, and `go` waits for a signal. In the chain, `b` and its revert write an effect and commit it
+ * together with their result, so that each effect must exist once. In the durable function, `b` runs beside `a`.
  *
  * @param log the path of a file. Lines are written atomically, and survive their process
  */
 export function makeProcessor(database: Database, log: string, lease: number): KillProcessor {
 	const isLate = watchLateness(lease);
 	let count = 0;
-	const attempt = async (context: StepContext<JobWork>, isRevert: boolean): Promise<string> => {
-		const { id, step, signal, input } = context;
+	const attempt = async (
+		{ id, step, signal }: FlowStepContext,
+		input: JobWork,
+		isRevert: boolean,
+		commit?: (tx: never, token: string) => Promise<unknown>,
+	): Promise<string> => {
 		const token = `${process.pid}-${++count}`;
 		const write = (event: JobLine["event"]) => {
 			const line: JobLine = { event, id, step, isRevert, token, at: Date.now(), isLate: isLate() };
@@ -64,31 +73,45 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 		if (!isRevert && step === "d" && input.end !== "completed") throw stopNow(new Error("as it was told"));
 		if (isRevert && step === "a" && input.end === "failed") throw stopNow(new Error("as it was told"));
 		if (Math.random() < input.failure) throw new Error("as it happens");
-		if (step === "b") {
+		if (step === "b" && commit !== undefined) {
 			const effect = { id: `${id}/${isRevert ? "-" : ""}b`, lane: "", place: count };
-			await database.apply(effect, (tx) => context.commit(tx as never, token));
+			await database.apply(effect, (tx) => commit(tx as never, token));
 		}
 		write("end");
 		return token;
 	};
+	const tries = { attempts: Infinity, backoff: { start: 20, max: 200 } };
 	const options = (hasRevert: boolean) => ({
-		attempts: Infinity,
-		backoff: { start: 20, max: 200 },
-		run: (context: StepContext<JobWork>) => attempt(context, false),
-		...(hasRevert ? { revert: (context: RevertContext<JobWork>) => attempt(context, true) } : {}),
+		...tries,
+		run: (context: StepContext<JobWork>) => attempt(context, context.input, false, context.commit),
+		...(hasRevert
+			? { revert: (context: RevertContext<JobWork>) => attempt(context, context.input, true, context.commit) }
+			: {}),
 	});
-	const definition = job<JobWork>("kills").step("a", options(true)).step("b", options(true)).sleep("nap", 20)
+	const chain = job<JobWork>("kills").step("a", options(true)).step("b", options(true)).sleep("nap", 20)
 		.waitFor("go").step("c", options(false)).step("d", options(true));
+	const flow = durable("kill-flows", async (flow, input: JobWork) => {
+		const step = (name: string) =>
+			flow.step(name, (context) => attempt(context, input, false), {
+				...tries,
+				revert: name === "c" ? undefined : (_, context) => attempt(context, input, true),
+			});
+		await Promise.all([step("a"), step("b"), flow.sleep("nap", 20)]);
+		const go = flow.waitFor("go");
+		await step("c");
+		await go;
+		await step("d");
+	});
 	const processor = new Processor<AnyJob, unknown>({
 		store: database.store,
 		name: "kill-jobs",
-		jobs: [definition],
+		jobs: [chain, flow],
 		concurrency: 4,
 		lease,
 		crashes: Infinity,
 		onError: (error) => console.error(error),
 	});
-	return { processor, definition };
+	return { processor, chain, flow };
 }
 
 /** Returns a function that reports whether the machine has delayed this process recently. */

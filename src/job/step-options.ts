@@ -1,0 +1,63 @@
+/**
+ * The options of steps and of branches, and their types.
+ *
+ * @module
+ */
+
+import type { RevertContext, StepContext } from "./context.ts";
+import type { StandardSchema } from "../platform/standard-schema.ts";
+import type { RunnerOptions } from "../run/options.ts";
+
+/**
+ * Options for a step of a job. The {@link RunnerOptions} apply to the step and its revert, except `attempts` and
+ * `deadline`, which apply to `run` only.
+ */
+export interface JobStepOptions<I, R, N extends string, T, Tx = never> extends Omit<RunnerOptions, "clock" | "unref"> {
+	/**
+	 * Does the work of the step. Its result is stored before the next step begins. If the process dies before that, it
+	 * is called again with the same `idempotencyKey`. The codec must support the result: after a restart, later steps
+	 * get the decoded result.
+	 */
+	run: (context: StepContext<I, R, Tx>) => T | PromiseLike<T>;
+	/** Undoes the step if a later step fails or the job is canceled. Without it, the step needs no revert. */
+	revert?: ((context: RevertContext<I, R & { readonly [K in N]: T }, T, Tx>) => unknown) | undefined;
+	/**
+	 * The maximum number of attempts of `run`, after which the job is reverted. A crash of the process does not count.
+	 * @default 1
+	 */
+	attempts?: number | undefined;
+	/** The maximum number of attempts of `revert`, after which the job has failed. @default Infinity */
+	revertAttempts?: number | undefined;
+	/** Any Standard Schema validator for the result. It validates the returned result, and the stored one when it is read. */
+	schema?: StandardSchema<T, unknown> | undefined;
+}
+
+/** Options for a branch of {@link Job.all}. */
+export type JobBranchOptions<I, R, T, Tx = never> =
+	& Omit<JobStepOptions<I, R, string, T, Tx>, "revert">
+	& {
+		/** Undoes the branch if it is done, and another branch or a later step fails or the job is canceled. */
+		revert?: ((context: RevertContext<I, R, T, Tx>) => unknown) | undefined;
+	};
+
+/** The branches of {@link Job.all}, of which only the results are known. */
+export interface JobBranches<I, R, Tx> {
+	/** A branch. */
+	readonly [name: string]: { readonly run: (context: StepContext<I, R, Tx>) => unknown };
+}
+
+/** The results of the branches of {@link Job.all}, by name. */
+export type JobBranchResults<B> = {
+	readonly [K in keyof B]: B[K] extends { readonly schema: StandardSchema<infer T, infer _> } ? T
+		: B[K] extends { readonly run: (context: never) => infer T } ? Awaited<T>
+		: never;
+};
+
+/** Refuses what is no option of a branch, and a schema that does not fit the result. */
+export type JobBranchCheck<B> = {
+	readonly [K in keyof B]:
+		& { readonly [P in Exclude<keyof B[K], keyof JobBranchOptions<never, never, never>>]: never }
+		& (B[K] extends { readonly run: (context: never) => JobBranchResults<B>[K] | PromiseLike<JobBranchResults<B>[K]> }
+			? unknown
+			: { readonly schema: never });
+};
