@@ -43,11 +43,11 @@ const next = "claims % 2000000000 + 1";
 const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
-const mark = variantMark.charCodeAt(0);
-
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
 const unpaused = (kinds: string) =>
-	`ARRAY(SELECT k FROM unnest(${kinds}) k WHERE k <> ALL (paused) AND split_part(k, chr(${mark}), 1) <> ALL (paused))`;
+	`ARRAY(SELECT k FROM unnest(${kinds}) k WHERE k <> ALL (paused) AND split_part(k, chr(${
+		variantMark.charCodeAt(0)
+	}), 1) <> ALL (paused))`;
 
 /** @param s the schema, quoted */
 export function turn(s: string): string {
