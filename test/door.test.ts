@@ -484,6 +484,18 @@ testDoors("job(), Processor", {
 	"step(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").step(value, { run: noop }) }),
 	"step(options)": () => ({ names: /"(options|run|step)/, give: (value) => void job("a").step("one", value) }),
 	"step(options.run)": () => ({ names: /"run"/, give: (value) => void job("a").step("one", { run: value }) }),
+	"all(name)": () => ({
+		names: /"name"|another step/,
+		give: (value) => void job("a").all(value, { one: { run: noop } }),
+	}),
+	"all(branches)": () => ({
+		names: /"(branches|options|run|name)/,
+		give: (value) => void job("a").all("one", value),
+	}),
+	"all(branches.one)": () => ({
+		names: /"(options|run|step)/,
+		give: (value) => void job("a").all("one", { one: value as never }),
+	}),
 	"sleep(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").sleep(value, 1) }),
 	"sleep(duration)": () => ({ names: /"duration"/, give: (value) => void job("a").sleep("one", value) }),
 	"new Processor(options)": () => ({ names: /"(options|store|jobs)/, give: (value) => void new Processor(value) }),

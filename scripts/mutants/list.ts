@@ -33,6 +33,10 @@ const durable = "test/job/durable.test.ts";
 const restarting = "src/job/restarting.ts";
 const flowCauses = "src/job/flow-causes.ts";
 const jobs = "test/job/processor.test.ts";
+const groups = "src/job/groups.ts";
+const jobSteps = "src/job/job-steps.ts";
+const committing = "src/job/committing.ts";
+const branching = "test/job/branches.test.ts";
 const recordStore = "test/records/record-store.test.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -469,7 +473,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "jobs: a cancel does not reach the running step",
-		file: "src/job/job-steps.ts",
+		file: jobSteps,
 		from: "this.#abort(cancelled());",
 		to: "",
 		jobs: true,
@@ -1223,6 +1227,126 @@ export const mutants: readonly Mutant[] = [
 		file: "src/job/live.ts",
 		from: "(name ?? run.name) === run.name",
 		to: "(name ?? run.task.kind) === run.task.kind",
+		test: jobs,
+	},
+	{
+		name: "branches: a place is open that is done",
+		file: groups,
+		from: "const open = openBranches(state).filter((at) => at !== done);",
+		to: "const open = openBranches(state);",
+		test: jobs,
+	},
+	{
+		name: "branches: the next step begins when the first branch is done",
+		file: groups,
+		from: "return open.length > 0 ? { at: group[0]!, open } : { at: group.at(-1)! + 1, open: undefined };",
+		to: "return { at: group.at(-1)! + 1, open: undefined };",
+		test: jobs,
+	},
+	{
+		name: "branches: a job turns before the branches that are done",
+		file: groups,
+		from:
+			"return open.length > 0 ? { at: groupAt(state.plan, state.at).at(-1)! + 1, open } : { at: state.at, open: undefined };",
+		to: "return { at: state.at, open: undefined };",
+		test: jobs,
+	},
+	{
+		name: "branches: results of branches stand in the order in which they are done",
+		file: groups,
+		from: "for (const place of groupAt(plan, at)) {",
+		to: "for (const place of [...groupAt(plan, at)].reverse()) {",
+		test: jobs,
+	},
+	{
+		name: "branches: a branch that is not done is reverted",
+		file: "src/job/transitions.ts",
+		from: "while (at > 0 && (open.includes(at - 1) || !isRevertible(plan[at - 1]!))) at--;",
+		to: "while (at > 0 && !isRevertible(plan[at - 1]!)) at--;",
+		test: jobs,
+	},
+	{
+		name: "branches: a branch that is not done counts as not reverted",
+		file: "src/job/transitions.ts",
+		from: "!open.includes(at) && hasRevert(job, name)",
+		to: "hasRevert(job, name)",
+		test: jobs,
+	},
+	{
+		name: "branches: a failure does not abort the others",
+		file: jobSteps,
+		from: "\t\t\tthis.#abort(missed.error);",
+		to: "\t\t\t",
+		test: jobs,
+	},
+	{
+		name: "branches: the attempts of a branch are forgotten",
+		file: jobSteps,
+		from: "this.become({ ...this.state, branches: { ...this.state.branches, [at]: missed.waiting } });",
+		to: "this.become({ ...this.state });",
+		test: jobs,
+	},
+	{
+		name: "branches: the result of a branch is not stored while others run",
+		file: jobSteps,
+		from: "if (othersRun() && !await this.#store()) this.isYielding = true;",
+		to: "if (othersRun()) this.isYielding ||= false;",
+		test: jobs,
+	},
+	{
+		name: "branches: a wake-up hint ends a delay that a branch has asked for",
+		file: jobSteps,
+		from: "return isAwake && !isFirm ? 0 :",
+		to: "return isAwake ? 0 :",
+		test: jobs,
+	},
+	{
+		name: "branches: all branches begin at once in spite of a rate",
+		file: jobSteps,
+		from: "else if (this.mustQueue()) this.isYielding = true;",
+		to: "else if (false) this.isYielding = true;",
+		test: jobs,
+	},
+	{
+		name: "branches: hold() lets branches begin",
+		file: jobSteps,
+		from: "this.gate.broken === undefined && !this.isYielding && !this.isCancelled &&",
+		to: "this.gate.broken === undefined && !this.isCancelled &&",
+		test: jobs,
+	},
+	{
+		name: "branches: branches begin again after a cancel",
+		file: jobSteps,
+		from: "!this.isYielding && !this.isCancelled &&\n",
+		to: "!this.isYielding &&\n",
+		test: jobs,
+	},
+	{
+		name: "branches: a result is appended while a transaction is open",
+		file: jobSteps,
+		from: "\t\t\tawait this.gate.pass();\n",
+		to: "",
+		test: jobs,
+	},
+	{
+		name: "branches: commit() does not wait for results on their way",
+		file: committing,
+		from: "for (let busy = position.settle(); busy !== undefined; busy = position.settle()) await busy;",
+		to: "",
+		test: jobs,
+	},
+	{
+		name: "branches: the log goes on though it is not known whether a transaction was committed",
+		file: committing,
+		from: "this.#position.gate.broken ??= { reason };",
+		to: "",
+		test: jobs,
+	},
+	{
+		name: "branches: a second commit() in an attempt waits for the first",
+		file: committing,
+		from: "\t\tthis.end();\n\t\t// Only if",
+		to: "\t\t// Only if",
 		test: jobs,
 	},
 ];

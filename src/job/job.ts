@@ -313,7 +313,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 }
 
 function checkUsable(name: string): void {
-	if (checkName("name", name) === "__proto__") throw new TypeError('A step cannot have the name "__proto__"');
+	if (checkName("name", name) === "__proto__") throw new TypeError('"name" cannot be "__proto__"');
 }
 
 /** Checks the options of a step that calls a function. */
