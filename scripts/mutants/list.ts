@@ -1340,7 +1340,7 @@ export const mutants: readonly Mutant[] = [
 		file: committing,
 		from: "this.#position.gate.broken ??= { reason };",
 		to: "",
-		test: jobs,
+		test: branching,
 	},
 	{
 		name: "branches: a second commit() in an attempt waits for the first",
