@@ -1,5 +1,6 @@
 /**
- * One job while this process has a claim on its task: it runs steps one after the other until the job must wait.
+ * One job that is a chain, while this process has a claim on its task: it runs steps one after the other, and branches at
+ * the same time, until the job must wait. Durable functions have `durable-run.ts`.
  *
  * Its invariants:
  *
