@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data } from "./claim.ts";
+import type { Data } from "./data.ts";
 
 /**
  * - `"waiting"`: waits for its due time, for a worker, or for its turn in its lane;
@@ -28,6 +28,8 @@ export interface ListQuery {
 	readonly lane?: string | undefined;
 	/** Only tasks whose ids were given by callers and begin with this text. */
 	readonly prefix?: string | undefined;
+	/** Only children of the task with this id. Absent: only tasks that are no children. */
+	readonly parent?: string | undefined;
 	/** Whether the last tasks come first; then `after` continues with earlier tasks. @default false */
 	readonly isReverse?: boolean | undefined;
 	/**
@@ -54,7 +56,10 @@ export interface Restart {
 	readonly key: string;
 	/** The new payload. */
 	readonly payload: Data;
-	/** Whether its log stays. Otherwise, it begins with an empty one, in which no entry of the old one appears later. */
+	/**
+	 * Whether its log and its children stay. Otherwise, it begins with an empty one, in which no entry of the old one appears
+	 * later, and without children, as if it had been removed.
+	 */
 	readonly keepsLog: boolean;
 }
 

@@ -4,8 +4,10 @@
  * @module
  */
 
-/** An encoded payload. A store returns it unchanged: text as text, bytes as bytes. */
-export type Data = string | Uint8Array;
+import type { Offspring } from "./children.ts";
+import type { Data } from "./data.ts";
+
+export type { Data };
 
 /** Identifies a claim. A store may return more members than these, and gets the same object back. */
 export interface Ref {
@@ -67,6 +69,8 @@ export interface Done {
 	readonly payload?: Data | undefined;
 	/** The result, which is kept with the task. */
 	readonly result?: Data | undefined;
+	/** Whether it counts as a bad end for the join of its parent. @default false */
+	readonly isBad?: boolean | undefined;
 	/**
 	 * Messages up to this number are removed. If others are left, the task has not ended: it is waiting again, due at
 	 * once or when its replacement is, without attempts, crashes, error and progress, and in its place in its lane. The result
@@ -133,7 +137,7 @@ export type Outcome =
 	};
 
 /** The settlement of one claim. */
-export interface Settlement {
+export interface Settlement extends Offspring {
 	/** Identifies the claim. */
 	readonly ref: Ref;
 	/** The outcome. */
@@ -267,7 +271,7 @@ export interface TurnResult {
 }
 
 /** Data to save before a claim ends. Absent members stay unchanged. */
-export interface Save {
+export interface Save extends Offspring {
 	/** Identifies the claim. */
 	readonly ref: Ref;
 	/** The new payload. */

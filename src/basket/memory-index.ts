@@ -8,6 +8,7 @@ import type { Counts, ListQuery } from "./store.ts";
 import { isOfKind } from "./variants.ts";
 import { isOver, orderOf, stateOf, type Task } from "./memory-task.ts";
 
+/** All tasks of a basket, of which lists show those that are no children; or the children of one task. */
 export class TaskIndex {
 	readonly #byId = new Map<string, Task>();
 	/** All tasks in the order added. Removed tasks stay until they are the majority. */
@@ -25,9 +26,10 @@ export class TaskIndex {
 		return this.#byId.values();
 	}
 
-	add(task: Task): void {
+	/** @param isListed whether lists show it */
+	add(task: Task, isListed = true): void {
 		this.#byId.set(task.id, task);
-		this.#inOrder.push(task);
+		if (isListed) this.#inOrder.push(task);
 	}
 
 	remove({ id }: Task): void {

@@ -8,6 +8,7 @@ import type {
 	Change,
 	Data,
 	Done,
+	ListQuery,
 	LogEntry,
 	LogPart,
 	LogRead,
@@ -60,10 +61,31 @@ export interface Task extends Placed {
 	previous: Task | undefined;
 	/** The next task in its lane. */
 	next: Task | undefined;
+	/** What it has as a parent. */
+	family: Family | undefined;
+	/** The family of its parent. */
+	readonly kin: Family | undefined;
+	/** The join of its parent that will count it. */
+	join: string | undefined;
 }
 
-/** The messages of a task, and its log. */
-export type Inbox = Pick<Task, "inbox" | "posted" | "log">;
+/** The children of a task, and their joins. A retried task keeps both. */
+export interface Family {
+	/** The id of the parent. */
+	readonly id: string;
+	readonly children: {
+		readonly size: number;
+		add(task: Task): void;
+		remove(task: Task): void;
+		list(query: ListQuery, now: number): Task[];
+	};
+	/** Whether its parent was removed. */
+	isOrphaned: boolean;
+	readonly joins: Map<string, { left: number; spare: number; readonly data: Data; isTold: boolean }>;
+}
+
+/** What a task has besides its row: its messages, its log and its family. */
+export type Inbox = Pick<Task, "inbox" | "posted" | "log" | "family">;
 
 /** A payload that waits behind a running task. */
 export interface Replacement {
@@ -81,7 +103,7 @@ export interface Replacement {
 /** A task that waits. */
 export function createTask(
 	{ kind, payload, delay, priority, lane, limitKey }: NewTask,
-	given: Pick<Task, "id" | "order" | keyof Inbox>,
+	given: Pick<Task, "id" | "order" | "kin" | "join" | keyof Inbox>,
 	heap: Heap<Task>,
 	now: number,
 ): Task {
@@ -155,21 +177,37 @@ export function replaced(task: Task, given: NewTask, now: number): Replacement {
 
 /** The messages of a new task. */
 export function fresh(): Inbox {
-	return { inbox: [], posted: 0, log: undefined };
+	return { inbox: [], posted: 0, log: undefined, family: undefined };
 }
 
-/** The messages that a dead task keeps if another item is added. */
-export function inboxFor({ state, inbox, posted, log }: Task, { item }: NewTask): Inbox | undefined {
-	return item !== undefined && state === "dead" ? { inbox, posted, log } : undefined;
+/** What a dead task keeps if another item is added. */
+export function inboxFor(task: Task, { item }: NewTask): Inbox | undefined {
+	return item !== undefined && task.state === "dead" ? handOver(task) : undefined;
+}
+
+/** Takes what a dead task keeps when it begins anew. */
+export function handOver(task: Task): Inbox {
+	const { inbox, posted, log, family } = task;
+	task.family = undefined;
+	return { inbox, posted, log, family };
+}
+
+/** Empties a task that was removed: the index may keep it for a while. */
+export function empty(task: Task): void {
+	task.payload = "";
+	task.inbox = [];
+	task.log = task.family = undefined;
 }
 
 /** What is added if a change lets a task begin anew; `undefined` if it does not. */
 export function begunAnew(task: Task, change: Change): (Task & Pick<NewTask, "delay">) | undefined {
-	const anew = { ...task, delay: 0 };
-	if (typeof change !== "object") return change === "retry" && task.state === "dead" ? anew : undefined;
-	const { key, payload, keepsLog } = change;
-	if (!isOver(task) || keyOf(task) !== key) return undefined;
-	return { ...anew, payload, inbox: [], posted: 0, log: keepsLog ? task.log : undefined };
+	const isRestart = typeof change === "object";
+	const can = isRestart ? isOver(task) && keyOf(task) === change.key : change === "retry" && task.state === "dead";
+	if (!can) return undefined;
+	if (!isRestart) return { ...task, ...handOver(task), delay: 0 };
+	const { payload, keepsLog } = change;
+	const anew = { ...task, payload, delay: 0, inbox: [], posted: 0 };
+	return keepsLog ? { ...anew, family: handOver(task).family } : { ...anew, log: undefined, family: undefined };
 }
 
 /** Appends entries to the log of a task. */
@@ -208,8 +246,45 @@ export function forget(task: Task, seen: number): void {
 	task.inbox.splice(0, left < 0 ? task.inbox.length : left);
 }
 
-/** Removes the messages that were seen. Returns how many are left, and whether these make a done task due. */
-export function unseen(task: Task, outcome: Outcome): { left: number; isFull: boolean } {
+/** Stores what the end of a claim says of its task. Returns how many messages are left, and whether these make a done task due. */
+export function note(task: Task, outcome: Outcome, log: LogPart | undefined): { left: number; isFull: boolean } {
+	if (log !== undefined) append(task, log);
+	if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
+	if (outcome.type === "retry" || outcome.type === "dead") {
+		task.attempts = outcome.attempts;
+		task.error = outcome.error;
+	}
+	return unseen(task, outcome);
+}
+
+/**
+ * Lets a task wait whose claim has ended. Returns when it is due.
+ *
+ * @param left the number of messages that it has not seen
+ */
+export function goOn(task: Task, outcome: Outcome, left: number, now: number): number {
+	const { type } = outcome;
+	task.state = "waiting";
+	task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
+	if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;
+	if (type === "release") task.limitKey = outcome.limitKey ?? task.limitKey;
+	if (type === "retry") task.isHeld ||= outcome.hold === true;
+	if (type === "retry" || type === "release") return now + (outcome.delay ?? 0);
+	if (type !== "later") {
+		renew(task);
+		return now;
+	}
+	task.attempts = 0;
+	return left > 0 ? now : now + (outcome.delay ?? Infinity);
+}
+
+/** Whether it waits until after this instant, and only because of a backoff. */
+export function mayHasten(task: Task, instant: number): boolean {
+	return task.isBackingOff && stateOf(task) === "waiting" && task.previous === undefined && task.at > instant;
+}
+
+/** Removes the messages that were seen. */
+function unseen(task: Task, outcome: Outcome): { left: number; isFull: boolean } {
 	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = "seen" in outcome ? outcome : {};
 	if (seen === undefined) return { left: 0, isFull: false };
 	forget(task, seen);
@@ -247,6 +322,7 @@ export function show(task: Task): StoredTask {
 		priority,
 		lane,
 		limitKey,
+		kin,
 	} = task;
 	return {
 		key: keyOf(task),
@@ -264,6 +340,7 @@ export function show(task: Task): StoredTask {
 		priority,
 		lane,
 		limitKey,
+		parent: kin?.id,
 	};
 }
 

@@ -8,20 +8,20 @@ import type {
 	Added,
 	BasketLimit,
 	Change,
+	Child,
 	Claim,
 	Counts,
 	Data,
 	LaneRun,
 	ListQuery,
 	LogEntry,
-	LogPart,
 	LogRead,
-	Message,
 	NewTask,
 	Outcome,
 	Pauses,
 	Ref,
 	Save,
+	Settlement,
 	StoredTask,
 	Turn,
 	TurnResult,
@@ -33,15 +33,19 @@ import {
 	copy,
 	crash,
 	createTask,
+	empty,
 	entriesOf,
+	type Family,
 	forget,
 	fresh,
+	goOn,
 	hasLease,
 	type Inbox,
 	inboxFor,
 	isOver,
 	mayFollow,
-	renew,
+	mayHasten,
+	note,
 	replaced,
 	type Replacement,
 	show,
@@ -49,15 +53,19 @@ import {
 	showClaimed,
 	stateOf,
 	type Task,
-	unseen,
 } from "./memory-task.ts";
 import { isGone, TaskIndex } from "./memory-index.ts";
 import { TaskQueue } from "./memory-queue.ts";
 import { within } from "./admission.ts";
 import { BasketGate } from "./basket-gate.ts";
+import { MemoryFamilies } from "./memory-families.ts";
+import { MemoryLanes } from "./memory-lanes.ts";
 import { MemoryWatchers } from "./memory-watchers.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
+
+/** The number of expired tasks that a turn without settlements removes. */
+const leastExpired = 100;
 
 export class MemoryTasks {
 	/** The watchers, which are notified when a task may be due. */
@@ -67,8 +75,8 @@ export class MemoryTasks {
 	readonly #queue: TaskQueue = new TaskQueue(this);
 	/** Done and dead tasks that are retained for a time. */
 	readonly #kept = new Heap<Task>();
-	/** The last task of each lane. */
-	readonly #lanes = new Map<string, Task>();
+	readonly #lanes = new MemoryLanes();
+	readonly #families: MemoryFamilies = new MemoryFamilies(this);
 	readonly #number: () => number;
 	readonly #gate = new BasketGate();
 	/** The store's clock at the start of the current call. */
@@ -98,11 +106,18 @@ export class MemoryTasks {
 		checkPlaces(tasks, (id) => this.#find(id));
 	}
 
+	/** Adds a child, unless its id is in use. One whose parent is gone does not use it anymore. */
+	bear(child: Child, kin: Family): void {
+		const before = this.#find(child.id);
+		if (before?.kin?.isOrphaned) this.drop(before);
+		if (this.#find(child.id) === undefined) this.#insert({ ...child, kin }, child.id, this.#number());
+	}
+
 	turn({ settle, claim, lease, limits, overall, runs = [] }: Turn): TurnResult {
-		const settled = settle.map(({ ref, outcome, log }) => this.#settle(ref, outcome, log));
+		const settled = settle.map((settlement) => this.#settle(settlement.ref, settlement.outcome, settlement));
 		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
-		this.#expire(settle.length + 100);
+		this.#expire(settle.length + leastExpired);
 		this.#queue.sweep();
 		const most = overall === undefined ? Infinity : this.#admit(overall);
 		const begin = (task: Task) => this.#begin(task, lease);
@@ -119,8 +134,8 @@ export class MemoryTasks {
 	#admit(limit: BasketLimit): number {
 		this.#queue.running ??= new Set([...this.#all.values()].filter(({ state }) => state === "running"));
 		const running = this.#gate.running = this.#queue.running;
-		for (const task of limit.atOnce < Infinity ? [...running] : []) {
-			if (!hasLease(task) || task.at > this.now) continue;
+		const late = (task: Task) => limit.atOnce < Infinity && hasLease(task) && task.at <= this.now;
+		for (const task of [...running].filter(late)) {
 			this.#crash(task);
 			this.#place(task, task.at);
 		}
@@ -156,13 +171,15 @@ export class MemoryTasks {
 		return task.inbox.length > 0 ? "posted" : "ok";
 	}
 
-	save({ ref, payload, progress, seen = 0, log }: Save): boolean {
+	save(save: Save): boolean {
+		const { ref, payload, progress, seen = 0, log } = save;
 		const task = this.#running(ref);
 		if (task === undefined) return false;
 		if (payload !== undefined) task.payload = copy(payload);
 		if (progress !== undefined) task.progress = progress;
 		if (log !== undefined) append(task, log);
 		forget(task, seen);
+		this.#families.grow(task, save);
 		return true;
 	}
 
@@ -171,13 +188,15 @@ export class MemoryTasks {
 		return task && entriesOf(task, read);
 	}
 
-	get(id: string): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
+	get(id: string): ReturnType<typeof showAll> | undefined {
 		const task = this.#find(id);
 		return task && showAll(task);
 	}
 
 	list(query: ListQuery): StoredTask[] {
-		return this.#all.list(query, this.now).map(show);
+		const { parent } = query;
+		const tasks = parent === undefined ? this.#all : this.#find(parent)?.family?.children;
+		return tasks?.list(query, this.now).map(show) ?? [];
 	}
 
 	pause(kind: string | undefined, isPaused: boolean): boolean {
@@ -196,11 +215,19 @@ export class MemoryTasks {
 	delete(id: string): boolean {
 		const task = this.#find(id);
 		if (task === undefined) return false;
+		this.#families.count(task, true);
+		this.drop(task);
+		this.#families.sweep(leastExpired);
+		return true;
+	}
+
+	/** Removes a task that nobody counts. */
+	drop(task: Task): void {
 		if (task.state === "running") {
 			this.#queue.end(task);
 			this.watchers.stir("claims");
 		}
-		return this.#remove(task);
+		this.#remove(task);
 	}
 
 	change(id: string, change: Change): boolean {
@@ -217,13 +244,9 @@ export class MemoryTasks {
 	}
 
 	hasten(within: number, random: () => number): number {
-		let count = 0;
-		for (const task of this.#all.values()) {
-			if (!task.isBackingOff || stateOf(task) !== "waiting" || task.previous || task.at <= this.now + within) continue;
-			this.#place(task, this.now + within * random());
-			count++;
-		}
-		return count;
+		const late = [...this.#all.values()].filter((task) => mayHasten(task, this.now + within));
+		for (const task of late) this.#place(task, this.now + within * random());
+		return late.length;
 	}
 
 	post(id: string, data: Data): boolean {
@@ -231,53 +254,37 @@ export class MemoryTasks {
 		if (task === undefined || isOver(task)) return false;
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held task becomes due, too, because the later release does not know that a message was posted.
-		if (task.state !== "running") return this.#place(task, Math.min(task.at, this.now));
-		this.watchers.stir("claims");
+		if (task.state === "running") this.watchers.stir("claims");
+		return task.state === "running" || this.#place(task, Math.min(task.at, this.now));
+	}
+
+	#settle(ref: Ref, outcome: Outcome, { log, ...offspring }: Omit<Settlement, "ref" | "outcome"> = {}): boolean {
+		const task = this.#running(ref);
+		if (task === undefined) return false;
+		this.#queue.end(task, outcome);
+		const { left, isFull } = note(task, outcome, log);
+		const { replacement } = task;
+		const isEnd = outcome.type === "done" || outcome.type === "dead";
+		if (isEnd && replacement === undefined && left === 0) {
+			this.#families.end(task, outcome);
+			return this.#end(task, outcome.type, outcome.retain ?? (outcome.type === "done" ? 0 : Infinity));
+		}
+		let at = goOn(task, outcome, left, this.now);
+		if (replacement !== undefined) {
+			this.#take(task, replacement);
+			if ((isEnd || !replacement.isCollected) && !isFull) at = Math.max(at, replacement.at);
+		}
+		this.#place(task, at);
+		this.#families.grow(task, offspring);
 		return true;
 	}
 
-	#settle(ref: Ref, outcome: Outcome, log?: LogPart): boolean {
-		const task = this.#running(ref);
-		if (task === undefined) return false;
-		if (log !== undefined) append(task, log);
-		const { type } = outcome;
-		this.#queue.end(task, outcome);
-		let at = this.now;
-		if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
-		if (type === "retry" || type === "dead") {
-			task.attempts = outcome.attempts;
-			task.error = outcome.error;
-		}
-		const hasEnded = type === "done" || type === "dead";
-		const { left, isFull } = unseen(task, outcome);
-		if (hasEnded && task.replacement === undefined && left === 0) {
-			if (type === "done") task.result = outcome.result && copy(outcome.result);
-			return this.#end(task, type, outcome.retain ?? (type === "done" ? 0 : Infinity));
-		}
-		task.state = "waiting";
-		task.isBackingOff = (type === "retry" || type === "later") && outcome.backoff === true;
-		if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;
-		if (type === "release") task.limitKey = outcome.limitKey ?? task.limitKey;
-		if (type === "retry") task.isHeld ||= outcome.hold === true;
-		if (type === "retry" || type === "release") at += outcome.delay ?? 0;
-		if (type === "later") {
-			task.attempts = 0;
-			if (left === 0) at += outcome.delay ?? Infinity;
-		}
-		const { replacement } = task;
-		if (hasEnded) renew(task);
-		if (replacement !== undefined) {
-			this.#take(task, replacement);
-			if ((hasEnded || !replacement.isCollected) && !isFull) at = Math.max(at, replacement.at);
-		}
-		return this.#place(task, at);
-	}
-
-	/** Removes at most `limit` tasks whose retention has ended. */
+	/** Removes at most `limit` tasks whose retention has ended, and as many children without parents. */
 	#expire(limit: number): void {
 		for (let head: Task | undefined; limit-- > 0 && (head = this.#kept.head) !== undefined && head.at <= this.now;) {
 			this.#remove(head);
 		}
+		this.#families.sweep(limit);
 	}
 
 	#find(id: string): Task | undefined {
@@ -286,17 +293,20 @@ export class MemoryTasks {
 		return this.#all.get(id);
 	}
 
-	/** A restarted task already has messages and a log. */
-	#insert(given: NewTask, id: string, order: number, { inbox, posted, log }: Inbox = fresh()): true {
-		const { kind, priority, lane } = given;
-		const task = createTask(given, { id, order, inbox, posted, log }, this.#queue.heapOf(kind, priority), this.now);
+	/** A restarted task already has messages, a log and a family. */
+	#insert(
+		given: NewTask & Partial<Pick<Task, "kin" | "join">>,
+		id: string,
+		order: number,
+		{ inbox, posted, log, family }: Inbox = fresh(),
+	): true {
+		const { kind, priority, kin, join } = given;
+		const data = { id, order, inbox, posted, log, family, kin, join };
+		const task = createTask(given, data, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
-		this.#all.add(task);
-		if (lane !== undefined) {
-			task.previous = this.#lanes.get(lane);
-			if (task.previous !== undefined) task.previous.next = task;
-			this.#lanes.set(lane, task);
-		}
+		this.#all.add(task, kin === undefined);
+		kin?.children.add(task);
+		this.#lanes.enter(task);
 		return this.#place(task, task.at);
 	}
 
@@ -308,12 +318,9 @@ export class MemoryTasks {
 			return this.#insert(given, task.id, order, inbox);
 		}
 		const replacement = replaced(task, given, this.now);
-		if (task.state === "running") task.replacement = replacement;
-		else {
-			this.#take(task, replacement);
-			this.#place(task, replacement.at);
-		}
-		return true;
+		if (task.state !== "running") this.#take(task, replacement);
+		else task.replacement = replacement;
+		return task.state === "running" || this.#place(task, replacement.at);
 	}
 
 	#take(task: Task, { payload, priority, limitKey, addedAt }: Replacement): void {
@@ -375,25 +382,17 @@ export class MemoryTasks {
 	#remove(task: Task): true {
 		this.#leave(task);
 		this.#all.remove(task);
-		// The index may keep the task for a while.
-		task.payload = "";
-		task.inbox = [];
-		task.log = undefined;
+		this.#families.remove(task);
+		empty(task);
 		return true;
 	}
 
 	/** Removes a task from its heap and its lane, where the next task becomes the head. */
 	#leave(task: Task): void {
-		const { lane, previous, next } = task;
 		this.#queue.remove(task);
 		// It has already left its lane.
-		if (lane === undefined || isOver(task)) return;
-		if (previous !== undefined) previous.next = next;
-		if (next !== undefined) {
-			next.previous = previous;
-			this.#place(next, next.at);
-		} else if (previous !== undefined) this.#lanes.set(lane, previous);
-		else this.#lanes.delete(lane);
-		task.previous = task.next = undefined;
+		if (isOver(task)) return;
+		const next = this.#lanes.leave(task);
+		if (next !== undefined) this.#place(next, next.at);
 	}
 }

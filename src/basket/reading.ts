@@ -24,6 +24,8 @@ export interface TaskQuery {
 	lane?: string | undefined;
 	/** Only tasks whose ids were given and begin with this text: 1 to 255 characters, not beginning with `_`. */
 	prefix?: string | undefined;
+	/** Only children of the task with this id, which other lists leave out. */
+	parent?: string | undefined;
 	/** `"oldest"`: in the order in which they were added; `"newest"`: the other way round. @default "oldest" */
 	order?: "oldest" | "newest" | undefined;
 	/** Only tasks after the task with this {@link TaskRecord.key}, in this order. */
@@ -69,10 +71,11 @@ export async function getTask<Tx>(engine: ReadingOwner<Tx>, id: string): Promise
 
 /** Checks what selects tasks. */
 export function checkQuery<Q extends TaskQuery>(query: Q): Q {
-	const { state, kind, lane, prefix } = check("query", query, "object");
+	const { state, kind, lane, prefix, parent } = check("query", query, "object");
 	if (state !== undefined) checkWord("state", state, taskStates);
 	if (kind !== undefined) checkName("kind", kind);
 	if (lane !== undefined) checkName("lane", lane);
+	if (parent !== undefined) checkName("parent", parent);
 	if (prefix !== undefined) {
 		check("prefix", checkName("prefix", prefix), "string", !prefix.startsWith("_"), `without "_" at the beginning`);
 	}
@@ -87,7 +90,7 @@ export async function* listTasks<Tx>(
 	const { limit = Infinity, order = "oldest", ...rest } = checkQuery(query);
 	checkCount("limit", limit);
 	let { after } = rest;
-	const { state, kind, lane, prefix } = rest;
+	const { state, kind, lane, prefix, parent } = rest;
 	const isReverse = checkWord("order", order, ["oldest", "newest"]) === "newest";
 	if (after !== undefined) check("after", after, "string");
 	await engine.open();
@@ -96,7 +99,7 @@ export async function* listTasks<Tx>(
 	let left = limit;
 	while (left > 0) {
 		const count = Math.min(left, pageSize);
-		const tasks = await store.list(name, { state, kind, lane, prefix, after, isReverse, limit: count });
+		const tasks = await store.list(name, { state, kind, lane, prefix, parent, after, isReverse, limit: count });
 		for (const task of tasks) yield await show(settings, task);
 		if (tasks.length < count) return;
 		after = tasks.at(-1)!.key;

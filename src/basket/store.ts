@@ -51,6 +51,10 @@
  *   wait for it. The gate of a key without tasks is removed when its last starts no longer matter. See also {@link BasketLimit}.
  * - **Variants.** A kind whose name begins with that of another kind and U+001F is a variant of that one. Claims and
  *   limits treat it as a kind of its own. A list or a pause of a kind concerns its variants, too.
+ * - **Children.** A claim adds tasks that belong to its own, and lets the store count how they end: see {@link Child} and
+ *   {@link Join}. No end is lost or counted twice, also if two last children end in concurrent commits. What counts for a
+ *   join is counted before a turn claims, so that the turn that settles the last child may claim its parent. If a child ends
+ *   in a transaction of the caller, a store may count it in a later turn.
  * - **Damage.** An unreadable record neither fails a batch nor is claimed again: its task becomes dead, with an error.
  *
  * @module
@@ -71,6 +75,7 @@ export {
 } from "./asking.ts";
 export { baseOf, isOfKind, variantMark } from "./variants.ts";
 export { mostAppended, mostInbox } from "./claim.ts";
+export type { Child, Join, Offspring } from "./children.ts";
 export { type ClonedData, fingerprint, isCloned } from "./cloned.ts";
 
 export type {
@@ -199,6 +204,8 @@ export interface StoredTask {
 	readonly lane?: string | undefined;
 	/** See {@link NewTask.limitKey}. */
 	readonly limitKey?: string | undefined;
+	/** The id of its parent, if it is a {@link Child}. */
+	readonly parent?: string | undefined;
 }
 
 /**
@@ -285,7 +292,7 @@ export interface Store<Tx = unknown> {
 	 */
 	extend(basket: string, refs: readonly Ref[], lease: number): Promise<readonly ("ok" | "lost" | "posted")[]>;
 
-	/** Saves data of claims, each one unless it is lost. Leases are not changed. O(n log N). */
+	/** Saves data of claims and adds their children, each one unless it is lost. Leases are not changed. O(n log N). */
 	save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]>;
 
 	/**
@@ -299,11 +306,12 @@ export interface Store<Tx = unknown> {
 
 	/**
 	 * Lists tasks in the order of their keys, which is the order of adding. The cost does not grow with `after`. With a
-	 * `lane` that has ended tasks, or with a `prefix`, it may read all tasks of the lane or with the prefix.
+	 * `lane` that has ended tasks, or with a `prefix`, it may read all tasks of the lane or with the prefix. With a `parent`,
+	 * it reads only children of this task; without one it leaves children out.
 	 */
 	list(basket: string, query: ListQuery): Promise<readonly StoredTask[]>;
 
-	/** Counts the tasks in each state. May take O(N). */
+	/** Counts the tasks in each state, with children. May take O(N). */
 	counts(basket: string): Promise<Counts>;
 
 	/**

@@ -14,11 +14,12 @@ import {
 	type JobClaim,
 	type TaskFailure,
 } from "../basket/engine.ts";
-import type { Data, LogEntry, LogPart, Outcome } from "../basket/store.ts";
+import type { Data, LogEntry, LogPart, Offspring, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
 import { decodeRecord } from "./flow-log.ts";
 import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
+import { valueOf } from "./value.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
 import type { FailedJobAttempt } from "./options.ts";
@@ -64,6 +65,8 @@ export abstract class ClaimedJob<Tx> {
 	/** The time at which the job was added, on the monotonic clock. */
 	readonly #addedAt: number;
 	protected readonly log: JobAppender;
+	/** What the next save adds to the job. */
+	protected offspring: Offspring | undefined;
 	/** The size of the entries of the log, in bytes. */
 	#size = 0;
 	/** The entries of a durable function. */
@@ -205,7 +208,11 @@ export abstract class ClaimedJob<Tx> {
 		// What the body has is not what is stored: it may have changed it.
 		this.state = { ...this.state, entries: this.#entries };
 		try {
-			return { type: "done", retain: this.owner.retain, payload: await this.encodeHead() };
+			const payload = await this.encodeHead();
+			const { isChild, status } = this.state;
+			if (!isChild) return { type: "done", retain: this.owner.retain, payload };
+			const result = status === "completed" ? await this.owner.codec.encode(valueOf(this.state)) : undefined;
+			return { type: "done", retain: Infinity, payload, result, isBad: status !== "completed" };
 		} catch (error) {
 			return await this.hold(error);
 		}
@@ -345,7 +352,8 @@ export abstract class ClaimedJob<Tx> {
 		let payload: Data | undefined;
 		try {
 			payload = this.#isHeadStored ? undefined : await this.encodeHead();
-			const save = { ref: claim, payload, seen: seen > this.#removed ? seen : undefined, log: part };
+			const removed = seen > this.#removed ? seen : undefined;
+			const save = { ref: claim, payload, seen: removed, log: part, ...this.offspring };
 			isSaved = await this.#send((begin) => this.owner.save(save, begin));
 		} catch (error) {
 			report(this.owner.onError, error);

@@ -9,6 +9,7 @@
 
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
+import { widen } from "./value.ts";
 import { branchOf } from "./branch-name.ts";
 import type { JobEntry, JobHead } from "./state.ts";
 import { check } from "../platform/check.ts";
@@ -59,13 +60,13 @@ export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
  */
 export async function decodeEntry(codec: Codec, data: Data, { plan }: JobHead): Promise<JobEntry> {
 	const entry = check("entry", await codec.decode(data) as JobEntry, "object");
-	const { uid, at, isRevert, crashed, attempt } = entry;
+	const { uid, at, value, gaps, isRevert, crashed, attempt } = entry;
 	if (uid !== undefined) check("uid", uid, "string");
 	checkWhole("at", at, plan.length - 1);
 	if (isRevert !== undefined) check("isRevert", isRevert, "boolean", isRevert === true, "true");
 	if (crashed !== undefined) checkWhole("crashed", crashed);
 	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, plan.length), "an attempt");
-	return entry;
+	return gaps === undefined ? entry : { ...entry, value: widen(value, gaps), gaps: undefined };
 }
 
 /** What a durable function waits for, and how it has ended. */

@@ -14,7 +14,7 @@ export interface StepDescription {
 	/** The name. */
 	readonly name: string;
 	/** The type of the step. */
-	readonly type: "step" | "sleep" | "waitFor";
+	readonly type: "step" | "sleep" | "waitFor" | "each" | "job";
 	/** Whether the step can be reverted. */
 	readonly hasRevert: boolean;
 	/** The maximum number of attempts; `Infinity` for no limit. */

@@ -19,7 +19,8 @@ import { cancelled, textOf } from "./claimed-job.ts";
 import { createFlow } from "./create-flow.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
 import { causesOf } from "./flow-causes.ts";
-import { nothingPending, storable, toRevert } from "./flow-log.ts";
+import { nothingPending, toRevert } from "./flow-log.ts";
+import { storable } from "./value.ts";
 import { FlowPass } from "./flow-pass.ts";
 import { type End, FlowSteps } from "./flow-steps.ts";
 import {

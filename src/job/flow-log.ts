@@ -10,6 +10,7 @@ import type { Data } from "../basket/store.ts";
 import { checkFailure, checkFlowType, checkWhole, isAttempt } from "./decode.ts";
 import type { FlowRecord, JobCheckpoint, JobHead } from "./state.ts";
 import { noAttempts, remember } from "./transitions.ts";
+import { widen } from "./value.ts";
 import { check } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 
@@ -36,21 +37,6 @@ function checkRecord(record: FlowRecord): FlowRecord {
 	if (crashed !== undefined) checkWhole("crashed", crashed);
 	if (attempt !== undefined) check("attempt", attempt, "object", isAttempt(attempt, 0), "an attempt");
 	return gaps === undefined ? record : { ...record, value: widen(value, gaps), gaps: undefined };
-}
-
-/** What is stored of a result, see {@link FlowRecord.gaps}. */
-export function storable(value: unknown): Pick<FlowRecord, "value" | "gaps"> {
-	if (!Array.isArray(value) || !value.includes(undefined)) return { value };
-	const gaps = [...value.keys()].filter((index) => value[index] === undefined);
-	return { value: Array.from(value, (item) => item ?? null), gaps };
-}
-
-/** Undoes {@link storable}. */
-function widen(value: unknown, gaps: readonly number[]): unknown {
-	const isList = Array.isArray(value) && Array.isArray(gaps) && gaps.every((index) => index in value);
-	check("gaps", gaps, "object", isList, "indexes of the value");
-	for (const index of gaps) (value as unknown[])[index] = undefined;
-	return value;
 }
 
 /** The state after an entry. */

@@ -16,7 +16,8 @@ import type { FlowRecord, JobHead, PendingCall, StoredAttempt } from "./state.ts
 import { later, type TaskContext } from "../run/task.ts";
 import { ClaimedJob, textOf } from "./claimed-job.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
-import { decodeRecord, followRecord, nothingPending, shortFailure, storable } from "./flow-log.ts";
+import { decodeRecord, followRecord, nothingPending, shortFailure } from "./flow-log.ts";
+import { storable } from "./value.ts";
 import { LogGate } from "./log-gate.ts";
 import { checkResult, remember } from "./transitions.ts";
 import { timeoutError } from "../run/attempt.ts";

@@ -37,7 +37,8 @@ export function placeAfter(state: Place, done: number): Pick<JobHead, "at" | "op
 }
 
 /** The place of a job that turns backward: behind everything that may be done. */
-export function placeToTurn(state: Place): Pick<JobHead, "at" | "open"> {
+export function placeToTurn(state: Place & Pick<JobHead, "spawned">): Pick<JobHead, "at" | "open"> {
+	if (state.spawned !== undefined) return { at: state.at + 1, open: undefined };
 	const open = openBranches(state);
 	return open.length > 0 ? { at: groupAt(state.plan, state.at).at(-1)! + 1, open } : { at: state.at, open: undefined };
 }

@@ -17,14 +17,14 @@
 import type { Outcome } from "../basket/store.ts";
 import { cancelled } from "./claimed-job.ts";
 import { openBranches } from "./groups.ts";
-import { JobSteps } from "./job-steps.ts";
+import { SpawningJob } from "./spawning.ts";
 import type { JobMessage, PreparedStep } from "./state.ts";
 import { type LiveJob, position } from "./view.ts";
 import { timeoutError } from "../run/attempt.ts";
 import { report } from "../platform/observe.ts";
 import { validate } from "../platform/standard-schema.ts";
 
-export class JobRun<Tx> extends JobSteps<Tx> {
+export class JobRun<Tx> extends SpawningJob<Tx> {
 	get place(): Pick<LiveJob, "direction" | "step" | "attempt"> {
 		const { state, attempts: running } = this;
 		const { direction, step, attempts } = position(state);
@@ -54,6 +54,7 @@ export class JobRun<Tx> extends JobSteps<Tx> {
 	protected heed(message: JobMessage | undefined): void {
 		const { plan, at, isBackward, signals, status } = this.state;
 		if (isBackward || status !== undefined) return;
+		if (message?.type === "joined") this.join(message);
 		if (message?.type === "cancel") this.fail(cancelled());
 		if (message?.type !== "signal") return;
 		const { name, value } = message;
@@ -78,6 +79,15 @@ export class JobRun<Tx> extends JobSteps<Tx> {
 			const areBranches = openBranches(this.state).length > 0;
 			const isCall = isBackward || step.definition.type === "step";
 			if (!isCall && this.log.isFull && !await this.save()) return await this.later(0);
+			if (step.definition.type === "each" || step.definition.type === "job") {
+				const delay = isBackward ? this.#backoff(isAwake) : undefined;
+				if (delay !== undefined) return await this.#later(delay, true);
+				if (this.isYielding) return await this.later(0);
+				const outcome = await (isBackward ? this.takeBack(step) : this.spawn(step));
+				isAwake = false;
+				if (outcome !== undefined) return outcome;
+				continue;
+			}
 			let delay = areBranches ? undefined : isCall ? this.#backoff(isAwake) : await this.#wait(step);
 			if (delay === undefined && !isCall) continue;
 			if (delay !== undefined) return await this.#later(delay, isCall);

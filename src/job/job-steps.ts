@@ -13,6 +13,7 @@ import { checkPlan, type JobEntry, type PreparedStep, type StoredAttempt, type W
 import { type JobPosition, StepAttempt, type StepPlace } from "./step-attempt.ts";
 import { entryOf, fail, follow, noAttempts, remember } from "./transitions.ts";
 import { later } from "../run/task.ts";
+import { widen } from "./value.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** What an attempt that has not succeeded leads to. */
@@ -137,7 +138,8 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 	/** The state after an entry, which is in the log or will be stored next. */
 	#advance(entry: JobEntry, data: Data): void {
 		const { plan, results } = this.state;
-		if (!entry.isRevert) keepStep(results, plan, entry.at, entry.value);
+		const { at, value, gaps } = entry;
+		if (!entry.isRevert) keepStep(results, plan, at, gaps === undefined ? value : widen(value, gaps));
 		this.advance(follow(this.job, this.state, entry), data);
 	}
 

@@ -12,25 +12,31 @@
 
 import type { Limit } from "../limit/limit.ts";
 import type {
+	ChildrenContext,
+	ChildrenOptions,
 	JobBranchCheck,
 	JobBranches,
 	JobBranchOptions,
 	JobBranchResults,
+	JobEachOptions,
 	JobStepOptions,
 } from "./step-options.ts";
 import { checkMade } from "../basket/engine.ts";
 import { checkNamed } from "./version.ts";
 import { branchName, branchOf } from "./branch-name.ts";
-import { check, checkDelay, checkLimit, refuse } from "../platform/check.ts";
+import { check, checkDelay, checkFunction, checkLimit, refuse } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions } from "../run/options.ts";
 
 export type {
+	ChildrenContext,
+	ChildrenOptions,
 	JobBranchCheck,
 	JobBranches,
 	JobBranchOptions,
 	JobBranchResults,
+	JobEachOptions,
 	JobStepOptions,
 } from "./step-options.ts";
 
@@ -96,11 +102,11 @@ export interface WaitForOptions<T, A = T> {
 export interface JobStep {
 	/** The name. */
 	readonly name: string;
-	/** The type: call a function, sleep, or wait for a signal. */
-	readonly type: "step" | "sleep" | "waitFor";
-	/** The options of a `"step"`; empty for other types. */
+	/** The type: call a function, sleep, wait for a signal, or for children: one for each item of a list, or another job. */
+	readonly type: "step" | "sleep" | "waitFor" | "each" | "job";
+	/** The options of a step; empty for other types. */
 	// deno-lint-ignore no-explicit-any -- the types of the steps are in the type of the job
-	readonly options: Partial<JobStepOptions<any, any, string, any, any>>;
+	readonly options: Partial<JobStepOptions<any, any, string, any, any> & ChildrenOptions>;
 	/** The duration of a sleep or the timeout of a wait, in milliseconds. */
 	readonly duration: number;
 }
@@ -297,6 +303,46 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 			checkUsable(branch);
 			return stepOf(checkName("name", branchName(name, branch)), options);
 		}));
+	}
+
+	/**
+	 * Adds a step for each item of a list. The items are children of the job: tasks of the same basket, which any process runs,
+	 * each with its own attempts and its own revert. They are stored with the job, and the job goes on when all have ended.
+	 *
+	 * @param name the name, unique in the job
+	 * @param options the items, what is done with each, and how many at once
+	 * @throws {TypeError | RangeError} for a name that another step already has, and for options of the wrong type or
+	 * out of range
+	 */
+	each<N extends string, E, T, V = readonly T[]>(
+		name: N,
+		options: JobEachOptions<I, R, E, T, V, Tx>,
+	): Job<I, R & { readonly [K in N]: V }, V, S, Tx, A> {
+		const { items, into, atOnce = Infinity, tolerate = 0 } = check("options", options, "object");
+		check("items", items, "function");
+		checkFunction("into", into);
+		checkLimit("atOnce", atOnce);
+		checkLimit("tolerate", tolerate + 1);
+		const { options: given } = stepOf(this.#free(name), options as unknown as JobStep["options"]);
+		return this.#with({ name, type: "each", options: given, duration: 0 });
+	}
+
+	/**
+	 * Adds another job as a step. It is a child of this one: its value is the result.
+	 *
+	 * @param name the name, unique in the job
+	 * @param job the definition, which a processor must have, too
+	 * @param input makes the input from that of this job and from the results
+	 * @throws {TypeError | RangeError} for a name that another step already has, and for arguments of the wrong type
+	 */
+	job<N extends string, J extends AnyJob<Tx>>(
+		name: N,
+		job: J,
+		input: (context: ChildrenContext<I, R>) => JobTypes<J>["input"] | PromiseLike<JobTypes<J>["input"]>,
+	): Job<I, R & { readonly [K in N]: JobTypes<J>["value"] }, JobTypes<J>["value"], S, Tx, A> {
+		check("job", job, "object", job instanceof JobDefinition, "a job");
+		check("input", input, "function");
+		return this.#with({ name: this.#free(name), type: "job", options: { job, input }, duration: 0 });
 	}
 
 	/** A name that no step has. Those that begin with a bracket are names of branches. */

@@ -22,6 +22,7 @@ import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
 import type { AnyJob, JobTypes } from "./job.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
+import { itemJob, itemKind } from "./children.ts";
 import { describe, kindOf } from "./version.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { check, checkFunction } from "../platform/check.ts";
@@ -175,10 +176,10 @@ function prepare(
 	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock };
 	check("jobs", jobs, "object", Array.isArray(jobs), "an array of jobs");
 	const prepared = new Map<string, PreparedJob>();
-	for (const job of jobs) {
+	const add = (job: AnyJob, kind = kindOf(job)) => {
+		const items = new Map<string, AnyJob>();
 		const name = check("job.name", check("job", job, "object").name, "string");
 		check("job.steps", job.steps, "object", Array.isArray(job.steps), "those of a job");
-		const kind = kindOf(job);
 		if (prepared.has(kind)) throw new TypeError(`There are two jobs of the name ${describe(job)}`);
 		if (job.steps.length === 0 && job.engine === undefined) {
 			throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
@@ -190,7 +191,14 @@ function prepare(
 			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
 			return [definition.name, { definition, settings, revertSettings }] as const;
 		});
-		prepared.set(kind, { job, steps: new Map(steps), defaults });
-	}
+		prepared.set(kind, { job, steps: new Map(steps), items, defaults });
+		for (const step of job.steps) {
+			if (step.type !== "each") continue;
+			const children = itemJob(job, step);
+			items.set(step.name, children);
+			add(children, itemKind(job, step.name));
+		}
+	};
+	for (const job of jobs) add(job, kindOf(check("job", job, "object")));
 	return prepared;
 }

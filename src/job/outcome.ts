@@ -8,10 +8,10 @@ import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, Job, JobTypes } from "./job.ts";
-import { branchOf } from "./branch-name.ts";
 import { namedResults, replay } from "./log.ts";
 import { findLog, type JobSource, readWhole } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
+import { valueOf } from "./value.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
 export type JobId<J extends AnyJob = AnyJob> = string & { readonly job?: J };
@@ -103,10 +103,8 @@ export class JobNotFoundError extends Error {
 export function outcomeOf(
 	state: Pick<JobCheckpoint, "plan" | "results" | "history"> & Partial<JobCheckpoint>,
 ): JobOutcome {
-	const { status, plan, results, error, revertError, unreverted = [], pending } = state;
-	const name = plan.at(-1) ?? "";
-	const last = pending === undefined ? results[branchOf(name)?.[0] ?? name] : state.value;
-	const value = status === "completed" ? last : undefined;
+	const { status, results, error, revertError, unreverted = [] } = state;
+	const value = status === "completed" ? valueOf(state) : undefined;
 	return { status, value, error, revertError, results, unreverted, history: showHistory(state) } as JobOutcome;
 }
 

@@ -66,6 +66,8 @@ export interface PreparedStep {
 export interface PreparedJob {
 	readonly job: AnyJob;
 	readonly steps: ReadonlyMap<string, PreparedStep>;
+	/** The definitions of the children of its steps with lists, by the name of the step. */
+	readonly items?: ReadonlyMap<string, AnyJob> | undefined;
 	/** The settings of attempts for which a step has none of its own. */
 	readonly defaults: RunnerSettings;
 }
@@ -109,6 +111,10 @@ export interface JobHead {
 	readonly ignored?: readonly number[] | undefined;
 	/** Of a group of branches that has begun, the places in the plan that are not done. Also when the job has turned in it. */
 	readonly open?: readonly number[] | undefined;
+	/** What is known of the children of the current step. */
+	readonly spawned?: Spawned | undefined;
+	/** Whether it is a child of another job: then it is kept until that is removed. */
+	readonly isChild?: true | undefined;
 	/** The branches of the current group that wait for another attempt, by their place in the plan. */
 	readonly branches?: Readonly<Record<number, Waiting>> | undefined;
 
@@ -134,6 +140,8 @@ export interface JobEntry {
 	readonly uid?: string | undefined;
 	/** The index of the step in the plan. */
 	readonly at: number;
+	/** See {@link FlowRecord.gaps}. */
+	readonly gaps?: readonly number[] | undefined;
 	/** Whether it was reverted. */
 	readonly isRevert?: true | undefined;
 	/** The result. */
@@ -144,10 +152,24 @@ export interface JobEntry {
 	readonly crashed?: number | undefined;
 }
 
+/** The children of a step. */
+export interface Spawned {
+	/** How many it has. */
+	readonly count: number;
+	/** How many are added. */
+	readonly added: number;
+	/** Whether all have ended, or more than it tolerates badly. */
+	readonly isOver?: true | undefined;
+	/** Whether those that were completed go backward. */
+	readonly isTakenBack?: true | undefined;
+}
+
 /** A message to a job. */
 export type JobMessage =
 	| { readonly type: "cancel" }
 	| { readonly type: "signal"; readonly name: string; readonly value?: unknown }
+	/** Enough children of the step at this place have ended. A join posts it. */
+	| { readonly type: "joined"; readonly at: number }
 	/** Ends the claim after the running step, because something has changed. */
 	| { readonly type: "yield" };
 

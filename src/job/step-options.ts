@@ -61,3 +61,55 @@ export type JobBranchCheck<B> = {
 			? unknown
 			: { readonly schema: never });
 };
+
+/** What `items`, `input` and `into` are given. */
+export interface ChildrenContext<I = unknown, R = unknown> extends Pick<StepContext<I, R>, "id" | "input" | "results"> {
+	/** Aborts when the processor's run is aborted, and if another processor has taken over the job. */
+	readonly signal: AbortSignal;
+}
+
+/** The argument of `run` for an item. */
+export interface ItemContext<E, Tx = never> extends Omit<StepContext<unknown, unknown, Tx>, "input" | "results"> {
+	/** The item, as it was stored. */
+	readonly item: E;
+	/** Its place in the list, from 0. */
+	readonly index: number;
+}
+
+/** The argument of `revert` for an item. */
+export interface ItemRevertContext<E, T, Tx = never>
+	extends ItemContext<E, Tx>, Pick<RevertContext<unknown, unknown, T>, "result" | "error"> {}
+
+/** Options of {@link Job.each}. */
+export interface JobEachOptions<I, R, E, T, V, Tx = never>
+	extends Omit<JobStepOptions<I, R, string, T, Tx>, "run" | "revert"> {
+	/**
+	 * Makes the list. After a crash it is called again, and must return the same items. With none, the result is `[]`, or
+	 * `undefined` with `into`.
+	 */
+	items: (context: ChildrenContext<I, R>) => Iterable<E> | PromiseLike<Iterable<E>>;
+	/** Does the work for one item. */
+	run: (context: ItemContext<E, Tx>) => T | PromiseLike<T>;
+	/** Undoes the work for one item if the job goes backward. */
+	revert?: ((context: ItemRevertContext<E, T, Tx>) => unknown) | undefined;
+	/** The maximum number of items of this job that run at once, in all processes. @default Infinity */
+	atOnce?: number | undefined;
+	/** The number of items that may fail. Their result is `undefined`, and `into` is not called for them. @default 0 */
+	tolerate?: number | undefined;
+	/**
+	 * Makes the result of the step from those of the items, one after the other in their order, beginning with `undefined`.
+	 * Default: a list of the results.
+	 */
+	into?: ((sum: V | undefined, result: T, index: number) => V | PromiseLike<V>) | undefined;
+}
+
+/** The options of steps that children make, without their types. */
+export interface ChildrenOptions {
+	readonly items: (context: ChildrenContext<any, any>) => Iterable<unknown> | PromiseLike<Iterable<unknown>>;
+	readonly atOnce: number;
+	readonly tolerate: number;
+	readonly into: (sum: unknown, result: unknown, index: number) => unknown;
+	// deno-lint-ignore no-explicit-any -- any definition
+	readonly job: any;
+	readonly input: (context: ChildrenContext<any, any>) => unknown;
+}

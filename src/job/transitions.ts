@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { AnyJob } from "./job.ts";
 import type { TaskFailure } from "../basket/engine.ts";
+import { storable } from "./value.ts";
 import { placeAfter, placeToTurn } from "./groups.ts";
 import type { JobCheckpoint, JobEntry, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
 
@@ -40,7 +42,7 @@ export function entryOf(
 	const more = { attempt, crashed: crashes || undefined, uid: logged === 0 ? uid : undefined };
 	if (isBackward) return { at, isRevert: true, ...more };
 	checkResult(value);
-	return { at, value, ...more };
+	return { at, ...storable(value), ...more };
 }
 
 /** Refuses what no codec can store. */
@@ -77,19 +79,39 @@ export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure,
 }
 
 /** The state at the beginning of a step, or at the end of the job. */
-function begin<S extends JobHead>(job: PreparedJob | undefined, state: S): S {
+function begin<S extends JobHead>(job: Pick<PreparedJob, "steps"> | undefined, state: S): S {
 	const { plan, isBackward, open = [] } = state;
 	let { at, status } = state;
 	const isRevertible = (name: string) => hasRevert(job, name);
 	if (isBackward) {
-		while (at > 0 && (open.includes(at - 1) || !isRevertible(plan[at - 1]!))) at--;
+		const isPassed = (at: number) => open.includes(at) || !isRevertible(plan[at]!) && !hasChildren(job, plan[at]!);
+		while (at > 0 && isPassed(at - 1)) at--;
 		if (at === 0) status = plan.some(isRevertible) ? "reverted" : "failed";
 	} else if (at === plan.length) status = "completed";
-	return { ...state, ...noAttempts, at, status };
+	return { ...state, ...noAttempts, spawned: undefined, at, status };
+}
+
+/** The state of a completed job, whose parent goes backward. */
+export function turn(job: Pick<PreparedJob, "steps">, head: JobHead, error: TaskFailure): JobHead {
+	const at = head.plan.length;
+	return begin(job, { ...head, crashed: 0, status: undefined, at, isBackward: true, error });
+}
+
+/** Whether a job has anything to revert. What a durable function registers is not known. */
+export function mayRevert({ engine, steps }: AnyJob): boolean {
+	return engine !== undefined || steps.some(({ options: { revert, job } }) => revert || job && mayRevert(job));
+}
+
+/** Whether children make a step. Those that have not ended are cancelled backward, whether they have a revert or not. */
+function hasChildren(job: Pick<PreparedJob, "steps"> | undefined, name: string): boolean {
+	const type = job?.steps.get(name)?.definition.type;
+	return type === "each" || type === "job";
 }
 
 /** Whether a step has a revert. True for a step that the definition lacks, because it may have had one. */
-function hasRevert(job: PreparedJob | undefined, name: string): boolean {
+function hasRevert(job: Pick<PreparedJob, "steps"> | undefined, name: string): boolean {
 	const step = job?.steps.get(name);
-	return step === undefined || step.definition.options.revert !== undefined;
+	if (step === undefined) return true;
+	const { options: { revert, job: child } } = step.definition;
+	return revert !== undefined || child !== undefined && mayRevert(child);
 }

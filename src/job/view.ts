@@ -64,6 +64,8 @@ export interface JobQuery {
 	lane?: string | undefined;
 	/** Only jobs whose ids were given and begin with this text: 1 to 255 characters, not beginning with `_`. */
 	prefix?: string | undefined;
+	/** Only children of the job with this id, which other lists leave out. */
+	parent?: string | undefined;
 	/** `"oldest"`: in the order in which they were added; `"newest"`: the other way round. @default "oldest" */
 	order?: "oldest" | "newest" | undefined;
 	/** Only jobs after the one with this {@link JobRecord.key}, in this order. */

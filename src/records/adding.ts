@@ -54,7 +54,8 @@ function replace(
 	const hasFailed = !isRunning && row.attempts + row.crashes > 0;
 	const first = isRunning ? row.next : hasFailed && item === undefined ? undefined : row;
 	const addedAt = first?.addedAt ?? now;
-	const posted = item === undefined ? row.posted : session.post(row, idOf(row), item);
+	if (item !== undefined) session.checkInbox(idOf(row), row);
+	const posted = item === undefined ? row.posted : session.post(row, item);
 	const isFull = !isRunning && posted - row.seen >= most;
 	const soon = isFull ? now : Math.min(now + delay, addedAt + within);
 	const next = { priority, limitKey, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
@@ -75,8 +76,13 @@ function restart(session: Session, { before, row }: Found, task: NewTask, rank: 
 }
 
 /** The facts about the data of a task that hold for its next row, too. */
-export function lasting({ isSwapped, isLogged }: TaskRow): Partial<TaskRow> {
-	return { ...(isSwapped && { isSwapped }), ...(isLogged && { isLogged }) };
+export function lasting({ isSwapped, isLogged, isParent, parent, family }: TaskRow): Partial<TaskRow> {
+	return {
+		...(isSwapped && { isSwapped }),
+		...(isLogged && { isLogged }),
+		...(isParent && { isParent }),
+		...(parent !== undefined && { parent, family }),
+	};
 }
 
 /** The place of a new task among all tasks. */
@@ -115,7 +121,8 @@ export function insert(
 	const { now } = session;
 	const { posted = 0, seen = 0 } = data;
 	const unseen = { home: data.home, posted, seen };
-	const collected = item !== undefined && { isCollected: true, posted: session.post(unseen, id!, item) };
+	if (item !== undefined) session.checkInbox(id!, unseen);
+	const collected = item !== undefined && { isCollected: true, posted: session.post(unseen, item) };
 	const row: TaskRow = {
 		...fresh,
 		order,

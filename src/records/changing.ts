@@ -6,6 +6,7 @@
 
 import type { Change, Data, Restart } from "../basket/store.ts";
 import { enterLanes, insert, type Join, lasting } from "./adding.ts";
+import { deliver } from "./families.ts";
 import { isSound } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
@@ -19,6 +20,7 @@ export function* remove(session: Session, ids: readonly string[]): Work<boolean[
 		const one = found.get(id);
 		if (one === undefined) return false;
 		found.delete(id);
+		session.tallies.end(one.row, true);
 		session.remove(one);
 		// Lets the worker that runs it end the run.
 		if (one.row.state === "running") session.tx.wake("claims");
@@ -82,7 +84,10 @@ function restart(session: Session, found: Found, { payload, keepsLog }: Restart,
 	const task = { ...row, id: idOf(row), payload, delay: 0 };
 	if (keepsLog) return insert(session, task, join(row.lane), session.keepLog(found, payload));
 	session.remove(found);
-	return insert(session, task, join(row.lane));
+	const rank = join(row.lane);
+	const { parent, family } = row;
+	const own = { home: rank.order, ...session.withPayload(rank.order, payload) };
+	return insert(session, task, rank, { ...own, ...(parent !== undefined && { parent, family }) });
 }
 
 /** Due now, but not after tasks that became due later. */
@@ -110,10 +115,7 @@ export function* hasten(session: Session, within: number): Work<{ looked: number
 export function* post(session: Session, id: string, data: Data): Work<boolean> {
 	const found = (yield* session.find([id])).get(id);
 	if (found === undefined || isOver(found.row)) return false;
-	const { before, row } = found;
-	const posted = session.post(row, id, data);
-	const dueAt = row.state === "waiting" ? atOnce(session, row) : row.dueAt;
-	session.put({ ...row, posted, dueAt }, before);
-	if (row.state === "running") session.tx.wake("claims");
+	session.checkInbox(id, found.row);
+	deliver(session, found, data);
 	return true;
 }

@@ -196,7 +196,7 @@ function begin(
 	// The former claim may append as long as this one is not committed.
 	if (row.isLogged) session.tx.guard?.(logs, [row.home, (logged ?? 0) + 1]);
 	const [id, age] = [idOf(row), now - addedAt];
-	const place = { id, token, lane, limitKey, kind };
+	const place = { id, token, lane, limitKey, kind, ...(row.joined !== undefined && { isCounted: true }) };
 	return { ...place, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox, logged };
 }
 

@@ -9,11 +9,10 @@
  */
 
 import type { LogEntry, LogRead, Ref } from "../basket/store.ts";
-import { pauseRow } from "./gates.ts";
 import { toMessages } from "./row.ts";
 import type { Session } from "./session.ts";
 import { type Range, Stray, type Work } from "./space.ts";
-import { logs, type NumberedRow, type Order, remnantAt, type TaskRow } from "./tables.ts";
+import { logs, type NumberedRow, type Order, type TaskRow } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
 /** Reads logs. Returns for each its readable entries; `undefined` if there is no such task or claim. */
@@ -42,14 +41,6 @@ export function lastOf(home: Order): Range<NumberedRow> {
 export function numberOf(entry: NumberedRow | Stray | undefined): number | undefined {
 	const n = entry instanceof Stray ? entry.key[1] : entry?.n;
 	return typeof n === "number" ? Math.max(0, Math.floor(n)) : undefined;
-}
-
-/**
- * What takes the place of a task that is gone until its log is removed. It looks like a task whose retention has ended,
- * as the row of the pauses does: nothing shows it, and turns find it without a read of its own.
- */
-export function remnantOf({ order, home }: TaskRow): TaskRow {
-	return { ...pauseRow(order), dueAt: remnantAt, home, isLogged: true };
 }
 
 /**

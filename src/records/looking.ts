@@ -37,8 +37,15 @@ export interface ListedPart {
 }
 
 /** Lists tasks in order, behind an order. It may return fewer tasks than exist, and then returns where to continue. */
-export function* listPart(session: Session, query: ListQuery, behind: Order | undefined): Work<ListedPart> {
-	const { lane, prefix, limit, isReverse = false } = query;
+export function* listPart(
+	session: Session,
+	query: ListQuery,
+	behind: Order | undefined,
+	isMore: boolean,
+): Work<ListedPart> {
+	const { lane, prefix, parent, limit, isReverse = false } = query;
+	const family = parent === undefined ? undefined : (yield* session.find([parent])).get(parent)?.row.home;
+	if (parent !== undefined && family === undefined) return { found: [] };
 	const isBefore = (one: Order, other: Order) => isReverse ? one > other : one < other;
 	const select: Select = (rows, end) =>
 		rows.filter((row) => isWanted(row, session.now, query))
@@ -47,8 +54,8 @@ export function* listPart(session: Session, query: ListQuery, behind: Order | un
 			)
 			.sort((a, b) => isBefore(a.order, b.order) ? -1 : 1)
 			.slice(0, limit);
-	const { rows, end } = prefix === undefined || lane !== undefined
-		? yield* readInOrder(session, query, behind, select)
+	const { rows, end } = prefix === undefined || lane !== undefined || family !== undefined
+		? yield* readInOrder(session, query, behind, select, family, isMore)
 		: { rows: yield* readByPrefix(session, prefix, select), end: undefined };
 	const contents = yield* readContents(rows, 0);
 	const found = rows.map((row, index) => reveal(session, row, contents[index]!));
@@ -64,11 +71,15 @@ function* readInOrder(
 	{ state, kind, lane, prefix, limit, isReverse = false }: ListQuery,
 	behind: Order | undefined,
 	select: Select,
+	family: Order | undefined,
+	isMore: boolean,
 ): Work<{ rows: readonly TaskRow[]; end: Order | undefined }> {
-	const isAside = lane === undefined && state !== undefined && state !== "waiting" && !session.isSparse;
-	const indexes = lane === undefined ? [isAside ? "aside" : undefined] : ["lane", "past"];
-	const lead: Key = lane === undefined ? isAside ? [state] : [] : [lane];
-	const isFiltered = kind !== undefined || prefix !== undefined || (state !== undefined && !isAside);
+	const isWhole = lane === undefined && family === undefined;
+	const isAside = isWhole && state !== undefined && state !== "waiting" && !session.isSparse;
+	const indexes = isWhole ? [isAside ? "aside" : undefined] : family === undefined ? ["lane", "past"] : ["child"];
+	const lead: Key = isWhole ? isAside ? [state] : [] : [family ?? lane!];
+	// If there are children among the rows, the next part takes more of them.
+	const isFiltered = kind !== undefined || prefix !== undefined || isMore || (state !== undefined && !isAside);
 	// A bound from above includes its task.
 	const most = Math.min((isFiltered ? Math.max(page, limit) : limit) + Number(isReverse), longestRead);
 	const bound = behind === undefined ? undefined : [...lead, behind];
@@ -77,7 +88,7 @@ function* readInOrder(
 	// If an index has more tasks, those of the other one behind them must wait.
 	const ends = found.flatMap((rows) => rows.length === most ? orderOf(rows.at(-1)!) : []);
 	const end = ends.reduce<Order | undefined>((a, b) => a === undefined || a > b !== isReverse ? b : a, undefined);
-	const rows = found.flat().filter((one) => lane === undefined || !isLost(session, one));
+	const rows = found.flat().filter((one) => isWhole || !isLost(session, one));
 	return { rows: select(rows.map(toListed), end), end };
 }
 
@@ -122,10 +133,12 @@ function toListed(found: TaskRow | Stray): TaskRow {
 	return found instanceof Stray && found.isDamaged ? { ...task, id: undefined, home: task.order } : task;
 }
 
-function isWanted(row: TaskRow, now: number, { state, kind, lane, prefix }: ListQuery): boolean {
+function isWanted(row: TaskRow, now: number, { state, kind, lane, prefix, parent }: ListQuery): boolean {
 	return (state ?? stateOf(row)) === stateOf(row) && (kind === undefined || isOfKind(row.kind, kind)) &&
 		(lane ?? row.lane) === row.lane &&
-		(prefix === undefined || row.id?.startsWith(prefix) === true) && !isExpired(row, now);
+		(prefix === undefined || row.id?.startsWith(prefix) === true) &&
+		(row.family === undefined) === (parent === undefined) &&
+		!isExpired(row, now);
 }
 
 function reveal({ settings: { orders } }: Session, row: TaskRow, { payload, result }: Contents): StoredTask {

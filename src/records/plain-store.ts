@@ -110,9 +110,11 @@ export class PlainStore<Tx> implements Store<Tx> {
 		const { after, limit } = query;
 		let found: readonly StoredTask[] = [];
 		let behind = after === undefined ? undefined : this.settings.orders.fromKey(after);
+		let isMore = false;
 		do {
 			const rest = { ...query, limit: limit - found.length };
-			const part = await this.do(basket, "read", (session) => listPart(session, rest, behind));
+			const part = await this.do(basket, "read", (session) => listPart(session, rest, behind, isMore));
+			isMore = true;
 			found = [...found, ...part.found];
 			behind = part.behind;
 		} while (behind !== undefined && found.length < limit);

@@ -9,11 +9,11 @@ import type { Added, Data, Outcome } from "../basket/store.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { writeMarks } from "./gates.ts";
 import { problemOf, sizeOf } from "./limits.ts";
-import { remnantOf, sweep } from "./logs.ts";
+import { sweep } from "./logs.ts";
 import { isNote, isSound, toTask } from "./row.ts";
-import { type Ending, type Found, type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
+import { type Ending, type LaneKeeper, mostHastened, Session, type Settings } from "./session.ts";
 import { type Key, type RecordLimits, type RecordSpace, type RecordTransaction, Stray, type Work } from "./space.ts";
-import { isRemnant, type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
+import { type LaneRow, lanes, type NoteRow, notes, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, isSame, range } from "./work.ts";
 
 /** The weight of a task in a lane within a commit: it changes the next task, too. */
@@ -34,8 +34,6 @@ export class RecordSession extends Session {
 	override readonly isSparse: boolean;
 	override readonly most: number;
 	readonly #limits: RecordLimits;
-	/** The remnants that were found, as long as there may be entries of their logs. */
-	remnants: readonly TaskRow[] = [];
 
 	constructor(
 		tx: RecordTransaction,
@@ -53,22 +51,16 @@ export class RecordSession extends Session {
 
 	override *whole<R>(work: (session: this) => Work<R>): Work<R> {
 		const result = yield* super.whole(work);
-		if (this.remnants.length > 0) this.remnants = yield* sweep(this, this.remnants, this.most * entriesPerChange);
+		const logged = this.remnants.filter(({ isParent }) => !isParent);
+		if (logged.length === 0) return result;
+		const left = yield* sweep(this, logged, this.most * entriesPerChange);
+		this.remnants = [...this.remnants.filter(({ isParent }) => isParent), ...left];
 		return result;
 	}
 
-	override remove(found: Found): void {
-		if (isRemnant(found.row)) this.remnants = [...this.remnants, found.row];
-		else super.remove(found);
-	}
-
 	/** It may not fit into this commit, and needs reads. */
-	override clearLog(row: TaskRow): void {
-		if (this.tx.clear !== undefined) return super.clearLog(row);
-		const remnant = remnantOf(row);
-		this.tx.put(tasks, remnant);
-		// With concurrent transactions, one may append until this one has committed.
-		if (this.lanes === undefined) this.remnants = [...this.remnants, remnant];
+	override clearLog(row: TaskRow): boolean {
+		return this.tx.clear !== undefined && super.clearLog(row);
 	}
 
 	/** In an optimistic space, it appends a note for each gate, unless a start is taken back or the key is shut. */
@@ -104,9 +96,9 @@ export class RecordSession extends Session {
 	 * Makes a task dead whose payload, result, entries or limit key cannot be stored, so that it does not block other
 	 * settlements. Errors are shortened.
 	 */
-	override fit(row: TaskRow, { outcome, log }: Ending): Ending {
+	override fit(row: TaskRow, { outcome, log, ...offspring }: Ending): Ending {
 		const error = log && problemOf(log, this.#limits);
-		if (error === undefined) return { outcome: this.#fit(row, outcome), log };
+		if (error === undefined) return { outcome: this.#fit(row, outcome), log, ...offspring };
 		return { outcome: { type: "dead", attempts: row.attempts, error } };
 	}
 
@@ -152,9 +144,9 @@ export class RecordSession extends Session {
 		return Math.ceil(limit / 2 ** this.tx.attempt);
 	}
 
-	override checkInbox(id: string, unseen: number): void {
+	override checkInbox(id: string, { posted, seen }: Pick<TaskRow, "posted" | "seen">): void {
 		const { messages: most = Infinity } = this.#limits;
-		if (unseen > most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);
+		if (posted - seen >= most) throw new StoreError("full", `Task "${id}" has ${most} messages that it has not seen`);
 	}
 
 	override isElsewhere(found: TaskRow | Stray): boolean {

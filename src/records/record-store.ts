@@ -12,7 +12,6 @@ import type {
 	Counts,
 	Data,
 	Done,
-	LogPart,
 	NewTask,
 	Ref,
 	Save,
@@ -99,7 +98,7 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 	}
 
 	override async save(basket: string, saves: readonly Save[], tx?: Tx): Promise<readonly boolean[]> {
-		const refusals = saves.map((save) => this.#refusalOf(save));
+		const refusals = saves.map((save) => this.#refusalOf(basket, save));
 		const refusal = refusals.find((refusal) => refusal !== undefined);
 		if (tx !== undefined) {
 			if (refusal !== undefined) throw refusal;
@@ -139,9 +138,17 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 
 	protected override async turnOnce(basket: string, turn: Turn): Promise<TurnResult> {
 		const { perCommit } = this.space;
+		const settle = turn.settle.map((one) => this.#withChildren(basket, one));
 		return perCommit === undefined
-			? await super.turnOnce(basket, turn)
-			: await this.#turnInParts(basket, turn, perCommit);
+			? await super.turnOnce(basket, { ...turn, settle })
+			: await this.#turnInParts(basket, { ...turn, settle }, perCommit);
+	}
+
+	/** A task whose children cannot be stored becomes dead, so that it does not block other settlements. */
+	#withChildren(basket: string, one: Settlement): Settlement {
+		const problem = this.#problemOf(basket, one);
+		const { attempts = 0 }: { readonly attempts?: number } = one.outcome as { attempts?: number };
+		return problem === undefined ? one : { ref: one.ref, outcome: { type: "dead", attempts, error: problem.message } };
 	}
 
 	/** Puts as many items into each commit as fit. Each item is handled completely or not at all. */
@@ -271,7 +278,21 @@ class RecordStore<Tx> extends PlainStore<Tx> {
 		}
 	}
 
-	#refusalOf({ payload, progress = "", log }: Save): RangeError | undefined {
+	/** Why children of a task cannot be added, if they cannot. */
+	#problemOf(basket: string, { ref, children = [] }: Save | Settlement): RangeError | undefined {
+		try {
+			if (children.length > 0) this.space.limits?.checkChildren?.(basket, ref.id, children);
+			for (const { payload } of children) this.#checkData("payload", payload);
+		} catch (error) {
+			return error as RangeError;
+		}
+		return undefined;
+	}
+
+	#refusalOf(basket: string, save: Save): RangeError | undefined {
+		const { payload, progress = "", log } = save;
+		const refusal = this.#problemOf(basket, save);
+		if (refusal !== undefined) return refusal;
 		const { limits = {} } = this.space;
 		const { progress: longest = Infinity } = limits;
 		const problem = log && problemOf(log, limits);
@@ -350,13 +371,15 @@ function* settleAndClaim(
 
 /** The weight of an item in a commit. */
 function weightOf(item: Item): number {
-	const { lane, log }: { lane?: string | undefined; log?: LogPart | undefined } = typeof item === "string"
-		? { lane: item }
-		: "ref" in item
-		? { lane: item.ref.lane, log: (item as Save).log }
-		: item;
-	return (lane === undefined ? 1 : laneWeight) + (log?.entries.length ?? 0) / entriesPerWeight;
+	if (typeof item === "string") return laneWeight;
+	const { ref, log, children = [] }: Partial<Save> & { readonly ref: Ref } = "ref" in item ? item : { ref: item };
+	const weight = [ref, ...children].reduce((sum, { lane }) => sum + (lane === undefined ? 1 : laneWeight), 0);
+	const counted = (ref as { readonly isCounted?: true }).isCounted ? countedWeight : 0;
+	return weight + counted + (log?.entries.length ?? 0) / entriesPerWeight;
 }
+
+/** The weight of a child that a join counts, besides its own: a full commit also has room for a join and its parent. */
+const countedWeight = 0.03;
 
 /** The number of entries of a log that weigh as much as a task: each is one key, and is not checked. */
 const entriesPerWeight = 10;

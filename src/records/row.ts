@@ -59,9 +59,11 @@ export function isSound(value: unknown): value is TaskRow {
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
 	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers, isLogged } = rest;
+	const { parent, family, joined, isParent } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
-		isOptional("string", id, lane, token, error, progress, limitKey) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken, isLogged) &&
+		isOptional("string", id, lane, token, error, progress, limitKey, parent, joined) &&
+		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken, isLogged, isParent) &&
+		(family === undefined || isOrder(family)) &&
 		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || isOver(value as TaskRow))) &&
@@ -76,7 +78,8 @@ export function isSound(value: unknown): value is TaskRow {
 export function toTask(found: TaskRow | Stray): TaskRow {
 	if (isSound(found)) return found;
 	const { value = found, key = undefined } = found instanceof Stray ? found : {};
-	const { order, home, id, kind, lane, payload, priority, limitKey } = Object(value) as Partial<TaskRow>;
+	const { order, home, id, kind, lane, payload, priority, limitKey, ...rest } = Object(value) as Partial<TaskRow>;
+	const { parent, family, joined } = rest;
 	const place = key?.[0] ?? (isOrder(order) ? order : 0);
 	return {
 		...fresh,
@@ -91,8 +94,12 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 		error: unreadable,
 		addedAt: 0,
 		priority: Number.isSafeInteger(priority) ? priority! : 0,
-		// It may have one.
+		parent: textOf(parent),
+		family: isOrder(family) ? family : undefined,
+		joined: textOf(joined),
+		// It may have some.
 		isLogged: true,
+		isParent: true,
 	};
 }
 
@@ -127,7 +134,7 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		...(row.followers && { followers: undefined }),
 		...(limitKey !== undefined && { limitKey }),
 	};
-	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }) };
+	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }), ...counted(row) };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
 		case "done":
@@ -145,6 +152,11 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 	return delay === undefined ? waiting : { ...waiting, crashes: 0, dueAt: now + delay! };
 }
 
+/** The change of the row of a task that was counted. */
+export function counted({ joined }: TaskRow): Partial<TaskRow> {
+	return joined === undefined ? {} : { joined: undefined };
+}
+
 /** Whether it has ended, and its retention, too. Then it is invisible, even if no turn has removed it. */
 export function isExpired(row: TaskRow, now: number): boolean {
 	return isOver(row) && row.dueAt !== undefined && row.dueAt <= now;
@@ -152,10 +164,10 @@ export function isExpired(row: TaskRow, now: number): boolean {
 
 /** The public form of a task. */
 export function show(row: TaskRow, key: string, payload: Data, result?: Data): StoredTask {
-	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane, limitKey } = row;
+	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane, limitKey, parent } = row;
 	const instant = dueAt === Infinity ? undefined : dueAt;
 	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, result, progress };
-	return { ...shown, dueAt: instant, addedAt, priority, lane, limitKey };
+	return { ...shown, dueAt: instant, addedAt, priority, lane, limitKey, parent };
 }
 
 /** Whether it is the head of its lane, or has no lane. */

@@ -6,12 +6,16 @@
 
 import type { Added, Data, LogPart, Ref, Settlement } from "../basket/store.ts";
 import { Marks, writeMarks } from "./gates.ts";
-import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
+import { disperse, Tallies } from "./families.ts";
+
+import { copy, counted, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
+import { remnantOf } from "./remnants.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
 import {
 	idOf,
 	isFree,
+	isRemnant,
 	logs,
 	messages,
 	type NoteRow,
@@ -83,6 +87,10 @@ export class Session {
 	isCounted?: true | undefined;
 	/** The kinds that have ever had a gate, once they were read. */
 	gated: readonly unknown[] = [];
+	/** The remnants that were found, as long as there may be children or entries of them. */
+	remnants: readonly TaskRow[] = [];
+	/** What has become of families. */
+	readonly tallies: Tallies = new Tallies();
 	/** The gates behind which this transaction has changed tasks. */
 	readonly marks: Marks = new Marks();
 
@@ -100,6 +108,12 @@ export class Session {
 		const result = yield* work(this);
 		if (this.#isDamaged) yield* this.mend();
 		yield* this.promote();
+		yield* this.tallies.settle(this);
+		if (this.remnants.some(({ isParent }) => isParent)) {
+			this.remnants = yield* disperse(this, this.remnants, Math.ceil(Math.min(this.most, this.room / 3)));
+			yield* this.promote();
+			yield* this.tallies.settle(this);
+		}
 		yield* this.writeMarks();
 		return result;
 	}
@@ -173,8 +187,8 @@ export class Session {
 		return due.slice(0, limit);
 	}
 
-	/** Throws if a task has too many messages. */
-	checkInbox(_id: string, _unseen: number): void {}
+	/** Throws if a task has too many messages for another one. */
+	checkInbox(_id: string, _row: Pick<TaskRow, "posted" | "seen">): void {}
 
 	/** Whether the found row has another key than the one that led to it. */
 	isElsewhere(_found: TaskRow | Stray): boolean {
@@ -191,25 +205,37 @@ export class Session {
 
 	/** Removes a task with its messages, its log and its payload. */
 	remove({ before, row }: Found): void {
+		if (isRemnant(row)) {
+			this.remnants = [...this.remnants, row];
+			return;
+		}
 		if (isHead(row)) this.free(row.lane);
 		this.erase(before);
 		this.forget(row, row.posted);
 		this.#empty(row);
-		if (row.isLogged) this.clearLog(row);
+		const isLogged = row.isLogged && !this.clearLog(row);
+		if (isLogged || row.isParent) this.#leave(remnantOf({ ...row, isLogged }));
 	}
 
-	/** Removes all of a task but its log. Returns what a new row keeps of it, with a payload. */
+	/** Removes all of a task but its log and its family. Returns what a new row keeps of it, with a payload. */
 	keepLog({ before, row }: Found, payload: Data): Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> {
-		const { home, posted, isLogged } = row;
+		const { home, posted, isLogged, isParent, parent, family } = row;
 		this.erase(before);
 		this.forget(row, posted);
 		this.#empty(row);
-		return { home, posted: 0, seen: 0, isLogged, ...this.withPayload(home, payload) };
+		return { home, posted: 0, seen: 0, isLogged, isParent, parent, family, ...this.withPayload(home, payload) };
 	}
 
-	/** Removes the log of a task that is gone. */
-	clearLog({ home }: TaskRow): void {
+	/** Removes the log of a task that is gone, if this can be done at once. */
+	clearLog({ home }: TaskRow): boolean {
 		this.tx.clear!(logs, [home]);
+		return true;
+	}
+
+	#leave(remnant: TaskRow): void {
+		this.tx.put(tasks, remnant);
+		// With concurrent transactions, one may add something until this one has committed.
+		if (this.lanes === undefined) this.remnants = [...this.remnants, remnant];
 	}
 
 	/** Removes the row of a task and all its index keys. */
@@ -221,7 +247,9 @@ export class Session {
 
 	/** Makes an unreadable task dead. It counts as the head of its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
-		const row = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
+		const found = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
+		this.tallies.end(found, true);
+		const row = { ...found, ...counted(found) };
 		if (isSound(before)) this.#empty(before);
 		this.lose(row.lane ?? lane);
 		this.tx.put(tasks, row, before);
@@ -236,9 +264,8 @@ export class Session {
 	}
 
 	/** Adds a message to a task. Returns its number. */
-	post({ home, posted, seen }: Pick<TaskRow, "home" | "posted" | "seen">, id: string, data: Data): number {
+	post({ home, posted }: Pick<TaskRow, "home" | "posted">, data: Data): number {
 		const n = posted + 1;
-		this.checkInbox(id, n - seen);
 		this.tx.put(messages, { home, n, data: copy(data) });
 		return n;
 	}

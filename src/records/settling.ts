@@ -9,6 +9,7 @@ import { type Details, isExpired, isSound, renewed, settled } from "./row.ts";
 import type { Ending, Session } from "./session.ts";
 import type { Stray, Work } from "./space.ts";
 import { type DataRow, messages, type Order, payloads, spares, type TaskRow, tasks } from "./tables.ts";
+import { grow, type Growth, isGrowing } from "./growing.ts";
 import { lastOf, numberOf } from "./logs.ts";
 import { ask, get, range } from "./work.ts";
 
@@ -24,14 +25,18 @@ export function* settle(session: Session, settlements: readonly Settlement[], mo
 	);
 	if (kept !== undefined) clear(session, kept);
 	const ended = new Map<string, TaskRow>();
+	const growths: Growth[] = [];
 	const settled = rows.map((row, index) => {
 		// If a claim has two outcomes, the first one counts; for the second one the claim is lost.
 		if (row === undefined || ended.has(row.token!)) return false;
 		ended.set(row.token!, row);
-		end(session, row, settlements[index]!);
+		const growth = end(session, row, settlements[index]!);
+		if (growth !== undefined) growths.push(growth);
 		return true;
 	});
 	yield* giveBackBehind(session, [...ended.values()]);
+	yield* grow(session, growths);
+	yield* session.tallies.settle(session);
 	return settled;
 }
 
@@ -65,10 +70,13 @@ export function* giveBackBehind(session: Session, ended: readonly TaskRow[], hav
 
 const release: Outcome = { type: "release" };
 
-/** @param before the row as it was found */
-function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = row): void {
+/**
+ * @param before the row as it was found
+ * @returns what must be added to the task
+ */
+function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = row): Growth | undefined {
 	const { now } = session;
-	const { outcome, log } = session.fit(row, given);
+	const { outcome, log, ...offspring } = session.fit(row, given);
 	const { type, payload } = outcome;
 	const isEnd = type === "done" || type === "dead";
 	amend(session, row, outcome);
@@ -78,15 +86,22 @@ function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = ro
 	const isAgain = isEnd && (row.next !== undefined || left > 0);
 	const read = { ...row, seen: last };
 	const stays = isAgain ? settled({ ...read, ...renewed }, release, now) : settled(read, outcome, now);
-	if (stays === undefined) return session.remove({ before, row });
-	const after = log === undefined ? stays : session.append(stays, log);
+	const isOver = isEnd && !isAgain;
+	if (isOver) session.tallies.end(row, type === "dead" || (type === "done" && outcome.isBad === true));
+	if (stays === undefined) return void session.remove({ before, row });
+	const logged = log === undefined ? stays : session.append(stays, log);
+	const isParent = !isOver && isGrowing(offspring);
+	const after = isParent ? { ...logged, isParent } : logged;
 	session.forget(row, after.seen);
+	if (isOver) session.free(row.lane);
 	const keepsTime = row.isCollected && !isEnd || left >= most;
-	if (row.next !== undefined) return session.put(session.take(after, keepsTime), before);
-	if (isAgain) return session.put(after, before);
-	if (isEnd) session.free(row.lane);
 	const result = type === "done" ? outcome.result : undefined;
-	session.put({ ...after, ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) }, before);
+	const data = () => ({ ...session.withPayload(row.home, payload, row), ...session.withSpare(result, row) });
+	session.put(
+		row.next !== undefined ? session.take(after, keepsTime) : isAgain ? after : { ...after, ...data() },
+		before,
+	);
+	return isParent ? { parent: row, ...offspring } : undefined;
 }
 
 /** A release that has run nothing takes its start back. An outcome can shut the key. */
@@ -112,12 +127,15 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 	const [rows] = yield* session.findClaims(saves.map(({ ref }) => ref));
 	// By token, as a space may give another object each time.
 	const latest = new Map<string, TaskRow>();
-	return rows.map((row, index) => {
+	const growths: Growth[] = [];
+	const saved = rows.map((row, index) => {
 		if (row === undefined) return false;
 		const before = latest.get(row.token!) ?? row;
-		const { payload, progress = before.progress, seen: until = 0, log } = saves[index]!;
+		const { payload, progress = before.progress, seen: until = 0, log, ...offspring } = saves[index]!;
+		if (isGrowing(offspring)) growths.push({ parent: row, ...offspring });
 		const seen = Math.max(before.seen, Math.min(until, before.posted));
-		const logged = log === undefined ? before : session.append(before, log);
+		const appended = log === undefined ? before : session.append(before, log);
+		const logged = appended.isParent || !isGrowing(offspring) ? appended : { ...appended, isParent: true };
 		if (logged === before && payload === undefined && progress === before.progress && seen === before.seen) {
 			session.tx.guard?.(tasks, [row.order]);
 			return true;
@@ -128,6 +146,8 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 		latest.set(row.token!, after);
 		return true;
 	});
+	yield* grow(session, growths);
+	return saved;
 }
 
 function clear(session: Session, kept: readonly (TaskRow | Stray)[]): void {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { NewTask, StoreCapabilities, TurnResult, WakeReason } from "../basket/store.ts";
+import type { Child, NewTask, StoreCapabilities, TurnResult, WakeReason } from "../basket/store.ts";
 
 /** A part of a key. Parts that are compared have the same type. */
 export type Part = string | number;
@@ -214,6 +214,8 @@ export interface RecordLimits {
 	readonly messages?: number | undefined;
 	/** Throws a `RangeError` for tasks that do not fit into one `add`, or whose names are too long. */
 	readonly checkTasks?: ((basket: string, tasks: readonly NewTask[]) => void) | undefined;
+	/** Throws a `RangeError` for children of a task that do not fit into one commit, or whose names are too long. */
+	readonly checkChildren?: ((basket: string, parent: string, children: readonly Child[]) => void) | undefined;
 	/** Throws a `RangeError` for a kind and a limit key that are too long together. */
 	readonly checkLimitKey?: ((kind: string, limitKey: string) => void) | undefined;
 	/** Throws a `RangeError` for the name of a basket that is too long. */

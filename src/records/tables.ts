@@ -8,6 +8,7 @@
  * | `spare` | home | task whose spare data (see {@link TaskRow.spare}) is too long for its row | – |
  * | `message` | home, n | message | – |
  * | `log` | home, n | entry of a log | – |
+ * | `join` | home of the parent, name | join | – |
  * | `lane` | lane | lane that is not empty, where the space is optimistic | – |
  * | `gate` | kind, limit key | limit key in use | see {@link gates} |
  * | `note` | kind, instant, limit key, mark | change behind a gate, where the space is optimistic | – |
@@ -74,6 +75,13 @@ export interface TaskRow {
 	readonly isTaken?: boolean | undefined;
 	/** Whether it has a log, or had one. */
 	readonly isLogged?: boolean | undefined;
+	/** The id of its parent, and the home of that, if it is a child. */
+	readonly parent?: string | undefined;
+	readonly family?: Order | undefined;
+	/** The join of its parent that will count it. */
+	readonly joined?: string | undefined;
+	/** Whether it has children or joins, or had some. */
+	readonly isParent?: boolean | undefined;
 	/** In the row of the pauses: the kinds that have ever had a gate. */
 	readonly gated?: readonly unknown[] | undefined;
 }
@@ -103,6 +111,18 @@ export interface NumberedRow {
 	readonly home: Order;
 	readonly n: number;
 	readonly data: Data;
+}
+
+/** The counter of a `Join`. */
+export interface JoinRow {
+	/** The home of the parent. */
+	readonly home: Order;
+	readonly name: string;
+	readonly left: number;
+	readonly spare?: number | undefined;
+	/** The message; empty when it was posted. */
+	readonly data: Data;
+	readonly isTold?: boolean | undefined;
 }
 
 export interface LaneRow {
@@ -154,7 +174,7 @@ export interface MetaRow {
  * Indexes: `id` finds tasks whose id does not contain their order; `due` has the tasks without a limit key that can be
  * claimed, now or after their lease, in the order of claims; `gated` has those with a key that wait, and `busy` those
  * that are running, held ones last; `taken` has the running ones that a limit of the basket counts, held ones and followers last; `lane` has all tasks in lanes, and `past` those that have left theirs; `backoff`
- * has the tasks for `hasten`; `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
+ * has the tasks for `hasten`; `child` has the children of each task; `kept` has the tasks that will be removed; `aside` has all tasks that do not simply wait.
  *
  * Blocked and held tasks are not in `due` and `gated`, so they do not slow down claims.
  */
@@ -187,6 +207,7 @@ export const tasks: Table<TaskRow> = {
 		backoff: {
 			keyOf: (row) => row.isBackingOff && row.state === "waiting" && isFree(row) ? [row.dueAt!, row.order] : undefined,
 		},
+		child: { keyOf: ({ family, order }) => family === undefined ? undefined : [family, order] },
 		kept: { keyOf: (row) => isOver(row) && row.dueAt! < Infinity ? [row.dueAt!, row.order] : undefined },
 		aside: { keyOf: (row) => stateOf(row) === "waiting" ? undefined : [stateOf(row), row.order], isOptional: true },
 	},
@@ -195,6 +216,7 @@ export const tasks: Table<TaskRow> = {
 		if (index === "gated") return { kind: first, limitKey: second, priority: -Number(third) };
 		if (index === "busy") return { kind: first, limitKey: second };
 		if (index === "past") return { lane: first };
+		if (index === "child") return { family: first };
 		return index === "id" || index === "lane" ? { [index]: first } : {};
 	},
 };
@@ -219,6 +241,17 @@ export const messages: Table<NumberedRow> = {
 
 /** The entries of logs. A row of its own for each, so that an append costs the same however long the log is. */
 export const logs: Table<NumberedRow> = { name: "log", keyOf: ({ home, n }) => [home, n], indexes: {} };
+
+/**
+ * The joins of tasks. Only a claim of the task adds one, and its row is checked, so that these rows need no check of their
+ * own when they are new.
+ */
+export const joins: Table<JoinRow> = { name: "join", keyOf, indexes: {} };
+
+/** The key of a join. */
+export function keyOf({ home, name }: Pick<JoinRow, "home" | "name">): Key {
+	return [home, name];
+}
 
 /** A transaction that joins a lane or empties it writes this row, so that concurrent ones conflict. */
 export const lanes: Table<LaneRow> = { name: "lane", keyOf: ({ lane }) => [lane], isShared: true, indexes: {} };
@@ -247,12 +280,12 @@ export const notes: Table<NoteRow> = {
 /** Facts about a basket. */
 export const facts: Table<MetaRow> = { name: "meta", keyOf: ({ name }) => [name], isShared: true, indexes: {} };
 
-/** Of remnants, see `logs.ts`: before the ends of all retentions, as it is in the row of the pauses. */
+/** Of remnants, see `remnants.ts`: before the ends of all retentions, as it is in the row of the pauses. */
 export const remnantAt = -1;
 
 /** Whether a row is a remnant. */
-export function isRemnant({ isLogged, dueAt }: TaskRow): boolean {
-	return isLogged === true && dueAt === remnantAt;
+export function isRemnant({ isLogged, isParent, dueAt }: TaskRow): boolean {
+	return (isLogged === true || isParent === true) && dueAt === remnantAt;
 }
 
 /** Whether a task has left its lane. */

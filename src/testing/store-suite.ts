@@ -9,11 +9,14 @@ import { adding } from "./store-suite/adding.ts";
 import { equal, rejects } from "./store-suite/assert.ts";
 import { Bench, type StoreFixture, type StoreLack, type StoreTest } from "./store-suite/bench.ts";
 import { changing } from "./store-suite/changing.ts";
+import { children } from "./store-suite/children.ts";
 import { claiming } from "./store-suite/claiming.ts";
 import { collecting } from "./store-suite/collecting.ts";
 import { expiring } from "./store-suite/expiring.ts";
+import { familyModelTest } from "./store-suite/family-model.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 import { inbox } from "./store-suite/inbox.ts";
+import { joining } from "./store-suite/joining.ts";
 import { lanes } from "./store-suite/lanes.ts";
 import { limitKeys } from "./store-suite/limit-keys.ts";
 import { limiting } from "./store-suite/limiting.ts";
@@ -87,6 +90,7 @@ export function testStore<Tx>(
 	const tests = allTests();
 	tests.filter((test) => !isLeftOut(test)).forEach(register);
 	register(modelTest(seed));
+	register(familyModelTest(seed));
 	register(capabilitiesTest(without, tests.filter(isLeftOut)));
 	if (without.includes("tx")) register(refusal);
 }
@@ -111,6 +115,8 @@ function allTests(): StoreTest[] {
 		restarting,
 		inbox,
 		logging,
+		children,
+		joining,
 		looking,
 		transactions,
 		watching,

@@ -67,11 +67,21 @@ export function limitsOf(prefix: readonly DenoKvKeyPart[]): RecordLimits {
 		checkLimitKey,
 		checkBasket: (basket) => void checkName("basket", basket, maxBasketName),
 		checkTasks: (basket, tasks) => checkTasks(tasks, base + sizeOfName(basket)),
+		// Each child has one key more, and the id of its parent in its row.
+		checkChildren: (basket, parent, children) =>
+			checkTasks(children, base + sizeOfName(basket), { keys: 1, names: sizeOfName(parent) }),
 	};
 }
 
+/** What each of some tasks takes more. */
+interface More {
+	readonly keys: number;
+	/** The size of names in its row, in bytes. */
+	readonly names: number;
+}
+
 /** Refuses tasks that do not fit into one `add`. `base` is the size of the key prefix in bytes. */
-function checkTasks(tasks: readonly NewTask[], base: number): void {
+function checkTasks(tasks: readonly NewTask[], base: number, more: More = { keys: 0, names: 0 }): void {
 	check("tasks.length", tasks.length, "number", tasks.length <= maxAdd, `${maxAdd} or less`);
 	let [payloads, keys, all] = [0, 0, 0];
 	for (const { id = "", kind, lane = "", payload, ifPresent, item, limitKey } of tasks) {
@@ -79,12 +89,12 @@ function checkTasks(tasks: readonly NewTask[], base: number): void {
 		const gate = limitKey === undefined ? 0 : checkLimitKey(kind, limitKey);
 		const size = checkData(payload) + (item === undefined ? 0 : checkData(item));
 		payloads += size;
-		const count = (ifPresent === undefined ? keysPerTask : keysPerReplaced) + (item === undefined ? 0 : 1);
+		const count = (ifPresent === undefined ? keysPerTask : keysPerReplaced) + (item === undefined ? 0 : 1) + more.keys;
 		keys += count * (base + bytesPerKey) + names[0] + 2 * names[1] + 4 * names[2];
 		// In an index, and in the key and the row of a note.
 		if (gate > 0) keys += 5 * gate + base + bytesPerKey;
 		// Data in the row may take two bytes per character: short payloads, and names, which are also stored beside a key.
-		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2]) + bytesPerRow;
+		all += size + Math.min(size, longestInline) + 2 * (names[0] + names[1] + 2 * names[2] + more.names) + bytesPerRow;
 	}
 	check("the size of all payloads in bytes", payloads, "number", payloads <= maxAddBytes, `${maxAddBytes} or less`);
 	check("the size of all names in bytes", keys, "number", keys <= maxKeys, `${maxKeys} or less`);

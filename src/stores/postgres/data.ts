@@ -11,13 +11,9 @@ import type {
 	Data,
 	KindLimit,
 	LogEntry,
-	LogPart,
 	LogRead,
 	Message,
-	Outcome,
 	Ref,
-	Save,
-	Settlement,
 	StoredTask,
 	TurnResult,
 } from "../../basket/store.ts";
@@ -43,7 +39,7 @@ export type ClaimColumns = readonly [
 	payloads: string[],
 	inboxes: (readonly MessageRow[] | null)[],
 	limitKeys: (string | null)[],
-	logged: Readonly<Record<number, number>> | null,
+	logged: Readonly<Record<number, number | null>> | null,
 ];
 
 export type MessageRow = readonly [n: number, data: string];
@@ -105,35 +101,6 @@ export function refOf({ id, token }: Ref): { s: number; n: number; i: string | u
 	return { s: s || 0, n: n || 0, i: id === `_${s}` ? undefined : encode(id) };
 }
 
-/** The values that the function writes for a settlement; absent ones stay unchanged. */
-export function showEnding(settlement: Settlement): Record<string, unknown> {
-	const { state, delay, attempts, crashes, error, backoff, seen, payload, result } = sql.endingOf(settlement.outcome);
-	return {
-		...refOf(settlement.ref),
-		t: sql.isRemoval(settlement) ? -1 : state,
-		d: delay === null ? null : duration(delay),
-		a: attempts,
-		c: crashes,
-		e: encodeText(error),
-		k: backoff,
-		m: seen,
-		h: mostOf(settlement),
-		v: encodeData(payload),
-		u: encodeData(result),
-		...limitsOf(settlement.outcome),
-		...partOf(settlement.log),
-	};
-}
-
-/** The values that the function writes for a save. */
-export function showSave({ ref, payload, progress, seen, log }: Save): Record<string, unknown> {
-	return { ...refOf(ref), v: encodeData(payload), g: encodeText(progress), m: seen, ...partOf(log) };
-}
-
-function partOf(log: LogPart | undefined): Record<string, unknown> {
-	return { f: log?.after, l: log?.entries.map(encode) };
-}
-
 /** The arguments by which the function finds entries of a log. */
 export function showRead({ id, token, after, limit }: LogRead): Record<string, unknown> {
 	const task = token === undefined ? nameOf(id) : refOf({ id, token });
@@ -146,20 +113,6 @@ export function showLog(rows: readonly MessageRow[] | null): LogEntry[] | undefi
 		const data = decode(text);
 		return data === undefined ? [] : [{ n, data }];
 	});
-}
-
-/** If the messages of a done task matter: how many of them make it due at once, whatever waits behind its claim. */
-function mostOf({ outcome }: Settlement): number | undefined {
-	return outcome.type === "done" && outcome.seen !== undefined ? outcome.most ?? sql.mostRows : undefined;
-}
-
-/** What a settlement means for the gate of its task: the key that it gets, whether it is shut, and whether a start is taken back. */
-function limitsOf(outcome: Outcome): Record<string, unknown> {
-	return {
-		g: outcome.type === "release" ? encodeText(outcome.limitKey) : undefined,
-		z: "isKeyShut" in outcome && outcome.isKeyShut === true || undefined,
-		y: outcome.type === "release" && outcome.delay === undefined || undefined,
-	};
 }
 
 /** The limit of the basket; empty if there is none. */
@@ -191,7 +144,8 @@ export function showTask(row: TaskRow): StoredTask {
 	const data = (name: string) => decode(row[names.indexOf(name)] as string);
 	const task = sql.showTask(shown as unknown as sql.TaskRow, data("payload"));
 	const limitKey = shown["limitKey"] as string ?? undefined;
-	return { ...task, limitKey, ...shown["result"] === null ? {} : { result: data("result") } };
+	const parent = shown["parent"] as string ?? undefined;
+	return { ...task, limitKey, parent, ...shown["result"] === null ? {} : { result: data("result") } };
 }
 
 /** The claims of a turn. One that has found nothing does not ask again at once, as others may have it locked. */
@@ -254,7 +208,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 			age: ages[index]!,
 			inbox: inbox as Message[],
 			limitKey: decodeText(keys[index]!) ?? undefined,
-			logged: logged?.[seq],
+			logged: logged?.[seq] ?? undefined,
 		};
 	});
 }

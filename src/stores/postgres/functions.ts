@@ -34,6 +34,7 @@ import {
 	restart,
 	waitsAt,
 } from "./sql.ts";
+import { ending, families, storeEndings } from "./families.ts";
 import { list } from "./list.ts";
 import { append, erase, logging, opened, partColumns } from "./log.ts";
 import { pausing } from "./pausing.ts";
@@ -43,8 +44,8 @@ import { turn } from "./turn.ts";
 
 /** The tasks in the arrays of `add`. */
 function insert(s: string, id: string, end: string): string {
-	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload)
-	SELECT ${numberAt("o")}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v
+	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload, kin, parent, joined)
+	SELECT ${numberAt("o")}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v, own, whose, js[o]
 	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[])
 		WITH ORDINALITY AS r (k, i, l, g, p, d, v, o)
 	${end}`;
@@ -117,8 +118,8 @@ END LOOP;`,
 		// use is checked again: its task may have expired or been deleted meanwhile.
 		create(
 			"add",
-			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, hint text) RETURNS text",
-			`t bigint; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; logs bigint[]; lost int;
+			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, hint text, own bigint DEFAULT NULL, whose text DEFAULT NULL, joins text DEFAULT NULL) RETURNS text",
+			`t bigint; js text[] := joins::text[]; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; logs bigint[]; lost int;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
 			`IF lanes <> '{}' THEN PERFORM ${call("enter")}(b, lanes); END IF;
 PERFORM pg_current_xact_id();
@@ -192,13 +193,12 @@ RETURN to_json(answers);`,
 
 		create(
 			"save",
-			"(b text, q text) RETURNS text",
+			"(b text, q text, corners text DEFAULT '{}') RETURNS text",
 			"r record; saved boolean[] := '{}'; p int; own bigint;",
-			`FOR r IN SELECT * FROM ${
-				entries(`s bigint, n int, i text, v text, g text, m int, ${partColumns}`)
-			} ${inOrder} LOOP
+			`IF corners <> '{}' THEN PERFORM ${call("enter")}(b, corners::text[]); END IF;
+FOR r IN SELECT * FROM ${entries(`s bigint, n int, i text, v text, g text, m int, ${partColumns}`)} ${inOrder} LOOP
 	own := NULL;
-	IF r.f IS NOT NULL AND coalesce(r.v, r.g, r.m::text) IS NULL THEN
+	IF (r.f IS NOT NULL OR r.j IS NOT NULL) AND coalesce(r.v, r.g, r.m::text) IS NULL THEN
 		SELECT log INTO own FROM ${s}.tasks WHERE ${isRef} FOR NO KEY UPDATE;
 	END IF;
 	IF own IS NULL THEN
@@ -210,6 +210,7 @@ RETURN to_json(answers);`,
 	CONTINUE WHEN NOT FOUND;
 	IF p > 0 AND r.m IS NOT NULL THEN DELETE FROM ${s}.messages WHERE task = r.s AND n <= r.m; END IF;
 	IF r.f IS NOT NULL THEN ${append(s, "own")} END IF;
+	IF r.j IS NOT NULL THEN PERFORM ${call("grow")}(b, own, r.s, r.j); END IF;
 END LOOP;
 RETURN to_json(saved);`,
 		),
@@ -217,9 +218,9 @@ RETURN to_json(saved);`,
 		create(
 			"remove",
 			"(b text, q text, hint text) RETURNS text",
-			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; logs bigint[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
+			`t bigint := ${s}.clock(); r record; x record; removed boolean[] := '{}'; lanes text[] := '{}'; logs bigint[] := '{}'; fates ${s}.endings[] := '{}'; isClaimed boolean := false; isFreed boolean := false;`,
 			`FOR r IN SELECT * FROM ${names} ${inOrder} LOOP
-	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key, log INTO x;
+	DELETE FROM ${s}.tasks WHERE ${isNamed} RETURNING seq, lane, state, posted, ${isGone} AS "isGone", kind, ${keyOf()} AS key, log, kin, joined INTO x;
 	removed[r.o] := FOUND AND NOT coalesce(x."isGone", true);
 	CONTINUE WHEN NOT FOUND;
 	IF x.state IN (1, 3) THEN
@@ -231,9 +232,13 @@ RETURN to_json(saved);`,
 	END IF;
 	IF x.posted > 0 THEN DELETE FROM ${s}.messages WHERE task = x.seq; END IF;
 	IF x.log IS NOT NULL THEN logs := logs || x.log; END IF;
+	IF x.joined IS NOT NULL AND x.state < 6 THEN fates := fates || ${ending(s, "x", "true")}; END IF;
 	IF x.lane IS NOT NULL AND x.state < 6 THEN lanes := lanes || x.lane; END IF;
 END LOOP;
 ${erase(s, "logs")}
+${storeEndings(s, "fates")}
+IF hint <> '' AND logs <> '{}' THEN PERFORM ${call("disperse")}(b); END IF;
+IF fates <> '{}' AND (hint = '' OR ${call("count")}(b)) THEN isFreed := true; END IF;
 IF ${call("promote")}(b, ARRAY(SELECT DISTINCT unnest(lanes)), '{}') OR isFreed THEN ${notify} END IF;
 IF isClaimed THEN ${notifyWorkers} END IF;
 RETURN to_json(removed);`,
@@ -333,6 +338,8 @@ RETURN (SELECT json_build_array(${columns}, ${keyOf()}, (
 		),
 
 		...logging(s),
+
+		...families(s),
 
 		list(s),
 

@@ -5,11 +5,12 @@
  */
 
 import { variantMark } from "../../basket/store.ts";
-import { columns, create, keyOf } from "./sql.ts";
+import { columns, create, isGone, isNamedBy, keyOf } from "./sql.ts";
 
 /**
- * The query determines the index: the ids with a prefix are read and sorted, the tasks of a lane come from two indexes,
- * those aside from a third one, and all others in the order of their numbers.
+ * The query determines the index: the ids with a prefix are read in their order, which only the index of ids has, and
+ * sorted; the tasks of a lane come from two indexes, children and those aside from one each, and all others in the order of
+ * their numbers.
  *
  * @param s the schema, quoted
  */
@@ -18,9 +19,9 @@ export function list(s: string): string {
 		s,
 		"list",
 		"(b text, q text) RETURNS text",
-		"r record; rest text := ''; source text; direction text := 'ASC'; found text;",
+		`t bigint := ${s}.clock(); r record; p record; own bigint; rest text := ''; source text; direction text := 'ASC'; found text;`,
 		`SELECT * INTO r FROM json_to_record(q::json)
-	AS (forms int[], kind text, lane text, froms text[], tos text[], after bigint, most bigint, back boolean);
+	AS (parent json, forms int[], kind text, lane text, froms text[], tos text[], after bigint, most bigint, back boolean);
 IF r.back THEN direction := 'DESC'; END IF;
 rest := rest || ' AND NOT (state > 5 AND due <= $5) AND seq ' || CASE WHEN r.back THEN '<' ELSE '>' END || ' $2';
 IF r.forms IS NOT NULL THEN rest := rest || ' AND state IN (' || array_to_string(r.forms, ', ') || ')'; END IF;
@@ -28,12 +29,20 @@ IF r.kind IS NOT NULL THEN rest := rest || ' AND (kind = $4 OR starts_with(kind,
 			variantMark.charCodeAt(0)
 		})))'; END IF;
 IF r.lane IS NOT NULL THEN rest := rest || ' AND lane = $8'; END IF;
+IF r.parent IS NULL THEN rest := rest || ' AND kin IS NULL'; END IF;
+IF r.parent IS NOT NULL AND r.froms IS NOT NULL THEN
+	rest := rest || ' AND EXISTS (SELECT FROM unnest($6, $7) u (f, l) WHERE id >= f AND id <= l)';
+END IF;
 rest := rest || ' ORDER BY seq ' || direction || ' LIMIT $3';
 source := 'SELECT * FROM ${s}.tasks WHERE basket = $1';
-IF r.froms IS NOT NULL THEN
+IF r.parent IS NOT NULL THEN
+	SELECT * INTO p FROM json_to_record(r.parent) AS (s bigint, i text);
+	SELECT log INTO own FROM ${s}.tasks WHERE ${isNamedBy("p")} AND NOT (${isGone});
+	source := source || ' AND kin = ' || coalesce(own, 0) || rest;
+ELSIF r.froms IS NOT NULL THEN
 	source := 'WITH named AS MATERIALIZED (
 		SELECT x.* FROM unnest($6, $7) u (f, l), LATERAL (
-			SELECT * FROM ${s}.tasks WHERE basket = $1 AND id IS NOT NULL AND id >= f AND id <= l AND left(id, 1) <> ''_''
+			SELECT * FROM ${s}.tasks WHERE basket = $1 AND id IS NOT NULL AND id >= f AND id <= l AND left(id, 1) <> ''_'' ORDER BY id
 		) x
 	) SELECT * FROM named WHERE true' || rest;
 ELSIF r.lane IS NOT NULL THEN

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { orphan } from "./families.ts";
 import { create, entries, isGone, isNamed, isRef, nameIn } from "./sql.ts";
 
 /** The most entries that are removed at once. */
@@ -21,11 +22,11 @@ const most = 5_000;
 /** The most logs with leftovers that a turn takes. */
 const mostLogs = 100;
 
-/** The columns of a part of a log, for `entries`. */
-export const partColumns = "f bigint, l text[]";
+/** The columns of a part of a log and of children, for `entries`. */
+export const partColumns = "f bigint, l text[], j json";
 
-/** Gives the task of a row `r` a log if `r` has a part of one. */
-export const opened = "log = coalesce(log, CASE WHEN r.f IS NOT NULL THEN seq END)";
+/** Gives the task of a row `r` a log if `r` has a part of one, or children. */
+export const opened = "log = coalesce(log, CASE WHEN r.f IS NOT NULL OR r.j IS NOT NULL THEN seq END)";
 
 /** Appends the part of the row `r` to a log, or replaces the entries that are there. */
 export function append(s: string, log: string): string {
@@ -38,7 +39,7 @@ export function lastEntries(s: string): string {
 	return `json_object_agg(seq, (SELECT max(e.n) FROM ${s}.log e WHERE e.task = log)) FILTER (WHERE log IS NOT NULL)`;
 }
 
-/** Removes the logs of removed tasks. */
+/** Removes the logs of removed tasks, and what they have as parents. */
 export function erase(s: string, logs: string): string {
 	return `IF cardinality(${logs}) > 0 THEN PERFORM ${s}.${nameIn("erase")}(${logs}); END IF;`;
 }
@@ -62,7 +63,10 @@ export function logging(s: string): string[] {
 			"erase",
 			"(logs bigint[]) RETURNS void",
 			"erased int; isBlind boolean := current_setting('transaction_isolation') <> 'read committed';",
-			`DELETE FROM ${s}.log WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${s}.log WHERE task = ANY (logs) LIMIT ${most}));
+			`IF EXISTS (SELECT FROM ${s}.families WHERE family = ANY (logs)) THEN
+	${orphan(s, "logs")}
+END IF;
+DELETE FROM ${s}.log WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${s}.log WHERE task = ANY (logs) LIMIT ${most}));
 GET DIAGNOSTICS erased = ROW_COUNT;
 IF isBlind OR erased = ${most} THEN
 	INSERT INTO ${s}.leftovers SELECT x FROM unnest(logs) x WHERE isBlind OR EXISTS (SELECT FROM ${s}.log WHERE task = x);

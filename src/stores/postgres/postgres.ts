@@ -32,7 +32,7 @@ import type {
 } from "../../basket/store.ts";
 import { check, checkLimit } from "../../platform/check.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { countsOf, isPlain, isRemoval, seqOf, tooNew } from "../sql/sql.ts";
+import { countsOf, seqOf, tooNew } from "../sql/sql.ts";
 import { type AddAnswer, columnsOf, showAdded } from "./adding.ts";
 import {
 	type ClaimColumns,
@@ -43,13 +43,11 @@ import {
 	nameOf,
 	refOf,
 	showClaims,
-	showEnding,
 	showLimit,
 	showLog,
 	showMessage,
 	showRead,
 	showRequest,
-	showSave,
 	showTaken,
 	showTask,
 	type TaskRow,
@@ -63,6 +61,7 @@ import { changesOf, queryOf } from "./query.ts";
 import { migration, quote } from "./schema.ts";
 import { nameIn, version } from "./sql.ts";
 import { Watch } from "./watch.ts";
+import { cornersOf, isShort, showEnding, showSave } from "./writes.ts";
 
 export type { PostgresClient, PostgresQueryable, PostgresSource, PostgresSql, PostgresStoreOptions };
 
@@ -254,7 +253,7 @@ class Postgres implements PostgresStore {
 
 	async #turn(tx: PostgresClient | undefined, basket: string, turn: Turn): Promise<TurnResult> {
 		const { settle, claim, lease, limits, overall, runs = [] } = turn;
-		const areShort = settle.map((one) => isRemoval(one) && isPlain(one.ref) && !("seen" in one.outcome));
+		const areShort = settle.map(isShort);
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
 		const wanted = claim.map((request) => showRequest(request, limits));
@@ -270,6 +269,7 @@ class Postgres implements PostgresStore {
 				tx === undefined ? "" : "1",
 				runs.map(({ kind, most }) => ({ kind: encode(kind), most })),
 				showLimit(overall),
+				cornersOf(settle),
 			] as const,
 		);
 		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));
@@ -301,7 +301,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: PostgresClient): Promise<readonly boolean[]> {
-		return this.#each(tx, "save", basket, saves.map(showSave));
+		return this.#each(tx, "save", basket, saves.map(showSave), cornersOf(saves));
 	}
 
 	async log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {
@@ -324,7 +324,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async delete(basket: string, ids: readonly string[], tx?: PostgresClient): Promise<readonly boolean[]> {
-		return this.#each(tx, "remove", basket, ids.map(nameOf), "1");
+		return this.#each(tx, "remove", basket, ids.map(nameOf), tx === undefined ? "1" : "");
 	}
 
 	async change(

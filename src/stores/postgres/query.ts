@@ -14,9 +14,10 @@ const last = /* @__PURE__ */ "\u{10ffff}".repeat(256);
 
 /** The arguments of the function. */
 export function queryOf(query: ListQuery): Record<string, unknown> {
-	const { state, kind, lane, prefix, after, limit, isReverse = false } = query;
+	const { state, kind, lane, prefix, parent, after, limit, isReverse = false } = query;
 	const ranges = prefix === undefined ? undefined : rangesOf(prefix);
 	return {
+		parent: parent === undefined ? undefined : nameOf(parent),
 		forms: state === undefined ? undefined : formsOf(state),
 		kind: encodeText(kind),
 		lane: encodeText(lane),

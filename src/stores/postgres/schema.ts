@@ -4,6 +4,7 @@
  * @module
  */
 
+import { familyTables } from "./families.ts";
 import { functionsOf } from "./functions.ts";
 import { never, version } from "./sql.ts";
 
@@ -48,7 +49,7 @@ const first = [
  *
  * `gate` is the key of a limit, `place` that of a running task that was replaced by one with another key, and `started`
  * the start that its gate has counted: see gates.ts. `behind` is set for a running task behind the head of its lane: see runs.ts.
- * `log` is the number of its log: see log.ts.
+ * `log` is the number of its log: see log.ts. The columns of children are explained in families.ts.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -158,6 +159,7 @@ END LOOP;`,
 		`CREATE INDEX ON ${s}.notes (basket, kind, gate, due);`,
 		`CREATE TABLE ${s}.log (task bigint, n integer CONSTRAINT sound CHECK (n > 0), data text NOT NULL, PRIMARY KEY (task, n))
 	WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);`,
+		...familyTables(s),
 		`CREATE TABLE ${s}.leftovers (task bigint NOT NULL) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);`,
 		...functionsOf(s),
 	]];

@@ -7,6 +7,7 @@
 import { variantMark } from "../../basket/store.ts";
 import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
+import { ending, storeEndings } from "./families.ts";
 import { append, erase, lastEntries, opened, partColumns, takeLeftovers } from "./log.ts";
 import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
@@ -40,7 +41,7 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
-const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log";
+const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log, kin, joined";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
@@ -54,17 +55,18 @@ export function turn(s: string): string {
 	return create(
 		s,
 		"turn",
-		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '') RETURNS text",
+		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '', corners text DEFAULT '{}') RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; logs bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
-	stays text[] := '{}'; above bigint[] := '{}'; head record; expected bigint[]; mine bigint[];
+	fates ${s}.endings[] := '{}'; finished bigint[] := '{}'; stays text[] := '{}'; above bigint[] := '{}'; head record; expected bigint[]; mine bigint[];
 	${overallVariables}${gateVariables(s)}`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
 		USING ERRCODE = '0A000';
 END IF;
+IF corners <> '{}' THEN PERFORM ${s}.${nameIn("enter")}(b, corners::text[]); END IF;
 since := ${s}.clock();
 IF q <> '[]' THEN PERFORM pg_current_xact_id(); END IF;
 t := ${s}.clock();
@@ -77,6 +79,7 @@ FOR l IN SELECT DISTINCT lane FROM ${s}.lanes WHERE basket = b LOOP
 	IF EXISTS (SELECT FROM ${s}.lanes WHERE basket = b AND lane = l) THEN soon := t + 50; END IF;
 END LOOP;
 ${lockBasket(s)}
+${relate(s)}
 ${survey(s)}
 IF paused IS NOT NULL THEN ks := ${unpaused("ks")}; END IF;
 ${admit(s)}
@@ -119,7 +122,7 @@ END IF;
 IF q <> '[]' THEN
 	FOR r IN SELECT * FROM ${
 		entries(
-			`s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean, ${partColumns}`,
+			`s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean, bad boolean, ${partColumns}`,
 		)
 	} ${inOrder} LOOP
 		unread := NULL;
@@ -164,8 +167,13 @@ IF q <> '[]' THEN
 			ELSIF r.f IS NOT NULL THEN ${append(s, "ended.log")}
 			END IF;
 		END IF;
+		IF ended.joined IS NOT NULL AND r.t NOT BETWEEN 0 AND 5 THEN
+			fates := fates || ${ending(s, "ended", "r.t = 6 OR r.bad IS TRUE")};
+		END IF;
+		IF ended.log IS NOT NULL AND r.t > 5 THEN finished := finished || ended.log; END IF;
 		IF r.t BETWEEN 0 AND 5 THEN
 			stirred := true;
+			IF r.j IS NOT NULL THEN PERFORM ${s}.${nameIn("grow")}(b, ended.log, r.s, r.j); END IF;
 			IF ended.lane IS NOT NULL THEN stays := stays || ended.lane; above := above || r.s; END IF;
 		ELSIF ended.lane IS NOT NULL AND ended.behind IS NULL THEN lanes := lanes || ended.lane; heads := heads || r.s;
 		END IF;
@@ -173,9 +181,27 @@ ${tell(s)}
 	END LOOP;
 	IF stays <> '{}' THEN PERFORM ${s}.${nameIn("give_back")}(b, stays, above, t, 0); END IF;
 END IF;
+IF finished <> '{}' THEN DELETE FROM ${s}.joins WHERE family = ANY (finished); END IF;
 ${erase(s, "logs")}
+${storeEndings(s, "fates")}
 IF lanes <> '{}' THEN
 	stirred := ${s}.${nameIn("promote")}(b, lanes, heads) OR stirred;
+END IF;`;
+}
+
+/**
+ * Counts the ends of children, and removes those without parents, but not in a transaction of the caller. Others are woken only for
+ * what this turn has ended: otherwise, they would wake each other as long as somebody has locked a join.
+ */
+function relate(s: string): string {
+	return `IF hint <> '' THEN stirred := stirred OR fates <> '{}';
+ELSIF EXISTS (SELECT FROM ${s}.endings WHERE basket = b) OR EXISTS (SELECT FROM ${s}.orphans WHERE basket = b) THEN
+	IF ${s}.${nameIn("disperse")}(b) THEN soon := t + 50; END IF;
+	IF ${s}.${nameIn("count")}(b) THEN
+		soon := t + 50;
+		stirred := stirred OR fates <> '{}';
+	END IF;
+	t := greatest(t, ${s}.clock());
 END IF;`;
 }
 

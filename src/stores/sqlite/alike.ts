@@ -7,7 +7,7 @@
 import type { NewTask } from "../../basket/store.ts";
 
 /** The maximum number of payload characters per statement; the limit of SQLite is far higher. */
-const mostCharacters = 4_000_000;
+export const mostCharacters = 4_000_000;
 
 /** The tasks from this index on whose items belong to one task, and can be added together. */
 export function itemsFrom(tasks: readonly NewTask[], from: number): readonly NewTask[] {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Done, LogEntry, LogRead, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
+import type { Done, LogEntry, LogRead, Offspring, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
 import { endingOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -12,13 +12,11 @@ import { SqliteClaiming } from "./claiming.ts";
 import { after, bounds, encode, isAmong, isFollower } from "./data.ts";
 import type { Seen } from "./due.ts";
 import { isFelt, type Left } from "./gates.ts";
+import { leastExpired } from "./growing.ts";
 import { isRef, madeProof, proofOf, shownEnded, shownGone } from "./proof.ts";
 import type { Replacement } from "./replacements.ts";
 import { createGates } from "./schema.ts";
-import type { Gone } from "./tasks.ts";
-
-/** The number of expired tasks that a turn without settlements removes. */
-const leastExpired = 100;
+import type { Gone, Told } from "./tasks.ts";
 
 /** The required data of a task that stays. */
 interface Ended extends Pick<Gone, "seq" | "lane"> {
@@ -37,6 +35,7 @@ export class SqliteClaims extends SqliteClaiming {
 		now: number,
 	): { settled: boolean[]; isStirred: boolean } {
 		if (settlements.some(({ outcome }) => keyIn(outcome) !== undefined)) createGates(this.connection, this.tables);
+		this.families.mark(basket, settlements.filter(endsBadly).map(({ ref }) => ref));
 		const replaced = this.replacements.among(hasReplacements ? settlements.map(({ ref }) => seqOf(ref)) : []);
 		const isReplaced = ({ ref }: Settlement) => replaced.size > 0 && replaced.has(seqOf(ref));
 		const isRemoved = (one: Settlement) => isRemoval(one) && !isReplaced(one) && !countsMessages(one.outcome);
@@ -51,6 +50,8 @@ export class SqliteClaims extends SqliteClaiming {
 			if (this.tables.hasGates && isFelt(outcome)) this.#leave(basket, ref, outcome, now);
 			const left = countsMessages(outcome) ? this.#countLeft(basket, ref, outcome.seen) : 0;
 			if (left === undefined) return false;
+			const isOverNow = isOver(outcome) && left === 0 && !isReplaced(settlement);
+			if (isGrowing(settlement) && !isOverNow && !this.grow(basket, ref, settlement, now, true)) return false;
 			if (left > 0 || isReplaced(settlement)) {
 				isAgain = true;
 				const isEnded = this.#endReplaced(basket, ref, outcome, now, replaced.get(seqOf(ref)), left);
@@ -118,6 +119,7 @@ export class SqliteClaims extends SqliteClaiming {
 	complete(basket: string, ref: Ref, done: Done, now: number): boolean {
 		const left = countsMessages(done) ? this.#countLeft(basket, ref, done.seen) : 0;
 		if (left === undefined) return this.#isDone(basket, ref);
+		if (done.isBad) this.families.mark(basket, [ref]);
 		const replacement = this.replacements.among([seqOf(ref)]).get(seqOf(ref));
 		if (replacement !== undefined || left > 0) {
 			const isEnded = this.#endReplaced(basket, ref, done, now, replacement, left);
@@ -128,6 +130,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const ended = this.#end(basket, ref, { ...done, retain: (done.retain ?? 0) > 0 ? done.retain : -now }, now);
 		if (ended === undefined) return this.#isDone(basket, ref);
 		this.lanes.promote(basket, [ended.lane]);
+		this.tell(now);
 		return true;
 	}
 
@@ -178,7 +181,8 @@ export class SqliteClaims extends SqliteClaiming {
 		const isDone = state === State.done;
 		const isKeptFor = delay !== null && state >= State.dead;
 		// Otherwise the index of this column is not written.
-		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"},` : "";
+		const counted = this.tables.hasFamilies && state >= State.dead ? "joined = NULL," : "";
+		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"}, ${counted}` : "";
 		const key = keyIn(outcome);
 		// Only a done task has a result, and only a released one gets a key.
 		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";
@@ -220,6 +224,13 @@ export class SqliteClaims extends SqliteClaiming {
 		if (isPosted) this.connection.run(`DELETE FROM ${this.tables.messages} WHERE task = ? AND n <= ?`, seq, seen);
 	}
 
+	/** What must follow other changes of children: see `tell` and `removeOrphans`. */
+	follow(basket: string, settled: number, now: number): Told {
+		const told = this.tell(now);
+		const { isClaimed } = this.removeOrphans(basket, settled + leastExpired);
+		return { ...told, isClaimed: isClaimed || told.isClaimed };
+	}
+
 	/** Removes expired tasks: at least as many as were settled. */
 	expire(basket: string, settled: number, now: number): void {
 		this.forget(this.connection.all<Gone>(
@@ -239,11 +250,15 @@ export class SqliteClaims extends SqliteClaiming {
 		return refs.map((ref) => found.get(proofOf(ref)) ?? "lost");
 	}
 
-	save(basket: string, saves: readonly Save[]): boolean[] {
-		return saves.map(({ ref, payload, progress, seen = 0, log }) => {
+	/** @param isOwn whether the transaction is the store's own */
+	save(basket: string, saves: readonly Save[], now: number, isOwn: boolean): boolean[] {
+		return saves.map((save) => {
+			const { ref, payload, progress, seen = 0, log } = save;
+			if (isGrowing(save) && !this.grow(basket, ref, save, now, isOwn)) return false;
 			if (log !== undefined && !this.logs.append(basket, ref, log)) return false;
 			// Then the claim is not lost, and the row of the task need not be written.
-			if (log !== undefined && payload === undefined && progress === undefined && seen === 0) return true;
+			const isChecked = log !== undefined || isGrowing(save);
+			if (isChecked && payload === undefined && progress === undefined && seen === 0) return true;
 			const data = payload === undefined ? null : encode(payload);
 			const set = `UPDATE ${this.tables.tasks} SET payload = coalesce(?3, payload), progress = coalesce(?4, progress)`;
 			const values = [proofOf(ref), basket, data, progress ?? null];
@@ -266,6 +281,15 @@ export class SqliteClaims extends SqliteClaiming {
 			return log === undefined ? undefined : log > 0 ? this.logs.read(log, read) : [];
 		});
 	}
+}
+
+/** Whether it adds something to its task. */
+export function isGrowing({ join, children = [] }: Offspring): boolean {
+	return join !== undefined || children.length > 0;
+}
+
+function endsBadly({ outcome }: Settlement): boolean {
+	return outcome.type === "done" && outcome.isBad === true;
 }
 
 function countsMessages(outcome: Outcome): outcome is Done & { readonly seen: number } {

@@ -22,6 +22,8 @@ export interface TaskRow extends ShownRow {
 	readonly gate?: string | null;
 	/** See {@link isFollower}. Absent if the tables have no runs. */
 	readonly behind?: number | null;
+	/** The id of its parent. Absent if the tables have no children. */
+	readonly parent?: string | null;
 }
 
 /** A due task. */
@@ -30,9 +32,11 @@ export type DueRow =
 	& { readonly isFresh: number };
 
 /** The columns of a {@link TaskRow}. */
-export function columns({ hasGates }: Tables): string {
+export function columns({ hasGates, hasFamilies, tasks, families }: Tables): string {
 	return `seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress,
-		payload, result${hasGates ? ", gate, behind" : ""}`;
+		payload, result${hasGates ? ", gate, behind" : ""}${
+		hasFamilies ? `, (SELECT one.id FROM ${families} AS one WHERE one.family = ${tasks}.parent) AS parent` : ""
+	}`;
 }
 
 /** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
@@ -108,7 +112,8 @@ export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: nu
 }
 
 export function show(row: TaskRow): StoredTask {
-	return { ...showTask(row, decode(row.payload)), result: decode(row.result), limitKey: keyOf(row.gate) };
+	const [result, limitKey, parent] = [decode(row.result), keyOf(row.gate), row.parent ?? undefined];
+	return { ...showTask(row, decode(row.payload)), result, limitKey, parent };
 }
 
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {

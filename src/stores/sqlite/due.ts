@@ -13,7 +13,7 @@ import { SqliteGates } from "./gates.ts";
 import { SqlitePauses } from "./pauses.ts";
 import { checkFound, isClaimable } from "./schema.ts";
 import type { Tables } from "./tables.ts";
-import { SqliteTasks } from "./tasks.ts";
+import { SqliteGrowing } from "./growing.ts";
 
 /** What a turn heeds if it is there. */
 export interface Seen {
@@ -36,7 +36,7 @@ export interface Level {
 /** The maximum number of levels per statement. */
 const mostMerged = 50;
 
-export class SqliteDue extends SqliteTasks {
+export class SqliteDue extends SqliteGrowing {
 	readonly pauses: SqlitePauses;
 	readonly gates: SqliteGates;
 
@@ -58,6 +58,11 @@ export class SqliteDue extends SqliteTasks {
 		checkFound(row?.version, this.tables);
 		const { bits } = row!;
 		return { hasExpired: (bits & 1) > 0, hasReplacements: (bits & 2) > 0, hasPauses: (bits & 4) > 0 };
+	}
+
+	/** Whether there are children whose parents are gone. */
+	hasOrphans(basket: string): boolean {
+		return this.families.hasOrphans(basket);
 	}
 
 	/** The requests without paused kinds. */

@@ -15,6 +15,7 @@ import type { Connection } from "./connection.ts";
 import { countsOf, formsOf, mostRows, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { bounds, columns, isAmong, isName, show, type TaskRow } from "./data.ts";
+import { isAside, isListed } from "./families.ts";
 import { isEngaged, isGated } from "./limits.ts";
 import { isClaimable } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -43,8 +44,9 @@ export class SqliteLists {
 	 * Lists at most a million tasks.
 	 *
 	 * @param after the number behind which the list begins, or before which if it is reverse
+	 * @param family that of the parent of the tasks
 	 */
-	list(basket: string, query: ListQuery, after: number, now: number): StoredTask[] {
+	list(basket: string, query: ListQuery, after: number, now: number, family: number | undefined): StoredTask[] {
 		const limit = Math.min(query.limit, mostRows);
 		const range: Range = query.isReverse ? [1, after - 1] : [after + 1, State.never];
 		const step = query.isReverse ? -1 : 1;
@@ -54,7 +56,7 @@ export class SqliteLists {
 				`SELECT task.seq ${sql} ORDER BY ${by && by + order + ","} task.seq${order} LIMIT ?4 + 0`,
 				...[basket, ...range, limit, ...values],
 			);
-		const streams = this.#streams(basket, query, range, now);
+		const streams = this.#streams(basket, query, range, now, family);
 		const found = streams.flatMap(read).map(({ seq }) => seq).sort((a, b) => step * (a - b)).slice(0, limit);
 		if (found.length === 0) return [];
 		const seqs = query.isReverse ? found.reverse() : found;
@@ -64,10 +66,13 @@ export class SqliteLists {
 		return this.#connection.all<TaskRow>(sql, ...bounds(seqs)).map(show);
 	}
 
-	#streams(basket: string, query: ListQuery, range: Range, now: number): Stream[] {
-		const { lanes, ended, ids } = this.#tables;
+	#streams(basket: string, query: ListQuery, range: Range, now: number, family: number | undefined): Stream[] {
+		const { lanes, ended, ids, children } = this.#tables;
 		const { state, lane, prefix } = query;
 		if (![lane, prefix].every((text) => text === undefined || isName(text))) return [];
+		if (family !== undefined) {
+			return family === 0 ? [] : [this.#narrow(children, `parent = ${family} AND parent IS NOT NULL`, query, now)];
+		}
 		if (lane !== undefined) {
 			return [
 				...isOver(state) === true ? [] : [this.#narrow(lanes, State.isInLane, query, now)],
@@ -78,11 +83,12 @@ export class SqliteLists {
 		return [...this.#atHome(basket, query, range), ...this.#aside(basket, query, now)];
 	}
 
-	/** The tasks of a lane or with a prefix. Ids that the store has created and stored begin with `_`. */
-	#narrow(index: string, isThere: string, { state, kind, lane, prefix }: ListQuery, now: number): Stream {
+	/** The tasks of a lane, of a parent or with a prefix. Ids that the store has created and stored begin with `_`. */
+	#narrow(index: string, isThere: string, { state, kind, lane, prefix, parent }: ListQuery, now: number): Stream {
 		const values: (string | number)[] = [];
 		const value = (given: string | number) => `?${values.push(given) + 4}`;
 		const conditions = [`(gone IS NULL OR gone > ${value(now)} OR NOT ${State.isOver})`];
+		if (parent === undefined) conditions.push(isListed(this.#tables));
 		if (state !== undefined) conditions.push(`state IN (${formsOf(state)})`);
 		if (kind !== undefined) conditions.push(isOfKind(value(kind)));
 		if (lane !== undefined) conditions.push(`lane = ${value(lane)}`);
@@ -101,7 +107,9 @@ export class SqliteLists {
 			// Not in the order of their numbers; but there are only as many as workers process.
 			const stream = (index: string, isThere: string) => ({
 				sql: `FROM ${tasks} AS task INDEXED BY ${index} WHERE basket = ?1 AND seq BETWEEN ?2 AND ?3
-					AND state = ${State.running} AND ${isThere} ${kind === undefined ? "" : `AND ${isOfKind("?5")}`}`,
+					AND state = ${State.running} AND ${isThere} AND ${isListed(this.#tables)} ${
+					kind === undefined ? "" : `AND ${isOfKind("?5")}`
+				}`,
 				values: kind === undefined ? [] : [kind],
 			});
 			const plain = stream(claimable, isClaimable(this.#tables));
@@ -109,7 +117,7 @@ export class SqliteLists {
 		}
 		if (state !== undefined && state !== "waiting") return [];
 		const sql = `FROM ${blocks} AS home CROSS JOIN ${tasks} AS task
-			ON ${inBlockWithin("block", "?2", "?3")} AND task.basket = ?1 AND task.kind = ?5
+			ON ${inBlockWithin("block", "?2", "?3")} AND task.basket = ?1 AND task.kind = ?5 AND ${isListed(this.#tables)}
 			AND ${state === undefined ? State.isAtHome : `state IN (${State.waiting}, ${State.blocked})`}
 			WHERE home.basket = ?1 AND home.kind = ?5 AND block BETWEEN ?6 AND ?7`;
 		const kinds = this.#kinds(`FROM ${blocks} WHERE basket = ?`, basket, kind);
@@ -121,7 +129,7 @@ export class SqliteLists {
 		const { tasks, aside } = this.#tables;
 		const from = (table: string) => `FROM ${tasks} ${table} INDEXED BY ${aside} WHERE basket = ?`;
 		return this.#forms(query).flatMap((state) => {
-			const isThere = `state = ${state} AND ${State.isAside}`;
+			const isThere = `state = ${state} AND ${isAside(this.#tables)} AND ${isListed(this.#tables)}`;
 			const kinds = this.#kinds(`${from("")} AND ${isThere}`, basket, query.kind);
 			const isOver = state >= State.dead;
 			const sql = `${from("AS task")}1 AND seq BETWEEN ?2 AND ?3 AND ${isThere} AND kind = ?5
@@ -154,16 +162,18 @@ export class SqliteLists {
 	}
 
 	counts(basket: string, now: number): Counts {
-		const { tasks, claimable, aside, lanes, kept, gated, engaged, hasGates } = this.#tables;
+		const { tasks, claimable, aside, lanes, kept, gated, engaged, children, hasGates, hasFamilies } = this.#tables;
 		const from = (index: string, where: string) => `FROM ${tasks} INDEXED BY ${index} WHERE basket = ?1 AND ${where}`;
 		const keyed = !hasGates ? "" : `UNION ALL SELECT ${State.waiting}, count(*) ${from(gated, isGated())}
 			UNION ALL SELECT ${State.running}, count(*) ${from(engaged, `${isEngaged()} AND state = ${State.running}`)}`;
+		const isChild = `parent IS NOT NULL AND state >= ${State.held} GROUP BY state`;
+		const related = hasFamilies ? `UNION ALL SELECT state, count(*) ${from(children, isChild)}` : "";
 		const found = this.#connection.all<{ state: number; count: number }>(
 			`SELECT state, count(*) AS count ${from(claimable, isClaimable(this.#tables))} GROUP BY state
-			UNION ALL SELECT state, count(*) ${from(aside, State.isAside)} GROUP BY state
+			UNION ALL SELECT state, count(*) ${from(aside, isAside(this.#tables))} GROUP BY state
 			UNION ALL SELECT ${State.blocked}, count(*) ${from(lanes, `${State.isInLane} AND state = ${State.blocked}`)}
 			UNION ALL SELECT state, -count(*) ${from(kept, `gone <= ?2 AND ${State.isOver}`)} GROUP BY state
-			${keyed}`,
+			${keyed} ${related}`,
 			basket,
 			now,
 		);

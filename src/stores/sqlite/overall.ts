@@ -10,6 +10,7 @@ import { admitsIn, admitted, type BasketStarts, moved, noStarts, started } from 
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
 import type { DueRow } from "./data.ts";
+import { isAside } from "./families.ts";
 import { isEngaged } from "./limits.ts";
 import { isClaimable } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -110,7 +111,7 @@ export class SqliteOverall {
 		const rest = hasGates ? "AND gate IS NULL" : "";
 		return [
 			`${from(claimable)} AND ${isClaimable(this.#tables)} AND state = ${State.running}`,
-			`${from(aside)} AND ${State.isAside} AND state = ${State.stopping} ${rest}`,
+			`${from(aside)} AND ${isAside(this.#tables)} AND state = ${State.stopping} ${rest}`,
 			...hasGates ? [`${from(engaged)} AND ${isEngaged()}`] : [],
 		].join(" UNION ALL ");
 	}

@@ -7,6 +7,7 @@
 import type { Restart } from "../../basket/store.ts";
 import { idOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
+import type { SqliteFamilies } from "./children.ts";
 import type { Connection } from "./connection.ts";
 import { encode, type TaskRow } from "./data.ts";
 import type { SqliteLanes } from "./lanes.ts";
@@ -18,12 +19,20 @@ export class SqliteRestarts {
 	readonly #tables: Tables;
 	readonly #lanes: SqliteLanes;
 	readonly #logs: SqliteLogs;
+	readonly #families: SqliteFamilies;
 
-	constructor(connection: Connection, tables: Tables, lanes: SqliteLanes, logs: SqliteLogs) {
+	constructor(
+		connection: Connection,
+		tables: Tables,
+		lanes: SqliteLanes,
+		logs: SqliteLogs,
+		families: SqliteFamilies,
+	) {
 		this.#connection = connection;
 		this.#tables = tables;
 		this.#lanes = lanes;
 		this.#logs = logs;
+		this.#families = families;
 	}
 
 	/** Gives a task another payload, and removes its messages, and its log unless it is kept. */
@@ -31,6 +40,7 @@ export class SqliteRestarts {
 		const { tasks, messages } = this.#tables;
 		this.#connection.run(`DELETE FROM ${messages} WHERE task = ?`, seq);
 		if (log !== null && !keepsLog) this.#logs.remove(log);
+		if (!keepsLog) this.#families.leave(seq);
 		this.#connection.run(
 			`UPDATE ${tasks} SET payload = ?1, result = NULL, posted = 0, seen = 0, log = iif(?2, log, NULL) WHERE seq = ?3`,
 			...[encode(payload), keepsLog ? 1 : 0, seq],

@@ -6,6 +6,7 @@
 
 import { StoreError } from "../../platform/store-error.ts";
 import type { Connection } from "./connection.ts";
+import { familyStatements } from "./families.ts";
 import { limitStatements } from "./limits.ts";
 import type { Tables } from "./tables.ts";
 import { tooNew } from "../sql/sql.ts";
@@ -14,8 +15,11 @@ import * as State from "../sql/state.ts";
 /** Versions 1 to 4 were never published. */
 const version = 5;
 
-/** The version of tables that have what limits and runs need, see `limits.ts`. The others cost less, and are as current. */
-const limited = 6;
+/**
+ * Tables that have what limits and runs need, see `limits.ts`, have a version higher by 1; with what children need, see
+ * `families.ts`, it is higher by 2. The others cost less, and are as current.
+ */
+const [limited, related, latest] = [1, 2, version + 3];
 
 /** The oldest version that is migrated. */
 const oldest = 4;
@@ -155,10 +159,19 @@ function versionIn(connection: Connection, { schema }: Tables): number | undefin
 /** Adds what limits and runs need, if it is not there. The caller has begun a transaction, and looked at the version. */
 export function createGates(connection: Connection, tables: Tables): void {
 	if (tables.hasGates) return;
-	for (const sql of [...limitStatements(tables), `UPDATE ${tables.schema} SET version = ${limited}`]) {
-		connection.run(sql);
-	}
+	raise(connection, tables, limitStatements(tables), limited);
 	tables.hasGates = true;
+}
+
+/** Likewise, what children need. */
+export function createFamilies(connection: Connection, tables: Tables): void {
+	if (tables.hasFamilies) return;
+	raise(connection, tables, familyStatements(tables), related);
+	tables.hasFamilies = true;
+}
+
+function raise(connection: Connection, { schema }: Tables, sqls: readonly string[], by: number): void {
+	for (const sql of [...sqls, `UPDATE ${schema} SET version = version + ${by}`]) connection.run(sql);
 }
 
 /** SQL for the tasks in the index of claims: not those behind a gate. */
@@ -173,10 +186,13 @@ export function checkVersion(connection: Connection, tables: Tables): void {
 
 /** Likewise, of a version that was read; `undefined`: there is none. */
 export function checkFound(found: number | undefined, tables: Tables): void {
-	tables.hasGates = found === limited;
-	if (found === version || found === limited) return;
+	const more = (found ?? 0) - version;
+	const isKnown = more >= 0 && more <= latest - version;
+	tables.hasGates = isKnown && (more & limited) > 0;
+	tables.hasFamilies = isKnown && (more & related) > 0;
+	if (isKnown) return;
 	if (found === undefined) throw new StoreError("corrupt", noRow(tables.schema));
-	if (found > limited) throw tooNew(found, limited);
+	if (found > latest) throw tooNew(found, latest);
 	const advice = found === oldest
 		? "open the store again, which migrates them"
 		: "they are from before the first release, and cannot be migrated: use another prefix, or drop them";

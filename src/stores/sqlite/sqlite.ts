@@ -33,7 +33,7 @@ import { checkClock, type Clock } from "../../platform/clock.ts";
 import { Resource } from "../../platform/resource.ts";
 import { soon } from "../../platform/soon.ts";
 import { StoreError } from "../../platform/store-error.ts";
-import { SqliteClaims } from "./claims.ts";
+import { isGrowing, SqliteClaims } from "./claims.ts";
 import { Connection } from "./connection.ts";
 import { seqOfKey } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -229,9 +229,11 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		this.#checkOpen();
 		const tried = () => this.#turns.tryTurn(basket, turn, this.#now(), () => this.#connection.tryLock(this.#lock));
 		const done = turn.settle.length > 0 ? undefined : await this.#connection.read(tried);
-		const { isStirred, ...result } = done ??
+		const offspring = turn.settle.flatMap(({ children = [] }) => children);
+		if (offspring.length > 0) checkNames(basket, offspring);
+		const { isStirred, isClaimed, ...result } = done ??
 			await this.#connection.write(() => this.#turns.turn(basket, turn, this.#now()));
-		if (isStirred) this.#watch.wake(basket);
+		if (isStirred || isClaimed) this.#watch.wake(basket, isClaimed ? "claims" : undefined);
 		return result;
 	}
 
@@ -244,8 +246,11 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 	}
 
 	async save(basket: string, saves: readonly Save[], tx?: Db): Promise<readonly boolean[]> {
-		const work = () => this.#tasks.save(basket, saves);
-		return tx === undefined ? this.#write(work) : this.#inside(undefined, work, tx);
+		const isGrown = saves.some(isGrowing);
+		if (isGrown) checkNames(basket, saves.flatMap(({ children = [] }) => children));
+		const work = () => this.#tasks.save(basket, saves, this.#now(), tx === undefined);
+		if (tx !== undefined) return this.#inside(isGrown ? basket : undefined, work, tx);
+		return isGrown ? this.#change(basket, work) : this.#write(work);
 	}
 
 	async log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {
@@ -263,7 +268,11 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		while (true) {
 			const most = Math.min(limit - found.length, pageSize);
 			const page = { ...query, limit: most };
-			const tasks = await this.#read(() => this.#lists.list(basket, page, after, this.#now()));
+			const tasks = await this.#read(() => {
+				const now = this.#now();
+				const family = query.parent === undefined ? undefined : this.#tasks.familyOf(basket, query.parent, now);
+				return this.#lists.list(basket, page, after, now, family);
+			});
 			for (const task of tasks) found.push(task);
 			if (tasks.length < most || found.length >= limit) return found;
 			after = seqOfKey(tasks.at(-1)!.key);

@@ -6,8 +6,10 @@
 
 /** The names of the tables and indexes. */
 export interface Tables {
-	/** Whether the tables have version 6. Each check of the version sets it. */
+	/** Whether the tables have what limits and runs need. Each check of the version sets it. */
 	hasGates: boolean;
+	/** Likewise, what children need. */
+	hasFamilies: boolean;
 	readonly schema: string;
 	readonly tasks: string;
 	readonly messages: string;
@@ -27,12 +29,18 @@ export interface Tables {
 	readonly idle: string;
 	readonly gated: string;
 	readonly engaged: string;
+	readonly families: string;
+	readonly joins: string;
+	readonly children: string;
+	readonly orphaned: string;
+	readonly ripe: string;
 }
 
 /** @param prefix the common prefix */
 export function nameTables(prefix: string): Tables {
 	return {
 		hasGates: false,
+		hasFamilies: false,
 		schema: `${prefix}schema`,
 		tasks: `${prefix}tasks`,
 		messages: `${prefix}messages`,
@@ -52,5 +60,10 @@ export function nameTables(prefix: string): Tables {
 		idle: `${prefix}gates_idle`,
 		gated: `${prefix}tasks_gated`,
 		engaged: `${prefix}tasks_engaged`,
+		families: `${prefix}families`,
+		joins: `${prefix}joins`,
+		children: `${prefix}tasks_child`,
+		orphaned: `${prefix}families_orphaned`,
+		ripe: `${prefix}joins_ripe`,
 	};
 }

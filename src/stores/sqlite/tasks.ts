@@ -6,8 +6,8 @@
 
 import type { Added, Change, Data, Message, NewTask, Restart, StoredTask } from "../../basket/store.ts";
 import { checkPlace, type Place } from "../../basket/place.ts";
-import { StoreError } from "../../platform/store-error.ts";
-import { spare, SqliteBlocks } from "./blocks.ts";
+import { SqliteBlocks } from "./blocks.ts";
+import { SqliteFamilies } from "./children.ts";
 import type { Connection } from "./connection.ts";
 import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -15,10 +15,11 @@ import { after, changed, columns, encode, gateOf, isGone, isName, show, showMess
 import { countAlike, itemsFrom } from "./alike.ts";
 import { SqliteLanes } from "./lanes.ts";
 import { SqliteLogs } from "./logs.ts";
+import { SqliteNumbers } from "./numbers.ts";
 import { shownExtra } from "./proof.ts";
 import { SqliteReplacements } from "./replacements.ts";
 import { SqliteRestarts } from "./restarts.ts";
-import { checkFound, checkVersion, createGates, noRow } from "./schema.ts";
+import { checkVersion, createGates } from "./schema.ts";
 import type { Tables } from "./tables.ts";
 
 /** The required data of a task that is removed or ends. */
@@ -30,14 +31,10 @@ export interface Gone {
 	readonly extra: number | null;
 }
 
-/**
- * Task numbers that only this connection uses, while the last reserved number is `end` and no transaction was rolled
- * back.
- */
-interface Reserve {
-	readonly next: number;
-	readonly end: number;
-	readonly rollbacks: number;
+/** Whether a message was posted, and whether a task with a claim has got it, or is gone. */
+export interface Told {
+	readonly isPosted: boolean;
+	readonly isClaimed: boolean;
 }
 
 /** A task that was found by its id. */
@@ -51,16 +48,19 @@ export class SqliteTasks {
 	protected readonly replacements: SqliteReplacements;
 	protected readonly lanes: SqliteLanes;
 	readonly #restarts: SqliteRestarts;
-	#reserved: Reserve = { next: 1, end: 0, rollbacks: 0 };
+	protected readonly families: SqliteFamilies;
+	protected readonly numbers: SqliteNumbers;
 
 	constructor(connection: Connection, tables: Tables) {
 		this.connection = connection;
 		this.tables = tables;
 		this.blocks = new SqliteBlocks(connection, tables);
+		this.numbers = new SqliteNumbers(connection, tables, this.blocks);
 		this.logs = new SqliteLogs(connection, tables);
 		this.replacements = new SqliteReplacements(connection, tables);
 		this.lanes = new SqliteLanes(connection, tables, this.replacements);
-		this.#restarts = new SqliteRestarts(connection, tables, this.lanes, this.logs);
+		this.families = new SqliteFamilies(connection, tables);
+		this.#restarts = new SqliteRestarts(connection, tables, this.lanes, this.logs, this.families);
 	}
 
 	/** The reason why tasks cannot replace those with their ids, if there is one. */
@@ -95,7 +95,7 @@ export class SqliteTasks {
 			if (refusal !== undefined) return refusal;
 			if (tasks.some(({ limitKey }) => limitKey !== undefined)) createGates(this.connection, this.tables);
 		}
-		const first = this.#reserve(tasks.length, isOwn);
+		const first = this.numbers.reserve(tasks.length, isOwn);
 		const added: Added[] = [];
 		while (added.length < tasks.length) {
 			const from = added.length;
@@ -103,7 +103,7 @@ export class SqliteTasks {
 			const seq = first + from;
 			this.blocks.note(basket, tasks[from]!.kind, seq, seq + Math.max(alike, 1) - 1, isOwn);
 			if (alike > 1) this.#insertAlike(basket, tasks.slice(from, from + alike), seq, now);
-			else if (tasks[from]!.item === undefined) added.push(this.#insertUnlessThere(basket, tasks[from]!, seq, now));
+			else if (tasks[from]!.item === undefined) added.push(this.insertUnlessThere(basket, tasks[from]!, seq, now));
 			else for (const one of this.#collect(basket, itemsFrom(tasks, from), seq, now)) added.push(one);
 			while (added.length < from + alike) added.push({ id: `_${first + added.length}`, added: true });
 		}
@@ -127,7 +127,7 @@ export class SqliteTasks {
 		);
 	}
 
-	#insertUnlessThere(basket: string, task: NewTask, seq: number, now: number): Added {
+	protected insertUnlessThere(basket: string, task: NewTask, seq: number, now: number): Added {
 		const { id = null, ifPresent } = task;
 		if (this.#insert(basket, task, seq, now)) return { id: idOf({ seq, id }), added: true };
 		const present = this.#read(basket, id!)!;
@@ -135,7 +135,7 @@ export class SqliteTasks {
 		const state = stateOf(present.state);
 		const isReplaced = ifPresent !== undefined;
 		if (isGoneNow || (isReplaced && ["dead", "done"].includes(state))) {
-			this.#remove([present]);
+			this.remove([present]);
 			this.#insert(basket, task, seq, now);
 		} else if (isReplaced && state === "running") this.replacements.put(present.seq, task, now);
 		else if (isReplaced) this.replacements.replace(present, task, now);
@@ -152,7 +152,7 @@ export class SqliteTasks {
 		const isAnew = before === undefined || state === "dead" || state === "done";
 		if (state === "dead") this.#restarts.begin(basket, before!, seq, now);
 		else if (isAnew) {
-			if (found !== undefined) this.#remove([found]);
+			if (found !== undefined) this.remove([found]);
 			this.#insert(basket, task, seq, now);
 		}
 		const row = isAnew ? this.#read(basket, id)! : before;
@@ -178,36 +178,6 @@ export class SqliteTasks {
 			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
 			...hasKey ? [gateOf(task)] : [],
 		) > 0;
-	}
-
-	/**
-	 * Reserves `count` unique numbers and returns the first, above those of all tasks, even if a manual edit has set
-	 * the last number back. A number that is much higher was also written by hand. Spare numbers are kept only if a
-	 * transaction of the store has reserved them, because the store does not learn of rollbacks by the caller.
-	 */
-	#reserve(count: number, isOwn: boolean): number {
-		const { schema, tasks } = this.tables;
-		const [row] = this.connection.all<{ version: number; seq: number; last: number }>(
-			`SELECT version, seq, (
-				SELECT coalesce(max(task.seq), 0) FROM ${tasks} AS task WHERE task.seq < ${schema}.seq + 1000000000
-			) AS last FROM ${schema}`,
-		);
-		checkFound(row?.version, this.tables);
-		const { seq, last } = row!;
-		const { rollbacks } = this.connection;
-		const reserved = this.#reserved;
-		const isSame = seq === reserved.end && rollbacks === reserved.rollbacks;
-		if (isSame && last < reserved.next && count <= seq + 1 - reserved.next) {
-			this.#reserved = { ...reserved, next: reserved.next + count };
-			return reserved.next;
-		}
-		if (!isSame) this.blocks.forget();
-		const next = Math.max(seq, last) + count + 1;
-		const end = next - 1 + (isOwn ? spare : 0);
-		if (!(end < State.never)) throw new StoreError("corrupt", noRow(schema));
-		this.connection.run(`UPDATE ${schema} SET seq = ?`, end);
-		if (isOwn) this.#reserved = { next, end, rollbacks };
-		return next - count;
 	}
 
 	get(basket: string, id: string, now: number): (StoredTask & { readonly inbox: readonly Message[] }) | undefined {
@@ -239,39 +209,12 @@ export class SqliteTasks {
 			(seq > 0 ? this.connection.all<FoundRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
 	}
 
-	/** Deletes tasks in a few statements. Also returns whether one of them had a claim. */
-	delete(basket: string, ids: readonly string[], now: number): { removed: boolean[]; isClaimed: boolean } {
-		const { tasks } = this.tables;
-		const select = `SELECT name, seq, lane, state, gone, ${shownExtra()}
-			FROM (SELECT value AS name FROM json_each(?2)) CROSS JOIN ${tasks}`;
-		type Row = Gone & Pick<TaskRow, "state" | "gone"> & { readonly name: string };
-		const made = ids.filter((id) => seqIn(id) > 0);
-		const names = JSON.stringify(ids.filter(isName));
-		const rows = [
-			...this.connection.all<Row>(`${select} ON basket = ?1 AND id = name`, basket, names),
-			...made.length === 0 ? [] : this.connection.all<Row>(
-				`${select} ON seq = CAST(substr(name, 2) AS INTEGER) AND id IS NULL AND basket = ?1`,
-				...[basket, JSON.stringify(made)],
-			),
-		];
-		const found = new Map(rows.filter((row) => !isGone(row, now)).map((row) => [row.name, row]));
-		const gone = [...found.values()];
-		if (gone.length > 0) this.#remove(gone);
-		this.lanes.promote(basket, gone.map(({ lane }) => lane));
-		const isClaimed = gone.some(({ state }) => stateOf(state) === "running");
-		if (isClaimed) {
-			this.replacements.forget(gone.map(({ seq }) => seq));
-			this.#tellWorkers();
-		}
-		return { removed: ids.map((id) => found.delete(id)), isClaimed };
-	}
-
 	/** Notifies watchers on other connections. */
-	#tellWorkers(): void {
+	protected tellWorkers(): void {
 		this.connection.run(`UPDATE ${this.tables.schema} SET news = (news + 1) % 1000000000`);
 	}
 
-	#remove(rows: readonly Pick<Gone, "seq" | "extra">[]): void {
+	protected remove(rows: readonly Pick<Gone, "seq" | "extra">[]): void {
 		const sql = `DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT value FROM json_each(?))`;
 		this.connection.run(sql, JSON.stringify(rows.map(({ seq }) => seq)));
 		this.forget(rows);
@@ -326,7 +269,7 @@ export class SqliteTasks {
 	}
 
 	#begin(basket: string, row: TaskRow, now: number, isOwn: boolean): void {
-		const last = this.#reserve(1, isOwn);
+		const last = this.numbers.reserve(1, isOwn);
 		this.blocks.note(basket, row.kind, last, last, isOwn);
 		this.#restarts.begin(basket, row, last, now);
 	}
@@ -377,9 +320,12 @@ export class SqliteTasks {
 		return to;
 	}
 
-	/** Posts a message. Also returns whether the task has a claim. */
-	post(basket: string, id: string, data: Data, now: number): { isPosted: boolean; isClaimed: boolean } {
-		const row = this.find(basket, id, now);
+	/** Posts a message. */
+	post(basket: string, id: string, data: Data, now: number): Told {
+		return this.deliver(this.find(basket, id, now), data, now);
+	}
+
+	protected deliver(row: TaskRow | undefined, data: Data, now: number): Told {
 		const refused = { isPosted: false, isClaimed: false };
 		if (row === undefined || ["dead", "done"].includes(stateOf(row.state))) return refused;
 		const { seq, state } = row;
@@ -389,7 +335,7 @@ export class SqliteTasks {
 		// A held task becomes due, too, because the later release does not know of the message. The due time of a
 		// running task is its lease.
 		const isClaimed = stateOf(state) === "running";
-		if (isClaimed) this.#tellWorkers();
+		if (isClaimed) this.tellWorkers();
 		else this.#hurry(seq, now);
 		return { isPosted: true, isClaimed };
 	}

@@ -11,7 +11,11 @@ import type { Level, Seen } from "./due.ts";
 import type { SqliteOverall } from "./overall.ts";
 
 /** The result of a turn, and whether others may then have work. */
-type Turned = TurnResult & { readonly isStirred: boolean };
+type Turned = TurnResult & {
+	readonly isStirred: boolean;
+	/** Whether a task with a claim has got a message, or is gone. */
+	readonly isClaimed: boolean;
+};
 
 export class SqliteTurns {
 	readonly #tasks: SqliteClaims;
@@ -35,8 +39,9 @@ export class SqliteTurns {
 		const kinds = kindsOf(claim);
 		const levels = this.#tasks.levels(basket, kinds);
 		const pause = this.#tasks.pauseFor(basket, kinds, levels, now);
-		const isIdle = pause > 0 && !seen.hasExpired && !this.#tasks.gates.isOutdated(basket, kinds, limits, now);
-		if (isIdle) return { settled: [], claims: [], dueIn: pause, isStirred: false };
+		const isIdle = pause > 0 && !seen.hasExpired && !this.#tasks.hasOrphans(basket) &&
+			!this.#tasks.gates.isOutdated(basket, kinds, limits, now);
+		if (isIdle) return { settled: [], claims: [], dueIn: pause, isStirred: false, isClaimed: false };
 		return lock() ? this.#claim(basket, { ...turn, claim }, seen, levels, now) : undefined;
 	}
 
@@ -44,13 +49,15 @@ export class SqliteTurns {
 		const seen = this.#tasks.look(basket, now);
 		const claim = this.#tasks.unpaused(basket, turn.claim, seen);
 		const { settled, isStirred } = this.#tasks.settle(basket, turn.settle, seen, now);
+		const told = this.#tasks.follow(basket, settled.length, now);
 		const levels = this.#tasks.levels(basket, kindsOf(claim));
 		const result = this.#claim(basket, { ...turn, claim }, seen, levels, now);
 		// A place may be free that this turn has not taken.
 		return {
 			...result,
 			settled,
-			isStirred: isStirred || result.isStirred || this.#tasks.gates.hasWaiting(basket, now),
+			isClaimed: told.isClaimed || result.isClaimed,
+			isStirred: isStirred || told.isPosted || result.isStirred || this.#tasks.gates.hasWaiting(basket, now),
 		};
 	}
 
@@ -66,13 +73,14 @@ export class SqliteTurns {
 		const gate = overall && this.#overall.open(basket, overall, now);
 		const begin = (request: ClaimRequest, left: number) => this.#tasks.claim(basket, request, known, turn, left, now);
 		const claims = within(gate?.left ?? Infinity, claim, begin);
+		const { isPosted, isClaimed } = this.#tasks.follow(basket, 0, now);
 		// In most cases a task like the last one follows, which is a faster check than the search for other tasks.
 		const last = claims.at(-1);
 		const hasMore = last !== undefined && this.#tasks.hasMore(basket, last, now);
 		const pause = hasMore ? 0 : this.#dueIn(basket, kinds, turn.limits ?? [], now);
-		if (gate === undefined) return { settled: [], claims, dueIn: pause, isStirred: false };
+		if (gate === undefined) return { settled: [], claims, dueIn: pause, isStirred: isPosted, isClaimed };
 		const { dueIn, isFreed } = this.#overall.close(basket, gate, claims.length, pause, now);
-		return { settled: [], claims, dueIn, isStirred: isFreed || late.length > 0 };
+		return { settled: [], claims, dueIn, isStirred: isFreed || isPosted || late.length > 0, isClaimed };
 	}
 
 	/** The time until a task can be claimed. A gate that seems ready may have no such task; then the look closes it. */

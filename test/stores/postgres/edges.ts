@@ -13,6 +13,7 @@ import { testCircles } from "./circles.ts";
 import { testDamage, testLasting } from "./damage.ts";
 import { testLimits } from "./limits.ts";
 import { testRuns } from "./runs.ts";
+import { testFamilies } from "./families.ts";
 import { testLogs } from "./logs.ts";
 import type { Connections, Driver } from "./suite.ts";
 import type { PostgresServer } from "../../servers/postgres.ts";
@@ -38,6 +39,7 @@ export function testEdges(driver: Driver, main: Main): void {
 	testLimits(driver, main);
 	testRuns(main);
 	testLogs(main);
+	testFamilies(main);
 }
 
 function testLists(main: Main): void {

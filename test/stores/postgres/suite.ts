@@ -399,7 +399,7 @@ export function conformance(name: string, main: () => Connections, open: () => P
 				for (const other of others) await other.close();
 				await run(
 					`TRUNCATE ${schema}.tasks, ${schema}.messages, ${schema}.lanes, ${schema}.levels, ${schema}.gates, ${schema}.notes,
-						${schema}.log, ${schema}.leftovers`,
+						${schema}.log, ${schema}.leftovers, ${schema}.families, ${schema}.joins, ${schema}.endings, ${schema}.orphans`,
 				);
 			},
 		};

@@ -15,6 +15,7 @@ import { testStore, VirtualClock } from "../../../src/testing/testing.ts";
 import { expectHeardElsewhere } from "../../basket/elsewhere.ts";
 import { seed } from "../../seed.ts";
 import { testDamage } from "./damage.ts";
+import { testFamilies } from "./families.ts";
 import { testLasting } from "./lasting.ts";
 import { testLimits } from "./limits.ts";
 import { testLists } from "./lists.ts";
@@ -70,6 +71,7 @@ export function testSqlite(name: string, open: Open, isMain = true): void {
 		testLimits(open);
 		testLists(open);
 		testLogs(open);
+		testFamilies(open);
 		testResponsive(open);
 		testVersions(open);
 	});
@@ -218,7 +220,7 @@ function opening(open: Open): void {
 		const before = rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks");
 		const error = await errorOf(sqliteStore(connect()).open());
 		expect(error).toMatchObject({ name: "StoreError", code: "newer-schema" });
-		expect(String(error)).toMatch(/version 1234.* 6\b/);
+		expect(String(error)).toMatch(/version 1234.* 8\b/);
 		expect(rowsOf(db, "SELECT * FROM sqlite_schema, upkeep_schema, upkeep_tasks")).toEqual(before);
 	});
 
