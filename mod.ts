@@ -58,21 +58,26 @@ export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
 // Work of several steps.
+export { type Job, job, type WaitForOptions } from "./src/job/job.ts";
 export {
 	type AnyJob,
-	type Job,
-	job,
+	type ChildrenOptions,
+	JobDefinition,
+	type JobOptions,
+	type JobStep,
+	type JobTypes,
+} from "./src/job/definition.ts";
+export {
+	type ChildrenContext,
+	type ItemContext,
+	type ItemRevertContext,
 	type JobBranchCheck,
 	type JobBranches,
 	type JobBranchOptions,
 	type JobBranchResults,
-	JobDefinition,
-	type JobOptions,
-	type JobStep,
+	type JobEachOptions,
 	type JobStepOptions,
-	type JobTypes,
-	type WaitForOptions,
-} from "./src/job/job.ts";
+} from "./src/job/step-options.ts";
 export { type RevertContext, type StepContext } from "./src/job/context.ts";
 export { type RetryJobOptions } from "./src/job/restarting.ts";
 export { Durable, durable, type FlowValues } from "./src/job/durable.ts";

@@ -15,7 +15,7 @@ import {
 	synchronous,
 } from "../basket/engine.ts";
 import type { Added, Data } from "../basket/store.ts";
-import type { AnyJob } from "./job.ts";
+import type { AnyJob } from "./definition.ts";
 import type { NewJob } from "./options.ts";
 import type { PreparedJob } from "./state.ts";
 import { firstHead } from "./state.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { StepContext } from "./context.ts";
-import { JobDefinition, type JobStep } from "./job.ts";
+import { JobDefinition, type JobStep } from "./definition.ts";
 import type { JobStepOptions } from "./step-options.ts";
 import { kindOf } from "./version.ts";
 import { limit } from "../limit/limit.ts";

@@ -7,7 +7,6 @@
 
 import {
 	ClaimLostError,
-	cut,
 	decodeFailure,
 	encodeFailure,
 	encodePayload,
@@ -16,6 +15,7 @@ import {
 } from "../basket/engine.ts";
 import type { Data, LogEntry, LogPart, Offspring, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
+import { brief, textOf } from "./failures.ts";
 import { decodeRecord } from "./flow-log.ts";
 import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
@@ -34,7 +34,6 @@ import {
 	type PreparedJob,
 } from "./state.ts";
 import type { LiveJob } from "./view.ts";
-import { abortError } from "../platform/abort-error.ts";
 import { report } from "../platform/observe.ts";
 import { timeoutError } from "../run/attempt.ts";
 import { validate } from "../platform/standard-schema.ts";
@@ -390,16 +389,4 @@ export abstract class ClaimedJob<Tx> {
 		this.task.lose();
 		return new ClaimLostError(this.task.id);
 	}
-}
-
-function brief(failure: TaskFailure | undefined): TaskFailure | undefined {
-	return failure && { name: failure.name, message: cut(failure.message, 100), code: failure.code };
-}
-
-export function cancelled(): DOMException {
-	return abortError("The job was cancelled");
-}
-
-export function textOf(error: unknown): string {
-	return cut(decodeFailure(encodeFailure(error))!.message, 200);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AnyJob, JobStep } from "./job.ts";
+import type { AnyJob, JobStep } from "./definition.ts";
 import { branchOf } from "./branch-name.ts";
 import { groupAt } from "./groups.ts";
 import { refuse } from "../platform/check.ts";

@@ -15,7 +15,7 @@ import type { Flow, FlowRevertContext } from "./flow.ts";
 import type { FlowCall } from "./flow-call.ts";
 import type { JobOwner } from "./owner.ts";
 import type { LiveJob } from "./view.ts";
-import { cancelled, textOf } from "./claimed-job.ts";
+import { cancelled, textOf } from "./failures.ts";
 import { createFlow } from "./create-flow.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
 import { causesOf } from "./flow-causes.ts";

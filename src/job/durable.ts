@@ -10,7 +10,7 @@
 import type { Engine } from "./engine.ts";
 import type { Flow } from "./flow.ts";
 import { type Body, DurableRun } from "./durable-run.ts";
-import { JobDefinition, type JobOptions } from "./job.ts";
+import { JobDefinition, type JobOptions } from "./definition.ts";
 import { check } from "../platform/check.ts";
 
 /** The results and the signals of a durable function, whose names the compiler does not know. */

@@ -14,7 +14,8 @@ import type { FlowCall, FlowRequest } from "./flow-call.ts";
 import type { FlowPass, PassOwner } from "./flow-pass.ts";
 import type { FlowRecord, JobHead, PendingCall, StoredAttempt } from "./state.ts";
 import { later, type TaskContext } from "../run/task.ts";
-import { ClaimedJob, textOf } from "./claimed-job.ts";
+import { ClaimedJob } from "./claimed-job.ts";
+import { textOf } from "./failures.ts";
 import { FlowAttempt } from "./flow-attempt.ts";
 import { decodeRecord, followRecord, nothingPending, shortFailure } from "./flow-log.ts";
 import { storable } from "./value.ts";
@@ -53,7 +54,7 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner,
 	protected onIdle: (() => void) | undefined;
 	readonly gate: LogGate = new LogGate();
 	#done: DoneCall[] = [];
-	/** What the next save stores, perhaps after one that has failed. */
+	/** What the next save stores. */
 	readonly #appended: DoneCall[] = [];
 	protected saving: Promise<void> | undefined;
 	/** Whether everything that the body waits for is registered. */
@@ -94,13 +95,11 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner,
 		this.owner.soon(callback);
 	}
 
-	orderOf(name: string): number | undefined {
-		return this.#pendingOf(name)?.order;
-	}
+	readonly orderOf = (name: string): number | undefined => this.#pendingOf(name)?.order;
 
 	#pendingOf(name: string): PendingCall | undefined {
-		const { pending } = this.state;
-		return Object.hasOwn(pending!, name) ? pending![name] : undefined;
+		const pending = this.state.pending!;
+		return Object.hasOwn(pending, name) ? pending[name] : undefined;
 	}
 
 	begin(call: FlowCall): void {

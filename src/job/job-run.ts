@@ -15,7 +15,7 @@
  */
 
 import type { Outcome } from "../basket/store.ts";
-import { cancelled } from "./claimed-job.ts";
+import { cancelled } from "./failures.ts";
 import { openBranches } from "./groups.ts";
 import { SpawningJob } from "./spawning.ts";
 import type { JobMessage, PreparedStep } from "./state.ts";

@@ -6,7 +6,8 @@
 
 import { decodeFailure, encodeFailure } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
-import { cancelled, ClaimedJob, textOf } from "./claimed-job.ts";
+import { ClaimedJob } from "./claimed-job.ts";
+import { cancelled, textOf } from "./failures.ts";
 import { LogGate } from "./log-gate.ts";
 import { keepStep, openBranches } from "./groups.ts";
 import { checkPlan, type JobEntry, type PreparedStep, type StoredAttempt, type Waiting } from "./state.ts";

@@ -20,7 +20,7 @@ import {
 } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
-import type { AnyJob, JobTypes } from "./job.ts";
+import type { AnyJob, JobTypes } from "./definition.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
 import { itemJob, itemKind } from "./children.ts";
 import { describe, kindOf } from "./version.ts";

@@ -7,7 +7,8 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
-import type { AnyJob, Job, JobTypes } from "./job.ts";
+import type { AnyJob, JobTypes } from "./definition.ts";
+import type { Job } from "./job.ts";
 import { namedResults, replay } from "./log.ts";
 import { findLog, type JobSource, readWhole } from "./stored.ts";
 import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";

@@ -10,7 +10,7 @@
 import { BasketEngine, Endings, getTask, listTasks } from "../basket/engine.ts";
 import type { BasketStopOptions, Changed, TxOptions, WorkOptions } from "../basket/basket.ts";
 import type { Counts, Pauses } from "../basket/store.ts";
-import type { AnyJob } from "./job.ts";
+import type { AnyJob } from "./definition.ts";
 import type { JobCheckpoint, JobMessage } from "./state.ts";
 import { addJobs, type JobsToAdd } from "./adding.ts";
 import { changeJobs, clearJobs, type JobFilter, pauseJobs, runningAmong } from "./changing.ts";

@@ -15,7 +15,7 @@ import { decodeEntry, decodeHead } from "./decode.ts";
 import { nothingPending } from "./flow-log.ts";
 import { branchOf } from "./branch-name.ts";
 import { groupAt } from "./groups.ts";
-import type { AnyJob } from "./job.ts";
+import type { AnyJob } from "./definition.ts";
 import type { ReadLog } from "./log.ts";
 import { firstHead, type JobHead, type PreparedJob } from "./state.ts";
 import { check, checkWord, refuse } from "../platform/check.ts";

@@ -12,7 +12,7 @@ import { JobSteps } from "./job-steps.ts";
 import { itemKind } from "./children.ts";
 import { kindOf } from "./version.ts";
 import { firstHead, type JobMessage, type PreparedStep } from "./state.ts";
-import type { AnyJob } from "./job.ts";
+import type { AnyJob } from "./definition.ts";
 import { mayRevert, turn } from "./transitions.ts";
 import { validate } from "../platform/standard-schema.ts";
 
@@ -210,7 +210,8 @@ export abstract class SpawningJob<Tx> extends JobSteps<Tx> {
 		const { store, name } = this.owner;
 		const { id: parent } = this.task;
 		const prefix = `${this.state.uid}/${at}/`;
-		for (let after: string | undefined;;) {
+		let after: string | undefined;
+		while (true) {
 			const page: readonly StoredTask[] = await this.task.calls.track(() =>
 				store.list(name, { parent, after, limit: pageSize })
 			);

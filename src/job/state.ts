@@ -19,7 +19,7 @@
 
 import type { TaskFailure } from "../basket/engine.ts";
 import type { LogEntry } from "../basket/store.ts";
-import type { AnyJob, JobStep } from "./job.ts";
+import type { AnyJob, JobStep } from "./definition.ts";
 import { describe } from "./version.ts";
 import type { RunnerSettings } from "../run/options.ts";
 import { validate } from "../platform/standard-schema.ts";

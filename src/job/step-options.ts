@@ -102,14 +102,3 @@ export interface JobEachOptions<I, R, E, T, V, Tx = never>
 	 */
 	into?: ((sum: V | undefined, result: T, index: number) => V | PromiseLike<V>) | undefined;
 }
-
-/** The options of steps that children make, without their types. */
-export interface ChildrenOptions {
-	readonly items: (context: ChildrenContext<any, any>) => Iterable<unknown> | PromiseLike<Iterable<unknown>>;
-	readonly atOnce: number;
-	readonly tolerate: number;
-	readonly into: (sum: unknown, result: unknown, index: number) => unknown;
-	// deno-lint-ignore no-explicit-any -- any definition
-	readonly job: any;
-	readonly input: (context: ChildrenContext<any, any>) => unknown;
-}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AnyJob } from "./job.ts";
+import type { AnyJob } from "./definition.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { storable } from "./value.ts";
 import { placeAfter, placeToTurn } from "./groups.ts";
