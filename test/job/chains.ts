@@ -1,9 +1,10 @@
 // Chains of random shape with branches, whose processes die at random calls of the store and in their steps. What they do is
 // a function of a seed, so that it can be compared with a run in which nothing goes wrong.
-import { type Job, job, later, type Processor, retryAfter, sleep, type StepContext, StoreError } from "../../mod.ts";
+import { type Job, job, later, retryAfter, sleep, type StepContext } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
 import type { Database } from "./database.ts";
-import { type Fault, Machine, type Process } from "./support.ts";
+import type { Process } from "./support.ts";
+import { tryWorlds, World } from "./world.ts";
 
 /** How a step behaves. */
 interface How {
@@ -71,63 +72,21 @@ interface Event {
 	readonly isStored: boolean;
 }
 
-const never = () => new Promise<never>(() => {});
-
-export class ChainWorld {
-	readonly machine: Machine;
+class ChainWorld extends World {
 	readonly shape: Shape;
 	readonly #events: Event[] = [];
-	readonly #random: Random;
-	#danger: number;
-	readonly #later = new Set<string>();
-	/** The end of the transaction before: a connection has one at a time. */
-	readonly #writing = new Map<Process, Promise<unknown>>();
 
 	constructor(database: Database, seed: number, danger: number) {
-		this.machine = new Machine(database);
+		super(database, seed, danger);
 		this.machine.patience = 4;
 		this.shape = new Shape(seed);
-		this.#random = new Random(seed + 1_000_000);
-		this.#danger = danger;
 	}
 
-	async run(): Promise<void> {
-		const { machine } = this;
-		await machine.store.open();
-		const observer = machine.process();
-		const definition = this.#define(observer);
-		const processor = observer.processor([definition]) as Processor<Job>;
-		await processor.add(definition, undefined, { id: "job" });
-		for (let index = 0; index < (this.#danger > 0 ? 2 : 1); index++) this.#start();
-		const cancelAt = this.#danger > 0 && this.#random.chance(0.15) ? this.#random.below(12) : -1;
-		const signals = this.shape.parts.filter(({ type }) => type === "wait") as { name: string }[];
-		for (let round = 0; round < 120; round++) {
-			if (await processor.result("job") !== undefined) return;
-			if (round === 40) this.#danger = 0;
-			await machine.advance(round < 30 ? this.#random.pick([0, 10, 500, 3_000, 30_000]) : 60_000);
-			const signal = signals[round];
-			if (signal !== undefined) await processor.signal("job", signal.name as never, "sent" as never);
-			if (round === cancelAt) await processor.cancel("job");
-			if (this.#danger > 0 && this.#random.chance(0.1)) await processor.retry("job");
-		}
+	protected override get signals(): readonly string[] {
+		return this.shape.parts.filter((part) => part.type === "wait").map(({ name }) => name);
 	}
 
-	#start(): void {
-		const fault: Fault = () => {
-			if (!this.#random.chance(this.#danger)) return undefined;
-			return this.#random.pick(["die before", "die after", new StoreError("unavailable", "away")]);
-		};
-		const process = this.machine.process(fault);
-		process.onDeath = () => this.#start();
-		const processor = process.processor([this.#define(process)]);
-		void processor.run().then(() => this.#start(), () => process.isDead || this.#start());
-		if (this.#random.chance(this.#danger * 3)) {
-			const stop = () => void (process.isDead || processor.stop());
-			void sleep(this.#random.below(5_000), { clock: this.machine.clock }).then(stop);
-		}
-	}
-
-	#define(process: Process): Job {
+	protected override define(process: Process): Job {
 		let chain = job<undefined, unknown>("random") as unknown as Job<undefined, object, unknown, object, unknown>;
 		for (const part of this.shape.parts) {
 			const next = part.type === "step"
@@ -142,11 +101,6 @@ export class ChainWorld {
 		return chain as unknown as Job;
 	}
 
-	async #survive(process: Process): Promise<void> {
-		if (!process.isDead && this.#random.chance(this.#danger / 4)) process.die();
-		if (process.isDead) await never();
-	}
-
 	async #note(process: Process, what: Event["what"], step: string): Promise<void> {
 		if (process.isDead) return;
 		const { plan } = await this.machine.head("job");
@@ -157,52 +111,34 @@ export class ChainWorld {
 
 	#step(how: How, process: Process) {
 		const { name, attempts, failures, hint, duration, commits, revertFailures } = how;
-		const write = async (line: string, context: StepContext<unknown, unknown, unknown>, result?: string) => {
-			const before = this.#writing.get(process);
-			const written = Promise.resolve(before).then(() =>
-				process.write(line, async (tx) => {
-					await context.commit(tx, result);
-					await this.#survive(process);
-				})
-			);
-			this.#writing.set(process, written.catch(() => {}));
-			// A database that is away for a moment is no failure of the step.
-			await written.catch((error) => {
-				throw error instanceof StoreError ? later(1_000, error) : error;
-			});
-		};
 		const run = async (context: StepContext<unknown, unknown, unknown>) => {
-			await this.#survive(process);
+			await this.survive(process);
 			await this.#note(process, "start", context.step);
 			const { clock } = this.machine;
 			if (duration >= 0) await sleep(duration, { clock, signal: context.signal });
-			await this.#survive(process);
-			if (hint === "later" && !this.#later.has(name)) {
-				this.#later.add(name);
-				throw later(3_000);
-			}
+			await this.survive(process);
+			if (hint === "later" && this.putsOff(name)) throw later(3_000);
 			const error = new Error(`${name} ${context.attempt}`);
 			if (context.attempt <= failures) throw hint === "retryAfter" ? retryAfter(500, error) : error;
-			if (commits) await write(name, context, `${name}!`);
+			if (commits) await this.write(process, name, (tx) => context.commit(tx, `${name}!`));
 			return `${name}!`;
 		};
 		if (revertFailures === undefined) return { attempts, run };
 		const revert = async (
 			context: StepContext<unknown, unknown, unknown> & { readonly result: unknown },
 		) => {
-			await this.#survive(process);
+			await this.survive(process);
 			if (context.result !== `${name}!`) throw new Error(`a wrong result of ${name}: ${String(context.result)}`);
 			await this.#note(process, "revert", context.step);
 			if (context.attempt <= revertFailures) throw new Error("not yet");
-			if (commits) await write(`-${name}`, context);
+			if (commits) await this.write(process, `-${name}`, (tx) => context.commit(tx));
 		};
 		return { attempts, run, revert };
 	}
 
-	/** Returns what is wrong with what has happened. */
-	async problem(): Promise<string | undefined> {
+	override async problem(): Promise<string | undefined> {
 		const { machine } = this;
-		const processor = machine.process().processor([this.#define(machine.process())]);
+		const processor = machine.process().processor([this.define(machine.process())]);
 		const outcome = await processor.result("job");
 		if (outcome === undefined) return `it has not ended: ${JSON.stringify(await processor.get("job"))}`;
 		const again = this.#events.find(({ isStored }) => isStored);
@@ -234,12 +170,6 @@ export class ChainWorld {
 		const written = (await machine.lines()).sort();
 		return JSON.stringify(written) === JSON.stringify(lines) ? undefined : `${written} are written instead of ${lines}`;
 	}
-
-	/** The outcome as text: the same for each run that is not cancelled. */
-	async outcome(): Promise<string> {
-		const { status, value, error } = (await this.machine.process().processor([]).result("job"))!;
-		return JSON.stringify([status, value, error?.message]);
-	}
 }
 
 /** Returns what is wrong with the seed, if anything is. */
@@ -248,21 +178,7 @@ export async function tryChain(
 	seed: number,
 	danger: number,
 ): Promise<string | undefined> {
-	const database = await open();
-	const calm = new ChainWorld(database, seed, 0);
-	const wild = new ChainWorld(database, seed, danger);
-	try {
-		for (const world of [calm, wild]) {
-			await world.run();
-			const problem = await world.problem();
-			if (problem !== undefined) return `seed ${seed}, ${world === calm ? "calm" : "wild"}: ${problem}`;
-		}
-		const [one, other] = [await calm.outcome(), await wild.outcome()];
-		const mayDiffer = other.includes("The job was cancelled") || other.includes("ended without");
-		return one === other || mayDiffer ? undefined : `seed ${seed}: ${other} instead of ${one}`;
-	} finally {
-		calm.machine.close();
-		wild.machine.close();
-		await database.close();
-	}
+	const create = (database: Database, danger: number) => new ChainWorld(database, seed, danger);
+	const problem = await tryWorlds(open, create, danger, () => true);
+	return problem && `seed ${seed}, ${problem}`;
 }

@@ -6,15 +6,14 @@ import {
 	type Flow,
 	type FlowStepOptions,
 	later,
-	type Processor,
 	retryAfter,
 	sleep,
 	stopNow,
-	StoreError,
 } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
 import type { Connection, Database } from "./database.ts";
-import { type Fault, Machine, type Process } from "./support.ts";
+import type { Process } from "./support.ts";
+import { tryWorlds, World } from "./world.ts";
 
 /** A part of a body. */
 type Part =
@@ -124,105 +123,52 @@ class Shape {
 }
 
 const textOf = (name: string | readonly [string, number]) => typeof name === "string" ? name : JSON.stringify(name);
-const never = () => new Promise<never>(() => {});
+
+/** Notes which names are stored. */
+function spy(database: Database, events: Event[]): Database {
+	const connect = (...args: Parameters<Database["connect"]>): Connection => {
+		const connection = database.connect(...args);
+		const { store } = connection;
+		const note = async () => {
+			const [entries = []] = await store.log(args[1], [{ id: "job", after: 0, limit: 1_000 }]);
+			for (const { data } of entries) {
+				const { name, isRevert } = JSON.parse(data as string);
+				const known = events.some((event) => event.what === "stored" && event.name === name);
+				if (name !== undefined && !isRevert && !known) events.push({ what: "stored", name });
+			}
+		};
+		const noted = <A extends unknown[]>(call: (...args: A) => Promise<unknown>) => async (...args: A) => {
+			const result = await call(...args);
+			await note();
+			return result;
+		};
+		const { save, turn } = store as Record<"save" | "turn", (...args: unknown[]) => Promise<unknown>>;
+		const through = { ...store, save: noted(save.bind(store)), turn: noted(turn.bind(store)) };
+		return { ...connection, store: through as never, write: noted(connection.write) };
+	};
+	return { ...database, connect };
+}
 
 /** Runs one durable function on processes that die. */
-export class FlowWorld {
-	readonly events: Event[] = [];
-	readonly machine: Machine;
+class FlowWorld extends World {
+	readonly events: Event[];
 	readonly shape: Shape;
-	deaths = 0;
-	/** The number of calls of the body. */
-	passes = 0;
-	readonly #random: Random;
-	#danger: number;
-	/** The end of the transaction before. */
-	readonly #writing = new Map<Process, Promise<unknown>>();
-	/** The steps that were put off. */
-	readonly #later = new Set<string>();
+	protected override readonly input = { tags: ["a"] };
 
-	/** @param danger the probability that a process dies at a call of the store, or at an await */
 	constructor(database: Database, seed: number, danger: number) {
-		this.machine = new Machine(this.#spy(database));
+		const events: Event[] = [];
+		super(spy(database, events), seed, danger);
 		this.machine.patience = 12;
+		this.events = events;
 		this.shape = new Shape(seed);
-		this.#random = new Random(seed + 1_000_000);
-		this.#danger = danger;
 	}
 
-	/** Notes which names are stored. */
-	#spy(database: Database): Database {
-		const connect = (...args: Parameters<Database["connect"]>): Connection => {
-			const connection = database.connect(...args);
-			const { store } = connection;
-			const note = async () => {
-				const [entries = []] = await store.log(args[1], [{ id: "job", after: 0, limit: 1_000 }]);
-				for (const { data } of entries) {
-					const { name, isRevert } = JSON.parse(data as string);
-					const known = this.events.some((event) => event.what === "stored" && event.name === name);
-					if (name !== undefined && !isRevert && !known) this.events.push({ what: "stored", name });
-				}
-			};
-			const noted = <A extends unknown[]>(call: (...args: A) => Promise<unknown>) => async (...args: A) => {
-				const result = await call(...args);
-				await note();
-				return result;
-			};
-			const { save, turn } = store as Record<"save" | "turn", (...args: unknown[]) => Promise<unknown>>;
-			const through = { ...store, save: noted(save.bind(store)), turn: noted(turn.bind(store)) };
-			return { ...connection, store: through as never, write: noted(connection.write) };
-		};
-		return { ...database, connect };
+	protected override get signals(): readonly string[] {
+		return this.shape.signals;
 	}
 
-	async run(): Promise<void> {
-		const { machine } = this;
-		await machine.store.open();
-		const observer = machine.process();
-		const definition = this.#define(observer);
-		const processor = observer.processor([definition]);
-		await processor.add(definition, { tags: ["a"] }, { id: "job" });
-		for (let index = 0; index < (this.#danger > 0 ? 2 : 1); index++) this.#start();
-		const cancelAt = this.#danger > 0 && this.#random.chance(0.15) ? this.#random.below(12) : -1;
-		for (let round = 0; round < 120; round++) {
-			if (await processor.result("job") !== undefined) return;
-			if (round === 40) this.#danger = 0;
-			await machine.advance(round < 30 ? this.#random.pick([0, 10, 500, 3_000, 30_000]) : 60_000);
-			const signal = this.shape.signals[round];
-			if (signal !== undefined) await processor.signal("job", signal, `value of ${signal}`);
-			if (round === cancelAt) await processor.cancel("job");
-			if (this.#danger > 0 && this.#random.chance(0.1)) await processor.retry("job");
-		}
-	}
-
-	/** Starts a processor. A new one replaces each dead one, and each that stops. */
-	#start(): void {
-		const fault: Fault = () => {
-			if (!this.#random.chance(this.#danger)) return undefined;
-			return this.#random.pick(["die before", "die after", new StoreError("unavailable", "away")]);
-		};
-		const process = this.machine.process(fault);
-		process.onDeath = () => {
-			this.deaths++;
-			this.#start();
-		};
-		const processor: Processor<Durable> = process.processor([this.#define(process)]);
-		void processor.run().then(() => this.#start(), () => process.isDead || this.#start());
-		if (this.#random.chance(this.#danger * 3)) {
-			const stop = () => void (process.isDead || processor.stop());
-			void sleep(this.#random.below(5_000), { clock: this.machine.clock }).then(stop);
-		}
-	}
-
-	/** A process may die here. After that, nothing happens anymore. */
-	async #survive(process: Process): Promise<void> {
-		if (!process.isDead && this.#random.chance(this.#danger / 4)) process.die();
-		if (process.isDead) await never();
-	}
-
-	#define(process: Process): Durable {
+	protected override define(process: Process): Durable {
 		const body = async (flow: Flow<unknown>, input: { tags: string[] }) => {
-			this.passes++;
 			// Later passes must not see this.
 			input.tags.push("b");
 			return [input.tags, await this.#do(this.shape.body, flow, process)];
@@ -235,7 +181,7 @@ export class FlowWorld {
 	}
 
 	async #do(part: Part, flow: Flow<unknown>, process: Process): Promise<unknown> {
-		await this.#survive(process);
+		await this.survive(process);
 		const each = (parts: readonly Part[]) => parts.map((part) => this.#do(part, flow, process));
 		switch (part.type) {
 			case "step":
@@ -295,39 +241,21 @@ export class FlowWorld {
 		const text = textOf(name);
 		this.#note(process, "register", text);
 		const result = flow.step(name, async ({ attempt, signal, commit }) => {
-			await this.#survive(process);
+			await this.survive(process);
 			this.#note(process, "start", text);
 			if (how.duration >= 0) await sleep(how.duration, { clock: this.machine.clock, signal });
-			await this.#survive(process);
-			if (how.hint === "later" && !this.#later.has(text)) {
-				this.#later.add(text);
-				throw later(3_000);
-			}
+			await this.survive(process);
+			if (how.hint === "later" && this.putsOff(text)) throw later(3_000);
 			const error = new Error(`${text} ${how.hint === "stopNow" ? "" : attempt}`);
 			if (attempt <= how.failures) {
 				if (how.hint === "retryAfter") throw retryAfter(500, error);
 				throw how.hint === "stopNow" ? stopNow(error) : error;
 			}
 			this.#note(process, "done", text);
-			if (how.commits) await this.#write(process, text, (tx) => commit(tx, [text]));
+			if (how.commits) await this.write(process, text, (tx) => commit(tx, [text]));
 			return [text];
 		}, { attempts: how.attempts, ...this.#revert(text, how, process) });
 		return await result.finally(() => this.#note(process, "seen", text));
-	}
-
-	/** Writes a line in a transaction. A connection has one at a time. */
-	async #write(process: Process, line: string, work: (tx: unknown) => Promise<unknown>): Promise<void> {
-		const written = Promise.resolve(this.#writing.get(process)).then(() =>
-			process.write(line, async (tx) => {
-				await work(tx);
-				await this.#survive(process);
-			})
-		);
-		this.#writing.set(process, written.catch(() => {}));
-		// A database that is away for a moment is no failure of the step.
-		await written.catch((error) => {
-			throw error instanceof StoreError ? later(1_000, error) : error;
-		});
 	}
 
 	#revert(
@@ -338,23 +266,22 @@ export class FlowWorld {
 		if (revertFailures === undefined) return {};
 		return {
 			revert: async (result, { attempt, commit }) => {
-				await this.#survive(process);
+				await this.survive(process);
 				if (JSON.stringify(result) !== JSON.stringify([name])) {
 					this.events.push({ what: "revert", name: "a wrong result" });
 				}
 				this.#note(process, "revert", name);
-				await this.#survive(process);
+				await this.survive(process);
 				if (attempt <= revertFailures) throw new Error("not yet");
-				if (commits) await this.#write(process, `-${name}`, (tx) => commit(tx));
+				if (commits) await this.write(process, `-${name}`, (tx) => commit(tx));
 				this.#note(process, "reverted", name);
 			},
 		};
 	}
 
-	/** Returns what is wrong with what has happened. */
-	async problem(): Promise<string | undefined> {
+	override async problem(): Promise<string | undefined> {
 		const { events, machine } = this;
-		const processor = machine.process().processor([this.#define(machine.process())]);
+		const processor = machine.process().processor([this.define(machine.process())]);
 		const outcome = await processor.result("job");
 		if (outcome === undefined) return `it has not ended: ${JSON.stringify(await processor.get("job"))}`;
 		const of = (what: Event["what"]) => events.filter((event) => event.what === what).map(({ name }) => name);
@@ -401,43 +328,11 @@ export class FlowWorld {
 		if (JSON.stringify(written) !== JSON.stringify(lines.sort())) return `${written} are written instead of ${lines}`;
 		return undefined;
 	}
-
-	/** The outcome as text: the same for each run of a shape without races that is not cancelled. */
-	async outcome(): Promise<string> {
-		const { status, value, error } = (await this.machine.process().processor([]).result("job"))!;
-		return JSON.stringify([status, value, error?.message]);
-	}
-}
-
-/** What the runs of all seeds have met. */
-export const met: Record<string, number> = {};
-
-function meet(name: string, count = 1): void {
-	met[name] = (met[name] ?? 0) + count;
 }
 
 /** Returns what is wrong with the seed, if anything is. */
 export async function tryFlow(open: () => Promise<Database>, seed: number, danger = 0.04): Promise<string | undefined> {
-	const database = await open();
-	const calm = new FlowWorld(database, seed, 0);
-	const wild = new FlowWorld(database, seed, danger);
-	try {
-		for (const world of [calm, wild]) {
-			await world.run();
-			const problem = await world.problem();
-			if (problem !== undefined) return `seed ${seed}, ${world === calm ? "calm" : "wild"}: ${problem}`;
-		}
-		meet("deaths", wild.deaths);
-		meet("passes", wild.passes);
-		const [one, other] = [await calm.outcome(), await wild.outcome()];
-		meet(JSON.parse(other)[0]);
-		const mayDiffer = calm.shape.hasRaces || other.includes("The job was cancelled") || other.includes("ended without");
-		if (!mayDiffer) meet("compared");
-		if (wild.events.some(({ what }) => what === "reverted")) meet("with reverts");
-		return one === other || mayDiffer ? undefined : `seed ${seed}: ${other} instead of ${one}`;
-	} finally {
-		calm.machine.close();
-		wild.machine.close();
-		await database.close();
-	}
+	const create = (database: Database, danger: number) => new FlowWorld(database, seed, danger);
+	const problem = await tryWorlds(open, create, danger, ({ shape }) => !shape.hasRaces);
+	return problem && `seed ${seed}, ${problem}`;
 }
