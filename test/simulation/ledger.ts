@@ -462,8 +462,8 @@ export class Ledger {
 				this.#collect(owner, before, id, task);
 				return this.#watcher.onItem?.(id, item);
 			}
-			if (before === undefined) this.#insert(owner, id, task);
-			else this.#replace(owner, before, task);
+			if (before !== undefined) this.#replace(owner, before, task);
+			else this.#insertAnew(owner, id, task);
 			this.#watcher.onPayload?.(id, payload);
 		});
 	};
@@ -518,8 +518,9 @@ export class Ledger {
 	/** Adds an item to a task, which begins with it. */
 	#collect(owner: Owner, before: Entry | undefined, id: string, task: NewTask): void {
 		const { payload, priority, limitKey, delay, within = Infinity, item, most } = task;
-		if (before === undefined || isOver(before)) {
-			this.totals.added -= before?.state === "dead" ? 1 : 0;
+		if (before === undefined) this.#insertAnew(owner, id, task);
+		else if (isOver(before)) {
+			this.totals.added -= before.state === "dead" ? 1 : 0;
 			this.#insert(owner, id, task);
 		}
 		const entry = this.entries.get(id)!;
@@ -540,6 +541,13 @@ export class Ledger {
 		const isFull = entry.inbox.length >= most!;
 		entry.due = entry.dueBy = isFull ? this.#now : due;
 		entry.isFresh = !isFull && due === this.#now + delay;
+	}
+
+	/** Adds a task whose id is free, perhaps because the retention of another one has ended. */
+	#insertAnew(addedBy: Owner, id: string, task: NewTask): void {
+		const before = this.entries.get(id);
+		if (before !== undefined) this.#forget(before);
+		this.#insert(addedBy, id, task);
 	}
 
 	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane, limitKey }: NewTask): void {
@@ -582,10 +590,15 @@ export class Ledger {
 		const entry = this.entries.get(id);
 		if (isThere && entry !== undefined && this.#isGone(entry)) this.#fail(`${describe(entry)} is there after its time`);
 		if (isThere || !entry?.mayBeGone) return entry;
-		this.entries.delete(id);
+		// A store may still have it, and show it again after the clock was set back.
+		if (!this.#isGone(entry)) this.#forget(entry);
+		return undefined;
+	}
+
+	#forget(entry: Entry): void {
+		this.entries.delete(entry.id);
 		this.totals.expired++;
 		this.totals.deleted += entry.state === "dead" ? 1 : 0;
-		return undefined;
 	}
 
 	/** Whether its retention is over. After the clock was set back, a task may be there again, or removed. */
@@ -996,12 +1009,13 @@ export class Ledger {
 			const entry = this.#find(id, deleted[index]!);
 			this.#equal(`delete of ${id}`, deleted[index], entry !== undefined);
 			if (entry !== undefined) this.#watcher.onDelete?.(owner, entry);
-			if (!this.entries.delete(id)) return;
-			this.#leaveTime(entry!);
-			if (entry!.record !== undefined) entry!.record.isDeleted = true;
-			this.totals.deleted += entry!.state === "done" ? 0 : 1;
-			if (entry!.state === "running") this.#leaveGate(entry!);
-			this.#touchLane(entry!);
+			if (entry === undefined) return;
+			this.entries.delete(id);
+			this.#leaveTime(entry);
+			if (entry.record !== undefined) entry.record.isDeleted = true;
+			this.totals.deleted += entry.state === "done" ? 0 : 1;
+			if (entry.state === "running") this.#leaveGate(entry);
+			this.#touchLane(entry);
 		});
 	};
 
