@@ -295,15 +295,15 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "store: crashes are never forgotten",
-		file: memory,
+		file: memoryTask,
 		from: 'if (type !== "release" || outcome.delay !== undefined) task.crashes = 0;',
 		to: "",
 	},
 	{
 		name: "store: nobody moves up in a lane",
 		file: memory,
-		from: "next.previous = previous;\n\t\t\tthis.#place(next, next.at);",
-		to: "next.previous = previous;",
+		from: "if (next !== undefined) this.#place(next, next.at);",
+		to: "",
 	},
 	{
 		name: "store: what is held is claimed",
@@ -568,8 +568,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "replacing: a done task forgets the payload behind it",
 		file: memory,
-		from: "if (hasEnded && task.replacement === undefined && left === 0) {",
-		to: "if (hasEnded && left === 0) {",
+		from: "if (isEnd && replacement === undefined && left === 0) {",
+		to: "if (isEnd && left === 0) {",
 	},
 	{
 		name: "replacing: the delay does not count behind a running task",
@@ -592,7 +592,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "collecting: a dead task forgets its items when another one is added",
 		file: memoryTask,
-		from: 'return item !== undefined && state === "dead" ? { inbox, posted, log } : undefined;',
+		from: 'return item !== undefined && task.state === "dead" ? handOver(task) : undefined;',
 		to: "return undefined;",
 	},
 	{
@@ -634,10 +634,10 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "later: it counts an attempt",
-		file: memory,
-		from: 'if (type === "retry" || type === "release") at += outcome.delay ?? 0;',
+		file: memoryTask,
+		from: 'if (type === "retry" || type === "release") return now + (outcome.delay ?? 0);',
 		to:
-			'if (type === "retry" || type === "release") at += outcome.delay ?? 0;\n\t\tif (type === "release" && outcome.delay !== undefined) task.attempts++;',
+			'if (type === "release" && outcome.delay !== undefined) task.attempts++;\n\tif (type === "retry" || type === "release") return now + (outcome.delay ?? 0);',
 	},
 	{
 		name: "results: a task gets that of another run",
@@ -818,7 +818,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "records: with concurrent transactions, a log is removed while somebody may append to it",
-		file: "src/records/record-session.ts",
+		file: "src/records/session.ts",
 		from: "if (this.lanes === undefined) this.remnants",
 		to: "this.remnants",
 		test: logs,
@@ -1070,7 +1070,7 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "durable: undefined in a list is lost",
-		file: "src/job/flow-log.ts",
+		file: "src/job/value.ts",
 		from: "for (const index of gaps) (value as unknown[])[index] = undefined;",
 		to: "",
 		test: durable,
@@ -1092,22 +1092,22 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "restart: a task is restarted whatever its key",
 		file: memoryTask,
-		from: "if (!isOver(task) || keyOf(task) !== key) return undefined;",
-		to: "if (!isOver(task)) return undefined;",
+		from: "isRestart ? isOver(task) && keyOf(task) === change.key :",
+		to: "isRestart ? isOver(task) :",
 		test: suite,
 	},
 	{
 		name: "restart: a task keeps its messages",
 		file: memoryTask,
-		from: "payload, inbox: [], posted: 0, log:",
-		to: "payload, log:",
+		from: "payload, delay: 0, inbox: [], posted: 0 }",
+		to: "payload, delay: 0 }",
 		test: suite,
 	},
 	{
 		name: "restart: a task always keeps its log",
 		file: memoryTask,
-		from: "log: keepsLog ? task.log : undefined",
-		to: "log: task.log",
+		from: ": { ...anew, log: undefined, family: undefined };",
+		to: ": { ...anew, family: undefined };",
 		test: suite,
 	},
 	{
@@ -1261,8 +1261,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "branches: a branch that is not done is reverted",
 		file: "src/job/transitions.ts",
-		from: "while (at > 0 && (open.includes(at - 1) || !isRevertible(plan[at - 1]!))) at--;",
-		to: "while (at > 0 && !isRevertible(plan[at - 1]!)) at--;",
+		from: "open.includes(at) || !isRevertible(plan[at]!)",
+		to: "!isRevertible(plan[at]!)",
 		test: jobs,
 	},
 	{
