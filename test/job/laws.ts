@@ -15,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import { testBranches } from "./branch-laws.ts";
+import { testChildren } from "./children-laws.ts";
 import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
 import { testRestarts } from "./restart-laws.ts";
@@ -69,6 +70,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		testRestarts(law);
 		testVersions(law);
 		testBranches(law);
+		testChildren(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {
