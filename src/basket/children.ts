@@ -43,20 +43,26 @@ export interface Child {
  * A counter of children, which the store keeps beside its task until that has ended or is removed. A task that begins anew
  * has none.
  *
- * It counts each of its children once, in the commit in which the child is done, is dead or is removed, whatever has
- * removed it. A dead child that is retried does not count again. Until a child is counted, it belongs to the join of this
- * name that the parent has then.
+ * It counts each end of a child, in the commit in which the child is done, is dead or is removed before that, whatever has
+ * removed it. A child that begins anew counts again when it ends again. A child belongs to the join of this name that the
+ * parent has when the child ends.
  *
- * When `left` children have ended, or more than `spare` of them badly, `data` is posted to the task as by `post`, in the
- * same commit. After that, the join posts nothing.
+ * When `left` ends were counted, or more than `spare` bad ones, `data` is posted to the task as by `post`, in the same
+ * commit. After that, the join posts nothing.
  */
 export interface Join {
 	/** The name, of 1 to 255 characters. If the task has a join of this name, that one stays as it is. */
 	readonly name: string;
-	/** The number of its children, from 1; those that later calls will add are among them. */
+	/**
+	 * Whether it takes the place of a join of this name. It counts the ends after this commit; a store that counts in a later
+	 * turn may also count earlier ones. So a parent arms it, then lists its children, and sleeps if at least `left` of them
+	 * have not ended. @default false
+	 */
+	readonly isAnew?: boolean | undefined;
+	/** The number of ends, from 1; those of children that later calls will add are among them. */
 	readonly left: number;
 	/**
-	 * The number of children, from 0, that may end badly: dead, removed, or with `isBad` of `Done`. Absent: any number.
+	 * The number of ends, from 0, that may be bad: dead, removed, or with `isBad` of `Done`. Absent: any number.
 	 */
 	readonly spare?: number | undefined;
 	/** The message: at most 1,000 characters of text or bytes. */

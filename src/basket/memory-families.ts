@@ -31,15 +31,14 @@ export class MemoryFamilies {
 	grow(parent: Task, { join, children = [] }: Offspring): void {
 		if (isOver(parent) || (join === undefined && children.length === 0)) return;
 		const family = parent.family ??= { id: parent.id, children: new TaskIndex(), joins: new Map(), isOrphaned: false };
-		if (join !== undefined && !family.joins.has(join.name)) family.joins.set(join.name, open(join));
+		if (join !== undefined && (join.isAnew || !family.joins.has(join.name))) family.joins.set(join.name, open(join));
 		for (const child of children) this.#owner.bear(child, family);
 	}
 
-	/** A task has ended, or is removed: the join of its parent counts it. */
+	/** A task ends, or is removed before: the join of its parent counts that. */
 	count(task: Task, isBad: boolean): void {
 		const join = task.kin?.joins.get(task.join ?? "");
-		task.join = undefined;
-		if (join === undefined || join.isTold) return;
+		if (isOver(task) || join === undefined || join.isTold) return;
 		join.left--;
 		if (isBad) join.spare--;
 		join.isTold = join.left <= 0 || join.spare < 0;

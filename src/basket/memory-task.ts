@@ -65,8 +65,8 @@ export interface Task extends Placed {
 	family: Family | undefined;
 	/** The family of its parent. */
 	readonly kin: Family | undefined;
-	/** The join of its parent that will count it. */
-	join: string | undefined;
+	/** The join of its parent that counts it. */
+	readonly join: string | undefined;
 }
 
 /** The children of a task, and their joins. A retried task keeps both. */

@@ -76,12 +76,12 @@ function restart(session: Session, { before, row }: Found, task: NewTask, rank: 
 }
 
 /** The facts about the data of a task that hold for its next row, too. */
-export function lasting({ isSwapped, isLogged, isParent, parent, family }: TaskRow): Partial<TaskRow> {
+export function lasting({ isSwapped, isLogged, isParent, parent, family, joined }: TaskRow): Partial<TaskRow> {
 	return {
 		...(isSwapped && { isSwapped }),
 		...(isLogged && { isLogged }),
 		...(isParent && { isParent }),
-		...(parent !== undefined && { parent, family }),
+		...(parent !== undefined && { parent, family, joined }),
 	};
 }
 

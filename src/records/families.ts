@@ -48,8 +48,10 @@ export class Tallies {
 	/** The homes of tasks that have ended, and may have joins. */
 	readonly #dissolved: Order[] = [];
 
-	/** A task has ended or is removed: the join of its parent counts it, and its own joins are gone. */
-	end({ parent, family, joined: name, isParent, home }: TaskRow, isBad: boolean): void {
+	/** A task ends, or is removed before: the join of its parent counts that, and its own joins are gone. */
+	end(row: TaskRow, isBad: boolean): void {
+		const { parent, family, joined: name, isParent, home } = row;
+		if (isOver(row)) return;
 		if (isParent) this.#dissolved.push(home);
 		if (parent === undefined || family === undefined || name === undefined) return;
 		const key = JSON.stringify([family, name]);

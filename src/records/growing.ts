@@ -28,10 +28,11 @@ export function* grow(session: Session, all: readonly Growth[]): Work<void> {
 	const opened = all.flatMap(({ parent: { home }, join }) => join === undefined ? [] : { home, ...join });
 	const [there] = yield* ask(get(joins, opened.map(keyOf)));
 	const made = new Set<string>();
-	for (const [index, { home, name, left, spare, data }] of opened.entries()) {
+	for (const [index, { home, name, isAnew, left, spare, data }] of opened.entries()) {
 		const key = JSON.stringify([home, name]);
-		if (there[index] === undefined && !made.has(key)) {
-			session.tx.put(joins, { home, name, left, spare, data: copy(data) });
+		const before = there[index];
+		if (isAnew || (before === undefined && !made.has(key))) {
+			session.tx.put(joins, { home, name, left, spare, data: copy(data) }, before);
 		}
 		made.add(key);
 	}

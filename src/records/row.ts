@@ -134,7 +134,7 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		...(row.followers && { followers: undefined }),
 		...(limitKey !== undefined && { limitKey }),
 	};
-	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }), ...counted(row) };
+	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }) };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
 	switch (type) {
 		case "done":
@@ -150,11 +150,6 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		}
 	}
 	return delay === undefined ? waiting : { ...waiting, crashes: 0, dueAt: now + delay! };
-}
-
-/** The change of the row of a task that was counted. */
-export function counted({ joined }: TaskRow): Partial<TaskRow> {
-	return joined === undefined ? {} : { joined: undefined };
 }
 
 /** Whether it has ended, and its retention, too. Then it is invisible, even if no turn has removed it. */

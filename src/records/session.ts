@@ -8,7 +8,7 @@ import type { Added, Data, LogPart, Ref, Settlement } from "../basket/store.ts";
 import { Marks, writeMarks } from "./gates.ts";
 import { disperse, Tallies } from "./families.ts";
 
-import { copy, counted, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
+import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
 import { remnantOf } from "./remnants.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
@@ -219,11 +219,11 @@ export class Session {
 
 	/** Removes all of a task but its log and its family. Returns what a new row keeps of it, with a payload. */
 	keepLog({ before, row }: Found, payload: Data): Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> {
-		const { home, posted, isLogged, isParent, parent, family } = row;
+		const { home, posted, isLogged, isParent, parent, family, joined } = row;
 		this.erase(before);
 		this.forget(row, posted);
 		this.#empty(row);
-		return { home, posted: 0, seen: 0, isLogged, isParent, parent, family, ...this.withPayload(home, payload) };
+		return { home, posted: 0, seen: 0, isLogged, isParent, parent, family, joined, ...this.withPayload(home, payload) };
 	}
 
 	/** Removes the log of a task that is gone, if this can be done at once. */
@@ -248,12 +248,12 @@ export class Session {
 	/** Makes an unreadable task dead. It counts as the head of its lane. */
 	bury(before: TaskRow | Stray, lane?: string): void {
 		const found = isSound(before) ? { ...before, ...ended, payload: "" } : toTask(before);
-		this.tallies.end(found, true);
-		const row = { ...found, ...counted(found) };
+		const { state } = before instanceof Stray ? Object(before.value) as Partial<TaskRow> : before;
+		this.tallies.end({ ...found, state: state ?? "waiting" }, true);
 		if (isSound(before)) this.#empty(before);
-		this.lose(row.lane ?? lane);
-		this.tx.put(tasks, row, before);
-		this.#mark(before, row);
+		this.lose(found.lane ?? lane);
+		this.tx.put(tasks, found, before);
+		this.#mark(before, found);
 		if (!isSound(before)) this.#isDamaged = true;
 	}
 

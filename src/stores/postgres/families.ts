@@ -2,8 +2,7 @@
  * Children and the joins that count them, as functions in the database.
  *
  * The number of a log, `log` of a task, is also that of its family: `kin` of its children, which have a row in `families` as long
- * as their parent is there. `parent` of a child is the id of that, and `joined` is the join that counts it: when it ends, so
- * a child that has ended, and begins anew, has none.
+ * as their parent is there. `parent` of a child is the id of that, and `joined` is the join that counts its ends.
  *
  * Whoever ends a child adds a row to `endings`, and never waits for the join: the transaction of a caller would let all others
  * wait that end children of it. A call without such a transaction then counts the endings that it can see: if somebody has
@@ -80,7 +79,9 @@ export function families(s: string): string[] {
 			"",
 			`INSERT INTO ${s}.families VALUES (own, b) ON CONFLICT DO NOTHING;
 IF j->>'n' IS NOT NULL THEN
-	INSERT INTO ${s}.joins VALUES (own, j->>'n', corner, (j->>'l')::int, (j->>'s')::float8, j->>'d') ON CONFLICT DO NOTHING;
+	INSERT INTO ${s}.joins VALUES (own, j->>'n', corner, (j->>'l')::int, (j->>'s')::float8, j->>'d')
+	ON CONFLICT (family, name) DO UPDATE SET missing = excluded.missing, spare = excluded.spare, data = excluded.data, told = false
+	WHERE j->>'r' IS NOT NULL;
 END IF;
 IF j->'c' IS NOT NULL THEN
 	IF EXISTS (SELECT FROM ${s}.orphans WHERE basket = b) THEN

@@ -174,7 +174,7 @@ export const stayed = (toHold = "false"): string =>
 /** Restarts the dead task `old` under the number `last`, at the end. */
 export function restart(s: string, last: string, old: string): string {
 	return `UPDATE ${s}.tasks SET seq = ${last}, id = coalesce(id, '_' || seq), state = CASE WHEN lane IS NULL THEN 0 ELSE 2 END,
-			due = t, added = t, behind = NULL, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL, joined = NULL
+			due = t, added = t, behind = NULL, attempts = 0, crashes = 0, claims = 0, backoff = false, error = NULL, progress = NULL
 		WHERE seq = ${old};
 		UPDATE ${s}.messages SET task = ${last} WHERE task = ${old};`;
 }

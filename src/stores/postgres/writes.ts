@@ -70,6 +70,7 @@ function showOffspring(parent: string, { join, children = [] }: Offspring): Reco
 	if (join === undefined && children.length === 0) return undefined;
 	return {
 		n: encodeText(join?.name),
+		r: join?.isAnew || undefined,
 		l: join?.left,
 		s: join?.spare,
 		d: join && encode(join.data),

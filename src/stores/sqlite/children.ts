@@ -57,8 +57,10 @@ export class SqliteFamilies {
 			this.#connection.run(`INSERT INTO ${families} (family, basket, id) VALUES (?, ?, ?)`, seq, basket, idOf(parent));
 		}
 		if (join !== undefined) {
-			const { name, left, spare = null, data } = join;
-			const insert = `INSERT OR IGNORE INTO ${joins} (family, name, task, rest, spare, data) VALUES (?, ?, ?, ?, ?, ?)`;
+			const { name, isAnew, left, spare = null, data } = join;
+			const insert = `INSERT OR ${
+				isAnew ? "REPLACE" : "IGNORE"
+			} INTO ${joins} (family, name, task, rest, spare, data) VALUES (?, ?, ?, ?, ?, ?)`;
 			this.#connection.run(insert, family ?? seq, encode(name), seq, left, spare, encode(data));
 		}
 		return family ?? seq;

@@ -181,8 +181,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const isDone = state === State.done;
 		const isKeptFor = delay !== null && state >= State.dead;
 		// Otherwise the index of this column is not written.
-		const counted = this.tables.hasFamilies && state >= State.dead ? "joined = NULL," : "";
-		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"}, ${counted}` : "";
+		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"},` : "";
 		const key = keyIn(outcome);
 		// Only a done task has a result, and only a released one gets a key.
 		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";

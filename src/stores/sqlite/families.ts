@@ -5,7 +5,7 @@
  * - A row of `families` is a task with children or joins. Its number, that of the task when the first of them was added, is
  *   `family` of the task, and `parent` of its children. If the task is removed, the family is `gone`, and later turns remove
  *   its children.
- * - `joined` of a child is the name of the join that will count it. `bad` is the number of the claim that has ended badly.
+ * - `joined` of a child is the name of the join that counts it. `bad` is the number of the claim that has ended badly.
  * - A row of `joins` counts: `rest` and `spare` are `left` and `spare` of a `Join`. `task` is the current number of its task.
  *
  * The triggers count each end of a child, however it comes about, also by hand. What a join posts needs the clock, so it is
@@ -63,11 +63,10 @@ export function familyStatements(tables: Tables): readonly string[] {
 		) STRICT, WITHOUT ROWID`,
 		`CREATE INDEX ${ripe} ON ${joins} (family) WHERE ${isRipe}`,
 		`CREATE TRIGGER ${tasks}_ended AFTER UPDATE OF state ON ${tasks}
-		WHEN old.joined IS NOT NULL AND new.state >= ${State.dead} BEGIN
-			UPDATE ${tasks} SET joined = NULL WHERE seq = new.seq AND joined IS NOT NULL;
+		WHEN old.joined IS NOT NULL AND old.state < ${State.dead} AND new.state >= ${State.dead} BEGIN
 			${count(`new.state = ${State.dead} OR ${isBad}`)}
 		END`,
-		`CREATE TRIGGER ${tasks}_counted AFTER DELETE ON ${tasks} WHEN old.joined IS NOT NULL BEGIN
+		`CREATE TRIGGER ${tasks}_counted AFTER DELETE ON ${tasks} WHEN old.joined IS NOT NULL AND old.state < ${State.dead} BEGIN
 			${count(`NOT (${isRunning}) OR ${isBad}`)}
 		END`,
 		`CREATE TRIGGER ${tasks}_childless AFTER UPDATE OF state ON ${tasks}

@@ -52,7 +52,8 @@ export class SqliteRestarts {
 		const { seq, lane } = row;
 		this.#connection.run(
 			`UPDATE ${this.#tables.tasks} SET seq = ?1, id = ?2, state = ?3, gone = NULL, due = ?4, added = ?4,
-				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL WHERE seq = ?5`,
+				attempts = 0, crashes = 0, claims = 0, backoff = 0, error = NULL, progress = NULL
+				${this.#tables.hasFamilies ? ", bad = NULL" : ""} WHERE seq = ?5`,
 			...[last, idOf(row), lane === null ? State.waiting : State.blocked, now, seq],
 		);
 		this.#connection.run(`UPDATE ${this.#tables.messages} SET task = ? WHERE task = ?`, last, seq);

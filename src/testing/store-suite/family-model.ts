@@ -28,8 +28,8 @@ interface Member {
 	readonly id: string;
 	/** This very parent, and not another one with its id. */
 	readonly parent: Member | undefined;
-	/** The join that will count it. */
-	join: string | undefined;
+	/** The join that counts it. */
+	readonly join: string | undefined;
 	state: "waiting" | "running" | "dead" | "done";
 	/** Whether only a message makes it due. */
 	isAsleep: boolean;
@@ -129,7 +129,8 @@ class StoreAndFamilies {
 	#offspring(): { join?: Join; children: Child[] } {
 		const random = this.#random;
 		const [name, left] = [random.of(names), 1 + random.below(3)];
-		const join = newJoin(left, { name, ...random.of([{}, { spare: 0 }, { spare: 1 }]) });
+		const isAnew = random.below(3) === 0;
+		const join = newJoin(left, { name, isAnew, ...random.of([{}, { spare: 0 }, { spare: 1 }]) });
 		const some = Array.from({ length: random.below(4) }, () => random.of(ids));
 		const children = some.map((id) => newChild(id, { join: random.of([...names, undefined]) }));
 		return random.below(2) === 0 ? { children } : { join, children };
@@ -150,7 +151,7 @@ class StoreAndFamilies {
 		if (!isDone) return;
 		const parent = this.#find(claim.id)!;
 		const { join, children } = grown;
-		if (join !== undefined && !parent.joins.has(join.name)) {
+		if (join !== undefined && (join.isAnew || !parent.joins.has(join.name))) {
 			parent.joins.set(join.name, { left: join.left, spare: join.spare ?? Infinity, isTold: false });
 		}
 		for (const { id, join } of children) if (this.#find(id) === undefined) this.#insert(id, parent, join);
@@ -200,7 +201,6 @@ class StoreAndFamilies {
 
 	#count(member: Member, isBad: boolean): void {
 		const { parent, join = "" } = member;
-		member.join = undefined;
 		const counter = parent?.joins.get(join);
 		if (parent === undefined || counter === undefined || counter.isTold) return;
 		counter.left--;
@@ -231,7 +231,7 @@ class StoreAndFamilies {
 		const member = this.#find(id);
 		equal(await this.#bench.store.delete(this.#bench.basket, [id]), [member !== undefined], "deleted");
 		if (member === undefined) return;
-		this.#count(member, true);
+		if (member.state !== "done" && member.state !== "dead") this.#count(member, true);
 		this.#members = this.#members.filter((other) => other !== member);
 		this.#expire();
 	}

@@ -14,7 +14,7 @@ const asleep: Outcome = { type: "later", delay: null, seen: 0 };
 
 export const joining: readonly StoreTest[] = [
 	{
-		title: "a join counts each child once, however it ends, and then makes its task due",
+		title: "a join counts the end of each child once, however it ends, and then makes its task due",
 		async run(bench) {
 			const ids = ["done", "kept", "expired", "dead", "deleted", "running", "last"];
 			const claims = await expecting(bench, ids, newJoin(ids.length, { data: Uint8Array.of(1, 2) }));
@@ -78,17 +78,49 @@ export const joining: readonly StoreTest[] = [
 		},
 	},
 	{
-		title: "a join does not count a dead child again that is retried",
+		title: "a join counts a child again that begins anew, however it did so, and none when it is removed afterwards",
 		async run(bench) {
-			const [b, c] = await expecting(bench, ["b", "c"], newJoin(2, { spare: 1 }));
+			const [b, c, d] = await expecting(bench, ["b", "c", "d"], newJoin(6, { spare: 4 }));
+			const restart = async (id: string, keepsLog: boolean) => {
+				const { key } = await bench.get(id);
+				await bench.change(id, { type: "restart", key, payload: "anew", keepsLog });
+				return await bench.claimOnly(id);
+			};
 			await bench.settleAll([b!], dead);
 			await bench.change("b", "retry");
 			await bench.settleAll([await bench.claimOnly("b")], dead);
-			await bench.change("b", "retry");
-			await bench.settleAll([await bench.claimOnly("b")]);
-			equal(await inboxOf(bench, "a"), [], "inbox");
-			await bench.settleAll([c!]);
-			equal(await inboxOf(bench, "a"), ["joined j"], "inbox when the other one is done");
+			await bench.settleAll([c!], { type: "done", retain: bench.long, isBad: true });
+			await bench.settleAll([await restart("c", true)], { type: "done", retain: bench.long });
+			await bench.settleAll([d!], dead);
+			await bench.store.delete(bench.basket, ["b", "c"]);
+			equal(await inboxOf(bench, "a"), [], "inbox after five ends");
+			await bench.settleAll([await restart("d", false)]);
+			equal(await inboxOf(bench, "a"), ["joined j"], "inbox after six");
+		},
+	},
+	{
+		title: "a join that is made anew counts from then on, and posts once more",
+		async run(bench) {
+			const [b, c, d, e] = await expecting(bench, ["b", "c", "d", "e"], newJoin(9, { spare: 0 }), bench.long, {
+				type: "later",
+				delay: 0,
+				seen: 0,
+			});
+			const a = await bench.claimOnly("a");
+			const join = { isAnew: true, data: "anew" };
+			await bench.settleAll([b!], dead);
+			for (let round = 0; round < 2; round++) await grow(bench, a, [], newJoin(2, join));
+			await bench.settle(a, { type: "later", delay: null, seen: 1 });
+			await bench.settleAll([c!], dead);
+			equal(await inboxOf(bench, "a"), [], "inbox after the first end");
+			await bench.settleAll([d!]);
+			const again = await bench.claimOnly("a");
+			equal(again.inbox.map(({ data }) => data), ["anew"], "inbox after the second one");
+			await grow(bench, again, [], newJoin(1, join));
+			await bench.settle(again, { type: "later", delay: null, seen: 2 });
+			await bench.store.delete(bench.basket, ["e"]);
+			equal(await bench.store.extend(bench.basket, [e!], bench.long), ["lost"], "extend()");
+			equal((await bench.claimOnly("a")).inbox.map(({ data }) => data), ["anew"], "inbox after the last one");
 		},
 	},
 	{
