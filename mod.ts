@@ -68,8 +68,10 @@ export {
 	type JobTypes,
 } from "./src/job/definition.ts";
 export {
+	type ChildArguments,
 	type ChildrenContext,
 	type ItemContext,
+	type ItemResults,
 	type ItemRevertContext,
 	type JobBranchCheck,
 	type JobBranches,

@@ -479,6 +479,8 @@ testDoors("Lifecycle, Services, reconcile()", {
 const step = job<string>("known").step("one", { run: () => 1 });
 const processor = () => new Processor({ store: memoryStore(), jobs: [step], clock });
 
+const each = (values?: object) => ({ items: () => [], run: noop, ...values });
+
 testDoors("job(), Processor", {
 	"job(name)": () => ({ names: /"name"/, give: (value) => void job(value) }),
 	"step(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").step(value, { run: noop }) }),
@@ -496,6 +498,18 @@ testDoors("job(), Processor", {
 		names: /"(options|run|step)/,
 		give: (value) => void job("a").all("one", { one: value as never }),
 	}),
+	"each(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").each(value, each()) }),
+	"each(options)": () => ({ names: /"(options|items)/, give: (value) => void job("a").each("one", value) }),
+	...options(
+		["items", "run", "revert", "atOnce", "tolerate", "into", "schema", "revertAttempts", ...runnerOptions.slice(0, -2)],
+		(options) => void job("a").each("one", each(options as object)),
+	),
+	"job(name) of a step": () => ({
+		names: /"name"|another step/,
+		give: (value) => void job("a").job(value, step, () => "x"),
+	}),
+	"job(job)": () => ({ names: /"job/, give: (value) => void job("a").job("one", value, () => 1 as never) }),
+	"job(input)": () => ({ names: /"input"/, give: (value) => void job("a").job("one", step, value) }),
 	"sleep(name)": () => ({ names: /"name"|another step/, give: (value) => void job("a").sleep(value, 1) }),
 	"sleep(duration)": () => ({ names: /"duration"/, give: (value) => void job("a").sleep("one", value) }),
 	"new Processor(options)": () => ({ names: /"(options|store|jobs)/, give: (value) => void new Processor(value) }),

@@ -8,9 +8,7 @@
 import type { StepContext } from "./context.ts";
 import { JobDefinition, type JobStep } from "./definition.ts";
 import type { JobStepOptions } from "./step-options.ts";
-import { kindOf } from "./version.ts";
 import { limit } from "../limit/limit.ts";
-import { variantMark } from "../basket/store.ts";
 
 /** The input of the child of an item. */
 export interface ItemInput {
@@ -18,11 +16,6 @@ export interface ItemInput {
 	readonly index: number;
 	/** The `uid` of its parent. */
 	readonly parent: string;
-}
-
-/** The kind of the children of a step that has a list. */
-export function itemKind(job: Pick<JobDefinition, "name" | "version">, step: string): string {
-	return `${kindOf(job)}${job.version === undefined ? variantMark : ""}${variantMark}${step}`;
 }
 
 /** The definition of the children of a step that has a list. */

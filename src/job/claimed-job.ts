@@ -19,7 +19,7 @@ import { brief, textOf } from "./failures.ts";
 import { decodeRecord } from "./flow-log.ts";
 import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
-import { valueOf } from "./value.ts";
+import { storable, valueOf } from "./value.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
 import type { FailedJobAttempt } from "./options.ts";
@@ -210,11 +210,17 @@ export abstract class ClaimedJob<Tx> {
 			const payload = await this.encodeHead();
 			const { isChild, status } = this.state;
 			if (!isChild) return { type: "done", retain: this.owner.retain, payload };
-			const result = status === "completed" ? await this.owner.codec.encode(valueOf(this.state)) : undefined;
+			const result = status === "completed" ? await this.owner.codec.encode(storable(await this.#value())) : undefined;
 			return { type: "done", retain: Infinity, payload, result, isBad: status !== "completed" };
 		} catch (error) {
 			return await this.hold(error);
 		}
+	}
+
+	/** The value of a completed job. That of a durable function is its last record. */
+	async #value(): Promise<unknown> {
+		const { pending } = this.state;
+		return pending === undefined ? valueOf(this.state) : (await this.readRecord(this.#entries!.length - 1)).value;
 	}
 
 	/** Holds the job and stores the reason, because a job whose state is uncertain never runs. */

@@ -159,3 +159,11 @@ export type AnyJob<Tx = any> = JobDefinition<any, any, any, any, Tx, any>;
 
 /** The types of a job: the `input` that `add` takes, the `results` of its steps, its `value`, its `signals` and its `tx`. */
 export type JobTypes<J extends AnyJob> = NonNullable<J["types"]>;
+
+/** @throws {TypeError | RangeError} for what is no definition of a job */
+export function checkJob<J extends AnyJob>(job: J): J {
+	check("job.name", check("job", job, "object").name, "string");
+	check("job.steps", job.steps, "object", Array.isArray(job.steps), "those of a job");
+	if (job.steps.length > 0 || job.engine !== undefined) return job;
+	throw new TypeError(`The job ${JSON.stringify(job.name)} has no steps`);
+}

@@ -10,9 +10,10 @@
  * @module
  */
 
-import { type AnyJob, JobDefinition, type JobOptions, type JobStep, type JobTypes } from "./definition.ts";
+import { type AnyJob, checkJob, JobDefinition, type JobOptions, type JobStep, type JobTypes } from "./definition.ts";
 import type {
-	ChildrenContext,
+	ChildArguments,
+	ItemResults,
 	JobBranchCheck,
 	JobBranches,
 	JobBranchOptions,
@@ -21,7 +22,8 @@ import type {
 	JobStepOptions,
 } from "./step-options.ts";
 import { branchName, branchOf } from "./branch-name.ts";
-import { check, checkDelay, checkFunction, checkLimit, refuse } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction, checkLimit, refuse } from "../platform/check.ts";
+import { checkItemKind } from "./version.ts";
 import { checkName } from "../platform/name.ts";
 import { checkSchema, type StandardSchema } from "../platform/standard-schema.ts";
 import { checkRunnerOptions } from "../run/options.ts";
@@ -172,41 +174,109 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	}
 
 	/**
-	 * Adds a step for each item of a list. The items are children of the job: tasks of the same basket, which any process runs,
-	 * each with its own attempts and its own revert. They are stored with the job, and the job goes on when all have ended.
+	 * Adds a step that does the same for each item of a list. Its result is the list of the results, in the order of the items.
 	 *
-	 * @param name the name, unique in the job
-	 * @param options the items, what is done with each, and how many at once
-	 * @throws {TypeError | RangeError} for a name that another step already has, and for options of the wrong type or
-	 * out of range
+	 * Each item is a child of the job: a task of the same basket with its own attempts, timeout, revert, idempotency key and log,
+	 * which any process runs that has the definition. They are stored in one commit with the place of the job, up to 500 at a
+	 * time. Then the job holds no worker and no lease until all have ended. A child is kept until the job is removed.
+	 *
+	 * - If more items fail than `tolerate`, those that have not ended are cancelled. Those that are completed are reverted, and
+	 *   then the steps before. The error of the first failed item, in the order of the list, is that of the job. The same
+	 *   happens to completed items if a later step fails or the job is canceled.
+	 * - An item that is dead or was deleted has failed.
+	 * - `list({ parent: id })` shows the children of a job; other lists leave them out. `counts` and snapshots contain them.
+	 * - Items get no `results`: what `run` needs is in the item, which must fit into one payload, as its result must.
+	 *
+	 * @param name the name, once in a job: the results are found under it. Without U+001F, and at most 253 characters together
+	 * with the name and the version of the job
+	 * @param options the list, what is done with each item, how many run at once, how many may fail, and what is made of
+	 * the results
+	 * @throws {TypeError | RangeError} for a name that another step already has or that is too long, and for options of the
+	 * wrong type or out of range. If `items` gives no list, the job fails with a TypeError
+	 *
+	 * @example
+	 * ```ts
+	 * import assert from "node:assert/strict";
+	 * import { job, memoryStore, Processor } from "upkeep";
+	 *
+	 * const album = job<{ files: string[] }>("album")
+	 * 	.each("thumbs", {
+	 * 		items: ({ input }) => input.files,
+	 * 		run: ({ item }) => `small ${item}`,
+	 * 		revert: ({ result }) => console.log("delete", result),
+	 * 		atOnce: 20,
+	 * 		attempts: 3,
+	 * 	})
+	 * 	.each("bytes", {
+	 * 		items: ({ results }) => results.thumbs,
+	 * 		run: ({ item }) => item.length,
+	 * 		into: (sum: number | undefined, bytes) => (sum ?? 0) + bytes,
+	 * 	});
+	 *
+	 * const processor = new Processor({ store: memoryStore(), jobs: [album] });
+	 * const { id } = await processor.add(album, { files: ["a.jpg", "b.jpg"] });
+	 * await processor.drain();
+	 * const { value, results } = await processor.wait(id);
+	 * assert.deepEqual([results.thumbs, value], [["small a.jpg", "small b.jpg"], 22]);
+	 * ```
 	 */
-	each<N extends string, E, T, V = readonly T[]>(
+	each<N extends string, E, T, L extends number = 0, V = ItemResults<T, L>>(
 		name: N,
-		options: JobEachOptions<I, R, E, T, V, Tx>,
+		options: JobEachOptions<I, R, E, T, V, Tx> & { tolerate?: L | undefined },
 	): Job<I, R & { readonly [K in N]: V }, V, S, Tx, A> {
 		const { items, into, atOnce = Infinity, tolerate = 0 } = check("options", options, "object");
 		check("items", items, "function");
 		checkFunction("into", into);
-		checkLimit("atOnce", atOnce);
-		checkLimit("tolerate", tolerate + 1);
-		const { options: given } = stepOf(this.#free(name), options as unknown as JobStep["options"]);
+		checkCount("atOnce", atOnce);
+		checkCount("tolerate", tolerate, 0);
+		checkItemKind(this, this.#free(name));
+		const { options: given } = stepOf(name, options as unknown as JobStep["options"]);
 		return this.#with({ name, type: "each", options: given, duration: 0 });
 	}
 
 	/**
-	 * Adds another job as a step. It is a child of this one: its value is the result.
+	 * Adds another job as a step. Its value is the result.
 	 *
-	 * @param name the name, unique in the job
-	 * @param job the definition, which a processor must have, too
-	 * @param input makes the input from that of this job and from the results
+	 * It is a child of this job: a task of the same basket with its own steps, limit and deadline, of a chain or of a durable
+	 * function. It is stored in one commit with the place of this job, which holds no worker and no lease until the child has
+	 * ended. If the child does not complete, its error is that of this job. If this job is reverted later, or is canceled,
+	 * the child is reverted, too. It is kept until this job is removed.
+	 *
+	 * A processor that has this job has the other one, too: it need not be among its `jobs`, unless jobs of it are also added.
+	 *
+	 * @param name the name, once in a job: the value of the other one is found under it
+	 * @param job the definition of the other one
+	 * @param input makes its input from the input and the results of this one; it may be left out where that may be `undefined`.
+	 * It goes through the schema of the other one: if it does not pass, this job fails with a `ValidationError`. After a
+	 * crash, the function may be called again
 	 * @throws {TypeError | RangeError} for a name that another step already has, and for arguments of the wrong type
+	 *
+	 * @example
+	 * ```ts
+	 * import assert from "node:assert/strict";
+	 * import { job, memoryStore, Processor } from "upkeep";
+	 *
+	 * const invoice = job<{ amount: number }>("invoice")
+	 * 	.step("number", { run: () => 7, revert: ({ result }) => console.log("void the number", result) })
+	 * 	.step("send", { run: ({ input, results }) => `invoice ${results.number} over ${input.amount} €`, attempts: 5 });
+	 * const order = job<{ price: number }>("order")
+	 * 	.step("ship", { run: () => "sent" })
+	 * 	.job("invoice", invoice, ({ input }) => ({ amount: input.price }));
+	 *
+	 * const processor = new Processor({ store: memoryStore(), jobs: [order] });
+	 * const { id } = await processor.add(order, { price: 8 });
+	 * await processor.drain();
+	 * assert.equal((await processor.wait(id)).value, "invoice 7 over 8 €");
+	 * const children = await Array.fromAsync(processor.list({ parent: id }));
+	 * assert.deepEqual(children.map(({ job, status }) => [job, status]), [["invoice", "completed"]]);
+	 * ```
 	 */
 	job<N extends string, J extends AnyJob<Tx>>(
 		name: N,
 		job: J,
-		input: (context: ChildrenContext<I, R>) => JobTypes<J>["input"] | PromiseLike<JobTypes<J>["input"]>,
+		...[input = () => undefined]: ChildArguments<I, R, JobTypes<J>["input"]>
 	): Job<I, R & { readonly [K in N]: JobTypes<J>["value"] }, JobTypes<J>["value"], S, Tx, A> {
-		check("job", job, "object", job instanceof JobDefinition, "a job");
+		checkJob(job);
 		check("input", input, "function");
 		return this.#with({ name: this.#free(name), type: "job", options: { job, input }, duration: 0 });
 	}
@@ -235,7 +305,7 @@ function stepOf(name: string, options: JobStep["options"]): JobStep {
 	if (revert !== undefined) check("revert", revert, "function");
 	checkSchema(schema);
 	checkRunnerOptions(options);
-	checkRunnerOptions({ attempts: revertAttempts });
+	checkCount("revertAttempts", revertAttempts);
 	return { name, type: "step", options, duration: 0 };
 }
 

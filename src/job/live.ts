@@ -68,21 +68,21 @@ export class LiveJobs<Tx> {
 	}
 
 	/** The end of a claim is stored. */
-	#settled({ task: { id }, name, state, heldFor, replay }: ClaimedJob<Tx>, { type }: Outcome): void {
+	#settled(run: ClaimedJob<Tx>, { type }: Outcome): void {
+		const { task: { id }, state, heldFor, replay } = run;
 		if (type !== "done" && replay !== undefined) this.#owner.replays.put(id, replay);
-		if (heldFor !== undefined) return this.#tell(id, name, { status: "held", error: heldFor });
+		if (heldFor !== undefined) return this.#tell(run, { status: "held", error: heldFor });
 		if (type !== "done") return;
 		this.totals[state.status!]++;
 		this.#endings.tell(id, state);
-		this.#tell(id, name, { ...state, status: state.status! });
+		this.#tell(run, { ...state, status: state.status! });
 	}
 
 	#tell(
-		id: string,
-		job: string,
+		{ task: { id }, name: job, job: { itemOf } }: ClaimedJob<Tx>,
 		end: Pick<JobCheckpoint, "error" | "revertError" | "unreverted"> & Pick<JobSettled, "status">,
 	): void {
 		const { status, error, revertError, unreverted = [] } = end;
-		observe(this.#owner.onError, this.#onSettled, { id, job, status, error, revertError, unreverted });
+		observe(this.#owner.onError, this.#onSettled, { id, job, itemOf, status, error, revertError, unreverted });
 	}
 }

@@ -20,10 +20,10 @@ import {
 } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { FailedAttempt } from "../run/options.ts";
-import type { AnyJob, JobTypes } from "./definition.ts";
+import { type AnyJob, checkJob, type JobTypes } from "./definition.ts";
 import type { JobStatus, PreparedJob } from "./state.ts";
-import { itemJob, itemKind } from "./children.ts";
-import { describe, kindOf } from "./version.ts";
+import { itemJob } from "./children.ts";
+import { describe, itemKind, kindOf } from "./version.ts";
 import { checkBackoff } from "../run/backoff.ts";
 import { check, checkFunction } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
@@ -36,8 +36,9 @@ export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> exte
 		"store" | "concurrency" | "limit" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
 	> {
 	/**
-	 * The definitions of the jobs, among them several versions of one name: see {@link JobOptions.version}. Stored jobs of
-	 * other definitions stay untouched.
+	 * The definitions of the jobs, among them several versions of one name: see {@link JobOptions.version}. Those that are
+	 * steps of others by {@link Job.job} are among them, whether they are given or not. Stored jobs of other definitions stay
+	 * untouched.
 	 */
 	jobs: readonly Jobs[];
 	/** The name, which separates its jobs from the tasks of baskets in the same store. @default "jobs" */
@@ -45,8 +46,8 @@ export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> exte
 	/** How long an ended job is kept, with its id and its outcome, in milliseconds. @default 86_400_000, a day */
 	retain?: number | undefined;
 	/**
-	 * Called when the end of a job is stored, and when a job is held because of a problem. Its errors are passed to
-	 * `onError`.
+	 * Called when the end of a job is stored, and when a job is held because of a problem; also for children of jobs. Its
+	 * errors are passed to `onError`.
 	 */
 	onSettled?: ((settled: JobSettled) => void) | undefined;
 	/**
@@ -64,6 +65,8 @@ export interface JobSettled {
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
+	/** The name of the step of {@link Job.each} of which it is an item; `undefined` for any other job. */
+	readonly itemOf: string | undefined;
 	/**
 	 * The status. `held` means that the stored state cannot be read, or does not fit the definition;
 	 * `Processor.release` tries it again.
@@ -79,7 +82,7 @@ export interface JobSettled {
 
 /** The argument of {@link ProcessorOptions.onAttemptFailed}: a failed attempt of a step. */
 export interface FailedJobAttempt extends FailedAttempt {
-	/** The id of the job. */
+	/** The id of the job; for an item of {@link Job.each}, that of the item. */
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
@@ -176,14 +179,10 @@ function prepare(
 	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock };
 	check("jobs", jobs, "object", Array.isArray(jobs), "an array of jobs");
 	const prepared = new Map<string, PreparedJob>();
-	const add = (job: AnyJob, kind = kindOf(job)) => {
+	const children: AnyJob[] = [];
+	const add = (job: AnyJob, kind = kindOf(job), itemOf?: string) => {
 		const items = new Map<string, AnyJob>();
-		const name = check("job.name", check("job", job, "object").name, "string");
-		check("job.steps", job.steps, "object", Array.isArray(job.steps), "those of a job");
 		if (prepared.has(kind)) throw new TypeError(`There are two jobs of the name ${describe(job)}`);
-		if (job.steps.length === 0 && job.engine === undefined) {
-			throw new TypeError(`The job ${JSON.stringify(name)} has no steps`);
-		}
 		const steps = job.steps.map((definition) => {
 			const { options } = definition;
 			const settings = checkRunnerOptions(options, defaults);
@@ -191,14 +190,17 @@ function prepare(
 			const revertSettings = checkRunnerOptions({ ...options, attempts, deadline: Infinity }, defaults);
 			return [definition.name, { definition, settings, revertSettings }] as const;
 		});
-		prepared.set(kind, { job, steps: new Map(steps), items, defaults });
+		prepared.set(kind, { job, steps: new Map(steps), items, itemOf, defaults });
 		for (const step of job.steps) {
+			if (step.options.job !== undefined) children.push(step.options.job);
 			if (step.type !== "each") continue;
-			const children = itemJob(job, step);
-			items.set(step.name, children);
-			add(children, itemKind(job, step.name));
+			const child = itemJob(job, step);
+			items.set(step.name, child);
+			add(child, itemKind(job, step.name), step.name);
 		}
 	};
-	for (const job of jobs) add(job, kindOf(check("job", job, "object")));
+	for (const job of jobs) add(checkJob(job));
+	// Their children are added to the list while it is read.
+	for (const child of children) if (prepared.get(kindOf(child))?.job !== child) add(child);
 	return prepared;
 }

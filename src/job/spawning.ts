@@ -9,11 +9,12 @@ import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
 import type { Child, Offspring, Outcome, Restart, StoredTask } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
 import { JobSteps } from "./job-steps.ts";
-import { itemKind } from "./children.ts";
-import { kindOf } from "./version.ts";
-import { firstHead, type JobMessage, type PreparedStep } from "./state.ts";
+import { itemKind, kindOf } from "./version.ts";
+import { firstHead, type JobEntry, type JobMessage, type PreparedStep } from "./state.ts";
 import type { AnyJob } from "./definition.ts";
 import { mayRevert, turn } from "./transitions.ts";
+import { widen } from "./value.ts";
+import { refuse } from "../platform/check.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** The time after which a job that goes backward looks for its children again, in milliseconds. */
@@ -51,8 +52,9 @@ export abstract class SpawningJob<Tx> extends JobSteps<Tx> {
 		const { task: { id, signal }, state: { input, results, uid } } = this;
 		const context = { id, signal, input, results };
 		if (type === "job") return [await options.input!(context)];
-		const items = [...await options.items!(context)];
-		return items.map((item, index) => ({ item, index, parent: uid }));
+		const items: Iterable<unknown> = await options.items!(context);
+		if (typeof Object(items)[Symbol.iterator] !== "function") refuse("items", items, "iterable");
+		return Array.from(items, (item, index) => ({ item, index, parent: uid }));
 	}
 
 	async #addAll(step: PreparedStep): Promise<Outcome | undefined> {
@@ -201,7 +203,8 @@ export abstract class SpawningJob<Tx> extends JobSteps<Tx> {
 		if (child.state !== "done") return { error: decodeFailure(child.error) ?? deletedError() };
 		const { status, revertError, error } = await decodeHead(codec, child.payload);
 		if (status !== "completed") return { error: revertError ?? error! };
-		const value = child.result === undefined ? undefined : await codec.decode(child.result);
+		const { value: found, gaps } = await codec.decode(child.result!) as Pick<JobEntry, "value" | "gaps">;
+		const value = gaps === undefined ? found : widen(found, gaps);
 		return { value: schema === undefined ? value : await validate(schema, value) };
 	}
 

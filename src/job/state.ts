@@ -68,6 +68,8 @@ export interface PreparedJob {
 	readonly steps: ReadonlyMap<string, PreparedStep>;
 	/** The definitions of the children of its steps with lists, by the name of the step. */
 	readonly items?: ReadonlyMap<string, AnyJob> | undefined;
+	/** The step of which its jobs are the items. */
+	readonly itemOf?: string | undefined;
 	/** The settings of attempts for which a step has none of its own. */
 	readonly defaults: RunnerSettings;
 }

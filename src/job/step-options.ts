@@ -62,43 +62,71 @@ export type JobBranchCheck<B> = {
 			: { readonly schema: never });
 };
 
-/** What `items`, `input` and `into` are given. */
+/** The argument of `items` of {@link Job.each} and of `input` of {@link Job.job}. */
 export interface ChildrenContext<I = unknown, R = unknown> extends Pick<StepContext<I, R>, "id" | "input" | "results"> {
-	/** Aborts when the processor's run is aborted, and if another processor has taken over the job. */
+	/** Aborts when the processor's run is aborted, and with a `ClaimLostError` if another processor has taken over the job. */
 	readonly signal: AbortSignal;
 }
 
-/** The argument of `run` for an item. */
-export interface ItemContext<E, Tx = never> extends Omit<StepContext<unknown, unknown, Tx>, "input" | "results"> {
+/** The last argument of {@link Job.job}: it may be left out where the input `A` of the other job may be `undefined`. */
+export type ChildArguments<I, R, A> = undefined extends A
+	? [input?: (context: ChildrenContext<I, R>) => A | PromiseLike<A>]
+	: [input: (context: ChildrenContext<I, R>) => A | PromiseLike<A>];
+
+/**
+ * The argument of `run` for an item of {@link Job.each}. It is that of a step, with the item in place of the input and the
+ * results.
+ */
+export interface ItemContext<E, Tx = never>
+	extends Omit<StepContext<unknown, unknown, Tx>, "id" | "input" | "results"> {
+	/** The id of the child, which {@link Processor.get} takes. It is not that of the job. */
+	readonly id: string;
 	/** The item, as it was stored. */
 	readonly item: E;
 	/** Its place in the list, from 0. */
 	readonly index: number;
 }
 
-/** The argument of `revert` for an item. */
+/** The argument of `revert` for an item of {@link Job.each}. */
 export interface ItemRevertContext<E, T, Tx = never>
 	extends ItemContext<E, Tx>, Pick<RevertContext<unknown, unknown, T>, "result" | "error"> {}
 
-/** Options of {@link Job.each}. */
+/** The results of items in their order. If some may fail, these are `undefined`. */
+export type ItemResults<T, L extends number> = readonly ([L] extends [0] ? T : T | undefined)[];
+
+/**
+ * Options for {@link Job.each}. Attempts, timeouts and the schema are those of each item, and `deadline` counts from the
+ * first attempt of an item.
+ */
 export interface JobEachOptions<I, R, E, T, V, Tx = never>
 	extends Omit<JobStepOptions<I, R, string, T, Tx>, "run" | "revert"> {
 	/**
-	 * Makes the list. After a crash it is called again, and must return the same items. With none, the result is `[]`, or
-	 * `undefined` with `into`.
+	 * Makes the list, before any item is stored. After a crash it may be called again, and must then return as many items, the
+	 * same ones in the same order; make what changes in a step before. If it throws, the job is reverted. With no items,
+	 * the result is `[]`, or `undefined` with `into`.
 	 */
 	items: (context: ChildrenContext<I, R>) => Iterable<E> | PromiseLike<Iterable<E>>;
-	/** Does the work for one item. */
+	/** Does the work for one item. See `run` of {@link JobStepOptions}. */
 	run: (context: ItemContext<E, Tx>) => T | PromiseLike<T>;
-	/** Undoes the work for one item if the job goes backward. */
+	/**
+	 * Undoes the work for one item that is completed, if too many others or a later step fail or the job is canceled. The items
+	 * are reverted by any process, and not one after the other. Without it, items need no revert.
+	 */
 	revert?: ((context: ItemRevertContext<E, T, Tx>) => unknown) | undefined;
-	/** The maximum number of items of this job that run at once, in all processes. @default Infinity */
+	/**
+	 * The maximum number of items of this job that run at once, in all processes together: a whole number from 1.
+	 * @default Infinity
+	 */
 	atOnce?: number | undefined;
-	/** The number of items that may fail. Their result is `undefined`, and `into` is not called for them. @default 0 */
+	/**
+	 * The number of items that may fail: a whole number from 0, or Infinity. The result of a failed item is `undefined`, and
+	 * `into` is not called for it. @default 0
+	 */
 	tolerate?: number | undefined;
 	/**
-	 * Makes the result of the step from those of the items, one after the other in their order, beginning with `undefined`.
-	 * Default: a list of the results.
+	 * Makes the result of the step from those of the items, so that these need not fit into one payload together. It is called
+	 * once for each completed item in the order of the items, with what it has returned before, at first `undefined`.
+	 * After a crash it begins anew. If it throws, the job is reverted. @default a list of the results
 	 */
 	into?: ((sum: V | undefined, result: T, index: number) => V | PromiseLike<V>) | undefined;
 }

@@ -7,7 +7,8 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
-import { nameOf } from "./version.ts";
+import { partsOf } from "./version.ts";
+import type { ItemInput } from "./children.ts";
 import { openBranches } from "./groups.ts";
 import { noAttempts } from "./transitions.ts";
 import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
@@ -18,6 +19,10 @@ export interface JobRecord {
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
+	/** The name of the step of {@link Job.each} of which it is an item; `undefined` for any other job. */
+	readonly itemOf: string | undefined;
+	/** The id of the job of which it is a child, if it is one. */
+	readonly parent: string | undefined;
 	/** `waiting`: for its time, a signal or a processor; `held`: by {@link Processor.hold} or because of its `problem`. */
 	readonly status: "waiting" | "running" | "held" | "dead" | JobStatus;
 	/** The reason if the job is held automatically: its state cannot be read, or does not fit its definition. */
@@ -30,7 +35,12 @@ export interface JobRecord {
 	readonly attempts: number;
 	/** The error of the last of these attempts. */
 	readonly previousError: TaskFailure | undefined;
-	/** The input. */
+	/**
+	 * What the current step makes by children: how many it has, and how many of these are stored. `undefined` for any other
+	 * step, and before the first ones are stored. {@link JobQuery.parent} lists them.
+	 */
+	readonly children: { readonly count: number; readonly added: number } | undefined;
+	/** The input; that of an item is `{ item, index }`. */
 	readonly input: unknown;
 	/** The results so far. */
 	readonly results: Readonly<Record<string, unknown>>;
@@ -129,15 +139,28 @@ export async function* showJobs(
 async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Promise<JobRecord | undefined> {
 	const whole = await readWhole(source, jobs.get(found.record.kind), found);
 	if (whole === undefined) return undefined;
-	const { id, kind, state, error: reason, addedAt, dueAt, priority, lane, key } = whole.record;
+	const { id, kind, state, error: reason, parent, addedAt, dueAt, priority, lane, key } = whole.record;
 	const checkpoint: Partial<JobCheckpoint> = whole.state ?? {};
-	const { input, results = {}, version, error, revertError, plan = [] } = checkpoint;
+	const { results = {}, version, error, revertError, plan = [] } = checkpoint;
+	const { name: job, itemOf } = partsOf(kind);
 	const history = showHistory({ plan, history: checkpoint.history ?? [] });
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const { previous: previousError, ...place } = position(checkpoint);
+	const { input, children } = showFamily(checkpoint, itemOf);
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
-	return { id, job: nameOf(kind), status, problem, ...place, previousError, ...stored };
+	return { id, job, itemOf, parent, status, problem, ...place, previousError, children, ...stored };
+}
+
+/** The input, without what an item has of its parent, and the children of the current step. */
+export function showFamily(
+	{ input, spawned, status }: Partial<JobCheckpoint>,
+	itemOf: string | undefined,
+): Pick<JobRecord, "input" | "children"> {
+	const { item, index } = Object(input) as Partial<ItemInput>;
+	const { count, added } = spawned ?? {};
+	const isSpawned = count !== undefined && added !== undefined && status === undefined;
+	return { input: itemOf === undefined ? input : { item, index }, children: isSpawned ? { count, added } : undefined };
 }
 
 /** The position of a job: its current step, and what is known of the attempts of that. Of branches, it is the first one. */

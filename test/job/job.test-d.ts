@@ -2,6 +2,7 @@ import { describe, expectTypeOf, test } from "vitest";
 import { object, pipe, string, transform } from "valibot";
 import {
 	type AddedJob,
+	durable,
 	job,
 	type JobOutcome,
 	type JobTypes,
@@ -153,6 +154,107 @@ describe("Processor", () => {
 		job("a").all("b", { c: { run: () => 1, attempts: "1" } });
 		// @ts-expect-error a schema of another result
 		job<string>("a").all("b", { c: { run: ({ input }) => ({ n: input.length }), schema } });
+	});
+
+	test("each() types its items and their results, and what into() makes of them", () => {
+		const album = job<{ files: string[] }>("album")
+			.step("sizes", { run: () => new Set([1, 2]) })
+			.each("thumbs", {
+				items: ({ input, results, id, signal }) => {
+					expectTypeOf(results).toEqualTypeOf<{ readonly sizes: Set<number> }>();
+					expectTypeOf(id).toEqualTypeOf<string>();
+					expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+					return input.files;
+				},
+				run: async ({ item, index, attempt, idempotencyKey }) => {
+					expectTypeOf(item).toEqualTypeOf<string>();
+					expectTypeOf(index).toEqualTypeOf<number>();
+					expectTypeOf(attempt).toEqualTypeOf<number>();
+					expectTypeOf(idempotencyKey).toEqualTypeOf<string>();
+					return item.length;
+				},
+				revert: ({ item, result, error }) => {
+					expectTypeOf(item).toEqualTypeOf<string>();
+					expectTypeOf(result).toEqualTypeOf<number>();
+					expectTypeOf(error).toEqualTypeOf<TaskFailure>();
+				},
+				atOnce: 20,
+				attempts: 3,
+			})
+			.each("some", { items: async ({ results }) => results.sizes, run: ({ item }) => item, tolerate: 1 })
+			.each("sum", {
+				items: ({ results }) => results.thumbs,
+				run: ({ item }) => item,
+				into: (sum: string | undefined, result, index) => {
+					expectTypeOf(result).toEqualTypeOf<number>();
+					expectTypeOf(index).toEqualTypeOf<number>();
+					return `${sum}${result}`;
+				},
+			});
+		expectTypeOf<JobTypes<typeof album>["results"]["thumbs"]>().toEqualTypeOf<readonly number[]>();
+		expectTypeOf<JobTypes<typeof album>["results"]["some"]>().toEqualTypeOf<readonly (number | undefined)[]>();
+		expectTypeOf<JobTypes<typeof album>["value"]>().toEqualTypeOf<string>();
+		const items = () => [1];
+		const checked = job("a").each("b", { items, run: () => ({ n: "1" }), schema: object({ n: string() }) });
+		expectTypeOf<JobTypes<typeof checked>["value"]>().toEqualTypeOf<readonly { n: string }[]>();
+		// @ts-expect-error no list
+		job("a").each("b", { items: () => 1, run: () => 1 });
+		// @ts-expect-error no list, but a function is wanted
+		job("a").each("b", { items: [1], run: () => 1 });
+		// @ts-expect-error no work
+		job("a").each("b", { items });
+		// @ts-expect-error items get no input
+		job<string>("a").each("b", { items, run: ({ input }) => input });
+		// @ts-expect-error items get no results
+		job("a").each("b", { items, run: ({ results }) => results });
+		// @ts-expect-error no option
+		job("a").each("b", { items, run: () => 1, atonce: 1 });
+		// @ts-expect-error another type of an option
+		job("a").each("b", { items, run: () => 1, atOnce: "1" });
+		// @ts-expect-error another type of an option
+		job("a").each("b", { items, run: () => 1, tolerate: true });
+		// @ts-expect-error another result
+		job("a").each("b", { items, run: () => 1, into: (sum: string | undefined, result: string) => sum + result });
+		// @ts-expect-error a schema of another result
+		job("a").each("b", { items, run: () => ({ n: 1 }), schema: object({ n: string() }) });
+		job<number, Tx>("a").each("b", { items, run: ({ commit, item }) => commit({ commit() {} }, item) });
+		// @ts-expect-error a job without a type of transactions has none
+		job("a").each("b", { items, run: ({ commit, item }) => commit({ commit() {} }, item) });
+	});
+
+	test("job() has the value of another job, and takes what the schema of that one takes", async () => {
+		const at = pipe(string(), transform((text) => new Date(text)));
+		const dated = job("dated", { schema: at }).step("a", { run: ({ input }) => input.getTime() });
+		const flow = durable("flow", async (_, input: { n: number }) => String(input.n));
+		const parent = job<{ at: string }>("parent")
+			.step("n", { run: () => 1 })
+			.job("dated", dated, ({ input, results }) => {
+				expectTypeOf(results).toEqualTypeOf<{ readonly n: number }>();
+				return input.at;
+			})
+			.job("flow", flow, async ({ results }) => ({ n: results.dated }))
+			.job("optional", optional)
+			.job("plain", plain);
+		expectTypeOf<JobTypes<typeof parent>["results"]["dated"]>().toEqualTypeOf<number>();
+		expectTypeOf<JobTypes<typeof parent>["results"]["flow"]>().toEqualTypeOf<string>();
+		expectTypeOf<JobTypes<typeof parent>["value"]>().toEqualTypeOf<string>();
+		// @ts-expect-error the output of the schema instead of its input
+		job("a").job("b", dated, () => new Date());
+		// @ts-expect-error another input
+		job("a").job("b", flow, () => ({ n: "1" }));
+		// @ts-expect-error the input is missing
+		job("a").job("b", dated);
+		// @ts-expect-error no input
+		job("a").job("b", plain, () => 1);
+		// @ts-expect-error no job
+		job("a").job("b", { name: "c" }, () => 1);
+		const withTx = job<number, Tx>("tx").step("a", { run: ({ commit }) => commit({ commit() {} }) });
+		job<number, Tx>("a").job("b", withTx, ({ input }) => input).job("c", plain);
+		// @ts-expect-error a job with transactions in one without
+		job<number>("a").job("b", withTx, ({ input }) => input);
+		// A processor has the jobs of its jobs, but adds only those that it was given.
+		// @ts-expect-error another job
+		new Processor({ store: memoryStore(), jobs: [parent] }).add(dated, "2026-01-01");
 	});
 
 	test("a schema types the result of a step, be it asynchronous or not", () => {
