@@ -249,6 +249,12 @@ export class SqliteClaims extends SqliteClaiming {
 		return refs.map((ref) => found.get(proofOf(ref)) ?? "lost");
 	}
 
+	/** Appends to logs, for which the version was not checked. `undefined` if not all of it could be done so. */
+	append(basket: string, saves: readonly Save[]): boolean[] | undefined {
+		const isDone = saves.every(isPlainAppend) && saves.every(({ ref, log }) => this.logs.append(basket, ref, log!));
+		return isDone ? saves.map(() => true) : undefined;
+	}
+
 	/** @param isOwn whether the transaction is the store's own */
 	save(basket: string, saves: readonly Save[], now: number, isOwn: boolean): boolean[] {
 		return saves.map((save) => {
@@ -285,6 +291,11 @@ export class SqliteClaims extends SqliteClaiming {
 /** Whether it adds something to its task. */
 export function isGrowing({ join, children = [] }: Offspring): boolean {
 	return join !== undefined || children.length > 0;
+}
+
+/** Whether it writes nothing but a log. */
+function isPlainAppend({ log, payload, progress, seen = 0, ...rest }: Save): boolean {
+	return log !== undefined && payload === undefined && progress === undefined && seen === 0 && !isGrowing(rest);
 }
 
 function endsBadly({ outcome }: Settlement): boolean {

@@ -21,6 +21,17 @@ interface Context {
 	getStore(): object | undefined;
 }
 
+/** The work since the event loop last continued. */
+interface Labour {
+	/** The number of calls. */
+	count: number;
+	readonly since: number;
+	/** Resolves when the event loop continues. */
+	readonly rest: Promise<void>;
+	/** Whether the owner has set no busy timeout. Absent if that is not known. */
+	isImpatient?: boolean | undefined;
+}
+
 /** The number of calls and the time, in milliseconds, after which the event loop continues. */
 const mostAtOnce = 16;
 const longestAtOnce = 5;
@@ -42,8 +53,8 @@ export class Connection {
 	#context: Context | undefined;
 	/** The open transaction of {@link transaction}. */
 	#current: object | undefined;
-	/** The work since the event loop last continued; absent if there was none. */
-	#labour: { count: number; readonly since: number; readonly rest: Promise<void> } | undefined;
+	/** Absent if there was none. */
+	#labour: Labour | undefined;
 	/** Whether the transaction of the current {@link read} writes by now. */
 	#isLocked = false;
 	/** The number of commits of the store itself. */
@@ -60,6 +71,7 @@ export class Connection {
 	use(db: SqliteConnection): void {
 		this.#db = db;
 		this.#statements.clear();
+		if (this.#labour !== undefined) this.#labour.isImpatient = undefined;
 	}
 
 	/** Closes the connection when queued writes have ended. Later calls are refused. */
@@ -293,10 +305,18 @@ export class Connection {
 		return isTired ? labour.rest : undefined;
 	}
 
-	/** The owner may have set a busy timeout, for which SQLite would block this thread. */
+	/**
+	 * The owner may have set a busy timeout, for which SQLite would block this thread. If there is none, it is looked for once
+	 * per macrotask. If there is one, it is looked for each time: a value that the owner has replaced must not come back.
+	 */
 	#withoutWaiting<T>(work: () => T): T {
+		const labour = this.#labour;
+		if (labour?.isImpatient) return work();
 		const { timeout } = this.all<{ timeout: number }>("PRAGMA busy_timeout")[0]!;
-		if (Number(timeout) === 0) return work();
+		if (Number(timeout) === 0) {
+			if (labour !== undefined) labour.isImpatient = true;
+			return work();
+		}
 		this.all("PRAGMA busy_timeout = 0");
 		try {
 			return work();

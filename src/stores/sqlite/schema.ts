@@ -179,6 +179,11 @@ export function isClaimable({ hasGates }: Tables): string {
 	return hasGates ? `${State.isClaimable} AND gate IS NULL` : State.isClaimable;
 }
 
+/** SQL for whether the tables have a version that this library knows. */
+export function isKnown({ schema }: Tables): string {
+	return `(SELECT version FROM ${schema}) BETWEEN ${version} AND ${latest}`;
+}
+
 /** Checks that the tables still have this version: a newer library may have changed them meanwhile. */
 export function checkVersion(connection: Connection, tables: Tables): void {
 	checkFound(versionIn(connection, tables), tables);

@@ -250,7 +250,9 @@ class Sqlite<Db extends SqliteConnection> implements SqliteStore<Db> {
 		if (isGrown) checkNames(basket, saves.flatMap(({ children = [] }) => children));
 		const work = () => this.#tasks.save(basket, saves, this.#now(), tx === undefined);
 		if (tx !== undefined) return this.#inside(isGrown ? basket : undefined, work, tx);
-		return isGrown ? this.#change(basket, work) : this.#write(work);
+		if (isGrown) return this.#change(basket, work);
+		this.#checkOpen();
+		return this.#connection.write(() => this.#tasks.append(basket, saves) ?? this.#ofThisVersion(work));
 	}
 
 	async log(basket: string, reads: readonly LogRead[]): Promise<readonly (readonly LogEntry[] | undefined)[]> {

@@ -122,6 +122,9 @@ export function testLasting(make: Open): void {
 			const claim = { settle: [], claim: [{ kinds: ["work"], limit: 1 }], lease: 30_000 };
 			const { claims: [ref] } = await store.turn("default", claim);
 			await store.add("default", [task]);
+			const [logged] = (await store.turn("default", claim)).claims;
+			await store.save("default", [{ ref: logged!, log: { after: 0, entries: ["1"] } }]);
+			await store.add("default", [task]);
 			await strike(misfortune);
 			const done = { type: "retry", delay: 0, attempts: 1, error: "x" } as const;
 			const calls: Record<string, () => Promise<unknown>> = {
@@ -130,6 +133,7 @@ export function testLasting(make: Open): void {
 				extend: () => store.extend("default", [ref!], 1_000),
 				save: () => store.save("default", [{ ref: ref!, progress: "1" }]),
 				append: () => store.save("default", [{ ref: ref!, log: { after: 0, entries: ["1"] } }]),
+				"append more": () => store.save("default", [{ ref: logged!, log: { after: 1, entries: ["2"] } }]),
 				...(/trigger|no index/.test(misfortune.name) ? {} : { add: () => store.add("default", [task]) }),
 				...(misfortune.isReadable || /no index|column/.test(misfortune.name) ? {} : {
 					get: () => store.get("default", ref!.id),
@@ -140,10 +144,11 @@ export function testLasting(make: Open): void {
 			};
 			// These members do not need the missing object.
 			if (misfortune.name === "no index") {
-				for (const name of ["settle", "extend", "save", "append"]) delete calls[name];
+				for (const name of ["settle", "extend", "save", "append", "append more"]) delete calls[name];
 			}
+			if (/trigger/.test(misfortune.name)) delete calls["append more"]; // writes no task
 			if (misfortune.name === "a renamed column") {
-				for (const name of ["save", "append", "counts"]) {
+				for (const name of ["save", "append", "append more", "counts"]) {
 					delete calls[name];
 				}
 			}
@@ -154,7 +159,7 @@ export function testLasting(make: Open): void {
 				expect((error as Error).message).toMatch(misfortune.words);
 			}
 			expect(db.isTransaction ?? db.inTransaction).toBe(false);
-			if (misfortune.isReadable) expect(await store.counts("default")).toMatchObject({ waiting: 1, running: 1 });
+			if (misfortune.isReadable) expect(await store.counts("default")).toMatchObject({ waiting: 1, running: 2 });
 			close();
 		},
 	);

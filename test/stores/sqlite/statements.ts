@@ -85,6 +85,53 @@ export function testStatements(open: Open): void {
 		expect(await count(() => store.turn("b", { settle: ended, claim: [], lease }))).toBeLessThanOrEqual(3 + 3);
 	});
 
+	test("sqliteStore().save() appends to a log with one statement, besides those of its transaction", async () => {
+		const db = open(":memory:");
+		cleanups.push(() => db.close());
+		db.exec("PRAGMA busy_timeout = 0");
+		const { spy, asked } = spied(db);
+		const store = sqliteStore(spy);
+		await store.open();
+		await store.add("b", [task(), task()]);
+		const [ref, other] = await claim(store, 2);
+		const statements = async (...entries: (readonly [Claim, after: number])[]) => {
+			asked.length = 0;
+			const saves = entries.map(([ref, after]) => ({ ref, log: { after, entries: ["1"] } }));
+			expect(await store.save("b", saves)).toEqual(entries.map(() => true));
+			return asked.filter((sql) => !/^(PRAGMA|BEGIN|COMMIT)/.test(sql)).length;
+		};
+		expect(await statements([ref!, 0])).toBe(2);
+		expect(await statements([ref!, 1])).toBe(1);
+		expect(await statements([ref!, 2], [other!, 0])).toBe(3);
+		expect(await statements([ref!, 0])).toBeLessThanOrEqual(2); // again, because the answer was lost
+	});
+
+	test("sqliteStore() looks for a busy timeout that is 0 once per macrotask, and heeds one that is set later", async () => {
+		const connect = filesOf(open);
+		const [db, other] = [connect(), connect()];
+		db.exec("PRAGMA busy_timeout = 0");
+		const { spy, asked } = spied(db);
+		const store = sqliteStore(spy);
+		await store.open();
+		const timeouts = async () => {
+			asked.length = 0;
+			for (let count = 0; count < 3; count++) await store.add("b", [task()]);
+			return asked.filter((sql) => /^PRAGMA busy_timeout/.test(sql));
+		};
+		await settle();
+		expect(await timeouts()).toEqual(["PRAGMA busy_timeout"]);
+		db.exec("PRAGMA busy_timeout = 60000");
+		await settle();
+		expect((await timeouts()).length).toBe(9);
+		other.exec("BEGIN IMMEDIATE");
+		const adding = watch(store.add("b", [task()]));
+		await settle(); // SQLite does not block it for a minute
+		expect(adding.state).toBe("pending");
+		other.exec("COMMIT");
+		while (adding.state === "pending") await settle();
+		expect(db.prepare("PRAGMA busy_timeout").all()).toMatchObject([{ timeout: 60_000 }]);
+	});
+
 	test("sqliteStore() asks for nothing that SQLite compiles again each time", async () => {
 		const db = open(":memory:");
 		cleanups.push(() => db.close());
