@@ -19,6 +19,7 @@ import { brief, textOf } from "./failures.ts";
 import { decodeRecord } from "./flow-log.ts";
 import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
+import { mayGiveUp } from "./transitions.ts";
 import { storable, valueOf } from "./value.ts";
 import type { JobOwner } from "./owner.ts";
 import type { Replay } from "./replays.ts";
@@ -156,10 +157,10 @@ export abstract class ClaimedJob<Tx> {
 
 	#checkCrashes(): void {
 		const { crashes } = this.task.claim;
-		const { crashed, status } = this.state;
+		const { crashed } = this.state;
 		// Crashes before the checkpoint belong to another step.
 		const count = crashes >= crashed ? crashes - crashed : crashes;
-		if (status !== undefined || count < this.owner.crashes) return;
+		if (count < this.owner.crashes || !mayGiveUp(this.job, this.state)) return;
 		this.fail(new Error(`The process that ran the step ended without a word, ${count} times in a row`));
 	}
 

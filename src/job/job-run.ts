@@ -83,6 +83,8 @@ export class JobRun<Tx> extends SpawningJob<Tx> {
 				const delay = isBackward ? this.#backoff(isAwake) : undefined;
 				if (delay !== undefined) return await this.#later(delay, true);
 				if (this.isYielding) return await this.later(0);
+				// No child goes backward before it is stored that its parent does.
+				if (isBackward && !this.isStored && !await this.save()) return await this.later(0);
 				const outcome = await (isBackward ? this.takeBack(step) : this.spawn(step));
 				isAwake = false;
 				if (outcome !== undefined) return outcome;

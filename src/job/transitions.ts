@@ -102,6 +102,11 @@ export function mayRevert({ engine, steps }: AnyJob): boolean {
 	return engine !== undefined || steps.some(({ options: { revert, job } }) => revert || job && mayRevert(job));
 }
 
+/** Whether crashes may end the current step. Not while a job takes its children back, because they would outlive it. */
+export function mayGiveUp(job: Pick<PreparedJob, "steps">, { plan, at, isBackward, status }: JobHead): boolean {
+	return status === undefined && !(isBackward && hasChildren(job, plan[at - 1]!));
+}
+
 /** Whether children make a step. Those that have not ended are cancelled backward, whether they have a revert or not. */
 function hasChildren(job: Pick<PreparedJob, "steps"> | undefined, name: string): boolean {
 	const type = job?.steps.get(name)?.definition.type;

@@ -253,4 +253,66 @@ export function testChildren(law: Law): void {
 		const up = [1, 2, 3, 4, 5].map((level) => `up ${level}`);
 		expect(seen).toEqual(["leaf", ...up, ...up.reverse().map((one) => `-${one}`), "-leaf"]);
 	});
+
+	law("a process that dies while a job turns back runs no step again after an item was reverted", async (make) => {
+		for (const death of ["die before", "die after"] as const) {
+			for (let k = 1, hasDied = true; hasDied; k++) {
+				const machine = await make();
+				hasDied = false;
+				const seen: string[] = [];
+				const define = () =>
+					job("it")
+						.each("all", { items: () => [1, 2], run: () => {}, revert: () => void seen.push("revert") })
+						.step("last", { run: () => (seen.push("run"), fail()) }) as unknown as Job;
+				const definition = define();
+				const last = machine.processor([definition]) as Processor<Job>;
+				await last.add(definition, undefined, { id: "x" });
+				const dying = machine.process((member, count) => {
+					if (count !== k || member === "open") return undefined;
+					hasDied = true;
+					return death;
+				});
+				void dying.processor([define()]).run();
+				await machine.advance(60_000);
+				const running = machine.start(last);
+				await machine.advance(200_000);
+				await running.stop();
+				expect([k, death, (await last.result("x"))?.status]).toEqual([k, death, "reverted"]);
+				expect([k, death, seen.indexOf("revert") > seen.lastIndexOf("run")]).toEqual([k, death, true]);
+			}
+		}
+	});
+
+	law("a job that goes backward ends after its children, however often its process crashes", async (make) => {
+		const machine = await make();
+		const definition = job("it").each("all", {
+			items: () => [1],
+			run: ({ signal }) => sleep(1_000_000, { clock: machine.clock, signal }),
+		}) as unknown as Job;
+		const processor = machine.processor([definition], { crashes: 2 }) as Processor<Job>;
+		await processor.add(definition, undefined, { id: "x" });
+		const running = machine.start(processor);
+		await machine.advance(1_000);
+		await running.stop();
+		await machine.store.change(machine.name, ["x"], "hold");
+		const [child] = await machine.store.list(machine.name, { parent: "x", limit: 1 });
+		await machine.store.change(machine.name, [child!.id], "hold");
+		await machine.store.change(machine.name, ["x"], "release");
+		await processor.cancel("x");
+		const again = machine.start(processor);
+		await machine.advance(5_000);
+		await again.stop();
+		for (let crashes = 0; crashes < 4; crashes++) {
+			await machine.advance(1_000);
+			expect(await machine.crash("it")).toBe("x");
+		}
+		const third = machine.start(processor);
+		await machine.advance(100_000);
+		expect(await processor.result("x")).toBe(undefined);
+		await machine.store.change(machine.name, [child!.id], "release");
+		await machine.advance(100_000);
+		await third.stop();
+		expect(await processor.result("x")).toMatchObject({ status: "failed", error: { name: "AbortError" } });
+		expect(await processor.result(child!.id)).toMatchObject({ status: "failed" });
+	});
 }
