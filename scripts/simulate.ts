@@ -6,13 +6,20 @@
 //     npm run simulate -- --store records              on a store of rows, over a map
 //     npm run simulate -- --store lmdb                 on the store of examples/stores/lmdb.ts
 //     npm run simulate -- --jobs                       of jobs, in place of tasks of a basket
+//     npm run simulate -- --trees                      of jobs that have children
 //     npm run simulate -- --store postgres             on postgresStore(), with a server of its own
 //     deno run -A --unstable-kv scripts/simulate.ts --store deno-kv     on denoKvStore(), which is in Deno only
 //     npm run simulate -- --seed 123 --trace           one seed, and everything that happens in it
 //     npm run simulate -- --keep-going                 beyond the first seed that fails
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { replay, simulate, type SimulationOptions, type SimulationReport } from "../test/simulation/simulate.ts";
+import {
+	replay,
+	simulate,
+	type Simulated,
+	type SimulationOptions,
+	type SimulationReport,
+} from "../test/simulation/simulate.ts";
 import { openMemory } from "../test/simulation/memory.ts";
 import { openRecords } from "../test/simulation/records.ts";
 import { openSqlite } from "../test/simulation/sqlite.ts";
@@ -44,6 +51,7 @@ const { values } = parseArgs({
 		seed: { type: "string" },
 		store: { type: "string", default: "memory" },
 		jobs: { type: "boolean", default: false },
+		trees: { type: "boolean", default: false },
 		trace: { type: "boolean", default: false },
 		"keep-going": { type: "boolean", default: false },
 	},
@@ -51,7 +59,7 @@ const { values } = parseArgs({
 
 const start = stores[values.store];
 if (start === undefined) leave(`There is no store "${values.store}", only ${Object.keys(stores).join(" and ")}`);
-const { jobs: hasJobs } = values;
+const what: Simulated = values.trees ? "trees" : values.jobs ? "jobs" : "tasks";
 const onTrace = values.trace ? console.log : undefined;
 const from: number = count("from", values.seed ?? values.from);
 const end: number = values.seed === undefined ? from + count("seeds", values.seeds) : from + 1;
@@ -60,13 +68,13 @@ const since: number = performance.now();
 const totals = { operations: 0, runs: 0, added: 0, failed: 0 };
 let shownAt: number = since;
 for (let seed = from; seed < end; seed++) {
-	const report: SimulationReport = await simulate({ seed, ...store, hasJobs, onTrace });
+	const report: SimulationReport = await simulate({ seed, ...store, what, onTrace });
 	totals.operations += report.operations;
 	totals.runs += report.runs;
 	totals.added += report.added;
 	if (report.failure !== undefined) {
 		totals.failed++;
-		console.error(`Seed ${seed}: ${report.failure}\n    ${replay(seed, values.store, hasJobs)}`);
+		console.error(`Seed ${seed}: ${report.failure}\n    ${replay(seed, values.store, what)}`);
 		process.exitCode = 1;
 		if (!values["keep-going"]) break;
 	}
@@ -80,9 +88,7 @@ function show(seed: number): void {
 	const seconds: string = ((shownAt - since) / 1000).toFixed(1);
 	const { operations, runs, added, failed } = totals;
 	console.log(
-		`${values.store}: seed ${seed}, ${failed} failed, ${added} ${
-			hasJobs ? "jobs" : "tasks"
-		}, ${runs} runs, ${operations} store operations, ${seconds} s`,
+		`${values.store}: seed ${seed}, ${failed} failed, ${added} ${what}, ${runs} runs, ${operations} store operations, ${seconds} s`,
 	);
 }
 

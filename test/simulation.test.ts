@@ -7,4 +7,5 @@ import { testSimulation } from "./simulation/suite.ts";
 // some. Engines in which macrotasks are slow have the fewest, because each seed takes some hundred macrotasks.
 const share = isLong ? 1 : 0.25;
 testSimulation({ store: "memory", open: openMemory, seeds: isPage ? 10 : share * (isNode ? 1_200 : 400) });
-testSimulation({ store: "memory", open: openMemory, seeds: isPage ? 5 : share * (isNode ? 300 : 100), hasJobs: true });
+testSimulation({ store: "memory", open: openMemory, seeds: isPage ? 5 : share * (isNode ? 300 : 100), what: "jobs" });
+testSimulation({ store: "memory", open: openMemory, seeds: isPage ? 5 : share * (isNode ? 600 : 100), what: "trees" });

@@ -9,6 +9,8 @@ import { JobSimulation } from "./jobs/simulation.ts";
 import { JobWorld } from "./jobs/world.ts";
 import { makeProfile } from "./profile.ts";
 import { Random } from "./random.ts";
+import { TreeSimulation } from "./trees/simulation.ts";
+import { TreeWorld } from "./trees/world.ts";
 import type { StoreTransactions } from "./transactions.ts";
 
 /** A new store for a simulation. */
@@ -24,10 +26,12 @@ export interface SimulationOptions {
 	readonly open: (clock: VirtualClock) => SimulatedStore | Promise<SimulatedStore>;
 	/** Creates the clock of the simulation, if the store needs a special one. */
 	readonly makeClock?: ((options: { now: number }) => VirtualClock) | undefined;
-	/** Whether to simulate jobs instead of the tasks of a basket. */
-	readonly hasJobs?: boolean | undefined;
+	/** What is simulated: the tasks of a basket, jobs, or trees of jobs with children. @default "tasks" */
+	readonly what?: Simulated | undefined;
 	readonly onTrace?: ((line: string) => void) | undefined;
 }
+
+export type Simulated = "tasks" | "jobs" | "trees";
 
 /** The result of a simulation. */
 export interface SimulationReport {
@@ -41,14 +45,14 @@ export interface SimulationReport {
 }
 
 /** Returns the command that runs one seed with a trace. */
-export function replay(seed: number, store: string, hasJobs: boolean): string {
+export function replay(seed: number, store: string, what: Simulated): string {
 	if (store === "indexeddb") return `indexeddb-simulation.test.ts, with seed ${seed} alone`;
 	const command = store === "deno-kv" ? "deno run -A --unstable-kv scripts/simulate.ts" : "npm run simulate --";
-	return `${command} --store ${store}${hasJobs ? " --jobs" : ""} --seed ${seed} --trace`;
+	return `${command} --store ${store}${what === "tasks" ? "" : ` --${what}`} --seed ${seed} --trace`;
 }
 
 export async function simulate(
-	{ seed, open, makeClock, hasJobs = false, onTrace }: SimulationOptions,
+	{ seed, open, makeClock, what = "tasks", onTrace }: SimulationOptions,
 ): Promise<SimulationReport> {
 	const random = new Random(seed);
 	const start = { now: 1_700_000_000_000 };
@@ -58,9 +62,13 @@ export async function simulate(
 	Error.stackTraceLimit = 0; // stacks would cost more than the simulation itself
 	// The engine and the store also use random numbers, for which whole milliseconds are sufficient.
 	Math.random = () => random.below(50) / 50;
+	const { getRandomValues } = crypto;
+	crypto.getRandomValues = (array) =>
+		(array as unknown as Uint32Array).fill(0).map(() => random.below(2 ** 32)) as never;
 	const { store, transactions, close } = await open(clock);
 	try {
-		const world = hasJobs
+		if (what === "trees") return await simulateTrees(new TreeWorld(random, clock, store, onTrace));
+		const world = what === "jobs"
 			? new JobWorld(random, makeJobProfile(random), clock, store, onTrace)
 			: new BasketWorld(random, makeProfile(random), clock, store, onTrace, transactions);
 		await (world instanceof JobWorld ? new JobSimulation(world) : new BasketSimulation(world)).run();
@@ -69,6 +77,14 @@ export async function simulate(
 	} finally {
 		close();
 		Math.random = original;
+		crypto.getRandomValues = getRandomValues;
 		Error.stackTraceLimit = stackTraceLimit;
 	}
+}
+
+async function simulateTrees(world: TreeWorld): Promise<SimulationReport> {
+	const simulation = new TreeSimulation(world);
+	await simulation.run();
+	const { failure, hash, operations, calls } = world;
+	return { failure, hash, operations, runs: calls.size, added: simulation.roots };
 }

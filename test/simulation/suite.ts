@@ -22,28 +22,27 @@ export interface SimulationTestOptions {
 	readonly open: SimulationOptions["open"];
 	readonly makeClock?: SimulationOptions["makeClock"];
 	readonly seeds: number;
-	/** Whether to simulate jobs instead of the tasks of a basket. */
-	readonly hasJobs?: boolean;
+	readonly what?: SimulationOptions["what"];
 }
 
-export function testSimulation({ store, open, makeClock, seeds, hasJobs = false }: SimulationTestOptions): void {
+export function testSimulation({ store, open, makeClock, seeds, what = "tasks" }: SimulationTestOptions): void {
 	const batch = makeClock === undefined ? mostSeeds : mostPatient;
-	describe(`A simulation of ${hasJobs ? "jobs" : "tasks"} on the store "${store}"`, () => {
+	describe(`A simulation of ${what} on the store "${store}"`, () => {
 		test.each(Array.from({ length: Math.ceil(seeds / batch) }, (_, index) => index * batch + 1))(
 			"keeps all invariants from seed %d on",
 			async (from) => {
 				for (let seed = from; seed < from + batch && seed <= seeds; seed++) {
-					const { failure } = await simulate({ seed, open, makeClock, hasJobs });
-					if (failure !== undefined) throw new Error(`${failure}\nTo see it again: ${replay(seed, store, hasJobs)}`);
+					const { failure } = await simulate({ seed, open, makeClock, what });
+					if (failure !== undefined) throw new Error(`${failure}\nTo see it again: ${replay(seed, store, what)}`);
 				}
 			},
 			60_000,
 		);
 
 		test("is the same for the same seed, and another one for another", async () => {
-			const first = await simulate({ seed: 2, open, makeClock, hasJobs });
-			expect(await simulate({ seed: 2, open, makeClock, hasJobs })).toEqual(first);
-			expect((await simulate({ seed: 100_002, open, makeClock, hasJobs })).hash).not.toBe(first.hash);
+			const first = await simulate({ seed: 2, open, makeClock, what });
+			expect(await simulate({ seed: 2, open, makeClock, what })).toEqual(first);
+			expect((await simulate({ seed: 100_002, open, makeClock, what })).hash).not.toBe(first.hash);
 		});
 	});
 }

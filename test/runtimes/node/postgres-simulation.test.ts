@@ -14,4 +14,4 @@ afterAll(() => server?.close());
 const makeClock = (options: { now: number }) => new PatientClock(options);
 const base = { store: "postgres", open: (clock: VirtualClock) => server.open(clock), makeClock, seeds: 8 } as const;
 testSimulation(base);
-testSimulation({ ...base, hasJobs: true });
+testSimulation({ ...base, what: "jobs" });

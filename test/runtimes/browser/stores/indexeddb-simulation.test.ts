@@ -6,4 +6,4 @@ import { testSimulation } from "../../../simulation/suite.ts";
 
 const makeClock = (options: { now: number }) => new PatientClock(options);
 testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 12 });
-testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 5, hasJobs: true });
+testSimulation({ store: "indexeddb", open: openIndexedDB, makeClock, seeds: 5, what: "jobs" });

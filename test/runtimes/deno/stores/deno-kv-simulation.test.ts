@@ -7,4 +7,4 @@ import { testSimulation } from "../../../simulation/suite.ts";
 const makeClock = (options: { now: number }) => new PatientClock(options);
 const seeds = process.env["UPKEEP_LONG"] ? 60 : 40;
 testSimulation({ store: "deno-kv", open: openDenoKv, makeClock, seeds });
-testSimulation({ store: "deno-kv", open: openDenoKv, makeClock, seeds: seeds / 4, hasJobs: true });
+testSimulation({ store: "deno-kv", open: openDenoKv, makeClock, seeds: seeds / 4, what: "jobs" });

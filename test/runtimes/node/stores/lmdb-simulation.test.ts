@@ -6,4 +6,4 @@ import { isLong } from "../../../support.ts";
 
 const seeds = isLong ? 40 : 20;
 testSimulation({ store: "lmdb", open: openLmdb, seeds });
-testSimulation({ store: "lmdb", open: openLmdb, seeds: seeds / 4, hasJobs: true });
+testSimulation({ store: "lmdb", open: openLmdb, seeds: seeds / 4, what: "jobs" });
