@@ -7,6 +7,7 @@
 import type { AnyJob, JobStep } from "./definition.ts";
 import { branchOf } from "./branch-name.ts";
 import { groupAt } from "./groups.ts";
+import { mayRevert } from "./transitions.ts";
 import { refuse } from "../platform/check.ts";
 
 /** A step in a {@link JobDescription}. */
@@ -15,14 +16,23 @@ export interface StepDescription {
 	readonly name: string;
 	/** The type of the step. */
 	readonly type: "step" | "sleep" | "waitFor" | "each" | "job";
-	/** Whether the step can be reverted. */
+	/** Whether the step can be reverted. Of another job that is a durable function, this is not known, and `true`. */
 	readonly hasRevert: boolean;
-	/** The maximum number of attempts; `Infinity` for no limit. */
+	/** The maximum number of attempts, of each item of a list; `Infinity` for no limit. */
 	readonly attempts: number;
 	/** The maximum number of attempts of its revert. */
 	readonly revertAttempts: number;
-	/** The duration of a sleep, the timeout of a wait, or the timeout of an attempt of a step, in milliseconds. */
+	/**
+	 * The duration of a sleep, the timeout of a wait, or the timeout of an attempt of a step or an item, in milliseconds;
+	 * `Infinity` for another job.
+	 */
 	readonly duration: number;
+	/** The maximum number of items that run at once, for `"each"` only. */
+	readonly atOnce?: number | undefined;
+	/** The number of items that may fail, for `"each"` only. */
+	readonly tolerate?: number | undefined;
+	/** The name of the other job, for `"job"` only. `describeJob` of its definition describes it. */
+	readonly job?: string | undefined;
 }
 
 /** A job as data. */
@@ -65,18 +75,44 @@ export function describeJob({ name, version, steps, engine }: AnyJob): JobDescri
 }
 
 function describeStep({ name, type, options, duration }: JobStep): StepDescription {
-	const { revert, attempts = 1, revertAttempts = Infinity, timeout = Infinity } = options;
-	const hasRevert = revert !== undefined;
-	return { name, type, hasRevert, attempts, revertAttempts, duration: type === "step" ? timeout : duration };
+	const { revert, attempts = 1, revertAttempts = Infinity, timeout = Infinity, job } = options;
+	const hasRevert = revert !== undefined || job !== undefined && mayRevert(job);
+	const isCall = type === "step" || type === "each";
+	const described = { name, type, hasRevert, attempts, revertAttempts, duration: isCall ? timeout : duration };
+	if (type === "job") return { ...described, duration: Infinity, job: job!.name };
+	if (type !== "each") return described;
+	const { atOnce = Infinity, tolerate = 0 } = options;
+	return { ...described, atOnce, tolerate };
+}
+
+/** How a step is drawn: with its shape around the label. */
+const shapes: Readonly<Record<JobStep["type"], readonly [before: string, after: string]>> = {
+	step: ["[", "]"],
+	sleep: ["([", "])"],
+	waitFor: ["([", "])"],
+	each: ["[[", "]]"],
+	job: ["[[", "]]"],
+};
+
+function labelOf({ name, type, options: { job } }: JobStep): string {
+	const label = branchOf(name)?.join(": ") ?? name;
+	if (type === "each") return `${label}: each item`;
+	return type === "job" ? `${label}: the job ${job!.name}` : label;
+}
+
+function quoted(label: string): string {
+	return JSON.stringify(label).slice(1, -1).replaceAll('\\"', "#quot;");
 }
 
 /**
  * Steps lead downwards, and branches stand side by side. A failed step leads to the nearest revert before it, a failed branch
- * to the last revert of its group, and each revert to the previous one.
+ * to the last revert of its group, failed items to the revert of the others, and each revert to the previous one. Another
+ * job that has failed is reverted already.
  */
 function draw(steps: readonly JobStep[]): string {
 	const lines = ["flowchart TD"];
-	const isRevertible = steps.some(({ options }) => options.revert);
+	const described = steps.map(describeStep);
+	const isRevertible = described.some(({ hasRevert }) => hasRevert);
 	const plan = steps.map(({ name }) => name);
 	const placesAt = (at: number) => branchOf(plan[at]!) === undefined ? [at] : groupAt(plan, at);
 	let back = isRevertible ? "reverted" : "failed";
@@ -84,15 +120,16 @@ function draw(steps: readonly JobStep[]): string {
 		const places = placesAt(at);
 		const after = places.at(-1)! + 1;
 		const next = after < steps.length ? placesAt(after).map((place) => `s${place}`).join(" & ") : "completed";
-		const last = places.findLast((place) => steps[place]!.options.revert);
-		const failed = places.length > 1 && last !== undefined ? `r${last}` : back;
+		const last = places.findLast((place) => described[place]!.hasRevert);
+		const isOfMany = places.length > 1 || steps[at]!.type === "each";
+		const failed = isOfMany && last !== undefined ? `r${last}` : back;
 		for (const place of places) {
-			const { name, type, options } = steps[place]!;
-			const label = JSON.stringify(branchOf(name)?.join(": ") ?? name).slice(1, -1).replaceAll('\\"', "#quot;");
-			lines.push(`s${place}${type === "step" ? `["${label}"]` : `(["${label}"])`}`);
+			const [before, after] = shapes[steps[place]!.type];
+			const label = quoted(labelOf(steps[place]!));
+			lines.push(`s${place}${before}"${label}"${after}`);
 			lines.push(`s${place} --> ${next}`);
 			lines.push(`s${place} -. fails .-> ${failed}`);
-			if (options.revert === undefined) continue;
+			if (!described[place]!.hasRevert) continue;
 			lines.push(`r${place}["revert ${label}"] --> ${back}`);
 			back = `r${place}`;
 		}

@@ -1,6 +1,14 @@
 // How the children of jobs are defined, and how they are named and shown. Their laws are in children-laws.ts.
 import { describe as group, expect, test } from "vitest";
-import { durable, type FailedJobAttempt, job, type JobSettled, memoryStore, Processor } from "../../mod.ts";
+import {
+	describeJob,
+	durable,
+	type FailedJobAttempt,
+	job,
+	type JobSettled,
+	memoryStore,
+	Processor,
+} from "../../mod.ts";
 import { partsOf } from "../../src/job/version.ts";
 
 const noop = () => {};
@@ -187,6 +195,52 @@ group("Job.each(), Job.job()", () => {
 		const [first] = await Promise.all(seen);
 		expect(first).toMatchObject({ step: "thumbs", children: { count: 2, added: 2 }, itemOf: undefined });
 		expect(await processor.get("x")).toMatchObject({ status: "failed", children: undefined });
+	});
+
+	test("describeJob() gives lists and other jobs as data and as a diagram", () => {
+		const plain = job("plain").step("a", { run });
+		const invoice = job("invoice").step("a", { run, revert: noop });
+		const { steps, mermaid } = describeJob(
+			job("it")
+				.step("before", { run, revert: noop })
+				.each("thumbs", { items, run, revert: noop, atOnce: 20, tolerate: 3, attempts: 2, timeout: 50 })
+				.each("mail", { items, run })
+				.job("bill", invoice)
+				.job("plain", plain)
+				.job("flow", durable("any", run)),
+		);
+		const never = { attempts: 1, revertAttempts: Infinity, duration: Infinity };
+		expect(steps.slice(1)).toEqual([
+			{
+				...never,
+				...{ name: "thumbs", type: "each", hasRevert: true, attempts: 2, duration: 50, atOnce: 20, tolerate: 3 },
+			},
+			{ ...never, name: "mail", type: "each", hasRevert: false, atOnce: Infinity, tolerate: 0 },
+			{ ...never, name: "bill", type: "job", hasRevert: true, job: "invoice" },
+			{ ...never, name: "plain", type: "job", hasRevert: false, job: "plain" },
+			{ ...never, name: "flow", type: "job", hasRevert: true, job: "any" },
+		]);
+		expect(mermaid.split("\n\t").slice(4)).toEqual([
+			`r0["revert before"] --> reverted`,
+			`s1[["thumbs: each item"]]`,
+			"s1 --> s2",
+			"s1 -. fails .-> r1",
+			`r1["revert thumbs: each item"] --> r0`,
+			`s2[["mail: each item"]]`,
+			"s2 --> s3",
+			"s2 -. fails .-> r1",
+			`s3[["bill: the job invoice"]]`,
+			"s3 --> s4",
+			"s3 -. fails .-> r1",
+			`r3["revert bill: the job invoice"] --> r1`,
+			`s4[["plain: the job plain"]]`,
+			"s4 --> s5",
+			"s4 -. fails .-> r3",
+			`s5[["flow: the job any"]]`,
+			"s5 --> completed",
+			"s5 -. fails .-> r3",
+			`r5["revert flow: the job any"] --> r3\n`,
+		]);
 	});
 
 	test("the kinds of items are none of other jobs", () => {
