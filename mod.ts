@@ -113,6 +113,7 @@ export {
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobFilter } from "./src/job/changing.ts";
+export { type JobChildren } from "./src/job/children-view.ts";
 export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
 
 // One task.

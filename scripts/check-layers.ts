@@ -39,6 +39,8 @@ const doors: Readonly<Record<string, string>> = {
 	"job/branch-name.ts": "likewise",
 	"job/groups.ts": "likewise",
 	"job/log.ts": "likewise",
+	"job/version.ts": "likewise",
+	"job/children-view.ts": "likewise",
 	"job/stored.ts": "likewise",
 	"job/restarting.ts": "jobs that have ended begin again, also by the command line",
 	"records/owning.ts": "for stores that know when an owner of claims has gone",

@@ -20,7 +20,17 @@ export type Arguments =
 const text = { type: "string" } as const;
 const flag = { type: "boolean", default: false } as const;
 const options = {
-	...{ db: text, basket: text, tables: text, state: text, kind: text, lane: text, prefix: text, after: text },
+	...{
+		db: text,
+		basket: text,
+		tables: text,
+		state: text,
+		kind: text,
+		lane: text,
+		prefix: text,
+		parent: text,
+		after: text,
+	},
 	...{ limit: text, interval: text, from: text },
 	...{
 		newest: flag,
@@ -43,6 +53,7 @@ const special = [
 		"kind",
 		"lane",
 		"prefix",
+		"parent",
 		"newest",
 		"after",
 		"limit",
@@ -54,7 +65,7 @@ const special = [
 	] as const,
 ];
 /** The options that select tasks. */
-const filters = ["state", "kind", "lane", "prefix"] as const;
+const filters = ["state", "kind", "lane", "prefix", "parent"] as const;
 
 type Values = ReturnType<typeof parse>["values"];
 
@@ -83,6 +94,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		kind: takesKind ? toKind(command, rest) : values.kind,
 		lane: values.lane,
 		prefix: toPrefix(values.prefix),
+		parent: toParent(values.parent),
 		isNewest: values.newest,
 		after: values.after,
 		limit: toNumber(
@@ -155,7 +167,7 @@ function checkIds(command: CommandName, ids: readonly string[], values: Values):
 	if (takes !== "many") return ids;
 	if (!all && ids.length === 0) throw wrong(`${command} takes ids, or --all --state ${suitable.join("|")}`);
 	if (!all && (yes || isFiltered(values))) {
-		throw wrong(`--state, --kind, --lane, --prefix and --yes of ${command} go with --all`);
+		throw wrong(`--state, --kind, --lane, --prefix, --parent and --yes of ${command} go with --all`);
 	}
 	if (all && ids.length > 0) throw wrong(`${command} takes ids or --all, not both`);
 	if (all && !suitable.includes(state as TaskState)) {
@@ -171,9 +183,11 @@ function isFiltered(values: Values): boolean {
 /** A forgotten option must not remove all tasks. */
 function checkClear(values: Values): void {
 	if (!values.all && !isFiltered(values)) {
-		throw wrong("clear takes --state, --kind, --lane or --prefix, or --all for all tasks of the basket");
+		throw wrong("clear takes --state, --kind, --lane, --prefix or --parent, or --all for all tasks of the basket");
 	}
-	if (values.all && isFiltered(values)) throw wrong("clear takes --all without --state, --kind, --lane and --prefix");
+	if (values.all && isFiltered(values)) {
+		throw wrong("clear takes --all without --state, --kind, --lane, --prefix and --parent");
+	}
 }
 
 function toKind(command: CommandName, [kind, ...rest]: readonly string[]): string | undefined {
@@ -185,6 +199,11 @@ function toKind(command: CommandName, [kind, ...rest]: readonly string[]): strin
 function toPrefix(prefix: string | undefined): string | undefined {
 	if (prefix === undefined || /^[^_]/.test(prefix)) return prefix;
 	throw wrong(`--prefix takes the beginning of a given id, which is not empty and has no "_" first`);
+}
+
+function toParent(parent: string | undefined): string | undefined {
+	if (parent !== "") return parent;
+	throw wrong("--parent takes the id of a job, which is not empty");
 }
 
 function toDatabase(db: string | undefined): string {
@@ -206,8 +225,8 @@ function toState(state: string | undefined): TaskState | undefined {
 	throw wrong(`--state takes ${states.join(", ")}, not ${quote(state)}`);
 }
 
-function isForJobs(command: CommandName, { from }: Values): boolean {
-	return ["jobs", "signal"].includes(commands[command].takes) || from !== undefined;
+function isForJobs(command: CommandName, { from, parent }: Values): boolean {
+	return ["jobs", "signal"].includes(commands[command].takes) || from !== undefined || parent !== undefined;
 }
 
 function toFrom({ from, all }: Values): "failure" | "start" | undefined {

@@ -94,7 +94,7 @@ async function halfDoneOf(tasks: readonly StoredTask[], jobs: JobReader): Promis
 }
 
 async function isLeft(task: StoredTask, jobs: JobReader): Promise<boolean> {
-	return isHalfDone(task, await jobs.position(task));
+	return isHalfDone(task, await jobs.position(task)) || await jobs.isNeeded(task);
 }
 
 async function isHalfDoneConfirmed(number: number, isEach: boolean, terminal: Terminal): Promise<boolean> {

@@ -40,6 +40,14 @@ export class JobReader {
 		return await replayed.then(wholeJob, () => ({ ...head, logged: head.logged + entries.length }));
 	}
 
+	/** Whether it is a child that has ended, and whose parent has not: that may have to read or to revert it. */
+	async isNeeded({ state, parent }: StoredTask): Promise<boolean> {
+		if (parent === undefined || state !== "done") return false;
+		const task = await this.#store.get(this.#basket, parent);
+		const head = task && await headOf(task.payload);
+		return head !== undefined && head.status === undefined;
+	}
+
 	async #entries({ id }: StoredTask, after: number): Promise<readonly LogEntry[]> {
 		const readLog = async (read: LogRead) => (await this.#store.log(this.#basket, [read]))[0];
 		return await readEntries(readLog, { id, after }) ?? [];

@@ -7,17 +7,22 @@
 import type { StoredTask } from "../basket/store.ts";
 import { branchOf } from "../job/branch-name.ts";
 import { groupAt, openBranches } from "../job/groups.ts";
+import { partsOf } from "../job/version.ts";
+import { showChildren } from "../job/children-view.ts";
 import { type JobAttempt, type JobCheckpoint, type JobHead, type JobResults, showHistory } from "../job/state.ts";
-import { duration, instant, type Paint, type Style } from "./text.ts";
+import { count, duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
 
 /** Whether removing a job would leave effects that are never reverted. */
 export function isHalfDone({ state }: StoredTask, checkpoint: JobHead | undefined): boolean {
 	if (checkpoint === undefined || checkpoint.status !== undefined) return false;
-	const { at, isBackward, logged, history } = checkpoint;
-	return state === "running" || at > 0 || isBackward || history.length > 0 || logged > 0;
+	const { at, isBackward, logged, history, spawned } = checkpoint;
+	return state === "running" || at > 0 || isBackward || history.length > 0 || logged > 0 || spawned !== undefined;
 }
+
+/** How many children of a step have each status: that of their job if they have ended, otherwise their state. */
+export type ChildCounts = Readonly<Record<string, number>>;
 
 /** The state of a step. */
 type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
@@ -30,16 +35,22 @@ interface StepView {
 	readonly state: StepState;
 	/** Its result, if it is done. */
 	readonly result?: unknown;
+	/** Its children by their status, if it has some. */
+	readonly children?: ChildCounts | undefined;
 }
 
+/** The children by the places of their steps. */
+type Children = ReadonlyMap<number, ChildCounts>;
+
 /** The steps of a job in order. */
-function stepsOf(checkpoint: JobCheckpoint): StepView[] {
+function stepsOf(checkpoint: JobCheckpoint, children: Children | undefined): StepView[] {
 	const { plan } = checkpoint;
 	const known = stepResults(checkpoint);
 	return plan.map((name, index) => ({
 		name,
-		state: stateOf(checkpoint, name, index, name in known),
+		state: stateOf(checkpoint, name, index, name in known, children?.get(index)),
 		...(name in known ? { result: known[name] } : {}),
+		...(children?.has(index) ? { children: children.get(index) } : {}),
 	}));
 }
 
@@ -54,7 +65,13 @@ function stepResults({ plan, results, pending }: JobCheckpoint): JobResults {
 	return known;
 }
 
-function stateOf(checkpoint: JobCheckpoint, name: string, index: number, hasResult: boolean): StepState {
+function stateOf(
+	checkpoint: JobCheckpoint,
+	name: string,
+	index: number,
+	hasResult: boolean,
+	children: ChildCounts | undefined,
+): StepState {
 	if (checkpoint.pending !== undefined) return flowStateOf(checkpoint, name, index);
 	const { at, isBackward, status, open = [] } = checkpoint;
 	const branches = openBranches(checkpoint);
@@ -63,6 +80,8 @@ function stateOf(checkpoint: JobCheckpoint, name: string, index: number, hasResu
 		if (index < at || open.length > 0 && groupAt(checkpoint.plan, at).includes(index)) return "done";
 		return index === at && status === undefined ? "current" : "pending";
 	}
+	// Its attempts are those of its children.
+	if (children !== undefined && index >= at) return !hasResult ? "failed" : children["reverted"] ? "reverted" : "done";
 	const attempts = showHistory(checkpoint).filter(({ step }) => step === name);
 	if (attempts.some(({ isRevert, error }) => isRevert && error === undefined)) return "reverted";
 	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
@@ -81,14 +100,23 @@ function flowStateOf({ at, isBackward, status, records = [] }: JobCheckpoint, na
 }
 
 /** A task as an object for JSON. The checkpoint of a job has a private format, so programs get the job instead. */
-export function describeTask(task: StoredTask, checkpoint: JobCheckpoint | undefined): Record<string, unknown> {
+export function describeTask(
+	task: StoredTask,
+	checkpoint: JobCheckpoint | undefined,
+	children?: Children,
+): Record<string, unknown> {
 	const { payload, ...known } = toRecord(task);
-	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint) }) };
+	return { ...known, ...(checkpoint === undefined ? { payload } : { job: toJobRecord(task, checkpoint, children) }) };
 }
 
 /** The job as a JSON object, with the names of `JobRecord`. */
-function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<string, unknown> {
-	const { version, status, isBackward, plan, at, attempts, previous, input, results, signals } = checkpoint;
+function toJobRecord(
+	{ state, kind }: StoredTask,
+	checkpoint: JobCheckpoint,
+	counts: Children | undefined,
+): Record<string, unknown> {
+	const { version, status, isBackward, plan, at, attempts, previous, results, signals } = checkpoint;
+	const { input, children } = showChildren(checkpoint, partsOf(kind).itemOf);
 	return {
 		version,
 		status: status ?? state,
@@ -96,8 +124,9 @@ function toJobRecord({ state }: StoredTask, checkpoint: JobCheckpoint): Record<s
 		step: status === undefined ? plan[isBackward ? at - 1 : at] : undefined,
 		attempts,
 		previousError: previous,
+		children,
 		input,
-		steps: stepsOf(checkpoint),
+		steps: stepsOf(checkpoint, counts),
 		results,
 		signals,
 		error: checkpoint.error,
@@ -117,16 +146,16 @@ const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | u
 };
 
 /** The steps and the attempts of a job as lines. */
-export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
+export function jobLines(checkpoint: JobCheckpoint, paint: Paint, children: Children): string[] {
 	const { attempts, previous, error, revertError, unreverted = [], signals, pending = {}, branches = {} } = checkpoint;
 	const history = showHistory(checkpoint);
 	const failures = { "reverted because of": error, "revert failed": revertError, "last failure": previous };
 	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
 	return [
 		paint("bold", "Steps"),
-		...stepsOf(checkpoint).map((step, index) => {
+		...stepsOf(checkpoint, children).map((step, index) => {
 			const known = pending[step.name] ?? branches[index] ?? { attempts };
-			return stepLine(step, known.attempts, paint);
+			return stepLine(step, known.attempts, checkpoint.spawned?.count, paint);
 		}),
 		...known.map(([title, failure]) => `  ${title}: ${paint("red", describeFailure(failure!))}`),
 		...(unreverted.length > 0 ? [`  not reverted: ${unreverted.map(clean).join(", ")}`] : []),
@@ -137,7 +166,12 @@ export function jobLines(checkpoint: JobCheckpoint, paint: Paint): string[] {
 	];
 }
 
-function stepLine({ name, state, result }: StepView, attempts: number, paint: Paint): string {
+function stepLine(
+	{ name, state, result, children }: StepView,
+	attempts: number,
+	most: number | undefined,
+	paint: Paint,
+): string {
 	const [mark, style] = marks[state];
 	const isTried = state === "current" || state === "reverting";
 	const detail = isTried && attempts > 0
@@ -145,7 +179,17 @@ function stepLine({ name, state, result }: StepView, attempts: number, paint: Pa
 		: result === undefined
 		? ""
 		: ` → ${inline(result)}`;
-	return `  ${paint(style, mark)} ${clean(name)}${state === "pending" ? "" : paint("dim", ` (${state})`)}${detail}`;
+	const kin = children && `  ${childrenText(children, state === "current" ? most : undefined)}`;
+	const how = state === "pending" ? "" : paint("dim", ` (${state})`);
+	return `  ${paint(style, mark)} ${clean(name)}${how}${kin ?? ""}${detail}`;
+}
+
+/** For example `500 of 1,200 children: 20 completed, 480 waiting`. */
+function childrenText(counts: ChildCounts, most = 0): string {
+	const number = Object.values(counts).reduce((sum, number) => sum + number, 0);
+	const part = number < most ? `${number.toLocaleString("en-US")} of ` : "";
+	const each = Object.entries(counts).map(([status, number]) => `${number.toLocaleString("en-US")} ${status}`);
+	return `${part}${count(Math.max(number, most), "child")}: ${each.join(", ")}`;
 }
 
 function attemptLine({ step, isRevert, attempt, startedAt, duration: time, error }: JobAttempt, paint: Paint): string {

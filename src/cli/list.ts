@@ -46,15 +46,15 @@ const squeeze: Squeeze = [
 ];
 
 /** The part of a request that selects tasks. */
-export type Pages = Pick<Request, "basket" | "state" | "kind" | "lane" | "prefix" | "isNewest" | "after">;
+export type Pages = Pick<Request, "basket" | "state" | "kind" | "lane" | "prefix" | "parent" | "isNewest" | "after">;
 
 /** Tasks in the order in which they were added, or the other way round, a page at a time. */
 export async function* pages(
 	store: Store,
-	{ basket, state, kind, lane, prefix, isNewest: isReverse, after }: Pages,
+	{ basket, state, kind, lane, prefix, parent, isNewest: isReverse, after }: Pages,
 	limit = Infinity,
 ): AsyncGenerator<readonly StoredTask[], void, undefined> {
-	let query: ListQuery = { state, kind, lane, prefix, isReverse, after, limit: 0 };
+	let query: ListQuery = { state, kind, lane, prefix, parent, isReverse, after, limit: 0 };
 	for (let left = limit; left > 0; left -= pageSize) {
 		query = { ...query, limit: Math.min(left, pageSize) };
 		const tasks = await store.list(basket, query);
@@ -81,8 +81,8 @@ export async function list(store: Store, request: Request, terminal: Terminal): 
 	return 0;
 }
 
-function nothingFound({ basket, state, kind, lane, prefix, after }: Request, terminal: Terminal): void {
-	const isFiltered = [state, kind, lane, prefix, after].some((value) => value !== undefined);
+function nothingFound({ basket, state, kind, lane, prefix, parent, after }: Request, terminal: Terminal): void {
+	const isFiltered = [state, kind, lane, prefix, parent, after].some((value) => value !== undefined);
 	terminal.note(
 		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME selects another`,
 	);

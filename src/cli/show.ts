@@ -4,11 +4,14 @@
  * @module
  */
 
-import { baseOf, type Store, type StoredTask } from "../basket/store.ts";
+import type { Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
+import { showChildren } from "../job/children-view.ts";
+import { partsOf } from "../job/version.ts";
 import { decodeFailure } from "../basket/engine.ts";
 import { unmask } from "../schedule/envelope.ts";
-import { describeTask, jobLines } from "./job.ts";
+import { countChildren } from "./children.ts";
+import { type ChildCounts, describeTask, jobLines } from "./job.ts";
 import { JobReader } from "./job-reader.ts";
 import {
 	decodeData,
@@ -25,6 +28,7 @@ import {
 import { missing, type Request, type Terminal } from "./terminal.ts";
 import { clean, cleanLines, distance, instant, type Paint, toJson } from "./text.ts";
 
+type Children = ReadonlyMap<number, ChildCounts>;
 type FoundTask = NonNullable<Awaited<ReturnType<Store["get"]>>>;
 
 /** Shows the task with the id. */
@@ -33,19 +37,26 @@ export async function show(store: Store, { basket, ids }: Request, terminal: Ter
 	const task = await store.get(basket, id);
 	if (task === undefined) throw missing(id, basket);
 	const job = await new JobReader(store, basket).whole(task);
-	if (terminal.isTable) await terminal.print(lines(task, job, terminal).join("\n"));
-	else await terminal.print(toJson(record(task, job)));
+	const children: Children = job === undefined ? new Map() : await countChildren(store, basket, task, job.uid);
+	if (terminal.isTable) await terminal.print(lines(task, job, children, terminal).join("\n"));
+	else await terminal.print(toJson(record(task, job, children)));
 	return 0;
 }
 
-function record({ inbox, ...task }: FoundTask, job: JobCheckpoint | undefined): unknown {
+function record({ inbox, ...task }: FoundTask, job: JobCheckpoint | undefined, children: Children): unknown {
 	// The items are the messages.
 	const isCollecting = openPayload(task).most !== undefined;
 	const rest = isCollecting ? { payload: toItems(inbox), inbox: [] } : { inbox: toMessages(inbox) };
-	return { ...describeTask(task, job), ...rest };
+	return { ...describeTask(task, job, children), ...rest };
 }
 
-function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }: Terminal): string[] {
+function lines(
+	task: FoundTask,
+	job: JobCheckpoint | undefined,
+	children: Children,
+	{ paint, clock }: Terminal,
+): string[] {
+	const { itemOf } = partsOf(task.kind);
 	const facts = factsOf(task, job, clock.now());
 	const { data, most } = openPayload(task);
 	const isCollecting = most !== undefined;
@@ -60,9 +71,9 @@ function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }
 			: job === undefined
 			? payloadLines("Payload", decodeData(data), paint)
 			: [
-				...payloadLines("Input", { payload: job.input }, paint),
+				...payloadLines("Input", { payload: showChildren(job, itemOf).input }, paint),
 				"",
-				...jobLines(job, paint),
+				...jobLines(job, paint, children),
 			]),
 		...(task.result === undefined ? [] : ["", ...payloadLines("Result", decodeData(unmask(task.result)), paint)]),
 		...(isCollecting ? [] : task.inbox).map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
@@ -70,18 +81,14 @@ function lines(task: FoundTask, job: JobCheckpoint | undefined, { paint, clock }
 }
 
 function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
-	const { kind, state, attempts, crashes, priority, lane, limitKey, key, addedAt, dueAt, progress } = task;
+	const { kind, state, attempts, crashes, priority, lane, limitKey, key, addedAt, dueAt, progress, parent } = task;
 	const due = describeDue(task, now);
 	const { schedule, most } = openPayload(task);
 	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
 	const status = job?.status === undefined ? state : `${state}: ${job.status}`;
 	return [
-		[
-			job === undefined ? "kind" : "job",
-			job === undefined
-				? describeKind(kind)
-				: clean(baseOf(kind)) + (job.version === undefined ? "" : `, version ${clean(String(job.version))}`),
-		],
+		[job === undefined ? "kind" : "job", job === undefined ? describeKind(kind) : describeJobKind(kind, job)],
+		...(parent === undefined ? [] : [["parent", clean(parent)] satisfies [string, string]]),
 		["state", status + (due === "" ? "" : `, ${dueAt === undefined ? `until ${due} comes` : at(dueAt, due)}`)],
 		["added", at(addedAt, distance(addedAt, now))],
 		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
@@ -93,6 +100,12 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 		["key", clean(key)],
 		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),
 	];
+}
+
+function describeJobKind(kind: string, { version }: JobCheckpoint): string {
+	const { name, itemOf } = partsOf(kind);
+	const rest = version === undefined ? "" : `, version ${clean(String(version))}`;
+	return `${clean(name)}${rest}${itemOf === undefined ? "" : `, an item of ${clean(itemOf)}`}`;
 }
 
 function scheduleFacts(

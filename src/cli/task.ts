@@ -5,12 +5,14 @@
  */
 
 import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
-import { baseOf, type Data, type Message, type StoredTask } from "../basket/store.ts";
+import type { Data, Message, StoredTask } from "../basket/store.ts";
 import { openBranches } from "../job/groups.ts";
 import type { JobHead } from "../job/state.ts";
+import { partsOf } from "../job/version.ts";
+import { type JobChildren, showChildren } from "../job/children-view.ts";
 import { isCollected } from "../basket/place.ts";
 import { openEnvelope, unmask, unpack } from "../schedule/envelope.ts";
-import { clean, distance, duration, toJson } from "./text.ts";
+import { clean, count, distance, duration, toJson } from "./text.ts";
 
 /** How a payload that is not JSON is shown. */
 export type Encoding = "text" | "base64";
@@ -79,11 +81,12 @@ export function describeSchedule({ text }: NonNullable<OpenPayload["schedule"]>)
 export function toRecord({ payload, error, result, progress, kind, ...task }: StoredTask): Record<string, unknown> {
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
 	const { data, schedule, most } = openPayload({ payload });
-	const { name: base, version } = partsOf(kind);
+	const { name: base, version, itemOf } = partsOf(kind);
 	return {
 		...task,
 		kind: base,
 		...(version === undefined ? {} : { version }),
+		...(itemOf === undefined ? {} : { itemOf }),
 		...(most === undefined ? {} : { collects: { most } }),
 		...(schedule === undefined ? {} : { schedule }),
 		...(error === undefined ? {} : { error: { name, message, code, stack } }),
@@ -93,16 +96,11 @@ export function toRecord({ payload, error, result, progress, kind, ...task }: St
 	};
 }
 
-/** The name of a kind, and the version of a job of which it is the kind. */
-function partsOf(kind: string): { name: string; version: string | undefined } {
-	const name = baseOf(kind);
-	return { name, version: name === kind ? undefined : kind.slice(name.length + 1) };
-}
-
-/** A kind in a table. */
+/** A kind in a table: `trip`, `trip@2` for a version, and `trip@2: thumbs` for the items of a step. */
 export function describeKind(kind: string): string {
-	const { name, version } = partsOf(kind);
-	return clean(version === undefined ? name : `${name}@${version}`);
+	const { name, version, itemOf } = partsOf(kind);
+	const own = version === undefined ? name : `${name}@${version}`;
+	return clean(itemOf === undefined ? own : `${own}: ${itemOf}`);
 }
 
 /** The inbox of a task as JSON objects. */
@@ -133,7 +131,7 @@ const longest = 2_000;
 
 /** A task on one line: the position of a job, the last failure, or the payload. */
 export function summarize(task: StoredTask, job?: JobHead): string {
-	if (job !== undefined) return summarizeJob(job);
+	if (job !== undefined) return summarizeJob(job, partsOf(task.kind).itemOf);
 	const failure = decodeFailure(task.error);
 	if (failure !== undefined && task.state !== "done") return describeFailure(failure);
 	const { data, schedule, most } = openPayload(task);
@@ -142,7 +140,8 @@ export function summarize(task: StoredTask, job?: JobHead): string {
 	return schedule === undefined ? text : `${describeSchedule(schedule)} ${text}`.trim();
 }
 
-function summarizeJob(job: JobHead): string {
+function summarizeJob(job: JobHead, itemOf: string | undefined): string {
+	const { item, children } = showChildren(job, itemOf);
 	const { status, plan, at, isBackward, attempts, previous, error, pending } = job;
 	const reason = error === undefined ? "" : `: ${describeFailure(error)}`;
 	if (status !== undefined) return status + (status === "completed" ? "" : reason);
@@ -151,11 +150,18 @@ function summarizeJob(job: JobHead): string {
 	const place = `${clean(step ?? "its end")} (${isBackward ? at : at + 1} of ${plan.length})`;
 	// What else a durable function will do is not known.
 	const names = isBackward ? "steps" : plan.filter((name) => pending?.[name]).map(clean).join(", ") || "work";
-	const position = `${isBackward ? "reverts" : "at"} ${pending === undefined ? place : names}`;
+	const what = item !== undefined ? `item ${item.index}, ${inline(item.item)}` : pending === undefined ? place : names;
+	const number = children && `, ${isBackward ? "" : partOf(children)}${count(children.count, "child")}`;
+	const position = `${isBackward ? "reverts " : item === undefined ? "at " : ""}${what}${number ?? ""}`;
 	const failed = attempts > 0 && previous !== undefined
 		? `, attempt ${attempts} failed: ${describeFailure(previous)}`
 		: reason;
 	return position + failed;
+}
+
+/** While the children of a step are being added. */
+function partOf({ count, added }: JobChildren): string {
+	return added < count ? `${added.toLocaleString("en-US")} of ` : "";
 }
 
 /** A value on one line, cleaned. */

@@ -48,6 +48,8 @@ export interface Request {
 	readonly lane: string | undefined;
 	/** Only tasks whose ids were given and begin with this text. */
 	readonly prefix: string | undefined;
+	/** Only children of the job with this id, which are left out otherwise. */
+	readonly parent: string | undefined;
 	/** Whether the last tasks come first. */
 	readonly isNewest: boolean;
 	/** Only tasks after this key. */

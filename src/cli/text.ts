@@ -107,5 +107,6 @@ export function instant(at: number): string {
 
 /** `1 task`, `1,200 tasks`. */
 export function count(number: number, word: string): string {
-	return `${number.toLocaleString("en-US")} ${word}${number === 1 ? "" : "s"}`;
+	const many = word === "child" ? "children" : `${word}s`;
+	return `${number.toLocaleString("en-US")} ${number === 1 ? word : many}`;
 }

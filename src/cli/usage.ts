@@ -21,8 +21,8 @@ export interface CommandHelp {
 
 const common = `
   --db FILE|URL      an SQLite file, file:… or postgres://…; default: UPKEEP_DB
-  --basket NAME      default: "default", and "jobs" for cancel and signal; the
-                     jobs of a Processor are in "jobs"
+  --basket NAME      default: "default", and "jobs" for cancel, signal and
+                     --parent; the jobs of a Processor are in "jobs"
   --tables NAME      the prefix of the tables, default: "upkeep_"; in Postgres
                      their schema, default: "upkeep"
   --json             JSON, even on a terminal
@@ -34,7 +34,8 @@ const common = `
 export const general: string = `Shows and changes the tasks of a basket or the jobs of a processor.
 
   upkeep ls              lists the tasks in the order in which they were added
-  upkeep show ID         everything about one task; a job with its steps
+  upkeep show ID         everything about one task; a job with its steps and
+                         the numbers of its children
   upkeep counts          the number of tasks in each state, and what is paused
   upkeep schedules       the recurring tasks and their next instants
   upkeep watch           the counts and the failures, live, until Ctrl-C
@@ -68,17 +69,19 @@ const filters = `
   --kind KIND        only tasks of this kind; for jobs: only this definition,
                      of all versions
   --lane LANE        only tasks in this lane
-  --prefix TEXT      only tasks whose given ids begin with this text`;
+  --prefix TEXT      only tasks whose given ids begin with this text
+  --parent ID        only children of this job, which are left out otherwise`;
 
 const every = (states: readonly string[]) => `
   --all              instead of ids: all tasks that these options select:
   --state STATE      with --all: ${states.join(", ")}
-  --kind KIND        with --all, and also --lane LANE and --prefix TEXT
+  --kind KIND        with --all, and also --lane LANE, --prefix TEXT, --parent ID
   -y, --yes          with --all: does not ask; needed without a terminal
 `;
 
-const halfDone = `  --half-done        also removes jobs that have done some of their steps; these
-                     steps are not reverted. Without this option, such jobs
+const halfDone = `  --half-done        also removes jobs that have done some of their steps, and
+                     children that their parent still needs; what is done is
+                     not reverted. Without this option, such jobs
                      are removed only if a terminal confirms it
 `;
 
@@ -92,13 +95,13 @@ With --from, the default of --basket is "jobs", and the Processor must use JSON,
 which is its default.
 `;
 
-const changingOptions = ["all", "state", "kind", "lane", "prefix", "yes"];
+const changingOptions = ["all", "state", "kind", "lane", "prefix", "parent", "yes"];
 
 /** The usage of each command. */
 export const commands: Readonly<Record<CommandName, CommandHelp>> = {
 	ls: {
 		takes: "none",
-		options: ["state", "kind", "lane", "prefix", "newest", "limit", "after"],
+		options: ["state", "kind", "lane", "prefix", "parent", "newest", "limit", "after"],
 		help: `upkeep ls: lists the tasks in the order in which they were added; as JSON lines.
 ${filters}
   --newest           the task that was added last comes first
@@ -110,13 +113,15 @@ ${common}`,
 	show: {
 		takes: "one",
 		options: [],
-		help: `upkeep show ID: everything that is stored about a task; the steps of a job.
+		help: `upkeep show ID: everything that is stored about a task; the steps of a job, and how
+many children each of them has. "upkeep ls --parent ID" lists these.
 ${common}`,
 	},
 	counts: {
 		takes: "none",
 		options: [],
-		help: `upkeep counts: the number of tasks in each state, and what is paused.\n${common}`,
+		help: `upkeep counts: the number of tasks in each state, and what is paused. Children of jobs
+count, too.\n${common}`,
 	},
 	watch: {
 		takes: "none",
@@ -125,7 +130,7 @@ ${common}`,
 line for each change.
 
 Each look reads the last dead tasks, the last reverted jobs, the first waiting
-tasks, and a thousand of the other waiting tasks.
+tasks, and a thousand of the other waiting tasks. A job stands for its children.
 
   --kind KIND        only failures of this kind
   --interval N       the least time between two looks, in seconds; default: 1
@@ -154,7 +159,7 @@ ${common}`,
 	),
 	clear: {
 		takes: "none",
-		options: ["state", "kind", "lane", "prefix", "all", "yes", "half-done"],
+		options: ["state", "kind", "lane", "prefix", "parent", "all", "yes", "half-done"],
 		help: `upkeep clear: removes all tasks that the options select; running tasks lose their
 claims. It shows how many they are, and asks.
 ${filters}

@@ -94,9 +94,9 @@ export async function restartOf(
 	return { type: "restart", key, payload: encoded, keepsLog: next.keepsLog };
 }
 
-function begun({ version, input, plan, pending }: JobHead, job: AnyJob | undefined): Next {
+function begun({ version, input, plan, pending, isChild }: JobHead, job: AnyJob | undefined): Next {
 	const stored = { version, steps: plan.map((name) => ({ name })), engine: pending };
-	return { head: firstHead(job ?? stored as unknown as AnyJob, input, undefined), keepsLog: false };
+	return { head: { ...firstHead(job ?? stored as unknown as AnyJob, input, undefined), isChild }, keepsLog: false };
 }
 
 async function continued(

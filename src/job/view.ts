@@ -7,8 +7,8 @@
 import type { TaskRecord } from "../basket/basket.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, showHistory } from "./state.ts";
+import { type JobChildren, showChildren } from "./children-view.ts";
 import { partsOf } from "./version.ts";
-import type { ItemInput } from "./children.ts";
 import { openBranches } from "./groups.ts";
 import { noAttempts } from "./transitions.ts";
 import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
@@ -36,10 +36,10 @@ export interface JobRecord {
 	/** The error of the last of these attempts. */
 	readonly previousError: TaskFailure | undefined;
 	/**
-	 * What the current step makes by children: how many it has, and how many of these are stored. `undefined` for any other
-	 * step, and before the first ones are stored. {@link JobQuery.parent} lists them.
+	 * The children of the current step; `undefined` for a step without, and before the first ones are stored. `list({ parent })`
+	 * lists them.
 	 */
-	readonly children: { readonly count: number; readonly added: number } | undefined;
+	readonly children: JobChildren | undefined;
 	/** The input; that of an item is `{ item, index }`. */
 	readonly input: unknown;
 	/** The results so far. */
@@ -147,20 +147,9 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	const status = state === "done" ? checkpoint.status ?? "failed" : state;
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const { previous: previousError, ...place } = position(checkpoint);
-	const { input, children } = showFamily(checkpoint, itemOf);
+	const { input, children } = showChildren(checkpoint, itemOf);
 	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
 	return { id, job, itemOf, parent, status, problem, ...place, previousError, children, ...stored };
-}
-
-/** The input, without what an item has of its parent, and the children of the current step. */
-export function showFamily(
-	{ input, spawned, status }: Partial<JobCheckpoint>,
-	itemOf: string | undefined,
-): Pick<JobRecord, "input" | "children"> {
-	const { item, index } = Object(input) as Partial<ItemInput>;
-	const { count, added } = spawned ?? {};
-	const isSpawned = count !== undefined && added !== undefined && status === undefined;
-	return { input: itemOf === undefined ? input : { item, index }, children: isSpawned ? { count, added } : undefined };
 }
 
 /** The position of a job: its current step, and what is known of the attempts of that. Of branches, it is the first one. */

@@ -62,6 +62,7 @@ export function request(command: Request["command"], values: Partial<Request> = 
 		...{
 			lane: undefined,
 			prefix: undefined,
+			parent: undefined,
 			isNewest: false,
 			after: undefined,
 			limit: 50,
