@@ -4,7 +4,8 @@ import { type JobOutcome, type JobStatus, sleep } from "../../mod.ts";
 import { Random } from "../simulation/random.ts";
 import type { Effect } from "./database.ts";
 import { type Fleet, withFleet } from "./fleet.ts";
-import { type JobLine, type JobWork, type KillProcessor, makeProcessor } from "./jobs.ts";
+import { livingBelow, treeProblems } from "./job-trees.ts";
+import { basket, type JobLine, type JobWork, type KillProcessor, makeProcessor } from "./jobs.ts";
 import type { StormOptions } from "./storm.ts";
 
 export interface JobStormReport {
@@ -45,27 +46,32 @@ export function killJobsAtRandom(options: StormOptions): Promise<JobStormReport>
 		}
 		const outcomes = await outcomesOf(shared, fleet, [...works.keys()], limit);
 		const lines = readLines(log);
+		const living: string[] = [];
+		for (const id of works.keys()) living.push(...await livingBelow(database.store, basket, id));
 		return {
 			kills: fleet.kills.length,
 			jobs: works.size,
 			attempts: lines.filter(({ event }) => event === "begin").length,
 			interrupted: countInterrupted(lines),
-			violations: violationsOf(works, outcomes, lines, await database.effects()),
+			violations: [
+				...violationsOf(works, outcomes, lines, await database.effects()),
+				...living.map((id) => `${id} outlives its parent`),
+			],
 			complaints: fleet.complaints,
 			duration: performance.now() - since,
 		};
 
 		async function add(count: number): Promise<void> {
-			const { processor, chain, flow } = shared;
+			const { processor, definitions } = shared;
 			for (let index = 0; index < count; index++) {
 				const work: JobWork = {
 					duration: 40 * random.next() ** 2,
 					failure: random.chance(0.2) ? 0.3 : 0,
-					isFlow: random.chance(0.4),
+					form: random.weighted({ chain: 4, flow: 3, tree: 3 }),
 					end: random.weighted({ completed: 5, reverted: 4, failed: 1 }),
 				};
-				const { id } = await processor.add(work.isFlow ? flow : chain, work, { id: `job-${works.size}` });
-				await processor.signal(id, "go", id);
+				const { id } = await processor.add(definitions[work.form], work, { id: `job-${works.size}` });
+				if (work.form !== "tree") await processor.signal(id, "go", id);
 				works.set(id, work);
 			}
 		}
@@ -123,8 +129,10 @@ function violationsOf(
 	for (const line of lines) linesOf.get(line.id)?.push(line);
 	const count = new Map<string, number>();
 	for (const { id } of effects) count.set(id, (count.get(id) ?? 0) + 1);
-	return [...works].flatMap(([id, { end, isFlow }]) => {
-		const problems = [
+	return [...works].flatMap(([id, work]) => {
+		const { end, form } = work;
+		const isFlow = form === "flow";
+		const problems = form === "tree" ? treeProblems(work, outcomes.get(id), linesOf.get(id)!) : [
 			...endProblems(end, isFlow ? ["a", "b", "c"] : ["a", "c"], outcomes.get(id), linesOf.get(id)!),
 			...orderProblems(isFlow, linesOf.get(id)!),
 			...(isFlow ? [] : committedProblems(end, count.get(`${id}/b`), count.get(`${id}/-b`))),

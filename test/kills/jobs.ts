@@ -14,6 +14,7 @@ import {
 	stopNow,
 } from "../../mod.ts";
 import type { Database } from "./database.ts";
+import { makeTree } from "./job-trees.ts";
 
 /** The input of a job. */
 export interface JobWork {
@@ -21,8 +22,8 @@ export interface JobWork {
 	readonly duration: number;
 	/** The probability that an attempt fails, from 0 to 1. */
 	readonly failure: number;
-	/** Whether it is a durable function, and not a chain. */
-	readonly isFlow: boolean;
+	/** Whether it is a chain, a durable function, or a job with children. */
+	readonly form: "chain" | "flow" | "tree";
 	/** The expected status: `reverted` because of the last step, `failed` because of the revert of the first step. */
 	readonly end: JobStatus;
 }
@@ -43,12 +44,15 @@ export interface JobLine {
 
 export interface KillProcessor {
 	readonly processor: Processor<AnyJob, unknown>;
-	readonly chain: AnyJob;
-	readonly flow: AnyJob;
+	/** The definitions of the jobs that are added, by their form. */
+	readonly definitions: Readonly<Record<JobWork["form"], AnyJob>>;
 }
 
+/** The name of the basket. */
+export const basket = "kill-jobs";
+
 /**
- * Creates a processor with two jobs of six steps, a chain and a durable function. `a`, `c` and `d` write lines to the log, `c`
+ * Creates a processor with two jobs of six steps, a chain and a durable function, and a third one with children. `a`, `c` and `d` write lines to the log, `c`
  * cannot be reverted, `nap` sleeps, and `go` waits for a signal. In the chain, `b` and its revert write an effect and commit it
  * together with their result, so that each effect must exist once. In the durable function, `b` runs beside `a`.
  *
@@ -58,7 +62,7 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 	const isLate = watchLateness(lease);
 	let count = 0;
 	const attempt = async (
-		{ id, step, signal }: FlowStepContext,
+		{ id, step, signal }: Pick<FlowStepContext, "id" | "step" | "signal">,
 		input: JobWork,
 		isRevert: boolean,
 		commit?: (tx: never, token: string) => Promise<unknown>,
@@ -102,16 +106,17 @@ export function makeProcessor(database: Database, log: string, lease: number): K
 		await go;
 		await step("d");
 	});
+	const [tree, below] = makeTree(attempt, tries);
 	const processor = new Processor<AnyJob, unknown>({
 		store: database.store,
-		name: "kill-jobs",
-		jobs: [chain, flow],
+		name: basket,
+		jobs: [chain, flow, tree!, below!],
 		concurrency: 4,
 		lease,
 		crashes: Infinity,
 		onError: (error) => console.error(error),
 	});
-	return { processor, chain, flow };
+	return { processor, definitions: { chain, flow, tree: tree! } };
 }
 
 /** Returns a function that reports whether the machine has delayed this process recently. */
