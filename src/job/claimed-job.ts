@@ -15,10 +15,11 @@ import {
 } from "../basket/engine.ts";
 import type { Data, LogEntry, LogPart, Offspring, Outcome } from "../basket/store.ts";
 import { decodeHead } from "./decode.ts";
-import { brief, textOf } from "./failures.ts";
+import { isRefusal, textOf } from "./failures.ts";
 import { decodeRecord } from "./flow-log.ts";
 import { keepStep } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
+import { encodeShortened } from "./shortening.ts";
 import { mayGiveUp } from "./transitions.ts";
 import { storable, valueOf } from "./value.ts";
 import type { JobOwner } from "./owner.ts";
@@ -211,17 +212,24 @@ export abstract class ClaimedJob<Tx> {
 			const payload = await this.encodeHead();
 			const { isChild, status } = this.state;
 			if (!isChild) return { type: "done", retain: this.owner.retain, payload };
-			const result = status === "completed" ? await this.owner.codec.encode(storable(await this.#value())) : undefined;
-			return { type: "done", retain: Infinity, payload, result, isBad: status !== "completed" };
+			const isBad = status !== "completed";
+			return { type: "done", retain: Infinity, payload, result: isBad ? undefined : await this.#encodeValue(), isBad };
 		} catch (error) {
 			return await this.hold(error);
 		}
 	}
 
-	/** The value of a completed job. That of a durable function is its last record. */
-	async #value(): Promise<unknown> {
+	/** The value of a completed job; of a durable function, its last record. If it is too large, the parent of the job fails. */
+	async #encodeValue(): Promise<Data | undefined> {
 		const { pending } = this.state;
-		return pending === undefined ? valueOf(this.state) : (await this.readRecord(this.#entries!.length - 1)).value;
+		const value = pending === undefined
+			? valueOf(this.state)
+			: (await this.readRecord(this.#entries!.length - 1)).value;
+		try {
+			return await this.encode(storable(value));
+		} catch (error) {
+			if (!isRefusal(error)) throw error;
+		}
 	}
 
 	/** Holds the job and stores the reason, because a job whose state is uncertain never runs. */
@@ -324,20 +332,9 @@ export abstract class ClaimedJob<Tx> {
 		this.owner.onChange();
 	}
 
-	/** If the head is too large for the store, details for people are dropped first. */
 	protected async encodeHead(changes?: Partial<JobHead>): Promise<Data> {
 		const { results: _, records: __, value: ___, entries: ____, ...head } = { ...this.state, ...changes };
-		const { error, revertError, previous } = head;
-		const short = { ...head, history: [] };
-		const shortest = { ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) };
-		for (const form of [head, short]) {
-			try {
-				return await this.encode(form);
-			} catch {
-				// The last error is reported.
-			}
-		}
-		return await this.encode(shortest);
+		return await encodeShortened(head, this.encode);
 	}
 
 	readonly encode = (value: JobHead | JobEntry | FlowRecord): Data | PromiseLike<Data> => {
@@ -362,6 +359,8 @@ export abstract class ClaimedJob<Tx> {
 			const save = { ref: claim, payload, seen: removed, log: part, ...this.offspring };
 			isSaved = await this.#send((begin) => this.owner.save(save, begin));
 		} catch (error) {
+			// Then fewer children may fit.
+			if (this.offspring?.children !== undefined && isRefusal(error)) throw error;
 			report(this.owner.onError, error);
 			return false;
 		}

@@ -80,8 +80,6 @@ export class JobRun<Tx> extends SpawningJob<Tx> {
 			const isCall = isBackward || step.definition.type === "step";
 			if (!isCall && this.log.isFull && !await this.save()) return await this.later(0);
 			if (step.definition.type === "each" || step.definition.type === "job") {
-				const delay = isBackward ? this.#backoff(isAwake) : undefined;
-				if (delay !== undefined) return await this.#later(delay, true);
 				if (this.isYielding) return await this.later(0);
 				// No child goes backward before it is stored that its parent does.
 				if (isBackward && !this.isStored && !await this.save()) return await this.later(0);

@@ -112,7 +112,8 @@ async function continued(
 	const anew = { status: undefined, revertError: undefined, unreverted: undefined, delay: undefined, crashed: 0 };
 	// Its ages count from the restart.
 	const again = { ...head, ...anew, ...nothingPending };
-	if (revertError !== undefined && (pending !== undefined || head.at > 0)) return { head: again, keepsLog: true };
+	const retried = pending === undefined ? { ...again, isRetried: true as const } : again;
+	if (revertError !== undefined && (pending !== undefined || head.at > 0)) return { head: retried, keepsLog: true };
 	if (pending !== undefined) {
 		const ignored = [...head.ignored ?? [], ...head.causes ?? []];
 		return { head: { ...again, ...ended, ignored }, keepsLog: true };
@@ -120,7 +121,7 @@ async function continued(
 	const [last] = await source.readLog({ id, after: Math.max(0, head.logged - 1), limit: 1 }) ?? [];
 	const entry = last && await decodeEntry(source.codec, last.data, head);
 	if (entry?.isRevert) return begun(head, job);
-	return { head: { ...again, ...ended, ...placeOfFailure(head, entry?.at) }, keepsLog: true };
+	return { head: { ...retried, ...ended, ...placeOfFailure(head, entry?.at) }, keepsLog: true };
 }
 
 /** The place of a job that has failed forward, and had nothing to revert. */

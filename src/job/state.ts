@@ -41,6 +41,8 @@ export interface JobAttempt {
 	readonly duration: number;
 	/** The error, if it failed: at most 200 characters. */
 	readonly error?: string | undefined;
+	/** For the last attempt of an item of {@link Job.each} whose failure was tolerated: its place in the list, from 0. */
+	readonly item?: number | undefined;
 }
 
 /** A {@link JobAttempt} as it is stored. It is short, because the head has many of them. */
@@ -52,6 +54,8 @@ export type StoredAttempt = readonly [
 	duration: number,
 	isRevert?: 0 | 1,
 	error?: string,
+	/** See {@link JobAttempt.item}. */
+	item?: number,
 ];
 
 /** A step with its settings. */
@@ -115,6 +119,8 @@ export interface JobHead {
 	readonly open?: readonly number[] | undefined;
 	/** What is known of the children of the current step. */
 	readonly spawned?: Spawned | undefined;
+	/** Whether it goes on where it failed, and the children of that step have not been tried again. */
+	readonly isRetried?: true | undefined;
 	/** Whether it is a child of another job: then it is kept until that is removed. */
 	readonly isChild?: true | undefined;
 	/** The branches of the current group that wait for another attempt, by their place in the plan. */
@@ -162,8 +168,8 @@ export interface Spawned {
 	readonly added: number;
 	/** Whether all have ended, or more than it tolerates badly. */
 	readonly isOver?: true | undefined;
-	/** Whether those that were completed go backward. */
-	readonly isTakenBack?: true | undefined;
+	/** Backward: whether those that had not ended have the message to do so. */
+	readonly isCancelled?: true | undefined;
 }
 
 /** A message to a job. */
@@ -239,9 +245,10 @@ export function firstHead({ version, steps, engine }: AnyJob, input: unknown, de
 
 /** The attempts in readable form. */
 export function showHistory({ plan, history }: Pick<JobHead, "plan" | "history">): readonly JobAttempt[] {
-	return history.map(([at, attempt, startedAt, duration, isRevert, error]) => (
-		{ step: typeof at === "string" ? at : plan[at]!, isRevert: isRevert === 1, attempt, startedAt, duration, error }
-	));
+	return history.map(([at, attempt, startedAt, duration, isRevert, error, item]) => {
+		const step = typeof at === "string" ? at : plan[at]!;
+		return { step, isRevert: isRevert === 1, attempt, startedAt, duration, error, ...(item !== undefined && { item }) };
+	});
 }
 
 /** Checks that the definition can resume the job. Returns the input as parsed by its schema. */

@@ -88,13 +88,18 @@ function begin<S extends JobHead>(job: Pick<PreparedJob, "steps"> | undefined, s
 		while (at > 0 && isPassed(at - 1)) at--;
 		if (at === 0) status = plan.some(isRevertible) ? "reverted" : "failed";
 	} else if (at === plan.length) status = "completed";
-	return { ...state, ...noAttempts, spawned: undefined, at, status };
+	return { ...state, ...noAttempts, spawned: undefined, isRetried: undefined, at, status };
+}
+
+/** Backward, the step at `at` has nothing to be reverted. */
+export function pass<S extends JobHead>(job: PreparedJob, state: S, at: number): S {
+	return begin(job, { ...state, at });
 }
 
 /** The state of a completed job, whose parent goes backward. */
 export function turn(job: Pick<PreparedJob, "steps">, head: JobHead, error: TaskFailure): JobHead {
-	const at = head.plan.length;
-	return begin(job, { ...head, crashed: 0, status: undefined, at, isBackward: true, error });
+	const back = { ...head, crashed: 0, status: undefined, isBackward: true, error };
+	return head.pending === undefined ? begin(job, { ...back, at: head.plan.length }) : back;
 }
 
 /** Whether a job has anything to revert. What a durable function registers is not known. */

@@ -303,7 +303,7 @@ export function testChildren(law: Law): void {
 		await machine.advance(5_000);
 		await again.stop();
 		for (let crashes = 0; crashes < 4; crashes++) {
-			await machine.advance(1_000);
+			await machine.store.post(machine.name, "x", JSON.stringify({ type: "yield" }));
 			expect(await machine.crash("it")).toBe("x");
 		}
 		const third = machine.start(processor);
