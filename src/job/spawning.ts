@@ -79,7 +79,12 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 				return this.#refuse(error);
 			}
 			const { length } = this.offspring.children!;
-			this.become({ ...this.state, spawned: { count, added: added + length }, crashed: this.task.claim.crashes });
+			const { spawned } = this.state;
+			this.become({
+				...this.state,
+				spawned: { ...spawned, count, added: added + length },
+				crashed: this.task.claim.crashes,
+			});
 			let refusal: unknown;
 			const isSaved = await this.saveOffspring().catch((error) => {
 				if (!isRefusal(error)) throw error;
@@ -87,7 +92,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 			});
 			if (isSaved) continue;
 			// They may be stored nevertheless: adding them again changes nothing.
-			this.become({ ...this.state, spawned: { count, added } });
+			this.become({ ...this.state, spawned: { ...spawned, count, added } });
 			if (refusal === undefined) return await this.later(0);
 			if (length === 1) return this.fail(refusal);
 			this.#most = Math.ceil(length / 2);

@@ -41,9 +41,11 @@ export async function childrenOf(store: Store<never>, parent: string): Promise<r
 	return await store.list(basket, { parent, limit: 1_000 });
 }
 
-/** Those of one step of the current run of a job. */
+/** Those of one step of the current run of a job, in the order of their items: one that has begun anew is listed last. */
 export function ofPlace(children: readonly StoredTask[], { uid }: JobCheckpoint, at: number): readonly StoredTask[] {
-	return children.filter(({ id }) => id.startsWith(`${uid}/${at}/`));
+	const prefix = `${uid}/${at}/`;
+	const indexOf = ({ id }: StoredTask) => Number(id.slice(prefix.length));
+	return children.filter(({ id }) => id.startsWith(prefix)).sort((one, other) => indexOf(one) - indexOf(other));
 }
 
 export function isAlive({ state }: StoredTask): boolean {
