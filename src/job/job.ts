@@ -267,8 +267,9 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * const { id } = await processor.add(order, { price: 8 });
 	 * await processor.drain();
 	 * assert.equal((await processor.wait(id)).value, "invoice 7 over 8 €");
-	 * const children = await Array.fromAsync(processor.list({ parent: id }));
-	 * assert.deepEqual(children.map(({ job, status }) => [job, status]), [["invoice", "completed"]]);
+	 * for await (const { job, status } of processor.list({ parent: id })) {
+	 * 	assert.deepEqual([job, status], ["invoice", "completed"]);
+	 * }
 	 * ```
 	 */
 	job<N extends string, J extends AnyJob<Tx>>(

@@ -9,10 +9,12 @@ import type { Codec, TaskFailure } from "../basket/engine.ts";
 import type { Added } from "../basket/store.ts";
 import type { AnyJob, JobTypes } from "./definition.ts";
 import type { Job } from "./job.ts";
+import { branchOf } from "./branch-name.ts";
+import { keepResult } from "./groups.ts";
 import { namedResults, replay } from "./log.ts";
 import { findLog, type JobSource, readWhole } from "./stored.ts";
-import { type JobAttempt, type JobCheckpoint, showHistory } from "./state.ts";
-import { valueOf } from "./value.ts";
+import { type JobAttempt, type JobCheckpoint, type JobResults, showHistory } from "./state.ts";
+import { restored, storable, valueOf } from "./value.ts";
 
 /** The id of a job that remembers which definition the job has, so that its outcome and its signals are typed. */
 export type JobId<J extends AnyJob = AnyJob> = string & { readonly job?: J };
@@ -131,8 +133,23 @@ export async function storedOutcome(
 /** The state as a reader of the store, possibly in another process, sees it. */
 export async function asStored(codec: Codec, state: JobCheckpoint): Promise<JobCheckpoint> {
 	const { entries, ...rest } = state;
-	const stored = await codec.decode(await codec.encode({ ...rest, records: undefined })) as JobCheckpoint;
-	if (entries === undefined) return stored;
-	const replayed = await replay(codec, undefined, stored, entries);
-	return { ...stored, results: namedResults(replayed), value: replayed.records.at(-1)?.value };
+	const groups = new Set(state.plan.map((name) => branchOf(name)?.[0]));
+	const results = mapResults(state.results, groups, storable);
+	const decoded = await codec.decode(await codec.encode({ ...rest, results, records: undefined })) as JobCheckpoint;
+	if (entries === undefined) return { ...decoded, results: mapResults(decoded.results, groups, restored) };
+	const replayed = await replay(codec, undefined, decoded, entries);
+	return { ...decoded, results: namedResults(replayed), value: replayed.records.at(-1)?.value };
+}
+
+/** Maps each result, also those of branches, which are in their groups. */
+function mapResults(
+	results: JobResults,
+	groups: ReadonlySet<string | undefined>,
+	map: (value: never) => unknown,
+): JobResults {
+	const mapped = {};
+	for (const [name, value] of Object.entries(results)) {
+		keepResult(mapped, name, groups.has(name) ? mapResults(value as JobResults, new Set(), map) : map(value as never));
+	}
+	return mapped;
 }

@@ -227,7 +227,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * The number of jobs in each state, in the store, for all processes. Ended jobs count as `done`.
+	 * The number of jobs in each state, with children, in the store, for all processes. Ended jobs count as `done`.
 	 *
 	 * @throws {StoreError} (as a rejection) if the store cannot be opened or does not answer
 	 */
@@ -279,7 +279,7 @@ export class Processor<Jobs extends AnyJob<Tx> = AnyJob, Tx = never>
 	}
 
 	/**
-	 * Lists the jobs in the order in which they were added. Reads page by page.
+	 * Lists the jobs in the order in which they were added, or with `parent` the children of one. Reads page by page.
 	 *
 	 * @throws {unknown} (as a rejection of a step) the errors of {@link Processor.get}; also for a wrong query
 	 */

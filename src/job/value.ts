@@ -31,3 +31,8 @@ export function widen(value: unknown, gaps: readonly number[]): unknown {
 	for (const index of gaps) (value as unknown[])[index] = undefined;
 	return value;
 }
+
+/** The value of which {@link storable} has been stored. */
+export function restored({ value, gaps }: Pick<FlowRecord, "value" | "gaps">): unknown {
+	return gaps === undefined ? value : widen(value, gaps);
+}

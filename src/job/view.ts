@@ -90,6 +90,8 @@ export interface LiveJob {
 	readonly id: string;
 	/** The name of its definition. */
 	readonly job: string;
+	/** See {@link JobRecord.itemOf}. */
+	readonly itemOf: string | undefined;
 	/** Whether steps run or are reverted. */
 	readonly direction: "forward" | "backward";
 	/** The current step. */
@@ -104,7 +106,7 @@ export interface ProcessorSnapshot {
 	readonly state: "stopped" | "starting" | "running" | "paused" | "stopping";
 	/** The running jobs by id. */
 	readonly jobs: ReadonlyMap<string, LiveJob>;
-	/** The number of jobs completed here since the processor was created. */
+	/** The number of jobs completed here since the processor was created, with children. */
 	readonly completed: number;
 	/** The number of reverted jobs. */
 	readonly reverted: number;

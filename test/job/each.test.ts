@@ -116,6 +116,26 @@ group("Job.each(), Job.job()", () => {
 		}]);
 	});
 
+	test("wait() gives lists with undefined as they are, in the process that runs the job, too", async () => {
+		const listed = () => [undefined, 1];
+		const definition = job("it")
+			.step("plain", { run: listed })
+			.all("both", { a: { run: listed }, b: { run: () => 2 } })
+			.each("some", {
+				items: () => [0, 1],
+				run: ({ item }) => item ? 7 : Promise.reject(new Error("no")),
+				tolerate: 1,
+			});
+		const processor = new Processor({ store: memoryStore(), jobs: [definition] });
+		const { id } = await processor.add(definition);
+		const waiting = processor.wait(id);
+		await processor.drain();
+		const { results, value } = await waiting;
+		expect(results).toEqual({ plain: [undefined, 1], both: { a: [undefined, 1], b: 2 }, some: [undefined, 7] });
+		expect(value).toEqual([undefined, 7]);
+		expect((await processor.result(id))?.results).toEqual(results);
+	});
+
 	test("children are named after their job and their step in records, events and lists", async () => {
 		const settled: JobSettled[] = [];
 		const attempts: FailedJobAttempt[] = [];
@@ -183,11 +203,15 @@ group("Job.each(), Job.job()", () => {
 			.each("thumbs", { items, run, atOnce: 1 })
 			.step("after", { run: () => Promise.reject(new Error("no")) });
 		const seen: unknown[] = [];
+		const live = new Set<string>();
 		const processor: Processor = new Processor({
 			store: memoryStore(),
 			jobs: [definition],
 			concurrency: 1,
 			onSettled: ({ itemOf }) => itemOf && seen.push(processor.get("x")),
+		});
+		processor.subscribe(() => {
+			for (const { job, itemOf } of processor.getSnapshot().jobs.values()) live.add(`${job} ${itemOf}`);
 		});
 		await processor.add(definition, undefined, { id: "x" });
 		expect(await processor.get("x")).toMatchObject({ step: "before", children: undefined });
@@ -195,6 +219,7 @@ group("Job.each(), Job.job()", () => {
 		const [first] = await Promise.all(seen);
 		expect(first).toMatchObject({ step: "thumbs", children: { count: 2, added: 2 }, itemOf: undefined });
 		expect(await processor.get("x")).toMatchObject({ status: "failed", children: undefined });
+		expect([...live]).toEqual(["trip undefined", "trip thumbs"]);
 	});
 
 	test("describeJob() gives lists and other jobs as data and as a diagram", () => {
