@@ -62,7 +62,9 @@ export class LiveJobs<Tx> {
 	show(): ReadonlyMap<string, LiveJob> {
 		const jobs = new Map<string, LiveJob>();
 		for (const [id, run] of this.#runs) {
-			if (run.state !== undefined && !run.isLeft) jobs.set(id, { id, job: run.name, itemOf: run.job.itemOf, ...run.place });
+			if (run.state !== undefined && !run.isLeft) {
+				jobs.set(id, { id, job: run.name, itemOf: run.job.itemOf, ...run.place });
+			}
 		}
 		return jobs;
 	}
