@@ -192,8 +192,12 @@ function childrenText(counts: ChildCounts, most = 0): string {
 	return `${part}${count(Math.max(number, most), "child")}: ${each.join(", ")}`;
 }
 
-function attemptLine({ step, isRevert, attempt, startedAt, duration: time, error }: JobAttempt, paint: Paint): string {
-	const what = `${isRevert ? "revert of " : ""}${clean(step)}, attempt ${attempt}`;
+function attemptLine(
+	{ step, isRevert, attempt, startedAt, duration: time, error, item }: JobAttempt,
+	paint: Paint,
+): string {
+	const place = item === undefined ? "" : `, item ${item}`;
+	const what = `${isRevert ? "revert of " : ""}${clean(step)}${place}, attempt ${attempt}`;
 	const outcome = error === undefined ? paint("green", "done") : paint("red", `failed: ${clean(error)}`);
 	return `  ${instant(startedAt)}  ${what}, ${duration(time)}: ${outcome}`;
 }

@@ -181,8 +181,8 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * time. Then the job holds no worker and no lease until all have ended. A child is kept until the job is removed.
 	 *
 	 * - If more items fail than `tolerate`, those that have not ended are cancelled. Those that are completed are reverted, and
-	 *   then the steps before. The error of the first failed item, in the order of the list, is that of the job. The same
-	 *   happens to completed items if a later step fails or the job is canceled.
+	 *   then the steps before. The error of the first item that is one too many is that of the job. The same happens to
+	 *   completed items if a later step fails or the job is canceled.
 	 * - An item that is dead or was deleted has failed.
 	 * - `list({ parent: id })` shows the children of a job; other lists leave them out. `counts` and snapshots contain them.
 	 * - Items get no `results`: what `run` needs is in the item, which must fit into one payload, as its result must.

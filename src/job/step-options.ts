@@ -109,8 +109,8 @@ export interface JobEachOptions<I, R, E, T, V, Tx = never>
 	/** Does the work for one item. See `run` of {@link JobStepOptions}. */
 	run: (context: ItemContext<E, Tx>) => T | PromiseLike<T>;
 	/**
-	 * Undoes the work for one item that is completed, if too many others or a later step fail or the job is canceled. The items
-	 * are reverted by any process, and not one after the other. Without it, items need no revert.
+	 * Undoes the work for one item that is completed, if too many others or a later step fail or the job is canceled. Any
+	 * process reverts items: the last one begins first, and none waits for another. Without it, items need no revert.
 	 */
 	revert?: ((context: ItemRevertContext<E, T, Tx>) => unknown) | undefined;
 	/**
@@ -119,8 +119,8 @@ export interface JobEachOptions<I, R, E, T, V, Tx = never>
 	 */
 	atOnce?: number | undefined;
 	/**
-	 * The number of items that may fail: a whole number from 0, or Infinity. The result of a failed item is `undefined`, and
-	 * `into` is not called for it. @default 0
+	 * The number of items that may fail: a whole number from 0, or Infinity. The result of a failed item is `undefined`, `into`
+	 * is not called for it, and its error is in the `history` of the job. @default 0
 	 */
 	tolerate?: number | undefined;
 	/**

@@ -22,8 +22,8 @@ export function kindOf({ name, version }: Named): string {
 	return version === undefined ? name : `${name}${variantMark}${version}`;
 }
 
-/** What stands before the name of the step in the kind of its items. Neither names nor versions contain it. */
-const itemMark = variantMark + variantMark;
+/** What stands before the name of the step in the kind of its items: two marks of variants, which neither names nor versions contain. */
+const itemMark = "\u001f\u001f";
 
 /** The kind of the items of a step. */
 export function itemKind(job: Named, step: string): string {

@@ -103,7 +103,12 @@ describe("children of jobs", () => {
 		const store = storeOf(terminal);
 		const { clock } = terminal;
 		const shop = job("shop")
-			.each("pack", { items: () => [1, 2], run: ({ item }) => item, revert: () => {} })
+			.each("pack", {
+				items: () => [1, 2, 3],
+				run: ({ item }) => item === 2 ? Promise.reject(new Error("no paper")) : item,
+				revert: () => {},
+				tolerate: 1,
+			})
 			.each("mail", { items: () => [1], run: ({ item }) => item })
 			.step("pay", { run: () => Promise.reject(new Error("no money")) });
 		const processor = new Processor({ store, clock, jobs: [shop] });
@@ -113,9 +118,10 @@ describe("children of jobs", () => {
 		await processor.stop();
 		await running;
 		await show(store, asked("show", { ids: ["x"] }), terminal);
-		expect(terminal.printed).toContain("  ↩ pack (reverted)  2 children: 2 reverted → [1,2]");
+		expect(terminal.printed).toContain("  ↩ pack (reverted)  3 children: 3 reverted → [1,null,3]");
 		expect(terminal.printed).toContain("  ✓ mail (done)  1 child: 1 completed → [1]");
 		expect(terminal.printed).toContain("  ✗ pay (failed)");
+		expect(terminal.printed.join("\n")).toMatch(/pack, item 1, attempt 1, \d+ ms: failed: no paper\n/);
 	});
 
 	test("counts contains children", async () => {

@@ -10,6 +10,7 @@ import {
 	Processor,
 } from "../../mod.ts";
 import { partsOf } from "../../src/job/version.ts";
+import { VirtualClock } from "../../src/testing/testing.ts";
 
 const noop = () => {};
 const items = () => [1, 2];
@@ -139,6 +140,7 @@ group("Job.each(), Job.job()", () => {
 	test("children are named after their job and their step in records, events and lists", async () => {
 		const settled: JobSettled[] = [];
 		const attempts: FailedJobAttempt[] = [];
+		const clock = new VirtualClock();
 		for (const version of [undefined, 2, ""]) {
 			const invoice = job("invoice").step("write", { run });
 			const trip = job("trip", { version })
@@ -154,14 +156,16 @@ group("Job.each(), Job.job()", () => {
 				.job("bill", invoice)
 				.waitFor("end");
 			const processor = new Processor({
-				store: memoryStore(),
+				store: memoryStore({ clock }),
+				clock,
 				jobs: [trip, invoice],
 				onSettled: (one) => settled.push(one),
 				onAttemptFailed: (one) => attempts.push(one),
 			});
 			const running = processor.run();
 			await processor.add(trip, undefined, { id: "x" });
-			while ((await processor.get("x"))?.step !== "end") await new Promise((resolve) => setTimeout(resolve, 1));
+			await clock.advance(1_000);
+			expect(await processor.get("x")).toMatchObject({ step: "end" });
 			const [a, b, bill, ...more] = await all(processor.list({ parent: "x" }));
 			expect(more).toEqual([]);
 			expect(a).toMatchObject({ job: "trip", itemOf: "thumbs", parent: "x", version, status: "completed" });
