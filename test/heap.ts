@@ -26,10 +26,17 @@ export async function growthOf(
 }
 
 async function usedHeap(): Promise<number> {
-	for (let i = 0; i < 3; i++) {
+	for (let i = 0; i < 2; i++) {
 		await sleep(1);
 		collectGarbage();
 	}
+	await sleep(1);
+	return heapNow();
+}
+
+/** The heap in bytes after a garbage collection. */
+export function heapNow(): number {
+	collectGarbage();
 	return process.memoryUsage().heapUsed;
 }
 

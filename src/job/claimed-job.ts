@@ -17,7 +17,7 @@ import type { Data, LogEntry, LogPart, Offspring, Outcome } from "../basket/stor
 import { decodeHead } from "./decode.ts";
 import { isRefusal, textOf } from "./failures.ts";
 import { decodeRecord } from "./flow-log.ts";
-import { keepStep } from "./groups.ts";
+import { keepSteps } from "./groups.ts";
 import { JobAppender, readEntries, type ReadLog, replay } from "./log.ts";
 import { encodeShortened } from "./shortening.ts";
 import { mayGiveUp } from "./transitions.ts";
@@ -294,12 +294,13 @@ export abstract class ClaimedJob<Tx> {
 		found: ReadonlyMap<number, unknown>,
 		{ plan, at: next, status, open }: JobHead,
 	): Promise<void> {
+		const all: [at: number, value: unknown][] = [];
 		for (const [at, value] of found) {
-			const name = plan[at]!;
 			const isNeeded = (at < next || open?.includes(at) === false) && status === undefined;
-			const schema = isNeeded ? this.job.steps.get(name)?.definition.options.schema : undefined;
-			keepStep(results, plan, at, schema === undefined ? value : await validate(schema, value));
+			const schema = isNeeded ? this.job.steps.get(plan[at]!)?.definition.options.schema : undefined;
+			all.push([at, schema === undefined ? value : await validate(schema, value)]);
 		}
+		keepSteps(results, plan, all);
 	}
 
 	readonly readLog: ReadLog = (read) => this.#send((begin) => this.owner.readLog(read, begin));

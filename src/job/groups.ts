@@ -32,8 +32,8 @@ export function openBranches({ plan, at, isBackward, status, open, pending }: Pl
 export function placeAfter(state: Place, done: number): Pick<JobHead, "at" | "open"> {
 	if (branchOf(state.plan[done]!) === undefined) return { at: done + 1, open: undefined };
 	const open = openBranches(state).filter((at) => at !== done);
-	const group = groupAt(state.plan, done);
-	return open.length > 0 ? { at: group[0]!, open } : { at: group.at(-1)! + 1, open: undefined };
+	// The place of a group is that of its first branch.
+	return open.length > 0 ? { at: state.at, open } : { at: groupAt(state.plan, done).at(-1)! + 1, open: undefined };
 }
 
 /** The place of a job that turns backward: behind everything that may be done. */
@@ -48,18 +48,44 @@ export function keepResult(results: JobResults, name: string, value: unknown): v
 	Object.defineProperty(results, name, { value, enumerable: true });
 }
 
-/** Adds the result of the step at `at`. Those of branches are one object for their group, in the order of the plan. */
+/** Adds the result of the step at `at`. Those of branches are one object for their group, see {@link sortGroup}. */
 export function keepStep(results: JobResults, plan: readonly string[], at: number, value: unknown): void {
-	const [group] = branchOf(plan[at]!) ?? [];
+	const [group, branch = ""] = branchOf(plan[at]!) ?? [];
 	if (group === undefined) return keepResult(results, plan[at]!, value);
-	const all = {};
+	if (!Object.hasOwn(results, group)) keepGroup(results, group, {});
+	keepResult(results[group] as JobResults, branch, value);
+}
+
+/** Adds the results of several steps. Those of a group are then in the order of the plan. */
+export function keepSteps(
+	results: JobResults,
+	plan: readonly string[],
+	values: Iterable<readonly [at: number, value: unknown]>,
+): void {
+	const groups = new Map<string, number>();
+	for (const [at, value] of values) {
+		keepStep(results, plan, at, value);
+		const [group] = branchOf(plan[at]!) ?? [];
+		if (group !== undefined) groups.set(group, at);
+	}
+	for (const at of groups.values()) sortGroup(results, plan, at);
+}
+
+/** Brings the results of the group of a branch into the order of the plan. It reads all of them: once for many results. */
+export function sortGroup(results: JobResults, plan: readonly string[], at: number): void {
+	const [group] = branchOf(plan[at]!) ?? [];
+	if (group === undefined) return;
+	const known = results[group] as JobResults;
+	const sorted = {};
 	for (const place of groupAt(plan, at)) {
 		const [, branch] = branchOf(plan[place]!)!;
-		const known = results[group] as JobResults | undefined ?? {};
-		if (place === at) keepResult(all, branch, value);
-		else if (Object.hasOwn(known, branch)) keepResult(all, branch, known[branch]);
+		if (Object.hasOwn(known, branch)) keepResult(sorted, branch, known[branch]);
 	}
-	Object.defineProperty(results, group, { value: all, enumerable: true, configurable: true });
+	keepGroup(results, group, sorted);
+}
+
+function keepGroup(results: JobResults, group: string, value: object): void {
+	Object.defineProperty(results, group, { value, enumerable: true, configurable: true });
 }
 
 /** The result of a step of a chain; `undefined` if there is none. */

@@ -9,7 +9,7 @@ import type { Data, Outcome } from "../basket/store.ts";
 import { ClaimedJob } from "./claimed-job.ts";
 import { cancelled, textOf } from "./failures.ts";
 import { LogGate } from "./log-gate.ts";
-import { keepStep, openBranches } from "./groups.ts";
+import { keepStep, openBranches, sortGroup } from "./groups.ts";
 import { checkPlan, type JobEntry, type PreparedStep, type StoredAttempt, type Waiting } from "./state.ts";
 import { type JobPosition, StepAttempt, type StepPlace } from "./step-attempt.ts";
 import { entryOf, fail, follow, noAttempts, remember } from "./transitions.ts";
@@ -140,8 +140,10 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 	#advance(entry: JobEntry, data: Data): void {
 		const { plan, results } = this.state;
 		const { at, value, gaps } = entry;
+		const next = follow(this.job, this.state, entry);
 		if (!entry.isRevert) keepStep(results, plan, at, gaps === undefined ? value : widen(value, gaps));
-		this.advance(follow(this.job, this.state, entry), data);
+		if (!entry.isRevert && next.open === undefined) sortGroup(results, plan, at);
+		this.advance(next, data);
 	}
 
 	protected fail(error: unknown): undefined {

@@ -7,7 +7,7 @@
 import { type Codec, cut, isThenable } from "../basket/engine.ts";
 import { type Data, type LogEntry, type LogPart, type LogRead, mostAppended } from "../basket/store.ts";
 import { decodeEntry } from "./decode.ts";
-import { keepResult, keepStep, openBranches } from "./groups.ts";
+import { keepResult, keepSteps, openBranches } from "./groups.ts";
 import { decodeRecord, followRecord } from "./flow-log.ts";
 import type { FlowRecord, JobEntry, JobHead, JobResults, PreparedJob } from "./state.ts";
 import { follow } from "./transitions.ts";
@@ -99,7 +99,7 @@ export async function replay<S extends JobHead>(
 /** The results by the names of their steps. */
 export function namedResults({ state: { plan }, results: found, records }: Replayed<JobHead>): JobResults {
 	const results = {};
-	for (const [at, value] of found) keepStep(results, plan, at, value);
+	keepSteps(results, plan, found);
 	for (const { name, value, error, isRevert } of records) {
 		if (name !== undefined && error === undefined && !isRevert) keepResult(results, name, value);
 	}
