@@ -107,7 +107,10 @@ export class Batch<T, R> {
 	}
 
 	async #serve(groups: readonly Group<T, R>[]): Promise<void> {
-		const results = await this.#flush(groups.flatMap(({ items }) => items));
+		const [first] = groups;
+		const items = groups.length === 1 ? first!.items : groups.flatMap(({ items }) => items);
+		const results = await this.#flush(items);
+		if (groups.length === 1) return first!.resolve(results);
 		let from = 0;
 		for (const { items, resolve } of groups) resolve(results.slice(from, from += items.length));
 	}

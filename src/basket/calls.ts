@@ -112,7 +112,7 @@ export class Calls {
 			});
 			this.#underWay.add(call);
 			if (limit < Infinity) clock.set(call, limit);
-			(async () => await ask())().then(
+			begin(ask).then(
 				(result) => {
 					this.#answered = this.#begun;
 					return this.#end(call) ? resolve(result) : onLate?.(result);
@@ -135,6 +135,15 @@ export class Calls {
 		this.#settings.clock.clear(call);
 		if (this.#underWay.size === 0) this.#onIdle?.();
 		return true;
+	}
+}
+
+/** Without a promise of its own, which each call would pay for. */
+function begin<T>(ask: () => Promise<T>): Promise<T> {
+	try {
+		return Promise.resolve(ask());
+	} catch (error) {
+		return Promise.reject(error);
 	}
 }
 

@@ -38,6 +38,7 @@ import {
 import type { LiveJob } from "./view.ts";
 import { report } from "../platform/observe.ts";
 import { timeoutError } from "../run/attempt.ts";
+import { whileListening } from "../platform/signals.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** The log of a job could not be read, which says nothing about the job. */
@@ -132,7 +133,8 @@ export abstract class ClaimedJob<Tx> {
 		}
 		this.#checkCrashes();
 		const early = this.#early();
-		return early > 0 ? await this.later(early) : await this.proceed();
+		if (early > 0) return await this.later(early);
+		return await whileListening(this.task.signal, () => this.proceed());
 	}
 
 	/** Ends the claim after the running step. */
@@ -167,7 +169,8 @@ export abstract class ClaimedJob<Tx> {
 
 	/** The time until the deadline of the job, in milliseconds. There is none for reverts. */
 	protected get timeLeft(): number {
-		return this.state.isBackward ? Infinity : Math.ceil(this.job.job.deadline - this.age);
+		const { deadline } = this.job.job;
+		return this.state.isBackward || deadline === Infinity ? Infinity : Math.ceil(deadline - this.age);
 	}
 
 	protected get overdue(): DOMException {
@@ -303,7 +306,17 @@ export abstract class ClaimedJob<Tx> {
 		keepSteps(results, plan, all);
 	}
 
-	readonly readLog: ReadLog = (read) => this.#send((begin) => this.owner.readLog(read, begin));
+	/** Its time is limited after it is sent, together with the reads of others. */
+	readonly readLog: ReadLog = (read) =>
+		new Promise((resolve, reject) => {
+			const { task } = this;
+			let tracked: Promise<void> | undefined;
+			const sent = this.owner.readLog(read, () => {
+				if (!task.isOver) tracked ??= task.calls.track(() => sent).then(resolve, reject);
+				return !task.isOver;
+			});
+			sent.then(resolve, reject);
+		});
 
 	async #readLog(after: number): Promise<readonly LogEntry[]> {
 		const { task: { id, claim: { token } }, owner } = this;
@@ -358,7 +371,7 @@ export abstract class ClaimedJob<Tx> {
 			payload = this.#isHeadStored ? undefined : await this.encodeHead();
 			const removed = seen > this.#removed ? seen : undefined;
 			const save = { ref: claim, payload, seen: removed, log: part, ...this.offspring };
-			isSaved = await this.#send((begin) => this.owner.save(save, begin));
+			isSaved = await this.owner.save(save, this.task);
 		} catch (error) {
 			// Then fewer children may fit.
 			if (this.offspring?.children !== undefined && isRefusal(error)) throw error;
@@ -373,19 +386,6 @@ export abstract class ClaimedJob<Tx> {
 		// What has changed meanwhile is not stored.
 		if (payload !== undefined) this.#isHeadStored = this.state === state;
 		return true;
-	}
-
-	/** Its time is limited only after it is sent, together with those of others. */
-	#send<R>(send: (begin: () => boolean) => Promise<R>): Promise<R> {
-		return new Promise((resolve, reject) => {
-			const { task } = this;
-			let tracked: Promise<void> | undefined;
-			const sent = send(() => {
-				if (!task.isOver) tracked ??= task.calls.track(() => sent).then(resolve, reject);
-				return !task.isOver;
-			});
-			sent.then(resolve, reject);
-		});
 	}
 
 	throwIfLost(isOurs: boolean): void {

@@ -146,8 +146,9 @@ export class JobRun<Tx> extends SpawningJob<Tx> {
 
 	/** Makes one attempt of a step or of its revert. Returns the delay before the next attempt, if there is one. */
 	async #try(step: PreparedStep, signal: AbortSignal): Promise<number | undefined> {
-		const { state: { isBackward, at }, state } = this;
-		const missed = await this.attempt(step, { ...state, at: isBackward ? at - 1 : at });
+		const { isBackward, at, attempts, previous, lastDelay, since } = this.state;
+		const place = { at: isBackward ? at - 1 : at, isBackward, attempts, previous, lastDelay, since };
+		const missed = await this.attempt(step, place);
 		if (missed?.type === "failed") return this.fail(missed.error);
 		if (missed?.type === "again") this.state = { ...this.state, ...missed.waiting };
 		if (missed?.type === "aborted" && signal.aborted) throw signal.reason;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeFailure, encodeFailure } from "../basket/engine.ts";
+import { decodeFailure, encodeFailure, isThenable } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import { ClaimedJob } from "./claimed-job.ts";
 import { cancelled, textOf } from "./failures.ts";
@@ -82,8 +82,9 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 		this.attempts.set(place.at, attempt);
 		this.hasRun = true;
 		this.owner.onChange();
-		const timer = new CallbackTimer(() => attempt.abort(this.overdue));
-		if (this.timeLeft < Infinity) clock.set(timer, this.timeLeft);
+		const { timeLeft } = this;
+		const timer = timeLeft < Infinity ? new CallbackTimer(() => attempt.abort(this.overdue)) : undefined;
+		if (timer !== undefined) clock.set(timer, timeLeft);
 		try {
 			const result = await attempt.run(signal);
 			this.attempts.delete(place.at);
@@ -109,7 +110,7 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 			this.state = { ...this.state, history: remember(this.state.history, record) };
 			return { type: "again", waiting: attempt.next(error, delay), delay };
 		} finally {
-			clock.clear(timer);
+			if (timer !== undefined) clock.clear(timer);
 			attempt.end();
 		}
 	}
@@ -127,8 +128,9 @@ export abstract class JobSteps<Tx> extends ClaimedJob<Tx> implements JobPosition
 	): Promise<Missed | undefined> {
 		try {
 			const entry = entryOf(this.state, at, value, record?.(), this.task.claim.crashes);
-			const data = await this.encode(entry);
-			await this.gate.pass();
+			const encoded = this.encode(entry);
+			const data = isThenable(encoded) ? await encoded : encoded;
+			if (this.gate.isWaiting) await this.gate.pass();
 			this.log.add(data);
 			this.#advance(entry, data);
 		} catch (error) {

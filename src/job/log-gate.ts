@@ -23,6 +23,11 @@ export class LogGate {
 		return open;
 	}
 
+	/** Whether one may not append now. */
+	get isWaiting(): boolean {
+		return this.shut !== undefined || this.broken !== undefined;
+	}
+
 	/** Waits until one may append. Rejects if that will not be. */
 	async pass(): Promise<void> {
 		while (this.shut !== undefined) await this.shut;

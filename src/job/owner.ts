@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Batch, type Codec } from "../basket/engine.ts";
+import { Batch, type Codec, type JobClaim } from "../basket/engine.ts";
 import type { LogEntry, LogRead, Save, Store } from "../basket/store.ts";
 import type { FailedJobAttempt, ProcessorSettings } from "./options.ts";
 import type { ReadLog } from "./log.ts";
@@ -26,13 +26,15 @@ export interface JobOwner<Tx> {
 	readonly retain: number;
 	readonly onError: OnError | undefined;
 	/**
-	 * Saves one checkpoint, perhaps together with those of others. Resolves with `false` if the claim is lost, or the checkpoint
-	 * is not wanted anymore.
+	 * Saves one checkpoint, perhaps together with those of others. Resolves with `false` if the claim is lost. The time is
+	 * limited from the moment at which it is sent.
+	 */
+	save(save: Save, task: JobClaim): Promise<boolean>;
+	/**
+	 * Reads a log, perhaps together with those of others.
 	 *
 	 * @param begin called just before it is sent, perhaps again; says whether it is still wanted
 	 */
-	save(save: Save, begin: () => boolean): Promise<boolean>;
-	/** Reads a log, perhaps together with those of others. `begin` is that of {@link save}. */
 	readLog(read: LogRead, begin?: () => boolean): ReturnType<ReadLog>;
 	/** What is known of the logs of jobs that wait. */
 	readonly replays: Replays;
@@ -44,6 +46,11 @@ export interface JobOwner<Tx> {
 	onChange(): void;
 }
 
+/** A checkpoint that waits until it is sent. It is not wanted anymore when its claim is over. */
+interface WaitingSave extends Waiting<Save> {
+	readonly task: JobClaim;
+}
+
 /** @param onChange called when the step or the attempt of a job has changed */
 export function createOwner<Tx>(
 	{ settings, codec, crashes, retain, onAttemptFailed }: ProcessorSettings<Tx>,
@@ -51,8 +58,9 @@ export function createOwner<Tx>(
 ): JobOwner<Tx> {
 	const { store, name, clock, lease, onError } = settings;
 	const patience = { clock, limit: lease / 3 };
-	const saves = new Batch<Waiting<Save>, boolean | undefined>(
-		(waiting) => sendWanted(waiting, (items) => store.save(name, items)),
+	// One limit for all of them: they have the same worker.
+	const saves = new Batch<WaitingSave, boolean | undefined>(
+		(waiting) => waiting[0]!.task.calls.track(() => sendWanted(waiting, (items) => store.save(name, items))),
 		patience,
 	);
 	const logs = new Batch<Waiting<LogRead>, readonly LogEntry[] | undefined>(
@@ -66,7 +74,8 @@ export function createOwner<Tx>(
 		replays: new Replays(),
 		soon: sharedSoon(clock === systemClock ? soon : onClock),
 		readLog: async (item, begin = () => true) => (await logs.submit([{ item, begin }]))[0],
-		save: async (item, begin) => (await saves.submit([{ item, begin }]))[0] ?? false,
+		save: (item, task) =>
+			saves.submit([{ item, task, begin: () => !task.isOver }]).then(([isSaved = false]) => isSaved),
 		onAttemptFailed: (failed) => void observe(onError, onAttemptFailed, failed),
 	};
 }

@@ -15,10 +15,11 @@ export interface Waiting<T> {
 export async function sendWanted<T, R>(
 	waiting: readonly Waiting<T>[],
 	send: (items: readonly T[]) => Promise<readonly R[]>,
-): Promise<(R | undefined)[]> {
-	const isWanted = waiting.map(({ begin }) => begin());
-	const wanted = waiting.filter((_, index) => isWanted[index]);
-	const results = wanted.length > 0 ? await send(wanted.map(({ item }) => item)) : [];
+): Promise<readonly (R | undefined)[]> {
+	const wanted: T[] = [];
+	const isWanted = waiting.map(({ item, begin }) => begin() && wanted.push(item) > 0);
+	const results = wanted.length > 0 ? await send(wanted) : [];
+	if (wanted.length === waiting.length) return results;
 	let next = 0;
 	return isWanted.map((is) => is ? results[next++] : undefined);
 }

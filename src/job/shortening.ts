@@ -17,14 +17,18 @@ export async function encodeShortened(
 	head: JobHead,
 	encode: (head: JobHead) => Data | PromiseLike<Data>,
 ): Promise<Data> {
-	const { error, revertError, previous } = head;
-	const short = { ...head, history: [] };
-	for (const form of [head, short]) {
+	for (const shorten of [(head: JobHead) => head, withoutHistory]) {
 		try {
-			return await encode(form);
+			return await encode(shorten(head));
 		} catch {
 			// The last error is reported.
 		}
 	}
-	return await encode({ ...short, error: brief(error), revertError: brief(revertError), previous: brief(previous) });
+	const { error, revertError, previous } = head;
+	const briefs = { error: brief(error), revertError: brief(revertError), previous: brief(previous) };
+	return await encode({ ...withoutHistory(head), ...briefs });
+}
+
+function withoutHistory(head: JobHead): JobHead {
+	return { ...head, history: [] };
 }

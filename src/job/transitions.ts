@@ -8,7 +8,7 @@ import type { AnyJob } from "./definition.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import { storable } from "./value.ts";
 import { placeAfter, placeToTurn } from "./groups.ts";
-import type { JobCheckpoint, JobEntry, JobHead, PreparedJob, StoredAttempt } from "./state.ts";
+import type { JobCheckpoint, JobEntry, JobHead, JobStatus, PreparedJob, StoredAttempt } from "./state.ts";
 
 /** The changes that come from a claim. */
 export type Changes = Pick<JobHead, "crashed" | "history">;
@@ -60,46 +60,60 @@ export function checkResult(value: unknown): void {
 export function follow<S extends JobHead>(job: PreparedJob | undefined, state: S, entry: JobEntry): S {
 	const { at, isRevert, attempt, crashed = 0 } = entry;
 	const history = attempt === undefined ? state.history : remember(state.history, attempt);
-	const next = { ...state, logged: state.logged + 1, crashed, history };
-	if (isRevert) return begin(job, { ...next, at });
+	const next = { logged: state.logged + 1, crashed, history };
+	if (isRevert) return begin(job, state, { ...next, at });
 	const place = placeAfter(state, at);
-	const { [at]: _, ...branches } = state.branches ?? {};
-	return begin(job, { ...next, ...place, branches: place.open && branches });
+	return begin(job, state, { ...next, ...place, branches: place.open && without(state.branches, at) });
+}
+
+function without(branches: JobHead["branches"] = {}, at: number): JobHead["branches"] {
+	const { [at]: _, ...others } = branches;
+	return others;
 }
 
 /** The current step is out of attempts: forward, the job turns backward; backward, the job ends. */
 export function fail(job: PreparedJob, state: JobCheckpoint, error: TaskFailure, changes: Changes): JobCheckpoint {
 	const { plan, at, isBackward } = state;
 	if (!isBackward) {
-		return begin(job, { ...state, ...changes, ...placeToTurn(state), branches: undefined, error, isBackward: true });
+		return begin(job, state, { ...changes, ...placeToTurn(state), branches: undefined, error, isBackward: true });
 	}
 	const { open = [] } = state;
 	const unreverted = plan.slice(0, at).filter((name, at) => !open.includes(at) && hasRevert(job, name)).reverse();
-	return begin(job, { ...state, ...changes, revertError: error, status: "failed", unreverted });
+	return begin(job, state, { ...changes, revertError: error, status: "failed", unreverted });
 }
 
-/** The state at the beginning of a step, or at the end of the job. */
-function begin<S extends JobHead>(job: Pick<PreparedJob, "steps"> | undefined, state: S): S {
-	const { plan, isBackward, open = [] } = state;
-	let { at, status } = state;
+/** The state at the beginning of a step, or at the end of the job. Copied once: it has many members. */
+function begin<S extends JobHead>(
+	job: Pick<PreparedJob, "steps"> | undefined,
+	state: S,
+	changes: Partial<JobHead>,
+): S {
+	const next: S & { at: number; status?: JobStatus | undefined } = {
+		...state,
+		...changes,
+		...noAttempts,
+		spawned: undefined,
+		isRetried: undefined,
+	};
+	const { plan, isBackward, open = [] } = next;
 	const isRevertible = (name: string) => hasRevert(job, name);
 	if (isBackward) {
 		const isPassed = (at: number) => open.includes(at) || !isRevertible(plan[at]!) && !hasChildren(job, plan[at]!);
-		while (at > 0 && isPassed(at - 1)) at--;
-		if (at === 0) status = plan.some(isRevertible) ? "reverted" : "failed";
-	} else if (at === plan.length) status = "completed";
-	return { ...state, ...noAttempts, spawned: undefined, isRetried: undefined, at, status };
+		while (next.at > 0 && isPassed(next.at - 1)) next.at--;
+		if (next.at === 0) next.status = plan.some(isRevertible) ? "reverted" : "failed";
+	} else if (next.at === plan.length) next.status = "completed";
+	return next;
 }
 
 /** Backward, the step at `at` has nothing to be reverted. */
 export function pass<S extends JobHead>(job: PreparedJob, state: S, at: number): S {
-	return begin(job, { ...state, at });
+	return begin(job, state, { at });
 }
 
 /** The state of a completed job, whose parent goes backward. */
 export function turn(job: Pick<PreparedJob, "steps">, head: JobHead, error: TaskFailure): JobHead {
-	const back = { ...head, crashed: 0, status: undefined, isBackward: true, error };
-	return head.pending === undefined ? begin(job, { ...back, at: head.plan.length }) : back;
+	const back = { crashed: 0, status: undefined, isBackward: true, error };
+	return head.pending === undefined ? begin(job, head, { ...back, at: head.plan.length }) : { ...head, ...back };
 }
 
 /** Whether a job has anything to revert. What a durable function registers is not known. */

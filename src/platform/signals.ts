@@ -39,6 +39,13 @@ export function unlink(
 	if (work?.delete(item) && work.size === 0) signal!.removeEventListener("abort", abortAll);
 }
 
+/** Does work that links and unlinks one item after the other: meanwhile the event listener stays, which each would add. */
+export function whileListening<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+	const item: Abortable = { abort() {} };
+	if (!signal.aborted) link(signal, item);
+	return work().finally(() => unlink(signal, item));
+}
+
 /** The listener of all signals. An object with `handleEvent` would cost twice as much in Node. */
 function abortAll({ target }: Event): void {
 	const signal = target as AbortSignal;
