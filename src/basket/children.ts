@@ -72,6 +72,33 @@ export interface Join {
 /**
  * What a claim adds to its task, in the same commit as the rest; nothing if the claim is lost. If the task has ended with that
  * commit, nothing is added either.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { memoryStore } from "upkeep";
+ * import type { Settlement } from "upkeep/store";
+ *
+ * const store = memoryStore();
+ * await store.open();
+ * const turn = async (kind: string, settle: readonly Settlement[] = []) =>
+ * 	(await store.turn("basket", { settle, claim: [{ kinds: [kind], limit: 9 }], lease: 30_000 })).claims;
+ *
+ * await store.add("basket", [{ id: "album", kind: "album", payload: "", delay: 0, priority: 0 }]);
+ * const [album] = await turn("album");
+ * const child = { kind: "thumb", payload: "", delay: 0, priority: 0, join: "thumbs" };
+ * const thumbs = await turn("thumb", [{
+ * 	ref: album!,
+ * 	outcome: { type: "later", delay: null, seen: 0 }, // until a message comes
+ * 	join: { name: "thumbs", left: 2, data: "all have ended" },
+ * 	children: [{ ...child, id: "album/0" }, { ...child, id: "album/1" }],
+ * }]);
+ * assert.deepEqual((await store.list("basket", { parent: "album", limit: 9 })).map(({ id }) => id), ["album/0", "album/1"]);
+ *
+ * const ends = thumbs.map((ref) => ({ ref, outcome: { type: "done", retain: Infinity } as const }));
+ * const [again] = await turn("album", ends);
+ * assert.deepEqual(again!.inbox.map(({ data }) => data), ["all have ended"]);
+ * ```
  */
 export interface Offspring {
 	/** A new counter of children. It exists before these children. */

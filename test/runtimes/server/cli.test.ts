@@ -285,7 +285,9 @@ describe("readArguments()", () => {
 		expect(read("signal", "a", "go", "1", "--basket", "x")).toMatchObject({
 			request: { ids: ["a", "go", "1"], basket: "x" },
 		});
-		expect(read("ls")).toMatchObject({ request: { basket: "default" } });
+		expect(read("ls")).toMatchObject({ request: { basket: "default", parent: undefined } });
+		expect(read("ls", "--parent", "a")).toMatchObject({ request: { basket: "jobs", parent: "a" } });
+		expect(read("clear", "--parent", "a", "--basket", "x")).toMatchObject({ request: { basket: "x", parent: "a" } });
 	});
 
 	test.each([[["cancel"]], [["signal", "a"]], [["signal", "a", "b", "1", "2"]], [["cancel", "a", "--all"]]])(
