@@ -14,8 +14,8 @@ import { Random } from "./random.ts";
 /** The number of actions. */
 const steps = 120;
 const names = ["j", "k"];
-const roots = numbered(3, "root ");
-const ids = numbered(9, "child ");
+const roots = /* @__PURE__ */ numbered(3, "root ");
+const ids = /* @__PURE__ */ numbered(9, "child ");
 
 interface Counter {
 	left: number;
