@@ -28,7 +28,7 @@ const longestHistory = 50;
 
 /** Adds an attempt to the history, and drops the oldest ones. */
 export function remember(history: readonly StoredAttempt[], attempt: StoredAttempt): readonly StoredAttempt[] {
-	return [...history.slice(1 - longestHistory), attempt];
+	return [...history.length < longestHistory ? history : history.slice(1 - longestHistory), attempt];
 }
 
 /** The entry of the step at `at`, which has succeeded or was reverted. Throws if the value is not a valid result. */

@@ -28,6 +28,9 @@ interface Ended extends Pick<Gone, "seq" | "lane"> {
 const noLane: Pick<Gone, "lane"> = { lane: null };
 
 export class SqliteClaims extends SqliteClaiming {
+	/** The statements that end claims, by what is written besides: without limits, and with them. */
+	readonly #updates: readonly [Map<string, string>, Map<string, string>] = [new Map(), new Map()];
+
 	settle(
 		basket: string,
 		settlements: readonly Settlement[],
@@ -185,16 +188,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const key = keyIn(outcome);
 		// Only a done task has a result, and only a released one gets a key.
 		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";
-		const update = `UPDATE ${this.tables.tasks} SET ${leave} ${also}
-				${this.#stateAfter("?3")},
-				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
-				attempts = coalesce(?5, attempts),
-				crashes = coalesce(?6, crashes),
-				error = coalesce(?7, error),
-				backoff = ?8,
-				seen = max(seen, min(posted, coalesce(?9, 0))),
-				payload = coalesce(?11, payload)
-			WHERE ${isRef()}`;
+		const update = this.#updateWith(`${leave} ${also}`);
 		const values = [
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
 			...[backoff ? 1 : 0, seen ?? null, now, payload === undefined ? null : encode(payload)],
@@ -207,6 +201,27 @@ export class SqliteClaims extends SqliteClaiming {
 		const [ended] = this.connection.all<Ended>(`${update} RETURNING ${shownEnded}`, ...values);
 		if (ended !== undefined && seen !== undefined) this.#forgetSeen(ended, seen);
 		return ended;
+	}
+
+	/** The statement of {@link #end}. It is kept: to put it together anew costs a third of what it costs to run it. */
+	#updateWith(more: string): string {
+		const { tasks, hasGates } = this.tables;
+		const updates = this.#updates[hasGates ? 1 : 0];
+		let update = updates.get(more);
+		if (update === undefined) {
+			update = `UPDATE ${tasks} SET ${more}
+				${this.#stateAfter("?3")},
+				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10), ?4),
+				attempts = coalesce(?5, attempts),
+				crashes = coalesce(?6, crashes),
+				error = coalesce(?7, error),
+				backoff = ?8,
+				seen = max(seen, min(posted, coalesce(?9, 0))),
+				payload = coalesce(?11, payload)
+			WHERE ${isRef()}`;
+			updates.set(more, update);
+		}
+		return update;
 	}
 
 	/** SQL for the state of a claimed task after an outcome: a follower goes back into its lane. */

@@ -165,11 +165,12 @@ export class Connection {
 	/** Runs a write in one commit. Writers run in the order of their calls. */
 	write<T>(work: () => T): Promise<T> {
 		const since = performance.now();
-		return this.#inTurn(async () => {
-			const result = await this.#persist(() => this.#inTransaction("BEGIN IMMEDIATE", work), since);
+		const commit = () => {
+			const result = this.#inTransaction("BEGIN IMMEDIATE", work);
 			this.commits++;
 			return result;
-		});
+		};
+		return this.#inTurn(() => this.#persist(commit, since));
 	}
 
 	/**
