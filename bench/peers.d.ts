@@ -180,10 +180,10 @@ declare module "openworkflow" {
 	}
 	export class OpenWorkflow {
 		constructor(options: { backend: BackendSqlite });
-		defineWorkflow(
+		defineWorkflow<T>(
 			spec: { name: string },
-			work: (context: { step: Step }) => Promise<void>,
-		): { run(): Promise<unknown> };
+			work: (context: { step: Step }) => Promise<T>,
+		): { run(): Promise<{ result(): Promise<T> }> };
 		newWorker(options: { concurrency: number }): { start(): Promise<void>; stop(): Promise<void> };
 	}
 }
@@ -198,7 +198,13 @@ declare module "openworkflow/sqlite" {
 declare module "@dbos-inc/dbos-sdk" {
 	export class DBOS {
 		static setConfig(config: { name: string; systemDatabaseUrl: string; logLevel: string }): void;
-		static registerWorkflow<T>(work: () => Promise<T>, config: { name: string }): () => Promise<T>;
+		static registerWorkflow<A extends unknown[], T>(
+			work: (...args: A) => Promise<T>,
+			config: { name: string },
+		): (...args: A) => Promise<T>;
+		static startWorkflow<A extends unknown[], T>(
+			workflow: (...args: A) => Promise<T>,
+		): (...args: A) => Promise<{ getResult(): Promise<T> }>;
 		static runStep<T>(work: () => Promise<T>, config: { name: string }): Promise<T>;
 		static launch(): Promise<void>;
 	}

@@ -17,6 +17,9 @@ export type TopicName =
 	| "backlog"
 	| "jobs"
 	| "long-job"
+	| "children"
+	| "fan-out"
+	| "postgres-fan-out"
 	| "postgres-jobs"
 	| "postgres"
 	| "limits"
@@ -77,6 +80,9 @@ const resident = "resident MiB";
 const idb = "idb by hand";
 const indexedDB = "Basket, indexedDBStore";
 const jobs = ["Processor", "Processor, durable"] as const;
+const stores = ["memoryStore", "sqliteStore", "postgresStore"];
+const eachIn = (store: string): string => `Job.each, ${store}`;
+const jobsIn = (store: string): string => `jobs, ${store}`;
 const rawAt = (count: number): string => count === 1 ? raw : `${raw}, ${count}`;
 const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
@@ -292,6 +298,53 @@ export const topics: Record<TopicName, Topic> = {
 			jobs.map((name): Target => ({ case: `${name}, ${synchronous}`, most: 1.67, of: `${raw}, ${synchronous}` }))
 		),
 		processes: 3,
+	},
+	children: {
+		title: "One of 10,000 no-op tasks of a store alone, by itself or as a child of another task, until all are done",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: stores.flatMap((store) => [`tasks, ${store}`, `children, ${store}`]),
+		targets: stores.map((store): Target => ({ case: `children, ${store}`, most: 1.25, of: `tasks, ${store}` })),
+		processes: 3,
+		needsPostgres: true,
+	},
+	"fan-out": {
+		title:
+			"One of 1,000 no-op items of a job, until all have ended and the job has their results; or as many jobs of one step",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: [
+			jobsIn("memoryStore"),
+			eachIn("memoryStore"),
+			raw,
+			jobsIn("sqliteStore"),
+			eachIn("sqliteStore"),
+			"openworkflow",
+		],
+		targets: [
+			...["memoryStore", "sqliteStore"].map((store): Target => ({
+				case: eachIn(store),
+				most: 1.25,
+				of: jobsIn(store),
+			})),
+			{ case: eachIn("sqliteStore"), most: 0.5, of: "openworkflow" },
+		],
+		processes: 3,
+	},
+	"postgres-fan-out": {
+		title: "The same in Postgres",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: [rawPg, jobsIn("pg"), eachIn("pg"), `${dbos}, steps`, `${dbos}, workflows`],
+		targets: [
+			{ case: eachIn("pg"), most: 1.25, of: jobsIn("pg") },
+			{ case: eachIn("pg"), most: 0.5, of: `${dbos}, workflows` },
+		],
+		processes: 3,
+		needsPostgres: true,
 	},
 	"postgres-jobs": {
 		title: "A job of 5 no-op steps in Postgres, from its start to its result; with how many at once",
