@@ -56,8 +56,8 @@ export class Gathering {
 	value: unknown;
 	/** The bad ends, by the place of the item. */
 	readonly errors: Map<number, BadEnd> = new Map();
-	/** The number of children that have not ended. With some, the result is not complete. */
-	alive = 0;
+	/** The places of those that have not ended. With some, the result is not complete. */
+	readonly alive: Set<number> = new Set();
 	/** What `into` has thrown. */
 	thrown: { readonly error: unknown } | undefined;
 	readonly #into: ((sum: unknown, result: unknown, index: number) => unknown) | undefined;
@@ -79,10 +79,8 @@ export class Gathering {
 
 	/** All children were added that are there; the others were deleted. */
 	async finish(count: number): Promise<void> {
-		while (this.alive === 0 && this.#next < count) {
-			const end = this.#waiting.get(this.#next) ?? deleted;
-			if ("error" in end) this.errors.set(this.#next, end);
-			await this.#take(end);
+		for (let index = this.#next; index < count; index++) {
+			if (!this.#waiting.has(index) && !this.alive.has(index)) await this.add(index, deleted);
 		}
 	}
 
@@ -90,7 +88,7 @@ export class Gathering {
 		const index = this.#next++;
 		this.#waiting.delete(index);
 		if (this.#into === undefined) (this.value as unknown[])[index] = "error" in end ? undefined : end.value;
-		if (this.#into === undefined || "error" in end || this.alive > 0 || this.thrown !== undefined) return;
+		if (this.#into === undefined || "error" in end || this.thrown !== undefined) return;
 		try {
 			this.value = await this.#into(this.value, end.value, index);
 		} catch (error) {

@@ -142,13 +142,13 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 			if (thrown !== undefined) return this.#refuse(thrown.error);
 			const failed = [...errors].sort(([one], [other]) => one - other);
 			if (failed.length > tolerate) return this.fail(asError(failed[tolerate]![1].error));
-			if (alive === 0) {
+			if (alive.size === 0) {
 				this.#remember(at, failed);
 				return await this.#end(at, type === "job" ? (value as unknown[])[0] : value);
 			}
 			// Somebody has let them begin anew.
 			const spare = tolerate < Infinity ? tolerate - failed.length : undefined;
-			const outcome = await this.sleep(step, at, alive, spare);
+			const outcome = await this.sleep(step, at, alive.size, spare);
 			if (outcome !== undefined) return outcome;
 		}
 	}
@@ -158,7 +158,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 		const gathering = new Gathering(into);
 		for await (const child of this.children(this.state.at)) {
 			if (isOver(child)) await gathering.add(indexOf(child), await endOf(this.owner.codec, schema, child));
-			else gathering.alive++;
+			else gathering.alive.add(indexOf(child));
 		}
 		await gathering.finish(this.state.spawned!.count);
 		return gathering;

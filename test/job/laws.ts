@@ -15,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import { testBranches } from "./branch-laws.ts";
+import { testChildrenEnds } from "./children-ends-laws.ts";
 import { testChildren } from "./children-laws.ts";
 import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
@@ -71,6 +72,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		testVersions(law);
 		testBranches(law);
 		testChildren(law);
+		testChildrenEnds(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {
