@@ -21,7 +21,7 @@ import { check } from "../platform/check.ts";
  */
 export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 	const state = check("state", await codec.decode(data) as JobHead, "object");
-	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm, pending, open } = state;
+	const { form, uid, version, plan, at, isBackward, history, unreverted, isFirm, pending, open, spawned } = state;
 	check("form", form, "number", form === 2, "2");
 	check("uid", uid, "string", uid !== "", "a string that is not empty");
 	if (typeof version !== "number" && version !== undefined) check("version", version, "string");
@@ -41,6 +41,11 @@ export async function decodeHead(codec: Codec, data: Data): Promise<JobHead> {
 		check("open", open, "object", areOpen, "an array of places in its plan");
 	}
 	checkBranches(state);
+	if (spawned !== undefined) {
+		const { count, added } = check("spawned", spawned, "object");
+		checkWhole("count", count);
+		checkWhole("added", added, count);
+	}
 	if (unreverted !== undefined) {
 		const isList = Array.isArray(unreverted) &&
 			unreverted.every(pending === undefined ? (name) => plan.includes(name) : isString);

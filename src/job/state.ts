@@ -259,14 +259,21 @@ export async function fitInput(prepared: PreparedJob, state: JobHead): Promise<u
 	return job.schema === undefined ? state.input : await validate(job.schema, state.input);
 }
 
-/** Returns an error if the definition lacks a step that must run or be reverted. */
+/** Returns an error if the definition lacks a step that must run or be reverted, or makes one otherwise that has children. */
 export function checkPlan({ job: { name, version, engine }, steps }: PreparedJob, state: JobHead): Error | undefined {
-	const { plan, at, isBackward, pending } = state;
+	const { plan, at, isBackward, pending, spawned } = state;
 	if (pending !== undefined && engine === undefined) {
 		return new Error(`The job ${JSON.stringify(name)} was added as a durable function`);
 	}
 	const missing = (isBackward ? plan.slice(0, at) : plan.slice(at)).filter((name) => !steps.has(name));
-	if (missing.length === 0) return undefined;
+	if (missing.length === 0) {
+		const step = spawned && plan[isBackward ? at - 1 : at]!;
+		const { type = "each" } = step === undefined ? {} : steps.get(step)!.definition;
+		if (type === "each" || type === "job") return undefined;
+		return new Error(
+			`The step ${JSON.stringify(step)} of the job ${describe({ name, version })} has begun with children`,
+		);
+	}
 	return new Error(
 		`The job ${describe({ name, version })} was added with steps that its definition lacks: ${list(missing)}; it has ${
 			list([...steps.keys()])

@@ -17,6 +17,7 @@ import { deferred, errorOf, untilAborted, watch } from "../support.ts";
 import { testBranches } from "./branch-laws.ts";
 import { testChildrenEnds } from "./children-ends-laws.ts";
 import { testChildren } from "./children-laws.ts";
+import { testChildrenTurns } from "./children-turns-laws.ts";
 import type { OpenDatabase } from "./database.ts";
 import { testJobLogs } from "./log-laws.ts";
 import { testRestarts } from "./restart-laws.ts";
@@ -73,6 +74,7 @@ export function testJobs(name: string, open: OpenDatabase): void {
 		testBranches(law);
 		testChildren(law);
 		testChildrenEnds(law);
+		testChildrenTurns(law);
 
 		group("a job", () => {
 			law("runs its steps in sequence, each with the input and the results before it", async (make) => {
