@@ -33,7 +33,7 @@ export async function begin(
 ): Promise<Family> {
 	const processor = process.processor([definition, ...more] as Job[], options) as Processor<Job>;
 	await processor.add(definition as Job, undefined, { id: "x" });
-	return { ...family(machine, processor), process, stop: () => Promise.resolve(), ...machine.start(processor) };
+	return { ...family(machine, processor), process, ...machine.start(processor) };
 }
 
 /** What a processor shows of the job `x`. */
