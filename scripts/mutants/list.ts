@@ -481,8 +481,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "jobs: a message begins a delayed one",
 		file: claimedJob,
-		from: "return early > 0 ? await this.later(early) : await this.proceed();",
-		to: "return await this.proceed();",
+		from: "if (early > 0) return await this.later(early);",
+		to: "",
 		jobs: true,
 	},
 	{
@@ -1267,8 +1267,9 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "branches: the next step begins when the first branch is done",
 		file: groups,
-		from: "return open.length > 0 ? { at: group[0]!, open } : { at: group.at(-1)! + 1, open: undefined };",
-		to: "return { at: group.at(-1)! + 1, open: undefined };",
+		from:
+			"return open.length > 0 ? { at: state.at, open } : { at: groupAt(state.plan, done).at(-1)! + 1, open: undefined };",
+		to: "return { at: groupAt(state.plan, done).at(-1)! + 1, open: undefined };",
 		test: jobs,
 	},
 	{
@@ -1352,7 +1353,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "branches: a result is appended while a transaction is open",
 		file: jobSteps,
-		from: "\t\t\tawait this.gate.pass();\n",
+		from: "if (this.gate.isWaiting) await this.gate.pass();",
 		to: "",
 		test: jobs,
 	},
