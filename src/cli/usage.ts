@@ -80,9 +80,9 @@ const every = (states: readonly string[]) => `
 `;
 
 const halfDone = `  --half-done        also removes jobs that have done some of their steps, and
-                     children that their parent still needs; what is done is
-                     not reverted. Without this option, such jobs
-                     are removed only if a terminal confirms it
+                     children that their parent still needs; nothing of it is
+                     reverted. Without this option, they are removed only if
+                     a terminal confirms it
 `;
 
 const from = `  --from failure     jobs that have failed go on where they failed: the step gets
@@ -120,8 +120,8 @@ ${common}`,
 	counts: {
 		takes: "none",
 		options: [],
-		help: `upkeep counts: the number of tasks in each state, and what is paused. Children of jobs
-count, too.\n${common}`,
+		help: `upkeep counts: the number of tasks in each state, and what is paused. Children of
+jobs count, too.\n${common}`,
 	},
 	watch: {
 		takes: "none",
