@@ -53,7 +53,7 @@ const photoBook = job<Book>("photo book")
 			return 1;
 		},
 		revert: ({ item: { picture, title }, signal }) => request(title, `deletes the page of ${picture}`, signal),
-		into: (pages: number | undefined, page) => (pages ?? 0) + page,
+		into: (pages: number = 0, page) => pages + page,
 		attempts: 2,
 		backoff: 10,
 		atOnce: 3,

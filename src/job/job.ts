@@ -210,7 +210,7 @@ export class Job<I = undefined, R = {}, V = undefined, S = {}, Tx = never, A = I
 	 * 	.each("bytes", {
 	 * 		items: ({ results }) => results.thumbs,
 	 * 		run: ({ item }) => item.length,
-	 * 		into: (sum: number | undefined, bytes) => (sum ?? 0) + bytes,
+	 * 		into: (sum: number = 0, bytes) => sum + bytes,
 	 * 	});
 	 *
 	 * const processor = new Processor({ store: memoryStore(), jobs: [album] });

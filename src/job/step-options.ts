@@ -126,7 +126,8 @@ export interface JobEachOptions<I, R, E, T, V, Tx = never>
 	/**
 	 * Makes the result of the step from those of the items, so that these need not fit into one payload together. It is called
 	 * once for each completed item in the order of the items, with what it has returned before, at first `undefined`.
-	 * After a crash it begins anew. If it throws, the job is reverted. @default a list of the results
+	 * After a crash it begins anew. If it throws, the job is reverted. The compiler needs the type of the first parameter:
+	 * `(sum: number = 0, result) => sum + result`. @default a list of the results
 	 */
 	into?: ((sum: V | undefined, result: T, index: number) => V | PromiseLike<V>) | undefined;
 }

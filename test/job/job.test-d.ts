@@ -195,6 +195,8 @@ describe("Processor", () => {
 		expectTypeOf<JobTypes<typeof album>["results"]["some"]>().toEqualTypeOf<readonly (number | undefined)[]>();
 		expectTypeOf<JobTypes<typeof album>["value"]>().toEqualTypeOf<string>();
 		const items = () => [1];
+		const sum = job("a").each("b", { items, run: ({ item }) => item, into: (sum: number = 0, result) => sum + result });
+		expectTypeOf<JobTypes<typeof sum>["value"]>().toEqualTypeOf<number>();
 		const checked = job("a").each("b", { items, run: () => ({ n: "1" }), schema: object({ n: string() }) });
 		expectTypeOf<JobTypes<typeof checked>["value"]>().toEqualTypeOf<readonly { n: string }[]>();
 		// @ts-expect-error no list
