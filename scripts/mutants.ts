@@ -55,13 +55,18 @@ console.log(`${chosen.length - survivors.length} of ${chosen.length} mutants cau
 if (survivors.length > 0) process.exitCode = 1;
 
 async function isCaughtBy(mutant: Mutant): Promise<boolean> {
-	const { file, jobs = false, test } = mutant;
+	const { file, jobs = false, trees = false, test } = mutant;
 	const path: string = join(copy, file);
 	const source: string = readFileSync(path, "utf8");
 	writeFileSync(path, mutate(mutant));
 	try {
 		if (test !== undefined) return await fails(["node_modules/vitest/vitest.mjs", "run", "--project", "node", test]);
-		return await fails(["scripts/simulate.ts", "--seeds", values.seeds, ...(jobs ? ["--jobs"] : [])]);
+		return await fails([
+			"scripts/simulate.ts",
+			"--seeds",
+			values.seeds,
+			...(jobs ? ["--jobs"] : trees ? ["--trees"] : []),
+		]);
 	} finally {
 		writeFileSync(path, source);
 	}

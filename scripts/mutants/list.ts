@@ -7,6 +7,8 @@ export interface Mutant {
 	readonly to: string;
 	/** Whether a simulation of jobs has to catch it, in place of one of tasks. */
 	readonly jobs?: boolean;
+	/** Whether a simulation of trees of jobs has to catch it. */
+	readonly trees?: boolean;
 	/** A file of tests, for what no simulation has. */
 	readonly test?: string;
 }
@@ -37,6 +39,10 @@ const groups = "src/job/groups.ts";
 const jobSteps = "src/job/job-steps.ts";
 const committing = "src/job/committing.ts";
 const branching = "test/job/branches.test.ts";
+const families = "src/basket/memory-families.ts";
+const spawning = "src/job/spawning.ts";
+const takingBack = "src/job/taking-back.ts";
+const gathering = "src/job/gathering.ts";
 const recordStore = "test/records/record-store.test.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -1355,14 +1361,14 @@ export const mutants: readonly Mutant[] = [
 		file: jobSteps,
 		from: "if (this.gate.isWaiting) await this.gate.pass();",
 		to: "",
-		test: jobs,
+		test: branching,
 	},
 	{
 		name: "branches: commit() does not wait for results on their way",
 		file: committing,
 		from: "for (let busy = position.settle(); busy !== undefined; busy = position.settle()) await busy;",
 		to: "",
-		test: jobs,
+		test: branching,
 	},
 	{
 		name: "branches: the log goes on though it is not known whether a transaction was committed",
@@ -1377,5 +1383,103 @@ export const mutants: readonly Mutant[] = [
 		from: "\t\tthis.end();\n\t\t// Only if",
 		to: "\t\t// Only if",
 		test: jobs,
+	},
+	{
+		name: "children: an end is counted twice",
+		file: families,
+		from: "\t\tjoin.left--;",
+		to: "\t\tjoin.left -= 2;",
+		test: suite,
+	},
+	{
+		name: "children: a join waits for all, however many end badly",
+		file: families,
+		from: "join.isTold = join.left <= 0 || join.spare < 0;",
+		to: "join.isTold = join.left <= 0;",
+		test: suite,
+	},
+	{
+		name: "children: those of a removed parent stay",
+		file: families,
+		from: "\t\tif (family.children.size > 0) this.#orphaned.push(family);\n",
+		to: "",
+		test: suite,
+	},
+	{
+		name: "children: one more may fail than is tolerated",
+		file: spawning,
+		from: "if (failed.length > tolerate)",
+		to: "if (failed.length > tolerate + 1)",
+		trees: true,
+	},
+	{
+		name: "children: those that are not added count as added",
+		file: spawning,
+		from: "added: added + length }",
+		to: "added: count }",
+		trees: true,
+	},
+	{
+		name: "children: a child that was deleted is waited for",
+		file: gathering,
+		from: "if (!this.#waiting.has(index) && !this.alive.has(index)) await this.add(index, deleted);",
+		to: "",
+		trees: true,
+	},
+	{
+		name: "children: the results stand in the order of the list of the store",
+		file: gathering,
+		from: "this.#waiting.set(index, end);",
+		to: "this.#waiting.set(this.#next, end);",
+		trees: true,
+	},
+	{
+		name: "children: a step is reverted while children run",
+		file: takingBack,
+		from: "if (alive.length > 0) {",
+		to: "if (alive.length < 0) {",
+		trees: true,
+	},
+	{
+		name: "children: those that are completed stay so",
+		file: takingBack,
+		from: 'if (status === "completed") completed.push([child, head]);\n',
+		to: "",
+		trees: true,
+	},
+	{
+		name: "children: they go backward in the order of the items",
+		file: takingBack,
+		from: "indexOf(other) - indexOf(one)",
+		to: "indexOf(one) - indexOf(other)",
+		test: jobs,
+	},
+	{
+		name: "children: they go backward before it is stored that their parent does",
+		file: jobRun,
+		from: "if (isBackward && !this.isStored && !await this.save()) return await this.later(0);",
+		to: "",
+		trees: true,
+	},
+	{
+		name: "children: crashes end a parent that takes them back",
+		file: "src/job/transitions.ts",
+		from: "return status === undefined && !(isBackward && hasChildren(job, plan[at - 1]!));",
+		to: "return status === undefined;",
+		test: jobs,
+	},
+	{
+		name: "children: a cancelled parent does not cancel them",
+		file: takingBack,
+		from: "if (!this.state.spawned?.isCancelled) await this.#cancel(alive, all);",
+		to: "",
+		test: jobs,
+	},
+	{
+		name: "branches: results that are read stand in the order of the log",
+		file: groups,
+		from: "\tfor (const at of groups.values()) sortGroup(results, plan, at);\n",
+		to: "",
+		test: "test/job/groups.test.ts",
 	},
 ];

@@ -1,9 +1,10 @@
 // Branches of jobs: definitions, and chains of random shape.
 import { describe as group, expect, test } from "vitest";
-import { describeJob, job } from "../../mod.ts";
-import { isLong, isPage } from "../support.ts";
+import { describeJob, job, Processor, type Store } from "../../mod.ts";
+import { deferred, isLong, isPage, settle } from "../support.ts";
 import { tryChain } from "./chains.ts";
 import { openMemory } from "./database.ts";
+import { withMachines } from "./support.ts";
 
 const run = () => 1;
 
@@ -68,6 +69,67 @@ group("Job.all()", () => {
 			"s4 --> completed",
 			"s4 -. fails .-> r3\n",
 		]);
+	});
+
+	test("appends a result behind that of a branch whose transaction was open before", async () => {
+		await withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const process = machine.process();
+			const committing = deferred();
+			const definition = job<undefined, unknown>("it").all("both", {
+				slow: {
+					run: ({ commit }) =>
+						process.write("slow", async (tx) => {
+							await commit(tx, "slow");
+							committing.resolve();
+							for (let rounds = 0; rounds < 10; rounds++) await settle();
+						}),
+				},
+				quick: { run: () => committing.promise },
+			}).sleep("nap", 60_000);
+			const processor = process.processor([definition]);
+			await processor.add(definition, undefined, { id: "x" });
+			const running = machine.start(processor);
+			await machine.advance(10_000);
+			const { history } = (await processor.get("x"))!;
+			expect(history.map(({ step }) => step)).toEqual(['["both","slow"]', '["both","quick"]']);
+			expect((await machine.log("x")).map(({ data }) => JSON.parse(data as string).at)).toEqual([0, 1]);
+			await running.stop();
+		});
+	});
+
+	test("commits a result behind those of other branches that are on their way to the store", async () => {
+		await withMachines(openMemory, async (make) => {
+			const machine = await make();
+			const process = machine.process();
+			const saving = deferred();
+			let runs = 0;
+			const definition = job<undefined, unknown>("it").all("both", {
+				quick: { run: () => "quick" },
+				slow: {
+					run: async ({ commit }) => {
+						runs++;
+						await saving.promise;
+						await process.write("slow", (tx) => commit(tx, "slow"));
+						return "slow";
+					},
+				},
+			});
+			const slowly = async (...[name, saves, tx]: Parameters<Store<unknown>["save"]>) => {
+				if (tx === undefined) saving.resolve();
+				for (let rounds = 0; tx === undefined && rounds < 10; rounds++) await settle();
+				return await process.store.save(name, saves, tx);
+			};
+			const processor = new Processor<typeof definition, unknown>({
+				...{ store: { ...process.store, save: slowly }, name: machine.name, clock: machine.clock, jobs: [definition] },
+			});
+			await processor.add(definition, undefined, { id: "x" });
+			const running = machine.start(processor);
+			await machine.advance(100_000);
+			await running.stop();
+			expect((await processor.result("x"))?.value).toEqual({ quick: "quick", slow: "slow" });
+			expect([runs, await machine.lines()]).toEqual([1, ["slow"]]);
+		});
 	});
 
 	const seeds = (isPage ? 6 : 24) * (isLong ? 8 : 1);

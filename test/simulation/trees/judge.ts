@@ -131,13 +131,21 @@ async function valueProblem(
 	children: readonly StoredTask[],
 	value: unknown,
 ): Promise<string | undefined> {
-	// A child may have been deleted after its result was read.
-	if (deleted.size > 0) return undefined;
 	const values: unknown[] = [];
 	for (const { id, state } of children) {
 		const result = state === "done" ? (await readNode(store, id))!.state : undefined;
 		const isGood = result?.status === "completed";
-		values.push(isGood ? Object.values(result.results).at(-1) : undefined);
+		values[Number(id.slice(id.lastIndexOf("/") + 1))] = isGood ? Object.values(result.results).at(-1) : undefined;
+	}
+	if (deleted.size > 0) {
+		if (part.type !== "each" || part.hasInto) return undefined;
+		const list = value as readonly unknown[];
+		if (list.length !== part.items) return `of ${part.items} items`;
+		// A child may have been deleted after its result was read.
+		return differ(list.map((result, index) => index in values ? result : undefined), [
+			...values,
+			...list.slice(values.length).map(() => undefined),
+		]);
 	}
 	if (part.type === "job") return part.job.isFlow ? undefined : differ(value, values[0]);
 	if (part.type !== "each" || !part.hasInto) return differ(value, values);
