@@ -89,7 +89,7 @@ export interface Done {
  *   becomes 0. With `backoff`, the delay is a backoff, which `hasten` may shorten; with `hold`, the task is held from
  *   then on;
  * - `later`: no failure; the task is due again after `delay`, or only when a message is posted (`null`), or at once
- *   if its inbox has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and
+ *   (see `Store.post`) if its inbox has a message with a number above `seen`. Messages up to `seen` are removed. `attempts` and
  *   `crashes` become 0. `backoff` is as with `retry`;
  * - `dead`: the task becomes dead. `attempts` and `error` are stored;
  * - `release`: neither an attempt nor a crash; the task is due at once, and a crash of the previous claim, which this

@@ -275,7 +275,12 @@ export function goOn(task: Task, outcome: Outcome, left: number, now: number): n
 		return now;
 	}
 	task.attempts = 0;
-	return left > 0 ? now : now + (outcome.delay ?? Infinity);
+	return left > 0 ? soonest(task, now) : now + (outcome.delay ?? Infinity);
+}
+
+/** When a task is due that has got a message. */
+export function soonest({ addedAt }: Pick<Task, "addedAt">, now: number): number {
+	return Math.min(addedAt, now);
 }
 
 /** Whether it waits until after this instant, and only because of a backoff. */

@@ -51,6 +51,7 @@ import {
 	show,
 	showAll,
 	showClaimed,
+	soonest,
 	stateOf,
 	type Task,
 } from "./memory-task.ts";
@@ -255,7 +256,7 @@ export class MemoryTasks {
 		task.inbox.push({ n: ++task.posted, data: copy(data) });
 		// A held task becomes due, too, because the later release does not know that a message was posted.
 		if (task.state === "running") this.watchers.stir("claims");
-		return task.state === "running" || this.#place(task, Math.min(task.at, this.now));
+		return task.state === "running" || this.#place(task, Math.min(task.at, soonest(task, this.now)));
 	}
 
 	#settle(ref: Ref, outcome: Outcome, { log, ...offspring }: Omit<Settlement, "ref" | "outcome"> = {}): boolean {

@@ -351,7 +351,8 @@ export interface Store<Tx = unknown> {
 	hasten(basket: string, within: number): Promise<number>;
 
 	/**
-	 * Adds a message to the inbox of a task. A waiting task becomes due at once.
+	 * Adds a message to the inbox of a task. A waiting task becomes due at once: its due time is that at which it was added, so
+	 * that it goes before those that were added later, such as its children.
 	 *
 	 * @returns `false`, and does nothing, if the task is dead, done or missing
 	 */

@@ -114,7 +114,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 	async #part(step: PreparedStep, inputs: readonly unknown[], from: number): Promise<Offspring> {
 		const { store: { capabilities: { maxAdd = pageSize, maxAddBytes = Infinity } } } = this.owner;
 		const { name, type, options: { tolerate = 0 } } = step.definition;
-		const { at } = this.state;
+		const { state: { at }, task: { claim: { priority } } } = this;
 		const job = this.jobOf(step);
 		const kind = type === "job" ? kindOf(job) : itemKind(this.job.job, name);
 		const children: Child[] = [];
@@ -126,7 +126,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 			size += payload.length * 3;
 			if (children.length > 0 && size > maxAddBytes) break;
 			const limitKey = job.limit?.keyOf(input);
-			children.push({ id: this.childId(at, index), kind, payload, delay: 0, priority: 0, limitKey, join: name });
+			children.push({ id: this.childId(at, index), kind, payload, delay: 0, priority, limitKey, join: name });
 		}
 		const spare = tolerate < Infinity ? tolerate : undefined;
 		return { join: await this.joinOf(step, at, { left: inputs.length, spare }), children };

@@ -96,8 +96,8 @@ function* count(session: FamilySession, tallies: readonly Tally[]): Work<void> {
 /** Adds a message to a task that has not ended. Returns its row. */
 export function deliver(session: FamilySession, { before, row }: Found, data: Data): TaskRow {
 	const posted = session.post(row, data);
-	const { dueAt = session.now } = row;
-	const after = { ...row, posted, dueAt: row.state === "waiting" ? Math.min(dueAt, session.now) : row.dueAt };
+	const { dueAt = session.now, addedAt } = row;
+	const after = { ...row, posted, dueAt: row.state === "waiting" ? Math.min(dueAt, addedAt, session.now) : row.dueAt };
 	session.put(after, before);
 	if (row.state === "running") session.tx.wake("claims");
 	return after;

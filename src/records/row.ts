@@ -145,7 +145,7 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 			return { ...waiting, isHeld: hold || row.isHeld, attempts, crashes: 0, error, dueAt: now + delay! };
 		case "later": {
 			const last = Math.max(row.seen, Math.min(seen, row.posted));
-			const dueAt = row.posted > last ? now : delay === null ? undefined : now + delay!;
+			const dueAt = row.posted > last ? Math.min(row.addedAt, now) : delay === null ? undefined : now + delay!;
 			return { ...waiting, seen: last, dueAt, attempts: 0, crashes: 0 };
 		}
 	}

@@ -111,6 +111,45 @@ export function testChildrenEnds(law: Law): void {
 		expect(await begun.statuses()).toEqual(["failed", "failed"]);
 	});
 
+	law("the rest of a long list does not run after too many items have failed, or after a cancel", async (make) => {
+		for (const isCancelled of [false, true]) {
+			const machine = await make();
+			let ran = 0;
+			const definition = job("it").each("all", {
+				items: async () => {
+					// As a list takes a while, the processor does not claim so many ahead.
+					await sleep(100, { clock: machine.clock });
+					return Array.from({ length: 150 }, (_, n) => n);
+				},
+				run: async ({ item, signal }) => {
+					ran++;
+					await sleep(1_000, { clock: machine.clock, signal });
+					if (item === 0 && !isCancelled) fail();
+				},
+			});
+			const begun = await begin(machine, definition, { options: { concurrency: 2 } });
+			await machine.advance(500);
+			if (isCancelled) await begun.processor.cancel("x");
+			await machine.advance(60_000);
+			await begun.stop();
+			expect((await begun.outcome())?.status).toBe("failed");
+			expect(ran).toBeLessThan(10);
+		}
+	});
+
+	law("children have the priority of their parent", async (make) => {
+		const machine = await make();
+		const seen: number[] = [];
+		const definition = job<number>("it").each("all", {
+			items: ({ input }) => [input, input],
+			run: ({ item }) => void seen.push(item),
+		}) as unknown as Job<number>;
+		const processor = machine.processor([definition], { concurrency: 1 }) as Processor<Job<number>>;
+		for (const [index, priority] of [-100, 0, 100].entries()) await processor.add(definition, index, { priority });
+		await goOn(machine, processor, 60_000);
+		expect(seen).toEqual([2, 2, 1, 1, 0, 0]);
+	});
+
 	law("a child whose processes crash again and again has failed, and its parent goes on", async (make) => {
 		const machine = await make();
 		let process = machine.process();

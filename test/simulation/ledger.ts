@@ -704,7 +704,8 @@ export class Ledger {
 	#putOff(entry: Entry, delay: number | null, seen: number): void {
 		this.#forgetMessages(entry, seen);
 		entry.attempts = entry.crashes = 0;
-		if (entry.inbox.length === 0) entry.due = entry.dueBy = this.#now + (delay ?? Infinity);
+		const isTold = entry.inbox.length > 0;
+		entry.due = entry.dueBy = isTold ? Math.min(entry.addedAt, this.#now) : this.#now + (delay ?? Infinity);
 	}
 
 	#forgetMessages(entry: Entry, seen: number): void {
@@ -951,8 +952,8 @@ export class Ledger {
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data }];
 		if (entry.state !== "waiting") return;
 		if (entry.due > this.#now && !entry.isHeld) entry.postedBy = owner;
-		entry.due = Math.min(entry.due, this.#now);
-		entry.dueBy = Math.min(entry.dueBy, this.#now);
+		entry.due = Math.min(entry.due, entry.addedAt, this.#now);
+		entry.dueBy = Math.min(entry.dueBy, entry.addedAt, this.#now);
 		entry.changedIn = this.operations;
 	};
 

@@ -317,7 +317,7 @@ RETURN hastened;`,
 			`PERFORM pg_advisory_xact_lock_shared(${levelLock});
 t := ${s}.clock();
 SELECT * INTO r FROM json_to_record(q::json) AS (s bigint, i text);
-UPDATE ${s}.tasks SET posted = posted + 1, due = CASE WHEN state IN (1, 3) THEN due ELSE least(due, t) END
+UPDATE ${s}.tasks SET posted = posted + 1, due = CASE WHEN state IN (1, 3) THEN due ELSE least(due, added, t) END
 WHERE ${isNamed} AND state < 6 RETURNING seq, posted, state IN (1, 3) INTO k, p, isClaimed;
 IF NOT FOUND THEN RETURN false; END IF;
 INSERT INTO ${s}.messages VALUES (k, p, d);

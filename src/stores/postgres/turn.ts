@@ -141,7 +141,7 @@ IF q <> '[]' THEN
 				state = CASE WHEN ${isFollower} AND r.t < 6 THEN CASE WHEN r.t = 4 OR behind = 2 THEN 5 ELSE 2 END
 					WHEN r.t = 0 AND state = 3 THEN 4 ELSE r.t END,
 				behind = CASE WHEN r.t > 5 THEN behind END,
-				due = CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL THEN t ELSE coalesce(t + r.d, ${never}) END,
+				due = CASE WHEN posted > greatest(seen, r.m) AND r.m IS NOT NULL THEN least(added, t) ELSE coalesce(t + r.d, ${never}) END,
 				attempts = coalesce(r.a, attempts),
 				crashes = coalesce(r.c, crashes),
 				error = coalesce(r.e, error),

@@ -336,7 +336,7 @@ export class SqliteTasks {
 		// running task is its lease.
 		const isClaimed = stateOf(state) === "running";
 		if (isClaimed) this.tellWorkers();
-		else this.#hurry(seq, now);
+		else this.#hurry(seq, Math.min(now, row.added));
 		return { isPosted: true, isClaimed };
 	}
 }

@@ -99,6 +99,26 @@ export const joining: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "a task goes before its children when its join has posted, or when it has another message",
+		async run(bench) {
+			const ids = numbered(6, "child ");
+			for (const way of ["dead", "post", "before it sleeps"]) {
+				const [a] = await bench.running("a");
+				await bench.until(() => false, 1);
+				await grow(bench, a!, ids.map((id) => newChild(id)), newJoin(6, { spare: 0 }));
+				if (way !== "before it sleeps") await bench.settle(a!, asleep);
+				const [first] = await bench.claim(1);
+				if (way === "dead") await bench.settleAll([first!], dead);
+				else await bench.store.post(bench.basket, "a", "x");
+				if (way === "before it sleeps") await bench.settle(a!, asleep);
+				const [next] = await bench.claim(1);
+				equal(next?.id, "a", `the next claim after: ${way}`);
+				await bench.settleAll([next!]);
+				for (let turn = 0; turn < 5; turn++) await bench.turn({});
+			}
+		},
+	},
+	{
 		title: "a join that is made anew counts from then on, and posts once more",
 		async run(bench) {
 			const [b, c, d, e] = await expecting(bench, ["b", "c", "d", "e"], newJoin(9, { spare: 0 }), bench.long, {

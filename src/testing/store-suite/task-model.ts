@@ -127,7 +127,7 @@ export class TaskModel {
 		} else if (outcome.type === "later") {
 			task.attempts = task.crashes = 0;
 			task.inbox = task.inbox.filter(({ n }) => n > outcome.seen);
-			task.dueAt = this.now + (task.inbox.length > 0 ? 0 : outcome.delay ?? Infinity);
+			task.dueAt = task.inbox.length > 0 ? Math.min(task.addedAt, this.now) : this.now + (outcome.delay ?? Infinity);
 		} else {
 			task.dueAt = this.now + (outcome.delay ?? 0);
 			if (outcome.delay !== undefined) task.crashes = 0;
@@ -311,7 +311,7 @@ export class TaskModel {
 		const isOpen = task?.state === "waiting" || task?.state === "running";
 		if (!isOpen) return false;
 		task.inbox.push({ n: ++task.posted, data });
-		if (task.state === "waiting") this.#makeDue(task);
+		if (task.state === "waiting") this.#makeDue(task, Math.min(task.addedAt, this.now));
 		return true;
 	}
 
@@ -391,9 +391,9 @@ export class TaskModel {
 	}
 
 	/** The due time of a task that is already due may stay or change: stores differ. */
-	#makeDue(task: ModelTask): void {
+	#makeDue(task: ModelTask, at: number = this.now): void {
 		this.#leaveTime(task);
-		task.dueAt = Math.min(task.dueAt, this.now);
+		task.dueAt = Math.min(task.dueAt, at);
 		task.dueFrom = -Infinity;
 		task.dueTo = this.now;
 	}
