@@ -42,6 +42,7 @@ const branching = "test/job/branches.test.ts";
 const families = "src/basket/memory-families.ts";
 const spawning = "src/job/spawning.ts";
 const takingBack = "src/job/taking-back.ts";
+const family = "src/job/family.ts";
 const gathering = "src/job/gathering.ts";
 const recordStore = "test/records/record-store.test.ts";
 
@@ -1481,5 +1482,54 @@ export const mutants: readonly Mutant[] = [
 		from: "\tfor (const at of groups.values()) sortGroup(results, plan, at);\n",
 		to: "",
 		test: "test/job/groups.test.ts",
+	},
+	{
+		name: "children: a parent waits behind its children",
+		file: memory,
+		from: "Math.min(task.at, soonest(task, this.now))",
+		to: "Math.min(task.at, this.now)",
+		test: suite,
+	},
+	{
+		name: "children: a join that is made anew goes on with the old count",
+		file: families,
+		from: "(join.isAnew || !family.joins.has(join.name))",
+		to: "!family.joins.has(join.name)",
+		test: suite,
+	},
+	{
+		name: "children: a child that has ended counts again when it is removed",
+		file: families,
+		from: "if (isOver(task) || join === undefined || join.isTold) return;",
+		to: "if (join === undefined || join.isTold) return;",
+		test: suite,
+	},
+	{
+		name: "children: a held child gets the same cancel with each look",
+		file: takingBack,
+		from: "spawned: { count, added: count, isCancelled: true }",
+		to: "spawned: { count, added: count }",
+		test: jobs,
+	},
+	{
+		name: "children: a parent sleeps although fewer are left than its join waits for",
+		file: family,
+		from: "if (alive >= this.#armed) return",
+		to: "if (this.#armed < Infinity) return",
+		test: jobs,
+	},
+	{
+		name: "children: a join that has posted too early is forgotten",
+		file: spawning,
+		from: "spawned: { ...spawned, count, added: added + length }",
+		to: "spawned: { count, added: added + length }",
+		test: jobs,
+	},
+	{
+		name: "children: a list of items that was asked to end fails its job",
+		file: spawning,
+		from: "\t\tthis.#checkSignal();\n\t\treturn this.fail(error);",
+		to: "\t\treturn this.fail(error);",
+		test: jobs,
 	},
 ];

@@ -100,6 +100,29 @@ export function testChildrenTurns(law: Law): void {
 		},
 	);
 
+	law("children that end while their parent is about to sleep leave it awake", async (make) => {
+		const machine = await make();
+		const process = machine.process();
+		const { save } = process.store;
+		let ended = 0;
+		const ending: typeof save = async (...args) => {
+			// Its first join has posted, and the one that it makes anew does not count these.
+			if (args[1].some(({ join }) => join?.isAnew) && ended === 0) {
+				ended = (await machine.store.delete(machine.name, (await begun.ids()).slice(2))).length;
+			}
+			return await save(...args);
+		};
+		Object.assign(process.store, { save: ending });
+		const definition = job("it").each("all", {
+			items: () => ["fails", 1, 2, 3, 4],
+			run: ({ item, signal }) => item === "fails" ? fail() : sleep(hour, { clock: machine.clock, signal }),
+		});
+		const begun = await begin(machine, definition, { process });
+		await machine.advance(60_000);
+		await begun.stop();
+		expect([ended, (await begun.outcome())?.status]).toEqual([3, "failed"]);
+	});
+
 	law(
 		"cancel() reaches children that sleep, wait, back off, are delayed by their limit, or have children",
 		async (make) => {

@@ -108,6 +108,7 @@ export const joining: readonly StoreTest[] = [
 				await grow(bench, a!, ids.map((id) => newChild(id)), newJoin(6, { spare: 0 }));
 				if (way !== "before it sleeps") await bench.settle(a!, asleep);
 				const [first] = await bench.claim(1);
+				await bench.until(() => false, 1);
 				if (way === "dead") await bench.settleAll([first!], dead);
 				else await bench.store.post(bench.basket, "a", "x");
 				if (way === "before it sleeps") await bench.settle(a!, asleep);
