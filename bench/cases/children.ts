@@ -22,10 +22,7 @@ const [what, storeName] = parameters().get("case")!.split(", ") as [
 	string,
 	string,
 ];
-const payloads: string[] = Array.from(
-	{ length: count },
-	(_, n) => JSON.stringify(n),
-);
+const payloads: string[] = Array.from({ length: count }, (_, n) => JSON.stringify(n));
 const place = { kind: "task", delay: 0, priority: 0 };
 
 if (storeName === "postgresStore") await withDatabase(measurePostgres);
@@ -56,10 +53,13 @@ async function measure<Tx>(open: () => Store<Tx>): Promise<void> {
 	await timeRounds(count, async () => {
 		const store = open();
 		await store.open();
+		// A database gets the tables of children with the first one.
+		if (what === "children") await addChildren(store, payloads.slice(0, 1));
+		if (what === "children") await workOff(store);
 		let ended = 0;
 		return {
 			work: async () => {
-				await (what === "tasks" ? addTasks(store) : addChildren(store));
+				await (what === "tasks" ? addTasks(store) : addChildren(store, payloads));
 				ended = await workOff(store);
 			},
 			verify: () => expect(ended, count),
@@ -69,41 +69,22 @@ async function measure<Tx>(open: () => Store<Tx>): Promise<void> {
 
 async function addTasks<Tx>(store: Store<Tx>): Promise<void> {
 	for (let from = 0; from < count; from += part) {
-		await store.add(
-			basket,
-			payloads.slice(from, from + part).map((payload) => ({
-				payload,
-				...place,
-			})),
-		);
+		const some = payloads.slice(from, from + part);
+		await store.add(basket, some.map((payload, n) => ({ id: `task/${from + n}`, payload, ...place })));
 	}
 }
 
-async function addChildren<Tx>(store: Store<Tx>): Promise<void> {
-	await store.add(basket, [{
-		id: "parent",
-		payload: "",
-		...place,
-		kind: "parent",
-	}]);
-	const { claims: [ref] } = await store.turn(basket, {
-		settle: [],
-		claim: [{ kinds: ["parent"], limit: 1 }],
-		lease,
-	});
-	const join = { name: "all", left: count, data: "joined" };
-	for (let from = 0; from < count; from += part) {
-		const children = payloads.slice(from, from + part).map((payload, n) => (
-			{ id: `child/${from + n}`, payload, ...place, join: "all" }
-		));
+async function addChildren<Tx>(store: Store<Tx>, payloads: readonly string[]): Promise<void> {
+	await store.add(basket, [{ id: "parent", payload: "", ...place, kind: "parent" }]);
+	const { claims: [ref] } = await store.turn(basket, { settle: [], claim: [{ kinds: ["parent"], limit: 1 }], lease });
+	const join = { name: "all", left: payloads.length, data: "joined" };
+	for (let from = 0; from < payloads.length; from += part) {
+		const some = payloads.slice(from, from + part);
+		const children = some.map((payload, n) => ({ id: `child/${from + n}`, payload, ...place, join: "all" }));
 		await store.save(basket, [{ ref: ref!, join, children }]);
 	}
 	const outcome = { type: "later", payload: "", delay: null, seen: 0 } as const;
-	await store.turn(basket, {
-		settle: [{ ref: ref!, outcome }],
-		claim: [],
-		lease,
-	});
+	await store.turn(basket, { settle: [{ ref: ref!, outcome }], claim: [], lease });
 }
 
 /** Returns the number of tasks that have ended, when the parent has been woken, if there is one. */

@@ -36,15 +36,8 @@ export function indexes(): number[] {
 
 /** The items of one job. */
 export async function asChildren(store: Store<never>): Promise<FanOut> {
-	const definition = job("fan-out").each("all", {
-		items: indexes,
-		run: ({ item }) => run(item),
-	});
-	const processor = new Processor({
-		store,
-		jobs: [definition],
-		concurrency: batch,
-	});
+	const definition = job("fan-out").each("all", { items: indexes, run: ({ item }) => run(item) });
+	const processor = new Processor({ store, jobs: [definition], concurrency: batch });
 	await processor.open();
 	return async () => {
 		const { id } = await processor.add(definition, undefined);
@@ -59,14 +52,16 @@ export async function asJobs(store: Store<never>): Promise<FanOut> {
 	const processor = new Processor({ store, jobs: [definition], concurrency: batch });
 	await processor.open();
 	let rounds = 0;
+	let after: string | undefined;
 	return async () => {
 		const first = items * rounds++;
 		const added = indexes().map((input) => ({ job: definition, input, id: `${first + input}` }));
 		await processor.addMany(added);
 		await processor.drain();
 		const results: number[] = [];
-		for await (const { id, results: { all } } of processor.list()) {
-			if (Number(id) >= first) results.push(all as number);
+		for await (const { key, results: { all } } of processor.list({ after })) {
+			results.push(all as number);
+			after = key;
 		}
 		return results;
 	};

@@ -22,10 +22,7 @@ const cases: Record<string, () => FanOut | Promise<FanOut>> = {
 };
 
 try {
-	await timeRounds(
-		items,
-		async () => roundOf(await cases[parameters().get("case")!]!()),
-	);
+	await timeRounds(items, async () => roundOf(await cases[parameters().get("case")!]!()));
 } finally {
 	rmSync(folder, { recursive: true, force: true });
 }
@@ -54,20 +51,14 @@ function byHand(): FanOut {
 		db.exec("COMMIT");
 		return result;
 	};
-	const add = db.prepare(
-		"INSERT INTO job (parent, payload, due, items) VALUES (?, ?, ?, ?)",
-	);
+	const add = db.prepare("INSERT INTO job (parent, payload, due, items) VALUES (?, ?, ?, ?)");
 	const claim = db.prepare(`
 		UPDATE job SET due = ? WHERE id IN (
 			SELECT id FROM job WHERE due <= ? AND result IS NULL ORDER BY due, id LIMIT ${batch}
 		) RETURNING id, payload`);
 	const end = db.prepare("UPDATE job SET result = ? WHERE id = ?");
-	const count = db.prepare(
-		"UPDATE job SET items = items - ? WHERE id = ? RETURNING items",
-	);
-	const read = db.prepare(
-		"SELECT result FROM job WHERE parent = ? ORDER BY id",
-	);
+	const count = db.prepare("UPDATE job SET items = items - ? WHERE id = ? RETURNING items");
+	const read = db.prepare("SELECT result FROM job WHERE parent = ? ORDER BY id");
 	return async () => {
 		const parent = inTransaction(() => {
 			const { lastInsertRowid } = add.run(null, null, null, items);
@@ -86,12 +77,7 @@ function byHand(): FanOut {
 					payload: string;
 				}[];
 			});
-			done = await Promise.all(
-				rows.map(async ({ id, payload }) => ({
-					id,
-					result: await run(JSON.parse(payload)),
-				})),
-			);
+			done = await Promise.all(rows.map(async ({ id, payload }) => ({ id, result: await run(JSON.parse(payload)) })));
 		}
 		const results = read.all(parent).map(({ result }) => JSON.parse(result as string) as number);
 		end.run(JSON.stringify(results), parent);
@@ -104,16 +90,11 @@ async function openworkflow(): Promise<FanOut> {
 	const { BackendSqlite } = await import("openworkflow/sqlite");
 	const backend = BackendSqlite.connect(newFile());
 	// openworkflow has no option for this.
-	(backend as unknown as { db: DatabaseSync }).db.exec(
-		"PRAGMA synchronous = NORMAL",
-	);
+	(backend as unknown as { db: DatabaseSync }).db.exec("PRAGMA synchronous = NORMAL");
 	const client = new OpenWorkflow({ backend });
 	const workflow = client.defineWorkflow(
 		{ name: "fan-out" },
-		({ step }) =>
-			Promise.all(
-				indexes().map((item) => step.run({ name: `item ${item}` }, () => run(item))),
-			),
+		({ step }) => Promise.all(indexes().map((item) => step.run({ name: `item ${item}` }, () => run(item)))),
 	);
 	return async () => {
 		const worker = client.newWorker({ concurrency: batch });

@@ -9,14 +9,8 @@ import { withDatabase } from "./postgres-queues.ts";
 
 const cases: Record<string, (url: string) => Promise<FanOut>> = {
 	"pg by hand": byHand,
-	"jobs, pg": (url) =>
-		asJobs(
-			postgresStore(new pg.Pool({ connectionString: url })) as Store<never>,
-		),
-	"Job.each, pg": (url) =>
-		asChildren(
-			postgresStore(new pg.Pool({ connectionString: url })) as Store<never>,
-		),
+	"jobs, pg": (url) => asJobs(postgresStore(new pg.Pool({ connectionString: url })) as Store<never>),
+	"Job.each, pg": (url) => asChildren(postgresStore(new pg.Pool({ connectionString: url })) as Store<never>),
 	"DBOS, steps": (url) => dbos(url, false),
 	"DBOS, workflows": (url) => dbos(url, true),
 };
@@ -61,9 +55,7 @@ async function byHand(url: string): Promise<FanOut> {
 		for (;;) {
 			const { rows } = await pool.query<{ id: string; payload: string }>(claim);
 			if (rows.length === 0) break;
-			const results = await Promise.all(
-				rows.map(({ payload }) => run(JSON.parse(payload))),
-			);
+			const results = await Promise.all(rows.map(({ payload }) => run(JSON.parse(payload))));
 			await pool.query({
 				...settle,
 				values: [rows.map(({ id }) => id), results.map(String), first!.parent],
@@ -88,9 +80,7 @@ async function dbos(url: string, asWorkflows: boolean): Promise<FanOut> {
 	const child = DBOS.registerWorkflow(run, { name: "item" });
 	const workflow = DBOS.registerWorkflow(async () => {
 		if (!asWorkflows) {
-			return await Promise.all(
-				indexes().map((item) => DBOS.runStep(() => run(item), { name: `item ${item}` })),
-			);
+			return await Promise.all(indexes().map((item) => DBOS.runStep(() => run(item), { name: `item ${item}` })));
 		}
 		const handles = [];
 		for (const item of indexes()) {
