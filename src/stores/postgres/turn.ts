@@ -41,7 +41,7 @@ const sweep = 5_000;
 
 /** Limits the number, which may have been edited by hand. */
 const next = "claims % 2000000000 + 1";
-const settledColumns = "lane, posted, kind, gate, place, started, due, state, behind, log, kin, joined";
+const settledColumns = "lane, posted, kind, priority, gate, place, started, due, state, behind, log, kin, joined";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
@@ -173,6 +173,11 @@ IF q <> '[]' THEN
 		IF ended.log IS NOT NULL AND r.t > 5 THEN finished := finished || ended.log; END IF;
 		IF r.t BETWEEN 0 AND 5 THEN
 			stirred := true;
+			IF ended.due < t AND ended.state = 0 THEN
+				-- It has a message, and is due as of its add: before the levels, perhaps.
+				PERFORM pg_advisory_xact_lock_shared(${levelLock});
+				${lower(s, "(SELECT ended.kind, ended.priority, ended.due) e (kind, priority, due)")};
+			END IF;
 			IF r.j IS NOT NULL THEN PERFORM ${s}.${nameIn("grow")}(b, ended.log, r.s, r.j); END IF;
 			IF ended.lane IS NOT NULL THEN stays := stays || ended.lane; above := above || r.s; END IF;
 		ELSIF ended.lane IS NOT NULL AND ended.behind IS NULL THEN lanes := lanes || ended.lane; heads := heads || r.s;

@@ -211,7 +211,7 @@ export class SqliteClaims extends SqliteClaiming {
 		if (update === undefined) {
 			update = `UPDATE ${tasks} SET ${more}
 				${this.#stateAfter("?3")},
-				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10, added), ?4),
+				due = iif(?9 IS NOT NULL AND posted > max(seen, ?9), min(?4, ?10, max(0, added)), ?4),
 				attempts = coalesce(?5, attempts),
 				crashes = coalesce(?6, crashes),
 				error = coalesce(?7, error),

@@ -274,8 +274,9 @@ export class SqliteTasks {
 		this.#restarts.begin(basket, row, last, now);
 	}
 
-	#hurry(seq: number, now: number): void {
-		this.connection.run(`UPDATE ${this.tables.tasks} SET due = min(due, ?) WHERE seq = ?`, now, seq);
+	/** Makes a task due now, or as of an instant before. An `added` that was written by hand may be any number. */
+	#hurry(seq: number, now: number, before: "due" | "max(0, added)" = "due"): void {
+		this.connection.run(`UPDATE ${this.tables.tasks} SET due = min(due, ?, ${before}) WHERE seq = ?`, now, seq);
 	}
 
 	/**
@@ -336,7 +337,7 @@ export class SqliteTasks {
 		// running task is its lease.
 		const isClaimed = stateOf(state) === "running";
 		if (isClaimed) this.tellWorkers();
-		else this.#hurry(seq, Math.min(now, row.added));
+		else this.#hurry(seq, now, "max(0, added)");
 		return { isPosted: true, isClaimed };
 	}
 }

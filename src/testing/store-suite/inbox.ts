@@ -6,7 +6,7 @@
 
 import type { Outcome } from "../../basket/store.ts";
 import { equal } from "./assert.ts";
-import type { Bench, StoreTest } from "./bench.ts";
+import { type Bench, idsOf, type StoreTest } from "./bench.ts";
 
 export const inbox: readonly StoreTest[] = [
 	{
@@ -81,6 +81,21 @@ export const inbox: readonly StoreTest[] = [
 			await bench.settle(third, { type: "later", delay: bench.long, seen: 3 });
 			await bench.expectClaims([], "of one that has seen all");
 			equal((await bench.get("a")).inbox, [], "inbox when all were seen");
+		},
+	},
+	{
+		title: "turn() claims a task that was put off before it has seen the last message, however long ago it was added",
+		async run(bench) {
+			const [old] = await bench.running("old");
+			// Meanwhile, a store may learn that nothing else of that time is left.
+			for (let round = 0; round < 5; round++) {
+				await bench.pass(1);
+				await bench.settleAll(await bench.running(`task ${round}`));
+			}
+			await bench.store.post(bench.basket, "old", "x");
+			const settle = [{ ref: old!, outcome: { type: "later", delay: null, seen: 0 } }] as const;
+			const { claims } = await bench.turn({ settle, claim: [{ kinds: ["work"], limit: 1 }] });
+			equal(idsOf(claims), ["old"], "claimed");
 		},
 	},
 	{
