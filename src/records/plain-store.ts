@@ -217,7 +217,13 @@ export class PlainStore<Tx> implements Store<Tx> {
 		if (inOrder.length === 0 && !mayClaimFewer) throw error;
 		const share = inOrder.length > 0 ? 1 : 2;
 		const claim = turn.claim.map(({ kinds, limit }) => ({ kinds, limit: Math.ceil(limit / share) }));
-		return { ...await this.turnOnce(basket, { ...turn, settle: [], claim, runs: undefined }), settled };
+		try {
+			return { ...await this.turnOnce(basket, { ...turn, settle: [], claim, runs: undefined }), settled };
+		} catch (error) {
+			// What is settled must be known. The next turn finds out that nothing can be claimed.
+			if (inOrder.length === 0 || codeOf(error) !== "full") throw error;
+			return { settled, claims: [], dueIn: 0 };
+		}
 	}
 }
 

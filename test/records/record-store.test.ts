@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { textOf } from "../../src/records/key-text.ts";
 import { type Key, overMap, PlainStore, recordStore, type Table } from "../../src/records/records.ts";
 import { testRecordSpace, testStore, VirtualClock } from "../../src/testing/testing.ts";
+import { errorOf } from "../support.ts";
 import { MemoryMap } from "./memory-map.ts";
 import { Changes, OptimisticMap } from "./optimistic-map.ts";
 
@@ -219,7 +220,15 @@ test("Store.turn() claims fewer tasks when an error of another build says that n
 	await store.add("b", tasks);
 	most = 2;
 	const turn = { settle: [], claim: [{ kinds: ["k"], limit: 8 }], lease: 9 };
-	expect((await store.turn("b", turn)).claims.length).toBe(2);
+	const { claims } = await store.turn("b", turn);
+	expect(claims.length).toBe(2);
+	// What is settled must be known, though nothing can be claimed.
+	most = 0;
+	const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
+	expect(await store.turn("b", { ...turn, settle })).toEqual({ settled: [true, true], claims: [], dueIn: 0 });
+	expect(await errorOf(store.turn("b", turn))).toMatchObject({ code: "full" });
+	most = Infinity;
+	expect((await store.turn("b", turn)).claims.length).toBe(6);
 });
 
 function bound(target: object, name: string | symbol): unknown {
