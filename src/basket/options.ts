@@ -195,6 +195,11 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 * `retryAfter` stays.
 	 */
 	wake?: WakeHint | readonly WakeHint[] | undefined;
+	/**
+	 * The name of this worker, which `list` shows with the attempts that it makes: 1 to 100 characters, for instance
+	 * `${hostname()}:${pid}`. @default eight random letters and digits
+	 */
+	worker?: string | undefined;
 	/** Called after each run of a task, when its end is stored. Its errors are passed to `onError`. */
 	onSettled?: ((settled: TaskSettled) => void) | undefined;
 	/**
@@ -260,6 +265,7 @@ export interface BasketSettings<Tx> {
 	readonly grace: number;
 	readonly gate: Subscribable<boolean> | undefined;
 	readonly wake: readonly WakeHint[];
+	readonly worker: string;
 	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
 	/** The engine's own: running tasks should come to an end. */
 	readonly onFinish?: (() => void) | undefined;
@@ -275,7 +281,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		options,
 		"object",
 	);
-	const { gate, wake = [], limit: overall, onSettled, onError } = options;
+	const { gate, wake = [], limit: overall, onSettled, onError, worker = anyName() } = options;
 	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
@@ -287,6 +293,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	if (gate !== undefined) checkMethods("gate", gate, "getSnapshot", "subscribe");
 	const hints = [wake].flat();
 	for (const hint of hints) checkMethods("wake", hint, "subscribe");
+	check("worker", worker, "string", worker.length > 0 && worker.length <= 100, "1 to 100 characters");
 	checkFunction("onSettled", onSettled);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
@@ -299,8 +306,12 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
-	const rest = { limit, gate, wake: hints, onSettled, onError, clock };
+	const rest = { limit, gate, wake: hints, worker, onSettled, onError, clock };
 	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
+}
+
+function anyName(): string {
+	return crypto.getRandomValues(new Uint32Array(2)).reduce((text, part) => text + part.toString(36), "").slice(0, 8);
 }
 
 /** The options that kinds and baskets have in common. */

@@ -7,6 +7,7 @@
 import type { SharedRun } from "./batches.ts";
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
+import { decodeMeta, type TaskMeta } from "./meta.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { Tick } from "../schedule/ticks.ts";
@@ -50,6 +51,10 @@ export class UserContext<Tx> implements BasketContext<unknown, Tx> {
 
 	get lane(): string | undefined {
 		return this.#task.claim.lane;
+	}
+
+	get meta(): TaskMeta {
+		return decodeMeta(this.#task.claim.meta);
 	}
 
 	get crashes(): number {
