@@ -313,6 +313,7 @@ export class Session {
 			...row,
 			...next,
 			limitKey: next.limitKey,
+			meta: next.meta,
 			dueAt: dueAt === undefined || keepsTime ? dueAt : Math.max(dueAt, next.dueAt),
 			payload: isLong ? undefined : spare,
 			spare: undefined,
