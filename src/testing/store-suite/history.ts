@@ -5,7 +5,7 @@
  */
 
 import { type Claim, type ClaimOrigin, mostHistory, mostMeta, type NewTask, type Outcome } from "../../basket/store.ts";
-import { equal } from "./assert.ts";
+import { equal, show } from "./assert.ts";
 import type { Bench, StoreTest } from "./bench.ts";
 
 export const history: readonly StoreTest[] = [
@@ -102,14 +102,14 @@ export const history: readonly StoreTest[] = [
 	{
 		title: "a task keeps its history and meta when it is retried or restarted, and not when it is removed",
 		async run(bench) {
-			for (const type of ["dead", "done"] as const) {
+			for (const [type, keepsLog] of [["dead"], ["done", true], ["done", false]] as const) {
 				await bench.add({ id: "a", meta: "m" });
 				await bench.settle(await bench.claimOnly("a"), ended(type, "h"));
 				const { key } = await bench.get("a");
-				const restart = { type: "restart", key, payload: "new", keepsLog: false } as const;
-				equal(await bench.change("a", type === "dead" ? "retry" : restart), true, "begins anew");
+				const restart = keepsLog !== undefined && { type: "restart", key, payload: "new", keepsLog } as const;
+				equal(await bench.change("a", restart || "retry"), true, "begins anew");
 				const claim = await bench.claimOnly("a");
-				equal([claim.history, claim.meta], ["h", "m"], `after the task was ${type}`);
+				equal([claim.history, claim.meta], ["h", "m"], `after ${restart ? show(restart) : "a retry"}`);
 				await bench.settle(claim, { type: "retry", delay: 0, attempts: 1, error: "x" });
 				await bench.add({ id: "a", ifPresent: "replace" });
 				equal((await bench.get("a")).history, "h", "with another payload");
