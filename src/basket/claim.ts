@@ -39,6 +39,8 @@ export interface Claim extends Ref {
 	readonly addedAt: number;
 	/** The time since it was added, in milliseconds on the store's clock. */
 	readonly age: number;
+	/** The time since it was due, or since the lease of the claim before ended, in milliseconds: 0 or more. */
+	readonly late: number;
 	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
 	readonly inbox: readonly Message[];
 	/** The number of the last entry of its log. Absent or 0: it has none. */

@@ -372,6 +372,7 @@ export function showAll(task: Task, most?: number): StoredTask & { readonly inbo
 
 /** A claim of a task, whose own members still say what the one before it was. */
 export function showClaimed(task: Task, token: string, now: number): Claim {
-	const { claim: lapsed, ...rest } = showAll(task, mostInbox);
-	return { ...rest, lapsed, token, age: now - task.addedAt, logged: task.log?.length };
+	const { claim: lapsed, dueAt: _, ...rest } = showAll(task, mostInbox);
+	const late = Math.max(0, now - task.at);
+	return { ...rest, lapsed, token, age: now - task.addedAt, late, logged: task.log?.length };
 }

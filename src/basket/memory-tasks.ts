@@ -365,8 +365,8 @@ export class MemoryTasks {
 		this.#queue.start(task);
 		task.state = "running";
 		task.token = String(this.#number());
-		this.#place(task, this.now + lease);
 		const claim = showClaimed(task, task.token, this.now);
+		this.#place(task, this.now + lease);
 		task.claim = { worker, at: this.now };
 		return claim;
 	}

@@ -197,7 +197,8 @@ function begin(
 	if (row.isLogged) session.tx.guard?.(logs, [row.home, (logged ?? 0) + 1]);
 	const [id, age] = [idOf(row), now - addedAt];
 	const place = { id, token, lane, limitKey, kind, ...(row.joined !== undefined && { isCounted: true }) };
-	const past = { attempts, crashes, error, addedAt, age, history, lapsed: originOf(row) };
+	const late = Math.max(0, now - (before.dueAt ?? now));
+	const past = { attempts, crashes, error, addedAt, age, late, history, lapsed: originOf(row) };
 	return { ...place, payload: copy(payload), priority, meta, inbox, logged, ...past };
 }
 

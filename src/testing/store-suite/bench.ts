@@ -237,7 +237,7 @@ export function idsOf(tasks: readonly { readonly id: string }[]): string[] {
 }
 
 /** The data that every claim has. A store may return more. */
-export function claimed(claim: Omit<Claim, "token" | "age" | "lapsed">): Partial<Claim> {
+export function claimed(claim: Omit<Claim, "token" | "age" | "late" | "lapsed">): Partial<Claim> {
 	const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox, meta, history } = claim;
 	return { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox, meta, history };
 }

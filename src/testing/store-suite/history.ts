@@ -145,6 +145,23 @@ export const history: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "each claim says how long its task has been due",
+		async run(bench) {
+			await bench.add("a", { id: "b", delay: 2 * bench.unit }, { id: "c", lane: "l" }, { id: "d", lane: "l" });
+			await bench.pass(3);
+			const lateOf = async (lease?: number) => {
+				const claims = await bench.claim(20, lease);
+				return claims.map(({ id, late }) => [id, bench.isExact ? late / bench.unit : late >= 0]);
+			};
+			const units = (count: number) => bench.isExact ? count : true;
+			equal(await lateOf(bench.unit), [["a", units(3)], ["c", units(3)], ["b", units(1)]], "of tasks that were due");
+			await bench.pass(2);
+			equal(await lateOf(), [["a", units(1)], ["b", units(1)], ["c", units(1)]], "of claims whose leases have ended");
+			const { claims } = await bench.turn({ claim: [{ kinds: ["other"], limit: 1 }] });
+			equal(claims, [], "of nothing");
+		},
+	},
+	{
 		title: "a claim that ended without a settlement is in the next one, and a task shows it until then",
 		async run(bench) {
 			await bench.add("a", { id: "b", lane: "l" }, { id: "c", lane: "l" });
