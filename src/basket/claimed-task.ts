@@ -17,6 +17,7 @@ import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
+import { tellOf } from "./observing.ts";
 import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { historyWhenDone } from "./history.ts";
 import { beginTick, checkCompletable, endTick } from "./schedules.ts";
@@ -163,7 +164,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	lose(): void {
 		if (this.isOver) return;
 		this.close();
-		this.#execution?.abort(new ClaimLostError(this.id));
+		this.#lost();
 	}
 
 	/** The store has answered whether the claim is still there. */
@@ -186,6 +187,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	override expire(): void {
 		if (!this.mayExpire) return;
 		super.expire();
+		this.#lost();
+	}
+
+	#lost(): void {
+		tellOf(this.#owner.settings, "lost", this);
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 

@@ -7,6 +7,7 @@
 
 import { cut, decodeFailure, type TaskFailure } from "./codec.ts";
 import type { Ending } from "./ending.ts";
+import type { Kind } from "./options.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Claim, type ClaimOrigin, mostHistory, type Outcome } from "./store.ts";
 
@@ -69,14 +70,17 @@ interface Worker {
 export function withHistory(
 	task: Chronicled,
 	ending: Ending,
-	{ worker, clock }: Worker,
+	{ worker, clock, kinds }: Worker & { readonly kinds: ReadonlyMap<string, Pick<Kind, "isObserved">> },
 	begunAt: number,
 ): Ending {
 	const { outcome } = ending;
-	if (!isKept(outcome) || task.attempt === 0) return ending;
-	const span = { startedAt: task.ahead + begunAt, duration: clock.monotonic() - begunAt };
+	const isObserved = kinds.get(task.claim.kind)?.isObserved;
+	if ((!isObserved && !isKept(outcome)) || task.attempt === 0) return ending;
+	const took = clock.monotonic() - begunAt;
+	if (!isKept(outcome)) return { ...ending, took };
+	const span = { startedAt: task.ahead + begunAt, duration: took };
 	const history = nextHistory(task.claim, attemptOf(task.attempt, span, worker, outcome));
-	return { ...ending, outcome: { ...outcome, history } };
+	return { ...ending, took, outcome: { ...outcome, history } };
 }
 
 /** The history of a task that is done now; `undefined` if it is not kept. */

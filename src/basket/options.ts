@@ -4,6 +4,7 @@
  * @module
  */
 
+import { observedKinds } from "./observing.ts";
 import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
@@ -238,6 +239,8 @@ export interface Kind extends Recurs {
 	end(value: unknown): Ending;
 	/** Whether the returned value is stored with the done task. */
 	readonly hasResult: boolean;
+	/** Whether an observer is told of its tasks. A job tells of its steps itself. */
+	readonly isObserved?: boolean | undefined;
 	/** Whether its tasks may be ticks of schedules. */
 	readonly mayRecur: boolean;
 	/** Present if its function takes several tasks. */
@@ -307,7 +310,17 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
 	const rest = { limit, gate, wake: hints, worker, onSettled, onError, clock };
-	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
+	return {
+		store,
+		name,
+		kinds: observedKinds(kinds, name, onError),
+		batches,
+		schedules,
+		concurrency,
+		lease,
+		grace,
+		...rest,
+	};
 }
 
 function anyName(): string {

@@ -25,6 +25,8 @@ export interface ContextOwner<Tx> {
 	save(payload: unknown, tx: Tx | undefined): Promise<void>;
 	complete(tx: Tx): Promise<void>;
 	report(progress: number, description: string | undefined): void;
+	/** The present on the store's clock, or a little before it. */
+	now(): number;
 }
 
 /** The class behind {@link BasketContext}. Its members are on the prototype, so `{ ...context }` is empty. */

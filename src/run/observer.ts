@@ -76,8 +76,14 @@ export interface Observer {
 		about: Omit<ObservedAttempt, "attempt">,
 		clock: Clock,
 	): (context: C) => T | PromiseLike<T>;
-	/** Calls a function within {@link ObserverHooks.around}. It is internal. */
-	around<T>(attempt: ObservedAttempt, onError: OnError | undefined, call: () => T): T;
+	/** Begins an attempt and calls its function within {@link ObserverHooks.around}. It is internal. */
+	begin<T>(attempt: ObservedAttempt, waited: number, onError: OnError | undefined, call: () => T): T;
+	/** Calls another hook. It is internal. */
+	tell<K extends "added" | "ended" | "renewed" | "lost">(
+		hook: K,
+		onError: OnError | undefined,
+		...given: Parameters<NonNullable<ObserverHooks[K]>>
+	): void;
 }
 
 const members = ["added", "started", "around", "ended", "renewed", "lost"] as const;
@@ -107,7 +113,11 @@ export function observer(hooks: ObserverHooks): Observer {
 	return {
 		hooks,
 		watch: (task, about, clock) => watch(hooks, task, about, clock),
-		around: (attempt, onError, call) => around(hooks, attempt, onError, call),
+		begin(attempt, waited, onError, call) {
+			observe(onError, hooks.started, attempt, waited);
+			return around(hooks, attempt, onError, call);
+		},
+		tell: (hook, onError, ...given) => void observe(onError, hooks[hook] as (...given: unknown[]) => void, ...given),
 	};
 }
 
