@@ -35,7 +35,7 @@ export class StepAttempt<Tx> extends CommittingAttempt<Tx, JobEntry> {
 	readonly #state: JobCheckpoint;
 
 	constructor(position: JobPosition<Tx>, step: PreparedStep, place: StepPlace) {
-		super(position, place, place.isBackward ? step.revertSettings : step.settings);
+		super(position, place, step.definition.name, place.isBackward ? step.revertSettings : step.settings);
 		this.#position = position;
 		this.#step = step;
 		this.#at = place.at;
