@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isThenable } from "../basket/engine.ts";
+import { decodeMeta, isThenable } from "../basket/engine.ts";
 import type { Place } from "./attempting.ts";
 import { type Commit, type CommitPosition, CommittingAttempt } from "./committing.ts";
 import type { RevertContext } from "./context.ts";
@@ -50,6 +50,7 @@ export class StepAttempt<Tx> extends CommittingAttempt<Tx, JobEntry> {
 			step: name,
 			input,
 			results: viewOf(results, this.#state.logged),
+			meta: decodeMeta(this.#position.task.claim.meta),
 			version,
 			idempotencyKey: `${uid}/${name}${isBackward ? "/revert" : ""}`,
 			result: resultOf(results, name),

@@ -47,3 +47,27 @@ test("ProcessorOptions.observe is told of each attempt of a step and of a revert
 	expect(lines).toEqual([`${place} started`, `${place} done`]);
 	await processor.stop();
 });
+
+test("the meta of a job is in the contexts of its steps, of its children and of a durable function", async () => {
+	const clock = new VirtualClock();
+	const seen: unknown[] = [];
+	const see = (name: string) => ({ meta }: { meta: unknown }) => void seen.push([name, meta]);
+	const inner = durable("inner", async (flow) => {
+		see("body")(flow);
+		await flow.step("s", see("durable step"));
+	});
+	const trip = job("trip")
+		.step("one", { run: see("step") })
+		.each("list", { items: () => [1], run: see("item") })
+		.job("inner", inner, () => undefined);
+	const processor = new Processor({ store: memoryStore({ clock }), jobs: [trip], clock });
+	void processor.run();
+	const { id } = await processor.add(trip, undefined, { meta: { trace: "1" } });
+	await clock.advance(10_000);
+	expect((await processor.result(id))?.status).toBe("completed");
+	const names = ["step", "item", "body", "durable step"];
+	expect(seen.filter((one, index) => index < 4 || JSON.stringify(one).includes("step"))).toEqual(
+		names.map((name) => [name, { trace: "1" }]),
+	);
+	await processor.stop();
+});
