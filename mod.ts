@@ -59,6 +59,8 @@ export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
 // What happens, for metrics and traces.
 export {
+	type ObservedAdd,
+	type ObservedAddEnd,
 	type ObservedAttempt,
 	type ObservedEnd,
 	type Observer,

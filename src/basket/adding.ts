@@ -12,6 +12,7 @@ import { mostInbox } from "./claim.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { sealCollected } from "./collecting.ts";
 import { encodeMeta, type TaskMeta } from "./meta.ts";
+import { beginAdds } from "./observing.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -127,6 +128,23 @@ export async function addTasks<Tx>(
 	tx: Tx | undefined,
 ): Promise<readonly Added[]> {
 	if (entries.length === 0) return [];
+	if (!engine.settings.haveObserver) return await addAll(engine, entries, tx);
+	const adds = beginAdds(engine.settings, entries);
+	try {
+		const added = await addAll(engine, adds.entries, tx);
+		adds.end(added);
+		return added;
+	} catch (error) {
+		adds.end(undefined, error);
+		throw error;
+	}
+}
+
+async function addAll<Tx>(
+	engine: AddingOwner<Tx>,
+	entries: readonly Entry[],
+	tx: Tx | undefined,
+): Promise<readonly Added[]> {
 	const tasks: NewTask[] = [];
 	for (const entry of entries) {
 		const task = newTask(engine.settings, entry, tx);

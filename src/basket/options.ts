@@ -4,7 +4,7 @@
  * @module
  */
 
-import { observedKinds } from "./observing.ts";
+import { haveObserver, observedKinds } from "./observing.ts";
 import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
@@ -269,6 +269,7 @@ export interface BasketSettings<Tx> {
 	readonly gate: Subscribable<boolean> | undefined;
 	readonly wake: readonly WakeHint[];
 	readonly worker: string;
+	readonly haveObserver: boolean;
 	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
 	/** The engine's own: running tasks should come to an end. */
 	readonly onFinish?: (() => void) | undefined;
@@ -309,7 +310,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
-	const rest = { limit, gate, wake: hints, worker, onSettled, onError, clock };
+	const rest = { haveObserver: haveObserver(kinds), limit, gate, wake: hints, worker, onSettled, onError, clock };
 	return {
 		store,
 		name,

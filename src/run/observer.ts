@@ -42,15 +42,38 @@ export interface ObservedEnd {
 	readonly error: unknown;
 }
 
+/** A task or a job that is being added. */
+export interface ObservedAdd {
+	/** The name of the basket. */
+	readonly basket: string;
+	/** The kind of the task; the name of the job. */
+	readonly kind: string;
+	/** Its id, if that was given. */
+	readonly id: string | undefined;
+	/** The texts that will travel with it. What an observer puts here, such as a trace context, does, too. */
+	readonly meta: Record<string, string>;
+}
+
+/** What has become of it. */
+export interface ObservedAddEnd {
+	/** Its id; `undefined` if it was not stored. */
+	readonly id: string | undefined;
+	/** Whether it was stored; otherwise a task with this id was there, or it has failed. In a transaction: when that commits. */
+	readonly isAdded: boolean;
+	/** Why it could not be added. */
+	readonly error: unknown;
+}
+
 /**
  * Is told what happens to tasks. All members are optional, and called synchronously, in the order of the events. What they
  * throw is reported to `onError`, if there is one, and changes nothing.
  */
 export interface ObserverHooks {
-	/** Tasks were added to a basket, and are stored. */
-	readonly added?:
-		| ((added: { readonly basket: string; readonly kind: string; readonly id: string }) => void)
-		| undefined;
+	/**
+	 * A task or a job is being added to a basket. The returned function, if there is one, is called when it is known what has
+	 * become of that.
+	 */
+	readonly adding?: ((task: ObservedAdd) => ((end: ObservedAddEnd) => void) | void) | undefined;
 	/** An attempt begins. `waited` is how long its task has been due, in milliseconds; 0 outside of baskets. */
 	readonly started?: ((attempt: ObservedAttempt, waited: number) => void) | undefined;
 	/**
@@ -78,15 +101,17 @@ export interface Observer {
 	): (context: C) => T | PromiseLike<T>;
 	/** Begins an attempt and calls its function within {@link ObserverHooks.around}. It is internal. */
 	begin<T>(attempt: ObservedAttempt, waited: number, onError: OnError | undefined, call: () => T): T;
+	/** Begins to add a task. Returns what ends that. It is internal. */
+	add(task: ObservedAdd, onError: OnError | undefined): (end: ObservedAddEnd) => void;
 	/** Calls another hook. It is internal. */
-	tell<K extends "added" | "ended" | "renewed" | "lost">(
+	tell<K extends "ended" | "renewed" | "lost">(
 		hook: K,
 		onError: OnError | undefined,
 		...given: Parameters<NonNullable<ObserverHooks[K]>>
 	): void;
 }
 
-const members = ["added", "started", "around", "ended", "renewed", "lost"] as const;
+const members = ["adding", "started", "around", "ended", "renewed", "lost"] as const;
 
 /**
  * Makes an observer, which is given as `observe` to `run`, `Runner`, `Group`, `Pool`, `Basket` and `Processor`.
@@ -116,6 +141,10 @@ export function observer(hooks: ObserverHooks): Observer {
 		begin(attempt, waited, onError, call) {
 			observe(onError, hooks.started, attempt, waited);
 			return around(hooks, attempt, onError, call);
+		},
+		add(task, onError) {
+			const end = observe(onError, hooks.adding, task);
+			return (given) => void observe(onError, typeof end === "function" ? end : undefined, given);
 		},
 		tell: (hook, onError, ...given) => void observe(onError, hooks[hook] as (...given: unknown[]) => void, ...given),
 	};

@@ -1,6 +1,7 @@
 // What an observer is told of the tasks of a basket.
 import { describe, expect, test } from "vitest";
 import { type ObservedAttempt, observer, sleep, stopNow } from "../../mod.ts";
+import { errorOf } from "../support.ts";
 import { Machine, running } from "./support.ts";
 
 describe("BasketOptions.observe", () => {
@@ -75,5 +76,28 @@ describe("BasketOptions.observe", () => {
 		await machine.clock.advance(500);
 		await stop();
 		expect(lines).toEqual(["start a", "before a", "run a", "after a"]);
+	});
+
+	test("is told of each add and of what becomes of it, and gives the task a meta", async () => {
+		const machine = new Machine();
+		const lines: string[] = [];
+		const observe = observer({
+			adding({ basket, kind, id, meta }) {
+				lines.push(`${basket} ${kind} ${id} ${JSON.stringify(meta)}`);
+				meta["trace"] = "1";
+				return ({ id, isAdded, error }) => lines.push(`${id} ${isAdded} ${(error as Error)?.name}`);
+			},
+		});
+		const basket = machine.basket({ work: (_: number) => {} }, { observe });
+		await basket.add("work", 1, { id: "a", meta: { user: "ada" } });
+		await basket.addMany([{ kind: "work", payload: 1, id: "a" }, { kind: "work", payload: 2 }]);
+		await errorOf(basket.add("work", NaN));
+		const [first, second] = await Array.fromAsync(basket.list());
+		expect([first!.meta, second!.meta]).toEqual([{ user: "ada", trace: "1" }, { trace: "1" }]);
+		expect(lines).toEqual([
+			...[`default work a {"user":"ada"}`, "a true undefined"],
+			...["default work a {}", "default work undefined {}", "a false undefined", `${second!.id} true undefined`],
+			...["default work undefined {}", "undefined false TypeError"],
+		]);
 	});
 });
