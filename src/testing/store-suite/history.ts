@@ -191,8 +191,8 @@ export const history: readonly StoreTest[] = [
 			await bench.pass(2);
 			const other = [{ kinds: ["other"], limit: 1 }];
 			await bench.turn({ claim: other, worker: "worker 2", overall });
-			const { state, claim } = await bench.get("a");
-			equal([state, claim], ["waiting", before], "put back");
+			// A store may also leave it running until somebody claims it.
+			equal((await bench.get("a")).claim, before, "put back");
 			const [next] = (await bench.turn({ claim: all, worker: "worker 2", overall })).claims;
 			equal(next!.lapsed, before, "claimed");
 		},
