@@ -2,7 +2,8 @@
  * Children: tasks that belong to another one, their parent, and the joins that count them.
  *
  * A parent waits for its children without asking for them: a *join* is a counter beside the parent, and the end of a child
- * changes it in the same commit. When enough children have ended, the join posts a message to the parent, once.
+ * changes it in the same commit. When enough children have ended, the join posts a message to the parent, once. How the
+ * memory store does this is in `memory-families.ts`; which children jobs have is no matter of stores, see `job/children.ts`.
  *
  * @module
  */
@@ -51,7 +52,7 @@ export interface Child {
  * commit. After that, the join posts nothing.
  */
 export interface Join {
-	/** The name, of 1 to 255 characters. If the task has a join of this name, that one stays as it is. */
+	/** The name, of 1 to 255 characters. If the task has a join of this name, that one stays as it is, unless `isAnew` is set. */
 	readonly name: string;
 	/**
 	 * Whether it takes the place of a join of this name. It counts the ends after this commit; a store that counts in a later

@@ -1,5 +1,5 @@
 /**
- * Adds the children and joins of tasks.
+ * Adds the children and joins of tasks. How these are counted and removed is in `families.ts`.
  *
  * @module
  */

@@ -1,13 +1,8 @@
 // Laws of the children of jobs that hold for every store.
 import { expect } from "vitest";
 import { type Job, job, type Processor, sleep } from "../../mod.ts";
+import { atEachDeath, fail, type Law } from "./family.ts";
 import type { Machine } from "./support.ts";
-
-type Law = (title: string, body: (make: () => Promise<Machine>) => Promise<void>) => void;
-
-const fail = (text = "failure"): never => {
-	throw new Error(text);
-};
 
 /** Adds a job, runs it for a time, and shows it. */
 async function runIt(machine: Machine, definition: unknown, time: number, more: readonly unknown[] = []) {
@@ -162,42 +157,34 @@ export function testChildren(law: Law): void {
 	});
 
 	law("a process that dies at any call loses no child, and runs none again that is done", async (make) => {
-		for (const death of ["die before", "die after"] as const) {
-			for (let k = 1, hasDied = true; hasDied; k++) {
-				const machine = await make();
-				hasDied = false;
-				const done: number[] = [];
-				const folded: number[] = [];
-				const definition = job("it").each("all", {
-					items: () => Array.from({ length: 5 }, (_, n) => n),
-					run: async ({ item, id }) => {
-						const state = await machine.checkpoint(id);
-						if (state.logged > 0) folded.push(item);
-						done.push(item);
-						return item;
-					},
-					into: (sum: number | undefined, item) => (sum ?? 0) + item,
-				}) as unknown as Job;
-				const last = machine.processor([definition]) as Processor<Job>;
-				await last.add(definition, undefined, { id: "x" });
-				const dying = machine.process((member, count) => {
-					if (count !== k || member === "open") return undefined;
-					hasDied = true;
-					return death;
-				});
-				void dying.processor([definition], { concurrency: 2 } as never).run();
-				await machine.advance(60_000);
-				const running = machine.start(last);
-				await machine.advance(200_000);
-				await running.stop();
-				const outcome = await last.result("x");
-				expect([k, death, outcome?.status, outcome?.value, folded]).toEqual([k, death, "completed", 10, []]);
-				expect([...new Set(done)].sort()).toEqual([0, 1, 2, 3, 4]);
-				const listed = [];
-				for await (const { status } of last.list({ parent: "x" })) listed.push(status);
-				expect(listed).toEqual(Array(5).fill("completed"));
-			}
-		}
+		await atEachDeath(make, async (machine, fault, place) => {
+			const done: number[] = [];
+			const folded: number[] = [];
+			const definition = job("it").each("all", {
+				items: () => Array.from({ length: 5 }, (_, n) => n),
+				run: async ({ item, id }) => {
+					const state = await machine.checkpoint(id);
+					if (state.logged > 0) folded.push(item);
+					done.push(item);
+					return item;
+				},
+				into: (sum: number | undefined, item) => (sum ?? 0) + item,
+			}) as unknown as Job;
+			const last = machine.processor([definition]) as Processor<Job>;
+			await last.add(definition, undefined, { id: "x" });
+			const dying = machine.process(fault);
+			void dying.processor([definition], { concurrency: 2 } as never).run();
+			await machine.advance(60_000);
+			const running = machine.start(last);
+			await machine.advance(200_000);
+			await running.stop();
+			const outcome = await last.result("x");
+			expect([...place, outcome?.status, outcome?.value, folded]).toEqual([...place, "completed", 10, []]);
+			expect([...new Set(done)].sort()).toEqual([0, 1, 2, 3, 4]);
+			const listed = [];
+			for await (const { status } of last.list({ parent: "x" })) listed.push(status);
+			expect(listed).toEqual(Array(5).fill("completed"));
+		});
 	});
 
 	law("cancel() leaves no child that goes on", async (make) => {
@@ -255,32 +242,24 @@ export function testChildren(law: Law): void {
 	});
 
 	law("a process that dies while a job turns back runs no step again after an item was reverted", async (make) => {
-		for (const death of ["die before", "die after"] as const) {
-			for (let k = 1, hasDied = true; hasDied; k++) {
-				const machine = await make();
-				hasDied = false;
-				const seen: string[] = [];
-				const define = () =>
-					job("it")
-						.each("all", { items: () => [1, 2], run: () => {}, revert: () => void seen.push("revert") })
-						.step("last", { run: () => (seen.push("run"), fail()) }) as unknown as Job;
-				const definition = define();
-				const last = machine.processor([definition]) as Processor<Job>;
-				await last.add(definition, undefined, { id: "x" });
-				const dying = machine.process((member, count) => {
-					if (count !== k || member === "open") return undefined;
-					hasDied = true;
-					return death;
-				});
-				void dying.processor([define()]).run();
-				await machine.advance(60_000);
-				const running = machine.start(last);
-				await machine.advance(200_000);
-				await running.stop();
-				expect([k, death, (await last.result("x"))?.status]).toEqual([k, death, "reverted"]);
-				expect([k, death, seen.indexOf("revert") > seen.lastIndexOf("run")]).toEqual([k, death, true]);
-			}
-		}
+		await atEachDeath(make, async (machine, fault, place) => {
+			const seen: string[] = [];
+			const define = () =>
+				job("it")
+					.each("all", { items: () => [1, 2], run: () => {}, revert: () => void seen.push("revert") })
+					.step("last", { run: () => (seen.push("run"), fail()) }) as unknown as Job;
+			const definition = define();
+			const last = machine.processor([definition]) as Processor<Job>;
+			await last.add(definition, undefined, { id: "x" });
+			const dying = machine.process(fault);
+			void dying.processor([define()]).run();
+			await machine.advance(60_000);
+			const running = machine.start(last);
+			await machine.advance(200_000);
+			await running.stop();
+			expect([...place, (await last.result("x"))?.status]).toEqual([...place, "reverted"]);
+			expect([...place, seen.indexOf("revert") > seen.lastIndexOf("run")]).toEqual([...place, true]);
+		});
 	});
 
 	law("a job that goes backward ends after its children, however often its process crashes", async (make) => {

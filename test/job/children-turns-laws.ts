@@ -1,7 +1,7 @@
 // Laws of jobs with children that are cancelled, go backward, begin anew or are changed by hand. They hold for every store.
 import { expect } from "vitest";
 import { durable, type Job, job, type Processor, sleep } from "../../mod.ts";
-import { begin, fail, family, goOn, type Law, runFor } from "./family.ts";
+import { atEachDeath, begin, fail, family, goOn, type Law, runFor } from "./family.ts";
 
 const hour = 3_600_000;
 
@@ -273,34 +273,26 @@ export function testChildrenTurns(law: Law): void {
 	law(
 		"a process that dies at any call after a retry loses no child, and runs none again that was done",
 		async (make) => {
-			for (const death of ["die before", "die after"] as const) {
-				for (let k = 1, hasDied = true; hasDied; k++) {
-					const machine = await make();
-					hasDied = false;
-					let isMended = false;
-					const done: number[] = [];
-					const definition = job("it").each("all", {
-						items: () => [0, 1, 2, 3],
-						run: ({ item }) => item > 1 && !isMended ? fail() : (done.push(item), item),
-						tolerate: 1,
-					}) as unknown as Job;
-					const { processor } = await runFor(machine, 60_000, definition);
-					expect(done).toEqual([0, 1]);
-					isMended = true;
-					expect(await processor.retry("x", { from: "failure" })).toBe(true);
-					const dying = machine.process((member, count) => {
-						if (count !== k || member === "open") return undefined;
-						hasDied = true;
-						return death;
-					});
-					void dying.processor([definition]).run();
-					await machine.advance(60_000);
-					await goOn(machine, processor, 200_000);
-					const outcome = await processor.result("x");
-					expect([k, death, outcome?.status, outcome?.value]).toEqual([k, death, "completed", [0, 1, 2, 3]]);
-					expect(done.filter((item) => item < 2)).toEqual([0, 1]);
-				}
-			}
+			await atEachDeath(make, async (machine, fault, place) => {
+				let isMended = false;
+				const done: number[] = [];
+				const definition = job("it").each("all", {
+					items: () => [0, 1, 2, 3],
+					run: ({ item }) => item > 1 && !isMended ? fail() : (done.push(item), item),
+					tolerate: 1,
+				}) as unknown as Job;
+				const { processor } = await runFor(machine, 60_000, definition);
+				expect(done).toEqual([0, 1]);
+				isMended = true;
+				expect(await processor.retry("x", { from: "failure" })).toBe(true);
+				const dying = machine.process(fault);
+				void dying.processor([definition]).run();
+				await machine.advance(60_000);
+				await goOn(machine, processor, 200_000);
+				const outcome = await processor.result("x");
+				expect([...place, outcome?.status, outcome?.value]).toEqual([...place, "completed", [0, 1, 2, 3]]);
+				expect(done.filter((item) => item < 2)).toEqual([0, 1]);
+			});
 		},
 	);
 

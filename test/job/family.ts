@@ -1,6 +1,6 @@
 // Helpers for the laws of the children of jobs.
 import type { Job, Processor } from "../../mod.ts";
-import type { Machine, Process } from "./support.ts";
+import type { Fault, Machine, Process } from "./support.ts";
 
 export type Law = (title: string, body: (make: () => Promise<Machine>) => Promise<void>) => void;
 
@@ -72,4 +72,28 @@ export async function goOn(machine: Machine, processor: Pick<Processor, "run">, 
 	const running = machine.start(processor);
 	await machine.advance(time);
 	await running.stop();
+}
+
+/**
+ * Repeats a run in which a process dies at its first call of the store, before or after the effect of that, then one in which
+ * it dies at the second one, and so on, until it has made all of its calls. The fault counts from the creation of the process.
+ */
+export async function atEachDeath(
+	make: () => Promise<Machine>,
+	run: (machine: Machine, fault: Fault, place: readonly [call: number, death: string]) => Promise<void>,
+): Promise<void> {
+	let deaths = 0;
+	for (const death of ["die before", "die after"] as const) {
+		for (let call = 1, hasDied = true; hasDied; call++) {
+			hasDied = false;
+			const fault: Fault = (member, count) => {
+				if (count !== call || member === "open") return undefined;
+				hasDied = true;
+				return death;
+			};
+			await run(await make(), fault, [call, death]);
+			if (hasDied) deaths++;
+		}
+	}
+	if (deaths < 10) throw new Error(`Only ${deaths} processes have died`);
 }

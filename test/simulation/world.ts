@@ -11,11 +11,11 @@ import { sleep } from "../../mod.ts";
 import { excuseForCrash, excuseForKeeping, offer } from "./excuses.ts";
 import { laws } from "./laws.ts";
 import { describe, Ledger } from "./ledger.ts";
+import { Tracing } from "./tracing.ts";
 
-export abstract class World<P extends Process = Process> implements LedgerWatcher {
+export abstract class World<P extends Process = Process> extends Tracing implements LedgerWatcher {
 	readonly random: Random;
 	readonly profile: Roughness;
-	readonly clock: VirtualClock;
 	readonly ledger: Ledger;
 	readonly processes: P[] = [];
 	/** Functions that end hanging calls. */
@@ -29,11 +29,6 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	setBack = 0;
 	/** The time when the faults ended. */
 	calmAt = Infinity;
-	/** The first failure. */
-	failure: string | undefined;
-	/** The hash of the trace. */
-	hash = 0x811c9dc5;
-	readonly #onTrace: ((line: string) => void) | undefined;
 
 	constructor(
 		random: Random,
@@ -43,10 +38,9 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 		onTrace: ((line: string) => void) | undefined,
 		transactions?: StoreTransactions | undefined,
 	) {
+		super(clock, onTrace);
 		this.random = random;
 		this.profile = profile;
-		this.#onTrace = onTrace;
-		this.clock = clock;
 		this.ledger = new Ledger(store, clock, this, transactions);
 	}
 
@@ -103,17 +97,6 @@ export abstract class World<P extends Process = Process> implements LedgerWatche
 	onChange?(owner: Owner, entry: Entry, change: Change): void;
 	onCompleted?(owner: Owner, record: ClaimRecord): void;
 	mayCountAsCommitted?(record: ClaimRecord): boolean;
-
-	readonly fail = (text: string): void => {
-		this.trace(`WRONG: ${text}`);
-		this.failure ??= text;
-	};
-
-	readonly trace = (text: string): void => {
-		const line = `${this.clock.monotonic()} ${text}`;
-		for (let i = 0; i < line.length; i++) this.hash = Math.imul(this.hash ^ line.charCodeAt(i), 0x01000193);
-		this.#onTrace?.(line);
-	};
 
 	/** Calls an action after a delay unless the process dies first. */
 	after(delay: number, action: () => void, clock: Clock): void {

@@ -1,5 +1,6 @@
 /**
- * The families of tasks: their children, and the joins that count these.
+ * The families of tasks: their children, and the joins that count these. The tables and triggers for it are in
+ * `families.ts`; `growing.ts` adds and removes the children, which are tasks as others.
  *
  * @module
  */

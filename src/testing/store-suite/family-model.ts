@@ -10,6 +10,7 @@ import { equal, show } from "./assert.ts";
 import { type Bench, idsOf, numbered, type StoreTest } from "./bench.ts";
 import { newChild, newJoin } from "./children.ts";
 import { Random } from "./random.ts";
+import { randomTest } from "./random-test.ts";
 
 /** The number of actions. */
 const steps = 120;
@@ -43,19 +44,12 @@ interface Member {
 
 /** The test of one random sequence. */
 export function familyModelTest(seed: number): StoreTest {
-	return {
-		title: "save(), turn() and all others agree with a simple model of children and joins",
-		async run(bench) {
-			const both = new StoreAndFamilies(bench, seed);
-			try {
-				for (let step = 0; step < steps; step++) await both.step();
-			} catch (error) {
-				const { message } = error as Error;
-				const last = both.log.slice(-8).join("\n\t");
-				throw new Error(`${message}\nseed ${seed}, step ${both.log.length}, after\n\t${last}`, { cause: error });
-			}
-		},
-	};
+	return randomTest(
+		"save(), turn() and all others agree with a simple model of children and joins",
+		seed,
+		steps,
+		(bench) => new StoreAndFamilies(bench, seed),
+	);
 }
 
 class StoreAndFamilies {

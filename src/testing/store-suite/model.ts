@@ -21,6 +21,7 @@ import { between, equal, fail, show } from "./assert.ts";
 import { type Bench, claimed, idsOf, newTask, type StoreTest } from "./bench.ts";
 import { type ModelTask, stateOf } from "./model-task.ts";
 import { Random } from "./random.ts";
+import { randomTest } from "./random-test.ts";
 import { TaskModel } from "./task-model.ts";
 
 /** The number of actions. */
@@ -33,19 +34,12 @@ const envelope = "\u0002{}";
 
 /** The test of one random sequence. */
 export function modelTest(seed: number): StoreTest {
-	return {
-		title: "turn() and all others agree with a simple model, whatever is done in whatever order",
-		async run(bench) {
-			const both = new StoreAndModel(bench, seed);
-			try {
-				for (let step = 0; step < steps; step++) await both.step();
-			} catch (error) {
-				const { message } = error as Error;
-				const last = both.log.slice(-8).join("\n\t");
-				throw new Error(`${message}\nseed ${seed}, step ${both.log.length}, after\n\t${last}`, { cause: error });
-			}
-		},
-	};
+	return randomTest(
+		"turn() and all others agree with a simple model, whatever is done in whatever order",
+		seed,
+		steps,
+		(bench) => new StoreAndModel(bench, seed),
+	);
 }
 
 class StoreAndModel {

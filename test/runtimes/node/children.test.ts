@@ -1,4 +1,4 @@
-// What a job with very many children costs and survives. It takes half a minute.
+// What a job with very many children costs and survives.
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { job, Processor } from "../../../mod.ts";
@@ -8,6 +8,7 @@ import { killFanOut } from "../../kills/fan-out.ts";
 import { heapNow } from "../../heap.ts";
 import { isLong } from "../../support.ts";
 
+// Takes a quarter of a minute, so only with `--long`.
 test.skipIf(!isLong)(
 	"Job.each() takes at most 64 MiB while 100,000 children are added, run and collected",
 	async () => {
@@ -38,6 +39,7 @@ test.skipIf(!isLong)(
 	120_000,
 );
 
+// Takes some ten seconds and kills processes, so only with `--long`.
 test.skipIf(!isLong)("10,000 children whose processes are killed are joined once", async () => {
 	expect(await killFanOut("sqlite", { children: 10_000, kills: 20, seed: 1, limit: 100_000 })).toEqual([]);
 }, 120_000);

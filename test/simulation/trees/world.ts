@@ -10,6 +10,7 @@ import { partsOf } from "../../../src/job/version.ts";
 import { sleep, stopNow } from "../../../mod.ts";
 import { childrenProblem } from "./judge.ts";
 import { type JobShape, makeShapes, placesOf } from "./shapes.ts";
+import { Tracing } from "../tracing.ts";
 import { childrenOf, namesOf, type Node, readNode } from "./stored.ts";
 
 const behaviours = {
@@ -44,9 +45,8 @@ export interface TreeCall extends Called {
 	hasSucceeded: boolean;
 }
 
-export class TreeWorld {
+export class TreeWorld extends Tracing {
 	readonly random: Random;
-	readonly clock: VirtualClock;
 	/** The store without faults. */
 	readonly store: Store<never>;
 	readonly profile: TreeProfile;
@@ -58,16 +58,10 @@ export class TreeWorld {
 	readonly deleted: Set<string> = new Set();
 	isCalm = false;
 	operations = 0;
-	/** The first failure. */
-	failure: string | undefined;
-	/** The hash of the trace. */
-	hash = 0x811c9dc5;
-	readonly #onTrace: ((line: string) => void) | undefined;
 
 	constructor(random: Random, clock: VirtualClock, store: Store<never>, onTrace?: (line: string) => void) {
+		super(clock, onTrace);
 		this.random = random;
-		this.clock = clock;
-		this.#onTrace = onTrace;
 		this.profile = makeProfile(random);
 		this.shapes = makeShapes(random);
 		// Children are then added in several parts.
@@ -92,17 +86,6 @@ export class TreeWorld {
 			},
 		};
 	}
-
-	readonly fail = (text: string): void => {
-		this.trace(`WRONG: ${text}`);
-		this.failure ??= text;
-	};
-
-	readonly trace = (text: string): void => {
-		const line = `${this.clock.monotonic()} ${text}`;
-		for (let i = 0; i < line.length; i++) this.hash = Math.imul(this.hash ^ line.charCodeAt(i), 0x01000193);
-		this.#onTrace?.(line);
-	};
 
 	forget(process: TreeProcess): void {
 		this.processes.splice(this.processes.indexOf(process), 1);

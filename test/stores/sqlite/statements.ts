@@ -40,6 +40,18 @@ function spied(db: Database): { spy: Database; asked: string[] } {
 	return { spy, asked };
 }
 
+/** A store with two tasks, and the statements that it asks from now on. */
+async function withTasks(open: Open): Promise<{ store: SqliteStore<Database>; asked: string[] }> {
+	const db = open(":memory:");
+	cleanups.push(() => db.close());
+	db.exec("PRAGMA busy_timeout = 0");
+	const { spy, asked } = spied(db);
+	const store = sqliteStore(spy);
+	await store.open();
+	await store.add("b", [task(), task()]);
+	return { store, asked };
+}
+
 function filesOf(open: Open): () => Database {
 	const folder = mkdtempSync(join(tmpdir(), "upkeep-statements-"));
 	cleanups.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
@@ -61,13 +73,7 @@ async function claim(store: SqliteStore<Database>, limit = 1): Promise<readonly 
 /** @param open opens a database */
 export function testStatements(open: Open): void {
 	test("sqliteStore() needs few statements for one task", async () => {
-		const db = open(":memory:");
-		cleanups.push(() => db.close());
-		db.exec("PRAGMA busy_timeout = 0");
-		const { spy, asked } = spied(db);
-		const store = sqliteStore(spy);
-		await store.open();
-		await store.add("b", [task(), task()]);
+		const { store, asked } = await withTasks(open);
 		const count = async (work: () => Promise<unknown>) => {
 			asked.length = 0;
 			await work();
@@ -86,13 +92,7 @@ export function testStatements(open: Open): void {
 	});
 
 	test("sqliteStore().save() appends to a log with one statement, besides those of its transaction", async () => {
-		const db = open(":memory:");
-		cleanups.push(() => db.close());
-		db.exec("PRAGMA busy_timeout = 0");
-		const { spy, asked } = spied(db);
-		const store = sqliteStore(spy);
-		await store.open();
-		await store.add("b", [task(), task()]);
+		const { store, asked } = await withTasks(open);
 		const [ref, other] = await claim(store, 2);
 		const statements = async (...entries: (readonly [Claim, after: number])[]) => {
 			asked.length = 0;
