@@ -57,6 +57,19 @@ export { batch, type BatchContext, type BatchFunction, type BatchOptions, type B
 export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
+// What happens, for metrics and traces.
+export {
+	type ObservedAdd,
+	type ObservedAddEnd,
+	type ObservedAttempt,
+	type ObservedEnd,
+	type Observer,
+	observer,
+	type ObserverHooks,
+} from "./src/run/observer.ts";
+export { type TaskAttempt, type TaskHistory } from "./src/basket/history.ts";
+export { type TaskMeta } from "./src/basket/meta.ts";
+
 // Work of several steps.
 export { type Job, job, type WaitForOptions } from "./src/job/job.ts";
 export {

@@ -11,6 +11,8 @@ import type { Added, NewTask, Store } from "./store.ts";
 import { mostInbox } from "./claim.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { sealCollected } from "./collecting.ts";
+import { encodeMeta, type TaskMeta } from "./meta.ts";
+import { beginAdds } from "./observing.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -57,6 +59,12 @@ export interface AddOptions<Tx = never> {
 	 * it is done, dead or deleted. 1 to 255 characters. Default: no lane.
 	 */
 	lane?: string | undefined;
+	/**
+	 * Texts that travel with the task, outside of its payload, codec and schema, such as a trace context: its function gets
+	 * them as `meta`, and lists show them. At most 2,048 characters as JSON. `ifPresent` treats them as the payload.
+	 * @default none
+	 */
+	meta?: TaskMeta | undefined;
 	/** Your own transaction: the task is added if it commits. Codec and schema must then be synchronous. */
 	tx?: Tx | undefined;
 }
@@ -120,6 +128,23 @@ export async function addTasks<Tx>(
 	tx: Tx | undefined,
 ): Promise<readonly Added[]> {
 	if (entries.length === 0) return [];
+	if (!engine.settings.haveObserver) return await addAll(engine, entries, tx);
+	const adds = beginAdds(engine.settings, entries);
+	try {
+		const added = await addAll(engine, adds.entries, tx);
+		adds.end(added);
+		return added;
+	} catch (error) {
+		adds.end(undefined, error);
+		throw error;
+	}
+}
+
+async function addAll<Tx>(
+	engine: AddingOwner<Tx>,
+	entries: readonly Entry[],
+	tx: Tx | undefined,
+): Promise<readonly Added[]> {
 	const tasks: NewTask[] = [];
 	for (const entry of entries) {
 		const task = newTask(engine.settings, entry, tx);
@@ -174,7 +199,7 @@ export function newTask<Tx>(
 	const isPriority = Number.isInteger(priority) && Math.abs(priority) <= 100;
 	check("priority", priority, "number", isPriority, "a whole number from -100 to 100");
 	if (lane !== undefined) checkName("lane", lane);
-	const task: Omit<NewTask, "payload"> = { id, kind: entry.kind, delay, priority, lane };
+	const task: Omit<NewTask, "payload"> = { id, kind: entry.kind, delay, priority, lane, meta: encodeMeta(entry.meta) };
 	if (isReplacing) Object.assign(task, { ifPresent, within: within === Infinity ? undefined : within });
 	const { maxPayload } = store.capabilities;
 	const given = isCollecting ? [entry.payload] : entry.payload;

@@ -38,6 +38,8 @@ export interface Child {
 	readonly limitKey?: string | undefined;
 	/** The name of the join of the parent that counts it, if any: one that exists, or that is created in the same call. */
 	readonly join?: string | undefined;
+	/** See `meta` of `NewTask`. */
+	readonly meta?: string | undefined;
 }
 
 /**

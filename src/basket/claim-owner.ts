@@ -27,6 +27,10 @@ export type LeaseState = "ok" | "lost" | "posted";
 
 /** A claim that can be renewed. */
 export interface Leased {
+	readonly id: string;
+	readonly kind: string;
+	/** The number of its attempt; 0 if that has not begun. */
+	readonly attempt: number;
 	/** The current claim. A renewed claim replaces it. */
 	readonly claim: Claim;
 	/** The store has answered whether the claim is still there. */

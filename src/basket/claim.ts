@@ -39,11 +39,31 @@ export interface Claim extends Ref {
 	readonly addedAt: number;
 	/** The time since it was added, in milliseconds on the store's clock. */
 	readonly age: number;
+	/** The time since it was due, or since the lease of the claim before ended, in milliseconds: 0 or more. */
+	readonly late: number;
 	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
 	readonly inbox: readonly Message[];
 	/** The number of the last entry of its log. Absent or 0: it has none. */
 	readonly logged?: number | undefined;
+	/** See `meta` of `NewTask`. */
+	readonly meta?: string | undefined;
+	/** What the last settlement that had one has stored as `history`. */
+	readonly history?: string | undefined;
+	/** The claim before this one, if it ended without a settlement. */
+	readonly lapsed?: ClaimOrigin | undefined;
 }
+
+/** Who has a claim, and since when. */
+export interface ClaimOrigin {
+	/** See {@link Turn.worker}. Absent if the turn had none. */
+	readonly worker?: string | undefined;
+	/** The time of the claim, in milliseconds since 1970 on the store's clock. */
+	readonly at: number;
+}
+
+/** The maximum number of characters of `meta`, and of `history`. */
+export const mostMeta = 2_048;
+export const mostHistory = 2_048;
 
 /** The maximum number of messages in a {@link Claim}. */
 export const mostInbox = 1_000;
@@ -71,6 +91,8 @@ export interface Done {
 	readonly result?: Data | undefined;
 	/** Whether it counts as a bad end for the join of its parent. @default false */
 	readonly isBad?: boolean | undefined;
+	/** See {@link Outcome}. */
+	readonly history?: string | undefined;
 	/**
 	 * Messages up to this number are removed. If others are left, the task has not ended: it is waiting again, due at
 	 * once or when its replacement is, without attempts, crashes, error and progress, and in its place in its lane. The result
@@ -82,7 +104,8 @@ export interface Done {
 }
 
 /**
- * The end of a claim. An absent payload stays unchanged.
+ * The end of a claim. An absent payload stays unchanged, and so does an absent `history`: text of at most
+ * {@link mostHistory} characters.
  *
  * - `done`: see {@link Done};
  * - `retry`: a failed attempt; the task is due again after `delay`. `attempts` and `error` are stored, `crashes`
@@ -107,6 +130,7 @@ export type Outcome =
 		readonly attempts: number;
 		readonly error: string;
 		readonly payload?: Data | undefined;
+		readonly history?: string | undefined;
 		readonly backoff?: boolean | undefined;
 		readonly hold?: boolean | undefined;
 		readonly isKeyShut?: boolean | undefined;
@@ -116,6 +140,7 @@ export type Outcome =
 		readonly delay: number | null;
 		readonly seen: number;
 		readonly payload?: Data | undefined;
+		readonly history?: string | undefined;
 		readonly backoff?: boolean | undefined;
 		readonly isKeyShut?: boolean | undefined;
 	}
@@ -124,12 +149,14 @@ export type Outcome =
 		readonly attempts: number;
 		readonly error: string;
 		readonly payload?: Data | undefined;
+		readonly history?: string | undefined;
 		/** How long the task is kept as `"dead"`, in milliseconds: more than 0. Absent: until it is retried or deleted. */
 		readonly retain?: number | undefined;
 	}
 	| {
 		readonly type: "release";
 		readonly payload?: Data | undefined;
+		readonly history?: string | undefined;
 		/** The time until the task is due, in milliseconds; absent if the task was not run. */
 		readonly delay?: number | undefined;
 		readonly limitKey?: string | undefined;
@@ -205,6 +232,8 @@ export interface Turn {
 	readonly overall?: BasketLimit | undefined;
 	/** The kinds whose tasks are claimed in runs. */
 	readonly runs?: readonly LaneRun[] | undefined;
+	/** The name of the worker, of 1 to 100 characters, for people. It is kept with each claim. */
+	readonly worker?: string | undefined;
 }
 
 /**

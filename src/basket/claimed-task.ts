@@ -17,8 +17,10 @@ import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
+import { tellOf } from "./observing.ts";
 import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
-import { beginTick, endTick } from "./schedules.ts";
+import { historyWhenDone } from "./history.ts";
+import { beginTick, checkCompletable, endTick } from "./schedules.ts";
 import { tickHostOf, type TickTask } from "./tick-host.ts";
 import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
@@ -48,8 +50,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	readonly #kind: Kind;
 	/** Its tick, while the function of a scheduled task may run. */
 	tick: Tick | undefined;
-	/** For a task of a schedule: the store's clock at the claim, minus the monotonic clock when its answer arrived. */
-	readonly #ahead: number | undefined;
+	/** The store's clock at the claim, minus the monotonic clock when its answer arrived: never ahead of the store. */
+	readonly ahead: number;
+	#begunAt = 0;
 	#execution: Execution<unknown> | undefined;
 	#attempt: TaskContext | undefined;
 	#payload: unknown;
@@ -71,10 +74,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.leaseEndsAt = leaseEndsAt;
 		this.#stored = claim.payload;
 		this.#logged = claim.logged ?? 0;
-		const kind = this.#kind = owner.settings.kinds.get(claim.kind)!;
-		// The store's clock is read once: it must not be ahead of the store, or the next tick would be due too early.
-		const isTick = kind?.mayRecur && isEnvelope(claim.payload);
-		this.#ahead = isTick ? claim.addedAt + claim.age - owner.settings.clock.monotonic() : undefined;
+		this.#kind = owner.settings.kinds.get(claim.kind)!;
+		this.ahead = claim.addedAt + claim.age - owner.settings.clock.monotonic();
 	}
 
 	get id(): string {
@@ -100,13 +101,15 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		return this.claim.crashes >= 2;
 	}
 
-	/** Makes one attempt. Never rejects. */
-	async run(): Promise<Ending> {
+	/** Makes one attempt, which begins now, on the monotonic clock. Never rejects. */
+	async run(begunAt: number): Promise<Ending> {
 		this.begin();
+		this.#begunAt = begunAt;
+		const isTick = this.#kind.mayRecur && isEnvelope(this.claim.payload);
 		this.attempt = this.claim.attempts + 1;
 		let ending: Ending;
 		try {
-			const unready = this.#ahead === undefined ? undefined : await this.#beginTick();
+			const unready = isTick ? await this.#beginTick() : undefined;
 			if (unready !== undefined) this.attempt = 0;
 			ending = unready ?? this.#refusal() ?? this.#release() ?? await this.#perform();
 		} catch (refusal) {
@@ -124,7 +127,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** The present on the store's clock, or a little before it. */
 	now(): number {
-		return this.#ahead! + this.#owner.settings.clock.monotonic();
+		return this.ahead + this.#owner.settings.clock.monotonic();
 	}
 
 	/** Decides what a claim of a schedule stands for. Returns its end if the function is not called now. */
@@ -161,7 +164,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	lose(): void {
 		if (this.isOver) return;
 		this.close();
-		this.#execution?.abort(new ClaimLostError(this.id));
+		this.#lost();
 	}
 
 	/** The store has answered whether the claim is still there. */
@@ -184,6 +187,11 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	override expire(): void {
 		if (!this.mayExpire) return;
 		super.expire();
+		this.#lost();
+	}
+
+	#lost(): void {
+		tellOf(this.#owner.settings, "lost", this);
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
@@ -357,15 +365,16 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	async complete(tx: Tx): Promise<void> {
 		this.#throwIfOver();
 		checkTx(tx);
-		const text = "A task of a schedule cannot be completed in a transaction: its next instant is stored later";
-		if (this.tick?.isAlone === false) throw new TypeError(text);
+		checkCompletable(this.tick);
 		const { store, name } = this.#owner.settings;
 		const { isCompleting, claim } = this;
 		const before = this.#completedIn;
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
-			const done = { ...this.#collected?.end, type: "done", retain: this.#kind.retain } as const;
+			const { retain } = this.#kind;
+			const history = historyWhenDone(this, retain, this.#owner.settings, this.#begunAt);
+			const done = { ...this.#collected?.end, type: "done", retain, history } as const;
 			const isCompleted = await store.complete(name, claim, done, tx);
 			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an
 			// earlier call. By now the connection may have another transaction.

@@ -18,6 +18,7 @@ import type { ClaimOwner, Leased, LeaseState } from "./claim-owner.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
 import { ClaimedTask } from "./claimed-task.ts";
+import { tellOf } from "./observing.ts";
 import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -174,7 +175,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 			onAnswer?.();
 			tasks.forEach((task, index) => {
 				// A task that was claimed again meanwhile is not lost.
-				if (task.claim === claims[index]) task.renewed(states[index]!, endsAt);
+				if (task.claim !== claims[index]) return;
+				task.renewed(states[index]!, endsAt);
+				if (states[index] !== "lost") tellOf(this.settings, "renewed", task);
 			});
 			return states;
 		};

@@ -7,6 +7,7 @@
 import type { TaskContext } from "../run/task.ts";
 import { check } from "../platform/check.ts";
 import { cut } from "./codec.ts";
+import type { TaskMeta } from "./meta.ts";
 
 /**
  * The second argument of a task of a basket. It can be destructured (`{ save, signal }`), but a copy
@@ -28,6 +29,8 @@ export interface BasketContext<P = never, Tx = never> extends TaskContext {
 	readonly addedAt: number;
 	/** The lane of the task, if any. */
 	readonly lane: string | undefined;
+	/** The texts that were given as `meta` when it was added. */
+	readonly meta: TaskMeta;
 	/** The number of consecutive crashed runs right before this one. */
 	readonly crashes: number;
 	/**

@@ -20,6 +20,8 @@ export interface Ending {
 	readonly log?: LogPart | undefined;
 	/** How it has ended, if its outcome does not tell. */
 	readonly told?: "done" | "dead" | "released" | undefined;
+	/** How long the function took, in milliseconds, if it is observed. */
+	readonly took?: number | undefined;
 	/** What the function has returned. */
 	readonly value?: unknown;
 	/** Called once this is stored. */

@@ -6,6 +6,7 @@
  */
 
 export { addTasks, delayOf } from "./adding.ts";
+export { decodeMeta, type TaskMeta } from "./meta.ts";
 export { BasketEngine } from "./basket-engine.ts";
 export { Batch } from "./batch.ts";
 export type { Batches, Batching, BatchKind, BatchMember, SharedRun } from "./batches.ts";

@@ -6,6 +6,8 @@
 
 import type {
 	Change,
+	Claim,
+	ClaimOrigin,
 	Data,
 	Done,
 	ListQuery,
@@ -46,6 +48,10 @@ export interface Task extends Placed {
 	error: string | undefined;
 	result: Data | undefined;
 	progress: string | undefined;
+	meta: string | undefined;
+	history: string | undefined;
+	/** The current claim, or the last one if it ended without a settlement. */
+	claim: ClaimOrigin | undefined;
 	/** What has replaced its payload while it was running. */
 	replacement: Replacement | undefined;
 	inbox: Message[];
@@ -84,8 +90,8 @@ export interface Family {
 	readonly joins: Map<string, { left: number; spare: number; readonly data: Data; isTold: boolean }>;
 }
 
-/** What a task has besides its row: its messages, its log and its family. */
-export type Inbox = Pick<Task, "inbox" | "posted" | "log" | "family">;
+/** What may outlive a task that begins anew: its messages, its log, its family and its history. */
+export type Inbox = Pick<Task, "inbox" | "posted" | "log" | "family" | "history">;
 
 /** A payload that waits behind a running task. */
 export interface Replacement {
@@ -98,11 +104,12 @@ export interface Replacement {
 	readonly at: number;
 	/** Whether items are collected: then `at` matters only if the claim ends as done or dead. */
 	readonly isCollected: boolean;
+	readonly meta: string | undefined;
 }
 
 /** A task that waits. */
 export function createTask(
-	{ kind, payload, delay, priority, lane, limitKey }: NewTask,
+	{ kind, payload, delay, priority, lane, limitKey, meta }: NewTask,
 	given: Pick<Task, "id" | "order" | "kin" | "join" | keyof Inbox>,
 	heap: Heap<Task>,
 	now: number,
@@ -126,6 +133,8 @@ export function createTask(
 		error: undefined,
 		result: undefined,
 		progress: undefined,
+		meta,
+		claim: undefined,
 		replacement: undefined,
 		heap,
 		gate: undefined,
@@ -162,7 +171,7 @@ export function copy(data: Data): Data {
 
 /** What replaces the payload of a task, now or when its claim ends. The item, if there is one, is added at once. */
 export function replaced(task: Task, given: NewTask, now: number): Replacement {
-	const { payload, priority, limitKey, delay, within = Infinity } = given;
+	const { payload, priority, limitKey, meta, delay, within = Infinity } = given;
 	const isCollected = given.item !== undefined;
 	const isFull = collect(task, given);
 	const isRunning = task.state === "running";
@@ -172,12 +181,12 @@ export function replaced(task: Task, given: NewTask, now: number): Replacement {
 	const soon = Math.min(now + delay, addedAt + within);
 	const at = hasFailed && isCollected ? task.at : isFull && !isRunning ? now : soon;
 	if (!isRunning && !isCollected) renew(task);
-	return { payload: copy(payload), priority, limitKey, addedAt, at, isCollected };
+	return { payload: copy(payload), priority, limitKey, addedAt, at, isCollected, meta };
 }
 
 /** The messages of a new task. */
 export function fresh(): Inbox {
-	return { inbox: [], posted: 0, log: undefined, family: undefined };
+	return { inbox: [], posted: 0, log: undefined, family: undefined, history: undefined };
 }
 
 /** What a dead task keeps if another item is added. */
@@ -187,9 +196,9 @@ export function inboxFor(task: Task, { item }: NewTask): Inbox | undefined {
 
 /** Takes what a dead task keeps when it begins anew. */
 export function handOver(task: Task): Inbox {
-	const { inbox, posted, log, family } = task;
+	const { inbox, posted, log, family, history } = task;
 	task.family = undefined;
-	return { inbox, posted, log, family };
+	return { inbox, posted, log, family, history };
 }
 
 /** Empties a task that was removed: the index may keep it for a while. */
@@ -236,7 +245,7 @@ export function crash(task: Task): void {
 /** Forgets the attempts of a task: its payload is replaced. */
 export function renew(task: Task): void {
 	task.attempts = task.crashes = 0;
-	task.error = task.progress = undefined;
+	task.error = task.progress = task.claim = undefined;
 	task.isBackingOff = false;
 }
 
@@ -250,6 +259,7 @@ export function forget(task: Task, seen: number): void {
 export function note(task: Task, outcome: Outcome, log: LogPart | undefined): { left: number; isFull: boolean } {
 	if (log !== undefined) append(task, log);
 	if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
+	task.history = outcome.history ?? task.history;
 	if (outcome.type === "retry" || outcome.type === "dead") {
 		task.attempts = outcome.attempts;
 		task.error = outcome.error;
@@ -328,6 +338,9 @@ export function show(task: Task): StoredTask {
 		lane,
 		limitKey,
 		kin,
+		meta,
+		history,
+		claim,
 	} = task;
 	return {
 		key: keyOf(task),
@@ -346,6 +359,9 @@ export function show(task: Task): StoredTask {
 		lane,
 		limitKey,
 		parent: kin?.id,
+		meta,
+		history,
+		claim,
 	};
 }
 
@@ -354,7 +370,9 @@ export function showAll(task: Task, most?: number): StoredTask & { readonly inbo
 	return { ...show(task), inbox: task.inbox.slice(0, most).map(({ n, data }) => ({ n, data: copy(data) })) };
 }
 
-/** The same, as far as a claim has it. */
-export function showClaimed(task: Task): StoredTask & { readonly inbox: readonly Message[] } {
-	return showAll(task, mostInbox);
+/** A claim of a task, whose own members still say what the one before it was. */
+export function showClaimed(task: Task, token: string, now: number): Claim {
+	const { claim: lapsed, dueAt: _, ...rest } = showAll(task, mostInbox);
+	const late = Math.max(0, now - task.at);
+	return { ...rest, lapsed, token, age: now - task.addedAt, late, logged: task.log?.length };
 }

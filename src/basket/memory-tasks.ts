@@ -114,16 +114,17 @@ export class MemoryTasks {
 		if (this.#find(child.id) === undefined) this.#insert({ ...child, kin }, child.id, this.#number());
 	}
 
-	turn({ settle, claim, lease, limits, overall, runs = [] }: Turn): TurnResult {
+	turn(turn: Turn): TurnResult {
+		const { settle, claim, limits, overall, runs = [] } = turn;
 		const settled = settle.map((settlement) => this.#settle(settlement.ref, settlement.outcome, settlement));
 		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + leastExpired);
 		this.#queue.sweep();
 		const most = overall === undefined ? Infinity : this.#admit(overall);
-		const begin = (task: Task) => this.#begin(task, lease);
+		const begin = (task: Task) => this.#begin(task, turn);
 		const heads = within(most, claim, (request) => this.#queue.claim(request, limits, begin));
-		const claims = runs.length === 0 ? heads : this.#follow(heads, runs, lease, most - heads.length);
+		const claims = runs.length === 0 ? heads : this.#follow(heads, turn, most - heads.length);
 		if (this.#queue.takeLeft()) this.watchers.stir();
 		const dueIn = this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds));
 		const closed = overall && this.#gate.close(overall, claims.length, dueIn, this.now);
@@ -144,13 +145,13 @@ export class MemoryTasks {
 	}
 
 	/** Claims what may run with these heads, at most so many in all. Returns the heads with their followers. */
-	#follow(heads: readonly Claim[], runs: readonly LaneRun[], lease: number, left: number): Claim[] {
+	#follow(heads: readonly Claim[], turn: Turn, left: number): Claim[] {
 		return heads.flatMap((head) => {
 			const claims = [head];
-			const { most = 1 } = runs.find(({ kind }) => kind === head.kind) ?? {};
+			const { most = 1 } = turn.runs!.find(({ kind }) => kind === head.kind) ?? {};
 			let task = head.attempts > 0 ? undefined : this.#all.get(head.id)?.next;
 			for (; left > 0 && claims.length < most && mayFollow(task, head.kind, this.now); task = task.next, left--) {
-				claims.push(this.#begin(task, lease)!);
+				claims.push(this.#begin(task, turn)!);
 			}
 			return claims;
 		});
@@ -160,8 +161,10 @@ export class MemoryTasks {
 	#giveBackBehind(task: Task | undefined, hasCrashed = false): void {
 		if (task?.state !== "waiting") return;
 		for (let next = task.next; next?.state === "running"; next = next.next) {
+			const { claim } = next;
 			if (hasCrashed) crash(next);
 			this.#settle(next, { type: "release" });
+			if (hasCrashed) next.claim = claim;
 		}
 	}
 
@@ -264,6 +267,7 @@ export class MemoryTasks {
 		if (task === undefined) return false;
 		this.#queue.end(task, outcome);
 		const { left, isFull } = note(task, outcome, log);
+		task.claim = undefined;
 		const { replacement } = task;
 		const isEnd = outcome.type === "done" || outcome.type === "dead";
 		if (isEnd && replacement === undefined && left === 0) {
@@ -299,10 +303,11 @@ export class MemoryTasks {
 		given: NewTask & Partial<Pick<Task, "kin" | "join">>,
 		id: string,
 		order: number,
-		{ inbox, posted, log, family }: Inbox = fresh(),
+		inbox: Inbox = fresh(),
 	): true {
 		const { kind, priority, kin, join } = given;
-		const data = { id, order, inbox, posted, log, family, kin, join };
+		const { posted, log, family, history } = inbox;
+		const data = { id, order, inbox: inbox.inbox, posted, log, family, history, kin, join };
 		const task = createTask(given, data, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
 		this.#all.add(task, kin === undefined);
@@ -324,9 +329,9 @@ export class MemoryTasks {
 		return task.state === "running" || this.#place(task, replacement.at);
 	}
 
-	#take(task: Task, { payload, priority, limitKey, addedAt }: Replacement): void {
+	#take(task: Task, { payload, priority, limitKey, addedAt, meta }: Replacement): void {
 		this.#queue.remove(task);
-		Object.assign(task, { payload, priority, limitKey, addedAt, replacement: undefined });
+		Object.assign(task, { payload, priority, limitKey, addedAt, meta, replacement: undefined });
 		task.heap = this.#queue.heapOf(task.kind, priority);
 	}
 
@@ -351,7 +356,7 @@ export class MemoryTasks {
 	}
 
 	/** Makes a task running, if its key has not changed since it crashed. */
-	#begin(task: Task, lease: number): Claim | undefined {
+	#begin(task: Task, { lease, worker }: Turn): Claim | undefined {
 		const { limitKey } = task;
 		if (task.state === "running") {
 			this.#crash(task);
@@ -359,9 +364,11 @@ export class MemoryTasks {
 		}
 		this.#queue.start(task);
 		task.state = "running";
-		const token = task.token = String(this.#number());
+		task.token = String(this.#number());
+		const claim = showClaimed(task, task.token, this.now);
 		this.#place(task, this.now + lease);
-		return { ...showClaimed(task), token, age: this.now - task.addedAt, logged: task.log?.length };
+		task.claim = { worker, at: this.now };
+		return claim;
 	}
 
 	#running({ id, token }: Ref): Task | undefined {

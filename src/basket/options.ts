@@ -4,6 +4,7 @@
  * @module
  */
 
+import { haveObserver, observedKinds } from "./observing.ts";
 import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
@@ -195,6 +196,11 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 * `retryAfter` stays.
 	 */
 	wake?: WakeHint | readonly WakeHint[] | undefined;
+	/**
+	 * The name of this worker, which `list` shows with the attempts that it makes: 1 to 100 characters, for instance
+	 * `${hostname()}:${pid}`. @default eight random letters and digits
+	 */
+	worker?: string | undefined;
 	/** Called after each run of a task, when its end is stored. Its errors are passed to `onError`. */
 	onSettled?: ((settled: TaskSettled) => void) | undefined;
 	/**
@@ -233,6 +239,8 @@ export interface Kind extends Recurs {
 	end(value: unknown): Ending;
 	/** Whether the returned value is stored with the done task. */
 	readonly hasResult: boolean;
+	/** Whether an observer is told of its tasks. A job tells of its steps itself. */
+	readonly isObserved?: boolean | undefined;
 	/** Whether its tasks may be ticks of schedules. */
 	readonly mayRecur: boolean;
 	/** Present if its function takes several tasks. */
@@ -260,6 +268,8 @@ export interface BasketSettings<Tx> {
 	readonly grace: number;
 	readonly gate: Subscribable<boolean> | undefined;
 	readonly wake: readonly WakeHint[];
+	readonly worker: string;
+	readonly haveObserver: boolean;
 	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
 	/** The engine's own: running tasks should come to an end. */
 	readonly onFinish?: (() => void) | undefined;
@@ -275,7 +285,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		options,
 		"object",
 	);
-	const { gate, wake = [], limit: overall, onSettled, onError } = options;
+	const { gate, wake = [], limit: overall, onSettled, onError, worker = anyName() } = options;
 	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
@@ -287,6 +297,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	if (gate !== undefined) checkMethods("gate", gate, "getSnapshot", "subscribe");
 	const hints = [wake].flat();
 	for (const hint of hints) checkMethods("wake", hint, "subscribe");
+	check("worker", worker, "string", worker.length > 0 && worker.length <= 100, "1 to 100 characters");
 	checkFunction("onSettled", onSettled);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
@@ -299,8 +310,22 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
-	const rest = { limit, gate, wake: hints, onSettled, onError, clock };
-	return { store, name, kinds, batches, schedules, concurrency, lease, grace, ...rest };
+	const rest = { haveObserver: haveObserver(kinds), limit, gate, wake: hints, worker, onSettled, onError, clock };
+	return {
+		store,
+		name,
+		kinds: observedKinds(kinds, name, onError),
+		batches,
+		schedules,
+		concurrency,
+		lease,
+		grace,
+		...rest,
+	};
+}
+
+function anyName(): string {
+	return crypto.getRandomValues(new Uint32Array(2)).reduce((text, part) => text + part.toString(36), "").slice(0, 8);
 }
 
 /** The options that kinds and baskets have in common. */

@@ -8,6 +8,8 @@ import type { BasketSettings, Kind } from "./options.ts";
 import type { Data, Message, StoredTask, TaskState } from "./store.ts";
 import { decodeFailure, type TaskFailure } from "./codec.ts";
 import { decodeProgress, type TaskProgress } from "./context.ts";
+import { showHistory, type TaskHistory } from "./history.ts";
+import { decodeMeta, type TaskMeta } from "./meta.ts";
 import { isCollected } from "./place.ts";
 import { taskStates } from "./store.ts";
 import { openEnvelope, unpack } from "../schedule/envelope.ts";
@@ -35,7 +37,8 @@ export interface TaskQuery {
 }
 
 /** A task, as {@link Basket.list} and {@link Basket.get} return it. */
-export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "result" | "progress"> {
+export interface TaskRecord
+	extends Omit<StoredTask, "payload" | "error" | "result" | "progress" | "meta" | "history" | "claim"> {
 	/**
 	 * The decoded payload; the stored data if it cannot be decoded, or if this basket does not know the kind. Of a task
 	 * whose items are collected: an array of all of them by {@link Basket.get}, `undefined` in a list.
@@ -47,6 +50,15 @@ export interface TaskRecord extends Omit<StoredTask, "payload" | "error" | "resu
 	readonly result: unknown;
 	/** The last reported progress. */
 	readonly progress: TaskProgress | undefined;
+	/** The texts that were given as `meta` when it was added. */
+	readonly meta: TaskMeta;
+	/** Of a running task: which worker runs it, and since when, in milliseconds since 1970 on the store's clock. */
+	readonly run: { readonly worker: string | undefined; readonly since: number } | undefined;
+	/**
+	 * Its last attempts that have ended. They stay when it is retried, and when its payload is replaced. Attempts of a done task
+	 * are known for the time of `retain`.
+	 */
+	readonly history: TaskHistory;
 	/** Of the task of a schedule: its text, and its instant that is due next or runs. */
 	readonly schedule?: { readonly text: string; readonly next: number } | undefined;
 }
@@ -111,8 +123,8 @@ async function show<Tx>(
 	{ kinds }: BasketSettings<Tx>,
 	task: StoredTask & { readonly inbox?: readonly Message[] },
 ): Promise<TaskRecord> {
-	const { payload, error, result, progress, inbox, ...rest } = task;
-	const { delay: _, ...failure } = decodeFailure(error) ?? {};
+	const { payload, error, result, progress, inbox, meta, history: _, claim, ...rest } = task;
+	const { delay: __, ...failure } = decodeFailure(error) ?? {};
 	const kind = kinds.get(task.kind);
 	const mayRecur = kind?.mayRecur !== false;
 	const envelope = mayRecur ? openEnvelope(payload) : undefined;
@@ -126,6 +138,9 @@ async function show<Tx>(
 		error: error === undefined ? undefined : failure as TaskFailure,
 		result: result === undefined ? undefined : await show(result),
 		progress: decodeProgress(progress),
+		meta: decodeMeta(meta),
+		run: claim && task.state === "running" ? { worker: claim.worker, since: claim.at } : undefined,
+		history: showHistory(task),
 	};
 }
 

@@ -89,3 +89,9 @@ export function endTick(tick: Tick, ending: Ending, attempts: number): Ending {
 		return deadEnding(attempts, error);
 	}
 }
+
+/** Refuses to complete a tick whose schedule goes on. */
+export function checkCompletable(tick: Pick<Tick, "isAlone"> | undefined): void {
+	if (tick?.isAlone !== false) return;
+	throw new TypeError("A task of a schedule cannot be completed in a transaction: its next instant is stored later");
+}

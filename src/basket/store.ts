@@ -55,12 +55,15 @@
  *   {@link Join}. No end is lost or counted twice, also if two last children end in concurrent commits. What counts for a
  *   join is counted before a turn claims, so that the turn that settles the last child may claim its parent. If a child ends
  *   in a transaction of the caller, a store may count it in a later turn.
+ * - **History.** A store keeps two texts with a task, which it does not read: the `meta` of its payload, and the `history`
+ *   that a settlement brings, until another one brings a newer one. Both stay when the task is retried or restarted, and
+ *   the history also when its payload is replaced. With each claim it keeps which worker has it, and since when.
  * - **Damage.** An unreadable record neither fails a batch nor is claimed again: its task becomes dead, with an error.
  *
  * @module
  */
 
-import type { Data, Done, LogEntry, LogRead, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
+import type { ClaimOrigin, Data, Done, LogEntry, LogRead, Message, Ref, Save, Turn, TurnResult } from "./claim.ts";
 import type { Change, Counts, ListQuery, Pauses, TaskState, WakeReason } from "./asking.ts";
 
 export {
@@ -74,13 +77,14 @@ export {
 	type WakeReason,
 } from "./asking.ts";
 export { baseOf, isOfKind, variantMark } from "./variants.ts";
-export { mostAppended, mostInbox } from "./claim.ts";
+export { mostAppended, mostHistory, mostInbox, mostMeta } from "./claim.ts";
 export type { Child, Join, Offspring } from "./children.ts";
 export { type ClonedData, fingerprint, isCloned } from "./cloned.ts";
 
 export type {
 	BasketLimit,
 	Claim,
+	ClaimOrigin,
 	ClaimRequest,
 	Data,
 	Done,
@@ -154,6 +158,8 @@ export interface NewTask {
 	 * finite. Absent if there is no maximum.
 	 */
 	readonly within?: number | undefined;
+	/** Text that travels with the payload, at most {@link mostMeta} characters: what replaces the payload replaces it. */
+	readonly meta?: string | undefined;
 }
 
 /** The result of adding a {@link NewTask}. */
@@ -206,6 +212,12 @@ export interface StoredTask {
 	readonly limitKey?: string | undefined;
 	/** The id of its parent, if it is a {@link Child}. */
 	readonly parent?: string | undefined;
+	/** See {@link NewTask.meta}. */
+	readonly meta?: string | undefined;
+	/** What the last settlement that had one has stored as `history`. */
+	readonly history?: string | undefined;
+	/** Of a running task: its claim. Of another one: its last claim, if that ended without a settlement. */
+	readonly claim?: ClaimOrigin | undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
 import type { TurnsOwner } from "./turns-owner.ts";
 import { isStrange } from "./calls.ts";
 import { deadEnding, released } from "./ending.ts";
+import { withHistory, withLapse } from "./history.ts";
 import { Claims } from "./claims.ts";
 import { type Ended, Outcomes } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
@@ -198,7 +199,7 @@ export class Turns<Tx> {
 		this.#running.add(task);
 		if (task.isSuspect) this.#alone = task;
 		this.#settings.batches?.join(task);
-		task.run().then((ending) => this.#end(task, ending, begunAt));
+		task.run(begunAt).then((ending) => this.#end(task, ending, begunAt));
 	}
 
 	#end(task: ClaimedTask<Tx>, ending: Ending, begunAt: number): void {
@@ -208,7 +209,7 @@ export class Turns<Tx> {
 		else this.#settings.batches!.leave(task);
 		if (task.isOver) this.claims.delete(task);
 		else if (task.isCompleted) this.#completed(task, ending);
-		else this.#ended.push({ task, ending });
+		else this.#ended.push({ task, ending: withHistory(task, ending, this.#settings, begunAt) });
 		this.pump();
 		if (task.isOver) this.#owner.onChange();
 		this.#owner.onProgress();
@@ -247,7 +248,7 @@ export class Turns<Tx> {
 
 	/** Makes one call to the store: settles ended tasks and claims new ones. */
 	async #exchange(): Promise<void> {
-		const { store, name, lease, clock, batches, limit: overall } = this.#settings;
+		const { store, name, lease, clock, batches, limit: overall, worker } = this.#settings;
 		const isSingle = this.#isSingle && this.#ended.length > 0;
 		if (this.#ended.length > 0) batches?.wake(); // the next tasks of their lanes
 		const claim = isSingle ? [] : this.#request();
@@ -259,7 +260,7 @@ export class Turns<Tx> {
 		let result: TurnResult;
 		try {
 			const terms = claim.length > 0 ? { limits: this.#requests.limits, runs: batches?.runs } : {};
-			const ask = () => store.turn(name, { settle, claim, lease, overall, ...terms });
+			const ask = () => store.turn(name, { settle, claim, lease, overall, worker, ...terms });
 			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;
@@ -390,6 +391,7 @@ export class Turns<Tx> {
 }
 
 function settlementOf<Tx>({ task, ending }: Ended<Tx>): Settlement {
-	const { outcome, log } = ending;
+	const { log } = ending;
+	const outcome = withLapse(task.claim, ending.outcome);
 	return log === undefined ? { ref: task.claim, outcome } : { ref: task.claim, outcome, log };
 }

@@ -7,6 +7,7 @@
 import type { SharedRun } from "./batches.ts";
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
+import { decodeMeta, type TaskMeta } from "./meta.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { Tick } from "../schedule/ticks.ts";
@@ -24,6 +25,8 @@ export interface ContextOwner<Tx> {
 	save(payload: unknown, tx: Tx | undefined): Promise<void>;
 	complete(tx: Tx): Promise<void>;
 	report(progress: number, description: string | undefined): void;
+	/** The present on the store's clock, or a little before it. */
+	now(): number;
 }
 
 /** The class behind {@link BasketContext}. Its members are on the prototype, so `{ ...context }` is empty. */
@@ -50,6 +53,10 @@ export class UserContext<Tx> implements BasketContext<unknown, Tx> {
 
 	get lane(): string | undefined {
 		return this.#task.claim.lane;
+	}
+
+	get meta(): TaskMeta {
+		return decodeMeta(this.#task.claim.meta);
 	}
 
 	get crashes(): number {

@@ -9,7 +9,7 @@
 
 import type { Task } from "../run/task.ts";
 import { type GroupTask, type GroupTaskSnapshot, SpawnedTask, type TaskOwner } from "./task.ts";
-import { checkRunnerOptions, type RunnerOptions, type RunnerSettings } from "../run/options.ts";
+import { checkRunnerOptions, type RunnerOptions, type RunnerSettings, watched } from "../run/options.ts";
 import { abortError } from "../platform/abort-error.ts";
 import { check, checkedSignal, checkFunction, checkWord } from "../platform/check.ts";
 import { NameInUseError } from "../platform/name-in-use-error.ts";
@@ -141,7 +141,11 @@ export class Group implements Subscribable<readonly GroupTaskSnapshot[]>, AsyncD
 			// A pending task stops at once. The task that it waits for is still in `#leaving`.
 			if (present.state !== "pending") this.#leaving.set(name, present);
 		}
-		return this.#add(new SpawnedTask(name, this.#host, task, settings), signal, present);
+		return this.#add(
+			new SpawnedTask(name, this.#host, watched(task, settings, { by: "group", id: name }), settings),
+			signal,
+			present,
+		);
 	}
 
 	/**

@@ -38,14 +38,14 @@ export async function addJobs<Tx>(
 ): Promise<readonly Added[]> {
 	const tasks = [];
 	for (const entry of entries) {
-		const { job, input, id, priority, lane, ...times } = check("entry", entry, "object");
+		const { job, input, id, priority, lane, meta, ...times } = check("entry", entry, "object");
 		for (const name of ["ifPresent", "within", "most"]) {
 			if (name in times) refuse(name, times[name as never], "absent for a job");
 		}
 		const delay = delayOf(times, engine.settings.clock);
 		const encoded = encode(known, job, input, delay, tx);
 		const first = isThenable(encoded) ? await encoded : encoded;
-		tasks.push({ id, priority, lane, delay, kind: kindOf(job), ...first });
+		tasks.push({ id, priority, lane, meta, delay, kind: kindOf(job), ...first });
 	}
 	return await addTasks(engine, tasks, tx);
 }

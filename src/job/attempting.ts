@@ -4,15 +4,19 @@
  * @module
  */
 
-import { decodeFailure, encodeFailure, type JobClaim } from "../basket/engine.ts";
+import { decodeFailure, decodeMeta, encodeFailure, type JobClaim } from "../basket/engine.ts";
 import type { StoredAttempt, Waiting } from "./state.ts";
-import type { RunnerSettings } from "../run/options.ts";
+import { type RunnerSettings, watched } from "../run/options.ts";
 import { Execution, resume, type RunStep, step as takeStep } from "../run/execution.ts";
 import type { TaskContext } from "../run/task.ts";
 
 /** The job of an attempt. */
 export interface Position {
 	readonly task: JobClaim;
+	/** The name of the job. */
+	readonly name: string;
+	/** Its basket. */
+	readonly owner: { readonly name: string };
 	/** The current age of the job. */
 	readonly age: number;
 }
@@ -30,13 +34,20 @@ export abstract class Attempting {
 	readonly #beganAt: number;
 	protected readonly execution: Execution<unknown>;
 
-	constructor(position: Position, place: Place, settings: RunnerSettings) {
+	/** @param step its name */
+	constructor(position: Position, place: Place, step: string, settings: RunnerSettings) {
 		const { age } = position;
 		const { attempts, previous, lastDelay, since = age } = place;
 		this.#position = position;
 		this.#place = place;
 		this.#beganAt = age;
-		this.execution = new Execution<unknown>((context) => this.call(context), settings);
+		const { name: kind, owner, task: { id, claim } } = position;
+		const task = settings.observe === undefined
+			? (context: TaskContext) => this.call(context)
+			: watched((context) => this.call(context), settings, {
+				...{ by: "step", basket: owner.name, kind, id, step, isRevert: place.isBackward, meta: decodeMeta(claim.meta) },
+			});
+		this.execution = new Execution<unknown>(task, settings);
 		const before = previous && Object.assign(new Error(previous.message), previous);
 		resume(this.execution, attempts, before, lastDelay, age - since);
 	}

@@ -44,8 +44,8 @@ export abstract class CommittingAttempt<Tx, E> extends Attempting {
 	#commitment: Commitment<E> & { readonly after: number } | undefined;
 	#open: (() => void) | undefined;
 
-	constructor(position: CommitPosition<Tx, E>, place: Place, settings: RunnerSettings) {
-		super(position, place, settings);
+	constructor(position: CommitPosition<Tx, E>, place: Place, step: string, settings: RunnerSettings) {
+		super(position, place, step, settings);
 		this.#position = position;
 		this.#place = place;
 	}

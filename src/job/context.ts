@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { TaskMeta } from "../basket/engine.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import type { TaskContext } from "../run/task.ts";
 
@@ -31,6 +32,8 @@ export interface StepContext<I = unknown, R = unknown, Tx = never> extends TaskC
 	 * key. Services use it to detect repeated requests.
 	 */
 	readonly idempotencyKey: string;
+	/** The texts that were given as `meta` when the job was added. Children have those of their parent. */
+	readonly meta: TaskMeta;
 	/** The version of the definition with which the job was added. */
 	readonly version: number | string | undefined;
 	/**

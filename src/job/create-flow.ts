@@ -16,7 +16,7 @@ import { chain } from "../basket/engine.ts";
 
 /** @param register tells the current pass of a request */
 export function createFlow(
-	about: Pick<Flow, "id" | "version">,
+	about: Pick<Flow, "id" | "meta" | "version">,
 	defaults: RunnerSettings,
 	register: (request: FlowRequest) => FlowCall,
 ): Flow {

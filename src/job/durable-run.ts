@@ -9,7 +9,7 @@
  * @module
  */
 
-import { decodeFailure, encodeFailure, type JobClaim } from "../basket/engine.ts";
+import { decodeFailure, decodeMeta, encodeFailure, type JobClaim } from "../basket/engine.ts";
 import type { Data, Outcome } from "../basket/store.ts";
 import type { Flow, FlowRevertContext } from "./flow.ts";
 import type { FlowCall } from "./flow-call.ts";
@@ -181,7 +181,11 @@ export class DurableRun<Tx> extends FlowSteps<Tx> {
 		const input = await fitInput(job, { ...state, ...copy });
 		const pass = this.pass = new FlowPass(this, records);
 		for (const { order } of Object.values(state.pending!)) pass.reserve(order);
-		const flow = createFlow({ id, version: state.version }, job.defaults, (request) => pass.register(request));
+		const flow = createFlow(
+			{ id, meta: decodeMeta(this.task.claim.meta), version: state.version },
+			job.defaults,
+			(request) => pass.register(request),
+		);
 		const onDeadline = new CallbackTimer(() => this.finish?.({ type: "error", error: this.overdue }));
 		const onAbort: Abortable = { abort: () => this.finish?.({ type: "stop" }) };
 		const end = await new Promise<End>((resolve) => {

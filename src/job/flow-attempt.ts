@@ -27,7 +27,7 @@ export class FlowAttempt<Tx, C extends FlowStepContext<Tx>> extends CommittingAt
 	readonly #work: FlowWork<C>;
 
 	constructor(position: CommitPosition<Tx, FlowRecord>, place: Place, settings: RunnerSettings, work: FlowWork<C>) {
-		super(position, place, settings);
+		super(position, place, String(place.at), settings);
 		this.#work = work;
 	}
 

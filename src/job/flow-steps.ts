@@ -5,7 +5,7 @@
  * @module
  */
 
-import { chain, decodeFailure, encodeFailure } from "../basket/engine.ts";
+import { chain, decodeFailure, decodeMeta, encodeFailure } from "../basket/engine.ts";
 import type { Data } from "../basket/store.ts";
 import type { Attempting } from "./attempting.ts";
 import type { FlowStepContext } from "./flow.ts";
@@ -269,7 +269,8 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner,
 	protected about(name: string): Omit<FlowStepContext, keyof TaskContext | "commit"> {
 		const { uid, version, isBackward } = this.state;
 		const idempotencyKey = `${uid}/${name}${isBackward ? "/revert" : ""}`;
-		return { id: this.task.id, step: name, version, idempotencyKey };
+		const { id, claim } = this.task;
+		return { id, step: name, meta: decodeMeta(claim.meta), version, idempotencyKey };
 	}
 
 	#remember(attempt: Attempting, error: unknown): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { TaskMeta } from "../basket/engine.ts";
 import type { TaskFailure } from "../basket/engine.ts";
 import type { StepContext } from "./context.ts";
 import type { WaitForOptions } from "./job.ts";
@@ -33,6 +34,8 @@ export interface FlowStepContext<Tx = never> extends TaskContext {
 	 * key. Services use it to detect repeated requests.
 	 */
 	readonly idempotencyKey: string;
+	/** The texts that were given as `meta` when the job was added. Children have those of their parent. */
+	readonly meta: TaskMeta;
 	/** The version of the definition with which the job was added. */
 	readonly version: number | string | undefined;
 	/**
@@ -83,6 +86,8 @@ export interface FlowStepOptions<T, Tx = never> extends Omit<RunnerOptions, "clo
 export interface Flow<Tx = never> {
 	/** The id of the job. */
 	readonly id: string;
+	/** The texts that were given as `meta` when the job was added. Children have those of their parent. */
+	readonly meta: TaskMeta;
 	/** The version of the definition with which the job was added. */
 	readonly version: number | string | undefined;
 	/**

@@ -33,7 +33,19 @@ import { checkRunnerOptions, defaultSettings } from "../run/options.ts";
 export interface ProcessorOptions<Jobs extends AnyJob = AnyJob, Tx = never> extends
 	Pick<
 		BasketOptions<TaskMap, Tx>,
-		"store" | "concurrency" | "limit" | "lease" | "grace" | "crashes" | "codec" | "gate" | "wake" | "onError" | "clock"
+		| "store"
+		| "concurrency"
+		| "limit"
+		| "lease"
+		| "grace"
+		| "crashes"
+		| "codec"
+		| "gate"
+		| "wake"
+		| "worker"
+		| "onError"
+		| "clock"
+		| "observe"
 	> {
 	/**
 	 * The definitions of the jobs, among them several versions of one name: see {@link JobOptions.version}. Those that are
@@ -147,7 +159,8 @@ export function checkProcessorOptions<Tx>(
 	);
 	const onSettled = checkFunction("onSettled", options.onSettled);
 	const onAttemptFailed = checkFunction("onAttemptFailed", options.onAttemptFailed);
-	const jobs = prepare(check("jobs", options.jobs, "object"), options.backoff, checkClock(options.clock));
+	const { backoff, observe } = options;
+	const jobs = prepare(check("jobs", options.jobs, "object"), backoff, checkClock(options.clock), observe);
 	const stored = { ...rawCodec, clones: codec?.clones };
 	const tasks = Object.fromEntries([...jobs.keys()].map((name) => [name, { ...jobTask, codec: stored }]));
 	// Also checks the options of the basket.
@@ -162,6 +175,7 @@ export function checkProcessorOptions<Tx>(
 			end,
 			codec: stored,
 			hasResult: false,
+			isObserved: false,
 			mayRecur: false,
 			limit: jobs.get(name)!.job.limit && { bounds: jobs.get(name)!.job.limit!.bounds },
 		}] as const;
@@ -174,9 +188,10 @@ function prepare(
 	jobs: readonly AnyJob[],
 	backoff: ProcessorOptions["backoff"],
 	clock: Clock,
+	observe: ProcessorOptions["observe"],
 ): Map<string, PreparedJob> {
 	const least = { start: 1_000, factor: 2, max: 3_600_000, jitter: "full" } as const;
-	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock };
+	const defaults = { ...defaultSettings, backoff: checkBackoff(backoff ?? least), clock, observe };
 	check("jobs", jobs, "object", Array.isArray(jobs), "an array of jobs");
 	const prepared = new Map<string, PreparedJob>();
 	const children: AnyJob[] = [];

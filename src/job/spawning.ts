@@ -117,6 +117,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 		const { state: { at }, task: { claim: { priority } } } = this;
 		const job = this.jobOf(step);
 		const kind = type === "job" ? kindOf(job) : itemKind(this.job.job, name);
+		const { meta } = this.task.claim;
 		const children: Child[] = [];
 		let size = 0;
 		for (let index = from; index < inputs.length && children.length < Math.min(this.#most, maxAdd); index++) {
@@ -126,7 +127,7 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 			size += payload.length * 3;
 			if (children.length > 0 && size > maxAddBytes) break;
 			const limitKey = job.limit?.keyOf(input);
-			children.push({ id: this.childId(at, index), kind, payload, delay: 0, priority, limitKey, join: name });
+			children.push({ id: this.childId(at, index), kind, payload, delay: 0, priority, limitKey, join: name, meta });
 		}
 		const spare = tolerate < Infinity ? tolerate : undefined;
 		return { join: await this.joinOf(step, at, { left: inputs.length, spare }), children };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isThenable } from "../basket/engine.ts";
+import { decodeMeta, isThenable } from "../basket/engine.ts";
 import type { Place } from "./attempting.ts";
 import { type Commit, type CommitPosition, CommittingAttempt } from "./committing.ts";
 import type { RevertContext } from "./context.ts";
@@ -35,7 +35,7 @@ export class StepAttempt<Tx> extends CommittingAttempt<Tx, JobEntry> {
 	readonly #state: JobCheckpoint;
 
 	constructor(position: JobPosition<Tx>, step: PreparedStep, place: StepPlace) {
-		super(position, place, place.isBackward ? step.revertSettings : step.settings);
+		super(position, place, step.definition.name, place.isBackward ? step.revertSettings : step.settings);
 		this.#position = position;
 		this.#step = step;
 		this.#at = place.at;
@@ -50,6 +50,7 @@ export class StepAttempt<Tx> extends CommittingAttempt<Tx, JobEntry> {
 			step: name,
 			input,
 			results: viewOf(results, this.#state.logged),
+			meta: decodeMeta(this.#position.task.claim.meta),
 			version,
 			idempotencyKey: `${uid}/${name}${isBackward ? "/revert" : ""}`,
 			result: resultOf(results, name),

@@ -11,7 +11,7 @@ import { Job, type JobDetails, JobResult } from "./job.ts";
 import { PoolQueue } from "./queue.ts";
 import type { JobOptions } from "./task-options.ts";
 import type { PoolWorker } from "./worker.ts";
-import { checkRunnerOptions } from "../run/options.ts";
+import { checkRunnerOptions, watched } from "../run/options.ts";
 import { steering, type Task, unwrap } from "../run/task.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
@@ -67,9 +67,11 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		name?: string,
 		assigned?: JobDetails<W>["assigned"],
 	): Job<W> {
-		const job = new Job(task);
-		if (options === undefined) return job;
+		if (options === undefined) return new Job(task);
 		const { priority, signal, settings } = options;
+		const job = new Job<W>(
+			settings ? watched(task as Task<unknown>, settings, { by: "pool", id: name }) as typeof task : task,
+		);
 		const details: JobDetails<W> = job.details = {
 			...{ name, priority, signal, assigned },
 			abort: (reason: unknown) => this.#cancel(job, reason),

@@ -47,9 +47,9 @@ export function checkTaskOptions<W>(options: PoolTaskOptions<W>, defaults: Runne
 
 /** Leaves out settings without effect, because a task without them is cheaper. */
 export function jobOptions(priority: number, signal: AbortSignal | undefined, settings: RunnerSettings): JobOptions {
-	const { attempts, timeout, deadline, abandonAfter, onAttemptFailed } = settings;
+	const { attempts, timeout, deadline, abandonAfter, onAttemptFailed, observe } = settings;
 	const isUnlimited = Math.min(timeout, deadline, abandonAfter) === Infinity;
-	const isPlain = isUnlimited && attempts === 1 && onAttemptFailed === undefined;
+	const isPlain = isUnlimited && attempts === 1 && (onAttemptFailed ?? observe) === undefined;
 	return { priority, signal, settings: isPlain ? undefined : settings };
 }
 

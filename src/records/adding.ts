@@ -47,7 +47,7 @@ export function* add(session: Session, news: readonly NewTask[]): Work<Added[]> 
 function replace(
 	session: Session,
 	{ before, row }: Found,
-	{ payload, priority, limitKey, delay, within = Infinity, item, most = Infinity }: NewTask,
+	{ payload, priority, limitKey, meta, delay, within = Infinity, item, most = Infinity }: NewTask,
 ): TaskRow {
 	const { now } = session;
 	const isRunning = row.state === "running";
@@ -58,7 +58,7 @@ function replace(
 	const posted = item === undefined ? row.posted : session.post(row, item);
 	const isFull = !isRunning && posted - row.seen >= most;
 	const soon = isFull ? now : Math.min(now + delay, addedAt + within);
-	const next = { priority, limitKey, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
+	const next = { priority, limitKey, meta, addedAt, dueAt: hasFailed && item !== undefined ? row.dueAt! : soon };
 	const past = item === undefined ? renewed : {};
 	const after = isRunning
 		? { ...row, posted, next, ...session.withSpare(payload, row) }
@@ -76,12 +76,13 @@ function restart(session: Session, { before, row }: Found, task: NewTask, rank: 
 }
 
 /** The facts about the data of a task that hold for its next row, too. */
-export function lasting({ isSwapped, isLogged, isParent, parent, family, joined }: TaskRow): Partial<TaskRow> {
+export function lasting({ isSwapped, isLogged, isParent, parent, family, joined, history }: TaskRow): Partial<TaskRow> {
 	return {
 		...(isSwapped && { isSwapped }),
 		...(isLogged && { isLogged }),
 		...(isParent && { isParent }),
 		...(parent !== undefined && { parent, family, joined }),
+		...(history !== undefined && { history }),
 	};
 }
 
@@ -114,7 +115,7 @@ export function* enterLanes(session: Session, news: readonly { readonly lane?: s
 /** Puts a new task, or a restarted one, which keeps its old data. */
 export function insert(
 	session: Session,
-	{ id, kind, payload, delay, priority, lane, limitKey, item, most = Infinity }: NewTask,
+	{ id, kind, payload, delay, priority, lane, limitKey, meta, item, most = Infinity }: NewTask,
 	{ order, isBlocked }: Rank,
 	data: Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> = { home: order, ...session.withPayload(order, payload) },
 ): TaskRow {
@@ -135,6 +136,7 @@ export function insert(
 		state: "waiting",
 		isBlocked,
 		dueAt: posted + 1 - seen >= most ? now : now + delay,
+		...(meta !== undefined && { meta }),
 		...data,
 		...collected,
 	};

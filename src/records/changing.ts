@@ -85,9 +85,9 @@ function restart(session: Session, found: Found, { payload, keepsLog }: Restart,
 	if (keepsLog) return insert(session, task, join(row.lane), session.keepLog(found, payload));
 	session.remove(found);
 	const rank = join(row.lane);
-	const { parent, family, joined } = row;
+	const { parent, family, joined, history } = row;
 	const own = { home: rank.order, ...session.withPayload(rank.order, payload) };
-	return insert(session, task, rank, { ...own, ...(parent !== undefined && { parent, family, joined }) });
+	return insert(session, task, rank, { ...own, history, ...(parent !== undefined && { parent, family, joined }) });
 }
 
 /** Due now, but not after tasks that became due later. */

@@ -5,7 +5,7 @@
  */
 
 import { type BasketLimit, type Claim, type ClaimRequest, type Data, mostInbox, type Turn } from "../basket/store.ts";
-import { copy, isData, isSound, toMessages } from "./row.ts";
+import { copy, isData, isSound, originOf, toMessages } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
 import { closeBasket, openBasket } from "./overall.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";
@@ -17,7 +17,7 @@ import { idOf, logs, type TaskRow, tasks } from "./tables.ts";
 import { ask, range } from "./work.ts";
 
 /** What holds for the claims of a turn. */
-export interface Terms extends Pick<Turn, "lease" | "runs"> {
+export interface Terms extends Pick<Turn, "lease" | "runs" | "worker"> {
 	/** The number of tasks that the limit of the basket admits, with followers. */
 	readonly left?: number | undefined;
 }
@@ -86,7 +86,7 @@ export function* claim(
 			const followers = run.length - 1 - at || undefined;
 			// Most rows have none, and would become longer.
 			const leading = row.followers === followers ? row : { ...row, followers };
-			claims.push(begin(session, leading, at === 0 ? before : row, content, lease));
+			claims.push(begin(session, leading, at === 0 ? before : row, content, terms));
 		});
 		begun.add(before);
 	});
@@ -181,23 +181,25 @@ function begin(
 	row: TaskRow,
 	before: TaskRow,
 	{ payload, inbox, logged }: Pick<Claim, "payload" | "inbox" | "logged">,
-	lease: number,
+	{ lease, worker: by }: Terms,
 ): Claim {
 	const { now, settings } = session;
 	const crashed = row.state === "running" ? 1 : 0;
 	const [attempts, crashes] = [row.attempts + crashed, row.crashes + crashed];
 	// The token begins with the order of the task, which saves a look-up.
 	const token = `${row.order}.${settings.nextMark()}`;
-	const { kind, lane, limitKey, priority, error, addedAt } = row;
+	const { kind, lane, limitKey, priority, error, addedAt, meta, history } = row;
 	const running = { ...row, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
 	const { isCounted: isTaken } = session;
 	// Its gate is written by `closeGates`, and it wakes nobody.
-	session.tx.put(tasks, { ...running, isTaken, dueAt: now + lease }, before);
+	session.tx.put(tasks, { ...running, isTaken, by, since: now, dueAt: now + lease }, before);
 	// The former claim may append as long as this one is not committed.
 	if (row.isLogged) session.tx.guard?.(logs, [row.home, (logged ?? 0) + 1]);
 	const [id, age] = [idOf(row), now - addedAt];
 	const place = { id, token, lane, limitKey, kind, ...(row.joined !== undefined && { isCounted: true }) };
-	return { ...place, payload: copy(payload), attempts, crashes, priority, error, addedAt, age, inbox, logged };
+	const late = Math.max(0, now - (before.dueAt ?? now));
+	const past = { attempts, crashes, error, addedAt, age, late, history, lapsed: originOf(row) };
+	return { ...place, payload: copy(payload), priority, meta, inbox, logged, ...past };
 }
 
 /** The due tasks, and the time until the next one is due, which is known only if no other task is due. */

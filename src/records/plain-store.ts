@@ -229,7 +229,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 
 /** Settles claims, removes done tasks whose retention has ended, promotes lanes, and claims tasks. */
 function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
-	const { settle: settlements, claim: requested, lease, runs, overall } = turn;
+	const { settle: settlements, claim: requested, lease, runs, overall, worker } = turn;
 	const settled = yield* settle(session, settlements, settlements.length + 10);
 	yield* session.promote();
 	const requests = withoutPaused(requested, session.paused);
@@ -240,7 +240,12 @@ function* turnAtOnce(session: Session, turn: Turn): Work<TurnResult> {
 	const claims: Claim[] = [];
 	let dueIn = Infinity;
 	for (const request of requests) {
-		const part = yield* claim(session, request, { lease, runs, left: gate && gate.left - claims.length }, limits);
+		const part = yield* claim(
+			session,
+			request,
+			{ lease, runs, worker, left: gate && gate.left - claims.length },
+			limits,
+		);
 		for (const one of part.claims) claims.push(one);
 		dueIn = part.dueIn;
 	}

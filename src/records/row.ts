@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data, Message, Outcome, StoredTask } from "../basket/store.ts";
+import type { ClaimOrigin, Data, Message, Outcome, StoredTask } from "../basket/store.ts";
 import { isCloned } from "../basket/store.ts";
 import { Stray } from "./space.ts";
 import {
@@ -35,6 +35,8 @@ export const renewed = {
 	error: undefined,
 	progress: undefined,
 	isBackingOff: undefined,
+	by: undefined,
+	since: undefined,
 } as const;
 
 /** The state of a task whose payload cannot be read. */
@@ -59,12 +61,13 @@ export function isSound(value: unknown): value is TaskRow {
 	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
 	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
 	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers, isLogged } = rest;
-	const { parent, family, joined, isParent } = rest;
+	const { parent, family, joined, isParent, meta, history, by, since } = rest;
 	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
-		isOptional("string", id, lane, token, error, progress, limitKey, parent, joined) &&
+		isOptional("string", id, lane, token, error, progress, limitKey, parent, joined, meta, history, by) &&
 		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken, isLogged, isParent) &&
 		(family === undefined || isOrder(family)) &&
-		isOptional("number", dueAt) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) && Number.isSafeInteger(priority) &&
+		isOptional("number", dueAt, since) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) &&
+		Number.isSafeInteger(priority) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
 		!(isBlocked && (lane === undefined || isOver(value as TaskRow))) &&
 		(followers === undefined || isCount(followers)) && (payload === undefined || isData(payload)) &&
@@ -79,7 +82,7 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 	if (isSound(found)) return found;
 	const { value = found, key = undefined } = found instanceof Stray ? found : {};
 	const { order, home, id, kind, lane, payload, priority, limitKey, ...rest } = Object(value) as Partial<TaskRow>;
-	const { parent, family, joined } = rest;
+	const { parent, family, joined, meta, history } = rest;
 	const place = key?.[0] ?? (isOrder(order) ? order : 0);
 	return {
 		...fresh,
@@ -97,6 +100,8 @@ export function toTask(found: TaskRow | Stray): TaskRow {
 		parent: textOf(parent),
 		family: isOrder(family) ? family : undefined,
 		joined: textOf(joined),
+		meta: textOf(meta),
+		history: textOf(history),
 		// It may have some.
 		isLogged: true,
 		isParent: true,
@@ -114,6 +119,7 @@ export interface Details {
 	readonly backoff?: boolean | undefined;
 	readonly limitKey?: string | undefined;
 	readonly isKeyShut?: boolean | undefined;
+	readonly history?: string | undefined;
 }
 
 /** The time at which an ended task is removed; `undefined` if it is never removed. */
@@ -123,7 +129,7 @@ function removalOf(now: number, retain: number): number | undefined {
 
 /** The row of a running task after an outcome, without data and messages; `undefined` if the task is removed. */
 export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | undefined {
-	const { type, retain, attempts = 0, error, delay, hold, seen = 0, backoff, limitKey }:
+	const { type, retain, attempts = 0, error, delay, hold, seen = 0, backoff, limitKey, history }:
 		& Details
 		& Pick<Outcome, "type"> = outcome;
 	const ended = {
@@ -133,6 +139,8 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 		...(row.start && { start: undefined }),
 		...(row.followers && { followers: undefined }),
 		...(limitKey !== undefined && { limitKey }),
+		...(row.since !== undefined && { by: undefined, since: undefined }),
+		...(history !== undefined && { history }),
 	};
 	const over = { ...ended, isHeld: undefined, ...(row.isBlocked && { isBlocked: undefined }) };
 	const waiting: TaskRow = { ...ended, state: "waiting", dueAt: now };
@@ -160,9 +168,16 @@ export function isExpired(row: TaskRow, now: number): boolean {
 /** The public form of a task. */
 export function show(row: TaskRow, key: string, payload: Data, result?: Data): StoredTask {
 	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane, limitKey, parent } = row;
+	const { meta, history } = row;
 	const instant = dueAt === Infinity ? undefined : dueAt;
 	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, result, progress };
-	return { ...shown, dueAt: instant, addedAt, priority, lane, limitKey, parent };
+	const place = { dueAt: instant, addedAt, priority, lane, limitKey, parent };
+	return { ...shown, ...place, meta, history, claim: originOf(row) };
+}
+
+/** Its claim, or the last one if that ended without a settlement. */
+export function originOf({ by, since }: TaskRow): ClaimOrigin | undefined {
+	return since === undefined ? undefined : { worker: by, at: since };
 }
 
 /** Whether it is the head of its lane, or has no lane. */

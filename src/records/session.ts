@@ -219,11 +219,12 @@ export class Session {
 
 	/** Removes all of a task but its log and its family. Returns what a new row keeps of it, with a payload. */
 	keepLog({ before, row }: Found, payload: Data): Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> {
-		const { home, posted, isLogged, isParent, parent, family, joined } = row;
+		const { home, posted, isLogged, isParent, parent, family, joined, history } = row;
+		const kept = { home, posted: 0, seen: 0, isLogged, isParent, parent, family, joined, history };
 		this.erase(before);
 		this.forget(row, posted);
 		this.#empty(row);
-		return { home, posted: 0, seen: 0, isLogged, isParent, parent, family, joined, ...this.withPayload(home, payload) };
+		return { ...kept, ...this.withPayload(home, payload) };
 	}
 
 	/** Removes the log of a task that is gone, if this can be done at once. */
@@ -313,6 +314,7 @@ export class Session {
 			...row,
 			...next,
 			limitKey: next.limitKey,
+			meta: next.meta,
 			dueAt: dueAt === undefined || keepsTime ? dueAt : Math.max(dueAt, next.dueAt),
 			payload: isLong ? undefined : spare,
 			spare: undefined,

@@ -57,24 +57,33 @@ export function* giveBackBehind(session: Session, ended: readonly TaskRow[], hav
 		for (const row of list) {
 			if (!isSound(row) || row.state !== "running" || given.has(row.order)) break;
 			given.add(row.order);
-			const { attempts, crashes } = row;
-			end(
-				session,
-				haveCrashed ? { ...row, attempts: attempts + 1, crashes: crashes + 1 } : row,
-				{ outcome: release },
-				row,
-			);
+			if (haveCrashed) crash(session, row);
+			else end(session, row, { outcome: release });
 		}
 	}
 }
 
 const release: Outcome = { type: "release" };
 
+/** Gives a task back whose claim has ended without a settlement. */
+function crash(session: Session, row: TaskRow): void {
+	const { attempts, crashes, by, since } = row;
+	const crashed = { ...row, attempts: attempts + 1, crashes: crashes + 1, by: undefined, since: undefined };
+	end(session, crashed, { outcome: release }, row, { by, since });
+}
+
 /**
  * @param before the row as it was found
+ * @param rest what else is in the row then
  * @returns what must be added to the task
  */
-function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = row): Growth | undefined {
+function end(
+	session: Session,
+	row: TaskRow,
+	given: Ending,
+	before: TaskRow = row,
+	rest?: Partial<TaskRow>,
+): Growth | undefined {
 	const { now } = session;
 	const { outcome, log, ...offspring } = session.fit(row, given);
 	const { type, payload } = outcome;
@@ -85,13 +94,15 @@ function end(session: Session, row: TaskRow, given: Ending, before: TaskRow = ro
 	const left = seen === undefined ? 0 : row.posted - last;
 	const isAgain = isEnd && (row.next !== undefined || left > 0);
 	const read = { ...row, seen: last };
-	const stays = isAgain ? settled({ ...read, ...renewed }, release, now) : settled(read, outcome, now);
+	const stays = isAgain
+		? settled({ ...read, ...renewed }, { ...release, history: outcome.history }, now)
+		: settled(read, outcome, now);
 	const isOver = isEnd && !isAgain;
 	if (isOver) session.tallies.end(row, type === "dead" || (type === "done" && outcome.isBad === true));
 	if (stays === undefined) return void session.remove({ before, row });
 	const logged = log === undefined ? stays : session.append(stays, log);
 	const isParent = !isOver && isGrowing(offspring);
-	const after = isParent ? { ...logged, isParent } : logged;
+	const after = isParent ? { ...logged, isParent } : rest === undefined ? logged : { ...logged, ...rest };
 	session.forget(row, after.seen);
 	if (isOver) session.free(row.lane);
 	const keepsTime = row.isCollected && !isEnd || left >= most;

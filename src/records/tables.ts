@@ -82,6 +82,12 @@ export interface TaskRow {
 	readonly joined?: string | undefined;
 	/** Whether it has children or joins, or had some. */
 	readonly isParent?: boolean | undefined;
+	/** See `meta` of `NewTask`, and `history` of `Outcome`. */
+	readonly meta?: string | undefined;
+	readonly history?: string | undefined;
+	/** The worker of its current claim, or of the last one if that ended without a settlement, and when it was made. */
+	readonly by?: string | undefined;
+	readonly since?: number | undefined;
 	/** In the row of the pauses: the kinds that have ever had a gate. */
 	readonly gated?: readonly unknown[] | undefined;
 }
@@ -94,6 +100,7 @@ export interface Start {
 
 export interface Next {
 	readonly priority: number;
+	readonly meta?: string | undefined;
 	readonly limitKey?: string | undefined;
 	/** The time at which the first payload was added behind this claim. */
 	readonly addedAt: number;

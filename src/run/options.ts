@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { TaskContext } from "./task.ts";
+import type { ObservedAttempt, Observer } from "./observer.ts";
+import type { Task, TaskContext } from "./task.ts";
 import { type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
-import { check, checkCount, checkDelay, checkFunction, checkLimit } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkFunction, checkLimit, checkMethods } from "../platform/check.ts";
 import { checkClock, type Clock, systemClock } from "../platform/clock.ts";
 
 /** The argument of {@link RunnerOptions.onAttemptFailed}. */
@@ -61,6 +62,8 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	shouldRetry?: ((error: unknown, context: C) => boolean | PromiseLike<boolean>) | undefined;
 	/** Called after each failed attempt, once it is decided what follows. Errors that it throws are dropped. */
 	onAttemptFailed?: ((failed: FailedAttempt) => void) | undefined;
+	/** Is told of each attempt, and may wrap its call: `observer({ started, ended, around })`. @default none */
+	observe?: Observer | undefined;
 	/** Whether a server process may exit during a delay. Do not use it for a run that is awaited. @default false */
 	unref?: boolean | undefined;
 	/** The clock to use. @default systemClock */
@@ -76,6 +79,7 @@ export interface RunnerSettings {
 	readonly abandonAfter: number;
 	readonly shouldRetry: RunnerOptions["shouldRetry"];
 	readonly onAttemptFailed: RunnerOptions["onAttemptFailed"];
+	readonly observe: Observer | undefined;
 	readonly unref: boolean;
 	readonly clock: Clock;
 }
@@ -89,6 +93,7 @@ export const defaultSettings: RunnerSettings = {
 	abandonAfter: Infinity,
 	shouldRetry: undefined,
 	onAttemptFailed: undefined,
+	observe: undefined,
 	unref: false,
 	clock: systemClock,
 };
@@ -101,6 +106,7 @@ const checks: { readonly [K in keyof RunnerSettings]: (name: string, value: neve
 	abandonAfter: checkDelay,
 	shouldRetry: checkFunction,
 	onAttemptFailed: checkFunction,
+	observe: (name, value) => checkMethods(name, value, "watch"),
 	unref: (name, value) => check(name, value, "boolean"),
 	clock: (_, value) => checkClock(value),
 };
@@ -110,9 +116,21 @@ export function checkRunnerOptions(
 	options: RunnerOptions = {},
 	defaults: RunnerSettings = defaultSettings,
 ): RunnerSettings {
-	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock } = options;
+	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, observe, unref, clock } =
+		options;
 	// A loop over an object that always has the same properties is fast; a look-up of absent options by name is not.
-	const given = { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, unref, clock };
+	const given = {
+		attempts,
+		backoff,
+		timeout,
+		deadline,
+		abandonAfter,
+		shouldRetry,
+		onAttemptFailed,
+		observe,
+		unref,
+		clock,
+	};
 	let settings: Record<string, unknown> | undefined;
 	for (const name in given) {
 		const value = given[name as keyof RunnerSettings];
@@ -121,4 +139,13 @@ export function checkRunnerOptions(
 		}
 	}
 	return (settings ?? defaults) as RunnerSettings;
+}
+
+/** The task, or one that its observer watches. */
+export function watched<T>(
+	task: Task<T>,
+	{ observe, clock }: RunnerSettings,
+	about: Omit<ObservedAttempt, "attempt">,
+): Task<T> {
+	return observe === undefined ? task : observe.watch(task, about, clock);
 }

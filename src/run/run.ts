@@ -9,7 +9,7 @@
 import type { RunStep } from "./execution.ts";
 import { Attempt } from "./attempt.ts";
 import { Execution, step } from "./execution.ts";
-import { checkRunnerOptions, defaultSettings, type RunnerOptions } from "./options.ts";
+import { checkRunnerOptions, defaultSettings, type RunnerOptions, watched } from "./options.ts";
 import { steering, type Task, unwrap } from "./task.ts";
 import { check, checkedSignal } from "../platform/check.ts";
 import { Snapshot, type Subscribable } from "../platform/snapshot.ts";
@@ -86,7 +86,8 @@ export function run<T>(task: Task<T>, options?: RunOptions): Promise<T> {
 			});
 		}
 		const signal = checkedSignal(options);
-		return new Execution(task, checkRunnerOptions(options), signal).run();
+		const settings = checkRunnerOptions(options);
+		return new Execution(watched(task, settings, { by: "run" }), settings, signal).run();
 	} catch (error) {
 		return Promise.reject(error);
 	}
@@ -141,7 +142,7 @@ export class Runner<T = void> implements Subscribable<RunnerSnapshot> {
 	constructor(task: Task<T>, options: RunnerOptions = {}) {
 		check("task", task, "function");
 		const settings = checkRunnerOptions(check("options", options, "object"));
-		this.#execution = new Execution(task, settings);
+		this.#execution = new Execution(watched(task, settings, { by: "run" }), settings);
 	}
 
 	/**

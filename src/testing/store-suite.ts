@@ -14,6 +14,7 @@ import { claiming } from "./store-suite/claiming.ts";
 import { collecting } from "./store-suite/collecting.ts";
 import { expiring } from "./store-suite/expiring.ts";
 import { familyModelTest } from "./store-suite/family-model.ts";
+import { history } from "./store-suite/history.ts";
 import { globalTest } from "./store-suite/global-test.ts";
 import { inbox } from "./store-suite/inbox.ts";
 import { joining } from "./store-suite/joining.ts";
@@ -117,6 +118,7 @@ function allTests(): StoreTest[] {
 		logging,
 		children,
 		joining,
+		history,
 		looking,
 		transactions,
 		watching,

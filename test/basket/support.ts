@@ -69,8 +69,9 @@ export class Machine {
 	}
 
 	/** Claims a task like a process that dies immediately afterwards. */
-	async crash(kind: string, lease = 30_000): Promise<string | undefined> {
-		const { claims } = await this.memory.turn("default", { settle: [], claim: [{ kinds: [kind], limit: 1 }], lease });
+	async crash(kind: string, lease = 30_000, worker?: string): Promise<string | undefined> {
+		const claim = [{ kinds: [kind], limit: 1 }];
+		const { claims } = await this.memory.turn("default", { settle: [], claim, lease, worker });
 		return claims[0]?.id;
 	}
 }

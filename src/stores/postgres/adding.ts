@@ -31,7 +31,8 @@ export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): stri
 		`{${tasks.map(({ delay }) => duration(delay))}}`,
 		arrayOf(tasks.map(({ payload }) => encode(payload))),
 	];
-	if (!isReplacing) return columns;
+	const metas = tasks.some(({ meta }) => meta !== undefined) ? arrayOf(tasks.map(({ meta }) => encodeText(meta))) : "";
+	if (!isReplacing) return [...columns, metas];
 	const withins = tasks.map(({ within }) => within === undefined ? "NULL" : duration(within));
 	return [
 		...columns,
@@ -39,6 +40,7 @@ export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): stri
 		`{${tasks.map(({ ifPresent }) => ifPresent !== undefined)}}`,
 		arrayOf(tasks.map(({ item }) => encodeData(item))),
 		`{${tasks.map(({ most }) => most ?? "NULL")}}`,
+		metas,
 	];
 }
 

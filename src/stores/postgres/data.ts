@@ -7,6 +7,7 @@
 import type {
 	BasketLimit,
 	Claim,
+	ClaimOrigin,
 	ClaimRequest,
 	Data,
 	KindLimit,
@@ -40,7 +41,12 @@ export type ClaimColumns = readonly [
 	inboxes: (readonly MessageRow[] | null)[],
 	limitKeys: (string | null)[],
 	logged: Readonly<Record<number, number | null>> | null,
+	lates: number[],
+	pasts: Readonly<Record<number, Past>> | null,
 ];
+
+/** What is left of the past of a claimed task. */
+type Past = readonly [meta: string | null, history: string | null, worker: string | null, claimed: number | null];
 
 export type MessageRow = readonly [n: number, data: string];
 
@@ -145,7 +151,14 @@ export function showTask(row: TaskRow): StoredTask {
 	const task = sql.showTask(shown as unknown as sql.TaskRow, data("payload"));
 	const limitKey = shown["limitKey"] as string ?? undefined;
 	const parent = shown["parent"] as string ?? undefined;
-	return { ...task, limitKey, parent, ...shown["result"] === null ? {} : { result: data("result") } };
+	const { meta, history, worker, claimed } = shown as Record<string, never>;
+	const past = { meta: meta ?? undefined, history: history ?? undefined, claim: originOf(worker!, claimed!) };
+	return { ...task, limitKey, parent, ...past, ...shown["result"] === null ? {} : { result: data("result") } };
+}
+
+/** The current claim, or the last one if that ended without a settlement. */
+function originOf(worker: string | null, claimed: number | null): ClaimOrigin | undefined {
+	return claimed === null ? undefined : { worker: worker ?? undefined, at: claimed };
 }
 
 /** The claims of a turn. One that has found nothing does not ask again at once, as others may have it locked. */
@@ -186,6 +199,8 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 		inboxes,
 		keys,
 		logged,
+		lates,
+		pasts,
 	] = columns;
 	return seqs.map((seq, index) => {
 		const payload = decode(payloads[index]!);
@@ -193,6 +208,7 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 		const id = sql.idOf({ seq, id: decodeText(ids[index]!) });
 		// A name that differs from its stored form would never be found again.
 		const isNamed = ids[index] === null || encode(id) === ids[index];
+		const [meta = null, history = null, worker = null, claimed = null] = pasts?.[seq] ?? [];
 		if (!isNamed || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
 		return {
 			id,
@@ -206,6 +222,10 @@ export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 			error: decodeText(errors[index]!) ?? undefined,
 			addedAt: addedAts[index]!,
 			age: ages[index]!,
+			late: Math.max(0, lates[index]!),
+			meta: decodeText(meta) ?? undefined,
+			history: decodeText(history) ?? undefined,
+			lapsed: originOf(decodeText(worker), claimed),
 			inbox: inbox as Message[],
 			limitKey: decodeText(keys[index]!) ?? undefined,
 			logged: logged?.[seq] ?? undefined,

@@ -44,10 +44,12 @@ import { turn } from "./turn.ts";
 
 /** The tasks in the arrays of `add`. */
 function insert(s: string, id: string, end: string): string {
-	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload, kin, parent, joined)
-	SELECT ${numberAt("o")}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v, own, whose, js[o]
-	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[])
-		WITH ORDINALITY AS r (k, i, l, g, p, d, v, o)
+	return `INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload, meta, kin, parent, joined)
+	SELECT ${
+		numberAt("o")
+	}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v, z, own, whose, js[o]
+	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[], nullif(zs, '')::text[])
+		WITH ORDINALITY AS r (k, i, l, g, p, d, v, z, o)
 	${end}`;
 }
 
@@ -118,7 +120,7 @@ END LOOP;`,
 		// use is checked again: its task may have expired or been deleted meanwhile.
 		create(
 			"add",
-			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, hint text, own bigint DEFAULT NULL, whose text DEFAULT NULL, joins text DEFAULT NULL) RETURNS text",
+			"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, zs text, hint text, own bigint DEFAULT NULL, whose text DEFAULT NULL, joins text DEFAULT NULL) RETURNS text",
 			`t bigint; js text[] := joins::text[]; n int := cardinality(vs::text[]); done int := 0; more int; blocks bigint[]; there json; gone bigint[]; logs bigint[]; lost int;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
 			`IF lanes <> '{}' THEN PERFORM ${call("enter")}(b, lanes); END IF;

@@ -252,7 +252,7 @@ class Postgres implements PostgresStore {
 	}
 
 	async #turn(tx: PostgresClient | undefined, basket: string, turn: Turn): Promise<TurnResult> {
-		const { settle, claim, lease, limits, overall, runs = [] } = turn;
+		const { settle, claim, lease, limits, overall, runs = [], worker = "" } = turn;
 		const areShort = settle.map(isShort);
 		const short = settle.filter((_, index) => areShort[index]).map(({ ref }) => seqOf(ref));
 		const others = settle.filter((_, index) => !areShort[index]);
@@ -270,6 +270,7 @@ class Postgres implements PostgresStore {
 				runs.map(({ kind, most }) => ({ kind: encode(kind), most })),
 				showLimit(overall),
 				cornersOf(settle),
+				encode(worker),
 			] as const,
 		);
 		if (isStirred && tx === undefined) this.#watch.tell(encode(basket));

@@ -16,15 +16,16 @@ import {
 	nowhere,
 	numberAt,
 	restart,
+	unclaimed,
 } from "./sql.ts";
 
 /**
  * The arrays of tasks. `c` is whether the task replaces another one, `w` its maximum wait, `x` an item to collect, and `m`
- * the number of items with which it is due at once.
+ * the number of items with which it is due at once; `z` is its meta.
  */
 const given =
-	`unnest(ks::text[], ids::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[], ws::bigint[], cs::boolean[], xs::text[], ms::int[])
-	WITH ORDINALITY AS g (k, i, l, y, p, d, v, w, c, x, m, o)`;
+	`unnest(ks::text[], ids::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[], ws::bigint[], cs::boolean[], xs::text[], ms::int[], nullif(zs, '')::text[])
+	WITH ORDINALITY AS g (k, i, l, y, p, d, v, w, c, x, m, z, o)`;
 
 /** The gate of a running task that is replaced: it keeps its place at that of its claim. */
 function moved(): string {
@@ -46,7 +47,7 @@ export function put(s: string): string {
 	return create(
 		s,
 		"put",
-		"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, ws text, cs text, xs text, ms text, hint text) RETURNS text",
+		"(b text, ks text, ids text, ls text, gs text, ps text, ds text, vs text, ws text, cs text, xs text, ms text, zs text, hint text) RETURNS text",
 		`t bigint; r record; blocks bigint[]; own bigint; there json[] := '{}'; touched bigint[] := '{}'; wrong json;
 	prior bigint; form int; other text; corner text; letters int; recorded bigint; ended boolean; isNew boolean; isOther boolean;
 	lanes text[] := ARRAY(SELECT DISTINCT l FROM unnest(ls::text[]) l WHERE l IS NOT NULL);`,
@@ -82,8 +83,8 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 			IF recorded IS NOT NULL THEN PERFORM ${s}.${nameIn("erase")}(ARRAY[recorded]); END IF;
 			IF ended THEN form := NULL; END IF;
 		END IF;
-		INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload)
-		VALUES (own, b, r.k, r.i, r.l, r.y, r.p, CASE WHEN r.l IS NULL THEN 0 ELSE 2 END, t + r.d, t, r.v)
+		INSERT INTO ${s}.tasks (seq, basket, kind, id, lane, gate, priority, state, due, added, payload, meta)
+		VALUES (own, b, r.k, r.i, r.l, r.y, r.p, CASE WHEN r.l IS NULL THEN 0 ELSE 2 END, t + r.d, t, r.v, r.z)
 		ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING;
 		EXIT WHEN FOUND;
 	END LOOP;
@@ -102,11 +103,11 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 		END IF;
 		touched := touched || prior;
 		IF NOT isNew AND form IN (1, 3) THEN
-			UPDATE ${s}.tasks SET posted = posted + 1, newer = r.v, newer_priority = r.p, newer_added = coalesce(newer_added, t),
+			UPDATE ${s}.tasks SET posted = posted + 1, newer = r.v, newer_meta = r.z, newer_priority = r.p, newer_added = coalesce(newer_added, t),
 				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved()}
 			WHERE seq = prior RETURNING posted INTO letters;
 		ELSE
-			UPDATE ${s}.tasks SET posted = posted + 1, payload = r.v, priority = r.p, gate = r.y, due = CASE
+			UPDATE ${s}.tasks SET posted = posted + 1, payload = r.v, meta = r.z, priority = r.p, gate = r.y, due = CASE
 				WHEN attempts + crashes::bigint > 0 THEN due
 				WHEN posted + 1 - seen >= r.m THEN t
 				ELSE least(t + r.d, added + r.w) END
@@ -118,11 +119,11 @@ FOR r IN SELECT * FROM ${given} ORDER BY i COLLATE "C", o LOOP
 	ELSIF r.c THEN
 		touched := touched || prior;
 		IF form IN (1, 3) THEN
-			UPDATE ${s}.tasks SET newer = r.v, newer_priority = r.p, newer_added = coalesce(newer_added, t),
+			UPDATE ${s}.tasks SET newer = r.v, newer_meta = r.z, newer_priority = r.p, newer_added = coalesce(newer_added, t),
 				newer_due = least(t + r.d, coalesce(newer_added, t) + r.w), ${moved()}
 			WHERE seq = prior;
 		ELSE
-			UPDATE ${s}.tasks SET payload = r.v, priority = r.p, gate = r.y, attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
+			UPDATE ${s}.tasks SET payload = r.v, meta = r.z, priority = r.p, gate = r.y, attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL, ${unclaimed},
 				added = CASE WHEN attempts + crashes::bigint > 0 THEN t ELSE added END,
 				due = least(t + r.d, CASE WHEN attempts + crashes::bigint > 0 THEN t ELSE added END + r.w)
 			WHERE seq = prior;

@@ -9,7 +9,7 @@
 
 import { lastEntries } from "./log.ts";
 import { cutRun } from "./overall.ts";
-import { create, inboxOf, isCollected, isFollower, newer } from "./sql.ts";
+import { create, inboxOf, isCollected, isFollower, newer, next, pasts } from "./sql.ts";
 
 /** The maximum number of followers. With a constant, the plan reads the index of lanes in its order. */
 const most = 1_000;
@@ -38,7 +38,8 @@ export function giveBack(s: string): string {
 		|| ARRAY(SELECT seq FROM ${s}.tasks WHERE seq = ANY (mine) AND due > t AND crashed = 0);
 	UPDATE ${s}.tasks SET state = CASE behind WHEN 2 THEN 5 ELSE 2 END, behind = NULL, backoff = false,
 		due = CASE WHEN newer IS NULL OR ${isCollected("newer")} THEN t ELSE greatest(newer_due, t) END,
-		attempts = least(attempts, 2147483646) + crashed, crashes = least(crashes, 2147483646) + crashed, ${newer}
+		attempts = least(attempts, 2147483646) + crashed, crashes = least(crashes, 2147483646) + crashed,
+		worker = CASE crashed WHEN 1 THEN worker END, claimed = CASE crashed WHEN 1 THEN claimed END, ${newer}
 	WHERE seq = ANY (mine) AND ${isFollower};
 END LOOP;`,
 	);
@@ -65,12 +66,15 @@ export function follow(s: string): string {
 			p := 0;
 			WHILE mine[p + 1] = expected[p + 1] LOOP p := p + 1; END LOOP;
 			CONTINUE WHEN p = 0;
-			UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = claims % 2000000000 + 1 WHERE seq = ANY (mine[1:p]);
-			SELECT json_build_array(
+			WITH c AS MATERIALIZED (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine[1:p])), u AS (
+				UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = ${next},
+					worker = nullif(who, ''), claimed = t
+				WHERE seq = ANY (ARRAY(SELECT seq FROM c))
+			) SELECT json_build_array(
 				array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
-				array_agg(attempts), array_agg(crashes), array_agg(claims), array_agg(error), array_agg(payload),
-				array_agg(${inboxOf(s)}), array_agg(gate), ${lastEntries(s)}
-			) INTO columns FROM (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine[1:p]) ORDER BY seq) x;
+				array_agg(attempts), array_agg(crashes), array_agg(${next}), array_agg(error), array_agg(payload),
+				array_agg(${inboxOf(s)}), array_agg(gate), ${lastEntries(s)}, array_agg(t - due), ${pasts}
+			) INTO columns FROM (SELECT * FROM c ORDER BY seq) x;
 			taken := taken || columns;
 ${cutRun}
 		END LOOP;`;

@@ -49,7 +49,8 @@ const first = [
  *
  * `gate` is the key of a limit, `place` that of a running task that was replaced by one with another key, and `started`
  * the start that its gate has counted: see gates.ts. `behind` is set for a running task behind the head of its lane: see runs.ts.
- * `log` is the number of its log: see log.ts. The columns of children are explained in families.ts.
+ * `log` is the number of its log: see log.ts. `worker` has the current claim, since `claimed`; a settlement removes both, so that
+ * they show a claim that has ended otherwise. The columns of children are explained in families.ts.
  */
 function migrations(s: string): readonly string[][] {
 	return [[
@@ -123,7 +124,8 @@ END LOOP;`,
 		`FOR old IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = to_regnamespace('${s}') AND p.proname ~ '_3$' LOOP
 	EXECUTE 'DROP FUNCTION ' || old;
 END LOOP;`,
-		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint, ADD behind smallint, ADD log bigint;`,
+		`ALTER TABLE ${s}.tasks ADD gate text COLLATE "C", ADD place text COLLATE "C", ADD started bigint, ADD behind smallint, ADD log bigint,
+	ADD meta text, ADD newer_meta text, ADD history text, ADD worker text, ADD claimed bigint;`,
 		// Claims must not find tasks with a key here.
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx, ${s}.tasks_basket_kind_priority_due_seq_idx1;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0 AND gate IS NULL;`,

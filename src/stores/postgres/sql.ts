@@ -29,11 +29,25 @@ export const isGone = "state > 5 AND due <= t";
 /** The newer payload takes its place, if there is one. */
 export const newer =
 	`payload = coalesce(newer, payload), priority = coalesce(newer_priority, priority), added = coalesce(newer_added, added),
-				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL`;
+				meta = CASE WHEN newer IS NULL THEN meta ELSE newer_meta END,
+				newer = NULL, newer_priority = NULL, newer_added = NULL, newer_due = NULL, newer_meta = NULL`;
+
+/** The claim has ended with a settlement. */
+export const unclaimed = "worker = NULL, claimed = NULL";
+
+/**
+ * What claims show of the past of tasks, by the numbers of these: meta, history, and the claim before; `NULL` if none has any of it.
+ */
+export const pasts =
+	`json_object_agg(seq, json_build_array(CASE WHEN newer IS NULL THEN meta ELSE newer_meta END, history, worker, claimed))
+			FILTER (WHERE num_nonnulls(meta, newer_meta, history, claimed) > 0)`;
+
+/** The number of the next claim. The last one may have been edited by hand. */
+export const next = "claims % 2000000000 + 1";
 
 /** The columns for `showTask` of data.ts. */
 export const columns =
-	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress, result, parent";
+	"seq, id, kind, lane, priority, state, due, added, attempts, crashes, claims, error, payload, progress, result, parent, meta, history, worker, claimed";
 
 /** The column `place` of a running task that had no key when it was claimed: no key is stored as this character. */
 export const nowhere = "chr(64977)";

@@ -26,9 +26,12 @@ import {
 	nameIn,
 	never,
 	newer,
+	next,
 	notify,
+	pasts,
 	pausedKind,
 	stayed,
+	unclaimed,
 } from "./sql.ts";
 
 /**
@@ -39,8 +42,6 @@ const pace = { raise: 100, survey: 30_000 };
 /** The maximum number of expired tasks that are removed at once. */
 const sweep = 5_000;
 
-/** Limits the number, which may have been edited by hand. */
-const next = "claims % 2000000000 + 1";
 const settledColumns = "lane, posted, kind, priority, gate, place, started, due, state, behind, log, kin, joined";
 const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
@@ -55,7 +56,7 @@ export function turn(s: string): string {
 	return create(
 		s,
 		"turn",
-		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '', corners text DEFAULT '{}') RETURNS text",
+		"(b text, plain text, q text, c text, lease text, hint text, runs text DEFAULT '[]', whole text DEFAULT '', corners text DEFAULT '{}', who text DEFAULT '') RETURNS text",
 		`t bigint; since bigint; r record; gone bigint[]; swept bigint[]; logs bigint[]; settled boolean[] := '{}'; taken json[] := '{}'; columns json;
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
@@ -122,7 +123,7 @@ END IF;
 IF q <> '[]' THEN
 	FOR r IN SELECT * FROM ${
 		entries(
-			`s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, z boolean, y boolean, bad boolean, ${partColumns}`,
+			`s bigint, n int, i text, t int, d bigint, a int, c int, e text, k boolean, m int, h int, v text, u text, g text, x text, z boolean, y boolean, bad boolean, ${partColumns}`,
 		)
 	} ${inOrder} LOOP
 		unread := NULL;
@@ -150,6 +151,8 @@ IF q <> '[]' THEN
 				payload = coalesce(r.v, payload),
 				result = r.u,
 				gate = coalesce(r.g, gate),
+				history = coalesce(r.x, history),
+				${unclaimed},
 				${opened}
 			WHERE ${isRef} AND newer IS NULL RETURNING ${settledColumns} INTO ended;
 		END IF;
@@ -216,6 +219,8 @@ function leaveMessages(s: string): string {
 				${stayed()},
 				due = CASE WHEN unread < r.h THEN greatest(newer_due, t) ELSE t END,
 				attempts = 0, crashes = 0, backoff = false, error = NULL, progress = NULL,
+				history = coalesce(r.x, history),
+				${unclaimed},
 				seen = greatest(seen, r.m),
 				${newer},
 				${opened}
@@ -236,6 +241,8 @@ function takeNewer(s: string): string {
 				error = CASE WHEN ${isOver} THEN NULL ELSE coalesce(r.e, error) END,
 				progress = CASE WHEN ${isOver} THEN NULL ELSE progress END,
 				backoff = r.k IS TRUE,
+				history = coalesce(r.x, history),
+				${unclaimed},
 				seen = greatest(seen, least(posted, coalesce(r.m, 0))),
 				${newer},
 				${opened}
@@ -301,7 +308,7 @@ function claim(s: string): string {
 				) running
 			) x UNION ALL SELECT * FROM ${s}.tasks WHERE seq = ANY (gated) AND seq <> ALL (took) AND priority = r.priority ORDER BY due, seq LIMIT wanted
 		), u AS (
-			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next},
+			UPDATE ${s}.tasks SET state = 1, due = leaseEnd, claims = ${next}, worker = nullif(who, ''), claimed = t,
 				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}, place = NULL,
 				started = CASE WHEN gate IS NOT NULL AND kind = ANY (rated) THEN moment END
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
@@ -313,7 +320,9 @@ function claim(s: string): string {
 	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
 			array_agg(${inboxOf(s)}),
 			array_agg(gate),
-			${lastEntries(s)}
+			${lastEntries(s)},
+			array_agg(t - due),
+			${pasts}
 		), array_agg(lane) FILTER (WHERE state = 1 AND lane IS NOT NULL), array_agg(seq) FILTER (WHERE state = 1 AND lane IS NOT NULL)
 		INTO p, lastDue, isReplaced, columns, stays, above FROM c;
 		CONTINUE WHEN p = 0;

@@ -24,6 +24,7 @@ export function showEnding(settlement: Settlement): Record<string, unknown> {
 		h: mostOf(settlement),
 		v: encodeData(payload),
 		u: encodeData(result),
+		x: encodeText(settlement.outcome.history),
 		...limitsOf(settlement.outcome),
 		...partOf(settlement),
 		bad: isBad(settlement) || undefined,

@@ -28,6 +28,7 @@ export interface Ending {
 	readonly payload?: Data | undefined;
 	/** Of a done task. */
 	readonly result?: Data | undefined;
+	readonly history?: string | undefined;
 }
 
 /** The end of a claim that leaves its task in the table. */

@@ -9,15 +9,29 @@ import { mostInbox } from "../../basket/store.ts";
 import { damaged, idOf, mostRows } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
-import { after, bounds, claimColumns, decode, type DueRow, isAmong, keyOf, type TaskRow } from "./data.ts";
+import {
+	after,
+	bounds,
+	claimColumns,
+	columnOf,
+	decode,
+	type DueRow,
+	isAmong,
+	keyOf,
+	originOf,
+	type TaskRow,
+	textOf,
+} from "./data.ts";
 import { type Level, SqliteDue } from "./due.ts";
 import { bySpacing } from "./gates.ts";
 import { lastEntry } from "./proof.ts";
 import { inTurn, SqlitePicks } from "./picks.ts";
 import type { Tables } from "./tables.ts";
 
+type Past = "meta" | "history" | "worker" | "claimed";
+
 /** The history of a task. It is read for few tasks, because most are {@link fresh}. */
-interface History extends Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen"> {
+interface History extends Pick<TaskRow, "seq" | "state" | "attempts" | "crashes" | "error" | "posted" | "seen" | Past> {
 	/** The number of the last entry of its log. */
 	readonly logged: number | null;
 }
@@ -29,12 +43,23 @@ const fresh: Omit<History, "seq"> = {
 	error: null,
 	posted: 0,
 	seen: 0,
+	meta: null,
+	history: null,
+	worker: null,
+	claimed: null,
 	logged: null,
 };
 
+/** Who claims tasks, and until when. */
+interface Taking extends Pick<Turn, "worker"> {
+	readonly until: number;
+}
+
 /** The columns of a {@link History}, but for `seq`. */
 function historyColumns(tables: Tables): string {
-	return `state, attempts, crashes, error, posted, seen, ${lastEntry(tables)} AS logged`;
+	return `state, attempts, crashes, error, posted, seen, meta, history, worker, claimed, ${
+		lastEntry(tables)
+	} AS logged`;
 }
 
 export class SqliteClaiming extends SqliteDue {
@@ -53,7 +78,7 @@ export class SqliteClaiming extends SqliteDue {
 		basket: string,
 		{ kinds, limit }: ClaimRequest,
 		found: readonly Level[],
-		{ lease, limits = [], runs = [] }: Pick<Turn, "lease" | "limits" | "runs">,
+		{ lease, limits = [], runs = [], worker }: Pick<Turn, "lease" | "limits" | "runs" | "worker">,
 		left: number,
 		now: number,
 	): Claim[] {
@@ -68,7 +93,7 @@ export class SqliteClaiming extends SqliteDue {
 			const picks = this.picks.pick(basket, kinds, limits, most, now);
 			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
 			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
-			const { read, taken } = this.#begin(basket, rows, limits, until, now);
+			const { read, taken } = this.#begin(basket, rows, { limits, worker, until }, now);
 			heads += taken.size;
 			let room = left - claims.length - taken.size;
 			for (const [index, claim] of read.entries()) {
@@ -76,7 +101,7 @@ export class SqliteClaiming extends SqliteDue {
 				claims.push(claim);
 				const mostBehind = Math.min((runs.find(({ kind }) => kind === claim.kind)?.most ?? 1) - 1, room);
 				if (mostBehind === 0 || claim.lane === undefined || claim.attempts > 0) continue;
-				const followers = this.#follow(basket, rows[index]!, mostBehind, until, now);
+				const followers = this.#follow(basket, rows[index]!, mostBehind, { worker, until }, now);
 				for (const follower of followers) claims.push(follower);
 				room -= followers.length;
 			}
@@ -91,7 +116,7 @@ export class SqliteClaiming extends SqliteDue {
 	}
 
 	/** Claims the tasks behind a head that can run with it. */
-	#follow(basket: string, { seq, kind, lane }: DueRow, most: number, until: number, now: number): Claim[] {
+	#follow(basket: string, { seq, kind, lane }: DueRow, most: number, { worker, until }: Taking, now: number): Claim[] {
 		const rows = this.lanes.behind<DueRow & Omit<History, "seq">>(
 			...[basket, lane!, seq, Math.min(most, mostRows)] as const,
 			`${claimColumns(this.tables)}, ${historyColumns(this.tables)}`,
@@ -105,7 +130,7 @@ export class SqliteClaiming extends SqliteDue {
 			claims.push(claim);
 		}
 		if (claims.length === 0) return [];
-		this.lanes.follow(rows.slice(0, claims.length).map(({ seq }) => seq), until);
+		this.lanes.follow(rows.slice(0, claims.length).map(({ seq }) => seq), worker, until, now);
 		return claims;
 	}
 
@@ -113,8 +138,7 @@ export class SqliteClaiming extends SqliteDue {
 	#begin(
 		basket: string,
 		rows: readonly DueRow[],
-		limits: readonly KindLimit[],
-		until: number,
+		{ limits, ...taking }: Taking & { readonly limits: readonly KindLimit[] },
 		now: number,
 	): { read: (Claim | string | undefined)[]; taken: ReadonlySet<number> } {
 		const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
@@ -124,11 +148,13 @@ export class SqliteClaiming extends SqliteDue {
 		const read = rows.map((row) => {
 			const next = replacements.get(row.seq);
 			if (next !== undefined && (next.gate ?? null) !== (row.gate ?? null)) return undefined;
-			return this.#read({ ...row, ...next }, histories.get(row.seq) ?? fresh, now);
+			const history = histories.get(row.seq) ?? fresh;
+			const { meta } = next ?? history;
+			return this.#read({ ...row, ...next }, meta === history.meta ? history : { ...history, meta }, now);
 		});
 		const taken = rows.filter((_, index) => typeof read[index] === "object");
 		const seqs = taken.map(({ seq }) => seq);
-		for (const [spacing, among] of bySpacing(taken, limits)) this.#take(among, spacing, until, now);
+		for (const [spacing, among] of bySpacing(taken, limits)) this.#take(among, spacing, taking, now);
 		if (replacements.size > 0) this.replacements.take(seqs.filter((seq) => replacements.has(seq)), "continues");
 		return { read, taken: new Set(seqs) };
 	}
@@ -151,14 +177,14 @@ export class SqliteClaiming extends SqliteDue {
 	}
 
 	/** @param spacing of the starts, if a limit counts them */
-	#take(seqs: readonly number[], spacing: number, until: number, now: number): void {
+	#take(seqs: readonly number[], spacing: number, { worker, until }: Taking, now: number): void {
 		const isCounted = spacing > 0;
-		const start = isCounted ? "started = ?4, spacing = ?5" : "started = NULL";
+		const start = isCounted ? "started = ?4, spacing = ?6" : "started = NULL";
 		this.connection.run(
-			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1,
+			`UPDATE ${this.tables.tasks} SET state = ${State.running}, due = ?3, claims = claims + 1, worker = ?5, claimed = ?4,
 			${this.tables.hasGates ? `${start}, behind = NULL,` : ""}
 			attempts = attempts + state, crashes = crashes + state WHERE ${isAmong(seqs)}`,
-			...[...bounds(seqs), until, ...isCounted ? [now, spacing] : []],
+			...[...bounds(seqs), until, now, columnOf(worker), ...isCounted ? [spacing] : []],
 		);
 	}
 
@@ -182,7 +208,7 @@ export class SqliteClaiming extends SqliteDue {
 
 	/** The claim, or the reason why the task cannot be claimed. */
 	#read(row: DueRow, history: Omit<History, "seq">, now: number): Claim | string {
-		const { seq, kind, lane, priority, added, claims } = row;
+		const { seq, kind, lane, priority, due, added, claims } = row;
 		const { state, attempts, crashes, error, posted, seen, logged } = history;
 		const areCounts = isCount(seq) && isCount(claims) && isCount(attempts) && isCount(crashes) && isCount(posted);
 		if (!areCounts || !isCount(seen) || !isCount(Math.abs(priority)) || !isCount(Math.abs(added))) {
@@ -207,6 +233,10 @@ export class SqliteClaiming extends SqliteDue {
 			error: error ?? undefined,
 			addedAt: added,
 			age: now - added,
+			late: Math.max(0, now - due),
+			meta: textOf(history.meta),
+			history: textOf(history.history),
+			lapsed: originOf(history),
 			inbox: inbox as Message[],
 			logged: logged ?? undefined,
 		};

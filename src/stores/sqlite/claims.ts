@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Done, LogEntry, LogRead, Offspring, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
+import type { Data, Done, LogEntry, LogRead, Offspring, Outcome, Ref, Save, Settlement } from "../../basket/store.ts";
 import { isCollected } from "../../basket/place.ts";
 import { endingOf, isPlain, isRemoval, seqOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -95,7 +95,12 @@ export class SqliteClaims extends SqliteClaiming {
 		replacement: Replacement | undefined,
 		left: number,
 	): boolean {
-		const ended = this.#end(basket, ref, isOver(outcome) ? { type: "release" } : outcome, now);
+		const ended = this.#end(
+			basket,
+			ref,
+			isOver(outcome) ? { type: "release", history: outcome.history } : outcome,
+			now,
+		);
 		if (ended === undefined) return false;
 		const isFull = outcome.type === "done" && left >= (outcome.most ?? Infinity);
 		const keepsTime = isOver(outcome) ? isFull : isCollected(replacement?.payload);
@@ -179,7 +184,7 @@ export class SqliteClaims extends SqliteClaiming {
 
 	/** One statement per task: payloads may be bytes, which JSON cannot contain. */
 	#end(basket: string, ref: Ref, outcome: Outcome, now: number): Pick<Gone, "lane"> | undefined {
-		const { state, delay, attempts, crashes, error, backoff, seen, payload, result } = endingOf(outcome);
+		const { state, delay, attempts, crashes, error, backoff, seen, payload, result, history } = endingOf(outcome);
 		const due = delay === null ? State.never : after(now, delay);
 		const isDone = state === State.done;
 		const isKeptFor = delay !== null && state >= State.dead;
@@ -187,13 +192,16 @@ export class SqliteClaims extends SqliteClaiming {
 		const leave = state > State.blocked ? `gone = ${isKeptFor ? "?4" : "NULL"},` : "";
 		const key = keyIn(outcome);
 		// Only a done task has a result, and only a released one gets a key.
-		const also = isDone ? "result = ?12," : key === undefined ? "" : "gate = ?12,";
-		const update = this.#updateWith(`${leave} ${also}`);
+		const more: [column: string, value: Data | null][] = [
+			...isDone ? [["result", result === undefined ? null : encode(result)] as [string, Data | null]] : [],
+			...key === undefined ? [] : [["gate", encode(key)] as [string, Data]],
+			...history === undefined ? [] : [["history", encode(history)] as [string, Data]],
+		];
+		const update = this.#updateWith(leave + more.map(([column], index) => `${column} = ?${12 + index},`).join(""));
 		const values = [
 			...[proofOf(ref), basket, state, due, attempts ?? null, crashes ?? null, error ?? null],
 			...[backoff ? 1 : 0, seen ?? null, now, payload === undefined ? null : encode(payload)],
-			...isDone ? [result === undefined ? null : encode(result)] : [],
-			...key === undefined ? [] : [encode(key)],
+			...more.map(([, value]) => value),
 		];
 		if (ref.lane === undefined && seen === undefined) {
 			return this.connection.run(update, ...values) > 0 ? noLane : undefined;
@@ -217,7 +225,9 @@ export class SqliteClaims extends SqliteClaiming {
 				error = coalesce(?7, error),
 				backoff = ?8,
 				seen = max(seen, min(posted, coalesce(?9, 0))),
-				payload = coalesce(?11, payload)
+				payload = coalesce(?11, payload),
+				worker = NULL,
+				claimed = NULL
 			WHERE ${isRef()}`;
 			updates.set(more, update);
 		}

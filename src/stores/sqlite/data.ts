@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
+import type { ClaimOrigin, Data, Message, NewTask, StoredTask } from "../../basket/store.ts";
 import { check } from "../../platform/check.ts";
 import { decodeText, encodeText, showTask, type TaskRow as ShownRow } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -24,6 +24,10 @@ export interface TaskRow extends ShownRow {
 	readonly behind?: number | null;
 	/** The id of its parent. Absent if the tables have no children. */
 	readonly parent?: string | null;
+	readonly meta: string | null;
+	readonly history: string | null;
+	readonly worker: string | null;
+	readonly claimed: number | null;
 }
 
 /** A due task. */
@@ -34,7 +38,7 @@ export type DueRow =
 /** The columns of a {@link TaskRow}. */
 export function columns({ hasGates, hasFamilies, tasks, families }: Tables): string {
 	return `seq, kind, id, lane, priority, state, due, gone, added, attempts, crashes, claims, posted, seen, error, progress,
-		payload, result${hasGates ? ", gate, behind" : ""}${
+		payload, result, meta, history, worker, claimed${hasGates ? ", gate, behind" : ""}${
 		hasFamilies ? `, (SELECT one.id FROM ${families} AS one WHERE one.family = ${tasks}.parent) AS parent` : ""
 	}`;
 }
@@ -42,9 +46,8 @@ export function columns({ hasGates, hasFamilies, tasks, families }: Tables): str
 /** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
 export function claimColumns({ hasGates }: Tables): string {
 	return `seq, kind, id, lane, priority, due, added, claims, payload,
-		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AND log IS NULL AS isFresh${
-		hasGates ? ", gate" : ""
-	}`;
+		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AND log IS NULL
+		AND meta IS NULL AND history IS NULL AND claimed IS NULL AS isFresh${hasGates ? ", gate" : ""}`;
 }
 
 /** The order of claims. */
@@ -60,6 +63,11 @@ export function gateOf({ limitKey }: Pick<NewTask, "limitKey">): string | null {
 /** The key of a limit as it was given, or as it was written by hand. */
 export function keyOf(gate: string | null | undefined): string | undefined {
 	return gate == null ? undefined : decodeText(gate) ?? gate;
+}
+
+/** Text as a column. */
+export function columnOf(text: string | undefined): string | null {
+	return text === undefined ? null : encodeText(text);
 }
 
 /** Encodes data: text as in all SQL stores. Bytes stay bytes. */
@@ -113,7 +121,19 @@ export function isGone({ state, gone }: Pick<TaskRow, "state" | "gone">, now: nu
 
 export function show(row: TaskRow): StoredTask {
 	const [result, limitKey, parent] = [decode(row.result), keyOf(row.gate), row.parent ?? undefined];
-	return { ...showTask(row, decode(row.payload)), result, limitKey, parent };
+	const { meta, history } = row;
+	const more = { meta: textOf(meta), history: textOf(history), claim: originOf(row) };
+	return { ...showTask(row, decode(row.payload)), result, limitKey, parent, ...more };
+}
+
+/** Text that is there. */
+export function textOf(text: string | null): string | undefined {
+	return text === null ? undefined : decodeText(text) ?? text;
+}
+
+/** The current claim, or the last one if that ended without a settlement. */
+export function originOf({ worker, claimed }: Pick<TaskRow, "worker" | "claimed">): ClaimOrigin | undefined {
+	return claimed === null ? undefined : { worker: textOf(worker), at: claimed };
 }
 
 export function showMessage({ n, data }: { readonly n: number; readonly data: unknown }): Message {

@@ -8,7 +8,7 @@ import type { Child, Offspring, Ref } from "../../basket/store.ts";
 import { seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
 import { mostCharacters } from "./alike.ts";
-import { after, columns, decode, encode, gateOf, isGone, isName, type TaskRow } from "./data.ts";
+import { after, columnOf, columns, decode, encode, gateOf, isGone, isName, type TaskRow } from "./data.ts";
 import { shownExtra } from "./proof.ts";
 import { createGates } from "./schema.ts";
 import { type Gone, SqliteTasks, type Told } from "./tasks.ts";
@@ -53,17 +53,17 @@ export class SqliteGrowing extends SqliteTasks {
 	#insertAll(basket: string, family: number, children: readonly Child[], first: number, now: number): void {
 		const { tasks, hasGates } = this.tables;
 		const rows = children.map((child) => {
-			const { id, kind, lane = null, priority, delay, payload, join } = child;
+			const { id, kind, lane = null, priority, delay, payload, join, meta } = child;
 			const joined = join === undefined ? null : encode(join);
-			return [kind, id, lane, priority, after(now, delay), encode(payload), joined, gateOf(child)];
+			return [kind, id, lane, priority, after(now, delay), encode(payload), joined, columnOf(meta), gateOf(child)];
 		});
 		this.connection.run(
-			`INSERT INTO ${tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload, parent, joined ${
+			`INSERT INTO ${tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload, parent, joined, meta ${
 				hasGates ? ", gate" : ""
 			})
 			SELECT ?1 + key, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3,
-				iif(value ->> 2 IS NULL, ${State.waiting}, ${State.blocked}), value ->> 4, ?3, value ->> 5, ?4, value ->> 6
-				${hasGates ? ", value ->> 7" : ""}
+				iif(value ->> 2 IS NULL, ${State.waiting}, ${State.blocked}), value ->> 4, ?3, value ->> 5, ?4, value ->> 6, value ->> 7
+				${hasGates ? ", value ->> 8" : ""}
 			FROM json_each(?5) WHERE true ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
 			...[first, basket, now, family, JSON.stringify(rows)],
 		);

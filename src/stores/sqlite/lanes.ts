@@ -7,7 +7,7 @@
 import { isCollected } from "../../basket/place.ts";
 import * as State from "../sql/state.ts";
 import type { Connection } from "./connection.ts";
-import { bounds, isAmong, isFollower } from "./data.ts";
+import { bounds, columnOf, isAmong, isFollower } from "./data.ts";
 import type { SqliteReplacements } from "./replacements.ts";
 import { createGates } from "./schema.ts";
 import type { Tables } from "./tables.ts";
@@ -59,12 +59,12 @@ export class SqliteLanes {
 	}
 
 	/** Claims tasks as followers. */
-	follow(seqs: readonly number[], until: number): void {
+	follow(seqs: readonly number[], worker: string | undefined, until: number, now: number): void {
 		createGates(this.#connection, this.#tables);
 		this.#connection.run(
-			`UPDATE ${this.#tables.tasks} SET state = ${State.stopping}, behind = 1, started = NULL, due = ?3, claims = claims + 1
-			WHERE ${isAmong(seqs)}`,
-			...[...bounds(seqs), until],
+			`UPDATE ${this.#tables.tasks} SET state = ${State.stopping}, behind = 1, started = NULL, due = ?3, claims = claims + 1,
+			worker = ?4, claimed = ?5 WHERE ${isAmong(seqs)}`,
+			...[...bounds(seqs), until, columnOf(worker), now],
 		);
 	}
 
@@ -86,7 +86,8 @@ export class SqliteLanes {
 			if (seqs.length === 0) continue;
 			this.#connection.run(
 				`UPDATE ${this.#tables.tasks} SET state = iif(behind = 1, ${State.blocked}, ${State.stayed}), behind = NULL,
-				due = ?3, backoff = 0, attempts = attempts + ?4, crashes = crashes + ?4 WHERE ${isAmong(seqs)}`,
+				due = ?3, backoff = 0, attempts = attempts + ?4, crashes = crashes + ?4,
+				worker = iif(?4, worker, NULL), claimed = iif(?4, claimed, NULL) WHERE ${isAmong(seqs)}`,
 				...[...bounds(seqs), now, crashes],
 			);
 			for (const [seq, { payload }] of this.#replacements.among(seqs)) {

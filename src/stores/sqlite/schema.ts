@@ -43,6 +43,8 @@ const oldest = 4;
  * had when its first entry was stored. A task that begins anew gets another number, and keeps its log. `NULL`: it has none,
  * so that its removal needs no look for entries.
  *
+ * `worker` has the current claim, since `claimed`. A settlement removes both, so that they show a claim that has ended otherwise.
+ *
  * `gone` is the time at which a done or dead task is removed. A change of `state` or `due` costs a check of each index that
  * mentions them, so `gone` is a separate column that a claim does not change. CHECK constraints cost as much, and exist
  * only for values that, if edited by hand, would harm other tasks.
@@ -72,7 +74,11 @@ function statements(tables: Tables): readonly string[] {
 			progress TEXT,
 			payload ANY NOT NULL,
 			result ANY,
-			log INTEGER
+			log INTEGER,
+			meta TEXT,
+			history TEXT,
+			worker TEXT,
+			claimed INTEGER
 		) STRICT`,
 		`CREATE INDEX ${claimable} ON ${tasks} (basket, state, kind, priority DESC, due) WHERE ${State.isClaimable}`,
 		`CREATE INDEX ${lanes} ON ${tasks} (basket, lane) WHERE ${State.isInLane}`,
@@ -112,7 +118,8 @@ function additions({ tasks, log, replacements, pauses, kept, ended }: Tables): r
 			payload ANY NOT NULL,
 			priority INTEGER NOT NULL CHECK (abs(priority) <= 100),
 			added INTEGER NOT NULL,
-			due INTEGER NOT NULL
+			due INTEGER NOT NULL,
+			meta TEXT
 		) STRICT`,
 		`CREATE TABLE ${pauses} (
 			basket TEXT NOT NULL,
@@ -127,6 +134,10 @@ function migration(tables: Tables): readonly string[] {
 	return [
 		`ALTER TABLE ${tasks} ADD COLUMN result ANY`,
 		`ALTER TABLE ${tasks} ADD COLUMN log INTEGER`,
+		`ALTER TABLE ${tasks} ADD COLUMN meta TEXT`,
+		`ALTER TABLE ${tasks} ADD COLUMN history TEXT`,
+		`ALTER TABLE ${tasks} ADD COLUMN worker TEXT`,
+		`ALTER TABLE ${tasks} ADD COLUMN claimed INTEGER`,
 		`DROP INDEX ${kept}`,
 		...additions(tables),
 		`UPDATE ${schema} SET version = ${version}`,

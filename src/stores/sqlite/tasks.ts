@@ -11,7 +11,19 @@ import { SqliteFamilies } from "./children.ts";
 import type { Connection } from "./connection.ts";
 import { damaged, idOf, seqIn, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
-import { after, changed, columns, encode, gateOf, isGone, isName, show, showMessage, type TaskRow } from "./data.ts";
+import {
+	after,
+	changed,
+	columnOf,
+	columns,
+	encode,
+	gateOf,
+	isGone,
+	isName,
+	show,
+	showMessage,
+	type TaskRow,
+} from "./data.ts";
 import { countAlike, itemsFrom } from "./alike.ts";
 import { SqliteLanes } from "./lanes.ts";
 import { SqliteLogs } from "./logs.ts";
@@ -116,14 +128,16 @@ export class SqliteTasks {
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
 		const haveKeys = tasks.some(({ limitKey }) => limitKey !== undefined);
+		const haveMore = haveKeys || tasks.some(({ meta }) => meta !== undefined);
+		const values = `value ->> 0, value ->> 1${haveKeys ? ", value ->> 2" : ""}`;
+		const rowOf = (task: NewTask) => [encode(task.payload), columnOf(task.meta), gateOf(task)];
 		this.connection.run(
 			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload ${
-				haveKeys ? ", gate" : ""
-			})
-			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, ${haveKeys ? "value ->> 0, value ->> 1" : "value"}
-			FROM json_each(?7)`,
+				haveMore ? ", meta" : ""
+			} ${haveKeys ? ", gate" : ""})
+			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, ${haveMore ? values : "value"} FROM json_each(?7)`,
 			...[seq, basket, kind, priority, after(now, delay), now],
-			JSON.stringify(tasks.map((task) => haveKeys ? [encode(task.payload), gateOf(task)] : encode(task.payload))),
+			JSON.stringify(tasks.map((task) => haveMore ? rowOf(task) : encode(task.payload))),
 		);
 	}
 
@@ -166,16 +180,16 @@ export class SqliteTasks {
 
 	/** Tasks in a lane begin blocked; the head is determined when all are inserted. */
 	#insert(basket: string, task: NewTask, seq: number, now: number): boolean {
-		const { id = null, kind, payload, delay, priority, lane = null, limitKey } = task;
+		const { id = null, kind, payload, delay, priority, lane = null, limitKey, meta } = task;
 		const hasKey = limitKey !== undefined;
 		return this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload ${
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, id, lane, priority, state, due, added, payload, meta ${
 				hasKey ? ", gate" : ""
 			})
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ? ${hasKey ? ", ?" : ""})
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? ${hasKey ? ", ?" : ""})
 			ON CONFLICT (basket, id) WHERE id IS NOT NULL DO NOTHING`,
 			...[seq, basket, kind, id, lane, priority],
-			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload)],
+			...[lane === null ? State.waiting : State.blocked, after(now, delay), now, encode(payload), columnOf(meta)],
 			...hasKey ? [gateOf(task)] : [],
 		) > 0;
 	}

@@ -68,6 +68,7 @@ export interface BenchTurn {
 	readonly limits?: readonly KindLimit[];
 	readonly overall?: BasketLimit;
 	readonly runs?: readonly LaneRun[];
+	readonly worker?: string;
 }
 
 /** A new store with helpers for the tests. */
@@ -112,10 +113,10 @@ export class Bench {
 
 	/** Makes a turn with long leases that does only what the arguments say. */
 	turn(
-		{ settle = [], claim = [], lease = this.long, limits, overall, runs }: BenchTurn,
+		{ settle = [], claim = [], lease = this.long, limits, overall, runs, worker }: BenchTurn,
 		store: Store = this.store,
 	): Promise<TurnResult> {
-		const terms = { ...(limits && { limits }), ...(overall && { overall }), ...(runs && { runs }) };
+		const terms = { ...limits && { limits }, ...overall && { overall }, ...runs && { runs }, ...worker && { worker } };
 		return store.turn(this.basket, { settle, claim, lease, ...terms });
 	}
 
@@ -236,9 +237,9 @@ export function idsOf(tasks: readonly { readonly id: string }[]): string[] {
 }
 
 /** The data that every claim has. A store may return more. */
-export function claimed(claim: Claim): Partial<Claim> {
-	const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox } = claim;
-	return { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox };
+export function claimed(claim: Omit<Claim, "token" | "age" | "late" | "lapsed">): Partial<Claim> {
+	const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox, meta, history } = claim;
+	return { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox, meta, history };
 }
 
 /** Numbered ids. */

@@ -26,12 +26,17 @@ export interface ModelTask {
 	result?: NewTask["payload"] | undefined;
 	progress: string | undefined;
 	/** What has replaced its payload while it was running. */
-	replacement?: Pick<ModelTask, "payload" | "priority" | "limitKey" | "addedAt" | "dueAt"> | undefined;
+	replacement?: Pick<ModelTask, "payload" | "priority" | "limitKey" | "addedAt" | "dueAt" | "meta"> | undefined;
 	/** Whether its items are collected. */
 	readonly isCollected: boolean;
 	inbox: Message[];
 	posted: number;
 	log: readonly NewTask["payload"][];
+	meta: string | undefined;
+	history: string | undefined;
+	/** The worker of its claim, or of the last one if that ended without a settlement; and the one before. */
+	worker: string | undefined;
+	lapsed: string | undefined;
 	addedAt: number;
 	dueAt: number;
 	/** A store may choose `dueAt` from this range; the model adopts its choice. */
@@ -40,6 +45,24 @@ export interface ModelTask {
 	token: string | undefined;
 	/** The first end of its lease, before it was extended: a store may look at its gate then. */
 	endedAt?: number | undefined;
+}
+
+/** A new task of the model. */
+export function createModelTask(
+	{ id, kind, priority, lane, limitKey, payload, delay, meta }: NewTask & { id: string },
+	isCollected: boolean,
+	now: number,
+): ModelTask {
+	const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, log: [] };
+	const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
+	const seen = { meta, history: undefined, worker: undefined, lapsed: undefined };
+	const times = { addedAt: now, dueAt: now + delay };
+	return { id, kind, priority, lane, limitKey, payload, isCollected, ...none, ...state, ...seen, ...times };
+}
+
+/** What a dead task keeps when it begins anew. */
+export function kept({ inbox, posted, log, history }: ModelTask): Partial<ModelTask> {
+	return { inbox, posted, log, history };
 }
 
 /** The name of the gate where a task waits for its next claim. */

@@ -101,6 +101,7 @@ class StoreAndModel {
 			priority: random.of([0, 0, 0, 1, -1, 100]),
 			lane: isAlike ? "n" : random.of([undefined, undefined, "l", "m", random.below(3) === 0 ? "n" : "l"]),
 			limitKey: isAlike ? undefined : random.of([undefined, undefined, ...limitKeys]),
+			meta: random.of([undefined, this.#text()]),
 		});
 	}
 
@@ -126,7 +127,7 @@ class StoreAndModel {
 		const among = random.below(3) > 0 ? this.#refs : this.#refs.filter(({ lane }) => lane === "n").slice(-4);
 		const settle = random.some(among).slice(0, 4).map((ref) => ({
 			ref,
-			outcome: this.#outcome(ref),
+			outcome: { ...this.#outcome(ref), history: random.of([undefined, this.#text()]) },
 			log: this.#part(ref),
 		}));
 		const claim = Array.from({ length: random.below(3) }, () => ({
@@ -138,17 +139,17 @@ class StoreAndModel {
 		if (random.below(5) === 0) this.#limits = this.#newLimits();
 		const limits = random.below(6) === 0 ? [] : this.#limits;
 		const runs = random.below(4) === 0 ? [] : kinds.map((kind) => ({ kind, most: 1 + random.below(4) }));
-		this.log.push(`turn ${show({ settle, claim, lease, limits, runs })}`);
-		const turn = await this.#bench.turn({ settle, claim, lease, limits, runs });
+		const worker = `worker ${random.below(3)}`;
+		this.log.push(`turn ${show({ settle, claim, lease, limits, runs, worker })}`);
+		const turn = await this.#bench.turn({ settle, claim, lease, limits, runs, worker });
 		equal(turn.settled, settle.map(({ ref, outcome, log }) => this.#model.settle(ref, outcome, log)), "settled");
 		this.#model.giveBack();
-		this.#model.claim(idsOf(turn.claims), claim, limits, lease, this.#bench.isExact, runs);
+		this.#model.claim(idsOf(turn.claims), claim, limits, { lease, worker }, this.#bench.isExact, runs);
 		for (const given of turn.claims) {
 			const task = this.#model.find(given.id)!;
-			const { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox } = task;
-			const { token } = given;
-			const wanted = { id, kind, payload, attempts, crashes, priority, lane, limitKey, error, inbox };
-			equal(claimed(given), wanted, `claim of "${id}"`);
+			const { id, token } = given;
+			equal(claimed(given), claimed(task), `claim of "${id}"`);
+			equal(given.lapsed?.worker, task.lapsed, `the claim before of "${id}"`);
 			equal(this.#refs.some((ref) => ref.id === id && ref.token === token), false, "a token is used again");
 			task.token = token;
 			this.#refs.push(given);
@@ -285,8 +286,7 @@ class StoreAndModel {
 	async #delete(): Promise<void> {
 		const ids = [...new Set([this.#anyId(), this.#anyId()])].slice(this.#random.below(2));
 		this.log.push(`delete ${show(ids)}`);
-		const wanted = ids.map((id) => this.#model.delete(id));
-		equal(await this.#bench.store.delete(basket, ids), wanted, "delete()");
+		equal(await this.#bench.store.delete(basket, ids), ids.map((id) => this.#model.delete(id)), "delete()");
 	}
 
 	/** Pauses last for a few steps only: most of the time all kinds are claimed. */
@@ -295,8 +295,7 @@ class StoreAndModel {
 		const kind = this.#random.of([...paused, ...kinds.slice(0, 1), undefined]);
 		const isPaused = paused.size === 0;
 		this.log.push(`pause ${kind} ${isPaused}`);
-		const isChanged = paused.has(kind) !== isPaused;
-		equal(await this.#bench.store.pause(basket, kind, isPaused), isChanged, "pause()");
+		equal(await this.#bench.store.pause(basket, kind, isPaused), paused.has(kind) !== isPaused, "pause()");
 		if (isPaused) paused.add(kind);
 		else paused.delete(kind);
 		const wanted = { all: paused.has(undefined), kinds: [...paused].filter((kind) => kind !== undefined) };
@@ -345,16 +344,18 @@ class StoreAndModel {
 		const listed = await this.#bench.list();
 		equal(idsOf(listed), idsOf(this.#model.tasks), "tasks");
 		const counts: Record<string, number> = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-		for (const [index, { key: _, addedAt, dueAt, ...given }] of listed.entries()) {
+		for (const [index, { key: _, addedAt, dueAt, claim, ...given }] of listed.entries()) {
 			const task = this.#model.tasks[index]!;
 			const { id, kind, priority, lane, limitKey, payload, attempts, crashes, error, result, progress } = task;
 			const state = stateOf(task);
 			// For finished tasks, the store decides about fields that are not specified.
 			if (state === "done") Object.assign(given, { attempts, error });
 			if (state === "done" || state === "dead") Object.assign(given, { crashes });
-			const shown = { id, kind, priority, lane, limitKey, payload, state };
+			const { meta, history, worker } = task;
+			const shown = { id, kind, priority, lane, limitKey, payload, state, meta, history };
 			const wanted = { ...shown, attempts, crashes, error, result, progress };
 			equal(given, wanted, `"${id}"`);
+			equal(claim?.worker, worker, `the claim of "${id}"`);
 			counts[state]!++;
 			if (this.#bench.isExact) this.#compareTimes(task, state, addedAt, dueAt);
 		}

@@ -17,10 +17,11 @@ import {
 	type Outcome,
 	type Ref,
 	type Save,
+	type Turn,
 } from "../../basket/store.ts";
 import { fail } from "./assert.ts";
 import { ModelGate } from "./limit-model.ts";
-import { append, gateOf, isOpen, type ModelTask } from "./model-task.ts";
+import { append, createModelTask, gateOf, isOpen, kept, type ModelTask } from "./model-task.ts";
 
 /** The tasks of one basket, and the operations on them. */
 export class TaskModel {
@@ -43,21 +44,15 @@ export class TaskModel {
 		return this.tasks.find((task) => task.id === id && task.state === "running" && task.token === token);
 	}
 
-	add(
-		{ id, kind, priority, lane, limitKey, payload, delay }: NewTask & { id: string },
-		isCollected: boolean,
-	): ModelTask {
-		const none = { attempts: 0, crashes: 0, error: undefined, progress: undefined, inbox: [], posted: 0, log: [] };
-		const state = { state: "waiting", isHeld: false, isBackingOff: false, token: undefined } as const;
-		const times = { addedAt: this.now, dueAt: this.now + delay };
-		const task: ModelTask = { id, kind, priority, lane, limitKey, payload, isCollected, ...none, ...state, ...times };
+	add(given: NewTask & { id: string }, isCollected: boolean): ModelTask {
+		const task = createModelTask(given, isCollected, this.now);
 		this.tasks.push(task);
 		return task;
 	}
 
 	/** Adds a task, or lets it replace the one with its id. */
 	replace(given: NewTask & { id: string }): void {
-		const { id, payload, priority, limitKey, delay, within = Infinity } = given;
+		const { id, payload, priority, limitKey, meta, delay, within = Infinity } = given;
 		const task = this.find(id);
 		if (task === undefined) return void this.add(given, false);
 		if (task.state === "dead" || task.state === "done") {
@@ -68,7 +63,7 @@ export class TaskModel {
 		const isNew = isRunning ? task.replacement === undefined : task.attempts > 0 || task.crashes > 0;
 		const addedAt = isNew ? this.now : (task.replacement ?? task).addedAt;
 		const dueAt = Math.min(this.now + delay, addedAt + within);
-		task.replacement = { payload, priority, limitKey, addedAt, dueAt };
+		task.replacement = { payload, priority, limitKey, meta, addedAt, dueAt };
 		if (isRunning) return;
 		this.#leaveTime(task);
 		this.#renew(task);
@@ -77,17 +72,17 @@ export class TaskModel {
 
 	/** Adds an item to a task, which begins with it. */
 	collect(given: NewTask & { id: string }): void {
-		const { id, payload, priority, limitKey, delay, within = Infinity, item, most } = given;
+		const { id, payload, priority, limitKey, meta, delay, within = Infinity, item, most } = given;
 		const before = this.find(id);
 		const isOver = before?.state === "dead" || before?.state === "done";
 		if (isOver) this.delete(id);
 		const task = before === undefined || isOver ? this.add(given, true) : before;
-		if (before?.state === "dead") Object.assign(task, { inbox: before.inbox, posted: before.posted, log: before.log });
+		if (before?.state === "dead") Object.assign(task, kept(before));
 		task.inbox.push({ n: ++task.posted, data: item! });
 		const { addedAt } = task.state === "running" ? task.replacement ?? { addedAt: this.now } : task;
 		const dueAt = Math.min(this.now + delay, addedAt + within);
-		if (task.state === "running") task.replacement = { payload, priority, limitKey, addedAt, dueAt };
-		else Object.assign(task, { payload, priority });
+		if (task.state === "running") task.replacement = { payload, priority, limitKey, meta, addedAt, dueAt };
+		else Object.assign(task, { payload, priority, meta });
 		if (task.state === "running" || task.attempts > 0 || task.crashes > 0) return;
 		Object.assign(task, { dueAt: task.inbox.length >= most! ? this.now : dueAt, dueFrom: undefined, dueTo: undefined });
 	}
@@ -96,6 +91,8 @@ export class TaskModel {
 		const task = this.current(ref);
 		if (task === undefined) return false;
 		append(task, log);
+		task.history = outcome.history ?? task.history;
+		task.worker = undefined;
 		this.#leaveGate(task, outcome);
 		const { seen = Infinity, most = Infinity } = outcome.type === "done" ? outcome : {};
 		if (seen < Infinity) task.inbox = task.inbox.filter(({ n }) => n > seen);
@@ -147,21 +144,22 @@ export class TaskModel {
 		ids: readonly string[],
 		requests: readonly ClaimRequest[],
 		limits: readonly KindLimit[],
-		lease: number,
+		{ lease, worker }: Pick<Turn, "lease" | "worker">,
 		isInOrder: boolean,
 		runs: readonly LaneRun[] = [],
 	): void {
+		const begin = (task: ModelTask) => this.#begin(task, limits, lease, worker);
 		const left = [...ids];
 		for (const request of requests) {
 			let count = 0;
 			for (let task; count < request.limit && (task = this.find(left[0] ?? "")); count++, left.shift()) {
 				if (!request.kinds.includes(task.kind)) break;
 				this.#checkClaim(task, request, limits, isInOrder);
-				this.#begin(task, limits, lease);
+				begin(task);
 				for (const { id } of this.#followers(task, runs)) {
 					if (left[1] !== id) fail(`claimed ${ids}: expected "${id}" to follow "${left[0]}"`);
 					left.shift();
-					this.#begin(this.find(id)!, limits, lease);
+					begin(this.find(id)!);
 				}
 			}
 			if (count === request.limit) continue;
@@ -204,22 +202,25 @@ export class TaskModel {
 	}
 
 	#giveBackBehind(task: ModelTask, crashes = 0): void {
-		for (const { id, token, state } of this.#behind(task)) {
+		for (const { id, token, state, worker } of this.#behind(task)) {
 			if (state !== "running") continue;
 			const other = this.find(id)!;
 			other.attempts += crashes;
 			other.crashes += crashes;
 			this.settle({ id, token: token! }, { type: "release" });
+			if (crashes > 0) other.worker = worker;
 		}
 	}
 
-	#begin(task: ModelTask, limits: readonly KindLimit[], lease: number): void {
+	#begin(task: ModelTask, limits: readonly KindLimit[], lease: number, worker: string | undefined): void {
 		const isCrash = task.state === "running";
 		if (isCrash) this.#giveBackBehind(task, 1);
 		task.attempts += isCrash ? 1 : 0;
 		task.crashes += isCrash ? 1 : 0;
 		this.#take(task, 0);
 		task.state = "running";
+		task.lapsed = task.worker;
+		task.worker = worker;
 		task.dueAt = this.now + lease;
 		task.endedAt = undefined;
 		const spacing = limits.find(({ kind }) => kind === task.kind)?.spacing ?? 0;
@@ -324,7 +325,7 @@ export class TaskModel {
 			const posted = restart === undefined ? task.posted : 0;
 			this.delete(id);
 			const anew = this.add({ ...task, payload, delay: 0 }, task.isCollected);
-			Object.assign(anew, { posted, log: keepsLog ? task.log : [] });
+			Object.assign(anew, { posted, history: task.history, log: keepsLog ? task.log : [] });
 			return true;
 		}
 		if (change === "release" && task.isHeld) {
@@ -368,7 +369,7 @@ export class TaskModel {
 
 	#renew(task: ModelTask): void {
 		task.attempts = task.crashes = 0;
-		task.error = task.progress = undefined;
+		task.error = task.progress = task.worker = undefined;
 		task.isBackingOff = false;
 	}
 
@@ -393,8 +394,6 @@ export class TaskModel {
 	/** The due time of a task that is already due may stay or change: stores differ. */
 	#makeDue(task: ModelTask, at: number = this.now): void {
 		this.#leaveTime(task);
-		task.dueAt = Math.min(task.dueAt, at);
-		task.dueFrom = -Infinity;
-		task.dueTo = this.now;
+		Object.assign(task, { dueAt: Math.min(task.dueAt, at), dueFrom: -Infinity, dueTo: this.now });
 	}
 }

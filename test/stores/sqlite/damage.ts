@@ -193,7 +193,7 @@ export function testDamage(make: Open): void {
 		const settle = claims.map((ref) => ({ ref, outcome: { type: "done" } as const }));
 		await store.turn("b", { settle, claim: [], lease });
 		expect(await store.get("b", "victim")).toMatchObject({ state: "waiting", payload: "2" });
-		db.exec("INSERT INTO upkeep_replacements SELECT seq, 'old', 0, 0, 0 FROM upkeep_tasks WHERE id = 'victim'");
+		db.exec("INSERT INTO upkeep_replacements SELECT seq, 'old', 0, 0, 0, NULL FROM upkeep_tasks WHERE id = 'victim'");
 		await store.add("b", [task("victim", { payload: "3", ifPresent: "replace" })]);
 		expect(await drain(store)).toEqual(["victim"]);
 		expect((await store.list("b", { limit: 9 })).map(({ id }) => id)).toEqual([]);

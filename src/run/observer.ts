@@ -1,0 +1,218 @@
+/**
+ * Observers of tasks: they are told what happens, and may wrap the call of each function, for metrics, traces and logs.
+ *
+ * @module
+ */
+
+import type { TaskContext } from "./task.ts";
+import type { Clock } from "../platform/clock.ts";
+import { observe, type OnError } from "../platform/observe.ts";
+import { check, checkFunction } from "../platform/check.ts";
+
+/** An attempt of a task, as an {@link Observer} sees it. */
+export interface ObservedAttempt {
+	/** What the task belongs to. A step or a revert of a job is a `"step"`. */
+	readonly by: "run" | "group" | "pool" | "basket" | "step";
+	/** The name of its basket, if it has one. */
+	readonly basket?: string | undefined;
+	/** The kind of a task of a basket; the name of the job of a step. */
+	readonly kind?: string | undefined;
+	/** The id of the task or of the job; the name of a task of a group or pool. */
+	readonly id?: string | undefined;
+	/** The name of a step. */
+	readonly step?: string | undefined;
+	/** Whether the step is reverted. */
+	readonly isRevert?: boolean | undefined;
+	/** The number of the attempt, from 1. */
+	readonly attempt: number;
+	/** The texts that travel with a task of a basket or with a job. */
+	readonly meta?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The end of an attempt. */
+export interface ObservedEnd {
+	/**
+	 * How it has ended: a task of a basket is done, is retried, is dead, was put off by `later`, or is left to the next run.
+	 * Of other tasks it is only known whether the attempt has failed.
+	 */
+	readonly outcome: "done" | "failed" | "retry" | "dead" | "later" | "released";
+	/** How long the function took, in milliseconds. */
+	readonly took: number;
+	/** The error, if it has failed. */
+	readonly error: unknown;
+}
+
+/** A task or a job that is being added. */
+export interface ObservedAdd {
+	/** The name of the basket. */
+	readonly basket: string;
+	/** The kind of the task; the name of the job. */
+	readonly kind: string;
+	/** Its id, if that was given. */
+	readonly id: string | undefined;
+	/** The texts that will travel with it. What an observer puts here, such as a trace context, does, too. */
+	readonly meta: Record<string, string>;
+}
+
+/** What has become of it. */
+export interface ObservedAddEnd {
+	/** Its id; `undefined` if it was not stored. */
+	readonly id: string | undefined;
+	/** Whether it was stored; otherwise a task with this id was there, or it has failed. In a transaction: when that commits. */
+	readonly isAdded: boolean;
+	/** Why it could not be added. */
+	readonly error: unknown;
+}
+
+/**
+ * Is told what happens to tasks. All members are optional, and called synchronously, in the order of the events. What they
+ * throw is reported to `onError`, if there is one, and changes nothing.
+ */
+export interface ObserverHooks {
+	/**
+	 * A task or a job is being added to a basket. The returned function, if there is one, is called when it is known what has
+	 * become of that.
+	 */
+	readonly adding?: ((task: ObservedAdd) => ((end: ObservedAddEnd) => void) | void) | undefined;
+	/** An attempt begins. `waited` is how long its task has been due, in milliseconds; 0 outside of baskets. */
+	readonly started?: ((attempt: ObservedAttempt, waited: number) => void) | undefined;
+	/**
+	 * Wraps the call of the function, which it must call once, at once: for instance in a context of its own. What it returns
+	 * does not matter.
+	 */
+	readonly around?: ((attempt: ObservedAttempt, call: () => unknown) => void) | undefined;
+	/** An attempt has ended. In a basket, this is stored. */
+	readonly ended?: ((attempt: ObservedAttempt, end: ObservedEnd) => void) | undefined;
+	/** The lease of a running task of a basket was renewed. */
+	readonly renewed?: ((attempt: ObservedAttempt) => void) | undefined;
+	/** The claim of a running task of a basket is lost: what its function does is not stored any more. */
+	readonly lost?: ((attempt: ObservedAttempt) => void) | undefined;
+}
+
+/** Made by {@link observer}. What is not observed costs nothing, because this has the code that calls the hooks. */
+export interface Observer {
+	/** The hooks. */
+	readonly hooks: ObserverHooks;
+	/** A task that tells the hooks of its attempts. It is internal. */
+	watch<T, C extends TaskContext>(
+		task: (context: C) => T | PromiseLike<T>,
+		about: Omit<ObservedAttempt, "attempt">,
+		clock: Clock,
+	): (context: C) => T | PromiseLike<T>;
+	/** Begins an attempt and calls its function within {@link ObserverHooks.around}. It is internal. */
+	begin<T>(attempt: ObservedAttempt, waited: number, onError: OnError | undefined, call: () => T): T;
+	/** Begins to add a task. Returns what ends that. It is internal. */
+	add(task: ObservedAdd, onError: OnError | undefined): (end: ObservedAddEnd) => void;
+	/** Calls another hook. It is internal. */
+	tell<K extends "ended" | "renewed" | "lost">(
+		hook: K,
+		onError: OnError | undefined,
+		...given: Parameters<NonNullable<ObserverHooks[K]>>
+	): void;
+}
+
+const members = ["adding", "started", "around", "ended", "renewed", "lost"] as const;
+
+/**
+ * Makes an observer, which is given as `observe` to `run`, `Runner`, `Group`, `Pool`, `Basket` and `Processor`.
+ *
+ * @param hooks what is called
+ * @throws {TypeError} for a hook that is no function
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { observer, run } from "upkeep";
+ *
+ * const lines: string[] = [];
+ * const observe = observer({ ended: ({ attempt }, { outcome }) => lines.push(`attempt ${attempt}: ${outcome}`) });
+ * await run(({ attempt }) => {
+ * 	if (attempt === 1) throw new Error("not yet");
+ * }, { attempts: 2, observe });
+ * assert.deepEqual(lines, ["attempt 1: failed", "attempt 2: done"]);
+ * ```
+ */
+export function observer(hooks: ObserverHooks): Observer {
+	check("hooks", hooks, "object");
+	for (const member of members) checkFunction(member, hooks[member]);
+	return {
+		hooks,
+		watch: (task, about, clock) => watch(hooks, task, about, clock),
+		begin(attempt, waited, onError, call) {
+			observe(onError, hooks.started, attempt, waited);
+			return around(hooks, attempt, onError, call);
+		},
+		add(task, onError) {
+			const end = observe(onError, hooks.adding, task);
+			return (given) => void observe(onError, typeof end === "function" ? end : undefined, given);
+		},
+		tell: (hook, onError, ...given) => void observe(onError, hooks[hook] as (...given: unknown[]) => void, ...given),
+	};
+}
+
+/** The observer cannot change what the function returns or throws. */
+function around<T>(
+	{ around }: ObserverHooks,
+	attempt: ObservedAttempt,
+	onError: OnError | undefined,
+	call: () => T,
+): T {
+	if (around === undefined) return call();
+	let result: { readonly value: T } | { readonly error: unknown } | undefined;
+	const once = () => {
+		try {
+			result ??= { value: call() };
+		} catch (error) {
+			result = { error };
+		}
+		if ("error" in result) throw result.error;
+		return result.value;
+	};
+	observe(onError, (wrap: NonNullable<ObserverHooks["around"]>) => {
+		try {
+			wrap(attempt, once);
+		} catch (error) {
+			// An error of the function itself is thrown below.
+			if (result === undefined || !("error" in result) || result.error !== error) throw error;
+		}
+	}, around);
+	// It has not called the function.
+	return result === undefined ? call() : once();
+}
+
+function watch<T, C extends TaskContext>(
+	hooks: ObserverHooks,
+	task: (context: C) => T | PromiseLike<T>,
+	about: Omit<ObservedAttempt, "attempt">,
+	clock: Clock,
+): (context: C) => T | PromiseLike<T> {
+	return (context) => {
+		const attempt: ObservedAttempt = { ...about, attempt: context.attempt };
+		const begunAt = clock.monotonic();
+		const end = (error?: { readonly thrown: unknown }) =>
+			observe(undefined, hooks.ended, attempt, {
+				outcome: error === undefined ? "done" : "failed",
+				took: clock.monotonic() - begunAt,
+				error: error?.thrown,
+			});
+		observe(undefined, hooks.started, attempt, 0);
+		let result;
+		try {
+			result = around(hooks, attempt, undefined, () => task(context));
+		} catch (thrown) {
+			end({ thrown });
+			throw thrown;
+		}
+		if (typeof Object(result).then !== "function") {
+			end();
+			return result;
+		}
+		return Promise.resolve(result).then((value) => {
+			end();
+			return value;
+		}, (thrown) => {
+			end({ thrown });
+			throw thrown;
+		});
+	};
+}
