@@ -18,6 +18,7 @@ import { checkSizes } from "./check-sizes.ts";
 import { checkSymbols } from "./check-symbols.ts";
 import { checkTypes } from "./check-types.ts";
 import { checkWords } from "./check-words.ts";
+import { buildSite } from "./site/build.ts";
 import { execute } from "./command.ts";
 import { type EntryPoint, entryPoints } from "./project.ts";
 
@@ -45,6 +46,7 @@ const checks: Record<string, Check> = {
 	"side-effects": { built: true, run: checkSideEffects },
 	sizes: { built: true, run: checkSizes },
 	readme: { built: true, run: checkReadme },
+	site: { run: checkSite },
 	docs: { run: checkDocs },
 	consume: { built: true, run: checkConsumers },
 };
@@ -82,6 +84,11 @@ async function holds(name: string, fix: boolean): Promise<boolean> {
 		report("✗", `\n${error instanceof Error ? error.message : error}`.replace(/\n/g, "\n    "));
 		return false;
 	}
+}
+
+async function checkSite(): Promise<string> {
+	const { pages, links } = await buildSite("site");
+	return `${pages} pages, ${links} links`;
 }
 
 async function quietly(program: string, args: string[]): Promise<void> {

@@ -49,6 +49,7 @@ export type {
 	Change,
 	Child,
 	Claim,
+	ClaimOrigin,
 	ClaimRequest,
 	ClonedData,
 	Counts,

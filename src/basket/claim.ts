@@ -41,7 +41,7 @@ export interface Claim extends Ref {
 	readonly age: number;
 	/** The time since it was due, or since the lease of the claim before ended, in milliseconds: 0 or more. */
 	readonly late: number;
-	/** The messages that were posted to it and not removed since, oldest first: at most the first {@link mostInbox}. */
+	/** The messages that were posted to it and not removed since, oldest first: at most the first 1,000. */
 	readonly inbox: readonly Message[];
 	/** The number of the last entry of its log. Absent or 0: it has none. */
 	readonly logged?: number | undefined;
@@ -105,7 +105,7 @@ export interface Done {
 
 /**
  * The end of a claim. An absent payload stays unchanged, and so does an absent `history`: text of at most
- * {@link mostHistory} characters.
+ * 2,048 characters.
  *
  * - `done`: see {@link Done};
  * - `retry`: a failed attempt; the task is due again after `delay`. `attempts` and `error` are stored, `crashes`
@@ -183,7 +183,7 @@ export interface Settlement extends Offspring {
 export interface LogPart {
 	/** The number of entries that the log has before these. */
 	readonly after: number;
-	/** The entries: 1 to {@link mostAppended}, together as large as one payload may be. */
+	/** The entries: 1 to 100, together as large as one payload may be. */
 	readonly entries: readonly Data[];
 }
 

@@ -158,7 +158,7 @@ export interface NewTask {
 	 * finite. Absent if there is no maximum.
 	 */
 	readonly within?: number | undefined;
-	/** Text that travels with the payload, at most {@link mostMeta} characters: what replaces the payload replaces it. */
+	/** Text that travels with the payload, at most 2,048 characters: what replaces the payload replaces it. */
 	readonly meta?: string | undefined;
 }
 
@@ -210,7 +210,7 @@ export interface StoredTask {
 	readonly lane?: string | undefined;
 	/** See {@link NewTask.limitKey}. */
 	readonly limitKey?: string | undefined;
-	/** The id of its parent, if it is a {@link Child}. */
+	/** The id of the task that has added it as its child, such as the job of a list item. */
 	readonly parent?: string | undefined;
 	/** See {@link NewTask.meta}. */
 	readonly meta?: string | undefined;

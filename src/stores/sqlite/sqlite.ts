@@ -58,7 +58,7 @@ const pageSize = 1_000;
 const lookInterval = 1_000;
 
 /**
- * Creates a {@link Store} over a connection to an SQLite database.
+ * Creates a store over a connection to an SQLite database.
  *
  * | connection | in |
  * | --- | --- |
