@@ -15,6 +15,7 @@ const floors: string[][] = [
 	["run", "schedule", "limit"],
 	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
 	["services", "job", "batch", "records", "stores/sql"],
+	["inspection"],
 	["store.ts", "stores", "browser", "http", "testing", "threads", "cron"],
 	["cli"],
 ];
