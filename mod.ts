@@ -127,7 +127,7 @@ export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
 export { type JobFilter } from "./src/job/changing.ts";
 export { type JobChildren } from "./src/job/children-view.ts";
-export { type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
+export { type JobLapse, type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";
 
 // One task.
 export { run, Runner, type RunnerSnapshot, type RunOptions, type RunStep, type RunStepOptions } from "./src/run/run.ts";

@@ -70,14 +70,15 @@ interface Worker {
 export function withHistory(
 	task: Chronicled,
 	ending: Ending,
-	{ worker, clock, kinds }: Worker & { readonly kinds: ReadonlyMap<string, Pick<Kind, "isObserved">> },
+	{ worker, clock, kinds }: Worker & { readonly kinds: ReadonlyMap<string, Pick<Kind, "isObserved" | "isJob">> },
 	begunAt: number,
 ): Ending {
 	const { outcome } = ending;
-	const isObserved = kinds.get(task.claim.kind)?.isObserved;
-	if ((!isObserved && !isKept(outcome)) || task.attempt === 0) return ending;
+	const { isObserved, isJob } = kinds.get(task.claim.kind)!;
+	const mustKeep = !isJob && isKept(outcome);
+	if ((!isObserved && !mustKeep) || task.attempt === 0) return ending;
 	const took = clock.monotonic() - begunAt;
-	if (!isKept(outcome)) return { ...ending, took };
+	if (!mustKeep) return { ...ending, took };
 	const span = { startedAt: task.ahead + begunAt, duration: took };
 	const history = nextHistory(task.claim, attemptOf(task.attempt, span, worker, outcome));
 	return { ...ending, took, outcome: { ...outcome, history } };

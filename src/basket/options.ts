@@ -241,6 +241,8 @@ export interface Kind extends Recurs {
 	readonly hasResult: boolean;
 	/** Whether an observer is told of its tasks. A job tells of its steps itself. */
 	readonly isObserved?: boolean | undefined;
+	/** Whether its tasks are jobs, which keep the attempts of their steps themselves. */
+	readonly isJob?: boolean | undefined;
 	/** Whether its tasks may be ticks of schedules. */
 	readonly mayRecur: boolean;
 	/** Present if its function takes several tasks. */

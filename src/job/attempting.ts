@@ -15,8 +15,8 @@ export interface Position {
 	readonly task: JobClaim;
 	/** The name of the job. */
 	readonly name: string;
-	/** Its basket. */
-	readonly owner: { readonly name: string };
+	/** Its basket, and who works on that here. */
+	readonly owner: { readonly name: string; readonly worker: string };
 	/** The current age of the job. */
 	readonly age: number;
 }
@@ -76,14 +76,12 @@ export abstract class Attempting {
 
 	/** What the history says of this attempt, which ends now. */
 	record(error?: string): StoredAttempt {
-		const { task, age } = this.#position;
+		const { task, age, owner: { worker } } = this.#position;
 		const { isBackward, at } = this.#place;
 		const startedAt = Math.floor(task.claim.addedAt + this.#beganAt);
 		const duration = Math.round(age - this.#beganAt);
-		const entry = [at, this.execution.attempt, startedAt, duration] as const;
-		const isRevert = isBackward ? 1 : 0;
-		if (error !== undefined) return [...entry, isRevert, error];
-		return isBackward ? [...entry, isRevert] : entry;
+		const entry = [at, this.execution.attempt, startedAt, duration, isBackward ? 1 : 0, worker] as const;
+		return error === undefined ? entry : [...entry, error];
 	}
 
 	/** The state of the step while it waits for the next attempt. */

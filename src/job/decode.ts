@@ -154,11 +154,12 @@ export function checkFailure(name: string, failure: TaskFailure | undefined): vo
 
 export function isAttempt(entry: unknown, length: number): boolean {
 	if (!Array.isArray(entry)) return false;
-	const [at, attempt, startedAt, duration, isRevert, error, item] = entry;
+	const [at, attempt, startedAt, duration, isRevert, worker, error, item] = entry;
 	const isPlace = length === 0 ? isString(at) : Number.isInteger(at) && at >= 0 && at < length;
 	return isPlace && Number.isInteger(attempt) && attempt > 0 &&
-		Number.isFinite(startedAt) && Number.isFinite(duration) && [undefined, 0, 1].includes(isRevert) &&
-		(error === undefined || isString(error)) && (item === undefined || Number.isInteger(item));
+		Number.isFinite(startedAt) && Number.isFinite(duration) && [0, 1].includes(isRevert) &&
+		(worker === null || isString(worker)) && (error === undefined || isString(error)) &&
+		(item === undefined || Number.isInteger(item));
 }
 
 /** The name of a step, or that of a branch. */

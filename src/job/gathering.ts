@@ -38,7 +38,7 @@ export async function endOf(
 	try {
 		const { status, error, revertError, history } = await decodeHead(codec, child.payload);
 		if (status !== "completed") {
-			const attempt = history.findLast(([, , , , isRevert, text]) => isRevert !== 1 && text !== undefined);
+			const attempt = history.findLast(([, , , , isRevert, , text]) => isRevert !== 1 && text !== undefined);
 			return { error: error ?? revertError ?? deleted.error, attempt };
 		}
 		if (child.result === undefined) throw new RangeError("The value of the child is too large for this store");

@@ -176,6 +176,7 @@ export function checkProcessorOptions<Tx>(
 			codec: stored,
 			hasResult: false,
 			isObserved: false,
+			isJob: true,
 			mayRecur: false,
 			limit: jobs.get(name)!.job.limit && { bounds: jobs.get(name)!.job.limit!.bounds },
 		}] as const;

@@ -20,6 +20,8 @@ export interface JobOwner<Tx> {
 	readonly store: Store<Tx>;
 	/** The name of the basket. */
 	readonly name: string;
+	/** See `worker` of {@link BasketOptions}. */
+	readonly worker: string;
 	readonly codec: Codec;
 	readonly clock: Clock;
 	readonly crashes: number;
@@ -56,7 +58,7 @@ export function createOwner<Tx>(
 	{ settings, codec, crashes, retain, onAttemptFailed }: ProcessorSettings<Tx>,
 	onChange: () => void,
 ): JobOwner<Tx> {
-	const { store, name, clock, lease, onError } = settings;
+	const { store, name, worker, clock, lease, onError } = settings;
 	const patience = { clock, limit: lease / 3 };
 	// One limit for all of them: they have the same worker.
 	const saves = new Batch<WaitingSave, boolean | undefined>(
@@ -70,7 +72,7 @@ export function createOwner<Tx>(
 	// A clock that a test moves must not move on while jobs have something to do.
 	const onClock = (callback: () => void) => clock.set(new CallbackTimer(callback), 0);
 	return {
-		...{ store, name, codec, clock, crashes, retain, onError, onChange },
+		...{ store, name, worker, codec, clock, crashes, retain, onError, onChange },
 		replays: new Replays(),
 		soon: sharedSoon(clock === systemClock ? soon : onClock),
 		readLog: async (item, begin = () => true) => (await logs.submit([{ item, begin }]))[0],

@@ -168,8 +168,10 @@ export abstract class SpawningJob<Tx> extends TakingBackJob<Tx> {
 	/** The errors of tolerated children are attempts of the step. */
 	#remember(at: number, failed: readonly (readonly [number, BadEnd])[]): void {
 		const now = this.task.claim.addedAt + this.age;
-		for (const [index, { error, attempt: [, attempt, startedAt, duration] = [0, 1, now, 0] }] of failed) {
-			const entry: StoredAttempt = [at, attempt, startedAt, duration, 0, cut(error.message, 200), index];
+		for (
+			const [index, { error, attempt: [, attempt, startedAt, duration, , worker] = [0, 1, now, 0, 0, null] }] of failed
+		) {
+			const entry: StoredAttempt = [at, attempt, startedAt, duration, 0, worker, cut(error.message, 200), index];
 			this.become({ ...this.state, history: remember(this.state.history, entry) });
 		}
 	}

@@ -39,6 +39,8 @@ export interface JobAttempt {
 	readonly startedAt: number;
 	/** The duration in milliseconds. */
 	readonly duration: number;
+	/** The worker that has made it: see `worker` of {@link BasketOptions}. */
+	readonly worker: string | undefined;
 	/** The error, if it failed: at most 200 characters. */
 	readonly error?: string | undefined;
 	/** For the last attempt of an item of {@link Job.each} whose failure was tolerated: its place in the list, from 0. */
@@ -52,7 +54,8 @@ export type StoredAttempt = readonly [
 	attempt: number,
 	startedAt: number,
 	duration: number,
-	isRevert?: 0 | 1,
+	isRevert: 0 | 1,
+	worker: string | null,
 	error?: string,
 	/** See {@link JobAttempt.item}. */
 	item?: number,
@@ -245,9 +248,11 @@ export function firstHead({ version, steps, engine }: AnyJob, input: unknown, de
 
 /** The attempts in readable form. */
 export function showHistory({ plan, history }: Pick<JobHead, "plan" | "history">): readonly JobAttempt[] {
-	return history.map(([at, attempt, startedAt, duration, isRevert, error, item]) => {
+	return history.map(([at, attempt, startedAt, duration, isRevert, by, error, item]) => {
 		const step = typeof at === "string" ? at : plan[at]!;
-		return { step, isRevert: isRevert === 1, attempt, startedAt, duration, error, ...(item !== undefined && { item }) };
+		const worker = by ?? undefined;
+		const more = item !== undefined && { item };
+		return { step, isRevert: isRevert === 1, attempt, startedAt, duration, worker, error, ...more };
 	});
 }
 

@@ -50,8 +50,17 @@ export interface JobRecord {
 	readonly error: TaskFailure | undefined;
 	/** The error because of which it could not be reverted. */
 	readonly revertError: TaskFailure | undefined;
-	/** The last attempts, oldest first. */
+	/** The last attempts of its steps, oldest first: at most 50. */
 	readonly history: readonly JobAttempt[];
+	/**
+	 * The last times at which a worker had it and never said what became of it, oldest first: its process died, or has lost
+	 * the claim. Of an ended job they are known if it had one at its end.
+	 */
+	readonly lapses: readonly JobLapse[];
+	/** While it runs: which worker has it, and since when, in milliseconds since 1970 on the store's clock. */
+	readonly run: { readonly worker: string | undefined; readonly since: number } | undefined;
+	/** The texts that were given as `meta` when it was added. */
+	readonly meta: Readonly<Record<string, string>>;
 	/** The time at which it was added, in milliseconds since 1970 on the store's clock. */
 	readonly addedAt: number;
 	/** The time at which it continues, or is removed if it has ended; absent if only a signal lets it continue. */
@@ -62,6 +71,14 @@ export interface JobRecord {
 	readonly lane: string | undefined;
 	/** The position among all jobs, for {@link JobQuery.after}. */
 	readonly key: string;
+}
+
+/** A time at which a worker had a job and never said what became of it. */
+export interface JobLapse {
+	/** The worker: see `worker` of {@link BasketOptions}. */
+	readonly worker: string | undefined;
+	/** Since when it had the job, in milliseconds since 1970 on the store's clock. */
+	readonly startedAt: number;
 }
 
 /** Options for {@link Processor.list}. */
@@ -141,7 +158,7 @@ export async function* showJobs(
 async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Promise<JobRecord | undefined> {
 	const whole = await readWhole(source, jobs.get(found.record.kind), found);
 	if (whole === undefined) return undefined;
-	const { id, kind, state, error: reason, parent, addedAt, dueAt, priority, lane, key } = whole.record;
+	const { id, kind, state, error: reason, parent, addedAt, dueAt, priority, lane, key, run, meta } = whole.record;
 	const checkpoint: Partial<JobCheckpoint> = whole.state ?? {};
 	const { results = {}, version, error, revertError, plan = [] } = checkpoint;
 	const { name: job, itemOf } = partsOf(kind);
@@ -150,8 +167,25 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const { previous: previousError, ...place } = position(checkpoint);
 	const { input, children } = showChildren(checkpoint, itemOf);
-	const stored = { input, results, version, error, revertError, history, addedAt, dueAt, priority, lane, key };
-	return { id, job, itemOf, parent, status, problem, ...place, previousError, children, ...stored };
+	const stored = {
+		input,
+		results,
+		version,
+		error,
+		revertError,
+		history,
+		addedAt,
+		dueAt,
+		priority,
+		lane,
+		key,
+		run,
+		meta,
+	};
+	const lapses = whole.record.history.attempts
+		.filter(({ endedAt }) => endedAt === undefined)
+		.map(({ worker, startedAt }) => ({ worker, startedAt }));
+	return { id, job, itemOf, parent, status, problem, ...place, previousError, children, lapses, ...stored };
 }
 
 /** The position of a job: its current step, and what is known of the attempts of that. Of branches, it is the first one. */

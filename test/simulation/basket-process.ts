@@ -30,6 +30,7 @@ export class BasketProcess extends Process {
 		this.basket = new Basket({
 			store: this.store,
 			name: "simulated",
+			worker: name,
 			concurrency: this.concurrency,
 			lease: this.lease,
 			grace: this.grace,

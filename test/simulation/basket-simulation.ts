@@ -106,6 +106,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			delay,
 			within: random.pick([undefined, delay, delay + 500, delay + 30_000]),
 			most: random.pick([1, 2, 5, 100]),
+			meta: random.chance(0.3) ? { from: "page" } : undefined,
 			lane: id === "c0" ? "a" : undefined,
 		}));
 		this.#handleAdd(process, process.basket.addMany(entries));
@@ -126,6 +127,7 @@ export class BasketSimulation extends Simulation<BasketWorld, BasketProcess, Act
 			delay,
 			priority: random.chance(0.2) ? random.pick([-1, 1, 2]) : 0,
 			lane,
+			meta: random.chance(0.3) ? { from: random.pick(["page", "worker"]) } : undefined,
 			...(isReplacing ? { ifPresent: "replace" as const, within } : {}),
 		};
 	}

@@ -3,6 +3,7 @@
 import type { Added, Change, Counts, Pauses, Store } from "../../mod.ts";
 import type {
 	Claim,
+	ClaimOrigin,
 	ClaimRequest,
 	Data,
 	Done,
@@ -129,6 +130,10 @@ export interface Entry {
 	posted: number;
 	/** The entries of its log. */
 	log: readonly Data[];
+	meta: string | undefined;
+	history: string | undefined;
+	/** Its claim, or the last one if that ended without a settlement. */
+	origin: ClaimOrigin | undefined;
 	/** The process whose message has made the task due, if no operation has followed. */
 	postedBy: Owner | undefined;
 	/** Whether the retention of the task had ended at some time, so that a store may have removed it. */
@@ -144,6 +149,7 @@ interface Replacement {
 	readonly payload: unknown;
 	readonly priority: number;
 	readonly limitKey: string | undefined;
+	readonly meta: string | undefined;
 	/** The time of the first such add during this run. */
 	readonly addedAt: number;
 	/** The earliest due time. */
@@ -502,7 +508,7 @@ export class Ledger {
 		const isNew = isRunning ? entry.replacement === undefined : entry.attempts + entry.crashes > 0;
 		const addedAt = isNew ? this.#now : (entry.replacement ?? entry).addedAt;
 		const due = Math.min(this.#now + delay, addedAt + within);
-		const replacement = { payload, priority, limitKey: task.limitKey, addedAt, due };
+		const replacement = { payload, priority, limitKey: task.limitKey, meta: task.meta, addedAt, due };
 		if (isRunning) return void (entry.replacement = replacement);
 		this.#leaveTime(entry);
 		renew(entry);
@@ -517,7 +523,7 @@ export class Ledger {
 
 	/** Adds an item to a task, which begins with it. */
 	#collect(owner: Owner, before: Entry | undefined, id: string, task: NewTask): void {
-		const { payload, priority, limitKey, delay, within = Infinity, item, most } = task;
+		const { payload, priority, limitKey, meta, delay, within = Infinity, item, most } = task;
 		if (before === undefined) this.#insertAnew(owner, id, task);
 		else if (isOver(before)) {
 			this.totals.added -= before.state === "dead" ? 1 : 0;
@@ -527,15 +533,15 @@ export class Ledger {
 		this.#equal(`the kind and lane of ${id}`, [task.kind, task.lane], [entry.kind, entry.lane]);
 		entry.isCollected = true;
 		if (before?.state === "dead") {
-			const { inbox, posted, log } = before;
-			Object.assign(entry, { inbox, posted, log });
+			const { inbox, posted, log, history } = before;
+			Object.assign(entry, { inbox, posted, log, history });
 		}
 		entry.inbox = [...entry.inbox, { n: ++entry.posted, data: item! }];
 		const isRunning = entry.state === "running";
 		const { addedAt } = isRunning ? entry.replacement ?? { addedAt: this.#now } : entry;
 		const due = Math.min(this.#now + delay, addedAt + within);
-		if (isRunning) return void (entry.replacement = { payload, priority, limitKey, addedAt, due });
-		Object.assign(entry, { payload, priority, addedBy: owner, postedBy: undefined, changedIn: this.operations });
+		if (isRunning) return void (entry.replacement = { payload, priority, limitKey, meta, addedAt, due });
+		Object.assign(entry, { payload, priority, meta, addedBy: owner, postedBy: undefined, changedIn: this.operations });
 		entry.isFresh = false;
 		if (entry.attempts + entry.crashes > 0) return;
 		const isFull = entry.inbox.length >= most!;
@@ -550,7 +556,7 @@ export class Ledger {
 		this.#insert(addedBy, id, task);
 	}
 
-	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane, limitKey }: NewTask): void {
+	#insert(addedBy: Owner, id: string, { kind, payload, delay, priority, lane, limitKey, meta }: NewTask): void {
 		this.totals.added++;
 		const due = this.#now + delay;
 		this.entries.set(id, {
@@ -572,6 +578,9 @@ export class Ledger {
 				inbox: [],
 				posted: 0,
 				log: [],
+				meta,
+				history: undefined,
+				origin: undefined,
 				postedBy: undefined,
 				result: undefined,
 				replacement: undefined,
@@ -660,6 +669,8 @@ export class Ledger {
 		entry.record = undefined;
 		this.#leaveGate(entry, outcome);
 		entry.payload = outcome.payload ?? entry.payload;
+		entry.history = outcome.history ?? entry.history;
+		entry.origin = undefined;
 		if (type === "retry" || type === "dead") {
 			entry.attempts = outcome.attempts;
 			entry.error = outcome.error;
@@ -736,7 +747,7 @@ export class Ledger {
 				(other) => kinds.includes(other.kind) && gateOf(other) === gateOf(entry) && isBefore(other, entry),
 			);
 			if (earlier !== undefined) this.#fail(`${describe(entry)} was claimed before ${describe(earlier)}`);
-			this.#begin(owner, entry, claim, turn.lease);
+			this.#begin(owner, entry, claim, turn);
 			this.#follow(owner, entry, followers, turn);
 		}
 		const missed = claims.length < limit && this.findClaimable(owner, ({ kind }) => kinds.includes(kind));
@@ -744,7 +755,8 @@ export class Ledger {
 	}
 
 	/** Checks the tasks that were claimed with the head of their lane. */
-	#follow(owner: Owner, head: Entry, claims: readonly Claim[], { runs = [], lease }: Turn): void {
+	#follow(owner: Owner, head: Entry, claims: readonly Claim[], turn: Turn): void {
+		const { runs = [] } = turn;
 		const { kind, attempts } = head;
 		const most = attempts > 0 ? 1 : runs.find((run) => run.kind === kind)?.most ?? 1;
 		const behind = this.#behind(head);
@@ -754,7 +766,7 @@ export class Ledger {
 			if (!isNext || entry.due > this.#now || entry.attempts > 0 || gateOf(entry) !== undefined || index + 1 >= most) {
 				return this.#fail(`${claim.id} was claimed with ${describe(head)}, and is not next`);
 			}
-			this.#begin(owner, entry, claim, lease);
+			this.#begin(owner, entry, claim, turn);
 		});
 	}
 
@@ -773,12 +785,14 @@ export class Ledger {
 		for (const follower of behind.slice(0, end < 0 ? Infinity : end)) {
 			follower.attempts += crashes;
 			follower.crashes += crashes;
+			const { origin } = follower;
 			this.#apply(follower, { type: "release" });
+			if (crashes > 0) follower.origin = origin;
 			this.#watcher.trace(`${follower.id} is given back behind ${entry.id}`);
 		}
 	}
 
-	#begin(owner: Owner, entry: Entry, claim: Claim, lease: number): void {
+	#begin(owner: Owner, entry: Entry, claim: Claim, { lease, worker }: Turn): void {
 		if (this.records.has(claim.token)) this.#fail(`the token ${claim.token} was given twice`);
 		if (entry.state === "running") {
 			this.#watcher.onCrash(entry, entry.record!, owner);
@@ -789,7 +803,8 @@ export class Ledger {
 			if (entry.replacement !== undefined) take(entry, entry.replacement);
 		}
 		const now = this.#now;
-		const { id, kind, lane, limitKey, payload, attempts, crashes, priority, error, addedAt } = entry;
+		this.#checkLate(entry, claim.late);
+		const { id, kind, lane, limitKey, payload, attempts, crashes, priority, error, addedAt, meta, history } = entry;
 		const expected = {
 			id,
 			kind,
@@ -804,6 +819,7 @@ export class Ledger {
 			age: now - addedAt,
 			inbox: entry.inbox,
 			logged: entry.log.length,
+			...{ meta, history, lapsed: entry.origin },
 		};
 		// A store may return more properties.
 		const all = { ...claim, logged: claim.logged ?? 0 };
@@ -813,6 +829,7 @@ export class Ledger {
 		const before = entry.state === "running" ? entry.record : undefined;
 		entry.isFresh = false;
 		entry.postedBy = undefined;
+		entry.origin = { worker, at: now };
 		entry.record = {
 			number,
 			before,
@@ -839,6 +856,14 @@ export class Ledger {
 		entry.changedIn = this.operations;
 		entry.due = entry.dueBy = now + lease;
 		this.#watcher.onClaim?.(owner, entry.record);
+	}
+
+	/** The store says how long the task was due, or its lease over. It may choose the due time after a change or a message. */
+	#checkLate(entry: Entry, late: number): void {
+		const isKnown = entry.isFresh || entry.state === "running";
+		const most = Math.max(0, this.#now - (isKnown ? entry.due : Math.min(entry.due, entry.addedAt)));
+		const least = entry.isFresh ? most : 0;
+		if (!(late >= least && late <= most)) this.#fail(`${entry.id} is ${late} late, should be from ${least} to ${most}`);
 	}
 
 	/** Checks that the limit of the owner has allowed a claim. */
@@ -977,9 +1002,9 @@ export class Ledger {
 
 	#compare({ key: _, dueAt, ...task }: StoredTask, entry: Entry): void {
 		const { id, kind, payload, attempts, crashes, error, result, progress, addedAt, priority, due, dueBy } = entry;
-		const { lane, limitKey } = entry;
-		const place = { id, kind, addedAt, priority, lane, limitKey };
-		const expected = { ...place, payload, attempts, crashes, error, result, progress };
+		const { lane, limitKey, meta, history, origin: claim } = entry;
+		const place = { id, kind, addedAt, priority, lane, limitKey, meta };
+		const expected = { ...place, payload, attempts, crashes, error, result, progress, history, claim };
 		const { inbox: __, ...shown } = task as StoredTask & { inbox?: unknown };
 		this.#equal(`the task ${id}`, shown, { ...expected, state: stateOf(entry) });
 		if (due === Infinity) this.#equal(`dueAt of ${id}`, dueAt, undefined);
@@ -1040,8 +1065,8 @@ export class Ledger {
 			this.entries.delete(entry.id);
 			this.totals.added--;
 			this.#insert(entry.addedBy, entry.id, { ...entry, payload: entry.payload as string, delay: 0 });
-			const { isCollected, inbox, posted, log } = entry;
-			Object.assign(this.entries.get(entry.id)!, { log }, isCollected ? { isCollected, inbox, posted } : {});
+			const { isCollected, inbox, posted, log, history } = entry;
+			Object.assign(this.entries.get(entry.id)!, { log, history }, isCollected ? { isCollected, inbox, posted } : {});
 		} else if (entry.state === "waiting" && !entry.isHeld) {
 			entry.due = Math.min(entry.due, this.#now);
 			entry.dueBy = Math.min(entry.dueBy, this.#now);
@@ -1164,11 +1189,12 @@ function gateOf({ kind, limitKey }: Entry): string | undefined {
 function renew(entry: Entry): void {
 	entry.attempts = entry.crashes = 0;
 	entry.error = entry.progress = undefined;
+	entry.origin = undefined;
 	entry.isBackingOff = false;
 }
 
-function take(entry: Entry, { payload, priority, limitKey, addedAt }: Replacement): void {
-	Object.assign(entry, { payload, priority, limitKey, addedAt, replacement: undefined });
+function take(entry: Entry, { payload, priority, limitKey, meta, addedAt }: Replacement): void {
+	Object.assign(entry, { payload, priority, limitKey, meta, addedAt, replacement: undefined });
 }
 
 export function describe({ id, kind, state, isHeld, lane, due, priority, order }: Entry): string {

@@ -19,9 +19,10 @@ export function checkState(book: JobBook, shown: JobRecord): string | undefined 
 	const direction = isBackward ? "backward" : "forward";
 	const status = state.status ?? (entry.state === "waiting" && entry.isHeld ? "held" : entry.state);
 	const position = { direction, step: state.status === undefined ? step : undefined, attempts, previousError };
-	const { history, key: _, problem: __, dueAt: ___, ...rest } = shown;
+	// The ledger checks what the lapses and the run are read from.
+	const { history, key: _, problem: __, dueAt: ___, lapses: ____, run: _____, ...rest } = shown;
 	const { id, addedAt, lane, priority } = entry;
-	const expected = { id, job: rules.name, addedAt, lane, priority, input, version };
+	const expected = { id, job: rules.name, addedAt, lane, priority, input, version, meta: {} };
 	return differ(rest, { ...expected, status, ...position, results, error, revertError }) ?? checkHistory(book, history);
 }
 

@@ -31,6 +31,7 @@ export class JobProcess extends Process {
 		this.processor = new Processor({
 			store: this.store,
 			name: "simulated",
+			worker: name,
 			jobs: this.jobs,
 			concurrency: this.concurrency,
 			lease: this.lease,

@@ -62,11 +62,12 @@ function judgeCall(transition: Transition, { at, isRevert, value, attempt }: Job
 	if (call?.outcome !== "succeeded") return transition.fail(`with an entry for ${at}, which has not succeeded`);
 	count(transition, call, false);
 	equal(transition, "a result", value, isRevert ? undefined : call.value);
-	const [index, number, , , isUndone = 0, error] = attempt ?? [];
-	equal(transition, "an attempt", [index, number, isUndone, error], [
+	const [index, number, , , isUndone, worker, error] = attempt ?? [];
+	equal(transition, "an attempt", [index, number, isUndone, worker, error], [
 		at,
 		call.context.attempt,
 		isRevert ? 1 : 0,
+		transition.claim.record.owner.name,
 		undefined,
 	]);
 }

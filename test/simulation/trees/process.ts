@@ -32,6 +32,7 @@ export class TreeProcess {
 		this.processor = new Processor({
 			store: faultyStore(world.store, (call) => this.#plan(call), { clock }),
 			name: basket,
+			worker: name,
 			jobs: [...this.jobs.values()] as never,
 			concurrency: random.pick([1, 2, 5]),
 			lease: this.#lease,
