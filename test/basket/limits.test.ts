@@ -489,9 +489,10 @@ describe("Basket.run() after a deploy", () => {
 		const { stop } = running(basket);
 		await machine.clock.advance(0);
 		const moves = settled.filter(({ outcome }) => outcome.type === "release").map(({ outcome }) => outcome);
-		const move = { type: "release", limitKey: "ada" };
-		// The one that has crashed also keeps this in its history.
-		expect(moves).toEqual([{ ...move, history: expect.stringContaining("[") }, move, move]);
+		const plain = moves.map(({ history: _, ...move }) => move);
+		expect(plain).toEqual(repeat(3, () => ({ type: "release", limitKey: "ada" })));
+		// The crash is in the history of the one that had it.
+		expect(moves.filter(({ history }) => history !== undefined).length).toBe(1);
 		expect(calls.times()).toEqual([10]);
 		await machine.clock.advance(3_000);
 		await stop();
