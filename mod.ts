@@ -125,6 +125,7 @@ export {
 } from "./src/job/outcome.ts";
 export { Processor } from "./src/job/processor.ts";
 export { type JobAttempt, type JobStatus } from "./src/job/state.ts";
+export { type JobStepRecord, type JobStepState } from "./src/job/step-records.ts";
 export { type JobFilter } from "./src/job/changing.ts";
 export { type JobChildren } from "./src/job/children-view.ts";
 export { type JobLapse, type JobQuery, type JobRecord, type LiveJob, type ProcessorSnapshot } from "./src/job/view.ts";

@@ -43,6 +43,7 @@ const doors: Readonly<Record<string, string>> = {
 	"job/version.ts": "likewise",
 	"job/children-view.ts": "likewise",
 	"job/stored.ts": "likewise",
+	"job/step-records.ts": "likewise",
 	"job/restarting.ts": "jobs that have ended begin again, also by the command line",
 	"records/owning.ts": "for stores that know when an owner of claims has gone",
 	"records/key-text.ts": "for a store that has to know how long its keys become",

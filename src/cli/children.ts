@@ -5,7 +5,7 @@
  */
 
 import type { Store, StoredTask } from "../basket/store.ts";
-import type { ChildCounts } from "./job.ts";
+import type { ChildCounts } from "../job/step-records.ts";
 import { headOf } from "./job-reader.ts";
 import { pages } from "./list.ts";
 

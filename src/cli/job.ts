@@ -5,11 +5,10 @@
  */
 
 import type { StoredTask } from "../basket/store.ts";
-import { branchOf } from "../job/branch-name.ts";
-import { groupAt, openBranches } from "../job/groups.ts";
 import { partsOf } from "../job/version.ts";
 import { showChildren } from "../job/children-view.ts";
-import { type JobAttempt, type JobCheckpoint, type JobHead, type JobResults, showHistory } from "../job/state.ts";
+import { type JobAttempt, type JobCheckpoint, type JobHead, showHistory } from "../job/state.ts";
+import { type ChildCounts, type JobStepRecord, type JobStepState, stepsOf } from "../job/step-records.ts";
 import { count, duration, instant, type Paint, type Style } from "./text.ts";
 import { describeFailure, inline, toRecord } from "./task.ts";
 import { clean } from "./text.ts";
@@ -21,82 +20,19 @@ export function isHalfDone({ state }: StoredTask, checkpoint: JobHead | undefine
 	return state === "running" || at > 0 || isBackward || history.length > 0 || logged > 0 || spawned !== undefined;
 }
 
-/** How many children of a step have each status: that of their job if they have ended, otherwise their state. */
-export type ChildCounts = Readonly<Record<string, number>>;
-
-/** The state of a step. */
-type StepState = "done" | "current" | "pending" | "failed" | "reverting" | "reverted";
-
-/** A step of a job. */
-interface StepView {
-	/** Its name. */
-	readonly name: string;
-	/** Its state. A step without a revert stays `done` when the job goes backward. */
-	readonly state: StepState;
-	/** Its result, if it is done. */
-	readonly result?: unknown;
-	/** Its children by their status, if it has some. */
-	readonly children?: ChildCounts | undefined;
-}
-
 /** The children by the places of their steps. */
 type Children = ReadonlyMap<number, ChildCounts>;
 
-/** The steps of a job in order. */
-function stepsOf(checkpoint: JobCheckpoint, children: Children | undefined): StepView[] {
-	const { plan } = checkpoint;
-	const known = stepResults(checkpoint);
-	return plan.map((name, index) => ({
+/** A step of a job, with its children by their status, if it has some. */
+type StepView = Pick<JobStepRecord, "name" | "state" | "result"> & { readonly children?: ChildCounts | undefined };
+
+function viewSteps(checkpoint: JobCheckpoint, children: Children | undefined): StepView[] {
+	return stepsOf(checkpoint, 0, children).map(({ name, state, ...step }, index) => ({
 		name,
-		state: stateOf(checkpoint, name, index, name in known, children?.get(index)),
-		...(name in known ? { result: known[name] } : {}),
+		state,
+		...("result" in step ? { result: step.result } : {}),
 		...(children?.has(index) ? { children: children.get(index) } : {}),
 	}));
-}
-
-/** The results by the names of steps; those of branches are in their groups. */
-function stepResults({ plan, results, pending }: JobCheckpoint): JobResults {
-	const known = Object.create(null);
-	for (const name of plan) {
-		const [group, branch = name] = (pending === undefined ? branchOf(name) : undefined) ?? [];
-		const all = group === undefined ? results : results[group] as JobResults | undefined ?? {};
-		if (Object.hasOwn(all, branch)) known[name] = all[branch];
-	}
-	return known;
-}
-
-function stateOf(
-	checkpoint: JobCheckpoint,
-	name: string,
-	index: number,
-	hasResult: boolean,
-	children: ChildCounts | undefined,
-): StepState {
-	if (checkpoint.pending !== undefined) return flowStateOf(checkpoint, name, index);
-	const { at, isBackward, status, open = [] } = checkpoint;
-	const branches = openBranches(checkpoint);
-	if (!isBackward) {
-		if (branches.includes(index)) return "current";
-		if (index < at || open.length > 0 && groupAt(checkpoint.plan, at).includes(index)) return "done";
-		return index === at && status === undefined ? "current" : "pending";
-	}
-	// Its attempts are those of its children.
-	if (children !== undefined && index >= at) return !hasResult ? "failed" : children["reverted"] ? "reverted" : "done";
-	const attempts = showHistory(checkpoint).filter(({ step }) => step === name);
-	if (attempts.some(({ isRevert, error }) => isRevert && error === undefined)) return "reverted";
-	if (index === at - 1) return status === "failed" ? "failed" : status === undefined ? "reverting" : "done";
-	if (hasResult || index < at && !open.includes(index)) return "done";
-	return attempts.length > 0 ? "failed" : "pending";
-}
-
-/** The same of a durable function, several of whose steps may be current at once. */
-function flowStateOf({ at, isBackward, status, records = [] }: JobCheckpoint, name: string, index: number): StepState {
-	const known = records.filter((record) => record.name === name);
-	if (known.length === 0) return "current";
-	if (known.length > 1) return "reverted";
-	if (known[0]!.error !== undefined) return "failed";
-	if (!isBackward || index !== at - 1) return "done";
-	return status === "failed" ? "failed" : "reverting";
 }
 
 /** A task as an object for JSON. The checkpoint of a job has a private format, so programs get the job instead. */
@@ -126,7 +62,7 @@ function toJobRecord(
 		previousError: previous,
 		children,
 		input,
-		steps: stepsOf(checkpoint, counts),
+		steps: viewSteps(checkpoint, counts),
 		results,
 		signals,
 		error: checkpoint.error,
@@ -136,7 +72,7 @@ function toJobRecord(
 	};
 }
 
-const marks: Readonly<Record<StepState, readonly [mark: string, style: Style | undefined]>> = {
+const marks: Readonly<Record<JobStepState, readonly [mark: string, style: Style | undefined]>> = {
 	done: ["✓", "green"],
 	current: ["▶", "cyan"],
 	pending: ["·", "dim"],
@@ -153,7 +89,7 @@ export function jobLines(checkpoint: JobCheckpoint, paint: Paint, children: Chil
 	const known = Object.entries(failures).filter(([, failure]) => failure !== undefined);
 	return [
 		paint("bold", "Steps"),
-		...stepsOf(checkpoint, children).map((step, index) => {
+		...viewSteps(checkpoint, children).map((step, index) => {
 			const known = pending[step.name] ?? branches[index] ?? { attempts };
 			return stepLine(step, known.attempts, checkpoint.spawned?.count, paint);
 		}),

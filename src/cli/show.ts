@@ -11,7 +11,8 @@ import { partsOf } from "../job/version.ts";
 import { decodeFailure } from "../basket/engine.ts";
 import { unmask } from "../schedule/envelope.ts";
 import { countChildren } from "./children.ts";
-import { type ChildCounts, describeTask, jobLines } from "./job.ts";
+import { describeTask, jobLines } from "./job.ts";
+import type { ChildCounts } from "../job/step-records.ts";
 import { JobReader } from "./job-reader.ts";
 import {
 	decodeData,

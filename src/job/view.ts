@@ -10,6 +10,7 @@ import { type JobAttempt, type JobCheckpoint, type JobStatus, type PreparedJob, 
 import { type JobChildren, showChildren } from "./children-view.ts";
 import { partsOf } from "./version.ts";
 import { openBranches } from "./groups.ts";
+import { type JobStepRecord, stepsOf } from "./step-records.ts";
 import { noAttempts } from "./transitions.ts";
 import { findLog, findLogs, type FoundJob, type JobSource, readWhole } from "./stored.ts";
 
@@ -44,6 +45,8 @@ export interface JobRecord {
 	readonly input: unknown;
 	/** The results so far. */
 	readonly results: Readonly<Record<string, unknown>>;
+	/** Its steps in order; of a durable function, those that have begun. None if its state cannot be read. */
+	readonly steps: readonly JobStepRecord[];
 	/** The version of the definition with which it was added. */
 	readonly version: number | string | undefined;
 	/** The error because of which it is reverted. */
@@ -167,9 +170,11 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const { previous: previousError, ...place } = position(checkpoint);
 	const { input, children } = showChildren(checkpoint, itemOf);
+	const steps = whole.state === undefined ? [] : stepsOf(whole.state, addedAt);
 	const stored = {
 		input,
 		results,
+		steps,
 		version,
 		error,
 		revertError,
