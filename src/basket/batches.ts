@@ -8,6 +8,7 @@
  */
 
 import type { BasketContext } from "./context.ts";
+import type { Watched } from "./observing.ts";
 import type { Claim, ClaimRequest, LaneRun } from "./store.ts";
 import type { RunnerSettings } from "../run/options.ts";
 
@@ -32,6 +33,8 @@ export interface BatchMember {
 	sharedRun?: SharedRun | undefined;
 	/** Ends the claims of this process whose leases may have expired. */
 	checkLeases(): void;
+	/** Its attempt, once an observer is told of it. */
+	readonly watched?: Watched | undefined;
 	/** Calls a function of the user. */
 	calling<T>(call: () => T): T;
 }

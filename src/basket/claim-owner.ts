@@ -7,6 +7,7 @@
 import type { Calls } from "./calls.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
+import type { Watched } from "./observing.ts";
 
 /** The interface of a claimed task to its basket. */
 export interface ClaimOwner<Tx> {
@@ -31,6 +32,8 @@ export interface Leased {
 	readonly kind: string;
 	/** The number of its attempt; 0 if that has not begun. */
 	readonly attempt: number;
+	/** Its attempt, once an observer is told of it. */
+	readonly watched?: Watched | undefined;
 	/** The current claim. A renewed claim replaces it. */
 	readonly claim: Claim;
 	/** The store has answered whether the claim is still there. */

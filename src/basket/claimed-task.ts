@@ -17,7 +17,7 @@ import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { tellOf } from "./observing.ts";
+import { tellOf, type Watched } from "./observing.ts";
 import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { historyWhenDone } from "./history.ts";
 import { beginTick, checkCompletable, endTick } from "./schedules.ts";
@@ -45,6 +45,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	sharedRun: SharedRun | undefined;
 	/** See {@link BatchMember}. */
 	isReturned = false;
+	watched: Watched | undefined;
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;

@@ -110,7 +110,10 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 
 	/** Forgets all claims: their leases expire. */
 	abandon(): void {
-		for (const task of this.#tasks.values()) task.close();
+		for (const task of this.#tasks.values()) {
+			task.close();
+			tellOf(this.settings, "lost", task);
+		}
 		this.#tasks.clear();
 		this.#rest();
 	}

@@ -7,6 +7,7 @@
 
 import { cut, decodeFailure, type TaskFailure } from "./codec.ts";
 import type { Ending } from "./ending.ts";
+import type { Watched } from "./observing.ts";
 import type { Kind } from "./options.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Claim, type ClaimOrigin, mostHistory, type Outcome } from "./store.ts";
@@ -58,6 +59,7 @@ interface Chronicled {
 	readonly attempt: number;
 	/** The store's clock at the claim, minus the monotonic clock when its answer arrived. */
 	readonly ahead: number;
+	readonly watched?: Pick<Watched, "begunAt"> | undefined;
 }
 
 /** Who makes the attempts. */
@@ -77,7 +79,7 @@ export function withHistory(
 	const { isObserved, isJob } = kinds.get(task.claim.kind)!;
 	const mustKeep = !isJob && isKept(outcome);
 	if ((!isObserved && !mustKeep) || task.attempt === 0) return ending;
-	const took = clock.monotonic() - begunAt;
+	const took = clock.monotonic() - (task.watched?.begunAt ?? begunAt);
 	if (!mustKeep) return { ...ending, took };
 	const span = { startedAt: task.ahead + begunAt, duration: took };
 	const history = nextHistory(task.claim, attemptOf(task.attempt, span, worker, outcome));

@@ -316,7 +316,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	return {
 		store,
 		name,
-		kinds: observedKinds(kinds, name, onError),
+		kinds: observedKinds(kinds, { name, worker, clock, onError }),
 		batches,
 		schedules,
 		concurrency,

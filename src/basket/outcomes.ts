@@ -8,7 +8,7 @@
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
-import { attemptOf } from "./observing.ts";
+import { attemptOf, tellOf } from "./observing.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 
@@ -54,6 +54,7 @@ export class Outcomes<Tx> {
 			if (!isUnknown || ending.told !== "released") {
 				errors.push(new ClaimLostError(task.id, isUnknown ? { isUnknown, cause: doubt } : {}));
 			}
+			tellOf(this.#settings, "lost", task);
 		});
 		// If the database is gone, all claims are lost.
 		const error = errors.length > 1 ? new AggregateError(errors, `${errors.length} claims are lost`) : errors[0];
@@ -68,13 +69,13 @@ export class Outcomes<Tx> {
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;
-		const { onSettled, onEnd, onError, kinds, name } = this.#settings;
+		const { onSettled, onEnd, onError, kinds } = this.#settings;
 		observe(onError, onStored);
 		if (type === "done" || type === "dead") onEnd?.(task, ending);
 		const kind = kinds.get(task.kind);
 		if (kind?.isObserved) {
 			const end = { outcome, took: ending.took ?? 0, error };
-			kind.settings.observe!.tell("ended", onError, attemptOf(name, task), end);
+			kind.settings.observe!.tell("ended", onError, attemptOf(this.#settings, task), end);
 		}
 		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
 	}

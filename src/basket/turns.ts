@@ -208,8 +208,11 @@ export class Turns<Tx> {
 		if (task.sharedRun === undefined) this.#pace.count(begunAt);
 		else this.#settings.batches!.leave(task);
 		if (task.isOver) this.claims.delete(task);
-		else if (task.isCompleted) this.#completed(task, ending);
-		else this.#ended.push({ task, ending: withHistory(task, ending, this.#settings, begunAt) });
+		else {
+			const whole = withHistory(task, ending, this.#settings, begunAt);
+			if (task.isCompleted) this.#completed(task, whole);
+			else this.#ended.push({ task, ending: whole });
+		}
 		this.pump();
 		if (task.isOver) this.#owner.onChange();
 		this.#owner.onProgress();

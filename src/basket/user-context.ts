@@ -8,6 +8,7 @@ import type { SharedRun } from "./batches.ts";
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
 import { decodeMeta, type TaskMeta } from "./meta.ts";
+import type { Watched } from "./observing.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { Tick } from "../schedule/ticks.ts";
@@ -22,6 +23,8 @@ export interface ContextOwner<Tx> {
 	readonly tick: Pick<Tick, "due" | "missed"> | undefined;
 	/** Runs it together with others, if it belongs to a call. */
 	readonly sharedRun?: SharedRun | undefined;
+	/** Its attempt, once an observer is told of it. */
+	watched?: Watched | undefined;
 	save(payload: unknown, tx: Tx | undefined): Promise<void>;
 	complete(tx: Tx): Promise<void>;
 	report(progress: number, description: string | undefined): void;

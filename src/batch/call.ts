@@ -25,7 +25,7 @@ type Run = (tasks: readonly any[], context: any) => unknown;
 
 type Host = Pick<
 	BatchMember,
-	"calling" | "checkLeases" | "isOver" | "isExpired" | "isCompleting" | "isCompleted" | "isReturned"
+	"calling" | "checkLeases" | "isOver" | "isExpired" | "isCompleting" | "isCompleted" | "isReturned" | "watched"
 >;
 
 interface Failure {
@@ -130,7 +130,8 @@ export class Call {
 		if (members.length === 0) return;
 		const context = { signal: this.#controller.signal, fail: (id: string, error?: unknown) => this.#fail(id, error) };
 		try {
-			const call = () => this.#run(members.map(({ task }) => task), context);
+			const run = () => this.#run(members.map(({ task }) => task), context);
+			const call = () => observed(members, run);
 			await (host === undefined ? call() : host.calling(call));
 			this.#end();
 			if (this.#isInOrder) await endInOrder(members);
@@ -205,6 +206,16 @@ async function endInOrder(members: readonly Member[], thrown?: Failure): Promise
 		const hasFailed = failure !== undefined || isDecided(member) || member.host?.isExpired === true;
 		isBehind ||= member.failure !== undefined || (hasFailed && !(member.isGone ?? isGone(member.host)));
 	}
+}
+
+/** Calls the function, and tells an observer of it, if there is one. */
+function observed(members: readonly Member[], run: () => unknown): unknown {
+	const watched = members.map(({ host }) => host?.watched).filter((one) => one !== undefined);
+	const [first] = watched;
+	if (first === undefined) return run();
+	const batch = watched.map(({ attempt }) => attempt);
+	for (const attempt of batch) Object.assign(attempt, { batch });
+	return first.begin(watched, run);
 }
 
 function end({ resolve, reject }: Member, failure: Failure | undefined): void {

@@ -45,7 +45,16 @@ export abstract class Attempting {
 		const task = settings.observe === undefined
 			? (context: TaskContext) => this.call(context)
 			: watched((context) => this.call(context), settings, {
-				...{ by: "step", basket: owner.name, kind, id, step, isRevert: place.isBackward, meta: decodeMeta(claim.meta) },
+				...{
+					by: "step",
+					basket: owner.name,
+					kind,
+					id,
+					step,
+					isRevert: place.isBackward,
+					meta: decodeMeta(claim.meta),
+					lane: claim.lane,
+				},
 			});
 		this.execution = new Execution<unknown>(task, settings);
 		const before = previous && Object.assign(new Error(previous.message), previous);

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { TaskContext } from "./task.ts";
+import { steering, type TaskContext, unwrap } from "./task.ts";
 import type { Clock } from "../platform/clock.ts";
 import { observe, type OnError } from "../platform/observe.ts";
 import { check, checkFunction } from "../platform/check.ts";
 
-/** An attempt of a task, as an {@link Observer} sees it. */
+/** An attempt of a task, as an {@link Observer} sees it. All hooks that are told of an attempt get the same object. */
 export interface ObservedAttempt {
 	/** What the task belongs to. A step or a revert of a job is a `"step"`. */
 	readonly by: "run" | "group" | "pool" | "basket" | "step";
@@ -27,18 +27,27 @@ export interface ObservedAttempt {
 	readonly attempt: number;
 	/** The texts that travel with a task of a basket or with a job. */
 	readonly meta?: Readonly<Record<string, string>> | undefined;
+	/** The lane of the task or of the job, if it has one. */
+	readonly lane?: string | undefined;
+	/** The worker that makes the attempt, in a basket: see `worker` of `BasketOptions`. */
+	readonly worker?: string | undefined;
+	/**
+	 * The attempts that share one call of their function, if that is made by `batch()`: the same array in each of them, in
+	 * order. {@link ObserverHooks.around} is called once for all of them, with the first.
+	 */
+	readonly batch?: readonly ObservedAttempt[] | undefined;
 }
 
 /** The end of an attempt. */
 export interface ObservedEnd {
 	/**
 	 * How it has ended: a task of a basket is done, is retried, is dead, was put off by `later`, or is left to the next run.
-	 * Of other tasks it is only known whether the attempt has failed.
+	 * Of other tasks it is only known whether the attempt has failed or was put off.
 	 */
 	readonly outcome: "done" | "failed" | "retry" | "dead" | "later" | "released";
 	/** How long the function took, in milliseconds. */
 	readonly took: number;
-	/** The error, if it has failed. */
+	/** The error, if it has failed: the one inside a hint such as `stopNow`. */
 	readonly error: unknown;
 }
 
@@ -50,8 +59,15 @@ export interface ObservedAdd {
 	readonly kind: string;
 	/** Its id, if that was given. */
 	readonly id: string | undefined;
-	/** The texts that will travel with it. What an observer puts here, such as a trace context, does, too. */
+	/** Its lane, if it has one. */
+	readonly lane?: string | undefined;
+	/**
+	 * The texts that will travel with it. What an observer puts here, such as a trace context, does, too, as far as it fits:
+	 * longer texts than the limit of `meta` allows are left out.
+	 */
 	readonly meta: Record<string, string>;
+	/** What is added with it in one call of `addMany`: the same array in each of them, in order. */
+	readonly batch?: readonly ObservedAdd[] | undefined;
 }
 
 /** What has become of it. */
@@ -81,11 +97,17 @@ export interface ObserverHooks {
 	 * does not matter.
 	 */
 	readonly around?: ((attempt: ObservedAttempt, call: () => unknown) => void) | undefined;
-	/** An attempt has ended. In a basket, this is stored. */
+	/**
+	 * An attempt has ended. In a basket, this is stored. A task can also end without a start: its payload is invalid, or its
+	 * process has died too often.
+	 */
 	readonly ended?: ((attempt: ObservedAttempt, end: ObservedEnd) => void) | undefined;
 	/** The lease of a running task of a basket was renewed. */
 	readonly renewed?: ((attempt: ObservedAttempt) => void) | undefined;
-	/** The claim of a running task of a basket is lost: what its function does is not stored any more. */
+	/**
+	 * The claim of a running task of a basket is lost: what its function does is not stored any more, or it is unknown whether
+	 * its end is stored. If that turns out to be stored, `ended` follows.
+	 */
 	readonly lost?: ((attempt: ObservedAttempt) => void) | undefined;
 }
 
@@ -99,8 +121,14 @@ export interface Observer {
 		about: Omit<ObservedAttempt, "attempt">,
 		clock: Clock,
 	): (context: C) => T | PromiseLike<T>;
-	/** Begins an attempt and calls its function within {@link ObserverHooks.around}. It is internal. */
-	begin<T>(attempt: ObservedAttempt, waited: number, onError: OnError | undefined, call: () => T): T;
+	/**
+	 * Begins attempts that have waited so long, and calls their function within {@link ObserverHooks.around}. It is internal.
+	 */
+	begin<T>(
+		attempts: readonly (readonly [attempt: ObservedAttempt, waited: number])[],
+		onError: OnError | undefined,
+		call: () => T,
+	): T;
 	/** Begins to add a task. Returns what ends that. It is internal. */
 	add(task: ObservedAdd, onError: OnError | undefined): (end: ObservedAddEnd) => void;
 	/** Calls another hook. It is internal. */
@@ -138,9 +166,9 @@ export function observer(hooks: ObserverHooks): Observer {
 	return {
 		hooks,
 		watch: (task, about, clock) => watch(hooks, task, about, clock),
-		begin(attempt, waited, onError, call) {
-			observe(onError, hooks.started, attempt, waited);
-			return around(hooks, attempt, onError, call);
+		begin(attempts, onError, call) {
+			for (const one of attempts) observe(onError, hooks.started, ...one);
+			return around(hooks, attempts[0]![0], onError, call);
 		},
 		add(task, onError) {
 			const end = observe(onError, hooks.adding, task);
@@ -191,9 +219,9 @@ function watch<T, C extends TaskContext>(
 		const begunAt = clock.monotonic();
 		const end = (error?: { readonly thrown: unknown }) =>
 			observe(undefined, hooks.ended, attempt, {
-				outcome: error === undefined ? "done" : "failed",
+				outcome: error === undefined ? "done" : steering(error.thrown).later ? "later" : "failed",
 				took: clock.monotonic() - begunAt,
-				error: error?.thrown,
+				error: unwrap(error?.thrown),
 			});
 		observe(undefined, hooks.started, attempt, 0);
 		let result;

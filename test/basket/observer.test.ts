@@ -1,6 +1,17 @@
 // What an observer is told of the tasks of a basket.
 import { describe, expect, test } from "vitest";
-import { type ObservedAttempt, observer, sleep, stopNow, type TaskRecord } from "../../mod.ts";
+import {
+	batch,
+	type BatchTask,
+	later,
+	type ObservedAdd,
+	type ObservedAttempt,
+	observer,
+	sleep,
+	stopNow,
+	StoreError,
+	type TaskRecord,
+} from "../../mod.ts";
 import { errorOf } from "../support.ts";
 import { Machine, running } from "./support.ts";
 
@@ -76,6 +87,131 @@ describe("BasketOptions.observe", () => {
 		await machine.clock.advance(500);
 		await stop();
 		expect(lines).toEqual(["start a", "before a", "run a", "after a"]);
+	});
+
+	test("gets one object for all that it is told of an attempt, with lane and worker", async () => {
+		const machine = new Machine();
+		const seen: ObservedAttempt[] = [];
+		const see = (attempt: ObservedAttempt) => void seen.push(attempt);
+		const hooks = { started: see, around: (attempt: ObservedAttempt, call: () => unknown) => (see(attempt), call()) };
+		const observe = observer({ ...hooks, renewed: see, ended: see });
+		const work = async () => await sleep(1_500, { clock: machine.clock });
+		const basket = machine.basket({ work }, { observe, lease: 3_000, worker: "w1" });
+		await basket.add("work", undefined, { lane: "customer 1" });
+		const { stop } = running(basket);
+		await machine.clock.advance(2_000);
+		expect([seen.length, new Set(seen).size]).toEqual([4, 1]);
+		expect(seen[0]).toMatchObject({ lane: "customer 1", worker: "w1" });
+		await stop();
+	});
+
+	test("is told how long the function took whose transaction completed its task, and of tasks that never start", async () => {
+		const machine = new Machine();
+		const lines: string[] = [];
+		const observe = observer({
+			started: ({ id }) => lines.push(`start ${id}`),
+			ended: ({ id }, { outcome, took }) => lines.push(`${outcome} ${id} after ${took}`),
+		});
+		const complete = async (_: undefined, context: { complete: (tx: never) => Promise<void> }) => {
+			await context.complete({} as never);
+			await sleep(70, { clock: machine.clock });
+		};
+		machine.spied.store.complete = (name, claim) =>
+			machine.memory.turn(name, { settle: [{ ref: claim, outcome: { type: "done" } }], claim: [], lease: 1 })
+				.then(({ settled }) => settled[0]!);
+		const basket = machine.basket({ complete, broken: () => {} }, { observe, lease: 300 });
+		await machine.memory.add("default", [{ id: "b", kind: "broken", payload: "{", delay: 0, priority: 0 }]);
+		await basket.add("complete", undefined, { id: "a" });
+		const { stop } = running(basket);
+		await machine.clock.advance(1_000);
+		expect(lines.sort()).toEqual(["dead b after 0", "done a after 70", "start a"]);
+		await stop();
+	});
+
+	test("is told of a claim that is lost, if the basket has to leave it or its end may not be stored", async () => {
+		const machine = new Machine();
+		const lines: string[] = [];
+		const observe = observer({
+			lost: ({ id }) => lines.push(`lost ${id}`),
+			ended: ({ id }, { outcome }) => lines.push(`${outcome} ${id}`),
+		});
+		const hang = () => new Promise(() => {});
+		const basket = machine.basket({ hang, work: () => {} }, { observe, grace: 1_000 });
+		const { stop } = running(basket);
+		await basket.add("hang", undefined, { id: "a" });
+		await machine.clock.advance(100);
+		// The store is gone, so the task cannot be given back.
+		machine.spied.before = () => {
+			throw new StoreError("unavailable", "The store is gone");
+		};
+		await Promise.all([stop(), machine.clock.advance(10_000)]);
+		expect(lines.splice(0)).toEqual(["lost a"]);
+		// Another process takes the task while this one settles it.
+		machine.spied.before = async (member, [, turn]) => {
+			const ends = member === "turn" && (turn as { settle: readonly unknown[] }).settle.length > 0;
+			if (ends) await machine.memory.delete("default", ["b"]);
+		};
+		await basket.add("work", undefined, { id: "b" });
+		const next = running(basket);
+		await machine.clock.advance(100);
+		expect(lines).toEqual(["lost b"]);
+		await next.stop();
+	});
+
+	test("is told of the tasks of a batch when their call begins, and wraps that once", async () => {
+		const machine = new Machine();
+		const lines: string[] = [];
+		const idsOf = (batch: readonly ObservedAttempt[] | undefined) => batch?.map(({ id }) => id).join();
+		const observe = observer({
+			started: ({ id, batch }, waited) => lines.push(`start ${id} of ${idsOf(batch)} after ${waited}`),
+			around: ({ batch }, call) => (lines.push(`before ${idsOf(batch)}`), call(), lines.push("after")),
+			ended: ({ id, batch }, { outcome, took }) => lines.push(`${outcome} ${id} of ${idsOf(batch)} after ${took}`),
+		});
+		const send = batch({ most: 10, wait: 100 }, async (tasks: readonly BatchTask<number>[], { fail }) => {
+			lines.push(`call with ${tasks.length}`);
+			fail("b", later(60_000));
+			await sleep(30, { clock: machine.clock });
+		});
+		const basket = machine.basket({ send }, { observe });
+		for (const id of ["a", "b", "c"]) await basket.add("send", 1, { id });
+		const { stop } = running(basket);
+		await machine.clock.advance(1_000);
+		const all = "of a,b,c after";
+		expect(lines).toEqual([
+			...[`start a ${all} 100`, `start b ${all} 100`, `start c ${all} 100`],
+			...["before a,b,c", "call with 3", "after"],
+			...[`later b ${all} 0`, `done a ${all} 30`, `done c ${all} 30`],
+		]);
+		await stop();
+	});
+
+	test("sees what addMany adds together, and meta that does not fit is left out", async () => {
+		const machine = new Machine();
+		const batches: (readonly ObservedAdd[] | undefined)[] = [];
+		const observe = observer({
+			adding({ meta, batch }) {
+				batches.push(batch);
+				Object.assign(meta, { long: "x".repeat(2_100), longer: "x".repeat(3_000), short: "1" });
+			},
+		});
+		const other = observer({ adding: ({ batch }) => void batches.push(batch) });
+		const work = (_: number) => {};
+		const basket = machine.basket({ work, other: { run: work, observe: other } }, { observe });
+		const [one, two, three] = ["1", "2", "3"];
+		await basket.addMany([
+			{ kind: "work", payload: 1, id: one!, meta: { user: "ada" } },
+			{ kind: "other", payload: 1, id: two! },
+			{ kind: "work", payload: 1, id: three! },
+		]);
+		await basket.add("work", 1, { id: "4" });
+		expect(batches.map((batch) => batch?.map(({ id }) => id))).toEqual([["1", "3"], ["2"], ["1", "3"], undefined]);
+		expect(batches[0]).toBe(batches[2]);
+		const metas = await Promise.all(["1", "2", "3", "4"].map(async (id) => (await basket.get(id))?.meta));
+		expect(metas).toEqual([{ user: "ada", short: "1" }, {}, { short: "1" }, { short: "1" }]);
+		for (const meta of ["text", null, 1]) {
+			const error = await errorOf(basket.add("work", 1, { meta: meta as never }));
+			expect(String(error), String(meta)).toMatch(`"meta"`);
+		}
 	});
 
 	test("is told of each add and of what becomes of it, and gives the task a meta", async () => {

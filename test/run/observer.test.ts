@@ -10,6 +10,7 @@ import {
 	run,
 	Runner,
 	sleep,
+	stopNow,
 } from "../../mod.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { errorOf } from "../support.ts";
@@ -97,21 +98,29 @@ describe("observer()", () => {
 		expect(calls.slice(0, 3)).not.toEqual([]);
 	});
 
-	test("sees hints as failures, whose errors it is told; what it throws changes nothing", async () => {
+	test("is told what hints stand for; what it throws changes nothing", async () => {
 		const clock = new VirtualClock();
 		const { lines, observe } = diary({
 			started: () => {
 				throw new Error("observer");
 			},
 		});
-		const task = ({ attempt }: { attempt: number }) => {
-			if (lines.length === 0) throw later(10);
-			return attempt;
+		const reasons = [later(10, new Error("offline")), stopNow(new RangeError("gone"))];
+		const task = () => {
+			throw reasons.shift();
 		};
-		const result = run(task, { observe, clock });
+		const result = errorOf(run(task, { observe, clock, attempts: 5 }));
 		await clock.advance(10);
-		expect(await result).toBe(1);
-		expect(lines.length).toBe(2);
+		expect(await result).toBeInstanceOf(RangeError);
+		expect(lines).toEqual(["run 1 later after 0: offline", "run 1 failed after 0: gone"]);
+	});
+
+	test("gets one object for all that it is told of an attempt", async () => {
+		const seen: unknown[] = [];
+		const see = (attempt: ObservedAttempt) => void seen.push(attempt);
+		const observe = observer({ started: see, around: (attempt, call) => (see(attempt), call()), ended: see });
+		await run(() => {}, { observe });
+		expect([seen.length, new Set(seen).size]).toEqual([3, 1]);
 	});
 
 	test("refuses hooks that are no functions, and observers that it has not made", async () => {
