@@ -2,7 +2,7 @@
 import { existsSync, globSync } from "node:fs";
 import { execute } from "./command.ts";
 
-const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.tools.json"];
+const projects: string[] = ["tsconfig.json", "tsconfig.test.json", "tsconfig.tools.json", "tsconfig.apps.json"];
 const folder = "node_modules/.cache/types";
 
 export async function checkTypes(): Promise<void> {

@@ -50,10 +50,10 @@ const manySteps: readonly string[] = [
 	"runtimes/(?:server|browser|deno|bun)/stores/[\\w-]+-(?:simulation|jobs(?:-bun)?|database)",
 ];
 
-/** Also databases through one more driver or in one more state. Node always runs `pg`, `node:sqlite` and `lmdb`. */
+/** Also databases through one more driver or in one more state, and whole applications. Node always runs `pg`, `node:sqlite` and `lmdb`. */
 const longInNode: readonly string[] = [
 	...manyPrograms,
-	"runtimes/node/(?:postgres-clients|postgres-simulation|quota|kills-\\w+|tabs)",
+	"runtimes/node/(?:postgres-clients|postgres-simulation|quota|kills-\\w+|tabs|apps-\\w+)",
 	"runtimes/node/stores/(?:postgres-(?:client|pglite|jobs|sql)|lmdb-kills|lmdb-simulation|sqlite-libsql(?:-jobs)?|sqlite-jobs-storm)",
 	"runtimes/server/(?:postgres-faults|kills-replaces)",
 	"runtimes/server/stores/postgres-levels",
