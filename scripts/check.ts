@@ -3,6 +3,7 @@
 //     npm run check                     all of them
 //     npm run check -- sizes docs       only these (and the build, where they need it)
 //     npm run check -- readme --fix     corrects what a check can correct by itself
+//     npm run check -- docs --file docs/tasks.md    only the examples of this file
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { checkConsumers } from "./consume.ts";
@@ -47,11 +48,14 @@ const checks: Record<string, Check> = {
 	sizes: { built: true, run: checkSizes },
 	readme: { built: true, run: checkReadme },
 	site: { run: checkSite },
-	docs: { run: checkDocs },
+	docs: { run: () => checkDocs(files) },
 	consume: { built: true, run: checkConsumers },
 };
 
-const { values: { fix }, positionals } = parseArgs({ allowPositionals: true, options: { fix: { type: "boolean" } } });
+const { values: { fix, file: files = [] }, positionals } = parseArgs({
+	allowPositionals: true,
+	options: { fix: { type: "boolean" }, file: { type: "string", multiple: true } },
+});
 let failures = 0;
 for (const name of chosen(positionals)) {
 	if (!await holds(name, fix ?? false)) failures++;

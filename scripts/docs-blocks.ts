@@ -32,6 +32,16 @@ export function findBlocks(): Block[] {
 	return [...pages, ...comments].sort((a: Block, b: Block) => a.file.localeCompare(b.file) || a.line - b.line);
 }
 
+/** The blocks of a page that are files of a program, such as `ts file src/main.ts`: their text by path. */
+export function findFiles(page: string): Map<string, string> {
+	const fences: Fence[] = fencesOf(page, readFileSync(page, "utf8").split("\n"));
+	return new Map(fences.filter(isFile).map(({ info, code }: Fence) => [info.split(" ")[2]!, code.join("\n") + "\n"]));
+}
+
+function isFile({ info }: Fence): boolean {
+	return /^\w+ file \S+$/.test(info);
+}
+
 /** The text of the doc comments, each line at its place in the file, without the code between them. */
 function commentLines(text: string): string[] {
 	let inside = false;
@@ -44,7 +54,9 @@ function commentLines(text: string): string[] {
 }
 
 function blocksOf(file: string, lines: string[]): Block[] {
-	return fencesOf(file, lines).filter(({ info }: Fence) => isScript(info)).map(({ line, info, code }: Fence) => ({
+	return fencesOf(file, lines).filter((fence: Fence) => isScript(fence.info) && !isFile(fence)).map((
+		{ line, info, code }: Fence,
+	) => ({
 		file,
 		line,
 		place: placeOf(info, `${file}:${line}`),
@@ -73,7 +85,7 @@ function placeOf(info: string, where: string): Place {
 	const [, place = "everywhere", reason] = info.match(/^ts(?: (deno|bun|browser|no-run))?(?: (.+))?$/) ?? [, "unknown"];
 	if (place === "unknown" || (reason !== undefined) !== (place === "no-run")) {
 		throw new Error(
-			`${where}: "${info}" is no mark of a block; use "ts", "ts deno", "ts bun", "ts browser" or "ts no-run <reason>"`,
+			`${where}: "${info}" is no mark of a block; use "ts", "ts deno", "ts bun", "ts browser", "ts no-run <reason>" or "ts file <path>"`,
 		);
 	}
 	return place as Place;

@@ -1,7 +1,8 @@
 // Tests the documentation: type-checks each ```ts block and executes it in Node, Deno and Bun, from the sources.
 //
 // Each block runs in a process of its own, so that it shares no state with another and must end by itself.
-// Blocks are written to .docs/ at the line they have in their own file: an error names the right line.
+// Blocks are written to .docs/ at the line they have in their own file: an error names the right line. Requests to
+// https://api.example.com are answered without a network.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -36,9 +37,9 @@ const commands: Record<string, string[]> = {
 	bun: ["bun", "run"],
 };
 
-/** Type-checks and runs all blocks; rejects with their failures. */
-export async function checkDocs(): Promise<string> {
-	const blocks: Block[] = findBlocks();
+/** Type-checks and runs all blocks, or those of the given files; rejects with their failures. */
+export async function checkDocs(files: string[] = []): Promise<string> {
+	const blocks: Block[] = findBlocks().filter(({ file }: Block) => files.length === 0 || files.includes(file));
 	rmSync(folder, { recursive: true, force: true });
 	mkdirSync(folder);
 	for (const block of blocks) writeFileSync(pathOf(block), moduleOf(block));
@@ -66,7 +67,8 @@ function moduleOf({ file, line, code }: Block): string {
 		if (source === undefined) throw new Error(`${file}:${line}: there is no entry point ".${path}"`);
 		return `${before}"../${source.slice(2)}"`;
 	});
-	return "\n".repeat(line) + rewritten + "\n";
+	const network: string = code.includes("https://api.example.com") ? `import "../scripts/docs-network.ts";` : "";
+	return network + "\n".repeat(line) + rewritten + "\n";
 }
 
 async function checkTypes(blocks: Block[]): Promise<string[]> {
@@ -100,7 +102,14 @@ async function startIn(engine: string, block: Block): Promise<void> {
 	const [program, ...args] = commands[engine]!;
 	// Each block has its own folder for the files that it creates.
 	const cwd: string = mkdtempSync(join(folder, "run-"));
-	await execute(program!, [...args, join(root, pathOf(block))], { cwd, timeout: timeLimit });
+	const output: string = await execute(program!, [...args, join(root, pathOf(block))], { cwd, timeout: timeLimit });
+	checkOutput(block, output);
+}
+
+/** Compares what a block prints with its comments `// → …`, one for each line, if it has any. */
+function checkOutput({ code }: Block, output: string): void {
+	const shown: string = Array.from(code.matchAll(/\/\/ → (.*)$/gm), ([, text]) => text).join("\n");
+	if (shown !== "" && shown !== output.trim()) throw new Error(`It prints\n${output.trim()}\nand not\n${shown}`);
 }
 
 async function startInBrowser(block: Block): Promise<void> {

@@ -25,6 +25,11 @@ export interface ListableBasket<Item = TaskRecord, Query = TaskQuery> {
 export interface LiveOptions {
 	/** The minimum time between two reads, in milliseconds, more than 0. @default 200 */
 	pace?: number | undefined;
+	/**
+	 * The maximum time between two reads, in milliseconds, more than 0. Stores tell of tasks that other processes or tabs
+	 * have added, and not of those that they have done. `Infinity`: only changes that are told. @default 2_000
+	 */
+	refresh?: number | undefined;
 	/** Called with errors of reads, which are repeated: after a second, or at the next change. */
 	onError?: OnError | undefined;
 	/** The clock to use. @default systemClock */
@@ -38,13 +43,14 @@ const pause = 1_000;
  * Returns the tasks or jobs that a query selects, as a state that frameworks can subscribe to. In React:
  * `const tasks = useSyncExternalStore(list.subscribe, list.getSnapshot)`.
  *
- * While there are subscribers, it reads the tasks again after changes of the basket, at most once per `pace`. The list
- * is `undefined` until the first read has succeeded. It is a new array only if something in it has changed, and
- * records that have not changed stay the same objects. It hears of changes by other processes while the basket runs.
+ * While there are subscribers, it reads the tasks again after changes of the basket, at most once per `pace`, and every
+ * `refresh` milliseconds, because another process may have done a task. The list is `undefined` until the first read has
+ * succeeded. It is a new array only if something in it has changed, and records that have not changed stay the same
+ * objects. While the basket runs, it hears at once of what other processes add.
  *
  * @param basket a basket or a processor
  * @param query what to list; `limit` is 100 if it is absent, as a user interface shows no more at once
- * @param options the pace, and hooks
+ * @param options how often to read, and hooks
  * @throws {TypeError | RangeError} for options of the wrong type or out of range; errors of the query go to `onError`
  *
  * @example
@@ -72,13 +78,15 @@ export function live<
 ): Subscribable<readonly Item[] | undefined> {
 	checkMethods("basket", basket, "list", "subscribe");
 	const { limit = 100, ...rest } = check("query", query, "object");
-	const { pace = 200, onError, clock } = check("options", options, "object");
+	const { pace = 200, refresh = 2_000, onError, clock } = check("options", options, "object");
 	checkLimit("pace", pace);
+	checkLimit("refresh", refresh);
 	if (onError !== undefined) check("onError", onError, "function");
 	return new LiveTasks(
 		() => basket.list({ ...rest, limit } as Query),
 		(listener) => basket.subscribe(listener),
 		pace,
+		refresh,
 		onError,
 		checkClock(clock),
 	);
@@ -93,15 +101,16 @@ interface Shown<Item> {
 class LiveTasks<Item extends { readonly key: string }> implements Subscribable<readonly Item[] | undefined> {
 	readonly #list: () => AsyncIterable<Item>;
 	readonly #pace: number;
+	readonly #refresh: number;
 	readonly #onError: OnError | undefined;
 	readonly #clock: Clock;
-	readonly #timer = new CallbackTimer(() => void this.#read());
+	readonly #timer = new CallbackTimer(() => void this.#wake());
 	readonly #snapshot: Snapshot<readonly Item[] | undefined>;
 	#records: readonly Item[] | undefined;
 	#shown: ReadonlyMap<string, Shown<Item>> = new Map();
 	/** The current round of subscribers. A read of an earlier round is ignored. */
 	#round: object | undefined;
-	/** `resting` → (a change) → `reading` → `pausing`, and back; a change meanwhile makes it read again. */
+	/** `resting` → (a change, or `refresh` is over) → `reading` → `pausing`, and back; a change meanwhile makes it read again. */
 	#state: "resting" | "reading" | "pausing" = "resting";
 	#isStale = false;
 
@@ -112,11 +121,13 @@ class LiveTasks<Item extends { readonly key: string }> implements Subscribable<r
 		list: () => AsyncIterable<Item>,
 		subscribe: ListableBasket["subscribe"],
 		pace: number,
+		refresh: number,
 		onError: OnError | undefined,
 		clock: Clock,
 	) {
 		this.#list = list;
 		this.#pace = pace;
+		this.#refresh = refresh;
 		this.#onError = onError;
 		this.#clock = clock;
 		this.#snapshot = new Snapshot(() => this.#records, onError);
@@ -141,10 +152,16 @@ class LiveTasks<Item extends { readonly key: string }> implements Subscribable<r
 		if (this.#state === "resting") void this.#read();
 	}
 
+	#wake(): void {
+		if (this.#state === "resting" || this.#isStale) return void this.#read();
+		this.#state = "resting";
+		this.#clock.set(this.#timer, Math.max(this.#refresh - this.#pace, 0));
+	}
+
 	async #read(): Promise<void> {
 		const round = this.#round;
-		this.#state = this.#isStale ? "reading" : "resting";
-		if (!this.#isStale) return;
+		this.#state = "reading";
+		this.#clock.clear(this.#timer);
 		this.#isStale = false;
 		let delay = this.#pace;
 		try {

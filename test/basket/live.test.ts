@@ -74,6 +74,23 @@ describe("live()", () => {
 		for (const end of [stop, stopBasket, stopOther, stopOwn]) await end();
 	});
 
+	test("sees within two seconds what others have done, of which the store does not tell", async () => {
+		const { machine, basket, options } = bench();
+		const silent = { subscribe: () => () => {}, list: basket.list.bind(basket) };
+		const [list, deaf] = [live(silent, {}, options), live(silent, {}, { ...options, refresh: Infinity })];
+		await basket.add("send", 1);
+		const stops = [list, deaf].map(({ subscribe }) => subscribe(() => {}));
+		await machine.clock.advance(0);
+		const drained = basket.drain();
+		await machine.clock.advance(0);
+		await drained;
+		expect([list, deaf].map((list) => list.getSnapshot()!.length)).toEqual([1, 1]);
+		await machine.clock.advance(2_000);
+		expect([list, deaf].map((list) => list.getSnapshot()!.length)).toEqual([0, 1]);
+		for (const stop of stops) stop();
+		expect(machine.clock.pending).toBe(0);
+	});
+
 	test("reports errors of the store, and reads again", async () => {
 		const { machine, basket, list, payloads, errors } = bench();
 		await basket.add("send", 1, { delay: 60_000 });
@@ -92,6 +109,8 @@ describe("live()", () => {
 		const { basket } = bench();
 		for (
 			const args of [[null], [{}], [basket, null], [basket, {}, null], [basket, {}, { pace: 0 }], [basket, {}, {
+				refresh: 0,
+			}], [basket, {}, {
 				onError: 1,
 			}]]
 		) {
