@@ -7,7 +7,7 @@
 
 import type { TaskFailure } from "../basket/engine.ts";
 import type { Counts, Pauses, TaskState } from "../basket/store.ts";
-import type { JobAttempt, JobStatus } from "../job/state.ts";
+import type { JobStatus } from "../job/state.ts";
 
 /** Where a task is: among the tasks of the basket, or among the jobs of the processor. */
 export type InspectionSource = "outbox" | "processor";
@@ -123,9 +123,11 @@ export interface InspectedTask {
 	/** Of a running task: the worker that has it, and since when. */
 	readonly run?: { readonly worker?: string | undefined; readonly since: number } | undefined;
 	/** The last reported progress. */
-	readonly progress?: { readonly at?: number | undefined; readonly value?: InspectedValue | undefined } | undefined;
+	readonly progress?: { readonly value: number; readonly description?: string | undefined } | undefined;
 	/** Of a recurring task: its schedule. */
 	readonly schedule?: { readonly text: string; readonly next: number } | undefined;
+	/** Whether its data is withheld, because the `redact` of the program has failed. */
+	readonly isWithheld?: true | undefined;
 	/** Of a job: how far it is. */
 	readonly job?: InspectedJob | undefined;
 }
@@ -156,24 +158,28 @@ export interface InspectedDetail extends InspectedTask {
 	readonly meta: Readonly<Record<string, string>>;
 	/** When a task with this id was first added, if it has begun anew since. */
 	readonly firstAddedAt?: number | undefined;
-	/** Its last claims or attempts that have ended, the oldest first. The steps of a job are in `steps`. */
+	/** The last attempts that have ended, of the task or of the steps of a job, the oldest first. */
 	readonly history: readonly InspectedAttempt[];
 	/** Of a waiting task in a lane: the tasks before it that have not ended. */
 	readonly ahead?: InspectedLane | undefined;
 	/** Of a job: its steps in order. */
 	readonly steps?: readonly InspectedStep[] | undefined;
-	/** Of a job: the last attempts of its steps, the oldest first. */
-	readonly attemptsOfSteps?: readonly JobAttempt[] | undefined;
 	/** Of a job: why it could not be reverted. */
 	readonly revertError?: TaskFailure | undefined;
-	/** Of a job: the number of its children by state, of the first 1,000. */
+	/** Of a job: the number of its children by state, of the first 200. */
 	readonly childrenByState?: Partial<Counts> | undefined;
 }
 
 /** An attempt that has ended. */
 export interface InspectedAttempt {
-	/** The number of the attempt, from 1. */
-	readonly attempt: number;
+	/** The number of the attempt, from 1; absent if a job was lost with its worker. */
+	readonly attempt?: number | undefined;
+	/** Of a job: the name of the step. */
+	readonly step?: string | undefined;
+	/** Of a job: whether the step was reverted. */
+	readonly isRevert?: boolean | undefined;
+	/** Of a job: the place in its list of an item whose failure was tolerated, from 0. */
+	readonly item?: number | undefined;
 	/** Its start. */
 	readonly startedAt: number;
 	/** Its end; absent if it has never ended, because its process died or lost the claim. */

@@ -41,7 +41,11 @@ describe("JobRecord.steps", () => {
 		const clock = new VirtualClock({ now: 1_000_000 });
 		const trip = job("trip")
 			.step("flight", { run: () => 1, revert: () => Promise.reject(new Error("closed")), backoff })
-			.step("hotel", { run: () => stopNow(new Error("full")) });
+			.step("hotel", {
+				run: () => {
+					throw stopNow(new Error("full"));
+				},
+			});
 		const processor = new Processor({ store: memoryStore({ clock }), jobs: [trip], clock });
 		const { id } = await processor.add(trip);
 		await drain(processor, clock);

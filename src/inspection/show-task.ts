@@ -1,0 +1,63 @@
+/**
+ * Shows tasks of a basket.
+ *
+ * @module
+ */
+
+import type { TaskRecord } from "../basket/basket.ts";
+import type { InspectedDetail, InspectedTask } from "./records.ts";
+import { type Redact, type Redacted, redacted } from "./redaction.ts";
+import { previewOf, showValue } from "./value.ts";
+import type { OnError } from "../platform/observe.ts";
+
+/** How tasks are shown. */
+export interface Showing {
+	readonly redact: Redact | undefined;
+	readonly onError: OnError | undefined;
+}
+
+/** A task in a list. */
+export function showTask(showing: Showing, record: TaskRecord): InspectedTask {
+	return taskWith(record, redactTask(showing, record));
+}
+
+/** A task with everything but its lane. */
+export function showTaskDetail(showing: Showing, record: TaskRecord): InspectedDetail {
+	const shown = redactTask(showing, record);
+	return {
+		...taskWith(record, shown),
+		...showData(shown),
+		firstAddedAt: record.history.firstAddedAt,
+		history: shown.history ?? [],
+	};
+}
+
+/** What a redaction has left of the data, for a detail. */
+export function showData({ payload, result, meta }: Redacted): Pick<InspectedDetail, "payload" | "result" | "meta"> {
+	return {
+		payload: payload === undefined ? undefined : showValue(payload),
+		result: result === undefined ? undefined : showValue(result),
+		meta: showMeta(meta),
+	};
+}
+
+function showMeta(meta: Redacted["meta"] = {}): Readonly<Record<string, string>> {
+	return Object.fromEntries(Object.entries(meta).map(([name, value]) => [name, String(value)]));
+}
+
+function redactTask({ redact, onError }: Showing, record: TaskRecord): Redacted {
+	const { id, kind, payload, result, meta, progress, error, history } = record;
+	const task = { source: "outbox", id, kind, payload, result, meta, progress, error: error && { ...error } } as const;
+	return redacted(redact, { ...task, history: history.attempts.map((attempt) => ({ ...attempt })) }, onError);
+}
+
+function taskWith(record: TaskRecord, shown: Redacted): InspectedTask {
+	const { id, kind, state, attempts, crashes, addedAt, dueAt, priority, lane, parent, run, schedule } = record;
+	const place = { attempts, crashes, addedAt, dueAt, priority, lane, parent, run, schedule, progress: shown.progress };
+	const withheld = shown.isWithheld ? { isWithheld: true } as const : {};
+	return {
+		source: "outbox",
+		...{ id, kind, state, preview: previewOf(shown.payload), ...place, ...withheld },
+		error: shown.error,
+	};
+}
