@@ -11,6 +11,8 @@ export async function checkTypes(): Promise<void> {
 	);
 	// Deno's own types, which tsc does not know.
 	runs.push(execute("deno", ["check", "test/shim/vitest.deno.ts", ...globSync("test/runtimes/deno/**/*.ts")]));
+	// With the imports of its own deno.json.
+	runs.push(execute("deno", ["check", "main.ts", "thread.ts"], { cwd: "examples/apps/thumbnails" }));
 	const outcomes: PromiseSettledResult<string>[] = await Promise.allSettled(runs);
 	const failures = outcomes.filter((outcome) => outcome.status === "rejected");
 	if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason.message).join("\n"));
