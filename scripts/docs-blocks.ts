@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from "node:fs";
 
 /** Where a block runs: everywhere, in one place, or (with the reason written after it) nowhere. */
-export type Place = "everywhere" | "deno" | "bun" | "browser" | "no-run";
+export type Place = "everywhere" | "node" | "deno" | "bun" | "browser" | "no-run";
 
 export interface Block {
 	/** The file it stands in. */
@@ -82,10 +82,11 @@ function isScript(info: string): boolean {
 }
 
 function placeOf(info: string, where: string): Place {
-	const [, place = "everywhere", reason] = info.match(/^ts(?: (deno|bun|browser|no-run))?(?: (.+))?$/) ?? [, "unknown"];
+	const [, place = "everywhere", reason] = info.match(/^ts(?: (node|deno|bun|browser|no-run))?(?: (.+))?$/) ??
+		[, "unknown"];
 	if (place === "unknown" || (reason !== undefined) !== (place === "no-run")) {
 		throw new Error(
-			`${where}: "${info}" is no mark of a block; use "ts", "ts deno", "ts bun", "ts browser", "ts no-run <reason>" or "ts file <path>"`,
+			`${where}: "${info}" is no mark of a block; use "ts", "ts node", "ts deno", "ts bun", "ts browser", "ts no-run <reason>" or "ts file <path>"`,
 		);
 	}
 	return place as Place;

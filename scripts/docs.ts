@@ -25,6 +25,7 @@ const bunTypes = `declare const Bun: any;\ndeclare module "bun:*";\n`;
 
 const engines: Record<Place, string[]> = {
 	everywhere: ["node", "deno", "bun"],
+	node: ["node"],
 	deno: ["deno"],
 	bun: ["bun"],
 	browser: ["browser"],
