@@ -1,83 +1,92 @@
 /**
- * The changes of a registry as server-sent events.
+ * Server-sent events for one client.
  *
  * @module
  */
 
-import type { ServiceChange, ServiceRecord, Services } from "../services/services.ts";
-import type { Clock } from "../platform/clock.ts";
-import { messageOf } from "../platform/thrown.ts";
+import type { HandlerSettings } from "./rules.ts";
+import { Problem } from "./problem.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
 import { Timer } from "../platform/timer-queue.ts";
 
-export interface EventStreamOptions {
-	/** Distinguishes the revisions of this registry from those of other registries and of earlier processes. */
-	epoch: string;
-	/** The last event that the client has seen. */
-	lastEventId: string | null;
-	/** Aborts when the client has disconnected. */
-	signal: AbortSignal;
-	heartbeat: number;
-	maxStreamWaiting: number;
-	maxStreamTime: number;
-	clock: Clock;
-	/** All open streams. */
-	streams: Set<ChangeStream>;
-}
-
-/** The JSON form of a service for clients. */
-export function toJson({ id, kind, state, error }: ServiceRecord): object {
-	return { id, kind, state, ...(state === "error" ? { error: messageOf(error) } : {}) };
-}
-
-/**
- * The source of a stream of events. It requests a change when the client has taken the previous one. So the watch
- * merges changes for a slow client, and nothing accumulates here.
- */
-export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8Array>, Abortable {
-	readonly #services: Services;
-	readonly #options: EventStreamOptions;
-	readonly #since: number;
-	readonly #changes: AsyncIterableIterator<ServiceChange, undefined>;
+/** The source of the events of a client. */
+export interface EventFeed {
+	/** Sent at once, because some servers send the headers only with the first chunk. */
+	readonly first: string;
+	/** Begins, unless the client has gone already. */
+	begin(): void;
 	/**
-	 * The first change is requested at once, because a revision that is remembered now may be forgotten when the
-	 * client takes its first chunk.
+	 * Called when the client has taken the previous event. So a feed merges what happens for a slow client, and nothing
+	 * accumulates. Resolves with `undefined` at the end.
 	 */
-	#first: Promise<IteratorResult<ServiceChange, undefined>> | undefined;
+	next(): Promise<string | undefined>;
+	/** Ends; called at least once. */
+	end(): void;
+}
+
+/** Writes an event. */
+export function toEvent(id: string, type: string, data: unknown): string {
+	// JSON contains no line break, so it cannot end the event early.
+	return `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+/** The response that streams a feed. */
+export function streamEvents(
+	{ signal }: Request,
+	feed: () => EventFeed,
+	settings: HandlerSettings,
+	streams: Set<EventStream>,
+): Response {
+	if (streams.size >= settings.maxStreams) {
+		throw new Problem(503, "There are too many streams", {}, { "retry-after": "10" });
+	}
+	return new Response(new ReadableStream(new EventStream(feed(), signal, settings, streams)), {
+		headers: {
+			"content-type": "text/event-stream",
+			"cache-control": "no-store",
+			"x-content-type-options": "nosniff",
+			"x-accel-buffering": "no", // otherwise nginx would buffer the events
+			vary: "accept",
+		},
+	});
+}
+
+/** A stream of events to a client. It requests an event when the client has taken the previous one. */
+export class EventStream extends Timer implements UnderlyingDefaultSource<Uint8Array>, Abortable {
+	readonly #feed: EventFeed;
+	/** Aborts when the client has disconnected. */
+	readonly #signal: AbortSignal;
+	readonly #settings: HandlerSettings;
+	/** All open streams. */
+	readonly #streams: Set<EventStream>;
 	readonly #endsAt: number;
 	readonly #encoder = new TextEncoder();
 	#controller: ReadableStreamDefaultController<Uint8Array> | undefined;
 
-	constructor(services: Services, options: EventStreamOptions) {
+	constructor(feed: EventFeed, signal: AbortSignal, settings: HandlerSettings, streams: Set<EventStream>) {
 		super(true); // a heartbeat does not keep a server alive
-		this.#services = services;
-		this.#options = options;
-		this.#since = this.#readLastEventId();
-		this.#changes = services.watch({ since: this.#since, maxWaiting: options.maxStreamWaiting });
-		this.#endsAt = options.clock.monotonic() + options.maxStreamTime;
+		this.#feed = feed;
+		this.#signal = signal;
+		this.#settings = settings;
+		this.#streams = streams;
+		this.#endsAt = settings.clock.monotonic() + settings.maxStreamTime;
 	}
 
 	start(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		this.#controller = controller;
-		const { signal, epoch } = this.#options;
-		// Some servers send the headers only with the first chunk, so it is sent at once.
-		this.#send(this.#since > 0 ? ":\n\n" : `id: ${epoch}-0\nevent: reset\ndata: {}\n\n`);
-		if (signal.aborted) return this.abort();
-		this.#options.streams.add(this);
-		this.#first = this.#changes.next();
-		link(signal, this);
+		this.#send(this.#feed.first);
+		if (this.#signal.aborted) return this.abort();
+		this.#streams.add(this);
+		this.#feed.begin();
+		link(this.#signal, this);
 		this.#rest();
 	}
 
 	async pull(): Promise<void> {
-		const next = this.#first ?? this.#changes.next();
-		this.#first = undefined;
-		const { value: change } = await next;
+		const event = await this.#feed.next();
 		if (this.#controller === undefined) return; // the client has disconnected meanwhile
-		if (change === undefined) return this.abort(); // the client was too slow
-		const id = `${this.#options.epoch}-${change.revision}`;
-		// JSON contains no line break, so it cannot end the event early.
-		this.#send(`id: ${id}\nevent: ${change.type}\ndata: ${JSON.stringify(toJson(change))}\n\n`);
+		if (event === undefined) return this.abort(); // the client was too slow
+		this.#send(event);
 		this.#rest();
 	}
 
@@ -89,36 +98,28 @@ export class ChangeStream extends Timer implements UnderlyingDefaultSource<Uint8
 
 	/** The request was aborted, or has reached its time limit. */
 	abort(): void {
-		const { clock, signal, streams } = this.#options;
-		streams.delete(this);
-		clock.clear(this);
-		unlink(signal, this);
-		this.#changes.return!();
+		this.#streams.delete(this);
+		this.#settings.clock.clear(this);
+		unlink(this.#signal, this);
+		this.#feed.end();
 		this.#controller?.close();
 		this.#controller = undefined;
 	}
 
 	/** Sends a heartbeat, unless the client has not yet taken the last chunk. */
 	fire(): void {
-		if (this.#options.clock.monotonic() >= this.#endsAt) return this.abort();
+		if (this.#settings.clock.monotonic() >= this.#endsAt) return this.abort();
 		if (this.#controller!.desiredSize! > 0) this.#send(":\n\n");
 		this.#rest();
 	}
 
 	/** Waits until the next heartbeat. */
 	#rest(): void {
-		const { clock, heartbeat } = this.#options;
+		const { clock, heartbeat } = this.#settings;
 		clock.set(this, Math.max(0, Math.min(heartbeat, this.#endsAt - clock.monotonic())));
 	}
 
 	#send(text: string): void {
 		this.#controller!.enqueue(this.#encoder.encode(text));
-	}
-
-	/** Returns 0 if the id is unusable: then everything is sent. */
-	#readLastEventId(): number {
-		const { epoch, lastEventId } = this.#options;
-		const revision = lastEventId?.startsWith(`${epoch}-`) ? Number(lastEventId.slice(epoch.length + 1)) : 0;
-		return this.#services.remembers(revision) ? revision : 0;
 	}
 }

@@ -197,6 +197,7 @@ describe("inspect()", () => {
 			read = counted.read;
 			return counted.store;
 		});
+		const size = isNode ? 100_000 : 10_000;
 		await outbox.addMany(
 			Array.from(
 				{ length: size },
