@@ -81,7 +81,7 @@ function problemOf(error: unknown): Problem | undefined {
 }
 
 /** The issues of a validator, each with a JSON Pointer (RFC 6901) to its location. */
-function issuesOf(error: unknown): object {
+export function issuesOf(error: unknown): object {
 	const { name, issues } = Object(error);
 	if (name !== "ValidationError" || !Array.isArray(issues)) return {};
 	return {
