@@ -30,7 +30,10 @@ export interface TaskAttempt {
 export interface TaskHistory {
 	/** When a task with this id was first added, if it has begun anew since. */
 	readonly firstAddedAt: number | undefined;
-	/** The last attempts that have ended: at most 10, the oldest first. */
+	/**
+	 * The last attempts that have ended: at most 10, the oldest first. Of several in a row that never ended, it has the last
+	 * one; `crashes` of the task counts them.
+	 */
 	readonly attempts: readonly TaskAttempt[];
 }
 

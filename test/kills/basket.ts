@@ -38,8 +38,9 @@ export function makeBasket(database: Database, log: string, lease: number): Kill
 		const line: Line = { event, id, pid: process.pid, at: Date.now() };
 		appendFileSync(log, `${JSON.stringify(line)}\n`);
 	};
-	const begin = async ({ duration, failure }: Work, { id, signal }: BasketContext<Work>) => {
+	const begin = async ({ duration, failure }: Work, { id, signal, meta }: BasketContext<Work>) => {
 		write("begin", id);
+		if (meta.id !== id) console.error(`${id} runs with the meta of ${meta.id}`);
 		await sleep(duration, { signal });
 		if (Math.random() >= failure) return;
 		write("fail", id);
@@ -49,6 +50,8 @@ export function makeBasket(database: Database, log: string, lease: number): Kill
 	const basket: KillBasket = new Basket({
 		store: database.store,
 		name: "kills",
+		worker: String(process.pid),
+		retain: 3_600_000,
 		concurrency: 4,
 		lease,
 		crashes: Infinity,
@@ -59,7 +62,7 @@ export function makeBasket(database: Database, log: string, lease: number): Kill
 				await begin(work, context);
 				const { id, lane } = context;
 				const followUp = { ...work, duration: work.duration / 4 };
-				const options = { id: `${id}/2`, lane: lane && `${lane}/2` };
+				const options = { id: `${id}/2`, lane: lane && `${lane}/2`, meta: { id: `${id}/2` } };
 				await database.apply(effectOf(work, context), async (tx) => {
 					await basket.add("followUp", followUp, { ...options, tx: tx as never });
 					await context.complete(tx as never);

@@ -85,7 +85,9 @@ class Storm {
 			await crash;
 		}
 		const left = await this.#finish();
-		return this.#report(left, readLog(log), await persist(() => database.effects()));
+		const lines = readLog(log);
+		const forgotten = await persist(() => this.#forgotten(lines));
+		return this.#report(left, lines, await persist(() => database.effects()), forgotten);
 	}
 
 	/** Crashes the server after some of the kills, at even intervals. */
@@ -112,7 +114,7 @@ class Storm {
 				failure: this.#random() < 0.2 ? 0.5 : 0,
 			};
 			const options = lane < `lane-${lanes}` ? { lane } : {};
-			return { kind: isExact ? "exact" as const : "loose" as const, payload: work, id, ...options };
+			return { kind: isExact ? "exact" as const : "loose" as const, payload: work, id, meta: { id }, ...options };
 		});
 		await persist(() => this.#shared.basket.addMany(entries));
 	}
@@ -136,22 +138,47 @@ class Storm {
 		}
 	}
 
-	#report(left: string[], lines: Line[], effects: Effect[]): StormReport {
+	/** Runs that a kill has ended, and which the history of their task does not have. */
+	async #forgotten(lines: readonly Line[]): Promise<string[]> {
+		const { basket, fleet } = this.#shared;
+		const { lease = 1_000 } = this.#options;
+		const found: string[] = [];
+		const interruptions = interruptionsOf(fleet.kills, lines);
+		for await (const { id, history: { attempts } } of basket.list({ state: "done" })) {
+			const isWhole = attempts.length < 10;
+			for (const { begun, at, next } of interruptions.filter((one) => one.begun.id === id)) {
+				// Of several in a row that never ended, only the last one is kept: perhaps one that never began to run.
+				const isKept = attempts.some(({ worker, startedAt, endedAt }) =>
+					worker === String(begun.pid) || endedAt === undefined && startedAt >= begun.at && startedAt <= next.at
+				);
+				// A slow process may have given it back before it was killed.
+				const hadIt = at - begun.at < lease / 2;
+				if (isWhole && hadIt && !isKept) {
+					found.push(`${id} has forgotten ${begun.pid} of ${begun.at}: ${JSON.stringify(attempts)}`);
+				}
+			}
+		}
+		return found;
+	}
+
+	#report(left: string[], lines: Line[], effects: Effect[], forgotten: string[]): StormReport {
 		const { kills, complaints } = this.#shared.fleet;
 		const exact = this.#exact.flatMap((id) => [id, `${id}/2`]);
-		const { interrupted, recoveries } = recoveriesOf(kills, lines);
+		const interruptions = interruptionsOf(kills, lines);
+		const recoveries = interruptions.map(({ at, next }) => next.at - at).sort((a, b) => a - b);
 		return {
 			kills: kills.length,
 			crashes: this.#crashes,
 			tasks: exact.length + this.#loose.length,
 			runs: lines.filter(({ event }) => event === "begin").length,
-			interrupted,
+			interrupted: recoveries.length,
 			recoveries,
 			violations: [
 				...left,
 				...differences(exact, effects),
 				...disorder(effects),
 				...missing(this.#loose, lines),
+				...forgotten,
 			],
 			complaints,
 			duration: performance.now() - this.#since,
@@ -200,21 +227,22 @@ function missing(ids: readonly string[], lines: readonly Line[]): string[] {
 	return ids.filter((id) => !ended.has(id)).map((id) => `${id} was never run to its end`);
 }
 
-/** Returns the number of runs that a kill has ended, and the times until the next runs of their tasks. */
-function recoveriesOf(
-	kills: readonly Kill[],
-	lines: readonly Line[],
-): { interrupted: number; recoveries: number[] } {
+/** A run that a kill has ended: its beginning, the time of the kill, and the beginning of the next run of its task. */
+interface Interruption {
+	readonly begun: Line;
+	readonly at: number;
+	readonly next: Line;
+}
+
+function interruptionsOf(kills: readonly Kill[], lines: readonly Line[]): Interruption[] {
 	const killedAt = new Map(kills.map(({ pid, at }) => [pid, at]));
 	const last = new Map<string, Line>();
-	const recoveries: number[] = [];
-	for (const line of lines) {
-		const before = last.get(line.id);
-		last.set(line.id, line);
-		const at = before?.event === "begin" && before.pid !== line.pid ? killedAt.get(before.pid) : undefined;
-		if (at !== undefined && line.at >= at) recoveries.push(line.at - at);
-	}
-	return { interrupted: recoveries.length, recoveries: recoveries.sort((a, b) => a - b) };
+	return lines.flatMap((next) => {
+		const begun = last.get(next.id);
+		last.set(next.id, next);
+		const at = begun?.event === "begin" && begun.pid !== next.pid ? killedAt.get(begun.pid) : undefined;
+		return begun !== undefined && at !== undefined && next.at >= at ? [{ begun, at, next }] : [];
+	});
 }
 
 /** Returns a generator of numbers from 0 to 1, which depend only on the seed. */
