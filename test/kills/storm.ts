@@ -146,10 +146,10 @@ class Storm {
 		const interruptions = interruptionsOf(fleet.kills, lines);
 		for await (const { id, history: { attempts } } of basket.list({ state: "done" })) {
 			const isWhole = attempts.length < 10;
-			for (const { begun, at, next } of interruptions.filter((one) => one.begun.id === id)) {
+			for (const { begun, at } of interruptions.filter((one) => one.begun.id === id)) {
 				// Of several in a row that never ended, only the last one is kept: perhaps one that never began to run.
 				const isKept = attempts.some(({ worker, startedAt, endedAt }) =>
-					worker === String(begun.pid) || endedAt === undefined && startedAt >= begun.at && startedAt <= next.at
+					worker === String(begun.pid) || endedAt === undefined && startedAt >= begun.at
 				);
 				// A slow process may have given it back before it was killed.
 				const hadIt = at - begun.at < lease / 2;
