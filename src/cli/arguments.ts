@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { TaskState } from "../basket/store.ts";
-import { type CommandName, Failure, quote, type Request } from "./terminal.ts";
+import { type CommandName, Failure, type Outcome, quote, type Request } from "./terminal.ts";
 import { clean } from "./text.ts";
 import { type CommandHelp, commands, general } from "./usage.ts";
 
@@ -30,10 +30,13 @@ const options = {
 		prefix: text,
 		parent: text,
 		after: text,
+		outcome: text,
+		text,
 	},
-	...{ limit: text, interval: text, from: text },
+	...{ limit: text, interval: text, from: text, timeout: text },
 	...{
 		newest: flag,
+		long: { ...flag, short: "l" },
 		all: flag,
 		yes: { ...flag, short: "y" },
 		"half-done": flag,
@@ -44,6 +47,7 @@ const options = {
 	version: flag,
 } as const;
 
+const outcomes: readonly string[] = ["completed", "reverted", "failed"] satisfies Outcome[];
 const states: readonly string[] = ["waiting", "running", "held", "dead", "done"] satisfies TaskState[];
 
 /** Options of a single command. All others go with every command. */
@@ -54,6 +58,9 @@ const special = [
 		"lane",
 		"prefix",
 		"parent",
+		"outcome",
+		"text",
+		"long",
 		"newest",
 		"after",
 		"limit",
@@ -65,7 +72,7 @@ const special = [
 	] as const,
 ];
 /** The options that select tasks. */
-const filters = ["state", "kind", "lane", "prefix", "parent"] as const;
+const filters = ["state", "outcome", "kind", "lane", "prefix", "parent", "text"] as const;
 
 type Values = ReturnType<typeof parse>["values"];
 
@@ -81,6 +88,7 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 	if (values.version) return { type: "version" };
 	const command = toCommand(name);
 	refuseOthers(command, values);
+	if (command === "watch" && values.timeout !== undefined) throw wrong("--timeout does not go with watch");
 	const takesKind = commands[command].takes === "kind";
 	const ids = takesKind ? [] : checkIds(command, rest, values);
 	if (command === "clear") checkClear(values);
@@ -95,6 +103,9 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		lane: values.lane,
 		prefix: toPrefix(values.prefix),
 		parent: toParent(values.parent),
+		outcome: toOutcome(values.outcome),
+		text: toText(values.text),
+		isLong: values.long,
 		isNewest: values.newest,
 		after: values.after,
 		limit: toNumber(
@@ -114,6 +125,13 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 				(number) => number >= 0.05 && number <= 86_400,
 				"seconds, at least 0.05",
 			),
+		timeout: values.timeout === undefined ? Infinity : 1_000 *
+			toNumber(
+				"timeout",
+				values.timeout,
+				(number) => number > 0 && number <= 86_400,
+				"seconds, more than 0",
+			),
 	};
 	return { type: "request", request, isJson: values.json, hasColours: !values["no-color"] && !env["NO_COLOR"] };
 }
@@ -130,7 +148,7 @@ function parse(args: readonly string[]) {
 function joinNegative(args: readonly string[]): string[] {
 	const joined: string[] = [];
 	for (const argument of args) {
-		const isValue = /^-\d/.test(argument) && /^--(limit|interval)$/.test(joined.at(-1) ?? "");
+		const isValue = /^-\d/.test(argument) && /^--(limit|interval|timeout)$/.test(joined.at(-1) ?? "");
 		if (isValue) joined.push(`${joined.pop()}=${argument}`);
 		else joined.push(argument);
 	}
@@ -157,7 +175,7 @@ function refuseOthers(command: CommandName, values: Values): void {
 
 /** A command that changes something must name its tasks. */
 function checkIds(command: CommandName, ids: readonly string[], values: Values): readonly string[] {
-	const { all, state, yes } = values;
+	const { all, state, outcome, from, yes } = values;
 	const { takes, all: suitable = [] }: CommandHelp = commands[command];
 	if (takes === "none" && ids.length > 0) throw wrong(`${command} takes no ids: ${quote(ids[0]!)}`);
 	if (takes === "one" && ids.length !== 1) throw wrong(`${command} takes one id`);
@@ -166,14 +184,21 @@ function checkIds(command: CommandName, ids: readonly string[], values: Values):
 	if (takes === "signal" && !isSignal) throw wrong(`${command} takes an id, the name of a step, and perhaps a value`);
 	if (takes !== "many") return ids;
 	if (!all && ids.length === 0) throw wrong(`${command} takes ids, or --all --state ${suitable.join("|")}`);
-	if (!all && (yes || isFiltered(values))) {
-		throw wrong(`--state, --kind, --lane, --prefix, --parent and --yes of ${command} go with --all`);
-	}
+	if (!all && (yes || isFiltered(values))) throw wrong(`${list(filters)} and --yes of ${command} go with --all`);
 	if (all && ids.length > 0) throw wrong(`${command} takes ids or --all, not both`);
-	if (all && !suitable.includes(state as TaskState)) {
+	if (all && from !== undefined) {
+		if (outcome === undefined) throw wrong("--from goes with ids, or with --all --outcome");
+		return ids;
+	}
+	if (command === "retry" && outcome !== undefined) throw wrong("--outcome of retry goes with --from");
+	if (all && outcome === undefined && !suitable.includes(state as TaskState)) {
 		throw wrong(`${command} --all takes --state ${suitable.join("|")}`);
 	}
 	return ids;
+}
+
+function list(names: readonly string[]): string {
+	return names.map((name) => `--${name}`).join(", ");
 }
 
 function isFiltered(values: Values): boolean {
@@ -183,10 +208,10 @@ function isFiltered(values: Values): boolean {
 /** A forgotten option must not remove all tasks. */
 function checkClear(values: Values): void {
 	if (!values.all && !isFiltered(values)) {
-		throw wrong("clear takes --state, --kind, --lane, --prefix or --parent, or --all for all tasks of the basket");
+		throw wrong(`clear takes one of ${list(filters)}, or --all for all tasks of the basket`);
 	}
 	if (values.all && isFiltered(values)) {
-		throw wrong("clear takes --all without --state, --kind, --lane, --prefix and --parent");
+		throw wrong(`clear takes --all without ${list(filters)}`);
 	}
 }
 
@@ -225,12 +250,21 @@ function toState(state: string | undefined): TaskState | undefined {
 	throw wrong(`--state takes ${states.join(", ")}, not ${quote(state)}`);
 }
 
+function toOutcome(outcome: string | undefined): Outcome | undefined {
+	if (outcome === undefined || outcomes.includes(outcome)) return outcome as Outcome | undefined;
+	throw wrong(`--outcome takes ${outcomes.join(", ")}, not ${quote(outcome)}`);
+}
+
+function toText(text: string | undefined): string | undefined {
+	if (text !== "") return text?.toLowerCase();
+	throw wrong("--text takes a text that is not empty");
+}
+
 function isForJobs(command: CommandName, { from, parent }: Values): boolean {
 	return ["jobs", "signal"].includes(commands[command].takes) || from !== undefined || parent !== undefined;
 }
 
-function toFrom({ from, all }: Values): "failure" | "start" | undefined {
-	if (from !== undefined && all) throw wrong("--from goes with ids, not with --all");
+function toFrom({ from }: Values): "failure" | "start" | undefined {
 	if (from === undefined || from === "failure" || from === "start") return from;
 	throw wrong(`--from takes failure or start, not ${quote(from)}`);
 }

@@ -10,7 +10,7 @@ import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
 import { JobReader } from "./job-reader.ts";
 import { restart, whyNotFrom } from "./restart.ts";
-import { type CommandName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
+import { type CommandName, databaseName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
 /** The number of tasks that are shown before the question. */
@@ -200,7 +200,7 @@ async function isConfirmed(
 ): Promise<boolean> {
 	const { command, basket, db } = request;
 	await preview(number, first, jobs, terminal);
-	const place = `the basket ${quote(basket)} in ${nameOf(db)}`;
+	const place = `the basket ${quote(basket)} in ${databaseName(db)}`;
 	return await isYes(terminal, `${command} ${count(number, "task")} of ${place}? [y/N] `);
 }
 
@@ -216,11 +216,4 @@ async function preview(
 
 async function isYes(terminal: Terminal, question: string): Promise<boolean> {
 	return /^y(es)?$/i.test((await terminal.ask(question)).trim());
-}
-
-/** The name of a database for a question: without the user and the password. */
-function nameOf(db: string): string {
-	if (!/^postgres(ql)?:\/\//i.test(db)) return quote(db);
-	const { host, pathname } = new URL(db);
-	return quote(`${host}${pathname}`);
 }

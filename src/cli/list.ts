@@ -4,26 +4,19 @@
  * @module
  */
 
-import type { ListQuery, Store, StoredTask, TaskState } from "../basket/store.ts";
+import type { ListQuery, Store, StoredTask } from "../basket/store.ts";
 import { describeTask } from "./job.ts";
 import { pauseLines } from "./pause.ts";
-import { type Column, type Squeeze, toTable } from "./table.ts";
+import { type Column, type Squeeze, stateStyles, toTable } from "./table.ts";
 import { JobReader } from "./job-reader.ts";
+import { longTable } from "./long.ts";
+import { filter, matcherOf, stateOf } from "./select.ts";
 import { describeDue, describeKind, summarize } from "./task.ts";
-import { quote, type Request, type Terminal } from "./terminal.ts";
-import { clean, count, distance, type Style, toJson } from "./text.ts";
+import { type ExitCode, quote, type Request, type Terminal } from "./terminal.ts";
+import { clean, count, distance, toJson } from "./text.ts";
 
 /** The number of tasks in one request to the store, and in one change. */
 export const pageSize = 250;
-
-/** The colors of the states. */
-export const stateStyles: Readonly<Record<TaskState, Style>> = {
-	waiting: "yellow",
-	running: "cyan",
-	held: "dim",
-	dead: "red",
-	done: "green",
-};
 
 const columns: readonly Column[] = [
 	{ title: "ID" },
@@ -46,51 +39,60 @@ const squeeze: Squeeze = [
 ];
 
 /** The part of a request that selects tasks. */
-export type Pages = Pick<Request, "basket" | "state" | "kind" | "lane" | "prefix" | "parent" | "isNewest" | "after">;
+export type Pages = Pick<
+	Request,
+	"basket" | "state" | "outcome" | "kind" | "lane" | "prefix" | "parent" | "text" | "isNewest" | "after"
+>;
 
 /** Tasks in the order in which they were added, or the other way round, a page at a time. */
 export async function* pages(
 	store: Store,
-	{ basket, state, kind, lane, prefix, parent, isNewest: isReverse, after }: Pages,
+	request: Pages,
 	limit = Infinity,
 ): AsyncGenerator<readonly StoredTask[], void, undefined> {
-	let query: ListQuery = { state, kind, lane, prefix, parent, isReverse, after, limit: 0 };
-	for (let left = limit; left > 0; left -= pageSize) {
-		query = { ...query, limit: Math.min(left, pageSize) };
+	const { basket, kind, lane, prefix, parent, isNewest: isReverse, after } = request;
+	const matches = matcherOf(request);
+	let query: ListQuery = { state: stateOf(request), kind, lane, prefix, parent, isReverse, after, limit: 0 };
+	for (let left = limit; left > 0;) {
+		query = { ...query, limit: matches === undefined ? Math.min(left, pageSize) : pageSize };
 		const tasks = await store.list(basket, query);
-		if (tasks.length > 0) yield tasks;
+		const found = matches === undefined ? tasks : (await filter(tasks, matches)).slice(0, left);
+		if (found.length > 0) yield found;
 		if (tasks.length < query.limit) return;
+		left -= found.length;
 		query = { ...query, after: tasks.at(-1)!.key };
 	}
 }
 
 /** Lists tasks. */
-export async function list(store: Store, request: Request, terminal: Terminal): Promise<0> {
+export async function list(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const { limit } = request;
 	const jobs = new JobReader(store, request.basket);
 	let shown = 0;
 	let last: string | undefined;
 	for await (const tasks of pages(store, request, limit)) {
 		if (terminal.closed.aborted) return 0;
-		await terminal.print(await toText(tasks, jobs, terminal, shown > 0));
+		await terminal.print(await toText(tasks, jobs, request, terminal, shown > 0));
 		shown += tasks.length;
 		last = tasks.at(-1)!.key;
 	}
-	if (terminal.isTable && shown === 0) nothingFound(request, terminal);
+	if (shown === 0) return nothingFound(request, terminal);
 	if (terminal.isTable && shown === limit) terminal.note(`${count(shown, "task")} shown; --after ${last} shows more`);
 	return 0;
 }
 
-function nothingFound({ basket, state, kind, lane, prefix, parent, after }: Request, terminal: Terminal): void {
-	const isFiltered = [state, kind, lane, prefix, parent, after].some((value) => value !== undefined);
-	terminal.note(
-		`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}; --basket NAME selects another`,
-	);
+/** A pipe needs no note: it has got nothing, and the exit code says so. */
+function nothingFound(request: Request, terminal: Terminal): 3 {
+	const { basket, state, outcome, kind, lane, prefix, parent, text, after } = request;
+	const isFiltered = [state, outcome, kind, lane, prefix, parent, text, after].some((value) => value !== undefined);
+	if (terminal.isTable) terminal.note(`No tasks${isFiltered ? " like that" : ""} in the basket ${quote(basket)}`);
+	return 3;
 }
 
 async function toText(
 	tasks: readonly StoredTask[],
 	jobs: JobReader,
+	{ isLong }: Request,
 	terminal: Terminal,
 	isMore: boolean,
 ): Promise<string> {
@@ -98,7 +100,7 @@ async function toText(
 		const records = tasks.map(async (task) => toJson(describeTask(task, await jobs.whole(task))));
 		return (await Promise.all(records)).join("\n");
 	}
-	const lines = await taskTable(tasks, jobs, terminal);
+	const lines = isLong ? await longTable(tasks, jobs, terminal) : await taskTable(tasks, jobs, terminal);
 	return lines.slice(isMore ? 1 : 0).join("\n");
 }
 
@@ -131,14 +133,13 @@ export async function taskTable(
 }
 
 /** Shows how many tasks are in each state, and what is paused. */
-export async function counts(store: Store, request: Request, terminal: Terminal): Promise<0> {
+export async function counts(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	const found = await store.counts(request.basket);
 	const pauses = await store.pauses(request.basket);
-	// A basket consists of its tasks, so an empty basket looks like a misspelled name.
-	if (terminal.isTable && Object.values(found).every((number) => number === 0)) nothingFound(request, terminal);
 	if (!terminal.isTable) await terminal.print(toJson({ ...found, pauses }));
 	else await terminal.print([...countTable(found, terminal), ...pauseLines(pauses)].join("\n"));
-	return 0;
+	// A basket consists of its tasks, so an empty basket looks like a misspelled name.
+	return Object.values(found).every((number) => number === 0) ? 3 : 0;
 }
 
 function countTable(found: object, { paint }: Terminal): string[] {

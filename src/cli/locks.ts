@@ -7,8 +7,8 @@
 import { driverOf } from "../stores/postgres/driver.ts";
 import type { PostgresClient } from "../stores/postgres/postgres.ts";
 
-/** The time between two looks, in milliseconds. */
-const interval = 2_000;
+/** The time limit of the look, in milliseconds. */
+const patience = 2_000;
 
 /** For sessions of other roles the state is NULL, unless the role may see it. */
 const query = `
@@ -21,23 +21,11 @@ const query = `
 	WHERE own.application_name = $1 AND own.wait_event_type = 'Lock'`;
 
 /**
- * Reports once which sessions hold a lock that a session of this name waits for. The returned function ends the looking.
+ * Says which sessions hold a lock that a session of this name waits for; `undefined` if it waits for none.
  *
  * @param client a client with a second connection, because the first one may be waiting
  */
-export function tellOfLocks(client: PostgresClient, name: string, tell: (text: string) => void): () => void {
-	const driver = driverOf(client);
-	const look = async () => {
-		const blockers = await driver.query(query, [name], interval);
-		if (blockers === null || isOver) return;
-		stop();
-		tell(`Waiting for a lock of another session: ${blockers}`);
-	};
-	let isOver = false;
-	const timer = setInterval(() => look().catch(() => {}), interval); // the command itself reports a lost connection
-	const stop = () => {
-		isOver = true;
-		clearInterval(timer);
-	};
-	return stop;
+export async function blockersOf(client: PostgresClient, name: string): Promise<string | undefined> {
+	const blockers = await driverOf(client).query(query, [name], patience);
+	return blockers ? `a lock of another session: ${blockers}` : undefined;
 }

@@ -7,24 +7,39 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { Store } from "../basket/store.ts";
+import { sleep, systemClock } from "../platform/clock.ts";
 import { readArguments } from "./arguments.ts";
+import { baskets, noteBaskets } from "./baskets.ts";
 import { change } from "./change.ts";
 import { counts, list } from "./list.ts";
 import { cancel, signal } from "./messages.ts";
-import { openStore } from "./open.ts";
+import { isReading, openStore } from "./open.ts";
 import { pause } from "./pause.ts";
 import { note, openTerminal } from "./process.ts";
 import { schedules } from "./schedules.ts";
 import { show } from "./show.ts";
-import { type CommandName, type ExitCode, Failure, type Request, type Terminal } from "./terminal.ts";
-import { clean } from "./text.ts";
+import {
+	type Catalog,
+	type CommandName,
+	databaseName,
+	type ExitCode,
+	exitCodeOf,
+	Failure,
+	type Request,
+	type Terminal,
+} from "./terminal.ts";
+import { clean, duration } from "./text.ts";
+import { Vigil } from "./vigil.ts";
 import { watch } from "./watch.ts";
+import { why } from "./why.ts";
 
-type Command = (store: Store, request: Request, terminal: Terminal) => Promise<ExitCode>;
+type Command = (store: Store, request: Request, terminal: Terminal, catalog: Catalog) => Promise<ExitCode>;
 
 const commands: Readonly<Record<CommandName, Command>> = {
+	baskets,
 	ls: list,
 	show,
+	why,
 	counts,
 	watch,
 	retry: change,
@@ -50,7 +65,7 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
 		// The error of a driver may have no message of its own, only those of the addresses that were tried.
 		const { message, code } = error as Error & { code?: unknown };
 		process.stderr.write(`upkeep: ${clean(message || String(code ?? error))}\n`);
-		return error instanceof Failure ? error.code : 1;
+		return exitCodeOf(error);
 	}
 }
 
@@ -72,16 +87,62 @@ function readVersion(): string {
 }
 
 async function run(request: Request, isJson: boolean, hasColours: boolean): Promise<ExitCode> {
+	const name = databaseName(request.db);
 	const isLive = request.command === "watch";
 	let isScreen = false;
-	// A live screen has no room for notes. Until the store is open, Ctrl-C ends the process.
-	const { store, close } = await openStore(request, (text) => isScreen || note(text));
-	const terminal = openTerminal({ isJson, hasColours, isLive, isGraceful: isLive || request.isAll });
-	isScreen = isLive && terminal.isTable;
+	// A live screen has no room for notes, and says itself what it waits for.
+	const vigil = new Vigil({ name, isLive, clock: systemClock, note: (text) => isScreen || note(text) });
+	const work = async () => {
+		// Until the store is open, Ctrl-C ends the process.
+		const opened = await vigil.during("open", () => openStore(request, (explain) => vigil.explain = explain));
+		const inner = openTerminal({ isJson, hasColours, isLive, isGraceful: isLive || request.isAll });
+		const terminal = withVigil(inner, vigil);
+		isScreen = isLive && terminal.isTable;
+		const catalog = vigil.watched(opened.catalog);
+		try {
+			const code = await commands[request.command](vigil.watched(opened.store), request, terminal, catalog);
+			if (code === 3) await noteBaskets(catalog, request, terminal);
+			return code;
+		} catch (error) {
+			if (exitCodeOf(error) === 3) await noteBaskets(catalog, request, terminal);
+			throw error;
+		} finally {
+			inner.close();
+			await opened.close();
+		}
+	};
 	try {
-		return await commands[request.command](store, request, terminal);
+		return await intime(work(), request, name);
 	} finally {
-		terminal.close();
-		await close();
+		vigil.end();
+	}
+}
+
+/** A terminal whose output the vigil hears. */
+function withVigil(terminal: Terminal, vigil: Vigil): Terminal {
+	const heard = <Args extends unknown[], Result>(write: (...args: Args) => Result) => (...args: Args): Result => {
+		vigil.heard();
+		return write(...args);
+	};
+	return Object.create(terminal, {
+		print: { value: heard((text: string) => vigil.pause(() => terminal.print(text))) },
+		note: { value: heard((text: string) => terminal.note(text)) },
+		ask: { value: (question: string) => vigil.pause(() => terminal.ask(question)) },
+	});
+}
+
+/** Rejects when the time of the command is over. The process ends then, whatever is still under way. */
+async function intime<T>(work: Promise<T>, { timeout, command }: Request, name: string): Promise<T> {
+	if (timeout === Infinity) return await work;
+	const ended = new AbortController();
+	const late = sleep(timeout, { signal: ended.signal }).then(() => {
+		const doubt = isReading(command) ? "" : "; what it has changed by now stays changed";
+		throw new Failure(4, `${command} was not done with ${name} within ${duration(timeout)}${doubt}`);
+	});
+	try {
+		return await Promise.race([work, late]);
+	} finally {
+		ended.abort();
+		late.catch(() => {});
 	}
 }

@@ -9,9 +9,10 @@ import { resolve } from "node:path";
 import { sqliteStore } from "../stores/sqlite/sqlite.ts";
 import { Connection, type SqliteConnection } from "../stores/sqlite/connection.ts";
 import { areThere } from "../stores/sqlite/schema.ts";
-import { nameTables } from "../stores/sqlite/tables.ts";
+import { gateOf, survey } from "../stores/sqlite/survey.ts";
+import { nameTables, type Tables } from "../stores/sqlite/tables.ts";
 import { load, openPostgres } from "./postgres.ts";
-import { Failure, type OpenStore, quote, type Request } from "./terminal.ts";
+import { type Catalog, type CommandName, exitCodeOf, Failure, type OpenStore, quote, type Request } from "./terminal.ts";
 
 /** A connection that can be closed. */
 interface Database extends SqliteConnection {
@@ -21,27 +22,37 @@ interface Database extends SqliteConnection {
 /** How long to wait for other writers, in milliseconds. */
 const patience = 10_000;
 
-const reading: readonly Request["command"][] = ["ls", "show", "counts", "watch", "schedules"];
+const reading: readonly CommandName[] = ["baskets", "ls", "show", "why", "counts", "watch", "schedules"];
+
+/** Whether a command changes nothing. */
+export function isReading(command: CommandName): boolean {
+	return reading.includes(command);
+}
 
 /**
  * Opens the store. A command that only reads opens the database read-only, if the driver can.
  *
- * @param note called with the reason if the database keeps a command waiting
+ * @param onConnect called with what can say why an answer does not come, before the first question
  * @throws {Failure} if the database or its tables do not exist, or have another version
  * @throws {StoreError} if it cannot be read
  */
 export async function openStore(
 	{ db, tables, command }: Request,
-	note: (text: string) => void = () => {},
+	onConnect: (explain: OpenStore["explain"]) => void = () => {},
 ): Promise<OpenStore> {
-	const isReading = reading.includes(command);
 	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
-	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading);
-	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep", note);
+	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading(command), onConnect);
+	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep", onConnect);
 	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
 }
 
-async function openFile(file: string, prefix: string, isReading: boolean): Promise<OpenStore> {
+async function openFile(
+	file: string,
+	prefix: string,
+	isReading: boolean,
+	onConnect: (explain: OpenStore["explain"]) => void,
+): Promise<OpenStore> {
+	onConnect(explain);
 	const path = resolve(file);
 	const stats = statSync(path, { throwIfNoEntry: false });
 	if (stats === undefined) throw new Failure(1, `There is no file ${quote(file)}`);
@@ -51,23 +62,43 @@ async function openFile(file: string, prefix: string, isReading: boolean): Promi
 		if (!/^[a-z_]\w*$/i.test(prefix)) {
 			throw new Failure(2, `--tables takes letters, digits and _, not ${quote(prefix)}`);
 		}
-		await checkTables(db, prefix, file);
+		const connection = new Connection(patience);
+		connection.use(db);
+		const names = nameTables(prefix);
+		await checkTables(connection, names, { prefix, file });
 		const store = sqliteStore(db, { prefix, busyTimeout: patience });
 		await store.open();
-		return { store, close: async () => db.close() };
+		return { store, catalog: catalogOf(connection, names), explain, close: async () => db.close() };
 	} catch (error) {
 		db.close();
 		throw error instanceof Failure
 			? error
-			: new Failure(1, `${quote(file)}: ${(error as Error).message}`, { cause: error });
+			: new Failure(exitCodeOf(error), `${quote(file)}: ${(error as Error).message}`, { cause: error });
 	}
 }
 
+function catalogOf(connection: Connection, tables: Tables): Catalog {
+	return {
+		survey: async (basket) => {
+			const at = Date.now();
+			return { at, tasks: await survey(connection, tables, at, basket) };
+		},
+		gate: (...names) => gateOf(connection, tables, ...names),
+	};
+}
+
+/** SQLite does not know who has locked a file. */
+async function explain(): Promise<string> {
+	return "another process is writing to it, or has locked it";
+}
+
 /** Opening the store would create missing tables, which a command must not do. */
-async function checkTables(db: SqliteConnection, prefix: string, file: string): Promise<void> {
-	const connection = new Connection(patience);
-	connection.use(db);
-	if (await connection.read(() => areThere(connection, nameTables(prefix)))) return;
+async function checkTables(
+	connection: Connection,
+	tables: Tables,
+	{ prefix, file }: { readonly prefix: string; readonly file: string },
+): Promise<void> {
+	if (await connection.read(() => areThere(connection, tables))) return;
 	throw new Failure(1, `${quote(file)} has no tables of upkeep that begin with ${quote(prefix)}`);
 }
 

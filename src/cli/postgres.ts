@@ -12,8 +12,9 @@ import { type PostgresClient, postgresStore } from "../stores/postgres/postgres.
 import { driverOf } from "../stores/postgres/driver.ts";
 import { toStoreError } from "../stores/postgres/errors.ts";
 import { quote as quoteName, version } from "../stores/postgres/schema.ts";
-import { tellOfLocks } from "./locks.ts";
-import { Failure, type OpenStore, quote } from "./terminal.ts";
+import { gateOf, survey } from "../stores/postgres/survey.ts";
+import { blockersOf } from "./locks.ts";
+import { type Catalog, Failure, type OpenStore, quote } from "./terminal.ts";
 
 /** A client that can be closed. */
 interface Connection {
@@ -27,10 +28,14 @@ const patience = 10;
 /**
  * Opens the store.
  *
- * @param note called with the sessions whose locks a command waits for
+ * @param onConnect called with what can say why an answer does not come, before the first question
  * @throws {Failure} if there is no driver, or no schema with this version
  */
-export async function openPostgres(url: string, schema: string, note: (text: string) => void): Promise<OpenStore> {
+export async function openPostgres(
+	url: string,
+	schema: string,
+	onConnect: (explain: OpenStore["explain"]) => void,
+): Promise<OpenStore> {
 	// The messages of the drivers may contain the address with its password.
 	if (!URL.canParse(url)) {
 		throw new Failure(2, "--db is not a valid address; special characters in a password are written as %XX");
@@ -41,16 +46,19 @@ export async function openPostgres(url: string, schema: string, note: (text: str
 	const name = `upkeep ${process.pid} ${Date.now()}`;
 	const connection = await connect(url, name);
 	const { client } = connection;
-	const stop = tellOfLocks(client, name, note);
-	const close = async () => {
-		stop();
-		await connection.close();
-	};
+	const close = async () => void await connection.close();
+	const explain = () => blockersOf(client, name);
+	onConnect(explain);
 	try {
 		await checkTables(client, schema);
 		const store = postgresStore(client, { schema });
 		await store.open();
-		return { store, close };
+		const { query } = driverOf(client);
+		const catalog: Catalog = {
+			survey: (basket) => survey(query, schema, basket),
+			gate: (...names) => gateOf(query, schema, ...names),
+		};
+		return { store, catalog, explain, close };
 	} catch (error) {
 		await close().catch(() => {}); // the first error matters
 		throw error;

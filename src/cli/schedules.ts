@@ -5,10 +5,10 @@
  */
 
 import type { Store, StoredTask } from "../basket/store.ts";
-import { pages, stateStyles } from "./list.ts";
-import { type Column, type Squeeze, toTable } from "./table.ts";
+import { pages } from "./list.ts";
+import { type Column, type Squeeze, stateStyles, toTable } from "./table.ts";
 import { describeSchedule, type OpenPayload, openPayload, toRecord } from "./task.ts";
-import { quote, type Request, type Terminal } from "./terminal.ts";
+import { type ExitCode, quote, type Request, type Terminal } from "./terminal.ts";
 import { clean, distance, instant, toJson } from "./text.ts";
 
 /** The ids of schedules begin with this. */
@@ -25,7 +25,7 @@ const columns: readonly Column[] = [
 const squeeze: Squeeze = [[5, 24], [4, 0], [1, 12], [0, 36], [5, 12], [1, 0], [3, 0], [5, 0], [0, 8]];
 
 /** Lists the schedules in the order in which they were added. */
-export async function schedules(store: Store, request: Request, terminal: Terminal): Promise<0> {
+export async function schedules(store: Store, request: Request, terminal: Terminal): Promise<ExitCode> {
 	let shown = 0;
 	for await (const tasks of pages(store, { ...request, prefix })) {
 		if (terminal.closed.aborted) return 0;
@@ -36,7 +36,7 @@ export async function schedules(store: Store, request: Request, terminal: Termin
 		shown += found.length;
 	}
 	if (terminal.isTable && shown === 0) terminal.note(`No schedules in the basket ${quote(request.basket)}`);
-	return 0;
+	return shown === 0 ? 3 : 0;
 }
 
 function table(tasks: readonly StoredTask[], { columns: width, paint, clock }: Terminal): string[] {

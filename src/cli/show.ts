@@ -8,8 +8,9 @@ import type { Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { showChildren } from "../job/children-view.ts";
 import { partsOf } from "../job/version.ts";
-import { decodeFailure } from "../basket/engine.ts";
+import { decodeFailure, decodeMeta } from "../basket/engine.ts";
 import { unmask } from "../schedule/envelope.ts";
+import { attemptLines } from "./attempts.ts";
 import { countChildren } from "./children.ts";
 import { describeTask, jobLines } from "./job.ts";
 import type { ChildCounts } from "../job/step-records.ts";
@@ -20,15 +21,19 @@ import {
 	describeFailure,
 	describeKind,
 	describeSchedule,
+	historyOf,
 	inline,
 	type OpenPayload,
 	openPayload,
+	runOf,
 	toItems,
 	toMessages,
 } from "./task.ts";
 import { missing, type Request, type Terminal } from "./terminal.ts";
-import { clean, cleanLines, distance, instant, type Paint, toJson } from "./text.ts";
+import { clean, cleanLines, distance, duration, instant, type Paint, toJson } from "./text.ts";
 
+/** A name and a value. */
+type Fact = [name: string, value: string];
 type Children = ReadonlyMap<number, ChildCounts>;
 type FoundTask = NonNullable<Awaited<ReturnType<Store["get"]>>>;
 
@@ -55,7 +60,7 @@ function lines(
 	task: FoundTask,
 	job: JobCheckpoint | undefined,
 	children: Children,
-	{ paint, clock }: Terminal,
+	{ paint, clock, columns }: Terminal,
 ): string[] {
 	const { itemOf } = partsOf(task.kind);
 	const facts = factsOf(task, job, clock.now());
@@ -66,6 +71,7 @@ function lines(
 		paint("bold", clean(task.id)),
 		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),
 		...failureLines(task, paint),
+		...attemptLines(task, clock.now(), columns, paint),
 		"",
 		...(isCollecting
 			? payloadLines("Items", { payload: toItems(task.inbox) }, paint)
@@ -81,26 +87,35 @@ function lines(
 	];
 }
 
-function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): [name: string, value: string][] {
+function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): Fact[] {
 	const { kind, state, attempts, crashes, priority, lane, limitKey, key, addedAt, dueAt, progress, parent } = task;
 	const due = describeDue(task, now);
 	const { schedule, most } = openPayload(task);
 	const at = (instantOf: number, words: string) => `${words} (${instant(instantOf)})`;
+	const run = runOf(task);
+	const firstAddedAt = historyOf(task)?.firstAddedAt;
+	const first = firstAddedAt === undefined ? "" : `; first ${at(firstAddedAt, distance(firstAddedAt, now))}`;
 	const status = job?.status === undefined ? state : `${state}: ${job.status}`;
 	return [
 		[job === undefined ? "kind" : "job", job === undefined ? describeKind(kind) : describeJobKind(kind, job)],
-		...(parent === undefined ? [] : [["parent", clean(parent)] satisfies [string, string]]),
+		...(parent === undefined ? [] : [["parent", clean(parent)] satisfies Fact]),
 		["state", status + (due === "" ? "" : `, ${dueAt === undefined ? `until ${due} comes` : at(dueAt, due)}`)],
-		["added", at(addedAt, distance(addedAt, now))],
+		...(run === undefined ? [] : [["runs", `${byWorker(run.worker)}since ${instant(run.since)} (${duration(now - run.since)})`] satisfies Fact]),
+		["added", at(addedAt, distance(addedAt, now)) + first],
 		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
 		["priority", String(priority)],
-		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies [string, string]]),
-		...(limitKey === undefined ? [] : [["limit", clean(limitKey) || "that of its kind"] satisfies [string, string]]),
+		...(lane === undefined ? [] : [["lane", clean(lane)] satisfies Fact]),
+		...(limitKey === undefined ? [] : [["limit", clean(limitKey) || "that of its kind"] satisfies Fact]),
 		...(schedule === undefined ? [] : scheduleFacts(schedule, now)),
-		...(most === undefined ? [] : [["collects", `at most ${most} items in a run`] satisfies [string, string]]),
+		...(most === undefined ? [] : [["collects", `at most ${most} items in a run`] satisfies Fact]),
 		["key", clean(key)],
-		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies [string, string]]),
+		...Object.entries(decodeMeta(task.meta)).map(([name, text]): Fact => [`meta ${clean(name)}`, clean(text)]),
+		...(progress === undefined ? [] : [["progress", inline(decodeData(progress).payload)] satisfies Fact]),
 	];
+}
+
+function byWorker(worker: string | undefined): string {
+	return worker === undefined ? "" : `on ${clean(worker)} `;
 }
 
 function describeJobKind(kind: string, { version }: JobCheckpoint): string {
@@ -112,7 +127,7 @@ function describeJobKind(kind: string, { version }: JobCheckpoint): string {
 function scheduleFacts(
 	schedule: NonNullable<OpenPayload["schedule"]>,
 	now: number,
-): [name: string, value: string][] {
+): Fact[] {
 	const { next } = schedule;
 	return [["schedule", describeSchedule(schedule)], ["instant", `${distance(next, now)} (${instant(next)})`]];
 }

@@ -4,7 +4,17 @@
  * @module
  */
 
+import type { TaskState } from "../basket/store.ts";
 import { cut, type Paint, type Style, widthOf } from "./text.ts";
+
+/** The colors of the states. */
+export const stateStyles: Readonly<Record<TaskState, Style>> = {
+	waiting: "yellow",
+	running: "cyan",
+	held: "dim",
+	dead: "red",
+	done: "green",
+};
 
 /** A column of a table. */
 export interface Column {

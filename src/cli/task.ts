@@ -4,7 +4,8 @@
  * @module
  */
 
-import { decodeFailure, type TaskFailure } from "../basket/engine.ts";
+import { decodeFailure, decodeMeta, type TaskFailure } from "../basket/engine.ts";
+import { showHistory, type TaskHistory } from "../basket/history.ts";
 import type { Data, Message, StoredTask } from "../basket/store.ts";
 import { openBranches } from "../job/groups.ts";
 import type { JobHead } from "../job/state.ts";
@@ -77,8 +78,21 @@ export function describeSchedule({ text }: NonNullable<OpenPayload["schedule"]>)
 	return /^\d+(\.\d+)?$/.test(text) ? `every ${duration(Number(text))}` : clean(text);
 }
 
+/** Who runs a task, and since when; `undefined` if nobody does. */
+export function runOf({ state, claim }: StoredTask): { worker: string | undefined; since: number } | undefined {
+	return state === "running" && claim !== undefined ? { worker: claim.worker, since: claim.at } : undefined;
+}
+
+/** The past of a task; `undefined` if nothing is known of it. */
+export function historyOf(task: StoredTask): TaskHistory | undefined {
+	const history = showHistory(task);
+	return history.attempts.length > 0 || history.firstAddedAt !== undefined ? history : undefined;
+}
+
 /** The task as an object for JSON. Instants are milliseconds since 1970; absent values are left out. */
-export function toRecord({ payload, error, result, progress, kind, ...task }: StoredTask): Record<string, unknown> {
+export function toRecord(stored: StoredTask): Record<string, unknown> {
+	const { payload, error, result, progress, kind, meta, history: _1, claim: _2, ...task } = stored;
+	const known = { run: runOf(stored), history: historyOf(stored) };
 	const { name, message, code, stack } = decodeFailure(error) ?? {};
 	const { data, schedule, most } = openPayload({ payload });
 	const { name: base, version, itemOf } = partsOf(kind);
@@ -89,6 +103,9 @@ export function toRecord({ payload, error, result, progress, kind, ...task }: St
 		...(itemOf === undefined ? {} : { itemOf }),
 		...(most === undefined ? {} : { collects: { most } }),
 		...(schedule === undefined ? {} : { schedule }),
+		...(meta === undefined ? {} : { meta: decodeMeta(meta) }),
+		...(known.run === undefined ? {} : { run: known.run }),
+		...(known.history === undefined ? {} : { history: known.history }),
 		...(error === undefined ? {} : { error: { name, message, code, stack } }),
 		...(result === undefined ? {} : { result: decodeData(unmask(result)).payload }),
 		...(progress === undefined ? {} : { progress: decodeData(progress).payload }),
@@ -112,7 +129,7 @@ export function toMessages(inbox: readonly Message[]): readonly Record<string, u
 }
 
 /** The error of a task on one line. */
-export function describeFailure({ name, message }: TaskFailure): string {
+export function describeFailure({ name, message }: Pick<TaskFailure, "name" | "message">): string {
 	return clean(name === "Error" || name === undefined ? String(message) : `${name}: ${message}`);
 }
 

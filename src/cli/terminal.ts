@@ -6,15 +6,21 @@
 
 import type { Store, TaskState } from "../basket/store.ts";
 import type { Clock } from "../platform/clock.ts";
+import { StoreError } from "../platform/store-error.ts";
+import type { KindTasks, StoredGate } from "../stores/sql/sql.ts";
 import { clean, type Paint } from "./text.ts";
 
-/** The exit code of the program. */
-export type ExitCode = 0 | 1 | 2 | 3;
+/**
+ * The exit code of the program: done; failed; wrong usage; nothing found; not reachable, or not in time.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4;
 
 /** The commands. */
 export type CommandName =
+	| "baskets"
 	| "ls"
 	| "show"
+	| "why"
 	| "counts"
 	| "watch"
 	| "retry"
@@ -27,6 +33,9 @@ export type CommandName =
 	| "schedules"
 	| "cancel"
 	| "signal";
+
+/** How a task or a job has ended: a dead task has failed, and a done one is completed. */
+export type Outcome = "completed" | "reverted" | "failed";
 
 /** A checked request. */
 export interface Request {
@@ -50,6 +59,12 @@ export interface Request {
 	readonly prefix: string | undefined;
 	/** Only children of the job with this id, which are left out otherwise. */
 	readonly parent: string | undefined;
+	/** Only tasks and jobs that have ended so. */
+	readonly outcome: Outcome | undefined;
+	/** Only tasks that contain this text, in lower case. */
+	readonly text: string | undefined;
+	/** Whether a table shows the last attempt of each task. */
+	readonly isLong: boolean;
 	/** Whether the last tasks come first. */
 	readonly isNewest: boolean;
 	/** Only tasks after this key. */
@@ -66,11 +81,32 @@ export interface Request {
 	readonly from: "failure" | "start" | undefined;
 	/** The time between two looks, in milliseconds. */
 	readonly interval: number;
+	/** The maximum time for the command, in milliseconds. */
+	readonly timeout: number;
+}
+
+/** What the database tells of all of its baskets. */
+export interface Catalog {
+	/** Counts the tasks of all baskets, or of one, by kind and state, at an instant of the store's clock. */
+	survey(basket?: string): Promise<Survey>;
+	/** Gets the gate of a limit, if there is one. */
+	gate(basket: string, kind: string, key: string): Promise<StoredGate | undefined>;
+}
+
+/** What {@link Catalog.survey} has found. */
+export interface Survey {
+	/** The time, in milliseconds since 1970 on the store's clock. */
+	readonly at: number;
+	/** The tasks of each basket, kind and state that has some. */
+	readonly tasks: readonly KindTasks[];
 }
 
 /** An open store that can be closed. */
 export interface OpenStore {
 	readonly store: Store;
+	readonly catalog: Catalog;
+	/** Says what a call that has no answer waits for, if the database knows it. */
+	explain(): Promise<string | undefined>;
 	close(): Promise<void>;
 }
 
@@ -114,9 +150,22 @@ export class Failure extends Error {
 	}
 }
 
+/** The exit code of an error: 4 if a retry of the same command may succeed. */
+export function exitCodeOf(error: unknown): ExitCode {
+	if (error instanceof Failure) return error.code;
+	return error instanceof StoreError && error.isTransient && error.code !== "full" ? 4 : 1;
+}
+
 /** The failure for a task that does not exist. */
 export function missing(id: string, basket: string): Failure {
 	return new Failure(3, `There is no task ${quote(id)} in the basket ${quote(basket)}`);
+}
+
+/** The name of a database for messages: without the user and the password. */
+export function databaseName(db: string): string {
+	if (!/^postgres(ql)?:\/\//i.test(db) || !URL.canParse(db)) return quote(db);
+	const { host, pathname } = new URL(db);
+	return quote(`${host}${pathname}`);
 }
 
 /** A name in quotation marks, safe for a terminal. */

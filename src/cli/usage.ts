@@ -25,6 +25,8 @@ const common = `
                      --parent; the jobs of a Processor are in "jobs"
   --tables NAME      the prefix of the tables, default: "upkeep_"; in Postgres
                      their schema, default: "upkeep"
+  --timeout N        gives up after so many seconds, with the exit code 4;
+                     not for watch
   --json             JSON, even on a terminal
   --no-color         no colors; NO_COLOR has the same effect
   -h, --help
@@ -33,12 +35,15 @@ const common = `
 /** The text of `upkeep --help`. */
 export const general: string = `Shows and changes the tasks of a basket or the jobs of a processor.
 
+  upkeep baskets         the baskets of the database, with their counts
   upkeep ls              lists the tasks in the order in which they were added
-  upkeep show ID         everything about one task; a job with its steps and
-                         the numbers of its children
+  upkeep show ID         everything about one task, with its attempts; a job
+                         with its steps and the numbers of its children
+  upkeep why ID          why a task does not run
   upkeep counts          the number of tasks in each state, and what is paused
   upkeep schedules       the recurring tasks and their next instants
-  upkeep watch           the counts and the failures, live, until Ctrl-C
+  upkeep watch           counts, rates, waits, what runs and what fails, live,
+                         until Ctrl-C
   upkeep retry ID…       starts dead tasks anew, waiting ones at once, and with
                          --from jobs that have ended
   upkeep hold ID…        keeps tasks from running
@@ -54,14 +59,20 @@ export const general: string = `Shows and changes the tasks of a basket or the j
   upkeep --version
 ${common}
 On a terminal the output is a table, otherwise JSON: one object, or one line for
-each task (ls, retry, hold, release, rm, cancel) or change (watch). Instants in JSON are
-milliseconds since 1970. No command creates or migrates a database.
+each task (ls, retry, hold, release, rm, cancel), basket (baskets) or change (watch).
+Instants in JSON are milliseconds since 1970. No command creates or migrates a
+database. A command that waits for the database says so after two seconds, on the
+error output.
 
 Exit codes
   0  done
-  1  failed: the database cannot be used, or the change does not apply
+  1  failed: the database cannot be used, the change does not apply to a task, or
+     a question was not answered with yes
   2  wrong usage
-  3  the task does not exist
+  3  nothing found: no such task, no task that the options select, or no task in
+     the basket
+  4  the database cannot be reached, is locked, or has not answered in time: the
+     same command may succeed later
 `;
 
 const filters = `
@@ -70,13 +81,22 @@ const filters = `
                      of all versions
   --lane LANE        only tasks in this lane
   --prefix TEXT      only tasks whose given ids begin with this text
-  --parent ID        only children of this job, which are left out otherwise`;
+  --parent ID        only children of this job, which are left out otherwise
+  --outcome OUTCOME  only what has ended so: completed, reverted or failed; a dead
+                     task has failed, and a job that is done may have any outcome
+  --text TEXT        only tasks with this text in their id, kind, lane, payload,
+                     error or result, in upper or lower case. With this and
+                     --outcome, all tasks that the other options select are read`;
 
 const every = (states: readonly string[]) => `
   --all              instead of ids: all tasks that these options select:
   --state STATE      with --all: ${states.join(", ")}
-  --kind KIND        with --all, and also --lane LANE, --prefix TEXT, --parent ID
+  --kind KIND        with --all, and also --lane LANE, --prefix TEXT, --parent ID,
+                     --text TEXT
   -y, --yes          with --all: does not ask; needed without a terminal
+`;
+
+const outcome = `  --outcome OUTCOME  with --all, instead of --state: completed, reverted or failed
 `;
 
 const halfDone = `  --half-done        also removes jobs that have done some of their steps, and
@@ -91,20 +111,34 @@ const from = `  --from failure     jobs that have failed go on where they failed
   --from start       jobs that have ended begin anew, with the same input and the
                      steps that they were added with
 
+"retry --all --outcome failed --from failure" takes all jobs that have failed.
 With --from, the default of --basket is "jobs", and the Processor must use JSON,
 which is its default.
 `;
 
-const changingOptions = ["all", "state", "kind", "lane", "prefix", "parent", "yes"];
+const changingOptions = ["all", "state", "kind", "lane", "prefix", "parent", "text", "yes"];
 
 /** The usage of each command. */
 export const commands: Readonly<Record<CommandName, CommandHelp>> = {
+	baskets: {
+		takes: "none",
+		options: [],
+		help: `upkeep baskets: the baskets that have tasks, with the number of tasks in each state,
+since when the oldest due task has been due, the kinds, and whether there are jobs
+among them; as JSON lines. A basket without tasks is not in the database.
+${common}`,
+	},
 	ls: {
 		takes: "none",
-		options: ["state", "kind", "lane", "prefix", "parent", "newest", "limit", "after"],
+		options: [
+			...["state", "outcome", "kind", "lane", "prefix", "parent", "text"],
+			...["newest", "long", "limit", "after"],
+		],
 		help: `upkeep ls: lists the tasks in the order in which they were added; as JSON lines.
 ${filters}
   --newest           the task that was added last comes first
+  -l, --long         a table with instants, and with the last attempt of each task:
+                     when it began, how long it took, and which worker made it
   --limit N          the maximum number of tasks; default: 50
   --after KEY        only tasks after this "key" of a task in the JSON output;
                      a table that reaches the limit shows it, too
@@ -113,8 +147,18 @@ ${common}`,
 	show: {
 		takes: "one",
 		options: [],
-		help: `upkeep show ID: everything that is stored about a task; the steps of a job, and how
-many children each of them has. "upkeep ls --parent ID" lists these.
+		help: `upkeep show ID: everything that is stored about a task, with its last attempts: when
+they began and ended, which worker made them, and their errors; the steps of a job,
+and how many children each of them has. "upkeep ls --parent ID" lists these.
+${common}`,
+	},
+	why: {
+		takes: "one",
+		options: [],
+		help: `upkeep why ID: why a task does not run, as far as the database tells: it is held or
+paused, is not due, waits for a message, is behind another task of its lane or behind
+a limit, runs already, or has ended. If nothing keeps it back, no worker with room for
+its kind seems to run; pauses and gates of a single process are not in the database.
 ${common}`,
 	},
 	counts: {
@@ -126,17 +170,27 @@ jobs count, too.\n${common}`,
 	watch: {
 		takes: "none",
 		options: ["kind", "interval"],
-		help: `upkeep watch: the counts and the latest failures, live, until Ctrl-C; as JSON one
-line for each change.
+		help: `upkeep watch: live, until Ctrl-C; as JSON one line for each change.
 
-Each look reads the last dead tasks, the last reverted jobs, the first waiting
-tasks, and a thousand of the other waiting tasks. A job stands for its children.
+  - the tasks in each state, and by how much these numbers have changed per minute;
+    finished tasks leave the database, so this is not what was done
+  - how many attempts per minute were seen to begin and to fail; an attempt that is
+    shorter than the time between two looks may not be seen
+  - for how long the oldest due task has been waiting, and the kinds that have failed
+    most: dead tasks, and attempts that were seen to fail
+  - the tasks that have been running for the longest time, and on which workers
+  - the latest failures, and when they happened
 
-  --kind KIND        only failures of this kind
+Each look counts all tasks, and reads the running tasks, the last dead tasks, the last
+reverted jobs, the first waiting tasks, and a thousand of the other waiting tasks. A job
+stands for its children.
+
+  --kind KIND        only failures and running tasks of this kind
   --interval N       the least time between two looks, in seconds; default: 1
 ${common}`,
 	},
-	retry: changing("retry", "dead tasks start anew, waiting ones become due at once", ["dead", "waiting"], from, [
+	retry: changing("retry", "dead tasks start anew, waiting ones become due at once", ["dead", "waiting"], outcome + from, [
+		"outcome",
 		"from",
 	]),
 	hold: changing("hold", "keeps tasks from running; a running attempt continues", [
@@ -154,12 +208,12 @@ ${common}`,
 			"dead",
 			"done",
 		],
-		halfDone,
-		["half-done"],
+		outcome + halfDone,
+		["outcome", "half-done"],
 	),
 	clear: {
 		takes: "none",
-		options: ["state", "kind", "lane", "prefix", "parent", "all", "yes", "half-done"],
+		options: ["state", "outcome", "kind", "lane", "prefix", "parent", "text", "all", "yes", "half-done"],
 		help: `upkeep clear: removes all tasks that the options select; running tasks lose their
 claims. It shows how many they are, and asks.
 ${filters}

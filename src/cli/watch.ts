@@ -8,9 +8,8 @@ import type { Counts, Pauses, Store } from "../basket/store.ts";
 import { sleep } from "../platform/clock.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { Failures, type TaskFailed } from "./failures.ts";
-import { stateStyles } from "./list.ts";
 import { pauseLines } from "./pause.ts";
-import { type Column, type Squeeze, toTable } from "./table.ts";
+import { type Column, type Squeeze, stateStyles, toTable } from "./table.ts";
 import type { Request, Terminal } from "./terminal.ts";
 import { clean, cut, instant, type Paint, toJson, widthOf } from "./text.ts";
 

@@ -6,6 +6,7 @@
  */
 
 export { type Ending, endingOf, isPlain, isRemoval, seqOf } from "./outcome.ts";
+export { type KindTasks, showSurvey, type StoredGate, type SurveyRow } from "./survey.ts";
 export {
 	countsOf,
 	damaged,

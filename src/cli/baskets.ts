@@ -1,0 +1,128 @@
+/**
+ * `upkeep baskets`: the baskets of a database.
+ *
+ * @module
+ */
+
+import { baseOf, type Counts, type Store, type TaskState, taskStates } from "../basket/store.ts";
+import { headOf } from "./job-reader.ts";
+import { type Column, type Squeeze, toTable } from "./table.ts";
+import {
+	type Catalog,
+	databaseName,
+	type ExitCode,
+	quote,
+	type Request,
+	type Survey,
+	type Terminal,
+} from "./terminal.ts";
+import { clean, distance, toJson } from "./text.ts";
+
+/** A basket, as it is shown. */
+interface BasketRecord {
+	readonly basket: string;
+	readonly counts: Counts;
+	/** Since when the task has been due that has been so for the longest time; absent if none is due. */
+	readonly oldestDueAt?: number | undefined;
+	/** The kinds of its tasks, sorted. */
+	readonly kinds: readonly { readonly kind: string; readonly isJob: boolean }[];
+	/** Whether some of them are jobs. */
+	readonly hasJobs: boolean;
+}
+
+/** The maximum number of kinds that are looked at, to find out whether they are jobs. */
+const mostKinds = 100;
+/** The maximum number of names in a note. */
+const mostNames = 10;
+
+const columns: readonly Column[] = [
+	{ title: "BASKET" },
+	...taskStates.map((state): Column => ({ title: state.toUpperCase(), isRight: true })),
+	{ title: "OLDEST DUE" },
+	{ title: "JOBS" },
+	{ title: "KINDS" },
+];
+const squeeze: Squeeze = [[8, 12], [0, 24], [8, 0], [6, 0], [5, 0], [3, 0], [0, 8]];
+
+/** Lists the baskets that have tasks. */
+export async function baskets(
+	store: Store,
+	request: Request,
+	terminal: Terminal,
+	catalog: Catalog,
+): Promise<ExitCode> {
+	const survey = await catalog.survey();
+	const records = await Promise.all(namesIn(survey).map((name) => toBasket(store, name, survey)));
+	if (!terminal.isTable) {
+		if (records.length > 0) await terminal.print(records.map((record) => toJson(record)).join("\n"));
+	} else if (records.length > 0) {
+		const rows = records.map((record) => toRow(record, survey.at));
+		await terminal.print(toTable(columns, rows, squeeze, terminal.columns, terminal.paint).join("\n"));
+	}
+	if (records.length > 0) return 0;
+	terminal.note(`There are no tasks in ${databaseName(request.db)}`);
+	return 3;
+}
+
+function namesIn({ tasks }: Survey): string[] {
+	return [...new Set(tasks.map(({ basket }) => basket))].sort();
+}
+
+async function toBasket(store: Store, basket: string, { at, tasks }: Survey): Promise<BasketRecord> {
+	const own = tasks.filter((each) => each.basket === basket);
+	const kinds = [];
+	for (const kind of [...new Set(own.map(({ kind }) => baseOf(kind)))].sort().slice(0, mostKinds)) {
+		kinds.push({ kind, isJob: await isJob(store, basket, kind) });
+	}
+	return {
+		basket,
+		counts: countsIn(own),
+		oldestDueAt: oldestIn(own, at),
+		kinds,
+		hasJobs: kinds.some(({ isJob }) => isJob),
+	};
+}
+
+async function isJob(store: Store, basket: string, kind: string): Promise<boolean> {
+	const [task] = await store.list(basket, { kind, limit: 1 });
+	return task !== undefined && await headOf(task.payload) !== undefined;
+}
+
+/** How many of these tasks are in each state. */
+function countsIn(tasks: Survey["tasks"]): Counts {
+	const counts: { [State in TaskState]: number } = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+	for (const { state, count } of tasks) counts[state] += count;
+	return counts;
+}
+
+/** The earliest due time of these tasks that has passed. */
+export function oldestIn(tasks: Survey["tasks"], at: number): number | undefined {
+	const due = tasks.flatMap(({ state, dueAt }) => state === "waiting" && dueAt !== undefined ? [dueAt] : []);
+	const oldest = due.reduce((least, each) => Math.min(least, each), Infinity);
+	return oldest <= at ? oldest : undefined;
+}
+
+function toRow({ basket, counts, oldestDueAt, kinds, hasJobs }: BasketRecord, at: number): string[] {
+	return [
+		clean(basket),
+		...taskStates.map((state) => counts[state].toLocaleString("en-US")),
+		oldestDueAt === undefined ? "" : distance(oldestDueAt, at),
+		hasJobs ? "yes" : "",
+		kinds.map(({ kind }) => clean(kind)).join(", "),
+	];
+}
+
+/** Says which baskets there are, if there is nothing in that of the request: its name may be misspelled. */
+export async function noteBaskets(
+	catalog: Catalog,
+	{ basket, db, command }: Pick<Request, "basket" | "db" | "command">,
+	terminal: Terminal,
+): Promise<void> {
+	if (command === "baskets") return;
+	const names = namesIn(await catalog.survey());
+	if (names.includes(basket)) return;
+	const shown = names.slice(0, mostNames).map(quote).join(", ");
+	const rest = names.length > mostNames ? ` and ${names.length - mostNames} more (upkeep baskets)` : "";
+	const others = names.length === 0 ? "no other has some, either" : `there are ${shown}${rest}`;
+	terminal.note(`The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`);
+}
