@@ -46,6 +46,12 @@ export async function runningIn(store: Store, basket: string): Promise<Peer[]> {
 	return (await store.list(basket, { state: "running", limit: most })).map(peerOf);
 }
 
+/** The running tasks of the basket or of a kind, those that have been running for the longest time first. */
+export async function longestRunning(store: Store, basket: string, kind: string | undefined): Promise<Peer[]> {
+	const tasks = await store.list(basket, { state: "running", kind, limit: 200 });
+	return tasks.map(peerOf).sort((a, b) => a.at - b.at);
+}
+
 /** The running tasks of the kind and key of a task. */
 export async function atLimit(store: Store, basket: string, { kind, limitKey }: StoredTask): Promise<StoredTask[]> {
 	const running = await store.list(basket, { state: "running", kind, limit: most });
@@ -56,7 +62,11 @@ export async function atLimit(store: Store, basket: string, { kind, limitKey }: 
 export async function lastOfKind(store: Store, basket: string, kind: string): Promise<Peer | undefined> {
 	const tasks = await store.list(basket, { kind, isReverse: true, limit: 250 });
 	const peers = tasks.flatMap((task) => {
-		const attempts = showHistory(task).attempts.map(({ startedAt: at, worker }): Peer => ({ ...peerOf(task), at, worker }));
+		const attempts = showHistory(task).attempts.map(({ startedAt: at, worker }): Peer => ({
+			...peerOf(task),
+			at,
+			worker,
+		}));
 		return task.state === "running" ? [...attempts, peerOf(task)] : attempts;
 	});
 	return peers.reduce<Peer | undefined>((last, peer) => last && last.at >= peer.at ? last : peer, undefined);

@@ -9,7 +9,8 @@ import type { StoredTask } from "../basket/store.ts";
 import { type JobHead, showHistory as showSteps } from "../job/state.ts";
 import { toTable } from "./table.ts";
 import { describeFailure, historyOf, runOf } from "./task.ts";
-import { clean, duration, instant, type Paint } from "./text.ts";
+import type { Terminal } from "./terminal.ts";
+import { clean, duration, instant } from "./text.ts";
 
 /** An attempt of a task or of the step of a job; the current one has no end. */
 export interface Attempt extends Omit<TaskAttempt, "attempt"> {
@@ -27,12 +28,17 @@ export function lastAttempt(task: StoredTask, job?: JobHead): Attempt | undefine
 	if (run !== undefined) {
 		return { startedAt: run.since, endedAt: undefined, worker: run.worker, error: undefined, isRunning: true };
 	}
-	const steps = (job === undefined ? [] : showSteps(job)).map(({ step, attempt, startedAt, duration, error }): Attempt => ({
+	const steps = (job === undefined ? [] : showSteps(job)).map((
+		{ step, attempt, startedAt, duration, error },
+	): Attempt => ({
 		...{ step, attempt, startedAt, worker: undefined, endedAt: startedAt + duration },
 		error: error === undefined ? undefined : { name: "Error", message: error },
 	}));
 	const all: readonly Attempt[] = [...historyOf(task)?.attempts ?? [], ...steps];
-	return all.reduce<Attempt | undefined>((last, each) => last && last.startedAt > each.startedAt ? last : each, undefined);
+	return all.reduce<Attempt | undefined>(
+		(last, each) => last && last.startedAt > each.startedAt ? last : each,
+		undefined,
+	);
 }
 
 /** The time of the last failure of a task, if it is known. */
@@ -59,8 +65,13 @@ export function outcomeText({ endedAt, isRunning, error }: Attempt): string {
 	return endedAt === undefined ? "never ended: its process died, or has lost its claim" : "done";
 }
 
-/** The attempts of a task as lines, the oldest first. */
-export function attemptLines(task: StoredTask, now: number, width: number, paint: Paint): string[] {
+/** The attempts of a task as lines, the oldest first; of a job, the claims in which its steps were run. */
+export function attemptLines(
+	task: StoredTask,
+	isJob: boolean,
+	now: number,
+	{ columns: width, paint }: Pick<Terminal, "columns" | "paint">,
+): string[] {
 	const run = runOf(task);
 	const current = run === undefined ? [] : [lastAttempt(task)!];
 	const attempts: readonly Attempt[] = [...historyOf(task)?.attempts ?? [], ...current];
@@ -76,5 +87,6 @@ export function attemptLines(task: StoredTask, now: number, width: number, paint
 		return [number, instant(startedAt), end, lengthOf(attempt, now), clean(worker ?? ""), outcomeText(attempt)];
 	});
 	const squeeze = [[4, 12], [5, 30], [2, 0], [4, 0], [5, 12]] as const;
-	return ["", paint("bold", "Attempts"), ...toTable(columns, rows, squeeze, width - 2, paint).map((line) => `  ${line}`)];
+	const table = toTable(columns, rows, squeeze, width - 2, paint).map((line) => `  ${line}`);
+	return ["", paint("bold", isJob ? "Last claims" : "Attempts"), ...table];
 }

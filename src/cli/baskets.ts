@@ -4,8 +4,9 @@
  * @module
  */
 
-import { baseOf, type Counts, type Store, type TaskState, taskStates } from "../basket/store.ts";
+import { baseOf, type Counts, type Store, taskStates } from "../basket/store.ts";
 import { headOf } from "./job-reader.ts";
+import { countsIn, oldestIn } from "./survey.ts";
 import { type Column, type Squeeze, toTable } from "./table.ts";
 import {
 	type Catalog,
@@ -88,20 +89,6 @@ async function isJob(store: Store, basket: string, kind: string): Promise<boolea
 	return task !== undefined && await headOf(task.payload) !== undefined;
 }
 
-/** How many of these tasks are in each state. */
-function countsIn(tasks: Survey["tasks"]): Counts {
-	const counts: { [State in TaskState]: number } = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
-	for (const { state, count } of tasks) counts[state] += count;
-	return counts;
-}
-
-/** The earliest due time of these tasks that has passed. */
-export function oldestIn(tasks: Survey["tasks"], at: number): number | undefined {
-	const due = tasks.flatMap(({ state, dueAt }) => state === "waiting" && dueAt !== undefined ? [dueAt] : []);
-	const oldest = due.reduce((least, each) => Math.min(least, each), Infinity);
-	return oldest <= at ? oldest : undefined;
-}
-
 function toRow({ basket, counts, oldestDueAt, kinds, hasJobs }: BasketRecord, at: number): string[] {
 	return [
 		clean(basket),
@@ -124,5 +111,7 @@ export async function noteBaskets(
 	const shown = names.slice(0, mostNames).map(quote).join(", ");
 	const rest = names.length > mostNames ? ` and ${names.length - mostNames} more (upkeep baskets)` : "";
 	const others = names.length === 0 ? "no other has some, either" : `there are ${shown}${rest}`;
-	terminal.note(`The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`);
+	terminal.note(
+		`The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`,
+	);
 }

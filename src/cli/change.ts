@@ -10,7 +10,16 @@ import { isHalfDone } from "./job.ts";
 import { pages, pageSize, taskTable } from "./list.ts";
 import { JobReader } from "./job-reader.ts";
 import { restart, whyNotFrom } from "./restart.ts";
-import { type CommandName, databaseName, type ExitCode, Failure, missing, quote, type Request, type Terminal } from "./terminal.ts";
+import {
+	type CommandName,
+	databaseName,
+	type ExitCode,
+	Failure,
+	missing,
+	quote,
+	type Request,
+	type Terminal,
+} from "./terminal.ts";
 import { count, toJson } from "./text.ts";
 
 /** The number of tasks that are shown before the question. */

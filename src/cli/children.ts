@@ -17,8 +17,9 @@ export async function countChildren(
 	uid: string,
 ): Promise<ReadonlyMap<number, ChildCounts>> {
 	const all = new Map<number, Record<string, number>>();
-	const every = { state: undefined, kind: undefined, lane: undefined, prefix: undefined, after: undefined };
-	for await (const tasks of pages(store, { ...every, basket, parent, isNewest: false })) {
+	const every = { state: undefined, outcome: undefined, kind: undefined, lane: undefined, prefix: undefined };
+	const whole = { ...every, text: undefined, after: undefined };
+	for await (const tasks of pages(store, { ...whole, basket, parent, isNewest: false })) {
 		for (const task of tasks) {
 			const [owner, at] = task.id.split("/");
 			// Those of an earlier run may still be there.

@@ -6,13 +6,17 @@
 
 import { decodeFailure } from "../basket/engine.ts";
 import { baseOf, type Store, type StoredTask, type TaskState } from "../basket/store.ts";
+import { failedAt } from "./attempts.ts";
 import { headOf } from "./job-reader.ts";
 import { describeFailure } from "./task.ts";
 import type { Request } from "./terminal.ts";
 
 /** A failure that a look has found. */
 export interface TaskFailed {
-	/** When the look found it; absent if the task may have failed before the first look. */
+	/**
+	 * When the attempt ended, if its worker has stored that; otherwise when the look found it, or absent if the task may have
+	 * failed before the first look.
+	 */
 	readonly at?: number | undefined;
 	/** The id of the task. */
 	readonly id: string;
@@ -40,7 +44,7 @@ type Over = "dead" | "done";
 type Open = "waiting" | "running";
 
 /**
- * Looks for failures. A store does not say when a task failed, and lists the oldest tasks first. So a look reads the last
+ * Looks for failures. A store cannot look for these, and lists the oldest tasks first. So a look reads the last
  * finished tasks, which it approaches page by page, and a part of the unfinished ones: always their first page, because a
  * task that does not fail leaves it soon, and then the next pages of a round through all of them.
  */
@@ -64,14 +68,15 @@ export class Failures {
 		this.#request = request;
 	}
 
-	/** The failures since the last call; the first call also returns earlier ones. */
+	/** The failures since the last call, the latest last; the first call also returns earlier ones. */
 	async next(now: number): Promise<TaskFailed[]> {
 		const news: TaskFailed[] = [];
 		const over = [await this.#last("dead"), await this.#last("done")];
 		for (const [tasks, isOld] of [...over, ...await this.#round("waiting"), ...await this.#round("running")]) {
 			for (const task of tasks) {
 				const failed = await toFailed(task);
-				if (failed !== undefined && this.#isNews(failed)) news.push(isOld ? failed : { at: now, ...failed });
+				if (failed === undefined || !this.#isNews(failed)) continue;
+				news.push(isOld || failed.at !== undefined ? failed : { ...failed, at: now });
 			}
 		}
 		if (this.#complete.size === 2) {
@@ -79,11 +84,11 @@ export class Failures {
 			this.#toldBefore = this.#told;
 			this.#told = new Map();
 		}
-		return news;
+		return news.sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
 	}
 
-	#isNews({ id, state, attempts, error }: TaskFailed): boolean {
-		const mark = `${attempts} ${state === "dead"} ${error}`;
+	#isNews({ at, id, state, attempts, error }: TaskFailed): boolean {
+		const mark = `${at ?? ""} ${attempts} ${state === "dead"} ${error}`;
 		const isTold = this.#told.get(id) === mark || this.#toldBefore.get(id) === mark;
 		this.#told.set(id, mark);
 		return !isTold;
@@ -131,5 +136,7 @@ async function toFailed(task: StoredTask): Promise<TaskFailed | undefined> {
 	if (state === "done" && (job?.status ?? "completed") === "completed") return undefined;
 	const failure = (state === "done" ? job?.revertError ?? job?.error : job?.previous) ?? decodeFailure(error);
 	const attempts = job?.previous === undefined ? task.attempts : job.attempts;
-	return failure && { id, kind: baseOf(kind), state, attempts, error: describeFailure(failure) };
+	const at = failedAt(task, job);
+	return failure &&
+		{ ...at === undefined ? {} : { at }, id, kind: baseOf(kind), state, attempts, error: describeFailure(failure) };
 }

@@ -55,6 +55,8 @@ export async function longTable(
 		];
 	}));
 	// An empty column takes no room.
-	const empty = [9, 8].filter((column) => rows.every((row) => row[column] === "")).map((column) => [column, 0] as const);
+	const empty = [9, 8].filter((column) => rows.every((row) => row[column] === "")).map((column) =>
+		[column, 0] as const
+	);
 	return toTable(columns, rows, [...empty, ...squeeze], width, paint);
 }

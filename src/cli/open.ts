@@ -12,7 +12,15 @@ import { areThere } from "../stores/sqlite/schema.ts";
 import { gateOf, survey } from "../stores/sqlite/survey.ts";
 import { nameTables, type Tables } from "../stores/sqlite/tables.ts";
 import { load, openPostgres } from "./postgres.ts";
-import { type Catalog, type CommandName, exitCodeOf, Failure, type OpenStore, quote, type Request } from "./terminal.ts";
+import {
+	type Catalog,
+	type CommandName,
+	exitCodeOf,
+	Failure,
+	type OpenStore,
+	quote,
+	type Request,
+} from "./terminal.ts";
 
 /** A connection that can be closed. */
 interface Database extends SqliteConnection {

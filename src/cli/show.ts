@@ -71,7 +71,7 @@ function lines(
 		paint("bold", clean(task.id)),
 		...facts.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`),
 		...failureLines(task, paint),
-		...attemptLines(task, clock.now(), columns, paint),
+		...attemptLines(task, job !== undefined, clock.now(), { columns, paint }),
 		"",
 		...(isCollecting
 			? payloadLines("Items", { payload: toItems(task.inbox) }, paint)
@@ -100,7 +100,9 @@ function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number):
 		[job === undefined ? "kind" : "job", job === undefined ? describeKind(kind) : describeJobKind(kind, job)],
 		...(parent === undefined ? [] : [["parent", clean(parent)] satisfies Fact]),
 		["state", status + (due === "" ? "" : `, ${dueAt === undefined ? `until ${due} comes` : at(dueAt, due)}`)],
-		...(run === undefined ? [] : [["runs", `${byWorker(run.worker)}since ${instant(run.since)} (${duration(now - run.since)})`] satisfies Fact]),
+		...(run === undefined
+			? []
+			: [["runs", `${byWorker(run.worker)}since ${instant(run.since)} (${duration(now - run.since)})`] satisfies Fact]),
 		["added", at(addedAt, distance(addedAt, now)) + first],
 		["attempts", `${attempts}${crashes > 0 ? `, ${crashes} crashes in a row` : ""}`],
 		["priority", String(priority)],

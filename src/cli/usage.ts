@@ -189,10 +189,16 @@ stands for its children.
   --interval N       the least time between two looks, in seconds; default: 1
 ${common}`,
 	},
-	retry: changing("retry", "dead tasks start anew, waiting ones become due at once", ["dead", "waiting"], outcome + from, [
-		"outcome",
-		"from",
-	]),
+	retry: changing(
+		"retry",
+		"dead tasks start anew, waiting ones become due at once",
+		["dead", "waiting"],
+		outcome + from,
+		[
+			"outcome",
+			"from",
+		],
+	),
 	hold: changing("hold", "keeps tasks from running; a running attempt continues", [
 		"waiting",
 		"running",

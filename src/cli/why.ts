@@ -62,8 +62,11 @@ export async function why(
 	if (task === undefined) throw missing(id, basket);
 	const { at: now } = await catalog.survey(basket);
 	const reasons = await reasonsOf(task, { store, catalog, basket, now });
-	if (!terminal.isTable) await terminal.print(toJson({ id, kind: baseOf(task.kind), state: task.state, at: now, reasons }));
-	else await terminal.print([`${terminal.paint("bold", clean(id))} is ${task.state}`, ...reasons.map(toLine)].join("\n"));
+	if (!terminal.isTable) {
+		await terminal.print(toJson({ id, kind: baseOf(task.kind), state: task.state, at: now, reasons }));
+	} else {await terminal.print(
+			[`${terminal.paint("bold", clean(id))} is ${task.state}`, ...reasons.map(toLine)].join("\n"),
+		);}
 	return 0;
 }
 
@@ -109,13 +112,18 @@ function runningReason(task: StoredTask, { now }: Place): Reason {
 	const worker = run?.worker === undefined ? "a worker without a name" : `the worker ${quote(run.worker)}`;
 	const since = run === undefined ? "" : ` since ${instant(run.since)} (${duration(Math.max(0, now - run.since))})`;
 	if (until > now) {
-		const text = `It runs on ${worker}${since}; its lease holds for ${duration(until - now)}, and is renewed while it runs`;
+		const text = `It runs on ${worker}${since}; its lease holds for ${
+			duration(until - now)
+		}, and is renewed while it runs`;
 		return { reason: "running", text, until };
 	}
 	const often = crashes > 0 ? `, as ${count(crashes, "time")} before` : "";
 	return {
 		reason: "lease over",
-		text: `It ran on ${worker}${since}, and its lease was over ${distance(until, now)}: that worker seems to have died${often}. ` +
+		text:
+			`It ran on ${worker}${since}, and its lease was over ${
+				distance(until, now)
+			}: that worker seems to have died${often}. ` +
 			`The next free worker of the kind ${quote(baseOf(task.kind))} takes it up`,
 	};
 }
@@ -143,7 +151,10 @@ async function laneReason(task: StoredTask, place: Place): Promise<Reason[]> {
 	const [first] = await reasonsOf(head, place);
 	return [{
 		reason: "behind in lane",
-		text: `It is behind ${names}${rest} in the lane ${quote(task.lane!)}. ${quote(head.id)} is first there, and ${head.state}: ` +
+		text:
+			`It is behind ${names}${rest} in the lane ${quote(task.lane!)}. ${
+				quote(head.id)
+			} is first there, and ${head.state}: ` +
 			first!.text,
 		tasks: ahead.map(({ id }) => id),
 	}];
@@ -217,15 +228,22 @@ async function unclaimed(task: StoredTask, { store, basket, now }: Place): Promi
 		...running.some((peer) => peer.kind !== kind && peer.at > since)
 			? ["tasks of other kinds have begun since then"]
 			: [],
-		...running.length === 0
-			? ["nothing runs in this basket"]
-			: [`${count(running.length, "task")} of this basket ${running.length === 1 ? "runs" : "run"} on ${workersOf(running)}`],
+		...running.length === 0 ? ["nothing runs in this basket"] : [
+			`${count(running.length, "task")} of this basket ${running.length === 1 ? "runs" : "run"} on ${
+				workersOf(running)
+			}`,
+		],
 		...before > 0 ? [`${count(before, "task")} of the basket ${before === 1 ? "is" : "are"} due before it`] : [],
 	];
 	return {
 		reason: "not claimed",
-		text: `It has been due for ${duration(Math.max(0, now - since))}, and nothing in the database keeps it back: ${signs.join("; ")}. ` +
-			`Does a process run the kind ${quote(describeKind(task.kind))}, with room for another task, and without a pause or gate of its own?`,
+		text:
+			`It has been due for ${duration(Math.max(0, now - since))}, and nothing in the database keeps it back: ${
+				signs.join("; ")
+			}. ` +
+			`Does a process run the kind ${
+				quote(describeKind(task.kind))
+			}, with room for another task, and without a pause or gate of its own?`,
 	};
 }
 

@@ -1,6 +1,7 @@
 // Stored data may come from an attacker. It must not control the terminal.
 import { describe, expect, test } from "vitest";
 import { job, memoryStore, Processor, type Store } from "../../mod.ts";
+import { baskets } from "../../src/cli/baskets.ts";
 import { change } from "../../src/cli/change.ts";
 import { counts, list } from "../../src/cli/list.ts";
 import { cancel, signal } from "../../src/cli/messages.ts";
@@ -9,15 +10,16 @@ import { schedules } from "../../src/cli/schedules.ts";
 import { show } from "../../src/cli/show.ts";
 import { type CommandName, Failure, type Request } from "../../src/cli/terminal.ts";
 import { watch } from "../../src/cli/watch.ts";
-import { FakeTerminal, request } from "./support.ts";
+import { why } from "../../src/cli/why.ts";
+import { catalogOf, FakeTerminal, request } from "./support.ts";
 
 /** A sequence, C1, a line, a bell, bidi marks and isolates, a separator, a tag, a joiner, a delete. */
 const evil = "x\x1b]0;t\x07\x9b2J\x85\r\n\u202e\u2066\u061c\u2028\u{e0041}\u200d\x7fy";
 const harmful = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const name = evil.replaceAll("\0", "");
 
-const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch | typeof pause>> = {
-	...{ ls: list, counts, show, watch },
+const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch>> = {
+	...{ baskets, ls: list, counts, show, why, watch },
 	...{ retry: change, hold: change, release: change, rm: change, clear: change },
 	...{ pause, resume: pause, schedules, cancel, signal },
 };
@@ -26,13 +28,14 @@ const commands: Readonly<Record<CommandName, typeof list | typeof change | typeo
 async function fill(store: Store<never>): Promise<void> {
 	const task = { kind: evil, payload: JSON.stringify({ [evil]: evil }), delay: 0, priority: 0, lane: evil };
 	const ids = ["", " 2", " 3", " 4", " 5"].map((end) => name + end);
-	await store.add(name, ids.map((id) => ({ ...task, id, lane: evil + id })));
-	const turn = { settle: [], claim: [{ kinds: [evil], limit: 4 }], lease: 30_000 };
+	await store.add(name, ids.map((id) => ({ ...task, id, lane: evil + id, meta: JSON.stringify({ [evil]: evil }) })));
+	const turn = { settle: [], claim: [{ kinds: [evil], limit: 4 }], lease: 30_000, worker: evil };
 	const { claims: [a, b, c, d] } = await store.turn(name, turn);
 	await store.save(name, [{ ref: a!, progress: evil }, { ref: b!, progress: JSON.stringify({ value: evil }) }]);
 	const error = JSON.stringify({ name: evil, message: evil, stack: `${evil}: ${evil}\n at ${evil}` });
+	const history = JSON.stringify([1, [1, 5, 5, evil, evil, evil], [2, 6, null, evil]]);
 	const settle = [
-		{ ref: a!, outcome: { type: "dead", attempts: 1, error } },
+		{ ref: a!, outcome: { type: "dead", attempts: 1, error, history } },
 		{ ref: b!, outcome: { type: "retry", attempts: 1, error: evil, delay: 1_000, payload: evil } },
 		{ ref: c!, outcome: { type: "done", retain: 1e6, result: JSON.stringify(evil) } },
 	] as const;
@@ -90,9 +93,12 @@ describe.each([["a task", fill], ["a job", fillJobs]] as const)("upkeep does a t
 		expect(all.length).toBeGreaterThan(2);
 		const more = command === "signal" ? [evil, JSON.stringify(evil)] : [];
 		const named: Partial<Request>[] = all.map(({ id }) => ({ ids: [id, ...more] }));
-		const wholes: Partial<Request>[] = [{}, { state: "dead" }, { kind: evil }, { state: "done", limit: 1 }];
-		const isNaming = !["ls", "counts", "watch"].includes(command);
-		const changes = ["show", "cancel", "signal"].includes(command)
+		const wholes: Partial<Request>[] = [{}, { state: "dead" }, { kind: evil, isLong: true }, {
+			state: "done",
+			limit: 1,
+		}];
+		const isNaming = !["baskets", "ls", "counts", "watch"].includes(command);
+		const changes = ["show", "why", "cancel", "signal"].includes(command)
 			? []
 			: [{ isAll: true, state: "waiting" as const }, { isAll: true, state: "done" as const }];
 		const kinds: Partial<Request>[] = [{}, { kind: evil }];
@@ -106,9 +112,14 @@ describe.each([["a task", fill], ["a job", fillJobs]] as const)("upkeep does a t
 			const terminal = new FakeTerminal({ isTable, canAsk: true });
 			terminal.columns = 200;
 			terminal.answer = "n";
-			const running = commands[command](store, request(command, { basket: name, ...values }), terminal);
+			const running = commands[command](
+				store,
+				request(command, { basket: name, ...values }),
+				terminal,
+				catalogOf(terminal, store, [name]),
+			);
 			if (command === "watch") {
-				while (everything(terminal).length === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+				while (!/waiting/.test(everything(terminal).join())) await new Promise((resolve) => setTimeout(resolve, 0));
 				terminal.close();
 			}
 			const failure = await running.then(() => undefined, (error) => error);

@@ -146,9 +146,13 @@ describe("list()", () => {
 
 	test("says where it has looked if there is nothing", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
-		await list(storeOf(terminal), request("ls"), terminal);
+		expect(await list(storeOf(terminal), request("ls"), terminal)).toBe(3);
+		expect(await list(storeOf(terminal), request("ls", { text: "a" }), terminal)).toBe(3);
 		expect(terminal.printed).toEqual([]);
-		expect(terminal.notes).toEqual([`No tasks in the basket "default"; --basket NAME selects another`]);
+		expect(terminal.notes).toEqual([
+			`No tasks in the basket "default"`,
+			`No tasks like that in the basket "default"`,
+		]);
 	});
 });
 
@@ -164,9 +168,10 @@ test("counts() is one object, or a table", async () => {
 	expect(table.printed.slice(0, 2)).toEqual(["STATE    TASKS", "waiting      2"]);
 });
 
-test("counts() says where it has looked if there is nothing", async () => {
-	const terminal = new FakeTerminal({ isTable: true });
-	await counts(storeOf(terminal), request("counts", { basket: "misspelt" }), terminal);
-	expect(terminal.printed.length).toBeGreaterThan(1);
-	expect(terminal.notes).toEqual([`No tasks in the basket "misspelt"; --basket NAME selects another`]);
+test("counts() of nothing is zeros, and ends with 3", async () => {
+	const [pipe, table] = [new FakeTerminal(), new FakeTerminal({ isTable: true })];
+	expect(await counts(storeOf(pipe), request("counts", { basket: "misspelt" }), pipe)).toBe(3);
+	expect(pipe.json).toMatchObject([{ waiting: 0, dead: 0 }]);
+	expect(await counts(storeOf(table), request("counts", { basket: "misspelt" }), table)).toBe(3);
+	expect(table.printed.length).toBeGreaterThan(1);
 });

@@ -2,7 +2,8 @@
 import { memoryStore, type Store } from "../../mod.ts";
 import type { NewTask } from "../../src/store.ts";
 import { encodeFailure } from "../../src/basket/codec.ts";
-import type { Request, Terminal } from "../../src/cli/terminal.ts";
+import type { Catalog, Request, Terminal } from "../../src/cli/terminal.ts";
+import type { KindTasks } from "../../src/stores/sql/sql.ts";
 import { plain } from "../../src/cli/text.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 
@@ -56,6 +57,25 @@ export class FakeTerminal implements Terminal {
 	}
 }
 
+/** A catalog that lists all tasks of these baskets, which have no children, and knows no gates. */
+export function catalogOf({ clock }: FakeTerminal, store: Store<never>, baskets = ["default", "jobs"]): Catalog {
+	return {
+		survey: async (only) => {
+			const all = new Map<string, KindTasks>();
+			for (const basket of baskets.filter((name) => only === undefined || name === only)) {
+				for (const { kind, state, dueAt } of await store.list(basket, { limit: 100_000 })) {
+					const key = `${basket} ${kind} ${state}`;
+					const { count = 0, dueAt: earlier = Infinity } = all.get(key) ?? {};
+					const least = Math.min(earlier, dueAt ?? Infinity);
+					all.set(key, { basket, kind, state, count: count + 1, dueAt: least < Infinity ? least : undefined });
+				}
+			}
+			return { at: clock.now(), tasks: [...all.values()] };
+		},
+		gate: async () => undefined,
+	};
+}
+
 export function request(command: Request["command"], values: Partial<Request> = {}): Request {
 	return {
 		...{ command, ids: [], db: "", tables: undefined, basket: "default", state: undefined, kind: undefined },
@@ -63,6 +83,10 @@ export function request(command: Request["command"], values: Partial<Request> = 
 			lane: undefined,
 			prefix: undefined,
 			parent: undefined,
+			outcome: undefined,
+			text: undefined,
+			isLong: false,
+			timeout: Infinity,
 			isNewest: false,
 			after: undefined,
 			limit: 50,

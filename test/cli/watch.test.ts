@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Store, StoreError } from "../../mod.ts";
 import { watch } from "../../src/cli/watch.ts";
 import { widthOf } from "../../src/cli/text.ts";
-import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
+import { add, catalogOf, fail, FakeTerminal, request, storeOf } from "./support.ts";
 
 /** Advances the time and completes all pending work of the store. */
 async function pass({ clock }: FakeTerminal, time: number): Promise<void> {
@@ -20,7 +20,7 @@ async function during(
 	work: () => unknown,
 	values: Parameters<typeof request>[1] = {},
 ): Promise<void> {
-	const watching = watch(store, request("watch", values), terminal);
+	const watching = watch(store, request("watch", values), terminal, catalogOf(terminal, store));
 	await pass(terminal, 0);
 	await work();
 	terminal.close();
@@ -126,7 +126,7 @@ describe("watch()", () => {
 		let looks = 0;
 		const counting = new Proxy(store, {
 			get: (target, name: keyof Store<never>) => {
-				if (name === "counts") looks++;
+				if (name === "pauses") looks++;
 				return target[name];
 			},
 		});
@@ -146,9 +146,9 @@ describe("watch()", () => {
 		let error: Error | undefined;
 		const failing = new Proxy(store, {
 			get: (target, name: keyof Store<never>) =>
-				name !== "counts"
+				name !== "pauses"
 					? target[name]
-					: async () => error === undefined ? await target.counts("default") : Promise.reject(error),
+					: async () => error === undefined ? await target.pauses("default") : Promise.reject(error),
 		});
 		await during(terminal, failing, async () => {
 			error = new StoreError("unavailable", "the server is restarted");
@@ -159,7 +159,8 @@ describe("watch()", () => {
 		expect(terminal.notes).toEqual(["the server is restarted"]);
 		expect(terminal.json).toHaveLength(2);
 		error = new StoreError("closed", "gone");
-		await expect(watch(failing, request("watch"), new FakeTerminal())).rejects.toBe(error);
+		const watching = watch(failing, request("watch"), new FakeTerminal(), catalogOf(terminal, store));
+		await expect(watching).rejects.toBe(error);
 	});
 
 	test("draws pictures that fit, whatever the size", async () => {
