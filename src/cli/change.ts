@@ -169,7 +169,7 @@ async function changeAll(store: Store, request: Request, terminal: Terminal): Pr
 		if (seen >= number) break;
 	}
 	await finish({ found: number, changed, kept }, request, terminal);
-	return kept > 0 ? 1 : 0;
+	return kept > 0 ? 1 : number === 0 ? 3 : 0;
 }
 
 async function finish(

@@ -97,7 +97,7 @@ function catalogOf(connection: Connection, tables: Tables): Catalog {
 
 /** SQLite does not know who has locked a file. */
 async function explain(): Promise<string> {
-	return "another process is writing to it, or has locked it";
+	return "another process that writes to it, or has locked it";
 }
 
 /** Opening the store would create missing tables, which a command must not do. */

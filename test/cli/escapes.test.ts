@@ -18,7 +18,7 @@ const evil = "x\x1b]0;t\x07\x9b2J\x85\r\n\u202e\u2066\u061c\u2028\u{e0041}\u200d
 const harmful = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const name = evil.replaceAll("\0", "");
 
-const commands: Readonly<Record<CommandName, typeof list | typeof change | typeof watch>> = {
+const commands: Readonly<Record<CommandName, typeof baskets>> = {
 	...{ baskets, ls: list, counts, show, why, watch },
 	...{ retry: change, hold: change, release: change, rm: change, clear: change },
 	...{ pause, resume: pause, schedules, cancel, signal },

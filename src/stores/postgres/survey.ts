@@ -6,7 +6,7 @@
 
 import { type KindTasks, showSurvey, type StoredGate, type SurveyRow } from "../sql/sql.ts";
 import type { Query } from "./client.ts";
-import { encode } from "./data.ts";
+import { decodeText, encode } from "./data.ts";
 import { toStoreError } from "./errors.ts";
 import { quote } from "./schema.ts";
 import { never } from "./sql.ts";
@@ -30,7 +30,7 @@ export async function survey(
 		) AS found`,
 		basket === undefined ? [] : [encode(basket)],
 	);
-	return { at: Number(at), tasks: showSurvey(rows, Number(never)) };
+	return { at: Number(at), tasks: showSurvey(rows, Number(never), decodeText) };
 }
 
 /** The gate of a kind and key; `undefined` if there is none. */

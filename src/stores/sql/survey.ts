@@ -6,7 +6,6 @@
 
 import type { TaskState } from "../../basket/store.ts";
 import { stateOf } from "./task.ts";
-import { decodeText } from "./text.ts";
 
 /** The tasks of a kind in one state. */
 export interface KindTasks {
@@ -42,12 +41,20 @@ export type SurveyRow = readonly [
 	due: number | null,
 ];
 
-/** Sums up the rows of each kind and state; several forms are one state. */
-export function showSurvey(rows: Iterable<SurveyRow>, never: number): KindTasks[] {
+/**
+ * Sums up the rows of each kind and state; several forms are one state.
+ *
+ * @param decode decodes a name, if they are stored encoded
+ */
+export function showSurvey(
+	rows: Iterable<SurveyRow>,
+	never: number,
+	decode: (name: string) => string = (name) => name,
+): KindTasks[] {
 	const all = new Map<string, KindTasks>();
 	for (const [storedBasket, storedKind, form, number, due] of rows) {
 		const state = stateOf(Number(form));
-		const [basket, kind] = [storedBasket, storedKind].map((text) => decodeText(text) ?? text) as [string, string];
+		const [basket, kind] = [decode(storedBasket), decode(storedKind)];
 		const key = JSON.stringify([basket, kind, state]);
 		const found = all.get(key);
 		const instants = [found?.dueAt, due === null ? undefined : Number(due)];

@@ -23,7 +23,7 @@ export async function survey(
 		checkVersion(connection, tables);
 		const rows = connection.all<Record<string, never>>(
 			surveyOf(tables, basket !== undefined),
-			...[now, ...basket === undefined ? [] : [encodeText(basket)]],
+			...[now, ...basket === undefined ? [] : [basket]],
 		);
 		const shown = rows.map(({ basket, kind, state, count, due }): SurveyRow => [basket!, kind!, state!, count!, due!]);
 		return showSurvey(shown, State.never);
@@ -55,14 +55,14 @@ function surveyOf(tables: Tables, isOne: boolean): string {
 export async function gateOf(
 	connection: Connection,
 	tables: Tables,
-	...names: readonly [basket: string, kind: string, key: string]
+	...[basket, kind, key]: readonly [basket: string, kind: string, key: string]
 ): Promise<StoredGate | undefined> {
 	return await connection.read(() => {
 		checkVersion(connection, tables);
 		if (!tables.hasGates) return undefined;
 		const [row] = connection.all<{ ready: number; shut: number; isFull: number }>(
 			`SELECT ready, shut, full AS isFull FROM ${tables.gates} WHERE basket = ? AND kind = ? AND gate = ?`,
-			...names.map(encodeText),
+			...[basket, kind, encodeText(key)],
 		);
 		if (row === undefined) return undefined;
 		const { ready, shut, isFull } = row;

@@ -2,6 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import postgres from "postgres";
 import { postgresStore } from "upkeep/stores/postgres";
+import type { Store } from "upkeep";
+import { openStore } from "../../../src/cli/open.ts";
+import { request } from "../../cli/support.ts";
+import { compareSurvey } from "../../cli/survey.ts";
 import { CliProcess, run } from "../../cli/cli-process.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 
@@ -59,7 +63,9 @@ describe("upkeep with Postgres", () => {
 	}, timeout);
 
 	test("tells which session it waits for, and goes on when that is over", async () => {
-		await postgresStore(sql).open();
+		const store = postgresStore(sql);
+		await store.open();
+		await store.add("default", [{ kind: "mail", payload: "", delay: 0, priority: 0 }]);
 		const cli = new CliProcess(["counts", "--db", server.url]);
 		try {
 			await sql.begin("read write", async (tx) => {
@@ -70,10 +76,23 @@ describe("upkeep with Postgres", () => {
 				expect(cli.text).toBe("");
 			});
 			expect(await cli.ended).toBe(0);
-			expect(cli.errors).toMatch(/^Waiting for a lock of another session: process .+\n$/);
+			const where = `"127.0.0.1:${new URL(server.url).port}/postgres"`;
+			expect(cli.errors).toContain(` s for ${where} to answer (counts), which waits for a lock of another session: `);
+			expect(cli.errors).toMatch(/^.+\n$/);
 			expect(JSON.parse(cli.text)).toMatchObject({ held: 0 });
 		} finally {
 			cli.kill();
+		}
+	}, timeout);
+
+	test("counts the tasks of all baskets as the store does, and knows gates", async () => {
+		await postgresStore(sql, { schema: "survey" }).open();
+		const opening = openStore(request("rm", { db: server.url, tables: "survey" }));
+		const { store, catalog, close } = await opening;
+		try {
+			await compareSurvey(store as Store<never>, catalog);
+		} finally {
+			await close();
 		}
 	}, timeout);
 
@@ -95,9 +114,14 @@ describe("upkeep with Postgres", () => {
 	}, timeout);
 
 	test("says in one line what cannot be reached, without the password", async () => {
-		for (const url of [`postgres://me:secret@127.0.0.1:1/db`, `postgres://me:sec@ret:x/db`, server.urlOf("none")]) {
+		const cases = [
+			[`postgres://me:secret@127.0.0.1:1/db`, 4],
+			[`postgres://me:sec@ret:x/db`, 2],
+			[server.urlOf("none"), 1],
+		] as const;
+		for (const [url, expected] of cases) {
 			const [code, text, errors] = await run(["counts", "--db", url]);
-			expect([url, code, text]).toEqual([url, url.includes(":x/") ? 2 : 1, ""]);
+			expect([url, code, text]).toEqual([url, expected, ""]);
 			expect(errors).toMatch(/^upkeep: .+\n$/);
 			expect(errors).not.toMatch(/sec/);
 		}

@@ -7,12 +7,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
-import { Basket, every } from "upkeep";
+import { Basket, every, job, limit, Processor, type Store } from "upkeep";
 import { sqliteStore } from "upkeep/stores/sqlite";
 import { readArguments } from "../../../src/cli/arguments.ts";
 import { openStore } from "../../../src/cli/open.ts";
 import { CliProcess, run } from "../../cli/cli-process.ts";
 import { request } from "../../cli/support.ts";
+import { compareSurvey } from "../../cli/survey.ts";
 
 const timeout = 60_000;
 const cleanups: (() => unknown)[] = [];
@@ -159,6 +160,80 @@ describe("upkeep in a pipe", () => {
 	}, timeout);
 });
 
+describe("upkeep with several baskets", () => {
+	test("counts them as the store does", async () => {
+		const { store, catalog, close } = await openStore(request("rm", { db: (await createDatabase()).path }));
+		cleanups.push(close);
+		await store.delete("default", ["a", "b", "c", "evil\x1b[2J"]);
+		await store.delete("jobs", (await store.list("jobs", { limit: 9 })).map(({ id }) => id));
+		await compareSurvey(store as Store<never>, catalog);
+	}, timeout);
+
+	test("lists them with their counts, and says which have jobs", async () => {
+		const { path, store } = await createDatabase();
+		const trip = job("trip").waitFor("approval");
+		await new Processor({ store, jobs: [trip] }).add(trip, undefined, { id: "j" });
+		const found = await read("baskets", "--db", path);
+		expect(found).toMatchObject([
+			{
+				basket: "default",
+				counts: { waiting: 1, dead: 3 },
+				hasJobs: false,
+				kinds: [{ kind: "mail", isJob: false }, { kind: "sms", isJob: false }],
+			},
+			{
+				basket: "jobs",
+				counts: { waiting: 2 },
+				hasJobs: true,
+				kinds: [{ kind: "mail", isJob: false }, { kind: "trip", isJob: true }],
+			},
+		]);
+		expect([found[0].oldestDueAt, typeof found[1].oldestDueAt]).toEqual([undefined, "number"]);
+	}, timeout);
+
+	test.each([["counts"], ["why", "a"]])(
+		"says which there are if there is nothing in this one, and exits with 3: %s",
+		async (...args) => {
+			const { path } = await createDatabase();
+			const [code, , errors] = await run([...args, "--basket", "outbox", "--db", path]);
+			expect(code).toBe(3);
+			expect(errors).toContain(
+				`The basket "outbox" has no tasks; in "${path}", there are "default", "jobs"; --basket NAME selects one\n`,
+			);
+		},
+		timeout,
+	);
+
+	test("says why tasks do not run, and who has run them", async () => {
+		const { path, store } = await createDatabase();
+		const ended = new AbortController();
+		const names = limit({ key: (name: string) => name, atOnce: 1 });
+		const slow = (_: string, { signal }: { signal: AbortSignal }) =>
+			new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+		const tasks = { slow: { run: slow, limit: names } };
+		const basket = new Basket({ store, name: "slow", worker: "w1", tasks });
+		await basket.add("slow", "ada", { id: "first" });
+		const running = basket.run({ signal: ended.signal });
+		while ((await basket.counts()).running === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+		await basket.add("slow", "ada", { id: "second" });
+		// Its gate is closed by the next turn.
+		await basket.add("slow", "bob", { id: "other" });
+		while ((await basket.counts()).running === 1) await new Promise((resolve) => setTimeout(resolve, 5));
+		const why = async (id: string) => (await read("why", id, "--basket", "slow", "--db", path))[0];
+		expect(await why("second")).toMatchObject({
+			state: "waiting",
+			reasons: [{ reason: "limit", tasks: ["first"], text: expect.stringContaining(`with the key "ada"`) }],
+		});
+		expect(await why("first")).toMatchObject({
+			reasons: [{ reason: "running", text: expect.stringContaining(`on the worker "w1" since`) }],
+		});
+		const [shown] = await read("show", "first", "--basket", "slow", "--db", path);
+		expect(shown.run).toEqual({ worker: "w1", since: expect.any(Number) });
+		ended.abort();
+		await running.catch(() => {});
+	}, timeout);
+});
+
 describe("upkeep never makes a database", () => {
 	test.each([
 		["there is none", () => undefined, 1, /^There is no file ".+"$/],
@@ -201,6 +276,7 @@ function make(path: string, sql: string): void {
 
 describe("upkeep says what is wrong in one line", () => {
 	test("with its arguments, and exits with 2", async () => {
+		const selecting = "--state, --outcome, --kind, --lane, --prefix, --parent, --text";
 		const cases: [args: string[], message: string][] = [
 			[[], "No command given"],
 			[["list"], `Unknown command "list"`],
@@ -214,10 +290,10 @@ describe("upkeep says what is wrong in one line", () => {
 			[["rm"], "rm takes ids, or --all --state"],
 			[["rm", "--all"], "rm --all takes --state"],
 			[["rm", "a", "--all", "--state", "dead"], "rm takes ids or --all, not both"],
-			[["rm", "a", "--state", "dead"], "--state, --kind, --lane, --prefix, --parent and --yes of rm go with --all"],
-			[["hold", "a", "--lane", "b"], "--state, --kind, --lane, --prefix, --parent and --yes of hold go with --all"],
-			[["clear", "--yes"], "clear takes --state, --kind, --lane, --prefix or --parent, or --all"],
-			[["clear", "--all", "--kind", "a"], "clear takes --all without --state, --kind, --lane, --prefix and --parent"],
+			[["rm", "a", "--state", "dead"], `${selecting} and --yes of rm go with --all`],
+			[["hold", "a", "--lane", "b"], `${selecting} and --yes of hold go with --all`],
+			[["clear", "--yes"], `clear takes one of ${selecting}, or --all for all tasks of the basket`],
+			[["clear", "--all", "--kind", "a"], `clear takes --all without ${selecting}`],
 			[["clear", "a", "--state", "dead"], `clear takes no ids: "a"`],
 			[["pause", "a", "b"], "pause takes one kind, or none for all kinds"],
 			[["resume", ""], "resume takes a kind that is not empty"],
@@ -232,7 +308,16 @@ describe("upkeep says what is wrong in one line", () => {
 			[["hold", "a", "--half-done"], "--half-done does not go with hold"],
 			[["hold", "a", "--from", "start"], "--from does not go with hold"],
 			[["retry", "a", "--from", "end"], `--from takes failure or start, not "end"`],
-			[["retry", "--all", "--state", "dead", "--from", "start"], "--from goes with ids, not with --all"],
+			[["retry", "--all", "--state", "dead", "--from", "start"], "--from goes with ids, or with --all --outcome"],
+			[["retry", "--all", "--outcome", "failed"], "--outcome of retry goes with --from"],
+			[["hold", "--all", "--outcome", "failed"], "--outcome does not go with hold"],
+			[["ls", "--outcome", "dead"], `--outcome takes completed, reverted, failed, not "dead"`],
+			[["ls", "--text", ""], "--text takes a text that is not empty"],
+			[["counts", "--long"], "--long does not go with counts"],
+			[["counts", "--timeout", "-1"], `--timeout takes seconds, more than 0, not "-1"`],
+			[["watch", "--timeout", "5"], "--timeout does not go with watch"],
+			[["why"], "why takes one id"],
+			[["baskets", "a"], `baskets takes no ids: "a"`],
 			[["watch", "--interval", "0"], `--interval takes seconds, at least 0.05, not "0"`],
 		];
 		for (const [args, message] of cases) {
@@ -251,6 +336,20 @@ describe("upkeep says what is wrong in one line", () => {
 			expect([code, text, errors]).toEqual([2, "", expect.stringMatching(/^upkeep: .+\n$/)]);
 		}
 		expect((await store.counts("default")).dead).toBe(3);
+	}, timeout);
+
+	// A reader of a database in WAL mode never waits for a writer.
+	test("with a database that stays locked, and exits with 4", async () => {
+		const { path, db } = await createDatabase();
+		db.exec("BEGIN IMMEDIATE");
+		const [code, text, errors] = await run(["hold", "a", "--db", path, "--timeout", "2.5"]);
+		db.exec("ROLLBACK");
+		expect([code, text]).toEqual([4, ""]);
+		expect(errors.split("\n")).toEqual([
+			expect.stringMatching(/^Waiting 1\.\d s for ".+" to answer \(change\), which waits for another process/),
+			`upkeep: hold was not done with "${path}" within 2.5 s; what it has changed by now stays changed`,
+			"",
+		]);
 	}, timeout);
 
 	test("with an id that is not there, and exits with 3", async () => {
@@ -342,6 +441,8 @@ describe.skipIf(process.platform !== "linux" || lacksTerminal)("upkeep in a term
 		expect(cli.text.split(enter)).toHaveLength(2);
 		const [, after, ...rest] = cli.text.slice(cli.text.indexOf(enter)).split(leave);
 		expect(rest).toEqual([]);
-		expect(strip(after!)).toMatch(/^default .+\r\nwaiting 2 {3}running 0 {3}held 0 {3}dead 2 {3}done 0\r\n\r\nFAILED/);
+		expect(strip(after!)).toMatch(
+			/^default .+\r\nwaiting 2 {3}running 0 {3}held 0 {3}dead 2 {3}done 0\r\n(.+\r\n)*\r\nFAILED/,
+		);
 	}, timeout);
 });
