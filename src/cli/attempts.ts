@@ -49,7 +49,7 @@ export function failedAt(task: StoredTask, job?: JobHead): number | undefined {
 		...failed.map(({ startedAt, endedAt = startedAt }) => endedAt),
 		...steps.map(({ startedAt, duration }) => startedAt + duration),
 	];
-	return times.length === 0 ? undefined : Math.max(...times);
+	return times.reduce<number | undefined>((last, time) => Math.max(last ?? time, time), undefined);
 }
 
 /** How long an attempt took, or takes so far. */

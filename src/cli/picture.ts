@@ -66,11 +66,12 @@ export function picture(
 		...(trouble === undefined ? [] : [paint("red", cut(clean(trouble), columns))]),
 	];
 	const shownRunning = running.slice(0, rows < roomy ? 0 : mostRunning);
-	if (shownRunning.length > 0) head.push("", ...runningTable(shownRunning, shown.at ?? clock.now(), columns, paint));
-	const room = Math.max(0, rows - head.length - 2);
+	const runs = runningTable(shownRunning, shown.at ?? clock.now(), columns, paint);
+	const top = shownRunning.length === 0 ? head : [...head, "", ...runs];
+	const room = Math.max(0, rows - top.length - 2);
 	const none = counts === undefined ? "" : "No failures";
-	if (failures.length === 0) return [...head, "", paint("dim", cut(none, columns))].slice(0, rows);
-	return [...head, "", ...failureTable(failures.slice(0, room), clock.now(), columns, paint)].slice(0, rows);
+	if (failures.length === 0) return [...top, "", paint("dim", cut(none, columns))].slice(0, rows);
+	return [...top, "", ...failureTable(failures.slice(0, room), clock.now(), columns, paint)].slice(0, rows);
 }
 
 function titleLine(basket: string, now: number, columns: number, paint: Paint): string {

@@ -52,8 +52,10 @@ export class RateMeter {
 			if (!this.#begun.has(mark)) this.#begun.set(mark, isFirst ? -Infinity : at);
 		}
 		if (!isFirst) {
-			for (const { kind } of news) this.#failedKinds.set(kind, (this.#failedKinds.get(kind) ?? 0) + 1);
-			this.#failed.push(...news.slice(0, most).map(() => at));
+			for (const { kind } of news) {
+				this.#failedKinds.set(kind, (this.#failedKinds.get(kind) ?? 0) + 1);
+				this.#failed.push(at);
+			}
 		}
 		this.#looks.push({ at, counts });
 		this.#forget(at, running);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Basket, job, Processor, stopNow } from "../../mod.ts";
 import { counts, list } from "../../src/cli/list.ts";
 import { widthOf } from "../../src/cli/text.ts";
 import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
@@ -142,6 +143,103 @@ describe("list()", () => {
 			await list(store, request("ls"), table);
 			for (const line of table.printed) expect(widthOf(line)).toBeLessThanOrEqual(width);
 		}
+	});
+
+	test("selects by outcome: a dead task has failed, and a job may be done and have failed", async () => {
+		const terminal = new FakeTerminal();
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		await add(store, { id: "dead", kind: "sms" }, { id: "waiting" });
+		await fail(store, "sms", "dead");
+		const basket = new Basket({ store, clock, retain: 1e9, tasks: { fax: () => {} } });
+		await basket.add("fax", undefined, { id: "sent" });
+		const trip = job<string>("trip").step("flight", {
+			run: () => {},
+			revert: ({ input }) => {
+				if (input === "failed") throw stopNow(new Error("no refund"));
+			},
+			attempts: 1,
+		}).step("hotel", {
+			run: ({ input }) => {
+				if (input !== "completed") throw new Error("no room");
+			},
+			attempts: 1,
+		});
+		const processor = new Processor({ store, clock, name: "default", jobs: [trip] });
+		for (const id of ["completed", "reverted", "failed"]) await processor.add(trip, id, { id });
+		for (const each of [basket, processor]) {
+			const drained = each.drain();
+			await clock.advance(1_000_000);
+			await drained;
+		}
+		const ids = async (values: Parameters<typeof request>[1]) => {
+			terminal.printed = [];
+			expect(await list(store, request("ls", values), terminal)).toBe(0);
+			return terminal.json.map(({ id }) => id).sort();
+		};
+		expect(await ids({ outcome: "completed" })).toEqual(["completed", "sent"]);
+		expect(await ids({ outcome: "reverted" })).toEqual(["reverted"]);
+		expect(await ids({ outcome: "failed" })).toEqual(["dead", "failed"]);
+		expect(await ids({ outcome: "failed", state: "done" })).toEqual(["failed"]);
+		expect(await ids({ outcome: "failed", text: "no such" })).toEqual(["dead"]);
+	});
+
+	test("selects by text in ids, kinds, payloads, errors and results, and fills the limit over many pages", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		const many = Array.from({ length: 1_000 }, (_, index) => ({ kind: "later", id: `t${index}`, delay: 1e9 }));
+		await add(
+			store,
+			{ id: "in-NEEDLE-id" },
+			...many,
+			{ id: "b", kind: "needle" },
+			{ id: "c", payload: `{"to":"a Needle"}` },
+			{ id: "d", kind: "sms" },
+			{ id: "e", lane: "needles" },
+		);
+		await fail(store, "sms", "dead", "lost needle");
+		const found = async (values: Parameters<typeof request>[1]) => {
+			terminal.printed = [];
+			const code = await list(store, request("ls", values), terminal);
+			return [code, ...terminal.json.map(({ id }) => id)];
+		};
+		expect(await found({ text: "needle" })).toEqual([0, "in-NEEDLE-id", "b", "c", "d", "e"]);
+		expect(await found({ text: "needle", limit: 2 })).toEqual([0, "in-NEEDLE-id", "b"]);
+		expect(await found({ text: "needle", isNewest: true, limit: 2 })).toEqual([0, "e", "d"]);
+		expect(await found({ text: "needle", kind: "mail" })).toEqual([0, "in-NEEDLE-id", "c", "e"]);
+		// What is only in the names of the JSON output is not in the task.
+		expect(await found({ text: "addedat" })).toEqual([3]);
+	});
+
+	test("shows the last attempt of each task with --long", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		terminal.columns = 160;
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		let end = () => {};
+		const tasks = { mail: async () => await clock.advance(1_500), slow: () => new Promise<void>((done) => end = done) };
+		const basket = new Basket({ store, clock, worker: "w1", retain: 1e9, tasks });
+		await basket.add("slow", undefined, { id: "s" });
+		const running = basket.run();
+		await clock.advance(4_000);
+		await list(store, request("ls", { isLong: true }), terminal);
+		expect(terminal.printed[0]).toMatch(
+			/^ID +KIND +STATE +TRIES +ADDED +NEXT +LAST BEGAN +TOOK +WORKER +LANE +ERROR OR PAYLOAD$/,
+		);
+		expect(terminal.printed[1]).toMatch(/^s +slow +running .+ 4 s so far +w1$/);
+		end();
+		await clock.advance(1_000);
+		terminal.printed = [];
+		await list(store, request("ls", { isLong: true }), terminal);
+		expect(terminal.printed[1]).toMatch(/^s +slow +done .+ 4 s +w1$/);
+		for (let width = 1; width < 160; width++) {
+			terminal.printed = [];
+			terminal.columns = width;
+			await list(store, request("ls", { isLong: true }), terminal);
+			for (const line of terminal.printed) expect(widthOf(line)).toBeLessThanOrEqual(width);
+		}
+		await basket.stop();
+		await running;
 	});
 
 	test("says where it has looked if there is nothing", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { durable, job, Processor, stopNow, type Store } from "../../mod.ts";
+import { Basket, durable, job, Processor, sleep, stopNow, type Store } from "../../mod.ts";
 import { list } from "../../src/cli/list.ts";
 import { show } from "../../src/cli/show.ts";
 import { add, FakeTerminal, request, storeOf } from "./support.ts";
@@ -53,6 +53,49 @@ describe("show()", () => {
 			...{ key: expect.any(String), id: "a", kind: "mail", state: "waiting", attempts: 0, crashes: 0, priority: 7 },
 			...{ addedAt: 1_000_000_000, dueAt: 1_000_000_000, payload: { n: 1 }, inbox: [{ n: 1, data: "hello" }] },
 		}]);
+	});
+
+	test("shows the attempts, with their times, workers and errors, and what runs now", async () => {
+		const [terminal, pipe] = [new FakeTerminal({ isTable: true }), new FakeTerminal()];
+		terminal.columns = 120;
+		const { clock } = terminal;
+		Object.assign(pipe, { clock });
+		const store = storeOf(terminal);
+		const runs = [
+			async () => {
+				await sleep(2_500, { clock });
+				throw new Error("away");
+			},
+			() => new Promise<never>(() => {}),
+		];
+		const tasks = { mail: () => runs.shift()!() };
+		const basket = new Basket({ store, clock, worker: "w1", tasks, backoff: { start: 1_000, jitter: "none" } });
+		await basket.add("mail", undefined, { id: "a", meta: { trace: "t7" } });
+		void basket.run();
+		await clock.advance(0);
+		await clock.advance(5_000);
+		const began = 1_000_000_000;
+		await shown(store, pipe, "a", "default");
+		expect(pipe.json[0]).toMatchObject({
+			meta: { trace: "t7" },
+			run: { worker: "w1", since: expect.any(Number) },
+			history: {
+				attempts: [{
+					...{ attempt: 1, startedAt: began, endedAt: began + 2_500, worker: "w1" },
+					error: { name: "Error", message: "away" },
+				}],
+			},
+		});
+		expect(pipe.json[0].claim).toBe(undefined);
+		const text = await shown(store, terminal, "a", "default");
+		expect(text).toMatch(/^ {2}meta trace +t7$/m);
+		expect(text).toMatch(/^ {2}runs +on w1 since /m);
+		const [head, first, second] = text.slice(text.indexOf("Attempts\n") + 9).split("\n");
+		expect(head!.trim().split(/ {2,}/)).toEqual(["#", "BEGAN", "ENDED", "TOOK", "WORKER", "OUTCOME"]);
+		expect(first!.trim().split(/ {2,}/).slice(3)).toEqual(["2.5 s", "w1", "failed: away"]);
+		expect(second!.trim().split(/ {2,}/)).toEqual([
+			...["2", expect.any(String), expect.stringMatching(/ s so far$/), "w1", "running"],
+		]);
 	});
 
 	test("shows the key of its limit", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Store, StoreError } from "../../mod.ts";
+import { Basket, job, Processor, type Store, StoreError } from "../../mod.ts";
 import { watch } from "../../src/cli/watch.ts";
 import { widthOf } from "../../src/cli/text.ts";
 import { add, catalogOf, fail, FakeTerminal, request, storeOf } from "./support.ts";
@@ -118,6 +118,119 @@ describe("watch()", () => {
 			for (let looks = 0; looks < 20; looks++) await pass(terminal, 1_000);
 		});
 		expect(told().slice(1)).toMatchObject([{ id: "new", error: "just now", at: expect.any(Number) }]);
+	});
+
+	test("dates failures as their workers do, also those before it began, and puts the latest first", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const pipe = Object.assign(new FakeTerminal(), { clock: terminal.clock });
+		const { clock } = terminal;
+		const store = storeOf(terminal);
+		const tasks = { mail: (text: string) => Promise.reject(new Error(text)) };
+		const basket = new Basket({ store, clock, tasks, attempts: 2, backoff: { start: 300_000, jitter: "none" } });
+		const failing = job("trip").step("flight", { run: () => Promise.reject(new Error("no seat")), attempts: 1 });
+		const processor = new Processor({ store, clock, name: "default", jobs: [failing], retain: 1e9 });
+		const drain = async () => {
+			for (const each of [basket, processor]) {
+				const drained = each.drain();
+				await clock.advance(0);
+				await drained;
+			}
+		};
+		await basket.add("mail", "first", { id: "a" });
+		await drain();
+		await clock.advance(300_000);
+		await processor.add(failing, undefined, { id: "j" });
+		await drain();
+		await clock.advance(86_400_000);
+		await during(pipe, store, async () => {
+			await basket.add("mail", "second", { id: "b" });
+			await drain();
+			await clock.advance(50);
+			await pass(pipe, 1_000);
+		});
+		const failures = pipe.json.flatMap(({ failures }) => failures);
+		expect(failures.map(({ id, at }) => [id, at])).toEqual([
+			["a", 1_000_300_000],
+			["j", 1_000_300_000],
+			["b", 1_086_700_000],
+		]);
+		await during(terminal, store, () => {});
+		const rows = terminal.drawn.slice(terminal.drawn.findIndex((line) => line.startsWith("FAILED")) + 1);
+		expect(rows.map((line) => line.slice(0, 19).trim().split(/ {2,}/)[0])).toEqual([
+			expect.stringMatching(/^\d\d:\d\d:\d\d$/),
+			expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d$/),
+			expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d$/),
+		]);
+	});
+
+	test("tells what runs since when and on which worker, what is due since when, and which kinds fail", async () => {
+		const [terminal, pipe] = [new FakeTerminal({ isTable: true }), new FakeTerminal()];
+		Object.assign(pipe, { clock: terminal.clock });
+		const store = storeOf(terminal);
+		await add(store, { id: "d", kind: "sms" }, { id: "old" }, { id: "new" }, { id: "w", kind: "fax" });
+		await fail(store, "sms", "dead");
+		for (const worker of ["w1", "w2"]) {
+			await store.turn("default", { settle: [], claim: [{ kinds: ["mail"], limit: 1 }], lease: 600_000, worker });
+			await terminal.clock.advance(20_000);
+		}
+		for (const each of [pipe, terminal]) await during(each, store, () => {});
+		expect(pipe.json).toMatchObject([{
+			oldestDueAt: 1_000_000_000,
+			running: [{ id: "old", kind: "mail", worker: "w1", at: 1_000_000_000 }, { id: "new", at: 1_000_020_000 }],
+			failing: [{ kind: "sms", dead: 1, failed: 0 }],
+		}]);
+		expect(terminal.drawn).toContain("oldest due task: 40 s ago");
+		expect(terminal.drawn).toContain("most failures: sms 1 dead");
+		expect(terminal.drawn.map((line) => line.split(/ {2,}/))).toEqual(expect.arrayContaining([
+			["RUNNING", "KIND", "SINCE", "WORKER"],
+			["old", "mail", "40 s", "w1"],
+			["new", "mail", "20 s", "w2"],
+		]));
+	});
+
+	test("says how numbers have changed per minute, and how many attempts it has seen at least", async () => {
+		const [terminal, pipe] = [new FakeTerminal({ isTable: true }), new FakeTerminal()];
+		const store = storeOf(pipe);
+		Object.assign(terminal, { clock: pipe.clock, columns: 140 });
+		await add(store, ...Array.from({ length: 50 }, () => ({ kind: "sms" })));
+		const watching = watch(store, request("watch"), terminal, catalogOf(pipe, store));
+		await during(pipe, store, async () => {
+			for (let second = 0; second < 30; second++) {
+				await store.turn("default", { settle: [], claim: [{ kinds: ["sms"], limit: 1 }], lease: 600_000 });
+				await add(store, { kind: "fax" }, { kind: "fax" });
+				if (second === 10) {
+					await add(store, { kind: "mail" });
+					await fail(store, "mail", "dead");
+				}
+				await pass(pipe, 1_000);
+			}
+		});
+		terminal.close();
+		await watching;
+		const { perMinute, failing } = pipe.json.at(-1);
+		expect(pipe.json[0].perMinute).toBe(undefined);
+		expect(perMinute.over).toBeGreaterThan(20_000);
+		// Two are added and one is begun in each second.
+		for (const [number, expected] of [[perMinute.changes.waiting, 60], [perMinute.begun, 60]]) {
+			expect(Math.abs(number - expected)).toBeLessThan(5);
+		}
+		expect([perMinute.changes.held, perMinute.changes.dead > 1, perMinute.failed > 1]).toEqual([0, true, true]);
+		expect(failing).toEqual([{ kind: "mail", dead: 1, failed: 1 }]);
+		expect(terminal.drawn.join("\n")).toMatch(
+			/^per minute \(last \d+ s\): waiting \+\d.*, running \+\d.*, dead \+\d.*, at least [\d.]+ attempts began, [\d.]+ failed$/m,
+		);
+	});
+
+	test("shows on its screen that the database does not answer", async () => {
+		const terminal = new FakeTerminal({ isTable: true });
+		const catalog = { ...catalogOf(terminal, storeOf(terminal)), survey: () => new Promise<never>(() => {}) };
+		let last: (columns: number, rows: number) => readonly string[] = () => [];
+		terminal.draw = (render) => last = render;
+		void watch(storeOf(terminal), request("watch", { db: "postgres://me:secret@host/db" }), terminal, catalog);
+		await terminal.clock.advance(1_000);
+		expect(last(80, 24).join()).not.toContain("Waiting");
+		await terminal.clock.advance(1_000);
+		expect(last(80, 24)).toContain(`Waiting 2 s for "host/db" to answer`);
 	});
 
 	test("looks at most once per interval, however often something changes", async () => {
