@@ -33,6 +33,7 @@ const order: string[] = [
 	"stores",
 	"coming-from",
 	"comparison",
+	"decisions",
 ];
 
 /** Builds the site into the folder, and rejects with all faults. */
