@@ -35,6 +35,8 @@ interface BasketRecord {
 const mostKinds = 100;
 /** The maximum number of names in a note. */
 const mostNames = 10;
+/** The maximum number of baskets in which an id is looked for. */
+const mostSearched = 100;
 
 const columns: readonly Column[] = [
 	{ title: "BASKET" },
@@ -99,15 +101,26 @@ function toRow({ basket, counts, oldestDueAt, kinds, hasJobs }: BasketRecord, at
 	];
 }
 
-/** Says which baskets there are, if there is nothing in that of the request: its name may be misspelled. */
+/**
+ * Says where else to look for what was not found: which baskets there are, if that of the request has no tasks, because its
+ * name may be misspelled; otherwise, which others have a task with this id.
+ */
 export async function noteBaskets(
+	store: Store,
 	catalog: Catalog,
-	{ basket, db, command }: Pick<Request, "basket" | "db" | "command">,
+	{ basket, db, command, ids: [id] }: Pick<Request, "basket" | "db" | "command" | "ids">,
 	terminal: Terminal,
 ): Promise<void> {
 	if (command === "baskets") return;
 	const names = namesIn(await catalog.survey());
-	if (names.includes(basket)) return;
+	if (names.includes(basket)) {
+		if (id === undefined || await store.get(basket, id) !== undefined) return;
+		for (const name of names.slice(0, mostSearched)) {
+			if (await store.get(name, id) === undefined) continue;
+			terminal.note(`There is a task ${quote(id)} in the basket ${quote(name)}; --basket NAME selects it`);
+		}
+		return;
+	}
 	const shown = names.slice(0, mostNames).map(quote).join(", ");
 	const rest = names.length > mostNames ? ` and ${names.length - mostNames} more (upkeep baskets)` : "";
 	const others = names.length === 0 ? "no other has some, either" : `there are ${shown}${rest}`;

@@ -101,10 +101,10 @@ async function run(request: Request, isJson: boolean, hasColours: boolean): Prom
 		const catalog = vigil.watched(opened.catalog);
 		try {
 			const code = await commands[request.command](vigil.watched(opened.store), request, terminal, catalog);
-			if (code === 3) await noteBaskets(catalog, request, terminal);
+			if (code === 3) await noteBaskets(opened.store, catalog, request, terminal);
 			return code;
 		} catch (error) {
-			if (exitCodeOf(error) === 3) await noteBaskets(catalog, request, terminal);
+			if (exitCodeOf(error) === 3) await noteBaskets(opened.store, catalog, request, terminal);
 			throw error;
 		} finally {
 			inner.close();

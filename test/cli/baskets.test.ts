@@ -57,7 +57,7 @@ describe("noteBaskets()", () => {
 		const terminal = new FakeTerminal();
 		const store = storeOf(terminal);
 		const catalog = catalogOf(terminal, store);
-		const of = (basket: string) => noteBaskets(catalog, request("show", { basket, db: "a.db" }), terminal);
+		const of = (basket: string) => noteBaskets(store, catalog, request("show", { basket, db: "a.db" }), terminal);
 		await of("default");
 		await add(store, {});
 		await of("default");
@@ -66,5 +66,18 @@ describe("noteBaskets()", () => {
 			`The basket "default" has no tasks; in "a.db", no other has some, either; --basket NAME selects one`,
 			`The basket "outbox\\u001b" has no tasks; in "a.db", there are "default"; --basket NAME selects one`,
 		]);
+	});
+
+	test("names the baskets that have the task that is missing in this one", async () => {
+		const terminal = new FakeTerminal();
+		const store = storeOf(terminal);
+		await add(store, { id: "a" });
+		const task = { kind: "trip", payload: "", delay: 0, priority: 0 };
+		await store.add("jobs", [{ ...task, id: "b" }]);
+		for (const id of ["a", "b", "c"]) {
+			const asked = request("show", { ids: [id], db: "a.db" });
+			await noteBaskets(store, catalogOf(terminal, store), asked, terminal);
+		}
+		expect(terminal.notes).toEqual([`There is a task "b" in the basket "jobs"; --basket NAME selects it`]);
 	});
 });
