@@ -45,6 +45,12 @@ const takingBack = "src/job/taking-back.ts";
 const family = "src/job/family.ts";
 const gathering = "src/job/gathering.ts";
 const recordStore = "test/records/record-store.test.ts";
+const history = "src/basket/history.ts";
+const histories = "test/basket/history.test.ts";
+const observing = "src/basket/observing.ts";
+const observed = "test/basket/observer.test.ts";
+const observer = "src/run/observer.ts";
+const observers = "test/run/observer.test.ts";
 
 export const mutants: readonly Mutant[] = [
 	{
@@ -56,7 +62,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "expiry: the signal does not abort",
 		file: task,
-		from: "super.expire();\n\t\tthis.#execution?.abort(new ClaimLostError(this.id));",
+		from: "super.expire();\n\t\tthis.#lost();",
 		to: "super.expire();",
 	},
 	{
@@ -1531,5 +1537,79 @@ export const mutants: readonly Mutant[] = [
 		from: "\t\tthis.#checkSignal();\n\t\treturn this.fail(error);",
 		to: "\t\treturn this.fail(error);",
 		test: jobs,
+	},
+	{
+		name: "history: a settlement without a history forgets the one before",
+		file: memoryTask,
+		from: "task.history = outcome.history ?? task.history;",
+		to: "task.history = outcome.history;",
+	},
+	{
+		name: "history: a claim that has ended with its lease is not told of",
+		file: memoryTask,
+		from: "return { ...rest, lapsed, token,",
+		to: "return { ...rest, token,",
+	},
+	{
+		name: "history: it grows with each attempt",
+		file: history,
+		from: ".slice(-mostAttempts)",
+		to: "",
+		test: histories,
+	},
+	{
+		name: "history: what is too long is stored",
+		file: history,
+		from: "while (text.length > mostHistory) {",
+		to: "while (text.length > Infinity) {",
+		test: histories,
+	},
+	{
+		name: "history: a retry of a dead task forgets when that was first added",
+		file: history,
+		from: "Math.min(since, addedAt)",
+		to: "addedAt",
+		test: histories,
+	},
+	{
+		name: "history: a crash is forgotten with the next end that keeps no attempt",
+		file: history,
+		from: "return { ...outcome, history: nextHistory(claim) };",
+		to: "return outcome;",
+		test: "test/basket/limits.test.ts",
+	},
+	{
+		name: "history: a job that is done has its claim among its attempts",
+		file: history,
+		from: "const mustKeep = !isJob && isKept(outcome);",
+		to: "const mustKeep = isKept(outcome);",
+		test: "test/job/history.test.ts",
+	},
+	{
+		name: "observers: one that throws fails the task",
+		file: observer,
+		from: 'if (result === undefined || !("error" in result) || result.error !== error) throw error;',
+		to: "result = { error };",
+		test: observers,
+	},
+	{
+		name: "observers: a task whose observer does not call it does not run",
+		file: observer,
+		from: "return result === undefined ? call() : once();",
+		to: "return once();",
+		test: observers,
+	},
+	{
+		name: "observers: each lost claim is told twice",
+		file: observing,
+		from: 'if (hook === "lost") task.watched.isLost = true;',
+		to: "",
+		test: observed,
+	},
+	{
+		name: "meta: that of a payload stays when another one takes its place",
+		file: memory,
+		from: "Object.assign(task, { payload, priority, limitKey, addedAt, meta, replacement: undefined });",
+		to: "Object.assign(task, { payload, priority, limitKey, addedAt, replacement: undefined });",
 	},
 ];
