@@ -1593,13 +1593,6 @@ export const mutants: readonly Mutant[] = [
 		test: observers,
 	},
 	{
-		name: "observers: a task whose observer does not call it does not run",
-		file: observer,
-		from: "return result === undefined ? call() : once();",
-		to: "return once();",
-		test: observers,
-	},
-	{
 		name: "observers: each lost claim is told twice",
 		file: observing,
 		from: 'if (hook === "lost") task.watched.isLost = true;',

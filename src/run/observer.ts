@@ -204,8 +204,8 @@ function around<T>(
 			if (result === undefined || !("error" in result) || result.error !== error) throw error;
 		}
 	}, around);
-	// It has not called the function.
-	return result === undefined ? call() : once();
+	// This calls the function if the observer has not.
+	return once();
 }
 
 function watch<T, C extends TaskContext>(

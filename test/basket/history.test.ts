@@ -95,6 +95,7 @@ describe("TaskRecord.history", () => {
 			numbers.map((number) => [number, `no ${number}`]),
 		);
 		expect(long!.history.attempts.length).toBeGreaterThan(3);
+		expect((await machine.memory.get("default", "long"))!.history!.length).toBeLessThanOrEqual(2_048);
 		expect(long!.history.attempts.at(-1)!.attempt).toBe(25);
 		expect(put!.history.attempts).toEqual([]);
 		await stop();

@@ -128,6 +128,30 @@ describe("BasketOptions.observe", () => {
 		await stop();
 	});
 
+	test("is told once of a claim whose lease is over, also if another process has the task then", async () => {
+		const machine = new Machine();
+		const lines: string[] = [];
+		const observe = observer({
+			lost: ({ id }) => lines.push(`lost ${id}`),
+			ended: ({ id }, { outcome }) => lines.push(`${outcome} ${id}`),
+		});
+		const work = () => sleep(20_000, { clock: machine.clock });
+		const basket = machine.basket({ work }, { observe, lease: 3_000 });
+		const { stop } = running(basket);
+		await basket.add("work", undefined, { id: "a" });
+		await machine.clock.advance(100);
+		machine.spied.before = () => {
+			throw new StoreError("unavailable", "The store is gone");
+		};
+		await machine.clock.advance(5_000);
+		expect(lines).toEqual(["lost a"]);
+		expect(await machine.crash("work", 60_000)).toBe("a");
+		machine.spied.before = undefined;
+		await machine.clock.advance(20_000);
+		expect(lines).toEqual(["lost a"]);
+		await stop();
+	});
+
 	test("is told of a claim that is lost, if the basket has to leave it or its end may not be stored", async () => {
 		const machine = new Machine();
 		const lines: string[] = [];

@@ -25,7 +25,7 @@ function world() {
 }
 
 test("JobRecord.history says which worker has made each attempt of a step or a revert", async () => {
-	const { clock, trip, onboard, make } = world();
+	const { clock, store, trip, onboard, make } = world();
 	const [one, two] = [make("one"), make("two")];
 	void one.run();
 	await one.add(trip, undefined, { id: "a" });
@@ -38,6 +38,8 @@ test("JobRecord.history says which worker has made each attempt of a step or a r
 	expect(shown).toEqual([["flight", "one", undefined], ["hotel", "one", "full"], ["hotel", "two", undefined]]);
 	const durables = (await two.get("b"))!.history.map(({ step, isRevert, worker }) => [step, isRevert, worker]);
 	expect(durables).toEqual([["welcome", false, "one"], ["welcome", true, "one"]]);
+	// The claims of its task are none of its attempts.
+	expect((await store.get(two.name, "a"))!.history).toBe(undefined);
 	await two.stop();
 });
 
