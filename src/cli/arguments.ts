@@ -33,6 +33,7 @@ const options = {
 		outcome: text,
 		text,
 	},
+	...{ port: text, jobs: text },
 	...{ limit: text, interval: text, from: text, timeout: text },
 	...{
 		newest: flag,
@@ -41,6 +42,7 @@ const options = {
 		yes: { ...flag, short: "y" },
 		"half-done": flag,
 		json: flag,
+		write: flag,
 		"no-color": flag,
 		help: { ...flag, short: "h" },
 	},
@@ -69,6 +71,9 @@ const special = [
 		"yes",
 		"half-done",
 		"from",
+		"port",
+		"jobs",
+		"write",
 	] as const,
 ];
 /** The options that select tasks. */
@@ -88,7 +93,9 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 	if (values.version) return { type: "version" };
 	const command = toCommand(name);
 	refuseOthers(command, values);
-	if (command === "watch" && values.timeout !== undefined) throw wrong("--timeout does not go with watch");
+	if ((command === "watch" || command === "serve") && values.timeout !== undefined) {
+		throw wrong(`--timeout does not go with ${command}`);
+	}
 	const takesKind = commands[command].takes === "kind";
 	const ids = takesKind ? [] : checkIds(command, rest, values);
 	if (command === "clear") checkClear(values);
@@ -118,6 +125,14 @@ export function readArguments(args: readonly string[], env: Readonly<Record<stri
 		isSure: values.yes,
 		takesHalfDone: values["half-done"],
 		from: toFrom(values),
+		port: toNumber(
+			"port",
+			values.port ?? "0",
+			(number) => Number.isInteger(number) && number >= 0 && number < 65_536,
+			"a whole number from 0 to 65535",
+		),
+		jobs: values.jobs ?? "jobs",
+		mayWrite: values.write,
 		interval: 1_000 *
 			toNumber(
 				"interval",

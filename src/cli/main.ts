@@ -17,6 +17,7 @@ import { isReading, openStore } from "./open.ts";
 import { pause } from "./pause.ts";
 import { note, openTerminal } from "./process.ts";
 import { schedules } from "./schedules.ts";
+import { serve } from "./serve.ts";
 import { show } from "./show.ts";
 import {
 	type Catalog,
@@ -52,6 +53,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
 	schedules,
 	cancel,
 	signal,
+	serve,
 };
 
 /** Runs the command; resolves with the exit code. */
@@ -95,7 +97,12 @@ async function run(request: Request, isJson: boolean, hasColours: boolean): Prom
 	const work = async () => {
 		// Until the store is open, Ctrl-C ends the process.
 		const opened = await vigil.during("open", () => openStore(request, (explain) => vigil.explain = explain));
-		const inner = openTerminal({ isJson, hasColours, isLive, isGraceful: isLive || request.isAll });
+		const inner = openTerminal({
+			isJson,
+			hasColours,
+			isLive,
+			isGraceful: isLive || request.isAll || request.command === "serve",
+		});
 		const terminal = withVigil(inner, vigil);
 		isScreen = isLive && terminal.isTable;
 		const catalog = vigil.watched(opened.catalog);

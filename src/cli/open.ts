@@ -30,7 +30,7 @@ interface Database extends SqliteConnection {
 /** How long to wait for other writers, in milliseconds. */
 const patience = 10_000;
 
-const reading: readonly CommandName[] = ["baskets", "ls", "show", "why", "counts", "watch", "schedules"];
+const reading: readonly CommandName[] = ["baskets", "ls", "show", "why", "counts", "watch", "schedules", "serve"];
 
 /** Whether a command changes nothing. */
 export function isReading(command: CommandName): boolean {
@@ -45,11 +45,12 @@ export function isReading(command: CommandName): boolean {
  * @throws {StoreError} if it cannot be read
  */
 export async function openStore(
-	{ db, tables, command }: Request,
+	{ db, tables, command, mayWrite }: Request,
 	onConnect: (explain: OpenStore["explain"]) => void = () => {},
 ): Promise<OpenStore> {
+	const mayOnlyRead = isReading(command) && !mayWrite;
 	const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(db)?.[1]?.toLowerCase();
-	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", isReading(command), onConnect);
+	if (scheme === undefined) return await openFile(db, tables ?? "upkeep_", mayOnlyRead, onConnect);
 	if (/^postgres(ql)?$/.test(scheme)) return await openPostgres(db, tables ?? "upkeep", onConnect);
 	throw new Failure(2, `--db takes a file or an address that begins with postgres://, not ${scheme}://…`);
 }

@@ -32,7 +32,8 @@ export type CommandName =
 	| "resume"
 	| "schedules"
 	| "cancel"
-	| "signal";
+	| "signal"
+	| "serve";
 
 /** How a task or a job has ended: a dead task has failed, and a done one is completed. */
 export type Outcome = "completed" | "reverted" | "failed";
@@ -83,6 +84,12 @@ export interface Request {
 	readonly interval: number;
 	/** The maximum time for the command, in milliseconds. */
 	readonly timeout: number;
+	/** The port of `serve`; 0 for any free one. */
+	readonly port: number;
+	/** The name of the basket that has the jobs, for `serve`. */
+	readonly jobs: string;
+	/** Whether `serve` may change something. */
+	readonly mayWrite: boolean;
 }
 
 /** What the database tells of all of its baskets. */

@@ -55,6 +55,7 @@ export const general: string = `Shows and changes the tasks of a basket or the j
   upkeep cancel ID…      reverts jobs
   upkeep signal ID NAME [VALUE]
                          sends a value to the step of a job that waits for it
+  upkeep serve           a page for the browser that shows all of this, until Ctrl-C
   upkeep help COMMAND    shows the options of a command
   upkeep --version
 ${common}
@@ -236,6 +237,18 @@ They are tasks: "upkeep hold schedule:NAME" pauses one, "release" undoes that,
 "retry" makes it run now, and "rm" ends it.
 
   --kind KIND        only schedules of this kind
+${common}`,
+	},
+	serve: {
+		takes: "none",
+		options: ["port", "jobs", "write"],
+		help: `upkeep serve: shows the tasks and the jobs of the database as a page for the browser,
+until Ctrl-C. Only this machine can open it, at an address that is secret and printed.
+Nothing can be changed without --write.
+
+  --port N           the port; default: any free one
+  --jobs NAME        the basket with the jobs of a Processor; default: "jobs"
+  --write            the page can retry, hold, release, delete, pause, cancel …
 ${common}`,
 	},
 	cancel: {

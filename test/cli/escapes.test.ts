@@ -18,7 +18,8 @@ const evil = "x\x1b]0;t\x07\x9b2J\x85\r\n\u202e\u2066\u061c\u2028\u{e0041}\u200d
 const harmful = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const name = evil.replaceAll("\0", "");
 
-const commands: Readonly<Record<CommandName, typeof baskets>> = {
+// A page escapes by itself.
+const commands: Readonly<Record<Exclude<CommandName, "serve">, typeof baskets>> = {
 	...{ baskets, ls: list, counts, show, why, watch },
 	...{ retry: change, hold: change, release: change, rm: change, clear: change },
 	...{ pause, resume: pause, schedules, cancel, signal },
@@ -83,7 +84,7 @@ function everything(terminal: FakeTerminal): string[] {
 
 describe.each([["a task", fill], ["a job", fillJobs]] as const)("upkeep does a terminal no harm: %s", (_what, fill) => {
 	test.each(
-		(Object.keys(commands) as CommandName[]).flatMap((command) =>
+		(Object.keys(commands) as (keyof typeof commands)[]).flatMap((command) =>
 			[true, false].map((isTable) => [command, isTable] as const)
 		),
 	)("upkeep %s (for people: %s)", async (command, isTable) => {

@@ -95,6 +95,9 @@ export function request(command: Request["command"], values: Partial<Request> = 
 			takesHalfDone: false,
 			from: undefined,
 			interval: 1_000,
+			port: 0,
+			jobs: "jobs",
+			mayWrite: false,
 		},
 		...values,
 	};
