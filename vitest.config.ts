@@ -35,6 +35,7 @@ export default defineConfig(async () => ({
 			{ find: /^upkeep\/browser$/, replacement: join(root, "src/browser/browser.ts") },
 			{ find: /^upkeep\/cron$/, replacement: join(root, "src/cron/cron.ts") },
 			{ find: /^upkeep\/http$/, replacement: join(root, "src/http/http.ts") },
+			{ find: /^upkeep\/inspector$/, replacement: join(root, "src/inspector/inspector.ts") },
 			{ find: /^upkeep\/store$/, replacement: join(root, "src/store.ts") },
 			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1/$1.ts") },
 			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing/testing.ts") },
@@ -75,6 +76,7 @@ async function browser(name: BrowserName): Promise<Project> {
 	const instances = [{ browser: name }];
 	return {
 		extends: true,
+		optimizeDeps: { include: ["axe-core"] }, // found only when a test is running, it would load the page anew
 		test: {
 			...tests(name),
 			isolate: false,

@@ -1,5 +1,6 @@
 // Deno checks sources that are imported by path with its own types, which lack the DOM, so each entry point must compile
-// without the DOM. The exception is the IndexedDB store, whose arguments are objects of the DOM.
+// without the DOM. The exceptions are the IndexedDB store, whose arguments are objects of the DOM, and the inspector, which is an
+// element.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { execute } from "./command.ts";
 import { type EntryPoint, entryPoints, root } from "./project.ts";
 
-const needsDom: RegExp = /indexeddb/;
+const needsDom: RegExp = /indexeddb|inspector/;
 
 export async function checkDeno(): Promise<string> {
 	const files: string[] = entryPoints().map(({ source }: EntryPoint) => source).filter((file) => !needsDom.test(file));
