@@ -72,6 +72,7 @@ function options(folder: string): TypeDocOptions {
 		entryPoints: entryPoints().map(({ source }: EntryPoint) => source),
 		projectDocuments: [...guides(), "CHANGELOG.md", "CONTRIBUTING.md"],
 		readme: "README.md",
+		customCss: "scripts/site/site.css",
 		tsconfig: "tsconfig.json",
 		skipErrorChecking: true, // `npm run check -- types` does this
 		excludePrivate: true,
