@@ -118,6 +118,8 @@ export interface InspectedTask {
 	readonly priority: number;
 	/** The lane, if any. */
 	readonly lane?: string | undefined;
+	/** The key of its limit, if its kind had one when it was added. */
+	readonly limitKey?: string | undefined;
 	/** The id of the job of which it is a child. */
 	readonly parent?: string | undefined;
 	/** Of a running task: the worker that has it, and since when. */

@@ -52,8 +52,21 @@ function redactTask({ redact, onError }: Showing, record: TaskRecord): Redacted 
 }
 
 function taskWith(record: TaskRecord, shown: Redacted): InspectedTask {
-	const { id, kind, state, attempts, crashes, addedAt, dueAt, priority, lane, parent, run, schedule } = record;
-	const place = { attempts, crashes, addedAt, dueAt, priority, lane, parent, run, schedule, progress: shown.progress };
+	const { id, kind, state, attempts, crashes, addedAt, dueAt, priority, lane, limitKey, parent, run, schedule } =
+		record;
+	const place = {
+		attempts,
+		crashes,
+		addedAt,
+		dueAt,
+		priority,
+		lane,
+		limitKey,
+		parent,
+		run,
+		schedule,
+		progress: shown.progress,
+	};
 	const withheld = shown.isWithheld ? { isWithheld: true } as const : {};
 	return {
 		source: "outbox",
