@@ -79,7 +79,10 @@ describe("remoteInspection()", () => {
 
 	test("rejects with what the server answers", async () => {
 		const server = new Server();
-		await expect(server.inspection.list({ limit: 1_000 })).rejects.toMatchObject({ message: expect.stringContaining(`"limit"`), status: 400 });
+		await expect(server.inspection.list({ limit: 1_000 })).rejects.toMatchObject({
+			message: expect.stringContaining(`"limit"`),
+			status: 400,
+		});
 		server.instead = () => Promise.resolve(new Response("<h1>Bad Gateway</h1>", { status: 502 }));
 		await expect(server.inspection.overview()).rejects.toMatchObject({ message: "The server has answered 502" });
 		await expect(server.inspection.get("a")).rejects.toMatchObject({ message: "The server has answered 502" });

@@ -10,6 +10,7 @@ import { Basket, job, Processor } from "upkeep";
 import { sqliteStore } from "upkeep/stores/sqlite";
 import { createHandler } from "../../../src/cli/serve.ts";
 import { isLocal, openWebServer } from "../../../src/cli/web-server.ts";
+import { CliProcess } from "../../cli/cli-process.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -170,4 +171,40 @@ describe("upkeep serve", () => {
 		const refused = openWebServer(() => Promise.resolve(new Response("")), port);
 		await expect(refused).rejects.toMatchObject({ name: "Failure", message: expect.stringContaining(`${port}`) });
 	});
+
+	test(
+		"as a process: prints the address, serves the inspector with all its modules, and ends with Ctrl-C",
+		async () => {
+			const { path } = await createDatabase();
+			const cli = new CliProcess(["serve", "--db", path, "--json"]);
+			cleanups.push(() => cli.kill());
+			await cli.printed(/\n/);
+			const { address, write } = JSON.parse(cli.text);
+			expect([write, address]).toEqual([false, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/$/)]);
+			const page = await (await fetch(address)).text();
+			const files = [...page.matchAll(/(?:src|href)="([\w.]+)"/g)].map(([, file]) => file!);
+			expect(files).toContain("page.js");
+			const seen = new Set<string>();
+			const load = async (url: URL): Promise<void> => {
+				if (seen.has(url.href)) return;
+				seen.add(url.href);
+				const response = await fetch(url);
+				const code = await response.text();
+				expect([url.href, response.status, response.headers.get("content-type")]).toEqual([
+					url.href,
+					200,
+					expect.stringContaining("text/"),
+				]);
+				const imports = [...code.matchAll(/^(?:import|export)\b(?:[^;"]*\bfrom)?\s*"(\.[^"]+)"/gm)];
+				await Promise.all(imports.map(([, specifier]) => load(new URL(specifier!, url))));
+			};
+			await load(new URL("page.js", address));
+			expect(seen.size).toBeGreaterThan(2);
+			const overview = await (await fetch(new URL("upkeep", address))).json();
+			expect(overview.sources[0].counts.waiting).toBe(2);
+			cli.interrupt();
+			expect([await cli.ended, cli.errors]).toEqual([0, ""]);
+		},
+		60_000,
+	);
 });
