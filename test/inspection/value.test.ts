@@ -29,7 +29,7 @@ describe("the shown value", () => {
 			[new Uint8Array(3), "(Uint8Array of 3 bytes)"],
 			[new Float64Array(2), "(Float64Array of 16 bytes)"],
 			[new ArrayBuffer(4), "(ArrayBuffer of 4 bytes)"],
-			[new Blob(["ab"], { type: "text/plain" }), "(Blob of 2 bytes, text/plain)"],
+			[new Blob(["ab"], { type: "image/png" }), "(Blob of 2 bytes, image/png)"],
 			[new Map<unknown, unknown>([["a", { b: 1 }]]), { "Map of 1": [["a", { b: 1 }]] }],
 			[new Set([1, 2]), { "Set of 2": [1, 2] }],
 			[new Date(0), "1970-01-01T00:00:00.000Z"],
