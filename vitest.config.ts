@@ -36,6 +36,7 @@ export default defineConfig(async () => ({
 			{ find: /^upkeep\/cron$/, replacement: join(root, "src/cron/cron.ts") },
 			{ find: /^upkeep\/http$/, replacement: join(root, "src/http/http.ts") },
 			{ find: /^upkeep\/inspector$/, replacement: join(root, "src/inspector/inspector.ts") },
+			{ find: /^upkeep\/otel$/, replacement: join(root, "src/otel/otel.ts") },
 			{ find: /^upkeep\/store$/, replacement: join(root, "src/store.ts") },
 			{ find: /^upkeep\/stores\/(.+)$/, replacement: join(root, "src/stores/$1/$1.ts") },
 			{ find: /^upkeep\/testing$/, replacement: join(root, "src/testing/testing.ts") },
@@ -71,12 +72,22 @@ async function workerd(): Promise<Project> {
 	};
 }
 
+/** The packages that tests in pages import, besides small ones. */
+const inPages = [
+	"axe-core",
+	...["core", "sdk-metrics", "sdk-trace-base", "semantic-conventions/incubating"].map((name) =>
+		`@opentelemetry/${name}`
+	),
+];
+
 async function browser(name: BrowserName): Promise<Project> {
 	const { systemBrowser } = await import("./scripts/system-browser.ts");
 	const instances = [{ browser: name }];
 	return {
 		extends: true,
-		optimizeDeps: { include: ["axe-core"] }, // found only when a test is running, it would load the page anew
+		optimizeDeps: { include: inPages }, // found only when a test is running, they would load the page anew
+		// Vitest leaves this import as it is, and Vite does not find it from the folder of the prepared dependencies.
+		resolve: { alias: { "@opentelemetry/api": join(root, "node_modules/@opentelemetry/api/build/esm/index.js") } },
 		test: {
 			...tests(name),
 			isolate: false,
