@@ -101,30 +101,40 @@ function toRow({ basket, counts, oldestDueAt, kinds, hasJobs }: BasketRecord, at
 	];
 }
 
-/**
- * Says where else to look for what was not found: which baskets there are, if that of the request has no tasks, because its
- * name may be misspelled; otherwise, which others have a task with this id.
- */
+/** Says where else to look for what was not found. */
 export async function noteBaskets(
 	store: Store,
 	catalog: Catalog,
-	{ basket, db, command, ids: [id] }: Pick<Request, "basket" | "db" | "command" | "ids">,
+	request: Pick<Request, "basket" | "db" | "command" | "ids">,
 	terminal: Terminal,
 ): Promise<void> {
-	if (command === "baskets") return;
+	if (request.command === "baskets") return;
+	for (const text of await elsewhere(store, catalog, request)) terminal.note(text);
+}
+
+/**
+ * Which baskets there are, if that of the request has no tasks, because its name may be misspelled; otherwise, which others
+ * have a task with this id.
+ */
+export async function elsewhere(
+	store: Store,
+	catalog: Catalog,
+	{ basket, db, ids: [id] }: Pick<Request, "basket" | "db" | "ids">,
+): Promise<readonly string[]> {
 	const names = namesIn(await catalog.survey());
-	if (names.includes(basket)) {
-		if (id === undefined || await store.get(basket, id) !== undefined) return;
-		for (const name of names.slice(0, mostSearched)) {
-			if (await store.get(name, id) === undefined) continue;
-			terminal.note(`There is a task ${quote(id)} in the basket ${quote(name)}; --basket NAME selects it`);
-		}
-		return;
+	if (!names.includes(basket)) return [othersIn(names, basket, db)];
+	if (id === undefined || await store.get(basket, id) !== undefined) return [];
+	const texts: string[] = [];
+	for (const name of names.slice(0, mostSearched)) {
+		if (await store.get(name, id) === undefined) continue;
+		texts.push(`There is a task ${quote(id)} in the basket ${quote(name)}; --basket NAME selects it`);
 	}
+	return texts;
+}
+
+function othersIn(names: readonly string[], basket: string, db: string): string {
 	const shown = names.slice(0, mostNames).map(quote).join(", ");
 	const rest = names.length > mostNames ? ` and ${names.length - mostNames} more (upkeep baskets)` : "";
 	const others = names.length === 0 ? "no other has some, either" : `there are ${shown}${rest}`;
-	terminal.note(
-		`The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`,
-	);
+	return `The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`;
 }

@@ -17,6 +17,8 @@ import { clean, count, distance, toJson } from "./text.ts";
 
 /** The number of tasks in one request to the store, and in one change. */
 export const pageSize = 250;
+/** The number of tasks in one request for those that the store cannot select. */
+const searchSize = 1_000;
 
 const columns: readonly Column[] = [
 	{ title: "ID" },
@@ -54,7 +56,7 @@ export async function* pages(
 	const matches = matcherOf(request);
 	let query: ListQuery = { state: stateOf(request), kind, lane, prefix, parent, isReverse, after, limit: 0 };
 	for (let left = limit; left > 0;) {
-		query = { ...query, limit: matches === undefined ? Math.min(left, pageSize) : pageSize };
+		query = { ...query, limit: matches === undefined ? Math.min(left, pageSize) : searchSize };
 		const tasks = await store.list(basket, query);
 		const found = matches === undefined ? tasks : (await filter(tasks, matches)).slice(0, left);
 		if (found.length > 0) yield found;

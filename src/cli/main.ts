@@ -93,15 +93,21 @@ async function run(request: Request, isJson: boolean, hasColours: boolean): Prom
 	const isLive = request.command === "watch";
 	let isScreen = false;
 	// A live screen has no room for notes, and says itself what it waits for.
-	const vigil = new Vigil({ name, isLive, clock: systemClock, note: (text) => isScreen || note(text) });
+	const isServer = request.command === "serve";
+	const vigil = new Vigil({
+		name,
+		isLive: isLive || isServer,
+		clock: systemClock,
+		note: (text) => isScreen || note(text),
+	});
 	const work = async () => {
 		// Until the store is open, Ctrl-C ends the process.
-		const opened = await vigil.during("open", () => openStore(request, (explain) => vigil.explain = explain));
+		const opened = await vigil.during("connect", () => openStore(request, (explain) => vigil.explain = explain));
 		const inner = openTerminal({
 			isJson,
 			hasColours,
 			isLive,
-			isGraceful: isLive || request.isAll || request.command === "serve",
+			isGraceful: isLive || request.isAll || isServer,
 		});
 		const terminal = withVigil(inner, vigil);
 		isScreen = isLive && terminal.isTable;

@@ -30,6 +30,8 @@ export interface Shown {
 	readonly failures: readonly TaskFailed[];
 	/** Why the store cannot be read now. */
 	readonly problem?: string | undefined;
+	/** Which baskets there are, if this one had no tasks at first and has none now. */
+	readonly hint?: string | undefined;
 	/** When the current look began, on the monotonic clock; absent between two looks. */
 	readonly askedAt?: number | undefined;
 }
@@ -88,8 +90,9 @@ function troubleOf({ problem, askedAt }: Shown, { db }: Pick<Request, "db">, now
 }
 
 /** Rates and waits. */
-function factLines({ at = 0, oldestDueAt, rates, failing = [] }: Shown): string[] {
-	const lines = oldestDueAt === undefined ? [] : [`oldest due task: ${distance(oldestDueAt, at)}`];
+function factLines({ at = 0, hint, oldestDueAt, rates, failing = [] }: Shown): string[] {
+	const lines = hint === undefined ? [] : [hint];
+	if (oldestDueAt !== undefined) lines.push(`oldest due task: ${distance(oldestDueAt, at)}`);
 	if (rates !== undefined) lines.push(rateLine(rates));
 	if (failing.length > 0) {
 		const kinds = failing.slice(0, mostKinds).map(({ kind, dead, failed }) => {

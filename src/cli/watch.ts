@@ -8,6 +8,7 @@ import type { Store } from "../basket/store.ts";
 import { sleep } from "../platform/clock.ts";
 import { StoreError } from "../platform/store-error.ts";
 import { longestRunning } from "./around.ts";
+import { elsewhere } from "./baskets.ts";
 import { Failures } from "./failures.ts";
 import { picture, type Shown } from "./picture.ts";
 import { RateMeter } from "./rates.ts";
@@ -73,9 +74,14 @@ async function look(watching: Watching): Promise<void> {
 }
 
 async function take(watching: Watching): Promise<void> {
-	const { store, catalog, request: { basket, kind }, terminal, failures, meter, shown } = watching;
+	const { store, catalog, request, terminal, failures, meter, shown } = watching;
+	const { basket, kind } = request;
 	const { at, tasks } = await catalog.survey(basket);
 	const counts = countsIn(tasks);
+	const isFirst = shown.counts === undefined;
+	// A misspelled name looks like an empty basket.
+	const [hint] = tasks.length > 0 ? [] : isFirst ? await elsewhere(store, catalog, request) : [shown.hint];
+	if (isFirst && hint !== undefined && !terminal.isTable) terminal.note(hint);
 	const pauses = await store.pauses(basket);
 	const running = await longestRunning(store, basket, kind);
 	const news = await failures.next(at);
@@ -92,11 +98,12 @@ async function take(watching: Watching): Promise<void> {
 		oldestDueAt: oldestIn(tasks, at),
 		failures: [...news.toReversed(), ...shown.failures].slice(0, remembered),
 		problem: undefined,
+		hint,
 	};
 	const isSame = shown.problem === undefined && news.length === 0 && essenceOf(now) === essenceOf(shown);
 	watching.shown = now;
 	if (terminal.isTable || isSame) return;
-	const { failures: _1, problem: _2, rates, failing, ...facts } = now;
+	const { failures: _1, problem: _2, hint: _3, rates, failing, ...facts } = now;
 	await terminal.print(toJson({ ...facts, perMinute: rates, failing, failures: news }));
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { job, Processor, type Store } from "../../mod.ts";
+import { job, Processor, stopNow, type Store } from "../../mod.ts";
 import { change } from "../../src/cli/change.ts";
 import { add, fail, FakeTerminal, request, storeOf } from "./support.ts";
 
@@ -306,6 +306,36 @@ describe("change() of all", () => {
 		await expect(removing).rejects.toMatchObject({ code: 1, message: "Interrupted: 250 tasks of 300 removed" });
 		expect((await store.counts("default")).dead).toBe(50);
 	});
+});
+
+test("change() resumes all jobs that have failed, and no others", async () => {
+	const terminal = new FakeTerminal();
+	const { clock } = terminal;
+	const store = storeOf(terminal);
+	let isUp = false;
+	const trip = job<boolean>("trip").step("flight", { run: () => "1A" }).step("hotel", {
+		run: ({ input }) => {
+			if (input && !isUp) throw stopNow(new Error("no room"));
+		},
+	});
+	const processor = new Processor({ store, clock, jobs: [trip] });
+	for (const id of ["bad1", "good", "bad2"]) await processor.add(trip, id !== "good", { id });
+	const drain = async () => {
+		const drained = processor.drain();
+		await clock.advance(0);
+		await drained;
+	};
+	await drain();
+	const outcome = (await processor.result("bad1"))!.status as "reverted" | "failed";
+	expect(outcome).not.toBe("completed");
+	isUp = true;
+	const all = { basket: "jobs", isAll: true, isSure: true, outcome, from: "failure" } as const;
+	expect(await change(store, request("retry", all), terminal)).toBe(0);
+	expect(terminal.json).toEqual([{ found: 2, retried: 2 }]);
+	await drain();
+	for (const id of ["bad1", "good", "bad2"]) expect((await processor.result(id))?.status).toBe("completed");
+	expect(await change(store, request("retry", all), terminal)).toBe(3);
+	expect(terminal.json.at(-1)).toEqual({ found: 0, retried: 0 });
 });
 
 describe("change() to clear", () => {

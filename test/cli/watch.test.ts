@@ -221,6 +221,29 @@ describe("watch()", () => {
 		);
 	});
 
+	test("says which baskets there are while this one has no tasks", async () => {
+		const [terminal, pipe] = [new FakeTerminal({ isTable: true }), new FakeTerminal()];
+		Object.assign(pipe, { clock: terminal.clock });
+		const store = storeOf(terminal);
+		await store.add("jobs", [{ kind: "trip", payload: "", delay: 0, priority: 0 }]);
+		const text = `The basket "default" has no tasks; in "a.db", there are "jobs"; --basket NAME selects one`;
+		terminal.columns = 120;
+		for (const each of [terminal, pipe]) {
+			await during(each, store, async () => {
+				await pass(each, 3_000);
+				if (each.isTable) expect(each.drawn).toContain(text);
+			}, { db: "a.db" });
+		}
+		expect([terminal.notes, pipe.notes]).toEqual([[], [text]]);
+		const later = Object.assign(new FakeTerminal({ isTable: true }), { clock: terminal.clock });
+		await during(later, store, async () => {
+			expect(later.drawn.join("\n")).toContain("has no tasks");
+			await add(store, {});
+			await pass(later, 3_000);
+			expect(later.drawn.join("\n")).not.toContain("has no tasks");
+		}, { db: "a.db" });
+	});
+
 	test("shows on its screen that the database does not answer", async () => {
 		const terminal = new FakeTerminal({ isTable: true });
 		const catalog = { ...catalogOf(terminal, storeOf(terminal)), survey: () => new Promise<never>(() => {}) };
@@ -256,6 +279,7 @@ describe("watch()", () => {
 	test("outlives a store that cannot be reached for a while, and no other failure", async () => {
 		const terminal = new FakeTerminal();
 		const store = storeOf(terminal);
+		await add(store, {});
 		let error: Error | undefined;
 		const failing = new Proxy(store, {
 			get: (target, name: keyof Store<never>) =>
