@@ -57,8 +57,8 @@ export function showSurvey(
 		const [basket, kind] = [decode(storedBasket), decode(storedKind)];
 		const key = JSON.stringify([basket, kind, state]);
 		const found = all.get(key);
-		const instants = [found?.dueAt, due === null ? undefined : Number(due)];
-		const dueAt = Math.min(...instants.filter((at) => at !== undefined && at < never) as number[]);
+		const own = due === null || Number(due) >= never ? Infinity : Number(due);
+		const dueAt = Math.min(found?.dueAt ?? Infinity, own);
 		const count = (found?.count ?? 0) + Number(number);
 		all.set(key, { basket, kind, state, count, ...(dueAt < Infinity ? { dueAt } : {}) });
 	}
