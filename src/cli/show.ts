@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Store, StoredTask } from "../basket/store.ts";
+import type { Message, Store, StoredTask } from "../basket/store.ts";
 import type { JobCheckpoint } from "../job/state.ts";
 import { showChildren } from "../job/children-view.ts";
 import { partsOf } from "../job/version.ts";
@@ -52,7 +52,9 @@ export async function show(store: Store, { basket, ids }: Request, terminal: Ter
 function record({ inbox, ...task }: FoundTask, job: JobCheckpoint | undefined, children: Children): unknown {
 	// The items are the messages.
 	const isCollecting = openPayload(task).most !== undefined;
-	const rest = isCollecting ? { payload: toItems(inbox), inbox: [] } : { inbox: toMessages(inbox) };
+	const rest = isCollecting
+		? { payload: toItems(inbox), inbox: [] }
+		: { inbox: toMessages(job === undefined ? inbox : sentTo(inbox)) };
 	return { ...describeTask(task, job, children), ...rest };
 }
 
@@ -83,8 +85,23 @@ function lines(
 				...jobLines(job, paint, children),
 			]),
 		...(task.result === undefined ? [] : ["", ...payloadLines("Result", decodeData(unmask(task.result)), paint)]),
-		...(isCollecting ? [] : task.inbox).map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`),
+		...(isCollecting
+			? []
+			: job === undefined
+			? task.inbox.map(({ n, data }) => `Message ${n}: ${inline(decodeData(data).payload)}`)
+			: sentTo(task.inbox).map(messageLine)),
 	];
+}
+
+/** What was sent to a job; without the notes that a processor makes for itself. */
+function sentTo(inbox: readonly Message[]): readonly Message[] {
+	return inbox.filter(({ data }) => ["cancel", "signal"].includes(Object(decodeData(data).payload).type));
+}
+
+/** A message to a job. */
+function messageLine({ n, data }: Message): string {
+	const { type, name, value } = decodeData(data).payload as Readonly<Record<string, unknown>>;
+	return `Message ${n}: ${type === "cancel" ? "cancel" : `signal ${clean(String(name))} ${inline(value)}`.trimEnd()}`;
 }
 
 function factsOf(task: StoredTask, job: JobCheckpoint | undefined, now: number): Fact[] {

@@ -26,7 +26,7 @@ const common = `
   --tables NAME      the prefix of the tables, default: "upkeep_"; in Postgres
                      their schema, default: "upkeep"
   --timeout N        gives up after so many seconds, with the exit code 4;
-                     not for watch
+                     not for watch and serve
   --json             JSON, even on a terminal
   --no-color         no colors; NO_COLOR has the same effect
   -h, --help

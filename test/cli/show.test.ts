@@ -34,6 +34,18 @@ const shown = async (store: Store<never>, terminal: FakeTerminal, id: string, ba
 };
 
 describe("show()", () => {
+	test("shows what was sent to a job, and not what its processor notes for itself", async () => {
+		const [terminal, pipe] = [new FakeTerminal({ isTable: true }), new FakeTerminal()];
+		const store = await withJobs(pipe);
+		for (const message of [{ type: "yield" }, { type: "signal", name: "approval", value: true }, { type: "cancel" }]) {
+			await store.post("jobs", "paris", JSON.stringify(message));
+		}
+		const text = await shown(store, terminal, "paris");
+		expect(text.match(/^Message .+$/gm)).toEqual(["Message 2: signal approval true", "Message 3: cancel"]);
+		await shown(store, pipe, "paris");
+		expect(pipe.json[0].inbox.map(({ data }: { data: { type: string } }) => data.type)).toEqual(["signal", "cancel"]);
+	});
+
 	test("of what is not there fails with 3", async () => {
 		const terminal = new FakeTerminal();
 		const shown = show(storeOf(terminal), request("show", { ids: ["a\x1b"] }), terminal);
