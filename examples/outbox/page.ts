@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { describe } from "../shared/words.ts";
-import { readModules } from "./modules.ts";
+import { readModules } from "../shared/modules.ts";
 
 const main = "/examples/outbox/page/main.ts";
 const worker = "/examples/outbox/page/service-worker.ts";

@@ -2,6 +2,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { Basket, type BasketContext, type Counts, type TaskRecord, type TaskSettled } from "../../mod.ts"; // elsewhere: from "upkeep"
+import { type InspectableBasket, type Meter, meter } from "../../src/http/http.ts"; // elsewhere: from "upkeep/http"
 import { sqliteStore } from "../../src/stores/sqlite/sqlite.ts"; // elsewhere: from "upkeep/stores/sqlite"
 import { describe, inSeconds, line } from "../shared/words.ts";
 import { deliver } from "./deliver.ts";
@@ -50,6 +51,7 @@ export class Outbox {
 	readonly #basket: Basket<{ deliver: (message: unknown) => Promise<void> }, DatabaseSync>;
 	readonly totals = { accepted: 0, delivered: 0, failed: 0 };
 	readonly #rates = { accepted: new Rate(), delivered: new Rate() };
+	readonly #meter = meter();
 	#delivered: string[] = [];
 
 	constructor(database: DatabaseSync, webhook: string, onEvent: OnEvent) {
@@ -64,9 +66,15 @@ export class Outbox {
 			lease: 5_000, // the time after which messages of a killed process are taken over
 			grace: 2_000,
 			retain: 300_000, // a client that lost the response can send the message again within five minutes
+			observe: this.#meter,
 			onSettled: (settled) => this.#settled(settled),
 			onError: (error) => onEvent("error", line(String((error as Error).message))),
 		});
+	}
+
+	/** For an inspector: the basket, and what counts its rates. */
+	get inspectable(): { outbox: InspectableBasket; meter: Meter } {
+		return { outbox: this.#basket, meter: this.#meter };
 	}
 
 	/** Called after each change. */

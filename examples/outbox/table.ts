@@ -37,7 +37,7 @@ function toHead({ url, file, hasOwnWebhook, isDemo, status }: Shown): string[] {
 	const [oldest] = status.waiting;
 	const traits = `${hasOwnWebhook ? " (its own, flaky)" : ""}${isDemo ? ", gets made-up messages" : ""}`;
 	const lines = [
-		`Page     ${url}   POST to ${url}messages`,
+		`Page     ${url}   POST to ${url}messages   ${url}inspector shows all`,
 		`Webhook  ${webhook}${traits}`,
 		`File     ${file}`,
 		"",

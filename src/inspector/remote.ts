@@ -87,7 +87,7 @@ export function remoteInspection(address: string | URL, options: RemoteInspectio
 			signal.addEventListener("abort", close);
 			let timer = setTimeout(close, timeout);
 			try {
-				const headers = lastEventId ? { "last-event-id": lastEventId } : {};
+				const headers: Record<string, string> = lastEventId ? { "last-event-id": lastEventId } : {};
 				const { body } = await ask("/changes", {}, { headers, signal: connection.signal });
 				await readEvents(body!, connection.signal, (id, data) => {
 					clearTimeout(timer);

@@ -164,7 +164,10 @@ textarea { font: 13px/1.5 ui-monospace, monospace; }
 .row p { display: block; }
 }
 @media (forced-colors: active) {
-	.badge, .row[aria-current=true], [aria-pressed=true], [aria-selected=true] { outline: 1px solid; outline-offset: -1px; }
-	.main { forced-color-adjust: none; background: ButtonText; color: ButtonFace; }
+	.badge { outline: 1px solid; }
+	.row[aria-current=true], [aria-pressed=true], [aria-pressed=true] *, nav [aria-selected=true], .main {
+		forced-color-adjust: none; background: Highlight; color: HighlightText;
+	}
+	.row[aria-current=true] * { color: HighlightText; }
 }
 `;

@@ -103,7 +103,71 @@ describe.skipIf(isSkipped)("examples/outbox/page (skipped if there is no chromiu
 		await page.locator("#dead").waitFor({ state: "hidden" });
 		expect((await outbox.status()).counts.dead).toBe(0);
 	}, timeout);
+
+	test("/inspector shows and changes the messages in two tabs, over a restart of the server, by keyboard", async () => {
+		const url = await (outbox ?? start()).url();
+		const body = JSON.stringify({ to: "nobody", text: "refused" });
+		await fetch(`${url}messages`, { method: "POST", headers: { "idempotency-key": "inspected" }, body });
+		const context = await browser.newContext({ forcedColors: "active", reducedMotion: "reduce" });
+		const [one, two] = [await context.newPage(), await context.newPage()];
+		const failures: string[] = [];
+		one.on("pageerror", (error) => failures.push(String(error)));
+		one.on("console", (message) => {
+			if (message.type() === "error" && !/net::ERR_|Failed to load/.test(message.text())) failures.push(message.text());
+		});
+		for (const page of [one, two]) {
+			page.setDefaultTimeout(20_000);
+			await page.goto(`${url}inspector`);
+			await page.locator(".row", { hasText: "inspected" }).getByText("dead").waitFor();
+		}
+		await one.getByRole("button", { name: "dead inspected" }).focus();
+		await one.keyboard.press("Enter");
+		await one.getByRole("heading", { name: "inspected" }).waitFor();
+		await one.getByText("404 Not Found").last().waitFor();
+		await one.keyboard.press("Tab"); // the button that closes
+		await one.keyboard.press("Tab");
+		expect(await focused(one)).toBe("Retry");
+		expect(
+			await one.getByRole("button", { name: "Retry", exact: true }).evaluate((button) =>
+				getComputedStyle(button).outlineStyle
+			),
+		).toBe("solid");
+		await one.keyboard.press("Tab");
+		await one.keyboard.press("Enter");
+		await one.getByRole("dialog").waitFor();
+		await one.keyboard.press("Escape");
+		await one.getByRole("dialog").waitFor({ state: "hidden" });
+		expect(await focused(one)).toBe("Delete …");
+		await picture(one, "inspector-forced-colors");
+
+		await outbox.kill();
+		await one.getByText("No answer, trying again").waitFor();
+		await two.getByText("No answer, trying again").waitFor();
+		expect(await one.locator(".row").count()).toBeGreaterThan(0);
+		expect(await start().url()).toBe(url);
+		await one.getByText("Live", { exact: true }).waitFor();
+		await two.getByText("Live", { exact: true }).waitFor();
+
+		await one.keyboard.press("Enter");
+		await one.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+		await one.getByText("Deleted inspected.").waitFor();
+		await two.locator(".row", { hasText: "inspected" }).waitFor({ state: "detached" });
+		await one.emulateMedia({ forcedColors: "none", colorScheme: "dark" });
+		await one.setViewportSize({ width: 390, height: 800 });
+		await picture(one, "inspector-narrow-dark");
+		expect(failures).toEqual([]);
+		await context.close();
+	}, timeout);
 });
+
+/** The text of what has the focus, also in a shadow tree. */
+async function focused(page: Page): Promise<string | null> {
+	return await page.evaluate(() => {
+		let element = document.activeElement;
+		while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+		return element?.textContent ?? null;
+	});
+}
 
 async function state(page: Page, state: "there" | "away"): Promise<void> {
 	await page.locator(`#server[data-state="${state}"]`).waitFor();

@@ -1,7 +1,7 @@
 /** The modules of the page: the sources without their types, which the browser loads one by one. */
 
 import { readFile } from "node:fs/promises";
-import { stripTypes } from "../shared/strip-types.ts";
+import { stripTypes } from "./strip-types.ts";
 
 const root = new URL("../../", import.meta.url);
 
