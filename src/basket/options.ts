@@ -187,10 +187,10 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 */
 	limit?: Limit<never> | undefined;
 	/**
-	 * Nothing is claimed while this state is `false`: `leader()` of `upkeep/browser`, or your own. Running tasks
-	 * continue. If subscribing to it fails, the error is reported, and the state is checked once a minute.
+	 * Nothing is claimed while this state, or one of several, is `false`: `leader()` of `upkeep/browser`, or your own.
+	 * Running tasks continue. If subscribing to it fails, the error is reported, and the state is checked once a minute.
 	 */
-	gate?: Subscribable<boolean> | undefined;
+	gate?: Subscribable<boolean> | readonly Subscribable<boolean>[] | undefined;
 	/**
 	 * Hints that make tasks in a backoff due at once. Their retries are spread over a second. A delay from
 	 * `retryAfter` stays.
@@ -268,7 +268,7 @@ export interface BasketSettings<Tx> {
 	readonly limit: LimitBounds | undefined;
 	readonly lease: number;
 	readonly grace: number;
-	readonly gate: Subscribable<boolean> | undefined;
+	readonly gates: readonly Subscribable<boolean>[];
 	readonly wake: readonly WakeHint[];
 	readonly worker: string;
 	readonly haveObserver: boolean;
@@ -287,7 +287,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		options,
 		"object",
 	);
-	const { gate, wake = [], limit: overall, onSettled, onError, worker = anyName() } = options;
+	const { gate = [], wake = [], limit: overall, onSettled, onError, worker = anyName() } = options;
 	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
 	checkName("name", name);
 	checkCount("concurrency", concurrency);
@@ -296,7 +296,8 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	if (overall !== undefined && checkMade(overall).isKeyed) {
 		refuse("limit", "one with a key", "a limit without a key for a whole basket: only kinds and jobs have keys");
 	}
-	if (gate !== undefined) checkMethods("gate", gate, "getSnapshot", "subscribe");
+	const gates = [gate].flat();
+	for (const gate of gates) checkMethods("gate", gate, "getSnapshot", "subscribe");
 	const hints = [wake].flat();
 	for (const hint of hints) checkMethods("wake", hint, "subscribe");
 	check("worker", worker, "string", worker.length > 0 && worker.length <= 100, "1 to 100 characters");
@@ -312,7 +313,7 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
-	const rest = { haveObserver: haveObserver(kinds), limit, gate, wake: hints, worker, onSettled, onError, clock };
+	const rest = { haveObserver: haveObserver(kinds), limit, gates, wake: hints, worker, onSettled, onError, clock };
 	return {
 		store,
 		name,

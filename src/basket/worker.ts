@@ -55,7 +55,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	/** The pending work of the next {@link Worker.work}. */
 	#isTickDue = false;
 	#isTurnDue = false;
-	/** Whether the gate cannot be subscribed to. */
+	/** Whether a gate cannot be subscribed to. */
 	#isGateMute = false;
 	/** Called when the last running task has ended. */
 	#onEnded: (() => void) | undefined;
@@ -90,9 +90,9 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	get isOpen(): boolean {
-		const { gate, onError } = this.#settings;
+		const { gates, onError } = this.#settings;
 		return !this.#isPaused && this.#endPatience === undefined &&
-			(gate === undefined || observe(onError, () => gate.getSnapshot()) === true);
+			gates.every((gate) => observe(onError, () => gate.getSnapshot()) === true);
 	}
 
 	onJoined(): void {
@@ -231,7 +231,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	#begin(): void {
 		if (this.#state !== "starting") return;
 		this.#state = "running";
-		const { store, name, gate, wake, onError } = this.#settings;
+		const { store, name, gates, wake, onError } = this.#settings;
 		const onWake = (reason?: WakeReason) => {
 			if (reason === "claims") this.claims.look();
 			this.wake();
@@ -240,8 +240,8 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		for (const hint of wake) this.#listen(() => hint.subscribe(() => void this.#hasten()));
 		// After a sleep, leases are handled first: a task that became due meanwhile may be running here.
 		this.#listen(() => onAwake(() => void this.claims.awake().then(() => this.wake())));
-		const isHeard = gate === undefined || this.#listen(() => gate.subscribe(() => this.#openOrClosed()));
-		this.#isGateMute = !isHeard;
+		const muted = gates.filter((gate) => !this.#listen(() => gate.subscribe(() => this.#openOrClosed())));
+		this.#isGateMute = muted.length > 0;
 		if (store.watch !== undefined) this.#listen(() => store.watch!(name, onWake, (error) => report(onError, error)));
 		// A subscriber may have stopped the worker.
 		if (!this.isWorking) return;

@@ -1072,6 +1072,44 @@ describe("Basket.pause(), resume() and the gate", () => {
 		expect(listeners.size).toBe(0);
 	});
 
+	test("of several gates, each must be open", async () => {
+		const machine = new Machine();
+		const gates = [true, false].map((isOpen) => {
+			const listeners = new Set<() => void>();
+			return {
+				listeners,
+				getSnapshot: () => isOpen,
+				subscribe: (listener: () => void) => {
+					listeners.add(listener);
+					return () => void listeners.delete(listener);
+				},
+				set(open: boolean) {
+					isOpen = open;
+					for (const listener of listeners) listener();
+				},
+			};
+		});
+		const basket = machine.basket({ a: () => {} }, { gate: gates });
+		const state = async (first: boolean, second: boolean) => {
+			for (const [index, open] of [first, second].entries()) gates[index]!.set(open);
+			await machine.clock.advance(120_000);
+			return basket.getSnapshot();
+		};
+		await basket.add("a");
+		const run = running(basket);
+		expect(await state(true, false)).toMatchObject({ state: "paused", succeeded: 0 });
+		expect(await state(false, true)).toMatchObject({ state: "paused", succeeded: 0 });
+		expect(await state(true, true)).toMatchObject({ state: "running", succeeded: 1 });
+		await basket.add("a");
+		expect(await state(true, true)).toMatchObject({ state: "running", succeeded: 2 });
+		expect(await state(false, false)).toMatchObject({ state: "paused" });
+		await run.stop();
+		expect(gates.map(({ listeners }) => listeners.size)).toEqual([0, 0]);
+		expect(() => machine.basket({ a: () => {} }, { gate: [gates[0]!, {} as never] })).toThrow(
+			`"gate.getSnapshot" must be a function`,
+		);
+	});
+
 	test("a gate may be an object of a class of one's own", async () => {
 		class Gate {
 			#isOpen = false;

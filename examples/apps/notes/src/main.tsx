@@ -1,12 +1,11 @@
 import { createRoot } from "react-dom/client";
 import { backgroundSync, leader, online, visible } from "upkeep/browser";
 import { App } from "./App.tsx";
-import { both } from "./both.ts";
 import { openOutbox } from "./outbox.ts";
 import { session } from "./session.ts";
 
 // One tab at a time sends; every tab adds and shows.
-const outbox = openOutbox({ gate: both(leader("notes"), session), wake: [online(), visible()] });
+const outbox = openOutbox({ gate: [leader("notes"), session], wake: [online(), visible()] });
 createRoot(document.getElementById("root")!).render(<App outbox={outbox} />);
 outbox.run().catch((error) => alert(`This browser cannot store notes: ${error.message}`));
 
