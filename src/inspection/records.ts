@@ -108,7 +108,7 @@ export interface InspectedTask {
 	readonly attempts: number;
 	/** The number of consecutive claims that ended without a settlement. Absent for jobs. */
 	readonly crashes?: number | undefined;
-	/** The error of the last attempt; of a job, why it is reverted, has failed or is held. */
+	/** The error of the last attempt; of a job, why it is reverted, has failed or is held. Lists leave out its stack. */
 	readonly error?: TaskFailure | undefined;
 	/** When it was added. */
 	readonly addedAt: number;

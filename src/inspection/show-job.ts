@@ -10,12 +10,12 @@ import type { JobRecord } from "../job/view.ts";
 import type { JobStepRecord } from "../job/step-records.ts";
 import type { InspectedAttempt, InspectedDetail, InspectedStep, InspectedTask } from "./records.ts";
 import { type Redacted, redacted } from "./redaction.ts";
-import { showData, type Showing } from "./show-task.ts";
+import { inList, showData, type Showing } from "./show-task.ts";
 import { previewOf, showValue } from "./value.ts";
 
 /** A job in a list. */
 export function showJob(showing: Showing, record: JobRecord): InspectedTask {
-	return jobWith(record, redactJob(showing, record));
+	return inList(jobWith(record, redactJob(showing, record)));
 }
 
 /** A job with everything but its lane and its children. */

@@ -18,7 +18,14 @@ export interface Showing {
 
 /** A task in a list. */
 export function showTask(showing: Showing, record: TaskRecord): InspectedTask {
-	return taskWith(record, redactTask(showing, record));
+	return inList(taskWith(record, redactTask(showing, record)));
+}
+
+/** A list shows no stacks. */
+export function inList({ error, ...task }: InspectedTask): InspectedTask {
+	if (error === undefined) return task;
+	const { name, message, code } = error;
+	return { ...task, error: { name, message, code } };
 }
 
 /** A task with everything but its lane. */

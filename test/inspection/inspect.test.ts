@@ -124,6 +124,11 @@ describe("inspect()", () => {
 			history: [{ attempt: 1, startedAt: 1_000_000_000, worker: "worker-1", error: { message: "the server is away" } }],
 			ahead: { count: 0, isMore: false },
 		});
+		const listed = (await inspection.list({ prefix: "a" })).items[0]!;
+		expect([listed.error, typeof (await inspection.get("a"))!.error!.stack]).toEqual([
+			{ name: "Error", message: "the server is away", code: undefined },
+			"string",
+		]);
 		expect((await inspection.get("c"))!.ahead).toEqual({ count: 2, isMore: false, head: "a" });
 		expect(await inspection.get("d")).toMatchObject({ state: "done", result: { value: { sent: "ada" } } });
 		expect(await inspection.get("none")).toBe(undefined);
