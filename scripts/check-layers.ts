@@ -16,7 +16,7 @@ const floors: string[][] = [
 	["group", "intermittent", "lifecycle", "reconcile", "pool", "basket"],
 	["services", "job", "batch", "records", "stores/sql"],
 	["inspection"],
-	["store.ts", "stores", "browser", "http", "testing", "threads", "cron", "inspector"],
+	["store.ts", "stores", "browser", "http", "testing", "threads", "cron", "inspector", "otel"],
 	["cli"],
 ];
 

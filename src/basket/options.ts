@@ -4,7 +4,7 @@
  * @module
  */
 
-import { haveObserver, observedKinds } from "./observing.ts";
+import { haveObserver, observedKinds } from "./observed-kinds.ts";
 import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";

@@ -8,7 +8,8 @@
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
-import { attemptOf, tellOf } from "./observing.ts";
+import { attemptOf } from "./observed-kinds.ts";
+import { tellOf } from "./observing.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import type { OtelAttributes, OtelContext, OtelSpanOptions } from "./api.ts";
-import type { OtelOptions } from "./otel.ts";
+import type { OtelOptions } from "./options.ts";
 import { type End, operations, type Part, partsOf } from "./operations.ts";
 import type { ObservedAdd, ObservedAttempt, ObserverHooks } from "../run/observer.ts";
 
