@@ -27,7 +27,7 @@ export function detail(model: Model): Child {
 		actions(model, detail),
 		failure("Error", error),
 		failure("Could not be reverted", revertError),
-		facts(model, detail, now),
+		facts(detail, now),
 		steps(detail, now),
 		children(model, detail),
 		value(detail.job ? "Input" : "Payload", payload, "It is withheld."),
@@ -48,7 +48,7 @@ export function section(title: string, ...children: Child[]): Described {
 	return h("section", { key: title }, h("h4", {}, title), children);
 }
 
-function facts({ source }: Model, task: InspectedDetail, now: number): Described {
+function facts(task: InspectedDetail, now: number): Described {
 	const {
 		kind,
 		lane,
@@ -80,7 +80,6 @@ function facts({ source }: Model, task: InspectedDetail, now: number): Described
 		["Added", at(addedAt, now)],
 		["First added", firstAddedAt !== undefined && at(firstAddedAt, now)],
 		[due, typeof dueAt === "number" && at(dueAt, now)],
-		["In", source?.name],
 	];
 	return h("dl", {}, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }

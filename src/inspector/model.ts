@@ -91,8 +91,9 @@ export class Model {
 		this.#onChange = onChange;
 	}
 
-	/** Begins to watch. */
+	/** Begins to watch, or goes on with it: what happened meanwhile is read. */
 	start(): void {
+		this.#isStale = true;
 		this.#unwatch ??= this.#inspection.watch((change) => this.#changed(change), (error) => this.#failed(error));
 	}
 
@@ -100,6 +101,7 @@ export class Model {
 		this.#unwatch?.();
 		this.#unwatch = undefined;
 		clearTimeout(this.#toldTimer);
+		this.told = "";
 	}
 
 	get now(): number {
@@ -300,7 +302,7 @@ export class Model {
 			const all = this.overview.sources.map((one) => ({ ...one, ...news.get(one.source) }));
 			this.overview = { ...this.overview, sources: all };
 		}
-		if (hasChanged || this.link !== "live" || this.overview === undefined) this.refresh();
+		if (hasChanged || this.#isStale || this.link !== "live") this.refresh();
 		else this.#onChange();
 	}
 

@@ -27,13 +27,13 @@ export interface RemoteInspectionOptions {
 }
 
 /** The delays between two attempts to watch, in milliseconds. */
-const [firstDelay, longestDelay] = [500, 5_000];
+const [firstDelay, longestDelay] = [500, 2_000];
 
 /**
  * Inspects what another process serves with `basketHandler` of `upkeep/http`. Set it as the `source` of an inspector if its
  * requests need a header; else, `src` does the same.
  *
- * While the process does not answer, its watch tries again at least every five seconds.
+ * While the process does not answer, its watch tries again at least every two seconds.
  *
  * @param address the address of the handler, with its base path; in a page, relative to the page
  * @returns an inspection whose promises reject with an `Error` that says what the server has answered

@@ -17,11 +17,7 @@ export const styles = `
 	--text: light-dark(#1a1f26, #e5e9ef);
 	--quiet: light-dark(#566070, #9aa5b4);
 	--accent: light-dark(#1d5dbb, #82b1ff);
-	--waiting: light-dark(#805000, #ecb45a);
-	--running: light-dark(#1d5dbb, #82b1ff);
-	--held: light-dark(#6a3fb5, #c0a8ff);
 	--dead: light-dark(#b3261e, #ff8f86);
-	--done: light-dark(#17693a, #6fd08f);
 	background: var(--page);
 	color: var(--text);
 	font: 15px/1.45 system-ui, sans-serif;
@@ -40,8 +36,6 @@ small, .quiet { color: var(--quiet); font-size: 13px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; min-width: 0; }
 .link { font-size: 13px; font-weight: 600; }
 .link::before { content: "●"; margin-inline-end: 6px; }
-.live { color: var(--done); }
-.away { color: var(--dead); }
 .stale { opacity: .6; }
 button, input, select, textarea {
 	font: inherit; color: inherit; background: var(--card); border: 1px solid light-dark(#8a93a0, #667080);
@@ -97,12 +91,11 @@ ol, ul, menu { list-style: none; padding: 0; }
 	display: inline-block; justify-self: start; font-size: 12px; font-weight: 600; line-height: 20px; padding: 0 8px;
 	border-radius: 10px; background: color-mix(in srgb, currentcolor 11%, transparent); white-space: nowrap;
 }
-.waiting { color: var(--waiting); }
-.running { color: var(--running); }
-.held { color: var(--held); }
-.dead, .failed, .error { color: var(--dead); }
-.done, .completed { color: var(--done); }
-.reverted { color: var(--held); }
+.waiting { color: light-dark(#805000, #ecb45a); }
+.running { color: var(--accent); }
+.held, .reverted { color: light-dark(#6a3fb5, #c0a8ff); }
+.dead, .failed, .error, .away { color: var(--dead); }
+.done, .completed, .live { color: light-dark(#17693a, #6fd08f); }
 .pages { padding: 7px 11px; border-top: 1px solid var(--line); min-height: 49px; }
 .empty { padding: 28px 12px; text-align: center; color: var(--quiet); }
 .detail { padding: 14px; display: grid; gap: 14px; }

@@ -41,6 +41,8 @@ export class FakeInspection implements Inspection {
 	samples: SourceOverview["samples"] = [];
 	/** What every call rejects with, if anything. */
 	failure: Error | undefined;
+	/** What watchers are told. */
+	hasChanged = true;
 	/** The actions that were asked for. */
 	readonly acted: InspectionAction[] = [];
 	readonly queries: InspectionQuery[] = [];
@@ -109,7 +111,7 @@ export class FakeInspection implements Inspection {
 	#tell(listener: (change: InspectionChange) => void, onError?: (error: unknown) => void): void {
 		if (this.failure !== undefined) return onError?.(this.failure);
 		const sources = this.sources.map((source) => this.#overviewOf(source));
-		listener({ at: Date.now(), hasChanged: true, sources, rates: this.rates });
+		listener({ at: Date.now(), hasChanged: this.hasChanged, sources, rates: this.rates });
 	}
 
 	async #answer(): Promise<void> {

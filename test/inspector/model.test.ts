@@ -126,6 +126,20 @@ describe("Model of an inspector", () => {
 		expect(model.samples.map(({ at }) => at)).toEqual(model.samples.map(({ at }) => at).toSorted());
 	});
 
+	test("reads when it goes on to watch, and then only what has changed", async () => {
+		const { fake, model } = await begin(many(1));
+		model.stop();
+		fake.hasChanged = false;
+		fake.tasks = [];
+		model.start();
+		await settle();
+		expect(ids(model)).toEqual([]);
+		fake.queries.length = 0;
+		fake.changed();
+		await settle();
+		expect(fake.queries).toEqual([]);
+	});
+
 	test("watches only between start() and stop()", async () => {
 		const { fake, model } = await begin();
 		model.start();
