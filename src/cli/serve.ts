@@ -9,10 +9,11 @@ import type { Store } from "../basket/store.ts";
 import { basketHandler, type InspectableBasket } from "../http/http.ts";
 import { Processor } from "../job/processor.ts";
 import { unmask } from "../schedule/envelope.ts";
+import { noteBaskets } from "./baskets.ts";
 import { openWebServer } from "./web-server.ts";
 import { type PageFile, readPage } from "./page.ts";
 import { decodeData } from "./task.ts";
-import { type ExitCode, quote, type Request, type Terminal } from "./terminal.ts";
+import { type Catalog, type ExitCode, quote, type Request, type Terminal } from "./terminal.ts";
 import { toJson } from "./text.ts";
 
 /** The headers of the page. Its address is a secret, which it must not tell other sites. */
@@ -30,9 +31,11 @@ const headers = {
 /** Serves until Ctrl-C. */
 export async function serve(
 	store: Store,
-	{ basket, jobs, port, mayWrite }: Request,
+	request: Request,
 	terminal: Terminal,
+	catalog: Catalog,
 ): Promise<ExitCode> {
+	const { basket, jobs, port, mayWrite } = request;
 	const page = await readPage();
 	// Other users of this machine can reach the port, but do not know the path.
 	const secret = createSecret();
@@ -42,6 +45,9 @@ export async function serve(
 		const address = `http://127.0.0.1:${server.port}/${secret}/`;
 		if (terminal.isTable) await terminal.print(describe(address, basket, jobs, mayWrite));
 		else await terminal.print(toJson({ address, basket, jobs, write: mayWrite }));
+		if (await isEmpty(store, basket) && await isEmpty(store, jobs)) {
+			await noteBaskets(store, catalog, request, terminal);
+		}
 		await untilClosed(terminal.closed);
 	} finally {
 		await server.close();
@@ -95,6 +101,10 @@ function describe(address: string, basket: string, jobs: string, mayWrite: boole
 	const what = `The basket ${quote(basket)} and the jobs ${quote(jobs)}`;
 	const how = mayWrite ? "This page can change them" : "Nothing can be changed; --write allows it";
 	return `${what} are at\n\n  ${address}\n\n${how}. The address is secret. Ctrl-C ends this.`;
+}
+
+async function isEmpty(store: Store, basket: string): Promise<boolean> {
+	return (await store.list(basket, { limit: 1 })).length === 0;
 }
 
 function untilClosed(signal: AbortSignal): Promise<void> {

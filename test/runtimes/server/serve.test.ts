@@ -172,6 +172,16 @@ describe("upkeep serve", () => {
 		await expect(refused).rejects.toMatchObject({ name: "Failure", message: expect.stringContaining(`${port}`) });
 	});
 
+	test("as a process: says which baskets there are if this one has no tasks", async () => {
+		const { path } = await createDatabase();
+		const cli = new CliProcess(["serve", "--db", path, "--basket", "defualt", "--jobs", "none"]);
+		cleanups.push(() => cli.kill());
+		await cli.noted(/"default"/);
+		expect(cli.errors).toContain('"defualt"');
+		cli.interrupt();
+		expect(await cli.ended).toBe(0);
+	}, 60_000);
+
 	test(
 		"as a process: prints the address, serves the inspector with all its modules, and ends with Ctrl-C",
 		async () => {
