@@ -92,13 +92,13 @@ function cancel(model: Model, { id }: InspectedDetail): Question {
 }
 
 function signal(model: Model, { id, steps = [] }: InspectedDetail): Question {
-	const waiting = steps.find(({ type, state }) => type === "waitFor" && state === "current") ??
-		steps.find(({ type, state }) => type === "waitFor" && state === "pending");
+	// A step of a definition that the source does not know has no type.
+	const open = steps.filter(({ type = "waitFor", state }) => type === "waitFor" && /current|pending/.test(state));
 	return {
 		title: "Send a signal",
 		text: `${id} gets a value for the step that waits for it.`,
 		verb: "Send",
-		fields: { name: ["Step", waiting?.name ?? ""], value: ["Value as JSON", "true"] },
+		fields: { name: ["Step", open[0]?.name ?? ""], value: ["Value as JSON", "true"] },
 		onYes: ({ name, value }) => {
 			if (!name) throw new Error("Name the step.");
 			const json = value!.trim() === "" ? {} : { value: JSON.parse(value!) };

@@ -31,7 +31,7 @@ const height = 40;
 
 /** A chart with its title. */
 export function chart({ title, value, series, now, bars }: Chart): Described {
-	const x = (at: number) => Math.round((1 - (now - at) / span) * 1e4) / 100;
+	const x = (at: number) => Math.min(100, Math.round((1 - (now - at) / span) * 1e4) / 100);
 	const sums = new Map<number, number>();
 	const drawn: Child[] = [];
 	const most = mostOf(series, bars !== undefined);

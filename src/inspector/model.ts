@@ -265,12 +265,18 @@ export class Model {
 			this.#inspection.list({ ...query, source: tab, limit: pageSize }),
 			selected && this.#inspection.get(selected.id, selected.source),
 		]);
-		const lane = detail?.lane === undefined
-			? []
-			: (await this.#inspection.list({ source: tab, lane: detail.lane, order: "oldest", limit: laneSize })).items;
+		const lane = detail?.lane === undefined ? [] : await this.#readLane(tab, detail.lane);
 		if (query === this.query && tab === this.tab) this.#setPage(page);
 		if (selected === this.selected && selected !== undefined) Object.assign(this, { detail: detail ?? null, lane });
 		return query === this.query && selected === this.selected && tab === this.tab;
+	}
+
+	/** The first tasks of a lane that have not ended, in their order. */
+	async #readLane(source: InspectionSource, lane: string): Promise<InspectedTask[]> {
+		const read = (state: InspectedTask["state"]) =>
+			this.#inspection.list({ source, lane, state, order: "oldest", limit: laneSize });
+		const pages = await Promise.all([read("running"), read("held"), read("waiting")]);
+		return pages.flatMap(({ items }) => items).sort((a, b) => a.addedAt - b.addedAt).slice(0, laneSize);
 	}
 
 	#goTo(trail: Model["trail"], after: string | undefined): void {

@@ -112,6 +112,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: start; font-weight: 600; font-size: 13px; color: var(--quiet); }
 td, th { padding: 6px 10px 6px 0; vertical-align: top; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 tr:first-child > th { border-top: 0; }
+th, .detail td:nth-child(-n + 3) { white-space: nowrap; }
 .steps > li { display: grid; grid-template-columns: 22px minmax(0, 1fr); padding-bottom: 10px; position: relative; }
 .steps > li:not(:last-child)::after { content: ""; position: absolute; inset: 24px auto 0 5px; border-inline-start: 2px solid var(--line); }
 .steps i { font-style: normal; font-weight: 700; }
@@ -122,6 +123,7 @@ dialog {
 dialog::backdrop { background: rgb(0 0 0 / .45); }
 dialog form { display: grid; gap: 12px; }
 dialog label { display: grid; gap: 4px; font-size: 13px; color: var(--quiet); }
+dialog input { color: var(--text); font-size: 15px; }
 textarea { font: 13px/1.5 ui-monospace, monospace; }
 .told { position: sticky; bottom: 8px; min-height: 34px; pointer-events: none; }
 .told span {

@@ -254,7 +254,7 @@ describe.skipIf(!hasPages)("<upkeep-inspector> (skipped outside of pages)", () =
 
 	test("shows a lane in its order", async () => {
 		const page = new Mounted(
-			new FakeInspection([{ id: "a", lane: "x" }, { id: "other" }, {
+			new FakeInspection([{ id: "ended", lane: "x", state: "done" }, { id: "a", lane: "x" }, { id: "other" }, {
 				...{ id: "b", lane: "x", ahead: { count: 1, isMore: false, head: "a" } },
 			}]),
 		);
@@ -263,7 +263,7 @@ describe.skipIf(!hasPages)("<upkeep-inspector> (skipped outside of pages)", () =
 		await page.until(() => expect(lane()).toEqual(["a", "b"]));
 		expect(page.text).toContain("1 before it.");
 		page.button("Show the whole lane").click();
-		await page.showsRows("a", "b");
+		await page.showsRows("ended", "a", "b");
 	});
 
 	test("shows schedules and kinds, runs one now, pauses the other", async () => {
@@ -304,7 +304,7 @@ describe.skipIf(!hasPages)("<upkeep-inspector> (skipped outside of pages)", () =
 				...{ id: hostile, kind: hostile, lane: hostile, preview: hostile, state: "dead", error: failure },
 				...{ payload: { value: hostile, isCut: false }, meta: { [hostile]: hostile, __proto__: "x" } },
 				history: [{ attempt: 1, startedAt: NaN, endedAt: Infinity, worker: hostile, error: failure }],
-			}]),
+			}, { id: `${hostile} 2`, lane: hostile }]),
 		);
 		await page.open(hostile);
 		await page.until(() => expect(page.all(".detail .row")).toHaveLength(1));
