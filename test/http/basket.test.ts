@@ -440,6 +440,32 @@ describe("basketHandler() changes", () => {
 		await client.cancel();
 	});
 
+	test("a slow client is told of a change also if nothing has happened since", async () => {
+		const { handler, clock, counts } = bench();
+		const still = { waiting: 0, running: 0, held: 0, dead: 0, done: 0 };
+		counts.mockResolvedValue(still);
+		const client = await open(handler);
+		const first = client.event();
+		await pass(clock, 0);
+		await first;
+		// What the stream and the client have taken ahead.
+		await pass(clock, 5_000);
+		await pass(clock, 5_000);
+		counts.mockResolvedValue({ ...still, dead: 1 });
+		await pass(clock, 5_000);
+		await pass(clock, 5_000);
+		await pass(clock, 5_000);
+		const seen: boolean[] = [];
+		for (let dead = 0; dead === 0;) {
+			const { data } = await client.event();
+			dead = data.sources[0]!.counts.dead;
+			seen.push(data.hasChanged);
+		}
+		expect(seen.at(-1)).toBe(true);
+		expect(seen.slice(0, -1)).not.toContain(true);
+		await client.cancel();
+	});
+
 	test("resume without reset if nothing was missed, and with it otherwise", async () => {
 		const { handler, outbox, clock } = bench();
 		const keeper = await open(handler);
