@@ -58,13 +58,13 @@ export { type Recurring } from "./src/basket/schedules.ts";
 export { StoreError, type StoreErrorCode } from "./src/platform/store-error.ts";
 
 // What happens, for metrics and traces.
+export { observer } from "./src/observer/observer.ts";
 export {
 	type ObservedAdd,
 	type ObservedAddEnd,
 	type ObservedAttempt,
 	type ObservedEnd,
 	type Observer,
-	observer,
 	type ObserverHooks,
 } from "./src/run/observer.ts";
 export { type TaskAttempt, type TaskHistory } from "./src/basket/history.ts";

@@ -12,7 +12,6 @@ import { mostInbox } from "./claim.ts";
 import { cut, sizeOf } from "./codec.ts";
 import { sealCollected } from "./collecting.ts";
 import { encodeMeta, type TaskMeta } from "./meta.ts";
-import { beginAdds } from "./observing.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -128,8 +127,9 @@ export async function addTasks<Tx>(
 	tx: Tx | undefined,
 ): Promise<readonly Added[]> {
 	if (entries.length === 0) return [];
-	if (!engine.settings.haveObserver) return await addAll(engine, entries, tx);
-	const adds = beginAdds(engine.settings, entries);
+	const { settings } = engine;
+	const adds = settings.observing?.adds(settings, entries);
+	if (adds === undefined) return await addAll(engine, entries, tx);
 	try {
 		const added = await addAll(engine, adds.entries, tx);
 		adds.end(added);

@@ -8,7 +8,7 @@
  */
 
 import type { BasketContext } from "./context.ts";
-import type { Watched } from "./watched.ts";
+import type { Watched } from "./observing.ts";
 import type { Claim, ClaimRequest, LaneRun } from "./store.ts";
 import type { RunnerSettings } from "../run/options.ts";
 

@@ -7,7 +7,7 @@
 import type { Calls } from "./calls.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
-import type { Watched } from "./watched.ts";
+import type { Watched } from "./observing.ts";
 
 /** The interface of a claimed task to its basket. */
 export interface ClaimOwner<Tx> {

@@ -25,6 +25,8 @@
  * @module
  */
 
+import { type Claim, fingerprint } from "./store.ts";
+
 type State =
 	| "claimed"
 	| "running"
@@ -112,4 +114,13 @@ export class ClaimState {
 	close(): void {
 		this.#state = this.isCompleting && !this.isCompleted ? "doubtful" : "over";
 	}
+}
+
+/** Whether a claim follows another one without a change of the task in between. */
+export function isNext(
+	{ addedAt: since, attempts: tried, crashes: crashed, payload: stored, logged: length }: Claim,
+	{ addedAt, attempts, crashes, payload, logged = 0 }: Claim,
+): boolean {
+	const isRight = attempts === tried + 1 && crashes === crashed + 1 && addedAt === since && logged === length;
+	return isRight && fingerprint(payload) === fingerprint(stored);
 }

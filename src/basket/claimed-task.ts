@@ -11,14 +11,13 @@ import type { ClaimOwner, LeaseState } from "./claim-owner.ts";
 import type { JobClaim } from "./job-claim.ts";
 import type { Ending } from "./ending.ts";
 import type { Kind } from "./options.ts";
-import { type Claim, type Data, type Done, fingerprint } from "./store.ts";
+import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
-import type { Watched } from "./watched.ts";
 import { type Collected, collectedIn, readPayload } from "./collecting.ts";
-import { ClaimState } from "./claim-state.ts";
+import { ClaimState, isNext } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
-import { tellOf } from "./observing.ts";
+import type { Watched } from "./observing.ts";
 import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
 import { historyWhenDone } from "./history.ts";
 import { beginTick, checkCompletable, endTick } from "./schedules.ts";
@@ -31,6 +30,8 @@ import type { Tick } from "../schedule/ticks.ts";
 import { report } from "../platform/observe.ts";
 
 export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, BatchMember, JobClaim, TickTask {
+	readonly id: string;
+	readonly kind: string;
 	/** The current claim. A renewed claim replaces it. */
 	claim: Claim;
 	/** The earliest time at which the lease may expire, on the monotonic clock. */
@@ -50,6 +51,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	readonly calls: Calls;
 	readonly #owner: ClaimOwner<Tx>;
 	readonly #kind: Kind;
+	readonly #maxPayload: number | undefined;
 	/** Its tick, while the function of a scheduled task may run. */
 	tick: Tick | undefined;
 	/** The store's clock at the claim, minus the monotonic clock when its answer arrived: never ahead of the store. */
@@ -72,20 +74,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		super();
 		this.#owner = owner;
 		this.calls = owner.calls;
+		({ id: this.id, kind: this.kind } = claim);
 		this.claim = claim;
 		this.leaseEndsAt = leaseEndsAt;
 		this.#stored = claim.payload;
 		this.#logged = claim.logged ?? 0;
 		this.#kind = owner.settings.kinds.get(claim.kind)!;
+		this.#maxPayload = owner.settings.store.capabilities.maxPayload;
 		this.ahead = claim.addedAt + claim.age - owner.settings.clock.monotonic();
-	}
-
-	get id(): string {
-		return this.claim.id;
-	}
-
-	get kind(): string {
-		return this.claim.kind;
 	}
 
 	/** The signal of the current attempt. */
@@ -150,10 +146,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	 * Whether a new claim continues this one, without a change of the task in between: another worker may have
 	 * claimed, saved and released it.
 	 */
-	isContinuedBy({ addedAt, attempts, crashes, payload, logged = 0 }: Claim): boolean {
-		const { attempts: tried, crashes: crashed, addedAt: since } = this.claim;
-		const isNext = attempts === tried + 1 && crashes === crashed + 1 && addedAt === since && logged === this.#logged;
-		return isNext && !this.isExpired && fingerprint(payload) === fingerprint(this.#stored);
+	isContinuedBy(next: Claim): boolean {
+		return !this.isExpired && isNext({ ...this.claim, payload: this.#stored, logged: this.#logged }, next);
 	}
 
 	/** Records what the run itself has stored, for a kind whose payloads are stored unchanged. */
@@ -193,7 +187,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	}
 
 	#lost(): void {
-		tellOf(this.#owner.settings, "lost", this);
+		const { settings } = this.#owner;
+		settings.observing?.tell(settings, "lost", this);
 		this.#execution?.abort(new ClaimLostError(this.id));
 	}
 
@@ -331,10 +326,6 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		return tick === undefined ? data : chain(data, (data) => checkSize(tick.seal(data), this.#maxPayload));
 	}
 
-	get #maxPayload(): number | undefined {
-		return this.#owner.settings.store.capabilities.maxPayload;
-	}
-
 	/** See `BasketContext.report`. */
 	report(value: number, description: string | undefined): void {
 		const progress = encodeProgress(value, description);
@@ -368,14 +359,14 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.#throwIfOver();
 		checkTx(tx);
 		checkCompletable(this.tick);
-		const { store, name } = this.#owner.settings;
+		const { settings, settings: { store, name } } = this.#owner;
 		const { isCompleting, claim } = this;
 		const before = this.#completedIn;
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
 			const { retain } = this.#kind;
-			const history = historyWhenDone(this, retain, this.#owner.settings, this.#begunAt);
+			const history = historyWhenDone(this, retain, settings, this.#begunAt);
 			const done = { ...this.#collected?.end, type: "done", retain, history } as const;
 			const isCompleted = await store.complete(name, claim, done, tx);
 			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an

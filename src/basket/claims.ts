@@ -18,7 +18,6 @@ import type { ClaimOwner, Leased, LeaseState } from "./claim-owner.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Claim } from "./store.ts";
 import { ClaimedTask } from "./claimed-task.ts";
-import { tellOf } from "./observing.ts";
 import { Progress } from "./progress.ts";
 import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
@@ -112,7 +111,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	abandon(): void {
 		for (const task of this.#tasks.values()) {
 			task.close();
-			tellOf(this.settings, "lost", task);
+			this.settings.observing?.tell(this.settings, "lost", task);
 		}
 		this.#tasks.clear();
 		this.#rest();
@@ -180,7 +179,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 				// A task that was claimed again meanwhile is not lost.
 				if (task.claim !== claims[index]) return;
 				task.renewed(states[index]!, endsAt);
-				if (states[index] !== "lost") tellOf(this.settings, "renewed", task);
+				if (states[index] !== "lost") this.settings.observing?.tell(this.settings, "renewed", task);
 			});
 			return states;
 		};

@@ -7,7 +7,7 @@
 
 import { cut, decodeFailure, type TaskFailure } from "./codec.ts";
 import type { Ending } from "./ending.ts";
-import type { Watched } from "./watched.ts";
+import type { Watched } from "./observing.ts";
 import type { Kind } from "./options.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Claim, type ClaimOrigin, mostHistory, type Outcome } from "./store.ts";

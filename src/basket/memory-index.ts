@@ -8,6 +8,9 @@ import type { Counts, ListQuery } from "./store.ts";
 import { isOfKind } from "./variants.ts";
 import { isOver, orderOf, stateOf, type Task } from "./memory-task.ts";
 
+/** The number of expired tasks that a turn without settlements removes. */
+export const leastExpired = 100;
+
 /** All tasks of a basket, of which lists show those that are no children; or the children of one task. */
 export class TaskIndex {
 	readonly #byId = new Map<string, Task>();

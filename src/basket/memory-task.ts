@@ -194,8 +194,8 @@ export function inboxFor(task: Task, { item }: NewTask): Inbox | undefined {
 	return item !== undefined && task.state === "dead" ? handOver(task) : undefined;
 }
 
-/** Takes what a dead task keeps when it begins anew. */
-export function handOver(task: Task): Inbox {
+/** Takes what may outlive a task. */
+export function handOver(task: Inbox): Inbox {
 	const { inbox, posted, log, family, history } = task;
 	task.family = undefined;
 	return { inbox, posted, log, family, history };
@@ -260,6 +260,7 @@ export function note(task: Task, outcome: Outcome, log: LogPart | undefined): { 
 	if (log !== undefined) append(task, log);
 	if (outcome.payload !== undefined) task.payload = copy(outcome.payload);
 	task.history = outcome.history ?? task.history;
+	task.claim = undefined;
 	if (outcome.type === "retry" || outcome.type === "dead") {
 		task.attempts = outcome.attempts;
 		task.error = outcome.error;

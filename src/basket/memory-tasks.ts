@@ -12,7 +12,6 @@ import type {
 	Claim,
 	Counts,
 	Data,
-	LaneRun,
 	ListQuery,
 	LogEntry,
 	LogRead,
@@ -39,6 +38,7 @@ import {
 	forget,
 	fresh,
 	goOn,
+	handOver,
 	hasLease,
 	type Inbox,
 	inboxFor,
@@ -55,7 +55,7 @@ import {
 	stateOf,
 	type Task,
 } from "./memory-task.ts";
-import { isGone, TaskIndex } from "./memory-index.ts";
+import { isGone, leastExpired, TaskIndex } from "./memory-index.ts";
 import { TaskQueue } from "./memory-queue.ts";
 import { within } from "./admission.ts";
 import { BasketGate } from "./basket-gate.ts";
@@ -64,9 +64,6 @@ import { MemoryLanes } from "./memory-lanes.ts";
 import { MemoryWatchers } from "./memory-watchers.ts";
 import { checkPlaces } from "./place.ts";
 import { Heap } from "../platform/heap.ts";
-
-/** The number of expired tasks that a turn without settlements removes. */
-const leastExpired = 100;
 
 export class MemoryTasks {
 	/** The watchers, which are notified when a task may be due. */
@@ -115,16 +112,15 @@ export class MemoryTasks {
 	}
 
 	turn(turn: Turn): TurnResult {
-		const { settle, claim, limits, overall, runs = [] } = turn;
+		const { settle, claim, limits, overall } = turn;
 		const settled = settle.map((settlement) => this.#settle(settlement.ref, settlement.outcome, settlement));
 		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + leastExpired);
 		this.#queue.sweep();
 		const most = overall === undefined ? Infinity : this.#admit(overall);
-		const begin = (task: Task) => this.#begin(task, turn);
-		const heads = within(most, claim, (request) => this.#queue.claim(request, limits, begin));
-		const claims = runs.length === 0 ? heads : this.#follow(heads, turn, most - heads.length);
+		const heads = within(most, claim, (one) => this.#queue.claim(one, limits, (task) => this.#begin(task, turn)));
+		const claims = turn.runs?.length ? this.#follow(heads, turn, most - heads.length) : heads;
 		if (this.#queue.takeLeft()) this.watchers.stir();
 		const dueIn = this.#queue.dueIn(claim.flatMap(({ kinds }) => kinds));
 		const closed = overall && this.#gate.close(overall, claims.length, dueIn, this.now);
@@ -198,8 +194,7 @@ export class MemoryTasks {
 	}
 
 	list(query: ListQuery): StoredTask[] {
-		const { parent } = query;
-		const tasks = parent === undefined ? this.#all : this.#find(parent)?.family?.children;
+		const tasks = query.parent === undefined ? this.#all : this.#find(query.parent)?.family?.children;
 		return tasks?.list(query, this.now).map(show) ?? [];
 	}
 
@@ -267,7 +262,6 @@ export class MemoryTasks {
 		if (task === undefined) return false;
 		this.#queue.end(task, outcome);
 		const { left, isFull } = note(task, outcome, log);
-		task.claim = undefined;
 		const { replacement } = task;
 		const isEnd = outcome.type === "done" || outcome.type === "dead";
 		if (isEnd && replacement === undefined && left === 0) {
@@ -306,8 +300,7 @@ export class MemoryTasks {
 		inbox: Inbox = fresh(),
 	): true {
 		const { kind, priority, kin, join } = given;
-		const { posted, log, family, history } = inbox;
-		const data = { id, order, inbox: inbox.inbox, posted, log, family, history, kin, join };
+		const data = { ...handOver(inbox), id, order, kin, join };
 		const task = createTask(given, data, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
 		this.#all.add(task, kin === undefined);

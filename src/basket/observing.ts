@@ -1,71 +1,89 @@
 /**
- * What an observer is told of the tasks of a basket, besides their calls.
+ * How a basket tells observers of its tasks. The code for that is in `src/observer/baskets.ts`, and comes with the observer,
+ * so that a basket without one does not pay for it.
  *
  * @module
  */
 
-import type { TaskMeta } from "./meta.ts";
-import type { Observed } from "./observed-kinds.ts";
-import type { BasketSettings } from "./options.ts";
-import { type Added, baseOf, mostMeta } from "./store.ts";
-import type { ObservedAdd, ObservedAddEnd, Observer } from "../run/observer.ts";
+import type { Added, Claim } from "./store.ts";
+import type { ObservedAttempt, ObservedEnd, Observer } from "../run/observer.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { OnError } from "../platform/observe.ts";
 
-/** The part of a task to add that an observer sees. */
-interface Add {
+/** An attempt that has begun, or will begin together with others. */
+export interface Watched {
+	readonly attempt: ObservedAttempt;
+	/** The start of its function, on the monotonic clock. */
+	begunAt: number | undefined;
+	/** Whether its observer was told that its claim is lost. */
+	isLost?: boolean;
+	/** Calls the function of these attempts, of which this is the first. */
+	begin<T>(batch: readonly Watched[], call: () => T): T;
+	/** How long its task has been due, in milliseconds. */
+	waited(): number;
+}
+
+/** A claimed task. */
+export interface WatchedTask {
+	readonly id: string;
+	readonly kind: string;
+	readonly attempt: number;
+	readonly claim: Claim;
+	watched?: Watched | undefined;
+}
+
+/** A kind, as far as it can be observed. */
+export interface WatchedKind {
+	readonly settings: { readonly observe: Observer | undefined };
+	/** Whether an observer is told of its tasks. */
+	readonly isObserved?: boolean | undefined;
+	call(
+		payload: unknown,
+		task: WatchedTask & { now(): number; readonly sharedRun?: object | undefined },
+		attempt: never,
+	): unknown;
+}
+
+/** A task that is to be added. */
+export interface WatchedEntry {
 	readonly kind: string;
 	readonly id?: string | undefined;
 	readonly lane?: string | undefined;
-	readonly meta?: TaskMeta | undefined;
+	readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Tells an observer of a claim, if its kind has one. */
-export function tellOf<Tx>(settings: BasketSettings<Tx>, hook: "renewed" | "lost", task: Observed): void {
-	const { kinds, onError } = settings;
-	const kind = kinds.get(task.kind);
-	if (!kind?.isObserved || task.watched === undefined || task.watched.isLost) return;
-	if (hook === "lost") task.watched.isLost = true;
-	kind.settings.observe!.tell(hook, onError, task.watched.attempt);
+/** The settings of a basket. */
+export interface WatchedBasket {
+	readonly name: string;
+	readonly worker: string;
+	readonly clock: Pick<Clock, "monotonic">;
+	readonly onError: OnError | undefined;
 }
 
-/** Begins to add tasks, if an observer is told of one. Returns them with their meta, and what ends that. */
-export function beginAdds<Tx, E extends Add>(
-	{ kinds, name: basket, onError }: Pick<BasketSettings<Tx>, "kinds" | "name" | "onError">,
-	entries: readonly E[],
-): {
-	readonly entries: readonly E[];
-	readonly end: (added: readonly Added[] | undefined, error?: unknown) => void;
-} {
-	const batches = new Map<Observer, ObservedAdd[]>();
-	const adds = entries.map(({ kind, id, lane, meta }) => {
-		const observe = kinds.get(kind)?.settings.observe;
-		if (observe === undefined) return undefined;
-		const batch = batches.get(observe) ?? [];
-		batches.set(observe, batch);
-		const add = { basket, kind: baseOf(kind), id, lane, meta: { ...typeof meta === "object" ? meta : {} } };
-		batch.push(entries.length > 1 ? Object.assign(add, { batch }) : add);
-		return { observe, add };
-	});
-	const ends: (((end: ObservedAddEnd) => void) | undefined)[] = [];
-	const watched = entries.map((entry, index) => {
-		const { observe, add } = adds[index] ?? {};
-		ends.push(observe?.add(add!, onError));
-		return add === undefined ? entry : { ...entry, meta: fitting(entry.meta, add.meta) };
-	});
-	const end = (added: readonly Added[] | undefined, error?: unknown) => {
-		for (const [index, end] of ends.entries()) {
-			const one = added?.[index];
-			end?.({ id: one?.id, isAdded: one?.added === true, error });
-		}
+/** The kinds of a basket beside that. */
+export interface WatchedKinds extends WatchedBasket {
+	readonly kinds: ReadonlyMap<string, WatchedKind>;
+}
+
+/** What is called for observers. */
+export interface Observing {
+	/** The kinds, whose calls are observed if they have an observer. */
+	kinds<K extends WatchedKind>(kinds: ReadonlyMap<string, K>, basket: WatchedBasket): ReadonlyMap<string, K>;
+	/** Begins to add tasks. Returns them with their meta, and what ends that. */
+	adds<E extends WatchedEntry>(basket: WatchedKinds, entries: readonly E[]): {
+		readonly entries: readonly E[];
+		readonly end: (added: readonly Added[] | undefined, error?: unknown) => void;
 	};
-	return { entries: watched, end };
+	/** Tells an observer of a claim, if its kind has one. */
+	tell(basket: WatchedKinds, hook: "renewed" | "lost", task: WatchedTask): void;
+	/** Tells an observer that the end of an attempt is stored, if its kind has one. */
+	end(basket: WatchedKinds, task: WatchedTask, end: ObservedEnd): void;
 }
 
-/** The meta with what observers have put there, but for the longest texts of those that do not fit. */
-function fitting(given: Add["meta"], meta: Record<string, string>): Add["meta"] {
-	// Neither an object nor absent: it is refused later.
-	if (Object.keys(meta).length === 0 || (given !== undefined && Object(given) !== given)) return given;
-	const names = Object.keys(meta).filter((name) => given?.[name] === undefined);
-	names.sort((one, other) => String(meta[one]).length - String(meta[other]).length);
-	while (names.length > 0 && JSON.stringify(meta).length > mostMeta) delete meta[names.pop()!];
-	return meta;
+/** What is called for the observers of these kinds; `undefined` if there is none. */
+export function observingOf(kinds: ReadonlyMap<string, Pick<WatchedKind, "settings">>): Observing | undefined {
+	for (const { settings: { observe } } of kinds.values()) {
+		if (observe !== undefined) return observe.baskets as Observing;
+	}
+	return undefined;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { haveObserver, observedKinds } from "./observed-kinds.ts";
+import { type Observing, observingOf } from "./observing.ts";
 import type { Batches, Batching } from "./batches.ts";
 import type { Codec } from "./codec.ts";
 import type { BasketContext } from "./context.ts";
@@ -271,7 +271,8 @@ export interface BasketSettings<Tx> {
 	readonly gates: readonly Subscribable<boolean>[];
 	readonly wake: readonly WakeHint[];
 	readonly worker: string;
-	readonly haveObserver: boolean;
+	/** Present if a kind has an observer. */
+	readonly observing: Observing | undefined;
 	readonly onSettled: ((settled: TaskSettled) => void) | undefined;
 	/** The engine's own: running tasks should come to an end. */
 	readonly onFinish?: (() => void) | undefined;
@@ -313,11 +314,12 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 	const schedules = { known: new Map(), ticks: undefined };
 	const batches = batchesOf(kinds);
 	const limit = overall?.bounds;
-	const rest = { haveObserver: haveObserver(kinds), limit, gates, wake: hints, worker, onSettled, onError, clock };
+	const observing = observingOf(kinds);
+	const rest = { observing, limit, gates, wake: hints, worker, onSettled, onError, clock };
 	return {
 		store,
 		name,
-		kinds: observedKinds(kinds, { name, worker, clock, onError }),
+		kinds: observing?.kinds(kinds, { name, worker, clock, onError }) ?? kinds,
 		batches,
 		schedules,
 		concurrency,

@@ -8,8 +8,6 @@
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
-import { attemptOf } from "./observed-kinds.ts";
-import { tellOf } from "./observing.ts";
 import { ClaimLostError } from "./context.ts";
 import { observe, report } from "../platform/observe.ts";
 
@@ -55,7 +53,7 @@ export class Outcomes<Tx> {
 			if (!isUnknown || ending.told !== "released") {
 				errors.push(new ClaimLostError(task.id, isUnknown ? { isUnknown, cause: doubt } : {}));
 			}
-			tellOf(this.#settings, "lost", task);
+			this.#settings.observing?.tell(this.#settings, "lost", task);
 		});
 		// If the database is gone, all claims are lost.
 		const error = errors.length > 1 ? new AggregateError(errors, `${errors.length} claims are lost`) : errors[0];
@@ -70,14 +68,10 @@ export class Outcomes<Tx> {
 		if (outcome === "done") this.totals.succeeded++;
 		else if (outcome === "retry") this.totals.failed++;
 		else if (outcome === "dead") this.totals.dead++;
-		const { onSettled, onEnd, onError, kinds } = this.#settings;
+		const { onSettled, onEnd, onError, observing } = this.#settings;
 		observe(onError, onStored);
 		if (type === "done" || type === "dead") onEnd?.(task, ending);
-		const kind = kinds.get(task.kind);
-		if (kind?.isObserved) {
-			const end = { outcome, took: ending.took ?? 0, error };
-			kind.settings.observe!.tell("ended", onError, attemptOf(this.#settings, task), end);
-		}
+		observing?.end(this.#settings, task, { outcome, took: ending.took ?? 0, error });
 		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
 	}
 }

@@ -8,7 +8,7 @@ import type { SharedRun } from "./batches.ts";
 import type { BasketContext } from "./context.ts";
 import type { Claim } from "./store.ts";
 import { decodeMeta, type TaskMeta } from "./meta.ts";
-import type { Watched } from "./watched.ts";
+import type { Watched } from "./observing.ts";
 import { check } from "../platform/check.ts";
 import type { TaskContext } from "../run/task.ts";
 import type { Tick } from "../schedule/ticks.ts";

@@ -7,7 +7,8 @@
  */
 
 import type { MeterDurations, MeterSlot } from "./records.ts";
-import { type Observer, observer } from "../run/observer.ts";
+import { observer } from "../observer/observer.ts";
+import type { Observer } from "../run/observer.ts";
 import { check } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 

@@ -267,9 +267,8 @@ export abstract class FlowSteps<Tx> extends ClaimedJob<Tx> implements PassOwner,
 	}
 
 	protected about(name: string): Omit<FlowStepContext, keyof TaskContext | "commit"> {
-		const { uid, version, isBackward } = this.state;
+		const { state: { uid, version, isBackward }, task: { id, claim } } = this;
 		const idempotencyKey = `${uid}/${name}${isBackward ? "/revert" : ""}`;
-		const { id, claim } = this.task;
 		return { id, step: name, meta: decodeMeta(claim.meta), version, idempotencyKey };
 	}
 

@@ -9,7 +9,8 @@
 
 import type { OtelOptions } from "./options.ts";
 import { hooksOf } from "./hooks.ts";
-import { type Observer, observer } from "../run/observer.ts";
+import { observer } from "../observer/observer.ts";
+import type { Observer } from "../run/observer.ts";
 import { check, checkMethods, checkWord } from "../platform/check.ts";
 
 export type {

@@ -1,13 +1,12 @@
 /**
- * Observers of tasks: they are told what happens, and may wrap the call of each function, for metrics, traces and logs.
+ * What observers of tasks are told, and how tasks are watched. The code for that is in `src/observer`, and comes with the
+ * observer itself.
  *
  * @module
  */
 
-import { steering, type TaskContext, unwrap } from "./task.ts";
+import type { TaskContext } from "./task.ts";
 import type { Clock } from "../platform/clock.ts";
-import { observe, type OnError } from "../platform/observe.ts";
-import { check, checkFunction } from "../platform/check.ts";
 
 /** An attempt of a task, as an {@link Observer} sees it. All hooks that are told of an attempt get the same object. */
 export interface ObservedAttempt {
@@ -111,7 +110,9 @@ export interface ObserverHooks {
 	readonly lost?: ((attempt: ObservedAttempt) => void) | undefined;
 }
 
-/** Made by {@link observer}. What is not observed costs nothing, because this has the code that calls the hooks. */
+/**
+ * Made by `observer`. It has the code that calls the hooks, so that what is not observed costs nothing.
+ */
 export interface Observer {
 	/** The hooks. */
 	readonly hooks: ObserverHooks;
@@ -121,126 +122,6 @@ export interface Observer {
 		about: Omit<ObservedAttempt, "attempt">,
 		clock: Clock,
 	): (context: C) => T | PromiseLike<T>;
-	/**
-	 * Begins attempts that have waited so long, and calls their function within {@link ObserverHooks.around}. It is internal.
-	 */
-	begin<T>(
-		attempts: readonly (readonly [attempt: ObservedAttempt, waited: number])[],
-		onError: OnError | undefined,
-		call: () => T,
-	): T;
-	/** Begins to add a task. Returns what ends that. It is internal. */
-	add(task: ObservedAdd, onError: OnError | undefined): (end: ObservedAddEnd) => void;
-	/** Calls another hook. It is internal. */
-	tell<K extends "ended" | "renewed" | "lost">(
-		hook: K,
-		onError: OnError | undefined,
-		...given: Parameters<NonNullable<ObserverHooks[K]>>
-	): void;
-}
-
-const members = ["adding", "started", "around", "ended", "renewed", "lost"] as const;
-
-/**
- * Makes an observer, which is given as `observe` to `run`, `Runner`, `Group`, `Pool`, `Basket` and `Processor`.
- *
- * @param hooks what is called
- * @throws {TypeError} for a hook that is no function
- *
- * @example
- * ```ts
- * import assert from "node:assert/strict";
- * import { observer, run } from "upkeep";
- *
- * const lines: string[] = [];
- * const observe = observer({ ended: ({ attempt }, { outcome }) => lines.push(`attempt ${attempt}: ${outcome}`) });
- * await run(({ attempt }) => {
- * 	if (attempt === 1) throw new Error("not yet");
- * }, { attempts: 2, observe });
- * assert.deepEqual(lines, ["attempt 1: failed", "attempt 2: done"]);
- * ```
- */
-export function observer(hooks: ObserverHooks): Observer {
-	check("hooks", hooks, "object");
-	for (const member of members) checkFunction(member, hooks[member]);
-	return {
-		hooks,
-		watch: (task, about, clock) => watch(hooks, task, about, clock),
-		begin(attempts, onError, call) {
-			for (const one of attempts) observe(onError, hooks.started, ...one);
-			return around(hooks, attempts[0]![0], onError, call);
-		},
-		add(task, onError) {
-			const end = observe(onError, hooks.adding, task);
-			return (given) => void observe(onError, typeof end === "function" ? end : undefined, given);
-		},
-		tell: (hook, onError, ...given) => void observe(onError, hooks[hook] as (...given: unknown[]) => void, ...given),
-	};
-}
-
-/** The observer cannot change what the function returns or throws. */
-function around<T>(
-	{ around }: ObserverHooks,
-	attempt: ObservedAttempt,
-	onError: OnError | undefined,
-	call: () => T,
-): T {
-	if (around === undefined) return call();
-	let result: { readonly value: T } | { readonly error: unknown } | undefined;
-	const once = () => {
-		try {
-			result ??= { value: call() };
-		} catch (error) {
-			result = { error };
-		}
-		if ("error" in result) throw result.error;
-		return result.value;
-	};
-	observe(onError, (wrap: NonNullable<ObserverHooks["around"]>) => {
-		try {
-			wrap(attempt, once);
-		} catch (error) {
-			// An error of the function itself is thrown below.
-			if (result === undefined || !("error" in result) || result.error !== error) throw error;
-		}
-	}, around);
-	// This calls the function if the observer has not.
-	return once();
-}
-
-function watch<T, C extends TaskContext>(
-	hooks: ObserverHooks,
-	task: (context: C) => T | PromiseLike<T>,
-	about: Omit<ObservedAttempt, "attempt">,
-	clock: Clock,
-): (context: C) => T | PromiseLike<T> {
-	return (context) => {
-		const attempt: ObservedAttempt = { ...about, attempt: context.attempt };
-		const begunAt = clock.monotonic();
-		const end = (error?: { readonly thrown: unknown }) =>
-			observe(undefined, hooks.ended, attempt, {
-				outcome: error === undefined ? "done" : steering(error.thrown).later ? "later" : "failed",
-				took: clock.monotonic() - begunAt,
-				error: unwrap(error?.thrown),
-			});
-		observe(undefined, hooks.started, attempt, 0);
-		let result;
-		try {
-			result = around(hooks, attempt, undefined, () => task(context));
-		} catch (thrown) {
-			end({ thrown });
-			throw thrown;
-		}
-		if (typeof Object(result).then !== "function") {
-			end();
-			return result;
-		}
-		return Promise.resolve(result).then((value) => {
-			end();
-			return value;
-		}, (thrown) => {
-			end({ thrown });
-			throw thrown;
-		});
-	};
+	/** The code for baskets. It is internal. */
+	readonly baskets: object;
 }

@@ -162,7 +162,6 @@ export interface PostgresStore extends Store<PostgresClient> {
  * await outbox.add("mail", "ann@example.org", { tx: client });
  * await client.query("COMMIT");
  * client.release();
- *
  * await outbox.run();
  * ```
  */

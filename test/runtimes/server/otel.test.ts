@@ -151,7 +151,9 @@ test(
 		const perUse = 1 + 2 * many.length;
 		const use = async () => {
 			// Nobody ever tells of its end.
-			observe.begin([[{ by: "basket", basket: "b", kind: "hang", id: "a", attempt: 1 }, 0]], undefined, hang);
+			const attempt = { by: "basket", basket: "b", kind: "hang", id: "a", attempt: 1 } as const;
+			observe.hooks.started?.(attempt, 0);
+			observe.hooks.around?.(attempt, hang);
 			await basket.addMany(many);
 			await basket.drain();
 		};

@@ -1,0 +1,110 @@
+/**
+ * What observers are told of the tasks of a basket.
+ *
+ * @module
+ */
+
+import { decodeMeta } from "../basket/engine.ts";
+import type { Observing, Watched, WatchedBasket, WatchedEntry, WatchedKind, WatchedTask } from "../basket/observing.ts";
+import { baseOf, mostMeta } from "../basket/store.ts";
+import type { ObservedAdd, ObservedAddEnd, ObservedAttempt, Observer, ObserverHooks } from "../run/observer.ts";
+import { around } from "./calls.ts";
+import { observe } from "../platform/observe.ts";
+
+export const baskets: Observing = {
+	kinds: (kinds, basket) => new Map([...kinds].map(([name, kind]) => [name, observedKind(kind, basket)])),
+
+	adds({ kinds, name: basket, onError }, entries) {
+		const batches = new Map<Observer, ObservedAdd[]>();
+		const adds = entries.map(({ kind, id, lane, meta }) => {
+			const observer = kinds.get(kind)?.settings.observe;
+			if (observer === undefined) return undefined;
+			const batch = batches.get(observer) ?? [];
+			batches.set(observer, batch);
+			const add = { basket, kind: baseOf(kind), id, lane, meta: { ...typeof meta === "object" ? meta : {} } };
+			batch.push(entries.length > 1 ? Object.assign(add, { batch }) : add);
+			return { hooks: observer.hooks, add };
+		});
+		const ends: (((end: ObservedAddEnd) => void) | undefined)[] = [];
+		const watched = entries.map((entry, index) => {
+			const { hooks, add } = adds[index] ?? {};
+			const end = hooks && observe(onError, hooks.adding, add!);
+			ends.push(typeof end === "function" ? end : undefined);
+			return add === undefined ? entry : { ...entry, meta: fitting(entry.meta, add.meta) };
+		});
+		const end: ReturnType<Observing["adds"]>["end"] = (added, error) => {
+			for (const [index, end] of ends.entries()) {
+				const one = added?.[index];
+				observe(onError, end, { id: one?.id, isAdded: one?.added === true, error });
+			}
+		};
+		return { entries: watched, end };
+	},
+
+	tell({ kinds, onError }, hook, { kind, watched }) {
+		const hooks = hooksOf(kinds.get(kind));
+		if (hooks === undefined || watched === undefined || watched.isLost) return;
+		if (hook === "lost") watched.isLost = true;
+		observe(onError, hooks[hook], watched.attempt);
+	},
+
+	end(basket, task, end) {
+		const hooks = hooksOf(basket.kinds.get(task.kind));
+		if (hooks !== undefined) observe(basket.onError, hooks.ended, attemptOf(basket, task), end);
+	},
+};
+
+function hooksOf(kind: WatchedKind | undefined): ObserverHooks | undefined {
+	return kind?.isObserved ? kind.settings.observe!.hooks : undefined;
+}
+
+/** An attempt, as an observer sees it. */
+function attemptOf(
+	{ name, worker }: WatchedBasket,
+	{ id, kind, attempt, claim: { meta, lane }, watched }: WatchedTask,
+): ObservedAttempt {
+	return watched?.attempt ?? { by: "basket", basket: name, kind, id, attempt, meta: decodeMeta(meta), lane, worker };
+}
+
+/** The meta with what observers have put there, but for the longest texts of those that do not fit. */
+function fitting(given: WatchedEntry["meta"], meta: Record<string, string>): WatchedEntry["meta"] {
+	// Neither an object nor absent: it is refused later.
+	if (Object.keys(meta).length === 0 || (given !== undefined && Object(given) !== given)) return given;
+	const names = Object.keys(meta).filter((name) => given?.[name] === undefined);
+	names.sort((one, other) => String(meta[one]).length - String(meta[other]).length);
+	while (names.length > 0 && JSON.stringify(meta).length > mostMeta) delete meta[names.pop()!];
+	return meta;
+}
+
+function observedKind<K extends WatchedKind>(kind: K, basket: WatchedBasket): K {
+	const { observe: observer } = kind.settings;
+	if (observer === undefined) return kind;
+	const call: WatchedKind["call"] = (payload, task, attempt) => {
+		const { addedAt, age, late } = task.claim;
+		const waited = () => Math.max(0, task.now() - (addedAt + age - late));
+		const watched = task.watched = watchedOf(attemptOf(basket, task), observer.hooks, basket, waited);
+		const run = () => kind.call(payload, task, attempt);
+		// A task in a batch begins with the call that it shares.
+		return task.sharedRun === undefined ? watched.begin([watched], run) : run();
+	};
+	return { ...kind, call, isObserved: true };
+}
+
+function watchedOf(
+	attempt: ObservedAttempt,
+	hooks: ObserverHooks,
+	{ clock, onError }: WatchedBasket,
+	waited: () => number,
+): Watched {
+	return {
+		attempt,
+		begunAt: undefined,
+		waited,
+		begin(batch, call) {
+			const begunAt = clock.monotonic();
+			for (const one of batch) one.begunAt = begunAt;
+			for (const { attempt, waited } of batch) observe(onError, hooks.started, attempt, waited());
+			return around(hooks, attempt, onError, call);
+		},
+	};
+}
