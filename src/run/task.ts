@@ -210,7 +210,8 @@ export function retryAfter(delay: number, error?: unknown, options: DelayOptions
  * does not count, the backoff stays where it was, and neither `shouldRetry` nor `onAttemptFailed` is called. A task of a
  * basket keeps its place in its lane. A deadline still ends the run.
  *
- * For a failure after which the service says when to come back, use {@link retryAfter}, which counts.
+ * With a delay of 0 the task runs again at once, and again: use 0 if the gate of its basket, which is closed meanwhile,
+ * holds it back. For a failure after which the service says when to come back, use {@link retryAfter}, which counts.
  *
  * @param delay in milliseconds, 0 or more, and finite
  * @param reason why, for those who read logs; the caller of the run gets it only if a deadline or an abort ends the run

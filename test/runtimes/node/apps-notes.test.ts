@@ -65,9 +65,9 @@ describe.skipIf(isSkipped)("examples/apps/notes", { timeout: 60_000 }, () => {
 		await note.fill("written offline");
 		const buffer = randomBytes(300_000);
 		await page.getByLabel("Photo").setInputFiles({ name: "photo.jpg", mimeType: "image/jpeg", buffer });
-		await status(page, "2 changes are only on this device.");
+		await status(page, "Changes on this device only: 2");
 		await page.reload();
-		await status(page, "2 changes are only on this device.");
+		await status(page, "Changes on this device only: 2");
 		expect(await page.getByLabel("Note", { exact: true }).inputValue()).toBe("written offline");
 		await page.getByAltText("on this device").waitFor({ state: "attached" });
 
@@ -86,7 +86,7 @@ describe.skipIf(isSkipped)("examples/apps/notes", { timeout: 60_000 }, () => {
 		await note.fill("while logged out");
 		const expired = page.getByText("Your login has expired.");
 		await expired.waitFor();
-		await status(page, "1 changes are only on this device.");
+		await status(page, "Changes on this device only: 1");
 		const before = server.requests;
 		await page.waitForTimeout(1_000); // time for requests that must not come
 		expect(server.requests - before).toBeLessThanOrEqual(2); // the service worker may try once, too
@@ -118,7 +118,7 @@ describe.skipIf(isSkipped)("examples/apps/notes", { timeout: 60_000 }, () => {
 		server.flaky = 1;
 		const note = await newNote(page);
 		await note.fill("left behind");
-		await status(page, "1 changes are only on this device.");
+		await status(page, "Changes on this device only: 1");
 		await page.close();
 		server.flaky = Infinity;
 		const sync = await syncEvents();
@@ -135,7 +135,7 @@ describe.skipIf(isSkipped)("examples/apps/notes", { timeout: 60_000 }, () => {
 		await goOffline();
 		await page.getByLabel("Note", { exact: true }).fill("a secret");
 		await page.getByLabel("Photo").setInputFiles({ name: "a.jpg", mimeType: "image/jpeg", buffer: randomBytes(99) });
-		await status(page, "2 changes are only on this device.");
+		await status(page, "Changes on this device only: 2");
 		expect(await leftOn(page)).toHaveLength(3);
 		await page.getByRole("button", { name: "Log out" }).click();
 		await page.getByLabel("Your name").waitFor();

@@ -42,8 +42,8 @@ describe("examples/apps/thumbnails", { timeout: 60_000 }, () => {
 	});
 
 	test("what a killed or ended process has left is done by the next one", async () => {
-		const names = Array.from({ length: 24 }, (_, index) => `${index}.png`);
-		for (const [index, name] of names.entries()) await savePhoto(name, index, 2_000);
+		const names = Array.from({ length: 16 }, (_, index) => `${index}.png`);
+		for (const [index, name] of names.entries()) await savePhoto(name, index, 1_200);
 		app = start();
 		await app.printed(/^done/m);
 		await app.end("SIGKILL");

@@ -21,14 +21,16 @@ function Login() {
 		session.login(String(new FormData(event.currentTarget).get("name"))).catch(({ message }) => setError(message));
 	};
 	return (
-		<form onSubmit={submit}>
-			<h1>Notes</h1>
-			<label>
-				Your name <input name="name" required autoComplete="username" />
-			</label>{" "}
-			<button type="submit">Log in</button>
-			{error && <p role="alert">{error}</p>}
-		</form>
+		<main>
+			<form onSubmit={submit}>
+				<h1>Notes</h1>
+				<label>
+					Your name <input name="name" required autoComplete="username" />
+				</label>{" "}
+				<button type="submit">Log in</button>
+				{error && <p role="alert">{error}</p>}
+			</form>
+		</main>
 	);
 }
 
@@ -39,16 +41,16 @@ function Notes({ user, outbox }: { user: string; outbox: Outbox }) {
 	const tasks = known ?? [];
 	const saved = useSaved(tasks.map(({ key }) => key).join(), isOpen);
 	const logout = async () => {
-		await session.logout();
-		await outbox.clear();
+		await outbox.clear(); // before the next user can log in
 		await caches.delete("notes");
+		await session.logout();
 	};
 	return (
-		<>
+		<main>
 			<header>
 				<h1>Notes of {user}</h1>
-				<button type="button" onClick={() => store(saveText(outbox, crypto.randomUUID(), ""))}>New note</button>
-				<button type="button" onClick={logout}>Log out</button>
+				<button type="button" onClick={() => attempt(saveText(outbox, crypto.randomUUID(), ""))}>New note</button>
+				<button type="button" onClick={() => attempt(logout())}>Log out</button>
 			</header>
 			{!isOpen && (
 				<p role="alert">
@@ -57,7 +59,7 @@ function Notes({ user, outbox }: { user: string; outbox: Outbox }) {
 				</p>
 			)}
 			<p role="status">
-				{known && (known.length === 0 ? "All changes are saved." : `${known.length} changes are only on this device.`)}
+				{known && (known.length === 0 ? "All changes are saved." : `Changes on this device only: ${known.length}`)}
 			</p>
 			{tasks.filter(({ state }) => state === "dead").map(({ id, error }) => (
 				<p role="alert" key={id}>
@@ -66,7 +68,7 @@ function Notes({ user, outbox }: { user: string; outbox: Outbox }) {
 				</p>
 			))}
 			{merge(saved, tasks).map((note) => <Editor key={note.id} note={note} outbox={outbox} />)}
-		</>
+		</main>
 	);
 }
 
@@ -79,7 +81,7 @@ function Editor({ note, outbox }: { note: ShownNote; outbox: Outbox }) {
 				value={typed ?? note.text}
 				onChange={({ target: { value } }) => {
 					setTyped(value);
-					store(saveText(outbox, note.id, value));
+					attempt(saveText(outbox, note.id, value));
 				}}
 				onBlur={() => setTyped(undefined)}
 			/>
@@ -88,7 +90,7 @@ function Editor({ note, outbox }: { note: ShownNote; outbox: Outbox }) {
 				accept="image/*"
 				aria-label="Photo"
 				onChange={({ target }) => {
-					for (const photo of target.files ?? []) store(savePhoto(outbox, note.id, photo));
+					for (const photo of target.files ?? []) attempt(savePhoto(outbox, note.id, photo));
 				}}
 			/>
 			<div>
@@ -99,8 +101,8 @@ function Editor({ note, outbox }: { note: ShownNote; outbox: Outbox }) {
 	);
 }
 
-function store(adding: Promise<void>): void {
-	adding.catch((error) => alert(`Not stored: ${error.message}`));
+function attempt(storing: Promise<void>): void {
+	storing.catch((error) => alert(`This device cannot store it: ${error.message}`));
 }
 
 function Preview({ blob }: { blob: Blob }) {
