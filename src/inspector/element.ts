@@ -30,7 +30,8 @@ export function createInspectorClass(): InspectorConstructor {
 		readonly #root = this.attachShadow({ mode: "open" });
 		#source: Inspection | undefined;
 		#model: Model | undefined;
-		#frame = 0;
+		/** Set if something is to be shown. Not a frame of the browser: these can be rare where the page is not seen. */
+		#soon: ReturnType<typeof setTimeout> | undefined;
 		#clock: ReturnType<typeof setInterval> | undefined;
 		#selected: Model["selected"];
 		readonly #onVisibility = () => document.hidden ? this.#model?.stop() : this.#model?.start();
@@ -82,14 +83,15 @@ export function createInspectorClass(): InspectorConstructor {
 				(this.src === "" ? undefined : remoteInspection(new URL(this.src, document.baseURI)));
 			if (source === undefined) return render(this.#root, []);
 			const model = this.#model = new Model(source, () => {
-				if (model === this.#model) this.#frame ||= requestAnimationFrame(() => this.#render());
+				if (model === this.#model) this.#soon ??= setTimeout(() => this.#render());
 			});
 			this.#onVisibility();
 			this.#render();
 		}
 
 		#render(): void {
-			this.#frame = 0;
+			clearTimeout(this.#soon);
+			this.#soon = undefined;
 			const model = this.#model;
 			if (model === undefined) return;
 			const root = this.#root;

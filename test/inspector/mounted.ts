@@ -71,7 +71,7 @@ export class Mounted {
 
 	/** Resolves when `check` passes. */
 	async until(check: () => void): Promise<void> {
-		await vi.waitFor(check, { interval: 10, timeout: 5_000 });
+		await vi.waitFor(check, { interval: 10, timeout: 20_000 });
 	}
 
 	async showsRows(...ids: string[]): Promise<void> {
