@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryStore, sleep, StoreError } from "../../mod.ts";
 import type { Claim, Turn } from "../../src/store.ts";
-import { deferred, errorOf, untilAborted, watch } from "../support.ts";
+import { deferred, errorOf, isPage, untilAborted, watch } from "../support.ts";
 import { expectHeardElsewhere } from "./elsewhere.ts";
 import { Machine, running } from "./support.ts";
 
@@ -291,9 +291,9 @@ describe("Basket: leases", () => {
 		await run.stop();
 	});
 
-	test("delete() in another process, of a thousand one after the other, costs a few calls, and ends all within a second", async () => {
+	test("delete() in another process, of hundreds one after the other, costs a few calls, and ends all within a second", async () => {
 		const { machine, reasons, here, there } = pair();
-		const ids = Array.from({ length: 1_000 }, (_, index) => `x ${index}`);
+		const ids = Array.from({ length: isPage ? 300 : 1_000 }, (_, index) => `x ${index}`);
 		await there.addMany(ids.map((id) => ({ kind: "a", payload: 1, id })));
 		const run = running(here);
 		await machine.clock.advance(1_000);
@@ -302,7 +302,7 @@ describe("Basket: leases", () => {
 			await machine.clock.advance(1);
 		}
 		await machine.clock.advance(1_000);
-		expect(reasons.length).toBe(1_000);
+		expect(reasons.length).toBe(ids.length);
 		expect(machine.spied.count("extend")).toBeLessThan(7);
 		await run.stop();
 	});

@@ -132,7 +132,7 @@ group("Job.all()", () => {
 		});
 	});
 
-	const seeds = (isPage ? 6 : 24) * (isLong ? 8 : 1);
+	const seeds = isPage ? 6 : 24 * (isLong ? 8 : 1);
 	test(`in chains of random shape keeps the laws when processes die at random: ${seeds} seeds`, async () => {
 		for (let seed = 0; seed < seeds; seed++) expect(await tryChain(openMemory, seed, 0.1)).toBe(undefined);
 	}, 600_000);
