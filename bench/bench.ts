@@ -118,7 +118,9 @@ async function bundle(): Promise<void> {
 		define: { "process.env.NODE_ENV": '"production"' },
 		alias: {
 			upkeep: request.library,
-			...Object.fromEntries(["threads", "cron", "stores/indexeddb", "stores/postgres", "stores/sqlite"].map(aliasOf)),
+			...Object.fromEntries(
+				["threads", "cron", "otel", "stores/indexeddb", "stores/postgres", "stores/sqlite"].map(aliasOf),
+			),
 		},
 		plugins: [unbundled],
 	});

@@ -12,6 +12,7 @@ export type TopicName =
 	| "threads"
 	| "cron"
 	| "queue"
+	| "observe"
 	| "browser-queue"
 	| "wake"
 	| "backlog"
@@ -221,6 +222,18 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: `${sqlite}, NORMAL`, most: 2.5, of: `${raw}, NORMAL` },
 			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "plainjob, NORMAL" },
 			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "liteque, NORMAL" },
+		],
+		processes: 3,
+	},
+	observe: {
+		title: "One attempt of an async no-op, and one of 10,000 no-op tasks in memory, with and without an observer",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node", "deno", "bun"],
+		cases: ["run", "Basket"].flatMap((name) => ["", ", observer", ", otel without an SDK"].map((what) => name + what)),
+		targets: [
+			{ case: "run, observer", most: 3_000 },
+			{ case: "Basket, observer", most: 1.5, of: "Basket" },
 		],
 		processes: 3,
 	},

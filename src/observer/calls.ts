@@ -53,7 +53,7 @@ export function watch<T, C extends TaskContext>(
 			observe(undefined, hooks.ended, attempt, {
 				outcome: error === undefined ? "done" : steering(error.thrown).later ? "later" : "failed",
 				took: clock.monotonic() - begunAt,
-				error: unwrap(error?.thrown),
+				error: error && unwrap(error.thrown), // of nothing, it would throw and catch an error
 			});
 		observe(undefined, hooks.started, attempt, 0);
 		let result;

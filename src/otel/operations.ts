@@ -91,11 +91,11 @@ export function operations(
 
 /** The attributes of spans and measurements: none outside of baskets. A destination is only that of all parts. */
 function aboutOf(name: string, parts: readonly Part[]): OtelAttributes {
-	const [destination, ...others] = new Set(parts.map(({ basket, kind }) => basket && `${basket}:${kind}`));
-	return destination === undefined ? {} : {
+	const [{ basket, kind }] = parts as readonly [Part];
+	return basket === undefined ? {} : {
 		"messaging.system": "upkeep",
 		"messaging.operation.name": name,
-		...!others[0] && { "messaging.destination.name": destination },
+		...parts.every((part) => part.kind === kind) && { "messaging.destination.name": `${basket}:${kind}` },
 	};
 }
 
