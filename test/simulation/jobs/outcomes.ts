@@ -20,9 +20,12 @@ export function checkState(book: JobBook, shown: JobRecord): string | undefined 
 	const status = state.status ?? (entry.state === "waiting" && entry.isHeld ? "held" : entry.state);
 	const position = { direction, step: state.status === undefined ? step : undefined, attempts, previousError };
 	// The ledger checks what the lapses and the run are read from.
-	const { history, key: _, problem: __, dueAt: ___, lapses: ____, run: _____, ...rest } = shown;
+	const { history, key: _, problem: __, dueAt: ___, lapses: ____, run: _____, steps, ...rest } = shown;
 	const { id, addedAt, lane, priority } = entry;
 	const expected = { id, job: rules.name, addedAt, lane, priority, input, version, meta: {} };
+	const wrong = differ(steps.map(({ name }) => name), rules.steps.map(({ name }) => name));
+	const areDone = state.status !== "completed" || steps.every(({ state }) => state === "done");
+	if (wrong !== undefined || !areDone) return `with the steps ${JSON.stringify(steps)}`;
 	return differ(rest, { ...expected, status, ...position, results, error, revertError }) ?? checkHistory(book, history);
 }
 
