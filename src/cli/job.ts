@@ -27,7 +27,7 @@ type Children = ReadonlyMap<number, ChildCounts>;
 type StepView = Pick<JobStepRecord, "name" | "state" | "result"> & { readonly children?: ChildCounts | undefined };
 
 function viewSteps(checkpoint: JobCheckpoint, children: Children | undefined): StepView[] {
-	return stepsOf(checkpoint, 0, children).map(({ name, state, ...step }, index) => ({
+	return stepsOf(checkpoint, 0, undefined, children).map(({ name, state, ...step }, index) => ({
 		name,
 		state,
 		...("result" in step ? { result: step.result } : {}),

@@ -103,7 +103,8 @@ function jobWith(record: JobRecord, shown: Redacted): InspectedTask {
 }
 
 function showStep(step: JobStepRecord, { results = {} }: Redacted, mayShowErrors: boolean): InspectedStep {
-	const { name, state, attempts, until, error } = step;
+	const { name, type, state, attempts, until, error } = step;
 	const result = Object.hasOwn(results, name) ? { result: showValue(results[name], 4_096) } : {};
-	return { name, state, attempts, until, error: mayShowErrors ? error : undefined, ...result };
+	const types = type === undefined ? {} : { type };
+	return { name, ...types, state, attempts, until, error: mayShowErrors ? error : undefined, ...result };
 }

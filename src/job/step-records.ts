@@ -6,8 +6,9 @@
 
 import type { TaskFailure } from "../basket/engine.ts";
 import { branchOf } from "./branch-name.ts";
+import type { JobStep } from "./definition.ts";
 import { groupAt, openBranches } from "./groups.ts";
-import { type JobCheckpoint, type JobResults, showHistory, type Waiting } from "./state.ts";
+import { type JobCheckpoint, type JobResults, type PreparedJob, showHistory, type Waiting } from "./state.ts";
 
 /** How many children of a step have each status: that of their job if they have ended, otherwise their state. */
 export type ChildCounts = Readonly<Record<string, number>>;
@@ -19,6 +20,8 @@ export type JobStepState = "done" | "current" | "pending" | "failed" | "revertin
 export interface JobStepRecord {
 	/** Its name; that of a branch is the JSON of a list with its group and its own name. */
 	readonly name: string;
+	/** What it does; absent if this process does not know the definition. */
+	readonly type?: JobStep["type"] | undefined;
 	/**
 	 * Its state. `"current"`: it runs or waits; `"reverting"`: its revert does. A step without a revert stays `"done"` when the
 	 * job goes backward.
@@ -38,22 +41,35 @@ export interface JobStepRecord {
  * The steps of a job in order.
  *
  * @param addedAt when the job was added
+ * @param job its definition, if that is known
  * @param children the children by the places of their steps, if they are known
  */
 export function stepsOf(
 	checkpoint: JobCheckpoint,
 	addedAt: number,
+	job: Pick<PreparedJob, "steps"> | undefined,
 	children?: ReadonlyMap<number, ChildCounts>,
 ): JobStepRecord[] {
 	const { plan } = checkpoint;
 	const known = stepResults(checkpoint);
 	return plan.map((name, index) => {
 		const state = stateOf(checkpoint, name, index, name in known, children?.get(index));
-		const result = name in known ? { result: known[name] } : {};
-		if (state !== "current" && state !== "reverting") return { name, state, ...result };
+		const type = typeOf(checkpoint, job, name);
+		const more = { ...type === undefined ? {} : { type }, ...name in known ? { result: known[name] } : {} };
+		if (state !== "current" && state !== "reverting") return { name, state, ...more };
 		const { attempts, previous: error, until } = waitingOf(checkpoint, name, index);
-		return { name, state, ...result, attempts, error, until: until === undefined ? until : addedAt + until };
+		return { name, state, ...more, attempts, error, until: until === undefined ? until : addedAt + until };
 	});
+}
+
+/** What a step does. A durable function says so itself. */
+function typeOf(
+	{ pending, records = [] }: JobCheckpoint,
+	job: Pick<PreparedJob, "steps"> | undefined,
+	name: string,
+): JobStep["type"] | undefined {
+	if (pending === undefined) return job?.steps.get(name)?.definition.type;
+	return Object.hasOwn(pending, name) ? pending[name]!.type : records.find((record) => record.name === name)?.type;
 }
 
 /** What is known of the attempts of a current step. */

@@ -170,7 +170,7 @@ async function show(source: JobSource, jobs: PreparedJobs, found: FoundJob): Pro
 	const problem = state === "held" || state === "dead" ? reason : undefined;
 	const { previous: previousError, ...place } = position(checkpoint);
 	const { input, children } = showChildren(checkpoint, itemOf);
-	const steps = whole.state === undefined ? [] : stepsOf(whole.state, addedAt);
+	const steps = whole.state === undefined ? [] : stepsOf(whole.state, addedAt, jobs.get(kind));
 	const stored = {
 		input,
 		results,

@@ -146,7 +146,7 @@ describe("inspect()", () => {
 			payload: { value: { user: "ada" } },
 			steps: [
 				{ name: "flight", state: "done", result: { value: { seat: 4 } } },
-				{ name: "approval", state: "current" },
+				{ name: "approval", type: "waitFor", state: "current" },
 				{ name: "mail", state: "pending" },
 			],
 			history: [{ step: "flight", attempt: 1, isRevert: false }],
@@ -350,7 +350,7 @@ describe("redact", () => {
 			history: [],
 		});
 		expect(shown[0]!.result).toBe(undefined);
-		expect(shown[2]!.steps![0]).toEqual({ name: "flight", state: "done" });
+		expect(shown[2]!.steps![0]).toEqual({ name: "flight", type: "step", state: "done" });
 		expect((await inspection.list({ text: "secret" })).items).toEqual([]);
 	});
 

@@ -24,16 +24,17 @@ describe("JobRecord.steps", () => {
 		await drain(processor, clock);
 		const { steps } = (await processor.get(id))!;
 		expect(steps).toEqual([
-			{ name: "flight", state: "done", result: { seat: 4 } },
+			{ name: "flight", type: "step", state: "done", result: { seat: 4 } },
 			{
 				name: "hotel",
+				type: "step",
 				state: "current",
 				attempts: 1,
 				error: expect.objectContaining({ message: "full" }),
 				until: 1_060_000,
 			},
-			{ name: "approval", state: "pending" },
-			{ name: "mail", state: "pending" },
+			{ name: "approval", type: "waitFor", state: "pending" },
+			{ name: "mail", type: "step", state: "pending" },
 		]);
 	});
 
@@ -53,13 +54,14 @@ describe("JobRecord.steps", () => {
 		expect(steps).toEqual([
 			{
 				name: "flight",
+				type: "step",
 				state: "reverting",
 				result: 1,
 				attempts: 1,
 				error: expect.objectContaining({ message: "closed" }),
 				until: 1_060_000,
 			},
-			{ name: "hotel", state: "failed" },
+			{ name: "hotel", type: "step", state: "failed" },
 		]);
 	});
 
@@ -82,13 +84,13 @@ describe("JobRecord.steps", () => {
 			until: 1_060_000,
 		};
 		expect(booked).toEqual([
-			{ name: `["book","flight"]`, ...failed },
-			{ name: `["book","hotel"]`, state: "done", result: 2 },
+			{ name: `["book","flight"]`, type: "step", ...failed },
+			{ name: `["book","hotel"]`, type: "step", state: "done", result: 2 },
 		]);
 		expect(flowed).toEqual([
-			{ name: "account", state: "done", result: "ada" },
-			{ name: "a", ...failed },
-			{ name: "day", state: "current", attempts: 0, error: undefined, until: 1_005_000 },
+			{ name: "account", type: "step", state: "done", result: "ada" },
+			{ name: "a", type: "step", ...failed },
+			{ name: "day", type: "sleep", state: "current", attempts: 0, error: undefined, until: 1_005_000 },
 		]);
 	});
 });
