@@ -141,10 +141,18 @@ function lapse({ worker, at }: ClaimOrigin, attempt: number): StoredAttempt {
 function read(history: string | undefined): { readonly since: number; readonly stored: readonly StoredAttempt[] } {
 	try {
 		const [since, ...stored] = JSON.parse(history ?? "[]");
-		return { since: typeof since === "number" ? since : Infinity, stored: stored.filter(Array.isArray) };
+		return { since: Number.isFinite(since) ? since : Infinity, stored: stored.filter(isAttempt) };
 	} catch {
 		return { since: Infinity, stored: [] };
 	}
+}
+
+/** Whether each part has its type: what shows attempts relies on it. */
+function isAttempt(stored: unknown): stored is StoredAttempt {
+	if (!Array.isArray(stored)) return false;
+	const [attempt, startedAt, duration, ...texts] = stored;
+	const areNumbers = [attempt, startedAt, duration ?? 0, startedAt + duration].every(Number.isFinite);
+	return areNumbers && texts.every((text) => typeof (text ?? "") === "string");
 }
 
 /** The past of a task, as it is shown. */
@@ -164,7 +172,7 @@ export function showHistory(
 		startedAt,
 		endedAt: duration === null ? undefined : startedAt + duration,
 		worker: worker ?? undefined,
-		error: name === undefined ? undefined : { name, message: message ?? "" },
+		error: typeof name === "string" ? { name, message: message ?? "" } : undefined,
 	}));
 	return { firstAddedAt: since < addedAt ? since : undefined, attempts: shown };
 }

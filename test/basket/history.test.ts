@@ -102,6 +102,37 @@ describe("TaskRecord.history", () => {
 	});
 });
 
+test("TaskRecord.history leaves out what somebody has damaged, and each part of the rest has its type", async () => {
+	const machine = new Machine();
+	const basket = machine.basket({ mail: () => {} });
+	const good = [1, 5, 6, "a", "Error", "no"];
+	const odd = ["\x1b[2J", {}, { tag: "b" }, [[]], true, "5", null, 1e308];
+	const one = odd.flatMap((value) => good.map((_, index) => good.with(index, value as never)));
+	const texts = [[0, ...odd, ...one, good], odd, {}, null, "x", [[]], [null, good]].map((value) =>
+		JSON.stringify(value)
+	);
+	for (const [index, text] of [...texts, "", "[", "[-1e999,[1,1e308,1e308]]"].entries()) {
+		const id = `${index}`;
+		await machine.memory.add("default", [{ id, kind: "mail", payload: "{}", delay: 0, priority: 0 }]);
+		const { claims } = await machine.memory.turn("default", {
+			settle: [],
+			claim: [{ kinds: ["mail"], limit: 1 }],
+			lease: 30_000,
+		});
+		const outcome = { type: "dead", attempts: 1, error: "x", history: text } as const;
+		await machine.memory.turn("default", { settle: [{ ref: claims[0]!, outcome }], claim: [], lease: 30_000 });
+		const { history } = (await basket.get(id))!;
+		expect(history.firstAddedAt ?? 0).toSatisfy(Number.isFinite);
+		for (const { attempt, startedAt, endedAt, worker, error } of history.attempts) {
+			for (const number of [attempt, startedAt, endedAt ?? 0]) expect(number).toSatisfy(Number.isFinite);
+			for (const text of [worker ?? "", error?.name ?? "", error?.message ?? ""]) expect(text).toBeTypeOf("string");
+		}
+		if (index === 0) {
+			expect(history.attempts.at(-1)).toMatchObject({ attempt: 1, startedAt: 5, endedAt: 11, worker: "a" });
+		}
+	}
+});
+
 describe("BasketOptions.worker", () => {
 	test("is any name by default, and refused if it is too long", async () => {
 		const machine = new Machine();

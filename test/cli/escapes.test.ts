@@ -34,7 +34,9 @@ async function fill(store: Store<never>): Promise<void> {
 	const { claims: [a, b, c, d] } = await store.turn(name, turn);
 	await store.save(name, [{ ref: a!, progress: evil }, { ref: b!, progress: JSON.stringify({ value: evil }) }]);
 	const error = JSON.stringify({ name: evil, message: evil, stack: `${evil}: ${evil}\n at ${evil}` });
-	const history = JSON.stringify([1, [1, 5, 5, evil, evil, evil], [2, 6, null, evil]]);
+	const attempts = [[1, 5, 5, evil, evil, evil], [2, 6, null, evil]];
+	const edited = [[evil, 5, 5], [1, evil, 5], [1, 5, evil], [1, 5, 5, { evil }, [evil]], evil];
+	const history = JSON.stringify([1, ...attempts, ...edited]);
 	const settle = [
 		{ ref: a!, outcome: { type: "dead", attempts: 1, error, history } },
 		{ ref: b!, outcome: { type: "retry", attempts: 1, error: evil, delay: 1_000, payload: evil } },
