@@ -9,8 +9,8 @@ import type { TaskState } from "../basket/store.ts";
 import type { JobRecord } from "../job/view.ts";
 import type { JobStepRecord } from "../job/step-records.ts";
 import type { InspectedAttempt, InspectedDetail, InspectedStep, InspectedTask } from "./records.ts";
-import { type Redacted, redacted } from "./redaction.ts";
-import { inList, showData, type Showing } from "./show-task.ts";
+import { type Redacted, redacted, showAttempts } from "./redaction.ts";
+import { type Given, inList, showData, type Showing } from "./show-task.ts";
 import { previewOf, showValue } from "./value.ts";
 
 /** A job in a list. */
@@ -21,14 +21,13 @@ export function showJob(showing: Showing, record: JobRecord): InspectedTask {
 /** A job with everything but its lane and its children. */
 export function showJobDetail(showing: Showing, record: JobRecord): InspectedDetail {
 	const shown = redactJob(showing, record);
-	const mayShowErrors = shown.error !== undefined && isSame(shown.error, errorOf(record));
-	const steps = record.steps.map((step) => showStep(step, shown, mayShowErrors));
+	const steps = record.steps.map((step) => showStep(step, shown));
 	return {
 		...jobWith(record, shown),
 		...showData(shown),
-		history: shown.history ?? [],
+		history: showAttempts(shown, shown.given),
 		steps,
-		revertError: mayShowErrors ? record.revertError : undefined,
+		revertError: shown.showError(record.revertError),
 	};
 }
 
@@ -54,14 +53,15 @@ function errorOf({ problem, revertError, error, previousError }: JobRecord): Tas
 	return problem ?? revertError ?? error ?? previousError;
 }
 
-function redactJob({ redact, onError }: Showing, record: JobRecord): Redacted {
+function redactJob({ redact, onError }: Showing, record: JobRecord): Redacted & Given {
 	const { id, job, input, meta } = record;
 	const error = errorOf(record);
 	const results = Object.fromEntries(
 		record.steps.flatMap((step) => "result" in step ? [[step.name, step.result] as const] : []),
 	);
 	const task = { source: "processor", id, kind: job, payload: input, meta, results } as const;
-	return redacted(redact, { ...task, error: error && { ...error }, history: attemptsOf(record) }, onError);
+	const given = attemptsOf(record);
+	return { ...redacted(redact, { ...task, error, history: [...given] }, onError), given };
 }
 
 /** The attempts of its steps, and the claims that never ended, by their starts. */
@@ -74,10 +74,6 @@ function attemptsOf({ history, lapses }: JobRecord): InspectedAttempt[] {
 	}));
 	const lost = lapses.map(({ worker, startedAt }) => ({ worker, startedAt }));
 	return [...attempts, ...lost].sort((one, other) => one.startedAt - other.startedAt);
-}
-
-function isSame(shown: TaskFailure, error: TaskFailure | undefined): boolean {
-	return JSON.stringify(shown) === JSON.stringify(error);
 }
 
 function jobWith(record: JobRecord, shown: Redacted): InspectedTask {
@@ -102,9 +98,9 @@ function jobWith(record: JobRecord, shown: Redacted): InspectedTask {
 	};
 }
 
-function showStep(step: JobStepRecord, { results = {} }: Redacted, mayShowErrors: boolean): InspectedStep {
+function showStep(step: JobStepRecord, { results = {}, showError }: Redacted): InspectedStep {
 	const { name, type, state, attempts, until, error } = step;
 	const result = Object.hasOwn(results, name) ? { result: showValue(results[name], 4_096) } : {};
 	const types = type === undefined ? {} : { type };
-	return { name, ...types, state, attempts, until, error: mayShowErrors ? error : undefined, ...result };
+	return { name, ...types, state, attempts, until, error: showError(error), ...result };
 }

@@ -5,8 +5,8 @@
  */
 
 import type { TaskRecord } from "../basket/basket.ts";
-import type { InspectedDetail, InspectedTask } from "./records.ts";
-import { type Redact, type Redacted, redacted } from "./redaction.ts";
+import type { InspectedAttempt, InspectedDetail, InspectedTask } from "./records.ts";
+import { type Redact, type Redacted, redacted, showAttempts } from "./redaction.ts";
 import { previewOf, showValue } from "./value.ts";
 import type { OnError } from "../platform/observe.ts";
 
@@ -14,6 +14,11 @@ import type { OnError } from "../platform/observe.ts";
 export interface Showing {
 	readonly redact: Redact | undefined;
 	readonly onError: OnError | undefined;
+}
+
+/** The attempts as `redact` has got them. */
+export interface Given {
+	readonly given: readonly InspectedAttempt[];
 }
 
 /** A task in a list. */
@@ -35,7 +40,7 @@ export function showTaskDetail(showing: Showing, record: TaskRecord): InspectedD
 		...taskWith(record, shown),
 		...showData(shown),
 		firstAddedAt: record.history.firstAddedAt,
-		history: shown.history ?? [],
+		history: showAttempts(shown, shown.given),
 	};
 }
 
@@ -52,10 +57,11 @@ function showMeta(meta: Redacted["meta"] = {}): Readonly<Record<string, string>>
 	return Object.fromEntries(Object.entries(meta).map(([name, value]) => [name, String(value)]));
 }
 
-function redactTask({ redact, onError }: Showing, record: TaskRecord): Redacted {
+function redactTask({ redact, onError }: Showing, record: TaskRecord): Redacted & Given {
 	const { id, kind, payload, result, meta, progress, error, history } = record;
-	const task = { source: "outbox", id, kind, payload, result, meta, progress, error: error && { ...error } } as const;
-	return redacted(redact, { ...task, history: history.attempts.map((attempt) => ({ ...attempt })) }, onError);
+	const task = { source: "outbox", id, kind, payload, result, meta, progress, error } as const;
+	const given = history.attempts.map((attempt) => ({ ...attempt }));
+	return { ...redacted(redact, { ...task, history: [...given] }, onError), given };
 }
 
 function taskWith(record: TaskRecord, shown: Redacted): InspectedTask {

@@ -381,22 +381,67 @@ describe("redact", () => {
 		}
 	});
 
-	test("that changes the error of a job hides the errors of its steps", async () => {
-		for (const [isChanged, count] of [[true, 0], [false, 1]] as const) {
-			const redact: InspectOptions["redact"] = ({ error, ...task }) => {
-				const changed = isChanged ? { name: "Error", message: "withheld" } : error;
-				return { ...task, history: [], error: changed };
-			};
-			const clock = new VirtualClock();
-			const store = memoryStore({ clock });
-			const fails = job("fails").step("one", { run: () => Promise.reject(new Error("secret")), attempts: 2 });
-			const processor = new Processor({ store, clock, jobs: [fails], backoff: { start: 60_000 } });
-			await processor.add(fails, undefined, { id: "a" });
-			const draining = watch(processor.drain());
-			while (draining.state === "pending") await clock.advance(0);
-			const detail = await inspect({ processor }, { redact, clock }).get("a");
-			expect(detail!.steps!.filter(({ error }) => error !== undefined).length).toBe(count);
-			expect(secret.test(JSON.stringify(detail))).toBe(!isChanged);
+	test("sees each error as error: of attempts, steps and reverts, whatever the last one is", async () => {
+		const redacts: NonNullable<InspectOptions["redact"]>[] = [
+			({ error: _, ...task }) => task,
+			({ error, ...task }) => ({ ...task, error: error && { ...error, message: "withheld", stack: "" } }),
+			({ error, ...task }) => ({ ...task, error: /secret/.test(error?.message ?? "") ? undefined : error }),
+			({ error, ...task }) => {
+				if (secret.test(error?.message ?? "")) throw new Error("of redact");
+				return { ...task, error };
+			},
+			({ error, ...task }) => {
+				if (error !== undefined) Object.assign(error, { message: error.message.replace("secret", "…"), stack: "" });
+				return { ...task, error };
+			},
+		];
+		const messages = ["secret", "plain"];
+		for (const redact of [undefined, ...redacts]) {
+			for (const [first, second] of [messages, messages.toReversed()] as [string, string][]) {
+				const clock = new VirtualClock();
+				const store = memoryStore({ clock });
+				const fails = job("fails")
+					.step("one", { run: () => {}, revert: () => Promise.reject(stopNow(new Error(first))) })
+					.step("two", { run: () => Promise.reject(stopNow(new Error(second))) });
+				const again = job("again").step("one", { run: () => Promise.reject(new Error(first)), attempts: 2 });
+				const processor = new Processor({
+					store,
+					clock,
+					jobs: [fails, again],
+					backoff: { start: 60_000 },
+					retain: 1e9,
+				});
+				let calls = 0;
+				const tasks = {
+					mail: () => {
+						if (calls++ < 2) throw new Error([first, second][calls - 1]);
+					},
+				};
+				const outbox = new Basket({ store, clock, tasks, backoff: { start: 1, jitter: "none" }, retain: 1e9 });
+				await processor.add(fails, undefined, { id: "fails" });
+				await processor.add(again, undefined, { id: "again" });
+				await outbox.add("mail", undefined, { id: "mail" });
+				for (const one of [processor, outbox, outbox, outbox]) {
+					const draining = watch(one.drain());
+					do await clock.advance(1); while (draining.state === "pending");
+				}
+				const inspection = inspect({ outbox, processor }, { redact, clock, onError: () => {} });
+				const ids = [["fails", "processor"], ["again", "processor"], ["mail", "outbox"]] as const;
+				const details = await Promise.all(ids.map(async ([id, source]) => (await inspection.get(id, source))!));
+				if (redact === undefined) expect(details.every(({ history }) => history.length > 0)).toBe(true);
+				const lists = [await inspection.list({ source: "processor" }), await inspection.list()];
+				expect(secret.test(JSON.stringify([details, lists]))).toBe(redact === undefined);
+			}
 		}
+	});
+
+	test("may return what is no text: it is shown as text, and the list stays", async () => {
+		const odd = { name: 5n, message: { toString: () => "odd" }, code: {}, stack: 5 };
+		const redact = () => ({ error: odd, progress: { value: 5n } });
+		const { inspection, outbox } = bench({ redact: redact as never });
+		await outbox.add("mail", { to: "ada" }, { id: "a" });
+		const page = await inspection.list({ text: "odd" });
+		expect(JSON.parse(JSON.stringify(page)).items).toMatchObject([{ id: "a", error: { name: "5", message: "odd" } }]);
+		expect(JSON.stringify(await inspection.get("a"))).toContain('"value":5');
 	});
 });
