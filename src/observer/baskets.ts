@@ -18,13 +18,14 @@ export const baskets: Observing = {
 		const batches = new Map<Observer, ObservedAdd[]>();
 		const adds = entries.map(({ kind, id, lane, meta }) => {
 			const observer = kinds.get(kind)?.settings.observe;
-			if (observer === undefined) return undefined;
+			if (observer?.hooks.adding === undefined) return undefined;
 			const batch = batches.get(observer) ?? [];
 			batches.set(observer, batch);
 			const add = { basket, kind: baseOf(kind), id, lane, meta: { ...typeof meta === "object" ? meta : {} } };
 			batch.push(entries.length > 1 ? Object.assign(add, { batch }) : add);
 			return { hooks: observer.hooks, add };
 		});
+		if (batches.size === 0) return { entries, end() {} };
 		const ends: (((end: ObservedAddEnd) => void) | undefined)[] = [];
 		const watched = entries.map((entry, index) => {
 			const { hooks, add } = adds[index] ?? {};
@@ -79,32 +80,46 @@ function fitting(given: WatchedEntry["meta"], meta: Record<string, string>): Wat
 function observedKind<K extends WatchedKind>(kind: K, basket: WatchedBasket): K {
 	const { observe: observer } = kind.settings;
 	if (observer === undefined) return kind;
+	const { hooks } = observer;
 	const call: WatchedKind["call"] = (payload, task, attempt) => {
-		const { addedAt, age, late } = task.claim;
-		const waited = () => Math.max(0, task.now() - (addedAt + age - late));
-		const watched = task.watched = watchedOf(attemptOf(basket, task), observer.hooks, basket, waited);
-		const run = () => kind.call(payload, task, attempt);
+		const watched = task.watched = new WatchedCall(attemptOf(basket, task), hooks, basket, task);
 		// A task in a batch begins with the call that it shares.
-		return task.sharedRun === undefined ? watched.begin([watched], run) : run();
+		if (task.sharedRun !== undefined) return kind.call(payload, task, attempt);
+		return watched.begin([watched], () => kind.call(payload, task, attempt));
 	};
 	return { ...kind, call, isObserved: true };
 }
 
-function watchedOf(
-	attempt: ObservedAttempt,
-	hooks: ObserverHooks,
-	{ clock, onError }: WatchedBasket,
-	waited: () => number,
-): Watched {
-	return {
-		attempt,
-		begunAt: undefined,
-		waited,
-		begin(batch, call) {
-			const begunAt = clock.monotonic();
-			for (const one of batch) one.begunAt = begunAt;
-			for (const { attempt, waited } of batch) observe(onError, hooks.started, attempt, waited());
-			return around(hooks, attempt, onError, call);
-		},
-	};
+class WatchedCall implements Watched {
+	readonly attempt: ObservedAttempt;
+	begunAt: number | undefined;
+	isLost = false;
+	readonly #hooks: ObserverHooks;
+	readonly #basket: WatchedBasket;
+	readonly #task: WatchedTask & { now(): number };
+
+	constructor(
+		attempt: ObservedAttempt,
+		hooks: ObserverHooks,
+		basket: WatchedBasket,
+		task: WatchedTask & { now(): number },
+	) {
+		this.attempt = attempt;
+		this.#hooks = hooks;
+		this.#basket = basket;
+		this.#task = task;
+	}
+
+	waited(): number {
+		const { claim: { addedAt, age, late } } = this.#task;
+		return Math.max(0, this.#task.now() - (addedAt + age - late));
+	}
+
+	begin<T>(batch: readonly Watched[], call: () => T): T {
+		const { clock, onError } = this.#basket;
+		const begunAt = clock.monotonic();
+		for (const one of batch) one.begunAt = begunAt;
+		for (const one of batch) observe(onError, this.#hooks.started, one.attempt, one.waited());
+		return around(this.#hooks, this.attempt, onError, call);
+	}
 }
