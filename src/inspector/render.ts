@@ -6,10 +6,16 @@
  */
 
 /** The description of an element. */
-export interface Described {
+export class Described {
 	readonly tag: string;
 	readonly properties: Properties;
 	readonly children: readonly Child[];
+
+	constructor(tag: string, properties: Properties, children: readonly Child[]) {
+		this.tag = tag;
+		this.properties = properties;
+		this.children = children;
+	}
 }
 
 /** What an element contains. Whatever is false or undefined is left out. */
@@ -28,12 +34,12 @@ const svgTags = /^(?:svg|path)$/;
 
 /** Describes an element. */
 export function h(tag: string, properties: Properties = {}, ...children: Child[]): Described {
-	return { tag, properties, children };
+	return new Described(tag, properties, children);
 }
 
 /** Gives `parent` these children. */
 export function render(parent: Node, children: readonly Child[]): void {
-	const wanted = (children as readonly unknown[]).flat(9).filter(Boolean) as (Described | string)[];
+	const wanted = (children as readonly unknown[]).flat(9).filter(Boolean).map(described);
 	const keys = new Set(wanted.map((child) => typeof child === "string" ? undefined : child.properties["key"]));
 	const keyed = new Map<unknown, Node>();
 	// What goes is removed first: what stays is then in its place, and moving it would cost it the focus.
@@ -55,6 +61,11 @@ export function render(parent: Node, children: readonly Child[]): void {
 		update(node, child);
 	}
 	for (const node of [...parent.childNodes]) if (!keep.has(node)) node.remove();
+}
+
+/** An object in the place of a text, which a damaged task may have, is no description: it is shown as JSON. */
+function described(child: unknown): Described | string {
+	return typeof child === "string" || child instanceof Described ? child : JSON.stringify(child);
 }
 
 function keyOf(node: Known): unknown {

@@ -312,6 +312,29 @@ describe.skipIf(!hasPages)("<upkeep-inspector> (skipped outside of pages)", () =
 		expect(page.all(".detail pre").map((one) => one.textContent)).toContain(hostile);
 	});
 
+	test("an object in the place of a text, as a damaged task has, is no element", async () => {
+		const properties = { class: "bad", srcdoc: "<script>alert(1)</script>" };
+		const bad = { tag: "iframe", properties, children: [] } as never;
+		const failure = { name: bad, message: bad, stack: bad };
+		const page = new Mounted(
+			new FakeInspection([{
+				...{
+					id: "a",
+					kind: bad,
+					lane: bad,
+					preview: bad,
+					error: failure,
+					run: { worker: bad, since: bad },
+				},
+				...{ state: "running", payload: { value: bad, isCut: bad }, meta: { a: bad, b: [bad] as never } },
+				history: [{ attempt: bad, startedAt: bad, endedAt: bad, worker: bad, error: failure }],
+			}]),
+		);
+		await page.open("a");
+		await page.until(() => expect(page.text).toContain("iframe"));
+		expect(page.all("iframe, .bad")).toEqual([]);
+	});
+
 	test("draws the backlog, and rates and waits if the source has them", async () => {
 		const fake = new FakeInspection();
 		const at = Date.now();
