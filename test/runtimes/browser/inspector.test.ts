@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import axe from "axe-core";
 import { Basket, memoryStore } from "../../../mod.ts";
 import { inspect } from "../../../src/inspection/inspection.ts";
+import { indexedDBStore } from "../../../src/stores/indexeddb/indexeddb.ts";
 import type { UpkeepInspector } from "../../../src/inspector/inspector.ts";
 import { FakeInspection } from "../../inspector/fake.ts";
 import { Mounted } from "../../inspector/mounted.ts";
@@ -131,8 +132,12 @@ describe("<upkeep-inspector> in a browser", () => {
 		if (row.matches(":focus-visible")) expect(getComputedStyle(row).outlineStyle).toBe("solid");
 	});
 
-	test("shows a basket of this page", async () => {
-		const outbox = new Basket({ store: memoryStore(), tasks: { send: (_text: string) => {} } });
+	test.each(["memory", "IndexedDB"])("shows a basket of this page in %s", async (where) => {
+		const database = `inspector-${crypto.randomUUID()}`;
+		const isStored = where === "IndexedDB";
+		const store = isStored ? indexedDBStore(database) : memoryStore();
+		onTestFinished(() => void (isStored && indexedDB.deleteDatabase(database)));
+		const outbox = new Basket({ store, tasks: { send: (_text: string) => {} } });
 		await outbox.add("send", "hello", { id: "first" });
 		const page = new Mounted(inspect({ outbox }));
 		await page.showsRows("first");
