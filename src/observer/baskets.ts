@@ -31,7 +31,9 @@ export const baskets: Observing = {
 			const { hooks, add } = adds[index] ?? {};
 			const end = hooks && observe(onError, hooks.adding, add!);
 			ends.push(typeof end === "function" ? end : undefined);
-			return add === undefined ? entry : { ...entry, meta: fitting(entry.meta, add.meta) };
+			return add === undefined
+				? entry
+				: { ...entry, meta: observe(onError, fitting, entry.meta, add.meta) ?? entry.meta };
 		});
 		const end: ReturnType<Observing["adds"]>["end"] = (added, error) => {
 			for (const [index, end] of ends.entries()) {
@@ -67,14 +69,25 @@ function attemptOf(
 	return watched?.attempt ?? { by: "basket", basket: name, kind, id, attempt, meta: decodeMeta(meta), lane, worker };
 }
 
-/** The meta with what observers have put there, but for the longest texts of those that do not fit. */
+/** The meta with the texts that observers have put there, as far as they fit: the shortest first. */
 function fitting(given: WatchedEntry["meta"], meta: Record<string, string>): WatchedEntry["meta"] {
-	// Neither an object nor absent: it is refused later.
-	if (Object.keys(meta).length === 0 || (given !== undefined && Object(given) !== given)) return given;
-	const names = Object.keys(meta).filter((name) => given?.[name] === undefined);
-	names.sort((one, other) => String(meta[one]).length - String(meta[other]).length);
-	while (names.length > 0 && JSON.stringify(meta).length > mostMeta) delete meta[names.pop()!];
-	return meta;
+	// What is given and wrong is refused later.
+	if (given !== undefined && !(Object(given) === given && Object.values(given).every(isText))) return given;
+	const before: Readonly<Record<string, unknown>> = given ?? {};
+	const added = Object.entries(meta).filter(([name, text]) => {
+		return isText(text) && !(Object.hasOwn(before, name) && before[name] === text);
+	});
+	added.sort(([, one], [, other]) => one.length - other.length);
+	let fits = given;
+	for (const [name, text] of added) {
+		const longer = { ...fits, [name]: text };
+		if (JSON.stringify(longer).length <= mostMeta) fits = longer;
+	}
+	return fits;
+}
+
+function isText(value: unknown): boolean {
+	return typeof value === "string";
 }
 
 function observedKind<K extends WatchedKind>(kind: K, basket: WatchedBasket): K {

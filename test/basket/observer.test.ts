@@ -238,6 +238,30 @@ describe("BasketOptions.observe", () => {
 		}
 	});
 
+	test("cannot make an add fail, or take a text away that is given, by what it puts into the meta", async () => {
+		const fail = () => {
+			throw new Error("unreadable");
+		};
+		const long = "x".repeat(5_000);
+		const puts: ((meta: Record<string, unknown>) => unknown)[] = [
+			...[5, 5n, undefined, null, Symbol(), fail, {}].map((value) => (meta: object) =>
+				Object.assign(meta, { odd: value })
+			),
+			(meta) => meta["odd"] = meta,
+			(meta) => Object.defineProperty(meta, "odd", { enumerable: true, get: fail }),
+			...["toString", "__proto__", "given"].map((name) => (meta: object) => {
+				Object.defineProperty(meta, name, { value: long, enumerable: true });
+			}),
+			(meta) => delete meta["given"],
+		];
+		for (const put of puts) {
+			const observe = observer({ adding: ({ meta }) => void put(meta) });
+			const basket = new Machine().basket({ work: () => {} }, { observe });
+			await basket.add("work", undefined, { id: "a", meta: { given: "1" } });
+			expect((await basket.get("a"))!.meta, String(put)).toEqual({ given: "1" });
+		}
+	});
+
 	test("is told of each add and of what becomes of it, and gives the task a meta", async () => {
 		const machine = new Machine();
 		const lines: string[] = [];
