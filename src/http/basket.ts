@@ -170,9 +170,9 @@ export function basketHandler(
 	const hub = new ChangeHub(inspection, onError);
 	const streams = new Set<EventStream>();
 	return handleWith(settings, authorize, (request, url): Response | Asked<BasketAction> => {
-		const parameters = Object.fromEntries(url.searchParams);
 		const found = chooseMethod(request, findMethods(url.pathname, settings.basePath));
 		if (found instanceof Response) return found;
+		const parameters = readParameters(url);
 		const { action, answer } = found;
 		const { source, id } = parameters;
 		return {
@@ -188,6 +188,15 @@ export function basketHandler(
 			},
 		};
 	});
+}
+
+/** Refuses two values of a name: whoever reads the address before might take the other one. */
+function readParameters({ searchParams }: URL): Readonly<Record<string, string>> {
+	const parameters = Object.fromEntries(searchParams);
+	const names = new Set<string>();
+	const twice = [...searchParams.keys()].find((name) => names.size === names.add(name).size);
+	if (twice !== undefined) throw new Problem(400, `${JSON.stringify(twice)} is there twice`);
+	return parameters;
 }
 
 function findMethods(path: string, basePath: string): Readonly<Record<string, Operation>> | undefined {

@@ -40,7 +40,7 @@ class Writer {
 		this.#left -= 2;
 		if (typeof value === "string") return this.#cut(value);
 		if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value;
-		if (Object(value) !== value) return typeof value === "bigint" ? `${value}n` : String(value);
+		if (Object(value) !== value) return this.#cut(typeof value === "bigint" ? `${value}n` : String(value));
 		try {
 			return this.#showObject(value as object, level);
 		} catch {

@@ -167,6 +167,20 @@ describe("basketHandler() authorize", () => {
 		expect(counts.mock.calls.length).toBe(0);
 	});
 
+	test("an address that names something twice is 400: who looks into it may see the other one", async () => {
+		const authorize = vi.fn(() => "all" as const);
+		const { call, counts } = bench({ authorize });
+		for (const more of ["id=b", "source=outbox&source=processor", "%69d=b", "id=a", "__proto__=1&__proto__=2"]) {
+			for (
+				const [method, path] of [["POST", "/upkeep/actions/delete"], ["GET", "/upkeep/task"], ["GET", "/upkeep/tasks"]]
+			) {
+				const response = await call(method!, `${path}?id=a&${more}`, method === "POST" ? {} : undefined);
+				expect((await problemOf(response)).status).toBe(400);
+			}
+		}
+		expect([authorize.mock.calls.length, counts.mock.calls.length]).toEqual([0, 0]);
+	});
+
 	test("true allows to read, and no change", async () => {
 		const { call, outbox } = bench({ authorize: () => true });
 		await outbox.add("mail", {}, { id: "a" });

@@ -16,6 +16,16 @@ describe("the shown value", () => {
 		expect(JSON.stringify(showValue(strange).value)).toBe('{"__proto__":{"a":1},"constructor":2,"toJSON":3}');
 	});
 
+	test("is cut whatever is long", () => {
+		const long = "1".repeat(5_000);
+		for (
+			const value of [long, BigInt(long), Symbol(long), [long], { [long]: 1 }, new Error(long), new Map([[long, long]])]
+		) {
+			expect(JSON.stringify(sent(value, 1_000)).length).toBeLessThan(1_500);
+			expect(showValue(value, 1_000).isCut).toBe(true);
+		}
+	});
+
 	test("describes in words what JSON does not have", () => {
 		const cycle: { self?: unknown } = {};
 		cycle.self = [cycle];
