@@ -122,9 +122,9 @@ test("TaskRecord.history leaves out what somebody has damaged, and each part of 
 		const outcome = { type: "dead", attempts: 1, error: "x", history: text } as const;
 		await machine.memory.turn("default", { settle: [{ ref: claims[0]!, outcome }], claim: [], lease: 30_000 });
 		const { history } = (await basket.get(id))!;
-		expect(history.firstAddedAt ?? 0).toSatisfy(Number.isFinite);
+		expect(Number.isFinite(history.firstAddedAt ?? 0)).toBe(true);
 		for (const { attempt, startedAt, endedAt, worker, error } of history.attempts) {
-			for (const number of [attempt, startedAt, endedAt ?? 0]) expect(number).toSatisfy(Number.isFinite);
+			for (const number of [attempt, startedAt, endedAt ?? 0]) expect(Number.isFinite(number)).toBe(true);
 			for (const text of [worker ?? "", error?.name ?? "", error?.message ?? ""]) expect(text).toBeTypeOf("string");
 		}
 		if (index === 0) {
