@@ -71,8 +71,9 @@ export class Watching {
 
 	/** The counts of a source in the last ten minutes. */
 	samples(source: InspectionSource): readonly BacklogSample[] {
-		const since = this.#clock.now() - memory;
-		return (this.#samples.get(source) ?? []).filter(({ at }) => at >= since);
+		const now = this.#clock.now();
+		// Those from the future are of a clock that was set back.
+		return (this.#samples.get(source) ?? []).filter(({ at }) => at >= now - memory && at <= now);
 	}
 
 	#begin(): void {
@@ -84,6 +85,8 @@ export class Watching {
 
 	#end(): void {
 		this.#round = undefined;
+		// A read without an answer must not keep the next watch waiting.
+		this.#isReading = false;
 		this.#clock.clear(this.#timer);
 		for (const unsubscribe of this.#unsubscribe) unsubscribe();
 	}
@@ -113,12 +116,10 @@ export class Watching {
 		} catch (error) {
 			failure = error;
 		}
+		if (round !== this.#round) return;
 		this.#isReading = false;
-		if (this.#round === undefined) return;
 		this.#readAt = this.#clock.monotonic();
 		this.#took = this.#readAt - begunAt;
-		// Those who have come meanwhile are told of the next read.
-		if (round !== this.#round) return this.#look();
 		if (counts === undefined) this.#fail(failure, isStale);
 		else this.#tell(counts, isStale);
 		// A listener may have ended the watch.

@@ -68,7 +68,7 @@ export function operations(
 		let isFine = false;
 		const endOf = (one: Part, span: OtelSpan): End => (attributes, failure, took = performance.now() - begunAt) => {
 			ends.delete(one);
-			const failing = failure && { "error.type": textOf(failure.error, "name") ?? "_OTHER" };
+			const failing = failure && { "error.type": typeOf(failure.error) };
 			if (basket) counter.add(1, { ...aboutOf(name, [one]), ...failing });
 			longest = Math.max(longest, took);
 			isFine ||= !failure;
@@ -102,6 +102,12 @@ function aboutOf(name: string, parts: readonly Part[]): OtelAttributes {
 /** The parts of the operation of a part. */
 export function partsOf<T extends Part>(part: T): readonly T[] {
 	return (part.batch ?? [part]) as readonly T[];
+}
+
+/** The name of an error, if that is one: a metric with names made of data would have a series for each of them. */
+function typeOf(error: unknown): string {
+	const name = textOf(error, "name");
+	return name !== undefined && /^[A-Za-z_$][\w$.]{0,63}$/.test(name) ? name : "_OTHER";
 }
 
 function textOf(error: unknown, name: string): string | undefined {

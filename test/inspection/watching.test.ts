@@ -119,6 +119,31 @@ describe("Inspection.watch()", () => {
 		}
 	});
 
+	test("goes on with samples when the clock was set back", async () => {
+		const { inspection, pass, clock } = bench();
+		const stop = inspection.watch(() => {});
+		for (let round = 0; round < 10; round++) await pass(5_000);
+		clock.setNow(clock.now() - 3_600_000);
+		for (let round = 0; round < 10; round++) await pass(5_000);
+		stop();
+		const { samples } = (await inspection.overview()).sources[0]!;
+		expect(samples.length).toBeGreaterThan(8);
+		expect(samples.every(({ at }) => at <= clock.now())).toBe(true);
+	});
+
+	test("a read without an answer does not keep the next watch waiting", async () => {
+		const { counts, inspection, pass } = bench();
+		counts.mockImplementationOnce(() => new Promise(() => {}));
+		const leave = inspection.watch(() => {});
+		await pass(0);
+		leave();
+		const listener = vi.fn();
+		const stop = inspection.watch(listener);
+		await pass(1_000);
+		expect(listener).toHaveBeenCalled();
+		stop();
+	});
+
 	test("refuses what is no function", () => {
 		const { inspection } = bench();
 		expect(() => inspection.watch(undefined as never)).toThrow(/"listener"/);

@@ -347,14 +347,15 @@ describe("otel() with a Basket", () => {
 	test("what a function throws is told by its name: strings, objects and revoked proxies, too", async () => {
 		const { proxy, revoke } = Proxy.revocable({}, {});
 		revoke();
-		const thrown = [Symbol("s"), "text", undefined, { name: 1 }, proxy, retryAfter(1, new TypeError("hint"))];
+		const ofData = Object.assign(new Error("no"), { name: "No user 4711" });
+		const thrown = [Symbol("s"), "text", undefined, { name: 1 }, ofData, proxy, retryAfter(1, new TypeError("hint"))];
 		const { machine, basket, stop } = setUp((_, { attempt }) => {
 			if (attempt <= thrown.length) throw thrown[attempt - 1];
 		});
 		await basket.add("mail", "ada");
 		await machine.clock.advance(100_000);
 		const types = sdk.spans.slice(1).map(({ attributes }) => attributes[ATTR_ERROR_TYPE]);
-		expect(types).toEqual([...Array(5).fill("_OTHER"), "TypeError", undefined]);
+		expect(types).toEqual([...Array(6).fill("_OTHER"), "TypeError", undefined]);
 		await stop();
 	});
 });
