@@ -133,8 +133,11 @@ export async function elsewhere(
 }
 
 function othersIn(names: readonly string[], basket: string, db: string): string {
+	if (names.length === 0) {
+		return `There are no tasks in ${databaseName(db)}. Done tasks are removed at once, unless their kind has "retain"`;
+	}
 	const shown = names.slice(0, mostNames).map(quote).join(", ");
 	const rest = names.length > mostNames ? ` and ${names.length - mostNames} more (upkeep baskets)` : "";
-	const others = names.length === 0 ? "no other has some, either" : `there are ${shown}${rest}`;
+	const others = `there are ${shown}${rest}`;
 	return `The basket ${quote(basket)} has no tasks; in ${databaseName(db)}, ${others}; --basket NAME selects one`;
 }

@@ -24,7 +24,7 @@ const columns: readonly Column[] = [
 	{ title: "ID" },
 	{ title: "KIND" },
 	{ title: "STATE", styles: stateStyles },
-	{ title: "TRIES", isRight: true },
+	{ title: "FAILED", isRight: true },
 	{ title: "NEXT" },
 	{ title: "ADDED" },
 	{ title: "LANE" },

@@ -16,7 +16,7 @@ const columns: readonly Column[] = [
 	{ title: "ID" },
 	{ title: "KIND" },
 	{ title: "STATE", styles: stateStyles },
-	{ title: "TRIES", isRight: true },
+	{ title: "FAILED", isRight: true },
 	{ title: "ADDED" },
 	{ title: "NEXT" },
 	{ title: "LAST BEGAN" },

@@ -132,7 +132,7 @@ const titles: readonly Column[] = [
 	{ title: "ID" },
 	{ title: "KIND" },
 	{ title: "STATE", styles: stateStyles },
-	{ title: "TRIES", isRight: true },
+	{ title: "FAILED", isRight: true },
 	{ title: "ERROR" },
 ];
 const squeeze: Squeeze = [

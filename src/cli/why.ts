@@ -92,11 +92,11 @@ async function reasonsOf(task: StoredTask, place: Place): Promise<Reason[]> {
 async function endOf(task: StoredTask, { store, basket }: Place): Promise<Reason> {
 	if (task.state === "dead") {
 		const failure = decodeFailure(task.error);
-		const because = failure === undefined ? "" : `; the last one failed: ${describeFailure(failure)}`;
+		const because = failure === undefined ? "" : `: ${describeFailure(failure)}`;
 		const tries = count(task.attempts, "attempt");
 		return {
 			reason: "dead",
-			text: `It is out of attempts, after ${tries}${because}. "upkeep retry ${clean(task.id)}" starts it anew`,
+			text: `It has failed for good, after ${tries}${because}. "upkeep retry ${clean(task.id)}" starts it anew`,
 		};
 	}
 	const job = await new JobReader(store, basket).position(task);

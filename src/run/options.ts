@@ -60,7 +60,10 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 	 * timeout and the deadline.
 	 */
 	shouldRetry?: ((error: unknown, context: C) => boolean | PromiseLike<boolean>) | undefined;
-	/** Called after each failed attempt, once it is decided what follows. Errors that it throws are dropped. */
+	/**
+	 * Called after each failed attempt, once it is decided what follows. Errors that it throws are dropped. For a basket,
+	 * `onSettled` also says which task has failed.
+	 */
 	onAttemptFailed?: ((failed: FailedAttempt) => void) | undefined;
 	/** Is told of each attempt, and may wrap its call: `observer({ started, ended, around })`. @default none */
 	observe?: Observer | undefined;

@@ -63,7 +63,7 @@ describe("noteBaskets()", () => {
 		await of("default");
 		await of("outbox\x1b");
 		expect(terminal.notes).toEqual([
-			`The basket "default" has no tasks; in "a.db", no other has some, either; --basket NAME selects one`,
+			`There are no tasks in "a.db". Done tasks are removed at once, unless their kind has "retain"`,
 			`The basket "outbox\\u001b" has no tasks; in "a.db", there are "default"; --basket NAME selects one`,
 		]);
 	});

@@ -224,7 +224,7 @@ describe("list()", () => {
 		await clock.advance(4_000);
 		await list(store, request("ls", { isLong: true }), terminal);
 		expect(terminal.printed[0]).toMatch(
-			/^ID +KIND +STATE +TRIES +ADDED +NEXT +LAST BEGAN +TOOK +WORKER +LANE +ERROR OR PAYLOAD$/,
+			/^ID +KIND +STATE +FAILED +ADDED +NEXT +LAST BEGAN +TOOK +WORKER +LANE +ERROR OR PAYLOAD$/,
 		);
 		expect(terminal.printed[1]).toMatch(/^s +slow +running .+ 4 s so far +w1$/);
 		end();

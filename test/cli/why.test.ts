@@ -157,15 +157,14 @@ describe("why()", () => {
 		}]);
 	});
 
-	test("a task is out of attempts, or nothing keeps it back and no worker takes it", async () => {
+	test("a task has failed for good, or nothing keeps it back and no worker takes it", async () => {
 		const terminal = new FakeTerminal();
 		const store = storeOf(terminal);
 		await add(store, { id: "dead" }, { id: "a", kind: "sms", priority: 5 }, { id: "b", kind: "fax" });
 		await fail(store, "mail", "dead", "no such user");
 		expect(await reasons(store, terminal, "dead")).toMatchObject([{
 			reason: "dead",
-			text:
-				`It is out of attempts, after 1 attempt; the last one failed: no such user. "upkeep retry dead" starts it anew`,
+			text: `It has failed for good, after 1 attempt: no such user. "upkeep retry dead" starts it anew`,
 		}]);
 		await terminal.clock.advance(60_000);
 		const [{ reason, text }] = await reasons(store, terminal, "b");

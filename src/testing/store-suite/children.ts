@@ -178,10 +178,10 @@ export const children: readonly StoreTest[] = [
 			const [a] = await bench.running("a");
 			await grow(bench, a!, [newChild("b"), newChild("c")], newJoin(2));
 			await bench.settleAll([await bench.claim(1).then(([b]) => b!)], { type: "done", retain: Infinity });
-			await bench.settleAll([a!], { type: "done", retain: bench.unit });
+			await bench.settleAll([a!], { type: "done", retain: 4 * bench.unit });
 			await bench.turn({});
 			equal(idsOf(await childrenOf(bench, "a")), ["b", "c"], "children of a done task");
-			await bench.pass(2);
+			await bench.pass(5);
 			equal(await childrenOf(bench, "a"), [], "children of a task whose retention has ended");
 			await bench.add("a");
 			equal(await childrenOf(bench, "a"), [], "children of a new task");
