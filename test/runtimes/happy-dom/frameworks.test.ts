@@ -12,10 +12,10 @@ const names = { useSyncExternalStore, readable, onScopeDispose, shallowRef };
 
 type Tasks = readonly GroupTaskSnapshot[];
 
-/** Returns the README line for a framework as a function of the group. The lines are plain JavaScript. */
-function fromReadme<T>(name: string, group: Group): T {
-	const readme = readFileSync("README.md", "utf8");
-	const code = readme.match(new RegExp(`^export const ${name} = ((?:.|\\n\\t|\\n\\})*);(?: // \\w+)?$`, "m"))![1];
+/** Returns the line of the guide for a framework as a function of the group. The lines are plain JavaScript. */
+function fromGuide<T>(name: string, group: Group): T {
+	const guide = readFileSync("docs/frameworks.md", "utf8");
+	const code = guide.match(new RegExp(`^export const ${name} = ((?:.|\\n\\t|\\n\\})*);(?: // \\w+)?$`, "m"))![1];
 	return new Function(...Object.keys(names), "group", `return ${code}`)(...Object.values(names), group);
 }
 
@@ -25,11 +25,11 @@ async function spawnAndWait(group: Group): Promise<void> {
 	await group.spawn("a", () => 1).wait();
 }
 
-describe("the README's one-liner for", () => {
+describe("the guide's one-liner for", () => {
 	test("React renders each change", async () => {
 		Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 		const group = new Group();
-		const useTasks = fromReadme<() => Tasks>("useTasks", group);
+		const useTasks = fromGuide<() => Tasks>("useTasks", group);
 		const element = document.createElement("div");
 		const root = createRoot(element);
 		await act(() => root.render(createElement(() => show(useTasks()))));
@@ -42,7 +42,7 @@ describe("the README's one-liner for", () => {
 	test("Svelte sets its store at each change", async () => {
 		const group = new Group();
 		const seen: string[] = [];
-		const tasks = fromReadme<ReturnType<typeof readable<Tasks>>>("tasks", group);
+		const tasks = fromGuide<ReturnType<typeof readable<Tasks>>>("tasks", group);
 		const unsubscribe = tasks.subscribe((value) => seen.push(show(value)));
 		await spawnAndWait(group);
 		unsubscribe();
@@ -54,7 +54,7 @@ describe("the README's one-liner for", () => {
 		const seen: string[] = [];
 		const scope = effectScope();
 		scope.run(() => {
-			const tasks = fromReadme<() => { value: Tasks }>("useTasksInVue", group)();
+			const tasks = fromGuide<() => { value: Tasks }>("useTasksInVue", group)();
 			watchEffect(() => void seen.push(show(tasks.value)), { flush: "sync" });
 		});
 		await spawnAndWait(group);
