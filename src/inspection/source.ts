@@ -100,56 +100,60 @@ export interface Source {
 	act(action: InspectionAction): Promise<number>;
 }
 
-export class BasketSource implements Source {
-	readonly source = "outbox";
-	readonly #basket: InspectableBasket;
-	readonly #showing: Showing;
+/** What a basket and a processor have in common. */
+abstract class CommonSource<Given extends Pick<InspectableBasket, "name" | "subscribe" | "counts" | "pauses">> {
+	protected readonly given: Given;
+	protected readonly showing: Showing;
 
-	constructor(basket: InspectableBasket, showing: Showing) {
-		this.#basket = basket;
-		this.#showing = showing;
+	constructor(given: Given, showing: Showing) {
+		this.given = given;
+		this.showing = showing;
 	}
 
 	get name(): string {
-		return this.#basket.name;
+		return this.given.name;
 	}
 
 	subscribe(listener: () => void): () => void {
-		return this.#basket.subscribe(listener);
-	}
-
-	activity(): InspectionActivity {
-		const { state, running } = this.#basket.getSnapshot();
-		return { state, running };
+		return this.given.subscribe(listener);
 	}
 
 	counts(): Promise<Counts> {
-		return this.#basket.counts();
+		return this.given.counts();
 	}
 
 	pauses(): Promise<Pauses> {
-		return this.#basket.pauses();
+		return this.given.pauses();
+	}
+}
+
+export class BasketSource extends CommonSource<InspectableBasket> implements Source {
+	readonly source = "outbox";
+
+	activity(): InspectionActivity {
+		const { state, running } = this.given.getSnapshot();
+		return { state, running };
 	}
 
 	async *schedules(): AsyncGenerator<InspectedSchedule, void, undefined> {
-		for await (const { id, name, kind, text, next, state } of this.#basket.schedules()) {
+		for await (const { id, name, kind, text, next, state } of this.given.schedules()) {
 			yield { id, name, kind, text, next, state };
 		}
 	}
 
 	async *list(query: Partial<SourceQuery>): AsyncGenerator<Found, void, undefined> {
-		for await (const record of this.#basket.list(query)) {
-			yield { key: record.key, task: showTask(this.#showing, record) };
+		for await (const record of this.given.list(query)) {
+			yield { key: record.key, task: showTask(this.showing, record) };
 		}
 	}
 
 	async get(id: string): Promise<InspectedDetail | undefined> {
-		const record: TaskRecord | undefined = await this.#basket.get(id);
-		return record && showTaskDetail(this.#showing, record);
+		const record: TaskRecord | undefined = await this.given.get(id);
+		return record && showTaskDetail(this.showing, record);
 	}
 
 	async act(action: InspectionAction): Promise<number> {
-		const basket = this.#basket;
+		const basket = this.given;
 		switch (action.type) {
 			case "retry":
 				if (action.from !== undefined) refuse("from", action.from, "absent for a task that is no job");
@@ -174,59 +178,36 @@ export class BasketSource implements Source {
 	}
 }
 
-export class ProcessorSource implements Source {
+export class ProcessorSource extends CommonSource<InspectableProcessor> implements Source {
 	readonly source = "processor";
-	readonly #processor: InspectableProcessor;
-	readonly #showing: Showing;
-
-	constructor(processor: InspectableProcessor, showing: Showing) {
-		this.#processor = processor;
-		this.#showing = showing;
-	}
-
-	get name(): string {
-		return this.#processor.name;
-	}
-
-	subscribe(listener: () => void): () => void {
-		return this.#processor.subscribe(listener);
-	}
 
 	activity(): InspectionActivity {
-		const { state, jobs } = this.#processor.getSnapshot();
+		const { state, jobs } = this.given.getSnapshot();
 		return { state, running: jobs.size };
-	}
-
-	counts(): Promise<Counts> {
-		return this.#processor.counts();
-	}
-
-	pauses(): Promise<Pauses> {
-		return this.#processor.pauses();
 	}
 
 	/** Jobs have no schedules. */
 	async *schedules(): AsyncGenerator<InspectedSchedule, void, undefined> {}
 
 	async *list({ kind: job, ...query }: Partial<SourceQuery>): AsyncGenerator<Found, void, undefined> {
-		for await (const record of this.#processor.list({ ...query, job })) {
-			yield { key: record.key, task: showJob(this.#showing, record) };
+		for await (const record of this.given.list({ ...query, job })) {
+			yield { key: record.key, task: showJob(this.showing, record) };
 		}
 	}
 
 	async get(id: string): Promise<InspectedDetail | undefined> {
-		const record: JobRecord | undefined = await this.#processor.get(id);
+		const record: JobRecord | undefined = await this.given.get(id);
 		if (record === undefined) return undefined;
 		const childrenByState: Record<string, number> = {};
 		for await (const { task: { state } } of this.list({ parent: id, limit: 200 })) {
 			childrenByState[state] = (childrenByState[state] ?? 0) + 1;
 		}
 		const hasChildren = Object.keys(childrenByState).length > 0;
-		return { ...showJobDetail(this.#showing, record), ...(hasChildren ? { childrenByState } : {}) };
+		return { ...showJobDetail(this.showing, record), ...(hasChildren ? { childrenByState } : {}) };
 	}
 
 	async act(action: InspectionAction): Promise<number> {
-		const processor = this.#processor;
+		const processor = this.given;
 		switch (action.type) {
 			case "retry":
 				return Number(await processor.retry(action.id, { from: action.from }));
@@ -253,7 +234,7 @@ export class ProcessorSource implements Source {
 	}
 
 	async #refuseHalfDone(id: string): Promise<void> {
-		const record: JobRecord | undefined = await this.#processor.get(id);
+		const record: JobRecord | undefined = await this.given.get(id);
 		if (record === undefined || !isHalfDone(record)) return;
 		const reason =
 			"has begun, or its parent waits for it: nothing of it would be reverted. Cancel it, or delete it with halfDone";

@@ -1,8 +1,10 @@
+// <upkeep-inspector> in any document, of a browser or of happy-dom. test/runtimes/browser has what needs a layout.
 import { describe, expect, test, vi } from "vitest";
 import { defineInspector } from "../../src/inspector/inspector.ts";
 import { FakeInspection, type FakeTask } from "./fake.ts";
 import { hasPages, Mounted } from "./mounted.ts";
 
+// In a page it defines the element, which the tests below need.
 test.skipIf(hasPages)("defineInspector() does nothing outside of pages (skipped in pages)", () => {
 	expect(defineInspector()).toBe(undefined);
 });

@@ -28,7 +28,7 @@ let ports: { readonly api: number; readonly page: number };
 /** What `api.js` has printed. */
 let printed = "";
 
-// Skipped on a desk without a browser. In CI a missing browser is a failure.
+// Builds an application twice, so only with `--long`. Skipped on a desk without a browser: in CI that is a failure.
 describe.skipIf(!isLong || isMissing())("docs/first-outbox.md", { timeout: 40_000 }, () => {
 	beforeAll(async () => {
 		ports = { api: await findPort(), page: await findPort() };
