@@ -20,6 +20,7 @@ import { checkSymbols } from "./check-symbols.ts";
 import { checkTypes } from "./check-types.ts";
 import { checkWords } from "./check-words.ts";
 import { buildSite } from "./site/build.ts";
+import { checkMutants } from "./mutants/apply.ts";
 import { execute } from "./command.ts";
 import { type EntryPoint, entryPoints } from "./project.ts";
 
@@ -40,6 +41,7 @@ const checks: Record<string, Check> = {
 	symbols: { run: checkSymbols },
 	layers: { run: checkLayers },
 	words: { run: checkWords },
+	mutants: { run: checkMutants },
 	guarantees: { run: checkGuarantees },
 	build: { run: () => quietly("tsup", []) },
 	exports: { built: true, run: checkExports },

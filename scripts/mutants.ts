@@ -5,11 +5,12 @@
 //     node scripts/mutants.ts expiry           those whose name has this word
 //     node scripts/mutants.ts --seeds 2000     with more seeds for each, 600 otherwise
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { checkMutants, mutate } from "./mutants/apply.ts";
 import { type Mutant, mutants } from "./mutants/list.ts";
 import { root } from "./project.ts";
 
@@ -39,7 +40,7 @@ for (
 symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
 const survivors: string[] = [];
 try {
-	for (const mutant of mutants) mutate(mutant);
+	checkMutants();
 	if (await fails(["scripts/simulate.ts", "--seeds", "50"])) throw new Error("The simulation fails without any mutant");
 	for (const mutant of chosen) {
 		const since: number = performance.now();
@@ -58,7 +59,7 @@ async function isCaughtBy(mutant: Mutant): Promise<boolean> {
 	const { file, jobs = false, trees = false, test } = mutant;
 	const path: string = join(copy, file);
 	const source: string = readFileSync(path, "utf8");
-	writeFileSync(path, mutate(mutant));
+	writeFileSync(path, mutate(copy, mutant));
 	try {
 		if (test !== undefined) return await fails(["node_modules/vitest/vitest.mjs", "run", "--project", "node", test]);
 		return await fails([
@@ -70,15 +71,6 @@ async function isCaughtBy(mutant: Mutant): Promise<boolean> {
 	} finally {
 		writeFileSync(path, source);
 	}
-}
-
-/** Also reports the mutants that no longer match the sources. */
-function mutate({ name, file, from, to, test }: Mutant): string {
-	// Without its test, each mutant would look as if it were caught.
-	if (test !== undefined && !existsSync(join(copy, test))) throw new Error(`"${name}": there is no ${test}`);
-	const parts: string[] = readFileSync(join(copy, file), "utf8").split(from);
-	if (parts.length !== 2) throw new Error(`"${name}": found ${parts.length - 1} times in ${file}, not once`);
-	return parts.join(to);
 }
 
 function fails(args: readonly string[]): Promise<boolean> {

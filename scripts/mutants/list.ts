@@ -14,6 +14,7 @@ export interface Mutant {
 }
 
 const claims = "src/basket/claims.ts";
+const claimState = "src/basket/claim-state.ts";
 const task = "src/basket/claimed-task.ts";
 const turns = "src/basket/turns.ts";
 const calls = "src/basket/calls.ts";
@@ -45,12 +46,13 @@ const takingBack = "src/job/taking-back.ts";
 const family = "src/job/family.ts";
 const gathering = "src/job/gathering.ts";
 const recordStore = "test/records/record-store.test.ts";
+const pairs = "test/records/pairs.test.ts";
 const history = "src/basket/history.ts";
 const histories = "test/basket/history.test.ts";
-const observing = "src/basket/observing.ts";
+const observing = "src/observer/baskets.ts";
 const observed = "test/basket/observer.test.ts";
-const observer = "src/run/observer.ts";
-const observers = "test/run/observer.test.ts";
+const observer = "src/observer/calls.ts";
+const observers = "test/observer/observer.test.ts";
 
 export const mutants: readonly Mutant[] = [
 	{
@@ -118,9 +120,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "lost claims: any claim continues a run",
-		file: task,
-		from: "return isNext && !this.isExpired && fingerprint(payload) === fingerprint(this.#stored);",
-		to: "return isNext || addedAt <= since || payload === this.#stored;",
+		file: claimState,
+		from: "return isRight && fingerprint(payload) === fingerprint(stored);",
+		to: "return isRight || addedAt <= since || payload === stored;",
 	},
 	{
 		name: "late answers: what they have claimed is not given back",
@@ -367,8 +369,8 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "log of jobs: a run continues under a claim before which others have appended",
-		file: task,
-		from: " && logged === this.#logged;",
+		file: claimState,
+		from: " && logged === length;",
 		to: " && logged > -1;",
 		test: jobLogs,
 	},
@@ -1595,7 +1597,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "observers: each lost claim is told twice",
 		file: observing,
-		from: 'if (hook === "lost") task.watched.isLost = true;',
+		from: 'if (hook === "lost") watched.isLost = true;',
 		to: "",
 		test: observed,
 	},
@@ -1604,5 +1606,26 @@ export const mutants: readonly Mutant[] = [
 		file: memory,
 		from: "Object.assign(task, { payload, priority, limitKey, addedAt, meta, replacement: undefined });",
 		to: "Object.assign(task, { payload, priority, limitKey, addedAt, replacement: undefined });",
+	},
+	{
+		name: "pairs: an end that a join does not count does not conflict with one that is made anew",
+		file: "src/records/families.ts",
+		from: "session.tx.guard?.(joins, keyOf(tallies[index]!));",
+		to: "",
+		test: pairs,
+	},
+	{
+		name: "pairs: a task that is moved while it is looked for is not there",
+		file: "src/records/over-map.ts",
+		from: "if (this.#mayTear && found instanceof IndexedStray) throw new Torn();",
+		to: "",
+		test: pairs,
+	},
+	{
+		name: "pairs: a task may end while a join is added to it",
+		file: "src/records/settling.ts",
+		from: "if (isSame && !isGrowing(offspring)) {",
+		to: "if (isSame) {",
+		test: pairs,
 	},
 ];

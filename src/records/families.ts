@@ -76,7 +76,11 @@ function* count(session: FamilySession, tallies: readonly Tally[]): Work<void> {
 	const told: { parent: string; home: Order; data: Data }[] = [];
 	for (const [index, { parent, home, ended, bad }] of tallies.entries()) {
 		const before = rows[index];
-		if (!isJoin(before) || before.isTold) continue;
+		if (!isJoin(before) || before.isTold) {
+			// A join that is made anew meanwhile must count this end: its parent may sleep until then.
+			session.tx.guard?.(joins, keyOf(tallies[index]!));
+			continue;
+		}
 		const left = before.left - ended;
 		const spare = before.spare === undefined ? undefined : before.spare - bad;
 		const isTold = left <= 0 || (spare !== undefined && spare < 0);

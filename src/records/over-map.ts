@@ -124,10 +124,18 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 		limits,
 		open: () => map.open(),
 		transact(basket, work, options) {
-			return map.transaction((one, attempt) => {
-				const tx = new MappedTransaction(one, { basket, now: clock.now(), attempt, isSparse: isSparse ?? false });
-				return tx.do(work, (reason) => map.wake?.(basket, reason, one));
-			}, { ...options, basket });
+			const isRead = options.purpose === "read";
+			const run = (mayTear: boolean) =>
+				map.transaction((one, attempt) => {
+					const terms = { basket, now: clock.now(), attempt, isSparse: isSparse ?? false, mayTear, isRead };
+					const tx = new MappedTransaction(one, terms);
+					return tx.do(work, (reason) => map.wake?.(basket, reason, one));
+				}, { ...options, basket });
+			if (!isOptimistic || options.tx !== undefined) return run(false);
+			return run(true).catch((error) => {
+				if (error instanceof Torn) return run(false);
+				throw error;
+			});
 		},
 	};
 	const { mark, random, watch, close } = map;
@@ -144,7 +152,17 @@ interface Terms {
 	readonly now: number;
 	readonly attempt: number;
 	readonly isSparse: boolean;
+	/** Whether index keys that do not match their rows make it begin anew. */
+	readonly mayTear: boolean;
+	readonly isRead: boolean;
 }
+
+/**
+ * An index key and its row were read at different times, and the row was moved in between: a transaction that only reads,
+ * or finds that there is nothing to do, would not notice it at its commit. What a damaged database contains looks the
+ * same, so a transaction begins anew only once.
+ */
+class Torn extends Error {}
 
 class MappedTransaction implements RecordTransaction {
 	readonly now: number;
@@ -153,18 +171,22 @@ class MappedTransaction implements RecordTransaction {
 	readonly #map: MapTransaction;
 	readonly #base: string;
 	readonly #isSparse: boolean;
+	readonly #mayTear: boolean;
+	readonly #isRead: boolean;
 	/** The unique index keys of removed rows: the checks of these rows are enough. */
 	readonly #freed = new Set<string>();
 	#isAwake = false;
 	#reason: WakeReason | undefined;
 
-	constructor(map: MapTransaction, { basket, now, attempt, isSparse }: Terms) {
+	constructor(map: MapTransaction, { basket, now, attempt, isSparse, mayTear, isRead }: Terms) {
 		this.now = now;
 		this.attempt = attempt;
 		this.isBlind = map.fail !== undefined;
 		this.#map = map;
 		this.#base = textOf([basket]);
 		this.#isSparse = isSparse;
+		this.#mayTear = mayTear;
+		this.#isRead = isRead;
 	}
 
 	do<R>(work: (tx: RecordTransaction) => Work<R>, wake: (reason?: WakeReason) => void): R | Promise<R> {
@@ -251,9 +273,11 @@ class MappedTransaction implements RecordTransaction {
 			return then(this.#get(table, targets.flatMap(({ key }) => key === undefined ? [] : [key])), (rows) => {
 				let next = 0;
 				return targets.map(({ key }, place) => {
-					const row = key === undefined ? undefined : rows[next++];
-					const found = { index, key: keys[place]!, text: texts[place]! };
-					return row === undefined ? undefined : agreeing(table, row, key!, found);
+					if (key === undefined) return undefined;
+					const row = rows[next++];
+					const found = agreeing(table, row, key, { index, key: keys[place]!, text: texts[place]! });
+					this.#checkWhole(found);
+					return row === undefined ? undefined : found;
 				});
 			});
 		});
@@ -275,10 +299,16 @@ class MappedTransaction implements RecordTransaction {
 				return rows.map((row, place) => {
 					const { key = [], hint } = targets[place]!;
 					const [text] = entries[place]!;
-					return agreeing(table, row, key, { index, key: keyOf(text.slice(start.length)), text, hint });
+					const found = agreeing(table, row, key, { index, key: keyOf(text.slice(start.length)), text, hint });
+					if (this.#isRead) this.#checkWhole(found);
+					return found;
 				});
 			});
 		});
+	}
+
+	#checkWhole(found: object): void {
+		if (this.#mayTear && found instanceof IndexedStray) throw new Torn();
 	}
 
 	#boundsOf(read: Range | Count): MapRange {

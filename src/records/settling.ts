@@ -147,7 +147,9 @@ export function* save(session: Session, saves: readonly Save[]): Work<boolean[]>
 		const seen = Math.max(before.seen, Math.min(until, before.posted));
 		const appended = log === undefined ? before : session.append(before, log);
 		const logged = appended.isParent || !isGrowing(offspring) ? appended : { ...appended, isParent: true };
-		if (logged === before && payload === undefined && progress === before.progress && seen === before.seen) {
+		// A task that gets a join is written, too: it conflicts with its own end, which removes the joins that it finds.
+		const isSame = logged === before && payload === undefined && progress === before.progress && seen === before.seen;
+		if (isSame && !isGrowing(offspring)) {
 			session.tx.guard?.(tasks, [row.order]);
 			return true;
 		}

@@ -83,7 +83,12 @@ export class Stray {
 	}
 }
 
-/** Reads rows by their keys, or by their keys in a unique index. The answer has one element per key. O(log N) each. */
+/**
+ * Reads rows by their keys, or by their keys in a unique index. The answer has one element per key. O(log N) each.
+ *
+ * In an optimistic space, a row that gets another key meanwhile is found under the old or the new one: a work that finds
+ * nothing may write nothing, and then no commit tells it that it was wrong.
+ */
 export interface Get<Row extends object = object> {
 	/** Discriminates a {@link Read}. */
 	readonly type: "get";

@@ -250,8 +250,8 @@ export const messages: Table<NumberedRow> = {
 export const logs: Table<NumberedRow> = { name: "log", keyOf: ({ home, n }) => [home, n], indexes: {} };
 
 /**
- * The joins of tasks. Only a claim of the task adds one, and its row is checked, so that these rows need no check of their
- * own when they are new.
+ * The joins of tasks. Only a claim of the task adds one, and writes its row with it, so that these rows need no check of
+ * their own when they are new.
  */
 export const joins: Table<JoinRow> = { name: "join", keyOf, indexes: {} };
 

@@ -43,19 +43,22 @@ describe("systemClock", () => {
 		const order: string[] = [];
 		// Uses a sum, because the difference of two times may be smaller due to rounding.
 		const notBefore = performance.now() + 20;
+		// All count from one reading, because the machine may pause between two calls.
+		const since = systemClock.monotonic();
 		await new Promise<void>((resolve) => {
-			systemClock.set(new Alarm(resolve), 30);
+			systemClock.set(new Alarm(resolve), 30, since);
 			systemClock.set(
 				new Alarm(() => {
 					expect(performance.now()).toBeGreaterThanOrEqual(notBefore);
 					order.push("20");
 				}),
 				20,
+				since,
 			);
-			systemClock.set(new Alarm(() => order.push("10")), 10);
+			systemClock.set(new Alarm(() => order.push("10")), 10, since);
 			const [first, second] = [new Alarm(() => order.push("first")), new Alarm(() => order.push("second"))];
-			systemClock.set(first, 0);
-			systemClock.set(second, 0);
+			systemClock.set(first, 0, since);
+			systemClock.set(second, 0, since);
 		});
 		expect(order).toEqual(["first", "second", "10", "20"]);
 	});
