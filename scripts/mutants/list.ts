@@ -1610,14 +1610,14 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "pairs: an end that a join does not count does not conflict with one that is made anew",
 		file: "src/records/families.ts",
-		from: "session.tx.guard?.(joins, keyOf(tallies[index]!));",
+		from: "session.tx.guard?.(joins, keyOf(tally));",
 		to: "",
 		test: pairs,
 	},
 	{
 		name: "pairs: a task that is moved while it is looked for is not there",
 		file: "src/records/over-map.ts",
-		from: "if (this.#mayTear && found instanceof IndexedStray) throw new Torn();",
+		from: "if (this.#whole >= least && found instanceof IndexedStray) throw torn;",
 		to: "",
 		test: pairs,
 	},

@@ -74,11 +74,12 @@ export class Tallies {
 function* count(session: FamilySession, tallies: readonly Tally[]): Work<void> {
 	const [rows] = yield* ask(get(joins, tallies.map(keyOf)));
 	const told: { parent: string; home: Order; data: Data }[] = [];
-	for (const [index, { parent, home, ended, bad }] of tallies.entries()) {
+	for (const [index, tally] of tallies.entries()) {
+		const { parent, home, ended, bad } = tally;
 		const before = rows[index];
 		if (!isJoin(before) || before.isTold) {
 			// A join that is made anew meanwhile must count this end: its parent may sleep until then.
-			session.tx.guard?.(joins, keyOf(tallies[index]!));
+			session.tx.guard?.(joins, keyOf(tally));
 			continue;
 		}
 		const left = before.left - ended;

@@ -124,16 +124,21 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 		limits,
 		open: () => map.open(),
 		transact(basket, work, options) {
-			const isRead = options.purpose === "read";
-			const run = (mayTear: boolean) =>
+			const { tx, purpose } = options;
+			const run = (whole: Terms["whole"]) =>
 				map.transaction((one, attempt) => {
-					const terms = { basket, now: clock.now(), attempt, isSparse: isSparse ?? false, mayTear, isRead };
-					const tx = new MappedTransaction(one, terms);
+					const tx = new MappedTransaction(one, {
+						basket,
+						now: clock.now(),
+						attempt,
+						isSparse: isSparse ?? false,
+						whole,
+					});
 					return tx.do(work, (reason) => map.wake?.(basket, reason, one));
 				}, { ...options, basket });
-			if (!isOptimistic || options.tx !== undefined) return run(false);
-			return run(true).catch((error) => {
-				if (error instanceof Torn) return run(false);
+			if (!isOptimistic || tx !== undefined) return run(0);
+			return run(purpose === "read" ? 2 : 1).catch((error) => {
+				if (error === torn) return run(0);
 				throw error;
 			});
 		},
@@ -152,9 +157,8 @@ interface Terms {
 	readonly now: number;
 	readonly attempt: number;
 	readonly isSparse: boolean;
-	/** Whether index keys that do not match their rows make it begin anew. */
-	readonly mayTear: boolean;
-	readonly isRead: boolean;
+	/** Whether index keys that do not match their rows make it begin anew: 0 none, 1 those that were asked for, 2 all. */
+	readonly whole: 0 | 1 | 2;
 }
 
 /**
@@ -162,7 +166,7 @@ interface Terms {
  * or finds that there is nothing to do, would not notice it at its commit. What a damaged database contains looks the
  * same, so a transaction begins anew only once.
  */
-class Torn extends Error {}
+const torn: Error = /* @__PURE__ */ new Error("Torn");
 
 class MappedTransaction implements RecordTransaction {
 	readonly now: number;
@@ -171,22 +175,20 @@ class MappedTransaction implements RecordTransaction {
 	readonly #map: MapTransaction;
 	readonly #base: string;
 	readonly #isSparse: boolean;
-	readonly #mayTear: boolean;
-	readonly #isRead: boolean;
+	readonly #whole: Terms["whole"];
 	/** The unique index keys of removed rows: the checks of these rows are enough. */
 	readonly #freed = new Set<string>();
 	#isAwake = false;
 	#reason: WakeReason | undefined;
 
-	constructor(map: MapTransaction, { basket, now, attempt, isSparse, mayTear, isRead }: Terms) {
+	constructor(map: MapTransaction, { basket, now, attempt, isSparse, whole }: Terms) {
 		this.now = now;
 		this.attempt = attempt;
 		this.isBlind = map.fail !== undefined;
 		this.#map = map;
 		this.#base = textOf([basket]);
 		this.#isSparse = isSparse;
-		this.#mayTear = mayTear;
-		this.#isRead = isRead;
+		this.#whole = whole;
 	}
 
 	do<R>(work: (tx: RecordTransaction) => Work<R>, wake: (reason?: WakeReason) => void): R | Promise<R> {
@@ -276,7 +278,7 @@ class MappedTransaction implements RecordTransaction {
 					if (key === undefined) return undefined;
 					const row = rows[next++];
 					const found = agreeing(table, row, key, { index, key: keys[place]!, text: texts[place]! });
-					this.#checkWhole(found);
+					this.#checkWhole(found, 1);
 					return row === undefined ? undefined : found;
 				});
 			});
@@ -300,15 +302,15 @@ class MappedTransaction implements RecordTransaction {
 					const { key = [], hint } = targets[place]!;
 					const [text] = entries[place]!;
 					const found = agreeing(table, row, key, { index, key: keyOf(text.slice(start.length)), text, hint });
-					if (this.#isRead) this.#checkWhole(found);
+					this.#checkWhole(found, 2);
 					return found;
 				});
 			});
 		});
 	}
 
-	#checkWhole(found: object): void {
-		if (this.#mayTear && found instanceof IndexedStray) throw new Torn();
+	#checkWhole(found: object, least: number): void {
+		if (this.#whole >= least && found instanceof IndexedStray) throw torn;
 	}
 
 	#boundsOf(read: Range | Count): MapRange {
