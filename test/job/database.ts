@@ -13,8 +13,8 @@ export interface Connection<Tx = any> {
 	write(line: string, work: (tx: Tx) => Promise<unknown>): Promise<unknown>;
 	/** The lines of all connections with the same name, in the order of their commits. */
 	lines(): Promise<string[]>;
-	/** Rolls back open transactions, as if the process had died. */
-	cut(): void;
+	/** Rolls back open transactions, as if the process had died. Resolves when the database has done it. */
+	cut(): unknown;
 }
 
 /** An open database, which one test after the other uses. */

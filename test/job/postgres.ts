@@ -19,18 +19,25 @@ export function openPostgres(driver: Driver): OpenDatabase {
 				let cut = () => {};
 				const isCut = new Promise<never>((_, reject) => cut = () => reject(new Error("The process has died")));
 				isCut.catch(() => {});
+				const open = new Set<Promise<unknown>>();
 				return {
 					store: postgresStore(client, { schema }),
-					write: (line, work) =>
-						transaction(async (tx) => {
+					async write(line, work) {
+						const writing = transaction(async (tx) => {
 							await query(tx, `INSERT INTO ${schema}.lines (name, line) VALUES ($1, $2)`, [name, line]);
 							await Promise.race([work(tx), isCut]);
-						}),
+						});
+						open.add(writing);
+						await writing.finally(() => open.delete(writing));
+					},
 					async lines() {
 						const sql = `SELECT line FROM ${schema}.lines WHERE name = $1 ORDER BY n`;
 						return (await query(client, sql, [name])).map((row) => (row as { line: string }).line);
 					},
-					cut: () => cut(),
+					cut() {
+						cut();
+						return Promise.allSettled(open);
+					},
 				};
 			},
 			setTime: async (now) => void await run(`UPDATE ${schema}.test_clock SET at = ${Math.floor(now)}`),

@@ -120,6 +120,14 @@ export class Machine {
 		this.#busy.add(call);
 	}
 
+	/** Lets the clock wait for something. */
+	async await(something: unknown): Promise<void> {
+		const call = {};
+		this.begin(call);
+		await something;
+		this.end(call);
+	}
+
 	end(call: object): void {
 		if (this.#busy.delete(call)) this.#onFree();
 	}
@@ -296,7 +304,8 @@ export class Process {
 	die(): void {
 		if (this.isDead) return;
 		this.isDead = true;
-		this.#connection.cut();
+		// Its locks are not there anymore when others go on.
+		this.#machine.await(this.#connection.cut());
 		for (const call of this.#calls) this.#machine.end(call);
 		this.onDeath();
 	}
