@@ -88,6 +88,7 @@ const rawAt = (count: number): string => count === 1 ? raw : `${raw}, ${count}`;
 const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
 const rawPg = "pg by hand";
+const rawPg500 = `${rawPg}, 500 at once`;
 const pg = "Basket, pg";
 const postgres = "Basket, postgres";
 const graphile = "graphile-worker";
@@ -381,7 +382,7 @@ export const topics: Record<TopicName, Topic> = {
 		more: ["CPU"],
 		engines: ["node"],
 		cases: amounts.flatMap((count) =>
-			[rawPg, pg, postgres, `${pg}, 100 lanes`, graphile, boss].map((name) => `${name}, ${count}`)
+			[rawPg, rawPg500, pg, postgres, `${pg}, 100 lanes`, graphile, boss].map((name) => `${name}, ${count}`)
 		),
 		targets: amounts.flatMap((count) =>
 			[pg, postgres].map((name) => `${name}, ${count}`).flatMap((label): Target[] => [

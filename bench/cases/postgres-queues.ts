@@ -1,8 +1,8 @@
 // The compared queues on Postgres, behind one interface. Each queue has a database of its own on one server, and
 // settings from its own documentation: graphile-worker those of its page on performance, pg-boss batches of 1,000.
 // Two concurrent loops fetch and complete the batches of pg-boss; where latency is measured, a function receives
-// them. Limited queues have at most 2 running tasks of each of 1,000 keys. The hand-written queue has two connections. It claims batches of 100 rows by a later due time, and removes a
-// batch with one statement.
+// them. Limited queues have at most 2 running tasks of each of 1,000 keys. The hand-written queues claim rows by a later
+// due time, and remove a batch with one statement: batches of 100 on two connections, or of 500 on one.
 import type { PgBoss } from "pg-boss";
 import pg from "pg";
 import postgres from "postgres";
@@ -28,9 +28,6 @@ interface Boxed {
 	readonly payload: number;
 }
 
-/** The number of tasks that the hand-written queue claims at once, and the number that it runs concurrently. */
-const batch = 100;
-const connections = 2;
 const bossBatch = 1_000;
 const keys = 1_000;
 const mostOfKey = 2;
@@ -38,7 +35,8 @@ const hour = 3_600_000;
 
 /** By the first part of the name of a case. */
 const openers: Record<string, (url: string) => Promise<Queue>> = {
-	"pg by hand": byHand,
+	"pg by hand": (url) => byHand(url, 100, 2),
+	"pg by hand, 500 at once": (url) => byHand(url, 500, 1),
 	"Basket, pg": (url) => basket(postgresStore(new pg.Pool({ connectionString: url }))),
 	"Basket, pg, 100 lanes": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 100),
 	"Basket, pg, at most 2 of a key": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 0, true),
@@ -103,7 +101,11 @@ async function basket<Tx>(store: Store<Tx>, lanes = 0, isLimited = false): Promi
 	};
 }
 
-async function byHand(url: string): Promise<Queue> {
+/**
+ * @param batch the number of tasks that each connection claims at once
+ * @param connections the number of connections, each with a batch at a time
+ */
+async function byHand(url: string, batch: number, connections: number): Promise<Queue> {
 	const pool = new pg.Pool({ connectionString: url, max: connections });
 	const listener = new pg.Client({ connectionString: url });
 	await listener.connect();
