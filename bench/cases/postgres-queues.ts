@@ -29,6 +29,7 @@ interface Boxed {
 }
 
 const bossBatch = 1_000;
+const bossLoops = 2;
 const keys = 1_000;
 const mostOfKey = 2;
 const hour = 3_600_000;
@@ -213,7 +214,7 @@ async function boss(url: string, isPushed = false, isLimited = false): Promise<Q
 		work: async (onTask) => {
 			const push = async (jobs: { data: Boxed }[]): Promise<void> => jobs.forEach(({ data }) => onTask(data.payload));
 			if (isPushed) await boss.work<Boxed>("task", { batchSize: bossBatch, burstWhenBatchFull: true }, push);
-			else for (let i = 0; i < connections; i++) void fetchAll(onTask);
+			else for (let i = 0; i < bossLoops; i++) void fetchAll(onTask);
 			await pause(1_000);
 		},
 		isEmpty: () => left === 0,

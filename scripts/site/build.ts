@@ -25,6 +25,7 @@ const order: string[] = [
 	"jobs",
 	"changes",
 	"postgres",
+	"scale",
 	"operating",
 	"command-line",
 	"inspector",
