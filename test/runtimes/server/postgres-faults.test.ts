@@ -168,7 +168,8 @@ describe.skipIf(mayLackPgBouncer)("Basket on Postgres behind PgBouncer in transa
 			await worker.untilRan([name]);
 		}
 		expect(await effectsOf(url)).toEqual(names("exact", 20).sort());
-		expect(worker.errors).toEqual([]);
+		// Notifications do not pass it, and a worker that runs for long enough says so.
+		expect(worker.errors.filter((error) => !String(error).includes("connection receives nothing"))).toEqual([]);
 	}, limit);
 });
 
