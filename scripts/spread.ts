@@ -26,6 +26,7 @@ const report = await spread({
 	databases,
 	lease,
 	away,
+	limit: 600_000,
 	onProgress: (done) => console.log(done.map((count) => String(count).padStart(9)).join("")),
 });
 console.log(`${tasks} tasks over ${databases} databases in ${(report.duration / 1000).toFixed(1)} s`);

@@ -124,7 +124,6 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 		limits,
 		open: () => map.open(),
 		transact(basket, work, options) {
-			const { tx, purpose } = options;
 			const run = (whole: Terms["whole"]) =>
 				map.transaction((one, attempt) => {
 					const tx = new MappedTransaction(one, {
@@ -136,8 +135,8 @@ export function overMap<Tx = never>(map: OrderedMap<Tx>): RecordSpace<Tx> {
 					});
 					return tx.do(work, (reason) => map.wake?.(basket, reason, one));
 				}, { ...options, basket });
-			if (!isOptimistic || tx !== undefined) return run(0);
-			return run(purpose === "read" ? 2 : 1).catch((error) => {
+			if (!isOptimistic || options.tx !== undefined) return run(0);
+			return run(options.purpose === "read" ? 2 : 1).catch((error) => {
 				if (error === torn) return run(0);
 				throw error;
 			});

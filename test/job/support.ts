@@ -305,7 +305,7 @@ export class Process {
 		if (this.isDead) return;
 		this.isDead = true;
 		// Its locks are not there anymore when others go on.
-		this.#machine.await(this.#connection.cut());
+		void this.#machine.await(this.#connection.cut());
 		for (const call of this.#calls) this.#machine.end(call);
 		this.onDeath();
 	}

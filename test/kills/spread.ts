@@ -12,6 +12,8 @@ export interface SpreadOptions {
 	/** The lease, and for how long one server is away, in milliseconds. */
 	readonly lease: number;
 	readonly away: number;
+	/** How long it waits for what is left when all tasks were added, in milliseconds. */
+	readonly limit: number;
 	/** Called with the number of tasks that have run, for each server, every second. */
 	readonly onProgress?: ((done: readonly number[]) => void) | undefined;
 }
@@ -43,7 +45,9 @@ function shardOf(key: string, shards: number): number {
 }
 
 /** Works off so many tasks, and lets a server crash when a third of them have run. Resolves when all of them are done. */
-export async function spread({ databases, tasks, lease, away, onProgress }: SpreadOptions): Promise<SpreadReport> {
+export async function spread(
+	{ databases, tasks, lease, away, limit, onProgress }: SpreadOptions,
+): Promise<SpreadReport> {
 	const since = performance.now();
 	const machines = await Promise.all(
 		Array.from({ length: databases }, () => PostgresMachine.start({ isDurable: true })),
@@ -84,8 +88,9 @@ export async function spread({ databases, tasks, lease, away, onProgress }: Spre
 			const counts = await Promise.all(baskets.map((basket) => basket.counts()));
 			return sum(counts.flatMap((count) => Object.values(count)));
 		};
-		while (await remaining() > 0) await sleep(100);
-		const left = await remaining();
+		const until = performance.now() + limit;
+		let left: number;
+		while ((left = await remaining()) > 0 && performance.now() < until) await sleep(100);
 		end.abort();
 		await Promise.all(working);
 		return {

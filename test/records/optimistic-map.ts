@@ -25,7 +25,7 @@ export class OptimisticMap implements OrderedMap<Changes> {
 	readonly isOptimistic = true;
 	readonly isSparse = true;
 	readonly inline = 4;
-	readonly perCommit = 9;
+	readonly perCommit: number = 9;
 	readonly clock: Clock;
 	readonly values: Sorted<Value> = new Sorted();
 	readonly #watchers = new Map<string, Set<(reason?: WakeReason) => void>>();

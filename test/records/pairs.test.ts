@@ -1,5 +1,6 @@
 // Two calls to the same tasks at once: in a store over an optimistic map, each pair has the effect of one call after
-// the other. The second call is made whole at each read of the first one, and before its commit.
+// the other. The second call is made whole at each read of the first one, and before its commit. What a single call does is
+// in the suite of stores, and what many do at random in the simulations. A new call of a store gets a line in `calls`.
 import { expect, test } from "vitest";
 import type { Claim, Outcome, Store } from "../../src/basket/store.ts";
 import { overMap, recordStore } from "../../src/records/records.ts";
@@ -14,7 +15,8 @@ type Transaction = OptimisticMap["transaction"];
 
 /** Interrupts the first attempt of a transaction. */
 class InterruptedMap extends OptimisticMap {
-	override readonly perCommit = 99 as never;
+	// A call is one commit, so that it has one moment.
+	override readonly perCommit: number = 99;
 	/** Called before each read of the next transaction, and before its commit. */
 	interrupt: (() => Promise<void>) | undefined;
 
