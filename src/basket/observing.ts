@@ -34,7 +34,7 @@ export interface WatchedTask {
 
 /** A kind, as far as it can be observed. */
 export interface WatchedKind {
-	readonly settings: { readonly observe: Observer | undefined };
+	readonly settings: { readonly observe?: Observer | undefined };
 	/** Whether an observer is told of its tasks. */
 	readonly isObserved?: boolean | undefined;
 	call(

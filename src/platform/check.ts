@@ -71,8 +71,7 @@ export function checkFunction<T>(name: string, value: T | undefined): T | undefi
 
 /** Checks an `AbortSignal`, of this realm or of another. */
 export function checkSignal(signal: AbortSignal): AbortSignal {
-	check("signal.aborted", check("signal", signal, "object").aborted, "boolean");
-	check("signal.addEventListener", signal.addEventListener, "function");
+	check("signal.aborted", checkMethods("signal", signal, "addEventListener").aborted, "boolean");
 	return signal;
 }
 

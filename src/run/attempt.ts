@@ -70,5 +70,5 @@ export class Attempt implements TaskContext {
 export function timeoutError(text: string, cause: unknown): DOMException {
 	const error = new DOMException(text, "TimeoutError");
 	// Only some runtimes accept a cause in the constructor.
-	return Object.assign(error, cause === undefined ? cause : { cause });
+	return Object.assign(error, cause !== undefined && { cause });
 }

@@ -7,7 +7,7 @@
 import type { ObservedAttempt, Observer } from "./observer.ts";
 import type { Task, TaskContext } from "./task.ts";
 import { type BackoffOptions, type BackoffSettings, checkBackoff } from "./backoff.ts";
-import { check, checkCount, checkDelay, checkFunction, checkLimit, checkMethods } from "../platform/check.ts";
+import { check, checkCount, checkDelay, checkLimit, checkMethods } from "../platform/check.ts";
 import { checkClock, type Clock, systemClock } from "../platform/clock.ts";
 
 /** The argument of {@link RunnerOptions.onAttemptFailed}. */
@@ -76,13 +76,13 @@ export interface RunnerOptions<C extends TaskContext = TaskContext> {
 /** Checked options, with all defaults filled in. */
 export interface RunnerSettings {
 	readonly attempts: number;
-	readonly backoff: BackoffSettings | undefined;
+	readonly backoff?: BackoffSettings | undefined;
 	readonly timeout: number;
 	readonly deadline: number;
 	readonly abandonAfter: number;
-	readonly shouldRetry: RunnerOptions["shouldRetry"];
-	readonly onAttemptFailed: RunnerOptions["onAttemptFailed"];
-	readonly observe: Observer | undefined;
+	readonly shouldRetry?: RunnerOptions["shouldRetry"];
+	readonly onAttemptFailed?: RunnerOptions["onAttemptFailed"];
+	readonly observe?: Observer | undefined;
 	readonly unref: boolean;
 	readonly clock: Clock;
 }
@@ -90,58 +90,36 @@ export interface RunnerSettings {
 /** The default options. */
 export const defaultSettings: RunnerSettings = {
 	attempts: 1,
-	backoff: undefined,
 	timeout: Infinity,
 	deadline: Infinity,
 	abandonAfter: Infinity,
-	shouldRetry: undefined,
-	onAttemptFailed: undefined,
-	observe: undefined,
 	unref: false,
 	clock: systemClock,
 };
 
-const checks: { readonly [K in keyof RunnerSettings]: (name: string, value: never) => RunnerSettings[K] } = {
-	attempts: checkCount,
-	backoff: (_, value) => checkBackoff(value),
-	timeout: checkLimit,
-	deadline: checkLimit,
-	abandonAfter: checkDelay,
-	shouldRetry: checkFunction,
-	onAttemptFailed: checkFunction,
-	observe: (name, value) => checkMethods(name, value, "watch"),
-	unref: (name, value) => check(name, value, "boolean"),
-	clock: (_, value) => checkClock(value),
-};
-
-/** Checks the given options. The others come from `defaults`; if none is given, the result is `defaults` itself. */
+/** Checks the given options. The others come from `defaults`; without any, the result is `defaults` itself. */
 export function checkRunnerOptions(
-	options: RunnerOptions = {},
+	options: RunnerOptions | undefined,
 	defaults: RunnerSettings = defaultSettings,
 ): RunnerSettings {
+	if (options === undefined) return defaults;
+	// Written out: a loop over the names costs as much as the attempt.
 	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, observe, unref, clock } =
 		options;
-	// A loop over an object that always has the same properties is fast; a look-up of absent options by name is not.
-	const given = {
-		attempts,
-		backoff,
-		timeout,
-		deadline,
-		abandonAfter,
-		shouldRetry,
-		onAttemptFailed,
-		observe,
-		unref,
-		clock,
+	return {
+		attempts: attempts === undefined ? defaults.attempts : checkCount("attempts", attempts),
+		backoff: backoff === undefined ? defaults.backoff : checkBackoff(backoff),
+		timeout: timeout === undefined ? defaults.timeout : checkLimit("timeout", timeout),
+		deadline: deadline === undefined ? defaults.deadline : checkLimit("deadline", deadline),
+		abandonAfter: abandonAfter === undefined ? defaults.abandonAfter : checkDelay("abandonAfter", abandonAfter),
+		shouldRetry: shouldRetry === undefined ? defaults.shouldRetry : check("shouldRetry", shouldRetry, "function"),
+		onAttemptFailed: onAttemptFailed === undefined
+			? defaults.onAttemptFailed
+			: check("onAttemptFailed", onAttemptFailed, "function"),
+		observe: observe === undefined ? defaults.observe : checkMethods("observe", observe, "watch"),
+		unref: unref === undefined ? defaults.unref : check("unref", unref, "boolean"),
+		clock: clock === undefined ? defaults.clock : checkClock(clock),
 	};
-	let settings: Record<string, unknown> | undefined;
-	for (const name in given) {
-		const value = given[name as keyof RunnerSettings];
-		if (value !== undefined) {
-			(settings ??= { ...defaults })[name] = checks[name as keyof RunnerSettings](name, value as never);
-		}
-	}
-	return (settings ?? defaults) as RunnerSettings;
 }
 
 /** The task, or one that its observer watches. */
