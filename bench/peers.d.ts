@@ -55,6 +55,9 @@ declare module "p-queue" {
 	export default class PQueue {
 		constructor(options: { concurrency: number });
 		add<T>(task: () => Promise<T>): Promise<T>;
+		addAll<T>(tasks: (() => Promise<T>)[]): Promise<T[]>;
+		readonly size: number;
+		readonly pending: number;
 	}
 }
 

@@ -8,6 +8,7 @@ export type TopicName =
 	| "flat"
 	| "attach"
 	| "memory"
+	| "group"
 	| "pool"
 	| "threads"
 	| "cron"
@@ -159,6 +160,13 @@ export const topics: Record<TopicName, Topic> = {
 		cases: ["bare setTimeout", "awaited setTimeout", "Group task"],
 		targets: [{ case: "Group task", most: 2, of: "bare setTimeout" }],
 	},
+	group: {
+		title: "One of 1,000 no-op tasks started at once, until all have ended",
+		unit: "ns",
+		engines: engineNames,
+		cases: ["bare promise", "Group.spawn", "Effect.runPromise"],
+		targets: [{ case: "Group.spawn", most: 1.1, of: "Effect.runPromise" }],
+	},
 	pool: {
 		title: "One of many no-op tasks given at once to 100 workers, 100,000 unless it says otherwise",
 		unit: "ns",
@@ -209,6 +217,7 @@ export const topics: Record<TopicName, Topic> = {
 		cases: [
 			memoryAlone,
 			memory,
+			"p-queue",
 			`${raw}, FULL`,
 			`${sqlite}, FULL`,
 			`${raw}, NORMAL`,
@@ -219,6 +228,7 @@ export const topics: Record<TopicName, Topic> = {
 		only: { "plainjob, NORMAL": ["node"], "liteque, NORMAL": ["node"] }, // they need better-sqlite3
 		targets: [
 			{ case: memory, most: 6_667 },
+			{ case: memory, most: 1.5, of: "p-queue" },
 			{ case: `${sqlite}, FULL`, most: 1.82, of: `${raw}, FULL` },
 			{ case: `${sqlite}, NORMAL`, most: 2.5, of: `${raw}, NORMAL` },
 			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "plainjob, NORMAL" },

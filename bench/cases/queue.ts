@@ -7,6 +7,7 @@ import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import PQueue from "p-queue";
 import { Basket, memoryStore, type Store } from "upkeep";
 import type { Claim } from "upkeep/store";
 import { sqliteStore } from "upkeep/stores/sqlite";
@@ -31,6 +32,7 @@ let files = 0;
 const cases: Record<string, (task: Task) => Queue | Promise<Queue>> = {
 	"memoryStore by hand": () => storeByHand(memoryStore()),
 	"Basket, memoryStore": (task) => basket(task, memoryStore()),
+	"p-queue": pQueue,
 	"node:sqlite by hand, FULL": (task) => byHand(task, open("FULL")),
 	"Basket, sqliteStore, FULL": (task) => basket(task, sqliteStore(open("FULL"))),
 	"node:sqlite by hand, NORMAL": (task) => byHand(task, open("NORMAL")),
@@ -114,6 +116,15 @@ function storeByHand<Tx>(store: Store<Tx>): Queue {
 			} while (claims.length > 0);
 		},
 		left: async () => Object.values(await store.counts("default")).reduce((sum, count) => sum + count),
+	};
+}
+
+/** It stores nothing: what a basket in memory is compared with. */
+function pQueue(task: Task): Queue {
+	const queue = new PQueue({ concurrency: 10 });
+	return {
+		process: async (payloads) => void await queue.addAll(payloads.map((payload) => () => task(payload))),
+		left: () => queue.size + queue.pending,
 	};
 }
 

@@ -30,23 +30,28 @@ export type ClaimColumns = readonly [
 	ids: (string | null)[],
 	kinds: string[],
 	lanes: (string | null)[],
-	priorities: number[],
-	addedAts: number[],
-	ages: number[],
-	attempts: number[],
-	crashes: number[],
-	claims: number[],
-	errors: (string | null)[],
 	payloads: string[],
-	inboxes: (readonly MessageRow[] | null)[],
-	limitKeys: (string | null)[],
-	logged: Readonly<Record<number, number | null>> | null,
-	lates: number[],
-	pasts: Readonly<Record<number, Past>> | null,
+	addedAts: number[],
+	now: number,
+	more: Readonly<Record<number, More>> | null,
 ];
 
-/** What is left of the past of a claimed task. */
-type Past = readonly [meta: string | null, history: string | null, worker: string | null, claimed: number | null];
+/** What a claimed task has that is not new. */
+type More = readonly [
+	priority: number,
+	attempts: number,
+	crashes: number,
+	claims: number,
+	error: string | null,
+	limitKey: string | null,
+	late: number,
+	inbox: readonly MessageRow[] | null,
+	logged: number | null,
+	meta: string | null,
+	history: string | null,
+	worker: string | null,
+	claimed: number | null,
+];
 
 export type MessageRow = readonly [n: number, data: string];
 
@@ -183,52 +188,50 @@ function inRuns(claims: readonly Claim[]): readonly Claim[] {
 
 /** Converts claims; `undefined` for each unreadable one. */
 export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
-	const [
-		seqs,
-		ids,
-		kinds,
-		lanes,
-		priorities,
-		addedAts,
-		ages,
-		attempts,
-		crashes,
-		claims,
-		errors,
-		payloads,
-		inboxes,
-		keys,
-		logged,
-		lates,
-		pasts,
-	] = columns;
+	const [seqs, ids, kinds, lanes, payloads, addedAts, now, more] = columns;
 	return seqs.map((seq, index) => {
+		const addedAt = addedAts[index]!;
+		const age = now - addedAt;
+		const [
+			priority = 0,
+			attempts = 0,
+			crashes = 0,
+			claims = 1,
+			error = null,
+			key = null,
+			late = age,
+			unread,
+			logged,
+			meta = null,
+			history = null,
+			worker = null,
+			claimed = null,
+		] = more?.[seq] ?? [];
 		const payload = decode(payloads[index]!);
-		const inbox = (inboxes[index] ?? []).map(([n, text]) => ({ n, data: decode(text) }));
+		const inbox = (unread ?? []).map(([n, text]) => ({ n, data: decode(text) }));
 		const id = sql.idOf({ seq, id: decodeText(ids[index]!) });
 		// A name that differs from its stored form would never be found again.
 		const isNamed = ids[index] === null || encode(id) === ids[index];
-		const [meta = null, history = null, worker = null, claimed = null] = pasts?.[seq] ?? [];
 		if (!isNamed || payload === undefined || inbox.some(({ data }) => data === undefined)) return undefined;
 		return {
 			id,
-			token: `${seq}.${claims[index]}`,
+			token: `${seq}.${claims}`,
 			lane: decodeText(lanes[index]!) ?? undefined,
 			kind: decodeText(kinds[index]!),
 			payload,
-			attempts: attempts[index]!,
-			crashes: crashes[index]!,
-			priority: priorities[index]!,
-			error: decodeText(errors[index]!) ?? undefined,
-			addedAt: addedAts[index]!,
-			age: ages[index]!,
-			late: Math.max(0, lates[index]!),
+			attempts,
+			crashes,
+			priority,
+			error: decodeText(error) ?? undefined,
+			addedAt,
+			age,
+			late: Math.max(0, late),
 			meta: decodeText(meta) ?? undefined,
 			history: decodeText(history) ?? undefined,
 			lapsed: originOf(decodeText(worker), claimed),
 			inbox: inbox as Message[],
-			limitKey: decodeText(keys[index]!) ?? undefined,
-			logged: logged?.[seq] ?? undefined,
+			limitKey: decodeText(key) ?? undefined,
+			logged: logged ?? undefined,
 		};
 	});
 }

@@ -34,11 +34,6 @@ export function append(s: string, log: string): string {
 	ON CONFLICT (task, n) DO UPDATE SET data = excluded.data;`;
 }
 
-/** The numbers of the last entries of claimed tasks, by the numbers of these tasks; `NULL` if none has a log. */
-export function lastEntries(s: string): string {
-	return `json_object_agg(seq, (SELECT max(e.n) FROM ${s}.log e WHERE e.task = log)) FILTER (WHERE log IS NOT NULL)`;
-}
-
 /** Removes the logs of removed tasks, and what they have as parents. */
 export function erase(s: string, logs: string): string {
 	return `IF cardinality(${logs}) > 0 THEN PERFORM ${s}.${nameIn("erase")}(${logs}); END IF;`;

@@ -283,7 +283,12 @@ class Postgres implements PostgresStore {
 
 	/** Makes unreadable tasks dead. */
 	async #bury(basket: string, columns: readonly ClaimColumns[], claims: readonly unknown[]): Promise<void> {
-		const rows = columns.flatMap(([s, i, , , , , , a, , n]) => s.map((s, at) => ({ s, i: i[at], n: n[at], a: a[at] })));
+		const rows = columns.flatMap(([seqs, ids, , , , , , more]) =>
+			seqs.map((s, at) => {
+				const [, a = 0, , n = 1] = more?.[s] ?? [];
+				return { s, i: ids[at], n, a };
+			})
+		);
 		const unread = rows.filter((_, index) => claims[index] === undefined);
 		const e = "The stored task is damaged and cannot be read";
 		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));

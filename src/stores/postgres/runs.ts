@@ -7,9 +7,8 @@
  * @module
  */
 
-import { lastEntries } from "./log.ts";
 import { cutRun } from "./overall.ts";
-import { create, inboxOf, isCollected, isFollower, newer, next, pasts } from "./sql.ts";
+import { claimed, create, isCollected, isFollower, newer, next } from "./sql.ts";
 
 /** The maximum number of followers. With a constant, the plan reads the index of lanes in its order. */
 const most = 1_000;
@@ -51,10 +50,9 @@ END LOOP;`,
  */
 export function follow(s: string): string {
 	const column = (index: number) => `ARRAY(SELECT json_array_elements_text(columns->${index}))`;
-	return `FOR head IN SELECT * FROM unnest(${column(0)}::bigint[], ${column(2)}, ${column(3)}, ${
-		column(7)
-	}::int[]) h (own, sort, corner, tries)
-			JOIN json_to_recordset(runs::json) AS j (kind text, most int) ON j.kind = sort WHERE corner IS NOT NULL AND tries = 0
+	return `FOR head IN SELECT * FROM unnest(${column(0)}::bigint[], ${column(2)}, ${column(3)}) h (own, sort, corner)
+			JOIN json_to_recordset(runs::json) AS j (kind text, most int) ON j.kind = sort
+			WHERE corner IS NOT NULL AND coalesce(columns->7->own::text->>1, '0') = '0'
 		LOOP
 			expected := ARRAY(SELECT seq FROM (
 				SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = head.corner AND state < 6 AND seq > head.own ORDER BY seq LIMIT ${most}
@@ -70,11 +68,7 @@ export function follow(s: string): string {
 				UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = ${next},
 					worker = nullif(who, ''), claimed = t
 				WHERE seq = ANY (ARRAY(SELECT seq FROM c))
-			) SELECT json_build_array(
-				array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(priority), array_agg(added), array_agg(t - added),
-				array_agg(attempts), array_agg(crashes), array_agg(${next}), array_agg(error), array_agg(payload),
-				array_agg(${inboxOf(s)}), array_agg(gate), ${lastEntries(s)}, array_agg(t - due), ${pasts}
-			) INTO columns FROM (SELECT * FROM c ORDER BY seq) x;
+			) SELECT ${claimed(s)} INTO columns FROM (SELECT * FROM c ORDER BY seq) x;
 			taken := taken || columns;
 ${cutRun}
 		END LOOP;`;

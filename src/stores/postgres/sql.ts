@@ -35,13 +35,6 @@ export const newer =
 /** The claim has ended with a settlement. */
 export const unclaimed = "worker = NULL, claimed = NULL";
 
-/**
- * What claims show of the past of tasks, by the numbers of these: meta, history, and the claim before; `NULL` if none has any of it.
- */
-export const pasts =
-	`json_object_agg(seq, json_build_array(CASE WHEN newer IS NULL THEN meta ELSE newer_meta END, history, worker, claimed))
-			FILTER (WHERE num_nonnulls(meta, newer_meta, history, claimed) > 0)`;
-
 /** The number of the next claim. The last one may have been edited by hand. */
 export const next = "claims % 2000000000 + 1";
 
@@ -168,13 +161,28 @@ export function lower(s: string, rows: string, column: "low" | "ends" = "low"): 
 /** Whether a payload is that of a task that was added with `"collect"`. */
 export const isCollected = (payload: string): string => `(left(${payload}, 1) = chr(2))`;
 
-/** The unread messages of a claimed task. */
-export function inboxOf(s: string): string {
-	return `CASE WHEN posted > seen THEN (
-				SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
-					SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
-				) m
-			) END`;
+/** A count of a task after a claim, which is a crash if it was running. */
+export const grown = (column: string): string => `least(${column}, 2147483646) + state % 2`;
+
+/**
+ * Claimed tasks as they were before, by column, for `showClaims` of data.ts. What is new, as most are, has all of itself there; what
+ * others have besides is by their numbers, and `NULL` if there are none.
+ */
+export function claimed(s: string): string {
+	return `json_build_array(
+			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane), array_agg(coalesce(newer, payload)),
+			array_agg(coalesce(newer_added, added)), t, json_object_agg(seq, json_build_array(
+				coalesce(newer_priority, priority), ${grown("attempts")}, ${grown("crashes")}, ${next}, error, gate, t - due,
+				CASE WHEN posted > seen THEN (
+					SELECT json_agg(json_build_array(n, data) ORDER BY n) FROM (
+						SELECT n, data FROM ${s}.messages WHERE task = seq ORDER BY n LIMIT ${mostInbox}
+					) m
+				) END,
+				(SELECT max(e.n) FROM ${s}.log e WHERE e.task = log),
+				CASE WHEN newer IS NULL THEN meta ELSE newer_meta END, history, worker, claimed
+			)) FILTER (WHERE attempts | crashes | claims | posted | priority | state % 2 <> 0 OR due <> added
+				OR num_nonnulls(error, newer, gate, log, meta, history, claimed) > 0)
+		)`;
 }
 
 /** A running task behind the head of its lane: see runs.ts. */

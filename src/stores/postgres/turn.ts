@@ -8,13 +8,14 @@ import { variantMark } from "../../basket/store.ts";
 import { follow } from "./runs.ts";
 import { close, gateVariables, hasGates, heed, isLeft, open, opening, surveyGates, tell } from "./gates.ts";
 import { ending, storeEndings } from "./families.ts";
-import { append, erase, lastEntries, opened, partColumns, takeLeftovers } from "./log.ts";
+import { append, erase, opened, partColumns, takeLeftovers } from "./log.ts";
 import { admit, cut, leave, lockBasket, overallVariables, uncut } from "./overall.ts";
 import {
 	claimable,
+	claimed,
 	create,
 	entries,
-	inboxOf,
+	grown,
 	inOrder,
 	isCollected,
 	isFollower,
@@ -28,7 +29,6 @@ import {
 	newer,
 	next,
 	notify,
-	pasts,
 	pausedKind,
 	stayed,
 	unclaimed,
@@ -43,7 +43,6 @@ const pace = { raise: 100, survey: 30_000 };
 const sweep = 5_000;
 
 const settledColumns = "lane, posted, kind, priority, gate, place, started, due, state, behind, log, kin, joined";
-const grown = (column: string) => `least(${column}, 2147483646) + state`;
 
 /** A pause of all kinds is a NULL, with which no kind compares as different. */
 const unpaused = (kinds: string) =>
@@ -312,18 +311,9 @@ function claim(s: string): string {
 				attempts = ${grown("attempts")}, crashes = ${grown("crashes")}, place = NULL,
 				started = CASE WHEN gate IS NOT NULL AND kind = ANY (rated) THEN moment END
 			WHERE seq = ANY (ARRAY(SELECT seq FROM c))
-		) SELECT count(*), max(due), bool_or(newer IS NOT NULL), json_build_array(
-			array_agg(seq), array_agg(id), array_agg(kind), array_agg(lane),
-			array_agg(coalesce(newer_priority, priority)), array_agg(coalesce(newer_added, added)), array_agg(t - coalesce(newer_added, added)),
-			array_agg(${grown("attempts")}), array_agg(${
-		grown("crashes")
-	}), array_agg(${next}), array_agg(error), array_agg(coalesce(newer, payload)),
-			array_agg(${inboxOf(s)}),
-			array_agg(gate),
-			${lastEntries(s)},
-			array_agg(t - due),
-			${pasts}
-		), array_agg(lane) FILTER (WHERE state = 1 AND lane IS NOT NULL), array_agg(seq) FILTER (WHERE state = 1 AND lane IS NOT NULL)
+		) SELECT count(*), max(due), bool_or(newer IS NOT NULL), ${
+		claimed(s)
+	}, array_agg(lane) FILTER (WHERE state = 1 AND lane IS NOT NULL), array_agg(seq) FILTER (WHERE state = 1 AND lane IS NOT NULL)
 		INTO p, lastDue, isReplaced, columns, stays, above FROM c;
 		CONTINUE WHEN p = 0;
 		IF isReplaced THEN
