@@ -116,7 +116,7 @@ export const topics: Record<TopicName, Topic> = {
 		targets: [
 			{ case: "run", most: 2, of: bare },
 			{ case: "run", most: 0.4, of: "p-retry" },
-			{ case: "run, signal and timeout, unread", most: 5, of: bare },
+			{ case: "run, signal and timeout, unread", most: 4.9, of: bare },
 			{ case: "run, signal and timeout, read", most: 1, of: loop },
 		],
 	},
