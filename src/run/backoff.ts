@@ -43,7 +43,7 @@ export function checkBackoff(backoff: number | BackoffOptions): BackoffSettings 
 	const options = typeof backoff === "number" ? { start: backoff, factor: 1 } : check("backoff", backoff, "object");
 	const { start, max = Infinity, factor = 1.5, jitter = "none", random = Math.random } = options;
 	checkFinite("backoff.start", start);
-	check("backoff.max", max, "number", typeof max === "number" && max >= start, `"backoff.start" (${start}) or more`);
+	check("backoff.max", max, "number", typeof max === "number" && max >= start, `${start} or more`);
 	checkFinite("backoff.factor", factor, 1);
 	check("backoff.random", random, "function");
 	checkWord("backoff.jitter", jitter, ["none", "full", "equal", "decorrelated"]);

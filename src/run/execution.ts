@@ -92,7 +92,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 
 	/** Whether the signal has aborted or {@link abort} was called. */
 	get isAborted(): boolean {
-		return this.#cancelled !== undefined || (this.#signal !== undefined && this.#signal.aborted);
+		return !!(this.#cancelled ?? this.#signal?.aborted);
 	}
 
 	get reason(): unknown {
@@ -130,7 +130,7 @@ export class Execution<T> extends Timer implements AttemptOwner, Abortable, Dela
 	again(): void {
 		this.#proceed = undefined;
 		const refusal = this.refusal();
-		if (refusal !== undefined) return this.#finish()?.onFailure(refusal.error);
+		if (refusal) return this.#finish()?.onFailure(refusal.error);
 		const attempt = this.begin();
 		this.perform(attempt).then(
 			(value) => this.#finish()?.onSuccess(value),

@@ -104,8 +104,18 @@ export function checkRunnerOptions(
 ): RunnerSettings {
 	if (options === undefined) return defaults;
 	// Written out: a loop over the names costs as much as the attempt.
-	const { attempts, backoff, timeout, deadline, abandonAfter, shouldRetry, onAttemptFailed, observe, unref, clock } =
-		options;
+	const {
+		attempts,
+		backoff,
+		timeout,
+		deadline,
+		abandonAfter,
+		shouldRetry,
+		onAttemptFailed,
+		observe,
+		unref = defaults.unref,
+		clock,
+	} = options;
 	return {
 		attempts: attempts === undefined ? defaults.attempts : checkCount("attempts", attempts),
 		backoff: backoff === undefined ? defaults.backoff : checkBackoff(backoff),
@@ -117,7 +127,7 @@ export function checkRunnerOptions(
 			? defaults.onAttemptFailed
 			: check("onAttemptFailed", onAttemptFailed, "function"),
 		observe: observe === undefined ? defaults.observe : checkMethods("observe", observe, "watch"),
-		unref: unref === undefined ? defaults.unref : check("unref", unref, "boolean"),
+		unref: check("unref", unref, "boolean"),
 		clock: clock === undefined ? defaults.clock : checkClock(clock),
 	};
 }

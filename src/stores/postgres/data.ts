@@ -186,6 +186,16 @@ function inRuns(claims: readonly Claim[]): readonly Claim[] {
 	return runs.size === claims.length ? claims : [...runs.values()].flat();
 }
 
+/** By what the functions find these claims, with their failed attempts. */
+export function claimsIn(
+	[seqs, ids, , , , , , more]: ClaimColumns,
+): { s: number; i: unknown; n: number; a: number }[] {
+	return seqs.map((s, index) => {
+		const [, a = 0, , n = 1] = more?.[s] ?? [];
+		return { s, i: ids[index], n, a };
+	});
+}
+
 /** Converts claims; `undefined` for each unreadable one. */
 export function showClaims(columns: ClaimColumns): (Claim | undefined)[] {
 	const [seqs, ids, kinds, lanes, payloads, addedAts, now, more] = columns;

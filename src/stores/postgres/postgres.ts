@@ -36,6 +36,7 @@ import { countsOf, seqOf, tooNew } from "../sql/sql.ts";
 import { type AddAnswer, columnsOf, showAdded } from "./adding.ts";
 import {
 	type ClaimColumns,
+	claimsIn,
 	decodeText,
 	duration,
 	encode,
@@ -283,13 +284,7 @@ class Postgres implements PostgresStore {
 
 	/** Makes unreadable tasks dead. */
 	async #bury(basket: string, columns: readonly ClaimColumns[], claims: readonly unknown[]): Promise<void> {
-		const rows = columns.flatMap(([seqs, ids, , , , , , more]) =>
-			seqs.map((s, at) => {
-				const [, a = 0, , n = 1] = more?.[s] ?? [];
-				return { s, i: ids[at], n, a };
-			})
-		);
-		const unread = rows.filter((_, index) => claims[index] === undefined);
+		const unread = columns.flatMap(claimsIn).filter((_, index) => claims[index] === undefined);
 		const e = "The stored task is damaged and cannot be read";
 		const endings = unread.map((row) => ({ ...row, t: 6, d: null, e, v: "" }));
 		await this.#call({}, "turn", basket, "{}", endings, [], "0", "1", []);
