@@ -213,6 +213,13 @@ declare module "@dbos-inc/dbos-sdk" {
 	}
 }
 
+declare module "effect" {
+	export const Effect: {
+		promise<T>(task: () => Promise<T>): object;
+		runPromise(effect: object): Promise<unknown>;
+	};
+}
+
 declare module "graphile-worker" {
 	import type { Pool } from "pg";
 
