@@ -145,7 +145,7 @@ declare module "idb" {
 		delete(): Promise<void>;
 	}
 	interface IDBPTransaction {
-		readonly store: { add(value: number): Promise<unknown>; openCursor(): Promise<IDBPCursor | null> };
+		readonly store: { add(value: unknown): Promise<unknown>; openCursor(): Promise<IDBPCursor | null> };
 		readonly done: Promise<void>;
 	}
 	export interface IDBPDatabase {
@@ -162,15 +162,25 @@ declare module "idb" {
 	export function deleteDB(name: string): Promise<void>;
 }
 
+declare module "idb-keyval" {
+	export function createStore(database: string, store: string): unknown;
+	export function set(key: number, value: unknown, store: unknown): Promise<void>;
+}
+
+declare module "localforage" {
+	const localforage: { setItem(key: string, value: unknown): Promise<unknown> };
+	export default localforage;
+}
+
 declare module "workbox-background-sync/QueueStore.mjs" {
-	interface Entry {
+	interface Entry<T> {
 		requestData: { url: string };
-		metadata: number;
+		metadata: T;
 	}
-	export class QueueStore {
+	export class QueueStore<T = number> {
 		constructor(name: string);
-		pushEntry(entry: Entry): Promise<void>;
-		shiftEntry(): Promise<Entry | undefined>;
+		pushEntry(entry: Entry<T>): Promise<void>;
+		shiftEntry(): Promise<Entry<T> | undefined>;
 		size(): Promise<number>;
 	}
 }

@@ -15,6 +15,7 @@ export type TopicName =
 	| "queue"
 	| "observe"
 	| "browser-queue"
+	| "browser-add"
 	| "wake"
 	| "backlog"
 	| "jobs"
@@ -24,6 +25,7 @@ export type TopicName =
 	| "postgres-fan-out"
 	| "postgres-jobs"
 	| "postgres"
+	| "postgres-flat"
 	| "limits"
 	| "postgres-limits"
 	| "postgres-replace"
@@ -266,6 +268,30 @@ export const topics: Record<TopicName, Topic> = {
 		],
 		processes: 3,
 	},
+	"browser-add": {
+		title: "An add of a message to IndexedDB, one after the other",
+		unit: "ns",
+		engines: ["chromium"],
+		cases: [
+			`${idb}, strict`,
+			`${indexedDB}, strict`,
+			`${idb}, relaxed`,
+			`${indexedDB}, relaxed`,
+			"workbox QueueStore, relaxed",
+			"idb-keyval, relaxed",
+			"localforage, relaxed",
+		],
+		targets: [
+			{ case: `${indexedDB}, strict`, most: 1.43, of: `${idb}, strict` },
+			{ case: `${indexedDB}, relaxed`, most: 1.43, of: `${idb}, relaxed` },
+			...["workbox QueueStore", "idb-keyval", "localforage"].map((peer): Target => ({
+				case: `${indexedDB}, relaxed`,
+				most: 1,
+				of: `${peer}, relaxed`,
+			})),
+		],
+		processes: 3,
+	},
 	wake: {
 		title: "From the add of a task to its start, by a worker that waits: the median",
 		unit: "ms",
@@ -404,6 +430,15 @@ export const topics: Record<TopicName, Topic> = {
 		processes: 3,
 		needsPostgres: true,
 	},
+	"postgres-flat": {
+		title: "One of 200,000 no-op tasks in Postgres, the first and the last tenth of 2,000,000",
+		unit: "ns",
+		engines: ["node"],
+		cases: [rawPg500, pg, postgres].flatMap((name) => [`tenth 1, ${name}`, `tenth 10, ${name}`]),
+		targets: [pg, postgres].map((name): Target => ({ case: `tenth 10, ${name}`, most: 1.2, of: `tenth 1, ${name}` })),
+		processes: 1,
+		needsPostgres: true,
+	},
 	limits: {
 		title: "One of 10,000 no-op tasks of 1,000 keys that wait in SQLite, until all are done and that is stored",
 		unit: "ns",
@@ -455,6 +490,7 @@ export const topics: Record<TopicName, Topic> = {
 		engines: ["node"],
 		cases: [rawPg, pg, postgres, graphile, `${boss}, pushed`],
 		targets: [pg, postgres].flatMap((label): Target[] => [
+			{ case: label, most: 1.3, of: rawPg },
 			{ case: label, most: 1, of: graphile },
 			{ case: label, most: 1, of: graphile, column: "add, µs" },
 			{ case: label, most: 1, of: `${boss}, pushed`, column: "add, µs" },

@@ -150,7 +150,8 @@ export class SqliteClaiming extends SqliteDue {
 			if (next !== undefined && (next.gate ?? null) !== (row.gate ?? null)) return undefined;
 			const history = histories.get(row.seq) ?? fresh;
 			const { meta } = next ?? history;
-			return this.#read({ ...row, ...next }, meta === history.meta ? history : { ...history, meta }, now);
+			// A copy of a row costs as much as the rest of this function.
+			return this.#read(next ? { ...row, ...next } : row, meta === history.meta ? history : { ...history, meta }, now);
 		});
 		const taken = rows.filter((_, index) => typeof read[index] === "object");
 		const seqs = taken.map(({ seq }) => seq);
