@@ -7,7 +7,7 @@
 import type { Clock } from "../platform/clock.ts";
 
 /** The maximum number of tasks that are claimed in advance, and the maximum time for running these, in milliseconds. */
-const mostAhead = 500;
+const mostAhead = 1_000;
 const timeAhead = 50;
 
 /** The pace of the runs that have ended since the last claim. */

@@ -655,12 +655,12 @@ describe("Basket: claiming ahead", () => {
 	test("is as much where the store is slow", async () => {
 		const machine = new Machine();
 		const basket = machine.basket({ a: noop });
-		await basket.addMany(Array.from({ length: 1_000 }, () => ({ kind: "a" }) as const));
+		await basket.addMany(Array.from({ length: 2_000 }, () => ({ kind: "a" }) as const));
 		machine.spied.before = (member) => member === "turn" ? sleep(100, machine) : undefined;
 		const drained = basket.drain();
 		await machine.clock.advance(60_000);
 		await drained;
-		// The turns claim 10, 510, 480 and 0 tasks.
+		// The turns claim 10, 1,010, 980 and 0 tasks.
 		expect(machine.spied.count("turn")).toBe(4);
 	});
 
