@@ -50,12 +50,6 @@ type StoredAttempt = readonly [
 /** The maximum number of attempts in a history. */
 const mostAttempts = 10;
 
-/** A part of a run: since when, on the store's clock, and for how long, in milliseconds. */
-interface Span {
-	readonly startedAt: number;
-	readonly duration: number;
-}
-
 /** The part of a claimed task that its history needs. */
 interface Chronicled {
 	readonly claim: Claim;
@@ -84,21 +78,19 @@ export function withHistory(
 	if ((!isObserved && !mustKeep) || task.attempt === 0) return ending;
 	const took = clock.monotonic() - (task.watched?.begunAt ?? begunAt);
 	if (!mustKeep) return { ...ending, took };
-	const span = { startedAt: task.ahead + begunAt, duration: took };
-	const history = nextHistory(task.claim, attemptOf(task.attempt, span, worker, outcome));
+	const history = nextHistory(task.claim, attemptOf(task, begunAt, took, worker, outcome));
 	return { ...ending, took, outcome: { ...outcome, history } };
 }
 
 /** The history of a task that is done now; `undefined` if it is not kept. */
 export function historyWhenDone(
-	{ claim, attempt, ahead }: Chronicled,
+	task: Chronicled,
 	retain: number,
 	{ worker, clock }: Worker,
 	begunAt: number,
 ): string | undefined {
 	if (retain === 0) return undefined;
-	const span = { startedAt: ahead + begunAt, duration: clock.monotonic() - begunAt };
-	return nextHistory(claim, attemptOf(attempt, span, worker));
+	return nextHistory(task.claim, attemptOf(task, begunAt, clock.monotonic() - begunAt, worker));
 }
 
 /** An outcome, with the claim before this one if that ended without a settlement: its store keeps that no longer. */
@@ -112,8 +104,15 @@ function isKept(outcome: Outcome): boolean {
 	return outcome.type === "retry" || outcome.type === "dead" || outcome.type === "done" && (outcome.retain ?? 0) > 0;
 }
 
-function attemptOf(attempt: number, { startedAt, duration }: Span, worker: string, outcome?: Outcome): StoredAttempt {
-	const begun = [attempt, Math.round(startedAt), Math.max(0, Math.round(duration)), worker] as const;
+/** @param took the duration of the attempt, in milliseconds */
+function attemptOf(
+	{ attempt, ahead }: Chronicled,
+	begunAt: number,
+	took: number,
+	worker: string,
+	outcome?: Outcome,
+): StoredAttempt {
+	const begun = [attempt, Math.round(ahead + begunAt), Math.max(0, Math.round(took)), worker] as const;
 	if (outcome === undefined || !("error" in outcome)) return begun;
 	const { name, message } = decodeFailure(outcome.error)!;
 	return [...begun, cut(name, 50), cut(message, 200)];
@@ -122,15 +121,13 @@ function attemptOf(attempt: number, { startedAt, duration }: Span, worker: strin
 /** The history of a task whose claim ends now. */
 function nextHistory({ history, lapsed, attempts, addedAt }: Claim, attempt?: StoredAttempt): string {
 	const { since, stored } = read(history);
-	const more = [...lapsed === undefined ? [] : [lapse(lapsed, attempts)], ...attempt === undefined ? [] : [attempt]];
+	const more = [lapsed && lapse(lapsed, attempts), attempt].filter((one) => one !== undefined);
 	const all = [...stored, ...more].slice(-mostAttempts);
-	const write = () => JSON.stringify([Math.min(since, addedAt), ...all]);
-	let text = write();
-	while (text.length > mostHistory) {
+	while (true) {
+		const text = JSON.stringify([Math.min(since, addedAt), ...all]);
+		if (text.length <= mostHistory) return text;
 		all.shift();
-		text = write();
 	}
-	return text;
 }
 
 function lapse({ worker, at }: ClaimOrigin, attempt: number): StoredAttempt {
