@@ -83,6 +83,10 @@ const largest = "1,000,000 tasks";
 const resident = "resident MiB";
 const idb = "idb by hand";
 const indexedDB = "Basket, indexedDBStore";
+const stored = [
+	...["strict", "relaxed"].flatMap((durability) => [`${idb}, ${durability}`, `${indexedDB}, ${durability}`]),
+	"workbox QueueStore, relaxed",
+];
 const jobs = ["Processor", "Processor, durable"] as const;
 const stores = ["memoryStore", "sqliteStore", "postgresStore"];
 const eachIn = (store: string): string => `Job.each, ${store}`;
@@ -254,13 +258,7 @@ export const topics: Record<TopicName, Topic> = {
 		title: "The same in a page, 2,000 tasks in IndexedDB",
 		unit: "ns",
 		engines: ["chromium"],
-		cases: [
-			`${idb}, strict`,
-			`${indexedDB}, strict`,
-			`${idb}, relaxed`,
-			`${indexedDB}, relaxed`,
-			"workbox QueueStore, relaxed",
-		],
+		cases: stored,
 		targets: [
 			{ case: `${indexedDB}, strict`, most: 0.2, of: `${idb}, strict` },
 			{ case: `${indexedDB}, relaxed`, most: 0.2, of: `${idb}, relaxed` },
@@ -272,15 +270,7 @@ export const topics: Record<TopicName, Topic> = {
 		title: "An add of a message to IndexedDB, one after the other",
 		unit: "ns",
 		engines: ["chromium"],
-		cases: [
-			`${idb}, strict`,
-			`${indexedDB}, strict`,
-			`${idb}, relaxed`,
-			`${indexedDB}, relaxed`,
-			"workbox QueueStore, relaxed",
-			"idb-keyval, relaxed",
-			"localforage, relaxed",
-		],
+		cases: [...stored, "idb-keyval, relaxed", "localforage, relaxed"],
 		targets: [
 			{ case: `${indexedDB}, strict`, most: 1.43, of: `${idb}, strict` },
 			{ case: `${indexedDB}, relaxed`, most: 1.43, of: `${idb}, relaxed` },

@@ -138,7 +138,7 @@ export class Vigil {
 		const { name, note, clock } = this.#options;
 		const now = clock.monotonic();
 		const [call] = this.#calls;
-		if (call !== undefined && now - call.since >= patience / 2) {
+		if (call !== undefined && (this.#read === 0 || now - call.since >= patience / 2)) {
 			const why = reason === undefined ? "" : `, which waits for ${reason}`;
 			note(`Waiting ${duration(now - call.since)} for ${name} to answer (${call.what})${why}`);
 		} else {

@@ -51,6 +51,14 @@ describe("Vigil", () => {
 		},
 	);
 
+	test("says what it waits for even if that has just begun: only a command that has read something reads", async () => {
+		const { clock, vigil, notes } = watching();
+		void vigil.during("connect", () => sleep(1_200, { clock })).then(() => vigil.during("change", never));
+		await clock.advance(2_000);
+		expect(notes.map(({ text }) => text)).toEqual([`Waiting 700 ms for "a.db" to answer (change)`]);
+		vigil.end();
+	});
+
 	test("says how far a command has come that makes many calls", async () => {
 		const { clock, vigil, notes } = watching();
 		const read = async () => {
