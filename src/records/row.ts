@@ -58,50 +58,43 @@ const states: readonly unknown[] = ["waiting", "running", "dead", "done"];
 /** Whether a row is a readable task. */
 export function isSound(value: unknown): value is TaskRow {
 	if (value === null || typeof value !== "object" || value instanceof Stray) return false;
-	const { order, home, id, kind, lane, addedAt, state, token, dueAt, payload, ...rest } = value as TaskRow;
-	const { isHeld, isBlocked, isBackingOff, attempts, crashes, error, progress, priority, posted, seen } = rest;
-	const { spare, next, isSwapped, isCollected, paused, limitKey, start, gated, isTaken, followers, isLogged } = rest;
-	const { parent, family, joined, isParent, meta, history, by, since } = rest;
-	return isOrder(order) && isOrder(home) && typeof kind === "string" && states.includes(state) &&
-		isOptional("string", id, lane, token, error, progress, limitKey, parent, joined, meta, history, by) &&
-		isOptional("boolean", isHeld, isBlocked, isBackingOff, isSwapped, isCollected, isTaken, isLogged, isParent) &&
-		(family === undefined || isOrder(family)) &&
-		isOptional("number", dueAt, since) && !Number.isNaN(dueAt) && Number.isFinite(addedAt) &&
-		Number.isSafeInteger(priority) &&
+	const row = value as TaskRow;
+	const { lane, state, token, dueAt, posted, seen } = row;
+	const texts = [row.id, lane, token, row.error, row.progress, row.limitKey, row.parent, row.joined, row.meta];
+	const flags = [row.isHeld, row.isBlocked, row.isBackingOff, row.isSwapped, row.isCollected, row.isTaken];
+	return isOrder(row.order) && isOrder(row.home) && isText(row.kind) && states.includes(state) &&
+		areOptional(isText, ...texts, row.history, row.by) && areOptional(isFlag, ...flags, row.isLogged, row.isParent) &&
+		areOptional(isNumber, dueAt, row.since) && !Number.isNaN(dueAt) && Number.isFinite(row.addedAt) &&
+		Number.isSafeInteger(row.priority) && [row.attempts, row.crashes, seen, posted].every(isCount) &&
 		(state !== "running" || (token !== undefined && dueAt !== undefined)) &&
-		!(isBlocked && (lane === undefined || isOver(value as TaskRow))) &&
-		(followers === undefined || isCount(followers)) && (payload === undefined || isData(payload)) &&
-		(spare === undefined || spare === true || isData(spare)) && (next === undefined || isNext(Object(next))) &&
-		[paused, gated].every((list) => list === undefined || Array.isArray(list)) &&
-		(start === undefined || isStart(Object(start))) &&
-		[attempts, crashes, seen, posted].every(isCount) && seen <= posted && posted - seen <= mostMessages;
+		!(row.isBlocked && (lane === undefined || isOver(row))) && areOptional(isCount, row.followers) &&
+		areOptional(isOrder, row.family) && areOptional(isData, row.payload) &&
+		(row.spare === true || areOptional(isData, row.spare)) && areOptional(isNext, row.next) &&
+		areOptional(isStart, row.start) && areOptional(Array.isArray, row.paused, row.gated) &&
+		seen <= posted && posted - seen <= mostMessages;
 }
 
 /** Converts a found row to a task. An unreadable row becomes a dead task with all readable parts. */
 export function toTask(found: TaskRow | Stray): TaskRow {
 	if (isSound(found)) return found;
 	const { value = found, key = undefined } = found instanceof Stray ? found : {};
-	const { order, home, id, kind, lane, payload, priority, limitKey, ...rest } = Object(value) as Partial<TaskRow>;
-	const { parent, family, joined, meta, history } = rest;
-	const place = key?.[0] ?? (isOrder(order) ? order : 0);
+	const row: Partial<TaskRow> = Object(value);
+	const { home, payload, priority, family } = row;
+	const order = key?.[0] ?? (isOrder(row.order) ? row.order : 0);
+	const texts = ["id", "lane", "limitKey", "parent", "joined", "meta", "history", "kind"] as const;
+	const readable = texts.filter((name) => isText(row[name])).map((name) => [name, row[name]]);
 	return {
 		...fresh,
-		order: place,
-		home: isOrder(home) ? home : place,
-		id: textOf(id),
-		kind: textOf(kind) ?? "",
-		lane: textOf(lane),
-		limitKey: textOf(limitKey),
+		order,
+		home: isOrder(home) ? home : order,
+		kind: "",
+		...Object.fromEntries(readable),
 		payload: isData(payload) ? payload : "",
 		state: "dead",
 		error: unreadable,
 		addedAt: 0,
 		priority: Number.isSafeInteger(priority) ? priority! : 0,
-		parent: textOf(parent),
 		family: isOrder(family) ? family : undefined,
-		joined: textOf(joined),
-		meta: textOf(meta),
-		history: textOf(history),
 		// It may have some.
 		isLogged: true,
 		isParent: true,
@@ -207,36 +200,47 @@ function isOrder(value: unknown): value is Order {
 	return typeof value === "string" || Number.isSafeInteger(value);
 }
 
-function isNext({ priority, addedAt, dueAt, limitKey }: Partial<Next>): boolean {
-	return Number.isSafeInteger(priority) && Number.isFinite(addedAt) && Number.isFinite(dueAt) &&
-		isOptional("string", limitKey);
+function isNext(value: unknown): boolean {
+	const next: Next = Object(value);
+	return Number.isSafeInteger(next.priority) && [next.addedAt, next.dueAt].every(Number.isFinite) &&
+		areOptional(isText, next.limitKey);
 }
 
-function isStart({ at, spacing }: Partial<Start>): boolean {
-	return Number.isFinite(at) && Number.isFinite(spacing);
+function isStart(value: unknown): boolean {
+	const start: Start = Object(value);
+	return [start.at, start.spacing].every(Number.isFinite);
 }
 
 /** Whether a value is a readable note about a gate. */
 export function isNote(value: unknown): value is NoteRow {
-	const { kind, limitKey, at, mark } = Object(value) as NoteRow;
-	return [kind, limitKey, mark].every((text) => typeof text === "string") && Number.isFinite(at);
+	const note: NoteRow = Object(value);
+	return [note.kind, note.limitKey, note.mark].every(isText) && Number.isFinite(note.at);
 }
 
 /** Whether a value is a readable gate. */
 export function isGate(value: unknown): value is GateRow {
-	const { kind, limitKey, by, readyAt, turn, next, startedAt, shutUntil } = Object(value) as GateRow;
-	return [kind, limitKey, by].every((text) => typeof text === "string") &&
-		[turn, next, startedAt, shutUntil].every(Number.isFinite) && readyAt >= 0;
+	const gate: GateRow = Object(value);
+	return [gate.kind, gate.limitKey, gate.by].every(isText) && gate.readyAt >= 0 &&
+		[gate.turn, gate.next, gate.startedAt, gate.shutUntil].every(Number.isFinite);
 }
 
 function isCount(value: unknown): value is number {
 	return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function textOf(value: unknown): string | undefined {
-	return typeof value === "string" ? value : undefined;
+function isText(value: unknown): value is string {
+	return typeof value === "string";
 }
 
-function isOptional(type: string, ...values: readonly unknown[]): boolean {
-	return values.every((value) => value === undefined || typeof value === type);
+function isFlag(value: unknown): boolean {
+	return typeof value === "boolean";
+}
+
+function isNumber(value: unknown): boolean {
+	return typeof value === "number";
+}
+
+/** Whether each of these fields is what it must be, or is absent. */
+function areOptional(isRight: (value: unknown) => boolean, ...values: readonly unknown[]): boolean {
+	return values.every((value) => value === undefined || isRight(value));
 }
