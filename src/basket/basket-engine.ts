@@ -15,7 +15,7 @@ import { Opening } from "./opening.ts";
 import { declare } from "./scheduling.ts";
 import { Endings } from "./waiting.ts";
 import { Worker } from "./worker.ts";
-import { check, checkDelay, checkSignal } from "../platform/check.ts";
+import { check, checkDelay, checkedSignal } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { link, unlink } from "../platform/signals.ts";
 import { Snapshot } from "../platform/snapshot.ts";
@@ -91,8 +91,8 @@ export class BasketEngine<Tx> {
 	}
 
 	async work(isDraining: boolean, options: WorkOptions): Promise<void> {
-		const { signal, finish = 0 } = check("options", options, "object");
-		if (signal !== undefined) checkSignal(signal);
+		const signal = checkedSignal(options);
+		const { finish = 0 } = options;
 		checkDelay("finish", finish);
 		const { worker } = this;
 		if (signal === undefined || signal.aborted || finish === 0) return await worker.users.join(isDraining, signal);
@@ -109,8 +109,8 @@ export class BasketEngine<Tx> {
 	}
 
 	async stop(options: BasketStopOptions): Promise<void> {
-		const { finish = 0, signal } = check("options", options, "object");
-		if (signal !== undefined) checkSignal(signal);
+		const signal = checkedSignal(options);
+		const { finish = 0 } = options;
 		await this.worker.stop(checkDelay("finish", finish), signal);
 	}
 

@@ -17,7 +17,7 @@ import { Execution } from "../run/execution.ts";
 import { defaultSettings, type RunnerSettings } from "../run/options.ts";
 import { report } from "../platform/observe.ts";
 import { propertyOf, StoreError } from "../platform/store-error.ts";
-import { Timer } from "../platform/timer-queue.ts";
+import { CallbackTimer, type Timer } from "../platform/timer-queue.ts";
 
 /**
  * The number of tries for a call that fails with another error than a `StoreError`: retrying does not fix a
@@ -107,11 +107,13 @@ export class Calls {
 	track<T>(ask: () => Promise<T>, limit: number = this.limit, onLate?: (result: T) => void): Promise<T> {
 		const { clock } = this.#settings;
 		return new Promise((resolve, reject) => {
-			const call = new Call(clock.monotonic(), ++this.#begun, limit, (text) => {
+			const giveUp = (text: string) => {
 				if (this.#end(call)) reject(new StoreError("unavailable", `The store has not answered ${text}`));
-			});
+			};
+			const timer = new CallbackTimer(() => giveUp(`within ${Math.round(limit)} ms`));
+			const call: Call = { begunAt: clock.monotonic(), number: ++this.#begun, giveUp, timer };
 			this.#underWay.add(call);
-			if (limit < Infinity) clock.set(call, limit);
+			if (limit < Infinity) clock.set(timer, limit);
 			begin(ask).then(
 				(result) => {
 					this.#answered = this.#begun;
@@ -132,7 +134,7 @@ export class Calls {
 	/** Whether the call was still awaited. */
 	#end(call: Call): boolean {
 		if (!this.#underWay.delete(call)) return false;
-		this.#settings.clock.clear(call);
+		this.#settings.clock.clear(call.timer);
 		if (this.#underWay.size === 0) this.#onIdle?.();
 		return true;
 	}
@@ -147,22 +149,12 @@ function begin<T>(ask: () => Promise<T>): Promise<T> {
 	}
 }
 
-class Call extends Timer {
+/** A call that is awaited. */
+interface Call {
 	readonly begunAt: number;
 	/** The sequence number. */
 	readonly number: number;
 	readonly giveUp: (text: string) => void;
-	readonly #limit: number;
-
-	constructor(begunAt: number, number: number, limit: number, giveUp: (text: string) => void) {
-		super();
-		this.begunAt = begunAt;
-		this.number = number;
-		this.giveUp = giveUp;
-		this.#limit = limit;
-	}
-
-	fire(): void {
-		this.giveUp(`within ${Math.round(this.#limit)} ms`);
-	}
+	/** Ends its time. */
+	readonly timer: Timer;
 }

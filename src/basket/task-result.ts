@@ -9,7 +9,7 @@ import type { BasketSettings } from "./options.ts";
 import type { Endings } from "./waiting.ts";
 import { isTransient } from "./calls.ts";
 import { getTask } from "./reading.ts";
-import { check, checkSignal } from "../platform/check.ts";
+import { checkedSignal } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
 import { report } from "../platform/observe.ts";
 import type { WaitOptions } from "../platform/waiters.ts";
@@ -68,8 +68,7 @@ export interface WaitingOwner<Tx> {
 
 /** See `Basket.wait`. */
 export async function waitForTask<Tx>(engine: WaitingOwner<Tx>, id: string, options: WaitOptions): Promise<TaskResult> {
-	const { signal } = check("options", options, "object");
-	if (signal !== undefined) checkSignal(signal);
+	const signal = checkedSignal(options);
 	checkName("id", id);
 	let told: TaskResult | undefined;
 	return await engine.endings.wait(id, signal, async (ended) => {
