@@ -6,7 +6,7 @@
 
 import { checkPlaces, collectedMark } from "../basket/place.ts";
 import type { Added, NewTask } from "../basket/store.ts";
-import { fresh, isExpired, isSound, renewed } from "./row.ts";
+import { fresh, isExpired, isSound, lasting, renewed } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
 import { idOf, isOver, type Order, stateOf, type TaskRow } from "./tables.ts";
@@ -73,17 +73,6 @@ function restart(session: Session, { before, row }: Found, task: NewTask, rank: 
 	const { home, posted, seen } = row;
 	const data = { home, posted, seen, ...lasting(row), ...session.withPayload(home, task.payload, row) };
 	return insert(session, task, rank, data);
-}
-
-/** The facts about the data of a task that hold for its next row, too. */
-export function lasting({ isSwapped, isLogged, isParent, parent, family, joined, history }: TaskRow): Partial<TaskRow> {
-	return {
-		...(isSwapped && { isSwapped }),
-		...(isLogged && { isLogged }),
-		...(isParent && { isParent }),
-		...(parent !== undefined && { parent, family, joined }),
-		...(history !== undefined && { history }),
-	};
 }
 
 /** The place of a new task among all tasks. */

@@ -5,9 +5,9 @@
  */
 
 import type { Change, Data, Restart } from "../basket/store.ts";
-import { enterLanes, insert, type Join, lasting } from "./adding.ts";
+import { enterLanes, insert, type Join } from "./adding.ts";
 import { deliver } from "./families.ts";
-import { isSound } from "./row.ts";
+import { isSound, kept, lasting } from "./row.ts";
 import type { Found, Session } from "./session.ts";
 import type { Work } from "./space.ts";
 import { idOf, isOver, stateOf, type TaskRow, tasks } from "./tables.ts";
@@ -85,9 +85,7 @@ function restart(session: Session, found: Found, { payload, keepsLog }: Restart,
 	if (keepsLog) return insert(session, task, join(row.lane), session.keepLog(found, payload));
 	session.remove(found);
 	const rank = join(row.lane);
-	const { parent, family, joined, history } = row;
-	const own = { home: rank.order, ...session.withPayload(rank.order, payload) };
-	return insert(session, task, rank, { ...own, history, ...(parent !== undefined && { parent, family, joined }) });
+	return insert(session, task, rank, { home: rank.order, ...session.withPayload(rank.order, payload), ...kept(row) });
 }
 
 /** Due now, but not after tasks that became due later. */

@@ -5,7 +5,7 @@
  */
 
 import { type BasketLimit, type Claim, type ClaimRequest, type Data, mostInbox, type Turn } from "../basket/store.ts";
-import { copy, isData, isSound, originOf, toMessages } from "./row.ts";
+import { copy, crashed, isData, isSound, originOf, toMessages } from "./row.ts";
 import type { Limits } from "./gate-queue.ts";
 import { closeBasket, openBasket } from "./overall.ts";
 import { closeGates, findGated, findNextGate } from "./serving.ts";
@@ -169,10 +169,7 @@ function mayFollow(row: TaskRow, { kind }: TaskRow, now: number): boolean {
 
 /** A crashed task whose new payload has another limit key waits at the gate of that key. */
 function requeue(session: Session, row: TaskRow, before: TaskRow): void {
-	const [attempts, crashes] = [row.attempts + 1, row.crashes + 1];
-	const ended = { token: undefined, start: undefined, followers: undefined };
-	const waiting = { ...row, ...ended, state: "waiting", attempts, crashes } as const;
-	session.put({ ...waiting, dueAt: session.now }, before);
+	session.put({ ...crashed(row), dueAt: session.now }, before);
 	session.buried++;
 }
 
@@ -184,10 +181,9 @@ function begin(
 	{ lease, worker: by }: Terms,
 ): Claim {
 	const { now, settings } = session;
-	const crashed = row.state === "running" ? 1 : 0;
-	const [attempts, crashes] = [row.attempts + crashed, row.crashes + crashed];
 	// The token begins with the order of the task, which saves a look-up.
 	const token = `${row.order}.${settings.nextMark()}`;
+	const { attempts, crashes } = row.state === "running" ? crashed(row) : row;
 	const { kind, lane, limitKey, priority, error, addedAt, meta, history } = row;
 	const running = { ...row, state: "running", token, attempts, crashes, isBackingOff: undefined } as const;
 	const { isCounted: isTaken } = session;

@@ -10,7 +10,7 @@
  */
 
 import type { Data } from "../basket/store.ts";
-import { isData, isSound, toTask } from "./row.ts";
+import { isData, toTask } from "./row.ts";
 import { type RecordTransaction, Stray, type Work } from "./space.ts";
 import { isOver, type JoinRow, joins, keyOf, type Order, type TaskRow, tasks } from "./tables.ts";
 import { ask, get, range } from "./work.ts";
@@ -154,7 +154,7 @@ export function* disperse(
 function drop(session: FamilySession, before: TaskRow | Stray): void {
 	const isNoTask = before instanceof Stray && (before.value === undefined || session.isElsewhere(before));
 	if (isNoTask) return session.tx.drop?.(tasks, before);
-	const row = isSound(before) ? before : toTask(before);
+	const row = toTask(before);
 	if (row.state === "running") session.tx.wake("claims");
 	session.remove({ before, row });
 }

@@ -8,7 +8,7 @@
 
 import { fresh, isGate, isSound } from "./row.ts";
 import type { Orders } from "./orders.ts";
-import type { RecordTransaction, Work } from "./space.ts";
+import type { RecordTransaction, Stray, Work } from "./space.ts";
 import { type GateRow, gates, isBusy, isGated, type Start, type TaskRow, tasks } from "./tables.ts";
 import { ask, get } from "./work.ts";
 
@@ -171,18 +171,26 @@ function* writeAll(session: Marker, marks: readonly Mark[]): Work<void> {
 /** Stores in the row of the pauses, which each turn reads, that these kinds have gates. */
 function* declareGated(session: Marker, kinds: readonly string[]): Work<void> {
 	if (kinds.every((kind) => session.gated.includes(kind))) return;
-	const { tx, settings } = session;
-	const order = settings.orders.parse("");
-	const [[before]] = yield* ask(get(tasks, [[order]]));
-	const row = isSound(before) ? before : pauseRow(order);
+	const { before, row } = yield* findPauses(session);
 	session.gated = row.gated ?? [];
 	const missing = new Set(kinds.filter((kind) => !session.gated.includes(kind)));
 	if (missing.size === 0) return;
 	session.gated = [...session.gated, ...missing];
-	tx.put(tasks, { ...row, gated: session.gated }, before);
+	session.tx.put(tasks, { ...row, gated: session.gated }, before);
 }
 
-/** The row of the pauses: see `pausing.ts`. */
+/** Reads the row of the pauses: see `pausing.ts`. */
+export function* findPauses(
+	{ settings }: Pick<Marker, "settings">,
+): Work<{ readonly before: TaskRow | Stray | undefined; readonly row: TaskRow }> {
+	const order = settings.orders.parse("");
+	const [[before]] = yield* ask(get(tasks, [[order]]));
+	// A damaged one may have become a dead task.
+	const { paused, gated }: Partial<TaskRow> = isSound(before) ? before : {};
+	return { before, row: { ...pauseRow(order), paused, gated } };
+}
+
+/** A row that is no task. */
 export function pauseRow(order: TaskRow["order"]): TaskRow {
 	const none = { kind: "", priority: 0, addedAt: 0, state: "done", payload: "" } as const;
 	// Before all tasks whose retention has ended.

@@ -9,7 +9,7 @@
 
 import type { BasketLimit } from "../basket/store.ts";
 import { admitsIn, admitted, type BasketStarts, moved, noStarts, started } from "../basket/admission.ts";
-import { isGate, isSound } from "./row.ts";
+import { crashed, isGate, isSound } from "./row.ts";
 import type { Session } from "./session.ts";
 import { giveBackBehind } from "./settling.ts";
 import type { Stray, Work } from "./space.ts";
@@ -38,12 +38,7 @@ export function* putBack(session: Session, { atOnce }: BasketLimit, most: number
 	const [late] = yield* ask(range(tasks, "taken", { prefix: [0], upTo: [0, session.now], limit: most }));
 	for (const before of late) {
 		if (!isSound(before)) session.bury(before);
-		else {
-			const row = session.take(before);
-			const [attempts, crashes] = [row.attempts + 1, row.crashes + 1];
-			const ended = { token: undefined, start: undefined, followers: undefined };
-			session.put({ ...row, ...ended, state: "waiting", attempts, crashes }, before);
-		}
+		else session.put(crashed(session.take(before)), before);
 	}
 	yield* giveBackBehind(session, late.filter(isSound), true);
 	return late.length;

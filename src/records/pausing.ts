@@ -9,46 +9,36 @@
  */
 
 import { baseOf, type ClaimRequest, type Pauses } from "../basket/store.ts";
-import { pauseRow } from "./gates.ts";
-import { isSound } from "./row.ts";
+import { findPauses } from "./gates.ts";
 import type { Session } from "./session.ts";
-import type { Stray, Work } from "./space.ts";
-import { type Order, type TaskRow, tasks } from "./tables.ts";
-import { ask, get } from "./work.ts";
+import type { Work } from "./space.ts";
+import { type TaskRow, tasks } from "./tables.ts";
 
 /** Returns what is paused. */
 export function* readPauses(session: Session): Work<Pauses> {
-	const { paused } = yield* find(session);
+	const paused = pausesIn((yield* findPauses(session)).row);
 	return { all: paused.includes(true), kinds: paused.filter((kind) => kind !== true).sort() };
 }
 
 /** Pauses or resumes a kind, or all kinds. Returns whether this changed anything. */
 export function* pause(session: Session, kind: string | undefined, isPaused: boolean): Work<boolean> {
 	const { tx } = session;
-	const { order, before, paused: all, gated } = yield* find(session);
+	const { before, row } = yield* findPauses(session);
+	const { gated = [] } = row;
+	const all = pausesIn(row);
 	const name = kind ?? true;
 	if (all.includes(name) === isPaused) return false;
 	const paused = isPaused ? [...all, name] : all.filter((one) => one !== name);
-	tx.guard?.(tasks, [order]);
+	tx.guard?.(tasks, [row.order]);
 	if (before !== undefined && paused.length + gated.length === 0) tx.remove(tasks, before);
-	else tx.put(tasks, { ...pauseRow(order), paused, gated }, before);
+	else tx.put(tasks, { ...row, paused }, before);
 	if (!isPaused) tx.wake();
 	return true;
 }
 
-/** The row of the pauses, and what can be read of it. */
-interface Found {
-	readonly order: Order;
-	readonly before: TaskRow | Stray | undefined;
-	readonly paused: readonly (string | true)[];
-	readonly gated: readonly unknown[];
-}
-
-function* find({ settings }: Session): Work<Found> {
-	const order = settings.orders.parse("");
-	const [[before]] = yield* ask(get(tasks, [[order]]));
-	const { paused = [], gated = [] } = isSound(before) ? before : {};
-	return { order, before, gated, paused: paused.filter((one) => one === true || typeof one === "string") };
+/** What can be read of the pauses. */
+function pausesIn({ paused = [] }: TaskRow): readonly (string | true)[] {
+	return paused.filter((one) => one === true || typeof one === "string");
 }
 
 /** The requests without paused kinds. */

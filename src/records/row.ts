@@ -153,6 +153,28 @@ export function settled(row: TaskRow, outcome: Outcome, now: number): TaskRow | 
 	return delay === undefined ? waiting : { ...waiting, crashes: 0, dueAt: now + delay! };
 }
 
+/** The row of a task that waits again because its claim has ended without a settlement. */
+export function crashed(row: TaskRow): TaskRow {
+	const [attempts, crashes] = [row.attempts + 1, row.crashes + 1];
+	return { ...row, state: "waiting", token: undefined, start: undefined, followers: undefined, attempts, crashes };
+}
+
+/** What a task that begins anew keeps: its parent, and its past. */
+export function kept({ parent, family, joined, history }: TaskRow): Partial<TaskRow> {
+	return { ...(parent !== undefined && { parent, family, joined }), ...(history !== undefined && { history }) };
+}
+
+/** The facts about the data of a task that hold for its next row, too. */
+export function lasting(row: TaskRow): Partial<TaskRow> {
+	const { isSwapped, isLogged, isParent } = row;
+	return {
+		...(isSwapped && { isSwapped }),
+		...(isLogged && { isLogged }),
+		...(isParent && { isParent }),
+		...kept(row),
+	};
+}
+
 /** Whether it has ended, and its retention, too. Then it is invisible, even if no turn has removed it. */
 export function isExpired(row: TaskRow, now: number): boolean {
 	return isOver(row) && row.dueAt !== undefined && row.dueAt <= now;

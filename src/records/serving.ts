@@ -5,6 +5,7 @@
  * @module
  */
 
+import { opensAt } from "../basket/admission.ts";
 import { readied } from "./gates.ts";
 import { GateQueue, type Limits, type Queued, textOf } from "./gate-queue.ts";
 import { isGate, isSound } from "./row.ts";
@@ -130,7 +131,7 @@ function* look(session: Session, some: readonly Queued[], most: number): Work<Ga
 /** Takes what a gate admits, in the order of claims. */
 function* take(session: Session, gate: Gate, due: TaskRow[], most: number): Work<void> {
 	const { limit, waiting, crashed, taken } = gate;
-	while (due.length < most && opensAt(gate, gate.next) <= session.now) {
+	while (due.length < most && startsAt(gate, gate.next) <= session.now) {
 		const hasPlace = gate.running < limit.atOnce;
 		if (hasPlace) yield* fill(session, [waiting], Math.min(most - due.length + 1, longestRead));
 		const first = hasPlace ? waiting.rows[0] : undefined;
@@ -146,9 +147,9 @@ function* take(session: Session, gate: Gate, due: TaskRow[], most: number): Work
 }
 
 /** The instant from which a gate admits starts, whatever waits. */
-function opensAt({ row: { shutUntil }, limit }: Queued, next: number): number {
+function startsAt({ row: { shutUntil }, limit }: Queued, next: number): number {
 	if (textOf(limit) === "") return 0;
-	return Math.max(shutUntil, limit.spacing > 0 ? next - (limit.burst - 1) * limit.spacing : 0);
+	return Math.max(shutUntil, opensAt(limit, next));
 }
 
 function nextAfter({ limit: { spacing } }: Queued, next: number, now: number): number {
@@ -206,7 +207,7 @@ function closed(gate: Gate, { offered, begun, lease }: Served, turn: number, now
 		const until = Math.max(next, shutUntil);
 		return until > now ? { ...rest, readyAt: until, by: "", isIdle: true } : undefined;
 	}
-	const readyAt = Math.max(running < limit.atOnce ? freeAt : crashedAt, opensAt(gate, next));
+	const readyAt = Math.max(running < limit.atOnce ? freeAt : crashedAt, startsAt(gate, next));
 	if (readyAt > freeAt) return { ...rest, readyAt, by: textOf(limit) };
 	const isStill = !isServed && row.by === "" && !row.isIdle && row.readyAt <= now && readyAt <= now;
 	return isStill ? { ...rest, readyAt: row.readyAt, by: "" } : readied({ ...rest, readyAt, by: "" }, readyAt, now);

@@ -8,7 +8,7 @@ import type { Added, Data, LogPart, Ref, Settlement } from "../basket/store.ts";
 import { Marks, writeMarks } from "./gates.ts";
 import { disperse, Tallies } from "./families.ts";
 
-import { copy, ended, isExpired, isHead, isSound, toTask } from "./row.ts";
+import { copy, ended, isExpired, isHead, isSound, lasting, toTask } from "./row.ts";
 import type { Orders } from "./orders.ts";
 import { remnantOf } from "./remnants.ts";
 import { type Read, type RecordTransaction, Stray, type Work } from "./space.ts";
@@ -219,12 +219,11 @@ export class Session {
 
 	/** Removes all of a task but its log and its family. Returns what a new row keeps of it, with a payload. */
 	keepLog({ before, row }: Found, payload: Data): Pick<TaskRow, "home" | "payload"> & Partial<TaskRow> {
-		const { home, posted, isLogged, isParent, parent, family, joined, history } = row;
-		const kept = { home, posted: 0, seen: 0, isLogged, isParent, parent, family, joined, history };
+		const { home } = row;
 		this.erase(before);
-		this.forget(row, posted);
+		this.forget(row, row.posted);
 		this.#empty(row);
-		return { ...kept, ...this.withPayload(home, payload) };
+		return { home, ...lasting({ ...row, isSwapped: undefined }), ...this.withPayload(home, payload) };
 	}
 
 	/** Removes the log of a task that is gone, if this can be done at once. */
