@@ -15,7 +15,7 @@ import { encodeMeta, type TaskMeta } from "./meta.ts";
 import { chain, encodePayload, isThenable, synchronous } from "./payload.ts";
 import { check, checkCount, checkDelay, checkFinite, checkWord, refuse } from "../platform/check.ts";
 import type { Clock } from "../platform/clock.ts";
-import { checkName } from "../platform/name.ts";
+import { checkChosen, checkName } from "../platform/name.ts";
 import { validate } from "../platform/standard-schema.ts";
 
 /** Options for {@link Basket.add}. */
@@ -180,9 +180,7 @@ export function newTask<Tx>(
 ): NewTask | PromiseLike<NewTask> {
 	const { id, ifPresent = "keep", priority = 0, lane, within, most } = check("entry", entry, "object");
 	const kind = kindOf(kinds, entry.kind);
-	if (id !== undefined) {
-		check("id", checkName("id", id), "string", !id.startsWith("_"), `without "_" at the beginning`);
-	}
+	if (id !== undefined) checkChosen("id", id);
 	const delay = delayOf(entry, clock);
 	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]) !== "keep";
 	const isCollecting = ifPresent === "collect";

@@ -18,8 +18,8 @@ import { ClaimState, isNext } from "./claim-state.ts";
 import { decodeFailure } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import type { Watched } from "./observing.ts";
-import { againEnding, deadEnding, endingWith, released, releasedStart } from "./ending.ts";
-import { historyWhenDone } from "./history.ts";
+import { againEnding, deadEnding, endingWith, released } from "./ending.ts";
+import { withHistory } from "./history.ts";
 import { beginTick, checkCompletable, endTick } from "./schedules.ts";
 import { tickHostOf, type TickTask } from "./tick-host.ts";
 import { chain, checkSize, checkTx, encodePayload, isThenable, synchronous } from "./payload.ts";
@@ -91,7 +91,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Its end if the task is given back. */
 	get released(): Ending {
-		return this.#execution !== undefined && this.#kind.limit?.bounds.spacing ? releasedStart : released;
+		// After the function was called, that remains a start for the rate of a limit.
+		const isStart = this.#execution !== undefined && this.#kind.limit?.bounds.spacing;
+		return isStart ? { ...released, outcome: { type: "release", delay: 0 } } : released;
 	}
 
 	/** Whether the task has crashed so often that it must run alone. */
@@ -114,12 +116,12 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
-		const isKept = this.#execution === undefined || this.#collected !== undefined || this.isReturned ||
-			ending.outcome.type === "done";
+		const isDone = ending.outcome.type === "done";
+		const isKept = isDone || this.#execution === undefined || this.#collected !== undefined || this.isReturned;
 		const payload = isKept ? undefined : await this.#changed();
 		this.end();
-		if (payload !== undefined) ending = { ...ending, outcome: { ...ending.outcome, payload } };
-		if (ending.outcome.type === "done") ending = { ...ending, outcome: { ...ending.outcome, ...this.#collected?.end } };
+		const more = isDone ? this.#collected?.end : payload === undefined ? payload : { payload };
+		if (more !== undefined) ending = { ...ending, outcome: { ...ending.outcome, ...more } };
 		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
 	}
 
@@ -365,10 +367,9 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		this.beginCommit();
 		this.#completedIn = tx;
 		try {
-			const { retain } = this.#kind;
-			const history = historyWhenDone(this, retain, settings, this.#begunAt);
-			const done = { ...this.#collected?.end, type: "done", retain, history } as const;
-			const isCompleted = await store.complete(name, claim, done, tx);
+			const done = endingWith({ ...this.#collected?.end, type: "done", retain: this.#kind.retain });
+			const { outcome } = withHistory(this, done, settings, this.#begunAt);
+			const isCompleted = await store.complete(name, claim, outcome as Done, tx);
 			// Before the lease can have expired, nobody else can have ended the claim: this transaction did, in an
 			// earlier call. By now the connection may have another transaction.
 			const isRepeated = isCompleting && before === tx && !this.isCompleted && !this.#isLeaseOver();

@@ -42,14 +42,6 @@ export function deadEnding(attempts: number, error: unknown, retain: number = In
 /** The end of a released claim. */
 export const released: Ending = { outcome: { type: "release" }, error: undefined, delay: 0, told: "released" };
 
-/** The same after the function was called: for the rate of a limit, that remains a start. */
-export const releasedStart: Ending = {
-	outcome: { type: "release", delay: 0 },
-	error: undefined,
-	delay: 0,
-	told: "released",
-};
-
 /**
  * The end of an attempt after which another one follows.
  *

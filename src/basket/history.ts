@@ -82,17 +82,6 @@ export function withHistory(
 	return { ...ending, took, outcome: { ...outcome, history } };
 }
 
-/** The history of a task that is done now; `undefined` if it is not kept. */
-export function historyWhenDone(
-	task: Chronicled,
-	retain: number,
-	{ worker, clock }: Worker,
-	begunAt: number,
-): string | undefined {
-	if (retain === 0) return undefined;
-	return nextHistory(task.claim, attemptOf(task, begunAt, clock.monotonic() - begunAt, worker));
-}
-
 /** An outcome, with the claim before this one if that ended without a settlement: its store keeps that no longer. */
 export function withLapse(claim: Claim, outcome: Outcome): Outcome {
 	if (claim.lapsed === undefined || outcome.history !== undefined) return outcome;

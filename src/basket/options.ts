@@ -13,7 +13,7 @@ import type { Store } from "./store.ts";
 import { batchesOf } from "./batches.ts";
 import { jsonCodec, masked } from "./codec.ts";
 import { type Ending, endingWith } from "./ending.ts";
-import { prefix, type Recurring, ticksOf } from "./schedules.ts";
+import { prefix, type Recurring, ruleOf } from "./schedules.ts";
 import { type ContextOwner, UserContext } from "./user-context.ts";
 import type { Limit, LimitBounds } from "../limit/limit.ts";
 import type { Recurrence } from "../schedule/schedule.ts";
@@ -288,22 +288,11 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 		options,
 		"object",
 	);
-	const { gate = [], wake = [], limit: overall, onSettled, onError, worker = anyName() } = options;
+	const { gate = [], wake = [], limit, worker = anyName() } = options;
 	check("store.capabilities", checkMethods("store", store, "turn").capabilities, "object");
-	checkName("name", name);
-	checkCount("concurrency", concurrency);
-	check("lease", lease, "number", Number.isFinite(lease) && lease > 0, "more than 0, and finite");
-	checkDelay("grace", grace);
-	if (overall !== undefined && checkMade(overall).isKeyed) {
+	if (limit !== undefined && checkMade(limit).isKeyed) {
 		refuse("limit", "one with a key", "a limit without a key for a whole basket: only kinds and jobs have keys");
 	}
-	const gates = [gate].flat();
-	for (const gate of gates) checkMethods("gate", gate, "getSnapshot", "subscribe");
-	const hints = [wake].flat();
-	for (const hint of hints) checkMethods("wake", hint, "subscribe");
-	check("worker", worker, "string", worker.length > 0 && worker.length <= 100, "1 to 100 characters");
-	checkFunction("onSettled", onSettled);
-	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const kinds = checkKinds(check("tasks", tasks, "object"), options, clock);
 	for (const [name, { codec }] of kinds) {
@@ -311,22 +300,25 @@ export function checkBasketOptions<Tx>(options: BasketOptions<TaskMap<Tx>, Tx>):
 			refuse(`tasks.${name}.codec`, codec, "another one, as this store cannot keep cloned values");
 		}
 	}
-	const schedules = { known: new Map(), ticks: undefined };
-	const batches = batchesOf(kinds);
-	const limit = overall?.bounds;
-	const observing = observingOf(kinds);
-	const rest = { observing, limit, gates, wake: hints, worker, onSettled, onError, clock };
-	return {
+	const settings: BasketSettings<Tx> = {
 		store,
-		name,
-		kinds: observing?.kinds(kinds, { name, worker, clock, onError }) ?? kinds,
-		batches,
-		schedules,
-		concurrency,
-		lease,
-		grace,
-		...rest,
+		name: checkName("name", name),
+		kinds,
+		batches: batchesOf(kinds),
+		schedules: { known: new Map(), ticks: undefined },
+		concurrency: checkCount("concurrency", concurrency),
+		limit: limit?.bounds,
+		lease: check("lease", lease, "number", Number.isFinite(lease) && lease > 0, "more than 0, and finite"),
+		grace: checkDelay("grace", grace),
+		gates: [gate].flat().map((one) => checkMethods("gate", one, "getSnapshot", "subscribe")),
+		wake: [wake].flat().map((hint) => checkMethods("wake", hint, "subscribe")),
+		worker: check("worker", worker, "string", worker.length > 0 && worker.length <= 100, "1 to 100 characters"),
+		observing: observingOf(kinds),
+		onSettled: checkFunction("onSettled", options.onSettled),
+		onError: checkFunction("onError", options.onError),
+		clock,
 	};
+	return { ...settings, kinds: settings.observing?.kinds(kinds, settings) ?? kinds };
 }
 
 function anyName(): string {
@@ -361,25 +353,28 @@ function checkKind(
 ): Kind {
 	const { run, schema, codec = defaults.codec, crashes = defaults.crashes, retain = defaults.retain } = definition;
 	const { retainDead = defaults.retainDead, limit, every, missed, spread, overlap, reads = [] } = definition;
+	const isScheduled = [every, missed, spread, overlap].some((one) => one !== undefined);
 	check("run", run, "function");
 	checkSchema(schema);
-	checkMethods("codec", codec, "encode", "decode");
-	checkCount("crashes", crashes);
-	checkDelay("retain", retain);
-	checkLimit("retainDead", retainDead);
-	if (limit !== undefined) checkMade(limit);
-	if (every === undefined && (missed ?? spread ?? overlap) !== undefined) refuse("every", every, "a schedule");
-	const rule = every && ticksOf(every).check(every, missed, spread, overlap);
 	check("reads", reads, "object", Array.isArray(reads), "an array of functions");
 	for (const read of reads) check("reads", read, "function");
-	// One clock for everything that a basket does.
-	const settings = checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings);
-	const call: Kind["call"] = (payload, claim, attempt) =>
-		(claim.sharedRun ?? run)(payload, new UserContext<unknown>(claim, attempt));
-	const end: Kind["end"] = (value) => ({ ...endingWith({ type: "done", retain }), value });
-	const results = { hasResult: retain > 0, crashes, retain, retainDead };
-	const { upkeepBatch: batch } = run as { upkeepBatch?: Batching };
-	return { ...results, call, end, mayRecur: true, batch, limit, rule, reads, schema, codec: masked(codec), settings };
+	return {
+		call: (payload, claim, attempt) => (claim.sharedRun ?? run)(payload, new UserContext<unknown>(claim, attempt)),
+		end: (value) => ({ ...endingWith({ type: "done", retain }), value }),
+		hasResult: checkDelay("retain", retain) > 0,
+		mayRecur: true,
+		batch: (run as { upkeepBatch?: Batching }).upkeepBatch,
+		limit: limit === undefined ? limit : checkMade(limit),
+		rule: isScheduled ? ruleOf(definition as Recurring) : undefined,
+		reads,
+		schema,
+		codec: masked(checkMethods("codec", codec, "encode", "decode")),
+		crashes: checkCount("crashes", crashes),
+		retain,
+		retainDead: checkLimit("retainDead", retainDead),
+		// One clock for everything that a basket does.
+		settings: checkRunnerOptions({ ...definition, clock: defaults.settings.clock }, defaults.settings),
+	};
 }
 
 /** Checks what is given as `limit`. Not in the room of limits, which is loaded only if a limit is made. */

@@ -14,7 +14,7 @@ import { isCollected } from "./place.ts";
 import { taskStates } from "./store.ts";
 import { openEnvelope, unpack } from "../schedule/envelope.ts";
 import { check, checkCount, checkWord } from "../platform/check.ts";
-import { checkName } from "../platform/name.ts";
+import { checkChosen, checkName, checkNames } from "../platform/name.ts";
 
 /** Options for {@link Basket.list}. */
 export interface TaskQuery {
@@ -85,12 +85,8 @@ export async function getTask<Tx>(engine: ReadingOwner<Tx>, id: string): Promise
 export function checkQuery<Q extends TaskQuery>(query: Q): Q {
 	const { state, kind, lane, prefix, parent } = check("query", query, "object");
 	if (state !== undefined) checkWord("state", state, taskStates);
-	if (kind !== undefined) checkName("kind", kind);
-	if (lane !== undefined) checkName("lane", lane);
-	if (parent !== undefined) checkName("parent", parent);
-	if (prefix !== undefined) {
-		check("prefix", checkName("prefix", prefix), "string", !prefix.startsWith("_"), `without "_" at the beginning`);
-	}
+	checkNames({ kind, lane, parent });
+	if (prefix !== undefined) checkChosen("prefix", prefix);
 	return query;
 }
 

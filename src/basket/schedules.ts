@@ -8,8 +8,8 @@ import type { Data } from "./store.ts";
 import { deadEnding, type Ending, endingWith } from "./ending.ts";
 import { openEnvelope } from "../schedule/envelope.ts";
 import type { Recurrence } from "../schedule/schedule.ts";
-import type { Recurs, Schedules, Tick, TickHost, TickOutcome, Ticks } from "../schedule/ticks.ts";
-import { check } from "../platform/check.ts";
+import type { Recurs, Rule, Schedules, Tick, TickHost, TickOutcome, Ticks } from "../schedule/ticks.ts";
+import { refuse } from "../platform/check.ts";
 
 /** The ids of schedules begin with this. */
 export const prefix = "schedule:";
@@ -47,8 +47,13 @@ export interface Recurring {
 
 /** The code of a schedule. */
 export function ticksOf(every: Recurrence): Ticks {
-	const { ticks } = check("every", every, "object");
-	return check("every.ticks", ticks as Ticks, "object", true, "that of every() or cron()");
+	const { ticks } = Object(every);
+	return Object(ticks) === ticks ? ticks : refuse("every", every, "a schedule, made by every() or cron()");
+}
+
+/** Checks a schedule. */
+export function ruleOf({ every, missed, spread, overlap }: Recurring): Rule {
+	return ticksOf(every).check(every, missed, spread, overlap);
 }
 
 /** See `Ticks.begin`. A claim of a schedule that this process cannot run is left to others. */

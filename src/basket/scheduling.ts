@@ -10,7 +10,7 @@ import type { Added, NewTask, TaskState } from "./store.ts";
 import { newTask, storeTasks } from "./adding.ts";
 import { checkSize, isThenable } from "./payload.ts";
 import { listTasks } from "./reading.ts";
-import { prefix, type Recurring, ticksOf } from "./schedules.ts";
+import { prefix, type Recurring, ruleOf, ticksOf } from "./schedules.ts";
 import type { Rule } from "../schedule/ticks.ts";
 import { check } from "../platform/check.ts";
 import { checkName } from "../platform/name.ts";
@@ -55,8 +55,8 @@ export async function addSchedule<Tx>(
 	payload: unknown,
 	options: ScheduleOptions<Tx>,
 ): Promise<Added> {
-	const { every, missed, spread, overlap, tx } = check("options", options, "object");
-	return await schedule(engine, name, kind, payload, ticksOf(every).check(every, missed, spread, overlap), tx);
+	const { tx } = check("options", options, "object");
+	return await schedule(engine, name, kind, payload, ruleOf(options), tx);
 }
 
 /** See `Basket.schedules`. */

@@ -123,7 +123,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 		return new Promise<void>((resolve) => {
 			const end = () => {
 				clock.clear(timer);
-				if (signal !== undefined) unlink(signal, patience);
+				unlink(signal, patience);
 				if (this.#endPatience === end) this.#endPatience = undefined;
 				resolve();
 			};
@@ -132,7 +132,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 			this.#endPatience?.();
 			this.#endPatience = end;
 			if (duration < Infinity) clock.set(timer, duration);
-			if (signal !== undefined) link(signal, patience);
+			link(signal, patience);
 			this.#settings.onFinish?.();
 			this.#openOrClosed();
 		}).then(() => this.#openOrClosed());

@@ -14,7 +14,7 @@ import {
 } from "./records.ts";
 import { taskStates } from "../basket/store.ts";
 import { check, checkWord, refuse } from "../platform/check.ts";
-import { checkName } from "../platform/name.ts";
+import { checkName, checkNames } from "../platform/name.ts";
 
 /** A query with its defaults. */
 export interface CheckedQuery extends InspectionQuery {
@@ -90,10 +90,6 @@ export function checkInspectionSource(source: InspectionSource | undefined): voi
 
 function isShort(text: unknown): boolean {
 	return typeof text === "string" && text.length < 256;
-}
-
-function checkNames(names: Readonly<Record<string, string | undefined>>): void {
-	for (const [what, name] of Object.entries(names)) if (name !== undefined) checkName(what, name);
 }
 
 /** A misspelled member would select or change more than the caller means. */

@@ -20,3 +20,13 @@ export function checkName(what: string, name: string): string {
 	if (halfPair.test(name)) refuse(what, JSON.stringify(name), "well-formed text, without half a surrogate pair");
 	return name;
 }
+
+/** Checks those of these names that are given. */
+export function checkNames(names: Readonly<Record<string, string | undefined>>): void {
+	for (const [what, name] of Object.entries(names)) if (name !== undefined) checkName(what, name);
+}
+
+/** Checks a name, or the beginning of one, that a caller may choose: those that begin with `_` are made by a store. */
+export function checkChosen(what: string, name: string): string {
+	return check(what, checkName(what, name), "string", !name.startsWith("_"), `without "_" at the beginning`);
+}
