@@ -124,6 +124,15 @@ export class Calls {
 		});
 	}
 
+	/** Waits for a call whose failure is only reported: then the result is `undefined`. */
+	async reach<T>(ask: () => Promise<T>): Promise<T | undefined> {
+		try {
+			return await this.track(ask);
+		} catch (error) {
+			report(this.#settings.onError, error);
+		}
+	}
+
 	/** Repeats the call until there is an answer. Rejects at a permanent failure, or when the basket stops. */
 	trying<T>(call: () => Promise<T>): Promise<T> {
 		let strange = 0;

@@ -8,7 +8,6 @@ import type { Calls } from "./calls.ts";
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { BasketSettings } from "./options.ts";
 import type { Save } from "./store.ts";
-import { report } from "../platform/observe.ts";
 import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The interval, in milliseconds. */
@@ -36,17 +35,13 @@ export class Progress<Tx> {
 	}
 
 	async #save(): Promise<void> {
-		const { store, name, onError } = this.#settings;
+		const { store, name } = this.#settings;
 		const saves: Save[] = [];
 		for (const task of this.#tasks()) {
 			const { progress, claim } = task;
 			if (progress !== undefined && !task.isCompleting && !task.isOver) saves.push({ ref: claim, progress });
 			task.progress = undefined;
 		}
-		try {
-			if (saves.length > 0) await this.#calls.track(() => store.save(name, saves));
-		} catch (error) {
-			report(onError, error);
-		}
+		if (saves.length > 0) await this.#calls.reach(() => store.save(name, saves));
 	}
 }

@@ -7,7 +7,6 @@
 import type { ClaimOwner } from "./claim-owner.ts";
 import type { Claim, Data } from "./store.ts";
 import type { TickHost } from "../schedule/ticks.ts";
-import { report } from "../platform/observe.ts";
 
 /** A claimed task of a schedule. */
 export interface TickTask {
@@ -21,24 +20,17 @@ export interface TickTask {
 
 /** Calls that fail are reported, and leave the tick to a later claim. */
 export function tickHostOf<Tx>({ settings, calls }: ClaimOwner<Tx>, task: TickTask): TickHost {
-	const { store, name, onError } = settings;
-	const reach = async <R>(call: () => Promise<R>): Promise<R | undefined> => {
-		try {
-			return await calls.track(call);
-		} catch (error) {
-			report(onError, error);
-		}
-	};
+	const { store, name } = settings;
 	return {
 		claim: task.claim,
 		now: () => task.now(),
 		async decide(payload) {
-			const [isSaved] = await reach(() => store.save(name, [{ ref: task.claim, payload }])) ?? [];
+			const [isSaved] = await calls.reach(() => store.save(name, [{ ref: task.claim, payload }])) ?? [];
 			if (isSaved !== undefined) task.saved(payload);
 			if (isSaved === false) task.lose();
 			return isSaved === true;
 		},
-		add: async (task) => await reach(() => store.add(name, [task])) !== undefined,
-		get: (id) => reach(async () => ({ task: await store.get(name, id) })),
+		add: async (task) => await calls.reach(() => store.add(name, [task])) !== undefined,
+		get: (id) => calls.reach(async () => ({ task: await store.get(name, id) })),
 	};
 }

@@ -263,13 +263,8 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	async #hasten(): Promise<void> {
-		const { store, name, onError } = this.#settings;
-		if (!this.isWorking) return;
-		try {
-			if (await this.#calls.track(() => store.hasten(name, spread)) > 0) this.wake();
-		} catch (error) {
-			report(onError, error);
-		}
+		const { store, name } = this.#settings;
+		if (this.isWorking && await this.#calls.reach(() => store.hasten(name, spread))) this.wake();
 	}
 
 	/** The last user has left. */

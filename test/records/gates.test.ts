@@ -173,6 +173,19 @@ describe.each([
 		expect(idsOf(await turn(store, { limits: [] }))).toEqual(["a"]);
 	});
 
+	test("Store.turn() learns again which kinds have gates when their row was damaged", async () => {
+		const { store, entries } = open(new VirtualClock({ now: 1_000 }));
+		await store.add("b", [task("a")]);
+		await store.pause("b", "other", true);
+		const [[place]] = entries.list("tb!task!", "tb!task!~", 1, false) as [readonly [string]];
+		entries.set(place, { order: "", paused: true });
+		await turn(store, { claim: [] });
+		await store.add("b", [task("b", { limitKey: "another key" })]);
+		await turn(store, { claim: [] });
+		await store.add("b", [task("c", { limitKey: "third key" })]);
+		expect(idsOf(await turn(store, { limits: undefined })).sort()).toEqual(["a", "b", "c"]);
+	});
+
 	test("Store.turn() lets a crashed task wait at the gate of the key that its new payload has", async () => {
 		const clock = new VirtualClock({ now: 1_000 });
 		const { store } = open(clock);
