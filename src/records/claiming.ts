@@ -56,10 +56,10 @@ export function* claim(
 	const reach = session.reach(limit);
 	const { due, nextIn } = yield* findDue(session, kinds, reach);
 	const gated = yield* findGated(session, kinds, limits, reach, room);
-	const offered = gated?.due.slice(0, limit) ?? [];
-	const all = gated === undefined ? due : [...due, ...offered].sort((a, b) => isBefore(a, b) ? -1 : 1);
-	const most = Math.max(1, room - (gated?.weight ?? 0));
-	const found = session.choose(all, gated === undefined ? limit : Math.min(limit, most), most);
+	const offered = gated.due.slice(0, limit);
+	const all = offered.length === 0 ? due : [...due, ...offered].sort((a, b) => isBefore(a, b) ? -1 : 1);
+	const most = Math.max(1, room - gated.weight);
+	const found = session.choose(all, Math.min(limit, most), most);
 	// The claim of a crashed task has ended.
 	const rows = found.map((row) => session.take(row));
 	const followers = yield* findFollowers(session, found, runs, left - found.length);
@@ -76,7 +76,7 @@ export function* claim(
 		read += behind.length;
 		if (!isData(payload)) return session.bury(before);
 		if (row.limitKey !== before.limitKey) return requeue(session, row, before);
-		const start = gated?.startOf(before);
+		const start = gated.startOf?.(before);
 		const heading = start === undefined ? row : { ...row, start };
 		const unreadable = behind.findIndex((_, at) => !isData(contents[from + at]!.payload));
 		const run = [heading, ...behind.slice(0, unreadable < 0 ? Infinity : unreadable)];
@@ -91,14 +91,14 @@ export function* claim(
 		begun.add(before);
 	});
 	yield* giveBackBehind(session, found.filter(({ state }) => state === "running"), true);
-	if (gated !== undefined) closeGates(session, gated, { offered: new Set(offered), begun, lease });
+	closeGates(session, gated, { offered: new Set(offered), begun, lease });
 	yield* session.promote();
 	// Tasks after an unreadable one may be due.
-	const isMore = due.length + (gated?.due.length ?? 0) > found.length;
+	const isMore = due.length + gated.due.length > found.length;
 	const heads = begun.size;
 	if (isMore || session.buried > 0) return { claims, heads, dueIn: 0 };
-	const next = Math.min(nextIn, gated?.nextIn ?? Infinity);
-	return { claims, heads, dueIn: Math.min(next, claims.length > 0 ? lease : Infinity), isCut: gated?.isCut };
+	const dueIn = Math.min(nextIn, gated.nextIn, claims.length > 0 ? lease : Infinity);
+	return { claims, heads, dueIn, isCut: gated.isCut };
 }
 
 /** The same under a limit of the basket, which is counted in this transaction. */

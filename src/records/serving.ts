@@ -48,11 +48,11 @@ export interface Gated {
 	readonly gates: readonly Gate[];
 	readonly turn: number;
 	/** What the claim of a task uses up. */
-	startOf(row: TaskRow): Start | undefined;
+	startOf?(row: TaskRow): Start | undefined;
 }
 
 /**
- * Finds at most so many tasks behind open gates; `undefined` if no kind has gates.
+ * Finds at most so many tasks behind open gates.
  *
  * @param room the number of rows that may be written
  * @param isDry whether nothing will be claimed or changed
@@ -64,9 +64,9 @@ export function* findGated(
 	most: number,
 	room: number,
 	isDry: boolean = false,
-): Work<Gated | undefined> {
+): Work<Gated> {
 	const wanted = [...new Set(kinds)].flatMap((kind) => limits.get(kind) ?? []);
-	if (wanted.length === 0) return undefined;
+	if (wanted.length === 0) return { due: [], weight: 0, nextIn: Infinity, isCut: false, gates: [], turn: 0 };
 	const queue = new GateQueue(session, wanted, isDry);
 	const removed = yield* queue.open(Math.ceil(Math.min(room, 100) / 10));
 	const budget = Math.min(mostGates, Math.ceil(room / 4));
@@ -223,7 +223,6 @@ function isEqual(before: Queued["before"], after: GateRow): boolean {
 /** The time until a gate of these kinds admits a task. Changes nothing. */
 export function* findNextGate(session: Session, kinds: readonly string[], limits: Limits): Work<number> {
 	const gated = yield* findGated(session, kinds, limits, 1, Infinity, true);
-	if (gated === undefined) return Infinity;
 	const { due, gates, turn, isCut, nextIn } = gated;
 	if (due.length > 0) return 0;
 	const none = { offered: new Set<TaskRow>(), begun: new Set<TaskRow>(), lease: 0 };
