@@ -182,12 +182,10 @@ export function isExpired(row: TaskRow, now: number): boolean {
 
 /** The public form of a task. */
 export function show(row: TaskRow, key: string, payload: Data, result?: Data): StoredTask {
-	const { kind, attempts, crashes, error, progress, dueAt, addedAt, priority, lane, limitKey, parent } = row;
-	const { meta, history } = row;
-	const instant = dueAt === Infinity ? undefined : dueAt;
+	const { kind, attempts, crashes, error, progress, addedAt, priority, lane, limitKey, parent, meta, history } = row;
+	const dueAt = row.dueAt === Infinity ? undefined : row.dueAt;
 	const shown = { key, id: idOf(row), kind, payload, state: stateOf(row), attempts, crashes, error, result, progress };
-	const place = { dueAt: instant, addedAt, priority, lane, limitKey, parent };
-	return { ...shown, ...place, meta, history, claim: originOf(row) };
+	return { ...shown, dueAt, addedAt, priority, lane, limitKey, parent, meta, history, claim: originOf(row) };
 }
 
 /** Its claim, or the last one if that ended without a settlement. */
