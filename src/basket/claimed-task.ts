@@ -89,9 +89,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		return this.#attempt!.signal;
 	}
 
-	/** Its end if the task is given back. */
+	/** Its end if the task is given back. If its function was called, that remains a start for the rate of a limit. */
 	get released(): Ending {
-		// After the function was called, that remains a start for the rate of a limit.
 		const isStart = this.#execution !== undefined && this.#kind.limit?.bounds.spacing;
 		return isStart ? { ...released, outcome: { type: "release", delay: 0 } } : released;
 	}
@@ -120,7 +119,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		const isKept = isDone || this.#execution === undefined || this.#collected !== undefined || this.isReturned;
 		const payload = isKept ? undefined : await this.#changed();
 		this.end();
-		const more = isDone ? this.#collected?.end : payload === undefined ? payload : { payload };
+		const more: object | undefined = isDone ? this.#collected?.end : payload === undefined ? payload : { payload };
 		if (more !== undefined) ending = { ...ending, outcome: { ...ending.outcome, ...more } };
 		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
 	}

@@ -378,6 +378,6 @@ function checkKind(
 }
 
 /** Checks what is given as `limit`. Not in the room of limits, which is loaded only if a limit is made. */
-export function checkMade(limit: Limit<never>): Limit<never> {
+export function checkMade<P>(limit: Limit<P>): Limit<P> {
 	return typeof Object(limit).keyOf === "function" ? limit : refuse("limit", limit, "made by limit()");
 }
