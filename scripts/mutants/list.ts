@@ -160,7 +160,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "hanging calls: none is given up",
 		file: calls,
-		from: "if (limit < Infinity) clock.set(call, limit);",
+		from: "if (limit < Infinity) clock.set(timer, limit);",
 		to: "",
 	},
 	{
