@@ -840,9 +840,9 @@ export const mutants: readonly Mutant[] = [
 	},
 	{
 		name: "records: a restarted task leaves its log behind when it is removed",
-		file: "src/records/adding.ts",
-		from: "...(isLogged && { isLogged })",
-		to: "",
+		file: "src/records/row.ts",
+		from: "...(isLogged && { isLogged }),\n\t\t...(isParent",
+		to: "...(isParent",
 		test: logs,
 	},
 	{
@@ -1142,8 +1142,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "restart: records: the messages of a task that keeps its log stay",
 		file: "src/records/session.ts",
-		from: "this.forget(row, posted);\n\t\tthis.#empty(row);",
-		to: "this.#empty(row);",
+		from: "this.forget(row, row.posted);\n\t\tthis.#empty(row);\n\t\treturn",
+		to: "this.#empty(row);\n\t\treturn",
 		test: logs,
 	},
 	{
