@@ -5,7 +5,7 @@
  */
 
 import { listen } from "../platform/awake.ts";
-import { check, checkedSignal, checkFunction, checkMethods } from "../platform/check.ts";
+import { check, checkFunction, checkMethods, checkSignal } from "../platform/check.ts";
 import { checkClock, type Clock } from "../platform/clock.ts";
 import { type OnError, report } from "../platform/observe.ts";
 import { type Abortable, link, unlink } from "../platform/signals.ts";
@@ -90,10 +90,10 @@ interface LeaderSettings {
  * ```
  */
 export function leader(name: string, options: LeaderOptions = {}): Subscribable<boolean> {
-	const signal = checkedSignal(options);
-	const { timeout = 10_000, onError } = options;
+	const { timeout = 10_000, signal, onError } = check("options", options, "object");
 	check("name", name, "string", name !== "", "a string that is not empty");
 	check("timeout", timeout, "number", Number.isFinite(timeout) && timeout > 0, "more than 0, and finite");
+	if (signal !== undefined) checkSignal(signal);
 	checkFunction("onError", onError);
 	const clock = checkClock(options.clock);
 	const { locks = scope.navigator?.locks as Locks | undefined } = options;
