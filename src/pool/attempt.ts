@@ -18,22 +18,26 @@ export interface AttemptedJob<W> {
 	/** The current attempt. */
 	readonly attempt: Attempt | undefined;
 	/** Where the progress is stored, if anywhere. */
-	readonly details: { progress: number | undefined; description: string | undefined } | undefined;
+	readonly details: ReportedProgress | undefined;
+}
+
+interface ReportedProgress {
+	progress: number | undefined;
+	description: string | undefined;
+	readonly onChange: () => void;
 }
 
 /** The context of one attempt of a job. */
 export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 	declare readonly worker: W;
 	readonly #job: AttemptedJob<W>;
-	readonly #onReport: () => void;
 
 	/** @param run if absent, there is only one attempt, and only a cancel can interrupt it */
-	constructor(job: AttemptedJob<W>, onReport: () => void, run?: Execution<unknown>) {
+	constructor(job: AttemptedJob<W>, run?: Execution<unknown>) {
 		super(run === undefined ? 1 : run.attempt, run?.previousError, run);
 		// Without a worker, because none could be created, this is only the context of `shouldRetry`.
 		this.worker = job.worker?.resource as W;
 		this.#job = job;
-		this.#onReport = onReport;
 	}
 
 	get report(): (progress: number, description?: string) => void {
@@ -43,15 +47,13 @@ export class PoolAttempt<W> extends Attempt implements PoolContext<W> {
 			if (attempt !== this || details === undefined) return;
 			details.progress = progress;
 			details.description = description;
-			this.#onReport();
+			details.onChange();
 		};
 	}
 }
 
 /** The interface of a job's run to its pool. */
 export interface RunOwner<J> {
-	/** The snapshot has changed. */
-	onChange(): void;
 	/** The delay or the deadline of a job that does not run has passed. */
 	onDue(job: J): void;
 	/** Decides what follows a failure. Called in the async context of the job's caller. */
@@ -88,7 +90,7 @@ export class JobRun<W, J extends AttemptedJob<W>> extends Execution<unknown> {
 		this.#busy = undefined;
 		// Clears the deadline of the queue. The attempt sets the timer itself.
 		if (this.position >= 0) this.settings.clock.clear(this);
-		return new PoolAttempt(this.#job, this.#owner.onChange, this);
+		return new PoolAttempt(this.#job, this);
 	}
 
 	/** Calls the task. If it may be abandoned, records whether it has settled. */

@@ -15,8 +15,8 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The interface of a crew to its pool. */
 export interface CrewOwner<W> {
-	onSuccess(worker: PoolWorker<W>, value: unknown): void;
-	onFailure(worker: PoolWorker<W>, error: unknown): void;
+	onSuccess(worker: PoolWorker<W>, value: unknown): unknown;
+	onFailure(worker: PoolWorker<W>, error: unknown): unknown;
 	/** A worker is available for a task, or may be. */
 	onReady(): void;
 	/** A worker could not be created. */
@@ -34,7 +34,7 @@ export class Crew<W> implements Delayed {
 	readonly #owner: CrewOwner<W>;
 	readonly #min: number;
 	readonly #idleTimeout: number;
-	readonly #createWorker: PoolOptions<W>["createWorker"];
+	declare readonly createWorker: PoolOptions<W>["createWorker"];
 	readonly #destroyWorker: PoolOptions<W>["destroyWorker"];
 	readonly #onError: OnError | undefined;
 	readonly #clock: Clock;
@@ -68,7 +68,7 @@ export class Crew<W> implements Delayed {
 		this.#min = check("min", min, "number", Number.isInteger(min) && min >= 0, "a whole number from 0");
 		this.#max = checkMax(max, min);
 		this.#idleTimeout = checkDelay("idleTimeout", idleTimeout);
-		this.#createWorker = checkFunction("createWorker", createWorker);
+		this.createWorker = checkFunction("createWorker", createWorker);
 		this.#destroyWorker = checkFunction("destroyWorker", destroyWorker);
 		this.#onError = checkFunction("onError", onError);
 		this.#clock = checkClock(options.clock);
@@ -94,7 +94,7 @@ export class Crew<W> implements Delayed {
 
 	/** The number of tasks that can get a worker at once. */
 	get free(): number {
-		return this.#idle.length + (this.#createWorker === undefined ? this.#max - this.workers.size : 0);
+		return this.#idle.length + (this.createWorker === undefined ? this.#max - this.workers.size : 0);
 	}
 
 	/** Whether the crew has ended and has no workers left. */
@@ -106,7 +106,7 @@ export class Crew<W> implements Delayed {
 	take(): PoolWorker<W> | undefined {
 		let worker = this.#idle.pop();
 		if (worker !== undefined) this.#clock.clear(worker);
-		else if (this.#createWorker === undefined && this.workers.size < this.#max) worker = this.#newWorker();
+		else if (this.createWorker === undefined && this.workers.size < this.#max) worker = this.#newWorker();
 		return worker;
 	}
 
@@ -136,7 +136,7 @@ export class Crew<W> implements Delayed {
 	/** Creates workers: up to `min`, and one for each waiting task, up to `max`. */
 	grow(wanted: number): void {
 		if (this.hasEnded || this.#isDelayed) return;
-		if (this.#createWorker === undefined) {
+		if (this.createWorker === undefined) {
 			while (this.workers.size < this.#min) this.giveBack(this.#newWorker());
 			return;
 		}
@@ -163,7 +163,7 @@ export class Crew<W> implements Delayed {
 	/** The caller reports the change when the worker is in place, because a subscriber may call anything. */
 	#newWorker(): PoolWorker<W> {
 		const worker: PoolWorker<W> = new PoolWorker(this.#nextId++, this.#owner, () => this.#shrink(worker, this.#min));
-		if (this.#createWorker === undefined) this.workers.set(worker.id, worker);
+		if (this.createWorker === undefined) this.workers.set(worker.id, worker);
 		return worker;
 	}
 
@@ -175,7 +175,7 @@ export class Crew<W> implements Delayed {
 	async #make(): Promise<void> {
 		const worker = this.#newWorker();
 		try {
-			worker.resource = await this.#createWorker!(this.#context(worker));
+			worker.resource = await this.createWorker!(this.#context(worker));
 			this.#making--;
 			this.#onMade(worker);
 		} catch (error) {
@@ -238,7 +238,7 @@ export class Crew<W> implements Delayed {
 		if (index >= 0) this.#idle.splice(index, 1);
 		this.#clock.clear(worker);
 		this.workers.delete(worker.id);
-		if (this.#destroyWorker !== undefined && this.#createWorker !== undefined) {
+		if (this.#destroyWorker !== undefined && this.createWorker !== undefined) {
 			this.#ending++;
 			this.#toDestroy.push(worker.resource as W);
 			this.#work();

@@ -18,6 +18,8 @@ export interface JobDetails<W> {
 	readonly assigned: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 	/** Cancels the task. The signal is linked to it. */
 	readonly abort: (reason: unknown) => void;
+	/** Reports that the progress has changed. */
+	readonly onChange: () => void;
 	/** Present if the task may be retried, has a time limit, or was put off. */
 	run: JobRun<W, Job<W>> | undefined;
 	progress: number | undefined;
@@ -32,14 +34,14 @@ export interface JobWorker<W> {
 	/** Whether the worker was abandoned. */
 	readonly isGone: boolean;
 	/** These report how the task ended. */
-	readonly onSuccess: (value: unknown) => void;
-	readonly onFailure: (error: unknown) => void;
+	readonly onSuccess: (value: unknown) => unknown;
+	readonly onFailure: (error: unknown) => unknown;
 }
 
 /**
  * One task.
  *
- * State: waiting (it has a lane) → running (it has a worker) → over. A task with a run of the engine can also become
+ * State: waiting (it is in the queue) → running (it has a worker) → over. A task with a run of the engine can also become
  * parked (it has failed, and is in the pool's set of parked tasks) → over, or waiting again → …
  */
 export class Job<W> extends Waiting implements AttemptedJob<W> {
@@ -68,7 +70,7 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
 	/** Connects the promise of the caller. */
 	connect(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
 		const outcome = this.#outcome;
-		if (outcome === undefined) this.#result = { resolve, reject };
+		if (outcome === undefined) this.#result ??= { resolve, reject };
 		else if (outcome.isSuccess) resolve(outcome.value);
 		else reject(outcome.value);
 		this.#outcome = undefined;
@@ -88,7 +90,7 @@ export class Job<W> extends Waiting implements AttemptedJob<W> {
 		const result = this.#result;
 		this.attempt = this.begin = this.#result = undefined;
 		if (result === undefined) {
-			this.#outcome ??= { isSuccess, value };
+			if (!isSuccess) this.#outcome ??= { isSuccess, value };
 			begin?.(this);
 		} else if (isSuccess) result.resolve(value);
 		else result.reject(value);

@@ -244,8 +244,9 @@ export class Pool<W = undefined> implements Subscribable<PoolSnapshot>, AsyncDis
 	}
 }
 
-/** Callers of finished tasks get their results before callers that wait for the pool: some results take two microtasks. */
+/** Callers of finished tasks get their results before callers that wait for the pool: some results take three microtasks. */
 async function resultsFirst(): Promise<void> {
+	await undefined;
 	await undefined;
 	await undefined;
 }

@@ -11,23 +11,22 @@ import { Heap, type Placed } from "../platform/heap.ts";
 
 /** An item of the queue. The fields belong to the queue. */
 export class Waiting {
-	/** The list in which it waits, if any. */
-	lane: Lane | undefined;
+	/** The neighbors in the list, which is circular and begins with its lane. Absent while the item does not wait. */
 	before: Waiting | undefined;
 	after: Waiting | undefined;
 }
 
 /** The items of one priority. */
-class Lane implements Placed {
+class Lane extends Waiting implements Placed {
 	/** The negative priority: a heap puts the least first. */
 	declare readonly at: number;
 	readonly order = 0;
 	position = -1;
-	first: Waiting | undefined;
-	last: Waiting | undefined;
 
 	constructor(priority: number) {
+		super();
 		this.at = -priority;
+		this.before = this.after = this;
 	}
 }
 
@@ -40,37 +39,34 @@ export class PoolQueue<T extends Waiting> {
 
 	/** The next item, if any. */
 	get first(): T | undefined {
-		return this.#heap.head?.first as T | undefined;
+		const { head } = this.#heap;
+		return head?.after === head ? undefined : head!.after as T;
 	}
 
 	/** Adds an item behind the others of this priority. */
 	add(item: T, priority: number): void {
 		const lane = this.#lanes.get(priority) ?? this.#open(priority);
-		item.lane = lane;
-		item.before = lane.last;
-		if (lane.last === undefined) lane.first = item;
-		else lane.last.after = item;
-		lane.last = item;
+		item.after = lane;
+		item.before = lane.before!;
+		lane.before = item.before.after = item;
 		this.size++;
 	}
 
 	/** Removes an item from any position. */
 	remove(item: T): void {
-		const { lane, before, after } = item;
-		if (lane === undefined) return;
-		if (before === undefined) lane.first = after;
-		else before.after = after;
-		if (after === undefined) lane.last = before;
-		else after.before = before;
-		item.lane = item.before = item.after = undefined;
+		const { before, after } = item;
+		if (before === undefined) return;
+		before.after = after;
+		after!.before = before;
+		item.before = item.after = undefined;
 		this.size--;
 		// The last list is kept, because most pools have one priority and are often empty.
-		if (lane.first === undefined && this.#lanes.size > 1) this.#close(lane);
+		if (before === after && this.#lanes.size > 1) this.#close(before as Lane);
 	}
 
 	#open(priority: number): Lane {
 		const { head } = this.#heap;
-		if (head !== undefined && head.first === undefined) this.#close(head);
+		if (head !== undefined && this.size === 0) this.#close(head);
 		const lane = new Lane(priority);
 		this.#lanes.set(priority, lane);
 		this.#heap.put(lane);

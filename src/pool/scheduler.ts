@@ -75,6 +75,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		const details: JobDetails<W> = job.details = {
 			...{ name, priority, signal, assigned },
 			abort: (reason: unknown) => this.#cancel(job, reason),
+			onChange: this.onChange,
 			run: settings && new JobRun<W, Job<W>>(job, settings, this),
 			progress: undefined,
 			description: undefined,
@@ -123,7 +124,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	/** The result of a job that was just added. The job gets its turn in the async context of this call. */
 	#resultOf(job: Job<W>): Promise<unknown> {
 		// If nothing waits, a turn is cheaper than a stored callback. A subscriber may also have ended the job.
-		const hasTurn = this.crew.free >= this.#queue.size || job.lane === undefined;
+		const hasTurn = this.crew.free >= this.#queue.size || job.before === undefined;
 		if (hasTurn) return Promise.resolve(new JobResult(job, this.#turn));
 		this.schedule();
 		return new Promise<Job<W>>((resolve) => job.begin = resolve).then(this.#beginFirst);
@@ -131,7 +132,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	/** Runs in the async context of the job's caller. The job begins at once if it can. */
 	readonly #turn = (job: Job<W>): void => {
-		if (job.lane !== undefined) {
+		if (job.before !== undefined) {
 			const worker = this.#queue.first === job && !this.isPaused ? this.crew.take() : undefined;
 			if (worker === undefined) this.#prepare(job);
 			else this.#assign(worker);
@@ -140,10 +141,9 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.#dispatch();
 	};
 
-	readonly #beginFirst = (job: Job<W>): JobResult<W> => {
-		this.#begin(job);
-		return new JobResult(job);
-	};
+	/** A worker that was created may die before its task has settled. Then the result is not that of the task. */
+	readonly #beginFirst = (job: Job<W>): unknown =>
+		this.crew.createWorker ? new JobResult(job, this.#begin) : this.#begin(job) ?? new JobResult(job);
 
 	/** Like `inContext`, but without a function per task. Called in the async context of the task's caller. */
 	#prepare(job: Job<W>): void {
@@ -156,7 +156,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 	}
 
 	#cancel(job: Job<W>, reason: unknown): void {
-		if (job.lane !== undefined) this.#queue.remove(job);
+		if (job.before !== undefined) this.#queue.remove(job);
 		else if (!this.#parked.has(job)) return job.abort(reason);
 		this.#settle(job, false, reason);
 		job.details!.run?.close(reason);
@@ -196,33 +196,34 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		this.running++;
 		worker.job = job;
 		job.worker = worker;
-		job.attempt = job.details?.run?.begin() ?? new PoolAttempt(job, this.onChange);
+		job.attempt = job.details?.run?.begin() ?? new PoolAttempt(job);
 		this.onChange();
 		const { begin = this.#begin } = job;
 		job.begin = undefined;
 		begin(job);
 	}
 
-	readonly #begin = (job: Job<W>): void => {
+	readonly #begin = (job: Job<W>): unknown => {
 		const { worker, attempt, details } = job;
 		// It was canceled, or lost its worker, in the microtask between.
 		if (worker === undefined || worker.isGone || attempt === undefined) return;
-		if (attempt.interruption !== undefined) return worker.onFailure(attempt.interruption.reason);
+		if (attempt.interruption !== undefined) return void worker.onFailure(attempt.interruption.reason);
 		details?.assigned?.resolve();
 		const result = details?.run?.perform(attempt) ?? attempt.perform(job.task as Task<unknown>);
-		result.then(worker.onSuccess, worker.onFailure);
+		return result.then(worker.onSuccess, worker.onFailure);
 	};
 
-	onSuccess(worker: PoolWorker<W>, value: unknown): void {
+	onSuccess(worker: PoolWorker<W>, value: unknown): unknown {
 		const { job } = worker;
 		if (job === undefined) return; // the worker has died
 		this.#leave(worker, job);
 		job.details?.run?.end();
 		this.#settle(job, true, value);
 		this.#release(worker);
+		return value;
 	}
 
-	onFailure(worker: PoolWorker<W>, thrown: unknown): void {
+	onFailure(worker: PoolWorker<W>, thrown: unknown): unknown {
 		const { job } = worker;
 		if (job === undefined) return; // the worker has died
 		this.#leave(worker, job);
@@ -230,9 +231,9 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		const isAbandoned = job.details?.run?.isAbandoned;
 		if (this.#park(job, thrown)) this.decide(job);
 		else this.#fail(job, thrown);
-		if (!isAbandoned) return this.#release(worker);
-		this.crew.giveUp(worker);
-		this.#afterwards();
+		if (isAbandoned) this.crew.giveUp(worker);
+		this.#release(worker);
+		return new JobResult(job);
 	}
 
 	/** The task of a worker is over. */
@@ -266,7 +267,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 		run.attempt = 1;
 		const none = { name: undefined, priority: 0, signal: undefined, assigned: undefined };
 		const abort = (reason: unknown) => this.#cancel(job, reason);
-		job.details ??= { ...none, abort, run, progress: undefined, description: undefined };
+		job.details ??= { ...none, abort, onChange: this.onChange, run, progress: undefined, description: undefined };
 		job.details.run = run; // the same object, which its signal knows
 	}
 
@@ -300,7 +301,7 @@ export class Scheduler<W> implements CrewOwner<W>, RunOwner<Job<W>> {
 
 	onDue(job: Job<W>): void {
 		const run = job.details!.run!;
-		if (job.lane !== undefined) {
+		if (job.before !== undefined) {
 			this.#queue.remove(job);
 			this.#settle(job, false, run.timeoutError("deadline", run.previousError));
 			return this.#afterwards();

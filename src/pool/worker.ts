@@ -9,8 +9,8 @@ import { CallbackTimer } from "../platform/timer-queue.ts";
 
 /** The interface of a worker to its pool. */
 export interface WorkerOwner<W> {
-	onSuccess(worker: PoolWorker<W>, value: unknown): void;
-	onFailure(worker: PoolWorker<W>, error: unknown): void;
+	onSuccess(worker: PoolWorker<W>, value: unknown): unknown;
+	onFailure(worker: PoolWorker<W>, error: unknown): unknown;
 }
 
 /**
@@ -29,8 +29,8 @@ export class PoolWorker<W> extends CallbackTimer implements JobWorker<W> {
 	/** Whether the pool has removed it; the outcome of its task is then ignored. */
 	isGone = false;
 	/** Created once per worker, not once per task. */
-	declare readonly onSuccess: (value: unknown) => void;
-	declare readonly onFailure: (error: unknown) => void;
+	declare readonly onSuccess: (value: unknown) => unknown;
+	declare readonly onFailure: (error: unknown) => unknown;
 
 	constructor(id: number, owner: WorkerOwner<W>, onIdle: () => void) {
 		super(onIdle, true);
