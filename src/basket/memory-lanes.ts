@@ -10,6 +10,11 @@ export class MemoryLanes {
 	/** The last task of each lane. */
 	readonly #last = new Map<string, Task>();
 
+	/** The number of lanes that have tasks. */
+	get size(): number {
+		return this.#last.size;
+	}
+
 	/** Puts a task at the end of its lane, if it has one. */
 	enter(task: Task): void {
 		const { lane } = task;

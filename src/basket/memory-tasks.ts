@@ -38,7 +38,6 @@ import {
 	forget,
 	fresh,
 	goOn,
-	handOver,
 	hasLease,
 	type Inbox,
 	inboxFor,
@@ -114,7 +113,7 @@ export class MemoryTasks {
 	turn(turn: Turn): TurnResult {
 		const { settle, claim, limits, overall } = turn;
 		const settled = settle.map((settlement) => this.#settle(settlement.ref, settlement.outcome, settlement));
-		for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id));
+		if (this.#lanes.size > 0) { for (const { ref: { id } } of settle) this.#giveBackBehind(this.#all.get(id)); }
 		// Limited, because a turn would take long if the retention of many tasks has ended.
 		this.#expire(settle.length + leastExpired);
 		this.#queue.sweep();
@@ -288,8 +287,8 @@ export class MemoryTasks {
 
 	#find(id: string): Task | undefined {
 		const task = this.#all.get(id);
-		if (task !== undefined && isGone(task, this.now)) this.#remove(task);
-		return this.#all.get(id);
+		if (task === undefined || !isGone(task, this.now)) return task;
+		return void this.#remove(task);
 	}
 
 	/** A restarted task already has messages, a log and a family. */
@@ -299,9 +298,8 @@ export class MemoryTasks {
 		order: number,
 		inbox: Inbox = fresh(),
 	): true {
-		const { kind, priority, kin, join } = given;
-		const data = { ...handOver(inbox), id, order, kin, join };
-		const task = createTask(given, data, this.#queue.heapOf(kind, priority), this.now);
+		const { kind, priority, kin } = given;
+		const task = createTask(given, inbox, id, order, this.#queue.heapOf(kind, priority), this.now);
 		if (collect(task, given)) task.at = this.now;
 		this.#all.add(task, kin === undefined);
 		kin?.children.add(task);
