@@ -182,9 +182,12 @@ export function newTask<Tx>(
 	const kind = kindOf(kinds, entry.kind);
 	if (id !== undefined) checkChosen("id", id);
 	const delay = delayOf(entry, clock);
-	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]) !== "keep";
+	const isReplacing = ifPresent !== "keep";
 	const isCollecting = ifPresent === "collect";
-	if (isReplacing && id === undefined) refuse("id", id, `the id of the task to ${ifPresent}`);
+	if (isReplacing) {
+		checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]);
+		if (id === undefined) refuse("id", id, `the id of the task to ${ifPresent}`);
+	}
 	if (within !== undefined) {
 		check("within", within, "number", checkDelay("within", within) >= delay, "at least the delay");
 		if (!isReplacing) refuse("within", within, `absent without ifPresent: "replace" or "collect"`);

@@ -256,11 +256,11 @@ export class MemoryTasks {
 		return task.state === "running" || this.#place(task, Math.min(task.at, soonest(task, this.now)));
 	}
 
-	#settle(ref: Ref, outcome: Outcome, { log, ...offspring }: Omit<Settlement, "ref" | "outcome"> = {}): boolean {
+	#settle(ref: Ref, outcome: Outcome, more: Omit<Settlement, "ref" | "outcome"> = {}): boolean {
 		const task = this.#running(ref);
 		if (task === undefined) return false;
 		this.#queue.end(task, outcome);
-		const { left, isFull } = note(task, outcome, log);
+		const { left, isFull } = note(task, outcome, more.log);
 		const { replacement } = task;
 		const isEnd = outcome.type === "done" || outcome.type === "dead";
 		if (isEnd && replacement === undefined && left === 0) {
@@ -273,7 +273,7 @@ export class MemoryTasks {
 			if ((isEnd || !replacement.isCollected) && !isFull) at = Math.max(at, replacement.at);
 		}
 		this.#place(task, at);
-		this.#families.grow(task, offspring);
+		this.#families.grow(task, more);
 		return true;
 	}
 
