@@ -15,7 +15,7 @@ import type { Claim, Data, Done } from "./store.ts";
 import type { ContextOwner } from "./user-context.ts";
 import { type Collected, collectedIn, readPayload } from "./collecting.ts";
 import { ClaimState, isNext } from "./claim-state.ts";
-import { decodeFailure } from "./codec.ts";
+import { decodeFailure, errorOf } from "./codec.ts";
 import { ClaimLostError, encodeProgress } from "./context.ts";
 import type { Watched } from "./observing.ts";
 import { againEnding, deadEnding, endingWith, released } from "./ending.ts";
@@ -214,10 +214,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 		// The last error and the time since the add belong to earlier ticks.
 		const before = tick !== undefined && attempts === 0 ? undefined : decodeFailure(error);
 		const age = tick === undefined ? this.claim.age : Math.max(0, this.now() - tick.due);
-		const { delay, ...failure } = before ?? {};
-		const previousError = before && Object.assign(new Error(before.message), failure);
 		const execution = this.#execution = new Execution(task, this.#kind.settings);
-		resume(execution, this.attempt - 1, previousError, delay, age);
+		resume(execution, this.attempt - 1, before && errorOf(before), before?.delay, age);
 		return takeStep(execution);
 	}
 

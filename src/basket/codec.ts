@@ -110,6 +110,11 @@ export function decodeFailure(text: string | undefined): StoredFailure | undefin
 	return { name: "Error", message: text };
 }
 
+/** The failure as an error, for the next attempt. */
+export function errorOf({ delay: _, message, ...failure }: StoredFailure): Error {
+	return Object.assign(new Error(message), failure);
+}
+
 /** The first characters of a text, without a lone surrogate at the end. */
 export function cut(text: string, length: number): string {
 	return text.length > length ? text.slice(0, length).replace(/[\ud800-\udbff]$/, "") : text;
