@@ -1549,8 +1549,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "history: a claim that has ended with its lease is not told of",
 		file: memoryTask,
-		from: "return { ...rest, lapsed, token,",
-		to: "return { ...rest, token,",
+		from: "inbox, lapsed, token,",
+		to: "inbox, token,",
 	},
 	{
 		name: "history: it grows with each attempt",
