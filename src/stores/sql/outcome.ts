@@ -53,9 +53,8 @@ export function isRemoval({ outcome }: Settlement): boolean {
 }
 
 /** Whether the store created the id of the task, and the task was claimed once, according to the claim. */
-export function isPlain(ref: Ref): boolean {
-	const seq = seqOf(ref);
-	return ref.id === `_${seq}` && ref.token === `${seq}.1`;
+export function isPlain({ id, token }: Ref): boolean {
+	return `_${token}` === `${id}.1`;
 }
 
 /** The number of the task, which its token begins with. */

@@ -94,8 +94,8 @@ export class SqliteClaiming extends SqliteDue {
 			const due = this.due(basket, levels.filter(({ due }) => due <= now), most, now);
 			const { rows, offered } = picks.length > 0 ? inTurn(due, picks, most) : { rows: due, offered: [] };
 			const { read, taken } = this.#begin(basket, rows, { limits, worker, until }, now);
-			heads += taken.size;
-			let room = left - claims.length - taken.size;
+			heads += taken.length;
+			let room = left - claims.length - taken.length;
 			for (const [index, claim] of read.entries()) {
 				if (typeof claim !== "object") continue;
 				claims.push(claim);
@@ -106,11 +106,11 @@ export class SqliteClaiming extends SqliteDue {
 				room -= followers.length;
 			}
 			// Before the changes that make gates ready again.
-			if (picks.length > 0) this.picks.serve(basket, [...offered], taken, until, now);
+			if (picks.length > 0) this.picks.serve(basket, [...offered], new Set(taken), until, now);
 			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
 			if (read.some((claim) => typeof claim === "string")) this.#bury(basket, rows, read);
 			const isCut = picks.flat().some(({ isCut }) => isCut);
-			isLast = taken.size === rows.length && !(isCut && rows.length > 0);
+			isLast = taken.length === rows.length && !(isCut && rows.length > 0);
 		}
 		return claims;
 	}
@@ -140,7 +140,7 @@ export class SqliteClaiming extends SqliteDue {
 		rows: readonly DueRow[],
 		{ limits, ...taking }: Taking & { readonly limits: readonly KindLimit[] },
 		now: number,
-	): { read: (Claim | string | undefined)[]; taken: ReadonlySet<number> } {
+	): { read: (Claim | string | undefined)[]; taken: readonly number[] } {
 		const histories = this.#histories(rows.filter(({ isFresh }) => !isFresh).map(({ seq }) => seq));
 		const crashed = [...histories.values()].filter(({ state }) => state === State.running).map(({ seq }) => seq);
 		this.lanes.giveBackBehind(basket, rows.filter(({ seq }) => crashed.includes(seq)), 1, now);
@@ -157,7 +157,7 @@ export class SqliteClaiming extends SqliteDue {
 		const seqs = taken.map(({ seq }) => seq);
 		for (const [spacing, among] of bySpacing(taken, limits)) this.#take(among, spacing, taking, now);
 		if (replacements.size > 0) this.replacements.take(seqs.filter((seq) => replacements.has(seq)), "continues");
-		return { read, taken: new Set(seqs) };
+		return { read, taken: seqs };
 	}
 
 	/** These crashed tasks wait again, and those behind them have crashed, too. */

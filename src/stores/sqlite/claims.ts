@@ -44,11 +44,11 @@ export class SqliteClaims extends SqliteClaiming {
 		const isRemoved = (one: Settlement) => isRemoval(one) && !isReplaced(one) && !countsMessages(one.outcome);
 		let isAgain = false;
 		const stayed: { readonly seq: number; readonly lane: string | undefined }[] = [];
-		const removed = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
-		const lanes = [...removed.values()];
+		const lanes = this.#remove(basket, settlements.filter(isRemoved).map(({ ref }) => ref));
+		let next = 0;
 		const settled = settlements.map((settlement) => {
 			const { ref, outcome, log } = settlement;
-			if (isRemoved(settlement)) return removed.has(proofOf(ref));
+			if (isRemoved(settlement)) return lanes[next++] !== undefined;
 			if (log !== undefined && !this.logs.append(basket, ref, log)) return false;
 			if (this.tables.hasGates && isFelt(outcome)) this.#leave(basket, ref, outcome, now);
 			const left = countsMessages(outcome) ? this.#countLeft(basket, ref, outcome.seen) : 0;
@@ -62,7 +62,7 @@ export class SqliteClaims extends SqliteClaiming {
 				return isEnded;
 			}
 			if (isRemoval(settlement)) {
-				for (const lane of this.#remove(basket, [ref]).values()) lanes.push(lane);
+				lanes.push(...this.#remove(basket, [ref]));
 				return true;
 			}
 			const ended = this.#end(basket, ref, outcome, now);
@@ -148,19 +148,20 @@ export class SqliteClaims extends SqliteClaiming {
 		return this.connection.all(sql, proofOf(ref), basket).length > 0;
 	}
 
-	/** Removes tasks. Returns the proofs of the valid claims, with the lanes. */
-	#remove(basket: string, refs: readonly Ref[]): Map<string, string | null> {
-		if (refs.length === 0) return new Map();
-		const proofs = refs.map(proofOf);
+	/** Removes tasks. Returns their lanes; `undefined` for a claim that is lost. */
+	#remove(basket: string, refs: readonly Ref[]): (string | null | undefined)[] {
+		if (refs.length === 0) return [];
 		if (refs.every((ref) => ref.lane === undefined && isPlain(ref)) && this.#removePlain(basket, refs.map(seqOf))) {
-			return new Map(proofs.map((proof) => [proof, null]));
+			return refs.map(() => null);
 		}
+		const proofs = refs.map(proofOf);
 		const gone = this.connection.all<Gone>(
 			`DELETE FROM ${this.tables.tasks} WHERE seq IN (SELECT seq FROM ${this.#claimed}) RETURNING ${shownGone()}`,
 			...[basket, JSON.stringify(proofs)],
 		);
 		this.forget(gone);
-		return new Map(gone.map(({ proof, lane }) => [proof, lane]));
+		const lanes = new Map(gone.map(({ proof, lane }) => [proof, lane]));
+		return proofs.map((proof) => lanes.get(proof));
 	}
 
 	/** Removes all tasks or none. Most tasks are like this, and removing them without returned rows takes half the time. */
