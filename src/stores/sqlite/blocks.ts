@@ -107,7 +107,7 @@ export class SqliteBlocks {
 	}
 }
 
-export function blockOf(seq: number): number {
+function blockOf(seq: number): number {
 	return Math.floor(seq / blockSize);
 }
 

@@ -23,8 +23,6 @@ interface Context {
 
 /** The work since the event loop last continued. */
 interface Labour {
-	/** The number of calls. */
-	count: number;
 	readonly since: number;
 	/** Resolves when the event loop continues. */
 	readonly rest: Promise<void>;
@@ -32,9 +30,8 @@ interface Labour {
 	isImpatient?: boolean | undefined;
 }
 
-/** The number of calls and the time, in milliseconds, after which the event loop continues. */
-const mostAtOnce = 16;
-const longestAtOnce = 5;
+/** The time after which the event loop continues, in milliseconds. */
+const longestAtOnce = 3;
 
 /** The maximum pause between two tries, in milliseconds. */
 const longestPause = 20;
@@ -293,7 +290,6 @@ export class Connection {
 	 */
 	#rest(): Promise<void> | undefined {
 		const labour = this.#labour ??= {
-			count: 0,
 			since: performance.now(),
 			rest: new Promise((resolve) =>
 				soon(() => {
@@ -302,8 +298,7 @@ export class Connection {
 				})
 			),
 		};
-		const isTired = ++labour.count > mostAtOnce && performance.now() - labour.since > longestAtOnce;
-		return isTired ? labour.rest : undefined;
+		return performance.now() - labour.since > longestAtOnce ? labour.rest : undefined;
 	}
 
 	/**

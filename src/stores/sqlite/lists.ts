@@ -10,7 +10,7 @@
  */
 
 import { type Counts, type ListQuery, type StoredTask, type TaskState, variantMark } from "../../basket/store.ts";
-import { blockOf, inBlockWithin } from "./blocks.ts";
+import { blockSize, inBlockWithin } from "./blocks.ts";
 import type { Connection } from "./connection.ts";
 import { countsOf, formsOf, mostRows, stateOf } from "../sql/sql.ts";
 import * as State from "../sql/state.ts";
@@ -27,9 +27,6 @@ interface Stream {
 	/** What the order of the numbers follows. */
 	readonly by?: string;
 }
-
-/** The first and the last number. */
-type Range = readonly [from: number, to: number];
 
 export class SqliteLists {
 	readonly #connection: Connection;
@@ -48,15 +45,20 @@ export class SqliteLists {
 	 */
 	list(basket: string, query: ListQuery, after: number, now: number, family: number | undefined): StoredTask[] {
 		const limit = Math.min(query.limit, mostRows);
-		const range: Range = query.isReverse ? [1, after - 1] : [after + 1, State.never];
+		let [from, to] = query.isReverse ? [1, after - 1] : [after + 1, State.never];
 		const step = query.isReverse ? -1 : 1;
 		const order = query.isReverse ? " DESC" : "";
-		const read = ({ sql, by = "", values }: Stream) =>
-			this.#connection.all<{ seq: number }>(
+		const read = ({ sql, by = "", values }: Stream) => {
+			const rows = this.#connection.all<{ seq: number }>(
 				`SELECT task.seq ${sql} ORDER BY ${by && by + order + ","} task.seq${order} LIMIT ?4 + 0`,
-				...[basket, ...range, limit, ...values],
+				...[basket, from, to, limit, ...values],
 			);
-		const streams = this.#streams(basket, query, range, now, family);
+			// The other streams need not go further.
+			const last = rows[limit - 1];
+			if (last !== undefined) [from, to] = query.isReverse ? [last.seq, to] : [from, last.seq];
+			return rows;
+		};
+		const streams = this.#streams(basket, query, now, family);
 		const found = streams.flatMap(read).map(({ seq }) => seq).sort((a, b) => step * (a - b)).slice(0, limit);
 		if (found.length === 0) return [];
 		const seqs = query.isReverse ? found.reverse() : found;
@@ -66,7 +68,7 @@ export class SqliteLists {
 		return this.#connection.all<TaskRow>(sql, ...bounds(seqs)).map(show);
 	}
 
-	#streams(basket: string, query: ListQuery, range: Range, now: number, family: number | undefined): Stream[] {
+	#streams(basket: string, query: ListQuery, now: number, family: number | undefined): Stream[] {
 		const { lanes, ended, ids, children } = this.#tables;
 		const { state, lane, prefix } = query;
 		if (![lane, prefix].every((text) => text === undefined || isName(text))) return [];
@@ -80,7 +82,8 @@ export class SqliteLists {
 			];
 		}
 		if (prefix !== undefined) return [this.#narrow(ids, "id IS NOT NULL", query, now)];
-		return [...this.#atHome(basket, query, range), ...this.#aside(basket, query, now)];
+		// In this order, because blocks may lead to many tasks that are aside by now.
+		return [...this.#aside(basket, query, now), ...this.#atHome(basket, query)];
 	}
 
 	/** The tasks of a lane, of a parent or with a prefix. Ids that the store has created and stored begin with `_`. */
@@ -101,7 +104,7 @@ export class SqliteLists {
 	}
 
 	/** The tasks that are not aside: one stream per kind. */
-	#atHome(basket: string, { state, kind }: ListQuery, [from, to]: Range): Stream[] {
+	#atHome(basket: string, { state, kind }: ListQuery): Stream[] {
 		const { tasks, blocks, claimable, engaged } = this.#tables;
 		if (state === "running") {
 			// Not in the order of their numbers; but there are only as many as workers process.
@@ -119,9 +122,9 @@ export class SqliteLists {
 		const sql = `FROM ${blocks} AS home CROSS JOIN ${tasks} AS task
 			ON ${inBlockWithin("block", "?2", "?3")} AND task.basket = ?1 AND task.kind = ?5 AND ${isListed(this.#tables)}
 			AND ${state === undefined ? State.isAtHome : `state IN (${State.waiting}, ${State.blocked})`}
-			WHERE home.basket = ?1 AND home.kind = ?5 AND block BETWEEN ?6 AND ?7`;
+			WHERE home.basket = ?1 AND home.kind = ?5 AND block BETWEEN ?2 / ${blockSize} - 1 AND ?3 / ${blockSize}`;
 		const kinds = this.#kinds(`FROM ${blocks} WHERE basket = ?`, basket, kind);
-		return kinds.map((kind) => ({ sql, by: "block", values: [kind, blockOf(from), blockOf(to)] }));
+		return kinds.map((kind) => ({ sql, by: "block", values: [kind] }));
 	}
 
 	/** The tasks that are aside: one stream per state and kind. */

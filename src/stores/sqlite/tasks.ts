@@ -219,8 +219,10 @@ export class SqliteTasks {
 		if (!isName(id)) return undefined;
 		const select = `SELECT ${columns(this.tables)}, ${shownExtra()} FROM ${this.tables.tasks} WHERE basket = ?`;
 		const seq = seqIn(id);
-		return this.connection.all<FoundRow>(`${select} AND id = ?`, basket, id)[0] ??
-			(seq > 0 ? this.connection.all<FoundRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0] : undefined);
+		return (seq > 0
+			? this.connection.all<FoundRow>(`${select} AND seq = ? AND id IS NULL`, basket, seq)[0]
+			: undefined) ??
+			this.connection.all<FoundRow>(`${select} AND id = ?`, basket, id)[0];
 	}
 
 	/** Notifies watchers on other connections. */

@@ -45,6 +45,11 @@ function tasksOf(kind: string, count: number): NewTask[] {
 	return Array.from({ length: count }, () => ({ kind, payload: "", delay: 0, priority: 0 }));
 }
 
+/** The values of a statement, which some drivers want by name. */
+function valuesOf(values: readonly unknown[]): readonly unknown[] {
+	return typeof values[0] === "object" ? Object.values(values[0]!) : values;
+}
+
 /** Ends all tasks of these kinds. */
 async function drain(store: SqliteStore<Database>, kinds: readonly string[]): Promise<void> {
 	let settle: Settlement[] = [];
@@ -249,6 +254,30 @@ export function testLists(make: Open): void {
 		]);
 		db.close();
 	});
+
+	test.each([[false], [true]])(
+		"sqliteStore().list() looks no further than its page among tasks that are held (reverse: %s)",
+		async (isReverse) => {
+			const ranges: (readonly number[])[] = [];
+			const onRun = (sql: string, _way: unknown, values: readonly unknown[]) => {
+				if (/upkeep_blocks AS home/.test(sql)) ranges.push(valuesOf(values).slice(1, 3) as number[]);
+			};
+			const db = make(":memory:");
+			const store = sqliteStore(spyOnStatements(db, onRun));
+			await store.open();
+			const added = await store.add("b", tasksOf("a", 2_000));
+			const ids = added.map(({ id }) => id).filter((_, index) => index % 100 > 0);
+			expect(await store.change("b", ids, "hold")).not.toContain(false);
+			const page = await store.list("b", { kind: "a", limit: 200, isReverse });
+			const wanted = isReverse ? added.slice(-200).reverse() : added.slice(0, 200);
+			expect(page.map(({ id }) => id)).toEqual(wanted.map(({ id }) => id));
+			expect(new Set(page.map(({ state }) => state))).toEqual(new Set(["waiting", "held"]));
+			// The last of the first 200 held tasks: two or three tasks before it wait.
+			const last = Number(added.at(isReverse ? -202 : 202)!.id.slice(1));
+			expect(ranges.map((range) => range[isReverse ? 0 : 1])).toEqual([last]);
+			db.close();
+		},
+	);
 
 	test("sqliteStore().list() does not look for tasks where many were", async () => {
 		const { db, store } = await spied(make(":memory:"));

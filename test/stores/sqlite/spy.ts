@@ -1,8 +1,11 @@
 // A connection that reports each statement that runs, for tests of what a store asks SQLite.
 import type { Database } from "./suite.ts";
 
-/** Returns the same connection, which calls `onRun` with the SQL before each statement. */
-export function spyOnStatements(db: Database, onRun: (sql: string, way: "all" | "run") => void): Database {
+/** Returns the same connection, which calls `onRun` with the SQL and its values before each statement. */
+export function spyOnStatements(
+	db: Database,
+	onRun: (sql: string, way: "all" | "run", values: readonly unknown[]) => void,
+): Database {
 	return new Proxy(db, {
 		get(_, key) {
 			const value = Reflect.get(db, key) as unknown;
@@ -11,11 +14,11 @@ export function spyOnStatements(db: Database, onRun: (sql: string, way: "all" | 
 				const statement = db.prepare(sql);
 				return {
 					all(...values: unknown[]) {
-						onRun(sql, "all");
+						onRun(sql, "all", values);
 						return statement.all(...values);
 					},
 					run(...values: unknown[]) {
-						onRun(sql, "run");
+						onRun(sql, "run", values);
 						return statement.run(...values);
 					},
 				};
