@@ -13,6 +13,8 @@ export type TopicName =
 	| "threads"
 	| "cron"
 	| "queue"
+	| "sqlite-add"
+	| "sqlite-hold"
 	| "observe"
 	| "browser-queue"
 	| "browser-add"
@@ -94,6 +96,8 @@ const jobsIn = (store: string): string => `jobs, ${store}`;
 const rawAt = (count: number): string => count === 1 ? raw : `${raw}, ${count}`;
 const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
+const many = "100,000";
+const holders = ["hold", "release", "retry", "delete", "list", "counts", "claim of 1,000"];
 const rawPg = "pg by hand";
 const rawPg500 = `${rawPg}, 500 at once`;
 const pg = "Basket, pg";
@@ -216,7 +220,8 @@ export const topics: Record<TopicName, Topic> = {
 		],
 	},
 	queue: {
-		title: "One of 10,000 no-op tasks, added in bulk and run until all are done and that is stored",
+		title:
+			"One of many no-op tasks, 10,000 unless it says otherwise, added in bulk and run until all are done and that is stored",
 		unit: "ns",
 		more: ["CPU"],
 		engines: ["node", "deno", "bun"],
@@ -230,6 +235,7 @@ export const topics: Record<TopicName, Topic> = {
 			`${sqlite}, NORMAL`,
 			"plainjob, NORMAL",
 			"liteque, NORMAL",
+			...durabilities.flatMap((synchronous) => [raw, sqlite].map((name) => `${name}, ${synchronous}, ${many}`)),
 		],
 		only: { "plainjob, NORMAL": ["node"], "liteque, NORMAL": ["node"] }, // they need better-sqlite3
 		targets: [
@@ -239,7 +245,31 @@ export const topics: Record<TopicName, Topic> = {
 			{ case: `${sqlite}, NORMAL`, most: 2.5, of: `${raw}, NORMAL` },
 			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "plainjob, NORMAL" },
 			{ case: `${sqlite}, NORMAL`, most: 0.2, of: "liteque, NORMAL" },
+			{ case: `${sqlite}, FULL, ${many}`, most: 1.11, of: `${raw}, FULL, ${many}` },
+			{ case: `${sqlite}, NORMAL, ${many}`, most: 1.54, of: `${raw}, NORMAL, ${many}` },
 		],
+		processes: 3,
+	},
+	"sqlite-add": {
+		title: "An add of a task to SQLite, one after the other",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node", "deno", "bun"],
+		cases: durabilities.flatMap((synchronous) => [raw, sqlite].map((name) => `${name}, ${synchronous}`)),
+		targets: durabilities.map((synchronous): Target => ({
+			case: `${sqlite}, ${synchronous}`,
+			most: 1.67,
+			of: `${raw}, ${synchronous}`,
+		})),
+		processes: 3,
+	},
+	"sqlite-hold": {
+		title:
+			"The longest time that SQLite keeps the event loop from others, in a change, a list or a count of 20,000 tasks, or in a claim",
+		unit: "ms",
+		engines: ["node"],
+		cases: holders,
+		targets: holders.map((name): Target => ({ case: name, most: 10 })),
 		processes: 3,
 	},
 	observe: {

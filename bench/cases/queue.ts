@@ -1,7 +1,7 @@
 // Many no-op tasks that are added at once, until the end of all tasks is stored. The latency of the first task is not
 // measured. All libraries have their default settings, except for logging. plainjob and liteque set `synchronous` to NORMAL
 // themselves, and plainjob keeps the rows of completed tasks. The hand-written queue claims batches of 100 rows by a later
-// due time, and removes each batch in the commit that claims the next.
+// due time, and removes each batch in the commit that claims the next. Of 100,000 tasks, it claims as many as a basket.
 import { mkdtempSync, rmSync } from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
@@ -24,7 +24,8 @@ interface Queue {
 	left: () => number | Promise<number>;
 }
 
-const batch = 100;
+const [, name, isLarge] = /^(.*?)(, 100,000)?$/.exec(parameters().get("case")!)!;
+const batch = isLarge ? 1_000 : 100;
 const lease = 30_000;
 const folder: string = mkdtempSync(join(tmpdir(), "upkeep-bench-queue-"));
 let files = 0;
@@ -41,9 +42,9 @@ const cases: Record<string, (task: Task) => Queue | Promise<Queue>> = {
 	"liteque, NORMAL": liteque,
 };
 
-const count = parameters().get("plan") === "quick" ? 1_000 : 10_000;
+const count = (isLarge ? 10 : 1) * (parameters().get("plan") === "quick" ? 1_000 : 10_000);
 try {
-	await timeRounds(count, () => setUp(cases[parameters().get("case")!]!));
+	await timeRounds(count, () => setUp(cases[name!]!));
 } finally {
 	rmSync(folder, { recursive: true, force: true });
 }
@@ -61,7 +62,7 @@ async function setUp(
 		sum += payload;
 	});
 	const payloads = Array.from({ length: count }, (_, i) => i);
-	const isByHand = parameters().get("case") === "memoryStore by hand"; // this case runs no tasks
+	const isByHand = name === "memoryStore by hand"; // this case runs no tasks
 	const verify = async (): Promise<void> => {
 		expect(await queue.left(), 0);
 		expect(isByHand || done, isByHand || count);

@@ -62,7 +62,7 @@ export class SqliteClaims extends SqliteClaiming {
 				return isEnded;
 			}
 			if (isRemoval(settlement)) {
-				lanes.push(...this.#remove(basket, [ref]));
+				lanes.push(this.#remove(basket, [ref])[0]);
 				return true;
 			}
 			const ended = this.#end(basket, ref, outcome, now);
