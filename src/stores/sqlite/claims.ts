@@ -169,7 +169,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const { tasks } = this.tables;
 		const [good] = this.connection.all<{ count: number }>(
 			`SELECT count(*) AS count FROM ${tasks} WHERE ${isAmong(seqs)} AND basket = ?3 AND claims = 1
-			AND ${State.isClaimed} AND id IS NULL AND lane IS NULL AND posted = 0 AND log IS NULL`,
+			AND ${State.isClaimed} AND posted = 0 AND coalesce(id, lane, log) IS NULL`,
 			...[...bounds(seqs), basket],
 		);
 		const areGood = good!.count === seqs.length;

@@ -23,6 +23,8 @@ interface Context {
 
 /** The work since the event loop last continued. */
 interface Labour {
+	/** The value of #asked at its begin, and the time. */
+	readonly asked: number;
 	readonly since: number;
 	/** Resolves when the event loop continues. */
 	readonly rest: Promise<void>;
@@ -30,7 +32,9 @@ interface Labour {
 	isImpatient?: boolean | undefined;
 }
 
-/** The time after which the event loop continues, in milliseconds. */
+/** The number of statements and the time, in milliseconds, after which the event loop continues. A commit counts as several. */
+const mostAtOnce = 256;
+const costOfCommit = 10;
 const longestAtOnce = 3;
 
 /** The maximum pause between two tries, in milliseconds. */
@@ -52,6 +56,8 @@ export class Connection {
 	#current: object | undefined;
 	/** Absent if there was none. */
 	#labour: Labour | undefined;
+	/** The number of statements, with the cost of commits. */
+	#asked = 0;
 	/** Whether the transaction of the current {@link read} writes by now. */
 	#isLocked = false;
 	/** The number of commits of the store itself. */
@@ -114,11 +120,13 @@ export class Connection {
 
 	/** Returns all rows. Numbers that JavaScript cannot represent are rounded: they were written by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
+		this.#asked++;
 		return this.#statements.all(this.#open, sql, parameters) as Row[];
 	}
 
 	/** Returns the number of changed rows. */
 	run(sql: string, ...parameters: Value[]): number {
+		this.#asked++;
 		return this.#statements.run(this.#open, sql, parameters);
 	}
 
@@ -225,6 +233,7 @@ export class Connection {
 		this.#control(begin);
 		try {
 			const result = work();
+			this.#asked += costOfCommit;
 			this.#control("COMMIT");
 			return result;
 		} catch (error) {
@@ -268,8 +277,7 @@ export class Connection {
 
 	/** Retries while others block it: other writers up to the limit, the owner's own transaction without limit. */
 	async #persist<T>(work: () => T, since: number = performance.now(), isInside = false): Promise<T> {
-		const rest = isInside ? undefined : this.#rest();
-		if (rest !== undefined) await rest;
+		for (let rest; !isInside && (rest = this.#rest()) !== undefined;) await rest;
 		for (let pause = 1;; pause = Math.min(2 * pause, longestPause)) {
 			try {
 				if (isInside || !this.isInTransaction) return this.#withoutWaiting(work);
@@ -290,6 +298,7 @@ export class Connection {
 	 */
 	#rest(): Promise<void> | undefined {
 		const labour = this.#labour ??= {
+			asked: this.#asked,
 			since: performance.now(),
 			rest: new Promise((resolve) =>
 				soon(() => {
@@ -298,7 +307,8 @@ export class Connection {
 				})
 			),
 		};
-		return performance.now() - labour.since > longestAtOnce ? labour.rest : undefined;
+		const isTired = this.#asked - labour.asked > mostAtOnce && performance.now() - labour.since > longestAtOnce;
+		return isTired ? labour.rest : undefined;
 	}
 
 	/**

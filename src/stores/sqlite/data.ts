@@ -46,8 +46,8 @@ export function columns({ hasGates, hasFamilies, tasks, families }: Tables): str
 /** The columns of a {@link DueRow}: those that are read of every claimed task. Each column costs time. */
 export function claimColumns({ hasGates }: Tables): string {
 	return `seq, kind, id, lane, priority, due, added, claims, payload,
-		state = 0 AND attempts = 0 AND crashes = 0 AND error IS NULL AND posted <= seen AND log IS NULL
-		AND meta IS NULL AND history IS NULL AND claimed IS NULL AS isFresh${hasGates ? ", gate" : ""}`;
+		state | attempts | crashes = 0 AND posted <= seen
+		AND coalesce(error, log, meta, history, claimed) IS NULL AS isFresh${hasGates ? ", gate" : ""}`;
 }
 
 /** The order of claims. */
