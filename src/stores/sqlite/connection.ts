@@ -23,8 +23,6 @@ interface Context {
 
 /** The work since the event loop last continued. */
 interface Labour {
-	/** The value of #asked at its begin, and the time. */
-	readonly asked: number;
 	readonly since: number;
 	/** Resolves when the event loop continues. */
 	readonly rest: Promise<void>;
@@ -56,7 +54,7 @@ export class Connection {
 	#current: object | undefined;
 	/** Absent if there was none. */
 	#labour: Labour | undefined;
-	/** The number of statements, with the cost of commits. */
+	/** The number of statements since the event loop last continued, with the cost of commits. */
 	#asked = 0;
 	/** Whether the transaction of the current {@link read} writes by now. */
 	#isLocked = false;
@@ -277,7 +275,7 @@ export class Connection {
 
 	/** Retries while others block it: other writers up to the limit, the owner's own transaction without limit. */
 	async #persist<T>(work: () => T, since: number = performance.now(), isInside = false): Promise<T> {
-		for (let rest; !isInside && (rest = this.#rest()) !== undefined;) await rest;
+		for (let rest; !isInside && (rest = this.#rest());) await rest;
 		for (let pause = 1;; pause = Math.min(2 * pause, longestPause)) {
 			try {
 				if (isInside || !this.isInTransaction) return this.#withoutWaiting(work);
@@ -298,16 +296,16 @@ export class Connection {
 	 */
 	#rest(): Promise<void> | undefined {
 		const labour = this.#labour ??= {
-			asked: this.#asked,
 			since: performance.now(),
 			rest: new Promise((resolve) =>
 				soon(() => {
 					this.#labour = undefined;
+					this.#asked = 0;
 					resolve();
 				})
 			),
 		};
-		const isTired = this.#asked - labour.asked > mostAtOnce && performance.now() - labour.since > longestAtOnce;
+		const isTired = this.#asked > mostAtOnce && performance.now() - labour.since > longestAtOnce;
 		return isTired ? labour.rest : undefined;
 	}
 

@@ -87,7 +87,7 @@ export class Statements {
 			if (!(error instanceof RangeError) || !/^\s*(SELECT|WITH)/.test(sql)) throw error;
 			rows = readRounded(statement, given);
 		}
-		return names === undefined ? rows : rows.map((values) => objectOf(names, values as Row));
+		return names ? rows.map((values) => objectOf(names, values as Row)) : rows;
 	}
 
 	/** Returns the number of changed rows. */
