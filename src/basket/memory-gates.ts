@@ -1,11 +1,11 @@
 /**
- * The gates of the limits of one kind of tasks in memory: see **Limits** in `store.ts`.
+ * The tasks of one kind in memory, some of them behind the gates of its limit: see **Limits** in `store.ts`.
  *
  * @module
  */
 
 import type { KindLimit } from "./store.ts";
-import { isBefore, Line, type Queued } from "./memory-line.ts";
+import { earlier, Line, type Queued } from "./memory-line.ts";
 import { Heap, type Placed } from "../platform/heap.ts";
 
 /** A start that its limit has counted. */
@@ -53,10 +53,7 @@ export class Gate<T extends Queued> implements Placed {
 	/** The task that may start now. */
 	first(limit: KindLimit | undefined, now: number): T | undefined {
 		if (this.#opensAt(limit) > now) return undefined;
-		const waiting = this.#hasPlace(limit) ? this.waiting.first(now) : undefined;
-		const crashed = this.claimed.first(now);
-		if (waiting === undefined || crashed === undefined) return waiting ?? crashed;
-		return isBefore(waiting, crashed) ? waiting : crashed;
+		return earlier(this.claimed.first(now), this.#hasPlace(limit) ? this.waiting.first(now) : undefined);
 	}
 
 	start(task: T, limit: KindLimit | undefined, now: number): void {
@@ -91,14 +88,17 @@ export class Gate<T extends Queued> implements Placed {
 }
 
 /**
- * The gates of a kind. Each is in the heap for its state:
+ * The tasks of a kind: those without a key, and those behind gates. Each gate is in the heap for its state:
  *
  * - *open*: a task may start. These gates are served in turn;
  * - *closed*: a task may start at an instant that is known;
  * - *idle*: the gate has no tasks, and is removed when its last starts no longer matter;
  * - none: nothing starts before something ends or is added.
  */
-export class Gates<T extends Queued> {
+export class KindQueue<T extends Queued> {
+	readonly kind: string;
+	/** The tasks that are behind no gate. */
+	readonly free: Line<T> = new Line();
 	#limit: KindLimit | undefined;
 	readonly #gates = new Map<string, Gate<T>>();
 	/** By the number of their turn. */
@@ -108,13 +108,17 @@ export class Gates<T extends Queued> {
 	#orders = 0;
 	#turns = 0;
 
+	constructor(kind: string) {
+		this.kind = kind;
+	}
+
 	/** The number of gates. */
 	get size(): number {
 		return this.#gates.size;
 	}
 
 	/** Returns the gate of a key. A new one is to be updated after it is used. */
-	of(key: string): Gate<T> {
+	gateOf(key: string): Gate<T> {
 		let gate = this.#gates.get(key);
 		if (gate === undefined) this.#gates.set(key, gate = new Gate(key, ++this.#orders, this.#idle));
 		return gate;
@@ -128,17 +132,18 @@ export class Gates<T extends Queued> {
 		for (const gate of this.#gates.values()) this.update(gate, now);
 	}
 
-	/** The task that may start now at the gate whose turn it is. */
+	/** The task that may start now: the first one that is behind no gate, or that of the gate whose turn it is. */
 	first(now: number): T | undefined {
+		const free = this.free.first(now);
 		for (let gate: Gate<T> | undefined; (gate = this.#closed.head) !== undefined && gate.at <= now;) {
 			this.update(gate, now);
 		}
 		for (let gate: Gate<T> | undefined; (gate = this.#open.head) !== undefined;) {
 			const task = gate.first(this.#limit, now);
-			if (task !== undefined) return task;
+			if (task !== undefined) return earlier(free, task);
 			this.update(gate, now); // the clock was set back
 		}
-		return undefined;
+		return free;
 	}
 
 	/** The next gate has its turn: also if its task was not the one that was claimed. */
@@ -153,7 +158,7 @@ export class Gates<T extends Queued> {
 
 	/** The instant at which a task may start. */
 	dueAt(now: number): number {
-		return this.first(now) === undefined ? this.#closed.head?.at ?? Infinity : now;
+		return this.first(now) === undefined ? Math.min(this.free.dueAt, this.#closed.head?.at ?? Infinity) : now;
 	}
 
 	/** Removes idle gates. */

@@ -31,7 +31,7 @@ export class Line<T extends Queued> {
 	first(now: number): T | undefined {
 		let first: T | undefined;
 		for (const { head } of this.#heaps.values()) {
-			if (head !== undefined && head.at <= now && (first === undefined || isBefore(head, first))) first = head;
+			if (head !== undefined && head.at <= now) first = earlier(first, head);
 		}
 		return first;
 	}
@@ -43,8 +43,9 @@ export class Line<T extends Queued> {
 	}
 }
 
-/** Whether a claim takes this task before the other, if both are due. */
-export function isBefore(a: Queued, b: Queued): boolean {
-	if (a.priority !== b.priority) return a.priority > b.priority;
-	return a.at < b.at || (a.at === b.at && a.order < b.order);
+/** The one of two tasks that a claim takes before the other, if both are due. */
+export function earlier<T extends Queued>(a: T | undefined, b: T | undefined): T | undefined {
+	if (a === undefined || b === undefined) return a ?? b;
+	if (a.priority !== b.priority) return a.priority > b.priority ? a : b;
+	return a.at < b.at || (a.at === b.at && a.order < b.order) ? a : b;
 }

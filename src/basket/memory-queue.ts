@@ -5,11 +5,11 @@
  */
 
 import type { Claim, ClaimRequest, KindLimit, Outcome, Pauses } from "./store.ts";
-import { type Gate, Gates } from "./memory-gates.ts";
-import { isBefore } from "./memory-line.ts";
+import { type Gate, KindQueue } from "./memory-gates.ts";
+import { earlier } from "./memory-line.ts";
 import { baseOf } from "./variants.ts";
 import type { Task } from "./memory-task.ts";
-import { Heap } from "../platform/heap.ts";
+import type { Heap } from "../platform/heap.ts";
 
 /**
  * The tasks that can be claimed now or later. They are in a heap for their kind and priority, or behind the gate of
@@ -18,8 +18,7 @@ import { Heap } from "../platform/heap.ts";
  */
 export class TaskQueue {
 	readonly #time: { readonly now: number };
-	readonly #heaps = new Map<string, Map<number, Heap<Task>>>();
-	readonly #gates = new Map<string, Gates<Task>>();
+	readonly #queues = new Map<string, KindQueue<Task>>();
 	/** The paused kinds; `undefined` pauses all of them. */
 	readonly #paused = new Set<string | undefined>();
 	/** All running tasks, if the basket has a limit. */
@@ -34,26 +33,23 @@ export class TaskQueue {
 	/** The number of pauses and of gates, which outlive tasks. */
 	get size(): number {
 		let size = this.#paused.size;
-		for (const gates of this.#gates.values()) size += gates.size;
+		for (const queue of this.#queues.values()) size += queue.size;
 		return size;
 	}
 
 	/** The heap of a task that is behind no gate. */
 	heapOf(kind: string, priority: number): Heap<Task> {
-		let heaps = this.#heaps.get(kind);
-		if (heaps === undefined) this.#heaps.set(kind, heaps = new Map());
-		let heap = heaps.get(priority);
-		if (heap === undefined) heaps.set(priority, heap = new Heap());
-		return heap;
+		return this.#queueOf(kind).free.heapOf(priority);
 	}
 
 	/** Puts a task where claims find it, or moves it. */
 	put(task: Task): void {
 		const { kind, limitKey, priority, state, gate: before } = task;
 		if (limitKey === undefined && before === undefined) return task.heap.put(task);
-		const gate = limitKey === undefined ? undefined : this.#gatesOf(kind).of(limitKey);
-		const line = state === "running" ? gate?.claimed : gate?.waiting;
-		const heap = line?.heapOf(priority) ?? this.heapOf(kind, priority);
+		const queue = this.#queueOf(kind);
+		const gate = limitKey === undefined ? undefined : queue.gateOf(limitKey);
+		const line = gate === undefined ? queue.free : state === "running" ? gate.claimed : gate.waiting;
+		const heap = line.heapOf(priority);
 		if (task.heap !== heap) task.heap.remove(task);
 		task.heap = heap;
 		task.gate = gate;
@@ -80,20 +76,13 @@ export class TaskQueue {
 	): Claim[] {
 		const { now } = this.#time;
 		const claims: Claim[] = [];
-		const heaps = this.#heapsOf(kinds);
-		const gated = [...this.#gatesFor(kinds)].map(([kind, gates]) => {
-			gates.limitTo(limits?.find((limit) => limit.kind === kind), now);
-			return gates;
-		});
+		const open = this.#open(kinds);
+		for (const queue of open) queue.limitTo(limits?.find(({ kind }) => kind === queue.kind), now);
 		while (claims.length < most) {
 			let first: Task | undefined;
-			for (const { head } of heaps) {
-				if (head !== undefined && head.at <= now && (first === undefined || isBefore(head, first))) first = head;
-			}
-			for (const gates of gated) {
-				const task = gates.first(now);
-				if (task !== undefined && (first === undefined || isBefore(task, first))) first = task;
-				gates.pass();
+			for (const queue of open) {
+				first = earlier(first, queue.first(now));
+				queue.pass();
 			}
 			if (first === undefined) break;
 			const claim = begin(first);
@@ -105,8 +94,7 @@ export class TaskQueue {
 	/** The time until the first task of these kinds can be claimed. */
 	dueIn(kinds: readonly string[]): number {
 		const { now } = this.#time;
-		let first = this.#heapsOf(kinds).reduce((least, { head }) => Math.min(least, head?.at ?? Infinity), Infinity);
-		for (const [, gates] of this.#gatesFor(kinds)) first = Math.min(first, gates.dueAt(now));
+		const first = this.#open(kinds).reduce((least, queue) => Math.min(least, queue.dueAt(now)), Infinity);
 		return Math.max(0, first - now);
 	}
 
@@ -114,8 +102,8 @@ export class TaskQueue {
 	start(task: Task): void {
 		this.running?.add(task);
 		if (task.limitKey === undefined) return;
-		const gates = this.#gatesOf(task.kind);
-		gates.start(task, gates.of(task.limitKey), this.#time.now);
+		const queue = this.#queueOf(task.kind);
+		queue.start(task, queue.gateOf(task.limitKey), this.#time.now);
 	}
 
 	/** A claim of this task has ended, with this outcome if it was settled. */
@@ -123,7 +111,7 @@ export class TaskQueue {
 		const { kind, limitKey } = task;
 		this.running?.delete(task);
 		if (limitKey === undefined) return;
-		const gate = this.#gatesOf(kind).of(limitKey);
+		const gate = this.#queueOf(kind).gateOf(limitKey);
 		if (!this.#left.has(gate)) this.#left.set(gate, gate.running.size);
 		gate.end(task, outcome?.type === "release" && outcome.delay === undefined);
 		if (outcome !== undefined && "isKeyShut" in outcome && outcome.isKeyShut) {
@@ -141,7 +129,7 @@ export class TaskQueue {
 
 	/** Removes the gates whose tasks and starts no longer matter. */
 	sweep(): void {
-		for (const gates of this.#gates.values()) gates.sweep(this.#time.now);
+		for (const queue of this.#queues.values()) queue.sweep(this.#time.now);
 	}
 
 	pause(kind: string | undefined, isPaused: boolean): boolean {
@@ -158,26 +146,18 @@ export class TaskQueue {
 	}
 
 	#update(kind: string, gate: Gate<Task> | undefined): void {
-		if (gate !== undefined) this.#gatesOf(kind).update(gate, this.#time.now);
+		if (gate !== undefined) this.#queueOf(kind).update(gate, this.#time.now);
 	}
 
-	#gatesOf(kind: string): Gates<Task> {
-		let gates = this.#gates.get(kind);
-		if (gates === undefined) this.#gates.set(kind, gates = new Gates());
-		return gates;
+	#queueOf(kind: string): KindQueue<Task> {
+		let queue = this.#queues.get(kind);
+		if (queue === undefined) this.#queues.set(kind, queue = new KindQueue(kind));
+		return queue;
 	}
 
-	#heapsOf(kinds: readonly string[]): Heap<Task>[] {
+	/** The tasks of the kinds that are not paused. */
+	#open(kinds: readonly string[]): KindQueue<Task>[] {
 		if (this.#paused.has(undefined)) return [];
-		return kinds.flatMap((kind) => this.#isPaused(kind) ? [] : [...this.#heaps.get(kind)?.values() ?? []]);
-	}
-
-	/** The gates of the kinds that are not paused. */
-	*#gatesFor(kinds: readonly string[]): Iterable<[string, Gates<Task>]> {
-		if (this.#gates.size === 0 || this.#paused.has(undefined)) return;
-		for (const kind of new Set(kinds)) {
-			const gates = this.#isPaused(kind) ? undefined : this.#gates.get(kind);
-			if (gates !== undefined) yield [kind, gates];
-		}
+		return [...new Set(kinds)].flatMap((kind) => this.#isPaused(kind) ? [] : this.#queues.get(kind) ?? []);
 	}
 }
