@@ -329,8 +329,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "store: messages that were seen stay",
 		file: memoryTask,
-		from: "\tforget(task, seen);\n\treturn",
-		to: "\treturn",
+		from: "seen === undefined ? 0 : forget(task, seen);",
+		to: "seen === undefined ? 0 : task.inbox.filter(({ n }) => n > seen).length;",
 		jobs: true,
 	},
 	{
@@ -595,8 +595,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "collecting: what comes during a run is lost when that is done",
 		file: memoryTask,
-		from: "\tforget(task, seen);\n\treturn",
-		to: "\tforget(task, Infinity);\n\treturn",
+		from: "seen === undefined ? 0 : forget(task, seen);",
+		to: "seen === undefined ? 0 : forget(task, Infinity);",
 	},
 	{
 		name: "collecting: an item that exceeds a run is lost",
@@ -619,7 +619,7 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "collecting: enough items behind a running task wait for their delay",
 		file: memoryTask,
-		from: "isFull: task.inbox.length >= most };",
+		from: "isFull: left >= most };",
 		to: "isFull: false };",
 	},
 	{
@@ -1121,8 +1121,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "restart: a task always keeps its log",
 		file: memoryTask,
-		from: ": { ...anew, log: undefined, family: undefined };",
-		to: ": { ...anew, family: undefined };",
+		from: "keepsLog ? handOver(task) : fresh();",
+		to: "keepsLog ? handOver(task) : { ...fresh(), log: task.log };",
 		test: suite,
 	},
 	{

@@ -226,8 +226,8 @@ export function begunAnew(task: Task, change: Change): (Task & Pick<NewTask, "de
 	if (!can) return undefined;
 	if (!isRestart) return { ...task, ...handOver(task), delay: 0 };
 	const { payload, keepsLog } = change;
-	const anew = { ...task, payload, delay: 0, inbox: [], posted: 0 };
-	return keepsLog ? { ...anew, family: handOver(task).family } : { ...anew, log: undefined, family: undefined };
+	const kept = keepsLog ? handOver(task) : fresh();
+	return { ...task, ...kept, history: task.history, payload, delay: 0, inbox: [], posted: 0 };
 }
 
 /** Appends entries to the log of a task. */
@@ -260,10 +260,11 @@ export function renew(task: Task): void {
 	task.isBackingOff = false;
 }
 
-/** Removes the messages up to this number. */
-export function forget(task: Task, seen: number): void {
+/** Removes the messages up to this number. Returns how many are left. */
+export function forget(task: Task, seen: number): number {
 	const left = task.inbox.findIndex(({ n }) => n > seen);
 	task.inbox.splice(0, left < 0 ? task.inbox.length : left);
+	return task.inbox.length;
 }
 
 /** Stores what the end of a claim says of its task. Returns how many messages are left, and whether these make a done task due. */
@@ -276,7 +277,9 @@ export function note(task: Task, outcome: Outcome, log: LogPart | undefined): { 
 		task.attempts = outcome.attempts;
 		task.error = outcome.error;
 	}
-	return unseen(task, outcome);
+	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = "seen" in outcome ? outcome : {};
+	const left = seen === undefined ? 0 : forget(task, seen);
+	return { left, isFull: left >= most };
 }
 
 /**
@@ -310,27 +313,16 @@ export function mayHasten(task: Task, instant: number): boolean {
 	return task.isBackingOff && stateOf(task) === "waiting" && task.previous === undefined && task.at > instant;
 }
 
-/** Removes the messages that were seen. */
-function unseen(task: Task, outcome: Outcome): { left: number; isFull: boolean } {
-	const { seen, most = Infinity }: Pick<Done, "seen" | "most"> = "seen" in outcome ? outcome : {};
-	if (seen === undefined) return { left: 0, isFull: false };
-	forget(task, seen);
-	return { left: task.inbox.length, isFull: task.inbox.length >= most };
-}
-
-const keyLength = 16;
-
 /** The order that corresponds to a key. */
 export function orderOf(key: string | undefined): number {
 	if (key === undefined) return 0;
-	const isKey = key.length === keyLength && /^\d+$/.test(key);
-	check("after", key, "string", isKey, "the key of a task in this store");
+	check("after", key, "string", /^\d{16}$/.test(key), "the key of a task in this store");
 	return Number(key);
 }
 
 /** Undoes {@link orderOf}. */
 export function keyOf({ order }: Pick<Task, "order">): string {
-	return String(order).padStart(keyLength, "0");
+	return String(order).padStart(16, "0");
 }
 
 /** What both a list and a claim say of a task. */

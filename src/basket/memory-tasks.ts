@@ -38,6 +38,7 @@ import {
 	forget,
 	fresh,
 	goOn,
+	handOver,
 	hasLease,
 	type Inbox,
 	inboxFor,
@@ -90,12 +91,11 @@ export class MemoryTasks {
 	}
 
 	add(task: NewTask): Added {
-		const order = this.#number();
-		const { id = "_" + order } = task;
+		const { id = "_" + this.#number() } = task;
 		const before = this.#find(id);
-		if (before === undefined) return { id, added: this.#insert(task, id, order) };
+		if (before === undefined) return { id, added: this.#insert(task, id) };
 		const state = stateOf(before);
-		return { id, added: task.ifPresent !== undefined && this.#replace(before, task, order), state };
+		return { id, added: task.ifPresent !== undefined && this.#replace(before, task), state };
 	}
 
 	/** Checks that tasks can replace those with their ids. Nothing is changed. */
@@ -107,7 +107,7 @@ export class MemoryTasks {
 	bear(child: Child, kin: Family): void {
 		const before = this.#find(child.id);
 		if (before?.kin?.isOrphaned) this.drop(before);
-		if (this.#find(child.id) === undefined) this.#insert({ ...child, kin }, child.id, this.#number());
+		if (this.#find(child.id) === undefined) this.#insert({ ...child, kin }, child.id);
 	}
 
 	turn(turn: Turn): TurnResult {
@@ -232,7 +232,7 @@ export class MemoryTasks {
 		const task = this.#find(id);
 		if (task === undefined) return false;
 		const anew = begunAnew(task, change);
-		if (anew !== undefined) return this.#remove(task) && this.#insert(anew, id, this.#number(), anew);
+		if (anew !== undefined) return this.#remove(task) && this.#insert(anew, id, anew);
 		const isRetry = change === "retry";
 		const can = isRetry ? stateOf(task) === "waiting" : task.isHeld !== (change === "hold");
 		if (isOver(task) || typeof change === "object" || !can) return false;
@@ -295,11 +295,11 @@ export class MemoryTasks {
 	#insert(
 		given: NewTask & Partial<Pick<Task, "kin" | "join">>,
 		id: string,
-		order: number,
 		inbox: Inbox = fresh(),
 	): true {
 		const { kind, priority, kin } = given;
-		const task = createTask(given, inbox, id, order, this.#queue.heapOf(kind, priority), this.now);
+		const queue = this.#queue.heapOf(kind, priority);
+		const task = createTask(given, handOver(inbox), id, this.#number(), queue, this.now);
 		if (collect(task, given)) task.at = this.now;
 		this.#all.add(task, kin === undefined);
 		kin?.children.add(task);
@@ -308,16 +308,19 @@ export class MemoryTasks {
 	}
 
 	/** The payload of a task is replaced, now or when its claim ends. */
-	#replace(task: Task, given: NewTask, order: number): true {
+	#replace(task: Task, given: NewTask): true {
 		if (isOver(task)) {
 			const inbox = inboxFor(task, given);
 			this.#remove(task);
-			return this.#insert(given, task.id, order, inbox);
+			return this.#insert(given, task.id, inbox);
 		}
 		const replacement = replaced(task, given, this.now);
-		if (task.state !== "running") this.#take(task, replacement);
-		else task.replacement = replacement;
-		return task.state === "running" || this.#place(task, replacement.at);
+		if (task.state === "running") {
+			task.replacement = replacement;
+			return true;
+		}
+		this.#take(task, replacement);
+		return this.#place(task, replacement.at);
 	}
 
 	#take(task: Task, { payload, priority, limitKey, addedAt, meta }: Replacement): void {
