@@ -657,8 +657,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "results: a task gets that of another run",
 		file: task,
-		from: "result: await encodePayload(this.#kind, value, this.#maxPayload) },",
-		to: 'result: String(await encodePayload(this.#kind, value, this.#maxPayload)).replace(/\\d+/, "1") },',
+		from: "const result = await encodePayload(this.#kind, value, this.#maxPayload);",
+		to: 'const result = String(await encodePayload(this.#kind, value, this.#maxPayload)).replace(/\\d+/, "1");',
 	},
 	{
 		name: "retention: a dead task is there after its time",

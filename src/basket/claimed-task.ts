@@ -115,11 +115,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 			// An error of the codec, the schema or shouldRetry.
 			ending = this.#dead(this.#execution === undefined ? this.claim.attempts : this.attempt, refusal);
 		}
+		const isKept = this.#execution === undefined || this.#collected !== undefined || this.isReturned;
 		const isDone = ending.outcome.type === "done";
-		const isKept = isDone || this.#execution === undefined || this.#collected !== undefined || this.isReturned;
-		const payload = isKept ? undefined : await this.#changed();
+		const more: object | undefined = isDone ? this.#collected?.end : isKept ? undefined : await this.#changed();
 		this.end();
-		const more: object | undefined = isDone ? this.#collected?.end : payload === undefined ? payload : { payload };
 		if (more !== undefined) ending = { ...ending, outcome: { ...ending.outcome, ...more } };
 		return this.tick === undefined ? ending : endTick(this.tick, ending, this.attempt);
 	}
@@ -131,7 +130,7 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 
 	/** Decides what a claim of a schedule stands for. Returns its end if the function is not called now. */
 	async #beginTick(): Promise<Ending | undefined> {
-		const { settings: { schedules } } = this.#owner;
+		const { schedules } = this.#owner.settings;
 		const begun = await beginTick(schedules, this.#kind, this.claim.payload, tickHostOf(this.#owner, this));
 		if ("type" in begun) return endingWith(begun);
 		this.tick = begun;
@@ -249,10 +248,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	async #succeed(value: unknown): Promise<Ending> {
 		const ending = this.#kind.end(value);
 		try {
-			return {
-				...ending,
-				outcome: { ...ending.outcome as Done, result: await encodePayload(this.#kind, value, this.#maxPayload) },
-			};
+			const result = await encodePayload(this.#kind, value, this.#maxPayload);
+			return { ...ending, outcome: { ...ending.outcome as Done, result } };
 		} catch (error) {
 			report(this.#owner.settings.onError, error);
 			return ending;
@@ -310,10 +307,10 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	}
 
 	/** The payload after the run, if it has changed. If it cannot be stored, this is reported. */
-	async #changed(): Promise<Data | undefined> {
+	async #changed(): Promise<Pick<Done, "payload"> | undefined> {
 		try {
 			const data = await this.#encode(this.#payload);
-			return data === this.#stored ? undefined : data;
+			return data === this.#stored ? undefined : { payload: data };
 		} catch (error) {
 			report(this.#owner.settings.onError, error);
 		}

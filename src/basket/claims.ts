@@ -148,8 +148,9 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 		const { clock, lease, onError } = this.settings;
 		const begunAt = this.#lookedAt = clock.monotonic();
 		this.#renewAt = begunAt + lease / 3;
-		this.#renewCompleting();
-		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting }) => !isOver && !isCompleting);
+		const held = [...this.#tasks.values()].filter(({ isOver }) => !isOver);
+		this.#renewCompleting(held.filter(({ isCompleting, isCompleted }) => isCompleting && !isCompleted));
+		const tasks = held.filter(({ isCompleting }) => !isCompleting);
 		try {
 			if (tasks.length > 0) await this.extend(tasks, this.calls.limit, () => this.#recover(begunAt));
 			else this.#recover(Infinity);
@@ -240,10 +241,7 @@ export class Claims<Tx> implements ClaimOwner<Tx> {
 	 * one call is made at a time, and nothing awaits it. The call may also hang, so another one follows after a delay
 	 * that doubles each time. It keeps the claim if the transaction is rolled back.
 	 */
-	#renewCompleting(): void {
-		const tasks = [...this.#tasks.values()].filter(({ isOver, isCompleting, isCompleted }) =>
-			!isOver && isCompleting && !isCompleted
-		);
+	#renewCompleting(tasks: readonly Leased[]): void {
 		const now = this.settings.clock.monotonic();
 		if (tasks.length === 0 || now < this.#askAt) return;
 		this.#askAt = now + this.calls.limit * 2 ** this.#asking++;

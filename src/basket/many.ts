@@ -59,8 +59,8 @@ export async function changeMany<Tx>(
 			const ids = page.filter(({ id, addedAt }) => addedAt <= last!.addedAt && !seen.has(id)).map(({ id }) => id);
 			if (change === "retry") { for (const id of ids) seen.add(id); }
 			if (ids.length > 0) count += await engine.apply(ids, change);
-			isOver = page.length < pageSize || ids.length === 0 || page.at(-1)!.key === last!.key;
 			after = page.at(-1)?.key;
+			isOver = page.length < pageSize || ids.length === 0 || after === last!.key;
 		}
 	}
 	return count;

@@ -135,9 +135,7 @@ export class KindQueue<T extends Queued> {
 	/** The task that may start now: the first one that is behind no gate, or that of the gate whose turn it is. */
 	first(now: number): T | undefined {
 		const free = this.free.first(now);
-		for (let gate: Gate<T> | undefined; (gate = this.#closed.head) !== undefined && gate.at <= now;) {
-			this.update(gate, now);
-		}
+		this.#updateDue(this.#closed, now);
 		for (let gate: Gate<T> | undefined; (gate = this.#open.head) !== undefined;) {
 			const task = gate.first(this.#limit, now);
 			if (task !== undefined) return earlier(free, task);
@@ -152,8 +150,8 @@ export class KindQueue<T extends Queued> {
 		if (gate !== undefined) this.#move(gate, this.#open, ++this.#turns);
 	}
 
-	start(task: T, gate: Gate<T>, now: number): void {
-		gate.start(task, this.#limit, now);
+	start(task: T, key: string, now: number): void {
+		this.gateOf(key).start(task, this.#limit, now);
 	}
 
 	/** The instant at which a task may start. */
@@ -163,9 +161,7 @@ export class KindQueue<T extends Queued> {
 
 	/** Removes idle gates. */
 	sweep(now: number): void {
-		for (let gate: Gate<T> | undefined; (gate = this.#idle.head) !== undefined && gate.at <= now;) {
-			this.update(gate, now);
-		}
+		this.#updateDue(this.#idle, now);
 	}
 
 	/** Puts a gate where it belongs after a change. */
@@ -176,6 +172,11 @@ export class KindQueue<T extends Queued> {
 		if (readyAt === Infinity) gate.heap.remove(gate);
 		else if (readyAt > now) this.#move(gate, this.#closed, readyAt);
 		else if (gate.heap !== this.#open || gate.position < 0) this.#move(gate, this.#open, ++this.#turns);
+	}
+
+	/** Updates the gates of a heap whose instant has come. */
+	#updateDue(heap: Heap<Gate<T>>, now: number): void {
+		for (let gate: Gate<T> | undefined; (gate = heap.head) !== undefined && gate.at <= now;) this.update(gate, now);
 	}
 
 	#retire(gate: Gate<T>, goneAt: number, now: number): void {

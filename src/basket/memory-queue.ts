@@ -102,8 +102,7 @@ export class TaskQueue {
 	start(task: Task): void {
 		this.running?.add(task);
 		if (task.limitKey === undefined) return;
-		const queue = this.#queueOf(task.kind);
-		queue.start(task, queue.gateOf(task.limitKey), this.#time.now);
+		this.#queueOf(task.kind).start(task, task.limitKey, this.#time.now);
 	}
 
 	/** A claim of this task has ended, with this outcome if it was settled. */

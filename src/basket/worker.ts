@@ -170,8 +170,8 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 
 	tick(): void {
 		this.#isTickDue = true;
-		if (this.users.first === undefined) this.work(); // leases are renewed until the grace period ends
-		else this.users.first.work();
+		// Also without users: leases are renewed until the grace period ends.
+		(this.users.first ?? this).work();
 	}
 
 	turnSoon(): void {
@@ -194,8 +194,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 	}
 
 	onFailure(error: unknown): void {
-		if (this.#life!.aborted) return;
-		this.users.fail(error);
+		if (!this.#life!.aborted) this.users.fail(error);
 	}
 
 	/** Does the pending work, in the async context of the first user. */
