@@ -19,26 +19,27 @@ export type AddAnswer = readonly [
 
 /** The tasks by column. */
 export function columnsOf(tasks: readonly NewTask[], isReplacing: boolean): string[] {
-	const hasIds = isReplacing || tasks.some(({ id }) => id !== undefined);
+	const column = (of: (task: NewTask) => string | undefined) => {
+		const texts = tasks.map(of);
+		return texts.some((text) => text !== undefined) ? arrayOf(texts) : "{}";
+	};
 	const columns = [
-		arrayOf(tasks.map(({ kind }) => encode(kind))),
-		hasIds ? arrayOf(tasks.map(({ id }) => encodeText(id))) : "",
-		arrayOf(tasks.map(({ lane }) => encodeText(lane))),
-		tasks.some(({ limitKey }) => limitKey !== undefined)
-			? arrayOf(tasks.map(({ limitKey }) => encodeText(limitKey)))
-			: "",
+		column(({ kind }) => encode(kind)),
+		column(({ id }) => encodeText(id)),
+		column(({ lane }) => encodeText(lane)),
+		column(({ limitKey }) => encodeText(limitKey)),
 		`{${tasks.map(({ priority }) => priority)}}`,
 		`{${tasks.map(({ delay }) => duration(delay))}}`,
-		arrayOf(tasks.map(({ payload }) => encode(payload))),
+		column(({ payload }) => encode(payload)),
 	];
-	const metas = tasks.some(({ meta }) => meta !== undefined) ? arrayOf(tasks.map(({ meta }) => encodeText(meta))) : "";
+	const metas = column(({ meta }) => encodeText(meta));
 	if (!isReplacing) return [...columns, metas];
 	const withins = tasks.map(({ within }) => within === undefined ? "NULL" : duration(within));
 	return [
 		...columns,
 		`{${withins}}`,
 		`{${tasks.map(({ ifPresent }) => ifPresent !== undefined)}}`,
-		arrayOf(tasks.map(({ item }) => encodeData(item))),
+		column(({ item }) => encodeData(item)),
 		`{${tasks.map(({ most }) => most ?? "NULL")}}`,
 		metas,
 	];

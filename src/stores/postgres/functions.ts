@@ -48,7 +48,7 @@ function insert(s: string, id: string, end: string): string {
 	SELECT ${
 		numberAt("o")
 	}, b, k, ${id}, l, g, p, CASE WHEN l IS NULL THEN 0 ELSE 2 END, t + d, t, v, z, own, whose, js[o]
-	FROM unnest(ks::text[], nullif(ids, '')::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[], nullif(zs, '')::text[])
+	FROM unnest(ks::text[], ids::text[], ls::text[], gs::text[], ps::int[], ds::bigint[], vs::text[], zs::text[])
 		WITH ORDINALITY AS r (k, i, l, g, p, d, v, z, o)
 	${end}`;
 }
@@ -128,7 +128,7 @@ PERFORM pg_current_xact_id();
 t := ${s}.clock();
 ${lower(s, "unnest(ks::text[], ps::int[]) u (kind, priority), (SELECT t) d (due)")};
 blocks := ARRAY(SELECT nextval('${s}.seq') FROM generate_series(0, (n - 1) / 1024));
-IF ids = '' THEN
+IF ids = '{}' THEN
 	${insert(s, "NULL", "")};
 ELSE
 	FOR attempt IN 1..9 LOOP
@@ -152,7 +152,7 @@ ELSE
 		EXIT WHEN lost = 0;
 	END LOOP;
 END IF;
-IF gs <> '' THEN
+IF gs <> '{}' THEN
 	${
 				note(
 					s,

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { lower, nameIn, newer, nowhere } from "./sql.ts";
+import { lower, nameIn, newer, nowhere, ungated } from "./sql.ts";
 
 /** When a turn looks again for a lease that is over, if it could not put back its task, in milliseconds. */
 const soon = 50;
@@ -25,13 +25,12 @@ export function lockBasket(s: string): string {
 END IF;`;
 }
 
-const running = (s: string) => `${s}.tasks WHERE basket = b AND state = 1 AND gate IS NULL`;
 const engaged = (s: string) => `${s}.tasks WHERE basket = b AND gate IS NOT NULL AND state IN (1, 3)`;
 
 /** The number of running tasks, and when the first lease ends. */
 const count = (s: string) =>
 	`SELECT count(*), min(f.due) FILTER (WHERE f.state = 1) INTO engaged, freeAt FROM (
-		SELECT state, due FROM ${running(s)} UNION ALL SELECT state, due FROM ${engaged(s)}
+		SELECT state, due FROM ${ungated(s, 1)} UNION ALL SELECT state, due FROM ${engaged(s)}
 		UNION ALL SELECT state, due FROM ${s}.tasks WHERE basket = b AND state = 3 AND gate IS NULL
 	) f;`;
 
@@ -41,7 +40,7 @@ export function admit(s: string): string {
 	return `IF whole <> '' AND c <> '[]' THEN
 	SELECT j.a, j.s, j.u INTO places, spacing, burst FROM json_to_record(whole::json) AS j (a float8, s float8, u float8);
 	IF places IS NOT NULL THEN
-		took := ${late(running(s))} || ${late(engaged(s))};
+		took := ${late(ungated(s, 1))} || ${late(engaged(s))};
 		IF cardinality(took) > 0 THEN
 			-- Before the clock is read: see the levels.
 			PERFORM pg_current_xact_id();

@@ -24,7 +24,7 @@ import {
  * the number of items with which it is due at once; `z` is its meta.
  */
 const given =
-	`unnest(ks::text[], ids::text[], ls::text[], nullif(gs, '')::text[], ps::int[], ds::bigint[], vs::text[], ws::bigint[], cs::boolean[], xs::text[], ms::int[], nullif(zs, '')::text[])
+	`unnest(ks::text[], ids::text[], ls::text[], gs::text[], ps::int[], ds::bigint[], vs::text[], ws::bigint[], cs::boolean[], xs::text[], ms::int[], zs::text[])
 	WITH ORDINALITY AS g (k, i, l, y, p, d, v, w, c, x, m, z, o)`;
 
 /** The gate of a running task that is replaced: it keeps its place at that of its claim. */

@@ -6,7 +6,7 @@
 
 import { familyTables } from "./families.ts";
 import { functionsOf } from "./functions.ts";
-import { never, version } from "./sql.ts";
+import { hashed, never, version } from "./sql.ts";
 
 /** Quotes a name. */
 export function quote(name: string): string {
@@ -128,8 +128,11 @@ END LOOP;`,
 	ADD meta text, ADD newer_meta text, ADD history text, ADD worker text, ADD claimed bigint;`,
 		// Claims must not find tasks with a key here.
 		`DROP INDEX ${s}.tasks_basket_kind_priority_due_seq_idx, ${s}.tasks_basket_kind_priority_due_seq_idx1;`,
-		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 0 AND gate IS NULL;`,
-		`CREATE INDEX ON ${s}.tasks (basket, kind, priority DESC, due, seq) WHERE state = 1 AND gate IS NULL;`,
+		...[0, 1].map((state) =>
+			`CREATE INDEX ON ${s}.tasks (${hashed("basket")}, ${
+				hashed("kind")
+			}, priority DESC, due, seq) WHERE state = ${state} AND gate IS NULL;`
+		),
 		`CREATE INDEX ON ${s}.tasks (basket, kind, gate, priority DESC, due, seq) WHERE gate IS NOT NULL AND state = 0;`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, gate, due) WHERE gate IS NOT NULL AND state IN (1, 3);`,
 		`CREATE INDEX ON ${s}.tasks (basket, kind, place) WHERE place IS NOT NULL;`,

@@ -83,9 +83,19 @@ export function notify(s: string, mark: ":" | "!" = ":"): string {
 	return `PERFORM pg_notify('${s.slice(1, -1)}', '${mark}' || left(b, 1000));`;
 }
 
-/** The tasks in the state 0 or 1, of one priority and kind and behind no gate, that a claim considers. */
-export function claimable(s: string, state: 0 | 1, priority: string, more = ""): string {
-	return `FROM ${s}.tasks WHERE basket = b AND state = ${state} AND gate IS NULL AND priority ${priority} ${more} AND kind =`;
+/** A name as the indexes for claims contain it: many comparisons of text would cost more than all else about an entry. */
+export const hashed = (name: string): string => `hashtext(${name})`;
+
+/** The tasks of the basket `b` in the state 0 or 1 that are behind no gate, as the indexes for claims contain them. */
+export function ungated(s: string, state: 0 | 1): string {
+	return `${s}.tasks WHERE ${hashed("basket")} = ${hashed("b")} AND basket = b AND state = ${state} AND gate IS NULL`;
+}
+
+/** Those of one kind and priority, which a claim considers. */
+export function claimable(s: string, state: 0 | 1, kind: string, priority: string, more = ""): string {
+	return `FROM ${ungated(s, state)} AND ${hashed("kind")} = ${
+		hashed(kind)
+	} AND kind = ${kind} AND priority ${priority} ${more}`;
 }
 
 /**
@@ -115,11 +125,11 @@ export function look(s: string, kinds: string): string {
 		FROM ${s}.levels v WHERE v.basket = b AND v.kind = ANY (${kinds}) GROUP BY 1, 2
 	) f (kind, priority, low, ends, at, term, mature)
 	LEFT JOIN LATERAL (SELECT due ${
-		claimable(s, 0, "= f.priority", "AND due >= f.low")
-	} f.kind ORDER BY due LIMIT 1) w ON true
+		claimable(s, 0, "f.kind", "= f.priority", "AND due >= f.low")
+	} ORDER BY due LIMIT 1) w ON true
 	LEFT JOIN LATERAL (SELECT due ${
-		claimable(s, 1, "= f.priority", "AND due >= f.ends")
-	} f.kind ORDER BY due LIMIT 1) e ON true
+		claimable(s, 1, "f.kind", "= f.priority", "AND due >= f.ends")
+	} ORDER BY due LIMIT 1) e ON true
 ) v (kind, priority, low, ends, at, term, mature, due, waiting, running)`;
 }
 

@@ -256,11 +256,11 @@ function survey(s: string): string {
 	const all = (state: 0 | 1) =>
 		`WITH RECURSIVE level (kind, priority, due) AS (
 		SELECT u.kind, x.* FROM (SELECT DISTINCT unnest(ks)) u (kind), LATERAL (
-			SELECT priority, due ${claimable(s, state, "< 999")} u.kind ORDER BY priority DESC, due LIMIT 1
+			SELECT priority, due ${claimable(s, state, "u.kind", "< 999")} ORDER BY priority DESC, due LIMIT 1
 		) x
 		UNION ALL
 		SELECT l.kind, x.* FROM level l, LATERAL (
-			SELECT priority, due ${claimable(s, state, "< l.priority")} l.kind ORDER BY priority DESC, due LIMIT 1
+			SELECT priority, due ${claimable(s, state, "l.kind", "< l.priority")} ORDER BY priority DESC, due LIMIT 1
 		) x
 	) ${lower(s, "level", state === 0 ? "low" : "ends")};`;
 	return `SELECT max(v.checked) FILTER (WHERE v.kind = ANY (ks)), max(greatest(v.low, v.at)), max(v.term) FILTER (WHERE v.kind = ANY (ks)),
@@ -298,12 +298,12 @@ function claim(s: string): string {
 			SELECT x.* FROM unnest(r.kinds, r.waiting, r.running) u (k, w, e), LATERAL (
 				SELECT * FROM (
 					SELECT * ${
-		claimable(s, 0, "= r.priority", "AND due >= w AND due <= t")
-	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
+		claimable(s, 0, "k", "= r.priority", "AND due >= w AND due <= t")
+	} ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
 				) waiting UNION ALL SELECT * FROM (
 					SELECT * ${
-		claimable(s, 1, "= r.priority", "AND due >= e AND due <= t")
-	} k ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
+		claimable(s, 1, "k", "= r.priority", "AND due >= e AND due <= t")
+	} ORDER BY due, seq LIMIT wanted FOR UPDATE SKIP LOCKED
 				) running
 			) x UNION ALL SELECT * FROM ${s}.tasks WHERE seq = ANY (gated) AND seq <> ALL (took) AND priority = r.priority ORDER BY due, seq LIMIT wanted
 		), u AS (
@@ -330,8 +330,8 @@ function claim(s: string): string {
 		IF wanted = 0 THEN
 			IF EXISTS (
 				SELECT FROM unnest(r.kinds) k WHERE (SELECT due ${
-		claimable(s, 0, "= r.priority", "AND due > lastDue AND due <= t")
-	} k LIMIT 1) > 0
+		claimable(s, 0, "k", "= r.priority", "AND due > lastDue AND due <= t")
+	} LIMIT 1) > 0
 			) THEN isMore := true; END IF;
 			EXIT;
 		END IF;
