@@ -14,6 +14,7 @@ export type TopicName =
 	| "cron"
 	| "queue"
 	| "sqlite-add"
+	| "sqlite-lanes"
 	| "sqlite-hold"
 	| "observe"
 	| "browser-queue"
@@ -27,6 +28,7 @@ export type TopicName =
 	| "postgres-fan-out"
 	| "postgres-jobs"
 	| "postgres"
+	| "postgres-lanes"
 	| "postgres-flat"
 	| "limits"
 	| "postgres-limits"
@@ -263,6 +265,15 @@ export const topics: Record<TopicName, Topic> = {
 		})),
 		processes: 3,
 	},
+	"sqlite-lanes": {
+		title: "One of 10,000 no-op tasks in lanes in SQLite, added in bulk and run until all are done and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node", "deno", "bun"],
+		cases: ["no lane", "1 lane", "100 lanes"],
+		targets: [{ case: "1 lane", most: 100_000 }, { case: "100 lanes", most: 1.43, of: "no lane" }],
+		processes: 3,
+	},
 	"sqlite-hold": {
 		title:
 			"The longest time that SQLite keeps the event loop from others, in a change, a list or a count of 20,000 tasks, or in a claim",
@@ -447,6 +458,19 @@ export const topics: Record<TopicName, Topic> = {
 				{ case: label, most: 1.67, of: `${rawPg}, ${count}` },
 			])
 		),
+		processes: 3,
+		needsPostgres: true,
+	},
+	"postgres-lanes": {
+		title: "One of 10,000 no-op tasks in lanes in Postgres, as above",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["node"],
+		cases: [pg, `${pg}, 1 lane`, `${pg}, 100 lanes`].map((name) => `${name}, 10,000`),
+		targets: [
+			{ case: `${pg}, 1 lane, 10,000`, most: 100_000 },
+			{ case: `${pg}, 100 lanes, 10,000`, most: 1.43, of: `${pg}, 10,000` },
+		],
 		processes: 3,
 		needsPostgres: true,
 	},

@@ -39,6 +39,7 @@ const openers: Record<string, (url: string) => Promise<Queue>> = {
 	"pg by hand": (url) => byHand(url, 100, 2),
 	"pg by hand, 500 at once": (url) => byHand(url, 500, 1),
 	"Basket, pg": (url) => basket(postgresStore(new pg.Pool({ connectionString: url }))),
+	"Basket, pg, 1 lane": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 1),
 	"Basket, pg, 100 lanes": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 100),
 	"Basket, pg, at most 2 of a key": (url) => basket(postgresStore(new pg.Pool({ connectionString: url })), 0, true),
 	"Basket, postgres": (url) => basket(postgresStore(postgres(url, { onnotice: () => {} }))),

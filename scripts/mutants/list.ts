@@ -127,20 +127,20 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "late answers: what they have claimed is not given back",
 		file: turns,
-		from: "for (const stray of strays) this.#ended.push(stray);",
+		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
 		to: "",
 	},
 	{
 		name: "late answers: what they have claimed is run",
 		file: turns,
-		from: "for (const stray of strays) this.#ended.push(stray);",
+		from: "this.#release(claims.map((claim) => this.claims.stray(claim)));",
 		to: "this.#take(claims, this.#settings.clock.monotonic() + this.#settings.lease);",
 	},
 	{
 		name: "late answers: what they have claimed is not given back by a basket that stops",
 		file: turns,
-		from: "if (strays.length === 0) return;",
-		to: "return;",
+		from: "else if (claims.length > 0) this.#exchange().catch((error) => report(this.#settings.onError, error));",
+		to: "",
 		test: "test/basket/late-answers.test.ts",
 	},
 	{
@@ -205,8 +205,36 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "stop: what was not begun is not given back",
 		file: turns,
-		from: "this.#release(this.#ahead.splice(0));\n\t\tthis.#release(this.#parking.clear());",
+		from: "this.#release([...this.#ahead.splice(0), ...this.#parking.clear()]);",
 		to: "this.#ahead = [];",
+	},
+	{
+		name: "lanes: a task begins behind one of its run that has failed",
+		file: turns,
+		from: 'ending.outcome.type === "done"',
+		to: "true",
+		test: "test/basket/lane-runs.test.ts",
+	},
+	{
+		name: "lanes: a task begins behind one of its run that may have been replaced",
+		file: "src/basket/lane-runs.ts",
+		from: 'return id.startsWith("_");',
+		to: "return true;",
+		test: "test/basket/lane-runs.test.ts",
+	},
+	{
+		name: "two turns: the claims of one replace those of the other",
+		file: turns,
+		from: ", ...this.#ahead];",
+		to: "];",
+		test: "test/basket/two-turns.test.ts",
+	},
+	{
+		name: "two turns: a turn that fails forgets the ends that it was to store",
+		file: turns,
+		from: "if (!this.#calls.isClosed) this.#ended = [...ended, ...this.#ended];",
+		to: "",
+		test: "test/basket/two-turns.test.ts",
 	},
 	{
 		name: "stop: running tasks are not told",
@@ -669,8 +697,8 @@ export const mutants: readonly Mutant[] = [
 	{
 		name: "stop with finish: a task begins",
 		file: "src/basket/worker.ts",
-		from: "return !this.#isPaused && this.#endPatience === undefined &&",
-		to: "return !this.#isPaused &&",
+		from: "!this.#isPaused && this.#endPatience === undefined &&",
+		to: "!this.#isPaused &&",
 	},
 	{
 		name: "stop with finish: a call that comes meanwhile ends, too",

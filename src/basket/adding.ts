@@ -55,7 +55,8 @@ export interface AddOptions<Tx = never> {
 	priority?: number | undefined;
 	/**
 	 * Tasks of one lane run one at a time, in the order in which they were added. A failing task blocks its lane until
-	 * it is done, dead or deleted. 1 to 255 characters. Default: no lane.
+	 * it is done, dead or deleted. Quick tasks without an `id` are claimed up to 64 at a time, and their ends are stored
+	 * together: if the process dies before, they run again, in order. 1 to 255 characters. Default: no lane.
 	 */
 	lane?: string | undefined;
 	/**
@@ -182,12 +183,9 @@ export function newTask<Tx>(
 	const kind = kindOf(kinds, entry.kind);
 	if (id !== undefined) checkChosen("id", id);
 	const delay = delayOf(entry, clock);
-	const isReplacing = ifPresent !== "keep";
+	const isReplacing = checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]) !== "keep";
 	const isCollecting = ifPresent === "collect";
-	if (isReplacing) {
-		checkWord("ifPresent", ifPresent, ["keep", "replace", "collect"]);
-		if (id === undefined) refuse("id", id, `the id of the task to ${ifPresent}`);
-	}
+	if (isReplacing && id === undefined) refuse("id", id, `the id of the task to ${ifPresent}`);
 	if (within !== undefined) {
 		check("within", within, "number", checkDelay("within", within) >= delay, "at least the delay");
 		if (!isReplacing) refuse("within", within, `absent without ifPresent: "replace" or "collect"`);

@@ -41,7 +41,9 @@ export class Calls {
 	 * before the lease ends.
 	 */
 	readonly limit: number;
-	readonly #settings: Pick<BasketSettings<never>, "clock" | "onError">;
+	/** The time limit of a turn, in milliseconds: a slow store that answers gets the time that it needs, up to a whole lease. */
+	turnLimit: number;
+	readonly #settings: Pick<BasketSettings<never>, "clock" | "onError" | "lease">;
 	readonly #retries: RunnerSettings;
 	readonly #underWay = new Set<Call>();
 	/** Ends the wait between two tries. */
@@ -54,7 +56,7 @@ export class Calls {
 
 	constructor(settings: Pick<BasketSettings<never>, "clock" | "onError" | "lease">) {
 		this.#settings = settings;
-		this.limit = settings.lease / 3;
+		this.limit = this.turnLimit = settings.lease / 3;
 		const { clock, onError } = settings;
 		const backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max: 30_000, jitter: "equal" });
 		const onAttemptFailed: RunnerSettings["onAttemptFailed"] = ({ error, again }) => again && report(onError, error);
@@ -70,6 +72,12 @@ export class Calls {
 		this.#isClosed = false;
 		this.#patience = new AbortController();
 		return this.#patience.signal;
+	}
+
+	/** A turn that began then has been answered, or would have been soon. */
+	measure(begunAt: number): void {
+		const { clock, lease } = this.#settings;
+		this.turnLimit = Math.min(lease, Math.max(this.limit, 2 * (clock.monotonic() - begunAt)));
 	}
 
 	leave(reason: unknown): void {

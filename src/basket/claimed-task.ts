@@ -43,6 +43,8 @@ export class ClaimedTask<Tx> extends ClaimState implements ContextOwner<Tx>, Bat
 	/** See {@link JobClaim}. */
 	onPosted: (() => void) | undefined;
 	isPosted = false;
+	/** The task behind it: see lane-runs.ts. */
+	next: ClaimedTask<Tx> | undefined;
 	/** Set if it runs in a call with others. */
 	sharedRun: SharedRun | undefined;
 	/** See {@link BatchMember}. */

@@ -111,8 +111,8 @@ export function decodeFailure(text: string | undefined): StoredFailure | undefin
 }
 
 /** The failure as an error, for the next attempt. */
-export function errorOf({ delay: _, message, ...failure }: StoredFailure): Error {
-	return Object.assign(new Error(message), failure);
+export function errorOf({ delay: _, ...failure }: StoredFailure): Error {
+	return Object.assign(new Error(failure.message), failure);
 }
 
 /** The first characters of a text, without a lone surrogate at the end. */

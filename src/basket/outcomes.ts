@@ -8,7 +8,9 @@
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
+import type { Settlement } from "./store.ts";
 import { ClaimLostError } from "./context.ts";
+import { withLapse } from "./history.ts";
 import { observe, report } from "../platform/observe.ts";
 
 /** A claim and its end. */
@@ -60,6 +62,15 @@ export class Outcomes<Tx> {
 		if (error !== undefined) report(this.#settings.onError, error);
 	}
 
+	/** A call that was given up has stored these ends nevertheless. */
+	late(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
+		ended.forEach((one, index) => {
+			if (!settled[index]) return;
+			one.isStored = true;
+			if (one.isToldUnknown) this.tell(one.task, one.ending);
+		});
+	}
+
 	/** The end of a run is stored. */
 	tell(task: ClaimedTask<Tx>, ending: Ending): void {
 		const { outcome: { type }, error, delay, told, onStored } = ending;
@@ -74,4 +85,9 @@ export class Outcomes<Tx> {
 		observing?.end(this.#settings, task, { outcome, took: ending.took ?? 0, error });
 		observe(onError, onSettled, { id: task.id, kind: task.kind, outcome, attempt: task.attempt, error, delay });
 	}
+}
+
+/** What the store is told of it. */
+export function settlementOf<Tx>({ task, ending }: Ended<Tx>): Settlement {
+	return { ref: task.claim, outcome: withLapse(task.claim, ending.outcome), log: ending.log };
 }

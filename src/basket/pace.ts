@@ -36,6 +36,11 @@ export class Pace {
 		this.#took += this.#clock.monotonic() - begunAt;
 	}
 
+	/** Whether many quick runs have ended: it is the store that tasks wait for. */
+	get isHigh(): boolean {
+		return Math.min(this.#ended, this.ahead) >= 500;
+	}
+
 	/**
 	 * The number of tasks to claim in advance: as many as run quickly; slower ones are left to other workers. Two runs
 	 * that end together are not significant.

@@ -101,3 +101,8 @@ export class Parking<Tx> {
 		this.#clock.set(this.#timer, durations[state]);
 	}
 }
+
+/** Whether a task must not begin now: it must run alone, or it is `over`, the ids of runs that go on without a claim. */
+export function mustWait<Tx>({ id, isSuspect }: ClaimedTask<Tx>, over: ReadonlySet<string>): boolean {
+	return isSuspect || over.has(id);
+}

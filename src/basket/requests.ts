@@ -5,7 +5,7 @@
  */
 
 import type { BasketSettings } from "./options.ts";
-import type { ClaimRequest, KindLimit } from "./store.ts";
+import type { ClaimRequest, KindLimit, LaneRun } from "./store.ts";
 
 /** The requests of a worker, for its kinds. */
 export class Requests {
@@ -31,6 +31,11 @@ export class Requests {
 	/** Whether the requests are for all kinds. */
 	isForAll(requests: readonly ClaimRequest[]): boolean {
 		return requests[0]?.kinds === this.#lists[0];
+	}
+
+	/** Runs of the kinds of which more tasks may be claimed than run at once. */
+	runs(most: number): LaneRun[] | undefined {
+		return most > 1 ? this.#lists[2]!.map((kind) => ({ kind, most })) : undefined;
 	}
 
 	/**

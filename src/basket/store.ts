@@ -113,6 +113,12 @@ export interface StoreCapabilities {
 	/** The clock of the store: that of the machine, on which several machines would have to agree, or that of a server. */
 	readonly clock: "machine" | "server";
 	/**
+	 * The number of turns that a worker may have under way at the same time. More than one pays where a database works on
+	 * several calls at once. A worker uses the others only under load, and not for tasks whose order that could change.
+	 * @default 1
+	 */
+	readonly turns?: number | undefined;
+	/**
 	 * Whether it also keeps {@link ClonedData} where it keeps {@link Data}, and copies it by structured clone, as
 	 * `cloneCodec` needs. @default false
 	 */

@@ -6,7 +6,7 @@
 
 /** The interface of the turns to their worker. */
 export interface TurnsOwner {
-	/** Whether tasks may begin, and whether they may be claimed. */
+	/** Whether it runs, and whether it does and tasks may be claimed. */
 	readonly isWorking: boolean;
 	readonly isOpen: boolean;
 	/** Calls {@link Turns.pump} soon, in the right async context. */

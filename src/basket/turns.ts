@@ -2,8 +2,8 @@
  * The exchange between a worker and its store: tasks are claimed, run and settled.
  *
  * One call settles ended tasks and claims the next ones. At most one such call is awaited at a time, so the calls are
- * large under load. A slot is free for the next task as soon as the previous function has returned. Notifications,
- * and the end of a `drain`, wait until the settlement is stored.
+ * large; under load a second one, if the store can use it. A slot is free for the next task as soon as the previous function
+ * has returned. Notifications, and the end of a `drain`, wait until the settlement is stored.
  *
  * A task is in one of these states: ahead (claimed, begins when a slot is free), parked (claimed, must not begin
  * yet), running, ended (its settlement must be stored). A released task goes from any state to ended.
@@ -15,18 +15,19 @@ import type { Calls } from "./calls.ts";
 import type { ClaimedTask } from "./claimed-task.ts";
 import type { Ending } from "./ending.ts";
 import type { BasketSettings } from "./options.ts";
-import type { Claim, ClaimRequest, Settlement, TurnResult } from "./store.ts";
+import type { Claim, ClaimRequest, TurnResult } from "./store.ts";
 import type { TurnsOwner } from "./turns-owner.ts";
 import { isStrange } from "./calls.ts";
-import { deadEnding, released } from "./ending.ts";
-import { withHistory, withLapse } from "./history.ts";
+import { deadEnding } from "./ending.ts";
+import { withHistory } from "./history.ts";
 import { Claims } from "./claims.ts";
-import { type Ended, Outcomes } from "./outcomes.ts";
+import { type Ended, Outcomes, settlementOf } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
-import { Parking } from "./parking.ts";
+import { mustWait, Parking } from "./parking.ts";
 import { Requests } from "./requests.ts";
 import { report } from "../platform/observe.ts";
 import { codeOf } from "../platform/store-error.ts";
+import { chain, isMade, nextLength } from "./lane-runs.ts";
 
 export class Turns<Tx> {
 	readonly claims: Claims<Tx>;
@@ -47,19 +48,19 @@ export class Turns<Tx> {
 	#isCautious = false;
 	/** Whether there may be a task to claim. */
 	isDue = false;
-	/** `resting` → (there is work) → `scheduled` → (a new macrotask) → `turning` → (the turn has ended) → `resting`. */
-	#state: "resting" | "scheduled" | "turning" = "resting";
+	/** The maximum number of tasks of a lane that are claimed together; more than 1 once there were such lanes. */
+	#longestRun = 1;
+	/** Whether a turn begins in a new macrotask, and the number of turns under way. */
+	#isScheduled = false;
+	#turning = 0;
 	#onTurned: (() => void) | undefined;
 	/** Whether the store has refused the last settlements with an error that is no `StoreError`: each is then sent alone. */
 	#isSingle = false;
-	/** The time limit of a turn, in milliseconds. */
-	#limit: number;
 
 	constructor(settings: BasketSettings<Tx>, calls: Calls, owner: TurnsOwner) {
 		this.#settings = settings;
 		this.#calls = calls;
 		this.#owner = owner;
-		this.#limit = calls.limit;
 		this.outcomes = new Outcomes(settings);
 		this.claims = new Claims(settings, calls, {
 			tick: () => owner.tick(),
@@ -78,7 +79,7 @@ export class Turns<Tx> {
 
 	/** Whether a call to the store is running. */
 	get isTurning(): boolean {
-		return this.#state === "turning";
+		return this.#turning > 0;
 	}
 
 	/** The number of taken slots: the tasks of a call share one. */
@@ -96,25 +97,26 @@ export class Turns<Tx> {
 	pump(): void {
 		if (!this.#owner.isWorking) return this.#owner.onProgress();
 		this.#startTasks();
-		if (this.#state !== "resting") return;
-		const isAsking = this.isDue && this.#request().length > 0;
+		if (this.#isScheduled || (this.isTurning && !this.#mayOverlap)) return;
+		const isAsking = (this.isDue || this.isTurning) && this.#request(this.isTurning).length > 0;
 		this.#settings.batches?.settle(isAsking);
 		if (this.#ended.length === 0 && !isAsking) return this.#restIfQuiet();
-		this.#state = "scheduled";
+		this.#isScheduled = true;
 		// Tasks that end at the same time are settled together.
 		this.#owner.turnSoon();
 	}
 
 	async turn(): Promise<void> {
-		if (this.isTurning) return;
-		this.#state = this.#owner.isWorking ? "turning" : "resting";
-		if (!this.isTurning) return;
+		const mayBegin = this.#isScheduled && this.#owner.isWorking;
+		this.#isScheduled = false;
+		if (!mayBegin) return;
+		this.#turning++;
 		try {
 			await this.#calls.trying(() => this.#exchange());
 		} catch (error) {
 			this.#owner.onFailure(error);
 		}
-		this.#state = "resting";
+		this.#turning--;
 		this.#onTurned?.();
 		this.pump();
 		this.#owner.onChange();
@@ -123,8 +125,8 @@ export class Turns<Tx> {
 	/** Releases tasks that have not begun. Calls that gather begin, unless the worker stops. */
 	releaseClaimed(): void {
 		if (this.#owner.isWorking) this.#settings.batches?.flush();
-		this.#release(this.#ahead.splice(0));
-		this.#release(this.#parking.clear());
+		for (const task of this.#running) this.#goOn(task, false);
+		this.#release([...this.#ahead.splice(0), ...this.#parking.clear()]);
 	}
 
 	/** Aborts the running tasks. */
@@ -162,8 +164,7 @@ export class Turns<Tx> {
 		this.#parking.rest();
 		this.#ended = [];
 		this.#alone = undefined;
-		this.#state = "resting";
-		this.#isCautious = false;
+		this.#isScheduled = this.#isCautious = false;
 	}
 
 	#startTasks(): void {
@@ -210,19 +211,17 @@ export class Turns<Tx> {
 		if (task.isOver) this.claims.delete(task);
 		else {
 			const whole = withHistory(task, ending, this.#settings, begunAt);
-			if (task.isCompleted) this.#completed(task, whole);
-			else this.#ended.push({ task, ending: whole });
+			if (!task.isCompleted) this.#ended.push({ task, ending: whole });
+			else { // its own transaction has settled it
+				this.#close(task);
+				this.outcomes.tell(task, whole);
+				this.wake(); // the next task of its lane
+			}
 		}
+		this.#goOn(task, !task.isOver && isMade(task) && ending.outcome.type === "done");
 		this.pump();
 		if (task.isOver) this.#owner.onChange();
 		this.#owner.onProgress();
-	}
-
-	/** The task's own transaction has settled it. */
-	#completed(task: ClaimedTask<Tx>, ending: Ending): void {
-		this.#close(task);
-		this.outcomes.tell(task, ending);
-		this.wake(); // the next task of its lane
 	}
 
 	/** Its lease may have expired. It is released, so that the next claim does not count a crash. */
@@ -239,7 +238,18 @@ export class Turns<Tx> {
 		for (const task of tasks) {
 			if (!task.isOver) this.#ended.push({ task, ending: task.released });
 			else if (!task.isExpired) this.claims.delete(task);
+			this.#goOn(task, false);
 		}
+	}
+
+	/** The task behind this one in its run begins if this one surely leaves the lane; otherwise it is released. */
+	#goOn(task: ClaimedTask<Tx>, isLeaving: boolean): void {
+		const { next } = task;
+		if (next === undefined) return;
+		task.next = undefined;
+		if (!isLeaving) this.#release([next]);
+		else if (mustWait(next, this.#runningInVain())) this.#parking.add(next);
+		else this.#ahead.push(next);
 	}
 
 	/** The ids of running tasks that have lost their claims, or whose transactions have ended them: they may be claimed. */
@@ -254,82 +264,85 @@ export class Turns<Tx> {
 		const { store, name, lease, clock, batches, limit: overall, worker } = this.#settings;
 		const isSingle = this.#isSingle && this.#ended.length > 0;
 		if (this.#ended.length > 0) batches?.wake(); // the next tasks of their lanes
-		const claim = isSingle ? [] : this.#request();
-		const ended = this.#ended.slice(0, isSingle ? 1 : undefined);
+		const claim = isSingle ? [] : this.#request(this.#turning > 1);
+		const ended = this.#ended.splice(0, isSingle ? 1 : Infinity);
 		const settle = ended.map(settlementOf);
 		const begunAt = clock.monotonic();
 		// Later hints are not covered by this call.
 		this.isDue = !this.#requests.isForAll(claim);
 		let result: TurnResult;
 		try {
-			const terms = claim.length > 0 ? { limits: this.#requests.limits, runs: batches?.runs } : {};
+			const runs = batches?.runs ?? this.#requests.runs(Math.min(this.#longestRun, this.#pace.ahead));
+			const terms = claim.length > 0 ? { limits: this.#requests.limits, runs } : {};
 			const ask = () => store.turn(name, { settle, claim, lease, overall, worker, ...terms });
-			result = await this.#calls.track(ask, this.#limit, (late) => this.#heedLate(ended, late));
+			result = await this.#calls.track(ask, this.#calls.turnLimit, (late) => this.#heedLate(ended, late));
 		} catch (error) {
 			this.isDue = true;
 			this.#isCautious ||= claim.length > 0;
 			batches?.settle(false);
 			return this.#failed(ended, error, begunAt);
 		}
-		this.#isSingle = isSingle;
-		this.#measure(begunAt);
-		this.#ended.splice(0, ended.length);
-		this.#settledAll(ended, result.settled);
+		if (this.#turning < 2) this.#isSingle = isSingle; // the other one may have failed meanwhile
+		this.#calls.measure(begunAt);
+		for (const { task } of ended) this.#close(task);
+		this.outcomes.settled(ended, result.settled);
 		if (claim.length === 0) return;
 		this.#pace.restart();
 		batches?.answered(result.claims);
 		this.#take(result.claims, begunAt + lease);
+		this.#longestRun = nextLength(this.#longestRun, result);
 		if (result.dueIn <= 0) this.isDue = true;
 		// Counted from the request, not from the answer: the next request is under way as long as this one was.
 		else this.#owner.sleep(result.dueIn - (clock.monotonic() - begunAt));
 	}
 
-	/** A slow store that answers gets the time that it needs, up to a whole lease. */
-	#measure(begunAt: number): void {
-		const { clock, lease } = this.#settings;
-		const limit = 2 * (clock.monotonic() - begunAt);
-		this.#limit = Math.min(lease, Math.max(this.#calls.limit, limit));
+	/** Whether a turn may begin beside another one: under load, if the store can use it, and unless it could change an order. */
+	get #mayOverlap(): boolean {
+		const { store: { capabilities: { turns = 1 } }, concurrency, batches } = this.#settings;
+		if (concurrency === 1 || batches !== undefined || this.#longestRun > 1 || this.#isCautious) return false;
+		return this.#pace.isHigh && this.#turning < turns;
 	}
 
-	/** The claims to request from the store. */
-	#request(): ClaimRequest[] {
+	/** The claims to request: beside another turn, which fills the slots, only tasks to claim in advance. */
+	#request(isSecond: boolean): ClaimRequest[] {
 		const isFull = this.#ahead.length > 0 || this.#alone !== undefined || !this.#parking.mayClaim;
 		const isNextAlone = this.#running.size === 0 && this.#parking.size > 0;
 		// A worker that cannot renew its claims must not take more.
-		if (isFull || isNextAlone || this.claims.isFailing) return [];
-		if (!this.#owner.isWorking || !this.#owner.isOpen) return [];
+		if (isFull || isNextAlone || this.claims.isFailing || !this.#owner.isOpen) return [];
 		const { batches, concurrency } = this.#settings;
 		const free = concurrency - this.#slots;
 		const tasks = Math.min(free * (batches?.width ?? 1), 1_000);
-		const counts = this.#isCautious ? [1] : [1, tasks - 1, this.#pace.ahead];
+		const ahead = Math.floor(2 * this.#pace.ahead / (this.#longestRun + 1));
+		const counts = this.#isCautious ? [1] : isSecond ? [0, 0, ahead] : [1, tasks - 1, ahead];
 		const requests = free > 0 ? this.#requests.of(counts) : [];
 		return this.#isCautious || batches === undefined ? requests : [...requests, ...batches.requests()];
 	}
 
 	#take(claims: readonly Claim[], leaseEndsAt: number): void {
-		const tasks: ClaimedTask<Tx>[] = [];
-		for (const claim of claims) {
-			const task = this.claims.add(claim, leaseEndsAt);
-			if (task !== undefined) tasks.push(task);
-		}
+		const { batches } = this.#settings;
+		const tasks = claims.map((claim) => this.claims.add(claim, leaseEndsAt)).filter((task) => task !== undefined);
+		const heads = batches ? tasks : chain(tasks);
 		const over = this.#runningInVain();
-		const mustWait = ({ id, isSuspect }: ClaimedTask<Tx>) => isSuspect || over.has(id);
-		const ready = tasks.filter((task) => !mustWait(task));
-		const behind = this.#settings.batches?.behind(claims, new Set(ready.map(({ id }) => id)));
-		const isBehind = ({ id }: ClaimedTask<Tx>) => behind?.has(id) === true;
-		for (const task of tasks) if (mustWait(task) && !isBehind(task)) this.#parking.add(task);
-		this.#release(tasks.filter(isBehind));
+		const able = new Set(heads.filter((task) => !mustWait(task, over)).map(({ id }) => id));
+		const behind = batches?.behind(claims, able);
+		const ready: ClaimedTask<Tx>[] = [];
+		for (const task of heads) {
+			if (behind?.has(task.id)) this.#release([task]);
+			else if (able.has(task.id)) ready.push(task);
+			else this.#parking.add(task);
+		}
 		this.#isCautious = tasks.some(({ isSuspect }) => isSuspect);
-		this.#ahead = ready.filter((task) => !isBehind(task)).reverse();
-		if (!this.#owner.isWorking || !this.#owner.isOpen) this.releaseClaimed();
+		this.#ahead = [...ready.reverse(), ...this.#ahead];
+		if (!this.#owner.isOpen) this.releaseClaimed();
 	}
 
 	/** Handles a failed turn. Throws the error if the next turn must wait. */
 	#failed(ended: readonly Ended<Tx>[], error: unknown, begunAt: number): void {
+		if (!this.#calls.isClosed) this.#ended = [...ended, ...this.#ended];
 		const code = codeOf(error);
 		const isCertain = code === "full" || code === "busy";
 		if (!isCertain) { for (const one of ended) one.doubt = error ?? "unknown"; }
-		if (this.#settings.clock.monotonic() - begunAt >= this.#limit) this.#measure(begunAt);
+		if (this.#settings.clock.monotonic() - begunAt >= this.#calls.turnLimit) this.#calls.measure(begunAt);
 		const isKnown = this.#isSingle;
 		this.#isSingle = isStrange(error);
 		// Settles each task separately, so that one settlement that the store refuses does not affect the others.
@@ -353,31 +366,16 @@ export class Turns<Tx> {
 
 	/** A turn that was given up has taken effect nevertheless. */
 	#heedLate(ended: readonly Ended<Tx>[], { settled, claims }: TurnResult): void {
-		ended.forEach((one, index) => {
-			if (!settled[index]) return;
-			one.isStored = true;
-			if (one.isToldUnknown) this.outcomes.tell(one.task, one.ending);
-		});
+		this.outcomes.late(ended, settled);
 		if (!this.#calls.isClosed) this.#return(claims);
 	}
 
 	/** Releases late claims: other tasks may have been claimed instead, and much of their lease has passed. */
 	#return(claims: readonly Claim[]): void {
-		const strays = claims.map((claim) => ({ task: this.claims.stray(claim), ending: released }));
-		if (this.#owner.isWorking) {
-			for (const stray of strays) this.#ended.push(stray);
-			return this.#owner.poke();
-		}
-		if (strays.length === 0) return;
+		this.#release(claims.map((claim) => this.claims.stray(claim)));
+		if (this.#owner.isWorking) this.#owner.poke();
 		// While the worker stops, there may be no other turn.
-		const { store, name, lease, onError } = this.#settings;
-		const turn = { settle: strays.map(settlementOf), claim: [], lease };
-		this.#calls.track(() => store.turn(name, turn)).catch((error) => report(onError, error));
-	}
-
-	#settledAll(ended: readonly Ended<Tx>[], settled: readonly boolean[]): void {
-		for (const { task } of ended) this.#close(task);
-		this.outcomes.settled(ended, settled);
+		else if (claims.length > 0) this.#exchange().catch((error) => report(this.#settings.onError, error));
 	}
 
 	/** Nothing is left to be done about it. */
@@ -387,14 +385,8 @@ export class Turns<Tx> {
 	}
 
 	#restIfQuiet(): void {
-		const isBusy = this.#running.size + this.#parking.size > 0 || this.#ended.length > 0;
+		const isBusy = this.#running.size + this.#parking.size + this.#turning > 0 || this.#ended.length > 0;
 		if (isBusy || this.#parking.isOffering || (this.isDue && this.#settings.kinds.size > 0)) return;
 		this.#owner.onQuiet();
 	}
-}
-
-function settlementOf<Tx>({ task, ending }: Ended<Tx>): Settlement {
-	const { log } = ending;
-	const outcome = withLapse(task.claim, ending.outcome);
-	return log === undefined ? { ref: task.claim, outcome } : { ref: task.claim, outcome, log };
 }

@@ -91,7 +91,7 @@ export class Worker<Tx> implements TurnsOwner, UsersOwner {
 
 	get isOpen(): boolean {
 		const { gates, onError } = this.#settings;
-		return !this.#isPaused && this.#endPatience === undefined &&
+		return this.isWorking && !this.#isPaused && this.#endPatience === undefined &&
 			gates.every((gate) => observe(onError, () => gate.getSnapshot()) === true);
 	}
 

@@ -181,7 +181,7 @@ interface CallOptions {
 }
 
 class Postgres implements PostgresStore {
-	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server" };
+	readonly capabilities: StoreCapabilities = { durable: true, shared: true, tx: true, clock: "server", turns: 2 };
 	readonly #connection: Connection;
 	readonly #query: Query;
 	readonly #schema: string;
