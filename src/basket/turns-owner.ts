@@ -6,7 +6,7 @@
 
 /** The interface of the turns to their worker. */
 export interface TurnsOwner {
-	/** Whether it runs, and whether it does and tasks may be claimed. */
+	/** Whether tasks may begin, and whether others may be claimed, too. */
 	readonly isWorking: boolean;
 	readonly isOpen: boolean;
 	/** Calls {@link Turns.pump} soon, in the right async context. */

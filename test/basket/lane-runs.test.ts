@@ -21,6 +21,20 @@ function counted() {
 	return { machine, seen };
 }
 
+/** A basket whose task 40 waits for a gate. */
+function held() {
+	const { machine } = counted();
+	const gate = deferred();
+	const begun: number[] = [];
+	const basket = machine.basket({
+		a: async (n: number) => {
+			begun.push(n);
+			if (n === 40) await gate.promise;
+		},
+	});
+	return { machine, gate, begun, basket };
+}
+
 describe("Basket: a run of a lane", () => {
 	test("has one commit for many tasks, which run one after the other in order", async () => {
 		const { machine, seen } = counted();
@@ -190,15 +204,7 @@ describe("Basket: a run of a lane", () => {
 	});
 
 	test("is renewed while it runs, however long", async () => {
-		const { machine } = counted();
-		const gate = deferred();
-		const begun: number[] = [];
-		const basket = machine.basket({
-			a: async (n: number) => {
-				begun.push(n);
-				if (n === 40) await gate.promise;
-			},
-		});
+		const { machine, gate, begun, basket } = held();
 		await basket.addMany(inLane(100));
 		const drained = basket.drain();
 		await machine.clock.advance(200_000);
@@ -209,15 +215,7 @@ describe("Basket: a run of a lane", () => {
 	});
 
 	test("skips a task that was deleted meanwhile", async () => {
-		const { machine } = counted();
-		const gate = deferred();
-		const begun: number[] = [];
-		const basket = machine.basket({
-			a: async (n: number) => {
-				begun.push(n);
-				if (n === 40) await gate.promise;
-			},
-		});
+		const { machine, gate, begun, basket } = held();
 		const added = await basket.addMany(inLane(100));
 		const drained = basket.drain();
 		await machine.clock.advance(0);
