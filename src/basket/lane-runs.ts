@@ -12,6 +12,8 @@ import type { TurnResult } from "./store.ts";
 
 /** The maximum number of tasks in a run. */
 const longest = 64;
+/** The number of tasks of a turn from which on runs grow no more. */
+const enough = 500;
 
 /** Puts each follower behind the task before it, and returns the heads. Followers are right behind their heads. */
 export function chain<Tx>(tasks: readonly ClaimedTask<Tx>[]): ClaimedTask<Tx>[] {
@@ -27,7 +29,8 @@ export function chain<Tx>(tasks: readonly ClaimedTask<Tx>[]): ClaimedTask<Tx>[] 
 export function nextLength(length: number, { claims, dueIn }: TurnResult): number {
 	const last = claims.at(-1);
 	if (last?.lane === undefined || !isMade(last)) return length;
-	return dueIn <= 0 ? Math.max(2, length / 2) : Math.min(longest, length * 2);
+	if (dueIn <= 0) return Math.max(2, length / 2);
+	return claims.length < enough ? Math.min(longest, length * 2) : length;
 }
 
 /** Whether the store has made the id. */

@@ -35,7 +35,7 @@ export class Requests {
 
 	/** Runs of the kinds of which more tasks may be claimed than run at once. */
 	runs(most: number): LaneRun[] | undefined {
-		return most > 1 ? this.#lists[2]!.map((kind) => ({ kind, most })) : undefined;
+		return most > 2 ? this.#lists[2]!.map((kind) => ({ kind, most })) : undefined;
 	}
 
 	/**
