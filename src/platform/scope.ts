@@ -26,6 +26,8 @@ export interface Scope {
 	readonly navigator?:
 		| { readonly onLine?: boolean; readonly locks?: ScopeLocks; readonly storage?: ScopeStorage }
 		| undefined;
+	/** Present on servers only. */
+	readonly setImmediate?: unknown;
 }
 
 /** The global scope of this realm. */

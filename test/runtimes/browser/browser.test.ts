@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { sleep, type Subscribable } from "../../../mod.ts";
 import { leader, type LeaderOptions, online, persistStorage, visible } from "../../../src/browser/browser.ts";
+import { soon } from "../../../src/platform/soon.ts";
 import { VirtualClock } from "../../../src/testing/testing.ts";
 import { replace } from "../../browser/browser-fakes.ts";
 
@@ -182,3 +183,63 @@ test.skipIf(!navigator.userAgent.includes("Chrome/"))(
 		await vi.waitFor(() => expect(answers).toEqual(["added", "drained"]), 10_000);
 	},
 );
+
+test("macrotasks that follow each other need one message channel: at each message, WebKit visits all that it has not collected", async () => {
+	let made = 0;
+	class Counted extends MessageChannel {
+		constructor() {
+			super();
+			made++;
+		}
+	}
+	await new Promise<void>((resolve) => soon(resolve));
+	replace(globalThis, "MessageChannel", Counted);
+	for (let i = 0; i < 1_000; i++) await new Promise<void>((resolve) => soon(resolve));
+	for (let i = 0; i < 100; i++) await sleep(0);
+	// Another wait of the page may have had the channel.
+	expect(made).toBeLessThanOrEqual(2);
+});
+
+test("macrotasks that follow each other begin in order, each after the promises of the one before, and once", async () => {
+	const seen: string[] = [];
+	const turn = (name: string, next?: () => void) =>
+		soon(() => {
+			seen.push(name);
+			void Promise.resolve().then(() => seen.push(`${name}'s promise`));
+			next?.();
+		});
+	await new Promise<void>((resolve) => {
+		turn("a", () => turn("c", () => turn("d", resolve)));
+		turn("b");
+		void Promise.resolve().then(() => seen.push("promise"));
+	});
+	await vi.waitFor(() => expect(seen).toContain("b's promise"), 10_000);
+	await new Promise<void>((resolve) => soon(resolve));
+	// WebKit does not keep the order of those that are under way at the same time.
+	const at = seen.indexOf("b");
+	expect(seen.slice(at, at + 2)).toEqual(["b", "b's promise"]);
+	const rest = seen.filter((_, index) => index !== at && index !== at + 1);
+	expect(rest).toEqual(["promise", ...["a", "c", "d"].flatMap((name) => [name, `${name}'s promise`])]);
+	if (!/AppleWebKit(?!.*Chrome)/.test(navigator.userAgent)) expect(at).toBe(3);
+});
+
+test("a macrotask that never comes keeps no other one", async () => {
+	let made = 0;
+	class Deaf extends MessageChannel {
+		constructor() {
+			super();
+			made++;
+			this.port1.close();
+		}
+	}
+	const { MessageChannel: usual } = globalThis;
+	const seen: number[] = [];
+	let count = 0;
+	replace(globalThis, "MessageChannel", Deaf);
+	// Those before have left channels that are in order.
+	for (; made === 0; count++) soon(() => seen.push(count));
+	replace(globalThis, "MessageChannel", usual);
+	for (let i = 0; i < 10; i++) await new Promise<void>((resolve) => soon(resolve));
+	await Promise.all(Array.from({ length: 10 }, () => sleep(1)));
+	await vi.waitFor(() => expect(seen.length).toBe(count - 1), 10_000);
+});
