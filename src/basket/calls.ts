@@ -57,8 +57,9 @@ export class Calls {
 	constructor(settings: Pick<BasketSettings<never>, "clock" | "onError" | "lease">) {
 		this.#settings = settings;
 		this.limit = this.turnLimit = settings.lease / 3;
-		const { clock, onError } = settings;
-		const backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max: 30_000, jitter: "equal" });
+		const { clock, onError, lease } = settings;
+		const max = Math.max(100, Math.min(30_000, lease));
+		const backoff: BackoffSettings = checkBackoff({ start: 100, factor: 2, max, jitter: "equal" });
 		const onAttemptFailed: RunnerSettings["onAttemptFailed"] = ({ error, again }) => again && report(onError, error);
 		this.#retries = { ...defaultSettings, attempts: Infinity, backoff, clock, onAttemptFailed };
 	}

@@ -157,7 +157,8 @@ export interface BasketOptions<Tasks, Tx = never, Outputs = unknown> extends Run
 	 * signal of the task aborts with a `ClaimLostError` when the lease may have expired, and the task is released.
 	 *
 	 * With a short lease, a process that hangs for that time loses its tasks. With a long lease, the tasks of a dead
-	 * process wait longer. A store should answer within a third of the lease. @default 30_000
+	 * process wait longer. A store should answer within a third of the lease; after a failure it is asked again in 0.1 s, then in
+	 * twice as long each time, up to 30 s or the lease, whichever is shorter. @default 30_000
 	 */
 	lease?: number | undefined;
 	/**

@@ -1,6 +1,6 @@
 // Store calls that are answered late or never, while other calls are answered at once.
 import { describe, expect, test } from "vitest";
-import { job, Processor, sleep } from "../../mod.ts";
+import { job, Processor, sleep, StoreError } from "../../mod.ts";
 import { Batch } from "../../src/basket/batch.ts";
 import { VirtualClock } from "../../src/testing/testing.ts";
 import { deferred, untilAborted, watch } from "../support.ts";
@@ -293,5 +293,34 @@ describe("Processor.run()", () => {
 		]);
 		expect(await machine.memory.turn("jobs", { settle: [], claim: [{ kinds: ["steps"], limit: 2 }], lease: 1_000 }))
 			.toMatchObject({ claims: [{ id: "hangs", crashes: 0 }, { id: "waits", crashes: 0 }] });
+	});
+});
+
+describe("A worker whose store was away for two minutes", () => {
+	test.each([
+		["refused all calls", 200],
+		["refused all calls", 30_000],
+		["refused all calls", 600_000],
+		["answered too late", 200],
+		["answered too late", 30_000],
+	])("because it %s runs a task within 30 s, or the lease of %d ms if that is shorter", async (how, lease) => {
+		for (let offset = 0; offset < 3; offset++) {
+			const machine = new Machine();
+			const { clock } = machine;
+			const begun: number[] = [];
+			const back = clock.now() + 120_000 + offset * lease / 3;
+			machine.spied.before = () => {
+				if (clock.now() >= back || how !== "refused all calls") return;
+				throw new StoreError("unavailable", "away");
+			};
+			machine.spied.after = () => clock.now() < back ? sleep(1.5 * lease, { clock }) : undefined;
+			const run = running(machine.basket({ a: () => void begun.push(clock.now()) }, { lease }));
+			await machine.memory.add("default", [{ kind: "a", payload: "1", delay: 0, priority: 0 }]);
+			await clock.advanceTo(back);
+			// One call may be under way, whose late claim ends with its lease.
+			await clock.advance((how === "refused all calls" ? 1 : 3) * Math.max(100, Math.min(lease, 30_000)));
+			expect(begun).toHaveLength(1);
+			await run.stop();
+		}
 	});
 });

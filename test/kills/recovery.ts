@@ -1,5 +1,5 @@
 // Measures the delay of a task whose process is killed.
-import { sleep } from "../../mod.ts";
+import { run, sleep } from "../../mod.ts";
 import { type Line, readLog } from "./basket.ts";
 import type { DatabaseName } from "./database.ts";
 import { type Shared, withShared } from "./fleet.ts";
@@ -11,6 +11,9 @@ export interface Recovery {
 	readonly begunAt: number;
 }
 
+/** No step takes longer, in milliseconds: then the error says what was seen until then. */
+const patience = 40_000;
+
 /** Kills the process of a task repeatedly while another process is idle. */
 export function killRepeatedly(database: DatabaseName, times: number, lease: number): Promise<Recovery[]> {
 	return withShared(database, lease, async (shared) => {
@@ -19,14 +22,14 @@ export function killRepeatedly(database: DatabaseName, times: number, lease: num
 		fleet.start();
 		await basket.add("loose", { place: 0, duration: 3_600_000, failure: 0 }, { id: "long" });
 		const recoveries: Recovery[] = [];
-		let last = await nextBegin(shared, []);
+		let last = await within(shared, "the first begin", () => nextBegin(shared, []));
 		for (let kills = 0; recoveries.length < times; kills++) {
 			await sleep(lease * Math.random());
 			const before = readLog(shared.log);
-			await fleet.kill(last.pid);
+			await within(shared, `the end of ${last.pid}`, () => fleet.kill(last.pid));
 			const goneAt = Date.now();
-			const { dueAt, attempts } = (await basket.get("long"))!;
-			last = await nextBegin(shared, before);
+			const { dueAt, attempts } = (await within(shared, "an answer of the database", () => basket.get("long")))!;
+			last = await within(shared, `begin ${kills + 2}`, () => nextBegin(shared, before));
 			// On a slow machine another process may have claimed the task before this check.
 			if (attempts === kills) recoveries.push({ goneAt, leaseEndedAt: dueAt!, begunAt: last.at });
 			fleet.start();
@@ -41,5 +44,14 @@ async function nextBegin({ fleet, log }: Shared, before: readonly Line[]): Promi
 		if (line !== undefined) return line;
 		await fleet.oneReady();
 		await sleep(5);
+	}
+}
+
+async function within<T>({ fleet, log }: Shared, what: string, work: () => Promise<T>): Promise<T> {
+	try {
+		return await run(work, { timeout: patience, abandonAfter: 0 });
+	} catch (error) {
+		const seen = [...readLog(log).map((line) => JSON.stringify(line)), ...fleet.faults, ...fleet.complaints];
+		throw new Error(`${what}, with the processes ${fleet.pids}:\n${seen.join("\n")}`, { cause: error });
 	}
 }
