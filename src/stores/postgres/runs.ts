@@ -46,30 +46,35 @@ END LOOP;`,
 
 /**
  * Claims followers of the heads in `columns`. A task that somebody has locked ends the run, as the state of that task may
- * be about to change.
+ * be about to change. The second statement sees what was committed before the locks of the first one. All runs are claimed
+ * at once; the planner expects few rows, so that a join of the two lists would compare each with each.
  */
 export function follow(s: string): string {
 	const column = (index: number) => `ARRAY(SELECT json_array_elements_text(columns->${index}))`;
-	return `FOR head IN SELECT * FROM unnest(${column(0)}::bigint[], ${column(2)}, ${column(3)}) h (own, sort, corner)
-			JOIN json_to_recordset(runs::json) AS j (kind text, most int) ON j.kind = sort
-			WHERE corner IS NOT NULL AND coalesce(columns->7->own::text->>1, '0') = '0'
-		LOOP
-			expected := ARRAY(SELECT seq FROM (
-				SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = head.corner AND state < 6 AND seq > head.own ORDER BY seq LIMIT ${most}
-			) x LIMIT least(head.most - 1, room + wanted)::int);
-			mine := ARRAY(
-				SELECT seq FROM ${s}.tasks WHERE seq = ANY (expected) AND basket = b AND kind = head.sort AND state = 2 AND attempts = 0
-				AND gate IS NULL AND due <= t ORDER BY seq FOR UPDATE SKIP LOCKED
+	return `mine := ARRAY(
+				WITH c AS (
+					SELECT own, sort, seq FROM unnest(${column(0)}::bigint[], ${column(2)}, ${column(3)}) h (own, sort, corner)
+					JOIN json_to_recordset(runs::json) AS j (kind text, most int) ON j.kind = sort, LATERAL (
+						SELECT * FROM (
+							SELECT seq FROM ${s}.tasks WHERE basket = b AND lane = corner AND state < 6 AND seq > own ORDER BY seq LIMIT ${most}
+						) x LIMIT most - 1
+					) f WHERE corner IS NOT NULL AND coalesce(columns->7->own::text->>1, '0') = '0' LIMIT (room + wanted)::int
+				) SELECT seq FROM (
+					SELECT seq, bool_and(count(*) = 2) OVER (PARTITION BY max(own) ORDER BY seq) AS is_run
+					FROM (SELECT * FROM c UNION ALL SELECT NULL, * FROM (
+						SELECT kind, seq FROM ${s}.tasks WHERE seq = ANY (ARRAY(SELECT seq FROM c)) AND state = 2 AND attempts = 0
+						AND gate IS NULL AND due <= t ORDER BY seq FOR UPDATE SKIP LOCKED
+					) k) x GROUP BY seq, sort
+				) x WHERE is_run
 			);
-			p := 0;
-			WHILE mine[p + 1] = expected[p + 1] LOOP p := p + 1; END LOOP;
-			CONTINUE WHEN p = 0;
-			WITH c AS MATERIALIZED (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine[1:p])), u AS (
-				UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = ${next},
-					worker = nullif(who, ''), claimed = t
-				WHERE seq = ANY (ARRAY(SELECT seq FROM c))
-			) SELECT ${claimed(s)} INTO columns FROM (SELECT * FROM c ORDER BY seq) x;
-			taken := taken || columns;
-${cutRun}
-		END LOOP;`;
+			p := cardinality(mine);
+			IF p > 0 THEN
+				WITH u AS (
+					UPDATE ${s}.tasks SET state = 3, behind = 1, place = NULL, started = NULL, due = leaseEnd, claims = ${next},
+						worker = nullif(who, ''), claimed = t
+					WHERE seq = ANY (mine)
+				) SELECT ${claimed(s)} INTO columns FROM (SELECT * FROM ${s}.tasks WHERE seq = ANY (mine) ORDER BY seq) x;
+				taken := taken || columns;
+			END IF;
+${cutRun}`;
 }

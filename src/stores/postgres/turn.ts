@@ -60,7 +60,7 @@ export function turn(s: string): string {
 	lanes text[]; heads bigint[]; l text; p int; unread int; posts boolean; stirred boolean := false; soon bigint;
 	ks text[] := ARRAY(SELECT json_array_elements_text(x->1) FROM json_array_elements(c::json) x);
 	kinds text[]; paused text[]; wanted int; lastDue bigint; isMore boolean := false; isReplaced boolean; old xid8; checked bigint; top bigint; longest bigint; leaseEnd bigint; ended record;
-	fates ${s}.endings[] := '{}'; finished bigint[] := '{}'; stays text[] := '{}'; above bigint[] := '{}'; head record; expected bigint[]; mine bigint[];
+	fates ${s}.endings[] := '{}'; finished bigint[] := '{}'; stays text[] := '{}'; above bigint[] := '{}'; mine bigint[];
 	${overallVariables}${gateVariables(s)}`,
 		`IF c <> '[]' AND current_setting('transaction_isolation') <> 'read committed' THEN
 	RAISE 'baskets need transactions that are READ COMMITTED: make that the default_transaction_isolation of the database or the role'
