@@ -30,9 +30,10 @@ interface Labour {
 	isImpatient?: boolean | undefined;
 }
 
-/** The number of statements and the time, in milliseconds, after which the event loop continues. A commit counts as several. */
-const mostAtOnce = 256;
-const costOfCommit = 10;
+/** The work and the time, in milliseconds, after which the event loop continues. A row that is read or changed counts 1. */
+const mostAtOnce = 1_024;
+const costOfStatement = 4;
+const costOfCommit = 40;
 const longestAtOnce = 3;
 
 /** The maximum pause between two tries, in milliseconds. */
@@ -54,7 +55,7 @@ export class Connection {
 	#current: object | undefined;
 	/** Absent if there was none. */
 	#labour: Labour | undefined;
-	/** The number of statements since the event loop last continued, with the cost of commits. */
+	/** The work since the event loop last continued. */
 	#asked = 0;
 	/** Whether the transaction of the current {@link read} writes by now. */
 	#isLocked = false;
@@ -118,14 +119,16 @@ export class Connection {
 
 	/** Returns all rows. Numbers that JavaScript cannot represent are rounded: they were written by hand. */
 	all<Row>(sql: string, ...parameters: Value[]): Row[] {
-		this.#asked++;
-		return this.#statements.all(this.#open, sql, parameters) as Row[];
+		const rows = this.#statements.all(this.#open, sql, parameters) as Row[];
+		this.#asked += costOfStatement + rows.length;
+		return rows;
 	}
 
 	/** Returns the number of changed rows. */
 	run(sql: string, ...parameters: Value[]): number {
-		this.#asked++;
-		return this.#statements.run(this.#open, sql, parameters);
+		const changed = this.#statements.run(this.#open, sql, parameters);
+		this.#asked += costOfStatement + changed;
+		return changed;
 	}
 
 	/**

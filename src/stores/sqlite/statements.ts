@@ -93,22 +93,22 @@ export class Statements {
 	/** Returns the number of changed rows. */
 	run(db: AnyConnection, sql: string, parameters: readonly Value[]): number {
 		const prepared = this.#prepare(db, sql);
-		const { changes } = prepared.statement.run(...argumentsOf(prepared, parameters)) as { changes: number | bigint };
-		return Number(changes);
+		const result = prepared.statement.run(...argumentsOf(prepared, parameters));
+		return Number((result as { changes: number | bigint }).changes);
 	}
 
 	#prepare(db: AnyConnection, sql: string): Prepared {
-		let prepared = this.#prepared.get(sql);
-		if (prepared === undefined) {
-			if (this.#prepared.size >= mostStatements) this.#prepared.clear();
-			const statement: Prepared["statement"] = db.prepare(sql);
-			statement.setReadBigInts?.(false);
-			statement.safeIntegers?.(false);
-			const names = statement.setReturnArrays && statement.columns?.().map(({ name }) => name);
-			statement.setReturnArrays?.(names !== undefined);
-			prepared = { statement, names, isNamed: /\?\d/.test(sql) && (this.#areNumbersNames ??= takesNames(db)) };
-			this.#prepared.set(sql, prepared);
-		}
+		const known = this.#prepared.get(sql);
+		if (known !== undefined) return known;
+		if (this.#prepared.size >= mostStatements) this.#prepared.clear();
+		const statement: Prepared["statement"] = db.prepare(sql);
+		statement.setReadBigInts?.(false);
+		statement.safeIntegers?.(false);
+		const names = statement.setReturnArrays && statement.columns?.().map(({ name }) => name);
+		statement.setReturnArrays?.(!!names);
+		const isNamed = /\?\d/.test(sql) && (this.#areNumbersNames ??= takesNames(db));
+		const prepared = { statement, names, isNamed };
+		this.#prepared.set(sql, prepared);
 		return prepared;
 	}
 }

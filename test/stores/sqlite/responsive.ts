@@ -67,6 +67,20 @@ export function testResponsive(make: Open): void {
 		},
 	);
 
+	test("sqliteStore() leaves the event loop to others between calls whose few statements are about many tasks", async () => {
+		const { db, store } = await openStore(make);
+		const ids = Array.from({ length: 3_000 }, (_, index) => `${index}`);
+		await store.add("b", ids.map((id) => task({ id })));
+		const deleting = async () => {
+			for (let from = 0; from < ids.length; from += 300) await store.delete("b", ids.slice(from, from + 300));
+		};
+		let time = performance.now();
+		replace(performance, "now", () => time += 4);
+		expect(await breaths(deleting())).toBeGreaterThanOrEqual(9);
+		expect(await store.counts("b")).toMatchObject({ waiting: 0 });
+		db.close();
+	});
+
 	test("sqliteStore() leaves the event loop to others between a few calls that take long", async () => {
 		const { db, store } = await openStore(make);
 		const ids = Array.from({ length: 300 }, (_, index) => `nobody ${index}`);
