@@ -119,7 +119,8 @@ async function bundle(): Promise<void> {
 		alias: {
 			upkeep: request.library,
 			...Object.fromEntries(
-				["threads", "cron", "otel", "stores/indexeddb", "stores/postgres", "stores/sqlite"].map(aliasOf),
+				["threads", "cron", "otel", ...["deno-kv", "indexeddb", "postgres", "sqlite"].map((name) => `stores/${name}`)]
+					.map(aliasOf),
 			),
 		},
 		plugins: [unbundled],

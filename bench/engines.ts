@@ -12,7 +12,10 @@ const timeout = 300_000;
 
 const commands: Record<Exclude<EngineName, "chromium">, string[]> = {
 	node: [process.execPath, "--no-warnings", "--expose-gc"],
-	deno: [tool("deno"), "run", "--quiet", "--allow-all", "--no-config", "--no-lock", "--v8-flags=--expose-gc"],
+	deno: [
+		...[tool("deno"), "run", "--quiet", "--allow-all", "--unstable-kv"],
+		...["--no-config", "--no-lock", "--v8-flags=--expose-gc"],
+	],
 	bun: [tool("bun"), "run"],
 };
 

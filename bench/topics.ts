@@ -16,6 +16,7 @@ export type TopicName =
 	| "sqlite-add"
 	| "sqlite-lanes"
 	| "sqlite-hold"
+	| "deno-kv"
 	| "observe"
 	| "browser-queue"
 	| "browser-add"
@@ -100,6 +101,7 @@ const atOnce = [1, 10, 100];
 const durabilities = ["FULL", "NORMAL"] as const;
 const many = "100,000";
 const holders = ["hold", "release", "retry", "delete", "list", "counts", "claim of 1,000"];
+const kv = "Deno.Kv by hand";
 const rawPg = "pg by hand";
 const rawPg500 = `${rawPg}, 500 at once`;
 const pg = "Basket, pg";
@@ -281,6 +283,15 @@ export const topics: Record<TopicName, Topic> = {
 		engines: ["node"],
 		cases: holders,
 		targets: holders.map((name): Target => ({ case: name, most: 10 })),
+		processes: 3,
+	},
+	"deno-kv": {
+		title: "One of 2,000 no-op tasks in Deno KV, added at the same time, until all are done and that is stored",
+		unit: "ns",
+		more: ["CPU"],
+		engines: ["deno"],
+		cases: [kv, "Basket, denoKvStore"],
+		targets: [{ case: "Basket, denoKvStore", most: 2.5, of: kv }],
 		processes: 3,
 	},
 	observe: {
