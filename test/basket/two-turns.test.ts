@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { retryAfter, sleep, StoreError } from "../../mod.ts";
 import fc from "../property.ts";
+import { isNode } from "../support.ts";
 import { Machine, running, SpiedStore } from "./support.ts";
 
 const noop = (_: number) => {};
@@ -35,13 +36,13 @@ describe("Basket: two turns at the same time", () => {
 			const seen = new Set<number>();
 			const run = (n: number) => (seen.add(n), takes > 0 ? sleep(takes, machine) : undefined) as Promise<void>;
 			const basket = machine.basket({ a: run }, { store, concurrency: 50 });
-			await basket.addMany(tasks(10_000));
+			await basket.addMany(tasks(2_000));
 			const drained = basket.drain();
 			await machine.clock.advance(3_000);
 			await drained;
 			expect([seen.size, machine.settled.length, Math.max(...underWay), underWay.at(-1)]).toEqual([
-				10_000,
-				10_000,
+				2_000,
+				2_000,
 				2,
 				1,
 			]);
@@ -73,12 +74,12 @@ describe("Basket: two turns at the same time", () => {
 		const begun: number[] = [];
 		const a = { attempts, run: (n: number) => (begun.push(n), run(n, machine) as Promise<void>) };
 		const basket = machine.basket({ a }, { store, concurrency });
-		await basket.addMany(tasks(3_000));
+		await basket.addMany(tasks(1_000));
 		const drained = basket.drain();
 		await machine.clock.advance(600_000);
 		await drained;
-		expect([machine.settled.length, Math.max(...underWay)]).toEqual([3_000, 1]);
-		expect(begun).toEqual(tasks(3_000).map(({ payload }) => payload));
+		expect([machine.settled.length, Math.max(...underWay)]).toEqual([1_000, 1]);
+		expect(begun).toEqual(tasks(1_000).map(({ payload }) => payload));
 	});
 
 	test("never begin once there are lanes that may have runs, so that one turn stores what has ended before another", async () => {
@@ -138,24 +139,27 @@ describe("Basket: two turns at the same time", () => {
 		for await (const { attempts, crashes } of basket.list()) expect([attempts, crashes]).toEqual([0, 0]);
 	});
 
-	test.each([91, 141, 191])("bury what the store refuses, whatever comes in between: %d", async (factor) => {
-		let count = 0;
-		const { machine, store } = slow(() => (count++ * 37 % (factor % 50 + 1)) * factor / 30);
-		const { turn } = machine.memory;
-		machine.memory.turn = (name, given) => {
-			const isRefused = given.settle.some(({ ref, outcome }) => ref.id === "1500" && outcome.type === "done");
-			if (isRefused) throw new TypeError("no");
-			return turn.call(machine.memory, name, given);
-		};
-		const basket = machine.basket({ a: noop }, { store });
-		await basket.addMany(tasks(12_000));
-		const drained = basket.drain();
-		await machine.clock.advance(3_000_000);
-		await drained;
-		const others = machine.settled.filter(({ outcome }) => outcome !== "done");
-		expect(others).toMatchObject([{ id: "1500", outcome: "dead" }]);
-		expect(machine.settled.length).toBe(12_000);
-	});
+	test.each(isNode ? [91, 141, 191] : [141])(
+		"bury what the store refuses, whatever comes in between: %d",
+		async (factor) => {
+			let count = 0;
+			const { machine, store } = slow(() => (count++ * 37 % (factor % 50 + 1)) * factor / 30);
+			const { turn } = machine.memory;
+			machine.memory.turn = (name, given) => {
+				const isRefused = given.settle.some(({ ref, outcome }) => ref.id === "1500" && outcome.type === "done");
+				if (isRefused) throw new TypeError("no");
+				return turn.call(machine.memory, name, given);
+			};
+			const basket = machine.basket({ a: noop }, { store });
+			await basket.addMany(tasks(4_000));
+			const drained = basket.drain();
+			await machine.clock.advance(3_000_000);
+			await drained;
+			const others = machine.settled.filter(({ outcome }) => outcome !== "done");
+			expect(others).toMatchObject([{ id: "1500", outcome: "dead" }]);
+			expect(machine.settled.length).toBe(4_000);
+		},
+	);
 
 	test("lose and repeat nothing if turns fail, before or after they have taken effect", async () => {
 		await fc.assert(
@@ -200,7 +204,7 @@ describe("Basket: two turns at the same time", () => {
 					expect(machine.settled.filter(({ outcome }) => outcome === "dead")).toEqual([]);
 				},
 			),
-			{ numRuns: 5 },
+			{ numRuns: isNode ? 5 : 2 },
 		);
 	});
 });
