@@ -679,6 +679,57 @@ describe("indexedDBStore(name)", () => {
 		expect([ids.length, new Set(ids).size]).toEqual([300, 300]);
 	});
 
+	test("numbers tasks in the order of their additions, whichever stores have made them", async () => {
+		const name = newName();
+		const stores = await Promise.all([open(name), open(name)]);
+		const wanted: string[] = [];
+		for (const pattern of ["0011", "01010", "1", "000"]) {
+			for (const digit of pattern) {
+				const id = `${wanted.length}`;
+				wanted.push(id);
+				await stores[Number(digit)]!.add("b", [task({ id, lane: "l" })]);
+			}
+		}
+		expect((await stores[0]!.list("b", { limit: 99 })).map(({ id }) => id)).toEqual(wanted);
+		expect((await stores[1]!.turn("b", claim())).claims.map(({ id }) => id)).toEqual(["0"]);
+		// At the same time, in transactions that begin before the others have ended.
+		const counts = Array.from({ length: 40 }, (_, index) => 1 + index % 3);
+		const added = await Promise.all(counts.map((count, index) => {
+			return stores[index % 2]!.add("c", Array.from({ length: count }, () => task()));
+		}));
+		const ids = added.flat().map(({ id }) => id);
+		const listed = await stores[0]!.list("c", { limit: 99 });
+		expect([ids.length, new Set(ids).size]).toEqual([79, 79]);
+		expect(listed.map(({ id }) => id).sort()).toEqual(ids.sort());
+	});
+
+	test.each(["an aborted transaction", "a failed addition", "a deletion by the browser"])(
+		"numbers tasks above all that are stored after %s",
+		async (what) => {
+			const database = await openOwn();
+			const store = await open(database);
+			await store.add("b", [task({ id: "0" }), task({ id: "1" })]);
+			const all = begin(database);
+			if (what === "an aborted transaction") {
+				await store.add("b", [task(), task()], all);
+				all.abort();
+				await errorOf(committed(all));
+			} else if (what === "a failed addition") {
+				limitWrites(2);
+				expect(await errorOf(store.add("b", [task(), task()]))).toMatchObject({ code: "full" });
+				vi.restoreAllMocks();
+			} else {
+				all.objectStore("upkeep.rows").clear();
+				await committed(all);
+				expect(await total(store)).toBe(0);
+			}
+			for (const id of ["2", "3"]) await store.add("b", [task({ id })]);
+			const kept = what === "a deletion by the browser" ? [] : ["0", "1"];
+			expect((await store.list("b", { limit: 9 })).map(({ id }) => id)).toEqual([...kept, "2", "3"]);
+			expect((await store.turn("b", claim())).claims.map(({ id }) => id)).toEqual([...kept, "2", "3"]);
+		},
+	);
+
 	test("rejects after close()", async () => {
 		const store = await open();
 		await store.close!();
