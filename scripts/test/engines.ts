@@ -10,7 +10,7 @@ import { readJunit, type ReadReport, readTypes, readVitest } from "./reports.ts"
 export const root: string = dirname(dirname(import.meta.dirname));
 
 /** How long a test may take, in milliseconds: generous, because a slow machine must not fail a test that works. */
-export const testTimeout = 60_000;
+export const testTimeout = 120_000;
 
 const typesProject = "tsconfig.test.json";
 
