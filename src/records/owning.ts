@@ -16,15 +16,14 @@ export function* findTokens(): Work<string[]> {
 	return (yield* findRunning()).map(({ token }) => token!);
 }
 
-/** Ends leases at once. */
-export function endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<void> {
+/** Ends leases at once, unless they are over. Returns whether there were any. */
+export function endLeases(tx: RecordTransaction, isGone: (token: string) => boolean): Work<boolean> {
 	const settings = { orders: counted, inline: Infinity, random: Math.random, nextMark: String };
 	return new Session(tx, settings).whole(function* (session) {
-		for (const row of yield* findRunning()) {
-			if (!isGone(row.token!)) continue;
-			session.put({ ...row, dueAt: tx.now }, row);
-			tx.wake();
-		}
+		const ending = (yield* findRunning()).filter(({ token, dueAt }) => dueAt! > tx.now && isGone(token!));
+		for (const row of ending) session.put({ ...row, dueAt: tx.now }, row);
+		if (ending.length > 0) tx.wake();
+		return ending.length > 0;
 	});
 }
 

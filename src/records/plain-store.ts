@@ -165,7 +165,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 	/** Makes a turn, in whose transaction the space may look for the owners of claims. */
 	async #turnAndLook(basket: string, turn: Turn): Promise<TurnResult> {
 		const { space } = this;
-		let tell: (() => void) | undefined;
+		let tell: (() => Promise<boolean>) | undefined;
 		const result = await this.do(basket, "change", function* (session): Work<TurnResult> {
 			const result = yield* turnAtOnce(session, turn);
 			const hear = space.seekOwners?.(basket, result);
@@ -175,8 +175,7 @@ export class PlainStore<Tx> implements Store<Tx> {
 			}
 			return result;
 		});
-		tell?.();
-		return result;
+		return await tell?.() ? { ...result, dueIn: 0 } : result;
 	}
 
 	/** Applies a work to all items or to none. */

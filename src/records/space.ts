@@ -282,10 +282,11 @@ export interface RecordSpace<Tx = never> {
 	watch?(basket: string, wake: (reason?: WakeReason) => void, onError: (error: unknown) => void): () => void;
 	/**
 	 * For a space that detects when an owner of claims has gone. It is called in the transaction of a turn. If it
-	 * returns a function, that function is called with the tokens of all claims after the commit. There is no separate
-	 * transaction for it, because a frozen tab could block all others with it.
+	 * returns a function, that function is called with the tokens of all claims after the commit, and resolves with
+	 * whether it has ended leases. There is no separate transaction for it, because a frozen tab could block all others
+	 * with it.
 	 */
-	seekOwners?(basket: string, result: TurnResult): ((tokens: readonly string[]) => void) | undefined;
+	seekOwners?(basket: string, result: TurnResult): ((tokens: readonly string[]) => Promise<boolean>) | undefined;
 	/** See {@link Store}. */
 	close?(): Promise<void>;
 }

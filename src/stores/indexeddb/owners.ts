@@ -42,22 +42,39 @@ export class Owners {
 		return this.#mark ??= this.#take();
 	}
 
-	/** Calls `onGone` when one of these owners has gone, unless that owner is already awaited. */
-	await(basket: string, marks: Iterable<string>, onGone: (mark: string) => Promise<void>): void {
+	/**
+	 * Calls `onGone` when one of these owners has gone, unless that owner is already awaited. Resolves with whether a
+	 * call for an owner that had gone before has returned `true`.
+	 */
+	async await(
+		basket: string,
+		marks: Iterable<string | undefined>,
+		onGone: (mark: string) => Promise<boolean>,
+	): Promise<boolean> {
 		const awaited = this.#awaited.get(basket) ?? new Map<string, AbortController>();
 		this.#awaited.set(basket, awaited);
+		let isAny = false;
 		for (const mark of marks) {
-			if (mark === locked + this.#own || awaited.has(mark)) continue;
+			if (mark === undefined || mark === locked + this.#own || awaited.has(mark)) continue;
 			const controller = new AbortController();
 			awaited.set(mark, controller);
 			// Shared, so that a tab that is frozen when the lock is granted does not block others. It is held until the
 			// claims are released: a returning owner gets the lock after that, and its later claims are safe.
-			const options = { signal: controller.signal, mode: "shared" } as const;
-			globalThis.navigator?.locks?.request(this.#prefix + mark, options, () => {
-				awaited.delete(mark);
-				return onGone(mark);
-			}).catch(() => {}); // nobody waits anymore, or locks are refused: the leases decide
+			const seek = (options: LockOptions) =>
+				navigator.locks.request(this.#prefix + mark, { ...options, mode: "shared" }, (lock) => {
+					if (lock === null) return null;
+					awaited.delete(mark);
+					return onGone(mark);
+				});
+			try {
+				const hasEnded = await seek({ ifAvailable: true });
+				if (hasEnded === null) seek({ signal: controller.signal }).catch(() => {}); // nobody waits anymore
+				if (hasEnded) isAny = true;
+			} catch {
+				// There are no locks, or they are refused: the leases decide.
+			}
 		}
+		return isAny;
 	}
 
 	/** Ends the waits for the owners of claims in a basket. */

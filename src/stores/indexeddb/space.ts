@@ -112,14 +112,17 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 	}
 
 	/** Checks for the owners of claims when there is no other work, and at intervals. */
-	seekOwners(basket: string, { claims, dueIn }: TurnResult): ((tokens: readonly string[]) => void) | undefined {
+	seekOwners(
+		basket: string,
+		{ claims, dueIn }: TurnResult,
+	): ((tokens: readonly string[]) => Promise<boolean>) | undefined {
 		const now = this.#clock.now();
 		const isIdle = claims.length === 0 || now - this.#lookedAt >= lookInterval;
 		if (!isIdle || dueIn === 0 || dueIn === Infinity || !this.#wakes.has(basket)) return undefined;
 		this.#lookedAt = now;
 		return (tokens) => {
-			const others = new Set(tokens.map(ownerOf).filter((owner) => owner !== undefined));
-			this.#owners.await(basket, others, (owner) => this.#bereave(basket, owner));
+			const marks = new Set(tokens.map(ownerOf));
+			return this.#owners.await(basket, marks, (mark) => this.#bereave(basket, mark));
 		};
 	}
 
@@ -143,13 +146,13 @@ export class IndexedDBSpace implements RecordSpace<IDBTransaction> {
 		}
 	}
 
-	/** Releases the claims of an owner that has gone. */
-	async #bereave(basket: string, owner: string): Promise<void> {
+	/** Releases the claims of an owner that has gone. Returns whether there were any. */
+	async #bereave(basket: string, mark: string): Promise<boolean> {
 		try {
-			const isGone = (token: string) => ownerOf(token) === owner;
-			await this.transact(basket, (tx) => endLeases(tx, isGone), { purpose: "lease" });
+			const isGone = (token: string) => ownerOf(token) === mark;
+			return await this.transact(basket, (tx) => endLeases(tx, isGone), { purpose: "lease" });
 		} catch {
-			// They are released when their leases expire.
+			return false; // they are released when their leases expire
 		}
 	}
 

@@ -1,5 +1,6 @@
 // Takeover of the tasks of a closed store. The time stands still, so that no lease ends.
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Basket } from "../../../../mod.ts";
 import { indexedDBStore } from "../../../../src/stores/indexeddb/indexeddb.ts";
 import type { Store } from "../../../../src/basket/store.ts";
 import { VirtualClock } from "../../../../src/testing/virtual-clock.ts";
@@ -125,6 +126,39 @@ describe("indexedDBStore() takes over at once what was claimed by a worker", () 
 		const watching = watch(store);
 		expect(await claim(store)).toEqual([]);
 		await expectWoken(watching);
+		expect(await claim(store)).toEqual([{ id: "a", crashes: 1 }]);
+	});
+
+	test("that was gone before a drain() began, which does it", async () => {
+		const origin = new Origin();
+		const store = await origin.open();
+		await store.add("b", [{ id: "a", kind: "k", payload: "1", delay: 0, priority: 0 }]);
+		const { worker } = await origin.worker(1);
+		worker.terminate();
+		await origin.locks(0, 0);
+		const done: string[] = [];
+		await new Basket({ store, name: "b", tasks: { k: (_, { id }) => void done.push(id) } }).drain();
+		expect(done).toEqual(["a"]);
+	});
+
+	test("that was gone before its kind was paused: once, and it waits for the end of the pause", async () => {
+		const origin = new Origin();
+		const store = await origin.open();
+		await add(store, "a");
+		const { worker } = await origin.worker(1);
+		await store.pause("b", "k", true);
+		await store.add("b", [{ id: "later", kind: "other", payload: "p", delay: 1_000, priority: 0 }]);
+		worker.terminate();
+		await origin.locks(0, 0);
+		const watching = watch(store);
+		const turn = () => store.turn("b", { settle: [], claim: [{ kinds: ["k", "other"], limit: 9 }], lease: 30_000 });
+		for (let count = 0; count < 5; count++) {
+			expect((await turn()).claims).toEqual([]);
+			await new Promise((resolve) => setTimeout(resolve, 20)); // time for what follows a grant of the lock
+		}
+		expect((await turn()).dueIn).toBe(1_000);
+		expect(watching.woken).toBeLessThanOrEqual(1);
+		await store.pause("b", "k", false);
 		expect(await claim(store)).toEqual([{ id: "a", crashes: 1 }]);
 	});
 
