@@ -21,13 +21,13 @@ export function itemsFrom(tasks: readonly NewTask[], from: number): readonly New
 	return tasks.slice(from, to);
 }
 
-/** The number of tasks from this index on that differ only in their keys and their payloads, which are text. */
+/** The number of tasks from this index on that differ only in their lanes, keys, metas and payloads, which are text. */
 export function countAlike(tasks: readonly NewTask[], from: number): number {
 	const { kind, priority, delay } = tasks[from]!;
 	let to = from;
 	let length = 0;
 	for (let task; (task = tasks[to]) !== undefined; to++) {
-		const isPlain = task.id === undefined && task.lane === undefined && typeof task.payload === "string";
+		const isPlain = task.id === undefined && typeof task.payload === "string";
 		if (!isPlain || task.kind !== kind || task.priority !== priority || task.delay !== delay) break;
 		length += task.payload.length;
 		if (length > mostCharacters) break;

@@ -96,15 +96,19 @@ export class SqliteClaiming extends SqliteDue {
 			const { read, taken } = this.#begin(basket, rows, { limits, worker, until }, now);
 			heads += taken.length;
 			let room = left - claims.length - taken.length;
+			const behind: number[] = [];
 			for (const [index, claim] of read.entries()) {
 				if (typeof claim !== "object") continue;
 				claims.push(claim);
 				const mostBehind = Math.min((runs.find(({ kind }) => kind === claim.kind)?.most ?? 1) - 1, room);
 				if (mostBehind === 0 || claim.lane === undefined || claim.attempts > 0) continue;
-				const followers = this.#follow(basket, rows[index]!, mostBehind, { worker, until }, now);
-				for (const follower of followers) claims.push(follower);
-				room -= followers.length;
+				for (const [seq, follower] of this.#behind(basket, rows[index]!, mostBehind, now)) {
+					behind.push(seq);
+					claims.push(follower);
+					room--;
+				}
 			}
+			this.lanes.follow(behind.sort((a, b) => a - b), worker, until, now);
 			// Before the changes that make gates ready again.
 			if (picks.length > 0) this.picks.serve(basket, [...offered], new Set(taken), until, now);
 			this.#requeue(rows.filter((_, index) => read[index] === undefined).map(({ seq }) => seq));
@@ -115,22 +119,20 @@ export class SqliteClaiming extends SqliteDue {
 		return claims;
 	}
 
-	/** Claims the tasks behind a head that can run with it. */
-	#follow(basket: string, { seq, kind, lane }: DueRow, most: number, { worker, until }: Taking, now: number): Claim[] {
+	/** The tasks behind a head that can run with it, by their numbers. */
+	#behind(basket: string, { seq, kind, lane }: DueRow, most: number, now: number): Map<number, Claim> {
 		const rows = this.lanes.behind<DueRow & Omit<History, "seq">>(
 			...[basket, lane!, seq, Math.min(most, mostRows)] as const,
 			`${claimColumns(this.tables)}, ${historyColumns(this.tables)}`,
 		);
-		const claims: Claim[] = [];
+		const claims = new Map<number, Claim>();
 		for (const row of rows) {
 			const { state, attempts, due, gate = null } = row;
 			const mayFollow = state === State.blocked && row.kind === kind && due <= now && attempts === 0 && gate === null;
 			const claim = mayFollow ? this.#read(row, { ...row, state: 0 }, now) : "";
 			if (typeof claim === "string") break;
-			claims.push(claim);
+			claims.set(row.seq, claim);
 		}
-		if (claims.length === 0) return [];
-		this.lanes.follow(rows.slice(0, claims.length).map(({ seq }) => seq), worker, until, now);
 		return claims;
 	}
 

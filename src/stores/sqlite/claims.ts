@@ -151,8 +151,8 @@ export class SqliteClaims extends SqliteClaiming {
 	/** Removes tasks. Returns their lanes; `undefined` for a claim that is lost. */
 	#remove(basket: string, refs: readonly Ref[]): (string | null | undefined)[] {
 		if (refs.length === 0) return [];
-		if (refs.every((ref) => ref.lane === undefined && isPlain(ref)) && this.#removePlain(basket, refs.map(seqOf))) {
-			return refs.map(() => null);
+		if (refs.every(isPlain) && this.#removePlain(basket, refs.map(seqOf).sort((a, b) => a - b))) {
+			return refs.map(({ lane = null }) => lane);
 		}
 		const proofs = refs.map(proofOf);
 		const gone = this.connection.all<Gone>(
@@ -169,7 +169,7 @@ export class SqliteClaims extends SqliteClaiming {
 		const { tasks } = this.tables;
 		const [good] = this.connection.all<{ count: number }>(
 			`SELECT count(*) AS count FROM ${tasks} WHERE ${isAmong(seqs)} AND basket = ?3 AND claims = 1
-			AND ${State.isClaimed} AND posted = 0 AND coalesce(id, lane, log) IS NULL`,
+			AND ${State.isClaimed} AND posted = 0 AND coalesce(id, log) IS NULL`,
 			...[...bounds(seqs), basket],
 		);
 		const areGood = good!.count === seqs.length;

@@ -60,6 +60,7 @@ export class SqliteLanes {
 
 	/** Claims tasks as followers. */
 	follow(seqs: readonly number[], worker: string | undefined, until: number, now: number): void {
+		if (seqs.length === 0) return;
 		createGates(this.#connection, this.#tables);
 		this.#connection.run(
 			`UPDATE ${this.#tables.tasks} SET state = ${State.stopping}, behind = 1, started = NULL, due = ?3, claims = claims + 1,

@@ -127,15 +127,18 @@ export class SqliteTasks {
 	/** Inserts tasks in one statement, which is two or three times faster than one statement each. */
 	#insertAlike(basket: string, tasks: readonly NewTask[], seq: number, now: number): void {
 		const { kind, priority, delay } = tasks[0]!;
+		const haveMore = tasks.some(({ meta, lane, limitKey }) => (meta ?? lane ?? limitKey) !== undefined);
 		const haveKeys = tasks.some(({ limitKey }) => limitKey !== undefined);
-		const haveMore = haveKeys || tasks.some(({ meta }) => meta !== undefined);
-		const values = `value ->> 0, value ->> 1${haveKeys ? ", value ->> 2" : ""}`;
-		const rowOf = (task: NewTask) => [encode(task.payload), columnOf(task.meta), gateOf(task)];
+		const values =
+			`iif(value ->> 1 IS NULL, ${State.waiting}, ${State.blocked}), value ->> 0, value ->> 1, value ->> 2`;
+		const rowOf = (task: NewTask) => [encode(task.payload), task.lane, columnOf(task.meta), gateOf(task)];
 		this.connection.run(
-			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, state, due, added, payload ${
-				haveMore ? ", meta" : ""
+			`INSERT INTO ${this.tables.tasks} (seq, basket, kind, priority, due, added, state, payload ${
+				haveMore ? ", lane, meta" : ""
 			} ${haveKeys ? ", gate" : ""})
-			SELECT ?1 + key, ?2, ?3, ?4, ${State.waiting}, ?5, ?6, ${haveMore ? values : "value"} FROM json_each(?7)`,
+			SELECT ?1 + key, ?2, ?3, ?4, ?5, ?6, ${haveMore ? values : `${State.waiting}, value`} ${
+				haveKeys ? ", value ->> 3" : ""
+			} FROM json_each(?7)`,
 			...[seq, basket, kind, priority, after(now, delay), now],
 			JSON.stringify(tasks.map((task) => haveMore ? rowOf(task) : encode(task.payload))),
 		);

@@ -22,6 +22,23 @@ export const history: readonly StoreTest[] = [
 		},
 	},
 	{
+		title: "add() keeps the lane, the key and meta of each of many tasks without ids",
+		async run(bench) {
+			const texts = [undefined, "", `"\\' \u65e5`];
+			const labels = texts.flatMap((lane) =>
+				texts.flatMap((limitKey) => texts.map((meta) => ({ lane, limitKey, meta })))
+			);
+			await bench.add(...labels.map((label) => ({ ...label, id: undefined })));
+			const textsOf = ({ lane, limitKey, meta }: Partial<NewTask>) => show({ lane, limitKey, meta });
+			equal((await bench.list()).map(textsOf), labels.map(textsOf), "listed");
+			// Those behind the heads of their lanes are blocked. The keys take turns.
+			const heads = labels.filter(({ lane }, index) =>
+				lane === undefined || labels.findIndex((one) => one.lane === lane) === index
+			);
+			equal((await bench.claim()).map(textsOf).sort(), heads.map(textsOf).sort(), "claimed");
+		},
+	},
+	{
 		title: "meta and history may have their full lengths, in any language",
 		async run(bench) {
 			for (const [id, letter] of [["a", "x"], ["b", "\u65e5"], ["c", "\ud83c\udf89"]] as const) {
