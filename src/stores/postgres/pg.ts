@@ -28,11 +28,11 @@ interface Pool extends PgClient {
 	readonly options?: { readonly max?: number };
 }
 
-/** The listening connection, and the end of its queue. */
+/** The listening connection, which can be lent. */
 interface Listening {
-	readonly client: PooledClient;
-	readonly onEnd: (error: unknown) => void;
-	last: Promise<unknown>;
+	/** Runs a query after the others. */
+	readonly query: Query;
+	isFree: boolean;
 }
 
 /** How long to wait for a free connection before the listening one is used, in milliseconds. */
@@ -73,14 +73,19 @@ export class PgPool {
 		if (pool.on !== undefined && pool.options?.max !== 1) this.listen = (...given) => this.#listen(...given);
 	}
 
-	/** If tasks hold all connections of the pool, the listening one is lent, because leases must still be extended. */
+	/**
+	 * Turns run on the listening connection, unless it is busy: a pool closes idle connections, and a new one would have to
+	 * compile the functions first. The others use it if tasks hold all connections of the pool, because leases must still
+	 * be extended.
+	 */
 	readonly query: Query = async (text, values, timeout) => {
+		if (this.#listening?.isFree && text.includes("turn_")) return lend(this.#listening, text, values, timeout);
 		const endsAt = systemClock.monotonic() + timeout;
 		const client = await this.#take(this.#listening === undefined ? timeout : Math.min(patience, timeout));
 		const left = endsAt - systemClock.monotonic();
 		if (client !== undefined) return askAndRelease(client, text, values, left);
 		if (this.#listening === undefined) throw tooLate(timeout, noneFree);
-		return this.#borrow(this.#listening, text, values, endsAt);
+		return lend(this.#listening, text, values, left);
 	};
 
 	/** @returns `undefined` if no connection was free in time; a late one is released at once */
@@ -92,41 +97,35 @@ export class PgPool {
 		});
 	}
 
-	async #borrow(listening: Listening, text: string, values: string[], endsAt: number): Promise<string | undefined> {
-		let isOver = false;
-		const ask = async () => isOver ? [] : (await listening.client.query(text, values)).rows;
-		const asking = listening.last.then(ask);
-		listening.last = asking.catch(() => {});
-		try {
-			return textOf(await within(asking, endsAt - systemClock.monotonic()));
-		} catch (error) {
-			if (!isAnswer(error)) listening.onEnd(error);
-			throw ofPool(error);
-		} finally {
-			isOver = true;
-		}
-	}
-
 	async #listen(...given: Parameters<Listen>): Promise<() => unknown> {
 		const client = await this.#take(listenTimeout);
 		if (client === undefined) throw tooLate(listenTimeout, noneFree);
 		try {
 			const stop = await listenOn(client, ...given);
-			const listening: Listening = this.#listening = { client, onEnd: given[2], last: Promise.resolve() };
+			const explain = (error: unknown) => {
+				if (!isAnswer(error)) given[2](error);
+				return ofPool(error);
+			};
+			const listening: Listening = this.#listening = { query: queueOf(client, explain), isFree: true };
 			return () => {
 				if (this.#listening === listening) this.#listening = undefined;
 				const release = (isBroken: boolean) => {
 					client.release(isBroken);
 					stop();
 				};
-				const ended = listening.last.then(() => client.query("UNLISTEN *"));
-				within(ended, 1_000).then(() => release(false), () => release(true));
+				listening.query("UNLISTEN *", [], 1_000).then(() => release(false), () => release(true));
 			};
 		} catch (error) {
 			client.release(true);
 			throw error;
 		}
 	}
+}
+
+/** Runs a query on the listening connection, after those that others run on it. */
+function lend(listening: Listening, ...given: Parameters<Query>): Promise<string | undefined> {
+	listening.isFree = false;
+	return listening.query(...given).finally(() => listening.isFree = true);
 }
 
 /** A connection that does not answer or is lost must not return to the pool. */
@@ -171,7 +170,7 @@ function isAnswer(error: unknown): boolean {
 }
 
 /** Runs queries one after the other, and none inside an open transaction of the caller, like a pool of one connection. */
-export function queueOf(client: PgClient): Query {
+export function queueOf(client: PgClient, explain: (error: unknown) => unknown = ofSingle): Query {
 	let last: Promise<unknown> = Promise.resolve();
 	return (text, values, timeout) => {
 		let isOver = false;
@@ -180,7 +179,7 @@ export function queueOf(client: PgClient): Query {
 			return isOver ? [] : (await client.query(text, values)).rows;
 		};
 		const answer = within(last.then(ask), timeout).then(textOf, (error) => {
-			throw ofSingle(error);
+			throw explain(error);
 		}).finally(() => isOver = true);
 		last = answer.catch(() => {});
 		return answer;

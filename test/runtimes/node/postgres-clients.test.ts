@@ -3,8 +3,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sleep, type Store } from "../../../mod.ts";
+import { postgresStore } from "../../../src/stores/postgres/postgres.ts";
 import { connectPostgres, type DriverName, driverNames } from "../../servers/postgres-drivers.ts";
 import { PostgresMachine, query } from "../../servers/postgres-machine.ts";
 import { createDatabase, effectsOf, endConnections, through, until } from "../../servers/postgres-work.ts";
@@ -263,6 +265,66 @@ describe("Basket on Postgres with real clients", () => {
 			);
 		} finally {
 			stop();
+			await close();
+		}
+	});
+
+	/** A store whose pool keeps no idle connection but the one that listens, through a proxy. */
+	async function listening(url: string, proxy: Proxy) {
+		const pool = new pg.Pool({ connectionString: through(url, proxy), max: 3, idleTimeoutMillis: 50 });
+		const store = postgresStore(pool, { timeout: 500 });
+		await store.open();
+		const errors: unknown[] = [];
+		const stop = store.watch!("default", () => {}, (error) => errors.push(error));
+		const backends = () =>
+			query(
+				url,
+				"SELECT pid, query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+			);
+		const isAlone = async () => {
+			const all = await backends();
+			return all.length === 1 && /^LISTEN/i.test(all[0].query);
+		};
+		await until(isAlone, "only the connection that listens is left");
+		const close = async () => {
+			stop();
+			await proxy.close(); // pg would wait for the answer of a silent server
+			await pool.end();
+		};
+		return { store, errors, backends, close };
+	}
+	const asked = { settle: [], claim: [{ kinds: ["work"], limit: 1 }], lease };
+	const work = { kind: "work", payload: "", delay: 0, priority: 0 };
+
+	test("pg: turns run on the connection that listens, and need no new one when the pool has closed its idle ones", async () => {
+		const proxy = await Proxy.open(machine.port);
+		const { store, errors, backends, close } = await listening(await createDatabase(machine.url), proxy);
+		try {
+			const [{ pid }] = await backends();
+			for (let round = 0; round < 3; round++) await store.turn("default", asked);
+			const turning = (await backends()).filter(({ query }: { query: string }) => query.includes("turn_"));
+			expect(turning.map(({ pid }: { pid: number }) => pid)).toEqual([pid]);
+			// An addition takes one of its own, and the next turn has its task.
+			await store.add("default", [work]);
+			expect((await store.turn("default", asked)).claims).toHaveLength(1);
+			expect(errors).toEqual([]);
+		} finally {
+			await close();
+		}
+	});
+
+	test("pg: if the connection that listens is silent, one turn waits for it, no other one and no addition", async () => {
+		const proxy = await Proxy.open(machine.port);
+		const { store, errors, close } = await listening(await createDatabase(machine.url), proxy);
+		try {
+			expect(proxy.freeze(({ said }) => said.includes("LISTEN"))).toBe(1);
+			const lost = store.turn("default", asked).then(() => "answered", ({ code }) => code);
+			await store.add("default", [work]);
+			expect((await store.turn("default", asked)).claims).toHaveLength(1);
+			expect(await lost).toBe("unavailable");
+			expect(errors).toHaveLength(1);
+			expect((await store.turn("default", asked)).claims).toHaveLength(0);
+		} finally {
 			await close();
 		}
 	});
