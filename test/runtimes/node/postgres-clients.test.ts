@@ -283,7 +283,7 @@ describe("Basket on Postgres with real clients", () => {
 			);
 		const isAlone = async () => {
 			const all = await backends();
-			return all.length === 1 && /^LISTEN/i.test(all[0].query);
+			return all.length === 1 && /^LISTEN/i.test(String(all[0]!["query"]));
 		};
 		await until(isAlone, "only the connection that listens is left");
 		const close = async () => {
@@ -300,10 +300,10 @@ describe("Basket on Postgres with real clients", () => {
 		const proxy = await Proxy.open(machine.port);
 		const { store, errors, backends, close } = await listening(await createDatabase(machine.url), proxy);
 		try {
-			const [{ pid }] = await backends();
+			const [listener] = await backends();
 			for (let round = 0; round < 3; round++) await store.turn("default", asked);
-			const turning = (await backends()).filter(({ query }: { query: string }) => query.includes("turn_"));
-			expect(turning.map(({ pid }: { pid: number }) => pid)).toEqual([pid]);
+			const turning = (await backends()).filter(({ query }) => String(query).includes("turn_"));
+			expect(turning.map(({ pid }) => pid)).toEqual([listener!["pid"]]);
 			// An addition takes one of its own, and the next turn has its task.
 			await store.add("default", [work]);
 			expect((await store.turn("default", asked)).claims).toHaveLength(1);
