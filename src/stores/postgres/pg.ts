@@ -113,7 +113,9 @@ export class PgPool {
 					client.release(isBroken);
 					stop();
 				};
-				listening.query("UNLISTEN *", [], 1_000).then(() => release(false), () => release(true));
+				// A turn that is under way ends first.
+				const limit = listening.isFree ? 1_000 : listenTimeout;
+				listening.query("UNLISTEN *", [], limit).then(() => release(false), () => release(true));
 			};
 		} catch (error) {
 			client.release(true);

@@ -270,9 +270,9 @@ describe("Basket on Postgres with real clients", () => {
 	});
 
 	/** A store whose pool keeps no idle connection but the one that listens, through a proxy. */
-	async function listening(url: string, proxy: Proxy) {
+	async function listening(url: string, proxy: Proxy, timeout = 500) {
 		const pool = new pg.Pool({ connectionString: through(url, proxy), max: 3, idleTimeoutMillis: 50 });
-		const store = postgresStore(pool, { timeout: 500 });
+		const store = postgresStore(pool, { timeout });
 		await store.open();
 		const errors: unknown[] = [];
 		const stop = store.watch!("default", () => {}, (error) => errors.push(error));
@@ -291,7 +291,7 @@ describe("Basket on Postgres with real clients", () => {
 			await proxy.close(); // pg would wait for the answer of a silent server
 			await pool.end();
 		};
-		return { store, errors, backends, close };
+		return { store, errors, backends, stop, close };
 	}
 	const asked = { settle: [], claim: [{ kinds: ["work"], limit: 1 }], lease };
 	const work = { kind: "work", payload: "", delay: 0, priority: 0 };
@@ -310,6 +310,29 @@ describe("Basket on Postgres with real clients", () => {
 			expect(errors).toEqual([]);
 		} finally {
 			await close();
+		}
+	});
+
+	test("pg: a watch that ends leaves the connection that listens to a turn that takes long", async () => {
+		const url = await createDatabase(machine.url);
+		const { store, errors, stop, close } = await listening(url, await Proxy.open(machine.port), 5_000);
+		const other = connectPostgres("pg", url);
+		try {
+			await store.add("default", [work]);
+			const { turn } = await other.transaction(async (tx) => {
+				await other.ask(tx, "LOCK TABLE upkeep.tasks IN ACCESS EXCLUSIVE MODE");
+				const turn = store.turn("default", asked);
+				turn.catch(() => {});
+				await sleep(50);
+				stop();
+				await sleep(1_500);
+				return { turn };
+			});
+			expect((await turn).claims).toHaveLength(1);
+			expect(errors).toEqual([]);
+		} finally {
+			await close();
+			await other.close();
 		}
 	});
 
