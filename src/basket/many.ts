@@ -39,7 +39,7 @@ export async function changeMany<Tx>(
 	const name = mayBeAll ? "filter" : "id";
 	const rule = `${mayBeAll ? "" : "an id, or "}an object with a state, kind, lane or prefix, and nothing else`;
 	const { state, kind, lane, prefix, ...rest } = check(name, filter, "object", true, rule);
-	const isAll = [state, kind, lane, prefix].every((property) => property === undefined);
+	const isAll = (state ?? kind ?? lane ?? prefix) === undefined;
 	if (Object.keys(rest).length > 0 || (isAll && !mayBeAll)) refuse(name, filter, rule);
 	checkQuery(filter);
 	// The tasks are listed in several calls, which would be parts of other transactions.

@@ -124,7 +124,7 @@ class SystemClock implements Clock {
 		const { order } = this.#queue;
 		let timer: Timer | undefined;
 		try {
-			while ((timer = this.#queue.take(now, order)) !== undefined) timer.fire();
+			while ((timer = this.#queue.take(now, order))) timer.fire();
 		} finally {
 			this.#arm();
 			if (this.#queue.size === 0) this.#stopListening = this.#stopListening?.() as undefined;
