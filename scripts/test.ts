@@ -8,9 +8,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Outcome, runChild } from "./test/child.ts";
-import { divide, type Engine, engines, longestFirst, longVariable, root, testFiles } from "./test/engines.ts";
+import { type Engine, engines, longestFirst, longVariable, root, testFiles } from "./test/engines.ts";
 import type { Counts, Source } from "./test/reports.ts";
-import { formatCounts, formatTable, judge, merge, notRun, type Result, total } from "./test/results.ts";
+import { formatCounts, formatTable, judge, notRun, type Result, total } from "./test/results.ts";
 
 interface Request {
 	/** The engines to run. */
@@ -122,27 +122,17 @@ async function run(name: string, engine: Engine): Promise<Result> {
 	if (missing !== undefined) return tell(notRun(name, missing, strict ? 1 : 0));
 	if (files.length === 0) return tell(notRun(name, "it has no such test file", narrowed ? 0 : 1));
 	const start = performance.now();
-	const parts: Result[] = [];
-	let output = "";
-	for (const [index, some] of divide(files, engine.parts).entries()) {
-		const limit = Math.max(1, request.limit - (performance.now() - start));
-		const { outcome, source } = await startEngine(name, engine, some, { folder: `${name}${index || ""}`, limit });
-		const part = judge(name, readCounts(engine, source), outcome, narrowed, left);
-		parts.push(part);
-		if (part.failed > 0) output += outcome.output;
-		if (interruption.signal.aborted) break;
-	}
-	const result = merge(parts);
-	return interruption.signal.aborted ? result : tell(result, output, performance.now() - start);
+	const { outcome, source } = await startEngine(name, engine, files);
+	const result = judge(name, readCounts(engine, source), outcome, narrowed, left);
+	return interruption.signal.aborted ? result : tell(result, outcome, performance.now() - start);
 }
 
 async function startEngine(
 	name: string,
 	engine: Engine,
 	files: string[],
-	place: { folder: string; limit: number },
 ): Promise<{ outcome: Outcome; source: Source }> {
-	const folder = join(temporary, place.folder);
+	const folder = join(temporary, name);
 	const report = join(folder, "report");
 	mkdirSync(folder);
 	running.add(name);
@@ -156,7 +146,7 @@ async function startEngine(
 			...colors(),
 		},
 		temporary: folder,
-		limit: place.limit,
+		limit: request.limit,
 		signal: interruption.signal,
 	});
 	running.delete(name);
@@ -177,11 +167,11 @@ function colors(): NodeJS.ProcessEnv {
 }
 
 /** Prints one line when an engine ends; if it failed, its output comes first. */
-function tell(result: Result, output = "", duration?: number): Result {
+function tell(result: Result, outcome?: Outcome, duration?: number): Result {
 	const time = duration === undefined ? "" : `${(duration / 1000).toFixed(1)} s`;
 	const verdict = result.ran ? formatCounts(result) : `not run: ${result.reason}`;
 	clearLine();
-	if (result.failed > 0 && output !== "") console.log(`\n${output.trim()}\n`);
+	if (result.failed > 0 && outcome !== undefined) console.log(`\n${outcome.output.trim()}\n`);
 	const sign = result.failed > 0 ? "✗" : result.ran ? "✓" : "–";
 	console.log(`${sign} ${result.name.padEnd(10)}${time.padStart(8)}  ${verdict}`);
 	showRunning();

@@ -84,8 +84,6 @@ export interface Engine {
 	pattern?: string | undefined;
 	/** Which of these it takes only with `--long`: patterns of paths under test/, without `.test.ts`. */
 	long?: readonly string[] | undefined;
-	/** Into how many runs, one after the other, its files are divided. @default 1 */
-	parts?: number | undefined;
 }
 
 /** In the order of the table of results. */
@@ -130,9 +128,7 @@ export const engines: Record<string, Engine> = {
 	"happy-dom": vitest("happy-dom", ["happy-dom"], manySteps),
 	chromium: browser("chromium"),
 	firefox: browser("firefox"),
-	// Its process never gives back all that a page has taken: after all files it had 9 GB in 65,530 mappings, which is the most
-	// that Linux allows, and then waited for ever for another one.
-	webkit: { ...browser("webkit"), parts: 3 },
+	webkit: browser("webkit"),
 };
 
 /** In this order no engine runs for long while all others are done, and the machine has nothing else to do. */
@@ -157,12 +153,6 @@ export function testFiles(
 		if (!belongs(file, folders)) return false;
 		return only.length > 0 ? only.some((part) => file.includes(part)) : all || !needsLength.test(file);
 	});
-}
-
-/** Divides files into so many parts, each with some of every folder. */
-export function divide(files: readonly string[], parts = 1): string[][] {
-	const all = Array.from({ length: parts }, (_, part) => files.filter((_, index) => index % parts === part));
-	return all.filter((some) => some.length > 0);
 }
 
 function belongs(file: string, folders: readonly string[]): boolean {

@@ -38,13 +38,6 @@ export function judge(
 	return result;
 }
 
-/** The result of an engine that ran its files in several parts. */
-export function merge(parts: readonly Result[]): Result {
-	const { name, reason, ran } = parts.find(({ failed }) => failed > 0) ?? parts.find(({ reason }) => reason !== "") ??
-		parts[0]!;
-	return { name, reason, ran, ...total(parts) };
-}
-
 export function total(results: readonly Result[]): Counts {
 	const sum = (key: keyof Counts): number => results.reduce((count, result) => count + result[key], 0);
 	return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };

@@ -184,7 +184,10 @@ test.skipIf(!navigator.userAgent.includes("Chrome/"))(
 	},
 );
 
-/** Notes the ports that post a message, and those that are closed. Their class is not replaced: WebKit's compiled code would go on with the former one. */
+/**
+ * Notes the ports that post a message, and those that are closed. The classes stay as they are: once WebKit has compiled a
+ * function, that goes on with the former class after a global one was replaced.
+ */
 function spyPorts(deliver = () => true) {
 	const spied = { posted: new Set<MessagePort>(), closed: new Set<MessagePort>() };
 	const { postMessage, close } = MessagePort.prototype;
@@ -215,8 +218,8 @@ test("macrotasks at the same time leave one channel open, however many they are"
 	await Promise.all(Array.from({ length: 500 }, macrotask));
 	await Promise.all(Array.from({ length: 500 }, (_, n) => sleep((500 - n) / 100)));
 	expect(posted.size).toBeGreaterThanOrEqual(500);
-	// One of them was perhaps open before.
-	expect(posted.size - closed.size).toBeLessThanOrEqual(2);
+	// Some may still be under way, and another wait of the page may have the one that is left.
+	await vi.waitFor(() => expect(posted.size - closed.size).toBeLessThanOrEqual(2), 10_000);
 });
 
 test("macrotasks that follow each other begin in order, each after the promises of the one before, and once", async () => {
